@@ -12,16 +12,17 @@ from outboxctl.core.delivery.claim import Claimed, has_projections
 from outboxctl.core.projections import documents, follow
 from outboxctl.core.projections.documents import ReadFault
 from outboxctl.core.projections.follow import Page
-from outboxctl.core.projections.follow_pages import HALF, FollowEvent
+from outboxctl.core.projections.follow_pages import FollowEvent
 from outboxctl.domain.clock import monotonic
 from outboxctl.domain.errors import OutboxctlError
 from outboxctl.domain.failures import Classification, Reason, Verdict
 from outboxctl.domain.printable import brief
-from outboxctl.domain.projection import EVERYTHING, Projection, is_hash
-from outboxctl.sink.delivery.result import IndexedSink, Place
+from outboxctl.domain.projection import EVERYTHING, Projection
+from outboxctl.sink.delivery.result import IndexedSink
 from outboxctl.worker.context import WorkerContext
 from outboxctl.worker.declared import Declared
 from outboxctl.worker.lease import Lease
+from outboxctl.worker.listing import Listing, ListingError
 from outboxctl.worker.outcome import decide, policy_of
 from outboxctl.worker.read_ahead import ReadAhead
 from outboxctl.worker.settling import Settling
@@ -34,10 +35,6 @@ WATCHED = 1.0  # seconds after a page for which the next one is looked for often
 OFTEN, LEAST, MOST = 0.3, 0.005, 0.25
 
 
-class ListingError(Exception):
-    """The ids of an index cannot be read."""
-
-
 class Expander:
     """Writes the key events of follow events; one thread calls `turn`."""
 
@@ -45,7 +42,8 @@ class Expander:
         self, context: WorkerContext, declared: Declared, sink_of: Callable[[Projection], IndexedSink]
     ) -> None:
         self._policy = policy_of(context.settings)
-        self._context, self._declared, self._sink_of = context, declared, sink_of
+        self._context, self._declared = context, declared
+        self._listing = Listing(context.database, sink_of)
         self._rng = Random()  # noqa: S311 - jitter, not a secret
         self._read_ahead = ReadAhead()
         self._unfinished = set[str]()  # events of which this worker has written a page
@@ -139,39 +137,13 @@ class Expander:
             with database.begin() as connection:
                 return follow.begin(connection, event, token)
         if event.place == EVERYTHING and event.cursor.get("index", {}) is not None:
-            found, place = self._list(projection, event)
-            known = [
-                id_ for id_ in found if not is_hash(id_)
-            ]  # of a key that is not known: `verify --repair`
-            keys = self._without_row(projection, known, seconds)
+            keys, place = self._listing.page(projection, event, seconds)
             with database.begin() as connection:
                 return follow.write_keys(connection, event, token, keys, place)
         with database.begin() as connection:
             return follow.expand(
                 connection, projection, event, token, size=self._read_ahead.size, seconds=seconds
             )
-
-    def _list(self, projection: Projection, event: FollowEvent) -> tuple[list[str], Place | None]:
-        try:
-            return self._sink_of(projection).ids(event.cursor.get("index"), HALF)
-        except OutboxctlError as error:
-            raise ListingError(f"the index {projection.index} cannot be listed: {error}") from error
-
-    def _without_row(self, projection: Projection, keys: list[str], seconds: float) -> list[str]:
-        """Those of which only the index knows; the others come with the rows of the view.
-
-        All of them where one is no key of the projection: the event of that one fails then, and of no other.
-        """
-        try:
-            with self._context.database.begin() as connection:
-                return documents.without_row(connection, projection, keys, seconds=seconds)
-        except ValueError:
-            return keys
-        except OutboxctlError as error:
-            problem = documents.fault(error)
-            if problem is None or problem[0] is ReadFault.VIEW:
-                raise
-            return keys
 
     def _start_again(self, event: FollowEvent, token: str, error: ListingError) -> None:
         """List the index from its start, since a place may be too old; wait for an index that is missing."""

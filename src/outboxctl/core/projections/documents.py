@@ -50,11 +50,6 @@ SELECT version, CASE WHEN so_far > %(max_bytes)s AND so_far > octet_length(docum
 FROM version, found ORDER BY place
 """
 
-WITHOUT_ROW = """
-SELECT k.place FROM unnest({arrays}) WITH ORDINALITY k ({names}, place)
-WHERE NOT EXISTS (SELECT FROM {view} v WHERE {matches}) ORDER BY place
-"""
-
 
 class ReadFault(StrEnum):
     """Why documents cannot be read: a row's value, the time that it takes, or the view as a whole."""
@@ -108,18 +103,6 @@ def read(
         ask_again(connection, error)
         raise
     return Documents(rows[0][0], [text for _, text, _ in rows], _routings(projection, parts, rows))
-
-
-def without_row(
-    connection: Connection, projection: Projection, keys: Sequence[str], *, seconds: float
-) -> list[str]:
-    """Those of these keys for which the view has no row, in their order. Raises as `read`."""
-    if not keys:
-        return []
-    parts = [key_parts(key, len(projection.key)) for key in keys]
-    prepare(connection, seconds)
-    statement = SQL(WITHOUT_ROW).format(**looked_up(projection)).as_string()
-    return [keys[place - 1] for place in connection.exec_driver_sql(statement, arrays(parts)).scalars()]
 
 
 def _routings(

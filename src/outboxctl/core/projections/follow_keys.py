@@ -12,7 +12,16 @@ from dataclasses import dataclass
 
 from psycopg.sql import SQL, Composable
 
-from outboxctl.core.projections.documents import identifier, key_text_sql, qualified, session, type_of
+from outboxctl.core.projections.documents import (
+    arrays,
+    identifier,
+    key_text_sql,
+    looked_up,
+    prepare,
+    qualified,
+    session,
+    type_of,
+)
 from outboxctl.core.projections.follow_pages import FollowEvent
 from outboxctl.core.sql import Connection
 from outboxctl.domain import keys_query
@@ -33,6 +42,11 @@ FROM (
         ) k ({columns}) WHERE num_nulls({columns}) = 0 {beyond} ORDER BY {columns} LIMIT {size}
     ) o
 ) f
+"""
+
+WITHOUT_ROW = """
+SELECT k.place FROM unnest({arrays}) WITH ORDINALITY k ({names}, place)
+WHERE NOT EXISTS (SELECT FROM {view} v WHERE {matches}) ORDER BY place
 """
 
 
@@ -63,6 +77,22 @@ def read(
     text, found = connection.exec_driver_sql(statement, values).one()
     keys = json.loads(text or "[]")
     return KeysAhead(projection, event, keys, more=found > len(keys) or found == size)
+
+
+def without_row(
+    connection: Connection, projection: Projection, keys: Sequence[str], *, seconds: float
+) -> list[str]:
+    """Those of these keys for which the view has no row, in their order.
+
+    Raises ValueError for a key with another number of parts; through Database.begin what PostgreSQL raises
+    for the view, or for a key that is not of the column's type.
+    """
+    if not keys:
+        return []
+    parts = [key_parts(key, len(projection.key)) for key in keys]
+    prepare(connection, seconds)
+    statement = SQL(WITHOUT_ROW).format(**looked_up(projection)).as_string()
+    return [keys[place - 1] for place in connection.exec_driver_sql(statement, arrays(parts)).scalars()]
 
 
 def _statement(projection: Projection, event: FollowEvent, size: int) -> tuple[str, dict[str, str | None]]:
