@@ -21,7 +21,7 @@ from outboxctl.sink.index.scan import Reader
 TITLE = "Verify"
 MILLION = 1_000_000
 CPU = "CPU, comparing/reading alone"
-FILL_SECONDS = 36_000.0  # at most, for a worker to deliver all documents
+FILL_SECONDS = 36_000.0  # at most, for one command
 NOTES = """\
 - Whole commands, from start to exit. In full: every row and every document is read and compared, version and
   content. CPU and memory are of this one; own CPU a million is without that of a run that reads nothing.
@@ -53,30 +53,32 @@ FIGURES = (
 
 
 def run(rig: Rig, args: Namespace) -> Section:
-    """Fill both sides once, by a worker, then every figure in each repetition."""
-    say(f"{args.entities:,} entities")
-    tables.pending(rig, args.entities, sink.text_of(rig, args.bytes))
-    process.drain(replace(rig, patience=FILL_SECONDS))
-    rows.execute(rig, rows.TRUNCATE)
-    tables.flush(rig)
-    say("warm-up")
+    """Fill both sides once, then every figure in each repetition."""
     rig = replace(rig, patience=FILL_SECONDS)
-    process.run(rig, "verify", "--full")
+    _fill(rig, args.entities, args.bytes)
     values = collected(rig, args.repeat, lambda _number: _compare(rig, args.entities))
     values["in full/bound"] = ratios(values["in full"], values["bound"])
     hundredth = round(median(values["in full"]) / 100, 2)
     figures = [replace(f, target=hundredth if f.name == "second look" else f.target) for f in FIGURES]
     about = f"{args.entities:,} entities of {args.bytes} bytes of JSON, {args.repeat} repetitions."
-    return Section(TITLE, about, filled(figures, values), NOTES)
+    title = TITLE if args.entities == MILLION else f"{TITLE}, {args.entities:,} entities"
+    return Section(title, about, filled(figures, values), NOTES)
 
 
 def quick(rig: Rig, entities: int, size: int, repeat: int) -> list[BenchFigure]:
     """The CPU ratio of a smaller comparison, of an index that a rebuild has filled."""
-    rows.entities(rig, entities, sink.text_of(rig, size))
-    process.run(rig, "rebuild", "--by", "bench", "--reason", "bench", "--yes")
-    process.run(rig, "verify", "--full")  # warms up
+    _fill(rig, entities, size)
     values = [_in_full(rig, entities)[CPU] for _ in range(repeat)]
     return [BenchFigure(CPU, "", values, digits=2)]
+
+
+def _fill(rig: Rig, entities: int, size: int) -> None:
+    """Write the rows, fill the index by a rebuild, and compare both once, which warms up."""
+    say(f"{entities:,} entities")
+    rows.entities(rig, entities, sink.text_of(rig, size))
+    tables.flush(rig)
+    process.run(rig, "rebuild", "--by", "bench", "--reason", "bench", "--yes")
+    process.run(rig, "verify", "--full")
 
 
 def _compare(rig: Rig, entities: int) -> dict[str, float]:
