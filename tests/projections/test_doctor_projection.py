@@ -205,6 +205,26 @@ def test_an_index_that_is_missing_no_alias_or_another_ones(applied: Store, engin
         engine.indices.delete(index=applied.index)
 
 
+@pytest.mark.parametrize("ends", [(), ("--only", "sink")])
+def test_the_index_of_search_index_is_missed_only_where_search_index_is_used(
+    applied: Store, ends: tuple[str, ...]
+) -> None:
+    """The rule of `verify`: with projections in force, and neither index, row nor event, nobody uses it."""
+    absent = {"ELASTIC_INDEX": f"{applied.index}-none"}
+
+    def missed() -> bool:
+        said = _findings(applied.cli("doctor", "--json", *ends, env=absent).stdout)
+        return "index-missing" in [each["id"] for each in said]
+
+    assert not missed()
+    applied.cli.ok("inject", "event", "--count", "1", env=absent)
+    assert missed()
+    applied.sql.execute("TRUNCATE search_index, search_outbox_events")
+    assert not missed()
+    applied.sql.execute("DELETE FROM outbox_projections")
+    assert missed(), "without any projection deliveries need it"
+
+
 @pytest.mark.parametrize("lacking", ["delete", "read"])
 def test_a_worker_that_may_not_deliver_or_list(applied: Store, servers: Servers, lacking: str) -> None:
     """The engine has no security; here it says that it has, and what is lacking."""

@@ -142,10 +142,10 @@ def _declared(database: "Database", client: "Client", projection: "Projection") 
 
 
 def _in_use(settings: "Settings", database: "Database", client: "Client") -> bool:
-    from outboxctl.core.documents import entities
+    from outboxctl.operations.projection.known import search_index_unused
     from outboxctl.sink.index.index_setup import exists
 
     if exists(client, settings.elastic_index):
         return True
     with database.begin() as connection:
-        return not entities.unused(connection)
+        return not search_index_unused(connection)

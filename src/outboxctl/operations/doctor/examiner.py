@@ -12,9 +12,7 @@ from outboxctl.core.documents.samples import DocumentSample, document_sample, so
 from outboxctl.core.inspect.projections import ProjectionFacts, projections
 from outboxctl.core.inspect.rights import rights, search_path_facts
 from outboxctl.core.inspect.server import (
-    ConnectionLink,
     ServerFacts,
-    connection_link,
     read_only,
     read_or_refuse,
     server,
@@ -29,10 +27,17 @@ from outboxctl.core.schema.notify import NotifyState
 from outboxctl.domain.errors import UsageError
 from outboxctl.operations.doctor.examination import WITHOUT_A_RULE, Examination, optional
 from outboxctl.operations.doctor.formation_rules import FORMATION
+from outboxctl.operations.doctor.lookups import (
+    TRANSACTION_SECONDS,
+    index_of,
+    link_of,
+    read_apart,
+    search_index_named,
+)
 from outboxctl.operations.doctor.mapping_rules import INDEX
 from outboxctl.operations.doctor.model import DoctorReport, End, FindingSeverity
 from outboxctl.operations.doctor.path_rules import PATHS
-from outboxctl.operations.doctor.projection_rules import INDEXES, PROJECTIONS, IndexOfProjection
+from outboxctl.operations.doctor.projection_rules import INDEXES, PROJECTIONS
 from outboxctl.operations.doctor.server_rules import MARKER, NOTIFY, POOLER, SERVER, NotifyFacts
 from outboxctl.operations.doctor.settings_rules import FIT, SETTINGS, Fit
 from outboxctl.operations.doctor.sink_rules import CLUSTER, PRODUCT, SINK_RIGHTS, URLS
@@ -40,10 +45,9 @@ from outboxctl.operations.doctor.standby_rules import SERVERS, STANDBYS
 from outboxctl.operations.doctor.table_rules import RIGHTS, TABLES
 from outboxctl.operations.doctor.vacuum_rules import HOLDERS, LONGEST, PARTS
 from outboxctl.settings import Settings
-from outboxctl.sink.inspect.cluster import Cluster, cluster, lacking_of_worker
+from outboxctl.sink.inspect.cluster import Cluster, cluster
 from outboxctl.sink.inspect.cluster import rights as sink_rights
 from outboxctl.sink.inspect.formation import formation
-from outboxctl.sink.inspect.indices import named
 from outboxctl.sink.inspect.product import product, reach
 from outboxctl.sink.transport.request import held, shaped
 
@@ -68,7 +72,6 @@ CHECKS = {
     End.SINK: (URLS, PRODUCT, FORMATION, CLUSTER, SINK_RIGHTS, INDEX, INDEXES),
     End.SETTINGS: (SETTINGS, FIT),
 }
-TRANSACTION_SECONDS = 60.0  # longer than all checks together take: a server may stop answering
 REQUEST_SECONDS = 10.0
 
 
@@ -134,9 +137,9 @@ class Examiner:
         check(FORMATION, lambda: shaped(lambda: formation(client, away, urls=urls)))
         self.cluster = check(CLUSTER, lambda: shaped(lambda: cluster(client)))
         check(SINK_RIGHTS, lambda: shaped(lambda: sink_rights(client, name)))
-        indexes = check(INDEX, lambda: shaped(lambda: named(client, name)))
+        indexes = check(INDEX, lambda: search_index_named(exam.settings, client))
         for each in self.projections:
-            check(INDEXES, partial(_index_of, client, each))
+            check(INDEXES, partial(index_of, client, each))
         if indexes and indexes.writes_to and self.sample and self.sample.ids:
             writes_to, ids = indexes.writes_to.name, self.sample.ids
             self.documents = optional(lambda: shaped(lambda: held(client, writes_to, ids))) or {}
@@ -144,7 +147,7 @@ class Examiner:
     def together(self, exam: Examination) -> None:
         """Examine the settings by themselves, and against what was read at both ends."""
         url = exam.settings.database_url
-        exam.check(End.SETTINGS, SETTINGS, lambda: _link(url.get_secret_value()) if url else None)
+        exam.check(End.SETTINGS, SETTINGS, lambda: link_of(url.get_secret_value()) if url else None)
         if self.server or self.cluster:
             exam.check(End.SETTINGS, FIT, lambda: self._fit(exam))
 
@@ -159,28 +162,8 @@ class Examiner:
 
     def _ahead(self, exam: Examination) -> list[str]:
         """Source rows are read after the documents: one that is written meanwhile is not behind."""
-        url = exam.settings.require_database_url()
-        with (
-            closing(Database(url, connections=1, longest=TRANSACTION_SECONDS)) as db,
-            db.begin() as connection,
-        ):
-            read_only(connection)
-            rows = read_or_refuse(connection, db.name, lambda c: source_versions(c, list(self.documents)))
+        rows = read_apart(exam.settings, lambda connection: source_versions(connection, list(self.documents)))
         return sorted(id_ for id_, version in self.documents.items() if version > rows.get(id_, version))
-
-
-def _index_of(client: "Client", facts: ProjectionFacts) -> IndexOfProjection:
-    index = facts.projection.index
-    lacking = shaped(lambda: lacking_of_worker(client, index))
-    return IndexOfProjection(facts, shaped(lambda: named(client, index)), lacking)
-
-
-def _link(url: str) -> ConnectionLink | None:
-    """None for a URL that libpq cannot read: the database's examination says so."""
-    try:
-        return connection_link(url)
-    except UsageError:
-        return None
 
 
 def examine(

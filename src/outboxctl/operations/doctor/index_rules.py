@@ -16,8 +16,8 @@ INDEX = RuleGroup("index and mapping")  # `copy_rules` and `mapping_rules` add s
 
 @INDEX.rule("index-missing", ERROR)
 def missing(named: Named, _: Settings) -> Iterator[Case]:
-    """Every delivery ends in index_unavailable; the worker never creates an index."""
-    if not named.indexes:
+    """Every delivery of search_index ends in index_unavailable; the worker never creates an index."""
+    if not named.indexes and named.needed:
         alias = {named.name: {"is_write_index": True}}
         body = {"aliases": alias, "mappings": MAPPING, "settings": SETTINGS}
         yield f"There is no index or alias {named.name}.", request("PUT", f"{named.name}-000001", body)
@@ -25,7 +25,7 @@ def missing(named: Named, _: Settings) -> Iterator[Case]:
 
 @INDEX.rule("alias-no-write-index", ERROR)
 def no_writer(named: Named, _: Settings) -> Iterator[Case]:
-    """The alias takes no writes: every delivery ends in index_unavailable."""
+    """The alias takes no writes: every delivery of search_index ends in index_unavailable."""
     # The server itself refuses an alias with two write indexes.
     if named.indexes and named.writes_to is None:
         newest = named.indexes[-1].name
@@ -46,14 +46,14 @@ def concrete(named: Named, _: Settings) -> Iterator[Case]:
 
 @INDEX.rule("index-closed", ERROR)
 def closed(named: Named, _: Settings) -> Iterator[Case]:
-    """Every delivery ends in index_unavailable."""
+    """Every delivery of search_index ends in index_unavailable."""
     if (index := named.writes_to) and index.closed:
         yield f"The index {index.name} is closed.", request("POST", f"{index.name}/_open")
 
 
 @INDEX.rule("index-blocked", ERROR)
 def blocked(named: Named, _: Settings) -> Iterator[Case]:
-    """Every delivery ends in write_blocked or disk_full."""
+    """Every delivery of search_index ends in write_blocked or disk_full."""
     if (index := named.writes_to) and index.blocks:
         settings = {f"blocks.{block}": None for block in index.blocks}
         what = f"The index {index.name} is blocked: {', '.join(index.blocks)}."

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
+from outboxctl.core.documents import entities
 from outboxctl.core.operator import projection_events
-from outboxctl.core.projections import in_force
+from outboxctl.core.projections import choosing, in_force
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import Follow, Projection
@@ -63,6 +64,14 @@ def followed(follow: Follow) -> dict[str, Any]:
         "keys": follow.keys,
         "columns": list(follow.columns),
     }
+
+
+def search_index_unused(connection: "Connection") -> bool:
+    """Whether projections are in force, and search_index has neither a row nor an event that is not done.
+
+    Without an index, too, nobody uses search_index: there is nothing to compare, and no index is missing.
+    """
+    return bool(choosing.names(connection)) and entities.unused(connection)
 
 
 def _overview(projection: Projection, waiting: projection_events.Waiting) -> ProjectionOverview:

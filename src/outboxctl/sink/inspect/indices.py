@@ -42,7 +42,8 @@ class Named:
     """What ELASTIC_INDEX names: nothing, an index (`alias` False), or an alias of `indexes`.
 
     `writes_to` is where writes go, None where they are refused. `health`: green, yellow or red.
-    `data_nodes`: of the whole cluster. `copies` of the shards, by index.
+    `data_nodes`: of the whole cluster. `copies` of the shards, by index. `needed`: False where it is known
+    that nothing is delivered there.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Named:
     health: str
     data_nodes: int
     copies: dict[str, Copies] = field(default_factory=dict)
+    needed: bool = True
 
 
 def named(client: Client, name: str) -> Named:
