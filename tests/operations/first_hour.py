@@ -255,6 +255,7 @@ class Hour:
 
     def _fixed(self, text: str) -> str:
         text = text.replace(self.index, INDEX)
+        text = text.replace(self.env["ELASTIC_URL"], "http://127.0.0.1:9200")
         text = re.sub(r"[^\s/]+/" + self.url.rpartition("/")[2], "127.0.0.1:5432/shop", text)
         text = re.sub(r"20\d\d-\d\d-\d\d([ T\n])\d\d:\d\d:\d\dZ", r"2026-02-03\g<1>10:00:00Z", text)
         text = re.sub(r"\b\d\.\d s\b", "0.1 s", text)

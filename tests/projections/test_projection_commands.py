@@ -16,6 +16,7 @@ import outboxctl
 from operations.terminal import screen, show
 from processes import Cli
 from projections.store import QUERY, WHO, Store
+from servers import Servers
 
 
 @pytest.fixture
@@ -71,6 +72,30 @@ def test_on_a_terminal_lines_go_on_further_in_and_commands_are_whole(store: Stor
     for command in ("plan", "apply"):  # piped, a line is a line
         out = store(command, *(WHO if command == "apply" else ())).stdout
         assert all(line.startswith(("  ", "product", "Next", "Audit")) for line in out.splitlines() if line)
+
+
+def test_both_servers_are_named_before_anything_is_done(store: Store, servers: Servers) -> None:
+    database = store.cli.env["DATABASE_URL"].rpartition("@")[2]
+    named = f"From the database {database} to {servers.sink}\n"
+    assert store("plan").stderr.startswith(named)
+    assert store("apply", *WHO).stderr.startswith(named)
+    secret = servers.sink.replace("://", "://ada:s3cret-s3cret@")
+    done = store("plan", "--json", env={"ELASTIC_URL": secret})
+    assert json.loads(done.stdout)["servers"] == {
+        "database": database,
+        "sink": secret.replace("s3cret-s3cret", "***"),
+        "sink_is_default": False,
+    }
+    assert "s3cret" not in done.stderr
+
+
+def test_an_engine_that_nobody_named_is_said_to_be_the_default_one(store: Store) -> None:
+    """It may be another project's: nothing is sent there in prod before somebody has said yes."""
+    done = store("apply", *WHO, env={"ELASTIC_URL": "", "OUTBOX_ENV": "prod"})
+    default = "http://localhost:9200 (default: ELASTIC_URL is not set)"
+    first, error = done.stderr.splitlines()[:2]
+    assert (done.returncode, first.endswith(f" to {default}")) == (2, True), done.stderr
+    assert f"refusing to apply the projections product, indexed at {default} unasked" in error
 
 
 def test_nothing_in_force(cli: Cli) -> None:

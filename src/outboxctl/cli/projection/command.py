@@ -20,6 +20,7 @@ from outboxctl.cli.options import (
     print_progress,
 )
 from outboxctl.cli.projection import view
+from outboxctl.cli.projection.servers import server_names
 from outboxctl.domain.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -107,11 +108,13 @@ def plan(file: File, common: PipelineOptions, triggers: Triggers = None) -> None
     from outboxctl.operations.projection.plan import plan as planning
 
     declared, settings = declaration.read(file), common.settings()
+    servers = server_names(settings, common.flags())
+    print_progress(str(servers))
     with _looking(settings) as connection, _sink(settings) as client:
         planned = planning(
             connection, client, declared, built_in=settings.elastic_index, with_triggers=triggers
         )
-    view.plan(planned, file, json=common.json)
+    view.plan(planned, file, servers, json=common.json)
     if any(each.steps for each in planned):
         raise typer.Exit(ExitCode.FINDINGS)
 
@@ -153,11 +156,11 @@ def apply(
     from outboxctl.operations.projection.apply import apply as applying
 
     declared, who, settings = declaration.read(file), audited(by, reason), common.settings()
+    servers = server_names(settings, common.flags())
     names = ", ".join(each.name for each in declared)
-    with (
-        guards.acting(settings, f"apply the projections {names}", yes=common.yes) as db,
-        _sink(settings) as client,
-    ):
+    what = f"apply the projections {names}, indexed at {servers.named_sink}"
+    print_progress(str(servers))
+    with guards.acting(settings, what, yes=common.yes) as db, _sink(settings) as client:
         done = applying(
             db,
             client,
@@ -168,7 +171,7 @@ def apply(
             patience=wait,
             report=print_progress,
         )
-    view.applied(done, json=common.json)
+    view.applied(done, servers, json=common.json)
 
 
 @app.command("list")

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from outboxctl.cli.projection.servers import ServerNames
     from outboxctl.operations.projection.apply import Applied
     from outboxctl.operations.projection.drop import Dropped
     from outboxctl.operations.projection.known import ProjectionOverview
@@ -45,9 +46,10 @@ def starts(made: "Sequence[Start]", files: "Sequence[Path]", *, json: bool) -> N
             typer.echo(f"Next: outboxctl projection plan {quote(brief(file, 300))}", err=True)
 
 
-def plan(planned: "Sequence[Planned]", file: "Path", *, json: bool) -> None:
+def plan(planned: "Sequence[Planned]", file: "Path", servers: "ServerNames", *, json: bool) -> None:
     """Show the plan of a declaration file."""
     report = {
+        "servers": asdict(servers),
         "to_do": any(each.steps for each in planned),
         "projections": [_planned(each) for each in planned],
     }
@@ -120,7 +122,7 @@ def sql(text: str, *, json: bool) -> None:
         typer.echo(text)
 
 
-def applied(done: "Applied", *, json: bool) -> None:
+def applied(done: "Applied", servers: "ServerNames", *, json: bool) -> None:
     """Show what was done."""
     rows = [
         _planned(each)
@@ -130,7 +132,7 @@ def applied(done: "Applied", *, json: bool) -> None:
         }
         for each in done.planned
     ]
-    report = {"projections": rows, "audit_id": done.audit_id}
+    report = {"servers": asdict(servers), "projections": rows, "audit_id": done.audit_id}
     rendering.show(report, lambda: _applied_lines(done), json=json)
 
 
