@@ -133,9 +133,18 @@ def test_the_waits_are_those_of_the_code() -> None:
     page = text("outage-policies.md")
     assert f"outlives an outage of {least // 1:.0f} s" in page
     assert f"much more than {most:.0f} s" in page
-    assert f"after {least:.1f} s at the earliest" in page
+    says = f"(OUTBOX_OUTAGE_POLICY=count, OUTBOX_MAX_ATTEMPTS={DEFAULTS['max_attempts']})"
+    assert f"after {least:.1f} s at the earliest {says}" in page
     assert f"up to {DEFAULTS['lease_seconds'] * DELIVERY_SHARE:g} s, three quarters" in page
     assert f"at most {LONGEST_STEP:g} s later" in page
+
+
+@pytest.mark.no_servers
+@pytest.mark.parametrize("page", ["README.md", "README.zh-CN.md", "docs/faq.md"])
+def test_pages_that_say_how_long_an_outage_may_take_say_it_right(page: str) -> None:
+    minutes = int(backoff.survives(DEFAULTS["max_attempts"], base=BASE, cap=CAP) // 60)
+    about = [line for line in (ROOT / page).read_text().splitlines() if "`hold`" in line]
+    assert re.findall(r"(\d+) (?:minutes|分钟)", "\n".join(about)) == [str(minutes)]
 
 
 @pytest.mark.no_servers

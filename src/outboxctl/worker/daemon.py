@@ -111,7 +111,11 @@ class Daemon:
         )
         if s.outage_policy is OutagePolicy.COUNT:
             outage = backoff.survives(s.max_attempts, base=s.base_backoff_seconds, cap=s.max_backoff_seconds)
-            log.info(f"an outage of the sink fails events after {outage:.1f} s at the earliest")
+            log.info(
+                f"an outage of the sink fails events after {outage:.1f} s at the earliest"
+                f" (OUTBOX_OUTAGE_POLICY=count, OUTBOX_MAX_ATTEMPTS={s.max_attempts});"
+                " with hold it fails none"
+            )
         self._helpers = [
             self._every(self._maintenance.turn, "maintenance"),
             self._every(self._maintenance.check_database, "database-probe"),
