@@ -13,6 +13,7 @@ import pytest
 from fakes import ProxyFault, Script, fake_sink
 from fakes.postgres_proxy import Do, Proxy
 from outboxctl.core.database import Database
+from outboxctl.drills import services
 from outboxctl.metrics.registry import Metrics
 from outboxctl.settings import load
 from outboxctl.worker.daemon import Daemon
@@ -29,11 +30,11 @@ UNTOUCHED = "UPDATE search_outbox_events SET updated_at = created_at WHERE statu
 GIVEN_BACK = "SELECT FROM search_outbox_events WHERE status = 'pending' AND updated_at <> created_at"
 
 
-def last_words(stopped: Worker) -> dict[str, int]:
+def last_words(stopped: Worker, *more: str) -> dict[str, int]:
     """What it says of its end."""
     lines = [json.loads(line) for line in stopped.log.read_text().splitlines()]
     (line,) = [line for line in lines if line["event"] == "worker stopped"]
-    return {name: line[name] for name in ("done", "released")}
+    return {name: line[name] for name in ("done", "released", *more)}
 
 
 def stop(running: Worker) -> dict[str, int]:
@@ -62,6 +63,15 @@ def test_a_batch_that_is_being_claimed_is_still_delivered(
     assert last_words(running) == {"done": 10, "released": 0}
     assert scene.rows("status, attempts") == [("done", 1), ("pending", 0)], "no second batch"
     assert scene.count("done") == 10
+
+
+def test_a_drain_says_how_many_events_wait_for_a_retry(scene: Scene, worker: Start) -> None:
+    """It exits 0, for nothing is due; who reads `done` alone takes it for all delivered."""
+    scene.load(3)
+    nobody = f"http://127.0.0.1:{services.fresh_port()}"
+    running = worker("--drain", ELASTIC_URL=nobody, OUTBOX_BASE_BACKOFF_SECONDS="30")
+    assert running.wait() == 0
+    assert last_words(running, "waiting") == {"done": 0, "released": 0, "waiting": 3}
 
 
 def test_the_last_words_are_what_the_database_holds(

@@ -12,7 +12,7 @@ import structlog
 
 from outboxctl.core.database import Database
 from outboxctl.core.delivery.claim import traces
-from outboxctl.core.stats import snapshot
+from outboxctl.core.stats import counts, snapshot
 from outboxctl.domain import backoff
 from outboxctl.domain.clock import monotonic
 from outboxctl.domain.errors import OutboxctlError, UsageError
@@ -80,6 +80,7 @@ class Daemon:
         self._signal_count = 0
         self._next_watchdog = 0.0
         self._drain = False
+        self._waiting: int | None = None  # events that a drain leaves, not due yet
 
     def run(self, *, drain: bool) -> None:
         """Work until a signal or, with `drain`, until nothing is due.
@@ -132,7 +133,7 @@ class Daemon:
         notify("READY=1")
         self._work()
         notify("STOPPING=1", "STATUS=finishing what is in flight")
-        stopped = Stopping(self.parts.context).run(
+        stopped = Stopping(self.parts.context, self._waiting).run(
             self._lane_threads, s.shutdown_grace_seconds, leave=self._heartbeat.leave
         )
         if server:
@@ -231,8 +232,11 @@ class Daemon:
         return _start(loop, name)
 
     def _due(self) -> bool:
+        """Whether anything is due; a drain that is over counts the events that wait until later."""
         with self.parts.expander.between_pages, self._database.begin() as connection:
-            return snapshot.anything_due(connection)
+            due = snapshot.anything_due(connection)
+            self._waiting = counts.not_due(connection).count if self._drain and not due else None
+            return due
 
     def _check_traces(self) -> None:
         """Raises where tracing is on and the schema, an older one, has no traces."""

@@ -21,9 +21,13 @@ RETRY_SECONDS = 0.2  # between two tries while the database is unreachable
 
 @dataclass(frozen=True)
 class Stopping:
-    """Stops a worker; the main thread calls `run`, once."""
+    """Stops a worker; the main thread calls `run`, once.
+
+    `waiting`: how many events a drain has left that are not due yet; None where they were not counted.
+    """
 
     context: WorkerContext
+    waiting: int | None = None
 
     def run(self, lanes: Sequence[threading.Thread], grace: float, *, leave: Callable[[], None]) -> bool:
         """Finish or release what is in flight within `grace` seconds; False if something is left.
@@ -41,7 +45,8 @@ class Stopping:
         _join([releasing.thread], end)
         if releasing.done:
             released = context.progress.released + releasing.events
-            log.info("worker stopped", done=context.progress.completed, released=released)
+            waiting = {} if self.waiting is None else {"waiting": self.waiting}
+            log.info("worker stopped", done=context.progress.completed, released=released, **waiting)
         else:
             log.warning("could not release everything; the leases will", problem=releasing.problem)
         return releasing.done
