@@ -5,7 +5,8 @@ JOBS ?= 4
 BIN := $(VENV)/bin
 KUBERNETES_RULES := deploy/kubernetes/components/monitoring/rules.yaml
 READY := $(VENV)/.ready
-DEMO := $(VENV)/.demo
+PROGRAM := $(VENV)/.program
+ENVIRONMENT := $(or $(wildcard $(READY)),$(PROGRAM))
 INSTALLED_BY := requirements.lock pyproject.toml tools/install.py
 
 .DEFAULT_GOAL := help
@@ -14,17 +15,19 @@ INSTALLED_BY := requirements.lock pyproject.toml tools/install.py
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | sort | expand -t 12
 
-install: $(READY) ## Install into a local environment (.venv) from the lock file
+install: $(ENVIRONMENT) ## Install the program into a local environment (.venv) from the lock file
 
-$(READY) $(DEMO): $(INSTALLED_BY)
+develop: $(READY) ## Install the program and all that its developers need
+
+$(READY) $(PROGRAM): $(INSTALLED_BY)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.11 …"; exit 2; }
-	@$(PYTHON) -m tools.install $(if $(filter $(DEMO),$@),--program )$(VENV)
+	@$(PYTHON) -m tools.install $(if $(filter $(PROGRAM),$@),--program )$(VENV)
 	@touch $@
 
-demo: $(if $(wildcard $(READY)),$(READY),$(DEMO)) ## Show the whole story on services of its own, in under a minute
+demo: $(ENVIRONMENT) ## Show the whole story on services of its own, in under a minute after the first downloads
 	$(BIN)/outboxctl demo
 
-test: $(READY) ## The tests that are not slow, on a real PostgreSQL and the best search engine there is (JOBS=, TESTS=)
+test: $(READY) ## The tests that are not slow, on a real PostgreSQL and the best search engine there is; ten minutes (JOBS=, TESTS=)
 ifdef TESTS
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(TESTS)
 else

@@ -1,4 +1,4 @@
-"""Install what the lock file names into a local environment: `make install`; for `make demo` its first part.
+"""Install what the lock file names into a local environment: `make develop`; its first part: `make install`.
 
 It says beforehand what will be downloaded, and shows how far it is. It runs before anything is installed, so
 the standard library is all that it uses, on every Python from 3.11 on.

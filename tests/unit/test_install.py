@@ -8,6 +8,7 @@ import pytest
 from tools.install import DEVELOPMENT, LOCK, Bar, Package, follow, install, packages, plan
 from tools.lock import entries, needed, written
 
+from outboxctl.drills.services.engines import RELEASES
 from tree import ROOT
 
 pytestmark = pytest.mark.no_servers
@@ -88,6 +89,14 @@ def test_the_locked_program_has_each_of_its_dependencies() -> None:
     assert {re.split(r"[^\w-]", text)[0] for text in asked} <= program
     assert not program & {"pytest", "mypy", "mkdocs-material"}
     assert {"pytest", "mypy", "mkdocs-material"} <= {each.name for each in packages(second)}
+
+
+@pytest.mark.parametrize("page", ["README.md", "README.zh-CN.md", "docs/runbook/README.md"])
+def test_what_a_page_says_of_the_download_is_what_the_program_needs(page: str) -> None:
+    program = packages((ROOT / LOCK).read_text().partition(DEVELOPMENT)[0])
+    size = round(sum(each.size for each in program) / 1_000_000)
+    said = {int(number) for number in re.findall(r"(\d+) MB", (ROOT / page).read_text())}
+    assert said - {RELEASES["elasticsearch"].megabytes} == {size}
 
 
 def test_the_sizes_are_known() -> None:
