@@ -51,7 +51,7 @@ BAD: dict[str, tuple[str, str, str]] = {
     "keys: unqualified": (
         "",
         KEYS.format("SELECT id FROM products WHERE id = :id"),
-        "named with their schema",
+        "did you mean store.products?",
     ),
     "keys: parameter": (
         "",
@@ -88,7 +88,22 @@ BAD: dict[str, tuple[str, str, str]] = {
     "query: unqualified": (
         'document = "store.documents"',
         'query = """SELECT id\nFROM products"""',
-        "named with their schema",
+        "did you mean store.products?",
+    ),
+    "query: unqualified, and nowhere": (
+        'document = "store.documents"',
+        'query = """SELECT id\nFROM loans"""',
+        "functions and types of yours are named with their schema, for example SCHEMA.loans",
+    ),
+    "query: a type without its schema": (
+        'document = "store.documents"',
+        "query = \"SELECT id, 'red'::color AS color FROM store.products\"",
+        "functions and types of yours are named with their schema, for example SCHEMA.color",
+    ),
+    "query: a function without its schema": (
+        'document = "store.documents"',
+        'query = "SELECT id, shelf(id) FROM store.products"',
+        "functions and types of yours are named with their schema, for example SCHEMA.shelf",
     ),
     "query: without the key": (
         'document = "store.documents"',

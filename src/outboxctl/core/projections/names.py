@@ -5,7 +5,6 @@ from outboxctl.domain.projection import Relation
 MAX_NAME = 63  # bytes of a name in PostgreSQL
 PREFIX = "outbox_document_"
 LONGEST_WITH_QUERY = MAX_NAME - len(PREFIX)
-NAMED = "tables, functions and types of yours are named with their schema: shop.products"
 
 
 def view_name(projection: str) -> str:

@@ -3,7 +3,8 @@
 One statement at a time, by PostgreSQL's extended protocol: a text with a second one is refused.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,7 +14,8 @@ from psycopg.sql import SQL, Identifier, Literal
 from outboxctl.core.database import driver
 from outboxctl.core.database_errors import CONNECTION_ERRORS
 from outboxctl.core.projections.fields import TYPE_NAME
-from outboxctl.core.projections.names import NAMED, view_name
+from outboxctl.core.projections.names import view_name
+from outboxctl.core.projections.nearest import schema_hint, table_hint
 from outboxctl.core.sql import Connection, text
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.keys_query import replaced
@@ -24,6 +26,14 @@ TYPE = text(f"""
 SELECT {TYPE_NAME.format(n="n", t="t")} FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
 WHERE t.oid = :oid
 """)
+# In PostgreSQL's words: `relation "loans" does not exist`, `function shelf(integer) does not exist`.
+NAME = re.compile(r'"([^"]+)"|([^\s(]+)\(')
+# By SQLSTATE: tables, functions, types.
+UNKNOWN: dict[str, Callable[[Connection, str], str]] = {
+    "42P01": table_hint,
+    "42883": lambda _, name: schema_hint(name),
+    "42704": lambda _, name: schema_hint(name),
+}
 TEMPORARY_SCHEMA = text("SELECT nspname::text FROM pg_namespace WHERE oid = pg_my_temp_schema()")
 
 
@@ -69,16 +79,20 @@ def one_statement(connection: Connection, statement: str) -> Any:
 
     In a savepoint, so that the transaction goes on.
     """
-    with connection.begin_nested():
-        try:
+    try:
+        with connection.begin_nested():
             # `binary` makes the driver use the extended protocol, which takes one statement.
             return driver(connection).execute(statement, binary=True)
-        except CONNECTION_ERRORS:
-            raise
-        except psycopg.Error as error:
-            raise UsageError(brief(str(error).strip().partition("\n")[0], 300), hint=_hint(error)) from error
+    except CONNECTION_ERRORS:
+        raise
+    except psycopg.Error as error:
+        said = brief(str(error).strip().partition("\n")[0], 300)
+        raise UsageError(said, hint=_hint(connection, error)) from error
 
 
-def _hint(error: psycopg.Error) -> str:
-    unqualified = getattr(error, "sqlstate", "") in {"42P01", "42883", "42704"}
-    return NAMED if unqualified else brief(error.diag.message_hint or "", 300)
+def _hint(connection: Connection, error: psycopg.Error) -> str:
+    """What an unknown name may have meant, else PostgreSQL's own hint."""
+    unknown, found = UNKNOWN.get(error.sqlstate or ""), NAME.search(error.diag.message_primary or "")
+    if unknown and found:
+        return unknown(connection, found[1] or found[2])
+    return brief(error.diag.message_hint or "", 300)

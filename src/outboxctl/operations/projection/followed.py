@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from outboxctl.core.projections import catalog, dependencies, foreign_keys, scratch
 from outboxctl.core.projections.catalog import Kind
 from outboxctl.core.projections.fields import Field, fields, parameter_types
-from outboxctl.core.projections.names import NAMED
+from outboxctl.core.projections.nearest import table_hint
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.keys_query import parameters
 from outboxctl.domain.printable import brief, counted
@@ -89,7 +89,7 @@ def relation(connection: "Connection", place: Place, name: str, *, view: bool = 
     found, what = _named(connection, place, name), "table or view" if view else "table"
     is_a = catalog.kind(connection, found) if found else None
     if found is None or is_a is None:
-        place.fail(f"there is no {what} {brief(name, 140)}", _nearest(connection, name))
+        place.fail(f"there is no {what} {brief(name, 140)}", table_hint(connection, name))
     if is_a not in (*TABLES, *([Kind.VIEW] if view else [])):
         place.fail(f"{found} is {WORDS[is_a]}")
     return found
@@ -98,16 +98,8 @@ def relation(connection: "Connection", place: Place, name: str, *, view: bool = 
 def _ignored(connection: "Connection", place: Place, name: str) -> Relation:
     found = _named(connection, place, name)
     if found is None:
-        place.fail(f"there is no table {brief(name, 140)}", _nearest(connection, name))
+        place.fail(f"there is no table {brief(name, 140)}", table_hint(connection, name))
     return found
-
-
-def _nearest(connection: "Connection", name: str) -> str:
-    """A hint: tables of the same name in other schemas, else the one of the nearest name."""
-    known = catalog.names(connection)
-    same = [each for each in known if each.rpartition(".")[2] == name.rpartition(".")[2]]
-    near = same[:SHOWN] or get_close_matches(name, known, n=1)
-    return f"did you mean {brief(' or '.join(near), 300)}?" if near else NAMED
 
 
 def _named(connection: "Connection", place: Place, name: str) -> Relation | None:
