@@ -57,7 +57,7 @@ def up(
     Example: outboxctl services up --search elasticsearch
     """
     from outboxctl.drills.services import up as start
-    from outboxctl.drills.services.moved import asked_port, lines
+    from outboxctl.drills.services.moved import asked_port, warning
 
     say = rendering.console(stderr=True).print
     settings(**LOCAL, elastic_index=elastic_index)  # a bad one is an error before anything is started
@@ -75,9 +75,8 @@ def up(
     # A browser lets pages send requests to 127.0.0.1.
     pages = "every web page" if running.search.kind == "noida" else "a web page by DNS rebinding"
     print_progress(ACCESS.format(running.search.url, pages))
-    warnings = [line for service, port in requested for line in lines(service, port)]
-    if warnings:
-        print_progress("\n".join(["", *warnings]))
+    for line in filter(None, (warning(service, port) for service, port in requested)):
+        print_progress(line)
 
 
 def _make_indexes(settings: "Settings") -> list[str]:

@@ -58,11 +58,11 @@ def test_a_port_that_is_taken_cannot_be_missed(here: Cli) -> None:
     url = exported(done.stdout, quoted=True)["ELASTIC_URL"]
     port = url.rpartition(":")[2]
     for each in (done, again):
-        block = each.stderr.strip().split("PORT MOVED: ")[-1]
-        assert f"listens on {port}, not on {taken}" in block
-        assert f"(pid {os.getpid()}) holds that one" in block
-        assert f"export ELASTIC_URL='{url}'" in block
-        assert f"outboxctl services up --search-port {taken}" in block
+        (line,) = [line for line in each.stderr.splitlines() if "PORT MOVED" in line]
+        assert line.startswith(f"PORT MOVED: the search engine listens on {port}, not on {taken}: ")
+        assert f"(pid {os.getpid()}) holds that one" in line
+        assert line.endswith(f"run: outboxctl services down; outboxctl services up --search-port {taken}")
+        assert f"export ELASTIC_URL='{url}'" in each.stdout
         assert each.stdout.splitlines()[-1] == f"# search listens on port {port}, not on {taken}"
         assert exported(each.stdout, quoted=False)["ELASTIC_INDEX"] == "outbox-search-index"
     assert {row["role"]: row["asked_port"] == row["port"] for row in told["services"]} == {

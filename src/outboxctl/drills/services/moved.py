@@ -1,11 +1,10 @@
 """A service that listens on another port than requested: what users have written for that port is wrong."""
 
-from collections.abc import Iterator
 from contextlib import suppress
 
 import psutil
 
-from outboxctl.domain.printable import brief, export
+from outboxctl.domain.printable import brief
 from outboxctl.drills.services.launch import DEFAULT_PORTS
 from outboxctl.drills.services.model import Role, Service
 
@@ -21,16 +20,14 @@ def asked_port(service: Service, option: int | None) -> int:
     return option or DEFAULT_PORTS[service.role]
 
 
-def lines(service: Service, requested: int) -> Iterator[str]:
-    """The port, the reason and the lines to use; nothing where it listens on the requested port."""
+def warning(service: Service, requested: int) -> str | None:
+    """A line with the port, the reason and what to do; None where it listens on the requested port."""
     if service.port == requested:
-        return
+        return None
     name, variable = NAMES[service.role]
-    yield f"PORT MOVED: {name} listens on {service.port}, not on {requested}: {_why(requested)}."
-    yield f"  Lines with {requested}, the lab document's among them, lead to something else. They must read:"
-    yield f"    {export(variable, service.url)}"
+    moved = f"PORT MOVED: {name} listens on {service.port}, not on {requested}: {_why(requested)}."
     again = f"outboxctl services down; outboxctl services up --{service.role}-port {requested}"
-    yield f"  Or free {requested}, and run: {again}"
+    return f"{moved} {variable} on stdout leads there. To have {requested}, free it and run: {again}"
 
 
 def _why(port: int) -> str:
