@@ -34,6 +34,18 @@ def exported(lines: str, *, quoted: bool) -> dict[str, str]:
     return dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
 
 
+def made_roles(here: Cli, url: str, connection: psycopg.Connection) -> bool:
+    """Whether `db roles --sql` can be run as the owner of these tables, who gets no more than that."""
+    env = {"DATABASE_URL": url}
+    here.ok("db", "upgrade", env=env)
+    connection.execute(here.ok("db", "roles", "--sql", env=env).encode())
+    rights = "SELECT rolcreaterole, rolsuper, rolreplication, rolbypassrls FROM pg_roles WHERE rolname = %s"
+    assert connection.execute(rights, ["wordloom"]).fetchone() == (True, False, False, False)
+    with pytest.raises(psycopg.errors.InsufficientPrivilege), connection.transaction():
+        connection.execute("ALTER ROLE postgres PASSWORD 'mine'")
+    return connection.execute("SELECT FROM pg_roles WHERE rolname = 'outbox_worker'").rowcount == 1
+
+
 @pytest.mark.slow(reason="starts both servers by the command")
 def test_its_urls_are_taken_by_psql_and_both_indexes_are_there(here: Cli) -> None:
     done = here("services", "up", "--search", "noida", *ports())
@@ -41,6 +53,7 @@ def test_its_urls_are_taken_by_psql_and_both_indexes_are_there(here: Cli) -> Non
     told = exported(done.stdout, quoted=True)
     with psycopg.connect(told["DATABASE_URL"]) as connection:  # libpq, as psql is
         assert connection.info.dbname == "wordloom_test"
+        assert made_roles(here, told["DATABASE_URL"], connection)
     with Elasticsearch(told["ELASTIC_URL"]) as engine:
         assert engine.indices.exists_alias(name=told["ELASTIC_INDEX"])
         assert engine.indices.exists_alias(name=LAB_INDEX)

@@ -14,10 +14,12 @@ from outboxctl.drills.services import place
 from outboxctl.drills.services.model import Service
 from outboxctl.net.urls import check_database_url
 
+# CREATEROLE is for `db roles --sql`. Since PostgreSQL 16 it gives nobody what he does not have himself: the
+# roles that it makes are no superusers, and that of the superuser cannot be changed by it.
 # Single-user mode reads one statement a line, before anybody can connect.
 BOOTSTRAP = """\
 ALTER ROLE postgres PASSWORD '{password}';
-CREATE ROLE wordloom LOGIN CREATEDB PASSWORD 'wordloom';
+CREATE ROLE wordloom LOGIN CREATEDB CREATEROLE PASSWORD 'wordloom';
 CREATE DATABASE wordloom OWNER wordloom;
 CREATE DATABASE wordloom_test OWNER wordloom;
 """
