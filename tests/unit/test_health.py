@@ -2,10 +2,11 @@
 
 import json
 
+import psycopg
 import pytest
 from structlog.testing import capture_logs
 
-from outboxctl.core.database_errors import public_cause
+from outboxctl.core.database_errors import public_cause, translate
 from outboxctl.domain.failures import DONE, Answer, classify
 from outboxctl.worker.health import PATIENCE, RECOVERY_SECONDS, Health
 from outboxctl.worker.problem import Problem
@@ -106,6 +107,14 @@ def test_draining_is_not_ready() -> None:
 )
 def test_the_probes_say_why_the_database_is_away_in_our_own_words(text: str, said: str) -> None:
     assert public_cause(text).startswith(said)
+
+
+def test_who_is_refused_is_told_to_look_at_the_password_and_not_at_the_server() -> None:
+    refused = translate(psycopg.OperationalError('FATAL:  password authentication failed for user "u"'), "d")
+    away = translate(psycopg.OperationalError("connection failed: Connection refused"), "d")
+    assert "user and password" in refused.hint
+    assert "the server runs" in away.hint
+    assert "the server runs" not in refused.hint
 
 
 def test_the_probes_show_what_is_public_and_the_log_the_whole() -> None:

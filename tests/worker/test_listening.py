@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 import pgbouncer
 from fakes.postgres_proxy import Proxy
 from outboxctl.core.database import Database
+from outboxctl.core.database_errors import translate
 from outboxctl.core.schema import notify
 from outboxctl.core.schema.migrations import upgrade
 from outboxctl.core.sql import Connection
@@ -199,6 +200,20 @@ def test_a_link_that_fell_silent_is_noticed(database_proxy: Proxy, monkeypatch: 
         eventually(lambda: hears(parts), what="by another connection")
     assert [line["log_level"] for line in lines] == ["info", "warning", "info"]
     db.close()
+
+
+def test_a_refused_login_is_not_put_down_to_a_pooler(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    switch(db)
+    refused = psycopg.OperationalError('FATAL:  password authentication failed for user "worker_1"')
+
+    def apart(_: Database) -> Any:
+        raise translate(refused, "db:5432/shop") from refused
+
+    monkeypatch.setattr(Database, "apart", apart)
+    with capture_logs() as lines, running(parts_with(db)):
+        eventually(lambda: lines, what="said")
+    assert "password" in lines[0]["hint"]
+    assert "pooler" not in lines[0]["hint"]
 
 
 @pytest.mark.skipif(not pgbouncer.available(), reason="no PgBouncer to be had")

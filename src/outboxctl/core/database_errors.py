@@ -8,6 +8,7 @@ from outboxctl.domain.errors import (
     CutOffError,
     LimitError,
     LockedError,
+    NotPermittedError,
     OutboxctlError,
     UnreachableError,
     UsageError,
@@ -26,6 +27,8 @@ UNPINNED = (
 )
 UNUSABLE = "the database {name} cannot be used: {text}"
 REACH = "check DATABASE_URL, and that the server runs (`outboxctl services up` starts a local one)"
+LOGIN_REFUSED = "the login was refused: user, password or pg_hba.conf"
+LOGIN = "check the user and password of DATABASE_URL or the file of DATABASE_URL_FILE, and pg_hba.conf"
 # By SQLSTATE: the error, its message, what to do; for the probes a sentence without a name.
 ERRORS: tuple[tuple[set[str], type[OutboxctlError], str, str, str], ...] = (
     (
@@ -37,7 +40,7 @@ ERRORS: tuple[tuple[set[str], type[OutboxctlError], str, str, str], ...] = (
     ),
     (
         {"42501"},
-        UsageError,
+        NotPermittedError,
         "not permitted in {name}: {text}",
         "use a role with the needed rights: `outboxctl db roles` shows them",
         "a right is missing: see `outboxctl doctor`",
@@ -85,7 +88,7 @@ CAUSES = (
     ),
     (
         ("password", "pg_hba.conf", "authentication", 'role "'),
-        "the login was refused: user, password or pg_hba.conf",
+        LOGIN_REFUSED,
     ),
     (("Connection refused",), "connection refused: no server listens there"),
     (
@@ -116,7 +119,9 @@ def translate(error: Exception, name: str) -> OutboxctlError:
         if state in states:
             return kind(message.format(name=name, state=state, text=text), hint=hint, public=public)
     if isinstance(error, CONNECTION_ERRORS):
-        return UnreachableError(UNUSABLE.format(name=name, text=text), hint=REACH, public=public_cause(text))
+        cause = public_cause(text)
+        hint = LOGIN if cause == LOGIN_REFUSED else REACH
+        return UnreachableError(UNUSABLE.format(name=name, text=text), hint=hint, public=cause)
     return OutboxctlError(
         f"the database {name} refused: {state} {text}", public="the server refused a statement"
     )

@@ -39,6 +39,10 @@ class UsageError(OutboxctlError):
     exit_code = ExitCode.USAGE
 
 
+class NotPermittedError(UsageError):
+    """The login lacks a right in the database."""
+
+
 class UnreachableError(OutboxctlError):
     """A dependency (database, sink, service) could not be reached."""
 

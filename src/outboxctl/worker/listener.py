@@ -49,9 +49,10 @@ class Listener:
         self._next = monotonic() + (min(2.0**self._tries, LONGEST) if problem else CHECK_SECONDS)
         if problem and not self._warned and not self._signals.stopping:
             self._warned = True
-            log.warning("new events are only polled for", problem=problem, hint=HINT)
+            hint = problem.hint or HINT  # whether the login or the server is at fault is said by the error
+            log.warning("new events are only polled for", problem=str(problem), hint=hint)
 
-    def _listen(self) -> str | None:
+    def _listen(self) -> OutboxctlError | None:
         """What went wrong; None if the database does not notify, or the worker stops."""
         try:
             switch = self._switch()
@@ -60,15 +61,15 @@ class Listener:
             with notify.listening(self._database, switch.channel) as ear:
                 return self._receive(ear)
         except OutboxctlError as error:
-            return str(error)
+            return error
 
-    def _receive(self, ear: ChannelListener) -> str | None:
+    def _receive(self, ear: ChannelListener) -> OutboxctlError | None:
         while self._receives_own(ear):
             self._report_listening()
             self._wake_lanes(ear)
             if self._signals.stopping or not self._still_on(ear):
                 return None
-        return NOT_RECEIVED
+        return OutboxctlError(NOT_RECEIVED, hint=HINT)
 
     def _receives_own(self, ear: ChannelListener) -> bool:
         own = str(uuid4())
