@@ -35,6 +35,7 @@ def shell(page: Path, request: pytest.FixtureRequest, tmp_path: Path) -> Iterato
     if "nothing failed" in needs:
         with _sql(env) as sql:
             sql.execute(UNFAIL)
+    env = env | {"PGSERVICEFILE": str(_service_file(env, tmp_path))}
     with terminal(env, tmp_path, _addresses(env)) as made:
         if "worker" in needs:
             made.run(Block(page, 0, "bash", "background", "outboxctl worker", ""))
@@ -42,6 +43,14 @@ def shell(page: Path, request: pytest.FixtureRequest, tmp_path: Path) -> Iterato
             for run in ("before", "after"):
                 evidence(made.folder / "lab-evidence" / run, record("kill-and-heal"), record("bad-op"))
         yield made
+
+
+def _service_file(env: Env, folder: Path) -> Path:
+    """The connection `owner` of the page on roles, which a person has in ~/.pg_service.conf."""
+    given = psycopg.conninfo.conninfo_to_dict(env["DATABASE_URL"].replace("+psycopg", ""))
+    path = folder / "pg_service.conf"
+    path.write_text("\n".join(["[owner]", *(f"{name}={value}" for name, value in given.items()), ""]))
+    return path
 
 
 def _addresses(env: Env) -> Env:

@@ -77,4 +77,5 @@ def test_the_build_fails_where_a_file_to_be_shown_is_missing(site: Path) -> None
 @pytest.mark.parametrize("page", [*ROOT.glob("*.md"), *DOCS.rglob("*.md")], ids=lambda page: page.name)
 def test_psql_is_handed_an_address_that_it_reads_and_stops_at_an_error(page: Path) -> None:
     for command in re.findall(r"^(?:outboxctl .*\| )?psql\b.*$", page.read_text(), re.MULTILINE):
-        assert 'psql -v ON_ERROR_STOP=1 "${DATABASE_URL/+psycopg/}"' in command
+        addresses = ('"${DATABASE_URL/+psycopg/}"', "service=owner")
+        assert any(f"psql -v ON_ERROR_STOP=1 {address}" in command for address in addresses)

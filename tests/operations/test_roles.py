@@ -1,6 +1,7 @@
 """The roles of `db roles --sql`, proved by acting as each: what they need works, all else is denied."""
 
 import json
+import shlex
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -341,6 +342,74 @@ def test_tables_in_another_schema(
             "SELECT rolname FROM pg_roles WHERE starts_with(rolname, %s)", [prefix]
         ).fetchall():
             owner.execute(SQL("DROP OWNED BY {}").format(Identifier(name)))
+
+
+def test_groups_that_an_upgrade_leaves_without_rights_are_named_with_what_grants_them(
+    login: Login, cli: Cli, sql: psycopg.Connection, prefix: str, tmp_path: Path
+) -> None:
+    """Deletes were not sent again after an upgrade, and nobody said that the worker's group was the cause."""
+    worker = Cli(cli.env | {"DATABASE_URL": login(Role.WORKER)}, tmp_path)
+    assert cli.json("db", "check")["lacking"] == []
+    cli.ok("db", "downgrade", "0010", "--yes")
+    group = f"{prefix}worker"
+    insert = {"group": group, "privilege": "INSERT", "table": "outbox_deletes"}
+    assert insert in cli.json("db", "upgrade")["lacking"]
+    assert insert in cli.json("db", "check")["lacking"]
+    said = cli.ok("db", "upgrade")
+    assert f"  {group} lacks INSERT on outbox_deletes\n" in said
+    assert said == cli.ok("db", "upgrade"), "until it is done"
+    assert said.partition("\n  ")[2].partition("nothing to add\n")[2] in cli.ok("db", "check")
+    doctor = worker("doctor", "--only", "database").stdout
+    for text in (said, doctor):
+        (line,) = {each.strip() for each in text.splitlines() if "outboxctl db roles --sql" in each}
+        command = line.partition("outboxctl ")[2].partition(" | psql")[0]
+        assert shlex.split(command) == ["db", "roles", "--sql", "--prefix", prefix]
+    sql.execute(cli.ok(*shlex.split(command)).encode())
+    assert cli.ok("db", "check").count("\n") == 1
+    assert "rights-worker" not in worker("doctor", "--only", "database").stdout
+
+
+def test_who_may_not_migrate_is_told_who_may(acting_as: Ask, cli: Cli) -> None:
+    cli.ok("db", "downgrade", "0010", "--yes")
+    worker = acting_as(Role.WORKER)
+    for command in ("db upgrade", "db downgrade --yes", "db notify on", "db mark test --by me --reason why"):
+        done = worker(*command.split())
+        assert done.returncode == 2, done.stderr
+        assert "log in as the owner of the tables" in done.stderr, command
+    assert cli.json("db", "current")["current"] == "0010"
+
+
+def test_the_owner_of_the_tables_runs_it_again_without_the_right_to_make_roles(
+    login: Login, sql: psycopg.Connection, prefix: str, url: str
+) -> None:
+    """A superuser makes the groups once; each upgrade after that is the owner's alone."""
+    login(None)
+    owner = Identifier(f"{prefix}nobody_1")
+    tables = SQL(", ").join(map(Identifier, TABLES))
+    mine = sql.execute("SELECT current_user").fetchone()
+    assert mine
+    for table in TABLES:
+        sql.execute(SQL("ALTER TABLE {} OWNER TO {}").format(Identifier(table), owner))
+    try:
+        sql.execute(SQL("REVOKE ALL ON {} FROM {}").format(tables, Identifier(f"{prefix}worker")))
+        with psycopg.connect(_url(url, f"{prefix}nobody_1"), autocommit=True) as own:
+            own.execute(roles_sql(prefix, "public").encode())
+        worker = Role.WORKER
+        for table in TABLES:
+            assert _granted(sql, prefix + worker, table) == _wanted(sql, worker, table), table
+    finally:
+        for table in TABLES:
+            sql.execute(SQL("ALTER TABLE {} OWNER TO {}").format(Identifier(table), Identifier(*mine)))
+
+
+def test_the_table_cuts_nothing_off_and_says_what_is_revoked(cli: Cli) -> None:
+    shown = cli.ok("db", "roles")
+    assert max(map(len, shown.splitlines())) <= 140
+    assert "…" not in shown
+    for column in ("before_times", "follow_cursor", "updated_at"):
+        assert column in shown
+    assert "PUBLIC" in shown
+    assert {each["from"] for each in cli.json("db", "roles")["revoked"]} == {"PUBLIC", "groups"}
 
 
 def test_without_sql_it_shows_the_rights(cli: Cli) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from outboxctl.domain.errors import UsageError
+from outboxctl.domain.errors import NotPermittedError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,6 +72,16 @@ def acting(settings: "Settings", what: str, *, yes: bool, connections: int = 1) 
     with checked_database(settings, connections=connections) as db:
         confirm(settings, db, what, yes=yes)
         yield db
+
+
+@contextmanager
+def as_owner() -> "Iterator[None]":
+    """For what no group of `db roles` may do: whoever lacks the right is told who has it."""
+    try:
+        yield
+    except NotPermittedError as error:
+        hint = "log in as the owner of the tables: none of the roles of `outboxctl db roles` may do this"
+        raise NotPermittedError(str(error), hint=hint, public=error.public) from error
 
 
 def refuse_if_read_only(settings: "Settings", what: str) -> None:

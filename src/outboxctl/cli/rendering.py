@@ -105,9 +105,17 @@ def json_text(report: Any, *, indent: int | None = 2, own: bool = False) -> str:
 
 
 def table(
-    title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, longest: int = 200
+    title: str,
+    columns: Sequence[str],
+    rows: Iterable[Sequence[Any]],
+    *,
+    longest: int = 200,
+    widest: int | None = None,
 ) -> "Table":
-    """A table of cleaned cells of at most `longest` characters; columns of numbers are right-aligned."""
+    """A table of cleaned cells of at most `longest` characters, folded at `widest` if that is given.
+
+    Columns of numbers are right-aligned.
+    """
     from outboxctl.cli.rich_output import IdTable
 
     cells = [[cell(value, longest) for value in row] for row in rows]
@@ -115,7 +123,8 @@ def table(
     for index, name in enumerate(columns):
         numeric = bool(cells) and all(row[index].plain.replace(",", "").isdigit() for row in cells)
         copied = name in ("id", "setting")  # what is broken over lines cannot be copied
-        result.add_column(name, justify="right" if numeric else "left", overflow="fold", no_wrap=copied)
+        side: Literal["left", "right"] = "right" if numeric else "left"
+        result.add_column(name, justify=side, overflow="fold", no_wrap=copied, max_width=widest)
     for row in cells:
         result.add_row(*row)
     return result

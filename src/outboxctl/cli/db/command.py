@@ -1,15 +1,23 @@
 """`db`: the schema."""
 
+from contextlib import contextmanager
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from outboxctl.cli import parse, rendering
 from outboxctl.cli.db import downgrade, mark, notify
-from outboxctl.cli.guards import confirm, database, refuse_if_read_only
+from outboxctl.cli.guards import as_owner, confirm, database, refuse_if_read_only
 from outboxctl.cli.options import ChangeOptions, DatabaseOptions, Json, LockWait, group, print_progress
 from outboxctl.domain.errors import ExitCode
+from outboxctl.domain.printable import brief
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from outboxctl.core.database import Connection
+    from outboxctl.core.inspect.missing_rights import OutdatedGroups
 
 app = group("The schema: migrate, inspect, print.")
 app.add_typer(notify.app, name="notify")
@@ -26,18 +34,23 @@ def upgrade(common: ChangeOptions, wait: LockWait = 60.0) -> None:
 
     Example: outboxctl db upgrade
     """
+    from outboxctl.core.inspect.missing_rights import outdated_groups
     from outboxctl.core.schema.migrations import upgrade as run
 
     settings = common.settings()
     refuse_if_read_only(settings, "migrate the schema")
     with database(settings) as db:
         confirm(settings, db, "migrate the schema", yes=common.yes)
-        done = run(db, settings.environment, patience=wait, report=print_progress)
+        with as_owner():
+            done = run(db, settings.environment, patience=wait, report=print_progress)
+        with db.begin() as connection:
+            groups = outdated_groups(connection)
     lines = [f"Schema at revision {done.after} (was {done.before or 'none'}) in {db.name}."]
     changes = [f"  added {item}" for item in done.added] + [f"  changed {item}" for item in done.changed]
     lines += changes or ["  nothing to add"]
     lines += [f"Environment marker: {done.environment}"] if done.environment else []
-    rendering.show(done, lambda: lines, json=common.json)
+    report = asdict(done) | {"lacking": asdict(groups)["lacking"]}
+    rendering.show(report, lambda: [*lines, *_outdated(groups)], json=common.json)
 
 
 @app.command()
@@ -46,7 +59,8 @@ def current(common: DatabaseOptions) -> None:
 
     Example: outboxctl db current
     """
-    before, head = _revisions(common)
+    with _reading(common) as (_, before, head):
+        pass
     rendering.show({"current": before, "head": head}, lambda: [before or "none"], json=common.json)
 
 
@@ -54,13 +68,19 @@ def current(common: DatabaseOptions) -> None:
 def check(common: DatabaseOptions) -> None:
     """Exit 0 if the schema is the newest, 4 if `db upgrade` has something to do.
 
+    Also names the rights that groups of `db roles` lack, which have none to tables that an upgrade made.
+
     Example: outboxctl db check || outboxctl db upgrade
     """
-    before, head = _revisions(common)
+    from outboxctl.core.inspect.missing_rights import outdated_groups
+
+    with _reading(common) as (connection, before, head):
+        groups = outdated_groups(connection)
     newest, behind = f"at revision {head}, the newest", f"at {before or 'none'}, behind {head}"
     text = newest if before == head else f"{behind}: run `outboxctl db upgrade`"
     report = {"current": before, "head": head, "behind": before != head}
-    rendering.show(report, lambda: [text], json=common.json)
+    report |= {"lacking": asdict(groups)["lacking"]}
+    rendering.show(report, lambda: [text, *_outdated(groups)], json=common.json)
     if before != head:
         raise typer.Exit(ExitCode.FINDINGS)
 
@@ -107,24 +127,40 @@ def roles(
 ) -> None:
     """Show what a worker, an operator, a viewer and a producer may do; with --sql, the SQL that makes it so.
 
-    Example: outboxctl db roles --sql | psql -v ON_ERROR_STOP=1 "${DATABASE_URL/+psycopg/}"
+    Example: outboxctl db roles --sql | psql -v ON_ERROR_STOP=1 service=owner
     """
-    from outboxctl.core.schema.roles import RIGHTS, roles_sql
+    from outboxctl.core.schema.roles import REVOKED, RIGHTS, roles_sql
 
     prefix, schema = parse.words("--prefix", prefix, 63), parse.words("--schema", schema, 63)
     if sql:
         typer.echo(roles_sql(prefix, schema))
-    else:
-        rows = [(prefix + r.role, r.verbs, r.table, ", ".join(r.columns) or "all") for r in RIGHTS]
-        table = rendering.table("Rights", ("role", "may", "table", "columns"), rows)
-        rendering.show({"rights": [asdict(right) for right in RIGHTS]}, lambda: [table], json=json)
+        return
+    rows = [(prefix + r.role, r.verbs, r.table, ", ".join(r.columns) or "all") for r in RIGHTS]
+    granted = rendering.table("Rights", ("role", "may", "table", "columns"), rows, longest=2_000, widest=44)
+    revoked = rendering.table("Revoked before that", ("from", "what", "on"), REVOKED)
+    report = {
+        "rights": [asdict(right) for right in RIGHTS],
+        "revoked": [{"from": whom, "verbs": verbs, "on": on} for whom, verbs, on in REVOKED],
+    }
+    rendering.show(report, lambda: [granted, revoked], json=json)
 
 
-def _revisions(common: DatabaseOptions) -> tuple[str | None, str]:
+@contextmanager
+def _reading(common: DatabaseOptions) -> "Iterator[tuple[Connection, str | None, str]]":
+    """A read-only transaction, the database's revision, and the newest."""
     from outboxctl.core.schema import migrations
 
     with database(common.settings()) as db, db.begin() as connection:
         connection.exec_driver_sql("SET TRANSACTION READ ONLY")
         revision = migrations.current(connection)
         migrations.check_known(revision, db.name)
-        return revision, migrations.head()
+        yield connection, revision, migrations.head()
+
+
+def _outdated(groups: "OutdatedGroups") -> "Iterator[str]":
+    """Which rights groups lack, and the command that grants them."""
+    for each in groups.lacking:
+        yield f"  {brief(each.group)} lacks {each.privilege} on {each.table}"
+    if groups.commands:
+        yield "Groups of `outboxctl db roles` are older than the schema; as the owner of the tables:"
+    yield from (rendering.Unbroken(f"  {brief(command)}") for command in groups.commands)

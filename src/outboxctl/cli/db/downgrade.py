@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from outboxctl.cli import rendering
-from outboxctl.cli.guards import checked_database, confirm, reading, refuse_if_read_only
+from outboxctl.cli.guards import as_owner, checked_database, confirm, reading, refuse_if_read_only
 from outboxctl.cli.options import ChangeOptions, LockWait, print_progress
 from outboxctl.domain.printable import counted
 
@@ -44,7 +44,8 @@ def downgrade(
             if not common.yes:
                 print_progress(_losses(plan))
             confirm(settings, db, f"go back to revision {plan.target}", yes=common.yes, always=True)
-            core.apply(db, plan, patience=wait, report=print_progress)
+            with as_owner():
+                core.apply(db, plan, patience=wait, report=print_progress)
         done = f"Schema at revision {plan.target} (was {plan.current})"
     report = asdict(plan) | {"dry_run": dry_run}
     rendering.show(report, lambda: [_losses(plan), f"{done}."], json=common.json)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, get_args
 import typer
 
 from outboxctl.cli import parse, rendering
-from outboxctl.cli.guards import confirm, database, reading, refuse_if_read_only
+from outboxctl.cli.guards import as_owner, confirm, database, reading, refuse_if_read_only
 from outboxctl.cli.options import By, ChangeOptions, DryRun, Reason, audited, print_progress
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def mark(
         refuse_if_read_only(settings, f"mark the database {after}")
         with database(settings) as db:
             confirm(settings, db, f"mark it {after}", yes=common.yes)
-            with db.begin() as connection:
+            with as_owner(), db.begin() as connection:
                 before, audit_id = marker.change(connection, after, **who)
     changes = before != after
     report = {"before": before, "after": after, "changes": changes, "dry_run": dry_run, "audit_id": audit_id}

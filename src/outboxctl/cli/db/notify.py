@@ -4,7 +4,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from outboxctl.cli import rendering
-from outboxctl.cli.guards import acting, reading
+from outboxctl.cli.guards import acting, as_owner, reading
 from outboxctl.cli.options import ChangeOptions, DatabaseOptions, group
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def _switch(common: ChangeOptions, *, on: bool) -> None:
     from outboxctl.core.schema import notify
 
     what = f"switch NOTIFY {'on' if on else 'off'}"
-    with acting(common.settings(), what, yes=common.yes) as db, db.begin() as connection:
+    with acting(common.settings(), what, yes=common.yes) as db, as_owner(), db.begin() as connection:
         now = notify.switch(connection, on=on)
     _show(now, json=common.json)
 

@@ -1,27 +1,16 @@
 """Rights and search paths: what this role lacks, what others may change, functions without a path."""
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from outboxctl.core.inspect.missing_rights import MissingRight, RoleGroup, groups, missing, rights_of
 from outboxctl.core.schema.names import EVENTS
 from outboxctl.core.schema.notify import NAME
-from outboxctl.core.schema.roles import NEW_EVENT, RIGHTS, Right, Role
+from outboxctl.core.schema.roles import NEW_EVENT, RIGHTS, SCHEMA, Role
 from outboxctl.core.search_path import FACTS, places
 from outboxctl.core.sql import Connection, text
 from outboxctl.core.sql.places import quoted
 
-# By column, because a role may have rights to just the columns that it needs.
-MISSING_COLUMNS = text("""
-SELECT quote_ident(a.attname) FROM pg_attribute a
-WHERE a.attrelid = to_regclass(:table) AND a.attnum > 0 AND NOT a.attisdropped
-    AND (CAST(:columns AS text[]) = '{}' OR a.attname = ANY (CAST(:columns AS text[])))
-    AND NOT has_column_privilege(a.attrelid, a.attnum, :privilege)
-ORDER BY a.attnum
-""")
-NO_DELETE = text("""
-SELECT NOT has_table_privilege(oid, 'DELETE') FROM pg_class WHERE oid = to_regclass(:table)
-""")
-CURRENT_ROLE = text("SELECT quote_ident(current_user)")
+CURRENT_ROLE = text("SELECT current_user, quote_ident(current_user)")
 MAY_UPDATE = text(f"""
 SELECT coalesce(has_any_column_privilege(to_regclass('{EVENTS}')::oid, 'UPDATE'), false)
 """)
@@ -52,14 +41,6 @@ READER_RIGHTS = tuple(right for right in RIGHTS if right.role is Role.WORKER and
 
 
 @dataclass(frozen=True)
-class MissingRight:
-    """A missing privilege in GRANT's words, such as `UPDATE (status, owner)`, and its table."""
-
-    privilege: str
-    table: str
-
-
-@dataclass(frozen=True)
 class WideGrant:
     """A role (quoted for SQL) that may insert more columns than a producer; `columns` is empty for all."""
 
@@ -69,10 +50,11 @@ class WideGrant:
 
 @dataclass(frozen=True)
 class Rights:
-    """What the role (quoted for SQL) lacks as reader, worker and operator.
+    """What the role (quoted for SQL) lacks as reader, worker and operator; the `groups` of `db roles` here.
 
-    `changes`: it may change some column of an event. Of all roles: `wide` may insert columns that no producer
-    needs, without the right to UPDATE all; `recreates` may delete an event and insert another with its id.
+    `schema`: where the outbox is. `changes`: it may change some column of an event. Of all roles: `wide` may
+    insert columns that no producer needs, without the right to UPDATE all; `recreates` may delete an event
+    and insert another with its id.
     """
 
     role: str
@@ -82,6 +64,8 @@ class Rights:
     changes: bool
     wide: list[WideGrant]
     recreates: list[str]
+    groups: list[RoleGroup]
+    schema: str
 
     @property
     def no_worker(self) -> bool:
@@ -91,38 +75,19 @@ class Rights:
 
 def rights(connection: Connection) -> Rights:
     """Compare this role's rights with those of `db roles`; a missing table counts as complete."""
-    role = str(connection.execute(CURRENT_ROLE).scalar_one())
-    reader = list(_missing(connection, READER_RIGHTS))
+    role, name = connection.execute(CURRENT_ROLE).one()
+    reader = list(missing(connection, role, READER_RIGHTS))
     worker, operator = (
-        [lack for lack in _missing(connection, _of(each)) if lack not in reader]
+        [lack for lack in missing(connection, role, rights_of(each)) if lack not in reader]
         for each in (Role.WORKER, Role.OPERATOR)
     )
     changes = bool(connection.execute(MAY_UPDATE).scalar_one())
     rows = connection.execute(WIDE_GRANTS, {"born": ["id", *NEW_EVENT]})
     wide = [WideGrant(grantee, columns or []) for grantee, columns in rows]
     recreates = list(connection.execute(RECREATING).scalars())
-    return Rights(role, reader, worker, operator, changes, wide, recreates)
-
-
-def _of(role: Role) -> Iterable[Right]:
-    return (right for right in RIGHTS if right.role is role)
-
-
-def _missing(connection: Connection, needed: Iterable[Right]) -> Iterator[MissingRight]:
-    for right in needed:
-        for verb in right.verbs.split(", "):
-            if lacking := _missing_privilege(connection, verb, right):
-                yield MissingRight(lacking, right.table)
-
-
-def _missing_privilege(connection: Connection, verb: str, right: Right) -> str:
-    """The missing privilege; empty where there is none."""
-    table = places(connection).name(right.table)
-    values = {"table": table, "privilege": verb, "columns": list(right.columns)}
-    if verb == "DELETE":  # it has no columns
-        return verb if connection.execute(NO_DELETE, values).scalar() else ""
-    names = connection.execute(MISSING_COLUMNS, values).scalars().all()
-    return (f"{verb} ({', '.join(names)})" if right.columns else verb) if names else ""
+    schema = places(connection).schema(EVENTS) or SCHEMA
+    made = groups(connection)
+    return Rights(name, reader, worker, operator, changes, wide, recreates, made, schema)
 
 
 # What FOUND reads, as it was at the start: by now the search path is our own.

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from shlex import quote
 
 from psycopg.sql import SQL, Composed, Identifier, Literal
 
@@ -20,6 +21,7 @@ from outboxctl.core.schema.names import (
 from outboxctl.domain.errors import UsageError
 
 MAX_NAME = 63  # bytes; PostgreSQL silently truncates a longer name
+PREFIX, SCHEMA = "outbox_", "public"  # where nothing else is said
 # The source is the application's.
 TOOL_TABLES = (EVENTS, AUDIT, MARKER, WORKERS, REBUILDS, VERSION, PROJECTIONS, VERSION_BASE, DELETES)
 TABLES = (*TOOL_TABLES, SOURCE)
@@ -93,7 +95,9 @@ RIGHTS = (
 # REVOKE before GRANT: a right that a newer version no longer needs is removed.
 SCRIPT = """\
 -- Four groups without a login; give them to people and programs: GRANT {operator} TO alice;
--- Safe to run again, by the owner of the tables or a superuser who may create roles.
+-- First by a superuser, or by the owner of the tables where he may create roles; again, after each upgrade,
+-- by the owner alone. PostgreSQL warns then where the database or the schema is another role's: what was
+-- granted on these stays.
 BEGIN;
 {create}
 REVOKE ALL ON {ours} FROM PUBLIC;
@@ -102,6 +106,12 @@ REVOKE ALL ON {tables} FROM {roles};
 GRANT USAGE ON SCHEMA {schema} TO {roles};
 {grants}
 COMMIT;"""
+# What the SQL revokes before it grants: from whom, what, and where.
+REVOKED = (
+    ("PUBLIC", "ALL", f"each of these tables but {SOURCE}"),
+    ("PUBLIC", "CREATE", "the schema"),
+    ("groups", "ALL", "each of these tables: what is not granted above"),
+)
 CREATE = """\
 DO {body};"""
 BODY = """
@@ -131,6 +141,13 @@ def roles_sql(prefix: str, schema: str) -> str:
         grants=SQL("\n").join(_grant(right, names[right.role], schema) for right in RIGHTS),
     )
     return script.as_string()
+
+
+def command(prefix: str, schema: str) -> str:
+    """The shell's command that runs `roles_sql` by psql, as the user of the service `owner`."""
+    options = f" --prefix {quote(prefix)}" if prefix != PREFIX else ""
+    options += f" --schema {quote(schema)}" if schema != SCHEMA else ""
+    return f"outboxctl db roles --sql{options} | psql -v ON_ERROR_STOP=1 service=owner"
 
 
 def _name(name: str) -> str:

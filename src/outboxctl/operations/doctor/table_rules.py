@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 
-from outboxctl.core.inspect.rights import MissingRight, Rights
+from outboxctl.core.inspect.missing_rights import MissingRight
+from outboxctl.core.inspect.rights import Rights
 from outboxctl.core.inspect.tables import INDEXES, TableIndex, Tables
 from outboxctl.core.schema.names import EVENTS, SOURCE
-from outboxctl.core.schema.roles import DELIVERY, NEW_EVENT, Role
+from outboxctl.core.schema.roles import DELIVERY, NEW_EVENT, Role, command
 from outboxctl.operations.doctor.model import ERROR, INFO, WARNING, Case, RuleGroup
 from outboxctl.settings import Settings
 
@@ -14,6 +15,7 @@ PAIR = {"entity_type", "entity_id"}
 
 TABLES = RuleGroup("schema, indexes, triggers")
 RIGHTS = RuleGroup("rights")
+READERS = (Role.WORKER, Role.OPERATOR, Role.VIEWER)
 
 
 @TABLES.rule("schema-missing", ERROR)
@@ -110,12 +112,16 @@ def trigger(tables: Tables, _: Settings) -> Iterator[Case]:
 def reader(rights: Rights, _: Settings) -> Iterator[Case]:
     """Neither worker nor status can work as this role."""
     for lack in rights.reader:
-        yield _lacks(rights, [lack]), f"GRANT {lack.privilege} ON {lack.table} TO {rights.role};"
+        single = f"GRANT {lack.privilege} ON {lack.table} TO {rights.role};"
+        yield _lacks(rights, [lack]), _again(rights, READERS) or single
 
 
 @RIGHTS.rule("rights-worker", WARNING)
 def worker(rights: Rights, _: Settings) -> Iterator[Case]:
-    """A worker cannot work as this role; `outboxctl status` and such can."""
+    """A worker cannot work as this role, or not fully; `outboxctl status` and such can.
+
+    After an upgrade its group may lack rights to new tables: run the SQL of `outboxctl db roles` again.
+    """
     if rights.worker and not rights.no_worker:
         yield _lacks(rights, rights.worker), _member(rights, Role.WORKER)
 
@@ -169,4 +175,14 @@ def _lacks(rights: Rights, lacking: list[MissingRight]) -> str:
 
 def _member(rights: Rights, role: Role) -> str:
     """Only membership of a group: what a single login was granted outlives corrections of the groups."""
-    return f"GRANT outbox_{role} TO {rights.role};  -- if it is to be one; `outboxctl db roles` has that role"
+    name = next((group.quoted for group in rights.groups if group.role is role), f"outbox_{role}")
+    join = f"GRANT {name} TO {rights.role};  -- if it is to be one; `outboxctl db roles` has that role"
+    return _again(rights, (role,)) or join
+
+
+def _again(rights: Rights, roles: tuple[Role, ...]) -> str:
+    """The command for a login that is a member of its group: the group is older than the schema."""
+    for group in rights.groups:
+        if group.member and group.role in roles:
+            return f"{command(group.prefix, rights.schema)}  # as the owner of the tables"
+    return ""
