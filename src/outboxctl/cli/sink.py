@@ -18,6 +18,9 @@ def roles(
     api_keys: Annotated[
         bool, typer.Option("--api-keys", help="An API key for each in place of a role.")
     ] = False,
+    expiration: Annotated[
+        str, typer.Option(help="How long an API key lives, such as 90d; else without an end.")
+    ] = "",
     engine: Annotated[str, typer.Option(help="elasticsearch or opensearch.")] = "elasticsearch",
     prefix: Annotated[str, typer.Option(help="What the roles' names begin with.")] = "outbox_",
     also: Annotated[
@@ -33,7 +36,12 @@ def roles(
 ) -> None:
     """Show what a worker, an operator and a viewer may do in the sink; with --curl, how to make it so.
 
+    curl sends the credentials of ELASTIC_API_KEY or ELASTIC_USERNAME, which must be those of somebody who may
+    manage security; without any it asks for the password of elastic (OpenSearch: admin).
+
     Example: outboxctl sink roles --curl
+
+    Example: outboxctl sink roles --curl --api-keys --prefix worker-1. --expiration 90d
     """
     from outboxctl.operations.doctor import remedies
     from outboxctl.sink.engines import ENGINES
@@ -43,11 +51,18 @@ def roles(
     product = ENGINES[parse.one_of("--engine", engine, list(ENGINES), "engine")]
     projected = [parse.index_name("--projection-index", each) for each in projection_index or ()]
     requests = orders(
-        product, configured.elastic_index, projected=projected, also=also or (), prefix=prefix, keys=api_keys
+        product,
+        configured.elastic_index,
+        projected=projected,
+        also=also or (),
+        prefix=prefix,
+        keys=api_keys,
+        expiration=expiration,
     )
     if curl and not json:
         for each in requests:
-            typer.echo(remedies.reaching(remedies.request(each.method, each.path, each.body), configured))
+            command = remedies.request(each.method, each.path, each.body)
+            typer.echo(remedies.reaching(command, configured, user=product.administrator))
         return
     bodies = [{"role": r.role, "method": r.method, "path": r.path, "body": r.body} for r in requests]
     rows = [

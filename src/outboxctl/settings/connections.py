@@ -47,7 +47,9 @@ class ConnectionSettings(BaseSettings):
     )
     elastic_index: str = setting("ELASTIC_INDEX", "outbox-search-index", "index or write alias")
     elastic_api_key: SecretStr | None = setting(
-        "ELASTIC_API_KEY", None, "API key; wins over user and password"
+        "ELASTIC_API_KEY",
+        None,
+        "API key: `encoded` of the answer that made it (base64 of `id:api_key`); wins over user and password",
     )
     elastic_username: str | None = setting("ELASTIC_USERNAME", None, "user for basic authentication")
     elastic_password: SecretStr | None = setting("ELASTIC_PASSWORD", None, "its password")

@@ -26,7 +26,8 @@ class Engine(NamedTuple):
 
     `header` is the value of X-Elastic-Product in each 2xx answer, None where the engine does not send it.
     `leader_timeout` is the parameter that limits how long a request waits for the cluster's leader.
-    Supported are the major versions from `oldest` to `newest`. `roles` is the path of its API for roles.
+    Supported are the major versions from `oldest` to `newest`. `roles` is the path of its API for roles,
+    `administrator` the user who may ask it in a new cluster.
     `aliases` are parameters with which a node says itself which aliases there are, without its leader.
     """
 
@@ -38,6 +39,7 @@ class Engine(NamedTuple):
     upgrade: str
     point_in_time: PointInTime
     roles: str
+    administrator: str
     api_keys: bool
     aliases: Mapping[str, bool]
     leader_timeout: str
@@ -52,6 +54,7 @@ ELASTICSEARCH = Engine(
     upgrade="upgrade Elasticsearch to 8.19  # its Upgrade Assistant leads through it",
     point_in_time=PointInTime(("_pit",), "id", "_shard_doc", by_shard=False),
     roles="_security/role",
+    administrator="elastic",
     api_keys=True,
     aliases={},  # version 9 always does, and refuses `local` (tried on 9.0.4)
     leader_timeout="master_timeout",
@@ -67,6 +70,7 @@ OPENSEARCH = Engine(
     upgrade="upgrade OpenSearch to 2.19",
     point_in_time=PointInTime(("_search", "point_in_time"), "pit_id", "_doc", by_shard=True),
     roles="_plugins/_security/api/roles",
+    administrator="admin",
     api_keys=False,
     aliases={"local": True},
     leader_timeout="cluster_manager_timeout",

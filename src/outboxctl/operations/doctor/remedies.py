@@ -17,13 +17,19 @@ def request(method: str, path: str, body: Mapping[str, Any] | None = None) -> st
     return f"curl -X {method} {SINK}/{quote(path)}{data}"
 
 
-def reaching(mend: str, settings: Settings) -> str:
-    """The command with the sink's address and credentials; secrets stay in the environment."""
+def reaching(mend: str, settings: Settings, *, user: str = "") -> str:
+    """The command with the sink's address and credentials; secrets stay in the environment.
+
+    Where the settings have no credentials, curl asks for the password of `user`, if one is given.
+    """
     if not mend.startswith("curl "):
         return mend
     url = settings.sink_urls[0].rstrip("/")
     where = '"${ELASTIC_URL%%,*}"' if credentials(url) else quote(url)
-    return mend.replace(SINK, where, 1).replace("curl", " ".join(["curl", *_options(settings)]), 1)
+    options = _options(settings)
+    if user and not (settings.elastic_api_key or settings.elastic_username or credentials(url)):
+        options.append(f"-u {quote(user)}")
+    return mend.replace(SINK, where, 1).replace("curl", " ".join(["curl", *options]), 1)
 
 
 def _options(settings: Settings) -> list[str]:
