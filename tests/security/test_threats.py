@@ -207,7 +207,7 @@ def test_the_application_inserts_and_reads_ids_and_nothing_else(producer: Sql) -
     )
 
 
-def test_a_stolen_worker_reads_all_rows_marks_events_done_and_writes_no_event_audit_or_schema(
+def test_a_stolen_worker_reads_all_rows_marks_events_done_and_writes_no_audit_or_schema(
     by: As,
 ) -> None:
     thief = by(Login.WORKER)
@@ -222,6 +222,28 @@ def test_a_stolen_worker_reads_all_rows_marks_events_done_and_writes_no_event_au
         "UPDATE search_index SET text = ''",
         *SCHEMA,
     )
+
+
+def test_a_stolen_worker_adds_events_without_a_version_which_fail_and_change_no_document(
+    by: As, cli: Cli, engine: Elasticsearch, index: str, sql: Sql
+) -> None:
+    """It may insert those of projections, by five columns; the version is not one of them."""
+    thief = by(Login.WORKER)
+    event = "INSERT INTO search_outbox_events (entity_type, entity_id, op{}) VALUES ('block', '{}', '{}'{})"
+    denied(thief, event.format(", event_version", PENDING, "delete", ", 9"))
+    denied(thief, event.format(", status", PENDING, "delete", ", 'done'"))
+    for op in ("upsert", "delete"):
+        thief.execute(event.format("", PENDING, op, "").encode())
+    cli.ok("worker", "--drain")
+    assert documents(engine, index) == {f"block:{PENDING}": "text"}
+    failed = "SELECT op FROM search_outbox_events WHERE error_reason = 'deterministic_exception' ORDER BY 1"
+    assert sql.execute(failed.encode()).fetchall() == [("delete",), ("upsert",)]
+
+
+def test_a_stolen_worker_takes_down_what_protects_deletes(by: As) -> None:
+    thief = by(Login.WORKER)
+    thief.execute("DELETE FROM outbox_deletes")
+    thief.execute("UPDATE outbox_version_base SET base = base + 1")
 
 
 def test_a_stolen_worker_writes_all_documents_and_reaches_no_other_index(
