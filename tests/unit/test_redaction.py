@@ -123,6 +123,30 @@ def test_a_secret_that_is_a_word_is_hidden_as_a_word_and_not_within_others() -> 
     assert redact("postgres speaks postgresql") == "postgres speaks postgresql", "what we say all the time"
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://wordloom:wordloom@h/d",
+        "postgresql://u:wordloom@h:5432/wordloom?sslmode=require",
+        "http://wordloom:wordloom@h:9200",
+        "http://h:1,http://wordloom:wordloom@h:9200",
+        "host=h user=wordloom password=wordloom dbname=d",
+        "postgresql://h/d?user=wordloom&password=wordloom",
+    ],
+)
+def test_a_login_whose_password_is_its_own_name_stays_readable(url: str) -> None:
+    redaction.add_url(url)
+    assert redact("logged in as wordloom") == "logged in as wordloom"
+    assert ":wordloom@" not in redact(url), "in its place it is hidden"
+    assert "password=wordloom" not in redact(url)
+
+
+def test_a_password_that_is_the_name_of_another_url_is_hidden() -> None:
+    redaction.add_url("postgresql://wordloom:s3cret-s3cret@h/d")
+    redaction.add_url("http://elastic:wordloom@h:9200")
+    assert redact("said wordloom") == "said ***"
+
+
 def test_a_cut_does_not_leave_half_a_secret() -> None:
     redaction.add_secret("abcdefghijklmnop")
     for limit in range(1, 40):

@@ -40,6 +40,8 @@ PASSWORD = re.compile(
     r"""(?:'(?:[^'\\]|\\.){0,999}'|"(?:[^"\\]|\\.){0,999}"|[^\s&"',;}]+)""",
     re.I,
 )
+# Of a libpq string or the query of a URL: user and database, which are no secrets.
+NAMES = re.compile(r"(?:user|dbname)\s*=\s*'?([^\s&'\"]+)")
 DSN = re.compile(r"passw(?:or)?d\s*=\s*(?:'((?:[^'\\]|\\.){0,999})'|([^\s&'\"]+))", re.I)
 IN_JSON = re.compile(r"""(passw(?:or)?d\\?["']\s{0,9}:\s{0,9}\\?["'])[^"'\\]+""", re.I)
 HEADER = re.compile(
@@ -62,8 +64,13 @@ def add_secret(value: str) -> None:
 
 
 def add_login(user: str, password: str) -> None:
-    """Hide a password, and the base64 of `user:password`, which a header of HTTP holds."""
-    add_secret(password)
+    """Hide a password, and the base64 of `user:password`, which a header of HTTP holds.
+
+    A password that is the user's own name is hidden in its place only: the name stands in the audit and in
+    messages of the server, which would be unreadable, and hiding it there would keep nothing secret.
+    """
+    if password != user:
+        add_secret(password)
     if password:
         _add(_in_base64(f"{user}:{password}"))
 
@@ -81,15 +88,22 @@ def add_setting(name: str, value: str) -> None:
 
 
 def add_url(urls: str) -> None:
-    """Hide the secrets of one URL or several, comma-separated, or of a libpq string; it may be malformed."""
+    """Hide the secrets of one URL or several, comma-separated, or of a libpq string; it may be malformed.
+
+    What is also the name of the user or the database in the same URL is hidden in its place only.
+    """
     for url in re.split(r",(?=\w+://)", urls):
-        userinfo = url.rpartition("@")[0]
+        userinfo, _, rest = url.rpartition("@")
         user, _, password = userinfo.rpartition("://")[2].partition(":")
-        add_login(user, password)
-        add_login(unquote(user), unquote(password))
+        database = rest.partition("/")[2].partition("?")[0]
+        public = {user, database, *NAMES.findall(url)}
+        if password not in public:
+            add_login(user, password)
+            add_login(unquote(user), unquote(password))
         for secret in (*QUERY.findall(url), *(each for pair in DSN.findall(url) for each in pair)):
-            add_secret(secret)
-            add_secret(unquote(secret))
+            if secret not in public:
+                add_secret(secret)
+                add_secret(unquote(secret))
 
 
 def redact(text: str) -> str:
