@@ -85,6 +85,22 @@ def test_progress_is_a_success_or_nothing_to_wait_for(monkeypatch: pytest.Monkey
     assert health.progress_age() == 3, "between two attempts nothing is due, and events wait"
 
 
+def test_an_outage_is_as_long_as_the_time_without_a_success(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It said 104 s after an outage of 404 s: it had counted from the end of the SLA."""
+    now = [1_000.0]
+    monkeypatch.setattr("outboxctl.worker.health.monotonic", lambda: now[0])
+    health = healthy(sla=300.0)
+    health.succeeded()
+    with capture_logs() as logs:
+        for _ in range(404):
+            now[0] += 1
+            health.progress(due=True)
+        health.succeeded()
+        health.progress(due=True)
+    assert [line["event"] for line in logs] == ["no event succeeds", "events succeed again"]
+    assert logs[-1]["seconds"] == 404
+
+
 def test_draining_is_not_ready() -> None:
     health = healthy()
     health.drain()

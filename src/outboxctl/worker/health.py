@@ -57,10 +57,13 @@ class Health:
             if monotonic() - began > patience:
                 self._slow[name] = monotonic(), monotonic() - began
 
-    def report(self, name: str, problem: Problem | str | None, *, observer: str = "probe") -> None:
+    def report(
+        self, name: str, problem: Problem | str | None, *, observer: str = "probe", since: float | None = None
+    ) -> None:
         """Set or clear the problem of one observer; log where a failure begins or ends.
 
-        A `str` quotes neither side, so the probes may show it.
+        A `str` quotes neither side, so the probes may show it. `since`: when a problem began that is reported
+        only once it has lasted (of this module's `monotonic`; None: now).
         """
         if isinstance(problem, str):
             problem = Problem(problem, problem)
@@ -69,19 +72,19 @@ class Health:
             before = self._failing.pop((name, observer), None)
             if problem:
                 self._failing[name, observer] = problem
-            begins = self._begins(name)
+            begins = self._begins(name, since)
             course = None if begins else self._end(name, before)
         if begins:
             log.warning(failing, problem=problem.text if problem else "")
         elif course:
             log.info(again, **course)
 
-    def _begins(self, name: str) -> bool:
+    def _begins(self, name: str, since: float | None) -> bool:
         """Whether a condition has just begun to fail."""
         if not self._observed_failing(name):
             return False
         begins = name not in self._began
-        self._began.setdefault(name, (monotonic(), self._put_off()))
+        self._began.setdefault(name, (monotonic() if since is None else since, self._put_off()))
         self._passing.pop(name, None)
         return begins
 
@@ -134,12 +137,17 @@ class Health:
         return monotonic() - max(self._nothing_waiting, self._succeeded or 0)
 
     def progress(self, *, due: bool) -> None:
-        """Report the condition `progress`: it fails if events are due and none succeeded within the SLA."""
+        """Report the condition `progress`: it fails if events are due and none succeeded within the SLA.
+
+        Its duration in the log counts from the last success, as people count an outage.
+        """
         if not due:
             self._nothing_due = monotonic()
-        age = monotonic() - max(self._nothing_due, self._succeeded or 0)
+        since = max(self._nothing_due, self._succeeded or 0)
+        age = monotonic() - since
         stalled = due and age > self._sla
-        self.report("progress", f"events are due, no success for {age:.0f} s" if stalled else None)
+        text = f"events are due, no success for {age:.0f} s" if stalled else None
+        self.report("progress", text, since=since)
 
     def failing(self) -> dict[str, str]:
         """The problem of each failing condition, in our own sentences; empty when ready."""
