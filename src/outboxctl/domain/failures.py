@@ -52,7 +52,7 @@ OF_NO_EVENT = frozenset({Reason.RATE_LIMITED, Reason.GATEWAY})  # also where an 
 MEANINGS = {
     Reason.CONFIG: "the sink refuses every request: wrong version, or something else answers",
     Reason.RATE_LIMITED: "the sink asks for fewer requests",
-    Reason.DISK_FULL: "a disk of the sink is full",
+    Reason.DISK_FULL: "the index is blocked as if a disk were full",
     Reason.WRITE_BLOCKED: "the index is read-only",
     Reason.AUTH: "the sink refuses the login",
     Reason.INDEX_UNAVAILABLE: "the index is missing, closed, or cannot be written",

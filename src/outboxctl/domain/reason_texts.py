@@ -39,7 +39,8 @@ REASON_TEXTS = {
         "The index does not take the document: a field has another type than the mapping says, is not in a "
         "strict mapping, or there are too many fields.",
         "Read the field in `outboxctl failed list`. Correct the rows, or make an index with another mapping "
-        "by `outboxctl rebuild --mapping FILE`, then replay.",
+        "by `outboxctl rebuild --mapping FILE`, then replay. A replay sends the row as it is then: `UPDATE "
+        "search_index SET …, event_version = event_version + 1, updated_at = now() WHERE entity_id = '…'`.",
     ),
     Reason.BAD_REQUEST: ReasonText(
         "The sink refuses this event's line of the bulk request with status 400.",
@@ -55,8 +56,11 @@ REASON_TEXTS = {
         f"{HEALS} If it lasts, the sink is the limit: give it more nodes or less other work.",
     ),
     Reason.DISK_FULL: ReasonText(
-        "A disk of the sink is above its flood stage, so its indexes are read-only.",
-        f"Free space on the node or add disks; the engine lifts the block by itself. {HEALS}",
+        "The index has the block that the engine sets where a disk is above its flood stage "
+        "(index.blocks.read_only_allow_delete); a person may have set it, too.",
+        "`outboxctl doctor --only sink` says how full the disks are, and whether the engine lifts the block "
+        "by itself: it does once the disks have space, unless it does not watch them; then lift it by the "
+        f"request that doctor prints. {HEALS}",
     ),
     Reason.WRITE_BLOCKED: ReasonText(
         "Somebody has made the index read-only (index.blocks).",

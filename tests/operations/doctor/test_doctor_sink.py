@@ -1,5 +1,6 @@
 """The cluster: products, versions, rights and disks, on a real engine or with its answers changed."""
 
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from outboxctl.drills.proxy.request import ProxyRequest
 from outboxctl.drills.proxy.wire import ProxyReply
 from outboxctl.operations.doctor.model import End, FindingSeverity
 from outboxctl.sink.roles import READS, WRITES
+from processes import eventually
 from servers import Servers
 
 pytestmark = pytest.mark.real_engine
@@ -217,6 +219,47 @@ def test_a_disk_that_runs_full_is_found(ward: Ward, own_index: Elasticsearch, id
     finally:
         own_index.cluster.put_settings(persistent={f"{disk}*": None})
     assert ward.ids(End.SINK) == []
+
+
+@pytest.mark.parametrize(
+    ("watched", "high", "words"),
+    [
+        (False, "2gb", "The engine does not watch its disks"),
+        (True, "9999gb", "above its high watermark (9.8 TB free)"),
+    ],
+)
+def test_the_block_of_a_full_disk_is_said_with_how_full_the_disks_are(
+    ward: Ward, own_index: Elasticsearch, watched: bool, high: str, words: str
+) -> None:
+    disk = "cluster.routing.allocation.disk"
+    marks = {"low": "9999gb", "high": high, "flood_stage": "1gb"}
+    settings = {f"{disk}.watermark.{mark}": size for mark, size in marks.items()}
+    own_index.cluster.put_settings(persistent={f"{disk}.threshold_enabled": watched, **settings})
+    try:
+        own_index.indices.put_settings(index="own", settings={"blocks.read_only_allow_delete": True})
+        what = ward.cures("index-blocked", End.SINK).what
+        assert words in what
+        assert re.search(r"The disk of node \S+ is \d+% used", what)
+    finally:
+        own_index.indices.put_settings(index="own", settings={"blocks.read_only_allow_delete": None})
+        own_index.cluster.put_settings(persistent={f"{disk}*": None})
+
+
+@pytest.mark.slow(reason="the engine looks at its disks each ten seconds at the most often")
+def test_the_engine_lifts_the_block_of_a_full_disk_as_doctor_says(
+    ward: Ward, own_index: Elasticsearch
+) -> None:
+    disk = "cluster.routing.allocation.disk"
+    marks = {f"{disk}.watermark.{mark}": "1mb" for mark in ("low", "high", "flood_stage")}
+    every = {"cluster.info.update.interval": "10s"}
+    own_index.cluster.put_settings(persistent={f"{disk}.threshold_enabled": True, **marks, **every})
+    try:
+        own_index.indices.put_settings(index="own", settings={"blocks.read_only_allow_delete": True})
+        assert "the engine lifts it by itself" in ward.one("index-blocked", End.SINK).what
+        eventually(lambda: ward.ids(End.SINK) == [], within=60)
+    finally:
+        own_index.indices.put_settings(index="own", settings={"blocks.read_only_allow_delete": None})
+        own_index.cluster.put_settings(persistent={f"{disk}*": None, "cluster.info.update.interval": None})
 
 
 @pytest.mark.usefixtures("own_index")

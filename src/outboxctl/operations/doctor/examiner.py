@@ -137,7 +137,7 @@ class Examiner:
         check(FORMATION, lambda: shaped(lambda: formation(client, away, urls=urls)))
         self.cluster = check(CLUSTER, lambda: shaped(lambda: cluster(client)))
         check(SINK_RIGHTS, lambda: shaped(lambda: sink_rights(client, name)))
-        indexes = check(INDEX, lambda: search_index_named(exam.settings, client))
+        indexes = check(INDEX, lambda: search_index_named(exam.settings, client, self.cluster))
         for each in self.projections:
             check(INDEXES, partial(index_of, client, each))
         if indexes and indexes.writes_to and self.sample and self.sample.ids:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from outboxctl.operations.doctor.disk_words import DISK_BLOCK, comes_back, disk_words
 from outboxctl.operations.doctor.model import ERROR, INFO, WARNING, Case, RuleGroup
 from outboxctl.operations.doctor.remedies import index_setting, request
 from outboxctl.settings import Settings
@@ -55,9 +56,12 @@ def closed(named: Named, _: Settings) -> Iterator[Case]:
 def blocked(named: Named, _: Settings) -> Iterator[Case]:
     """Every delivery of search_index ends in write_blocked or disk_full."""
     if (index := named.writes_to) and index.blocks:
-        settings = {f"blocks.{block}": None for block in index.blocks}
         what = f"The index {index.name} is blocked: {', '.join(index.blocks)}."
-        yield what, index_setting(index.name, **settings)
+        mend = index_setting(index.name, **{f"blocks.{block}": None for block in index.blocks})
+        if DISK_BLOCK in index.blocks:
+            what = f"{what} {disk_words(named.cluster)}"
+            mend += "  # once there is space: until then the block comes back" * comes_back(named.cluster)
+        yield what, mend
 
 
 @INDEX.rule("gc-deletes", WARNING)

@@ -12,7 +12,7 @@ from outboxctl.domain.errors import OutboxctlError, UsageError
 from outboxctl.operations.doctor.projection_rules import IndexOfProjection
 from outboxctl.operations.projection.known import search_index_unused
 from outboxctl.settings import Settings
-from outboxctl.sink.inspect.cluster import lacking_of_worker
+from outboxctl.sink.inspect.cluster import Cluster, lacking_of_worker
 from outboxctl.sink.inspect.indices import Named, named
 from outboxctl.sink.transport.request import shaped
 
@@ -31,12 +31,14 @@ def read_apart(settings: Settings, read: Callable[[Connection], Fact]) -> Fact:
         return read_or_refuse(connection, db.name, read)
 
 
-def search_index_named(settings: Settings, client: "Client") -> Named:
-    """Where the index is missing, the database is asked whether anything is delivered there.
+def search_index_named(settings: Settings, client: "Client", cluster: Cluster | None) -> Named:
+    """The index, with the cluster as it was read, None where this user may not read it.
+
+    Where the index is missing, the database is asked whether anything is delivered there.
 
     Also where the database is not to be examined; if it cannot tell, the index counts as needed.
     """
-    found = shaped(lambda: named(client, settings.elastic_index))
+    found = replace(shaped(lambda: named(client, settings.elastic_index)), cluster=cluster)
     if not found.indexes:
         with suppress(OutboxctlError):
             return replace(found, needed=not read_apart(settings, search_index_unused))

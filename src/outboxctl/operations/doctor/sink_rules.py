@@ -112,7 +112,7 @@ def allocation(cluster: Cluster, _: Settings) -> Iterator[Case]:
 def disk_low(cluster: Cluster, _: Settings) -> Iterator[Case]:
     """No new shard comes here: a rebuild's index may stay without its replicas."""
     for disk in cluster.disks:
-        if disk.high <= disk.free < disk.low:
+        if cluster.watched and disk.high <= disk.free < disk.low:
             yield from _disk(disk.node, disk.free, disk.low)
 
 
@@ -120,7 +120,7 @@ def disk_low(cluster: Cluster, _: Settings) -> Iterator[Case]:
 def disk_full(cluster: Cluster, _: Settings) -> Iterator[Case]:
     """Shards leave this node, and a little later every index on it turns read-only."""
     for disk in cluster.disks:
-        if disk.free < disk.high:
+        if cluster.watched and disk.free < disk.high:
             yield from _disk(disk.node, disk.free, disk.high)
 
 

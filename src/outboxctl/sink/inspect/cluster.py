@@ -27,7 +27,7 @@ class Disk:
     """A node's disk in bytes: what is free, and the marks below which the cluster acts.
 
     Below `low` no new shard comes, below `high` shards move away, below `flood` indexes turn read-only.
-    A mark is 0 where the server does not name it.
+    A mark is 0 where the server does not name it. `total` is the size of the disk, 0 where it has none.
     """
 
     node: str
@@ -35,11 +35,17 @@ class Disk:
     low: int
     high: int
     flood: int
+    total: int
+
+    @property
+    def used(self) -> float:
+        """The share that is used, 0 to 1."""
+        return 1 - self.free / self.total if self.total else 0.0
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """Disks (none where the cluster does not watch them), and the settings that matter.
+    """Disks, whether the cluster acts on how full they are (`watched`), and the settings that matter.
 
     `auto_create` is `action.auto_create_index` as the server has it; `request_limit` in bytes, 0 unknown.
     `allocation` is `cluster.routing.allocation.enable`: which shards are given a node.
@@ -49,6 +55,7 @@ class Cluster:
     auto_create: str
     request_limit: int
     allocation: str = "all"
+    watched: bool = True
 
 
 def cluster(client: Client) -> Cluster:
@@ -60,17 +67,18 @@ def cluster(client: Client) -> Cluster:
     limits = [node["http"]["max_content_length_in_bytes"] for node in http.get("nodes", {}).values()]
     watched = _setting(settings, *ALLOCATION, "disk", "threshold_enabled") != "false"
     return Cluster(
-        _disks(client) if watched else [],
+        _disks(client),
         _setting(settings, "action", "auto_create_index") or "true",
         min(limits, default=0),
         _setting(settings, *ALLOCATION, "enable") or "all",
+        watched,
     )
 
 
 def _disks(client: Client) -> list[Disk]:
     stats = require_answer(client, "GET", "_nodes", "stats", "fs", timeout=PATIENCE, filter_path=DISKS)
     return [
-        Disk(node.get("name") or id_, disk["available_in_bytes"], *_marks(disk))
+        Disk(node.get("name") or id_, disk["available_in_bytes"], *_marks(disk), disk["total_in_bytes"])
         for id_, node in stats.get("nodes", {}).items()
         for disk in node.get("fs", {}).get("data", [])
     ]

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from outboxctl.domain.failures import Answer
+from outboxctl.sink.inspect.cluster import Cluster
 from outboxctl.sink.inspect.copies import Copies, copies
 from outboxctl.sink.transport.client import Client
 from outboxctl.sink.transport.reply import NOT_FOUND
@@ -43,7 +44,7 @@ class Named:
 
     `writes_to` is where writes go, None where they are refused. `health`: green, yellow or red.
     `data_nodes`: of the whole cluster. `copies` of the shards, by index. `needed`: False where it is known
-    that nothing is delivered there.
+    that nothing is delivered there. `cluster`: None where this user may not read it.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Named:
     data_nodes: int
     copies: dict[str, Copies] = field(default_factory=dict)
     needed: bool = True
+    cluster: Cluster | None = None
 
 
 def named(client: Client, name: str) -> Named:
