@@ -102,6 +102,11 @@ def test_right_after_an_outage_no_time_to_drain_is_made_up(
     text = cli.ok("status")
     assert "drained" not in text  # nor `never`: it is an outage
     assert "Circuit open: the sink takes nothing" in text
+    assert text.endswith("Next: outboxctl doctor --only sink\n")
+    sql.execute("UPDATE outbox_workers SET rate_out = NULL")  # so it is while the circuit is open
+    assert "Pace: nothing is delivered while the circuit is open" in cli.ok("status")
+    sql.execute("UPDATE search_outbox_events SET status = 'failed', error_reason = 'mapping'")
+    assert cli.ok("status").endswith("Next: outboxctl doctor --only sink, then outboxctl failed list\n")
 
 
 def test_a_schema_from_before_the_workers(cli: Cli, sql: psycopg.Connection) -> None:

@@ -9,6 +9,10 @@ from outboxctl.cli.options import PipelineOptions, group
 if TYPE_CHECKING:
     from outboxctl.settings import Settings
 
+OWN = (
+    "These are the settings of a command that is started here. A running worker has those of its start: "
+    "outboxctl status shows the outage policy of each."
+)
 app = group("The settings in force.")
 
 
@@ -21,7 +25,7 @@ def show(common: PipelineOptions) -> None:
     rows = settings_rows(common.settings(), common.flags())
     cells = [(row["setting"], _display_value(row["value"]), row["file"] or row["source"]) for row in rows]
     table = rendering.table("Settings", ("setting", "value", "from"), cells)
-    rendering.show({"settings": rows}, lambda: [table], json=common.json)
+    rendering.show({"settings": rows}, lambda: [table, OWN], json=common.json)
 
 
 def settings_rows(settings: "Settings", flags: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -1,7 +1,6 @@
 """`report`: the state of the outbox as one page to send on; for those without Grafana."""
 
 import os
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -56,8 +55,7 @@ def _write(text: str, out: Path | None) -> None:
         _into(out, text + "\n")
     except OSError as error:
         raise UsageError(f"--out: cannot write {out}: {error.strerror}") from None
-    if sys.stderr.isatty():
-        typer.echo(f"written: {out}", err=True)
+    typer.echo(f"written: {out}", err=True)
 
 
 def _into(out: Path, text: str) -> None:

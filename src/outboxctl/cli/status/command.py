@@ -103,8 +103,10 @@ def _lines(state: "PipelineStatus") -> "Iterator[object]":
 
     out = rendering.console()
     yield view(state, wide=out.is_terminal and out.width >= WIDE)
-    if state.failed_by_reason:
-        yield "Next: outboxctl failed list"
+    steps = ["outboxctl doctor --only sink"] if state.circuit_open else []
+    steps += ["outboxctl failed list"] if state.failed_by_reason else []
+    if steps:
+        yield f"Next: {', then '.join(steps)}"
 
 
 def _follow(snapshots: "Iterator[StatusSnapshot]", *, json: bool) -> None:

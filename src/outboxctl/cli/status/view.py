@@ -141,7 +141,8 @@ def _rates(state: "PipelineStatus") -> str:
     from outboxctl.core.stats.workers import much_waits
 
     if state.rate_out is None:
-        return "not measured yet" + _retries(state)
+        why = "nothing is delivered while the circuit is open" if state.circuit_open else "not measured yet"
+        return why + _retries(state)
     rates = f"in {rate(state.rate_in)}, out {rate(state.rate_out)}"
     if state.drain_seconds is not None:
         return rates + (f", drained in {rendering.age(state.drain_seconds)}" if state.lag else "")
