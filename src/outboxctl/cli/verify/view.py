@@ -137,9 +137,19 @@ def _next(report: Any, repaired: "Repaired | None", planned: "Repaired | None", 
     elif planned:
         lines += _planned_lines(planned, declared=_declared(report))
     else:
-        which = f"--projection {report.name} " if _declared(report) else ""
-        lines.append(f"Repair them: outboxctl verify {which}--repair --by YOU --reason WHY")
+        lines += _advice(report)
     return "\n".join(lines)
+
+
+def _advice(report: Any) -> list[str]:
+    """What mends the differences; where an event has failed, a replay does, and its row is not touched."""
+    which = f"--projection {report.name} " if _declared(report) else ""
+    repair = f"Repair them: outboxctl verify {which}--repair --by YOU --reason WHY"
+    if not report.with_failed_event:
+        return [repair]
+    have = "has" if report.with_failed_event == 1 else "have"
+    failed = f"{report.with_failed_event:,} of them {have} a failed event: outboxctl failed list says why."
+    return [failed, "Fix the cause, then outboxctl replay; it may be all that is needed.", repair]
 
 
 def _planned_lines(planned: "Repaired", *, declared: bool = False) -> list[str]:

@@ -64,6 +64,12 @@ SELECT DISTINCT k.t || ':' || k.id FROM {KEYS} JOIN (
     UNION ALL SELECT entity_type, entity_id FROM {EVENTS} WHERE status = 'processing'
 ) e ON e.entity_type = k.t AND e.entity_id = k.id
 """)
+# The partial index on failed events has all of them; the number is bounded before equal ones are looked for.
+FAILED_EVENTS = f"(SELECT * FROM {EVENTS} WHERE status = 'failed' LIMIT :most) e"
+FAILED = text(f"SELECT DISTINCT entity_type || ':' || entity_id FROM {FAILED_EVENTS}")
+FAILED_KEYS = text(f"""
+SELECT DISTINCT entity_key FROM {FAILED_EVENTS} WHERE entity_type = :projection AND entity_key IS NOT NULL
+""")
 
 
 class Key(NamedTuple):
@@ -169,6 +175,18 @@ def state(connection: Connection, keys: Sequence[Key]) -> EntityStates:
     rows_now = {row[0]: SourceRow(*row) for row in connection.execute(NOW, values)}
     connection.exec_driver_sql("SET LOCAL enable_hashjoin = on")
     return EntityStates(rows_now, set(connection.execute(IN_FLIGHT, values).scalars()))
+
+
+def failed(connection: Connection, *, most: int) -> frozenset[str]:
+    """The ids of documents that have a failed event; `most` failed events are looked at."""
+    prepare(connection)
+    return frozenset(connection.execute(FAILED, {"most": most}).scalars())
+
+
+def failed_keys(connection: Connection, projection: str, *, most: int) -> frozenset[str]:
+    """The keys of a projection that have a failed event; `most` failed events, of all, are looked at."""
+    prepare(connection)
+    return frozenset(connection.execute(FAILED_KEYS, {"projection": projection, "most": most}).scalars())
 
 
 def prepare(connection: Connection) -> None:

@@ -63,6 +63,8 @@ class VerifyReport:
 
     `content` is False where versions alone were compared. `seconds` is wall clock. `unchanged_since`:
     nothing was read again, as neither side has changed since they agreed at that time (ISO 8601).
+    `with_failed_event`: how many of those that
+    differ have a failed event, as far as the first 100,000 failed events tell.
     """
 
     index: str
@@ -76,6 +78,7 @@ class VerifyReport:
     seconds: float
     first: list[Difference]
     unchanged_since: str | None = None
+    with_failed_event: int = 0
 
 
 def key_of(id_: str) -> Key | None:

@@ -26,6 +26,7 @@ from outboxctl.settings.folders import cache_folder
 from outboxctl.sink.index.scan import Reader
 
 Act = Callable[[Iterable[Difference]], object]
+MOST_FAILED = 100_000  # failed events that are looked at: their ids are held in memory
 KEPT = 100  # agreements in the file, the latest ones
 
 
@@ -53,6 +54,8 @@ def survey(
     if known:
         counts.census = Census(0, known.rows, known.documents)
         return replace(counts.report(), unchanged_since=known.at)
+    with database.begin() as connection:
+        counts.failed = entities.failed(connection, most=MOST_FAILED)
     differences = compare(database, reader, content=content, census=counts.census, advance=advance, stop=stop)
     (act or deque[Difference](maxlen=0).extend)(counts.count(differences))
     reader.check_unchanged()
@@ -64,6 +67,11 @@ def survey(
 
 class Differing(Protocol):
     """What a survey counts."""
+
+    @property
+    def id(self) -> str:
+        """That of the document."""
+        ...
 
     @property
     def kind(self) -> StrEnum:
@@ -80,12 +88,16 @@ D = TypeVar("D", bound=Differing)
 
 
 class DifferenceTally(Generic[D]):
-    """Counts differences by `kinds` as they pass through, and keeps the `first` of them, at most `limit`."""
+    """Counts differences by `kinds` as they pass through, and keeps the `first` of them, at most `limit`.
 
-    def __init__(self, kinds: type[StrEnum], limit: int) -> None:
+    `failed` are the ids of documents that have a failed event.
+    """
+
+    def __init__(self, kinds: type[StrEnum], limit: int, failed: frozenset[str] = frozenset()) -> None:
         self.census = Census()
         self.by_kind: dict[str, int] = dict.fromkeys((kind.value for kind in kinds), 0)
-        self.in_flight = 0
+        self.in_flight = self.with_failed_event = 0
+        self.failed = failed
         self.first: list[D] = []
         self._limit = limit
         self._began = monotonic()
@@ -97,6 +109,7 @@ class DifferenceTally(Generic[D]):
                 self.in_flight += 1
                 continue
             self.by_kind[difference.kind] += 1
+            self.with_failed_event += difference.id in self.failed
             if len(self.first) < self._limit:
                 self.first.append(difference)
             yield difference
@@ -137,6 +150,7 @@ class Survey(DifferenceTally[Difference]):
             self.in_flight,
             self.seconds,
             self.first,
+            with_failed_event=self.with_failed_event,
         )
 
 

@@ -37,7 +37,7 @@ class ProjectedReport:
     """A comparison: how many documents differ by kind, how many more are in flight, and the first of them.
 
     `rows` are those of the view, `content` is False where only their presence was compared. `seconds` is wall
-    clock.
+    clock. `with_failed_event`: of those that differ, as far as the first 100,000 failed events tell.
     """
 
     name: str
@@ -50,3 +50,4 @@ class ProjectedReport:
     in_flight: int
     seconds: float
     first: list[ProjectedDifference]
+    with_failed_event: int = 0

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from threading import Event
 
 from outboxctl.core.database import Database
-from outboxctl.core.documents.entities import require_primary
+from outboxctl.core.documents.entities import failed_keys, require_primary
 from outboxctl.core.projections import pages
-from outboxctl.domain.projection import Projection
+from outboxctl.domain.projection import Projection, document_id
 from outboxctl.operations.verify.projected.compare import compare
 from outboxctl.operations.verify.projected.model import ProjectedDifference, ProjectedKind, ProjectedReport
-from outboxctl.operations.verify.survey import DifferenceTally
+from outboxctl.operations.verify.survey import MOST_FAILED, DifferenceTally
 from outboxctl.sink.index.scan import Reader
 
 Act = Callable[[Iterable[ProjectedDifference]], object]
@@ -45,7 +45,9 @@ class ProjectedSurvey:
         """
         with self.database.begin() as connection:
             require_primary(connection)
-        tally = DifferenceTally[ProjectedDifference](ProjectedKind, limit)
+            keys = failed_keys(connection, self.projection.name, most=MOST_FAILED)
+        failed = frozenset(map(document_id, keys))
+        tally = DifferenceTally[ProjectedDifference](ProjectedKind, limit, failed)
         differences = compare(
             self.database,
             self.reader,
@@ -71,4 +73,5 @@ class ProjectedSurvey:
             in_flight=tally.in_flight,
             seconds=tally.seconds,
             first=tally.first,
+            with_failed_event=tally.with_failed_event,
         )
