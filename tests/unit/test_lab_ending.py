@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from outboxctl.cli.lab.catalogue import ordered
 from outboxctl.cli.lab.summary import show
 from outboxctl.drills.labs.model import LabPhase, LabRun, LabVerdict, Record, Timed
 
@@ -38,6 +39,16 @@ def test_a_failed_lab_is_the_one_to_look_at(tmp_path: Path) -> None:
     text = shown(tmp_path, record("two-workers", LabVerdict.INCONCLUSIVE), record("es-429", LabVerdict.FAIL))
     assert "outboxctl lab show es-429" in text
     assert "Charts" not in text
+
+
+def test_a_verdict_under_other_settings_says_so(tmp_path: Path) -> None:
+    failed = record("es-429", LabVerdict.FAIL)
+    own = {lab.name: lab for lab in ordered()}["es-429"].settings
+    failed.settings = {**own, "OUTBOX_BULK_SIZE": "41", "OUTBOX_OUTAGE_POLICY": "hold"}
+    text = shown(tmp_path, failed)
+    assert "this run had OUTBOX_BULK_SIZE=41, OUTBOX_OUTAGE_POLICY=hold." in text
+    failed.settings = dict(own)
+    assert "its own settings" not in shown(tmp_path, failed)
 
 
 def test_nobody_is_sent_to_mend_what_did_not_run(tmp_path: Path) -> None:

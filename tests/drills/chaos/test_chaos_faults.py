@@ -126,6 +126,28 @@ def test_only_our_own_block_is_lifted(
     assert not blocked()
 
 
+def test_the_block_of_a_full_disk_is_lifted_without_touching_anothers(
+    chaos: Cli, engine: Elasticsearch, index: str
+) -> None:
+    def blocks() -> set[str]:
+        (found,) = engine.indices.get_settings(index=index, flat_settings=True).values()
+        names = ("write", "read_only_allow_delete")
+        return {name for name in names if found["settings"].get(f"index.blocks.{name}") == "true"}
+
+    chaos.ok("chaos", "block", "--disk-full")
+    assert blocks() == {"read_only_allow_delete"}
+    chaos.ok("chaos", "unblock")
+    assert blocks() == set()
+    chaos.ok("chaos", "block")
+    chaos.ok("chaos", "block", "--disk-full")
+    chaos.ok("chaos", "undo", "--all")
+    assert (blocks(), under_way(chaos)) == (set(), [])
+    engine.indices.put_settings(index=index, settings={"index.blocks.read_only_allow_delete": True})
+    chaos.ok("chaos", "unblock")
+    assert blocks() == {"read_only_allow_delete"}
+    engine.indices.put_settings(index=index, settings={"index.blocks.read_only_allow_delete": None})
+
+
 @pytest.fixture
 def workers(chaos: Cli, tmp_path: Path) -> Iterator[list[WorkerProcess]]:
     """Two, started as a person starts them: forks of the tests' own process are rightly not taken for any."""

@@ -50,17 +50,27 @@ class IndexFaultOptions(FaultOptions):
 
 
 @app.command()
-def block(common: IndexFaultOptions, duration: FaultDuration = None) -> None:
+def block(
+    common: IndexFaultOptions,
+    duration: FaultDuration = None,
+    disk_full: Annotated[
+        bool, typer.Option("--disk-full", help="By the block that the engine sets where a disk is full.")
+    ] = False,
+) -> None:
     """Block writes to the index (`index.blocks.write`): each delivery ends in `write_blocked`.
+
+    With --disk-full by `index.blocks.read_only_allow_delete`: each ends in `disk_full`. An engine that
+    watches its disks lifts that block by itself at its next look at them, within 30 s by default.
 
     Example: outboxctl chaos block --for 30s
     """
     from outboxctl.cli.chaos.hold import cause
     from outboxctl.drills.faults import block as blocks
+    from outboxctl.sink.index.block import DISK, WRITE
 
     seconds = fault_seconds(duration)
     settings = common.allowed("block the index")
-    cause(settings, [blocks.block(settings)], seconds, json=common.json)
+    cause(settings, [blocks.block(settings, DISK if disk_full else WRITE)], seconds, json=common.json)
 
 
 @app.command()
@@ -70,7 +80,7 @@ def unblock(
         bool, typer.Option("--force", help="Lift a block that `chaos block` did not set, too.")
     ] = False,
 ) -> None:
-    """Lift the write block that `chaos block` set; other blocks stay.
+    """Lift the write blocks that `chaos block` set; other blocks stay.
 
     Example: outboxctl chaos unblock
     """

@@ -33,6 +33,8 @@ TEXTS: dict[str, dict[str, Any]] = {
         "control": "A control run: no fault was injected, so INCONCLUSIVE is as it should be.",
         "lacking": "Did not run, for what they need is not here: {}",
         "look at": "Look at {}: the worker's log, the timeline and the snapshots of {}.",
+        "others": "Its expectations were written for its own settings; this run had {}. The verdict may "
+        "be of the settings, not of the system.",
         "by hand": "By hand: outboxctl lab show {}",
         "again": "Once repaired: outboxctl lab run {}",
     },
@@ -49,6 +51,7 @@ TEXTS: dict[str, dict[str, Any]] = {
         "control": "对照运行：没有注入任何故障，INCONCLUSIVE 是应有的结果。",
         "lacking": "没有运行，因为这里缺少所需条件：{}",
         "look at": "查看 {}：{} 的 worker 日志、时间线和快照。",
+        "others": "实验的预期是为它自己的设置写的；本次运行用的是 {}。判定针对的可能是设置，而不是系统。",
         "by hand": "手工操作：outboxctl lab show {} --lang zh",
         "again": "修复后：outboxctl lab run {}",
     },
@@ -117,6 +120,15 @@ def _unmet(records: "list[Record]", lang: str) -> "Iterator[tuple[str, ...]]":
                 yield record.lab, phase, name, check.expected, check.seen
 
 
+def _replaced(record: "Record") -> str:
+    """The worker's settings that this run had in place of the lab's own, or of the defaults."""
+    from outboxctl.cli.lab.catalogue import ordered
+
+    own = next((lab.settings for lab in ordered() if lab.name == record.lab), {})
+    others = {name: value for name, value in record.settings.items() if own.get(name) != value}
+    return ", ".join(f"{name}={value}" for name, value in others.items() if name.startswith("OUTBOX_"))
+
+
 def _advice(run: "LabRun", records: "list[Record]", evidence: Path) -> "Iterator[tuple[Any, ...]]":
     """Names of TEXTS, each with its values: what to do with a verdict that is not OK."""
     bad = [record for record in records if record.verdict == run.verdict]
@@ -129,5 +141,7 @@ def _advice(run: "LabRun", records: "list[Record]", evidence: Path) -> "Iterator
         yield "lacking", ", ".join(each.lab for each in bad)
     else:
         yield "look at", evidence / played, played
+        if replaced := _replaced(next(each for each in bad if each.lab == played)):
+            yield "others", replaced
         yield "by hand", played
         yield "again", played

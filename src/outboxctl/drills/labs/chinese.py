@@ -75,7 +75,9 @@ PHASES = {
     "Wait until some of them have been sent again.": "直到其中一些被重新发送。",
     "Each item was accepted once and counted once.": "每个条目只被接收一次、计数一次。",
     "Block writes to the index, then write rows.": "先禁止写入，再写事件。",
-    "Wait until all have been refused, and some retried.": "直到全部被拒绝，且其中一些已重试。",
+    "Wait until all have been refused and some retried; under `hold`, until the circuit is open.": (
+        "直到全部被拒绝，且其中一些已重试；不消耗尝试次数的策略下，直到熔断打开。"
+    ),
     "All are delivered, none failed.": "全部投递，没有 failed。",
     "Drop the answers of applied requests, and write rows.": "丢弃已写入请求的响应，再写入行。",
     "Write again; wait until the index held both versions.": "再次写入；直到索引先后有过两个版本。",

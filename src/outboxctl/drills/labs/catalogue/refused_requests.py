@@ -5,6 +5,8 @@ from itertools import pairwise
 
 from outboxctl.drills.labs import BilingualText, Lab, LabContext
 from outboxctl.drills.proxy import faults
+from outboxctl.drills.scratch.worker import UNREADY
+from outboxctl.settings import OutagePolicy
 from outboxctl.sink.index import block
 
 RETRY_AFTER = 60  # seconds: far more than the longest backoff, so that the cap shows
@@ -157,9 +159,10 @@ class EsWriteBlock(Lab):
         "索引被设为只读时，事件会被误判为终态失败吗？",
     )
     hypothesis = BilingualText(
-        "It is an outage, with its own reason: events are retried with backoff, and delivered automatically "
-        "once the block is gone.",
-        "这是故障而非坏数据：事件按 backoff 重试，error_reason 为 write_blocked，解除后自动投递。",
+        "It is an outage, with its own reason: events are retried with backoff (under `hold` the circuit "
+        "opens and they wait), and are delivered automatically once the block is gone.",
+        "这是故障而非坏数据：事件按 backoff 重试（`hold` 下熔断打开，事件等待），"
+        "原因为 write_blocked，解除后自动投递。",
     )
     settings = {
         "OUTBOX_BULK_SIZE": "50",
@@ -190,7 +193,11 @@ class EsWriteBlock(Lab):
         ctx.load(100)
 
     def observe(self, ctx: LabContext) -> None:
-        """Wait until all have been refused, and some retried."""
+        """Wait until all have been refused and some retried; under `hold`, until the circuit is open."""
+        if ctx.settings.outage_policy is OutagePolicy.HOLD:
+            opened = ("the circuit opens, and /readyz names the reason", "熔断打开，/readyz 说明原因")
+            ctx.expect_soon(opened, lambda: self._opened(ctx), within=15, unless=ctx.idle)
+            return
         ctx.expect_soon(
             ("events wait for a retry, and are retried", "事件等待重试，并再次尝试"),
             lambda: ctx.counts().attempts_most > 1,
@@ -205,6 +212,10 @@ class EsWriteBlock(Lab):
         """All are delivered, none failed."""
         counts = ctx.expect_counts(failed=0, done=ctx.written)
         ctx.conclude(("most attempts", "最大 attempts"), counts.attempts_most)
+
+    def _opened(self, ctx: LabContext) -> bool:
+        status, why = ctx.worker("w1").get("/readyz")
+        return status == UNREADY and "circuit open: write_blocked" in why
 
 
 def _reasons(ctx: LabContext) -> str:
