@@ -33,6 +33,7 @@ def test_a_group_holds_what_failed_of_one_cause(db: Database, sql: psycopg.Conne
     assert (first.first_failed_at.day, first.last_failed_at.day) == (2, 5)
     assert (first.folded, first.entity_types) == ("boom N on '*'", {"block": 3, "page": 1})
     assert {second.error_reason, third.error_reason} == {"bad_request", "none"}
+    assert first.sample == "boom 5 on 'block:5'", "the newest"
     assert [g.count for g in _groups(db, fingerprint=first.fingerprint[:6])] == [4]
     assert _groups(db, entity_type="nobody") == []
 
@@ -95,6 +96,22 @@ def test_a_narrow_terminal_keeps_the_fingerprint_whole(cli: Cli, sql: psycopg.Co
     assert name in cli.ok("failed", "list", env={"COLUMNS": "40", "TERM": "dumb", "NO_COLOR": "1"})
     assert cli("failed", "list", "--group", name, "--fingerprint", name).returncode == 2
     assert "--group: not a fingerprint" in cli("failed", "list", "--group", "zzz").stderr
+
+
+def test_the_page_shows_an_error_in_its_own_words(cli: Cli, sql: psycopg.Connection) -> None:
+    fail(sql, "event_version is not in 0..2^63-1: -7")
+    fail(sql, "event_version is not in 0..2^63-1: -5", updated_at="2026-02-01Z")
+    assert "for example: event_version is not in 0..2^63-1: -5\n" in cli.ok("failed", "list")
+
+
+def test_in_a_pipe_nothing_is_cut_or_padded(cli: Cli, sql: psycopg.Connection) -> None:
+    text = "the index only takes " + "a word " * 120 + "to its end"
+    id_ = fail(sql, text)
+    name = fingerprint("mapping", text)
+    for command in (("failed", "list"), ("failed", "list", "--group", name), ("failed", "show", id_)):
+        lines = cli.ok(*command).splitlines()
+        assert any(line.endswith(text) for line in lines), command
+        assert not [line for line in lines if line.endswith(" ")], command
 
 
 def test_discard_takes_the_same_selection_and_guards(cli: Cli, sql: psycopg.Connection) -> None:

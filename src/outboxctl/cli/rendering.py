@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import IO, TYPE_CHECKING, Any, Literal, cast
 
 import typer
 
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-PIPE_WIDTH = 240  # columns when stdout is no terminal: whole ids for grep
+PIPE_WIDTH = 10_000  # columns when stdout is no terminal: whole lines for grep, none cut or folded
+PIPE_CELL = 4_000  # characters of a cell there
 
 
 class Unbroken(str):
@@ -40,14 +41,26 @@ class Item(str):
 
 def console(*, stderr: bool = False) -> "Console":
     """A console that takes nothing in a text for markup; colour and width only from a terminal."""
-    from outboxctl.cli.rich_output import PipeConsole
+    from outboxctl.cli.rich_output import PipeConsole, Unpadded
 
-    width = None if (sys.stderr if stderr else sys.stdout).isatty() else PIPE_WIDTH
+    stream = sys.stderr if stderr else sys.stdout
     # Bold is no colour, but NO_COLOR asks for plain text.
     system: Literal["auto"] | None = None if os.environ.get("NO_COLOR") else "auto"
+    terminal = stream.isatty()
     return PipeConsole(
-        stderr=stderr, markup=False, highlight=False, emoji=False, width=width, color_system=system
+        file=None if terminal else cast("IO[str]", Unpadded(stream)),
+        stderr=stderr,
+        markup=False,
+        highlight=False,
+        emoji=False,
+        width=None if terminal else PIPE_WIDTH,
+        color_system=system,
     )
+
+
+def room(longest: int) -> int:
+    """How many characters of a text are shown: `longest` on a terminal, elsewhere nearly all."""
+    return longest if sys.stdout.isatty() else max(longest, PIPE_CELL)
 
 
 @tolerate_closed_pipe()
@@ -112,13 +125,14 @@ def table(
     longest: int = 200,
     widest: int | None = None,
 ) -> "Table":
-    """A table of cleaned cells of at most `longest` characters, folded at `widest` if that is given.
+    """A table of cleaned cells; columns of numbers are right-aligned.
 
-    Columns of numbers are right-aligned.
+    On a terminal a cell has at most `longest` characters. Where `widest` is given, columns are folded there,
+    in a pipe, too.
     """
     from outboxctl.cli.rich_output import IdTable
 
-    cells = [[cell(value, longest) for value in row] for row in rows]
+    cells = [[cell(value, room(longest)) for value in row] for row in rows]
     result = IdTable(title)
     for index, name in enumerate(columns):
         numeric = bool(cells) and all(row[index].plain.replace(",", "").isdigit() for row in cells)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from typing import TextIO
 
 from rich import box
 from rich.cells import cell_len
@@ -10,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+BLANKS = re.compile(r" +$", re.MULTILINE)
 FOLDED = 36  # columns that a text still has when it is folded; an id has as many
 BETWEEN = 3  # blanks between two columns
 
@@ -20,6 +22,31 @@ class PipeConsole(Console):
     def on_broken_pipe(self) -> None:
         """Raise it."""
         raise BrokenPipeError
+
+
+class Unpadded:
+    """A stream that is no terminal, without the blanks with which Rich fills lines up to its width."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self.encoding = stream.encoding
+
+    def write(self, text: str) -> int:
+        """Write whole lines, as a console does, without blanks at their ends."""
+        self._stream.write(BLANKS.sub("", text))
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush."""
+        self._stream.flush()
+
+    def isatty(self) -> bool:
+        """It is no terminal."""
+        return False
+
+    def fileno(self) -> int:
+        """The stream's own."""
+        return self._stream.fileno()
 
 
 class IdTable(Table):

@@ -29,8 +29,15 @@ def cause(group: "Group") -> Parts:
         head.append(f", {group.failed_again:,} failed again after a replay", style="not bold")
     times = [rendering.cell(moment).plain for moment in (group.first_failed_at, group.last_failed_at)]
     kinds = ", ".join(f"{brief(kind, 50)} {count:,}" for kind, count in group.entity_types.items())
-    below = f"{' to '.join(dict.fromkeys(times))}; {brief(kinds, SAMPLE)}\n{brief(group.folded, SAMPLE)}"
+    below = f"{' to '.join(dict.fromkeys(times))}; {brief(kinds, rendering.room(SAMPLE))}\n{_words(group)}"
     return Parts("", head, Padding(Text(below), (0, 0, 0, 2), expand=False))
+
+
+def _words(group: "Group") -> str:
+    """What the errors say: where they differ in values, the newest of them, in its own words."""
+    text = brief(group.sample or "", rendering.room(SAMPLE))
+    alike = group.count == 1 or " ".join(text.split()) == group.folded
+    return text if alike else f"for example: {text}"
 
 
 def advice(reason: str | None, option: str) -> rendering.Unbroken:
@@ -48,7 +55,7 @@ def failure(row: "FailedRow") -> Parts:
     head.append(f"  {brief(row.entity_type, 50)}  {brief(row.error_reason or 'none', 80)}", style="not bold")
     facts = [f"{rendering.cell(row.failed_at).plain}, {row.attempts} attempts, {row.replay_count} replays"]
     facts += ["failed again after a replay"] if row.failed_again else []
-    below = f"{'; '.join(facts)}\n{brief(row.error or '', SAMPLE)}"
+    below = f"{'; '.join(facts)}\n{brief(row.error or '', rendering.room(SAMPLE))}"
     return Parts(head, Padding(Text(below), (0, 0, 0, 2), expand=False))
 
 

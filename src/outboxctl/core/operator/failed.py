@@ -49,8 +49,8 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 class Group:
     """Failed events of one cause. `failed_again` of them had been replayed before.
 
-    The times are those of the failures (`updated_at`), null where they are out of range. `sample` is one of
-    the errors, `folded` the text that all of them fold to.
+    The times are those of the failures (`updated_at`), null where they are out of range. `sample` is the
+    newest of the errors, `folded` the text that all of them fold to.
     """
 
     fingerprint: str
@@ -91,7 +91,7 @@ def failed_groups(connection: Connection, selection: Selection) -> list[Group]:
         name = fingerprint(reason, error)
         if name not in sums:
             sums[name] = _Sum(reason, error)
-        sums[name].add(*figures)
+        sums[name].add(*figures, error=error)
     chosen = {name: each for name, each in sums.items() if name.startswith(selection.fingerprint or "")}
     check_unique(selection.fingerprint, chosen)
     groups = (each.group(name) for name, each in chosen.items())
@@ -123,11 +123,15 @@ class _Sum:
         self.first, self.last = inf, -inf
         self.types: Counter[str] = Counter()
 
-    def add(self, kind: str, count: int, again: int, first: float | None, last: float | None) -> None:
+    def add(
+        self, kind: str, count: int, again: int, first: float | None, last: float | None, *, error: str | None
+    ) -> None:
         self.count += count
         self.again += again
         self.types[kind] += count
         if first is not None and last is not None:
+            if (last, error or "") > (self.last, self.error or ""):
+                self.error = error
             self.first, self.last = min(self.first, first), max(self.last, last)
 
     def group(self, name: str) -> Group:
