@@ -184,6 +184,7 @@ def test_an_operator_mends_and_cannot_write_history_again(acting_as: Ask, sql: p
                 own.execute(statement.encode())
 
 
+@pytest.mark.real_engine
 def test_an_operator_rebuilds_and_repairs_where_a_viewer_only_compares(
     acting_as: Ask, cli: Cli, engine: Elasticsearch, index: str, sql: psycopg.Connection
 ) -> None:

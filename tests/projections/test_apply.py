@@ -241,6 +241,7 @@ def test_a_table_that_is_followed_no_more_loses_its_triggers(store: Store) -> No
     assert {row[0] for row in store.facts()[1]} == {"store.products"}
 
 
+@pytest.mark.real_engine
 def test_another_index_is_made_and_filled(store: Store, engine: Elasticsearch) -> None:
     store.sql.execute("INSERT INTO store.products (id, tenant) VALUES (1, 'a')")
     store.apply()

@@ -102,6 +102,7 @@ def test_an_index_that_is_missing_holds_up_its_own_projection_only(
     assert sql.execute(kept).fetchone() == (0, "index_unavailable")
 
 
+@pytest.mark.real_engine
 def test_an_index_that_is_ahead_of_a_restored_database_raises_all_versions(
     products: str, cli: Cli, sql: psycopg.Connection, engine: Elasticsearch
 ) -> None:

@@ -236,6 +236,7 @@ def test_a_worker_that_may_not_deliver_or_list(applied: Store, servers: Servers,
     assert f"lacks {lacking} on {applied.index}" in seen["what"]
 
 
+@pytest.mark.real_engine
 def test_an_index_that_takes_no_writes(applied: Store, engine: Elasticsearch) -> None:
     name = f"{applied.index}-000001"
     engine.indices.put_settings(index=name, settings={"index": {"blocks.write": True}})

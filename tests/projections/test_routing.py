@@ -13,6 +13,7 @@ from outboxctl.sink.delivery import shards
 from processes import Cli, eventually
 from projections.store import WHO
 
+pytestmark = pytest.mark.real_engine  # the imitation keeps no routing
 SHARDS = 5
 Placed = Callable[[], dict[str, list[tuple[str, str]]]]
 TABLES = """

@@ -116,6 +116,7 @@ def test_a_self_signed_certificate_is_named_and_then_trusted(
         assert "sink-tls" not in alone.ids(End.SINK)
 
 
+@pytest.mark.real_engine
 def test_http_where_tls_is_spoken_and_the_reverse(
     alone: Ward, given: Set, servers: Servers, papers: Papers
 ) -> None:

@@ -13,7 +13,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 from tools import dashboard
 
-from metrics.alerts.programs import program
+from metrics.alerts.programs import needed
 from processes import Worker, eventually
 
 DEPLOY = Path(__file__).parents[2] / "deploy" / "grafana"
@@ -94,7 +94,7 @@ def test_prometheus_understands_every_query(tmp_path: Path) -> None:
     rules = [{"record": f"panel:{n}", "expr": query} for n, (_, query, _) in enumerate(_queries())]
     file = tmp_path / "rules.yml"
     file.write_text(yaml.safe_dump({"groups": [{"name": "panels", "rules": rules}]}))
-    command = [program("promtool"), "check", "rules", str(file)]
+    command = [needed("promtool"), "check", "rules", str(file)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+import pytest
+
 from fakes import ProxyFault, Script, fake_sink
 from fakes.faults import answered
 from outboxctl.drills.proxy.tally import Bulk
@@ -18,6 +20,7 @@ def one_by_one(bulk: Bulk) -> ProxyFault:
     return LATE if len(bulk.ids) == 1 else ONE_ONLY
 
 
+@pytest.mark.real_engine
 def test_each_event_is_sent_once(scene: Scene, worker: Callable[..., Worker], servers: Servers) -> None:
     """With the first lease alone, requests after three quarters of it would be cut off, and sent again."""
     assert LEASE * 0.75 < TOTAL * EACH < LEASE

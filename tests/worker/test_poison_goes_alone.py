@@ -3,6 +3,8 @@
 import threading
 from collections.abc import Callable
 
+import pytest
+
 from fakes import Point, ProxyFault, fake_sink
 from fakes.faults import HEALTHY
 from outboxctl.drills.proxy.tally import Bulk
@@ -13,6 +15,7 @@ from servers import Servers
 BATCH = 20
 
 
+@pytest.mark.real_engine
 def test_it_waits_for_what_the_other_lanes_have_at_the_sink(
     scene: Scene, worker: Callable[..., Worker], servers: Servers
 ) -> None:

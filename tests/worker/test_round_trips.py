@@ -98,6 +98,7 @@ def rejecting_two() -> Falsified:
     return Falsified(shape=shape)
 
 
+@pytest.mark.real_engine
 def test_a_batch_waits_three_times_beside_its_bulk_request(
     scene: Scene, database_proxy: Proxy, sink: FakeSink
 ) -> None:
@@ -113,6 +114,7 @@ def test_a_batch_with_deletes_asks_once_whether_the_index_is_there(
         assert lane.batch(lambda: scene.sql.execute(DELETES)) == Waits(claim=1, settle=2, look_ups=1)
 
 
+@pytest.mark.real_engine
 def test_a_batch_with_retries_waits_no_more_often(
     scene: Scene, database_proxy: Proxy, sink: FakeSink
 ) -> None:

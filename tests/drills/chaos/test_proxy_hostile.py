@@ -24,6 +24,7 @@ from outboxctl.net.certificates import SINK, Files
 from processes import eventually
 from servers import Servers
 
+REAL = pytest.mark.real_engine
 HEAD = b"PUT /any/_bulk HTTP/1.1\r\nUser-Agent: x\r\nContent-Type: application/json\r\n"
 
 
@@ -47,8 +48,10 @@ HEAD = b"PUT /any/_bulk HTTP/1.1\r\nUser-Agent: x\r\nContent-Type: application/j
         (b"GET http://[/_bulk HTTP/1.1\r\nUser-Agent: x\r\n\r\n", b"HTTP/1.1 "),
         (b"GET /\xff\x7f HTTP/1.1\r\nUser-Agent: x\r\n\r\n", b"HTTP/1.1 502"),
         (b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n", b""),
-        (HEAD + b"Content-Length: 9\r\n\r\nnonsense\n", b"HTTP/1.1 400"),
-        (HEAD + b"Content-Length: 20002\r\n\r\n" + b"[" * 20_001 + b"\n", b"HTTP/1.1 400"),
+        pytest.param(HEAD + b"Content-Length: 9\r\n\r\nnonsense\n", b"HTTP/1.1 400", marks=REAL),
+        pytest.param(
+            HEAD + b"Content-Length: 20002\r\n\r\n" + b"[" * 20_001 + b"\n", b"HTTP/1.1 400", marks=REAL
+        ),
     ],
     ids=range(19),
 )
@@ -59,6 +62,7 @@ def test_half_and_broken_requests(proxy: Proxy, sent: bytes, status: bytes) -> N
     assert ask(proxy).status == 200
 
 
+@REAL
 def test_bodies_have_no_more_room_than_there_is_and_give_it_back(
     proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -139,6 +143,7 @@ def test_items_of_a_packed_request_are_refused_too(proxy: Proxy, target: str, he
     assert held() == [id_ for id_ in "abcdefgh" if id_ not in refused]
 
 
+@REAL
 def test_what_the_sink_says_passes_unchanged(proxy: Proxy, servers: Servers) -> None:
     for path in ("/", "/_cat/nope", "/nothing-there/_doc/1"):
         with Proxy(servers.sink) as other:

@@ -5,6 +5,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+import pytest
+
 from outboxctl.domain.errors import UsageError
 from outboxctl.drills.services.record import locked
 from outboxctl.settings.folders import cache_folder
@@ -16,7 +18,20 @@ HINT = "install the packages prometheus and prometheus-alertmanager, or put thei
 
 def program(name: str) -> str:
     """The path of `prometheus`, `promtool`, `alertmanager` or `amtool`. UsageError if there is none."""
-    return installed(name) or str(_unpacked() / "usr" / "bin" / NAMES.get(name, name))
+    if there := installed(name):
+        return there
+    path = _unpacked() / "usr" / "bin" / NAMES.get(name, name)
+    if not path.exists():  # newer Debians have promtool elsewhere
+        raise UsageError(f"{' and '.join(PACKAGES)} of this system have no {name}", hint=HINT)
+    return str(path)
+
+
+def needed(name: str) -> str:
+    """As `program`; a test that needs one that is not to be had is skipped."""
+    try:
+        return program(name)
+    except UsageError as error:
+        pytest.skip(f"{error}; {error.hint}")
 
 
 def installed(name: str) -> str | None:

@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from metrics.alerts.programs import program
-from outboxctl.domain.errors import UsageError
+from metrics.alerts.programs import needed
 from outboxctl.metrics.alerts.model import AlertLimits
 from outboxctl.metrics.alerts.rules import duration, rule_file
 from outboxctl.metrics.alerts.table import alerts
@@ -77,16 +76,13 @@ def test_an_sla_shorter_than_a_scrape_is_no_page_by_itself(success: str, fires: 
     (tmp_path / "short.rules.yml").write_text(rule_file(alerts(AlertLimits(oldest_age=10.0))))
     (tmp_path / "busy.yml").write_text(BUSY % (success, fires))
     done = subprocess.run(
-        [_promtool(), "test", "rules", "busy.yml"], cwd=tmp_path, capture_output=True, text=True, check=False
+        [needed("promtool"), "test", "rules", "busy.yml"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-
-
-def _promtool() -> str:
-    try:
-        return program("promtool")
-    except UsageError as error:
-        pytest.skip(f"{error}; {error.hint}")
 
 
 def test_limits_come_from_settings_and_flags(bare: Cli) -> None:

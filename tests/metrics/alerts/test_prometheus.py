@@ -9,9 +9,8 @@ from elasticsearch import Elasticsearch
 
 from metrics.alerts.faults import CASES, Case
 from metrics.alerts.monitoring import LIMITS, monitoring
-from metrics.alerts.programs import program
+from metrics.alerts.programs import needed
 from metrics.alerts.stage import Stage, stage
-from outboxctl.domain.errors import UsageError
 from outboxctl.metrics.alerts.table import alerts
 from servers import Servers
 
@@ -20,10 +19,7 @@ NAMES = {alert.name for alert in alerts(LIMITS)}
 
 @pytest.fixture
 def _programs() -> None:
-    try:
-        program("prometheus")
-    except UsageError as error:
-        pytest.skip(f"{error}; {error.hint}")
+    needed("prometheus")
 
 
 def run(case: Case, stage: Stage) -> None:
