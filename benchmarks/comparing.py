@@ -29,6 +29,8 @@ NOTES = """\
   one side after the other, and thrown away. The bound is the CPU that this costs PostgreSQL and the engine,
   divided by the cores: no comparison that reads both sides so can be faster.
 - "CPU, comparing/reading alone": of all three processes, without that of a run that reads nothing.
+- A rebuild has filled the index, so documents lie in the order of their keys. Of one that a worker has
+  filled, in any order, 1,000,000 took 13.1 s (2.84 times the bound), with 8.3 s of our own CPU.
 - Against the 40 to 53 s of earlier versions, which found each row and each document by its key.
 - Versions only is no shorter way: the engine unpacks a document to tell its id.
 - The second look: neither side has changed since the first. It is the time of its reading alone, as it
