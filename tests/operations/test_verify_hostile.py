@@ -1,6 +1,7 @@
 """Rows and documents as a hostile environment makes them: they stop nothing but themselves."""
 
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -136,6 +137,6 @@ def test_a_document_nested_deeply_is_compared_or_named_as_the_cause(
     if done.returncode:
         assert (done.returncode, "nested too deeply" in done.stderr) == (2, True), done.stderr
         assert "--versions-only" in done.stderr
-    else:
-        assert depth < 900
+    else:  # Python 3.14 measures the stack instead of counting
+        assert depth < 900 or sys.version_info >= (3, 14)
     cli.ok("verify", "--elastic-index", name, "--versions-only")
