@@ -326,7 +326,7 @@ def test_the_steps_of_a_lone_event_are_all_of_its_time(rig: Rig, monkeypatch: py
         monkeypatch.setattr(module, "WARM_UP", 0)
     monkeypatch.setattr(steps, "BARE", 3)
     figures = steps.run(rig, 0.2)
-    # A worker may hear of a commit before its writer has read the answer: a notification has no lower bound.
+    # A notification may arrive before its writer has read the answer to the commit: it has no lower bound.
     lasting = [step for step in bare.STEPS if step != "notification"]
     parts = [f"lone event: {kind}" for kind in (*lasting, "between")]
     assert all(figures[name] > 0 for name in (*parts, *(f"bare: {step}" for step in bare.STEPS)))

@@ -137,7 +137,7 @@ def test_every_document_is_read_again_once(
     drained(cli, sql)
     sql.execute("TRUNCATE search_outbox_events")
     sql.execute("UPDATE shop.products SET name = 'again'")
-    sql.execute("DELETE FROM shop.products WHERE id <= 3")  # no trigger tells: the index alone knows them
+    sql.execute("DELETE FROM shop.products WHERE id <= 3")  # no trigger: only the index has them
     changed_category(sql, 0, place=-1)
     drained(cli, sql)
     assert {document["name"] for document in shop.held(engine, products.index).values()} == {"again"}

@@ -76,7 +76,7 @@ def acting(settings: "Settings", what: str, *, yes: bool, connections: int = 1) 
 
 @contextmanager
 def as_owner() -> "Iterator[None]":
-    """For what no group of `db roles` may do: whoever lacks the right is told who has it."""
+    """For what no group of `db roles` may do: the hint of a missing right names the owner of the tables."""
     try:
         yield
     except NotPermittedError as error:

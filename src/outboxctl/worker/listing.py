@@ -16,7 +16,7 @@ class ListingError(Exception):
 
 
 class Listing:
-    """The keys of which only an index knows, a page after the other."""
+    """The keys that an index has and the view has not, a page after the other."""
 
     def __init__(self, database: Database, sink_of: Callable[[Projection], IndexedSink]) -> None:
         self._database, self._sink_of = database, sink_of

@@ -42,8 +42,8 @@ def test_the_oldest_postgresql(number: int, found: int) -> None:
     ("cluster", "words"),
     [
         (None, "this user or key may not read the cluster"),
-        (Cluster([], "false", 0), "No node tells how full its disk is"),
-        (Cluster([Disk("n", 29, 0, 0, 0, 100)], "false", 0), "This server does not tell its watermarks"),
+        (Cluster([], "false", 0), "No node reports how full its disk is"),
+        (Cluster([Disk("n", 29, 0, 0, 0, 100)], "false", 0), "This server does not report its watermarks"),
         (Cluster([Disk("n", 29, 15, 10, 5, 100)], "false", 0), "No disk is above its high watermark"),
         (Cluster([Disk("n", 4, 15, 10, 5, 100)], "false", 0), "is 96% used. That is above"),
     ],

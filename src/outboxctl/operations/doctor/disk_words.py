@@ -1,4 +1,4 @@
-"""What the disks say of the block `read_only_allow_delete`: who set it, and whether the engine lifts it.
+"""How full the disks are beside the block `read_only_allow_delete`, and whether the engine lifts it.
 
 The engine sets this block on the indexes of a node whose disk is above its flood stage, and lifts it from
 every index, whoever set it, while the disks of its nodes are below their high watermark: at each look at the
@@ -18,7 +18,7 @@ def disk_words(cluster: Cluster | None) -> str:
     if cluster is None:
         return "How full the disks are is not known: this user or key may not read the cluster (`monitor`)."
     if not cluster.disks:
-        return "No node tells how full its disk is."
+        return "No node reports how full its disk is."
     fullest = max(cluster.disks, key=lambda disk: disk.used)
     if not cluster.watched:
         return (
@@ -32,7 +32,7 @@ def disk_words(cluster: Cluster | None) -> str:
         )
     if not fullest.high:
         return (
-            f"{_used(fullest)} This server does not tell its watermarks: it lifts the block by itself once"
+            f"{_used(fullest)} This server does not report its watermarks: it lifts the block by itself once"
             " each disk is below the high one (90 % by default)."
         )
     return (

@@ -34,9 +34,8 @@ def read_apart(settings: Settings, read: Callable[[Connection], Fact]) -> Fact:
 def search_index_named(settings: Settings, client: "Client", cluster: Cluster | None) -> Named:
     """The index, with the cluster as it was read, None where this user may not read it.
 
-    Where the index is missing, the database is asked whether anything is delivered there.
-
-    Also where the database is not to be examined; if it cannot tell, the index counts as needed.
+    Where the index is missing, the database is read for whether anything is delivered there, also where it is
+    not to be examined. If it cannot be read, the index counts as needed.
     """
     found = replace(shaped(lambda: named(client, settings.elastic_index)), cluster=cluster)
     if not found.indexes:

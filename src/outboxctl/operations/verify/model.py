@@ -63,8 +63,7 @@ class VerifyReport:
 
     `content` is False where versions alone were compared. `seconds` is wall clock. `unchanged_since`:
     nothing was read again, as neither side has changed since they agreed at that time (ISO 8601).
-    `with_failed_event`: how many of those that
-    differ have a failed event, as far as the first 100,000 failed events tell.
+    `with_failed_event`: how many of those that differ have a failed event, of which 100,000 are read at most.
     """
 
     index: str

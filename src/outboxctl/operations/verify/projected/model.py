@@ -37,7 +37,7 @@ class ProjectedReport:
     """A comparison: how many documents differ by kind, how many more are in flight, and the first of them.
 
     `rows` are those of the view, `content` is False where only their presence was compared. `seconds` is wall
-    clock. `with_failed_event`: of those that differ, as far as the first 100,000 failed events tell.
+    clock. `with_failed_event`: of those that differ; 100,000 failed events are read at most.
     """
 
     name: str
