@@ -15,6 +15,7 @@ from outboxctl.worker.suspects import LARGE, SuspectIsolation, Suspects
 pytestmark = pytest.mark.no_servers
 TIMEOUT = classify(Answer(0, "timeout", "no answer", request=True))
 BUSY = classify(Answer(429, "circuit_breaking_exception", "Data too large", request=True))
+INDEX = "a"
 ACTIONS = [BulkAction(f"block:{n}", 1, "{}") for n in range(300)]
 Ends = Callable[[Sequence[BulkAction]], bool]
 
@@ -41,14 +42,16 @@ def rounds(
     """Deliver the rest again and again; the ids of those found to be at fault."""
     left, at_fault = list(actions), set[str]()
     for _ in range(number):
-        findings = SuspectIsolation(engine, suspects).deliver(left, deadline=Deadline.within(20)).findings
+        findings = (
+            SuspectIsolation(engine, suspects, INDEX).deliver(left, deadline=Deadline.within(20)).findings
+        )
         pairs = list(zip(left, findings, strict=True))
         at_fault |= {a.id for a, f in pairs if f and f is not DONE and not f.refundable}
         # What was not sent is due at once, the others after their wait.
         left = [a for a, f in pairs if f is None] + [a for a, f in pairs if f not in (None, DONE)]
         if not left:
             break
-        SuspectIsolation(engine, suspects).deliver(
+        SuspectIsolation(engine, suspects, INDEX).deliver(
             [BulkAction("other", 1, "{}")], deadline=Deadline.within(20)
         )
     return at_fault
@@ -58,14 +61,29 @@ def rounds(
 def test_a_document_that_ends_each_of_its_requests_is_found_and_no_other(bad: int) -> None:
     engine, suspects = Engine(holds(f"block:{bad}")), Suspects()
     assert rounds(engine, suspects, 12) == {f"block:{bad}"}
-    assert suspects.size(ACTIONS[bad]) == 1
-    assert all(suspects.size(action) == 0 for action in ACTIONS if action is not ACTIONS[bad])
+    assert suspects.size(INDEX, ACTIONS[bad]) == 1
+    assert all(suspects.size(INDEX, action) == 0 for action in ACTIONS if action is not ACTIONS[bad])
+
+
+def test_a_document_of_the_same_id_in_another_index_clears_nothing() -> None:
+    """Each index has a document 7: that of one is taken, that of the other ends each of its requests."""
+    engine, other, suspects = Engine(holds("block:7")), Engine(lambda _: False), Suspects()
+    left, at_fault = ACTIONS, set[str]()
+    for _ in range(12):
+        isolated = SuspectIsolation(engine, suspects, INDEX)
+        pairs = [*zip(left, isolated.deliver(left, deadline=Deadline.within(20)).findings, strict=True)]
+        at_fault |= {a.id for a, f in pairs if f and f is not DONE and not f.refundable}
+        left = [a for a, f in pairs if f is not DONE]
+        SuspectIsolation(other, suspects, "b").deliver(ACTIONS, deadline=Deadline.within(20))
+    assert at_fault == {"block:7"}
 
 
 def test_a_sink_that_answers_nothing_casts_no_doubt_on_an_event() -> None:
     engine, suspects = Engine(lambda _: True), Suspects()
     assert rounds(engine, suspects, 20) == set()
-    assert {suspects.size(action) for action in ACTIONS} == {100}, "once, whatever the number of requests"
+    assert {suspects.size(INDEX, action) for action in ACTIONS} == {100}, (
+        "once, whatever the number of requests"
+    )
 
 
 def test_a_frozen_node_costs_no_event_an_attempt_while_others_are_taken() -> None:
@@ -83,7 +101,7 @@ def test_a_frozen_node_costs_no_event_an_attempt_while_others_are_taken() -> Non
 
 def test_all_goes_in_one_request_where_nothing_is_suspected() -> None:
     engine = Engine(lambda _: False)
-    SuspectIsolation(engine, Suspects()).deliver(ACTIONS, deadline=Deadline.within(20))
+    SuspectIsolation(engine, Suspects(), INDEX).deliver(ACTIONS, deadline=Deadline.within(20))
     assert engine.sizes == [300]
 
 
@@ -92,6 +110,8 @@ def test_a_large_document_that_the_engine_has_never_room_for_ends(length: int, r
     """Alone, and while the engine takes a small request; a busy engine is no fault of a small document."""
     action = BulkAction("block:1", 1, "x" * length)
     engine = Engine(lambda actions: actions[0].id != PROBE.id, BUSY)
-    (found,) = SuspectIsolation(engine, Suspects()).deliver([action], deadline=Deadline.within(20)).findings
+    (found,) = (
+        SuspectIsolation(engine, Suspects(), INDEX).deliver([action], deadline=Deadline.within(20)).findings
+    )
     assert found
     assert found.refundable is refundable

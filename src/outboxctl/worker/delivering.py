@@ -19,11 +19,16 @@ RENEWALS = "renewal"  # the observer of the condition `database`
 
 
 class Deliverer:
-    """Sends what is prepared, and reports what that shows of the sink; several lanes call it at once."""
+    """Sends what is prepared to the sink of one `index`, and reports what that shows of the sink.
 
-    def __init__(self, context: WorkerContext, sink: Sink, admission: Admission, circuit: Circuit) -> None:
+    Several lanes call it at once.
+    """
+
+    def __init__(
+        self, context: WorkerContext, sink: Sink, admission: Admission, circuit: Circuit, *, index: str
+    ) -> None:
         self._metrics, self._tracing = context.metrics, context.tracing
-        self._sink = SuspectIsolation(sink, circuit.suspects) if circuit.holds else sink
+        self._sink = SuspectIsolation(sink, circuit.suspects, index) if circuit.holds else sink
         self._admission, self._circuit = admission, circuit
         self._standstill = context.health.standstill
         self._longest_pause = context.settings.max_backoff_seconds

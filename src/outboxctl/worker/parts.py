@@ -72,7 +72,7 @@ class WorkerParts:
         admission = Admission(
             self.start_gate, batch_sizer, throttle, self.circuit.breaker, context.in_flight, s.concurrency
         )
-        self._deliverer = Deliverer(context, sink, admission, self.circuit)
+        self._deliverer = Deliverer(context, sink, admission, self.circuit, index=s.elastic_index)
         declared = Declared(context.database, metrics)
         self._projecting = Projecting(context, admission, self.circuit, declared, sink_of or _no_sink)
         self.expander = Expander(context, declared, sink_of or _no_sink)

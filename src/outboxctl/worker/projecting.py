@@ -119,7 +119,8 @@ class Projecting:
 
     def _deliverer(self, projection: Projection) -> Deliverer:
         context = self._context.of(projection.name)
-        return Deliverer(context, self._sink_of(projection), self._admission, self._circuit)
+        sink = self._sink_of(projection)
+        return Deliverer(context, sink, self._admission, self._circuit, index=projection.index)
 
     def _raise_above(self, projection: Projection, conflicts: Iterable[Classification]) -> None:
         """No healthy index has a version above the serial number asked again: the server was restored."""

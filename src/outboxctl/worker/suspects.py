@@ -23,11 +23,14 @@ LARGE = 1_000_000  # characters of a document that alone can be more than an eng
 
 
 class Suspects:
-    """The suspect documents of one worker, by id: how often, and what had been taken by then. Thread-safe."""
+    """The suspect documents of one worker: how often, and what had been taken by then. Thread-safe.
+
+    By index and id, since two projections may have documents of the same id.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._suspected: dict[str, tuple[int, int]] = {}
+        self._suspected: dict[tuple[str, str], tuple[int, int]] = {}
         self._taken = 0  # deliveries of which the sink took something
 
     @property
@@ -35,13 +38,15 @@ class Suspects:
         """Whether there are some."""
         return bool(self._suspected)
 
-    def size(self, action: BulkAction) -> int:
-        """The most documents in a request with this one; 0: no limit."""
-        times, _ = self._suspected.get(action.id, (0, 0))
+    def size(self, index: str, action: BulkAction) -> int:
+        """The most documents in a request with this one of this index; 0: no limit."""
+        times, _ = self._suspected.get((index, action.id), (0, 0))
         return SIZES[min(times, len(SIZES)) - 1] if times else 0
 
-    def learn(self, actions: Sequence[BulkAction], findings: Sequence[Classification | None]) -> None:
-        """Take the findings of one request."""
+    def learn(
+        self, index: str, actions: Sequence[BulkAction], findings: Sequence[Classification | None]
+    ) -> None:
+        """Take the findings of one request to this index."""
         with self._lock:
             if any(finding and finding.verdict is Verdict.DONE for finding in findings):
                 self._taken += 1
@@ -49,23 +54,23 @@ class Suspects:
                 return  # the hot path
             for action, finding in zip(actions, findings, strict=True):
                 if finding and finding.refundable and finding.reason is not Reason.RATE_LIMITED:
-                    self._suspect(action.id)
+                    self._suspect((index, action.id))
                 elif finding and not finding.unanswered:
-                    self._suspected.pop(action.id, None)
+                    self._suspected.pop((index, action.id), None)
 
-    def _suspect(self, id_: str) -> None:
-        times, taken = self._suspected.get(id_, (0, -1))
+    def _suspect(self, document: tuple[str, str]) -> None:
+        times, taken = self._suspected.get(document, (0, -1))
         if taken != self._taken:  # else the sink takes nothing at all
             if len(self._suspected) >= MOST:
                 self._suspected.clear()
-            self._suspected[id_] = times + 1, self._taken
+            self._suspected[document] = times + 1, self._taken
 
 
 class SuspectIsolation:
-    """`sink` with suspect documents in requests of their own; made anew for each delivery."""
+    """`sink`, the one of this `index`, with suspect documents in requests of their own."""
 
-    def __init__(self, sink: Sink, suspects: Suspects) -> None:
-        self._sink, self._suspects = sink, suspects
+    def __init__(self, sink: Sink, suspects: Suspects, index: str) -> None:
+        self._sink, self._suspects, self._index = sink, suspects, index
 
     def deliver(self, actions: Sequence[BulkAction], *, deadline: Deadline) -> Delivery:
         """As `Sink.deliver`. After a request that ended without a word the rest is not sent."""
@@ -73,7 +78,7 @@ class SuspectIsolation:
             return self._send(actions, deadline)
         found: dict[int, Classification | None] = {}
         delivery = Delivery([], [])
-        for places in _groups([self._suspects.size(action) for action in actions]):
+        for places in _groups([self._size(action) for action in actions]):
             sent = self._send([actions[place] for place in places], deadline)
             found.update(zip(places, sent.findings, strict=True))
             delivery = replace(
@@ -86,12 +91,15 @@ class SuspectIsolation:
         findings = [found.get(place) for place in range(len(actions))]
         return replace(delivery, findings=findings, whole=len(delivery.requests) == 1)
 
+    def _size(self, action: BulkAction) -> int:
+        return self._suspects.size(self._index, action)
+
     def _send(self, actions: Sequence[BulkAction], deadline: Deadline) -> Delivery:
-        alone = len(actions) == 1 and self._suspects.size(actions[0]) == 1
+        alone = len(actions) == 1 and self._size(actions[0]) == 1
         if alone and not self._takes_probe(actions[0], deadline):
             return Delivery([None], [])
         delivery = self._sink.deliver(actions, deadline=deadline)
-        self._suspects.learn(actions, delivery.findings)
+        self._suspects.learn(self._index, actions, delivery.findings)
         (finding, *others) = delivery.findings
         if finding and not others and self._may_be_at_fault(actions[0], finding, alone=alone):
             at_fault = self._takes_probe(actions[0], deadline)
