@@ -11,7 +11,7 @@ from outboxctl.core.projections.documents import Documents, ReadFault
 from outboxctl.core.projections.reading import versioned
 from outboxctl.domain.clock import Deadline
 from outboxctl.domain.errors import OutboxctlError
-from outboxctl.domain.failures import Classification, Reason, Verdict
+from outboxctl.domain.failures import Classification, Noop, Reason, Verdict
 from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import Projection, document_id, key_parts
 from outboxctl.worker.context import WorkerContext
@@ -19,6 +19,8 @@ from outboxctl.worker.prepare import UNSENT
 
 log = structlog.get_logger()
 SHARE = 0.5  # of the time left, for several documents: the rest is for their halves, and the sink
+# No engine takes an empty _id: there is no document to delete.
+NEVER_WAS = Classification(Verdict.DONE, noop=Noop.SOURCE_MISSING)
 
 Judged = list[tuple[Claimed, Classification]]
 
@@ -72,15 +74,20 @@ class Reading:
             self._take(events, found)
 
     def _take(self, events: Sequence[Claimed], found: Documents) -> None:
-        self.read += [
-            event._replace(
-                document_id=document_id(event.document_id),
-                event_version=found.version,
-                source_version=found.version,
-                document=text,
-            )
-            for event, text in zip(events, found.texts, strict=True)
-        ]
+        for place, (event, text) in enumerate(zip(events, found.texts, strict=True)):
+            if place in found.unusable:
+                self._judge([event], self._bad_document(Verdict.FAIL, found.unusable[place]))
+            elif text is None and not event.document_id:
+                self._judge([event], NEVER_WAS)
+            else:
+                self.read.append(
+                    event._replace(
+                        document_id=document_id(event.document_id),
+                        event_version=found.version,
+                        source_version=found.version,
+                        document=text,
+                    )
+                )
         if found.routings:
             ids = (document_id(event.document_id) for event in events)
             self.routings.update(zip(ids, found.routings, strict=True))
@@ -102,8 +109,11 @@ class Reading:
             self._read(events[middle:])
         else:
             verdict = Verdict.RETRY if kind is ReadFault.TIME else Verdict.FAIL
-            text = brief(f"the document cannot be read from {self._projection.document}: {words}")
-            self._judge(events, Classification(verdict, Reason.BAD_DOCUMENT, error=text))
+            why = f"the document cannot be read from {self._projection.document}: {words}"
+            self._judge(events, self._bad_document(verdict, why))
+
+    def _bad_document(self, verdict: Verdict, why: str) -> Classification:
+        return Classification(verdict, Reason.BAD_DOCUMENT, error=brief(why))
 
     def _judge(self, events: Sequence[Claimed], finding: Classification) -> None:
         self.judged += [(event, finding) for event in events]

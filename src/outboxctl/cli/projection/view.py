@@ -212,7 +212,8 @@ def previews(name: str, found: "Sequence[Preview]", *, json: bool) -> None:
 def _preview_lines(found: "Sequence[Preview]") -> "Iterator[object]":
     for each in found:
         yield f"{brief(each.key, 520)} ({'the same in the index' if each.same else 'differs from the index'})"
-        sent = _value(each.sent) if each.sent is not None else "no row in the view: a delete"
+        nothing = each.error or "no row in the view: a delete"
+        sent = nothing if each.sent is None else _value(each.sent)
         yield rendering.Item(f"sent: {sent}")
         yield rendering.Item(f"indexed: {_value(each.indexed) if each.indexed is not None else 'not there'}")
         if each.sent is not None and each.indexed is not None:

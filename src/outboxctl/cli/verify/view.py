@@ -23,7 +23,7 @@ PROJECTED_MEANING = {
     "missing": "a row of the view without a document",
     "extra": "a document without a row of the view",
     "different": "another content than the row",
-    "unreadable": "PostgreSQL cannot make the row",
+    "unreadable": "no document can be made of the row",
 }
 
 

@@ -4,7 +4,7 @@ Read after the claim has committed, in a transaction that writes nothing: a tran
 counts itself in the serial number of its snapshots (version_base.py).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -14,6 +14,7 @@ from psycopg.sql import SQL, Composable, Composed, Identifier
 
 from outboxctl.core.database_errors import OUT_OF_MEMORY, sqlstate
 from outboxctl.core.delivery.claim import LEFT_OUT
+from outboxctl.core.projections import unusable
 from outboxctl.core.projections.server_identity import ask_again, server
 from outboxctl.core.projections.version_base import version_sql
 from outboxctl.core.sql import Connection
@@ -32,20 +33,20 @@ SESSION = (
 # A view that another session has locked holds its own projection up, and no other for longer than this.
 LOCK_TIMEOUT = 1.0
 # The key is compared as the column's type, so that an index finds it, and as text: of two texts of one value
-# only that of the triggers is a key.
+# only that of the triggers is a key. Two rows are as many as are needed to see that there are several.
 STATEMENT = """
 WITH version AS MATERIALIZED ({version}), made AS (
     SELECT k.place, d.document, d.routing
     FROM unnest({arrays}) WITH ORDINALITY k ({names}, place)
     LEFT JOIN LATERAL (
-        SELECT to_json(v.*)::text AS document, {routing} AS routing FROM {view} v WHERE {matches} LIMIT 1
+        SELECT to_json(v.*)::text AS document, {routing} AS routing FROM {view} v WHERE {matches} LIMIT 2
     ) d ON true
 ), found AS (
     SELECT place, document, routing,
         sum(octet_length(document)) OVER (ORDER BY place ROWS UNBOUNDED PRECEDING) AS so_far
     FROM made
 )
-SELECT version, CASE WHEN so_far > %(max_bytes)s AND so_far > octet_length(document) THEN '{left_out}'
+SELECT version, place, CASE WHEN so_far > %(max_bytes)s AND so_far > octet_length(document) THEN '{left_out}'
     ELSE document END, routing
 FROM version, found ORDER BY place
 """
@@ -72,11 +73,13 @@ class Documents(NamedTuple):
 
     `version` is that of the snapshot; None where the base has to be raised first. `routings` are in the same
     order, empty for a projection without routing; "" where a document has none, or none is known.
+    `unusable`: by the place of a key, why no document can be made of what the view has for it.
     """
 
     version: int | None
     texts: list[str | None]
     routings: Sequence[str] = ()
+    unusable: Mapping[int, str] = {}
 
 
 def read(
@@ -102,7 +105,28 @@ def read(
     except psycopg.Error as error:
         ask_again(connection, error)
         raise
-    return Documents(rows[0][0], [text for _, text, _ in rows], _routings(projection, parts, rows))
+    return _documents(projection, keys, parts, rows)
+
+
+def _documents(
+    projection: Projection,
+    keys: Sequence[str],
+    parts: Sequence[Sequence[str]],
+    rows: Sequence[Sequence[Any]],
+) -> Documents:
+    """Rows of version, place from 1, text and routing, in the order of the places; some places twice."""
+    first = [row for n, row in enumerate(rows) if n == 0 or row[1] != rows[n - 1][1]]
+    read = Documents(rows[0][0], [row[2] for row in first], _routings(projection, parts, first))
+    return usable(projection, keys, [row[1] for row in rows], read)
+
+
+def usable(projection: Projection, keys: Sequence[str], places: Sequence[int], read: Documents) -> Documents:
+    """What was read without the texts of which no document can be made; `places` as `unusable.reasons`."""
+    why = unusable.reasons(projection, keys, places, read.texts)
+    if not why:
+        return read
+    texts = [None if n in why else text for n, text in enumerate(read.texts)]
+    return read._replace(texts=texts, unusable=why)
 
 
 def _routings(
@@ -110,7 +134,7 @@ def _routings(
 ) -> Sequence[str]:
     if projection.routed is Routing.KEY:
         return [projection.key_routing(each) for each in parts]
-    return [row[2] or "" for row in rows] if projection.routed is Routing.COLUMN else ()
+    return [row[3] or "" for row in rows] if projection.routed is Routing.COLUMN else ()
 
 
 def fault(error: OutboxctlError) -> tuple[ReadFault, str] | None:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from psycopg.sql import SQL, Composable, Composed
 
 from outboxctl.core.projections.documents import (
+    Documents,
     arrays,
     identifier,
     key_text_sql,
@@ -17,6 +18,7 @@ from outboxctl.core.projections.documents import (
     prepare,
     qualified,
     type_of,
+    usable,
 )
 from outboxctl.core.sql import Connection, text
 from outboxctl.domain.projection import MAX_ID_BYTES, KeyColumn, Projection, key_parts
@@ -41,7 +43,7 @@ BEYOND = "AND ({columns}) > ({values})"
 # A lateral query with a limit keeps the planner from reading the whole view for a join.
 PRESENT = """
 SELECT k.place FROM unnest({arrays}) WITH ORDINALITY k ({names}, place)
-JOIN LATERAL (SELECT FROM {view} v WHERE {matches} LIMIT 1) d ON true
+JOIN LATERAL (SELECT FROM {view} v WHERE {matches} LIMIT {most}) d ON true
 """
 # Only long keys have a hash as `_id`, and no index finds a key by it.
 HASHED = """
@@ -86,12 +88,28 @@ def page(connection: Connection, projection: Projection, after: str | None, size
 
 def present(connection: Connection, projection: Projection, keys: Sequence[str]) -> set[str]:
     """Those of these keys that have a row in the view. Raises where a key is none of its type."""
+    return {keys[place - 1] for place in _places(connection, projection, keys, most=1)}
+
+
+def presence(connection: Connection, projection: Projection, keys: Sequence[str]) -> Documents:
+    """An empty object for each key that has a row in the view, without a version; raises as `present`."""
+    places = _places(connection, projection, keys, most=2)
+    every, there = range(1, len(keys) + 1), {*places}
+    texts = ["{}" if place in there else None for place in every]
+    with_lacking = sorted([*places, *({*every} - there)])
+    return usable(projection, keys, with_lacking, Documents(None, texts))
+
+
+def _places(
+    connection: Connection, projection: Projection, keys: Sequence[str], *, most: int
+) -> Sequence[int]:
+    """The place of each key from 1, as often as it has rows in the view, at most so often."""
     if not keys:
-        return set()
+        return []
     prepare(connection, SECONDS)
     values = arrays([key_parts(key, len(projection.key)) for key in keys])
-    statement = SQL(PRESENT).format(**looked_up(projection)).as_string()
-    return {keys[place - 1] for place in connection.exec_driver_sql(statement, values).scalars()}
+    statement = SQL(PRESENT).format(**looked_up(projection), most=SQL(str(most))).as_string()
+    return [int(place) for place in connection.exec_driver_sql(statement, values).scalars()]
 
 
 def present_hashes(connection: Connection, projection: Projection, ids: Sequence[str]) -> set[str]:
@@ -123,7 +141,7 @@ def plausible(projection: Projection, key: str) -> bool:
     except ValueError:
         return False
     pairs = zip(parts, projection.key, strict=True)
-    return "\x00" not in key and all(_has_form(part, column) for part, column in pairs)
+    return key != "" and "\x00" not in key and all(_has_form(part, column) for part, column in pairs)
 
 
 def _has_form(part: str, column: KeyColumn) -> bool:

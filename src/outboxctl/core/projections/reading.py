@@ -18,8 +18,8 @@ RAISES = 3  # times that the base may have to be raised by others between two re
 class DocumentPart(NamedTuple):
     """Some keys in their order, and their documents (JSON text, None where there is none), of one snapshot.
 
-    `error`: PostgreSQL's words for a key, alone in its part, whose row cannot be read. `routings` as those of
-    `Documents`.
+    `error`: why no document can be made for a key, alone in its part, often in PostgreSQL's words.
+    `routings` as those of `Documents`.
     """
 
     keys: Sequence[str]
@@ -49,8 +49,20 @@ def parts(
             keys = keys[middle:]
         else:
             fit = next((n for n, text in enumerate(found.texts) if text == LEFT_OUT), len(keys))
-            yield DocumentPart(keys[:fit], found.texts[:fit], found.version, routings=found.routings[:fit])
+            yield from _usable(keys[:fit], found)
             keys = keys[fit:]
+
+
+def _usable(keys: Sequence[str], found: Documents) -> Iterator[DocumentPart]:
+    """The first documents of a reading: each key of which none can be made is alone in its part."""
+    start = 0
+    for end in [*(n for n in sorted(found.unusable) if n < len(keys)), len(keys)]:
+        if end > start:
+            routings = found.routings[start:end]
+            yield DocumentPart(keys[start:end], found.texts[start:end], found.version, routings=routings)
+        if end < len(keys):
+            yield DocumentPart(keys[end : end + 1], [None], None, found.unusable[end])
+        start = end + 1
 
 
 def unreadable(projection: Projection, error: OutboxctlError) -> str:

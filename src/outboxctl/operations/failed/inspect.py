@@ -91,7 +91,7 @@ def inspect(
     `projected` is what a declared projection makes of the event.
     """
     made = projected or ProjectedDocument(settings.elastic_index, event.document_id, document=event.source)
-    document, error = _document(settings, made) if made.index else (None, None)
+    document, error = _document(settings, made) if made.index and made.document_id else (None, None)
     known = made.index and not error and not made.error
     return Inspection(
         event.row,

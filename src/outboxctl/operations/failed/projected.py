@@ -54,7 +54,7 @@ def _read(reading: Reading, projection: Projection, key: str) -> ProjectedDocume
     routed = bool(projection.routing)
     try:
         with reading() as connection:
-            (text,) = documents.read(connection, projection, [key], seconds=PATIENCE).texts
+            found = documents.read(connection, projection, [key], seconds=PATIENCE)
     except ValueError as error:
         return ProjectedDocument(*place, error=brief(error), routed=routed)
     except OutboxctlError as error:
@@ -62,4 +62,6 @@ def _read(reading: Reading, projection: Projection, key: str) -> ProjectedDocume
         if problem is None:
             raise
         return ProjectedDocument(*place, error=problem[1], routed=routed)
-    return ProjectedDocument(*place, document=None if text is None else loads(text), routed=routed)
+    (text,) = found.texts
+    document = None if text is None else loads(text)
+    return ProjectedDocument(*place, document=document, error=found.unusable.get(0), routed=routed)

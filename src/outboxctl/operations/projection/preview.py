@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from outboxctl.core.projections import documents, scratch
@@ -31,7 +31,10 @@ class PreviewDifference:
 
 @dataclass(frozen=True)
 class Preview:
-    """One document: `sent` is None for a row that the view has not, `indexed` for what the index has not."""
+    """One document: `sent` is None for a row that the view has not, `indexed` for what the index has not.
+
+    `error`: why no document can be made of what the view has.
+    """
 
     key: str
     id: str
@@ -39,6 +42,7 @@ class Preview:
     indexed: Any
     differences: list[PreviewDifference]
     same: bool
+    error: str = ""
 
 
 def preview(
@@ -50,8 +54,11 @@ def preview(
     found = documents.read(connection, projection, keys, seconds=SECONDS)
     routings = found.routings or [""] * len(keys)
     sent = [None if text is None else json.loads(text) for text in found.texts]
-    every = zip(keys, sent, routings, strict=True)
-    return [_compared(client, projection, *each) for each in every]
+    every = [_compared(client, projection, *each) for each in zip(keys, sent, routings, strict=True)]
+    return [
+        replace(each, error=found.unusable[place], same=False) if place in found.unusable else each
+        for place, each in enumerate(every)
+    ]
 
 
 def _check(connection: "Connection", projection: Projection, key: str) -> None:
@@ -77,7 +84,7 @@ def _compared(client: "Client", projection: Projection, key: str, sent: Any, rou
 
 def _hits(client: "Client", projection: Projection, id_: str) -> list[dict[str, Any]]:
     """What the index has, once for each shard; found by a search, for which no routing must be known."""
-    if not require_accepted(client, "HEAD", projection.index):
+    if not id_ or not require_accepted(client, "HEAD", projection.index):
         return []
     require_accepted(client, "POST", projection.index, "_refresh")
     query = {"query": {"ids": {"values": [id_]}}, "size": COPIES}

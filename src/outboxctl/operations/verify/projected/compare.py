@@ -119,8 +119,7 @@ class ProjectedComparison:
     def _read(self, keys: Sequence[str]) -> Documents:
         with self._database.begin() as connection:
             if not (self._content or self._projection.routing):
-                there = pages.present(connection, self._projection, keys)
-                return Documents(None, ["{}" if key in there else None for key in keys])
+                return pages.presence(connection, self._projection, keys)
             return documents.read(
                 connection, self._projection, keys, seconds=pages.SECONDS, max_bytes=reading.BYTES
             )

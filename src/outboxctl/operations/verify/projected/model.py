@@ -10,7 +10,7 @@ class ProjectedKind(StrEnum):
     MISSING = "missing"  # a row without a document
     EXTRA = "extra"  # a document without a row
     DIFFERENT = "different"  # another content
-    UNREADABLE = "unreadable"  # PostgreSQL cannot make the row: whether it differs is not known
+    UNREADABLE = "unreadable"  # no document can be made of the row: whether one differs is not known
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class ProjectedDifference:
     """One document that differs; `key` is None where its id is no key of the projection, or a hash.
 
     `in_flight`: an event may still deliver it, or it changed meanwhile. `seq_no` and `primary_term` fence a
-    delete of exactly the document that was read. `error`: why the row cannot be read.
+    delete of exactly the document that was read. `error`: why the row makes no document.
     `routing` is that of the document which was read.
     """
 

@@ -97,8 +97,9 @@ class ProjectedReview:
         return differs(text, document, self._projection, routing)
 
     def _documents(self, suspects: Sequence[ProjectedSuspect]) -> dict[str, ScannedDocument | None]:
-        ids = [suspect.id for suspect in suspects]
-        return dict(zip(ids, self._reader.get(ids, content=self._content), strict=True))
+        ids = [suspect.id for suspect in suspects if suspect.id]  # no engine has an empty one
+        found = zip(ids, self._reader.get(ids, content=self._content), strict=True)
+        return {"": None, **dict(found)}
 
     def _state(self, suspects: Sequence[ProjectedSuspect]) -> State:
         """Rows and events in flight: both of one suspect are of one snapshot."""
