@@ -128,9 +128,12 @@ BAD = {
     "follow no list": (GOOD + "follow = 1", "[projections.product] follow: it must be a list of tables"),
     "follow without key": (
         replaced('key = "product_id"', "", FOLLOW),
-        "[projections.product] follow[1]: one of `key` and `keys` must be there",
+        "[projections.product] follow[1]: one of `key`, `keys` and `all = true` must be there",
     ),
-    "follow with both": (FOLLOW + 'keys = "SELECT 1"', "follow[1]: one of `key` and `keys` must be there"),
+    "follow with both": (
+        FOLLOW + 'keys = "SELECT 1"',
+        "follow[1]: one of `key`, `keys` and `all = true` must be there",
+    ),
     "blank keys": (
         replaced('key = "product_id"', 'keys = " ; "', FOLLOW),
         "follow[1].keys: there is no SELECT",

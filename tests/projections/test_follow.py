@@ -197,14 +197,23 @@ def test_an_event_that_cannot_be_expanded_fails_with_words(
     ("query", "bound", "names"),
     [
         ("SELECT a WHERE b = :id", "SELECT a WHERE b = %(p0)s", ["id"]),
+        (
+            "SELECT a WHERE :n IS NULL OR :n = a",
+            "SELECT a WHERE CAST(%(p0)s AS pg_catalog.int4) IS NULL OR CAST(%(p0)s AS pg_catalog.int4) = a",
+            ["n"],
+        ),
         ("SELECT a::int, ':x', \":y\" -- :z\n", "SELECT a::int, ':x', \":y\" -- :z", []),
         (
             "SELECT $$ :x $$, $t$ :y $t$ /* :z */ WHERE :a_1 = :a_1;",
             "SELECT $$ :x $$, $t$ :y $t$ /* :z */ WHERE %(p0)s = %(p0)s",
             ["a_1"],
         ),
-        ("SELECT '50%' WHERE c % 2 = :n", "SELECT '50%%' WHERE c %% 2 = %(p0)s", ["n"]),
+        (
+            "SELECT '50%' WHERE c % 2 = :n",
+            "SELECT '50%%' WHERE c %% 2 = CAST(%(p0)s AS pg_catalog.int4)",
+            ["n"],
+        ),
     ],
 )
 def test_the_parameters_of_a_query(query: str, bound: str, names: list[str]) -> None:
-    assert follow_keys.bound(query) == (bound, names)
+    assert follow_keys.bound(query, {"n": "pg_catalog.int4"}) == (bound, names)

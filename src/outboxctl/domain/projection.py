@@ -42,7 +42,9 @@ class Follow:
 
     Either its `key` columns hold the document's key, in the order of the projection's key; or `keys` is a
     query of one or more columns, the document's key, for one changed row: `:name` is a column of that row,
-    and `parameters` are these names. `columns`: those whose change counts; empty: every column.
+    `parameters` are these names and `types` their types as an SQL cast takes them (none: an older version
+    wrote it); or with `all` any change reaches every document. `columns`: those whose change counts; empty:
+    every column.
     """
 
     table: Relation
@@ -50,6 +52,8 @@ class Follow:
     keys: str = ""
     parameters: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
+    types: tuple[str, ...] = ()
+    all: bool = False
 
 
 class Routing(StrEnum):
@@ -122,8 +126,10 @@ class Projection:
 
 
 def _follow(value: dict[str, Any]) -> Follow:
-    texts = {name: tuple(value[name]) for name in ("key", "parameters", "columns")}
-    return Follow(table=Relation(**value["table"]), keys=value["keys"], **texts)
+    texts = {name: tuple(value.get(name, ())) for name in ("key", "parameters", "columns", "types")}
+    return Follow(
+        table=Relation(**value["table"]), keys=value["keys"], all=bool(value.get("all", False)), **texts
+    )
 
 
 def key_text(parts: Sequence[str]) -> str:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from outboxctl.cli.projection.servers import ServerNames
+    from outboxctl.domain.projection import Follow
     from outboxctl.operations.projection.apply import Applied
     from outboxctl.operations.projection.drop import Dropped
     from outboxctl.operations.projection.known import ProjectionOverview
@@ -75,13 +76,18 @@ def _planned(each: "Planned") -> dict[str, Any]:
     }
 
 
+def _how(follow: "Follow") -> str:
+    if follow.all:
+        return "a change reaches every document"
+    return f"key {', '.join(follow.key)}" if follow.key else f"keys {_one_line(follow.keys)}"
+
+
 def _plan_lines(planned: "Sequence[Planned]", file: "Path") -> "Iterator[object]":
     for each in planned:
         projection = each.projection
         yield f"{projection.name}: {brief(projection.document, 200)} into {brief(projection.index, 255)}"
         for follow, most in zip(projection.follow, each.resolved.most_documents, strict=True):
-            how = f"key {', '.join(follow.key)}" if follow.key else f"keys {_one_line(follow.keys)}"
-            yield rendering.Item(brief(f"follows {follow.table}: {how}", 400))
+            yield rendering.Item(brief(f"follows {follow.table}: {_how(follow)}", 400))
             if most:
                 yield f"    about {counted(most, 'document')} behind one row at most"
         for step in each.steps:
@@ -190,7 +196,7 @@ def _overview_lines(found: "ProjectionOverview") -> "Iterator[object]":
     rows = [
         (
             each["table"],
-            ", ".join(each["key"]) or _one_line(each["keys"]),
+            "every one" if each["all"] else ", ".join(each["key"]) or _one_line(each["keys"]),
             ", ".join(each["columns"]) or "all",
         )
         for each in found.follow

@@ -7,11 +7,12 @@ one as well, and its key here only has the document read once more.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from psycopg.sql import SQL, Composable
 
+from outboxctl.core.database import driver
 from outboxctl.core.projections.documents import (
     arrays,
     identifier,
@@ -74,7 +75,8 @@ def read(
     """
     statement, values = _statement(projection, event, size)
     connection.exec_driver_sql(session(seconds))
-    text, found = connection.exec_driver_sql(statement, values).one()
+    # By the driver itself: the user's SQL is not rewritten where it has the name of one of our tables.
+    text, found = driver(connection).execute(statement.encode(), values).fetchone() or (None, 0)
     keys = json.loads(text or "[]")
     return KeysAhead(projection, event, keys, more=found > len(keys) or found == size)
 
@@ -127,19 +129,23 @@ def _query(projection: Projection, event: FollowEvent) -> tuple[str, dict[str, s
         return SQL("SELECT {} FROM {}").format(columns, qualified(projection.document)).as_string(), {}
     if not 0 <= event.place < len(projection.follow) or not projection.follow[event.place].keys:
         raise ValueError(f"{projection.name} follows no table at place {event.place} by a query")
-    values = event.values
-    query, names = bound(projection.follow[event.place].keys)
+    values, follow = event.values, projection.follow[event.place]
+    query, names = bound(follow.keys, dict(zip(follow.parameters, follow.types, strict=False)))
     if missing := [name for name in names if name not in values]:
         raise ValueError(f"the event lacks the columns {', '.join(missing)}")
     return query, {f"p{number}": values[name] for number, name in enumerate(names)}
 
 
-def bound(query: str) -> tuple[str, list[str]]:
-    """A `keys` query with the driver's placeholders p0, p1, … for its parameters, and their names."""
+def bound(query: str, types: Mapping[str, str]) -> tuple[str, list[str]]:
+    """A `keys` query with the driver's placeholders p0, p1, … for its parameters, and their names.
+
+    Each is of its type, as in `scratch.key_types`.
+    """
     names = [*keys_query.parameters(query)]
-    text = keys_query.replaced(
-        query.strip().rstrip(";"),
-        lambda name: f"%(p{names.index(name)})s",
-        lambda rest: rest.replace("%", "%%"),
-    )
+
+    def placeholder(name: str) -> str:
+        value = f"%(p{names.index(name)})s"
+        return f"CAST({value} AS {types[name].replace('%', '%%')})" if name in types else value
+
+    text = keys_query.replaced(query.strip().rstrip(";"), placeholder, lambda rest: rest.replace("%", "%%"))
     return text, names

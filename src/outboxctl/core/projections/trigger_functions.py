@@ -161,7 +161,9 @@ def body(projection: str, watched: Watched, schema: str, *, rows: bool) -> str:
 def _look(names: Sequence[str], *, drawn: bool) -> Composable:
     """Whether any of the columns is gone, and with `drawn` what the ids of the events begin with."""
     more = {"drawn": SQL(DRAWN if drawn else ""), "into": SQL(INTO if drawn else "")}
-    return SQL(LOOK).format(number=Literal(len(names)), names=SQL(", ").join(map(Literal, names)), **more)
+    return SQL(LOOK).format(
+        number=Literal(len(names)), names=SQL(", ").join(map(Literal, names or [None])), **more
+    )
 
 
 def _of_statement(watched: Watched) -> str:
@@ -207,7 +209,12 @@ def _known(watched: Watched, row: str) -> Composable:
 
 
 def _key(watched: Watched, row: str) -> Composable:
-    """The text of a document's key (`domain.projection.key_text`), or of an object of the parameters."""
+    """The text of a document's key (`domain.projection.key_text`), or of an object of the parameters.
+
+    Empty where each change reaches every document, as in the event of a sweep.
+    """
+    if watched.all:
+        return SQL("''::text")
     if not watched.key:
         pairs = SQL(", ").join(
             SQL("{}, CASE WHEN {} IS NOT NULL THEN {} END").format(

@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import dataclass
 
 from outboxctl.core.projections.names import MAX_NAME
-from outboxctl.domain.projection import Follow, KeyColumn, Projection, Relation
+from outboxctl.domain.projection import EVERYTHING, Follow, KeyColumn, Projection, Relation
 
 OLD, NEW = "old_rows", "new_rows"  # transition tables
 # The bits of pg_trigger.tgtype.
@@ -48,7 +48,7 @@ class Watched:
     """A table with triggers: the root, or a followed table by its place in the projection.
 
     `key`: its columns that hold a document's key, with the types of the root's; else `parameters`: those that
-    a query of keys takes. `columns`: further ones whose change counts; empty: every column.
+    a query of keys takes; with `all` neither. `columns`: further ones whose change counts; empty: all.
     """
 
     place: int | None
@@ -56,10 +56,13 @@ class Watched:
     key: tuple[KeyColumn, ...]
     parameters: tuple[str, ...]
     columns: tuple[str, ...]
+    all: bool = False
 
     @property
     def follow(self) -> int | None:
         """What the events of its changes have as `follow`: NULL where the table has the document's key."""
+        if self.all:
+            return EVERYTHING
         return None if self.key else self.place
 
     @property
@@ -82,7 +85,7 @@ def watched(projection: Projection) -> list[Watched]:
 def _followed(projection: Projection, place: int, follow: Follow) -> Watched:
     pairs = zip(follow.key, projection.key, strict=bool(follow.key))
     key = tuple(KeyColumn(name, column.type) for name, column in pairs)
-    return Watched(place, follow.table, key, follow.parameters, follow.columns)
+    return Watched(place, follow.table, key, follow.parameters, follow.columns, follow.all)
 
 
 def function_name(projection: str, place: int | None) -> str:

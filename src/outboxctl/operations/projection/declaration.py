@@ -12,7 +12,11 @@ from outboxctl.operations.projection import files
 from outboxctl.operations.projection.place import Place, shown
 
 KEYS = ("root", "key", "document", "query", "index", "mapping", "routing", "pipeline", "ignore", "follow")
-FOLLOW_KEYS = ("table", "key", "keys", "columns")
+FOLLOW_KEYS = ("table", "key", "keys", "all", "columns")
+HOW = (
+    "key: columns that hold the document's key; keys: a SELECT of the keys behind a changed row;"
+    " all = true: a change reaches every document"
+)
 MAX_INDEX = 248  # bytes: the engine's limit, less the number of the index behind the alias
 SELECT = re.compile(r"\s*(select|with)\s", re.IGNORECASE)
 BAD_IN_INDEX = set('\\/*?"<>| ,#:')
@@ -20,13 +24,17 @@ BAD_IN_INDEX = set('\\/*?"<>| ,#:')
 
 @dataclass(frozen=True)
 class DeclaredFollow:
-    """A table that is followed: by `key`, columns with the document's key, or by `keys`, a query."""
+    """A table that is followed: by `key`, columns with the document's key, or by `keys`, a query.
+
+    With `all` any change of it reaches every document.
+    """
 
     place: Place
     table: str
     key: tuple[str, ...] = ()
     keys: str = ""
     columns: tuple[str, ...] = ()
+    all: bool = False
 
 
 @dataclass(frozen=True)
@@ -155,14 +163,14 @@ def _follow(place: Place, table: dict[str, Any], count: int) -> DeclaredFollow:
     place.known(table, FOLLOW_KEYS)
     name, key = place.text(table, "table", needed=True), place.texts(table, "key", several=False)
     keys = str(place.value(table, "keys", str, "a SELECT")).strip().rstrip(";") if "keys" in table else ""
-    if bool(key) == ("keys" in table):
-        hint = "key: columns that hold the document's key; keys: a SELECT of the keys behind a changed row"
-        place.fail("one of `key` and `keys` must be there", hint)
+    every = "all" in table and bool(place.value(table, "all", bool, "true or false"))
+    if bool(key) + ("keys" in table) + every != 1:
+        place.fail("one of `key`, `keys` and `all = true` must be there", HOW)
     if "keys" in table and (not keys.strip() or "\0" in keys):
         place.at("keys").fail("there is no SELECT in it")
     if key and len(key) != count:
         place.at("key").fail(f"it has {len(key)} columns, and the key of the projection has {count}")
-    return DeclaredFollow(place, name, key, keys, place.texts(table, "columns"))
+    return DeclaredFollow(place, name, key, keys, place.texts(table, "columns"), every)
 
 
 def _check_indexes(declared: list[Declaration]) -> None:

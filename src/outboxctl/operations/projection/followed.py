@@ -125,7 +125,15 @@ def _declared(
         _check_type(place.at("key"), columns[name], wanted)
     names = _parameters(connection, declared, list(columns.values()), key)
     counting = frozenset(declared.columns) or used.get(table, frozenset())
-    return Follow(table, declared.key, declared.keys, names, _counted(counting, [*declared.key, *names]))
+    return Follow(
+        table,
+        declared.key,
+        declared.keys,
+        names,
+        _counted(counting, [*declared.key, *names]),
+        tuple(parameter_types(names, list(columns.values())).values()),
+        declared.all,
+    )
 
 
 def _check_type(place: Place, column: Field, wanted: KeyColumn) -> None:

@@ -62,6 +62,7 @@ def followed(follow: Follow) -> dict[str, Any]:
         "table": str(follow.table),
         "key": list(follow.key),
         "keys": follow.keys,
+        "all": follow.all,
         "columns": list(follow.columns),
     }
 

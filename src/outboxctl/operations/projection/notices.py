@@ -51,7 +51,7 @@ def _cost(connection: "Connection", projection: Projection) -> "Iterator[Notice]
     for follow in projection.follow:
         if follow.keys:
             yield from _search(connection, follow)
-        elif not indexes.has_index_for(connection, follow.table, follow.key):
+        elif follow.key and not indexes.has_index_for(connection, follow.table, follow.key):
             names = ", ".join(follow.key)
             text = f"reading a document reads all of {follow.table}: no index begins with {names}"
             yield Notice(text, "create one", (indexes.create_sql(connection, follow.table, follow.key),))
