@@ -162,7 +162,7 @@ def _look(names: Sequence[str], *, drawn: bool) -> Composable:
     """Whether any of the columns is gone, and with `drawn` what the ids of the events begin with."""
     more = {"drawn": SQL(DRAWN if drawn else ""), "into": SQL(INTO if drawn else "")}
     return SQL(LOOK).format(
-        number=Literal(len(names)), names=SQL(", ").join(map(Literal, names or [None])), **more
+        number=Literal(len(names)), names=SQL(", ").join(map(Literal, names or [""])), **more
     )
 
 
