@@ -188,7 +188,7 @@ def cli(env: dict[str, str], tmp_path: Path) -> Cli:
 
 @pytest.fixture
 def worker(env: dict[str, str], tmp_path: Path) -> Iterator[Callable[..., Worker]]:
-    """Starts real workers (`worker("--flag", NAME="value")`) and leaves none behind."""
+    """Starts real workers (`worker("--flag", NAME="value")`); none stays, or may log an unexpected error."""
     running: list[Worker] = []
 
     def start(*args: str, **extra: str) -> Worker:
@@ -198,3 +198,5 @@ def worker(env: dict[str, str], tmp_path: Path) -> Iterator[Callable[..., Worker
     yield start
     for each in running:
         each.end()
+    for each in running:
+        each.check_log()

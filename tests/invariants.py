@@ -8,6 +8,13 @@ from outboxctl.settings import Settings
 
 MAX_ATTEMPTS: int = Settings.model_fields["max_attempts"].default
 PAGE = 1_000  # documents a request
+# A traceback of a thread that ended, or of one that goes on.
+UNEXPECTED = ("Traceback", "unexpected error")
+
+
+def unexpected_errors(log: str) -> list[str]:
+    """The lines of a worker's log that show an error which no rule expects; there must be none, ever."""
+    return [line for line in log.splitlines() if any(sign in line for sign in UNEXPECTED)]
 
 
 class Engine(Protocol):

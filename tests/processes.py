@@ -17,6 +17,7 @@ from typing import Any
 
 import forked
 from forked import Forked
+from invariants import unexpected_errors
 
 Process = subprocess.Popen[str] | Forked
 OUTBOXCTL = [sys.executable, "-m", "outboxctl"]
@@ -136,6 +137,11 @@ class Worker:
     def wait(self, timeout: float = 30) -> int:
         """Its exit code."""
         return self.process.wait(timeout)
+
+    def check_log(self) -> None:
+        """It met no error that no rule expects."""
+        errors = unexpected_errors(self.log.read_text())
+        assert not errors, "\n".join(errors)
 
     def end(self) -> None:
         """Make sure that nothing is left of it."""

@@ -8,6 +8,7 @@ from time import monotonic, sleep
 
 import psycopg
 
+from invariants import unexpected_errors
 from storm.application import Application
 from storm.fleet import Fleet
 from storm.nodes.part import NodesPart
@@ -79,7 +80,7 @@ class Storm:
         self.wrong += self.fleet.deaths + [
             f"stepped back: {text}" for text in self.watch.documents.steps_back
         ]
-        self.wrong += ["a traceback in the workers' log"] * ("Traceback" in log)
+        self.wrong += errors_of_workers(log)
         return Report(
             seed=self.plan.seed,
             events=self.application.committed,
@@ -140,6 +141,12 @@ class Storm:
 
     def _count(self, query: str) -> int:
         return sum(count for (count,) in self.sql.execute(query).fetchall())
+
+
+def errors_of_workers(log: str) -> list[str]:
+    """What is wrong by the workers' log: errors that no rule expects, with the first of them."""
+    found = unexpected_errors(log)
+    return [f"{len(found)} unexpected errors in the workers' log, such as {found[0]}"] if found else []
 
 
 def _past(time: float) -> bool:

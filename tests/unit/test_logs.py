@@ -8,6 +8,7 @@ import pytest
 import structlog
 
 from outboxctl.cli import logs
+from outboxctl.domain import redaction
 
 pytestmark = pytest.mark.no_servers
 
@@ -34,3 +35,30 @@ def test_a_stream_that_fails_is_survived() -> None:
 
     logs.configure(Full())
     structlog.get_logger().warning("lost")
+
+
+def test_a_traceback_is_kept_line_by_line_and_shows_no_secret() -> None:
+    stream = io.StringIO()
+    logs.configure(stream)
+    with redaction.without_secrets():
+        redaction.add_secret("hunter2-of-a-test")
+        try:
+            _deep(100)
+        except RuntimeError as error:
+            structlog.get_logger().error("unexpected error", exc_info=error)
+    (line,) = stream.getvalue().splitlines()
+    shown = json.loads(line)["exception"].split("\n")
+    assert shown[0] == "Traceback (most recent call last):"
+    assert shown[1] == "  …", "the end is kept"
+    assert len(shown) <= logs.LONGEST_TRACEBACK
+    assert shown[-1] == "RuntimeError: it has *** and \\x1b[31m"
+
+
+def _deep(frames: int) -> None:
+    if not frames:
+        raise RuntimeError("it has hunter2-of-a-test and \x1b[31m")
+    (_deep if frames % 2 else _deeper)(frames - 1)  # Python folds a recursion of one function
+
+
+def _deeper(frames: int) -> None:
+    _deep(frames)

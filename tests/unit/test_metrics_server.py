@@ -8,6 +8,7 @@ from functools import partialmethod
 from http.server import ThreadingHTTPServer
 
 import pytest
+from structlog.testing import capture_logs
 
 from outboxctl.drills.services import fresh_port
 from outboxctl.metrics.registry import Metrics
@@ -45,3 +46,21 @@ def test_stopping_does_not_wait_for_the_servers_next_look(monkeypatch: pytest.Mo
     stopping.start()
     stopping.join(30)
     assert not stopping.is_alive()
+
+
+def test_an_error_of_ours_costs_one_answer_and_is_counted() -> None:
+    metrics, port = Metrics(), fresh_port()
+    answers = iter([KeyError("a defect")])
+
+    def alive() -> dict[str, str]:
+        raise next(answers)
+
+    server = MetricsServer("127.0.0.1", port, metrics, alive=alive, ready=dict, last_success=lambda: None)
+    server.start()
+    with capture_logs() as logs, pytest.raises(OSError, match=r".*"):
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz")
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+        counted = [line for line in answer.read().decode().splitlines() if "unexpected" in line]
+    server.stop()
+    assert counted[-1].endswith(" 1.0")
+    assert [(line["thread"], line["error"]) for line in logs] == [("http", "KeyError: 'a defect'")]

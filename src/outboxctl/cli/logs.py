@@ -9,8 +9,11 @@ import structlog
 from structlog.typing import Processor
 
 from outboxctl.domain.printable import brief, clean
+from outboxctl.domain.redaction import redact
 
 Event = MutableMapping[str, Any]
+TRACEBACK = "exception"  # structlog's name of it
+LONGEST_TRACEBACK = 60  # lines
 
 
 class Unfailing:
@@ -50,6 +53,7 @@ def configure(
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
             *more,
             _escape,
             renderer,
@@ -60,7 +64,17 @@ def configure(
 
 
 def _escape(_logger: Any, _method: str, event: Event) -> Event:
-    return {key: _harmless(value) for key, value in event.items()}
+    traceback = event.pop(TRACEBACK, None)
+    shown = {key: _harmless(value) for key, value in event.items()}
+    return shown if traceback is None else shown | {TRACEBACK: _lines(str(traceback))}
+
+
+def _lines(traceback: str) -> str:
+    """A traceback line by line, redacted before: a secret may hold a line end. Its end says most."""
+    lines = redact(traceback).splitlines()
+    if len(lines) > LONGEST_TRACEBACK:
+        lines = [lines[0], "  …", *lines[2 - LONGEST_TRACEBACK :]]
+    return "\n".join(brief(line, 300) for line in lines)
 
 
 def _harmless(value: Any) -> Any:

@@ -10,9 +10,9 @@ from http.server import ThreadingHTTPServer
 from io import BufferedIOBase
 from typing import Any
 
-import structlog
-
 from outboxctl.domain.clock import monotonic
+from outboxctl.metrics import unexpected
+from outboxctl.metrics.registry import Metrics
 
 MOST = 32  # connections at a time
 SHARE = 4  # one in so many of the process's descriptors at most: delivery needs the others
@@ -20,7 +20,6 @@ PATIENCE = 5.0  # seconds from the accepting of a connection to the end of its a
 LARGEST_HEAD = 16_384  # bytes of a request
 PAUSE = 0.1  # seconds until the next accept after one failed for want of a descriptor
 EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
-log = structlog.get_logger()
 
 
 class Connections(ThreadingHTTPServer):
@@ -33,11 +32,12 @@ class Connections(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, *args: Any) -> None:
+    def __init__(self, address: tuple[str, int], handler: Any, metrics: Metrics) -> None:
+        self._metrics = metrics
         self._lock, self._stopping = threading.Lock(), threading.Event()
         self._ends: dict[Any, float] = {}  # by connection, the oldest first
         self._most = _most()
-        super().__init__(*args)
+        super().__init__(address, handler)
 
     def get_request(self) -> Any:
         """Accept a connection; without a descriptor for it, close the oldest and pause."""
@@ -67,9 +67,9 @@ class Connections(ThreadingHTTPServer):
         super().close_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - the base's names
-        """Log one line for an error of ours; the handler suppresses those of clients."""
-        error = sys.exc_info()[1]
-        log.error("unexpected error", thread="http", error=type(error).__name__)
+        """Report an error of ours; the handler suppresses those of clients."""
+        if error := sys.exc_info()[1]:
+            unexpected.report(self._metrics, "http", error)
 
     def stop(self) -> None:
         """Stop accepting, from another thread, and free the port."""

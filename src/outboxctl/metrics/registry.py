@@ -55,6 +55,10 @@ PLAIN = {
         "outbox_version_ahead_total",
         "Events whose document is newer than their unchanged source row",
     ),
+    "unexpected": (
+        "outbox_unexpected_errors_total",
+        "Errors of a worker that no rule expects; its log has the traceback",
+    ),
 }
 Events = Tally[str]
 # Series of (op, reason) at 0 from the start. `increase()` misses the value at which a series appears, so

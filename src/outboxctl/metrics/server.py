@@ -39,7 +39,9 @@ class MetricsServer:
     ) -> None:
         own = frozenset(name.lower() for name in (host, socket.gethostname(), *names))
         try:
-            self._http = Connections((host, port), _handler(metrics, alive, ready, last_success, own))
+            self._http = Connections(
+                (host, port), _handler(metrics, alive, ready, last_success, own), metrics
+            )
         except OSError as error:
             raise UsageError(
                 f"cannot listen on {host}:{port}: {error.strerror or error}",

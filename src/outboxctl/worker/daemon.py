@@ -18,6 +18,7 @@ from outboxctl.domain.clock import monotonic
 from outboxctl.domain.errors import OutboxctlError, UsageError
 from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import Projection
+from outboxctl.metrics import unexpected
 from outboxctl.metrics.registry import Metrics
 from outboxctl.metrics.server import MetricsServer
 from outboxctl.settings import OutagePolicy, Settings
@@ -218,7 +219,7 @@ class Daemon:
 
         def loop() -> None:
             while not self.signals.wait_for_abandon(renewal.interval):
-                _guarded(renewal.turn, "lease-renewal")
+                self._guarded(renewal.turn, "lease-renewal")
 
         return _start(loop, "lease-renewal")
 
@@ -227,9 +228,16 @@ class Daemon:
             pause = 0.0 if at_once else INTERVAL
             while not self.signals.wait_for_stop(pause):
                 pause = INTERVAL
-                _guarded(action, name)
+                self._guarded(action, name)
 
         return _start(loop, name)
+
+    def _guarded(self, action: Callable[[], None], name: str) -> None:
+        """An error costs one turn, never the thread."""
+        try:
+            action()
+        except Exception as error:
+            unexpected.report(self.metrics, name, error)
 
     def _due(self) -> bool:
         """Whether anything is due; a drain that is over counts the events that wait until later."""
@@ -255,14 +263,6 @@ def _start(run: Callable[[], None], name: str) -> threading.Thread:
     thread = threading.Thread(target=run, name=name, daemon=True)
     thread.start()
     return thread
-
-
-def _guarded(action: Callable[[], None], name: str) -> None:
-    """An error costs one turn, never the thread."""
-    try:
-        action()
-    except Exception as error:
-        log.error("unexpected error", thread=name, error=f"{type(error).__name__}: {error}")
 
 
 def addresses(host: str, port: int) -> dict[str, str]:

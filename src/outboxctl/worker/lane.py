@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from random import Random
-
-import structlog
+from threading import current_thread
 
 from outboxctl.core.delivery.claim import Claimed
 from outboxctl.core.delivery.deletes import DeliveredDelete
 from outboxctl.domain.errors import OutboxctlError, UnreachableError
+from outboxctl.metrics import unexpected
 from outboxctl.sink.delivery.result import Delivery
 from outboxctl.worker.admission import StartGate
 from outboxctl.worker.circuit import Circuit
@@ -22,7 +22,6 @@ from outboxctl.worker.projecting import Projecting, by_projection, holding_no_ot
 from outboxctl.worker.reading import Judged
 from outboxctl.worker.settling import Settling
 
-log = structlog.get_logger()
 WAITING = "events of search_index wait for their index"
 
 
@@ -74,7 +73,7 @@ class Lane:
         if isinstance(error, OutboxctlError):
             self._context.reporter.failed(error)
         else:
-            log.error("unexpected error in a lane", error=f"{type(error).__name__}: {error}")
+            unexpected.report(self._metrics, current_thread().name, error)
 
     def _turn(self) -> bool:
         """One batch; False when there was none and there will be none."""

@@ -144,6 +144,14 @@ def _tickets(limits: AlertLimits) -> list[Alert]:
             "The index holds newer versions than the database",
             "Run `outboxctl verify`: entities made anew with lower versions, or somebody else writes there.",
         ),
+        Alert(
+            "OutboxUnexpectedErrors",
+            ticket,
+            f"{grown('outbox_unexpected_errors_total', RARE, limits)} > 0",
+            minute,
+            "A worker met an error that no rule expects",
+            "Read the lines `unexpected error` of the workers' logs: each has the thread and the traceback.",
+        ),
         Alert(  # a worker does it at its start, mostly before it is scraped
             "OutboxVersionsRaised",
             ticket,

@@ -1,0 +1,82 @@
+"""An error that no rule expects costs one turn, and is in the log, in a metric and in every judgement."""
+
+import json
+import os
+import shlex
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from broken_once import BROKEN, PROGRAM
+from invariants import unexpected_errors
+from outboxctl.drills import services
+from processes import Cli, Worker, eventually, start_program
+from scene import Scene
+from storm.storm import errors_of_workers
+
+LANE = "outboxctl.worker.lane:Lane._process"
+BROKEN_PARTS = {
+    "lane-0": LANE,
+    "expander": "outboxctl.worker.expanding:Expander.turn",
+    "maintenance": "outboxctl.worker.maintenance:Maintenance.turn",
+    "progress-log": "outboxctl.worker.progress_log:ProgressLog.turn",
+    "listener": "outboxctl.worker.listener:Listener.turn",
+    "lease-renewal": "outboxctl.worker.delivering:Renewal.turn",
+}
+Broken = Callable[[str], Worker]
+
+
+@pytest.fixture
+def broken(env: dict[str, str], tmp_path: Path) -> Iterator[Broken]:
+    """Starts a worker of which one method raises at its first call."""
+    running: list[Worker] = []
+
+    def start(target: str) -> Worker:
+        port, log = services.fresh_port(), tmp_path / "broken.log"
+        lease = {"OUTBOX_LEASE_SECONDS": "2", "OUTBOX_RECLAIM_INTERVAL_SECONDS": "0.2"}
+        command = [sys.executable, str(PROGRAM), target, "--metrics-port", str(port), "--concurrency", "1"]
+        with log.open("w") as out, Path(os.devnull).open() as nothing:
+            files = (nothing.fileno(), out.fileno(), out.fileno())
+            running.append(Worker(start_program(command, env | lease, tmp_path, files), port, log))
+        return running[-1]
+
+    yield start
+    for each in running:
+        each.end()
+
+
+@pytest.mark.parametrize("thread", BROKEN_PARTS)
+def test_it_is_logged_with_its_traceback_and_counted(scene: Scene, broken: Broken, thread: str) -> None:
+    if thread == "lane-0":
+        scene.load(3)
+    worker = broken(BROKEN_PARTS[thread])
+    eventually(lambda: worker.metric("outbox_unexpected_errors_total") == 1, within=20, what="counted")
+    (line,) = unexpected_errors(worker.log.read_text())
+    assert f'"thread": "{thread}"' in line
+    assert f"RuntimeError: {BROKEN}" in line
+    assert "Traceback (most recent call last):" in line
+    assert "in broken" in line, "the traceback ends where it was raised"
+    if thread == "lane-0":
+        scene.holds(3)
+
+
+def test_a_suite_and_a_storm_fail_by_it(scene: Scene, broken: Broken) -> None:
+    scene.load(3)
+    worker = broken(LANE)
+    scene.holds(3)
+    with pytest.raises(AssertionError, match=BROKEN):
+        worker.check_log()
+    assert BROKEN in "".join(errors_of_workers(worker.log.read_text()))
+    assert errors_of_workers("") == []
+
+
+@pytest.mark.slow(reason="runs a whole lab on servers of its own")
+def test_a_lab_fails_by_it(cli: Cli) -> None:
+    program = shlex.join([sys.executable, str(PROGRAM), "outboxctl.worker.claimer:Claimer.claim"])
+    done = cli("lab", "run", "bad-op", "--worker", program, "--search", "noida", "--json")
+    assert done.returncode == 4, done.stderr
+    (record,) = json.loads(done.stdout)["records"]
+    unmet = [check["name"]["en"] for check in record["checks"] if check["verdict"] != "OK"]
+    assert unmet == ["no traceback in a worker's log"]
