@@ -1,6 +1,7 @@
 """A projection that cannot be delivered: however many events wait, they leave the worker to the others."""
 
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 from unittest.mock import Mock
@@ -11,10 +12,17 @@ from elasticsearch import Elasticsearch
 
 from outboxctl.core.database import Database
 from outboxctl.core.delivery.settle import Retry
-from outboxctl.domain.failures import Reason
+from outboxctl.domain.clock import Deadline
+from outboxctl.domain.failures import Answer, Reason, classify
+from outboxctl.metrics.registry import Metrics
+from outboxctl.settings import load
+from outboxctl.sink.delivery.bulk import BulkAction
+from outboxctl.sink.delivery.result import Delivery, Place
 from outboxctl.sink.index.index_setup import ensure
+from outboxctl.worker.health import Health
 from outboxctl.worker.outcome import Outcomes
 from outboxctl.worker.pacing import LONGEST, RATE, Pacing
+from outboxctl.worker.parts import WorkerParts
 from processes import Worker, eventually
 from projections import shop
 from servers import an_index
@@ -43,6 +51,44 @@ def test_waits_are_spread_so_that_few_events_come_back_in_a_second() -> None:
     for _ in range(20):
         pacing.spread("gone", more := outcomes(10_000))
     assert more.retries[-1].delay == LONGEST
+
+
+class Refusing:
+    """Has no index; `deliveries` is how often that was found."""
+
+    def __init__(self) -> None:
+        self.deliveries = 0
+
+    def deliver(self, actions: Sequence[BulkAction], *, deadline: Deadline) -> Delivery:
+        """The same finding for each action."""
+        assert deadline.seconds_left() > 0
+        self.deliveries += 1
+        return Delivery([classify(Answer(404, "index_not_found_exception", request=True))] * len(actions), [])
+
+    def ids(self, place: Place | None, size: int) -> tuple[list[str], Place | None]:
+        """Never called."""
+        raise NotImplementedError(place, size)
+
+
+def test_under_count_what_was_not_tried_costs_no_attempt(
+    url: str, db: Database, sql: psycopg.Connection
+) -> None:
+    sql.execute(shop.SCHEMA)
+    sql.execute("INSERT INTO shop.products VALUES (1, 'p', 1, 1)")
+    shop.put_in_force(db, shop.product("gone"))
+    shop.changed(sql, 1)
+    quick = {"max_attempts": 3, "base_backoff_seconds": 0.05, "max_backoff_seconds": 0.1}
+    settings, sink = load(database_url=url, outage_policy="count", **quick), Refusing()
+    parts = WorkerParts(settings, db, sink, Metrics(), Health(300), sink_of=lambda _: sink)
+    lane = threading.Thread(target=parts.lane(drain=False).run, daemon=True)
+    lane.start()
+    try:
+        eventually(lambda: shop.rows(sql)[0][0] == "failed", what="its attempts are spent")
+    finally:
+        parts.context.signals.stop()
+        lane.join(30)
+    assert sql.execute("SELECT attempts FROM search_outbox_events").fetchall() == [(3,)]
+    assert sink.deliveries == 3
 
 
 @pytest.fixture

@@ -9,9 +9,12 @@ import psycopg
 import pytest
 from elasticsearch import Elasticsearch
 
+from fakes import ProxyFault, Script, fake_sink
+from fakes.faults import refused
 from outboxctl.sink.delivery import shards
 from processes import Cli, eventually
 from projections.store import WHO
+from servers import Servers
 
 pytestmark = pytest.mark.real_engine  # the imitation keeps no routing
 SHARDS = 5
@@ -101,6 +104,35 @@ def test_a_document_moves_with_its_routing_and_a_delete_finds_it(
     assert placed() == {}
     statuses = sql.execute("SELECT DISTINCT status FROM search_outbox_events").fetchall()
     assert statuses == [("done",)]
+
+
+class NamesNoShard(Script):
+    """An engine, or a login, that has no `_search_shards`."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__()
+        self._fault = refused(status, "security_exception", "action is unauthorized for this login")
+
+    def other(self, request: str) -> ProxyFault:
+        """That request alone is refused."""
+        return self._fault if "/_search_shards" in request else super().other(request)
+
+
+@pytest.mark.parametrize("status", [400, 403, 404])
+def test_where_the_engine_names_no_shard_documents_move_all_the_same_and_it_is_said_once(
+    placed: Placed, cli: Cli, sql: psycopg.Connection, servers: Servers, status: int
+) -> None:
+    with fake_sink(NamesNoShard(status), upstream=servers.sink) as sink:
+        through = {"ELASTIC_URL": sink.url}
+        sql.execute("UPDATE rent.cars SET name = name || '!'")
+        cli.ok("worker", "--drain", env=through)
+        assert placed() == rows(sql)
+        sql.execute("UPDATE rent.cars SET tenant = 'moved-' || id")
+        sql.execute("DELETE FROM rent.cars WHERE id % 3 = 0")
+        said = cli("worker", "--drain", env=through | {"OUTBOX_BULK_SIZE": "10"}).stderr
+    assert placed() == rows(sql)
+    assert said.count("the engine does not name the shard of a routing") == 1
+    assert sql.execute("SELECT DISTINCT status FROM search_outbox_events").fetchall() == [("done",)]
 
 
 def test_a_late_write_of_another_routing_is_refused(

@@ -1,7 +1,7 @@
 """A sink that does not answer under `count`: few requests, one at a time; attempts are counted as before."""
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import pairwise
@@ -9,11 +9,14 @@ from typing import Any
 
 import pytest
 
+from fakes import fake_sink
+from fakes.faults import HEALTHY
 from outboxctl.core.database import Database
 from outboxctl.domain import clock
 from outboxctl.domain.clock import Deadline
 from outboxctl.domain.failures import DONE, Answer, Classification, Reason, Verdict, classify
 from outboxctl.drills import services
+from outboxctl.drills.proxy import faults
 from outboxctl.metrics.registry import Metrics
 from outboxctl.settings import load
 from outboxctl.sink.delivery.bulk import BulkAction
@@ -22,15 +25,20 @@ from outboxctl.worker.circuit import Circuit
 from outboxctl.worker.health import Health
 from outboxctl.worker.outcome import Outcomes
 from outboxctl.worker.parts import WorkerParts
-from processes import Cli, eventually
+from processes import Cli, Worker, eventually
 from scene import Scene
+from servers import Servers
 
 TOTAL, ATTEMPTS, LANES, BASE = 300, 7, 3, 0.2
 DEAD = Classification(Verdict.OUTAGE, Reason.CONNECT, error="connect: refused")
 SILENT = Classification(Verdict.RETRY, Reason.TIMEOUT, error="timeout", refundable=True)
 REFUSED = Classification(Verdict.OUTAGE, Reason.UNAVAILABLE, error="503")
+UNAVAILABLE = faults.unavailable(everything=True)
 DEAD_PROXY = classify(Answer(502, request=True))
 SICK = classify(Answer(503, "unavailable_shards_exception", "[x][0] primary shard is not active"))
+MALFORMED = classify(Answer(400, "mapper_parsing_exception", "failed to parse"))
+MISSING_INDEX = replace(classify(Answer(404, "index_not_found_exception", request=True)), single=True)
+UNAVAILABLE_TO_ONE = replace(REFUSED, single=True)
 NOT_SENT = replace(SICK, attempt_returned=True)
 SETTINGS: dict[str, Any] = {
     "max_attempts": ATTEMPTS,
@@ -59,7 +67,7 @@ class Sink:
 
 
 @contextmanager
-def worker(url: str, db: Database, sink: Sink) -> Iterator[WorkerParts]:
+def lanes_of(url: str, db: Database, sink: Sink) -> Iterator[WorkerParts]:
     """All lanes of a worker, in this process."""
     parts = WorkerParts(load(database_url=url, **SETTINGS), db, sink, Metrics(), Health(300))
     lanes = [threading.Thread(target=parts.lane(drain=False).run, daemon=True) for _ in range(LANES)]
@@ -74,14 +82,15 @@ def worker(url: str, db: Database, sink: Sink) -> Iterator[WorkerParts]:
             assert not lane.is_alive()
 
 
+@pytest.mark.parametrize("finding", [DEAD, REFUSED], ids=["nothing listens", "503 to all"])
 def test_one_request_at_a_time_with_pauses_and_attempts_are_spent(
-    url: str, db: Database, scene: Scene
+    url: str, db: Database, scene: Scene, finding: Classification
 ) -> None:
     scene.load(TOTAL)
-    sink = Sink(DEAD)
-    with worker(url, db, sink):
+    sink = Sink(finding)
+    with lanes_of(url, db, sink):
         eventually(lambda: scene.count("failed") == TOTAL, what="attempts are spent")
-    assert scene.rows("attempts, error_reason") == [(ATTEMPTS, "connect")]
+    assert scene.rows("attempts, error_reason") == [(ATTEMPTS, finding.reason)]
     alone = sorted(sink.deliveries)[LANES:]  # the first ones may have met it together
     pauses = [began - ended for (_, ended), (began, _) in pairwise(alone)]
     assert len(pauses) >= ATTEMPTS - LANES - 1  # each attempt is a delivery, more where batches were divided
@@ -91,7 +100,7 @@ def test_one_request_at_a_time_with_pauses_and_attempts_are_spent(
 def test_it_takes_up_again_with_the_first_answer(url: str, db: Database, scene: Scene) -> None:
     scene.load(TOTAL)
     sink = Sink(DEAD)
-    with worker(url, db, sink) as parts:
+    with lanes_of(url, db, sink) as parts:
         eventually(lambda: len(sink.deliveries) > LANES, what="an outage")
         sink.finding = DONE
         eventually(lambda: scene.count("done") == TOTAL, within=20, what="delivered")
@@ -103,7 +112,7 @@ def test_the_circuit_under_count_is_no_news_for_readiness(url: str, db: Database
     """Nothing may be due for hours: nobody would find out that the sink is back, and close it."""
     scene.load(1)
     sink = Sink(DEAD)
-    with worker(url, db, sink) as parts:
+    with lanes_of(url, db, sink) as parts:
         eventually(lambda: parts.circuit.breaker.is_open, what="open")
         parts.circuit.show_limits()
         assert (
@@ -126,12 +135,21 @@ def circuit_of(url: str, db: Database, **more: Any) -> Circuit:
         pytest.param([[SILENT], [SILENT]], True, id="two in a row"),
         pytest.param([[SILENT], [DONE], [SILENT]], False, id="something was taken in between"),
         pytest.param([[SILENT], [SILENT, DONE]], False, id="something of it was taken"),
-        pytest.param([[REFUSED], [REFUSED]], False, id="an answer, though no good one"),
+        pytest.param([[REFUSED]], True, id="503 to a whole request"),
+        pytest.param([[DEAD], [REFUSED]], True, id="it is there again, and takes nothing yet"),
+        pytest.param([[REFUSED, MALFORMED]], False, id="an answer about one event"),
+        pytest.param([[MALFORMED], [MALFORMED]], False, id="an answer, though no good one"),
+        pytest.param([[DEAD], [MALFORMED]], False, id="it answers again"),
+        pytest.param([[DEAD_PROXY], [DEAD_PROXY]], True, id="a proxy before a dead engine, twice in a row"),
+        pytest.param([[SICK]], False, id="one shard says nothing about the others"),
+        pytest.param([[DEAD], [SICK]], False, id="only one shard takes nothing any more"),
+        pytest.param([[MISSING_INDEX], [MISSING_INDEX]], False, id="the index of one projection"),
+        pytest.param([[DEAD], [UNAVAILABLE_TO_ONE]], True, id="503 to a projection is no news"),
         pytest.param([[None], [None]], False, id="nothing was sent"),
-        pytest.param([[DEAD], [REFUSED]], False, id="it answers again"),
+        pytest.param([[DEAD], [NOT_SENT]], True, id="what was not sent is no answer"),
     ],
 )
-def test_only_silence_slows_requests_down(
+def test_a_sink_that_takes_nothing_at_all_gets_fewer_requests(
     url: str, db: Database, findings: list[list[Classification | None]], opens: bool
 ) -> None:
     circuit = circuit_of(url, db)
@@ -161,6 +179,26 @@ def test_under_hold_repeated_silence_is_an_outage_and_a_sick_shard_is_none(
         circuit.observe(Delivery([finding], []), Outcomes())
     assert circuit.breaker.is_open is opens
     assert circuit.holds_events is opens
+
+
+@pytest.mark.slow(reason="counts the requests of ten seconds")
+@pytest.mark.parametrize("policy", ["count", "hold"])
+def test_ten_seconds_of_503_to_everything_cost_a_hundred_requests_at_most(
+    scene: Scene, worker: Callable[..., Worker], servers: Servers, policy: str
+) -> None:
+    scene.load(2_000)
+    with fake_sink(upstream=servers.sink) as sink:
+        worker(ELASTIC_URL=sink.url, OUTBOX_OUTAGE_POLICY=policy, OUTBOX_BULK_SIZE="200")
+        eventually(lambda: scene.count("done") == 2_000, what="it delivers")
+        sink.script.choose, sink.script.lookups = lambda _: UNAVAILABLE, UNAVAILABLE
+        before, ends = len(sink.requests) + len(sink.lookups), clock.monotonic() + 10
+        while clock.monotonic() < ends:
+            scene.load(50)
+            threading.Event().wait(0.1)
+        assert len(sink.requests) + len(sink.lookups) - before <= 100
+        sink.script.choose, sink.script.lookups = lambda _: HEALTHY, HEALTHY
+        eventually(lambda: not scene.count("pending") + scene.count("processing"), within=60)
+    assert scene.count("failed") == 0
 
 
 def test_a_drain_waits_for_its_turn_and_ends(scene: Scene, cli: Cli) -> None:

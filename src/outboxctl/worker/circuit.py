@@ -5,7 +5,7 @@ from random import Random
 
 from outboxctl.domain import backoff
 from outboxctl.domain.clock import monotonic
-from outboxctl.domain.failures import NO_ANSWER, Classification, Verdict
+from outboxctl.domain.failures import Classification, Reason, Verdict
 from outboxctl.settings import OutagePolicy
 from outboxctl.sink.delivery.result import Delivery
 from outboxctl.worker.context import WorkerContext
@@ -21,9 +21,8 @@ PROBE_EVENTS = 10  # of a probe under `hold`: of several shards, so that one tha
 class Breaker:
     """Opens on an outage, lets one lane at a time probe with growing pauses, then closes.
 
-    Under the policy `hold` a probe is a few events. Under `count` it is a whole batch, whose attempts count,
-    and the circuit opens only for a sink that does not answer at all. Shared by the lanes of one worker, and
-    thread-safe.
+    Under the policy `hold` a probe is a few events. Under `count` it is a whole batch, whose attempts count.
+    Shared by the lanes of one worker, and thread-safe.
     """
 
     def __init__(
@@ -98,7 +97,7 @@ class Circuit:
     `holds`: the policy is `hold`; `suspects` are the events that may be at fault, under it.
 
     Under `hold` the circuit is open while the sink cannot take events: nothing is claimed but a few of them
-    at a time, as a probe. Under `count` it only paces deliveries to a sink that does not answer at all.
+    at a time, as a probe. Under `count` it only paces deliveries to a sink that takes nothing at all.
     """
 
     def __init__(self, context: WorkerContext, throttle: Throttle) -> None:
@@ -131,16 +130,16 @@ class Circuit:
             self._close()
 
     def pace(self, delivery: Delivery) -> None:
-        """Under `count`: while the sink does not answer at all, one lane at a time tries it, with pauses.
+        """Under `count`: while the sink takes nothing at all, one lane at a time tries it, with pauses.
 
         Readiness is left to the probe of maintenance: nothing may be due for hours whose delivery could
         show here that the sink answers again.
         """
-        findings = [finding for finding in delivery.findings if finding]
-        if any(finding.reason not in NO_ANSWER for finding in findings):
+        findings = [finding for finding in delivery.findings if finding and not finding.attempt_returned]
+        if not all(map(_of_no_event, findings)):
             self._answered()
-        elif findings:
-            self.breaker.unanswered(certain=any(f.verdict is Verdict.OUTAGE for f in findings))
+        elif of_all := [finding for finding in findings if not finding.single]:
+            self.breaker.unanswered(certain=any(f.verdict is Verdict.OUTAGE for f in of_all))
 
     def show_limits(self) -> None:
         """Set the gauges of circuit and throttle."""
@@ -179,3 +178,13 @@ class Circuit:
         self.breaker.close()
         self._health.report("sink", None, observer="lane")
         self.show_limits()
+
+
+def _of_no_event(finding: Classification) -> bool:
+    """Whether the sink said nothing of an event, or that it takes none, of whatever index.
+
+    What it says of one index or shard (`single`) is an answer, but for a 503: the whole sink may be away.
+    """
+    if finding.verdict is not Verdict.OUTAGE:
+        return finding.unanswered
+    return not finding.single or (finding.reason is Reason.UNAVAILABLE and not finding.of_shard)

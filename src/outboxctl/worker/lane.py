@@ -18,7 +18,7 @@ from outboxctl.worker.lease import Batch
 from outboxctl.worker.outcome import Outcomes, decide, policy_of
 from outboxctl.worker.pacing import outage_of_all
 from outboxctl.worker.prepare import deleted, judge, prepare
-from outboxctl.worker.projecting import Projecting, by_projection, holding_no_other
+from outboxctl.worker.projecting import Projecting, by_projection, holding_no_other, settled
 from outboxctl.worker.reading import Judged
 from outboxctl.worker.settling import Settling
 
@@ -113,9 +113,9 @@ class Lane:
             return
         prepared = prepare(events, batch.left_out)
         delivery = self._deliverer.deliver(prepared, batch.lease)
-        judged = judge(prepared, delivery.findings)
         if self._start_gate.serves_others:
-            judged = [(event, holding_no_other(finding)) for event, finding in judged]
+            delivery = settled(delivery, holding_no_other)
+        judged = judge(prepared, delivery.findings)
         self._finish("", batch, delivery, judged, deleted(prepared, delivery.findings))
 
     def _finish(

@@ -72,7 +72,8 @@ class Projecting:
             return nothing, [(event, finding) for event in events], {}
         until, blocked = self._blocked.get(name, (0.0, UNSENT))
         if monotonic() < until:
-            return nothing, [(event, blocked) for event in events], {}
+            untried = replace(blocked, attempt_returned=True)
+            return nothing, [(event, untried) for event in events], {}
         delivery, judged, deletes = self._deliver(projection, events, lease)
         if outage := outage_of_all(judged):
             self._blocked[name] = monotonic() + PAUSE, outage
@@ -93,10 +94,9 @@ class Projecting:
             prepared = prepare(reading.read)
             if reading.routings:
                 prepared.actions = [a._replace(routing=reading.routings[a.id]) for a in prepared.actions]
-            delivery = deliverer.deliver(prepared, lease)
+            delivery = settled(deliverer.deliver(prepared, lease), _settled)
             deletes |= deleted(prepared, delivery.findings, projection.name)
             pairs = reading.judged + judge(prepared, delivery.findings)
-            pairs = [(event, _settled(finding)) for event, finding in pairs]
             conflicts = {event.id: finding for event, finding in pairs if finding.noop is Noop.SUPERSEDED}
             judged += [pair for pair in pairs if pair[0].id not in conflicts]
             by_id = {id_: by_id[id_] for id_ in conflicts}
@@ -149,6 +149,11 @@ def _settled(finding: Classification) -> Classification:
         )
         return Classification(Verdict.FAIL, Reason.DETERMINISTIC_EXCEPTION, error=text)
     return holding_no_other(finding)
+
+
+def settled(delivery: Delivery, settle: Callable[[Classification], Classification]) -> Delivery:
+    """The delivery with each of its findings as `settle` makes it."""
+    return replace(delivery, findings=[finding and settle(finding) for finding in delivery.findings])
 
 
 def holding_no_other(finding: Classification) -> Classification:

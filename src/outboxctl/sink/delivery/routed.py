@@ -13,7 +13,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from outboxctl.domain.clock import Deadline
+import structlog
+
+from outboxctl.domain.clock import Deadline, monotonic
 from outboxctl.domain.failures import DONE, Answer, Classification, Noop, Reason, Verdict, classify
 from outboxctl.domain.projection import Routing
 from outboxctl.sink.delivery import shards
@@ -25,15 +27,22 @@ from outboxctl.sink.delivery.shards import Shards
 from outboxctl.sink.transport.client import Client
 from outboxctl.sink.transport.request import ask
 
+log = structlog.get_logger()
 TRIES = 3  # deliveries, if the alias leads to another index after each
 MISSING = 404
+REFUSED = frozenset({400, 401, 403, 404, 405, 410})  # of a request that this engine or this login has not
+AGAIN = 60.0  # seconds until shards are asked for again where that was refused
+RESIZED = "index.resize.source.name"  # the cut of another index, by its settings unknown
+NOT_NAMED = "the engine does not name the shard of a routing: the index is taken as one with default settings"
+RIGHT = "a login with the right view_index_metadata (`outboxctl sink roles`) has it named"
 
 
 class Layout(NamedTuple):
-    """The index behind the alias by its `uuid`, and its shards."""
+    """The index behind the alias by its `uuid`, and its shards, until they are asked for again."""
 
     uuid: str
     shards: Shards
+    until: float = float("inf")
 
 
 def sink_of(
@@ -55,10 +64,12 @@ class RoutedSink:
     def __init__(self, client: Client, index: str, sink: Sink) -> None:
         self._client, self._index, self._sink = client, index, sink
         self._layout: Layout | None = None
+        self._warned = False
 
     def deliver(self, actions: Sequence[BulkAction], *, deadline: Deadline) -> Delivery:
         """As `ElasticSink.deliver`; again where the alias was moved meanwhile: the shards were others'."""
-        layout = self._layout or self._look(deadline)
+        known = self._layout
+        layout = known if known and monotonic() < known.until else self._look(deadline)
         requests: list[BulkRequest] = []
         for _ in range(TRIES):
             if layout is None or isinstance(layout, Classification):
@@ -97,7 +108,18 @@ class RoutedSink:
         known = shards.cut(number, lambda routing: self._shard(routing, refused)) if number > 1 else ONE
         if known:
             return Layout(settings["index.uuid"], known)
-        return self._refused(refused[0]) if refused else _outage(f"the shards of {self._index} are not known")
+        if not refused:
+            return _outage(f"the shards of {self._index} are not known")
+        if refused[0].status in REFUSED and RESIZED not in settings:
+            self._warn(refused[0])
+            return Layout(settings["index.uuid"], shards.by_default(number), monotonic() + AGAIN)
+        return self._refused(refused[0])
+
+    def _warn(self, answer: Answer) -> None:
+        """Once: no event has to wait for an answer that only confirms what is usual."""
+        if not self._warned:
+            self._warned = True
+            log.warning(NOT_NAMED, index=self._index, problem=classify(answer).error, hint=RIGHT)
 
     def _shard(self, routing: str, refused: list[Answer]) -> int | None:
         """The shard of a routing by the engine's own answer; -1 without one, None where it has no copy."""
@@ -116,25 +138,30 @@ class RoutedSink:
 
 
 def _spread(action: BulkAction, cut: Shards) -> Iterator[BulkAction]:
-    """An action, and deletes of its version in the other shards; of a delete all are equal."""
-    at = None
-    if action.document is not None:
-        at = cut.of(action.routing or action.id)
-        yield action
+    """Deletes of an action's version in the other shards, and the action; of a delete all are equal.
+
+    In this order the document stays also where an index is cut otherwise, and one of the shards is its own.
+    """
+    at = cut.of(action.routing or action.id) if action.document is not None else None
     for shard, routing in enumerate(cut.routings):
         if shard != at:
             yield BulkAction(action.id, action.version, None, routing)
+    if at is not None:
+        yield action
 
 
 def _joined(findings: Sequence[Classification | None]) -> Classification | None:
-    """What becomes of a document by the findings of all its shards: the worst, its own where all are well."""
+    """What becomes of a document by the findings of all its shards: the worst, its own where all are well.
+
+    Its own is the last one.
+    """
     failed = [each for each in findings if each and each.verdict is not Verdict.DONE]
     newer = [each for each in findings if each and each.noop is Noop.SUPERSEDED]
     if failed or None in findings:  # one shard that takes nothing holds up all documents
         return replace(failed[0], of_shard=False) if failed else None
     if newer:
         return max(newer, key=lambda each: len(each.error))
-    own = findings[0]
+    own = findings[-1]
     return own if own is None or own.noop is not Noop.DELETE_MISSING or len(set(findings)) == 1 else DONE
 
 
