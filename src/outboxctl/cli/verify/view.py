@@ -24,6 +24,8 @@ PROJECTED_MEANING = {
     "extra": "a document without a row of the view",
     "different": "another content than the row",
     "unreadable": "no document can be made of the row",
+    "unreached": "a row of the view whose key no row of the root has",
+    "uncounted": "as many rows as documents there are not",
 }
 
 

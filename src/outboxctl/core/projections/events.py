@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from outboxctl.core.documents.since import MOVED, Since
@@ -31,6 +32,10 @@ SELECT entity_key, moved FROM (
     GROUP BY entity_key
 ) k WHERE moved OR CAST(:gone_since AS timestamptz) IS NOT NULL
 """)
+MOVED_SINCE = text(f"""
+SELECT EXISTS (SELECT FROM {EVENTS}
+    WHERE entity_type = :name AND (status IN ('pending', 'processing') OR updated_at >= :since))
+""")
 WRITE = text(f"""
 INSERT INTO {EVENTS} ({COLUMNS}, entity_key)
 SELECT CAST(:name AS text), md5(CAST(:name AS text) || ':' || key)::uuid, 'upsert', NULL, 'pending', 0, 0,
@@ -55,6 +60,11 @@ def in_flight(connection: Connection, name: str, ids: Sequence[str]) -> InFlight
     """Which of these documents of a projection have an event that is not settled."""
     found = {*connection.execute(IN_FLIGHT, {"name": name, "ids": list(ids)}).scalars()}
     return InFlightIds({id_ for id_ in found if id_ is not None}, None in found)
+
+
+def moved(connection: Connection, name: str, since: datetime) -> bool:
+    """Whether any event of a projection is not settled, or was settled since then."""
+    return bool(connection.execute(MOVED_SINCE, {"name": name, "since": since}).scalar())
 
 
 def changed(

@@ -118,9 +118,9 @@ def present_hashes(connection: Connection, projection: Projection, ids: Sequence
         return set()
     prepare(connection, SECONDS)
     composed = SQL(HASHED).format(
-        key=_key(projection),
+        key=row_key(projection),
         view=qualified(projection.document),
-        there=_there(projection),
+        there=keyed(projection),
         longest=SQL(str(MAX_ID_BYTES)),
     )
     return {*connection.exec_driver_sql(composed.as_string(), {"ids": list(ids)}).scalars()}
@@ -164,9 +164,9 @@ def _page(projection: Projection, columns: Sequence[KeyColumn], *, beyond: bool)
     places = [projection.key.index(column) for column in columns]
     values = SQL(", ").join(map(_value, places, columns))
     composed = SQL(PAGE).format(
-        key=_key(projection),
+        key=row_key(projection),
         root=qualified(projection.root),
-        there=_there(projection),
+        there=keyed(projection),
         beyond=SQL(BEYOND).format(columns=names, values=values) if beyond else SQL(""),
         columns=names,
     )
@@ -177,12 +177,12 @@ def _value(place: int, column: KeyColumn) -> Composed:
     return SQL("CAST({} AS {})").format(SQL(f"CAST(%(k{place})s AS text)"), type_of(column))
 
 
-def _there(projection: Projection) -> Composed:
+def keyed(projection: Projection) -> Composed:
     """A row without a key, as an outer join makes them, is no document."""
     columns = (SQL("r.{} IS NOT NULL").format(identifier(column.name)) for column in projection.key)
     return SQL(" AND ").join(columns)
 
 
-def _key(projection: Projection) -> Composable:
+def row_key(projection: Projection) -> Composable:
     """SQL for the key's text of a row `r`."""
     return key_text_sql([(SQL("r.{}").format(identifier(each.name)), each) for each in projection.key])

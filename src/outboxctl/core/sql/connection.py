@@ -66,9 +66,14 @@ class Connection:
         size = options.get("yield_per") or options.get("max_row_buffer") or 0
         return self._execute(statement.query, parameters or {}, size)
 
-    def exec_driver_sql(self, query: str, parameters: Mapping[str, Any] | Sequence[Any] = ()) -> Result:
-        """Execute statements in the driver's form: `%s` or `%(name)s`, and `%%` for a percent sign."""
-        return self._execute(query, parameters, 0)
+    def exec_driver_sql(
+        self, query: str, parameters: Mapping[str, Any] | Sequence[Any] = (), *, at_once: int = 0
+    ) -> Result:
+        """Execute statements in the driver's form: `%s` or `%(name)s`, and `%%` for a percent sign.
+
+        With `at_once` the rows of one statement stay in a cursor, as with `yield_per`.
+        """
+        return self._execute(query, parameters, at_once)
 
     def _execute(self, query: str, parameters: Mapping[str, Any] | Sequence[Any], size: int) -> Result:
         self.open_now()

@@ -19,7 +19,7 @@ from outboxctl.operations.rebuild.plan import Part
 from outboxctl.operations.rebuild.source import PAGE_BYTES, DocumentBatch, DocumentPage, Place, Refused
 from outboxctl.operations.rebuild.spool import spooled
 from outboxctl.operations.verify.projected.compare import compare
-from outboxctl.operations.verify.projected.model import ProjectedDifference, ProjectedKind
+from outboxctl.operations.verify.projected.model import MENDED_BY_EVENTS, ProjectedDifference, ProjectedKind
 from outboxctl.sink.delivery.bulk import BulkAction
 from outboxctl.sink.index.scan import Reader, RoutedReader
 
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from outboxctl.core.database import Connection, Database
     from outboxctl.sink.transport.client import Client
 
+UNREACHED = (
+    "{rows:,} rows of {view} have a key that no row of the root has, and are in no new index:"
+    " outboxctl verify lists them"
+)
 NOTHING = DocumentBatch([], [], 0)
 
 
@@ -114,7 +118,17 @@ class ProjectionSource:
         reader = (RoutedReader if self.projection.routing else Reader)(client, index, keys=())
         content = not reader.shape.no_content
         differences = compare(db, reader, self.projection, content=content, advance=advance, stop=stop)
-        return self._again(db, _sent_again(differences), size)
+        return self._again(db, self._sent_again(differences), size)
+
+    def _sent_again(self, differences: Iterable[ProjectedDifference]) -> Iterator[str]:
+        """The keys of what differs and is right once it is sent again."""
+        unreached = 0
+        for each in differences:
+            unreached += each.kind is ProjectedKind.UNREACHED
+            if each.kind in MENDED_BY_EVENTS and each.key is not None and not each.in_flight:
+                yield each.key
+        if unreached:
+            self.say(UNREACHED.format(rows=unreached, view=self.projection.document))
 
     def _again(self, db: "Database", keys: Iterator[str], size: int) -> Iterator[DocumentBatch]:
         while some := list(islice(keys, size)):
@@ -144,10 +158,3 @@ def _batch(
 
 def _added(one: DocumentBatch, other: DocumentBatch) -> DocumentBatch:
     return DocumentBatch([*one.actions, *other.actions], one.refused + other.refused, one.read + other.read)
-
-
-def _sent_again(differences: Iterable[ProjectedDifference]) -> Iterator[str]:
-    """The keys of what differs and can be read."""
-    for each in differences:
-        if each.kind is not ProjectedKind.UNREADABLE and each.key is not None and not each.in_flight:
-            yield each.key

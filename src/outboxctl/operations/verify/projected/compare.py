@@ -17,7 +17,8 @@ from outboxctl.domain.errors import OutboxctlError, UsageError
 from outboxctl.domain.projection import Projection, document_id, is_hash
 from outboxctl.operations.verify.lanes import in_lanes
 from outboxctl.operations.verify.model import Census, is_utf8
-from outboxctl.operations.verify.projected.model import ProjectedDifference
+from outboxctl.operations.verify.projected.model import ProjectedDifference, ProjectedKind
+from outboxctl.operations.verify.projected.numbers import only_in_view
 from outboxctl.operations.verify.projected.review import ProjectedReview, ProjectedSuspect, differs
 from outboxctl.sink.index.scan import Reader
 from outboxctl.sink.index.scanned import ScannedDocument
@@ -57,9 +58,14 @@ def compare(
     reader.refresh()
     comparison = ProjectedComparison(database, reader, projection, content=content)
     review = ProjectedReview(database, reader, projection, content=content)
-    suspects = comparison.suspects(census or Census(), advance, stop or Event())
+    stop, unreadable = stop or Event(), False
+    suspects = comparison.suspects(census or Census(), advance, stop)
     while some := list(islice(suspects, KEYS)):
-        yield from review.of(some)
+        for difference in review.of(some):
+            unreadable |= difference.kind is ProjectedKind.UNREADABLE
+            yield difference
+    if not stop.is_set():
+        yield from only_in_view(database, projection, unreadable=unreadable)
 
 
 class ProjectedComparison:

@@ -11,6 +11,11 @@ class ProjectedKind(StrEnum):
     EXTRA = "extra"  # a document without a row
     DIFFERENT = "different"  # another content
     UNREADABLE = "unreadable"  # no document can be made of the row: whether one differs is not known
+    UNREACHED = "unreached"  # a row of the view whose key no row of the root has: no change leads to it
+    UNCOUNTED = "uncounted"  # as many rows as documents there are not, though none of them differs
+
+
+MENDED_BY_EVENTS = frozenset({ProjectedKind.MISSING, ProjectedKind.EXTRA, ProjectedKind.DIFFERENT})
 
 
 @dataclass(frozen=True)
@@ -18,8 +23,8 @@ class ProjectedDifference:
     """One document that differs; `key` is None where its id is no key of the projection, or a hash.
 
     `in_flight`: an event may still deliver it, or it changed meanwhile. `seq_no` and `primary_term` fence a
-    delete of exactly the document that was read. `error`: why the row makes no document.
-    `routing` is that of the document which was read.
+    delete of exactly the document that was read. `error`: why the row makes no document, or what is
+    wrong. `routing` is that of the document which was read.
     """
 
     kind: ProjectedKind

@@ -10,14 +10,14 @@ from outboxctl.core.database import Database
 from outboxctl.core.operator import repair
 from outboxctl.core.projections import events
 from outboxctl.domain.projection import Projection
-from outboxctl.operations.verify.projected.model import ProjectedDifference, ProjectedKind
+from outboxctl.operations.verify.projected.model import MENDED_BY_EVENTS, ProjectedDifference
 from outboxctl.operations.verify.repair import BATCH, RepairAction, Repaired, remove
 from outboxctl.sink.index.repair import Mender
 
 
 def action_for(difference: ProjectedDifference, *, remove_foreign: bool) -> RepairAction:
-    """What to do about a difference: an event of a row that cannot be read would fail."""
-    if difference.kind is ProjectedKind.UNREADABLE:
+    """What to do about a difference: an event of a row that cannot be read, say, would fail."""
+    if difference.kind not in MENDED_BY_EVENTS:
         return RepairAction.NONE
     if difference.key is not None:
         return RepairAction.EVENT

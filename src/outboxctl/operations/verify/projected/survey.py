@@ -1,7 +1,7 @@
 """A comparison of a projection as a report."""
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from threading import Event
 
@@ -11,6 +11,7 @@ from outboxctl.core.projections import pages
 from outboxctl.domain.projection import Projection, document_id
 from outboxctl.operations.verify.projected.compare import compare
 from outboxctl.operations.verify.projected.model import ProjectedDifference, ProjectedKind, ProjectedReport
+from outboxctl.operations.verify.projected.numbers import uncounted
 from outboxctl.operations.verify.survey import MOST_FAILED, DifferenceTally
 from outboxctl.sink.index.scan import Reader
 
@@ -45,6 +46,7 @@ class ProjectedSurvey:
         """
         with self.database.begin() as connection:
             require_primary(connection)
+            began = connection.exec_driver_sql("SELECT clock_timestamp()").scalar_one()
             keys = failed_keys(connection, self.projection.name, most=MOST_FAILED)
         failed = frozenset(map(document_id, keys))
         tally = DifferenceTally[ProjectedDifference](ProjectedKind, limit, failed)
@@ -57,7 +59,13 @@ class ProjectedSurvey:
             advance=advance,
             stop=stop,
         )
-        (act or deque[ProjectedDifference](maxlen=0).extend)(tally.count(differences))
+
+        def every() -> Iterator[ProjectedDifference]:
+            yield from differences
+            if not (tally.differences or tally.in_flight or (stop and stop.is_set())):
+                yield from uncounted(self.database, self.projection, tally.census, began)
+
+        (act or deque[ProjectedDifference](maxlen=0).extend)(tally.count(every()))
         self.reader.check_unchanged()
         return self._report(tally, content=content)
 
