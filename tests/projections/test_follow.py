@@ -166,10 +166,8 @@ def test_an_id_of_the_index_that_is_no_key_hides_no_other(
     ("key", "place", "reason", "words"),
     [
         ('{"id": "x"}', 0, "bad_document", "invalid input syntax"),
-        ('{"other": "1"}', 0, "deterministic_exception", "lacks the columns id"),
         ("[1]", 0, "deterministic_exception", "not a JSON object"),
         ("{", 0, "deterministic_exception", "fit the projection"),
-        ('{"id": "1"}', 7, "deterministic_exception", "no table at place 7"),
     ],
 )
 def test_an_event_that_cannot_be_expanded_fails_with_words(

@@ -71,5 +71,14 @@ class InconclusiveError(OutboxctlError):
     exit_code = ExitCode.INCONCLUSIVE
 
 
+class ChangedError(InconclusiveError):
+    """The declaration of a projection is not in force any more: it was applied anew, or dropped."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"the projection {name} was applied anew, or dropped, meanwhile", hint="run the same again"
+        )
+
+
 class RefusedError(OutboxctlError):
     """A server refuses one request: a right is missing, or it lacks the feature."""

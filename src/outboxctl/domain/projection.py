@@ -5,9 +5,10 @@ once it is applied, so that all workers and commands agree.
 """
 
 import hashlib
+import json
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -44,7 +45,8 @@ class Follow:
     query of one or more columns, the document's key, for one changed row: `:name` is a column of that row,
     `parameters` are these names and `types` their types as an SQL cast takes them (none: an older version
     wrote it); or with `all` any change reaches every document. `columns`: those whose change counts; empty:
-    every column.
+    every column. `name`, which its events say, is the same as long as `table`, `key` and `keys` are; empty in
+    an older definition.
     """
 
     table: Relation
@@ -54,6 +56,12 @@ class Follow:
     columns: tuple[str, ...] = ()
     types: tuple[str, ...] = ()
     all: bool = False
+    name: str = ""
+
+    def named(self) -> "Follow":
+        """The same with its name: the table, and a hash of how the documents behind a row are found."""
+        how = json.dumps([self.key, self.keys, self.parameters])
+        return replace(self, name=f"{self.table} {hashlib.sha256(how.encode()).hexdigest()[:12]}")
 
 
 class Routing(StrEnum):
@@ -69,11 +77,12 @@ class Projection:
     """Documents of one index: the rows of `document` by the key of `root`.
 
     `columns`: the root's columns whose change counts; empty: every column. `follow` is in the order of the
-    declaration: an event names one of them by its place. `routing` is a column of the document, `pipeline`
+    declaration. `routing` is a column of the document, `pipeline`
     an ingest pipeline; each empty where there is none. `mapping` is the body of an index (JSON text of
     `settings` and `mappings`) as the file gives it, partly or whole; `view` a hash of the view's definition.
     `ignore` are tables that the view reads and whose changes do not count.
-    Without `triggers` the application writes the events (`outboxctl.touch`).
+    Without `triggers` the application writes the events (`outboxctl.touch`). `stamp` is a hash of the
+    definition as the database has it, empty where it was not read from there.
     """
 
     name: str
@@ -89,6 +98,7 @@ class Projection:
     view: str = ""
     triggers: bool = True
     ignore: tuple[Relation, ...] = ()
+    stamp: str = field(default="", compare=False)
 
     @property
     def routed(self) -> Routing:
@@ -97,16 +107,23 @@ class Projection:
             return Routing.NONE
         return Routing.KEY if self.routing in {each.name for each in self.key} else Routing.COLUMN
 
+    def followed(self, place: int, name: str) -> Follow | None:
+        """The followed table with a query that an event means; one without a name means that at its place."""
+        named = self.follow if name else self.follow[place : place + 1] if place >= 0 else ()
+        return next((each for each in named if each.keys and each.name == name), None)
+
     def key_routing(self, parts: Sequence[str]) -> str:
         """The routing of a key with these parts, where the key determines it."""
         return parts[[each.name for each in self.key].index(self.routing)]
 
     def to_json(self) -> dict[str, Any]:
         """As the database keeps it."""
-        return asdict(self)
+        value = asdict(self)
+        del value["stamp"]
+        return value
 
     @classmethod
-    def from_json(cls, value: dict[str, Any]) -> "Projection":
+    def from_json(cls, value: dict[str, Any], stamp: str = "") -> "Projection":
         """The inverse. Raises KeyError or TypeError where a newer version wrote it."""
         return cls(
             name=value["name"],
@@ -122,13 +139,18 @@ class Projection:
             view=value.get("view", ""),
             triggers=value.get("triggers", True),
             ignore=tuple(Relation(**each) for each in value.get("ignore", ())),
+            stamp=stamp,
         )
 
 
 def _follow(value: dict[str, Any]) -> Follow:
     texts = {name: tuple(value.get(name, ())) for name in ("key", "parameters", "columns", "types")}
     return Follow(
-        table=Relation(**value["table"]), keys=value["keys"], all=bool(value.get("all", False)), **texts
+        table=Relation(**value["table"]),
+        keys=value["keys"],
+        all=bool(value.get("all", False)),
+        name=value.get("name", ""),
+        **texts,
     )
 
 

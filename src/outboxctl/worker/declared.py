@@ -1,4 +1,8 @@
-"""The projections in force, as a worker has read them: again every second, for all lanes."""
+"""The projections in force, as a worker has read them: again every second, for all lanes.
+
+What is kept here may be out of date. So each statement that reads documents compares it with what is in
+force in its own snapshot (`documents.read`), and the claim of a follow event does.
+"""
 
 import threading
 
@@ -21,16 +25,25 @@ class Declared:
         self._read_at = float("-inf")
 
     def get(self, name: str) -> Projection | None:
-        """The projection of this name as it was at most a second ago; None if none is in force.
+        """The projection of this name as it was at most a second ago; None if none is in force now.
 
         Raises OutboxctlError for a database that cannot be read.
         """
         with self._lock:
-            if monotonic() - self._read_at > FRESH:
-                began = monotonic()
-                with self._database.begin() as connection:
-                    read = in_force.read(connection)
-                for each in read:
-                    self._metrics.declare(each.name)
-                self._projections, self._read_at = {each.name: each for each in read}, began
+            if name not in self._projections or monotonic() - self._read_at > FRESH:
+                self._read()
             return self._projections.get(name)
+
+    def again(self, name: str) -> Projection | None:
+        """As `get`, as it is now."""
+        with self._lock:
+            self._read()
+            return self._projections.get(name)
+
+    def _read(self) -> None:
+        began = monotonic()
+        with self._database.begin() as connection:
+            read = in_force.read(connection)
+        for each in read:
+            self._metrics.declare(each.name)
+        self._projections, self._read_at = {each.name: each for each in read}, began

@@ -9,7 +9,7 @@ import structlog
 
 from outboxctl.core.database import Connection
 from outboxctl.core.delivery.claim import Claimed, has_projections
-from outboxctl.core.projections import documents, follow
+from outboxctl.core.projections import documents, follow, follow_keys
 from outboxctl.core.projections.documents import ReadFault
 from outboxctl.core.projections.follow import Page
 from outboxctl.core.projections.follow_pages import FollowEvent
@@ -109,12 +109,14 @@ class Expander:
         return follow.write_ahead(connection, ahead, token) if ahead else None
 
     def _expand(self, event: FollowEvent, token: str) -> None:
-        projection = self._declared.get(event.projection)
+        projection = self._declaration(event)
         if projection is None:
             text = brief(f"no projection {event.projection!r} is in force")
             self._settle(event, token, Classification(Verdict.FAIL, Reason.CONFIG, error=text))
             return
         try:
+            if self._starts_again(projection, event, token):
+                return
             page = self._write(projection, event, token)
         except ValueError as error:
             text = brief(f"the event does not fit the projection: {error}")
@@ -124,12 +126,45 @@ class Expander:
         except ListingError as error:
             self._start_again(event, token, error)
         except OutboxctlError as error:
-            finding = _finding(error)
-            if finding is None:
-                raise
-            self._settle(event, token, finding)
+            self._failed(projection, event, token, error)
         else:
             self._report(event, page)
+
+    def _declaration(self, event: FollowEvent) -> Projection | None:
+        """The definition in force at the claim, or a newer one."""
+        projection = self._declared.get(event.projection)
+        if projection is None or projection.stamp == event.stamp:
+            return projection
+        return self._declared.again(event.projection)
+
+    def _starts_again(self, projection: Projection, event: FollowEvent, token: str) -> bool:
+        """Whether the event is expanded from its start: its pages, or its query, are of another definition.
+
+        One whose query is not in force stands for every document: no other query finds its keys. A sweep, of
+        `apply` itself or of another such event, that waits beside it is done with it.
+        """
+        fits = follow_keys.fits(projection, event)
+        if fits and not event.begun_otherwise:
+            return False
+        if not fits:
+            log.info(
+                "the query of a change is not in force any more: every document is read again",
+                projection=event.projection,
+            )
+        with self._context.database.begin() as connection:
+            follow.start_again(connection, event, token, everything=not fits)
+        return True
+
+    def _failed(self, projection: Projection, event: FollowEvent, token: str, error: OutboxctlError) -> None:
+        """Settle an event whose keys cannot be found, unless another definition is in force by now."""
+        finding = _finding(error)
+        if finding is None:
+            raise error
+        if self._declared.again(event.projection) == projection:
+            self._settle(event, token, finding)
+            return
+        with self._context.database.begin() as connection:
+            follow.put_back(connection, token, [event.id])
 
     def _write(self, projection: Projection, event: FollowEvent, token: str) -> Page | None:
         database, seconds = self._context.database, self._context.settings.lease_seconds * SHARE

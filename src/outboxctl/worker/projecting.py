@@ -9,6 +9,7 @@ from outboxctl.core.delivery.deletes import DeliveredDelete
 from outboxctl.core.projections import follow
 from outboxctl.core.projections.version_base import HIGHEST
 from outboxctl.domain.clock import monotonic
+from outboxctl.domain.errors import ChangedError
 from outboxctl.domain.failures import Classification, Noop, Reason, Verdict
 from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import Projection
@@ -23,7 +24,9 @@ from outboxctl.worker.pacing import OF_ONE_INDEX, Pacing, outage_of_all
 from outboxctl.worker.prepare import UNSENT, deleted, judge, prepare
 from outboxctl.worker.reading import Judged, Reading, raise_versions
 
-TRIES = 3  # reads of one document whose index holds a newer version, before its event is given back
+# Reads of one document whose index holds a newer version, or whose declaration changes, before its event is
+# given back.
+TRIES = 3
 Delivered = tuple[Delivery, Judged, dict[str, DeliveredDelete]]
 PAUSE = 1.0  # seconds that a projection is left alone after its view or its index was away
 # Elasticsearch and OpenSearch: VersionConflictEngineException.
@@ -65,19 +68,28 @@ class Projecting:
         if "/" in name:
             self._leave_to_expander(events, lease)
             return nothing, [], {}
-        projection = self._declared.get(name)
-        if projection is None:
-            text = brief(f"no projection {name!r} is in force: `outboxctl projection list` shows them")
-            finding = Classification(Verdict.FAIL, Reason.CONFIG, error=text)
-            return nothing, [(event, finding) for event in events], {}
         until, blocked = self._blocked.get(name, (0.0, UNSENT))
         if monotonic() < until:
             untried = replace(blocked, attempt_returned=True)
             return nothing, [(event, untried) for event in events], {}
-        delivery, judged, deletes = self._deliver(projection, events, lease)
+        delivery, judged, deletes = self._deliver_as_declared(name, events, lease)
         if outage := outage_of_all(judged):
             self._blocked[name] = monotonic() + PAUSE, outage
         return delivery, judged, deletes
+
+    def _deliver_as_declared(self, name: str, events: Sequence[Claimed], lease: Lease) -> Delivered:
+        """By the declaration in force where the documents are read: read again while it changes."""
+        projection = self._declared.get(name)
+        for _ in range(TRIES):
+            if projection is None:
+                text = brief(f"no projection {name!r} is in force: `outboxctl projection list` shows them")
+                finding = Classification(Verdict.FAIL, Reason.CONFIG, error=text)
+                return Delivery([], []), [(event, finding) for event in events], {}
+            try:
+                return self._deliver(projection, events, lease)
+            except ChangedError:
+                projection = self._declared.again(name)
+        return Delivery([], []), [(event, UNSENT) for event in events], {}
 
     def _leave_to_expander(self, events: Sequence[Claimed], lease: Lease) -> None:
         """Have `Expander` expand follow events that were reclaimed, retried or replayed."""
@@ -85,7 +97,10 @@ class Projecting:
             follow.put_back(connection, lease.token, [event.id for event in events])
 
     def _deliver(self, projection: Projection, events: Sequence[Claimed], lease: Lease) -> Delivered:
-        """A version conflict settles nothing: the document is read again, with a higher version."""
+        """A version conflict settles nothing: the document is read again, with a higher version.
+
+        Raises ChangedError where another declaration is in force; what was sent before is sent again then.
+        """
         deliverer = self._deliverer(projection)
         by_id, judged, delivery = {event.id: event for event in events}, Judged(), Delivery([], [])
         deletes: dict[str, DeliveredDelete] = {}

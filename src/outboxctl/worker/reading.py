@@ -6,7 +6,7 @@ from functools import partial
 import structlog
 
 from outboxctl.core.delivery.claim import Claimed
-from outboxctl.core.projections import documents, version_base
+from outboxctl.core.projections import documents, in_force, version_base
 from outboxctl.core.projections.documents import Documents, ReadFault
 from outboxctl.core.projections.reading import versioned
 from outboxctl.domain.clock import Deadline
@@ -43,11 +43,22 @@ class Reading:
         self.blocked: Classification | None = None  # once the view cannot be read at all
 
     def run(self, events: Sequence[Claimed]) -> "Reading":
-        """Read the documents of these events. Raises OutboxctlError where the database fails otherwise."""
+        """Read the documents of these events.
+
+        Raises ChangedError where another declaration is in force, other OutboxctlErrors where the database
+        fails otherwise.
+        """
         keyed = [event for event in events if self._has_key(event)]
         if keyed:
             self._read(keyed)
+        if any(finding is not UNSENT for _, finding in self.judged):
+            self._require_declaration()
         return self
+
+    def _require_declaration(self) -> None:
+        """What cannot be read may be readable as it is declared by now."""
+        with self._context.database.begin() as connection:
+            in_force.require(connection, self._projection)
 
     def _has_key(self, event: Claimed) -> bool:
         try:

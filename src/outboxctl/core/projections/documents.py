@@ -14,11 +14,11 @@ from psycopg.sql import SQL, Composable, Composed, Identifier
 
 from outboxctl.core.database_errors import OUT_OF_MEMORY, sqlstate
 from outboxctl.core.delivery.claim import LEFT_OUT
-from outboxctl.core.projections import unusable
+from outboxctl.core.projections import in_force, unusable
 from outboxctl.core.projections.server_identity import ask_again, server
 from outboxctl.core.projections.version_base import version_sql
 from outboxctl.core.sql import Connection
-from outboxctl.domain.errors import CutOffError, LimitError, OutboxctlError
+from outboxctl.domain.errors import ChangedError, CutOffError, LimitError, OutboxctlError
 from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import KeyColumn, Projection, Relation, Routing, key_parts
 from outboxctl.domain.redaction import redact
@@ -47,7 +47,7 @@ WITH version AS MATERIALIZED ({version}), made AS (
     FROM made
 )
 SELECT version, place, CASE WHEN so_far > %(max_bytes)s AND so_far > octet_length(document) THEN '{left_out}'
-    ELSE document END, routing
+    ELSE document END, routing, coalesce({stamp} = %(stamp)s, false)
 FROM version, found ORDER BY place
 """
 
@@ -93,18 +93,21 @@ def read(
     """The documents of these keys (`key_text`), in one snapshot, in at most `seconds`.
 
     They have at most `max_bytes` (UTF-8) in all, or there is only one. Raises ValueError for a key with
-    another number of parts; through Database.begin what PostgreSQL raises while it reads the view.
+    another number of parts, ChangedError where another definition of the projection is in force in that
+    snapshot; through Database.begin what PostgreSQL raises while it reads the view.
     """
     if not keys:
         return Documents(None, [])
     parts = [key_parts(key, len(projection.key)) for key in keys]
     prepare(connection, seconds)
-    values = arrays(parts) | {"max_bytes": max_bytes}
+    values = arrays(parts) | {"max_bytes": max_bytes, "name": projection.name, "stamp": projection.stamp}
     try:
         rows = connection.exec_driver_sql(statement(projection, server(connection)), values).all()
     except psycopg.Error as error:
         ask_again(connection, error)
         raise
+    if projection.stamp and not rows[0][4]:
+        raise ChangedError(projection.name)
     return _documents(projection, keys, parts, rows)
 
 
@@ -114,7 +117,7 @@ def _documents(
     parts: Sequence[Sequence[str]],
     rows: Sequence[Sequence[Any]],
 ) -> Documents:
-    """Rows of version, place from 1, text and routing, in the order of the places; some places twice."""
+    """Rows of version, place from 1, text, routing, …, in the order of the places; some places twice."""
     first = [row for n, row in enumerate(rows) if n == 0 or row[1] != rows[n - 1][1]]
     read = Documents(rows[0][0], [row[2] for row in first], _routings(projection, parts, first))
     return usable(projection, keys, [row[1] for row in rows], read)
@@ -139,6 +142,8 @@ def _routings(
 
 def fault(error: OutboxctlError) -> tuple[ReadFault, str] | None:
     """What an error of Database.begin around `read` shows of the view, and PostgreSQL's words; or None."""
+    if isinstance(error, ChangedError):
+        return None
     cause = error.__cause__
     state = sqlstate(cause) if isinstance(cause, Exception) else ""
     words = brief(redact(str(cause)).strip().partition("\n")[0], 500)
@@ -168,15 +173,17 @@ def arrays(parts: Sequence[Sequence[str]]) -> dict[str, list[str]]:
 
 @lru_cache(256)
 def statement(projection: Projection, server: str) -> str:
-    """The statement that reads documents; its parameters are k0, k1, … (arrays of text) and max_bytes.
+    """The statement that reads documents.
 
-    `server` as `version_sql` has it.
+    Its parameters are k0, k1, … (arrays of text), max_bytes, and name and stamp of the projection. `server`
+    as `version_sql` has it.
     """
     # As the document has it: a date in ISO, a number as it is written there.
     by_column = SQL("to_json(v.{}) #>> '{{}}'").format(identifier(projection.routing))
     composed = SQL(STATEMENT).format(
         version=SQL(version_sql(server)),
         left_out=SQL(LEFT_OUT),
+        stamp=SQL(in_force.STAMP.format(name="%(name)s")),
         routing=by_column if projection.routed is Routing.COLUMN else SQL("NULL"),
         **looked_up(projection),
     )

@@ -1,11 +1,13 @@
 """Follow events: one changed row that stands for all documents behind it, expanded in pages of key events.
 
-Such an event has `follow`, the place of the followed table in the projection, and in `entity_key` the row's
-columns as JSON. It waits with `next_retry_at` = infinity, so that no lane claims it. `follow_cursor` is JSON:
-`after` is the last key so far, `done` the number of keys, `events` the first and the last event of the last
-half page. The next keys are written once those in `waits_for`, of the half page before, were claimed: so the
-events of others wait for one page at most. Of the event for every document, `index` is the place in the
-index: its ids for which the view has no row come before the rows of the view.
+Such an event has `follow`, EVERYTHING (-1) or the place that the followed table had in the projection, and in
+`entity_key` the row's columns as JSON, with the name of the followed table (`Follow.name`): places change. It
+waits with `next_retry_at` = infinity, so that no lane claims it. `follow_cursor` is JSON: `of` is the stamp
+of the definition that it is expanded by, `after` the last key so far, `done` the number of keys, `events` the
+first and the last event of the last half page. The next keys are written once those in `waits_for`, of the
+half page before, were claimed: so the events of others wait for one page at most. Of the event for every
+document, `index` is the place in the index: its ids for which the view has no row come before the rows of the
+view.
 """
 
 import json
@@ -18,9 +20,10 @@ from outboxctl.core.delivery.claim import CLAIMING
 from outboxctl.core.projections import follow_keys, follow_pages
 from outboxctl.core.projections.follow_keys import KeysAhead
 from outboxctl.core.projections.follow_pages import HALF, FollowEvent
+from outboxctl.core.projections.in_force import STAMP
 from outboxctl.core.schema.names import EVENTS, STATUS_IS, UNHELD, id_array
 from outboxctl.core.sql import Connection, text
-from outboxctl.domain.projection import Projection
+from outboxctl.domain.projection import EVERYTHING, Projection
 
 LOOKED_AT = 200  # follow events that may wait for their last page, before one that does not
 # One event that waits for its retry holds nothing up. Where the first one of the half page does so, too, the
@@ -41,7 +44,8 @@ UPDATE {EVENTS} e SET status = 'processing', owner = :owner, lease_token = CAST(
     lease_until = now() + make_interval(secs => :lease), processing_started_at = now(),
     attempts = least(coalesce(attempts, 0), 2147483646) + 1, updated_at = now()
 FROM due WHERE e.id = due.id AND e.{STATUS_IS} 'pending'
-RETURNING e.id::text, e.entity_type, e.follow, e.entity_key, e.follow_cursor, e.attempts
+RETURNING e.id::text, e.entity_type, e.follow, e.entity_key, e.follow_cursor, e.attempts,
+    {STAMP.format(name="e.entity_type")}
 """)
 # Back in its place, and with its attempt: a lane has claimed it, or one of its pages has been written.
 PUT_BACK = text(f"""
@@ -50,11 +54,21 @@ UPDATE {EVENTS} SET status = 'pending', next_retry_at = 'infinity', error_reason
     updated_at = now()
 WHERE id = ANY (CAST(:ids AS uuid[])) AND {STATUS_IS} 'processing' AND lease_token = CAST(:token AS uuid)
 """)
-# Events of the same row that wait beside it see the same keys, as this statement's snapshot sees them.
+# What is expanded from its start: by another definition, or for every document.
+AGAIN = text(f"""
+UPDATE {EVENTS} SET status = 'pending', next_retry_at = 'infinity', error_reason = NULL, error = NULL,
+    attempts = greatest(attempts - 1, 0), follow_cursor = NULL, follow = :place, entity_key = :key,
+    entity_id = md5(concat(CAST(:name AS text), '/', CAST(:place AS text), ':', CAST(:key AS text)))::uuid,
+    {UNHELD}, updated_at = now()
+WHERE id = CAST(:id AS uuid) AND {STATUS_IS} 'processing' AND lease_token = CAST(:token AS uuid)
+""")
+# Events of the same row that wait beside it see the same keys, as this statement's snapshot sees them; the
+# event for every document stands for all others.
 SAME = text(f"""
 UPDATE {EVENTS} SET status = 'done', processed_at = now(), next_retry_at = NULL, updated_at = now()
-WHERE status = 'pending' AND next_retry_at = 'infinity' AND follow = :place AND entity_type = :name
-    AND entity_key = :key AND follow_cursor IS NULL
+WHERE status = 'pending' AND next_retry_at = 'infinity' AND follow IS NOT NULL AND entity_type = :name
+    AND (CAST(:place AS integer) = {EVERYTHING} OR follow = :place AND entity_key = :key)
+    AND follow_cursor IS NULL
 """)
 IN_HAND = text(f"""
 SELECT DISTINCT entity_key FROM {EVENTS}
@@ -77,8 +91,8 @@ def claim(connection: Connection, *, owner: str, token: str, lease: float) -> Fo
     row = connection.execute(CLAIM, {"owner": owner, "token": token, "lease": lease}).one_or_none()
     if row is None:
         return None
-    id_, name, place, key, cursor, attempts = row
-    return FollowEvent(id_, name, place, key, json.loads(cursor or "{}"), attempts)
+    id_, name, place, key, cursor, attempts, stamp = row
+    return FollowEvent(id_, name, place, key, json.loads(cursor or "{}"), attempts, stamp)
 
 
 def put_back(
@@ -88,6 +102,16 @@ def put_back(
     # Not as escapes: the server refuses those that its encoding lacks (SQL_ASCII: all of them).
     as_json = None if cursor is None else json.dumps(cursor, ensure_ascii=False)
     connection.execute(PUT_BACK, {"token": token, "ids": id_array(ids), "cursor": as_json})
+
+
+def start_again(connection: Connection, event: FollowEvent, token: str, *, everything: bool) -> None:
+    """Have a claimed event wait again, with its attempt, as one that nothing was written for.
+
+    With `everything` it stands for every document of its projection from here on.
+    """
+    place, key = (EVERYTHING, "") if everything else (event.place, event.key)
+    values = {"id": event.id, "token": token, "name": event.projection, "place": place, "key": key}
+    connection.execute(AGAIN, values)
 
 
 def expand(

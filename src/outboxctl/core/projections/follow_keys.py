@@ -61,8 +61,12 @@ class KeysAhead:
     more: bool
 
     def fits(self, event: FollowEvent) -> bool:
-        """Whether they are those that this event goes on with: not once another worker has written some."""
-        return (event.id, event.cursor) == (self.event.id, self.event.cursor)
+        """Whether they are those that this event goes on with.
+
+        Not once another worker has written some, or another definition is in force.
+        """
+        own = (self.event.id, self.event.cursor, self.projection.stamp)
+        return (event.id, event.cursor, event.stamp) == own
 
 
 def read(
@@ -127,13 +131,22 @@ def _query(projection: Projection, event: FollowEvent) -> tuple[str, dict[str, s
     if event.place == EVERYTHING:
         columns = SQL(", ").join(identifier(column.name) for column in projection.key)
         return SQL("SELECT {} FROM {}").format(columns, qualified(projection.document)).as_string(), {}
-    if not 0 <= event.place < len(projection.follow) or not projection.follow[event.place].keys:
-        raise ValueError(f"{projection.name} follows no table at place {event.place} by a query")
-    values, follow = event.values, projection.follow[event.place]
-    query, names = bound(follow.keys, dict(zip(follow.parameters, follow.types, strict=False)))
-    if missing := [name for name in names if name not in values]:
-        raise ValueError(f"the event lacks the columns {', '.join(missing)}")
+    followed, values = projection.followed(event.place, event.name), event.values
+    if followed is None:
+        raise ValueError(f"{projection.name} does not follow {event.name or event.place} by a query")
+    query, names = bound(followed.keys, dict(zip(followed.parameters, followed.types, strict=False)))
     return query, {f"p{number}": values[name] for number, name in enumerate(names)}
+
+
+def fits(projection: Projection, event: FollowEvent) -> bool:
+    """Whether the projection has the query that the event was written for, and the event its parameters.
+
+    Raises ValueError where the event's key is no JSON object.
+    """
+    if event.place == EVERYTHING:
+        return True
+    followed, values = projection.followed(event.place, event.name), event.values
+    return followed is not None and {*keys_query.parameters(followed.keys)} <= values.keys()
 
 
 def bound(query: str, types: Mapping[str, str]) -> tuple[str, list[str]]:

@@ -11,6 +11,7 @@ from outboxctl.core.schema.names import EVENTS
 from outboxctl.core.sql import Connection, text
 
 PAGE = 2_000  # key events of one follow event that wait at a time, at most: others' events wait for these
+NAME = ""  # in the JSON of an event's key, beside the names of columns: that of the followed table
 HALF = PAGE // 2  # keys in one statement: a half is written while lanes claim the other one
 # The keys are one JSON text: an array costs the worker five times as much CPU.
 WRITE = text(f"""
@@ -28,7 +29,10 @@ SELECT start || to_hex(number + 1), start || to_hex(number + json_array_length(C
 
 @dataclass(frozen=True)
 class FollowEvent:
-    """A claimed follow event: `values` are the columns of the changed row, `cursor` how far it is."""
+    """A claimed follow event: `values` are the columns of the changed row, `cursor` how far it is.
+
+    `stamp` is that of the definition in force at the claim (`Projection.stamp`), None where there is none.
+    """
 
     id: str
     projection: str
@@ -36,10 +40,24 @@ class FollowEvent:
     key: str
     cursor: Mapping[str, Any]
     attempts: int
+    stamp: str | None = None
+
+    @property
+    def begun_otherwise(self) -> bool:
+        """Whether its first pages were written by another definition than the one in force at the claim."""
+        return bool(self.cursor) and self.cursor.get("of") != self.stamp
+
+    @property
+    def name(self) -> str:
+        """That of the followed table (`Follow.name`); empty where an older trigger wrote the event."""
+        return self._content().get(NAME) or ""
 
     @property
     def values(self) -> Mapping[str, str | None]:
         """The columns of the changed row by name. ValueError where the key is not such an object."""
+        return {name: value for name, value in self._content().items() if name != NAME}
+
+    def _content(self) -> dict[str, str | None]:
         values = json.loads(self.key)
         if not isinstance(values, dict):
             raise ValueError(f"not a JSON object: {self.key[:200]!r}")
@@ -52,7 +70,8 @@ class FollowEvent:
         """
         before = self.cursor.get("events", [])
         done = int(self.cursor.get("done", 0)) + len(keys)
-        return {**self.cursor, **place, "done": done, "events": events or before, "waits_for": before}
+        more = {"done": done, "events": events or before, "waits_for": before, "of": self.stamp}
+        return {**self.cursor, **place, **more}
 
 
 def write(connection: Connection, projection: str, keys: Sequence[str]) -> list[str]:

@@ -4,9 +4,13 @@ import json
 
 from outboxctl.core.schema.names import PROJECTIONS
 from outboxctl.core.sql import Connection, text
+from outboxctl.domain.errors import ChangedError
 from outboxctl.domain.projection import Projection
 
-READ = text(f"SELECT definition::text FROM {PROJECTIONS} ORDER BY name")
+# The hash of the definition of the projection `name`; jsonb has one text for equal values.
+STAMP = f"(SELECT md5(definition::text) FROM {PROJECTIONS} WHERE name = {{name}})"
+READ = text(f"SELECT definition::text, md5(definition::text) FROM {PROJECTIONS} ORDER BY name")
+IS_STAMP = text(f"SELECT {STAMP.format(name=':name')}")
 WRITE = text(f"""
 INSERT INTO {PROJECTIONS} (name, definition, applied_by)
 VALUES (:name, CAST(:definition AS jsonb), :by)
@@ -18,8 +22,20 @@ REMOVE = text(f"DELETE FROM {PROJECTIONS} WHERE name = :name")
 
 def read(connection: Connection) -> list[Projection]:
     """All projections in force, by name. UsageError (through Database.begin) without the tables."""
-    rows = connection.execute(READ).scalars()
-    return [Projection.from_json(json.loads(definition)) for definition in rows]
+    rows = connection.execute(READ)
+    return [Projection.from_json(json.loads(definition), stamp) for definition, stamp in rows]
+
+
+def holds(connection: Connection, projection: Projection) -> bool:
+    """Whether this is the definition in force; one that was not read from the database is taken for it."""
+    stamp = connection.execute(IS_STAMP, {"name": projection.name}).scalar()
+    return projection.stamp in ("", stamp)
+
+
+def require(connection: Connection, projection: Projection) -> None:
+    """Raise ChangedError unless this is the definition in force."""
+    if not holds(connection, projection):
+        raise ChangedError(projection.name)
 
 
 def write(connection: Connection, projection: Projection, *, by: str) -> None:

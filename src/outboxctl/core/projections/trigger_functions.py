@@ -12,6 +12,7 @@ from psycopg.sql import SQL, Composable, Identifier, Literal
 
 from outboxctl.core.produce import COLUMNS
 from outboxctl.core.projections import event_ids
+from outboxctl.core.projections.follow_pages import NAME
 from outboxctl.core.projections.trigger_names import NEW, OLD, Watched, function_name
 from outboxctl.core.schema.names import EVENTS
 from outboxctl.domain.projection import EVERYTHING, KeyColumn
@@ -222,7 +223,8 @@ def _key(watched: Watched, row: str) -> Composable:
             )
             for name in watched.parameters
         )
-        return SQL('jsonb_build_object({})::text COLLATE "C"').format(pairs)
+        name = SQL("{}, {}, ").format(Literal(NAME), Literal(watched.name)) if watched.name else SQL("")
+        return SQL('jsonb_build_object({}{})::text COLLATE "C"').format(name, pairs)
     parts = [_key_column(_column(row, each.name), each) for each in watched.key]
     if len(parts) == 1:
         return parts[0]

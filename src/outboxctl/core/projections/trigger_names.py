@@ -48,7 +48,8 @@ class Watched:
     """A table with triggers: the root, or a followed table by its place in the projection.
 
     `key`: its columns that hold a document's key, with the types of the root's; else `parameters`: those that
-    a query of keys takes; with `all` neither. `columns`: further ones whose change counts; empty: all.
+    a query of keys takes, whose events say `name` (`Follow.name`); with `all` neither. `columns`: further
+    ones whose change counts; empty: all.
     """
 
     place: int | None
@@ -57,6 +58,7 @@ class Watched:
     parameters: tuple[str, ...]
     columns: tuple[str, ...]
     all: bool = False
+    name: str = ""
 
     @property
     def follow(self) -> int | None:
@@ -85,7 +87,7 @@ def watched(projection: Projection) -> list[Watched]:
 def _followed(projection: Projection, place: int, follow: Follow) -> Watched:
     pairs = zip(follow.key, projection.key, strict=bool(follow.key))
     key = tuple(KeyColumn(name, column.type) for name, column in pairs)
-    return Watched(place, follow.table, key, follow.parameters, follow.columns, follow.all)
+    return Watched(place, follow.table, key, follow.parameters, follow.columns, follow.all, follow.name)
 
 
 def function_name(projection: str, place: int | None) -> str:

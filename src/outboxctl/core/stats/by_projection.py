@@ -12,6 +12,7 @@ from typing import Any
 
 from outboxctl.core.delivery.claim import has_projections
 from outboxctl.core.projections import choosing
+from outboxctl.core.projections.follow_pages import FollowEvent
 from outboxctl.core.schema.names import EVENTS, STUCK
 from outboxctl.core.sql import Connection, text
 from outboxctl.core.stats import counts
@@ -47,7 +48,7 @@ SELECT status, {choosing.OF_EVENT} AS projection,
 FROM {EVENTS} GROUP BY 1, 2, 3
 """)
 FOLLOWS = text(f"""
-SELECT entity_type::text, follow, follow_cursor FROM (
+SELECT entity_type::text, follow, entity_key, follow_cursor FROM (
     (SELECT * FROM {EVENTS} WHERE status = 'processing' AND follow IS NOT NULL
         ORDER BY created_at LIMIT {FOLLOWED})
     UNION ALL
@@ -178,15 +179,18 @@ def following(connection: Connection, declared: Sequence[Projection]) -> dict[st
     """By projection the oldest events that stand for many documents, and how far each is."""
     known = {projection.name: projection for projection in declared}
     found: dict[str, list[Following]] = {}
-    for name, place, cursor in connection.execute(FOLLOWS):
-        found.setdefault(name, []).append(Following(_table(known.get(name), place), _done(cursor)))
+    for name, place, key, cursor in connection.execute(FOLLOWS):
+        found.setdefault(name, []).append(Following(_table(known.get(name), place, key), _done(cursor)))
     return found
 
 
-def _table(projection: Projection | None, place: int) -> str:
-    if projection is None or not 0 <= place < len(projection.follow):
+def _table(projection: Projection | None, place: int, key: str) -> str:
+    try:
+        name = FollowEvent("", "", place, key, {}, 0).name
+    except ValueError:
         return ""
-    return str(projection.follow[place].table)
+    followed = projection.followed(place, name) if projection else None
+    return str(followed.table) if followed else ""
 
 
 def _done(cursor: str | None) -> int:

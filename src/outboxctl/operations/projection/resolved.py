@@ -60,7 +60,7 @@ def resolve(
         document=Relation(schema, view_name(declared.name)) if declared.query else view,
         index=declared.index,
         columns=root_columns,
-        follow=follow,
+        follow=tuple(each.named() for each in follow),
         routing=declared.routing,
         pipeline=declared.pipeline,
         mapping=json.dumps(declared.mapping, sort_keys=True) if declared.mapping else "",
