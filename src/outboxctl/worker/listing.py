@@ -6,6 +6,7 @@ from outboxctl.core.database import Database
 from outboxctl.core.projections import documents, follow_keys
 from outboxctl.core.projections.documents import ReadFault
 from outboxctl.core.projections.follow_pages import HALF, FollowEvent
+from outboxctl.core.schema.encoding import stored
 from outboxctl.domain.errors import OutboxctlError
 from outboxctl.domain.projection import Projection, is_hash
 from outboxctl.sink.delivery.result import IndexedSink, Place
@@ -37,9 +38,13 @@ class Listing:
         return self._without_row(projection, known, seconds), place
 
     def _without_row(self, projection: Projection, keys: list[str], seconds: float) -> list[str]:
-        """All of them where one is no key of the projection: the event of that one fails, and of no other."""
+        """All of them where one is no key of the projection: the event of that one fails, and of no other.
+
+        No event can name an id that PostgreSQL cannot hold as a text: `verify --repair` deletes its document.
+        """
         try:
             with self._database.begin() as connection:
+                keys = stored(connection, keys)
                 return follow_keys.without_row(connection, projection, keys, seconds=seconds)
         except ValueError:
             return keys

@@ -8,6 +8,7 @@ from typing import Any
 from outboxctl.core.documents.since import MOVED, Since
 from outboxctl.core.operator.audit import record
 from outboxctl.core.produce import COLUMNS
+from outboxctl.core.schema.encoding import stored
 from outboxctl.core.schema.names import EVENTS
 from outboxctl.core.sql import Connection, text
 from outboxctl.domain.projection import MAX_ID_BYTES
@@ -57,8 +58,12 @@ class InFlightIds:
 
 
 def in_flight(connection: Connection, name: str, ids: Sequence[str]) -> InFlightIds:
-    """Which of these documents of a projection have an event that is not settled."""
-    found = {*connection.execute(IN_FLIGHT, {"name": name, "ids": list(ids)}).scalars()}
+    """Which of these documents of a projection have an event that is not settled.
+
+    An id that PostgreSQL cannot hold as a text has none.
+    """
+    values = {"name": name, "ids": stored(connection, ids)}
+    found = {*connection.execute(IN_FLIGHT, values).scalars()}
     return InFlightIds({id_ for id_ in found if id_ is not None}, None in found)
 
 

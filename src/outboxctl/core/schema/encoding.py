@@ -4,10 +4,12 @@ The server refuses a whole statement for one character that it cannot convert (S
 """
 
 import codecs
+from collections.abc import Iterable
 
 from outboxctl.core.database import Database, parameter_status
 from outboxctl.core.sql import Connection
 from outboxctl.domain.errors import UsageError
+from outboxctl.domain.printable import SURROGATE
 
 # UTF8 has every character; SQL_ASCII stores the bytes that it gets.
 ANY_TEXT = {"UTF8", "SQL_ASCII"}
@@ -27,6 +29,17 @@ def storable(text: str, encoding: str) -> str:
         return text
     codec = SINGLE_BYTE.get(encoding, "ascii")
     return codecs.decode(text.encode(codec, "backslashreplace"), codec)
+
+
+def stored(connection: Connection, texts: Iterable[str]) -> list[str]:
+    """Those of these texts that a column of this connection's database can hold: no others are in it."""
+    encoding = encoding_of(connection)
+    return [each for each in texts if _is_stored(each, encoding)]
+
+
+def _is_stored(text: str, encoding: str) -> bool:
+    half = encoding != "SQL_ASCII" and SURROGATE.search(text)  # there, any bytes are a text
+    return "\x00" not in text and not half and storable(text, encoding) == text
 
 
 def encoding_of(connection: Connection) -> str:

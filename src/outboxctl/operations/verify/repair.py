@@ -17,6 +17,7 @@ from outboxctl.core.database import Database
 from outboxctl.core.operator import repair
 from outboxctl.core.operator.audit import record
 from outboxctl.core.operator.repair import Enqueued, RepairEntity
+from outboxctl.core.schema.encoding import encoding_of, storable
 from outboxctl.operations.verify.model import Difference, DifferenceKind
 from outboxctl.sink.index.repair import DocumentVersion, Mender
 from outboxctl.sink.index.reset import reset
@@ -224,7 +225,8 @@ def remove(
     with database.begin() as connection:
         gone = mender.remove(versions)
         if gone:
-            removed = [id_.replace("\x00", "\\x00") for id_ in gone]  # jsonb takes no NUL
+            encoding = encoding_of(connection)
+            removed = [storable(id_.replace("\x00", "\\x00"), encoding) for id_ in gone]  # jsonb takes no NUL
             filters = {"index": mender.index, "removed": removed}
             record(
                 connection,

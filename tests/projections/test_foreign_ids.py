@@ -1,0 +1,89 @@
+"""Documents whose id no key can be, for PostgreSQL has no such text, stop neither a sweep nor `verify`."""
+
+import json
+from collections.abc import Iterator
+from contextlib import closing
+
+import psycopg
+import pytest
+from elasticsearch import Elasticsearch
+
+from outboxctl.core.database import Database
+from outboxctl.core.schema.migrations import upgrade
+from outboxctl.domain.projection import KeyColumn, Projection, Relation
+from processes import Cli
+from projections import shop
+from servers import Servers, an_index, drop_database, new_database
+
+WHO = ("--by", "alice", "--reason", "drill")
+TABLES = """
+CREATE SCHEMA shop;
+CREATE TABLE shop.things (id text PRIMARY KEY, n int);
+INSERT INTO shop.things SELECT 'k' || n, n FROM generate_series(1, 5) n;
+"""
+NUL, OTHER = "a\x00b", "\u4ef7\u683c"  # the latter is a text in UTF8 only
+EVERY_DOCUMENT = """
+INSERT INTO search_outbox_events (entity_type, entity_id, op, entity_key, follow, next_retry_at)
+VALUES ('thing', gen_random_uuid(), 'upsert', '', -1, 'infinity')
+"""
+
+
+@pytest.fixture(params=["UTF8", "LATIN1"])
+def sql(request: pytest.FixtureRequest, servers: Servers) -> Iterator[psycopg.Connection]:
+    """A database of this encoding, with five things."""
+    options = f"ENCODING '{request.param}' LOCALE 'C' LOCALE_PROVIDER libc"
+    url = new_database(servers.postgres, options=options)
+    with closing(Database(url)) as db, psycopg.connect(url, autocommit=True) as connection:
+        upgrade(db, None)
+        connection.execute(TABLES)
+        yield connection
+    drop_database(servers.postgres, url)
+
+
+@pytest.fixture
+def things(
+    sql: psycopg.Connection, engine: Elasticsearch, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[str]:
+    """The index of their projection, with documents of rows and others."""
+    info = sql.info
+    url = f"postgresql://{info.user}:{info.password}@{info.host}:{info.port}/{info.dbname}"
+    monkeypatch.setitem(cli.env, "DATABASE_URL", url)
+    with an_index(engine) as name, closing(Database(url)) as db:
+        table = Relation("shop", "things")
+        key = (KeyColumn("id", "pg_catalog.text"),)
+        shop.put_in_force(db, Projection("thing", table, key, table, name))
+        foreign = [NUL, OTHER, "gone"]
+        heads = [{"index": {"_index": name, "_id": id_}} for id_ in foreign]
+        done = engine.bulk(operations=[part for head in heads for part in (head, {"n": 0})], refresh=True)
+        assert not done["errors"]
+        yield name
+
+
+def test_a_sweep_goes_on_and_deletes_what_it_can_name(
+    things: str, cli: Cli, sql: psycopg.Connection, engine: Elasticsearch
+) -> None:
+    sql.execute(EVERY_DOCUMENT)
+    cli.ok("worker", "--drain")
+    assert shop.held(engine, things).keys() - {NUL, OTHER} == {f"k{n}" for n in range(1, 6)}
+    assert {row[0] for row in shop.rows(sql)} == {"done"}
+
+
+def test_verify_lists_them_as_extra_and_a_repair_deletes_them(
+    things: str, cli: Cli, sql: psycopg.Connection, engine: Elasticsearch
+) -> None:
+    shop.changed(sql, *(f"k{n}" for n in range(1, 6)), name="thing")
+    cli.ok("worker", "--drain")
+    done = cli("verify", "--projection", "thing", "--json")
+    assert done.returncode == 4, done
+    (report,) = json.loads(done.stdout)["projections"]
+    assert {(each["kind"], each["id"]) for each in report["first"]} == {
+        ("extra", NUL),
+        ("extra", OTHER),
+        ("extra", "gone"),
+    }
+    cli.ok("verify", "--projection", "thing", "--repair", *WHO, "--yes")
+    cli.ok("worker", "--drain")
+    assert shop.held(engine, things).keys() == {f"k{n}" for n in range(1, 6)}
+    cli.ok("verify", "--projection", "thing")
+    removed = sql.execute("SELECT sum(affected) FROM outbox_operator_audit WHERE action = 'repair'")
+    assert removed.fetchone() == (3,)
