@@ -11,17 +11,20 @@ import pytest
 from elasticsearch import Elasticsearch
 
 from outboxctl.core.database import Database
+from outboxctl.core.delivery.brought_forward import BATCH, bring_forward
 from outboxctl.core.delivery.settle import Retry
 from outboxctl.domain.clock import Deadline
+from outboxctl.domain.errors import UnreachableError
 from outboxctl.domain.failures import Answer, Reason, classify
 from outboxctl.metrics.registry import Metrics
 from outboxctl.settings import load
 from outboxctl.sink.delivery.bulk import BulkAction
 from outboxctl.sink.delivery.result import Delivery, Place
 from outboxctl.sink.index.index_setup import ensure
+from outboxctl.worker import pacing as module
 from outboxctl.worker.health import Health
 from outboxctl.worker.outcome import Outcomes
-from outboxctl.worker.pacing import LONGEST, RATE, Pacing
+from outboxctl.worker.pacing import RATE, STEP, Pacing
 from outboxctl.worker.parts import WorkerParts
 from processes import Worker, eventually
 from projections import shop
@@ -48,9 +51,69 @@ def test_waits_are_spread_so_that_few_events_come_back_in_a_second() -> None:
     assert next_ones.retries[0].delay > 10_000 / RATE - 1
     pacing.spread("other", few := outcomes(10))
     assert {each.delay for each in few.retries} == {20.0}
-    for _ in range(20):
+    for _ in range(19):
         pacing.spread("gone", more := outcomes(10_000))
-    assert more.retries[-1].delay == LONGEST
+    assert len({each.delay for each in more.retries}) == pytest.approx(10_000 / RATE, abs=1)
+    assert more.retries[-1].delay == pytest.approx(200_010 / RATE, abs=3)
+
+
+@pytest.fixture
+def waiting(sql: psycopg.Connection) -> int:
+    """So many events wait for their index, each for an hour."""
+    shop.changed(sql, *range(2 * BATCH + 10), name="gone")
+    sql.execute(
+        "UPDATE search_outbox_events SET next_retry_at = now() + interval '1 hour', attempts = 1,"
+        " error_reason = 'index_unavailable'"
+    )
+    return 2 * BATCH + 10
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The time of the pacing."""
+    now = [100.0]
+    monkeypatch.setattr(module, "monotonic", lambda: now[0])
+    return now
+
+
+def test_waiting_events_are_due_batch_by_batch_as_they_are_delivered(
+    db: Database, sql: psycopg.Connection, waiting: int, clock: list[float]
+) -> None:
+    pacing, due = Pacing(db, Mock()), "next_retry_at <= now()"
+    pacing.delivered("gone", 1)
+    assert _count(sql, due) == BATCH, "so many hold nobody up for long"
+    pacing.delivered("gone", BATCH // 2 - 1)
+    assert _count(sql, due) == BATCH
+    pacing.delivered("gone", 1)
+    assert _count(sql, due) == 2 * BATCH
+    clock[0] += STEP
+    pacing.delivered("gone", 1)
+    assert _count(sql, due) == waiting, "another worker may have delivered the others"
+
+
+def test_after_a_database_error_the_next_delivery_makes_waiting_events_due(
+    db: Database,
+    sql: psycopg.Connection,
+    waiting: int,
+    clock: list[float],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reporter, answers = Mock(), iter([UnreachableError("x")])
+    pacing = Pacing(db, reporter)
+
+    def failing_once(*args: Any) -> int:
+        for error in answers:
+            raise error
+        return bring_forward(*args)
+
+    monkeypatch.setattr(module, "bring_forward", failing_once)
+    pacing.spread("gone", outcomes(1))
+    pacing.delivered("gone", 1)
+    assert (_count(sql, "next_retry_at <= now()"), reporter.failed.call_count) == (0, 1)
+    for _ in range(3):
+        clock[0] += STEP
+        pacing.delivered("gone", 1)
+    assert _count(sql, "next_retry_at <= now()") == waiting
 
 
 class Refusing:

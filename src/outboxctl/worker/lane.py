@@ -139,7 +139,9 @@ class Lane:
         if delivery.recovered:
             self._pacing.shard_recovered(name)
         if paced and outcomes.confirmed:
-            self._pacing.delivered(name)
+            self._pacing.delivered(name, len(outcomes.confirmed))
+        else:
+            self._pacing.go_on(name, len(outcomes.confirmed))
 
     def _settle(self, context: WorkerContext, batch: Batch, outcomes: Outcomes) -> None:
         # A drain has to end; a daemon has nothing better to do than to wait for the database.

@@ -2,12 +2,13 @@
 
 Retries are claimed before fresh events. Each event that waits for a missing index would come back within
 MAX_BACKOFF: 50,000 of them take 2,000 claims a second, and fresh events of other projections wait behind
-them (docs/adr/0045). So a worker spreads their waits out, and brings them forward once a delivery succeeds.
+them (docs/adr/0045). So a worker spreads their waits out, and brings them forward once a delivery succeeds:
+batch by batch, as fast as they are delivered, so that they hold up no other's then either.
 """
 
 import threading
 from collections.abc import Collection, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from math import ceil
 
 import structlog
@@ -17,14 +18,17 @@ from outboxctl.core.delivery.brought_forward import BATCH, bring_forward
 from outboxctl.core.delivery.claim import Claimed
 from outboxctl.core.delivery.settle import Retry
 from outboxctl.domain.clock import monotonic
+from outboxctl.domain.errors import OutboxctlError
 from outboxctl.domain.failures import Classification, Reason, Verdict
+from outboxctl.worker.database_reporter import DatabaseReporter
 from outboxctl.worker.outcome import Outcomes
-from outboxctl.worker.signals import Signals
 
 log = structlog.get_logger()
 RATE = 200.0  # events a second that one worker tries again while their projection cannot be delivered
-LONGEST = 600.0  # seconds that such an event waits at most
 AGAIN = 30.0  # seconds between two times that a projection's events are brought forward
+# Seconds until that is done without an outage in this process: the one that spread the waits may be gone.
+SELDOM = 600.0
+STEP = 1.0  # seconds between two batches that are brought forward, unless half of the last one was delivered
 SHARDS = "/shards"  # behind a projection's name: its events whose shard takes nothing
 # Outages of one index: the sink itself may take the documents of others.
 OF_ONE_INDEX = frozenset(
@@ -42,14 +46,24 @@ def outage_of_all(judged: Sequence[tuple[Claimed, Classification]]) -> Classific
     return findings[0] if findings and all(waits) else None
 
 
+@dataclass
+class Waiting:
+    """Events of one projection that are to be brought forward: their reasons, and how far that is."""
+
+    reasons: frozenset[Reason]
+    delivered: int = 0  # since the last batch
+    next_step: float = 0.0
+
+
 class Pacing:
     """Shared by the lanes of one worker; thread-safe. search_index has an empty name."""
 
-    def __init__(self, database: Database, signals: Signals) -> None:
-        self._database, self._signals = database, signals
+    def __init__(self, database: Database, reporter: DatabaseReporter) -> None:
+        self._database, self._reporter = database, reporter
         self._lock = threading.Lock()
         self._next: dict[str, float] = {}  # when the next event may come back (monotonic)
-        self._delivered: dict[str, float] = {}  # when its events were brought forward last
+        self._looked_at: dict[str, float] = {}  # when its events were to be brought forward last
+        self._waiting: dict[str, Waiting] = {}  # events that are to be brought forward
 
     def spread(self, name: str, outcomes: Outcomes) -> None:
         """Lengthen the waits of these events, none of which could be delivered, to RATE a second.
@@ -71,34 +85,65 @@ class Pacing:
         with self._lock:
             first = max(self._next.get(key, 0.0), now)
             self._next[key] = first + len(retries) / RATE
-        waits = (min(LONGEST, ceil(first + place / RATE) - now) for place in range(len(retries)))
+        waits = (ceil(first + place / RATE) - now for place in range(len(retries)))
         return [replace(each, delay=max(each.delay, wait)) for each, wait in zip(retries, waits, strict=True)]
 
-    def delivered(self, name: str) -> None:
-        """Events of this projection were delivered: bring those forward that wait. Raises OutboxctlError.
+    def delivered(self, name: str, events: int) -> None:
+        """So many events of this projection were delivered: bring those forward that wait.
 
-        Also at the first delivery of this process: another one may have put them back.
+        Also at the first delivery of this process: another one may have put them back. A database error is
+        reported, and the next delivery tries again.
         """
         with self._lock:
-            now, known = monotonic(), name in self._delivered
-            paced = self._next.get(name, 0.0) > now
-            if (known and not paced) or now < self._delivered.get(name, now - AGAIN) + AGAIN:
-                return
-            self._next.pop(name, None)
-            self._delivered[name] = now
-        self._bring_forward(name, OF_ONE_INDEX)
+            now = monotonic()
+            since = now - self._looked_at.get(name, float("-inf"))
+            if since >= AGAIN and (self._next.get(name, 0.0) > now or since >= SELDOM):
+                self._next.pop(name, None)
+                self._looked_at[name] = now
+                self._wait_for(name, OF_ONE_INDEX)
+        self.go_on(name, events)
 
     def shard_recovered(self, name: str) -> None:
-        """A shard takes documents again: bring its events forward. Raises OutboxctlError."""
+        """A shard takes documents again: bring its events forward. Database errors as in `delivered`."""
         with self._lock:
             self._next.pop(name + SHARDS, None)
-        self._bring_forward(name, frozenset({Reason.UNAVAILABLE}))
+            self._wait_for(name, {Reason.UNAVAILABLE})
+        self.go_on(name, 0)
 
-    def _bring_forward(self, name: str, reasons: Collection[Reason]) -> None:
-        total, moved = 0, BATCH
-        while moved == BATCH and not self._signals.stopping:
+    def _wait_for(self, name: str, reasons: Collection[Reason]) -> None:
+        waiting = self._waiting.setdefault(name, Waiting(frozenset()))
+        waiting.reasons = waiting.reasons.union(reasons)
+
+    def go_on(self, name: str, events: int) -> None:
+        """So many events were delivered: bring the next batch forward, if there may be one and it is time."""
+        waiting = self._waiting.get(name)
+        if waiting is None or not (reasons := self._take_turn(waiting, events)):
+            return
+        try:
             with self._database.begin() as connection:
                 moved = bring_forward(connection, name, reasons)
-            total += moved
-        if total:
-            log.info("events that waited for their index are due", projection=name, events=total)
+        except OutboxctlError as error:
+            self._reporter.failed(error)
+            self._end_turn(name, waiting, reasons)
+            return
+        if moved:
+            log.info("events that waited for their index are due", projection=name, events=moved)
+        self._end_turn(name, waiting, reasons if moved == BATCH else frozenset())
+
+    def _take_turn(self, waiting: Waiting, events: int) -> frozenset[Reason]:
+        """The reasons for which the next batch waits, if this thread is to bring it forward now."""
+        with self._lock:
+            now, waiting.delivered = monotonic(), waiting.delivered + events
+            early = now < waiting.next_step and waiting.delivered < BATCH / 2
+            if early or not waiting.reasons:  # or another thread does it
+                return frozenset()
+            reasons, waiting.reasons = waiting.reasons, frozenset()
+            waiting.delivered, waiting.next_step = 0, now + STEP
+            return reasons
+
+    def _end_turn(self, name: str, waiting: Waiting, left: frozenset[Reason]) -> None:
+        with self._lock:
+            if left:
+                self._wait_for(name, left)
+            elif not waiting.reasons:
+                self._waiting.pop(name, None)

@@ -56,7 +56,7 @@ class Projecting:
         sink_of: Callable[[Projection], IndexedSink],
     ) -> None:
         self._context, self._admission, self._circuit, self._sink_of = context, admission, circuit, sink_of
-        self._declared, self.pacing = declared, Pacing(context.database, context.signals)
+        self._declared, self.pacing = declared, Pacing(context.database, context.reporter)
         self._blocked: dict[str, tuple[float, Classification]] = {}  # until when, and why
 
     def deliver(self, name: str, events: Sequence[Claimed], lease: Lease) -> Delivered:
