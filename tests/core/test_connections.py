@@ -6,7 +6,8 @@ import psycopg
 import pytest
 
 from outboxctl.core.database import Database
-from outboxctl.domain.errors import UsageError
+from outboxctl.core.sql import pool
+from outboxctl.domain.errors import UnreachableError, UsageError
 from processes import eventually
 
 ITSELF = "SELECT pg_backend_pid()"
@@ -48,3 +49,14 @@ def test_a_workers_commit_waits_for_no_standby(url: str, chosen: str, used: str)
                 assert connection.exec_driver_sql("SHOW synchronous_commit").scalar() == used
     with closing(Database(url)) as db, db.begin() as connection:
         assert connection.exec_driver_sql("SHOW synchronous_commit").scalar() != "local"
+
+
+def test_a_pool_without_a_free_connection_is_no_unreachable_server(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool, "LONGEST", 0.05)
+    with closing(Database(url, connections=1)) as db, db.begin():
+        with pytest.raises(UnreachableError, match="all 1 connections of this process") as caught:
+            db.begin().__enter__()
+        assert "the server may be well" in caught.value.hint
+        assert caught.value.public == "all 1 connections of this process were in use for 0.05 s"

@@ -11,6 +11,7 @@ import pgbouncer
 from outboxctl.core.database import Database
 from outboxctl.core.delivery import settle
 from outboxctl.core.delivery.claim import Claimed, claim
+from outboxctl.core.prepared import PreparedStatements
 from outboxctl.core.schema.migrations import upgrade
 from outboxctl.domain.errors import OutboxctlError
 
@@ -112,3 +113,15 @@ def test_behind_a_pooler_nothing_is_prepared(empty_url: str) -> None:
         for _ in range(4):
             taken(pooled)
         assert kept(pooled) == 0
+
+
+def test_a_statement_is_named_by_what_it_does() -> None:
+    """Behind a pooler that went unnoticed a number could be the name of another worker's statement."""
+
+    def named(*texts: str) -> str:
+        own = PreparedStatements(7)
+        own.learn(7)
+        return [own.of(text, {"n": "int"})[-1] for text in texts][-1]
+
+    assert named("SELECT %(n)s") == named("SELECT 0, %(n)s", "SELECT %(n)s")
+    assert named("SELECT %(n)s") != named("SELECT 0, %(n)s")

@@ -193,6 +193,30 @@ def test_the_generated_trigger_writes_the_events(sql: psycopg.Connection) -> Non
     assert events(sql) == [("upsert", 1), ("upsert", 2), ("delete", 3)]
 
 
+def test_tables_of_one_name_have_a_function_each(sql: psycopg.Connection) -> None:
+    """They shared one: rows of the one table wrote events of the other's type."""
+    long = "t" * 62
+    tables = {"sales.items": "sale", "stock.items": "stock", f"sales.{long}a": "a", f"sales.{long}b": "b"}
+    sql.execute("CREATE SCHEMA sales; CREATE SCHEMA stock")
+    for table, kind in tables.items():
+        sql.execute(f"CREATE TABLE {table} (id uuid DEFAULT gen_random_uuid(), version bigint DEFAULT 1)")
+        sql.execute(trigger_sql(table, id_column="id", version_column="version", entity_type=kind))
+    for table in tables:
+        sql.execute(f"INSERT INTO {table} DEFAULT VALUES")
+    found = sql.execute("SELECT entity_type, count(*) FROM search_outbox_events GROUP BY 1").fetchall()
+    assert dict(found) == dict.fromkeys(tables.values(), 1)
+
+
+def test_a_table_found_by_the_search_path_keeps_its_one_trigger(sql: psycopg.Connection) -> None:
+    sql.execute("CREATE SCHEMA sales; CREATE TABLE sales.items (id uuid, version bigint)")
+    names = {"id_column": "id", "version_column": "version", "entity_type": "sale"}
+    sql.execute(trigger_sql("sales.items", **names))
+    sql.execute("SET search_path = sales, public")
+    sql.execute(trigger_sql("items", **names))
+    sql.execute("INSERT INTO items VALUES (gen_random_uuid(), 1)")
+    assert events(sql) == [("upsert", 1)]
+
+
 def test_ids_are_in_time_order_whoever_makes_them(db: Database, sql: psycopg.Connection) -> None:
     """Random ones cost each event a page of its own in the index that every step goes by."""
     names = {"id_column": "entity_id", "version_column": "event_version", "entity_type": "block"}

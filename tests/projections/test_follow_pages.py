@@ -262,3 +262,21 @@ def test_a_database_of_any_bytes_goes_on_behind_a_key_that_is_not_ascii(servers:
                 follow.put_back(connection, token, [event.id], cursor)
         assert found == [{}, cursor]
     drop_database(servers.postgres, url)
+
+
+def test_an_event_of_the_same_row_that_is_locked_holds_nothing_up(sql: psycopg.Connection, url: str) -> None:
+    """It was waited for: after the lock timeout (55P03) nothing of the change was expanded."""
+    changed(sql)
+    oldest = "SELECT id FROM search_outbox_events WHERE follow = 0 ORDER BY created_at"
+    (_, second) = sql.execute(oldest).fetchall()
+    with psycopg.connect(url) as person:
+        person.execute("SELECT FROM search_outbox_events WHERE id = %s FOR UPDATE", second)
+        patient, token = Database(url, connections=1, lock_timeout=0.2), str(uuid4())
+        product = shop.product("no-index", follow=(BY_CATEGORY,))
+        with closing(patient) as db, db.begin() as connection:
+            event = follow.claim(connection, owner="w", token=token, lease=30)
+            assert event
+            page = follow.expand(connection, product, event, token, size=10, seconds=5)
+        assert page == follow.Page(10, ahead=None)
+    left = "SELECT count(*) FROM search_outbox_events WHERE follow = 0 AND status = 'pending'"
+    assert sql.execute(left).fetchone() == (2,), "the one that was locked, and this one behind its first page"

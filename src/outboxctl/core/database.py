@@ -12,13 +12,16 @@ from outboxctl.core.database_errors import NOT_FOUND, REACH, READ_ONLY, sqlstate
 from outboxctl.core.opening import SessionOpener, commits_wait
 from outboxctl.core.servers import ServerMove
 from outboxctl.core.sql import Connection
-from outboxctl.core.sql.pool import ConnectionPool
-from outboxctl.domain.errors import CutOffError
+from outboxctl.core.sql.pool import ConnectionPool, ExhaustedError
+from outboxctl.domain.errors import CutOffError, UnreachableError
 from outboxctl.net.deadline import GUARD
 
 # What the driver logs is raised, too: without a handler a command that is interrupted would print it.
 logging.getLogger("psycopg").addHandler(logging.NullHandler())
 LOCAL_COMMITS = "SET LOCAL synchronous_commit = local"
+BUSY = (
+    "the server may be well: its statements take long, or wait for locks; `outboxctl doctor --only database`"
+)
 STATEMENT_SHARE = 0.9  # of `longest`: the server's answer comes before we shut the socket
 __all__ = ["Connection", "Database"]
 
@@ -61,6 +64,10 @@ class Database:
                     # The server ends it where we stay idle: it would keep rows locked for hours.
                     search_path.pin(connection, self._begin_with())
                     yield connection
+        except ExhaustedError as error:
+            raise UnreachableError(
+                f"no connection to the database {name} was free: {error}", hint=BUSY, public=str(error)
+            ) from None
         except psycopg.Error as error:
             if sqlstate(error) in {READ_ONLY, *NOT_FOUND}:
                 # After a failover the next connection may find the new primary; a table may be elsewhere now.

@@ -6,6 +6,7 @@ that answers is not the one that the client was given when it connected.
 """
 
 from collections.abc import Mapping
+from hashlib import sha256
 
 from outboxctl.core.sql import Connection
 
@@ -22,7 +23,6 @@ class PreparedStatements:
     def __init__(self, backend: int) -> None:
         self._backend = backend  # as the server named it when the connection was opened
         self._names: dict[str, str] = {}
-        self._made = 0
         self.ours: bool | None = None  # whether the session is ours alone; None: not known yet
 
     def of(self, text: str, types: Mapping[str, str]) -> list[str]:
@@ -45,11 +45,15 @@ class PreparedStatements:
 
     def _prepare(self, text: str, types: Mapping[str, str]) -> list[str]:
         before = [] if self._names else ["DEALLOCATE ALL"]  # those that were forgotten, too
-        self._made += 1
-        self._names[text] = name = f"outboxctl_{self._made}"
+        self._names[text] = name = _name(text, types)
         for number, parameter in enumerate(types, 1):
             text = text.replace(f"%({parameter})s", f"${number}")
         return [*before, f"PREPARE {name} ({', '.join(types.values())}) AS {text}"]
+
+
+def _name(text: str, types: Mapping[str, str]) -> str:
+    """By what it does: where a pooler went unnoticed, a session of others has no other statement by it."""
+    return f"outboxctl_{sha256('|'.join([text, *types, *types.values()]).encode()).hexdigest()[:16]}"
 
 
 def prepared(connection: Connection) -> PreparedStatements:

@@ -63,12 +63,14 @@ UPDATE {EVENTS} SET status = 'pending', next_retry_at = 'infinity', error_reason
 WHERE id = CAST(:id AS uuid) AND {STATUS_IS} 'processing' AND lease_token = CAST(:token AS uuid)
 """)
 # Events of the same row that wait beside it see the same keys, as this statement's snapshot sees them; the
-# event for every document stands for all others.
+# event for every document stands for all others. One that another session has locked is expanded by itself:
+# to wait for its lock could fail this event (55P03).
 SAME = text(f"""
 UPDATE {EVENTS} SET status = 'done', processed_at = now(), next_retry_at = NULL, updated_at = now()
-WHERE status = 'pending' AND next_retry_at = 'infinity' AND follow IS NOT NULL AND entity_type = :name
-    AND (CAST(:place AS integer) = {EVERYTHING} OR follow = :place AND entity_key = :key)
-    AND follow_cursor IS NULL
+WHERE {STATUS_IS} 'pending' AND id IN (SELECT id FROM {EVENTS}
+    WHERE status = 'pending' AND next_retry_at = 'infinity' AND follow IS NOT NULL AND entity_type = :name
+        AND (CAST(:place AS integer) = {EVERYTHING} OR follow = :place AND entity_key = :key)
+        AND follow_cursor IS NULL FOR UPDATE SKIP LOCKED)
 """)
 IN_HAND = text(f"""
 SELECT DISTINCT entity_key FROM {EVENTS}

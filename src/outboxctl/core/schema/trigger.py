@@ -19,6 +19,8 @@ DO {outer}
 DECLARE
     searched text := pg_catalog.current_setting('search_path');
     watched regclass := {table};
+    named text;
+    function text;
     stranger name;
 BEGIN
     PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
@@ -27,8 +29,14 @@ BEGIN
         RAISE EXCEPTION 'the outbox is not ready: % is not there, or its ids have no default', {outbox}
             USING HINT = 'run: outboxctl db upgrade; an outbox in another schema: db trigger --schema NAME';
     END IF;
-    CREATE OR REPLACE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql
-    SET search_path = pg_catalog, pg_temp AS {tag}
+    -- Beside its table: two tables of one name, in two schemas, have a function each.
+    SELECT CASE WHEN octet_length(relname) <= 56 THEN relname
+            ELSE left(relname, 11) || '_' || left(md5(relname), 8) END || '_outbox',
+        quote_ident(nspname) || '.'
+    INTO named, function FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace WHERE c.oid = watched;
+    function := function || quote_ident(named) || '()';
+    EXECUTE format('CREATE OR REPLACE FUNCTION %s RETURNS trigger LANGUAGE plpgsql
+        SET search_path = pg_catalog, pg_temp AS %L', function, {tag}
     BEGIN
         -- A delete's version must be above the last upsert's, or a late upsert could win.
         IF TG_OP = 'DELETE' THEN
@@ -45,17 +53,17 @@ BEGIN
         VALUES ({new_type}, NEW.{id}, 'upsert', NEW.{version}, 'pending', 0, 0, now(), now());
         RETURN NEW;
     END
-    {tag};
+    {tag});
     -- A function that was there keeps its owner, who may replace its body whenever he likes.
     SELECT rolname INTO stranger FROM pg_proc JOIN pg_roles r ON r.oid = proowner
-    WHERE pg_proc.oid = to_regprocedure({function_name}) AND rolname <> current_user AND NOT rolsuper
+    WHERE pg_proc.oid = to_regprocedure(function) AND rolname <> current_user AND NOT rolsuper
         AND proowner <> (SELECT relowner FROM pg_class WHERE oid = watched);
     IF FOUND THEN
-        RAISE EXCEPTION 'the function % belongs to the role %', {function_name}, stranger
+        RAISE EXCEPTION 'the function % belongs to the role %', function, stranger
             USING HINT = 'if you trust that role: ALTER FUNCTION … OWNER TO …; otherwise drop the function';
     END IF;
     EXECUTE format('CREATE OR REPLACE TRIGGER %I AFTER INSERT OR UPDATE OR DELETE ON %s
-        FOR EACH ROW EXECUTE FUNCTION %s', {trigger_name}, watched, {function_name});
+        FOR EACH ROW EXECUTE FUNCTION %s', named, watched, function);
     PERFORM set_config('search_path', searched, true);
 END
 {outer};
@@ -82,17 +90,13 @@ def trigger_sql(
     for name in (*parts, schema, id_column, version_column, *filter(None, [type_column])):
         if not NAME.fullmatch(name):
             raise UsageError(f"not a PostgreSQL name: {name[:80]!r}")
-    name = f"{parts[-1][:50]}_outbox"
     kind = Literal(entity_type) if entity_type else Identifier(type_column)
     prefix = ("", "") if entity_type else ("OLD.", "NEW.")
-    function, events = Identifier(schema, name), Identifier(schema, EVENTS)
+    events = Identifier(schema, EVENTS)
     texts = (table, schema, id_column, version_column, entity_type, type_column)
     statement = SQL(TEMPLATE).format(
         outer=SQL(_tag("outbox", texts)),
         tag=SQL(_tag("trigger", texts)),
-        function=function,
-        function_name=Literal(f"{function.as_string()}()"),
-        trigger_name=Literal(name),
         table=Literal(Identifier(*parts).as_string()),
         events=events,
         outbox=Literal(events.as_string()),

@@ -5,11 +5,16 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-import psycopg
-
 from outboxctl.core.sql.connection import Connection
 
 LONGEST = 30.0  # seconds of waiting for one that others use
+
+
+class ExhaustedError(Exception):
+    """All connections of the pool were in use for so long."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(f"all {size} connections of this process were in use for {LONGEST:g} s")
 
 
 class ConnectionPool:
@@ -24,10 +29,10 @@ class ConnectionPool:
 
     @contextmanager
     def lent(self) -> Iterator[Connection]:
-        """A connection for the block. Raises psycopg.OperationalError where none becomes free in time."""
+        """A connection for the block. Raises ExhaustedError where none becomes free in time."""
         slots = self._slots
         if not slots.acquire(timeout=LONGEST):
-            raise psycopg.OperationalError(f"timed out: all {self._size} connections are in use")
+            raise ExhaustedError(self._size)
         try:
             connection = self._taken(slots) or self._connect()
             try:
