@@ -3,7 +3,6 @@
 Rich is imported in the bodies: a command that prints nothing starts without it.
 """
 
-import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -15,6 +14,7 @@ from typing import IO, TYPE_CHECKING, Any, Literal, cast
 import typer
 
 from outboxctl.cli.ending import tolerate_closed_pipe
+from outboxctl.domain import json_numbers
 from outboxctl.domain.printable import brief, clean_json
 from outboxctl.domain.redaction import redact, redacted
 
@@ -114,7 +114,8 @@ def json_text(report: Any, *, indent: int | None = 2, own: bool = False) -> str:
     """A report (dataclass or mapping) as one JSON document, redacted; `own` as for `emit_json`."""
     plain = asdict(report) if is_dataclass(report) and not isinstance(report, type) else report
     shown = plain if own else redacted(plain)
-    return clean_json(json.dumps(shown, indent=indent, ensure_ascii=False, default=_plain if own else _safe))
+    safe = _plain if own else _safe
+    return clean_json(json_numbers.dumps(shown, indent=indent, ensure_ascii=False, default=safe))
 
 
 def table(

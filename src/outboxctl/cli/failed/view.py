@@ -1,7 +1,6 @@
 """Causes of failures, actions of the audit, and events beside their documents, for people."""
 
 from collections.abc import Mapping
-from json import dumps
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Group as Parts
@@ -10,6 +9,7 @@ from rich.text import Text
 
 from outboxctl.cli import rendering
 from outboxctl.domain.failures import REPLAY_FAILS, Reason
+from outboxctl.domain.json_numbers import dumps
 from outboxctl.domain.printable import brief, counted
 
 if TYPE_CHECKING:

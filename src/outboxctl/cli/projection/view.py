@@ -1,6 +1,5 @@
 """The reports of `projection`."""
 
-import json as json_
 from dataclasses import asdict
 from shlex import quote
 from typing import TYPE_CHECKING, Any
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from outboxctl.cli import rendering
+from outboxctl.domain import json_numbers
 from outboxctl.domain.printable import brief, counted
 
 if TYPE_CHECKING:
@@ -229,7 +229,7 @@ def _preview_lines(found: "Sequence[Preview]") -> "Iterator[object]":
 
 
 def _value(value: Any) -> str:
-    return brief(json_.dumps(value, ensure_ascii=False), LONGEST_VALUE)
+    return brief(json_numbers.dumps(value, ensure_ascii=False), LONGEST_VALUE)
 
 
 def dropped(done: "Dropped", *, json: bool) -> None:

@@ -5,7 +5,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import chain, islice
-from json import loads
 from math import inf
 from typing import Any
 
@@ -21,6 +20,7 @@ from outboxctl.core.schema.names import DOCUMENT, EVENTS, SAFE, SOURCE
 from outboxctl.core.sql import Connection, text
 from outboxctl.domain.failures import NO_REASON
 from outboxctl.domain.fingerprints import LENGTH, LONGEST, fingerprint, fold
+from outboxctl.domain.json_numbers import loads
 from outboxctl.domain.lifecycle import PROJECTION
 
 # Equal errors are looked up by their hashes: nearly all may differ, and to sort a hundred thousand texts by

@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from json import loads
 from typing import Any
 
 from outboxctl.core.database import Connection
 from outboxctl.core.operator.failed import Event
 from outboxctl.core.projections import choosing, documents
 from outboxctl.domain.errors import OutboxctlError
+from outboxctl.domain.json_numbers import loads
 from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import Projection, document_id
 

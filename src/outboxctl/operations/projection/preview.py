@@ -1,15 +1,16 @@
 """Documents as they would be sent, and as they are in the index."""
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from outboxctl.core.projections import documents, scratch
+from outboxctl.domain import json_numbers
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.json_equality import same_json_types
 from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import Projection, document_id, key_parts
+from outboxctl.sink.index.scanned import ScannedDocument, SearchPage, search_page
 from outboxctl.sink.transport.request import require_accepted
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def preview(
         _check(connection, projection, key)
     found = documents.read(connection, projection, keys, seconds=SECONDS)
     routings = found.routings or [""] * len(keys)
-    sent = [None if text is None else json.loads(text) for text in found.texts]
+    sent = [None if text is None else json_numbers.loads(text) for text in found.texts]
     every = [_compared(client, projection, *each) for each in zip(keys, sent, routings, strict=True)]
     return [
         replace(each, error=found.unusable[place], same=False) if place in found.unusable else each
@@ -73,23 +74,25 @@ def _check(connection: "Connection", projection: Projection, key: str) -> None:
 def _compared(client: "Client", projection: Projection, key: str, sent: Any, routing: str) -> Preview:
     id_ = document_id(key)
     hits = _hits(client, projection, id_)
-    indexed = hits[0]["_source"] if hits else None
+    indexed = json_numbers.loads(hits[0].body) if hits else None
     differences = list(_differences(projection, sent or {}, indexed or {}))
-    there = [hit.get("_routing", "") for hit in hits]
+    there = [hit.routing for hit in hits]
     if projection.routing and hits and sent is not None and there != [routing]:
         differences.append(PreviewDifference("_routing", routing, there[0] if len(there) == 1 else there))
     same = (sent is None) == (indexed is None) and not differences
     return Preview(key, id_, sent, indexed, differences, same)
 
 
-def _hits(client: "Client", projection: Projection, id_: str) -> list[dict[str, Any]]:
+def _hits(client: "Client", projection: Projection, id_: str) -> Sequence[ScannedDocument]:
     """What the index has, once for each shard; found by a search, for which no routing must be known."""
     if not id_ or not require_accepted(client, "HEAD", projection.index):
         return []
     require_accepted(client, "POST", projection.index, "_refresh")
     query = {"query": {"ids": {"values": [id_]}}, "size": COPIES}
-    hits = require_accepted(client, "POST", projection.index, "_search", body=query)["hits"]["hits"]
-    return list(hits)
+    page: SearchPage = require_accepted(
+        client, "POST", projection.index, "_search", decode=search_page, body=query
+    )
+    return page.documents
 
 
 def _differences(

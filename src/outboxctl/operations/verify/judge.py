@@ -1,12 +1,12 @@
 """Whether an entity differs: the rules, which are pure, and the second reading of suspects by id."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from json import loads
 from typing import Any, NamedTuple
 
 from outboxctl.core.database import Database
 from outboxctl.core.documents import entities
 from outboxctl.core.documents.entities import EntityStates, SourceRow
+from outboxctl.domain import json_numbers
 from outboxctl.domain.json_equality import same_json_types
 from outboxctl.operations.verify.model import Difference, DifferenceKind, is_utf8, key_of
 from outboxctl.sink.index.scan import Reader
@@ -54,8 +54,8 @@ def same(body: bytes, text: str) -> bool:
     """Whether a document's body has the content of a JSON text, whatever the order of keys.
 
     The index keeps the bytes that a worker sent, which are those of the row's text: mostly they are equal,
-    and neither is parsed. Numbers are compared by value (1 is 1.0, as JSON has one kind of number), but true
-    is not 1. Raises UsageError for a document that is nested too deeply.
+    and neither is parsed. Numbers are compared by their exact value (1 is 1.0, as JSON has one kind of
+    number), but true is not 1. Raises UsageError for a document that is nested too deeply.
     """
     return body == text.encode(errors="surrogateescape") or same_value(parsed(body), text)
 
@@ -66,7 +66,7 @@ def parsed(body: bytes) -> Any:
     Raises UsageError for one that is nested too deeply.
     """
     try:
-        return loads(body)
+        return json_numbers.compared(body)
     except UnicodeDecodeError:
         return body.decode(errors="backslashreplace")
     except RecursionError:
@@ -76,7 +76,7 @@ def parsed(body: bytes) -> Any:
 def same_value(document: Any, text: str) -> bool:
     """As `same`, of a document that was parsed."""
     try:
-        return _same(document, loads(text))
+        return _same(document, json_numbers.compared(text))
     except RecursionError:
         raise too_deep("a row's document") from None
 

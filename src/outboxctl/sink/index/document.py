@@ -5,6 +5,7 @@ from typing import Any
 
 from outboxctl.domain.errors import UnreachableError
 from outboxctl.domain.failures import Answer
+from outboxctl.domain.json_numbers import loads
 from outboxctl.domain.redaction import cut
 from outboxctl.sink.transport.client import Client
 from outboxctl.sink.transport.reply import error_of
@@ -13,7 +14,7 @@ from outboxctl.sink.transport.request import demand, failure
 
 @dataclass(frozen=True)
 class StoredDocument:
-    """A document's version by the index's own count, and its body."""
+    """A document's version by the index's own count, and its body, numbers as `json_numbers.loads`."""
 
     version: int
     body: dict[str, Any]
@@ -25,7 +26,9 @@ def search(client: Client, index: str, id_: str) -> StoredDocument | None:
     Raises UnreachableError as `get`.
     """
     body = {"query": {"ids": {"values": [id_]}}, "version": True, "size": 1}
-    answer = demand(client, "POST", index, "_search", body=body, allow_partial_search_results=False)
+    answer = demand(
+        client, "POST", index, "_search", decode=loads, body=body, allow_partial_search_results=False
+    )
     hits = answer["hits"]["hits"]
     return StoredDocument(hits[0]["_version"], hits[0].get("_source", {})) if hits else None
 
@@ -35,7 +38,7 @@ def get(client: Client, index: str, id_: str) -> StoredDocument | None:
 
     Raises UnreachableError if the sink is unreachable, has no such index, or sends another answer.
     """
-    answer = demand(client, "POST", index, "_mget", body={"ids": [id_]})
+    answer = demand(client, "POST", index, "_mget", decode=loads, body={"ids": [id_]})
     match answer:
         case {"docs": [{"error": error}]}:
             # A missing index is an error of the item (tried on Elasticsearch 9.0.4).

@@ -8,6 +8,8 @@ from msgspec import DecodeError, Raw, Struct
 from msgspec.json import Decoder
 from msgspec.structs import fields, replace
 
+from outboxctl.domain import json_numbers
+
 Answer = TypeVar("Answer", "SearchPage", "DocumentsById")
 Document = TypeVar("Document", "_Hit", "_Item")
 NAMES = {
@@ -108,7 +110,7 @@ def documents_by_id(body: bytes) -> DocumentsById:
 def _by_python(body: bytes, read: Callable[[Any], Answer]) -> Answer:
     """Raises ValueError for an answer of another shape, too."""
     try:
-        return read(json.loads(body))
+        return read(json_numbers.loads(body))
     except (AttributeError, KeyError, TypeError) as error:
         raise ValueError(f"an answer of another shape ({type(error).__name__})") from None
 
@@ -122,4 +124,4 @@ def _values(kind: type[Struct], one: dict[str, Any]) -> Iterator[tuple[str, Any]
     for field in fields(kind):
         if field.encode_name in one:
             value = one[field.encode_name]
-            yield field.name, Raw(json.dumps(value).encode()) if field.type is Raw else value
+            yield field.name, Raw(json_numbers.dumps(value).encode()) if field.type is Raw else value

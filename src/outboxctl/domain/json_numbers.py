@@ -1,0 +1,68 @@
+"""Numbers of JSON by their exact value: compared as decimals, and written as they were read.
+
+Python's own reading makes a float of them, which has 17 digits: two numbers of PostgreSQL may be one float.
+"""
+
+import json
+import re
+from collections.abc import Callable
+from decimal import Decimal, InvalidOperation
+from typing import Any
+from uuid import uuid4
+
+MARK = uuid4().hex  # around a number in a text that is JSON but for its numbers; no document has it
+LONGEST = 4_000  # digits: Python makes no integer of more than 4,300
+MARKED = re.compile(f'"{MARK}([^"]+)"')
+
+
+class Number(Decimal):
+    """A number, and the text that it was read from."""
+
+    written: str
+
+    def __new__(cls, written: str) -> "Number":
+        """Raises InvalidOperation for an exponent that no decimal has."""
+        number = super().__new__(cls, written)
+        number.written = written
+        return number
+
+    def __str__(self) -> str:
+        """As it was read."""
+        return self.written
+
+
+def compared(text: str | bytes) -> Any:
+    """JSON for a comparison: numbers are equal where their values are; raises as json.loads."""
+    return _read(text, Decimal)
+
+
+def loads(text: str | bytes) -> Any:
+    """JSON whose numbers `dumps` writes as they are here; raises as json.loads."""
+    return _read(text, Number, whole=_whole)
+
+
+def dumps(value: Any, *, default: Callable[[Any], Any] | None = None, **options: Any) -> str:
+    """As json.dumps, for what `loads` returned and what is made of it."""
+
+    def marked(other: Any) -> Any:
+        if isinstance(other, Number):
+            return f"{MARK}{other.written}"
+        if default is None:
+            raise TypeError(f"not of JSON: {type(other).__name__}")
+        return default(other)
+
+    return MARKED.sub(r"\1", json.dumps(value, default=marked, **options))
+
+
+def _whole(text: str) -> int | Number:
+    """As an integer, which is printed alike, but where Python would refuse its length, or drop its sign."""
+    return Number(text) if text == "-0" or len(text) > LONGEST else int(text)
+
+
+def _read(
+    text: str | bytes, number: Callable[[str], Any], *, whole: Callable[[str], Any] | None = None
+) -> Any:
+    try:
+        return json.loads(text, parse_float=number, parse_int=whole or number)
+    except InvalidOperation:  # an exponent of 18 digits and more: such a number equals its own text only
+        return json.loads(text, parse_float=lambda each: (each,), parse_int=whole or number)
