@@ -140,7 +140,7 @@ STORY = (
     ),
     Scene(
         "The documents do not have it yet, and nothing has broken. It goes into the SELECT:",
-        "sed -i.bak 's/t1.released_on,/t1.released_on, t1.weight_g,/' products.sql",
+        "sed -i.bak 's/products.released_on,/products.released_on, products.weight_g,/' products.sql",
     ),
     Scene("What would that mean for the index?", "outboxctl projection plan products.toml", when="delivered"),
     Scene("Added in place.", f"outboxctl projection apply products.toml {AUDITED} weight"),

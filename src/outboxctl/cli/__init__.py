@@ -14,11 +14,11 @@ from outboxctl.cli.ending import (
     print_unexpected,
     redact_thread_errors,
 )
-from outboxctl.domain.errors import ExitCode, OutboxctlError
+from outboxctl.domain.errors import ExitCode, ManyError, OutboxctlError
 
 
 def main() -> NoReturn:
-    """Run the command line; every error ends in one line on stderr and the contract's exit code."""
+    """Run the command line; each error ends in a line on stderr, and all in the contract's exit code."""
     # Nothing that is loaded is freed again: to collect it meanwhile is an eighth of the start of a command.
     gc.set_threshold(100_000, 20, 100)
     try:
@@ -28,7 +28,8 @@ def main() -> NoReturn:
         redact_thread_errors()
         sys.exit(app(prog_name="outboxctl", standalone_mode=False) or ExitCode.OK)  # None: it returned
     except OutboxctlError as error:
-        print_error(str(error), error.hint)
+        for part in error.parts if isinstance(error, ManyError) else [error]:
+            print_error(str(part), part.hint)
         sys.exit(error.exit_code)
     except BrokenPipeError:
         discard_output()

@@ -53,6 +53,16 @@ def checked_database(settings: "Settings", **limits: Any) -> "Iterator[Database]
 
 
 @contextmanager
+def looking(settings: "Settings") -> "Iterator[Connection]":
+    """One transaction, also in a database without our tables; a marker that is there is checked."""
+    from outboxctl.core.schema.marker import check_if_any
+
+    with database(settings) as db, db.begin() as connection:
+        check_if_any(connection, settings.environment, db.name)
+        yield connection
+
+
+@contextmanager
 def reading(settings: "Settings", *, longest: float | None = None) -> "Iterator[Connection]":
     """One transaction of at most `longest` seconds in which the server refuses every change."""
     from outboxctl.core.schema.marker import checked

@@ -3,6 +3,7 @@
 A message is one line: what was wrong, where, and what to do. It never holds a secret that is known.
 """
 
+from collections.abc import Sequence
 from enum import IntEnum
 
 from outboxctl.domain.redaction import redact
@@ -37,6 +38,14 @@ class UsageError(OutboxctlError):
     """A bad argument, setting or schema: nothing was done."""
 
     exit_code = ExitCode.USAGE
+
+
+class ManyError(UsageError):
+    """Several errors of one input, found together; each of its `parts` is printed in a line of its own."""
+
+    def __init__(self, parts: Sequence[UsageError]) -> None:
+        super().__init__("; ".join(map(str, parts)))
+        self.parts = tuple(parts)
 
 
 class NotPermittedError(UsageError):

@@ -87,7 +87,7 @@ def init(
         )
     settings = common.settings()
     options = {"name": name, "index": index, "built_in": settings.elastic_index}
-    with _looking(settings) as connection:
+    with guards.looking(settings) as connection:
         if from_pgsync:
             starts = pgsync.starts(connection, from_pgsync, **options)
         else:

@@ -40,6 +40,11 @@ ORDER BY 1 LIMIT 10000
 """)
 
 
+def database(connection: Connection) -> str:
+    """The name of the database."""
+    return str(connection.execute(text("SELECT current_database()")).scalar_one())
+
+
 def names(connection: Connection) -> list[str]:
     """The names of tables and views as SQL has them, at most 10,000."""
     return [str(name) for name in connection.execute(ALL).scalars()]

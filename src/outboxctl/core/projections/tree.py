@@ -12,8 +12,8 @@ from outboxctl.domain.projection import Relation
 class Value:
     """A value of a row: a column, or what is at a `path` of JSON operators in it, with texts replaced.
 
-    With `joined` it is a text of other values and of fixed texts, with a `delimiter` between them. `kind` and
-    `listed` are those of `fields.Field`.
+    With `joined` it is a text of values, of nested ones and of fixed texts, with a `delimiter` between them.
+    `kind` and `listed` are those of `fields.Field`.
     """
 
     column: str = ""
@@ -21,7 +21,7 @@ class Value:
     listed: bool = False
     path: tuple[tuple[str, str | int], ...] = ()
     replace: tuple[tuple[str, str], ...] = ()
-    joined: tuple["Value | str", ...] = ()
+    joined: tuple["Value | NestedRows | str", ...] = ()
     delimiter: str = ""
 
 
@@ -48,7 +48,8 @@ class NestedRows:
 
     def uses(self, above: tuple[Step, ...] = ()) -> Iterator[tuple[Relation, Path]]:
         """Each table below this node as often as it is read, with its path to the table of the root."""
-        for child in self.children:
+        joined = (part for value in self.values.values() for part in value.joined)
+        for child in (*self.children, *(part for part in joined if isinstance(part, NestedRows))):
             path = (*child.steps, *above)
             for place, step in enumerate(child.steps):
                 yield step.here, Path(path[place:])

@@ -69,6 +69,12 @@ def check(connection: Connection, environment: str | None, name: str) -> None:
         )
 
 
+def check_if_any(connection: Connection, environment: str | None, name: str) -> None:
+    """The same, also where the schema is not there yet."""
+    if connection.execute(EXISTS).scalar():
+        check(connection, environment, name)
+
+
 @contextmanager
 def checked(database: "Database", environment: str | None) -> Iterator[Connection]:
     """A transaction on a database whose marker does not contradict `environment`."""

@@ -27,6 +27,10 @@ class Place:
         """The place of a key beneath this one."""
         return Place(self.file, self.table, f"{self.key}.{key}" if self.key else key)
 
+    def item(self, number: int) -> "Place":
+        """The place of an element of a list, counted from 1."""
+        return Place(self.file, self.table, f"{self.key}[{number}]")
+
     def fail(self, what: str, hint: str = "") -> NoReturn:
         """Raise UsageError: what is wrong here."""
         raise UsageError(f"{self}: {what}", hint=hint)

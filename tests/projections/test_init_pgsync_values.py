@@ -1,0 +1,238 @@
+"""`projection init --from-pgsync`: values as pgsync prints them, and what cannot be the same is refused.
+
+What pgsync 7.3 makes of the same rows was read from pgsync 7.3 itself.
+"""
+
+import json
+import tomllib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from subprocess import CompletedProcess
+from typing import Any
+
+import psycopg
+import pytest
+
+from processes import Cli
+
+TABLES = """
+CREATE TABLE maker (id int PRIMARY KEY, name text, town char(6));
+CREATE TABLE item (id int PRIMARY KEY, legacy_id int NOT NULL UNIQUE, maker_id int REFERENCES maker,
+    seller_id int REFERENCES maker, price numeric(8, 2), rate numeric, share float8, small real, code char(5),
+    live boolean, day date, doc jsonb, tags text[]);
+CREATE TABLE likes (item_id int REFERENCES item, by_item_id int REFERENCES item,
+    maker_id int REFERENCES maker);
+INSERT INTO maker VALUES (1, 'Reed', 'Ely'), (2, 'Sons', NULL);
+INSERT INTO item VALUES
+    (1, 71, 1, 2, 24.90, 100.00, 0.1, 0.1, 'ab', true, '2020-01-02', '{"a": "x"}', '{a,b}'),
+    (2, 72, NULL, 1, 0.00, 0.00001, 1e20, 0, '', false, NULL, NULL, NULL),
+    (3, 73, 1, 1, 100, 100000000000000000000, 1e-7, 1e10, 'c', NULL, NULL, '{"a": ""}', '{}');
+INSERT INTO likes VALUES (1, 2, 1), (3, 1, 2);
+"""
+Convert = Callable[..., CompletedProcess[str]]
+
+
+@pytest.fixture
+def tables(empty_url: str) -> Iterator[psycopg.Connection]:
+    """A database with these tables, and without ours."""
+    with psycopg.connect(empty_url, autocommit=True) as connection:
+        connection.execute(TABLES)
+        yield connection
+
+
+@pytest.fixture
+def convert(tables: psycopg.Connection, empty_url: str, cli: Cli, tmp_path: Path) -> Convert:
+    """The conversion of one document, `nodes` with `more` beside it."""
+
+    def run(nodes: Any, *, env: dict[str, str] | None = None, **more: Any) -> CompletedProcess[str]:
+        file = tmp_path / "schema.json"
+        document = {"database": tables.info.dbname, "index": "things", "nodes": nodes, **more}
+        file.write_text(json.dumps([document]), encoding="utf-8")
+        own = Cli(cli.env | {"DATABASE_URL": empty_url} | (env or {}), tmp_path)
+        return own("projection", "init", "--from-pgsync", str(file))
+
+    return run
+
+
+def item(*columns: str, **more: Any) -> dict[str, Any]:
+    """The root."""
+    return {"table": "item", "columns": list(columns), **more}
+
+
+def maker(*columns: str, column: str = "maker_id", **more: Any) -> dict[str, Any]:
+    """A child."""
+    relationship = {"type": "one_to_one", "variant": "object"} | more.pop("relationship", {})
+    relationship.setdefault("foreign_key", {"child": ["id"], "parent": [column]})
+    return {"table": "maker", "columns": list(columns), "relationship": relationship, **more}
+
+
+def documents(tables: psycopg.Connection, done: CompletedProcess[str]) -> dict[int, Any]:
+    """The rows of the query that was made, by the key."""
+    query = made(done)["query"]
+    rows = tables.execute(f"SELECT id, to_jsonb(q) FROM ({query}) q".encode())
+    return {key: {name: each for name, each in row.items() if name != "id"} for key, row in rows.fetchall()}
+
+
+def made(done: CompletedProcess[str]) -> dict[str, Any]:
+    """The declaration."""
+    assert done.returncode == 0, done.stderr
+    (found,) = tomllib.loads(done.stdout)["projections"].values()
+    return dict(found)
+
+
+def refused(done: CompletedProcess[str]) -> list[str]:
+    """The errors, a line each."""
+    assert (done.returncode, done.stdout) == (2, "")
+    return done.stderr.splitlines()
+
+
+def test_texts_are_joined_as_python_prints_their_values(tables: psycopg.Connection, convert: Convert) -> None:
+    names = ["price", "rate", "share", "small", "code", "live", "day", "maker_label", "end", " ", ""]
+    transform = {
+        "replace": {"code": {"b": "B"}, "price": {"2": "3"}, "day": {"-": "/"}},
+        "rename": {"maker": "maker_label"},
+        "concat": {"columns": names, "destination": "all", "delimiter": "|"},
+    }
+    scalar = maker("name", relationship={"variant": "scalar"})
+    columns = ("id", "price", "rate", "share", "small", "code", "live", "day")
+    done = convert(item(*columns, transform=transform, children=[scalar]))
+    found = documents(tables, done)
+    assert [found[key]["all"] for key in (1, 2, 3)] == [
+        "24.9|100.0|0.1|0.1|aB   |True|2020/01/02|Reed|end| ",
+        "1e-05|100000000000000000000|     |end| ",
+        "100.0|100000000000000000000|1e-07|10000000000|c    |Reed|end| ",
+    ]
+    assert [found[1][name] for name in ("code", "day", "price")] == ["aB   ", "2020/01/02", 24.9]
+    assert [each["maker_label"] for each in found.values()] == ["Reed", None, "Reed"]
+
+
+def test_tables_have_their_names_in_the_query(convert: Convert) -> None:
+    query = made(convert(item("id", children=[maker("name"), maker("town", label="again")])))["query"]
+    assert "FROM public.item" in query
+    assert "maker.name" in query
+    assert "maker_2.town" in query
+    assert "t1" not in query
+
+
+def test_each_of_two_foreign_keys_of_a_table_between_is_chosen_by_name(
+    tables: psycopg.Connection, convert: Convert
+) -> None:
+    tie: dict[str, Any] = {
+        "type": "one_to_many",
+        "variant": "scalar",
+        "through_tables": ["likes"],
+        "foreign_key": None,
+    }
+    said = refused(convert(item("id", children=[maker("name", relationship=tie)])))
+    assert "2 foreign keys are between public.likes and public.item: " in said[0]
+    for column, fans in (("item_id", [["Reed"], None, ["Sons"]]), ("by_item_id", [["Sons"], ["Reed"], None])):
+        tie["foreign_key"] = {"child": [column], "parent": ["id"]}
+        done = convert(item("id", children=[maker("name", relationship=tie)]))
+        assert [each["maker"] for each in documents(tables, done).values()] == fans
+    tie["foreign_key"] = {"child": ["maker_id"], "parent": ["name"]}
+    said = refused(convert(item("id", children=[maker("name", relationship=tie)])))
+    assert "nodes.children[1].relationship.foreign_key: no such foreign key is there" in said[0]
+
+
+@pytest.mark.parametrize(
+    ("transform", "held"),
+    [
+        ({"rename": {"id": "item_id", "legacy_id": "id"}}, "'legacy_id'"),
+        ({"replace": {"id": {"1": "x"}}, "rename": {"code": "id"}}, "'code'"),
+        ({"concat": {"columns": ["code"], "destination": "id"}}, "a joined text"),
+    ],
+)
+def test_another_field_does_not_take_the_name_of_the_key(
+    transform: dict[str, Any], held: str, convert: Convert
+) -> None:
+    (said,) = refused(convert(item("id", "legacy_id", "code", transform=transform)))
+    assert f"nodes.transform: 'id', a column of the key, would hold {held}" in said
+    assert "give the other one another name" in said
+
+
+def test_all_that_is_wrong_is_said_at_once_with_file_and_node(convert: Convert) -> None:
+    said = refused(
+        convert(
+            item(
+                *("id", "nam", "prize", "tags"),
+                transform={"concat": {"columns": ["doc", "tags"], "destination": "x"}, "rename": {"id": 7}},
+                children=[
+                    maker("nme", relationship={"variant": "list"}),
+                    {"table": "makers"},
+                    maker("id", label="sold", column="sold_by"),
+                ],
+            ),
+            routing="owner",
+            pipeline="$NO_SUCH_PIPELINE",
+            mapping={"id": "long"},
+        )
+    )
+    places = [line.partition("schema.json: ")[2].partition(": ")[0] for line in said]
+    assert places == [
+        *("pipeline", "nodes.columns", "nodes.columns"),
+        *("nodes.children[1].columns", "nodes.children[1].relationship.variant"),
+        *("nodes.children[2].table", "nodes.children[2]", "nodes.children[3].relationship.foreign_key"),
+        *("nodes.transform.rename.id", "nodes.transform.concat.columns", "mapping.id", "routing"),
+    ]
+    assert all(line.startswith("outboxctl: ") for line in said)
+
+
+def test_a_child_is_renamed_by_the_node_above(tables: psycopg.Connection, convert: Convert) -> None:
+    done = convert(item("id", transform={"rename": {"maker": "made_by"}}, children=[maker("name")]))
+    assert documents(tables, done)[1] == {"made_by": {"name": "Reed"}}
+    own = {"rename": {"name": "called"}}
+    done = convert(
+        item("id", transform={"rename": {"maker": "made_by"}}, children=[maker("name", transform=own)])
+    )
+    assert documents(tables, done)[1] == {"maker": {"called": "Reed"}}
+    assert "Not taken over: nodes.transform.rename.maker: pgsync drops it" in done.stdout
+
+
+def test_mapping_and_mappings_and_those_of_the_nodes_are_kept(convert: Convert) -> None:
+    done = convert(
+        item(
+            "id",
+            "code",
+            "day",
+            transform={"mapping": {"code": {"type": "keyword"}}},
+            children=[maker("name")],
+        ),
+        mappings={"properties": {"maker": {"type": "nested"}, "day": {"type": "text"}}},
+        mapping={"day": {"type": "keyword"}},
+        setting={"number_of_shards": 2},
+    )
+    body = json.loads(made(done)["mapping"])
+    fields = body["mappings"]["properties"]
+    assert {name: each["type"] for name, each in fields.items()} == {
+        **{"id": "integer", "code": "keyword", "day": "keyword", "maker": "nested"}
+    }
+    assert list(fields["maker"]["properties"]) == ["name"]
+    assert body["settings"] == {"number_of_shards": 2}
+    assert "dynamic" not in body["mappings"]
+
+
+def test_dynamic_templates_apply_to_what_no_mapping_names(convert: Convert) -> None:
+    templates = [{"texts": {"match_mapping_type": "string", "mapping": {"type": "keyword"}}}]
+    body = json.loads(made(convert(item("id"), mapping={"dynamic_templates": templates}))["mapping"])
+    assert body["mappings"]["dynamic"] is True
+    assert body["mappings"]["dynamic_templates"] == templates
+    given = {"dynamic_templates": templates, "dynamic": "strict", "properties": {"id": {"type": "keyword"}}}
+    body = json.loads(made(convert(item("id"), mapping=given))["mapping"])
+    assert body["mappings"] == given
+
+
+def test_variables_are_those_of_the_environment(convert: Convert) -> None:
+    texts = {"index": "${STAGE}-$KIND", "pipeline": "$PIPE", "routing": "$ROUTE"}
+    env = {"STAGE": "dev", "KIND": "things", "PIPE": "embed", "ROUTE": "code"}
+    found = made(convert(item("id", "code"), env=env, **texts))
+    assert [found[name] for name in ("index", "pipeline", "routing")] == ["dev-things", "embed", "code"]
+    (said,) = refused(convert(item("id", "code"), env=env, **texts | {"pipeline": "${GONE}"}))
+    assert "pipeline: the environment has no variable GONE; export GONE=" in said
+
+
+def test_the_file_of_another_database_is_said(convert: Convert) -> None:
+    assert (
+        "# The file is of the database sales, and these tables are those of "
+        in convert(item("id"), database="sales").stdout
+    )
+    assert "of the database" not in convert(item("id")).stdout
