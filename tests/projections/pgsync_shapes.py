@@ -303,4 +303,40 @@ SELECT d.id, jsonb_build_object('id', d.id, 'name', d.name,
 FROM species.kind d
 """,
 )
-SHAPES = (STAYS, FAMILIES, QUIZ, FILMS, SPECIES)
+VIEWS = Shape(
+    "views",
+    node(
+        *("views", "sold_book", "id", "title"),
+        base_tables=["book"],
+        primary_key=["id"],
+        children=[
+            node(
+                *("views", "press_view", "name"),
+                base_tables=["press"],
+                primary_key=["id"],
+                label="press",
+                **tie(ONE, foreign_key={"child": ["id"], "parent": ["press_id"]}),
+            )
+        ],
+    ),
+    """
+CREATE SCHEMA views;
+CREATE TABLE views.press (id int PRIMARY KEY, name text, secret text);
+CREATE TABLE views.book (id int PRIMARY KEY, title text, press_id int REFERENCES views.press, sold boolean);
+CREATE VIEW views.press_view AS SELECT id, upper(name) AS name FROM views.press;
+CREATE VIEW views.sold_book AS SELECT id, title, press_id FROM views.book WHERE sold;
+""",
+    """
+INSERT INTO views.press VALUES (1, 'Reed'), (2, 'Sons');
+INSERT INTO views.book VALUES (1, 'One', 1, true), (2, 'Two', 2, false), (3, 'Three', NULL, true);
+""",
+    """
+UPDATE views.press SET name = 'Reeds' WHERE id = 1; UPDATE views.book SET sold = NOT sold WHERE id > 1;
+""",
+    """
+SELECT d.id, jsonb_build_object('id', d.id, 'title', d.title, 'press', (
+    SELECT jsonb_build_object('name', upper(p.name)) FROM views.press p WHERE p.id = d.press_id)) AS doc
+FROM views.book d WHERE d.sold
+""",
+)
+SHAPES = (STAYS, FAMILIES, QUIZ, FILMS, SPECIES, VIEWS)

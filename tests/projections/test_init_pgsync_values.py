@@ -236,3 +236,25 @@ def test_the_file_of_another_database_is_said(convert: Convert) -> None:
         in convert(item("id"), database="sales").stdout
     )
     assert "of the database" not in convert(item("id")).stdout
+
+
+def test_the_table_beneath_a_view_is_found_by_its_key(tables: psycopg.Connection, convert: Convert) -> None:
+    tables.execute(
+        "CREATE VIEW made AS SELECT i.id, i.code, m.name FROM item i JOIN maker m ON m.id = maker_id"
+    )
+    tables.execute("CREATE MATERIALIZED VIEW kept AS SELECT id, code FROM item")
+    node = {
+        "table": "made",
+        "columns": ["id", "name"],
+        "base_tables": ["item", "maker"],
+        "primary_key": ["id"],
+    }
+    done = convert(node)
+    assert made(done)["root"] == "public.item"
+    assert documents(tables, done) == {1: {"name": "Reed"}, 3: {"name": "Reed"}}
+    (said,) = refused(convert(node | {"base_tables": ["likes"]}))
+    assert "nodes.base_tables: public.made does not read public.likes" in said
+    (said,) = refused(convert(node | {"primary_key": ["code"]}))
+    assert "nodes.base_tables: no table of public.made has the key code" in said
+    (said,) = refused(convert(node | {"table": "kept"}))
+    assert "nodes.table: public.kept is a materialized view" in said

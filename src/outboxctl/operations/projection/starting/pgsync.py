@@ -14,9 +14,10 @@ from outboxctl.core.projections.fields import fields
 from outboxctl.core.projections.tree import NestedRows, Value
 from outboxctl.core.projections.tree_sql import Writer
 from outboxctl.domain.errors import NotPermittedError, UsageError
+from outboxctl.domain.projection import Relation
 from outboxctl.operations.projection import followed
 from outboxctl.operations.projection.place import Place, shown
-from outboxctl.operations.projection.starting import init, pgsync_mapping, pgsync_values
+from outboxctl.operations.projection.starting import init, pgsync_mapping, pgsync_values, pgsync_views
 from outboxctl.operations.projection.starting.pgsync_file import TOP, Json, left_over, read, resolved
 from outboxctl.operations.projection.starting.pgsync_nodes import NodeReading
 from outboxctl.operations.projection.starting.problems import Problems
@@ -57,19 +58,21 @@ def _start(
 ) -> Start:
     reading = NodeReading(connection, Problems())
     texts = _texts(place, document, reading.problems)
-    root, key, body, routing = _root(reading, place, document, texts["routing"])
+    root, base, key, body, routing = _root(reading, place, document, texts["routing"])
     writer, given = Writer(connection, empty=False), texts["index"] or texts["database"]
     name, lost = init.chosen_name(name, given or root.table.name), left_over(place, document, TOP)
     start = Start(
         name,
-        writer.relation(root.table),
+        writer.relation(base),
         key,
         init.chosen_index(index or given or name.lstrip("_"), built_in),
         writer.select(root),
         body,
         routing=routing,
         pipeline=texts["pipeline"],
-        follow=list(init.follows(connection, root, key, writer)),
+        follow=[]
+        if pgsync_views.is_read(connection, root)
+        else [*init.follows(connection, root, key, writer)],
         notes=[HEAD, *_of_database(connection, texts["database"]), *lost, *reading.notes],
     )
     with _of_file(place):
@@ -86,22 +89,24 @@ def _texts(place: Place, document: Json, problems: Problems) -> dict[str, str]:
 
 def _root(
     reading: NodeReading, place: Place, document: Json, routing: str
-) -> tuple[NestedRows, tuple[str, ...], Json, str]:
-    """The tree, the key of its documents, the index's body and the routing. Raises all errors at once."""
+) -> tuple[NestedRows, Relation, tuple[str, ...], Json, str]:
+    """The tree, its table, the key of its documents, the index's body, the routing. Raises all errors."""
     root, key, body, problems = None, tuple[str, ...](), Json(), reading.problems
     with problems.noted():
         nodes = place.value(document, "nodes", dict, "an object")
         root = reading.node(place.at("nodes"), nodes)
     if root is None:
         raise problems.error()
+    base = root.table
     with problems.noted():
         key = _key(reading, place.at("nodes"), nodes, root)
+        base = pgsync_views.base(reading.connection, place.at("nodes"), nodes, base, key)
     with problems.noted():
         body = pgsync_mapping.body(place, document, root)
     with problems.noted():
         routing = _routing(place.at("routing"), routing, root, key)
     problems.check()
-    return root, key, body, routing
+    return root, base, key, body, routing
 
 
 def _key(reading: NodeReading, place: Place, nodes: Json, root: NestedRows) -> tuple[str, ...]:
@@ -156,4 +161,5 @@ def _of_file(place: Place) -> Iterator[None]:
     except NotPermittedError:
         raise
     except UsageError as error:
-        raise UsageError(f"{place}: {error}", hint=error.hint) from error
+        error.args = (f"{place}: {error}",)
+        raise

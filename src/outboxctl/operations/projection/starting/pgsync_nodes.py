@@ -156,7 +156,7 @@ class NodeReading:
         kind = catalog.kind(self.connection, table)
         if kind is None:
             place.fail(f"there is no table {table}", table_hint(self.connection, str(table)))
-        if kind not in followed.TABLES:
+        if kind not in (*followed.TABLES, catalog.Kind.VIEW):
             place.fail(f"{table} is {followed.WORDS[kind]}", "name the tables that it reads")
         return table
 
