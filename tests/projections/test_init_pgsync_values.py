@@ -242,6 +242,7 @@ def test_the_table_beneath_a_view_is_found_by_its_key(tables: psycopg.Connection
     tables.execute(
         "CREATE VIEW made AS SELECT i.id, i.code, m.name FROM item i JOIN maker m ON m.id = maker_id"
     )
+    tables.execute("ALTER TABLE item DROP seller_id")
     tables.execute("CREATE MATERIALIZED VIEW kept AS SELECT id, code FROM item")
     node = {
         "table": "made",
