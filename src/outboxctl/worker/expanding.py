@@ -1,20 +1,21 @@
 """Expanding follow events, in a thread of its own: half a page of key events after the other."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from random import Random
+from typing import Any
 from uuid import uuid4
 
 import structlog
 
 from outboxctl.core.database import Connection
 from outboxctl.core.delivery.claim import Claimed, has_projections
-from outboxctl.core.projections import documents, follow, follow_keys
-from outboxctl.core.projections.documents import ReadFault
+from outboxctl.core.projections import follow, follow_keys
 from outboxctl.core.projections.follow import Page
+from outboxctl.core.projections.follow_keys import OF_ROOT
 from outboxctl.core.projections.follow_pages import FollowEvent
+from outboxctl.core.refused_reads import ReadRefusedError
 from outboxctl.domain.clock import monotonic
-from outboxctl.domain.errors import OutboxctlError
 from outboxctl.domain.failures import Classification, Reason, Verdict
 from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import EVERYTHING, Projection
@@ -125,8 +126,8 @@ class Expander:
             )
         except ListingError as error:
             self._start_again(event, token, error)
-        except OutboxctlError as error:
-            self._failed(projection, event, token, error)
+        except ReadRefusedError as error:
+            self._refused(projection, event, token, error)
         else:
             self._report(event, page)
 
@@ -155,17 +156,6 @@ class Expander:
             follow.start_again(connection, event, token, everything=not fits)
         return True
 
-    def _failed(self, projection: Projection, event: FollowEvent, token: str, error: OutboxctlError) -> None:
-        """Settle an event whose keys cannot be found, unless another definition is in force by now."""
-        finding = _finding(error)
-        if finding is None:
-            raise error
-        if self._declared.again(event.projection) == projection:
-            self._settle(event, token, finding)
-            return
-        with self._context.database.begin() as connection:
-            follow.put_back(connection, token, [event.id])
-
     def _write(self, projection: Projection, event: FollowEvent, token: str) -> Page | None:
         database, seconds = self._context.database, self._context.settings.lease_seconds * SHARE
         if event.place == EVERYTHING and not event.cursor:
@@ -180,6 +170,35 @@ class Expander:
                 connection, projection, event, token, size=self._read_ahead.size, seconds=seconds
             )
 
+    def _refused(
+        self, projection: Projection, event: FollowEvent, token: str, error: ReadRefusedError
+    ) -> None:
+        """Settle an event whose keys cannot be found, unless another definition is in force by now.
+
+        Of the event for every document, a row of the view that raises holds up no other: the root's keys do.
+        """
+        away = None if error.late else self._probed(projection, event)
+        if self._declared.again(event.projection) != projection:
+            self._put_back(event, token)
+        elif error.late or away or event.place != EVERYTHING or event.cursor.get(OF_ROOT):
+            self._settle(event, token, _finding(away or error, away=bool(away)))
+        else:
+            self._put_back(event, token, {**event.cursor, OF_ROOT: True})
+
+    def _put_back(self, event: FollowEvent, token: str, cursor: Mapping[str, Any] | None = None) -> None:
+        with self._context.database.begin() as connection:
+            follow.put_back(connection, token, [event.id], cursor)
+
+    def _probed(self, projection: Projection, event: FollowEvent) -> ReadRefusedError | None:
+        try:
+            with self._context.database.begin() as connection:
+                follow_keys.probe(
+                    connection, projection, event, seconds=self._context.settings.lease_seconds * SHARE
+                )
+        except ReadRefusedError as error:
+            return error
+        return None
+
     def _start_again(self, event: FollowEvent, token: str, error: ListingError) -> None:
         """List the index from its start, since a place may be too old; wait for an index that is missing."""
         if event.cursor.get("index") is None:
@@ -188,8 +207,7 @@ class Expander:
             self._settle(event, token, finding)
             return
         cursor = {name: value for name, value in event.cursor.items() if name != "index"}
-        with self._context.database.begin() as connection:
-            follow.put_back(connection, token, [event.id], cursor)
+        self._put_back(event, token, cursor)
 
     def _settle(self, event: FollowEvent, token: str, finding: Classification) -> None:
         claimed = Claimed(event.id, event.key, "upsert", None, event.attempts, None, None, event.projection)
@@ -209,14 +227,10 @@ class Expander:
             self._read_ahead.keep(page.ahead)
 
 
-def _finding(error: OutboxctlError) -> Classification | None:
-    """What becomes of a follow event whose keys could not be found; None: the database cannot be used."""
-    problem = documents.fault(error)
-    if problem is None:
-        return None
-    kind, words = problem
-    text = brief(f"the documents behind a change cannot be found: {words}")
-    if kind is ReadFault.VIEW:
+def _finding(error: ReadRefusedError, *, away: bool) -> Classification:
+    """What becomes of a follow event whose keys could not be found; `away`: those of no row can be."""
+    text = brief(f"the documents behind a change cannot be found: {error.words}")
+    if away:
         return Classification(Verdict.OUTAGE, Reason.CONFIG, error=text, single=True)
-    verdict = Verdict.RETRY if kind is ReadFault.TIME else Verdict.FAIL
+    verdict = Verdict.RETRY if error.passes else Verdict.FAIL
     return Classification(verdict, Reason.BAD_DOCUMENT, error=text)

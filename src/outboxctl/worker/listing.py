@@ -3,9 +3,9 @@
 from collections.abc import Callable
 
 from outboxctl.core.database import Database
-from outboxctl.core.projections import documents, follow_keys
-from outboxctl.core.projections.documents import ReadFault
+from outboxctl.core.projections import follow_keys
 from outboxctl.core.projections.follow_pages import HALF, FollowEvent
+from outboxctl.core.refused_reads import ReadRefusedError
 from outboxctl.core.schema.encoding import stored
 from outboxctl.domain.errors import OutboxctlError
 from outboxctl.domain.projection import Projection, is_hash
@@ -28,7 +28,7 @@ class Listing:
         """The keys in half a page of ids that the view has no row for, and the next place; None at the end.
 
         The others come with the rows of the view. A row that vanishes until then has an event of its own.
-        Raises ListingError, and what Database.begin raises while the view is read in at most `seconds`.
+        Raises ListingError, and ReadRefusedError where the view cannot be read in at most `seconds`.
         """
         try:
             found, place = self._sink_of(projection).ids(event.cursor.get("index"), HALF)
@@ -43,13 +43,14 @@ class Listing:
         No event can name an id that PostgreSQL cannot hold as a text: `verify --repair` deletes its document.
         """
         try:
-            with self._database.begin() as connection:
-                keys = stored(connection, keys)
-                return follow_keys.without_row(connection, projection, keys, seconds=seconds)
+            return self._looked_up(projection, keys, seconds)
         except ValueError:
             return keys
-        except OutboxctlError as error:
-            problem = documents.fault(error)
-            if problem is None or problem[0] is ReadFault.VIEW:
-                raise
+        except ReadRefusedError as error:
+            if not error.late:
+                self._looked_up(projection, [], seconds)
             return keys
+
+    def _looked_up(self, projection: Projection, keys: list[str], seconds: float) -> list[str]:
+        with self._database.begin() as connection:
+            return follow_keys.without_row(connection, projection, stored(connection, keys), seconds=seconds)

@@ -1,16 +1,17 @@
 """Reading the documents of a projection's events: by halves, so that one that cannot be read fails alone."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 
 import structlog
 
 from outboxctl.core.delivery.claim import Claimed
-from outboxctl.core.projections import documents, in_force, version_base
-from outboxctl.core.projections.documents import Documents, ReadFault
+from outboxctl.core.projections import in_force, version_base
+from outboxctl.core.projections.documents import Documents
 from outboxctl.core.projections.reading import versioned
+from outboxctl.core.refused_reads import ReadRefusedError, by_halves
 from outboxctl.domain.clock import Deadline
-from outboxctl.domain.errors import OutboxctlError
 from outboxctl.domain.failures import Classification, Noop, Reason, Verdict
 from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import Projection, document_id, key_parts
@@ -21,15 +22,18 @@ log = structlog.get_logger()
 SHARE = 0.5  # of the time left, for several documents: the rest is for their halves, and the sink
 # No engine takes an empty _id: there is no document to delete.
 NEVER_WAS = Classification(Verdict.DONE, noop=Noop.SOURCE_MISSING)
+MOST_REFUSALS = 100  # rows that cannot be read, of a few statements each: then others have a turn
+LATE = "documents take too long: they are read by halves"
 
 Judged = list[tuple[Claimed, Classification]]
 
 
 class Reading:
-    """One reading of a projection's documents, in statements that end before `deadline`.
+    """One reading of a projection's documents, each key once, in statements that end before `deadline`.
 
     `read` are the events with their documents, `judged` those without one and what becomes of them.
-    `routings` are those of documents by id.
+    `routings` are those of documents by id. Events of one key share what one statement returned: a document
+    with the version of another read would supersede what was delivered between both.
     """
 
     def __init__(
@@ -37,6 +41,8 @@ class Reading:
     ) -> None:
         self._context, self._projection = context, projection
         self._deadline, self._max_bytes = deadline, max_bytes
+        self._unread: dict[str, list[Claimed]] = {}  # events by key
+        self._refusals = 0
         self.read: list[Claimed] = []
         self.judged: Judged = []
         self.routings: dict[str, str] = {}
@@ -46,11 +52,15 @@ class Reading:
         """Read the documents of these events.
 
         Raises ChangedError where another declaration is in force, other OutboxctlErrors where the database
-        fails otherwise.
+        cannot be used.
         """
-        keyed = [event for event in events if self._has_key(event)]
-        if keyed:
-            self._read(keyed)
+        for event in events:
+            if self._has_key(event):
+                self._unread.setdefault(event.document_id, []).append(event)
+        with suppress(_NoTimeError):
+            self._read([*self._unread])
+        for key in [*self._unread]:
+            self._judge(key, self.blocked or UNSENT)
         if any(finding is not UNSENT for _, finding in self.judged):
             self._require_declaration()
         return self
@@ -65,79 +75,77 @@ class Reading:
             key_parts(event.document_id, len(self._projection.key))
         except ValueError as error:
             text = brief(f"the event's key is not one of {self._projection.name}: {error}")
-            self._judge([event], Classification(Verdict.FAIL, Reason.DETERMINISTIC_EXCEPTION, error=text))
+            finding = Classification(Verdict.FAIL, Reason.DETERMINISTIC_EXCEPTION, error=text)
+            self.judged.append((event, finding))
             return False
         return True
 
-    def _read(self, events: Sequence[Claimed]) -> None:
-        seconds = self._deadline.seconds_left() * (SHARE if len(events) > 1 else 1)
-        if self.blocked or seconds <= 0:
-            self._judge(events, self.blocked or UNSENT)
-            return
+    def _read(self, keys: Sequence[str]) -> None:
         try:
-            found = self._documents([event.document_id for event in events], seconds)
-        except OutboxctlError as error:
-            problem = documents.fault(error)
-            if problem is None:
-                raise
-            self._refused(events, *problem)
-        else:
-            self._take(events, found)
-
-    def _take(self, events: Sequence[Claimed], found: Documents) -> None:
-        for place, (event, text) in enumerate(zip(events, found.texts, strict=True)):
-            if place in found.unusable:
-                self._judge([event], self._bad_document(Verdict.FAIL, found.unusable[place]))
-            elif text is None and not event.document_id:
-                self._judge([event], NEVER_WAS)
-            else:
-                self.read.append(
-                    event._replace(
-                        document_id=document_id(event.document_id),
-                        event_version=found.version,
-                        source_version=found.version,
-                        document=text,
-                    )
-                )
-        if found.routings:
-            ids = (document_id(event.document_id) for event in events)
-            self.routings.update(zip(ids, found.routings, strict=True))
-
-    def _refused(self, events: Sequence[Claimed], kind: ReadFault, words: str) -> None:
-        if kind is ReadFault.VIEW:
-            text = brief(f"config: the view {self._projection.document} cannot be read: {words}")
+            for some, found in by_halves([keys] if keys else [], self._documents):
+                if not isinstance(found, ReadRefusedError):
+                    self._take(some, found)
+                elif self._refused(some[0], found) >= MOST_REFUSALS:
+                    return
+        except ReadRefusedError as error:
+            text = brief(f"config: the view {self._projection.document} cannot be read: {error.words}")
             self.blocked = Classification(Verdict.OUTAGE, Reason.CONFIG, error=text, single=True)
-            self._judge(events, self.blocked)
-        elif len(events) > 1:
-            if kind is ReadFault.TIME:
-                log.warning(
-                    "documents take too long: they are read by halves",
-                    projection=self._projection.name,
-                    events=len(events),
-                )
-            middle = len(events) // 2
-            self._read(events[:middle])
-            self._read(events[middle:])
-        else:
-            verdict = Verdict.RETRY if kind is ReadFault.TIME else Verdict.FAIL
-            why = f"the document cannot be read from {self._projection.document}: {words}"
-            self._judge(events, self._bad_document(verdict, why))
 
-    def _bad_document(self, verdict: Verdict, why: str) -> Classification:
-        return Classification(verdict, Reason.BAD_DOCUMENT, error=brief(why))
+    def _take(self, keys: Sequence[str], found: Documents) -> None:
+        for place, (key, text) in enumerate(zip(keys, found.texts, strict=True)):
+            if place in found.unusable:
+                self._judge(key, _bad_document(Verdict.FAIL, found.unusable[place]))
+            elif text is None and not key:
+                self._judge(key, NEVER_WAS)
+            else:
+                self.read += self._with_document(key, text, found.version)
+        if found.routings:
+            self.routings.update(zip(map(document_id, keys), found.routings, strict=True))
 
-    def _judge(self, events: Sequence[Claimed], finding: Classification) -> None:
-        self.judged += [(event, finding) for event in events]
+    def _with_document(self, key: str, text: str | None, version: int | None) -> Iterator[Claimed]:
+        id_ = document_id(key)
+        for event in self._unread.pop(key):
+            yield event._replace(
+                document_id=id_, event_version=version, source_version=version, document=text
+            )
 
-    def _documents(self, keys: Sequence[str], seconds: float) -> Documents:
-        return versioned(
-            self._context.database,
-            self._projection,
-            keys,
-            seconds=seconds,
-            max_bytes=self._max_bytes,
-            raise_base=partial(raise_versions, self._context),
-        )
+    def _refused(self, key: str, error: ReadRefusedError) -> int:
+        """Judge the events of a row that cannot be read; the number of such rows so far."""
+        verdict = Verdict.RETRY if error.passes else Verdict.FAIL
+        why = f"the document cannot be read from {self._projection.document}: {error.words}"
+        self._judge(key, _bad_document(verdict, why))
+        self._refusals += 1
+        return self._refusals
+
+    def _judge(self, key: str, finding: Classification) -> None:
+        self.judged += [(event, finding) for event in self._unread.pop(key)]
+
+    def _documents(self, keys: Sequence[str]) -> Documents:
+        """The documents of these keys. Raises ReadRefusedError, and _NoTimeError once the time is over."""
+        seconds = self._deadline.seconds_left() * (SHARE if len(keys) > 1 else 1)
+        if seconds <= 0:
+            raise _NoTimeError
+        try:
+            return versioned(
+                self._context.database,
+                self._projection,
+                keys,
+                seconds=seconds,
+                max_bytes=self._max_bytes,
+                raise_base=partial(raise_versions, self._context),
+            )
+        except ReadRefusedError as error:
+            if error.late and len(keys) > 1:
+                log.warning(LATE, projection=self._projection.name, documents=len(keys))
+            raise
+
+
+def _bad_document(verdict: Verdict, why: str) -> Classification:
+    return Classification(verdict, Reason.BAD_DOCUMENT, error=brief(why))
+
+
+class _NoTimeError(Exception):
+    """The time for reading is over."""
 
 
 def raise_versions(context: WorkerContext, *, above: int = -1) -> None:

@@ -5,23 +5,19 @@ counts itself in the serial number of its snapshots (version_base.py).
 """
 
 from collections.abc import Mapping, Sequence
-from enum import StrEnum
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-import psycopg
 from psycopg.sql import SQL, Composable, Composed, Identifier
 
-from outboxctl.core.database_errors import OUT_OF_MEMORY, sqlstate
 from outboxctl.core.delivery.claim import LEFT_OUT
 from outboxctl.core.projections import in_force, unusable
-from outboxctl.core.projections.server_identity import ask_again, server
-from outboxctl.core.projections.version_base import version_sql
+from outboxctl.core.projections.server_identity import asking_again, server
+from outboxctl.core.projections.version_base import current, version_sql
+from outboxctl.core.refused_reads import reading_rows
 from outboxctl.core.sql import Connection
-from outboxctl.domain.errors import ChangedError, CutOffError, LimitError, OutboxctlError
-from outboxctl.domain.printable import brief
+from outboxctl.domain.errors import ChangedError
 from outboxctl.domain.projection import KeyColumn, Projection, Relation, Routing, key_parts
-from outboxctl.domain.redaction import redact
 
 # What the text of a value depends on, in the forms that the triggers write keys in. The plan must not depend
 # on statistics that say "no rows": a table is not read as a whole where an index finds the key.
@@ -52,22 +48,6 @@ FROM version, found ORDER BY place
 """
 
 
-class ReadFault(StrEnum):
-    """Why documents cannot be read: a row's value, the time that it takes, or the view as a whole."""
-
-    ROW = "row"
-    TIME = "time"
-    VIEW = "view"
-
-
-# Classes of SQLSTATE in which a value is at fault: data exceptions, cardinality violations, what a function
-# raises, limits of the server. See "PostgreSQL Error Codes" in its manual.
-ROW_CLASSES = ("21", "22", "P0", "54")
-TIME_STATES = frozenset({"57014"})
-# A lock that is not given, a deadlock, a view or a right that is missing, a feature that is not supported.
-VIEW_CLASSES = ("0A", "26", "3F", "40", "42", "55")
-
-
 class Documents(NamedTuple):
     """Documents in the order of their keys: JSON text, None where the view has no row, LEFT_OUT without room.
 
@@ -92,20 +72,20 @@ def read(
 ) -> Documents:
     """The documents of these keys (`key_text`), in one snapshot, in at most `seconds`.
 
-    They have at most `max_bytes` (UTF-8) in all, or there is only one. Raises ValueError for a key with
-    another number of parts, ChangedError where another definition of the projection is in force in that
-    snapshot; through Database.begin what PostgreSQL raises while it reads the view.
+    They have at most `max_bytes` (UTF-8) in all, or there is only one. Without a key nothing is returned, and
+    raised is what no key is the reason for. Raises ValueError for a key with another number of parts,
+    ChangedError where another definition of the projection is in force in that snapshot, and ReadRefusedError
+    for what PostgreSQL raises while it reads.
     """
-    if not keys:
-        return Documents(None, [])
     parts = [key_parts(key, len(projection.key)) for key in keys]
     prepare(connection, seconds)
-    values = arrays(parts) | {"max_bytes": max_bytes, "name": projection.name, "stamp": projection.stamp}
-    try:
-        rows = connection.exec_driver_sql(statement(projection, server(connection)), values).all()
-    except psycopg.Error as error:
-        ask_again(connection, error)
-        raise
+    given = {"max_bytes": max_bytes, "name": projection.name, "stamp": projection.stamp}
+    values = arrays(parts, projection) | given
+    server_ = server(connection)
+    with asking_again(connection), reading_rows(connection):
+        rows = connection.exec_driver_sql(statement(projection, server_), values).all()
+        if not rows:
+            return Documents(current(connection), [])
     if projection.stamp and not rows[0][4]:
         raise ChangedError(projection.name)
     return _documents(projection, keys, parts, rows)
@@ -140,20 +120,6 @@ def _routings(
     return [row[3] or "" for row in rows] if projection.routed is Routing.COLUMN else ()
 
 
-def fault(error: OutboxctlError) -> tuple[ReadFault, str] | None:
-    """What an error of Database.begin around `read` shows of the view, and PostgreSQL's words; or None."""
-    if isinstance(error, ChangedError):
-        return None
-    cause = error.__cause__
-    state = sqlstate(cause) if isinstance(cause, Exception) else ""
-    words = brief(redact(str(cause)).strip().partition("\n")[0], 500)
-    if state in TIME_STATES or isinstance(error, CutOffError):
-        return ReadFault.TIME, words
-    if state.startswith(ROW_CLASSES) or state == OUT_OF_MEMORY or isinstance(error, LimitError):
-        return ReadFault.ROW, words
-    return (ReadFault.VIEW, words) if state.startswith(VIEW_CLASSES) else None
-
-
 def prepare(connection: Connection, seconds: float) -> None:
     """Make this transaction one that only reads keys and documents, each statement in at most `seconds`."""
     connection.exec_driver_sql(f"{session(seconds)}; SET LOCAL transaction_read_only = on")
@@ -166,9 +132,9 @@ def session(seconds: float) -> str:
     return SESSION + times
 
 
-def arrays(parts: Sequence[Sequence[str]]) -> dict[str, list[str]]:
+def arrays(parts: Sequence[Sequence[str]], projection: Projection) -> dict[str, list[str]]:
     """The parameters k0, k1, … of the keys with these parts."""
-    return {f"k{place}": [*column] for place, column in enumerate(zip(*parts, strict=True))}
+    return {f"k{place}": [part[place] for part in parts] for place in range(len(projection.key))}
 
 
 @lru_cache(256)

@@ -24,12 +24,14 @@ from outboxctl.core.projections.documents import (
     type_of,
 )
 from outboxctl.core.projections.follow_pages import FollowEvent
+from outboxctl.core.refused_reads import reading_rows
 from outboxctl.core.sql import Connection
 from outboxctl.domain import keys_query
 from outboxctl.domain.projection import EVERYTHING, KeyColumn, Projection, key_parts
 
 AHEAD = 50_000  # keys in one reading: the user's query sorts all of its keys for each
 AHEAD_BYTES = 4 * 2**20  # of their texts in all
+OF_ROOT = "of_root"  # in the cursor of the event for every document, where the view raises for some row
 # One JSON text: a row a key would cost the worker five times as much CPU. The first key is returned whatever
 # its length.
 STATEMENT = """
@@ -74,15 +76,24 @@ def read(
 ) -> KeysAhead:
     """At most `size` keys from behind the event's cursor, in statements of at most `seconds`.
 
-    Raises ValueError for an event that does not fit the projection; through Database.begin what PostgreSQL
+    Raises ValueError for an event that does not fit the projection, and ReadRefusedError for what PostgreSQL
     raises for its query.
     """
     statement, values = _statement(projection, event, size)
     connection.exec_driver_sql(session(seconds))
     # By the driver itself: the user's SQL is not rewritten where it has the name of one of our tables.
-    text, found = driver(connection).execute(statement.encode(), values).fetchone() or (None, 0)
+    with reading_rows(connection):
+        text, found = driver(connection).execute(statement.encode(), values).fetchone() or (None, 0)
     keys = json.loads(text or "[]")
     return KeysAhead(projection, event, keys, more=found > len(keys) or found == size)
+
+
+def probe(connection: Connection, projection: Projection, event: FollowEvent, *, seconds: float) -> None:
+    """Raise ReadRefusedError where an event's query fails whatever the changed row is: no row is read."""
+    statement, values = _statement(projection, event, 0)
+    connection.exec_driver_sql(session(seconds))
+    with reading_rows(connection):
+        driver(connection).execute(statement.encode(), dict.fromkeys(values))
 
 
 def without_row(
@@ -90,15 +101,15 @@ def without_row(
 ) -> list[str]:
     """Those of these keys for which the view has no row, in their order.
 
-    Raises ValueError for a key with another number of parts; through Database.begin what PostgreSQL raises
-    for the view, or for a key that is not of the column's type.
+    Raises ValueError for a key with another number of parts, and ReadRefusedError for what PostgreSQL raises
+    for the view, or for a key that is not of the column's type; without a key, for the view alone.
     """
-    if not keys:
-        return []
     parts = [key_parts(key, len(projection.key)) for key in keys]
     prepare(connection, seconds)
     statement = SQL(WITHOUT_ROW).format(**looked_up(projection)).as_string()
-    return [keys[place - 1] for place in connection.exec_driver_sql(statement, arrays(parts)).scalars()]
+    values = arrays(parts, projection)
+    with reading_rows(connection):
+        return [keys[place - 1] for place in connection.exec_driver_sql(statement, values).scalars()]
 
 
 def _statement(projection: Projection, event: FollowEvent, size: int) -> tuple[str, dict[str, str | None]]:
@@ -130,7 +141,8 @@ def _query(projection: Projection, event: FollowEvent) -> tuple[str, dict[str, s
     """The query for an event's keys with the driver's placeholders, and its parameters."""
     if event.place == EVERYTHING:
         columns = SQL(", ").join(identifier(column.name) for column in projection.key)
-        return SQL("SELECT {} FROM {}").format(columns, qualified(projection.document)).as_string(), {}
+        relation = projection.root if event.cursor.get(OF_ROOT) else projection.document
+        return SQL("SELECT {} FROM {}").format(columns, qualified(relation)).as_string(), {}
     followed, values = projection.followed(event.place, event.name), event.values
     if followed is None:
         raise ValueError(f"{projection.name} does not follow {event.name or event.place} by a query")

@@ -20,6 +20,7 @@ from outboxctl.core.projections.documents import (
     type_of,
     usable,
 )
+from outboxctl.core.refused_reads import reading_rows
 from outboxctl.core.sql import Connection, text
 from outboxctl.domain.projection import MAX_ID_BYTES, KeyColumn, Projection, key_parts
 
@@ -87,7 +88,7 @@ def page(connection: Connection, projection: Projection, after: str | None, size
 
 
 def present(connection: Connection, projection: Projection, keys: Sequence[str]) -> set[str]:
-    """Those of these keys that have a row in the view. Raises where a key is none of its type."""
+    """Those of these keys that have a row in the view. Raises ReadRefusedError as `documents.read`."""
     return {keys[place - 1] for place in _places(connection, projection, keys, most=1)}
 
 
@@ -104,16 +105,18 @@ def _places(
     connection: Connection, projection: Projection, keys: Sequence[str], *, most: int
 ) -> Sequence[int]:
     """The place of each key from 1, as often as it has rows in the view, at most so often."""
-    if not keys:
-        return []
     prepare(connection, SECONDS)
-    values = arrays([key_parts(key, len(projection.key)) for key in keys])
+    values = arrays([key_parts(key, len(projection.key)) for key in keys], projection)
     statement = SQL(PRESENT).format(**looked_up(projection), most=SQL(str(most))).as_string()
-    return [int(place) for place in connection.exec_driver_sql(statement, values).scalars()]
+    with reading_rows(connection):
+        return [int(place) for place in connection.exec_driver_sql(statement, values).scalars()]
 
 
 def present_hashes(connection: Connection, projection: Projection, ids: Sequence[str]) -> set[str]:
-    """Those of these ids (`sha256:…`) that are of a row in the view: reads all its keys."""
+    """Those of these ids (`sha256:…`) that are of a row in the view: reads all its keys.
+
+    Raises ReadRefusedError where one of them cannot be read.
+    """
     if not ids:
         return set()
     prepare(connection, SECONDS)
@@ -123,15 +126,17 @@ def present_hashes(connection: Connection, projection: Projection, ids: Sequence
         there=keyed(projection),
         longest=SQL(str(MAX_ID_BYTES)),
     )
-    return {*connection.exec_driver_sql(composed.as_string(), {"ids": list(ids)}).scalars()}
+    with reading_rows(connection):
+        return {*connection.exec_driver_sql(composed.as_string(), {"ids": list(ids)}).scalars()}
 
 
 def castable(connection: Connection, projection: Projection, key: str) -> None:
-    """Raise what PostgreSQL raises where a part of the key is none of its column's type."""
+    """Raise ReadRefusedError where a part of the key is none of its column's type."""
     parts = key_parts(key, len(projection.key))
     casts = SQL(", ").join(_value(place, column) for place, column in enumerate(projection.key))
     values = {f"k{place}": part for place, part in enumerate(parts)}
-    connection.exec_driver_sql(SQL("SELECT {}").format(casts).as_string(), values)
+    with reading_rows(connection):
+        connection.exec_driver_sql(SQL("SELECT {}").format(casts).as_string(), values)
 
 
 def plausible(projection: Projection, key: str) -> bool:

@@ -1,13 +1,15 @@
 """Reading documents of many keys: in parts of bounded size, and by halves where a row cannot be read."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from outboxctl.core.database import Database
 from outboxctl.core.delivery.claim import LEFT_OUT
 from outboxctl.core.projections import documents, pages, version_base
-from outboxctl.core.projections.documents import Documents, ReadFault
-from outboxctl.domain.errors import InconclusiveError, OutboxctlError, UnreachableError
+from outboxctl.core.projections.documents import Documents
+from outboxctl.core.refused_reads import ReadRefusedError, by_halves
+from outboxctl.domain.errors import InconclusiveError, UnreachableError
 from outboxctl.domain.projection import Projection
 
 BYTES = 4_000_000  # of documents (UTF-8) a part
@@ -32,25 +34,20 @@ class DocumentPart(NamedTuple):
 def parts(
     projection: Projection, keys: Sequence[str], read: Callable[[Sequence[str]], Documents]
 ) -> Iterator[DocumentPart]:
-    """The documents of these keys by `read`, whose errors are those of Database.begin.
+    """The documents of these keys by `read`, which is called without a key to look at the view itself.
 
     Raises InconclusiveError where the view cannot be read at all.
     """
-    while keys:
-        try:
-            found = read(keys)
-        except OutboxctlError as error:
-            words = unreadable(projection, error)
-            if len(keys) == 1:
-                yield DocumentPart(keys, [None], None, words)
-                return
-            middle = len(keys) // 2
-            yield from parts(projection, keys[:middle], read)
-            keys = keys[middle:]
-        else:
-            fit = next((n for n, text in enumerate(found.texts) if text == LEFT_OUT), len(keys))
-            yield from _usable(keys[:fit], found)
-            keys = keys[fit:]
+    waiting = [keys] if keys else []
+    with view_readable(projection):
+        for some, found in by_halves(waiting, read):
+            if isinstance(found, ReadRefusedError):
+                yield DocumentPart(some, [None], None, found.words)
+                continue
+            fit = next((n for n, text in enumerate(found.texts) if text == LEFT_OUT), len(some))
+            yield from _usable(some[:fit], found)
+            if rest := some[fit:]:
+                waiting.append(rest)
 
 
 def _usable(keys: Sequence[str], found: Documents) -> Iterator[DocumentPart]:
@@ -65,19 +62,14 @@ def _usable(keys: Sequence[str], found: Documents) -> Iterator[DocumentPart]:
         start = end + 1
 
 
-def unreadable(projection: Projection, error: OutboxctlError) -> str:
-    """PostgreSQL's words where a row is at fault.
-
-    Raises InconclusiveError where the view is, else `error` itself.
-    """
-    problem = documents.fault(error)
-    if problem is None:
-        raise error
-    kind, words = problem
-    if kind is ReadFault.VIEW:
+@contextmanager
+def view_readable(projection: Projection) -> Iterator[None]:
+    """Name the view in the ReadRefusedError of the block."""
+    try:
+        yield
+    except ReadRefusedError as error:
         hint = "look at the view, then run the same again"
-        raise InconclusiveError(f"{projection.document} cannot be read: {words}", hint=hint) from error
-    return words
+        raise InconclusiveError(f"{projection.document} cannot be read: {error.words}", hint=hint) from error
 
 
 class Versioned:
@@ -122,9 +114,15 @@ def versioned(
 
     Raises as `documents.read`, and UnreachableError where that never ends.
     """
-    for _ in range(RAISES):
-        with database.begin() as connection:
-            found = documents.read(connection, projection, keys, seconds=seconds, max_bytes=max_bytes)
+    for left in reversed(range(RAISES)):
+        try:
+            with database.begin() as connection:
+                found = documents.read(connection, projection, keys, seconds=seconds, max_bytes=max_bytes)
+        except ReadRefusedError as error:
+            if not (error.of_any_row and left):
+                raise
+            database.renew_connections()  # each session asks anew what the server hides from it
+            continue
         if found.version is not None:
             return found
         raise_base()
@@ -138,8 +136,6 @@ def is_key(database: Database, projection: Projection, key: str) -> bool:
     try:
         with database.begin() as connection:
             pages.castable(connection, projection, key)
-    except OutboxctlError as error:
-        if documents.fault(error) is None:
-            raise
+    except ReadRefusedError:
         return False
     return True

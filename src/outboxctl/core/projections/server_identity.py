@@ -5,9 +5,13 @@ Some servers hide one or both, from a role without the right to ask or from ever
 then seen by the first version conflict (docs/adr/0040).
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import psycopg
 
 from outboxctl.core.database_errors import sqlstate
+from outboxctl.core.refused_reads import ReadRefusedError
 from outboxctl.core.sql import Connection
 
 IDENTIFIER = "(SELECT system_identifier::text FROM pg_control_system())"
@@ -23,6 +27,7 @@ HIDDEN = {
     "42883": "undefined_function",
 }
 HIDDEN_CONDITIONS = " OR ".join(HIDDEN.values())
+FUNCTIONS = ("pg_control_system", "pg_current_wal_lsn", "pg_walfile_name")
 STANDBY = "SELECT pg_is_in_recovery()"
 ASKED = "outboxctl.server"  # of a session, once it was asked
 
@@ -43,10 +48,16 @@ def server(connection: Connection) -> str:
     return str(info[ASKED])
 
 
-def ask_again(connection: Connection, error: psycopg.Error) -> None:
-    """After an error of a statement with these columns: a right may have been taken away meanwhile."""
-    if sqlstate(error) in HIDDEN:
-        connection.info.pop(ASKED, None)
+@contextmanager
+def asking_again(connection: Connection) -> Iterator[None]:
+    """Around a statement with these columns: the right to read them may have been taken away meanwhile."""
+    try:
+        yield
+    except ReadRefusedError as error:
+        if error.state in HIDDEN:
+            connection.info.pop(ASKED, None)
+            error.of_any_row = any(name in error.words for name in FUNCTIONS)
+        raise
 
 
 def _columns(identifier: str, timeline: str) -> str:

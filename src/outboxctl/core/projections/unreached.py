@@ -6,6 +6,7 @@ from psycopg.sql import SQL, Composed
 
 from outboxctl.core.projections.documents import identifier, prepare, qualified
 from outboxctl.core.projections.pages import SECONDS, keyed, row_key
+from outboxctl.core.refused_reads import reading_rows
 from outboxctl.core.sql import Connection
 from outboxctl.domain.projection import Projection, Relation
 
@@ -17,11 +18,12 @@ AS_A_WHOLE = "SET LOCAL enable_seqscan = on"
 
 
 def keys(connection: Connection, projection: Projection, *, size: int) -> Iterator[str]:
-    """Their keys, of one snapshot, `size` fetched at once; raises what PostgreSQL raises for the view."""
+    """Their keys, of one snapshot, `size` fetched at once. Raises ReadRefusedError."""
     prepare(connection, SECONDS)
     connection.exec_driver_sql(AS_A_WHOLE)
     composed = statement(projection, projection.document)
-    yield from connection.exec_driver_sql(composed.as_string(), at_once=size).scalars()
+    with reading_rows(connection):
+        yield from connection.exec_driver_sql(composed.as_string(), at_once=size).scalars()
 
 
 def statement(projection: Projection, view: Relation) -> Composed:

@@ -8,7 +8,7 @@ from typing import Any
 from outboxctl.core.database import Connection
 from outboxctl.core.operator.failed import Event
 from outboxctl.core.projections import choosing, documents
-from outboxctl.domain.errors import OutboxctlError
+from outboxctl.core.refused_reads import ReadRefusedError
 from outboxctl.domain.json_numbers import loads
 from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import Projection, document_id
@@ -57,11 +57,8 @@ def _read(reading: Reading, projection: Projection, key: str) -> ProjectedDocume
             found = documents.read(connection, projection, [key], seconds=PATIENCE)
     except ValueError as error:
         return ProjectedDocument(*place, error=brief(error), routed=routed)
-    except OutboxctlError as error:
-        problem = documents.fault(error)
-        if problem is None:
-            raise
-        return ProjectedDocument(*place, error=problem[1], routed=routed)
+    except ReadRefusedError as error:
+        return ProjectedDocument(*place, error=error.words, routed=routed)
     (text,) = found.texts
     document = None if text is None else loads(text)
     return ProjectedDocument(*place, document=document, error=found.unusable.get(0), routed=routed)

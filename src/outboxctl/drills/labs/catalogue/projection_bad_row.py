@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from outboxctl.core.operator import moves, selection, shop
 from outboxctl.core.operator.selection import Selection
 from outboxctl.core.projections import documents
-from outboxctl.domain.errors import OutboxctlError
+from outboxctl.core.refused_reads import ReadRefusedError
 from outboxctl.drills.labs import BilingualText, LabContext
 from outboxctl.drills.labs.context import RECOVERED
 from outboxctl.drills.labs.projected import PUBLISHED, ProjectionLab
@@ -113,7 +113,6 @@ class ProjectionBadRow(ProjectionLab):
         projection = self.projection(ctx)
         try:
             ctx.transact(lambda c: documents.read(c, projection, [str(BAD)], seconds=DUE_SECONDS))
-        except OutboxctlError as error:
-            found = documents.fault(error)
-            return found[1] if found else ""
+        except ReadRefusedError as error:
+            return error.words
         return ""

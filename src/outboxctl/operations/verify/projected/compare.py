@@ -13,7 +13,8 @@ from typing import NamedTuple
 from outboxctl.core.database import Database
 from outboxctl.core.projections import documents, pages, reading
 from outboxctl.core.projections.documents import Documents
-from outboxctl.domain.errors import OutboxctlError, UsageError
+from outboxctl.core.refused_reads import ReadRefusedError, by_halves
+from outboxctl.domain.errors import UsageError
 from outboxctl.domain.projection import Projection, document_id, is_hash
 from outboxctl.operations.verify.lanes import in_lanes
 from outboxctl.operations.verify.model import Census, is_utf8
@@ -138,7 +139,7 @@ class ProjectedComparison:
         there = set(keys) - absent.keys()
         hashes = {id_ for id_ in ids if is_hash(id_)} - there
         if hashes:
-            with self._database.begin() as connection:
+            with reading.view_readable(self._projection), self._database.begin() as connection:
                 there |= pages.present_hashes(connection, self._projection, [*hashes])
         keyless = hashes | (set(ids) - absent.keys())
         return [
@@ -146,19 +147,15 @@ class ProjectedComparison:
         ]
 
     def _absent(self, keys: Sequence[str]) -> Iterator[ProjectedSuspect]:
-        """Keys without a row, by halves where one of them is none of its type, or its row unreadable."""
-        if not keys:
-            return
-        try:
-            with self._database.begin() as connection:
-                there = pages.present(connection, self._projection, keys)
-        except OutboxctlError as error:
-            reading.unreadable(self._projection, error)
-            if len(keys) > 1:
-                middle = len(keys) // 2
-                yield from self._absent(keys[:middle])
-                yield from self._absent(keys[middle:])
-            elif not reading.is_key(self._database, self._projection, keys[0]):
-                yield ProjectedSuspect(keys[0], None)
-            return  # the first pass reports a row that cannot be read
-        yield from (ProjectedSuspect(key, key) for key in keys if key not in there)
+        """Keys without a row; one that is none of its type has none, either."""
+        with reading.view_readable(self._projection):
+            for some, there in by_halves([keys] if keys else [], self._present):
+                if not isinstance(there, ReadRefusedError):
+                    yield from (ProjectedSuspect(key, key) for key in some if key not in there)
+                elif not reading.is_key(self._database, self._projection, some[0]):
+                    yield ProjectedSuspect(some[0], None)
+                # else the first pass reports it: a row that cannot be read
+
+    def _present(self, keys: Sequence[str]) -> set[str]:
+        with self._database.begin() as connection:
+            return pages.present(connection, self._projection, keys)

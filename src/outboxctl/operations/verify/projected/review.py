@@ -129,7 +129,7 @@ class ProjectedReview:
         """An id that is no key has no row, unless it is the hash of a long one."""
         if not ids:
             return
-        with self._database.begin() as connection:
+        with reading.view_readable(self._projection), self._database.begin() as connection:
             connection.exec_driver_sql(READ)
             _note(events.in_flight(connection, self._projection.name, ids), ids, state)
             hashes = [id_ for id_ in ids if is_hash(id_)]

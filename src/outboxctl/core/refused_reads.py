@@ -1,0 +1,87 @@
+"""Reading rows of the application, of which one may raise anything: by halves, so that it alone is not read.
+
+Whether the session is lost decides that the database is away, not the SQLSTATE: a function, a cast or a
+foreign table of the application raises what it likes (docs/adr/0058-an-error-belongs-to-the-row.md).
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TypeVar
+
+import psycopg
+
+from outboxctl.core.database_errors import sqlstate
+from outboxctl.core.sql import Connection
+from outboxctl.domain.errors import InconclusiveError
+from outboxctl.domain.printable import brief
+from outboxctl.domain.redaction import redact
+
+ENDS_SESSION = ("FATAL", "PANIC")  # severities
+CUT_OFF = "57014"
+# What passes by itself: a statement that was cancelled, a lock that was not given, a deadlock, two
+# transactions that cannot both be right.
+PASSING = frozenset({CUT_OFF, "55P03", "40P01", "40001"})
+HINT = "correct the row or what reads it, then run the same again"
+Key = TypeVar("Key")
+Found = TypeVar("Found")
+
+
+class ReadRefusedError(InconclusiveError):
+    """The server refused to read rows of the application, and the session goes on.
+
+    `words` are PostgreSQL's. `late`: the statement was cancelled, after its time limit in general. `passes`:
+    the same may be read at another time. `of_any_row`: whatever is read, it is refused.
+    """
+
+    of_any_row = False
+
+    def __init__(self, state: str, words: str) -> None:
+        super().__init__(f"rows cannot be read: {words}", hint=HINT)
+        self.state, self.words = state, words
+        self.late, self.passes = state == CUT_OFF, state in PASSING
+
+
+@contextmanager
+def reading_rows(connection: Connection) -> Iterator[None]:
+    """Raise ReadRefusedError where a statement fails, and psycopg.Error where the session is lost."""
+    try:
+        yield
+    except psycopg.Error as error:
+        if connection.closed or _severity(error) in ENDS_SESSION:
+            raise
+        words = brief(redact(str(error)).strip().partition("\n")[0], 500)
+        raise ReadRefusedError(sqlstate(error), words) from error
+
+
+def by_halves(
+    waiting: list[Sequence[Key]], read: Callable[[Sequence[Key]], Found]
+) -> Iterator[tuple[Sequence[Key], Found | ReadRefusedError]]:
+    """The keys that are `waiting`, in parts with what `read` returns for them; an error has one key.
+
+    The last of `waiting` is read first, what the caller adds meanwhile before all others. `read` is called
+    without a key where it was refused: raises ReadRefusedError where even that is, since no key is at fault
+    then.
+    """
+    probed = False
+    while waiting:
+        keys = waiting.pop()
+        try:
+            found = read(keys)
+        except ReadRefusedError as error:
+            if error.of_any_row:
+                raise
+            alone = len(keys) == 1
+            if not error.late and (alone or not probed):
+                probed = True
+                read([])
+            if alone:
+                yield keys, error
+            else:
+                middle = len(keys) // 2
+                waiting += [keys[middle:], keys[:middle]]
+        else:
+            yield keys, found
+
+
+def _severity(error: psycopg.Error) -> str:
+    return error.diag.severity_nonlocalized or error.diag.severity or ""
