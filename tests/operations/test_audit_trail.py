@@ -2,6 +2,7 @@
 
 import json
 from datetime import timedelta
+from uuid import uuid4
 
 import psycopg
 import pytest
@@ -143,3 +144,11 @@ def test_a_page_of_an_act_holds_no_more_of_it(db: Database) -> None:
             "000001000000",
         ]
         assert states_of(connection, act) == {"gone": 5}
+
+
+def test_a_filter_beside_an_id_is_refused(cli: Cli) -> None:
+    """It was ignored: the act that was shown might be anybody's."""
+    for flag, value in (("--action", "replay"), ("--by", "alice"), ("--since", "2026-02-03")):
+        done = cli("audit", "--id", str(uuid4()), flag, value)
+        assert done.returncode == 2
+        assert f"{flag} does not go with it" in done.stderr

@@ -15,6 +15,8 @@ import typer
 from typer.testing import CliRunner
 
 from outboxctl.cli.app import app
+from outboxctl.cli.chaos import hold
+from outboxctl.cli.chaos.ledger import undo_leftovers
 from outboxctl.cli.chaos.sink_control_options import chosen
 from outboxctl.domain.errors import InconclusiveError, UsageError
 from outboxctl.drills.faults import engine, processes, records, sink, sink_controls
@@ -184,7 +186,7 @@ def test_a_sink_that_does_not_come_back_keeps_no_other_command_waiting(
         records.folder(), [Fault(engine.STOPPED, "it is stopped", facts, pid=2**30, born=1.0, seen=True)]
     )
     began = monotonic()
-    run("list")
+    undo_leftovers(load)
     assert monotonic() - began < 5
     assert said in " ".join(capsys.readouterr().err.split())
     assert records.any_active() is kept
@@ -259,3 +261,15 @@ def test_a_pid_file_that_has_changed_meanwhile_ends_nobody(
             cause.begin()
         assert bystander.poll() is None
         bystander.kill()
+
+
+def test_a_signal_that_comes_after_the_fault_is_left_there_does_not_undo_it(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hold, "opened", Ledger)
+    came = iter([0, 15, 15])  # none when it is decided, then one
+    planned = PlannedFault(Fault("odd", "it is odd", {}), lambda: None)
+    hold._hold(load(), [planned], None, lambda: next(came, 15), json=True)
+    report = json.loads(capsys.readouterr().out)
+    assert (report["undone"], report["undone_after"]) == (False, None)
+    assert [each.what for each in Ledger(load()).faults()] == ["it is odd"]

@@ -10,9 +10,12 @@ from http.server import ThreadingHTTPServer
 import pytest
 from structlog.testing import capture_logs
 
+from outboxctl.domain.errors import UsageError
 from outboxctl.drills.services import fresh_port
+from outboxctl.metrics.connections import family_of
 from outboxctl.metrics.registry import Metrics
 from outboxctl.metrics.server import MetricsServer
+from outboxctl.worker.daemon import addresses
 from processes import eventually
 
 pytestmark = pytest.mark.no_servers
@@ -64,3 +67,20 @@ def test_an_error_of_ours_costs_one_answer_and_is_counted() -> None:
     server.stop()
     assert counted[-1].endswith(" 1.0")
     assert [(line["thread"], line["error"]) for line in logs] == [("http", "KeyError: 'a defect'")]
+
+
+@pytest.mark.skipif(not socket.has_ipv6, reason="no IPv6 here")
+@pytest.mark.parametrize("host", ["::1", "127.0.0.1", "localhost"])
+def test_it_listens_on_an_address_of_either_kind(host: str) -> None:
+    port = fresh_port()
+    server = MetricsServer(host, port, Metrics(), alive=dict, ready=dict, last_success=lambda: None)
+    server.start()
+    with urllib.request.urlopen(addresses(host, port)["healthz"]) as answer:  # noqa: S310 - ours
+        assert answer.status == 200
+    server.stop()
+    assert family_of("localhost", port) is socket.AF_INET, "as before"
+
+
+def test_a_name_that_nobody_has_is_refused_by_name() -> None:
+    with pytest.raises(UsageError, match=r"cannot listen on no-such-host.invalid:1: "):
+        MetricsServer("no-such-host.invalid", 1, Metrics(), alive=dict, ready=dict, last_success=lambda: None)

@@ -40,6 +40,7 @@ def audit(
     from outboxctl.core.operator.audit import ACTIONS, recent_actions
 
     if audit_id is not None:
+        _refuse({"--action": action, "--by": by, "--since": since})
         _show_one(common, parse.uuid("--id", audit_id), limit)
         return
     action = parse.optional(parse.one_of, "--action", action, ACTIONS, "action")
@@ -48,6 +49,13 @@ def audit(
     with reading(common.settings()) as connection:
         rows = recent_actions(connection, limit=limit, action=action, by=by, since=moment)
     rendering.show({"audit": [asdict(row) for row in rows]}, lambda: _rows(rows), json=common.json)
+
+
+def _refuse(filters: dict[str, str | None]) -> None:
+    """Raise UsageError for a filter beside --id, which names the one act to show."""
+    for name, value in filters.items():
+        if value is not None:
+            raise UsageError(f"--id names one act: {name} does not go with it", hint="leave one of them out")
 
 
 def _rows(rows: "Sequence[AuditRow]") -> "Iterator[object]":

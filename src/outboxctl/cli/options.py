@@ -75,11 +75,16 @@ class FaultOptions(DatabaseOptions):
     sure: NotProduction = False
 
     def allowed(self, what: str) -> "Settings":
-        """The settings. Raises UsageError where it is not allowed to do `what` (`stop the sink`)."""
+        """The settings, once what a killed command left is undone.
+
+        Raises UsageError where it is not allowed to do `what` (`stop the sink`).
+        """
+        from outboxctl.cli.chaos.ledger import undo_leftovers
         from outboxctl.drills.faults.gate import allow
 
         settings = self.settings()
         allow(settings, what, sure=self.sure)
+        undo_leftovers(lambda: settings)
         return settings
 
 

@@ -37,6 +37,7 @@ class Connections(ThreadingHTTPServer):
         self._lock, self._stopping = threading.Lock(), threading.Event()
         self._ends: dict[Any, float] = {}  # by connection, the oldest first
         self._most = _most()
+        self.address_family = family_of(*address)
         super().__init__(address, handler)
 
     def get_request(self) -> Any:
@@ -111,6 +112,13 @@ class Head(BufferedIOBase):
         """Close the stream: a socket stays open as long as a file on it does."""
         self._stream.close()
         super().close()
+
+
+def family_of(host: str, port: int) -> socket.AddressFamily:
+    """IPv6 where a host has no IPv4 address, as `::1` has none. Raises OSError for an unknown name."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    families = {family for family, *_ in found}
+    return socket.AF_INET if socket.AF_INET in families else socket.AF_INET6
 
 
 def _most() -> int:

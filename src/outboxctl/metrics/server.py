@@ -44,7 +44,7 @@ class MetricsServer:
             )
         except OSError as error:
             raise UsageError(
-                f"cannot listen on {host}:{port}: {error.strerror or error}",
+                f"cannot listen on {f'[{host}]' if ':' in host else host}:{port}: {error.strerror or error}",
                 hint="another worker may run there: set OUTBOX_METRICS_PORT to a free port",
             ) from None
         self._thread = threading.Thread(target=self._http.serve_forever, name="http", daemon=True)

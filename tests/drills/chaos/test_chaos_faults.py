@@ -103,14 +103,37 @@ def test_what_a_killed_command_left_is_undone_by_the_next(chaos: Cli, blocked: C
     with holding(chaos, "block", "--for", "1h") as command:
         eventually(blocked)
         command.kill()
-    elsewhere = chaos("lab", "list", env={"ELASTIC_URL": "http://127.0.0.1:1"})
-    assert elsewhere.returncode == 0, "it is not the lab's fault"
+    elsewhere = chaos("chaos", "db", "terminate", env={"ELASTIC_URL": "http://127.0.0.1:1"})
     assert "set ELASTIC_URL to" in elsewhere.stderr
     assert blocked(), "it was said to be undone, and is not"
-    done = chaos("lab", "list", "--json")
+    done = chaos("chaos", "db", "terminate")
     assert "undone, for whoever began it is gone: the index" in done.stderr
     assert not blocked()
-    assert "undone" not in chaos("lab", "list").stderr
+    assert "undone" not in chaos("chaos", "db", "terminate").stderr
+
+
+def test_a_command_that_only_prints_undoes_nothing(chaos: Cli, blocked: Callable[[], bool]) -> None:
+    with holding(chaos, "block", "--for", "1h") as command:
+        eventually(blocked)
+        command.kill()
+    printing = (
+        "lab list",
+        "lab show daemon",
+        "lab run --help",
+        "lab --help",
+        "chaos --help",
+        "chaos undo --help",
+    )
+    for words in (*printing, "chaos --help", "chaos undo --help", "chaos list"):
+        done = chaos(*words.split())
+        assert done.returncode == 0
+        assert done.stderr == ""
+    (left,) = chaos.json("chaos", "list")["faults"]
+    assert f"outboxctl chaos undo {left['id']}" in done.stdout
+    assert left["left_over"] is True
+    assert blocked()
+    chaos.ok("chaos", "undo", "--all")
+    assert not blocked()
 
 
 def test_only_our_own_block_is_lifted(
@@ -175,7 +198,10 @@ def test_a_worker_is_paused_resumed_and_killed(
     with holding(chaos, "worker", "pause", "--all", "--for", "1h") as command:
         eventually(lambda: all(paused()))
         command.kill()
-    assert "undone, for whoever began it is gone: worker w1" in chaos("chaos", "list").stderr
+    assert (
+        "undone, for whoever began it is gone: worker w1"
+        in chaos("chaos", "worker", "resume", "--all").stderr
+    )
     assert not any(paused())
     chaos.ok("chaos", "worker", "pause", "--id", "w1")
     assert paused() == [True, False]
@@ -323,7 +349,7 @@ def test_a_sink_left_stopped_or_paused_comes_back(chaos: Cli, sink: Callable[[],
             assert not sink()
             command.kill()
         assert under_way(chaos) == [kind]
-        chaos.ok("chaos", "list")
+        chaos.ok("chaos", "undo", "--all")
         assert under_way(chaos) == []
         eventually(sink, within=2)
 

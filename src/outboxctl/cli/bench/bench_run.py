@@ -93,7 +93,7 @@ def prepared(
     sweep("bench", say)
     if own:
         return None
-    undo_leftovers()
+    undo_leftovers(settings)
     with closing(Database(base.require_database_url(), connections=1)) as database:
         allow(base, TASK, sure=sure)
         names = guest.names("bench", base.elastic_index, guest.new_mark())

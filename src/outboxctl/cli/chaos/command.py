@@ -7,7 +7,8 @@ import typer
 
 from outboxctl.cli import parse, rendering
 from outboxctl.cli.chaos import db, es, proxy, worker
-from outboxctl.cli.chaos.ledger import opened, undo_leftovers
+from outboxctl.cli.chaos.ledger import opened
+from outboxctl.cli.lab import leftovers
 from outboxctl.cli.options import (
     ElasticIndex,
     ElasticUrl,
@@ -26,15 +27,6 @@ if TYPE_CHECKING:
     from outboxctl.drills.faults.records import Fault
 
 app = group("Cause faults on purpose, on systems that are not production.")
-
-
-@app.callback()
-def _first(context: typer.Context) -> None:
-    """Undo what a killed command left; `undo` itself reports what becomes of it."""
-    if context.invoked_subcommand != "undo":
-        undo_leftovers()
-
-
 app.add_typer(es.app, name="es")
 app.add_typer(worker.app, name="worker")
 app.add_typer(db.app, name="db")
@@ -104,7 +96,10 @@ def list_faults(json: Json = False) -> None:
     columns = ("id", "what", "since", "until", "held by")
     cells = [[row[name.replace(" ", "_")] for name in columns] for row in faults]
     table = rendering.table("Faults under way", columns, cells) if faults else "no faults under way"
-    rendering.show({"faults": faults}, lambda: [table], json=json)
+    ended = [row["id"] for row in faults if row["left_over"]]
+    hint = f"whoever began them has ended: `outboxctl chaos undo {' '.join(ended)}` undoes them"
+    lines = [table, *([rendering.Unbroken(hint)] if ended else [])]
+    rendering.show({"faults": faults}, lambda: lines, json=json)
 
 
 @app.command()
@@ -119,8 +114,12 @@ def undo(
 ) -> None:
     """Undo faults, whoever began them; needs no permission. Those that cannot be undone stay listed.
 
+    With --all the processes and services of runs of labs that were killed are ended as well.
+
     Example: outboxctl chaos undo --all
     """
+    if every and not forget:
+        leftovers.end_runs()
     ledger = opened(settings())
     undone, failed = [], None
     for fault in _chosen(ledger.faults(), ids or [], every=every):
@@ -155,4 +154,5 @@ def _row(fault: "Fault") -> dict[str, Any]:
         "since": fault.since,
         "until": fault.until,
         "held_by": holder,
+        "left_over": fault.left_over,
     }

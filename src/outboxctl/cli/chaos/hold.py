@@ -98,12 +98,12 @@ def _hold(
         took = monotonic() - began
         for each in faults:
             say(f"{each.what}, after {rendering.age(took)}")
-        if seconds is None and not signalled():
+        stays = seconds is None and not signalled()  # decided once: a signal that comes later undoes nothing
+        if stays:
             stack.pop_all()
         else:
             watch(lambda: _line(faults), seconds or 0.0, signalled)
-    undone = seconds is not None or bool(signalled())
-    _show(faults, took, monotonic() - began, undone=undone, json=json)
+    _show(faults, took, monotonic() - began, undone=not stays, json=json)
 
 
 def _begin(ledger: "Ledger", stack: ExitStack, each: PlannedFault, seconds: float | None) -> Fault:

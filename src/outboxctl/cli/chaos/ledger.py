@@ -5,9 +5,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from outboxctl.cli import rendering
-from outboxctl.cli.options import settings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from outboxctl.drills.faults.ledger import Ledger
     from outboxctl.settings import Settings
 
@@ -30,8 +31,11 @@ def say(line: str) -> None:
         rendering.console(stderr=True).print(rendering.cell(line, 1_000))
 
 
-def undo_leftovers() -> None:
-    """Undo what a killed `chaos`, `lab` or `bench` left; what cannot be undone stays in the ledger."""
+def undo_leftovers(settings: "Callable[[], Settings]") -> None:
+    """Undo what a killed `chaos`, `lab` or `bench` left; what cannot be undone stays in the ledger.
+
+    `settings` are read only where there is something to undo.
+    """
     from outboxctl.drills.faults import records
 
     if records.any_active():

@@ -1,10 +1,9 @@
 """`lab`: drills with a verdict and evidence."""
 
-from outboxctl.cli.lab import catalogue, leftovers, report, run
+from outboxctl.cli.lab import catalogue, report, run
 from outboxctl.cli.options import group
 
 app = group("Drills that break the pipeline on purpose, with a verdict.")
-app.callback()(leftovers.recover)
 app.command("list")(catalogue.list_labs)
 app.command("show")(catalogue.show)
 app.command("run")(run.run)

@@ -1,4 +1,4 @@
-"""What killed runs of labs left: the next command finds it, undoes it and marks the evidence."""
+"""What killed runs of labs left: the next run, or `chaos undo --all`, ends it and marks the evidence."""
 
 import os
 import signal
@@ -23,12 +23,20 @@ def note(folder: Path, evidence: Path) -> None:
 
 
 def recover() -> None:
-    """Undo what killed runs left: faults, processes, services; mark their evidence. A callback of `lab`."""
-    from outboxctl.cli.chaos.ledger import say, undo_leftovers
+    """Undo what killed runs left: faults, processes, services; mark their evidence. Only a run calls it."""
+    from outboxctl.cli.chaos.ledger import undo_leftovers
+    from outboxctl.cli.options import settings
+
+    end_runs()
+    undo_leftovers(settings)  # after the workers have ended: they could use what is undone
+
+
+def end_runs() -> None:
+    """End the processes and services of killed runs, and mark their evidence."""
+    from outboxctl.cli.chaos.ledger import say
     from outboxctl.drills.scratch.folder import sweep
 
     sweep("lab", say, lambda folder: _interrupted(folder, say))
-    undo_leftovers()  # after the workers have ended: they could use what is undone
 
 
 def take_over(code: int) -> NoReturn:

@@ -68,7 +68,7 @@ def run(
     from outboxctl.cli.ending import tolerate_closed_pipe
     from outboxctl.cli.lab import run_arguments
     from outboxctl.cli.lab.against import confirmed
-    from outboxctl.cli.lab.leftovers import note
+    from outboxctl.cli.lab.leftovers import note, recover
     from outboxctl.cli.lab.summary import CODES, show
     from outboxctl.drills.labs.evidence import EvidenceFolder
     from outboxctl.drills.labs.place import OwnPlace, Place
@@ -79,6 +79,7 @@ def run(
     options = Options(jobs=jobs, faults=not no_fault, command=run_arguments.command(worker))
     if against and search is not Search.AUTO:
         raise UsageError("--search: with --against the search engine is that of ELASTIC_URL")
+    recover()
     try:
         with run_arguments.evidence(evidence) as path, own_folder("lab", say) as folder:
             note(folder.path, path)

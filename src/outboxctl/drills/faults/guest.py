@@ -1,6 +1,6 @@
 """A schema and an index for one run in the user's own system, removed when it ends.
 
-Both are in the ledger before they are made, so that the next command removes those of a killed run.
+Both are in the ledger before they are made, so that the next run removes those of a killed one.
 """
 
 from collections.abc import Iterator

@@ -1,7 +1,8 @@
 """The ledger: each fault is recorded before it begins, so that a later command can undo it.
 
 A fault with a holder is undone when its holder ends the block; if the holder was killed, or is paused
-beyond the fault's time, the next command undoes it. One without a holder stays until it is undone.
+beyond the fault's time, the next command that begins or ends one undoes it. One without a holder stays until
+it is undone.
 """
 
 import os
