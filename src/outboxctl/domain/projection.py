@@ -14,6 +14,7 @@ from typing import Any
 
 MAX_ID_BYTES = 512  # Elasticsearch's limit on `_id`
 EVERYTHING = -1  # `follow` of an event that stands for every document of its projection
+BLANK_PADDED = "pg_catalog.bpchar"  # char(n): the blanks at its end are no part of a value
 HASH = re.compile(r"sha256:[0-9a-f]{64}")
 NAME = re.compile(r"[a-z0-9_]{1,50}")
 
@@ -43,10 +44,10 @@ class Follow:
 
     Either its `key` columns hold the document's key, in the order of the projection's key; or `keys` is a
     query of one or more columns, the document's key, for one changed row: `:name` is a column of that row,
-    `parameters` are these names and `types` their types as an SQL cast takes them (none: an older version
-    wrote it); or with `all` any change reaches every document. `columns`: those whose change counts; empty:
-    every column. `name`, which its events say, is the same as long as `table`, `key` and `keys` are; empty in
-    an older definition.
+    `parameters` are these names; or with `all` any change reaches every document. `types` are those of its
+    key's columns, or of the parameters, as an SQL cast takes them (none: an older version wrote it).
+    `columns`: those whose change counts; empty: every column. `name`, which its events say, is the same as
+    long as `table`, `key` and `keys` are; empty in an older definition.
     """
 
     table: Relation

@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import dataclass
 
 from outboxctl.core.projections.names import MAX_NAME
-from outboxctl.domain.projection import EVERYTHING, Follow, KeyColumn, Projection, Relation
+from outboxctl.domain.projection import BLANK_PADDED, EVERYTHING, Follow, KeyColumn, Projection, Relation
 
 OLD, NEW = "old_rows", "new_rows"  # transition tables
 # The bits of pg_trigger.tgtype.
@@ -86,7 +86,12 @@ def watched(projection: Projection) -> list[Watched]:
 
 def _followed(projection: Projection, place: int, follow: Follow) -> Watched:
     pairs = zip(follow.key, projection.key, strict=bool(follow.key))
-    key = tuple(KeyColumn(name, column.type) for name, column in pairs)
+    own = dict(zip(follow.key, follow.types, strict=False))
+    # By their texts both are alike, but for the blanks at the end of a child's char(n).
+    key = tuple(
+        KeyColumn(name, BLANK_PADDED if own.get(name) == BLANK_PADDED else column.type)
+        for name, column in pairs
+    )
     return Watched(place, follow.table, key, follow.parameters, follow.columns, follow.all, follow.name)
 
 

@@ -11,7 +11,7 @@ from outboxctl.core.projections.nearest import table_hint
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.keys_query import parameters
 from outboxctl.domain.printable import brief, counted
-from outboxctl.domain.projection import Follow, KeyColumn, Relation
+from outboxctl.domain.projection import BLANK_PADDED, Follow, KeyColumn, Relation
 from outboxctl.operations.projection.declaration import Declaration, DeclaredFollow
 from outboxctl.operations.projection.place import Place, shown
 
@@ -28,7 +28,7 @@ WORDS = {
 }
 ALIKE = (
     frozenset(f"pg_catalog.int{size}" for size in (2, 4, 8)),
-    frozenset(("pg_catalog.text", "pg_catalog.varchar")),
+    frozenset(("pg_catalog.text", "pg_catalog.varchar", BLANK_PADDED)),
 )
 SHOWN = 3  # paths in a message
 NOT_FOLLOWED = (

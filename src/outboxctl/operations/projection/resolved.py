@@ -14,12 +14,13 @@ from outboxctl.operations.projection import followed, mapping
 from outboxctl.operations.projection.declaration import Declaration
 from outboxctl.operations.projection.notices import Notice, most_documents, notices, routing_cost
 from outboxctl.operations.projection.place import Place, shown
+from outboxctl.operations.projection.typed import typed
 
 if TYPE_CHECKING:
     from outboxctl.core.database import Connection
 
-KEY_KINDS = ("uuid", "int2", "int4", "int8", "numeric", "text", "varchar", "date", "enum")
-KEY_HINT = "a key is of type uuid, smallint, integer, bigint, numeric, text, varchar, date or an enum"
+KEY_KINDS = ("uuid", "int2", "int4", "int8", "numeric", "text", "varchar", "bpchar", "date", "enum")
+KEY_HINT = "a key is of type uuid, smallint, integer, bigint, numeric, text, varchar, char, date or an enum"
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ def resolve(
         document=Relation(schema, view_name(declared.name)) if declared.query else view,
         index=declared.index,
         columns=root_columns,
-        follow=tuple(each.named() for each in follow),
+        follow=tuple(typed(connection, each).named() for each in follow),
         routing=declared.routing,
         pipeline=declared.pipeline,
         mapping=json.dumps(declared.mapping, sort_keys=True) if declared.mapping else "",
