@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from random import Random
+from time import monotonic
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -21,6 +22,7 @@ from outboxctl.worker import expanding, read_ahead
 from outboxctl.worker.expanding import Expander
 from outboxctl.worker.health import Health
 from outboxctl.worker.parts import WorkerParts
+from processes import Cli
 from projections import shop
 from projections.lossy_index import LossyIndex
 from servers import Servers, drop_database, new_database
@@ -142,6 +144,34 @@ def test_while_the_sink_takes_nothing_no_more_events_are_written(
     sql.execute(RETRIED.replace("attempts = 1", f"attempts = {attempts}"))
     one.turn(always=True)
     assert written(sql) == PAGE
+
+
+@pytest.mark.usefixtures("index")
+def test_a_drain_ends_where_a_change_waits_for_events_that_wait(
+    worker: Worker, sql: psycopg.Connection, cli: Cli
+) -> None:
+    worker().turn(always=True)
+    sql.execute(RETRIED)
+    began = monotonic()
+    cli.ok("worker", "--drain", timeout=20)
+    assert monotonic() - began < 10
+    assert written(sql) == PAGE
+
+
+def test_a_drain_ends_where_more_changes_wait_than_a_worker_looks_at(
+    worker: Worker, sql: psycopg.Connection, cli: Cli
+) -> None:
+    """Each of these waits for events that wait; the one behind them is due for nobody."""
+    worker().turn(always=True)
+    sql.execute(RETRIED)
+    sql.execute(
+        "INSERT INTO search_outbox_events (entity_type, entity_id, op, entity_key, follow, next_retry_at,"
+        " follow_cursor, created_at)"
+        " SELECT entity_type, gen_random_uuid(), op, '{}', follow, 'infinity', follow_cursor, created_at"
+        f" FROM search_outbox_events, generate_series(1, {follow.LOOKED_AT}) WHERE follow IS NOT NULL"
+    )
+    changed(sql)
+    cli.ok("worker", "--drain", timeout=20)
 
 
 def test_the_keys_are_read_once_for_many_pages(

@@ -19,6 +19,7 @@ from outboxctl.core.delivery.leases import renew
 from outboxctl.domain.errors import LockedError
 from outboxctl.metrics.registry import Metrics
 from outboxctl.settings import Settings
+from outboxctl.worker.daemon import ROUND
 from outboxctl.worker.health import Health
 from outboxctl.worker.lease import Lease
 from outboxctl.worker.outcome import Outcomes
@@ -249,3 +250,22 @@ def test_who_holds_the_whole_table_is_found_without_waiting(
         found = diagnosis.table_locker(connection)
     assert found
     assert (found.pid, found.table) == (person.info.backend_pid, EVENTS)
+
+
+def test_a_drain_that_waits_for_a_locked_event_leaves_the_machine_to_others(
+    scene: Scene, worker: Callable[..., Worker], database_proxy: Proxy, person: psycopg.Connection
+) -> None:
+    scene.load(1)
+    lock(person, "pending")
+    drain = worker("--drain", DATABASE_URL=database_proxy.url)
+
+    def rounds() -> int:
+        return len(database_proxy.transactions("next_retry_at IS NULL OR next_retry_at <= "))
+
+    eventually(lambda: rounds() > 3, what="it looks again")
+    before, began = rounds(), monotonic()
+    eventually(lambda: rounds() >= before + 20)
+    assert monotonic() - began > 20 * ROUND * 0.9
+    person.rollback()
+    assert drain.wait() == 0
+    assert scene.count("done") == 1

@@ -39,6 +39,7 @@ WATCHDOG_INTERVAL = 1.0  # seconds between two messages to systemd's watchdog: W
 # Seconds until waiting threads are woken after a signal: its handler may not wake them (`Signals`). No claim
 # is begun meanwhile.
 TICK = 0.05
+ROUND = 0.1  # seconds after which a drain looks again where something is due and nothing could be claimed
 FIRST_PROBE = 2.0  # seconds that the first probe of the sink may take before the lanes start without it
 
 
@@ -184,6 +185,7 @@ class Daemon:
             if self._drain and (self._error() or not self._due()):
                 self.parts.deletes.turn()
                 return
+            self.signals.wait_for_stop(ROUND)  # somebody has locked it, or it is about to be expanded
 
     def _error(self) -> Exception | None:
         """What ended a drain."""

@@ -16,6 +16,7 @@ from outboxctl.core.projections.follow_keys import OF_ROOT
 from outboxctl.core.projections.follow_pages import FollowEvent
 from outboxctl.core.refused_reads import ReadRefusedError
 from outboxctl.domain.clock import monotonic
+from outboxctl.domain.errors import OutboxctlError, UnreachableError
 from outboxctl.domain.failures import Classification, Reason, Verdict
 from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import EVERYTHING, Projection
@@ -29,6 +30,7 @@ from outboxctl.worker.read_ahead import ReadAhead
 from outboxctl.worker.settling import Settling
 
 log = structlog.get_logger()
+OBSERVER = "expander"  # of the condition `database`
 SHARE = 0.5  # of a lease, for the statement that reads keys
 WATCHED = 1.0  # seconds after a page for which the next one is looked for often
 # Of the time that lanes took for half a page: they have the other half meanwhile. And seconds between two
@@ -59,12 +61,16 @@ class Expander:
         """Write pages until no follow event waits, or the worker stops.
 
         Without a projection in force there is none, unless somebody wrote one by hand: that is looked for
-        with `always`, since a drain does not end before.
+        with `always`, since a drain does not end before. A database error is reported, and ends the turn.
         """
         if not (always or self._context.metrics.declared):
             return
         try:
             self._write_pages()
+        except OutboxctlError as error:
+            self._context.reporter.failed(error, observer=OBSERVER)
+        else:
+            self._context.reporter.succeeded(observer=OBSERVER)
         finally:
             self._unfinished.clear()
 
@@ -83,8 +89,16 @@ class Expander:
             self._context.signals.wait_for_stop(pause)
 
     def step(self) -> bool:
-        """Write half a page; False where none may be written."""
-        s, token = self._context.settings, str(uuid4())
+        """Write half a page; False where none may be written. Raises OutboxctlError for the database."""
+        token = str(uuid4())
+        try:
+            return self._step(token)
+        except UnreachableError:  # the claim may have been committed, and what followed not
+            self._context.in_flight.answer_lost(token)
+            raise
+
+    def _step(self, token: str) -> bool:
+        s = self._context.settings
         lease = Lease(token, s.lease_seconds, 1, requested_at=monotonic())
         self._read_ahead.forget_old(self._declared.get)
         with self._context.database.begin() as connection:

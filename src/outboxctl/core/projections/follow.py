@@ -28,18 +28,20 @@ from outboxctl.domain.projection import EVERYTHING, Projection
 LOOKED_AT = 200  # follow events that may wait for their last page, before one that does not
 # One event that waits for its retry holds nothing up. Where the first one of the half page does so, too, the
 # sink takes nothing: more events would only wait beside them.
+EXPANDABLE = f"""
+SELECT id FROM (
+    SELECT id, CAST(follow_cursor AS json) AS cursor FROM {EVENTS}
+    WHERE status = 'pending' AND next_retry_at = 'infinity' AND follow IS NOT NULL
+    ORDER BY created_at LIMIT {LOOKED_AT} {{locked}}) f
+WHERE NOT EXISTS (SELECT FROM {EVENTS} l
+    WHERE l.id = CAST(cursor #>> '{{{{waits_for,1}}}}' AS uuid) AND l.{STATUS_IS} 'pending'
+        AND (coalesce(l.attempts, 0) = 0 OR EXISTS (SELECT FROM {EVENTS} w
+            WHERE w.id = CAST(cursor #>> '{{{{waits_for,0}}}}' AS uuid) AND w.{STATUS_IS} 'pending')))
+LIMIT 1
+"""
+DUE = text(f"SELECT EXISTS ({EXPANDABLE.format(locked='')})")
 CLAIM = text(f"""
-WITH due AS MATERIALIZED (
-    SELECT id FROM (
-        SELECT id, CAST(follow_cursor AS json) AS cursor FROM {EVENTS}
-        WHERE status = 'pending' AND next_retry_at = 'infinity' AND follow IS NOT NULL
-        ORDER BY created_at LIMIT {LOOKED_AT} FOR UPDATE SKIP LOCKED) f
-    WHERE NOT EXISTS (SELECT FROM {EVENTS} l
-        WHERE l.id = CAST(cursor #>> '{{waits_for,1}}' AS uuid) AND l.{STATUS_IS} 'pending'
-            AND (coalesce(l.attempts, 0) = 0 OR EXISTS (SELECT FROM {EVENTS} w
-                WHERE w.id = CAST(cursor #>> '{{waits_for,0}}' AS uuid) AND w.{STATUS_IS} 'pending')))
-    LIMIT 1
-)
+WITH due AS MATERIALIZED ({EXPANDABLE.format(locked="FOR UPDATE SKIP LOCKED")})
 UPDATE {EVENTS} e SET status = 'processing', owner = :owner, lease_token = CAST(:token AS uuid),
     lease_until = now() + make_interval(secs => :lease), processing_started_at = now(),
     attempts = least(coalesce(attempts, 0), 2147483646) + 1, updated_at = now()
@@ -95,6 +97,11 @@ def claim(connection: Connection, *, owner: str, token: str, lease: float) -> Fo
         return None
     id_, name, place, key, cursor, attempts, stamp = row
     return FollowEvent(id_, name, place, key, json.loads(cursor or "{}"), attempts, stamp)
+
+
+def due(connection: Connection) -> bool:
+    """Whether `claim` would return an event, or one that somebody has locked."""
+    return bool(connection.execute(DUE).scalar())
 
 
 def put_back(

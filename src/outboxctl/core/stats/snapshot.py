@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from outboxctl.core.delivery.claim import has_projections
-from outboxctl.core.projections import choosing
+from outboxctl.core.projections import choosing, follow
 from outboxctl.core.projections.choosing import Scope
 from outboxctl.core.schema.names import EVENTS, SAFE, STUCK
 from outboxctl.core.sql import Connection, TextClause, text
@@ -40,11 +40,6 @@ SELECT {COLUMNS} FROM {EVENTS} o WHERE {STUCK}{{scope}} ORDER BY lease_until, id
 DUE = text(f"""
 SELECT EXISTS (SELECT FROM {EVENTS} WHERE status = 'pending'
     AND (next_retry_at IS NULL OR next_retry_at <= coalesce(:now, now())))
-""")
-# No claim of a lane returns these: the worker's expander does (projections/follow.py).
-FOLLOW_DUE = text(f"""
-SELECT EXISTS (SELECT FROM {EVENTS} WHERE status = 'pending' AND next_retry_at = 'infinity'
-    AND follow IS NOT NULL)
 """)
 # Retries that are not due count, but not events that were never tried and have a later next_retry_at. Retries
 # are due within OUTBOX_MAX_BACKOFF_SECONDS, so they are among the first 1,000.
@@ -181,10 +176,10 @@ def stuck(
 
 
 def anything_due(connection: Connection, *, now: datetime | None = None) -> bool:
-    """Whether a claim would return an event, or a follow event waits to be expanded."""
+    """Whether a claim would return an event, or the expander of a worker could go on with a follow event."""
     if connection.execute(DUE, {"now": now}).scalar():
         return True
-    return has_projections(connection) and bool(connection.execute(FOLLOW_DUE).scalar())
+    return has_projections(connection) and follow.due(connection)
 
 
 def anything_waiting(connection: Connection, *, now: datetime | None = None) -> bool:
