@@ -98,6 +98,12 @@ BAD: dict[str, tuple[Any, str]] = {
         broken((*PUBLISHER, "label"), "isbn"),
         "'isbn' is the label of a child, and a column of the key",
     ),
+    "label": (broken((*PUBLISHER, "label"), " "), "nodes.children[1].label: it is blank"),
+    "new name": (
+        broken((0, "nodes", "transform", "rename"), {"isbn": ""}),
+        "transform.rename.isbn: it is blank",
+    ),
+    "NUL": (broken((*PUBLISHER, "label"), "a\0b"), "it holds a NUL or half a character"),
     "two documents, one name": (library.schema("b") + library.schema("b"), "two documents have one name"),
 }
 

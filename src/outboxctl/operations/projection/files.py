@@ -34,7 +34,7 @@ def mapping(place: Place, table: dict[str, Any], folder: Path) -> dict[str, Any]
     given = place.value(table, "mapping", str, "the name of a file, or JSON")
     here, inline = place.at("mapping"), "\n" in given.strip() or given.lstrip().startswith("{")
     name = "it" if inline else here.one_line(given)
-    body = _json(here, name, given if inline else text(here, folder / name))
+    body = parsed(here, name, given if inline else text(here, folder / name))
     if not isinstance(body, dict) or not all(isinstance(part, dict) for part in body.values()):
         here.fail(
             f"{brief(name, 200)} is no object of objects", 'it holds {"settings": {…}, "mappings": {…}}'
@@ -46,7 +46,8 @@ def mapping(place: Place, table: dict[str, Any], folder: Path) -> dict[str, Any]
     return body
 
 
-def _json(place: Place, name: str, content: str) -> Any:
+def parsed(place: Place, name: str, content: str) -> Any:
+    """A text as JSON. UsageError where it is none, or holds what no database keeps."""
     try:
         body = json.loads(content)
         written = json.dumps(body, ensure_ascii=False, allow_nan=False)

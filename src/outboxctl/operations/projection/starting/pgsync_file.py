@@ -17,10 +17,7 @@ TOP = ("database", "index", "nodes", "mapping", "mappings", "setting", "routing"
 def read(path: Path) -> list[Json]:
     """The documents of a schema file. UsageError for what is no such file."""
     place = Place(str(path))
-    try:
-        content = json.loads(files.text(place, path))
-    except (ValueError, RecursionError) as error:
-        place.fail(f"not JSON: {error}")
+    content = files.parsed(place, "it", files.text(place, path))
     documents = [content] if isinstance(content, dict) else content
     if not isinstance(documents, list) or not documents or not all(isinstance(d, dict) for d in documents):
         place.fail("it holds no documents", "pgsync's schema file is a list of objects with `nodes`")

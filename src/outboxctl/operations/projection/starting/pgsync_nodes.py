@@ -72,6 +72,7 @@ class NodeReading:
         node = NestedRows(table, _label(given))
         names: tuple[str, ...] = ()
         with self.problems.noted():
+            place.text(given, "label")
             names = place.texts(given, "columns") if given.get("columns") else ()
         node.values = pgsync_values.values(place.at("columns"), table, columns, names, self.problems)
         broken = [name for name in names if ">>" in name]

@@ -90,6 +90,7 @@ class Transforms:
                 rule = name  # the child has these rules
             if not isinstance(rule, str):
                 place.at(name).fail(f"it must be a text, not {shown(rule)}")
+            rule = place.at(name).one_line(rule)
             if rule != name and name in renaming:
                 self.notes.append(
                     f"Not taken over: {place.at(name).key}: pgsync drops it beside the child's own"
