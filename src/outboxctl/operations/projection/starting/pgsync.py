@@ -10,14 +10,12 @@ from pathlib import Path as FilePath
 from typing import TYPE_CHECKING
 
 from outboxctl.core.projections import catalog
-from outboxctl.core.projections.fields import fields
-from outboxctl.core.projections.tree import NestedRows, Value
+from outboxctl.core.projections.tree import NestedRows
 from outboxctl.core.projections.tree_sql import Writer
 from outboxctl.domain.errors import NotPermittedError, UsageError
 from outboxctl.domain.projection import Relation
-from outboxctl.operations.projection import followed
-from outboxctl.operations.projection.place import Place, shown
-from outboxctl.operations.projection.starting import init, pgsync_mapping, pgsync_values, pgsync_views
+from outboxctl.operations.projection.place import Place
+from outboxctl.operations.projection.starting import init, pgsync_key, pgsync_mapping, pgsync_views
 from outboxctl.operations.projection.starting.pgsync_file import TOP, Json, left_over, read, resolved
 from outboxctl.operations.projection.starting.pgsync_nodes import NodeReading
 from outboxctl.operations.projection.starting.problems import Problems
@@ -27,7 +25,6 @@ if TYPE_CHECKING:
     from outboxctl.core.database import Connection
 
 TEXTS = ("database", "index", "routing", "pipeline")
-RENAME = "its field of that name is the key: give the other one another name in a copy of the file"
 
 
 def starts(
@@ -99,52 +96,14 @@ def _root(
         raise problems.error()
     base = root.table
     with problems.noted():
-        key = _key(reading, place.at("nodes"), nodes, root)
+        key = pgsync_key.put(reading, place.at("nodes"), nodes, root)
         base = pgsync_views.base(reading.connection, place.at("nodes"), nodes, base, key)
     with problems.noted():
         body = pgsync_mapping.body(place, document, root)
     with problems.noted():
-        routing = _routing(place.at("routing"), routing, root, key)
+        routing = pgsync_key.routing(place.at("routing"), routing, root, key)
     problems.check()
     return root, base, key, body, routing
-
-
-def _key(reading: NodeReading, place: Place, nodes: Json, root: NestedRows) -> tuple[str, ...]:
-    """The key, whose columns are put into the document as they are."""
-    key = reading.key(place, nodes, root.table)
-    if not key:
-        place.fail(f"{root.table} has no primary key", init.NO_KEY)
-    columns = {each.name: pgsync_values.plain(each) for each in fields(reading.connection, root.table)}
-    children = {each.label for each in root.children}
-    for name in key:
-        with reading.problems.noted():
-            if name in children:
-                place.at("children").fail(
-                    f"{shown(name)} is the label of a child, and a column of the key", RENAME
-                )
-            if root.values.get(name, columns[name]) != columns[name]:
-                what = f"{shown(name)}, a column of the key, would hold {_what(root.values[name])}"
-                place.at("transform").fail(what, RENAME)
-    missing = [name for name in key if name not in root.values]
-    root.values = {name: columns[name] for name in missing} | root.values
-    reading.notes += [f"Added to the document: {name}, which is its key" for name in missing]
-    if len(key) > 1:
-        reading.notes.append("The ids of documents join the key's columns by `:`; pgsync joins them by `|`")
-    return key
-
-
-def _what(value: Value) -> str:
-    if value.joined:
-        return "a joined text"
-    return f"{shown(value.column)} with texts replaced" if value.replace else shown(value.column)
-
-
-def _routing(place: Place, name: str, root: NestedRows, key: tuple[str, ...]) -> str:
-    """The routing, or the column of the key that it is a copy of: the key then determines the shard."""
-    value = root.values.get(name)
-    if name and value is None:
-        followed.check_column(place, name, "the document", list(root.values))
-    return next((column for column in key if value and root.values[column] == value), name)
 
 
 def _of_database(connection: "Connection", given: str) -> Iterator[str]:

@@ -37,6 +37,14 @@ def of_fields(place: Place, table: Json, name: str) -> Json:
     return given
 
 
+def of_node(place: Place, transform: Json) -> Json:
+    """The fields of the index that a node declares, by their names in the document."""
+    rename = transform.get("rename")
+    new = rename if isinstance(rename, dict) else {}
+    fields = of_fields(place, transform, "mapping").items()
+    return {new[name] if isinstance(new.get(name), str) else name: each for name, each in fields}
+
+
 def _whole(given: Json) -> Json:
     """A mapping with `properties`; pgsync also takes the fields alone."""
     inner = given.get("properties")

@@ -5,7 +5,7 @@ columns beneath a scalar together with the values: such a value is kept here, an
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from outboxctl.core.projections.tree import NestedRows, Value
@@ -27,7 +27,7 @@ class Transforms:
     given: Json
     above: Mapping[str, Any]
     problems: Problems
-    notes: list[str] = field(default_factory=list)
+    notes: list[str]
 
     def beneath(self, label: str) -> Json:
         """The rules for a child."""
@@ -115,6 +115,15 @@ class Transforms:
         delimiter = str(rule.get("delimiter", ""))
         node.children = [each for each in node.children if each.label != into]
         node.values[into] = Value(kind="text", joined=tuple(parts) or ("",), delimiter=delimiter)
+
+
+def renames(given: Any) -> bool:
+    """Whether a node, or one beneath it, renames a field."""
+    if not isinstance(given, dict):
+        return False
+    transform, beneath = given.get("transform"), given.get("children")
+    own = isinstance(transform, dict) and bool(transform.get("rename"))
+    return own or (isinstance(beneath, list) and any(map(renames, beneath)))
 
 
 def _fields(node: NestedRows) -> dict[str, Value | NestedRows]:
