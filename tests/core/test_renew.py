@@ -7,14 +7,19 @@ import psycopg
 from moments import Insert, at
 from outboxctl.core.database import Database
 from outboxctl.core.delivery.claim import claim
-from outboxctl.core.delivery.leases import reclaim, renew
+from outboxctl.core.delivery.leases import Renewed, reclaim, renew
+from outboxctl.core.sql import Connection
 
 TOKEN = str(uuid4())
 
 
 def renewed(db: Database, seconds: float) -> bool:
     with db.begin() as connection:
-        return renew(connection, TOKEN, lease=10, max_processing=60, now=at(seconds))
+        return outcome(connection, seconds) is Renewed.RENEWED
+
+
+def outcome(connection: Connection, seconds: float) -> Renewed:
+    return renew(connection, TOKEN, lease=10, max_processing=60, now=at(seconds))
 
 
 def stuck(db: Database, seconds: float) -> int:
@@ -41,3 +46,18 @@ def test_what_was_taken_away_cannot_be_renewed(db: Database, insert: Insert, sql
     before = sql.execute("SELECT * FROM search_outbox_events").fetchall()
     assert not renewed(db, 12)
     assert sql.execute("SELECT * FROM search_outbox_events").fetchall() == before
+
+
+def test_a_claim_whose_events_are_all_locked_is_not_lost(
+    db: Database, insert: Insert, sql: psycopg.Connection
+) -> None:
+    insert(), insert()
+    with db.begin() as connection:
+        claim(connection, owner="w", token=TOKEN, size=10, lease=10, now=at(0))
+    with sql.transaction():
+        sql.execute("SELECT FROM search_outbox_events FOR UPDATE")
+        with db.begin() as connection:
+            found = [outcome(connection, seconds) for seconds in (8, 60)]
+    with db.begin() as connection:
+        found.append(outcome(connection, 9))
+    assert found == [Renewed.LOCKED, Renewed.LOST, Renewed.RENEWED]

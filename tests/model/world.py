@@ -15,7 +15,7 @@ from model.weather import FAIR, WEATHERS, Sky
 from outboxctl.core.database import Database
 from outboxctl.core.delivery import deletes, settle
 from outboxctl.core.delivery.claim import GROUP, claim
-from outboxctl.core.delivery.leases import reclaim, renew
+from outboxctl.core.delivery.leases import Renewed, reclaim, renew
 from outboxctl.core.operator import moves, selection
 from outboxctl.domain.failures import Classification
 from outboxctl.domain.lifecycle import Status
@@ -122,7 +122,8 @@ class World:
         """It asks for more time."""
         token = hand.lease.token
         with self._database.begin() as connection:
-            kept = renew(connection, token, lease=LEASE, max_processing=MAX_PROCESSING)
+            found = renew(connection, token, lease=LEASE, max_processing=MAX_PROCESSING)
+        kept = found is Renewed.RENEWED
         self.oracle.renewed(token, kept, self.clocks.now)
         if kept:
             hand.lease.renewed(self.clocks.steady)

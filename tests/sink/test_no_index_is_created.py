@@ -6,15 +6,62 @@ from contextlib import closing
 import pytest
 from elasticsearch import Elasticsearch
 
+from fakes import ProxyFault, Script, fake_sink
 from outboxctl.domain.clock import Deadline
 from outboxctl.domain.failures import Reason, Verdict
 from outboxctl.settings import load
+from outboxctl.sink.delivery import deliver
 from outboxctl.sink.delivery.bulk import BulkAction
 from outboxctl.sink.delivery.deliver import ElasticSink
 from outboxctl.sink.transport.open import connect
 from servers import Servers
 
 pytestmark = pytest.mark.real_engine
+NO_ALIAS = "no such index [x] and [require_alias] request flag is [true] and [x] is not an alias"
+
+
+def sent(sink: ElasticSink, version: int) -> Verdict:
+    """What becomes of one upsert."""
+    action = BulkAction("block:1", version, "{}")
+    (finding,) = sink.deliver([action], deadline=Deadline.within(10)).findings
+    assert finding
+    return finding.verdict
+
+
+def test_an_alias_that_was_away_once_is_insisted_on_again(
+    servers: Servers, engine: Elasticsearch, index: str
+) -> None:
+    """Else a look-up would precede each request for ever, and the index may vanish after it."""
+    concrete = f"{index}-000001"
+    with fake_sink(upstream=servers.sink) as proxy, closing(connect(load(elastic_url=proxy.url))) as client:
+        sink = ElasticSink(client, index)
+        found = [sent(sink, 1)]
+        engine.indices.delete_alias(index=concrete, name=index)
+        found.append(sent(sink, 2))
+        engine.indices.put_alias(index=concrete, name=index, is_write_index=True)
+        found.append(sent(sink, 3))
+        looked = len(proxy.lookups)
+        found += [sent(sink, 4), sent(sink, 5)]
+        assert len(proxy.lookups) == looked
+    assert found == [Verdict.DONE, Verdict.OUTAGE, Verdict.DONE, Verdict.DONE, Verdict.DONE]
+
+
+def test_a_sink_that_takes_an_alias_for_none_is_looked_at_each_time_for_a_minute(
+    servers: Servers, index: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [1_000.0]
+    monkeypatch.setattr(deliver, "monotonic", lambda: now[0])
+    refused = ProxyFault(items=lambda _: (404, {"type": "index_not_found_exception", "reason": NO_ALIAS}))
+    with (
+        fake_sink(Script.of(refused), upstream=servers.sink) as proxy,
+        closing(connect(load(elastic_url=proxy.url))) as client,
+    ):
+        sink, looked = ElasticSink(client, index), list[int]()
+        for version, seconds in ((1, 0), (2, 0), (3, 0), (4, deliver.CONCRETE), (5, 0)):
+            now[0] += seconds
+            assert sent(sink, version) is Verdict.DONE
+            looked.append(len(proxy.lookups))
+    assert looked == [2, 3, 4, 5, 5]
 
 
 @pytest.fixture

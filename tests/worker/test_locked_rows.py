@@ -15,11 +15,12 @@ from fakes.postgres_proxy import Do, Proxy
 from outboxctl.core.database import Database
 from outboxctl.core.delivery import diagnosis, settle
 from outboxctl.core.delivery.claim import claim
-from outboxctl.core.delivery.leases import renew
+from outboxctl.core.delivery.leases import Renewed, renew
 from outboxctl.domain.errors import LockedError
 from outboxctl.metrics.registry import Metrics
 from outboxctl.settings import Settings
 from outboxctl.worker.daemon import ROUND
+from outboxctl.worker.delivering import Renewal
 from outboxctl.worker.health import Health
 from outboxctl.worker.lease import Lease
 from outboxctl.worker.outcome import Outcomes
@@ -182,6 +183,26 @@ def test_a_claim_whose_lease_is_over_keeps_nobody_waiting(settings: Settings, db
     assert [lease.token for lease in parts.context.in_flight.leases()] == ["ours"]
 
 
+def test_a_delivery_whose_events_are_all_locked_keeps_its_lease(
+    scene: Scene, person: psycopg.Connection, settings: Settings, db: Database
+) -> None:
+    scene.load(3)
+    token = str(uuid4())
+    with db.begin() as connection:
+        claim(connection, owner="w", token=token, size=10, lease=30)
+    lock(person, "processing", 3)
+    parts = WorkerParts(settings, db, None, Metrics(), Health(300))  # type: ignore[arg-type]
+    lease = Lease(token, 30.0, 3, requested_at=monotonic() - 20)
+    lease.delivering = True
+    parts.context.in_flight.add(lease)
+    before = lease.ends
+    Renewal(parts.context).turn()
+    assert lease.ends == before
+    person.rollback()
+    Renewal(parts.context).turn()
+    assert lease.ends > before
+
+
 def test_a_settle_cut_off_by_its_time_limit_leaves_out_what_is_locked(
     url: str, scene: Scene, person: psycopg.Connection, settings: Settings
 ) -> None:
@@ -217,7 +238,7 @@ def test_what_is_locked_is_neither_renewed_nor_released_nor_waited_for(
         claim(connection, owner="w", token=token, size=10, lease=30)
     (locked,) = lock(person, "processing")
     with hasty.begin() as connection:
-        assert renew(connection, token, lease=300, max_processing=600)
+        assert renew(connection, token, lease=300, max_processing=600) is Renewed.RENEWED
         assert settle.hold(connection, token) == settle.held(connection, [token]) - {locked}
         assert diagnosis.table_locker(connection) is None
         found = diagnosis.row_locker(connection, [locked])

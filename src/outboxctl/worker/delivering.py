@@ -2,7 +2,7 @@
 
 import structlog
 
-from outboxctl.core.delivery.leases import renew
+from outboxctl.core.delivery.leases import Renewed, renew
 from outboxctl.domain.clock import monotonic
 from outboxctl.domain.errors import OutboxctlError
 from outboxctl.sink.delivery.result import Delivery, Sink
@@ -86,10 +86,10 @@ class Renewal:
     def _renew(self, lease: Lease) -> None:
         s, requested_at = self._settings, monotonic()
         with self._database.begin() as connection:
-            kept = renew(
+            renewed = renew(
                 connection, lease.token, lease=s.lease_seconds, max_processing=s.max_processing_seconds
             )
-        if kept:
+        if renewed is Renewed.RENEWED:
             lease.renewed(requested_at)
-        else:
+        elif renewed is Renewed.LOST:
             lease.lost()

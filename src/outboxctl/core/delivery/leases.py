@@ -5,6 +5,7 @@ Reclaimed events go back to pending, or to failed once their attempts are spent.
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import Enum
 
 from outboxctl.core.delivery.claim import PLAN
 from outboxctl.core.schema.names import EVENTS, OVERDUE, STATUS_IS, STUCK, UNHELD, source, target
@@ -67,16 +68,24 @@ def reclaim(
 
 # Rows that others have locked are skipped: the lease of the rest would run out meanwhile.
 OF_CLAIM = "lease_token = CAST(:token AS uuid)"
+IN_HAND = f"""{OF_CLAIM} AND status = {source(Verb.RENEW)}
+    AND coalesce(:now, now()) - processing_started_at < make_interval(secs => :max_processing)"""
 RENEW = text(f"""
 UPDATE {EVENTS} SET lease_until = coalesce(:now, now()) + make_interval(secs => :lease),
     updated_at = coalesce(:now, now())
-WHERE id = ANY (ARRAY (
-    SELECT id FROM {EVENTS} WHERE {OF_CLAIM} AND status = {source(Verb.RENEW)}
-        AND coalesce(:now, now()) - processing_started_at < make_interval(secs => :max_processing)
-    FOR NO KEY UPDATE SKIP LOCKED))
+WHERE id = ANY (ARRAY (SELECT id FROM {EVENTS} WHERE {IN_HAND} FOR NO KEY UPDATE SKIP LOCKED))
     AND {STATUS_IS} {source(Verb.RENEW)} AND {OF_CLAIM}
 RETURNING id
 """)
+STILL_HELD = text(f"SELECT EXISTS (SELECT FROM {EVENTS} WHERE {IN_HAND})")
+
+
+class Renewed(Enum):
+    """What came of a renewal."""
+
+    RENEWED = "renewed"
+    LOCKED = "locked"  # somebody has locked each event that is left: they keep their lease
+    LOST = "lost"  # none of the events is left, or they took too long
 
 
 def renew(
@@ -86,11 +95,13 @@ def renew(
     lease: float,
     max_processing: float,
     now: datetime | None = None,
-) -> bool:
-    """Renew this claim for `lease` seconds from now; False if none of its events is left or it took too long.
+) -> Renewed:
+    """Renew this claim for `lease` seconds from now.
 
     An event that somebody else has locked keeps its lease.
     """
     connection.exec_driver_sql(PLAN)
-    values = {"token": token, "lease": lease, "max_processing": max_processing, "now": now}
-    return bool(connection.execute(RENEW, values).all())
+    held = {"token": token, "max_processing": max_processing, "now": now}
+    if connection.execute(RENEW, {**held, "lease": lease}).all():
+        return Renewed.RENEWED
+    return Renewed.LOCKED if connection.execute(STILL_HELD, held).scalar() else Renewed.LOST

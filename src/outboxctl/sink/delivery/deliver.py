@@ -40,7 +40,7 @@ class ElasticSink:
         self._index = index
         self._alias_only = False  # the name is known to be an alias, and requests carry `require_alias`
         self._concrete_until = 0.0  # the name was an index of its own lately: it may become an alias
-        self._can_insist = True  # until the sink shows that its `require_alias` is not reliable
+        self._doubted_until = 0.0  # the sink refused `require_alias` lately, though it says that it is one
 
     def ping(self) -> Classification | None:
         """None if the sink answers and the index exists, else what is wrong."""
@@ -87,8 +87,8 @@ class ElasticSink:
             return None
         sent = self._bulk(actions, seconds, requests, insist=insist)
         if insist and isinstance(sent, list) and any(_not_an_alias(a) for a in sent if a is not CONFIRMED):
-            # Gone since the look-up, or a sink whose `require_alias` cannot be relied on.
-            self._alias_only = self._can_insist = False
+            # Gone since the look-up, or a sink whose `require_alias` is not reliable: a look-up shows which.
+            self._alias_only, self._doubted_until = False, monotonic() + CONCRETE
             return self._send(actions, deadline, requests)
         return sent
 
@@ -100,9 +100,10 @@ class ElasticSink:
         concrete = monotonic() < self._concrete_until
         exists = is_alias = False if concrete else self._exists(deadline, "_alias", self._index)
         if is_alias is True:
-            self._alias_only = self._can_insist
-            return None, self._can_insist
+            self._alias_only = monotonic() >= self._doubted_until
+            return None, self._alias_only
         if is_alias is False:
+            self._doubted_until = 0.0
             exists = self._exists(deadline, self._index, leader=True)
             if not (concrete and exists is True):
                 self._concrete_until = monotonic() + CONCRETE if exists is True else 0.0
