@@ -3,7 +3,8 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from outboxctl.core.produce import enqueue, touch
+    from outboxctl.core.produce import enqueue
+    from outboxctl.core.touching import touch
 
     __version__: str
 
@@ -12,10 +13,14 @@ __all__ = ["__version__", "enqueue", "touch"]
 
 def __getattr__(name: str) -> Any:
     """Load what is asked for when it is first used: a producer need not pay for the rest."""
-    if name in ("enqueue", "touch"):
-        from outboxctl.core import produce  # noqa: PLC0415 - late on purpose
+    if name == "enqueue":
+        from outboxctl.core.produce import enqueue  # noqa: PLC0415 - late on purpose
 
-        return getattr(produce, name)
+        return enqueue
+    if name == "touch":
+        from outboxctl.core.touching import touch  # noqa: PLC0415 - late on purpose
+
+        return touch
     if name == "__version__":
         return _version()
     raise AttributeError(f"module 'outboxctl' has no attribute {name!r}")

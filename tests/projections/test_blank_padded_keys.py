@@ -90,7 +90,7 @@ def test_documents_of_such_keys_follow_every_change(
     cli.ok("verify", "--projection", "booking")
     cli.ok("projection", "preview", "booking", "B1", "A:%", " x")
     sql.execute("ALTER TABLE air.bookings DISABLE TRIGGER USER; UPDATE air.bookings SET total = 9")
-    outboxctl.touch(sql, "booking", "B1")
+    outboxctl.touch(sql, "booking", "B1" if root == "text" else "B1    ")
     cli.ok("worker", "--drain")
     assert shop.held(engine, f"{index}-air")["B1"] == wanted(sql)["B1"]
     cli.ok("rebuild", "--projection", "booking", *WHO, "--yes")

@@ -1,19 +1,15 @@
 """Producing: an event written in the caller's own transaction."""
 
-import hashlib
 import inspect
 import re
 import sys
-from collections.abc import Callable, Sequence
-from datetime import date, datetime
-from decimal import Decimal
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
 from outboxctl.core.schema.names import EVENTS
 from outboxctl.domain.ids import uuid7
-from outboxctl.domain.lifecycle import OPS, PROJECTION
-from outboxctl.domain.projection import NAME, key_text
+from outboxctl.domain.lifecycle import OPS
 
 MAX_VERSION = 2**63 - 1
 MAX_TYPE = 50
@@ -30,7 +26,7 @@ LOCK = f"""SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended({
 FROM pg_catalog.pg_class WHERE oid OPERATOR(pg_catalog.=) CAST('{EVENTS}' AS pg_catalog.regclass)
     AND relkind OPERATOR(pg_catalog.=) 'p'"""
 IF_NEW = f"WHERE NOT EXISTS (SELECT FROM {EVENTS} WHERE id OPERATOR(pg_catalog.=) {{id}})"
-NAMES = ("id", "entity_type", "entity_id", "op", "event_version", "traceparent", "entity_key")
+NAMES = ("id", "entity_type", "entity_id", "op", "event_version", "traceparent", "parts", "number")
 # W3C Trace Context, section 3.2.2, as far as 55 characters hold it: neither version ff nor an id of zeros.
 TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
@@ -64,10 +60,10 @@ def enqueue(
     values = checked(entity_type=entity_type, entity_id=entity_id, op=op, event_version=event_version)
     values["id"] = str(UUID(str(event_id)) if event_id else uuid7())
     into, row = f"INSERT INTO {EVENTS} (id, {COLUMNS})", ROW
-    if trace := _traceparent(traceparent):
+    if trace := traceparent_of(traceparent):
         values["traceparent"] = trace
         into, row = into.replace(")", ", traceparent)"), f"{ROW}, {{traceparent}}"
-    execute = _executor(connection, values, enqueue)
+    execute = executor(connection, values, enqueue)
     if not event_id:
         execute(f"{into} VALUES ({row})")
     elif execute(LOCK).fetchone() is None:
@@ -75,51 +71,6 @@ def enqueue(
     else:
         execute(f"{into} SELECT {row} {IF_NEW}")
     return UUID(values["id"])
-
-
-Part = str | int | UUID | Decimal | date
-
-
-def touch(
-    connection: Any, projection: str, key: Part | Sequence[Part], *, traceparent: str | None = None
-) -> UUID:
-    """Write an event of a projection's document in the transaction of `connection`; commit is the caller's.
-
-    For applications on whose tables no triggers may be made (`projection apply --no-triggers`): call it in
-    the transaction that changes what the document is made of, and also for one that is deleted. The worker
-    reads the document after the commit. `connection` and `traceparent` are as for `enqueue`.
-
-    `key` is the document's key, a text as PostgreSQL writes it; of several columns a sequence, in their
-    order. Returns the event's id. Raises ValueError for a bad argument, TypeError for no connection or key.
-    """
-    if not NAME.fullmatch(projection) or projection == PROJECTION:
-        raise ValueError(f"not the name of a projection: {projection[:60]!r}")
-    parts = [key] if isinstance(key, Part) else list(key)
-    if not parts:
-        raise ValueError("the key has no parts")
-    entity_key = key_text([_part(part) for part in parts])
-    digest = hashlib.md5(f"{projection}:{entity_key}".encode(), usedforsecurity=False).hexdigest()
-    values: dict[str, Any] = {"id": str(uuid7()), "entity_type": projection, "entity_id": str(UUID(digest))}
-    values |= {"op": "upsert", "event_version": None, "entity_key": entity_key}
-    into, row = f"INSERT INTO {EVENTS} (id, {COLUMNS}, entity_key)", f"{ROW}, {{entity_key}}"
-    if trace := _traceparent(traceparent):
-        values["traceparent"] = trace
-        into, row = into.replace(")", ", traceparent)"), f"{row}, {{traceparent}}"
-    _executor(connection, values, touch)(f"{into} VALUES ({row})")
-    return UUID(values["id"])
-
-
-def _part(value: Part) -> str:
-    """A part of a key as PostgreSQL writes it."""
-    if isinstance(value, bool) or not isinstance(value, Part):
-        raise TypeError(f"not a part of a key: {value!r:.60}")
-    if isinstance(value, datetime):
-        raise TypeError("a time is no part of a key: a date is")
-    if isinstance(value, Decimal):
-        return f"{value.normalize() if value else Decimal(0):f}"
-    if isinstance(value, str) and "\x00" in value:
-        raise ValueError("a key has no NUL")
-    return str(value)
 
 
 def checked(*, entity_type: str, entity_id: UUID | str, op: str, event_version: int) -> dict[str, Any]:
@@ -132,7 +83,7 @@ def checked(*, entity_type: str, entity_id: UUID | str, op: str, event_version: 
     }
 
 
-def _traceparent(traceparent: str | None) -> str | None:
+def traceparent_of(traceparent: str | None) -> str | None:
     """The value to write; an application that has not imported OpenTelemetry has no span."""
     if traceparent is None and "opentelemetry.trace" in sys.modules:
         from opentelemetry.trace.propagation import tracecontext  # noqa: PLC0415 - the application's own
@@ -143,7 +94,7 @@ def _traceparent(traceparent: str | None) -> str | None:
     return traceparent if traceparent and TRACEPARENT.fullmatch(traceparent) else None
 
 
-def _executor(connection: Any, values: dict[str, Any], caller: Callable[..., Any]) -> Callable[[str], Any]:
+def executor(connection: Any, values: dict[str, Any], caller: Callable[..., Any]) -> Callable[[str], Any]:
     """A function that executes a statement with these values, and returns its cursor or result."""
     name = caller.__name__
     if not hasattr(connection, "execute"):

@@ -159,7 +159,12 @@ def key_text(parts: Sequence[str]) -> str:
     """One text of a key's parts: an only part as it is, several escaped and joined by `:`."""
     if len(parts) == 1:
         return parts[0]
-    return ":".join(part.replace("%", "%25").replace(":", "%3A") for part in parts)
+    return ":".join(map(key_part, parts))
+
+
+def key_part(text: str) -> str:
+    """A part of a key of several, escaped."""
+    return text.replace("%", "%25").replace(":", "%3A")
 
 
 def key_parts(text: str, count: int) -> list[str]:

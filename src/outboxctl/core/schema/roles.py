@@ -90,6 +90,8 @@ RIGHTS = (
     # An event that is sent twice is recognised by its id, which must be readable for that.
     Right(Role.PRODUCER, EVENTS, "INSERT", ("id", *NEW_EVENT)),
     Right(Role.PRODUCER, EVENTS, "SELECT", ("id",)),
+    # `touch` writes a key in the form of its column's type.
+    Right(Role.PRODUCER, PROJECTIONS, "SELECT", ("name", "definition")),
 )
 
 # REVOKE before GRANT: a right that a newer version no longer needs is removed.

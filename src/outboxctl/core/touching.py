@@ -1,0 +1,118 @@
+"""`touch`: an event of a projection's document, written in the caller's own transaction."""
+
+import json
+from collections.abc import Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from outboxctl.core.produce import COLUMNS, executor, traceparent_of
+from outboxctl.core.schema.names import EVENTS, PROJECTIONS
+from outboxctl.domain.errors import UsageError
+from outboxctl.domain.ids import uuid7
+from outboxctl.domain.key_forms import AS_GIVEN, RAW, forms, number
+from outboxctl.domain.lifecycle import PROJECTION
+from outboxctl.domain.printable import brief
+from outboxctl.domain.projection import NAME
+
+# By full names: the search path is the application's. A statement that reads the declarations fails where
+# the login may not, and with it the application's transaction.
+MAY_READ = f"""SELECT pg_catalog.has_column_privilege(t, 'name', 'SELECT')
+    AND pg_catalog.has_column_privilege(t, 'definition', 'SELECT')
+FROM pg_catalog.to_regclass('{PROJECTIONS}') t"""
+KEY_COLUMNS = f"""SELECT pg_catalog.jsonb_extract_path(p.definition, 'key') FROM {PROJECTIONS} p
+    WHERE CAST(p.name AS pg_catalog.text) OPERATOR(pg_catalog.=) CAST({{entity_type}} AS pg_catalog.text)"""
+NOT_READ = "SELECT CAST(NULL AS pg_catalog.jsonb)"
+PART = "pg_catalog.json_extract_path_text(g.part, {0})"
+# The form that the declared type of the column has: no cast of PostgreSQL, which would fail the transaction.
+INSERT = f"""INSERT INTO {EVENTS} (id, {COLUMNS}, entity_key, traceparent)
+SELECT CAST({{id}} AS pg_catalog.uuid), CAST({{entity_type}} AS pg_catalog.text), CAST(pg_catalog.md5(
+        pg_catalog.concat(CAST({{entity_type}} AS pg_catalog.text), ':', k.key)) AS pg_catalog.uuid),
+    'upsert', NULL, 'pending', 0, 0, pg_catalog.now(), pg_catalog.now(), k.key,
+    CAST({{traceparent}} AS pg_catalog.text)
+FROM (
+    SELECT pg_catalog.string_agg(c.form, ':' ORDER BY c.place) AS key, pg_catalog.count(c.form) AS fit,
+        pg_catalog.max(c.columns) AS columns
+    FROM (
+        SELECT g.place, pg_catalog.jsonb_array_length(w.columns) AS columns,
+            CASE WHEN w.columns IS NULL THEN {PART.format(f"'{AS_GIVEN}'")} ELSE coalesce(
+                {PART.format("t.type")},
+                CASE WHEN EXISTS (SELECT FROM pg_catalog.pg_enum e
+                    WHERE e.enumtypid OPERATOR(pg_catalog.=) pg_catalog.to_regtype(t.type)
+                        AND CAST(e.enumlabel AS pg_catalog.text)
+                            OPERATOR(pg_catalog.=) {PART.format(f"'{RAW}'")})
+                THEN {PART.format(f"'{AS_GIVEN}'")} END) END AS form
+        FROM pg_catalog.json_array_elements(CAST({{parts}} AS pg_catalog.json))
+                WITH ORDINALITY g (part, place)
+            LEFT JOIN (COLUMNS_OF_THE_KEY) w (columns) ON true,
+            LATERAL (SELECT pg_catalog.jsonb_extract_path_text(
+                w.columns, {PART.format("'place'")}, 'type')) t (type)
+    ) c
+) k
+WHERE k.fit OPERATOR(pg_catalog.=) CAST({{number}} AS pg_catalog.int8)
+    AND coalesce(CAST(k.columns AS pg_catalog.int8) OPERATOR(pg_catalog.=) k.fit, true)
+RETURNING 1"""
+Part = str | int | UUID | Decimal | date
+
+
+class KeyFormError(UsageError, ValueError):
+    """A key is none of the projection: a part is no value of its column's type, or their number differs."""
+
+
+def touch(
+    connection: Any, projection: str, key: Part | Sequence[Part], *, traceparent: str | None = None
+) -> UUID:
+    """Write an event of a projection's document in the transaction of `connection`; commit is the caller's.
+
+    For applications on whose tables no triggers may be made (`projection apply --no-triggers`): call it in
+    the transaction that changes what the document is made of, and also for one that is deleted. The worker
+    reads the document after the commit. `connection` and `traceparent` are as for `enqueue`.
+
+    `key` is the document's key; of several columns a sequence, in their order. Whatever its form, the event
+    has the text that triggers write of the columns' types: a UUID in small letters, 007 as 7, 1.0 as 1. A
+    login that may not read the declarations (`outbox_producer` may), and a projection that is not in force,
+    get the text as it is given.
+
+    Returns the event's id. Raises ValueError for a bad argument, which a UsageError is where the key is none
+    of the projection: nothing was written then, and the transaction goes on. Raises TypeError for no
+    connection or key.
+    """
+    if not NAME.fullmatch(projection) or projection == PROJECTION:
+        raise ValueError(f"not the name of a projection: {projection[:60]!r}")
+    parts = [_part(part) for part in ([key] if isinstance(key, Part) else key)]
+    if not parts:
+        raise ValueError("the key has no parts")
+    values: dict[str, Any] = {"id": str(uuid7()), "entity_type": projection, "parts": _forms(parts)}
+    values |= {"number": len(parts), "traceparent": traceparent_of(traceparent)}
+    execute = executor(connection, values, touch)
+    may_read = execute(MAY_READ).fetchone()[0]
+    source = KEY_COLUMNS if may_read else NOT_READ
+    if execute(INSERT.replace("COLUMNS_OF_THE_KEY", source)).fetchone() is None:
+        raise _no_key(projection, parts, execute(KEY_COLUMNS).fetchone()[0])
+    return UUID(values["id"])
+
+
+def _forms(parts: Sequence[str]) -> str:
+    several = len(parts) > 1
+    made = [{**forms(part, several=several), "place": str(place)} for place, part in enumerate(parts)]
+    return json.dumps(made, ensure_ascii=False)  # an encoding that is not UTF8 refuses escapes
+
+
+def _no_key(projection: str, parts: Sequence[str], columns: Sequence[dict[str, str]]) -> KeyFormError:
+    given = brief(", ".join(map(repr, parts)), 200)
+    wanted = brief(", ".join(f"{each['name']} {each['type']}" for each in columns), 200)
+    return KeyFormError(f"{given}: no key of the projection {projection!r}, which is {wanted}")
+
+
+def _part(value: Part) -> str:
+    """A part of a key as a text."""
+    if isinstance(value, bool) or not isinstance(value, Part):
+        raise TypeError(f"not a part of a key: {value!r:.60}")
+    if isinstance(value, datetime):
+        raise TypeError("a time is no part of a key: a date is")
+    if isinstance(value, Decimal):
+        return number(value)
+    if isinstance(value, str) and "\x00" in value:
+        raise ValueError("a key has no NUL")
+    return str(value)

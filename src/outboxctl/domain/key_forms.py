@@ -1,0 +1,73 @@
+"""A part of a key in the one form that triggers write of each type: a document is found by that text alone.
+
+Made without a cast of PostgreSQL, which would leave the transaction of an application aborted.
+"""
+
+import re
+from datetime import date
+from decimal import Decimal, InvalidOperation
+from uuid import UUID
+
+from outboxctl.domain.projection import key_part
+
+INTEGERS = {"int2": 2**15, "int4": 2**31, "int8": 2**63}
+WHOLE = re.compile(r"\s*[+-]?[0-9]{1,30}\s*")
+NUMBER = re.compile(r"\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,5})?\s*")
+NOT_NUMBERS = {"nan": "NaN", "infinity": "Infinity", "-infinity": "-Infinity"}
+# Years that Python does not have, and the ends of time.
+FAR = re.compile(r"[0-9]{4,7}-[0-9]{2}-[0-9]{2} BC|[0-9]{5,7}-[0-9]{2}-[0-9]{2}|-?infinity")
+AS_GIVEN, RAW = "given", "raw"  # no names of types, which have a point
+
+
+def forms(text: str, *, several: bool) -> dict[str, str]:
+    """The text by the name of each type of which it is a value; escaped where the key has `several` parts.
+
+    Under AS_GIVEN as it is, for a type that is not known, under RAW without escapes, for labels of an enum.
+    """
+    made = {
+        AS_GIVEN: text,
+        "pg_catalog.text": text,
+        "pg_catalog.varchar": text,
+        "pg_catalog.bpchar": text.rstrip(" "),
+        "pg_catalog.uuid": _uuid(text),
+        "pg_catalog.numeric": _number(text),
+        "pg_catalog.date": _date(text),
+        **{f"pg_catalog.{name}": _whole(text, limit) for name, limit in INTEGERS.items()},
+    }
+    written = {name: key_part(form) if several else form for name, form in made.items() if form is not None}
+    return {**written, RAW: text}
+
+
+def number(value: Decimal) -> str:
+    """A number as PostgreSQL writes it, without zeros at the end of its fraction."""
+    text = f"{value:f}"
+    text = text.rstrip("0").rstrip(".") if "." in text else text
+    return "0" if text in ("-0", "") else text
+
+
+def _whole(text: str, limit: int) -> str | None:
+    value = int(text) if WHOLE.fullmatch(text) else limit
+    return str(value) if -limit <= value < limit else None
+
+
+def _number(text: str) -> str | None:
+    if not NUMBER.fullmatch(text):
+        return NOT_NUMBERS.get(text.strip().lower())
+    try:
+        return number(Decimal(text.strip()))
+    except InvalidOperation:
+        return None
+
+
+def _uuid(text: str) -> str | None:
+    try:
+        return str(UUID(text.strip()))
+    except ValueError:
+        return None
+
+
+def _date(text: str) -> str | None:
+    try:
+        return date.fromisoformat(text.strip()).isoformat()
+    except ValueError:
+        return text if FAR.fullmatch(text) else None
