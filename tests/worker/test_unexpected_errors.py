@@ -1,8 +1,6 @@
 """An error that no rule expects costs one turn, and is in the log, in a metric and in every judgement."""
 
-import json
 import os
-import shlex
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,7 +10,7 @@ import pytest
 from broken_once import BROKEN, PROGRAM
 from invariants import unexpected_errors
 from outboxctl.drills import services
-from processes import Cli, Worker, eventually, start_program
+from processes import Worker, eventually, start_program
 from scene import Scene
 from storm.storm import errors_of_workers
 
@@ -36,7 +34,8 @@ def broken(env: dict[str, str], tmp_path: Path) -> Iterator[Broken]:
     def start(target: str) -> Worker:
         port, log = services.fresh_port(), tmp_path / "broken.log"
         lease = {"OUTBOX_LEASE_SECONDS": "2", "OUTBOX_RECLAIM_INTERVAL_SECONDS": "0.2"}
-        command = [sys.executable, str(PROGRAM), target, "--metrics-port", str(port), "--concurrency", "1"]
+        lease["OUTBOX_CONCURRENCY"] = "1"
+        command = [sys.executable, str(PROGRAM), target, "worker", "--metrics-port", str(port)]
         with log.open("w") as out, Path(os.devnull).open() as nothing:
             files = (nothing.fileno(), out.fileno(), out.fileno())
             running.append(Worker(start_program(command, env | lease, tmp_path, files), port, log))
@@ -70,13 +69,3 @@ def test_a_suite_and_a_storm_fail_by_it(scene: Scene, broken: Broken) -> None:
         worker.check_log()
     assert BROKEN in "".join(errors_of_workers(worker.log.read_text()))
     assert errors_of_workers("") == []
-
-
-@pytest.mark.slow(reason="runs a whole lab on servers of its own")
-def test_a_lab_fails_by_it(cli: Cli) -> None:
-    program = shlex.join([sys.executable, str(PROGRAM), "outboxctl.worker.claimer:Claimer.claim"])
-    done = cli("lab", "run", "bad-op", "--worker", program, "--search", "noida", "--json")
-    assert done.returncode == 4, done.stderr
-    (record,) = json.loads(done.stdout)["records"]
-    unmet = [check["name"]["en"] for check in record["checks"] if check["verdict"] != "OK"]
-    assert unmet == ["no traceback in a worker's log"]

@@ -4,6 +4,7 @@ A document is a product with its price in euros, the name of its category, and t
 category that is not published hides its products. `Shop.execute` runs one of the statements below.
 """
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,6 +70,7 @@ WHERE product_id = %(id)s AND EXISTS (SELECT FROM {schema}.shop_products WHERE i
 """
 STARS = "UPDATE {schema}.shop_reviews SET stars = %(stars)s WHERE product_id = %(id)s"
 DELETE_REVIEWS = "DELETE FROM {schema}.shop_reviews WHERE product_id = %(id)s"
+DOCUMENTS = "SELECT CAST(id AS text), CAST(to_json(d) AS text) FROM {schema}.shop_documents d"
 DECLARATION = """\
 [projections.{name}]
 root = "{schema}.shop_products"
@@ -106,6 +108,11 @@ class Shop:
     def execute(self, connection: Connection, statement: str, **values: Any) -> int:
         """Run one of the statements of this module; returns how many rows it changed."""
         return int(connection.exec_driver_sql(self.composed(statement), values).rowcount)
+
+    def documents(self, connection: Connection) -> dict[str, Any]:
+        """Every row of the view by its id, as PostgreSQL prints it in JSON."""
+        rows = connection.exec_driver_sql(self.composed(DOCUMENTS))
+        return {id_: json.loads(row) for id_, row in rows}
 
     def composed(self, statement: str) -> str:
         """The statement with the schema's name."""

@@ -9,7 +9,7 @@ from outboxctl.domain.errors import OutboxctlError
 from outboxctl.drills.labs.context import OK, LabContext
 from outboxctl.drills.labs.experiment import Label
 from outboxctl.drills.labs.lab import Lab
-from outboxctl.drills.labs.model import Need
+from outboxctl.drills.labs.model import LabVerdict, Need
 
 WORKER = "w1"
 PER_TRANSACTION = 10  # updates
@@ -21,6 +21,7 @@ GREEN = ("the cluster is green again", "集群恢复正常")
 GONE = ("the node is gone", "节点已停止")
 FAILED = ("events failed", "failed 事件数")
 MOST = ("most attempts of an event", "单个事件的最大 attempts")
+LOOKED = ("looks at /readyz", "查看 /readyz 的次数")
 FLIPS = ("turns of /readyz", "/readyz 的变化次数")
 NAMED = ("the rows name the cause", "行的 error 指明原因")
 LONGEST = ("longest time without a delivery", "最长的无投递时间")
@@ -39,22 +40,32 @@ COUNT = SETTINGS | {"OUTBOX_OUTAGE_POLICY": "count"}
 
 
 class Background:
-    """A thread that does something again and again, every so many seconds, until `stop`."""
+    """A thread that does something again and again, every so many seconds, until `stop`.
+
+    An OutboxctlError costs one turn: a fault of the lab. Any other ends the thread, and `stop` raises it:
+    what the thread was to see would count as not seen.
+    """
 
     def __init__(self, name: str, do: Callable[[], object], seconds: float) -> None:
         self._do, self._seconds, self._stop = do, seconds, Event()
+        self._error: Exception | None = None
         self._thread = Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
-        """Return once it has ended."""
+        """Return once it has ended. Raises what ended it before."""
         self._stop.set()
         self._thread.join()
+        if self._error:
+            raise self._error
 
     def _run(self) -> None:
-        while not self._stop.wait(self._seconds):
-            with suppress(OutboxctlError):
-                self._do()
+        try:
+            while not self._stop.wait(self._seconds):
+                with suppress(OutboxctlError):
+                    self._do()
+        except Exception as error:
+            self._error = error
 
 
 class Readiness:
@@ -63,9 +74,11 @@ class Readiness:
     def __init__(self, ctx: LabContext) -> None:
         self._ctx = ctx
         self.turns: list[tuple[float, bool]] = []
+        self.looks = 0
 
     def look(self) -> None:
         """Ask once."""
+        self.looks += 1
         ready = self._ctx.worker(WORKER).get("/readyz")[0] == OK
         if not self.turns or self.turns[-1][1] != ready:
             self.turns.append((self._ctx.now, ready))
@@ -178,7 +191,8 @@ class ClusterLab(Lab):
         counts = ctx.counts()
         ctx.expect(FAILED, 0, counts.failed)
         ctx.expect(MOST, f"at most {attempts}", counts.attempts_most, met=counts.attempts_most <= attempts)
-        seen = self.readiness.changes
+        seen, looks = self.readiness.changes, self.readiness.looks
+        ctx.note(LOOKED, "some", f"{looks}", LabVerdict.INCONCLUSIVE, met=bool(looks))
         ctx.expect(FLIPS, f"at most {turns}", seen, met=seen <= turns)
         ctx.conclude(LONGEST, f"{self.longest_pause(ctx):.1f} s")
 

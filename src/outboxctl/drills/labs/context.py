@@ -70,6 +70,7 @@ class LabContext(Experiment):
         self.namespace, self.folder, self._command = namespace, folder, command
         self.settings = namespace.settings
         self.written = 0  # events
+        self.written_by_triggers = False  # then others may be written as well
         self.workers: dict[str, WorkerProcess] = {}
         with ExitStack() as stack:
             first = self.settings.sink_urls[0]

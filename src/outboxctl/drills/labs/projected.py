@@ -14,6 +14,7 @@ from outboxctl.operations.projection.known import named
 from outboxctl.operations.verify.compare import CONNECTIONS
 from outboxctl.operations.verify.projected.repair import ProjectedRepair
 from outboxctl.operations.verify.projected.survey import Act, ProjectedSurvey
+from outboxctl.sink.index import index_setup
 from outboxctl.sink.index.repair import Mender
 from outboxctl.sink.index.scan import Reader
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from outboxctl.operations.verify.projected.model import ProjectedReport
 
 NAME = "product"
+SAME = ("rows of the view, and documents", "视图的行与文档")
 AGREES = ("verify: documents that differ", "verify 发现的差异")
 PUBLISHED, HIDDEN = 1, 2  # categories
 
@@ -96,7 +98,16 @@ class ProjectionLab(Lab):
         report = self.compare(ctx, content=content)
         different = {kind: count for kind, count in report.by_kind.items() if count}
         ctx.expect(AGREES, "none, none in flight", _counted(different, report.in_flight))
+        self._expect_the_same(ctx)
         ctx.conclude(("documents compared", "对比的文档"), report.documents)
+
+    def _expect_the_same(self, ctx: LabContext) -> None:
+        """Without `verify`: what SELECT has of the view, and what the engine has of each, and how many."""
+        rows = ctx.transact(self.shop.documents)
+        held = index_setup.sources(ctx.client, self.index, [*rows])
+        differ = sum(held[id_] != row for id_, row in rows.items())
+        extra = index_setup.count(ctx.client, self.index) - len(rows)
+        ctx.expect(SAME, "0 differ, 0 more", f"{differ} differ, {extra} more")
 
 
 def _counted(different: dict[str, int], in_flight: int) -> str:

@@ -45,6 +45,8 @@ class WorkerProcess:
         self._environment, self._folder, self._command = dict(environment), folder, list(command)
         self._process: subprocess.Popen[bytes] | None = None
         self._reserved: Reserved | None = None  # its port, while it runs
+        self._ended_by_us = False
+        self._deaths: list[int] = []
 
     @property
     def running(self) -> bool:
@@ -66,11 +68,18 @@ class WorkerProcess:
         """Its exit code, None while it lives; the negative number of a signal that ended it."""
         return self._process.poll() if self._process else None
 
+    @property
+    def deaths(self) -> list[int]:
+        """The exit codes of those that ended with an error, and not by `kill` or `stop`: 0 is no error."""
+        code = self.code
+        return [*self._deaths, *([code] if code and not self._ended_by_us else [])]
+
     def start(self) -> None:
         """Start one in a session of its own, which a ^C at this terminal does not reach.
 
         UsageError for a command that cannot be run.
         """
+        self._deaths, self._ended_by_us = self.deaths, False
         self._release()
         self._reserved = reserve_port()
         self.port = self._reserved.port
@@ -153,6 +162,7 @@ class WorkerProcess:
     def _end(self, number: signal.Signals) -> int:
         if (process := self._process) is None:
             return 0
+        self._ended_by_us = self._ended_by_us or self.running
         try:
             self.send(number)
             if number is not signal.SIGKILL:

@@ -28,6 +28,7 @@ MAPPING: dict[str, Any] = {
 }
 # Tombstones of deleted documents keep a late, older write out; the engine's default is 60 s.
 SETTINGS: dict[str, Any] = {"number_of_shards": 1, "number_of_replicas": 0, "index.gc_deletes": "1h"}
+SOURCES = 1_000  # documents a request
 
 
 @dataclass(frozen=True)
@@ -104,3 +105,12 @@ def versions(client: Client, name: str, ids: Sequence[str]) -> dict[str, int | N
         kind, reason = error_of(refused)
         raise UnreachableError(f"the index {name} cannot be read: {kind}: {brief(reason, 300)}", hint=HINT)
     return {doc["_id"]: doc["_version"] if doc.get("found") else None for doc in answer["docs"]}
+
+
+def sources(client: Client, name: str, ids: Sequence[str]) -> dict[str, Any]:
+    """The body of each document by id, None where there is none; UnreachableError as `versions`."""
+    found: dict[str, Any] = {}
+    for start in range(0, len(ids), SOURCES):
+        answer = demand(client, "POST", name, "_mget", body={"ids": list(ids[start : start + SOURCES])})
+        found |= {doc["_id"]: doc.get("_source") for doc in answer["docs"]}
+    return found
