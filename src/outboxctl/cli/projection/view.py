@@ -94,6 +94,8 @@ def _plan_lines(planned: "Sequence[Planned]", file: "Path") -> "Iterator[object]
             yield rendering.Item(brief(f"{step.what}: {step.text}", 600))
         if not each.steps:
             yield "  nothing to do"
+        elif not any(step.what == "documents" for step in each.steps):
+            yield "  no document is read again"
         yield from _warnings(each)
     yield from _next(planned, file)
 

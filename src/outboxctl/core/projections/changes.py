@@ -3,7 +3,6 @@
 The statements have all names in full and no parameters, so that they do the same in psql.
 """
 
-import json
 from collections.abc import Collection, Sequence
 
 from psycopg.sql import SQL, Identifier, Literal
@@ -11,30 +10,13 @@ from psycopg.sql import SQL, Identifier, Literal
 from outboxctl.core.database import driver
 from outboxctl.core.projections import claim_guard
 from outboxctl.core.projections.server_identity import HIDDEN_CONDITIONS, IDENTIFIER, TIMELINE
-from outboxctl.core.schema.names import EVENTS, PROJECTIONS, VERSION_BASE
+from outboxctl.core.schema.names import EVENTS, VERSION_BASE
 from outboxctl.core.search_path import places
 from outboxctl.core.sql import Connection, text
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import brief
-from outboxctl.domain.projection import EVERYTHING, Projection, Relation
+from outboxctl.domain.projection import Relation
 
-# Where one of these is new or has changed, every document is read again.
-READ_BY = ("view", "root", "key", "index", "routing", "pipeline")
-# An empty root has no documents.
-SWEEP = """
-INSERT INTO {events} (entity_type, entity_id, op, entity_key, follow, next_retry_at, status, attempts,
-    replay_count, created_at, updated_at)
-SELECT {name}, md5({name} || '/{all}:')::uuid, 'upsert', '', {all}, 'infinity', 'pending', 0, 0, now(), now()
-WHERE NOT EXISTS (SELECT FROM {projections} WHERE name = {name} AND {read}::jsonb = (
-        SELECT jsonb_object_agg(part, definition -> part) FROM unnest(ARRAY[{parts}]) part))
-    AND EXISTS (SELECT FROM {root});
-"""
-DECLARE = """
-INSERT INTO {projections} (name, definition, applied_by)
-VALUES ({name}, {definition}::jsonb, {by})
-ON CONFLICT (name) DO UPDATE SET definition = EXCLUDED.definition, applied_by = EXCLUDED.applied_by,
-    applied_at = now() WHERE {projections_name}.definition IS DISTINCT FROM EXCLUDED.definition;
-"""
 # What a server hides is an empty text. The script may be run on another server than the one that printed it.
 FIRST_SERVER = """
 DO $server$
@@ -88,24 +70,6 @@ def check_rights(connection: Connection, schema: str, tables: Collection[Relatio
 def outbox_schema(connection: Connection) -> str:
     """The schema of the outbox's tables."""
     return places(connection).schema(EVENTS) or "public"
-
-
-def declare_sql(schema: str, projection: Projection, by: str | None) -> str:
-    """SQL that writes the sweep event where it is needed, and the declaration; `by` None: the login."""
-    values = {
-        "all": SQL(str(EVERYTHING)),
-        "events": Identifier(schema, EVENTS),
-        "projections": Identifier(schema, PROJECTIONS),
-        "projections_name": Identifier(PROJECTIONS),
-        "root": Identifier(projection.root.schema, projection.root.name),
-        "by": SQL("current_user") if by is None else Literal(by),
-        "definition": Literal(json.dumps(projection.to_json(), ensure_ascii=False)),
-    }
-    definition = projection.to_json()
-    read = {part: definition[part] for part in READ_BY}
-    values |= {"name": Literal(projection.name), "read": Literal(json.dumps(read, ensure_ascii=False))}
-    values["parts"] = SQL(", ").join(map(Literal, READ_BY))
-    return SQL(SWEEP + DECLARE).format(**values).as_string()
 
 
 def guard_sql(schema: str) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from outboxctl.core.projections.catalog import RELATION, of
+from outboxctl.core.projections.dependencies import VIEWS
 from outboxctl.core.sql import Connection, text
 from outboxctl.domain.projection import Relation
 
@@ -31,12 +32,31 @@ LEFT JOIN pg_collation c ON c.oid = l.attcollation
 WHERE NOT (t.typtype = 'd' OR t.typcategory = 'A' AND t.typelem <> 0)
 ORDER BY l.attnum
 """)
+# Of a view also what it reads from: views at any depth, and functions that no extension made.
 DEFINITION = text(f"""
-SELECT md5(coalesce(pg_get_viewdef(c.oid), '') || (
+WITH RECURSIVE {VIEWS}
+SELECT md5(concat(pg_get_viewdef(c.oid), (
     SELECT string_agg(a.attname || ' ' || format_type(a.atttypid, a.atttypmod), ', ' ORDER BY a.attnum)
-    FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped))
+    FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+), (
+    SELECT string_agg(concat(v.oid::regclass, pg_get_viewdef(v.oid)), '; ' ORDER BY v.oid::regclass::text)
+    FROM views JOIN pg_class v USING (oid) WHERE v.relkind IN ('v', 'm') AND v.oid <> c.oid
+), (
+    SELECT string_agg(DISTINCT pg_get_functiondef(p.oid), '; ' ORDER BY pg_get_functiondef(p.oid))
+    FROM rules r JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
+        AND d.refclassid = 'pg_proc'::regclass
+    JOIN pg_proc p ON p.oid = d.refobjid AND p.prokind <> 'a'
+    WHERE NOT EXISTS (SELECT FROM pg_depend e
+        WHERE e.classid = 'pg_proc'::regclass AND e.objid = p.oid AND e.deptype = 'e')
+)))
 FROM {RELATION}
 """)
+# What the text of a definition depends on: names with their schemas, and constants in one form.
+PINNED = (
+    "SET LOCAL search_path = pg_catalog; SET LOCAL quote_all_identifiers = off; SET LOCAL TimeZone = 'UTC'; "
+    "SET LOCAL DateStyle = 'ISO, MDY'; SET LOCAL IntervalStyle = 'iso_8601'; SET LOCAL bytea_output = 'hex'; "
+    "SET LOCAL extra_float_digits = 1"
+)
 
 
 @dataclass(frozen=True)
@@ -60,8 +80,13 @@ def fields(connection: Connection, relation: Relation) -> list[Field]:
 
 
 def definition(connection: Connection, relation: Relation) -> str:
-    """A hash of a view's definition and columns, of a table's columns; empty if it is not there."""
-    return str(connection.execute(DEFINITION, of(relation)).scalar() or "")
+    """A hash of a view's definition, with the views and functions that it uses, and of its columns.
+
+    Of a table that of its columns. Empty if it is not there. The same whatever the session has set.
+    """
+    with connection.begin_nested(force_rollback=True):
+        connection.exec_driver_sql(PINNED)
+        return str(connection.execute(DEFINITION, of(relation)).scalar() or "")
 
 
 def parameter_types(names: Sequence[str], columns: Sequence[Field]) -> dict[str, str]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from outboxctl.core.operator import audit
-from outboxctl.core.projections import changes
+from outboxctl.core.projections import changes, sweeps
 from outboxctl.core.schema.lock_wait import with_lock_retries
 from outboxctl.domain.printable import brief
 from outboxctl.operations.projection.declaration import Declaration
@@ -89,7 +89,7 @@ def _write(connection: "Connection", planned: list[Planned], *, by: str, reason:
         return Applied(planned)
     for each in planned:
         if done[each.projection.name]:
-            scripts = [*each.scripts, changes.declare_sql(schema, each.projection, by)]
+            scripts = [*each.scripts, sweeps.declare_sql(schema, each.projection, by, anyway=each.read_again)]
             changes.run(connection, scripts)
     changes.run(connection, [changes.guard_sql(schema), changes.server_sql(schema)])
     filters = {

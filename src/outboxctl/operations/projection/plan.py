@@ -4,9 +4,19 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from outboxctl.core.projections import catalog, changes, in_force, own_view, scratch, trigger_check, triggers
+from outboxctl.core.projections import (
+    catalog,
+    changes,
+    in_force,
+    own_view,
+    scratch,
+    sweeps,
+    trigger_check,
+    triggers,
+)
 from outboxctl.core.projections.fields import definition
 from outboxctl.core.projections.names import view_name
+from outboxctl.core.projections.trigger_check import TriggerFault
 from outboxctl.core.schema import migrations
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import brief
@@ -43,7 +53,8 @@ class PlanStep:
 class Planned:
     """What there is to do for one projection; `before` is what is in force, `scripts` changes the database.
 
-    `lacking` are fields that the index's mapping gets, in place.
+    `lacking` are fields that the index's mapping gets, in place; `tampered` says what is not as it was put in
+    force, so that documents may be wrong.
     """
 
     resolved: Resolved
@@ -51,6 +62,12 @@ class Planned:
     scripts: list[str] = field(default_factory=list)
     steps: list[PlanStep] = field(default_factory=list)
     lacking: dict[str, Any] = field(default_factory=dict)
+    tampered: list[str] = field(default_factory=list)
+
+    @property
+    def read_again(self) -> bool:
+        """Whether every document is read again, whatever declaration is in force."""
+        return bool(self.tampered)
 
     @property
     def projection(self) -> Projection:
@@ -143,8 +160,10 @@ def _planned(
         planned.steps.append(
             PlanStep("declaration", f"put in force: {changed}" if before else "put in force")
         )
-    if before and any(getattr(before, part) != getattr(projection, part) for part in changes.READ_BY):
-        planned.steps.append(PlanStep("documents", "every document is read again"))
+    why = [*sweeps.reasons(before, projection), *planned.tampered]
+    if why:
+        again = " again" if before else ""
+        planned.steps.append(PlanStep("documents", f"every document is read{again}: {'; '.join(why)}"))
     if client:
         _index(client, planned)
     return planned
@@ -169,6 +188,8 @@ def _view(connection: "Connection", planned: Planned) -> None:
     if there != projection.view:
         verb = "replace" if there else "create"
         planned.steps.append(PlanStep("view", f"{verb} the view {schema}.{name}"))
+        if planned.before and planned.before.view == projection.view:
+            planned.tampered.append(f"somebody changed the view {schema}.{name}")
     was = own_view.shape(connection, schema, name)
     new = own_view.shape(connection, planned.resolved.looked_at.schema, name)
     anew = new[: len(was)] != was
@@ -186,6 +207,8 @@ def _triggers(connection: "Connection", planned: Planned) -> None:
     if planned.before and wrong and _watched(planned.before) == _watched(projection):
         named = (f"{each.fault} on {each.table} ({each.name})" for each in wrong[:MOST])
         planned.steps.append(PlanStep("triggers", brief("; ".join(named), 500)))
+        if any(each.fault is not TriggerFault.STRAY for each in wrong):
+            planned.tampered.append("changes may not have been seen by these triggers")
     elif wrong:
         differing = sorted({str(each.table) for each in wrong})
         planned.steps.append(PlanStep("triggers", f"on {brief(', '.join(differing), 300)}"))

@@ -61,13 +61,15 @@ def resolve(
         document=Relation(schema, view_name(declared.name)) if declared.query else view,
         index=declared.index,
         columns=root_columns,
-        follow=tuple(typed(connection, each).named() for each in follow),
+        follow=tuple(
+            sorted((typed(connection, each).named() for each in follow), key=lambda each: each.name)
+        ),
         routing=declared.routing,
         pipeline=declared.pipeline,
         mapping=json.dumps(declared.mapping, sort_keys=True) if declared.mapping else "",
         view=definition(connection, view),
         triggers=with_triggers,
-        ignore=ignored,
+        ignore=tuple(sorted(ignored, key=str)),
     )
     body = mapping.body(columns, declared.mapping)
     found = notices(connection, projection, view, mapping.unsearched(columns, body["mappings"]))

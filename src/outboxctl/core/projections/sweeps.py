@@ -1,0 +1,80 @@
+"""When every document is read again: where what documents are, or which there are, may have changed unseen.
+
+One event stands for all documents (`follow`). It is written by the statement that puts the declaration in
+force: so whoever reads it finds that declaration, and no other comes in between.
+"""
+
+import json
+from collections.abc import Sequence
+
+from psycopg.sql import SQL, Composable, Identifier, Literal
+
+from outboxctl.core.schema.names import EVENTS, PROJECTIONS
+from outboxctl.domain.projection import EVERYTHING, Projection
+
+# The parts of a declaration that documents, or their events, depend on, and what a change of each means.
+READ_BY = {
+    "root": "another root",
+    "key": "another key",
+    "document": "another view",
+    "view": "the view, or what it uses, has changed",
+    "index": "another index",
+    "routing": "another routing",
+    "pipeline": "another pipeline",
+    "columns": "other columns of the root count",
+    "follow": "other tables, columns or queries are followed",
+    "ignore": "other tables are ignored",
+}
+MADE = "changes were not seen while there were no triggers"
+NEW = "no projection of this name is in force"
+DECLARE = """
+WITH swept AS (
+    INSERT INTO {events} (entity_type, entity_id, op, entity_key, follow, next_retry_at, status, attempts,
+        replay_count, created_at, updated_at)
+    SELECT {name}, md5({name} || '/{all}:')::uuid, 'upsert', '', {all}, 'infinity', 'pending', 0, 0, now(),
+        now()
+    WHERE {anyway} OR NOT EXISTS (SELECT FROM {projections} WHERE name = {name} AND {read}::jsonb = (
+        SELECT jsonb_object_agg(part, definition -> part) FROM unnest(ARRAY[{parts}]) part))
+)
+INSERT INTO {projections} (name, definition, applied_by)
+VALUES ({name}, {definition}::jsonb, {by})
+ON CONFLICT (name) DO UPDATE SET definition = EXCLUDED.definition, applied_by = EXCLUDED.applied_by,
+    applied_at = now() WHERE {projections_name}.definition IS DISTINCT FROM EXCLUDED.definition;
+"""
+
+
+def reasons(before: Projection | None, after: Projection) -> list[str]:
+    """Why every document is read where `after` is put in force after `before`; none where none is."""
+    if before is None:
+        return [NEW]
+    changed = [why for part, why in READ_BY.items() if getattr(before, part) != getattr(after, part)]
+    return [*changed, *([MADE] if after.triggers and not before.triggers else [])]
+
+
+def declare_sql(schema: str, projection: Projection, by: str | None, *, anyway: bool) -> str:
+    """SQL that writes the declaration, and the event of all documents where it is needed, or `anyway`.
+
+    `by` None: the login.
+    """
+    definition, parts = projection.to_json(), [*READ_BY, *(["triggers"] if projection.triggers else [])]
+    values: dict[str, Composable] = {
+        "all": SQL(str(EVERYTHING)),
+        "events": Identifier(schema, EVENTS),
+        "projections": Identifier(schema, PROJECTIONS),
+        "projections_name": Identifier(PROJECTIONS),
+        "by": SQL("current_user") if by is None else Literal(by),
+        "name": Literal(projection.name),
+        "definition": _json(definition),
+        "read": _json({part: definition[part] for part in parts}),
+        "parts": _list(parts),
+        "anyway": SQL("true" if anyway else "false"),
+    }
+    return SQL(DECLARE).format(**values).as_string()
+
+
+def _json(value: object) -> Literal:
+    return Literal(json.dumps(value, ensure_ascii=False))
+
+
+def _list(texts: Sequence[str]) -> Composable:
+    return SQL(", ").join(map(Literal, texts))
