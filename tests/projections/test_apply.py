@@ -18,13 +18,12 @@ if TYPE_CHECKING:
 
 
 def test_what_is_planned_is_applied_once(store: Store, engine: Elasticsearch) -> None:
-    steps = ["triggers", "declaration", "documents", "index"]
-    assert store.what() == steps
+    assert store.what() == ["triggers", "declaration", "index"]
     assert store.facts()[0] == []
     done = store.apply()
-    assert [step["what"] for step in done["projections"][0]["done"]] == steps
+    assert [step["what"] for step in done["projections"][0]["done"]] == ["triggers", "declaration", "index"]
     assert store.what() == []
-    assert store.events() == [("product", "", -1)], "the index may hold documents of before"
+    assert store.events() == [], "an empty table has no documents to be read"
     before = store.facts()
     (definition,) = [row[1] for row in before[0]]
     assert definition["root"] == {"schema": "store", "name": "products"}
@@ -185,9 +184,8 @@ def test_triggers_that_are_not_wanted_any_more_are_dropped(store: Store) -> None
     assert store.what("--no-triggers") == ["triggers", "declaration"]
     store.apply("--no-triggers")
     assert store.facts()[1] == []
-    before = store.events()
     store.sql.execute("INSERT INTO store.products (id, tenant) VALUES (1, 'a')")
-    assert store.events() == before
+    assert store.events() == []
 
 
 @pytest.fixture

@@ -71,7 +71,7 @@ def test_functions_of_an_earlier_release_are_named_and_renewed(applied: Store) -
     for (function,) in applied.sql.execute(earlier + " WHERE proname LIKE 'outbox\\_product\\_%'").fetchall():
         applied.sql.execute(function)
     assert "function edited on store.products" in only(applied.cli, "projection-triggers")["what"]
-    assert applied.what() == ["triggers"]
+    assert applied.what() == ["triggers", "documents"]
     applied.sql.execute(
         "BEGIN; UPDATE store.products SET title = title"
     )  # whom the renewal does not wait for

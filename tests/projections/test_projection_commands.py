@@ -196,7 +196,7 @@ def test_drop_leaves_the_index_and_discards_what_waits(
     ]
     assert sorted(told, key=str) == [("connect", "y", 2, "discarded"), (None, None, 0, "discarded")]
     assert cli("projection", "drop", "product", *WHO).returncode == 2
-    assert store.what() == ["view", "triggers", "declaration"]
+    assert store.what() == ["view", "triggers", "declaration", "documents"]
 
 
 def test_a_view_of_the_users_own_stays(applied: Store, cli: Cli) -> None:

@@ -114,6 +114,7 @@ def test_whatever_may_have_changed_documents_unseen_has_all_of_them_read_again(
     store: Store, before: Callable[[Store], None], change: Callable[[Store], None], why: str
 ) -> None:
     before(store)
+    store.sql.execute("INSERT INTO store.products (id, tenant) VALUES (1, 'a')")
     assert again(store) == "every document is read: no projection of this name is in force"
     store.apply()
     assert sweeps(store) == 1
@@ -127,7 +128,7 @@ def test_whatever_may_have_changed_documents_unseen_has_all_of_them_read_again(
 
 def test_changes_without_triggers_are_read_once_there_are_some(store: Store) -> None:
     store.apply("--no-triggers")
-    assert sweeps(store) == 1
+    assert sweeps(store) == 0, "a new index of an empty table"
     store.apply("--triggers")
     assert sweeps(store) == 1, "what changed in between had no event"
     store.apply("--no-triggers")
@@ -142,7 +143,7 @@ def test_what_documents_do_not_depend_on_has_none_read_again(store: Store) -> No
     store.write(
         f"{FOLLOW}{FOLLOW.replace('reviews', 'offers')}", f"{FOLLOW.replace('reviews', 'offers')}{FOLLOW}"
     )
-    assert store.what() == [], "in another order"
+    assert (store.what(), again(store)) == ([], ""), "in another order"
     store.write('index = "', 'mapping = "m.json"\nindex = "')
     (store.file.parent / "m.json").write_text('{"settings": {"number_of_replicas": 0}}', encoding="utf-8")
     assert (store.what(), again(store)) == (["declaration"], "")

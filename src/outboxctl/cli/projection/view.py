@@ -90,12 +90,10 @@ def _plan_lines(planned: "Sequence[Planned]", file: "Path") -> "Iterator[object]
             yield rendering.Item(brief(f"follows {follow.table}: {_how(follow)}", 400))
             if most:
                 yield f"    about {counted(most, 'document')} behind one row at most"
+        if not any(step.what == "documents" for step in each.steps):
+            yield "  no document is read again" if each.steps else "  nothing to do"
         for step in each.steps:
             yield rendering.Item(brief(f"{step.what}: {step.text}", 600))
-        if not each.steps:
-            yield "  nothing to do"
-        elif not any(step.what == "documents" for step in each.steps):
-            yield "  no document is read again"
         yield from _warnings(each)
     yield from _next(planned, file)
 

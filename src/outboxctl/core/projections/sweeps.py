@@ -9,8 +9,10 @@ from collections.abc import Sequence
 
 from psycopg.sql import SQL, Composable, Identifier, Literal
 
+from outboxctl.core.database import driver
 from outboxctl.core.schema.names import EVENTS, PROJECTIONS
-from outboxctl.domain.projection import EVERYTHING, Projection
+from outboxctl.core.sql import Connection
+from outboxctl.domain.projection import EVERYTHING, Projection, Relation
 
 # The parts of a declaration that documents, or their events, depend on, and what a change of each means.
 READ_BY = {
@@ -33,14 +35,16 @@ WITH swept AS (
         replay_count, created_at, updated_at)
     SELECT {name}, md5({name} || '/{all}:')::uuid, 'upsert', '', {all}, 'infinity', 'pending', 0, 0, now(),
         now()
-    WHERE {anyway} OR NOT EXISTS (SELECT FROM {projections} WHERE name = {name} AND {read}::jsonb = (
-        SELECT jsonb_object_agg(part, definition -> part) FROM unnest(ARRAY[{parts}]) part))
+    WHERE ({anyway} OR NOT EXISTS (SELECT FROM {projections} WHERE name = {name} AND {read}::jsonb = (
+        SELECT jsonb_object_agg(part, definition -> part) FROM unnest(ARRAY[{parts}]) part)))
+        {if_rows}
 )
 INSERT INTO {projections} (name, definition, applied_by)
 VALUES ({name}, {definition}::jsonb, {by})
 ON CONFLICT (name) DO UPDATE SET definition = EXCLUDED.definition, applied_by = EXCLUDED.applied_by,
     applied_at = now() WHERE {projections_name}.definition IS DISTINCT FROM EXCLUDED.definition;
 """
+IF_ROWS = "AND EXISTS (SELECT FROM {root})"
 
 
 def reasons(before: Projection | None, after: Projection) -> list[str]:
@@ -51,10 +55,13 @@ def reasons(before: Projection | None, after: Projection) -> list[str]:
     return [*changed, *([MADE] if after.triggers and not before.triggers else [])]
 
 
-def declare_sql(schema: str, projection: Projection, by: str | None, *, anyway: bool) -> str:
+def declare_sql(
+    schema: str, projection: Projection, by: str | None, *, anyway: bool = False, new_index: bool = False
+) -> str:
     """SQL that writes the declaration, and the event of all documents where it is needed, or `anyway`.
 
-    `by` None: the login.
+    `by` None: the login. Where the index is new, an empty root needs no event: else there may be documents of
+    rows that are gone.
     """
     definition, parts = projection.to_json(), [*READ_BY, *(["triggers"] if projection.triggers else [])]
     values: dict[str, Composable] = {
@@ -68,8 +75,23 @@ def declare_sql(schema: str, projection: Projection, by: str | None, *, anyway: 
         "read": _json({part: definition[part] for part in parts}),
         "parts": _list(parts),
         "anyway": SQL("true" if anyway else "false"),
+        "if_rows": SQL(IF_ROWS if new_index else "").format(root=_name(projection.root)),
     }
     return SQL(DECLARE).format(**values).as_string()
+
+
+def has_rows(connection: Connection, projection: Projection) -> bool:
+    """Whether the root has a row; True where this role may not look."""
+    root = _name(projection.root)
+    may = SQL("SELECT has_table_privilege({}, 'SELECT')").format(Literal(root.as_string()))
+    if driver(connection).execute(may).fetchone() != (True,):
+        return True
+    one = driver(connection).execute(SQL("SELECT FROM {} LIMIT 1").format(root))
+    return bool(one.rowcount)
+
+
+def _name(relation: Relation) -> Identifier:
+    return Identifier(relation.schema, relation.name)
 
 
 def _json(value: object) -> Literal:

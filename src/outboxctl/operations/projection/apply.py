@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from outboxctl.core.operator import audit
-from outboxctl.core.projections import changes, sweeps
+from outboxctl.core.projections import changes
 from outboxctl.core.schema.lock_wait import with_lock_retries
 from outboxctl.domain.printable import brief
 from outboxctl.operations.projection.declaration import Declaration
@@ -50,7 +50,8 @@ def apply(
     options = {"built_in": built_in, "with_triggers": with_triggers}
 
     def write(connection: "Connection") -> Applied:
-        again = plan(connection, client, declared, **options)  # type: ignore[arg-type]
+        new = {each.projection.index for each in first if each.new_index}
+        again = plan(connection, client, declared, **options, new_indexes=new)  # type: ignore[arg-type]
         return _write(connection, again, by=by, reason=reason)
 
     def prepare(connection: "Connection") -> list[Planned]:
@@ -89,7 +90,7 @@ def _write(connection: "Connection", planned: list[Planned], *, by: str, reason:
         return Applied(planned)
     for each in planned:
         if done[each.projection.name]:
-            scripts = [*each.scripts, sweeps.declare_sql(schema, each.projection, by, anyway=each.read_again)]
+            scripts = [*each.scripts, each.declare_sql(schema, by)]
             changes.run(connection, scripts)
     changes.run(connection, [changes.guard_sql(schema), changes.server_sql(schema)])
     filters = {

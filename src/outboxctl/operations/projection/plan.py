@@ -49,12 +49,12 @@ class PlanStep:
     command: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Planned:
     """What there is to do for one projection; `before` is what is in force, `scripts` changes the database.
 
     `lacking` are fields that the index's mapping gets, in place; `tampered` says what is not as it was put in
-    force, so that documents may be wrong.
+    force, so that documents may be wrong. `new_index`: it holds no document of before.
     """
 
     resolved: Resolved
@@ -63,11 +63,12 @@ class Planned:
     steps: list[PlanStep] = field(default_factory=list)
     lacking: dict[str, Any] = field(default_factory=dict)
     tampered: list[str] = field(default_factory=list)
+    new_index: bool = False
 
-    @property
-    def read_again(self) -> bool:
-        """Whether every document is read again, whatever declaration is in force."""
-        return bool(self.tampered)
+    def declare_sql(self, schema: str, by: str | None) -> str:
+        """SQL that puts it in force; `by` None: the login."""
+        anyway, new = bool(self.tampered), self.new_index
+        return sweeps.declare_sql(schema, self.projection, by, anyway=anyway, new_index=new)
 
     @property
     def projection(self) -> Projection:
@@ -114,11 +115,15 @@ def plan(
     *,
     built_in: str,
     with_triggers: bool | None = None,
+    new_indexes: Collection[str] = (),
 ) -> list[Planned]:
-    """What there is to do, in the order of the file; without a client the indexes are not looked at."""
+    """What there is to do, in the order of the file; without a client the indexes are not looked at.
+
+    `new_indexes` were made since the first look.
+    """
     with scratch.undone(connection):
         both = resolved(connection, declared, built_in=built_in, with_triggers=with_triggers)
-        return [_planned(connection, client, each, before) for each, before in both]
+        return [_planned(connection, client, each, before, new_indexes) for each, before in both]
 
 
 def require_newest(connection: "Connection") -> None:
@@ -146,6 +151,7 @@ def _planned(
     client: "Client | None",
     found: Resolved,
     before: Projection | None,
+    new_indexes: Collection[str],
 ) -> Planned:
     projection = found.projection
     planned = Planned(found, before)
@@ -160,12 +166,14 @@ def _planned(
         planned.steps.append(
             PlanStep("declaration", f"put in force: {changed}" if before else "put in force")
         )
+    home = alias.look(client, projection.index) if client else None
+    planned.new_index = projection.index in new_indexes or (home is not None and home.index is None)
     why = [*sweeps.reasons(before, projection), *planned.tampered]
-    if why:
+    if why and not (planned.new_index and not sweeps.has_rows(connection, projection)):
         again = " again" if before else ""
         planned.steps.append(PlanStep("documents", f"every document is read{again}: {'; '.join(why)}"))
-    if client:
-        _index(client, planned)
+    if home:
+        _index(home, planned)
     return planned
 
 
@@ -224,9 +232,8 @@ def _changed(before: Projection | None, after: Projection) -> str:
     return ", ".join(name for name in new if old.get(name) != new[name])
 
 
-def _index(client: "Client", planned: Planned) -> None:
+def _index(home: alias.Home, planned: Planned) -> None:
     projection, wanted = planned.projection, planned.resolved.body["mappings"]
-    home = alias.look(client, projection.index)
     if home.index is None:
         planned.steps.append(PlanStep("index", f"create {projection.index}-000001 behind {projection.index}"))
         return

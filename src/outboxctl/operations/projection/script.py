@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from outboxctl.core.projections import changes, sweeps
+from outboxctl.core.projections import changes
 from outboxctl.operations.projection.plan import Planned
 
 HEAD = """\
@@ -16,7 +16,6 @@ def script(planned: Sequence[Planned], schema: str) -> str:
     """The whole script, whatever is in force already; `schema` is that of the outbox."""
     parts = [HEAD.format(names=", ".join(each.projection.name for each in planned)), changes.BEGIN]
     for each in planned:
-        declare = sweeps.declare_sql(schema, each.projection, None, anyway=each.read_again)
-        parts += [*each.scripts, declare.lstrip()]
+        parts += [*each.scripts, each.declare_sql(schema, None).lstrip()]
     ends = [changes.guard_sql(schema), changes.server_sql(schema)]
     return "\n".join([*parts, *(each.lstrip() for each in ends), changes.END])
