@@ -3,7 +3,7 @@
 import pytest
 
 from outboxctl.worker import reclaimed_turns as module
-from outboxctl.worker.reclaimed_turns import TURN, ReclaimedTurns
+from outboxctl.worker.reclaimed_turns import PATIENCE, TURN, ReclaimedTurns
 
 pytestmark = pytest.mark.no_servers
 
@@ -47,3 +47,17 @@ def test_nobody_waits_for_none(turns: ReclaimedTurns, clock: list[float]) -> Non
     turns.may_exist = True
     clock[0] += TURN / 2
     assert turns.due()
+
+
+def test_where_batches_in_progress_take_long_the_others_have_as_long_a_turn(
+    turns: ReclaimedTurns, clock: list[float]
+) -> None:
+    for patience in (PATIENCE, 2 * PATIENCE, 4 * PATIENCE):
+        assert (turns.due(), turns.patience) == (True, patience)
+        clock[0] += patience
+        turns.put_off()
+        clock[0] += patience * 0.9
+        assert not turns.due()
+        clock[0] += patience * 0.1
+    assert turns.begin()
+    assert turns.patience == PATIENCE

@@ -2,13 +2,21 @@
 
 import threading
 from collections.abc import Callable
+from functools import partial
+from time import monotonic
 
 import pytest
 
-from fakes import Point, ProxyFault, fake_sink
+from fakes import Point, ProxyFault, Script, fake_sink
 from fakes.faults import HEALTHY
+from outboxctl.core.database import Database
 from outboxctl.drills.proxy.tally import Bulk
-from processes import Worker
+from outboxctl.metrics.registry import Metrics
+from outboxctl.settings import Settings
+from outboxctl.worker.health import Health
+from outboxctl.worker.lease import Lease
+from outboxctl.worker.parts import WorkerParts
+from processes import Worker, eventually
 from scene import Scene
 from servers import Servers
 
@@ -37,6 +45,46 @@ def test_it_waits_for_what_the_other_lanes_have_at_the_sink(
         gate.let_go()
         scene.finished_by(running, BATCH + 1)
         assert [len(bulk.ids) for bulk in sink.requests] == [BATCH, 1]
+
+
+@pytest.mark.real_engine
+def test_others_go_on_while_it_waits_for_what_takes_long(
+    scene: Scene, worker: Callable[..., Worker], servers: Servers
+) -> None:
+    scene.load(BATCH)
+    slow = ProxyFault(before=3600)
+    with fake_sink(Script.of(slow), upstream=servers.sink) as sink:
+        worker(ELASTIC_URL=sink.url, OUTBOX_CONCURRENCY="2", OUTBOX_LEASE_SECONDS="600")
+        eventually(lambda: sink.requests, what="one lane has a batch at the sink")
+        load_reclaimed(scene)
+        for number in range(1, 4):
+            scene.load(1)
+            eventually(partial(done, scene, number), within=10, what="others go on")
+        assert scene.rows("status, error_reason") == [
+            ("done", None),
+            ("pending", "lease_expired"),
+            ("processing", None),
+        ]
+
+
+def done(scene: Scene, number: int) -> bool:
+    return scene.count("done") == number
+
+
+def test_it_does_not_wait_for_what_takes_longer_than_a_lease(
+    scene: Scene, settings: Settings, db: Database
+) -> None:
+    """A delivery in many requests is renewed up to OUTBOX_MAX_PROCESSING_SECONDS."""
+    load_reclaimed(scene)
+    parts = WorkerParts(settings, db, None, Metrics(), Health(300))  # type: ignore[arg-type]
+    parts.reclaimed.may_exist, long = True, settings.lease_seconds + 1
+    in_flight = parts.context.in_flight
+    in_flight.add(young := Lease("young", settings.lease_seconds, 5, requested_at=monotonic()))
+    assert parts.claimer.claim(drain=True) is None
+    in_flight.remove(young.token)
+    in_flight.add(old := Lease("old", settings.lease_seconds, 5, requested_at=monotonic() - long))
+    old.renewed(monotonic())
+    eventually(lambda: (batch := parts.claimer.claim(drain=True)) and batch.exclusive, within=10)
 
 
 def load_reclaimed(scene: Scene) -> None:

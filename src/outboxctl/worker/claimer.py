@@ -13,7 +13,7 @@ from outboxctl.worker.circuit import Circuit
 from outboxctl.worker.claims import Claims, SmallerError
 from outboxctl.worker.context import WorkerContext
 from outboxctl.worker.lease import Batch, Lease
-from outboxctl.worker.reclaimed_turns import ReclaimedTurns
+from outboxctl.worker.reclaimed_turns import PATIENCE, ReclaimedTurns
 
 TICK = 0.02  # seconds between two looks at an open circuit or a full pipeline: they change with the time
 FIRST_WAIT = 0.01  # seconds before the second look at an empty table; doubles up to the poll interval
@@ -130,10 +130,10 @@ class Claimer:
         `last`: nobody looks again where there is none.
         """
         looked = self._reclaimed.due()
-        batch = self._take_reclaimed(size) if looked else None
+        batch = self._take_reclaimed(size, in_turn=True) if looked else None
         batch = batch or self._take(self._new_lease(size))
         if not batch and not looked and (last or self._reclaimed.may_exist):
-            batch = self._take_reclaimed(size)
+            batch = self._take_reclaimed(size, in_turn=False)
         # A lane that looked before the circuit opened is no probe: another one holds what is due.
         if not batch and not self._reclaimed.may_exist:
             self._circuit.nothing_due()
@@ -147,9 +147,14 @@ class Claimer:
             self._taken_at, self._rest_ends = news, monotonic() + self._first_wait
         return batch
 
-    def _take_reclaimed(self, size: int) -> Batch | None:
-        """Reclaimed events, claimed once nothing else is in flight in this process."""
-        if not self._in_flight.wait_until_empty():
+    def _take_reclaimed(self, size: int, *, in_turn: bool) -> Batch | None:
+        """Reclaimed events, claimed once nothing else is in flight in this process.
+
+        Where that takes long, the others go on meanwhile: `in_turn` it counts as a turn in vain.
+        """
+        if not self._in_flight.wait_until_empty(self._reclaimed.patience if in_turn else PATIENCE):
+            if in_turn:
+                self._reclaimed.put_off()
             return None
         if not self._reclaimed.begin():
             return None

@@ -80,11 +80,19 @@ class InFlight:
             tokens = set(self._leases)
         return tokens.union(self.unanswered())
 
-    def wait_until_empty(self) -> bool:
-        """Wait until nothing is in flight; False once the worker stops."""
-        while self.leases() and not self._signals.stopping:
-            self._signals.wait_until(lambda: not self.leases(), self._next_look())
-        return not self._signals.stopping
+    def wait_until_empty(self, seconds: float) -> bool:
+        """Wait at most `seconds` until nothing is in flight; False where something is, or the worker stops.
+
+        A claim that has been renewed for longer than a lease is not waited for: it may take long.
+        """
+        end = monotonic() + seconds
+        while self._young() and not self._signals.stopping and monotonic() < end:
+            self._signals.wait_until(lambda: not self._young(), min(self._next_look(), end - monotonic()))
+        return not (self._young() or self._signals.stopping)
+
+    def _young(self) -> bool:
+        since = monotonic() - self._lease_seconds
+        return any(lease.requested_at > since for lease in self.leases())
 
     def wait_while_exclusive(self) -> bool:
         """Wait until no exclusive claim is in hand; False once the worker stops."""
