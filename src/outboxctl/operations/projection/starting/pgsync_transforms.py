@@ -68,20 +68,22 @@ class Transforms:
         value = held.values[name]
         if value.listed or value.kind == "json":
             place.fail("the field holds lists or objects", AS_TEXT if value.path else BY_HAND)
-        if value.kind in NO_TEXTS:
-            self.notes.append(f"Not taken over: {place.key}: it is no text, and pgsync leaves it as it is")
-            return
         if held.scalar and held is node:
             if not node.many:
                 self.notes.append(f"Not taken over: {place.key}: pgsync 7.3 leaves a scalar as it is")
                 return
             self.notes.append(f"{place.key}: of such a list pgsync 7.3 sends an empty one")
+        if value.kind in NO_TEXTS:
+            self.notes.append(f"Not taken over: {place.key}: it is no text, and pgsync leaves it as it is")
+            return
         held.values[name] = replace(value, replace=tuple(rule.items()))
 
     def _rename(self, place: Place, node: NestedRows, renaming: tuple[str, ...]) -> None:
         rules = self._rules("rename")
         if node.scalar and rules:
-            self.notes.append(f"Not taken over: {place.key}: a scalar has no field to rename")
+            self.notes.append(
+                f"Not taken over: {place.key}: a scalar has no field to rename; pgsync 7.3 sends {{}}"
+            )
             return
         new = {}
         for name, value in _fields(node).items():
