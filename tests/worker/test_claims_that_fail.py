@@ -8,13 +8,11 @@ import psycopg
 import pytest
 
 from outboxctl.core.database import Database
-from outboxctl.core.delivery import settle
 from outboxctl.core.delivery.claim import LEFT_OUT, claim
 from outboxctl.domain.clock import Deadline
 from outboxctl.domain.errors import CutOffError, LimitError
 from outboxctl.domain.failures import Reason, Verdict
-from outboxctl.worker.claims import read_document
-from outboxctl.worker.prepare import UNSENT
+from outboxctl.worker.source_documents import with_documents
 from processes import Worker, eventually
 from scene import Scene
 
@@ -134,9 +132,10 @@ def test_a_document_of_1_gb_is_a_limit_that_has_a_name(db: Database, sql: psycop
         claim(connection, **given)  # type: ignore[arg-type] # one dict for all
     with db.begin() as connection:
         (event,) = claim(connection, **given, read=False)  # type: ignore[arg-type]
-    assert (event.document, event.source_version, event.attempts) == (LEFT_OUT, 1, 1)
-    same, finding = read_document(db, event, deadline=Deadline.within(1.0))
-    assert same is event
+    assert (event.document, event.source_version, event.attempts) == (LEFT_OUT, None, 1)
+    same, refusals = with_documents(db, [event], deadline=Deadline.within(1.0), max_bytes=None)
+    assert same == [event]
+    finding = refusals[event.document_id]
     assert (finding.verdict, finding.reason) == (Verdict.FAIL, Reason.BAD_DOCUMENT)
     assert "54000" in finding.error
 
@@ -164,19 +163,19 @@ def test_what_can_be_read_after_all_is_sent_if_there_is_time(
     scene.load(1)
     with db.begin() as connection:
         (event,) = claim(connection, owner="w", token=str(uuid4()), size=1, lease=30, read=False)
-    whole, finding = read_document(db, event, deadline=Passing(lefts))
+    (whole,), refusals = with_documents(db, [event], deadline=Passing(lefts), max_bytes=None)
     assert bool(whole.document) == document
-    assert finding is UNSENT if reason is None else finding.reason is reason
+    assert [finding.reason for finding in refusals.values()] == ([reason] if reason else [])
 
 
-def test_an_event_without_a_source_row_needs_no_document(db: Database, sql: psycopg.Connection) -> None:
+def test_an_event_without_a_source_row_has_no_document(db: Database, sql: psycopg.Connection) -> None:
     sql.execute(LARGE.format("'x'", 1, 1))
     sql.execute("DELETE FROM search_index")
     token = str(uuid4())
     with db.begin() as connection:
         (event,) = claim(connection, owner="w", token=token, size=1, lease=30, read=False)
-        assert settle.release(connection, [token]) == {event.id}
-    assert (event.document, event.source_version) == (None, None)
+    ((event,), refusals) = with_documents(db, [event], deadline=Deadline.within(5.0), max_bytes=None)
+    assert (event.document, event.source_version, refusals) == (None, None, {})
 
 
 def test_what_the_server_cut_off_is_told_from_a_server_that_is_away(hasty: Database) -> None:

@@ -12,7 +12,7 @@ import psycopg
 
 from outboxctl.core.database_errors import sqlstate
 from outboxctl.core.sql import Connection
-from outboxctl.domain.errors import InconclusiveError
+from outboxctl.domain.errors import InconclusiveError, OutboxctlError
 from outboxctl.domain.printable import brief
 from outboxctl.domain.redaction import redact
 
@@ -81,6 +81,17 @@ def by_halves(
                 waiting += [keys[middle:], keys[:middle]]
         else:
             yield keys, found
+
+
+def refused(error: OutboxctlError) -> bool:
+    """Whether it is the server's answer to a statement, of Database.begin, and does not pass by itself.
+
+    Then the transaction was rolled back, and the session goes on.
+    """
+    cause = error.__cause__
+    if not isinstance(cause, psycopg.Error):
+        return False
+    return sqlstate(cause) not in PASSING and _severity(cause) == "ERROR"
 
 
 def _severity(error: psycopg.Error) -> str:

@@ -42,12 +42,12 @@ class BatchSizer:
             return unread
 
     def failed(self, requested: int, *, by_one: bool) -> None:
-        """A claim of `requested` events failed or was too late; `by_one`: because of its first document."""
+        """A claim of `requested` events took too long; `by_one`: it failed for one document's length."""
         with self._lock:
-            measured, self._measuring = self._measuring, True
-            if requested <= 1 or (by_one and measured):
+            self._measuring = True
+            if requested <= 1 and not by_one:
                 self._unread = True
-            elif not by_one:  # else any document may be too large; measured, only the first one can be
+            elif not by_one:
                 self._limit = min(self._limit, max(1, requested // SHRINK))
 
     def succeeded(self, events: int) -> None:

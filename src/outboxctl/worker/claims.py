@@ -1,18 +1,17 @@
 """One claim: the statement, what it shows about the size of claims, and the batch that it returns."""
 
+from collections.abc import Sequence
+
 import structlog
 
-from outboxctl.core.database import Database
-from outboxctl.core.delivery.claim import LEFT_OUT, Claimed, Traces, claim, traces
-from outboxctl.core.documents import source_rows
-from outboxctl.domain.clock import Deadline, monotonic
+from outboxctl.core.delivery.claim import Claimed, Traces, claim, traces
+from outboxctl.core.refused_reads import refused
+from outboxctl.domain.clock import monotonic
 from outboxctl.domain.errors import CutOffError, LimitError, OutboxctlError
-from outboxctl.domain.failures import Classification, Reason, Verdict
-from outboxctl.domain.printable import brief
 from outboxctl.worker.batch_sizer import BatchSizer
 from outboxctl.worker.context import WorkerContext
 from outboxctl.worker.lease import Batch, Lease
-from outboxctl.worker.prepare import UNSENT
+from outboxctl.worker.source_documents import Refusals, require_readable, with_documents
 
 log = structlog.get_logger()
 LATE = 0.5  # of a lease: a claim that takes longer leaves too little of it for the sink
@@ -36,23 +35,28 @@ class Claims:
         The batch is in flight from here on. Raises SmallerError where the claim was too large, OutboxctlError
         where it failed otherwise.
         """
-        unread = self._batch_sizer.take_unread()
-        size = 1 if unread else lease.size
-        events, traces_ = self._ask(lease.token, size, exclusive=exclusive, read=not unread)
+        apart = self._batch_sizer.take_unread()
+        size = 1 if apart else lease.size
+        try:
+            events, traces_ = self._ask(lease.token, size, exclusive=exclusive, read=not apart)
+        except _DocumentError:
+            apart = True
+            events, traces_ = self._ask(lease.token, size, exclusive=exclusive, read=False)
         self._reporter.succeeded()
         if not events:
             return None
         lease.size = len(events)
         self._in_flight.add(lease, exclusive=exclusive)
-        if unread and events[0].document == LEFT_OUT:
-            event, left_out = self._read(events[0], lease)
-            return Batch(lease, [event], exclusive, traces_, left_out)
+        if apart:
+            events, refusals = self._read(events, lease)
+            return Batch(lease, events, exclusive, traces_, refusals)
         self._learn(lease)
         return Batch(lease, events, exclusive, traces_)
 
-    def _read(self, event: Claimed, lease: Lease) -> tuple[Claimed, Classification]:
+    def _read(self, events: Sequence[Claimed], lease: Lease) -> tuple[list[Claimed], Refusals]:
+        most = self._settings.max_batch_bytes
         try:
-            return read_document(self._database, event, deadline=lease.deadline)
+            return with_documents(self._database, events, deadline=lease.deadline, max_bytes=most)
         except OutboxctlError:
             self._in_flight.answer_lost(lease.token)
             self._in_flight.remove(lease.token)
@@ -90,15 +94,27 @@ class Claims:
                     return events, ()
                 return events, traces(connection, [event.id for event in events])
         except OutboxctlError as error:
-            if sent:
-                self._in_flight.answer_lost(token)  # it may have committed
-            if read and isinstance(error, CutOffError | LimitError):
-                raise self._smaller(size, error) from error
+            answered = refused(error)  # so nothing was claimed
+            if sent and not answered:
+                self._in_flight.answer_lost(token)
+            limit = isinstance(error, LimitError)
+            if read and (isinstance(error, CutOffError) or (limit and not self._batch_sizer.measuring)):
+                raise self._smaller(size, error, by_one=limit) from error
+            if read and answered:
+                self._look_at_source(error)
+                raise _DocumentError from error
             raise
 
-    def _smaller(self, size: int, error: OutboxctlError) -> SmallerError:
-        """Have the next claim ask for less. Of what has a limit, only the first document can be too large."""
-        by_one = isinstance(error, LimitError)
+    def _look_at_source(self, error: OutboxctlError) -> None:
+        """Raise the error again unless rows of search_index can be read: a document was at fault then."""
+        try:
+            require_readable(self._database, seconds=self._settings.lease_seconds)
+        except OutboxctlError:
+            raise error from error.__cause__
+        log.warning("a claim failed: its documents are read by themselves", problem=str(error))
+
+    def _smaller(self, size: int, error: OutboxctlError, *, by_one: bool) -> SmallerError:
+        """Have the next claim ask for less; of one document that is too large, measure them all first."""
         if not by_one:
             self._reporter.failed(error)
         self._batch_sizer.failed(size, by_one=by_one)
@@ -106,30 +122,5 @@ class Claims:
         return SmallerError()
 
 
-def read_document(
-    database: Database, event: Claimed, *, deadline: Deadline
-) -> tuple[Claimed, Classification]:
-    """The event with its document; where that cannot be read, the event as it is, and its finding.
-
-    A document beyond a limit of the server fails. One that takes longer than until `deadline` is retried,
-    and its attempt counts: at another time the server may be faster.
-    """
-    entity_type, _, entity_id = event.document_id.rpartition(":")
-    seconds = deadline.seconds_left()
-    if seconds <= 0:  # the claim itself was slow, the document may be small
-        return event, UNSENT
-    try:
-        with database.begin() as connection:
-            row = source_rows.one(connection, (entity_type, entity_id), seconds=seconds)
-    except LimitError as error:
-        return event, _bad(Verdict.FAIL, str(error))
-    except CutOffError as error:
-        return event, _bad(Verdict.RETRY, str(error))
-    if deadline.seconds_left() <= 0:
-        return event, _bad(Verdict.RETRY, "it takes longer than the lease (OUTBOX_LEASE_SECONDS) allows")
-    return event._replace(source_version=row.version, document=row.document), UNSENT
-
-
-def _bad(verdict: Verdict, why: str) -> Classification:
-    text = brief(f"the document cannot be read from its source row: {why}")
-    return Classification(verdict, Reason.BAD_DOCUMENT, error=text)
+class _DocumentError(Exception):
+    """A claim failed, though not for a lock, the time, or a database that is away."""

@@ -111,7 +111,7 @@ class Lane:
             if self._drain:  # it ends with an error, after all that can be delivered
                 self.error = UnreachableError(self._start_gate.problem, hint=WAITING)
             return
-        prepared = prepare(events, batch.left_out)
+        prepared = prepare(events, batch.refusals)
         delivery = self._deliverer.deliver(prepared, batch.lease)
         if self._start_gate.serves_others:
             delivery = settled(delivery, holding_no_other)

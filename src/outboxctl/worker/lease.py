@@ -1,12 +1,12 @@
 """A claim in hand: how long it holds its events, and how long its documents may be sent."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from outboxctl.core.delivery.claim import Claimed, Traces
 from outboxctl.domain.clock import Deadline, monotonic
 from outboxctl.domain.failures import Classification
 from outboxctl.settings import DELIVERY_SHARE
-from outboxctl.worker.prepare import UNSENT
 
 RENEW_BELOW = 0.75  # of a lease: a request that starts with less would have too little time
 
@@ -58,12 +58,12 @@ class Batch(NamedTuple):
     """A claim with its events.
 
     `exclusive`: reclaimed events. Nothing else may be in flight in this process, for one of them may end it.
-    `traces` are those of the events, where tracing is on. `left_out` is the finding of an event whose
-    document was left out of the claim.
+    `traces` are those of the events, where tracing is on. `refusals`: by id, what becomes of documents of
+    search_index that cannot be read.
     """
 
     lease: Lease
     events: list[Claimed]
     exclusive: bool
     traces: Traces = ()
-    left_out: Classification = UNSENT
+    refusals: Mapping[str, Classification] = {}

@@ -4,7 +4,7 @@ The document follows the source row, not the event: an event only says that the 
 that was read with the claim is sent. So a late, duplicated or replayed event is harmless.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from outboxctl.core.delivery.claim import LEFT_OUT, Claimed
@@ -35,10 +35,10 @@ class Prepared:
     left_out: bool = False
 
 
-def prepare(batch: Sequence[Claimed], left_out: Classification = UNSENT) -> Prepared:
+def prepare(batch: Sequence[Claimed], refusals: Mapping[str, Classification] = {}) -> Prepared:
     """Decide what can be decided without the sink; several events of one entity are sent once.
 
-    `left_out` is what becomes of the events whose document was left out of the claim.
+    `refusals`: by id, what becomes of documents that could not be read. The others without room are UNSENT.
     """
     prepared = Prepared()
     newest: dict[str, Claimed] = {}
@@ -51,19 +51,21 @@ def prepare(batch: Sequence[Claimed], left_out: Classification = UNSENT) -> Prep
             newest[event.document_id] = newer._replace(document=first.document)
             prepared.coalesced.append(older)
     prepared.newest = list(newest.values())
-    _leave_out(prepared, left_out)
+    _leave_out(prepared, refusals)
     prepared.actions = [_action(event) for event in prepared.newest]
     return prepared
 
 
-def _leave_out(prepared: Prepared, finding: Classification) -> None:
+def _leave_out(prepared: Prepared, refusals: Mapping[str, Classification]) -> None:
     """Do not send the documents that were left out of the claim."""
     entities = {event.document_id for event in prepared.newest if event.document == LEFT_OUT}
     if not entities:
         return
     prepared.left_out = True
     events = prepared.newest + prepared.coalesced
-    prepared.decided += [(event, finding) for event in events if event.document_id in entities]
+    prepared.decided += [
+        (event, refusals.get(event.document_id, UNSENT)) for event in events if event.document_id in entities
+    ]
     prepared.newest = [event for event in prepared.newest if event.document_id not in entities]
     prepared.coalesced = [event for event in prepared.coalesced if event.document_id not in entities]
 
@@ -142,7 +144,8 @@ def _refusal(event: Claimed) -> Classification | None:
         return _never(f"ValueError: Unknown outbox op: {event.op!r}")
     if not _in_range(event.event_version):
         return _never(f"event_version is not in 0..2^63-1: {event.event_version}")
-    if event.document is not None and not _in_range(event.source_version):
+    unread = event.document == LEFT_OUT and event.source_version is None
+    if event.document is not None and not unread and not _in_range(event.source_version):
         return _never(f"the source row's event_version is not in 0..2^63-1: {event.source_version}")
     return _unusable(event.document_id)
 

@@ -1,7 +1,6 @@
 """Reading the documents of a projection's events: by halves, so that one that cannot be read fails alone."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from functools import partial
 
 import structlog
@@ -10,20 +9,18 @@ from outboxctl.core.delivery.claim import Claimed
 from outboxctl.core.projections import in_force, version_base
 from outboxctl.core.projections.documents import Documents
 from outboxctl.core.projections.reading import versioned
-from outboxctl.core.refused_reads import ReadRefusedError, by_halves
+from outboxctl.core.refused_reads import ReadRefusedError
 from outboxctl.domain.clock import Deadline
 from outboxctl.domain.failures import Classification, Noop, Reason, Verdict
 from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import Projection, document_id, key_parts
 from outboxctl.worker.context import WorkerContext
+from outboxctl.worker.in_time import in_time
 from outboxctl.worker.prepare import UNSENT
 
 log = structlog.get_logger()
-SHARE = 0.5  # of the time left, for several documents: the rest is for their halves, and the sink
 # No engine takes an empty _id: there is no document to delete.
 NEVER_WAS = Classification(Verdict.DONE, noop=Noop.SOURCE_MISSING)
-MOST_REFUSALS = 100  # rows that cannot be read, of a few statements each: then others have a turn
-LATE = "documents take too long: they are read by halves"
 
 Judged = list[tuple[Claimed, Classification]]
 
@@ -42,7 +39,6 @@ class Reading:
         self._context, self._projection = context, projection
         self._deadline, self._max_bytes = deadline, max_bytes
         self._unread: dict[str, list[Claimed]] = {}  # events by key
-        self._refusals = 0
         self.read: list[Claimed] = []
         self.judged: Judged = []
         self.routings: dict[str, str] = {}
@@ -57,8 +53,7 @@ class Reading:
         for event in events:
             if self._has_key(event):
                 self._unread.setdefault(event.document_id, []).append(event)
-        with suppress(_NoTimeError):
-            self._read([*self._unread])
+        self._read([*self._unread])
         for key in [*self._unread]:
             self._judge(key, self.blocked or UNSENT)
         if any(finding is not UNSENT for _, finding in self.judged):
@@ -82,11 +77,11 @@ class Reading:
 
     def _read(self, keys: Sequence[str]) -> None:
         try:
-            for some, found in by_halves([keys] if keys else [], self._documents):
-                if not isinstance(found, ReadRefusedError):
+            for some, found in in_time([keys] if keys else [], self._documents, self._deadline):
+                if isinstance(found, ReadRefusedError):
+                    self._refused(some[0], found)
+                else:
                     self._take(some, found)
-                elif self._refused(some[0], found) >= MOST_REFUSALS:
-                    return
         except ReadRefusedError as error:
             text = brief(f"config: the view {self._projection.document} cannot be read: {error.words}")
             self.blocked = Classification(Verdict.OUTAGE, Reason.CONFIG, error=text, single=True)
@@ -109,43 +104,27 @@ class Reading:
                 document_id=id_, event_version=version, source_version=version, document=text
             )
 
-    def _refused(self, key: str, error: ReadRefusedError) -> int:
-        """Judge the events of a row that cannot be read; the number of such rows so far."""
+    def _refused(self, key: str, error: ReadRefusedError) -> None:
         verdict = Verdict.RETRY if error.passes else Verdict.FAIL
         why = f"the document cannot be read from {self._projection.document}: {error.words}"
         self._judge(key, _bad_document(verdict, why))
-        self._refusals += 1
-        return self._refusals
 
     def _judge(self, key: str, finding: Classification) -> None:
         self.judged += [(event, finding) for event in self._unread.pop(key)]
 
-    def _documents(self, keys: Sequence[str]) -> Documents:
-        """The documents of these keys. Raises ReadRefusedError, and _NoTimeError once the time is over."""
-        seconds = self._deadline.seconds_left() * (SHARE if len(keys) > 1 else 1)
-        if seconds <= 0:
-            raise _NoTimeError
-        try:
-            return versioned(
-                self._context.database,
-                self._projection,
-                keys,
-                seconds=seconds,
-                max_bytes=self._max_bytes,
-                raise_base=partial(raise_versions, self._context),
-            )
-        except ReadRefusedError as error:
-            if error.late and len(keys) > 1:
-                log.warning(LATE, projection=self._projection.name, documents=len(keys))
-            raise
+    def _documents(self, keys: Sequence[str], seconds: float) -> Documents:
+        return versioned(
+            self._context.database,
+            self._projection,
+            keys,
+            seconds=seconds,
+            max_bytes=self._max_bytes,
+            raise_base=partial(raise_versions, self._context),
+        )
 
 
 def _bad_document(verdict: Verdict, why: str) -> Classification:
     return Classification(verdict, Reason.BAD_DOCUMENT, error=brief(why))
-
-
-class _NoTimeError(Exception):
-    """The time for reading is over."""
 
 
 def raise_versions(context: WorkerContext, *, above: int = -1) -> None:

@@ -93,12 +93,12 @@ FROM found
 """
 # Types for which PostgreSQL has exact operators: no other schema can have a better match.
 ID = "coalesce(c.entity_key, c.entity_type::text || ':' || c.entity_id::text)"
-MADE = """), made AS (
+MADE = f"""), made AS (
     SELECT c.id AS event, {ID} AS document_id, c.op, c.event_version AS wanted, c.attempts,
         c.projection, s.event_version AS source_version, s.document
     FROM (SELECT * FROM claimed ORDER BY next_retry_at, created_at) c LEFT JOIN LATERAL (
-        SELECT s.event_version, {document} AS document
-        FROM {source} s
+        SELECT s.event_version, {{document}} AS document
+        FROM {{source}} s
         WHERE s.entity_type = c.entity_type AND s.entity_id = c.entity_id
             AND num_nonnulls(c.projection) = 0 LIMIT 1
     ) s ON true
@@ -119,17 +119,20 @@ MEASURED = f"""), measured AS (
             ELSE {DOCUMENT} END AS document
     FROM measured s
 """
+# Nothing of the application's is read: a row that raises cannot make this claim fail.
+APART = f"""), made AS (
+    SELECT c.id AS event, {ID} AS document_id, c.op, c.event_version AS wanted, c.attempts,
+        c.projection, CAST(NULL AS bigint) AS source_version,
+        CASE WHEN num_nulls(c.projection) = 1 THEN '{LEFT_OUT}' END AS document
+    FROM (SELECT * FROM claimed ORDER BY next_retry_at, created_at) c
+"""
 # In a schema of before projections their columns are not there.
 DECLARED = {
     "key": "entity_key",
     "projection": "CASE WHEN num_nonnulls(entity_key) = 1 THEN concat_ws('/', entity_type, follow) END",
 }
 UNDECLARED = {"key": "NULL::text", "projection": "NULL::text"}
-FORMS = (
-    MADE.format(ID=ID, document=DOCUMENT, source=SOURCE),
-    MEASURED,
-    MADE.format(ID=ID, document=f"'{LEFT_OUT}'", source=SOURCE),
-)
+FORMS = (MADE.format(document=DOCUMENT, source=SOURCE), MEASURED, APART)
 CLAIM, CLAIM_MEASURED, UNREAD = (text(STATEMENT.format(made=made, **DECLARED)) for made in FORMS)
 OLDER = tuple(text(STATEMENT.format(made=made, **UNDECLARED)) for made in FORMS)
 # Of its parameters, in a session that plans it once: parsing and planning it take 1 ms.
@@ -147,7 +150,8 @@ TYPES = {
 class Claimed(NamedTuple):
     """One claimed event with its source row as it is now.
 
-    `document` is None where there is no source row, LEFT_OUT where the batch had no room for it.
+    `document` is None where there is no source row, LEFT_OUT where the batch had no room for it, or it was
+    not read.
 
     `projection` is None for an event of search_index. Else it is the name of a declared projection, with "/"
     and a place where the event stands for all documents behind a row of that followed table; `document_id` is
@@ -183,8 +187,8 @@ def claim(
     Reclaimed events, if there are any, are the batch, whatever `size` is: up to `reclaimed` of those that
     were reclaimed once, or one of the others. With 0 none of them is claimed.
     The documents have at most `max_bytes` (UTF-8; None: no limit) in all, or there is only one; those of
-    younger events are left out. Without `read` all are left out, and none is made; with `measure` none is
-    made that is left out for its length.
+    younger events are left out. Without `read` all are left out, with the versions of their rows, whether
+    these are there or not; with `measure` none is made that is left out for its length.
     The attempt counts from here on: an event that kills its worker runs out of attempts.
     With `commit` the same message ends the transaction: after an error the events may be claimed.
     """

@@ -4,9 +4,10 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import NamedTuple, cast
 
-from outboxctl.core.delivery.claim import PLAN
+from outboxctl.core.delivery.claim import LEFT_OUT, PLAN
 from outboxctl.core.documents.since import MOVED, Since
 from outboxctl.core.produce import MAX_VERSION
+from outboxctl.core.refused_reads import reading_rows
 from outboxctl.core.schema.names import DOCUMENT, EVENTS, SOURCE
 from outboxctl.core.sql import Connection, text
 from outboxctl.domain.lifecycle import OPS
@@ -48,8 +49,20 @@ SELECT k.entity_type, k.entity_id::text, s.event_version, s.document, k.newest
 FROM unnest(CAST(:types AS text[]), CAST(:ids AS uuid[]), CAST(:versions AS bigint[]))
     k (entity_type, entity_id, newest) {ROW}
 """)
+# As the claim reads them.
+DOCUMENTS = text(f"""
+SELECT version, CASE WHEN so_far > :max_bytes AND so_far > octet_length(document) THEN '{LEFT_OUT}'
+    ELSE document END
+FROM (
+    SELECT k.place, s.event_version AS version, s.document,
+        sum(octet_length(s.document)) OVER (ORDER BY k.place ROWS UNBOUNDED PRECEDING) AS so_far
+    FROM unnest(CAST(:types AS text[]), CAST(:ids AS uuid[])) WITH ORDINALITY
+        k (entity_type, entity_id, place) {ROW}
+) found ORDER BY place
+""")
 
 Key = tuple[str, str]  # an entity's type and id
+SourceDocument = tuple[int | None, str | None]  # a row's version, and its document; both None without a row
 ChangedKey = tuple[str, str, int | None]  # with the version that a delete has, if its row is gone
 
 
@@ -93,7 +106,15 @@ def named(connection: Connection, keys: Sequence[ChangedKey]) -> list[SourceEnti
     return [SourceEntity(*row) for row in connection.execute(NAMED, values)]
 
 
-def one(connection: Connection, key: Key, *, seconds: float) -> SourceEntity:
-    """One entity as it is now; a statement that takes longer than `seconds` raises CutOffError."""
-    connection.exec_driver_sql(f"SET LOCAL statement_timeout = {max(1, int(seconds * 1_000))}")
-    return named(connection, [(*key, 0)])[0]
+def documents(
+    connection: Connection, keys: Sequence[Key], *, seconds: float, max_bytes: int | None
+) -> list[SourceDocument]:
+    """The documents of these entities as they are now, in their order, in at most `seconds`.
+
+    They have at most `max_bytes` (UTF-8) in all, or there is only one; the others are LEFT_OUT. Raises
+    ReadRefusedError for what PostgreSQL raises while it reads; without a key, for what no row is the reason.
+    """
+    connection.exec_driver_sql(f"{PLAN}; SET LOCAL statement_timeout = {max(1, int(seconds * 1_000))}")
+    values = {"types": [kind for kind, _ in keys], "ids": [id_ for _, id_ in keys], "max_bytes": max_bytes}
+    with reading_rows(connection):
+        return [(version, document) for version, document in connection.execute(DOCUMENTS, values)]
