@@ -1,0 +1,89 @@
+"""Keys of documents behind a change that cannot be found: what is at fault pays, and nothing else waits."""
+
+import json
+from collections.abc import Callable, Iterator
+
+import psycopg
+import pytest
+from elasticsearch import Elasticsearch
+
+from outboxctl.core.database import Database
+from outboxctl.domain.projection import Follow, Relation
+from processes import Cli, Worker, eventually
+from projections import shop
+from servers import an_index
+
+# One of its functions raises for one category, with a SQLSTATE of its own.
+RAISING = """
+CREATE FUNCTION shop.checked(category int) RETURNS int LANGUAGE plpgsql AS $$ BEGIN
+    IF category = 2 THEN RAISE EXCEPTION 'no such category' USING ERRCODE = '08001'; END IF;
+    RETURN category;
+END $$;
+INSERT INTO shop.categories VALUES (1, 'tea'), (2, 'pots');
+INSERT INTO shop.products SELECT n, 'p', 1, 1, 1 FROM generate_series(1, 20) n;
+"""
+# No row of it can be found by reading all of it: one raises.
+CONDITION = """
+CREATE OR REPLACE VIEW shop.product_documents AS
+SELECT p.id, p.name, p.price, NULL::text AS category, 1 AS share, '[]'::json AS reviews
+FROM shop.products p WHERE p.published AND 100 / p.divisor > 0
+"""
+FOLLOW = Follow(
+    Relation("shop", "categories"),
+    keys="SELECT p.id FROM shop.products p WHERE p.category_id = shop.checked(:id::int)",
+    parameters=("id",),
+)
+EVENTS = "SELECT status, error_reason, attempts FROM search_outbox_events WHERE follow IS NOT NULL"
+WAITING = "UPDATE search_outbox_events SET next_retry_at = 'infinity' WHERE follow IS NOT NULL"
+
+
+@pytest.fixture
+def products(engine: Elasticsearch, db: Database, sql: psycopg.Connection) -> Iterator[str]:
+    """Products of one category, and the index of their projection."""
+    sql.execute(shop.SCHEMA)
+    sql.execute(RAISING)
+    with an_index(engine) as name:
+        shop.put_in_force(db, shop.product(name, follow=(FOLLOW,)))
+        yield name
+
+
+def changed(sql: psycopg.Connection, category: int | None) -> None:
+    """The event of a category that has changed, or of every document."""
+    follow = -1 if category is None else 0
+    shop.changed(sql, "" if category is None else json.dumps({"id": str(category)}), follow=follow)
+    sql.execute(WAITING)
+
+
+def test_a_query_that_raises_for_one_changed_row_fails_its_event_alone(
+    products: str, cli: Cli, sql: psycopg.Connection, engine: Elasticsearch
+) -> None:
+    changed(sql, 2)
+    changed(sql, 1)
+    cli.ok("worker", "--drain")
+    ends = sorted(sql.execute(EVENTS).fetchall())
+    assert ends == [("done", None, 1), ("failed", "bad_document", 1)]
+    assert len(shop.held(engine, products)) == 20
+
+
+def test_a_query_that_no_row_can_be_found_by_waits(
+    products: str, worker: Callable[..., Worker], sql: psycopg.Connection, engine: Elasticsearch
+) -> None:
+    sql.execute("ALTER FUNCTION shop.checked RENAME TO gone")
+    changed(sql, 1)
+    worker(OUTBOX_OUTAGE_POLICY="hold", OUTBOX_MAX_BACKOFF_SECONDS="1")
+    eventually(lambda: sql.execute(EVENTS).fetchall() == [("pending", "config", 0)])
+    sql.execute("ALTER FUNCTION shop.gone RENAME TO checked")
+    eventually(lambda: len(shop.held(engine, products)) == 20)
+
+
+def test_a_row_for_which_the_views_condition_raises_keeps_no_other_from_being_read_again(
+    products: str, cli: Cli, sql: psycopg.Connection, engine: Elasticsearch
+) -> None:
+    sql.execute(CONDITION)
+    sql.execute("UPDATE shop.products SET divisor = 0 WHERE id = 7")
+    changed(sql, None)
+    cli.ok("worker", "--drain")
+    assert shop.held(engine, products).keys() == {str(n) for n in range(1, 21)} - {"7"}
+    assert sql.execute(EVENTS).fetchall() == [("done", None, 1)]
+    failed = "SELECT entity_key, error_reason FROM search_outbox_events WHERE status = 'failed'"
+    assert sql.execute(failed).fetchall() == [("7", "bad_document")]
