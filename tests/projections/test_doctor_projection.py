@@ -205,6 +205,16 @@ def test_an_index_that_is_missing_no_alias_or_another_ones(applied: Store, engin
         engine.indices.delete(index=applied.index)
 
 
+@pytest.mark.real_engine
+def test_an_index_that_is_another_ones_by_an_alias(applied: Store, engine: Elasticsearch) -> None:
+    other, concrete = f"{applied.index}-other", f"{applied.index}-000001"
+    assert found(applied.cli) == {}
+    engine.indices.put_alias(index=concrete, name=other)
+    seen = only(applied.cli, "projection-index-behind-alias", ELASTIC_INDEX=other)
+    assert seen["severity"] == "error"
+    assert all(name in seen["what"] for name in (concrete, other, "product"))
+
+
 @pytest.mark.parametrize("ends", [(), ("--only", "sink")])
 def test_the_index_of_search_index_is_missed_only_where_search_index_is_used(
     applied: Store, ends: tuple[str, ...]

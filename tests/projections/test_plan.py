@@ -4,6 +4,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from elasticsearch import Elasticsearch
 
 from processes import Cli
 from projections.store import FILE, QUERY, WHO, Store
@@ -383,3 +384,34 @@ def test_a_plan_changes_nothing(store: Store) -> None:
     assert store.sql.execute(
         "SELECT count(*) FROM pg_class WHERE relname LIKE 'outbox_document%'"
     ).fetchone() == (0,)
+
+
+@pytest.mark.real_engine
+def test_two_projections_of_one_index_behind_an_alias(store: Store, engine: Elasticsearch) -> None:
+    store.apply()
+    concrete, other = f"{store.index}-000001", f"{store.index}-other"
+    engine.indices.put_alias(index=concrete, name=other)
+    mine = f'index = "{store.index}"'
+    store.write("[projections.product]", "[projections.second]")
+    for name in (concrete, other):
+        store.write(mine, f'index = "{name}"')
+        for command in (("plan",), ("apply", *WHO)):
+            done = store(*command)
+            assert done.returncode == 2, done
+            assert f"[projections.second] index: {name} leads to {concrete}, which is" in done.stderr
+            assert "the index of product already" in done.stderr
+        store.write(f'index = "{name}"', mine)
+    assert store.facts()[0], "product is in force"
+    assert "second" not in str(store.facts()[0])
+
+
+@pytest.mark.real_engine
+def test_the_index_of_search_index_behind_an_alias(store: Store, engine: Elasticsearch) -> None:
+    built_in = store.cli.env["ELASTIC_INDEX"]
+    engine.indices.create(index=f"{store.index}-000001", aliases={built_in: {}, store.index: {}})
+    try:
+        done = store("plan")
+        assert done.returncode == 2
+        assert "the index of the built-in projection (ELASTIC_INDEX) already" in done.stderr
+    finally:
+        engine.indices.delete(index=f"{store.index}-000001")

@@ -138,8 +138,9 @@ class Examiner:
         self.cluster = check(CLUSTER, lambda: shaped(lambda: cluster(client)))
         check(SINK_RIGHTS, lambda: shaped(lambda: sink_rights(client, name)))
         indexes = check(INDEX, lambda: search_index_named(exam.settings, client, self.cluster))
+        names = {exam.settings.elastic_index, *(each.projection.index for each in self.projections)}
         for each in self.projections:
-            check(INDEXES, partial(index_of, client, each))
+            check(INDEXES, partial(index_of, client, each, names))
         if indexes and indexes.writes_to and self.sample and self.sample.ids:
             writes_to, ids = indexes.writes_to.name, self.sample.ids
             self.documents = optional(lambda: shaped(lambda: held(client, writes_to, ids))) or {}

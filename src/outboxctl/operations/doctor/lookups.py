@@ -1,6 +1,6 @@
 """What some checks read: in a transaction of their own, from the engine, or from a URL."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import closing, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
@@ -12,6 +12,7 @@ from outboxctl.domain.errors import OutboxctlError, UsageError
 from outboxctl.operations.doctor.projection_rules import IndexOfProjection
 from outboxctl.operations.projection.known import search_index_unused
 from outboxctl.settings import Settings
+from outboxctl.sink.index import shared
 from outboxctl.sink.inspect.cluster import Cluster, lacking_of_worker
 from outboxctl.sink.inspect.indices import Named, named
 from outboxctl.sink.transport.request import shaped
@@ -44,11 +45,14 @@ def search_index_named(settings: Settings, client: "Client", cluster: Cluster | 
     return found
 
 
-def index_of(client: "Client", facts: ProjectionFacts) -> IndexOfProjection:
-    """The index of a projection, and what the worker's rights on it lack."""
+def index_of(client: "Client", facts: ProjectionFacts, names: Collection[str]) -> IndexOfProjection:
+    """The index of a projection, what the worker's rights on it lack, and which of all `names` meet it."""
     index = facts.projection.index
     lacking = shaped(lambda: lacking_of_worker(client, index))
-    return IndexOfProjection(facts, shaped(lambda: named(client, index)), lacking)
+    behind = shaped(lambda: shared.leads_to(client, names))
+    return IndexOfProjection(
+        facts, shaped(lambda: named(client, index)), lacking, [*shared.meeting(behind, index)]
+    )
 
 
 def link_of(url: str) -> ConnectionLink | None:

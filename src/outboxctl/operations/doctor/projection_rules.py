@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from outboxctl.core.inspect.projections import ProjectionFacts, ProjectionsFacts
 from outboxctl.core.sql.places import quoted
@@ -25,11 +25,15 @@ MOST = 3  # problems of triggers that are named
 
 @dataclass(frozen=True)
 class IndexOfProjection:
-    """A projection as the database has it, what its index is, and the rights there that a worker lacks."""
+    """A projection as the database has it, what its index is, and the rights there that a worker lacks.
+
+    `shared`: other names that projections use, each with an index that both lead to.
+    """
 
     facts: ProjectionFacts
     named: Named
     lacking: list[str]
+    shared: list[tuple[str, str]] = field(default_factory=list)
 
 
 def _sql(relation: Relation) -> str:
@@ -160,6 +164,15 @@ def index_missing(each: IndexOfProjection, _: Settings) -> Iterator[Case]:
     p = each.facts.projection
     if not each.named.indexes:
         yield f"There is no index or alias {p.index} of the projection {p.name}.", _apply(p)
+
+
+@INDEXES.rule("projection-index-behind-alias", ERROR)
+def index_behind_alias(each: IndexOfProjection, _: Settings) -> Iterator[Case]:
+    """Two projections overwrite and delete each other's documents: their names lead to one index."""
+    p = each.facts.projection
+    for other, index in each.shared:
+        what = f"The index {p.index} of {p.name} leads to {index}, and so does {other}, which is another's."
+        yield what, f"{_apply(p)}, with an index of its own"
 
 
 @INDEXES.rule("projection-rights", ERROR)

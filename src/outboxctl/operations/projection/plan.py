@@ -21,7 +21,7 @@ from outboxctl.core.schema import migrations
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import Projection, Relation
-from outboxctl.operations.projection import mapping
+from outboxctl.operations.projection import mapping, own_index
 from outboxctl.operations.projection.declaration import Declaration
 from outboxctl.operations.projection.notices import Notice
 from outboxctl.operations.projection.resolved import Resolved, resolve
@@ -99,7 +99,7 @@ def resolved(
     require_newest(connection)
     before = {each.name: each for each in in_force.read(connection)}
     schema = changes.outbox_schema(connection)
-    _check_indexes(declared, list(before.values()), built_in)
+    own_index.check_names(declared, before.values(), built_in)
     found = []
     for each in declared:
         was = before.get(each.name)
@@ -123,6 +123,8 @@ def plan(
     """
     with scratch.undone(connection):
         both = resolved(connection, declared, built_in=built_in, with_triggers=with_triggers)
+        if client:
+            own_index.check_behind(client, declared, in_force.read(connection), built_in)
         return [_planned(connection, client, each, before, new_indexes) for each, before in both]
 
 
@@ -134,16 +136,6 @@ def require_newest(connection: "Connection") -> None:
             f"the schema is at revision {current or 'none'}, and projections need {head}",
             hint="run `outboxctl db upgrade`",
         )
-
-
-def _check_indexes(declared: Sequence[Declaration], before: Collection[Projection], built_in: str) -> None:
-    names = {each.name for each in declared}
-    taken = {each.index: each.name for each in before if each.name not in names}
-    taken[built_in] = "the built-in projection (ELASTIC_INDEX)"
-    for each in declared:
-        if owner := taken.get(each.index):
-            hint = "each projection has an index of its own"
-            each.place.at("index").fail(f"{brief(each.index, 250)} is the index of {owner} already", hint)
 
 
 def _planned(

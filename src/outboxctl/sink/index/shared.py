@@ -1,0 +1,30 @@
+"""Names of indexes and aliases that lead to one index."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+
+from outboxctl.sink.transport.client import Client
+from outboxctl.sink.transport.request import require_accepted
+
+AT_ONCE = 15  # names in a request: an engine takes a first line of 4,096 bytes
+
+
+def leads_to(client: Client, names: Collection[str]) -> dict[str, set[str]]:
+    """The indexes behind each of these names, if any; raises as require_accepted."""
+    found: dict[str, set[str]] = {name: set() for name in names}
+    for some in _parts(sorted(found)):
+        answer = require_accepted(client, "GET", ",".join(some), "_alias", ignore_unavailable=True)
+        for index, body in answer.items():
+            for name in {index, *body.get("aliases", {})} & found.keys():
+                found[name].add(index)
+    return found
+
+
+def meeting(behind: Mapping[str, set[str]], name: str) -> Iterator[tuple[str, str]]:
+    """Another of the names and an index, for each index that both lead to."""
+    for other in sorted(behind.keys() - {name}):
+        yield from ((other, index) for index in sorted(behind[name] & behind[other]))
+
+
+def _parts(names: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(names), AT_ONCE):
+        yield names[start : start + AT_ONCE]
