@@ -29,7 +29,7 @@ def main() -> NoReturn:
         sys.exit(app(prog_name="outboxctl", standalone_mode=False) or ExitCode.OK)  # None: it returned
     except OutboxctlError as error:
         for part in error.parts if isinstance(error, ManyError) else [error]:
-            print_error(str(part), part.hint)
+            print_error(str(part), part.hint, part.block)
         sys.exit(error.exit_code)
     except BrokenPipeError:
         discard_output()

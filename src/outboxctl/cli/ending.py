@@ -31,10 +31,12 @@ def discard_output() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def print_error(message: str, hint: str) -> None:
-    """Print an error and its hint in one line on stderr."""
+def print_error(message: str, hint: str, block: str = "") -> None:
+    """Print an error and its hint in one line on stderr, and beneath it the lines to paste."""
     parts = [" ".join(redact(part).split()) for part in (message, hint) if part]
     _print_line("outboxctl: " + "; ".join(brief(part, 600) for part in parts))
+    if block:
+        _print_line("\n" + _safe_lines(block))
 
 
 def print_unexpected(error: Exception) -> int:

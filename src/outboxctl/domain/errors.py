@@ -21,7 +21,7 @@ class ExitCode(IntEnum):
 
 
 class OutboxctlError(Exception):
-    """Base of every error for the user; `hint` is what to do next.
+    """Base of every error for the user; `hint` is what to do next, `block` are lines to paste for that.
 
     `public` is a sentence without any name or text of the database or the sink, for the probes, which need no
     login.
@@ -29,9 +29,9 @@ class OutboxctlError(Exception):
 
     exit_code = ExitCode.UNEXPECTED
 
-    def __init__(self, message: str, *, hint: str = "", public: str = "") -> None:
+    def __init__(self, message: str, *, hint: str = "", public: str = "", block: str = "") -> None:
         super().__init__(redact(message))
-        self.hint, self.public = redact(hint), public
+        self.hint, self.public, self.block = redact(hint), public, redact(block)
 
 
 class UsageError(OutboxctlError):

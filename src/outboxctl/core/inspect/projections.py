@@ -131,4 +131,4 @@ def _lookup(connection: Connection, follow: Follow) -> KeysLookup:
 def _unfollowed(connection: Connection, projection: Projection) -> list[Relation]:
     view, covered = projection.document, {each.table for each in projection.follow} | {*projection.ignore}
     used = dependencies.used(connection, view)
-    return sorted(dependencies.uncovered(connection, view, projection.root, used, covered), key=str)
+    return sorted({*used} - covered - {projection.root}, key=str)

@@ -26,6 +26,14 @@ class Kind(StrEnum):
     FOREIGN_TABLE = "f"
 
 
+TABLES = (Kind.TABLE, Kind.PARTITIONED)  # that can have triggers
+WORDS = {
+    Kind.TABLE: "a table",
+    Kind.PARTITIONED: "a table",
+    Kind.VIEW: "a view: it has no triggers",
+    Kind.MATERIALIZED_VIEW: "a materialized view: its refresh fires no trigger",
+    Kind.FOREIGN_TABLE: "a foreign table: changes elsewhere fire no trigger",
+}
 OF = (
     "c.relname = CAST(:name AS text) AND n.nspname = CAST(:schema AS text)"  # text: a name would be truncated
 )

@@ -6,8 +6,10 @@ by name (`r.id, to_jsonb(r)`): that only the view's parse tree shows (`pg_rewrit
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Set
+from collections.abc import Set
 from typing import NamedTuple
+
+from psycopg.sql import Identifier
 
 from outboxctl.core.projections.catalog import RELATION, of
 from outboxctl.core.sql import Connection, text
@@ -44,10 +46,19 @@ JOIN pg_class p ON p.oid = r.oid JOIN pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN pg_attribute a ON a.attrelid = r.oid AND a.attnum = r.num AND r.num <> 0
 WHERE c.relkind IN ('r', 'p', 'm', 'f')
 """)
+INHERITS = text("""
+WITH RECURSIVE named AS (SELECT to_regclass(name)::oid AS oid FROM unnest(CAST(:names AS text[])) name),
+family (oid, ancestor) AS (
+    SELECT i.inhrelid, i.inhparent FROM pg_inherits i
+    UNION SELECT f.oid, i.inhparent FROM family f JOIN pg_inherits i ON i.inhrelid = f.ancestor
+)
+SELECT n.nspname::text, c.relname::text, m.nspname::text, p.relname::text FROM family f
+JOIN pg_class c ON c.oid = f.oid JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_class p ON p.oid = f.ancestor JOIN pg_namespace m ON m.oid = p.relnamespace
+WHERE f.oid IN (SELECT oid FROM named) AND f.ancestor IN (SELECT oid FROM named)
+""")
 WHOLE_ROW = re.compile(r":varattno 0 :vartype (\d+)")
 RECORD = 2249  # the type of a row of a join or a subquery
-READ_AS = re.compile(r":rtekind 0 :relid (\d+)")
-OID = text(f"SELECT c.oid::bigint FROM {RELATION}")
 # A join with a name, of which the tree says no more than that its row is taken as a whole.
 NAMED_JOIN = re.compile(r":alias \{ALIAS [^}]*\} :eref \{ALIAS (?:[^}\\]|\\.)*\} :rtekind 2\b", re.S)
 
@@ -79,21 +90,11 @@ def used(connection: Connection, view: Relation) -> dict[Relation, frozenset[str
     return {table: frozenset(() if table in whole else names) for table, names in found.items()}
 
 
-def occurrences(connection: Connection, view: Relation, table: Relation) -> int:
-    """How often a view, or a view that it reads, reads a table: 2 for a table that is joined to itself."""
-    oid = str(connection.execute(OID, of(table)).scalar())
-    trees = (str(tree) for _, tree in connection.execute(TREES, of(view)))
-    return sum(READ_AS.findall(tree).count(oid) for tree in trees)
-
-
-def uncovered(
-    connection: Connection, view: Relation, root: Relation, tables: Iterable[Relation], covered: Set[Relation]
-) -> set[Relation]:
-    """Those of the tables that a view reads which are not covered; the root only if it is read twice."""
-    found = {*tables} - covered
-    if occurrences(connection, view, root) <= 1:  # else it is joined with itself
-        found.discard(root)
-    return found
+def ancestors(connection: Connection, tables: Set[Relation]) -> dict[Relation, Relation]:
+    """Those of the tables that inherit from another one of them, each with that."""
+    named = {"names": [Identifier(each.schema, each.name).as_string() for each in tables]}
+    rows = connection.execute(INHERITS, named)
+    return {Relation(*row[:2]): Relation(*row[2:]) for row in rows}
 
 
 def _row_references(tree: str, types: set[int]) -> set[int]:

@@ -18,6 +18,11 @@ SELECT EXISTS (
         AND cardinality(k.names) = cardinality(CAST(:columns AS text[]))
         AND k.names @> CAST(:columns AS text[]) AND CAST(:columns AS text[]) @> k.names)
 """)
+# One with a condition as well: of the rows that a view takes by the same condition it is one.
+ALL_UNIQUE = text(f"""
+SELECT k.names FROM {RELATION} JOIN pg_index i ON i.indrelid = c.oid, LATERAL (SELECT {KEY} AS names) k
+WHERE i.indisunique AND i.indisvalid AND array_position(k.names, NULL) IS NULL
+""")
 PRIMARY = text(f"""
 SELECT {KEY} FROM {RELATION} JOIN pg_index i ON i.indrelid = c.oid WHERE i.indisprimary
 """)
@@ -72,6 +77,11 @@ def is_unique(connection: Connection, relation: Relation, names: Sequence[str]) 
     Whether they may be NULL, `columns` says.
     """
     return _asked(connection, UNIQUE, relation, names)
+
+
+def unique(connection: Connection, relation: Relation) -> list[frozenset[str]]:
+    """The columns of each unique index, of one with a condition, too; none of those of expressions."""
+    return [frozenset(names) for names in connection.execute(ALL_UNIQUE, of(relation)).scalars()]
 
 
 def has_index_for(connection: Connection, relation: Relation, names: Sequence[str]) -> bool:

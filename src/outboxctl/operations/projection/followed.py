@@ -1,42 +1,28 @@
-"""The tables whose changes reach documents: those of the declaration, and those that foreign keys lead to."""
+"""The tables whose changes reach documents: those of the declaration, and those that joins lead to."""
 
 from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from outboxctl.core.projections import catalog, dependencies, foreign_keys, scratch
+from outboxctl.core.projections import catalog, dependencies, scratch
 from outboxctl.core.projections.catalog import Kind
 from outboxctl.core.projections.fields import Field, fields, parameter_types
 from outboxctl.core.projections.nearest import table_hint
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.keys_query import parameters
-from outboxctl.domain.printable import brief, counted
+from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import BLANK_PADDED, Follow, KeyColumn, Relation
 from outboxctl.operations.projection.declaration import Declaration, DeclaredFollow
 from outboxctl.operations.projection.place import Place, shown
+from outboxctl.operations.projection.proved import Proof, counting, follows, prove
 
 if TYPE_CHECKING:
     from outboxctl.core.database import Connection
 
-TABLES = (Kind.TABLE, Kind.PARTITIONED)
-WORDS = {
-    Kind.TABLE: "a table",
-    Kind.PARTITIONED: "a table",
-    Kind.VIEW: "a view: it has no triggers",
-    Kind.MATERIALIZED_VIEW: "a materialized view: its refresh fires no trigger",
-    Kind.FOREIGN_TABLE: "a foreign table: changes elsewhere fire no trigger",
-}
+TABLES, WORDS = catalog.TABLES, catalog.WORDS
 ALIKE = (
     frozenset(f"pg_catalog.int{size}" for size in (2, 4, 8)),
     frozenset(("pg_catalog.text", "pg_catalog.varchar", BLANK_PADDED)),
-)
-SHOWN = 3  # paths in a message
-NOT_FOLLOWED = (
-    "name it in [[{table}.follow]] with `key` or `keys`, or put it into `ignore` if its changes do not count"
-)
-TREE = (
-    "name it in [[{table}.follow]] with `keys` that find the documents of a row and of the rows that refer to"
-    " it by {columns}"
 )
 Columns = frozenset[str]
 
@@ -47,11 +33,11 @@ def tables(
     root: Relation,
     key: tuple[KeyColumn, ...],
     view: Relation,
-) -> tuple[tuple[str, ...], tuple[Follow, ...], tuple[Relation, ...]]:
-    """The root's columns that count (empty: all), the followed tables, and those that are ignored.
+) -> tuple[tuple[str, ...], tuple[Follow, ...], tuple[Relation, ...], Proof]:
+    """The root's columns that count (empty: all), the followed tables, those that are ignored, the proof.
 
-    The followed ones are in the order of the declaration; those that foreign keys lead to come last.
-    Raises UsageError for a table that the view reads and nothing follows or ignores.
+    The followed ones are in the order of the declaration; those that the view's joins lead to come last.
+    Raises UsageError for tables that the view reads and nothing follows or ignores, and as `proved.prove`.
     """
     used = dependencies.used(connection, view)
     ignored = [_ignored(connection, declared.place.at("ignore"), name) for name in declared.ignore]
@@ -59,17 +45,12 @@ def tables(
     named = {each.table for each in follow}
     if both := named & set(ignored):
         declared.place.at("ignore").fail(f"{next(iter(both))} is followed, too")
-    open_ = dependencies.uncovered(connection, view, root, used, named | set(ignored))
-    through = set(used) - {root}
-    trees = {key.here: key for key in foreign_keys.constraints(connection) if key.here == key.there}
-    for table in sorted(open_, key=str):
-        _check_table(connection, declared.place, table)
-        paths = foreign_keys.paths(connection, root, {table, *through})[table]
-        needed = dependencies.occurrences(connection, view, table) - (table == root)
-        _check_paths(declared.place, root, table, paths, max(1, needed), tree=trees.get(table))
-        follow += [foreign_keys.follow(path, declared.key, used[table]) for path in paths]
-    root_columns = _counted(used.get(root, frozenset()), [each.name for each in key])
-    return root_columns, tuple(follow), tuple(ignored)
+    proof = prove(connection, declared, root, view, follow)
+    # The root's own row is followed in any case.
+    follow = [each for each in follow if each.table != root or each.key != declared.key]
+    follow += follows(connection, declared.place, proof, declared.key, named | set(ignored))
+    root_columns = counting(used.get(root, frozenset()), [each.name for each in key])
+    return root_columns, tuple(follow), tuple(ignored), proof
 
 
 def check_column(place: Place, name: str, of: object, known: Sequence[str]) -> None:
@@ -124,13 +105,13 @@ def _declared(
     for name, wanted in zip(declared.key, key, strict=False):
         _check_type(place.at("key"), columns[name], wanted)
     names = _parameters(connection, declared, list(columns.values()), key)
-    counting = frozenset(declared.columns) or used.get(table, frozenset())
+    counted = frozenset(declared.columns) or used.get(table, frozenset())
     return Follow(
         table,
         declared.key,
         declared.keys,
         names,
-        _counted(counting, [*declared.key, *names]),
+        counting(counted, [*declared.key, *names]),
         tuple(parameter_types(names, list(columns.values())).values()),
         declared.all,
     )
@@ -171,34 +152,3 @@ def _parameters(
 def _same(one: str, other: str) -> bool:
     """Whether equal values of both types have the same text."""
     return len({one, other}) == 1 or any({one, other} <= group for group in ALIKE)
-
-
-def _check_table(connection: "Connection", place: Place, table: Relation) -> None:
-    if (what := catalog.kind(connection, table)) not in TABLES:
-        words = WORDS[what] if what else "which is gone"
-        place.fail(f"the view reads {table}, {words}", "put it into `ignore`, or read a table")
-
-
-def _check_paths(
-    place: Place,
-    root: Relation,
-    table: Relation,
-    paths: Sequence[foreign_keys.Path],
-    needed: int,
-    *,
-    tree: foreign_keys.Step | None,
-) -> None:
-    """One path for a table that the view reads once; as many at least for one that it reads several times."""
-    if len(paths) == 1 == needed or 1 < needed <= len(paths) or (table == root and needed <= len(paths)):
-        return
-    lead = f"{counted(len(paths), 'path')} of foreign keys {'leads' if len(paths) == 1 else 'lead'} to {root}"
-    why = lead if paths else f"no foreign keys lead to {root}"
-    several = f" ({'; '.join(map(str, paths[:SHOWN]))})" if paths else ""
-    what = f"the view reads {table}{f' {needed} times' if needed > 1 else ''}, and nothing follows it"
-    hint = TREE.format(table=place.table, columns=", ".join(tree.columns)) if tree and paths else ""
-    place.fail(f"{what}: {why}{several}", hint or NOT_FOLLOWED.format(table=place.table))
-
-
-def _counted(columns: Columns, needed: Sequence[str]) -> tuple[str, ...]:
-    """Columns whose change counts, those of the key among them; none of them means all."""
-    return tuple(sorted({*columns, *needed})) if columns else ()

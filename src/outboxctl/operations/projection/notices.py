@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from outboxctl.core.projections import catalog, foreign_keys, indexes, table_scans, view_facts
+from outboxctl.core.projections import catalog, indexes, table_scans, view_facts
 from outboxctl.core.projections.catalog import Kind
 from outboxctl.core.projections.fields import fields, parameter_types
 from outboxctl.domain.printable import brief
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from outboxctl.core.database import Connection
+    from outboxctl.operations.projection.proved import Proof
 
 UNCLEAR = "create an index on the columns that its `keys` compares"
 
@@ -76,25 +77,17 @@ def routing_cost(projection: Projection, settings: "Mapping[str, Any]") -> list[
     return [Notice(text, f"make {name} a part of the key if a row never changes it")]
 
 
-def most_documents(connection: "Connection", projection: Projection) -> list[int | None]:
+def most_documents(connection: "Connection", projection: Projection, proof: "Proof") -> list[int | None]:
     """About how many documents are behind one row of each followed table, at most.
 
     None where a row belongs to one document, for a query of the declaration's own, and without statistics.
     """
-    tables = {each.table for each in projection.follow}
-    paths = foreign_keys.paths(connection, projection.root, tables)
-    return [_most(connection, projection, each, paths[each.table]) for each in projection.follow]
+    return [_most(connection, each, proof) for each in projection.follow]
 
 
-def _most(
-    connection: "Connection", projection: Projection, follow: Follow, paths: "Sequence[foreign_keys.Path]"
-) -> int | None:
-    key = [each.name for each in projection.key]
-    for path in paths if follow.keys else ():
-        if foreign_keys.follow(path, key, ()).keys == follow.keys:
-            first = path.steps[0]
-            return indexes.most_documents(connection, first.there, first.their_columns)
-    return None
+def _most(connection: "Connection", follow: Follow, proof: "Proof") -> int | None:
+    beside = proof.beside(follow.keys) if follow.keys else None
+    return indexes.most_documents(connection, *beside) if beside else None
 
 
 def _search(connection: "Connection", follow: Follow) -> "Iterator[Notice]":

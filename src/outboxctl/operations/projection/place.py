@@ -31,9 +31,9 @@ class Place:
         """The place of an element of a list, counted from 1."""
         return Place(self.file, self.table, f"{self.key}[{number}]")
 
-    def fail(self, what: str, hint: str = "") -> NoReturn:
-        """Raise UsageError: what is wrong here."""
-        raise UsageError(f"{self}: {what}", hint=hint)
+    def fail(self, what: str, hint: str = "", *, block: str = "") -> NoReturn:
+        """Raise UsageError: what is wrong here; `block` are lines to paste."""
+        raise UsageError(f"{self}: {what}", hint=hint, block=block)
 
     def known(self, table: dict[str, Any], keys: Iterable[str]) -> None:
         """Raise UsageError for a key that is none of `keys`, with the nearest."""

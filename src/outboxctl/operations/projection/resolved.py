@@ -53,7 +53,7 @@ def resolve(
     key = _key(connection, declared, root, columns)
     _check_routing(place.at("routing"), declared.routing, view, columns)
     _check_mapping(place.at("mapping"), declared, columns)
-    root_columns, follow, ignored = followed.tables(connection, declared, root, key, view)
+    root_columns, follow, ignored, proof = followed.tables(connection, declared, root, key, view)
     projection = Projection(
         name=declared.name,
         root=root,
@@ -74,7 +74,7 @@ def resolve(
     body = mapping.body(columns, declared.mapping)
     found = notices(connection, projection, view, mapping.unsearched(columns, body["mappings"]))
     found += routing_cost(projection, body["settings"])
-    most = most_documents(connection, projection)
+    most = most_documents(connection, projection, proof)
     return Resolved(declared, projection, view, columns, body, found, most)
 
 

@@ -1,0 +1,134 @@
+"""What a view's text proves: that its key is the root's, and how a change of each table is followed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from outboxctl.core.projections.view_texts import ViewTexts
+from outboxctl.domain.projection import Relation
+from outboxctl.operations.projection.analysis import reading, rows
+from outboxctl.operations.projection.analysis.chains import Chains
+from outboxctl.operations.projection.analysis.keys import Found, found
+from outboxctl.operations.projection.analysis.lineage import Lineage
+from outboxctl.operations.projection.analysis.model import Branch, Leaf, NotUnderstoodError, Use, View
+
+OTHER_ROWS = "{} makes documents depend on others' rows"
+NOT_JOINED = "no equality of columns joins it with {}"
+
+
+@dataclass
+class Analysis:
+    """What is proved of a view and what is not.
+
+    `follows`: how the documents of a changed row of each table are found, the root's own rows apart;
+    `unproven`: tables of which one use at least cannot be followed, with the reasons. `wrong_key` says what
+    the view has as its key instead of the root's, `unknown_key` why that cannot be told. `several` says what
+    makes several rows of one key, `read` are the tables that the view's text names.
+    """
+
+    follows: dict[Relation, list[Found]] = field(default_factory=dict)
+    unproven: dict[Relation, list[str]] = field(default_factory=dict)
+    wrong_key: str = ""
+    unknown_key: str = ""
+    several: str = ""
+    read: set[Relation] = field(default_factory=set)
+
+
+def analyse(texts: ViewTexts, view: Relation, root: Relation, key: Sequence[str]) -> Analysis:
+    """Analyse a view of the documents of `root`, whose key are the columns of the view of the same names."""
+    try:
+        return _Prover(reading.read(texts, view), root, key).analysis()
+    except NotUnderstoodError as error:
+        every = {table: [str(error)] for table in texts.tables}
+        return Analysis(unknown_key=str(error), unproven=every, read={*every})
+
+
+@dataclass(frozen=True)
+class _End:
+    """The columns of tables that the document's key comes from, in some branches of UNIONs."""
+
+    branches: tuple[Branch, ...]
+    key: tuple[Leaf, ...]
+
+    def of(self, use: Use) -> bool:
+        """Whether rows of the use may be in these branches."""
+        return all(use.level.branch.get(derived, number) == number for derived, number in self.branches)
+
+
+class _Prover:
+    def __init__(self, view: View, root: Relation, key: Sequence[str]) -> None:
+        self._view, self._root, self._key = view, root, tuple(key)
+        self._types = [view.texts.tables[root].types[name] for name in key]
+        self._lineage, self._chains = Lineage(view.texts.tables), Chains(view)
+        self._made = Analysis(read={use.table for use in view.uses})
+
+    def analysis(self) -> Analysis:
+        ends = self._ends()
+        for end in ends:
+            self._made.wrong_key = self._made.wrong_key or self._key_fault(end)
+        if self._made.unknown_key:
+            self._made.unproven = {table: [self._made.unknown_key] for table in self._made.read}
+        for use in self._view.uses:
+            for end in ends:
+                if end.of(use):
+                    self._follow(use, end)
+        self._made.several = next(filter(None, (self._several(end) for end in ends)), "")
+        return self._made
+
+    def _ends(self) -> list[_End]:
+        """Where the key comes from, for each branch of UNIONs; none, with the reason, if unclear."""
+        columns = [self._lineage.output(self._view.top, name) for name in self._key]
+        for name, leaves in zip(self._key, columns, strict=True):
+            if not leaves or not all(leaf.plain for leaf in leaves):
+                self._made.wrong_key = self._made.wrong_key or self._shown(name)
+        if self._made.wrong_key:
+            return []
+        by_branch = [{_branches(leaf): leaf for leaf in leaves} for leaves in columns]
+        if any(each.keys() != by_branch[0].keys() for each in by_branch):
+            self._made.unknown_key = "its parts come from different SELECTs"
+            return []
+        return [_End(branches, tuple(each[branches] for each in by_branch)) for branches in by_branch[0]]
+
+    def _shown(self, name: str) -> str:
+        """What a column of the view is that is no column of a table."""
+        query = self._view.top.branches[0]
+        index = list(self._view.top.names).index(name)
+        node = query.select.expressions[index].unalias()
+        return f"{name} is {node.sql('postgres', normalize_functions='lower')[:200]}"
+
+    def _key_fault(self, end: _End) -> str:
+        """What the key is instead of the root's; empty where it is the root's."""
+        first = end.key[0].use
+        reach = self._chains.reach(first, end.branches, rows=False)
+        for use in (first, *reach.came):
+            pairs = zip(end.key, self._key, strict=True)
+            if use.table == self._root and all(
+                reach.equal((use, name), (leaf.use, leaf.column)) for leaf, name in pairs
+            ):
+                return ""
+        pairs = zip(end.key, self._key, strict=True)
+        return ", ".join(f"{name} is {leaf.column} of {leaf.use.table}" for leaf, name in pairs)
+
+    def _follow(self, use: Use, end: _End) -> None:
+        reach = self._chains.reach(use, end.branches)
+        cut = [leaf.cut & use.level.within for leaf in end.key]
+        how = None if any(cut) else found(reach, end.key, self._types)
+        if how is None:
+            reasons = [next(iter(each)).reason for each in cut if each] + [reach.cut]
+            reasons += [each.cut for each in use.level.within]
+            why = next(filter(None, reasons), "")
+            self._note(use, OTHER_ROWS.format(why) if why else NOT_JOINED.format(self._root))
+        elif use.table != self._root or how.key != self._key:
+            follows = self._made.follows.setdefault(use.table, [])
+            follows += [how] if how not in follows else []
+
+    def _note(self, use: Use, why: str) -> None:
+        reasons = self._made.unproven.setdefault(use.table, [])
+        text = f"{why} ({use.alias})" if use.alias != use.table.name else why
+        reasons += [text] if text not in reasons else []
+
+    def _several(self, end: _End) -> str:
+        return rows.several(self._view, self._lineage, end.key[0], end.branches)
+
+
+def _branches(leaf: Leaf) -> tuple[Branch, ...]:
+    return tuple(each for each in leaf.crossed if len(each[0].branches) > 1)

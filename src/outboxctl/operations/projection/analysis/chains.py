@@ -1,0 +1,173 @@
+"""Which tables a row's changes reach, by the equalities that must hold for the row to matter."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from sqlglot import exp
+
+from outboxctl.core.projections.view_texts import TableColumns
+from outboxctl.domain.projection import Relation
+from outboxctl.operations.projection.analysis.lineage import Lineage
+from outboxctl.operations.projection.analysis.model import Branch, Derived, Leaf, Place, Query, Use, View
+
+Column = tuple[Use, str]
+ALIKE = (
+    frozenset(f"pg_catalog.int{size}" for size in (2, 4, 8)),
+    frozenset(("pg_catalog.text", "pg_catalog.varchar")),
+)
+
+
+class Edge(NamedTuple):
+    """Rows of the source's table matter only beside rows of the target's in which both values are equal."""
+
+    source: Leaf
+    target: Leaf
+    operator: str
+
+
+class Side(NamedTuple):
+    """One side of an equality: where it is, and the columns that it comes from."""
+
+    place: Place
+    leaves: Sequence[Leaf]
+
+
+@dataclass
+class Reach:
+    """What a use of a table reaches: how, in the order of the number of joins, and which columns are equal.
+
+    `cut` says what stands in the way of others.
+    """
+
+    use: Use
+    tables: Mapping[Relation, TableColumns]
+    came: dict[Use, list[Edge]] = field(default_factory=dict)
+    same: dict[Column, Column] = field(default_factory=dict)
+    cut: str = ""
+
+    def path(self, end: Use) -> list[list[Edge]]:
+        """The joins from the use to another one, one after the other."""
+        steps: list[list[Edge]] = []
+        while end is not self.use:
+            steps.insert(0, self.came[end])
+            end = self.came[end][0].source.use
+        return steps
+
+    def types(self, use: Use) -> Mapping[str, str]:
+        """The types of a table's columns."""
+        return self.tables[use.table].types
+
+    def equal(self, one: Column, other: Column) -> bool:
+        """Whether the values are the same."""
+        return self._first(one) == self._first(other)
+
+    def join(self, one: Column, other: Column) -> None:
+        """Note that two columns have the same value."""
+        self.same[self._first(one)] = self._first(other)
+
+    def _first(self, column: Column) -> Column:
+        while column in self.same and self.same[column] != column:
+            column = self.same[column]
+        return column
+
+
+def alike(one: str, other: str) -> bool:
+    """Whether equal values of both types have the same text."""
+    return one == other or any({one, other} <= group for group in ALIKE)
+
+
+class Chains:
+    """All equalities of a view, and what can be reached by them."""
+
+    def __init__(self, view: View) -> None:
+        self._tables = view.texts.tables
+        self._lineage = Lineage(self._tables)
+        self._edges_of: dict[Use, list[Edge]] = {}
+        for query in view.queries:
+            for edge in self._edges(query):
+                self._edges_of.setdefault(edge.source.use, []).append(edge)
+
+    def reach(self, use: Use, ends: Sequence[Branch] = (), *, rows: bool = True) -> Reach:
+        """What a use reaches. `ends`: the branches of UNIONs that the key comes from.
+
+        With `rows` by what decides which rows matter, else by which rows there are beside one of the use.
+        """
+        found, inside = Reach(use, self._tables), use.level.within if rows else frozenset[Derived]()
+        pending = [use]
+        for here in pending:  # grows: breadth first
+            for edge in self._edges_of.get(here, ()):
+                if stop := edge.source.cut & inside:
+                    found.cut = found.cut or next(iter(stop)).reason
+                elif _open(use, edge.target, ends):
+                    self._go(found, edge, pending)
+        return found
+
+    def _go(self, found: Reach, edge: Edge, pending: list[Use]) -> None:
+        there = edge.target.use
+        if there is not found.use:
+            if there not in found.came:
+                found.came[there] = []
+                pending.append(there)
+            if not found.came[there] or found.came[there][0].source.use is edge.source.use:
+                found.came[there].append(edge)
+        if self._same(edge):
+            found.join((edge.source.use, edge.source.column), (there, edge.target.column))
+
+    def _same(self, edge: Edge) -> bool:
+        types = [self._lineage.type(leaf) for leaf in (edge.source, edge.target)]
+        return edge.operator == "=" and edge.source.plain and edge.target.plain and alike(*types)
+
+    def _edges(self, query: Query) -> Iterator[Edge]:
+        for condition in query.conditions:
+            for left, right, operator in self._equality(query, condition.test):
+                for one, other in ((left, right), (right, left)):
+                    own = one.place.level is query
+                    if own and (condition.of is None or one.place.alias in condition.of):
+                        yield from _pairs(one.leaves, other.leaves, operator)
+        for member in query.memberships:
+            for name, value in zip(member.derived.names, member.values, strict=False):
+                inner = self._lineage.output(member.derived, name)
+                yield from _pairs(inner, self._lineage.value(query, value), "=")
+
+    def _equality(self, query: Query, test: exp.Expr) -> Iterator[tuple[Side, Side, str]]:
+        operator = "=" if isinstance(test, exp.EQ) else ""
+        if isinstance(test, exp.Operator) and str(test.args["operator"]).endswith(".="):
+            operator = f"OPERATOR({test.args['operator']})"
+        sides = [self._side(query, each) for each in (test.this, test.expression)] if operator else []
+        match sides:
+            case [Side() as left, Side() as right]:
+                yield left, right, operator
+
+    def _side(self, query: Query, node: exp.Expr) -> Side | None:
+        inner = node.unnest()
+        element = isinstance(inner, exp.Any)
+        inner = inner.this.unnest() if element else inner
+        leaves = self._lineage.value(query, inner)
+        column = inner.find(exp.Column) if leaves else None
+        place = self._lineage.place(query, column) if column else None
+        if place is None:
+            return None
+        if element:
+            leaves = [_element(leaf) for leaf in leaves if leaf.plain]
+        return Side(place, leaves)
+
+
+def _element(leaf: Leaf) -> Leaf:
+    return Leaf(leaf.use, leaf.column, element=True, crossed=leaf.crossed, cut=leaf.cut)
+
+
+def _pairs(ones: Sequence[Leaf], others: Sequence[Leaf], operator: str) -> Iterator[Edge]:
+    for one in ones:
+        for other in others:
+            if one.use is not other.use and not (one.element and other.element):
+                yield Edge(one, other, operator)
+
+
+def _open(use: Use, target: Leaf, ends: Sequence[Branch]) -> bool:
+    """Whether it is one row of the target that is meant: not another row of what the use is in itself."""
+    inside: Mapping[Derived, int] = use.level.branch
+    return all(
+        derived not in inside and (len(derived.branches) == 1 or (derived, number) in ends)
+        for derived, number in target.crossed
+    )

@@ -1,0 +1,122 @@
+"""The follow of one use of a table: its columns with the document's key, or a query of the keys."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from psycopg.sql import SQL, Composable, Identifier
+
+from outboxctl.domain.projection import Relation
+from outboxctl.operations.projection.analysis.chains import Edge, Reach, alike
+from outboxctl.operations.projection.analysis.model import Leaf, Use
+
+WORD = re.compile(r"[A-Za-z_]\w*", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Found:
+    """How the documents of a changed row are found: by `key`, its columns, or by `keys`, a query.
+
+    `parameters` are the columns that the query takes, `first` are those of the table `beside` that it looks
+    them up in.
+    """
+
+    key: tuple[str, ...] = ()
+    keys: str = ""
+    parameters: tuple[str, ...] = ()
+    beside: Relation | None = None
+    first: tuple[str, ...] = ()
+
+
+def found(reach: Reach, key: Sequence[Leaf], types: Sequence[str]) -> Found | None:
+    """How the documents behind a row are found; None where its joins do not lead to their key.
+
+    `key` are the leaves of the document's key, `types` the types of the root's.
+    """
+    own = [_own(reach, leaf, type_) for leaf, type_ in zip(key, types, strict=True)]
+    if all(own):
+        return Found(key=tuple(own))
+    for end in reach.came:
+        steps = reach.path(end)
+        uses = [step[0].target.use for step in steps]
+        columns = [_in(reach, leaf, uses) for leaf in key]
+        if all(each or name for each, name in zip(columns, own, strict=True)):
+            return _query(steps, columns, own)
+    return None
+
+
+def _own(reach: Reach, leaf: Leaf, type_: str) -> str:
+    """The column of the row itself that holds this part of the key; empty where there is none."""
+    types = reach.types(reach.use)
+    names = sorted(types, key=lambda name: leaf.use is not reach.use or name != leaf.column)
+    equal = (name for name in names if reach.equal((reach.use, name), (leaf.use, leaf.column)))
+    return next((name for name in equal if alike(types[name], type_)), "")
+
+
+def _in(reach: Reach, leaf: Leaf, uses: Sequence[Use]) -> tuple[int, str] | None:
+    """The first table of a path, by its place, with a column that holds this part of the key."""
+    for place, use in enumerate(uses, 1):
+        for name in reach.types(use):
+            if reach.equal((use, name), (leaf.use, leaf.column)):
+                return place, name
+    return None
+
+
+def _query(
+    steps: Sequence[Sequence[Edge]], columns: Sequence[tuple[int, str] | None], own: Sequence[str]
+) -> Found:
+    """The query; a part of the key that only the row itself has is its parameter."""
+    selected = [
+        _column(*each) if each else SQL(parameter(name)) for each, name in zip(columns, own, strict=True)
+    ]
+    first, *others = steps
+    names = [edge.source.column for edge in first]
+    names += [name for each, name in zip(columns, own, strict=True) if each is None]
+    text = SQL("SELECT {keys} FROM {table} t1{joins} WHERE {matches}").format(
+        keys=SQL(", ").join(selected),
+        table=_table(first[0].target.use),
+        joins=SQL("").join(_join(place, step) for place, step in enumerate(others, 2)),
+        matches=SQL(" AND ").join(_equal(edge, 0) for edge in first),
+    )
+    beside, plain = first[0].target.use.table, all(edge.target.plain for edge in first)
+    return Found(
+        keys=text.as_string(),
+        parameters=tuple(dict.fromkeys(names)),
+        beside=beside,
+        first=tuple(dict.fromkeys(edge.target.column for edge in first)) if plain else (),
+    )
+
+
+def _join(place: int, step: Sequence[Edge]) -> Composable:
+    equal = SQL(" AND ").join(_equal(edge, place - 1) for edge in step)
+    return SQL(" JOIN {} {} ON {}").format(_table(step[0].target.use), SQL(f"t{place}"), equal)
+
+
+def _equal(edge: Edge, place: int) -> Composable:
+    """One equality between the tables at a place and at the next; place 0 is the changed row."""
+    source, target = _value(edge.source, place), _value(edge.target, place + 1)
+    if edge.source.element:
+        source, target = target, source  # the array is on the right
+    if place == 0 and not (edge.source.element or edge.target.element):
+        source, target = target, source
+    return SQL("{} {} {}").format(source, SQL(edge.operator), target)
+
+
+def _value(leaf: Leaf, place: int) -> Composable:
+    value: Composable = _column(place, leaf.column) if place else SQL(parameter(leaf.column))
+    if leaf.element:
+        return SQL("ANY ({})").format(value)
+    return SQL("CAST({} AS {})").format(value, SQL(leaf.cast)) if leaf.cast else value
+
+
+def _table(use: Use) -> Composable:
+    return Identifier(use.table.schema, use.table.name)
+
+
+def _column(place: int, name: str) -> Composable:
+    return SQL("{}.{}").format(SQL(f"t{place}"), Identifier(name))
+
+
+def parameter(name: str) -> str:
+    """A column of the changed row in a `keys` query: `:name`, or `:"na:me"` where it is no plain word."""
+    return f":{name}" if WORD.fullmatch(name) else f":{Identifier(name).as_string()}"

@@ -1,0 +1,150 @@
+"""A view as it is analyzed: SELECTs, what each reads, and the columns that values come from."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from sqlglot import exp
+
+from outboxctl.core.projections.view_texts import ViewTexts
+from outboxctl.domain.projection import Relation
+
+
+class NotUnderstoodError(Exception):
+    """A part of a view that this analysis does not cover."""
+
+
+@dataclass(eq=False)
+class Use:
+    """One reading of a table: two in a view that joins it with itself. `level` is the SELECT that reads it.
+
+    `renamed` are other names of its first columns.
+    """
+
+    table: Relation
+    alias: str
+    level: "Query"
+    renamed: Sequence[str] = ()
+
+    def columns(self, names: Iterable[str]) -> dict[str, str]:
+        """The columns of the table, of these names, by the names that they have here."""
+        own = list(names)
+        return dict(zip([*self.renamed, *own[len(self.renamed) :]], own, strict=False))
+
+
+@dataclass(eq=False)
+class Derived:
+    """A SELECT in FROM or in an expression, a view, a WITH: one query, or several that UNION puts together.
+
+    `names` are its columns. `cut` says why its rows depend on each other whatever their values are,
+    `reason` why they do so for some of its columns.
+    """
+
+    names: Sequence[str]
+    branches: list["Query"] = field(default_factory=list)
+    cut: str = ""
+    reason: str = ""
+
+
+class Joined(NamedTuple):
+    """A join with a name: its columns are those of what it joins, of none where it renames them."""
+
+    aliases: Sequence[str]
+
+
+class Element(NamedTuple):
+    """`unnest` of an array in FROM: its only column is an element of `array`."""
+
+    array: exp.Column
+    name: str
+
+
+class Opaque(NamedTuple):
+    """Rows of which nothing is known: of a function, of VALUES."""
+
+    what: str
+
+
+Source = Use | Derived | Joined | Element | Opaque
+Branch = tuple[Derived, int]
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """A column of a table that a value comes from.
+
+    `cast` is a type that the value was converted to, `element`: it is an element of that array. `crossed` are
+    the derived tables between, with the branch of each. `cut` are those of them in which a condition on the
+    value does not commute: which rows there are, or what is in them, depends on rows with other values.
+    """
+
+    use: Use
+    column: str
+    cast: str = ""
+    element: bool = False
+    crossed: tuple[Branch, ...] = ()
+    cut: frozenset[Derived] = frozenset()
+
+    @property
+    def plain(self) -> bool:
+        """Whether it is the value of the column as it is."""
+        return not (self.cast or self.element)
+
+
+class Place(NamedTuple):
+    """Where a column's source is: the SELECT that reads it, by an alias."""
+
+    level: "Query"
+    alias: str
+
+
+@dataclass(frozen=True)
+class Condition:
+    """Something that is true of rows. `of`: the aliases whose rows matter only where it is; None: all."""
+
+    test: exp.Expr
+    of: frozenset[str] | None
+
+
+@dataclass(frozen=True)
+class Membership:
+    """`(x, y) IN (SELECT …)` where it decides whether a row is there at all."""
+
+    values: Sequence[exp.Expr]
+    derived: Derived
+    of: frozenset[str] | None
+
+
+@dataclass(eq=False)
+class Query:
+    """One SELECT. `outer` is the one whose columns it may name, `home` what its rows are the rows of.
+
+    `within` are the derived tables in which rows of this query decide about rows of any value, `branch` the
+    branches in which it is.
+    """
+
+    select: exp.Select
+    outer: "Query | None"
+    home: Derived
+    within: frozenset[Derived]
+    branch: Mapping[Derived, int]
+    sources: dict[str, Source] = field(default_factory=dict)
+    conditions: list[Condition] = field(default_factory=list)
+    memberships: list[Membership] = field(default_factory=list)
+
+    def levels(self) -> Iterator["Query"]:
+        """The query itself, and those around it."""
+        level: Query | None = self
+        while level:
+            yield level
+            level = level.outer
+
+
+@dataclass
+class View:
+    """A view as a whole: `top` are its rows, `uses` all readings of tables in their order."""
+
+    texts: ViewTexts
+    top: Derived
+    uses: list[Use] = field(default_factory=list)
+    queries: list[Query] = field(default_factory=list)

@@ -1,0 +1,153 @@
+"""What a view's text must prove before its projection is put in force, and the follows that it proves."""
+
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NoReturn
+
+from psycopg.sql import Identifier
+
+from outboxctl.core.projections import catalog, dependencies, view_texts
+from outboxctl.core.projections.fields import fields, parameter_types
+from outboxctl.domain.printable import brief
+from outboxctl.domain.projection import Follow, Relation
+from outboxctl.operations.projection.analysis.analyse import Analysis, analyse
+from outboxctl.operations.projection.analysis.keys import Found
+from outboxctl.operations.projection.declaration import Declaration
+from outboxctl.operations.projection.place import Place
+from outboxctl.operations.projection.starting.text import quoted
+
+if TYPE_CHECKING:
+    from outboxctl.core.database import Connection
+
+MISSING = (
+    "write what is below into the file; in place of `all = true` (a change of any row has every document read"
+    " again) better `key`, its columns with the document's key, or `keys`, a SELECT of the keys behind a"
+    " changed row; or put the table into `ignore` if its changes do not count"
+)
+UNKNOWN = (
+    "if each row of the view is made of the root's row of the same key, say so by what is below; else correct"
+    " the view"
+)
+SEVERAL = (
+    "make one value of its rows, (SELECT json_agg(…) FROM … WHERE …), or GROUP BY the key; if there is one"
+    " row at most, a unique index on these columns says so"
+)
+PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What is proved of a view: `used` are the tables that it reads, with the columns of each."""
+
+    root: Relation
+    used: Mapping[Relation, frozenset[str]]
+    analysis: Analysis
+
+    def beside(self, keys: str) -> tuple[Relation, tuple[str, ...]] | None:
+        """Where a `keys` query made here looks up a changed row: a table, and the columns of it."""
+        made = (each for several in self.analysis.follows.values() for each in several)
+        return next(((each.beside, each.first) for each in made if each.beside and each.keys == keys), None)
+
+
+def prove(
+    connection: "Connection",
+    declared: Declaration,
+    root: Relation,
+    view: Relation,
+    follow: Sequence[Follow],
+) -> Proof:
+    """Analyse a view; `follow` are the tables that the declaration names.
+
+    Raises UsageError where its key is not the root's, or where its joins make several rows of one key.
+    """
+    used = dependencies.used(connection, view)
+    texts = view_texts.read(connection, view, {*used, root})
+    proof = Proof(root, used, analyse(texts, view, root, declared.key))
+    _check_key(declared, proof, follow)
+    if proof.analysis.several:
+        what = f"there can be several rows for one key: {proof.analysis.several}"
+        declared.place.at("query" if declared.query else "document").fail(what, SEVERAL)
+    return proof
+
+
+def _check_key(declared: Declaration, proof: Proof, follow: Sequence[Follow]) -> None:
+    place, analysis = declared.place.at("key"), proof.analysis
+    if analysis.wrong_key:
+        names = ", ".join(declared.key)
+        hint = f"write {names} of {proof.root} into the view under this name, as it is"
+        place.fail(f"it is not that of {proof.root}: in the view {brief(analysis.wrong_key, 300)}", hint)
+    said = any(each.table == proof.root and (each.key == declared.key or each.all) for each in follow)
+    if analysis.unknown_key and not said:
+        line = _follow_lines(declared.place, proof.root, f"key = {list(declared.key)}".replace("'", '"'))
+        what = f"it is not clear that it is that of {proof.root}: {analysis.unknown_key}"
+        place.fail(what, UNKNOWN, block="\n".join(line))
+
+
+def follows(
+    connection: "Connection", place: Place, proof: Proof, key: Sequence[str], named: Collection[Relation]
+) -> list[Follow]:
+    """How the tables that are not `named` are followed, by the view's own joins.
+
+    Raises UsageError with a block to paste for all that cannot be.
+    """
+    above = dependencies.ancestors(connection, set(proof.used))
+    found: list[Follow] = []
+    missing: dict[Relation, str] = {}
+    for table in sorted({*proof.used, proof.root} - {*named}, key=str):
+        text = table if table in proof.analysis.read else above.get(table, table)
+        if why := _why_not(connection, proof, table, text):
+            missing[table] = why
+        else:
+            found += _made(connection, proof, table, _ways(proof, table, text, key))
+    if missing:
+        _refuse(place, missing)
+    return found
+
+
+def _ways(proof: Proof, table: Relation, text: Relation, key: Sequence[str]) -> list[Found]:
+    ways = list(proof.analysis.follows.get(text, ()))
+    return [Found(key=tuple(key)), *ways] if text == proof.root != table else ways
+
+
+def _why_not(connection: "Connection", proof: Proof, table: Relation, text: Relation) -> str:
+    """Why a table is not followed by itself; empty where it is."""
+    kind = catalog.kind(connection, table)
+    if kind not in catalog.TABLES:
+        return catalog.WORDS[kind] if kind else "it is gone"
+    if text not in proof.analysis.read and table != proof.root:
+        return "the view's text does not show where it is read"
+    return "; ".join(proof.analysis.unproven.get(text, ()))
+
+
+def _made(connection: "Connection", proof: Proof, table: Relation, ways: Sequence[Found]) -> Iterator[Follow]:
+    columns = fields(connection, table)
+    for way in ways:
+        types = parameter_types(way.parameters, columns)
+        counted = counting(proof.used.get(table, frozenset()), [*way.key, *way.parameters])
+        yield Follow(table, way.key, way.keys, way.parameters, counted, tuple(types.values()))
+
+
+def counting(columns: Collection[str], needed: Sequence[str]) -> tuple[str, ...]:
+    """Columns whose change counts, those of the key among them; none of them means all."""
+    return tuple(sorted({*columns, *needed})) if columns else ()
+
+
+def _refuse(place: Place, missing: Mapping[Relation, str]) -> NoReturn:
+    what = "; ".join(f"{table}, and nothing follows it: {why}" for table, why in missing.items())
+    lines = [
+        line for table, why in missing.items() for line in _follow_lines(place, table, "all = true", why)
+    ]
+    place.fail(f"the view reads {what}", MISSING, block="\n".join(lines))
+
+
+def _follow_lines(place: Place, table: Relation, how: str, why: str = "") -> Iterator[str]:
+    yield f"[[{place.table}.follow]]" + (f"  # {brief(why, 200)}" if why else "")
+    yield f"table = {quoted(_name(table))}"
+    yield f"{how}\n"
+
+
+def _name(table: Relation) -> str:
+    """A table's name as the file takes it."""
+    parts = (table.schema, table.name)
+    return ".".join(each if PLAIN.fullmatch(each) else Identifier(each).as_string() for each in parts)
