@@ -185,6 +185,19 @@ def test_a_table_as_the_document_counts_as_a_whole(connection: Connection) -> No
     assert dependencies.used(connection, shop.shop("offers")) == {shop.shop("offers"): EVERY}
 
 
+def test_a_table_that_is_joined_to_itself_is_noticed(db: Database, there: psycopg.Connection) -> None:
+    there.execute(
+        "CREATE VIEW shop.tried AS SELECT p.id, q.name FROM shop.products p LEFT JOIN shop.products q"
+        " ON q.id = p.parent_id JOIN shop.offers o ON o.product_id = p.id"
+    )
+    with db.begin() as connection:
+        found = [
+            dependencies.occurrences(connection, shop.shop("tried"), shop.shop(t))
+            for t in ("products", "offers", "reviews")
+        ]
+    assert found == [2, 1, 0]
+
+
 @pytest.mark.parametrize(
     ("expression", "named"),
     [

@@ -95,17 +95,18 @@ def _facts(connection: Connection, projection: Projection) -> ProjectionFacts:
         return ProjectionFacts(projection, there=False, triggers=problems)
     readable = bool(connection.execute(READABLE, catalog.of(view)).scalar())
     keyed = [each for each in projection.follow if each.key]
+    edited = readable and bool(projection.view) and definition(connection, view) != projection.view
     return ProjectionFacts(
         projection,
         there=True,
         readable=readable,
-        edited=readable and bool(projection.view) and definition(connection, view) != projection.view,
+        edited=edited,
         changing=view_facts.volatile(connection, view),
         hidden=view_facts.row_security(connection, view),
         columns=fields(connection, view) if readable else [],
         slow=[each for each in keyed if not indexes.has_index_for(connection, each.table, each.key)],
         lookups=[_lookup(connection, each) for each in projection.follow if _visible(connection, each)],
-        unfollowed=_unfollowed(connection, projection),
+        unfollowed=_unfollowed(connection, projection, edited=edited),
         triggers=problems,
     )
 
@@ -128,7 +129,10 @@ def _lookup(connection: Connection, follow: Follow) -> KeysLookup:
         return KeysLookup(follow.table, [], str(error))
 
 
-def _unfollowed(connection: Connection, projection: Projection) -> list[Relation]:
+def _unfollowed(connection: Connection, projection: Projection, *, edited: bool) -> list[Relation]:
+    """The root is among them where an edited view reads it twice: `apply` proved what it was before."""
     view, covered = projection.document, {each.table for each in projection.follow} | {*projection.ignore}
-    used = dependencies.used(connection, view)
-    return sorted({*used} - covered - {projection.root}, key=str)
+    root = projection.root
+    if not edited or dependencies.occurrences(connection, view, root) <= 1:
+        covered.add(root)
+    return sorted({*dependencies.used(connection, view)} - covered, key=str)

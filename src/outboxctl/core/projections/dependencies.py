@@ -59,6 +59,8 @@ WHERE f.oid IN (SELECT oid FROM named) AND f.ancestor IN (SELECT oid FROM named)
 """)
 WHOLE_ROW = re.compile(r":varattno 0 :vartype (\d+)")
 RECORD = 2249  # the type of a row of a join or a subquery
+READ_AS = re.compile(r":rtekind 0 :relid (\d+)")
+OID = text(f"SELECT c.oid::bigint FROM {RELATION}")
 # A join with a name, of which the tree says no more than that its row is taken as a whole.
 NAMED_JOIN = re.compile(r":alias \{ALIAS [^}]*\} :eref \{ALIAS (?:[^}\\]|\\.)*\} :rtekind 2\b", re.S)
 
@@ -88,6 +90,13 @@ def used(connection: Connection, view: Relation) -> dict[Relation, frozenset[str
         if read.rule not in trees or _row_references(trees[read.rule], {read.type}):
             whole.add(table)
     return {table: frozenset(() if table in whole else names) for table, names in found.items()}
+
+
+def occurrences(connection: Connection, view: Relation, table: Relation) -> int:
+    """How often a view, or a view that it reads, reads a table: 2 for a table that is joined to itself."""
+    oid = str(connection.execute(OID, of(table)).scalar())
+    trees = (str(tree) for _, tree in connection.execute(TREES, of(view)))
+    return sum(READ_AS.findall(tree).count(oid) for tree in trees)
 
 
 def ancestors(connection: Connection, tables: Set[Relation]) -> dict[Relation, Relation]:
