@@ -126,7 +126,7 @@ def test_a_disaster_is_shown_first_with_what_to_run_and_nothing_is_changed(
         "mapping",
         "failed to parse N",
         "connect",
-        "silent",
+        "gone",
         "circuit open",
         "and 12 more",
         str(EVENTS["processing"]),

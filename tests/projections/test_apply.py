@@ -293,3 +293,25 @@ def test_the_tables_stay_while_triggers_write_to_them(store: Store) -> None:
     store.cli.ok("projection", "drop", "product", *WHO, "--yes")
     store.cli.ok("db", "downgrade", "0008", "--yes")
     store.sql.execute("UPDATE store.products SET tenant = 'written, and no event'")
+
+
+def test_an_index_that_is_there_gets_what_it_lacks_and_keeps_what_it_has(
+    store: Store, engine: Elasticsearch
+) -> None:
+    """`name.keyword` was sent without the analyzer: "Cannot update parameter [analyzer]", exit 2."""
+    analysis = {"analyzer": {"mine": {"type": "standard", "max_token_length": 20}}}
+    sub = {"raw": {"type": "keyword", "ignore_above": 9}}
+    title = {"type": "text", "analyzer": "mine", "index_options": "docs", "fields": sub}
+    engine.indices.create(
+        index=f"{store.index}-000001",
+        settings={"analysis": analysis},
+        mappings={"dynamic": False, "properties": {"title": title}},
+        aliases={store.index: {"is_write_index": True}},
+    )
+    store.apply()
+    made = engine.indices.get_mapping(index=store.index).body[f"{store.index}-000001"]["mappings"]
+    assert made["properties"]["title"] == title | {
+        "fields": sub | {"keyword": {"type": "keyword", "ignore_above": 256}}
+    }
+    assert made["properties"]["price"] == {"type": "double"}
+    assert store.what() == []

@@ -79,8 +79,32 @@ def test_status_has_each_projection_and_the_whole_table_beside(cli: Cli) -> None
     assert product["failed_by_reason"] == {"bad_document": 1}
     assert product["oldest_age_seconds"] > 3_500 > search_index["oldest_age_seconds"]
     text = cli.ok("status")
-    (line,) = [line.split() for line in text.splitlines() if line.strip().startswith("product")]
-    assert line[:5] == ["product", "2", "1", "1", "1"]
+    lines = [line.split() for line in text.splitlines() if line.strip().startswith("product")]
+    assert lines[0][:5] == ["product", "2", "1", "1", "1"]
+    assert lines[1][:3] == ["product", "bad_document", "1"]
+
+
+@pytest.mark.usefixtures("products")
+def test_failures_of_two_projections_for_one_reason_are_added_up(cli: Cli, sql: psycopg.Connection) -> None:
+    """The one hid the other: three had failed, `status` said 1, and `check --max-failed 2` was content."""
+    shop.changed(sql, 1, 2)
+    own(sql, 1, status="failed", reason="mapping")
+    sql.execute(FAIL, ["mapping", "1"])
+    sql.execute(FAIL, ["mapping", "2"])
+    seen = cli.json("status")
+    assert seen["failed_by_reason"] == {"mapping": 3}
+    assert [of(seen, name)["failed_by_reason"] for name in ("product", BUILT_IN)] == [
+        {"mapping": 2},
+        {"mapping": 1},
+    ]
+    lines = [line.split() for line in cli.ok("status", env={"COLUMNS": "70"}).splitlines()]
+    assert ["product", "mapping", "2"] in lines
+    assert [BUILT_IN, "mapping", "1"] in lines
+    quiet = ("--max-failed-growth", "9", "--max-lag", "9")
+    checked = cli("check", *quiet, "--max-failed", "2")
+    assert checked.returncode == 4, checked.stdout
+    assert "3 events failed for good (most of them in projection product)" in checked.stdout
+    assert cli("check", *quiet, "--max-failed", "3").returncode == 0
 
 
 @pytest.mark.usefixtures("events")

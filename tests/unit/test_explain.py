@@ -109,3 +109,10 @@ def test_only_the_runbook_that_is_asked_for_is_read(monkeypatch: pytest.MonkeyPa
     assert read == []
     assert find("OutboxStuck").runbook
     assert read == ["outbox-stuck"]
+
+
+def test_a_mapping_is_explained_to_a_projections_user_too() -> None:
+    """Only `search_index` was named, a table that it does not have a row of."""
+    first = find("mapping").first
+    assert "projection apply" in first
+    assert "rebuild --projection" in first

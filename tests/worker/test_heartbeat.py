@@ -120,6 +120,23 @@ def test_the_flow_is_that_of_the_living_alone(db: Database, sql: psycopg.Connect
     assert [(row.rate_in, row.alive) for row in seen(db, 20)] == [(None, False)] * 2
 
 
+def test_a_killed_worker_is_shown_with_what_it_holds_now(
+    db: Database, scene: Scene, sql: psycopg.Connection
+) -> None:
+    """It stood there as silent, with the 2,729 in flight of its last heartbeat, for a day."""
+    beat(db, replace(BEAT, in_flight=2_729), None, 0)
+    scene.load(3)
+    sql.execute("UPDATE search_outbox_events SET status = 'processing', owner = 'first'")
+    shown = [(row.state, row.in_flight) for row in seen(db, SILENT + 1)]
+    assert shown == [("silent", 3)]
+    beat(db, replace(BEAT, id=str(uuid4()), in_flight=3), None, SILENT + 1)
+    shown = [(row.state, row.in_flight) for row in seen(db, SILENT + 1)]
+    assert shown == [("alive", 3), ("gone", 0)], "it is of the next one"
+    sql.execute("UPDATE search_outbox_events SET status = 'done', owner = NULL")
+    sql.execute("DELETE FROM outbox_workers WHERE id <> %s", [BEAT.id])
+    assert [(row.state, row.in_flight) for row in seen(db, SILENT + 1)] == [("gone", 0)]
+
+
 def test_who_fell_silent_a_day_ago_is_buried(db: Database, sql: psycopg.Connection) -> None:
     beat(db, BEAT, None, 0)
     other = replace(BEAT, id=str(uuid4()))

@@ -192,9 +192,14 @@ def _statuses(state: "PipelineStatus") -> Table:
 
 
 def _failed(state: "PipelineStatus", most: int) -> Table | None:
-    reasons = list(state.failed_by_reason.items())
-    rows = [(reason, f"{count:,}") for reason, count in reasons[:most]]
-    return _table(_titled("Failed by reason", reasons, most), ("reason", "events"), rows) if rows else None
+    several = len(state.projections) > 1
+    found = [
+        (*([each.name] if several else []), reason, f"{count:,}")
+        for each in state.projections
+        for reason, count in each.failed_by_reason.items()
+    ]
+    columns = ("projection", "reason", "events") if several else ("reason", "events")
+    return _table(_titled("Failed by reason", found, most), columns, found[:most]) if found else None
 
 
 def _titled(title: str, rows: Sequence[object], most: int) -> str:
@@ -211,7 +216,6 @@ def _beside(left: Table, right: Table | None, *, wide: bool) -> list[Any]:
 
 def _worker(worker: "WorkerRow") -> list[Any]:
     age = worker.heartbeat_age_seconds
-    state = "silent" if not worker.alive else "circuit open" if worker.circuit_open else "alive"
     heartbeat = None if age is None else rendering.age(age)
-    in_flight, out = f"{worker.in_flight:,}", rate(worker.rate_out)
-    return [worker.worker_id, worker.host, heartbeat, in_flight, worker.outage_policy, out, state]
+    in_flight, out = f"{worker.in_flight:,}", rate(worker.rate_out if worker.alive else None)
+    return [worker.worker_id, worker.host, heartbeat, in_flight, worker.outage_policy, out, worker.state]

@@ -114,7 +114,7 @@ def _worker(worker: "WorkerRow") -> str:
     age = "-" if seconds is None else rendering.age(seconds)
     live = f"{worker.in_flight:,} in flight, out {view.rate(worker.rate_out)}"
     name = f"{brief(worker.worker_id, 40)} on {brief(worker.host, 30)}"
-    return f"{name}: {live if worker.alive else 'silent'}, heard of {age} ago"
+    return f"{name}: {live if worker.alive else worker.state}, heard of {age} ago"
 
 
 def event(event: "Event") -> Text:

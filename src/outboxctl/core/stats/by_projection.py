@@ -170,7 +170,7 @@ def status(name: str, rows: Iterable[Any], following: Sequence[Following] = ()) 
     own = [row for row in rows if (row.projection or PROJECTION) == name]
     pending, processing, failed = (sum(r.events for r in own if r.status == each) for each in NOT_DONE)
     ages = [row.age for row in own if row.age is not None]
-    reasons = {row.reason: row.events for row in own if row.status == Status.FAILED}
+    reasons = counts.by_reason(own)
     stuck, age = sum(row.stuck for row in own), max(0.0, *ages, 0.0)
     return ProjectionStatus(name, pending, processing, failed, stuck, age, reasons, [*following])
 

@@ -1,5 +1,6 @@
 """Counts of events: exact by the partial indexes, estimated where only a scan of the table could count."""
 
+from collections import Counter as Tally
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -105,9 +106,16 @@ def summed(rows: Any, live: int | None) -> Counts:
         by_status[row.status] = by_status.get(row.status, 0) + row.events
     if live is not None:
         by_status["done"] = max(0, live - sum(by_status.values()))
-    failed = {row.reason: row.events for row in rows if row.status == "failed"}
-    by_reason = dict(sorted(failed.items(), key=lambda item: (-item[1], item[0])))
-    return Counts(by_status, by_reason, [] if live is None else ["done"], gauges_of(rows))
+    return Counts(by_status, by_reason(rows), [] if live is None else ["done"], gauges_of(rows))
+
+
+def by_reason(rows: Any) -> dict[str, int]:
+    """The failed events that the rows count by reason, the most frequent first; several rows may have one."""
+    failed = Tally[str]()
+    for row in rows:
+        if row.status == Status.FAILED:
+            failed[row.reason] += row.events
+    return dict(sorted(failed.items(), key=lambda item: (-item[1], item[0])))
 
 
 def failed_within(connection: Connection, seconds: float, *, now: datetime | None = None) -> int:

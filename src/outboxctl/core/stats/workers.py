@@ -53,12 +53,21 @@ ASYNCHRONOUS_COMMIT = "SET LOCAL synchronous_commit = off"
 MAY_READ = text(f"SELECT coalesce(has_table_privilege(to_regclass('{WORKERS}'), 'SELECT'), false)")
 RATE = "CASE WHEN {0} BETWEEN 0 AND 1e12 THEN {0} END"  # neither NaN nor infinity, which JSON lacks
 AGE = "CASE WHEN isfinite({0}) THEN greatest(extract(epoch FROM coalesce(:now, now()) - {0})::float8, 0) END"
+# What a silent worker last reported as in flight has been taken back since: counted is what it still holds,
+# and what a living one of the same name holds is that one's.
 ALL_WORKERS = text(f"""
+WITH known AS (
+    SELECT w.*, age, progressed, coalesce(age < :silent, false) AS alive
+    FROM {WORKERS} w, LATERAL (SELECT {AGE.format("heartbeat_at")} AS age,
+        (to_jsonb(w) ->> 'progress_at')::timestamptz AS progressed) a
+), held AS (
+    SELECT owner, count(*) AS events FROM {EVENTS} e WHERE status = 'processing'
+        AND NOT EXISTS (SELECT FROM known k WHERE k.alive AND k.worker_id = e.owner) GROUP BY owner
+)
 SELECT id::text, worker_id, host, pid, version, {SAFE.format("started_at")}, {SAFE.format("heartbeat_at")},
-    age, in_flight, outage_policy, circuit_open, {RATE.format("rate_in")}, {RATE.format("rate_out")},
-    coalesce(age < :silent, false) AS alive, {AGE.format("progressed")}
-FROM {WORKERS} w, LATERAL (SELECT {AGE.format("heartbeat_at")} AS age,
-    (to_jsonb(w) ->> 'progress_at')::timestamptz AS progressed) a
+    age, CASE WHEN alive THEN in_flight ELSE coalesce(events, 0) END, outage_policy, circuit_open,
+    {RATE.format("rate_in")}, {RATE.format("rate_out")}, alive, {AGE.format("progressed")}
+FROM known LEFT JOIN held ON owner = worker_id
 ORDER BY alive DESC, worker_id, id LIMIT 1000
 """)
 
@@ -87,6 +96,8 @@ class HeartbeatRow:
 class WorkerRow:
     """One worker at its last heartbeat; `alive` unless three are missing. Rates in events a second.
 
+    `in_flight` of a worker that is not alive are the events that it still holds, until they are reclaimed.
+
     `rate_in` counts insertions into the outbox by anybody, `rate_out` what this worker completed.
     `progress_age_seconds`: since it last completed an event, or none was waiting; null for an older release.
     """
@@ -106,6 +117,13 @@ class WorkerRow:
     rate_out: float | None
     alive: bool
     progress_age_seconds: float | None = None
+
+    @property
+    def state(self) -> str:
+        """In a word: one that is not alive is `silent` while it holds events, `gone` once it holds none."""
+        if self.alive:
+            return "circuit open" if self.circuit_open else "alive"
+        return "silent" if self.in_flight else "gone"
 
 
 @dataclass(frozen=True)

@@ -59,8 +59,8 @@ class CheckFacts:
 class CheckedFigure:
     """One figure and the highest value that passes; `value` is None where it is unknown.
 
-    `meaning` is a sentence with `{}` in place of the value. Where projections are in force, a figure of
-    events is that of the `projection` that has most of it; empty: of the whole table.
+    `meaning` is a sentence with `{}` in place of the value. Where projections are in force, `projection` is
+    the one that has most of a figure of events; the value is that of all of them.
     """
 
     name: str
@@ -143,18 +143,19 @@ def _in_vain(facts: CheckFacts, limits: CheckLimits) -> CheckedFigure:
 
 
 def _worst(whole: CheckedFigure, projections: Sequence[ProjectionStatus]) -> CheckedFigure:
-    """The figure of the projection that has most of it, where there is more than the built-in one."""
+    """The figure with the projection that has most of it, where there is more than the built-in one.
+
+    The value stays that of all: a limit of 2 is exceeded by three events in two projections.
+    """
     if len(projections) < 2:  # noqa: PLR2004 - two are more than one
         return whole
     worst = max(projections, key=VALUES[whole.name])
-    name = brief(worst.name, 50)
-    return replace(
-        whole,
-        value=VALUES[whole.name](worst),
-        meaning=f"{whole.meaning} (projection {name})",
-        help=f"{whole.help} --projection {quote(name)}",
-        projection=worst.name,
-    )
+    name, most = brief(worst.name, 50), VALUES[whole.name](worst)
+    if most < (whole.value or 0):
+        meaning, help_ = f"{whole.meaning} (most of them in projection {name})", whole.help
+    else:
+        meaning, help_ = f"{whole.meaning} (projection {name})", f"{whole.help} --projection {quote(name)}"
+    return replace(whole, meaning=meaning, help=help_, projection=worst.name)
 
 
 def _workers(facts: CheckFacts, limits: CheckLimits) -> list[CheckedFigure]:

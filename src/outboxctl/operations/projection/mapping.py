@@ -108,7 +108,7 @@ def compare(wanted: Json, there: Json, path: str = "") -> MappingComparison:
         )
         rebuild += [*differing, *inner.rebuild]
         if not differing and (inner.lacking or _lacks_beside(field_, present)):
-            lacking[name] = _without_properties(field_) | (
+            lacking[name] = _completed(present, field_) | (
                 {"properties": inner.lacking} if inner.lacking else {}
             )
     return MappingComparison(lacking, tuple(rebuild))
@@ -138,6 +138,14 @@ def _lacks_beside(wanted: Json, there: Json) -> bool:
     return changed or any(
         name not in present or _lacks_beside(sub, present[name]) for name, sub in subs.items()
     )
+
+
+def _completed(there: Json, wanted: Json) -> Json:
+    """A field that is there, whole: to an engine a parameter that is left out is a change to its default."""
+    subs, present = wanted.get("fields", {}), there.get("fields", {})
+    fields = {name: _completed(present.get(name, {}), sub) for name, sub in subs.items()}
+    completed = _without_properties(there) | _without_properties(wanted)
+    return completed | ({"fields": present | fields} if present or fields else {})
 
 
 def _without_properties(field_: Json) -> Json:
