@@ -105,17 +105,21 @@ class Lane:
             self._finish(name, batch, delivery, judged, deletes)
 
     def _process_own(self, events: Sequence[Claimed], batch: Batch) -> None:
-        """Deliver events of search_index; without its index put them back, untried and with a delay."""
-        if finding := self._start_gate.finding:
-            self._finish("", batch, Delivery([], []), [(event, finding) for event in events])
-            if self._drain:  # it ends with an error, after all that can be delivered
+        """Deliver events of search_index; while its index is away put them back, untried and with a delay."""
+        missing = self._start_gate.finding
+        if untried := missing or self._projecting.blocked.finding(""):
+            self._finish("", batch, Delivery([], []), [(event, untried) for event in events])
+            if missing and self._drain:  # it ends with an error, after all that can be delivered
                 self.error = UnreachableError(self._start_gate.problem, hint=WAITING)
             return
         prepared = prepare(events, batch.refusals)
         delivery = self._deliverer.deliver(prepared, batch.lease)
-        if self._start_gate.serves_others:
+        beside_others = self._start_gate.serves_others
+        if beside_others:
             delivery = settled(delivery, holding_no_other)
         judged = judge(prepared, delivery.findings)
+        if beside_others:
+            self._projecting.blocked.learn("", judged)
         self._finish("", batch, delivery, judged, deleted(prepared, delivery.findings))
 
     def _finish(

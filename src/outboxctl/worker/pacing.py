@@ -25,7 +25,7 @@ from outboxctl.worker.outcome import Outcomes
 
 log = structlog.get_logger()
 RATE = 200.0  # events a second that one worker tries again while their projection cannot be delivered
-AGAIN = 30.0  # seconds between two times that a projection's events are brought forward
+AGAIN = 10.0  # seconds between two times that a projection's events are brought forward
 # Seconds until that is done without an outage in this process: the one that spread the waits may be gone.
 SELDOM = 600.0
 STEP = 1.0  # seconds between two batches that are brought forward, unless half of the last one was delivered

@@ -8,19 +8,19 @@ from outboxctl.core.delivery.claim import Claimed
 from outboxctl.core.delivery.deletes import DeliveredDelete
 from outboxctl.core.projections import follow
 from outboxctl.core.projections.version_base import HIGHEST
-from outboxctl.domain.clock import monotonic
 from outboxctl.domain.errors import ChangedError
 from outboxctl.domain.failures import Classification, Noop, Reason, Verdict
 from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import Projection
 from outboxctl.sink.delivery.result import Delivery, IndexedSink
 from outboxctl.worker.admission import Admission
+from outboxctl.worker.blocked import Blocked
 from outboxctl.worker.circuit import Circuit
 from outboxctl.worker.context import WorkerContext
 from outboxctl.worker.declared import Declared
 from outboxctl.worker.delivering import Deliverer
 from outboxctl.worker.lease import Lease
-from outboxctl.worker.pacing import OF_ONE_INDEX, Pacing, outage_of_all
+from outboxctl.worker.pacing import OF_ONE_INDEX, Pacing
 from outboxctl.worker.prepare import UNSENT, deleted, judge, prepare
 from outboxctl.worker.reading import Judged, Reading, raise_versions
 
@@ -28,7 +28,6 @@ from outboxctl.worker.reading import Judged, Reading, raise_versions
 # given back.
 TRIES = 3
 Delivered = tuple[Delivery, Judged, dict[str, DeliveredDelete]]
-PAUSE = 1.0  # seconds that a projection is left alone after its view or its index was away
 # Elasticsearch and OpenSearch: VersionConflictEngineException.
 CURRENT_VERSION = re.compile(r"current version \[(\d+)\]")
 
@@ -57,7 +56,7 @@ class Projecting:
     ) -> None:
         self._context, self._admission, self._circuit, self._sink_of = context, admission, circuit, sink_of
         self._declared, self.pacing = declared, Pacing(context.database, context.reporter)
-        self._blocked: dict[str, tuple[float, Classification]] = {}  # until when, and why
+        self.blocked = Blocked()
 
     def deliver(self, name: str, events: Sequence[Claimed], lease: Lease) -> Delivered:
         """Read and send the documents of these events: the last delivery, and what becomes of each event.
@@ -68,13 +67,10 @@ class Projecting:
         if "/" in name:
             self._leave_to_expander(events, lease)
             return nothing, [], {}
-        until, blocked = self._blocked.get(name, (0.0, UNSENT))
-        if monotonic() < until:
-            untried = replace(blocked, attempt_returned=True)
+        if untried := self.blocked.finding(name):
             return nothing, [(event, untried) for event in events], {}
         delivery, judged, deletes = self._deliver_as_declared(name, events, lease)
-        if outage := outage_of_all(judged):
-            self._blocked[name] = monotonic() + PAUSE, outage
+        self.blocked.learn(name, judged)
         return delivery, judged, deletes
 
     def _deliver_as_declared(self, name: str, events: Sequence[Claimed], lease: Lease) -> Delivered:
@@ -129,7 +125,7 @@ class Projecting:
             max_bytes=self._context.settings.max_batch_bytes,
         ).run(events)
         if reading.blocked:  # said at once: another lane may be about to read
-            self._blocked[projection.name] = monotonic() + PAUSE, reading.blocked
+            self.blocked.block(projection.name, reading.blocked)
         return reading
 
     def _deliverer(self, projection: Projection) -> Deliverer:
