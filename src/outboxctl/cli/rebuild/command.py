@@ -2,6 +2,7 @@
 
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -22,6 +23,13 @@ if TYPE_CHECKING:
     from outboxctl.sink.transport.client import Client
 
 CONNECTIONS = 6  # the lock's, the row's, one to read with, and three of the comparison
+
+
+class Left(Enum):
+    """Of what is left of a projection's rebuilds: those under way, or with a kept index, too."""
+
+    UNDER_WAY = auto()
+    ANY = auto()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,10 +105,11 @@ def rebuild(
 
 @dataclass(frozen=True)
 class Chosen:
-    """The index or alias that is rebuilt, and what from."""
+    """The index or alias that is rebuilt, and what from; `gone`: no projection in force has it any more."""
 
     name: str
     source: "DocumentSource"
+    gone: bool = False
 
 
 @dataclass(frozen=True)
@@ -161,7 +170,7 @@ class RebuildModes:
         from outboxctl.core.operator import rebuilds
         from outboxctl.operations.rebuild.undo import abort, condemned
 
-        with self._both() as (db, client, chosen):
+        with self._both(Left.UNDER_WAY) as (db, client, chosen):
             with db.begin() as connection:
                 row = rebuilds.active_rebuild(connection, chosen.name)
             if row is None:
@@ -170,7 +179,7 @@ class RebuildModes:
             if not self.options.dry_run:
                 self._confirm(db, f"abort the {row.action} of {chosen.name} (phase {row.phase})")
                 with self._tools(db, client, chosen) as tools:
-                    deleted = abort(tools, row, **self.who)
+                    deleted = abort(tools, row, **self.who, gone=chosen.gone)
         view.aborted(row, deleted, dry_run=self.options.dry_run, json=self.options.json)
 
     def cleanup(self) -> None:
@@ -178,7 +187,7 @@ class RebuildModes:
         from outboxctl.core.operator import rebuilds
         from outboxctl.operations.rebuild.undo import cleanup, plan_cleanup
 
-        with self._both() as (db, client, chosen):
+        with self._both(Left.ANY) as (db, client, chosen):
             with db.begin() as connection:
                 if rebuilds.active_rebuild(connection, chosen.name):
                     raise UsageError(f"a rebuild of {chosen.name} is under way: finish or abort it first")
@@ -198,7 +207,7 @@ class RebuildModes:
         from outboxctl.core.operator import rebuilds
 
         with guards.reading(self.settings) as connection:
-            name = self._choose(connection).name
+            name = self._choose(connection, Left.ANY).name
             rows = rebuilds.recent(connection, name, limit=20)
             running = rebuilds.runs(connection, name)
         view.status(name, rows, running=running, json=self.options.json)
@@ -226,7 +235,7 @@ class RebuildModes:
         guards.confirm(self.settings, db, what, yes=self.options.yes, always=True)
 
     @contextmanager
-    def _both(self) -> "Iterator[tuple[Database, Client, Chosen]]":
+    def _both(self, left: "Left | None" = None) -> "Iterator[tuple[Database, Client, Chosen]]":
         from outboxctl.sink.transport.open import connect
 
         if not self.options.dry_run:
@@ -237,11 +246,14 @@ class RebuildModes:
             guards.checked_database(self.settings, connections=CONNECTIONS) as db,
         ):
             with db.begin() as connection:
-                chosen = self._choose(connection)
+                chosen = self._choose(connection, left)
             yield db, client, chosen
 
-    def _choose(self, connection: "Connection") -> Chosen:
-        """The index of the projection that is named, or ELASTIC_INDEX unless that is a projection's."""
+    def _choose(self, connection: "Connection", left: "Left | None" = None) -> Chosen:
+        """The index of the projection that is named, or ELASTIC_INDEX unless that is a projection's.
+
+        With `left` also one that the projection had when a rebuild of it was left.
+        """
         from outboxctl.core.projections import choosing
         from outboxctl.domain.lifecycle import PROJECTION
         from outboxctl.operations.projection.known import named
@@ -249,7 +261,10 @@ class RebuildModes:
         from outboxctl.operations.rebuild.search_index import SearchIndex
 
         if self.options.projection not in {None, PROJECTION}:
-            projection = named(connection, str(self.options.projection))
+            name = str(self.options.projection)
+            if left and (alias := _left(connection, name, under_way=left is Left.UNDER_WAY)):
+                return Chosen(alias, SearchIndex(), gone=True)
+            projection = named(connection, name)
             return Chosen(projection.index, ProjectionSource(projection, print_progress))
         index = self.settings.elastic_index
         owner = next((each.name for each in choosing.declared(connection) if each.index == index), None)
@@ -270,3 +285,13 @@ class RebuildModes:
         with alone(db, chosen.name) as held, batches.stoppable() as stop:
             more |= {"size": self.settings.bulk_size, "patience": patience, "source": chosen.source}
             yield Tools(db, client, held, stop, **more)
+
+
+def _left(connection: "Connection", name: str, *, under_way: bool) -> str | None:
+    """The alias of a rebuild that is left of a projection; None where the index in force has one itself."""
+    from outboxctl.core.operator import rebuilds
+    from outboxctl.core.projections import choosing
+
+    aliases = [row.alias for row in rebuilds.left(connection, name, under_way=under_way)]
+    own = {each.index for each in choosing.declared(connection) if each.name == name}
+    return aliases[0] if aliases and not own & {*aliases} else None

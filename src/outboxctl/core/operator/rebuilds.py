@@ -34,8 +34,8 @@ COLUMNS = """id::text, action, alias, old_index, new_index, concrete, body, phas
 class Rebuild:
     """One row. `action` is rebuild or rollback, `body` the final settings and mappings of the new index.
 
-    Of a declared projection `body` has its name, too (`projection`), and the key up to which it is filled
-    (`cursor`).
+    Of a declared projection `body` has its name, too (`projection`), the stamp of its definition
+    (`definition`), and the key up to which it is filled (`cursor`).
 
     `concrete`: ELASTIC_INDEX was an index, not an alias. `old_index` is None where there was neither.
     `kept_index` is the index that the alias no longer uses, kept until `kept_until`.
@@ -81,6 +81,11 @@ UNDER_WAY = text(f"SELECT {COLUMNS} FROM {REBUILDS} WHERE alias = :alias AND end
 ONE = text(f"SELECT {COLUMNS} FROM {REBUILDS} WHERE id = CAST(:id AS uuid)")
 RECENT = text(f"""
 SELECT {COLUMNS} FROM {REBUILDS} WHERE alias = :alias ORDER BY started_at DESC, id LIMIT :limit
+""")
+# Of a declared projection, whichever index it has by now: under way, or with a kept index.
+LEFT = text(f"""
+SELECT {COLUMNS} FROM {REBUILDS} WHERE body ->> 'projection' = :projection
+    AND (ended_at IS NULL OR kept_index IS NOT NULL AND NOT :under_way) ORDER BY started_at DESC, id
 """)
 BEGIN = text(f"""
 INSERT INTO {REBUILDS} (action, alias, old_index, new_index, concrete, body, phase, operator, reason,
@@ -150,6 +155,13 @@ def one(connection: Connection, id_: str) -> Rebuild:
 def recent(connection: Connection, alias: str, *, limit: int) -> list[Rebuild]:
     """The latest rebuilds of `alias`, newest first."""
     return [Rebuild(*row) for row in connection.execute(RECENT, {"alias": alias, "limit": limit})]
+
+
+def left(connection: Connection, projection: str, *, under_way: bool) -> list[Rebuild]:
+    """The rebuilds of a projection that are under way or, unless only these are wanted, keep an index."""
+    return [
+        Rebuild(*row) for row in connection.execute(LEFT, {"projection": projection, "under_way": under_way})
+    ]
 
 
 def overdue(connection: Connection, alias: str, *, now: datetime | None = None) -> list[Rebuild]:

@@ -10,6 +10,7 @@ from psycopg.sql import SQL, Identifier, Literal
 from outboxctl.core.database import driver
 from outboxctl.core.projections import claim_guard
 from outboxctl.core.projections.server_identity import HIDDEN_CONDITIONS, IDENTIFIER, TIMELINE
+from outboxctl.core.schema.lock_wait import KEY
 from outboxctl.core.schema.names import EVENTS, VERSION_BASE
 from outboxctl.core.search_path import places
 from outboxctl.core.sql import Connection, text
@@ -38,7 +39,9 @@ END
 $server$;
 """
 # psql sends each statement in a transaction of its own unless told otherwise, so the path is the session's.
-BEGIN = """\
+# In one transaction it waits for another change, and for the swap of a rebuild, as `apply` does.
+BEGIN = f"""\
+SELECT pg_catalog.pg_advisory_xact_lock({KEY});
 SELECT pg_catalog.set_config('outboxctl.searched', pg_catalog.current_setting('search_path'), false),
     pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', false);
 """

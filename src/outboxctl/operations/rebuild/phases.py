@@ -1,19 +1,25 @@
 """What each phase does. Each can be repeated from its start, as a rebuild that was killed does."""
 
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from math import inf
 from time import monotonic
+from typing import TYPE_CHECKING
 
 from outboxctl.core.documents.since import Since, position
 from outboxctl.core.operator import rebuilds
 from outboxctl.core.operator.rebuilds import ENDING, SWAPPING, Rebuild, RebuildPhase
+from outboxctl.core.schema.lock_wait import PATIENCE, with_lock_retries
 from outboxctl.domain.errors import OutboxctlError, UnreachableError, UsageError
 from outboxctl.operations.rebuild.filling import fill, heal
 from outboxctl.operations.rebuild.model import RebuildInterrupted, Tools
 from outboxctl.operations.rebuild.pipeline import sent
 from outboxctl.operations.rebuild.sending import Sender, collect
 from outboxctl.sink.index import alias, lifecycle
+
+if TYPE_CHECKING:
+    from outboxctl.core.database import Connection
 
 ROUNDS = 5  # of catching up before the swap, at most
 SHORT = 3.0  # seconds: what came in during so short a round can wait for the one after the swap
@@ -91,12 +97,31 @@ def swap(tools: Tools, rebuild: Rebuild) -> Rebuild:
         rebuild = tools.save(rebuild, SWAPPING)
     home = alias.look(tools.client, rebuild.alias)
     if home.index != rebuild.new_index:
-        _swap(tools, rebuild, home)
+        _swap_as_declared(tools, rebuild, home)
     with tools.db.begin() as connection:
         action = "rebuild" if rebuild.action == "rebuild" else f"rebuild {rebuild.action}"
         rebuilds.record(connection, action, rebuild, by=rebuild.operator, reason=rebuild.reason)
         rebuilds.not_kept(connection, rebuild.alias, rebuild.new_index)
         return rebuilds.save(connection, rebuild, phase=RebuildPhase.RECONCILE)
+
+
+def _swap_as_declared(tools: Tools, rebuild: Rebuild, home: alias.Home) -> None:
+    """Raise ChangedError where the documents are declared otherwise by now.
+
+    No `apply` and no `drop` comes between: they wait for the same lock.
+    """
+
+    def act(connection: "Connection") -> None:
+        tools.source.require(connection)
+        _swap(tools, rebuild, home)
+
+    def say(text: str) -> None:
+        tools.say(text)
+
+    if tools.source.name:
+        with_lock_retries(tools.db, act, patience=max(tools.patience, PATIENCE), report=say)
+    else:
+        _swap(tools, rebuild, home)
 
 
 def _swap(tools: Tools, rebuild: Rebuild, home: alias.Home) -> None:
@@ -122,10 +147,18 @@ def _swap(tools: Tools, rebuild: Rebuild, home: alias.Home) -> None:
 def reconcile(tools: Tools, rebuild: Rebuild) -> Rebuild:
     """Send what was still delivered to the old index around the swap; then the rebuild is done.
 
-    One round is enough: whatever was delivered there was committed before the swap, and is read now.
+    One round is enough: whatever was delivered there was committed before the swap, and is read now, as it is
+    declared now. Raises ChangedError where that changes meanwhile.
     """
-    rebuild = follow(tools, rebuild)
-    healed = heal(tools, rebuild.new_index)
+    with tools.db.begin() as connection:
+        source = tools.source.renewed(connection)
+    healed = 0
+    if source is None:
+        tools.say(f"{tools.source.name} has no documents in {rebuild.alias} any more: it stays as it is")
+    else:
+        tools = replace(tools, source=source)
+        rebuild = follow(tools, rebuild)
+        healed = heal(tools, rebuild.new_index)
     ending = {"phase": RebuildPhase.DONE, "healed": rebuild.healed + healed, "kept_index": rebuild.old_index}
     return tools.save(rebuild, ENDING, **ending)
 

@@ -70,7 +70,7 @@ def plan(
     home = alias.look(client, name, besides=open_row.unfinished if open_row else None)
     entities = source.count(connection)
     if open_row:
-        _check_source(open_row, source)
+        _check_source(open_row, source, home)
         if _other(open_row, mappings, settings):
             raise UsageError(
                 f"a rebuild of {name} was interrupted: its new index has its mapping already",
@@ -93,17 +93,25 @@ def plan(
 
 def _owner(source: DocumentSource) -> dict[str, Any]:
     """What the row says of its source."""
-    return {"projection": source.name} if source.name else {}
+    return {"projection": source.name, "definition": source.definition} if source.name else {}
 
 
-def _check_source(row: Rebuild, source: DocumentSource) -> None:
-    """Raise UsageError where an interrupted rebuild was one of something else."""
+def _check_source(row: Rebuild, source: DocumentSource, home: alias.Home) -> None:
+    """Raise UsageError where an interrupted rebuild was one of something else, or declared otherwise.
+
+    What is in use already is made right by what is in force.
+    """
     begun = row.body.get("projection", "")
     if begun != source.name:
         was = f"of the projection {begun}" if begun else "of search_index"
         raise UsageError(
             f"the interrupted rebuild of {row.alias} is {was}",
             hint="`outboxctl rebuild --abort` ends it",
+        )
+    if home.index != row.new_index and row.body.get("definition", source.definition) != source.definition:
+        raise UsageError(
+            f"the projection {source.name} was applied anew since the rebuild of {row.alias} was interrupted",
+            hint="`outboxctl rebuild --abort` ends it, then begin another",
         )
 
 
@@ -116,8 +124,9 @@ def plan_rollback(
     """
     open_row = rebuilds.active_rebuild(connection, name)
     if open_row and open_row.action == "rollback":
-        _check_source(open_row, source)
-        return _going_on(open_row, alias.look(client, name), source.count(connection))
+        home = alias.look(client, name)
+        _check_source(open_row, source, home)
+        return _going_on(open_row, home, source.count(connection))
     if open_row:
         raise UsageError(
             f"a rebuild of {name} is under way: it is not rolled back but ended",

@@ -3,13 +3,13 @@
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from threading import Event
 from typing import TYPE_CHECKING
 
 from outboxctl.core.documents.since import Since
-from outboxctl.core.projections import events, pages, reading
+from outboxctl.core.projections import events, in_force, pages, reading
 from outboxctl.core.projections.fields import fields
 from outboxctl.core.projections.reading import DocumentPart
 from outboxctl.domain.failures import Reason
@@ -65,6 +65,21 @@ class ProjectionSource:
     def routing(self) -> Routing:
         """The projection's."""
         return self.projection.routed
+
+    @property
+    def definition(self) -> str:
+        """The projection's, as it was read from the database."""
+        return self.projection.stamp
+
+    def require(self, connection: "Connection") -> None:
+        """Raise ChangedError unless this definition is in force."""
+        in_force.require(connection, self.projection)
+
+    def renewed(self, connection: "Connection") -> "ProjectionSource | None":
+        """With the definition in force, if there is one that has this index."""
+        known = {(each.name, each.index): each for each in in_force.read(connection)}
+        found = known.get((self.projection.name, self.projection.index))
+        return replace(self, projection=found) if found else None
 
     def count(self, connection: "Connection") -> int:
         """About how many rows the root has."""

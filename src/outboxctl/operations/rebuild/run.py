@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from outboxctl.core.operator import rebuilds
 from outboxctl.core.operator.rebuilds import Rebuild, RebuildPhase
-from outboxctl.domain.errors import UsageError
+from outboxctl.domain.errors import ChangedError, UsageError
 from outboxctl.operations.rebuild.model import (
     DocumentsRefusedError,
     RebuildInterrupted,
@@ -32,6 +32,9 @@ PROGRESS = {
     RebuildPhase.RECONCILE: "Making up for what went elsewhere meanwhile; comparing {new} with the rows",
 }
 
+FILLING = (RebuildPhase.CREATE, RebuildPhase.FILL, RebuildPhase.CATCH_UP)
+ABANDON = "`outboxctl rebuild --abort` deletes the new index, then begin another"
+
 
 @contextmanager
 def alone(db: "Database", alias: str) -> "Iterator[Connection]":
@@ -51,8 +54,9 @@ def apply(
 
     The report's phase is `done`; `aborted` if the new index refused documents (it is deleted, unless
     `keep_failed`); or that in which it was stopped. Raises UsageError if the sink refuses the new index
-    itself: then all is as before. Raises UnreachableError if one side is unreachable for too long: what is
-    done is saved.
+    itself: then all is as before. Raises ChangedError where the projection is applied anew, or dropped,
+    meanwhile: the alias stays as it is, unless it was moved before. Raises UnreachableError if one side is
+    unreachable for too long: what is done is saved.
     """
     began = monotonic()
     row = _open(tools, plan, by=by, reason=reason, grace_seconds=grace_seconds)
@@ -100,10 +104,22 @@ def _open(tools: Tools, plan: RebuildPlan, *, by: str, reason: str, grace_second
 
 
 def _go_on(tools: Tools, row: Rebuild) -> None:
+    try:
+        _steps(tools, row)
+    except ChangedError as error:
+        if _current(tools, row).phase != RebuildPhase.RECONCILE:
+            error.hint = f"the alias {row.alias} stays as it is. {ABANDON}"
+        raise
+
+
+def _steps(tools: Tools, row: Rebuild) -> None:
     while row.ended_at is None:
         rebuilds.still_locked(tools.held)
         if tools.stop.is_set():
             raise RebuildInterrupted
+        if row.phase in FILLING:
+            with tools.db.begin() as connection:
+                tools.source.require(connection)
         tools.say(PROGRESS[RebuildPhase(row.phase)].format(new=row.new_index, alias=row.alias))
         row = STEPS[RebuildPhase(row.phase)](tools, row)
 

@@ -38,8 +38,15 @@ NO_INDEX = (
 class SearchIndex:
     """Pages in key order; versions are those of the rows."""
 
-    name = pipeline = ""
+    name = pipeline = definition = ""
     routing = Routing.NONE
+
+    def require(self, connection: "Connection") -> None:
+        """Nothing: it is built in."""
+
+    def renewed(self, connection: "Connection") -> "SearchIndex":  # noqa: ARG002 - of the interface
+        """Itself."""
+        return self
 
     def count(self, connection: "Connection") -> int:
         """How many entities there are."""

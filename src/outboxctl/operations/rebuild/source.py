@@ -59,6 +59,19 @@ class DocumentSource(Protocol):
         """Where the routing of its documents comes from."""
         ...
 
+    @property
+    def definition(self) -> str:
+        """A hash of what declares it; empty for search_index."""
+        ...
+
+    def require(self, connection: "Connection") -> None:
+        """Raise ChangedError where it is declared otherwise by now, or not at all."""
+        ...
+
+    def renewed(self, connection: "Connection") -> "DocumentSource | None":
+        """The same as it is declared by now; None where this index has none of its documents any more."""
+        ...
+
     def count(self, connection: "Connection") -> int:
         """About how many documents there are."""
         ...

@@ -14,12 +14,16 @@ if TYPE_CHECKING:
     from outboxctl.sink.transport.client import Client
 
 
-def abort(tools: Tools, rebuild: Rebuild, *, by: str, reason: str) -> list[str]:
+def abort(tools: Tools, rebuild: Rebuild, *, by: str, reason: str, gone: bool = False) -> list[str]:
     """Delete the new index, and let the old one take writes; audited. Returns the names of what was deleted.
 
-    Raises UsageError if the alias leads to the new index already.
+    Raises UsageError if the alias leads to the new index already; of a projection that is `gone` from this
+    index nothing is deleted then.
     """
-    if alias.look(tools.client, rebuild.alias, besides=rebuild.unfinished).index == rebuild.new_index:
+    in_use = alias.look(tools.client, rebuild.alias, besides=rebuild.unfinished).index == rebuild.new_index
+    if in_use and gone:
+        return _end(tools, rebuild, by=by, reason=reason)
+    if in_use:
         raise UsageError(
             f"{rebuild.alias} leads to {rebuild.new_index} already",
             hint="`outboxctl rebuild` finishes it, `outboxctl rebuild --rollback` then goes back",
@@ -36,6 +40,14 @@ def abort(tools: Tools, rebuild: Rebuild, *, by: str, reason: str) -> list[str]:
         rebuilds.record(connection, "rebuild abort", rebuild, by=by, reason=reason)
         rebuilds.save(connection, rebuild, ENDING, phase=RebuildPhase.ABORTED)
     return deleted
+
+
+def _end(tools: Tools, rebuild: Rebuild, *, by: str, reason: str) -> list[str]:
+    """Leave both indexes as they are; the old one is kept for the usual time."""
+    with tools.db.begin() as connection:
+        rebuilds.record(connection, "rebuild abort", rebuild, by=by, reason=reason)
+        rebuilds.save(connection, rebuild, ENDING, phase=RebuildPhase.DONE, kept_index=rebuild.old_index)
+    return []
 
 
 def condemned(client: "Client", rebuild: Rebuild) -> list[str]:

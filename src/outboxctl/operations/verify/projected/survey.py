@@ -7,7 +7,7 @@ from threading import Event
 
 from outboxctl.core.database import Database
 from outboxctl.core.documents.entities import failed_keys, require_primary
-from outboxctl.core.projections import pages
+from outboxctl.core.projections import in_force, pages
 from outboxctl.domain.projection import Projection, document_id
 from outboxctl.operations.verify.projected.compare import compare
 from outboxctl.operations.verify.projected.model import ProjectedDifference, ProjectedKind, ProjectedReport
@@ -42,7 +42,8 @@ class ProjectedSurvey:
     ) -> ProjectedReport:
         """Compare (see `compare`), pass every difference that is not in flight to `act`, and report.
 
-        Raises UsageError for a standby, and at the end InconclusiveError if the alias leads to another index.
+        Raises UsageError for a standby, and at the end InconclusiveError if the alias leads to another index
+        or another declaration is in force.
         """
         with self.database.begin() as connection:
             require_primary(connection)
@@ -67,6 +68,8 @@ class ProjectedSurvey:
 
         (act or deque[ProjectedDifference](maxlen=0).extend)(tally.count(every()))
         self.reader.check_unchanged()
+        with self.database.begin() as connection:
+            in_force.require(connection, self.projection)
         return self._report(tally, content=content)
 
     def _report(self, tally: DifferenceTally[ProjectedDifference], *, content: bool) -> ProjectedReport:
