@@ -8,10 +8,10 @@ import pytest
 from psycopg.sql import SQL, Identifier
 
 from outboxctl.core.database import Database
-from outboxctl.core.projections import catalog, dependencies, foreign_keys, indexes, view_facts
+from outboxctl.core.projections import catalog, dependencies, indexes, view_facts
 from outboxctl.core.projections.fields import definition, fields
 from outboxctl.core.sql import Connection
-from outboxctl.domain.projection import Follow, Relation
+from outboxctl.domain.projection import Relation
 from projections import shop_tables as shop
 from servers import needs_release
 
@@ -293,66 +293,3 @@ def test_the_most_documents_behind_one_row_are_estimated(db: Database, there: ps
         assert indexes.most_documents(connection, reviews, ["product_id"]) == pytest.approx(499, abs=2)
         assert indexes.most_documents(connection, reviews, ["stars"]) == 1
         assert indexes.most_documents(connection, reviews, ["product_id", "stars"]) == 1
-
-
-def test_one_path_of_foreign_keys_is_followed_by_itself(connection: Connection) -> None:
-    tables = dependencies.used(connection, shop.shop("product_documents"))
-
-    def followed(name: str) -> Follow | None:
-        table = shop.shop(name)
-        return foreign_keys.followed(
-            connection, shop.shop("products"), ["id"], table, tables[table], through=tables
-        )
-
-    assert followed("reviews") == Follow(
-        shop.shop("reviews"), key=("product_id",), columns=("body", "id", "product_id", "stars")
-    )
-    assert followed("product_categories") == Follow(
-        shop.shop("product_categories"), key=("product_id",), columns=("category_id", "product_id")
-    )
-    assert followed("categories") == Follow(
-        shop.shop("categories"),
-        keys='SELECT t1."product_id" FROM "shop"."product_categories" t1 WHERE t1."category_id" = :id',
-        parameters=("id",),
-        columns=("id", "name"),
-    )
-
-
-PATHS = """
-CREATE TABLE shop."Makers: %" ("Maker Id" int PRIMARY KEY, sku text);
-CREATE TABLE shop.things (
-    a int, b text, maker int REFERENCES shop."Makers: %", second int REFERENCES shop."Makers: %",
-    parent_a int, parent_b text, PRIMARY KEY (a, b), FOREIGN KEY (parent_a, parent_b) REFERENCES shop.things
-);
-CREATE TABLE shop.parts (id int PRIMARY KEY, y text, x int, FOREIGN KEY (y, x) REFERENCES shop.things (b, a));
-CREATE TABLE shop.bolts (
-    part int REFERENCES shop.parts, n int, CONSTRAINT again FOREIGN KEY (part) REFERENCES shop.parts
-);
-CREATE TABLE shop.alone (id int);
-"""
-
-
-def test_paths_of_composite_keys_odd_names_and_several_steps(db: Database, there: psycopg.Connection) -> None:
-    there.execute(PATHS.encode())
-    root, makers = shop.shop("things"), shop.shop("Makers: %")
-    tables = {makers, *map(shop.shop, ("things", "parts", "bolts", "alone"))}
-    with db.begin() as connection:
-        found = foreign_keys.paths(connection, root, tables)
-        assert foreign_keys.followed(connection, root, ["a", "b"], makers, []) is None
-        assert foreign_keys.followed(connection, root, ["a", "b"], shop.shop("alone"), []) is None
-    assert {table.name: len(each) for table, each in found.items()} == {
-        "things": 4,
-        "Makers: %": 2,
-        "parts": 1,
-        "bolts": 1,
-        "alone": 0,
-    }
-    follow = {
-        table.name: foreign_keys.follow(each[0], ["a", "b"], ["n"]) for table, each in found.items() if each
-    }
-    assert follow["parts"] == Follow(shop.shop("parts"), key=("x", "y"), columns=("n",))
-    assert follow["bolts"].keys == 'SELECT t1."x", t1."y" FROM "shop"."parts" t1 WHERE t1."id" = :part'
-    assert follow["Makers: %"].keys == (
-        'SELECT t1."a", t1."b" FROM "shop"."things" t1 WHERE t1."maker" = :"Maker Id"'
-    )
-    assert str(found[makers][1]) == "shop.Makers: % (Maker Id), shop.things"

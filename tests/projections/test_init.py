@@ -210,3 +210,29 @@ def test_what_is_wrong_is_said_and_nothing_is_printed(case: str, init: Init, sql
     done = init(*args)
     assert (done.returncode, done.stdout) == (2, ""), done.stderr
     assert said in " ".join(done.stderr.split())
+
+
+PAYMENTS = """
+CREATE TABLE lib.fees (id int, isbn text, paid_on date, amount numeric, PRIMARY KEY (id, paid_on))
+    PARTITION BY RANGE (paid_on);
+CREATE TABLE lib.fees_2025 PARTITION OF lib.fees FOR VALUES FROM ('2025-01-01') TO ('2026-01-01');
+CREATE TABLE lib.fees_2026 PARTITION OF lib.fees FOR VALUES FROM ('2026-01-01') TO ('2027-01-01');
+ALTER TABLE lib.fees_2025 ADD FOREIGN KEY (isbn) REFERENCES lib.books;
+ALTER TABLE lib.fees_2026 ADD FOREIGN KEY (isbn) REFERENCES lib.books;
+"""
+
+
+def test_a_partitioned_table_is_proposed_as_a_whole(
+    init: Init, cli: Cli, sql: psycopg.Connection, engine: Elasticsearch, index: str, tmp_path: Path
+) -> None:
+    sql.execute(PAYMENTS.encode())
+    offered = init("lib.books").stdout.partition("[projections.books]")[0]
+    assert "lib.fees" in offered
+    assert "lib.fees_20" not in offered
+    file = written(init("lib.books", "lib.fees", "--index", f"{index}-f"), tmp_path)
+    assert "[[projections" not in file.read_text(encoding="utf-8"), "its joins say what is followed"
+    assert [each["table"] for each in applied(file, cli)["follow"]] == ["lib.fees"]
+    sql.execute("INSERT INTO lib.fees_2026 VALUES (1, '00-1', '2026-03-04', 7)")
+    cli.ok("worker", "--drain")
+    (fee,) = held(engine, f"{index}-f")["00-1"]["fees"]
+    assert fee["amount"] == 7

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from outboxctl.core.projections.foreign_keys import Path, Step
+from outboxctl.core.projections.foreign_keys import Step
 from outboxctl.domain.projection import Relation
 
 
@@ -46,11 +46,9 @@ class NestedRows:
     mapping: dict[str, Any] = field(default_factory=dict)
     children: list["NestedRows"] = field(default_factory=list)
 
-    def uses(self, above: tuple[Step, ...] = ()) -> Iterator[tuple[Relation, Path]]:
-        """Each table below this node as often as it is read, with its path to the table of the root."""
+    def tables(self) -> Iterator[Relation]:
+        """The tables below the root, each as often as it is read."""
         joined = (part for value in self.values.values() for part in value.joined)
         for child in (*self.children, *(part for part in joined if isinstance(part, NestedRows))):
-            path = (*child.steps, *above)
-            for place, step in enumerate(child.steps):
-                yield step.here, Path(path[place:])
-            yield from child.uses(path)
+            yield from (step.here for step in child.steps)
+            yield from child.tables()

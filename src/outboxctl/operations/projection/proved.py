@@ -9,6 +9,7 @@ from psycopg.sql import Identifier
 
 from outboxctl.core.projections import catalog, dependencies, view_texts
 from outboxctl.core.projections.fields import fields, parameter_types
+from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import Follow, Relation
 from outboxctl.operations.projection.analysis.analyse import Analysis, analyse
@@ -34,6 +35,14 @@ SEVERAL = (
     " row at most, a unique index on these columns says so"
 )
 PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
+
+
+class UnprovenError(UsageError):
+    """Tables of which the view does not prove how their changes reach documents."""
+
+    def __init__(self, message: str, *, block: str, tables: Sequence[Relation]) -> None:
+        super().__init__(message, hint=MISSING, block=block)
+        self.tables = tables
 
 
 @dataclass(frozen=True)
@@ -138,7 +147,7 @@ def _refuse(place: Place, missing: Mapping[Relation, str]) -> NoReturn:
     lines = [
         line for table, why in missing.items() for line in _follow_lines(place, table, "all = true", why)
     ]
-    place.fail(f"the view reads {what}", MISSING, block="\n".join(lines))
+    raise UnprovenError(f"{place}: the view reads {what}", block="\n".join(lines), tables=[*missing])
 
 
 def _follow_lines(place: Place, table: Relation, how: str, why: str = "") -> Iterator[str]:

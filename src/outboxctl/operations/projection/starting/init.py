@@ -1,18 +1,20 @@
 """Starting declarations: made, and tried as `projection plan` reads them, before anything is printed."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
-from outboxctl.core.projections import foreign_keys, indexes, scratch
+from outboxctl.core.projections import indexes, scratch
 from outboxctl.core.projections.names import LONGEST_WITH_QUERY
 from outboxctl.core.projections.tree import NestedRows
 from outboxctl.core.projections.tree_sql import Writer
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import brief
-from outboxctl.domain.projection import NAME, Relation
+from outboxctl.domain.projection import NAME
 from outboxctl.operations.projection import declaration
+from outboxctl.operations.projection.proved import UnprovenError
 from outboxctl.operations.projection.resolved import resolve
 from outboxctl.operations.projection.starting.tables import Builder
 from outboxctl.operations.projection.starting.text import HEAD, Start, properties
@@ -40,7 +42,7 @@ def of_tables(
     key = indexes.primary_key(connection, root.table)
     if not key:
         raise UsageError(f"TABLE: {brief(str(root.table), 200)} has no primary key", hint=NO_KEY)
-    named = [table for table, _ in root.uses()]
+    named = [*root.tables()]
     notes = [HEAD, *([NESTED] if any(child.many for child in root.children) else [])]
     notes += [f"Left out: {each}" for each in builder.left_out]
     if near := builder.near([root.table, *named]):
@@ -55,7 +57,6 @@ def of_tables(
             chosen_index(index or name.lstrip("_"), built_in),
             writer.select(root),
             _body(root),
-            follow=list(follows(connection, root, key, writer)),
             notes=notes,
         ),
     )
@@ -88,30 +89,25 @@ def chosen_index(index: str, built_in: str) -> str:
     return index
 
 
-def follows(
-    connection: "Connection", root: NestedRows, key: Sequence[str], writer: Writer
-) -> Iterator[dict[str, Any]]:
-    """The tables to name in the declaration: where the foreign keys alone do not say how to follow one."""
-    uses: dict[Relation, list[foreign_keys.Path]] = {}
-    for table, path in root.uses():
-        uses.setdefault(table, []).append(path)
-    for table, paths in uses.items():
-        found = foreign_keys.paths(connection, root.table, {table, *(uses.keys() - {root.table})})[table]
-        clear = len(found) == 1 or (table == root.table and found)
-        if {*paths} <= {*found} and ((clear and len(paths) == 1) or 1 < len(paths) <= len(found)):
-            continue
-        for path in dict.fromkeys(paths):
-            follow = foreign_keys.follow(path, key, ())
-            how = {"key": follow.key} if follow.key else {"keys": follow.keys}
-            yield {"table": writer.relation(table), **how}
-
-
 def checked(connection: "Connection", start: Start) -> Start:
-    """The start, which `plan` accepts. UsageError with the reason where it does not."""
+    """The start, which `plan` accepts: a change of a table that its joins do not prove reaches everything.
+
+    Raises UsageError with the reason where `plan` does not accept it.
+    """
+    try:
+        _try(connection, start)
+    except UnprovenError as error:
+        writer = Writer(connection, empty=True)
+        follow = [{"table": writer.relation(each), "all": True} for each in error.tables]
+        start = replace(start, follow=[*start.follow, *follow])
+        _try(connection, start)
+    return start
+
+
+def _try(connection: "Connection", start: Start) -> None:
     (declared,) = declaration.parsed(FilePath(start.name), start.toml(files=False))
     with scratch.undone(connection):
         resolve(connection, declared, schema="public")
-    return start
 
 
 def write(starts: Iterable[Start], folder: FilePath) -> list[FilePath]:

@@ -67,9 +67,6 @@ def _start(
         body,
         routing=routing,
         pipeline=texts["pipeline"],
-        follow=[]
-        if pgsync_views.is_read(connection, root)
-        else [*init.follows(connection, root, key, writer)],
         notes=[HEAD, *_of_database(connection, texts["database"]), *lost, *reading.notes],
     )
     with _of_file(place):

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 from outboxctl.core.projections import catalog, dependencies, indexes
 from outboxctl.core.projections.fields import fields
-from outboxctl.core.projections.tree import NestedRows
 from outboxctl.domain.projection import Relation
 from outboxctl.operations.projection import followed
 from outboxctl.operations.projection.place import Place
@@ -36,12 +35,6 @@ def base(
         hint = "the documents' key must be a unique key, by the same names, of a table that the view reads"
         here.fail(f"no table of {table} has the key {', '.join(key)}", hint)
     return keyed[0]
-
-
-def is_read(connection: "Connection", root: NestedRows) -> bool:
-    """Whether a view is read anywhere in the tree."""
-    tables = {root.table, *(table for table, _ in root.uses())}
-    return any(catalog.kind(connection, each) not in followed.TABLES for each in tables)
 
 
 def _has_key(connection: "Connection", table: Relation, key: Collection[str]) -> bool:

@@ -55,7 +55,7 @@ class Start:
         for follow in self.follow:
             yield f"\n[[projections.{self.name}.follow]]"
             for name, value in follow.items():
-                yield f"{name} = {quoted(value) if isinstance(value, str) else _texts(value)}"
+                yield f"{name} = {_value(value)}"
 
 
 def _json(value: Any, depth: int = 0) -> str:
@@ -84,6 +84,12 @@ def block(text: str) -> str:
         return f"'''\n{body}\n'''"
     escaped = body.replace("\\", "\\\\").replace('"', '\\"')
     return f'"""\n{escaped}\n"""'
+
+
+def _value(value: bool | str | Sequence[str]) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return quoted(value) if isinstance(value, str) else _texts(value)
 
 
 def _texts(texts: Sequence[str]) -> str:
