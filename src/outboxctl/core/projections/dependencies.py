@@ -12,6 +12,7 @@ from typing import NamedTuple
 from psycopg.sql import Identifier
 
 from outboxctl.core.projections.catalog import RELATION, of
+from outboxctl.core.projections.virtual_columns import stored
 from outboxctl.core.sql import Connection, text
 from outboxctl.domain.projection import Relation
 
@@ -78,6 +79,7 @@ class Read(NamedTuple):
 def used(connection: Connection, view: Relation) -> dict[Relation, frozenset[str]]:
     """The tables that a view reads, through views of views, with the columns; none: every column counts.
 
+    Instead of a virtual generated column those that it is computed from: no trigger can read it.
     A table as the document is read as a whole. Materialized views and foreign tables, on which there are no
     triggers, are among them. A function's own queries are not known.
     """
@@ -89,7 +91,10 @@ def used(connection: Connection, view: Relation) -> dict[Relation, frozenset[str
         found[table].update(filter(None, [read.column]))
         if read.rule not in trees or _row_references(trees[read.rule], {read.type}):
             whole.add(table)
-    return {table: frozenset(() if table in whole else names) for table, names in found.items()}
+    return {
+        table: frozenset(() if table in whole else stored(connection, table, names))
+        for table, names in found.items()
+    }
 
 
 def occurrences(connection: Connection, view: Relation, table: Relation) -> int:

@@ -1,12 +1,15 @@
 """Whether the triggers of a projection are in the database as `triggers.create` makes them."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+from psycopg.sql import Composable
+
 from outboxctl.core.projections.catalog import kind, row_level
 from outboxctl.core.projections.fields import fields
-from outboxctl.core.projections.trigger_functions import RIGHTS, body, settings
+from outboxctl.core.projections.trigger_functions import RIGHTS, settings
 from outboxctl.core.projections.trigger_names import (
     OF_ROWS,
     OF_STATEMENTS,
@@ -17,7 +20,12 @@ from outboxctl.core.projections.trigger_names import (
     trigger_name,
     watched,
 )
-from outboxctl.core.projections.triggers import events_schema, events_table
+from outboxctl.core.projections.triggers import (
+    events_schema,
+    events_table,
+    function_call,
+    functions_sql,
+)
 from outboxctl.core.sql import Connection, Row, text
 from outboxctl.domain.projection import Projection, Relation
 
@@ -39,6 +47,9 @@ FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
 JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE p.pronamespace = to_regnamespace(quote_ident(:schema)) AND p.proname ~ :pattern AND t.tgparentid = 0
 """)
+# What `trigger_columns` puts into a function: the oid of the table, and the numbers of its columns.
+RECORDED = re.compile(r"\b(?:attrelid <>|attrelid =) (\d+)")
+NUMBERS = re.compile(r"(?<=attrelid <> )\d+|(?<=attrelid = )\d+|\d+::(?:oid|int2)|(?<=', )\d+(?=\))")
 
 
 class TriggerFault(StrEnum):
@@ -49,7 +60,7 @@ class TriggerFault(StrEnum):
     NO_TRIGGER = "trigger missing"
     DISABLED = "trigger disabled"
     EDITED = "trigger edited"
-    FUNCTION = "function edited"
+    FUNCTION = "function edited or out of date"
     RIGHTS = "function may not insert events"
     STRAY = "trigger of nothing in the declaration"
 
@@ -70,13 +81,15 @@ def installed(connection: Connection, projection: Projection) -> list[TriggerPro
     events = {"events": events_table(schema)}
     functions = {row.name: row for row in connection.execute(FUNCTIONS, given | events)}
     triggers = {(Relation(*row[:2]), row.name): row for row in connection.execute(TRIGGERS, given)}
-    found: list[TriggerProblem] = []
-    for one in watched(projection):
-        rows = bool(row_level(connection, [one.table]))
-        source = body(projection.name, one, schema, rows=rows)
-        found += _of_table(connection, one)
-        found += _of_function(one, functions.get(function_name(projection.name, one.place)), source)
-        for each in OF_ROWS if rows else OF_STATEMENTS:
+    tables = watched(projection)
+    rows = row_level(connection, [each.table for each in tables])
+    found = [problem for one in tables for problem in _of_table(connection, one)]
+    there = [one for one in tables if one.table not in {each.table for each in found}]
+    made = _made(connection, functions_sql(projection.name, there, schema, rows)) if there else {}
+    for one in tables:
+        name = function_name(projection.name, one.place)
+        found += _of_function(one, functions.get(name), made.get(function_call(projection.name, one, schema)))
+        for each in OF_ROWS if one.table in rows else OF_STATEMENTS:
             name = trigger_name(projection.name, one.place, each)
             found += _of_trigger(one, name, each, triggers.pop((one.table, name), None))
     return [
@@ -95,15 +108,29 @@ def _of_table(connection: Connection, one: Watched) -> Iterator[TriggerProblem]:
     )
 
 
-def _of_function(one: Watched, function: Row | None, source: str) -> Iterator[TriggerProblem]:
+def _made(connection: Connection, functions: Composable) -> dict[str, Row]:
+    """What `triggers.create` would make: oid of the table and text, by the name of the function."""
+    query = f"SELECT function, watched::oid::bigint AS oid, body FROM ({functions.as_string()}) made"
+    return {row.function: row for row in connection.exec_driver_sql(query.replace("%", "%%"))}
+
+
+def _of_function(one: Watched, function: Row | None, made: Row | None) -> Iterator[TriggerProblem]:
     if function is None:
         return  # its triggers are missing, too
     own = {f"{name}={value}".replace("'", "").lower() for name, value in settings(one).items()}
     same = {each.lower() for each in function.settings} == own
-    if not (function.body == source and function.definer and same):
+    if not (function.definer and same) or (made and not _same(function.body, made)):
         yield TriggerProblem(one.table, TriggerFault.FUNCTION, function.name)
     if not function.may_insert:
         yield TriggerProblem(one.table, TriggerFault.RIGHTS, function.name)
+
+
+def _same(body: str, made: Row) -> bool:
+    """After a dump was restored the table has another oid, and its columns may have other numbers."""
+    recorded = RECORDED.search(body)
+    if recorded and int(recorded[1]) != made.oid:
+        return NUMBERS.sub("", body) == NUMBERS.sub("", made.body)
+    return bool(body == made.body)
 
 
 def _of_trigger(one: Watched, name: str, trigger: Trigger, row: Row | None) -> Iterator[TriggerProblem]:

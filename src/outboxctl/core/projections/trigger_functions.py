@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from psycopg.sql import SQL, Composable, Identifier, Literal
 
 from outboxctl.core.produce import COLUMNS
-from outboxctl.core.projections import event_ids
+from outboxctl.core.projections import event_ids, trigger_columns
 from outboxctl.core.projections.follow_pages import NAME
-from outboxctl.core.projections.trigger_names import NEW, OLD, Watched, function_name
+from outboxctl.core.projections.trigger_names import NEW, OLD, Watched
 from outboxctl.core.schema.names import EVENTS
 from outboxctl.domain.projection import EVERYTHING, KeyColumn
 
@@ -25,20 +25,18 @@ RIGHTS = f"""(SELECT bool_and(has_column_privilege(p.proowner, outbox, c, 'INSER
             FROM unnest(ARRAY['{"', '".join((ID, *INSERTED))}']) c)
         AND has_column_privilege(p.proowner, outbox, 'status', 'UPDATE')
         AND has_column_privilege(p.proowner, outbox, 'created_at', 'UPDATE')"""
+# Bytes as they are stored. No index of a root holds a larger key, however well it is compressed, and the text
+# of a smaller one fits into an event.
+LARGEST = 1_000_000
+LONG_TYPES = {f"pg_catalog.{name}" for name in ("text", "varchar", "bpchar", "numeric")}
 PATH = {"search_path": "pg_catalog, pg_temp"}
 # What the text of a value depends on, as in `documents`: the same in every session. Each costs a microsecond
 # a statement, so only where it can make a difference.
 ISO = {"DateStyle": "'ISO, MDY'"}
 EXACT = {"extra_float_digits": "'1'"}  # different numbers have different texts
 OTHERS = {"TimeZone": "'UTC'", "IntervalStyle": "'iso_8601'", "bytea_output": "'hex'"}
-FUNCTION = """\
-    CREATE OR REPLACE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
-    {settings}
-    AS {tag}{body}{tag};
-    REVOKE ALL ON FUNCTION {function}() FROM PUBLIC;
-"""
-# A column that is not there any more: nobody knows which documents the change reaches. An INSERT or a DELETE
-# needs the key alone.
+# A column that is not there any more, or is another one of that name: nobody knows which documents the change
+# reaches. An INSERT or a DELETE needs the key alone.
 BODY = """
 DECLARE
     gone boolean := true;{declared}
@@ -58,14 +56,32 @@ BEGIN
 END
 """
 # TG_RELID as a subquery: so PostgreSQL keeps a plan, whichever the table. With the value in sight it may make
-# a new one for each statement.
+# a new one for each statement. Columns have their numbers in the table that was declared; a table that was
+# restored from a dump has another oid, and numbers of its own.
 LOOK = """\
         SELECT count(*) < {number}{drawn} INTO gone{into}
-        FROM pg_attribute WHERE attrelid = (SELECT TG_RELID) AND attname IN ({names});"""
+        FROM pg_attribute WHERE attrelid = (SELECT TG_RELID) AND attname IN ({names})
+            AND (attrelid <> {oid} OR (attname, attnum) IN ({pairs}));"""
+# A partition has numbers of its own as well. To look at the declared table's for each row would be a third of
+# the trigger's cost, so only where a column was added since (NULL: there is none of this number). Names that
+# two columns have exchanged are found by `plan` alone.
+LOOK_FOR_ROW = """\
+        SELECT count(*) < {number} INTO gone
+        FROM pg_attribute WHERE attrelid = (SELECT TG_RELID) AND attname IN ({names});
+        IF has_column_privilege({oid}::oid, {next}::int2, 'SELECT') IS NOT NULL THEN
+            gone := gone OR EXISTS (SELECT FROM pg_attribute WHERE attrelid = {oid} AND attname IN ({names})
+                AND (attname, attnum) NOT IN ({pairs}));
+        END IF;"""
+# Where every column counts: whether there are others than those that were there when the function was made.
+LOOK_AT_ROW = """
+        SELECT count(*) <> {number} INTO more FROM pg_attribute
+        WHERE attrelid = (SELECT TG_RELID) AND attnum > 0 AND NOT attisdropped AND attgenerated <> 'v';"""
 # A default of each row's own would be a third of the trigger's cost.
 DECLARED = """
     id_time text;
     id_number bigint;"""
+MORE = """
+    more boolean;"""
 DRAWN = f""",
             {event_ids.TIME_HALF},
             {event_ids.NUMBER_HALF}
@@ -74,53 +90,39 @@ INTO = ", id_time, id_number"
 WRITE_ROWS = """\
         INSERT INTO {events} (id, {columns})
         SELECT (id_time || to_hex(id_number + row_number() OVER ()))::uuid,
-            entity_key, {follow}, {projection}, md5({prefix} || entity_key)::uuid, 'upsert', NULL,
+            entity_key, {follow}, {projection}, md5({identified})::uuid, 'upsert', NULL,
             'pending', 0, 0, now(), now()
         FROM ({changes}) c;"""
 # One row, where the triggers are those of rows.
 WRITE_ROW = """\
         INSERT INTO {events} ({columns})
-        SELECT entity_key, {follow}, {projection}, md5({prefix} || entity_key)::uuid, 'upsert', NULL,
+        SELECT entity_key, {follow}, {projection}, md5({identified})::uuid, 'upsert', NULL,
             'pending', 0, 0, now(), now()
         FROM ({changes}) c;"""
 ONE_SIDE = "SELECT {distinct}{{{side}_key}} AS entity_key FROM {table} {alias} WHERE {{{side}_known}}"
 # A key is one row of the root, whichever it was before: so two keys that were swapped are compared rightly.
+# Columns go through the join as they are stored: a large value that no pair of rows needs is not read.
 BY_KEY = """
-            SELECT coalesce(before.key, after.key) AS entity_key
-            FROM (SELECT {old_key} AS key, ROW({old_used})::record AS used FROM old_rows o) before
-            FULL JOIN (SELECT {new_key} AS key, ROW({new_used})::record AS used FROM new_rows n) after
-                ON before.key = after.key
-            WHERE before.key IS NULL OR after.key IS NULL OR before.used *<> after.used"""
+            SELECT coalesce(o.key, n.key) AS entity_key
+            FROM (SELECT {old_key}, {old_columns} FROM old_rows o) o (key, {aliases})
+            FULL JOIN (SELECT {new_key}, {new_columns} FROM new_rows n) n (key, {aliases}) ON o.key = n.key
+            WHERE o.key IS NULL OR n.key IS NULL OR {differ}"""
 # Documents depend on the set of a followed table's rows, with their duplicates, as far as the used columns
 # go: what is on both sides as often has not changed, whichever row it was before. A row's text, for images of
 # rows have no hash.
 AS_SETS = """
             SELECT DISTINCT entity_key FROM (
-                SELECT {old_key} AS entity_key, concat(ROW({old_used})) COLLATE "C" AS used, 1 AS side
-                FROM old_rows o WHERE {old_known}
-                UNION ALL SELECT {new_key}, concat(ROW({new_used})) COLLATE "C", -1
-                FROM new_rows n WHERE {new_known}
+                SELECT entity_key, {used} AS used, side FROM (
+                    SELECT {old_key}, {old_columns}, 1 FROM old_rows o WHERE {old_known}
+                    UNION ALL SELECT {new_key}, {new_columns}, -1 FROM new_rows n WHERE {new_known}
+                ) r (entity_key, {aliases}, side)
             ) r GROUP BY entity_key, used HAVING sum(side) <> 0"""
 # OLD has only NULLs for an INSERT, NEW for a DELETE.
 ROW = """
             SELECT {old_key} AS entity_key WHERE TG_OP <> 'INSERT' AND {old_known}
-            UNION SELECT {new_key} WHERE TG_OP <> 'DELETE' AND {new_known}"""
-SAME = "TG_OP <> 'UPDATE' OR ROW({old_row})::record *<> ROW({new_row})::record"
-
-
-def function_sql(projection: str, watched: Watched, schema: str, *, rows: bool) -> str:
-    """The statements that make the function of one watched table, for each row where `rows`."""
-    text = body(projection, watched, schema, rows=rows)
-    return (
-        SQL(FUNCTION)
-        .format(
-            function=Identifier(schema, function_name(projection, watched.place)),
-            settings=SQL(" ").join(SQL(f"SET {name} = {value}") for name, value in settings(watched).items()),
-            tag=SQL(tag("trigger", text)),
-            body=SQL(text),
-        )
-        .as_string()
-    )
+            UNION ALL SELECT {new_key} WHERE TG_OP <> 'DELETE' AND {new_known}
+                AND (TG_OP = 'INSERT' OR NOT {old_known} OR {old_key} <> {new_key})"""
+CHANGED = "(TG_OP <> 'UPDATE' OR {differ})"  # PL/pgSQL looks for the next THEN outside of parentheses
 
 
 def settings(watched: Watched) -> dict[str, str]:
@@ -132,39 +134,55 @@ def settings(watched: Watched) -> dict[str, str]:
     return {**PATH, **ISO} if any(each.type == "pg_catalog.date" for each in watched.key) else PATH
 
 
-def body(projection: str, watched: Watched, schema: str, *, rows: bool) -> str:
-    """The function's text, as `pg_proc.prosrc` has it."""
-    statements = _of_row() if rows else _of_statement(watched)
-    # What an event's entity_id is made of, before its key.
-    prefix = f"{projection}:" if watched.follow is None else f"{projection}/{watched.follow}:"
-    return (
-        SQL(BODY.replace("{statements}", statements))
-        .format(
-            declared=SQL("" if rows else DECLARED),
-            look_at_all=_look(watched.names, drawn=not rows),
-            look_at_key=_look(watched.names if rows else watched.key_names, drawn=not rows),
-            events=Identifier(schema, EVENTS),
-            columns=SQL(", ").join(map(SQL, INSERTED)),
-            all=SQL(str(EVERYTHING)),
-            # No lane claims an event with `follow`: see core/projections/follow.py.
-            follow=SQL(
-                "NULL, NULL" if watched.follow is None else f"{watched.follow}, 'infinity'::timestamptz"
-            ),
-            projection=Literal(projection),
-            prefix=Literal(prefix),
-            all_prefix=Literal(f"{projection}/{EVERYTHING}:"),
-            **_sides(watched, ("OLD", "NEW") if rows else ("o", "n")),
-        )
-        .as_string()
-    )
+def template(projection: str, watched: Watched, schema: str, *, rows: bool) -> str:
+    """The function's text for `trigger_columns.FILLED`, which puts in what depends on the table's columns."""
+    text = BODY.replace("{statements}", _of_row() if rows else _of_statement(watched))
+    text = text.replace("{look_at_all}", _look(watched, rows=rows, whole=True))
+    text = text.replace("{look_at_key}", _look(watched, rows=rows, whole=rows))
+    parts = _parts(projection, watched, schema, rows=rows)
+    escaped = {name: part.as_string().replace("%", "%%") for name, part in parts.items()}
+    return text.format(**escaped, **trigger_columns.FIELDS)
 
 
-def _look(names: Sequence[str], *, drawn: bool) -> Composable:
-    """Whether any of the columns is gone, and with `drawn` what the ids of the events begin with."""
-    more = {"drawn": SQL(DRAWN if drawn else ""), "into": SQL(INTO if drawn else "")}
-    return SQL(LOOK).format(
-        number=Literal(len(names)), names=SQL(", ").join(map(Literal, names or [""])), **more
-    )
+def _parts(projection: str, watched: Watched, schema: str, *, rows: bool) -> dict[str, Composable]:
+    whole = MORE if not watched.columns else ""
+    return {
+        "declared": SQL(whole if rows else whole + DECLARED),
+        "events": Identifier(schema, EVENTS),
+        "columns": SQL(", ").join(map(SQL, INSERTED)),
+        "all": SQL(str(EVERYTHING)),
+        "projection": Literal(projection),
+        "all_prefix": Literal(f"{projection}/{EVERYTHING}:"),
+        **_written(projection, watched),
+        **_sides(watched, ("OLD", "NEW") if rows else ("o", "n")),
+    }
+
+
+def _written(projection: str, watched: Watched) -> dict[str, Composable]:
+    """What an event has as `follow`, and what its entity_id is made of. No lane claims one with `follow`.
+
+    A changed row whose parameters are too large for an event stands for all documents.
+    """
+    if watched.follow is None:
+        text = SQL("{} || entity_key").format(Literal(f"{projection}:"))
+        return {"follow": SQL("NULL, NULL"), "identified": text}
+    everything = {"all": SQL(str(EVERYTHING)), "prefix": Literal(f"{projection}/{EVERYTHING}:")}
+    follow = "CASE entity_key WHEN '' THEN {all} ELSE {place} END, 'infinity'::timestamptz"
+    identified = "CASE entity_key WHEN '' THEN {prefix} ELSE {own} || entity_key END"
+    own = Literal(f"{projection}/{watched.follow}:")
+    return {
+        "follow": SQL(follow).format(place=SQL(str(watched.follow)), **everything),
+        "identified": SQL(identified).format(own=own, **everything),
+    }
+
+
+def _look(watched: Watched, *, rows: bool, whole: bool) -> str:
+    """Whether any of the columns is gone, and for a statement what the ids of its events begin with."""
+    which = {name: f"{{{name if whole else f'key_{name}'}}}" for name in ("number", "pairs", "names")}
+    look = LOOK_FOR_ROW if rows else LOOK
+    for name, text in (which | {"drawn": DRAWN, "into": INTO}).items():
+        look = look.replace(f"{{{name}}}", text)
+    return look + (LOOK_AT_ROW if whole and not watched.columns else "")
 
 
 def _of_statement(watched: Watched) -> str:
@@ -183,30 +201,33 @@ def _of_statement(watched: Watched) -> str:
 
 
 def _of_row() -> str:
-    return f"    ELSIF {SAME} THEN\n{WRITE_ROW.replace('{changes}', ROW)}"
+    return f"    ELSIF {CHANGED} THEN\n{WRITE_ROW.replace('{changes}', ROW)}"
 
 
 def _sides(watched: Watched, rows: tuple[str, str]) -> dict[str, Composable]:
-    """The key, the used columns and the condition of a key without NULL, of the old and of the new row."""
+    """The key, and the condition of a key that a document can have, of the old and of the new row."""
     parts: dict[str, Composable] = {}
     for side, row in zip(("old", "new"), rows, strict=True):
         parts[f"{side}_key"] = _key(watched, row)
-        parts[f"{side}_used"] = _used(watched, row)
-        parts[f"{side}_row"] = _used(watched, row, with_key=True)
         parts[f"{side}_known"] = _known(watched, row)
     return parts
 
 
-def _used(watched: Watched, row: str, *, with_key: bool = False) -> Composable:
-    if not watched.columns:
-        return SQL(f"{row}.*")
-    return SQL(", ").join(_column(row, name) for name in (watched.names if with_key else watched.columns))
-
-
 def _known(watched: Watched, row: str) -> Composable:
-    """A row whose reference is NULL belongs to no document."""
+    """A row whose reference is NULL belongs to no document, nor one whose reference no index can hold."""
+    if not watched.key:
+        return SQL("true")
     columns = SQL(", ").join(_column(row, each.name) for each in watched.key)
-    return SQL("num_nulls({}) = 0").format(columns) if watched.key else SQL("true")
+    texts = [_column(row, each.name) for each in watched.key if each.type in LONG_TYPES]
+    if watched.place is None or not texts:
+        return SQL("num_nulls({}) = 0").format(columns)
+    return SQL("num_nulls({}) = 0 AND {} <= {}").format(columns, _size(texts), Literal(LARGEST))
+
+
+def _size(columns: Sequence[Composable]) -> Composable:
+    """The bytes that values have in the row or beside it, without reading them."""
+    sizes = (SQL("coalesce(pg_column_size({}), 0)").format(each) for each in columns)
+    return SQL("0::int8 + {}").format(SQL(" + ").join(sizes))
 
 
 def _key(watched: Watched, row: str) -> Composable:
@@ -224,7 +245,9 @@ def _key(watched: Watched, row: str) -> Composable:
             for name in watched.parameters
         )
         name = SQL("{}, {}, ").format(Literal(NAME), Literal(watched.name)) if watched.name else SQL("")
-        return SQL('jsonb_build_object({}{})::text COLLATE "C"').format(name, pairs)
+        size = _size([_column(row, each) for each in watched.parameters])
+        whole = """CASE WHEN {} > {} THEN '' ELSE jsonb_build_object({}{})::text END COLLATE "C\""""
+        return SQL(whole).format(size, Literal(LARGEST), name, pairs)
     parts = [_key_column(_column(row, each.name), each) for each in watched.key]
     if len(parts) == 1:
         return parts[0]

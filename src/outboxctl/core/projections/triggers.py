@@ -4,7 +4,8 @@ from collections.abc import Collection, Iterator, Sequence
 
 from psycopg.sql import SQL, Composable, Identifier, Literal
 
-from outboxctl.core.projections.trigger_functions import RIGHTS, function_sql, tag
+from outboxctl.core.projections import trigger_columns
+from outboxctl.core.projections.trigger_functions import RIGHTS, settings, tag, template
 from outboxctl.core.projections.trigger_names import (
     OF_ROWS,
     OF_STATEMENTS,
@@ -23,12 +24,16 @@ from outboxctl.domain.projection import Projection, Relation
 
 # Whoever owns a function may replace its body, and it runs within every write of the application. One that
 # was there keeps its owner. A superuser's are given to the owner of the outbox: they need no more rights.
-# A trigger that is as it should be is left alone: it takes a lock that writers wait for.
+# Who makes a partition gives it the table's triggers: that takes the right to call their functions.
+# A trigger that is as it should be is left alone: it takes a lock that writers wait for. Where a function
+# changes, one trigger of its table is made again for that very lock: a transaction that has written by the
+# old function has ended before the documents are read.
 CREATE = """\
 DO {outer}
 DECLARE
     searched text := pg_catalog.current_setting('search_path');
     outbox regclass;
+    changed regprocedure[] := '{{}}';
     each record;
 BEGIN
     PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
@@ -40,10 +45,22 @@ BEGIN
     END IF;
     FOR each IN SELECT w.* FROM (VALUES {columns}) w (watched, name)
             WHERE NOT EXISTS (SELECT FROM pg_attribute
-                WHERE attrelid = w.watched AND attname = w.name AND NOT attisdropped) LOOP
-        RAISE EXCEPTION 'the table % has no column %', each.watched, quote_ident(each.name);
+                WHERE attrelid = w.watched AND attname = w.name AND NOT attisdropped
+                    AND attgenerated <> 'v') LOOP
+        RAISE EXCEPTION 'the table % has no column % that a trigger can read', each.watched,
+            quote_ident(each.name);
     END LOOP;
-{functions}
+    FOR each IN {functions} LOOP
+        changed := changed || ARRAY(SELECT p.oid::regprocedure FROM pg_proc p
+            WHERE p.oid = to_regprocedure(each.function) AND p.prosrc <> each.body);
+        EXECUTE format('CREATE OR REPLACE FUNCTION %s RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER %s'
+            ' AS %L', each.function, each.settings, each.body);
+        EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', each.function);
+        EXECUTE coalesce((SELECT string_agg(format('GRANT EXECUTE ON FUNCTION %s TO %I', each.function,
+                pg_get_userbyid(relowner)), '; ')
+            FROM pg_class WHERE relkind = 'p'
+                AND oid IN (SELECT relid FROM pg_partition_tree(each.watched))), '');
+    END LOOP;
     FOR each IN SELECT p.oid::regprocedure AS function, r.rolname AS owner, r.rolsuper, o.rolname AS our_owner
             FROM pg_proc p JOIN pg_roles r ON r.oid = p.proowner,
                 pg_class c JOIN pg_roles o ON o.oid = c.relowner
@@ -70,12 +87,18 @@ BEGIN
             ON t.tgrelid = w.watched AND t.tgname = w.name AND t.tgfoid = w.function AND t.tgtype = w.type
                 AND coalesce(t.tgoldtable, '') = w.old_table AND coalesce(t.tgnewtable, '') = w.new_table
                 AND t.tgenabled = 'O' AND t.tgqual IS NULL AND t.tgattr::text = ''
-            WHERE t.oid IS NULL OR w.name IS NULL ORDER BY w.name NULLS FIRST LOOP
+            WHERE t.oid IS NULL OR w.name IS NULL OR w.function = ANY (changed) AND w.events ~ '^INSERT'
+            ORDER BY w.name NULLS FIRST LOOP
         IF each.name IS NULL THEN
             EXECUTE format('DROP TRIGGER %I ON %s', each.tgname, each.place);
-        ELSE
+        ELSIF each.tgname IS NULL THEN
             EXECUTE format('CREATE TRIGGER %I AFTER %s ON %s %s EXECUTE FUNCTION %s', each.name, each.events,
                 each.watched, each.level, each.function);
+        ELSIF current_setting('server_version_num')::int < 140000 THEN
+            EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', each.watched);
+        ELSE
+            EXECUTE format('CREATE OR REPLACE TRIGGER %I AFTER %s ON %s %s EXECUTE FUNCTION %s', each.name,
+                each.events, each.watched, each.level, each.function);
         END IF;
     END LOOP;
     FOR each IN SELECT p.oid::regprocedure AS function FROM pg_proc p
@@ -156,17 +179,15 @@ def create_sql(projection: Projection, events_schema: str, partitioned: Collecti
     `partitioned`: tables that need triggers for each row (`catalog.row_level`).
     """
     each = watched(projection)
-    functions = "".join(
-        function_sql(projection.name, one, events_schema, rows=one.table in partitioned) for one in each
-    )
-    names = [Literal(_function(projection.name, one, events_schema)) for one in each]
+    functions = functions_sql(projection.name, each, events_schema, partitioned)
+    names = [Literal(function_call(projection.name, one, events_schema)) for one in each]
     statement = SQL(CREATE).format(
-        outer=SQL(tag("outbox", functions + "".join(f"{one.table} {one.names}" for one in each))),
+        outer=SQL(tag("outbox", functions.as_string() + "".join(f"{one.table} {one.names}" for one in each))),
         events=Literal(events_table(events_schema)),
         columns=SQL(", ").join(
             SQL("({}::regclass, {})").format(_table(one), Literal(n)) for one in each for n in one.names
         ),
-        functions=SQL(functions),
+        functions=functions,
         names=SQL(", ").join(SQL("{}::regprocedure").format(name) for name in names),
         schema=Literal(Identifier(events_schema).as_string()),
         pattern=Literal(functions_of(projection.name)),
@@ -176,6 +197,30 @@ def create_sql(projection: Projection, events_schema: str, partitioned: Collecti
         ),
     )
     return statement.as_string()
+
+
+def functions_sql(
+    name: str, tables: Sequence[Watched], events_schema: str, partitioned: Collection[Relation]
+) -> Composable:
+    """The query of `trigger_columns` for the functions of a projection's tables."""
+    return trigger_columns.filled(
+        [
+            SQL("({}, {}::regclass, {}, {}, {}, {}, {})").format(
+                Literal(function_call(name, one, events_schema)),
+                _table(one),
+                Literal("ROW" if one.table in partitioned else "STATEMENT"),
+                Literal(" ".join(f"SET {name} = {value}" for name, value in settings(one).items())),
+                _names(one.names if one.columns else ()),
+                _names(one.key_names),
+                Literal(template(name, one, events_schema, rows=one.table in partitioned)),
+            )
+            for one in tables
+        ]
+    )
+
+
+def _names(names: Sequence[str]) -> Composable:
+    return SQL("ARRAY[{}]::text[]").format(SQL(", ").join(map(Literal, names)))
 
 
 def drop_sql(name: str, events_schema: str) -> str:
@@ -193,13 +238,14 @@ def _wanted(
             yield SQL("({}::regclass, {}, {}::regprocedure, {}, {}, {}, {}, {})").format(
                 _table(one),
                 Literal(trigger_name(name, one.place, trigger)),
-                Literal(_function(name, one, schema)),
+                Literal(function_call(name, one, schema)),
                 Literal(trigger.type),
                 *map(Literal, (trigger.old, trigger.new, trigger.events, trigger.level)),
             )
 
 
-def _function(name: str, one: Watched, schema: str) -> str:
+def function_call(name: str, one: Watched, schema: str) -> str:
+    """The qualified name of the function of a table, with its parentheses."""
     return f"{Identifier(schema, function_name(name, one.place)).as_string()}()"
 
 

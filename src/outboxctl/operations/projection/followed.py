@@ -8,6 +8,7 @@ from outboxctl.core.projections import catalog, dependencies, scratch
 from outboxctl.core.projections.catalog import Kind
 from outboxctl.core.projections.fields import Field, fields, parameter_types
 from outboxctl.core.projections.nearest import table_hint
+from outboxctl.core.projections.virtual_columns import stored, virtual
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.keys_query import parameters
 from outboxctl.domain.printable import brief
@@ -105,7 +106,9 @@ def _declared(
     for name, wanted in zip(declared.key, key, strict=False):
         _check_type(place.at("key"), columns[name], wanted)
     names = _parameters(connection, declared, list(columns.values()), key)
-    counted = frozenset(declared.columns) or used.get(table, frozenset())
+    _check_stored(connection, place.at("key"), table, declared.key)
+    _check_stored(connection, place.at("keys"), table, names)
+    counted = stored(connection, table, declared.columns) or used.get(table, frozenset())
     return Follow(
         table,
         declared.key,
@@ -115,6 +118,14 @@ def _declared(
         tuple(parameter_types(names, list(columns.values())).values()),
         declared.all,
     )
+
+
+def _check_stored(connection: "Connection", place: Place, table: Relation, names: Sequence[str]) -> None:
+    computed = virtual(connection, table)
+    for name in names:
+        if name in computed:
+            what = f"{shown(name)} is a virtual generated column of {table}: no trigger can read it"
+            place.fail(what, f"use what it is computed from: {brief(', '.join(computed[name]), 300)}")
 
 
 def _check_type(place: Place, column: Field, wanted: KeyColumn) -> None:
