@@ -105,10 +105,11 @@ def follows(
     missing: dict[Relation, str] = {}
     for table in sorted({*proof.used, proof.root} - {*named}, key=str):
         text = table if table in proof.analysis.read else above.get(table, table)
-        if why := _why_not(connection, proof, table, text):
+        ways = _ways(proof, table, text, key)
+        if why := _why_not(connection, proof, table, text) or _unreadable(connection, table, ways):
             missing[table] = why
         else:
-            found += _made(connection, proof, table, _ways(proof, table, text, key))
+            found += _made(connection, proof, table, ways)
     if missing:
         _refuse(place, missing)
     return found
@@ -127,6 +128,12 @@ def _why_not(connection: "Connection", proof: Proof, table: Relation, text: Rela
     if text not in proof.analysis.read and table != proof.root:
         return "the view's text does not show where it is read"
     return "; ".join(proof.analysis.unproven.get(text, ()))
+
+
+def _unreadable(connection: "Connection", table: Relation, ways: Sequence[Found]) -> str:
+    used = {name for way in ways for name in (*way.key, *way.parameters)} & virtual(connection, table).keys()
+    names = brief(", ".join(sorted(used)), 200)
+    return f"it is joined by {names}, a virtual generated column: no trigger can read it" if used else ""
 
 
 def _made(connection: "Connection", proof: Proof, table: Relation, ways: Sequence[Found]) -> Iterator[Follow]:
