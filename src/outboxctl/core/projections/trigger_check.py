@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from psycopg.sql import Composable
 
-from outboxctl.core.projections.catalog import kind, row_level
+from outboxctl.core.projections.catalog import RELATION, kind, of, row_level
 from outboxctl.core.projections.fields import fields
 from outboxctl.core.projections.trigger_functions import RIGHTS, settings
 from outboxctl.core.projections.trigger_names import (
@@ -47,6 +47,7 @@ FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
 JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE p.pronamespace = to_regnamespace(quote_ident(:schema)) AND p.proname ~ :pattern AND t.tgparentid = 0
 """)
+OID = text(f"SELECT c.oid::bigint FROM {RELATION}")
 # What `trigger_columns` puts into a function: the oid of the table, and the numbers of its columns.
 RECORDED = re.compile(r"\b(?:attrelid <>|attrelid =) (\d+)")
 NUMBERS = re.compile(r"(?<=attrelid <> )\d+|(?<=attrelid = )\d+|\d+::(?:oid|int2)|(?<=', )\d+(?=\))")
@@ -85,7 +86,8 @@ def installed(connection: Connection, projection: Projection) -> list[TriggerPro
     rows = row_level(connection, [each.table for each in tables])
     found = [problem for one in tables for problem in _of_table(connection, one)]
     there = [one for one in tables if one.table not in {each.table for each in found}]
-    made = _made(connection, functions_sql(projection.name, there, schema, rows)) if there else {}
+    oids = {one.table: connection.execute(OID, of(one.table)).scalar_one() for one in there}
+    made = _made(connection, functions_sql(projection.name, there, schema, rows, oids)) if there else {}
     for one in tables:
         name = function_name(projection.name, one.place)
         found += _of_function(one, functions.get(name), made.get(function_call(projection.name, one, schema)))

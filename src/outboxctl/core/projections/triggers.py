@@ -1,6 +1,6 @@
 """SQL that makes and drops a projection's triggers, which write an event for what a statement changed."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from psycopg.sql import SQL, Composable, Identifier, Literal
 
@@ -200,14 +200,21 @@ def create_sql(projection: Projection, events_schema: str, partitioned: Collecti
 
 
 def functions_sql(
-    name: str, tables: Sequence[Watched], events_schema: str, partitioned: Collection[Relation]
+    name: str,
+    tables: Sequence[Watched],
+    events_schema: str,
+    partitioned: Collection[Relation],
+    oids: Mapping[Relation, int] | None = None,
 ) -> Composable:
-    """The query of `trigger_columns` for the functions of a projection's tables."""
+    """The query of `trigger_columns` for the functions of a projection's tables.
+
+    With `oids` by these: who may not use a schema finds no table there by its name.
+    """
     return trigger_columns.filled(
         [
             SQL("({}, {}::regclass, {}, {}, {}, {}, {})").format(
                 Literal(function_call(name, one, events_schema)),
-                _table(one),
+                Literal(oids[one.table]) if oids else _table(one),
                 Literal("ROW" if one.table in partitioned else "STATEMENT"),
                 Literal(" ".join(f"SET {name} = {value}" for name, value in settings(one).items())),
                 _names(one.names if one.columns else ()),
