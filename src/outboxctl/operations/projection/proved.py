@@ -9,6 +9,7 @@ from psycopg.sql import Identifier
 
 from outboxctl.core.projections import catalog, dependencies, view_texts
 from outboxctl.core.projections.fields import fields, parameter_types
+from outboxctl.core.projections.virtual_columns import virtual
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import Follow, Relation
