@@ -18,6 +18,7 @@ MEANING = {
     "stale": "the document is older than the row",
     "ahead": "the document is newer than the row",
     "altered": "the same version, another content",
+    "unreadable": "no document can be made of the row",
 }
 PROJECTED_MEANING = {
     "missing": "a row of the view without a document",
@@ -108,8 +109,10 @@ def _first(report: Any, *, declared: bool) -> object:
         cells = [(d.kind, d.id, d.error) for d in report.first]
         return rendering.table(title, ("kind", "document", "error"), cells)
     title = f"The first {len(report.first):,}, by version" if rest else "Each, by version"
-    rows = [(d.kind, d.id, d.source_version, d.index_version) for d in report.first]
-    return rendering.table(title, ("kind", "document", "row", "index"), rows)
+    rows = [(d.kind, d.id, d.source_version, d.index_version, d.error) for d in report.first]
+    columns = ("kind", "document", "row", "index", "error")
+    wanted = len(columns) - (not any(d.error for d in report.first))
+    return rendering.table(title, columns[:wanted], [row[:wanted] for row in rows])
 
 
 def _declared(report: Any) -> bool:

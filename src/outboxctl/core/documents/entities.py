@@ -4,10 +4,12 @@ Nothing here depends on the table's statistics or on the database's collation: t
 equality, and ids as numbers.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from typing import NamedTuple
 
 from outboxctl.core.delivery.claim import PLAN
+from outboxctl.core.refused_reads import reading_rows
 from outboxctl.core.schema.names import DOCUMENT, EVENTS, PROJECTIONS, SOURCE, parts
 from outboxctl.core.sql import Connection, text
 from outboxctl.domain.errors import UsageError
@@ -51,6 +53,7 @@ FROM unnest(CAST(:types AS text[]), CAST(:lows AS uuid[]), CAST(:highs AS uuid[]
 JOIN {SOURCE} s ON s.entity_type = r.t AND s.entity_id BETWEEN r.low AND r.high"""
 ID = "s.entity_type || ':' || s.entity_id"
 DOCUMENTS = text(f"SELECT {ID}, s.event_version, {DOCUMENT} {SPANS}")
+KEYS_OF = text(f"SELECT s.entity_type, s.entity_id::text {SPANS}")
 VERSIONS = text(f"SELECT {ID}, s.event_version, NULL {SPANS}")
 KEYS = "unnest(CAST(:types AS text[]), CAST(:ids AS uuid[])) k (t, id)"
 NOW = text(f"""
@@ -111,10 +114,14 @@ class SourceRow(NamedTuple):
 
 
 class EntityStates(NamedTuple):
-    """Entities at one moment: their rows by document id, and the ids of those with unfinished events."""
+    """Entities at one moment: their rows by document id, and the ids of those with unfinished events.
+
+    `errors`: by id, why rows cannot be read.
+    """
 
     rows: dict[str, SourceRow]
     in_flight: set[str]
+    errors: Mapping[str, str] = {}
 
 
 def unused(connection: Connection) -> bool:
@@ -161,20 +168,51 @@ def table_size(connection: Connection) -> TableSize:
 
 
 def rows(connection: Connection, spans: Sequence[Span], *, content: bool) -> list[SourceRow]:
-    """The rows of these spans, unordered; without `content` their documents are not made."""
+    """The rows of these spans, unordered; without `content` their documents are not made.
+
+    Raises ReadRefusedError.
+    """
     prepare(connection)
-    types, lows, highs = [list(part) for part in zip(*spans, strict=True)] or [[], [], []]
-    values = {"types": types, "lows": lows, "highs": highs}
-    return [SourceRow(*row) for row in connection.execute(DOCUMENTS if content else VERSIONS, values).all()]
+    with reading_rows(connection):
+        found = connection.execute(DOCUMENTS if content else VERSIONS, _bounds(spans)).all()
+    return [SourceRow(*row) for row in found]
+
+
+def keys(connection: Connection, spans: Sequence[Span]) -> list[Key]:
+    """The keys of the rows of these spans, unordered; nothing else of the rows is read."""
+    prepare(connection)
+    return [Key(*row) for row in connection.execute(KEYS_OF, _bounds(spans))]
 
 
 def state(connection: Connection, keys: Sequence[Key]) -> EntityStates:
-    """Rows and unfinished events of these entities, in one snapshot."""
+    """Rows and unfinished events of these entities, in one snapshot.
+
+    Raises ReadRefusedError; without a key, other OutboxctlErrors (through Database.begin) in place of it.
+    """
     prepare(connection)
-    values = {"types": [key.entity_type for key in keys], "ids": [key.entity_id for key in keys]}
-    rows_now = {row[0]: SourceRow(*row) for row in connection.execute(NOW, values)}
+    with reading_rows(connection) if keys else nullcontext():
+        found = connection.execute(NOW, _values(keys)).all()
+    return EntityStates({row[0]: SourceRow(*row) for row in found}, _in_flight(connection, keys))
+
+
+def in_flight(connection: Connection, keys: Sequence[Key]) -> set[str]:
+    """The ids of those of these entities that have unfinished events."""
+    prepare(connection)
+    return _in_flight(connection, keys)
+
+
+def _in_flight(connection: Connection, keys: Sequence[Key]) -> set[str]:
     connection.exec_driver_sql("SET LOCAL enable_hashjoin = on")
-    return EntityStates(rows_now, set(connection.execute(IN_FLIGHT, values).scalars()))
+    return set(connection.execute(IN_FLIGHT, _values(keys)).scalars())
+
+
+def _values(keys: Sequence[Key]) -> dict[str, list[str]]:
+    return {"types": [key.entity_type for key in keys], "ids": [key.entity_id for key in keys]}
+
+
+def _bounds(spans: Sequence[Span]) -> dict[str, list[str]]:
+    types, lows, highs = [list(part) for part in zip(*spans, strict=True)] or [[], [], []]
+    return {"types": types, "lows": lows, "highs": highs}
 
 
 def failed(connection: Connection, *, most: int) -> frozenset[str]:

@@ -1,6 +1,7 @@
 """Source rows for a rebuild: those of recent events, and single ones. All of them: source_stream.py."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from datetime import datetime
 from typing import NamedTuple, cast
 
@@ -99,11 +100,15 @@ def changed(connection: Connection, since: Since, *, size: int) -> Iterator[list
 
 
 def named(connection: Connection, keys: Sequence[ChangedKey]) -> list[SourceEntity]:
-    """These entities as they are now."""
+    """These entities as they are now.
+
+    Raises ReadRefusedError; without a key, other OutboxctlErrors (through Database.begin) in place of it.
+    """
     connection.exec_driver_sql(PLAN)
     types, ids, versions = zip(*keys, strict=True) if keys else ((), (), ())
     values = {"types": list(types), "ids": list(ids), "versions": list(versions)}
-    return [SourceEntity(*row) for row in connection.execute(NAMED, values)]
+    with reading_rows(connection) if keys else nullcontext():
+        return [SourceEntity(*row) for row in connection.execute(NAMED, values)]
 
 
 def documents(

@@ -13,13 +13,16 @@ from psycopg.abc import Buffer
 
 from outboxctl.core.database import Database, driver
 from outboxctl.core.delivery.claim import PLAN
-from outboxctl.core.documents.source_rows import FIRST, Key
+from outboxctl.core.documents import readable
+from outboxctl.core.documents.source_rows import FIRST, Key, SourceEntity
+from outboxctl.core.refused_reads import ReadRefusedError, reading_rows
 from outboxctl.core.schema.names import DOCUMENT, SOURCE
 from outboxctl.core.search_path import places
 from outboxctl.core.sql import Connection
 
 CHUNK_ROWS = 10_000
 CHUNK_BYTES = 8_000_000  # of documents: about as many rows are asked for; twice as many are never kept
+ROWS_BY_KEY = 100  # in one page, whose bytes are not bounded
 HEADER = 19  # bytes before the first row of a binary COPY
 FIELD = 6  # bytes before the value of a row's only column: the number of columns, and its length
 KEYS = {
@@ -29,10 +32,13 @@ KEYS = {
 # Three lines: the id as JSON, the version (empty for none), the document. JSON of the server has line ends
 # only between its tokens, so the first two lines have none. A row without a key is no document: no event
 # can refer to it.
+AFTER = f"""FROM {SOURCE} s WHERE s.entity_type IS NOT NULL AND s.entity_id IS NOT NULL {{beyond}}
+ORDER BY {{columns}} LIMIT %(rows)s"""
 SELECT = f"""SELECT concat(to_json(concat(s.entity_type, ':', s.entity_id)), E'\\n', s.event_version, E'\\n',
     {DOCUMENT})
-FROM {SOURCE} s WHERE s.entity_type IS NOT NULL AND s.entity_id IS NOT NULL {{beyond}}
-ORDER BY {{columns}} LIMIT %(rows)s"""
+{AFTER}"""
+KEYS_ONLY = f"SELECT s.entity_type, s.entity_id::text {AFTER}"
+UNREADABLE = b"unreadable"  # in place of the version, where the document is the reason
 # Where an index has the order, nothing is sorted: a sort reads all that is left for each chunk.
 IN_ORDER = f"""{PLAN}; SET LOCAL enable_sort = off; SET LOCAL enable_incremental_sort = off;
 SET LOCAL enable_bitmapscan = off"""
@@ -76,7 +82,7 @@ def key_of(id_: bytes) -> Key:
 
 def sorts(connection: Connection) -> bool:
     """Whether each chunk sorts the whole source: there is no index on the key."""
-    statement, values = _statement(connection, ("", "00000000-0000-0000-0000-000000000000"), 1)
+    statement, values = _statement(connection, SELECT, ("", "00000000-0000-0000-0000-000000000000"), 1)
     connection.exec_driver_sql(IN_ORDER)
     (plan,) = connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {statement}", values).scalar_one()
     return any(node["Node Type"] in SORTS for node in _nodes(plan["Plan"]))
@@ -91,19 +97,53 @@ def _nodes(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
 def _chunk(database: Database, after: Key | None, rows: int, *, size: int, most: int) -> list[Page]:
     """The pages of the next rows; of fewer than `rows` where they are larger than was expected."""
     found = list[Page]()
-    # Leaving a COPY by an exception cancels it, and ends the transaction, in which nothing was written.
-    with suppress(_EnoughReadError), database.begin() as connection:
-        _read(connection, after, rows, found, size=size, most=most)
+    try:
+        # Leaving a COPY by an exception cancels it, and ends the transaction, in which nothing was written.
+        with suppress(_EnoughReadError), database.begin() as connection:
+            _read(connection, after, rows, found, size=size, most=most)
+    except ReadRefusedError:
+        return found or _by_key(database, after)  # what came before the error is in order
     return found
+
+
+def _by_key(database: Database, after: Key | None) -> list[Page]:
+    """The next rows, some of which cannot be read: these are UNREADABLE, and have the reason."""
+    with database.begin() as connection:
+        statement, values = _statement(connection, KEYS_ONLY, after, ROWS_BY_KEY)
+        connection.exec_driver_sql(IN_ORDER)
+        keys = [(kind, id_, None) for kind, id_ in connection.exec_driver_sql(statement, values)]
+    page = Page()
+    for some, found in readable.named(database, keys):
+        if isinstance(found, str):
+            page.append([_json_id(*some[0][:2]), UNREADABLE, found.encode(errors="replace")])
+        else:
+            page += [_raw(entity) for entity in found if entity.document is not None]
+    if keys and not page:  # all were deleted meanwhile
+        return _by_key(database, keys[-1][:2])
+    return [page] if page else []
+
+
+def _raw(entity: SourceEntity) -> RawDocument:
+    version = "" if entity.version is None else str(entity.version)
+    document = (entity.document or "").encode("utf-8", "surrogateescape")
+    return [_json_id(entity.entity_type, entity.entity_id), version.encode(), document]
+
+
+def _json_id(entity_type: str, entity_id: str) -> bytes:
+    return json.dumps(f"{entity_type}:{entity_id}", ensure_ascii=False).encode("utf-8", "surrogateescape")
 
 
 def _read(
     connection: Connection, after: Key | None, rows: int, found: list[Page], *, size: int, most: int
 ) -> None:
-    statement, values = _statement(connection, after, rows)
+    statement, values = _statement(connection, SELECT, after, rows)
     connection.exec_driver_sql(IN_ORDER)
     query = places(connection).render(f"COPY ({statement}) TO STDOUT (FORMAT binary)")
-    with driver(connection).cursor() as cursor, cursor.copy(query, values) as copy:
+    with (
+        reading_rows(connection),
+        driver(connection).cursor() as cursor,
+        cursor.copy(query, values) as copy,
+    ):
         _collect(copy, found, size=size, most=most)
 
 
@@ -128,8 +168,10 @@ def _collect(copy: Iterable[Buffer], found: list[Page], *, size: int, most: int)
             skip = FIELD
 
 
-def _statement(connection: Connection, after: Key | None, rows: int) -> tuple[str, dict[str, object]]:
+def _statement(
+    connection: Connection, select: str, after: Key | None, rows: int
+) -> tuple[str, dict[str, object]]:
     columns, values = KEYS[connection.execute(FIRST).scalar_one()]
     beyond = f"AND ({columns}) > ({values})" if after else ""
     given: dict[str, object] = {"type": after[0], "id": after[1]} if after else {}
-    return SELECT.format(columns=columns, beyond=beyond), given | {"rows": rows}
+    return select.format(columns=columns, beyond=beyond), given | {"rows": rows}

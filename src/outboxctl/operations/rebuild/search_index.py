@@ -6,7 +6,7 @@ from itertools import islice
 from threading import Event
 from typing import TYPE_CHECKING
 
-from outboxctl.core.documents import source_rows, source_stream
+from outboxctl.core.documents import readable, source_rows, source_stream
 from outboxctl.core.documents.since import Since
 from outboxctl.core.documents.source_rows import ChangedKey, SourceEntity
 from outboxctl.core.documents.source_stream import RawDocument
@@ -94,9 +94,16 @@ def _raw_batch(documents: Sequence[RawDocument]) -> DocumentBatch:
     good = [each for each in documents if each[1].isdigit()]
     refused = []
     if len(good) < len(documents):
-        others = [each for each in documents if not each[1].isdigit()]
-        refused = [_refused(":".join(source_stream.key_of(id_)), v.decode() or None) for id_, v, _ in others]
+        refused = [_refused_raw(each) for each in documents if not each[1].isdigit()]
     return DocumentBatch(RawActions(good), refused, len(documents))
+
+
+def _refused_raw(row: RawDocument) -> Refused:
+    id_, version, document = row
+    name = ":".join(source_stream.key_of(id_))
+    if version == source_stream.UNREADABLE:
+        return Refused(name, Reason.BAD_DOCUMENT, document.decode(errors="replace"))
+    return _refused(name, version.decode() or None)
 
 
 def _refused(id_: str, version: object) -> Refused:
@@ -129,9 +136,14 @@ def _again(db: "Database", keys: Iterator[tuple[str, str, int]], size: int) -> I
 
 def _named(db: "Database", keys: Sequence[ChangedKey]) -> DocumentBatch:
     """What is sent of these entities, as they are now."""
-    with db.begin() as connection:
-        entities = source_rows.named(connection, keys)
-    return batch(entities)
+    entities, refused = list[SourceEntity](), list[Refused]()
+    for some, found in readable.named(db, keys):
+        if isinstance(found, str):
+            refused.append(Refused(":".join(some[0][:2]), Reason.BAD_DOCUMENT, found))
+        else:
+            entities += found
+    sent = batch(entities)
+    return sent._replace(refused=sent.refused + refused, read=len(keys))
 
 
 def _sent_again(differences: Iterator[Difference]) -> Iterator[tuple[str, str, int]]:

@@ -11,7 +11,7 @@ from threading import Event
 from time import sleep
 
 from outboxctl.core.database import Database
-from outboxctl.core.documents import entities
+from outboxctl.core.documents import entities, readable
 from outboxctl.domain.errors import UnreachableError, UsageError
 from outboxctl.operations.verify.buckets import LEAST, Bucket, buckets, rows_a_bucket
 from outboxctl.operations.verify.judge import Review, Suspect, differs
@@ -122,8 +122,7 @@ class Comparison:
         return census, self._suspects_of(bucket, census)
 
     def _suspects_of(self, bucket: Bucket, census: Census) -> Generator[Suspect, None, None]:
-        with self._database.begin() as connection:
-            rows = {r.id: r for r in entities.rows(connection, bucket.spans, content=self._content)}
+        rows = {r.id: r for r in readable.rows(self._database, bucket.spans, content=self._content)}
         census.rows += len(rows)
         page_size = self.size + LEAST  # one page for a bucket that agrees
         for page in self._reader.pages(bucket.start, bucket.end, page_size, content=self._content):

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from outboxctl.core.database import Database
-from outboxctl.core.documents import entities
+from outboxctl.core.documents import readable
 from outboxctl.core.documents.entities import EntityStates, SourceRow
 from outboxctl.domain import json_numbers
 from outboxctl.domain.json_equality import same_json_types
@@ -22,6 +22,9 @@ def judge(
     `document` was read after `before` and before `after`. If no event was in flight at either, and the row is
     still the same, then what the row holds was delivered before the document was read.
     """
+    if error := before.errors.get(id_):
+        version = document.version if document else None
+        return Difference(DifferenceKind.UNREADABLE, id_, None, version, id_ in before.in_flight, error=error)
     row = before.rows.get(id_)
     kind = differs(row, document)
     if kind is None:
@@ -123,20 +126,17 @@ class Review:
         """Whether it is reported by the bucket that holds its row, or was reported before."""
         if not suspect.misplaced:
             return False
-        known = hash(suspect.id) in self._misplaced or suspect.id in state.rows
+        known = hash(suspect.id) in self._misplaced or suspect.id in state.rows.keys() | state.errors.keys()
         self._misplaced.add(hash(suspect.id))
         return known
 
     def _state(self, ids: Iterable[str]) -> EntityStates:
         keys = [key for key in map(key_of, ids) if key]
-        if not keys:
-            return EntityStates({}, set())
-        with self._database.begin() as connection:
-            return entities.state(connection, keys)
+        return readable.state(self._database, keys)
 
 
 def _unsettled(state: EntityStates, documents: dict[str, ScannedDocument | None]) -> Iterator[str]:
     """What differs with no event in flight: for the others the backlog need not be read again."""
     for id_, document in documents.items():
-        if id_ not in state.in_flight and differs(state.rows.get(id_), document):
+        if id_ not in state.in_flight | state.errors.keys() and differs(state.rows.get(id_), document):
             yield id_

@@ -17,6 +17,7 @@ class DifferenceKind(StrEnum):
     STALE = "stale"  # the document is older than the row
     AHEAD = "ahead"  # the document is newer than the row: ordinary events cannot reach it
     ALTERED = "altered"  # of the same version, with another content
+    UNREADABLE = "unreadable"  # PostgreSQL cannot make the row's document: whether it differs is not known
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,8 @@ class Difference:
     """One entity that differs: its document's id, and the versions on both sides (None: not there).
 
     `in_flight`: an event for it was in flight, or its row changed meanwhile, so a worker may deliver it.
-    `seq_no` and `primary_term` fence a delete of exactly the document that was read.
+    `seq_no` and `primary_term` fence a delete of exactly the document that was read. `error`: why its row
+    cannot be read.
     """
 
     kind: DifferenceKind
@@ -34,6 +36,7 @@ class Difference:
     in_flight: bool = False
     seq_no: int | None = None
     primary_term: int | None = None
+    error: str = ""
 
     @property
     def target(self) -> Key | None:

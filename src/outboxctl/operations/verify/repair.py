@@ -40,7 +40,7 @@ class RepairAction(StrEnum):
     REMOVE = "remove"  # at the sink: no event can name it
     FREE = "free"  # at the sink, then an event: its row would have to be raised beyond HIGHEST
     FOREIGN = "foreign"  # as REMOVE, but `--keep-foreign` keeps it
-    NONE = "none"  # no event can name the row
+    NONE = "none"  # no event can name the row, or it would fail: the row cannot be read
 
 
 @dataclass
@@ -65,6 +65,8 @@ class Repaired:
 
 def action_for(difference: Difference, held: int = 0, *, remove_foreign: bool) -> RepairAction:
     """What to do about a difference; `held` is the version of the tombstone of a missing document."""
+    if difference.kind is DifferenceKind.UNREADABLE:
+        return RepairAction.NONE
     if not difference.target:
         if difference.kind is not DifferenceKind.EXTRA:
             return RepairAction.NONE
