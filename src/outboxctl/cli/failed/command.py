@@ -49,7 +49,8 @@ def list_(
     selection = chosen.selection(limit)
     with reading(common.settings()) as connection:
         if group is None:
-            _show_groups(failed.failed_groups(connection, selection), limit, json=common.json)
+            groups = failed.failed_groups(connection, selection, delivered_since=True)
+            _show_groups(groups, limit, json=common.json)
         else:
             _show_rows(failed.failed_rows(connection, selection), limit, json=common.json)
 

@@ -199,7 +199,14 @@ def _failed(state: "PipelineStatus", most: int) -> Table | None:
         for reason, count in each.failed_by_reason.items()
     ]
     columns = ("projection", "reason", "events") if several else ("reason", "events")
-    return _table(_titled("Failed by reason", found, most), columns, found[:most]) if found else None
+    rows = [*found[:most], *_delivered_since(state, len(columns))]
+    return _table(_titled("Failed by reason", found, most), columns, rows) if found else None
+
+
+def _delivered_since(state: "PipelineStatus", columns: int) -> list[tuple[str, ...]]:
+    """The last row: failed events whose document has been delivered since they failed."""
+    since = state.failed_delivered_since
+    return [(*[""] * (columns - 2), "(delivered since)", f"{since:,}")] if since else []
 
 
 def _titled(title: str, rows: Sequence[object], most: int) -> str:

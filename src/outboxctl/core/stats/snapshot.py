@@ -9,8 +9,9 @@ from outboxctl.core.projections import choosing, follow
 from outboxctl.core.projections.choosing import Scope
 from outboxctl.core.schema.names import EVENTS, SAFE, STUCK
 from outboxctl.core.sql import Connection, TextClause, text
-from outboxctl.core.stats import by_projection, counts, workers
+from outboxctl.core.stats import by_projection, counts, delivered_since, workers
 from outboxctl.core.stats.by_projection import ProjectionStatus
+from outboxctl.core.stats.counts import Counts
 from outboxctl.core.stats.workers import WorkerRow
 from outboxctl.domain.failures import Reason
 from outboxctl.domain.lifecycle import PROJECTION
@@ -90,7 +91,9 @@ class PipelineStatus:
     `waiting_for_retry` events of the lag are not due yet, the last of them in `retries_due_seconds`.
     `workers` is null where the schema does not have their table.
     Where one projection was `chosen`, all is of its events alone, without rates, and without done events
-    that could only be estimated. `projections` has each projection, the built-in one last.
+    that could only be estimated. `projections` has each projection, the built-in one last. The documents of
+    `failed_delivered_since` failed events have been delivered since they failed; null where done events were
+    not counted (`failed list` counts it always).
     """
 
     projection: str
@@ -110,6 +113,7 @@ class PipelineStatus:
     retries_due_seconds: float = 0.0
     projections: list[ProjectionStatus] = field(default_factory=list)
     chosen: bool = False
+    failed_delivered_since: int | None = None
 
 
 def pipeline_status(
@@ -154,7 +158,15 @@ def pipeline_status(
         retries_due_seconds=not_due.seconds,
         projections=seen.projections,
         chosen=projection is not None,
+        failed_delivered_since=_delivered_since(connection, counted, of),
     )
+
+
+def _delivered_since(connection: Connection, counted: Counts, of: Scope) -> int | None:
+    """Only where the done events were counted as well: to find it they are read."""
+    if counted.estimated or "done" not in counted.status:
+        return None
+    return delivered_since.count(connection, of) if counted.status["failed"] else 0
 
 
 def oldest(connection: Connection, *, limit: int, of: Scope = Scope()) -> list[EventRow]:  # noqa: B008 - frozen
