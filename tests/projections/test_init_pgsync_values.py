@@ -259,3 +259,13 @@ def test_the_table_beneath_a_view_is_found_by_its_key(tables: psycopg.Connection
     assert "nodes.base_tables: no table of public.made has the key code" in said
     (said,) = refused(convert(node | {"table": "kept"}))
     assert "nodes.table: public.kept is a materialized view" in said
+
+
+def test_a_view_with_another_column_under_the_name_of_the_key_is_refused(
+    tables: psycopg.Connection, convert: Convert
+) -> None:
+    tables.execute("CREATE VIEW made AS SELECT legacy_id AS id, code FROM item")
+    node = {"table": "made", "columns": ["id"], "base_tables": ["item"], "primary_key": ["id"]}
+    (said,) = refused(convert(node))
+    assert "schema.json: things: [projections.things] key: it is not that of public.item" in said
+    assert "id is legacy_id of public.item" in said

@@ -1,7 +1,7 @@
 """What PostgreSQL's catalog says about the tables and views that a declaration names.
 
-Facts of one relation; `fields` has its columns, `dependencies` says what a view reads, `foreign_keys` what
-leads to a root, `indexes` how rows are found.
+Facts of one relation; `fields` has its columns, `dependencies` says what a view reads, `foreign_keys` how
+tables are tied, `indexes` how rows are found.
 """
 
 import re
