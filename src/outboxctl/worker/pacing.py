@@ -47,7 +47,7 @@ def outage_of_all(judged: Sequence[tuple[Claimed, Classification]]) -> Classific
 
 
 @dataclass
-class Waiting:
+class WaitingEvents:
     """Events of one projection that are to be brought forward: their reasons, and how far that is."""
 
     reasons: frozenset[Reason]
@@ -63,7 +63,7 @@ class Pacing:
         self._lock = threading.Lock()
         self._next: dict[str, float] = {}  # when the next event may come back (monotonic)
         self._looked_at: dict[str, float] = {}  # when its events were to be brought forward last
-        self._waiting: dict[str, Waiting] = {}  # events that are to be brought forward
+        self._waiting: dict[str, WaitingEvents] = {}  # events that are to be brought forward
 
     def spread(self, name: str, outcomes: Outcomes) -> None:
         """Lengthen the waits of these events, none of which could be delivered, to RATE a second.
@@ -111,7 +111,7 @@ class Pacing:
         self.go_on(name, 0)
 
     def _wait_for(self, name: str, reasons: Collection[Reason]) -> None:
-        waiting = self._waiting.setdefault(name, Waiting(frozenset()))
+        waiting = self._waiting.setdefault(name, WaitingEvents(frozenset()))
         waiting.reasons = waiting.reasons.union(reasons)
 
     def go_on(self, name: str, events: int) -> None:
@@ -130,7 +130,7 @@ class Pacing:
             log.info("events that waited for their index are due", projection=name, events=moved)
         self._end_turn(name, waiting, reasons if moved == BATCH else frozenset())
 
-    def _take_turn(self, waiting: Waiting, events: int) -> frozenset[Reason]:
+    def _take_turn(self, waiting: WaitingEvents, events: int) -> frozenset[Reason]:
         """The reasons for which the next batch waits, if this thread is to bring it forward now."""
         with self._lock:
             now, waiting.delivered = monotonic(), waiting.delivered + events
@@ -141,7 +141,7 @@ class Pacing:
             waiting.delivered, waiting.next_step = 0, now + STEP
             return reasons
 
-    def _end_turn(self, name: str, waiting: Waiting, left: frozenset[Reason]) -> None:
+    def _end_turn(self, name: str, waiting: WaitingEvents, left: frozenset[Reason]) -> None:
         with self._lock:
             if left:
                 self._wait_for(name, left)
