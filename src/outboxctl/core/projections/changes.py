@@ -38,6 +38,14 @@ BEGIN
 END
 $server$;
 """
+# A partition gets its table's triggers.
+MAY = text("""
+SELECT NOT has_schema_privilege(quote_ident(CAST(:schema AS text)), 'CREATE'), ARRAY(
+    SELECT CASE k.relid WHEN name::regclass THEN shown ELSE concat(k.relid::regclass, ', a partition') END
+    FROM unnest(CAST(:tables AS text[]), CAST(:shown AS text[])) t (name, shown),
+        LATERAL (SELECT name::regclass AS relid UNION SELECT relid FROM pg_partition_tree(name::regclass)) k
+    WHERE NOT has_table_privilege(k.relid, 'TRIGGER') ORDER BY 1)
+""")
 # psql sends each statement in a transaction of its own unless told otherwise, so the path is the session's.
 # In one transaction it waits for another change, and for the swap of a rebuild, as `apply` does.
 BEGIN = f"""\
@@ -46,11 +54,6 @@ SELECT pg_catalog.set_config('outboxctl.searched', pg_catalog.current_setting('s
     pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', false);
 """
 END = "SELECT set_config('search_path', current_setting('outboxctl.searched'), false);\n"
-MAY = text("""
-SELECT NOT has_schema_privilege(quote_ident(CAST(:schema AS text)), 'CREATE'), ARRAY(
-    SELECT shown FROM unnest(CAST(:tables AS text[]), CAST(:shown AS text[])) t (name, shown)
-    WHERE NOT has_table_privilege(name, 'TRIGGER') ORDER BY shown)
-""")
 
 
 def check_rights(connection: Connection, schema: str, tables: Collection[Relation]) -> None:

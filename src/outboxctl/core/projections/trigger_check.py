@@ -29,10 +29,15 @@ from outboxctl.core.projections.triggers import (
 from outboxctl.core.sql import Connection, Row, text
 from outboxctl.domain.projection import Projection, Relation
 
+# A partition gets its table's triggers, from whoever makes or attaches it, who owns both.
+PARTITIONABLE = """
+    SELECT coalesce(bool_and(has_function_privilege(c.relowner, p.oid, 'EXECUTE')), true)
+    FROM pg_trigger t, pg_partition_tree(t.tgrelid) k JOIN pg_class c ON c.oid = k.relid AND c.relkind = 'p'
+    WHERE t.tgfoid = p.oid AND t.tgparentid = 0"""
 FUNCTIONS = text(f"""
 SELECT p.proname::text AS name, p.prosrc AS body, p.prosecdef AS definer,
     coalesce(p.proconfig, '{{}}') AS settings,
-    {RIGHTS} AS may_insert
+    {RIGHTS} AS may_insert, ({PARTITIONABLE}) AS partitionable
 FROM pg_proc p, to_regclass(:events) outbox
 WHERE p.pronamespace = to_regnamespace(quote_ident(:schema)) AND p.proname ~ :pattern
 """)
@@ -63,6 +68,7 @@ class TriggerFault(StrEnum):
     EDITED = "trigger edited"
     FUNCTION = "function edited or out of date"
     RIGHTS = "function may not insert events"
+    PARTITIONS = "owner of the table may not make partitions"
     STRAY = "trigger of nothing in the declaration"
 
 
@@ -125,6 +131,8 @@ def _of_function(one: Watched, function: Row | None, made: Row | None) -> Iterat
         yield TriggerProblem(one.table, TriggerFault.FUNCTION, function.name)
     if not function.may_insert:
         yield TriggerProblem(one.table, TriggerFault.RIGHTS, function.name)
+    if not function.partitionable:
+        yield TriggerProblem(one.table, TriggerFault.PARTITIONS, function.name)
 
 
 def _same(body: str, made: Row) -> bool:

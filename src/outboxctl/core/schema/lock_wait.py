@@ -1,6 +1,6 @@
 """Schema changes while the tables are in use: who waits for a table lock blocks all later transactions."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from time import monotonic, sleep
 from typing import TypeVar
 
@@ -19,11 +19,19 @@ TAKE_ADVISORY_LOCK = text("SELECT pg_advisory_xact_lock(:key)")
 # Below the server's deadlock_timeout (1 s): in a deadlock with an application's transaction ours is the one
 # that fails.
 SHORT_LOCK_TIMEOUT = "SET LOCAL lock_timeout = '500ms'"
+# Of tables that are not ours writers alone are waited for: a trigger is made, or the columns that it watches
+# change.
 BLOCKER = text("""
-SELECT a.pid, a.application_name, extract(epoch FROM clock_timestamp() - a.xact_start)::float8 AS seconds
+WITH others AS (
+    SELECT to_regclass(t)::oid AS relid FROM unnest(CAST(:others AS text[])) t
+    UNION SELECT p.relid FROM unnest(CAST(:others AS text[])) t, pg_partition_tree(to_regclass(t)) p
+)
+SELECT a.pid, a.application_name, extract(epoch FROM clock_timestamp() - a.xact_start)::float8 AS seconds,
+    o.relid::regclass::text AS held
 FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+LEFT JOIN others o ON o.relid = l.relation AND l.mode NOT IN ('AccessShareLock', 'RowShareLock')
 WHERE l.granted AND a.pid <> pg_backend_pid() AND a.xact_start IS NOT NULL AND a.datname = current_database()
-    AND (l.relation IN (SELECT to_regclass(t) FROM unnest(CAST(:tables AS text[])) t)
+    AND (o.relid IS NOT NULL OR l.relation IN (SELECT to_regclass(t) FROM unnest(CAST(:tables AS text[])) t)
         OR l.locktype = 'advisory' AND l.objsubid = 1
             AND (CAST(l.classid AS bigint) << 32) + CAST(l.objid AS bigint) = :key)
 ORDER BY a.xact_start LIMIT 1
@@ -31,12 +39,18 @@ ORDER BY a.xact_start LIMIT 1
 
 
 def with_lock_retries(
-    database: Database, act: Callable[[Connection], T], *, patience: float, report: Callable[[str], None]
+    database: Database,
+    act: Callable[[Connection], T],
+    *,
+    patience: float,
+    report: Callable[[str], None],
+    tables: Collection[str] = (),
 ) -> T:
     """Run `act` in a transaction that waits half a second for a lock, repeated for `patience` seconds.
 
     To wait longer behind a long transaction (a dump, a forgotten `BEGIN`) would block every writer of the
-    application. `report` is called with what holds the lock. Raises LockedError in the end.
+    application. `report` is called with what holds a lock on a table of the outbox, or a writer's on one of
+    `tables`, which are names as SQL has them. Raises LockedError in the end.
     """
     end = monotonic() + patience
     while True:
@@ -46,7 +60,7 @@ def with_lock_retries(
                 connection.execute(TAKE_ADVISORY_LOCK, {"key": KEY})
                 return act(connection)
         except LockedError:
-            blocker = _blocker(database)
+            blocker = _blocker(database, tables)
             if monotonic() + PAUSE > end:
                 raise LockedError(
                     f"{blocker}, and did not end within {patience:g} s; nothing was changed",
@@ -56,11 +70,12 @@ def with_lock_retries(
         sleep(PAUSE)
 
 
-def _blocker(database: Database) -> str:
+def _blocker(database: Database, others: Collection[str]) -> str:
     with database.begin() as connection:
         names = [places(connection).name(table) for table in TABLES]
-        row = connection.execute(BLOCKER, {"tables": names, "key": KEY}).first()
+        row = connection.execute(BLOCKER, {"tables": names, "others": list(others), "key": KEY}).first()
     if row is None:
         return f"a session holds a table in {database.name}"
     name = brief(row.application_name, 60) or "no name"
-    return f"pid {row.pid} ({name}), {row.seconds:.0f} s in its transaction, holds a table of the outbox"
+    held = brief(row.held, 140) if row.held else "a table of the outbox"
+    return f"pid {row.pid} ({name}), {row.seconds:.0f} s in its transaction, holds {held}"

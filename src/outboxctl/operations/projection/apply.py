@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from outboxctl.core.operator import audit
 from outboxctl.core.projections import changes
 from outboxctl.core.schema.lock_wait import with_lock_retries
+from outboxctl.core.sql.places import quoted
 from outboxctl.domain.printable import brief
 from outboxctl.operations.projection.declaration import Declaration
 from outboxctl.operations.projection.plan import Planned, PlanStep, plan
@@ -64,7 +65,8 @@ def apply(
 
     # Both under the lock that two applies wait for; no table is locked while the sink is asked.
     first = with_lock_retries(database, prepare, patience=patience, report=report)
-    applied = with_lock_retries(database, write, patience=patience, report=report)
+    tables = {f"{quoted(table.schema)}.{quoted(table.name)}" for each in first for table in each.tables}
+    applied = with_lock_retries(database, write, patience=patience, report=report, tables=tables)
     return Applied(applied.planned, _joined(first, applied), applied.audit_id)
 
 

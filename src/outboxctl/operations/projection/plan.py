@@ -207,7 +207,7 @@ def _triggers(connection: "Connection", planned: Planned) -> None:
     if planned.before and wrong and _watched(planned.before) == _watched(projection):
         named = (f"{each.fault} on {each.table} ({each.name})" for each in wrong[:MOST])
         planned.steps.append(PlanStep("triggers", brief("; ".join(named), 500)))
-        if any(each.fault is not TriggerFault.STRAY for each in wrong):
+        if any(each.fault not in (TriggerFault.STRAY, TriggerFault.PARTITIONS) for each in wrong):
             planned.tampered.append("changes may not have been seen by these triggers")
     elif wrong:
         differing = sorted({str(each.table) for each in wrong})
