@@ -101,6 +101,16 @@ class Cli:
         return json.loads(self.ok(*args, "--json", **more))
 
 
+LOGS: set[Path] = set()  # of the workers of this test
+
+
+def check_logs() -> None:
+    """No worker of this test has met an error that no rule expects."""
+    errors = [error for log in LOGS if log.exists() for error in unexpected_errors(log.read_text())]
+    LOGS.clear()
+    assert not errors, "\n".join(errors)
+
+
 @dataclass
 class Worker:
     """A running `outboxctl worker`."""
@@ -138,11 +148,6 @@ class Worker:
         """Its exit code."""
         return self.process.wait(timeout)
 
-    def check_log(self) -> None:
-        """It met no error that no rule expects."""
-        errors = unexpected_errors(self.log.read_text())
-        assert not errors, "\n".join(errors)
-
     def end(self) -> None:
         """Make sure that nothing is left of it."""
         if self.process.poll() is None:
@@ -154,6 +159,7 @@ def start_worker(env: dict[str, str], cwd: Path, port: int, *args: str) -> Worke
     """Start a worker; its log goes to a file, so that no pipe can fill up."""
     log = cwd / f"worker-{port}.log"
     arguments = ["worker", "--metrics-port", str(port), *args]
+    LOGS.add(log)
     with log.open("a") as out, Path(os.devnull).open() as nothing:
         process = start(arguments, env, cwd, (nothing.fileno(), out.fileno(), out.fileno()))
     return Worker(process, port, log)

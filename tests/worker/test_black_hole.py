@@ -70,7 +70,6 @@ def test_a_worker_told_to_stop_ends_within_its_grace(
     middle.released.set()
     running.signal()
     assert running.wait(timeout=5) == 1
-    assert "Traceback" not in running.log.read_text()
 
 
 def test_a_session_that_goes_silent_right_after_it_was_opened_is_given_up(database_proxy: Proxy) -> None:

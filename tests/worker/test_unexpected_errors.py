@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import processes
 from broken_once import BROKEN, PROGRAM
 from invariants import unexpected_errors
 from outboxctl.drills import services
@@ -65,7 +66,8 @@ def test_a_suite_and_a_storm_fail_by_it(scene: Scene, broken: Broken) -> None:
     scene.load(3)
     worker = broken(LANE)
     scene.holds(3)
+    processes.LOGS.add(worker.log)
     with pytest.raises(AssertionError, match=BROKEN):
-        worker.check_log()
+        processes.check_logs()
     assert BROKEN in "".join(errors_of_workers(worker.log.read_text()))
     assert errors_of_workers("") == []
