@@ -410,3 +410,19 @@ def test_the_index_of_search_index_behind_an_alias(store: Store, engine: Elastic
         assert "the index of the built-in projection (ELASTIC_INDEX) already" in done.stderr
     finally:
         engine.indices.delete(index=f"{store.index}-000001")
+
+
+def test_a_view_that_has_several_rows_for_a_key_is_refused_where_its_text_does_not_show_it(
+    store: Store,
+) -> None:
+    query = "SELECT p.id, g AS n FROM store.products p, generate_series(1, p.maybe) g"
+    store.write('document = "store.documents"', f'query = """{query}"""')
+    rows = 'INSERT INTO store.products (id, tenant, maybe, "Odd ""%Name") SELECT n, \'t\', -n, n FROM'
+    store.sql.execute(f"{rows} generate_series(1, 3) n".encode())
+    assert store("plan").returncode == 4
+    store.sql.execute("UPDATE store.products SET maybe = 2 WHERE id = 2")
+    for command in (("plan",), ("apply", *WHO)):
+        done = store(*command)
+        assert done.returncode == 2, done
+        assert "[projections.product] query: it has more than one row for the key '2'" in done.stderr
+    assert store.facts()[0] == []

@@ -53,6 +53,16 @@ def reading_rows(connection: Connection) -> Iterator[None]:
         raise ReadRefusedError(sqlstate(error), words) from error
 
 
+@contextmanager
+def reading_of(relation: object) -> Iterator[None]:
+    """Name what is read in the ReadRefusedError of the block, of which no row is the cause."""
+    try:
+        yield
+    except ReadRefusedError as error:
+        hint = "look at it: `outboxctl projection plan FILE` says how it differs from what FILE declares"
+        raise InconclusiveError(f"{relation} cannot be read: {error.words}", hint=hint) from error
+
+
 def by_halves(
     waiting: list[Sequence[Key]], read: Callable[[Sequence[Key]], Found]
 ) -> Iterator[tuple[Sequence[Key], Found | ReadRefusedError]]:

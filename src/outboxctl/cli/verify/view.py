@@ -106,8 +106,8 @@ def _first(report: Any, *, declared: bool) -> object:
     rest = report.differences - len(report.first)
     if declared:
         title = f"The first {len(report.first):,}" if rest else "Each"
-        cells = [(d.kind, d.id, d.error) for d in report.first]
-        return rendering.table(title, ("kind", "document", "error"), cells)
+        cells = [(d.kind, d.id, d.error or ", ".join(d.fields)) for d in report.first]
+        return rendering.table(title, ("kind", "document", "fields or error"), cells)
     title = f"The first {len(report.first):,}, by version" if rest else "Each, by version"
     rows = [(d.kind, d.id, d.source_version, d.index_version, d.error) for d in report.first]
     columns = ("kind", "document", "row", "index", "error")

@@ -20,7 +20,7 @@ from outboxctl.core.projections.documents import (
     type_of,
     usable,
 )
-from outboxctl.core.refused_reads import reading_rows
+from outboxctl.core.refused_reads import reading_of, reading_rows
 from outboxctl.core.sql import Connection, text
 from outboxctl.domain.projection import MAX_ID_BYTES, KeyColumn, Projection, key_parts
 
@@ -64,19 +64,24 @@ FORMS = {
 
 
 def estimate(connection: Connection, projection: Projection) -> int:
-    """About how many rows the root has: by its statistics where it is large, counted where it is small."""
+    """About how many rows the root has: by its statistics where it is large, counted where it is small.
+
+    Raises InconclusiveError for a root that cannot be read.
+    """
     root = {"schema": projection.root.schema, "name": projection.root.name}
     rows = int(connection.execute(ROWS, root).scalar() or 0)
     if rows >= EXACT:
         return rows
     statement = SQL("SELECT count(*) FROM {}").format(qualified(projection.root))
-    return int(connection.exec_driver_sql(statement.as_string()).scalar_one())
+    with reading_of(projection.root), reading_rows(connection):
+        return int(connection.exec_driver_sql(statement.as_string()).scalar_one())
 
 
 def page(connection: Connection, projection: Projection, after: str | None, size: int) -> list[str]:
     """The next `size` keys of the root after the key `after`, in the order of its unique index.
 
-    Raises ValueError where `after` has another number of parts.
+    Raises ValueError where `after` has another number of parts, InconclusiveError for a root that cannot be
+    read.
     """
     columns = _in_order(connection, projection)
     prepare(connection, SECONDS)
@@ -84,7 +89,8 @@ def page(connection: Connection, projection: Projection, after: str | None, size
     if after is not None:
         values |= {f"k{n}": part for n, part in enumerate(key_parts(after, len(projection.key)))}
     statement = _page(projection, columns, beyond=after is not None)
-    return [*connection.exec_driver_sql(statement, values).scalars()]
+    with reading_of(projection.root), reading_rows(connection):
+        return [*connection.exec_driver_sql(statement, values).scalars()]
 
 
 def present(connection: Connection, projection: Projection, keys: Sequence[str]) -> set[str]:

@@ -1,15 +1,14 @@
 """Reading documents of many keys: in parts of bounded size, and by halves where a row cannot be read."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from typing import NamedTuple
 
 from outboxctl.core.database import Database
 from outboxctl.core.delivery.claim import LEFT_OUT
 from outboxctl.core.projections import documents, pages, version_base
 from outboxctl.core.projections.documents import Documents
-from outboxctl.core.refused_reads import ReadRefusedError, by_halves
-from outboxctl.domain.errors import InconclusiveError, UnreachableError
+from outboxctl.core.refused_reads import ReadRefusedError, by_halves, reading_of
+from outboxctl.domain.errors import UnreachableError
 from outboxctl.domain.projection import Projection
 
 BYTES = 4_000_000  # of documents (UTF-8) a part
@@ -39,7 +38,7 @@ def parts(
     Raises InconclusiveError where the view cannot be read at all.
     """
     waiting = [keys] if keys else []
-    with view_readable(projection):
+    with reading_of(projection.document):
         for some, found in by_halves(waiting, read):
             if isinstance(found, ReadRefusedError):
                 yield DocumentPart(some, [None], None, found.words)
@@ -60,16 +59,6 @@ def _usable(keys: Sequence[str], found: Documents) -> Iterator[DocumentPart]:
         if end < len(keys):
             yield DocumentPart(keys[end : end + 1], [None], None, found.unusable[end])
         start = end + 1
-
-
-@contextmanager
-def view_readable(projection: Projection) -> Iterator[None]:
-    """Name the view in the ReadRefusedError of the block."""
-    try:
-        yield
-    except ReadRefusedError as error:
-        hint = "look at the view, then run the same again"
-        raise InconclusiveError(f"{projection.document} cannot be read: {error.words}", hint=hint) from error
 
 
 class Versioned:

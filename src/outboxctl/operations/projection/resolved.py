@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from outboxctl.core.projections import indexes, scratch
+from outboxctl.core.projections import first_rows, indexes, scratch
 from outboxctl.core.projections.fields import Field, definition, fields
 from outboxctl.core.projections.names import LONGEST_WITH_QUERY, view_name
 from outboxctl.domain.errors import UsageError
@@ -71,11 +71,19 @@ def resolve(
         triggers=with_triggers,
         ignore=tuple(sorted(ignored, key=str)),
     )
+    _check_rows(connection, place.at("query" if declared.query else "document"), projection, view)
     body = mapping.body(columns, declared.mapping)
     found = notices(connection, projection, view, mapping.unsearched(columns, body["mappings"]))
     found += routing_cost(projection, body["settings"])
     most = most_documents(connection, projection, proof)
     return Resolved(declared, projection, view, columns, body, found, most)
+
+
+def _check_rows(connection: "Connection", place: Place, projection: Projection, view: Relation) -> None:
+    key = first_rows.several(connection, projection, view)
+    if key is not None:
+        hint = "a document is one row: aggregate the others (json_agg), or join them by a unique key"
+        place.fail(f"it has more than one row for the key {shown(key)}", hint)
 
 
 def _document(connection: "Connection", declared: Declaration) -> Relation:

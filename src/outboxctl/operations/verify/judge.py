@@ -84,6 +84,16 @@ def same_value(document: Any, text: str) -> bool:
         raise too_deep("a row's document") from None
 
 
+def differing_fields(body: bytes, text: str) -> list[str]:
+    """The fields of a row's document and of the index's that differ, those of the row first."""
+    document, expected = parsed(body), json_numbers.compared(text)
+    if not isinstance(document, dict):
+        return []
+    names = dict.fromkeys([*expected, *document])
+    both = document.keys() & expected.keys()
+    return [name for name in names if name not in both or not _same(document[name], expected[name])]
+
+
 def _same(document: Any, expected: Any) -> bool:
     # Equality alone is quick, and decides nearly all cases.
     return document == expected and (_plain(document, expected) or same_json_types(document, expected))

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from outboxctl.core.database import Database
 from outboxctl.core.projections import documents, pages, reading
 from outboxctl.core.projections.documents import Documents
-from outboxctl.core.refused_reads import ReadRefusedError, by_halves
+from outboxctl.core.refused_reads import ReadRefusedError, by_halves, reading_of
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.projection import Projection, document_id, is_hash
 from outboxctl.operations.verify.lanes import in_lanes
@@ -139,7 +139,7 @@ class ProjectedComparison:
         there = set(keys) - absent.keys()
         hashes = {id_ for id_ in ids if is_hash(id_)} - there
         if hashes:
-            with reading.view_readable(self._projection), self._database.begin() as connection:
+            with reading_of(self._projection.document), self._database.begin() as connection:
                 there |= pages.present_hashes(connection, self._projection, [*hashes])
         keyless = hashes | (set(ids) - absent.keys())
         return [
@@ -148,7 +148,7 @@ class ProjectedComparison:
 
     def _absent(self, keys: Sequence[str]) -> Iterator[ProjectedSuspect]:
         """Keys without a row; one that is none of its type has none, either."""
-        with reading.view_readable(self._projection):
+        with reading_of(self._projection.document):
             for some, there in by_halves([keys] if keys else [], self._present):
                 if not isinstance(there, ReadRefusedError):
                     yield from (ProjectedSuspect(key, key) for key in some if key not in there)

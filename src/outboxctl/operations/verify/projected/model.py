@@ -24,7 +24,8 @@ class ProjectedDifference:
 
     `in_flight`: an event may still deliver it, or it changed meanwhile. `seq_no` and `primary_term` fence a
     delete of exactly the document that was read. `error`: why the row makes no document, or what is
-    wrong. `routing` is that of the document which was read.
+    wrong. `fields`: those whose content differs; `_routing` where it is in another shard than it belongs to,
+    or in several. `routing` is that of the document which was read.
     """
 
     kind: ProjectedKind
@@ -35,6 +36,7 @@ class ProjectedDifference:
     primary_term: int | None = None
     error: str = ""
     routing: str = ""
+    fields: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from outboxctl.core.database import Database
-from outboxctl.core.projections import events, pages, reading, unreached
-from outboxctl.core.refused_reads import ReadRefusedError
+from outboxctl.core.projections import events, pages, unreached
+from outboxctl.core.refused_reads import ReadRefusedError, reading_of
 from outboxctl.domain.projection import Projection, document_id
 from outboxctl.operations.verify.model import Census
 from outboxctl.operations.verify.projected.model import ProjectedDifference, ProjectedKind
@@ -34,7 +34,7 @@ def only_in_view(
             for key in unreached.keys(connection, projection, size=KEYS):
                 yield ProjectedDifference(ProjectedKind.UNREACHED, document_id(key), key, error=text)
     except ReadRefusedError as error:
-        with reading.view_readable(projection), database.begin() as connection:
+        with reading_of(projection.document), database.begin() as connection:
             pages.present(connection, projection, [])
         text = NOT_LOOKED_FOR.format(view=projection.document, root=projection.root, why=error.words)
         if not unreadable:

@@ -10,8 +10,9 @@ from outboxctl.core.documents.entities import READ
 from outboxctl.core.projections import documents, events, pages, reading
 from outboxctl.core.projections.documents import Documents
 from outboxctl.core.projections.events import InFlightIds
+from outboxctl.core.refused_reads import reading_of
 from outboxctl.domain.projection import Projection, is_hash
-from outboxctl.operations.verify.judge import parsed, same, same_value
+from outboxctl.operations.verify.judge import differing_fields, parsed, same, same_value
 from outboxctl.operations.verify.projected.model import ProjectedDifference, ProjectedKind
 from outboxctl.sink.index.scan import Reader
 from outboxctl.sink.index.scanned import ScannedDocument
@@ -46,12 +47,17 @@ def differs(
         return None if document is None else ProjectedKind.EXTRA
     if document is None:
         return ProjectedKind.MISSING
-    if document.copies > 1 or (projection.routing and document.routing != routing):
+    if misplaced(document, projection, routing):
         return ProjectedKind.DIFFERENT
     if not document.body:
         return None
     alike = _same_fields if projection.pipeline else same
     return None if alike(document.body, text) else ProjectedKind.DIFFERENT
+
+
+def misplaced(document: ScannedDocument, projection: Projection, routing: str) -> bool:
+    """Whether it is not in the shard that its routing leads to, or in others, too."""
+    return document.copies > 1 or bool(projection.routing and document.routing != routing)
 
 
 def _same_fields(body: bytes, text: str) -> bool:
@@ -86,7 +92,18 @@ class ProjectedReview:
             if kind:
                 fence = (document.seq_no, document.primary_term) if document else (None, None)
                 error, routing = before.errors.get(id_, ""), document.routing if document else ""
-                yield ProjectedDifference(kind, id_, suspect.key, in_flight, *fence, error, routing)
+                fields = self._fields(id_, before, document) if kind is ProjectedKind.DIFFERENT else ()
+                yield ProjectedDifference(kind, id_, suspect.key, in_flight, *fence, error, routing, fields)
+
+    def _fields(self, id_: str, state: State, document: ScannedDocument | None) -> tuple[str, ...]:
+        text, routing = state.rows.get(id_), state.routings.get(id_, "")
+        if text is None or document is None:
+            return ()
+        names = differing_fields(document.body, text) if document.body else []
+        if self._projection.pipeline:
+            known = loads(text).keys()
+            names = [name for name in names if name in known]
+        return (*names, *(["_routing"] if misplaced(document, self._projection, routing) else []))
 
     def _differs(
         self, suspect: ProjectedSuspect, state: State, document: ScannedDocument | None
@@ -129,7 +146,7 @@ class ProjectedReview:
         """An id that is no key has no row, unless it is the hash of a long one."""
         if not ids:
             return
-        with reading.view_readable(self._projection), self._database.begin() as connection:
+        with reading_of(self._projection.document), self._database.begin() as connection:
             connection.exec_driver_sql(READ)
             _note(events.in_flight(connection, self._projection.name, ids), ids, state)
             hashes = [id_ for id_ in ids if is_hash(id_)]
