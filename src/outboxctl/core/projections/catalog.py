@@ -41,6 +41,7 @@ RELATION = f"pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace AND {OF}"
 KIND = text(f"SELECT c.relkind::text FROM {RELATION} WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')")
 # Rows of a partition arrive by its parent, too, for which no trigger of a statement on the partition fires.
 ROW_LEVEL = text(f"SELECT FROM {RELATION} WHERE c.relkind = 'p' OR c.relispartition")
+INHERITED = text(f"SELECT FROM {RELATION} JOIN pg_inherits i ON i.inhparent = c.oid LIMIT 1")
 ALL = text("""
 SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'v') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
@@ -92,6 +93,11 @@ def kind(connection: Connection, relation: Relation) -> Kind | None:
 def row_level(connection: Connection, tables: Collection[Relation]) -> set[Relation]:
     """Those of the tables that need triggers for each row: they are partitioned, or a partition."""
     return {table for table in tables if connection.execute(ROW_LEVEL, of(table)).first() is not None}
+
+
+def is_inherited(connection: Connection, table: Relation) -> bool:
+    """Whether tables inherit from it."""
+    return connection.execute(INHERITED, of(table)).first() is not None
 
 
 def of(relation: Relation) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from outboxctl.core.projections import dependencies
 from outboxctl.core.projections.catalog import RELATION, of
 from outboxctl.core.projections.dependencies import VIEWS
 from outboxctl.core.sql import Connection, text
@@ -82,11 +83,15 @@ def fields(connection: Connection, relation: Relation) -> list[Field]:
 def definition(connection: Connection, relation: Relation) -> str:
     """A hash of a view's definition, with the views and functions that it uses, and of its columns.
 
-    Of a table that of its columns. Empty if it is not there. The same whatever the session has set.
+    Also of the columns of tables whose rows it takes as a whole. Of a table that of its columns. Empty if it
+    is not there. The same whatever the session has set.
     """
+    columns = dependencies.used(connection, relation).items()
+    whole = sorted((table for table, names in columns if not names and table != relation), key=str)
     with connection.begin_nested(force_rollback=True):
         connection.exec_driver_sql(PINNED)
-        return str(connection.execute(DEFINITION, of(relation)).scalar() or "")
+        found = [connection.execute(DEFINITION, of(each)).scalar() or "" for each in (relation, *whole)]
+    return "-".join(found)
 
 
 def parameter_types(names: Sequence[str], columns: Sequence[Field]) -> dict[str, str]:

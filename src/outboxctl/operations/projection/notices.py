@@ -65,6 +65,11 @@ def _partitions(connection: "Connection", projection: Projection) -> "Iterator[N
             what = "TRUNCATE of a single partition, and ATTACH, DETACH or DROP of one, write no event"
             fix = f"after such a change: outboxctl verify --projection {projection.name} --repair"
             yield Notice(f"{table} is partitioned: {what}", fix)
+        elif catalog.is_inherited(connection, table):
+            what = f"a table that inherits from {table} writes events once it has triggers"
+            yield Notice(
+                f"{what}: one that is made later has none", "after it was made: apply this file again"
+            )
 
 
 def routing_cost(projection: Projection, settings: "Mapping[str, Any]") -> list[Notice]:
