@@ -79,3 +79,19 @@ def test_rebuild_names_each_and_leaves_it_out_where_that_is_allowed(
     assert {each["id"]: each["reason"] for each in report["failures"]} == dict.fromkeys(bad, "bad_document")
     engine.indices.refresh(index=index)
     assert engine.count(index=index)["count"] == 296
+
+
+def test_failed_show_says_what_postgresql_raises_beside_the_document(
+    bad: dict[str, str], cli: Cli, sql: psycopg.Connection
+) -> None:
+    sql.execute(EVENTS)
+    cli.ok("worker", "--drain")
+    failed = sql.execute(
+        "SELECT id::text, entity_type || ':' || entity_id FROM search_outbox_events WHERE status = 'failed'"
+    ).fetchall()
+    assert len(failed) == len(bad)
+    for id_, document in failed:
+        shown = " ".join(cli.ok("failed", "show", id_).split())
+        assert f"The source row cannot be read: raised with {bad[document]}" in shown
+        assert "They were not compared." in shown
+        assert cli.json("failed", "show", id_)["document"]["body"]["text"]

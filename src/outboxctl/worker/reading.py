@@ -94,6 +94,8 @@ class Reading:
                 self._judge(key, NEVER_WAS)
             else:
                 self.read += self._with_document(key, text, found.version)
+        if self._max_bytes is not None:  # the other halves have the rest of it
+            self._max_bytes = max(1, self._max_bytes - sum(map(len, filter(None, found.texts))))
         if found.routings:
             self.routings.update(zip(map(document_id, keys), found.routings, strict=True))
 

@@ -1,7 +1,6 @@
 """Reading the documents of events of search_index apart from their claim, where one of them made it fail."""
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 
 from outboxctl.core.database import Database
 from outboxctl.core.delivery.claim import LEFT_OUT, Claimed
@@ -34,11 +33,17 @@ def with_documents(
     read, refusals = dict[str, SourceDocument](), dict[str, Classification]()
     # The first one alone: where the claim measures, only that one can be too large to be read.
     waiting: list[Sequence[str]] = [each for each in (ids[1:], ids[:1]) if each]
-    for some, found in in_time(waiting, partial(_read, database, max_bytes), deadline):
+
+    def with_room(some: Sequence[str], seconds: float) -> list[SourceDocument]:
+        return _read(database, max_bytes, some, seconds)
+
+    for some, found in in_time(waiting, with_room, deadline):
         if isinstance(found, ReadRefusedError):
             refusals[some[0]] = _refused(found)
-        else:
-            read.update(zip(some, found, strict=True))
+            continue
+        read.update(zip(some, found, strict=True))
+        if max_bytes is not None:  # the other halves have the rest of it
+            max_bytes = max(1, max_bytes - sum(len(document or "") for _, document in found))
     if len(ids) == 1 and read and deadline.seconds_left() <= 0:  # it would be too late each time
         return [*events], {ids[0]: _bad(Verdict.RETRY, TOO_LATE)}
     return [_with_document(event, read.get(event.document_id)) for event in events], refusals

@@ -84,9 +84,11 @@ def view(inspection: "Inspection") -> Parts:
 
 
 def _source(inspection: "Inspection") -> Any:
-    """The source row, or that there is none."""
+    """The source row, or why there is none to show."""
     if inspection.source:
         return _fields("Source row", inspection.source)
+    if inspection.source_error:
+        return Text(f"The source row cannot be read: {brief(inspection.source_error, 600)}\n")
     return Text(f"There is no source row {brief(inspection.document_id, 120)}.\n")
 
 

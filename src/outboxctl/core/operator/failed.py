@@ -1,7 +1,7 @@
 """Failed events: by cause, event by event, and one in full with its source row."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -17,6 +17,7 @@ from outboxctl.core.operator.selection import (
     resolved,
     select_failed,
 )
+from outboxctl.core.refused_reads import ReadRefusedError, reading_rows
 from outboxctl.core.schema.names import DOCUMENT, EVENTS, SAFE, SOURCE
 from outboxctl.core.sql import Connection, text
 from outboxctl.core.stats.delivered_since import DELIVERED, IS_DELIVERED, NOT_LOOKED_FOR
@@ -188,6 +189,7 @@ LIMIT 1
 class Event:
     """Every column of an event by name, and what would be sent for its entity now (None: a delete).
 
+    `source_error`: why that cannot be read.
     `fingerprint` is that of its error, None if it has none. One of a declared projection has no `source`: its
     document is read apart (operations.failed.projected).
     """
@@ -195,6 +197,7 @@ class Event:
     row: dict[str, Any]
     fingerprint: str | None
     source: dict[str, Any] | None
+    source_error: str | None = None
 
     @property
     def key(self) -> str | None:
@@ -221,6 +224,14 @@ def event_by_id(connection: Connection, id_: str) -> Event | None:
     event, cause = loads(row[0]), fingerprint(*row[1:]) if row[1] or row[2] else None
     if event.get("entity_key") is not None:
         return Event(event, cause, None)
+    try:
+        return Event(event, cause, _source(connection, event))
+    except ReadRefusedError as error:
+        return Event(event, cause, None, error.words)
+
+
+def _source(connection: Connection, event: Mapping[str, Any]) -> dict[str, Any] | None:
     entity = {name: event[name] for name in ("entity_type", "entity_id")}
-    source = connection.execute(SOURCE_ROW, entity).scalar()
-    return Event(event, cause, source and loads(source))
+    with reading_rows(connection), connection.begin_nested():
+        source = connection.execute(SOURCE_ROW, entity).scalar()
+    return None if source is None else dict(loads(source))

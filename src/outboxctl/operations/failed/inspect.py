@@ -62,7 +62,7 @@ class Inspection:
 
     `fingerprint` is that of its error, as in `Event`. `last_replayed_logged_in_as` is the database login of
     the person in `last_replayed_by`. For a declared projection `source` is the document of the event's `key`
-    as the `view` has it now, or `source_error` says why it could not be read.
+    as the `view` has it now. `source_error` says why a source could not be read.
     """
 
     event: dict[str, Any]
@@ -90,7 +90,9 @@ def inspect(
 
     `projected` is what a declared projection makes of the event.
     """
-    made = projected or ProjectedDocument(settings.elastic_index, event.document_id, document=event.source)
+    made = projected or ProjectedDocument(
+        settings.elastic_index, event.document_id, document=event.source, error=event.source_error
+    )
     document, error = _document(settings, made) if made.index and made.document_id else (None, None)
     known = made.index and not error and not made.error
     return Inspection(
