@@ -178,7 +178,7 @@ def test_types_that_are_no_key(store: Store, column: str, said: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", ["uuid", "smallint", "integer", "numeric", "varchar(20)", "date", "store.color"]
+    "kind", ["uuid", "smallint", "integer", "numeric", "varchar(20)", "char(9)", "date", "store.color"]
 )
 def test_types_that_are_keys(store: Store, kind: str) -> None:
     store.sql.execute(f"CREATE TABLE store.things (id {kind} PRIMARY KEY, name text)")
