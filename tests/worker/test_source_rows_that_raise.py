@@ -1,10 +1,17 @@
 """A row of search_index whose document raises costs its own event: all others are delivered."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
+from uuid import uuid4
 
 import psycopg
 import pytest
 
+from outboxctl.core.database import Database
+from outboxctl.core.delivery.claim import LEFT_OUT, claim
+from outboxctl.domain.clock import Deadline
+from outboxctl.worker import source_documents
+from outboxctl.worker.source_documents import with_documents
 from processes import Worker, eventually
 from scene import Scene
 
@@ -93,6 +100,30 @@ def test_a_virtual_column_that_divides_by_zero(
     assert sql.execute("SELECT right(max(error), 16) FROM search_outbox_events").fetchone() == (
         "division by zero",
     )
+
+
+def test_events_of_one_entity_share_one_read(scene: Scene, db: Database, sql: psycopg.Connection) -> None:
+    """Read in two halves, the newer one would be sent with another version than its document has."""
+    scene.load(4)
+    (first, *_) = sql.execute("SELECT entity_id FROM search_outbox_events ORDER BY created_at, id").fetchall()
+    again = "INSERT INTO search_outbox_events (entity_type, entity_id, op, event_version)"
+    sql.execute((again + " VALUES ('block', %s, 'upsert', 1)").encode(), first)
+    with db.begin() as connection:
+        events = claim(connection, owner="w", token=str(uuid4()), size=9, lease=30, read=False)
+    assert {event.document for event in events} == {LEFT_OUT}
+    asked: list[list[str]] = []
+    read = source_documents._read
+
+    def counted(database: Database, most: int | None, ids: Sequence[str], seconds: float) -> Any:
+        asked.append([*ids])
+        return read(database, most, ids, seconds)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(source_documents, "_read", counted)
+        whole, refusals = with_documents(db, events, deadline=Deadline.within(30), max_bytes=None)
+    assert sorted(id_ for ids in asked for id_ in ids) == sorted({event.document_id for event in events})
+    assert (len(whole), refusals) == (5, {})
+    assert all(event.document and event.source_version == 1 for event in whole)
 
 
 def test_a_source_of_which_no_row_can_be_read_costs_no_event_anything(
