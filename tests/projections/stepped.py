@@ -79,6 +79,7 @@ class SteppedWorker:
 
     def deliver(self) -> bool:
         """Claim and deliver a batch; whether there was one."""
+        self.parts.expander._unfinished.clear()  # as at the end of its turn: else it is waited for
         return self._lane._turn()  # one turn of its thread
 
     def expand(self) -> bool:
