@@ -105,6 +105,33 @@ def test_several_rows_for_one_key_are_refused_unless_an_index_says_that_there_is
     assert [each["key"] for each in store.plan()["follow"]] == [["product_id"]]
 
 
+def test_heirs_of_the_root_and_of_a_table_are_followed_as_it_is(store: Store) -> None:
+    store.sql.execute("CREATE TABLE store.letters () INHERITS (store.reviews)")
+    store.sql.execute("CREATE TABLE store.cards () INHERITS (store.letters)")
+    store.sql.execute("CREATE TABLE store.gadgets () INHERITS (store.products)")
+    keys = {each["table"]: each["key"] for each in store.plan()["follow"] if each["key"]}
+    assert keys == {
+        "store.reviews": ["product_id"],
+        "store.letters": ["product_id"],
+        "store.cards": ["product_id"],
+        "store.gadgets": ["id"],
+    }
+
+
+def test_a_materialized_view_can_only_be_ignored(store: Store) -> None:
+    sums = "SELECT product_id, count(*) AS n FROM store.reviews GROUP BY product_id"
+    store.sql.execute(f"CREATE MATERIALIZED VIEW store.sums AS {sums}".encode())
+    select = (
+        "SELECT p.id, (SELECT s.n FROM store.sums s WHERE s.product_id = p.id) AS n FROM store.products p"
+    )
+    store.write('document = "store.documents"', f"query = '''{select}'''")
+    done = store("plan")
+    assert done.returncode == 2
+    assert "the view reads store.sums, a materialized view: its refresh fires no trigger" in done.stderr
+    store.write('root = "store.products"', 'root = "store.products"\nignore = ["store.sums"]')
+    assert store.plan()["follow"] == []
+
+
 def test_a_view_that_the_parser_refuses_is_taken_where_everything_is_said(store: Store) -> None:
     path = "XMLTABLE('/a' PASSING x.doc COLUMNS a text PATH 'b')"
     store.sql.execute("CREATE TABLE store.papers (product_id bigint, doc xml)")

@@ -48,15 +48,15 @@ LEFT JOIN pg_attribute a ON a.attrelid = r.oid AND a.attnum = r.num AND r.num <>
 WHERE c.relkind IN ('r', 'p', 'm', 'f')
 """)
 INHERITS = text("""
-WITH RECURSIVE named AS (SELECT to_regclass(name)::oid AS oid FROM unnest(CAST(:names AS text[])) name),
-family (oid, ancestor) AS (
+WITH RECURSIVE family (oid, ancestor) AS (
     SELECT i.inhrelid, i.inhparent FROM pg_inherits i
     UNION SELECT f.oid, i.inhparent FROM family f JOIN pg_inherits i ON i.inhrelid = f.ancestor
 )
 SELECT n.nspname::text, c.relname::text, m.nspname::text, p.relname::text FROM family f
 JOIN pg_class c ON c.oid = f.oid JOIN pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_class p ON p.oid = f.ancestor JOIN pg_namespace m ON m.oid = p.relnamespace
-WHERE f.oid IN (SELECT oid FROM named) AND f.ancestor IN (SELECT oid FROM named)
+WHERE f.oid IN (SELECT to_regclass(name)::oid FROM unnest(CAST(:tables AS text[])) name)
+    AND f.ancestor IN (SELECT to_regclass(name)::oid FROM unnest(CAST(:above AS text[])) name)
 """)
 WHOLE_ROW = re.compile(r":varattno 0 :vartype (\d+)")
 RECORD = 2249  # the type of a row of a join or a subquery
@@ -104,9 +104,14 @@ def occurrences(connection: Connection, view: Relation, table: Relation) -> int:
     return sum(READ_AS.findall(tree).count(oid) for tree in trees)
 
 
-def ancestors(connection: Connection, tables: Set[Relation]) -> dict[Relation, Relation]:
-    """Those of the tables that inherit from another one of them, each with that."""
-    named = {"names": [Identifier(each.schema, each.name).as_string() for each in tables]}
+def ancestors(
+    connection: Connection, tables: Set[Relation], above: Set[Relation]
+) -> dict[Relation, Relation]:
+    """Those of the tables that inherit, at any depth, from one of those `above`, each with that."""
+    named = {
+        name: [Identifier(each.schema, each.name).as_string() for each in several]
+        for name, several in (("tables", tables), ("above", above))
+    }
     rows = connection.execute(INHERITS, named)
     return {Relation(*row[:2]): Relation(*row[2:]) for row in rows}
 

@@ -101,13 +101,15 @@ def follows(
 
     Raises UsageError with a block to paste for all that cannot be.
     """
-    above = dependencies.ancestors(connection, set(proof.used))
+    above = dependencies.ancestors(connection, set(proof.used), proof.analysis.read)
     found: list[Follow] = []
     missing: dict[Relation, str] = {}
     for table in sorted({*proof.used, proof.root} - {*named}, key=str):
         text = table if table in proof.analysis.read else above.get(table, table)
+        if why := _no_table(connection, table):
+            place.fail(f"the view reads {table}, {why}", "put it into `ignore`, or read a table")
         ways = _ways(proof, table, text, key)
-        if why := _why_not(connection, proof, table, text) or _unreadable(connection, table, ways):
+        if why := _why_not(proof, table, text) or _unreadable(connection, table, ways):
             missing[table] = why
         else:
             found += _made(connection, proof, table, ways)
@@ -121,11 +123,15 @@ def _ways(proof: Proof, table: Relation, text: Relation, key: Sequence[str]) -> 
     return [Found(key=tuple(key)), *ways] if text == proof.root != table else ways
 
 
-def _why_not(connection: "Connection", proof: Proof, table: Relation, text: Relation) -> str:
-    """Why a table is not followed by itself; empty where it is."""
+def _no_table(connection: "Connection", table: Relation) -> str:
+    """What it is instead of a table that can have triggers; empty for one."""
     kind = catalog.kind(connection, table)
-    if kind not in catalog.TABLES:
-        return catalog.WORDS[kind] if kind else "it is gone"
+    words = catalog.WORDS[kind] if kind else "which is gone"
+    return "" if kind in catalog.TABLES else words
+
+
+def _why_not(proof: Proof, table: Relation, text: Relation) -> str:
+    """Why a table is not followed by itself; empty where it is."""
     if text not in proof.analysis.read and table != proof.root:
         return "the view's text does not show where it is read"
     return "; ".join(proof.analysis.unproven.get(text, ()))
