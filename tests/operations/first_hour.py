@@ -26,7 +26,7 @@ from processes import Worker, environment, eventually, start_worker
 PAGE = Path(__file__).parents[2] / "docs" / "projections-session.md"
 FILES = PAGE.with_suffix("")
 INDEX = "products"
-NAMED = (f"/{INDEX}/_search", f'index = "{INDEX}"')  # where a command or a file names the index
+NAMED = (f"/{INDEX}/_search", f"--index {INDEX}")  # where a command names the index
 AUDITED = "--by ada --reason"
 SEARCH = """curl -sw '\\n' "$ELASTIC_URL/products/_search?{}&filter_path=hits.hits._source.name\""""
 REBUILD = f"outboxctl rebuild --projection products {AUDITED}"
@@ -71,7 +71,7 @@ STORY = (
     Scene("With its schema, then.", "outboxctl projection init shop.products"),
     Scene(
         "It says what else there is. Orders are no part of this search; the rest is. `--out` makes files.",
-        f"outboxctl projection init {TABLES} --out .",
+        f"outboxctl projection init {TABLES} --index products --out .",
     ),
     Scene("The SELECT, a row a document, children as arrays of objects:", "cat products.sql"),
     Scene(
@@ -167,7 +167,7 @@ STORY = (
     Scene("The worker is ended, by ^C. What is left to do?", "outboxctl status", when="ended"),
 )
 END = """\
-That was all: {count} commands and five files. What becomes of a document that fails is in
+That was all: {count} commands and four files. What becomes of a document that fails is in
 [projections](projections.md#when-something-fails). Where no triggers may be made, the application says
 what it has changed: [apply --no-triggers](producing.md#a-projection-without-triggers).
 """
