@@ -87,6 +87,8 @@ def test_rows_that_only_the_view_has_are_listed_whether_they_have_a_document_or_
     found = report(cli, "--limit", "10000")
     assert kinds(found) == {("unreached", str(n)) for n in range(6, 1501)}
     assert (found["rows"], found["documents"], found["differences"]) == (5, 5, 1495)
+    done = cli("rebuild", "--projection", "thing", *WHO, "--yes")
+    assert "1,495 rows of shop.documents have a key that no row of the root has" in done.stdout + done.stderr
 
 
 def test_rows_that_cannot_be_looked_for_are_no_agreement(

@@ -45,6 +45,7 @@ from outboxctl.operations.doctor.standby_rules import SERVERS, STANDBYS
 from outboxctl.operations.doctor.table_rules import RIGHTS, TABLES
 from outboxctl.operations.doctor.vacuum_rules import HOLDERS, LONGEST, PARTS
 from outboxctl.settings import Settings
+from outboxctl.sink.index.shared import leads_to
 from outboxctl.sink.inspect.cluster import Cluster, cluster
 from outboxctl.sink.inspect.cluster import rights as sink_rights
 from outboxctl.sink.inspect.formation import formation
@@ -139,8 +140,9 @@ class Examiner:
         check(SINK_RIGHTS, lambda: shaped(lambda: sink_rights(client, name)))
         indexes = check(INDEX, lambda: search_index_named(exam.settings, client, self.cluster))
         names = {exam.settings.elastic_index, *(each.projection.index for each in self.projections)}
+        behind = (optional(lambda: shaped(lambda: leads_to(client, names))) or {}) if self.projections else {}
         for each in self.projections:
-            check(INDEXES, partial(index_of, client, each, names))
+            check(INDEXES, partial(index_of, client, each, behind))
         if indexes and indexes.writes_to and self.sample and self.sample.ids:
             writes_to, ids = indexes.writes_to.name, self.sample.ids
             self.documents = optional(lambda: shaped(lambda: held(client, writes_to, ids))) or {}

@@ -1,6 +1,6 @@
 """What some checks read: in a transaction of their own, from the engine, or from a URL."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
@@ -45,11 +45,10 @@ def search_index_named(settings: Settings, client: "Client", cluster: Cluster | 
     return found
 
 
-def index_of(client: "Client", facts: ProjectionFacts, names: Collection[str]) -> IndexOfProjection:
-    """The index of a projection, what the worker's rights on it lack, and which of all `names` meet it."""
+def index_of(client: "Client", facts: ProjectionFacts, behind: Mapping[str, set[str]]) -> IndexOfProjection:
+    """The index of a projection, what the worker's rights on it lack, and what meets it of `leads_to`."""
     index = facts.projection.index
     lacking = shaped(lambda: lacking_of_worker(client, index))
-    behind = shaped(lambda: shared.leads_to(client, names))
     return IndexOfProjection(
         facts, shaped(lambda: named(client, index)), lacking, [*shared.meeting(behind, index)]
     )
