@@ -96,7 +96,11 @@ STORY = (
         ' -c "CREATE INDEX CONCURRENTLY ON shop.product_categories (category_id)"'
         ' -c "CREATE INDEX CONCURRENTLY ON shop.categories (parent_id)"',
     ),
-    Scene("Is it content?", "outboxctl projection plan products.toml | grep -c warning"),
+    Scene("Is it content?", "outboxctl projection plan products.toml | grep warning"),
+    Scene(
+        "What is left is about a table of twelve rows: PostgreSQL reads them all rather than use the indexes."
+        " With more rows it does not, and the warning is gone."
+    ),
     Scene("## In force", f"outboxctl projection apply products.toml {AUDITED} 'product search'"),
     Scene(
         "From here on each change of the eight tables writes an event. The first fill is a rebuild here, as"
