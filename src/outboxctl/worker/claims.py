@@ -96,7 +96,7 @@ class Claims:
         except OutboxctlError as error:
             answered = refused(error)  # so nothing was claimed
             if sent and not answered:
-                self._in_flight.answer_lost(token)
+                self._in_flight.answer_lost(token)  # it may have committed
             limit = isinstance(error, LimitError)
             if read and (isinstance(error, CutOffError) or (limit and not self._batch_sizer.measuring)):
                 raise self._smaller(size, error, by_one=limit) from error
