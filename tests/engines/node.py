@@ -3,7 +3,7 @@
 import json
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,10 +12,14 @@ PAGE = 1_000  # documents a request
 
 @dataclass(frozen=True)
 class Node:
-    """The engine at a URL; OSError where it does not answer within `patience` seconds."""
+    """The engine at a URL; OSError where it does not answer within `patience` seconds.
+
+    `number` makes a number of a fraction's text: Decimal keeps every digit.
+    """
 
     url: str
     patience: float = 30
+    number: Callable[[str], Any] = float
 
     def ask(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
         """Status and parsed body."""
@@ -27,7 +31,7 @@ class Node:
                 status, text = answer.status, answer.read()
         except urllib.error.HTTPError as error:
             status, text = error.code, error.read()
-        return status, json.loads(text) if text else None
+        return status, json.loads(text, parse_float=self.number) if text else None
 
     def ok(self, method: str, path: str, body: Any = None) -> Any:
         """The body of a request that must succeed."""

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from storm.ledger.ledger import LedgerReport
+from storm.ledger.schema import NAME as LEDGER
 from storm.nodes.report import NodesReport
 from storm.shop.report import ShopReport, counts
 from storm.shop.schema import NAME
@@ -49,6 +51,7 @@ class Report:
     connections: Course = field(default_factory=lambda: Course(0, 0, 0))
     nodes: NodesReport | None = None
     shop: ShopReport | None = None
+    ledger: LedgerReport | None = None
     wrong: list[str] = field(default_factory=list)
 
     def judge_course(self) -> None:
@@ -78,6 +81,8 @@ class Report:
             parts.append({"": "", **self.nodes.lines()})
         if self.shop:
             parts.append({"": "", "projection": NAME, **self.shop.lines()})
+        if self.ledger:
+            parts.append({"": "", "projection": LEDGER, **self.ledger.lines()})
         width = max(len(name) for part in parts for name in part) + 2
         shown = [f"{name:<{width}}{text}".rstrip() for part in parts for name, text in part.items()]
         more = [f"… and {len(self.wrong) - SHOWN} more"] if len(self.wrong) > SHOWN else []

@@ -10,6 +10,7 @@ from processes import environment
 from storm.application import Application, Author
 from storm.fleet import SETTINGS, Fleet
 from storm.judge import Judge
+from storm.ledger.ledger import Ledger
 from storm.nodes.part import NodesPart
 from storm.plan import Plan, Site
 from storm.report import Report
@@ -34,8 +35,9 @@ def run(plan: Plan, site: Site, say: Callable[[str], None]) -> Report:
         fleet = stack.enter_context(closing(_fleet(plan, site, weather.url, sql)))
         fleet.start(plan.workers)
         shop = stack.enter_context(closing(Shop(plan, site, engine))) if plan.transactions else None
+        ledger = stack.enter_context(closing(Ledger(plan, site))) if plan.transactions else None
         watch = Watch(site.url, _looks(application, engine, site.index, nodes), fleet)
-        storm = Storm(plan, site, sql, weather, application, fleet, watch, nodes, shop, say)
+        storm = Storm(plan, site, sql, weather, application, fleet, watch, nodes, shop, ledger, say)
         with closing(watch):
             storm.rage()
             storm.calm()

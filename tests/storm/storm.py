@@ -11,6 +11,7 @@ import psycopg
 from invariants import unexpected_errors
 from storm.application import Application
 from storm.fleet import Fleet
+from storm.ledger.ledger import Ledger
 from storm.nodes.part import NodesPart
 from storm.place import Blow
 from storm.plan import Plan, Site
@@ -40,6 +41,7 @@ class Storm:
     watch: Watch
     nodes: NodesPart | None
     shop: Shop | None
+    ledger: Ledger | None
     say: Callable[[str], None]
     wrong: list[str] = field(default_factory=list)
     began: float = field(default_factory=monotonic)
@@ -63,6 +65,8 @@ class Storm:
             self._progress()
         self.application.finish()
         self._until(lambda: not self._behind(), "the shop has written all")
+        if self.ledger:
+            self.ledger.finish()
 
     def calm(self) -> None:
         """No more faults: everything must come to its end, and each worker be well."""
@@ -104,6 +108,9 @@ class Storm:
         report.wrong += wrong
         if self.shop:
             report.shop, wrong = self.shop.judge(self.sql)
+            report.wrong += wrong
+        if self.ledger:
+            report.ledger, wrong = self.ledger.judge(self.sql)
             report.wrong += wrong
 
     def _write(self, number: int, parts: int) -> None:

@@ -1,0 +1,130 @@
+"""The ledger's part of one storm: its writers, those who change its declaration, and the judgement."""
+
+import threading
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from decimal import Decimal
+from random import Random
+
+import psycopg
+from psycopg.errors import UndefinedColumn
+
+from engines.node import Node
+from processes import Cli, environment
+from schemas.judge import differences
+from schemas.tables import tables
+from schemas.writer import Writer
+from storm.ledger.changes import Developer, Rebuilder
+from storm.ledger.looks import Looks
+from storm.ledger.schema import NAME, SCHEMA, VALUES
+from storm.plan import Plan, Site
+from storm.shop.report import counts
+
+WRITERS = 2
+BETWEEN = 0.1  # seconds from one transaction to the next, at most
+FAILED = """
+SELECT error_reason, count(*) FROM search_outbox_events
+WHERE entity_type = %s AND status = 'failed' GROUP BY 1
+"""
+
+
+@dataclass
+class LedgerReport:
+    """Figures; `changes` by their kind."""
+
+    transactions: int = 0
+    changes: dict[str, int] = field(default_factory=dict)
+    documents: int = 0
+    looks: int = 0
+    lost: int = 0
+    went_back: int = 0
+    failed: dict[str, int] = field(default_factory=dict)
+    application_errors: int = 0
+
+    def lines(self) -> dict[str, str]:
+        """For people: a text for each name."""
+        return {
+            "transactions": f"{self.transactions:,}",
+            "changes": counts(self.changes),
+            "documents": f"{self.documents:,}, compared with the rows of the view; {self.looks:,} looks",
+            "lost": str(self.lost),
+            "went back": str(self.went_back),
+            "failed": counts(self.failed) or "0",
+            "their errors": str(self.application_errors),
+        }
+
+
+class Ledger:
+    """It is written to, and its declaration changes, from the beginning to `finish`."""
+
+    def __init__(self, plan: Plan, site: Site) -> None:
+        env = environment(DATABASE_URL=site.url, ELASTIC_URL=site.sink, ELASTIC_INDEX=site.index)
+        cli = Cli(env, site.folder)
+        indexes = (f"{site.index}-accounts-a", f"{site.index}-accounts-b")
+        self._engine, self._site = Node(site.sink, number=Decimal), site
+        self._over, self._stack, self.counts = threading.Event(), ExitStack(), Counter[str]()
+        self.errors: list[str] = []
+        sql = self._connect()
+        sql.execute(SCHEMA)
+        self.developer = Developer(sql, cli, plan.rng("developer"), indexes, self._over)
+        self.rebuilder = Rebuilder(cli, self._over)
+        self.developer.attach()
+        self.developer.apply()
+        self._looks = Looks(self._engine, indexes)
+        self._threads = ThreadPoolExecutor(WRITERS + 2)
+        self._running = [self._threads.submit(each.run) for each in (self.developer, self.rebuilder)]
+        self._running += [self._threads.submit(self._write, plan.rng(f"ledger {n}")) for n in range(WRITERS)]
+
+    def finish(self) -> None:
+        """Write and change no more; the declaration that is in force then is the one that counts."""
+        if not self._over.is_set():
+            self._over.set()
+            self._threads.shutdown()
+            for each in self._running:
+                each.result()
+            self.developer.apply()
+
+    def judge(self, sql: psycopg.Connection) -> tuple[LedgerReport, list[str]]:
+        """The figures, and what is wrong; all must have been delivered."""
+        self._looks.close()
+        view, index = f"ledger.{self.developer.view}", self.developer.index
+        wrong = differences(sql, self._engine, view=view, keys=["id"], index=index)
+        failed = {str(reason): count for reason, count in sql.execute(FAILED, [NAME]).fetchall()}
+        rows = sql.execute(f"SELECT count(*) FROM {view}".encode()).fetchall()
+        report = LedgerReport(
+            transactions=self.counts["transactions"],
+            changes=dict(self.developer.counts + self.rebuilder.counts),
+            documents=rows[0][0],
+            looks=self._looks.count,
+            lost=len(wrong),
+            went_back=len(self._looks.steps_back),
+            failed=failed,
+            application_errors=len(self.errors),
+        )
+        wrong += [f"stepped back: {text}" for text in self._looks.steps_back]
+        wrong += [f"{count} events of the ledger failed: {reason}" for reason, count in failed.items()]
+        return report, wrong + self.errors + self.developer.errors + self.rebuilder.errors
+
+    def close(self) -> None:
+        """End its threads and their connections."""
+        self._over.set()
+        self._threads.shutdown()
+        self._looks.close()
+        self._stack.close()
+
+    def _connect(self) -> psycopg.Connection:
+        return self._stack.enter_context(psycopg.connect(self._site.url, autocommit=True))
+
+    def _write(self, rng: Random) -> None:
+        sql = self._connect()
+        while not self._over.wait(rng.random() * BETWEEN):
+            writer = Writer(sql, tables(sql, "ledger"), VALUES, rng, self.counts)
+            try:
+                writer.transaction()
+            except UndefinedColumn as error:  # it was renamed a moment ago
+                if "outbox_" in f"{error.diag.context}":
+                    self.errors.append(str(error))
+            except (psycopg.Error, AssertionError) as error:
+                self.errors.append(f"an application's transaction failed: {error}")
