@@ -47,7 +47,6 @@ def differences(
     wrong += [f"{index}: {id_!r} has no row" for id_ in sorted(there.keys() - wanted.keys())]
     for id_ in sorted(wanted.keys() & there.keys()):
         if wanted[id_] != there[id_]:
-            wrong.append(
-                f"{index}: {id_!r} is {brief(str(there[id_]), 300)}, its row is {brief(str(wanted[id_]), 300)}"
-            )
+            found, row = brief(str(there[id_]), 300), brief(str(wanted[id_]), 300)
+            wrong.append(f"{index}: {id_!r} is {found}, its row is {row}")
     return wrong
