@@ -96,7 +96,7 @@ def test_killed_in_the_middle_it_loses_nothing(
         "UPDATE search_outbox_events SET status = 'processing', lease_until = now() - interval '1 s',"
         " processing_started_at = now(), next_retry_at = NULL WHERE follow = 0"
     )
-    cli.ok("worker", "--drain", env={"OUTBOX_LEASE_SECONDS": "1"})
+    cli.ok("worker", "--drain")
     assert sql.execute(NOT_DONE).fetchone() == (0,)
     engine.indices.refresh(index=products.index)
     assert engine.count(index=products.index)["count"] == 5_000

@@ -127,7 +127,7 @@ class Expander:
         projection = self._declaration(event)
         if projection is None:
             text = brief(f"no projection {event.projection!r} is in force")
-            self._settle(event, token, Classification(Verdict.FAIL, Reason.CONFIG, error=text))
+            self._settle(event, token, Classification(Verdict.RETRY, Reason.CONFIG, error=text))
             return
         try:
             if self._starts_again(projection, event, token):

@@ -79,7 +79,8 @@ class Projecting:
         for _ in range(TRIES):
             if projection is None:
                 text = brief(f"no projection {name!r} is in force: `outboxctl projection list` shows them")
-                finding = Classification(Verdict.FAIL, Reason.CONFIG, error=text)
+                # Tried again: a `drop` discards what waits, and `apply` may put it in force again.
+                finding = Classification(Verdict.RETRY, Reason.CONFIG, error=text)
                 return Delivery([], []), [(event, finding) for event in events], {}
             try:
                 return self._deliver(projection, events, lease)

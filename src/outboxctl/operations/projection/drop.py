@@ -1,18 +1,22 @@
 """Taking a projection out of force; its index stays."""
 
 from dataclasses import dataclass
+from time import sleep
 from typing import TYPE_CHECKING
 
 from outboxctl.core.operator import audit, projection_events
 from outboxctl.core.projections import changes, in_force, own_view, triggers
 from outboxctl.core.projections.names import is_own_view
 from outboxctl.core.schema.lock_wait import with_lock_retries
+from outboxctl.domain.clock import monotonic
 from outboxctl.operations.projection.known import named
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from outboxctl.core.database import Connection, Database
+
+PAUSE = 0.2  # seconds between two looks at the events that a worker has in hand
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,8 @@ def drop(
     """Remove triggers, the view that we made and the declaration; waiting events are discarded. Audited.
 
     Raises UsageError where it is not in force, LockedError where a table stays locked, with nothing changed.
-    Events are discarded in batches afterwards: a table is locked no longer than its triggers need.
+    Events are discarded in batches afterwards: a table is locked no longer than its triggers need. Those that
+    a worker has in hand are waited for, for at most `patience` seconds.
     """
 
     def remove(connection: "Connection") -> tuple[str, str]:
@@ -52,14 +57,13 @@ def drop(
         return projection.index, act
 
     index, act = with_lock_retries(database, remove, patience=patience, report=report)
-    return Dropped(name, index, _discard(database, name, by=by, reason=reason, act=act), act)
-
-
-def _discard(database: "Database", name: str, *, by: str, reason: str, act: str) -> int:
-    total = 0
+    end, total = monotonic() + patience, 0
     while True:
         with database.begin() as connection:
             count = projection_events.discard(connection, name, by=by, reason=reason, act_id=act)
+            in_hand = projection_events.counts(connection, [name])[name].processing
         total += count
         if not count:
-            return total
+            if not in_hand or monotonic() > end:
+                return Dropped(name, index, total, act)
+            sleep(PAUSE)
