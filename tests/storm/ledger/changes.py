@@ -12,7 +12,7 @@ from processes import Cli
 from storm.ledger.schema import INNER, NAME, NEXT_ID, PARTITION, RENAME, RENAMES, ROOM, SHOWN, declaration
 
 WHO = ("--by", "storm", "--reason", "storm")
-BETWEEN = 0.5  # seconds from one change to the next, at most
+PAUSES = (0.2, 0.5, 8.0)  # seconds from one change to the next: in the longest a rebuild can end
 INCONCLUSIVE, USAGE = 5, 2
 # Each a rebuild may end with: done, nothing in force, or a declaration that changed while it ran.
 ENDS = frozenset({0, USAGE, INCONCLUSIVE})
@@ -35,7 +35,7 @@ class Developer:
     def run(self) -> None:
         """Until it is over: one change after the other."""
         changes = [*[self.apply] * 4, self.replace, self.rename, self.drop]
-        while not self._over.wait(self._rng.random() * BETWEEN):
+        while not self._over.wait(self._rng.choice(PAUSES)):
             self.attach()
             self._rng.choice(changes)()
 
@@ -101,7 +101,7 @@ class Rebuilder:
 
     def run(self) -> None:
         """Until it is over; what is left of one that could not end is removed."""
-        while not self._over.wait(BETWEEN):
+        while not self._over.wait(PAUSES[0]):
             done = self._cli("rebuild", "--projection", NAME, *WHO, "--keep-old", "1s", "--yes", timeout=300)
             self.counts[f"rebuild: {done.returncode}"] += 1
             if done.returncode not in ENDS:
