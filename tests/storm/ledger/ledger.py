@@ -25,8 +25,8 @@ from storm.shop.report import counts
 WRITERS = 2
 BETWEEN = 0.1  # seconds from one transaction to the next, at most
 FAILED = """
-SELECT error_reason, count(*) FROM search_outbox_events
-WHERE entity_type = %s AND status = 'failed' GROUP BY 1
+SELECT error_reason || ': ' || left(min(error), 200), count(*) FROM search_outbox_events
+WHERE entity_type = %s AND status = 'failed' GROUP BY error_reason
 """
 
 
