@@ -40,6 +40,7 @@ class LedgerReport:
     looks: int = 0
     lost: int = 0
     went_back: int = 0
+    behind: int = 0
     failed: dict[str, int] = field(default_factory=dict)
     application_errors: int = 0
 
@@ -50,7 +51,7 @@ class LedgerReport:
             "changes": counts(self.changes),
             "documents": f"{self.documents:,}, compared with the rows of the view; {self.looks:,} looks",
             "lost": str(self.lost),
-            "went back": str(self.went_back),
+            "went back": f"{self.went_back}; older for a moment in a rebuilt index: {self.behind}",
             "failed": counts(self.failed) or "0",
             "their errors": str(self.application_errors),
         }
@@ -100,6 +101,7 @@ class Ledger:
             looks=self._looks.count,
             lost=len(wrong),
             went_back=len(self._looks.steps_back),
+            behind=self._looks.behind,
             failed=failed,
             application_errors=len(self.errors),
         )

@@ -11,12 +11,16 @@ MOST = 2_000  # documents of one look
 
 
 class Looks:
-    """One reader of the documents of all indexes; `steps_back` says what went back."""
+    """One reader of the documents behind all aliases; `steps_back` says what went back.
+
+    `behind` counts documents that were older once a rebuild had moved an alias: what was delivered to the old
+    index a moment before is sent to the new one a moment later.
+    """
 
     def __init__(self, engine: Node, indexes: Sequence[str]) -> None:
         self._engine, self._indexes = engine, indexes
-        self._highest: dict[tuple[str, str], int] = {}
-        self.count, self.steps_back = 0, list[str]()
+        self._newest: dict[tuple[str, str], tuple[str, int]] = {}
+        self.count, self.behind, self.steps_back = 0, 0, list[str]()
         self._over = threading.Event()
         self._thread = ThreadPoolExecutor(1)
         self._run_out = self._thread.submit(self._run)
@@ -43,11 +47,12 @@ class Looks:
         status, answer = self._engine.ask("POST", f"/{index}/_mget?_source=rev", {"ids": ids})
         for doc in answer["docs"] if status == 200 else []:
             if doc.get("found"):
-                self.see(index, doc["_id"], doc["_source"]["rev"])
+                self.see(index, doc["_id"], doc["_index"], doc["_source"]["rev"])
 
-    def see(self, index: str, id_: str, rev: int) -> None:
-        """One look at one document."""
-        highest = self._highest.get((index, id_), 0)
-        if rev < highest:
-            self.steps_back.append(f"{index}: account {id_} from {highest} to {rev}")
-        self._highest[index, id_] = max(rev, highest)
+    def see(self, alias: str, id_: str, index: str, rev: int) -> None:
+        """One look at one document, in the index that the alias leads to."""
+        before, newest = self._newest.get((alias, id_), (index, 0))
+        if rev < newest and index == before:
+            self.steps_back.append(f"{index}: account {id_} from {newest} to {rev}")
+        self.behind += rev < newest and index != before
+        self._newest[alias, id_] = index, rev

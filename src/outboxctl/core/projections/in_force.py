@@ -7,9 +7,11 @@ from outboxctl.core.sql import Connection, text
 from outboxctl.domain.errors import ChangedError
 from outboxctl.domain.projection import Projection
 
-# The hash of the definition of the projection `name`; jsonb has one text for equal values.
-STAMP = f"(SELECT md5(definition::text) FROM {PROJECTIONS} WHERE name = {{name}})"
-READ = text(f"SELECT definition::text, md5(definition::text) FROM {PROJECTIONS} ORDER BY name")
+# A hash of a definition and the time of its `apply`: what was dropped, or changed and changed back, and is in
+# force again is not the same, for changes in between reached no index, or another one.
+HASH = "md5(definition::text || extract(epoch FROM applied_at)::text)"
+STAMP = f"(SELECT {HASH} FROM {PROJECTIONS} WHERE name = {{name}})"
+READ = text(f"SELECT definition::text, {HASH} FROM {PROJECTIONS} ORDER BY name")
 IS_STAMP = text(f"SELECT {STAMP.format(name=':name')}")
 WRITE = text(f"""
 INSERT INTO {PROJECTIONS} (name, definition, applied_by)
