@@ -38,7 +38,7 @@ def compared(text: str | bytes) -> Any:
 
 def loads(text: str | bytes) -> Any:
     """JSON whose numbers `dumps` writes as they are here; raises as json.loads."""
-    return _read(text, Number, whole=_whole)
+    return _read(text, Number, integer=_integer)
 
 
 def dumps(value: Any, *, default: Callable[[Any], Any] | None = None, **options: Any) -> str:
@@ -54,15 +54,15 @@ def dumps(value: Any, *, default: Callable[[Any], Any] | None = None, **options:
     return MARKED.sub(r"\1", json.dumps(value, default=marked, **options))
 
 
-def _whole(text: str) -> int | Number:
+def _integer(text: str) -> int | Number:
     """As an integer, which is printed alike, but where Python would refuse its length, or drop its sign."""
     return Number(text) if text == "-0" or len(text) > LONGEST else int(text)
 
 
 def _read(
-    text: str | bytes, number: Callable[[str], Any], *, whole: Callable[[str], Any] | None = None
+    text: str | bytes, number: Callable[[str], Any], *, integer: Callable[[str], Any] | None = None
 ) -> Any:
     try:
-        return json.loads(text, parse_float=number, parse_int=whole or number)
+        return json.loads(text, parse_float=number, parse_int=integer or number)
     except InvalidOperation:  # an exponent of 18 digits and more: such a number equals its own text only
-        return json.loads(text, parse_float=lambda each: (each,), parse_int=whole or number)
+        return json.loads(text, parse_float=lambda each: (each,), parse_int=integer or number)

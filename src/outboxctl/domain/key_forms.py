@@ -11,7 +11,7 @@ from uuid import UUID
 from outboxctl.domain.projection import key_part
 
 INTEGERS = {"int2": 2**15, "int4": 2**31, "int8": 2**63}
-WHOLE = re.compile(r"\s*[+-]?[0-9]{1,30}\s*")
+INTEGER = re.compile(r"\s*[+-]?[0-9]{1,30}\s*")
 NUMBER = re.compile(r"\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,5})?\s*")
 NOT_NUMBERS = {"nan": "NaN", "infinity": "Infinity", "-infinity": "-Infinity"}
 # Years that Python does not have, and the ends of time.
@@ -32,7 +32,7 @@ def forms(text: str, *, several: bool) -> dict[str, str]:
         "pg_catalog.uuid": _uuid(text),
         "pg_catalog.numeric": _number(text),
         "pg_catalog.date": _date(text),
-        **{f"pg_catalog.{name}": _whole(text, limit) for name, limit in INTEGERS.items()},
+        **{f"pg_catalog.{name}": _integer(text, limit) for name, limit in INTEGERS.items()},
     }
     written = {name: key_part(form) if several else form for name, form in made.items() if form is not None}
     return {**written, RAW: text}
@@ -45,8 +45,8 @@ def number(value: Decimal) -> str:
     return "0" if text in ("-0", "") else text
 
 
-def _whole(text: str, limit: int) -> str | None:
-    value = int(text) if WHOLE.fullmatch(text) else limit
+def _integer(text: str, limit: int) -> str | None:
+    value = int(text) if INTEGER.fullmatch(text) else limit
     return str(value) if -limit <= value < limit else None
 
 
