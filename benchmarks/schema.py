@@ -82,19 +82,17 @@ WAL_BYTES = "SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')"
 
 
 def migrations(rig: Rig, args: Namespace) -> Section:
-    """All the way up, and down again, in each repetition."""
+    """All the way up in each repetition."""
     revisions = [script.revision for script in ScriptDirectory.from_config(config()).walk_revisions()][::-1]
-    steps = {revision: (command.upgrade, revision) for revision in revisions}
-    steps |= {f"back to {revision}": (command.downgrade, revision) for revision in revisions[-2::-1]}
-    times: dict[str, list[float]] = {name: [] for name in steps}
+    times: dict[str, list[float]] = {revision: [] for revision in revisions}
     with _lab_tables(rig, args.rows) as database:
         for number in range(1, args.repeat + 1):
             say(f"repetition {number} of {args.repeat}")
-            for name, (migrate, revision) in steps.items():
+            for revision in revisions:
                 with database.begin() as connection:  # its COMMIT is not timed
                     begun = perf_counter()
-                    migrate(config(connection), revision)
-                    times[name].append(1_000 * (perf_counter() - begun))
+                    command.upgrade(config(connection), revision)
+                    times[revision].append(1_000 * (perf_counter() - begun))
             with database.begin() as connection:
                 command.downgrade(config(connection), "base")
     figures = [BenchFigure(name, "ms", values) for name, values in times.items()]

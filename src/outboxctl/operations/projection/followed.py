@@ -15,7 +15,7 @@ from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import BLANK_PADDED, Follow, KeyColumn, Relation
 from outboxctl.operations.projection.declaration import Declaration, DeclaredFollow
 from outboxctl.operations.projection.place import Place, shown
-from outboxctl.operations.projection.proved import Proof, counting, follows, prove
+from outboxctl.operations.projection.proof import Proof, counting, follows, prove
 
 if TYPE_CHECKING:
     from outboxctl.core.database import Connection
@@ -38,7 +38,7 @@ def tables(
     """The root's columns that count (empty: all), the followed tables, those that are ignored, the proof.
 
     The followed ones are in the order of the declaration; those that the view's joins lead to come last.
-    Raises UsageError for tables that the view reads and nothing follows or ignores, and as `proved.prove`.
+    Raises UsageError for tables that the view reads and nothing follows or ignores, and as `proof.prove`.
     """
     used = dependencies.used(connection, view)
     ignored = [_ignored(connection, declared.place.at("ignore"), name) for name in declared.ignore]

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from outboxctl.core.database import Connection
-    from outboxctl.operations.projection.proved import Proof
+    from outboxctl.operations.projection.proof import Proof
 
 UNCLEAR = "create an index on the columns that its `keys` compares"
 

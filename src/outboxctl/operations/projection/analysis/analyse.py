@@ -7,9 +7,9 @@ from outboxctl.core.projections.view_texts import ViewTexts
 from outboxctl.domain.projection import Relation
 from outboxctl.operations.projection.analysis import reading, rows
 from outboxctl.operations.projection.analysis.chains import Chains
-from outboxctl.operations.projection.analysis.keys import Found, found
+from outboxctl.operations.projection.analysis.keys import KeyPath, key_path
 from outboxctl.operations.projection.analysis.lineage import Lineage
-from outboxctl.operations.projection.analysis.model import Branch, Leaf, NotUnderstoodError, Use, View
+from outboxctl.operations.projection.analysis.model import AnalysedView, Branch, Leaf, NotUnderstoodError, Use
 
 OTHER_ROWS = "{} makes documents depend on others' rows"
 NOT_JOINED = "no equality of columns joins it with {}"
@@ -25,7 +25,7 @@ class Analysis:
     makes several rows of one key, `read` are the tables that the view's text names.
     """
 
-    follows: dict[Relation, list[Found]] = field(default_factory=dict)
+    follows: dict[Relation, list[KeyPath]] = field(default_factory=dict)
     unproven: dict[Relation, list[str]] = field(default_factory=dict)
     wrong_key: str = ""
     unknown_key: str = ""
@@ -55,14 +55,14 @@ class _End:
 
 
 class _Prover:
-    def __init__(self, view: View, root: Relation, key: Sequence[str]) -> None:
+    def __init__(self, view: AnalysedView, root: Relation, key: Sequence[str]) -> None:
         self._view, self._root, self._key = view, root, tuple(key)
         self._types = [view.texts.tables[root].types[name] for name in key]
         self._lineage, self._chains = Lineage(view.texts.tables), Chains(view)
         self._made = Analysis(read={use.table for use in view.uses})
 
     def analysis(self) -> Analysis:
-        ends = self._ends()
+        ends = self._branch_keys()
         for end in ends:
             self._made.wrong_key = self._made.wrong_key or self._key_fault(end)
         if self._made.unknown_key:
@@ -74,7 +74,7 @@ class _Prover:
         self._made.several = next(filter(None, (self._several(end) for end in ends)), "")
         return self._made
 
-    def _ends(self) -> list[_End]:
+    def _branch_keys(self) -> list[_End]:
         """Where the key comes from, for each branch of UNIONs; none, with the reason, if unclear."""
         columns = [self._lineage.output(self._view.top, name) for name in self._key]
         for name, leaves in zip(self._key, columns, strict=True):
@@ -111,7 +111,7 @@ class _Prover:
     def _follow(self, use: Use, end: _End) -> None:
         reach = self._chains.reach(use, end.branches)
         cut = [leaf.cut & use.level.within for leaf in end.key]
-        how = None if any(cut) else found(reach, end.key, self._types)
+        how = None if any(cut) else key_path(reach, end.key, self._types)
         if how is None:
             reasons = [next(iter(each)).reason for each in cut if each] + [reach.cut]
             reasons += [each.cut for each in use.level.within]

@@ -9,7 +9,15 @@ from sqlglot import exp
 from outboxctl.core.projections.view_texts import TableColumns
 from outboxctl.domain.projection import Relation
 from outboxctl.operations.projection.analysis.lineage import Lineage
-from outboxctl.operations.projection.analysis.model import Branch, Derived, Leaf, Place, Query, Use, View
+from outboxctl.operations.projection.analysis.model import (
+    AnalysedView,
+    Branch,
+    Derived,
+    Leaf,
+    Query,
+    SourcePlace,
+    Use,
+)
 
 Column = tuple[Use, str]
 ALIKE = (
@@ -29,7 +37,7 @@ class Edge(NamedTuple):
 class Side(NamedTuple):
     """One side of an equality: where it is, and the columns that it comes from."""
 
-    place: Place
+    place: SourcePlace
     leaves: Sequence[Leaf]
 
 
@@ -72,7 +80,7 @@ class Reach:
         return column
 
 
-def alike(one: str, other: str) -> bool:
+def same_text(one: str, other: str) -> bool:
     """Whether equal values of both types have the same text."""
     return one == other or any({one, other} <= group for group in ALIKE)
 
@@ -80,7 +88,7 @@ def alike(one: str, other: str) -> bool:
 class Chains:
     """All equalities of a view, and what can be reached by them."""
 
-    def __init__(self, view: View) -> None:
+    def __init__(self, view: AnalysedView) -> None:
         self._tables = view.texts.tables
         self._lineage = Lineage(self._tables)
         self._edges_of: dict[Use, list[Edge]] = {}
@@ -116,7 +124,7 @@ class Chains:
 
     def _same(self, edge: Edge) -> bool:
         types = [self._lineage.type(leaf) for leaf in (edge.source, edge.target)]
-        return edge.operator == "=" and edge.source.plain and edge.target.plain and alike(*types)
+        return edge.operator == "=" and edge.source.plain and edge.target.plain and same_text(*types)
 
     def _edges(self, query: Query) -> Iterator[Edge]:
         for condition in query.conditions:

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from psycopg.sql import SQL, Composable, Identifier
 
 from outboxctl.domain.projection import Relation
-from outboxctl.operations.projection.analysis.chains import Edge, Reach, alike
+from outboxctl.operations.projection.analysis.chains import Edge, Reach, same_text
 from outboxctl.operations.projection.analysis.model import Leaf, Use
 
 WORD = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 
 
 @dataclass(frozen=True)
-class Found:
+class KeyPath:
     """How the documents of a changed row are found: by `key`, its columns, or by `keys`, a query.
 
     `parameters` are the columns that the query takes, `first` are those of the table `beside` that it looks
@@ -28,14 +28,14 @@ class Found:
     first: tuple[str, ...] = ()
 
 
-def found(reach: Reach, key: Sequence[Leaf], types: Sequence[str]) -> Found | None:
+def key_path(reach: Reach, key: Sequence[Leaf], types: Sequence[str]) -> KeyPath | None:
     """How the documents behind a row are found; None where its joins do not lead to their key.
 
     `key` are the leaves of the document's key, `types` the types of the root's.
     """
     own = [_own(reach, leaf, type_) for leaf, type_ in zip(key, types, strict=True)]
     if all(own):
-        return Found(key=tuple(own))
+        return KeyPath(key=tuple(own))
     for end in reach.came:
         steps = reach.path(end)
         uses = [step[0].target.use for step in steps]
@@ -50,7 +50,7 @@ def _own(reach: Reach, leaf: Leaf, type_: str) -> str:
     types = reach.types(reach.use)
     names = sorted(types, key=lambda name: leaf.use is not reach.use or name != leaf.column)
     equal = (name for name in names if reach.equal((reach.use, name), (leaf.use, leaf.column)))
-    return next((name for name in equal if alike(types[name], type_)), "")
+    return next((name for name in equal if same_text(types[name], type_)), "")
 
 
 def _in(reach: Reach, leaf: Leaf, uses: Sequence[Use]) -> tuple[int, str] | None:
@@ -64,7 +64,7 @@ def _in(reach: Reach, leaf: Leaf, uses: Sequence[Use]) -> tuple[int, str] | None
 
 def _query(
     steps: Sequence[Sequence[Edge]], columns: Sequence[tuple[int, str] | None], own: Sequence[str]
-) -> Found:
+) -> KeyPath:
     """The query; a part of the key that only the row itself has is its parameter."""
     selected = [
         _column(*each) if each else SQL(parameter(name)) for each, name in zip(columns, own, strict=True)
@@ -79,7 +79,7 @@ def _query(
         matches=SQL(" AND ").join(_equal(edge, 0) for edge in first),
     )
     beside, plain = first[0].target.use.table, all(edge.target.plain for edge in first)
-    return Found(
+    return KeyPath(
         keys=text.as_string(),
         parameters=tuple(dict.fromkeys(names)),
         beside=beside,

@@ -13,9 +13,9 @@ from outboxctl.operations.projection.analysis.model import (
     Joined,
     Leaf,
     Opaque,
-    Place,
     Query,
     Source,
+    SourcePlace,
     Use,
 )
 
@@ -29,7 +29,7 @@ class Lineage:
     def __init__(self, tables: Mapping[Relation, TableColumns]) -> None:
         self._tables = tables
 
-    def place(self, query: Query, column: exp.Column) -> Place | None:
+    def place(self, query: Query, column: exp.Column) -> SourcePlace | None:
         """The source of a column that an expression of a query names; None for one that is not found."""
         for level in query.levels():
             if column.table:
@@ -37,7 +37,7 @@ class Lineage:
             else:
                 found = [a for a, each in level.sources.items() if self._has(level, each, column.name)]
             if found:
-                return Place(level, found[0]) if len(found) == 1 else None
+                return SourcePlace(level, found[0]) if len(found) == 1 else None
         return None
 
     def value(self, query: Query, node: exp.Expr) -> list[Leaf]:
@@ -50,7 +50,7 @@ class Lineage:
         place = self.place(query, inner)
         return self.of(place, inner.name) if place else []
 
-    def of(self, place: Place, name: str) -> list[Leaf]:
+    def of(self, place: SourcePlace, name: str) -> list[Leaf]:
         """The leaves of a column of a source; several where UNION puts rows together."""
         source = place.level.sources[place.alias]
         if isinstance(source, Use):
@@ -60,7 +60,7 @@ class Lineage:
             return self.output(source, name)
         if isinstance(source, Joined):
             inner = [a for a in source.aliases if self._has(place.level, place.level.sources[a], name)]
-            return self.of(Place(place.level, inner[0]), name) if inner else []
+            return self.of(SourcePlace(place.level, inner[0]), name) if inner else []
         if isinstance(source, Element) and name == source.name:
             return [
                 replace(leaf, element=True) for leaf in self.value(place.level, source.array) if leaf.plain

@@ -91,7 +91,7 @@ class Leaf:
         return not (self.cast or self.element)
 
 
-class Place(NamedTuple):
+class SourcePlace(NamedTuple):
     """Where a column's source is: the SELECT that reads it, by an alias."""
 
     level: "Query"
@@ -141,7 +141,7 @@ class Query:
 
 
 @dataclass
-class View:
+class AnalysedView:
     """A view as a whole: `top` are its rows, `uses` all readings of tables in their order."""
 
     texts: ViewTexts

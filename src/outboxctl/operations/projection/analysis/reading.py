@@ -14,6 +14,7 @@ from outboxctl.domain.projection import Relation
 from outboxctl.operations.projection.analysis.joins import Join, conjuncts, placed
 from outboxctl.operations.projection.analysis.lineage import is_aggregate
 from outboxctl.operations.projection.analysis.model import (
+    AnalysedView,
     Derived,
     Element,
     Joined,
@@ -23,7 +24,6 @@ from outboxctl.operations.projection.analysis.model import (
     Query,
     Source,
     Use,
-    View,
 )
 
 # The parser refuses a join in parentheses that begins with `unnest`: it is put behind one row of no table.
@@ -40,7 +40,7 @@ class With(NamedTuple):
     others: "Mapping[str, With]"
 
 
-def read(texts: ViewTexts, view: Relation) -> View:
+def read(texts: ViewTexts, view: Relation) -> AnalysedView:
     """Read a view, or a table as the SELECT of its columns. Raises NotUnderstoodError."""
     return _Reader(texts).read(view)
 
@@ -59,11 +59,11 @@ def parsed(sql: str) -> exp.Expr:
 class _Reader:
     def __init__(self, texts: ViewTexts) -> None:
         self._texts = texts
-        self._view = View(texts, Derived([]))
+        self._view = AnalysedView(texts, Derived([]))
         self._open: list[exp.Expr] = []  # WITHs that are being read
         self._recursive: set[int] = set()
 
-    def read(self, view: Relation) -> View:
+    def read(self, view: Relation) -> AnalysedView:
         self._view.top = self._derived(self._parsed(view), None, {}, frozenset(), {})
         return self._view
 

@@ -11,12 +11,20 @@ from outboxctl.operations.projection.analysis.lineage import (
     partition,
     same_column,
 )
-from outboxctl.operations.projection.analysis.model import Branch, Derived, Leaf, Place, Query, Use, View
+from outboxctl.operations.projection.analysis.model import (
+    AnalysedView,
+    Branch,
+    Derived,
+    Leaf,
+    Query,
+    SourcePlace,
+    Use,
+)
 
 Column = tuple[str, str]  # an alias, and a column of its source
 
 
-def several(view: View, lineage: Lineage, key: Leaf, branches: Sequence[Branch]) -> str:
+def several(view: AnalysedView, lineage: Lineage, key: Leaf, branches: Sequence[Branch]) -> str:
     """What makes several rows of one key as far as joins say; empty where nothing seems to."""
     chosen = dict(branches)
     rows = _Rows(view, lineage)
@@ -36,7 +44,7 @@ def several(view: View, lineage: Lineage, key: Leaf, branches: Sequence[Branch])
 
 
 class _Rows:
-    def __init__(self, view: View, lineage: Lineage) -> None:
+    def __init__(self, view: AnalysedView, lineage: Lineage) -> None:
         self._tables, self._aggregates = view.texts.tables, view.texts.aggregates
         self._lineage = lineage
 
@@ -51,7 +59,7 @@ class _Rows:
         if query.select.args.get("group") and self._grouped(query, single):
             return ""
         # One that is joined on no column may be a table of one row.
-        return next(filter(None, (self._said(query, alias, single, known) for alias in pending)), "")
+        return next(filter(None, (self._not_unique(query, alias, single, known) for alias in pending)), "")
 
     def _one(self, query: Query, alias: str, single: set[str], known: Collection[Column]) -> bool:
         source, columns = query.sources[alias], self._fixed(query, alias, single, known)
@@ -87,7 +95,7 @@ class _Rows:
         )
 
     def _actual(self, query: Query, alias: str, columns: Collection[str]) -> frozenset[str]:
-        leaves = (leaf for each in columns for leaf in self._lineage.of(Place(query, alias), each))
+        leaves = (leaf for each in columns for leaf in self._lineage.of(SourcePlace(query, alias), each))
         return frozenset(leaf.column for leaf in leaves)
 
     def _fixed(self, query: Query, alias: str, single: set[str], known: Collection[Column]) -> frozenset[str]:
@@ -95,7 +103,7 @@ class _Rows:
         found = {name for other, name in known if other == alias}
         for one, other in self._equalities(query):
             place = self._lineage.place(query, one) if isinstance(one, exp.Column) else None
-            if place == Place(query, alias) and self._has_one(query, other, single):
+            if place == SourcePlace(query, alias) and self._has_one(query, other, single):
                 found.add(one.name)
         return frozenset(found)
 
@@ -123,7 +131,7 @@ class _Rows:
             for each in own_parts(part, exp.Window)
         )
 
-    def _said(self, query: Query, alias: str, single: set[str], known: Collection[Column]) -> str:
+    def _not_unique(self, query: Query, alias: str, single: set[str], known: Collection[Column]) -> str:
         source = query.sources[alias]
         columns = ", ".join(sorted(self._fixed(query, alias, single, known)))
         what = f"{source.table} ({alias})" if isinstance(source, Use) else alias

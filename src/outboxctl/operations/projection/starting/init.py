@@ -14,7 +14,7 @@ from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import NAME
 from outboxctl.operations.projection import declaration
-from outboxctl.operations.projection.proved import UnprovenError
+from outboxctl.operations.projection.proof import UnprovenError
 from outboxctl.operations.projection.resolved import resolve
 from outboxctl.operations.projection.starting.tables import Builder
 from outboxctl.operations.projection.starting.text import HEAD, Start, properties

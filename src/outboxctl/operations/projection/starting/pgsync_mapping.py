@@ -19,7 +19,7 @@ def body(place: Place, document: Json, root: NestedRows) -> Json:
     """
     whole: Json = {"properties": properties(root)}
     for name in ("mappings", "mapping"):
-        given = _whole(of_fields(place, document, name))
+        given = _complete(of_fields(place, document, name))
         fields = merged(whole["properties"], an_object(place.at(name), given, "properties"))
         whole = whole | given | {"properties": fields}
     if "dynamic_templates" in whole:  # they are for fields that no mapping names
@@ -45,7 +45,7 @@ def of_node(place: Place, transform: Json) -> Json:
     return {new[name] if isinstance(new.get(name), str) else name: each for name, each in fields}
 
 
-def _whole(given: Json) -> Json:
+def _complete(given: Json) -> Json:
     """A mapping with `properties`; pgsync also takes the fields alone."""
     inner = given.get("properties")
     whole = (isinstance(inner, dict) and "type" not in inner) or "dynamic_templates" in given

@@ -10,7 +10,7 @@ from outboxctl.operations.projection.place import Place, shown
 from outboxctl.operations.projection.starting import pgsync_values
 from outboxctl.operations.projection.starting.pgsync_file import Json, an_object, children, left_over
 from outboxctl.operations.projection.starting.pgsync_mapping import of_node
-from outboxctl.operations.projection.starting.pgsync_tables import Tables
+from outboxctl.operations.projection.starting.pgsync_tables import PgsyncTables
 from outboxctl.operations.projection.starting.pgsync_transforms import Transforms, renames
 from outboxctl.operations.projection.starting.problems import Problems
 
@@ -33,7 +33,7 @@ class NodeReading:
     notes: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.tables = Tables(self.connection, self.problems, self.notes)
+        self.tables = PgsyncTables(self.connection, self.problems, self.notes)
 
     def node(self, place: Place, given: Json, above: Json | None = None) -> NestedRows | None:
         """A node with its children, transformed; None where its table is not there. Errors are noted.

@@ -22,7 +22,7 @@ VARIANTS, TYPES = ("object", "scalar"), ("one_to_one", "one_to_many")
 
 
 @dataclass
-class Tables:
+class PgsyncTables:
     """Looks tables up; `problems` are all errors, `notes` what is not as in pgsync."""
 
     connection: "Connection"

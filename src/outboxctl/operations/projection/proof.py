@@ -14,7 +14,7 @@ from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import Follow, Relation
 from outboxctl.operations.projection.analysis.analyse import Analysis, analyse
-from outboxctl.operations.projection.analysis.keys import Found
+from outboxctl.operations.projection.analysis.keys import KeyPath
 from outboxctl.operations.projection.declaration import Declaration
 from outboxctl.operations.projection.place import Place
 from outboxctl.operations.projection.starting.text import quoted
@@ -118,9 +118,9 @@ def follows(
     return found
 
 
-def _ways(proof: Proof, table: Relation, text: Relation, key: Sequence[str]) -> list[Found]:
+def _ways(proof: Proof, table: Relation, text: Relation, key: Sequence[str]) -> list[KeyPath]:
     ways = list(proof.analysis.follows.get(text, ()))
-    return [Found(key=tuple(key)), *ways] if text == proof.root != table else ways
+    return [KeyPath(key=tuple(key)), *ways] if text == proof.root != table else ways
 
 
 def _no_table(connection: "Connection", table: Relation) -> str:
@@ -137,13 +137,15 @@ def _why_not(proof: Proof, table: Relation, text: Relation) -> str:
     return "; ".join(proof.analysis.unproven.get(text, ()))
 
 
-def _unreadable(connection: "Connection", table: Relation, ways: Sequence[Found]) -> str:
+def _unreadable(connection: "Connection", table: Relation, ways: Sequence[KeyPath]) -> str:
     used = {name for way in ways for name in (*way.key, *way.parameters)} & virtual(connection, table).keys()
     names = brief(", ".join(sorted(used)), 200)
     return f"it is joined by {names}, a virtual generated column: no trigger can read it" if used else ""
 
 
-def _made(connection: "Connection", proof: Proof, table: Relation, ways: Sequence[Found]) -> Iterator[Follow]:
+def _made(
+    connection: "Connection", proof: Proof, table: Relation, ways: Sequence[KeyPath]
+) -> Iterator[Follow]:
     columns = fields(connection, table)
     for way in ways:
         types = parameter_types(way.parameters, columns)
