@@ -62,6 +62,8 @@ class ProjectionChildStorm(ProjectionLab):
             ids = {"first": number * EACH + 1, "last": (number + 1) * EACH}
             self.do(ctx, shop.PRODUCTS, currency="EUR", category=number + 1, **ids)
         self.apply(ctx)
+        ctx.written_by_triggers = True  # and by workers, also when the fault does not take hold
+        self._remember(ctx)
         for name in WORKERS:
             ctx.worker(name).start()
 
@@ -72,8 +74,7 @@ class ProjectionChildStorm(ProjectionLab):
                 self._kill(ctx, name)
         for number in range(1, CATEGORIES + 1):  # the last change of each document is that of its parent
             self.do(ctx, shop.CATEGORY, id=number, name=f"renamed {number}", published=number != HIDDEN)
-        self.seen = {event.id for event in ctx.events()}  # triggers and workers write them: not counted here
-        ctx.written, ctx.written_by_triggers = len(self.seen), True
+        self._remember(ctx)
         ctx.conclude(("transactions of the storm", "风暴中的事务数"), sum(transactions))
 
     def recover(self, ctx: LabContext) -> None:
@@ -88,6 +89,11 @@ class ProjectionChildStorm(ProjectionLab):
         self.expect_agreement(ctx)
         ctx.conclude(("workers killed", "杀死 worker 次数"), KILLS)
         ctx.conclude(("events", "事件数"), ctx.counts().total)
+
+    def _remember(self, ctx: LabContext) -> None:
+        """Note all events that there are now: none of them may be gone in the end."""
+        self.seen = {event.id for event in ctx.events()}
+        ctx.written = len(self.seen)
 
     def _kill(self, ctx: LabContext, name: str) -> None:
         """Kill it with events that it has claimed and the sink has applied, or not; start it again."""
