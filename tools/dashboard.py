@@ -192,6 +192,12 @@ ROWS = {
             "Deleted documents that a late write had brought back: look for nodes or proxies that hang.",
             limit=0,
         ),
+        _stat(
+            "Unexpected errors in an hour",
+            f"sum(increase(outbox_unexpected_errors_total{PROCESS}[1h]))",
+            "No rule expects them: see the lines `unexpected error` of the workers' logs, with tracebacks.",
+            limit=0,
+        ),
         Panel(
             "Done a second, by worker",
             _pace("outbox_processed_total", "instance"),
