@@ -58,9 +58,9 @@ def check(
     or of another version, but not those without a row (see verify).
 
     The first line is a summary with figures for monitoring, then comes a line a finding with the
-    command that shows more. Where projections are in force, each has the limits for itself, and a figure
-    is that of the worst one. No live worker while events are due is always a finding. Events
-    that failed before the window are a note, unless --max-failed is given.
+    command that shows more. Where projections are in force, a figure is that of all of them
+    together, and the one that has most of it is named. No live worker while events are due is always
+    a finding. Events that failed before the window are a note, unless --max-failed is given.
 
     Example: outboxctl check --max-failed-growth 10 --max-lag 10000 --drift-sample 200
     """
