@@ -28,9 +28,12 @@ def rows(database: Database, spans: Sequence[Span], *, content: bool) -> list[So
 
 
 def state(database: Database, keys: Sequence[Key]) -> EntityStates:
-    """As `entities.state`; of several snapshots where a row cannot be read, and its error by id."""
+    """As `entities.state`; of several snapshots where a row cannot be read, and its error by id.
+
+    The table is read even without a key: raises OutboxctlError where that is refused.
+    """
     rows_now, flying, errors = dict[str, SourceRow](), set[str](), dict[str, str]()
-    for some, found in by_halves([keys] if keys else [], partial(_state, database)):
+    for some, found in by_halves([keys], partial(_state, database)):
         if isinstance(found, ReadRefusedError):
             errors[_id(some[0])] = WORDS.format(found.words)
             flying |= _in_flight(database, some)
