@@ -15,6 +15,7 @@ from tempfile import TemporaryFile
 from time import monotonic, sleep
 from typing import Any
 
+import broken_once
 import forked
 from forked import Forked
 from invariants import unexpected_errors
@@ -162,6 +163,15 @@ def start_worker(env: dict[str, str], cwd: Path, port: int, *args: str) -> Worke
     LOGS.add(log)
     with log.open("a") as out, Path(os.devnull).open() as nothing:
         process = start(arguments, env, cwd, (nothing.fileno(), out.fileno(), out.fileno()))
+    return Worker(process, port, log)
+
+
+def start_broken_worker(env: dict[str, str], cwd: Path, port: int, target: str) -> Worker:
+    """Start a worker of which one method raises at its first call: its log is not among LOGS."""
+    log = cwd / f"broken-{port}.log"
+    command = [sys.executable, str(broken_once.PROGRAM), target, "worker", "--metrics-port", str(port)]
+    with log.open("w") as out, Path(os.devnull).open() as nothing:
+        process = start_program(command, env, cwd, (nothing.fileno(), out.fileno(), out.fileno()))
     return Worker(process, port, log)
 
 

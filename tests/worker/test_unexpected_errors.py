@@ -1,17 +1,15 @@
 """An error that no rule expects costs one turn, and is in the log, in a metric and in every judgement."""
 
-import os
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 import processes
-from broken_once import BROKEN, PROGRAM
+from broken_once import BROKEN
 from invariants import unexpected_errors
 from outboxctl.drills import services
-from processes import Worker, eventually, start_program
+from processes import Worker, eventually, start_broken_worker
 from scene import Scene
 from storm.storm import errors_of_workers
 
@@ -33,13 +31,9 @@ def broken(env: dict[str, str], tmp_path: Path) -> Iterator[Broken]:
     running: list[Worker] = []
 
     def start(target: str) -> Worker:
-        port, log = services.fresh_port(), tmp_path / "broken.log"
         lease = {"OUTBOX_LEASE_SECONDS": "2", "OUTBOX_RECLAIM_INTERVAL_SECONDS": "0.2"}
         lease["OUTBOX_CONCURRENCY"] = "1"
-        command = [sys.executable, str(PROGRAM), target, "worker", "--metrics-port", str(port)]
-        with log.open("w") as out, Path(os.devnull).open() as nothing:
-            files = (nothing.fileno(), out.fileno(), out.fileno())
-            running.append(Worker(start_program(command, env | lease, tmp_path, files), port, log))
+        running.append(start_broken_worker(env | lease, tmp_path, services.fresh_port(), target))
         return running[-1]
 
     yield start

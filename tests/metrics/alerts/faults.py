@@ -148,6 +148,16 @@ def stopped_worker(stage: Stage) -> None:
     stage.until_firing("OutboxLeaseLost")
 
 
+def broken_worker(stage: Stage) -> None:
+    """A worker of a faulty release takes over, and raises what nobody expects in its first turn."""
+    stage.worker.signal(signal.SIGTERM)
+    assert stage.worker.wait() == 0
+    stage.start(stage.ports[0], broken="outboxctl.worker.maintenance:Maintenance.turn")
+    stage.until_firing("OutboxUnexpectedErrors")
+    stage.scene.load(3)
+    stage.until_done()
+
+
 def _load_for(seconds: float, stage: Stage) -> None:
     end = monotonic() + seconds
     while monotonic() < end:
@@ -178,6 +188,8 @@ CASES = {
     "bad-events": Case(bad_events, ("OutboxTerminalFailures",)),
     "lost-database": Case(lost_database, ("OutboxMetricsStale",), OLD),
     "killed-worker": Case(killed_worker, ("OutboxWorkerGone",)),
+    # Its start takes seconds, which are the rules' minutes here: nobody is scraped meanwhile.
+    "broken-worker": Case(broken_worker, ("OutboxUnexpectedErrors",), ("OutboxWorkerGone",)),
     "newer-index": Case(newer_index, ("OutboxVersionAhead",)),
     "restored-database": Case(restored_database, ("OutboxVersionsRaised",)),
     "stopped-worker": Case(

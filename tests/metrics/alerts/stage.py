@@ -16,7 +16,7 @@ from fakes.postgres_proxy import Proxy, postgres_proxy
 from metrics.alerts.monitoring import Monitoring, Target
 from outboxctl.drills import services
 from outboxctl.sink.index.index_setup import ensure
-from processes import Worker, environment, eventually, start_worker
+from processes import Worker, environment, eventually, start_broken_worker, start_worker
 from scene import Scene, ready
 from servers import Servers
 from sinks import client_of
@@ -50,8 +50,8 @@ class Stage:
         """The only one, or the first."""
         return self.workers[self.ports[0]]
 
-    def start(self, port: int) -> Worker:
-        """Start a worker of this stage on one of its ports."""
+    def start(self, port: int, *, broken: str = "") -> Worker:
+        """Start a worker of this stage on one of its ports; one method of it may be broken."""
         env = environment(
             DATABASE_URL=self.database.url,
             ELASTIC_URL=self.sink.url,
@@ -59,7 +59,10 @@ class Stage:
             OUTBOX_WORKER_ID=str(port),
             **self.settings,
         )
-        self.workers[port] = start_worker(env, self.folder, port)
+        if broken:
+            self.workers[port] = start_broken_worker(env, self.folder, port, broken)
+        else:
+            self.workers[port] = start_worker(env, self.folder, port)
         return self.workers[port]
 
     def end(self) -> None:
