@@ -13,8 +13,10 @@ from outboxctl.core.projections import (
 )
 from outboxctl.core.projections.fields import Field, definition, fields, parameter_types
 from outboxctl.core.projections.server_identity import STANDBY, server
+from outboxctl.core.projections.table_scans import TableScan
 from outboxctl.core.projections.trigger_check import TriggerProblem
 from outboxctl.core.projections.version_base import OTHER
+from outboxctl.core.refused_reads import ReadRefusedError
 from outboxctl.core.schema.names import VERSION_BASE
 from outboxctl.core.sql import Connection, text
 from outboxctl.domain.errors import UsageError
@@ -29,11 +31,19 @@ OTHER_SERVER = f"SELECT {OTHER} FROM {VERSION_BASE} b, (SELECT {{server}}) n"
 
 
 @dataclass(frozen=True)
+class MissingIndex:
+    """A table that is read as a whole: statements that make an index for it, none where that is not clear."""
+
+    table: Relation
+    sql: list[str]
+
+
+@dataclass(frozen=True)
 class KeysLookup:
     """The `keys` query of a followed table: what it reads as a whole, PostgreSQL's words if refused."""
 
     table: Relation
-    whole: list[str]
+    whole: list[MissingIndex]
     refused: str = ""
 
 
@@ -44,7 +54,7 @@ class ProjectionFacts:
     Without its view (`there`) nothing else of the view is known; without the right to read it (`readable`)
     neither its columns nor whether it is `edited`.
     `changing` are functions of the view whose result changes by itself, `hidden` tables whose rows are hidden
-    by row level security, `slow` followed tables in which a document's rows are found without an index.
+    by row level security, `read` tables that are read as a whole for each document though an index would do.
     `edited`: the view is not as it was when the projection was applied. `unfollowed`: tables that it reads
     now, and that the projection neither follows nor ignores.
     """
@@ -56,7 +66,7 @@ class ProjectionFacts:
     changing: list[str] = field(default_factory=list)
     hidden: list[Relation] = field(default_factory=list)
     columns: list[Field] = field(default_factory=list)
-    slow: list[Follow] = field(default_factory=list)
+    read: list[MissingIndex] = field(default_factory=list)
     lookups: list[KeysLookup] = field(default_factory=list)
     unfollowed: list[Relation] = field(default_factory=list)
     triggers: list[TriggerProblem] = field(default_factory=list)
@@ -94,7 +104,6 @@ def _facts(connection: Connection, projection: Projection) -> ProjectionFacts:
     if catalog.kind(connection, view) is None:
         return ProjectionFacts(projection, there=False, triggers=problems)
     readable = bool(connection.execute(READABLE, catalog.of(view)).scalar())
-    keyed = [each for each in projection.follow if each.key]
     edited = readable and bool(projection.view) and definition(connection, view) != projection.view
     return ProjectionFacts(
         projection,
@@ -104,7 +113,7 @@ def _facts(connection: Connection, projection: Projection) -> ProjectionFacts:
         changing=view_facts.volatile(connection, view),
         hidden=view_facts.row_security(connection, view),
         columns=fields(connection, view) if readable else [],
-        slow=[each for each in keyed if not indexes.has_index_for(connection, each.table, each.key)],
+        read=_read(connection, projection) if readable else [],
         lookups=[_lookup(connection, each) for each in projection.follow if _visible(connection, each)],
         unfollowed=_unfollowed(connection, projection, edited=edited),
         triggers=problems,
@@ -120,13 +129,25 @@ def _lookup(connection: Connection, follow: Follow) -> KeysLookup:
     columns = fields(connection, follow.table)
     try:
         types = parameter_types(follow.parameters, columns)
-        return KeysLookup(
-            follow.table, [str(each.table) for each in table_scans.of_query(connection, follow.keys, types)]
-        )
+        scans = table_scans.of_query(connection, follow.keys, types)
+        return KeysLookup(follow.table, [_missing(connection, each) for each in scans])
     except KeyError as error:
         return KeysLookup(follow.table, [], f"{follow.table} has no column {error.args[0]}")
     except UsageError as error:
         return KeysLookup(follow.table, [], str(error))
+
+
+def _read(connection: Connection, projection: Projection) -> list[MissingIndex]:
+    try:
+        scans = table_scans.of_view(connection, projection, projection.document)
+    except ReadRefusedError:
+        return []  # other rules say what is wrong with the view
+    return [_missing(connection, each) for each in scans if each.columns]
+
+
+def _missing(connection: Connection, scan: TableScan) -> MissingIndex:
+    sql = indexes.create_sql(connection, scan.table, scan.columns) if scan.columns else []
+    return MissingIndex(scan.table, sql)
 
 
 def _unfollowed(connection: Connection, projection: Projection, *, edited: bool) -> list[Relation]:

@@ -42,6 +42,12 @@ KIND = text(f"SELECT c.relkind::text FROM {RELATION} WHERE c.relkind IN ('r', 'p
 # Rows of a partition arrive by its parent, too, for which no trigger of a statement on the partition fires.
 ROW_LEVEL = text(f"SELECT FROM {RELATION} WHERE c.relkind = 'p' OR c.relispartition")
 INHERITED = text(f"SELECT FROM {RELATION} JOIN pg_inherits i ON i.inhparent = c.oid LIMIT 1")
+# Also where it was never analyzed; of a partitioned table that of its partitions.
+PAGES = text(f"""
+SELECT coalesce(sum(pg_relation_size(p.oid)) / current_setting('block_size')::int, 0)::bigint
+FROM {RELATION}, pg_class p
+WHERE p.oid = c.oid OR p.oid IN (SELECT relid FROM pg_partition_tree(c.oid::regclass))
+""")
 ALL = text("""
 SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'v') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
@@ -98,6 +104,11 @@ def row_level(connection: Connection, tables: Collection[Relation]) -> set[Relat
 def is_inherited(connection: Connection, table: Relation) -> bool:
     """Whether tables inherit from it."""
     return connection.execute(INHERITED, of(table)).first() is not None
+
+
+def pages(connection: Connection, relation: Relation) -> int:
+    """How many pages of the server's block size, 8 kB in general, its rows take."""
+    return int(connection.execute(PAGES, of(relation)).scalar_one())
 
 
 def of(relation: Relation) -> dict[str, Any]:

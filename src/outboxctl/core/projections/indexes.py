@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
+from outboxctl.core.projections import index_entries
 from outboxctl.core.projections.catalog import RELATION, of
-from outboxctl.core.sql import Connection, TextClause, text
+from outboxctl.core.sql import Connection, text
 from outboxctl.domain.projection import Relation
 
 # The names of an index's plain columns in its order, NULL for an expression. Columns that are only included
@@ -26,15 +27,6 @@ WHERE i.indisunique AND i.indisvalid AND array_position(k.names, NULL) IS NULL
 PRIMARY = text(f"""
 SELECT {KEY} FROM {RELATION} JOIN pg_index i ON i.indrelid = c.oid WHERE i.indisprimary
 """)
-# A hash index has one column, and any other kind finds no equal values, or not by its first columns.
-LEADING = text(f"""
-SELECT EXISTS (
-    SELECT FROM {RELATION} JOIN pg_index i ON i.indrelid = c.oid
-    JOIN pg_class x ON x.oid = i.indexrelid JOIN pg_am m ON m.oid = x.relam AND m.amname IN ('btree', 'hash'),
-        LATERAL (SELECT {KEY} AS names) k
-    WHERE i.indisvalid AND i.indpred IS NULL
-        AND k.names[1:cardinality(CAST(:columns AS text[]))] @> CAST(:columns AS text[]))
-""")
 # Of a partitioned table the rows are those of its partitions, and its own statistics are `inherited`. A
 # negative n_distinct is a share of the rows; a table that was never analyzed has a negative number of rows.
 MOST = text(f"""
@@ -55,15 +47,22 @@ SELECT ceil(min(most))::bigint FROM each
 """)
 CREATE = text(f"""
 SELECT format('CREATE INDEX %sON %I.%I (%s)', CASE WHEN c.relkind <> 'p' THEN 'CONCURRENTLY ' END,
-    n.nspname, c.relname, (SELECT string_agg(quote_ident(u.name), ', ' ORDER BY u.place)
-        FROM unnest(CAST(:columns AS text[])) WITH ORDINALITY u (name, place)))
+    n.nspname, c.relname, CAST(:columns AS text))
 FROM {RELATION}
 """)
+PARTITIONS = 10  # of a table; with more, the statement for the table makes them, and locks out writers
 
 
-def create_sql(connection: Connection, relation: Relation, names: Sequence[str]) -> str:
-    """The statement that makes an index on these columns; of a partitioned table it locks out writers."""
-    return str(connection.execute(CREATE, {**of(relation), "columns": [*names]}).scalar_one())
+def create_sql(connection: Connection, relation: Relation, columns: Sequence[str]) -> list[str]:
+    """The statements that make an index on these columns and expressions, given as SQL has them.
+
+    Of a partitioned table the last one takes the indexes that the others have made without a lock.
+    """
+    parts = index_entries.leaves(connection, relation)
+    lacking = [each for each in parts if not index_entries.begins(connection, each, columns[0])]
+    tables = [*(lacking if len(lacking) <= PARTITIONS else ()), relation]
+    given = {"columns": ", ".join(columns)}
+    return [str(connection.execute(CREATE, of(table) | given).scalar_one()) for table in tables]
 
 
 def primary_key(connection: Connection, relation: Relation) -> tuple[str, ...]:
@@ -76,7 +75,7 @@ def is_unique(connection: Connection, relation: Relation, names: Sequence[str]) 
 
     Whether they may be NULL, `columns` says.
     """
-    return _asked(connection, UNIQUE, relation, names)
+    return bool(connection.execute(UNIQUE, {**of(relation), "columns": [*names]}).scalar())
 
 
 def unique(connection: Connection, relation: Relation) -> list[frozenset[str]]:
@@ -84,16 +83,7 @@ def unique(connection: Connection, relation: Relation) -> list[frozenset[str]]:
     return [frozenset(names) for names in connection.execute(ALL_UNIQUE, of(relation)).scalars()]
 
 
-def has_index_for(connection: Connection, relation: Relation, names: Sequence[str]) -> bool:
-    """Whether a valid index of the whole table begins with these columns, in any order."""
-    return _asked(connection, LEADING, relation, names)
-
-
 def most_documents(connection: Connection, relation: Relation, names: Sequence[str]) -> int | None:
     """About how many rows the most frequent value of these columns has; None without statistics."""
     number = connection.execute(MOST, {**of(relation), "columns": [*names]}).scalar()
     return None if number is None else int(number)
-
-
-def _asked(connection: Connection, statement: TextClause, relation: Relation, names: Sequence[str]) -> bool:
-    return bool(connection.execute(statement, {**of(relation), "columns": [*names]}).scalar())

@@ -117,15 +117,15 @@ def triggers(facts: ProjectionsFacts, _: Settings) -> Iterator[Case]:
 def follow_unindexed(facts: ProjectionsFacts, _: Settings) -> Iterator[Case]:
     """Each document that is read, or each changed row, reads a whole table."""
     for each in facts.each:
-        for follow in each.slow:
-            names = ", ".join(quoted(name) for name in follow.key)
-            what = f"No index of {follow.table} begins with {names}, the key of {each.projection.name}."
-            yield what, f"CREATE INDEX CONCURRENTLY ON {_sql(follow.table)} ({names})"
+        for missing in each.read:
+            what = f"Reading a document of {each.projection.name} reads all of {missing.table}."
+            yield what, "; ".join(missing.sql)
         for lookup in each.lookups:
-            if lookup.whole:
+            for missing in lookup.whole:
                 finding = f"Finding the documents of {each.projection.name} behind a row of {lookup.table}"
-                what = f"{finding} reads all of {brief(', '.join(lookup.whole), 200)}."
-                yield what, "CREATE INDEX CONCURRENTLY on the columns that its `keys` compares"
+                sql = "; ".join(missing.sql)
+                mend = sql or "CREATE INDEX CONCURRENTLY on the columns that its `keys` compares"
+                yield f"{finding} reads all of {missing.table}.", mend
 
 
 @PROJECTIONS.rule("projection-keys-refused", ERROR)

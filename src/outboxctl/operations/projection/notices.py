@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from outboxctl.core.projections import catalog, indexes, table_scans, view_facts
 from outboxctl.core.projections.catalog import Kind
 from outboxctl.core.projections.fields import fields, parameter_types
+from outboxctl.core.refused_reads import ReadRefusedError
 from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import Follow, Projection, Relation, Routing
 
@@ -13,9 +14,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from outboxctl.core.database import Connection
+    from outboxctl.core.projections.table_scans import TableScan
     from outboxctl.operations.projection.proof import Proof
 
 UNCLEAR = "create an index on the columns that its `keys` compares"
+UNCLEAR_VIEW = "join it on a column with an index, or keep what is read of it in a smaller table"
+ONE_BY_ONE = "create one, by these statements: the last one takes the others, and locks nobody out for long"
+FEW_PAGES = 100  # of 8 kB
 
 
 @dataclass(frozen=True)
@@ -33,7 +38,7 @@ def notices(
     """Warnings about a projection whose document is (or would be) `view`."""
     return [
         *_view(connection, view),
-        *_cost(connection, projection),
+        *_cost(connection, projection, view),
         *_partitions(connection, projection),
         *_fields(unsearched),
     ]
@@ -48,14 +53,32 @@ def _view(connection: "Connection", view: Relation) -> "Iterator[Notice]":
         yield Notice(text, "give the worker's role a policy for all rows, or BYPASSRLS")
 
 
-def _cost(connection: "Connection", projection: Projection) -> "Iterator[Notice]":
-    for follow in projection.follow:
-        if follow.keys:
-            yield from _search(connection, follow)
-        elif follow.key and not indexes.has_index_for(connection, follow.table, follow.key):
-            names = ", ".join(follow.key)
-            text = f"reading a document reads all of {follow.table}: no index begins with {names}"
-            yield Notice(text, "create one", (indexes.create_sql(connection, follow.table, follow.key),))
+def _cost(connection: "Connection", projection: Projection, view: Relation) -> "Iterator[Notice]":
+    """What is read as a whole, each index that is missing once."""
+    try:
+        whole = table_scans.of_view(connection, projection, view)
+    except ReadRefusedError as error:
+        text = f"what reading a document costs is not known: {error.words}"
+        yield Notice(text, "run this as a role that may read the view")
+        whole = []
+    found = [notice for each in whole for notice in _read(connection, each)]
+    found += [notice for each in projection.follow if each.keys for notice in _search(connection, each)]
+    named = [notice.sql for notice in found]
+    yield from (each for n, each in enumerate(found) if not each.sql or each.sql not in named[:n])
+
+
+def _read(connection: "Connection", scan: "TableScan") -> "Iterator[Notice]":
+    """A table without a condition that an index can serve is read as it is: said where it is large."""
+    text = f"reading a document reads all of {scan.table}"
+    if scan.columns:
+        sql = indexes.create_sql(connection, scan.table, scan.columns)
+        yield Notice(f"{text}: no index begins with {', '.join(scan.columns)}", _create(sql), tuple(sql))
+    elif catalog.pages(connection, scan.table) > FEW_PAGES:
+        yield Notice(text, UNCLEAR_VIEW)
+
+
+def _create(sql: "Sequence[str]") -> str:
+    return "create one" if len(sql) == 1 else ONE_BY_ONE
 
 
 def _partitions(connection: "Connection", projection: Projection) -> "Iterator[Notice]":
@@ -98,16 +121,13 @@ def _most(connection: "Connection", follow: Follow, proof: "Proof") -> int | Non
 def _search(connection: "Connection", follow: Follow) -> "Iterator[Notice]":
     columns = fields(connection, follow.table)
     types = parameter_types(follow.parameters, columns)
-    whole = table_scans.of_query(connection, follow.keys, types)
-    if whole:
-        names = ", ".join(str(each.table) for each in whole)
-        text = f"finding the documents behind a row of {follow.table} reads all of {names}"
-        sql = tuple(
-            indexes.create_sql(connection, each.table, each.columns) for each in whole if each.columns
-        )
-        plain = len(sql) == len(whole)
-        fix = f"create {'an index' if len(sql) == 1 else 'indexes'}" if plain else UNCLEAR
-        yield Notice(text, fix, sql if plain else ())
+    for scan in table_scans.of_query(connection, follow.keys, types):
+        text = f"finding the documents behind a row of {follow.table} reads all of {scan.table}"
+        if scan.columns:
+            sql = indexes.create_sql(connection, scan.table, scan.columns)
+            yield Notice(f"{text}: no index begins with {', '.join(scan.columns)}", _create(sql), tuple(sql))
+        else:
+            yield Notice(text, UNCLEAR)
 
 
 def _fields(names: "Sequence[str]") -> "Iterator[Notice]":
