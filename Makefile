@@ -90,6 +90,9 @@ bench-fill: $(READY) ## Measure the first fill of 1,000,000 rows against both en
 bench-fill-beside: $(READY) ## Measure a first fill, and the events' delay beside it
 	$(BIN)/python -m benchmarks --profiles beside $(FILL)
 
+bench-follow: $(READY) ## Measure what changes of followed tables cost: FOLLOW="--pgsync PATH --redis PATH"; twelve minutes
+	$(BIN)/python -m benchmarks --profiles follow $(FOLLOW)
+
 bench-labs: $(READY) ## Measure how long all labs take, services included
 	$(BIN)/python -m benchmarks.labs
 

@@ -33,13 +33,21 @@ def say(text: str) -> None:
     print(f"[{monotonic() - START:6.1f} s] {text}", file=sys.stderr, flush=True)
 
 
-def write(section: Section, module: str, flags: Mapping[str, Any], versions: Mapping[str, str]) -> None:
-    """Write the section with the command that measures it again, and print it.
+def write(
+    section: Section,
+    module: str,
+    flags: Mapping[str, Any],
+    versions: Mapping[str, str],
+    *,
+    keep: bool = True,
+) -> None:
+    """Write the section with the command that measures it again, and print it; without `keep` print it only.
 
     Of a program's path only its name is written: where it lies on this machine helps nobody.
     """
     flags = {key: Path(value).name if isinstance(value, str) else value for key, value in flags.items()}
-    print(report.write_section(section, module, flags, surroundings(versions)))
+    write_or_show = report.write_section if keep else report.section_text
+    print(write_or_show(section, module, flags, surroundings(versions)))
 
 
 @contextmanager

@@ -5,17 +5,13 @@ from collections.abc import Iterator
 from statistics import median
 from time import perf_counter
 
-from benchmarks import processes, rows
+from benchmarks import expander, processes, rows
 from benchmarks.command import OTHERS, collected, ratios
 from benchmarks.report import Section
 from outboxctl.drills.bench import process, tables
 from outboxctl.drills.bench.figure import BenchFigure
-from outboxctl.drills.bench.lanes import NullSink
 from outboxctl.drills.bench.rig import Rig, must
-from outboxctl.metrics.registry import Metrics
 from outboxctl.sink.index import index_setup
-from outboxctl.worker.health import Health
-from outboxctl.worker.parts import WorkerParts
 
 TITLE = "Projections"
 PER_COMMIT = 100  # rows of a writer's transaction
@@ -44,7 +40,6 @@ table = "bench_shop.groups"
 keys = "SELECT entity_id FROM bench_shop.items WHERE group_id = :id"
 """
 COPY = "INSERT INTO bench_shop.items SELECT s.*, 1 FROM {source} s"
-CLAIM = "UPDATE {events} SET status = 'done' WHERE status = 'pending' AND follow IS NULL"
 WRITE = """
 INSERT INTO bench_shop.{table}
 SELECT gen_random_uuid(), 'block', gen_random_uuid(), NULL, repeat('word ', 120), NULL, 1, 1, now(), now(),
@@ -189,12 +184,7 @@ def _expanded(rig: Rig, events: int, size: int) -> float:
     _fill(rig, events, size)
     rows.execute(rig, rows.TRUNCATE)
     tables.execute(rig, "UPDATE bench_shop.groups SET name = 'expanded'")
-    expander = WorkerParts(rig.settings, rig.database, NullSink(), Metrics(), Health(0)).expander
-    seconds, began = 0.0, perf_counter()
-    while expander.step():
-        seconds += perf_counter() - began
-        rows.execute(rig, CLAIM)
-        began = perf_counter()
+    seconds = expander.seconds_alone(rig)
     must(tables.done(rig) == events + 1, f"{tables.done(rig)} events of {events} documents")
     return events / seconds
 

@@ -51,6 +51,10 @@ class Target:
 
 
 NESTED, DESK = "Nested documents", "The operator's desk"
+FOLLOW, STREAM = "Follow events", "A stream of follow events"
+BACKLOG, WRITERS = "One projection beside another's backlog", "Writers beside two projections"
+FAN_OUT, PEERS = "A million documents behind one row", "Follow events beside pgsync"
+UNUSED_LARGE = "large: UPDATE of an unused column, with/bare"
 BESIDE = "Live events beside a first fill"
 MANY = 10_000_000  # done rows; with them 1,000,000 wait for a retry and 100,000 have failed
 TARGETS = (
@@ -78,6 +82,38 @@ TARGETS = (
     Target("a writer beside a projection", "Projections", "writer, with/without", 0.7, at_least=True),
     Target("a change with many documents", "Projections", "the change's transaction", 2),
     Target("after one change", "Projections", "expanded", 50_000, at_least=True),
+    Target("20,000 follow events, expanded", FOLLOW, "expanded, few waiting", 10_000, at_least=True),
+    Target("the same with 200,000 waiting", FOLLOW, "many/few", 0.9, at_least=True),
+    Target("all right after their writer's end", FOLLOW, "right after the writer's end", 5),
+    Target("a stream of 200 a second, the longest lag", STREAM, "lag, max", 1),
+    Target("beside 100,000 of a locked table, p99", BACKLOG, "locked: p99", 1_000),
+    Target("beside 100,000 without an index, p99", BACKLOG, "away: p99", 1_000),
+    *(
+        Target(f"{change}, {kind} table", WRITERS, f"{kind}: {change}, with/bare", bound, at_least=True)
+        for kind, bound in (("plain", 0.7), ("partitioned", 0.5))
+        for change in ("INSERT", "UPDATE", "DELETE")
+    ),
+    Target("rows of 64 kB, no document uses what changes", WRITERS, UNUSED_LARGE, 0.9, at_least=True),
+    *(
+        Target(f"{change} of single rows", WRITERS, f"single: {change}, with/bare", 0.9, at_least=True)
+        for change in ("INSERT", "UPDATE")
+    ),
+    *(
+        Target(f"CPU that it adds, {change}", WRITERS, f"single: {change}, PostgreSQL CPU, added", 15)
+        for change in ("INSERT", "UPDATE")
+    ),
+    Target("a change with 1,000,000 documents", FAN_OUT, "the change's transaction", 2),
+    Target("its keys, expanded", FAN_OUT, "expanded", 100_000, at_least=True),
+    Target("the worker's memory meanwhile", FAN_OUT, "worker memory, last third/middle third", 1.05),
+    *(
+        Target(f"{what}, beside pgsync", PEERS, f"{what}, outboxctl/pgsync", bound, at_least=True)
+        for what, bound in (
+            ("children", 5),
+            ("children, its writer", 1),
+            ("looked-up rows", 5),
+            ("looked-up rows, its writer", 1),
+        )
+    ),
     Target(
         "a first fill beside pgsync's", "Nested documents", "first fill, outboxctl/pgsync", 3, at_least=True
     ),
@@ -113,21 +149,30 @@ class Section:
 
 def write_section(section: Section, module: str, flags: Mapping[str, Any], on: Mapping[str, str]) -> str:
     """Write or replace a section, with the command that measures it again; what to print."""
+    stored, sections = _stored(section, module, flags, on), read()["sections"]
+    everything = {"machine": dict(on), "sections": sections | {brief(section.title): stored}}
+    (HERE / "RESULTS.json").write_text(stored_text(everything))
+    write_markdown()
+    return _printed(stored)
+
+
+def section_text(section: Section, module: str, flags: Mapping[str, Any], on: Mapping[str, str]) -> str:
+    """What `write_section` returns; nothing is written."""
+    return _printed(_stored(section, module, flags, on))
+
+
+def _stored(section: Section, module: str, flags: Mapping[str, Any], on: Mapping[str, str]) -> dict[str, Any]:
+    """A section as RESULTS.json has it."""
     shown = {name: f"{value:g}" if isinstance(value, float) else value for name, value in flags.items()}
     words = (f"--{name.replace('_', '-')} {value}" for name, value in shown.items())
-    title, sections = brief(section.title), read()["sections"]
-    stored = {
+    return {
         "command": " ".join((f"python -m {module}", *words)),
         "given": dict(flags),
         "machine": dict(on),
         "about": section.about,
         "notes": section.notes,
-        "figures": [asdict(figure) for figure in with_bounds(title, section.figures)],
+        "figures": [asdict(figure) for figure in with_bounds(brief(section.title), section.figures)],
     }
-    everything = {"machine": dict(on), "sections": sections | {title: stored}}
-    (HERE / "RESULTS.json").write_text(stored_text(everything))
-    write_markdown()
-    return _printed(stored)
 
 
 def stored_text(everything: Mapping[str, Any]) -> str:

@@ -1,7 +1,7 @@
 """Products with five parts each and a category: their tables, their writers, and the documents of both."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
 from multiprocessing import get_context
@@ -45,8 +45,8 @@ CREATE VIEW {SCHEMA}.documents AS
 """
 NOTE = "md5({} || ':' || {})"
 ROWS = f"""
-INSERT INTO {SCHEMA}.categories SELECT n, 'category ' || n FROM generate_series(0, {CATEGORIES - 1}) n;
-INSERT INTO {SCHEMA}.products SELECT n, 'product ' || md5(n::text), n %% {CATEGORIES}
+INSERT INTO {SCHEMA}.categories SELECT n, 'category ' || n FROM generate_series(0, {{categories}} - 1) n;
+INSERT INTO {SCHEMA}.products SELECT n, 'product ' || md5(n::text), n %% {{categories}}
     FROM generate_series(1, {{products}}) n;
 INSERT INTO {SCHEMA}.parts SELECT n, 1 + (n - 1) / {PARTS}, 'sku-' || n, {NOTE.format("n", "1")}
     FROM generate_series(1, {PARTS} * {{products}}) n;
@@ -61,6 +61,12 @@ WHERE id = ANY (%(ids)s)
 UPDATED = {
     "bool": {"must_not": [{"term": {"parts.revision": 1}}], "filter": [{"term": {"parts.revision": 2}}]}
 }
+# Every category, whose ids begin at 0.
+RENAME = f"""
+UPDATE {SCHEMA}.categories SET name = 'renamed ' || id
+WHERE id = ANY (ARRAY(SELECT n - 1 FROM unnest(CAST(%(ids)s AS int[])) n))
+"""
+RENAMED = {"prefix": {"category": "renamed "}}
 NEW = 1_000_000_000  # added to the id of what a case adds
 # Each on products of its own; what comes second follows as soon as the index has the first.
 SINGLE = f"WHERE product_id BETWEEN {{first}} AND {{last}} AND id %% {PARTS} = 0"
@@ -95,9 +101,9 @@ MAPPINGS: dict[str, Any] = {
 }
 
 
-def fill(rig: Rig, products: int) -> None:
+def fill(rig: Rig, products: int, *, categories: int = CATEGORIES) -> None:
     """Make the tables anew, with rows and without triggers."""
-    for statements in (TABLES, ROWS.format(products=products)):
+    for statements in (TABLES, ROWS.format(products=products, categories=categories)):
         tables.execute(rig, statements)
     with rig.database.apart() as session:
         for name in ("categories", "products", "parts"):
@@ -105,21 +111,24 @@ def fill(rig: Rig, products: int) -> None:
     rig.checkpoint()
 
 
-def updated(rig: Rig, parts: int) -> tuple[float, float]:
-    """Update every part once, in a process of its own: when it began, and when its last commit was done."""
+def updated(rig: Rig, rows: int, statement: str = CHANGE) -> tuple[float, float]:
+    """Update every row once, in a process of its own: when it began, and when its last commit was done.
+
+    By default the rows are parts.
+    """
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(_update, rig.settings.require_database_url(), parts).result(PATIENCE)
+        return pool.submit(_update, rig.settings.require_database_url(), rows, statement).result(PATIENCE)
 
 
-def _update(url: str, parts: int) -> tuple[float, float]:
-    ids = [*range(1, parts + 1)]
+def _update(url: str, rows: int, statement: str) -> tuple[float, float]:
+    ids = [*range(1, rows + 1)]
     Random(1).shuffle(ids)  # noqa: S311 - test data
     with closing(Database(url)) as database:
         with database.begin():
             began = time()
-        for start in range(0, parts, PER_COMMIT):
+        for start in range(0, rows, PER_COMMIT):
             with database.begin() as connection:
-                connection.exec_driver_sql(CHANGE, {"ids": ids[start : start + PER_COMMIT]})
+                connection.exec_driver_sql(statement, {"ids": ids[start : start + PER_COMMIT]})
         return began, time()
 
 
@@ -184,10 +193,15 @@ def wrong(rig: Rig, index: str) -> set[int]:
 
 def _documents(rig: Rig, index: str) -> dict[int, Any]:
     documents: dict[int, Any] = {}
+    for source in sources(rig, index):
+        parts = sorted(source["parts"] or [], key=lambda part: int(part["id"]))
+        documents[source["id"]] = source | {"parts": parts}
+    return documents
+
+
+def sources(rig: Rig, index: str) -> Iterator[dict[str, Any]]:
+    """Every document that a search finds, by its `id`, without pgsync's own field."""
     body: dict[str, Any] = {"size": PAGE, "sort": ["id"], "_source": {"excludes": ["_meta"]}}
     while hits := demand(rig.client, "POST", index, "_search", body=body)["hits"]["hits"]:
-        for source in (hit["_source"] for hit in hits):
-            parts = sorted(source["parts"] or [], key=lambda part: int(part["id"]))
-            documents[source["id"]] = source | {"parts": parts}
+        yield from (hit["_source"] for hit in hits)
         body["search_after"] = hits[-1]["sort"]
-    return documents

@@ -1,15 +1,16 @@
 """An open loop of transactions: each has its time from the beginning on, and none is left out."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from functools import partial
 from itertools import count, islice
 from multiprocessing import get_context
 from time import sleep, time
 from typing import NamedTuple
 from uuid import UUID, uuid4
 
-from outboxctl.core.database import Database
+from outboxctl.core.database import Connection, Database
 from outboxctl.core.operator import inject
 from outboxctl.core.schema.names import SOURCE
 from outboxctl.drills.bench.rig import must
@@ -21,6 +22,7 @@ WARM_UP = 3.0  # seconds at the beginning that do not count
 PER_SECOND = 100  # transactions of a steady stream beside a fill
 IDS = f"SELECT entity_id FROM {SOURCE} ORDER BY created_at, id LIMIT 100000"
 TEXT = "word " * 80
+Act = Callable[[Connection], object]  # what is done in a transaction
 
 
 class Planned(NamedTuple):
@@ -68,10 +70,11 @@ def _update(url: str, rate: int) -> None:
         with database.begin() as connection:
             ids = list(connection.exec_driver_sql(IDS).scalars())
         starts = (start for _ in count() for start in range(0, len(ids) - together + 1, together))
-        plan = (Planned(n * together / rate, ids[s : s + together]) for n, s in enumerate(starts))
+        some_ids = (partial(_upsert, ids[s : s + together], LOADED) for s in starts)
+        plan = ((n * together / rate, act) for n, act in enumerate(some_ids))
         start = time() + 0.1
         while some := list(islice(plan, PER_SECOND)):  # a second's at a time: a plan of millions needs none
-            list(pool.map(lambda each: _transaction(database, each, start, LOADED), some))
+            list(pool.map(lambda each: _transaction(database, start, *each), some))
 
 
 def write(url: str, plan: Sequence[Planned]) -> list[Committed]:
@@ -79,19 +82,34 @@ def write(url: str, plan: Sequence[Planned]) -> list[Committed]:
 
     The sessions are opened by the first transactions, which do not count.
     """
+    return _carried_out(url, [(each.at, partial(_upsert, each.ids, inject.ENTITY_TYPE)) for each in plan])
+
+
+def execute(url: str, plan: Sequence[tuple[float, str]]) -> list[Committed]:
+    """The same of other transactions: seconds from the start until each begins, and its one statement."""
+    return _carried_out(url, [(at, partial(_execute, statement)) for at, statement in plan])
+
+
+def _carried_out(url: str, plan: Sequence[tuple[float, Act]]) -> list[Committed]:
     with closing(Database(url, connections=WRITERS)) as database, ThreadPoolExecutor(WRITERS) as pool:
         start = time() + 0.1
-        return list(pool.map(lambda each: _transaction(database, each, start), plan))
+        return list(pool.map(lambda each: _transaction(database, start, *each), plan))
 
 
-def _transaction(
-    database: Database, planned: Planned, start: float, kind: str = inject.ENTITY_TYPE
-) -> Committed:
-    sleep(max(0.0, start + planned.at - time()))
-    late = time() - start - planned.at
+def _transaction(database: Database, start: float, at: float, act: Act) -> Committed:
+    sleep(max(0.0, start + at - time()))
+    late = time() - start - at
     with database.begin() as connection:
-        contents = [f"{id_} {TEXT}" for id_ in planned.ids]
-        inject.upserts(connection, entity_type=kind, ids=planned.ids, contents=contents)
+        act(connection)
         written = time()
-    at = time()
-    return Committed(at, late, at - written)
+    committed = time()
+    return Committed(committed, late, committed - written)
+
+
+def _upsert(ids: Sequence[UUID], kind: str, connection: Connection) -> None:
+    contents = [f"{id_} {TEXT}" for id_ in ids]
+    inject.upserts(connection, entity_type=kind, ids=ids, contents=contents)
+
+
+def _execute(statement: str, connection: Connection) -> None:
+    connection.exec_driver_sql(statement)

@@ -1,0 +1,92 @@
+"""Follow events with one document each: how many a second are expanded, and when all is right."""
+
+from argparse import Namespace
+
+from benchmarks import expander, orders
+from benchmarks.command import OTHERS, collected, ratios, turns
+from benchmarks.processes import serving
+from benchmarks.report import FOLLOW, Section
+from outboxctl.core.schema.names import EVENTS
+from outboxctl.drills.bench import tables
+from outboxctl.drills.bench.figure import BenchFigure
+from outboxctl.drills.bench.process import lanes_at
+from outboxctl.drills.bench.rig import Rig, must
+
+WINDOW = 20.0  # seconds after which those that were expanded are counted
+EXPANDED = f"SELECT count(*) FROM {EVENTS} WHERE follow IS NOT NULL AND status = 'done'"
+LAST = f"""
+SELECT coalesce(extract(epoch FROM max(processed_at)), 0) FROM {EVENTS}
+WHERE follow IS NOT NULL AND status = 'done'
+"""
+FEW, MANY, ALONE = "expanded, few waiting", "expanded, many waiting", "expanded, the expander alone"
+LINEAR, RIGHT, WRITER = "many/few", "right after the writer's end", "its writer"
+LATE = "documents not right by then"
+UNITS = {OTHERS: "", LINEAR: "", RIGHT: "s", WRITER: "rows/s", LATE: ""}
+NOTES = f"""\
+- Products that are followed by `keys` over a table of links; each has one document. Expanded: a change of the
+  first ones in one statement, then a worker starts, which finds the keys and delivers the documents; from its
+  line "worker started" to the last follow event that is done, or those that are done after {WINDOW:g} s.
+  The expander alone: its transactions, with nothing delivered beside them.
+- Right: a worker runs already; a writer in a process of its own changes as many, {orders.PER_COMMIT} rows a
+  commit as fast as it goes, and a search is repeated until it finds all new contents. The index is refreshed
+  for each search. What is not right after {orders.PATIENCE:g} s is counted, and these are the seconds then.
+- Documents are compared with their rows once all are right.
+"""
+
+
+def run(rig: Rig, args: Namespace) -> Section:
+    """All in turns, on tables that are filled once."""
+    most = max(args.changes, args.waiting)
+
+    def repetition(number: int) -> dict[str, float]:
+        found = {ALONE: _alone(rig, args.changes)}
+        for name in turns((FEW, MANY), number):
+            found[name] = _expanded(rig, args.changes if name == FEW else args.waiting)
+        return found | _beside_a_writer(rig, args.changes)
+
+    with orders.declared(rig, most):
+        values = collected(rig, args.repeat, repetition)
+    figures = [_figure(name, each) for name, each in values.items()]
+    linear = BenchFigure(LINEAR, "", ratios(values[MANY], values[FEW]), at_least=True, digits=2)
+    about = f"{args.changes:,} (few) and {args.waiting:,} (many) changes of {most:,} rows, one document each"
+    return Section(FOLLOW, f"{about}; {args.repeat} repetitions.", [*figures, linear], NOTES)
+
+
+def _figure(name: str, values: list[float]) -> BenchFigure:
+    digits = 2 if name in (OTHERS, RIGHT) else 0
+    return BenchFigure(name, UNITS.get(name, "events/s"), values, digits=digits)
+
+
+def _alone(rig: Rig, count: int) -> float:
+    orders.fresh(rig)
+    orders.change(rig, count)
+    seconds = expander.seconds_alone(rig, WINDOW)
+    return tables.number(rig, EXPANDED) / seconds
+
+
+def _expanded(rig: Rig, count: int) -> float:
+    """Follow events a second of a worker that starts with so many of them."""
+    orders.fresh(rig)
+    orders.change(rig, count)
+    tables.flush(rig)
+    with serving(rig):
+        began = lanes_at(rig.folder / "worker.log")
+        waited = orders.until(lambda: not tables.number(rig, orders.WAITING), began, WINDOW)
+        done = tables.number(rig, EXPANDED)
+    if waited < WINDOW:
+        return count / (tables.number(rig, LAST) - began)
+    return done / WINDOW
+
+
+def _beside_a_writer(rig: Rig, count: int) -> dict[str, float]:
+    """A writer beside a worker: its rate, and the seconds until all documents are right."""
+    orders.fresh(rig)
+    revision = int(tables.number(rig, orders.REVISION)) + 1
+    with serving(rig):
+        began, ended = orders.changed(rig, count)
+        seconds = orders.until(lambda: orders.revised(rig, revision) >= count, ended)
+        late = count - orders.revised(rig, revision)
+    must(
+        bool(late) or not orders.wrong(rig, count), "documents are wrong although they have the new revision"
+    )
+    return {WRITER: count / (ended - began), RIGHT: seconds, LATE: late}
