@@ -14,8 +14,9 @@ from outboxctl.core.database import Database
 from outboxctl.core.projections import version_base
 from outboxctl.core.schema.migrations import upgrade
 from processes import Cli, Worker, eventually
-from projections import hidden, shop
-from servers import an_index, new_database
+from projections import hidden, shop, shop_tables
+from projections.test_trigger_partitions import PARTITIONED
+from servers import an_index, drop_database, new_database
 
 RAISED = "the versions of documents were raised"
 STANDBY_CAUGHT_UP = "SELECT FROM pg_stat_replication WHERE replay_lsn = pg_current_wal_lsn()"
@@ -218,6 +219,29 @@ def test_a_restore_to_a_point_in_time_overwrites_what_was_sent_after_that_point(
         assert raised(running.log.read_text())
         assert running.metric(RAISED_TOTAL, projection="product") == 1
         running.end()
+
+
+def test_partitions_of_a_dump_are_watched_as_before(db: Database, bare: psycopg.Connection, url: str) -> None:
+    """Copies of a trigger that are disabled stay disabled, and no row has two events."""
+    bare.execute(PARTITIONED.encode())
+    bare.execute("CREATE TABLE shop.lines_2026 PARTITION OF shop.lines DEFAULT")
+    lines = shop_tables.of("lines")
+    shop_tables.watch(db, lines)
+    bare.execute(
+        "CREATE TABLE shop.lines_2027 PARTITION OF shop.lines"
+        " FOR VALUES FROM ('2027-01-01') TO ('2028-01-01')"
+    )
+    before = shop_tables.faults(db, lines)
+    assert before == [("lines_2027", "ROW_BY_ROW", "outbox_lines_root_row")]
+    again = new_database(url)
+    restore(again, dumped(url))
+    restored = Database(again)
+    assert shop_tables.faults(restored, lines) == before
+    with psycopg.connect(again, autocommit=True) as sql:
+        sql.execute("INSERT INTO shop.lines VALUES (1, '2024-05-05'); UPDATE shop.lines_2024 SET text = 'x'")
+        assert shop_tables.keys(sql) == ["1", "1"]
+    restored.close()
+    drop_database(url, again)
 
 
 def archive(sql: psycopg.Connection) -> None:

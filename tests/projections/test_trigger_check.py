@@ -86,7 +86,7 @@ EDITS = [
         "DROP FUNCTION public.outbox_product_2() CASCADE",
         [
             ("product_categories", "NO_TRIGGER", f"outbox_product_2_{each}")
-            for each in ("insert", "update", "delete", "truncate")
+            for each in ("insert", "delete", "update", "truncate")
         ],
     ),
 ]

@@ -69,7 +69,12 @@ SELECT p.paid, p.id, p.amount, r.rented
 FROM rental.payments p LEFT JOIN rental.rentals r ON r.id = p.rental_id;
 """
 # All in the partitions that there are, and in the one that is attached while it is written to.
-VALUES = {"rental.payments.paid": "DATE '2022-01-01' + CAST(random() * 363 AS int)"}
+VALUES = {
+    "rental.payments.paid": "DATE '2022-01-01' + CAST(random() * 363 AS int)",
+    "rental.payments_1.paid": "DATE '2022-01-01' + CAST(random() * 119 AS int)",
+    "rental.payments_2.paid": "DATE '2022-05-01' + CAST(random() * 122 AS int)",
+    "rental.payments_3.paid": "DATE '2022-09-01' + CAST(random() * 120 AS int)",
+}
 LATER = """
 CREATE TABLE rental.payments_3 PARTITION OF rental.payments FOR VALUES FROM ('2022-09-01') TO ('2023-01-01')
 """

@@ -6,13 +6,13 @@ from typing import Any
 
 import psycopg
 
-# A partition's rows are written through its root.
+# A partition's rows are written through its root, and by its own name.
 COLUMNS = """
 SELECT c.oid::regclass::text, a.attname::text, format_type(a.atttypid, a.atttypmod), t.typtype::text = 'e',
     NOT a.attnotnull, coalesce(a.attnum = ANY (p.conkey), false), a.atthasdef OR a.attidentity <> ''
 FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
 JOIN pg_type t ON t.oid = a.atttypid LEFT JOIN pg_constraint p ON p.conrelid = c.oid AND p.contype = 'p'
-WHERE c.relnamespace = CAST(%s AS regnamespace) AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+WHERE c.relnamespace = CAST(%s AS regnamespace) AND c.relkind IN ('r', 'p')
     AND a.attgenerated = '' AND a.attidentity <> 'a'
 ORDER BY c.relname, a.attnum
 """
@@ -22,7 +22,8 @@ SELECT k.conrelid::regclass::text, k.confrelid::regclass::text,
         JOIN pg_attribute ON attrelid = k.conrelid AND attnum = num ORDER BY place),
     ARRAY(SELECT attname::text FROM unnest(k.confkey) WITH ORDINALITY u (num, place)
         JOIN pg_attribute ON attrelid = k.confrelid AND attnum = num ORDER BY place)
-FROM pg_constraint k WHERE k.contype = 'f' AND k.conparentid = 0
+FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid
+WHERE k.contype = 'f' AND (k.conparentid = 0 OR c.relispartition)
     AND k.connamespace = CAST(%s AS regnamespace) ORDER BY k.conname
 """
 

@@ -14,7 +14,7 @@ from outboxctl.core.projections import (
 from outboxctl.core.projections.fields import Field, definition, fields, parameter_types
 from outboxctl.core.projections.server_identity import STANDBY, server
 from outboxctl.core.projections.table_scans import TableScan
-from outboxctl.core.projections.trigger_check import TriggerProblem
+from outboxctl.core.projections.trigger_faults import TriggerProblem
 from outboxctl.core.projections.version_base import OTHER
 from outboxctl.core.refused_reads import ReadRefusedError
 from outboxctl.core.schema.names import VERSION_BASE

@@ -97,7 +97,7 @@ def kind(connection: Connection, relation: Relation) -> Kind | None:
 
 
 def row_level(connection: Connection, tables: Collection[Relation]) -> set[Relation]:
-    """Those of the tables that need triggers for each row: they are partitioned, or a partition."""
+    """Those of the tables that need a trigger for each row: they are partitioned, or a partition."""
     return {table for table in tables if connection.execute(ROW_LEVEL, of(table)).first() is not None}
 
 

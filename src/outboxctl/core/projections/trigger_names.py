@@ -22,8 +22,8 @@ class Trigger:
     type: int
 
     @property
-    def level(self) -> str:
-        """The clauses between the table and the function."""
+    def clauses(self) -> str:
+        """What stands between the table and the function."""
         tables = [
             f"{which} TABLE AS {name}" for which, name in (("OLD", self.old), ("NEW", self.new)) if name
         ]
@@ -33,14 +33,16 @@ class Trigger:
 
 TRUNCATED = Trigger("truncate", "TRUNCATE", "", "", TRUNCATE)
 # A trigger with transition tables takes one event only.
+INSERTED = Trigger("insert", "INSERT", "", NEW, INSERT)
 OF_STATEMENTS = (
-    Trigger("insert", "INSERT", "", NEW, INSERT),
+    INSERTED,
     Trigger("update", "UPDATE", OLD, NEW, UPDATE),
     Trigger("delete", "DELETE", OLD, "", DELETE),
     TRUNCATED,
 )
-# A write to a partition by its own name fires no trigger of the parent's statements.
-OF_ROWS = (Trigger("row", "INSERT OR UPDATE OR DELETE", "", "", ROW | INSERT | UPDATE | DELETE), TRUNCATED)
+# Of a partitioned table, or a partition. PostgreSQL copies it to the partitions, also to those that are made
+# later.
+OF_ROWS = Trigger("row", "INSERT OR UPDATE OR DELETE", "", "", ROW | INSERT | UPDATE | DELETE)
 
 
 @dataclass(frozen=True)
@@ -95,9 +97,9 @@ def _followed(projection: Projection, place: int, follow: Follow) -> Watched:
     return Watched(place, follow.table, key, follow.parameters, follow.columns, follow.all, follow.name)
 
 
-def function_name(projection: str, place: int | None) -> str:
-    """The name of the function of the root, or of a followed table."""
-    return _short("outbox", projection, "root" if place is None else str(place))
+def function_name(projection: str, place: int | None, *, rows: bool = False) -> str:
+    """The name of the function of the root, or of a followed table; `rows`: of its triggers for each row."""
+    return _short("outbox", projection, "root" if place is None else str(place), *(["row"] if rows else []))
 
 
 def trigger_name(projection: str, place: int | None, trigger: Trigger) -> str:
@@ -107,7 +109,10 @@ def trigger_name(projection: str, place: int | None, trigger: Trigger) -> str:
 
 def functions_of(projection: str) -> str:
     """A regular expression of PostgreSQL for the names of all functions of a projection."""
-    return f"^outbox_{projection}_(root|[0-9]+)$"
+    end = "_root_row"  # the longest one
+    shortened = function_name(projection, None, rows=True).removesuffix(end)
+    stems = "|".join(dict.fromkeys([f"outbox_{projection}", shortened]))
+    return f"^({stems})_(root|[0-9]+)(_row)?$" if "|" in stems else f"^{stems}_(root|[0-9]+)(_row)?$"
 
 
 def _short(prefix: str, projection: str, *ends: str) -> str:

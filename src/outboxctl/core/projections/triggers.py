@@ -1,20 +1,13 @@
 """SQL that makes and drops a projection's triggers, which write an event for what a statement changed."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from psycopg.sql import SQL, Composable, Identifier, Literal
 
-from outboxctl.core.projections import trigger_columns
+from outboxctl.core.projections import trigger_columns, trigger_places
 from outboxctl.core.projections.trigger_functions import RIGHTS, settings, tag, template
-from outboxctl.core.projections.trigger_names import (
-    OF_ROWS,
-    OF_STATEMENTS,
-    Watched,
-    function_name,
-    functions_of,
-    trigger_name,
-    watched,
-)
+from outboxctl.core.projections.trigger_names import Watched, functions_of, watched
+from outboxctl.core.projections.trigger_places import function_call, regclass
 from outboxctl.core.schema.names import EVENTS
 from outboxctl.core.search_path import places
 from outboxctl.core.sql import Connection, text
@@ -24,10 +17,10 @@ from outboxctl.domain.projection import Projection, Relation
 
 # Whoever owns a function may replace its body, and it runs within every write of the application. One that
 # was there keeps its owner. A superuser's are given to the owner of the outbox: they need no more rights.
-# Who makes a partition gives it the table's triggers: that takes the right to call their functions.
+# Who makes a partition gives it the table's trigger of rows: that takes the right to call its function.
 # A trigger that is as it should be is left alone: it takes a lock that writers wait for. Where a function
-# changes, one trigger of its table is made again for that very lock: a transaction that has written by the
-# old function has ended before the documents are read.
+# changes, one trigger of each table is made again for that very lock: a transaction that has written by the
+# old function has ended before the documents are read. A table is locked before its partitions.
 CREATE = """\
 DO {outer}
 DECLARE
@@ -58,7 +51,7 @@ BEGIN
         EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', each.function);
         EXECUTE coalesce((SELECT string_agg(format('GRANT EXECUTE ON FUNCTION %s TO %I', each.function,
                 pg_get_userbyid(relowner)), '; ')
-            FROM pg_class WHERE relkind = 'p'
+            FROM pg_class WHERE each.level = 'ROW' AND relkind = 'p'
                 AND oid IN (SELECT relid FROM pg_partition_tree(each.watched))), '');
     END LOOP;
     FOR each IN SELECT p.oid::regprocedure AS function, r.rolname AS owner, r.rolsuper, o.rolname AS our_owner
@@ -79,27 +72,32 @@ BEGIN
             USING HINT = 'run this as the owner of the outbox';
     END LOOP;
     FOR each IN SELECT t.tgname, t.tgrelid::regclass AS place, w.*
-            FROM (VALUES {triggers})
-                w (watched, name, function, type, old_table, new_table, events, level)
+            FROM ({wanted}) w
             FULL JOIN (SELECT t.* FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
                 WHERE p.pronamespace = {schema}::regnamespace AND p.proname ~ {pattern}
                     AND t.tgparentid = 0) t
-            ON t.tgrelid = w.watched AND t.tgname = w.name AND t.tgfoid = w.function AND t.tgtype = w.type
+            ON t.tgrelid = w.watched AND t.tgname = w.name AND t.tgfoid = to_regprocedure(w.function)
+                AND t.tgtype = w.type AND (t.tgconstraint <> 0) = (w.kind <> 'TRIGGER')
                 AND coalesce(t.tgoldtable, '') = w.old_table AND coalesce(t.tgnewtable, '') = w.new_table
                 AND t.tgenabled = 'O' AND t.tgqual IS NULL AND t.tgattr::text = ''
-            WHERE t.oid IS NULL OR w.name IS NULL OR w.function = ANY (changed) AND w.events ~ '^INSERT'
-            ORDER BY w.name NULLS FIRST LOOP
+            WHERE t.oid IS NULL OR w.name IS NULL OR w.kind = 'TRIGGER' AND w.events ~ '^INSERT'
+                AND to_regprocedure(w.function) = ANY (changed)
+            ORDER BY w.name IS NOT NULL, w.depth, w.name LOOP
         IF each.name IS NULL THEN
             EXECUTE format('DROP TRIGGER %I ON %s', each.tgname, each.place);
         ELSIF each.tgname IS NULL THEN
-            EXECUTE format('CREATE TRIGGER %I AFTER %s ON %s %s EXECUTE FUNCTION %s', each.name, each.events,
-                each.watched, each.level, each.function);
+            EXECUTE format('CREATE %s %I AFTER %s ON %s %s EXECUTE FUNCTION %s', each.kind, each.name,
+                each.events, each.watched, each.clauses, each.function);
         ELSIF current_setting('server_version_num')::int < 140000 THEN
             EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', each.watched);
         ELSE
             EXECUTE format('CREATE OR REPLACE TRIGGER %I AFTER %s ON %s %s EXECUTE FUNCTION %s', each.name,
-                each.events, each.watched, each.level, each.function);
+                each.events, each.watched, each.clauses, each.function);
         END IF;
+    END LOOP;
+    FOR each IN SELECT * FROM ({copies}) c WHERE may OR NOT setwise LOOP
+        EXECUTE format('ALTER TABLE %s %s TRIGGER %I', each.watched,
+            CASE WHEN each.setwise THEN 'DISABLE' ELSE 'ENABLE' END, each.name);
     END LOOP;
     FOR each IN SELECT p.oid::regprocedure AS function FROM pg_proc p
             WHERE p.pronamespace = {schema}::regnamespace AND p.proname ~ {pattern}
@@ -180,21 +178,21 @@ def create_sql(projection: Projection, events_schema: str, partitioned: Collecti
     """
     each = watched(projection)
     functions = functions_sql(projection.name, each, events_schema, partitioned)
-    names = [Literal(function_call(projection.name, one, events_schema)) for one in each]
+    names = [Literal(call) for call, _, _ in _functions(projection.name, each, events_schema, partitioned)]
+    wanted = trigger_places.wanted(projection.name, each, events_schema, partitioned)
     statement = SQL(CREATE).format(
         outer=SQL(tag("outbox", functions.as_string() + "".join(f"{one.table} {one.names}" for one in each))),
         events=Literal(events_table(events_schema)),
         columns=SQL(", ").join(
-            SQL("({}::regclass, {})").format(_table(one), Literal(n)) for one in each for n in one.names
+            SQL("({}::regclass, {})").format(regclass(one), Literal(n)) for one in each for n in one.names
         ),
         functions=functions,
         names=SQL(", ").join(SQL("{}::regprocedure").format(name) for name in names),
         schema=Literal(Identifier(events_schema).as_string()),
         pattern=Literal(functions_of(projection.name)),
         rights=SQL(RIGHTS),
-        triggers=SQL(",\n                    ").join(
-            _wanted(projection.name, each, events_schema, partitioned)
-        ),
+        wanted=wanted,
+        copies=trigger_places.copies(wanted),
     )
     return statement.as_string()
 
@@ -213,17 +211,28 @@ def functions_sql(
     return trigger_columns.filled(
         [
             SQL("({}, {}::regclass, {}, {}, {}, {}, {})").format(
-                Literal(function_call(name, one, events_schema)),
-                Literal(oids[one.table]) if oids else _table(one),
-                Literal("ROW" if one.table in partitioned else "STATEMENT"),
+                Literal(call),
+                regclass(one, oids),
+                Literal("ROW" if rows else "STATEMENT"),
                 Literal(" ".join(f"SET {name} = {value}" for name, value in settings(one).items())),
                 _names(one.names if one.columns else ()),
                 _names(one.key_names),
-                Literal(template(name, one, events_schema, rows=one.table in partitioned)),
+                Literal(template(name, one, events_schema, rows=rows)),
             )
-            for one in tables
+            for call, one, rows in _functions(name, tables, events_schema, partitioned)
         ]
     )
+
+
+def _functions(
+    name: str, tables: Sequence[Watched], schema: str, partitioned: Collection[Relation]
+) -> list[tuple[str, Watched, bool]]:
+    """The functions by their names, each with its table, and whether it is called for each row."""
+    return [
+        (function_call(name, one, schema, rows=rows), one, rows)
+        for one in tables
+        for rows in ((False, True) if one.table in partitioned else (False,))
+    ]
 
 
 def _names(names: Sequence[str]) -> Composable:
@@ -235,29 +244,6 @@ def drop_sql(name: str, events_schema: str) -> str:
     schema, pattern = Literal(Identifier(events_schema).as_string()), Literal(functions_of(name))
     outer = SQL(tag("outbox", events_schema))
     return SQL(DROP).format(outer=outer, schema=schema, pattern=pattern).as_string()
-
-
-def _wanted(
-    name: str, each: Sequence[Watched], schema: str, partitioned: Collection[Relation]
-) -> Iterator[Composable]:
-    for one in each:
-        for trigger in OF_ROWS if one.table in partitioned else OF_STATEMENTS:
-            yield SQL("({}::regclass, {}, {}::regprocedure, {}, {}, {}, {}, {})").format(
-                _table(one),
-                Literal(trigger_name(name, one.place, trigger)),
-                Literal(function_call(name, one, schema)),
-                Literal(trigger.type),
-                *map(Literal, (trigger.old, trigger.new, trigger.events, trigger.level)),
-            )
-
-
-def function_call(name: str, one: Watched, schema: str) -> str:
-    """The qualified name of the function of a table, with its parentheses."""
-    return f"{Identifier(schema, function_name(name, one.place)).as_string()}()"
-
-
-def _table(one: Watched) -> Composable:
-    return Literal(Identifier(one.table.schema, one.table.name).as_string())
 
 
 def events_table(schema: str) -> str:

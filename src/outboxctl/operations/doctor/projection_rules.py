@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from outboxctl.core.inspect.projections import ProjectionFacts, ProjectionsFacts
+from outboxctl.core.projections.trigger_faults import TriggerFault
 from outboxctl.core.sql.places import quoted
 from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import Projection, Relation
@@ -105,12 +106,24 @@ def rows_hidden(facts: ProjectionsFacts, _: Settings) -> Iterator[Case]:
 def triggers(facts: ProjectionsFacts, _: Settings) -> Iterator[Case]:
     """Changes write no event, or the wrong one, so documents become out of date."""
     for each in facts.each:
-        if wrong := each.triggers:
+        if wrong := [p for p in each.triggers if p.fault is not TriggerFault.ROW_BY_ROW]:
             named = "; ".join(f"{p.fault} on {p.table} ({p.name})" for p in wrong[:MOST])
             more = f" and {len(wrong) - MOST} more" if len(wrong) > MOST else ""
             p = each.projection
             repair = f"{_apply(p)}, then: outboxctl verify --projection {p.name} --repair"
             yield f"Triggers of {p.name}: {named}{more}.", repair
+
+
+@PROJECTIONS.rule("projection-row-by-row", INFO)
+def row_by_row(facts: ProjectionsFacts, _: Settings) -> Iterator[Case]:
+    """Partitions that are new since `apply`: no change is missed, and each row that is written costs more."""
+    for each in facts.each:
+        if slow := [p.table for p in each.triggers if p.fault is TriggerFault.ROW_BY_ROW]:
+            names = brief(", ".join(map(str, slow)), 200)
+            yield (
+                f"Events of {each.projection.name} are written row by row in {names}.",
+                _apply(each.projection),
+            )
 
 
 @PROJECTIONS.rule("projection-follow-unindexed", WARNING)

@@ -85,7 +85,7 @@ def _partitions(connection: "Connection", projection: Projection) -> "Iterator[N
     """No trigger of the table fires for these, and partitions come and go after `apply`."""
     for table in dict.fromkeys([projection.root, *(each.table for each in projection.follow)]):
         if catalog.kind(connection, table) is Kind.PARTITIONED:
-            what = "TRUNCATE of a single partition, and ATTACH, DETACH or DROP of one, write no event"
+            what = "ATTACH, DETACH and DROP of a partition, and TRUNCATE of one that is new, write no event"
             fix = f"after such a change: outboxctl verify --projection {projection.name} --repair"
             yield Notice(f"{table} is partitioned: {what}", fix)
         elif catalog.is_inherited(connection, table):

@@ -16,7 +16,6 @@ from outboxctl.core.projections import (
 )
 from outboxctl.core.projections.fields import definition
 from outboxctl.core.projections.names import view_name
-from outboxctl.core.projections.trigger_check import TriggerFault
 from outboxctl.core.schema import migrations
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import brief
@@ -207,7 +206,7 @@ def _triggers(connection: "Connection", planned: Planned) -> None:
     if planned.before and wrong and _watched(planned.before) == _watched(projection):
         named = (f"{each.fault} on {each.table} ({each.name})" for each in wrong[:MOST])
         planned.steps.append(PlanStep("triggers", brief("; ".join(named), 500)))
-        if any(each.fault not in (TriggerFault.STRAY, TriggerFault.PARTITIONS) for each in wrong):
+        if any(each.fault.misses_changes for each in wrong):
             planned.tampered.append("changes may not have been seen by these triggers")
     elif wrong:
         differing = sorted({str(each.table) for each in wrong})

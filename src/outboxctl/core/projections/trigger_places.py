@@ -1,0 +1,103 @@
+"""Which triggers are on which table of a partitioned one, as SQL: so that a printed script is right anywhere.
+
+A statement fires the triggers of the table that it names, and none of that table's partitions or parents. So
+the triggers of statements are on a partitioned table and on each partition of it that is there when they are
+made. A trigger for each row, which PostgreSQL copies to partitions that are made later, writes the events of
+these; its copies on the others are disabled. So no change is missed before the next `apply`; at most it has
+two events.
+
+A foreign table has no transition tables, and PostgreSQL refuses a write through its parent that needs them.
+Where a partition is one, all is done row by row. One is not attached later: the trigger for each row is a
+constraint trigger, which no foreign table can have, and an ATTACH that fails harms less than writes that do.
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+
+from psycopg.sql import SQL, Composable, Identifier, Literal
+
+from outboxctl.core.projections.trigger_names import (
+    INSERTED,
+    OF_ROWS,
+    OF_STATEMENTS,
+    Watched,
+    function_name,
+    trigger_name,
+)
+from outboxctl.domain.projection import Relation
+
+# Only the owner of a table disables a trigger; of copies, before PostgreSQL 15, only a superuser.
+MAY_DISABLE = """(pg_has_role(c.relowner, 'USAGE') AND (current_setting('server_version_num')::int >= 150000
+                OR (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)))"""
+# A row for each trigger that a table or partition has to have. `setwise`: what writes the events of a
+# partitioned table's statements; who may not disable the copies leaves what is there.
+WANTED = f"""
+SELECT k.relid::regclass AS watched, k.level AS depth, v.watched AS declared, v.name, v.function, v.type,
+    v.old_table, v.new_table, v.events, v.clauses, v.by_row, s.setwise,
+    CASE WHEN s.setwise AND v.type & 1 = 1 THEN 'CONSTRAINT TRIGGER' ELSE 'TRIGGER' END AS kind
+FROM (VALUES {{triggers}})
+    v (watched, name, function, type, old_table, new_table, events, clauses, by_row, first),
+LATERAL (
+    SELECT NOT r.relispartition AND (r.relkind <> 'p' OR (SELECT bool_and(c.relkind <> 'f')
+            AND (bool_and(c.relkind = 'p' OR {MAY_DISABLE}) OR EXISTS (SELECT FROM pg_trigger t
+                WHERE t.tgrelid = r.oid AND t.tgname = v.first AND t.tgnewtable IS NOT NULL))
+        FROM pg_partition_tree(r.oid) p JOIN pg_class c ON c.oid = p.relid)) AS setwise
+    FROM pg_class r WHERE r.oid = v.watched) s,
+LATERAL (SELECT v.watched::oid, 0 UNION SELECT relid, level
+    FROM pg_partition_tree(v.watched)) k (relid, level)
+WHERE CASE WHEN v.type & 1 = 1 THEN k.level = 0 WHEN v.events = 'TRUNCATE'
+    THEN (SELECT relkind <> 'f' FROM pg_class WHERE oid = k.relid) ELSE s.setwise END"""
+# Copies that are not as they should be. One of a partition that has partitions of its own never fires, and
+# is what those that are made later are copied from. `may`: whether this role could make it so.
+COPIES = f"""
+SELECT c.oid::regclass AS watched, c.oid::bigint AS oid, t.tgname::text AS name, w.setwise,
+    {MAY_DISABLE} AS may
+FROM ({{wanted}}) w, pg_partition_tree(w.watched) p JOIN pg_class c ON c.oid = p.relid
+JOIN pg_trigger t ON t.tgrelid = c.oid AND t.tgparentid <> 0
+WHERE w.type & 1 = 1 AND t.tgname = w.name AND p.isleaf AND (t.tgenabled = 'D') <> w.setwise"""
+
+
+def wanted(
+    name: str,
+    tables: Sequence[Watched],
+    events_schema: str,
+    partitioned: Collection[Relation],
+    oids: Mapping[Relation, int] | None = None,
+) -> Composable:
+    """WANTED for the tables of a projection; `oids` as in `triggers.functions_sql`."""
+    triggers = _triggers(name, tables, events_schema, partitioned, oids)
+    return SQL(WANTED).format(triggers=SQL(",\n        ").join(triggers))
+
+
+def _triggers(
+    name: str,
+    tables: Sequence[Watched],
+    schema: str,
+    partitioned: Collection[Relation],
+    oids: Mapping[Relation, int] | None,
+) -> Iterator[Composable]:
+    for one in tables:
+        names = [Literal(trigger_name(name, one.place, each)) for each in (OF_ROWS, INSERTED)]
+        for trigger in (OF_ROWS, *OF_STATEMENTS) if one.table in partitioned else OF_STATEMENTS:
+            yield SQL("({}::regclass, {}, {}, {}, {}, {}, {}, {}, {}, {})").format(
+                regclass(one, oids),
+                Literal(trigger_name(name, one.place, trigger)),
+                Literal(function_call(name, one, schema, rows=trigger is OF_ROWS)),
+                Literal(trigger.type),
+                *map(Literal, (trigger.old, trigger.new, trigger.events, trigger.clauses)),
+                *names,
+            )
+
+
+def copies(wanted_sql: Composable) -> Composable:
+    """COPIES of what `wanted` says."""
+    return SQL(COPIES).format(wanted=wanted_sql)
+
+
+def function_call(name: str, one: Watched, schema: str, *, rows: bool = False) -> str:
+    """The qualified name of a function of a table, with its parentheses."""
+    return f"{Identifier(schema, function_name(name, one.place, rows=rows)).as_string()}()"
+
+
+def regclass(one: Watched, oids: Mapping[Relation, int] | None = None) -> Composable:
+    """The table as a literal: by its name, or its oid."""
+    return Literal(oids[one.table] if oids else Identifier(one.table.schema, one.table.name).as_string())
