@@ -19,7 +19,7 @@ from outboxctl.cli.options import (
     group,
     print_progress,
 )
-from outboxctl.cli.projection import view
+from outboxctl.cli.projection import plan_view, view
 from outboxctl.cli.projection.servers import server_names
 from outboxctl.domain.errors import ExitCode, UsageError
 
@@ -98,13 +98,15 @@ def init(
 
 @app.command()
 def plan(file: File, common: PipelineOptions, triggers: Triggers = None) -> None:
-    """Show what `apply` would do, what needs a rebuild, and what a followed table costs.
+    """Show what `apply` would do, what needs a rebuild, which indexes are missing, and what changes cost.
 
-    Exit 0 if there is nothing to do, 4 if there is. Nothing is changed.
+    Costs are from samples of the rows, each looked at for seconds at most. Exit 0 if there is nothing to do,
+    4 if there is. Nothing is changed.
 
     Example: outboxctl projection plan products.toml
     """
     from outboxctl.operations.projection import declaration
+    from outboxctl.operations.projection.costs import change_costs_of
     from outboxctl.operations.projection.plan import plan as planning
 
     declared, settings = declaration.read(file), common.settings()
@@ -114,7 +116,8 @@ def plan(file: File, common: PipelineOptions, triggers: Triggers = None) -> None
         planned = planning(
             connection, client, declared, built_in=settings.elastic_index, with_triggers=triggers
         )
-    view.plan(planned, file, servers, json=common.json)
+        costs = change_costs_of(connection, planned)
+    plan_view.plan(planned, costs, file, servers, json=common.json)
     if any(each.steps for each in planned):
         raise typer.Exit(ExitCode.FINDINGS)
 

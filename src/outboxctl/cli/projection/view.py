@@ -8,14 +8,13 @@ import typer
 
 from outboxctl.cli import rendering
 from outboxctl.domain import json_numbers
-from outboxctl.domain.printable import brief, counted
+from outboxctl.domain.printable import brief
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from outboxctl.cli.projection.servers import ServerNames
-    from outboxctl.domain.projection import Follow
     from outboxctl.operations.projection.apply import Applied
     from outboxctl.operations.projection.drop import Dropped
     from outboxctl.operations.projection.known import ProjectionOverview
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from outboxctl.operations.projection.starting.text import Start
 
 LONGEST_VALUE = 2_000  # characters of a field's value that a person sees
-APPLY = "outboxctl projection apply {file} --by YOU --reason WHY"
 REBUILD = "outboxctl rebuild --projection {name} --by YOU --reason WHY"
 
 
@@ -47,17 +45,21 @@ def starts(made: "Sequence[Start]", files: "Sequence[Path]", *, json: bool) -> N
             typer.echo(f"Next: outboxctl projection plan {quote(brief(file, 300))}", err=True)
 
 
-def plan(planned: "Sequence[Planned]", file: "Path", servers: "ServerNames", *, json: bool) -> None:
-    """Show the plan of a declaration file."""
-    report = {
-        "servers": asdict(servers),
-        "to_do": any(each.steps for each in planned),
-        "projections": [_planned(each) for each in planned],
-    }
-    rendering.show(report, lambda: _plan_lines(planned, file), json=json)
+def sql(text: str, *, json: bool) -> None:
+    """Print the SQL as it is."""
+    if json:
+        rendering.emit_json({"sql": text})
+    else:
+        typer.echo(text)
 
 
-def _planned(each: "Planned") -> dict[str, Any]:
+def one_line(query: str) -> str:
+    """A query without its line breaks."""
+    return " ".join(query.split())
+
+
+def planned(each: "Planned") -> dict[str, Any]:
+    """The plan of one projection for a report."""
     from outboxctl.operations.projection.known import followed
 
     projection = each.projection
@@ -76,43 +78,7 @@ def _planned(each: "Planned") -> dict[str, Any]:
     }
 
 
-def _how(follow: "Follow") -> str:
-    if follow.all:
-        return "a change reaches every document"
-    return f"key {', '.join(follow.key)}" if follow.key else f"keys {_one_line(follow.keys)}"
-
-
-def _plan_lines(planned: "Sequence[Planned]", file: "Path") -> "Iterator[object]":
-    for each in planned:
-        projection = each.projection
-        yield f"{projection.name}: {brief(projection.document, 200)} into {brief(projection.index, 255)}"
-        for follow, most in zip(projection.follow, each.resolved.most_documents, strict=True):
-            yield rendering.Item(brief(f"follows {follow.table}: {_how(follow)}", 400))
-            if most:
-                yield f"    about {counted(most, 'document')} behind one row at most"
-        if not any(step.what == "documents" for step in each.steps):
-            yield "  no document is read again" if each.steps else "  nothing to do"
-        for step in each.steps:
-            yield rendering.Item(brief(f"{step.what}: {step.text}", 600))
-        yield from _warnings(each)
-    yield from _next(planned, file)
-
-
-def _one_line(query: str) -> str:
-    return " ".join(query.split())
-
-
-def _next(planned: "Sequence[Planned]", file: "Path") -> "Iterator[object]":
-    """The command that does what is planned; what `apply` does not do comes after it."""
-    steps = [step for each in planned for step in each.steps]
-    if any(step.what != "rebuild" for step in steps):
-        yield ""
-        yield rendering.Unbroken(f"Next: {APPLY.format(file=quote(brief(file, 200)))}")
-    for command in dict.fromkeys(step.command for step in steps if step.command):
-        yield rendering.Unbroken(f"Next: {command}")
-
-
-def _warnings(planned: "Planned") -> "Iterator[object]":
+def warnings(planned: "Planned") -> "Iterator[object]":
     """Each with its fix; a statement stands in a line of its own, so that it can be copied."""
     for notice in planned.notices:
         yield rendering.Item(brief(f"warning: {notice.text}; {notice.fix}", 600))
@@ -120,18 +86,10 @@ def _warnings(planned: "Planned") -> "Iterator[object]":
             yield rendering.Unbroken(f"    {brief(statement, 600)};")
 
 
-def sql(text: str, *, json: bool) -> None:
-    """Print the SQL as it is."""
-    if json:
-        rendering.emit_json({"sql": text})
-    else:
-        typer.echo(text)
-
-
 def applied(done: "Applied", servers: "ServerNames", *, json: bool) -> None:
     """Show what was done."""
     rows = [
-        _planned(each)
+        planned(each)
         | {
             "done": [asdict(step) for step in done.steps[each.projection.name]],
             "steps": [asdict(step) for step in each.steps if step.what == "rebuild"],
@@ -148,7 +106,7 @@ def _applied_lines(done: "Applied") -> "Iterator[object]":
         yield f"{projection.name}: {'' if steps else 'as declared already; nothing was changed'}".rstrip(": ")
         for step in [*steps, *(step for step in each.steps if step.what == "rebuild")]:
             yield rendering.Item(brief(f"{step.what}: {step.text}", 600))
-        yield from _warnings(each)
+        yield from warnings(each)
         if each.before is None and steps:
             yield f"  Workers fill {brief(projection.index, 255)} from here on; faster, where it is large:"
             yield rendering.Unbroken(f"    {REBUILD.format(name=projection.name)}")
@@ -196,7 +154,7 @@ def _overview_lines(found: "ProjectionOverview") -> "Iterator[object]":
     rows = [
         (
             each["table"],
-            "every one" if each["all"] else ", ".join(each["key"]) or _one_line(each["keys"]),
+            "every one" if each["all"] else ", ".join(each["key"]) or one_line(each["keys"]),
             ", ".join(each["columns"]) or "all",
         )
         for each in found.follow

@@ -1,0 +1,93 @@
+"""The report of `projection plan`."""
+
+from dataclasses import asdict
+from shlex import quote
+from typing import TYPE_CHECKING, Any
+
+from outboxctl.cli import rendering
+from outboxctl.cli.projection import view
+from outboxctl.domain.printable import brief
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from outboxctl.cli.projection.servers import ServerNames
+    from outboxctl.domain.projection import Follow
+    from outboxctl.operations.projection.costs import ChangeCosts
+    from outboxctl.operations.projection.plan import Planned
+
+APPLY = "outboxctl projection apply {file} --by YOU --reason WHY"
+
+
+def plan(
+    planned: "Sequence[Planned]",
+    costs: "Sequence[ChangeCosts]",
+    file: "Path",
+    servers: "ServerNames",
+    *,
+    json: bool,
+) -> None:
+    """Show the plan of a declaration file."""
+    both = [*zip(planned, costs, strict=True)]
+    report = {
+        "servers": asdict(servers),
+        "to_do": any(each.steps for each in planned),
+        "projections": [_with_costs(each, cost) for each, cost in both],
+    }
+    rendering.show(report, lambda: _lines(both, file), json=json)
+
+
+def _with_costs(planned: "Planned", costs: "ChangeCosts") -> dict[str, Any]:
+    report = view.planned(planned)
+    for follow, behind in zip(report["follow"], costs.behind, strict=True):
+        follow["median_documents"] = behind.median if behind else None
+        follow["most_documents"] = behind.most if behind else None
+        follow["sampled_rows"] = behind.rows if behind else None
+    return report | {"reading": asdict(costs.reading) if costs.reading else None}
+
+
+def _lines(both: "Sequence[tuple[Planned, ChangeCosts]]", file: "Path") -> "Iterator[object]":
+    for each, costs in both:
+        projection = each.projection
+        yield f"{projection.name}: {brief(projection.document, 200)} into {brief(projection.index, 255)}"
+        for follow in projection.follow:
+            yield rendering.Item(brief(f"follows {follow.table}: {_how(follow)}", 400))
+        if not any(step.what == "documents" for step in each.steps):
+            yield "  no document is read again" if each.steps else "  nothing to do"
+        for step in each.steps:
+            yield rendering.Item(brief(f"{step.what}: {step.text}", 600))
+        yield from view.warnings(each)
+        yield from _costs(each, costs)
+    yield from _next([each for each, _ in both], file)
+
+
+def _costs(planned: "Planned", costs: "ChangeCosts") -> "Iterator[object]":
+    """What the worker does for a change; an estimate, from a sample of the rows that are there."""
+    if costs.reading and costs.reading.documents:
+        each = costs.reading.milliseconds / costs.reading.documents
+        yield f"  Reading a document takes {each:.2f} ms ({costs.reading.documents} tried)."
+    elif costs.reading is None:
+        yield "  Reading a document takes longer than was waited for, or is refused."
+    rows = [
+        (follow.table, *((f"{behind.median:,}", f"{behind.most:,}") if behind else (None, None)))
+        for follow, behind in zip(planned.projection.follow, costs.behind, strict=True)
+    ]
+    if rows:
+        yield rendering.table("Documents behind a changed row", ("table", "median", "most"), rows)
+
+
+def _how(follow: "Follow") -> str:
+    if follow.all:
+        return "a change reaches every document"
+    return f"key {', '.join(follow.key)}" if follow.key else f"keys {view.one_line(follow.keys)}"
+
+
+def _next(planned: "Sequence[Planned]", file: "Path") -> "Iterator[object]":
+    """The command that does what is planned; what `apply` does not do comes after it."""
+    steps = [step for each in planned for step in each.steps]
+    if any(step.what != "rebuild" for step in steps):
+        yield ""
+        yield rendering.Unbroken(f"Next: {APPLY.format(file=quote(brief(file, 200)))}")
+    for command in dict.fromkeys(step.command for step in steps if step.command):
+        yield rendering.Unbroken(f"Next: {command}")

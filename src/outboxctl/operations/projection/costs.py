@@ -1,0 +1,63 @@
+"""What the documents of a plan will cost: the worker, for a change of each table, and the application."""
+
+from dataclasses import dataclass
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from outboxctl.core.projections import change_costs, scratch
+from outboxctl.core.projections.change_costs import DocumentsBehind, ReadingTime
+from outboxctl.core.refused_reads import ReadRefusedError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from outboxctl.core.database import Connection
+    from outboxctl.domain.projection import Follow
+    from outboxctl.operations.projection.plan import Planned
+
+SECONDS = 10.0  # after which no other table is looked at
+
+
+@dataclass(frozen=True)
+class ChangeCosts:
+    """Of one projection: the time to read documents, and what is behind a row of each followed table.
+
+    None where that takes too long to look at, or is refused.
+    """
+
+    reading: ReadingTime | None
+    behind: list[DocumentsBehind | None]
+
+
+def change_costs_of(connection: "Connection", planned: "Sequence[Planned]") -> list[ChangeCosts]:
+    """In the order of the plan; from samples, and in a bounded time. Nothing is changed."""
+    until = monotonic() + SECONDS
+    return [_of_one(connection, each, until) for each in planned]
+
+
+def _of_one(connection: "Connection", planned: "Planned", until: float) -> ChangeCosts:
+    declared, projection = planned.resolved.declaration, planned.projection
+    with scratch.undone(connection):
+        view = planned.resolved.looked_at
+        if declared.query:
+            view = scratch.temporary_view(connection, declared.name, declared.query)
+        try:
+            reading = change_costs.reading(connection, projection, view)
+        except ReadRefusedError:
+            reading = None
+        pairs = zip(projection.follow, planned.resolved.most_documents, strict=True)
+        behind = [_behind(connection, planned, *pair) if monotonic() < until else None for pair in pairs]
+        return ChangeCosts(reading, behind)
+
+
+def _behind(
+    connection: "Connection", planned: "Planned", follow: "Follow", by_statistics: int | None
+) -> DocumentsBehind | None:
+    """From a sample; the statistics know of a value that a sample misses."""
+    try:
+        found = change_costs.behind(connection, planned.projection, follow)
+    except ReadRefusedError:
+        return None
+    if found is None or found.complete or by_statistics is None:
+        return found
+    return DocumentsBehind(found.median, max(found.most, by_statistics), found.rows, complete=False)
