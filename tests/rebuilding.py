@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from random import Random
 from time import monotonic
@@ -138,3 +138,61 @@ def held(cli: Cli, proxy: Proxy, sql: str, do: Do, within: str = "", *args: str,
         eventually(lambda: rule.reached.is_set() or process.poll() is not None, what=f"{sql} within {within}")
         assert process.poll() is None, process.communicate()
         yield process, rule
+
+
+class AliasReader(threading.Thread):
+    """Reads one document through an alias again and again, by its id and by a search, until stopped.
+
+    `number` takes what only grows out of a hit. `steps_back` says where it was smaller than before.
+    """
+
+    def __init__(
+        self, engine: Elasticsearch, alias: str, id_: str, number: Callable[[Mapping[str, Any]], int]
+    ) -> None:
+        super().__init__(daemon=True)
+        self._engine, self._alias, self._id, self._number = engine, alias, id_, number
+        self._over = threading.Event()
+        self._highest: dict[str, int] = {}
+        self.looks, self.steps_back = 0, list[str]()
+
+    def run(self) -> None:
+        """One request after the other, so that what is seen is in the order of time."""
+        named = {"ids": {"values": [self._id]}}
+        while not self._over.is_set():
+            hits = [self._engine.get(index=self._alias, id=self._id).body]
+            self._see("by its id", hits)
+            found = self._engine.search(index=self._alias, query=named, version=True)
+            self._see("by a search", found["hits"]["hits"])
+            self.looks += 1
+
+    def _see(self, how: str, hits: Sequence[Mapping[str, Any]]) -> None:
+        number, before = max(map(self._number, hits), default=-1), self._highest.get(how, -1)
+        if number < before:
+            self.steps_back.append(f"{how}: from {before} to {number}")
+        self._highest[how] = max(number, before)
+
+    def stop(self) -> None:
+        """Read no more."""
+        self._over.set()
+        self.join()
+
+
+class Hammer(threading.Thread):
+    """Has `act` done about a hundred times a second, in a session of its own, until stopped."""
+
+    def __init__(self, url: str, act: Callable[[psycopg.Connection], object]) -> None:
+        super().__init__(daemon=True)
+        self._url, self._act, self._over = url, act, threading.Event()
+        self.acts = 0
+
+    def run(self) -> None:
+        """Each in a transaction of its own."""
+        with psycopg.connect(self._url, autocommit=True) as sql:
+            while not self._over.wait(0.01):
+                self._act(sql)
+                self.acts += 1
+
+    def stop(self) -> None:
+        """Wait for the last act."""
+        self._over.set()
+        self.join()

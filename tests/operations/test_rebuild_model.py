@@ -18,7 +18,7 @@ from outboxctl.core.operator import rebuilds
 from outboxctl.core.operator.rebuilds import Rebuild, RebuildPhase
 from outboxctl.domain.clock import Deadline
 from outboxctl.domain.failures import Verdict
-from outboxctl.operations.rebuild import phases
+from outboxctl.operations.rebuild import phases, rounds
 from outboxctl.operations.rebuild.model import Tools
 from outboxctl.operations.rebuild.plan import plan
 from outboxctl.sink.delivery.deliver import ElasticSink
@@ -158,7 +158,7 @@ def test_nothing_is_lost_and_nothing_comes_back(
     db: Database, sql: psycopg.Connection, engine: Elasticsearch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Transactions here commit at once, and the comparison would hide what following the events misses.
-    monkeypatch.setattr(phases, "OVERLAP", timedelta(0))
+    monkeypatch.setattr(rounds, "OVERLAP", timedelta(0))
     monkeypatch.setattr(phases, "heal", lambda *_: 0)
 
     @settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))

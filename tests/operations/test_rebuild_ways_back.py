@@ -14,9 +14,9 @@ from fakes.postgres_proxy import Do, postgres_proxy
 from outboxctl.core.database import Database
 from outboxctl.core.operator import rebuilds
 from outboxctl.domain.errors import UnreachableError, UsageError
-from outboxctl.operations.rebuild import phases
 from outboxctl.operations.rebuild.filling import heal
 from outboxctl.operations.rebuild.model import RebuildInterrupted, Tools
+from outboxctl.operations.rebuild.move import swap
 from processes import Cli
 from rebuilding import ROWS, behind, documents, held, indexes, put, rows, said, take_away
 from sinks import client_of
@@ -303,7 +303,7 @@ def test_a_concrete_index_whose_swap_failed_is_copied_again_with_what_came_since
         assert row
         patch.setattr("outboxctl.sink.index.alias.swap", _away)
         with pytest.raises(UnreachableError, match="away"):
-            phases.swap(Tools(db, client_of(engine), held_open, threading.Event()), row)
+            swap(Tools(db, client_of(engine), held_open, threading.Event()), row)
     assert behind_nothing(engine, name)
     put(sql, uuid4())
     cli.ok("worker", "--drain")

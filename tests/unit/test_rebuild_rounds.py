@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from outboxctl.operations.rebuild import phases
+from outboxctl.operations.rebuild import rounds as rebuild_rounds
 
 pytestmark = pytest.mark.no_servers
 
@@ -31,11 +31,11 @@ def rounds(monkeypatch: pytest.MonkeyPatch, *seconds: float) -> list[bool]:
         now[0] += left.pop(0)
         return rebuild
 
-    monkeypatch.setattr(phases, "follow", follow)
-    monkeypatch.setattr(phases, "monotonic", lambda: now[0])
+    monkeypatch.setattr(rebuild_rounds, "follow", follow)
+    monkeypatch.setattr(rebuild_rounds, "monotonic", lambda: now[0])
     tools: Any = Saved()
     row: Any = None
-    phases.catch_up(tools, row)
+    rebuild_rounds.catch_up(tools, row)
     assert tools.phase == "swap"
     return made
 

@@ -94,6 +94,7 @@ class Classification:
     `retry_after`: the sink's Retry-After in seconds, 0 without one. `single`: an outage for this event only,
     because the sink accepts others; `of_shard`: for the events of its shard. `own_text`: nothing of `error`
     comes from the sink. `attempt_returned`: an outage that costs no attempt under either policy.
+    `passing`: an outage that ends by itself within seconds, so its events come back soon.
     `refundable`: a retry whose cause may be a node, a proxy or the network: `hold` gives the attempt back.
     `node`: the URL that `error` ends with, else empty.
     """
@@ -109,6 +110,7 @@ class Classification:
     node: str = ""
     of_shard: bool = False
     refundable: bool = False
+    passing: bool = False
 
     @property
     def unanswered(self) -> bool:

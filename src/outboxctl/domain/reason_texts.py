@@ -65,8 +65,10 @@ REASON_TEXTS = {
         f"request that doctor prints. {HEALS}",
     ),
     Reason.WRITE_BLOCKED: ReasonText(
-        "Somebody has made the index read-only (index.blocks).",
-        "`outboxctl doctor --only sink` prints the request that lifts the block.",
+        "Somebody has made the index read-only (index.blocks), or a rebuild moves its alias: then the event "
+        "waits for that, and the error says so.",
+        "Of a rebuild that runs: nothing. Of an interrupted one: `outboxctl rebuild` goes on, `--abort` "
+        "ends it. Otherwise `outboxctl doctor --only sink` prints the request that lifts the block.",
     ),
     Reason.AUTH: ReasonText(
         "The sink refuses the user or key, or does not allow it to write this index.",

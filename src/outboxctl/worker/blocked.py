@@ -9,6 +9,7 @@ from outboxctl.domain.failures import Classification
 from outboxctl.worker.pacing import outage_of_all
 
 PAUSE = 1.0  # seconds
+PASSING_PAUSE = 0.25  # for what ends by itself within seconds
 
 
 class Blocked:
@@ -27,7 +28,8 @@ class Blocked:
 
     def block(self, name: str, why: Classification) -> None:
         """Leave this projection alone from now on."""
-        self._blocked[name] = monotonic() + PAUSE, why
+        pause = PASSING_PAUSE if why.passing else PAUSE
+        self._blocked[name] = monotonic() + pause, why
 
     def learn(self, name: str, judged: Sequence[tuple[Claimed, Classification]]) -> None:
         """Leave it alone if all of these events, which were tried, wait for its index or its view."""

@@ -11,6 +11,7 @@ from outboxctl.worker.admission import Admission
 from outboxctl.worker.circuit import Circuit
 from outboxctl.worker.context import WorkerContext
 from outboxctl.worker.lease import Lease
+from outboxctl.worker.moving import waiting_for_move
 from outboxctl.worker.prepare import Prepared
 from outboxctl.worker.suspects import SuspectIsolation
 
@@ -27,7 +28,8 @@ class Deliverer:
     def __init__(
         self, context: WorkerContext, sink: Sink, admission: Admission, circuit: Circuit, *, index: str
     ) -> None:
-        self._metrics, self._tracing = context.metrics, context.tracing
+        self._metrics, self._tracing, self._database = context.metrics, context.tracing, context.database
+        self._index = index
         self._sink = SuspectIsolation(sink, circuit.suspects, index) if circuit.holds else sink
         self._admission, self._circuit = admission, circuit
         self._standstill = context.health.standstill
@@ -48,7 +50,7 @@ class Deliverer:
         self._standstill.observe(delivery.findings, sent_at=sent_at)
         self._admission.learn(prepared, delivery, sent_at=sent_at, longest_pause=self._longest_pause)
         self._circuit.show_limits()
-        return delivery
+        return waiting_for_move(self._database, self._index, delivery)
 
 
 class Renewal:

@@ -114,12 +114,10 @@ class Lane:
             return
         prepared = prepare(events, batch.refusals)
         delivery = self._deliverer.deliver(prepared, batch.lease)
-        beside_others = self._start_gate.serves_others
-        if beside_others:
+        if self._start_gate.serves_others:
             delivery = settled(delivery, holding_no_other)
         judged = judge(prepared, delivery.findings)
-        if beside_others:
-            self._projecting.blocked.learn("", judged)
+        self._projecting.blocked.learn("", judged)
         self._finish("", batch, delivery, judged, deleted(prepared, delivery.findings))
 
     def _finish(

@@ -14,6 +14,7 @@ from outboxctl.worker.prepare import UNSENT
 
 LAST_STEP = 64  # an attempt at which the backoff has reached its cap
 REFUNDED_STEP = 3  # that of an event whose attempts do not grow
+PASSING_STEP = 1  # that of an event whose outage ends within seconds
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,8 @@ def _hold(
 ) -> None:
     """Give the attempt back. A `single` event waits as well: else it would be each next probe."""
     if finding.single:
-        _give_back(event, finding, outcomes, policy, rng, step=LAST_STEP)
+        step = PASSING_STEP if finding.passing else LAST_STEP
+        _give_back(event, finding, outcomes, policy, rng, step=step)
     else:
         outcomes.held.append(event.id)
 

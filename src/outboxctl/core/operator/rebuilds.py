@@ -25,6 +25,13 @@ class RebuildPhase(StrEnum):
     ABORTED = "aborted"
 
 
+class MoveState(StrEnum):
+    """Of a rebuild whose old index may take no writes: its process runs, or does not."""
+
+    RUNS = "runs"
+    INTERRUPTED = "interrupted"
+
+
 COLUMNS = """id::text, action, alias, old_index, new_index, concrete, body, phase,
     cursor_type, cursor_id::text, copied, caught_up, healed, refused,
     caught_up_to, operator, reason, grace_seconds, started_at, swapped_at, ended_at, kept_index, kept_until"""
@@ -119,9 +126,9 @@ SELECT {COLUMNS} FROM {REBUILDS} WHERE alias = :alias AND kept_index IS NOT NULL
 # A running rebuild holds this lock in a transaction of its own, which ends with its process, also behind a
 # pooler in transaction mode. At READ COMMITTED an idle transaction has no snapshot, so it does not hold
 # vacuum back; the server must not end it for being idle.
-IDLE = """SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
-SELECT set_config(name, '0', true) FROM pg_settings
+STAY_IDLE = """SELECT set_config(name, '0', true) FROM pg_settings
 WHERE name IN ('idle_in_transaction_session_timeout', 'transaction_timeout')"""
+IDLE = f"SET TRANSACTION ISOLATION LEVEL READ COMMITTED; {STAY_IDLE}"
 LOCK = text("SELECT pg_try_advisory_xact_lock(731610841, hashtext(:alias))")
 RUNS = text("""
 SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND classid = 731610841 AND granted
@@ -129,11 +136,21 @@ SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND classid = 73
     AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))
 """)
 
+# From the moment it is saved that the alias is about to move until it has moved.
+MOVING = f"phase = '{RebuildPhase.SWAP}' AND swapped_at IS NOT NULL AND ended_at IS NULL"
+MOVES = text(f"SELECT EXISTS (SELECT FROM {REBUILDS} WHERE alias = :alias AND {MOVING})")
+ALL_MOVES = text(f"SELECT {COLUMNS} FROM {REBUILDS} WHERE {MOVING} ORDER BY started_at")
+
 
 def lock(connection: Connection, alias: str) -> bool:
     """Whether this transaction holds, until it ends, the lock for a rebuild of `alias`."""
     connection.exec_driver_sql(IDLE)
     return bool(connection.execute(LOCK, {"alias": alias}).scalar_one())
+
+
+def stay_idle(connection: Connection) -> None:
+    """Let the server not end this transaction for being idle."""
+    connection.exec_driver_sql(STAY_IDLE)
 
 
 def still_locked(connection: Connection) -> None:
@@ -177,6 +194,22 @@ def not_kept(connection: Connection, alias: str, index: str) -> None:
 def runs(connection: Connection, alias: str) -> bool:
     """Whether a process rebuilds `alias` now."""
     return bool(connection.execute(RUNS, {"alias": alias}).scalar_one())
+
+
+def move_state(connection: Connection, alias: str) -> MoveState | None:
+    """Whether a rebuild may have blocked writes of the index of `alias` to move it; None where none has.
+
+    Raises OutboxctlError where this role may not read it.
+    """
+    if not connection.execute(MOVES, {"alias": alias}).scalar_one():
+        return None
+    return MoveState.RUNS if runs(connection, alias) else MoveState.INTERRUPTED
+
+
+def interrupted_moves(connection: Connection) -> list[Rebuild]:
+    """The rebuilds that may have left an index without writes: no process goes on with them."""
+    rows = [Rebuild(*row) for row in connection.execute(ALL_MOVES)]
+    return [row for row in rows if not runs(connection, row.alias)]
 
 
 def begin(

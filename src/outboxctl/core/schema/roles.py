@@ -70,7 +70,8 @@ AUDIT_ROW = (
 RIGHTS = (
     *(
         Right(Role.WORKER, table, "SELECT")
-        for table in (EVENTS, SOURCE, MARKER, PROJECTIONS, VERSION_BASE, VERSION)
+        # Of rebuilds: whether one has blocked writes of an index, whose events wait then.
+        for table in (EVENTS, SOURCE, MARKER, PROJECTIONS, VERSION_BASE, VERSION, REBUILDS)
     ),
     Right(Role.WORKER, EVENTS, "UPDATE", (*DELIVERY, "follow_cursor")),
     Right(Role.WORKER, EVENTS, "INSERT", KEY_EVENT),

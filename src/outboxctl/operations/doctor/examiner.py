@@ -22,6 +22,7 @@ from outboxctl.core.inspect.server import (
 from outboxctl.core.inspect.standbys import synchronous_standbys
 from outboxctl.core.inspect.tables import tables
 from outboxctl.core.inspect.vacuum import holders, parts
+from outboxctl.core.operator.rebuilds import interrupted_moves
 from outboxctl.core.schema import marker, notify
 from outboxctl.core.schema.notify import NotifyState
 from outboxctl.domain.errors import UsageError
@@ -38,6 +39,7 @@ from outboxctl.operations.doctor.mapping_rules import INDEX
 from outboxctl.operations.doctor.model import DoctorReport, End, FindingSeverity
 from outboxctl.operations.doctor.path_rules import PATHS
 from outboxctl.operations.doctor.projection_rules import INDEXES, PROJECTIONS
+from outboxctl.operations.doctor.rebuild_rules import REBUILDS
 from outboxctl.operations.doctor.server_rules import MARKER, NOTIFY, POOLER, SERVER, NotifyFacts
 from outboxctl.operations.doctor.settings_rules import FIT, SETTINGS, Fit
 from outboxctl.operations.doctor.sink_rules import CLUSTER, PRODUCT, SINK_RIGHTS, URLS
@@ -66,6 +68,7 @@ CHECKS = {
         PATHS,
         PARTS,
         HOLDERS,
+        REBUILDS,
         PROJECTIONS,
         POOLER,
         NOTIFY,
@@ -117,6 +120,7 @@ class Examiner:
             if schema and not schema.missing:
                 if projected := check(PROJECTIONS, lambda: ask(projections)):
                     self.projections = projected.each
+                check(REBUILDS, lambda: ask(interrupted_moves))
                 self.sample = optional(lambda: ask(document_sample))
                 self.switch = optional(lambda: ask(notify.status))
 

@@ -30,8 +30,7 @@ def abort(tools: Tools, rebuild: Rebuild, *, by: str, reason: str, gone: bool = 
         )
     rebuild = tools.save(rebuild, phase=rebuild.phase)  # raises if it has ended
     deleted = condemned(tools.client, rebuild)
-    if rebuild.concrete and rebuild.swapped_at:
-        lifecycle.unblock(tools.client, rebuild.alias)
+    _unblock(tools.client, rebuild)
     for name in deleted:
         if name == rebuild.unfinished:
             lifecycle.withdraw(tools.client, name)
@@ -44,10 +43,18 @@ def abort(tools: Tools, rebuild: Rebuild, *, by: str, reason: str, gone: bool = 
 
 def _end(tools: Tools, rebuild: Rebuild, *, by: str, reason: str) -> list[str]:
     """Leave both indexes as they are; the old one is kept for the usual time."""
+    _unblock(tools.client, rebuild)
     with tools.db.begin() as connection:
         rebuilds.record(connection, "rebuild abort", rebuild, by=by, reason=reason)
         rebuilds.save(connection, rebuild, ENDING, phase=RebuildPhase.DONE, kept_index=rebuild.old_index)
     return []
+
+
+def _unblock(client: "Client", rebuild: Rebuild) -> None:
+    """Let the old index take writes again, if the rebuild may have blocked them."""
+    old = rebuild.alias if rebuild.concrete else rebuild.old_index
+    if rebuild.swapped_at and old:
+        lifecycle.unblock(client, old)
 
 
 def condemned(client: "Client", rebuild: Rebuild) -> list[str]:

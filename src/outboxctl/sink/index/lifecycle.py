@@ -76,10 +76,15 @@ def make_ready(client: Client, name: str, settings: Json) -> None:
     """Give a filled index the settings it shall have, show all documents, and wait for its copies."""
     final = {REFRESH: settings.get(REFRESH), REPLICAS: settings.get(REPLICAS)}  # None: the engine's default
     change(client, "PUT", name, "_settings", body=final, done=lambda: has(client, name, final))
-    require_accepted(client, "POST", name, "_refresh", seconds=LONG)
+    refresh(client, name)
     copied: Json = {"wait_for_no_initializing_shards": True, "timeout": WAIT}
     # A key for this index alone may not ask for health: then nobody waits.
     ask(client, "GET", "_cluster", "health", name, seconds=LONG, **copied)
+
+
+def refresh(client: Client, name: str) -> None:
+    """Show searches all documents of an index."""
+    require_accepted(client, "POST", name, "_refresh", seconds=LONG)
 
 
 def mark(client: Client, name: str, owner: str) -> None:
@@ -104,13 +109,25 @@ def clone(client: Client, source: str, target: str, owner: str) -> None:
     if require_accepted(client, "HEAD", target, local=True):
         hint = "delete it or call it something else, or end this rebuild: `outboxctl rebuild --abort`"
         raise UsageError(f"{target}, where {source} was to be kept, is somebody else's index", hint=hint)
-    blocked = {"index.blocks.write": "true"}
-    change(client, "PUT", source, "_block", "write", done=lambda: has(client, source, blocked))
+    block(client, source)
     unblocked = {"settings": {"index.blocks.write": None}}
     more: Json = {"timeout": WAIT, "seconds": LONG, "done": lambda: owned(client, target, owner)}
     change(client, "PUT", source, "_clone", target, body=unblocked, **more)
     if count(client, source) != count(client, target):
         raise UnreachableError(f"{target}, the copy of {source}, is not complete", hint="run the same again")
+
+
+def block(client: Client, name: str) -> None:
+    """Let an index take no more writes; those that it had begun to take have ended then.
+
+    The engine keeps the setting only once they have. UnreachableError where it does not.
+    """
+    blocked = {"index.blocks.write": "true"}
+    change(client, "PUT", name, "_block", "write", done=lambda: has(client, name, blocked))
+    if not has(client, name, blocked):
+        raise UnreachableError(
+            f"{name} still takes writes: a shard of it did not end those under way", hint="run the same again"
+        )
 
 
 def unblock(client: Client, name: str) -> None:
