@@ -1,9 +1,7 @@
 """What is looked at while it storms: versions of documents, memory and connections of a worker."""
 
-import threading
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -13,6 +11,7 @@ import psycopg
 from engines.node import Node
 from invariants import versions
 from storm.fleet import Fleet
+from storm.looking import Looking
 
 INTERVAL = 0.2  # seconds between two looks
 AT_MOST = 7  # connections of a worker: one a lane and five; for a moment also those that were just cut off
@@ -61,36 +60,35 @@ class Watch:
     url: str
     documents: Looks
     fleet: Fleet
-    looks: int = 0
     memory: list[int] = field(default_factory=list)
     connections: list[int] = field(default_factory=list)
-    _over: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
-        self._thread = ThreadPoolExecutor(1)
-        self._run_out = self._thread.submit(self._run)
+        self._sql = psycopg.connect(self.url, autocommit=True)
+        self._looking = Looking(self._look, INTERVAL)
+
+    @property
+    def looks(self) -> int:
+        """How many there were."""
+        return self._looking.count
 
     def close(self) -> None:
         """Look no more; raises what went wrong in its thread."""
-        self._over.set()
-        self._thread.shutdown()
-        self._run_out.result()
+        with closing(self._sql):
+            self._looking.close()
 
     def none_too_many(self) -> bool:
         """Whether the worker, when last looked at, had no more connections than it may."""
         return all(count <= AT_MOST for count in self.connections[-1:])
 
-    def _run(self) -> None:
-        with psycopg.connect(self.url, autocommit=True) as sql:
-            while not self._over.wait(INTERVAL):
-                self.documents.look(sql)
-                self._look_at_worker(sql)
-                self.looks += 1
+    def _look(self) -> None:
+        self.documents.look(self._sql)
+        self._look_at_worker()
 
-    def _look_at_worker(self, sql: psycopg.Connection) -> None:
+    def _look_at_worker(self) -> None:
         first = self.fleet.places[0]
         if not first.up:
             return
         with suppress(psutil.NoSuchProcess):
             self.memory.append(psutil.Process(first.worker.process.pid).memory_info().rss)
-        self.connections += [count for (count,) in sql.execute(CONNECTIONS, [first.name])]
+        self.connections += [count for (count,) in self._sql.execute(CONNECTIONS, [first.name])]

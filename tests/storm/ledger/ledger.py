@@ -16,18 +16,15 @@ from processes import Cli, environment
 from schemas.judge import differences
 from schemas.tables import tables
 from schemas.writer import Writer
+from storm.failed import failed
 from storm.ledger.changes import Developer, Rebuilder
-from storm.ledger.looks import Looks
+from storm.ledger.looks import LedgerLooks
 from storm.ledger.schema import NAME, SCHEMA, VALUES
 from storm.plan import Plan, Site
 from storm.shop.report import counts
 
 WRITERS = 2
 BETWEEN = 0.1  # seconds from one transaction to the next, at most
-FAILED = """
-SELECT error_reason || ': ' || left(min(error), 200), count(*) FROM search_outbox_events
-WHERE entity_type = %s AND status = 'failed' GROUP BY error_reason
-"""
 
 
 @dataclass
@@ -40,7 +37,6 @@ class LedgerReport:
     looks: int = 0
     lost: int = 0
     went_back: int = 0
-    behind: int = 0
     failed: dict[str, int] = field(default_factory=dict)
     application_errors: int = 0
 
@@ -51,7 +47,7 @@ class LedgerReport:
             "changes": counts(self.changes),
             "documents": f"{self.documents:,}, compared with the rows of the view; {self.looks:,} looks",
             "lost": str(self.lost),
-            "went back": f"{self.went_back}; older for a moment in a rebuilt index: {self.behind}",
+            "went back": str(self.went_back),
             "failed": counts(self.failed) or "0",
             "their errors": str(self.application_errors),
         }
@@ -73,7 +69,7 @@ class Ledger:
         self.rebuilder = Rebuilder(cli, self._over)
         self.developer.attach()
         self.developer.apply()
-        self._looks = Looks(self._engine, indexes)
+        self._looks = LedgerLooks(self._engine, indexes)
         self._threads = ThreadPoolExecutor(WRITERS + 2)
         self._running = [self._threads.submit(each.run) for each in (self.developer, self.rebuilder)]
         self._running += [self._threads.submit(self._write, plan.rng(f"ledger {n}")) for n in range(WRITERS)]
@@ -92,7 +88,6 @@ class Ledger:
         self._looks.close()
         view, index = f"ledger.{self.developer.view}", self.developer.index
         wrong = differences(sql, self._engine, view=view, keys=["id"], index=index)
-        failed = {str(reason): count for reason, count in sql.execute(FAILED, [NAME]).fetchall()}
         rows = sql.execute(f"SELECT count(*) FROM {view}".encode()).fetchall()
         report = LedgerReport(
             transactions=self.counts["transactions"],
@@ -101,12 +96,11 @@ class Ledger:
             looks=self._looks.count,
             lost=len(wrong),
             went_back=len(self._looks.steps_back),
-            behind=self._looks.behind,
-            failed=failed,
+            failed=failed(sql, NAME),
             application_errors=len(self.errors),
         )
         wrong += [f"stepped back: {text}" for text in self._looks.steps_back]
-        wrong += [f"{count} events of the ledger failed: {reason}" for reason, count in failed.items()]
+        wrong += [f"{count} events of the ledger failed: {reason}" for reason, count in report.failed.items()]
         return report, wrong + self.errors + self.developer.errors + self.rebuilder.errors
 
     def close(self) -> None:

@@ -1,43 +1,40 @@
 """What is looked at in the ledger's indexes while it storms: no document may show an older state again."""
 
-import threading
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 from engines.node import Node
+from storm.looking import Looking
 
 INTERVAL = 0.2
 MOST = 2_000  # documents of one look
 
 
-class Looks:
+class LedgerLooks:
     """One reader of the documents behind all aliases; `steps_back` says what went back.
 
-    `behind` counts documents that were older once a rebuild had moved an alias: what was delivered to the old
-    index a moment before is sent to the new one a moment later.
+    Also where a rebuild moved the alias in between.
     """
 
     def __init__(self, engine: Node, indexes: Sequence[str]) -> None:
         self._engine, self._indexes = engine, indexes
         self._newest: dict[tuple[str, str], tuple[str, int]] = {}
-        self.count, self.behind, self.steps_back = 0, 0, list[str]()
-        self._over = threading.Event()
-        self._thread = ThreadPoolExecutor(1)
-        self._run_out = self._thread.submit(self._run)
+        self.steps_back = list[str]()
+        self._looking = Looking(self._look, INTERVAL)
+
+    @property
+    def count(self) -> int:
+        """How many looks there were."""
+        return self._looking.count
 
     def close(self) -> None:
         """Look no more; raises what went wrong in its thread."""
-        self._over.set()
-        self._thread.shutdown()
-        self._run_out.result()
+        self._looking.close()
 
-    def _run(self) -> None:
-        while not self._over.wait(INTERVAL):
-            for index in self._indexes:
-                self._look(index)
-            self.count += 1
+    def _look(self) -> None:
+        for index in self._indexes:
+            self._look_at(index)
 
-    def _look(self, index: str) -> None:
+    def _look_at(self, index: str) -> None:
         """By id: a search shows what was refreshed last, in any order of time."""
         newest = {"size": MOST, "sort": [{"rev": "desc"}], "_source": False}
         status, answer = self._engine.ask("POST", f"/{index}/_search?ignore_unavailable=true", newest)
@@ -52,7 +49,7 @@ class Looks:
     def see(self, alias: str, id_: str, index: str, rev: int) -> None:
         """One look at one document, in the index that the alias leads to."""
         before, newest = self._newest.get((alias, id_), (index, 0))
-        if rev < newest and index == before:
-            self.steps_back.append(f"{index}: account {id_} from {newest} to {rev}")
-        self.behind += rev < newest and index != before
+        if rev < newest:
+            moved = "" if index == before else f", which the alias led to after {before}"
+            self.steps_back.append(f"{index}{moved}: account {id_} from {newest} to {rev}")
         self._newest[alias, id_] = index, rev

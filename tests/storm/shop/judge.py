@@ -7,6 +7,7 @@ from typing import Any
 import psycopg
 
 from engines.node import Node
+from storm.failed import failed
 from storm.fleet import SETTINGS
 from storm.shop.application import ShopApplication
 from storm.shop.report import ShopReport
@@ -19,10 +20,6 @@ EVENTS = """
 SELECT CASE WHEN follow IS NULL THEN 'of documents' WHEN follow < 0 THEN 'of all documents'
     ELSE 'of a category' END, count(*)
 FROM search_outbox_events WHERE entity_type = %s GROUP BY 1 ORDER BY 1
-"""
-FAILED = """
-SELECT error_reason, count(*) FROM search_outbox_events
-WHERE entity_type = %s AND status = 'failed' GROUP BY 1
 """
 AMISS = """
 SELECT count(*) FROM search_outbox_events WHERE entity_type = %s AND (status NOT IN ('done', 'failed')
@@ -48,7 +45,7 @@ class ShopJudge:
         report.went_back, report.resurrected = seen[Damage.BACK], seen[Damage.RESURRECTED]
         report.never_committed = seen[Damage.UNTRUE]
         report.states = self._count("SELECT count(*) FROM shop.states")
-        report.events, report.failed = self._pairs(EVENTS), self._pairs(FAILED)
+        report.events, report.failed = self._pairs(EVENTS), failed(self._sql, NAME)
         return differences + [f"{damage}: {text}" for damage, text in damages] + self._unsettled(report)
 
     def unrecorded(self, application: ShopApplication) -> list[str]:

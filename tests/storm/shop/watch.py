@@ -1,11 +1,10 @@
 """What is looked at in the shop's index while it storms: the documents themselves, by their ids."""
 
-import threading
 from collections import defaultdict
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 from engines.node import Node
+from storm.looking import Looking
 from storm.shop.application import ShopApplication
 from storm.shop.timeline import State
 
@@ -22,30 +21,28 @@ class ShopWatch:
 
     def __init__(self, engine: Node, index: str, application: ShopApplication) -> None:
         self._engine, self._index, self._application = engine, index, application
-        self.count = 0
         self.looks: dict[str, list[State]] = defaultdict(list)
         self.steps_back: list[str] = []
         self._highest: dict[str, int] = {}
-        self._over = threading.Event()
-        self._thread = ThreadPoolExecutor(1)
-        self._run_out = self._thread.submit(self._run)
+        self._looking = Looking(self._look, INTERVAL)
+
+    @property
+    def count(self) -> int:
+        """How many looks there were."""
+        return self._looking.count
 
     def close(self) -> None:
         """Look at all of them a last time, and no more; raises what went wrong in its thread."""
-        self._over.set()
-        self._thread.shutdown()
-        self._run_out.result()
+        if self._looking.close():
+            self._look_at(self._application.keys())
 
-    def _run(self) -> None:
-        while not self._over.wait(INTERVAL):
-            all_ = self.count % SELDOM == 0
-            self._look(self._application.keys() if all_ else self._application.recent())
-        self._look(self._application.keys())
+    def _look(self) -> None:
+        all_ = self.count % SELDOM == 0
+        self._look_at(self._application.keys() if all_ else self._application.recent())
 
-    def _look(self, keys: Sequence[str]) -> None:
+    def _look_at(self, keys: Sequence[str]) -> None:
         for doc in self._engine.mget(index=self._index, ids=[*keys], source=True)["docs"]:
             self.see(doc["_id"], doc.get("_version", 0), doc["_source"] if doc["found"] else None)
-        self.count += 1
 
     def see(self, key: str, version: int, document: State) -> None:
         """One look at one document."""
