@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import psycopg
 import pytest
@@ -14,6 +14,8 @@ from sqlalchemy import create_engine
 
 import outboxctl
 from operations.terminal import screen, show
+from outboxctl.core.database import Database
+from outboxctl.core.delivery.claim import claim
 from processes import Cli
 from projections.store import QUERY, WHO, Store
 from servers import Servers
@@ -197,6 +199,21 @@ def test_drop_leaves_the_index_and_discards_what_waits(
     assert sorted(told, key=str) == [("connect", "y", 2, "discarded"), (None, None, 0, "discarded")]
     assert cli("projection", "drop", "product", *WHO).returncode == 2
     assert store.what() == ["view", "triggers", "declaration", "documents"]
+
+
+def test_a_drop_says_that_it_waits_for_events_in_hand_and_that_it_gave_up(
+    applied: Store, cli: Cli, db: Database
+) -> None:
+    applied.sql.execute(
+        """INSERT INTO store.products (id, tenant, "Odd ""%Name")
+        SELECT i, 'a', i FROM generate_series(1, 2) i"""
+    )
+    with db.begin() as connection:
+        claim(connection, owner="w", token=str(uuid4()), size=1, lease=3600)
+    done = cli("projection", "drop", "product", *WHO, "--wait", "1")
+    assert done.stderr.count("workers still hold 1 of its events: waiting at most 1 s") == 1
+    assert "1 waiting events were discarded" in done.stdout
+    assert "1 events are still held by workers after 1 s" in " ".join(done.stdout.split())
 
 
 def test_a_view_of_the_users_own_stays(applied: Store, cli: Cli) -> None:

@@ -230,7 +230,7 @@ def preview(
 def drop(name: Name, by: By, reason: Reason, common: ChangeOptions, wait: LockWait = 60.0) -> None:
     """Take a projection out of force: triggers, the view of ours and the declaration; the index stays.
 
-    Events that wait are discarded, and audited.
+    Events that wait are discarded, and audited; those that workers hold are waited for (--wait).
 
     Example: outboxctl projection drop product --by alice --reason "search was switched off"
     """
@@ -239,7 +239,7 @@ def drop(name: Name, by: By, reason: Reason, common: ChangeOptions, wait: LockWa
     who, settings = audited(by, reason), common.settings()
     with guards.acting(settings, f"drop the projection {name}", yes=common.yes) as db:
         done = dropping(db, name, **who, patience=wait, report=print_progress)
-    view.dropped(done, json=common.json)
+    view.dropped(done, waited=wait, json=common.json)
 
 
 @contextmanager

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from outboxctl.operations.projection.starting.text import Start
 
 LONGEST_VALUE = 2_000  # characters of a field's value that a person sees
+STILL_HELD = (
+    "{events:,} events are still held by workers after {seconds:g} s. They come back as retries of a "
+    "projection that is not in force, and fail as `config` in the end: `outboxctl failed list` shows them."
+)
 REBUILD = "outboxctl rebuild --projection {name} --by YOU --reason WHY"
 
 
@@ -190,11 +194,13 @@ def _value(value: Any) -> str:
     return brief(json_numbers.dumps(value, ensure_ascii=False), LONGEST_VALUE)
 
 
-def dropped(done: "Dropped", *, json: bool) -> None:
-    """Show what was dropped."""
+def dropped(done: "Dropped", *, waited: float, json: bool) -> None:
+    """Show what was dropped; `waited`: seconds in which workers could give back events."""
     lines = [
         f"The projection {done.name} is not in force any more; the index {brief(done.index, 255)} stays.",
         f"{done.discarded:,} waiting events were discarded.",
-        f"Audit {done.audit_id}",
     ]
+    if done.in_hand:
+        lines.append(STILL_HELD.format(events=done.in_hand, seconds=waited))
+    lines.append(f"Audit {done.audit_id}")
     rendering.show(done, lambda: lines, json=json)

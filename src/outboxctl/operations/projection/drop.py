@@ -17,15 +17,20 @@ if TYPE_CHECKING:
     from outboxctl.core.database import Connection, Database
 
 PAUSE = 0.2  # seconds between two looks at the events that a worker has in hand
+WAITING = "{name} is out of force; workers still hold {events:,} of its events: waiting at most {seconds:g} s"
 
 
 @dataclass(frozen=True)
 class Dropped:
-    """What was dropped; `discarded` events had been waiting."""
+    """What was dropped; `discarded` events had been waiting.
+
+    `in_hand`: events that a worker held for longer than they were waited for.
+    """
 
     name: str
     index: str
     discarded: int
+    in_hand: int
     audit_id: str
 
 
@@ -57,13 +62,28 @@ def drop(
         return projection.index, act
 
     index, act = with_lock_retries(database, remove, patience=patience, report=report)
-    end, total = monotonic() + patience, 0
-    while True:
+
+    def discard() -> tuple[int, int]:
         with database.begin() as connection:
             count = projection_events.discard(connection, name, by=by, reason=reason, act_id=act)
-            in_hand = projection_events.counts(connection, [name])[name].processing
+            return count, projection_events.counts(connection, [name])[name].processing
+
+    discarded, in_hand = _until_none_waits(discard, name, patience, report)
+    return Dropped(name, index, discarded, in_hand, act)
+
+
+def _until_none_waits(
+    discard: "Callable[[], tuple[int, int]]", name: str, patience: float, report: "Callable[[str], None]"
+) -> tuple[int, int]:
+    """Discard what waits, and what comes back from workers: how many, and how many they still hold."""
+    end, total, said = monotonic() + patience, 0, False
+    while True:
+        count, in_hand = discard()
         total += count
+        if not count and (not in_hand or monotonic() > end):
+            return total, in_hand
         if not count:
-            if not in_hand or monotonic() > end:
-                return Dropped(name, index, total, act)
+            if not said:
+                report(WAITING.format(name=name, events=in_hand, seconds=patience))
+            said = True
             sleep(PAUSE)
