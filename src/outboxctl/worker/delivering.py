@@ -8,10 +8,10 @@ from outboxctl.domain.errors import OutboxctlError
 from outboxctl.sink.delivery.result import Delivery, Sink
 from outboxctl.worker import tally
 from outboxctl.worker.admission import Admission
+from outboxctl.worker.alias_moves import waiting_for_move
 from outboxctl.worker.circuit import Circuit
 from outboxctl.worker.context import WorkerContext
 from outboxctl.worker.lease import Lease
-from outboxctl.worker.moving import waiting_for_move
 from outboxctl.worker.prepare import Prepared
 from outboxctl.worker.suspects import SuspectIsolation
 

@@ -14,7 +14,8 @@ from outboxctl.domain.printable import brief, counted
 
 if TYPE_CHECKING:
     from outboxctl.cli.status.watch import StatusSnapshot
-    from outboxctl.core.stats.by_projection import Following, ProjectionStatus
+    from outboxctl.core.stats.by_projection import ProjectionStatus
+    from outboxctl.core.stats.following import Following
     from outboxctl.core.stats.snapshot import EventRow, PipelineStatus
     from outboxctl.core.stats.workers import WorkerRow
 
@@ -148,6 +149,8 @@ def _rates(state: "PipelineStatus") -> str:
         return rates + (f", drained in {rendering.age(state.drain_seconds)}" if state.lag else "")
     if state.circuit_open or much_waits(state.lag, state.waiting_for_retry):
         return rates + _retries(state)
+    if any(table.drain_seconds is None for table in state.following):
+        return rates  # how many documents are behind the changes that wait is not known yet
     return f"{rates}, never drained at this pace"
 
 
@@ -160,14 +163,12 @@ def _retries(state: "PipelineStatus") -> str:
 
 
 def _projections(state: "PipelineStatus", most: int) -> list[Any]:
-    """A line a projection, where any is declared, and how far events are that stand for many documents."""
+    """A line a projection, where any is declared, and a line a followed table for which events wait."""
     if all(each.name == PROJECTION for each in state.projections):
         return []
     rows = [_projection(each) for each in state.projections[:most]]
     title = _titled("Projections", state.projections, most)
-    follows = [follow for each in state.projections for follow in each.following]
-    lines = [Text(_following(follow)) for follow in follows[:most]]
-    return [Group(_table(title, PROJECTION_COLUMNS, rows), *lines)]
+    return [Group(_table(title, PROJECTION_COLUMNS, rows), *map(Text, followed(state, most)))]
 
 
 def _projection(state: "ProjectionStatus") -> list[Any]:
@@ -176,9 +177,26 @@ def _projection(state: "ProjectionStatus") -> list[Any]:
     return [state.name, *(f"{count:,}" for count in counts), oldest]
 
 
-def _following(follow: "Following") -> str:
-    table = brief(follow.table, 130) or "all documents"
-    return f"following {table}: {counted(follow.keys_done, 'key')} done"
+def followed(state: "PipelineStatus", most: int) -> list[str]:
+    """A line a followed table for which events wait, at most `most`."""
+    lines = [_following(each.name, table) for each in state.projections for table in each.following]
+    more = [f"and {len(lines) - most:,} more followed tables"] if len(lines) > most else []
+    return lines[:most] + more
+
+
+def _following(projection: str, table: "Following") -> str:
+    parts = [f"{table.events:,} waiting"]
+    if table.keys_done:
+        pace = f" ({rate(table.keys_per_second)})" if table.keys_per_second else ""
+        parts.append(f"{counted(table.keys_done, 'document')} found so far{pace}")
+    if table.events_per_second:
+        parts.append(f"{rate(table.events_per_second)} expanded")
+    if table.drain_seconds is not None:
+        parts.append(f"expanded in {rendering.age(table.drain_seconds)}")
+    elif table.events_per_second:
+        parts.append("as many come")
+    name = brief(table.table, 130) or "all documents"
+    return f"following {name} for {brief(projection, 50)}: {', '.join(parts)}"
 
 
 def _statuses(state: "PipelineStatus") -> Table:

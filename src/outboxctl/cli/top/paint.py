@@ -72,7 +72,8 @@ def _projections(now: "PipelineStatus") -> list[str]:
         for each in now.projections[:PROJECTIONS]
     ]
     more = len(now.projections) - PROJECTIONS
-    return lines + ([f"and {more:,} more projections"] if more > 0 else [])
+    lines += [f"and {more:,} more projections"] if more > 0 else []
+    return lines + view.followed(now, PROJECTIONS)
 
 
 def _counts(now: "PipelineStatus") -> str:

@@ -7,21 +7,18 @@ in no index. A million of them take some tenths of a second.
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from json import loads
 from typing import Any
 
 from outboxctl.core.delivery.claim import has_projections
 from outboxctl.core.projections import choosing
-from outboxctl.core.projections.follow_pages import FollowEvent
 from outboxctl.core.schema.names import EVENTS, STUCK
 from outboxctl.core.sql import Connection, text
 from outboxctl.core.stats import counts
 from outboxctl.core.stats.counts import AGE, FINITE, Counts, Gauges
+from outboxctl.core.stats.following import Following, FollowPace, following
 from outboxctl.domain.lifecycle import PROJECTION, Status
-from outboxctl.domain.projection import Projection
 
 NOT_DONE = (Status.PENDING, Status.PROCESSING, Status.FAILED)
-FOLLOWED = 20  # follow events that are shown, the oldest
 OLDEST = AGE.format(f"min(created_at) FILTER (WHERE {FINITE})")
 PENDING = f"""
 SELECT 'pending' AS status, {choosing.OF_EVENT} AS projection, NULL AS reason, count(*) AS events,
@@ -47,31 +44,11 @@ SELECT status, {choosing.OF_EVENT} AS projection,
     count(follow) FILTER (WHERE status IN ('pending', 'processing')) AS follows
 FROM {EVENTS} GROUP BY 1, 2, 3
 """)
-FOLLOWS = text(f"""
-SELECT entity_type::text, follow, entity_key, follow_cursor FROM (
-    (SELECT * FROM {EVENTS} WHERE status = 'processing' AND follow IS NOT NULL
-        ORDER BY created_at LIMIT {FOLLOWED})
-    UNION ALL
-    (SELECT * FROM {EVENTS} WHERE status = 'pending' AND follow IS NOT NULL
-        ORDER BY created_at LIMIT {FOLLOWED})
-) e ORDER BY created_at, id LIMIT {FOLLOWED}
-""")
-
-
-@dataclass(frozen=True)
-class Following:
-    """An event that stands for all documents behind a row of `table`; of `keys_done` events are written.
-
-    `table` is empty where it stands for every document of the projection (TRUNCATE).
-    """
-
-    table: str
-    keys_done: int
 
 
 @dataclass(frozen=True)
 class ProjectionStatus:
-    """The events of one projection that are not done; `following`: those that stand for many documents."""
+    """The events of one projection that are not done; `following`: those for many documents, by table."""
 
     name: str
     pending: int = 0
@@ -102,9 +79,10 @@ def count(
     max_processing: float,
     exact: bool = False,
     only: str | None = None,
+    pace: FollowPace | None = None,
     now: datetime | None = None,
 ) -> Counted:
-    """Count in one snapshot: the whole table, or `only` one projection.
+    """Count in one snapshot: the whole table, or `only` one projection; `pace` has the looks before.
 
     The done events of a large table are estimated, unless `exact`; those of one projection are left out then.
     """
@@ -114,7 +92,8 @@ def count(
         return Counted(sums, [_built_in(sums)])
     live = None if exact else counts.estimated_rows(connection)
     rows = read(connection, ALL_EVENTS if live is None else PARTIAL, max_processing=max_processing, now=now)
-    followed = following(connection, declared) if any(row.follows for row in rows) else {}
+    pace = pace or FollowPace()
+    followed = following(connection, declared, pace) if any(row.follows for row in rows) else {}
     declared_names = {*named(rows), *(each.name for each in declared)} - {PROJECTION}
     there = [*sorted(declared_names), PROJECTION]
     each = [status(name, rows, followed.get(name, ())) for name in there if only in (None, name)]
@@ -173,29 +152,3 @@ def status(name: str, rows: Iterable[Any], following: Sequence[Following] = ()) 
     reasons = counts.by_reason(own)
     stuck, age = sum(row.stuck for row in own), max(0.0, *ages, 0.0)
     return ProjectionStatus(name, pending, processing, failed, stuck, age, reasons, [*following])
-
-
-def following(connection: Connection, declared: Sequence[Projection]) -> dict[str, list[Following]]:
-    """By projection the oldest events that stand for many documents, and how far each is."""
-    known = {projection.name: projection for projection in declared}
-    found: dict[str, list[Following]] = {}
-    for name, place, key, cursor in connection.execute(FOLLOWS):
-        found.setdefault(name, []).append(Following(_table(known.get(name), place, key), _done(cursor)))
-    return found
-
-
-def _table(projection: Projection | None, place: int, key: str) -> str:
-    try:
-        name = FollowEvent("", "", place, key, {}, 0).name
-    except ValueError:
-        return ""
-    followed = projection.followed(place, name) if projection else None
-    return str(followed.table) if followed else ""
-
-
-def _done(cursor: str | None) -> int:
-    """The keys that are done, by a `follow_cursor`; 0 where it does not say."""
-    try:
-        return int(loads(cursor or "")["done"])
-    except (ValueError, TypeError, KeyError):
-        return 0

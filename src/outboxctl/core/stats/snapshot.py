@@ -12,6 +12,7 @@ from outboxctl.core.sql import Connection, TextClause, text
 from outboxctl.core.stats import by_projection, counts, delivered_since, workers
 from outboxctl.core.stats.by_projection import ProjectionStatus
 from outboxctl.core.stats.counts import Counts
+from outboxctl.core.stats.following import Following, FollowPace, drain_seconds
 from outboxctl.core.stats.workers import WorkerRow
 from outboxctl.domain.failures import Reason
 from outboxctl.domain.lifecycle import PROJECTION
@@ -87,7 +88,8 @@ class PipelineStatus:
     """`outboxctl status`: A (status), B (stuck), C (oldest_pending), failures, pace and workers.
 
     `estimated` names the statuses whose count is an estimate. Rates are events a second as the living workers
-    last reported, null while none does; `drain_seconds` is null as `Flow.drain_seconds` says.
+    last reported, null while none does; `drain_seconds` is null as `Flow.drain_seconds` says, and while that
+    of a followed table is not known.
     `waiting_for_retry` events of the lag are not due yet, the last of them in `retries_due_seconds`.
     `workers` is null where the schema does not have their table.
     Where one projection was `chosen`, all is of its events alone, without rates, and without done events
@@ -115,6 +117,11 @@ class PipelineStatus:
     chosen: bool = False
     failed_delivered_since: int | None = None
 
+    @property
+    def following(self) -> list[Following]:
+        """The followed tables of all projections for which events wait."""
+        return [table for each in self.projections for table in each.following]
+
 
 def pipeline_status(
     connection: Connection,
@@ -122,17 +129,19 @@ def pipeline_status(
     max_processing: float,
     exact: bool = False,
     projection: str | None = None,
+    pace: FollowPace | None = None,
     now: datetime | None = None,
 ) -> PipelineStatus:
     """Everything that `status` shows; with `exact` all is counted, however large the table.
 
-    With a `projection` of its events alone. Raises UsageError for an unknown one.
+    With a `projection` of its events alone. `pace`: that of follow events, which is measured from one call to
+    the next. Raises UsageError for an unknown projection.
     """
     if projection is not None:
         choosing.require_known(connection, projection)
     of = choosing.scope(connection, projection)
     seen = by_projection.count(
-        connection, max_processing=max_processing, exact=exact, only=projection, now=now
+        connection, max_processing=max_processing, exact=exact, only=projection, pace=pace, now=now
     )
     counted = seen.sums
     known = workers.all_workers(connection, now=now)
@@ -141,7 +150,10 @@ def pipeline_status(
     several = len(seen.projections) > 1 or seen.projections[0].name != PROJECTION
     tried = replace(of, condition=f"{of.condition} AND follow IS NULL") if several else of
     not_due = counts.not_due(connection, tried, now=now)
-    rates = (flow.rate_in, flow.rate_out, flow.drain_seconds(lag, not_due.count))
+    followed = [table for each in seen.projections for table in each.following]
+    of_documents = lag - sum(table.events for table in followed)
+    drained = drain_seconds(flow.drain_seconds(of_documents, not_due.count), followed)
+    rates = (flow.rate_in, flow.rate_out, drained)
     return PipelineStatus(
         projection or PROJECTION,
         counted.status,

@@ -216,7 +216,7 @@ COMMENTS = {
     "rows of all followed tables, again and again": "反复修改各个被跟随的表",
     "most documents behind one row": "一行背后最多有多少文档",
     "the row with the most documents": "背后文档最多的那一行",
-    "following …: 4,000 keys done": "显示已展开的键数",
+    "following …: 4,000 documents found so far": "显示已找到的文档数",
     "what the standby does not get": "备库收不到的变更",
     "the primary is gone, DATABASE_URL leads to the standby": "主库已停，连接地址指向备库",
     "of a node": "某个节点的进程",

@@ -13,6 +13,7 @@ class WordKind(StrEnum):
     ALERT = "alert"
     FINDING = "finding"
     SETTING = "setting"
+    EVENT = "event"
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from outboxctl.metrics.alerts.rules import RUNBOOKS, duration
 from outboxctl.metrics.alerts.table import alerts
 from outboxctl.metrics.registry import Metrics
 from outboxctl.operations.doctor import catalogue
+from outboxctl.operations.explain.event_texts import FOLLOW
 from outboxctl.operations.explain.model import Word, WordKind
 from outboxctl.settings import Settings, env_names, is_secret
 
@@ -133,6 +134,10 @@ def _settings() -> Iterator[Word]:
             )
 
 
+def _events() -> Iterator[Word]:
+    yield Word("follow", WordKind.EVENT, FOLLOW.meaning, f"{DOCS}projections/", first=FOLLOW.first)
+
+
 def default_of(field: str) -> str:
     """The default of a setting as a person would write it."""
     about = Settings.model_fields[field]
@@ -155,4 +160,5 @@ READERS: dict[WordKind, Callable[[], Iterator[Word]]] = {
     WordKind.ALERT: _alerts,
     WordKind.FINDING: _findings,
     WordKind.SETTING: _settings,
+    WordKind.EVENT: _events,
 }

@@ -46,7 +46,7 @@ class ProjectionFanout(ProjectionLab):
         "outboxctl projection plan products.toml  # most documents behind one row",
         "outboxctl worker &",
         'psql "$DATABASE_URL" -c "UPDATE …"  # the row with the most documents',
-        "outboxctl status --watch 1  # following …: 4,000 keys done",
+        "outboxctl status --watch 1  # following …: 4,000 documents found so far",
         "kill -9 %1; outboxctl worker --drain",
         "outboxctl verify --projection NAME",
     )
