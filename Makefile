@@ -114,6 +114,9 @@ bench-scale: $(READY) ## Measure one, two and four workers with delays to both s
 bench-verify: $(READY) ## Measure the comparison of 1,000,000 entities
 	$(BIN)/python -m benchmarks --profiles verify
 
+load: $(READY) ## Two databases as large as public ones, an application at work, workers killed; ten minutes (LOAD=)
+	PYTHONPATH=tests $(BIN)/python -m schemas.load $(LOAD)
+
 storm: $(READY) ## Write 100,000 events and a shop that becomes documents while workers are killed and the sink misbehaves; ten minutes
 	PYTHONPATH=tests $(BIN)/python -m storm $(STORM)
 

@@ -1,14 +1,10 @@
 """Random writers on schemas in the style of public ones: each index ends with the rows of its view."""
 
 import signal
-import tomllib
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
 from random import Random
-from types import ModuleType
-from typing import Any
-from uuid import uuid4
 
 import psycopg
 import pytest
@@ -16,7 +12,7 @@ import pytest
 from engines.node import Node
 from processes import Cli, Worker, eventually
 from schemas import music, rental
-from schemas.judge import differences
+from schemas.place import FAILED, UNFINISHED, Place
 from schemas.tables import tables
 from schemas.writer import write
 from servers import Servers
@@ -26,8 +22,6 @@ pytestmark = [
     pytest.mark.slow(reason="writers of several sessions on a dozen tables, and workers that are killed"),
 ]
 ROUNDS, SESSIONS, TRANSACTIONS = 6, 4, 80
-UNFINISHED = "SELECT FROM search_outbox_events WHERE status IN ('pending', 'processing') LIMIT 1"
-FAILED = "SELECT entity_type, entity_key, error FROM search_outbox_events WHERE status = 'failed'"
 FAST = {
     "OUTBOX_LEASE_SECONDS": "2",
     "OUTBOX_RECLAIM_INTERVAL_SECONDS": "0.5",
@@ -37,28 +31,6 @@ FAST = {
 }
 
 
-class Place:
-    """A schema with its projections in force, each with an index of its own."""
-
-    def __init__(self, schema: ModuleType, sql: psycopg.Connection, cli: Cli, folder: Path) -> None:
-        self.schema, self.sql, self.cli = schema, sql, cli
-        sql.execute(schema.TABLES)
-        self.declared: dict[str, Any] = tomllib.loads(schema.DECLARATION)["projections"]
-        self.indexes = {name: f"t-{uuid4().hex[:12]}" for name in self.declared}
-        self.file = Path(folder, "projections.toml")
-        self.file.write_text(schema.DECLARATION.format(**self.indexes), encoding="utf-8")
-        cli.ok("projection", "apply", str(self.file), "--by", "test", "--reason", "test", "--yes")
-
-    def differences(self, engine: Node) -> list[str]:
-        """What the judge finds in all of its indexes."""
-        wrong: list[str] = []
-        for name, declared in self.declared.items():
-            keys = declared["key"] if isinstance(declared["key"], list) else [declared["key"]]
-            view, index = declared["document"], self.indexes[name]
-            wrong += differences(self.sql, engine, view=view, keys=keys, index=index)
-        return wrong
-
-
 @pytest.fixture(params=[rental, music], ids=lambda schema: schema.NAME)
 def place(
     request: pytest.FixtureRequest, sql: psycopg.Connection, cli: Cli, tmp_path: Path, judge: Node
@@ -66,8 +38,7 @@ def place(
     """One of the schemas."""
     made = Place(request.param, sql, cli, tmp_path)
     yield made
-    for index in made.indexes.values():
-        judge.ok("DELETE", f"/{index}-000001")
+    made.remove(judge)
 
 
 @pytest.fixture

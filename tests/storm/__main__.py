@@ -2,45 +2,27 @@
 
 import argparse
 import json
-import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import asdict
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from elasticsearch import Elasticsearch
-
-import servers
-from clusters import cluster
-from outboxctl.core.database import Database
-from outboxctl.core.schema.migrations import upgrade
 from outboxctl.drills.services.model import Kind
-from outboxctl.sink.index.index_setup import ensure
-from sinks import client_of
 from storm.nodes.site import opened
 from storm.plan import Plan, Site, beside_a_cluster
 from storm.run import run
+from storm.site import own_postgres, own_site
 
-INDEX = "storm"
 INTERRUPTED = 130
 CLUSTERS: tuple[Kind, ...] = ("opensearch", "elasticsearch", "elasticsearch8")
-# The shop has two-phase commits. Durability would only slow the machine down: nothing here kills the server.
-POSTGRES = """
-max_prepared_transactions = 20
-max_connections = 200
-shared_buffers = 128MB
-synchronous_commit = off
-"""
 
 
 def main() -> int:
     given = _arguments()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # what was started is ended all the same
     try:
-        with _cluster_site(given) if given.cluster else _site() as site:
+        with _cluster_site(given) if given.cluster else own_site() as site:
             report = run(_plan(given), site, _say)
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -100,35 +82,8 @@ def _plan(given: argparse.Namespace) -> Plan:
 
 @contextmanager
 def _cluster_site(given: argparse.Namespace) -> Iterator[Site]:
-    with _own_postgres() as postgres, opened(given.cluster, given.replicas, postgres) as site:
+    with own_postgres() as postgres, opened(given.cluster, given.replicas, postgres) as site:
         yield site
-
-
-@contextmanager
-def _site() -> Iterator[Site]:
-    with servers.started() as both, TemporaryDirectory() as folder:
-        sys.stderr.write(f"servers: {both.label}\n")
-        if not both.real_engine:
-            sys.exit("the storm needs a real Elasticsearch, and could not have one here")
-        with _postgres(both) as postgres:
-            url = servers.new_database(postgres)
-            with closing(Database(url)) as database, closing(Elasticsearch(both.sink)) as engine:
-                upgrade(database, None)
-                ensure(client_of(engine), INDEX)
-            yield Site(url, both.sink, INDEX, Path(folder))
-
-
-@contextmanager
-def _postgres(both: servers.Servers) -> Iterator[str]:
-    """The superuser's URL of the given PostgreSQL, else of one with settings of the storm's own."""
-    with nullcontext(both.postgres) if os.environ.get("TEST_DATABASE_URL") else _own_postgres() as url:
-        yield url
-
-
-@contextmanager
-def _own_postgres() -> Iterator[str]:
-    with cluster(POSTGRES) as own:
-        yield own.url
 
 
 def _say(text: str) -> None:
