@@ -110,7 +110,7 @@ def main() -> None:
     flags = {name: value for name, value in vars(parser.parse_args()).items() if value is not None}
     names, tuning = flags.pop("profiles"), {name: flags.get(name, TUNING[name]) for name in TUNING}
     quick = flags.pop("quick")
-    given = {name: _given(name, flags | (QUICK[name] if quick else {})) for name in names}
+    given = {name: _given(name, (QUICK.get(name, {}) if quick else {}) | flags) for name in names}
     before = [partial(PREPARED[name], Namespace(**given[name])) for name in names if name in PREPARED]
     with exit_on_error(), started(*before, **tuning) as rig:
         if set(names) & set(USUAL):
