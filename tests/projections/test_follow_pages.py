@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from outboxctl.core.database import Database
-from outboxctl.core.projections import follow, follow_keys, in_force
+from outboxctl.core.projections import follow, follow_keys, follow_tables, in_force
 from outboxctl.core.projections.follow_pages import HALF, PAGE
 from outboxctl.core.schema.migrations import upgrade
 from outboxctl.domain.projection import Follow, Relation
@@ -168,7 +168,7 @@ def test_a_drain_ends_where_more_changes_wait_than_a_worker_looks_at(
         "INSERT INTO search_outbox_events (entity_type, entity_id, op, entity_key, follow, next_retry_at,"
         " follow_cursor, created_at)"
         " SELECT entity_type, gen_random_uuid(), op, '{}', follow, 'infinity', follow_cursor, created_at"
-        f" FROM search_outbox_events, generate_series(1, {follow.LOOKED_AT}) WHERE follow IS NOT NULL"
+        f" FROM search_outbox_events, generate_series(1, {follow_tables.LOOKED_AT}) WHERE follow IS NOT NULL"
     )
     changed(sql)
     cli.ok("worker", "--drain", timeout=20)
@@ -286,7 +286,9 @@ def test_a_database_of_any_bytes_goes_on_behind_a_key_that_is_not_ascii(servers:
         found = list[Mapping[str, Any]]()
         for token in (str(uuid4()), str(uuid4())):
             with db.begin() as connection:
-                event = follow.claim(connection, token=token, **claim)  # type: ignore[arg-type]
+                (table,) = follow_tables.waiting(connection)
+                more = {"begun": bool(found), **claim}
+                event = follow.claim(connection, table, token=token, **more)  # type: ignore[arg-type]
                 assert event
                 found.append(event.cursor)
                 follow.put_back(connection, token, [event.id], cursor)
@@ -304,7 +306,8 @@ def test_an_event_of_the_same_row_that_is_locked_holds_nothing_up(sql: psycopg.C
         patient, token = Database(url, connections=1, lock_timeout=0.2), str(uuid4())
         product = shop.product("no-index", follow=(BY_CATEGORY,))
         with closing(patient) as db, db.begin() as connection:
-            event = follow.claim(connection, owner="w", token=token, lease=30)
+            (table,) = follow_tables.waiting(connection)
+            event = follow.claim(connection, table, owner="w", token=token, lease=30, begun=False)
             assert event
             page = follow.expand(connection, product, event, token, size=10, seconds=5)
         assert page == follow.Page(10, ahead=None)

@@ -82,7 +82,7 @@ def worker(
     probe = OpeningSink(configured, connections=1, timeout=1.5)
     with checked_database(
         configured,
-        connections=configured.concurrency + 5,
+        connections=configured.concurrency + 6,
         longest=configured.transaction_seconds,
         lock_timeout=configured.lock_seconds,
         local_commits=True,

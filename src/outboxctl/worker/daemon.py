@@ -125,7 +125,8 @@ class Daemon:
             sink_probe,
             self._every(ProgressLog(self.metrics, self.health).turn, "progress-log"),
             self._renew_leases(),
-            self._every(partial(self.parts.expander.turn, always=drain), "expander"),
+            self._every(partial(self.parts.expander.turn, always=drain, slow=False), "expander", hears=True),
+            self._every(partial(self.parts.expander.turn, always=drain, slow=True), "expander-slow"),
         ]
         if not drain:  # a drain does not wait for new events, and sends deletes again once none is left
             self._helpers += [
@@ -225,10 +226,17 @@ class Daemon:
 
         return _start(loop, "lease-renewal")
 
-    def _every(self, action: Callable[[], None], name: str, *, at_once: bool = False) -> threading.Thread:
+    def _every(
+        self, action: Callable[[], None], name: str, *, at_once: bool = False, hears: bool = False
+    ) -> threading.Thread:
+        """Run the action again and again; one that `hears` also soon after news of events."""
+
         def loop() -> None:
-            pause = 0.0 if at_once else INTERVAL
-            while not self.signals.wait_for_stop(pause):
+            pause, news = 0.0 if at_once else INTERVAL, 0
+            while not self.signals.wait_for_stop(TICK if hears else pause):
+                if hears:
+                    self.signals.wait_for_news(news, pause - TICK)
+                    news = self.signals.news
                 pause = INTERVAL
                 self._guarded(action, name)
 
@@ -243,8 +251,9 @@ class Daemon:
 
     def _due(self) -> bool:
         """Whether anything is due; a drain that is over counts the events that wait until later."""
-        with self.parts.expander.between_pages, self._database.begin() as connection:
-            due = snapshot.anything_due(connection)
+        with self._database.begin() as connection:
+            # In this order: what was expanded meanwhile is seen by the second one.
+            due = self.parts.expander.due(connection) or snapshot.claimable(connection)
             self._waiting = counts.not_due(connection).count if self._drain and not due else None
             return due
 

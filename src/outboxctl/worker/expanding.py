@@ -1,37 +1,38 @@
-"""Expanding follow events, in a thread of its own: half a page of key events after the other."""
+"""Expanding follow events, table by table: many of one table in a set, or one with many keys in pages.
 
-import threading
-from collections.abc import Callable, Mapping
-from random import Random
-from typing import Any
+Two threads do it: what takes one of them long is left to the other one, so that no table waits for a slow one
+(docs/adr/0063-follow-events-in-sets.md).
+"""
+
+from collections.abc import Callable
 from uuid import uuid4
 
 import structlog
 
 from outboxctl.core.database import Connection
-from outboxctl.core.delivery.claim import Claimed, has_projections
-from outboxctl.core.projections import follow, follow_keys
+from outboxctl.core.delivery.claim import has_projections
+from outboxctl.core.projections import follow, follow_keys, follow_sets, follow_tables
+from outboxctl.core.projections.documents import LOCK_TIMEOUT
 from outboxctl.core.projections.follow import Page
-from outboxctl.core.projections.follow_keys import OF_ROOT
 from outboxctl.core.projections.follow_pages import FollowEvent
+from outboxctl.core.projections.follow_sets import Expanded
+from outboxctl.core.projections.follow_tables import FollowedTable
 from outboxctl.core.refused_reads import ReadRefusedError
 from outboxctl.domain.clock import monotonic
 from outboxctl.domain.errors import OutboxctlError, UnreachableError
-from outboxctl.domain.failures import Classification, Reason, Verdict
-from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import EVERYTHING, Projection
 from outboxctl.sink.delivery.result import IndexedSink
 from outboxctl.worker.context import WorkerContext
 from outboxctl.worker.declared import Declared
+from outboxctl.worker.expanded_log import ExpandedLog, name_of
+from outboxctl.worker.expanding_event import EventExpansion, WaitError
+from outboxctl.worker.followed import QUICK, Limits, Turn, Turns
 from outboxctl.worker.lease import Lease
-from outboxctl.worker.listing import Listing, ListingError
-from outboxctl.worker.outcome import decide, policy_of
 from outboxctl.worker.read_ahead import ReadAhead
-from outboxctl.worker.settling import Settling
 
 log = structlog.get_logger()
 OBSERVER = "expander"  # of the condition `database`
-SHARE = 0.5  # of a lease, for the statement that reads keys
+SHARE = 0.5  # of a lease, for a statement of the patient thread
 WATCHED = 1.0  # seconds after a page for which the next one is looked for often
 # Of the time that lanes took for half a page: they have the other half meanwhile. And seconds between two
 # looks, at least and at most.
@@ -39,25 +40,43 @@ OFTEN, LEAST, MOST = 0.3, 0.005, 0.25
 
 
 class Expander:
-    """Writes the key events of follow events; one thread calls `turn`."""
+    """Writes the key events of follow events.
+
+    `turn` and `step` are called by two threads at most, one with `slow` and one without: each has tables of
+    its own. None: one thread has all.
+    """
 
     def __init__(
         self, context: WorkerContext, declared: Declared, sink_of: Callable[[Projection], IndexedSink]
     ) -> None:
-        self._policy = policy_of(context.settings)
         self._context, self._declared = context, declared
-        self._listing = Listing(context.database, sink_of)
-        self._rng = Random()  # noqa: S311 - jitter, not a secret
-        self._read_ahead = ReadAhead()
+        self._one = EventExpansion(context, declared, sink_of)
+        self._read_ahead, self._turns, self._log = ReadAhead(), Turns(), ExpandedLog()
         self._unfinished = set[str]()  # events of which this worker has written a page
-        self.between_pages = threading.Lock()  # held while a follow event is claimed
+        self._steps: dict[bool | None, int] = {}  # by thread; odd: one is under way
 
     @property
     def expanding(self) -> bool:
         """Whether key events are about to be written; any thread may ask."""
-        return bool(self._unfinished)
+        return bool(self._unfinished) or any(steps % 2 for steps in self._steps.values())
 
-    def turn(self, *, always: bool = False) -> None:
+    def due(self, connection: Connection) -> bool:
+        """Whether this worker would expand something now, or does; any thread may ask.
+
+        What is claimed and not yet written is neither a follow event that waits nor a key event.
+        """
+        before = dict(self._steps)
+        if any(steps % 2 for steps in before.values()):
+            return True
+        tables = follow_tables.waiting(connection) if has_projections(connection) else []
+        ready = [
+            table
+            for table, turn in self._turns.open(tables, monotonic())
+            if table.due or (table.may_begin and self._has_room(connection, turn))
+        ]
+        return bool(ready) or before != self._steps
+
+    def turn(self, *, always: bool = False, slow: bool | None = None) -> None:
         """Write pages until no follow event waits, or the worker stops.
 
         Without a projection in force there is none, unless somebody wrote one by hand: that is looked for
@@ -66,19 +85,19 @@ class Expander:
         if not (always or self._context.metrics.declared):
             return
         try:
-            self._write_pages()
+            self._write_pages(slow)
         except OutboxctlError as error:
             self._context.reporter.failed(error, observer=OBSERVER)
         else:
             self._context.reporter.succeeded(observer=OBSERVER)
         finally:
             self._unfinished.clear()
+            self._log.write(all_=True)
 
-    def _write_pages(self) -> None:
+    def _write_pages(self, slow: bool | None) -> None:
         began, written_at, pause = monotonic(), float("-inf"), LEAST
         while not self._context.signals.stopping:
-            with self.between_pages:
-                written = self.step()
+            written = self.step(slow=slow)
             now = monotonic()
             if written:
                 pause = min(max(OFTEN * (now - max(began, written_at)), LEAST), MOST)
@@ -88,34 +107,139 @@ class Expander:
                 return
             self._context.signals.wait_for_stop(pause)
 
-    def step(self) -> bool:
-        """Write half a page; False where none may be written. Raises OutboxctlError for the database."""
-        token = str(uuid4())
+    def step(self, *, slow: bool | None = None) -> bool:
+        """Give each followed table its turn; whether any was used. Raises OutboxctlError for the database."""
+        self._read_ahead.forget_old(self._declared.get)
+        self._steps[slow] = self._steps.get(slow, 0) + 1
         try:
-            return self._step(token)
+            with self._context.database.begin() as connection:
+                tables = follow_tables.waiting(connection) if has_projections(connection) else []
+            used = [self._turn(*pair) for pair in self._turns.open(tables, monotonic(), slow=slow)]
+        finally:
+            self._steps[slow] += 1
+        return any(used)
+
+    def _turn(self, table: FollowedTable, turn: Turn) -> bool:
+        """Half a page of an event that has begun, and one of those that have not."""
+        if self._context.signals.stopping:
+            return False
+        used = bool(table.due) and self._guarded(table, turn, self._go_on)
+        if table.may_begin and turn.resumes <= monotonic():
+            used |= self._guarded(table, turn, self._begin)
+        return used
+
+    def _guarded(
+        self, table: FollowedTable, turn: Turn, action: Callable[[FollowedTable, Turn], bool]
+    ) -> bool:
+        """What the action returns; a refusal has this table wait, and no other."""
+        try:
+            return action(table, turn)
+        except ReadRefusedError as error:
+            self._wait(table, turn, error.words, late=error.late)
+        except WaitError as error:
+            self._wait(table, turn, str(error), late=error.late)
+        return False
+
+    def _wait(self, table: FollowedTable, turn: Turn, words: str, *, late: bool) -> None:
+        if late and not turn.slow:
+            turn.slow = True  # the other thread has time
+        elif turn.refused(monotonic()):
+            name = name_of(table, self._declared.get(table.projection))
+            log.warning("changes wait", projection=table.projection, table=name, problem=words)
+
+    def _go_on(self, table: FollowedTable, turn: Turn) -> bool:
+        return self._expand_one(table, turn, begun=True)
+
+    def _begin(self, table: FollowedTable, turn: Turn) -> bool:
+        with self._context.database.begin() as connection:
+            if not self._has_room(connection, turn):
+                return False
+        if turn.full:
+            turn.next_half()
+        together = turn.size > 1 and table.place != EVERYTHING
+        done = self._expand_set(table, turn) if together else None
+        return done if done is not None else self._expand_one(table, turn, begun=False)
+
+    def _has_room(self, connection: Connection, turn: Turn) -> bool:
+        """Whether lanes have taken so many key events of this table that others may be written."""
+        if not turn.full or not turn.taken:
+            return True
+        return follow_tables.taken(connection, turn.taken[0], turn.taken[-1])
+
+    def _expand_set(self, table: FollowedTable, turn: Turn) -> bool | None:
+        """Expand many events together; None where there is only one, or the first one stands alone."""
+        projection, began = self._declared.get(table.projection), monotonic()
+        with self._context.database.begin() as connection:
+            locked = follow_sets.lock(connection, table, turn.size)
+            events = self._together(projection, locked)
+            if not (projection and len(events) > 1):
+                return None if locked else False
+            written = self._write_set(connection, projection, events, turn)
+        if written:
+            self._report_set(table, turn, projection, written, monotonic() - began)
+        return True
+
+    def _together(self, projection: Projection | None, events: list[FollowEvent]) -> list[FollowEvent]:
+        if projection is None or not events or events[0].stamp != projection.stamp:
+            return []  # the claim of one event reads the definition again
+        return follow_keys.together(projection, events)
+
+    def _write_set(
+        self, connection: Connection, projection: Projection, events: list[FollowEvent], turn: Turn
+    ) -> Expanded | None:
+        """What was written; None where these were too many."""
+        limits = self._limits(turn)
+        try:
+            written = follow_sets.expand(
+                connection,
+                projection,
+                events,
+                seconds=limits.seconds,
+                lock_seconds=limits.lock_seconds,
+            )
+        except ReadRefusedError as error:
+            if not error.passes or (error.late and limits.patient):
+                turn.shrink()  # one of them may be at fault
+                connection.rollback()
+                return None
+            raise
+        if written is None:
+            turn.shrink()
+        return written
+
+    def _limits(self, turn: Turn) -> Limits:
+        if not turn.slow:
+            return QUICK
+        return Limits(self._context.settings.lease_seconds * SHARE, LOCK_TIMEOUT, patient=True)
+
+    def _report_set(
+        self, table: FollowedTable, turn: Turn, projection: Projection, written: Expanded, seconds: float
+    ) -> None:
+        turn.wrote(written.events, written.keys, written.ends, seconds)
+        self._context.metrics.of(table.projection).processed("upsert", written.events)
+        self._log.add(table, projection, written.events, written.keys)
+
+    def _expand_one(self, table: FollowedTable, turn: Turn, *, begun: bool) -> bool:
+        """Claim one event and write half a page of it; False where there was none."""
+        token, s, began = str(uuid4()), self._context.settings, monotonic()
+        lease = Lease(token, s.lease_seconds, 1, requested_at=began)
+        try:
+            with self._context.database.begin() as connection:
+                event = follow.claim(
+                    connection, table, owner=s.worker_id, token=token, lease=s.lease_seconds, begun=begun
+                )
+                page = self._write_from_memory(connection, event, token) if event else None
+            if event is None:
+                return False
+            self._context.in_flight.add(lease)
+            try:
+                page = page or self._one.run(event, token, self._limits(turn), size=self._read_ahead.size)
+            finally:
+                self._context.in_flight.remove(token)
         except UnreachableError:  # the claim may have been committed, and what followed not
             self._context.in_flight.answer_lost(token)
             raise
-
-    def _step(self, token: str) -> bool:
-        s = self._context.settings
-        lease = Lease(token, s.lease_seconds, 1, requested_at=monotonic())
-        self._read_ahead.forget_old(self._declared.get)
-        with self._context.database.begin() as connection:
-            if not has_projections(connection):
-                return False
-            event = follow.claim(connection, owner=s.worker_id, token=token, lease=s.lease_seconds)
-            page = self._write_from_memory(connection, event, token) if event else None
-        if event is None:
-            return False
-        if page:
-            self._report(event, page)
-            return True
-        self._context.in_flight.add(lease)
-        try:
-            self._expand(event, token)
-        finally:
-            self._context.in_flight.remove(token)
+        self._report(table, turn, event, page, monotonic() - began)
         return True
 
     def _write_from_memory(self, connection: Connection, event: FollowEvent, token: str) -> Page | None:
@@ -123,128 +247,19 @@ class Expander:
         ahead = self._read_ahead.take(event)
         return follow.write_ahead(connection, ahead, token) if ahead else None
 
-    def _expand(self, event: FollowEvent, token: str) -> None:
-        projection = self._declaration(event)
-        if projection is None:
-            text = brief(f"no projection {event.projection!r} is in force")
-            self._settle(event, token, Classification(Verdict.RETRY, Reason.CONFIG, error=text))
-            return
-        try:
-            if self._starts_again(projection, event, token):
-                return
-            page = self._write(projection, event, token)
-        except ValueError as error:
-            text = brief(f"the event does not fit the projection: {error}")
-            self._settle(
-                event, token, Classification(Verdict.FAIL, Reason.DETERMINISTIC_EXCEPTION, error=text)
-            )
-        except ListingError as error:
-            self._start_again(event, token, error)
-        except ReadRefusedError as error:
-            self._refused(projection, event, token, error)
-        else:
-            self._report(event, page)
-
-    def _declaration(self, event: FollowEvent) -> Projection | None:
-        """The definition in force at the claim, or a newer one."""
-        projection = self._declared.get(event.projection)
-        if projection is None or projection.stamp == event.stamp:
-            return projection
-        return self._declared.again(event.projection)
-
-    def _starts_again(self, projection: Projection, event: FollowEvent, token: str) -> bool:
-        """Whether the event is expanded from its start: its pages, or its query, are of another definition.
-
-        One whose query is not in force stands for every document: no other query finds its keys. A sweep, of
-        `apply` itself or of another such event, that waits beside it is done with it.
-        """
-        fits = follow_keys.fits(projection, event)
-        if fits and not event.begun_otherwise:
-            return False
-        if not fits:
-            log.info(
-                "the query of a change is not in force any more: every document is read again",
-                projection=event.projection,
-            )
-        with self._context.database.begin() as connection:
-            follow.start_again(connection, event, token, everything=not fits)
-        return True
-
-    def _write(self, projection: Projection, event: FollowEvent, token: str) -> Page | None:
-        database, seconds = self._context.database, self._context.settings.lease_seconds * SHARE
-        if event.place == EVERYTHING and not event.cursor:
-            with database.begin() as connection:
-                return follow.begin(connection, event, token)
-        if event.place == EVERYTHING and event.cursor.get("index", {}) is not None:
-            keys, place = self._listing.page(projection, event, seconds)
-            with database.begin() as connection:
-                return follow.write_keys(connection, event, token, keys, place)
-        with database.begin() as connection:
-            return follow.expand(
-                connection, projection, event, token, size=self._read_ahead.size, seconds=seconds
-            )
-
-    def _refused(
-        self, projection: Projection, event: FollowEvent, token: str, error: ReadRefusedError
+    def _report(
+        self, table: FollowedTable, turn: Turn, event: FollowEvent, page: Page | None, seconds: float
     ) -> None:
-        """Settle an event whose keys cannot be found, unless another definition is in force by now.
-
-        Of the event for every document, a row of the view that raises holds up no other: the root's keys do.
-        """
-        away = None if error.late else self._probed(projection, event)
-        if self._declared.again(event.projection) != projection:
-            self._put_back(event, token)
-        elif error.late or away or event.place != EVERYTHING or event.cursor.get(OF_ROOT):
-            self._settle(event, token, _finding(away or error, away=bool(away)))
-        else:
-            self._put_back(event, token, {**event.cursor, OF_ROOT: True})
-
-    def _put_back(self, event: FollowEvent, token: str, cursor: Mapping[str, Any] | None = None) -> None:
-        with self._context.database.begin() as connection:
-            follow.put_back(connection, token, [event.id], cursor)
-
-    def _probed(self, projection: Projection, event: FollowEvent) -> ReadRefusedError | None:
-        try:
-            with self._context.database.begin() as connection:
-                follow_keys.probe(
-                    connection, projection, event, seconds=self._context.settings.lease_seconds * SHARE
-                )
-        except ReadRefusedError as error:
-            return error
-        return None
-
-    def _start_again(self, event: FollowEvent, token: str, error: ListingError) -> None:
-        """List the index from its start, since a place may be too old; wait for an index that is missing."""
-        if event.cursor.get("index") is None:
-            text = brief(f"{Reason.INDEX_UNAVAILABLE}: {error}")
-            finding = Classification(Verdict.OUTAGE, Reason.INDEX_UNAVAILABLE, error=text, single=True)
-            self._settle(event, token, finding)
-            return
-        cursor = {name: value for name, value in event.cursor.items() if name != "index"}
-        self._put_back(event, token, cursor)
-
-    def _settle(self, event: FollowEvent, token: str, finding: Classification) -> None:
-        claimed = Claimed(event.id, event.key, "upsert", None, event.attempts, None, None, event.projection)
-        outcomes = decide([(claimed, finding)], self._policy, self._rng)
-        Settling(self._context.of(event.projection), token, outcomes).run(until=None)
-
-    def _report(self, event: FollowEvent, page: Page | None) -> None:
         if page is None:
-            self._context.metrics.of(event.projection).count("lease_lost", 1)
-        elif page.end:
-            self._unfinished.discard(event.id)
-            done = int(event.cursor.get("done", 0)) + page.keys
-            self._context.metrics.of(event.projection).processed("upsert", 1)
-            log.info("a change was expanded", projection=event.projection, documents=done)
-        else:
+            return
+        if not page.end:
+            turn.size, turn.pause = 1, 0.0
             self._unfinished.add(event.id)
             self._read_ahead.keep(page.ahead)
-
-
-def _finding(error: ReadRefusedError, *, away: bool) -> Classification:
-    """What becomes of a follow event whose keys could not be found; `away`: those of no row can be."""
-    text = brief(f"the documents behind a change cannot be found: {error.words}")
-    if away:
-        return Classification(Verdict.OUTAGE, Reason.CONFIG, error=text, single=True)
-    verdict = Verdict.RETRY if error.passes else Verdict.FAIL
-    return Classification(verdict, Reason.BAD_DOCUMENT, error=text)
+            return
+        self._unfinished.discard(event.id)
+        done = int(event.cursor.get("done", 0)) + page.keys
+        if not event.cursor:
+            turn.wrote(1, page.keys, (), seconds)
+        self._context.metrics.of(event.projection).processed("upsert", 1)
+        self._log.add(table, self._declared.get(event.projection), 1, done)

@@ -12,7 +12,7 @@ LONGEST = 60.0  # seconds: another worker may have written all of them
 
 
 class ReadAhead:
-    """The keys of a few follow events by the event; one thread calls it.
+    """The keys of a few follow events by the event; any thread may call it.
 
     What is here is a copy: a worker that does not have an event's keys, or not those behind its cursor, reads
     them again.
@@ -39,8 +39,6 @@ class ReadAhead:
     def forget_old(self, current: Callable[[str], Projection | None]) -> None:
         """Forget what was kept for long, and keys of a declaration that is no longer in force."""
         since = monotonic() - LONGEST
-        self._kept = {
-            id_: (ahead, at)
-            for id_, (ahead, at) in self._kept.items()
-            if at > since and current(ahead.projection.name) == ahead.projection
-        }
+        for id_, (ahead, at) in list(self._kept.items()):  # a copy, in one step: other threads add to it
+            if at <= since or current(ahead.projection.name) != ahead.projection:
+                self._kept.pop(id_, None)

@@ -14,7 +14,7 @@ from outboxctl.domain.errors import InconclusiveError, UsageError
 from processes import Cli
 
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-HEAD = "0011"
+HEAD = "0012"
 OF_TABLES = {"setting search_outbox_events", "setting outbox_operator_audit"}
 BEAT = (
     "INSERT INTO outbox_workers VALUES"

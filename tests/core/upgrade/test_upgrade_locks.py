@@ -35,7 +35,7 @@ def test_a_writer_waits_no_longer_than_one_try(
         assert "\x1b" not in told[0]
     migrating.join(30)
     with previous.begin() as connection:
-        assert current(connection) == "0011"
+        assert current(connection) == "0012"
     assert raw.execute("SELECT count(traceparent), count(*) FROM search_outbox_events").fetchone() == (0, 20)
 
 

@@ -125,9 +125,12 @@ def prepare(connection: Connection, seconds: float) -> None:
     connection.exec_driver_sql(f"{session(seconds)}; SET LOCAL transaction_read_only = on")
 
 
-def session(seconds: float) -> str:
-    """What a transaction sets before it reads from the user's tables, in statements of at most `seconds`."""
-    limits = {"statement_timeout": seconds, "lock_timeout": min(seconds, LOCK_TIMEOUT)}
+def session(seconds: float, lock_seconds: float = LOCK_TIMEOUT) -> str:
+    """What a transaction sets before it reads from the user's tables.
+
+    Its statements take at most `seconds`, and wait at most `lock_seconds` for a lock.
+    """
+    limits = {"statement_timeout": seconds, "lock_timeout": min(seconds, lock_seconds)}
     times = "".join(f"; SET LOCAL {name} = {max(1, int(s * 1_000))}" for name, s in limits.items())
     return SESSION + times
 

@@ -18,37 +18,28 @@ from typing import Any
 from outboxctl.core.delivery import settle
 from outboxctl.core.delivery.claim import CLAIMING
 from outboxctl.core.projections import follow_keys, follow_pages
+from outboxctl.core.projections.documents import LOCK_TIMEOUT
 from outboxctl.core.projections.follow_keys import KeysAhead
 from outboxctl.core.projections.follow_pages import HALF, FollowEvent
+from outboxctl.core.projections.follow_tables import FOLLOWS, FRESH, FollowedTable
 from outboxctl.core.projections.in_force import STAMP
 from outboxctl.core.schema.names import EVENTS, STATUS_IS, UNHELD, id_array
 from outboxctl.core.sql import Connection, text
 from outboxctl.domain.projection import EVERYTHING, Projection
 
-LOOKED_AT = 200  # follow events that may wait for their last page, before one that does not
-# One event that waits for its retry holds nothing up. Where the first one of the half page does so, too, the
-# sink takes nothing: more events would only wait beside them.
-EXPANDABLE = f"""
-SELECT id FROM (
-    SELECT id, CAST(follow_cursor AS json) AS cursor FROM {EVENTS}
-    WHERE status = 'pending' AND next_retry_at = 'infinity' AND follow IS NOT NULL
-    ORDER BY created_at LIMIT {LOOKED_AT} {{locked}}) f
-WHERE NOT EXISTS (SELECT FROM {EVENTS} l
-    WHERE l.id = CAST(cursor #>> '{{{{waits_for,1}}}}' AS uuid) AND l.{STATUS_IS} 'pending'
-        AND (coalesce(l.attempts, 0) = 0 OR EXISTS (SELECT FROM {EVENTS} w
-            WHERE w.id = CAST(cursor #>> '{{{{waits_for,0}}}}' AS uuid) AND w.{STATUS_IS} 'pending')))
-LIMIT 1
-"""
-DUE = text(f"SELECT EXISTS ({EXPANDABLE.format(locked='')})")
-CLAIM = text(f"""
-WITH due AS MATERIALIZED ({EXPANDABLE.format(locked="FOR UPDATE SKIP LOCKED")})
+SAME_AMONG = 10_000  # events of the table that are looked at for others of the same row
+CLAIM = f"""
+WITH due AS MATERIALIZED (SELECT id FROM {EVENTS} WHERE {FOLLOWS} AND entity_type = :name AND follow = :place
+    AND {{which}} ORDER BY created_at LIMIT 1 FOR UPDATE SKIP LOCKED)
 UPDATE {EVENTS} e SET status = 'processing', owner = :owner, lease_token = CAST(:token AS uuid),
     lease_until = now() + make_interval(secs => :lease), processing_started_at = now(),
     attempts = least(coalesce(attempts, 0), 2147483646) + 1, updated_at = now()
 FROM due WHERE e.id = due.id AND e.{STATUS_IS} 'pending'
 RETURNING e.id::text, e.entity_type, e.follow, e.entity_key, e.follow_cursor, e.attempts,
     {STAMP.format(name="e.entity_type")}
-""")
+"""
+CLAIM_FRESH = text(CLAIM.format(which=FRESH))
+CLAIM_BEGUN = text(CLAIM.format(which="id = CAST(:id AS uuid)"))
 # Back in its place, and with its attempt: a lane has claimed it, or one of its pages has been written.
 PUT_BACK = text(f"""
 UPDATE {EVENTS} SET status = 'pending', next_retry_at = 'infinity', error_reason = NULL, error = NULL,
@@ -67,13 +58,20 @@ WHERE id = CAST(:id AS uuid) AND {STATUS_IS} 'processing' AND lease_token = CAST
 # Events of the same row that wait beside it see the same keys, as this statement's snapshot sees them; the
 # event for every document stands for all others. One that another session has locked is expanded by itself:
 # to wait for its lock could fail this event (55P03).
-SAME = text(f"""
+DONE = f"""
 UPDATE {EVENTS} SET status = 'done', processed_at = now(), next_retry_at = NULL, updated_at = now()
-WHERE {STATUS_IS} 'pending' AND id IN (SELECT id FROM {EVENTS}
-    WHERE status = 'pending' AND next_retry_at = 'infinity' AND follow IS NOT NULL AND entity_type = :name
-        AND (CAST(:place AS integer) = {EVERYTHING} OR follow = :place AND entity_key = :key)
-        AND follow_cursor IS NULL FOR UPDATE SKIP LOCKED)
-""")
+WHERE {STATUS_IS} 'pending' AND id IN (SELECT id FROM {EVENTS} WHERE {FOLLOWS} AND entity_type = :name
+    AND {FRESH} AND {{same}} FOR UPDATE SKIP LOCKED)
+"""
+SAME = text(
+    DONE.format(
+        same=f"""id = ANY (ARRAY (
+        SELECT id FROM (SELECT id, entity_key FROM {EVENTS}
+            WHERE {FOLLOWS} AND entity_type = :name AND follow = :place AND {FRESH}
+            ORDER BY created_at LIMIT {SAME_AMONG}) n WHERE entity_key = :key))"""
+    )
+)
+ALL = text(DONE.format(same="true"))
 IN_HAND = text(f"""
 SELECT DISTINCT entity_key FROM {EVENTS}
 WHERE status = 'processing' AND entity_type = :name AND entity_key IS NOT NULL AND follow IS NULL
@@ -89,19 +87,21 @@ class Page:
     ahead: KeysAhead | None = None
 
 
-def claim(connection: Connection, *, owner: str, token: str, lease: float) -> FollowEvent | None:
-    """Claim the oldest follow event whose next keys may be written; None where there is none."""
+def claim(
+    connection: Connection, table: FollowedTable, *, owner: str, token: str, lease: float, begun: bool
+) -> FollowEvent | None:
+    """Claim the begun event of a followed table that is due, or the oldest one that has not begun.
+
+    None where others have claimed or locked it.
+    """
     connection.exec_driver_sql(CLAIMING)
-    row = connection.execute(CLAIM, {"owner": owner, "token": token, "lease": lease}).one_or_none()
+    values = {"name": table.projection, "place": table.place, "id": table.due}
+    more = {"owner": owner, "token": token, "lease": lease}
+    row = connection.execute(CLAIM_BEGUN if begun else CLAIM_FRESH, values | more).one_or_none()
     if row is None:
         return None
     id_, name, place, key, cursor, attempts, stamp = row
     return FollowEvent(id_, name, place, key, json.loads(cursor or "{}"), attempts, stamp)
-
-
-def due(connection: Connection) -> bool:
-    """Whether `claim` would return an event, or one that somebody has locked."""
-    return bool(connection.execute(DUE).scalar())
 
 
 def put_back(
@@ -131,6 +131,7 @@ def expand(
     *,
     size: int,
     seconds: float,
+    lock_seconds: float = LOCK_TIMEOUT,
 ) -> Page | None:
     """Read at most `size` keys and write the first of them; after the last one the event is done.
 
@@ -141,9 +142,10 @@ def expand(
         return None
     if not event.cursor:
         _complete_same(connection, event)
-    return write_ahead(
-        connection, follow_keys.read(connection, projection, event, size=size, seconds=seconds), token
+    ahead = follow_keys.read(
+        connection, projection, event, size=size, seconds=seconds, lock_seconds=lock_seconds
     )
+    return write_ahead(connection, ahead, token)
 
 
 def write_ahead(connection: Connection, ahead: KeysAhead, token: str) -> Page:
@@ -198,4 +200,4 @@ def _write_keys(
 
 def _complete_same(connection: Connection, event: FollowEvent) -> None:
     same = {"name": event.projection, "place": event.place, "key": event.key}
-    connection.execute(SAME, same)
+    connection.execute(ALL if event.place == EVERYTHING else SAME, same)

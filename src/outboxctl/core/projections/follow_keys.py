@@ -14,6 +14,7 @@ from psycopg.sql import SQL, Composable
 
 from outboxctl.core.database import driver
 from outboxctl.core.projections.documents import (
+    LOCK_TIMEOUT,
     arrays,
     identifier,
     key_text_sql,
@@ -23,14 +24,15 @@ from outboxctl.core.projections.documents import (
     session,
     type_of,
 )
-from outboxctl.core.projections.follow_pages import FollowEvent
+from outboxctl.core.projections.follow_pages import HALF, FollowEvent
 from outboxctl.core.refused_reads import reading_rows
 from outboxctl.core.sql import Connection
 from outboxctl.domain import keys_query
-from outboxctl.domain.projection import EVERYTHING, KeyColumn, Projection, key_parts
+from outboxctl.domain.projection import EVERYTHING, Follow, KeyColumn, Projection, key_parts
 
 AHEAD = 50_000  # keys in one reading: the user's query sorts all of its keys for each
 AHEAD_BYTES = 4 * 2**20  # of their texts in all
+SET_KEYS = HALF + 1  # at most, of a set of events: one more than are written in one statement
 OF_ROOT = "of_root"  # in the cursor of the event for every document, where the view raises for some row
 # One JSON text: a row a key would cost the worker five times as much CPU. The first key is returned whatever
 # its length.
@@ -47,6 +49,14 @@ FROM (
 ) f
 """
 
+# The columns of all changed rows as one JSON text, for the reason above. The user's query sees them by a name
+# that is no name of his.
+CHANGED = '"outboxctl changed rows"'
+OF_ROWS = f"""
+                SELECT q.* FROM json_to_recordset(CAST(%(rows)s AS json)) AS {CHANGED} ({{columns}})
+                CROSS JOIN LATERAL (
+{{query}}
+                ) q"""
 WITHOUT_ROW = """
 SELECT k.place FROM unnest({arrays}) WITH ORDINALITY k ({names}, place)
 WHERE NOT EXISTS (SELECT FROM {view} v WHERE {matches}) ORDER BY place
@@ -72,7 +82,13 @@ class KeysAhead:
 
 
 def read(
-    connection: Connection, projection: Projection, event: FollowEvent, *, size: int, seconds: float
+    connection: Connection,
+    projection: Projection,
+    event: FollowEvent,
+    *,
+    size: int,
+    seconds: float,
+    lock_seconds: float = LOCK_TIMEOUT,
 ) -> KeysAhead:
     """At most `size` keys from behind the event's cursor, in statements of at most `seconds`.
 
@@ -80,12 +96,33 @@ def read(
     raises for its query.
     """
     statement, values = _statement(projection, event, size)
-    connection.exec_driver_sql(session(seconds))
+    connection.exec_driver_sql(session(seconds, lock_seconds))
     # By the driver itself: the user's SQL is not rewritten where it has the name of one of our tables.
     with reading_rows(connection):
         text, found = driver(connection).execute(statement.encode(), values).fetchone() or (None, 0)
     keys = json.loads(text or "[]")
     return KeysAhead(projection, event, keys, more=found > len(keys) or found == size)
+
+
+def read_set(
+    connection: Connection,
+    projection: Projection,
+    events: Sequence[FollowEvent],
+    *,
+    seconds: float,
+    lock_seconds: float,
+) -> list[str]:
+    """The keys behind several events of one query, each once, at most SET_KEYS: more are not told.
+
+    Raises ReadRefusedError as `read`; a lock is waited for at most `lock_seconds`.
+    """
+    query, values = _query_of_rows(projection, events)
+    statement = _keys_statement(projection, query, SQL("").format(), SET_KEYS)
+    connection.exec_driver_sql(session(seconds, lock_seconds))
+    with reading_rows(connection):
+        text, found = driver(connection).execute(statement.encode(), values).fetchone() or (None, 0)
+    keys: list[str] = json.loads(text or "[]")
+    return keys if found == len(keys) else [*keys, *[""] * (SET_KEYS - len(keys))]
 
 
 def probe(connection: Connection, projection: Projection, event: FollowEvent, *, seconds: float) -> None:
@@ -114,17 +151,27 @@ def without_row(
 
 def _statement(projection: Projection, event: FollowEvent, size: int) -> tuple[str, dict[str, str | None]]:
     query, values = _query(projection, event)
-    names = [SQL(f"k{place}") for place in range(len(projection.key))]
-    pairs: list[tuple[Composable, KeyColumn]] = [*zip(names, projection.key, strict=True)]
     after, beyond = event.cursor.get("after"), SQL("").format()
     if after is not None:
+        names = _key_names(projection)
         parts = key_parts(after, len(names))
         values |= {f"a{place}": part for place, part in enumerate(parts)}
         bounds = [
             SQL("CAST({} AS {})").format(SQL(f"%(a{place})s"), type_of(column))
-            for place, (_, column) in enumerate(pairs)
+            for place, column in enumerate(projection.key)
         ]
         beyond = SQL("AND ({}) > ({})").format(SQL(", ").join(names), SQL(", ").join(bounds))
+    return _keys_statement(projection, query, beyond, size), values
+
+
+def _key_names(projection: Projection) -> list[SQL]:
+    return [SQL(f"k{place}") for place in range(len(projection.key))]
+
+
+def _keys_statement(projection: Projection, query: str, beyond: Composable, size: int) -> str:
+    """The statement that reads the first `size` keys of this query, in their order."""
+    names = _key_names(projection)
+    pairs: list[tuple[Composable, KeyColumn]] = [*zip(names, projection.key, strict=True)]
     composed = SQL(STATEMENT).format(
         most=SQL(str(AHEAD_BYTES)),
         columns=SQL(", ").join(names),
@@ -134,7 +181,19 @@ def _statement(projection: Projection, event: FollowEvent, size: int) -> tuple[s
         beyond=beyond,
         size=SQL(str(size)),
     )
-    return composed.as_string(), values
+    return composed.as_string()
+
+
+def _query_of_rows(projection: Projection, events: Sequence[FollowEvent]) -> tuple[str, dict[str, str]]:
+    """The query for the keys of several events, with the driver's placeholder, and its parameter."""
+    followed = _fitting(projection, events[0])
+    query, names = bound(followed.keys, _types(followed), CHANGED + ".p{}") if followed else ("", [])
+    rows = {tuple(event.values[name] for name in names) for event in events}
+    objects = [{f"p{n}": value for n, value in enumerate(row)} for row in rows]
+    columns = SQL(", ").join(SQL(f"p{n} text") for n in range(len(names) or 1))
+    return SQL(OF_ROWS).format(columns=columns, query=SQL(query)).as_string(), {
+        "rows": json.dumps(objects, ensure_ascii=False)
+    }
 
 
 def _query(projection: Projection, event: FollowEvent) -> tuple[str, dict[str, str | None]]:
@@ -146,8 +205,12 @@ def _query(projection: Projection, event: FollowEvent) -> tuple[str, dict[str, s
     followed, values = projection.followed(event.place, event.name), event.values
     if followed is None:
         raise ValueError(f"{projection.name} does not follow {event.name or event.place} by a query")
-    query, names = bound(followed.keys, dict(zip(followed.parameters, followed.types, strict=False)))
+    query, names = bound(followed.keys, _types(followed))
     return query, {f"p{number}": values[name] for number, name in enumerate(names)}
+
+
+def _types(followed: Follow) -> dict[str, str]:
+    return dict(zip(followed.parameters, followed.types, strict=False))
 
 
 def fits(projection: Projection, event: FollowEvent) -> bool:
@@ -157,19 +220,45 @@ def fits(projection: Projection, event: FollowEvent) -> bool:
     """
     if event.place == EVERYTHING:
         return True
-    followed, values = projection.followed(event.place, event.name), event.values
-    return followed is not None and {*keys_query.parameters(followed.keys)} <= values.keys()
+    return _fitting(projection, event) is not None
 
 
-def bound(query: str, types: Mapping[str, str]) -> tuple[str, list[str]]:
+def _fitting(projection: Projection, event: FollowEvent) -> Follow | None:
+    """The followed table that the event was written for, where the event has the parameters of its query."""
+    followed = projection.followed(event.place, event.name)
+    if followed and {*keys_query.parameters(followed.keys)} <= event.values.keys():
+        return followed
+    return None
+
+
+def together(projection: Projection, events: Sequence[FollowEvent]) -> list[FollowEvent]:
+    """Those of these events whose keys one query finds: that of the first one.
+
+    None where the first one does not fit, or its query's parameters have no types (an older version declared
+    it): it is expanded by itself.
+    """
+    first = _fitting_or_none(projection, events[0])
+    if first is None or len(first.types) != len(first.parameters):
+        return []
+    return [event for event in events if _fitting_or_none(projection, event) == first]
+
+
+def _fitting_or_none(projection: Projection, event: FollowEvent) -> Follow | None:
+    try:
+        return _fitting(projection, event)
+    except ValueError:
+        return None
+
+
+def bound(query: str, types: Mapping[str, str], parameter: str = "%(p{})s") -> tuple[str, list[str]]:
     """A `keys` query with the driver's placeholders p0, p1, … for its parameters, and their names.
 
-    Each is of its type, as in `scratch.key_types`.
+    Each is of its type, as in `scratch.key_types`. `parameter` is what a parameter becomes, by its number.
     """
     names = [*keys_query.parameters(query)]
 
     def placeholder(name: str) -> str:
-        value = f"%(p{names.index(name)})s"
+        value = parameter.format(names.index(name))
         return f"CAST({value} AS {types[name].replace('%', '%%')})" if name in types else value
 
     text = keys_query.replaced(query.strip().rstrip(";"), placeholder, lambda rest: rest.replace("%", "%%"))

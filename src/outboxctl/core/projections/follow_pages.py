@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 
@@ -50,13 +51,14 @@ class FollowEvent:
     @property
     def name(self) -> str:
         """That of the followed table (`Follow.name`); empty where an older trigger wrote the event."""
-        return self._content().get(NAME) or ""
+        return self._content.get(NAME) or ""
 
-    @property
+    @cached_property
     def values(self) -> Mapping[str, str | None]:
         """The columns of the changed row by name. ValueError where the key is not such an object."""
-        return {name: value for name, value in self._content().items() if name != NAME}
+        return {name: value for name, value in self._content.items() if name != NAME}
 
+    @cached_property
     def _content(self) -> dict[str, str | None]:
         values = json.loads(self.key)
         if not isinstance(values, dict):

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from outboxctl.core.delivery.claim import has_projections
-from outboxctl.core.projections import choosing, follow
+from outboxctl.core.projections import choosing, follow_tables
 from outboxctl.core.projections.choosing import Scope
 from outboxctl.core.schema.names import EVENTS, SAFE, STUCK
 from outboxctl.core.sql import Connection, TextClause, text
@@ -199,11 +199,16 @@ def stuck(
     return _rows(connection, statement, of, limit=limit, max_processing=max_processing, now=now)
 
 
+def claimable(connection: Connection, *, now: datetime | None = None) -> bool:
+    """Whether a claim would return an event."""
+    return bool(connection.execute(DUE, {"now": now}).scalar())
+
+
 def anything_due(connection: Connection, *, now: datetime | None = None) -> bool:
     """Whether a claim would return an event, or the expander of a worker could go on with a follow event."""
-    if connection.execute(DUE, {"now": now}).scalar():
+    if claimable(connection, now=now):
         return True
-    return has_projections(connection) and follow.due(connection)
+    return has_projections(connection) and follow_tables.due(connection)
 
 
 def anything_waiting(connection: Connection, *, now: datetime | None = None) -> bool:

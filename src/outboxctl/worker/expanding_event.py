@@ -1,0 +1,180 @@
+"""Expanding one claimed follow event: half a page of its key events, or what becomes of it otherwise."""
+
+from collections.abc import Callable, Mapping
+from random import Random
+from typing import Any
+
+import structlog
+
+from outboxctl.core.delivery.claim import Claimed
+from outboxctl.core.projections import follow, follow_keys
+from outboxctl.core.projections.follow import Page
+from outboxctl.core.projections.follow_keys import OF_ROOT
+from outboxctl.core.projections.follow_pages import FollowEvent
+from outboxctl.core.refused_reads import ReadRefusedError
+from outboxctl.domain.failures import Classification, Reason, Verdict
+from outboxctl.domain.printable import brief
+from outboxctl.domain.projection import EVERYTHING, Projection
+from outboxctl.sink.delivery.result import IndexedSink
+from outboxctl.worker.context import WorkerContext
+from outboxctl.worker.declared import Declared
+from outboxctl.worker.followed import Limits
+from outboxctl.worker.listing import Listing, ListingError
+from outboxctl.worker.outcome import decide, policy_of
+from outboxctl.worker.settling import Settling
+
+log = structlog.get_logger()
+
+
+class WaitError(Exception):
+    """The event waits again, as it was: its table has to wait. `late`: for more time than there was."""
+
+    def __init__(self, words: str, *, late: bool = False) -> None:
+        super().__init__(words)
+        self.late = late
+
+
+class EventExpansion:
+    """Expands claimed events one by one; the threads of `Expander` call it."""
+
+    def __init__(
+        self, context: WorkerContext, declared: Declared, sink_of: Callable[[Projection], IndexedSink]
+    ) -> None:
+        self._policy = policy_of(context.settings)
+        self._context, self._declared = context, declared
+        self._listing = Listing(context.database, sink_of)
+        self._rng = Random()  # noqa: S311 - jitter, not a secret
+
+    def run(self, event: FollowEvent, token: str, limits: Limits, *, size: int) -> Page | None:
+        """Write half a page of its keys, of at most `size` that are read; None where it has another outcome.
+
+        Raises WaitError where its table has to wait.
+        """
+        projection = self._declaration(event)
+        if projection is None:
+            text = brief(f"no projection {event.projection!r} is in force")
+            self._settle(event, token, Classification(Verdict.RETRY, Reason.CONFIG, error=text))
+            raise WaitError(text)
+        try:
+            if self._starts_again(projection, event, token):
+                return None
+            return self._write(projection, event, token, limits, size=size)
+        except ValueError as error:
+            text = brief(f"the event does not fit the projection: {error}")
+            self._settle(
+                event, token, Classification(Verdict.FAIL, Reason.DETERMINISTIC_EXCEPTION, error=text)
+            )
+        except ListingError as error:
+            self._list_again(event, token, error)
+        except ReadRefusedError as error:
+            self._refused(projection, event, token, error, limits)
+        return None
+
+    def _declaration(self, event: FollowEvent) -> Projection | None:
+        """The definition in force at the claim, or a newer one."""
+        projection = self._declared.get(event.projection)
+        if projection is None or projection.stamp == event.stamp:
+            return projection
+        return self._declared.again(event.projection)
+
+    def _starts_again(self, projection: Projection, event: FollowEvent, token: str) -> bool:
+        """Whether the event is expanded from its start: its pages, or its query, are of another definition.
+
+        One whose query is not in force stands for every document: no other query finds its keys. A sweep, of
+        `apply` itself or of another such event, that waits beside it is done with it.
+        """
+        fits = follow_keys.fits(projection, event)
+        if fits and not event.begun_otherwise:
+            return False
+        if not fits:
+            log.info(
+                "the query of a change is not in force any more: every document is read again",
+                projection=event.projection,
+            )
+        with self._context.database.begin() as connection:
+            follow.start_again(connection, event, token, everything=not fits)
+        return True
+
+    def _write(
+        self, projection: Projection, event: FollowEvent, token: str, limits: Limits, *, size: int
+    ) -> Page | None:
+        database = self._context.database
+        if event.place == EVERYTHING and not event.cursor:
+            with database.begin() as connection:
+                return follow.begin(connection, event, token)
+        if event.place == EVERYTHING and event.cursor.get("index", {}) is not None:
+            keys, place = self._listing.page(projection, event, limits.seconds)
+            with database.begin() as connection:
+                return follow.write_keys(connection, event, token, keys, place)
+        with database.begin() as connection:
+            return follow.expand(
+                connection,
+                projection,
+                event,
+                token,
+                size=size,
+                seconds=limits.seconds,
+                lock_seconds=limits.lock_seconds,
+            )
+
+    def _refused(
+        self,
+        projection: Projection,
+        event: FollowEvent,
+        token: str,
+        error: ReadRefusedError,
+        limits: Limits,
+    ) -> None:
+        """Settle an event whose keys cannot be found, unless another definition is in force by now.
+
+        Of the event for every document, a row of the view that raises holds up no other: the root's keys do.
+        """
+        if error.passes and not (error.late and limits.patient):
+            self._put_back(event, token)
+            raise WaitError(error.words, late=error.late)
+        away = None if error.late else self._probed(projection, event, limits.seconds)
+        if self._declared.again(event.projection) != projection:
+            self._put_back(event, token)
+        elif error.late or away or event.place != EVERYTHING or event.cursor.get(OF_ROOT):
+            finding = _finding(away or error, away=bool(away))
+            self._settle(event, token, finding)
+            if finding.verdict is not Verdict.FAIL:
+                raise WaitError(error.words)
+        else:
+            self._put_back(event, token, {**event.cursor, OF_ROOT: True})
+
+    def _put_back(self, event: FollowEvent, token: str, cursor: Mapping[str, Any] | None = None) -> None:
+        with self._context.database.begin() as connection:
+            follow.put_back(connection, token, [event.id], cursor)
+
+    def _probed(self, projection: Projection, event: FollowEvent, seconds: float) -> ReadRefusedError | None:
+        try:
+            with self._context.database.begin() as connection:
+                follow_keys.probe(connection, projection, event, seconds=seconds)
+        except ReadRefusedError as error:
+            return error
+        return None
+
+    def _list_again(self, event: FollowEvent, token: str, error: ListingError) -> None:
+        """List the index from its start, since a place may be too old; wait for an index that is missing."""
+        if event.cursor.get("index") is None:
+            text = brief(f"{Reason.INDEX_UNAVAILABLE}: {error}")
+            finding = Classification(Verdict.OUTAGE, Reason.INDEX_UNAVAILABLE, error=text, single=True)
+            self._settle(event, token, finding)
+            raise WaitError(text)
+        cursor = {name: value for name, value in event.cursor.items() if name != "index"}
+        self._put_back(event, token, cursor)
+
+    def _settle(self, event: FollowEvent, token: str, finding: Classification) -> None:
+        claimed = Claimed(event.id, event.key, "upsert", None, event.attempts, None, None, event.projection)
+        outcomes = decide([(claimed, finding)], self._policy, self._rng)
+        Settling(self._context.of(event.projection), token, outcomes).run(until=None)
+
+
+def _finding(error: ReadRefusedError, *, away: bool) -> Classification:
+    """What becomes of a follow event whose keys could not be found; `away`: those of no row can be."""
+    text = brief(f"the documents behind a change cannot be found: {error.words}")
+    if away:
+        return Classification(Verdict.OUTAGE, Reason.CONFIG, error=text, single=True)
+    verdict = Verdict.RETRY if error.passes else Verdict.FAIL
+    return Classification(verdict, Reason.BAD_DOCUMENT, error=text)

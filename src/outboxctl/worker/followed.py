@@ -1,0 +1,97 @@
+"""What one worker knows of each followed table whose changes it expands: how many at once, and when.
+
+So a table that is locked, slow or broken waits for itself, and no other table for it.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from outboxctl.core.projections.follow_pages import HALF
+from outboxctl.core.projections.follow_sets import MOST
+from outboxctl.core.projections.follow_tables import FollowedTable
+from outboxctl.domain.projection import EVERYTHING
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Seconds for a statement that finds keys, and for its wait for a lock.
+
+    `patient`: what takes longer is tried again later; else it is left to the thread that has time.
+    """
+
+    seconds: float
+    lock_seconds: float
+    patient: bool
+
+
+QUICK = Limits(1.0, 0.1, patient=False)
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0  # seconds after a refusal; each one doubles the next
+GROWTH = 4
+
+
+@dataclass
+class Turn:
+    """A followed table of a projection; used by one thread at a time.
+
+    `size` events are expanded together; 1: one by itself, in pages. A `slow` one is left to the thread that
+    has time. `half` are the first and the last key event since `taken` was.
+    """
+
+    slow: bool = False
+    size: int = 1
+    pause: float = 0.0
+    resumes: float = 0.0  # monotonic
+    keys: int = 0
+    half: list[str] = field(default_factory=list)
+    taken: list[str] = field(default_factory=list)
+
+    def refused(self, now: float) -> bool:
+        """Wait before the next try; whether this is the first refusal of several."""
+        first = self.pause == 0
+        self.pause = min(max(FIRST_PAUSE, 2 * self.pause), LONGEST_PAUSE)
+        self.resumes = now + self.pause
+        return first
+
+    def wrote(self, events: int, keys: int, ends: Sequence[str], seconds: float) -> None:
+        """So many events were expanded to their end in so many `seconds`; `ends` as `follow_pages.write`."""
+        self.pause, self.keys = 0.0, self.keys + keys
+        self.half = [*self.half, *ends]
+        self.slow = self.slow and seconds > QUICK.seconds / 2
+        room = min(GROWTH, HALF // max(1, keys))
+        self.size = min(MOST, max(self.size, events * room))
+
+    def shrink(self) -> None:
+        """These were too many together."""
+        self.size = max(1, self.size // 2)
+
+    @property
+    def full(self) -> bool:
+        """Whether half a page of keys was written: others wait until those of the half before are taken."""
+        return self.keys >= HALF
+
+    def next_half(self) -> None:
+        """The next half page begins."""
+        self.taken, self.half, self.keys = self.half, [], 0
+
+
+class Turns:
+    """The followed tables of one worker. Each is used by the thread that its `slow` names."""
+
+    def __init__(self) -> None:
+        self._turns: dict[tuple[str, int], Turn] = {}
+
+    def of(self, table: FollowedTable) -> Turn:
+        """What is known of this table."""
+        new = Turn(slow=table.place == EVERYTHING)  # it reads all keys of a view, and lists an index
+        return self._turns.setdefault((table.projection, table.place), new)
+
+    def open(
+        self, tables: Iterable[FollowedTable], now: float, *, slow: bool | None = None
+    ) -> list[tuple[FollowedTable, Turn]]:
+        """Those of these tables whose turn it is, of slow or of quick ones alone if set."""
+        pairs = [(table, self.of(table)) for table in tables]
+        return [
+            (table, turn)
+            for table, turn in pairs
+            if turn.resumes <= now and (slow is None or turn.slow is slow)
+        ]
