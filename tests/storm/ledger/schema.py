@@ -34,8 +34,9 @@ FROM ledger.accounts a LEFT JOIN ledger.owner_names n ON n.id = a.owner_id;
 # No id is used again, whoever inserts or moves; the stamp is the table's own.
 VALUES = {"ledger.accounts.id": "DEFAULT", "ledger.accounts.rev": "DEFAULT"}
 NEXT_ID = "SELECT last_value FROM ledger.ids"
-PARTITION = """
-CREATE TABLE ledger.accounts_{number} PARTITION OF ledger.accounts FOR VALUES FROM ({first}) TO ({last})
+PARTITION_NAME = "ledger.accounts_"
+PARTITION = f"""
+CREATE TABLE {PARTITION_NAME}{{number}} PARTITION OF ledger.accounts FOR VALUES FROM ({{first}}) TO ({{last}})
 """
 SHOWN = ("name", "upper(name)", "name || ' of ' || city")
 INNER = "CREATE OR REPLACE VIEW ledger.owner_names AS SELECT id, {shown} AS shown FROM ledger.owners"

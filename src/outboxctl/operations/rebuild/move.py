@@ -72,9 +72,9 @@ def _without_writes(tools: Tools, rebuild: Rebuild, home: alias.Home) -> Rebuild
     """Block writes of the old index, send the rest of what was delivered to it, and move the alias."""
     try:
         if home.index:
+            lifecycle.mark(tools.client, home.index, rebuild.id)
             lifecycle.block(tools.client, home.index)
             rebuild = follow(tools, rebuild)
-            lifecycle.mark(tools.client, home.index, rebuild.id)
         if home.concrete and rebuild.old_index:
             lifecycle.clone(tools.client, rebuild.alias, rebuild.old_index, rebuild.id)
         lifecycle.refresh(tools.client, rebuild.new_index)
