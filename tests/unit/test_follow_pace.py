@@ -1,5 +1,6 @@
 """The pace of changes that are expanded is that of what was done, and none before something was."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -47,10 +48,9 @@ def test_it_becomes_true_as_it_goes() -> None:
     assert after(*slow, *fast).drain_seconds == pytest.approx(180 * 19 / 820)
 
 
-def test_the_slowest_decides_and_what_is_unknown_is_not_told() -> None:
+def test_the_slowest_table_decides_and_what_is_unknown_is_not_told() -> None:
     known, unknown = Following("a", 0, 1, 1.0, 1.0, None, 30.0), Following("b", 0, 1, 1.0)
-    assert drain_seconds(5.0, [known]) == 30.0
-    assert drain_seconds(45.0, [known]) == 45.0
+    assert drain_seconds(5.0, [known, replace(known, drain_seconds=20.0)]) == 35.0
     assert drain_seconds(5.0, []) == 5.0
     assert drain_seconds(5.0, [known, unknown]) is None
     assert drain_seconds(None, [known]) is None

@@ -149,8 +149,8 @@ def _rates(state: "PipelineStatus") -> str:
         return rates + (f", drained in {rendering.age(state.drain_seconds)}" if state.lag else "")
     if state.circuit_open or much_waits(state.lag, state.waiting_for_retry):
         return rates + _retries(state)
-    if any(table.drain_seconds is None for table in state.following):
-        return rates  # how many documents are behind the changes that wait is not known yet
+    if state.following:
+        return rates  # how long the changes take that wait is not known yet
     return f"{rates}, never drained at this pace"
 
 

@@ -155,11 +155,11 @@ def following(
 def drain_seconds(rest: float | None, tables: Iterable[Following]) -> float | None:
     """Seconds until all is delivered, where `rest` are those for the events of documents; None: unknown.
 
-    Documents are delivered while others are found, so the slowest decides.
+    Tables are expanded side by side, and the documents that were found last are delivered after that.
     """
-    each = [rest, *(table.drain_seconds for table in tables)]
+    each = [table.drain_seconds for table in tables]
     known = [seconds for seconds in each if seconds is not None]
-    return max(known) if len(known) == len(each) else None
+    return rest + max(known, default=0.0) if rest is not None and len(known) == len(each) else None
 
 
 def _keys(connection: Connection) -> dict[tuple[str, int], int]:

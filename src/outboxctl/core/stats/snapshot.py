@@ -152,7 +152,9 @@ def pipeline_status(
     not_due = counts.not_due(connection, tried, now=now)
     followed = [table for each in seen.projections for table in each.following]
     of_documents = lag - sum(table.events for table in followed)
-    drained = drain_seconds(flow.drain_seconds(of_documents, not_due.count), followed)
+    # Of what comes in while changes are expanded, most is written for them: it is in their time already.
+    alone = replace(flow, rate_in=0.0) if followed else flow
+    drained = drain_seconds(alone.drain_seconds(of_documents, not_due.count), followed)
     rates = (flow.rate_in, flow.rate_out, drained)
     return PipelineStatus(
         projection or PROJECTION,
