@@ -106,7 +106,7 @@ def plan(file: File, common: PipelineOptions, triggers: Triggers = None) -> None
     Example: outboxctl projection plan products.toml
     """
     from outboxctl.operations.projection import declaration
-    from outboxctl.operations.projection.costs import change_costs_of
+    from outboxctl.operations.projection.costs import change_costs_of, writer_costs_of
     from outboxctl.operations.projection.plan import plan as planning
 
     declared, settings = declaration.read(file), common.settings()
@@ -116,8 +116,8 @@ def plan(file: File, common: PipelineOptions, triggers: Triggers = None) -> None
         planned = planning(
             connection, client, declared, built_in=settings.elastic_index, with_triggers=triggers
         )
-        costs = change_costs_of(connection, planned)
-    plan_view.plan(planned, costs, file, servers, json=common.json)
+        costs, written = change_costs_of(connection, planned), writer_costs_of(connection, planned)
+    plan_view.plan(planned, costs, written, file, servers, json=common.json)
     if any(each.steps for each in planned):
         raise typer.Exit(ExitCode.FINDINGS)
 

@@ -63,7 +63,8 @@ def behind(connection: Connection, projection: Projection, follow: Follow) -> Do
 def _all(connection: Connection, root: Relation) -> int:
     """About how many rows the planner takes a table to have."""
     statement = SQL("EXPLAIN (FORMAT JSON) SELECT FROM {}").format(qualified(root)).as_string()
-    plan = connection.exec_driver_sql(statement).scalar_one()
+    with samples.read_only(connection), reading_rows(connection):
+        plan = connection.exec_driver_sql(statement).scalar_one()
     return int(plan[0]["Plan"]["Plan Rows"])
 
 

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from outboxctl.core.projections import change_costs, scratch
+from outboxctl.core.projections import change_costs, changes, scratch, writer_costs
 from outboxctl.core.projections.change_costs import DocumentsBehind, ReadingTime
+from outboxctl.core.projections.writer_costs import WriterCosts
 from outboxctl.core.refused_reads import ReadRefusedError
 
 if TYPE_CHECKING:
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
     from outboxctl.domain.projection import Follow
     from outboxctl.operations.projection.plan import Planned
 
-SECONDS = 10.0  # after which no other table is looked at
+SECONDS = 10.0  # after which the documents behind no other table's rows are counted
+WRITERS = 5.0  # for what writes cost, and twice that on a server that is busy
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,13 @@ def change_costs_of(connection: "Connection", planned: "Sequence[Planned]") -> l
     """In the order of the plan; from samples, and in a bounded time. Nothing is changed."""
     until = monotonic() + SECONDS
     return [_of_one(connection, each, until) for each in planned]
+
+
+def writer_costs_of(connection: "Connection", planned: "Sequence[Planned]") -> list[WriterCosts]:
+    """Of each table that triggers of the plan's projections are on. Nothing is changed."""
+    projections = [each.projection for each in planned if each.projection.triggers]
+    schema = changes.outbox_schema(connection)
+    return writer_costs.measure(connection, projections, schema, seconds=WRITERS)
 
 
 def _of_one(connection: "Connection", planned: "Planned", until: float) -> ChangeCosts:

@@ -1,0 +1,170 @@
+"""What the triggers of projections cost a writer: measured on temporary copies of the tables.
+
+The triggers of the copies write into a temporary copy of the outbox. All of it is rolled back; no permanent
+table is written to, and none is locked but as a SELECT does. Temporary tables have no WAL and no commit, so
+both figures are smaller than on the tables themselves; their difference is what the triggers add.
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from time import monotonic
+
+from psycopg.sql import SQL, Composed
+
+from outboxctl.core.projections import catalog, table_copies, triggers
+from outboxctl.core.projections.scratch import one_statement, undone
+from outboxctl.core.projections.table_copies import TableCopy, listed, name
+from outboxctl.core.projections.trigger_names import watched
+from outboxctl.core.sql import Connection, text
+from outboxctl.domain.errors import UsageError
+from outboxctl.domain.printable import brief
+from outboxctl.domain.projection import Projection, Relation
+
+# At most, where a table's share of the time is enough for more than two. The first is not counted: plans are
+# made. The quickest of the others counts: the server was interrupted least.
+ROUNDS = 7
+FEWEST = 2  # rows, and rounds
+NO_ROWS = "it has too few rows of a common size to measure with"
+SECONDS = 1.0  # for one statement
+INSERT = "INSERT INTO {copy} ({columns}) SELECT {columns} FROM {rows}"
+UPDATE = "UPDATE {copy} SET ({changed}) = (SELECT {changed} FROM {rows} ORDER BY md5(ctid::text) LIMIT 1)"
+OTHER = "UPDATE {copy} SET {column} = {column}"
+DELETE = "DELETE FROM {copy}"
+EXPLAIN = "EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) "
+# They run for the copies as for any table, and may do what a rollback does not undo.
+EVENT_TRIGGERS = text("""
+SELECT string_agg(quote_ident(evtname), ', ' ORDER BY evtname) FROM pg_event_trigger
+WHERE evtenabled <> 'D' AND evtevent IN ('ddl_command_start', 'ddl_command_end')
+""")
+
+
+@dataclass(frozen=True)
+class WrittenRows:
+    """Microseconds a row of a statement that writes many: without triggers, and with them."""
+
+    statement: str
+    bare: float
+    with_triggers: float
+
+
+@dataclass(frozen=True)
+class WriterCosts:
+    """Of one table, with a copy of `rows` of its rows; `skipped` says why nothing was measured."""
+
+    table: Relation
+    rows: int = 0
+    statements: list[WrittenRows] = field(default_factory=list)
+    skipped: str = ""
+
+
+def measure(
+    connection: Connection, projections: Sequence[Projection], schema: str, *, seconds: float
+) -> list[WriterCosts]:
+    """The costs of all tables of these projections, each once, in about `seconds`, and twice that at most.
+
+    `schema` is that of the outbox. Nothing is left of it.
+    """
+    tables = list(dict.fromkeys(one.table for each in projections for one in watched(each)))
+    if names := connection.execute(EVENT_TRIGGERS).scalar():
+        why = f"event triggers would run for the copies: {brief(str(names), 200)}"
+        return [WriterCosts(table, skipped=why) for table in tables]
+    try:
+        with undone(connection):
+            limit = int(SECONDS * 1_000)
+            connection.exec_driver_sql(f"SET LOCAL statement_timeout = {limit}; SET LOCAL lock_timeout = 500")
+            return _measured(connection, projections, tables, schema, seconds)
+    except UsageError as error:
+        return [WriterCosts(table, skipped=str(error)) for table in tables]
+
+
+def _measured(
+    connection: Connection,
+    projections: Sequence[Projection],
+    tables: Sequence[Relation],
+    schema: str,
+    seconds: float,
+) -> list[WriterCosts]:
+    copies = {table: table_copies.of_table(connection, table, n) for n, table in enumerate(tables)}
+    temporary = table_copies.of_events(connection, schema)
+    for each in projections:
+        _watch(connection, each, copies, temporary)
+    used = {table: _used(projections, table) for table in tables}
+    share, until = seconds / max(1, len(tables)), monotonic() + 2 * seconds
+    return [_of_table(connection, copies[table], used[table], share, until) for table in tables]
+
+
+def _watch(
+    connection: Connection, projection: Projection, copies: Mapping[Relation, TableCopy], schema: str
+) -> None:
+    """The triggers of a projection on the copies of its tables."""
+    follow = tuple(replace(each, table=copies[each.table].watched) for each in projection.follow)
+    copied = replace(projection, root=copies[projection.root].watched, follow=follow)
+    tables = [one.table for one in watched(copied)]
+    script = triggers.create_sql(copied, schema, catalog.row_level(connection, tables))
+    one_statement(connection, script)
+
+
+def _used(projections: Sequence[Projection], table: Relation) -> frozenset[str] | None:
+    """The columns whose change counts; None: every one."""
+    found: set[str] = set()
+    for each in (one for projection in projections for one in watched(projection) if one.table == table):
+        if not each.columns:
+            return None
+        found |= {*each.names}
+    return frozenset(found)
+
+
+def _of_table(
+    connection: Connection, copy: TableCopy, used: Collection[str] | None, share: float, until: float
+) -> WriterCosts:
+    if copy.number < FEWEST:
+        return WriterCosts(copy.table, copy.number, skipped=NO_ROWS)
+    if monotonic() > until:
+        return WriterCosts(copy.table, copy.number, skipped="the time is over")
+    try:
+        with undone(connection):
+            rounds = _rounds(connection, copy, used, share)
+    except UsageError as error:
+        return WriterCosts(copy.table, copy.number, skipped=str(error))
+    figures = {what: [_each(rounds, what, n, copy.number) for n in (0, 1)] for what in rounds[0]}
+    statements = [WrittenRows(what, *pair) for what, pair in figures.items()]
+    return WriterCosts(copy.table, copy.number, statements)
+
+
+def _rounds(
+    connection: Connection, copy: TableCopy, used: Collection[str] | None, share: float
+) -> list[dict[str, list[float]]]:
+    """The rounds that count, of a table with this share of the time."""
+    found: list[dict[str, list[float]]] = []
+    until = monotonic() + share
+    while len(found) < FEWEST or (len(found) < ROUNDS and monotonic() < until):
+        found.append(_round(connection, copy, used))
+    return found[1:]
+
+
+def _each(rounds: Sequence[Mapping[str, Sequence[float]]], what: str, place: int, rows: int) -> float:
+    return round(min(one[what][place] for one in rounds) * 1_000 / rows, 1)
+
+
+def _round(connection: Connection, copy: TableCopy, used: Collection[str] | None) -> dict[str, list[float]]:
+    """Milliseconds of each statement, on the bare copy and on that with triggers."""
+    both = [dict(_statements(copy, each, used)) for each in (copy.bare, copy.watched)]
+    return {what: [_timed(connection, each[what]) for each in both] for what in both[0]}
+
+
+def _statements(
+    copy: TableCopy, on: Relation, used: Collection[str] | None
+) -> Iterator[tuple[str, Composed]]:
+    """Each leaves what the next one needs; the last one leaves nothing."""
+    parts = {"copy": name(on), "rows": name(copy.rows), "columns": listed(copy.columns)}
+    yield "INSERT", SQL(INSERT).format(**parts)
+    if free := [each for each in copy.columns if each in copy.free and (used is None or each in used)]:
+        yield "UPDATE", SQL(UPDATE).format(**parts, changed=listed(free))
+    if other := [each for each in copy.columns if each in copy.free and each not in (used or copy.free)]:
+        yield "UPDATE unused", SQL(OTHER).format(**parts, column=listed(other[:1]))
+    yield "DELETE", SQL(DELETE).format(**parts)
+
+
+def _timed(connection: Connection, statement: Composed) -> float:
+    plan = one_statement(connection, EXPLAIN + statement.as_string()).fetchone()[0]
+    return float(plan[0]["Execution Time"])
