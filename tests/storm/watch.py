@@ -14,7 +14,7 @@ from storm.fleet import Fleet
 from storm.looking import Looking
 
 INTERVAL = 0.2  # seconds between two looks
-AT_MOST = 7  # connections of a worker: one a lane and five; for a moment also those that were just cut off
+AT_MOST = 8  # connections of a worker: one a lane and six; for a moment also those that were just cut off
 CONNECTIONS = """
 SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = %s
 """
