@@ -10,6 +10,7 @@ from elasticsearch import Elasticsearch
 from outboxctl.core.database import Database
 from outboxctl.core.delivery import claim
 from outboxctl.core.projections import changes
+from outboxctl.drills import services
 from processes import Cli, Worker, eventually
 from projections import shop
 from servers import an_index
@@ -72,7 +73,7 @@ def test_a_view_that_is_locked_or_gone_holds_up_its_own_projection_only(
     with psycopg.connect(url) as other:
         other.execute("LOCK TABLE shop.products")
         shop.changed(sql, 1)
-        worker(OUTBOX_OUTAGE_POLICY="hold", OUTBOX_MAX_BACKOFF_SECONDS="1")
+        worker(OUTBOX_MAX_BACKOFF_SECONDS="1")
         sql.execute(
             "INSERT INTO search_index (entity_type, entity_id, text, event_version)"
             " VALUES ('doc', gen_random_uuid(), 'x', 1)"
@@ -88,13 +89,34 @@ def test_a_view_that_is_locked_or_gone_holds_up_its_own_projection_only(
     eventually(lambda: shop.held(engine, products).keys() == {"1"})
 
 
+@pytest.mark.usefixtures("products")
+def test_an_outage_of_the_sink_costs_a_projection_no_attempt_unless_a_policy_is_set(
+    worker: Callable[..., Worker], sql: psycopg.Connection
+) -> None:
+    sql.execute("INSERT INTO shop.products VALUES (1, 'cup', 1, 1)")
+    shop.changed(sql, 1)
+    sql.execute(
+        "INSERT INTO search_outbox_events (entity_type, entity_id, op, event_version)"
+        " VALUES ('doc', gen_random_uuid(), 'delete', 1)"
+    )
+    away = {"ELASTIC_URL": f"http://127.0.0.1:{services.fresh_port()}", "OUTBOX_MAX_ATTEMPTS": "1"}
+    first = worker(**away)
+    of = "SELECT status, attempts, error_reason FROM search_outbox_events WHERE num_nulls(entity_key) = {}"
+    eventually(lambda: sql.execute(of.format(1)).fetchone() == ("failed", 1, "connect"), within=20)
+    eventually(lambda: sql.execute(of.format(0)).fetchone() == ("pending", 0, "connect"), within=20)
+    first.end()
+    other = worker(**away, OUTBOX_OUTAGE_POLICY="count")
+    eventually(lambda: sql.execute(of.format(0)).fetchone() == ("failed", 1, "connect"), within=20)
+    other.end()
+
+
 def test_an_index_that_is_missing_holds_up_its_own_projection_only(
     products: str, worker: Callable[..., Worker], sql: psycopg.Connection, engine: Elasticsearch, db: Database
 ) -> None:
     sql.execute("INSERT INTO shop.products VALUES (1, 'cup', 1, 1)")
     shop.put_in_force(db, replace(shop.product(f"{products}-none"), name="missing"))
     shop.changed(sql, 1, name="missing")
-    worker(OUTBOX_OUTAGE_POLICY="hold")
+    worker()
     kept = "SELECT attempts, error_reason FROM search_outbox_events WHERE entity_type = 'missing'"
     eventually(lambda: sql.execute(kept).fetchone() == (0, "index_unavailable"))
     shop.changed(sql, 1)

@@ -26,7 +26,10 @@ def ready(worker: Callable[..., Worker]) -> Worker:
     """A worker that answers."""
     started = worker()
     eventually(lambda: started.get("/readyz")[0] == 200)
-    eventually(lambda: "fails events after" in started.log.read_text(), what="the last line of its start")
+    eventually(
+        lambda: "an outage of the sink fails events" in started.log.read_text(),
+        what="the last line of its start",
+    )
     return started
 
 

@@ -213,5 +213,7 @@ def test_a_drain_waits_for_its_turn_and_ends(scene: Scene, cli: Cli) -> None:
 def test_the_start_says_how_long_an_outage_may_take_and_which_settings_decide(cli: Cli) -> None:
     said = cli("worker", "--drain", env={"OUTBOX_MAX_ATTEMPTS": "20"}).stderr
     settings = "(OUTBOX_OUTAGE_POLICY=count, OUTBOX_MAX_ATTEMPTS=20); with hold it fails none"
-    assert f"an outage of the sink fails events after 210.8 s at the earliest {settings}" in said
+    assert (
+        f"an outage of the sink fails events of search_index after 210.8 s at the earliest {settings}" in said
+    )
     assert "at the earliest" not in cli("worker", "--drain", env={"OUTBOX_OUTAGE_POLICY": "hold"}).stderr

@@ -70,7 +70,8 @@ class WorkerSettings(ConnectionSettings):
     outage_policy: OutagePolicy = setting(
         "OUTBOX_OUTAGE_POLICY",
         OutagePolicy.COUNT,
-        "`count`: an outage burns attempts; `hold`: gives them back, and probes",
+        "`count`: an outage burns attempts; `hold`: gives them back, and probes. Unset: `hold` for declared "
+        "projections, `count` for search_index",
     )
     shutdown_grace_seconds: Seconds = setting(
         "OUTBOX_SHUTDOWN_GRACE_SECONDS", 25.0, "how long SIGTERM lets batches in flight end"
@@ -122,6 +123,11 @@ class WorkerSettings(ConnectionSettings):
     def transaction_seconds(self) -> float:
         """Seconds until a worker's transaction is cut off: its server may never answer."""
         return max(5.0, min(self.lease_seconds, 30.0))
+
+    @property
+    def projections_hold(self) -> bool:
+        """Whether an outage gives the attempts of events of declared projections back."""
+        return self.outage_policy is OutagePolicy.HOLD or "outage_policy" not in self.model_fields_set
 
     @property
     def lock_seconds(self) -> float:

@@ -40,7 +40,6 @@ class EventExpansion:
     def __init__(
         self, context: WorkerContext, declared: Declared, sink_of: Callable[[Projection], IndexedSink]
     ) -> None:
-        self._policy = policy_of(context.settings)
         self._context, self._declared = context, declared
         self._listing = Listing(context.database, sink_of)
         self._rng = Random()  # noqa: S311 - jitter, not a secret
@@ -167,7 +166,8 @@ class EventExpansion:
 
     def _settle(self, event: FollowEvent, token: str, finding: Classification) -> None:
         claimed = Claimed(event.id, event.key, "upsert", None, event.attempts, None, None, event.projection)
-        outcomes = decide([(claimed, finding)], self._policy, self._rng)
+        policy = policy_of(self._context.settings, event.projection)
+        outcomes = decide([(claimed, finding)], policy, self._rng)
         Settling(self._context.of(event.projection), token, outcomes).run(until=None)
 
 

@@ -43,7 +43,6 @@ class Lane:
         drain: bool,
     ) -> None:
         s = context.settings
-        self._policy = policy_of(s)
         self._pause = min(1.0, s.poll_interval_seconds)  # seconds after an error
         self._context, self._claimer, self._deliverer, self._circuit = context, claimer, deliverer, circuit
         self._projecting, self._pacing, self._start_gate = projecting, projecting.pacing, start_gate
@@ -129,7 +128,7 @@ class Lane:
         deletes: Mapping[str, DeliveredDelete] = {},
     ) -> None:
         """Write what became of one projection's events; search_index has an empty name."""
-        outcomes = decide(judged, self._policy, self._rng)
+        outcomes = decide(judged, policy_of(self._context.settings, name), self._rng)
         outcomes.deletes.update(deletes)
         paced = name or self._start_gate.serves_others
         if paced and outage_of_all(judged):

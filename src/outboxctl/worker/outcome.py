@@ -19,18 +19,25 @@ PASSING_STEP = 1  # that of an event whose outage ends within seconds
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """Attempts, and the backoff's `base` and `cap` in seconds; `hold` gives the attempt back in an outage."""
+    """Attempts, and the backoff's `base` and `cap` in seconds; `hold` gives the attempt back in an outage.
+
+    With `waits` each event then waits by itself, where the circuit does not: it counts.
+    """
 
     max_attempts: int
     base: float
     cap: float
     hold: bool = False
+    waits: bool = False
 
 
-def policy_of(settings: Settings) -> RetryPolicy:
-    """The policy that the settings describe."""
-    s, hold = settings, settings.outage_policy is OutagePolicy.HOLD
-    return RetryPolicy(s.max_attempts, s.base_backoff_seconds, s.max_backoff_seconds, hold)
+def policy_of(settings: Settings, projection: str) -> RetryPolicy:
+    """The policy that the settings describe for events of a projection; search_index has an empty name."""
+    s, circuit = settings, settings.outage_policy is OutagePolicy.HOLD
+    hold = circuit or (bool(projection) and s.projections_hold)
+    return RetryPolicy(
+        s.max_attempts, s.base_backoff_seconds, s.max_backoff_seconds, hold, waits=hold and not circuit
+    )
 
 
 @dataclass
@@ -109,6 +116,8 @@ def _hold(
     if finding.single:
         step = PASSING_STEP if finding.passing else LAST_STEP
         _give_back(event, finding, outcomes, policy, rng, step=step)
+    elif policy.waits:
+        _give_back(event, finding, outcomes, policy, rng, step=REFUNDED_STEP)
     else:
         outcomes.held.append(event.id)
 
