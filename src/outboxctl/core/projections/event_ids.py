@@ -10,3 +10,8 @@ TIME_HALF = """\
 overlay(lpad(to_hex((date_part('epoch', clock_timestamp()) * 4096000)::bigint), 15, '0')
                 PLACING '7' FROM 13 FOR 0)"""
 NUMBER_HALF = "(uuid_hash_extended(gen_random_uuid(), 0) & ((1::bigint << 61) - 1)) + (1::bigint << 63)"
+# The same in PL/pgSQL, with a variable for the moment: half the time of the expression.
+DRAW = f"""\
+    moment := (date_part('epoch', clock_timestamp()) * 4096000)::bigint;
+    id_time := lpad(to_hex((moment >> 12 << 16) + 28672 + (moment & 4095)), 16, '0');
+    id_number := {NUMBER_HALF};"""

@@ -31,7 +31,9 @@ WHERE p.pronamespace = to_regnamespace(quote_ident(:schema)) AND p.proname ~ :pa
 OID = text(f"SELECT c.oid::bigint FROM {RELATION}")
 # What `trigger_columns` puts into a function: the oid of the table, and the numbers of its columns.
 RECORDED = re.compile(r"\b(?:attrelid <>|attrelid =) (\d+)")
-NUMBERS = re.compile(r"(?<=attrelid <> )\d+|(?<=attrelid = )\d+|\d+::(?:oid|int2)|(?<=', )\d+(?=\))")
+NUMBERS = re.compile(
+    r"(?<=TG_RELID, )\d+|(?<=attrelid <> )\d+|(?<=attrelid = )\d+|\d+::(?:oid|int2)|(?<=', )\d+(?=\))"
+)
 
 
 def installed(connection: Connection, projection: Projection) -> list[TriggerProblem]:

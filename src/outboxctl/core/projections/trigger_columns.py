@@ -14,7 +14,8 @@ FIELDS = {
     for place, name in enumerate(
         (
             *("oid", "next", "number", "pairs", "names", "key_number", "key_pairs", "key_names"),
-            *("aliases", "old_columns", "new_columns", "differ", "used"),
+            *("aliases", "old_columns", "new_columns", "differ", "used", "as_before", "key_as_before"),
+            "differ_unless_large",
         ),
         1,
     )
@@ -22,6 +23,9 @@ FIELDS = {
 # Bytes as they are stored, of values that may have changed: above that they count as changed.
 COMPARED = 1_000_000
 AS_TEXT = 100_000
+# Columns whose names cost less one by one than by a query. Before PostgreSQL 14 asking for one that is gone
+# is an error.
+LOOKED_AT = 6
 # Two values with one number are one value beside the row, which the statement left alone.
 NUMBERED = "current_setting('server_version_num')::int >= 170000"
 SAME = (
@@ -53,8 +57,14 @@ SELECT w.function, w.watched, w.level, w.settings, format(w.body, w.watched::oid
     CASE WHEN NOT c.large AND NOT w.whole THEN format('concat(ROW(%s)) COLLATE "C"', c.used)
         ELSE format('{used}', CASE WHEN w.whole THEN 'NOT more AND ' ELSE '' END, coalesce(c.used_sizes, '0'),
             ' AND coalesce(' || c.used_numbers || ') IS NULL', c.used,
-            CASE WHEN w.whole THEN 'CASE WHEN more THEN r.side END, ' ELSE '' END, c.marked) END) AS body
-FROM (SELECT *, names = '{{}}' AS whole, {numbered} AS numbered
+            CASE WHEN w.whole THEN 'CASE WHEN more THEN r.side END, ' ELSE '' END, c.marked) END,
+    CASE WHEN w.named AND c.number <= {looked_at} THEN c.as_before ELSE 'false' END,
+    CASE WHEN w.named AND c.key_number <= {looked_at} THEN c.key_as_before ELSE 'false' END,
+    CASE WHEN w.whole THEN 'more OR ' ELSE '' END || CASE WHEN NOT c.large THEN c.images
+        WHEN w.numbered THEN format('CASE WHEN coalesce(%s) IS NULL THEN %s END', c.numbers, c.images)
+        ELSE 'NULL' END) AS body
+FROM (SELECT *, names = '{{}}' AS whole, {numbered} AS numbered,
+        current_setting('server_version_num')::int >= 140000 AS named
     FROM (VALUES {functions}) v (function, watched, level, settings, names, keys, body)) w,
 LATERAL (
     SELECT count(*) AS number, bool_or(large) AS large,
@@ -64,6 +74,8 @@ LATERAL (
         coalesce(string_agg(pair, ', ' ORDER BY name) FILTER (WHERE is_key), '('''', 0)') AS key_pairs,
         coalesce(string_agg(quote_literal(name), ', ' ORDER BY name) FILTER (WHERE is_key), '''''')
             AS key_names,
+        string_agg(as_before, ' AND ' ORDER BY name) AS as_before,
+        coalesce(string_agg(as_before, ' AND ' ORDER BY name) FILTER (WHERE is_key), 'true') AS key_as_before,
         string_agg(alias, ', ' ORDER BY place) AS aliases,
         string_agg(format('o.%I', name), ', ' ORDER BY place) AS old_columns,
         string_agg(format('n.%I', name), ', ' ORDER BY place) AS new_columns,
@@ -92,7 +104,9 @@ LATERAL (
     FROM (SELECT *, CASE WHEN w.numbered THEN format('{same}', old, new) ELSE 'false' END AS same,
             CASE WHEN large THEN 'CASE WHEN %s THEN NULL ELSE %s END' ELSE '%2$s' END AS unless_same
         FROM (SELECT name, place, format('c%s', place) AS alias, name = ANY (w.keys) AS is_key,
-                format('(%L, %s)', name, attnum) AS pair, attlen = -1 AND attstorage <> 'p' AS large,
+                format('(%L, %s)', name, attnum) AS pair,
+                format('(pg_identify_object_as_address(1259, TG_RELID, %s)).object_names[3] = %L',
+                    attnum, name) AS as_before, attlen = -1 AND attstorage <> 'p' AS large,
                 CASE w.level WHEN 'ROW' THEN format('OLD.%I', name) ELSE format('o.c%s', place) END AS old,
                 CASE w.level WHEN 'ROW' THEN format('NEW.%I', name) ELSE format('n.c%s', place) END AS new
             FROM (SELECT attname::text AS name, attnum, attlen, attstorage,
@@ -113,4 +127,5 @@ def filled(functions: Sequence[Composable]) -> Composable:
         same=SQL(SAME),
         numbered=SQL(NUMBERED),
         as_text=Literal(AS_TEXT),
+        looked_at=Literal(LOOKED_AT),
     )

@@ -40,7 +40,7 @@ OTHERS = {"TimeZone": "'UTC'", "IntervalStyle": "'iso_8601'", "bytea_output": "'
 BODY = """
 DECLARE
     gone boolean := true;{declared}
-BEGIN
+BEGIN{count}
     IF TG_OP = 'UPDATE' THEN
 {look_at_all}
     ELSIF TG_OP <> 'TRUNCATE' THEN
@@ -50,18 +50,34 @@ BEGIN
         INSERT INTO {events} ({columns})
         VALUES ('', {all}, 'infinity', {projection}, md5({all_prefix})::uuid, 'upsert', NULL, 'pending', 0, 0,
             now(), now());
-{statements}
+        RETURN NULL;
     END IF;
+{statements}
     RETURN NULL;
 END
 """
-# TG_RELID as a subquery: so PostgreSQL keeps a plan, whichever the table. With the value in sight it may make
-# a new one for each statement. Columns have their numbers in the table that was declared; a table that was
-# restored from a dump has another oid, and numbers of its own.
+# The start of a query costs as much as the rest of a statement of one row. So that has plans of its own, and
+# one of no row (of the two triggers of ON CONFLICT DO UPDATE one has none) ends here.
+COUNT = f"""
+    IF TG_OP = 'INSERT' THEN
+        SELECT count(*) INTO number FROM (SELECT FROM {NEW} LIMIT 2) r;
+    ELSIF TG_OP <> 'TRUNCATE' THEN
+        SELECT count(*) INTO number FROM (SELECT FROM {OLD} LIMIT 2) r;
+    END IF;
+    IF number = 0 THEN
+        RETURN NULL;
+    END IF;"""
+# Columns have their numbers in the table that was declared. Where all are as before, that is seen without a
+# query. TG_RELID as a subquery: so PostgreSQL keeps a plan, whichever the table. With the value in sight it
+# may make a new one for each statement. A table that was restored from a dump has another oid, and numbers of
+# its own.
 LOOK = """\
-        SELECT count(*) < {number}{drawn} INTO gone{into}
-        FROM pg_attribute WHERE attrelid = (SELECT TG_RELID) AND attname IN ({names})
-            AND (attrelid <> {oid} OR (attname, attnum) IN ({pairs}));"""
+        gone := NOT coalesce({as_before}, false);
+        IF gone THEN
+            SELECT count(*) < {number} INTO gone
+            FROM pg_attribute WHERE attrelid = (SELECT TG_RELID) AND attname IN ({names})
+                AND (attrelid <> {oid} OR (attname, attnum) IN ({pairs}));
+        END IF;"""
 # A partition has numbers of its own as well. To look at the declared table's for each row would be a third of
 # the trigger's cost, so only where a column was added since (NULL: there is none of this number). Names that
 # two columns have exchanged are found by `plan` alone.
@@ -78,21 +94,22 @@ LOOK_AT_ROW = """
         WHERE attrelid = (SELECT TG_RELID) AND attnum > 0 AND NOT attisdropped AND attgenerated <> 'v';"""
 # A default of each row's own would be a third of the trigger's cost.
 DECLARED = """
+    number int;
+    key_before text;
+    key_now text;
+    differs boolean;
+    moment bigint;
     id_time text;
     id_number bigint;"""
 MORE = """
     more boolean;"""
-DRAWN = f""",
-            {event_ids.TIME_HALF},
-            {event_ids.NUMBER_HALF}
-       """
-INTO = ", id_time, id_number"
 WRITE_ROWS = """\
         INSERT INTO {events} (id, {columns})
-        SELECT (id_time || to_hex(id_number + row_number() OVER ()))::uuid,
+        SELECT (id_time || to_hex(id_number + {place}))::uuid,
             entity_key, {follow}, {projection}, md5({identified})::uuid, 'upsert', NULL,
             'pending', 0, 0, now(), now()
         FROM ({changes}) c;"""
+PLACE = "row_number() OVER ()"
 # One row, where the triggers are those of rows.
 WRITE_ROW = """\
         INSERT INTO {events} ({columns})
@@ -100,6 +117,42 @@ WRITE_ROW = """\
             'pending', 0, 0, now(), now()
         FROM ({changes}) c;"""
 ONE_SIDE = "SELECT {distinct}{{{side}_key}} AS entity_key FROM {table} {alias} WHERE {{{side}_known}}"
+# The keys of one row before and after its change. The start of a query looks up each function in it, whether
+# it comes to that or not: so what large values need is a query of its own. A BEFORE trigger can keep a row
+# from the partition that it moves to: then there is none after.
+PAIR = """\
+    IF TG_OP = 'UPDATE' AND number = 1 THEN
+        SELECT o.key, n.key, {differ_unless_large} INTO key_before, key_now, differs
+        FROM (SELECT CASE WHEN {old_known} THEN {old_key} END, {old_columns} FROM old_rows o)
+            o (key, {aliases})
+        CROSS JOIN (SELECT CASE WHEN {new_known} THEN {new_key} END, {new_columns} FROM new_rows n)
+            n (key, {aliases})
+        LIMIT 1;
+        IF NOT FOUND THEN
+            number := 2;
+        ELSE
+            IF key_before = key_now THEN
+                key_before := NULL;
+                IF differs IS NULL THEN
+                    SELECT {differ} INTO differs
+                    FROM (SELECT {old_columns} FROM old_rows o) o ({aliases})
+                    CROSS JOIN (SELECT {new_columns} FROM new_rows n) n ({aliases})
+                    LIMIT 1;
+                END IF;
+                IF NOT differs THEN
+                    RETURN NULL;
+                END IF;
+            END IF;
+            IF key_before IS NULL AND key_now IS NULL THEN
+                RETURN NULL;
+            END IF;
+        END IF;
+    END IF;
+"""
+# Two values, and no condition on a variable: for its value PostgreSQL would plan each statement anew.
+KEYS = """
+            SELECT * FROM (VALUES (key_now, 0), (key_before, 1)) v (entity_key, place)
+            WHERE entity_key IS NOT NULL"""
 # A key is one row of the root, whichever it was before: so two keys that were swapped are compared rightly.
 # Columns go through the join as they are stored: a large value that no pair of rows needs is not read.
 BY_KEY = """
@@ -137,6 +190,7 @@ def settings(watched: Watched) -> dict[str, str]:
 def template(projection: str, watched: Watched, schema: str, *, rows: bool) -> str:
     """The function's text for `trigger_columns.FILLED`, which puts in what depends on the table's columns."""
     text = BODY.replace("{statements}", _of_row() if rows else _of_statement(watched))
+    text = text.replace("{count}", "" if rows else COUNT)
     text = text.replace("{look_at_all}", _look(watched, rows=rows, whole=True))
     text = text.replace("{look_at_key}", _look(watched, rows=rows, whole=rows))
     parts = _parts(projection, watched, schema, rows=rows)
@@ -177,31 +231,31 @@ def _written(projection: str, watched: Watched) -> dict[str, Composable]:
 
 
 def _look(watched: Watched, *, rows: bool, whole: bool) -> str:
-    """Whether any of the columns is gone, and for a statement what the ids of its events begin with."""
+    """Whether any of the columns is gone."""
     which = {name: f"{{{name if whole else f'key_{name}'}}}" for name in ("number", "pairs", "names")}
     look = LOOK_FOR_ROW if rows else LOOK
-    for name, text in (which | {"drawn": DRAWN, "into": INTO}).items():
+    for name, text in (which | {"as_before": "{as_before}" if whole else "{key_as_before}"}).items():
         look = look.replace(f"{{{name}}}", text)
     return look + (LOOK_AT_ROW if whole and not watched.columns else "")
 
 
 def _of_statement(watched: Watched) -> str:
     is_root = watched.place is None
-    distinct = "" if is_root else "DISTINCT "
-    changes = {
-        "INSERT": ONE_SIDE.format(distinct=distinct, side="new", table=NEW, alias="n"),
-        "DELETE": ONE_SIDE.format(distinct=distinct, side="old", table=OLD, alias="o"),
-        "UPDATE": BY_KEY if is_root else AS_SETS,
-    }
-    branches = [
-        f"    ELSIF TG_OP = '{event}' THEN\n{WRITE_ROWS.replace('{changes}', sql)}"
-        for event, sql in changes.items()
-    ]
-    return "\n".join(branches)
+    branches = {"number = 1 AND TG_OP = 'UPDATE'": (KEYS, "place")}
+    for event, side, table, alias in (("INSERT", "new", NEW, "n"), ("DELETE", "old", OLD, "o")):
+        one = ONE_SIDE.format(distinct="", side=side, table=table, alias=alias)
+        all_ = ONE_SIDE.format(distinct="" if is_root else "DISTINCT ", side=side, table=table, alias=alias)
+        branches |= {f"number = 1 AND TG_OP = '{event}'": (one, "0"), f"TG_OP = '{event}'": (all_, PLACE)}
+    branches["TG_OP = 'UPDATE'"] = (BY_KEY if is_root else AS_SETS, PLACE)
+    written = (
+        f"IF {condition} THEN\n{WRITE_ROWS.replace('{changes}', sql).replace('{place}', place)}"
+        for condition, (sql, place) in branches.items()
+    )
+    return "\n    ".join([f"{PAIR}{event_ids.DRAW}", "\n    ELS".join(written), "END IF;"])
 
 
 def _of_row() -> str:
-    return f"    ELSIF {CHANGED} THEN\n{WRITE_ROW.replace('{changes}', ROW)}"
+    return f"    IF {CHANGED} THEN\n{WRITE_ROW.replace('{changes}', ROW)}\n    END IF;"
 
 
 def _sides(watched: Watched, rows: tuple[str, str]) -> dict[str, Composable]:
@@ -217,11 +271,11 @@ def _known(watched: Watched, row: str) -> Composable:
     """A row whose reference is NULL belongs to no document, nor one whose reference no index can hold."""
     if not watched.key:
         return SQL("true")
-    columns = SQL(", ").join(_column(row, each.name) for each in watched.key)
+    there = SQL(" AND ").join(SQL("{} IS NOT NULL").format(_column(row, each.name)) for each in watched.key)
     texts = [_column(row, each.name) for each in watched.key if each.type in LONG_TYPES]
     if watched.place is None or not texts:
-        return SQL("num_nulls({}) = 0").format(columns)
-    return SQL("num_nulls({}) = 0 AND {} <= {}").format(columns, _size(texts), Literal(LARGEST))
+        return SQL("({})").format(there)
+    return SQL("({} AND {} <= {})").format(there, _size(texts), Literal(LARGEST))
 
 
 def _size(columns: Sequence[Composable]) -> Composable:
