@@ -224,6 +224,21 @@ def test_two_workers_expand_all_changes(
     assert len(readings) > 2
 
 
+def test_rows_with_many_documents_each_wait_for_lanes_as_well(
+    parts: WorkerParts, sql: psycopg.Connection
+) -> None:
+    """Each is expanded by itself, and none has more than half a page."""
+    sql.execute(
+        "INSERT INTO shop.products SELECT 100000 + n, 'p', 1, 1, 1 + n / 900"
+        " FROM generate_series(0, 900 * 20 - 1) n".replace("900", str(HALF - 100))
+    )
+    changed(sql, range(1, 21))
+    parts.expander.turn(always=True)
+    waiting, _ = sql.execute(KEYS).fetchone() or (0, 0)
+    assert 0 < waiting < 6 * HALF, "not all of them before everybody else's events"
+    expanded(parts, sql)
+
+
 @pytest.mark.parametrize(
     "query",
     [

@@ -151,10 +151,10 @@ class Expander:
         return self._expand_one(table, turn, begun=True)
 
     def _begin(self, table: FollowedTable, turn: Turn) -> bool:
-        with self._context.database.begin() as connection:
-            if not self._has_room(connection, turn):
-                return False
         if turn.full:
+            with self._context.database.begin() as connection:
+                if not self._has_room(connection, turn):
+                    return False
             turn.next_half()
         together = turn.size > 1 and table.place != EVERYTHING
         done = self._expand_set(table, turn) if together else None
@@ -260,6 +260,6 @@ class Expander:
         self._unfinished.discard(event.id)
         done = int(event.cursor.get("done", 0)) + page.keys
         if not event.cursor:
-            turn.wrote(1, page.keys, (), seconds)
+            turn.wrote(1, page.keys, page.ends, seconds)
         self._context.metrics.of(event.projection).processed("upsert", 1)
         self._log.add(table, self._declared.get(event.projection), 1, done)

@@ -80,11 +80,15 @@ WHERE status = 'processing' AND entity_type = :name AND entity_key IS NOT NULL A
 
 @dataclass(frozen=True)
 class Page:
-    """What was written: the number of keys. `end`: they were the last. `ahead`: what was read of others."""
+    """What was written: the number of keys. `end`: they were the last. `ahead`: what was read of others.
+
+    `ends` of the last page: its first and last event, as `follow_pages.write`.
+    """
 
     keys: int
     end: bool = False
     ahead: KeysAhead | None = None
+    ends: Sequence[str] = ()
 
 
 def claim(
@@ -154,7 +158,7 @@ def write_ahead(connection: Connection, ahead: KeysAhead, token: str) -> Page:
     events = follow_pages.write(connection, event.projection, keys)
     if not (rest or ahead.more):
         settle.complete(connection, token, [event.id])
-        return Page(len(keys), end=True)
+        return Page(len(keys), end=True, ends=events)
     cursor = event.behind(keys, events, {"after": keys[-1]})
     put_back(connection, token, [event.id], cursor)
     left = replace(ahead, event=replace(event, cursor=cursor), keys=rest)
