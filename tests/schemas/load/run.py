@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from decimal import Decimal
 from random import Random
 from time import monotonic, sleep, time
-from typing import LiteralString
 
 import psycopg
 from psycopg.errors import DeadlockDetected
@@ -16,7 +15,7 @@ from invariants import unexpected_errors
 from processes import Cli, environment
 from schemas.load.application import SCHEMAS, Application
 from schemas.load.plan import Plan
-from schemas.load.report import Report
+from schemas.load.report import Report, longest
 from schemas.place import FAILED, UNFINISHED, Place
 from storm.fleet import SETTINGS, Fleet
 from storm.place import Blow
@@ -26,8 +25,9 @@ TICK = 0.1
 SECONDLY = 1.0
 SLACK = 3.0  # seconds beside a lease until what a killed worker held is claimed again
 OLDEST = """
-SELECT coalesce(extract(epoch FROM now() - min(created_at))::float8, 0) FROM search_outbox_events
-WHERE status IN ('pending', 'processing')
+SELECT entity_type || CASE WHEN follow = -1 THEN ', all' WHEN follow >= 0 THEN ', followed' ELSE '' END,
+    extract(epoch FROM now() - min(created_at))::float8
+FROM search_outbox_events WHERE status IN ('pending', 'processing') GROUP BY 1
 """
 EVENTS = """
 SELECT count(*), count(follow), count(follow) FILTER (WHERE status = 'done'),
@@ -89,7 +89,7 @@ class Load:
             while due and due[-1][0] < at:
                 due.pop()[1]()
             self.fleet.tend()
-            report.oldest = max(report.oldest, self._number(OLDEST))
+            report.oldest = longest(report.oldest, self._oldest())
             sleep(SECONDLY)
         report.kills = self.fleet.blows[Blow.KILL]
 
@@ -117,12 +117,13 @@ class Load:
             self.fleet.tend()
             if monotonic() > said + SECONDLY:
                 said = monotonic()
-                self.say(f"{what}: the oldest event is {self._number(OLDEST):.0f} s old")
+                self.say(f"{what}: the oldest event is {max(self._oldest().values(), default=0):.0f} s old")
             sleep(TICK)
         return True
 
-    def _number(self, query: LiteralString) -> float:
-        return float(self.sql.execute(query).fetchall()[0][0])
+    def _oldest(self) -> dict[str, float]:
+        """Seconds that the oldest unfinished event of each kind has waited."""
+        return dict(self.sql.execute(OLDEST).fetchall())
 
     def _judge(self, report: Report, began: float, ended: float) -> None:
         """What the events say, then every document against its row."""
