@@ -147,6 +147,34 @@ def test_a_new_partition_is_written_row_by_row_until_the_next_apply(
         assert sorted(keys(bare)) == ["1", "1", "2", "2", "2"], table
 
 
+def test_a_table_that_an_earlier_release_watches_row_by_row_is_found_and_done_anew(
+    db: Database, bare: psycopg.Connection
+) -> None:
+    bare.execute(PARTITIONED.encode())
+    lines = shop.of("lines")
+    watch(db, lines)
+    with db.begin() as connection:
+        triggers.drop(connection, "lines")
+    watch(db, shop.of("lines_2024"))  # which is a partition: so this is a function for each row
+    bare.execute(EARLIER)
+    assert faults(db, lines) == [
+        ("lines", "FUNCTION", "outbox_lines_root"),
+        ("lines", "ROW_BY_ROW", "outbox_lines_root_row"),
+    ]
+    watch(db, lines)
+    assert faults(db, lines) == []
+    assert calls(bare, "INSERT INTO shop.lines_2025 (id, day) VALUES (1, '2025-05-05')") == {
+        "outbox_lines_root": 1
+    }
+
+
+EARLIER = """
+ALTER FUNCTION outbox_lines_2024_root_row() RENAME TO outbox_lines_root;
+CREATE TRIGGER outbox_lines_root_row AFTER INSERT OR UPDATE OR DELETE ON shop.lines
+    FOR EACH ROW EXECUTE FUNCTION outbox_lines_root();
+CREATE TRIGGER outbox_lines_root_truncate AFTER TRUNCATE ON shop.lines EXECUTE FUNCTION outbox_lines_root();
+DROP TRIGGER outbox_lines_2024_root_row ON shop.lines_2024
+"""
 LATER = """
 CREATE TABLE shop.lines_2026 PARTITION OF shop.lines FOR VALUES FROM ('2026-01-01') TO ('2027-01-01');
 CREATE TABLE shop.lines_2027 PARTITION OF shop.lines FOR VALUES FROM ('2027-01-01') TO ('2028-01-01')
