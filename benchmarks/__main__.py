@@ -58,7 +58,7 @@ FOLLOW: dict[str, tuple[Callable[[Rig, Namespace], Section], dict[str, Any]]] = 
         {"writes": 10_000, "large": 2_000, "single": 1_000, "cpu": 5_000, "repeat": 5},
     ),
     "follow-fan-out": (follow_fan_out.run, {"documents": 1_000_000, "repeat": 1}),
-    "follow-peers": (follow_peers.run, {"parents": 5_000, "repeat": 2} | PGSYNC),
+    "follow-peers": (follow_peers.run, {"parents": 10_000, "repeat": 2} | PGSYNC),
 }
 # So little of everything that each is over in seconds: whether they run, not what they measure.
 QUICK: dict[str, dict[str, Any]] = {
