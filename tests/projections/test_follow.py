@@ -8,7 +8,7 @@ import pytest
 from elasticsearch import Elasticsearch
 
 from outboxctl.core.database import Database
-from outboxctl.core.projections import follow_keys, follow_pages
+from outboxctl.core.projections import follow_pages, follow_query
 from outboxctl.domain.projection import Follow, Projection, Relation
 from processes import Cli, Worker, eventually
 from projections import shop
@@ -214,4 +214,4 @@ def test_an_event_that_cannot_be_expanded_fails_with_words(
     ],
 )
 def test_the_parameters_of_a_query(query: str, bound: str, names: list[str]) -> None:
-    assert follow_keys.bound(query, {"n": "pg_catalog.int4"}) == (bound, names)
+    assert follow_query.bound(query, {"n": "pg_catalog.int4"}) == (bound, names)

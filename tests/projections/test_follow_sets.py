@@ -11,7 +11,7 @@ import pytest
 from elasticsearch import Elasticsearch
 
 from outboxctl.core.database import Database
-from outboxctl.core.projections import follow_keys, follow_pages, follow_sets, follow_tables
+from outboxctl.core.projections import follow_keys, follow_pages, follow_query, follow_sets, follow_tables
 from outboxctl.core.projections.follow_pages import HALF, FollowEvent
 from outboxctl.domain.projection import Follow, Projection, Relation
 from outboxctl.metrics.registry import Metrics
@@ -260,7 +260,7 @@ def test_the_keys_of_a_set_are_those_of_its_rows(db: Database, query: str) -> No
     product = shop.product("no-index", follow=(followed,))
     ids = ["1", "2", "5", "300", None, "7"]
     events = [FollowEvent(str(n), "product", 0, json.dumps({"id": id_}), {}, 0) for n, id_ in enumerate(ids)]
-    assert follow_keys.together(product, events) == events
+    assert follow_query.together(product, events) == events
     with db.begin() as connection:
         each = [follow_keys.read(connection, product, event, size=500, seconds=5).keys for event in events]
         limits = {"seconds": 5.0, "lock_seconds": 1.0}
@@ -277,7 +277,7 @@ def test_changes_of_two_queries_are_no_set() -> None:
         FollowEvent(str(n), "product", 0, json.dumps({"": named[n % 2].name, "id": "1"}), {}, 0)
         for n in range(4)
     ]
-    assert follow_keys.together(product, events) == events[::2]
+    assert follow_query.together(product, events) == events[::2]
 
 
 def test_rows_with_large_columns_are_read_a_few_at_a_time(

@@ -11,7 +11,7 @@ import structlog
 
 from outboxctl.core.database import Connection
 from outboxctl.core.delivery.claim import has_projections
-from outboxctl.core.projections import follow, follow_keys, follow_sets, follow_tables
+from outboxctl.core.projections import follow, follow_query, follow_sets, follow_tables
 from outboxctl.core.projections.documents import LOCK_TIMEOUT
 from outboxctl.core.projections.follow import Page
 from outboxctl.core.projections.follow_pages import FollowEvent
@@ -182,7 +182,7 @@ class Expander:
     def _together(self, projection: Projection | None, events: list[FollowEvent]) -> list[FollowEvent]:
         if projection is None or not events or events[0].stamp != projection.stamp:
             return []  # the claim of one event reads the definition again
-        return follow_keys.together(projection, events)
+        return follow_query.together(projection, events)
 
     def _write_set(
         self, connection: Connection, projection: Projection, events: list[FollowEvent], turn: Turn

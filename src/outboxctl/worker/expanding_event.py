@@ -7,10 +7,10 @@ from typing import Any
 import structlog
 
 from outboxctl.core.delivery.claim import Claimed
-from outboxctl.core.projections import follow, follow_keys
+from outboxctl.core.projections import follow, follow_keys, follow_query
 from outboxctl.core.projections.follow import Page
-from outboxctl.core.projections.follow_keys import OF_ROOT
 from outboxctl.core.projections.follow_pages import FollowEvent
+from outboxctl.core.projections.follow_query import OF_ROOT
 from outboxctl.core.refused_reads import ReadRefusedError
 from outboxctl.domain.failures import Classification, Reason, Verdict
 from outboxctl.domain.printable import brief
@@ -82,7 +82,7 @@ class EventExpansion:
         One whose query is not in force stands for every document: no other query finds its keys. A sweep, of
         `apply` itself or of another such event, that waits beside it is done with it.
         """
-        fits = follow_keys.fits(projection, event)
+        fits = follow_query.fits(projection, event)
         if fits and not event.begun_otherwise:
             return False
         if not fits:

@@ -7,33 +7,30 @@ one as well, and its key here only has the document read once more.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from psycopg.sql import SQL, Composable
 
 from outboxctl.core.database import driver
+from outboxctl.core.projections import follow_query
 from outboxctl.core.projections.documents import (
     LOCK_TIMEOUT,
     arrays,
-    identifier,
     key_text_sql,
     looked_up,
     prepare,
-    qualified,
     session,
     type_of,
 )
 from outboxctl.core.projections.follow_pages import HALF, FollowEvent
 from outboxctl.core.refused_reads import reading_rows
 from outboxctl.core.sql import Connection
-from outboxctl.domain import keys_query
-from outboxctl.domain.projection import EVERYTHING, Follow, KeyColumn, Projection, key_parts
+from outboxctl.domain.projection import KeyColumn, Projection, key_parts
 
 AHEAD = 50_000  # keys in one reading: the user's query sorts all of its keys for each
 AHEAD_BYTES = 4 * 2**20  # of their texts in all
 SET_KEYS = HALF + 1  # at most, of a set of events: one more than are written in one statement
-OF_ROOT = "of_root"  # in the cursor of the event for every document, where the view raises for some row
 # One JSON text: a row a key would cost the worker five times as much CPU. The first key is returned whatever
 # its length.
 STATEMENT = """
@@ -49,17 +46,8 @@ FROM (
 ) f
 """
 
-# The columns of all changed rows as one JSON text, for the reason above. The user's query sees them by a name
-# that is no name of his.
-# A claim allows nested loops alone: each row would be compared with
-# every row of a table that has no index.
+# A claim allows nested loops alone: each row would be compared with every row of a table without an index.
 JOINED = "SET LOCAL enable_hashjoin = on; SET LOCAL enable_mergejoin = on"
-CHANGED = '"outboxctl changed rows"'
-OF_ROWS = f"""
-                SELECT q.* FROM json_to_recordset(CAST(%(rows)s AS json)) AS {CHANGED} ({{columns}})
-                CROSS JOIN LATERAL (
-{{query}}
-                ) q"""
 WITHOUT_ROW = """
 SELECT k.place FROM unnest({arrays}) WITH ORDINALITY k ({names}, place)
 WHERE NOT EXISTS (SELECT FROM {view} v WHERE {matches}) ORDER BY place
@@ -119,7 +107,7 @@ def read_set(
 
     Raises ReadRefusedError as `read`; a lock is waited for at most `lock_seconds`.
     """
-    query, values = _query_of_rows(projection, events)
+    query, values = follow_query.of_rows(projection, events)
     statement = _keys_statement(projection, query, SQL("").format(), SET_KEYS)
     connection.exec_driver_sql(f"{JOINED}; {session(seconds, lock_seconds)}")
     with reading_rows(connection):
@@ -153,7 +141,7 @@ def without_row(
 
 
 def _statement(projection: Projection, event: FollowEvent, size: int) -> tuple[str, dict[str, str | None]]:
-    query, values = _query(projection, event)
+    query, values = follow_query.of_event(projection, event)
     after, beyond = event.cursor.get("after"), SQL("").format()
     if after is not None:
         names = _key_names(projection)
@@ -185,84 +173,3 @@ def _keys_statement(projection: Projection, query: str, beyond: Composable, size
         size=SQL(str(size)),
     )
     return composed.as_string()
-
-
-def _query_of_rows(projection: Projection, events: Sequence[FollowEvent]) -> tuple[str, dict[str, str]]:
-    """The query for the keys of several events, with the driver's placeholder, and its parameter."""
-    followed = _fitting(projection, events[0])
-    query, names = bound(followed.keys, _types(followed), CHANGED + ".p{}") if followed else ("", [])
-    rows = {tuple(event.values[name] for name in names) for event in events}
-    objects = [{f"p{n}": value for n, value in enumerate(row)} for row in rows]
-    columns = SQL(", ").join(SQL(f"p{n} text") for n in range(len(names) or 1))
-    return SQL(OF_ROWS).format(columns=columns, query=SQL(query)).as_string(), {
-        "rows": json.dumps(objects, ensure_ascii=False)
-    }
-
-
-def _query(projection: Projection, event: FollowEvent) -> tuple[str, dict[str, str | None]]:
-    """The query for an event's keys with the driver's placeholders, and its parameters."""
-    if event.place == EVERYTHING:
-        columns = SQL(", ").join(identifier(column.name) for column in projection.key)
-        relation = projection.root if event.cursor.get(OF_ROOT) else projection.document
-        return SQL("SELECT {} FROM {}").format(columns, qualified(relation)).as_string(), {}
-    followed, values = projection.followed(event.place, event.name), event.values
-    if followed is None:
-        raise ValueError(f"{projection.name} does not follow {event.name or event.place} by a query")
-    query, names = bound(followed.keys, _types(followed))
-    return query, {f"p{number}": values[name] for number, name in enumerate(names)}
-
-
-def _types(followed: Follow) -> dict[str, str]:
-    return dict(zip(followed.parameters, followed.types, strict=False))
-
-
-def fits(projection: Projection, event: FollowEvent) -> bool:
-    """Whether the projection has the query that the event was written for, and the event its parameters.
-
-    Raises ValueError where the event's key is no JSON object.
-    """
-    if event.place == EVERYTHING:
-        return True
-    return _fitting(projection, event) is not None
-
-
-def _fitting(projection: Projection, event: FollowEvent) -> Follow | None:
-    """The followed table that the event was written for, where the event has the parameters of its query."""
-    followed = projection.followed(event.place, event.name)
-    if followed and {*keys_query.parameters(followed.keys)} <= event.values.keys():
-        return followed
-    return None
-
-
-def together(projection: Projection, events: Sequence[FollowEvent]) -> list[FollowEvent]:
-    """Those of these events whose keys one query finds: that of the first one.
-
-    None where the first one does not fit, or its query's parameters have no types (an older version declared
-    it): it is expanded by itself.
-    """
-    first = _fitting_or_none(projection, events[0])
-    if first is None or len(first.types) != len(first.parameters):
-        return []
-    return [event for event in events if _fitting_or_none(projection, event) == first]
-
-
-def _fitting_or_none(projection: Projection, event: FollowEvent) -> Follow | None:
-    try:
-        return _fitting(projection, event)
-    except ValueError:
-        return None
-
-
-def bound(query: str, types: Mapping[str, str], parameter: str = "%(p{})s") -> tuple[str, list[str]]:
-    """A `keys` query with the driver's placeholders p0, p1, … for its parameters, and their names.
-
-    Each is of its type, as in `scratch.key_types`. `parameter` is what a parameter becomes, by its number.
-    """
-    names = [*keys_query.parameters(query)]
-
-    def placeholder(name: str) -> str:
-        value = parameter.format(names.index(name))
-        return f"CAST({value} AS {types[name].replace('%', '%%')})" if name in types else value
-
-    text = keys_query.replaced(query.strip().rstrip(";"), placeholder, lambda rest: rest.replace("%", "%%"))
-    return text, names

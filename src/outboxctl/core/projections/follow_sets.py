@@ -70,7 +70,7 @@ def expand(
 ) -> Expanded | None:
     """Write an event of each key behind these events, which end; None where they have more than HALF keys.
 
-    All must be of one query that `follow_keys.fits`. Raises ReadRefusedError where PostgreSQL refuses it for
+    All must be of one query that `follow_query.fits`. Raises ReadRefusedError where PostgreSQL refuses it for
     one of them, in at most `seconds`; a lock on what it reads is waited for at most `lock_seconds`.
     """
     keys = follow_keys.read_set(connection, projection, events, seconds=seconds, lock_seconds=lock_seconds)

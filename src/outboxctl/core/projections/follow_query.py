@@ -1,0 +1,102 @@
+"""The query for the keys behind follow events: that of the declaration, for one changed row or for many."""
+
+import json
+from collections.abc import Mapping, Sequence
+
+from psycopg.sql import SQL
+
+from outboxctl.core.projections.documents import identifier, qualified
+from outboxctl.core.projections.follow_pages import FollowEvent
+from outboxctl.domain import keys_query
+from outboxctl.domain.projection import EVERYTHING, Follow, Projection
+
+OF_ROOT = "of_root"  # in the cursor of the event for every document, where the view raises for some row
+# The columns of all changed rows as one JSON text: arrays cost the worker more. The user's query sees them by
+# a name that is no name of its own.
+CHANGED = '"outboxctl changed rows"'
+OF_ROWS = f"""
+                SELECT q.* FROM json_to_recordset(CAST(%(rows)s AS json)) AS {CHANGED} ({{columns}})
+                CROSS JOIN LATERAL (
+{{query}}
+                ) q"""
+
+
+def of_rows(projection: Projection, events: Sequence[FollowEvent]) -> tuple[str, dict[str, str]]:
+    """The query for the keys of several events, with the driver's placeholder, and its parameter."""
+    followed = _fitting(projection, events[0])
+    query, names = bound(followed.keys, _types(followed), CHANGED + ".p{}") if followed else ("", [])
+    rows = {tuple(event.values[name] for name in names) for event in events}
+    objects = [{f"p{n}": value for n, value in enumerate(row)} for row in rows]
+    columns = SQL(", ").join(SQL(f"p{n} text") for n in range(len(names) or 1))
+    return SQL(OF_ROWS).format(columns=columns, query=SQL(query)).as_string(), {
+        "rows": json.dumps(objects, ensure_ascii=False)
+    }
+
+
+def of_event(projection: Projection, event: FollowEvent) -> tuple[str, dict[str, str | None]]:
+    """The query for an event's keys with the driver's placeholders, and its parameters."""
+    if event.place == EVERYTHING:
+        columns = SQL(", ").join(identifier(column.name) for column in projection.key)
+        relation = projection.root if event.cursor.get(OF_ROOT) else projection.document
+        return SQL("SELECT {} FROM {}").format(columns, qualified(relation)).as_string(), {}
+    followed, values = projection.followed(event.place, event.name), event.values
+    if followed is None:
+        raise ValueError(f"{projection.name} does not follow {event.name or event.place} by a query")
+    query, names = bound(followed.keys, _types(followed))
+    return query, {f"p{number}": values[name] for number, name in enumerate(names)}
+
+
+def _types(followed: Follow) -> dict[str, str]:
+    return dict(zip(followed.parameters, followed.types, strict=False))
+
+
+def fits(projection: Projection, event: FollowEvent) -> bool:
+    """Whether the projection has the query that the event was written for, and the event its parameters.
+
+    Raises ValueError where the event's key is no JSON object.
+    """
+    if event.place == EVERYTHING:
+        return True
+    return _fitting(projection, event) is not None
+
+
+def _fitting(projection: Projection, event: FollowEvent) -> Follow | None:
+    """The followed table that the event was written for, where the event has the parameters of its query."""
+    followed = projection.followed(event.place, event.name)
+    if followed and {*keys_query.parameters(followed.keys)} <= event.values.keys():
+        return followed
+    return None
+
+
+def together(projection: Projection, events: Sequence[FollowEvent]) -> list[FollowEvent]:
+    """Those of these events whose keys one query finds: that of the first one.
+
+    None where the first one does not fit, or its query's parameters have no types (an older version declared
+    it): it is expanded by itself.
+    """
+    first = _fitting_or_none(projection, events[0])
+    if first is None or len(first.types) != len(first.parameters):
+        return []
+    return [event for event in events if _fitting_or_none(projection, event) == first]
+
+
+def _fitting_or_none(projection: Projection, event: FollowEvent) -> Follow | None:
+    try:
+        return _fitting(projection, event)
+    except ValueError:
+        return None
+
+
+def bound(query: str, types: Mapping[str, str], parameter: str = "%(p{})s") -> tuple[str, list[str]]:
+    """A `keys` query with the driver's placeholders p0, p1, … for its parameters, and their names.
+
+    Each is of its type, as in `scratch.key_types`. `parameter` is what a parameter becomes, by its number.
+    """
+    names = [*keys_query.parameters(query)]
+
+    def placeholder(name: str) -> str:
+        value = parameter.format(names.index(name))
+        return f"CAST({value} AS {types[name].replace('%', '%%')})" if name in types else value
+
+    text = keys_query.replaced(query.strip().rstrip(";"), placeholder, lambda rest: rest.replace("%", "%%"))
+    return text, names
