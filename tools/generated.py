@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-MOST_LINES, MOST_BYTES = 3_000, 4_000_000
+MOST_LINES, MOST_BYTES = 3_100, 4_000_000
 # A path or a pattern, and what writes it.
 GENERATED = {
     "benchmarks/RESULTS.json": "make bench",

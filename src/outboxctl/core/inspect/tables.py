@@ -9,13 +9,15 @@ from outboxctl.core.search_path import places
 from outboxctl.core.sql import Connection, text
 from outboxctl.domain.failures import Reason
 
-# Of migrations 0001 and 0002: the indexes of claim, reclaim and the operator's commands.
+# Of migrations 0001, 0002 and 0012: the indexes of claim, reclaim, the operator's commands and the expander.
 INDEXES = {
     "ix_search_outbox_events_due": "(next_retry_at, created_at) WHERE status = 'pending'",
     "ix_search_outbox_events_processing": "(lease_until) WHERE status = 'processing'",
     "ix_search_outbox_events_failed": "(created_at) WHERE status = 'failed'",
     "ix_search_outbox_events_reclaimed": "(created_at) WHERE status = 'pending'"
     f" AND error_reason = '{Reason.LEASE_EXPIRED}'",
+    "ix_search_outbox_events_follow": "(entity_type, follow, num_nulls(follow_cursor), created_at)"
+    " WHERE status = 'pending' AND next_retry_at = 'infinity' AND follow IS NOT NULL",
 }
 MISSING_TABLES = text("""
 SELECT t FROM unnest(CAST(:tables AS text[]), CAST(:names AS text[])) u (t, name)
