@@ -56,9 +56,9 @@ class Turn:
         """So many events were expanded to their end in so many `seconds`; `ends` as `follow_pages.write`."""
         self.pause, self.keys = 0.0, self.keys + keys
         self.half = [*self.half, *ends]
-        self.slow = self.slow and seconds > QUICK.seconds / 2
-        room = min(GROWTH, HALF // max(1, keys))
-        self.size = min(MOST, max(self.size, events * room))
+        self.slow = seconds > QUICK.seconds / 2  # each table waits for the turns of all others of its thread
+        room = events * HALF // max(1, keys)
+        self.size = min(MOST, max(self.size, min(GROWTH * events, room)))
 
     def shrink(self) -> None:
         """These were too many together."""
