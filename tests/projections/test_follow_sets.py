@@ -9,6 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 from elasticsearch import Elasticsearch
+from structlog.testing import capture_logs
 
 from outboxctl.core.database import Database
 from outboxctl.core.projections import follow_keys, follow_pages, follow_query, follow_sets, follow_tables
@@ -16,7 +17,7 @@ from outboxctl.core.projections.follow_pages import HALF, FollowEvent
 from outboxctl.domain.projection import Follow, Projection, Relation
 from outboxctl.metrics.registry import Metrics
 from outboxctl.settings import load
-from outboxctl.worker import expanding
+from outboxctl.worker import expanded_log, expanding
 from outboxctl.worker.health import Health
 from outboxctl.worker.parts import WorkerParts
 from processes import Cli, Worker, eventually
@@ -76,7 +77,9 @@ def readings(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The number of events of each reading of a set."""
     honest, numbers = follow_keys.read_set, list[int]()
 
-    def read_set(connection: Any, projection: Any, events: Sequence[FollowEvent], **more: Any) -> list[str]:
+    def read_set(
+        connection: Any, projection: Any, events: Sequence[FollowEvent], **more: Any
+    ) -> list[str] | None:
         numbers.append(len(events))
         return honest(connection, projection, events, **more)
 
@@ -113,6 +116,21 @@ def test_each_document_is_written_once_for_all_changed_rows_of_a_set(
     assert once == CATEGORIES * EACH
     assert each < 4 * once, "not once for each change"
     assert len(readings) < 12, "not a query for each change"
+
+
+def test_the_log_has_one_line_a_table_for_a_while_and_misses_no_change(
+    parts: WorkerParts, sql: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(expanded_log, "EVERY", 3_600)
+    with capture_logs() as lines:
+        for category in (1, 2, 3):
+            changed(sql, [category])
+            parts.expander.turn(always=True, slow=False)
+            parts.expander.turn(always=True, slow=True)  # the other thread, which has nothing to do
+        said = [line for line in lines if line["event"] == "changes were expanded"]
+        assert [(line["table"], line["changes"]) for line in said] == [("shop.categories", 1)]
+        parts.expander.write_log()
+    assert sum(line.get("changes", 0) for line in lines) == 3
 
 
 def test_a_row_that_the_query_raises_for_fails_alone(parts: WorkerParts, sql: psycopg.Connection) -> None:

@@ -139,6 +139,7 @@ class Daemon:
         stopped = Stopping(self.parts.context, self._waiting).run(
             self._lane_threads, s.shutdown_grace_seconds, leave=self._heartbeat.leave
         )
+        self.parts.expander.write_log()
         if server:
             server.stop()
         self.parts.context.tracing.stop()

@@ -92,7 +92,7 @@ class Expander:
             self._context.reporter.succeeded(observer=OBSERVER)
         finally:
             self._unfinished.clear()
-            self._log.write(all_=True)
+            self._log.write()
 
     def _write_pages(self, slow: bool | None) -> None:
         began, written_at, pause = monotonic(), float("-inf"), LEAST
@@ -106,6 +106,10 @@ class Expander:
             elif now > written_at + WATCHED:
                 return
             self._context.signals.wait_for_stop(pause)
+
+    def write_log(self) -> None:
+        """Write what is not in the log yet; for the end of the worker."""
+        self._log.write(all_=True)
 
     def step(self, *, slow: bool | None = None) -> bool:
         """Give each followed table its turn; whether any was used. Raises OutboxctlError for the database."""
