@@ -85,4 +85,4 @@ def test_the_half_before_is_what_must_be_taken() -> None:
     turn.wrote(1, 1, ("c", "d"), 0.01)
     assert turn.full
     turn.next_half()
-    assert (turn.taken[0], turn.taken[-1], turn.full) == ("a", "d", False)
+    assert (turn.before[0], turn.before[-1], turn.full) == ("a", "d", False)

@@ -22,7 +22,7 @@ TEXTS = {
 def waiting_for_move(database: Database, alias: str, delivery: Delivery) -> Delivery:
     """The delivery, with what a rebuild's block of the index refused as what waits for the move.
 
-    A database that does not tell of rebuilds changes nothing: then it is an outage like any other.
+    Where the rebuilds cannot be read, nothing changes: then it is an outage like any other.
     """
     blocked = any(finding and finding.reason is Reason.WRITE_BLOCKED for finding in delivery.findings)
     try:

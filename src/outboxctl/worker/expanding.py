@@ -20,7 +20,7 @@ from outboxctl.core.projections.follow_tables import FollowedTable
 from outboxctl.core.refused_reads import ReadRefusedError
 from outboxctl.domain.clock import monotonic
 from outboxctl.domain.errors import OutboxctlError, UnreachableError
-from outboxctl.domain.projection import EVERYTHING, Projection
+from outboxctl.domain.projection import Projection
 from outboxctl.sink.delivery.result import IndexedSink
 from outboxctl.worker.context import WorkerContext
 from outboxctl.worker.declared import Declared
@@ -32,7 +32,7 @@ from outboxctl.worker.read_ahead import ReadAhead
 
 log = structlog.get_logger()
 OBSERVER = "expander"  # of the condition `database`
-SHARE = 0.5  # of a lease, for a statement of the patient thread
+SHARE = 0.5  # of a lease, for a statement of the thread for slow tables
 WATCHED = 1.0  # seconds after a page for which the next one is looked for often
 # Of the time that lanes took for half a page: they have the other half meanwhile. And seconds between two
 # looks, at least and at most.
@@ -160,15 +160,14 @@ class Expander:
                 if not self._has_room(connection, turn):
                     return False
             turn.next_half()
-        together = turn.size > 1 and table.place != EVERYTHING
-        done = self._expand_set(table, turn) if together else None
+        done = self._expand_set(table, turn) if turn.size > 1 else None
         return done if done is not None else self._expand_one(table, turn, begun=False)
 
     def _has_room(self, connection: Connection, turn: Turn) -> bool:
         """Whether lanes have taken so many key events of this table that others may be written."""
-        if not turn.full or not turn.taken:
+        if not (turn.full and turn.before):
             return True
-        return follow_tables.taken(connection, turn.taken[0], turn.taken[-1])
+        return follow_tables.taken(connection, turn.before[0], turn.before[-1])
 
     def _expand_set(self, table: FollowedTable, turn: Turn) -> bool | None:
         """Expand many events together; None where there is only one, or the first one stands alone."""

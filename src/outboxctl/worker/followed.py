@@ -1,4 +1,4 @@
-"""What one worker knows of each followed table whose changes it expands: how many at once, and when.
+"""How one worker expands the changes of each followed table: how many at once, and when.
 
 So a table that is locked, slow or broken waits for itself, and no other table for it.
 """
@@ -34,7 +34,8 @@ class Turn:
     """A followed table of a projection; used by one thread at a time.
 
     `size` events are expanded together; 1: one by itself, in pages. A `slow` one is left to the thread that
-    has time. `half` are the first and the last key event since `taken` was.
+    has time. `half`: ids of the key events of this half page, `before` of the one before it, of which the
+    first and the last count; `keys`: how many were written for this half.
     """
 
     slow: bool = False
@@ -43,7 +44,7 @@ class Turn:
     resumes: float = 0.0  # monotonic
     keys: int = 0
     half: list[str] = field(default_factory=list)
-    taken: list[str] = field(default_factory=list)
+    before: list[str] = field(default_factory=list)
 
     def refused(self, now: float) -> bool:
         """Wait before the next try; whether this is the first refusal of several."""
@@ -71,17 +72,17 @@ class Turn:
 
     def next_half(self) -> None:
         """The next half page begins."""
-        self.taken, self.half, self.keys = self.half, [], 0
+        self.before, self.half, self.keys = self.half, [], 0
 
 
 class Turns:
-    """The followed tables of one worker. Each is used by the thread that its `slow` names."""
+    """The followed tables of one worker. Each is used by one of its two threads, as its `slow` says."""
 
     def __init__(self) -> None:
         self._turns: dict[tuple[str, int], Turn] = {}
 
     def of(self, table: FollowedTable) -> Turn:
-        """What is known of this table."""
+        """The state of this table."""
         new = Turn(slow=table.place == EVERYTHING)  # it reads all keys of a view, and lists an index
         return self._turns.setdefault((table.projection, table.place), new)
 

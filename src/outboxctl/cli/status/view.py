@@ -194,7 +194,7 @@ def _following(projection: str, table: "Following") -> str:
     if table.drain_seconds is not None:
         parts.append(f"expanded in {rendering.age(table.drain_seconds)}")
     elif table.events_per_second:
-        parts.append("as many come")
+        parts.append("as many arrive")
     name = brief(table.table, 130) or "all documents"
     return f"following {name} for {brief(projection, 50)}: {', '.join(parts)}"
 

@@ -9,6 +9,7 @@ from outboxctl.core.schema.names import (
     DOCUMENT,
     EVENTS,
     FIELDS,
+    ONE_MORE_ATTEMPT,
     PROJECTIONS,
     SHORTEST,
     SOURCE,
@@ -77,7 +78,7 @@ WITH together AS MATERIALIZED (
         status = {target(Verb.CLAIM)}, owner = :owner, lease_token = CAST(:token AS uuid),
         lease_until = coalesce(:now, now()) + make_interval(secs => :lease),
         processing_started_at = coalesce(:now, now()),
-        attempts = least(coalesce(attempts, 0), 2147483646) + 1, updated_at = coalesce(:now, now())
+        attempts = {ONE_MORE_ATTEMPT}, updated_at = coalesce(:now, now())
     WHERE id = ANY (ARRAY (
         SELECT id FROM reclaimed UNION ALL SELECT id FROM retries UNION ALL SELECT id FROM fresh))
         AND {STATUS_IS} {source(Verb.CLAIM)}

@@ -23,7 +23,7 @@ from outboxctl.core.projections.follow_keys import KeysAhead
 from outboxctl.core.projections.follow_pages import HALF, FollowEvent
 from outboxctl.core.projections.follow_tables import FOLLOWS, FRESH, FollowedTable
 from outboxctl.core.projections.in_force import STAMP
-from outboxctl.core.schema.names import EVENTS, STATUS_IS, UNHELD, id_array
+from outboxctl.core.schema.names import EVENTS, ONE_MORE_ATTEMPT, STATUS_IS, UNHELD, id_array
 from outboxctl.core.sql import Connection, text
 from outboxctl.domain.projection import EVERYTHING, Projection
 
@@ -33,7 +33,7 @@ WITH due AS MATERIALIZED (SELECT id FROM {EVENTS} WHERE {FOLLOWS} AND entity_typ
     AND {{which}} ORDER BY created_at LIMIT 1 FOR UPDATE SKIP LOCKED)
 UPDATE {EVENTS} e SET status = 'processing', owner = :owner, lease_token = CAST(:token AS uuid),
     lease_until = now() + make_interval(secs => :lease), processing_started_at = now(),
-    attempts = least(coalesce(attempts, 0), 2147483646) + 1, updated_at = now()
+    attempts = {ONE_MORE_ATTEMPT}, updated_at = now()
 FROM due WHERE e.id = due.id AND e.{STATUS_IS} 'pending'
 RETURNING e.id::text, e.entity_type, e.follow, e.entity_key, e.follow_cursor, e.attempts,
     {STAMP.format(name="e.entity_type")}

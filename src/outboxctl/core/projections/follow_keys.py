@@ -7,7 +7,7 @@ one as well, and its key here only has the document read once more.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from psycopg.sql import SQL, Composable
@@ -30,7 +30,6 @@ from outboxctl.domain.projection import KeyColumn, Projection, key_parts
 
 AHEAD = 50_000  # keys in one reading: the user's query sorts all of its keys for each
 AHEAD_BYTES = 4 * 2**20  # of their texts in all
-SET_KEYS = HALF + 1  # at most, of a set of events: one more than are written in one statement
 # One JSON text: a row a key would cost the worker five times as much CPU. The first key is returned whatever
 # its length.
 STATEMENT = """
@@ -88,10 +87,7 @@ def read(
     """
     statement, values = _statement(projection, event, size)
     connection.exec_driver_sql(session(seconds, lock_seconds))
-    # By the driver itself: the user's SQL is not rewritten where it has the name of one of our tables.
-    with reading_rows(connection):
-        text, found = driver(connection).execute(statement.encode(), values).fetchone() or (None, 0)
-    keys = json.loads(text or "[]")
+    keys, found = _keys(connection, statement, values)
     return KeysAhead(projection, event, keys, more=found > len(keys) or found == size)
 
 
@@ -102,18 +98,24 @@ def read_set(
     *,
     seconds: float,
     lock_seconds: float,
-) -> list[str]:
-    """The keys behind several events of one query, each once, at most SET_KEYS: more are not told.
+) -> list[str] | None:
+    """The keys behind several events of one query, each once; None where they are more than HALF.
 
     Raises ReadRefusedError as `read`; a lock is waited for at most `lock_seconds`.
     """
     query, values = follow_query.of_rows(projection, events)
-    statement = _keys_statement(projection, query, SQL("").format(), SET_KEYS)
+    statement = _keys_statement(projection, query, SQL("").format(), HALF + 1)
     connection.exec_driver_sql(f"{JOINED}; {session(seconds, lock_seconds)}")
+    keys, found = _keys(connection, statement, values)
+    return keys if found == len(keys) <= HALF else None
+
+
+def _keys(connection: Connection, statement: str, values: Mapping[str, str | None]) -> tuple[list[str], int]:
+    """The keys that a statement returns, and how many it found: not all of them have room."""
+    # By the driver itself: the user's SQL is not rewritten where it has the name of one of our tables.
     with reading_rows(connection):
         text, found = driver(connection).execute(statement.encode(), values).fetchone() or (None, 0)
-    keys: list[str] = json.loads(text or "[]")
-    return keys if found == len(keys) else [*keys, *[""] * (SET_KEYS - len(keys))]
+    return json.loads(text or "[]"), found
 
 
 def probe(connection: Connection, projection: Projection, event: FollowEvent, *, seconds: float) -> None:

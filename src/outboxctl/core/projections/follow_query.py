@@ -1,7 +1,7 @@
 """The query for the keys behind follow events: that of the declaration, for one changed row or for many."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 
 from psycopg.sql import SQL
 
@@ -23,8 +23,8 @@ OF_ROWS = f"""
 
 def of_rows(projection: Projection, events: Sequence[FollowEvent]) -> tuple[str, dict[str, str]]:
     """The query for the keys of several events, with the driver's placeholder, and its parameter."""
-    followed = _fitting(projection, events[0])
-    query, names = bound(followed.keys, _types(followed), CHANGED + ".p{}") if followed else ("", [])
+    followed = _followed(projection, events[0])
+    query, names = bound(followed.keys, _types(followed), CHANGED + ".p{}")
     rows = {tuple(event.values[name] for name in names) for event in events}
     objects = [{f"p{n}": value for n, value in enumerate(row)} for row in rows]
     columns = SQL(", ").join(SQL(f"p{n} text") for n in range(len(names) or 1))
@@ -39,11 +39,17 @@ def of_event(projection: Projection, event: FollowEvent) -> tuple[str, dict[str,
         columns = SQL(", ").join(identifier(column.name) for column in projection.key)
         relation = projection.root if event.cursor.get(OF_ROOT) else projection.document
         return SQL("SELECT {} FROM {}").format(columns, qualified(relation)).as_string(), {}
-    followed, values = projection.followed(event.place, event.name), event.values
+    followed = _followed(projection, event)
+    query, names = bound(followed.keys, _types(followed))
+    return query, {f"p{number}": event.values[name] for number, name in enumerate(names)}
+
+
+def _followed(projection: Projection, event: FollowEvent) -> Follow:
+    """The followed table that the event was written for. ValueError where there is none with a query."""
+    followed = projection.followed(event.place, event.name)
     if followed is None:
         raise ValueError(f"{projection.name} does not follow {event.name or event.place} by a query")
-    query, names = bound(followed.keys, _types(followed))
-    return query, {f"p{number}": values[name] for number, name in enumerate(names)}
+    return followed
 
 
 def _types(followed: Follow) -> dict[str, str]:
@@ -57,34 +63,33 @@ def fits(projection: Projection, event: FollowEvent) -> bool:
     """
     if event.place == EVERYTHING:
         return True
-    return _fitting(projection, event) is not None
-
-
-def _fitting(projection: Projection, event: FollowEvent) -> Follow | None:
-    """The followed table that the event was written for, where the event has the parameters of its query."""
     followed = projection.followed(event.place, event.name)
-    if followed and {*keys_query.parameters(followed.keys)} <= event.values.keys():
-        return followed
-    return None
+    return followed is not None and {*keys_query.parameters(followed.keys)} <= event.values.keys()
 
 
 def together(projection: Projection, events: Sequence[FollowEvent]) -> list[FollowEvent]:
-    """Those of these events whose keys one query finds: that of the first one.
+    """Those of these events of one table whose keys one query finds: that of the first one.
 
     None where the first one does not fit, or its query's parameters have no types (an older version declared
     it): it is expanded by itself.
     """
-    first = _fitting_or_none(projection, events[0])
-    if first is None or len(first.types) != len(first.parameters):
-        return []
-    return [event for event in events if _fitting_or_none(projection, event) == first]
-
-
-def _fitting_or_none(projection: Projection, event: FollowEvent) -> Follow | None:
     try:
-        return _fitting(projection, event)
+        name, first = events[0].name, _followed(projection, events[0])
     except ValueError:
-        return None
+        return []
+    if len(first.types) != len(first.parameters):
+        return []
+    needed = {*keys_query.parameters(first.keys)}
+    found = [event for event in events if _is_of(event, name, needed)]
+    return found if found[:1] == [events[0]] else []
+
+
+def _is_of(event: FollowEvent, name: str, parameters: Set[str]) -> bool:
+    """Whether the event says this name (`Follow.name`), and has these parameters."""
+    try:
+        return event.name == name and parameters <= event.values.keys()
+    except ValueError:
+        return False
 
 
 def bound(query: str, types: Mapping[str, str], parameter: str = "%(p{})s") -> tuple[str, list[str]]:

@@ -10,10 +10,10 @@ from typing import NamedTuple
 from outboxctl.core.delivery.claim import CLAIMING
 from outboxctl.core.projections import follow_keys, follow_pages
 from outboxctl.core.projections.documents import session
-from outboxctl.core.projections.follow_pages import HALF, FollowEvent
+from outboxctl.core.projections.follow_pages import FollowEvent
 from outboxctl.core.projections.follow_tables import FOLLOWS, FRESH, FollowedTable
 from outboxctl.core.projections.in_force import STAMP
-from outboxctl.core.schema.names import EVENTS, STATUS_IS, UNHELD, id_array
+from outboxctl.core.schema.names import EVENTS, ONE_MORE_ATTEMPT, STATUS_IS, UNHELD, id_array
 from outboxctl.core.sql import Connection, text
 from outboxctl.domain.projection import Projection
 
@@ -34,7 +34,7 @@ WHERE so_far <= {MOST_BYTES} OR so_far = octet_length(entity_key) ORDER BY creat
 """)
 COMPLETE = text(f"""
 UPDATE {EVENTS} SET status = 'done', processed_at = now(), next_retry_at = NULL, error_reason = NULL,
-    error = NULL, attempts = least(coalesce(attempts, 0), 2147483646) + 1, {UNHELD}, updated_at = now()
+    error = NULL, attempts = {ONE_MORE_ATTEMPT}, {UNHELD}, updated_at = now()
 WHERE id = ANY (CAST(:ids AS uuid[])) AND {STATUS_IS} 'pending'
 """)
 
@@ -68,13 +68,13 @@ def expand(
     seconds: float,
     lock_seconds: float,
 ) -> Expanded | None:
-    """Write an event of each key behind these events, which end; None where they have more than HALF keys.
+    """Write an event of each key behind these events, which end; None where half a page has no room for them.
 
     All must be of one query that `follow_query.fits`. Raises ReadRefusedError where PostgreSQL refuses it for
     one of them, in at most `seconds`; a lock on what it reads is waited for at most `lock_seconds`.
     """
     keys = follow_keys.read_set(connection, projection, events, seconds=seconds, lock_seconds=lock_seconds)
-    if len(keys) > HALF:
+    if keys is None:
         return None
     connection.exec_driver_sql(session(WRITE_SECONDS))
     ends = follow_pages.write(connection, projection.name, keys)

@@ -28,6 +28,9 @@ SHORTEST = "coalesce(octet_length(s.text), 0) + coalesce(octet_length(s.snippet)
 # The columns of a row that no worker has claimed.
 UNHELD = "owner = NULL, lease_token = NULL, lease_until = NULL, processing_started_at = NULL"
 
+# The attempts of an event that is claimed: the application may have written any number, or none.
+ONE_MORE_ATTEMPT = "least(coalesce(attempts, 0), 2147483646) + 1"
+
 # A timestamp out of Python's range (infinity, the year 20000) would break the decoder.
 SAFE = "CASE WHEN {0} BETWEEN '0001-01-02' AND '9999-12-30' THEN {0} END AS {0}"
 

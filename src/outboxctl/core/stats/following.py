@@ -1,7 +1,7 @@
 """Follow events, a line a followed table: how many wait, what was found, how fast they go.
 
-A follow event stands for all documents behind a changed row: nobody knows how many before its query has been
-run. So the pace is that of the events, and it is measured, between two looks at the same table.
+A follow event stands for all documents behind a changed row, whose number is not known before its query has
+been run. So the pace is that of the events, and it is measured, between two looks at the same table.
 """
 
 from collections import defaultdict

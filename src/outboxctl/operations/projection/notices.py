@@ -71,14 +71,15 @@ def _read(connection: "Connection", scan: "TableScan") -> "Iterator[Notice]":
     """A table without a condition that an index can serve is read as it is: said where it is large."""
     text = f"reading a document reads all of {scan.table}"
     if scan.columns:
-        sql = indexes.create_sql(connection, scan.table, scan.columns)
-        yield Notice(f"{text}: no index begins with {', '.join(scan.columns)}", _create(sql), tuple(sql))
+        yield _missing(connection, text, scan)
     elif catalog.pages(connection, scan.table) > FEW_PAGES:
         yield Notice(text, UNCLEAR_VIEW)
 
 
-def _create(sql: "Sequence[str]") -> str:
-    return "create one" if len(sql) == 1 else ONE_BY_ONE
+def _missing(connection: "Connection", text: str, scan: "TableScan") -> Notice:
+    sql = indexes.create_sql(connection, scan.table, scan.columns)
+    fix = "create one" if len(sql) == 1 else ONE_BY_ONE
+    return Notice(f"{text}: no index begins with {', '.join(scan.columns)}", fix, tuple(sql))
 
 
 def _partitions(connection: "Connection", projection: Projection) -> "Iterator[Notice]":
@@ -123,11 +124,7 @@ def _search(connection: "Connection", follow: Follow) -> "Iterator[Notice]":
     types = parameter_types(follow.parameters, columns)
     for scan in table_scans.of_query(connection, follow.keys, types):
         text = f"finding the documents behind a row of {follow.table} reads all of {scan.table}"
-        if scan.columns:
-            sql = indexes.create_sql(connection, scan.table, scan.columns)
-            yield Notice(f"{text}: no index begins with {', '.join(scan.columns)}", _create(sql), tuple(sql))
-        else:
-            yield Notice(text, UNCLEAR)
+        yield _missing(connection, text, scan) if scan.columns else Notice(text, UNCLEAR)
 
 
 def _fields(names: "Sequence[str]") -> "Iterator[Notice]":

@@ -22,8 +22,8 @@ def create(tools: Tools, rebuild: Rebuild) -> Rebuild:
 def reconcile(tools: Tools, rebuild: Rebuild) -> Rebuild:
     """Follow once more, as documents are declared now, and compare; then the rebuild is done.
 
-    So what went to the old index because somebody lifted its block, and what no event tells any more, is made
-    up for. Raises ChangedError where the declaration changes meanwhile.
+    So the new index also has what was written to the old one after somebody had lifted its block, and changes
+    whose events are gone. Raises ChangedError where the declaration changes meanwhile.
     """
     with tools.db.begin() as connection:
         source = tools.source.renewed(connection)
