@@ -78,6 +78,11 @@ def test_only_so_many_events_of_one_table_are_in_pages_at_once() -> None:
     assert not table(0, begun=MOST_BEGUN).may_begin
 
 
+def test_a_second_event_for_every_document_waits_until_the_first_has_sent_them_all() -> None:
+    assert table(EVERYTHING).may_begin
+    assert not table(EVERYTHING, begun=1).may_begin
+
+
 def test_the_half_before_is_what_must_be_taken() -> None:
     turn = Turn()
     turn.wrote(1, HALF - 1, ("a", "b"), 0.01)

@@ -8,6 +8,6 @@ log = structlog.get_logger()
 
 
 def report(metrics: Metrics, thread: str, error: BaseException) -> None:
-    """Log an unexpected error of a thread, which goes on, and count it."""
-    metrics.count("unexpected", 1)
+    """Log an unexpected error of a thread, which goes on; then count it."""
     log.error("unexpected error", thread=thread, error=f"{type(error).__name__}: {error}", exc_info=error)
+    metrics.count("unexpected", 1)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from outboxctl.core.schema.names import EVENTS, STATUS_IS
 from outboxctl.core.sql import Connection, text
+from outboxctl.domain.projection import EVERYTHING
 
 FOLLOWS = "status = 'pending' AND next_retry_at = 'infinity' AND follow IS NOT NULL"
 BEGUN, FRESH = "num_nulls(follow_cursor) = 0", "num_nulls(follow_cursor) = 1"
@@ -57,8 +58,8 @@ class FollowedTable:
 
     @property
     def may_begin(self) -> bool:
-        """Whether events that have not begun may be expanded."""
-        return self.fresh and self.begun < MOST_BEGUN
+        """Whether events that have not begun may be expanded. Each one for every document sends them all."""
+        return self.fresh and self.begun < (1 if self.place == EVERYTHING else MOST_BEGUN)
 
 
 def waiting(connection: Connection) -> Sequence[FollowedTable]:
