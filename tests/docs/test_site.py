@@ -26,7 +26,7 @@ LAYOUTS = [
     "reference/settings.html",
     "runbook/index.html",
     "zh/tutorial.html",
-    "adr/0053-one-pass-over-both-sides.html",
+    "adr/0012-verify-is-exact.html",
     "details/scaling-figures.html",
 ]
 

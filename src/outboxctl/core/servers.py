@@ -1,7 +1,7 @@
 """Several PostgreSQL servers in one URL: all are asked at once, and the newest primary is used.
 
 After a failover the old primary may go on, or resume, and take writes as before. Its timeline is lower than
-that of the promoted server: a process that asks both can tell them apart (docs/adr/0050).
+that of the promoted server: a process that asks both can tell them apart.
 """
 
 import threading

@@ -1,7 +1,6 @@
 """Where a secret may go: to an endpoint that `.env` chooses only if `.env` holds the secret, too.
 
 Whoever made the folder wrote its `.env`; the environment and the flags are the caller's.
-Decision: docs/adr/0037-a-secret-goes-where-it-comes-from.md.
 """
 
 import os

@@ -61,7 +61,7 @@ class WorkerSettings(ConnectionSettings):
     max_processing_seconds: Seconds = setting(
         "OUTBOX_MAX_PROCESSING_SECONDS", 600.0, "processing longer than this is stuck"
     )
-    # Outlives six minutes of outage: docs/adr/0033-attempts-outlive-a-restart.md.
+    # Outlives six minutes of outage: docs/adr/0030-outages.md.
     max_attempts: Count = setting("OUTBOX_MAX_ATTEMPTS", 30, "attempts before an event fails for good")
     base_backoff_seconds: Seconds = setting(
         "OUTBOX_BASE_BACKOFF_SECONDS", 0.5, "the first step of the backoff; it doubles, jittered"

@@ -1,9 +1,8 @@
 """The size of claims: about as many events as have room in a batch, so that few documents are left out.
 
 Documents without room are left out by the claim itself, whatever its size
-(docs/adr/0021-batches-bounded-by-bytes.md). The size only spares PostgreSQL documents that are not sent.
-A claim that fails, or comes too late, is followed by smaller ones
-(docs/adr/0029-claims-that-fail.md).
+(docs/adr/0021). The size only spares PostgreSQL documents that are not sent.
+A claim that fails, or comes too late, is followed by smaller ones.
 """
 
 import threading

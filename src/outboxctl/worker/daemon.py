@@ -288,7 +288,7 @@ def tune_collector() -> None:
     """Keep the garbage collector from examining all loaded modules again for every batch.
 
     A batch makes thousands of short-lived objects and no cycles; with the default thresholds their
-    number alone starts full collections, a third of the CPU an event (docs/adr/0005-cheap-worker.md).
+    number alone starts full collections, a third of the CPU an event.
     """
     gc.freeze()
     gc.set_threshold(100_000, 20, 100)

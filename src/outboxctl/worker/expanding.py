@@ -1,7 +1,7 @@
 """Expanding follow events, table by table: many of one table in a set, or one with many keys in pages.
 
 Two threads do it: what takes one of them long is left to the other one, so that no table waits for a slow one
-(docs/adr/0063-follow-events-in-sets.md).
+(docs/adr/0041).
 """
 
 from collections.abc import Callable

@@ -2,7 +2,7 @@
 
 Retries are claimed before fresh events. Each event that waits for a missing index would come back within
 MAX_BACKOFF: 50,000 of them take 2,000 claims a second, and fresh events of other projections wait behind
-them (docs/adr/0045). So a worker spreads their waits out, and brings them forward once a delivery succeeds:
+them (docs/adr/0030). So a worker spreads their waits out, and brings them forward once a delivery succeeds:
 batch by batch, as fast as they are delivered, so that they hold up no other's then either.
 """
 

@@ -1,4 +1,4 @@
-"""A batch as spans, by OpenTelemetry's conventions; docs/adr/0024-a-batch-links-to-its-traces.md.
+"""A batch as spans, by OpenTelemetry's conventions.
 
 https://opentelemetry.io/docs/specs/semconv/messaging/messaging-spans/
 """

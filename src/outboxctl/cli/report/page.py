@@ -1,4 +1,4 @@
-"""The page of an overview: Jinja2 with autoescape, one file, no script, nothing from elsewhere (ADR 16)."""
+"""The page of an overview: Jinja2 with autoescape, one file, no script, nothing from elsewhere."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass

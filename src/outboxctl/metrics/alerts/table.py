@@ -1,4 +1,4 @@
-"""Every alert: a page is a symptom, a ticket a cause or a loss (docs/adr/0023-a-page-is-a-symptom.md)."""
+"""Every alert: a page is a symptom, a ticket a cause or a loss."""
 
 from outboxctl.metrics.alerts.model import Alert, AlertLimits, AlertSeverity
 from outboxctl.metrics.alerts.queries import (

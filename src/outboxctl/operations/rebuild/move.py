@@ -1,6 +1,6 @@
 """Moving the alias, so that nobody who reads through it ever sees an older document.
 
-The old index takes no writes from before the last round until the alias leads to the new one (docs/adr/0067).
+The old index takes no writes from before the last round until the alias leads to the new one (docs/adr/0013).
 Whatever was delivered to it is in the new one by then, and visible to searches.
 """
 

@@ -1,4 +1,4 @@
-"""SVG as text: elements, and charts in a field of 1000 by 100 that the page stretches (ADR 16).
+"""SVG as text: elements, and charts in a field of 1000 by 100 that the page stretches.
 
 A chart's text is not in the SVG: the page lays it over as HTML, so that it keeps its size on any screen.
 """

@@ -1,7 +1,7 @@
 """Repairing what differs: by an ordinary event where one can name the entity, else by a fenced removal.
 
 The sink takes an event only if its row's version is not below what the index holds. Where it is below, the
-row's version is raised in the transaction of the event (ADR 12).
+row's version is raised in the transaction of the event (docs/adr/0012).
 """
 
 from collections import Counter
