@@ -1,5 +1,5 @@
 # outboxctl in a container: docker build --build-arg VERSION=1.2.3 --tag outboxctl .
-# How to run it, and what could be proven of it: docs/deploy/docker.md
+# How to run it, and what could be proven of it: docs/deploy/README.md
 ARG PYTHON=3.13.9-slim-bookworm@sha256:b685a4fa58bb19d1814d78a1ec0f0208f351452724f78b20212c984d6e124a34
 
 FROM python:${PYTHON} AS build
@@ -12,7 +12,7 @@ RUN grep '^pip==' requirements.lock > pip.lock \
  && python -m pip install --quiet --constraint requirements.lock hatchling hatch-vcs
 COPY pyproject.toml README.md LICENSE alembic.ini docker-compose.yml ./
 COPY alembic/ alembic/
-COPY docs/runbook/ docs/runbook/
+COPY docs/runbook.md docs/runbook.md
 COPY src/ src/
 # There is no Git in here to ask for the tag.
 ARG VERSION=0.0.0

@@ -124,12 +124,11 @@ storm-cluster: $(READY) ## The same on a cluster whose nodes are killed and froz
 	for kind in $(or $(ENGINES),opensearch elasticsearch elasticsearch8); do \
 		PYTHONPATH=tests $(BIN)/python -m storm --cluster $$kind $(STORM) || exit 1; done
 
-docs: $(READY) ## Write the generated pages, alert rules and dashboard again, run all labs once for their example, and build the site
+docs: $(READY) ## Write the generated pages, alert rules and dashboard again, and build the site
 	$(BIN)/python -m tools.reference docs
 	$(BIN)/python -m outboxctl.metrics.alerts > deploy/prometheus/outbox.rules.yml
 	sed -i '/^spec:/q' $(KUBERNETES_RULES) && sed '1d; s/^/  /' deploy/prometheus/outbox.rules.yml >> $(KUBERNETES_RULES)
 	$(BIN)/python -m tools.dashboard
-	$(BIN)/python -m tools.lab_example --if-absent
 	$(MAKE) --no-print-directory site
 
 site: $(READY) ## Build the docs into site/, strictly: a broken link fails (SITE=)
@@ -144,12 +143,6 @@ transcript: $(READY) ## Record the sessions in docs again, the one on call and a
 
 pictures: $(READY) ## Make the README's pictures again, from real runs on servers of their own; three minutes (PICTURES=demo)
 	PYTHONPATH=tests $(BIN)/python -m tools.readme_pictures $(PICTURES)
-
-lab-example: $(READY) ## Run all labs, and keep their evidence in build/ as the example of the site
-	$(BIN)/python -m tools.lab_example
-
-lab-page: $(READY) ## Run one lab, and write the page of it in docs/labs/example
-	$(BIN)/python -m tools.lab_example --page
 
 wheel: $(READY) ## Build the wheel into dist/
 	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .

@@ -25,8 +25,6 @@ GENERATED = {
     "docs/contract/names.json": "make docs",
     "docs/*.png": "make docs",
     "docs/*.svg": "make docs",
-    "docs/labs/catalogue.md": "make docs",
-    "docs/labs/example/report.md": "make lab-page",
     "docs/reference/*": "make docs, make schema",
     "requirements.lock": "make lock",
     "src/outboxctl/cli/first_sentences.json": "make docs",
@@ -39,7 +37,7 @@ GENERATED = {
 PARTLY = {
     "docs/operators-desk/session.md": r"^```console\n(?:.*\n)*?```$",
     "docs/projections-session.md": r"^```console\n(?:.*\n)*?```$",
-    "docs/details/scaling-figures.md": r"^<!-- \w+: written by `make docs` -->\n(?:.*\n)*?<!-- end -->$",
+    "docs/labs/README.md": r"^<!-- labs: written by `make docs` -->\n(?:.*\n)*?<!-- end -->$",
 }
 COMMAND = re.compile(r"^(?:\$ .*|```.*|<!-- .*)\n?", re.M)  # of a session, and its frame: by hand
 BY_HAND = {"docs/projections-session/*.json"}

@@ -17,9 +17,7 @@ from processes import Worker, eventually
 
 LOADED = 3000  # TOTAL_OPS of section 3
 HELD = 50  # in one batch: what section 4.6.2 saw in `processing`
-SLOW = (
-    f"export OUTBOX_BULK_SIZE={HELD} OUTBOX_CONCURRENCY=1"  # so that a person sees it: docs/labs/document.md
-)
+SLOW = f"export OUTBOX_BULK_SIZE={HELD} OUTBOX_CONCURRENCY=1"  # so that a person sees it: docs/labs/README.md
 RECLAIMED = re.compile(r"Reclaimed (\d+) stuck outbox events \(expired lease or max processing exceeded\)")
 
 

@@ -179,7 +179,7 @@ WORDS: dict[str, tuple[str, dict[str, str]]] = {
     ),
     DELETES: (
         "Delivered deletes that are [sent again]"
-        "(../concepts/deletes.md#deletes-are-sent-again): a row each, until the last time.",
+        "(../concepts/versions.md#deletes-are-sent-again): a row each, until the last time.",
         {
             "id": "the row",
             "projection": "whose document it was, as the metrics name it",

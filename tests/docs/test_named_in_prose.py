@@ -20,7 +20,8 @@ PAGES = [
     DOCS / "projections.md",
     DOCS / "tutorial.md",
     DOCS / "sizing.md",
-    DOCS / "details" / "outages.md",
+    DOCS / "outages.md",
+    DOCS / "on-call.md",
     *DOCS.glob("concepts/*.md"),
     *DOCS.glob("migrate/*.md"),
 ]

@@ -1,4 +1,4 @@
-"""Both READMEs: short, alike, true in their figures, and their twelve lines make documents."""
+"""Both READMEs: alike, true in their figures, and their twelve lines make documents."""
 
 import json
 import re
@@ -19,7 +19,6 @@ from outboxctl.drills.labs.catalogue import ALL
 
 ENGLISH, CHINESE = ROOT / "README.md", ROOT / "README.zh-CN.md"
 READMES = [ENGLISH, CHINESE]
-LONGEST = 120  # lines
 TABLES = re.compile(r"<<'SQL'\n(CREATE SCHEMA shop;.*?)^SQL$", re.MULTILINE | re.DOTALL)
 # The sections and figures of benchmarks/RESULTS.json that the table of ratios shows, by column and row.
 SECTIONS = ("Beside pgsync", "Nested documents")
@@ -57,12 +56,6 @@ def ratio(section: str, name: str) -> str:
     """A ratio as the README rounds it."""
     value = results().get(section, {}).get(name)
     return NOT_MEASURED if value is None else f"{value:.1f}" if value < 10 else f"{value:.0f}"
-
-
-@pytest.mark.no_servers
-@pytest.mark.parametrize("page", READMES, ids=lambda page: page.name)
-def test_a_stranger_reads_it_to_its_end(page: Path) -> None:
-    assert len(page.read_text().splitlines()) <= LONGEST
 
 
 @pytest.mark.no_servers

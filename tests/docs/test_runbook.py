@@ -14,40 +14,31 @@ from outboxctl.metrics.alerts.model import AlertLimits
 from outboxctl.metrics.alerts.table import alerts
 
 pytestmark = pytest.mark.no_servers
-RUNBOOK = Path(__file__).parents[2] / "docs" / "runbook"
-PAGES = sorted(page for page in RUNBOOK.glob("*.md") if page.name != "README.md")
-HEADINGS = ["Meaning", "First look", "Likely causes", "Commands", "Prove that it is over"]
-ALERTS = {alert.page: alert for alert in alerts(AlertLimits())}
+RUNBOOK = (Path(__file__).parents[2] / "docs" / "runbook.md").read_text()
+SECTIONS = dict(re.findall(r"^## (Outbox\w+)\n(.+?)(?=^## |\Z)", RUNBOOK, re.M | re.S))
 # In a block a command ends with its line or at the shell's next word; in a text with its quote.
 IN_BLOCK = re.compile(r"^outboxctl (.+?)(?: (?:\||>|\|\|) .*)?$", re.MULTILINE)
 IN_TEXT = re.compile(r"`outboxctl ([^`]+)`")
 BLOCK = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 
 
-def test_each_alert_has_its_page_and_each_page_its_alert() -> None:
-    assert {page.stem for page in PAGES} == set(ALERTS)
-    listed = re.findall(r"\((outbox-[a-z-]+)\.md\)", (RUNBOOK / "README.md").read_text())
-    assert sorted(listed) == sorted(ALERTS)
+def test_each_alert_has_its_section_and_each_section_its_alert() -> None:
+    names = {alert.name for alert in alerts(AlertLimits())}
+    assert set(SECTIONS) == names
+    assert set(re.findall(r"^\| \[(\w+)\]\(#", RUNBOOK, re.MULTILINE)) == names
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_a_page_is_whole(page: Path) -> None:
-    text = page.read_text()
-    assert text.startswith(f"# {ALERTS[page.stem].name}\n")
-    assert re.findall(r"^## (.+)$", text, re.MULTILINE) == HEADINGS
-    parts = re.split(r"^## .+$", text, flags=re.MULTILINE)[1:]
-    assert all(part.strip() for part in parts)
-    for part in (parts[1], parts[3], parts[4]):
-        assert "```bash\n" in part, "what to type"
+@pytest.mark.parametrize("name", SECTIONS)
+def test_a_section_says_what_it_means_what_to_type_and_what_to_do(name: str) -> None:
+    meaning, *_ = SECTIONS[name].strip().split("\n\n")
+    assert re.match(r"\w", meaning)
+    assert "```bash\n" in SECTIONS[name]
+    assert "| do |\n" in SECTIONS[name]
 
 
-@pytest.mark.parametrize("page", [RUNBOOK / "README.md", *PAGES], ids=lambda page: page.stem)
-def test_every_command_exists_with_its_options(page: Path) -> None:
-    text = page.read_text()
-    blocks = "\n".join(BLOCK.findall(text))
-    named = IN_BLOCK.findall(blocks) + IN_TEXT.findall(BLOCK.sub("", text))
-    assert named
-    for command in named:
+def test_every_command_exists_with_its_options() -> None:
+    blocks = "\n".join(BLOCK.findall(RUNBOOK))
+    for command in IN_BLOCK.findall(blocks) + IN_TEXT.findall(BLOCK.sub("", RUNBOOK)):
         check(command)
 
 

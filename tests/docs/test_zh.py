@@ -39,28 +39,11 @@ def test_a_lab_is_told_in_its_own_words(lab: type[Lab]) -> None:
     [
         (ROOT / "README.zh-CN.md", ROOT / "README.md"),
         (ZH / "from-the-lab-scripts.md", ROOT / "docs" / "migrate" / "from-the-lab-scripts.md"),
-        (ZH / "on-call.md", ROOT / "docs" / "runbook" / "README.md"),
     ],
-    ids=["readme", "from-the-lab-scripts", "on-call"],
+    ids=["readme", "from-the-lab-scripts"],
 )
 def test_the_commands_are_those_of_the_english_page(chinese: Path, english: Path) -> None:
     said, meant = (
         {" ".join(each.split()) for each in COMMAND.findall(page.read_text())} for page in (chinese, english)
     )
     assert said <= meant
-
-
-def test_the_tutorial_has_the_blocks_that_are_tried() -> None:
-    chinese, english = (
-        re.findall(r"^```.*?^```$", page.read_text(), re.MULTILINE | re.DOTALL)
-        for page in (ZH / "tutorial.md", ROOT / "docs" / "tutorial.md")
-    )
-    assert chinese == english
-
-
-def test_each_alert_has_its_line_on_call() -> None:
-    english = (ROOT / "docs" / "runbook" / "README.md").read_text()
-    alerts = re.findall(r"^\| \[(\w+)\]\(([\w-]+\.md)\)", english, re.MULTILINE)
-    said = (ZH / "on-call.md").read_text()
-    assert alerts
-    assert re.findall(r"^\| \[(\w+)\]\(\.\./runbook/([\w-]+\.md)\)", said, re.MULTILINE) == alerts

@@ -37,7 +37,7 @@ INTRODUCTION = f"""\
 <!-- Recorded by `make transcript`; a test records it again and compares. -->
 <!-- page: run by tests/operations/test_first_hour.py -->
 
-From a schema of ten tables to a search with nested children, and through what the weeks after bring: a
+From a schema of ten tables to a search with nested children, and to what comes later: a
 category is renamed, a column is added, an index is rebuilt. Typed in tmux, 80 columns wide, on a real
 PostgreSQL and a real Elasticsearch; the mistakes are those that a first reader made. Times, random ids and
 the address of the database are replaced by fixed ones. [Projections](projections.md) says what each command
@@ -87,7 +87,7 @@ STORY = (
     ),
     Scene("Again:", "outboxctl projection plan products.toml; echo exit $?"),
     Scene(
-        "All tables are followed without a word: the joins of the SELECT say how, for a category and for the"
+        "All tables are followed by themselves: the joins of the SELECT say how, for a category and for the"
         " one above it. What `plan` warns of would cost a read of a whole table, for each change or for each"
         " document. Its statements, copied:",
         'psql $DATABASE_URL -c "CREATE INDEX CONCURRENTLY ON shop.reviews (product_id)"'
@@ -96,9 +96,7 @@ STORY = (
         ' -c "CREATE INDEX CONCURRENTLY ON shop.product_categories (category_id)"'
         ' -c "CREATE INDEX CONCURRENTLY ON shop.categories (parent_id)"',
     ),
-    Scene(
-        "Is it content? Nothing is to be found:", "outboxctl projection plan products.toml | grep -c warning"
-    ),
+    Scene("Again; no warning is left:", "outboxctl projection plan products.toml | grep -c warning"),
     Scene("## In force", f"outboxctl projection apply products.toml {AUDITED} 'product search'"),
     Scene(
         "From here on each change of the eight tables writes an event. The first fill is a rebuild here, as"
@@ -136,11 +134,15 @@ STORY = (
         "The documents do not have it yet, and nothing has broken. It goes into the SELECT:",
         "sed -i.bak 's/products.released_on,/products.released_on, products.weight_g,/' products.sql",
     ),
-    Scene("What would that mean for the index?", "outboxctl projection plan products.toml", when="delivered"),
+    Scene("What it means for the index:", "outboxctl projection plan products.toml", when="delivered"),
     Scene("Added in place.", f"outboxctl projection apply products.toml {AUDITED} weight"),
-    Scene("What is light?", SEARCH.format("q=weight_g:<100&sort=id").replace("<", "%3C"), when="delivered"),
     Scene(
-        "And if somebody takes the column away again?",
+        "Which products weigh less than 100 g?",
+        SEARCH.format("q=weight_g:<100&sort=id").replace("<", "%3C"),
+        when="delivered",
+    ),
+    Scene(
+        "PostgreSQL refuses to drop a column that the view reads:",
         'psql $DATABASE_URL -c "ALTER TABLE shop.products DROP COLUMN weight_g"',
     ),
     Scene(
@@ -163,13 +165,13 @@ STORY = (
         " -H content-type:application/json -d @by-customer.json",
         when="delivered",
     ),
-    Scene("Row by row, is everything as it should be?", "outboxctl verify --projection products"),
+    Scene("Both sides compared, row by row:", "outboxctl verify --projection products"),
     Scene("## What is in force", "outboxctl projection list"),
     Scene("", "outboxctl projection show products"),
     Scene("The worker is ended, by ^C. What is left to do?", "outboxctl status", when="ended"),
 )
 END = """\
-That was all: {count} commands and four files. What becomes of a document that fails is in
+These were {count} commands and four files. What becomes of a document that fails is in
 [projections](projections.md#when-something-fails). Where no triggers may be made, the application says
 what it has changed: [apply --no-triggers](producing.md#a-projection-without-triggers).
 """

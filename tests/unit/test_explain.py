@@ -98,9 +98,9 @@ def test_only_the_runbook_that_is_asked_for_is_read(monkeypatch: pytest.MonkeyPa
     read: list[str] = []
     module = import_module("outboxctl.operations.explain.words")
 
-    def runbook(page: str) -> str:
-        read.append(page)
-        return str(before(page))
+    def runbook(alert: str) -> str:
+        read.append(alert)
+        return str(before(alert))
 
     before = module.runbook
     monkeypatch.setattr(module, "runbook", runbook)
@@ -108,7 +108,7 @@ def test_only_the_runbook_that_is_asked_for_is_read(monkeypatch: pytest.MonkeyPa
     assert find("mapping").runbook == ""
     assert read == []
     assert find("OutboxStuck").runbook
-    assert read == ["outbox-stuck"]
+    assert read == ["OutboxStuck"]
 
 
 def test_a_mapping_is_explained_to_a_projections_user_too() -> None:

@@ -8,7 +8,7 @@ from outboxctl.cli import parse
 from outboxctl.cli.options import group, settings
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import brief
-from outboxctl.metrics.alerts.rules import RUNBOOKS
+from outboxctl.metrics.alerts.rules import RUNBOOK
 
 app = group("Alerting rules for Prometheus.")
 LONGEST = 10 * 365 * 86_400  # seconds
@@ -27,7 +27,7 @@ def rules(
         int, typer.Option(min=0, help="Events failed in 5 minutes without a page.")
     ] = 10,
     job: Annotated[str, typer.Option(help="The job that Prometheus scrapes workers as.")] = "outboxctl",
-    runbooks: Annotated[str, typer.Option(help="Address below which each alert has its page.")] = RUNBOOKS,
+    runbook: Annotated[str, typer.Option(help="Address of the runbook; an alert is a section.")] = RUNBOOK,
 ) -> None:
     """Print the alerts as a rule file for Prometheus, in YAML.
 
@@ -42,12 +42,12 @@ def rules(
 
     sla = settings().sla_oldest_age_seconds if max_oldest_age is None else max_oldest_age
     limits = AlertLimits(sla, max_no_success, max_failed_growth, parse.words("--job", job, 200))
-    typer.echo(rule_file(alerts(limits), _address(parse.words("--runbooks", runbooks, 1_000))), nl=False)
+    typer.echo(rule_file(alerts(limits), _address(parse.words("--runbook", runbook, 1_000))), nl=False)
 
 
 def _address(url: str) -> str:
     """It becomes a link in a page and in a mail."""
     if not url.startswith(("https://", "http://")) or " " in url:
         hint = "it begins with https:// or http://"
-        raise UsageError(f"--runbooks is no address: {brief(repr(url), 80)}", hint=hint)
+        raise UsageError(f"--runbook is no address: {brief(repr(url), 80)}", hint=hint)
     return url

@@ -1,6 +1,5 @@
 """An alert, and the limits that the alerts are made for."""
 
-import re
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -43,6 +42,6 @@ class Alert:
     first: str
 
     @property
-    def page(self) -> str:
-        """The name of its page in the runbook: `OutboxStuck` has `outbox-stuck`."""
-        return re.sub(r"(?<!^)(?=[A-Z])", "-", self.name).lower()
+    def anchor(self) -> str:
+        """Its section of the runbook."""
+        return self.name.lower()

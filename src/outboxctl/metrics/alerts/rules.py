@@ -6,7 +6,7 @@ from textwrap import indent
 
 from outboxctl.metrics.alerts.model import Alert
 
-RUNBOOKS = "https://outboxctl.readthedocs.io/en/latest/runbook/"
+RUNBOOK = "https://outboxctl.readthedocs.io/en/latest/runbook/"
 # Prometheus' default is a minute: the value of a success could then be a minute old at each evaluation.
 INTERVAL = 15.0
 HEAD = "# Made by `outboxctl alerts rules`; docs/alerts.md says how to install it."
@@ -25,12 +25,12 @@ RULE = """\
 """
 
 
-def rule_file(alerts: Sequence[Alert], runbooks: str = RUNBOOKS, *, interval: float = INTERVAL) -> str:
-    """The file's text; `runbooks` is the address below which each alert has its page.
+def rule_file(alerts: Sequence[Alert], runbook: str = RUNBOOK, *, interval: float = INTERVAL) -> str:
+    """The file's text; `runbook` is the address of the page that has a section for each alert.
 
     `interval`: seconds between two evaluations.
     """
-    rules = "".join(_rule(alert, f"{runbooks.rstrip('/')}/{alert.page}/") for alert in alerts)
+    rules = "".join(_rule(alert, f"{runbook}#{alert.anchor}") for alert in alerts)
     group = f"  - name: outboxctl\n    interval: {duration(interval)}\n    rules:\n"
     return f"{HEAD}\ngroups:\n{group}{indent(rules, ' ' * 6)}"
 

@@ -20,7 +20,7 @@ class WordKind(StrEnum):
 class Word:
     """One word: `meaning` in sentences, `facts` by name, what to do `first`, empty where there is nothing.
 
-    `runbook` is the Markdown of an alert's page; `docs` is the address of the page that lists such words.
+    `runbook` is the Markdown of an alert's section; `docs` is the address of the page that lists such words.
     Texts hold commands between backquotes.
     """
 

@@ -12,7 +12,7 @@ from outboxctl.domain.failures import RULES, Reason
 from outboxctl.domain.printable import brief
 from outboxctl.domain.reason_texts import NOOP_TEXTS, REASON_TEXTS
 from outboxctl.metrics.alerts.model import Alert, AlertLimits
-from outboxctl.metrics.alerts.rules import RUNBOOKS, duration
+from outboxctl.metrics.alerts.rules import RUNBOOK, duration
 from outboxctl.metrics.alerts.table import alerts
 from outboxctl.metrics.registry import Metrics
 from outboxctl.operations.doctor import catalogue
@@ -20,17 +20,16 @@ from outboxctl.operations.explain.event_texts import FOLLOW
 from outboxctl.operations.explain.model import Word, WordKind
 from outboxctl.settings import Settings, env_names, is_secret
 
-DOCS = RUNBOOKS.removesuffix("runbook/")
+DOCS = RUNBOOK.removesuffix("runbook/")
 # Prometheus stores these series of one histogram.
 SERIES = re.compile(r"_(bucket|count|sum)$")
-COMMENT = re.compile(r"<!--.*?-->\n*", re.DOTALL)  # for the machine that tests the page
-MEANING = re.compile(r"^## Meaning\n\n(.+?)\n\n", re.MULTILINE | re.DOTALL)  # of a page of the runbook
+MEANING = re.compile(r"\A# .+?\n\n(.+?)\n\n", re.DOTALL)  # of a section of the runbook
 LINKED = re.compile(r"\[([^]]+)\]\([^)]+\)")
-LINK = re.compile(r"\]\((?:\.\./)?([\w/-]+)\.md(#[\w-]+)?\)")  # to another page
+LINK = re.compile(r"\]\((?:([\w/-]+)\.md)?(#[\w-]+)?\)")  # to another page, or another section
 
 
 def words() -> Iterator[Word]:
-    """Every word, kind by kind; those of alerts without their page of the runbook."""
+    """Every word, kind by kind; those of alerts without their section of the runbook."""
     for read in READERS.values():
         yield from read()
 
@@ -87,32 +86,31 @@ def _alerts() -> Iterator[Word]:
         by_name.setdefault(alert.name, []).append(alert)
     for name, same in by_name.items():
         rules = {f"{each.severity} after {duration(each.wait)} of": each.expr for each in same}
-        address = f"{RUNBOOKS}{same[0].page}/"
+        address = f"{RUNBOOK}#{same[0].anchor}"
         yield Word(name, WordKind.ALERT, same[0].summary, address, rules, first=same[0].first)
 
 
 def _with_runbook(word: Word) -> Word:
-    """An alert with its page, and with the meaning that the page gives."""
-    page = runbook(word.docs.rstrip("/").rpartition("/")[2])
-    meaning = MEANING.search(page)
-    return replace(word, runbook=page, meaning=LINKED.sub(r"\1", meaning[1]) if meaning else word.meaning)
+    """An alert with its section, and with the meaning that the section gives."""
+    section = runbook(word.name)
+    meaning = MEANING.search(section)
+    return replace(word, runbook=section, meaning=LINKED.sub(r"\1", meaning[1]) if meaning else word.meaning)
 
 
-def runbook(page: str) -> str:
-    """A page of the runbook as Markdown whose links are addresses.
+def runbook(alert: str) -> str:
+    """The runbook's section of an alert as Markdown whose links are addresses.
 
-    In a wheel it is inside the package, in a checkout in docs/.
+    In a wheel the page is inside the package, in a checkout in docs/.
     """
     package = Path(outboxctl.__file__).parent
-    inside = package / "runbook"
-    folder = inside if inside.is_dir() else package.parents[1] / "docs" / "runbook"
-    text = COMMENT.sub("", (folder / f"{page}.md").read_text(encoding="utf-8"))
-    return LINK.sub(_address, text)
+    inside = package / "runbook.md"
+    page = inside if inside.exists() else package.parents[1] / "docs" / "runbook.md"
+    _, _, below = page.read_text(encoding="utf-8").partition(f"\n## {alert}\n")
+    return LINK.sub(_address, f"# {alert}\n" + below.partition("\n## ")[0])
 
 
 def _address(link: re.Match[str]) -> str:
-    beside = "" if link.group(0).startswith("](..") else "runbook/"
-    return f"]({DOCS}{beside}{link.group(1)}/{link.group(2) or ''})"
+    return f"]({DOCS}{link[1] or 'runbook'}/{link[2] or ''})"
 
 
 def _findings() -> Iterator[Word]:
