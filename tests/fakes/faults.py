@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from outboxctl.drills.proxy import faults
-from outboxctl.drills.proxy.faults import HEALTHY, ProxyFault, answered, refused
+from outboxctl.drills.proxy.faults import HEALTHY, ProxyFault, refused
 from outboxctl.drills.proxy.wire import PRODUCT, ProxyReply
 
 __all__ = ["HEALTHY", "ProxyFault", "answered", "refused"]
@@ -29,6 +29,13 @@ class Falsified(ProxyFault):
 
 def _items(change: Callable[[list[Any]], list[Any]]) -> Falsified:
     return Falsified(shape=lambda answer: answer | {"items": change(answer["items"])})
+
+
+def answered(status: int, body: bytes = b"", **headers: str | None) -> ProxyFault:
+    """The whole request answered by something in front of the sink: nothing applied, no product header."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    reply = ProxyReply(status, body, {PRODUCT: None, "Content-Type": None, **named})
+    return ProxyFault(apply=False, reply=reply)
 
 
 DROP_AFTER = faults.drop_after()

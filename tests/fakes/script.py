@@ -3,9 +3,8 @@
 from collections.abc import Callable
 from random import Random
 
-from outboxctl.drills.proxy.exchange import Gates
+from outboxctl.drills.proxy.exchange import Bulk, Gates
 from outboxctl.drills.proxy.faults import HEALTHY, ProxyFault
-from outboxctl.drills.proxy.tally import Bulk
 
 
 class Script(Gates):

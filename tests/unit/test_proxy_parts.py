@@ -1,6 +1,5 @@
 """The parts of the fault proxy that need no socket."""
 
-from io import BufferedReader, BytesIO
 from typing import Any
 
 import pytest
@@ -9,27 +8,9 @@ from hypothesis import strategies as st
 
 from outboxctl.cli.chaos.proxy_run import KNOWN, chosen
 from outboxctl.domain.errors import UsageError
-from outboxctl.drills.proxy import body, faults
+from outboxctl.drills.proxy import faults
 from outboxctl.drills.proxy.faults import ActiveFault, ProxyFault
 from outboxctl.drills.proxy.request import ProxyRequest
-
-CHUNKED = {"transfer-encoding": "chunked"}
-
-
-def stream(content: bytes) -> BufferedReader:
-    return BufferedReader(BytesIO(content))
-
-
-@given(st.lists(st.binary(min_size=1, max_size=50), max_size=5), st.binary(max_size=20))
-def test_a_body_in_any_chunks_is_read_whole_and_nothing_behind_it(pieces: list[bytes], rest: bytes) -> None:
-    framed = b"".join(b"%X\r\n%b\r\n" % (len(piece), piece) for piece in pieces)
-    source = stream(framed + b"0\r\nTrailer: x\r\n\r\n" + rest)
-    whole, budget = b"".join(pieces), body.MemoryBudget(10_000)
-    assert body.read(CHUNKED, source, len(whole), budget) == whole
-    assert source.read() == rest
-    if whole:
-        with pytest.raises(body.TooLargeError):
-            body.read(CHUNKED, stream(framed), len(whole) - 1, budget)
 
 
 @given(st.binary(max_size=200))

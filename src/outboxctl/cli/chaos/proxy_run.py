@@ -29,7 +29,10 @@ def chosen(name: str | None, flags: dict[str, Any]) -> ProxyFault | None:
             raise UsageError(f"{_flag(min(values))} says nothing without --fault", hint=hint)
         return None
     constructor = KNOWN[parse.one_of("--fault", name, list(KNOWN), "fault")]
-    parameters = inspect.signature(constructor).parameters
+    parameters = dict(inspect.signature(constructor).parameters)
+    if parameters.pop("struck", None):
+        share = inspect.Parameter("share", inspect.Parameter.KEYWORD_ONLY, default=1.0)
+        parameters |= {"share": share, "everything": share}
     if unknown := sorted(values.keys() - parameters.keys()):
         own = ", ".join(map(_flag, parameters)) or "no flags of its own"
         raise UsageError(f"{_flag(unknown[0])} does not go with --fault {name}", hint=f"it takes {own}")

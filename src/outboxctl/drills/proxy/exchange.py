@@ -1,14 +1,18 @@
-"""One request on its way through a fault to the sink and back, and the points at which it can be held."""
+"""One request on its way through a fault to the sink and back: what is counted, and where it can be held."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from enum import StrEnum
+from time import monotonic
 
-from outboxctl.drills.proxy.faults import ActiveFault, ProxyFault
+from outboxctl.drills.proxy.faults import HEALTHY, ActiveFault, ProxyFault
 from outboxctl.drills.proxy.request import Backend, ProxyRequest, apply_without
-from outboxctl.drills.proxy.tally import Bulk, Tally
 from outboxctl.drills.proxy.wire import ProxyReply
+
+SUCCESS = range(200, 300)
 
 
 class Point(StrEnum):
@@ -68,26 +72,74 @@ class Gates:
             gate.let_go()
 
 
+@dataclass(frozen=True)
+class Bulk:
+    """A bulk request as it arrived: its number from 0, ids, size in bytes, and when (monotonic)."""
+
+    number: int
+    ids: tuple[str, ...]
+    size: int
+    at: float
+
+
+@dataclass(frozen=True)
+class ProxyCounts:
+    """Counts of all requests, of bulk requests, and of those that a fault struck, in all and by its name.
+
+    `items_failed` are those refused in bulk requests; `applied_then_lost` requests that the sink
+    applied and whose answer the client did not get. Refused connections are not counted: the proxy sees none.
+    """
+
+    requests: int = 0
+    bulks: int = 0
+    struck: int = 0
+    items_failed: int = 0
+    applied_then_lost: int = 0
+    by_fault: Mapping[str, int] = field(default_factory=dict)
+
+
 class Exchange:
-    """Chooses a fault for each request and applies it; once `closing` is set, no request reaches the sink."""
+    """Chooses a fault for each request and applies it; once `closing` is set, no request reaches the sink.
+
+    The last `keep` bulk requests are remembered, or all.
+    """
 
     def __init__(
         self,
         backend: Backend,
-        tally: Tally,
+        keep: int | None,
         *,
         choose: Callable[[ProxyRequest, Bulk | None], ActiveFault],
         pause: Callable[[Point], None],
     ) -> None:
-        self._backend, self.tally, self._choose, self._pause = backend, tally, choose, pause
+        self._backend, self._choose, self._pause = backend, choose, pause
         self.closing = threading.Event()
+        self._lock = threading.Lock()
+        self._counted: Counter[str] = Counter()
+        self._by_fault: Counter[str] = Counter()
+        self._recent: deque[Bulk] = deque(maxlen=keep)
+
+    @property
+    def counts(self) -> ProxyCounts:
+        """The counts at this moment."""
+        with self._lock:
+            by_fault = dict(self._by_fault)
+            return ProxyCounts(**self._counted, struck=sum(by_fault.values()), by_fault=by_fault)
+
+    @property
+    def recent(self) -> list[Bulk]:
+        """The bulk requests, the oldest first."""
+        with self._lock:
+            return list(self._recent)
 
     def answer(self, request: ProxyRequest) -> tuple[ProxyReply, ActiveFault]:
         """The answer, and the fault that says how to send it. ConnectionAbortedError once `closing`."""
-        bulk = self.tally.arrived(request)
+        bulk = self._arrived(request)
         active = self._choose(request, bulk)
         fault = active.fault
-        self.tally.met(fault)
+        if fault is not HEALTHY:
+            with self._lock:
+                self._by_fault[fault.name] += 1
         active.over.wait(fault.before)
         if bulk:
             self._pause(Point.BEFORE_APPLY)
@@ -99,10 +151,24 @@ class Exchange:
         active.over.wait(fault.after)
         return fault.changed(truth), active
 
+    def _arrived(self, request: ProxyRequest) -> Bulk | None:
+        """Count a request; returns the facts of a bulk request."""
+        bulk = None
+        ids = tuple(action.id for action in request.actions()) if request.is_bulk else ()
+        with self._lock:
+            self._counted["requests"] += 1
+            if request.is_bulk:
+                bulk = Bulk(self._counted["bulks"], ids, len(request.body), monotonic())
+                self._counted["bulks"] += 1
+                self._recent.append(bulk)
+        return bulk
+
     def _apply(self, request: ProxyRequest, fault: ProxyFault) -> ProxyReply:
         if fault.items and request.is_bulk:
             truth, failed = apply_without(request, fault.items, self._backend)
         else:
             truth, failed = self._backend(request), 0
-        self.tally.applied(fault, truth, failed)
+        with self._lock:
+            self._counted["items_failed"] += failed
+            self._counted["applied_then_lost"] += fault.loses and truth.status in SUCCESS
         return truth

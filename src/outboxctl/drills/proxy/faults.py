@@ -6,9 +6,10 @@ Each strikes `share` of the bulk requests or, with `everything`, of all requests
 import json
 import math
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from random import Random
+from typing import TypedDict, Unpack
 from zlib import crc32
 
 from outboxctl.domain.errors import UsageError
@@ -19,7 +20,15 @@ LONGEST = 86_400.0  # seconds
 BUSY = "es_rejected_execution_exception"
 REASON = "the fault proxy says so"
 HTML = b"<html><body><h1>Something in front of the sink</h1></body></html>"
+PAGE = {PRODUCT: None, "Content-Type": "text/html"}
 HASHES = 2**32
+
+
+class Struck(TypedDict, total=False):
+    """Which requests a fault strikes."""
+
+    share: float
+    everything: bool
 
 
 @dataclass(frozen=True)
@@ -47,7 +56,8 @@ class ProxyFault:
     listening: bool = True
 
     def __post_init__(self) -> None:
-        _check_share(self.share)
+        if not 0 < self.share <= 1:
+            raise UsageError(f"the share of a fault is above 0 and at most 1, not {self.share}")
         for seconds in (self.before, self.after, self.pace):
             if not (math.isfinite(seconds) and 0 <= seconds <= LONGEST):
                 raise UsageError(f"a fault takes between 0 seconds and a day, not {seconds}")
@@ -60,11 +70,6 @@ class ProxyFault:
     def loses(self) -> bool:
         """Whether the client does not receive the sink's answer."""
         return self.reply is not None or self.ending in {Ending.DROP, Ending.RESET, Ending.TRUNCATE}
-
-
-def _check_share(share: float) -> None:
-    if not 0 < share <= 1:
-        raise UsageError(f"the share of a fault is above 0 and at most 1, not {share}")
 
 
 HEALTHY = ProxyFault()
@@ -95,72 +100,69 @@ def blackhole() -> ProxyFault:
     return ProxyFault("blackhole", everything=True, apply=False, ending=Ending.SILENCE)
 
 
-def reset_before(*, share: float = 1.0, everything: bool = False) -> ProxyFault:
+def reset_before(**struck: Unpack[Struck]) -> ProxyFault:
     """Reset before the sink has received the request."""
-    return ProxyFault("reset-before", share, everything, apply=False, ending=Ending.RESET)
+    return ProxyFault("reset-before", apply=False, ending=Ending.RESET, **struck)
 
 
-def reset_after(*, share: float = 1.0, everything: bool = False) -> ProxyFault:
+def reset_after(**struck: Unpack[Struck]) -> ProxyFault:
     """Reset once the sink has applied the request."""
-    return ProxyFault("reset-after", share, everything, ending=Ending.RESET)
+    return ProxyFault("reset-after", ending=Ending.RESET, **struck)
 
 
-def drop_after(*, share: float = 1.0, everything: bool = False) -> ProxyFault:
+def drop_after(**struck: Unpack[Struck]) -> ProxyFault:
     """Closed without an answer once the sink has applied the request."""
-    return ProxyFault("drop-after", share, everything, ending=Ending.DROP)
+    return ProxyFault("drop-after", ending=Ending.DROP, **struck)
 
 
-def delay(
-    seconds: float, *, applied: bool = False, share: float = 1.0, everything: bool = False
-) -> ProxyFault:
+def delay(seconds: float, *, applied: bool = False, **struck: Unpack[Struck]) -> ProxyFault:
     """Passed on after so many seconds or, with `applied`, at once, and answered after them."""
     before, after = (0.0, seconds) if applied else (seconds, 0.0)
-    return ProxyFault("delay", share, everything, before=before, after=after)
+    return ProxyFault("delay", before=before, after=after, **struck)
 
 
-def drip(pace: float = 0.05, *, share: float = 1.0, everything: bool = False) -> ProxyFault:
+def drip(pace: float = 0.05, **struck: Unpack[Struck]) -> ProxyFault:
     """Applied, and answered a byte every `pace` seconds."""
-    return ProxyFault("drip", share, everything, pace=pace, ending=Ending.DRIP)
+    return ProxyFault("drip", pace=pace, ending=Ending.DRIP, **struck)
 
 
-def busy(retry_after: int | None = None, *, share: float = 1.0, everything: bool = False) -> ProxyFault:
+def busy(retry_after: int | None = None, **struck: Unpack[Struck]) -> ProxyFault:
     """429: the sink has no room in its queue, and may say after how many seconds to come again."""
     headers = {} if retry_after is None else {"Retry_After": str(retry_after)}
-    return _striking("busy", refused(429, BUSY, REASON, **headers), share, everything=everything)
+    return replace(refused(429, BUSY, REASON, **headers), name="busy", **struck)
 
 
-def unavailable(*, share: float = 1.0, everything: bool = False) -> ProxyFault:
+def unavailable(**struck: Unpack[Struck]) -> ProxyFault:
     """503: the sink is there, and cannot work."""
-    return _striking("unavailable", refused(503, "unavailable", REASON), share, everything=everything)
+    return replace(refused(503, "unavailable", REASON), name="unavailable", **struck)
 
 
-def gateway(*, applied: bool = True, share: float = 1.0, everything: bool = False) -> ProxyFault:
+def gateway(*, applied: bool = True, **struck: Unpack[Struck]) -> ProxyFault:
     """502 in HTML from something in front of the sink, which has applied the request or, if not, not."""
-    fault = replace(answered(502, HTML, Content_Type="text/html"), apply=applied)
-    return _striking("gateway", fault, share, everything=everything)
+    return ProxyFault("gateway", apply=applied, reply=ProxyReply(502, HTML, PAGE), **struck)
 
 
-def too_large(over: int, *, share: float = 1.0, everything: bool = False) -> ProxyFault:
+def too_large(over: int, **struck: Unpack[Struck]) -> ProxyFault:
     """413 for bodies of more than `over` bytes, empty and without the product header, as real ones are."""
-    return replace(_striking("too-large", answered(413), share, everything=everything), over=over)
+    reply = ProxyReply(413, headers={PRODUCT: None, "Content-Type": None})
+    return ProxyFault("too-large", over=over, apply=False, reply=reply, **struck)
 
 
 def some_items(share: float, status: int = 429, kind: str = BUSY, reason: str = REASON) -> ProxyFault:
     """That share of the items of each bulk request refused, chosen by their ids; the others are applied."""
-    _check_share(share)
+    ProxyFault(share=share)  # UsageError for one that is none
     refusal: Refusal = (status, {"type": kind, "reason": reason})
     return ProxyFault("some-items", items=lambda id_: refusal if _hash(id_) < share * HASHES else None)
 
 
-def truncate(*, share: float = 1.0, everything: bool = False) -> ProxyFault:
+def truncate(**struck: Unpack[Struck]) -> ProxyFault:
     """Applied, and the answer shorter than it promised to be."""
-    return ProxyFault("truncate", share, everything, ending=Ending.TRUNCATE)
+    return ProxyFault("truncate", ending=Ending.TRUNCATE, **struck)
 
 
-def html(*, share: float = 1.0, everything: bool = False) -> ProxyFault:
+def html(**struck: Unpack[Struck]) -> ProxyFault:
     """Applied, and answered by a page: 200, and no answer to a bulk request."""
-    fault = ProxyFault(reply=ProxyReply(200, HTML, {"Content-Type": "text/html"}))
-    return _striking("html", fault, share, everything=everything)
+    return ProxyFault("html", reply=ProxyReply(200, HTML, {"Content-Type": "text/html"}), **struck)
 
 
 ALL: tuple[Callable[..., ProxyFault], ...] = (
@@ -173,22 +175,9 @@ def refused(status: int, kind: str = "", reason: str = "", **headers: str) -> Pr
     """The whole request refused: nothing applied, an error of Elasticsearch's shape."""
     error = {"type": kind, "reason": reason}
     body = json.dumps({"error": {"root_cause": [error], **error}, "status": status}).encode()
-    return ProxyFault(apply=False, reply=ProxyReply(status, body, _dashed(headers)))
-
-
-def answered(status: int, body: bytes = b"", **headers: str | None) -> ProxyFault:
-    """The whole request answered by something in front of the sink: nothing applied, no product header."""
-    shown = {PRODUCT: None, "Content-Type": None, **_dashed(headers)}
-    return ProxyFault(apply=False, reply=ProxyReply(status, body, shown))
-
-
-def _dashed(headers: Mapping[str, str | None]) -> dict[str, str | None]:
-    return {name.replace("_", "-"): value for name, value in headers.items()}
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return ProxyFault(apply=False, reply=ProxyReply(status, body, named))
 
 
 def _hash(id_: str) -> int:
     return crc32(id_.encode(errors="surrogatepass"))
-
-
-def _striking(name: str, fault: ProxyFault, share: float, *, everything: bool) -> ProxyFault:
-    return replace(fault, name=name, share=share, everything=everything)

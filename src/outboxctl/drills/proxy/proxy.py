@@ -2,15 +2,14 @@
 
 import threading
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from random import Random
 from typing import Literal, Self
 
-from outboxctl.drills.proxy.exchange import Exchange, Gate, Gates, Point
+from outboxctl.drills.proxy.exchange import Bulk, Exchange, Gate, Gates, Point, ProxyCounts
 from outboxctl.drills.proxy.faults import ActiveFault, ProxyFault
 from outboxctl.drills.proxy.request import ProxyRequest
 from outboxctl.drills.proxy.server import ProxyServer
-from outboxctl.drills.proxy.tally import Bulk, ProxyCounts, Tally
 from outboxctl.drills.proxy.upstream import PLAIN, Upstream
 from outboxctl.net.certificates import Files
 
@@ -25,26 +24,23 @@ class Proxy:
     taken. At the end of the block every connection ends, and nothing is applied any more.
     """
 
-    def __init__(self, upstream: str, port: int = 0, *, files: Files = PLAIN, seed: int = 0) -> None:
-        self._seed, self._upstream, self._gates = seed, Upstream(upstream, files), Gates()
-        self._tally = Tally(KEEP)
+    def __init__(self, upstream: str, port: int = 0, *, files: Files = PLAIN) -> None:
+        self._upstream, self._gates = Upstream(upstream, files), Gates()
         self._lock = threading.Lock()  # of the choice for a request
-        self._changing = threading.RLock()  # of what holds: opening and closing the port takes a moment
-        self._active: list[ActiveFault] = []
-        self._listening = False
-        exchange = Exchange(self._upstream.answer, self._tally, choose=self._choose, pause=self._gates.pause)
-        self._server = ProxyServer(port, exchange)
+        self._active: ActiveFault | None = None
+        self._listening = True
+        self._exchange = Exchange(self._upstream.answer, KEEP, choose=self._choose, pause=self._gates.pause)
+        self._server = ProxyServer(port, self._exchange)
 
     def __enter__(self) -> Self:
         """Begin to serve."""
         self._server.listen()
-        self._listening = True
         return self
 
     def __exit__(self, *_: object) -> None:
         """End every connection and all that waits."""
-        self._server.exchange.closing.set()
-        self.clear()
+        self._exchange.closing.set()
+        self._change(None)
         self._gates.let_all_go()
         self._server.close()
         if not self._server.ended(PATIENCE):
@@ -59,64 +55,44 @@ class Proxy:
     @property
     def counts(self) -> ProxyCounts:
         """The counts until now."""
-        return self._tally.counts
+        return self._exchange.counts
 
     @property
     def recent(self) -> list[Bulk]:
         """The last bulk requests, the oldest first; at most 200."""
-        return self._tally.recent
+        return self._exchange.recent
 
     @contextmanager
     def fault(self, fault: ProxyFault) -> Iterator[None]:
-        """Let a fault hold until the block ends; the one that began last counts.
-
-        What it holds up at its end goes on at once.
-        """
-        active = self._begin(fault)
+        """Let a fault hold until the block ends, and no other; what it holds up goes on at once then."""
+        self.set(fault)
         try:
             yield
         finally:
-            self._end([active])
+            self.clear()
 
     def set(self, fault: ProxyFault) -> None:
-        """Let this fault hold, and no other, until `clear`."""
-        with self._changing:
-            before = list(self._active)
-            self._begin(fault)
-            self._end(before)
+        """Let this fault hold, and no other, until `clear`. The same requests are struck each time."""
+        self._change(ActiveFault(fault, rng=Random(0)))  # noqa: S311 - chance, not a secret
 
     def clear(self) -> None:
-        """End all faults."""
-        with self._changing:
-            self._end(list(self._active))
+        """End the fault."""
+        self._change(None)
 
     def hold(self, point: Literal["before apply", "after apply"]) -> AbstractContextManager[Gate]:
         """Hold every bulk request that comes to this point until the block ends, or `let_go` of the gate."""
         return self._gates.hold(Point(point))
 
-    def _begin(self, fault: ProxyFault) -> ActiveFault:
-        active = ActiveFault(fault, rng=Random(self._seed))  # noqa: S311 - chance, not a secret
-        with self._changing:
-            with self._lock:
-                self._active.append(active)
-            self._open_or_close()
-        return active
-
-    def _end(self, ended: list[ActiveFault]) -> None:
-        with self._changing:
-            for each in ended:
-                with self._lock, suppress(ValueError):  # `clear` may have ended it before its block did
-                    self._active.remove(each)
-                each.over.set()
-            self._open_or_close()
-
-    def _open_or_close(self) -> None:
-        wanted = self._active[-1].fault.listening if self._active else True
-        if wanted != self._listening and not self._server.exchange.closing.is_set():
+    def _change(self, active: ActiveFault | None) -> None:
+        with self._lock:
+            before, self._active = self._active, active
+        if before:
+            before.over.set()
+        wanted = active.fault.listening if active else True
+        if wanted != self._listening and not self._exchange.closing.is_set():
             self._server.listen() if wanted else self._server.refuse()
             self._listening = wanted
 
     def _choose(self, request: ProxyRequest, _bulk: Bulk | None) -> ActiveFault:
         with self._lock:
-            active = self._active[-1] if self._active else None
-            return active if active and active.strikes(request) else ActiveFault()
+            return self._active if self._active and self._active.strikes(request) else ActiveFault()

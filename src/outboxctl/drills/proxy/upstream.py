@@ -4,11 +4,10 @@ import json
 import socket
 from base64 import b64encode
 from contextlib import suppress
-from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection, IncompleteRead
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
 
 from outboxctl.domain.printable import brief
-from outboxctl.drills.proxy.body import BUDGET, TooLargeError
-from outboxctl.drills.proxy.request import LARGEST, ProxyRequest
+from outboxctl.drills.proxy.request import ProxyRequest
 from outboxctl.drills.proxy.wire import PRODUCT, ProxyReply
 from outboxctl.net.certificates import SINK, Files
 from outboxctl.net.urls import credentials, parse_url, without_credentials
@@ -19,7 +18,6 @@ PER_HOP = {
     *("te", "trailer", "upgrade", "proxy-connection"),
 }
 PLAIN = Files(SINK)  # no files of our own
-PIECE = 2**20  # bytes that are read at a time
 PATIENCE = 60.0  # seconds without a byte from it
 BARE = {PRODUCT.lower(): None, "content-type": None}  # the sink's own replace them, or there are none
 
@@ -39,20 +37,16 @@ class Upstream:
         self._open: set[HTTPConnection] = set()
 
     def answer(self, request: ProxyRequest) -> ProxyReply:
-        """Pass a request on; a 502 with the reason where no answer comes, a 504 after a minute of silence.
-
-        The answer takes of `body.BUDGET`, which the caller releases; too large a one is a 502, too.
-        """
+        """Pass a request on; a 502 with the reason where no answer comes."""
         connection = self._connection()
         self._open.add(connection)
         try:
             return self._ask(connection, request)
-        except TimeoutError:
-            return _unanswered(504, f"no byte within {PATIENCE:g} s")
-        except TooLargeError:
-            return _unanswered(502, "its answer is larger than what fits in here")
         except (OSError, HTTPException, ValueError) as error:
-            return _unanswered(502, f"{type(error).__name__}: {error}")
+            why = brief(f"{type(error).__name__}: {error}", 200)
+            reason = f"the fault proxy got no answer from the sink: {why}"
+            body = {"error": {"type": "proxy_upstream_exception", "reason": reason}, "status": 502}
+            return ProxyReply(502, json.dumps(body).encode(), {PRODUCT: None})
         finally:
             self._open.discard(connection)
             connection.close()
@@ -76,22 +70,4 @@ class Upstream:
         reply = connection.getresponse()
         named = {name.lower() for name in reply.headers} - PER_HOP
         kept = {name: ", ".join(reply.headers.get_all(name, [])) for name in named}
-        return ProxyReply(reply.status, _read_body(reply), {**BARE, **kept})
-
-
-def _read_body(reply: HTTPResponse) -> bytes:
-    content = bytearray()
-    while piece := reply.read(PIECE):
-        BUDGET.take(len(piece))
-        content += piece
-        if len(content) > LARGEST:
-            raise TooLargeError
-    if reply.length:
-        raise IncompleteRead(bytes(content), reply.length)
-    return bytes(content)
-
-
-def _unanswered(status: int, why: str) -> ProxyReply:
-    reason = f"the fault proxy got no answer from the sink: {brief(why, 200)}"
-    body = {"error": {"type": "proxy_upstream_exception", "reason": reason}, "status": status}
-    return ProxyReply(status, json.dumps(body).encode(), {PRODUCT: None})
+        return ProxyReply(reply.status, reply.read(), {**BARE, **kept})

@@ -1,6 +1,5 @@
-"""How an answer is sent: complete, cut, byte by byte, or not at all."""
+"""An answer, and how it is sent: complete, cut, byte by byte, or not at all."""
 
-import json
 import os
 import socket
 import struct
@@ -10,11 +9,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from http.client import responses
-from time import monotonic
 
 JSON = "application/json"
 PRODUCT = "X-Elastic-Product"
-LINGER = 1.0  # seconds that a refused client may go on sending: it reads the answer afterwards
 POLL = 0.1  # seconds between two checks that a client without an answer is still connected
 
 
@@ -63,11 +60,17 @@ def send(
         case Ending.DRIP:
             _drip(connection, reply.written(), pace, until)
         case Ending.SILENCE:
-            while not until.wait(POLL) and not client_disconnected(connection):
+            while not until.wait(POLL) and not _left(connection):
                 pass
         case Ending.ANSWER:
             connection.sendall(reply.written())
     return ending in {Ending.ANSWER, Ending.DRIP}
+
+
+def reset(connection: socket.socket) -> None:
+    """End a connection with an RST: its peer sees "connection reset", not an end of the stream."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    os.close(connection.detach())  # a close() would wait for the handler's files on this socket
 
 
 def _drip(connection: socket.socket, answer: bytes, pace: float, until: threading.Event) -> None:
@@ -78,34 +81,7 @@ def _drip(connection: socket.socket, answer: bytes, pace: float, until: threadin
             break
 
 
-def reset(connection: socket.socket) -> None:
-    """End a connection with an RST: its peer sees "connection reset", not an end of the stream."""
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    os.close(connection.detach())  # a close() would wait for the handler's files on this socket
-
-
-def refuse(connection: socket.socket, why: str) -> None:
-    """Answer 403 in plain text and end the connection; what the client still sends is thrown away.
-
-    To close with bytes unread would reset the connection, and the client might not see the answer.
-    """
-    headers = {PRODUCT: None, "Content-Type": "text/plain; charset=utf-8", "Connection": "close"}
-    text = f"the fault proxy refused this request: {why}\n"
-    connection.sendall(ProxyReply(403, text.encode(), headers).written())
-    connection.shutdown(socket.SHUT_WR)
-    connection.settimeout(LINGER)
-    end = monotonic() + LINGER
-    while monotonic() < end and connection.recv(65_536):
-        pass
-
-
-def bad_request(reason: str) -> ProxyReply:
-    """A 400 of the proxy itself."""
-    error = {"type": "bad_request", "reason": reason}
-    return ProxyReply(400, json.dumps({"error": error, "status": 400}).encode(), {PRODUCT: None})
-
-
-def client_disconnected(connection: socket.socket) -> bool:
+def _left(connection: socket.socket) -> bool:
     """Whether the client has ended the connection."""
     with suppress(BlockingIOError):
         return not connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
