@@ -36,7 +36,7 @@ endif
 
 test-all: $(READY) ## All tests: the slow ones and all labs as well; half an hour (JOBS=)
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal --ignore=tests/drills/labs --ignore=tests/cluster
-	$(BIN)/python -m pytest tests/drills/labs # all labs, twice: they keep every core busy by themselves
+	$(BIN)/python -m pytest tests/drills/labs # all labs: they keep every core busy by themselves
 	$(BIN)/python -m pytest tests/cluster/test_node_killed.py # the short one of `make test-cluster`
 
 test-engines: $(READY) ## The engine contract on real Elasticsearch 8 and 9, OpenSearch 2 and 3; six minutes (ENGINES=)

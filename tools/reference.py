@@ -51,12 +51,15 @@ def _labs() -> str:
     """The page of the labs with its table of them."""
     from outboxctl.drills.labs.catalogue import LABS
 
-    rows = ["| no. | lab | question | takes | needs |", "| --- | --- | --- | --- | --- |"]
-    for lab in sorted(LABS, key=lambda lab: (lab.number or len(LABS), lab.name)):
-        needs = ", ".join(sorted(lab.needs))
-        rows.append(f"| {lab.number or ''} | `{lab.name}` | {lab.question.en} | {lab.takes()} | {needs} |")
-    table = "\n".join(rows)
-    return LABS_TABLE.sub(lambda _: f"\n{table}\n\n", (DOCS / "labs" / "README.md").read_text())
+    rows = ["| no. | lab | question | takes |", "| --- | --- | --- | --- |"]
+    labs = sorted(LABS, key=lambda lab: (lab.number or len(LABS), lab.name))
+    rows += [f"| {lab.number or ''} | `{lab.name}` | {lab.question} | {lab.takes()} |" for lab in labs]
+    table = "
+".join(rows)
+    return LABS_TABLE.sub(lambda _: f"
+{table}
+
+", (DOCS / "labs" / "README.md").read_text())
 
 
 def _commands() -> str:
@@ -203,10 +206,10 @@ def _findings() -> str:
 def schemas() -> dict[str, Any]:
     """The schema of what a command prints with `--json`, of those that have one."""
     from outboxctl.core.stats.snapshot import PipelineStatus
-    from outboxctl.drills.labs.evidence.model import RunReport
+    from outboxctl.drills.labs.model import LabRun
     from outboxctl.operations.report.overview import Overview
 
-    kinds = {"lab report": RunReport, "report": Overview, "status": PipelineStatus}
+    kinds = {"lab report": LabRun, "report": Overview, "status": PipelineStatus}
     return {command: _schema(kind) for command, kind in kinds.items()}
 
 

@@ -14,10 +14,10 @@ from cluster.eyes import AnyNode
 from outboxctl.domain.errors import UnreachableError
 from outboxctl.drills import services
 from outboxctl.drills.services import search
-from outboxctl.drills.services.cluster import SearchCluster, started
 from outboxctl.drills.services.model import EngineKind, silent
 from outboxctl.sink.index import index_setup
 from processes import environment
+from search_cluster import SearchCluster, started
 
 KIND: EngineKind = os.environ.get("TEST_CLUSTER_ENGINE", "opensearch")  # type: ignore[assignment]
 # What a worker waits for comes in seconds, not in minutes.

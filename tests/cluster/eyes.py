@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engines.node import Node
-from outboxctl.drills.services.cluster import SearchCluster
+from search_cluster import SearchCluster
 
 
 @dataclass(frozen=True)

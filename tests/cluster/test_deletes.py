@@ -17,8 +17,8 @@ import pytest
 from acceptance import lab
 from cluster.conftest import NewIndex
 from engines.node import Node
-from outboxctl.drills.services.cluster import SearchCluster
 from processes import Cli, Worker, eventually
+from search_cluster import SearchCluster
 
 pytestmark = pytest.mark.timeout(400)
 LENGTH = 50_000  # of a text: so many bytes are the request, and no probe

@@ -9,8 +9,8 @@ from cluster.conftest import NewIndex
 from cluster.eyes import AnyNode
 from cluster.stream import delivered, delivering, done, streaming
 from cluster.test_shards import USUAL, load, rows
-from outboxctl.drills.services.cluster import SearchCluster
 from processes import Cli, Worker, eventually
+from search_cluster import SearchCluster
 
 pytestmark = pytest.mark.timeout(300)
 HOLD = {"OUTBOX_OUTAGE_POLICY": "hold"}

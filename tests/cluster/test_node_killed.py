@@ -7,8 +7,8 @@ import pytest
 
 from cluster.eyes import AnyNode
 from cluster.stream import delivered, delivering, done
-from outboxctl.drills.services.cluster import SearchCluster
 from processes import Worker, eventually
+from search_cluster import SearchCluster
 
 pytestmark = pytest.mark.timeout(240)
 

@@ -10,8 +10,8 @@ import pytest
 from cluster.conftest import NewIndex
 from cluster.eyes import AnyNode
 from cluster.stream import delivered, delivering, done
-from outboxctl.drills.services.cluster import SearchCluster
 from processes import Cli, Worker, eventually
+from search_cluster import SearchCluster
 
 pytestmark = pytest.mark.timeout(420)
 SAMPLE = 0.5  # seconds

@@ -12,10 +12,10 @@ from cluster.stream import delivering
 from outboxctl.core.database import Database
 from outboxctl.core.sql import text
 from outboxctl.core.stats.workers import clock
-from outboxctl.drills.services.cluster import SearchCluster
 from outboxctl.operations.check import figures
 from outboxctl.operations.check.figures import CheckLimits
 from processes import Cli, Worker, eventually
+from search_cluster import SearchCluster
 
 pytestmark = pytest.mark.timeout(400)
 Findings = dict[str, dict[str, str]]

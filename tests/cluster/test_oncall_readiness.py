@@ -10,10 +10,10 @@ from cluster.conftest import NewIndex
 from cluster.eyes import AnyNode
 from cluster.readiness import lines, watching
 from cluster.stream import delivered, delivering, done, streaming
-from outboxctl.drills.services.cluster import SearchCluster
 from outboxctl.worker.sink_probe import ONSET
 from processes import Worker, eventually
 from scene import ready
+from search_cluster import SearchCluster
 
 pytestmark = pytest.mark.timeout(600)
 Start = Callable[..., Worker]

@@ -10,8 +10,8 @@ from cluster.conftest import NewIndex
 from cluster.eyes import AnyNode
 from cluster.stream import done
 from invariants import check_invariants
-from outboxctl.drills.services.cluster import SearchCluster
 from processes import Cli, Worker, eventually
+from search_cluster import SearchCluster
 
 pytestmark = pytest.mark.timeout(300)
 EVENTS = 6_000

@@ -15,8 +15,8 @@ from outboxctl.cli.top.app import Top
 from outboxctl.cli.top.screens import Rows
 from outboxctl.domain.failures import Reason
 from outboxctl.drills.labs.catalogue import LABS
-from outboxctl.drills.labs.evidence.charts import STACKED
-from outboxctl.drills.labs.evidence.words import PAGE
+from outboxctl.drills.labs.evidence.charts import STACKED, TITLES
+from outboxctl.drills.labs.messages import in_language
 
 pytestmark = pytest.mark.no_servers
 ROOT = Path(__file__).parents[2]
@@ -178,12 +178,9 @@ def test_the_lab_is_told_in_the_words_that_the_code_has(name: str, language: str
     said = texts(name, theme)
     (lab,) = (each for each in LABS if each.name == LAB)
     words = [
-        lab.title,
-        lab.question,
-        lab.hypothesis,
-        *(PAGE[each] for each in ("status", "lag", "age", "sum", "pace")),
+        in_language(each, language) for each in (lab.title, lab.question, lab.hypothesis, *TITLES.values())
     ]
     shown = " ".join(said)
-    assert [getattr(each, language) for each in words if getattr(each, language) not in shown] == []
+    assert [each for each in words if each not in shown] == []
     assert [each for each in (*STACKED, lab.name, "OK") if each not in shown] == []
     assert "FAIL" not in shown

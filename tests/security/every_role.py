@@ -148,7 +148,7 @@ CASES = {
     "inject stale": owns(ADDED),
     "lab list": alone("bad-op"),
     "lab report": replace(alone(""), by=f"{OWN}test_a_report_is_read_without_a_login"),
-    "lab run": replace(alone(""), by="tests/drills/labs/test_run_all.py::test_all_are_ok_on_the_real_engine"),
+    "lab run": replace(alone(""), by="tests/drills/labs/test_all_labs.py::test_with_our_worker_it_is_ok"),
     "lab run --against": Case(Login.CREATOR, "operator", by=f"{OWN}test_a_guest_needs_to_create_a_schema"),
     "lab show": alone("bad-op", "bad-op"),
     "oldest": reads(str(PENDING)),

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from acceptance import lab
-from drilled import record, run
+from drilled import record
 from fakes import Script, fake_sink
 from fakes.collector import collector
 from fakes.faults import answered
@@ -169,7 +169,7 @@ def test_evidence_keeps_no_secret_of_a_log_line(tmp_path: Path) -> None:
         told = record(text=f"a worker said {CANARY}", logs=["worker-w1.log"])
         folder.begin([told.lab])
         folder.add(told)
-        folder.finish(run([told]))
+        folder.finish([told], {})
         for path in filter(Path.is_file, (tmp_path / "run").rglob("*")):
             text = path.read_text()
             assert key not in text, path

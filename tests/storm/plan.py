@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-from outboxctl.drills.services.cluster import SearchCluster
+from search_cluster import SearchCluster
 from storm.nodes.blows import LONGEST
 
 RATE = 50  # events a second that are written beside a cluster

@@ -12,8 +12,8 @@ from outboxctl.drills.labs.context import LabContext
 from outboxctl.drills.labs.drill import Drill
 from outboxctl.drills.labs.experiment import RunStopped
 from outboxctl.drills.labs.lab import Lab
-from outboxctl.drills.labs.model import LabPhase, LabVerdict, Need, Record
-from outboxctl.drills.labs.run import Options, Runner
+from outboxctl.drills.labs.model import LabPhase, LabVerdict, Record
+from outboxctl.drills.labs.run import Runner
 
 pytestmark = pytest.mark.no_servers
 
@@ -32,7 +32,7 @@ class Ended(Lab):
         raise RunStopped
 
     def check(self, ctx: Any) -> None:
-        ctx.note(("events done", "done"), "300", "274", LabVerdict.FAIL)
+        ctx.note("events done", "300", "274", LabVerdict.FAIL)
 
 
 class Stage(SimpleNamespace):
@@ -55,21 +55,15 @@ class Blind(Stage):
 
 
 class Bare(SimpleNamespace):
-    """A place that lacks what any lab needs."""
+    """A place with an imitation of a search engine."""
 
     def versions(self) -> dict[str, str]:
-        return {}
-
-    def lacks(self, lab: type[Lab]) -> list[Need]:
-        return sorted(lab.needs)
-
-    def why(self, lacking: list[Need]) -> str:
-        return "this is an imitation" if lacking else ""
+        return {"search": "noida 1.0"}
 
 
 class Needy(Ended):
     name = "needy"
-    needs = frozenset({Need.REAL_ENGINE})
+    real_engine = True
 
 
 def test_one_that_is_ended_has_not_refuted_what_there_was_no_time_for() -> None:
@@ -84,11 +78,11 @@ def test_one_whose_samples_broke_off_says_so() -> None:
     ctx: Any = Blind(record=Record("ended", ""), stop=Event())
     Drill(Ended(), ctx, lambda _: None).play()
     (broken,) = ctx.record.checks
-    assert (broken.name.en, broken.verdict) == ("sampling went on", LabVerdict.INCONCLUSIVE)
+    assert (broken.name, broken.verdict) == ("sampling went on", LabVerdict.INCONCLUSIVE)
     assert broken.seen == "ValueError: no such column"
 
 
 def test_one_that_cannot_run_here_says_why_in_a_sentence(tmp_path: Path) -> None:
     place: Any = Bare()
-    ended = Runner(place, tmp_path, Options(), print, print, Event()).run([Needy])
-    assert ended.records[0].why == "it needs a real Elasticsearch, and this is an imitation"
+    (ended,) = Runner(place, tmp_path, print, print, Event()).run([Needy])
+    assert ended.why == "it needs a real search engine, and this is an imitation"

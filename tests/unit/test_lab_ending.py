@@ -18,10 +18,10 @@ def record(lab: str, verdict: LabVerdict, *, played: bool = True) -> Record:
     return Record(lab, "2026-02-03T10:00:00+00:00", verdict=verdict, phases=phases)
 
 
-def shown(evidence: Path, *records: Record, faults: bool = True) -> str:
+def shown(evidence: Path, *records: Record) -> str:
     verdict = LabVerdict.worst(each.verdict for each in records)
     out = io.StringIO()
-    run = LabRun("2026-02-03T10:00:00+00:00", 1.0, verdict, {}, faults, list(records))
+    run = LabRun("2026-02-03T10:00:00+00:00", 1.0, verdict, {}, list(records))
     show(run, evidence, "en", Console(file=out, width=100))
     return out.getvalue()
 
@@ -29,36 +29,30 @@ def shown(evidence: Path, *records: Record, faults: bool = True) -> str:
 def test_the_labs_of_the_document_come_first_and_the_page_is_named(tmp_path: Path) -> None:
     (tmp_path / "report.html").touch()
     text = shown(
-        tmp_path, *(record(lab, LabVerdict.OK) for lab in ("stale-event", "bad-op", "kill-and-heal"))
+        tmp_path, *(record(lab, LabVerdict.OK) for lab in ("zombie-worker", "bad-op", "kill-and-heal"))
     )
-    assert text.index("kill-and-heal") < text.index("bad-op") < text.index("stale-event")
+    assert text.index("kill-and-heal") < text.index("bad-op") < text.index("zombie-worker")
     assert text.endswith(f"Charts: {tmp_path / 'report.html'}\n")
 
 
 def test_a_failed_lab_is_the_one_to_look_at(tmp_path: Path) -> None:
-    text = shown(tmp_path, record("two-workers", LabVerdict.INCONCLUSIVE), record("es-429", LabVerdict.FAIL))
-    assert "outboxctl lab show es-429" in text
+    text = shown(tmp_path, record("daemon", LabVerdict.INCONCLUSIVE), record("outage-hold", LabVerdict.FAIL))
+    assert "outboxctl lab show outage-hold" in text
     assert "Charts" not in text
 
 
 def test_a_verdict_under_other_settings_says_so(tmp_path: Path) -> None:
-    failed = record("es-429", LabVerdict.FAIL)
-    own = {lab.name: lab for lab in ordered()}["es-429"].settings
-    failed.settings = {**own, "OUTBOX_BULK_SIZE": "41", "OUTBOX_OUTAGE_POLICY": "hold"}
+    failed = record("outage-hold", LabVerdict.FAIL)
+    own = {lab.name: lab for lab in ordered()}["outage-hold"].settings
+    failed.settings = {**own, "OUTBOX_BULK_SIZE": "41", "OUTBOX_LEASE_SECONDS": "9"}
     text = shown(tmp_path, failed)
-    assert "this run had OUTBOX_BULK_SIZE=41, OUTBOX_OUTAGE_POLICY=hold." in text
+    assert "this run had OUTBOX_BULK_SIZE=41, OUTBOX_LEASE_SECONDS=9." in text
     failed.settings = dict(own)
     assert "its own settings" not in shown(tmp_path, failed)
 
 
 def test_nobody_is_sent_to_mend_what_did_not_run(tmp_path: Path) -> None:
-    labs = record("bad-op", LabVerdict.OK), record("db-restart", LabVerdict.INCONCLUSIVE, played=False)
+    labs = record("bad-op", LabVerdict.OK), record("delete-then-stale", LabVerdict.INCONCLUSIVE, played=False)
     text = shown(tmp_path, *labs)
-    assert text.endswith("Did not run, for what they need is not here: db-restart\n")
-    assert "repaired" not in text
-
-
-def test_a_control_run_has_nothing_to_mend(tmp_path: Path) -> None:
-    text = shown(tmp_path, record("bad-op", LabVerdict.INCONCLUSIVE), faults=False)
-    assert "as it should be" in text
+    assert text.endswith("Did not run, for what they need is not here: delete-then-stale\n")
     assert "repaired" not in text

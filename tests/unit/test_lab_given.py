@@ -1,4 +1,4 @@
-"""What `lab run` is given, and how long it thinks that a run takes."""
+"""What `lab run` is given."""
 
 import sys
 from pathlib import Path
@@ -9,12 +9,8 @@ from typer.testing import CliRunner
 
 from outboxctl.cli.app import app
 from outboxctl.cli.lab import run_arguments
-from outboxctl.cli.lab.progress import LabProgress
 from outboxctl.core.schema.namespaces import in_schema
 from outboxctl.domain.errors import UsageError
-from outboxctl.drills.labs.drill import LabEvent
-from outboxctl.drills.labs.lab import Lab
-from outboxctl.drills.labs.model import LabPhase, Record
 
 pytestmark = pytest.mark.no_servers
 
@@ -74,33 +70,6 @@ def test_evidence_that_is_none_leaves_no_folder(tmp_path: Path, monkeypatch: pyt
         (second / "found").touch()
     assert not first.exists()
     assert second.exists()
-
-
-class Long(Lab):
-    name, seconds = "long", 20.0
-
-
-class Short(Lab):
-    name, seconds = "short", 5.0
-
-
-class Other(Lab):
-    name, seconds = "other", 6.0
-
-
-def test_labs_that_wait_take_the_place_that_is_free_first() -> None:
-    alone, beside = LabProgress([Long, Short, Other], 1), LabProgress([Long, Short, Other], 2)
-    assert alone.remaining == pytest.approx(31)
-    assert beside.remaining == pytest.approx(20)
-    beside.update(LabEvent(Long, Record("long", ""), None))
-    assert beside.remaining == pytest.approx(6)
-
-
-def test_one_that_takes_longer_than_usual_is_soon_over() -> None:
-    progress = LabProgress([Short], 1)
-    progress.update(LabEvent(Short, Record("short", ""), LabPhase.PREPARE))
-    progress.rows["short"].began -= 60
-    assert progress.remaining == 0
 
 
 @pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+psycopg"])

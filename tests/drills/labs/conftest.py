@@ -1,23 +1,29 @@
-"""Fixtures of the labs' tests: whole runs, and a staging system to run some against."""
+"""Fixtures of the labs' tests: a run of all labs, and a staging system to run some against."""
 
-from collections.abc import Callable, Iterator
+import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 from elasticsearch import Elasticsearch
 
-from drills.labs.runs import Outcome, outcome
-from processes import environment
+from processes import Cli, environment
 from servers import Servers
 
+LONGEST_SECONDS = 600
 
-@pytest.fixture
-def made(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Callable[[str], Outcome]:
-    """The outcome of a run of all labs, by its kind."""
-    base = tmp_path_factory.getbasetemp()
-    shared = base if worker_id == "master" else base.parent
-    return lambda kind: outcome(kind, shared)
+
+@pytest.fixture(scope="session")
+def ended(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], Path]:
+    """What `lab run all` says, and the folder of its evidence."""
+    home = tmp_path_factory.mktemp("labs")
+    cli = Cli(environment(OUTBOXCTL_STATE=str(home / "state")), home)
+    evidence = home / "evidence"
+    done = cli("lab", "run", "all", "--json", "--evidence", str(evidence), timeout=LONGEST_SECONDS)
+    assert done.stdout, done.stderr
+    return json.loads(done.stdout) | {"code": done.returncode}, evidence
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from drills.labs.conftest import left
 from processes import OUTBOXCTL, Cli, environment, eventually
 
 OWN = ("zombie-worker", "outage-and-backoff", "--search", "noida")
-AGAINST = ("zombie-worker", "es-write-block", "--against", "--yes")
+AGAINST = ("zombie-worker", "--against", "--yes")
 WITHIN_SECONDS = 40  # on a machine with much else to do
 
 
@@ -42,12 +42,6 @@ def engine_stopped(state: Path) -> bool:
     known = [json.loads(path.read_text()) for path in state.rglob("outage-and-backoff/services.json")]
     pids = [each["pid"] for services in known for each in services if each["role"] == "search"]
     return bool(pids) and not any(pid and psutil.pid_exists(pid) for pid in pids)
-
-
-def blocked(engine: Elasticsearch, index: str) -> bool:
-    """Whether a lab's index takes no writes."""
-    found = engine.indices.get_settings(index=f"{index}-lab-es-write-block-*", expand_wildcards="all")
-    return any("blocks" in each["settings"]["index"] for each in found.values())
 
 
 class Under:
@@ -94,13 +88,10 @@ def own(tmp_path: Path) -> Iterator[tuple[Under, dict[str, str]]]:
 
 
 @pytest.fixture
-def against(
-    staging: dict[str, str], tmp_path: Path, engine: Elasticsearch
-) -> Iterator[tuple[Under, dict[str, str]]]:
-    """On somebody's system: a lab's index is blocked."""
+def against(staging: dict[str, str], tmp_path: Path) -> Iterator[tuple[Under, dict[str, str]]]:
+    """On somebody's system: a worker stands still."""
     run = Under(AGAINST, staging, tmp_path)
-    index = staging["ELASTIC_INDEX"]
-    eventually(lambda: blocked(engine, index), within=90, what="a fault under way")
+    eventually(lambda: paused(tmp_path / "state"), within=90, what="a fault under way")
     yield run, staging
     run.process.kill()
     run.process.wait()

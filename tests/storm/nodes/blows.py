@@ -5,7 +5,7 @@ from enum import StrEnum
 from random import Random
 
 from outboxctl.domain.errors import UnreachableError
-from outboxctl.drills.services.cluster import SearchCluster
+from search_cluster import SearchCluster
 
 
 class NodeBlow(StrEnum):

@@ -10,7 +10,7 @@ acknowledges none before each copy has it, or the leader has taken the copy out.
 from collections import Counter
 from typing import Any, NamedTuple
 
-from outboxctl.drills.services.cluster import SearchCluster
+from search_cluster import SearchCluster
 
 PATIENCE = 2.0  # seconds for a node's answer
 PATH = "/_cluster/state/master_node,nodes,routing_table,metadata/{index}?local=true&filter_path={fields}"

@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 
 from engines.node import Node
-from outboxctl.drills.services.cluster import SearchCluster
+from search_cluster import SearchCluster
 from storm.application import Entity
 from storm.nodes.copies import PATIENCE, Copy, active
 from storm.nodes.truth import Damage, damage

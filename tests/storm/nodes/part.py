@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 import psycopg
 
-from outboxctl.drills.services.cluster import SearchCluster
+from search_cluster import SearchCluster
 from storm.application import Entity
 from storm.nodes import attempts
 from storm.nodes.looks import CopyLooks

@@ -9,9 +9,9 @@ import servers
 from engines.node import Node
 from outboxctl.core.database import Database
 from outboxctl.core.schema.migrations import upgrade
-from outboxctl.drills.services.cluster import SearchCluster, started
 from outboxctl.drills.services.model import EngineKind
 from outboxctl.sink.index import index_setup
+from search_cluster import SearchCluster, started
 from storm.nodes.blows import SHARDS
 from storm.plan import Site
 

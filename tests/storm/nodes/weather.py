@@ -7,7 +7,7 @@ from contextlib import suppress
 from time import monotonic
 
 from outboxctl.domain.errors import UnreachableError
-from outboxctl.drills.services.cluster import SearchCluster
+from search_cluster import SearchCluster
 from storm.nodes.blows import Dealer, NodeBlow, Role
 from storm.plan import Plan, Site
 

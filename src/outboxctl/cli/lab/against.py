@@ -15,9 +15,8 @@ if TYPE_CHECKING:
 TASK = "run labs"
 LONGEST = 400  # characters of a line with a name, which is 255 bytes at most
 FAULTS = (
-    "Faults: a proxy on this machine before the sink, for each lab's workers alone; "
-    "kills, pauses and a wrong clock, for workers that the lab starts here; write blocks and mappings, on "
-    "the lab's own index; rows and a rebuild, in the lab's own schema and index."
+    "Faults: a proxy on this machine before the sink, for each lab's workers alone; kills and pauses, for "
+    "workers that the lab starts here; rows and a rebuild, in the lab's own schema and index."
 )
 
 
@@ -55,18 +54,13 @@ def _show(place: "StagingPlace", database: str, worker: str | None) -> None:
     from outboxctl.cli import rendering
 
     out = rendering.console(stderr=True)
-    versions, runnable = place.versions(), [lab for lab in place.names if not place.lacks(lab)]
+    versions, labs = place.versions(), list(place.names)
     out.print(f"Database {database} ({versions['postgres']}), sink {place.sink} ({versions['search']}).")
-    if runnable:
-        out.print("Each lab makes there, and removes at the end:")
-        for kind, name in zip(("schema", "index"), _patterns(place, runnable[0]), strict=True):
-            out.print(rendering.cell(f"  {kind:<6}  {name}", LONGEST), soft_wrap=True)
-        names = ", ".join(lab.name for lab in runnable)
-        out.print(f"Run {place.mark}, {counted(len(runnable), 'lab')}: {names}.")
-    for lab in place.names:
-        if lacking := place.lacks(lab):
-            out.print(f"Not {lab.name}: it needs {' and '.join(lacking)}.")
-    events = sum(lab.events for lab in runnable)
+    out.print("Each lab makes there, and removes at the end:")
+    for kind, name in zip(("schema", "index"), _patterns(place, labs[0]), strict=True):
+        out.print(rendering.cell(f"  {kind:<6}  {name}", LONGEST), soft_wrap=True)
+    out.print(f"Run {place.mark}, {counted(len(labs), 'lab')}: {', '.join(lab.name for lab in labs)}.")
+    events = sum(lab.events for lab in labs)
     out.print(f"Each lab writes some hundreds of events of its own ({events:,} to begin with).")
     out.print(FAULTS)
     if worker is None:

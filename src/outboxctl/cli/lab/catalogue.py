@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from outboxctl.cli import parse
-from outboxctl.cli.options import Json, settings
+from outboxctl.cli.options import Json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,10 +30,6 @@ class Languages(StrEnum):
 
 
 Language = Annotated[Lang, typer.Option("--lang", help="Language of checks and conclusions.")]
-HEADS = {
-    "en": ("Labs", ("no.", "name", "takes", "question")),
-    "zh": ("实验", ("编号", "名称", "用时", "问题")),
-}
 
 
 def list_labs(
@@ -45,13 +41,14 @@ def list_labs(
     Example: outboxctl lab list
     """
     from outboxctl.cli import rendering
+    from outboxctl.drills.labs.messages import in_language
 
-    labs = ordered()
     if json:
-        rendering.emit_json({"labs": [described(lab) for lab in labs]})
+        rendering.emit_json({"labs": [described(lab, lang) for lab in ordered()]})
         return
-    rows = [(lab.number, lab.name, lab.takes(), getattr(lab.question, lang)) for lab in labs]
-    rendering.console().print(rendering.table(*HEADS[lang], rows))
+    rows = [(lab.number, lab.name, lab.takes(), in_language(lab.question, lang)) for lab in ordered()]
+    heads = [in_language(each, lang) for each in ("no.", "name", "takes", "question")]
+    rendering.console().print(rendering.table(in_language("Labs", lang), heads, rows))
 
 
 def show(
@@ -59,12 +56,6 @@ def show(
     lang: Annotated[
         Languages, typer.Option("--lang", help="Language of what it asks and expects.")
     ] = Languages.BOTH,
-    metrics_port: Annotated[
-        int | None,
-        typer.Option(
-            "--metrics-port", help="The worker's port [env: OUTBOX_METRICS_PORT].", show_default=False
-        ),
-    ] = None,
     json: Json = False,
 ) -> None:
     """Show what a lab asks, expects, sets and does, and the commands that do the same by hand.
@@ -76,18 +67,18 @@ def show(
 
     known = {lab.name: lab for lab in ordered()}
     lab = known[parse.one_of("NAME", _named(name), [*known], "lab")]
-    commands = page.by_hand(lab, settings(metrics_port=metrics_port))
+    languages = list(Lang) if lang is Languages.BOTH else [Lang(lang)]
     if json:
-        rendering.emit_json(described(lab) | {"by_hand": commands})
+        rendering.emit_json(described(lab, languages[0]))
     else:
-        page.show(lab, list(Lang) if lang is Languages.BOTH else [lang], commands)
+        page.show(lab, languages)
 
 
 def chosen(names: "Sequence[str]") -> "list[type[Lab]]":
-    """The labs of these names or numbers, each once; `all`, `core` and `cluster` are groups. UsageError."""
-    from outboxctl.drills.labs.catalogue import ALL, CLUSTER, CORE, LABS
+    """The labs of these names or numbers, each once; `all` and `core` are groups. UsageError."""
+    from outboxctl.drills.labs.catalogue import CORE, LABS
 
-    groups = {"all": ALL, "core": CORE, "cluster": CLUSTER} | {lab.name: (lab,) for lab in ordered()}
+    groups = {"all": LABS, "core": CORE} | {lab.name: (lab,) for lab in ordered()}
     labs = {lab for name in names for lab in groups[parse.one_of("NAME", _named(name), [*groups], "lab")]}
     return [lab for lab in LABS if lab in labs]
 
@@ -104,22 +95,19 @@ def _named(text: str) -> str:
     return next((lab.name for lab in ordered() if text == str(lab.number)), text)
 
 
-def described(lab: "type[Lab]") -> dict[str, Any]:
-    """A lab as JSON."""
-    from dataclasses import asdict
-
+def described(lab: "type[Lab]", lang: str) -> dict[str, Any]:
+    """A lab as JSON, its texts in one language."""
     from outboxctl.cli.lab.page import phases
+    from outboxctl.drills.labs.messages import command, in_language
 
-    texts = {name: asdict(getattr(lab, name)) for name in ("title", "question", "hypothesis")}
     return {
         "name": lab.name,
         "number": lab.number,
-        **texts,
+        **{name: in_language(getattr(lab, name), lang) for name in ("title", "question", "hypothesis")},
         "settings": dict(lab.settings),
-        "needs": sorted(lab.needs),
-        "wants": sorted(lab.wants),
+        "real_engine": lab.real_engine,
         "seconds": lab.seconds,
         "engine_start_seconds": lab.engine_start,
-        "phases": phases(lab),
-        "by_hand": list(lab.by_hand),
+        "phases": {phase: in_language(text, lang) for phase, text in phases(lab).items()},
+        "by_hand": [command(line, lang) for line in lab.by_hand],
     }

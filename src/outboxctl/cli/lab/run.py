@@ -1,6 +1,6 @@
 """`lab run`: the labs, one verdict, and the exit code that goes with it."""
 
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Annotated
@@ -13,13 +13,14 @@ from outboxctl.cli.services import Search
 from outboxctl.domain.errors import OutboxctlError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.console import Console
 
     from outboxctl.drills.labs.evidence import EvidenceFolder
     from outboxctl.drills.labs.lab import Lab
     from outboxctl.drills.labs.model import LabRun
     from outboxctl.drills.labs.place import Place
-    from outboxctl.drills.labs.run import Options
 
 JOBS = 6
 
@@ -27,16 +28,13 @@ JOBS = 6
 def run(
     names: Annotated[
         list[str],
-        typer.Argument(metavar="NAME...", help="Labs, or their numbers, `core`, `all` or `cluster`."),
+        typer.Argument(metavar="NAME...", help="Labs, or their numbers, `core` or `all`."),
     ],
     search: Annotated[Search, typer.Option(help="Which search engine.")] = Search.AUTO,
     jobs: Annotated[int, typer.Option("--jobs", min=1, max=32, help="Labs side by side.")] = JOBS,
     evidence: Annotated[
         Path | None, typer.Option("--evidence", help="A new folder [default: lab-evidence/<UTC time>].")
     ] = None,
-    no_fault: Annotated[
-        bool, typer.Option("--no-fault", help="A control run: break nothing; no lab may then say OK.")
-    ] = False,
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="A setting that replaces every lab's; repeatable."),
@@ -55,9 +53,6 @@ def run(
 ) -> None:
     """Run labs on services of their own and give a verdict: exit 0 if OK, 4 if FAIL, 5 if INCONCLUSIVE.
 
-    `cluster` are the labs that break a search cluster of three nodes, which takes Maven, a JDK and minutes;
-    `all` are all others.
-
     With --against they run on your own staging system, in schemas and indexes of their own. --set and
     --worker try other settings, or another build of the worker, before they are deployed.
 
@@ -72,23 +67,21 @@ def run(
     from outboxctl.cli.lab.summary import CODES, show
     from outboxctl.drills.labs.evidence import EvidenceFolder
     from outboxctl.drills.labs.place import OwnPlace, Place
-    from outboxctl.drills.labs.run import Options
     from outboxctl.drills.scratch.folder import SignalReceived, own_folder
 
     labs, overrides = chosen(names), run_arguments.overrides(set_ or [])
-    options = Options(jobs=jobs, faults=not no_fault, command=run_arguments.command(worker))
+    command = run_arguments.command(worker)
     if against and search is not Search.AUTO:
         raise UsageError("--search: with --against the search engine is that of ELASTIC_URL")
     recover()
     try:
         with run_arguments.evidence(evidence) as path, own_folder("lab", say) as folder:
             note(folder.path, path)
-            with closing(OwnPlace(folder.path, search.value, overrides, say)) as own:
-                place: Place = own
-                if against:
-                    place = confirmed(labs, folder.path, overrides, worker=worker, yes=yes, sure=sure)
-                written = EvidenceFolder(path)
-                ended = conduct(labs, place, written, options, lang=lang)
+            place: Place = OwnPlace(folder.path, search.value, overrides, say)
+            if against:
+                place = confirmed(labs, folder.path, overrides, worker=worker, yes=yes, sure=sure)
+            written = EvidenceFolder(path)
+            ended = conduct(labs, place, written, jobs, command, lang=lang)
     except SignalReceived as signal:
         raise typer.Exit(signal.code) from None
     with tolerate_closed_pipe():
@@ -117,29 +110,29 @@ class AnnouncedStop(Event):
 
 
 def conduct(
-    labs: "list[type[Lab]]", place: "Place", evidence: "EvidenceFolder", options: "Options", *, lang: str
+    labs: "list[type[Lab]]",
+    place: "Place",
+    evidence: "EvidenceFolder",
+    jobs: int,
+    command: "Sequence[str] | None",
+    *,
+    lang: str,
 ) -> "LabRun":
     """Run labs, show their progress, and write the evidence of each as it ends."""
     from outboxctl.cli import rendering
     from outboxctl.cli.lab.leftovers import take_over
-    from outboxctl.cli.lab.progress import LabProgress
     from outboxctl.cli.lab.screen import LabScreen
-    from outboxctl.drills.labs.place import OwnPlace
     from outboxctl.drills.labs.run import Runner
     from outboxctl.drills.scratch.folder import SignalReceived
 
-    search = place.versions().get("search", "")  # starts the services, before the live view
-    progress = LabProgress(
-        labs, options.jobs, restarts=isinstance(place, OwnPlace) and not search.startswith("noida")
-    )
+    versions = place.versions()  # starts the services, before the live view
     out = rendering.console(stderr=True)
     stop = AnnouncedStop(out)
-    evidence.begin([lab.name for lab in labs], faults=options.faults)
+    evidence.begin([lab.name for lab in labs])
     try:
-        with LabScreen(progress, out, stop, lang) as screen:
-            runner = Runner(place, evidence.path, options, screen.update, evidence.add, stop)
-            ended = runner.run(labs)
-        evidence.finish(ended)
+        with LabScreen(labs, out, stop, lang) as screen:
+            runner = Runner(place, evidence.path, screen.update, evidence.add, stop, jobs, command)
+            records = runner.run(labs)
+        return evidence.finish(records, versions)
     except SignalReceived as again:
         take_over(again.code)
-    return ended

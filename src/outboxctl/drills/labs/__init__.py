@@ -2,6 +2,5 @@
 
 from outboxctl.drills.labs.context import LabContext
 from outboxctl.drills.labs.lab import Lab
-from outboxctl.drills.labs.model import BilingualText, Need
 
-__all__ = ["BilingualText", "Lab", "LabContext", "Need"]
+__all__ = ["Lab", "LabContext"]

@@ -2,17 +2,16 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import ExitStack
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Literal, TypeVar
 from uuid import UUID, uuid4
 
-from outboxctl.core import sessions
 from outboxctl.core.database import Database
 from outboxctl.core.operator import inject
 from outboxctl.core.stats import drill_snapshot, snapshot
-from outboxctl.drills.labs.experiment import TIMEOUT_SECONDS, Experiment, FaultNotConfirmed, Label
+from outboxctl.drills.labs.experiment import TIMEOUT_SECONDS, Experiment, FaultNotConfirmed
 from outboxctl.drills.labs.model import LabVerdict, Record, Snapshot
 from outboxctl.drills.proxy import Proxy
 from outboxctl.drills.scratch.worker import WorkerProcess
@@ -25,27 +24,20 @@ if TYPE_CHECKING:
     from outboxctl.core.stats.drill_snapshot import EventCounts
     from outboxctl.core.stats.snapshot import EventRow
     from outboxctl.drills.labs.namespace import Namespace
+    from outboxctl.drills.proxy.exchange import Bulk
     from outboxctl.drills.proxy.faults import ProxyFault
-    from outboxctl.drills.proxy.tally import Bulk
-    from outboxctl.drills.services.cluster import SearchCluster
 
 ENTITY_TYPE = "block"
 ROWS_A_TRANSACTION = 500
 OK = 200  # HTTP
-DELIVERED = ("all events delivered, the worker ready", "所有事件已投递，worker 就绪")
-RECOVERED = ("the backlog is gone", "积压归零")
-PROCESSED = ("processed, by the metric", "processed 指标")
-COUNTS: dict[str, Label] = {
-    "done": ("events done", "done 事件数"),
-    "failed": ("events failed", "failed 事件数"),
-    "attempts": ("claims of all events", "领取次数之和"),
-    "attempts_most": ("most attempts", "最大 attempts"),
-}
-FIELDS: dict[str, Label] = {
-    "status": ("its status", "该行 status"),
-    "attempts": ("its attempts", "该行 attempts"),
-    "next_retry_at": ("its next retry", "该行 next_retry_at"),
-    "error_reason": ("its reason", "该行 error_reason"),
+DELIVERED = "all events delivered, the worker ready"
+RECOVERED = "the backlog is gone"
+PROCESSED = "processed, by the metric"
+COUNTS: dict[str, str] = {
+    "done": "events done",
+    "failed": "events failed",
+    "attempts": "claims of all events",
+    "attempts_most": "most attempts",
 }
 T = TypeVar("T")
 
@@ -61,16 +53,13 @@ class LabContext(Experiment):
         namespace: "Namespace",
         record: Record,
         folder: Path,
-        *,
         stop: Event,
-        faults: bool = True,
         command: Sequence[str] | None = None,
     ) -> None:
-        super().__init__(record, stop=stop, faults=faults)
+        super().__init__(record, stop=stop)
         self.namespace, self.folder, self._command = namespace, folder, command
         self.settings = namespace.settings
         self.written = 0  # events
-        self.written_by_triggers = False  # then others may be written as well
         self.workers: dict[str, WorkerProcess] = {}
         with ExitStack() as stack:
             first = self.settings.sink_urls[0]
@@ -86,16 +75,6 @@ class LabContext(Experiment):
         for each in self.workers.values():
             each.kill()
         self._stack.close()
-
-    def entered(self, manager: AbstractContextManager[T]) -> T:
-        """Enter a context that ends with this one."""
-        return self._stack.enter_context(manager)
-
-    @property
-    def cluster(self) -> "SearchCluster":
-        """The sink, of a lab that needs a cluster of its own."""
-        assert self.namespace.cluster  # noqa: S101 - for mypy: the lab needs it
-        return self.namespace.cluster
 
     # Reading.
 
@@ -116,10 +95,6 @@ class LabContext(Experiment):
     def events(self, ids: Sequence[str] | None = None) -> "list[EventRow]":
         """These events, or all, the oldest first."""
         return self.transact(lambda c: drill_snapshot.events(c, ids))
-
-    def event_of(self, entity: UUID) -> "EventRow":
-        """The oldest event of this entity."""
-        return next(event for event in self.events() if event.entity_id == str(entity))
 
     def held(self) -> "list[EventRow]":
         """The events in `processing`, the oldest first."""
@@ -152,10 +127,6 @@ class LabContext(Experiment):
         sent = Counter(id_ for bulk in self.proxy.recent for id_ in bulk.ids)
         return [sent[document_id(entity)] for entity in entities]
 
-    def requests_with(self, entity: UUID) -> list[tuple[str, ...]]:
-        """The document ids of each of the last 200 bulk requests that held this entity's document."""
-        return [bulk.ids for bulk in self.proxy.recent if document_id(entity) in bulk.ids]
-
     def bulks_since(self, number: int) -> "list[Bulk]":
         """The bulk requests from this number on, of the last 200."""
         return [bulk for bulk in self.proxy.recent if bulk.number >= number]
@@ -180,25 +151,20 @@ class LabContext(Experiment):
         self.transact(lambda c: inject.deletes(c, entity_type=ENTITY_TYPE, ids=entities))
         self.written += len(entities)
 
-    def insert(self, *, op: str, entity: UUID | None = None, version: int = 0, beside: int = 0) -> str:
+    def insert(self, *, op: str, beside: int = 0) -> str:
         """Insert one event with any op, in one transaction with `beside` valid ones; returns its id."""
-        values = {"entity_type": ENTITY_TYPE, "entity_id": str(entity or uuid4()), "op": op}
         valid, texts = [uuid4() for _ in range(beside)], ["text of a neighbour"] * beside
 
         def together(connection: "Connection") -> str:
-            event = inject.event(connection, version=version, **values)
+            event = inject.event(
+                connection, entity_type=ENTITY_TYPE, entity_id=str(uuid4()), op=op, version=0
+            )
             inject.upserts(connection, entity_type=ENTITY_TYPE, ids=valid, contents=texts)
             return event
 
         event = self.transact(together)
         self.written += 1 + beside
         return event
-
-    def terminate(self) -> int:
-        """End all sessions in the lab's private database; returns how many."""
-        ended = self.transact(lambda c: sessions.terminate(c, everybody=True))
-        self.database.close()  # our own sessions were among them
-        return ended
 
     def worker(self, name: str, *, direct: bool = False, **settings: str) -> WorkerProcess:
         """The worker of this name, made but not started at first; `direct` bypasses the proxy."""
@@ -216,10 +182,10 @@ class LabContext(Experiment):
         """Set a fault at the proxy until it is undone."""
         self.fault(name, lambda: self.proxy.set(fault), self.proxy.clear)
 
-    def hold_up(self, name: str, point: Literal["before apply", "after apply"]) -> bool:
-        """As a fault, hold every bulk request at this point until undone; False in a control run."""
+    def hold_up(self, name: str, point: Literal["before apply", "after apply"]) -> None:
+        """As a fault, hold every bulk request at this point until undone."""
         block = ExitStack()
-        return bool(self.fault(name, lambda: block.enter_context(self.proxy.hold(point)), block.close))
+        self.fault(name, lambda: block.enter_context(self.proxy.hold(point)), block.close)
 
     # Checks that many labs share.
 
@@ -229,11 +195,6 @@ class LabContext(Experiment):
         for name, value in expected.items():
             self.expect(COUNTS[name], value, getattr(counts, name))
         return counts
-
-    def expect_event(self, event: "EventRow", **expected: object) -> None:
-        """Check fields of an event by their names in FIELDS."""
-        for name, value in expected.items():
-            self.expect(FIELDS[name], value, getattr(event, name))
 
     def expect_processed(self) -> None:
         """Check that the running workers have counted each event once."""

@@ -13,9 +13,7 @@ from outboxctl.drills.labs.lab import Lab
 from outboxctl.drills.labs.model import LabPhase, LabSample, LabVerdict, Record, Timed
 
 SAMPLE_SECONDS = 0.25
-NO_ERROR = ("the lab ran without an error", "实验得以继续")
-SAMPLED = ("sampling went on", "采样持续进行")
-VERDICT = ("verdict", "判定")
+NO_ERROR, SAMPLED = "the lab ran without an error", "sampling went on"
 
 
 @dataclass(frozen=True)
@@ -101,9 +99,9 @@ class Drill:
         if record.interrupted:
             record.why = f"interrupted in phase {record.interrupted}"
         elif broken and record.verdict is not LabVerdict.OK:
-            record.why = f"{broken.name.en}: expected {broken.expected}, seen {broken.seen}"
+            record.why = f"{broken.name}: expected {broken.expected}, seen {broken.seen}"
         if judged := self._lab.judged:
-            self._ctx.conclude(VERDICT, (f"{judged.en} {record.verdict}", f"{judged.zh} {record.verdict}"))
+            self._ctx.conclude("verdict", f"{judged} {record.verdict}")
 
 
 class Sampler:

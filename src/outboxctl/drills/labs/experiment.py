@@ -6,22 +6,10 @@ from time import monotonic
 from typing import TypeVar
 
 from outboxctl.domain.printable import brief
-from outboxctl.drills.labs.model import (
-    BilingualText,
-    Filled,
-    LabCheck,
-    LabPhase,
-    LabVerdict,
-    Line,
-    Record,
-    Window,
-)
+from outboxctl.drills.labs.model import Filled, LabCheck, LabPhase, LabVerdict, Line, Record, Window
 
 POLL_SECONDS = 0.05
 TIMEOUT_SECONDS = 30.0
-CONTROL_SECONDS = 2.0  # the timeout of `confirm` in a control run
-YES, NO = ("yes", "是"), ("no", "否")
-Label = tuple[str, str]  # in English and in Chinese
 Test = Callable[[], object]
 T = TypeVar("T")
 
@@ -37,13 +25,13 @@ class FaultNotConfirmed(Exception):  # noqa: N818 - a result, not an error
 class Experiment:
     """One run of one lab, recorded in `record` as it goes; `phase` is the current one.
 
-    `stop` ends every wait with RunStopped. Without `faults` (a control run) no fault is injected.
+    `stop` ends every wait with RunStopped.
     """
 
-    def __init__(self, record: Record, *, stop: Event, faults: bool = True) -> None:
+    def __init__(self, record: Record, *, stop: Event) -> None:
         self.record, self.phase = record, LabPhase.PREPARE
         self.stop: Event | None = stop
-        self._faults, self._started = faults, monotonic()
+        self._started = monotonic()
         self._undoing: list[tuple[int, Callable[[], object] | None]] = []
 
     @property
@@ -51,14 +39,8 @@ class Experiment:
         """Seconds since the lab began."""
         return round(monotonic() - self._started, 3)
 
-    def fault(self, name: str, begin: Callable[[], T], undo: Callable[[], object] | None = None) -> T | None:
-        """Inject a fault with `begin` now; `undo` is called in UNDO at the latest.
-
-        In a control run nothing is done, and None returned.
-        """
-        if not self._faults:
-            self.log(f"control run, left out: {name}")
-            return None
+    def fault(self, name: str, begin: Callable[[], T], undo: Callable[[], object] | None = None) -> T:
+        """Inject a fault with `begin` now; `undo` is called in UNDO at the latest."""
         self.log(f"fault: {name}")
         self.record.windows.append(Window(name, self.now, None))
         self._undoing.append((len(self.record.windows) - 1, undo))
@@ -74,7 +56,7 @@ class Experiment:
                     undo()
                     self.log(f"undone: {window.fault}")
             except Exception as error:
-                name = (f"undone: {window.fault}", f"已撤销：{window.fault}")
+                name = f"undone: {window.fault}"
                 self.note(name, "undone", str(error), LabVerdict.INCONCLUSIVE)
             self.record.windows[number] = Window(window.fault, window.began, self.now)
 
@@ -97,22 +79,22 @@ class Experiment:
         elif self.stop.wait(seconds):
             raise RunStopped
 
-    def confirm(self, name: Label, condition: Callable[[], T], within: float = TIMEOUT_SECONDS) -> T:
+    def confirm(self, name: str, condition: Callable[[], T], within: float = TIMEOUT_SECONDS) -> T:
         """Wait until the effect of the fault can be observed, and return it; else FaultNotConfirmed."""
-        observed = self.wait(condition, within if self._faults else min(within, CONTROL_SECONDS))
+        observed = self.wait(condition, within)
         self.note(name, "seen", _readable(observed), LabVerdict.INCONCLUSIVE, met=bool(observed))
         if not observed:
             raise FaultNotConfirmed
         return observed
 
-    def expect(self, name: Label, expected: object, observed: object, *, met: bool | None = None) -> bool:
+    def expect(self, name: str, expected: object, observed: object, *, met: bool | None = None) -> bool:
         """Check a part of the hypothesis: both are equal, unless `met` says so. False refutes it."""
         holds = expected == observed if met is None else met
         self.note(name, _plain(expected), _plain(observed), LabVerdict.FAIL, met=holds)
         return holds
 
     def expect_soon(
-        self, name: Label, condition: Callable[[], T], within: float = TIMEOUT_SECONDS, *, unless: Test = bool
+        self, name: str, condition: Callable[[], T], within: float = TIMEOUT_SECONDS, *, unless: Test = bool
     ) -> T:
         """Wait for what the hypothesis predicts; a false value refutes it, and the lab goes on."""
         started = monotonic()
@@ -121,23 +103,20 @@ class Experiment:
         self.note(name, f"within {within:g} s", took, LabVerdict.FAIL, met=bool(observed))
         return observed
 
-    def conclude(self, name: Label, value: object) -> None:
-        """Fill in a field of the conclusion; a pair of texts is one value in both languages."""
-        if isinstance(value, bool):
-            value = YES if value else NO
-        texts = value if isinstance(value, tuple) else (_plain(value), _plain(value))
-        self.record.conclusion.append(Filled(BilingualText(*name), *texts))
+    def conclude(self, name: str, value: object) -> None:
+        """Fill in a field of the conclusion."""
+        self.record.conclusion.append(Filled(name, _plain(value)))
 
     def log(self, text: str) -> None:
         """Add a line to the timeline."""
         self.record.timeline.append(Line(self.now, brief(text, 300)))
 
     def note(
-        self, name: Label, expected: str, observed: str, otherwise: LabVerdict, *, met: bool = False
+        self, name: str, expected: str, observed: str, otherwise: LabVerdict, *, met: bool = False
     ) -> None:
         """Record a check: OK if it is met, else `otherwise`."""
         verdict = LabVerdict.OK if met else otherwise
-        check = LabCheck(self.phase, BilingualText(*name), expected, brief(observed, 300), verdict)
+        check = LabCheck(self.phase, name, expected, brief(observed, 300), verdict)
         self.record.checks.append(check)
 
 
@@ -147,7 +126,7 @@ def _readable(observed: object) -> str:
 
 def _plain(value: object) -> str:
     """A value in words, not as Python prints it."""
-    if value is None or value == []:
+    if value is None or value in ([], {}):
         return "none"
     if isinstance(value, bool):
         return "yes" if value else "no"

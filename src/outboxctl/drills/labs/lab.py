@@ -1,43 +1,40 @@
 """The base class of every lab."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from outboxctl.drills.labs.context import LabContext
-from outboxctl.drills.labs.model import BilingualText, Need
 
 
 class Lab:
     """A drill: a subclass sets the texts, and overrides the phases in which it does something.
 
-    `number` is that of the lab document, None for the other drills. `settings` are environment variables
-    in place of the defaults, `index_settings` those of its index in place of the project's. `of_cluster`
-    puts it into the group `cluster`, not into `all`. `needs` are required, `wants` used where the servers
-    have them. `seconds` is how long it usually takes, and `engine_start` what the start of a real search
-    engine adds to that where the lab restarts one. `by_hand` are the commands by which a person does the
-    same. `judged` is the last line of the document's conclusion, before the verdict.
+    Texts are English; `messages.zh.toml` has their Chinese. `number` is that of the lab document, None for
+    the other drills. `settings` are environment variables in place of the defaults. `real_engine`: an
+    imitation of a search engine will not do. `own_engine`: it stops one of its own, where the servers are
+    ours. `seconds` is how long it usually takes, and `engine_start` what the start of a real search engine
+    adds to that. `by_hand` are the commands by which a person does the same. `judged` is the last line of
+    the document's conclusion, before the verdict.
     """
 
     name: ClassVar[str]
     number: ClassVar[int | None] = None
-    title: ClassVar[BilingualText]
-    question: ClassVar[BilingualText]
-    hypothesis: ClassVar[BilingualText]
+    title: ClassVar[str]
+    question: ClassVar[str]
+    hypothesis: ClassVar[str]
     settings: ClassVar[Mapping[str, str]] = {}
-    index_settings: ClassVar[Mapping[str, Any]] = {}
-    of_cluster: ClassVar[bool] = False
-    needs: ClassVar[frozenset[Need]] = frozenset()
-    wants: ClassVar[frozenset[Need]] = frozenset()
+    real_engine: ClassVar[bool] = False
+    own_engine: ClassVar[bool] = False
     events: ClassVar[int] = 200
     seconds: ClassVar[float] = 10.0
     engine_start: ClassVar[float] = 0.0
     by_hand: ClassVar[tuple[str, ...]] = ()
-    judged: ClassVar[BilingualText | None] = None
+    judged: ClassVar[str] = ""
 
     @classmethod
     def takes(cls) -> str:
-        """How long it usually takes: `9 to 29 s` where that depends on the search engine."""
-        longest = f" to {cls.seconds + cls.engine_start:g}" if cls.engine_start else ""
+        """How long it usually takes: `9-29 s` where that depends on the search engine."""
+        longest = f"-{cls.seconds + cls.engine_start:g}" if cls.engine_start else ""
         return f"{cls.seconds:g}{longest} s"
 
     def prepare(self, ctx: LabContext) -> None:

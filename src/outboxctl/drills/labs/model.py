@@ -1,4 +1,4 @@
-"""The record of a lab as plain data: phases, checks, samples, snapshots, verdict."""
+"""The record of a lab and of a run of labs as plain data: the content of `record.json` and `report.json`."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -34,22 +34,12 @@ class LabPhase(StrEnum):
     CHECK = "check"
 
 
-class Need(StrEnum):
-    """What a lab needs of the servers; without it the lab is INCONCLUSIVE."""
+class RunState(StrEnum):
+    """Whether a run came to its end. INTERRUPTED: a signal or a crash ended it before."""
 
-    REAL_ENGINE = "a real Elasticsearch"
-    OWN_ENGINE = "a search engine of its own to stop"
-    OWN_CLUSTER = "a search cluster of three nodes of its own to break"
-    PRIVATE_DATABASE = "a database of its own, to change its settings and end its sessions"
-    OWN_DATABASE = "a PostgreSQL server of its own to restart"
-
-
-@dataclass(frozen=True)
-class BilingualText:
-    """A text in English and in Chinese."""
-
-    en: str
-    zh: str
+    RUNNING = "running"
+    FINISHED = "finished"
+    INTERRUPTED = "interrupted"
 
 
 @dataclass(frozen=True)
@@ -61,7 +51,7 @@ class LabCheck:
     """
 
     phase: LabPhase
-    name: BilingualText
+    name: str
     expected: str
     seen: str
     verdict: LabVerdict
@@ -69,11 +59,10 @@ class LabCheck:
 
 @dataclass(frozen=True)
 class Filled:
-    """A field of the document's conclusion, filled in; `zh` is the value in Chinese."""
+    """A field of the document's conclusion, filled in."""
 
-    name: BilingualText
+    name: str
     value: str
-    zh: str
 
 
 @dataclass(frozen=True)
@@ -147,14 +136,36 @@ class Record:
     timeline: list[Line] = field(default_factory=list)
     logs: list[str] = field(default_factory=list)
 
+    @property
+    def unmet(self) -> list[LabCheck]:
+        """The unmet checks, those that refute the hypothesis first."""
+        worst_first = (LabVerdict.FAIL, LabVerdict.INCONCLUSIVE)
+        return [check for verdict in worst_first for check in self.checks if check.verdict is verdict]
+
+    @property
+    def recovery(self) -> float | None:
+        """Seconds of the phase RECOVER; None where there was none."""
+        took = [timed.seconds for timed in self.phases if timed.phase is LabPhase.RECOVER]
+        return round(sum(took), 2) if took else None
+
+    @property
+    def peak_lag(self) -> int | None:
+        """The most events pending or processing that were sampled since INJECT; None without samples."""
+        injected = next((timed.began for timed in self.phases if timed.phase is LabPhase.INJECT), 0.0)
+        return max((sample.look.lag for sample in self.samples if sample.at >= injected), default=None)
+
 
 @dataclass(frozen=True)
 class LabRun:
-    """Several labs, run together. `versions` by role; without `faults` it was a control run."""
+    """Several labs, run together; `versions` by role. In `report.json` without samples and metrics."""
 
     started_at: str
     seconds: float
     verdict: LabVerdict
     versions: dict[str, str]
-    faults: bool
     records: list[Record]
+    state: RunState = RunState.FINISHED
+
+    def of(self, verdict: LabVerdict) -> int:
+        """How many labs have this verdict."""
+        return sum(record.verdict is verdict for record in self.records)

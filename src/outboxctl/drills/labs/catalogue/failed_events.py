@@ -3,7 +3,7 @@
 from outboxctl.core.operator import failed
 from outboxctl.core.operator.selection import Selection
 from outboxctl.domain.failures import Reason
-from outboxctl.drills.labs import BilingualText, Lab, LabContext, outage
+from outboxctl.drills.labs import Lab, LabContext, outage
 
 BAD_OP = "not-a-real-op"
 NEIGHBOURS = 20
@@ -18,13 +18,10 @@ class BadOp(Lab):
 
     name = "bad-op"
     number = 3
-    title = BilingualText("A deterministic error fails at once", "确定性错误 → 直接 failed（终态）")
-    question = BilingualText(
-        "Is an event that can never be delivered retried without end?", "确定性错误会无限重试吗？"
-    )
-    hypothesis = BilingualText(
-        "It becomes failed at its first attempt, with a reason and an error, and delays no other event.",
-        "该行直接进入终态 failed，并记录 error_reason + error，且不影响其他事件。",
+    title = "A deterministic error fails at once"
+    question = "Is an event that can never be delivered retried without end?"
+    hypothesis = (
+        "It becomes failed at its first attempt, with a reason and an error, and delays no other event."
     )
     seconds = 4.0
     by_hand = (
@@ -33,14 +30,14 @@ class BadOp(Lab):
         "outboxctl failed list",
         "outboxctl failed show ID  # the one that inject printed",
     )
-    judged = BilingualText("deterministic errors end:", "确定性错误收敛")
+    judged = "deterministic errors end:"
 
     def inject(self, ctx: LabContext) -> None:
         """Insert one bad event and valid ones, in one batch."""
         self.bad = ctx.fault("an event with an unknown op", lambda: ctx.insert(op=BAD_OP, beside=NEIGHBOURS))
         ctx.confirm(
-            ("the bad event is in the table", "坏事件已写入表中"),
-            lambda: self.bad and ctx.events([self.bad])[0].op == BAD_OP,
+            "the bad event is in the table",
+            lambda: ctx.events([self.bad])[0].op == BAD_OP,
             within=2,
         )
 
@@ -50,26 +47,28 @@ class BadOp(Lab):
 
     def check(self, ctx: LabContext) -> None:
         """Section 6.3: failed at once, with a reason; counted."""
-        assert self.bad  # noqa: S101 - for mypy: it was confirmed
         event, worker = ctx.events([self.bad])[0], ctx.worker("w1")
-        ctx.expect_event(event, status="failed", attempts=1, next_retry_at=None, error_reason=REASON)
+        ctx.expect("its status", "failed", event.status)
+        ctx.expect("its attempts", 1, event.attempts)
+        ctx.expect("its next retry", None, event.next_retry_at)
+        ctx.expect("its reason", REASON, event.error_reason)
         named = ERROR in (event.error or "")
-        ctx.expect(("its error names the op", "error 字段包含非法 op"), ERROR, event.error, met=named)
+        ctx.expect("its error names the op", ERROR, event.error, met=named)
         counts = ctx.expect_counts(failed=1)
-        ctx.expect(("all others are done", "其他事件全部 done"), ctx.written - 1, counts.done)
+        ctx.expect("all others are done", ctx.written - 1, counts.done)
         ctx.expect(
-            ("outbox_terminal_failed_total by this reason", "outbox_terminal_failed_total 增长"),
+            "outbox_terminal_failed_total by this reason",
             1.0,
             worker.metric("outbox_terminal_failed_total", reason=REASON),
         )
         logged = ERROR if ERROR in worker.log_text() else "nothing of it"
-        ctx.expect(("the log says why", "日志说明原因"), ERROR, logged)
-        ctx.conclude(("way of injection", "注入方式"), ("bad op by SQL", "坏 op SQL"))
-        ctx.conclude(("failed is terminal", "failed 是否进入终态"), event.status == "failed")
+        ctx.expect("the log says why", ERROR, logged)
+        ctx.conclude("how it was inserted", "bad op by SQL")
+        ctx.conclude("failed is terminal", event.status == "failed")
         value = event.error_reason
         ctx.conclude(
-            ("error_reason was written", "error_reason 是否写入"),
-            (f"yes (value: {value})", f"是（值：{value}）") if value else False,
+            "error_reason was written",
+            f"yes (value: {value})" if value else False,
         )
 
 
@@ -78,13 +77,10 @@ class AttemptsExhausted(Lab):
 
     name = "attempts-exhausted"
     number = 4
-    title = BilingualText(
-        "Attempts run out: failed, not retried without end", "max_attempts 到顶 → 自动转 failed"
-    )
-    question = BilingualText("Is anything retried without end?", "是否存在无限重试？")
-    hypothesis = BilingualText(
-        "After OUTBOX_MAX_ATTEMPTS an event is failed, with the last reason, and stays so after the outage.",
-        "attempts 到顶后这些行进入终态 failed，并写入最后的 error_reason；ES 恢复后也不会自动重试。",
+    title = "Attempts run out: failed, not retried without end"
+    question = "Is anything retried without end?"
+    hypothesis = (
+        "After OUTBOX_MAX_ATTEMPTS an event is failed, with the last reason, and stays so after the outage."
     )
     # The document's own (section 7.2).
     settings = {
@@ -104,7 +100,7 @@ class AttemptsExhausted(Lab):
         "outboxctl status  # they stay failed",
         "kill %1",
     )
-    judged = BilingualText("the limit of attempts works:", "max_attempts 上限策略生效")
+    judged = "the limit of attempts works:"
 
     def inject(self, ctx: LabContext) -> None:
         """Refuse connections to the sink, then write events."""
@@ -113,7 +109,7 @@ class AttemptsExhausted(Lab):
 
     def observe(self, ctx: LabContext) -> None:
         """Wait until all of them have failed."""
-        fail = ("all events of the outage fail", "故障期间的事件全部进入 failed")
+        fail = "all events of the outage fail"
         ctx.expect_soon(fail, lambda: ctx.counts().failed == CAUGHT, within=20)
 
     def recover(self, ctx: LabContext) -> None:
@@ -124,17 +120,17 @@ class AttemptsExhausted(Lab):
     def check(self, ctx: LabContext) -> None:
         """Section 7.4: rows and metrics; failed events stay failed."""
         rows = ctx.transact(lambda connection: failed.failed_rows(connection, Selection()))
-        ctx.expect(("events failed", "failed 事件数"), CAUGHT, len(rows))
+        ctx.expect("events failed", CAUGHT, len(rows))
         attempts = sorted({row.attempts for row in rows})
-        ctx.expect(("attempts of each", "每个事件的 attempts"), [ctx.settings.max_attempts], attempts)
+        ctx.expect("attempts of each", [ctx.settings.max_attempts], attempts)
         reasons = sorted({str(row.error_reason) for row in rows})
-        ctx.expect(("their reason", "error_reason"), [Reason.CONNECT.value], reasons)
+        ctx.expect("their reason", [Reason.CONNECT.value], reasons)
         ctx.expect(
-            ("outbox_terminal_failed_total by this reason", "outbox_terminal_failed_total 增长"),
+            "outbox_terminal_failed_total by this reason",
             float(CAUGHT),
             ctx.worker("w1").metric("outbox_terminal_failed_total", reason=Reason.CONNECT.value),
         )
-        ctx.expect(("all others are done", "其他事件全部 done"), ctx.written - CAUGHT, ctx.counts().done)
-        ctx.conclude(("way of injection", "故障注入方式"), self.injection)
-        ctx.conclude(("attempts in the end", "attempts 到顶"), ", ".join(map(str, attempts)))
-        ctx.conclude(("failed in the end", "最终 failed"), len(rows))
+        ctx.expect("all others are done", ctx.written - CAUGHT, ctx.counts().done)
+        ctx.conclude("way of injection", self.injection)
+        ctx.conclude("attempts in the end", ", ".join(map(str, attempts)))
+        ctx.conclude("failed in the end", len(rows))

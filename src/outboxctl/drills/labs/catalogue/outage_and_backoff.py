@@ -2,7 +2,7 @@
 
 from outboxctl.core.stats import snapshot
 from outboxctl.domain import backoff
-from outboxctl.drills.labs import BilingualText, Lab, LabContext, Need, outage
+from outboxctl.drills.labs import Lab, LabContext, outage
 
 CAUGHT = 100  # events written during the outage
 ROUNDS = 3  # retries of each that are waited for
@@ -14,15 +14,11 @@ class OutageAndBackoff(Lab):
 
     name = "outage-and-backoff"
     number = 2
-    title = BilingualText("An outage of ES: retries that back off", "ES 不可用（连接错误/5xx）→ retry 收敛")
-    question = BilingualText(
-        "Does the queue flood a sink that is unreachable, or fail its events?",
-        "暂时性故障时，队列会“自残式狂刷”吗？会把事件判为 failed 吗？",
-    )
-    hypothesis = BilingualText(
+    title = "An outage of ES: retries that back off"
+    question = "Does the queue flood a sink that is unreachable, or fail its events?"
+    hypothesis = (
         "Events wait in pending with a jittered next_retry_at that grows; none fails, and all are delivered "
-        "once ES is back.",
-        "事件进入 pending + next_retry_at，且带 backoff+jitter；没有事件进入终态 failed；ES 恢复后全部投递。",
+        "once ES is back."
     )
     # Attempts enough that lab 4 does not happen on the way (the document's own advice, section 5.5.3).
     settings = {
@@ -31,7 +27,7 @@ class OutageAndBackoff(Lab):
         "OUTBOX_MAX_BACKOFF_SECONDS": "2",
         "OUTBOX_POLL_INTERVAL_SECONDS": "0.2",
     }
-    wants = frozenset({Need.OWN_ENGINE})
+    own_engine = True
     seconds, engine_start = 9.0, 20.0
     by_hand = (
         "outboxctl worker &",
@@ -43,7 +39,7 @@ class OutageAndBackoff(Lab):
         "outboxctl status  # all is done soon",
         "kill %1",
     )
-    judged = BilingualText("v2 backoff and jitter:", "v2 backoff+jitter")
+    judged = "v2 backoff and jitter:"
 
     def prepare(self, ctx: LabContext) -> None:
         """Write rows; start a worker that sends to the sink that will stop."""
@@ -58,21 +54,21 @@ class OutageAndBackoff(Lab):
     def observe(self, ctx: LabContext) -> None:
         """Retries are scheduled at spread times, and no event fails."""
         worker = ctx.worker("w1")
-        grows = (f"{RETRIES} goes on growing", f"{RETRIES} 持续增长")
+        grows = f"{RETRIES} goes on growing"
         self.growing = ctx.expect_soon(grows, lambda: worker.metric(RETRIES) >= ROUNDS * CAUGHT)
         ctx.expect_soon(
-            ("events wait for a next_retry_at in the future", "pending 行 next_retry_at 被推迟到未来"),
+            "events wait for a next_retry_at in the future",
             lambda: ctx.counts().waiting >= CAUGHT / 2,
             within=10,
         )
         ctx.expect_soon(  # the gauges by which an outage is noticed
-            (f"{LAG} and {AGE} rise", f"{LAG} 与 {AGE} 上升"),
+            f"{LAG} and {AGE} rise",
             lambda: worker.metric(LAG) == CAUGHT and worker.metric(AGE) > 0,
             within=10,
         )
         self._expect_spread(ctx)
         self.controlled = self._expect_growing_waits(ctx)
-        ctx.expect(("no event fails for good", "终态 failed 不增长"), 0, ctx.counts().failed)
+        ctx.expect("no event fails for good", 0, ctx.counts().failed)
 
     def recover(self, ctx: LabContext) -> None:
         """Wait until all is delivered, which the longest backoff delays."""
@@ -81,16 +77,16 @@ class OutageAndBackoff(Lab):
     def check(self, ctx: LabContext) -> None:
         """All events are done; fill in the document's conclusion."""
         ctx.expect_counts(done=ctx.written)
-        ctx.conclude(("way of injection", "故障注入方式"), self.injection)
-        ctx.conclude(("the retry metric grows", "retry 指标是否增长"), bool(self.growing))
-        ctx.conclude(("attempts are under control", "attempts 是否可控"), self.controlled)
+        ctx.conclude("way of injection", self.injection)
+        ctx.conclude("the retry metric grows", bool(self.growing))
+        ctx.conclude("attempts are under control", self.controlled)
 
     def _expect_spread(self, ctx: LabContext) -> None:
         """Without jitter all events of a batch, put back at one time, would be due at one time."""
         pending = ctx.transact(lambda connection: snapshot.oldest(connection, limit=CAUGHT))
         times = {event.next_retry_at for event in pending if event.next_retry_at}
         ctx.expect(
-            ("their times are spread by jitter", "next_retry_at 带 jitter（不集中）"),
+            "their times are spread by jitter",
             f"at least {CAUGHT // 2} different",
             f"{len(times)} different",
             met=len(times) >= CAUGHT / 2,
@@ -110,7 +106,7 @@ class OutageAndBackoff(Lab):
             if seconds < backoff.survives(attempts + 1, base=base, cap=cap)
         ]
         return ctx.expect(
-            ("attempts do not explode", "attempts 增长但不会爆炸"),
+            "attempts do not explode",
             "0 events due sooner than growing waits allow",
             f"{len(early)} of {len(waits)}{''.join(early[:1])}",
             met=bool(waits) and not early,

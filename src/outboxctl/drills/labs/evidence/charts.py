@@ -7,12 +7,19 @@ from math import ceil
 
 from markupsafe import Markup
 
-from outboxctl.drills.labs.evidence.words import PAGE
-from outboxctl.drills.labs.model import BilingualText, LabSample, Record, Window
+from outboxctl.drills.labs.messages import in_language
+from outboxctl.drills.labs.model import LabSample, Record, Window
 from outboxctl.operations.report import svg
 from outboxctl.operations.report.svg import Mark, Point, nice, points
 
 MOST_POINTS = 160
+TITLES = {
+    "status": "Events by status",
+    "lag": "Lag, events",
+    "age": "Oldest event, s",
+    "sum": "Attempts in all",
+    "pace": "Events done a second",
+}
 STACKED = ("done", "failed", "processing", "pending")  # from the bottom
 
 
@@ -30,7 +37,7 @@ class LabChart:
     """One chart; `peak` is its highest value, `svg` its picture without any text."""
 
     name: str
-    title: BilingualText
+    title: str
     peak: str
     svg: Markup
     xs: list[Mark]
@@ -91,8 +98,10 @@ def _single(name: str, line: Sequence[Point], end: float) -> LabChart:
 
 
 def _chart(name: str, peak: str, shapes: Sequence[str], end: float, top: float) -> LabChart:
-    title, ys = PAGE[name], [Mark(percent, _number(top * percent / 100)) for percent in (0, 50, 100)]
-    return LabChart(name, title, peak, svg.chart(f"{title.en} {title.zh}", ys, *shapes), _xs(end), ys)
+    title, ys = TITLES[name], [Mark(percent, _number(top * percent / 100)) for percent in (0, 50, 100)]
+    return LabChart(
+        name, title, peak, svg.chart(f"{title} {in_language(title, 'zh')}", ys, *shapes), _xs(end), ys
+    )
 
 
 def _xs(end: float) -> list[Mark]:

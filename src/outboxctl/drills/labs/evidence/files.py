@@ -7,30 +7,20 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from outboxctl.core.stats.drill_snapshot import EventCounts
 from outboxctl.domain.printable import clean
 from outboxctl.domain.redaction import redact
-from outboxctl.drills.labs.evidence.model import LabReport, adapter
+from outboxctl.drills.labs.messages import in_language
 from outboxctl.drills.labs.model import LabSample, Record, Snapshot
 
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+T = TypeVar("T")
 COUNTER_AT_0 = re.compile(r"\w+_(total|bucket|count|sum)(\{.*\})? 0\.0$")
 CREATED = re.compile(r"^(# \w+ )?\w+_created\b")
-SNAPSHOT = {
-    "en": (
-        "-- snapshot {}, second {:g} of the lab; done: {}",
-        "-- A) status, of what has no processed_at",
-        "-- B) stuck",
-        "-- C) the oldest pending",
-    ),
-    "zh": (
-        "-- 快照 {}，实验第 {:g} 秒；done：{}",
-        "-- A) status 分布（processed_at 为空的事件）",
-        "-- B) stuck",
-        "-- C) 最老的 pending",
-    ),
-}
 HALF = 1_000_000  # bytes kept of a log's beginning, and of its end
 LONGEST_SECRET = 65_536  # bytes: a cut line may hold half of one, so that at most this is left out too
 
@@ -42,20 +32,27 @@ def write(path: Path, text: str) -> None:
     part.replace(path)
 
 
+def adapter(kind: type[T]) -> "TypeAdapter[T]":
+    """Reads and writes such a dataclass as JSON."""
+    from pydantic import TypeAdapter  # noqa: PLC0415 - it takes 0.1 s, which `lab list` does not need
+
+    return TypeAdapter(kind)
+
+
 def write_json(path: Path, report: Any) -> None:
     """A dataclass as JSON that its adapter reads again."""
     write(path, adapter(type(report)).dump_json(report, indent=1).decode() + "\n")
 
 
-def write_lab(folder: Path, lab: LabReport, record: Record) -> None:
+def write_lab(folder: Path, tidied: Record, record: Record, by_hand: Sequence[str]) -> None:
     """All files of one lab; `record` is the original, with its metrics."""
     folder.mkdir(parents=True, exist_ok=True)
-    exports = (f"export {name}={shlex.quote(value)}\n" for name, value in lab.record.settings.items())
+    exports = (f"export {name}={shlex.quote(value)}\n" for name, value in tidied.settings.items())
     write(folder / "settings.env", "".join(exports))
-    write(folder / "by-hand.txt", "".join(f"{command}\n" for command in lab.by_hand))
-    write(folder / "timeline.txt", "".join(f"{each.at:8.3f}  {each.text}\n" for each in lab.record.timeline))
-    write(folder / "samples.csv", samples_csv(lab.record.samples))
-    for snapshot in lab.record.snapshots:
+    write(folder / "by-hand.txt", "".join(f"{command}\n" for command in by_hand))
+    write(folder / "timeline.txt", "".join(f"{each.at:8.3f}  {each.text}\n" for each in tidied.timeline))
+    write(folder / "samples.csv", samples_csv(tidied.samples))
+    for snapshot in tidied.snapshots:
         write_json(folder / f"snapshot-{snapshot.label}.json", snapshot)
         write(folder / f"snapshot-{snapshot.label}.txt", snapshot_text(snapshot))
     for snapshot in record.snapshots:
@@ -64,7 +61,7 @@ def write_lab(folder: Path, lab: LabReport, record: Record) -> None:
     for name in record.logs:
         if (folder / name).exists():
             _keep(folder / name)
-    write_json(folder / "record.json", lab)  # last: where it is, the rest is
+    write_json(folder / "record.json", tidied)  # last: where it is, the rest is
 
 
 def scrape(metrics: str) -> str:
@@ -85,20 +82,20 @@ def samples_csv(samples: Sequence[LabSample]) -> str:
 
 def snapshot_text(snapshot: Snapshot, language: str = "en") -> str:
     """A, B and C as psql shows the results of the document's SQL, with comments in `en` or `zh`."""
-    heads = SNAPSHOT[language]
     standing = snapshot.standing
     waiting = {name: count for name, count in standing.status.items() if count and name != "done"}
     oldest = [
         (row.id, row.created_at, row.attempts, row.next_retry_at, row.error_reason)
         for row in standing.oldest_pending
     ]
+    taken = f"snapshot {snapshot.label}, second {snapshot.at:g} of the lab; done: {standing.status['done']}"
     parts = (
-        heads[0].format(snapshot.label, snapshot.at, standing.status["done"]),
-        heads[1],
+        f"-- {in_language(taken, language)}",
+        f"-- A) {in_language('status, of what has no processed_at', language)}",
         psql(("status", "count"), sorted(waiting.items())),
-        heads[2],
+        "-- B) stuck",
         psql(("stuck_processing",), [(standing.stuck,)]),
-        heads[3],
+        f"-- C) {in_language('the oldest pending', language)}",
         psql(("id", "created_at", "attempts", "next_retry_at", "error_reason"), oldest),
     )
     return "\n".join(parts)

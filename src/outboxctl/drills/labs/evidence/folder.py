@@ -17,9 +17,8 @@ from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import brief
 from outboxctl.drills.labs.catalogue import LABS
 from outboxctl.drills.labs.evidence import files, pages
-from outboxctl.drills.labs.evidence.lab_report import reported
-from outboxctl.drills.labs.evidence.model import VERSION, LabReport, RunReport, RunState, adapter
-from outboxctl.drills.labs.model import LabPhase, LabRun, LabVerdict, Record
+from outboxctl.drills.labs.evidence.tidy import tidy
+from outboxctl.drills.labs.model import LabPhase, LabRun, LabVerdict, Record, RunState
 
 RUN, REPORT, RECORD = "run.json", "report.json", "record.json"
 T = TypeVar("T")
@@ -34,7 +33,6 @@ class RunFacts:
     pid: int
     created: float
     started_at: str
-    faults: bool
     labs: list[str]
 
 
@@ -48,11 +46,11 @@ class EvidenceFolder:
         self.path = path
         self.lost: list[str] = []
 
-    def begin(self, labs: Sequence[str], *, faults: bool = True) -> None:
+    def begin(self, labs: Sequence[str]) -> None:
         """Make the folder for a run of these labs. UsageError if that fails, or it holds another run."""
         own = psutil.Process()
         begun = datetime.now(UTC).isoformat(timespec="seconds")
-        facts = RunFacts(RunState.RUNNING, own.pid, own.create_time(), begun, faults, list(labs))
+        facts = RunFacts(RunState.RUNNING, own.pid, own.create_time(), begun, list(labs))
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             if (self.path / RUN).exists():
@@ -64,24 +62,20 @@ class EvidenceFolder:
     def add(self, record: Record) -> None:
         """Write all files of a lab that has ended."""
         with self._noting(f"lab {record.lab}"):
-            files.write_lab(self.path / record.lab, reported(record), record)
+            by_hand = next(lab.by_hand for lab in LABS if lab.name == record.lab)
+            files.write_lab(self.path / record.lab, tidy(record), record, by_hand)
 
-    def finish(self, run: LabRun) -> RunReport:
-        """Write the reports of the run."""
-        interrupted = any(record.interrupted for record in run.records)
-        report = RunReport(
-            VERSION,
-            RunState.INTERRUPTED if interrupted else RunState.FINISHED,
-            run.started_at,
-            run.seconds,
-            run.verdict,
-            run.faults,
-            versions() | run.versions,
-            [reported(record) for record in run.records],
-        )
+    def finish(self, records: Sequence[Record], of_servers: dict[str, str]) -> LabRun:
+        """Write the reports of the run; returns what they say."""
+        facts = _facts(self.path)
+        assert facts  # noqa: S101 - for mypy: it has begun
+        interrupted = any(record.interrupted for record in records)
+        state = RunState.INTERRUPTED if interrupted else RunState.FINISHED
+        took = (datetime.now(UTC) - datetime.fromisoformat(facts.started_at)).total_seconds()
+        run = _run(facts, state, [tidy(record) for record in records], round(took, 1), of_servers)
         with self._noting("the report"):
-            _finish(self.path, report)
-        return report
+            _finish(self.path, run)
+        return run
 
     @contextmanager
     def _noting(self, what: str) -> Iterator[None]:
@@ -89,15 +83,6 @@ class EvidenceFolder:
             yield
         except OSError as error:
             self.lost.append(f"{what} ({error.strerror or error})")
-
-
-def versions() -> dict[str, str]:
-    """Versions of our own software."""
-    return {
-        "outboxctl": __version__,
-        "python": python_version(),
-        "urllib3": version("urllib3"),
-    }
 
 
 def mark_interrupted(path: Path) -> bool:
@@ -109,14 +94,14 @@ def mark_interrupted(path: Path) -> bool:
     return True
 
 
-def load(path: Path) -> RunReport:
+def load(path: Path) -> LabRun:
     """The report of a run, as far as it is complete. UsageError where there is none."""
     facts = _facts(path)
     if facts is None:
         raise UsageError(f"{path} holds no evidence of a run", hint="outboxctl lab run makes some")
     if not (path / REPORT).exists():
         return _gathered(path, facts, RunState.RUNNING if _runs(facts) else RunState.INTERRUPTED)
-    return _read(path / REPORT, RunReport)
+    return _read(path / REPORT, LabRun)
 
 
 def newest(parent: Path) -> Path:
@@ -133,30 +118,35 @@ def newest(parent: Path) -> Path:
     return max(runs)[1]
 
 
-def _finish(path: Path, report: RunReport) -> None:
-    pages.write(path, report)
-    labs = [replace(lab, record=replace(lab.record, samples=[])) for lab in report.labs]
-    files.write_json(path / REPORT, replace(report, labs=labs))
+def _finish(path: Path, run: LabRun) -> None:
+    pages.write(path, run)
+    files.write_json(path / REPORT, replace(run, records=[replace(each, samples=[]) for each in run.records]))
     facts = _facts(path)
     if facts is not None:
-        files.write_json(path / RUN, replace(facts, state=report.state))
+        files.write_json(path / RUN, replace(facts, state=run.state))
 
 
-def _gathered(path: Path, facts: RunFacts, state: RunState) -> RunReport:
+def _gathered(path: Path, facts: RunFacts, state: RunState) -> LabRun:
     """The labs of a run that did not end; those without a record are INCONCLUSIVE."""
     names = {lab.name for lab in LABS}
-    labs = [_lab(path / name, state) for name in facts.labs if name in names]
-    verdict = LabVerdict.worst(lab.record.verdict for lab in labs)
-    took = max((lab.record.seconds for lab in labs), default=0.0)
-    return RunReport(VERSION, state, facts.started_at, took, verdict, facts.faults, versions(), labs)
+    records = [_record(path / name, state) for name in facts.labs if name in names]
+    return _run(facts, state, records, max((each.seconds for each in records), default=0.0), {})
 
 
-def _lab(folder: Path, state: RunState) -> LabReport:
+def _run(
+    facts: RunFacts, state: RunState, records: list[Record], seconds: float, of_servers: dict[str, str]
+) -> LabRun:
+    own = {"outboxctl": __version__, "python": python_version(), "urllib3": version("urllib3")}
+    verdict = LabVerdict.worst(record.verdict for record in records)
+    return LabRun(facts.started_at, seconds, verdict, own | of_servers, records, state)
+
+
+def _record(folder: Path, state: RunState) -> Record:
     if (folder / RECORD).exists():
-        return _read(folder / RECORD, LabReport)
-    why = INTERRUPTED if state is RunState.INTERRUPTED else "still under way"
-    interrupted = LabPhase.PREPARE if state is RunState.INTERRUPTED else None
-    return reported(Record(folder.name, "", why=why, interrupted=interrupted))
+        return _read(folder / RECORD, Record)
+    if state is RunState.RUNNING:
+        return Record(folder.name, "", why="still under way")
+    return Record(folder.name, "", why=INTERRUPTED, interrupted=LabPhase.PREPARE)
 
 
 def _facts(path: Path) -> RunFacts | None:
@@ -165,7 +155,7 @@ def _facts(path: Path) -> RunFacts | None:
 
 def _read(path: Path, kind: type[T]) -> T:
     try:
-        return adapter(kind).validate_json(path.read_bytes())
+        return files.adapter(kind).validate_json(path.read_bytes())
     except (OSError, ValueError) as error:
         raise UsageError(f"cannot read {path}: {brief(error, 200)}") from None
 

@@ -8,15 +8,14 @@ import re
 from collections import Counter
 from xml.etree.ElementTree import Element, SubElement, tostring
 
-from outboxctl.drills.labs.evidence.model import LabReport, RunReport
-from outboxctl.drills.labs.model import LabVerdict
+from outboxctl.drills.labs.model import LabRun, LabVerdict, Record
 
 FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # XML 1.0, Char
 
 
-def xml(report: RunReport) -> str:
+def xml(run: LabRun) -> str:
     """One suite, a case a lab."""
-    cases = [_case(lab) for lab in report.labs]
+    cases = [_case(record) for record in run.records]
     count = Counter(child.tag for case in cases for child in case)
     suite = Element(
         "testsuite",
@@ -25,11 +24,11 @@ def xml(report: RunReport) -> str:
         failures=str(count["failure"]),
         errors=str(count["error"]),
         skipped=str(count["skipped"]),
-        time=f"{report.seconds:.3f}",
-        timestamp=report.started_at,
+        time=f"{run.seconds:.3f}",
+        timestamp=run.started_at,
     )
     properties = SubElement(suite, "properties")
-    for name, value in report.versions.items():
+    for name, value in run.versions.items():
         SubElement(properties, "property", name=_legal(name), value=_legal(value))
     suite.extend(cases)
     suites = Element("testsuites")
@@ -37,28 +36,23 @@ def xml(report: RunReport) -> str:
     return '<?xml version="1.0" encoding="utf-8"?>\n' + tostring(suites, encoding="unicode") + "\n"
 
 
-def _case(lab: LabReport) -> Element:
-    record = lab.record
-    case = Element("testcase", classname="outboxctl.labs", name=lab.name, time=f"{record.seconds:.3f}")
-    tag = _tag(lab)
-    if tag:
-        SubElement(case, tag, message=_legal(record.why)).text = _legal(_unmet(lab))
+def _case(record: Record) -> Element:
+    case = Element("testcase", classname="outboxctl.labs", name=record.lab, time=f"{record.seconds:.3f}")
+    if tag := _tag(record):
+        unmet = [
+            f"{each.phase}: {each.name}: expected {each.expected}, seen {each.seen}" for each in record.unmet
+        ]
+        SubElement(case, tag, message=_legal(record.why)).text = _legal("\n".join(unmet))
     SubElement(case, "system-out").text = _legal("\n".join(f"{o.at:8.3f}  {o.text}" for o in record.timeline))
     return case
 
 
-def _tag(lab: LabReport) -> str | None:
-    if lab.record.verdict is LabVerdict.FAIL:
+def _tag(record: Record) -> str | None:
+    if record.verdict is LabVerdict.FAIL:
         return "failure"
-    if lab.record.interrupted:
+    if record.interrupted:
         return "error"
-    return "skipped" if lab.record.verdict is LabVerdict.INCONCLUSIVE else None
-
-
-def _unmet(lab: LabReport) -> str:
-    return "\n".join(
-        f"{check.phase}: {check.name.en}: expected {check.expected}, seen {check.seen}" for check in lab.unmet
-    )
+    return "skipped" if record.verdict is LabVerdict.INCONCLUSIVE else None
 
 
 def _legal(text: str) -> str:

@@ -6,78 +6,73 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from outboxctl.domain.printable import clean
-from outboxctl.drills.labs import chinese
-from outboxctl.drills.labs.evidence import charts, files, junit, words
-from outboxctl.drills.labs.evidence.model import LabReport, RunReport, RunState
-from outboxctl.drills.labs.model import BilingualText, LabVerdict, Line
+from outboxctl.drills.labs.catalogue import LABS
+from outboxctl.drills.labs.evidence import charts, files, junit
+from outboxctl.drills.labs.messages import command, in_language
+from outboxctl.drills.labs.model import LabRun, LabVerdict, Record, RunState
 from outboxctl.operations.report.templates import templates
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
 MARKUP = re.compile(r"([\\`*_{}\[\]<>|#~&])")
+MEANINGS = {
+    LabVerdict.OK: "Every hypothesis held.",
+    LabVerdict.INCONCLUSIVE: "Nothing was refuted, but not every lab could show what it is about.",
+    LabVerdict.FAIL: "At least one hypothesis was refuted: see the checks below.",
+}
+STATES = {
+    RunState.RUNNING: "This run is still under way.",
+    RunState.INTERRUPTED: "This run was interrupted before its end.",
+}
+SNAPSHOTS = {"A": "before", "B": "during", "C": "after"}
 
 
-def write(path: Path, report: RunReport) -> None:
+def write(path: Path, run: LabRun) -> None:
     """Write them into the run's folder."""
-    files.write(path / "report.html", html(report, path))
-    files.write(path / "report.md", markdown(report, "en"))
-    files.write(path / "report.zh.md", markdown(report, "zh"))
-    files.write(path / "junit.xml", junit.xml(report))
+    files.write(path / "report.html", html(run, path))
+    files.write(path / "report.md", markdown(run, "en"))
+    files.write(path / "report.zh.md", markdown(run, "zh"))
+    files.write(path / "junit.xml", junit.xml(run))
 
 
-def html(report: RunReport, folder: Path) -> str:
+def html(run: LabRun, folder: Path) -> str:
     """One page that needs nothing else: no script, no font, no picture from elsewhere."""
     template = _environment(escape=True).get_template("report.html")
-    return template.render(**_template_values(report), files=_files(folder))
+    return template.render(**_template_values(run), files=_files(folder))
 
 
-def markdown(report: RunReport, language: str) -> str:
+def markdown(run: LabRun, language: str) -> str:
     """The whole report as Markdown in one language, `en` or `zh`."""
     environment = _environment(escape=False)
-    environment.filters["say"] = lambda text: getattr(text, language)
-    environment.filters["md"] = escaped
-    return environment.get_template("report.md").render(**_template_values(report), language=language)
+    environment.filters["say"] = lambda text: in_language(text, language)
+    environment.filters["md"] = lambda text: MARKUP.sub(r"\\\1", clean(str(text)))
+    return environment.get_template("report.md").render(**_template_values(run), language=language)
 
 
-def escaped(text: object) -> str:
-    """Text with all Markdown escaped."""
-    return MARKUP.sub(r"\\\1", clean(str(text)))
-
-
-def ordered(report: RunReport) -> list[LabReport]:
+def ordered(run: LabRun) -> list[Record]:
     """FAIL first, then INCONCLUSIVE, then OK; in each the document's labs by number, then the others."""
-    order = list(LabVerdict)
-    return sorted(report.labs, key=lambda lab: (-order.index(lab.record.verdict), lab.number or 99, lab.name))
+    order, numbers = list(LabVerdict), {lab.name: lab.number or len(LABS) for lab in LABS}
+    return sorted(run.records, key=lambda each: (-order.index(each.verdict), numbers[each.lab], each.lab))
 
 
-def steps(lab: LabReport) -> list[Line | tuple[float, BilingualText]]:
-    """Phases and the lines of the timeline, by second."""
-    phases: list[tuple[float, Any]] = [(each.began, words.PHASES[each.phase]) for each in lab.record.phases]
-    lines = [(each.at, each) for each in lab.record.timeline]
-    in_order = sorted(phases + lines, key=lambda step: step[0])
-    return [each if isinstance(each, Line) else (at, each) for at, each in in_order]
+def steps(record: Record) -> list[tuple[float, str, bool]]:
+    """Phases and the lines of the timeline, by second; the last value says whether it is a phase."""
+    phases: list[tuple[float, str, bool]] = [(each.began, each.phase, True) for each in record.phases]
+    lines = [(each.at, each.text, False) for each in record.timeline]
+    return sorted(phases + lines, key=lambda step: step[0])
 
 
-def _why(lab: LabReport) -> BilingualText:
-    """Why it is not OK; in Chinese the first unmet check, if there is one."""
-    why, unmet = lab.record.why, lab.unmet
-    if lab.record.interrupted or not unmet:
-        return BilingualText(why, why)
-    return BilingualText(why, f"{unmet[0].name.zh}：预期 {unmet[0].expected}，实际 {unmet[0].seen}")
-
-
-def _template_values(report: RunReport) -> dict[str, Any]:
-    note = words.STATES.get(report.state) or (None if report.faults else words.PAGE["control"])
-    begun = datetime.fromisoformat(report.started_at)
+def _template_values(run: LabRun) -> dict[str, Any]:
+    note = STATES.get(run.state)
     return {
-        "report": report,
-        "begun": begun.strftime("%Y-%m-%d %H:%M UTC"),
-        "labs": ordered(report),
-        "meaning": note if report.state is RunState.RUNNING else words.MEANINGS[report.verdict],
+        "run": run,
+        "begun": datetime.fromisoformat(run.started_at).strftime("%Y-%m-%d %H:%M UTC"),
+        "records": ordered(run),
+        "labs": {lab.name: lab for lab in LABS},
+        "meaning": note if run.state is RunState.RUNNING else MEANINGS[run.verdict],
         "note": note,
-        "page": words.PAGE,
-        "phases": words.PHASES,
+        "snapshots": SNAPSHOTS,
         "verdicts": list(LabVerdict),
     }
 
@@ -90,12 +85,6 @@ def _files(folder: Path) -> dict[str, list[str]]:
 
 def _environment(*, escape: bool) -> "Environment":
     environment = templates(__file__, escape=escape)  # off for Markdown, which escapes by a filter of its own
-    environment.globals.update(charts=charts.charts, shades=charts.shades, steps=steps, why=_why)
-    # A field of the conclusion, a snapshot, a command of `by_hand`, a fault or line of the timeline.
-    environment.globals.update(
-        filled=lambda field: BilingualText(field.value, field.zh),
-        text=lambda taken: BilingualText(files.snapshot_text(taken), files.snapshot_text(taken, "zh")),
-        command=lambda line: BilingualText(line, chinese.command(line, "zh")),
-        line=lambda text: BilingualText(text, chinese.in_language(text, "zh")),
-    )
+    environment.globals.update(charts=charts.charts, shades=charts.shades, steps=steps, command=command)
+    environment.globals.update(text=files.snapshot_text, in_language=in_language)
     return environment

@@ -31,7 +31,7 @@ class GuardedServer:
                 start_new_session=True,
                 **place.account(),
             )
-        assert self._guard.stdout is not None  # noqa: S101 - for mypy: it is a pipe
+        assert self._guard.stdout is not None
         self.pid = int(self._guard.stdout.readline())
         self._born = psutil.Process(self.pid).create_time()
 

@@ -13,9 +13,9 @@ from typing import Any
 
 from outboxctl.domain.errors import UnreachableError, UsageError
 from outboxctl.drills.services import place, search
-from outboxctl.drills.services.cluster_node import ClusterNode
 from outboxctl.drills.services.model import EngineKind, Say, silent
 from outboxctl.drills.services.process import log_tail, within
+from search_node import ClusterNode
 
 JOIN_SECONDS = 240.0  # on a busy machine; 5 s otherwise
 SIGNAL_SECONDS = 5.0

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from guarded_server import GuardedServer
 from outboxctl.drills.services import place, search, sockets
-from outboxctl.drills.services.guarded import GuardedServer
 from outboxctl.drills.services.model import EngineKind, Say
 
 JVM = ("-Xms256m", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")

@@ -1,0 +1,85 @@
+"""`lab run all`: every lab is OK; what the run leaves is as its schema says, and in Chinese too."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tools.reference import pages as reference
+
+from docs.test_zh import part
+from drills.labs.conftest import LONGEST_SECONDS
+from english import CHINESE, Labels, strangers
+from outboxctl.drills.labs.catalogue import CORE, LABS
+from outboxctl.drills.labs.evidence import load
+from outboxctl.drills.labs.lab import Lab
+from outboxctl.drills.labs.messages import in_language
+
+pytestmark = [pytest.mark.no_servers, pytest.mark.timeout(LONGEST_SECONDS)]
+Ended = tuple[dict[str, Any], Path]
+
+
+@pytest.mark.parametrize("lab", LABS, ids=lambda lab: lab.name)
+def test_with_our_worker_it_is_ok(ended: Ended, lab: type[Lab]) -> None:
+    run, _ = ended
+    (record,) = (each for each in run["records"] if each["lab"] == lab.name)
+    imitated = lab.real_engine and run["versions"]["search"].startswith("noida")
+    unmet = [check for check in record["checks"] if check["verdict"] != "OK"]
+    assert record["verdict"] == ("INCONCLUSIVE" if imitated else "OK"), (record["why"], unmet)
+
+
+def test_the_exit_code_is_that_of_the_verdict(ended: Ended) -> None:
+    assert ended[0]["code"] == {"OK": 0, "INCONCLUSIVE": 5}[ended[0]["verdict"]]
+
+
+def test_the_report_is_what_its_schema_says(ended: Ended) -> None:
+    from jsonschema import Draft202012Validator  # it takes seconds to load
+
+    schema = json.loads(reference()["reference/lab-report.schema.json"])
+    Draft202012Validator(schema).validate(json.loads((ended[1] / "report.json").read_text()))
+
+
+def test_the_markdown_of_every_lab_is_chinese(ended: Ended) -> None:
+    lines = (ended[1] / "report.zh.md").read_text().replace("\\", "").splitlines()
+    for line, after in zip(lines, [*lines[1:], ""], strict=True):
+        if line.startswith("#") or after.startswith("| ---") or line.startswith("    --"):
+            assert not strangers(re.sub("快照 [ABC]|[ABC]\\)|processed_at|status", "", line)), line
+        assert not re.match(r"- [0-9.]+ (fault|undone)", line), line
+        label = re.match(r"- ([^:0-9]+): ", line)
+        assert label is None or "_" in label[1] or CHINESE.search(label[1]), line
+
+
+def test_every_check_has_its_chinese(ended: Ended) -> None:
+    names = {check["name"] for record in ended[0]["records"] for check in record["checks"]}
+    names |= {filled["name"] for record in ended[0]["records"] for filled in record["conclusion"]}
+    assert sorted(name for name in names if in_language(name, "zh") == name) == []
+
+
+def test_the_page_of_every_lab_is_chinese(ended: Ended) -> None:
+    html = (ended[1] / "report.html").read_text()
+    for chinese in ("故障：对 worker w1 发 SIGKILL", "# stuck 大于 0 后按 ^C", "-- C) 最老的 pending"):
+        assert chinese in html
+    own = {f"{in_language(lab.title, 'zh')} {record.verdict}" for lab, record in _labs(ended[1])}
+    own |= {in_language(filled.name, "zh") for _, record in _labs(ended[1]) for filled in record.conclusion}
+    labels = set(Labels.of(html))
+    assert len(labels) > 50
+    assert {label: found for label in labels if (found := strangers(label)) and label not in own} == {}
+
+
+def _labs(folder: Path) -> list[tuple[type[Lab], Any]]:
+    named = {lab.name: lab for lab in LABS}
+    return [(named[record.lab], record) for record in load(folder).records]
+
+
+@pytest.mark.parametrize("lab", CORE, ids=lambda lab: lab.name)
+def test_the_chinese_page_shows_a_conclusion_with_the_fields_of_a_real_one(
+    ended: Ended, lab: type[Lab]
+) -> None:
+    report = (ended[1] / "report.zh.md").read_text().replace("\\", "")
+    real = re.split(r"^## ", report[report.index(f"\n## {lab.name}\n") + 4 :], flags=re.MULTILINE)[0]
+    shown = re.findall(r"^```text\n(.*?)^```", part(lab), re.MULTILINE | re.DOTALL)[0].splitlines()
+    fields = [line.removeprefix("- ") for line in real[real.index("### 结论记录") :].splitlines()]
+    assert [line.partition(":")[0] for line in shown] == [
+        line.partition(":")[0] for line in fields[2 : fields.index("", 2)]
+    ]
