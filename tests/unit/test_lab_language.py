@@ -51,7 +51,9 @@ def test_no_line_of_the_catalogue_is_out_of_use() -> None:
     parts = {
         english: [each for each in english.split("{}") if each.strip()] for english in messages.catalogue()
     }
-    assert [english for english, own in parts.items() if not all(part.strip() in source for part in own)] == []
+    assert [
+        english for english, own in parts.items() if not all(part.strip() in source for part in own)
+    ] == []
 
 
 @pytest.mark.parametrize("verdict", LabVerdict)
