@@ -48,9 +48,6 @@ test-cluster: $(READY) ## Delivery to clusters of three nodes, killed and frozen
 alerts: $(READY) ## Check the alert rules and their tests by promtool, Alertmanager's example by amtool
 	PYTHONPATH=tests $(BIN)/python -m metrics.alerts
 
-mutants: $(READY) ## Break the code on purpose, in some 180 ways: each must be caught by its test
-	PYTHONPATH=tests $(BIN)/python -m mutants
-
 lint: $(READY) ## Style
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -67,7 +64,7 @@ layers: $(READY) ## Imports run one way
 
 quick: $(READY) ## Style, types, layers and every test that needs no server; about a minute
 	@$(MAKE) --no-print-directory lint types layers
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m no_servers tests/unit tests/mutants tests/sink tests/release
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m no_servers tests/unit tests/sink tests/release
 
 bench: $(READY) ## Measure S, P, the bound B, the worker end to end and all profiles; a quarter of an hour (BENCH=)
 	$(BIN)/python -m benchmarks $(BENCH)

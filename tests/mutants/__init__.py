@@ -1,1 +1,0 @@
-"""Deliberately broken builds, each caught by a test of its own."""
