@@ -345,31 +345,6 @@ def test_tables_in_another_schema(
             owner.execute(SQL("DROP OWNED BY {}").format(Identifier(name)))
 
 
-def test_groups_that_an_upgrade_leaves_without_rights_are_named_with_what_grants_them(
-    login: Login, cli: Cli, sql: psycopg.Connection, prefix: str, tmp_path: Path
-) -> None:
-    """Deletes were not sent again after an upgrade, and nobody said that the worker's group was the cause."""
-    worker = Cli(cli.env | {"DATABASE_URL": login(Role.WORKER)}, tmp_path)
-    assert cli.json("db", "check")["lacking"] == []
-    cli.ok("db", "downgrade", "0010", "--yes")
-    group = f"{prefix}worker"
-    insert = {"group": group, "privilege": "INSERT", "table": "outbox_deletes"}
-    assert insert in cli.json("db", "upgrade")["lacking"]
-    assert insert in cli.json("db", "check")["lacking"]
-    said = cli.ok("db", "upgrade")
-    assert f"  {group} lacks INSERT on outbox_deletes\n" in said
-    assert said == cli.ok("db", "upgrade"), "until it is done"
-    assert said.partition("\n  ")[2].partition("nothing to add\n")[2] in cli.ok("db", "check")
-    doctor = worker("doctor", "--only", "database").stdout
-    for text in (said, doctor):
-        (line,) = {each.strip() for each in text.splitlines() if "outboxctl db roles --sql" in each}
-        command = line.partition("outboxctl ")[2].partition(" | psql")[0]
-        assert shlex.split(command) == ["db", "roles", "--sql", "--prefix", prefix]
-    sql.execute(cli.ok(*shlex.split(command)).encode())
-    assert cli.ok("db", "check").count("\n") == 1
-    assert "rights-worker" not in worker("doctor", "--only", "database").stdout
-
-
 def test_who_may_not_migrate_is_told_who_may(acting_as: Ask, cli: Cli) -> None:
     cli.ok("db", "downgrade", "0010", "--yes")
     worker = acting_as(Role.WORKER)

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from elasticsearch import Elasticsearch
 
-from operations.doctor.fronts import front, merged, says
+from operations.doctor.fronts import front, says
 from outboxctl.cli.top import paint
 from outboxctl.core.database import Database
 from outboxctl.core.stats import snapshot
@@ -21,7 +21,7 @@ def found(cli: Cli, *more: str, **env: str) -> dict[str, dict[str, str]]:
     """The findings on projections by id."""
     done = cli("doctor", "--json", *more, env=env)
     assert done.returncode in (0, 4), done.stderr
-    about = ("projection-", "trigger-")
+    about = ("projection-", "index-", "mapping-", "sink-rights-", "not-an-alias")
     return {each["id"]: each for each in _findings(done.stdout) if each["id"].startswith(about)}
 
 
@@ -136,7 +136,7 @@ SIBLINGS = ", (SELECT count(*) FROM store.products s WHERE s.category_id = p.cat
 def test_a_table_that_only_the_new_view_reads(applied: Store) -> None:
     applied.sql.execute(NEW_TABLE.format(more=""))
     seen = found(applied.cli)
-    assert seen.keys() == {"projection-view-changed", "projection-unfollowed", "projection-mapping"}
+    assert seen.keys() == {"projection-view-changed", "projection-unfollowed", "mapping-differs"}
     assert "store.currencies" in seen["projection-unfollowed"]["what"]
     applied.write("[projections.product]", '[projections.product]\nignore = ["store.currencies"]')
     applied.apply()
@@ -188,15 +188,16 @@ def test_versions_of_another_server(applied: Store) -> None:
 
 
 def test_an_index_that_is_missing_no_alias_or_another_ones(applied: Store, engine: Elasticsearch) -> None:
-    shared = only(applied.cli, "projection-index-shared", ELASTIC_INDEX=applied.index)
-    assert applied.index in shared["what"]
+    shared = only(applied.cli, "index-shared", ELASTIC_INDEX=applied.index)
+    assert f"{applied.index}-000001" in shared["what"]
+    assert shared["severity"] == "error"
     engine.indices.delete(index=f"{applied.index}-000001")
-    assert applied.index in only(applied.cli, "projection-index-missing")["what"]
+    assert applied.index in only(applied.cli, "index-missing")["what"]
     engine.indices.create(index=applied.index)
     try:
         seen = found(applied.cli)
-        assert seen.keys() == {"projection-no-alias", "projection-mapping"}
-        assert "title" in seen["projection-mapping"]["what"]
+        assert seen.keys() == {"not-an-alias", "mapping-differs"}
+        assert "title" in seen["mapping-differs"]["what"]
     finally:
         engine.indices.delete(index=applied.index)
 
@@ -204,11 +205,9 @@ def test_an_index_that_is_missing_no_alias_or_another_ones(applied: Store, engin
 @pytest.mark.real_engine
 def test_an_index_that_is_another_ones_by_an_alias(applied: Store, engine: Elasticsearch) -> None:
     other, concrete = f"{applied.index}-other", f"{applied.index}-000001"
-    assert found(applied.cli) == {}
     engine.indices.put_alias(index=concrete, name=other)
-    seen = only(applied.cli, "projection-index-behind-alias", ELASTIC_INDEX=other)
-    assert seen["severity"] == "error"
-    assert all(name in seen["what"] for name in (concrete, other, "product"))
+    seen = only(applied.cli, "index-shared", ELASTIC_INDEX=other)
+    assert all(name in seen["what"] for name in (concrete, "product", "search_index"))
 
 
 @pytest.mark.parametrize("ends", [(), ("--only", "sink")])
@@ -238,31 +237,17 @@ def test_a_worker_that_may_not_deliver_or_list(applied: Store, servers: Servers,
     held = {privilege: privilege != lacking for privilege in privileges}
     answer = says(200, {"has_all_requested": False, "index": {applied.index: held}})
     with front(servers.sink, {"/_security/user/_has_privileges": answer}) as url:
-        seen = only(applied.cli, "projection-rights", ELASTIC_URL=url)
+        seen = only(applied.cli, "sink-rights-worker", ELASTIC_URL=url)
     assert f"lacks {lacking} on {applied.index}" in seen["what"]
 
 
 @pytest.mark.real_engine
-def test_an_index_that_takes_no_writes(applied: Store, engine: Elasticsearch) -> None:
+def test_the_index_of_a_projection_is_examined_as_any_other(applied: Store, engine: Elasticsearch) -> None:
     name = f"{applied.index}-000001"
-    engine.indices.put_settings(index=name, settings={"index": {"blocks.write": True}})
-    assert "blocked: write" in only(applied.cli, "projection-index-unwritable")["what"]
-    engine.indices.put_settings(index=name, settings={"index": {"blocks.write": None}})
-    engine.indices.close(index=name)
-    assert "closed" in only(applied.cli, "projection-index-unwritable")["what"]
-
-
-def test_an_index_without_enough_copies_for_a_write(applied: Store, engine: Elasticsearch) -> None:
-    wanted = {"number_of_replicas": 1, "write.wait_for_active_shards": "all"}
-    engine.indices.put_settings(index=f"{applied.index}-000001", settings={"index": wanted})
-    found_ = only(applied.cli, "projection-index-unwritable")
-    assert f"Shards 0 of {applied.index}-000001 have fewer active copies than the 2 " in found_["what"]
-
-
-def test_an_index_without_a_replica_on_two_nodes(applied: Store, servers: Servers) -> None:
-    two = merged(number_of_data_nodes=2, status="green")
-    with front(servers.sink, {f"/_cluster/health/{applied.index}": two}) as url:
-        assert "no replica" in only(applied.cli, "projection-no-replica", ELASTIC_URL=url)["what"]
+    engine.indices.put_settings(index=name, settings={"index": {"blocks.write": True, "gc_deletes": "60s"}})
+    seen = {each["id"]: each for each in _findings(applied.cli("doctor", "--json").stdout)}
+    assert f"{name} is blocked: write" in seen["index-blocked"]["what"]
+    assert f"{name} forgets deletes after 60 s" in seen["gc-deletes"]["what"]
 
 
 def _load(store: Store) -> None:

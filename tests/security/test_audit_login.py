@@ -1,6 +1,5 @@
 """The login stands beside `--by`, and neither that nor the time is an operator's word."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +10,6 @@ import pytest
 from psycopg.sql import SQL, Identifier
 
 from operations.failures import fail
-from outboxctl.core.database import Database
-from outboxctl.core.schema.downgrade import apply, plan
-from outboxctl.core.schema.migrations import upgrade
 from outboxctl.core.schema.roles import Role
 from processes import Cli
 from security.as_roles import Roles, roles
@@ -114,55 +110,11 @@ def test_what_an_operator_deletes_does_not_come_back_under_its_id(
     assert sql.execute("SELECT count(*) FROM search_outbox_events WHERE id = %s", [event]).fetchone() == (0,)
 
 
-def test_the_doctor_names_an_operator_of_before_and_what_it_prints_mends_it(
-    mallory: Mallory, cli: Cli, sql: psycopg.Connection
-) -> None:
-    sql.execute(SQL("GRANT INSERT, DELETE ON search_outbox_events TO {}").format(Identifier(mallory.name)))
-    for id_ in ("rights-wide", "rights-recreate"):
-        found = json.loads(cli("doctor", "--only", "database", "--json").stdout)["findings"]
-        (one,) = [each for each in found if each["id"] == id_]
-        assert mallory.name in one["what"]
-        sql.execute(one["mend"].encode())
-    left = json.loads(cli("doctor", "--only", "database", "--json").stdout)["findings"]
-    assert not {"rights-wide", "rights-recreate"} & {each["id"] for each in left}
-
-
 def test_a_row_from_before_has_no_login_and_is_shown(cli: Cli, sql: psycopg.Connection) -> None:
     sql.execute(_audit(logged_in_as="NULL"))
     (act,) = cli.json("audit")["audit"]
     assert act["logged_in_as"] is None
     assert "logged in as" not in cli.ok("audit")
-
-
-def test_an_upgrade_gives_old_rows_no_login_and_a_downgrade_keeps_the_new_ones(empty_url: str) -> None:
-    db = Database(empty_url, connections=2)
-    try:
-        upgrade(db, None)
-        with psycopg.connect(empty_url, autocommit=True) as sql:
-            with db.begin() as connection:
-                back = plan(connection, "here", "0006")
-            apply(db, back)
-            sql.execute("ALTER TABLE outbox_operator_audit DROP COLUMN logged_in_as")  # as it was before
-            sql.execute(_audit(reason="'old'"))
-            upgrade(db, None)
-            sql.execute(_audit(reason="'new'"))
-            apply(db, back)
-            lost = {loss.name.partition(":")[0]: loss.kind for loss in back.lost}
-            later = {"outbox_workers.login"}  # releases after
-            later |= {"outbox_projections", "outbox_version_base", "outbox_deletes"}
-            later.add("ix_search_outbox_events_follow")
-            later |= {f"search_outbox_events.{name}" for name in ("entity_key", "follow", "follow_cursor")}
-            assert {kind for name, kind in lost.items() if name not in later} == {"setting"}
-            sql.execute(_audit(reason="'of the release before'"))
-            upgrade(db, None)
-            rows = sql.execute("SELECT reason, logged_in_as FROM outbox_operator_audit ORDER BY reason")
-            assert rows.fetchall() == [
-                ("new", "postgres"),
-                ("of the release before", "postgres"),
-                ("old", None),
-            ]
-    finally:
-        db.close()
 
 
 def test_without_the_column_a_reader_is_told_to_upgrade(cli: Cli, sql: psycopg.Connection) -> None:

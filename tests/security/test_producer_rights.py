@@ -1,6 +1,5 @@
 """Who may only insert events can make them sent again, and nothing else: tried as SQL by that role."""
 
-import json
 from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
@@ -182,36 +181,6 @@ def test_a_partitioned_outbox_is_held_too(empty_url: str, cli: Cli) -> None:
                     app.execute(_insert(status="'failed'"))
             old = "SELECT count(*) FROM search_outbox_events WHERE created_at < now() - interval '1 min'"
             assert owner.execute(old).fetchone() == (0,)
-
-
-def _wide(cli: Cli, id_: str = "rights-wide") -> list[dict[str, str]]:
-    found = json.loads(cli("doctor", "--only", "database", "--json").stdout)["findings"]
-    return [each for each in found if each["id"] == id_]
-
-
-def test_the_doctor_names_a_wider_grant_and_what_it_prints_mends_it(
-    as_roles: Roles, cli: Cli, sql: psycopg.Connection, older: psycopg.Connection
-) -> None:
-    (found,) = _wide(cli)
-    assert f"{as_roles.prefix}older" in found["what"]
-    sql.execute(found["mend"].encode())
-    assert _wide(cli) == []
-    outboxctl.enqueue(older, entity_type="b", entity_id=uuid4(), event_version=1, event_id=uuid4())
-    older.execute(DOCUMENT.encode())
-    with pytest.raises(psycopg.errors.InsufficientPrivilege):
-        older.execute(_insert(error="'x'"))
-
-
-def test_the_doctor_names_a_wider_grant_to_everyone_and_by_column(
-    as_roles: Roles, cli: Cli, sql: psycopg.Connection
-) -> None:
-    as_roles.login('odd"; --')
-    odd = Identifier(f'{as_roles.prefix}odd"; --')
-    sql.execute("GRANT INSERT ON search_outbox_events TO PUBLIC")
-    sql.execute(SQL("GRANT INSERT (id, owner) ON search_outbox_events TO {}").format(odd))
-    for found in _wide(cli):
-        sql.execute(found["mend"].encode())
-    assert _wide(cli) == []
 
 
 def test_a_strangers_function_of_that_name_does_not_become_ours(

@@ -13,7 +13,6 @@ from scene import ready
 from worker.pg_nodes import Pair, pair
 
 QUICK = {"OUTBOX_BULK_SIZE": "20", "OUTBOX_CONCURRENCY": "2", "OUTBOX_LEASE_SECONDS": "5"}
-AWAY, BACK = "a synchronous standby is away", "the synchronous standbys are back"
 WAITS = "SELECT FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
 
 pytestmark = pytest.mark.real_engine
@@ -51,18 +50,11 @@ def test_a_synchronous_standby_that_is_away_costs_no_attempt(
         assert scene.rows("attempts") == [(1,)]
         assert scene.sql.execute(WAITS).rowcount <= 1, "the application's"
         assert not waiting.done()
-        eventually(lambda: said(running, AWAY), what="says why no event comes")
         two.standby.start()
         waiting.result(timeout=30)
-        eventually(lambda: said(running, BACK), what="says that it is over")
         scene.finished_by(running, 501)
         assert scene.rows("attempts") == [(1,)]
         assert scene.sent() == 501
-
-
-def said(running: Worker, text: str) -> bool:
-    """Whether its log has this, once."""
-    return running.log.read_text().count(text) == 1
 
 
 @contextmanager

@@ -81,7 +81,6 @@ class Maintenance:
         try:
             with health.waiting_for("database"), self._database.begin() as connection:
                 writable = snapshot.writable(connection)
-                self._servers.count_standbys(connection)
                 if snapshot.anything_reclaimed(connection):
                     self._reclaimed.may_exist = True
                 migrated = self._learn_projections(connection)

@@ -19,8 +19,6 @@ from outboxctl.settings import Settings
 from outboxctl.sink.index.index_setup import ensure
 from sinks import client_of
 
-NODE = ("http.max_content_length=64kb",)
-
 
 @pytest.fixture
 def ward(settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Ward:
@@ -38,13 +36,8 @@ def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Ward:
 
 @pytest.fixture(scope="module")
 def postgres() -> Iterator[Cluster]:
-    """A PostgreSQL whose settings a test may change."""
+    """A PostgreSQL that has a standby."""
     with clusters.cluster() as server:
-        with psycopg.connect(server.url, autocommit=True) as connection:
-            connection.execute("ALTER SYSTEM SET max_prepared_transactions = 4")
-            connection.execute("ALTER SYSTEM SET max_connections = 24")
-        server.stop("fast")
-        server.start()
         yield server
 
 
@@ -68,9 +61,7 @@ def own_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of an Elasticsearch whose cluster settings a test may change."""
     state = tmp_path_factory.mktemp("engine")
     try:
-        engine = services.start_search(
-            state, search="elasticsearch", port=services.fresh_port(), engine_settings=NODE
-        )
+        engine = services.start_search(state, search="elasticsearch", port=services.fresh_port())
     except OutboxctlError as error:
         pytest.skip(f"needs an Elasticsearch of its own: {error}")
     yield engine.url

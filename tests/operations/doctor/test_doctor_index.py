@@ -14,7 +14,6 @@ pytestmark = pytest.mark.real_engine
 SETTINGS: dict[str, dict[str, Any]] = {
     "gc-deletes": {"gc_deletes": "60s"},
     "refresh-off": {"refresh_interval": "-1"},
-    "refresh-too-often": {"refresh_interval": "200ms"},
     "translog-async": {"translog.durability": "async"},
     "index-blocked": {"blocks.write": True, "blocks.read_only_allow_delete": True},
     "replicas-unassigned": {"number_of_replicas": 1},
@@ -59,17 +58,6 @@ def test_a_setting_that_harms_is_found_and_mended(
     engine.indices.put_settings(index=f"{index}-000001", settings={"index": SETTINGS[id_]})
     ward.cures(id_, End.SINK)
     assert ward.ids(End.SINK) == []
-
-
-@pytest.mark.parametrize("setting", ["default_pipeline", "final_pipeline"])
-def test_a_pipeline_is_named_with_its_setting(
-    ward: Ward, engine: Elasticsearch, index: str, setting: str
-) -> None:
-    engine.indices.put_settings(index=f"{index}-000001", settings={"index": {setting: "drop\x1bdrafts"}})
-    what = ward.cures("ingest-pipeline", End.SINK).what
-    assert f"index.{setting} (" in what
-    assert "drafts" in what
-    assert "\x1b" not in what
 
 
 def test_a_pipeline_that_is_switched_off_is_no_finding(ward: Ward, engine: Elasticsearch, index: str) -> None:
@@ -129,6 +117,13 @@ def test_a_red_index_is_said_to_be_red(ward: Ward, engine: Elasticsearch, index:
     ward.do(ward.one("index-red", End.SINK).mend)
 
 
+def test_fields_that_take_the_documents_values_are_no_finding(
+    ward: Ward, engine: Elasticsearch, index: str
+) -> None:
+    _instead(engine, index, properties=FIELDS | TAKING)
+    assert ward.ids(End.SINK) == []
+
+
 @pytest.mark.parametrize("field", REFUSING)
 def test_a_field_that_refuses_the_documents_value_is_found(
     ward: Ward, engine: Elasticsearch, index: str, field: str
@@ -141,28 +136,12 @@ def test_a_field_that_refuses_the_documents_value_is_found(
         engine.index(index=index, document={field: document[field].get(field, "some text")})
 
 
-def test_fields_that_take_the_documents_values_are_no_finding(
-    ward: Ward, engine: Elasticsearch, index: str
-) -> None:
-    _instead(engine, index, properties=FIELDS | TAKING)
-    assert ward.ids(End.SINK) == []
-
-
 def test_a_strict_mapping_without_our_columns_is_completed(
     ward: Ward, engine: Elasticsearch, index: str
 ) -> None:
     lean = {name: FIELDS[name] for name in ("id", "entity_type", "text")}
     _instead(engine, index, dynamic="strict", properties=lean)
     assert "entity_id, library_id" in ward.cures("mapping-strict", End.SINK).what
-    assert ward.ids(End.SINK) == []
-
-
-def test_the_entity_is_to_be_mapped_as_keyword(ward: Ward, engine: Elasticsearch, index: str) -> None:
-    guessed = {"type": "text", "fields": {"keyword": {"type": "keyword"}}}
-    _instead(engine, index, properties={"entity_type": guessed, "entity_id": FIELDS["entity_id"]})
-    assert "entity_type as text" in ward.one("mapping-not-keyword", End.SINK).what
-    _instead(engine, index, dynamic=False, properties={"entity_type": FIELDS["entity_type"]})
-    assert "entity_id as nothing" in ward.cures("mapping-not-keyword", End.SINK).what
     assert ward.ids(End.SINK) == []
 
 

@@ -8,18 +8,14 @@ import pytest
 
 from outboxctl.core.inspect.server import ServerFacts
 from outboxctl.operations.doctor import catalogue
-from outboxctl.operations.doctor.disk_words import disk_words
 from outboxctl.operations.doctor.examiner import CHECKS
 from outboxctl.operations.doctor.model import End
 from outboxctl.operations.doctor.server_rules import too_old
 from outboxctl.settings import load
-from outboxctl.sink.inspect.cluster import Cluster, Disk
 from outboxctl.sink.inspect.indices import seconds
 
 pytestmark = pytest.mark.no_servers
-GOOD = ServerFacts(
-    130_000, "13.0", False, False, "read committed", True, "on", True, "UTF8", "app", "r", {}, 0.0, 0.0, 90
-)
+GOOD = ServerFacts(130_000, "13.0", False, False, "read committed", "app", "r")
 
 
 def test_ids_are_unique_and_fit_for_scripts() -> None:
@@ -36,20 +32,6 @@ def test_why_is_a_sentence() -> None:
 def test_the_oldest_postgresql(number: int, found: int) -> None:
     findings = too_old.findings(End.DATABASE, replace(GOOD, number=number), load())
     assert [finding.id for finding in findings] == ["postgres-too-old"] * found
-
-
-@pytest.mark.parametrize(
-    ("cluster", "words"),
-    [
-        (None, "this user or key may not read the cluster"),
-        (Cluster([], "false", 0), "No node reports how full its disk is"),
-        (Cluster([Disk("n", 29, 0, 0, 0, 100)], "false", 0), "This server does not report its watermarks"),
-        (Cluster([Disk("n", 29, 15, 10, 5, 100)], "false", 0), "No disk is above its high watermark"),
-        (Cluster([Disk("n", 4, 15, 10, 5, 100)], "false", 0), "is 96% used. That is above"),
-    ],
-)
-def test_what_the_disks_say_of_their_block(cluster: Cluster | None, words: str) -> None:
-    assert words in disk_words(cluster)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ import shlex
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 import psycopg
 import pytest
@@ -15,7 +14,6 @@ from outboxctl.operations.doctor.model import End
 from outboxctl.settings import load
 from processes import OUTBOXCTL, environment
 
-# The tests' servers are as quick as servers can be, and this is what that costs.
 PASSED = (
     "DATABASE_URL",
     "OUTBOX_ENV",
@@ -24,7 +22,7 @@ PASSED = (
     "ELASTIC_USERNAME",
     "ELASTIC_PASSWORD",
 )
-HASTE = ("fsync-off", "synchronous-commit-off", "auto-create-index")
+HASTE = ("auto-create-index",)
 
 
 def named(url: str, database: str) -> str:
@@ -39,27 +37,25 @@ class Ward:
     monkeypatch: pytest.MonkeyPatch
     url: str  # of one who may do everything
 
-    def examine(
-        self, *only: End, now: datetime | None = None, ignored: Sequence[str] = HASTE
-    ) -> DoctorReport:
+    def examine(self, *only: End, ignored: Sequence[str] = HASTE) -> DoctorReport:
         """The report of the settings as they are now."""
-        return examine(load(), only=only, ignored=ignored, now=now)
+        return examine(load(), only=only, ignored=ignored)
 
     def ids(self, *only: End) -> list[str]:
         """The ids of what is found, each once."""
         return sorted({finding.id for finding in self.examine(*only).findings})
 
-    def one(self, id_: str, *only: End, now: datetime | None = None) -> Finding:
+    def one(self, id_: str, *only: End) -> Finding:
         """The only finding of this id."""
-        report = self.examine(*only, now=now, ignored=())
+        report = self.examine(*only, ignored=())
         (found,) = [finding for finding in report.findings if finding.id == id_]
         return found
 
-    def cures(self, id_: str, *only: End, now: datetime | None = None) -> Finding:
+    def cures(self, id_: str, *only: End) -> Finding:
         """What the finding says mends it does."""
-        found = self.one(id_, *only, now=now)
+        found = self.one(id_, *only)
         self.do(found.mend)
-        left = self.examine(*only, now=now, ignored=()).findings
+        left = self.examine(*only, ignored=()).findings
         assert id_ not in [finding.id for finding in left], left
         return found
 

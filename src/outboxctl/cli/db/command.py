@@ -1,8 +1,7 @@
 """`db`: the schema."""
 
-from contextlib import contextmanager
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -11,13 +10,6 @@ from outboxctl.cli.db import downgrade, mark, notify
 from outboxctl.cli.guards import as_owner, confirm, database, refuse_if_read_only
 from outboxctl.cli.options import ChangeOptions, DatabaseOptions, Json, LockWait, group, print_progress
 from outboxctl.domain.errors import ExitCode
-from outboxctl.domain.printable import brief
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from outboxctl.core.database import Connection
-    from outboxctl.core.inspect.missing_rights import OutdatedGroups
 
 app = group("The schema: migrate, inspect, print.")
 app.add_typer(notify.app, name="notify")
@@ -34,7 +26,6 @@ def upgrade(common: ChangeOptions, wait: LockWait = 60.0) -> None:
 
     Example: outboxctl db upgrade
     """
-    from outboxctl.core.inspect.missing_rights import outdated_groups
     from outboxctl.core.schema.migrations import upgrade as run
 
     settings = common.settings()
@@ -43,14 +34,11 @@ def upgrade(common: ChangeOptions, wait: LockWait = 60.0) -> None:
         confirm(settings, db, "migrate the schema", yes=common.yes)
         with as_owner():
             done = run(db, settings.environment, patience=wait, report=print_progress)
-        with db.begin() as connection:
-            groups = outdated_groups(connection)
     lines = [f"Schema at revision {done.after} (was {done.before or 'none'}) in {db.name}."]
     changes = [f"  added {item}" for item in done.added] + [f"  changed {item}" for item in done.changed]
     lines += changes or ["  nothing to add"]
     lines += [f"Environment marker: {done.environment}"] if done.environment else []
-    report = asdict(done) | {"lacking": asdict(groups)["lacking"]}
-    rendering.show(report, lambda: [*lines, *_outdated(groups)], json=common.json)
+    rendering.show(asdict(done), lambda: lines, json=common.json)
 
 
 @app.command()
@@ -59,8 +47,7 @@ def current(common: DatabaseOptions) -> None:
 
     Example: outboxctl db current
     """
-    with _reading(common) as (_, before, head):
-        pass
+    before, head = _revisions(common)
     rendering.show({"current": before, "head": head}, lambda: [before or "none"], json=common.json)
 
 
@@ -68,19 +55,13 @@ def current(common: DatabaseOptions) -> None:
 def check(common: DatabaseOptions) -> None:
     """Exit 0 if the schema is the newest, 4 if `db upgrade` has something to do.
 
-    Also names the rights that groups of `db roles` lack, which have none to tables that an upgrade made.
-
     Example: outboxctl db check || outboxctl db upgrade
     """
-    from outboxctl.core.inspect.missing_rights import outdated_groups
-
-    with _reading(common) as (connection, before, head):
-        groups = outdated_groups(connection)
+    before, head = _revisions(common)
     newest, behind = f"at revision {head}, the newest", f"at {before or 'none'}, behind {head}"
     text = newest if before == head else f"{behind}: run `outboxctl db upgrade`"
     report = {"current": before, "head": head, "behind": before != head}
-    report |= {"lacking": asdict(groups)["lacking"]}
-    rendering.show(report, lambda: [text, *_outdated(groups)], json=common.json)
+    rendering.show(report, lambda: [text], json=common.json)
     if before != head:
         raise typer.Exit(ExitCode.FINDINGS)
 
@@ -145,22 +126,13 @@ def roles(
     rendering.show(report, lambda: [granted, revoked], json=json)
 
 
-@contextmanager
-def _reading(common: DatabaseOptions) -> "Iterator[tuple[Connection, str | None, str]]":
-    """A read-only transaction, the database's revision, and the newest."""
+def _revisions(common: DatabaseOptions) -> tuple[str | None, str]:
+    """The database's revision, and the newest."""
     from outboxctl.core.schema import migrations
 
     with database(common.settings()) as db, db.begin() as connection:
         connection.exec_driver_sql("SET TRANSACTION READ ONLY")
         revision = migrations.current(connection)
         migrations.check_known(revision, db.name)
-        yield connection, revision, migrations.head()
+        return revision, migrations.head()
 
-
-def _outdated(groups: "OutdatedGroups") -> "Iterator[str]":
-    """Which rights groups lack, and the command that grants them."""
-    for each in groups.lacking:
-        yield f"  {brief(each.group)} lacks {each.privilege} on {each.table}"
-    if groups.commands:
-        yield "Groups of `outboxctl db roles` are older than the schema; as the owner of the tables:"
-    yield from (rendering.Unbroken(f"  {brief(command)}") for command in groups.commands)

@@ -1,8 +1,7 @@
-"""Samples of the source: random entities without reading the whole table, and a few rows for their size."""
+"""Samples of the source: random entities without reading the whole table, and the first rows' ids."""
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from outboxctl.core.schema.names import EVENTS, SOURCE, parts
@@ -73,10 +72,7 @@ def _has_a_document(entity: SampledEntity) -> bool:
 
 
 SAMPLE_ROWS = 100  # rows: read in about a millisecond, wherever they lie
-FIRST_ROWS = text(f"""
-SELECT s.entity_type || ':' || s.entity_id AS id, octet_length(to_json(s)::text) AS bytes
-FROM (SELECT * FROM {SOURCE} LIMIT {SAMPLE_ROWS}) s
-""")
+FIRST_ROWS = text(f"SELECT entity_type || ':' || entity_id FROM {SOURCE} LIMIT {SAMPLE_ROWS}")
 SOURCE_VERSIONS = text(f"""
 SELECT entity_type || ':' || entity_id, event_version FROM {SOURCE}
 JOIN unnest(CAST(:ids AS text[])) i (id)
@@ -85,18 +81,9 @@ WHERE event_version IS NOT NULL
 """)
 
 
-@dataclass(frozen=True)
-class DocumentSample:
-    """Document ids of some source rows, and their average size in bytes (0.0 where there are none)."""
-
-    ids: list[str]
-    document_bytes: float
-
-
-def document_sample(connection: Connection) -> DocumentSample:
-    """Any few rows."""
-    rows = connection.execute(FIRST_ROWS).all()
-    return DocumentSample([row.id for row in rows], sum(row.bytes for row in rows) / max(len(rows), 1))
+def document_ids(connection: Connection) -> list[str]:
+    """Those of any few rows."""
+    return list(connection.execute(FIRST_ROWS).scalars())
 
 
 def source_versions(connection: Connection, ids: Sequence[str]) -> dict[str, int]:

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from shlex import quote
 
 from psycopg.sql import SQL, Composed, Identifier, Literal
 
@@ -21,7 +20,6 @@ from outboxctl.core.schema.names import (
 from outboxctl.domain.errors import UsageError
 
 MAX_NAME = 63  # bytes; PostgreSQL silently truncates a longer name
-PREFIX, SCHEMA = "outbox_", "public"  # where nothing else is said
 # The source is the application's.
 TOOL_TABLES = (EVENTS, AUDIT, MARKER, WORKERS, REBUILDS, VERSION, PROJECTIONS, VERSION_BASE, DELETES)
 TABLES = (*TOOL_TABLES, SOURCE)
@@ -144,13 +142,6 @@ def roles_sql(prefix: str, schema: str) -> str:
         grants=SQL("\n").join(_grant(right, names[right.role], schema) for right in RIGHTS),
     )
     return script.as_string()
-
-
-def command(prefix: str, schema: str) -> str:
-    """The shell's command that runs `roles_sql` by psql, as the user of the service `owner`."""
-    options = f" --prefix {quote(prefix)}" if prefix != PREFIX else ""
-    options += f" --schema {quote(schema)}" if schema != SCHEMA else ""
-    return f"outboxctl db roles --sql{options} | psql -v ON_ERROR_STOP=1 service=owner"
 
 
 def _name(name: str) -> str:

@@ -1,9 +1,9 @@
-"""Rules for the copies of the index's shards: one that works, enough for writes, and one to spare."""
+"""Rules for the copies of an index's shards: one that works, enough for writes, and one to spare."""
 
 from collections.abc import Iterator
 
 from outboxctl.domain.printable import brief
-from outboxctl.operations.doctor.index_rules import INDEX
+from outboxctl.operations.doctor.index_rules import INDEX, ExaminedIndex
 from outboxctl.operations.doctor.model import ERROR, WARNING, Case
 from outboxctl.operations.doctor.remedies import index_setting, request
 from outboxctl.settings import Settings
@@ -16,48 +16,60 @@ __all__ = ["INDEX"]
 
 
 @INDEX.rule("index-red", ERROR)
-def red(named: Named, _: Settings) -> Iterator[Case]:
+def red(each: ExaminedIndex, _: Settings) -> Iterator[Case]:
     """A shard has no copy that works: its documents can be neither read nor written.
 
     Events of its documents wait (unavailable); those of other shards are delivered.
     """
+    named = each.named
     if named.indexes and named.health == "red" and not any(index.closed for index in named.indexes):
-        texts = [text for index in named.indexes for text in red_shards(named, index)]
-        mend = f"{EXPLAIN}  # start the node that had it; without one: outboxctl rebuild --yes"
+        texts = [text for index in named.indexes for text in _red_shards(named, index)]
+        mend = f"{EXPLAIN}  # start the node that had it; without one: {each.rebuild}"
         yield "; ".join(texts) or f"{named.name} is red.", mend
 
 
 @INDEX.rule("copies-too-few", ERROR)
-def too_few(named: Named, _: Settings) -> Iterator[Case]:
+def too_few(each: ExaminedIndex, _: Settings) -> Iterator[Case]:
     """Each write to such a shard waits, and is refused in the end (unavailable)."""
-    if named.writes_to:
-        yield from few_copies(named, named.writes_to)
+    if index := each.writes_to:
+        copies, wanted = _copies(each.named, index), index.wanted_copies
+        few = [n for n, active in copies.active.items() if active < wanted and n not in copies.away]
+        if few:
+            shards = brief(", ".join(map(str, few)), 60)
+            what = f"Shards {shards} of {index.name} have fewer active copies than the {wanted}"
+            mend = index_setting(index.name, **{"write.wait_for_active_shards": None})
+            yield (
+                f"{what} that a write wants (index.write.wait_for_active_shards).",
+                f"{mend}  # or start the node that is away",
+            )
 
 
 @INDEX.rule("replicas-unassigned", WARNING)
-def unassigned(named: Named, _: Settings) -> Iterator[Case]:
+def unassigned(each: ExaminedIndex, _: Settings) -> Iterator[Case]:
     """The index stays yellow, and a real loss of a copy goes unnoticed."""
+    named = each.named
     if named.health == "yellow":
         for index in named.indexes:
-            if index.replicas and not _complete(named.copies.get(index.name), index):
+            active = _copies(named, index).active.values()
+            if index.replicas and min(active, default=0) <= index.replicas:
                 alone = named.data_nodes == 1
-                fewer = index_setting(index.name, number_of_replicas=0)
                 where = "the only data node" if alone else f"{named.data_nodes} data nodes"
                 what = f"{index.name} wants {index.replicas} replicas on {where}; not all are assigned."
-                yield what, fewer if alone else EXPLAIN
+                yield what, index_setting(index.name, number_of_replicas=0) if alone else EXPLAIN
 
 
 @INDEX.rule("no-replica", WARNING)
-def no_replica(named: Named, _: Settings) -> Iterator[Case]:
+def no_replica(each: ExaminedIndex, _: Settings) -> Iterator[Case]:
     """With the one node that holds it the index is gone until it is rebuilt."""
-    if (index := named.writes_to) and not index.replicas and named.data_nodes > 1:
-        what = f"{index.name} has no replica in a cluster of {named.data_nodes} data nodes."
+    nodes = each.named.data_nodes
+    if (index := each.writes_to) and not index.replicas and nodes > 1:
+        what = f"{index.name} has no replica in a cluster of {nodes} data nodes."
         yield what, index_setting(index.name, number_of_replicas=1)
 
 
-def red_shards(named: Named, index: IndexFacts) -> Iterator[str]:
+def _red_shards(named: Named, index: IndexFacts) -> Iterator[str]:
     """A sentence where shards of the index have no copy that works, with the cluster's reasons."""
-    copies = named.copies.get(index.name, Copies())
+    copies = _copies(named, index)
     if copies.away:
         shards = brief(", ".join(map(str, copies.away)), 60)
         why = "; ".join(f"{number}: {why}" for number, why in copies.away.items() if why)
@@ -65,21 +77,5 @@ def red_shards(named: Named, index: IndexFacts) -> Iterator[str]:
         yield f"{text} ({why})" if why else text
 
 
-def few_copies(named: Named, index: IndexFacts) -> Iterator[Case]:
-    """Shards that are written to and have fewer active copies than the index wants for a write."""
-    copies, wanted = named.copies.get(index.name, Copies()), index.wanted_copies
-    few = [
-        number for number, active in copies.active.items() if active < wanted and number not in copies.away
-    ]
-    if few:
-        shards = brief(", ".join(map(str, few)), 60)
-        what = (
-            f"Shards {shards} of {index.name} have fewer active copies than the {wanted} that a write wants"
-        )
-        mend = index_setting(index.name, **{"write.wait_for_active_shards": None})
-        yield f"{what} (index.write.wait_for_active_shards).", f"{mend}  # or start the node that is away"
-
-
-def _complete(copies: Copies | None, index: IndexFacts) -> bool:
-    active = copies.active.values() if copies else []
-    return min(active, default=0) > index.replicas
+def _copies(named: Named, index: IndexFacts) -> Copies:
+    return named.copies.get(index.name, Copies())

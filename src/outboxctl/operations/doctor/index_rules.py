@@ -1,111 +1,156 @@
-"""Rules for the index behind ELASTIC_INDEX: that it is there, takes writes, keeps them and stays correct."""
+"""Rules for each index that takes documents: that it is there, takes writes, keeps them and stays correct."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
+from shlex import quote
 
-from outboxctl.operations.doctor.disk_words import DISK_BLOCK, comes_back, disk_words
+from outboxctl.core.inspect.projections import ProjectionFacts
 from outboxctl.operations.doctor.model import ERROR, INFO, WARNING, Case, RuleGroup
-from outboxctl.operations.doctor.remedies import index_setting, request
+from outboxctl.operations.doctor.remedies import apply, index_setting, request
 from outboxctl.settings import Settings
 from outboxctl.sink.index.index_setup import MAPPING, SETTINGS
-from outboxctl.sink.inspect.indices import Named
+from outboxctl.sink.inspect.indices import IndexFacts, Named
 
 TOMBSTONES = 3_600.0  # seconds: what this project's own indexes have
-OFTEN = 1.0  # seconds between refreshes
 
-INDEX = RuleGroup("index and mapping")  # `copy_rules` and `mapping_rules` add some
+INDEX = RuleGroup("indexes and mappings")  # `copy_rules` and `mapping_rules` add some
+AHEAD = RuleGroup("versions of documents")
+
+
+BUILT_IN = "search_index"
+
+
+@dataclass(frozen=True)
+class ExaminedIndex:
+    """What a projection's `index` names; `facts` are None for `search_index`.
+
+    `needed`: False where it is known that nothing is delivered there. `shared`: other projections, each with
+    an index that both write to.
+    """
+
+    named: Named
+    facts: ProjectionFacts | None = None
+    needed: bool = True
+    shared: list[tuple[str, str]] = field(default_factory=list)
+
+    @property
+    def writes_to(self) -> IndexFacts | None:
+        """Where documents go, None where they are refused."""
+        return self.named.writes_to
+
+    @property
+    def owner(self) -> str:
+        """Whose documents it takes."""
+        return self.facts.projection.name if self.facts else BUILT_IN
+
+    @property
+    def rebuild(self) -> str:
+        """The command that fills a new index."""
+        projection = f" --projection {quote(self.facts.projection.name)}" if self.facts else ""
+        return f"outboxctl rebuild{projection} --yes"
 
 
 @INDEX.rule("index-missing", ERROR)
-def missing(named: Named, _: Settings) -> Iterator[Case]:
-    """Every delivery of search_index ends in index_unavailable; the worker never creates an index."""
-    if not named.indexes and named.needed:
-        alias = {named.name: {"is_write_index": True}}
-        body = {"aliases": alias, "mappings": MAPPING, "settings": SETTINGS}
-        yield f"There is no index or alias {named.name}.", request("PUT", f"{named.name}-000001", body)
+def missing(each: ExaminedIndex, _: Settings) -> Iterator[Case]:
+    """Every delivery to it ends in index_unavailable; the worker never creates an index."""
+    name = each.named.name
+    if not each.named.indexes and each.needed:
+        body = {"aliases": {name: {"is_write_index": True}}, "mappings": MAPPING, "settings": SETTINGS}
+        create = request("PUT", f"{name}-000001", body)
+        yield f"There is no index or alias {name}.", apply(each.facts.projection) if each.facts else create
+
+
+@INDEX.rule("index-shared", ERROR)
+def shared(each: ExaminedIndex, _: Settings) -> Iterator[Case]:
+    """Two projections overwrite and delete each other's documents."""
+    if each.facts:
+        for other, index in each.shared:
+            what = f"The index {index} is that of {each.owner} and of {other}."
+            yield what, f"{apply(each.facts.projection)}, with an index of its own"
 
 
 @INDEX.rule("alias-no-write-index", ERROR)
-def no_writer(named: Named, _: Settings) -> Iterator[Case]:
-    """The alias takes no writes: every delivery of search_index ends in index_unavailable."""
+def no_writer(each: ExaminedIndex, _: Settings) -> Iterator[Case]:
+    """The alias takes no writes: every delivery to it ends in index_unavailable."""
     # The server itself refuses an alias with two write indexes.
-    if named.indexes and named.writes_to is None:
-        newest = named.indexes[-1].name
-        action = {"add": {"index": newest, "alias": named.name, "is_write_index": True}}
-        what = f"The alias {named.name} of {len(named.indexes)} indexes has no write index."
+    name, indexes = each.named.name, each.named.indexes
+    if indexes and each.writes_to is None:
+        action = {"add": {"index": indexes[-1].name, "alias": name, "is_write_index": True}}
+        what = f"The alias {name} of {len(indexes)} indexes has no write index."
         yield what, request("POST", "_aliases", {"actions": [action]})
 
 
 @INDEX.rule("not-an-alias", INFO)
-def concrete(named: Named, _: Settings) -> Iterator[Case]:
+def concrete(each: ExaminedIndex, _: Settings) -> Iterator[Case]:
     """Only an alias can be moved to a rebuilt index in one step, with no time without documents."""
-    if named.indexes and not named.alias:
-        action = {"add": {"index": named.name, "alias": f"{named.name}-alias", "is_write_index": True}}
-        mend = request("POST", "_aliases", {"actions": [action]})
-        what = f"{named.name} is an index, not an alias."
-        yield what, f"{mend}  # then ELASTIC_INDEX={named.name}-alias"
+    name = each.named.name
+    if each.named.indexes and not each.named.alias:
+        action = {"add": {"index": name, "alias": f"{name}-alias", "is_write_index": True}}
+        mend = f"{request('POST', '_aliases', {'actions': [action]})}  # then ELASTIC_INDEX={name}-alias"
+        yield f"{name} is an index, not an alias.", each.rebuild if each.facts else mend
 
 
 @INDEX.rule("index-closed", ERROR)
-def closed(named: Named, _: Settings) -> Iterator[Case]:
-    """Every delivery of search_index ends in index_unavailable."""
-    if (index := named.writes_to) and index.closed:
+def closed(each: ExaminedIndex, _: Settings) -> Iterator[Case]:
+    """Every delivery to it ends in index_unavailable."""
+    if (index := each.writes_to) and index.closed:
         yield f"The index {index.name} is closed.", request("POST", f"{index.name}/_open")
 
 
 @INDEX.rule("index-blocked", ERROR)
-def blocked(named: Named, _: Settings) -> Iterator[Case]:
-    """Every delivery of search_index ends in write_blocked or disk_full."""
-    if (index := named.writes_to) and index.blocks:
-        what = f"The index {index.name} is blocked: {', '.join(index.blocks)}."
+def blocked(each: ExaminedIndex, _: Settings) -> Iterator[Case]:
+    """Every delivery to it ends in write_blocked or disk_full.
+
+    The block read_only_allow_delete is the engine's own where a disk is full, and comes back until there is
+    space.
+    """
+    if (index := each.writes_to) and index.blocks:
         mend = index_setting(index.name, **{f"blocks.{block}": None for block in index.blocks})
-        if DISK_BLOCK in index.blocks:
-            what = f"{what} {disk_words(named.cluster)}"
-            mend += "  # once there is space: until then the block comes back" * comes_back(named.cluster)
-        yield what, mend
+        yield f"The index {index.name} is blocked: {', '.join(index.blocks)}.", mend
 
 
 @INDEX.rule("gc-deletes", WARNING)
-def gc_deletes(named: Named, _: Settings) -> Iterator[Case]:
+def gc_deletes(each: ExaminedIndex, _: Settings) -> Iterator[Case]:
     """A write held up for longer than that brings a document back, until its delete is sent again.
 
     A restart of the node or a close of the index ends the memory of deletes sooner.
     """
-    if (index := named.writes_to) and index.gc_deletes < TOMBSTONES:
+    if (index := each.writes_to) and index.gc_deletes < TOMBSTONES:
         what = f"{index.name} forgets deletes after {index.gc_deletes:g} s (index.gc_deletes)."
         yield what, index_setting(index.name, gc_deletes="1h")
 
 
 @INDEX.rule("refresh-off", WARNING)
-def refresh_off(named: Named, _: Settings) -> Iterator[Case]:
+def refresh_off(each: ExaminedIndex, _: Settings) -> Iterator[Case]:
     """Searches do not find what was delivered."""
-    if (index := named.writes_to) and index.refresh is not None and index.refresh < 0:
+    if (index := each.writes_to) and index.refresh is not None and index.refresh < 0:
         what = f"{index.name} is never refreshed (refresh_interval -1)."
         yield what, index_setting(index.name, refresh_interval=None)
 
 
-@INDEX.rule("refresh-too-often", WARNING)
-def refresh_too_often(named: Named, _: Settings) -> Iterator[Case]:
-    """Each refresh makes a segment: deliveries get slower, merges busier."""
-    if (index := named.writes_to) and index.refresh is not None and 0 <= index.refresh < OFTEN:
-        what = f"{index.name} is refreshed every {index.refresh * 1000:g} ms."
-        yield what, index_setting(index.name, refresh_interval=None)
-
-
 @INDEX.rule("translog-async", WARNING)
-def translog(named: Named, _: Settings) -> Iterator[Case]:
+def translog(each: ExaminedIndex, _: Settings) -> Iterator[Case]:
     """A crash of the node loses writes that it acknowledged: events are done, their documents gone."""
-    if (index := named.writes_to) and index.durability == "async":
+    if (index := each.writes_to) and index.durability == "async":
         settings = {"translog.durability": "request"}
         yield f"index.translog.durability of {index.name} is async.", index_setting(index.name, **settings)
 
 
 @INDEX.rule("ingest-pipeline", WARNING)
-def pipeline(named: Named, _: Settings) -> Iterator[Case]:
+def pipeline(each: ExaminedIndex, _: Settings) -> Iterator[Case]:
     """It can change documents, which `verify` then reports as drift, or drop them.
 
     The event of a dropped one is done, counted as the no-op `dropped`, and there is no document.
     """
-    if (index := named.writes_to) and index.pipelines:
+    if (index := each.writes_to) and index.pipelines:
         listed = ", ".join(f"index.{setting} ({name})" for setting, name in index.pipelines.items())
         what = f"Every document written to {index.name} passes an ingest pipeline: {listed}."
         yield what, index_setting(index.name, **dict.fromkeys(index.pipelines))
+
+
+@AHEAD.rule("index-ahead", WARNING)
+def ahead(documents: list[str], _: Settings) -> Iterator[Case]:
+    """The index refuses the source row as older: versions began again, or somebody else writes to it."""
+    if documents:
+        what = f"{len(documents)} documents are ahead of their source rows, {documents[0]} for one."
+        yield what, "outboxctl verify  # finds all of them; a rebuild writes what the source rows hold"

@@ -1,21 +1,19 @@
 """What some checks read: in a transaction of their own, from the engine, or from a URL."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from outboxctl.core.database import Connection, Database
+from outboxctl.core.documents.samples import source_versions
 from outboxctl.core.inspect.projections import ProjectionFacts
 from outboxctl.core.inspect.server import ConnectionLink, connection_link, read_only, read_or_refuse
 from outboxctl.domain.errors import OutboxctlError, UsageError
-from outboxctl.operations.doctor.projection_rules import IndexOfProjection
+from outboxctl.operations.doctor.index_rules import ExaminedIndex
 from outboxctl.operations.projection.known import search_index_unused
 from outboxctl.settings import Settings
-from outboxctl.sink.index import shared
-from outboxctl.sink.inspect.cluster import Cluster, lacking_of_worker
-from outboxctl.sink.inspect.indices import Named, named
-from outboxctl.sink.transport.request import shaped
+from outboxctl.sink.inspect.indices import named
+from outboxctl.sink.transport.request import held, shaped
 
 if TYPE_CHECKING:
     from outboxctl.sink.transport.client import Client
@@ -32,26 +30,37 @@ def read_apart(settings: Settings, read: Callable[[Connection], Fact]) -> Fact:
         return read_or_refuse(connection, db.name, read)
 
 
-def search_index_named(settings: Settings, client: "Client", cluster: Cluster | None) -> Named:
-    """The index, with the cluster as it was read, None where this user may not read it.
+def search_index(settings: Settings, client: "Client") -> ExaminedIndex:
+    """The index of `search_index`.
 
-    Where the index is missing, the database is read for whether anything is delivered there, also where it is
+    Where it is missing, the database is read for whether anything is delivered there, also where it is
     not to be examined. If it cannot be read, the index counts as needed.
     """
-    found = replace(shaped(lambda: named(client, settings.elastic_index)), cluster=cluster)
+    found = shaped(lambda: named(client, settings.elastic_index))
     if not found.indexes:
         with suppress(OutboxctlError):
-            return replace(found, needed=not read_apart(settings, search_index_unused))
-    return found
+            return ExaminedIndex(found, needed=not read_apart(settings, search_index_unused))
+    return ExaminedIndex(found)
 
 
-def index_of(client: "Client", facts: ProjectionFacts, behind: Mapping[str, set[str]]) -> IndexOfProjection:
-    """The index of a projection, what the worker's rights on it lack, and what meets it of `leads_to`."""
-    index = facts.projection.index
-    lacking = shaped(lambda: lacking_of_worker(client, index))
-    return IndexOfProjection(
-        facts, shaped(lambda: named(client, index)), lacking, [*shared.meeting(behind, index)]
-    )
+def projected(client: "Client", facts: ProjectionFacts, others: Sequence[ExaminedIndex]) -> ExaminedIndex:
+    """The index of a declared projection; what it shares with the `others` is known by then."""
+    found = shaped(lambda: named(client, facts.projection.index))
+    mine = {each.name for each in found.indexes}
+    shared = [
+        (other.owner, index.name) for other in others for index in other.named.indexes if index.name in mine
+    ]
+    return ExaminedIndex(found, facts, shared=shared)
+
+
+def ahead(settings: Settings, client: "Client", index: str, ids: Sequence[str]) -> list[str]:
+    """Those of the documents whose version is above their source row's.
+
+    Rows are read after the documents: one that is written meanwhile is not behind.
+    """
+    documents = shaped(lambda: held(client, index, ids))
+    rows = read_apart(settings, lambda connection: source_versions(connection, list(documents)))
+    return sorted(id_ for id_, version in documents.items() if version > rows.get(id_, version))
 
 
 def link_of(url: str) -> ConnectionLink | None:

@@ -5,10 +5,16 @@ from collections.abc import Mapping
 from shlex import quote
 from typing import Any
 
+from outboxctl.domain.projection import Projection
 from outboxctl.net.urls import credentials
 from outboxctl.settings import Settings
 
 SINK = "SINK"  # stands for the sink's address
+
+
+def apply(projection: Projection) -> str:
+    """Bring the database and the index to what the projection's file declares."""
+    return f"outboxctl projection apply FILE --by YOU --reason WHY  # FILE declares {projection.name}"
 
 
 def request(method: str, path: str, body: Mapping[str, Any] | None = None) -> str:
@@ -55,12 +61,3 @@ def export(name: str, value: object) -> str:
     """Set one of outboxctl's settings; seconds without needless decimals."""
     text = f"{value:g}" if isinstance(value, float) else str(value)
     return f"export {name}={quote(text)}"
-
-
-def size(count: float) -> str:
-    """A number of bytes for people."""
-    for unit in ("B", "KB", "MB", "GB"):
-        if count < 1024:  # noqa: PLR2004 - the step of these units
-            return f"{count:.0f} {unit}"
-        count /= 1024
-    return f"{count:.1f} TB"

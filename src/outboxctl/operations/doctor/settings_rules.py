@@ -1,22 +1,19 @@
-"""Rules for the settings: among themselves, their connections, and the limits of both servers."""
+"""Rules for the settings: what contradicts another one, and connections in clear."""
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 from outboxctl.core.inspect.server import ConnectionLink
 from outboxctl.domain import backoff
 from outboxctl.net.urls import credentials, local, parse_url
-from outboxctl.operations.doctor.model import INFO, WARNING, Case, RuleGroup
-from outboxctl.operations.doctor.remedies import export, size
-from outboxctl.settings import NotifyPolicy, OutagePolicy, Settings
+from outboxctl.operations.doctor.model import WARNING, Case, RuleGroup
+from outboxctl.operations.doctor.remedies import export
+from outboxctl.settings import OutagePolicy, Settings
 
 OUTAGE = 180.0  # seconds of an outage that an event should outlive: a restart of the search engine
-EVERYWHERE = ("0.0.0.0", "::", "*")  # noqa: S104 - looked for, not listened on
 CLEAR = ("disable", "allow", "prefer")  # values of sslmode that accept an unencrypted connection
 
 SETTINGS = RuleGroup("settings among themselves")
-FIT = RuleGroup("settings against both ends")
 
 
 @SETTINGS.rule("grace-too-short", WARNING)
@@ -80,14 +77,6 @@ def sla(_: object, settings: Settings) -> Iterator[Case]:
         yield what, export("OUTBOX_SLA_OLDEST_AGE_SECONDS", 10 * cap)
 
 
-@SETTINGS.rule("metrics-open", INFO)
-def metrics(_: object, settings: Settings) -> Iterator[Case]:
-    """Whoever reaches this machine reads metrics and health; there is no password."""
-    if settings.metrics_host in EVERYWHERE:
-        what = f"The worker's HTTP server listens on every address ({settings.metrics_host})."
-        yield what, export("OUTBOX_METRICS_HOST", "127.0.0.1")
-
-
 @SETTINGS.rule("sink-in-clear", WARNING)
 def sink_in_clear(_: object, settings: Settings) -> Iterator[Case]:
     """Anybody on the network path can read the password or API key, and the documents."""
@@ -106,48 +95,3 @@ def database_in_clear(link: ConnectionLink | None, _: Settings) -> Iterator[Case
         if not host.startswith("/") and not local(host):
             what = f"sslmode is {link.sslmode if link else ''} for the database at {host}."
             yield what, "export PGSSLMODE=verify-full  # or ?sslmode=require at the end of DATABASE_URL"
-
-
-@dataclass(frozen=True)
-class Fit:
-    """What was learned of both ends; None or empty where it could not be.
-
-    `ahead` are ids of documents whose version is above their source row's. `notified`: inserts notify, so
-    a worker listens by one connection more.
-    """
-
-    connections_left: int | None = None
-    document_bytes: float = 0.0
-    request_limit: int = 0
-    ahead: list[str] = field(default_factory=list)
-    notified: bool = False
-
-
-@FIT.rule("connections-short", WARNING)
-def connections(fit: Fit, settings: Settings) -> Iterator[Case]:
-    """A worker waits for connections and is not ready, or others are refused."""
-    others = 3 + (fit.notified and settings.notify is NotifyPolicy.AUTO)
-    needed, left = settings.concurrency + others, fit.connections_left
-    if left is not None and left < needed:
-        what = f"A worker opens up to {needed} connections; the database has {max(left, 0)} left."
-        yield what, export("OUTBOX_CONCURRENCY", max(1, left - others))
-
-
-@FIT.rule("batch-too-large", WARNING)
-def batch(fit: Fit, settings: Settings) -> Iterator[Case]:
-    """Each batch is refused (413) and sent again in halves."""
-    usual = min(settings.bulk_size * fit.document_bytes, settings.max_batch_bytes)
-    if fit.request_limit and usual > fit.request_limit:
-        what = (
-            f"A batch holds {size(usual)} of documents, more than "
-            f"the {size(fit.request_limit)} that the sink takes at once."
-        )
-        yield what, export("OUTBOX_MAX_BATCH_BYTES", max(1, fit.request_limit // 2))
-
-
-@FIT.rule("index-ahead", WARNING)
-def ahead(fit: Fit, _: Settings) -> Iterator[Case]:
-    """The index refuses the source row as older: versions began again, or somebody else writes to it."""
-    if fit.ahead:
-        what = f"{len(fit.ahead)} documents are ahead of their source rows, {fit.ahead[0]} for one."
-        yield what, "outboxctl verify  # finds all of them; a rebuild writes what the source rows hold"

@@ -1,19 +1,16 @@
-"""Rules for the cluster at ELASTIC_URL: what it is, its disks, and what this user may do there."""
+"""Rules for the cluster at ELASTIC_URL: what it is, and what this user may do there."""
 
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
 from outboxctl.net.urls import mask
 from outboxctl.operations.doctor.model import ERROR, INFO, WARNING, Case, RuleGroup
-from outboxctl.operations.doctor.remedies import export, request, size
+from outboxctl.operations.doctor.remedies import export, request
 from outboxctl.settings import Settings
 from outboxctl.sink.engines import ELASTICSEARCH, Engine
-from outboxctl.sink.inspect.cluster import Cluster, SinkRights
+from outboxctl.sink.inspect.cluster import SinkRights
 from outboxctl.sink.inspect.product import ProductFacts, Reached
 from outboxctl.sink.roles import names_of
-
-ENABLE = "cluster.routing.allocation.enable"
-CLOCK_LIMIT = 5.0  # seconds; a Date header has whole ones
 
 URLS = RuleGroup("each URL")
 PRODUCT = RuleGroup("product and versions", vital=True)
@@ -69,25 +66,16 @@ def _version(engine: Engine, facts: ProductFacts) -> str:
     return f"The server is {engine.title} {facts.identity.number}."
 
 
-@PRODUCT.rule("clock-sink", WARNING)
-def clock(facts: ProductFacts, _: Settings) -> Iterator[Case]:
-    """Logs of both ends cannot be compared, and certificates may seem expired."""
-    ahead = facts.clock_ahead
-    if ahead is not None and abs(ahead) > CLOCK_LIMIT:
-        way = "ahead of" if ahead > 0 else "behind"
-        yield f"The sink's clock is {abs(ahead):,.0f} s {way} this machine's.", "sudo chronyc makestep"
-
-
 @CLUSTER.rule("auto-create-index", INFO)
-def auto_create(cluster: Cluster, settings: Settings) -> Iterator[Case]:
+def auto_create(patterns: str, settings: Settings) -> Iterator[Case]:
     """Whoever writes to a missing name creates an index with a guessed mapping; the worker looks first.
 
     The mend holds for the whole cluster: where others rely on it, `-NAME*,+*` in place of false
     spares them.
     """
-    if _creates(cluster.auto_create, settings.elastic_index):
+    if _creates(patterns, settings.elastic_index):
         body = {"persistent": {"action.auto_create_index": "false"}}
-        yield f"action.auto_create_index is {cluster.auto_create}.", request("PUT", "_cluster/settings", body)
+        yield f"action.auto_create_index is {patterns}.", request("PUT", "_cluster/settings", body)
 
 
 def _creates(patterns: str, name: str) -> bool:
@@ -100,55 +88,26 @@ def _creates(patterns: str, name: str) -> bool:
     return False
 
 
-@CLUSTER.rule("allocation-off", WARNING)
-def allocation(cluster: Cluster, _: Settings) -> Iterator[Case]:
-    """Shards that lose a node get no other one. Mostly it was left so after a maintenance."""
-    if cluster.allocation != "all":
-        body = {level: {ENABLE: None} for level in ("persistent", "transient")}
-        yield f"{ENABLE} is {cluster.allocation}.", request("PUT", "_cluster/settings", body)
-
-
-@CLUSTER.rule("disk-low", WARNING)
-def disk_low(cluster: Cluster, _: Settings) -> Iterator[Case]:
-    """No new shard comes here: a rebuild's index may stay without its replicas."""
-    for disk in cluster.disks:
-        if cluster.watched and disk.high <= disk.free < disk.low:
-            yield from _disk(disk.node, disk.free, disk.low)
-
-
-@CLUSTER.rule("disk-full", ERROR)
-def disk_full(cluster: Cluster, _: Settings) -> Iterator[Case]:
-    """Shards leave this node, and a little later every index on it turns read-only."""
-    for disk in cluster.disks:
-        if cluster.watched and disk.free < disk.high:
-            yield from _disk(disk.node, disk.free, disk.high)
-
-
-def _disk(node: str, free: int, mark: int) -> Iterator[Case]:
-    what = f"Node {node} has {size(free)} of disk left, below its watermark of {size(mark)}."
-    yield what, request("GET", "_cat/allocation?v") + "  # then free space, or add a node"
-
-
 @SINK_RIGHTS.rule("sink-rights-worker", ERROR)
-def worker(rights: SinkRights, settings: Settings) -> Iterator[Case]:
-    """The sink refuses every delivery (403), events stay pending."""
-    yield from _grant(settings, rights.worker)
+def worker(rights: SinkRights, _: Settings) -> Iterator[Case]:
+    """The sink refuses its deliveries (403), or the list of its documents after a TRUNCATE."""
+    yield from _grant(rights, rights.worker)
 
 
 @SINK_RIGHTS.rule("sink-rights-read", WARNING)
-def reader(rights: SinkRights, settings: Settings) -> Iterator[Case]:
+def reader(rights: SinkRights, _: Settings) -> Iterator[Case]:
     """`failed show`, `verify` and this examination cannot read the index."""
-    yield from _grant(settings, rights.reader)
+    yield from _grant(rights, rights.reader)
 
 
 @SINK_RIGHTS.rule("sink-rights-manage", INFO)
-def manager(rights: SinkRights, settings: Settings) -> Iterator[Case]:
+def manager(rights: SinkRights, _: Settings) -> Iterator[Case]:
     """`rebuild` cannot create an index and move the alias."""
-    yield from _grant(settings, rights.operator)
+    yield from _grant(rights, rights.operator)
 
 
-def _grant(settings: Settings, lacking: list[str]) -> Iterator[Case]:
+def _grant(rights: SinkRights, lacking: list[str]) -> Iterator[Case]:
     if lacking:
-        body = {"indices": [{"names": names_of(settings.elastic_index), "privileges": lacking}]}
+        body = {"indices": [{"names": names_of(rights.index), "privileges": lacking}]}
         mend = request("PUT", "_security/role/outboxctl", body) + "  # and give the user or key that role"
-        yield f"The sink's user or key lacks {', '.join(lacking)} on {settings.elastic_index}.", mend
+        yield f"The sink's user or key lacks {', '.join(lacking)} on {rights.index}.", mend

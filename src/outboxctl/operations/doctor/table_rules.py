@@ -2,11 +2,10 @@
 
 from collections.abc import Iterator
 
-from outboxctl.core.inspect.missing_rights import MissingRight
-from outboxctl.core.inspect.rights import Rights
+from outboxctl.core.inspect.rights import MissingRight, Rights
 from outboxctl.core.inspect.tables import INDEXES, TableIndex, Tables
 from outboxctl.core.schema.names import EVENTS, SOURCE
-from outboxctl.core.schema.roles import DELIVERY, NEW_EVENT, Role, command
+from outboxctl.core.schema.roles import DELIVERY, Role
 from outboxctl.operations.doctor.model import ERROR, INFO, WARNING, Case, RuleGroup
 from outboxctl.settings import Settings
 
@@ -15,7 +14,7 @@ PAIR = {"entity_type", "entity_id"}
 
 TABLES = RuleGroup("schema, indexes, triggers")
 RIGHTS = RuleGroup("rights")
-READERS = (Role.WORKER, Role.OPERATOR, Role.VIEWER)
+AGAIN = "outboxctl db roles --sql | psql -v ON_ERROR_STOP=1 service=owner  # as the owner of the tables"
 
 
 @TABLES.rule("schema-missing", ERROR)
@@ -58,15 +57,6 @@ def index_missing(tables: Tables, _: Settings) -> Iterator[Case]:
     for name, what in INDEXES.items():
         if name not in held and EVENTS not in tables.missing and tables.revision:
             yield f"The index {name} is missing.", f"CREATE INDEX {way}{name} ON {EVENTS} {what};"
-
-
-@TABLES.rule("db-index-invalid", WARNING)
-def index_invalid(tables: Tables, _: Settings) -> Iterator[Case]:
-    """It costs at every write and answers no query."""
-    # What an interrupted CREATE INDEX CONCURRENTLY leaves behind.
-    for index in tables.outbox + tables.source:
-        if not index.valid:
-            yield f"The index {index.name} is invalid.", f"REINDEX INDEX CONCURRENTLY {index.name};"
 
 
 @TABLES.rule("db-index-harmful", WARNING)
@@ -112,15 +102,14 @@ def trigger(tables: Tables, _: Settings) -> Iterator[Case]:
 def reader(rights: Rights, _: Settings) -> Iterator[Case]:
     """Neither worker nor status can work as this role."""
     for lack in rights.reader:
-        single = f"GRANT {lack.privilege} ON {lack.table} TO {rights.role};"
-        yield _lacks(rights, [lack]), _again(rights, READERS) or single
+        yield _lacks(rights, [lack]), f"GRANT {lack.privilege} ON {lack.table} TO {rights.role};"
 
 
 @RIGHTS.rule("rights-worker", WARNING)
 def worker(rights: Rights, _: Settings) -> Iterator[Case]:
     """A worker cannot work as this role, or not fully; `outboxctl status` and such can.
 
-    After an upgrade its group may lack rights to new tables: run the SQL of `outboxctl db roles` again.
+    After an upgrade the roles of `outboxctl db roles` lack rights to new tables: run its SQL again.
     """
     if rights.worker and not rights.no_worker:
         yield _lacks(rights, rights.worker), _member(rights, Role.WORKER)
@@ -140,49 +129,11 @@ def operator(rights: Rights, _: Settings) -> Iterator[Case]:
         yield _lacks(rights, rights.operator), _member(rights, Role.OPERATOR)
 
 
-@RIGHTS.rule("rights-wide", WARNING)
-def wide(rights: Rights, _: Settings) -> Iterator[Case]:
-    """Events can be inserted with a past that they never had.
-
-    Migration 0007 refuses that to whoever may not change them; before it nothing does.
-    """
-    # A grant of the whole table, as the manual once had it, or of a column that no producer needs.
-    for each in rights.wide:
-        columns = f" ({', '.join(each.columns)})" if each.columns else ""
-        whose = f"GRANT INSERT ({', '.join(('id', *NEW_EVENT))}) ON {EVENTS} TO {each.grantee};"
-        revoke = f"REVOKE INSERT{columns} ON {EVENTS} FROM {each.grantee};"
-        may = f"{each.grantee} may INSERT{columns or ' every column'} of {EVENTS}"
-        yield (
-            f"{may}; a producer needs {len(NEW_EVENT) + 1} columns.",
-            revoke if columns else f"{revoke} {whose}",
-        )
-
-
-@RIGHTS.rule("rights-recreate", WARNING)
-def recreate(rights: Rights, _: Settings) -> Iterator[Case]:
-    """An event can be deleted and another written under its id: the audit then describes another event."""
-    # DELETE with INSERT of the id, as an operator had it before `db roles` was run again.
-    for grantee in rights.recreates:
-        mend = f"REVOKE INSERT (id) ON {EVENTS} FROM {grantee};  -- an application needs it, and no DELETE"
-        yield f"{grantee} may DELETE events and INSERT others under their ids.", mend
-
-
 def _lacks(rights: Rights, lacking: list[MissingRight]) -> str:
-    return (
-        f"The role {rights.role} lacks {', '.join(f'{each.privilege} on {each.table}' for each in lacking)}."
-    )
+    names = ", ".join(f"{each.privilege} on {each.table}" for each in lacking)
+    return f"The role {rights.role} lacks {names}."
 
 
 def _member(rights: Rights, role: Role) -> str:
-    """Only membership of a group: what a single login was granted outlives corrections of the groups."""
-    name = next((group.quoted for group in rights.groups if group.role is role), f"outbox_{role}")
-    join = f"GRANT {name} TO {rights.role};  -- if it is to be one; `outboxctl db roles` has that role"
-    return _again(rights, (role,)) or join
-
-
-def _again(rights: Rights, roles: tuple[Role, ...]) -> str:
-    """The command for a login that is a member of its group: the group is older than the schema."""
-    for group in rights.groups:
-        if group.member and group.role in roles:
-            return f"{command(group.prefix, rights.schema)}  # as the owner of the tables"
-    return ""
+    """Membership of a group: what a single login was granted outlives corrections of the groups."""
+    return f"GRANT outbox_{role} TO {rights.role};  -- if it is to be one; first: {AGAIN}"

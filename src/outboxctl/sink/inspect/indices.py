@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from outboxctl.domain.failures import Answer
-from outboxctl.sink.inspect.cluster import Cluster
 from outboxctl.sink.inspect.copies import Copies, copies
 from outboxctl.sink.transport.client import Client
 from outboxctl.sink.transport.reply import NOT_FOUND
@@ -40,11 +39,10 @@ class IndexFacts:
 
 @dataclass(frozen=True)
 class Named:
-    """What ELASTIC_INDEX names: nothing, an index (`alias` False), or an alias of `indexes`.
+    """What a name of an index stands for: nothing, an index (`alias` False), or an alias of `indexes`.
 
     `writes_to` is where writes go, None where they are refused. `health`: green, yellow or red.
-    `data_nodes`: of the whole cluster. `copies` of the shards, by index. `needed`: False where it is known
-    that nothing is delivered there. `cluster`: None where this user may not read it.
+    `data_nodes`: of the whole cluster. `copies` of the shards, by index.
     """
 
     name: str
@@ -54,8 +52,6 @@ class Named:
     health: str
     data_nodes: int
     copies: dict[str, Copies] = field(default_factory=dict)
-    needed: bool = True
-    cluster: Cluster | None = None
 
 
 def named(client: Client, name: str) -> Named:

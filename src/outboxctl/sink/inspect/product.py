@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
-from time import time
 from typing import Any, NamedTuple
 
 from outboxctl.domain.errors import RefusedError, UnreachableError
@@ -23,13 +21,11 @@ class ProductFacts(NamedTuple):
     """What the server says of itself.
 
     `engine` is the row of the product that it names itself as, None where it is neither: Elasticsearch sends
-    X-Elastic-Product, OpenSearch names itself in the body. `clock_ahead`: seconds by its Date header, None
-    without.
+    X-Elastic-Product, OpenSearch names itself in the body.
     """
 
     identity: Identity
     engine: Engine | None
-    clock_ahead: float | None
 
 
 def product(client: Client) -> ProductFacts:
@@ -38,7 +34,7 @@ def product(client: Client) -> ProductFacts:
     server = identity(body)
     named = ELASTICSEARCH if headers.get(PRODUCT_HEADER) == ELASTICSEARCH.header else None
     engine = OPENSEARCH if server.distribution == OPENSEARCH.name else named
-    return ProductFacts(server, engine, _ahead(headers.get("date")))
+    return ProductFacts(server, engine)
 
 
 def root(client: Client) -> tuple[Any, Mapping[str, str]]:
@@ -48,12 +44,6 @@ def root(client: Client) -> tuple[Any, Mapping[str, str]]:
     if isinstance(body, Answer) or isinstance(reply, Answer):
         raise refused(body)
     return body, reply.headers
-
-
-def _ahead(date: str | None) -> float | None:
-    with suppress(TypeError, ValueError, OverflowError):
-        return parsedate_to_datetime(str(date)).timestamp() - time()
-    return None
 
 
 @dataclass(frozen=True)
