@@ -131,9 +131,6 @@ docs: $(READY) ## Write the generated pages, alert rules and dashboard again, an
 site: $(READY) ## Build the docs into site/, strictly: a broken link fails (SITE=)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build $(SITE)
 
-schema: $(READY) ## Write docs/reference/schema.md again, from a migrated database
-	PYTHONPATH=tests $(BIN)/python -m docs.schema_page
-
 transcript: $(READY) ## Record the sessions in docs again, the one on call and a new user's first hour, in tmux
 	PYTHONPATH=tests $(BIN)/python -m operations.session
 	PYTHONPATH=tests $(BIN)/python -m operations.first_hour

@@ -211,7 +211,7 @@ def schemas() -> dict[str, Any]:
 
 def _schemas() -> dict[str, str]:
     return {
-        f"reference/{command.replace(' ', '-')}.schema.json": by_line(schema)
+        f"reference/{command.replace(' ', '-')}.schema.json": dumps(schema, ensure_ascii=False) + "\n"
         for command, schema in schemas().items()
     }
 

@@ -93,8 +93,9 @@ def test_the_waits_are_those_of_the_code() -> None:
 @pytest.mark.no_servers
 @pytest.mark.parametrize("page", ["README.md", "README.zh-CN.md", "docs/faq.md"])
 def test_pages_that_say_how_long_an_outage_may_take_say_it_right(page: str) -> None:
-    minutes = int(backoff.survives(DEFAULTS["max_attempts"], base=BASE, cap=CAP) // 60)
-    about = [line for line in (ROOT / page).read_text().splitlines() if "`hold`" in line]
+    base, cap = DEFAULTS["base_backoff_seconds"], DEFAULTS["max_backoff_seconds"]
+    minutes = int(backoff.survives(DEFAULTS["max_attempts"], base=base, cap=cap) // 60)
+    about = [line for line in (DOCS.parent / page).read_text().splitlines() if "`hold`" in line]
     assert re.findall(r"(\d+) (?:minutes|分钟)", "\n".join(about)) == [str(minutes)]
 
 

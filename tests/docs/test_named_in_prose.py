@@ -1,4 +1,4 @@
-"""Every command, option and setting that the prose of the content pages names exists."""
+"""Every command, option, lab and setting that a page names exists; decisions may name what is gone."""
 
 import re
 import shlex
@@ -9,8 +9,11 @@ from typing import Any
 import pytest
 import typer
 
+from docs.blocks import PAGES, ROOT
 from outboxctl.cli.app import app
-from outboxctl.settings import Settings, env_names
+from outboxctl.drills.labs.catalogue import LABS
+from outboxctl.settings import all_names
+from outboxctl.settings.loading import LINK
 
 pytestmark = pytest.mark.no_servers
 DOCS = Path(__file__).parents[2] / "docs"
@@ -35,26 +38,28 @@ def root() -> Any:
     return typer.main.get_command(app)
 
 
-def unknown(words: list[str]) -> list[str]:
-    """The words that are neither commands nor options where they stand."""
-    command = root()
+def unknown(text: str) -> list[str]:
+    """The words of a command's line that are neither commands, options nor labs where they stand."""
+    words, command, path = shlex.split(re.split(r" \||\|\||>", text)[0], comments=True), root(), []
     while words and words[0] in getattr(command, "commands", {}):
-        command = command.commands[words.pop(0)]
+        path.append(words.pop(0))
+        command = command.commands[path[-1]]
     flags = {flag for given in command.params for flag in (*given.opts, *given.secondary_opts)}
-    given = [word for word in words if word.startswith("--")]
-    lost = words[:1] if hasattr(command, "commands") and words[:1] != given[:1] else []
-    return lost + [word for word in given if word not in flags]
+    given = [word.partition("=")[0] for word in words if word.startswith("--")]
+    lost = words[:1] if hasattr(command, "commands") and words and not words[0].startswith("-") else []
+    if path == ["lab", "run"]:
+        lost = [word for word in words[:1] if word[:1] not in "-N" and word != "all"]
+        lost = [word for word in lost if word not in {lab.name for lab in LABS}]
+    return lost + [flag for flag in given if flag not in flags]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", TODAYS, ids=name)
 def test_the_commands_that_a_page_names_exist(page: Path) -> None:
     lines = [one or other for one, other in COMMAND.findall(page.read_text())]
-    words = [shlex.split(re.split(r" \||\|\||>", line)[0], comments=True) for line in lines]
-    assert not [(each, lost) for each in words if (lost := unknown(list(each)))]
+    assert not [(line, lost) for line in lines if (lost := unknown(line))]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", TODAYS, ids=name)
 def test_the_settings_that_a_page_names_exist(page: Path) -> None:
-    text = page.read_text()
-    text = THEIRS.sub("", text) if page.name == "from-the-lab-scripts.md" else text
-    assert set(re.findall(r"\bOUTBOX_[A-Z_]+[A-Z]\b", text)) <= KNOWN
+    named = set(re.findall(r"\bOUTBOX_[A-Z_]+[A-Z]\b", page.read_text())) - EXAMPLES
+    assert {each for each in named if not LINK.fullmatch(each)} <= all_names()

@@ -7,10 +7,7 @@ import pytest
 import typer
 
 from outboxctl.cli.app import app
-from outboxctl.core.projections.follow_pages import PAGE as KEYS_A_PAGE
-from outboxctl.core.projections.names import LONGEST_WITH_QUERY
 from outboxctl.domain.errors import UsageError
-from outboxctl.domain.projection import MAX_ID_BYTES
 from outboxctl.operations.projection import declaration
 
 pytestmark = pytest.mark.no_servers
@@ -42,9 +39,3 @@ def test_the_example_of_an_error_is_what_is_said(tmp_path: Path, monkeypatch: py
     with pytest.raises(UsageError) as refused:
         declaration.read(Path("products.toml"))
     assert f"{refused.value}\n{refused.value.hint}\n" in TEXT
-
-
-def test_the_figures_are_those_of_the_code() -> None:
-    assert f"writes events for {KEYS_A_PAGE:,} keys" in TEXT
-    assert f"NAME has at most {LONGEST_WITH_QUERY} characters then" in TEXT
-    assert f"Above {MAX_ID_BYTES} bytes it is `sha256:`" in TEXT

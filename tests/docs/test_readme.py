@@ -1,13 +1,9 @@
 """Both READMEs: alike, true in their figures, and their twelve lines make documents."""
 
-import json
 import re
 import uuid
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
-from statistics import median
-from typing import Any
 
 import psycopg
 import pytest
@@ -20,11 +16,6 @@ from outboxctl.drills.labs.catalogue import LABS
 ENGLISH, CHINESE = ROOT / "README.md", ROOT / "README.zh-CN.md"
 READMES = [ENGLISH, CHINESE]
 TABLES = re.compile(r"<<'SQL'\n(CREATE SCHEMA shop;.*?)^SQL$", re.MULTILINE | re.DOTALL)
-# The sections and figures of benchmarks/RESULTS.json that the table of ratios shows, by column and row.
-SECTIONS = ("Beside pgsync", "Nested documents")
-RATIOS = ("first fill, outboxctl/pgsync", "updates, outboxctl/pgsync")
-MISSED = "pgsync: wrong, category replaced, then its name changed"
-NOT_MEASURED = "-"
 EXPECTED = [
     {"id": 1, "name": "Frying pan", "price": 24.9, "category": "Cookware", "reviews": ["Nothing sticks."]},
     {"id": 2, "name": "Stock pot", "price": 39.0, "category": "Cookware", "reviews": []},

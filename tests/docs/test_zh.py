@@ -12,7 +12,6 @@ from outboxctl.drills.labs.messages import in_language
 pytestmark = pytest.mark.no_servers
 ROOT = Path(__file__).parents[2]
 ZH = ROOT / "docs" / "zh"
-COMMAND = re.compile(r"^(?:\$ )?((?:outboxctl|make|eval) [^#\n]*?) *(?:#.*)?$", re.MULTILINE)
 ROW = re.compile(r"^\| (`[^|]+) \| ([^|]+) \|", re.MULTILINE)
 
 

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 
 from acceptance import lab
-from docs.browser import BROWSER, chromium
 from operations.every_command import EVENTS, RAW, haunt
 from processes import Cli
 from scene import Scene
@@ -223,82 +222,3 @@ def test_a_missing_schema_is_no_outage(cli: Cli, empty_url: str) -> None:
     done = cli("report", env={"DATABASE_URL": empty_url})
     assert (done.returncode, done.stdout) == (2, "")
     assert "outboxctl db upgrade" in done.stderr
-
-
-# What the browser measures of a page in frames of several widths: how far it is wider than its frame,
-# and the worst contrast of a text with what is behind it (WCAG 2, relative luminance).
-MEASURE = """
-const part = v => (v /= 255) <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4;
-const luminance = ([r, g, b]) => .2126 * part(r) + .7152 * part(g) + .0722 * part(b);
-const rgb = text => text.match(/[\\d.]+/g).map(Number);
-const behind = (e, view) => {
-  for (; e; e = e.parentElement) {
-    const colour = rgb(view.getComputedStyle(e).backgroundColor);
-    if (colour.length < 4 || colour[3] > 0) return colour;
-  }
-  return [255, 255, 255];
-};
-const measured = frame => {
-  const doc = frame.contentDocument, view = frame.contentWindow, root = doc.documentElement;
-  doc.querySelectorAll('details').forEach(e => e.open = true);
-  let worst = [99, ''];
-  for (const e of doc.body.querySelectorAll(':not(title)')) {
-    if (![...e.childNodes].some(n => n.nodeType === 3 && n.data.trim())) continue;
-    const both = [rgb(view.getComputedStyle(e).color), behind(e, view)].map(luminance);
-    const contrast = (Math.max(...both) + .05) / (Math.min(...both) + .05);
-    if (contrast < worst[0]) worst = [contrast, e.className + ': ' + e.textContent.slice(0, 40)];
-  }
-  const dark = luminance(behind(doc.body, view)) < .1, text = doc.body.innerText.length;
-  return {name: frame.title, wider: root.scrollWidth - root.clientWidth, worst, dark, text};
-};
-const found = JSON.stringify([...document.querySelectorAll('iframe')].map(measured));
-document.body.innerHTML = '<pre></pre>';
-document.querySelector('pre').textContent = found;
-"""
-WIDTHS = (360, 800, 1280)
-
-
-@pytest.mark.skipif(BROWSER is None, reason="no Chromium here")
-def test_it_is_read_on_phones_and_wide_screens_by_day_and_by_night(
-    cli: Cli, scene: Scene, tmp_path: Path
-) -> None:
-    pages = dict(_scenes(cli, scene))
-    host = tmp_path / "host.html"
-    host.write_text(_host(pages))
-    for dark in (False, True):
-        measured = _measured(host, tmp_path, dark=dark)
-        assert len(measured) == len(pages) * len(WIDTHS)
-        for frame in measured:
-            assert frame["dark"] == dark, frame
-            assert frame["wider"] <= 0, frame
-            assert frame["worst"][0] >= 4.5, frame
-            assert frame["text"] > 300, frame
-
-
-def _scenes(cli: Cli, scene: Scene) -> Iterator[tuple[str, str]]:
-    yield "empty", cli.ok("report")
-    scene.load(200)
-    cli.ok("worker", "--drain")
-    yield "healthy", cli.ok("report")
-    haunt(scene.sql)
-    for statement in DISASTER:
-        scene.sql.execute(statement.replace("%%", "%"))
-    yield "disaster", cli.ok("report")
-    yield "away", cli("report", env={"ELASTIC_URL": "http://127.0.0.1:9"}).stdout
-
-
-def _host(pages: dict[str, str]) -> str:
-    """A page with a frame for each page and width; their own policy would forbid to look into them."""
-    frames = ""
-    for name, page in pages.items():
-        bare = escape(page.replace('http-equiv="Content-Security-Policy"', ""))
-        for width in WIDTHS:
-            frames += f'<iframe title="{name} {width}" width="{width}" height="900" srcdoc="{bare}"></iframe>'
-    scheme = '<meta name="color-scheme" content="light dark">'
-    return f"<!doctype html>{scheme}<body>{frames}<script>onload = () => {{ {MEASURE} }}</script>"
-
-
-def _measured(host: Path, folder: Path, *, dark: bool) -> list[dict[str, Any]]:
-    command = chromium(folder, "--window-size=1400,1000", "--dump-dom", f"file://{host}", dark=dark)
-    done = subprocess.run(command, capture_output=True, text=True, timeout=90, check=True)
-    return list(json.loads(Page(done.stdout).text))
