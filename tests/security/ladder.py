@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -11,9 +12,21 @@ import psycopg
 from psycopg.sql import SQL, Identifier
 
 from processes import Cli, environment
-from security.every_role import ACT, FAILED, PENDING, Login
 from servers import drop_database, new_database
 
+
+
+class Login(StrEnum):
+    """Who logs in to PostgreSQL."""
+
+    STRANGER = "a login in no role"
+    VIEWER = "viewer"
+    WORKER = "worker"
+    OPERATOR = "operator"
+    OWNER = "owner of the tables"
+
+
+FAILED, PENDING, ACT = (uuid.UUID(int=number) for number in (0xFA11ED, 0xBE, 0xAC7))
 PASSWORD = "hush"
 # PostgreSQL 13 and 14 come like that: whoever may log in may create in `public`.
 OPEN = "GRANT CREATE ON SCHEMA public TO PUBLIC"
@@ -21,7 +34,6 @@ MEMBERS = {
     Login.VIEWER: "viewer",
     Login.WORKER: "worker",
     Login.OPERATOR: "operator",
-    Login.CREATOR: "viewer",
 }
 ROWS = f"""
 INSERT INTO search_index (id, entity_type, entity_id, text, event_version)

@@ -129,23 +129,13 @@ def deliver(url: str, product: str, document: str = "{}") -> Classification:
 
 @pytest.mark.no_servers
 @pytest.mark.parametrize("product", PRODUCTS)
-@pytest.mark.parametrize(
-    "coding", ["gzip", "GZIP", "deflate", "br", "zstd", "x-gzip", "\x1b[31mhostile", "identity, gzip"]
-)
+@pytest.mark.parametrize("coding", ["gzip", "br", "\x1b[31mhostile", "identity, gzip"])
 def test_no_coding_is_decoded_that_was_not_asked_for(product: str, coding: str) -> None:
     with fake_sink(Script.always(packed(coding, b"abc"))) as sink:
         found = deliver(sink.url, product)
     assert (found.verdict, found.reason) == (Verdict.RETRY, Reason.CONNECTION_LOST)
     assert "was not asked for" in found.error
     assert "hostile" not in found.error
-
-
-@pytest.mark.no_servers
-@pytest.mark.parametrize("product", PRODUCTS)
-def test_identity_is_what_was_asked_for(product: str) -> None:
-    with fake_sink(Script.always(Falsified(headers={"Content-Encoding": "identity"}))) as sink:
-        assert deliver(sink.url, product).verdict is Verdict.DONE
-    assert {each["accept-encoding"] for each in sink.headers} == {"identity"}
 
 
 @pytest.mark.no_servers
@@ -185,30 +175,3 @@ def test_an_answer_may_be_as_large_as_its_request_explains(product: str) -> None
         found = deliver(sink.url, product, json.dumps({"d": text}))
         assert (found.verdict, found.reason) == (Verdict.FAIL, Reason.MAPPING)
         assert deliver(sink.url, product).reason is Reason.BAD_RESPONSE
-
-
-def test_a_huge_value_that_a_real_engine_quotes_fails_that_event_alone(
-    servers: Servers, engine: Elasticsearch, index: str
-) -> None:
-    engine.indices.put_mapping(index=index, properties={"d": {"type": "date"}})
-    value = json.dumps({"d": "\x01" * 1_500_000})
-    with closing(connect(load(elastic_url=servers.sink, sink="elasticsearch"))) as client:
-        actions = [BulkAction("a:1", 1, value), BulkAction("a:2", 1, "{}")]
-        found = ElasticSink(client, index).deliver(actions, deadline=Deadline.within(20.0)).findings
-    assert [each and each.verdict for each in found] == [Verdict.FAIL, Verdict.DONE]
-
-
-@pytest.mark.no_servers
-@pytest.mark.parametrize(
-    ("target", "body", "most"),
-    [
-        ("/x/_bulk?filter_path=a", b"12345", 16 * MIB + 20),
-        ("/prefix/x/_bulk", None, 16 * MIB),
-        ("/_search?allow_partial_search_results=false", b"{}", 512 * MIB),
-        ("/x/_mget", b"{}", 512 * MIB),
-        ("/", None, MIB),
-        ("/x", None, 64 * MIB),
-    ],
-)
-def test_what_each_request_may_be_answered(target: str, body: bytes | None, most: int) -> None:
-    assert bounded.most(target, body) == most

@@ -106,14 +106,6 @@ def test_a_flaw_fails_it_for_another_platform_too(index: Index, lock: Path, name
     assert f"{name.replace('/', ' ')}: PYSEC-2026-1, CVE-2026-1; mended in 1.1" in done.stdout
 
 
-def test_both_versions_of_a_package_are_asked(index: Index, lock: Path) -> None:
-    lock.write_text(f"{LOCK}good==2 ; python_version < '3.12' {HASH}\n")
-    index.answers["good/2"] = [FLAW]
-    done = audit(index, lock)
-    assert done.returncode == 1
-    assert "good 2: PYSEC-2026-1" in done.stdout
-
-
 @pytest.mark.parametrize(("args", "code", "kind"), [((), 0, "warning"), (("--must-ask",), 3, "error")])
 @pytest.mark.parametrize("status", [404, 503, None])
 def test_what_could_not_be_asked_is_listed_and_ends_a_release(
@@ -129,21 +121,6 @@ def test_what_could_not_be_asked_is_listed_and_ends_a_release(
     assert "  other==2: " in done.stderr
     assert ("  good==1.0: " in done.stderr) is (status != 404)
     assert "Traceback" not in done.stderr
-
-
-def test_a_flaw_beside_what_could_not_be_asked_fails_it(index: Index, lock: Path) -> None:
-    index.answers |= {"good/1.0": [FLAW], "other/2": 404}
-    done = audit(index, lock)
-    assert done.returncode == 1
-    assert "  other==2: " in done.stderr
-
-
-@pytest.mark.parametrize("text", ["", "good==1.0\n"])
-def test_a_lock_file_that_cannot_be_read_is_no_outage(index: Index, lock: Path, text: str) -> None:
-    lock.write_text(text)
-    done = audit(index, lock)
-    assert done.returncode == 1
-    assert "audit: " in done.stderr
 
 
 def test_a_release_must_have_asked() -> None:

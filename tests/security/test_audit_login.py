@@ -108,18 +108,3 @@ def test_what_an_operator_deletes_does_not_come_back_under_its_id(
         mallory.sql.execute(new.format("id, ", f"'{event}', ").encode())
     mallory.sql.execute(new.format("", "").encode())
     assert sql.execute("SELECT count(*) FROM search_outbox_events WHERE id = %s", [event]).fetchone() == (0,)
-
-
-def test_a_row_from_before_has_no_login_and_is_shown(cli: Cli, sql: psycopg.Connection) -> None:
-    sql.execute(_audit(logged_in_as="NULL"))
-    (act,) = cli.json("audit")["audit"]
-    assert act["logged_in_as"] is None
-    assert "logged in as" not in cli.ok("audit")
-
-
-def test_without_the_column_a_reader_is_told_to_upgrade(cli: Cli, sql: psycopg.Connection) -> None:
-    sql.execute("ALTER TABLE outbox_operator_audit DROP COLUMN logged_in_as")
-    for command in (("audit",), ("audit", "--id", str(uuid4()))):
-        done = cli(*command)
-        assert (done.returncode, done.stdout) == (2, "")
-        assert "run `outboxctl db upgrade`" in done.stderr

@@ -150,23 +150,6 @@ def test_no_command_lets_a_canary_out(path: str, tmp_path: Path) -> None:
     tried()
 
 
-@pytest.mark.no_servers
-@pytest.mark.parametrize("path", ["status", "doctor", "worker"])
-def test_no_flag_and_no_argument_lets_a_canary_out(path: str, tmp_path: Path) -> None:
-    @seed(crc32(path.encode()))
-    @settings(max_examples=3, database=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
-    @given(placed())
-    def tried(given_: Placed) -> None:
-        env = arranged(tmp_path, given_)
-        flags = [f"--{name.lower().replace('_', '-')}={value}" for name, value in given_.flags.items()]
-        stray = list(given_.flags.values())  # a URL where none belongs
-        for more in (flags, stray):
-            text = said(tmp_path, env, *path.split(), *more)
-            assert not leaks(text, given_.secrets), text
-
-    tried()
-
-
 @pytest.mark.slow(reason="runs every command that reads")
 def test_nothing_that_reads_real_servers_lets_a_canary_out(
     sql: lab.Sql, env: dict[str, str], servers: Servers, tmp_path: Path

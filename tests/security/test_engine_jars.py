@@ -54,33 +54,6 @@ def _prepare(say: Say = print) -> Path:
 
 
 @needs_maven
-@pytest.mark.slow(reason="Maven downloads an engine, from a folder")
-@pytest.mark.usefixtures("served")
-def test_a_download_is_announced_with_its_size_and_says_how_far_it_is() -> None:
-    said: list[str] = []
-    home = _prepare(said.append)
-    jars = len(maven.pinned(ENGINE))
-    assert f"once: {jars} jars, {ENGINE.megabytes} MB" in said[0]
-    assert [line.split()[1:] for line in said[1:]][-1] == [str(jars), "of", str(jars), "jars"]
-    assert 5 <= len(said[1:]) <= 10
-    assert _prepare(said.append) == home
-    assert len(said[1:]) <= 10, "what was prepared is not announced again"
-    own = home / "modules" / "transport" / "transport.jar"
-    size = sum(jar.stat().st_size for jar in home.rglob("*.jar") if jar != own)
-    assert round(size / 1_000_000) == ENGINE.megabytes
-
-
-@needs_maven
-def test_a_jar_that_differs_from_the_checksum_served_with_it_is_refused(served: Path) -> None:
-    checksum = served / f"{JAR}.sha1"
-    checksum.unlink()
-    checksum.write_text("0" * 40)
-    with pytest.raises(UsageError, match="Checksum validation failed") as refused:
-        _prepare()
-    assert f"org.elasticsearch:elasticsearch:jar:{ENGINE.version}" in str(refused.value)
-
-
-@needs_maven
 def test_a_jar_changed_by_one_bit_together_with_its_checksum_is_refused(served: Path) -> None:
     _change(served / JAR)
     found = (served / JAR).read_bytes()
@@ -104,18 +77,6 @@ def test_a_prepared_engine_with_a_changed_jar_is_not_started(
         maven.engine_home(ENGINE, tmp_path, print)
 
 
-@pytest.mark.parametrize("search", ["auto", "elasticsearch"])
-def test_no_imitation_is_started_in_the_place_of_a_changed_engine(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, search: services.model.SearchWish
-) -> None:
-    monkeypatch.setattr(engines, "java_home", lambda _: tmp_path)
-    monkeypatch.setattr("outboxctl.drills.services.docker.available", lambda: False)
-    _small(tmp_path, monkeypatch)
-    _change(maven.engine_home(ENGINE, tmp_path, print) / "lib" / "one.jar")
-    with pytest.raises(UsageError, match="was changed"):
-        services.start_search(tmp_path / "state", search=search, fresh=True)
-
-
 @pytest.mark.parametrize("name", ["lib/two.jar", "modules/one.jar", "modules/transport/two.jar"])
 def test_a_jar_that_is_on_no_list_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
@@ -126,20 +87,6 @@ def test_a_jar_that_is_on_no_list_is_refused(
     (home / name).write_bytes(b"one")
     with pytest.raises(UsageError, match="not a jar of this release"):
         maven.engine_home(ENGINE, tmp_path, print)
-
-
-def test_a_jar_that_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    _small(tmp_path, monkeypatch)
-    (maven.engine_home(ENGINE, tmp_path, print) / "lib" / "one.jar").unlink()
-    with pytest.raises(UsageError, match=r"lacks one\.jar"):
-        maven.engine_home(ENGINE, tmp_path, print)
-
-
-@pytest.mark.parametrize("engine", RELEASES.values(), ids=RELEASES)
-def test_every_engine_has_a_list_with_its_server_on_it(engine: Release) -> None:
-    lines = maven.pin_file(engine).read_text().splitlines()
-    assert any(line.endswith(f"  {engine.product}-{engine.version}.jar") for line in lines)
-    assert all(len(line.split()[0]) == 64 for line in lines)
 
 
 def _small(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

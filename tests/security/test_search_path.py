@@ -25,19 +25,6 @@ def as_role(url: str, user: str) -> str:
     return urlunsplit(parts._replace(netloc=f"{user}:secret@{parts.hostname}:{parts.port}"))
 
 
-# What the review used: `varchar || unknown || uuid` has no exact operator of PostgreSQL's.
-ONE = """
-CREATE TABLE public.loot (who text, what text);
-GRANT INSERT ON public.loot TO PUBLIC;
-CREATE FUNCTION public.steal(a text, b uuid) RETURNS text LANGUAGE plpgsql AS $$
-    BEGIN
-        INSERT INTO public.loot VALUES (current_user, 'uuid');
-        RETURN a OPERATOR(pg_catalog.||) b::text;
-    END $$;
-CREATE OPERATOR public.|| (FUNCTION = public.steal, LEFTARG = text, RIGHTARG = uuid);
-"""
-
-
 @dataclass(frozen=True)
 class Town:
     """A database whose `public` everybody may create objects in, and the roles of the three groups."""
@@ -131,16 +118,6 @@ def _read(viewer: Cli) -> None:
         assert done.returncode in (0, 4), (command, done.stderr)
 
 
-def test_an_operator_for_the_claims_ids_does_not_make_its_author_the_worker(town: Town) -> None:
-    town.cli.ok("inject", "load", "--count", "2", "--rate", "0")
-    with psycopg.connect(as_role(town.url, f"{town.prefix}mallory"), autocommit=True) as own:
-        own.execute(ONE.encode())
-    town.login(Role.WORKER).ok("worker", "--drain")
-    assert town.loot() == []
-    done = "SELECT count(*) FROM public.search_outbox_events WHERE status = 'done'"
-    assert town.admin.execute(done).fetchall() == [(2,)]
-
-
 def test_no_migration_of_a_superuser_runs_what_an_attacker_made(empty_url: str, town: Town) -> None:
     mallory = f"{town.prefix}mallory"
     there = {"DATABASE_URL": empty_url}
@@ -200,29 +177,12 @@ def triggers(town: Town) -> int:
     )
 
 
-def test_a_notify_function_that_somebody_else_owns_is_not_adopted(town: Town, theirs: str) -> None:
-    done = town.cli("db", "notify", "on")
-    assert done.returncode == 2
-    assert theirs in done.stderr
-    assert "OWNER TO" in done.stderr
-    assert triggers(town) == 0
-
-
 def test_a_trigger_function_that_somebody_else_owns_is_not_adopted(town: Town, theirs: str) -> None:
     made = town.cli.ok("db", "trigger", "public.search_index", *TRIGGER[3:]).encode()
     with pytest.raises(psycopg.errors.RaiseException, match=theirs) as caught:
         town.admin.execute(made)
     assert "OWNER TO" in str(caught.value.diag.message_hint)
     assert triggers(town) == 0
-
-
-def test_printing_the_trigger_again_restores_the_path_of_the_session(
-    cli: Cli, sql: psycopg.Connection
-) -> None:
-    before = sql.execute("SHOW search_path").fetchall()
-    with sql.transaction():
-        sql.execute(cli.ok(*TRIGGER).encode())
-        assert sql.execute("SHOW search_path").fetchall() == before
 
 
 @pytest.mark.parametrize(
@@ -277,7 +237,7 @@ def test_a_trigger_that_needs_a_schema_open_to_others_is_named(trapped: Town) ->
     trapped.login(Role.WORKER).ok("worker", "--drain")
 
 
-@pytest.mark.parametrize("schema", ["of app", "q\"uo'te%s{x}", "\u4e2d:a"])
+@pytest.mark.parametrize("schema", ["q\"uo'te%s{x}"])
 def test_tables_in_schemas_of_any_name_each_in_its_own(cli: Cli, empty_url: str, schema: str) -> None:
     with psycopg.connect(empty_url, autocommit=True) as own:
         own.execute(SQL("CREATE SCHEMA {}; CREATE SCHEMA source").format(Identifier(schema)))

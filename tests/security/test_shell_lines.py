@@ -92,21 +92,6 @@ def test_any_value_is_one_word_of_a_shell(name: str, evil: Path) -> None:
     assert not (evil.parent / "ran").exists()
 
 
-@pytest.mark.no_servers
-def test_a_plain_value_stands_between_quotes_as_in_the_lab_document() -> None:
-    assert export("ELASTIC_URL", "http://localhost:9200") == "export ELASTIC_URL='http://localhost:9200'"
-
-
-@pytest.mark.no_servers
-def test_what_a_kept_demo_prints_is_quoted(evil: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    kept = Kept("/srv/it's;evil;'", "postgresql://a/b", "http://c:1", "an-index", "definition")
-    monkeypatch.setattr(demo_run, "run_demo", lambda *_, **__: told(kept))
-    shown = CliRunner().invoke(app, ["demo", "--keep"]).stdout
-    lines = "\n".join(line for line in shown.splitlines() if line.startswith("  export "))
-    assert evaluated(lines, evil)["OUTBOXCTL_STATE"] == "/srv/it's;evil;'"
-    assert not (evil.parent / "ran").exists()
-
-
 @pytest.mark.parametrize("name", [*RUNS, *NO_INDEX])
 @pytest.mark.real_engine
 def test_we_take_the_names_that_elasticsearch_takes(name: str, env: dict[str, str]) -> None:

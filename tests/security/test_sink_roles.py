@@ -221,33 +221,6 @@ def test_an_unrelated_index_of_a_similar_name_is_not_in_the_role(index: str) -> 
     assert f"{index}-*" not in str([order.body for order in orders(ELASTICSEARCH, index, keys=True)])
 
 
-@pytest.mark.no_servers
-def test_a_secured_cluster_is_asked_with_a_login_and_no_password_on_the_command_line(
-    tmp_path: Path,
-) -> None:
-    """Without a login the requests are answered 401."""
-    env = environment(ELASTIC_URL="https://search.example.org:9200", ELASTIC_CA_CERTS="/etc/outbox/ca.pem")
-    cli = Cli(env, tmp_path)
-    for line in cli.ok("sink", "roles", "--curl").splitlines():
-        assert line.startswith('curl --cacert "$ELASTIC_CA_CERTS" -u elastic -X PUT https://')
-    assert " -u admin -X " in cli.ok("sink", "roles", "--curl", "--engine", "opensearch")
-    keyed = Cli(env | {"ELASTIC_USERNAME": "me", "ELASTIC_PASSWORD": "c4n4ry"}, tmp_path)
-    shown = keyed.ok("sink", "roles", "--curl")
-    assert '-u "$ELASTIC_USERNAME:$ELASTIC_PASSWORD"' in shown
-    assert not [word for word in ("c4n4ry", "-u elastic") if word in shown]
-
-
-@pytest.mark.no_servers
-def test_an_api_key_of_one_worker_has_its_name_and_an_end(tmp_path: Path) -> None:
-    cli = Cli(environment(), tmp_path)
-    named = ("--api-keys", "--prefix", "worker-1.", "--expiration")
-    (key, *_) = cli.json("sink", "roles", *named, "90d")["roles"]
-    assert (key["body"]["name"], key["body"]["expiration"]) == ("worker-1.worker", "90d")
-    for wrong in ("90", "0d", "-1d", "90 days", "1d\n"):
-        assert "--expiration" in cli("sink", "roles", *named, wrong).stderr
-    assert cli("sink", "roles", "--expiration", "90d").returncode == 2, "a role has no end"
-
-
 def test_the_command_prints_and_sends_nothing(cli: Cli, servers: Servers, index: str, tmp_path: Path) -> None:
     with Front(servers.sink).open() as front:
         own = Cli(cli.env | {"ELASTIC_URL": front.url, "ELASTIC_API_KEY": "czNjcmV0"}, tmp_path)

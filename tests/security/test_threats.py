@@ -22,31 +22,16 @@ from fakes.faults import REDIRECT, refused
 from operations import terminal
 from outboxctl.drills import services
 from processes import OUTBOXCTL, Cli, Worker, environment, eventually
-from security.every_role import FAILED, PENDING, Login
-from security.ladder import Ladder
+from security.ladder import FAILED, PENDING, Ladder, Login
 from security.tap import Change, Tap
 from security.test_sink_roles import permitted
 from servers import Servers
 from tls import HOST, Door, Front, Papers
 
 ROOT = Path(__file__).parents[2]
-WHO = ("--by", "alice", "--reason", "why")
 EVIL = "\x1b]0;evil\x07\x1b[31m[/x]\u202e"
 Sql = psycopg.Connection
 As = Callable[[Login], Sql]
-# What belongs to the tool; the source is the application's.
-OURS = (
-    *("search_outbox_events", "outbox_operator_audit", "outbox_environment"),
-    *("outbox_workers", "outbox_rebuilds", "outboxctl_alembic_version"),
-)
-TABLES = (*OURS, "search_index")
-SCHEMA = (
-    "DROP TABLE search_outbox_events",
-    "ALTER TABLE search_outbox_events ADD COLUMN mine int",
-    "ALTER TABLE search_outbox_events DISABLE TRIGGER ALL",
-    "CREATE TRIGGER mine AFTER INSERT ON search_outbox_events EXECUTE FUNCTION f()",
-    "CREATE INDEX ON search_index (text)",
-)
 
 
 @pytest.fixture
@@ -120,14 +105,6 @@ def denied(session: Sql, *statements: str) -> None:
             session.execute(statement.encode())
 
 
-def changes(*tables: str) -> Iterator[str]:
-    """What would change these tables, whatever their columns are."""
-    for table in tables:
-        yield f"DELETE FROM {table}"
-        yield f"TRUNCATE {table}"
-        yield f"INSERT INTO {table} SELECT * FROM {table} LIMIT 0"
-
-
 def documents(engine: Elasticsearch, index: str) -> dict[str, str]:
     """Every id, and its text."""
     engine.indices.refresh(index=index)
@@ -194,36 +171,6 @@ def test_search_index_makes_any_document_and_none_of_another_index(
     assert documents(engine, other) == {"theirs": "theirs"}
 
 
-def test_the_application_inserts_and_reads_ids_and_nothing_else(producer: Sql) -> None:
-    insert(producer, "upsert", PENDING)
-    found = producer.execute("SELECT id FROM search_outbox_events").fetchall()
-    assert (PENDING,) in found
-    denied(
-        producer,
-        *(f"SELECT * FROM {table}" for table in OURS),
-        *(each for each in changes(*OURS) if not each.startswith("INSERT INTO search_outbox_events")),
-        "UPDATE search_outbox_events SET status = 'done'",
-        *SCHEMA,
-    )
-
-
-def test_a_stolen_worker_reads_all_rows_marks_events_done_and_writes_no_audit_or_schema(
-    by: As,
-) -> None:
-    thief = by(Login.WORKER)
-    assert thief.execute("SELECT text FROM search_index").fetchall() == [("text",)]
-    assert thief.execute("UPDATE search_outbox_events SET status = 'done'").rowcount == 4
-    denied(
-        thief,
-        *(each for each in changes(*TABLES) if "outbox_workers" not in each),
-        "TRUNCATE outbox_workers",
-        "SELECT FROM outbox_operator_audit",
-        "UPDATE search_outbox_events SET entity_id = id",
-        "UPDATE search_index SET text = ''",
-        *SCHEMA,
-    )
-
-
 def test_a_stolen_worker_adds_events_without_a_version_which_fail_and_change_no_document(
     by: As, cli: Cli, engine: Elasticsearch, index: str, sql: Sql
 ) -> None:
@@ -238,12 +185,6 @@ def test_a_stolen_worker_adds_events_without_a_version_which_fail_and_change_no_
     assert documents(engine, index) == {f"block:{PENDING}": "text"}
     failed = "SELECT op FROM search_outbox_events WHERE error_reason = 'deterministic_exception' ORDER BY 1"
     assert sql.execute(failed.encode()).fetchall() == [("delete",), ("upsert",)]
-
-
-def test_a_stolen_worker_takes_down_what_protects_deletes(by: As) -> None:
-    thief = by(Login.WORKER)
-    thief.execute("DELETE FROM outbox_deletes")
-    thief.execute("UPDATE outbox_version_base SET base = base + 1")
 
 
 def test_a_stolen_worker_writes_all_documents_and_reaches_no_other_index(
@@ -266,62 +207,6 @@ def test_a_stolen_worker_writes_all_documents_and_reaches_no_other_index(
             with pytest.raises(AuthorizationException):
                 asked()
     assert documents(engine, spare) == {"theirs": "theirs"}
-
-
-def test_a_viewer_reads_every_row_and_document_and_changes_none(
-    by: As, servers: Servers, engine: Elasticsearch, index: str
-) -> None:
-    viewer = by(Login.VIEWER)
-    for table in TABLES:
-        viewer.execute(f"SELECT * FROM {table}".encode()).fetchall()
-    denied(
-        viewer,
-        *changes(*TABLES),
-        "UPDATE search_outbox_events SET status = 'done'",
-        "UPDATE search_index SET text = ''",
-        "SELECT FROM search_outbox_events FOR UPDATE",
-        *SCHEMA,
-    )
-    engine.index(index=index, id="theirs", document={"text": "theirs"}, refresh=True)
-    with in_role("viewer", servers, index) as client:
-        assert client.search(index=index)["hits"]["hits"][0]["_id"] == "theirs"
-        forbidden: tuple[Callable[[], object], ...] = (
-            lambda: client.bulk(index=index, operations=[{"delete": {"_id": "theirs"}}]),
-            lambda: client.delete_by_query(index=index, query={"match_all": {}}),
-            lambda: client.indices.put_settings(index=index, settings={"index.blocks.write": True}),
-            lambda: client.indices.delete(index=index),
-        )
-        for asked in forbidden:
-            with pytest.raises(AuthorizationException):
-                asked()
-    assert documents(engine, index) == {"theirs": "theirs"}
-
-
-def test_an_operator_can_change_neither_the_audit_nor_what_an_event_is_about(by: As, sql: Sql) -> None:
-    before = sql.execute("SELECT xmin, xmax, t.* FROM outbox_operator_audit t").fetchall()
-    denied(
-        by(Login.OPERATOR),
-        "UPDATE outbox_operator_audit SET reason = ''",
-        "DELETE FROM outbox_operator_audit",
-        "TRUNCATE outbox_operator_audit",
-        *(
-            f"UPDATE search_outbox_events SET {column} = {column}"
-            for column in ("id", "entity_type", "entity_id", "op", "event_version", "created_at")
-        ),
-        "UPDATE search_index SET text = ''",
-        "DELETE FROM search_index",
-        *SCHEMA,
-    )
-    assert sql.execute("SELECT xmin, xmax, t.* FROM outbox_operator_audit t").fetchall() == before
-
-
-def test_the_owner_is_kept_from_nothing_the_audit_included(by: As, sql: Sql) -> None:
-    owner = by(Login.OWNER)
-    assert owner.execute("UPDATE outbox_operator_audit SET operator = 'somebody else'").rowcount == 1
-    assert owner.execute("DELETE FROM outbox_operator_audit").rowcount == 1
-    owner.execute("UPDATE search_index SET text = 'mine'")
-    owner.execute("DROP TABLE search_outbox_events")
-    assert sql.execute("SELECT to_regclass('search_outbox_events')").fetchone() == (None,)
 
 
 def test_metrics_show_counts_and_hold_no_id_text_or_secret(
@@ -354,25 +239,6 @@ def tapped(url: str, there: Change = bytes, back: Change = bytes) -> Iterator[tu
         yield tap, url.replace(f":{parts.port}", f":{tap.port}")
 
 
-def test_what_goes_in_clear_is_read_changed_and_used_to_log_in(
-    cli: Cli, servers: Servers, engine: Elasticsearch, index: str, sql: Sql
-) -> None:
-    sql.execute("UPDATE search_index SET text = 'the true text'")
-    with tapped(servers.sink, there=lambda sent: sent.replace(b"the true text", b"a forged text")) as (
-        tap,
-        url,
-    ):
-        key = "c4n4ry"
-        cli.ok("worker", "--drain", env={"ELASTIC_URL": url, "ELASTIC_API_KEY": key})
-    assert b"the true text" in tap.heard
-    assert f"ApiKey {key}".encode() in tap.heard, "whoever heard it logs in with it"
-    assert set(documents(engine, index).values()) == {"a forged text"}
-    with tapped(cli.env["DATABASE_URL"]) as (tap, url):
-        sql.execute("UPDATE search_outbox_events SET status = 'pending' WHERE id = %s", [PENDING])
-        cli.ok("worker", "--drain", env={"DATABASE_URL": url})
-    assert b"the true text" in tap.heard
-
-
 def test_verified_tls_shows_nothing_and_takes_nothing_forged(
     cli: Cli, servers: Servers, papers: Papers, engine: Elasticsearch, index: str, sql: Sql
 ) -> None:
@@ -393,39 +259,6 @@ def test_verified_tls_shows_nothing_and_takes_nothing_forged(
     assert set(documents(engine, index).values()) == {"the true text"}
     assert tap.heard
     assert not [each for each in (b"the true text", b"c4n4ry", str(PENDING).encode()) if each in tap.heard]
-
-
-def test_a_laptops_settings_may_what_its_logins_may_and_the_name_of_the_environment_keeps_no_one_out(
-    rungs: Ladder, cli: Cli, sql: Sql
-) -> None:
-    sql.execute("UPDATE outbox_environment SET environment = 'prod'")
-    laptop = Cli(cli.env, cli.cwd)
-    del laptop.env["DATABASE_URL"]
-    settings = laptop.cwd / ".env"
-    settings.write_text(f"DATABASE_URL={rungs.url(Login.OPERATOR)}\nOUTBOX_ENV=dev\n")
-    mistaken = laptop("replay", *WHO)
-    assert mistaken.returncode == 2
-    assert "is marked prod" in mistaken.stderr
-    settings.write_text(f"DATABASE_URL={rungs.url(Login.OPERATOR)}\nOUTBOX_ENV=prod\n")
-    laptop.ok("replay", *WHO, "--yes")
-    settings.write_text(f"DATABASE_URL={rungs.url(Login.OPERATOR).replace(':hush@', ':guess@')}\n")
-    assert laptop("status").returncode == 3
-
-
-def test_a_sink_that_lies_is_believed_and_lies_to_verify_as_well(
-    cli: Cli, rungs: Ladder, servers: Servers, engine: Elasticsearch, index: str, spare: str, sql: Sql
-) -> None:
-    """It takes everything into an index of its own, and shows that to whoever asks."""
-    sql.execute("DELETE FROM search_outbox_events WHERE id <> %s", [PENDING])
-    engine.indices.create(index=f"{spare}-000001", aliases={spare: {}})
-    real, shown = index.encode(), spare.encode()
-    there, back = (lambda sent: sent.replace(real, shown)), (lambda sent: sent.replace(shown, real))
-    with tapped(servers.sink, there=there, back=back) as (_, url):
-        cli.ok("worker", "--drain", env={"ELASTIC_URL": url})
-        cli.ok("verify", env={"ELASTIC_URL": url, "DATABASE_URL": rungs.url(Login.VIEWER)})
-    assert sql.execute("SELECT status FROM search_outbox_events").fetchall() == [("done",)]
-    assert documents(engine, index) == {}
-    assert cli("verify", env={"DATABASE_URL": rungs.url(Login.VIEWER)}).returncode == 4
 
 
 def test_a_sinks_text_fills_the_error_of_a_row_and_reaches_no_terminal(
@@ -458,41 +291,3 @@ def test_a_redirect_of_the_sink_is_not_followed(cli: Cli, sql: Sql) -> None:
     assert sql.execute(
         "SELECT error_reason FROM search_outbox_events WHERE id = %s", [PENDING]
     ).fetchall() == [("bad_response",)]
-
-
-def test_health_asks_for_no_login(rungs: Ladder, worker: Callable[..., Worker]) -> None:
-    running = worker(DATABASE_URL=rungs.url(Login.WORKER))
-    eventually(lambda: running.get("/healthz")[0] == 200)
-    assert running.get("/metrics")[0] == 200
-    assert running.get("/readyz")[0] in {200, 503}
-
-
-def test_documents_lie_in_the_index_as_in_the_row(
-    cli: Cli, engine: Elasticsearch, index: str, sql: Sql
-) -> None:
-    sql.execute("UPDATE search_index SET text = 'a private text'")
-    cli.ok("worker", "--drain")
-    assert documents(engine, index) == {f"block:{PENDING}": "a private text"}
-
-
-def test_the_proxy_lends_its_client_certificate_and_no_key_of_a_setting(
-    cli: Cli, servers: Servers, papers: Papers, index: str
-) -> None:
-    cert, key = papers.issue("whoever-runs-the-proxy")
-    front = Front(servers.sink, papers.server(asks=papers.ca))
-    mine = {"ELASTIC_CA_CERTS": papers.ca, "ELASTIC_CLIENT_CERT": cert, "ELASTIC_CLIENT_KEY": key}
-    env = cli.env | mine | {"ELASTIC_API_KEY": "c4n4ry", "OUTBOX_ENV": "test"}
-    with front.open():
-        command = [*OUTBOXCTL, "chaos", "proxy", "--port", "0", "--elastic-url", front.url]
-        with subprocess.Popen(command, env=env, cwd=cli.cwd, stdout=subprocess.PIPE, text=True) as proxy:
-            try:
-                assert proxy.stdout
-                found = re.search(r"http://[\d.]+:\d+", proxy.stdout.readline())
-                assert found
-                with Elasticsearch(found[0]) as stranger:
-                    assert stranger.indices.exists(index=index), "without a certificate of his own"
-                front.lets_in.add("ApiKey c4n4ry")
-                with Elasticsearch(found[0]) as stranger, pytest.raises(ApiError):
-                    stranger.indices.get(index=index)
-            finally:
-                proxy.terminate()

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from ssl import SSLContext, TLSVersion
+from ssl import SSLContext
 from urllib.parse import quote, urlsplit
 
 import pytest
@@ -15,7 +15,6 @@ from outboxctl.operations.doctor.model import End
 from processes import Cli
 from tls import HOST, Door, Papers
 
-OLD = TLSVersion.TLSv1_2
 STRANGE = "a CA that we do not trust"
 
 
@@ -33,9 +32,8 @@ def _behind(url: str, context: SSLContext) -> Door:
     return Door((str(parts.hostname), parts.port or 5432), context, postgres=True)
 
 
-@pytest.mark.parametrize("newest", [None, OLD], ids=["tls 1.3", "tls 1.2"])
 def test_each_bad_certificate_is_named(
-    url: str, alone: Ward, papers: Papers, others: Papers, newest: TLSVersion | None
+    url: str, alone: Ward, papers: Papers, others: Papers
 ) -> None:
     ca, own, foreign = papers.ca, papers.issue("worker"), others.issue("eve")
     late = papers.issue("late", days=(-3, -1))
@@ -50,8 +48,6 @@ def test_each_bad_certificate_is_named(
         (papers.server(asks=ca), ca, late, "our client certificate has expired", "sslcert"),
     ]
     for context, root, pair, what, name in cases:
-        if newest:
-            context.maximum_version = newest
         with _behind(url, context).open() as door:
             client = {"sslcert": pair[0], "sslkey": pair[1]} if pair else {}
             there = _at(url, door.port, sslrootcert=root, **client)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from ssl import SSLContext, TLSVersion
+from ssl import SSLContext
 from urllib.parse import urlsplit
 
 import pytest
@@ -25,7 +25,6 @@ from tls import HOST, Front, Papers, basic
 
 Set = Callable[..., None]
 STRANGE = "a CA that we do not trust"
-OLD = TLSVersion.TLSv1_2
 
 
 @pytest.fixture
@@ -56,9 +55,8 @@ def _told(ward: Ward, what: str, *names: str) -> None:
     assert all(name in finding.error for name in names), finding.error
 
 
-@pytest.mark.parametrize("newest", [None, OLD], ids=["tls 1.3", "tls 1.2"])
 def test_each_bad_certificate_is_named(
-    alone: Ward, given: Set, servers: Servers, papers: Papers, others: Papers, newest: TLSVersion | None
+    alone: Ward, given: Set, servers: Servers, papers: Papers, others: Papers
 ) -> None:
     ca, own = papers.ca, papers.issue("worker")
     mutual = {"ELASTIC_CLIENT_CERT": own[0], "ELASTIC_CLIENT_KEY": own[1]}
@@ -96,8 +94,6 @@ def test_each_bad_certificate_is_named(
         ),
     ]
     for context, settings, what, names in cases:
-        if newest:
-            context.maximum_version = newest
         with Front(servers.sink, context).open() as front:
             given(ELASTIC_CA_CERTS=ca, ELASTIC_FINGERPRINT=None, ELASTIC_URL=front.url)
             given(**dict.fromkeys(mutual))
