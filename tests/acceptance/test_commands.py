@@ -91,15 +91,3 @@ def test_db_check_is_4_when_behind_and_0_after_the_upgrade(cli: Cli, empty_url: 
     assert cli("db", "check", env=env).returncode == 0
     cli.ok("db", "upgrade", env=env)
     assert cli.ok("db", "current", env=env).strip()
-
-
-def test_services_status_and_down_are_harmless_where_nothing_runs(cli: Cli, tmp_path: Path) -> None:
-    state = {"OUTBOXCTL_STATE": str(tmp_path), "XDG_STATE_HOME": str(tmp_path)}
-    assert cli.json("services", "status", env=state)["services"] == []
-    assert cli.ok("services", "status", env=state).strip()
-
-
-def test_unknown_commands_and_flags_exit_2(cli: Cli) -> None:
-    for args in (["nonsense"], ["status", "--nonsense"], ["worker", "extra"], ["inject"], []):
-        done = cli(*args)
-        assert done.returncode == 2 or not args, (args, done.returncode)

@@ -111,36 +111,3 @@ def test_check_is_0_then_4_with_a_command_a_finding_then_3(cli: Cli, sql: lab.Sq
     assert all(any(each.startswith(word) for each in findings) for word in ("oldest", "stuck", "failed"))
     assert all("outboxctl " in each for each in findings)
     assert cli("check", env=NO_DATABASE).returncode == 3
-
-
-def test_doctor_names_what_is_wrong_why_and_what_mends_it_and_changes_nothing(
-    cli: Cli, sql: lab.Sql, index: str
-) -> None:
-    before = lab.state(sql)
-    sick = cli("doctor", "--json", "--elastic-index", f"{index}-nowhere")
-    assert sick.returncode == 4
-    findings = json.loads(sick.stdout)["findings"]
-    assert any(f"{index}-nowhere" in each["what"] for each in findings)
-    assert all(each["what"] and each["why"] and each["mend"] for each in findings)
-    assert cli("doctor", "--only", "settings").returncode == 0
-    assert cli("doctor", env=NO_DATABASE).returncode == 3
-    assert lab.state(sql) == before
-
-
-def test_prune_takes_only_old_done_rows_and_says_so(cli: Cli, sql: lab.Sql) -> None:
-    old, new, pending = (lab.put(sql)[1] for _ in range(3))
-    bad = lab.event(sql, lab.put(sql)[0], status="failed", created="2020-01-01")
-    done = (
-        "UPDATE search_outbox_events SET status = 'done', processed_at = now() - %s::interval WHERE id = %s"
-    )
-    sql.execute(done, ["8 days", old])
-    sql.execute(done, ["6 days", new])
-    before = lab.state(sql)
-    assert cli.json("prune", "--older-than", "7d", "--dry-run")["matched"] == 1
-    assert lab.state(sql) == before
-    cli.ok("prune", "--older-than", "7d", "--by", "alice")
-    left = {row["id"] for row in lab.rows(sql)}
-    assert {new, pending, bad} <= left
-    assert old not in left
-    (act,) = cli.json("audit")["audit"]
-    assert (act["action"], act["operator"], act["affected"]) == ("prune", "alice", 1)

@@ -29,19 +29,3 @@ def test_only_what_was_chosen_is_closed_and_who_did_it_is_known(cli: Cli, sql: l
     assert lab.event_row(sql, kept) == before
     (audit,) = cli.json("audit")["audit"]
     assert (audit["action"], audit["operator"], audit["id"]) == ("discard", "alice", seen["audit_id"])
-
-
-def test_a_rehearsal_changes_nothing(cli: Cli, sql: lab.Sql) -> None:
-    failed = _fail(sql, "mapping")
-    seen = cli.json(*DISCARD, "--id", str(failed), "--dry-run")
-    assert (seen["selected"], seen["audit_id"]) == (1, None)
-    assert "nothing changed" in cli.ok(*DISCARD, "--id", str(failed), "--dry-run")
-    assert lab.by_status(sql) == {"failed": 1}
-
-
-def test_everything_at_once_is_refused(cli: Cli, sql: lab.Sql) -> None:
-    _fail(sql, "mapping")
-    refused = cli(*DISCARD)
-    assert refused.returncode == 2
-    assert "--error-reason" in refused.stderr
-    assert lab.by_status(sql) == {"failed": 1}

@@ -71,44 +71,6 @@ def test_an_outage_ends_in_failed_at_max_attempts_and_replay_repairs_it(
     assert lab.by_status(sql) == {"done": 20}
 
 
-def seen_and_removed(engine: Elasticsearch, name: str, running: Worker) -> Worker:
-    """The index was there when the worker started, and is not any more."""
-    engine.indices.create(index=name)
-    eventually(lambda: running.get("/readyz")[0] == 200)
-    engine.indices.delete(index=name)
-    return running
-
-
-def test_a_missing_index_is_named_and_not_created_with_a_guessed_mapping(
-    sql: lab.Sql, worker: Start, engine: Elasticsearch, index: str
-) -> None:
-    name = f"{index}-missing"
-    running = seen_and_removed(engine, name, worker(ELASTIC_INDEX=name))
-    lab.put(sql)
-    lab.event(sql, uuid.uuid4(), 7, op="delete")
-    eventually(lambda: {row["error_reason"] for row in lab.rows(sql)} == {"index_unavailable"})
-    assert {row["status"] for row in lab.rows(sql)} <= {"pending", "processing"}
-    assert not engine.indices.exists(index=name)
-    eventually(lambda: running.metric("outbox_retry_scheduled_total", reason="index_unavailable") >= 2)
-    eventually(lambda: running.get("/readyz")[0] == 503)
-
-
-def test_the_worker_recovers_by_itself_when_the_index_appears(
-    sql: lab.Sql, worker: Start, engine: Elasticsearch, index: str
-) -> None:
-    name = f"{index}-late"
-    running = worker(ELASTIC_INDEX=name, OUTBOX_MAX_BACKOFF_SECONDS="0.5", OUTBOX_MAX_ATTEMPTS="1000")
-    seen_and_removed(engine, name, running)
-    lab.load(sql, 10)
-    eventually(lambda: {row["error_reason"] for row in lab.rows(sql)} == {"index_unavailable"})
-    engine.indices.create(index=name)
-    try:
-        eventually(lambda: lab.by_status(sql) == {"done": 10})
-        eventually(lambda: running.get("/readyz")[0] == 200)
-    finally:
-        engine.indices.delete(index=name)
-
-
 def test_a_drain_with_the_sink_away_does_not_wait_for_the_pause(cli: Cli, sql: lab.Sql, closed: str) -> None:
     lab.load(sql, 5)
     done = cli(

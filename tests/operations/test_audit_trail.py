@@ -49,29 +49,6 @@ def test_the_batches_of_an_act_are_one_line(db: Database) -> None:
         assert recent_actions(connection, limit=9, since=NOW + timedelta(days=1)) == []
 
 
-def test_a_repair_whose_batches_differ_is_one_act(cli: Cli, db: Database) -> None:
-    id_ = "10000000-0000-0000-0000-000000000000"
-    one, two, three = (f"00000000-0000-0000-0000-{n:012}" for n in range(3))
-    batches: tuple[tuple[dict[str, object], list[str]], ...] = (
-        ({"index": "i", "missing": 500}, [one]),
-        ({"index": "i", "missing": 357, "stale": 2, "raised": {"page:a": [1, 2]}}, [two, three]),
-        ({"index": "i", "raised": {"page:b": [None, 3]}}, []),
-        ({"index": "i", "removed": ["x"]}, []),
-        ({"index": "i", "removed": ["y"]}, []),
-    )
-    with db.begin() as connection:
-        for place, (filters, ids) in enumerate(batches):
-            given = {"filters": filters, "ids": ids, "act_id": id_, "now": at(place)}
-            audit.record(connection, "repair", by="alice", reason="lost", affected=len(ids), **given)  # type: ignore[arg-type]
-    (act,) = cli.json("audit")["audit"]
-    assert (act["id"], act["affected"], act["batches"], act["event_ids"]) == (id_, 3, 5, [one, two, three])
-    raised = {"page:a": [1, 2], "page:b": [None, 3]}
-    whole = {"index": "i", "missing": 857, "stale": 2, "raised": raised, "removed": ["x", "y"]}
-    assert act["filters"] == whole
-    assert cli.json("audit", "--id", id_)["act"]["filters"] == whole
-    assert "repair  3 events by alice" in cli.ok("audit", "--id", id_)
-
-
 def test_the_events_of_one_act_and_where_they_are(cli: Cli, sql: psycopg.Connection, db: Database) -> None:
     fail(sql, "[/nope] \x1b[31m boom", attempts=9)
     fail_many(sql, 30, "connect")
@@ -119,36 +96,3 @@ def test_a_discard_is_told_like_a_replay(cli: Cli, sql: psycopg.Connection) -> N
     assert {event["id"] for event in told["events"]} == set(done["ids"])
     assert {event["now"] for event in told["events"]} == {"discarded"}, "which is not: delivered"
     assert act["filters"] == {"error_reason": "mapping", "limit": 1_100}
-
-
-@pytest.mark.parametrize(
-    "column", ["at = 'infinity'", "at = '-infinity'", "filters = '[1]'", "filters = '\"x\"'"]
-)
-def test_an_odd_row_hides_no_other(cli: Cli, sql: psycopg.Connection, db: Database, column: str) -> None:
-    for by in ("alice", "bob"):
-        with db.begin() as connection:
-            odd = audit.record(connection, "replay", by=by, reason="x", filters={}, ids=[], now=at(0))
-    sql.execute(f"UPDATE outbox_operator_audit SET {column} WHERE operator = 'bob'".encode())
-    assert {row["operator"] for row in cli.json("audit")["audit"]} == {"alice", "bob"}
-    assert "by bob" in cli.ok("audit", "--id", odd)
-
-
-def test_a_page_of_an_act_holds_no_more_of_it(db: Database) -> None:
-    act = "10000000-0000-0000-0000-000000000000"
-    _batches(db, act, "replay", 3, 2)
-    with db.begin() as connection:
-        assert [event.id[-12:] for event in events_of(connection, act, limit=4)] == [
-            "000000000000",
-            "000000000001",
-            "000000000002",
-            "000001000000",
-        ]
-        assert states_of(connection, act) == {"gone": 5}
-
-
-def test_a_filter_beside_an_id_is_refused(cli: Cli) -> None:
-    """It was ignored: the act that was shown might be anybody's."""
-    for flag, value in (("--action", "replay"), ("--by", "alice"), ("--since", "2026-02-03")):
-        done = cli("audit", "--id", str(uuid4()), flag, value)
-        assert done.returncode == 2
-        assert f"{flag} does not go with it" in done.stderr

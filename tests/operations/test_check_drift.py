@@ -26,12 +26,6 @@ INSERT INTO search_outbox_events (entity_type, entity_id, op, status, event_vers
 SELECT entity_type, entity_id, 'upsert', %s, event_version FROM search_index
 WHERE entity_type || ':' || entity_id = %s
 """
-PARTITIONED = """
-ALTER TABLE search_index RENAME TO plain;
-CREATE TABLE search_index (LIKE plain INCLUDING DEFAULTS) PARTITION BY HASH (entity_id);
-CREATE TABLE half PARTITION OF search_index FOR VALUES WITH (MODULUS 2, REMAINDER 0);
-CREATE TABLE other_half PARTITION OF search_index FOR VALUES WITH (MODULUS 2, REMAINDER 1);
-"""
 SIZE = 50
 
 
@@ -93,44 +87,6 @@ def test_what_is_under_way_is_no_drift(
 
 
 @pytest.mark.real_engine
-def test_what_happens_meanwhile_is_no_drift(
-    look: Callable[..., Any], sql: psycopg.Connection, scene: Scene
-) -> None:
-    arrived, moved, gone = (entity(sql) for _ in range(3))
-    drifted = entity(sql)
-
-    def move() -> None:
-        sql.execute("UPDATE search_index SET event_version = 6 WHERE %s LIKE '%%' || entity_id", [moved])
-        sql.execute("DELETE FROM search_index WHERE %s LIKE '%%' || entity_id", [gone])
-
-    assert look(lambda: index_at(scene, arrived, 5), move) == [drifted]
-
-
-def test_a_sample_is_random_and_of_the_size_that_was_asked_for(db: Database, sql: psycopg.Connection) -> None:
-    sql.execute(SOURCE, ["block", 1, 20_000])
-    with db.begin() as connection:
-        first, second = (set(samples.random_entities(connection, 30)) for _ in range(2))
-        assert len(first) == len(second) == 30
-        assert first != second
-        assert len(samples.random_entities(connection, 50_000)) == 20_000
-
-
-def test_a_partitioned_source_and_an_empty_one(db: Database, sql: psycopg.Connection) -> None:
-    with db.begin() as connection:
-        assert samples.random_entities(connection, 10) == []
-    sql.execute(PARTITIONED)
-    sql.execute(SOURCE, ["block", 1, 3_000])
-    with db.begin() as connection:
-        assert len(samples.random_entities(connection, 100)) == 100
-
-
-def test_rows_that_can_have_no_document_are_passed_over(db: Database, sql: psycopg.Connection) -> None:
-    sql.execute(SOURCE, ["block", -1, 1])
-    with db.begin() as connection:
-        assert samples.random_entities(connection, 10) == []
-
-
-@pytest.mark.real_engine
 def test_the_command_names_one_and_what_to_run(
     cli: Cli, sql: psycopg.Connection, engine: Elasticsearch, index: str
 ) -> None:
@@ -151,8 +107,3 @@ def test_the_command_names_one_and_what_to_run(
         version_type="external_gte",
     )
     assert "drift=0" in cli.ok("check", "--drift-sample", "10")
-
-
-def test_an_index_that_is_away_is_noticed_where_there_is_nothing_to_sample(cli: Cli) -> None:
-    assert cli("check", "--drift-sample", "5").returncode == 0
-    assert cli("check", "--drift-sample", "5", env={"ELASTIC_INDEX": "t-nowhere"}).returncode == 3

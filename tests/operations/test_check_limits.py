@@ -226,17 +226,6 @@ def test_old_failures_are_a_note_and_no_finding(check: Check, cli: Cli, sql: lab
     assert (report["ok"], report["findings"], report["notes"]) == (True, [], [note])
 
 
-@pytest.mark.parametrize("command", sorted({command for *_, command in CASES} | {"outboxctl verify"}))
-def test_the_command_that_helps_exists(command: str) -> None:
-    assert CliRunner().invoke(app, [*command.split()[1:], "--help"]).exit_code == 0
-
-
-def test_a_schema_from_before_the_workers_can_be_checked(cli: Cli, sql: lab.Sql) -> None:
-    lab.load(sql, 2)
-    sql.execute("DROP TABLE outbox_workers")
-    assert "unattended" not in figures(cli.ok("check", "--max-silence", "1"))
-
-
 def test_an_end_that_is_away_is_3_and_the_other_is_told_of(cli: Cli, sql: lab.Sql, scene: Scene) -> None:
     away = cli("check", env={"DATABASE_URL": "postgresql://me:hunter2@127.0.0.1:1/x"})
     assert (away.returncode, away.stdout.count("\n")) == (3, 1)

@@ -78,21 +78,6 @@ def test_commands_options_and_reasons_are_offered(tab: Tab) -> None:
 
 
 @pytest.mark.slow(reason="each tab in a real shell starts a process")
-def test_failed_events_are_offered_by_id_and_type(tab: Tab, sql: lab.Sql) -> None:
-    failed = {str(lab.event(sql, lab.put(sql)[0], kind="page", status="failed")) for _ in range(3)}
-    one = min(failed)
-    offers(tab, failed, "replay", "--id", "")
-    offers(tab, {one}, "replay", "--id", one[:18])
-    offers(tab, {"page"}, "replay", "--entity-type", "p")
-    assert tab("replay", "--entity-type", "q") == []
-
-
-@pytest.mark.slow(reason="each tab in a real shell starts a process")
-def test_tables_are_offered_for_a_new_projection(tab: Tab) -> None:
-    offers(tab, {"public.search_index"}, "projection", "init", "public.search_i")
-
-
-@pytest.mark.slow(reason="each tab in a real shell starts a process")
 def test_causes_and_acts_are_offered_where_they_are_asked_for(tab: Tab, sql: lab.Sql, cli: Cli) -> None:
     for number in range(4):
         event = lab.event(sql, lab.put(sql)[0], status="failed")
@@ -110,13 +95,6 @@ def test_causes_and_acts_are_offered_where_they_are_asked_for(tab: Tab, sql: lab
     offers(tab, {act, closed}, "audit", "--id", "")
 
 
-@pytest.mark.slow(reason="each tab in a real shell starts a process")
-def test_no_more_than_fifty_are_offered(tab: Tab, sql: lab.Sql) -> None:
-    lab.load(sql, 60)
-    sql.execute("UPDATE search_outbox_events SET status = 'failed'")
-    eventually(lambda: len(tab("replay", "--id", "")) == 50)
-
-
 def test_hostile_names_are_not_offered(tab: Tab, sql: lab.Sql, tmp_path: Path) -> None:
     for kind in (
         "a$(touch gone)",
@@ -130,12 +108,6 @@ def test_hostile_names_are_not_offered(tab: Tab, sql: lab.Sql, tmp_path: Path) -
     lab.event(sql, lab.put(sql)[0], kind="a-good_one", status="failed")
     offers(tab, {"a-good_one"}, "replay", "--entity-type", "a")
     assert not (tmp_path / "gone").exists()
-
-
-def test_without_a_database_nothing_is_offered(tab: Tab) -> None:
-    assert tab("replay", "--id", "", DATABASE_URL="") == []
-    assert tab("replay", "--id", "", DATABASE_URL="postgresql://127.0.0.1:1/x") == []
-    assert tab("replay", "--database-url", "nonsense", "--id", "") == []
 
 
 def test_a_silent_database_is_not_waited_for(env: dict[str, str], tmp_path: Path) -> None:

@@ -43,24 +43,11 @@ def test_a_contradiction_names_what_was_set_and_the_way_out_works(
     assert WHO[3] in cli.ok("audit", "--action", "mark")
 
 
-def test_the_name_is_that_of_the_place_that_counts(cli: Cli, tmp_path: Path) -> None:
-    cli.ok("db", "upgrade", env={"OUTBOX_ENV": "dev"})
-    (tmp_path / ".env").write_text("WORDLOOM_ENV=sandbox\n")
-    assert "WORDLOOM_ENV (for OUTBOX_ENV) in .env is sandbox" in cli("status").stderr
-    both = cli("status", env={"OUTBOX_ENV": "prod"})
-    assert "outboxctl: OUTBOX_ENV is prod" in both.stderr
-
-
 def test_a_dry_run_and_what_is_marked_so_already_change_nothing(cli: Cli, sql: psycopg.Connection) -> None:
     cli.ok("db", "upgrade", env={"OUTBOX_ENV": "dev"})
     assert "would be marked test" in cli.ok("db", "mark", "test", *WHO, "--dry-run")
     assert "nothing was changed" in cli.ok("db", "mark", "dev", *WHO)
     assert (marked(sql), audited(sql)) == ("dev", [])
-
-
-def test_one_that_was_never_marked_is_marked(cli: Cli, sql: psycopg.Connection) -> None:
-    assert "is marked sandbox (was nothing)" in cli.ok("db", "mark", "sandbox", *WHO)
-    assert (marked(sql), len(audited(sql))) == ("sandbox", 1)
 
 
 def test_without_an_audit_row_there_is_no_change(cli: Cli, sql: psycopg.Connection) -> None:
@@ -79,12 +66,6 @@ def test_prod_is_changed_by_a_yes_alone(cli: Cli, sql: psycopg.Connection) -> No
     assert marked(sql) == "dev"
 
 
-def test_a_setting_that_will_be_refused_is_said(cli: Cli) -> None:
-    done = cli("db", "mark", "sandbox", *WHO, env={"WORDLOOM_ENV": "test"})
-    assert done.returncode == 0
-    assert "WORDLOOM_ENV (for OUTBOX_ENV) is test" in done.stderr
-
-
 @pytest.mark.parametrize(
     ("args", "named"),
     [
@@ -100,10 +81,3 @@ def test_bad_input_changes_nothing(cli: Cli, sql: psycopg.Connection, args: list
     assert (refused.returncode, marked(sql), audited(sql)) == (2, None, [])
     assert named in refused.stderr
     assert "\x1b[31m" not in refused.stderr
-
-
-def test_without_a_schema_it_says_what_makes_one(cli: Cli, empty_url: str) -> None:
-    for more in ([], ["--dry-run"]):
-        refused = cli("db", "mark", "test", *WHO, *more, env={"DATABASE_URL": empty_url})
-        assert refused.returncode == 2
-        assert "outboxctl db upgrade" in refused.stderr

@@ -39,16 +39,6 @@ def test_a_group_holds_what_failed_of_one_cause(db: Database, sql: psycopg.Conne
     assert _groups(db, entity_type="nobody") == []
 
 
-@pytest.mark.parametrize("moment", ["infinity", "-infinity", "20000-01-01", "0044-03-15 BC"])
-def test_times_out_of_range_break_nothing(db: Database, sql: psycopg.Connection, moment: str) -> None:
-    fail(sql, updated_at=moment, created_at=moment)
-    (group,) = _groups(db)
-    assert group.first_failed_at is None
-    with db.begin() as connection:
-        (row,) = failed_rows(connection, Selection())
-    assert (row.created_at, row.failed_at) == (None, None)
-
-
 def test_the_page_names_the_causes_and_the_next_command(cli: Cli, sql: psycopg.Connection) -> None:
     fail_many(sql, 50, "connect")
     hostile = fail(sql, HOSTILE, entity_type="[bold]\x1b[1m", replay_count=1, last_replayed_at="2026-01-01Z")
@@ -89,30 +79,6 @@ def test_a_replay_is_named_only_where_it_can_help(cli: Cli, sql: psycopg.Connect
     ]
     assert discard in shown
     assert f"Next: outboxctl replay --fingerprint {fingerprint('mapping', '503')} --by YOU" in shown
-
-
-def test_a_narrow_terminal_keeps_the_fingerprint_whole(cli: Cli, sql: psycopg.Connection) -> None:
-    fail(sql, "word " * 100)
-    name = fingerprint("mapping", "word " * 100)
-    assert name in cli.ok("failed", "list", env={"COLUMNS": "40", "TERM": "dumb", "NO_COLOR": "1"})
-    assert cli("failed", "list", "--group", name, "--fingerprint", name).returncode == 2
-    assert "--group: not a fingerprint" in cli("failed", "list", "--group", "zzz").stderr
-
-
-def test_the_page_shows_an_error_in_its_own_words(cli: Cli, sql: psycopg.Connection) -> None:
-    fail(sql, "event_version is not in 0..2^63-1: -7")
-    fail(sql, "event_version is not in 0..2^63-1: -5", updated_at="2026-02-01Z")
-    assert "for example: event_version is not in 0..2^63-1: -5\n" in cli.ok("failed", "list")
-
-
-def test_in_a_pipe_nothing_is_cut_or_padded(cli: Cli, sql: psycopg.Connection) -> None:
-    text = "the index only takes " + "a word " * 120 + "to its end"
-    id_ = fail(sql, text)
-    name = fingerprint("mapping", text)
-    for command in (("failed", "list"), ("failed", "list", "--group", name), ("failed", "show", id_)):
-        lines = cli.ok(*command).splitlines()
-        assert any(line.endswith(text) for line in lines), command
-        assert not [line for line in lines if line.endswith(" ")], command
 
 
 def test_discard_takes_the_same_selection_and_guards(cli: Cli, sql: psycopg.Connection) -> None:

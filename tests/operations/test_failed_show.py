@@ -65,18 +65,6 @@ def test_both_sides_and_the_difference(
     assert everything(sql) == before
 
 
-@pytest.mark.real_engine
-def test_what_the_worker_delivered_has_no_difference(cli: Cli, sql: psycopg.Connection) -> None:
-    lab.source(sql, (entity := uuid4()), 3, rank_score=0.1)
-    event = lab.event(sql, entity, 3)
-    cli.ok("worker", "--drain")
-    seen = cli.json("failed", "show", str(event))
-    assert (seen["event"]["status"], seen["difference"], seen["fingerprint"]) == ("done", [], None)
-    shown = cli.ok("failed", "show", str(event))
-    assert "No difference: the document is the same as the source row." in shown
-    assert "Next:" not in shown  # it is done
-
-
 def test_a_bad_op_without_a_row_and_a_document_is_told_as_it_is(cli: Cli, sql: psycopg.Connection) -> None:
     """Its source row was called gone, which never was, and the index was said to say what the row says."""
     (event,) = cli.json("inject", "bad-op")["ids"]
@@ -101,44 +89,6 @@ def test_without_the_sink_the_rest_is_shown(cli: Cli, sql: psycopg.Connection) -
         assert "The index could not be read" in shown
         assert "infinity" in shown
         assert "There is no source row block:" in shown
-
-
-@pytest.mark.parametrize(
-    "answer",
-    [
-        *({}, [], {"docs": []}, {"docs": [None]}, {"docs": [{}]}),
-        {"docs": [{"found": True, "_version": 1, "_source": None}]},
-        {"docs": [{"found": True, "_version": 1, "_source": []}]},
-        {"docs": [{"found": True, "_source": {}}]},
-    ],
-    ids=str,
-)
-def test_an_answer_that_is_none_hides_nothing_of_the_rest(
-    db: Database, sql: psycopg.Connection, settings: Settings, answer: Any
-) -> None:
-    with db.begin() as connection:
-        event = event_by_id(connection, fail(sql))
-    assert event
-    with front(settings.elastic_url.get_secret_value(), {"*_mget": says(200, answer)}) as url:
-        seen = inspect(event, settings.model_copy(update={"elastic_url": SecretStr(url)}))
-    assert (seen.document, seen.difference, seen.event["error"]) == (None, None, "it broke")
-    assert "bad_response" in str(seen.sink_error)
-
-
-def test_an_error_that_is_cut_by_bytes_has_one_fingerprint(servers: Any) -> None:
-    url = new_database(servers.postgres, options="ENCODING 'SQL_ASCII' LOCALE 'C' LOCALE_PROVIDER libc")
-    db = Database(url)
-    try:
-        upgrade(db, None)
-        with psycopg.connect(url, autocommit=True) as sql, db.begin() as connection:
-            event = event_by_id(connection, fail(sql, "é" * 900 + " 1 not seen"))
-            assert event
-            assert [group.fingerprint for group in failed_groups(connection, Selection())] == [
-                event.fingerprint
-            ]
-    finally:
-        db.close()
-        drop_database(servers.postgres, url)
 
 
 def test_an_id_of_nothing_is_refused(cli: Cli, sql: psycopg.Connection) -> None:

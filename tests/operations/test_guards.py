@@ -165,25 +165,6 @@ def test_nothing_is_broken_where_it_matters(
         typer.main.get_command(app)([*path.split(), "--yes-this-is-not-production"], standalone_mode=False)
 
 
-def test_the_marker_has_the_last_word(cli: Cli, prod: psycopg.Connection) -> None:
-    for environment, why in (("", "this is prod:"), ("dev", "is marked prod")):
-        refused = cli("chaos", "db", "terminate", "--all", env={"OUTBOX_ENV": environment})
-        assert refused.returncode == 2
-        assert why in refused.stderr
-    prod.execute("SELECT 1")
-
-
-@pytest.mark.usefixtures("prod")
-@pytest.mark.parametrize("mode", [{"OUTBOX_READ_ONLY": "1"}, {}])
-def test_nothing_to_do_needs_no_yes(cli: Cli, mode: dict[str, str]) -> None:
-    nothing = ("replay", *WHO, "--entity-type", "nobody")
-    assert cli.json(*nothing, env=mode)["matched"] == 0
-    assert cli(*nothing, "--fail-if-none", env=mode).returncode == 5
-    refused = cli("replay", "undo", str(uuid4()), *WHO, env=mode)
-    assert refused.returncode == 2
-    assert "there is no act" in refused.stderr
-
-
 @pytest.mark.usefixtures("prod")
 def test_with_a_yes_prod_is_changed_and_a_worker_needs_none(cli: Cli) -> None:
     assert cli.json("prune", "--older-than", "1d", "--yes")["pruned"] == 1
@@ -192,20 +173,6 @@ def test_with_a_yes_prod_is_changed_and_a_worker_needs_none(cli: Cli) -> None:
     cli.ok("db", "upgrade", "--yes")
     cli.ok("worker", "--drain", "--metrics-port", str(services.fresh_port()))
     assert cli.json("prune", "--older-than", "1d", "--dry-run")["matched"] == 0
-
-
-def test_the_setting_alone_says_prod_too_even_before_there_is_a_schema(cli: Cli, empty_url: str) -> None:
-    env = {"DATABASE_URL": empty_url, "OUTBOX_ENV": "prod"}
-    assert cli("db", "upgrade", env=env).returncode == 2
-    assert cli("db", "check", env=env).returncode == 4
-    cli.ok("db", "upgrade", "--yes", env=env)
-    assert cli("inject", "event", env=env).returncode == 2
-
-
-def test_a_database_that_is_not_prod_is_never_asked_about(cli: Cli, sql: psycopg.Connection) -> None:
-    sql.execute("INSERT INTO outbox_environment (environment) VALUES ('test')")
-    cli.ok("inject", "event")
-    cli.ok("prune", "--older-than", "1d")
 
 
 @pytest.mark.parametrize(

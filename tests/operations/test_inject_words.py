@@ -17,15 +17,3 @@ def test_a_bad_event_is_explained_beside_its_id(cli: Cli) -> None:
     assert f"Next: outboxctl worker --drain; outboxctl failed show {line}" in done.stderr
     cli.ok("worker", "--drain")
     assert "Unknown outbox op" in cli.ok("failed", "show", line)
-
-
-def test_a_script_reads_ids_and_nothing_else(cli: Cli, sql: psycopg.Connection) -> None:
-    done = cli("inject", "bad-op", "--count", "3")
-    assert len([UUID(line) for line in done.stdout.splitlines()]) == 3
-    assert "Next: outboxctl worker --drain; outboxctl failed list" in done.stderr
-    done = cli("inject", "event", "--op", "delete")
-    assert UUID(done.stdout.strip())
-    assert "Inserted 1 event (delete, version 1)." in done.stderr
-    for what in (("bad-op",), ("event",), ("stale",), ("duplicate",)):
-        assert cli("inject", *what, "--json").stderr == ""
-    assert sql.execute("SELECT count(*) FROM search_outbox_events").fetchall() == [(9,)]

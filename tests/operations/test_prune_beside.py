@@ -50,42 +50,6 @@ def test_killed_in_the_middle_the_audit_tells_what_is_gone(
     assert (rows(sql), audited(sql)) == (0, OLD)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_stopped_it_leaves_whole_batches_and_says_so(
-    running: subprocess.Popen[str], sql: psycopg.Connection, number: signal.Signals
-) -> None:
-    running.send_signal(number)
-    out, err = running.communicate(timeout=10)
-    assert running.returncode == 130, err
-    assert "run it again for the rest" in out
-    assert err == ""
-    assert 0 < rows(sql) < OLD
-    assert rows(sql) + audited(sql) == OLD
-    assert f"{audited(sql):,} events" in out
-
-
-def test_cut_off_from_its_database_it_says_so_and_the_audit_tells_what_is_gone(
-    running: subprocess.Popen[str], sql: psycopg.Connection
-) -> None:
-    sql.execute(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-        " WHERE application_name = 'outboxctl' AND datname = current_database()"
-    )
-    out, err = running.communicate(timeout=10)
-    assert (running.returncode, out) == (3, ""), err
-    assert "cannot be used" in err
-    assert 0 < rows(sql) < OLD
-    assert rows(sql) + audited(sql) == OLD
-
-
-def test_two_at_once_delete_each_row_once(sql: psycopg.Connection, cli: Cli) -> None:
-    put(sql, "done", "2020-01-01", rows=OLD)
-    with ThreadPoolExecutor(2) as pool:
-        both = list(pool.map(lambda _: cli.json("prune", "--older-than", "1d"), range(2)))
-    assert sum(each["pruned"] for each in both) == OLD
-    assert (rows(sql), audited(sql)) == (0, OLD)
-
-
 def test_a_worker_beside_it_loses_nothing(
     sql: psycopg.Connection,
     engine: Elasticsearch,

@@ -92,24 +92,6 @@ def test_a_discarded_event_is_done_too(db: Database, sql: psycopg.Connection) ->
     assert run(db).rows == 1
 
 
-def test_rows_of_every_size_and_density_are_found_and_a_batch_is_an_audit_row(
-    db: Database, sql: psycopg.Connection
-) -> None:
-    for rows, size in ((3_000, 0), (300, 2_000), (3_000, 0)):
-        put(sql, "done", "2026-01-01", rows=rows, size=size)
-        put(sql, "done", "2026-06-15", rows=rows, size=size)
-    done = run(db, rate=2_000_000)
-    assert (done.rows, done.interrupted) == (6_300, False)
-    assert sum(row[2] for row in left(sql)) == 6_300
-    acts = sql.execute(
-        "SELECT act_id::text, affected, event_ids, filters FROM outbox_operator_audit"
-    ).fetchall()
-    assert len(acts) > 1
-    assert {act for act, *_ in acts} == {done.audit_id}
-    assert sum(affected for _, affected, _, _ in acts) == 6_300
-    assert all(ids == [] and filters == {"older_than": "7d"} for _, _, ids, filters in acts)
-
-
 def test_a_row_that_somebody_makes_failed_meanwhile_is_kept(
     url: str, db: Database, sql: psycopg.Connection
 ) -> None:
@@ -133,46 +115,12 @@ def test_a_row_that_somebody_makes_failed_meanwhile_is_kept(
     assert (ended[0].rows, audited(sql)) == (1, 1)
 
 
-def test_a_new_row_in_an_old_rows_place_is_kept(db: Database, sql: psycopg.Connection) -> None:
-    put(sql, "done", "2026-01-01", rows=50)
-    with db.begin() as connection:
-        made = core.plan(connection, WEEK, now=NOW)
-    sql.execute("DELETE FROM search_outbox_events")
-    sql.execute("VACUUM search_outbox_events")
-    put(sql, "pending", None, rows=50)
-    given: dict[str, Any] = {"by": "a", "reason": "b", "filters": {}, "rate": 1e9}
-    assert prune.apply(db, made, stop=threading.Event(), **given).rows == 0
-    assert left(sql) == [("pending", None, 50)]
-
-
-def test_a_batch_reads_its_own_blocks_and_needs_no_index(db: Database, sql: psycopg.Connection) -> None:
-    put(sql, "done", "2026-01-01", rows=2_000)
-    with db.begin() as connection:
-        given = {"first": "(3,0)", "end": "(9,0)", "cutoff": NOW}
-        plan_ = connection.execute(text(f"EXPLAIN {core.DELETE.text}"), given).scalars().all()
-    assert "Tid Range Scan" in str(plan_)
-
-
 def test_a_batch_that_cannot_be_audited_deletes_nothing(db: Database, sql: psycopg.Connection) -> None:
     put(sql, "done", "2026-01-01", rows=10)
     sql.execute("ALTER TABLE outbox_operator_audit ADD CHECK (action <> 'prune')")
     with pytest.raises(OutboxctlError):
         run(db)
     assert left(sql) == [("done", "2026-01-01 00:00:00+00", 10)]
-
-
-def test_asked_to_stop_where_nothing_is_old_it_stops(db: Database, sql: psycopg.Connection) -> None:
-    put(sql, "pending", None, rows=5_000)
-    put(sql, "done", "2026-01-01", rows=10)
-    stop = threading.Event()
-    done = run(db, stop=stop, advance=lambda _: stop.set())
-    assert (done.rows, done.interrupted) == (0, True)
-
-
-def test_a_server_that_is_too_old_is_named(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(core, "OLDEST_SERVER", 999_999)
-    with pytest.raises(UsageError, match="needs PostgreSQL 14"):
-        run(db)
 
 
 def test_a_dry_run_counts_and_changes_no_bit(cli: Cli, sql: psycopg.Connection) -> None:

@@ -49,24 +49,6 @@ def test_under_500_events_a_second_none_is_lost(
     assert f"block:{last}" not in documents(engine, f"{index}-000001")
 
 
-def test_events_that_become_late_slow_the_fill_and_not_the_result(
-    cli: Cli, sql: psycopg.Connection, engine: Elasticsearch, index: str, url: str
-) -> None:
-    sql.execute(ROWS, [2_000])
-    with postgres_proxy(url) as proxy:
-        rule = proxy.on("SET cursor_type", Do.HOLD_STATEMENT)
-        with started(cli, "--yes", DATABASE_URL=proxy.url, **SMALL) as process:
-            eventually(rule.reached.is_set, what="the first page")
-            put(sql, *(uuid4() for _ in range(20)))
-            sql.execute("UPDATE search_outbox_events SET created_at = now() - interval '10 s'")
-            sleep(2 * EVERY)  # the next look is due
-            rule.released.set()
-            out, err = process.communicate(timeout=30)
-    assert process.returncode == 0, err
-    assert "filling more slowly" in out + err
-    assert documents(engine, index) == rows(sql)
-
-
 def test_what_went_to_the_old_index_meanwhile_is_made_up_for(
     cli: Cli, sql: psycopg.Connection, engine: Elasticsearch, index: str, url: str
 ) -> None:

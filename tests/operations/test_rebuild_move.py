@@ -124,30 +124,6 @@ def test_killed_in_the_move_no_event_fails_and_the_next_command_ends_the_block(
     assert blocked(engine, index) == []
 
 
-def test_interrupted_in_the_move_the_index_takes_writes_again_at_once(
-    cli: Cli, sql: Sql, engine: Elasticsearch, index: str, url: str
-) -> None:
-    put(sql, one := uuid4())
-    with postgres_proxy(url) as proxy, standing_in_the_move(cli, proxy) as (process, rule):
-        assert blocked(engine, index) == [f"{index}-000001"]
-        process.send_signal(signal.SIGINT)
-        rule.released.set()
-        code, report, _ = said(process)
-    assert (code, report["phase"], blocked(engine, index)) == (130, "swap", [])
-    put(sql, one)
-    cli.ok("worker", "--drain")
-    assert cli.json("rebuild", "--yes")["phase"] == "done"
-    assert documents(engine, index) == rows(sql)
-
-
-def test_the_index_that_is_kept_takes_writes_for_the_way_back(
-    cli: Cli, sql: Sql, engine: Elasticsearch, index: str
-) -> None:
-    put(sql, uuid4())
-    cli.ok("rebuild", "--yes")
-    assert blocked(engine, index) == []
-
-
 def blocked(engine: Elasticsearch, alias: str) -> list[str]:
     """The indexes of a test that take no writes."""
     held = engine.indices.get_settings(index=f"{alias}*", flat_settings=True)

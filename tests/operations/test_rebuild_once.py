@@ -14,15 +14,6 @@ from rebuilding import ROWS, behind, documents, held, put, rows, said, take_away
 
 pytestmark = pytest.mark.real_engine
 SMALL = {"OUTBOX_BULK_SIZE": "100"}
-PARTITIONED = """
-CREATE TABLE parts (LIKE search_index INCLUDING DEFAULTS) PARTITION BY LIST (entity_type);
-CREATE TABLE blocks PARTITION OF parts FOR VALUES IN ('block');
-CREATE TABLE others PARTITION OF parts DEFAULT;
-INSERT INTO parts SELECT * FROM search_index;
-DROP TABLE search_index;
-ALTER TABLE parts RENAME TO search_index;
-CREATE UNIQUE INDEX ON search_index (entity_type, entity_id);
-"""
 
 
 def written(engine: Elasticsearch, index: str) -> int:
@@ -68,48 +59,6 @@ def test_what_changes_between_two_rounds_is_sent_by_one_of_them(
         assert said(process)[1]["phase"] == "done"
     assert action == "rollback" or between == before
     assert written(engine, f"{index}-00000{number}") == between + 3
-    assert documents(engine, index) == rows(sql)
-
-
-def test_a_process_that_goes_on_sends_by_time_what_the_other_may_not_have_sent(
-    cli: Cli, sql: psycopg.Connection, engine: Elasticsearch, index: str, url: str
-) -> None:
-    changed, gone = uuid4(), uuid4()
-    put(sql, changed, gone)
-    cli.ok("worker", "--drain")
-    with (
-        postgres_proxy(url) as proxy,
-        held(cli, proxy, "SET swapped_at", Do.HOLD_STATEMENT) as (process, _),
-    ):
-        put(sql, changed)
-        take_away(sql, gone)
-        cli.ok("worker", "--drain")
-        process.send_signal(signal.SIGKILL)
-        process.wait(10)
-        proxy.cut()
-    assert cli.json("rebuild", "--yes")["healed"] == 0
-    assert documents(engine, index) == rows(sql)
-
-
-def test_a_partitioned_table_fills_an_index(
-    cli: Cli, sql: psycopg.Connection, engine: Elasticsearch, index: str
-) -> None:
-    sql.execute(ROWS, [500])
-    sql.execute(PARTITIONED)
-    done = cli("rebuild", "--yes", env=SMALL)
-    assert "sorted" not in done.stderr
-    assert len(rows(sql)) == 500
-    assert documents(engine, index) == rows(sql)
-
-
-def test_without_an_index_on_the_key_it_says_why_it_takes_long(
-    cli: Cli, sql: psycopg.Connection, engine: Elasticsearch, index: str
-) -> None:
-    sql.execute(ROWS, [500])
-    sql.execute("ALTER TABLE search_index DROP CONSTRAINT uq_search_index_entity")
-    done = cli("rebuild", "--yes", env=SMALL)
-    assert done.returncode == 0, done.stderr
-    assert "search_index has no unique index on (entity_type, entity_id)" in " ".join(done.stderr.split())
     assert documents(engine, index) == rows(sql)
 
 

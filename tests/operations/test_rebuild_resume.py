@@ -69,39 +69,6 @@ def test_killed_at_each_step_it_goes_on(
     assert acts == [("rebuild", f"{index}-000002")]
 
 
-@pytest.mark.parametrize("end", ["--yes", "--abort"])
-def test_killed_before_a_templates_alias_is_taken_away_it_is_not_found_by_searches(
-    end: str, cli: Cli, proxy: Proxy, sql: psycopg.Connection, engine: Elasticsearch, index: str
-) -> None:
-    sql.execute(ROWS, [TOTAL])
-    with held(cli, proxy, *STEPS["the-index-is-there"]) as (process, _):
-        engine.indices.put_alias(index=f"{index}-000002", name=index)  # as a template had done
-        process.send_signal(signal.SIGKILL)
-        process.wait(10)
-        proxy.cut()
-    with held(cli, proxy, *STEPS["a-page-is-sent"]) if end == "--yes" else nullcontext() as again:
-        if again:
-            assert behind(engine, index) == [f"{index}-000001"]
-        else:
-            cli.ok("rebuild", "--yes", end)
-            assert indexes(engine, index) == behind(engine, index) == [f"{index}-000001"]
-
-
-def test_what_was_copied_is_not_copied_again(
-    cli: Cli, proxy: Proxy, sql: psycopg.Connection, engine: Elasticsearch, index: str
-) -> None:
-    sql.execute(ROWS, [TOTAL])
-    with held(cli, proxy, *STEPS["a-page-is-saved"]) as (process, _):
-        process.send_signal(signal.SIGKILL)
-        process.wait(10)
-        proxy.cut()
-    (row,) = cli.json("rebuild", "--status")["rebuilds"]
-    assert (row["state"], row["copied"]) == ("fill, interrupted", 100)
-    assert cli.json("rebuild", "--yes")["copied"] == TOTAL
-    stats = engine.indices.stats(index=f"{index}-000002", metric="indexing")["_all"]["primaries"]["indexing"]
-    assert stats["index_total"] <= TOTAL + TOTAL - 100  # what was sent since then is sent again, no more
-
-
 def test_interrupted_it_ends_whole_and_goes_on(
     cli: Cli, proxy: Proxy, sql: psycopg.Connection, engine: Elasticsearch, index: str
 ) -> None:
@@ -131,22 +98,6 @@ def test_a_second_one_is_turned_away(cli: Cli, proxy: Proxy, sql: psycopg.Connec
     assert cli.json("rebuild", "--status")["running"] is False
 
 
-def test_its_lock_keeps_vacuum_from_nothing(cli: Cli, proxy: Proxy, sql: psycopg.Connection) -> None:
-    sql.execute(ROWS, [TOTAL])
-    sql.execute(
-        "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET default_transaction_isolation = "
-        "''repeatable read''', current_database()); END $$"
-    )
-    with held(cli, proxy, *STEPS["a-page-is-sent"]) as (process, rule):
-        kept = sql.execute(
-            "SELECT count(*), count(backend_xmin) FROM pg_stat_activity a JOIN pg_locks USING (pid)"
-            " WHERE locktype = 'advisory' AND a.datname = current_database()"
-        ).fetchone()
-        assert kept == (1, 0)
-        rule.released.set()
-        assert said(process)[1]["phase"] == "done"
-
-
 def test_without_its_lock_it_swaps_nothing(
     cli: Cli, proxy: Proxy, sql: psycopg.Connection, engine: Elasticsearch, index: str
 ) -> None:
@@ -162,16 +113,6 @@ def test_without_its_lock_it_swaps_nothing(
     assert behind(engine, index) == [f"{index}-000001"]
 
 
-def test_a_sink_that_comes_back_in_time_is_waited_for(
-    cli: Cli, sql: psycopg.Connection, engine: Elasticsearch, index: str, servers: Servers
-) -> None:
-    sql.execute(ROWS, [TOTAL])
-    away = refusal(503, "unavailable_shards_exception", "away")
-    with fake_sink(Script.of(away, away, away, away), upstream=servers.sink) as sink:
-        assert cli.json("rebuild", "--yes", env={"ELASTIC_URL": sink.url})["copied"] == TOTAL
-    assert documents(engine, index) == rows(sql)
-
-
 def test_a_sink_that_stays_away_ends_it_and_it_goes_on(
     cli: Cli, sql: psycopg.Connection, engine: Elasticsearch, index: str, servers: Servers
 ) -> None:
@@ -185,37 +126,4 @@ def test_a_sink_that_stays_away_ends_it_and_it_goes_on(
     assert "goes on where this one stopped" in done.stderr
     assert behind(engine, index) == [f"{index}-000001"]
     assert cli.json("rebuild", "--yes")["resumed"] is True
-    assert documents(engine, index) == rows(sql)
-
-
-def test_while_the_sink_is_away_it_can_be_interrupted(
-    cli: Cli, sql: psycopg.Connection, servers: Servers
-) -> None:
-    sql.execute(ROWS, [TOTAL])
-    away = refusal(503, "unavailable_shards_exception", "away")
-    with (
-        fake_sink(Script.always(away), upstream=servers.sink) as sink,
-        started(cli, "--yes", "--json", ELASTIC_URL=sink.url) as process,
-    ):
-        eventually(lambda: len(sink.requests) > 2)
-        process.send_signal(signal.SIGINT)
-        code, report, _ = said(process)
-    assert (code, report["phase"], report["copied"]) == (130, "fill", 0)
-
-
-def test_through_a_pooler_in_transaction_mode_there_is_one_at_a_time_too(
-    cli: Cli, proxy: Proxy, sql: psycopg.Connection, engine: Elasticsearch, index: str
-) -> None:
-    if not pgbouncer.available():
-        pytest.skip("no PgBouncer on PATH, and no package of it could be downloaded with apt-get")
-    sql.execute(ROWS, [TOTAL])
-    rule = proxy.on("outbox_rebuilds SET cursor_type", Do.HOLD_STATEMENT)
-    with (
-        pgbouncer.pgbouncer(proxy.url, size=2) as url,
-        started(cli, "--yes", "--json", DATABASE_URL=url) as process,
-    ):
-        eventually(rule.reached.is_set)
-        assert cli("rebuild", "--yes").returncode == 2
-        rule.released.set()
-        assert said(process)[1]["phase"] == "done"
     assert documents(engine, index) == rows(sql)

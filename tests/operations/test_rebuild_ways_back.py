@@ -87,24 +87,6 @@ def test_an_aborted_one_leaves_nothing(
     assert cli("rebuild", "--abort", "--yes").returncode == 2
 
 
-def test_one_whose_new_index_was_deleted_says_how_to_end_it(
-    cli: Cli, sql: Sql, engine: Elasticsearch, index: str, url: str
-) -> None:
-    sql.execute(ROWS, [50])
-    with (
-        postgres_proxy(url) as proxy,
-        held(cli, proxy, "SET caught_up_to", Do.HOLD_STATEMENT) as (process, _),
-    ):
-        process.kill()
-        proxy.cut()
-    sql.execute("UPDATE outbox_rebuilds SET phase = 'fill', cursor_type = NULL, cursor_id = NULL")
-    engine.indices.delete(index=f"{index}-000002")
-    done = cli("rebuild", "--yes")
-    assert (done.returncode, "is gone" in done.stderr, "--abort" in done.stderr) == (3, True, True), done
-    assert cli.json("rebuild", "--abort", "--yes")["deleted"] == []
-    assert indexes(engine, index) == [f"{index}-000001"]
-
-
 def test_rolled_back_the_old_index_has_what_it_missed(
     cli: Cli, sql: Sql, engine: Elasticsearch, index: str
 ) -> None:
@@ -145,27 +127,6 @@ def test_an_interrupted_rollback_goes_on_with_the_same_command(
     assert documents(engine, index) == rows(sql)
 
 
-def test_an_interrupted_rebuild_with_a_mapping_goes_on_with_the_same_command(
-    cli: Cli, sql: Sql, engine: Elasticsearch, index: str, url: str, tmp_path: Path
-) -> None:
-    sql.execute(ROWS, [50])
-    ours, other = tmp_path / "new.json", tmp_path / "other.json"
-    mappings = {"_meta": {"ü": 1}, "dynamic": False, "properties": {"entity_id": {"type": "keyword"}}}
-    ours.write_text(json.dumps({"mappings": mappings, "settings": {"index": {"refresh_interval": "7s"}}}))
-    other.write_text(json.dumps({"mappings": mappings, "settings": {"refresh_interval": "8s"}}))
-    args = ("--mapping", str(ours))
-    with (
-        postgres_proxy(url) as proxy,
-        held(cli, proxy, "SET cursor_type", Do.HOLD_STATEMENT, "", *args) as (process, _),
-    ):
-        process.kill()
-        proxy.cut()
-    assert "has its mapping already" in cli("rebuild", "--yes", "--mapping", str(other)).stderr
-    assert "has its mapping already" in cli("rebuild", "--yes", "--mapping", "default").stderr
-    assert cli.json("rebuild", "--yes", *args)["resumed"] is True
-    assert documents(engine, index) == rows(sql)
-
-
 def test_what_was_kept_long_enough_is_deleted_and_nothing_else(
     cli: Cli, sql: Sql, engine: Elasticsearch, index: str
 ) -> None:
@@ -181,34 +142,6 @@ def test_what_was_kept_long_enough_is_deleted_and_nothing_else(
     engine.indices.delete_alias(index=f"{index}-000001", name=f"{index}-other")
     assert cli.json("rebuild", "--cleanup", "--yes")["deleted"] == [f"{index}-000001"]
     assert indexes(engine, index) == behind(engine, index) == [f"{index}-000002"]
-
-
-def test_what_is_in_use_keeps_nothing_else_from_being_deleted(
-    cli: Cli, sql: Sql, engine: Elasticsearch, index: str
-) -> None:
-    cli.ok("rebuild", "--yes")
-    cli.ok("rebuild", "--yes")
-    engine.indices.put_alias(index=f"{index}-000001", name=f"{index}-other")
-    sql.execute("UPDATE outbox_rebuilds SET kept_until = now()")
-    done = cli("rebuild", "--cleanup", "--yes", "--json")
-    said_so = json.loads(done.stdout)
-    assert (done.returncode, said_so["deleted"], [*said_so["left"]]) == (
-        4,
-        [f"{index}-000002"],
-        [f"{index}-000001"],
-    )
-    assert indexes(engine, index) == [f"{index}-000001", f"{index}-000003"]
-
-
-def test_an_index_that_came_under_the_name_of_a_kept_one_is_not_deleted(
-    cli: Cli, sql: Sql, engine: Elasticsearch, index: str
-) -> None:
-    cli.ok("rebuild", "--yes")
-    engine.indices.delete(index=f"{index}-000001")
-    engine.indices.create(index=f"{index}-000001")
-    sql.execute("UPDATE outbox_rebuilds SET kept_until = now()")
-    assert cli("rebuild", "--cleanup", "--yes").returncode == 4
-    assert indexes(engine, index) == [f"{index}-000001", f"{index}-000002"]
 
 
 def test_a_concrete_index_becomes_an_alias_and_is_kept_under_another_name(
@@ -256,68 +189,6 @@ def test_killed_while_a_concrete_index_takes_no_writes(
     cli.ok("worker", "--drain")
     assert documents(engine, name) == rows(sql)
     assert indexes(engine, name) == ([name] if end == "--abort" else [f"{name}-000001", f"{name}-000002"])
-
-
-def test_a_concrete_index_is_not_given_up_without_a_whole_copy(
-    cli: Cli, sql: Sql, engine: Elasticsearch, index: str, url: str
-) -> None:
-    name = f"{index}-concrete"
-    cli = Cli(cli.env | {"ELASTIC_INDEX": name}, cli.cwd)
-    engine.indices.create(index=name)
-    put(sql, uuid4())
-    cli.ok("worker", "--drain")
-    with (
-        postgres_proxy(url) as proxy,
-        held(cli, proxy, "COMMIT", Do.HOLD_ANSWER, "SET swapped_at") as (process, rule),
-    ):
-        engine.indices.create(index=f"{name}-000001")
-        rule.released.set()
-        code, _, err = said(process)
-    assert code == 2
-    assert f"{name}-000001, where {name} was to be kept, is somebody else's" in err
-    put(sql, uuid4())
-    cli.ok("worker", "--drain")
-    assert documents(engine, name) == rows(sql)
-    assert behind_nothing(engine, name)
-    aborted = cli.json("rebuild", "--abort", "--yes")
-    assert aborted["deleted"] == [f"{name}-000002"]
-    assert indexes(engine, name) == [name, f"{name}-000001"]
-
-
-def test_a_concrete_index_whose_swap_failed_is_copied_again_with_what_came_since(
-    cli: Cli, sql: Sql, engine: Elasticsearch, index: str, url: str, db: Database
-) -> None:
-    name = f"{index}-concrete"
-    cli = Cli(cli.env | {"ELASTIC_INDEX": name}, cli.cwd)
-    engine.indices.create(index=name)
-    put(sql, uuid4())
-    cli.ok("worker", "--drain")
-    with (
-        postgres_proxy(url) as proxy,
-        held(cli, proxy, "COMMIT", Do.HOLD_ANSWER, "SET swapped_at") as (process, _),
-    ):
-        process.kill()
-        proxy.cut()
-    with db.begin() as held_open, pytest.MonkeyPatch.context() as patch:
-        row = rebuilds.active_rebuild(held_open, name)
-        assert row
-        patch.setattr("outboxctl.sink.index.alias.swap", _away)
-        with pytest.raises(UnreachableError, match="away"):
-            swap(Tools(db, client_of(engine), held_open, threading.Event()), row)
-    assert behind_nothing(engine, name)
-    put(sql, uuid4())
-    cli.ok("worker", "--drain")
-    cli.ok("rebuild", "--yes")
-    assert documents(engine, name) == documents(engine, f"{name}-000001") == rows(sql)
-
-
-def _away(*_: object) -> None:
-    raise UnreachableError("away")
-
-
-def behind_nothing(engine: Elasticsearch, name: str) -> bool:
-    """Whether the name is an index, and no alias."""
-    return bool(engine.indices.exists(index=name)) and not engine.indices.exists_alias(name=name)
 
 
 def test_where_there_is_no_index_one_is_made(
@@ -385,36 +256,3 @@ def test_a_dry_run_and_a_refusal_change_nothing(
         assert done.stdout == ""
     assert indexes(engine, index) == [f"{index}-000001"]
     assert sql.execute("SELECT DISTINCT phase FROM outbox_rebuilds").fetchall() == [("aborted",)]
-
-
-def test_an_index_that_is_closed_can_be_replaced(
-    cli: Cli, sql: Sql, engine: Elasticsearch, index: str
-) -> None:
-    sql.execute(ROWS, [30])
-    engine.indices.close(index=f"{index}-000001")
-    cli.ok("rebuild", "--yes")
-    assert documents(engine, index) == rows(sql)
-
-
-def test_an_alias_of_several_indexes_is_refused(cli: Cli, engine: Elasticsearch, index: str) -> None:
-    engine.indices.create(index=f"{index}-more", aliases={index: {}})
-    done = cli("rebuild", "--yes")
-    assert done.returncode == 2
-    assert f"{index}-more" in done.stderr
-
-
-def test_a_comparison_that_was_asked_to_stop_does_not_end_a_rebuild(
-    db: Database, engine: Elasticsearch, index: str
-) -> None:
-    stop = threading.Event()
-    stop.set()
-    with db.begin() as held, pytest.raises(RebuildInterrupted):
-        heal(Tools(db, client_of(engine), held, stop), index)
-
-
-def test_rows_that_cannot_be_read_do_not_end_a_rebuild_as_if_they_agreed(
-    db: Database, sql: Sql, engine: Elasticsearch, index: str
-) -> None:
-    sql.execute("ALTER TABLE search_index RENAME COLUMN event_version TO other")
-    with db.begin() as held, pytest.raises(UsageError):
-        heal(Tools(db, client_of(engine), held, threading.Event()), index)

@@ -70,13 +70,6 @@ def test_the_row_of_a_deleted_document_is_raised_above_the_tombstone_and_the_aud
     ground.assert_same()
 
 
-def test_a_document_whose_id_holds_nul_is_not_removed_without_an_audit_row(cli: Cli, ground: Ground) -> None:
-    ground.bulk([{"index": {"_id": "a\x00b"}}, {"x": 1}])
-    assert cli.json("verify", "--repair", *WHO)["repaired"]["removed"] == 1
-    (audit,) = lab.rows(ground.sql, AUDIT)
-    assert (audit["affected"], audit["filters"]["removed"]) == (1, ["a\\x00b"])
-
-
 def test_what_no_event_can_name_is_removed_and_audited_with_its_id(cli: Cli, ground: Ground) -> None:
     ground.bulk([{"index": {"_id": "[/nope] \x1b[31m"}}, {"a": 1}])
     seen = cli("verify")
@@ -91,14 +84,6 @@ def test_what_no_event_can_name_is_removed_and_audited_with_its_id(cli: Cli, gro
     )
     cli.ok("verify")
     cli.ok("audit")
-
-
-def test_a_second_repair_before_delivery_finds_everything_in_flight(cli: Cli, ground: Ground) -> None:
-    ground.bulk([{"delete": {"_id": one.id}} for one in ground.documents()[:3]])
-    cli.ok("verify", "--repair", *WHO)
-    again = cli.json("verify", "--repair", *WHO)
-    assert (again["differences"], again["in_flight"], again["repaired"]["enqueued"]) == (0, 3, 0)
-    assert lab.one(ground.sql, "SELECT count(*) FROM search_outbox_events") == 3
 
 
 def test_batches_share_an_act_and_stop_between_two(
@@ -157,23 +142,6 @@ def test_rows_without_a_usable_version_are_given_one(
     ground.assert_same()
 
 
-def test_an_empty_type_is_a_type_and_a_correct_document_is_never_removed(
-    cli: Cli, ground: Ground, repair_all: Callable[[], Repaired]
-) -> None:
-    ground.sql.execute("UPDATE search_index SET entity_type = '' WHERE entity_type = 'page'")
-    for one in ground.documents():
-        ground.bulk(
-            [
-                {"index": {"_id": one.id, "version": one.version, "version_type": "external_gte"}},
-                json.loads(one.text),
-            ]
-        )
-    repair_all()
-    cli.ok("worker", "--drain")
-    cli.ok("verify")
-    ground.assert_same()
-
-
 def test_a_document_written_again_meanwhile_is_not_removed(
     ground: Ground, db: Database, reader: Reader
 ) -> None:
@@ -218,33 +186,6 @@ def test_waiting_for_the_delivery_ends_in_agreement(
     ground.assert_same()
 
 
-def test_waiting_in_vain_is_inconclusive(cli: Cli, ground: Ground) -> None:
-    ground.bulk([{"delete": {"_id": ground.documents()[0].id}}])
-    done = cli("verify", "--repair", *WHO, "--wait", "0.1")
-    assert done.returncode == 5
-    assert "1 are in flight" in done.stdout
-
-
-def test_a_trigger_that_writes_events_does_not_disturb(cli: Cli, ground: Ground) -> None:
-    made = cli.ok(
-        "db",
-        "trigger",
-        "search_index",
-        "--id-column",
-        "entity_id",
-        "--version-column",
-        "event_version",
-        "--type-column",
-        "entity_type",
-    )
-    ground.sql.execute(made.encode())
-    ground.bulk([{"delete": {"_id": ground.documents()[0].id}}])
-    cli.ok("verify", "--repair", *WHO)
-    cli.ok("worker", "--drain")
-    cli.ok("verify")
-    ground.assert_same()
-
-
 @pytest.mark.parametrize("version", [2**62 + 1, 2**63 - 1])
 def test_a_row_is_not_raised_to_where_no_version_is_left_for_the_application(
     version: int, cli: Cli, ground: Ground
@@ -256,39 +197,6 @@ def test_a_row_is_not_raised_to_where_no_version_is_left_for_the_application(
     now = lab.rows(ground.sql, "SELECT entity_id::text, event_version FROM search_index")
     found = {row["entity_id"]: row["event_version"] for row in now}
     assert (found[one.key[1]], found[two.key[1]]) == (one.version, 2**62)
-
-
-def test_a_dry_run_counts_events_raises_and_removals_as_they_then_are(cli: Cli, ground: Ground) -> None:
-    ahead, high, stale = ground.documents()[:3]
-    ground.write([ahead._replace(version=9), high._replace(version=2**63 - 1)])
-    ground.sql.execute("UPDATE search_index SET event_version = 7 WHERE entity_id = %s", [stale.key[1]])
-    ground.bulk([{"index": {"_id": "foreign"}}, {"a": 1}])
-    for more, removed, left in ((["--keep-foreign"], 0, 1), ([], 1, 0)):
-        planned = json.loads(cli("verify", "--repair", *WHO, "--dry-run", "--json", *more).stdout)["planned"]
-        names = ("enqueued", "raised", "removed", "freed", "left", "too_high")
-        assert [planned[name] for name in names] == [3, 1, removed, 1, left, 0]
-    said = cli("verify", "--repair", *WHO, "--dry-run").stdout
-    assert "would enqueue 3 events" in said
-    assert "would delete 1 documents at the sink" in said
-    assert lab.rows(ground.sql, AUDIT) == []
-    done = json.loads(cli("verify", "--repair", *WHO, "--json").stdout)["repaired"]
-    assert done | {"act_id": ""} == planned
-
-
-def test_a_foreign_document_is_spared_where_that_is_asked_for(cli: Cli, ground: Ground) -> None:
-    ground.bulk([{"index": {"_id": "foreign"}}, {"a": 1}])
-    done = cli("verify", "--repair", *WHO, "--keep-foreign")
-    assert (done.returncode, "--keep-foreign" in done.stdout) == (4, True)
-    assert ground.engine.exists(index=ground.index, id="foreign")
-
-
-def test_a_repair_of_an_index_that_is_gone_makes_none(
-    ground: Ground, reader: Reader, engine: Elasticsearch
-) -> None:
-    mender = Mender(reader.client, f"{ground.index}-gone")
-    with pytest.raises(UnreachableError, match="is gone"):
-        mender.versions_left(["block:x"])
-    assert not engine.indices.exists(index=f"{ground.index}-gone")
 
 
 def test_what_was_replaced_meanwhile_is_neither_judged_nor_repaired(
@@ -313,14 +221,3 @@ def test_what_was_replaced_meanwhile_is_neither_judged_nor_repaired(
         survey(db, reader, content=True, limit=0, advance=lambda _: None, act=act)
     assert raised.value.exit_code == 5
     assert lab.rows(ground.sql, AUDIT) == []
-
-
-def test_an_error_in_mid_repair_says_what_was_done_before(
-    db: Database, reader: Reader, ground: Ground, capsys: pytest.CaptureFixture[str]
-) -> None:
-    repair = Repair(db, Mender(reader.client, ground.index), "alice", "drill")
-    repair.done.enqueued = 500
-    with pytest.raises(UnreachableError), _with_partial_repair(repair):
-        raise UnreachableError("away")
-    out, err = capsys.readouterr()
-    assert (out, "500 events enqueued" in err, repair.done.act_id in err) == ("", True, True)

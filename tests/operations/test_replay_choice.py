@@ -51,21 +51,6 @@ def test_the_beginning_of_two_fingerprints_names_neither(db: Database, sql: psyc
     assert (chosen.matched, len(chosen.ids)) == (1, 1)
 
 
-def test_ids_from_a_closed_standard_input_are_refused(cli: Cli) -> None:
-    command = f'exec "{sys.executable}" -m outboxctl replay --by a --reason x --ids-from - <&-'
-    done = subprocess.run(
-        ["sh", "-c", command],
-        env=cli.env,
-        cwd=cli.cwd,
-        capture_output=True,
-        text=True,
-        timeout=20,
-        check=False,
-    )
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "--ids-from: standard input is closed" in done.stderr
-
-
 def test_ids_come_from_a_file_or_stdin_each_once(cli: Cli, sql: psycopg.Connection, tmp_path: Path) -> None:
     first, second, third = (fail(sql) for _ in range(3))
     ids = tmp_path / "ids.txt"
@@ -171,27 +156,6 @@ def test_a_rehearsal_changes_no_bit(cli: Cli, sql: psycopg.Connection) -> None:
     assert "2 have no source row: a delete would be sent" in shown
     assert "1 would fail again" in shown
     assert again in shown
-
-
-def test_the_replay_itself_warns_as_its_rehearsal_did(cli: Cli, sql: psycopg.Connection) -> None:
-    """A dry run warned that some would fail again, and the run said nothing of it."""
-    fail(sql)
-    fail(sql, op="nonsense", error_reason="deterministic_exception")
-    rehearsed = cli.json("replay", *WHO, "--dry-run")["forecast"]
-    assert cli.json("replay", *WHO)["forecast"] == rehearsed
-    sql.execute("UPDATE search_outbox_events SET status = 'failed'")
-    shown = " ".join(cli.ok("replay", *WHO).split())
-    assert "Of these 1 will fail again: their op is unknown" in shown
-    assert "Of these 1 have no source row: a delete will be sent" in shown
-
-
-def test_the_question_before_a_replay_says_what_will_fail_again(cli: Cli, sql: psycopg.Connection) -> None:
-    fail(sql)
-    fail(sql, op="nonsense")
-    refused = cli("replay", *WHO, env={"OUTBOX_ENV": "prod"})
-    assert refused.returncode == 2
-    assert "refusing to replay 2 events, 1 of which will fail again" in refused.stderr
-    assert states(sql) == {"failed": 2}
 
 
 def test_many_ids_are_in_the_audit_once_and_in_its_filter_only_counted(

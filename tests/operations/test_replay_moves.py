@@ -74,44 +74,6 @@ def test_interrupted_it_ends_after_whole_batches_and_says_what_was_done(
     assert states(sql) == {"pending": said["replayed"], "failed": 500 - said["replayed"]}
 
 
-def test_an_interruption_tells_what_was_not_tried_from_what_others_took(
-    cli: Cli, sql: psycopg.Connection
-) -> None:
-    fail_many(sql, 30)
-    running = _start(cli, "--rate", "10", json=False)
-    eventually(lambda: states(sql).get("pending", 0) == 10, what="a first batch")
-    sql.execute(
-        "UPDATE search_outbox_events SET status = 'done' WHERE id IN"
-        " (SELECT id FROM search_outbox_events WHERE status = 'failed' ORDER BY created_at LIMIT 3)"
-    )
-    eventually(lambda: states(sql)["pending"] == 17, what="a second batch")
-    running.send_signal(signal.SIGINT)
-    said = running.communicate(timeout=20)[0]
-    assert running.returncode == 130
-    assert "10 were not tried" in said
-    assert "3 were taken by somebody else" in said
-
-
-def test_a_second_interruption_still_says_what_was_done(cli: Cli, sql: psycopg.Connection, url: str) -> None:
-    fail_many(sql, 30)
-    running = _start(cli, "--rate", "10", stderr=subprocess.PIPE)
-    with psycopg.connect(url) as other:
-        eventually(lambda: states(sql).get("pending", 0) == 10, what="a first batch")
-        other.execute("LOCK outbox_operator_audit IN EXCLUSIVE MODE")
-        eventually(lambda: _waiting(sql), what="a second batch, under way")
-        running.send_signal(signal.SIGINT)
-        with pytest.raises(subprocess.TimeoutExpired):
-            running.wait(0.5)
-        running.send_signal(signal.SIGINT)
-        said = running.communicate(timeout=20)
-    assert (running.returncode, said[0]) == (130, "")
-    assert "10 events were done before that" in said[1]
-    act = sql.execute("SELECT act_id::text FROM outbox_operator_audit").fetchone()
-    assert act
-    assert f"outboxctl audit --id {act[0]}" in said[1]
-    assert states(sql) == {"pending": 10, "failed": 20}
-
-
 def test_killed_in_the_middle_the_audit_tells_of_what_was_done(cli: Cli, sql: psycopg.Connection) -> None:
     fail_many(sql, 500)
     running = _start(cli, "--rate", "100")
@@ -161,34 +123,6 @@ def test_what_fails_again_meanwhile_is_not_replayed_again(db: Database, sql: psy
         assert len(replay(connection, again, by="alice", reason="x").ids) == 3
 
 
-def test_a_clock_that_was_set_back_keeps_nothing_from_being_replayed(
-    db: Database, sql: psycopg.Connection
-) -> None:
-    fail(sql, replay_count=1, last_replayed_at="infinity")
-    fail(sql, replay_count=1, last_replayed_at="9000-01-01Z")
-    with db.begin() as connection:
-        assert len(replay(connection, plan(connection, Selection()), by="a", reason="x").ids) == 2
-
-
-def test_an_act_that_is_asked_to_stop_does_no_further_batch(db: Database, sql: psycopg.Connection) -> None:
-    fail_many(sql, 30)
-    stop = Event()
-    with db.begin() as connection:
-        planned = plan(connection, Selection())
-    steps = moves(discard, planned, by="alice", reason="x", rate=10)
-    outcome = carry_out(db, steps, stop=stop, advance=lambda _: stop.set())
-    assert (len(outcome.ids), outcome.interrupted) == (10, True)
-    assert outcome.ids == planned.ids[:10], "the oldest first"
-    stop.clear()
-    rest = carry_out(db, steps, stop=stop)
-    assert (len(rest.ids), rest.interrupted, states(sql)) == (20, False, {"done": 30})
-    with db.begin() as connection:
-        assert [(act.action, act.affected) for act in recent_actions(connection, limit=9)] == [
-            ("discard", 20),
-            ("discard", 10),
-        ]
-
-
 def test_a_database_that_refuses_in_the_middle_is_told_with_what_was_done(
     cli: Cli, sql: psycopg.Connection
 ) -> None:
@@ -205,41 +139,3 @@ def test_a_database_that_refuses_in_the_middle_is_told_with_what_was_done(
     assert "1,000 events were done before that" in failed.stderr
     assert states(sql) == {"pending": 1_000, "failed": 500}
     assert set(_audited(sql)) == _replayed(sql)
-
-
-def test_a_terminal_sees_progress_and_a_pipe_does_not(cli: Cli, sql: psycopg.Connection) -> None:
-    fail_many(sql, 30)
-    ours, theirs = pty.openpty()
-    running = _start(cli, "--rate", "100", stderr=theirs)
-    os.close(theirs)
-    shown = b""
-    while b"/30" not in shown:
-        shown += os.read(ours, 4_096)
-    assert json.loads(running.communicate(timeout=20)[0])["replayed"] == 30
-    os.close(ours)
-    fail_many(sql, 3)
-    assert cli("replay", *WHO).stderr == ""
-
-
-def test_bytes_that_are_no_utf_8_come_back_as_they_were(servers: Any) -> None:
-    """A SQL_ASCII database holds any bytes: they never leave the server."""
-    from outboxctl.core.schema.migrations import upgrade
-    from servers import drop_database, new_database
-
-    url = new_database(servers.postgres, options="ENCODING 'SQL_ASCII' LOCALE 'C' LOCALE_PROVIDER libc")
-    db = Database(url)
-    try:
-        upgrade(db, None)
-        with psycopg.connect(url, autocommit=True) as sql:
-            fail(sql, entity_type="café")
-            sql.execute("UPDATE search_outbox_events SET error = E'caf\\xe9 \\x80'")
-            with db.begin() as connection:
-                chosen = plan(connection, Selection(entity_type="café"))
-                act = replay(connection, chosen, by="a", reason="x")
-                (batch,) = replay_batches(connection, str(act.audit_id))
-                undo(connection, batch, undoes=str(act.audit_id), by="a", reason="x")
-            row = sql.execute("SELECT convert_to(error, 'SQL_ASCII') FROM search_outbox_events").fetchone()
-            assert row == (b"caf\xe9 \x80",)
-    finally:
-        db.close()
-        drop_database(servers.postgres, url)

@@ -90,29 +90,3 @@ def test_a_discard_an_old_or_unknown_act_cannot_be_undone(cli: Cli, sql: psycopg
         refused = cli("replay", "undo", act, *WHO)
         assert (refused.returncode, refused.stdout) == (2, ""), act
         assert why in refused.stderr
-
-
-@pytest.mark.real_engine
-def test_lab_5_with_a_worker_the_replay_is_delivered_and_nothing_is_left_to_undo(
-    cli: Cli, sql: psycopg.Connection
-) -> None:
-    entity = str(uuid4())
-    source(sql, entity)
-    event = fail(sql, entity_id=entity, error_reason="connect")
-    assert cli.json("replay", *WHO, "--limit", "100", "--dry-run")["matched"] == 1
-    act = cli.json("replay", *WHO, "--limit", "100")["audit_id"]
-    cli.ok("worker", "--drain")
-    told = cli.json("audit", "--id", act)
-    assert (told["act"]["operator"], told["act"]["reason"]) == ("alice", "fixed root cause")
-    assert [(e["id"], e["error_reason"], e["error"], e["now"]) for e in told["events"]] == [
-        (event, "connect", "it broke", "done")
-    ]
-    assert cli.json("replay", "undo", act, *WHO)["now"] == {"done": 1}
-    row = sql.execute(
-        "SELECT replay_count, last_replayed_by, last_replayed_reason, last_replayed_at"
-        " FROM search_outbox_events"
-    ).fetchone()
-    at = sql.execute("SELECT at FROM outbox_operator_audit").fetchone()
-    assert row
-    assert at
-    assert row == (1, "alice", "fixed root cause", at[0])

@@ -184,22 +184,6 @@ def test_an_operator_mends_and_cannot_write_history_again(acting_as: Ask, sql: p
                 own.execute(statement.encode())
 
 
-@pytest.mark.real_engine
-def test_an_operator_rebuilds_and_repairs_where_a_viewer_only_compares(
-    acting_as: Ask, cli: Cli, engine: Elasticsearch, index: str, sql: psycopg.Connection
-) -> None:
-    cli.ok("inject", "load", "--count", "3", "--rate", "0")
-    operator, viewer = acting_as(Role.OPERATOR), acting_as(Role.VIEWER)
-    operator.ok("rebuild", *WHO, "--yes")
-    sql.execute("UPDATE search_outbox_events SET status = 'done', processed_at = now()")
-    for (id_,) in sql.execute("SELECT entity_type || ':' || entity_id FROM search_index LIMIT 1").fetchall():
-        engine.delete(index=index, id=id_, refresh=True)
-    assert viewer("verify").returncode == 4
-    operator.ok("verify", "--repair", *WHO)
-    assert sql.execute("SELECT count(*) FROM search_index WHERE event_version > 1").fetchall() == [(1,)]
-    engine.indices.delete(index=f"{index}-000002")
-
-
 @pytest.mark.parametrize("role", [Role.WORKER, Role.OPERATOR, Role.VIEWER])
 def test_the_doctor_agrees_that_nothing_is_lacking(acting_as: Ask, role: Role) -> None:
     done = acting_as(role)("doctor", "--only", "database", "--json")
@@ -276,25 +260,6 @@ def test_a_worker_buries_the_rows_of_the_dead_whoever_they_were(
     assert left == [(before, psycopg.conninfo.conninfo_to_dict(worker)["user"])]
 
 
-def test_a_worker_whose_secret_is_rotated_to_another_login_is_seen_at_once(
-    login: Login, sql: psycopg.Connection, prefix: str
-) -> None:
-    url, name = login(Role.WORKER), f"{prefix}worker_2"
-    create = SQL("CREATE ROLE {} LOGIN PASSWORD 'secret' IN ROLE {}")
-    sql.execute(create.format(Identifier(name), Identifier(f"{prefix}worker")))
-    logins = [Database(each, connections=1) for each in (url, _url(url, name))]
-    parts = WorkerParts(load(), logins[0], None, Metrics(), Health(300))  # type: ignore[arg-type]
-    heartbeat = parts.heartbeat()
-    for database in logins:
-        heartbeat._context, heartbeat._next = replace(parts.context, database=database), 0.0
-        for _ in range(2):
-            heartbeat.beat()
-    for database in logins:
-        database.close()
-    seen = sql.execute("SELECT login FROM outbox_workers ORDER BY heartbeat_at").fetchall()
-    assert seen == [(f"{prefix}worker_1",), (name,)]
-
-
 def test_who_is_in_no_role_is_kept_out_and_told_so(
     login: Login, cli: Cli, sql: psycopg.Connection, prefix: str
 ) -> None:
@@ -317,13 +282,6 @@ def test_an_application_needs_to_insert_and_to_read_ids(
         with psycopg.connect(url) as own:
             enqueue(own, entity_type="block", entity_id=id_, event_version=1, event_id=id_)
     assert sql.execute("SELECT id FROM search_outbox_events").fetchall() == [(id_,)]
-
-
-@pytest.mark.usefixtures("_rows")
-def test_a_viewers_worker_says_what_it_lacks(acting_as: Ask) -> None:
-    done = acting_as(Role.VIEWER)("worker", "--drain", timeout=20)
-    assert done.returncode == 2, done.stderr
-    assert "permission denied for table search_outbox_events" in done.stderr
 
 
 def test_tables_in_another_schema(
@@ -378,38 +336,8 @@ def test_the_owner_of_the_tables_runs_it_again_without_the_right_to_make_roles(
             sql.execute(SQL("ALTER TABLE {} OWNER TO {}").format(Identifier(table), Identifier(*mine)))
 
 
-def test_the_table_cuts_nothing_off_and_says_what_is_revoked(cli: Cli) -> None:
-    shown = cli.ok("db", "roles")
-    assert max(map(len, shown.splitlines())) <= 140
-    assert "…" not in shown
-    for column in ("before_times", "follow_cursor", "updated_at"):
-        assert column in shown
-    assert "PUBLIC" in shown
-    assert {each["from"] for each in cli.json("db", "roles")["revoked"]} == {"PUBLIC", "groups"}
-
-
-def test_without_sql_it_shows_the_rights(cli: Cli) -> None:
-    seen: list[dict[str, Any]] = cli.json("db", "roles")["rights"]
-    assert {"role": "viewer", "verbs": "SELECT", "table": "outbox_operator_audit", "columns": []} in seen
-    assert "our_viewer" in cli.ok("db", "roles", "--prefix", "our_")
-
-
 @pytest.mark.no_servers
 @pytest.mark.parametrize("prefix", ["pg_", "x" * 60, "\u4e2d" * 20])
 def test_a_name_that_postgresql_would_cut_or_keep_is_refused(prefix: str) -> None:
     with pytest.raises(UsageError):
         roles_sql(prefix, "public")
-
-
-@pytest.mark.real_engine
-def test_a_viewer_may_compare_both_sides_and_an_operator_repair(
-    acting_as: Ask, sql: psycopg.Connection, engine: Elasticsearch, index: str
-) -> None:
-    ground = Ground.filled(sql, engine, index, 5)
-    ground.bulk([{"delete": {"_id": ground.documents()[0].id}}])
-    viewer, operator = acting_as(Role.VIEWER), acting_as(Role.OPERATOR)
-    assert viewer("verify").returncode == 4
-    _denied(viewer, "verify", "--repair", *WHO)
-    operator.ok("verify", "--repair", *WHO)
-    acting_as(Role.WORKER).ok("worker", "--drain")
-    viewer.ok("verify")

@@ -93,13 +93,6 @@ def test_of_a_large_table_only_done_is_estimated(
 
 
 @pytest.mark.usefixtures("large")
-def test_an_estimate_is_never_negative(look: Callable[..., Counts], sql: psycopg.Connection) -> None:
-    fill(sql, "failed", 500)
-    sql.execute("SELECT pg_stat_reset_single_table_counters('search_outbox_events'::regclass)")
-    assert look().status == {"pending": 0, "processing": 0, "done": 0, "failed": 500}
-
-
-@pytest.mark.usefixtures("large")
 def test_the_partitions_of_a_partitioned_table_count(
     look: Callable[..., Counts], sql: psycopg.Connection
 ) -> None:
@@ -120,12 +113,6 @@ def test_no_done_row_is_ever_read(
     plan = explain(db, getattr(counts, statement), max_processing=600)
     assert "Seq Scan" not in str(plan)
     assert max(rows(plan)) <= 3_020
-
-
-@pytest.mark.usefixtures("full")
-def test_the_oldest_of_many_are_found_without_sorting_them(db: Database) -> None:
-    plan = explain(db, snapshot.OLDEST, limit=5)
-    assert max(rows(plan)) <= 20, "the retries; of the fresh ones only the first five"
 
 
 def test_the_oldest_come_in_order_whether_they_wait_or_not(db: Database, sql: psycopg.Connection) -> None:

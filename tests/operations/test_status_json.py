@@ -109,22 +109,3 @@ def test_right_after_an_outage_no_time_to_drain_is_made_up(
     assert "Pace: nothing is delivered while the circuit is open" in cli.ok("status")
     sql.execute("UPDATE search_outbox_events SET status = 'failed', error_reason = 'mapping'")
     assert cli.ok("status").endswith("Next: outboxctl doctor --only sink, then outboxctl failed list\n")
-
-
-def test_a_schema_from_before_the_workers(cli: Cli, sql: psycopg.Connection) -> None:
-    sql.execute("DROP TABLE outbox_workers")
-    assert valid(cli)["workers"] is None
-    assert "outboxctl db upgrade" in cli.ok("status")
-
-
-def test_an_estimate_is_said_to_be_one(
-    env: dict[str, str], sql: psycopg.Connection, scene: Scene, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    scene.load(1_000)
-    sql.execute("UPDATE search_outbox_events SET status = 'done'")
-    sql.execute("SELECT pg_stat_force_next_flush()")
-    sql.execute("VACUUM ANALYZE search_outbox_events")
-    monkeypatch.setattr(counts, "SMALL", -1)
-    assert "about 1,000" in CliRunner().invoke(app, ["status"], env=env).stdout
-    assert "about" not in CliRunner().invoke(app, ["status", "--exact"], env=env).stdout
-    assert json.loads(CliRunner().invoke(app, ["status", "--json"], env=env).stdout)["estimated"] == ["done"]

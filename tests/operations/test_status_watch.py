@@ -59,13 +59,6 @@ def test_it_is_redrawn_in_its_place_and_waits_for_a_database_that_is_away(
     assert "\x1b[2J" not in before, "nor flickers"
 
 
-def test_without_workers_it_says_how_things_change(env: dict[str, str], tmp_path: Path, scene: Scene) -> None:
-    with Terminal(env, tmp_path, "status", "--watch", "0.2") as terminal:
-        terminal.shows("Lag: 0 events")
-        scene.load(500)
-        eventually(lambda: "since the last look: lag +" in terminal.read().replace("lag +0.0/s", ""))
-
-
 def test_as_json_it_is_a_document_a_line(cli: Cli, scene: Scene, proxy: Proxy) -> None:
     scene.load(3)
     with subprocess.Popen(
@@ -88,8 +81,3 @@ def test_as_json_it_is_a_document_a_line(cli: Cli, scene: Scene, proxy: Proxy) -
         process.stdout.read()
         assert process.stderr.read() == ""
         assert process.wait(5) == 0
-
-
-def test_a_database_that_was_never_there_is_no_reason_to_wait(cli: Cli, proxy: Proxy) -> None:
-    proxy.refuse()
-    assert cli("status", "--watch", "1", env={"DATABASE_URL": proxy.url}).returncode == 3

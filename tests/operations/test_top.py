@@ -26,7 +26,6 @@ from outboxctl.drills import services
 from outboxctl.settings import Settings
 from processes import OUTBOXCTL, Cli
 
-PAGE = Path(__file__).parents[2] / "docs" / "operators-desk" / "top.md"
 WORKING = """
 INSERT INTO outbox_workers VALUES
     (gen_random_uuid(), %s, %s, 1, '1.0', now(), now(), %s, 'count', false, 905, %s)
@@ -146,33 +145,6 @@ def test_a_prepared_replay_is_a_rehearsal_that_is_printed_and_changes_nothing(
     assert lab.rows(sql) == before
 
 
-def test_the_cursor_stays_on_its_cause_while_others_come(settings: Settings, sql: lab.Sql) -> None:
-    fail(sql, 2, "mapping", "field [{}] is wrong")
-    fail(sql, 1, "connect", "refused")
-
-    async def keys(top: Top, pilot: Pilot[Any]) -> None:
-        await pilot.press("down")
-        chosen = top.query_one(Rows).chosen
-        fail(sql, 5, "tls", "no certificate")
-        await until(pilot, lambda: top.query_one(Rows).row_count == 3)
-        assert top.query_one(Rows).chosen == chosen
-
-    press(settings, keys)
-
-
-def test_an_id_is_whole_however_early_it_is_painted(settings: Settings) -> None:
-    id_ = "0b4ee6a4-9f0a-4c6e-8f6e-0d6b3a1f7c55"
-
-    async def keys(top: Top, pilot: Pilot[Any]) -> None:
-        rows = Rows(("id", "entity type"))
-        await top.screen.mount(rows)
-        await pilot.pause()
-        rows.fill({id_: [id_, "block"]})
-        assert id_ in rows.render_line(1).text, "as it is painted before the table comes to rest"
-
-    press(settings, keys)
-
-
 def test_hostile_text_is_shown_escaped_everywhere(settings: Settings, sql: lab.Sql) -> None:
     haunt(sql)
 
@@ -208,58 +180,6 @@ def test_a_database_that_goes_away_is_said_and_waited_for(settings: Settings, sq
     press(settings, keys)
 
 
-def test_a_cause_opened_while_the_database_is_away_is_asked_for_again(
-    settings: Settings, sql: lab.Sql, url: str
-) -> None:
-    fail(sql, 1, "mapping", "wrong")
-    name = url.rpartition("/")[2]
-    sql.close()
-
-    async def keys(top: Top, pilot: Pilot[Any]) -> None:
-        with psycopg.connect(url.replace(name, "postgres"), autocommit=True) as admin:
-            admin.execute(f"ALTER DATABASE {name} WITH ALLOW_CONNECTIONS false")
-            await pilot.press("enter")
-            await until(pilot, lambda: "trying again" in shown(top))
-            assert "mapping: 1 event" in shown(top), "the heading stays"
-            admin.execute(f"ALTER DATABASE {name} WITH ALLOW_CONNECTIONS true")
-            await until(pilot, lambda: top.screen.query_one(Rows).row_count)
-            assert "trying again" not in shown(top)
-            assert "mapping: 1 event" in shown(top)
-
-    press(settings, keys, interval=3_600)
-
-
-def test_a_database_that_does_not_answer_is_said_while_keys_work(
-    settings: Settings, sql: lab.Sql, url: str
-) -> None:
-    fail(sql, 1, "mapping", "wrong")
-
-    async def keys(top: Top, pilot: Pilot[Any]) -> None:
-        with psycopg.connect(url) as other:
-            other.execute("LOCK TABLE search_outbox_events")
-            await until(pilot, lambda: "has not answered" in shown(top))
-            await pilot.press("r")
-            assert "Prepared" in shown(top)
-            await pilot.press("x")
-        await until(pilot, lambda: not top.query_one("#banner", Static).display)
-
-    press(settings, keys)
-
-
-def test_the_picture_in_the_docs_is_what_it_shows(settings: Settings, sql: lab.Sql, cli: Cli) -> None:
-    set_up(sql, lambda: cli.ok("worker", "--drain", "--metrics-port", str(services.fresh_port())))
-    sql.execute(WORKING, ["indexer-1", "node-3", 500, 480.0])
-    sql.execute(WORKING, ["indexer-2", "node-4", 250, 510.0])
-
-    async def keys(top: Top, pilot: Pilot[Any]) -> None:
-        await until(pilot, lambda: "Quit" in shown(top))
-        picture = "\n".join(line.rstrip() for line in shown(top).splitlines())
-        picture = re.sub(r"\n{3,}", "\n\n", re.sub(r"\d\.\d s ago", "0.1 s ago", picture))
-        assert f"```text\n{picture}\n```" in PAGE.read_text(), picture
-
-    press(settings, keys, interval=3_600)
-
-
 @pytest.mark.parametrize("size", [(80, 24), (40, 10), (200, 60)])
 def test_it_fits_any_screen(settings: Settings, sql: lab.Sql, size: tuple[int, int]) -> None:
     fail(sql, 3, "mapping", "field [{}] is wrong " + "x" * 500)
@@ -271,13 +191,6 @@ def test_it_fits_any_screen(settings: Settings, sql: lab.Sql, size: tuple[int, i
         assert "quit" in shown(top)
 
     press(settings, keys, size=size)
-
-
-@pytest.mark.parametrize(
-    ("values", "bars"), [([], ""), ([0, 0], "▁▁"), ([0, 4, 8], "▁▅█"), ([9, 1, 1], "██"), ([0.1], "█")]
-)
-def test_bars(values: list[float], bars: str) -> None:
-    assert spark(values, 2 if values[:1] == [9] else 10) == bars
 
 
 def test_without_a_terminal_it_refuses_and_says_what_works(cli: Cli) -> None:
@@ -295,16 +208,3 @@ def test_on_a_real_terminal_it_leaves_the_commands_behind(cli: Cli, sql: lab.Sql
     _, _, after = seen.raw.partition("\x1b[?1049l")
     assert "outboxctl replay --fingerprint " in after
     assert not re.search(r"\x1b\[[0-9;]*(3[0-8]|4[0-8]|9[0-7])[;m]", seen.raw), "NO_COLOR"
-
-
-def test_help_loads_no_screen_library(env: dict[str, str], tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-X", "importtime", *OUTBOXCTL[1:], "top", "--help"],
-        env=env,
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=True,
-    )
-    assert "textual" not in done.stderr

@@ -58,26 +58,6 @@ def test_bytes_that_are_no_text_are_missing_and_nothing_else_is(
     assert repaired.returncode == 4
 
 
-def test_a_type_beyond_ascii_is_repaired_in_a_database_that_holds_any_bytes(
-    cli: Cli, bytes_url: str, engine: Elasticsearch, index: str
-) -> None:
-    with psycopg.connect(bytes_url, autocommit=True, client_encoding="utf8") as sql:
-        ground = Ground.filled(sql, engine, index, 3)
-        sql.execute("UPDATE search_index SET entity_type = 'müller', event_version = 2")
-        ahead = [one._replace(version=5) for one in ground.documents()]
-        ground.write(ahead)
-    done = cli("verify", "--repair", *WHO, "--json", env={"DATABASE_URL": bytes_url})
-    assert json.loads(done.stdout)["repaired"]["raised"] == 3, done.stderr
-
-
-def test_a_rebuild_begins_with_a_mapping_beyond_ascii_in_a_database_that_holds_any_bytes(
-    cli: Cli, bytes_url: str, tmp_path: Path
-) -> None:
-    mapping = tmp_path / "new.json"
-    mapping.write_text('{"mappings": {"_meta": {"ü": "ß"}, "dynamic": false}}')
-    cli.ok("rebuild", "--yes", "--mapping", str(mapping), env={"DATABASE_URL": bytes_url})
-
-
 def test_hostile_text_and_times_agree_with_their_documents(cli: Cli, ground: Ground) -> None:
     hostile = "[/nope] \x1b[31m \u2028 \u202e ' OR 1=1 -- % \\ \x01"
     ground.sql.execute(
@@ -100,17 +80,6 @@ def test_hostile_text_and_times_agree_with_their_documents(cli: Cli, ground: Gro
     cli.ok("worker", "--drain")
     cli.ok("verify")
     ground.assert_same()
-
-
-def test_large_documents_are_compared_a_few_at_a_time(cli: Cli, ground: Ground) -> None:
-    large = "SELECT string_agg(md5(n::text || entity_id), '') FROM generate_series(1, 30000) n"
-    ground.sql.execute(f"UPDATE search_index SET text = ({large}) WHERE entity_type = 'page'")
-    ground.write(ground.documents())
-    ground.sql.execute(
-        "UPDATE search_index SET event_version = event_version + 1 WHERE entity_type = 'block'"
-    )
-    done = cli("verify", "--json")
-    assert json.loads(done.stdout)["by_kind"]["stale"] == json.loads(done.stdout)["differences"] > 0
 
 
 def raw(document: Victim) -> Lines:

@@ -17,14 +17,6 @@ from outboxctl.operations.verify.sketch import Sketch
 from outboxctl.sink.index.scan import Reader
 
 pytestmark = pytest.mark.real_engine
-PARTITIONED = """
-ALTER TABLE search_index RENAME TO old_rows;
-CREATE TABLE search_index (LIKE old_rows INCLUDING DEFAULTS) PARTITION BY HASH (entity_id);
-CREATE UNIQUE INDEX ON search_index (entity_type, entity_id);
-CREATE TABLE search_index_0 PARTITION OF search_index FOR VALUES WITH (MODULUS 2, REMAINDER 0);
-CREATE TABLE search_index_1 PARTITION OF search_index FOR VALUES WITH (MODULUS 2, REMAINDER 1);
-INSERT INTO search_index SELECT * FROM old_rows;
-"""
 VIEW = "ALTER TABLE search_index RENAME TO old_rows; CREATE VIEW search_index AS SELECT * FROM old_rows"
 
 
@@ -84,16 +76,6 @@ def test_each_page_of_either_side_is_read_once(ground: Ground, db: Database, rea
     assert found(db, reader) == expected
 
 
-@pytest.mark.usefixtures("small", "only_pass")
-def test_a_partitioned_table_is_read_page_by_page_too(ground: Ground, db: Database, reader: Reader) -> None:
-    ground.sql.execute(PARTITIONED.encode())
-    census = Census()
-    assert found(db, reader, census) == {}
-    assert (census.rows, census.documents) == (300, 300)
-    assert len(found(db, reader)) == 0
-    assert spoil(ground) == found(db, reader)
-
-
 @pytest.mark.parametrize("change", [VIEW, "UPDATE search_index SET event_version = event_version"])
 def test_what_a_pass_cannot_tell_is_compared_by_keys(
     change: str, ground: Ground, db: Database, reader: Reader, monkeypatch: pytest.MonkeyPatch
@@ -111,29 +93,6 @@ def test_what_a_pass_cannot_tell_is_compared_by_keys(
     census = Census()
     assert found(db, reader, census) == expected
     assert (census.rows, census.documents, bool(read)) == (300, 301, True)
-
-
-def test_hashes_whose_key_is_known_are_not_relied_on(
-    ground: Ground, db: Database, reader: Reader, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    read: list[object] = []
-
-    def rows(*_: object, **__: object) -> list[table_order.RowState]:
-        read.append(None)
-        return []
-
-    monkeypatch.setattr(table_order, "rows", rows)
-    monkeypatch.setenv("PYTHONHASHSEED", "0")
-    expected = spoil(ground)
-    assert (found(db, reader), read) == (expected, [])
-
-
-def test_rows_without_a_key_are_nobodys(ground: Ground, db: Database, reader: Reader) -> None:
-    ground.sql.execute(
-        "ALTER TABLE search_index ALTER entity_type DROP NOT NULL, ALTER entity_id DROP NOT NULL"
-    )
-    ground.sql.execute("INSERT INTO search_index (id, event_version) VALUES (gen_random_uuid(), 1)")
-    assert found(db, reader) == {}
 
 
 @pytest.mark.parametrize(("rows", "size"), [(300, 1), (300, 10_000), (0, 7), (1, 1)])

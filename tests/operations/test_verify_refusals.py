@@ -42,43 +42,6 @@ def test_a_mapping_that_cannot_be_ranged_over(cli: Cli, engine: Elasticsearch, o
     assert "rebuild" in said
 
 
-def test_a_mapping_that_the_engine_guessed_is_good_enough(
-    cli: Cli, ground: Ground, engine: Elasticsearch, other: str
-) -> None:
-    guessed = Ground(ground.sql, engine, other)
-    guessed.write(ground.documents())
-    assert cli.json("verify", "--elastic-index", other)["documents"] == 20
-    guessed.bulk([{"delete": {"_id": ground.documents()[0].id}}, {"index": {"_id": "x"}}, {"y": 1}])
-    done = cli("verify", "--elastic-index", other)
-    assert done.returncode == 4
-    assert "missing" in done.stdout
-    assert "extra" in done.stdout
-
-
-def test_documents_that_cannot_be_read_by_id_are_not_held_to_agree(
-    cli: Cli, engine: Elasticsearch, other: str
-) -> None:
-    properties = {name: {"type": "keyword"} for name in ("entity_type", "entity_id")}
-    engine.indices.create(index=other, mappings={"_routing": {"required": True}, "properties": properties})
-    entity = str(uuid.uuid4())
-    document = {"entity_type": "block", "entity_id": entity}
-    engine.index(index=other, id=f"block:{entity}", routing="1", document=document, refresh=True)
-    assert "routing is required" in refused(cli, 3, "verify", "--elastic-index", other)
-
-
-def test_an_index_that_gives_few_hits_a_search_is_compared_and_rebuilt(
-    cli: Cli, ground: Ground, engine: Elasticsearch, index: str
-) -> None:
-    engine.indices.put_settings(index=index, settings={"index.max_result_window": 7})
-    assert cli.json("verify")["documents"] == len(ground.documents())
-    assert cli.json("rebuild", "--yes")["phase"] == "done"
-
-
-def test_an_alias_of_several_indexes(cli: Cli, engine: Elasticsearch, index: str, other: str) -> None:
-    engine.indices.create(index=other, aliases={index: {}})
-    assert f"{index} stands for several indexes" in refused(cli, 2, "verify")
-
-
 def test_bodies_that_are_not_kept_can_be_compared_by_version_alone(
     cli: Cli, ground: Ground, engine: Elasticsearch, other: str
 ) -> None:

@@ -58,14 +58,3 @@ def test_a_block_of_another_index_or_after_the_move_is_an_outage(
     assert waiting_for_move(db, "films", DELIVERY) is DELIVERY
     sql.execute("UPDATE outbox_rebuilds SET phase = 'reconcile'")
     assert waiting_for_move(db, "books", DELIVERY) is DELIVERY
-
-
-def test_a_worker_that_may_not_read_rebuilds_goes_on_as_before(db: Database, sql: psycopg.Connection) -> None:
-    sql.execute("ALTER TABLE outbox_rebuilds RENAME TO hidden")
-    assert waiting_for_move(db, "books", DELIVERY) is DELIVERY
-
-
-def test_nothing_is_asked_where_nothing_is_blocked(db: Database) -> None:
-    db.close()
-    delivery = replace(DELIVERY, findings=[DONE, None])
-    assert waiting_for_move(db, "books", delivery) is delivery

@@ -33,45 +33,6 @@ def test_the_worker_says_so_and_goes_on_once_the_network_is_back(
     scene.finished_by(running, 500, leases_may_end=True)  # transactions have 5 s at least
 
 
-@pytest.mark.slow(reason="it waits until a session is given up")
-def test_a_single_connection_that_fell_silent_is_replaced(
-    scene: Scene, worker: Callable[..., Worker], database_proxy: Proxy
-) -> None:
-    """A firewall forgot it, and no error will ever come: the batch is settled through another one."""
-    scene.load(500)
-    forgotten = database_proxy.on(SETTLE, Do.GO_DARK)
-    running = worker(**QUICK, DATABASE_URL=database_proxy.url)
-    eventually(forgotten.reached.is_set, what="silent")
-    scene.finished_by(running, 500, leases_may_end=True)
-
-
-def test_silence_is_said_whatever_was_asked_last(
-    worker: Callable[..., Worker], database_proxy: Proxy
-) -> None:
-    """An idle worker, and the network goes just as it looks for stuck events, not for readiness."""
-    running = worker(DATABASE_URL=database_proxy.url, OUTBOX_RECLAIM_INTERVAL_SECONDS="1")
-    eventually(lambda: ready(running), what="started")
-    looking = database_proxy.on("lease expired or max processing", Do.HOLD_STATEMENT)
-    eventually(looking.reached.is_set, what="looks for stuck events")
-    database_proxy.go_dark()
-    looking.released.set()
-    eventually(lambda: blames(running, "database"), within=3, what="said so")
-
-
-def test_a_worker_told_to_stop_ends_within_its_grace(
-    scene: Scene, worker: Callable[..., Worker], database_proxy: Proxy
-) -> None:
-    """With a batch in hand that it can neither settle nor give back: that is left to the lease."""
-    scene.load(50)
-    middle = database_proxy.on(SETTLE, Do.HOLD_STATEMENT)
-    running = worker(DATABASE_URL=database_proxy.url, OUTBOX_SHUTDOWN_GRACE_SECONDS="1")
-    eventually(middle.reached.is_set, what="in the middle of its work")
-    database_proxy.go_dark()
-    middle.released.set()
-    running.signal()
-    assert running.wait(timeout=5) == 1
-
-
 def test_a_session_that_goes_silent_right_after_it_was_opened_is_given_up(database_proxy: Proxy) -> None:
     """Seen once: a lane waited for ever for the answer to the first question of a new session."""
     asked = database_proxy.on("SHOW synchronous_commit", Do.HOLD_STATEMENT)

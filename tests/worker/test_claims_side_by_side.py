@@ -95,26 +95,6 @@ def test_after_a_full_claim_the_next_ones_are_asked_for_side_by_side(
     assert len(first.events) + len(events) == len(ids)
 
 
-def test_a_claim_that_is_sent_counts_as_in_flight_until_it_turns_out_empty(
-    parts: WorkerParts, claimer: Claimer, insert: Callable[..., str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """An overloaded sink is given no more than it can take, also by claims that are only asked for."""
-    for _ in range(SIZE):
-        insert()
-    first, held = batch_of(claimer), HeldClaim(monkeypatch)
-    batches = list[Batch | None]()
-    second = threading.Thread(target=lambda: batches.append(claimer.claim(drain=True)), daemon=True)
-    second.start()
-    assert held.sent.wait(PATIENCE)
-    assert parts.context.in_flight.events() == 2 * SIZE
-    held.let_go.set()
-    eventually(lambda: parts.context.in_flight.events() == SIZE, what="it turned out empty")
-    assert not batches, "it looks again behind the lock, for reclaimed events once nothing is in flight"
-    parts.context.in_flight.remove(first.lease.token)  # settled
-    second.join(PATIENCE)
-    assert batches == [None], "a drain has come to its end"
-
-
 def test_a_reclaimed_event_waits_for_a_claim_that_is_under_way(
     parts: WorkerParts, claimer: Claimer, insert: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -161,18 +141,6 @@ def test_nothing_is_claimed_beside_a_reclaimed_event(
     assert not batches[0].exclusive
 
 
-def test_claims_are_made_in_turn_while_reclaimed_events_may_be_there(
-    parts: WorkerParts, claimer: Claimer, insert: Callable[..., str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for _ in range(2 * SIZE):
-        insert()
-    first = batch_of(claimer)
-    parts.reclaimed.may_exist = True
-    parts.context.in_flight.remove(first.lease.token)
-    monkeypatch.setattr(claimer, "_claim_reserved", lambda _lease: pytest.fail("outside of the lock"))
-    assert len(batch_of(claimer).events) == SIZE
-
-
 def test_what_was_not_reclaimed_is_never_taken_as_such(
     parts: WorkerParts, claimer: Claimer, insert: Callable[..., str]
 ) -> None:
@@ -180,32 +148,3 @@ def test_what_was_not_reclaimed_is_never_taken_as_such(
     insert()
     parts.reclaimed.may_exist = True
     assert not batch_of(claimer).exclusive
-
-
-def test_a_batch_of_reclaimed_events_is_no_larger_than_any_other(
-    parts: WorkerParts, claimer: Claimer, insert: Callable[..., str], sql: psycopg.Connection
-) -> None:
-    """What the sink and its throttle allow holds for them, too."""
-    for _ in range(SIZE + 1):
-        insert("lease_expired")
-    sql.execute("UPDATE search_outbox_events SET next_retry_at = now()")
-    parts.reclaimed.may_exist = True
-    batch = batch_of(claimer)
-    assert (len(batch.events), batch.exclusive) == (SIZE, True)
-
-
-def test_a_probe_that_comes_at_the_end_of_the_reclaimed_events_turn_is_not_the_last(
-    parts: WorkerParts, claimer: Claimer, insert: Callable[..., str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The sink is away, and the only event is a reclaimed one: it was tried for longer than its turn."""
-    id_ = insert("lease_expired")
-    monkeypatch.setattr(reclaimed_turns, "TURN", 0.0)
-    parts.circuit.breaker.failed()
-    parts.reclaimed.may_exist = True
-    assert parts.reclaimed.begin()
-    batches = list[Batch | None]()
-    looking = threading.Thread(target=lambda: batches.append(claimer.claim(drain=False)), daemon=True)
-    looking.start()
-    looking.join(PATIENCE)
-    parts.context.signals.stop()
-    assert [e.id for batch in batches if batch for e in batch.events] == [id_]

@@ -92,16 +92,6 @@ def test_a_document_that_takes_too_long_is_retried_and_fails_in_the_end(
     assert running.metric("outbox_retry_scheduled_total", reason="bad_document") == 1
 
 
-@pytest.mark.real_engine
-def test_a_drain_ends_well_beside_one(scene: Scene, worker: Callable[..., Worker]) -> None:
-    scene.sql.execute(ODD)
-    scene.load(1)
-    scene.sql.execute(SPOIL, ["too large"])
-    scene.load(10)
-    assert worker("--drain").wait() == 0
-    assert (scene.count("done"), scene.count("failed")) == (10, 1)
-
-
 @pytest.fixture
 def hasty(url: str) -> Iterator[Database]:
     """A database whose statements may take two seconds."""
@@ -120,24 +110,6 @@ def test_documents_without_room_are_not_made(db: Database, sql: psycopg.Connecti
         )
     assert [len(e.document or "") > 3_600_000 for e in events] == [True, True] + 3 * [False]
     assert {e.document for e in events[2:]} == {LEFT_OUT}
-
-
-@pytest.mark.slow(reason="makes PostgreSQL assemble a document of 1 GB")
-def test_a_document_of_1_gb_is_a_limit_that_has_a_name(db: Database, sql: psycopg.Connection) -> None:
-    """180 MB of control characters, each of which becomes six characters of JSON."""
-    sql.execute(LARGE.format("chr(1)", 180_000_000, 1))
-    token = str(uuid4())
-    given = {"owner": "w", "token": token, "size": 10, "lease": 30, "max_bytes": 8_000_000}
-    with pytest.raises(LimitError, match="54000"), db.begin() as connection:
-        claim(connection, **given)  # type: ignore[arg-type] # one dict for all
-    with db.begin() as connection:
-        (event,) = claim(connection, **given, read=False)  # type: ignore[arg-type]
-    assert (event.document, event.source_version, event.attempts) == (LEFT_OUT, None, 1)
-    same, refusals = with_documents(db, [event], deadline=Deadline.within(1.0), max_bytes=None)
-    assert same == [event]
-    finding = refusals[event.document_id]
-    assert (finding.verdict, finding.reason) == (Verdict.FAIL, Reason.BAD_DOCUMENT)
-    assert "54000" in finding.error
 
 
 class Passing(Deadline):
@@ -166,16 +138,6 @@ def test_what_can_be_read_after_all_is_sent_if_there_is_time(
     (whole,), refusals = with_documents(db, [event], deadline=Passing(lefts), max_bytes=None)
     assert bool(whole.document) == document
     assert [finding.reason for finding in refusals.values()] == ([reason] if reason else [])
-
-
-def test_an_event_without_a_source_row_has_no_document(db: Database, sql: psycopg.Connection) -> None:
-    sql.execute(LARGE.format("'x'", 1, 1))
-    sql.execute("DELETE FROM search_index")
-    token = str(uuid4())
-    with db.begin() as connection:
-        (event,) = claim(connection, owner="w", token=token, size=1, lease=30, read=False)
-    ((event,), refusals) = with_documents(db, [event], deadline=Deadline.within(5.0), max_bytes=None)
-    assert (event.document, event.source_version, refusals) == (None, None, {})
 
 
 def test_what_the_server_cut_off_is_told_from_a_server_that_is_away(hasty: Database) -> None:

@@ -40,19 +40,6 @@ def test_a_server_that_turns_read_only_costs_no_attempt(scene: Scene, worker: St
     assert scene.rows("attempts") == [(1,)]
 
 
-def test_a_locked_table_is_waited_for(scene: Scene, worker: Start, url: str) -> None:
-    """Somebody's ALTER TABLE in the middle of the work, and a lock_timeout in the URL."""
-    scene.load(2000)
-    running = worker(**QUICK, DATABASE_URL=f"{url}?options=-c%20lock_timeout%3D200")
-    eventually(lambda: scene.count("done"), what="under way")
-    with psycopg.connect(url) as person:
-        person.execute("LOCK TABLE search_outbox_events IN ACCESS EXCLUSIVE MODE")
-        eventually(lambda: blames(running, "database", "lock timeout"), what="said so")
-    scene.finished_by(running, 2000)
-    assert scene.sent() == 2000, "what was in hand is settled, not sent again"
-    assert scene.rows("attempts") == [(1,)]
-
-
 @pytest.fixture
 def role(scene: Scene, url: str) -> Iterator[str]:
     """A URL with a role of its own: connection limits do not hold for a superuser."""

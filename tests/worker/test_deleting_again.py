@@ -142,18 +142,6 @@ def test_what_a_killed_worker_had_taken_is_sent_by_another(
     assert left(there) == 0
 
 
-def test_two_workers_share_them(there: Scene, worker: Start, cli: Cli, sink: FakeSink) -> None:
-    documents = delete(there, sink, cli, 300)
-    sent = len(sink.requests)
-    for _ in range(2):
-        running = worker(ELASTIC_URL=sink.url, OUTBOX_BULK_SIZE="20", **QUICK)
-        eventually(partial(ready, running), what="up")
-    there.sql.execute(AGE, [LAST])
-    eventually(lambda: left(there) == 0, what="sent")
-    again = [id_ for each in sink.requests[sent:] for id_ in each.ids]
-    assert sorted(again) == sorted(documents), "each once"
-
-
 def test_an_outage_loses_none_and_is_not_flooded(
     there: Scene, worker: Start, cli: Cli, sink: FakeSink
 ) -> None:
@@ -169,15 +157,3 @@ def test_an_outage_loses_none_and_is_not_flooded(
     sink.script.lookups = ProxyFault()
     eventually(lambda: left(there) == 0, what="sent")
     assert sink.store.versions() == {}
-
-
-def test_with_an_older_schema_deletes_are_delivered_as_before(
-    there: Scene, worker: Start, sink: FakeSink
-) -> None:
-    there.sql.execute("ALTER TABLE outbox_deletes RENAME TO not_yet")
-    running = worker(ELASTIC_URL=sink.url, **QUICK)
-    lab.event(there.sql, uuid.uuid4(), 6, op="delete")
-    eventually(lambda: there.count("done") == 1, what="delivered")
-    eventually(lambda: "deletes are not sent again" in running.log.read_text(), what="said")
-    there.sql.execute("ALTER TABLE not_yet RENAME TO outbox_deletes")
-    eventually(lambda: lab.event(there.sql, uuid.uuid4(), 6, op="delete") and left(there), what="taken up")

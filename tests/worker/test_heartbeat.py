@@ -41,10 +41,6 @@ CREATE TABLE other_half PARTITION OF search_outbox_events FOR VALUES WITH (MODUL
 """
 
 
-def parts_with(db: Database) -> WorkerParts:
-    return WorkerParts(load(), db, None, Metrics(), Health(300))  # type: ignore[arg-type]
-
-
 def beat(db: Database, own: HeartbeatRow, inserted: int | None, seconds: float) -> int:
     with db.begin() as connection:
         return workers.write_heartbeat(connection, own, inserted, now=at(seconds))
@@ -76,28 +72,6 @@ def test_rates_are_of_the_time_since_the_last_heartbeat(
     row = seen(db, 12)[0]
     assert (row.rate_in, row.rate_out, row.in_flight, row.circuit_open) == (4, 3, 9, True)
     assert row.started_at == at(-60)
-
-
-def test_the_last_progress_is_written_where_the_schema_has_room_for_it(
-    db: Database, sql: psycopg.Connection
-) -> None:
-    beat(db, replace(BEAT, progress_age=70), None, 0)
-    assert seen(db, 5)[0].progress_age_seconds == 75
-    sql.execute("UPDATE outbox_workers SET progress_at = 'infinity'")
-    assert seen(db, 5)[0].progress_age_seconds is None
-    sql.execute("ALTER TABLE outbox_workers DROP COLUMN progress_at")
-    beat(db, BEAT, None, 10)
-    row = seen(db, 12)[0]
-    assert (row.heartbeat_age_seconds, row.progress_age_seconds, row.alive) == (2, None, True)
-
-
-def test_a_pace_over_an_outage_is_none(db: Database) -> None:
-    """Right after the circuit closed, 1,000 events were said to be `drained in 16 min`: half a second of
-    delivering was spread over all the time in which nothing was sent."""
-    inserted = beat(db, BEAT, None, 0)
-    for seconds, is_open, completed, rate in ((3, True, 0, 0), (6, False, 3, None), (9, False, 900, 300)):
-        beat(db, replace(BEAT, circuit_open=is_open, completed=completed), inserted, seconds)
-        assert seen(db, seconds)[0].rate_out == rate
 
 
 def test_the_flow_is_that_of_the_living_alone(db: Database, sql: psycopg.Connection) -> None:
@@ -175,47 +149,3 @@ def test_neither_a_locked_table_nor_none_at_all_costs_an_event(
     scene.finished_by(running, 40)
     running.signal()
     assert running.wait(5) == 0
-
-
-def test_a_database_without_the_table_is_said_once_and_again_after_it_was_there(
-    db: Database, sql: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(heartbeat, "INTERVAL", 0)
-    monkeypatch.setattr(heartbeat, "REFUSED", 0)
-    parts = parts_with(db)
-    own = parts.heartbeat()
-    sql.execute("ALTER TABLE outbox_workers RENAME TO away")
-    with capture_logs() as said:
-        for _ in range(3):
-            own.beat()
-        assert [line["hint"] for line in said] == ["run `outboxctl db upgrade`"]
-        sql.execute("ALTER TABLE away RENAME TO outbox_workers")
-        own.beat()
-        assert count(sql) == 1
-        own.leave()
-        assert count(sql) == 0
-    parts.context.signals.stop()
-    own.beat()
-    assert count(sql) == 0, "a late heartbeat does not bring it back"
-
-
-def test_what_a_worker_completed_meanwhile_is_its_rate(
-    db: Database, sql: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(heartbeat, "INTERVAL", 0)
-    parts = parts_with(db)
-    own = parts.heartbeat()
-    parts.context.progress.complete(1_000)  # before the first heartbeat: of no known time
-    own.beat()
-    sql.execute("UPDATE outbox_workers SET heartbeat_at = heartbeat_at - interval '1 minute'")
-    parts.context.progress.complete(600)
-    own.beat()
-    rate = sql.execute("SELECT rate_out FROM outbox_workers").fetchall()[0][0]
-    assert 9 < rate <= 10
-
-
-def test_an_old_schema_cannot_tell(db: Database, sql: psycopg.Connection) -> None:
-    sql.execute("DROP TABLE outbox_workers")
-    with db.begin() as connection:
-        assert workers.all_workers(connection, now=NOW) is None
-    assert workers.flow(None) == workers.Flow(None, None, None)

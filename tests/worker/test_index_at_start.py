@@ -60,15 +60,6 @@ def test_it_waits_and_no_event_loses_an_attempt(
     eventually(lambda: running.get("/readyz")[0] == 200)
 
 
-def test_a_signal_ends_the_wait(sql: lab.Sql, worker: Start, later: str) -> None:
-    lab.load(sql, 3)
-    running = worker(ELASTIC_INDEX=later)
-    waits_for(running, later)
-    running.signal(signal.SIGTERM)
-    assert running.wait() == 0
-    assert untouched(sql)
-
-
 def test_a_drain_says_what_to_run(sql: lab.Sql, cli: Cli, later: str) -> None:
     assert cli("worker", "--drain", env={"ELASTIC_INDEX": later}).returncode == 0, "nothing is due"
     lab.load(sql, 3)
@@ -99,14 +90,3 @@ def test_a_sink_that_is_unreachable_is_an_outage_and_one_that_comes_without_the_
         gate.observe(finding)
         shut.append(gate.problem)
     assert shut == ["", "no such index", "", "", ""]
-
-
-def test_a_drain_needs_no_port_where_a_daemon_has_it(sql: lab.Sql, cli: Cli) -> None:
-    lab.load(sql, 3)
-    with socket.create_server(("127.0.0.1", 0)) as daemon:
-        busy = str(daemon.getsockname()[1])
-        drained = cli("worker", "--drain", "--metrics-port", busy)
-        assert cli("worker", "--metrics-port", busy).returncode == 2, "a daemon without its probes is none"
-    assert drained.returncode == 0, drained.stderr
-    assert f"cannot listen on 127.0.0.1:{busy}" in drained.stderr
-    assert lab.by_status(sql) == {"done": 3}

@@ -31,13 +31,3 @@ def test_a_worker_that_finds_nothing_due_has_loaded_no_more_than_a_claim_needs(
     loaded = set(re.findall(r"^import time: .*\| +(\w+)", done.stderr, re.MULTILINE))
     assert "psycopg" in loaded, "the list of modules can be read"
     assert loaded & NOT_NEEDED == set()
-
-
-def test_certificates_that_cannot_be_read_are_said_before_anything_is_claimed(
-    cli: Cli, tmp_path: Path
-) -> None:
-    (tmp_path / "ca.pem").write_text("not a certificate")
-    given = {"ELASTIC_URL": "https://127.0.0.1:9", "ELASTIC_CA_CERTS": str(tmp_path / "ca.pem")}
-    done = cli("worker", "--drain", env=given)
-    assert done.returncode == 2
-    assert "ELASTIC_CA_CERTS" in done.stderr

@@ -144,30 +144,6 @@ def test_a_wake_between_an_empty_claim_and_the_wait_is_not_lost(
 
 
 @pytest.mark.usefixtures("patient_lane")
-def test_after_a_claim_that_took_all_the_next_lane_waits_for_news(
-    db: Database, sql: psycopg.Connection, monkeypatch: pytest.MonkeyPatch, signals: WatchedSignals
-) -> None:
-    """Its look would find nothing, and slow down the lane that delivers."""
-    parts, take = parts_with(db), Claims.take
-    looks: list[str] = []
-
-    def counted(self: Claims, lease: Lease, *, exclusive: bool) -> Batch | None:
-        looks.append(lease.token)
-        return take(self, lease, exclusive=exclusive)
-
-    monkeypatch.setattr(Claims, "take", counted)
-    sql.execute(EVENT)
-    assert parts.claimer.claim(drain=False)
-    signals.waited_for.clear()
-    thread, batches = idle(parts, signals)
-    assert len(looks) == 1
-    sql.execute(EVENT)
-    signals.wake()
-    thread.join(30)
-    assert [len(batch.events) for batch in batches if batch] == [1]
-
-
-@pytest.mark.usefixtures("patient_lane")
 def test_a_stop_wakes_whoever_waits_for_work(db: Database, signals: WatchedSignals) -> None:
     parts = parts_with(db)
     thread, batches = idle(parts, signals)
@@ -202,20 +178,6 @@ def test_a_link_that_fell_silent_is_noticed(database_proxy: Proxy, monkeypatch: 
     db.close()
 
 
-def test_a_refused_login_is_not_put_down_to_a_pooler(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    switch(db)
-    refused = psycopg.OperationalError('FATAL:  password authentication failed for user "worker_1"')
-
-    def apart(_: Database) -> Any:
-        raise translate(refused, "db:5432/shop") from refused
-
-    monkeypatch.setattr(Database, "apart", apart)
-    with capture_logs() as lines, running(parts_with(db)):
-        eventually(lambda: lines, what="said")
-    assert "password" in lines[0]["hint"]
-    assert "pooler" not in lines[0]["hint"]
-
-
 @pytest.mark.skipif(not pgbouncer.available(), reason="no PgBouncer to be had")
 def test_behind_a_pooler_it_says_so_once_and_polls(empty_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listener, "PATIENCE", 0.2)
@@ -245,16 +207,6 @@ def test_behind_a_pooler_it_says_so_once_and_polls(empty_url: str, monkeypatch: 
     direct.close()
 
 
-def test_what_a_session_of_the_pool_hears_does_not_pile_up(db: Database) -> None:
-    with db.begin() as connection:
-        connection.exec_driver_sql("LISTEN somebody")
-        driver: Any = connection.session
-    for _ in range(3):
-        with db.begin() as connection:
-            notify.send(connection, "somebody", "x")
-    assert not driver._notifies_backlog
-
-
 def test_a_worker_hears_of_the_switch_while_it_runs(
     worker: Callable[..., Worker], scene: Scene, db: Database
 ) -> None:
@@ -266,14 +218,3 @@ def test_a_worker_hears_of_the_switch_while_it_runs(
     eventually(lambda: running_worker.metric(LISTENING) == 1, what="listening")
     scene.load(10)
     scene.finished_by(running_worker, 20)
-
-
-def test_a_worker_that_shall_not_listen_only_polls(
-    worker: Callable[..., Worker], scene: Scene, db: Database
-) -> None:
-    switch(db)
-    running_worker = worker("--notify", "off", OUTBOX_POLL_INTERVAL_SECONDS="0.1")
-    scene.load(10)
-    scene.finished_by(running_worker, 10)
-    with db.begin() as connection:
-        assert notify.status(connection).listening == 0

@@ -89,27 +89,6 @@ def test_one_locked_row_of_a_batch_stops_nothing_else(
         scene.finished_by(running, 200, leases_may_end=True)
 
 
-@pytest.mark.slow(reason="it waits for a lease to end")
-def test_beyond_its_lease_the_others_still_flow(
-    scene: Scene, worker: Callable[..., Worker], servers: Servers, person: psycopg.Connection
-) -> None:
-    """Its lease is over, and reclaim passes it by: reclaimed events and fresh ones go on beside it."""
-    scene.load(10)
-    with fake_sink(upstream=servers.sink) as sink, sink.script.hold(Point.BEFORE_APPLY) as gate:
-        running = worker(**QUICK, ELASTIC_URL=sink.url)
-        gate.wait()
-        assert lock(person, "processing")
-        gate.let_go()
-        eventually(lambda: lines(running, "locked events are left to their lease"), what="given up")
-        scene.load(20)
-        scene.sql.execute(f"UPDATE {EVENTS} SET error_reason = 'lease_expired' WHERE status = 'pending'")
-        scene.load(20)
-        eventually(lambda: scene.count("done") == 49, within=20, what="all the others")
-        assert scene.count("failed") == 0
-        person.rollback()
-        scene.holds(50)
-
-
 def test_locked_pending_events_are_passed_by(
     scene: Scene, worker: Callable[..., Worker], person: psycopg.Connection
 ) -> None:
@@ -174,55 +153,6 @@ def test_a_settle_whose_answer_is_lost_as_well_counts_each_event_once(
         assert scene.rows("attempts") == [(1,)]
 
 
-def test_a_claim_whose_lease_is_over_keeps_nobody_waiting(settings: Settings, db: Database) -> None:
-    """A reclaimed event waits for what is in flight, and so does the throttle: not for what hangs."""
-    parts = WorkerParts(settings, db, None, Metrics(), Health(300))  # type: ignore[arg-type]
-    parts.context.in_flight.add(Lease("over", 1.0, 5, requested_at=monotonic() - 2))
-    parts.context.in_flight.add(Lease("ours", 60.0, 7, requested_at=monotonic()))
-    assert parts.context.in_flight.events() == 7
-    assert [lease.token for lease in parts.context.in_flight.leases()] == ["ours"]
-
-
-def test_a_delivery_whose_events_are_all_locked_keeps_its_lease(
-    scene: Scene, person: psycopg.Connection, settings: Settings, db: Database
-) -> None:
-    scene.load(3)
-    token = str(uuid4())
-    with db.begin() as connection:
-        claim(connection, owner="w", token=token, size=10, lease=30)
-    lock(person, "processing", 3)
-    parts = WorkerParts(settings, db, None, Metrics(), Health(300))  # type: ignore[arg-type]
-    lease = Lease(token, 30.0, 3, requested_at=monotonic() - 20)
-    lease.delivering = True
-    parts.context.in_flight.add(lease)
-    before = lease.ends
-    Renewal(parts.context).turn()
-    assert lease.ends == before
-    person.rollback()
-    Renewal(parts.context).turn()
-    assert lease.ends > before
-
-
-def test_a_settle_cut_off_by_its_time_limit_leaves_out_what_is_locked(
-    url: str, scene: Scene, person: psycopg.Connection, settings: Settings
-) -> None:
-    """Where a lock is waited for longer than a statement may take."""
-    scene.load(10)
-    token = str(uuid4())
-    with closing(Database(url, longest=1.0)) as db:
-        with db.begin() as connection:
-            events = claim(connection, owner="w", token=token, size=10, lease=30)
-        lock(person, "processing")
-        parts = WorkerParts(settings, db, None, Metrics(), Health(300))  # type: ignore[arg-type]
-        outcomes = Outcomes(confirmed=events, done=[event.id for event in events])
-        assert Settling(parts.context, token, outcomes).run(until=0.0) == 9
-        assert (parts.context.progress.completed, parts.context.postponed.waiting) == (9, 1)
-        person.rollback()
-        parts.context.postponed.turn()
-        assert (parts.context.progress.completed, parts.context.postponed.waiting) == (10, 0)
-    assert scene.count("done") == 10
-
-
 @pytest.fixture
 def hasty(url: str) -> Iterator[Database]:
     with closing(Database(url, longest=20.0, lock_timeout=0.2)) as db:
@@ -246,31 +176,6 @@ def test_what_is_locked_is_neither_renewed_nor_released_nor_waited_for(
         assert (found.pid, found.application) == (person.info.backend_pid, "psql\\x1b[2J")
         assert len(settle.release(connection, [token])) == 9
         assert settle.held(connection, [token]) == {locked}
-
-
-def test_a_foreign_key_to_a_row_is_in_nobodys_way(
-    hasty: Database, scene: Scene, person: psycopg.Connection
-) -> None:
-    scene.load(1)
-    token = str(uuid4())
-    with hasty.begin() as connection:
-        (event,) = claim(connection, owner="w", token=token, size=10, lease=30)
-    person.execute(f"SELECT FROM {EVENTS} FOR KEY SHARE")
-    with hasty.begin() as connection:
-        assert settle.hold(connection, token) == {event.id}
-
-
-def test_who_holds_the_whole_table_is_found_without_waiting(
-    hasty: Database, scene: Scene, person: psycopg.Connection
-) -> None:
-    scene.load(1)
-    person.execute(f"LOCK TABLE {EVENTS}")
-    with pytest.raises(LockedError), hasty.begin() as connection:
-        claim(connection, owner="w", token=str(uuid4()), size=10, lease=30)
-    with hasty.begin() as connection:
-        found = diagnosis.table_locker(connection)
-    assert found
-    assert (found.pid, found.table) == (person.info.backend_pid, EVENTS)
 
 
 def test_a_drain_that_waits_for_a_locked_event_leaves_the_machine_to_others(

@@ -97,31 +97,6 @@ def test_one_request_at_a_time_with_pauses_and_attempts_are_spent(
     assert min(pauses) >= BASE / 2
 
 
-def test_it_takes_up_again_with_the_first_answer(url: str, db: Database, scene: Scene) -> None:
-    scene.load(TOTAL)
-    sink = Sink(DEAD)
-    with lanes_of(url, db, sink) as parts:
-        eventually(lambda: len(sink.deliveries) > LANES, what="an outage")
-        sink.finding = DONE
-        eventually(lambda: scene.count("done") == TOTAL, within=20, what="delivered")
-        assert not parts.circuit.breaker.is_open
-    assert scene.rows("status") == [("done",)]
-
-
-def test_the_circuit_under_count_is_no_news_for_readiness(url: str, db: Database, scene: Scene) -> None:
-    """Nothing may be due for hours: nobody would find out that the sink is back, and close it."""
-    scene.load(1)
-    sink = Sink(DEAD)
-    with lanes_of(url, db, sink) as parts:
-        eventually(lambda: parts.circuit.breaker.is_open, what="open")
-        parts.circuit.show_limits()
-        assert (
-            b'outbox_circuit_open{projection="search_index_to_elastic"} 0.0'
-            in parts.context.metrics.snapshot()
-        )
-        assert "circuit" not in str(parts.context.health.failing())
-
-
 def circuit_of(url: str, db: Database, **more: Any) -> Circuit:
     settings = load(database_url=url, **(SETTINGS | more))
     return WorkerParts(settings, db, Sink(DONE), Metrics(), Health(300)).circuit
@@ -179,41 +154,3 @@ def test_under_hold_repeated_silence_is_an_outage_and_a_sick_shard_is_none(
         circuit.observe(Delivery([finding], []), Outcomes())
     assert circuit.breaker.is_open is opens
     assert circuit.holds_events is opens
-
-
-@pytest.mark.slow(reason="counts the requests of ten seconds")
-@pytest.mark.parametrize("policy", ["count", "hold"])
-def test_ten_seconds_of_503_to_everything_cost_a_hundred_requests_at_most(
-    scene: Scene, worker: Callable[..., Worker], servers: Servers, policy: str
-) -> None:
-    scene.load(2_000)
-    with fake_sink(upstream=servers.sink) as sink:
-        worker(ELASTIC_URL=sink.url, OUTBOX_OUTAGE_POLICY=policy, OUTBOX_BULK_SIZE="200")
-        eventually(lambda: scene.count("done") == 2_000, what="it delivers")
-        sink.script.choose, sink.script.lookups = lambda _: UNAVAILABLE, UNAVAILABLE
-        before, ends = len(sink.requests) + len(sink.lookups), clock.monotonic() + 10
-        while clock.monotonic() < ends:
-            scene.load(50)
-            threading.Event().wait(0.1)
-        assert len(sink.requests) + len(sink.lookups) - before <= 100
-        sink.script.choose, sink.script.lookups = lambda _: HEALTHY, HEALTHY
-        eventually(lambda: not scene.count("pending") + scene.count("processing"), within=60)
-    assert scene.count("failed") == 0
-
-
-def test_a_drain_waits_for_its_turn_and_ends(scene: Scene, cli: Cli) -> None:
-    """Under `count` an open circuit is no reason to give up: each event gets its attempt."""
-    scene.load(40)
-    url = f"http://127.0.0.1:{services.fresh_port()}"
-    quick = {"OUTBOX_BULK_SIZE": "10", "OUTBOX_BASE_BACKOFF_SECONDS": "0.1", "OUTBOX_MAX_ATTEMPTS": "2"}
-    cli.ok("worker", "--drain", env=quick | {"ELASTIC_URL": url})
-    assert (0,) not in scene.rows("attempts")
-
-
-def test_the_start_says_how_long_an_outage_may_take_and_which_settings_decide(cli: Cli) -> None:
-    said = cli("worker", "--drain", env={"OUTBOX_MAX_ATTEMPTS": "20"}).stderr
-    settings = "(OUTBOX_OUTAGE_POLICY=count, OUTBOX_MAX_ATTEMPTS=20); with hold it fails none"
-    assert (
-        f"an outage of the sink fails events of search_index after 210.8 s at the earliest {settings}" in said
-    )
-    assert "at the earliest" not in cli("worker", "--drain", env={"OUTBOX_OUTAGE_POLICY": "hold"}).stderr

@@ -16,7 +16,6 @@ from scene import Scene
 from worker.pg_nodes import Pair, pair
 
 QUICK = {"OUTBOX_BULK_SIZE": "50", "OUTBOX_CONCURRENCY": "1"}
-SETTLE = "SET status = 'done'"
 WHO = ("--by", "alice", "--reason", "a failover")
 WRITE = """
 WITH written AS (
@@ -39,8 +38,6 @@ WITH gone AS (
 INSERT INTO search_outbox_events (id, entity_type, entity_id, op, event_version, status)
 SELECT gen_random_uuid(), entity_type, entity_id, 'delete', %(version)s, 'pending' FROM gone
 """
-SETTLED_BY = "SELECT DISTINCT xmin::text::bigint FROM search_outbox_events WHERE status = 'done'"
-OWN_ID = "pg_current_xact_id()::text::bigint"
 UNFINISHED = "SELECT FROM search_outbox_events WHERE status <> 'done'"
 
 pytestmark = [
@@ -140,38 +137,6 @@ def test_a_transaction_under_way_at_the_old_primary_is_not_committed_there(two: 
     db.close()
 
 
-def test_the_id_of_a_lost_transaction_is_anothers_at_the_new_primary(
-    two: Pair, worker: Callable[..., Worker]
-) -> None:
-    """The answer to a settling's COMMIT is lost with its server; there the id is in progress for long."""
-    with (
-        two.at(two.primary) as old,
-        postgres_proxy(two.url) as proxy,
-        postgres_proxy(two.url_of_standby) as later,
-    ):
-        later.refuse()  # the worker takes an id with its first look at the fate of its transaction
-        old.load(10)
-        held = proxy.on(SETTLE, Do.HOLD_STATEMENT)
-        lost = proxy.on("COMMIT", Do.HOLD_ANSWER, within=SETTLE)
-        ports = {two.primary.port: proxy.port, two.standby.port: later.port}
-        running = worker(**QUICK, DATABASE_URL=replace_ports(two.both, ports))
-        eventually(held.reached.is_set, what="settles")
-        two.catch_up()
-        two.cut_replication()  # the settling takes its id after that
-        held.released.set()
-        eventually(lost.reached.is_set, what="committed")
-        (xid,) = old.sql.execute(SETTLED_BY).fetchone() or ()
-        proxy.refuse()
-        two.promote()
-        with two.at(two.standby) as new, psycopg.connect(two.url_of_standby) as somebody:
-            while somebody.execute(f"SELECT {OWN_ID} < %s", [xid]).fetchone() == (True,):
-                somebody.rollback()
-            assert somebody.execute(f"SELECT {OWN_ID}").fetchone() == (xid,)
-            later.heal()
-            new.finished_by(running, 10)
-        running.end()
-
-
 def left_in_the_middle(two: Pair, db: Database) -> None:
     """A transaction at the old primary, and another one is promoted before its end."""
     with db.begin() as connection:
@@ -179,10 +144,3 @@ def left_in_the_middle(two: Pair, db: Database) -> None:
         two.promote()
         (move,) = db.look()
         assert str(two.standby.port) in str(move.now)
-
-
-def replace_ports(url: str, ports: dict[int, int]) -> str:
-    """The URL with other servers in the place of these."""
-    for old, new in ports.items():
-        url = url.replace(f":{old}", f":{new}")
-    return url

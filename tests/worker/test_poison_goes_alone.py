@@ -74,22 +74,6 @@ def done(scene: Scene, number: int) -> bool:
     return scene.count("done") == number
 
 
-def test_it_does_not_wait_for_what_takes_longer_than_a_lease(
-    scene: Scene, settings: Settings, db: Database
-) -> None:
-    """A delivery in many requests is renewed up to OUTBOX_MAX_PROCESSING_SECONDS."""
-    load_reclaimed(scene)
-    parts = WorkerParts(settings, db, None, Metrics(), Health(300))  # type: ignore[arg-type]
-    parts.reclaimed.may_exist, long = True, settings.lease_seconds + 1
-    in_flight = parts.context.in_flight
-    in_flight.add(young := Lease("young", settings.lease_seconds, 5, requested_at=monotonic()))
-    assert parts.claimer.claim(drain=True) is None
-    in_flight.remove(young.token)
-    in_flight.add(old := Lease("old", settings.lease_seconds, 5, requested_at=monotonic() - long))
-    old.renewed(monotonic())
-    eventually(lambda: (batch := parts.claimer.claim(drain=True)) and batch.exclusive, within=10)
-
-
 def load_reclaimed(scene: Scene) -> None:
     """One event whose former claim ran out."""
     with scene.sql.transaction():

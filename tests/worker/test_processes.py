@@ -32,35 +32,6 @@ def load(cli: Cli, total: int) -> None:
     cli.ok("inject", "load", "--total", str(total), "--rate", "0", "--per-transaction", "200")
 
 
-def test_a_killed_worker_loses_nothing(
-    cli: Cli, worker: Start, sql: psycopg.Connection, engine: Elasticsearch, index: str
-) -> None:
-    load(cli, 5000)
-    first = worker(**QUICK)
-    eventually(lambda: count(sql, "processing") and count(sql, "done"), what="caught in the middle")
-    first.signal(signal.SIGKILL)
-    first.wait()
-    held = count(sql, "processing")
-    second = worker(**QUICK)
-    eventually(lambda: count(sql, "done") == 5000, within=60, what="all done")
-    assert held > 0
-    assert "stuck outbox events (expired lease or max processing exceeded)" in second.log.read_text()
-    assert second.metric("outbox_reclaimed_total") == held
-    check_invariants(sql, engine, index, rows=5000)
-
-
-def test_sigterm_ends_well_and_leaves_nothing_held(
-    cli: Cli, worker: Start, sql: psycopg.Connection, engine: Elasticsearch, index: str
-) -> None:
-    load(cli, 3000)
-    running = worker(**QUICK)
-    eventually(lambda: count(sql, "done"), what="under way")
-    running.signal(signal.SIGTERM)
-    assert running.wait(timeout=10) == 0
-    assert count(sql, "processing") == 0
-    check_invariants(sql, engine, index, rows=3000)
-
-
 def test_sigterm_with_a_hanging_sink_gives_the_batch_back_untried(
     cli: Cli, worker: Start, sql: psycopg.Connection, silent_sink: str
 ) -> None:
@@ -70,22 +41,6 @@ def test_sigterm_with_a_hanging_sink_gives_the_batch_back_untried(
     assert seconds_to_stop(running) < 3, "within the grace and a second"
     rows = sql.execute("SELECT DISTINCT status, attempts, owner FROM search_outbox_events").fetchall()
     assert rows == [("pending", 0, None)]
-
-
-def test_an_idle_worker_stops_within_a_second(worker: Start) -> None:
-    running = worker()
-    eventually(lambda: running.get("/readyz")[0] == 200, what="ready")
-    assert seconds_to_stop(running) < 1
-
-
-def test_two_workers_share_the_work_and_count_each_event_once(
-    cli: Cli, worker: Start, sql: psycopg.Connection, engine: Elasticsearch, index: str
-) -> None:
-    both = [worker(**QUICK, OUTBOX_WORKER_ID="the-same-name") for _ in range(2)]
-    load(cli, 3000)
-    eventually(lambda: count(sql, "done") == 3000, within=60, what="all done")
-    eventually(lambda: sum(w.metric("outbox_processed_total") for w in both) == 3000)
-    check_invariants(sql, engine, index, rows=3000)
 
 
 @pytest.mark.parametrize("kind", ["upsert", "delete"])
@@ -124,22 +79,6 @@ def test_a_zombie_does_not_revive_what_another_worker_gave_up(
     assert zombie.metric("outbox_processed_total") == 0
 
 
-def test_terminated_sessions_cost_nothing(
-    cli: Cli, worker: Start, sql: psycopg.Connection, engine: Elasticsearch, index: str
-) -> None:
-    running = worker(**QUICK)
-    eventually(lambda: running.get("/readyz")[0] == 200, what="started: before that an error ends it")
-    for _ in range(5):
-        load(cli, 500)
-        sql.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-        )
-    eventually(lambda: count(sql, "done") == 2500, within=60, what="all done")
-    eventually(lambda: running.get("/readyz")[0] == 200, what="ready again")
-    check_invariants(sql, engine, index, rows=2500)
-
-
 def test_the_probes_say_what_is_wrong(worker: Start) -> None:
     good = worker()
     eventually(lambda: good.get("/readyz")[0] == 200, what="ready")
@@ -150,14 +89,6 @@ def test_the_probes_say_what_is_wrong(worker: Start) -> None:
     assert '"sink"' in body
     assert '"database"' not in body
     assert bad.get("/healthz")[0] == 200
-
-
-def test_a_busy_port_is_one_clear_line(worker: Start, cli: Cli) -> None:
-    running = worker()
-    eventually(lambda: running.get("/healthz")[0] == 200)
-    refused = cli("worker", "--metrics-port", str(running.port))
-    assert refused.returncode == 2
-    assert "OUTBOX_METRICS_PORT" in refused.stderr
 
 
 def test_a_second_signal_ends_at_once(

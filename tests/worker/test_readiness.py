@@ -66,13 +66,3 @@ def test_a_thousand_probes_reach_neither_end(
         assert statuses == [200] * 1000
         assert len(sink.lookups) - asked <= LOOKS * (monotonic() - started) + 1
         assert database_proxy.accepted <= 4, "a lane's, and at most three of maintenance and looks"
-
-
-def test_a_probe_is_no_way_to_change_anything(worker: Callable[..., Worker]) -> None:
-    running = worker()
-    eventually(lambda: ready(running), what="started")
-    for path in PATHS:
-        client = HTTPConnection("127.0.0.1", running.port, timeout=5)
-        client.request("POST", path, b"{}")
-        assert client.getresponse().status == 501
-    assert ready(running)

@@ -46,13 +46,6 @@ def dies_with(scene: Scene, worker: Start, sink: FakeSink, held: int) -> None:
     scene.pass_leases()
 
 
-def under_way(scene: Scene) -> int:
-    """Events that are not at their end, by one look: between two, one may go from one status to the other."""
-    [(count,)] = scene.rows("count(*) FILTER (WHERE status IN ('pending', 'processing'))")
-    assert isinstance(count, int)
-    return count
-
-
 class Killers:
     """Each request with one of these documents is never answered, and its worker is killed over it."""
 
@@ -116,43 +109,6 @@ def test_what_a_killed_worker_held_is_through_in_a_few_claims(
     assert max(sent) <= GROUP, "so many are alone if it dies again"
     assert len(sent) <= HELD / GROUP + 1
     assert scene.rows("attempts") == [(2,)]
-
-
-@pytest.mark.slow(reason="kills a worker again and again among thousands of events")
-@pytest.mark.parametrize("killers", [1, 2])
-def test_killers_among_thousands_end_and_everything_else_is_done(
-    sql: psycopg.Connection, index: str, worker: Start, killers: int
-) -> None:
-    attempts = 4
-    events = [lab.put(sql) for _ in range(killers)]
-    with fake_sink() as sink, Elasticsearch(sink.url) as client:
-        scene = Scene(sql, client, index)
-        scene.load(HELD - killers)
-        # Far from each other: each takes a group of its own along.
-        for number, (_, event) in enumerate(events):
-            age = f"{number - 1} hour"
-            sql.execute(
-                "UPDATE search_outbox_events SET created_at = now() + CAST(%s AS interval) WHERE id = %s",
-                (age, event),
-            )
-        dies_with(scene, worker, sink, HELD)
-        deaths = Killers([f"block:{entity}" for entity, _ in events])
-        sink.script.choose = deaths.choose
-        more = SETTINGS | {"OUTBOX_MAX_ATTEMPTS": str(attempts)}
-        deaths.kill_until(
-            lambda: not under_way(scene),
-            lambda: worker(**more, ELASTIC_URL=sink.url),
-            scene,
-        )
-    rows = sql.execute(
-        "SELECT id, error_reason, attempts FROM search_outbox_events WHERE status = 'failed' ORDER BY id"
-    )
-    assert sorted(rows.fetchall()) == sorted((id_, "lease_expired", attempts) for _, id_ in events)
-    assert scene.count("done") == HELD - killers
-    assert scene.rows("max(attempts) FILTER (WHERE status = 'done')") == [(2,)]
-    in_company = [size for size in deaths.together if size > 1]
-    assert len(in_company) <= killers, "each takes a group along once"
-    assert max(in_company) <= GROUP
 
 
 def test_other_traffic_flows_beside_a_killer_and_loses_no_attempt_to_it(

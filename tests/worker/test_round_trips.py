@@ -23,8 +23,6 @@ from servers import Servers
 CLAIM = "SET status = 'processing'"
 SETTLE = "owner = NULL, lease_token = NULL"
 TOTAL = 30
-MOST = 5  # round trips of a batch beside its bulk request
-REJECTED = {"status": 429, "error": {"type": "es_rejected_execution_exception", "reason": "full"}}
 DELETES = """
 INSERT INTO search_outbox_events (id, entity_type, entity_id, op, event_version, status)
 SELECT gen_random_uuid(), 'block', gen_random_uuid(), 'delete', 2, 'pending' FROM generate_series(1, 30)
@@ -87,17 +85,6 @@ def sink(servers: Servers) -> Iterator[FakeSink]:
         yield sink
 
 
-def rejecting_two() -> Falsified:
-    """An answer that says of two items that the sink was too busy."""
-
-    def shape(answer: Any) -> Any:
-        for item in answer["items"][:2]:
-            item["index"] = {"_id": item["index"]["_id"], **REJECTED}
-        return answer
-
-    return Falsified(shape=shape)
-
-
 @pytest.mark.real_engine
 def test_a_batch_waits_three_times_beside_its_bulk_request(
     scene: Scene, database_proxy: Proxy, sink: FakeSink
@@ -112,23 +99,3 @@ def test_a_batch_with_deletes_asks_once_whether_the_index_is_there(
 ) -> None:
     with counted(scene, database_proxy, sink) as lane:
         assert lane.batch(lambda: scene.sql.execute(DELETES)) == Waits(claim=1, settle=2, look_ups=1)
-
-
-@pytest.mark.real_engine
-def test_a_batch_with_retries_waits_no_more_often(
-    scene: Scene, database_proxy: Proxy, sink: FakeSink
-) -> None:
-    with counted(scene, database_proxy, sink) as lane:
-        sink.script.choose = lambda bulk: rejecting_two() if len(bulk.ids) > 1 else Falsified()
-        assert lane.batch(lambda: scene.load(TOTAL)) == Waits(claim=1, settle=2, look_ups=0)
-    assert (scene.count("done"), scene.count("pending")) == (TOTAL - 1, 2)
-
-
-def test_a_concrete_index_costs_one_look_up(
-    scene: Scene, database_proxy: Proxy, sink: FakeSink, engine: Elasticsearch
-) -> None:
-    concrete = next(iter(engine.indices.get_alias(name=scene.index)))
-    with counted(scene, database_proxy, sink, concrete) as lane:
-        waits = lane.batch(lambda: scene.load(TOTAL))
-    assert waits == Waits(claim=1, settle=2, look_ups=1)
-    assert sum(waits) <= MOST

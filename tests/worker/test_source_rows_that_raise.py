@@ -44,10 +44,6 @@ FAILED = """
 SELECT s.rank_score::text, e.attempts, e.error_reason, e.error
 FROM search_outbox_events e JOIN search_index s ON s.entity_id = e.entity_id WHERE e.status = 'failed'
 """
-VIRTUAL = """
-ALTER TABLE search_index DROP COLUMN rank_score, ADD COLUMN divisor int NOT NULL DEFAULT 1,
-    ADD COLUMN rank_score float8 GENERATED ALWAYS AS (1 / divisor) VIRTUAL
-"""
 HELD = "SELECT DISTINCT status, attempts FROM search_outbox_events"
 TOTAL = 300
 
@@ -73,33 +69,6 @@ def test_each_costs_its_own_event_whatever_postgresql_raises(
         assert state in error
     assert raising.count("done") == TOTAL - len(STATES)
     assert raising.sql.execute("SELECT max(attempts) FROM search_outbox_events").fetchone() == (1,)
-
-
-def test_what_comes_later_is_claimed_with_its_documents_as_ever(
-    raising: Scene, worker: Callable[..., Worker]
-) -> None:
-    running = worker(OUTBOX_CONCURRENCY="3", OUTBOX_BULK_SIZE="20")
-    eventually(lambda: raising.count("done") == TOTAL - len(STATES))
-    raising.load(100)
-    eventually(lambda: raising.count("done") == TOTAL + 100 - len(STATES))
-    assert raising.count("failed") == len(STATES)
-    assert running.metric("outbox_terminal_failed_total", reason="bad_document") == len(STATES)
-    assert running.get("/readyz")[0] == 200
-
-
-def test_a_virtual_column_that_divides_by_zero(
-    scene: Scene, worker: Callable[..., Worker], sql: psycopg.Connection
-) -> None:
-    if sql.info.server_version < 180000:
-        pytest.skip("virtual columns came with PostgreSQL 18")
-    sql.execute(VIRTUAL)
-    scene.load(30)
-    sql.execute("UPDATE search_index SET divisor = 0 WHERE text = 'text 7'")
-    assert worker("--drain").wait() == 0
-    assert (scene.count("done"), scene.count("failed")) == (29, 1)
-    assert sql.execute("SELECT right(max(error), 16) FROM search_outbox_events").fetchone() == (
-        "division by zero",
-    )
 
 
 def test_events_of_one_entity_share_one_read(scene: Scene, db: Database, sql: psycopg.Connection) -> None:

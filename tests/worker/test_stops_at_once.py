@@ -65,15 +65,6 @@ def test_a_batch_that_is_being_claimed_is_still_delivered(
     assert scene.count("done") == 10
 
 
-def test_a_drain_says_how_many_events_wait_for_a_retry(scene: Scene, worker: Start) -> None:
-    """It exits 0, for nothing is due; who reads `done` alone takes it for all delivered."""
-    scene.load(3)
-    nobody = f"http://127.0.0.1:{services.fresh_port()}"
-    running = worker("--drain", ELASTIC_URL=nobody, OUTBOX_BASE_BACKOFF_SECONDS="30")
-    assert running.wait() == 0
-    assert last_words(running, "waiting") == {"done": 0, "released": 0, "waiting": 3}
-
-
 def test_the_last_words_are_what_the_database_holds(
     scene: Scene, sql: psycopg.Connection, worker: Start, servers: Servers
 ) -> None:
@@ -92,18 +83,6 @@ def test_the_last_words_are_what_the_database_holds(
             assert said["released"] == len(sql.execute(GIVEN_BACK).fetchall()) == 0
             assert scene.count("processing") == 0
     assert 0 < scene.count("done") < TOTAL, "each signal met a busy worker"
-
-
-def test_what_a_hanging_sink_does_not_take_is_counted_as_released(
-    scene: Scene, sql: psycopg.Connection, worker: Start, silent_sink: str
-) -> None:
-    scene.load(40)
-    sql.execute(UNTOUCHED)
-    quick = {"OUTBOX_SHUTDOWN_GRACE_SECONDS": "1", "OUTBOX_BULK_SIZE": "10"}
-    running = worker(ELASTIC_URL=silent_sink, **quick)
-    eventually(lambda: scene.count("processing") == 30, what="three lanes hold a batch each")
-    assert stop(running) == {"done": 0, "released": 30}
-    assert len(sql.execute(GIVEN_BACK).fetchall()) == 30
 
 
 def parts_on(url: str, db: Database) -> WorkerParts:

@@ -69,21 +69,3 @@ def test_once_the_grace_is_over_no_further_request_is_begun(
             gate.let_go()
         assert len(sink.requests) == 1
     assert scene.rows("status, attempts, owner") == [("pending", 0, None)]
-
-
-def test_a_lane_that_gives_back_is_in_the_last_words(
-    url: str, db: Database, scene: Scene, servers: Servers
-) -> None:
-    """What it read is too old to be sent; the daemon itself found nothing to release."""
-    scene.load(20)
-    late = Script()
-    late.lookups = ProxyFault(before=1)
-    with fake_sink(late, upstream=servers.sink) as sink, lane_at(url, db, scene, sink) as (parts, lane):
-        eventually(lambda: sink.lookups, what="a batch in hand")
-        for lease in parts.context.in_flight.leases():
-            lease.deadline.expire()
-        parts.context.signals.request_stop()
-        with capture_logs() as lines:
-            assert Stopping(parts.context).run([lane], 30, leave=lambda: None)
-    assert lines == [{"event": "worker stopped", "log_level": "info", "done": 0, "released": 20}]
-    assert scene.rows("status, attempts, owner") == [("pending", 0, None)]

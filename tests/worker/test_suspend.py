@@ -43,20 +43,3 @@ def test_a_batch_read_before_a_suspend_does_not_bring_back_what_was_deleted_mean
     scene.load(1)
     scene.holds(41)  # its one lane is past what it had read
     assert scene.sent() == before + 1
-
-
-@pytest.mark.real_engine
-def test_tombstones_end_with_a_restart_of_the_index(scene: Scene) -> None:
-    """The fact behind: an older write is refused before, and taken after."""
-    engine, index = scene.engine.options(ignore_status=409), scene.index
-
-    def write(version: int) -> int:
-        given: dict[str, Any] = {"id": "block:1", "version": version, "version_type": "external_gte"}
-        return engine.index(index=index, document={}, **given).meta.status
-
-    assert write(5) == CREATED
-    engine.delete(index=index, id="block:1", version=6, version_type="external_gte")
-    assert write(5) == CONFLICT
-    engine.indices.close(index=index)
-    engine.indices.open(index=index)
-    assert write(5) == CREATED

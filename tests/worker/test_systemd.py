@@ -46,13 +46,6 @@ def test_the_supervisor_follows_the_worker(worker: Callable[..., Worker], superv
     assert running.wait() == 0
 
 
-def test_the_status_says_what_fails(worker: Callable[..., Worker], supervisor: socket.socket) -> None:
-    worker(NOTIFY_SOCKET=supervisor.getsockname(), ELASTIC_URL="http://127.0.0.1:1")
-    assert hear(supervisor) == ["READY=1"], "a sink that is away is no reason to restart a worker"
-    while not (status := hear(supervisor)[1]).startswith("STATUS=sink: connect"):
-        assert status.startswith(("STATUS=sink: not checked yet", "STATUS=database: not checked yet")), status
-
-
 def test_a_worker_that_hangs_gives_no_sign_of_life(
     worker: Callable[..., Worker], supervisor: socket.socket
 ) -> None:
@@ -63,21 +56,3 @@ def test_a_worker_that_hangs_gives_no_sign_of_life(
     supervisor.settimeout(2.5)  # two signs of life would have come
     with pytest.raises(TimeoutError):
         [hear(supervisor) for _ in range(3)]  # one may have been on its way
-
-
-def test_a_worker_whose_thread_died_gives_no_sign_of_life(
-    settings: Settings, db: Database, supervisor: socket.socket, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("NOTIFY_SOCKET", supervisor.getsockname())
-    daemon = Daemon(settings, db, sink := OpeningSink(settings, connections=1), sink)
-    thread = threading.Thread(target=lambda: None)
-    daemon._helpers = [thread]
-    thread.start()
-    thread.join()
-    daemon._watchdog()
-    supervisor.setblocking(False)
-    with pytest.raises(BlockingIOError):
-        hear(supervisor)
-    daemon._helpers.clear()
-    daemon._watchdog()
-    assert hear(supervisor)[0] == "WATCHDOG=1", "it was the thread"
