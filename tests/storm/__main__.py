@@ -4,25 +4,20 @@ import argparse
 import json
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 
-from outboxctl.drills.services.model import Kind
-from storm.nodes.site import opened
-from storm.plan import Plan, Site, beside_a_cluster
+from storm.plan import Plan
 from storm.run import run
-from storm.site import own_postgres, own_site
+from storm.site import own_site
 
 INTERRUPTED = 130
-CLUSTERS: tuple[Kind, ...] = ("opensearch", "elasticsearch", "elasticsearch8")
 
 
 def main() -> int:
     given = _arguments()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # what was started is ended all the same
     try:
-        with _cluster_site(given) if given.cluster else own_site() as site:
+        with own_site() as site:
             report = run(_plan(given), site, _say)
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -54,9 +49,6 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--seed", type=int, default=plan.seed)
     parser.add_argument("--json", action="store_true", help="the report as JSON")
-    parser.add_argument("--cluster", choices=CLUSTERS, help="strike the nodes of one, instead of a proxy")
-    parser.add_argument("--minutes", type=float, default=10, help="of a storm on a cluster")
-    parser.add_argument("--replicas", type=int, default=1, choices=range(3), help="of a cluster's index")
     return parser.parse_args()
 
 
@@ -67,9 +59,6 @@ def _positive(text: str) -> int:
 
 
 def _plan(given: argparse.Namespace) -> Plan:
-    """On a cluster events and blows follow from the time, and there is no shop."""
-    if given.cluster:
-        return beside_a_cluster(given.minutes * 60, seed=given.seed, workers=given.workers)
     return Plan(
         given.events,
         given.kills,
@@ -78,12 +67,6 @@ def _plan(given: argparse.Namespace) -> Plan:
         transactions=given.transactions,
         stock=given.stock,
     )
-
-
-@contextmanager
-def _cluster_site(given: argparse.Namespace) -> Iterator[Site]:
-    with own_postgres() as postgres, opened(given.cluster, given.replicas, postgres) as site:
-        yield site
 
 
 def _say(text: str) -> None:

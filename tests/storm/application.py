@@ -27,7 +27,6 @@ class Entity:
     id: UUID
     version: int = 0
     op: str = "upsert"
-    removed: list[int] = field(default_factory=list)  # the versions at which it was deleted
 
     @property
     def document(self) -> str:
@@ -87,7 +86,6 @@ class Author:
 
     def _remove(self, entity: Entity, op: str) -> None:
         entity.version, entity.op = entity.version + 1, op
-        entity.removed.append(entity.version)
         self._sql.execute(REMOVE, [KIND, entity.id])
         self._tell(entity, op, entity.version)
 

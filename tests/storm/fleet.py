@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
-from time import monotonic, sleep, time
+from time import monotonic, sleep
 
 import psycopg
 
@@ -43,7 +43,6 @@ class Fleet:
     def __init__(self, env: dict[str, str], folder: Path, sql: psycopg.Connection) -> None:
         self.places: list[Place] = []
         self.blows: Counter[Blow] = Counter()
-        self.struck: list[tuple[str, float]] = []  # a worker's name, and when, in seconds of the epoch
         self.deaths: list[str] = []
         self._env, self._folder, self._sql = env, folder, sql
         self._past_lease = float(env["OUTBOX_LEASE_SECONDS"]) + 1
@@ -63,7 +62,6 @@ class Fleet:
         """One blow: at a worker that holds events, at once or a moment later; if none does, at `place`."""
         struck = self._holder(blow) or place
         sleep(rng.choice([0, rng.uniform(0, A_BATCH)]))
-        self.struck.append((struck.name, time()))
         self._blows()[blow](struck)
         self.blows[blow] += 1
 

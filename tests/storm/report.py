@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 
 from storm.ledger.ledger import LedgerReport
 from storm.ledger.schema import NAME as LEDGER
-from storm.nodes.report import NodesReport
 from storm.shop.report import ShopReport, counts
 from storm.shop.schema import NAME
 from storm.watch import AT_MOST
@@ -49,7 +48,6 @@ class Report:
     looks: int = 0
     memory: Course = field(default_factory=lambda: Course(0, 0, 0))
     connections: Course = field(default_factory=lambda: Course(0, 0, 0))
-    nodes: NodesReport | None = None
     shop: ShopReport | None = None
     ledger: LedgerReport | None = None
     wrong: list[str] = field(default_factory=list)
@@ -66,7 +64,7 @@ class Report:
         lines = {
             "events": f"{self.events:,} in {self.seconds:.0f} s, seed {self.seed}",
             "struck": counts(self.blows),
-            "faults": counts(self.faults) + (f"; in {self.requests:,} bulk requests" * (self.requests > 0)),
+            "faults": counts(self.faults) + f"; in {self.requests:,} bulk requests",
             "reclaimed": f"{self.reclaimed:,} events; sent again: {self.resent:,}",
             "documents": f"{self.documents:,}, compared with their source rows",
             "memory": f"of a worker, MiB: {_mib(self.memory)}",
@@ -77,8 +75,6 @@ class Report:
             "failed": counts(self.failed) or "0",
         }
         parts = [lines]
-        if self.nodes:
-            parts.append({"": "", **self.nodes.lines()})
         if self.shop:
             parts.append({"": "", "projection": NAME, **self.shop.lines()})
         if self.ledger:

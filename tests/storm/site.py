@@ -48,12 +48,12 @@ def own_site() -> Iterator[Site]:
 @contextmanager
 def _postgres(both: servers.Servers) -> Iterator[str]:
     """The superuser's URL of the given PostgreSQL, else of one with settings of the storm's own."""
-    with nullcontext(both.postgres) if os.environ.get("TEST_DATABASE_URL") else own_postgres() as url:
+    with nullcontext(both.postgres) if os.environ.get("TEST_DATABASE_URL") else _own_postgres() as url:
         yield url
 
 
 @contextmanager
-def own_postgres() -> Iterator[str]:
+def _own_postgres() -> Iterator[str]:
     """The superuser's URL of one with settings of the storm's own."""
     with cluster(POSTGRES) as own:
         yield own.url

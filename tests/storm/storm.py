@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 from time import monotonic, sleep
 
 import psycopg
@@ -12,7 +11,6 @@ from invariants import unexpected_errors
 from storm.application import Application
 from storm.fleet import Fleet
 from storm.ledger.ledger import Ledger
-from storm.nodes.part import NodesPart
 from storm.place import Blow
 from storm.plan import Plan, Site
 from storm.report import Course, Report
@@ -39,7 +37,6 @@ class Storm:
     application: Application
     fleet: Fleet
     watch: Watch
-    nodes: NodesPart | None
     shop: Shop | None
     ledger: Ledger | None
     say: Callable[[str], None]
@@ -58,8 +55,6 @@ class Storm:
             victim = self.fleet.victim(blow, rng)
             self._write(number, len(blows))
             self._until(lambda: self._count(UNDER_WAY) < self.plan.backlog, "the backlog shrinks")
-            due = self.began + number * self.plan.seconds / len(blows)
-            self._until(partial(_past, due), "the time of the next blow")
             self._until(lambda: self._behind() <= BEHIND, "the shop writes")
             self.fleet.strike(blow, victim, rng)
             self._progress()
@@ -73,8 +68,6 @@ class Storm:
         self.weather.clear()
         self._until(self.weather.over, "late requests have arrived")
         self._until(lambda: not self._count(UNDER_WAY), "no event is under way")
-        if self.nodes:
-            self._until(self.nodes.quiet, "no delete waits to be sent again")
         self._until(self.fleet.all_well, "all workers are well")
         self._until(self.watch.none_too_many, "the sessions that were cut off are gone")
 
@@ -102,10 +95,6 @@ class Storm:
 
     def judge_parts(self, report: Report) -> None:
         """Complete the report by what is judged apart."""
-        wrong: list[str] = []
-        if self.nodes:
-            report.nodes, wrong = self.nodes.judge(self.fleet.struck)
-        report.wrong += wrong
         if self.shop:
             report.shop, wrong = self.shop.judge(self.sql)
             report.wrong += wrong
@@ -154,10 +143,6 @@ def errors_of_workers(log: str) -> list[str]:
     """What is wrong by the workers' log: errors that no rule expects, with the first of them."""
     found = unexpected_errors(log)
     return [f"{len(found)} unexpected errors in the workers' log, such as {found[0]}"] if found else []
-
-
-def _past(time: float) -> bool:
-    return monotonic() >= time
 
 
 def _share(of: int, number: int, parts: int) -> int:

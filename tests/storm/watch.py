@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import psutil
 import psycopg
@@ -20,16 +19,6 @@ SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND app
 """
 
 
-class Looks(Protocol):
-    """Looks at the same documents; `steps_back` says what went back."""
-
-    steps_back: list[str]
-
-    def look(self, sql: psycopg.Connection) -> None:
-        """Once."""
-        ...
-
-
 @dataclass
 class VersionLooks:
     """At the versions in an engine of one node. A document's version there never falls."""
@@ -40,9 +29,8 @@ class VersionLooks:
     steps_back: list[str] = field(default_factory=list)
     _highest: dict[str, int] = field(default_factory=dict)
 
-    def look(self, sql: psycopg.Connection) -> None:
+    def look(self) -> None:
         """Once."""
-        del sql
         for id_, version in versions(self.engine, self.index, [*self.ids]).items():
             highest = self._highest.setdefault(id_, version)
             if version < highest:
@@ -58,7 +46,7 @@ class Watch:
     """
 
     url: str
-    documents: Looks
+    documents: VersionLooks
     fleet: Fleet
     memory: list[int] = field(default_factory=list)
     connections: list[int] = field(default_factory=list)
@@ -82,7 +70,7 @@ class Watch:
         return all(count <= AT_MOST for count in self.connections[-1:])
 
     def _look(self) -> None:
-        self.documents.look(self._sql)
+        self.documents.look()
         self._look_at_worker()
 
     def _look_at_worker(self) -> None:
