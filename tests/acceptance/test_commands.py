@@ -1,7 +1,6 @@
 """The keys and exit codes that scripts rely on."""
 
 import uuid
-from pathlib import Path
 
 from elasticsearch import Elasticsearch
 

@@ -1,13 +1,11 @@
 """The sink is away or not ready: the queue waits, counts and converges; nothing is marked done."""
 
 import socket
-import uuid
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
 import pytest
-from elasticsearch import Elasticsearch
 
 from acceptance import lab
 from processes import Cli, Worker, eventually

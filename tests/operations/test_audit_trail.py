@@ -2,16 +2,14 @@
 
 import json
 from datetime import timedelta
-from uuid import uuid4
 
 import psycopg
-import pytest
 
 from moments import NOW, at
 from operations.failures import WHO, fail, fail_many
 from outboxctl.core.database import Database
 from outboxctl.core.operator import audit, moves
-from outboxctl.core.operator.audit import events_of, recent_actions, states_of
+from outboxctl.core.operator.audit import events_of, recent_actions
 from outboxctl.core.operator.selection import Selection, plan
 from processes import Cli
 

@@ -9,7 +9,6 @@ import pytest
 from elasticsearch import Elasticsearch
 
 from outboxctl.core.database import Database
-from outboxctl.core.documents import samples
 from outboxctl.core.sql import Connection
 from outboxctl.operations.check.sample_comparison import drift
 from processes import Cli

@@ -1,6 +1,5 @@
 """The environment marker is changed by a command, with an audit row; errors name what is in the way."""
 
-from pathlib import Path
 from typing import Any
 
 import psycopg

@@ -4,11 +4,10 @@ from typing import Any
 from uuid import uuid4
 
 import psycopg
-import pytest
 
 from operations.failures import WHO, everything, fail, fail_many, states
 from outboxctl.core.database import Database
-from outboxctl.core.operator.failed import failed_groups, failed_rows
+from outboxctl.core.operator.failed import failed_groups
 from outboxctl.core.operator.selection import Selection
 from outboxctl.domain.fingerprints import fingerprint
 from processes import Cli

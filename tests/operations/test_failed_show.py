@@ -7,19 +7,10 @@ from uuid import uuid4
 import psycopg
 import pytest
 from elasticsearch import Elasticsearch
-from pydantic import SecretStr
 
-from acceptance import lab
-from operations.doctor.fronts import front, says
 from operations.failures import everything, fail, source
-from outboxctl.core.database import Database
-from outboxctl.core.operator.failed import event_by_id, failed_groups
-from outboxctl.core.operator.selection import Selection
-from outboxctl.core.schema.migrations import upgrade
-from outboxctl.operations.failed.inspect import FieldDifferenceKind, differences, inspect
-from outboxctl.settings import Settings
+from outboxctl.operations.failed.inspect import FieldDifferenceKind, differences
 from processes import Cli
-from servers import drop_database, new_database
 
 
 def _write(engine: Elasticsearch, index: str, entity: str, version: int, **body: Any) -> None:

@@ -2,8 +2,6 @@
 
 from uuid import UUID
 
-import psycopg
-
 from processes import Cli
 
 

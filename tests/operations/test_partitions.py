@@ -2,21 +2,15 @@
 
 import re
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
-from threading import Event
 from typing import Any
-from uuid import uuid4
 
 import psycopg
 import pytest
 from elasticsearch import Elasticsearch
 
 from invariants import check_invariants
-from outboxctl.core.database import Database
-from outboxctl.core.delivery.claim import CLAIM, PLAN
 from outboxctl.core.produce import enqueue
-from outboxctl.core.sql import text
 from processes import Cli
 
 PAGE = Path(__file__).parents[2] / "docs" / "operators-desk" / "partitions.md"

@@ -11,8 +11,7 @@ import pytest
 from outboxctl.core.database import Database
 from outboxctl.core.operator import prune as core
 from outboxctl.core.operator.selection import Selection, plan
-from outboxctl.core.sql import text
-from outboxctl.domain.errors import OutboxctlError, UsageError
+from outboxctl.domain.errors import OutboxctlError
 from outboxctl.operations import prune
 from processes import Cli
 

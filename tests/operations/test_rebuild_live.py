@@ -1,7 +1,6 @@
 """A rebuild while events flow loses none, and brings nothing back."""
 
 from collections.abc import Callable
-from time import sleep
 from uuid import uuid4
 
 import psycopg
@@ -11,9 +10,8 @@ from elasticsearch import ConflictError, Elasticsearch
 from acceptance import lab
 from fakes.postgres_proxy import Do, postgres_proxy
 from outboxctl.domain.failures import Reason
-from outboxctl.operations.rebuild.throttle import EVERY
 from processes import Cli, Worker, eventually
-from rebuilding import ROWS, Application, behind, documents, held, put, rows, said, started, take_away
+from rebuilding import ROWS, Application, behind, documents, held, put, rows, said, take_away
 from scene import Scene
 
 pytestmark = pytest.mark.real_engine

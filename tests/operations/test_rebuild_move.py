@@ -1,7 +1,6 @@
 """Readers of the alias never see an older document when a rebuild moves it, and no event pays for that."""
 
 import json
-import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import monotonic

@@ -1,6 +1,5 @@
 """A rebuild sends each change once, whatever the outbox is doing; and fills from tables of any build."""
 
-import signal
 from typing import Any
 from uuid import uuid4
 

@@ -2,18 +2,16 @@
 
 import signal
 from collections.abc import Iterator
-from contextlib import nullcontext
 
 import psycopg
 import pytest
 from elasticsearch import Elasticsearch
 
-import pgbouncer
 from fakes import ProxyFault, Script, fake_sink
 from fakes.faults import refused as refusal
 from fakes.postgres_proxy import Do, Proxy, postgres_proxy
-from processes import Cli, eventually
-from rebuilding import ROWS, behind, documents, held, indexes, rows, said, started
+from processes import Cli
+from rebuilding import ROWS, behind, documents, held, indexes, rows, said
 from servers import Servers
 
 pytestmark = pytest.mark.real_engine

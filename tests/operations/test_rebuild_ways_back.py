@@ -1,7 +1,6 @@
 """A rebuild that fails leaves everything as it was; one that succeeded can be taken back."""
 
 import json
-import threading
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -11,15 +10,8 @@ import pytest
 from elasticsearch import Elasticsearch
 
 from fakes.postgres_proxy import Do, postgres_proxy
-from outboxctl.core.database import Database
-from outboxctl.core.operator import rebuilds
-from outboxctl.domain.errors import UnreachableError, UsageError
-from outboxctl.operations.rebuild.filling import heal
-from outboxctl.operations.rebuild.model import RebuildInterrupted, Tools
-from outboxctl.operations.rebuild.move import swap
 from processes import Cli
 from rebuilding import ROWS, behind, documents, held, indexes, put, rows, said, take_away
-from sinks import client_of
 
 pytestmark = pytest.mark.real_engine
 REFUSES = {

@@ -1,6 +1,5 @@
 """A repair touches what differs and nothing else, and says so in the audit."""
 
-import json
 from collections.abc import Callable, Iterable, Iterator
 from threading import Event
 from typing import Any
@@ -11,9 +10,8 @@ from elasticsearch import Elasticsearch
 
 from acceptance import lab
 from operations.disaster import Ground
-from outboxctl.cli.verify.progress import _with_partial_repair
 from outboxctl.core.database import Database
-from outboxctl.domain.errors import InconclusiveError, UnreachableError
+from outboxctl.domain.errors import InconclusiveError
 from outboxctl.operations.verify.compare import compare
 from outboxctl.operations.verify.model import Difference
 from outboxctl.operations.verify.repair import Repair, Repaired

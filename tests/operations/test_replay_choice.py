@@ -1,7 +1,5 @@
 """Replaying exactly what was meant, after a rehearsal that says what it would come to."""
 
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 from uuid import uuid4

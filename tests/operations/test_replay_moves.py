@@ -1,23 +1,17 @@
 """A replay goes in whole batches: paced, interruptible, beside another one, and the audit tells the truth."""
 
 import json
-import os
-import pty
 import signal
 import subprocess
 from collections import Counter
-from threading import Event
 from typing import Any
 
 import psycopg
-import pytest
 
-from operations.failures import WHO, fail, fail_many, states
+from operations.failures import WHO, fail_many, states
 from outboxctl.core.database import Database
-from outboxctl.core.operator.audit import recent_actions
-from outboxctl.core.operator.moves import discard, replay, replay_batches, undo
+from outboxctl.core.operator.moves import replay
 from outboxctl.core.operator.selection import Selection, plan
-from outboxctl.operations.failed.apply import carry_out, moves
 from processes import OUTBOXCTL, Cli, eventually
 
 

@@ -3,9 +3,8 @@
 from uuid import uuid4
 
 import psycopg
-import pytest
 
-from operations.failures import WHO, everything, fail, source, states
+from operations.failures import WHO, everything, fail, states
 from processes import Cli
 
 SAID = "SELECT status, attempts, error_reason, error, replay_count FROM search_outbox_events WHERE id = %s"

@@ -3,12 +3,8 @@
 import fcntl
 import json
 import os
-import subprocess
-from collections.abc import Iterator
-from html import escape
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
 
 import pytest
 

@@ -1,31 +1,22 @@
 """The roles of `db roles --sql`, proved by acting as each: what they need works, all else is denied."""
 
 import json
-import shlex
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import psycopg
 import pytest
-from elasticsearch import Elasticsearch
 from psycopg.sql import SQL, Identifier
 
-from operations.disaster import Ground
 from outboxctl.core.database import Database
 from outboxctl.core.produce import enqueue
 from outboxctl.core.schema.roles import RIGHTS, TABLES, Right, Role, roles_sql
 from outboxctl.core.stats import workers
 from outboxctl.core.stats.workers import HeartbeatRow
 from outboxctl.domain.errors import UsageError
-from outboxctl.metrics.registry import Metrics
-from outboxctl.settings import load
-from outboxctl.worker.health import Health
-from outboxctl.worker.parts import WorkerParts
 from processes import Cli
 
 WHO = ("--by", "alice", "--reason", "why")

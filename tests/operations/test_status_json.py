@@ -7,10 +7,7 @@ from typing import Any
 import psycopg
 import pytest
 from tools.reference import pages
-from typer.testing import CliRunner
 
-from outboxctl.cli.app import app
-from outboxctl.core.stats import counts
 from processes import Cli
 from scene import Scene
 

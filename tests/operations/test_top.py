@@ -2,10 +2,7 @@
 
 import asyncio
 import re
-import subprocess
-import sys
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from time import monotonic
 from typing import Any
 
@@ -16,15 +13,12 @@ from textual.widgets import Static
 
 from acceptance import lab
 from operations.every_command import EVENT, RAW, haunt
-from operations.stage import set_up
 from operations.terminal import show
 from outboxctl.cli.top.app import Top
 from outboxctl.cli.top.feed import Feed
-from outboxctl.cli.top.paint import spark
 from outboxctl.cli.top.screens import EventScreen, GroupScreen, Note, Rows
-from outboxctl.drills import services
 from outboxctl.settings import Settings
-from processes import OUTBOXCTL, Cli
+from processes import Cli
 
 WORKING = """
 INSERT INTO outbox_workers VALUES

@@ -1,9 +1,8 @@
 """Under live traffic nothing that is merely on its way is called a difference, and what is wrong is found."""
 
-import json
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from random import Random
 from typing import Any
 
@@ -15,10 +14,8 @@ from operations.disaster import Ground
 from outboxctl.core.database import Database
 from outboxctl.operations.verify.compare import compare
 from outboxctl.operations.verify.model import Census
-from outboxctl.settings import Settings
 from outboxctl.sink.index.scan import Reader
-from outboxctl.sink.transport.open import connect
-from processes import Cli, Worker, eventually
+from processes import Worker, eventually
 
 pytestmark = pytest.mark.real_engine
 UPSERT = """

@@ -188,7 +188,7 @@ def test_versions_of_another_server(applied: Store) -> None:
 
 
 def test_an_index_that_is_missing_no_alias_or_another_ones(applied: Store, engine: Elasticsearch) -> None:
-    shared = only(applied.cli, "index-shared", ELASTIC_INDEX=applied.index)
+    shared = found(applied.cli, ELASTIC_INDEX=applied.index)["index-shared"]
     assert f"{applied.index}-000001" in shared["what"]
     assert shared["severity"] == "error"
     engine.indices.delete(index=f"{applied.index}-000001")
@@ -206,7 +206,7 @@ def test_an_index_that_is_missing_no_alias_or_another_ones(applied: Store, engin
 def test_an_index_that_is_another_ones_by_an_alias(applied: Store, engine: Elasticsearch) -> None:
     other, concrete = f"{applied.index}-other", f"{applied.index}-000001"
     engine.indices.put_alias(index=concrete, name=other)
-    seen = only(applied.cli, "index-shared", ELASTIC_INDEX=other)
+    seen = found(applied.cli, ELASTIC_INDEX=other)["index-shared"]
     assert all(name in seen["what"] for name in (concrete, "product", "search_index"))
 
 

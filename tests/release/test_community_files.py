@@ -12,9 +12,9 @@ PATH = re.compile(r"`((?:src|tests|docs|tools)/[\w./-]+|mkdocs\.yml)`")
 TO_BE_MADE = {"docs/zh/faq.md"}
 
 
-def test_ten_issues_each_say_what_to_touch_and_when_it_is_done() -> None:
+def test_each_issue_says_what_to_touch_and_when_it_is_done() -> None:
     issues = re.split(r"^## \d+\. ", ISSUES, flags=re.MULTILINE)[1:]
-    assert len(issues) == 10
+    assert issues
     for issue in issues:
         assert "\n- Files: " in issue
         assert "\n- Done: " in issue

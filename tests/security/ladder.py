@@ -15,7 +15,6 @@ from processes import Cli, environment
 from servers import drop_database, new_database
 
 
-
 class Login(StrEnum):
     """Who logs in to PostgreSQL."""
 
@@ -80,8 +79,6 @@ class Ladder:
         """The same rows and rights in a database of its own."""
         url = new_database(self.admin, template=self.database)
         made = replace(self, database=url.rpartition("/")[2])
-        with psycopg.connect(url, autocommit=True) as sql:
-            _grant(sql, made)
         try:
             yield made
         finally:
@@ -126,13 +123,6 @@ def _logins(sql: psycopg.Connection, made: Ladder) -> None:
         )
         create = SQL("CREATE ROLE {} LOGIN PASSWORD {} {}")
         sql.execute(create.format(Identifier(made.user(login)), PASSWORD, group))
-    _grant(sql, made)
-
-
-def _grant(sql: psycopg.Connection, made: Ladder) -> None:
-    """What belongs to a database itself, which a copy of it does not inherit."""
-    creator = Identifier(made.user(Login.CREATOR))
-    sql.execute(SQL("GRANT CREATE ON DATABASE {} TO {}").format(Identifier(made.database), creator))
 
 
 def _drop_roles(admin: str, prefix: str) -> None:

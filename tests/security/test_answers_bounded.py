@@ -14,14 +14,13 @@ import pytest
 from elasticsearch import Elasticsearch
 
 from fakes import ProxyFault, Script, fake_sink
-from fakes.faults import Falsified, answered
+from fakes.faults import answered
 from outboxctl.domain.clock import Deadline
 from outboxctl.domain.failures import Classification, Reason, Verdict
 from outboxctl.drills.proxy.wire import ProxyReply
 from outboxctl.settings import load
 from outboxctl.sink.delivery.bulk import BulkAction
 from outboxctl.sink.delivery.deliver import ElasticSink
-from outboxctl.sink.transport import bounded
 from outboxctl.sink.transport.open import connect
 from processes import Cli, Worker, eventually
 from scene import Scene

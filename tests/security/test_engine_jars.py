@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from outboxctl.domain.errors import UsageError
-from outboxctl.drills import services
 from outboxctl.drills.services import engines, maven
 from outboxctl.drills.services.engines import RELEASES, Release
 from outboxctl.drills.services.model import Say

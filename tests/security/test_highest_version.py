@@ -7,13 +7,13 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
-from elasticsearch import ConflictError, Elasticsearch
+from elasticsearch import Elasticsearch
 
 from acceptance import lab
 from operations.disaster import Ground, Victim
 from outboxctl.core.schema.roles import Role
 from outboxctl.operations.verify.repair import HIGHEST, Repaired
-from outboxctl.sink.index.repair import DocumentVersion, Mender
+from outboxctl.sink.index.repair import Mender
 from outboxctl.sink.index.reset import reset
 from outboxctl.sink.index.scan import Reader
 from processes import Cli

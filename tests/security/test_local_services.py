@@ -4,16 +4,14 @@ import subprocess
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-import yaml
 
 from outboxctl.domain.errors import UnreachableError
 from outboxctl.drills import services
 from outboxctl.drills.services import search
 from outboxctl.drills.services.model import Service
-from processes import Cli, environment, eventually
+from processes import eventually
 
 PAGES = {
     "another site": {"Origin": "https://evil.example"},

@@ -14,7 +14,6 @@ import pytest
 from acceptance import lab
 from drilled import record
 from fakes import Script, fake_sink
-from fakes.collector import collector
 from fakes.faults import answered
 from operations.every_command import EVIL, haunt
 from outboxctl.domain import redaction

@@ -1,11 +1,9 @@
 """`services up` by root: no server is root, and no folder of the servers' user leads root elsewhere."""
 
-import json
 import os
 import pwd
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
@@ -16,9 +14,8 @@ import pytest
 
 from outboxctl.domain.errors import UnreachableError, UsageError
 from outboxctl.drills import services
-from outboxctl.drills.services import place, postgres, record
+from outboxctl.drills.services import place, postgres
 from outboxctl.drills.services.model import SearchWish
-from outboxctl.settings import folders
 
 pytestmark = pytest.mark.no_servers
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder or a process to another")

@@ -7,13 +7,10 @@ from pathlib import Path
 
 import pytest
 from elasticsearch import BadRequestError, Elasticsearch
-from typer.testing import CliRunner
 
-from outboxctl.cli.app import app
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import export
 from outboxctl.drills import services
-from outboxctl.drills.demo import run as demo_run
 from outboxctl.drills.demo.report import DemoProjection, DemoReport, DemoStep, Event, Kept
 from outboxctl.settings import all_names, load
 from processes import Cli, environment

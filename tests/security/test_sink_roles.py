@@ -17,7 +17,7 @@ from elasticsearch import Elasticsearch
 from outboxctl.domain.errors import UsageError
 from outboxctl.sink.engines import ELASTICSEARCH, ENGINES, OPENSEARCH
 from outboxctl.sink.roles import ACTIONS, COMPOSITE, GRANTS, Grant, names_of, orders
-from processes import Cli, environment
+from processes import Cli
 from servers import Servers
 from tls import Front
 

@@ -5,7 +5,6 @@ Logins are those of `db roles`; the sink's roles are a front that refuses what n
 
 import json
 import re
-import subprocess
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,14 +13,14 @@ from urllib.parse import urlsplit
 
 import psycopg
 import pytest
-from elasticsearch import ApiError, AuthorizationException, Elasticsearch
+from elasticsearch import AuthorizationException, Elasticsearch
 from psycopg.sql import SQL, Identifier
 
 from fakes import Script, fake_sink
 from fakes.faults import REDIRECT, refused
 from operations import terminal
 from outboxctl.drills import services
-from processes import OUTBOXCTL, Cli, Worker, environment, eventually
+from processes import Cli, Worker, environment, eventually
 from security.ladder import FAILED, PENDING, Ladder, Login
 from security.tap import Change, Tap
 from security.test_sink_roles import permitted

@@ -32,9 +32,7 @@ def _behind(url: str, context: SSLContext) -> Door:
     return Door((str(parts.hostname), parts.port or 5432), context, postgres=True)
 
 
-def test_each_bad_certificate_is_named(
-    url: str, alone: Ward, papers: Papers, others: Papers
-) -> None:
+def test_each_bad_certificate_is_named(url: str, alone: Ward, papers: Papers, others: Papers) -> None:
     ca, own, foreign = papers.ca, papers.issue("worker"), others.issue("eve")
     late = papers.issue("late", days=(-3, -1))
     cases: list[tuple[SSLContext, str, tuple[str, str] | None, str, str]] = [

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from ssl import SSLContext
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pytest
@@ -22,6 +22,9 @@ from outboxctl.sink.transport.tls import Peer
 from processes import Cli
 from servers import Servers
 from tls import HOST, Front, Papers, basic
+
+if TYPE_CHECKING:
+    from ssl import SSLContext
 
 Set = Callable[..., None]
 STRANGE = "a CA that we do not trust"

@@ -1,12 +1,11 @@
 """A web page that is open in a browser on this machine reaches nothing through a proxy with credentials."""
 
 import json
-import urllib.request
 
 import pytest
 from elasticsearch import Elasticsearch
 
-from drills.chaos.through import ask, bulk, raw, write
+from drills.chaos.through import ask, bulk, write
 from operations.doctor.fronts import front
 from outboxctl.drills.proxy import Proxy
 from outboxctl.drills.proxy.request import ProxyRequest

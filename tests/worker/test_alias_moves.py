@@ -1,7 +1,5 @@
 """What a rebuild's block refuses waits for the move of the alias; any other block is an outage as before."""
 
-from dataclasses import replace
-
 import psycopg
 import pytest
 

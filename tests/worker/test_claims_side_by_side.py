@@ -11,12 +11,11 @@ from outboxctl.core.database import Database
 from outboxctl.core.delivery.claim import Claimed, claim
 from outboxctl.metrics.registry import Metrics
 from outboxctl.settings import load
-from outboxctl.worker import claims, reclaimed_turns
+from outboxctl.worker import claims
 from outboxctl.worker.claimer import Claimer
 from outboxctl.worker.health import Health
 from outboxctl.worker.lease import Batch
 from outboxctl.worker.parts import WorkerParts
-from processes import eventually
 
 SIZE = 2
 PATIENCE = 20.0

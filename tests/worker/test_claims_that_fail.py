@@ -10,8 +10,8 @@ import pytest
 from outboxctl.core.database import Database
 from outboxctl.core.delivery.claim import LEFT_OUT, claim
 from outboxctl.domain.clock import Deadline
-from outboxctl.domain.errors import CutOffError, LimitError
-from outboxctl.domain.failures import Reason, Verdict
+from outboxctl.domain.errors import CutOffError
+from outboxctl.domain.failures import Reason
 from outboxctl.worker.source_documents import with_documents
 from processes import Worker, eventually
 from scene import Scene

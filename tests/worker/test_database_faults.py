@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit, urlunsplit
 
-import psycopg
 import pytest
 
 from fakes.postgres_proxy import Proxy

@@ -3,7 +3,6 @@
 import signal
 import uuid
 from collections.abc import Callable, Iterator
-from functools import partial
 
 import psycopg
 import pytest
@@ -16,7 +15,7 @@ from fakes.postgres_proxy import Do, Proxy
 from outboxctl.drills.proxy.request import parse_bulk
 from outboxctl.sink.delivery.bulk import BulkAction, body
 from processes import Cli, Worker, eventually
-from scene import Scene, ready
+from scene import Scene
 
 Start = Callable[..., Worker]
 QUICK = {"OUTBOX_LEASE_SECONDS": "5", "OUTBOX_LATE_WRITE_SECONDS": "20"}

@@ -7,17 +7,11 @@ from uuid import uuid4
 
 import psycopg
 import pytest
-from structlog.testing import capture_logs
 
-from moments import NOW, at
+from moments import at
 from outboxctl.core.database import Database
 from outboxctl.core.stats import workers
 from outboxctl.core.stats.workers import KEPT, SILENT, HeartbeatRow, WorkerRow
-from outboxctl.metrics.registry import Metrics
-from outboxctl.settings import load
-from outboxctl.worker import heartbeat
-from outboxctl.worker.health import Health
-from outboxctl.worker.parts import WorkerParts
 from processes import Worker, eventually
 from scene import Scene
 

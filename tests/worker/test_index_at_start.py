@@ -1,8 +1,6 @@
 """An index that is missing when a worker starts is no outage: nothing is claimed until it was there once."""
 
 import json
-import signal
-import socket
 from collections.abc import Callable, Iterator
 
 import pytest

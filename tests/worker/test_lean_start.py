@@ -4,7 +4,7 @@ import re
 import subprocess
 from pathlib import Path
 
-from processes import OUTBOXCTL, Cli
+from processes import OUTBOXCTL
 
 # The sink's client is loaded for the first batch; the others belong to other commands.
 NOT_NEEDED = {

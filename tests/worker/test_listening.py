@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import psycopg
 import pytest
@@ -12,7 +11,6 @@ from structlog.testing import capture_logs
 import pgbouncer
 from fakes.postgres_proxy import Proxy
 from outboxctl.core.database import Database
-from outboxctl.core.database_errors import translate
 from outboxctl.core.schema import notify
 from outboxctl.core.schema.migrations import upgrade
 from outboxctl.core.sql import Connection

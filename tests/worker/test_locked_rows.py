@@ -16,16 +16,7 @@ from outboxctl.core.database import Database
 from outboxctl.core.delivery import diagnosis, settle
 from outboxctl.core.delivery.claim import claim
 from outboxctl.core.delivery.leases import Renewed, renew
-from outboxctl.domain.errors import LockedError
-from outboxctl.metrics.registry import Metrics
-from outboxctl.settings import Settings
 from outboxctl.worker.daemon import ROUND
-from outboxctl.worker.delivering import Renewal
-from outboxctl.worker.health import Health
-from outboxctl.worker.lease import Lease
-from outboxctl.worker.outcome import Outcomes
-from outboxctl.worker.parts import WorkerParts
-from outboxctl.worker.settling import Settling
 from processes import Worker, eventually
 from scene import Scene, ready
 from servers import Servers

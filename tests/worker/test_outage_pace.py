@@ -1,7 +1,7 @@
 """A sink that does not answer under `count`: few requests, one at a time; attempts are counted as before."""
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import pairwise
@@ -9,13 +9,10 @@ from typing import Any
 
 import pytest
 
-from fakes import fake_sink
-from fakes.faults import HEALTHY
 from outboxctl.core.database import Database
 from outboxctl.domain import clock
 from outboxctl.domain.clock import Deadline
 from outboxctl.domain.failures import DONE, Answer, Classification, Reason, Verdict, classify
-from outboxctl.drills import services
 from outboxctl.drills.proxy import faults
 from outboxctl.metrics.registry import Metrics
 from outboxctl.settings import load
@@ -25,9 +22,8 @@ from outboxctl.worker.circuit import Circuit
 from outboxctl.worker.health import Health
 from outboxctl.worker.outcome import Outcomes
 from outboxctl.worker.parts import WorkerParts
-from processes import Cli, Worker, eventually
+from processes import eventually
 from scene import Scene
-from servers import Servers
 
 TOTAL, ATTEMPTS, LANES, BASE = 300, 7, 3, 0.2
 DEAD = Classification(Verdict.OUTAGE, Reason.CONNECT, error="connect: refused")

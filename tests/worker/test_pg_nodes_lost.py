@@ -8,7 +8,6 @@ import psycopg
 import pytest
 from elasticsearch import Elasticsearch
 
-from fakes.postgres_proxy import Do, postgres_proxy
 from outboxctl.core.database import Database
 from outboxctl.domain.errors import UnreachableError
 from processes import Cli, Worker, eventually

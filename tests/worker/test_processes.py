@@ -6,9 +6,7 @@ from time import monotonic
 
 import psycopg
 import pytest
-from elasticsearch import Elasticsearch
 
-from invariants import check_invariants
 from processes import Cli, Worker, eventually
 
 Start = Callable[..., Worker]

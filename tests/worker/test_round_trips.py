@@ -5,10 +5,8 @@ from contextlib import closing, contextmanager
 from typing import Any, NamedTuple
 
 import pytest
-from elasticsearch import Elasticsearch
 
 from fakes import FakeSink, Script, fake_sink
-from fakes.faults import Falsified
 from fakes.postgres_proxy import Proxy
 from outboxctl.core.database import Database
 from outboxctl.metrics.registry import Metrics

@@ -13,7 +13,6 @@ import pytest
 from fakes import ProxyFault, Script, fake_sink
 from fakes.postgres_proxy import Do, Proxy
 from outboxctl.core.database import Database
-from outboxctl.drills import services
 from outboxctl.metrics.registry import Metrics
 from outboxctl.settings import load
 from outboxctl.worker.daemon import Daemon

@@ -4,8 +4,6 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 
-from structlog.testing import capture_logs
-
 from fakes import FakeSink, Point, ProxyFault, Script, fake_sink
 from fakes.faults import HEALTHY, answered
 from outboxctl.core.database import Database
@@ -16,7 +14,6 @@ from outboxctl.sink.delivery.deliver import ElasticSink
 from outboxctl.sink.transport.open import connect
 from outboxctl.worker.health import Health
 from outboxctl.worker.parts import WorkerParts
-from outboxctl.worker.stopping import Stopping
 from processes import Worker, eventually
 from scene import Scene, blames
 from servers import Servers

@@ -1,7 +1,6 @@
 """A machine that was suspended for longer than a lease: what it had read before is old, and is not sent."""
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 

@@ -2,16 +2,11 @@
 
 import signal
 import socket
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from outboxctl.core.database import Database
-from outboxctl.settings import Settings
-from outboxctl.sink.transport.lazy import OpeningSink
-from outboxctl.worker.daemon import Daemon
 from processes import Worker
 
 

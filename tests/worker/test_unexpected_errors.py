@@ -5,13 +5,11 @@ from pathlib import Path
 
 import pytest
 
-import processes
 from broken_once import BROKEN
 from invariants import unexpected_errors
 from outboxctl.drills import services
 from processes import Worker, eventually, start_broken_worker
 from scene import Scene
-from storm.storm import errors_of_workers
 
 LANE = "outboxctl.worker.lane:Lane._process"
 BROKEN_PARTS = {

@@ -7,7 +7,7 @@ from outboxctl.core.database import Database
 from outboxctl.core.operator import rebuilds
 from outboxctl.core.operator.rebuilds import SWAPPING, RebuildPhase
 from outboxctl.operations.doctor.model import End
-from outboxctl.operations.doctor.rebuild_rules import interrupted
+from outboxctl.operations.doctor.projection_rules import interrupted
 from outboxctl.settings import load
 
 ID = "rebuild-interrupted-move"

@@ -18,7 +18,7 @@ def test_a_house_in_order_yields_nothing_at_all(own_database: Ward, own_engine: 
         client.cluster.put_settings(persistent={"action.auto_create_index": "false"})
     report = ward.examine(ignored=())
     assert report.findings == []
-    assert len(report.examined) == 13
+    assert len(report.examined) == 14
     assert not report.unreachable
 
 

@@ -1,6 +1,5 @@
 """The cluster: products, versions, rights and disks, on a real engine or with its answers changed."""
 
-import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,6 @@ from outboxctl.drills.proxy.request import ProxyRequest
 from outboxctl.drills.proxy.wire import ProxyReply
 from outboxctl.operations.doctor.model import End, FindingSeverity
 from outboxctl.sink.roles import READS, WRITES
-from processes import eventually
 from servers import Servers
 
 pytestmark = pytest.mark.real_engine

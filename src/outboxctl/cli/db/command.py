@@ -135,4 +135,3 @@ def _revisions(common: DatabaseOptions) -> tuple[str | None, str]:
         revision = migrations.current(connection)
         migrations.check_known(revision, db.name)
         return revision, migrations.head()
-

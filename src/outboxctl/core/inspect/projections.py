@@ -6,17 +6,14 @@ from outboxctl.core.projections import (
     catalog,
     choosing,
     dependencies,
-    indexes,
-    table_scans,
+    scratch,
     trigger_check,
     view_facts,
 )
 from outboxctl.core.projections.fields import Field, definition, fields, parameter_types
 from outboxctl.core.projections.server_identity import STANDBY, server
-from outboxctl.core.projections.table_scans import TableScan
 from outboxctl.core.projections.trigger_faults import TriggerProblem
 from outboxctl.core.projections.version_base import OTHER
-from outboxctl.core.refused_reads import ReadRefusedError
 from outboxctl.core.schema.names import VERSION_BASE
 from outboxctl.core.sql import Connection, text
 from outboxctl.domain.errors import UsageError
@@ -31,30 +28,13 @@ OTHER_SERVER = f"SELECT {OTHER} FROM {VERSION_BASE} b, (SELECT {{server}}) n"
 
 
 @dataclass(frozen=True)
-class MissingIndex:
-    """A table that is read as a whole: statements that make an index for it, none where that is not clear."""
-
-    table: Relation
-    sql: list[str]
-
-
-@dataclass(frozen=True)
-class KeysLookup:
-    """The `keys` query of a followed table: what it reads as a whole, PostgreSQL's words if refused."""
-
-    table: Relation
-    whole: list[MissingIndex]
-    refused: str = ""
-
-
-@dataclass(frozen=True)
 class ProjectionFacts:
     """One projection in force.
 
     Without its view (`there`) nothing else of the view is known; without the right to read it (`readable`)
     neither its columns nor whether it is `edited`.
     `changing` are functions of the view whose result changes by itself, `hidden` tables whose rows are hidden
-    by row level security, `read` tables that are read as a whole for each document though an index would do.
+    by row level security, `refused` followed tables whose `keys` query is refused, with PostgreSQL's words.
     `edited`: the view is not as it was when the projection was applied. `unfollowed`: tables that it reads
     now, and that the projection neither follows nor ignores.
     """
@@ -66,8 +46,7 @@ class ProjectionFacts:
     changing: list[str] = field(default_factory=list)
     hidden: list[Relation] = field(default_factory=list)
     columns: list[Field] = field(default_factory=list)
-    read: list[MissingIndex] = field(default_factory=list)
-    lookups: list[KeysLookup] = field(default_factory=list)
+    refused: list[tuple[Relation, str]] = field(default_factory=list)
     unfollowed: list[Relation] = field(default_factory=list)
     triggers: list[TriggerProblem] = field(default_factory=list)
 
@@ -113,8 +92,11 @@ def _facts(connection: Connection, projection: Projection) -> ProjectionFacts:
         changing=view_facts.volatile(connection, view),
         hidden=view_facts.row_security(connection, view),
         columns=fields(connection, view) if readable else [],
-        read=_read(connection, projection) if readable else [],
-        lookups=[_lookup(connection, each) for each in projection.follow if _visible(connection, each)],
+        refused=[
+            (each.table, why)
+            for each in projection.follow
+            if _visible(connection, each) and (why := _refusal(connection, each))
+        ],
         unfollowed=_unfollowed(connection, projection, edited=edited),
         triggers=problems,
     )
@@ -125,29 +107,16 @@ def _visible(connection: Connection, follow: Follow) -> bool:
     return bool(follow.keys and connection.execute(USABLE, catalog.of(follow.table)).scalar())
 
 
-def _lookup(connection: Connection, follow: Follow) -> KeysLookup:
-    columns = fields(connection, follow.table)
+def _refusal(connection: Connection, follow: Follow) -> str:
+    """Why the `keys` query of a followed table cannot be used; empty where it can."""
     try:
-        types = parameter_types(follow.parameters, columns)
-        scans = table_scans.of_query(connection, follow.keys, types)
-        return KeysLookup(follow.table, [_missing(connection, each) for each in scans])
+        types = parameter_types(follow.parameters, fields(connection, follow.table))
+        scratch.key_types(connection, follow.keys, types)
     except KeyError as error:
-        return KeysLookup(follow.table, [], f"{follow.table} has no column {error.args[0]}")
+        return f"{follow.table} has no column {error.args[0]}"
     except UsageError as error:
-        return KeysLookup(follow.table, [], str(error))
-
-
-def _read(connection: Connection, projection: Projection) -> list[MissingIndex]:
-    try:
-        scans = table_scans.of_view(connection, projection, projection.document)
-    except ReadRefusedError:
-        return []  # other rules say what is wrong with the view
-    return [_missing(connection, each) for each in scans if each.columns]
-
-
-def _missing(connection: Connection, scan: TableScan) -> MissingIndex:
-    sql = indexes.create_sql(connection, scan.table, scan.columns) if scan.columns else []
-    return MissingIndex(scan.table, sql)
+        return str(error)
+    return ""
 
 
 def _unfollowed(connection: Connection, projection: Projection, *, edited: bool) -> list[Relation]:

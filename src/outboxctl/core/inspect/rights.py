@@ -20,7 +20,9 @@ WHERE a.attrelid = to_regclass(:table) AND a.attnum > 0 AND NOT a.attisdropped
     AND NOT has_column_privilege(a.attrelid, a.attnum, :privilege)
 ORDER BY a.attnum
 """)
-NO_DELETE = text("SELECT NOT has_table_privilege(oid, 'DELETE') FROM pg_class WHERE oid = to_regclass(:table)")
+NO_DELETE = text(
+    "SELECT NOT has_table_privilege(oid, 'DELETE') FROM pg_class WHERE oid = to_regclass(:table)"
+)
 # Without these no command works; a viewer has them too.
 READER_RIGHTS = tuple(right for right in RIGHTS if right.role is Role.WORKER and right.verbs == "SELECT")
 
@@ -73,7 +75,11 @@ def _missing(connection: Connection, needed: Iterable[Right]) -> Iterator[Missin
 
 def _missing_privilege(connection: Connection, verb: str, right: Right) -> str:
     """The missing privilege; empty where there is none."""
-    values = {"table": places(connection).name(right.table), "privilege": verb, "columns": list(right.columns)}
+    values = {
+        "table": places(connection).name(right.table),
+        "privilege": verb,
+        "columns": list(right.columns),
+    }
     if verb == "DELETE":  # it has no columns
         return verb if connection.execute(NO_DELETE, values).scalar() else ""
     names = connection.execute(MISSING_COLUMNS, values).scalars().all()

@@ -18,6 +18,8 @@ SELECT current_setting('server_version_num')::int AS number, current_setting('se
     current_setting('default_transaction_isolation') AS isolation,
     quote_ident(current_database()) AS database, quote_ident(current_user) AS role
 """)
+
+
 @dataclass(frozen=True)
 class ServerFacts:
     """Settings and state of the server; `database` and `role` are those of this session, quoted for SQL."""

@@ -1,18 +1,22 @@
 """What a change of a row costs the worker: the documents behind it, and the time to read one."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from psycopg.sql import SQL, Identifier
 
 from outboxctl.core.projections import samples
-from outboxctl.core.projections.documents import arrays, prepare, qualified
+from outboxctl.core.projections.documents import arrays, looked_up, prepare, qualified
 from outboxctl.core.projections.scratch import undone
-from outboxctl.core.projections.table_scans import by_key
 from outboxctl.core.refused_reads import reading_rows
 from outboxctl.core.sql import Connection
 from outboxctl.domain.keys_query import replaced
 from outboxctl.domain.projection import Follow, Projection, Relation, key_parts
 
+# As the worker reads documents: each key by itself.
+BY_KEY = """
+SELECT d.document FROM unnest({arrays}) k ({names})
+LEFT JOIN LATERAL (SELECT to_json(v.*)::text AS document FROM {view} v WHERE {matches} LIMIT 2) d ON true
+"""
 MOST = 100_000  # documents that are counted behind one row
 ALIAS = "outbox_sampled_row"
 COUNTED = """
@@ -88,7 +92,8 @@ def reading(connection: Connection, projection: Projection, view: Relation) -> R
 
 
 def _timed(connection: Connection, projection: Projection, view: Relation, keys: list[str]) -> ReadingTime:
-    statement = f"EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) {by_key(projection, view)}"
+    by_key = SQL(BY_KEY).format(**looked_up(replace(projection, document=view))).as_string()
+    statement = f"EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) {by_key}"
     parts = [key_parts(key, len(projection.key)) for key in keys]
     with undone(connection):
         prepare(connection, samples.SECONDS)

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from outboxctl.core.projections import index_entries
 from outboxctl.core.projections.catalog import RELATION, of
 from outboxctl.core.sql import Connection, text
 from outboxctl.domain.projection import Relation
@@ -47,22 +46,54 @@ SELECT ceil(min(most))::bigint FROM each
 """)
 CREATE = text(f"""
 SELECT format('CREATE INDEX %sON %I.%I (%s)', CASE WHEN c.relkind <> 'p' THEN 'CONCURRENTLY ' END,
-    n.nspname, c.relname, CAST(:columns AS text))
+    n.nspname, c.relname, (SELECT string_agg(quote_ident(name), ', ' ORDER BY place)
+        FROM unnest(CAST(:columns AS text[])) WITH ORDINALITY u (name, place)))
 FROM {RELATION}
+""")
+# An index with a condition finds the rows that meet it, one of another kind finds no equal values.
+BEGINS = text(f"""
+SELECT EXISTS (
+    SELECT FROM {RELATION} JOIN pg_index i ON i.indrelid = c.oid AND i.indisvalid AND i.indpred IS NULL
+    JOIN pg_class x ON x.oid = i.indexrelid JOIN pg_am m ON m.oid = x.relam AND m.amname IN ('btree', 'hash')
+    JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = i.indkey[0]
+    WHERE a.attname = ANY (CAST(:columns AS text[])))
+""")
+# The partitions that hold the rows of a partitioned table.
+LEAVES = text(f"""
+SELECT n.nspname::text, c.relname::text FROM pg_partition_tree((SELECT c.oid FROM {RELATION})) t
+JOIN pg_class c ON c.oid = t.relid JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE t.isleaf AND c.relkind = 'r' ORDER BY 1, 2
 """)
 PARTITIONS = 10  # of a table; with more, the statement for the table makes them, and locks out writers
 
 
+def finds(connection: Connection, relation: Relation, columns: Sequence[str]) -> bool:
+    """Whether an index of all rows begins with one of these columns, that of each partition if need be."""
+    if _begins(connection, relation, columns):
+        return True
+    parts = _leaves(connection, relation)
+    return bool(parts) and all(_begins(connection, each, columns) for each in parts)
+
+
 def create_sql(connection: Connection, relation: Relation, columns: Sequence[str]) -> list[str]:
-    """The statements that make an index on these columns and expressions, given as SQL has them.
+    """The statements that make an index on these columns.
 
     Of a partitioned table the last one takes the indexes that the others have made without a lock.
     """
-    parts = index_entries.leaves(connection, relation)
-    lacking = [each for each in parts if not index_entries.begins(connection, each, columns[0])]
+    lacking = [each for each in _leaves(connection, relation) if not _begins(connection, each, columns[:1])]
     tables = [*(lacking if len(lacking) <= PARTITIONS else ()), relation]
-    given = {"columns": ", ".join(columns)}
+    given = {"columns": list(columns)}
     return [str(connection.execute(CREATE, of(table) | given).scalar_one()) for table in tables]
+
+
+def _begins(connection: Connection, relation: Relation, columns: Sequence[str]) -> bool:
+    return bool(connection.execute(BEGINS, of(relation) | {"columns": list(columns)}).scalar())
+
+
+def _leaves(connection: Connection, relation: Relation) -> list[Relation]:
+    """None of a table that is not partitioned."""
+    found = [Relation(*row) for row in connection.execute(LEAVES, of(relation))]
+    return [] if found == [relation] else found
 
 
 def primary_key(connection: Connection, relation: Relation) -> tuple[str, ...]:

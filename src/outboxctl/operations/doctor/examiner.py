@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
-from outboxctl.core.database import Database
+from outboxctl.core.database import Connection, Database
 from outboxctl.core.documents.samples import document_ids
 from outboxctl.core.inspect.projections import ProjectionFacts, projections
 from outboxctl.core.inspect.rights import rights
@@ -15,6 +15,7 @@ from outboxctl.core.inspect.tables import tables
 from outboxctl.core.operator.rebuilds import interrupted_moves
 from outboxctl.core.schema import marker, notify
 from outboxctl.domain.errors import UsageError
+from outboxctl.domain.projection import Projection
 from outboxctl.operations.doctor.examination import WITHOUT_A_RULE, Examination, optional
 from outboxctl.operations.doctor.formation_rules import FORMATION
 from outboxctl.operations.doctor.index_rules import AHEAD, ExaminedIndex
@@ -27,11 +28,12 @@ from outboxctl.operations.doctor.lookups import (
 )
 from outboxctl.operations.doctor.mapping_rules import INDEX
 from outboxctl.operations.doctor.model import DoctorReport, End, FindingSeverity
-from outboxctl.operations.doctor.projection_rules import PROJECTIONS, REBUILDS
+from outboxctl.operations.doctor.projection_rules import LOOKUPS, PROJECTIONS, REBUILDS
 from outboxctl.operations.doctor.server_rules import MARKER, NOTIFY, SERVER
 from outboxctl.operations.doctor.settings_rules import SETTINGS
 from outboxctl.operations.doctor.sink_rules import CLUSTER, PRODUCT, SINK_RIGHTS, URLS
 from outboxctl.operations.doctor.table_rules import RIGHTS, TABLES
+from outboxctl.operations.projection.unindexed import Unindexed
 from outboxctl.settings import Settings
 from outboxctl.sink.inspect.cluster import auto_create_index
 from outboxctl.sink.inspect.cluster import rights as sink_rights
@@ -43,7 +45,7 @@ if TYPE_CHECKING:
     from outboxctl.sink.transport.client import Client
 
 CHECKS = {
-    End.DATABASE: (SERVER, MARKER, TABLES, RIGHTS, PROJECTIONS, REBUILDS, NOTIFY),
+    End.DATABASE: (SERVER, MARKER, TABLES, RIGHTS, PROJECTIONS, LOOKUPS, REBUILDS, NOTIFY),
     End.SINK: (URLS, PRODUCT, FORMATION, CLUSTER, SINK_RIGHTS, INDEX, AHEAD),
     End.SETTINGS: (SETTINGS,),
 }
@@ -74,6 +76,8 @@ class Examiner:
             if schema and not schema.missing:
                 if declared := check(PROJECTIONS, lambda: ask(projections)):
                     self.projections = declared.each
+                    if readable := [each.projection for each in declared.each if each.readable]:
+                        check(LOOKUPS, lambda: ask(partial(_unindexed, readable)))
                 check(REBUILDS, lambda: ask(interrupted_moves))
                 check(NOTIFY, lambda: ask(notify.status))
                 self.sample = optional(lambda: ask(document_ids)) or []
@@ -109,6 +113,12 @@ class Examiner:
             exam.check(End.SINK, SINK_RIGHTS, partial(shaped, ask))
             if found := exam.check(End.SINK, INDEX, partial(projected, client, each, known)):
                 known = [*known, found]
+
+
+def _unindexed(projections: list[Projection], connection: Connection) -> list[Unindexed]:
+    from outboxctl.operations.projection.lookups import unindexed  # noqa: PLC0415 - slow to load
+
+    return [unindexed(connection, each) for each in projections]
 
 
 def _settings(exam: Examination) -> None:

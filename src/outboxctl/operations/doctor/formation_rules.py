@@ -39,7 +39,7 @@ def silent(formation: Formation, _: Settings) -> Iterator[Case]:
 def unnamed(formation: Formation, settings: Settings) -> Iterator[Case]:
     """Behind a load balancer that is right.
 
-    Otherwise nothing is delivered once the nodes that ELASTIC_URL names are away, although the cluster serves.
+    Otherwise nothing is delivered once the nodes that ELASTIC_URL names are away.
     """
     discovered = settings.sink_nodes is SinkNodes.DISCOVERED
     if not discovered and len(settings.sink_urls) < len(formation.urls):

@@ -1,4 +1,4 @@
-"""Rules for declared projections in the database: view, triggers, versions, rebuilds that were interrupted."""
+"""Rules for declared projections in the database, and for rebuilds that were interrupted."""
 
 from collections.abc import Iterator
 from shlex import quote
@@ -11,9 +11,11 @@ from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import Relation
 from outboxctl.operations.doctor.model import ERROR, INFO, WARNING, Case, RuleGroup
 from outboxctl.operations.doctor.remedies import apply
+from outboxctl.operations.projection.unindexed import Unindexed
 from outboxctl.settings import Settings
 
 PROJECTIONS = RuleGroup("projections")
+LOOKUPS = RuleGroup("indexes of followed tables")
 REBUILDS = RuleGroup("rebuilds")
 MOST = 3  # problems of triggers that are named
 
@@ -103,30 +105,26 @@ def row_by_row(facts: ProjectionsFacts, _: Settings) -> Iterator[Case]:
             )
 
 
-@PROJECTIONS.rule("projection-follow-unindexed", WARNING)
-def follow_unindexed(facts: ProjectionsFacts, _: Settings) -> Iterator[Case]:
+@LOOKUPS.rule("projection-follow-unindexed", WARNING)
+def follow_unindexed(several: list[Unindexed], _: Settings) -> Iterator[Case]:
     """Each document that is read, or each changed row, reads a whole table."""
-    for each in facts.each:
-        for missing in each.read:
-            what = f"Reading a document of {each.projection.name} reads all of {missing.table}."
-            yield what, "; ".join(missing.sql)
-        for lookup in each.lookups:
-            for missing in lookup.whole:
-                finding = f"Finding the documents of {each.projection.name} behind a row of {lookup.table}"
-                sql = "; ".join(missing.sql)
-                mend = sql or "CREATE INDEX CONCURRENTLY on the columns that its `keys` compares"
-                yield f"{finding} reads all of {missing.table}.", mend
+    for each in several:
+        name = each.projection.name
+        for missing in each.reading:
+            yield f"Reading a document of {name} reads all of {missing.table}.", "; ".join(missing.sql)
+        for table, missing in each.finding:
+            finding = f"Finding the documents of {name} behind a row of {table}"
+            yield f"{finding} reads all of {missing.table}.", "; ".join(missing.sql)
 
 
 @PROJECTIONS.rule("projection-keys-refused", ERROR)
 def keys_refused(facts: ProjectionsFacts, _: Settings) -> Iterator[Case]:
     """Documents behind a changed row are not found: its event waits, or fails."""
     for each in facts.each:
-        for lookup in each.lookups:
-            if lookup.refused:
-                of = f"{lookup.table} in {each.projection.name}"
-                mend = f"GRANT SELECT on what it reads to {facts.role}, or give it another `keys`: "
-                yield f"The `keys` of {of}: {brief(lookup.refused, 300)}.", mend + apply(each.projection)
+        for table, why in each.refused:
+            mend = f"GRANT SELECT on what it reads to {facts.role}, or give it another `keys`: "
+            what = f"The `keys` of {table} in {each.projection.name}: {brief(why, 300)}."
+            yield what, mend + apply(each.projection)
 
 
 @PROJECTIONS.rule("projection-other-server", INFO)

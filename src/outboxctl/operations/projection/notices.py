@@ -3,24 +3,20 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from outboxctl.core.projections import catalog, indexes, table_scans, view_facts
+from outboxctl.core.projections import catalog, indexes, view_facts
 from outboxctl.core.projections.catalog import Kind
-from outboxctl.core.projections.fields import fields, parameter_types
-from outboxctl.core.refused_reads import ReadRefusedError
 from outboxctl.domain.printable import brief
-from outboxctl.domain.projection import Follow, Projection, Relation, Routing
+from outboxctl.domain.projection import Projection, Relation, Routing
+from outboxctl.operations.projection import lookups
+from outboxctl.operations.projection.unindexed import Unindexed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from outboxctl.core.database import Connection
-    from outboxctl.core.projections.table_scans import TableScan
-    from outboxctl.operations.projection.proof import Proof
+    from outboxctl.operations.projection.analysis.analyse import Analysis
 
-UNCLEAR = "create an index on the columns that its `keys` compares"
-UNCLEAR_VIEW = "join it on a column with an index, or keep what is read of it in a smaller table"
 ONE_BY_ONE = "create one, by these statements: the last one takes the others, and locks nobody out for long"
-FEW_PAGES = 100  # of 8 kB
 
 
 @dataclass(frozen=True)
@@ -33,12 +29,16 @@ class Notice:
 
 
 def notices(
-    connection: "Connection", projection: Projection, view: Relation, unsearched: "Sequence[str]"
+    connection: "Connection",
+    projection: Projection,
+    view: Relation,
+    analysis: "Analysis",
+    unsearched: "Sequence[str]",
 ) -> list[Notice]:
     """Warnings about a projection whose document is (or would be) `view`."""
     return [
         *_view(connection, view),
-        *_cost(connection, projection, view),
+        *_cost(lookups.of_analysis(connection, projection, analysis)),
         *_partitions(connection, projection),
         *_fields(unsearched),
     ]
@@ -53,33 +53,20 @@ def _view(connection: "Connection", view: Relation) -> "Iterator[Notice]":
         yield Notice(text, "give the worker's role a policy for all rows, or BYPASSRLS")
 
 
-def _cost(connection: "Connection", projection: Projection, view: Relation) -> "Iterator[Notice]":
+def _cost(unindexed: Unindexed) -> "Iterator[Notice]":
     """What is read as a whole, each index that is missing once."""
-    try:
-        whole = table_scans.of_view(connection, projection, view)
-    except ReadRefusedError as error:
-        text = f"what reading a document costs is not known: {error.words}"
-        yield Notice(text, "run this as a role that may read the view")
-        whole = []
-    found = [notice for each in whole for notice in _read(connection, each)]
-    found += [notice for each in projection.follow if each.keys for notice in _search(connection, each)]
-    named = [notice.sql for notice in found]
-    yield from (each for n, each in enumerate(found) if not each.sql or each.sql not in named[:n])
-
-
-def _read(connection: "Connection", scan: "TableScan") -> "Iterator[Notice]":
-    """A table without a condition that an index can serve is read as it is: said where it is large."""
-    text = f"reading a document reads all of {scan.table}"
-    if scan.columns:
-        yield _missing(connection, text, scan)
-    elif catalog.pages(connection, scan.table) > FEW_PAGES:
-        yield Notice(text, UNCLEAR_VIEW)
-
-
-def _missing(connection: "Connection", text: str, scan: "TableScan") -> Notice:
-    sql = indexes.create_sql(connection, scan.table, scan.columns)
-    fix = "create one" if len(sql) == 1 else ONE_BY_ONE
-    return Notice(f"{text}: no index begins with {', '.join(scan.columns)}", fix, tuple(sql))
+    found = [(f"reading a document reads all of {each.table}", each) for each in unindexed.reading]
+    found += [
+        (f"finding the documents behind a row of {table} reads all of {each.table}", each)
+        for table, each in unindexed.finding
+    ]
+    said = set[tuple[str, ...]]()
+    for text, each in found:
+        sql = tuple(each.sql)
+        if sql not in said:
+            fix = "create one" if len(sql) == 1 else ONE_BY_ONE
+            yield Notice(f"{text}: no index begins with {', '.join(each.columns)}", fix, sql)
+        said.add(sql)
 
 
 def _partitions(connection: "Connection", projection: Projection) -> "Iterator[Notice]":
@@ -106,25 +93,19 @@ def routing_cost(projection: Projection, settings: "Mapping[str, Any]") -> list[
     return [Notice(text, f"make {name} a part of the key if a row never changes it")]
 
 
-def most_documents(connection: "Connection", projection: Projection, proof: "Proof") -> list[int | None]:
+def most_documents(
+    connection: "Connection", projection: Projection, analysis: "Analysis"
+) -> list[int | None]:
     """About how many documents are behind one row of each followed table, at most.
 
     None where a row belongs to one document, for a query of the declaration's own, and without statistics.
     """
-    return [_most(connection, each, proof) for each in projection.follow]
-
-
-def _most(connection: "Connection", follow: Follow, proof: "Proof") -> int | None:
-    beside = proof.beside(follow.keys) if follow.keys else None
-    return indexes.most_documents(connection, *beside) if beside else None
-
-
-def _search(connection: "Connection", follow: Follow) -> "Iterator[Notice]":
-    columns = fields(connection, follow.table)
-    types = parameter_types(follow.parameters, columns)
-    for scan in table_scans.of_query(connection, follow.keys, types):
-        text = f"finding the documents behind a row of {follow.table} reads all of {scan.table}"
-        yield _missing(connection, text, scan) if scan.columns else Notice(text, UNCLEAR)
+    ways = [
+        [way for way in analysis.follows.get(each.table, ()) if way.keys == each.keys]
+        for each in projection.follow
+    ]
+    first = [way[0].finding[:1] if way and way[0].keys else () for way in ways]
+    return [indexes.most_documents(connection, *each[0]) if each else None for each in first]
 
 
 def _fields(names: "Sequence[str]") -> "Iterator[Notice]":

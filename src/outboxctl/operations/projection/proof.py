@@ -54,11 +54,6 @@ class Proof:
     used: Mapping[Relation, frozenset[str]]
     analysis: Analysis
 
-    def beside(self, keys: str) -> tuple[Relation, tuple[str, ...]] | None:
-        """Where a `keys` query made here looks up a changed row: a table, and the columns of it."""
-        made = (each for several in self.analysis.follows.values() for each in several)
-        return next(((each.beside, each.first) for each in made if each.beside and each.keys == keys), None)
-
 
 def prove(
     connection: "Connection",

@@ -73,9 +73,11 @@ def resolve(
     )
     _check_rows(connection, place.at("query" if declared.query else "document"), projection, view)
     body = mapping.body(columns, declared.mapping)
-    found = notices(connection, projection, view, mapping.unsearched(columns, body["mappings"]))
+    found = notices(
+        connection, projection, view, proof.analysis, mapping.unsearched(columns, body["mappings"])
+    )
     found += routing_cost(projection, body["settings"])
-    most = most_documents(connection, projection, proof)
+    most = most_documents(connection, projection, proof.analysis)
     return Resolved(declared, projection, view, columns, body, found, most)
 
 

@@ -7,6 +7,7 @@ from outboxctl.sink.roles import GRANTS, READS
 from outboxctl.sink.transport.client import Client
 from outboxctl.sink.transport.request import ask, refused, require_answer
 
+
 def auto_create_index(client: Client) -> str:
     """`action.auto_create_index` as the server has it. Raises RefusedError or UnreachableError."""
     settings = require_answer(

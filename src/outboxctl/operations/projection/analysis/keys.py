@@ -1,8 +1,9 @@
 """The follow of one use of a table: its columns with the document's key, or a query of the keys."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from psycopg.sql import SQL, Composable, Identifier
 
@@ -13,19 +14,26 @@ from outboxctl.operations.projection.analysis.model import Leaf, Use
 WORD = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 
 
+class Lookup(NamedTuple):
+    """A table, and the columns that its rows are found by."""
+
+    table: Relation
+    columns: tuple[str, ...]
+
+
 @dataclass(frozen=True)
 class KeyPath:
     """How the documents of a changed row are found: by `key`, its columns, or by `keys`, a query.
 
-    `parameters` are the columns that the query takes, `first` are those of the table `beside` that it looks
-    them up in.
+    `parameters` are the columns that the query takes. `finding` are the look-ups of the query, `reading`
+    those from the document to the row.
     """
 
     key: tuple[str, ...] = ()
     keys: str = ""
     parameters: tuple[str, ...] = ()
-    beside: Relation | None = None
-    first: tuple[str, ...] = ()
+    finding: tuple[Lookup, ...] = ()
+    reading: tuple[Lookup, ...] = ()
 
 
 def key_path(reach: Reach, key: Sequence[Leaf], types: Sequence[str]) -> KeyPath | None:
@@ -35,7 +43,7 @@ def key_path(reach: Reach, key: Sequence[Leaf], types: Sequence[str]) -> KeyPath
     """
     own = [_own(reach, leaf, type_) for leaf, type_ in zip(key, types, strict=True)]
     if all(own):
-        return KeyPath(key=tuple(own))
+        return KeyPath(key=tuple(own), reading=(Lookup(reach.use.table, tuple(own)),))
     for end in reach.came:
         steps = reach.path(end)
         uses = [step[0].target.use for step in steps]
@@ -78,13 +86,21 @@ def _query(
         joins=SQL("").join(_join(place, step) for place, step in enumerate(others, 2)),
         matches=SQL(" AND ").join(_equal(edge, 0) for edge in first),
     )
-    beside, plain = first[0].target.use.table, all(edge.target.plain for edge in first)
+    uses = [first[0].source.use, *(step[0].target.use for step in steps)]
+    last = [Lookup(uses[place].table, (name,)) for place, name in filter(None, columns)]
     return KeyPath(
         keys=text.as_string(),
         parameters=tuple(dict.fromkeys(names)),
-        beside=beside,
-        first=tuple(dict.fromkeys(edge.target.column for edge in first)) if plain else (),
+        finding=tuple(_lookups([edge.target for edge in step] for step in steps)),
+        reading=(*_lookups([edge.source for edge in step] for step in steps), *last),
     )
+
+
+def _lookups(several: Iterable[Sequence[Leaf]]) -> Iterator[Lookup]:
+    """Those of which some column is compared as it is."""
+    for leaves in several:
+        if columns := tuple(dict.fromkeys(leaf.column for leaf in leaves if leaf.plain)):
+            yield Lookup(leaves[0].use.table, columns)
 
 
 def _join(place: int, step: Sequence[Edge]) -> Composable:
