@@ -117,26 +117,14 @@ load: $(READY) ## Two databases as large as public ones, an application at work,
 storm: $(READY) ## Write 100,000 events and a shop that becomes documents while workers are killed and the sink misbehaves; ten minutes
 	PYTHONPATH=tests $(BIN)/python -m storm $(STORM)
 
-storm-cluster: $(READY) ## The same on a cluster whose nodes are killed and frozen; a quarter of an hour each (ENGINES=, STORM=)
-	for kind in $(or $(ENGINES),opensearch elasticsearch elasticsearch8); do \
-		PYTHONPATH=tests $(BIN)/python -m storm --cluster $$kind $(STORM) || exit 1; done
-
-docs: $(READY) ## Write the generated pages, alert rules and dashboard again, and build the site
+docs: $(READY) ## Write the generated pages and alert rules again, and build the site
 	$(BIN)/python -m tools.reference docs
 	$(BIN)/python -m outboxctl.metrics.alerts > deploy/prometheus/outbox.rules.yml
 	sed -i '/^spec:/q' $(KUBERNETES_RULES) && sed '1d; s/^/  /' deploy/prometheus/outbox.rules.yml >> $(KUBERNETES_RULES)
-	$(BIN)/python -m tools.dashboard
 	$(MAKE) --no-print-directory site
 
 site: $(READY) ## Build the docs into site/, strictly: a broken link fails (SITE=)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build $(SITE)
-
-transcript: $(READY) ## Record the sessions in docs again, the one on call and a new user's first hour, in tmux
-	PYTHONPATH=tests $(BIN)/python -m operations.session
-	PYTHONPATH=tests $(BIN)/python -m operations.first_hour
-
-pictures: $(READY) ## Make the README's pictures again, from real runs on servers of their own; three minutes (PICTURES=demo)
-	PYTHONPATH=tests $(BIN)/python -m tools.readme_pictures $(PICTURES)
 
 wheel: $(READY) ## Build the wheel into dist/
 	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .

@@ -13,7 +13,6 @@ from typing import Any
 
 import typer
 from tools import contract, contract_page
-from tools.by_line import by_line
 
 SHELL_OPTIONS = {"install_completion", "show_completion"}
 # Made for the site: tools/site_pages.py.

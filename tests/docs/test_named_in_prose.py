@@ -15,21 +15,17 @@ from outboxctl.settings import all_names
 from outboxctl.settings.loading import LINK
 
 pytestmark = pytest.mark.no_servers
-DOCS = Path(__file__).parents[2] / "docs"
-PAGES = [
-    DOCS / "faq.md",
-    DOCS / "producing.md",
-    DOCS / "projections.md",
-    DOCS / "tutorial.md",
-    DOCS / "sizing.md",
-    DOCS / "outages.md",
-    DOCS / "on-call.md",
-    *DOCS.glob("concepts/*.md"),
-    *DOCS.glob("migrate/*.md"),
-]
-COMMAND = re.compile(r"`outboxctl ([^`]+)`|^outboxctl (.+)$", re.MULTILINE)
-KNOWN = {name for field in Settings.model_fields for name in env_names(field)}
-THEIRS = re.compile(r"^\| `OUTBOX_.*$", re.MULTILINE)  # settings of the lab's scripts, in their table
+NOT_OURS = {"CHANGELOG.md", "from-the-lab-scripts.md"}
+TODAYS = [page for page in PAGES if "adr" not in page.parts and page.name not in NOT_OURS]
+INLINE = re.compile(r"`outboxctl ([^`]+)`")
+IN_BLOCK = re.compile(r"^ *(?:\$ )?outboxctl (.+)$", re.MULTILINE)
+BLOCK = re.compile(r"^( *)```(?:bash|console).*?^\1```$", re.MULTILINE | re.DOTALL)
+# Those of the faults, which `chaos` reads by itself, and examples of names that are none.
+NO_SETTING = re.compile(r"OUTBOX_CHAOS_\w+|OUTBOX_(USE_ES_BULK|BULK_SIZES|MAX_ATTEMPT|PORT)?")
+
+
+def name(page: Path) -> str:
+    return str(page.relative_to(ROOT))
 
 
 @cache

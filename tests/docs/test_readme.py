@@ -1,4 +1,4 @@
-"""Both READMEs: alike, true in their figures, and their twelve lines make documents."""
+"""The README's twelve lines make documents; the Chinese one (README.zh-CN.md) has the same."""
 
 import re
 import uuid
@@ -13,8 +13,7 @@ from docs.blocks import ROOT, Block, blocks
 from docs.shell import Shell
 from outboxctl.drills.labs.catalogue import LABS
 
-ENGLISH, CHINESE = ROOT / "README.md", ROOT / "README.zh-CN.md"
-READMES = [ENGLISH, CHINESE]
+ENGLISH = ROOT / "README.md"
 TABLES = re.compile(r"<<'SQL'\n(CREATE SCHEMA shop;.*?)^SQL$", re.MULTILINE | re.DOTALL)
 EXPECTED = [
     {"id": 1, "name": "Frying pan", "price": 24.9, "category": "Cookware", "reviews": ["Nothing sticks."]},
@@ -25,28 +24,6 @@ EXPECTED = [
 
 def of(page: Path, language: str) -> list[Block]:
     return [block for block in blocks(page) if block.language == language]
-
-
-def tables(page: Path) -> list[list[list[str]]]:
-    """The cells of each table's rows."""
-    found = re.findall(r"(?:^\|.*\n)+", page.read_text(), re.MULTILINE)
-    return [[row.strip("| ").split(" | ") for row in table.splitlines()] for table in found]
-
-
-@cache
-def results() -> dict[str, dict[str, float]]:
-    """The medians of all figures of benchmarks/RESULTS.json, by section and name."""
-    read: Any = json.loads((ROOT / "benchmarks" / "RESULTS.json").read_text())
-    return {
-        title: {each["name"]: median(each["values"]) for each in section.get("figures", ())}
-        for title, section in read["sections"].items()
-    }
-
-
-def ratio(section: str, name: str) -> str:
-    """A ratio as the README rounds it."""
-    value = results().get(section, {}).get(name)
-    return NOT_MEASURED if value is None else f"{value:.1f}" if value < 10 else f"{value:.0f}"
 
 
 @pytest.mark.no_servers

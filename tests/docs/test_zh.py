@@ -31,18 +31,3 @@ def test_a_lab_is_told_in_its_own_words(lab: type[Lab]) -> None:
     assert {name: value.strip() for name, value in ROW.findall(said)} == {
         f"`{name}`": value for name, value in lab.settings.items()
     }
-
-
-@pytest.mark.parametrize(
-    ("chinese", "english"),
-    [
-        (ROOT / "README.zh-CN.md", ROOT / "README.md"),
-        (ZH / "from-the-lab-scripts.md", ROOT / "docs" / "migrate" / "from-the-lab-scripts.md"),
-    ],
-    ids=["readme", "from-the-lab-scripts"],
-)
-def test_the_commands_are_those_of_the_english_page(chinese: Path, english: Path) -> None:
-    said, meant = (
-        {" ".join(each.split()) for each in COMMAND.findall(page.read_text())} for page in (chinese, english)
-    )
-    assert said <= meant
