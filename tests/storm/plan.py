@@ -4,12 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-from search_cluster import SearchCluster
-from storm.nodes.blows import LONGEST
-
-RATE = 50  # events a second that are written beside a cluster
-A_BLOW = 6.0  # seconds from one blow at a worker to the next, beside a cluster
-
 
 @dataclass(frozen=True)
 class Plan:

@@ -9,13 +9,7 @@ import pytest
 
 from fakes import Point, ProxyFault, Script, fake_sink
 from fakes.faults import HEALTHY
-from outboxctl.core.database import Database
 from outboxctl.drills.proxy.exchange import Bulk
-from outboxctl.metrics.registry import Metrics
-from outboxctl.settings import Settings
-from outboxctl.worker.health import Health
-from outboxctl.worker.lease import Lease
-from outboxctl.worker.parts import WorkerParts
 from processes import Worker, eventually
 from scene import Scene
 from servers import Servers
