@@ -28,7 +28,6 @@ pytestmark = pytest.mark.no_servers
         (["core", "--worker", "no-such-program-here"], "--worker"),
         (["core", "--worker", "'"], "--worker"),
         (["core", "--worker", ""], "--worker"),
-        (["core", "--evidence", "/proc/nowhere"], "--evidence"),
         (["core", "--evidence", "."], "not empty"),
     ],
     ids=lambda value: " ".join(value).encode("unicode_escape").decode() if isinstance(value, list) else "",
@@ -58,18 +57,6 @@ def test_files_in_the_command_of_a_worker_are_found_from_the_folder_of_a_run(
         str(tmp_path / "mine.py"),
         "--fast",
     ]
-
-
-def test_evidence_that_is_none_leaves_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    with run_arguments.evidence(None):
-        pass
-    assert list(tmp_path.iterdir()) == []
-    with run_arguments.evidence(None) as first, run_arguments.evidence(None) as second:
-        assert first != second
-        (second / "found").touch()
-    assert not first.exists()
-    assert second.exists()
 
 
 @pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+psycopg"])

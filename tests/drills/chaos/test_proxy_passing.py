@@ -146,5 +146,5 @@ def test_at_its_end_nothing_is_left_and_nothing_more_is_applied() -> None:
         silent.settimeout(0.2)
         with pytest.raises(TimeoutError):
             silent.accept()
-    assert not set(threading.enumerate()) - threads
-    assert open_files() <= files
+    eventually(lambda: not set(threading.enumerate()) - threads)
+    eventually(lambda: open_files() <= files)

@@ -11,7 +11,6 @@ import psutil
 import pytest
 
 from outboxctl.drills.demo.projected import FILE
-from outboxctl.drills.scratch.folder import own_folder
 from processes import OUTBOXCTL, Cli, environment, eventually
 
 pytestmark = pytest.mark.no_servers
@@ -83,20 +82,6 @@ def test_an_interrupted_demo_takes_everything_down(running: "subprocess.Popen[st
     assert not _at_work(tmp_path)
     assert not list((tmp_path / "state").iterdir())
     assert (tmp_path / "output").read_text().splitlines()[-1].startswith("Interrupted;")
-
-
-@pytest.mark.slow(reason="runs the demo, half a minute on servers of its own")
-def test_the_next_demo_cleans_up_after_a_killed_one(
-    running: "subprocess.Popen[str]", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    running.kill()
-    running.wait()
-    assert len(_at_work(tmp_path)) >= 3
-    monkeypatch.setenv("OUTBOXCTL_STATE", str(tmp_path / "state"))
-    with own_folder("demo") as folder:
-        folder.succeeded = True
-        assert not _at_work(tmp_path)
-    assert not list((tmp_path / "state").iterdir())
 
 
 @pytest.mark.slow(reason="runs the demo, half a minute on servers of its own")

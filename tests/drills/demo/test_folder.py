@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from outboxctl.domain.errors import OutboxctlError, UsageError
 from outboxctl.drills.scratch.folder import LOCK, ScratchFolder, SignalReceived, own_folder, sweep
 from outboxctl.drills.scratch.worker import WorkerProcess
 
@@ -30,13 +29,6 @@ def end(folder: ScratchFolder, by: Exception | signal.Signals) -> None:
     pytest.fail("no signal came")
 
 
-def break_by_signal(folder: ScratchFolder) -> None:
-    try:
-        end(folder, signal.SIGTERM)
-    except SignalReceived:
-        raise OutboxctlError("the database is in another state") from None
-
-
 def test_nothing_is_left_of_a_good_run(parent: Path) -> None:
     with own_folder("demo") as folder:
         folder.log.write_text("started")
@@ -52,13 +44,7 @@ def test_a_failed_run_leaves_its_log_even_to_the_next_run(parent: Path) -> None:
     assert [path.parent.parent for path in parent.glob("*/worker.log")] == [parent]
 
 
-def test_two_at_once_do_not_meet() -> None:
-    with own_folder("demo") as one, own_folder("demo") as other:
-        assert one.path != other.path
-        assert one.path.exists()
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
 def test_a_signal_unwinds_and_leaves_nothing(parent: Path, number: signal.Signals) -> None:
     before = signal.getsignal(number)
     with pytest.raises(SignalReceived) as caught, own_folder("demo") as folder:
@@ -66,19 +52,6 @@ def test_a_signal_unwinds_and_leaves_nothing(parent: Path, number: signal.Signal
     assert caught.value.code == 128 + number
     assert not list(parent.iterdir())
     assert signal.getsignal(number) == before
-
-
-def test_an_error_that_a_signal_caused_is_no_failure(parent: Path) -> None:
-    with pytest.raises(SignalReceived), own_folder("demo") as folder:
-        break_by_signal(folder)
-    assert not list(parent.iterdir())
-
-
-def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "file").touch()
-    monkeypatch.setenv("OUTBOXCTL_STATE", str(tmp_path / "file" / "state"))
-    with pytest.raises(UsageError, match="cannot write"), own_folder("demo"):
-        pass
 
 
 SPEAKS_TO_THE_END = """
@@ -129,15 +102,3 @@ def test_a_folder_of_somebody_else_is_not_swept(parent: Path) -> None:
     os.chown(trap, 65_534, 65_534)
     sweep("demo")
     assert trap.exists()
-
-
-def test_a_folder_that_cannot_be_cleaned_up_is_named_and_left(parent: Path) -> None:
-    left = parent / "outboxctl-demo-left"
-    left.mkdir(parents=True)
-    (left / LOCK).touch()
-    (left / "services.json").write_text("{")
-    said: list[str] = []
-    with own_folder("demo", said.append) as folder:
-        folder.succeeded = True
-    assert any("cannot clean up" in line and "delete it" in line for line in said)
-    assert left.exists()

@@ -1,6 +1,5 @@
 """How the demo is shown; its events are a short list of our own."""
 
-import json
 from collections.abc import Callable, Generator
 from typing import Any
 
@@ -70,21 +69,3 @@ def test_a_count_that_does_not_agree_is_a_finding(demo: Callable[..., Result]) -
     assert "1 of 3 checks agree" in result.stdout
     assert result.stdout.count("NO") == 2
     assert "/srv/worker.log" in result.stdout
-
-
-def test_json_alone_is_on_stdout(demo: Callable[..., Result]) -> None:
-    result = demo(report(DemoCheck("rows", 1, 2)), "--json")
-    assert result.exit_code == 4
-    assert json.loads(result.stdout)["checks"] == [
-        {"name": "rows", "seen": 1, "expected": 2, "at_least": False, "ok": False}
-    ]
-    assert json.loads(result.stdout)["projection"]["followed"] == 199
-    assert "\nSearch:" in result.stderr
-
-
-def test_kept_services_come_with_the_way_to_end_them(demo: Callable[..., Result]) -> None:
-    kept = Kept("/srv/state", "postgresql://a/b", "http://c:1", "an-index", "definition")
-    shown = demo(report(DemoCheck("rows", 2, 2), kept=kept), "--keep").stdout
-    assert "export DATABASE_URL='postgresql://a/b'" in shown
-    assert "outboxctl projection show definition" in shown
-    assert "OUTBOXCTL_STATE='/srv/state' outboxctl services down --purge" in shown

@@ -13,7 +13,6 @@ from outboxctl.domain.errors import OutboxctlError
 from outboxctl.drills.demo import documents as demo_documents
 from outboxctl.drills.demo import stage as demo_stage
 from outboxctl.drills.demo.documents import Docstring
-from outboxctl.drills.demo.report import StepOutput
 from outboxctl.drills.demo.steps import Steps
 
 pytestmark = pytest.mark.no_servers
@@ -70,33 +69,12 @@ def play(*seen: PipelineStatus) -> tuple[Steps, FakeWorker]:
     return steps, worker
 
 
-def test_the_worker_is_killed_once_it_is_in_the_middle(written: list[int]) -> None:
-    steps, worker = play(standing(100, 0, 0), standing(80, 20, 0), standing(40, 20, 40))
-    told = [event for event in steps.kill() if isinstance(event, StepOutput)]
-    assert told[-1].text == "SIGKILL while 20 events were processing"
-    assert (worker.starts, written, steps.checks[0].ok) == (1, [], True)
-
-
 def test_a_worker_that_was_too_quick_gets_the_same_work_again(written: list[int]) -> None:
     late, again = standing(0, 0, 100), standing(100, 0, 100)
     steps, worker = play(late, late, again, standing(50, 10, 140))
     list(steps.kill())
     assert (worker.starts, written, steps.written) == (2, [100], 200)
     assert steps.checks[0].seen == 10
-
-
-def test_a_worker_that_is_never_caught_is_no_success(written: list[int]) -> None:
-    steps, _ = play(standing(0, 0, 100))
-    list(steps.kill())
-    assert (steps.checks[0].seen, steps.checks[0].ok, len(written)) == (0, False, 2)
-
-
-def test_a_worker_that_dies_ends_the_demo(written: list[int]) -> None:
-    steps, worker = play(standing(100, 0, 0))
-    worker.alive = False
-    with pytest.raises(OutboxctlError, match="ended by itself"):
-        list(steps.kill())
-    assert not written
 
 
 def test_a_standstill_ends_the_demo(written: list[int], monkeypatch: pytest.MonkeyPatch) -> None:

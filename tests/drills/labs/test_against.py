@@ -34,7 +34,7 @@ def test_a_lab_touches_nothing_but_its_own(
     verdicts = {record["lab"]: record["verdict"] for record in json.loads(done.stdout)["records"]}
     assert verdicts == dict.fromkeys(labs, "OK"), done.stdout
     assert done.returncode == 0
-    for name in ("outboxctl_lab_LAB_", f"{index}-lab-LAB-", "bad-op", "duplicate-delivery"):
+    for name in ("schema outboxctl_lab_bad_op_", f"index {index}-lab-duplicate-delivery-"):
         assert name in done.stderr  # said first, and whole
     assert theirs(sql, engine, index) == before
     assert left(sql, engine, index) == []

@@ -3,7 +3,7 @@
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
-from outboxctl.domain.printable import brief, counted
+from outboxctl.domain.printable import brief
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -53,32 +53,20 @@ def _show(place: "StagingPlace", database: str, worker: str | None) -> None:
     """What will be made where, and which faults injected; names are never cut, so that they can be copied."""
     from outboxctl.cli import rendering
 
-    out = rendering.console(stderr=True)
-    versions, labs = place.versions(), list(place.names)
+    out, versions = rendering.console(stderr=True), place.versions()
     out.print(f"Database {database} ({versions['postgres']}), sink {place.sink} ({versions['search']}).")
-    out.print("Each lab makes there, and removes at the end:")
-    for kind, name in zip(("schema", "index"), _patterns(place, labs[0]), strict=True):
-        out.print(rendering.cell(f"  {kind:<6}  {name}", LONGEST), soft_wrap=True)
-    out.print(f"Run {place.mark}, {counted(len(labs), 'lab')}: {', '.join(lab.name for lab in labs)}.")
-    events = sum(lab.events for lab in labs)
-    out.print(f"Each lab writes some hundreds of events of its own ({events:,} to begin with).")
+    out.print("These are made there, and removed at the end:")
+    for names in place.names.values():
+        out.print(rendering.cell(f"  schema {names.schema}, index {names.index}", LONGEST), soft_wrap=True)
+    out.print("Each lab writes some hundreds of events of its own.")
     out.print(FAULTS)
     if worker is None:
         out.print("Nothing else is touched.")
-    else:
-        out.print(rendering.cell(_risk(worker, place.default_schema())), style="bold")
-
-
-def _risk(worker: str, schema: str | None) -> str:
+        return
+    schema = place.default_schema()
     where = f"in schema {brief(schema, 100)}" if schema else "wherever your role's search path leads"
-    return (
+    risk = (
         f"--worker {brief(worker, 200)} gets DATABASE_URL with options=-csearch_path=SCHEMA of its lab, and"
         f" must honour it: else it delivers, fails and deletes your own events {where}. They are at risk."
     )
-
-
-def _patterns(place: "StagingPlace", lab: "type[Lab]") -> tuple[str, str]:
-    """The names of a schema and an index, with LAB in place of the lab's name."""
-    names = place.names[lab]
-    schema, index = names.schema.rsplit(lab.name.replace("-", "_"), 1), names.index.rsplit(lab.name, 1)
-    return "LAB".join(schema), "LAB".join(index)
+    out.print(rendering.cell(risk), style="bold")

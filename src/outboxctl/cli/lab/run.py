@@ -70,12 +70,12 @@ def run(
     from outboxctl.drills.scratch.folder import SignalReceived, own_folder
 
     labs, overrides = chosen(names), run_arguments.overrides(set_ or [])
-    command = run_arguments.command(worker)
+    command, path = run_arguments.command(worker), run_arguments.evidence(evidence)
     if against and search is not Search.AUTO:
         raise UsageError("--search: with --against the search engine is that of ELASTIC_URL")
     recover()
     try:
-        with run_arguments.evidence(evidence) as path, own_folder("lab", say) as folder:
+        with own_folder("lab", say) as folder:
             note(folder.path, path)
             place: Place = OwnPlace(folder.path, search.value, overrides, say)
             if against:

@@ -2,7 +2,6 @@
 
 import shlex
 import shutil
-from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +11,7 @@ from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import brief
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
 # Set by a lab itself.
 NOT_SET = {"database_url", "environment", "worker_id", "metrics_port", "metrics_host", "metrics_names"}
@@ -71,27 +70,12 @@ def _is_file(word: str) -> bool:
         return False
 
 
-@contextmanager
-def evidence(path: Path | None) -> "Iterator[Path]":
-    """A new folder for evidence, named after the time if `path` is None; removed if it stays empty.
-
-    UsageError where it cannot be made, or is not empty.
-    """
+def evidence(path: Path | None) -> Path:
+    """A folder for evidence that is not there yet, or empty; by default named after the time. UsageError."""
     folder = path or _of_this_second()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        full = any(folder.iterdir())
-    except OSError as error:
-        raise UsageError(f"--evidence: cannot write to {brief(folder, 200)}: {error.strerror}") from None
-    if full:
+    if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
         raise UsageError(f"--evidence: {folder} is not empty", hint="name a new folder for each run")
-    try:
-        yield folder.absolute()
-    finally:
-        with suppress(OSError):
-            folder.rmdir()
-            if path is None:
-                HOME.rmdir()  # if it is empty
+    return folder.absolute()
 
 
 def _of_this_second() -> Path:

@@ -84,8 +84,8 @@ class OwnPlace:
 class StagingPlace:
     """A user's own system: the database and the sink of `settings`; workers run here, in `home`.
 
-    `names` are those of the schema and the index that each lab makes there, and `mark` is at the end of
-    each; nothing else is touched. `overrides` are environment variables that replace every lab's settings.
+    `names` are those of the schema and the index that each lab makes there; nothing else is touched.
+    `overrides` are environment variables that replace every lab's settings.
     """
 
     def __init__(
@@ -95,8 +95,8 @@ class StagingPlace:
         self._url, self._sink = settings.require_database_url(), settings.sink_urls[0]
         self.sink = mask(self._sink)
         self._versions: dict[str, str] = {}
-        self.mark = guest.new_mark()
-        self.names = {lab: guest.names(f"lab-{lab.name}", settings.elastic_index, self.mark) for lab in labs}
+        mark = guest.new_mark()
+        self.names = {lab: guest.names(f"lab-{lab.name}", settings.elastic_index, mark) for lab in labs}
 
     def versions(self) -> dict[str, str]:
         """The versions of both servers. UnreachableError."""

@@ -14,7 +14,6 @@ from outboxctl.drills.proxy.upstream import PLAIN, Upstream
 from outboxctl.net.certificates import Files
 
 KEEP = 200  # bulk requests that are remembered
-PATIENCE = 1.0  # seconds that requests under way get to end by themselves
 
 
 class Proxy:
@@ -43,9 +42,7 @@ class Proxy:
         self._change(None)
         self._gates.let_all_go()
         self._server.close()
-        if not self._server.ended(PATIENCE):
-            self._upstream.cut()
-            self._server.ended(PATIENCE)
+        self._upstream.cut()
 
     @property
     def url(self) -> str:

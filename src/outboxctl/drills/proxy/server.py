@@ -7,7 +7,6 @@ import threading
 from contextlib import suppress
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from time import monotonic
 from typing import Any
 
 from outboxctl.domain.errors import UsageError
@@ -69,7 +68,7 @@ class ProxyServer(ThreadingHTTPServer):
     def __init__(self, port: int, exchange: Exchange) -> None:
         super().__init__(("127.0.0.1", port), Handler, bind_and_activate=False)
         self.exchange = exchange
-        self._connections: dict[Any, threading.Thread] = {}
+        self._connections: set[Any] = set()
         self._acceptor: threading.Thread | None = None
         self.server_bind()
 
@@ -112,13 +111,6 @@ class ProxyServer(ThreadingHTTPServer):
         self._stop_accepting()
         self._end_connections()
 
-    def ended(self, within: float) -> bool:
-        """Whether the thread of every connection ends within so many seconds."""
-        end = monotonic() + within
-        for thread in list(self._connections.values()):
-            thread.join(max(0.0, end - monotonic()))
-        return not self._connections
-
     def _stop_accepting(self) -> None:
         if self._acceptor:
             self.shutdown()
@@ -133,15 +125,13 @@ class ProxyServer(ThreadingHTTPServer):
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """Serve a connection in a thread of its own."""
-        serve = self.process_request_thread
-        thread = threading.Thread(target=serve, args=(request, client_address), daemon=True)
-        self._connections[request] = thread
-        thread.start()
+        self._connections.add(request)
+        super().process_request(request, client_address)
 
     def close_request(self, request: Any) -> None:
         """Forget a connection."""
         super().close_request(request)
-        self._connections.pop(request, None)
+        self._connections.discard(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Report no error of a connection that its client has ended."""
