@@ -2,7 +2,7 @@
 
 from fakes.script import Script
 from fakes.sink import FakeSink, fake_sink
-from outboxctl.drills.proxy.exchange import Point
 from outboxctl.drills.proxy.faults import ProxyFault
+from outboxctl.drills.proxy.passing import Point
 
 __all__ = ["FakeSink", "Point", "ProxyFault", "Script", "fake_sink"]

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from random import Random
 
-from outboxctl.drills.proxy.exchange import Bulk, Gates
 from outboxctl.drills.proxy.faults import HEALTHY, ProxyFault
+from outboxctl.drills.proxy.passing import Bulk, Gates
 
 
 class Script(Gates):

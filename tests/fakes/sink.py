@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from fakes.memory import Memory
 from fakes.script import Script
 from fakes.store import Store
-from outboxctl.drills.proxy.exchange import Bulk, Exchange, Point
 from outboxctl.drills.proxy.faults import ActiveFault
+from outboxctl.drills.proxy.passing import Bulk
 from outboxctl.drills.proxy.request import Backend, ProxyRequest
 from outboxctl.drills.proxy.server import ProxyServer
 from outboxctl.drills.proxy.upstream import Upstream
@@ -25,26 +25,26 @@ class FakeSink(ProxyServer):
         self.script, self.store = script, store
         self.lookups: list[str] = []
         self.headers: list[Mapping[str, str]] = []
-        super().__init__(port, Exchange(backend, None, choose=self._choose, pause=self._pause))
+        super().__init__(port, backend)
 
     @property
     def requests(self) -> list[Bulk]:
-        return self.exchange.recent
+        return self.recent
 
     @property
     def limit(self) -> int:  # type: ignore[override]
         return sys.maxsize if self.script.reset_over is None else self.script.reset_over
 
-    def _choose(self, asked: ProxyRequest, bulk: Bulk | None) -> ActiveFault:
-        if bulk:
-            self.headers.append(asked.headers)
-            return ActiveFault(self.script.choose(bulk), over=self.exchange.closing)
-        request = f"{asked.method} {asked.target}"
-        self.lookups.append(request)
-        return ActiveFault(self.script.other(request), over=self.exchange.closing)
+    def gates(self) -> Script:
+        return self.script
 
-    def _pause(self, point: Point) -> None:
-        self.script.pause(point)
+    def choose(self, request: ProxyRequest, bulk: Bulk | None) -> ActiveFault:
+        if bulk:
+            self.headers.append(request.headers)
+            return ActiveFault(self.script.choose(bulk), over=self.closing)
+        asked = f"{request.method} {request.target}"
+        self.lookups.append(asked)
+        return ActiveFault(self.script.other(asked), over=self.closing)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import pytest
 from fakes import FakeSink, fake_sink, faults
 from fakes.faults import ProxyFault
 from fakes.script import Script
-from outboxctl.drills.proxy.exchange import Bulk
+from outboxctl.drills.proxy.passing import Bulk
 from outboxctl.sink.delivery.bulk import BulkAction, body
 
 pytestmark = pytest.mark.no_servers

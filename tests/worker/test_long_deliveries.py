@@ -6,7 +6,7 @@ import pytest
 
 from fakes import ProxyFault, Script, fake_sink
 from fakes.faults import answered
-from outboxctl.drills.proxy.exchange import Bulk
+from outboxctl.drills.proxy.passing import Bulk
 from processes import Worker
 from scene import Scene
 from servers import Servers

@@ -12,7 +12,7 @@ from elasticsearch import Elasticsearch
 from acceptance import lab
 from fakes import ProxyFault, Script, fake_sink
 from fakes.faults import HEALTHY
-from outboxctl.drills.proxy.exchange import Bulk
+from outboxctl.drills.proxy.passing import Bulk
 from processes import Worker, eventually
 from scene import Scene
 

@@ -9,7 +9,7 @@ import pytest
 
 from fakes import Point, ProxyFault, Script, fake_sink
 from fakes.faults import HEALTHY
-from outboxctl.drills.proxy.exchange import Bulk
+from outboxctl.drills.proxy.passing import Bulk
 from processes import Worker, eventually
 from scene import Scene
 from servers import Servers

@@ -7,7 +7,7 @@ from contextlib import closing, contextmanager
 from fakes import FakeSink, Point, ProxyFault, Script, fake_sink
 from fakes.faults import HEALTHY, answered
 from outboxctl.core.database import Database
-from outboxctl.drills.proxy.exchange import Bulk
+from outboxctl.drills.proxy.passing import Bulk
 from outboxctl.metrics.registry import Metrics
 from outboxctl.settings import load
 from outboxctl.sink.delivery.deliver import ElasticSink

@@ -207,12 +207,11 @@ def test_what_came_is_remembered(proxy: Proxy, target: str) -> None:
 
 
 def test_a_client_that_leaves_a_black_hole_holds_nothing_up(proxy: Proxy) -> None:
-    server = proxy._server
     with proxy.fault(faults.blackhole()):
         with connected(proxy) as connection:
             connection.sendall(b"GET / HTTP/1.1\r\nUser-Agent: x\r\n\r\n")
             eventually(lambda: proxy.counts.struck)
-        eventually(lambda: not server._connections)
+        eventually(lambda: not proxy._connections)
 
 
 @pytest.mark.parametrize("share", [0, -1, 1.1, float("nan")])

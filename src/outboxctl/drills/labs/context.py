@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from outboxctl.core.stats.drill_snapshot import EventCounts
     from outboxctl.core.stats.snapshot import EventRow
     from outboxctl.drills.labs.namespace import Namespace
-    from outboxctl.drills.proxy.exchange import Bulk
     from outboxctl.drills.proxy.faults import ProxyFault
+    from outboxctl.drills.proxy.passing import Bulk
 
 ENTITY_TYPE = "block"
 ROWS_A_TRANSACTION = 500

@@ -1,13 +1,12 @@
 """The fault proxy as a library: `with Proxy(url) as proxy, proxy.fault(faults.busy()): …`."""
 
-import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from random import Random
 from typing import Literal, Self
 
-from outboxctl.drills.proxy.exchange import Bulk, Exchange, Gate, Gates, Point, ProxyCounts
 from outboxctl.drills.proxy.faults import ActiveFault, ProxyFault
+from outboxctl.drills.proxy.passing import Bulk, Gate, Gates, Point
 from outboxctl.drills.proxy.request import ProxyRequest
 from outboxctl.drills.proxy.server import ProxyServer
 from outboxctl.drills.proxy.upstream import PLAIN, Upstream
@@ -16,7 +15,7 @@ from outboxctl.net.certificates import Files
 KEEP = 200  # bulk requests that are remembered
 
 
-class Proxy:
+class Proxy(ProxyServer):
     """A proxy of the sink at `upstream` that serves in the block of a `with`, on 127.0.0.1; port 0: any.
 
     Everything passes through, headers included, but for what a fault changes. UsageError where the port is
@@ -25,39 +24,22 @@ class Proxy:
 
     def __init__(self, upstream: str, port: int = 0, *, files: Files = PLAIN) -> None:
         self._upstream, self._gates = Upstream(upstream, files), Gates()
-        self._lock = threading.Lock()  # of the choice for a request
         self._active: ActiveFault | None = None
         self._listening = True
-        self._exchange = Exchange(self._upstream.answer, KEEP, choose=self._choose, pause=self._gates.pause)
-        self._server = ProxyServer(port, self._exchange)
+        super().__init__(port, self._upstream.answer, KEEP)
 
     def __enter__(self) -> Self:
         """Begin to serve."""
-        self._server.listen()
+        self.listen()
         return self
 
     def __exit__(self, *_: object) -> None:
         """End every connection and all that waits."""
-        self._exchange.closing.set()
-        self._change(None)
+        self.closing.set()
+        self.clear()
         self._gates.let_all_go()
-        self._server.close()
+        self.close()
         self._upstream.cut()
-
-    @property
-    def url(self) -> str:
-        """The URL for clients."""
-        return self._server.url
-
-    @property
-    def counts(self) -> ProxyCounts:
-        """The counts until now."""
-        return self._exchange.counts
-
-    @property
-    def recent(self) -> list[Bulk]:
-        """The last bulk requests, the oldest first; at most 200."""
-        return self._exchange.recent
 
     @contextmanager
     def fault(self, fault: ProxyFault) -> Iterator[None]:
@@ -80,16 +62,21 @@ class Proxy:
         """Hold every bulk request that comes to this point until the block ends, or `let_go` of the gate."""
         return self._gates.hold(Point(point))
 
+    def choose(self, request: ProxyRequest, bulk: Bulk | None) -> ActiveFault:  # noqa: ARG002 - the base's
+        """The fault that holds, if it strikes this request."""
+        with self._lock:
+            return self._active if self._active and self._active.strikes(request) else ActiveFault()
+
+    def gates(self) -> Gates:
+        """Those of `hold`."""
+        return self._gates
+
     def _change(self, active: ActiveFault | None) -> None:
         with self._lock:
             before, self._active = self._active, active
         if before:
             before.over.set()
         wanted = active.fault.listening if active else True
-        if wanted != self._listening and not self._exchange.closing.is_set():
-            self._server.listen() if wanted else self._server.refuse()
+        if wanted != self._listening and not self.closing.is_set():
+            self.listen() if wanted else self.refuse()
             self._listening = wanted
-
-    def _choose(self, request: ProxyRequest, _bulk: Bulk | None) -> ActiveFault:
-        with self._lock:
-            return self._active if self._active and self._active.strikes(request) else ActiveFault()

@@ -1,25 +1,30 @@
-"""The HTTP server of the proxy, on 127.0.0.1 alone."""
+"""The HTTP server of the proxy, on 127.0.0.1 alone: requests go through a fault to the sink and back."""
 
 import socket
 import socketserver
 import sys
 import threading
+from collections import Counter, deque
 from contextlib import suppress
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from time import monotonic
 from typing import Any
 
 from outboxctl.domain.errors import UsageError
 from outboxctl.drills.proxy import wire
-from outboxctl.drills.proxy.exchange import Exchange
-from outboxctl.drills.proxy.request import ProxyRequest
+from outboxctl.drills.proxy.faults import HEALTHY, ActiveFault, ProxyFault
+from outboxctl.drills.proxy.passing import Bulk, Gates, Point, ProxyCounts
+from outboxctl.drills.proxy.request import Backend, ProxyRequest, apply_without
+from outboxctl.drills.proxy.wire import ProxyReply
 from outboxctl.net.browsers import by_another_name, from_a_page
 
 POLL = 0.02  # seconds until a server ceases to listen after shutdown()
+SUCCESS = range(200, 300)
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Passes each request to the exchange of its server, and sends the answer as the fault demands."""
+    """Reads each request, and sends the answer as the fault demands."""
 
     server: "ProxyServer"
     protocol_version = "HTTP/1.1"
@@ -48,7 +53,7 @@ class Handler(BaseHTTPRequestHandler):
     do_GET = do_POST = do_PUT = do_HEAD = do_DELETE = do_OPTIONS = do_PATCH = answer  # noqa: N815
 
     def _send(self, request: ProxyRequest) -> None:
-        reply, active = self.server.exchange.answer(request)
+        reply, active = self.server.answer(request)
         if request.method == "HEAD":
             reply = replace(reply, body=b"")
         fault = active.fault
@@ -60,14 +65,22 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class ProxyServer(ThreadingHTTPServer):
-    """Bound to its port from the start; listens after `listen`. Passes each request to `exchange`."""
+    """Bound to its port from the start; listens after `listen`. `choose` and `gates` are its subclasses'.
+
+    `backend` applies what is passed on. The last `keep` bulk requests are remembered, or all.
+    """
 
     request_queue_size = 128
     limit = sys.maxsize  # bytes of the largest body that is read; a larger one is reset
 
-    def __init__(self, port: int, exchange: Exchange) -> None:
+    def __init__(self, port: int, backend: Backend, keep: int | None = None) -> None:
         super().__init__(("127.0.0.1", port), Handler, bind_and_activate=False)
-        self.exchange = exchange
+        self.closing = threading.Event()  # once it is set, no request reaches the sink
+        self._backend = backend
+        self._lock = threading.Lock()
+        self._counted: Counter[str] = Counter()
+        self._by_fault: Counter[str] = Counter()
+        self._recent: deque[Bulk] = deque(maxlen=keep)
         self._connections: set[Any] = set()
         self._acceptor: threading.Thread | None = None
         self.server_bind()
@@ -76,6 +89,68 @@ class ProxyServer(ThreadingHTTPServer):
     def url(self) -> str:
         """Where it listens."""
         return f"http://127.0.0.1:{self.server_port}"
+
+    @property
+    def counts(self) -> ProxyCounts:
+        """The counts at this moment."""
+        with self._lock:
+            by_fault = dict(self._by_fault)
+            return ProxyCounts(**self._counted, struck=sum(by_fault.values()), by_fault=by_fault)
+
+    @property
+    def recent(self) -> list[Bulk]:
+        """The bulk requests, the oldest first."""
+        with self._lock:
+            return list(self._recent)
+
+    def choose(self, request: ProxyRequest, bulk: Bulk | None) -> ActiveFault:
+        """The fault that this request meets."""
+        raise NotImplementedError
+
+    def gates(self) -> Gates:
+        """Where bulk requests are held."""
+        raise NotImplementedError
+
+    def answer(self, request: ProxyRequest) -> tuple[ProxyReply, ActiveFault]:
+        """The answer, and the fault that says how to send it. ConnectionAbortedError once `closing`."""
+        bulk = self._arrived(request)
+        active = self.choose(request, bulk)
+        fault = active.fault
+        if fault is not HEALTHY:
+            with self._lock:
+                self._by_fault[fault.name] += 1
+        active.over.wait(fault.before)
+        if bulk:
+            self.gates().pause(Point.BEFORE_APPLY)
+        if self.closing.is_set():
+            raise ConnectionAbortedError
+        truth = self._apply(request, fault) if fault.apply else ProxyReply()
+        if bulk:
+            self.gates().pause(Point.AFTER_APPLY)
+        active.over.wait(fault.after)
+        return fault.changed(truth), active
+
+    def _arrived(self, request: ProxyRequest) -> Bulk | None:
+        """Count a request; returns the facts of a bulk request."""
+        bulk = None
+        ids = tuple(action.id for action in request.actions()) if request.is_bulk else ()
+        with self._lock:
+            self._counted["requests"] += 1
+            if request.is_bulk:
+                bulk = Bulk(self._counted["bulks"], ids, len(request.body), monotonic())
+                self._counted["bulks"] += 1
+                self._recent.append(bulk)
+        return bulk
+
+    def _apply(self, request: ProxyRequest, fault: ProxyFault) -> ProxyReply:
+        if fault.items and request.is_bulk:
+            truth, failed = apply_without(request, fault.items, self._backend)
+        else:
+            truth, failed = self._backend(request), 0
+        with self._lock:
+            self._counted["items_failed"] += failed
+            self._counted["applied_then_lost"] += fault.loses and truth.status in SUCCESS
+        return truth
 
     def server_bind(self) -> None:
         """Bind, without the base class's look-up of a host name; UsageError where the port is taken."""
@@ -107,7 +182,7 @@ class ProxyServer(ThreadingHTTPServer):
 
     def close(self) -> None:
         """Let nothing more be applied, and end everything; requests that are under way may take a moment."""
-        self.exchange.closing.set()
+        self.closing.set()
         self._stop_accepting()
         self._end_connections()
 
