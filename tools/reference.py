@@ -153,15 +153,14 @@ def _alerts() -> str:
     from outboxctl.metrics.alerts.table import alerts
 
     head = (
-        "## Alerts\n\nWhat `outboxctl alerts rules` prints with the default limits."
+        "## Alerts\n\nWhat `outboxctl alerts rules` prints with the default limits, without the expressions."
         " A page means that the search is, or will soon be, wrong; a ticket waits for the morning."
     )
-    parts = [
-        f"### {alert.name} ({alert.severity})\n\n{alert.first}\n[Runbook](../runbook.md#{alert.anchor})."
-        f" After {duration(alert.wait)} of:\n\n```promql\n{alert.expr}\n```"
-        for alert in alerts(AlertLimits())
-    ]
-    return "\n\n".join([head, *parts])
+    table = ["| alert | severity | after | first |", "| --- | --- | --- | --- |"]
+    for alert in alerts(AlertLimits()):
+        name = f"[{alert.name}](../runbook.md#{alert.anchor})"
+        table.append(f"| {name} | {alert.severity} | {duration(alert.wait)} | {alert.first} |")
+    return f"{head}\n\n" + "\n".join(table)
 
 
 def _reasons() -> str:
