@@ -21,14 +21,6 @@ class Lang(StrEnum):
     ZH = "zh"
 
 
-class Languages(StrEnum):
-    """One of them, or both below each other."""
-
-    EN = "en"
-    ZH = "zh"
-    BOTH = "both"
-
-
 Language = Annotated[Lang, typer.Option("--lang", help="Language of checks and conclusions.")]
 
 
@@ -53,9 +45,7 @@ def list_labs(
 
 def show(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A lab of `lab list`, or its number.")],
-    lang: Annotated[
-        Languages, typer.Option("--lang", help="Language of what it asks and expects.")
-    ] = Languages.BOTH,
+    lang: Annotated[Lang, typer.Option("--lang", help="Language of what it says.")] = Lang.EN,
     json: Json = False,
 ) -> None:
     """Show what a lab asks, expects, sets and does, and the commands that do the same by hand.
@@ -67,11 +57,10 @@ def show(
 
     known = {lab.name: lab for lab in ordered()}
     lab = known[parse.one_of("NAME", _named(name), [*known], "lab")]
-    languages = list(Lang) if lang is Languages.BOTH else [Lang(lang)]
     if json:
-        rendering.emit_json(described(lab, languages[0]))
+        rendering.emit_json(described(lab, lang))
     else:
-        page.show(lab, languages)
+        page.show(lab, lang)
 
 
 def chosen(names: "Sequence[str]") -> "list[type[Lab]]":

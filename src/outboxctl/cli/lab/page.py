@@ -24,18 +24,18 @@ BEFORE = (
 PHASES = ("prepare", "steady", "inject", "observe", "undo", "recover", "check")
 
 
-def show(lab: type[Lab], languages: "Sequence[str]") -> None:
-    """Print it, commands never wrapped; headings are in the first of the languages."""
-    out, first = rendering.console(), languages[0]
+def show(lab: type[Lab], lang: str) -> None:
+    """Print it, commands never wrapped."""
+    out = rendering.console()
     number = f"{lab.number}. " if lab.number else ""
     out.print(Text(f"{number}{lab.name} ({lab.takes()})", style="bold"))
-    out.print("\n".join(in_language(lab.title, each) for each in languages))
-    for label, content in _texts(lab, languages):
-        out.print(Text(f"\n{in_language(label, first)}", style="bold"))
+    out.print(in_language(lab.title, lang))
+    for label, content in _texts(lab, lang):
+        out.print(Text(f"\n{in_language(label, lang)}", style="bold"))
         out.print(Padding(content, (0, 0, 0, 2), expand=False))  # not filled up to the width
     for label, lines in _commands(lab):
-        out.print(Text(f"\n{in_language(label, first)}", style="bold"))
-        out.print("\n".join(f"  {command(line, first)}" for line in lines), soft_wrap=True)
+        out.print(Text(f"\n{in_language(label, lang)}", style="bold"))
+        out.print("\n".join(f"  {command(line, lang)}" for line in lines), soft_wrap=True)
 
 
 def phases(lab: type[Lab]) -> dict[str, str]:
@@ -44,15 +44,14 @@ def phases(lab: type[Lab]) -> dict[str, str]:
     return {name: (getattr(lab, name).__doc__ or "").partition("\n")[0] for name in own}
 
 
-def _texts(lab: type[Lab], languages: "Sequence[str]") -> "Iterator[tuple[str, RenderableType]]":
-    for label, text in (("Question", lab.question), ("Hypothesis", lab.hypothesis)):
-        yield label, Text("\n".join(in_language(text, each) for each in languages))
-    first = languages[0]
+def _texts(lab: type[Lab], lang: str) -> "Iterator[tuple[str, RenderableType]]":
+    yield "Question", Text(in_language(lab.question, lang))
+    yield "Hypothesis", Text(in_language(lab.hypothesis, lang))
     if lab.real_engine:
-        yield "Needs", Text(in_language("a real search engine", first))
+        yield "Needs", Text(in_language("a real search engine", lang))
     grid = Table.grid(padding=(0, 2))
     for name, text in phases(lab).items():
-        grid.add_row(in_language(LabPhase[name.upper()], first), in_language(text, first))
+        grid.add_row(in_language(LabPhase[name.upper()], lang), in_language(text, lang))
     yield "What it does", grid
 
 

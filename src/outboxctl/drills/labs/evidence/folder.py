@@ -1,6 +1,5 @@
 """The folder of one run: written as each lab ends, so that a killed run leaves evidence too."""
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -9,8 +8,6 @@ from importlib.metadata import version
 from pathlib import Path
 from platform import python_version
 from typing import TypeVar
-
-import psutil
 
 from outboxctl import __version__
 from outboxctl.domain.errors import UsageError
@@ -27,11 +24,9 @@ INTERRUPTED = "the run was ended from outside before this lab was over"
 
 @dataclass(frozen=True)
 class RunFacts:
-    """A run as it begins. `pid` and `created` identify its process: a pid alone may be reused."""
+    """A run as it begins."""
 
     state: RunState
-    pid: int
-    created: float
     started_at: str
     labs: list[str]
 
@@ -48,9 +43,8 @@ class EvidenceFolder:
 
     def begin(self, labs: Sequence[str]) -> None:
         """Make the folder for a run of these labs. UsageError if that fails, or it holds another run."""
-        own = psutil.Process()
         begun = datetime.now(UTC).isoformat(timespec="seconds")
-        facts = RunFacts(RunState.RUNNING, own.pid, own.create_time(), begun, list(labs))
+        facts = RunFacts(RunState.RUNNING, begun, list(labs))
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             if (self.path / RUN).exists():
@@ -86,9 +80,9 @@ class EvidenceFolder:
 
 
 def mark_interrupted(path: Path) -> bool:
-    """Write the reports of a run that was killed, or of our own; False if it has ended or still runs."""
+    """Write the reports of a run that was killed; False if it had ended."""
     facts = _facts(path)
-    if facts is None or facts.state is not RunState.RUNNING or (_runs(facts) and facts.pid != os.getpid()):
+    if facts is None or facts.state is not RunState.RUNNING:
         return False
     _finish(path, _gathered(path, facts, RunState.INTERRUPTED))
     return True
@@ -100,7 +94,7 @@ def load(path: Path) -> LabRun:
     if facts is None:
         raise UsageError(f"{path} holds no evidence of a run", hint="outboxctl lab run makes some")
     if not (path / REPORT).exists():
-        return _gathered(path, facts, RunState.RUNNING if _runs(facts) else RunState.INTERRUPTED)
+        return _gathered(path, facts, facts.state)
     return _read(path / REPORT, LabRun)
 
 
@@ -158,10 +152,3 @@ def _read(path: Path, kind: type[T]) -> T:
         return files.adapter(kind).validate_json(path.read_bytes())
     except (OSError, ValueError) as error:
         raise UsageError(f"cannot read {path}: {brief(error, 200)}") from None
-
-
-def _runs(facts: RunFacts) -> bool:
-    try:
-        return abs(psutil.Process(facts.pid).create_time() - facts.created) < 1
-    except psutil.Error:
-        return False
