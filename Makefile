@@ -66,50 +66,14 @@ quick: $(READY) ## Style, types, layers and every test that needs no server; abo
 	@$(MAKE) --no-print-directory lint types layers
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m no_servers tests/unit tests/sink tests/release
 
-bench: $(READY) ## Measure S, P, the bound B, the worker end to end and all profiles; a quarter of an hour (BENCH=)
+bench: $(READY) ## Measure S, P, the bound B, the worker end to end, and a stream; a quarter of an hour (BENCH=)
 	$(BIN)/python -m benchmarks $(BENCH)
 
 bench-check: $(READY) ## Has a ratio become worse than benchmarks/RESULTS.json says? Under five minutes
 	$(BIN)/python -m benchmarks.check
 
-bench-check-quick: $(READY) ## The same of the ratios that matter most, in under three minutes: what runs each night
-	$(BIN)/python -m benchmarks.check --quick
-
-bench-desk: $(READY) ## Measure the operator's commands on 10,000,000 rows, and the worker beside a prune
-	$(BIN)/python -m benchmarks --profiles desk
-
-bench-latency: $(READY) ## Measure commit to acknowledged and to searchable, by polling and by NOTIFY; about five minutes
-	$(BIN)/python -m benchmarks --profiles latency
-
-bench-fill: $(READY) ## Measure the first fill of 1,000,000 rows against both ends; FILL="--rows 50000"
-	$(BIN)/python -m benchmarks --profiles fill $(FILL)
-
-bench-fill-beside: $(READY) ## Measure a first fill, and the events' delay beside it
-	$(BIN)/python -m benchmarks --profiles beside $(FILL)
-
 bench-follow: $(READY) ## Measure what changes of followed tables cost: FOLLOW="--pgsync PATH --redis PATH"; twelve minutes
 	$(BIN)/python -m benchmarks --profiles follow $(FOLLOW)
-
-bench-labs: $(READY) ## Measure how long all labs take, services included
-	$(BIN)/python -m benchmarks.labs
-
-bench-memory: $(READY) ## Measure a worker's memory beside 1,000,000 pending events, for twenty minutes
-	$(BIN)/python -m benchmarks --profiles memory
-
-bench-nested: $(READY) ## Measure nested documents beside pgsync: NESTED="--pgsync PATH --redis PATH"; a quarter of an hour
-	$(BIN)/python -m benchmarks --profiles nested $(NESTED)
-
-bench-partitions: $(READY) ## Measure a worker on a dozen partitions, and DROP against prune
-	$(BIN)/python -m benchmarks --profiles partitions
-
-bench-peers: $(READY) ## Measure the first fill and updates of one table beside pgsync: PEERS="--pgsync PATH --redis PATH"
-	$(BIN)/python -m benchmarks --profiles peers $(PEERS)
-
-bench-scale: $(READY) ## Measure one, two and four workers with delays to both servers; about eight minutes
-	$(BIN)/python -m benchmarks --profiles scale
-
-bench-verify: $(READY) ## Measure the comparison of 1,000,000 entities
-	$(BIN)/python -m benchmarks --profiles verify
 
 load: $(READY) ## Two databases as large as public ones, an application at work, workers killed; ten minutes (LOAD=)
 	PYTHONPATH=tests $(BIN)/python -m schemas.load $(LOAD)

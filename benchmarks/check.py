@@ -1,39 +1,35 @@
 """`python -m benchmarks.check`: has a ratio become worse than in RESULTS.json? Under five minutes.
 
-With `--quick` under three: the ratios of `QUICK`, of fewer events. A loss is measured a second time before it
-counts, and both times together are compared.
-
-Only ratios are compared, so it may run on another machine. Exit 0 if none has become worse than its own
-noise explains, 4 if one has, 5 if the noise is too great to decide.
+Only ratios are compared, so it may run on another machine. A loss is measured a second time before it counts,
+and both times together are compared. Exit 0 if none has become worse than its own noise explains, 4 if one
+has, 5 if the noise is too great to decide.
 The noise is half the spread of the one run plus half the spread of the other, and 5 % of the older median,
-since five repetitions do not show all of it. A loss within the noise proves nothing. Where the noise is
+since a few repetitions do not show all of it. A loss within the noise proves nothing. Where the noise is
 more than a third of the median it could hide a real loss: that ratio is inconclusive.
 """
 
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any
 
-from benchmarks import base, comparing, fill, report, shapes
+from benchmarks import comparing, fill, pipeline, report
 from benchmarks.command import exit_on_error, say, started
+from benchmarks.figure import BenchFigure, markdown_table
+from benchmarks.rig import Rig
 from outboxctl.domain.errors import ExitCode, UsageError
-from outboxctl.drills.bench.figure import BenchFigure, markdown_table
-from outboxctl.drills.bench.rig import Rig
 
 FLOOR = 0.05
 TOO_NOISY = 0.35
 HEAD = ["ratio", "RESULTS.json", "now", "noise", "verdict"]
 RATIOS = {
-    base.TITLE: ("E/B", "B/S", "worker/Elasticsearch CPU", "PostgreSQL/Elasticsearch CPU"),
+    pipeline.TITLE: ("E/B", "B/S", "worker/Elasticsearch CPU", "PostgreSQL/Elasticsearch CPU"),
     comparing.TITLE: (comparing.CPU,),
     fill.TITLE: (fill.BOUND,),
-    "Shapes": ("claim, some done / empty", "claim, waiting / empty", "claim, failed / empty"),
 }
-FULL = (base.TITLE, "Shapes")
-QUICK_EVENTS, QUICK_ROWS = 50_000, 80_000
+EVENTS, ROWS = 50_000, 80_000
 
 
 @dataclass(frozen=True)
@@ -58,43 +54,43 @@ class Compared:
 
 def main() -> None:
     parser = ArgumentParser(prog="python -m benchmarks.check", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="under three minutes: fewer ratios and events")
     parser.add_argument("--repeat", type=int, default=3)
-    parser.add_argument("--done", type=int, default=500_000, help="done rows; waiting and failed are fewer")
     args = parser.parse_args()
     with exit_on_error():
         sections = report.read()["sections"]
-        like = sections[base.TITLE]["given"]
-        then = recorded(sections, QUICK if args.quick else FULL)
+        then, like = recorded(sections), sections[pipeline.TITLE]["given"]
         with started(bulk_size=like["bulk_size"], concurrency=like["concurrency"]) as rig:
-            now = measured_quickly(rig, then, like, args) if args.quick else _measured(rig, like, args)
+            now = measured(rig, then, like["bytes"], args)
         sys.exit(judged(then, now))
 
 
-def recorded(sections: Mapping[str, Any], titles: Collection[str] = FULL) -> dict[str, BenchFigure]:
+def recorded(sections: Mapping[str, Any]) -> dict[str, BenchFigure]:
     """The ratios of RESULTS.json by name. Raises UsageError where one was never measured."""
-    wanted = {title: RATIOS[title] for title in titles}
     ratios = {
         figure.name: figure
-        for title, names in wanted.items()
+        for title, names in RATIOS.items()
         for figure in report.figures(sections.get(title, {}))
         if figure.name in names and figure.values
     }
-    if missing := [name for names in wanted.values() for name in names if name not in ratios]:
+    if missing := [name for names in RATIOS.values() for name in names if name not in ratios]:
         raise UsageError(f"RESULTS.json lacks {', '.join(missing)}", hint="run `make bench` first")
     return ratios
 
 
 def judged(then: Mapping[str, BenchFigure], now: Sequence[BenchFigure]) -> ExitCode:
     """Print every comparison and name each loss; the exit code."""
-    compared = [compare(then[figure.name], figure) for figure in now if figure.name in then]
-    cells = [[c.name, *(f"{x:.3f}" for x in (c.then, c.now, c.noise)), c.verdict] for c in compared]
+    found = _compared(then, now)
+    cells = [[c.name, *(f"{x:.3f}" for x in (c.then, c.now, c.noise)), c.verdict] for c in found]
     print(markdown_table([HEAD, *cells]))
-    for c in compared:
+    for c in found:
         if c.verdict != "ok":
             change = f"from {c.then:.3f} to {c.now:.3f}; up to {c.noise:.3f} would be noise"
             print(f"{c.name}: {c.verdict}, {change}", file=sys.stderr)
-    return exit_code(compared)
+    return exit_code(found)
+
+
+def _compared(then: Mapping[str, BenchFigure], now: Sequence[BenchFigure]) -> list[Compared]:
+    return [compare(then[figure.name], figure) for figure in now if figure.name in then]
 
 
 def compare(then: BenchFigure, now: BenchFigure) -> Compared:
@@ -113,52 +109,25 @@ def exit_code(compared: Sequence[Compared]) -> ExitCode:
     return ExitCode.OK if verdicts == {"ok"} else ExitCode.INCONCLUSIVE
 
 
-def measured_quickly(
-    rig: Rig, then: Mapping[str, BenchFigure], like: Mapping[str, Any], args: Namespace
-) -> list[BenchFigure]:
-    """The ratios of QUICK; a second time, and both together, where one has become worse."""
-    now = [figure for measure in QUICK.values() for figure in measure(rig, like, args)]
-    compared = [compare(then[figure.name], figure) for figure in now if figure.name in then]
-    if exit_code(compared) is not ExitCode.FINDINGS:
+def measured(rig: Rig, then: Mapping[str, BenchFigure], size: int, args: Namespace) -> list[BenchFigure]:
+    """The ratios; a second time, and both together, where one has become worse."""
+    now = measure(rig, size, args.repeat)
+    if exit_code(_compared(then, now)) is not ExitCode.FINDINGS:
         return now
     say("worse: measured a second time")
-    again = [figure for measure in QUICK.values() for figure in measure(rig, like, args)]
+    again = measure(rig, size, args.repeat)
     return [replace(a, values=[*a.values, *b.values]) for a, b in zip(now, again, strict=True)]
 
 
-def _measured(rig: Rig, like: Mapping[str, Any], args: Namespace) -> list[BenchFigure]:
-    base.warm_up(rig, like["base_events"], like["bytes"])
-    figures = _pipeline(rig, like["base_events"], like, args)
-    return [*figures, *shapes.quick_claims(rig, args.done, args.repeat)]
-
-
-def _pipeline(rig: Rig, events: int, like: Mapping[str, Any], args: Namespace) -> list[BenchFigure]:
-    measured = base.repeated(rig, events, like["bytes"], args.repeat)
-    if measured.others:
-        say(f"others took {median(measured.others):.1f} cores meanwhile: near 0, or noise comes from them")
-    return report.with_bounds(base.TITLE, base.figures_of(measured))
-
-
-def _worker(rig: Rig, like: Mapping[str, Any], args: Namespace) -> list[BenchFigure]:
-    """E/B, B/S and CPU ratios; what `measure` itself warms up is enough for a comparison with the sink."""
-    return _pipeline(rig, QUICK_EVENTS, like, args)
-
-
-def _fill(rig: Rig, like: Mapping[str, Any], args: Namespace) -> list[BenchFigure]:
-    return fill.quick(rig, QUICK_ROWS, like["bytes"], args.repeat)
-
-
-def _verify(rig: Rig, like: Mapping[str, Any], args: Namespace) -> list[BenchFigure]:
-    return comparing.quick(rig, QUICK_ROWS, like["bytes"], args.repeat)
-
-
-# What `--quick` measures, by the section that it is compared with: a name of RATIOS, and the figures of a
-# minute at most.
-QUICK: dict[str, Callable[[Rig, Mapping[str, Any], Namespace], list[BenchFigure]]] = {
-    base.TITLE: _worker,
-    comparing.TITLE: _verify,
-    fill.TITLE: _fill,
-}
+def measure(rig: Rig, size: int, repeat: int) -> list[BenchFigure]:
+    """E/B, B/S and CPU ratios, a comparison of both sides, and a first fill."""
+    m = pipeline.repeated(rig, EVENTS, size, repeat, documents=2 * EVENTS)
+    say(f"others took {median(m.others):.1f} cores meanwhile: near 0, or noise comes from them")
+    return [
+        *report.with_bounds(pipeline.TITLE, pipeline.figures_of(m)),
+        *comparing.quick(rig, ROWS, size, repeat),
+        *fill.quick(rig, ROWS, size, repeat),
+    ]
 
 
 if __name__ == "__main__":

@@ -13,14 +13,11 @@ from time import monotonic
 from typing import Any, TypeVar
 
 from benchmarks import report
+from benchmarks.figure import BenchFigure
 from benchmarks.report import Section
+from benchmarks.rig import OtherProcesses, Rig, own_servers, surroundings
 from outboxctl.domain.errors import OutboxctlError, UsageError
 from outboxctl.drills import services
-from outboxctl.drills.bench import place
-from outboxctl.drills.bench.figure import BenchFigure
-from outboxctl.drills.bench.machine import OtherProcesses, surroundings
-from outboxctl.drills.bench.process import PATIENCE
-from outboxctl.drills.bench.rig import Rig
 
 Item = TypeVar("Item")
 STATE = Path(__file__).parents[1] / ".outboxctl" / "bench"
@@ -33,21 +30,14 @@ def say(text: str) -> None:
     print(f"[{monotonic() - START:6.1f} s] {text}", file=sys.stderr, flush=True)
 
 
-def write(
-    section: Section,
-    module: str,
-    flags: Mapping[str, Any],
-    versions: Mapping[str, str],
-    *,
-    keep: bool = True,
-) -> None:
+def write(section: Section, flags: Mapping[str, Any], versions: Mapping[str, str], *, keep: bool) -> None:
     """Write the section with the command that measures it again, and print it; without `keep` print it only.
 
     Of a program's path only its name is written: where it lies on this machine helps nobody.
     """
     flags = {key: Path(value).name if isinstance(value, str) else value for key, value in flags.items()}
     write_or_show = report.write_section if keep else report.section_text
-    print(write_or_show(section, module, flags, surroundings(versions)))
+    print(write_or_show(section, flags, surroundings(versions)))
 
 
 @contextmanager
@@ -78,10 +68,11 @@ def started(*before: Callable[[], object], **tuning: int) -> Iterator[Rig]:
         try:
             for prepare in before:
                 prepare()
-            servers = place.own_servers(STATE, "elasticsearch", say, postgres="embedded")
-            with servers as rig, tempfile.TemporaryDirectory() as folder:
-                settings = rig.settings.model_copy(update=tuning)
-                yield replace(rig, settings=settings, folder=Path(folder), patience=PATIENCE)
+            with (
+                tempfile.TemporaryDirectory() as folder,
+                own_servers(STATE, Path(folder), say, tuning) as rig,
+            ):
+                yield rig
         finally:
             services.down(STATE, purge=True)
 
@@ -89,19 +80,6 @@ def started(*before: Callable[[], object], **tuning: int) -> Iterator[Rig]:
 def turns(items: Iterable[Item], number: int) -> list[Item]:
     """The items in the order of repetition `number`, every other time reversed: a drift hits all of them."""
     return list(items) if number % 2 else list(items)[::-1]
-
-
-def repeated(
-    items: Iterable[Item], repeat: int, measure: Callable[[Item], float], unit: str, *, warm_up: bool = False
-) -> dict[Item, list[float]]:
-    """Measure each item `repeat` times, in turns; with `warm_up` once before, which does not count."""
-    values: dict[Item, list[float]] = {item: [] for item in items}
-    for number in range(0 if warm_up else 1, repeat + 1):
-        for item in turns(values, number):
-            value = measure(item)
-            say(f"{item}, repetition {number} of {repeat}: {value:,.2f} {unit}")
-            values[item].extend([value] if number else [])
-    return values
 
 
 def collected(
@@ -125,14 +103,3 @@ def filled(figures: Iterable[BenchFigure], values: Mapping[str, list[float]]) ->
 def ratios(values: Sequence[float], to: Sequence[float]) -> list[float]:
     """Each repetition's value divided by the other of the same repetition."""
     return [value / other for value, other in zip(values, to, strict=True)]
-
-
-def against(
-    values: Mapping[str, Sequence[float]], base: str, *, name: str = "{}/{}", at_least: bool = True
-) -> list[BenchFigure]:
-    """The ratio of every other item to `base`, a value a repetition."""
-    return [
-        BenchFigure(name.format(each, base), "", ratios(some, values[base]), at_least=at_least, digits=2)
-        for each, some in values.items()
-        if each != base
-    ]

@@ -7,21 +7,19 @@ from time import perf_counter, sleep
 
 import psutil
 
-from benchmarks import rows
+from benchmarks import processes, sink, tables
 from benchmarks.command import OTHERS, collected, filled, ratios, say
-from benchmarks.processes import answer
+from benchmarks.figure import BenchFigure
+from benchmarks.processes import BY
 from benchmarks.report import Section
+from benchmarks.rig import SERVERS, Rig
 from outboxctl.core.documents import entities, table_order
-from outboxctl.drills.bench import process, sink, tables
-from outboxctl.drills.bench.figure import BenchFigure
-from outboxctl.drills.bench.rig import SERVERS, Rig
 from outboxctl.operations.verify.buckets import rows_a_bucket
 from outboxctl.sink.index.scan import Reader
 
 TITLE = "Verify"
 MILLION = 1_000_000
 CPU = "CPU, comparing/reading alone"
-FILL_SECONDS = 36_000.0  # at most, for one command
 NOTES = """\
 - Whole commands, from start to exit. In full: every row and every document is read and compared, version and
   content. CPU and memory are of this one; own CPU a million is without that of a run that reads nothing.
@@ -56,7 +54,6 @@ FIGURES = (
 
 def run(rig: Rig, args: Namespace) -> Section:
     """Fill both sides once, then every figure in each repetition."""
-    rig = replace(rig, patience=FILL_SECONDS)
     _fill(rig, args.entities, args.bytes)
     values = collected(rig, args.repeat, lambda _number: _compare(rig, args.entities))
     values["in full/bound"] = ratios(values["in full"], values["bound"])
@@ -77,23 +74,22 @@ def quick(rig: Rig, entities: int, size: int, repeat: int) -> list[BenchFigure]:
 def _fill(rig: Rig, entities: int, size: int) -> None:
     """Write the rows, fill the index by a rebuild, and compare both once, which warms up."""
     say(f"{entities:,} entities")
-    rows.entities(rig, entities, sink.text_of(rig, size))
-    tables.flush(rig)
-    process.run(rig, "rebuild", "--by", "bench", "--reason", "bench", "--yes")
-    process.run(rig, "verify", "--full")
+    tables.entities(rig, entities, sink.text_of(rig, size))
+    processes.run(rig, "rebuild", *BY)
+    processes.run(rig, "verify", "--full")
 
 
 def _compare(rig: Rig, entities: int) -> dict[str, float]:
     return {
         **_in_full(rig, entities),
-        "versions only": process.run(rig, "verify", "--full", "--versions-only").wall,
-        "second look": answer(rig, "verify")[1]["seconds"],
+        "versions only": processes.run(rig, "verify", "--full", "--versions-only").wall,
+        "second look": processes.answer(rig, "verify")["seconds"],
     }
 
 
 def _in_full(rig: Rig, entities: int) -> dict[str, float]:
-    full = process.run(rig, "verify", "--full")
-    idle = process.run(rig, "verify")  # nothing has changed since
+    full = processes.run(rig, "verify", "--full")
+    idle = processes.run(rig, "verify")  # nothing has changed since
     postgres, engine = _reading(rig)
     spent = [run.worker + run.postgres + run.engine for run in (full, idle)]
     return {
@@ -125,5 +121,5 @@ def _reading(rig: Rig) -> list[float]:
     for _ in reader.everything(size, content=True):
         pass
     say(f"read both sides in {perf_counter() - started:.1f} s")
-    sleep(process.BACKENDS_END)
+    sleep(processes.BACKENDS_END)
     return [rig.cpu_seconds(server) - b for server, b in zip(SERVERS, before, strict=True)]

@@ -2,16 +2,16 @@
 
 from argparse import Namespace
 from collections.abc import Mapping
-from dataclasses import replace
 
 import psutil
 
 from benchmarks import nested, shop
-from benchmarks.command import OTHERS, collected, ratios, turns
+from benchmarks.command import OTHERS, collected, turns
+from benchmarks.figure import BenchFigure
+from benchmarks.peers import compared
 from benchmarks.pgsync import SETTINGS, VERSION, Pgsync, runs
 from benchmarks.report import PEERS, Section
-from outboxctl.drills.bench.figure import BenchFigure
-from outboxctl.drills.bench.rig import Rig, must
+from benchmarks.rig import Rig, must
 from outboxctl.sink.index import index_setup
 
 WHAT: dict[str, tuple[str, Mapping[str, object]]] = {
@@ -32,7 +32,7 @@ NOTES = f"""\
 
 def run(rig: Rig, args: Namespace) -> Section:
     """Both in turns, the other way round each time."""
-    rig, pgsync = replace(rig, patience=shop.PATIENCE), Pgsync(rig, args, nested.PGSYNC)
+    pgsync = Pgsync(rig, args, nested.PGSYNC)
 
     def repetition(number: int) -> dict[str, float]:
         found: dict[str, float] = {}
@@ -40,7 +40,7 @@ def run(rig: Rig, args: Namespace) -> Section:
             shop.fill(rig, args.parents, categories=args.parents)
             own = name == "outboxctl"
             with nested.outboxctl(rig) if own else pgsync.filled(args.parents) as (_figures, running):
-                index = nested.index_of(rig) if own else nested.PGSYNC.name
+                index = shop.index_of(rig) if own else nested.PGSYNC.name
                 found |= measured(rig, name, index, running, args.parents)
         return found
 
@@ -73,18 +73,9 @@ def measured(
 
 def figures(values: Mapping[str, list[float]]) -> list[BenchFigure]:
     """What was measured, and the ratios of both tools."""
-    compared = [
-        BenchFigure(
-            f"{each}, outboxctl/pgsync",
-            "",
-            ratios(values[f"outboxctl: {each}"], values[f"pgsync: {each}"]),
-            at_least=True,
-            digits=2,
-        )
-        for what in WHAT
-        for each in (what, f"{what}, its writer")
-    ]
-    return [_figure(name, each) for name, each in values.items()] + compared
+    names = [each for what in WHAT for each in (what, f"{what}, its writer")]
+    pairs = compared(values, {f"{each}, outboxctl/pgsync": each for each in names})
+    return [_figure(name, each) for name, each in values.items()] + pairs
 
 
 def _figure(name: str, values: list[float]) -> BenchFigure:

@@ -1,18 +1,19 @@
 """Follow events with one document each: how many a second are expanded, and when all is right."""
 
 from argparse import Namespace
+from itertools import count as counting
 
-from benchmarks import expander, orders
+from benchmarks import lanes, shop, tables
 from benchmarks.command import OTHERS, collected, ratios, turns
-from benchmarks.processes import serving
+from benchmarks.figure import BenchFigure
+from benchmarks.processes import lanes_at, serving
 from benchmarks.report import FOLLOW, Section
+from benchmarks.rig import Rig, must
 from outboxctl.core.schema.names import EVENTS
-from outboxctl.drills.bench import tables
-from outboxctl.drills.bench.figure import BenchFigure
-from outboxctl.drills.bench.process import lanes_at
-from outboxctl.drills.bench.rig import Rig, must
+from outboxctl.sink.index import index_setup
 
 WINDOW = 20.0  # seconds after which those that were expanded are counted
+PATIENCE = 60.0  # seconds for all documents: what is not right by then is counted
 EXPANDED = f"SELECT count(*) FROM {EVENTS} WHERE follow IS NOT NULL AND status = 'done'"
 LAST = f"""
 SELECT coalesce(extract(epoch FROM max(processed_at)), 0) FROM {EVENTS}
@@ -22,14 +23,15 @@ FEW, MANY, ALONE = "expanded, few waiting", "expanded, many waiting", "expanded,
 LINEAR, RIGHT, WRITER = "many/few", "right after the writer's end", "its writer"
 LATE = "documents not right by then"
 UNITS = {OTHERS: "", LINEAR: "", RIGHT: "s", WRITER: "rows/s", LATE: ""}
+ROUNDS = counting(1)  # each gives the categories another name
 NOTES = f"""\
-- Products that are followed by `keys` over a table of links; each has one document. Expanded: a change of the
+- Categories that are followed by `keys`; each has one product, so one document. Expanded: a change of the
   first ones in one statement, then a worker starts, which finds the keys and delivers the documents; from its
   line "worker started" to the last follow event that is done, or those that are done after {WINDOW:g} s.
   The expander alone: its transactions, with nothing delivered beside them.
-- Right: a worker runs already; a writer in a process of its own changes as many, {orders.PER_COMMIT} rows a
+- Right: a worker runs already; a writer in a process of its own changes as many, {shop.PER_COMMIT} rows a
   commit as fast as it goes, and a search is repeated until it finds all new contents. The index is refreshed
-  for each search. What is not right after {orders.PATIENCE:g} s is counted, and these are the seconds then.
+  for each search. What is not right after {PATIENCE:g} s is counted, and these are the seconds then.
 - Documents are compared with their rows once all are right.
 """
 
@@ -44,7 +46,8 @@ def run(rig: Rig, args: Namespace) -> Section:
             found[name] = _expanded(rig, args.changes if name == FEW else args.waiting)
         return found | _beside_a_writer(rig, args.changes)
 
-    with orders.declared(rig, most):
+    shop.fill(rig, most, categories=most, parts=0)
+    with shop.declared(rig):
         values = collected(rig, args.repeat, repetition)
     figures = [_figure(name, each) for name, each in values.items()]
     linear = BenchFigure(LINEAR, "", ratios(values[MANY], values[FEW]), at_least=True, digits=2)
@@ -58,20 +61,20 @@ def _figure(name: str, values: list[float]) -> BenchFigure:
 
 
 def _alone(rig: Rig, count: int) -> float:
-    orders.fresh(rig)
-    orders.change(rig, count)
-    seconds = expander.seconds_alone(rig, WINDOW)
+    shop.fresh(rig)
+    shop.rename(rig, count)
+    seconds = lanes.expanded_alone(rig, WINDOW)
     return tables.number(rig, EXPANDED) / seconds
 
 
 def _expanded(rig: Rig, count: int) -> float:
     """Follow events a second of a worker that starts with so many of them."""
-    orders.fresh(rig)
-    orders.change(rig, count)
+    shop.fresh(rig)
+    shop.rename(rig, count)
     tables.flush(rig)
     with serving(rig):
         began = lanes_at(rig.folder / "worker.log")
-        waited = orders.until(lambda: not tables.number(rig, orders.WAITING), began, WINDOW)
+        waited = shop.until(lambda: not tables.number(rig, shop.WAITING), began, WINDOW)
         done = tables.number(rig, EXPANDED)
     if waited < WINDOW:
         return count / (tables.number(rig, LAST) - began)
@@ -80,13 +83,17 @@ def _expanded(rig: Rig, count: int) -> float:
 
 def _beside_a_writer(rig: Rig, count: int) -> dict[str, float]:
     """A writer beside a worker: its rate, and the seconds until all documents are right."""
-    orders.fresh(rig)
-    revision = int(tables.number(rig, orders.REVISION)) + 1
+    shop.fresh(rig)
+    name, index = f"round {next(ROUNDS)}", shop.index_of(rig)
+    statement = f"UPDATE {shop.SCHEMA}.categories SET name = '{name} ' || id WHERE id = ANY (%(ids)s)"
+
+    def right() -> int:
+        return index_setup.count(rig.client, index, {"prefix": {"category": f"{name} "}})
+
     with serving(rig):
-        began, ended = orders.changed(rig, count)
-        seconds = orders.until(lambda: orders.revised(rig, revision) >= count, ended)
-        late = count - orders.revised(rig, revision)
-    must(
-        bool(late) or not orders.wrong(rig, count), "documents are wrong although they have the new revision"
-    )
+        began, ended = shop.updated(rig, count, statement)
+        seconds = shop.until(lambda: right() >= count, ended, PATIENCE)
+        late = count - right()
+    wrong = {id_ for id_ in shop.wrong(rig, index) if id_ <= count}
+    must(bool(late) or not wrong, "documents are wrong although they have the new name")
     return {WRITER: count / (ended - began), RIGHT: seconds, LATE: late}

@@ -12,19 +12,17 @@ from time import sleep, time
 from typing import NamedTuple
 from uuid import UUID
 
-from benchmarks import steps
+from benchmarks import tables
 from benchmarks.command import OTHERS, collected, say
-from benchmarks.processes import serving, wait_done, wait_until
+from benchmarks.figure import BenchFigure
+from benchmarks.processes import SOON, serving, wait_done, wait_until
 from benchmarks.report import Section
+from benchmarks.rig import Rig, must
 from benchmarks.writer import TRANSACTIONS, WARM_UP, WRITERS, Committed, Planned, planned, write
 from outboxctl.core.operator import inject
 from outboxctl.core.schema import notify
 from outboxctl.core.schema.names import EVENTS
 from outboxctl.core.sql import text
-from outboxctl.drills.bench import tables
-from outboxctl.drills.bench.figure import BenchFigure
-from outboxctl.drills.bench.process import PATIENCE
-from outboxctl.drills.bench.rig import Rig, must
 from outboxctl.sink.index import index_setup
 from outboxctl.sink.transport.request import demand
 
@@ -36,7 +34,7 @@ SETTLED = text(
     f"SELECT entity_id, extract(epoch FROM processed_at)::float8 FROM {EVENTS} WHERE status = 'done'"
 )
 LATE = "writer late"
-DIGITS = {LATE: 0, OTHERS: 2} | steps.DIGITS
+DIGITS = {LATE: 0, OTHERS: 2}
 NOTES = f"""\
 - A real `outboxctl worker` with its defaults, a real Elasticsearch. The writer is a process of its own with
   {WRITERS} sessions; one event a transaction, and several above {TRANSACTIONS} transactions a second.
@@ -51,7 +49,7 @@ NOTES = f"""\
   a lone event after a silence waits about half as long as the silence. One that is notified also looks, after
   100 ms, 200 ms, …
 - The first {WARM_UP:g} s of each cell are thrown away, and one whole cell before the first.
-{steps.NOTES}"""
+"""
 
 
 class Cell(NamedTuple):
@@ -75,11 +73,10 @@ def run(rig: Rig, args: Namespace) -> Section:
     def repetition(_number: int) -> dict[str, float]:
         runs = [_run(rig, cell, args.seconds) for cell in cells]
         late = max(run.pop(LATE) for run in runs)
-        runs.append(steps.run(rig, args.seconds))
         return {name: value for run in runs for name, value in run.items()} | {LATE: late}
 
     figures = [
-        BenchFigure(name, "" if name in (OTHERS, steps.RATIO) else "ms", values, digits=DIGITS.get(name, 1))
+        BenchFigure(name, "" if name == OTHERS else "ms", values, digits=DIGITS.get(name, 1))
         for name, values in collected(rig, args.repeat, repetition).items()
     ]
     events = ", ".join(f"{rate * args.seconds:,.0f} at {rate:,}/s" for rate in rates)
@@ -97,7 +94,7 @@ def _run(rig: Rig, cell: Cell, seconds: float) -> dict[str, float]:
         notify.switch(connection, on=cell.signal == "NOTIFY")
     with serving(rig):
         if cell.signal == "NOTIFY":
-            wait_until(lambda: steps.listening(rig), "LISTEN by the worker", 0.05)
+            wait_until(lambda: _listening(rig), "LISTEN by the worker", 0.05)
         acknowledged, searchable, late = _written(rig, list(planned(cell.rate, seconds)), seconds)
     kinds = {} if cell.refresh else {"acknowledged": sorted(acknowledged)}
     run = {
@@ -107,6 +104,12 @@ def _run(rig: Rig, cell: Cell, seconds: float) -> dict[str, float]:
     }
     say(", ".join(f"{name} {value:.1f} ms" for name, value in run.items()))
     return run | {LATE: 1_000 * late}
+
+
+def _listening(rig: Rig) -> bool:
+    """Whether a worker hears of new events."""
+    with rig.database.begin() as connection:
+        return bool(notify.status(connection).listening)
 
 
 def percentile(values: Sequence[float], share: float) -> float:
@@ -142,7 +145,7 @@ def _probe(
     """When a search first returned each; searches for the oldest that are missing, again and again."""
     first: dict[UUID, float] = {}
     names = {f"{inject.ENTITY_TYPE}:{id_}": id_ for id_ in sample}
-    end = time() + WARM_UP + seconds + PATIENCE
+    end = time() + WARM_UP + seconds + SOON
     while names and not (writing.done() and writing.exception()):
         must(time() < end, f"{len(names)} documents are not searchable")
         hits = index_setup.searchable(rig.client, rig.settings.elastic_index, list(names)[:AT_ONCE])

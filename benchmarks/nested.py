@@ -1,39 +1,19 @@
 """A parent with five children and a looked-up category: outboxctl and pgsync on the same tables, in turns."""
 
-import json
 from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import replace
 
 import psutil
 
-from benchmarks import beside, processes, shop
-from benchmarks.beside import BY, Started
+from benchmarks import peers, shop
 from benchmarks.command import turns
+from benchmarks.peers import Started
 from benchmarks.pgsync import SETTINGS, VERSION, Pgsync, PgsyncIndex, runs
-from benchmarks.report import Section
-from outboxctl.core.schema.names import EVENTS
-from outboxctl.drills.bench import tables
-from outboxctl.drills.bench.rig import Rig, must
-from outboxctl.sink.index import index_setup
+from benchmarks.report import NESTED, Section
+from benchmarks.rig import Rig, must
 from outboxctl.sink.transport.request import demand
 
-TITLE = "Nested documents"
-DECLARED = """
-[projections.nested]
-root = "{schema}.products"
-key = "id"
-document = "{schema}.documents"
-index = "{index}"
-mapping = "nested.json"
-[[projections.nested.follow]]
-table = "{schema}.parts"
-key = "product_id"
-[[projections.nested.follow]]
-table = "{schema}.categories"
-keys = "SELECT id FROM {schema}.products WHERE category_id = :id"
-"""
 NODES = {
     "table": "products",
     "schema": shop.SCHEMA,
@@ -79,7 +59,7 @@ NOTES = f"""\
 
 def run(rig: Rig, args: Namespace) -> Section:
     """Both in turns, the other way round each time."""
-    rig, pgsync = replace(rig, patience=shop.PATIENCE), Pgsync(rig, args, PGSYNC)
+    pgsync = Pgsync(rig, args, PGSYNC)
 
     def repetition(number: int) -> dict[str, float]:
         found: dict[str, float] = {}
@@ -87,18 +67,22 @@ def run(rig: Rig, args: Namespace) -> Section:
             shop.fill(rig, args.parents)
             own = name == "outboxctl"
             filling = outboxctl(rig) if own else pgsync.filled(args.parents)
-            found |= measured(rig, name, index_of(rig) if own else PGSYNC.name, filling, args.parents)
-        _same_mapping(rig)
+            found |= measured(rig, name, shop.index_of(rig) if own else PGSYNC.name, filling, args.parents)
         return found
 
     about = f"{args.parents:,} parents with {shop.PARTS} children each, {args.repeat} repetitions in turns"
-    figures = beside.figures(rig, args.repeat, repetition)
-    return Section(TITLE, f"{about}; pgsync {VERSION}.", figures, NOTES)
+    figures = peers.figures(rig, args.repeat, repetition)
+    return Section(NESTED, f"{about}; pgsync {VERSION}.", figures, NOTES)
 
 
-def index_of(rig: Rig) -> str:
-    """The alias of outboxctl's index."""
-    return f"nested-of-{rig.settings.elastic_index}"
+@contextmanager
+def outboxctl(rig: Rig) -> Iterator[Started]:
+    """The projection, filled by a rebuild; then a worker."""
+    with shop.declared(rig), peers.outboxctl(rig, "--projection", "product") as started:
+        mapping = demand(rig.client, "GET", shop.index_of(rig), "_mapping")
+        (there,) = (each["mappings"]["properties"] for each in mapping.values())
+        must(there == shop.MAPPINGS["properties"], "the mapping is another one than pgsync's")
+        yield started
 
 
 def measured(
@@ -128,7 +112,7 @@ def _wrong_of_cases(rig: Rig, name: str, index: str, parents: int) -> dict[str, 
 
 def _updates(rig: Rig, name: str, index: str, tools: list[psutil.Process], parents: int) -> dict[str, float]:
     children = shop.PARTS * parents
-    return beside.updates(
+    return peers.updates(
         rig,
         name,
         tools,
@@ -142,31 +126,3 @@ def _wrong(rig: Rig, name: str, index: str, when: str) -> dict[str, float]:
     number = len(shop.wrong(rig, index))
     must(name == "pgsync" or not number, f"{number} documents are wrong {when}")
     return {f"{name}: wrong {when}": number}
-
-
-@contextmanager
-def declared(rig: Rig) -> Iterator[None]:
-    """A projection of the tables, without an index and without events. Dropped at the end."""
-    index_setup.remove(rig.client, index_of(rig))
-    file = rig.folder / "nested.toml"
-    file.write_text(DECLARED.format(schema=shop.SCHEMA, index=index_of(rig)))
-    (rig.folder / "nested.json").write_text(json.dumps({"mappings": shop.MAPPINGS}))
-    processes.answer(rig, "projection", "apply", str(file), *BY)
-    tables.execute(rig, f"TRUNCATE {EVENTS}")
-    try:
-        yield
-    finally:
-        processes.answer(rig, "projection", "drop", "nested", *BY)
-
-
-@contextmanager
-def outboxctl(rig: Rig) -> Iterator[Started]:
-    """The projection, filled by a rebuild; then a worker."""
-    with declared(rig), beside.outboxctl(rig, "--projection", "nested") as started:
-        yield started
-
-
-def _same_mapping(rig: Rig) -> None:
-    found = [demand(rig.client, "GET", name, "_mapping") for name in (index_of(rig), PGSYNC.name)]
-    one, other = (next(iter(each.values()))["mappings"]["properties"] for each in found)
-    must(one == other, "the mappings of both indexes differ")

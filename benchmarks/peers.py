@@ -1,34 +1,32 @@
 """Rows of one table: outboxctl and pgsync on the same rows and servers, in turns."""
 
 from argparse import Namespace
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import AbstractContextManager, closing
-from dataclasses import replace
-from multiprocessing import get_context
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, closing, contextmanager
 from random import Random
 from time import time
 from typing import Any
 
 import psutil
 
-from benchmarks import beside, rows, shop
-from benchmarks.command import turns
-from benchmarks.pgsync import SETTINGS, VERSION, Pgsync, PgsyncIndex, runs
+from benchmarks import processes, shop, sink, tables
+from benchmarks.command import OTHERS, collected, ratios, say, turns
+from benchmarks.figure import BenchFigure
+from benchmarks.pgsync import SETTINGS, VERSION, Pgsync, PgsyncIndex, runs, spent
+from benchmarks.processes import BY
 from benchmarks.report import Section
+from benchmarks.rig import Rig, must
 from outboxctl.core.database import Database
 from outboxctl.core.produce import COLUMNS
 from outboxctl.core.schema.names import EVENTS, SOURCE
 from outboxctl.core.sql import text
-from outboxctl.drills.bench import sink
-from outboxctl.drills.bench.rig import Rig, must
 from outboxctl.drills.load import content
 from outboxctl.sink.index import index_setup
 
 TITLE = "Beside pgsync"
-FIELDS = [*index_setup.MAPPING["properties"]]
 PGSYNC = PgsyncIndex(
     "pgsync-peers",
-    {"table": SOURCE, "columns": FIELDS},
+    {"table": SOURCE, "columns": [*index_setup.MAPPING["properties"]]},
     index_setup.MAPPING
     | {
         "properties": index_setup.MAPPING["properties"]
@@ -47,6 +45,9 @@ WITH written AS ({UPDATE} RETURNING s.entity_type, s.entity_id, s.event_version)
 INSERT INTO {EVENTS} ({COLUMNS})
 SELECT entity_type, entity_id, 'upsert', event_version, 'pending', 0, 0, now(), now() FROM written
 """
+RATIOS = {"first fill, outboxctl/pgsync": "fill", "updates, outboxctl/pgsync": "updates"}
+COUNTED = ("never came", "too few", "wrong")  # words of figures that count rows or documents
+Started = tuple[dict[str, float], list[psutil.Process]]  # figures of the first fill, and who goes on
 NOTES = f"""\
 - Each on tables that are filled anew; mapping, shards and refresh of both indexes are the same: none while it
   is filled, then the engine's default. PostgreSQL writes a logical log throughout, which only pgsync needs.
@@ -66,41 +67,47 @@ NOTES = f"""\
 
 def run(rig: Rig, args: Namespace) -> Section:
     """Both in turns, the other way round each time."""
-    rig, pgsync = replace(rig, patience=shop.PATIENCE), Pgsync(rig, args, PGSYNC)
-    args = Namespace(**vars(args), text=sink.text_of(rig, args.bytes))  # which empties the tables
+    pgsync, size = Pgsync(rig, args, PGSYNC), sink.text_of(rig, args.bytes)
     indexes = {"outboxctl": rig.settings.elastic_index, "pgsync": PGSYNC.name}
 
-    def filling(name: str) -> AbstractContextManager[beside.Started]:
-        return beside.outboxctl(rig) if name == "outboxctl" else pgsync.filled(args.rows)
+    def filling(name: str) -> AbstractContextManager[Started]:
+        return outboxctl(rig) if name == "outboxctl" else pgsync.filled(args.rows)
 
     def repetition(number: int) -> dict[str, float]:
         found: dict[str, float] = {}
         for name in turns(indexes, number):
-            rows.entities(rig, args.rows, args.text)
-            rig.checkpoint()
+            tables.entities(rig, args.rows, size)
             with filling(name) as (figures, running):
                 found |= figures | {f"{name}: fill": args.rows / figures[f"{name}: fill"]}
-                found |= _updates(rig, name, indexes[name], running, args)
+                found |= _updates(rig, name, indexes[name], running, args.rows, size)
                 must(all(map(runs, running)), f"{name} has ended")
         return found
 
     about = f"{args.rows:,} rows of {args.bytes} bytes of JSON, {args.repeat} repetitions in turns"
-    figures = beside.figures(rig, args.repeat, repetition)
-    return Section(TITLE, f"{about}; pgsync {VERSION}.", figures, NOTES)
+    return Section(TITLE, f"{about}; pgsync {VERSION}.", figures(rig, args.repeat, repetition), NOTES)
+
+
+@contextmanager
+def outboxctl(rig: Rig, *flags: str) -> Iterator[Started]:
+    """An index that `rebuild` with these flags has filled; then a worker."""
+    filled = processes.run(rig, "rebuild", *flags, *BY)
+    with processes.serving(rig) as worker:
+        cpu = {"own": filled.worker, "PostgreSQL": filled.postgres, "Elasticsearch": filled.engine}
+        figures = {f"outboxctl: fill, {whose} CPU": seconds for whose, seconds in cpu.items()}
+        yield figures | {"outboxctl: fill": filled.wall}, [psutil.Process(worker.pid)]
 
 
 def _updates(
-    rig: Rig, name: str, index: str, running: list[psutil.Process], args: Namespace
+    rig: Rig, name: str, index: str, running: list[psutil.Process], count: int, size: int
 ) -> dict[str, float]:
-    count = args.rows
     filled = index_setup.count(rig.client, index)
     must(name == "pgsync" or filled == count, f"{filled} of {count} documents are in {index}")
-    found = beside.updates(
+    found = updates(
         rig,
         name,
         running,
         count,
-        write=lambda: updated(rig, args.text, events=name == "outboxctl"),
+        write=lambda: updated(rig, size, events=name == "outboxctl"),
         found_at=lambda ended: shop.found_at(rig, index, count, ended, UPDATED),
     )
     missing = count - index_setup.count(rig.client, index, UPDATED)
@@ -112,11 +119,60 @@ def _updates(
     }
 
 
+def updates(
+    rig: Rig,
+    name: str,
+    running: list[psutil.Process],
+    rows: int,
+    *,
+    write: Callable[[], tuple[float, float]],
+    found_at: Callable[[float], float],
+) -> dict[str, float]:
+    """The figures of `rows` updates of the tool `name`, whose processes are `running`.
+
+    `write` makes the updates and returns when it began and ended, `found_at` when a search found the last
+    of them, by the writer's end; seconds since the epoch.
+    """
+    before = spent(rig, running)
+    began, ended = write()
+    found = found_at(ended)
+    return {
+        f"{name}: updates": rows / (found - began),
+        f"{name}: its writer": rows / (ended - began),
+        f"{name}: lag": found - ended,
+        **{f"{name}: updates, {whose} CPU": s - before[whose] for whose, s in spent(rig, running).items()},
+    }
+
+
+def figures(rig: Rig, repeat: int, repetition: Callable[[int], Mapping[str, float]]) -> list[BenchFigure]:
+    """What `repetition` measures, by name, and the ratios of both tools; the first does not count."""
+    say("warm-up: a repetition that does not count")
+    repetition(0)
+    values = collected(rig, repeat, repetition)
+    return [_figure(name, each) for name, each in values.items()] + compared(values, RATIOS)
+
+
+def compared(values: Mapping[str, list[float]], names: Mapping[str, str]) -> list[BenchFigure]:
+    """The ratio of outboxctl's value to pgsync's, by the figure's name."""
+    pairs = {name: (values[f"outboxctl: {what}"], values[f"pgsync: {what}"]) for name, what in names.items()}
+    return [BenchFigure(name, "", ratios(*each), at_least=True, digits=2) for name, each in pairs.items()]
+
+
+def _figure(name: str, values: list[float]) -> BenchFigure:
+    if name == OTHERS:
+        return BenchFigure(name, "", values, digits=2)
+    if any(words in name for words in COUNTED):
+        return BenchFigure(name, "", values)
+    if "CPU" in name or "lag" in name or "bootstrap" in name:
+        return BenchFigure(name, "s", values, digits=2)
+    return BenchFigure(name, "docs/s" if name.endswith("fill") else "rows/s", values)
+
+
 def updated(rig: Rig, size: int, *, events: bool) -> tuple[float, float]:
     """Update every row once, in a process of its own: when it began, and when its last commit was done."""
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        url = rig.settings.require_database_url()
-        return pool.submit(_update, url, size, WITH_EVENTS if events else UPDATE).result(shop.PATIENCE)
+    statement, url = WITH_EVENTS if events else UPDATE, rig.settings.require_database_url()
+    found: tuple[float, float] = shop.elsewhere(_update, url, size, statement)
+    return found
 
 
 def _update(url: str, size: int, statement: str) -> tuple[float, float]:

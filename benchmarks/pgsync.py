@@ -18,9 +18,9 @@ import psycopg
 from benchmarks import shop
 from benchmarks.command import STATE, say
 from benchmarks.processes import wait_until
+from benchmarks.rig import Rig, must
 from outboxctl.domain.errors import UsageError
 from outboxctl.drills import services
-from outboxctl.drills.bench.rig import Rig, must
 from outboxctl.net.urls import check_database_url
 from outboxctl.sink.index import index_setup
 from outboxctl.sink.index.lifecycle import FILLING, REFRESH

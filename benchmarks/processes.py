@@ -1,61 +1,148 @@
-"""`outboxctl` commands as processes: started, timed to their exit, or a worker beside a measurement."""
+"""`outboxctl` commands as processes: what one costs from start to exit, or a worker beside a measurement."""
 
 import json
+import os
 import subprocess
-import threading
-from collections.abc import Callable, Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from time import monotonic, perf_counter, sleep, time
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from time import monotonic, perf_counter, sleep
 from typing import IO, Any
 
-from outboxctl.core.schema.names import EVENTS
-from outboxctl.drills.bench import tables
-from outboxctl.drills.bench.process import OUTBOXCTL, PATIENCE, environment, lanes_at
-from outboxctl.drills.bench.rig import Rig, must
+import psutil
 
-CLAIMED_AT = f"SELECT coalesce(extract(epoch FROM min(processing_started_at)), 0) FROM {EVENTS}"
+from benchmarks import tables
+from benchmarks.rig import PATIENCE, SERVERS, Rig, must
+from outboxctl.sink.index import index_setup
+
+OUTBOXCTL = [sys.executable, "-m", "outboxctl"]
+BY = ("--by", "bench", "--reason", "bench", "--yes")
+SOON = 120.0  # seconds
+BACKENDS_END = 0.2  # seconds until PostgreSQL has the CPU time of a process's ended backends
+SAMPLE_INTERVAL = 0.02  # seconds between two samples of a command's memory
+
+
+@dataclass(frozen=True)
+class ProcessRun:
+    """Seconds of wall clock, of its own CPU and of the servers'; peak memory in MB.
+
+    `lanes_at` is when a worker logged that its lanes start, in seconds since the epoch; else 0.
+    """
+
+    wall: float
+    worker: float
+    postgres: float
+    engine: float
+    rss: float
+    lanes_at: float
+
+
+def run(rig: Rig, *args: str) -> ProcessRun:
+    """Run a command to its end. Raises OutboxctlError with its output where it fails."""
+    before = [rig.cpu_seconds(server) for server in SERVERS]
+    log = rig.folder / f"{args[0]}.log"
+    wall, worker, rss, code = _timed(rig, log, *args)
+    sleep(BACKENDS_END)
+    must(code == 0, log.read_text())
+    postgres, engine = (rig.cpu_seconds(server) - b for server, b in zip(SERVERS, before, strict=True))
+    return ProcessRun(wall, worker, postgres, engine, rss, lanes_at(log))
+
+
+def _timed(rig: Rig, log: Path, *args: str) -> tuple[float, float, float, int]:
+    """Run a command: its seconds, CPU seconds, peak MB and exit code.
+
+    Memory is sampled: the kernel's own peak would include this process, from which it was forked.
+    """
+    began, peak = perf_counter(), 0
+    with log.open("w") as out:
+        process = begin(rig, *args, stdout=out, stderr=out)
+    try:
+        end, watched = monotonic() + PATIENCE, psutil.Process(process.pid)
+        while True:
+            pid, status, usage = os.wait4(process.pid, os.WNOHANG)
+            if pid:
+                process.returncode = os.waitstatus_to_exitcode(status)
+                cpu_seconds = usage.ru_utime + usage.ru_stime
+                return perf_counter() - began, cpu_seconds, peak / 1e6, process.returncode
+            peak = max(peak, watched.memory_info().rss)
+            must(monotonic() < end, f"{args} did not end")
+            sleep(SAMPLE_INTERVAL)
+    except BaseException:  # it must not use what an interrupted run removes next
+        process.kill()
+        raise
+
+
+def drain(rig: Rig) -> ProcessRun:
+    """Run a worker until nothing is due."""
+    return run(rig, "worker", "--drain")
+
+
+def fill_and_drain(rig: Rig, events: int, size: int, *, settle_ms: float = 0) -> tuple[float, ProcessRun]:
+    """Fill the tables, drain them by a worker process, and count both sides; the events a second."""
+    tables.pending(rig, events, size)
+    ran = drain(rig)
+    counted(rig, events, rig.settings.elastic_index)
+    return drain_rate(rig, events, ran, settle_ms=settle_ms), ran
+
+
+def counted(rig: Rig, events: int, index: str) -> None:
+    """Raise OutboxctlError unless so many events are done, and as many documents are in the index."""
+    must(tables.done(rig) == events, "not every event is done")
+    documents = index_setup.count(rig.client, index)
+    must(documents == events, f"{documents} documents for {events} events")
+
+
+def drain_rate(rig: Rig, events: int, ran: ProcessRun, *, settle_ms: float = 0) -> float:
+    """Events a second, from the worker's line "worker started" to the start of its last settle + `settle_ms`.
+
+    That line is just before the first claim; the start of a settle is the newest `processed_at`.
+    """
+    return events / (tables.last_settle(rig) + settle_ms / 1_000 - ran.lanes_at)
+
+
+def lanes_at(log: Path) -> float:
+    """When a worker logged that its lanes start, in seconds since the epoch; 0 before."""
+    lines = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
+    starts = [line["timestamp"] for line in lines if line.get("event") == "worker started"]
+    return datetime.fromisoformat(starts[0]).timestamp() if starts else 0.0
 
 
 def begin(
-    rig: Rig,
-    *args: str,
-    command: Sequence[str] = OUTBOXCTL,
-    stderr: IO[str] | int | None = None,
-    **env: str,
+    rig: Rig, *args: str, stdout: IO[str] | int = subprocess.PIPE, stderr: IO[str] | int | None = None
 ) -> subprocess.Popen[str]:
-    """Start a command; its standard output is a pipe. `env` is added to its environment."""
-    command, env, out = [*command, *args], environment(rig) | env, subprocess.PIPE
-    return subprocess.Popen(command, env=env, cwd=rig.folder, stdout=out, stderr=stderr, text=True)
+    """Start a command."""
+    command, env = [*OUTBOXCTL, *args], rig.environment()
+    return subprocess.Popen(command, env=env, cwd=rig.folder, stdout=stdout, stderr=stderr, text=True)
 
 
 @contextmanager
-def serving(rig: Rig, *, command: Sequence[str] = OUTBOXCTL, **env: str) -> Iterator[subprocess.Popen[str]]:
+def serving(rig: Rig) -> Iterator[subprocess.Popen[str]]:
     """A worker that has started, and is stopped by SIGTERM at the end."""
     log = rig.folder / "worker.log"
     with log.open("w") as out:
-        process = begin(rig, "worker", command=command, stderr=out, **env)
+        process = begin(rig, "worker", stderr=out)
     try:
         wait_until(lambda: lanes_at(log) or process.poll() is not None, "the worker's start", 0.02)
         must(process.poll() is None, log.read_text())
         yield process
     finally:
         process.terminate()
-        process.communicate(timeout=PATIENCE)
+        process.communicate(timeout=SOON)
 
 
-def answer(rig: Rig, *args: str) -> tuple[float, Any]:
-    """Seconds of a command from start to exit, and the JSON that it printed."""
-    started = perf_counter()
+def answer(rig: Rig, *args: str) -> Any:
+    """The JSON that a command printed."""
     with begin(rig, *args, "--json") as process:
-        out = process.communicate(timeout=PATIENCE)[0]
-    seconds = perf_counter() - started
+        out = process.communicate(timeout=SOON)[0]
     must(process.returncode == 0, f"{args}: {process.returncode}")
-    return seconds, json.loads(out)
+    return json.loads(out)
 
 
 def wait_until(
-    holds: Callable[[], object], what: str, interval: float = 0.1, *, patience: float = PATIENCE
+    holds: Callable[[], object], what: str, interval: float = 0.1, *, patience: float = SOON
 ) -> None:
     """Raises OutboxctlError if it does not come true in so many seconds."""
     end = monotonic() + patience
@@ -78,44 +165,3 @@ def help_ms(runs: int) -> list[float]:
         subprocess.run([*OUTBOXCTL, "--help"], stdout=subprocess.DEVNULL, check=True)
         times.append(1_000 * (perf_counter() - started))
     return times[1:]
-
-
-def first_claim_ms(rig: Rig, runs: int) -> list[float]:
-    """Milliseconds from exec to the first claim, after one run that fills the disk's cache.
-
-    The sink answers what a worker requests before its first claim, and no bulk request: the event stays
-    claimed until that was read. The time of the claim is the database's, so both must be on one machine.
-    """
-    with ThreadingHTTPServer(("127.0.0.1", 0), _SilentSink) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        url = f"http://127.0.0.1:{server.server_address[1]}"
-        times = [_first_claim_ms(rig, url) for _ in range(runs + 1)]
-        _SilentSink.over.set()
-        server.shutdown()
-    return times[1:]
-
-
-def _first_claim_ms(rig: Rig, silent: str) -> float:
-    tables.pending(rig, 1, 1)
-    started = time()
-    with begin(rig, "worker", stderr=subprocess.DEVNULL, ELASTIC_URL=silent) as process:
-        try:
-            wait_until(lambda: tables.number(rig, CLAIMED_AT), "a claim", 0.05)
-            return 1_000 * (tables.number(rig, CLAIMED_AT) - started)
-        finally:
-            process.kill()
-
-
-class _SilentSink(BaseHTTPRequestHandler):
-    over = threading.Event()
-
-    def do_HEAD(self) -> None:
-        self.send_response(200)
-        self.send_header("X-Elastic-Product", "Elasticsearch")
-        self.end_headers()
-
-    def do_PUT(self) -> None:
-        self.over.wait(PATIENCE)
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's names
-        pass

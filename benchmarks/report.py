@@ -11,9 +11,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from benchmarks.figure import BenchFigure, markdown_table, table
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import brief
-from outboxctl.drills.bench.figure import BenchFigure, markdown_table, table
 
 HEAD = ["what", "target", "median", "spread", "verdict", "section"]
 HERE = Path(__file__).parent
@@ -37,26 +37,20 @@ documentation's page "Benchmark results", which `python -m benchmarks.report` pr
 
 @dataclass(frozen=True)
 class Target:
-    """The median of `figure` in `section` must be under `bound`, or with `at_least` at or above it.
-
-    A section that was measured beside fewer than `done` rows does not count.
-    """
+    """The median of `figure` in `section` must be under `bound`, or with `at_least` at or above it."""
 
     what: str
     section: str
     figure: str
     bound: float
     at_least: bool = False
-    done: int = 0
 
 
-NESTED, DESK = "Nested documents", "The operator's desk"
+NESTED = "Nested documents"
 FOLLOW, STREAM = "Follow events", "A stream of follow events"
 BACKLOG, WRITERS = "One projection beside another's backlog", "Writers beside two projections"
 FAN_OUT, PEERS = "A million documents behind one row", "Follow events beside pgsync"
 UNUSED_LARGE = "large: UPDATE of an unused column, with/bare"
-BESIDE = "Live events beside a first fill"
-MANY = 10_000_000  # done rows; with them 1,000,000 wait for a retry and 100,000 have failed
 TARGETS = (
     Target("end to end against the bound B", "Pipeline", "E/B", 0.95, at_least=True),
     Target("B against the sink alone", "Pipeline", "B/S", 0.45, at_least=True),
@@ -65,23 +59,9 @@ TARGETS = (
     Target("the longest claim of a stream", "Stream", "longest claim", 100),
     Target("worker CPU an event", "Pipeline", "worker CPU", 7),
     Target("PostgreSQL CPU an event", "Pipeline", "PostgreSQL CPU", 18),
-    Target("rate, 10,000,000 done rows", "Shapes", "rate, many done / empty", 0.85, at_least=True, done=MANY),
-    Target("claim of 500, 1,000,000 wait for a retry", "Shapes", "claim, waiting / empty", 1.2, done=MANY),
-    Target("claim of 500, 100,000 failed", "Shapes", "claim, failed / empty", 1.2, done=MANY),
     Target("commit to acknowledged, 50/s, NOTIFY, p50", "Latency", "50/s, NOTIFY: acknowledged p50", 4),
     Target("commit to acknowledged, 50/s, NOTIFY, p99", "Latency", "50/s, NOTIFY: acknowledged p99", 15),
-    Target("a lone event against its bare round trips", "Latency", "a lone event / its bare round trips", 2),
-    Target("what came back after a kill: 3,000 events", "Reclaimed", "3,000 reclaimed", 3),
-    Target("memory, 1,000,000 pending, small documents", "Memory", "peak, small", 120),
-    Target("memory, 1,000,000 pending, large documents", "Memory", "peak, large", 300),
-    Target("memory, small, last minute against first", "Memory", "growth, small", 1.05),
-    Target("memory, large, last minute against first", "Memory", "growth, large", 1.05),
-    Target("two workers against one, null sink", "Workers", "null sink, two/one", 1.6, at_least=True),
-    Target("2 ms to PostgreSQL, 5 ms to the engine", "Scale", "2 and 5 ms / 0 ms", 0.8, at_least=True),
     Target("a projection of one table", "Projections", "projection/search_index", 0.85, at_least=True),
-    Target("a writer beside a projection", "Projections", "writer, with/without", 0.7, at_least=True),
-    Target("a change with many documents", "Projections", "the change's transaction", 2),
-    Target("after one change", "Projections", "expanded", 50_000, at_least=True),
     Target("20,000 follow events, expanded", FOLLOW, "expanded, few waiting", 10_000, at_least=True),
     Target("the same with 200,000 waiting", FOLLOW, "many/few", 0.9, at_least=True),
     Target("all right after their writer's end", FOLLOW, "right after the writer's end", 5),
@@ -115,25 +95,18 @@ TARGETS = (
         )
     ),
     Target(
-        "a first fill beside pgsync's", "Nested documents", "first fill, outboxctl/pgsync", 3, at_least=True
+        "a first fill beside pgsync's", NESTED, "first fill, outboxctl/pgsync", 3, at_least=True
     ),
     Target("the same of one table", "Beside pgsync", "first fill, outboxctl/pgsync", 3, at_least=True),
     Target("lag of updates of one table", "Beside pgsync", "outboxctl: lag", 1),
     Target("the first fill against both ends", "First fill", "F/bound", 0.85, at_least=True),
     Target("its memory", "First fill", "memory", 150),
-    Target("lag beside a first fill, 500/s", BESIDE, "500/s: lag beside a fill", 1),
-    Target("lag beside a first fill, 5,000/s", BESIDE, "5,000/s: lag beside a fill", 1),
-    Target("updates of children", "Nested documents", "updates, outboxctl/pgsync", 3, at_least=True),
-    Target("lag of children's updates", "Nested documents", "outboxctl: lag", 1),
+    Target("updates of children", NESTED, "updates, outboxctl/pgsync", 3, at_least=True),
+    Target("lag of children's updates", NESTED, "outboxctl: lag", 1),
     Target("1,000,000 compared, against reading alone", "Verify", "in full/bound", 1.25),
     Target("own CPU to compare 1,000,000 entities", "Verify", "own CPU a million", 8),
     Target("memory to compare any number of entities", "Verify", "memory", 200),
-    Target("from exec to the first claim", "Pipeline", "start to first claim", 700),
     Target("the list of commands, exec to exit", "Pipeline", "outboxctl --help", 60),
-    Target("status, exec to exit, an empty outbox", DESK, "status, empty", 0.25),
-    Target("failed list, exec to exit, an empty outbox", DESK, "failed list, empty", 0.25),
-    Target("status, exec to exit, 10,000,000 done rows", DESK, "status", 0.4, done=MANY),
-    Target("failed list, exec to exit, 100,000 failed", DESK, "failed list", 0.4, done=MANY),
 )
 
 
@@ -147,26 +120,26 @@ class Section:
     notes: str
 
 
-def write_section(section: Section, module: str, flags: Mapping[str, Any], on: Mapping[str, str]) -> str:
+def write_section(section: Section, flags: Mapping[str, Any], on: Mapping[str, str]) -> str:
     """Write or replace a section, with the command that measures it again; what to print."""
-    stored, sections = _stored(section, module, flags, on), read()["sections"]
+    stored, sections = _stored(section, flags, on), read()["sections"]
     everything = {"machine": dict(on), "sections": sections | {brief(section.title): stored}}
     (HERE / "RESULTS.json").write_text(stored_text(everything))
     write_markdown()
     return _printed(stored)
 
 
-def section_text(section: Section, module: str, flags: Mapping[str, Any], on: Mapping[str, str]) -> str:
+def section_text(section: Section, flags: Mapping[str, Any], on: Mapping[str, str]) -> str:
     """What `write_section` returns; nothing is written."""
-    return _printed(_stored(section, module, flags, on))
+    return _printed(_stored(section, flags, on))
 
 
-def _stored(section: Section, module: str, flags: Mapping[str, Any], on: Mapping[str, str]) -> dict[str, Any]:
+def _stored(section: Section, flags: Mapping[str, Any], on: Mapping[str, str]) -> dict[str, Any]:
     """A section as RESULTS.json has it."""
     shown = {name: f"{value:g}" if isinstance(value, float) else value for name, value in flags.items()}
     words = (f"--{name.replace('_', '-')} {value}" for name, value in shown.items())
     return {
-        "command": " ".join((f"python -m {module}", *words)),
+        "command": " ".join(("python -m benchmarks", *words)),
         "given": dict(flags),
         "machine": dict(on),
         "about": section.about,
@@ -242,8 +215,7 @@ def target_rows(sections: Mapping[str, Any]) -> list[list[str]]:
 
 
 def _row(target: Target, section: Mapping[str, Any]) -> list[str]:
-    enough = section.get("given", {}).get("done", 0) >= target.done
-    for figure in with_bounds(target.section, figures(section)) if enough else ():
+    for figure in with_bounds(target.section, figures(section)):
         if figure.name == target.figure and figure.values:
             _, median, spread, bound, verdict = figure.cells()
             return [target.what, bound, median, spread, verdict, target.section]

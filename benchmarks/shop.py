@@ -1,30 +1,32 @@
-"""Products with five parts each and a category: their tables, their writers, and the documents of both."""
+"""Products with parts and a category, and notes beside them: two projections, and what writes to their tables.
+
+With as many categories as products, product n alone has category n: a change of a category is then a follow
+event with one document behind it. With one category it has all documents behind it.
+"""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from multiprocessing import get_context
 from random import Random
 from time import sleep, time
 from typing import Any
 
-from benchmarks.processes import wait_until
+from benchmarks import processes, tables
+from benchmarks.processes import BY, wait_until
+from benchmarks.rig import Rig, must
 from outboxctl.core.database import Database
-from outboxctl.drills.bench import tables
-from outboxctl.drills.bench.rig import Rig, must
+from outboxctl.core.schema.names import EVENTS
 from outboxctl.sink.index import index_setup
 from outboxctl.sink.transport.request import demand
 
-SCHEMA = "bench_nested"
+SCHEMA = "bench_shop"
 PARTS, CATEGORIES = 5, 100  # parts a product
 PER_COMMIT = 100  # rows of a writer's transaction
 PATIENCE = 1_200.0  # seconds
 PAGE = 5_000  # documents
-LOOK, SHARE = (
-    0.05,
-    0.05,
-)  # seconds between two searches, and at least this share of those since the writer's end
+LOOK, SHARE = 0.05, 0.05  # seconds between two searches, and at least this share of those since the start
 QUIET = 15.0  # seconds without a write after which none is expected
 PAUSE = 0.15  # seconds without a write after which a change is taken as written
 TABLES = f"""
@@ -36,23 +38,58 @@ CREATE TABLE {SCHEMA}.products (
 CREATE TABLE {SCHEMA}.parts (
     id bigint PRIMARY KEY, product_id bigint NOT NULL REFERENCES {SCHEMA}.products,
     sku text NOT NULL, note text NOT NULL, revision int NOT NULL DEFAULT 1);
+CREATE TABLE {SCHEMA}.notes (id int PRIMARY KEY, content text NOT NULL);
 CREATE VIEW {SCHEMA}.documents AS
     SELECT p.id, p.name, c.name AS category,
         (SELECT coalesce(json_agg(json_build_object('id', a.id, 'sku', a.sku, 'note', a.note,
             'revision', a.revision) ORDER BY a.id), '[]')
             FROM {SCHEMA}.parts a WHERE a.product_id = p.id) AS parts
     FROM {SCHEMA}.products p JOIN {SCHEMA}.categories c ON c.id = p.category_id;
+CREATE VIEW {SCHEMA}.note_documents AS SELECT n.id, n.content FROM {SCHEMA}.notes n;
 """
 NOTE = "md5({} || ':' || {})"
 ROWS = f"""
-INSERT INTO {SCHEMA}.categories SELECT n, 'category ' || n FROM generate_series(0, {{categories}} - 1) n;
-INSERT INTO {SCHEMA}.products SELECT n, 'product ' || md5(n::text), n %% {{categories}}
+INSERT INTO {SCHEMA}.categories SELECT n, 'category ' || n FROM generate_series(1, {{categories}}) n;
+INSERT INTO {SCHEMA}.products SELECT n, 'product ' || md5(n::text), 1 + (n - 1) %% {{categories}}
     FROM generate_series(1, {{products}}) n;
 INSERT INTO {SCHEMA}.parts SELECT n, 1 + (n - 1) / {PARTS}, 'sku-' || n, {NOTE.format("n", "1")}
-    FROM generate_series(1, {PARTS} * {{products}}) n;
-CREATE INDEX ON {SCHEMA}.products (category_id);
+    FROM generate_series(1, {{parts}} * {{products}}) n;
+CREATE INDEX ON {SCHEMA}.products (category_id, id);
 CREATE INDEX ON {SCHEMA}.parts (product_id);
 """
+NAMES = ("product", "note")
+DECLARED = f"""
+[projections.product]
+root = "{SCHEMA}.products"
+key = "id"
+document = "{SCHEMA}.documents"
+index = "{{product}}"
+mapping = "shop.json"
+[[projections.product.follow]]
+table = "{SCHEMA}.parts"
+key = "product_id"
+[[projections.product.follow]]
+table = "{SCHEMA}.categories"
+keys = "SELECT id FROM {SCHEMA}.products WHERE category_id = :id"
+
+[projections.note]
+root = "{SCHEMA}.notes"
+key = "id"
+document = "{SCHEMA}.note_documents"
+index = "{{note}}"
+"""
+FIELDS = {"id": {"type": "long"}, "sku": {"type": "keyword"}, "note": {"type": "text"}}
+KEYS = {name: {"properties": {"id": {"type": "long"}}} for name in ("products", "parts", "categories")}
+MAPPINGS: dict[str, Any] = {
+    "dynamic": False,
+    "properties": {
+        "id": {"type": "long"},
+        "name": {"type": "text"},
+        "category": {"type": "keyword"},
+        "parts": {"properties": FIELDS | {"revision": {"type": "integer"}}},
+        "_meta": {"properties": KEYS},  # where pgsync keeps keys; outboxctl's documents have none
+    },
+}
 CHANGE = f"""
 UPDATE {SCHEMA}.parts SET note = {NOTE.format("id", "revision + 1")}, revision = revision + 1
 WHERE id = ANY (%(ids)s)
@@ -61,11 +98,7 @@ WHERE id = ANY (%(ids)s)
 UPDATED = {
     "bool": {"must_not": [{"term": {"parts.revision": 1}}], "filter": [{"term": {"parts.revision": 2}}]}
 }
-# Every category, whose ids begin at 0.
-RENAME = f"""
-UPDATE {SCHEMA}.categories SET name = 'renamed ' || id
-WHERE id = ANY (ARRAY(SELECT n - 1 FROM unnest(CAST(%(ids)s AS int[])) n))
-"""
+RENAME = f"UPDATE {SCHEMA}.categories SET name = 'renamed ' || id WHERE id = ANY (%(ids)s)"
 RENAMED = {"prefix": {"category": "renamed "}}
 NEW = 1_000_000_000  # added to the id of what a case adds
 # Each on products of its own; what comes second follows as soon as the index has the first.
@@ -87,28 +120,57 @@ CASES = {
     ),
     "part deleted": (f"DELETE FROM {SCHEMA}.parts {SINGLE}",),
 }
-FIELDS = {"id": {"type": "long"}, "sku": {"type": "keyword"}, "note": {"type": "text"}}
-KEYS = {name: {"properties": {"id": {"type": "long"}}} for name in ("products", "parts", "categories")}
-MAPPINGS: dict[str, Any] = {
-    "dynamic": False,
-    "properties": {
-        "id": {"type": "long"},
-        "name": {"type": "text"},
-        "category": {"type": "keyword"},
-        "parts": {"properties": FIELDS | {"revision": {"type": "integer"}}},
-        "_meta": {"properties": KEYS},  # where pgsync keeps keys; outboxctl's documents have none
-    },
-}
+LENGTHEN = f"UPDATE {SCHEMA}.categories SET name = name || '.' WHERE id BETWEEN {{first}} AND {{last}}"
+WAITING = f"SELECT count(*) FROM {EVENTS} WHERE follow IS NOT NULL AND status IN ('pending', 'processing')"
 
 
-def fill(rig: Rig, products: int, *, categories: int = CATEGORIES) -> None:
+def index_of(rig: Rig, name: str = "product") -> str:
+    """The alias of a projection's index."""
+    return f"{name}-of-{rig.settings.elastic_index}"
+
+
+def fill(rig: Rig, products: int, *, categories: int = CATEGORIES, parts: int = PARTS) -> None:
     """Make the tables anew, with rows and without triggers."""
-    for statements in (TABLES, ROWS.format(products=products, categories=categories)):
+    values = {"products": products, "categories": categories, "parts": parts}
+    for statements in (TABLES, ROWS.format(**values)):
         tables.execute(rig, statements)
-    with rig.database.apart() as session:
-        for name in ("categories", "products", "parts"):
-            session.execute(f"VACUUM (ANALYZE) {SCHEMA}.{name}".encode())
+    tables.vacuum(rig, *(f"{SCHEMA}.{name}" for name in ("categories", "products", "parts", "notes")))
     rig.checkpoint()
+
+
+@contextmanager
+def declared(rig: Rig) -> Iterator[None]:
+    """Both projections in force, with empty indexes and without events. Dropped at the end."""
+    (rig.folder / "shop.json").write_text(json.dumps({"mappings": MAPPINGS}))
+    file = rig.folder / "shop.toml"
+    file.write_text(DECLARED.format(**{name: index_of(rig, name) for name in NAMES}))
+    fresh(rig)
+    try:
+        yield
+    finally:
+        for name in NAMES:
+            processes.answer(rig, "projection", "drop", name, *BY)
+            index_setup.remove(rig.client, index_of(rig, name))
+
+
+def fresh(rig: Rig) -> None:
+    """New, empty indexes and no events; `apply` makes the indexes."""
+    for name in NAMES:
+        index_setup.remove(rig.client, index_of(rig, name))
+    processes.answer(rig, "projection", "apply", str(rig.folder / "shop.toml"), *BY)
+    tables.execute(rig, f"TRUNCATE {EVENTS}")
+    tables.flush(rig)
+
+
+def rename(rig: Rig, count: int) -> None:
+    """Change the names of the first `count` categories in one statement."""
+    tables.execute(rig, LENGTHEN.format(first=1, last=count))
+
+
+def elsewhere(act: Callable[..., Any], *args: object) -> Any:
+    """Carry out `act` in a process of its own; what it returns."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(act, *args).result(PATIENCE)
 
 
 def updated(rig: Rig, rows: int, statement: str = CHANGE) -> tuple[float, float]:
@@ -116,8 +178,8 @@ def updated(rig: Rig, rows: int, statement: str = CHANGE) -> tuple[float, float]
 
     By default the rows are parts.
     """
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(_update, rig.settings.require_database_url(), rows, statement).result(PATIENCE)
+    found: tuple[float, float] = elsewhere(_update, rig.settings.require_database_url(), rows, statement)
+    return found
 
 
 def _update(url: str, rows: int, statement: str) -> tuple[float, float]:
@@ -181,6 +243,16 @@ def wait_quiet(rig: Rig, index: str, seconds: float, *, more_than: int = -1) -> 
     wait_until(quiet, f"an end of the writes to {index}", LOOK, patience=PATIENCE)
 
 
+def until(holds: Callable[[], object], began: float, patience: float) -> float:
+    """Seconds since `began` until it holds, or `patience`, whichever comes first."""
+    while not holds():
+        seconds = time() - began
+        if seconds > patience:
+            return patience
+        sleep(max(LOOK, SHARE * seconds))
+    return time() - began
+
+
 def wrong(rig: Rig, index: str) -> set[int]:
     """The products whose document is missing, extra or other than the view's row; parts in any order."""
     with rig.database.begin() as connection:
@@ -192,16 +264,12 @@ def wrong(rig: Rig, index: str) -> set[int]:
 
 
 def _documents(rig: Rig, index: str) -> dict[int, Any]:
-    documents: dict[int, Any] = {}
-    for source in sources(rig, index):
-        parts = sorted(source["parts"] or [], key=lambda part: int(part["id"]))
-        documents[source["id"]] = source | {"parts": parts}
-    return documents
-
-
-def sources(rig: Rig, index: str) -> Iterator[dict[str, Any]]:
     """Every document that a search finds, by its `id`, without pgsync's own field."""
+    documents: dict[int, Any] = {}
     body: dict[str, Any] = {"size": PAGE, "sort": ["id"], "_source": {"excludes": ["_meta"]}}
     while hits := demand(rig.client, "POST", index, "_search", body=body)["hits"]["hits"]:
-        yield from (hit["_source"] for hit in hits)
+        for source in (hit["_source"] for hit in hits):
+            parts = sorted(source["parts"] or [], key=lambda part: int(part["id"]))
+            documents[source["id"]] = source | {"parts": parts}
         body["search_after"] = hits[-1]["sort"]
+    return documents

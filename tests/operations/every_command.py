@@ -62,7 +62,6 @@ READING = {
 OTHERS = {
     "alerts rules": "prints YAML",
     "explain": "reads no rows",
-    "bench": "puts load on the database and the sink",
     "chaos block": "breaks the index",
     "chaos db terminate": "breaks sessions",
     "chaos es pause": "breaks the sink",

@@ -37,8 +37,8 @@ READING = {
     *("db current", "db check", "db sql", "db trigger", "db roles", "db notify status"),
 }
 ACT = "10000000-0000-0000-0000-000000000000"
-# `lab run --against` and `bench` can be somebody's guests: their own tests say where they may.
-OWN_SERVICES = {"services up", "services down", "demo", "lab run", "bench"}
+# `lab run --against` can be somebody's guest: its own tests say where it may.
+OWN_SERVICES = {"services up", "services down", "demo", "lab run"}
 # They break something, or mend what others broke: never in prod, whatever is said.
 BREAKING = {
     *("chaos es stop", "chaos es start", "chaos es pause", "chaos es resume"),

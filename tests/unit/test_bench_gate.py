@@ -1,17 +1,15 @@
 """The gate of the benchmarks: a loss is named, noise is none, what cannot be told is not called good."""
 
 from argparse import Namespace
-from collections.abc import Mapping
-from typing import Any
 
 import pytest
 from benchmarks import check
+from benchmarks.figure import BenchFigure
+from benchmarks.rig import Rig
 from hypothesis import given
 from hypothesis import strategies as st
 
 from outboxctl.domain.errors import ExitCode, UsageError
-from outboxctl.drills.bench.figure import BenchFigure
-from outboxctl.drills.bench.rig import Rig
 
 pytestmark = pytest.mark.no_servers
 RATIO = st.floats(0.01, 100)
@@ -92,33 +90,32 @@ def test_what_was_never_measured_cannot_be_compared() -> None:
     assert "make bench" in error.value.hint
 
 
-def quickly(monkeypatch: pytest.MonkeyPatch, *runs: list[float]) -> tuple[list[BenchFigure], int]:
-    """What a quick check makes of these runs, against 0.9, and how often it measured."""
+def measured(monkeypatch: pytest.MonkeyPatch, *runs: list[float]) -> tuple[list[BenchFigure], int]:
+    """What a check makes of these runs, against 0.9, and how often it measured."""
     left = list(runs)
 
-    def measure(_rig: Rig, _like: Mapping[str, Any], _args: Namespace) -> list[BenchFigure]:
+    def measure(_rig: Rig, _size: int, _repeat: int) -> list[BenchFigure]:
         return [figure(left.pop(0)), figure([1.0], name="not compared")]
 
-    monkeypatch.setattr(check, "QUICK", {"Pipeline": measure})
+    monkeypatch.setattr(check, "measure", measure)
     then = {"E/B": figure([0.89, 0.9, 0.91])}
-    now = check.measured_quickly(None, then, {}, Namespace())  # type: ignore[arg-type]
+    now = check.measured(None, then, 600, Namespace(repeat=1))  # type: ignore[arg-type]
     return now, len(runs) - len(left)
 
 
-def test_a_quick_check_measures_a_loss_twice_before_it_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_loss_is_measured_twice_before_it_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     worse, again = [0.6, 0.61, 0.62], [0.6, 0.6, 0.6]
-    now, times = quickly(monkeypatch, worse, again)
+    now, times = measured(monkeypatch, worse, again)
     assert times == 2
     assert now[0].values == [*worse, *again]
     assert check.judged({"E/B": figure([0.89, 0.9, 0.91])}, now) is ExitCode.FINDINGS
 
 
 def test_a_bad_minute_alone_is_no_loss(monkeypatch: pytest.MonkeyPatch) -> None:
-    now, times = quickly(monkeypatch, [0.6, 0.61, 0.62], [0.9, 0.91, 0.92])
+    now, times = measured(monkeypatch, [0.6, 0.61, 0.62], [0.9, 0.91, 0.92])
     assert times == 2
     assert check.judged({"E/B": figure([0.89, 0.9, 0.91])}, now) is not ExitCode.FINDINGS
 
 
-def test_a_quick_check_without_a_loss_measures_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert quickly(monkeypatch, [0.9, 0.9, 0.9])[1] == 1
-    assert set(check.QUICK) <= set(check.RATIOS)
+def test_a_check_without_a_loss_measures_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert measured(monkeypatch, [0.9, 0.9, 0.9])[1] == 1

@@ -27,7 +27,6 @@ COMMANDS = {
     "verify": ("verify.command", "verify"),
     "rebuild": ("rebuild.command", "rebuild"),
     "prune": ("prune", "prune"),
-    "bench": ("bench.command", "bench"),
     "alerts": ("alerts", "app"),
     "failed": ("failed.command", "app"),
     "replay": ("replay", "app"),

@@ -1,1 +1,1 @@
-"""Faults, labs, load, benchmarks, the demo, local services. Imports operations, worker and below."""
+"""Faults, labs, load, the demo, local services. Imports operations, worker and below."""

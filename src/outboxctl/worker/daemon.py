@@ -49,7 +49,6 @@ class Daemon:
     `sink_of` returns the sink of a declared projection, its index; by default `sink`.
     """
 
-    PARTS: type[WorkerParts] = WorkerParts  # a benchmark puts parts with clocks in their place
 
     def __init__(
         self,
@@ -63,7 +62,7 @@ class Daemon:
     ) -> None:
         self.metrics = Metrics()
         self.health = Health(settings.sla_oldest_age_seconds, put_off=self.metrics.put_off)
-        self.parts = self.PARTS(
+        self.parts = WorkerParts(
             settings,
             database,
             sink,

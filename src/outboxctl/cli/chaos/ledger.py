@@ -32,7 +32,7 @@ def say(line: str) -> None:
 
 
 def undo_leftovers(settings: "Callable[[], Settings]") -> None:
-    """Undo what a killed `chaos`, `lab` or `bench` left; what cannot be undone stays in the ledger.
+    """Undo what a killed `chaos` or `lab` left; what cannot be undone stays in the ledger.
 
     `settings` are read only where there is something to undo.
     """

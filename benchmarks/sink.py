@@ -3,14 +3,12 @@
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from math import inf
-from time import monotonic, perf_counter
-from typing import Any
+from time import perf_counter
 from uuid import uuid4
 
+from benchmarks import tables
+from benchmarks.rig import Rig, must
 from outboxctl.core.delivery.claim import Claimed, claim
-from outboxctl.drills.bench import tables
-from outboxctl.drills.bench.rig import Rig, must
 from outboxctl.sink.delivery import bulk
 from outboxctl.sink.index import index_setup
 from outboxctl.sink.transport.client import Client
@@ -24,10 +22,10 @@ SNIPPET = 200
 WARM_UP = 500_000  # documents; before that the engine's own code is still being compiled
 
 
-def bodies(rig: Rig, events: int, size: int, request_size: int = REQUEST_SIZE) -> list[bytes]:
-    """Bulk bodies as the worker makes them from rows of the database, `request_size` documents in each."""
+def bodies(rig: Rig, events: int, size: int) -> list[bytes]:
+    """Bulk bodies as the worker makes them from rows of the database, REQUEST_SIZE documents in each."""
     tables.pending(rig, events, size)
-    return [bulk.body(prepare(batch).actions) for batch in iter(lambda: _claim(rig, request_size), [])]
+    return [bulk.body(prepare(batch).actions) for batch in iter(lambda: _claim(rig, REQUEST_SIZE), [])]
 
 
 def text_of(rig: Rig, document: int) -> int:
@@ -43,15 +41,10 @@ def _claim(rig: Rig, size: int) -> list[Claimed]:
         return claim(connection, owner="bench", token=str(uuid4()), size=size, lease=30)
 
 
-def warm_up(
-    rig: Rig, requests: Sequence[bytes], events: int, *, documents: int = WARM_UP, within: float = inf
-) -> None:
-    """Send so many documents, or for so many seconds, so that the engine's own code is compiled."""
-    end = monotonic() + within
+def warm_up(rig: Rig, requests: Sequence[bytes], events: int, *, documents: int = WARM_UP) -> None:
+    """Send so many documents, so that the engine's own code is compiled."""
     for _ in range(-(-documents // events)):
         rate(rig, requests, max(SENDERS), events)
-        if monotonic() > end:
-            return
 
 
 def limit(rig: Rig, requests: Sequence[bytes], events: int) -> dict[int, float]:
@@ -74,6 +67,6 @@ def rate(rig: Rig, requests: Sequence[bytes], senders: int, events: int) -> floa
 
 def _send(rig: Rig, client: Client, body: bytes) -> bool:
     """Send one request; whether an item of it was refused."""
-    options: dict[str, Any] = {"require_alias": True} if rig.require_alias else {}
     name = rig.settings.elastic_index
-    return bool(demand(client, "PUT", name, "_bulk", body=body, filter_path=bulk.FILTER, **options)["errors"])
+    options = {"filter_path": bulk.FILTER, "require_alias": True}
+    return bool(demand(client, "PUT", name, "_bulk", body=body, **options)["errors"])

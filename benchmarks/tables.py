@@ -1,25 +1,19 @@
 """The tables and the index of a rig: emptied, filled, vacuumed and counted between measurements."""
 
-from contextlib import closing
-
+from benchmarks.rig import Rig
 from outboxctl.core.database import Database
 from outboxctl.core.schema.names import EVENTS, SOURCE
-from outboxctl.drills.bench.rig import Rig
 from outboxctl.drills.load import Generator, Load, Scenario
 from outboxctl.drills.signals import undisturbed
 from outboxctl.sink.index import index_setup
 
-TRUNCATE = f"TRUNCATE {EVENTS}, {SOURCE}"
-VACUUM = f"VACUUM (ANALYZE) {EVENTS}, {SOURCE}"
-DONE = f"SELECT count(*) FROM {EVENTS} WHERE status = 'done'"  # noqa: S608 - our own name
-LAST_SETTLE = f"SELECT coalesce(extract(epoch FROM max(processed_at)), 0) FROM {EVENTS}"  # noqa: S608
-
-
-def reset(rig: Rig) -> None:
-    """Empty both tables, vacuum them, so that statistics have no rows, and create the index anew."""
-    execute(rig, TRUNCATE)
-    vacuum(rig.database)
-    fresh_index(rig)
+DONE = f"SELECT count(*) FROM {EVENTS} WHERE status = 'done'"
+LAST_SETTLE = f"SELECT coalesce(extract(epoch FROM max(processed_at)), 0) FROM {EVENTS}"
+# An event of each of the first entities.
+BURST = f"""
+INSERT INTO {EVENTS} (entity_type, entity_id, op, event_version)
+SELECT entity_type, entity_id, 'upsert', event_version FROM {SOURCE} ORDER BY entity_id LIMIT {{}}
+"""
 
 
 def execute(rig: Rig, statement: str) -> None:
@@ -34,22 +28,23 @@ def number(rig: Rig, query: str) -> float:
         return float(connection.exec_driver_sql(query).scalar_one())
 
 
-def vacuum(database: Database) -> None:
-    """Vacuum and analyse both tables."""
-    with database.apart() as session:
-        session.execute(VACUUM.encode())
-
-
-def checkpoint(admin_url: str) -> None:
-    """Make the server write all changed pages to disk; the role must be a superuser."""
-    with closing(Database(admin_url, connections=1)) as database, database.apart() as session:
-        session.execute("CHECKPOINT")
+def vacuum(rig: Rig, *names: str) -> None:
+    """Vacuum and analyse tables; the product's two by default."""
+    with rig.database.apart() as session:
+        session.execute(f"VACUUM (ANALYZE) {', '.join(names or (EVENTS, SOURCE))}".encode())
 
 
 def flush(rig: Rig) -> None:
     """Vacuum and checkpoint, so that neither happens during the measurement that follows."""
-    vacuum(rig.database)
+    vacuum(rig)
     rig.checkpoint()
+
+
+def reset(rig: Rig) -> None:
+    """Empty both tables, vacuum them, so that statistics have no rows, and create the index anew."""
+    execute(rig, f"TRUNCATE {EVENTS}, {SOURCE}")
+    vacuum(rig)
+    fresh_index(rig)
 
 
 def fresh_index(rig: Rig) -> None:
@@ -59,12 +54,12 @@ def fresh_index(rig: Rig) -> None:
     undisturbed(lambda: index_setup.ensure(rig.client, name))
 
 
-def write(database: Database, events: int, size: int, commit: int, *, seed: int = 1) -> None:
+def write(database: Database, events: int, size: int, commit: int) -> None:
     """Write source rows of `size` bytes of text with their pending events, `commit` to a transaction.
 
-    Another seed writes other entities. Raises KeyboardInterrupt where the generator was interrupted.
+    Raises KeyboardInterrupt where the generator was interrupted.
     """
-    load = Load(Scenario.CREATE, events, size, 0, 1, per_transaction=commit, seed=seed)
+    load = Load(Scenario.CREATE, events, size, 0, 1, per_transaction=commit, seed=1)
     if Generator(database, load, lambda _: None).run().operations < events:
         raise KeyboardInterrupt
 
@@ -74,6 +69,25 @@ def pending(rig: Rig, events: int, size: int) -> None:
     reset(rig)
     write(rig.database, events, size, 1_000)
     rig.checkpoint()
+
+
+def entities(rig: Rig, count: int, size: int) -> None:
+    """Source rows with `size` bytes of text, and no events."""
+    reset(rig)
+    write(rig.database, count, size, 1_000)
+    execute(rig, f"TRUNCATE {EVENTS}")
+    flush(rig)
+
+
+def empty(rig: Rig) -> None:
+    """Delete and vacuum all events: the statistics have no rows."""
+    execute(rig, f"DELETE FROM {EVENTS}")
+    flush(rig)
+
+
+def burst(rig: Rig, count: int) -> None:
+    """Pending events, one for each of so many entities, by one statement."""
+    execute(rig, BURST.format(count))
 
 
 def done(rig: Rig) -> int:

@@ -9,11 +9,12 @@ from statistics import median
 from time import perf_counter
 from typing import Any, NamedTuple, cast
 
+from benchmarks import tables
+from benchmarks.rig import Rig, must
 from outboxctl.core.database import Database
+from outboxctl.core.schema.names import EVENTS
 from outboxctl.domain.clock import Deadline
 from outboxctl.domain.failures import Classification, Verdict
-from outboxctl.drills.bench import tables
-from outboxctl.drills.bench.rig import Rig, must
 from outboxctl.metrics.registry import Metrics
 from outboxctl.sink.delivery.bulk import BulkAction
 from outboxctl.sink.delivery.result import Delivery, Sink
@@ -25,9 +26,13 @@ from outboxctl.worker.lane import Lane
 from outboxctl.worker.lease import Batch, Lease
 from outboxctl.worker.outcome import Outcomes
 from outboxctl.worker.parts import WorkerParts
-from outboxctl.worker.tracing import Tracing
 
 DONE = Classification(Verdict.DONE)
+# Those that are done already are many, by statistics of an empty table: never read them again.
+CLAIM = f"""
+SET LOCAL enable_seqscan = off;
+UPDATE {EVENTS} SET status = 'done' WHERE status = 'pending' AND follow IS NULL
+"""
 
 
 class NullSink:
@@ -108,13 +113,13 @@ def result(rig: Rig, times: Times, events: int, seconds: float) -> Drained:
 
 
 @contextmanager
-def running(rig: Rig, sink: Sink, *, drain: bool, tracing: Tracing | None = None) -> Iterator[Times]:
+def running(rig: Rig, sink: Sink, *, drain: bool) -> Iterator[Times]:
     """`concurrency` lanes, at the end waited for with `drain`, else stopped. Raises a lane's error."""
     gc.collect()  # the garbage of an earlier measurement must not be frozen
     tune_collector()  # as the daemon does: a full collection stops all lanes for 60 ms
     s = rig.settings
     with closing(Database(s.require_database_url(), connections=s.concurrency + 2)) as database:
-        parts = TimedParts(s, database, sink, Metrics(), Health(s.sla_oldest_age_seconds), tracing=tracing)
+        parts = TimedParts(s, database, sink, Metrics(), Health(s.sla_oldest_age_seconds))
         lanes = [cast("TimedLane", parts.lane(drain=drain)) for _ in range(s.concurrency)]
         threads = [threading.Thread(target=lane.run) for lane in lanes]
         for thread in threads:
@@ -133,3 +138,18 @@ def running(rig: Rig, sink: Sink, *, drain: bool, tracing: Tracing | None = None
 def _join(threads: Sequence[threading.Thread]) -> None:
     for thread in threads:
         thread.join()
+
+
+def expanded_alone(rig: Rig, patience: float) -> float:
+    """Seconds of the expander's transactions until no follow event waits, or `patience` seconds have passed.
+
+    Between two of them all key events are done, as if lanes had delivered them; that is not timed.
+    """
+    expander = WorkerParts(rig.settings, rig.database, NullSink(), Metrics(), Health(0)).expander
+    seconds, began = 0.0, perf_counter()
+    end = began + patience
+    while began < end and expander.step():
+        seconds += perf_counter() - began
+        tables.execute(rig, CLAIM)
+        began = perf_counter()
+    return seconds

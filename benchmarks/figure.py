@@ -1,0 +1,53 @@
+"""A figure with its target, and figures as a Markdown table."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from statistics import median
+
+COLUMNS = ("figure", "median", "spread", "target", "verdict")
+
+
+@dataclass(frozen=True)
+class BenchFigure:
+    """A value a repetition; the median must be under `target`, or with `at_least` at or above it."""
+
+    name: str
+    unit: str
+    values: list[float]
+    target: float | None = None
+    at_least: bool = False
+    digits: int = field(default=0, compare=False)
+
+    @property
+    def verdict(self) -> str:
+        """`met`, `MISSED`, or `not measured` (0 or less: the run was too short); empty without a target."""
+        if self.target is None:
+            return ""
+        middle = median(self.values)
+        if middle <= 0:
+            return "not measured"
+        return "met" if (middle >= self.target if self.at_least else middle < self.target) else "MISSED"
+
+    def cells(self) -> list[str]:
+        """Name, median, spread, target and verdict."""
+        low, middle, high = (self._show(f(self.values)) for f in (min, median, max))
+        sign = "at least" if self.at_least else "under"
+        target = "" if self.target is None else f"{sign} {self._show(self.target)}"
+        return [self.name, f"{middle} {self.unit}".strip(), f"{low} to {high}", target, self.verdict]
+
+    def _show(self, value: float) -> str:
+        return f"{value:,.{self.digits}f}"
+
+
+def table(figures: Sequence[BenchFigure]) -> str:
+    """A Markdown table of figures, without the empty columns."""
+    columns = zip(COLUMNS, *(figure.cells() for figure in figures), strict=True)
+    return markdown_table(list(zip(*(column for column in columns if any(column[1:])), strict=True)))
+
+
+def markdown_table(rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table with aligned columns; its first row is the head."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [" | ".join(map(str.ljust, row, widths)) for row in rows]
+    lines.insert(1, " | ".join("-" * width for width in widths))
+    return "\n".join(f"| {line} |" for line in lines)

@@ -1,1 +1,0 @@
-"""`bench`: measure the user's own servers."""
