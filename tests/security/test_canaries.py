@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from acceptance import lab
 from drilled import record
 from fakes import Script, fake_sink
-from fakes.collector import collector
+from fakes.collector import collector, instrumented
 from fakes.faults import answered
 from operations.every_command import EVENT, OTHERS, READING, WHO, haunt
 from outboxctl.domain import redaction
@@ -194,11 +194,7 @@ def test_nothing_of_a_worker_lets_a_canary_out(
             ELASTIC_URL=sink.url,
             ELASTIC_USERNAME="u",
             ELASTIC_PASSWORD_FILE=str(tmp_path / "secret"),
-            OUTBOX_TRACING="on",
-            OTEL_BSP_SCHEDULE_DELAY="100",
-            OTEL_EXPORTER_OTLP_ENDPOINT=there.url,
-            OTEL_EXPORTER_OTLP_HEADERS=f"x-token={secret}",
-            OTEL_RESOURCE_ATTRIBUTES=f"a={quote(secret)}",
+            **instrumented(tmp_path, there.url),
             OUTBOX_BASE_BACKOFF_SECONDS="0.05",
         )
         eventually(lambda: "auth" in str(lab.rows(sql)) and there.spans)
@@ -206,7 +202,7 @@ def test_nothing_of_a_worker_lets_a_canary_out(
         running.signal()
         assert running.wait() == 0
     assert there.raw
-    text = seen + running.log.read_text() + str(lab.rows(sql)) + str(there.spans) + str(there.resource)
+    text = seen + running.log.read_text() + str(lab.rows(sql)) + str(there.spans)
     assert not leaks(text, (secret,)), text
     with redaction.without_secrets():
         redaction.add_login("u", secret)

@@ -74,7 +74,6 @@ def test_a_bad_text_names_its_setting_and_no_secret(
     [
         ("OUTBOX_BULK_SIZE", "abc", "'abc': it must be a whole number"),
         ("OUTBOX_LEASE_SECONDS", "soon", "'soon': it must be a number"),
-        ("OUTBOX_TRACING", "perhaps", "'perhaps': it must be on or off"),
     ],
 )
 def test_what_a_value_must_be_is_said_plainly(

@@ -4,20 +4,12 @@ import gc
 import os
 import sys
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from outboxctl.cli.guards import checked_database, refuse_if_read_only
 from outboxctl.cli.options import DatabaseUrl, ElasticIndex, ElasticUrl, MaxProcessing, settings
-from outboxctl.domain.errors import UsageError
-
-if TYPE_CHECKING:
-    from structlog.typing import Processor
-
-    from outboxctl.settings import Settings
-    from outboxctl.worker.tracing import Tracing
-
 
 def _option(name: str, text: str) -> Any:
     return typer.Option(None, help=f"{text} [env: OUTBOX_{name}].")
@@ -47,7 +39,6 @@ class WorkerRunOptions:
     base_backoff_seconds: float | None = _option("BASE_BACKOFF_SECONDS", "First retry's step")
     max_backoff_seconds: float | None = _option("MAX_BACKOFF_SECONDS", "Longest retry's step")
     outage_policy: str | None = _option("OUTAGE_POLICY", "`count` burns attempts, `hold` gives them back")
-    tracing: bool | None = _option("TRACING", "Send spans by OTLP; needs `outboxctl[tracing]`")
     shutdown_grace_seconds: float | None = _option("SHUTDOWN_GRACE_SECONDS", "Time to end after SIGTERM")
 
 
@@ -73,10 +64,11 @@ def worker(
     from outboxctl.core.schema.encoding import require_storable
     from outboxctl.sink.transport.lazy import IndexSink, OpeningSink
     from outboxctl.worker.daemon import Daemon
+    from outboxctl.worker.tracing import tracing
 
     colour = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
-    logs.configure(colour=colour, more=_log_processors(configured))
-    spans = _tracing(configured)
+    spans = tracing(configured.worker_id, configured.elastic_index)
+    logs.configure(colour=colour, more=spans.log_processors())
     # One connection more, for deletes that are sent again.
     sink = OpeningSink(configured, connections=configured.concurrency + 1, say=_say_of_nodes)
     probe = OpeningSink(configured, connections=1, timeout=1.5)
@@ -98,27 +90,3 @@ def _say_of_nodes(problem: str) -> None:
     import structlog
 
     structlog.get_logger().warning("nodes of the sink", problem=problem)
-
-
-def _log_processors(settings: "Settings") -> "list[Processor]":
-    """What adds trace and span ids to log lines. Raises UsageError where the extra is not installed."""
-    if not settings.tracing:
-        return []
-    try:
-        from outboxctl.worker.spans import log_ids
-        from outboxctl.worker.telemetry import traced  # noqa: F401 - is all of it there?
-    except ModuleNotFoundError as error:
-        if not (error.name or "").startswith("opentelemetry"):
-            raise
-        hint = "pip install 'outboxctl[tracing]', or set OUTBOX_TRACING=off"
-        raise UsageError("OUTBOX_TRACING is on, but OpenTelemetry is not installed", hint=hint) from None
-    return [log_ids]
-
-
-def _tracing(settings: "Settings") -> "Tracing | None":
-    """None where tracing is off. Raises UsageError for variables of OpenTelemetry that are not supported."""
-    if not settings.tracing:
-        return None
-    from outboxctl.worker.telemetry import traced
-
-    return traced(settings)

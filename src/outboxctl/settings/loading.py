@@ -22,8 +22,7 @@ SIMILAR = 0.85  # of a name that does not have our prefix
 # https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
 LINK = re.compile(r"OUTBOX_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_\w+)?)")
 LINKED_PORT = re.compile(r"(tcp|udp|sctp)://\S+")
-# Not settings of ours: what libpq and OpenTelemetry read from the environment by themselves.
-FOREIGN_SECRETS = ("PGPASSWORD", "OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS")
+FOREIGN_SECRETS = ("PGPASSWORD",)  # no setting of ours: libpq reads it from the environment by itself
 
 
 def load(**flags: Any) -> Settings:

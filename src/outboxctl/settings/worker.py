@@ -81,9 +81,6 @@ class WorkerSettings(ConnectionSettings):
         300.0,
         "`check` and readiness: events are due and nothing succeeded for this long",
     )
-    tracing: bool = setting(
-        "OUTBOX_TRACING", False, "`on`: the worker sends spans by OTLP, as OpenTelemetry's own variables say"
-    )
     read_only: bool = setting("OUTBOX_READ_ONLY", False, "refuse every command that would change something")
 
     @field_validator("worker_id", "metrics_host")

@@ -11,7 +11,6 @@ from types import FrameType
 import structlog
 
 from outboxctl.core.database import Database
-from outboxctl.core.delivery.claim import traces
 from outboxctl.core.stats import counts, snapshot
 from outboxctl.domain import backoff
 from outboxctl.domain.clock import monotonic
@@ -93,7 +92,6 @@ class Daemon:
         s, self._drain = self._settings, drain
         server = self._server()
         due = self._due()  # raises where the database or its schema is missing
-        self._check_traces()
         self._maintenance.check_database()
         self._handle_signals()
         tune_collector()
@@ -141,7 +139,6 @@ class Daemon:
         self.parts.expander.write_log()
         if server:
             server.stop()
-        self.parts.context.tracing.stop()
         if error := self._error():
             raise error
         if not stopped:
@@ -256,12 +253,6 @@ class Daemon:
             due = self.parts.expander.due(connection) or snapshot.claimable(connection)
             self._waiting = counts.not_due(connection).count if self._drain and not due else None
             return due
-
-    def _check_traces(self) -> None:
-        """Raises where tracing is on and the schema, an older one, has no traces."""
-        if self.parts.context.tracing.on:
-            with self._database.begin() as connection:
-                traces(connection, [])
 
     def _alive(self) -> dict[str, str]:
         """Threads that have ended; none should, whatever the database and the sink do."""

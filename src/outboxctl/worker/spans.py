@@ -14,7 +14,7 @@ from typing import Any
 from opentelemetry import trace
 from opentelemetry.trace import Link, Span, SpanContext, SpanKind, StatusCode, TraceFlags
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
-from structlog.typing import EventDict, WrappedLogger
+from structlog.typing import EventDict, Processor, WrappedLogger
 
 from outboxctl import __version__
 from outboxctl.core.delivery.claim import Traces
@@ -22,7 +22,6 @@ from outboxctl.core.schema.names import EVENTS
 from outboxctl.domain.clock import monotonic
 from outboxctl.domain.failures import Reason
 from outboxctl.domain.lifecycle import PROJECTION
-from outboxctl.settings import Settings
 from outboxctl.worker.lease import Batch
 from outboxctl.worker.outcome import Outcomes
 from outboxctl.worker.tracing import Tracing
@@ -31,9 +30,8 @@ NOT_DONE = {"retried": "retries", "failed": "failures", "held": "held"}  # attri
 W3C = TraceContextTextMapPropagator()
 # The children of an unsampled span are not sampled either, whatever makes them.
 NOWHERE = SpanContext(getrandbits(128), getrandbits(64), is_remote=False, trace_flags=TraceFlags(0))
-
-
-TRACEBACKS = False  # one could hold the statement that failed, and so texts of events
+# The text of an error could hold the statement that failed, and so texts of events.
+NO_ERRORS: Any = {"record_exception": False, "set_status_on_exception": False}
 
 
 class Spans(Tracing):
@@ -41,13 +39,13 @@ class Spans(Tracing):
 
     on = True
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, worker_id: str, index: str) -> None:
         self._tracer = trace.get_tracer("outboxctl", __version__)
-        self._sink = {"outbox.projection": PROJECTION, "outbox.index": settings.elastic_index}
+        self._sink = {"outbox.projection": PROJECTION, "outbox.index": index}
         self._own: dict[str, str | int] = {
             "messaging.system": "outboxctl",
             "messaging.destination.name": EVENTS,
-            "messaging.client.id": settings.worker_id,
+            "messaging.client.id": worker_id,
         }
 
     def batch(self, batch: Batch) -> AbstractContextManager[object]:
@@ -67,7 +65,7 @@ class Spans(Tracing):
             attributes=self._of("deliver", "process") | self._sink | _count(batch),
             links=links(batch.traces),
             start_time=requested_at,
-            record_exception=TRACEBACKS,
+            **NO_ERRORS,
         ):
             receive = self._of("claim", "receive") | _count(batch)
             self._tracer.start_span(
@@ -85,12 +83,16 @@ class Spans(Tracing):
 
     def _within(self, name: str, kind: SpanKind, attributes: Mapping[str, str | int]) -> "Harmless":
         begin = self._tracer.start_as_current_span
-        return Harmless(lambda: begin(name, kind=kind, attributes=attributes, record_exception=TRACEBACKS))
+        return Harmless(lambda: begin(name, kind=kind, attributes=attributes, **NO_ERRORS))
 
     def settled(self, outcomes: Outcomes, written: int) -> None:
         """Counts by outcome; an error is whatever was not delivered, by its most frequent reason."""
         with harmless():
             _record_outcomes(trace.get_current_span(), outcomes, written)
+
+    def log_processors(self) -> list[Processor]:
+        """See `log_ids`."""
+        return [log_ids]
 
     def untraced(self) -> AbstractContextManager[object]:
         """Nothing within is sampled, where the sampler asks the parent, as it does by default."""
@@ -161,7 +163,7 @@ class Harmless(AbstractContextManager[None]):
 
 @contextmanager
 def harmless() -> Iterator[None]:
-    """Log an error as OpenTelemetry itself would (see `telemetry.RareWarnings`), and go on."""
+    """Log an error as OpenTelemetry itself would, and go on."""
     try:
         yield
     except Exception as error:

@@ -1,10 +1,14 @@
 """Tracing of batches, switched off; `worker.spans` is the one that is switched on."""
 
+import sys
 from contextlib import AbstractContextManager, nullcontext
+
+from structlog.typing import Processor
 
 from outboxctl.worker.lease import Batch
 from outboxctl.worker.outcome import Outcomes
 
+SDK = "opentelemetry.sdk.trace"  # loaded before the program, if at all
 NOTHING: AbstractContextManager[None] = nullcontext()
 
 
@@ -28,9 +32,19 @@ class Tracing:
     def settled(self, outcomes: Outcomes, written: int) -> None:
         """The outcomes of the batch, and how many of its rows settling hit."""
 
+    def log_processors(self) -> list[Processor]:
+        """What adds the ids of a span to the lines that are logged within it."""
+        return []
+
     def untraced(self) -> AbstractContextManager[object]:
         """Around requests that are not worth a span: a probe of the sink each half second."""
         return NOTHING
 
-    def stop(self) -> None:
-        """The worker ends: export what has not been exported, in a moment or never."""
+
+def tracing(worker_id: str, index: str) -> Tracing:
+    """Spans where the process has an SDK of OpenTelemetry, as by `opentelemetry-instrument`; else none."""
+    if SDK not in sys.modules:
+        return Tracing()
+    from outboxctl.worker.spans import Spans  # noqa: PLC0415 - slow to load
+
+    return Spans(worker_id, index)

@@ -173,12 +173,3 @@ def test_a_new_worker_works_on_the_older_schema(previous: Database, scene: Scene
     scene.holds(3)
     with previous.begin() as connection:
         assert current(connection) == PREVIOUS
-
-
-@pytest.mark.usefixtures("previous")
-def test_to_trace_it_needs_the_new_one_and_says_so_at_its_start(scene: Scene, cli: Cli) -> None:
-    scene.load(3)
-    refused = cli("worker", env={"OUTBOX_TRACING": "on"}, timeout=30)
-    assert refused.returncode == 2
-    assert "run `outboxctl db upgrade`" in refused.stderr
-    assert scene.rows("status, attempts") == [("pending", 0)]

@@ -1,5 +1,6 @@
 """Making a client of the settings."""
 
+import sys
 from collections.abc import Callable, Collection
 from random import sample
 
@@ -44,14 +45,15 @@ def connect(
         ENGINES.get(settings.sink),
         secrets.authorization,
         timeout or min(LONGEST, settings.delivery_seconds),
-        exchange=_exchange(settings),
+        exchange=_exchange(),
         discovery=Discovery(nodes, node, urls[0], say) if discovered else None,
     )
 
 
-def _exchange(settings: Settings) -> Exchange:
-    if not settings.tracing:
+def _exchange() -> Exchange:
+    """With a span and its trace in a header, where the process has an SDK of OpenTelemetry."""
+    if "opentelemetry.sdk.trace" not in sys.modules:
         return Node.exchange
-    from outboxctl.sink.transport.request_span import exchange  # noqa: PLC0415 - an extra, slow to load
+    from outboxctl.sink.transport.request_span import exchange  # noqa: PLC0415 - slow to load
 
     return exchange

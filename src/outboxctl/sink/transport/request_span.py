@@ -1,7 +1,5 @@
 """A span for each request, whose trace the sink gets in a header; loaded only where tracing is on."""
 
-import os
-
 from opentelemetry import trace
 from opentelemetry.propagate import inject
 from opentelemetry.trace import StatusCode
@@ -11,15 +9,9 @@ from outboxctl.sink.transport.connection import Request
 from outboxctl.sink.transport.node import Node
 from outboxctl.sink.transport.reply import SinkReply
 
-# The switch of Elasticsearch's own client, which made these spans before.
-SPANS = os.environ.get("OTEL_PYTHON_INSTRUMENTATION_ELASTICSEARCH_ENABLED", "true") == "true"
-
 
 def exchange(node: Node, request: Request, seconds: float) -> SinkReply | Answer:
     """As `Node.exchange`, within a span named after the API: `bulk`, `mget`, else the method."""
-    if not SPANS:
-        inject(request.headers)
-        return node.exchange(request, seconds)
     path = request.target.partition("?")[0].split("/")
     api = next((part[1:] for part in path if part.startswith("_")), None)
     attributes: dict[str, str | int] = {
