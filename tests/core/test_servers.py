@@ -4,20 +4,22 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
+from typing import Any
 from urllib.parse import urlsplit
 
+import psycopg
 import pytest
 
-from outboxctl.core import conninfo
+from outboxctl.core import conninfo, primaries
 from outboxctl.core.conninfo import ServerAddress
 from outboxctl.core.database import Database
+from outboxctl.core.primaries import Primary, PrimarySessions
 from outboxctl.core.schema import namespaces
-from outboxctl.core.server_roles import ServerAnswer, ServerRole
-from outboxctl.core.servers import ServerChoice, ServerMove
 from outboxctl.domain.errors import UnreachableError, UsageError
 from outboxctl.drills.services import fresh_port
 
 OLD, NEW = ServerAddress("old", "", "1"), ServerAddress("new", "", "2")
+VALUES = {"host": "old,new", "port": "1,2"}
 
 
 class Silent:
@@ -116,86 +118,88 @@ def test_a_url_with_fewer_ports_than_hosts_is_refused() -> None:
     assert conninfo.describe(conninfo.parameters("postgresql://u:p@a,b:2,[::1]:3/x")) == "a:5432,b:2,::1:3/x"
 
 
-def role(address: ServerAddress, timeline: int | None, identifier: str | None = "1") -> ServerAnswer:
-    """A primary."""
-    return ServerAnswer(address, ServerRole(address, True, identifier, timeline))
+class Scripted:
+    """Sessions to servers that answer as a script says; a server that is not in it is away."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.sessions = PrimarySessions()
+        self.roles: dict[ServerAddress, Primary] = {}
+        self.asked: list[ServerAddress] = []
+        monkeypatch.setattr(primaries, "connected", self._connected)
+        monkeypatch.setattr(primaries, "_primary", lambda session, _: session.primary)
+
+    def are(self, *roles: Primary) -> None:
+        """The servers that take writes from now on."""
+        self.roles = {role.address: role for role in roles}
+
+    def at(self) -> ServerAddress:
+        """Where a new session goes."""
+        return self.sessions.open(VALUES).primary.address  # type: ignore[attr-defined,no-any-return]
+
+    def _connected(self, values: dict[str, Any]) -> "Session":
+        for address in conninfo.addresses(values):
+            self.asked.append(address)
+            if address in self.roles:
+                return Session(self.roles[address])
+        raise psycopg.OperationalError("nobody")
 
 
-def standby(address: ServerAddress) -> ServerAnswer:
-    """One that replicates."""
-    return ServerAnswer(address, ServerRole(address, writable=False))
+class Session:
+    """A session at a server."""
 
+    def __init__(self, primary: Primary) -> None:
+        self.primary = primary
+        self.closed = False
 
-def gone(address: ServerAddress) -> ServerAnswer:
-    """One that does not answer."""
-    return ServerAnswer(address, None, UnreachableError(f"{address} is away", public="away"))
+    def close(self) -> None:
+        """End it."""
+        self.closed = True
 
 
 @pytest.fixture
-def choice(monkeypatch: pytest.MonkeyPatch) -> "Choice":
-    """A choice between OLD and NEW, with answers as given."""
-    return Choice(monkeypatch)
+def scripted(monkeypatch: pytest.MonkeyPatch) -> Scripted:
+    """A URL with OLD and NEW."""
+    return Scripted(monkeypatch)
 
 
-class Choice:
-    """ServerChoice with answers of a script."""
-
-    VALUES = {"host": "old,new", "port": "1,2"}  # noqa: RUF012 - a constant
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.choice = ServerChoice()
-        self._monkeypatch = monkeypatch
-
-    def look(self, *answers: ServerAnswer) -> ServerMove | None:
-        """Look, with these answers."""
-        self._monkeypatch.setattr("outboxctl.core.servers.ask_all", lambda *_, **__: answers)
-        return self.choice.look(self.VALUES)
-
-    def chosen(self) -> ServerAddress:
-        """Where a session goes."""
-        return self.choice.address(self.VALUES)[0]
-
-
-def test_the_higher_timeline_is_used_and_the_lower_one_never_again(choice: Choice) -> None:
-    choice.look(role(OLD, 1), standby(NEW))
-    assert choice.chosen() == OLD
-    move = choice.look(role(OLD, 1), role(NEW, 2))
-    assert move
+def test_the_higher_timeline_is_used_and_the_lower_one_never_again(scripted: Scripted) -> None:
+    old, new = Primary(OLD, "1", 1), Primary(NEW, "1", 2)
+    scripted.are(old)
+    assert scripted.at() == OLD
+    scripted.are(old, new)
+    (move,) = scripted.sessions.look(VALUES)
     assert (str(move.left), str(move.now)) == ("old:1 (timeline 1)", "new:2 (timeline 2)")
-    assert choice.look(role(OLD, 1), gone(NEW)) is None
-    assert choice.chosen() == NEW
-    choice.choice.doubt()
+    assert scripted.at() == NEW
+    scripted.are(old)
+    assert scripted.sessions.look(VALUES) == []
     with pytest.raises(
         UnreachableError, match=r"old:1 \(timeline 1\) was left behind by a failover to new:2"
-    ):
-        choice.chosen()
-    assert choice.look(role(OLD, 3), gone(NEW)) == ServerMove(
-        ServerRole(NEW, True, "1", 2), ServerRole(OLD, True, "1", 3)
-    )
+    ) as left:
+        scripted.at()
+    assert left.value.public == primaries.LEFT_BEHIND
+
+
+def test_a_process_that_starts_while_there_are_two_primaries_takes_the_newer(scripted: Scripted) -> None:
+    scripted.are(Primary(OLD, "1", 1), Primary(NEW, "1", 2))
+    assert scripted.at() == NEW
 
 
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        (role(OLD, None, None), role(NEW, None, None)),
-        (role(OLD, 4), role(NEW, 4)),
-        (role(OLD, 4, "1"), role(NEW, 9, "2")),
+        (Primary(OLD), Primary(NEW)),
+        (Primary(OLD, "1", 4), Primary(NEW, "1", 4)),
+        (Primary(OLD, "1", 9), Primary(NEW, "2", 4)),
     ],
     ids=["hidden", "the-same", "another-history"],
 )
 def test_without_a_reason_to_leave_the_server_in_use_stays(
-    choice: Choice, old: ServerAnswer, new: ServerAnswer
+    scripted: Scripted, old: Primary, new: Primary
 ) -> None:
-    choice.look(gone(OLD), new)
-    assert choice.chosen() == NEW
-    assert choice.look(old, new) is None
-    assert choice.chosen() == NEW
-
-
-def test_a_server_that_is_silent_once_is_left_only_if_sessions_fail_there(choice: Choice) -> None:
-    """The one that answers may be an old primary that hides its timeline."""
-    choice.look(role(OLD, None, None), standby(NEW))
-    assert choice.look(gone(OLD), role(NEW, None, None)) is None
-    assert choice.chosen() == OLD
-    choice.choice.doubt()
-    assert choice.chosen() == NEW
+    scripted.are(new)
+    assert scripted.at() == NEW
+    scripted.are(old, new)
+    assert scripted.sessions.look(VALUES) == []
+    assert scripted.at() == NEW
+    scripted.are(old)
+    assert scripted.at() == OLD, "once a session there fails"

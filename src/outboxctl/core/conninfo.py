@@ -74,11 +74,11 @@ def addresses(values: Mapping[str, Any]) -> list[ServerAddress]:
     return [ServerAddress(*each) for each in zip(*given, strict=True)]
 
 
-def at(values: Mapping[str, Any], address: ServerAddress) -> dict[str, Any]:
-    """The parameters with this one server."""
-    one = {"host": address.host, "hostaddr": address.hostaddr, "port": address.port}
+def at(values: Mapping[str, Any], *servers: ServerAddress) -> dict[str, Any]:
+    """The parameters with these servers, in this order."""
+    named = {name: ",".join(getattr(each, name) for each in servers) for name in ADDRESS}
     rest = {name: value for name, value in values.items() if name not in ADDRESS}
-    return rest | {name: value for name, value in one.items() if value}
+    return rest | {name: value for name, value in named.items() if value.strip(",")}
 
 
 def wants_primary(values: Mapping[str, Any]) -> bool:

@@ -10,7 +10,7 @@ import psycopg
 from outboxctl.core import search_path
 from outboxctl.core.database_errors import NOT_FOUND, REACH, READ_ONLY, sqlstate, translate
 from outboxctl.core.opening import SessionOpener, commits_wait
-from outboxctl.core.servers import ServerMove
+from outboxctl.core.primaries import Move
 from outboxctl.core.sql import Connection
 from outboxctl.core.sql.pool import ConnectionPool, ExhaustedError
 from outboxctl.domain.errors import CutOffError, UnreachableError
@@ -49,7 +49,7 @@ class Database:
         self._commits_wait = True  # as the session's settings have it; known once one is open
         self._limits = _limits(longest, lock_timeout)
         self._limits_local = "; ".join(filter(None, (self._limits, LOCAL_COMMITS)))
-        self._opener = SessionOpener(url, renew, moved=self.renew_connections)
+        self._opener = SessionOpener(url, renew)
         self.name = self._opener.name
         self._pool = ConnectionPool(self._connect, connections)
 
@@ -116,12 +116,15 @@ class Database:
         """`host:port/name` of the server that a connection is at."""
         return self._opener.name_of(connection.session)
 
-    def look(self) -> list[ServerMove]:
-        """Ask all servers of a URL with several which one to use; the moves to another one since last time.
+    def look(self) -> list[Move]:
+        """Look for a newer primary where the URL names several servers; the moves to one since last time.
 
         Sessions at the one that was left are cut off, and what they were doing fails.
         """
-        return self._opener.look()
+        moves = self._opener.look()
+        if moves:
+            self.renew_connections()
+        return moves
 
     def renew_connections(self) -> None:
         """Open new connections from now on: those in use are closed at the end of their transaction.

@@ -1,0 +1,194 @@
+"""Several PostgreSQL servers in one URL: libpq finds one that takes writes, its timeline tells an old primary.
+
+After a failover the old primary may go on, or resume, and take writes as before; its timeline is lower than
+that of the promoted server (docs/adr/0050).
+"""
+
+from collections.abc import Mapping, Sequence
+from contextlib import closing, suppress
+from threading import RLock
+from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
+
+import psycopg
+
+from outboxctl.core import tls
+from outboxctl.core.conninfo import ANY, ServerAddress, addresses, at, describe
+from outboxctl.core.database_errors import public_cause, sqlstate, translate
+from outboxctl.core.projections.server_identity import HIDDEN
+from outboxctl.domain.errors import OutboxctlError, UnreachableError
+from outboxctl.domain.printable import brief
+from outboxctl.domain.redaction import redact
+from outboxctl.net.deadline import GUARD, shut
+
+LONGEST = 2  # seconds that a server may take which is asked beside the one in use
+FIRST_SECONDS = 10.0  # that the first statements of a session may take
+LEFT_BEHIND = "a primary was left behind by a failover"
+# The session has its login's search path: everything by its full name.
+IDENTIFIER = "SELECT system_identifier::pg_catalog.text FROM pg_catalog.pg_control_system()"
+TIMELINE = "SELECT pg_catalog.substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 1, 8)"
+
+
+class Primary(NamedTuple):
+    """A server that takes writes; identifier and timeline are None where it hides them, or is a standby."""
+
+    address: ServerAddress
+    identifier: str | None = None
+    timeline: int | None = None
+
+    def __str__(self) -> str:
+        """For messages."""
+        return f"{self.address} (timeline {self.timeline})" if self.timeline else str(self.address)
+
+    def behind(self, other: "Primary | None") -> bool:
+        """Whether the other server of this history was promoted after it."""
+        known = other and other.timeline and self.timeline and other.identifier == self.identifier
+        return bool(known and other and (self.timeline or 0) < (other.timeline or 0))
+
+
+class Move(NamedTuple):
+    """Sessions go to another server from now on."""
+
+    left: Primary
+    now: Primary
+
+
+class ServerAnswer(NamedTuple):
+    """What a server says of itself, or why it could not be asked."""
+
+    address: ServerAddress
+    primary: Primary | None
+    error: OutboxctlError | None = None
+
+
+class PrimarySessions:
+    """Opens sessions at a server that takes writes, and at none that was left behind by a failover.
+
+    Thread-safe. The server in use is tried first; once it is another one, the sessions at all others are cut
+    off, so that nothing more is written there.
+    """
+
+    def __init__(self) -> None:
+        self._lock = RLock()
+        self._used: Primary | None = None
+        self._moves: list[Move] = []
+        self._sessions: WeakKeyDictionary[psycopg.Connection, ServerAddress] = WeakKeyDictionary()
+
+    def open(self, values: Mapping[str, Any]) -> psycopg.Connection:
+        """A new session. Raises UnreachableError where none can be used, or an error of a connection."""
+        first, named = self._used is None, self._in_order(values)
+        while named:
+            try:
+                session = connected(at(values, *named))
+            except psycopg.OperationalError as error:
+                raise _nobody(error) from None
+            there = _primary(session, named)
+            if self._use(there, session):
+                if not first or not self.look(values):
+                    return session
+                return self.open(values)  # another one is newer
+            session.close()
+            named.remove(there.address)
+        text = f"{there} was left behind by a failover to {self._used}"
+        raise UnreachableError(text, hint="start the newer one", public=LEFT_BEHIND)
+
+    def look(self, values: Mapping[str, Any]) -> list[Move]:
+        """Look for a newer primary than the one in use among the others; the moves since last time."""
+        used = self._used
+        if used and (others := [each for each in addresses(values) if each != used.address]):
+            with suppress(psycopg.Error, OutboxctlError):  # else none of them takes writes
+                with closing(connected(at({**values, "connect_timeout": LONGEST}, *others))) as session:
+                    there = _primary(session, others)
+                if used.behind(there):
+                    self._use(there)
+        with self._lock:
+            moves, self._moves = self._moves, []
+        return moves
+
+    def address_of(self, session: Any) -> ServerAddress | None:
+        """The server that a session is at."""
+        return self._sessions.get(session)
+
+    def _in_order(self, values: Mapping[str, Any]) -> list[ServerAddress]:
+        """The one in use first: another one that is silent would be waited for by each session."""
+        used = self._used
+        return sorted(addresses(values), key=lambda each: not used or each != used.address)
+
+    def _use(self, there: Primary, session: psycopg.Connection | None = None) -> bool:
+        """Use this server from now on, unless it was left behind."""
+        with self._lock:
+            used = self._used
+            if there.behind(used):
+                return False
+            self._used = there
+            if session:
+                self._sessions[session] = there.address
+            if used and used.address != there.address:
+                self._moves.append(Move(used, there))
+                self._cut_off_all_others()
+            return True
+
+    def _cut_off_all_others(self) -> None:
+        for session, address in self._sessions.items():
+            if self._used and address != self._used.address:
+                with suppress(psycopg.Error, OSError):  # closed meanwhile
+                    shut(session.fileno())
+
+
+def _nobody(error: psycopg.Error) -> UnreachableError:
+    """That no server can be used, and why: psycopg tries one after the other, and has a line for each."""
+    lines = str(error).splitlines()
+    why = [line.removeprefix("- ") for line in lines if line.startswith("- host")] or lines[:1]
+    return UnreachableError(
+        f"no server of DATABASE_URL takes writes: {brief(redact('; '.join(why)), 600)}",
+        hint="check DATABASE_URL, and that one of its servers is a primary",
+        public=f"no server takes writes: {'; '.join(dict.fromkeys(map(public_cause, why)))}",
+    )
+
+
+def connected(values: Mapping[str, Any]) -> psycopg.Connection:
+    """A session by libpq's parameters. Raises an error of psycopg, or UntrustedError."""
+    try:
+        # Nothing is prepared: the session may sit behind a pooler in transaction mode.
+        return psycopg.connect(**values, prepare_threshold=None)
+    except psycopg.OperationalError as error:
+        raise tls.explained(error, values, describe(values)) or error from None
+
+
+def ask_all(values: Mapping[str, Any]) -> list[ServerAnswer]:
+    """What each server of these parameters says of itself, one after the other."""
+    return [_ask(values, each) for each in addresses(values)]
+
+
+def _ask(values: Mapping[str, Any], address: ServerAddress) -> ServerAnswer:
+    one = at({**values, ANY: "any", "connect_timeout": LONGEST}, address)
+    try:
+        with closing(connected(one)) as session:
+            return ServerAnswer(address, _primary(session, [address]))
+    except psycopg.Error as error:
+        return ServerAnswer(address, None, translate(error, describe(one)))
+    except OutboxctlError as error:
+        return ServerAnswer(address, None, error)
+
+
+def _primary(session: psycopg.Connection, named: Sequence[ServerAddress]) -> Primary:
+    """The server of a new session, of those that were named."""
+    here = session.info.host, session.info.port
+    address = next((a for a in named if (a.host or a.hostaddr, int(a.port or 5432)) == here), named[0])
+    session.autocommit = True
+    with GUARD.over(FIRST_SECONDS) as watch:
+        watch.descriptor = session.fileno
+        timeline, identifier = _value(session, TIMELINE), _value(session, IDENTIFIER)
+    session.autocommit = False
+    return Primary(address, identifier, int(timeline, 16) if timeline else None)
+
+
+def _value(session: psycopg.Connection, query: str) -> Any:
+    """The value of a query; None where the server hides it, or is a standby."""
+    try:
+        row = session.execute(query.encode()).fetchone()
+    except psycopg.Error as error:
+        if sqlstate(error) in HIDDEN:
+            return None
+        raise
+    return row[0] if row else None
