@@ -72,11 +72,6 @@ class ConnectionSettings(BaseSettings):
         None,
         "dev, test, sandbox or prod; checked against the marker in the database",
     )
-    trust_dotenv: bool = setting(
-        "OUTBOX_TRUST_DOTENV",
-        False,
-        "`on`: secrets of the environment may go where `.env` says; counts only outside `.env`",
-    )
 
     @field_validator("database_url")
     @classmethod

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from outboxctl.domain import redaction
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import brief, plain
-from outboxctl.settings import placement
+from outboxctl.settings import dotenv
 from outboxctl.settings.model import Settings, all_names, env_names, is_secret, secrets
 from outboxctl.settings.origin import dotenv_values, files_in_force
 
@@ -28,20 +28,18 @@ FOREIGN_SECRETS = ("PGPASSWORD",)  # no setting of ours: libpq reads it from the
 def load(**flags: Any) -> Settings:
     """Read all settings; a flag that is None was not given.
 
-    Raises UsageError naming a bad one, for a misspelt name with our prefix, and for a secret that would be
-    sent to an endpoint of a less trusted origin than its own.
+    Raises UsageError naming a bad one, and for a misspelt name with our prefix.
     """
     options = {name: value for name, value in flags.items() if value is not None}
     try:
         register_secrets(options)
         _refuse_unknown_names()
-        settings = Settings(**options)
+        settings = Settings(**options if dotenv.usable() else options | {"_env_file": None})
     except ValidationError as error:
         message, name = _explain(error, options)
         raise UsageError(message, hint=f"`outboxctl explain {name}`") from None
     except (UnicodeDecodeError, OSError) as error:
         raise UsageError(f".env cannot be read: {type(error).__name__}") from None
-    placement.check(settings, options)
     settings._files = {field: file for field, file in files_in_force().items() if field not in options}
     return settings
 

@@ -2,14 +2,12 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic_settings import DotEnvSettingsSource
 
-from outboxctl.settings import secret_files
+from outboxctl.settings import dotenv, secret_files
 from outboxctl.settings.model import Settings, env_names, is_secret
 
 
@@ -23,32 +21,12 @@ class Source(StrEnum):
     DEFAULT = "default"
 
 
-@dataclass(frozen=True)
-class SettingsSource:
+class SettingsSource(NamedTuple):
     """Where a setting is set: under which name, in which place; and the path, if a file holds the value."""
 
     name: str
     place: Source
     path: str | None = None
-
-    def __str__(self) -> str:
-        if self.dotenv and self.callers:
-            return f"the file outside this folder that {self.name} in .env names"
-        return self.name if self.place is Source.FLAG else f"{self.name} in {PLACES[self.place]}"
-
-    @property
-    def dotenv(self) -> bool:
-        """Whether `.env` holds the value or names its file."""
-        return self.place is Source.DOTENV
-
-    @property
-    def callers(self) -> bool:
-        """Whether the value is the caller's: `.env` may name a file that lies elsewhere, by a link, too."""
-        here = Path.cwd().resolve()
-        return not self.dotenv or bool(self.path and not Path(self.path).resolve().is_relative_to(here))
-
-
-PLACES = {Source.ENVIRONMENT: "the environment", Source.DOTENV: ".env"}
 
 
 def settings_sources(flags: Mapping[str, Any]) -> dict[str, SettingsSource]:
@@ -102,5 +80,5 @@ def files_in_force() -> dict[str, tuple[str, str]]:
 
 
 def dotenv_values() -> Mapping[str, str | None]:
-    """What `.env` sets."""
-    return DotEnvSettingsSource(Settings).env_vars
+    """What `.env` sets, where it is read."""
+    return DotEnvSettingsSource(Settings).env_vars if dotenv.usable() else {}

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 # Set by a lab itself.
 NOT_SET = {"database_url", "environment", "worker_id", "metrics_port", "metrics_host", "metrics_names"}
-NOT_SET |= {"read_only", "trust_dotenv"}  # set by the caller
+NOT_SET |= {"read_only"}  # set by the caller
 HOME = Path("lab-evidence")
 
 
