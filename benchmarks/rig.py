@@ -70,7 +70,7 @@ def own_servers(state: Path, folder: Path, say: Say, tuning: Mapping[str, int]) 
 
     Raises UnreachableError where one cannot be started.
     """
-    both = services.up(state, postgres="embedded", search="elasticsearch", fresh_ports=True, say=say)
+    both = services.up(state, search="elasticsearch", fresh_ports=True, say=say)
     urls = {"database_url": both.postgres.url, "elastic_url": both.search.url}
     inside = fixed(urls | {"elastic_index": "bench"} | tuning)
     guest.furnish(inside, "test")

@@ -65,7 +65,7 @@ def test_the_commands_of_the_lab_document_find_what_they_name() -> None:
     assert words <= SERVICES.keys()
     assert started_by("monitoring") > started_by(None)
     assert SERVICES["es"]["networks"]["default"]["aliases"] == ["elasticsearch"], "its name until now"
-    assert set(docker.CONTAINERS.values()) <= SERVICES.keys()
+    assert set(docker.SERVICES) <= SERVICES.keys()
 
 
 @pytest.mark.parametrize("page", ["docs/migrate/from-the-lab-scripts.md", "docs/zh/from-the-lab-scripts.md"])

@@ -8,10 +8,11 @@ import typer
 
 from outboxctl.cli import rendering
 from outboxctl.cli.options import ElasticIndex, Json, group, print_progress, settings
+from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import export
 
 if TYPE_CHECKING:
-    from outboxctl.drills.services import Service, Services
+    from outboxctl.drills.services import Service
     from outboxctl.settings import Settings
 
 ACCESS = (
@@ -21,7 +22,10 @@ ACCESS = (
 )
 NONE = "no services: `outboxctl services up` starts them"
 LOCAL = {"database_url": "postgresql://127.0.0.1", "elastic_url": "http://127.0.0.1:9200"}
+IN_DOCKER = "postgresql://wordloom:wordloom@127.0.0.1:{}/wordloom_test", "http://127.0.0.1:{}"
+PORTS = 5435, 9200
 LAB_INDEX = "wordloom-test-search-index"  # which the original lab document exports
+Docker = Annotated[bool, typer.Option("--docker", help="Containers, by `docker compose`, in place of them.")]
 app = group("A local PostgreSQL and search engine for a laptop or CI.")
 
 
@@ -32,7 +36,6 @@ class Search(StrEnum):
     """
 
     AUTO = "auto"
-    DOCKER = "docker"
     ELASTICSEARCH = "elasticsearch"
     ELASTICSEARCH8 = "elasticsearch8"
     OPENSEARCH = "opensearch"
@@ -45,38 +48,52 @@ def up(
     search: Annotated[Search, typer.Option(help="Which search engine.")] = Search.AUTO,
     postgres_port: Annotated[int | None, typer.Option(min=1, max=65_535, help="Default 5435.")] = None,
     search_port: Annotated[int | None, typer.Option(min=1, max=65_535, help="Default 9200.")] = None,
+    docker: Docker = False,
     elastic_index: ElasticIndex = None,
     json: Json = False,
 ) -> None:
     """Start both, create the index and that of the lab document, and print the lines to export.
 
-    Docker where it answers; else PostgreSQL from a wheel, and Elasticsearch by Maven and a JDK 21 or
-    newer, or noida-db, a small imitation of it. Where a port is taken, the next free one is used, and
-    what that changes is printed on stderr.
+    PostgreSQL from a wheel, and Elasticsearch by Maven and a JDK 21 or newer, or noida-db, a small
+    imitation of it. Where a port is taken, the next free one is used.
 
     Example: outboxctl services up --search elasticsearch
     """
+    settings(**LOCAL, elastic_index=elastic_index)  # a bad one is an error before anything is started
+    if docker:
+        if search is not Search.AUTO:
+            raise UsageError("--search does not go with --docker: the engine is that of docker-compose.yml")
+        urls, rows = _in_docker(postgres_port or PORTS[0], search_port or PORTS[1]), []
+    else:
+        urls, rows = _started(search, postgres_port, search_port)
+    configured = settings(database_url=urls[0], elastic_url=urls[1], elastic_index=elastic_index)
+    indexes = _make_indexes(configured)
+    lines = zip(("DATABASE_URL", "ELASTIC_URL", "ELASTIC_INDEX"), (*urls, configured.elastic_index), strict=True)
+    exports = [rendering.Unbroken(export(name, value)) for name, value in lines]
+    rendering.show({"services": rows, "indexes": indexes}, lambda: exports, json=json)
+
+
+def _started(
+    search: Search, postgres_port: int | None, search_port: int | None
+) -> tuple[tuple[str, str], list[dict[str, object]]]:
+    """The URLs of servers of this machine's, and what they are."""
     from outboxctl.drills.services import up as start
-    from outboxctl.drills.services.moved import asked_port, warning
 
     say = rendering.console(stderr=True).print
-    settings(**LOCAL, elastic_index=elastic_index)  # a bad one is an error before anything is started
-    running = start(search=search.value, postgres_port=postgres_port, search_port=search_port, say=say)
-    urls = {"database_url": running.postgres.url, "elastic_url": running.search.url}
-    configured = settings(**urls, elastic_index=elastic_index)
-    indexes = _make_indexes(configured)
-    both = [(running.postgres, postgres_port), (running.search, search_port)]
-    requested = [(service, asked_port(service, port)) for service, port in both]
-    if json:
-        rows = [_row(service) | {"asked_port": port} for service, port in requested]
-        rendering.emit_json({"services": rows, "indexes": indexes})
-    else:
-        _print_exports(running, configured.elastic_index, requested)
+    both = start(search=search.value, postgres_port=postgres_port, search_port=search_port, say=say)
     # A browser lets pages send requests to 127.0.0.1.
-    pages = "every web page" if running.search.kind == "noida" else "a web page by DNS rebinding"
-    print_progress(ACCESS.format(running.search.url, pages))
-    for line in filter(None, (warning(service, port) for service, port in requested)):
-        print_progress(line)
+    pages = "every web page" if both.search.kind == "noida" else "a web page by DNS rebinding"
+    print_progress(ACCESS.format(both.search.url, pages))
+    return (both.postgres.url, both.search.url), [_row(both.postgres), _row(both.search)]
+
+
+def _in_docker(*ports: int) -> tuple[str, str]:
+    """The URLs of containers."""
+    from outboxctl.drills.services import docker
+
+    docker.up(postgres_port=ports[0], search_port=ports[1])
+    database, search = (url.format(port) for url, port in zip(IN_DOCKER, ports, strict=True))
+    return database, search
 
 
 def _make_indexes(settings: "Settings") -> list[str]:
@@ -90,27 +107,22 @@ def _make_indexes(settings: "Settings") -> list[str]:
     return names
 
 
-def _print_exports(running: "Services", index: str, requested: "list[tuple[Service, int]]") -> None:
-    typer.echo(export("DATABASE_URL", running.postgres.url))
-    typer.echo(export("ELASTIC_URL", running.search.url))
-    typer.echo(export("ELASTIC_INDEX", index))
-    # Last: an `eval $(…)` without quotes makes one line of all, in which a comment hides what follows.
-    for service, port in requested:
-        if service.port != port:
-            typer.echo(f"# {service.role} listens on port {service.port}, not on {port}")
-
-
 @app.command()
 def down(
     purge: Annotated[bool, typer.Option("--purge", help="Delete their data as well.")] = False,
+    docker: Docker = False,
     json: Json = False,
 ) -> None:
     """End exactly what `up` started; the data stays unless purged.
 
     Example: outboxctl services down --purge
     """
+    from outboxctl.drills.services import docker as containers
     from outboxctl.drills.services import down as end
 
+    if docker:
+        containers.down(purge=purge)
+        return
     ended = end(purge=purge, say=rendering.console(stderr=True).print)
     lines = [] if ended else ["nothing was running"]
     rendering.show({"ended": [_row(service) for service in ended]}, lambda: lines, json=json)
@@ -118,7 +130,7 @@ def down(
 
 @app.command()
 def status(json: Json = False) -> None:
-    """Show which services run, and in what they differ from real ones.
+    """Show which services run, and in what they differ from real ones; containers by `docker compose ps`.
 
     Example: outboxctl services status
     """

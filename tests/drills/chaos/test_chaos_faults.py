@@ -35,18 +35,6 @@ server = http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), http.server.Sim
 open(sys.argv[2], "w").write(str(os.getpid()))
 server.serve_forever()
 """
-# For docker, whose verb is the fourth word, and for systemctl.
-STAND_IN = """#!/bin/sh
-test "$1" = show && exec cat {folder}/pid
-echo "$@" >> {folder}/told
-test "$1" = compose && verb=$4 || verb=$1
-case "$verb" in
-pause) kill -STOP $(cat {folder}/pid);;
-unpause) kill -CONT $(cat {folder}/pid);;
-stop) kill $(cat {folder}/pid);;
-start) exec {start};;
-esac
-"""
 ROW = """INSERT INTO outbox_workers
 SELECT gen_random_uuid(), 'impostor', %s, %s, '1', now() - make_interval(secs => %s), now(), 0, 'count',
     false"""
@@ -129,10 +117,10 @@ def test_a_command_that_only_prints_undoes_nothing(chaos: Cli, blocked: Callable
         assert done.returncode == 0
         assert done.stderr == ""
     (left,) = chaos.json("chaos", "list")["faults"]
-    assert f"outboxctl chaos undo {left['id']}" in done.stdout
+    assert "outboxctl chaos undo" in done.stdout
     assert left["left_over"] is True
     assert blocked()
-    chaos.ok("chaos", "undo", "--all")
+    chaos.ok("chaos", "undo")
     assert not blocked()
 
 
@@ -142,11 +130,9 @@ def test_only_our_own_block_is_lifted(
     assert chaos.json("chaos", "block", "--for", "0.2s")["undone"] is True
     assert not blocked()
     engine.indices.put_settings(index=index, settings={"index.blocks.write": True})
-    for command in ("block", "unblock"):
-        assert chaos("chaos", command).returncode == 2
+    assert chaos("chaos", "block").returncode == 2
+    chaos.ok("chaos", "undo")
     assert blocked()
-    chaos.ok("chaos", "unblock", "--force")
-    assert not blocked()
 
 
 def test_the_block_of_a_full_disk_is_lifted_without_touching_anothers(
@@ -159,14 +145,11 @@ def test_the_block_of_a_full_disk_is_lifted_without_touching_anothers(
 
     chaos.ok("chaos", "block", "--disk-full")
     assert blocks() == {"read_only_allow_delete"}
-    chaos.ok("chaos", "unblock")
-    assert blocks() == set()
     chaos.ok("chaos", "block")
-    chaos.ok("chaos", "block", "--disk-full")
-    chaos.ok("chaos", "undo", "--all")
+    chaos.ok("chaos", "undo")
     assert (blocks(), under_way(chaos)) == (set(), [])
     engine.indices.put_settings(index=index, settings={"index.blocks.read_only_allow_delete": True})
-    chaos.ok("chaos", "unblock")
+    chaos.ok("chaos", "undo")
     assert blocks() == {"read_only_allow_delete"}
     engine.indices.put_settings(index=index, settings={"index.blocks.read_only_allow_delete": None})
 
@@ -183,7 +166,7 @@ def workers(chaos: Cli, tmp_path: Path) -> Iterator[list[WorkerProcess]]:
 
 
 @pytest.mark.slow(reason="it waits for leases to end")
-def test_a_worker_is_paused_resumed_and_killed(
+def test_a_worker_is_paused_undone_and_killed(
     chaos: Cli, workers: list[WorkerProcess], sql: psycopg.Connection
 ) -> None:
     first, second = (psutil.Process(each.pid) for each in workers)
@@ -198,15 +181,12 @@ def test_a_worker_is_paused_resumed_and_killed(
     with holding(chaos, "worker", "pause", "--all", "--for", "1h") as command:
         eventually(lambda: all(paused()))
         command.kill()
-    assert (
-        "undone, for whoever began it is gone: worker w1"
-        in chaos("chaos", "worker", "resume", "--all").stderr
-    )
+    assert "undone, for whoever began it is gone: worker w1" in chaos("chaos", "db", "terminate").stderr
     assert not any(paused())
     chaos.ok("chaos", "worker", "pause", "--id", "w1")
     assert paused() == [True, False]
     assert chaos("chaos", "worker", "pause", "--id", "w1").returncode == 2
-    chaos.ok("chaos", "worker", "resume", "--pid", str(first.pid))
+    chaos.ok("chaos", "undo")
     assert not any(paused())
     assert under_way(chaos) == []
     chaos.ok("chaos", "worker", "pause", "--id", "w2")
@@ -300,30 +280,31 @@ def test_odd_rows_end_as_they_should(chaos: Cli, sql: psycopg.Connection, server
 
 @pytest.fixture
 def sink(chaos: Cli, tmp_path: Path) -> Iterator[Callable[[], bool]]:
-    """A sink that can be stopped: its command line and pid file are in the settings; says if it answers."""
+    """A sink that can be stopped: both commands are in the settings; says if it answers."""
     port, pid_file, script = services.fresh_port(), tmp_path / "pid", tmp_path / "sink.py"
     script.write_text(SINK)
     start = [sys.executable, str(script), str(port), str(pid_file)]
     subprocess.run(start, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     chaos.env |= {
         "ELASTIC_URL": f"http://127.0.0.1:{port}",
-        "OUTBOX_CHAOS_PID_FILE": str(pid_file),
+        "OUTBOX_CHAOS_STOP_COMMAND": f"sh -c 'kill $(cat {pid_file})'",
         "OUTBOX_CHAOS_START_COMMAND": " ".join(start),
     }
-
-    def answers() -> bool:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=0.5)
-        try:
-            connection.request("GET", "/")
-            return connection.getresponse().status == 200
-        except OSError:
-            return False
-        finally:
-            connection.close()
-
-    eventually(answers)
-    yield answers
+    eventually(lambda: answers(port))
+    yield lambda: answers(port)
     psutil.Process(int(pid_file.read_text())).kill()
+
+
+def answers(port: int) -> bool:
+    """Whether a server of this machine answers soon."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=0.5)
+    try:
+        connection.request("GET", "/")
+        return connection.getresponse().status == 200
+    except OSError:
+        return False
+    finally:
+        connection.close()
 
 
 def test_the_sink_is_stopped_and_started(chaos: Cli, sink: Callable[[], bool]) -> None:
@@ -340,18 +321,24 @@ def test_the_sink_is_stopped_and_started(chaos: Cli, sink: Callable[[], bool]) -
     assert sink()
 
 
-@pytest.mark.slow(reason="it stops and pauses a sink of its own")
-def test_a_sink_left_stopped_or_paused_comes_back(chaos: Cli, sink: Callable[[], bool]) -> None:
-    for verb, kind in (("stop", "sink-stopped"), ("pause", "sink-paused")):
-        with holding(chaos, "es", verb, "--for", "1h") as command:
-            assert command.stderr is not None
-            assert any("after" in line for line in command.stderr), verb
-            assert not sink()
-            command.kill()
-        assert under_way(chaos) == [kind]
-        chaos.ok("chaos", "undo", "--all")
-        assert under_way(chaos) == []
-        eventually(sink, within=2)
+@pytest.mark.slow(reason="it stops and pauses an engine of its own")
+def test_an_engine_of_services_left_stopped_or_paused_comes_back(chaos: Cli) -> None:
+    state = Path(chaos.env["OUTBOXCTL_STATE"])
+    engine = services.start_search(state, search="noida", fresh=True)
+    try:
+        chaos.env["ELASTIC_URL"] = engine.url
+        for verb, kind in (("stop", "sink-stopped"), ("pause", "sink-paused")):
+            with holding(chaos, "es", verb, "--for", "1h") as command:
+                assert command.stderr is not None
+                assert any("after" in line for line in command.stderr), verb
+                assert not answers(engine.port)
+                command.kill()
+            assert under_way(chaos) == [kind]
+            chaos.ok("chaos", "undo")
+            assert under_way(chaos) == []
+            eventually(lambda: answers(engine.port), within=2)
+    finally:
+        services.down(state, purge=True)
 
 
 def ended(pid: int) -> bool:
@@ -364,7 +351,6 @@ def ended(pid: int) -> bool:
 
 @pytest.mark.usefixtures("sink")
 def test_an_interruption_ends_a_stop_command_that_hangs_and_undoes_it(chaos: Cli, tmp_path: Path) -> None:
-    chaos.env["OUTBOX_CHAOS_PID_FILE"] = ""
     began, started = tmp_path / "began", tmp_path / "started"
     how = [
         "--stop-command",
@@ -381,48 +367,16 @@ def test_an_interruption_ends_a_stop_command_that_hangs_and_undoes_it(chaos: Cli
     eventually(lambda: ended(int(began.read_text())), within=10)  # it does not go on
 
 
-def test_a_sink_that_is_not_the_one_is_not_touched(
-    chaos: Cli, sink: Callable[[], bool], bystanders: "list[subprocess.Popen[bytes]]", tmp_path: Path
-) -> None:
-    other = {"OUTBOX_CHAOS_PID_FILE": str(tmp_path / "other")}
-    (tmp_path / "other").write_text(str(bystanders[0].pid))
+@pytest.mark.usefixtures("sink")
+def test_a_sink_that_nobody_said_how_to_stop_is_not_touched(chaos: Cli, sink: Callable[[], bool]) -> None:
+    refused = chaos("chaos", "es", "stop", env={"OUTBOX_CHAOS_START_COMMAND": ""})
+    assert "go together" in refused.stderr
+    chaos.env["OUTBOX_CHAOS_STOP_COMMAND"] = chaos.env["OUTBOX_CHAOS_START_COMMAND"] = ""
     for verb in ("stop", "pause"):
-        refused = chaos("chaos", "es", verb, env=other)
+        refused = chaos("chaos", "es", verb)
         assert refused.returncode == 2
-        assert f"process {bystanders[0].pid} does not listen" in refused.stderr
-    assert under_way(chaos) == []
+        assert "`outboxctl services up` did not start the sink" in refused.stderr
     assert sink()
-
-
-@pytest.mark.parametrize(
-    ("verb", "flags", "told"),
-    [
-        (
-            "pause",
-            ["--compose-file", "c.yml", "--service", "es"],
-            ["compose -f c.yml pause es", "compose -f c.yml unpause es"],
-        ),
-        ("stop", ["--unit", "es"], ["stop -- es", "start -- es"]),
-        (
-            "stop",
-            ["--stop-command", "docker stop 'my es'", "--start-command", "docker start"],
-            ["stop my es", "start"],
-        ),
-    ],
-)
-def test_other_means_are_told_what_to_do(
-    verb: str, flags: list[str], told: list[str], chaos: Cli, sink: Callable[[], bool], tmp_path: Path
-) -> None:
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    for name in ("docker", "systemctl"):
-        start = chaos.env["OUTBOX_CHAOS_START_COMMAND"]
-        (folder / name).write_text(STAND_IN.format(folder=tmp_path, start=start))
-        (folder / name).chmod(0o755)
-    env = {"PATH": f"{folder}:{chaos.env['PATH']}", "OUTBOX_CHAOS_PID_FILE": ""}
-    assert chaos.json("chaos", "es", verb, *flags, "--for", "0.1s", env=env)["undone"] is True
-    assert (tmp_path / "told").read_text().splitlines() == told
-    eventually(sink)
 
 
 def test_a_schema_of_a_run_is_dropped_although_the_sink_does_not_answer(
@@ -430,7 +384,7 @@ def test_a_schema_of_a_run_is_dropped_although_the_sink_does_not_answer(
 ) -> None:
     monkeypatch.setenv("OUTBOXCTL_STATE", str(tmp_path))
     settings = load(database_url=url, elastic_url="http://127.0.0.1:9")
-    names = guest.GuestNames("outboxctl_bench_gone", "x-bench-gone")
-    with pytest.raises(UnreachableError), guest.holding(settings, names, "a benchmark"):
+    names = guest.GuestNames("outboxctl_lab_gone", "x-lab-gone")
+    with pytest.raises(UnreachableError), guest.holding(settings, names, "a lab"):
         pass
-    assert sql.execute("SELECT FROM pg_namespace WHERE nspname = 'outboxctl_bench_gone'").rowcount == 0
+    assert sql.execute("SELECT FROM pg_namespace WHERE nspname = 'outboxctl_lab_gone'").rowcount == 0

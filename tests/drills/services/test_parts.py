@@ -91,4 +91,4 @@ def test_a_deaf_process_is_killed(tmp_path: Path) -> None:
 
 def test_services_up_offers_every_engine() -> None:
     assert set(ENGINES) == set(RELEASES)
-    assert {search.value for search in Search} == {*ENGINES, "auto", "docker", "noida"}
+    assert {search.value for search in Search} == {*ENGINES, "auto", "noida"}

@@ -1,9 +1,9 @@
 """`services up` as a reader of the lab document uses it: psql, the document's index, a port that is taken."""
 
-import os
 import socket
 import subprocess
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
@@ -11,6 +11,7 @@ from elasticsearch import Elasticsearch
 
 from outboxctl.drills import services
 from processes import Cli, environment
+from servers import Servers
 
 LAB_INDEX = "wordloom-test-search-index"
 
@@ -60,35 +61,35 @@ def test_its_urls_are_taken_by_psql_and_both_indexes_are_there(here: Cli) -> Non
 
 
 @pytest.mark.slow(reason="starts both servers by the command")
-def test_a_port_that_is_taken_cannot_be_missed(here: Cli) -> None:
+def test_a_port_that_is_taken_is_said_and_the_exported_url_has_the_other(here: Cli) -> None:
     with socket.create_server(("127.0.0.1", services.fresh_port())) as busy:
         taken = busy.getsockname()[1]
         asked = [*ports()[:2], "--search-port", str(taken)]
         done = here("services", "up", "--search", "noida", *asked)
-        again = here("services", "up", *asked)
-        told = here.json("services", "up", *asked)
-    assert done.returncode == 0, done.stderr
-    url = exported(done.stdout, quoted=True)["ELASTIC_URL"]
-    port = url.rpartition(":")[2]
-    for each in (done, again):
-        (line,) = [line for line in each.stderr.splitlines() if "PORT MOVED" in line]
-        assert line.startswith(f"PORT MOVED: the search engine listens on {port}, not on {taken}: ")
-        assert f"(pid {os.getpid()}) holds that one" in line
-        assert line.endswith(f"run: outboxctl services down; outboxctl services up --search-port {taken}")
-        assert f"export ELASTIC_URL='{url}'" in each.stdout
-        assert each.stdout.splitlines()[-1] == f"# search listens on port {port}, not on {taken}"
-        assert exported(each.stdout, quoted=False)["ELASTIC_INDEX"] == "outbox-search-index"
-    assert {row["role"]: row["asked_port"] == row["port"] for row in told["services"]} == {
-        "postgres": True,
-        "search": False,
-    }
+    assert f"search: port {taken} is taken, using " in done.stderr
+    assert exported(done.stdout, quoted=True)["ELASTIC_URL"] != f"http://127.0.0.1:{taken}"
+    assert exported(done.stdout, quoted=False)["ELASTIC_INDEX"] == "outbox-search-index"
 
 
-@pytest.mark.slow(reason="starts both servers by the command")
-def test_a_port_that_was_moved_by_an_earlier_start_is_said_though_nobody_holds_it(here: Cli) -> None:
-    elsewhere, asked = ports(), ports()
-    assert "PORT MOVED" not in here("services", "up", "--search", "noida", *elsewhere).stderr
-    assert "its earlier start was given another one" in here("services", "up", *asked).stderr
+def test_containers_are_compose_s_matter_and_only_where_they_are_asked_for(
+    here: Cli, tmp_path: Path, servers: Servers
+) -> None:
+    """With a stand-in for Docker: no machine here has one."""
+    (tmp_path / "docker").write_text(f'#!/bin/sh\necho "$@" $OUTBOXCTL_SEARCH_PORT >>{tmp_path}/asked; echo progress\n')
+    (tmp_path / "docker").chmod(0o755)
+    here.env["PATH"] = f"{tmp_path}:{here.env['PATH']}"
+    port = str(urlsplit(servers.sink).port)
+    up = here("services", "up", "--docker", "--search-port", port)
+    assert up.returncode == 0, up.stderr
+    assert exported(up.stdout, quoted=True)["ELASTIC_URL"] == f"http://127.0.0.1:{port}"
+    assert "progress" in up.stderr
+    here.ok("services", "down", "--docker", "--purge")
+    first, last = (tmp_path / "asked").read_text().splitlines()
+    assert first.endswith(f"-p outboxctl up --wait postgres es {port}")
+    assert last.strip().endswith("-p outboxctl down --volumes")
+    (tmp_path / "docker").write_text("#!/bin/sh\nexit 1\n")
+    assert here("services", "up", "--docker").returncode == 3
+    assert here("services", "up", "--docker", "--search", "noida").returncode == 2
 
 
 def test_a_bad_setting_is_said_before_anything_starts(state: Path, tmp_path: Path) -> None:

@@ -1,11 +1,11 @@
-"""`chaos`: the group, and its commands that are no groups: block, unblock, list, undo."""
+"""`chaos`: the group, and its commands that are no groups: block, list, undo."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from outboxctl.cli import parse, rendering
+from outboxctl.cli import rendering
 from outboxctl.cli.chaos import db, es, proxy, worker
 from outboxctl.cli.chaos.ledger import opened
 from outboxctl.cli.lab import leftovers
@@ -19,11 +19,9 @@ from outboxctl.cli.options import (
     group,
     settings,
 )
-from outboxctl.domain.errors import OutboxctlError, UsageError
+from outboxctl.domain.errors import OutboxctlError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from outboxctl.drills.faults.records import Fault
 
 app = group("Cause faults on purpose, on systems that are not production.")
@@ -35,7 +33,7 @@ app.command("proxy")(proxy.proxy)
 
 @dataclass(frozen=True, kw_only=True)
 class IndexFaultOptions(FaultOptions):
-    """Of a command that blocks or unblocks the index."""
+    """Of a command that blocks the index."""
 
     elastic_url: ElasticUrl = None
     elastic_index: ElasticIndex = None
@@ -65,25 +63,6 @@ def block(
     cause(settings, [blocks.block(settings, DISK if disk_full else WRITE)], seconds, json=common.json)
 
 
-@app.command()
-def unblock(
-    common: IndexFaultOptions,
-    force: Annotated[
-        bool, typer.Option("--force", help="Lift a block that `chaos block` did not set, too.")
-    ] = False,
-) -> None:
-    """Lift the write blocks that `chaos block` set; other blocks stay.
-
-    Example: outboxctl chaos unblock
-    """
-    from outboxctl.drills.faults import block as blocks
-
-    settings = common.allowed("lift a block of the index")
-    index, undone = blocks.unblock(opened(settings), settings, force=force)
-    report = {"index": index, "undone": [each.id for each in undone]}
-    rendering.show(report, lambda: [f"{index} takes writes"], json=common.json)
-
-
 @app.command("list")
 def list_faults(json: Json = False) -> None:
     """List the faults under way, and the processes that hold them.
@@ -96,33 +75,29 @@ def list_faults(json: Json = False) -> None:
     columns = ("id", "what", "since", "until", "held by")
     cells = [[row[name.replace(" ", "_")] for name in columns] for row in faults]
     table = rendering.table("Faults under way", columns, cells) if faults else "no faults under way"
-    ended = [row["id"] for row in faults if row["left_over"]]
-    hint = f"whoever began them has ended: `outboxctl chaos undo {' '.join(ended)}` undoes them"
-    lines = [table, *([rendering.Unbroken(hint)] if ended else [])]
+    lines = [table, *(["`outboxctl chaos undo` undoes them"] if faults else [])]
     rendering.show({"faults": faults}, lambda: lines, json=json)
 
 
 @app.command()
 def undo(
-    ids: Annotated[list[str] | None, typer.Argument(metavar="ID...", help="From `chaos list`.")] = None,
-    every: Annotated[bool, typer.Option("--all", help="All of them.")] = False,
     forget: Annotated[
         bool,
-        typer.Option("--forget", help="Undo nothing, only delete the record: you have undone it by hand."),
+        typer.Option("--forget", help="Undo nothing, only delete the records: you have undone it by hand."),
     ] = False,
     json: Json = False,
 ) -> None:
-    """Undo faults, whoever began them; needs no permission. Those that cannot be undone stay listed.
+    """Undo every fault, whoever began it; needs no permission. Those that cannot be undone stay listed.
 
-    With --all the processes and services of runs of labs that were killed are ended as well.
+    The processes and services of runs of labs that were killed are ended as well.
 
-    Example: outboxctl chaos undo --all
+    Example: outboxctl chaos undo
     """
-    if every and not forget:
+    if not forget:
         leftovers.end_runs()
     ledger = opened(settings())
     undone, failed = [], None
-    for fault in _chosen(ledger.faults(), ids or [], every=every):
+    for fault in ledger.faults():
         try:
             if forget:
                 ledger.forget(fault)
@@ -134,15 +109,6 @@ def undo(
     rendering.show({"undone": [_row(each) for each in undone]}, lambda: lines, json=json)
     if failed:
         raise failed
-
-
-def _chosen(known: "Sequence[Fault]", ids: "Sequence[str]", *, every: bool) -> "Sequence[Fault]":
-    if every == bool(ids):
-        raise UsageError("name faults, or say --all", hint="`outboxctl chaos list` shows them")
-    if not every and not known:
-        raise UsageError("no faults are under way")
-    wanted = {parse.one_of("ID", each, [fault.id for fault in known], "fault") for each in ids}
-    return [fault for fault in known if every or fault.id in wanted]
 
 
 def _row(fault: "Fault") -> dict[str, Any]:

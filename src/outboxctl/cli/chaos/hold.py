@@ -134,8 +134,7 @@ def _line(faults: Sequence[Fault]) -> str:
 def _show(faults: Sequence[Fault], took: float, total: float, *, undone: bool, json: bool) -> None:
     end = f"undone after {rendering.age(total - took)}" if undone else "until undone"
     lines = [f"{each.id}  {rendering.cell(each.what, 400).plain}: {end}" for each in faults]
-    ids = " ".join(each.id for each in faults)
-    lines += [] if undone else [rendering.Unbroken(f"`outboxctl chaos undo {ids}` undoes it")]
+    lines += [] if undone else ["`outboxctl chaos undo` undoes it"]
     report = {"faults": [{"id": each.id, "kind": each.kind, "what": each.what} for each in faults]}
     held = round(total - round(took, 1), 1) if undone else None
     times = {"took": round(took, 1), "undone": undone, "undone_after": held}

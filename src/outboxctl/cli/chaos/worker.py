@@ -1,4 +1,4 @@
-"""`chaos worker`: real workers of this machine killed, paused and resumed."""
+"""`chaos worker`: real workers of this machine killed and paused."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from outboxctl.drills.faults.workers import VerifiedProcess
     from outboxctl.settings import Settings
 
-app = group("Kill, pause and resume workers of this machine.")
+app = group("Kill and pause workers of this machine.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,12 +41,6 @@ class WorkerOptions(FaultOptions):
             registered, now, worker_id=self.worker_id, pid=self.pid, every=self.every
         )
 
-    def show(self, participle: str, workers: "list[VerifiedProcess]") -> None:
-        """Print the workers that were killed or resumed."""
-        rows = [{"worker_id": each.row.worker_id, "pid": each.row.pid} for each in workers]
-        lines = [f"{participle} {each.name}" for each in workers]
-        rendering.show({participle: rows}, lambda: lines, json=self.json)
-
 
 @app.command()
 def kill(worker: WorkerOptions) -> None:
@@ -61,12 +55,13 @@ def kill(worker: WorkerOptions) -> None:
     settings, chosen = worker.chosen("kill")
     for each in chosen:
         workers.kill(opened(settings), each)
-    worker.show("killed", chosen)
+    rows = [{"worker_id": each.row.worker_id, "pid": each.row.pid} for each in chosen]
+    rendering.show({"killed": rows}, lambda: [f"killed {each.name}" for each in chosen], json=worker.json)
 
 
 @app.command()
 def pause(worker: WorkerOptions, duration: FaultDuration = None) -> None:
-    """Pause with SIGSTOP: it holds its claims and does nothing; when it is resumed, they may have ended.
+    """Pause with SIGSTOP: it holds its claims and does nothing; when it goes on, they may have ended.
 
     Example: outboxctl chaos worker pause --for 30s
     """
@@ -76,17 +71,3 @@ def pause(worker: WorkerOptions, duration: FaultDuration = None) -> None:
     seconds = fault_seconds(duration)
     settings, chosen = worker.chosen("pause")
     cause(settings, [workers.pause(each) for each in chosen], seconds, json=worker.json)
-
-
-@app.command()
-def resume(worker: WorkerOptions) -> None:
-    """Let paused workers go on.
-
-    Example: outboxctl chaos worker resume --all
-    """
-    from outboxctl.drills.faults import workers
-
-    settings, chosen = worker.chosen("resume")
-    for each in chosen:
-        workers.resume(opened(settings), each)
-    worker.show("resumed", chosen)

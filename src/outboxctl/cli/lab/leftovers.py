@@ -1,4 +1,4 @@
-"""What killed runs of labs left: the next run, or `chaos undo --all`, ends it and marks the evidence."""
+"""What killed runs of labs left: the next run, or `chaos undo`, ends it and marks the evidence."""
 
 import os
 import signal

@@ -1,44 +1,95 @@
-"""The sink stopped or paused, and started or resumed."""
+"""The sink stopped or paused: the engine of `services up`, or by a pair of commands of the user's.
 
-from collections.abc import Callable
-from typing import Any
+The ledger holds what a fault needs as JSON, commands too: its file is readable by its owner alone.
+"""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import psutil
 
 from outboxctl.domain.errors import OutboxctlError, UsageError
-from outboxctl.drills.faults import processes, sink, sink_controls
+from outboxctl.drills import services
+from outboxctl.drills.faults import processes, sink
 from outboxctl.drills.faults.ledger import Ledger, undone_by
 from outboxctl.drills.faults.records import Fault, PlannedFault
-from outboxctl.drills.faults.sink_controls import Compose, SinkControl, listener
 from outboxctl.drills.services.model import Say
+from outboxctl.drills.services.process import find
 from outboxctl.net.urls import parse_url
 from outboxctl.settings import Settings
+from outboxctl.settings.folders import state_folder
 
 STOPPED, PAUSED = "sink-stopped", "sink-paused"
 HURRY_SECONDS = 5.0  # for the undoing of a fault that was left over, before what the user asked for
 
 
+@dataclass(frozen=True)
+class OwnServices:
+    """The engine that `outboxctl services up` started, by its state folder."""
+
+    name: ClassVar[str] = "services"
+    state: str
+
+    def stop(self, say: Say) -> None:
+        """End it with SIGTERM; its data stays."""
+        services.stop("search", Path(self.state), say=say)
+
+    def start(self, say: Say, within: float = processes.COMMAND_SECONDS) -> None:  # noqa: ARG002 - it has a limit of its own
+        """Start it on the same port and data, and wait until it answers."""
+        services.start_search(Path(self.state), say=say)
+
+    def process(self) -> psutil.Process:
+        """Its process. UsageError where it does not run."""
+        for each in services.status(Path(self.state)):
+            if each.role == "search" and each.pid and each.born and (running := find(each.pid, each.born)):
+                return running
+        raise UsageError("the search engine of `services up` does not run")
+
+
+@dataclass(frozen=True)
+class Commands:
+    """A pair of commands; they are split like a shell does, but no shell runs them."""
+
+    name: ClassVar[str] = "command"
+    stop_command: str
+    start_command: str
+
+    def stop(self, say: Say) -> None:
+        """Stop it. Raises OutboxctlError."""
+        processes.run(processes.split("--stop-command", self.stop_command), say)
+
+    def start(self, say: Say, within: float = processes.COMMAND_SECONDS) -> None:
+        """Start it again; it need not answer yet. OutboxctlError where that fails, or takes longer."""
+        processes.run(processes.split("--start-command", self.start_command), say, within)
+
+
+SinkControl = OwnServices | Commands
+
+
+def own(url: str) -> OwnServices:
+    """The engine of `services up`. UsageError where it is not the sink at this URL."""
+    if not any(each.role == "search" and each.port == parse_url(url).port for each in services.status()):
+        hint = "say --stop-command and --start-command"
+        raise UsageError(f"`outboxctl services up` did not start the sink at {url}", hint=hint)
+    return OwnServices(str(state_folder()))
+
+
 def stop(control: SinkControl, url: str, say: Say) -> PlannedFault:
-    """The sink stopped. UsageError where it does not answer, or another process listens at its port."""
+    """The sink stopped. UsageError where it does not answer."""
     _require_answer(url)
-    known = listener(control, _port(url)) is not None
 
     def begin() -> None:
-        listener(control, _port(url))  # again: a pid may have changed while the ledger was locked
         control.stop(say)
         sink.wait_away(url)
 
-    return PlannedFault(_fault(STOPPED, control, url, known=known, **sink_controls.facts(control)), begin)
+    return PlannedFault(_fault(STOPPED, control, url, means=control.name, **asdict(control)), begin)
 
 
-def pause(control: SinkControl, url: str, say: Say) -> PlannedFault:
+def pause(control: OwnServices, url: str) -> PlannedFault:
     """The sink paused: it takes connections and answers nothing. UsageError as above."""
     _require_answer(url)
-    if isinstance(control, Compose):
-        fault = _fault(PAUSED, control, url, **sink_controls.facts(control))
-        return PlannedFault(fault, lambda: _pause_container(control, url, say))
-    process = listener(control, _port(url))
-    if process is None:
-        hint = "name it with --pid-file, --unit, or --compose-file and --service"
-        raise UsageError(f"{control.name}: the process to pause is unknown", hint=hint)
+    process = control.process()
 
     def begin() -> None:
         processes.pause(process)
@@ -47,38 +98,13 @@ def pause(control: SinkControl, url: str, say: Say) -> PlannedFault:
     return PlannedFault(_fault(PAUSED, control, url, **processes.identity(process)), begin)
 
 
-def _pause_container(control: Compose, url: str, say: Say) -> None:
-    processes.run(control.command("pause"), say)
-    try:
-        sink.wait_away(url)
-    except BaseException:  # it was not the sink, and the undoing does nothing where the sink answers
-        _continue(control, url, say)
-        raise
-
-
 def start(ledger: Ledger, control: SinkControl, url: str, say: Say) -> list[Fault]:
     """Undo every stop of this sink; where none is recorded and it does not answer, start it."""
-    return _end_fault(ledger, STOPPED, url, lambda: control.start(say))
-
-
-def resume(ledger: Ledger, control: SinkControl, url: str, say: Say) -> list[Fault]:
-    """Undo every pause of this sink; where none is recorded and it does not answer, resume it."""
-    return _end_fault(ledger, PAUSED, url, lambda: _continue(control, url, say))
-
-
-def _end_fault(ledger: Ledger, kind: str, url: str, end: Callable[[], None]) -> list[Fault]:
-    undone = [each for each in ledger.matching(kind, {"sink": url}) if ledger.undo(each)]
+    undone = [each for each in ledger.matching(STOPPED, {"sink": url}) if ledger.undo(each)]
     if not undone and not sink.answers(url):
-        end()
+        control.start(say)
         sink.wait_back(url)
     return undone
-
-
-def _continue(control: SinkControl, url: str, say: Say) -> None:
-    if isinstance(control, Compose):
-        processes.run(control.command("unpause"), say)
-    elif process := listener(control, _port(url)):
-        processes.resume(process)
 
 
 @undone_by(STOPPED)
@@ -87,13 +113,13 @@ def _undo_stop(fault: Fault, _: Settings, say: Say) -> None:
 
     A fault that is left over is undone without a long wait.
     """
-    url, known = fault.facts["sink"], fault.facts.get("known", False)
+    url = fault.facts["sink"]
     if fault.seen and sink.answers(url):
         return
-    running = known and not fault.seen and not sink.goes_away(url)
+    running = not fault.seen and not sink.goes_away(url)
     try:
         within = HURRY_SECONDS if fault.left_over else processes.COMMAND_SECONDS
-        sink_controls.from_facts(fault.facts).start(say, within)
+        _control(fault.facts).start(say, within)
     except OutboxctlError:
         if not running:  # else nothing had happened, and what runs may not start a second time
             raise
@@ -104,11 +130,14 @@ def _undo_stop(fault: Fault, _: Settings, say: Say) -> None:
 
 
 @undone_by(PAUSED)
-def _undo_pause(fault: Fault, _: Settings, say: Say) -> None:
-    if "pid" in fault.facts:
-        processes.resume_if_there(fault.facts)
-    elif not sink.answers(fault.facts["sink"]):
-        _continue(sink_controls.from_facts(fault.facts), fault.facts["sink"], say)
+def _undo_pause(fault: Fault, _: Settings, __: Say) -> None:
+    processes.resume_if_there(fault.facts)
+
+
+def _control(facts: dict[str, Any]) -> SinkControl:
+    if facts["means"] == OwnServices.name:
+        return OwnServices(facts["state"])
+    return Commands(facts["stop_command"], facts["start_command"])
 
 
 def _fault(kind: str, control: SinkControl, url: str, **facts: Any) -> Fault:
@@ -119,7 +148,3 @@ def _fault(kind: str, control: SinkControl, url: str, **facts: Any) -> Fault:
 def _require_answer(url: str) -> None:
     if not sink.answers(url):
         raise UsageError(f"{url} already does not answer", hint="see `outboxctl chaos list`")
-
-
-def _port(url: str) -> int:
-    return parse_url(url).port or 0  # settings have made it explicit

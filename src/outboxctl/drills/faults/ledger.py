@@ -143,8 +143,8 @@ def _naming(fault: Fault) -> Iterator[None]:
     try:
         yield
     except OutboxctlError as error:
-        hint = f"{error.hint}; then `outboxctl chaos undo {fault.id}`".removeprefix("; ")
+        hint = f"{error.hint}; then `outboxctl chaos undo`".removeprefix("; ")
         raise type(error)(f"{fault.what}: {error}", hint=hint) from error
     except Exception as error:  # such as facts of another version; the other faults are undone
-        hint = f"repair it by hand, then `outboxctl chaos undo {fault.id} --forget`"
+        hint = "repair it by hand, then `outboxctl chaos undo --forget`"
         raise OutboxctlError(f"{fault.what}: {type(error).__name__}: {error}", hint=hint) from error

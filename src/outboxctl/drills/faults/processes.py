@@ -17,7 +17,6 @@ from outboxctl.drills.services import process
 from outboxctl.drills.services.model import Say, silent
 
 PATIENCE_SECONDS = 10.0
-END_SECONDS = 30.0
 COMMAND_SECONDS = 120.0  # for a command of the user's
 
 
@@ -62,19 +61,10 @@ def resume(target: psutil.Process) -> None:
 
 def kill(target: psutil.Process) -> None:
     """End it with SIGKILL, as the kernel does when memory is short, and wait until it has ended."""
-    _end(target, signal.SIGKILL, PATIENCE_SECONDS)
-
-
-def terminate(target: psutil.Process) -> None:
-    """End it with SIGTERM, and wait until it has ended; one that does not end is left alone."""
-    _end(target, signal.SIGTERM, END_SECONDS)
-
-
-def _end(target: psutil.Process, number: signal.Signals, patience: float) -> None:
     with suppress(psutil.NoSuchProcess):
         born = target.create_time()
-        _send(target, number)
-        _wait(lambda: process.find(target.pid, born) is None, f"process {target.pid} does not end", patience)
+        _send(target, signal.SIGKILL)
+        _wait(lambda: process.find(target.pid, born) is None, f"process {target.pid} does not end")
 
 
 def _send(target: psutil.Process, number: signal.Signals) -> None:
@@ -84,19 +74,19 @@ def _send(target: psutil.Process, number: signal.Signals) -> None:
         raise UsageError(f"process {target.pid} is another user's", hint="run this as that user") from None
 
 
-def _wait(condition: Callable[[], bool], otherwise: str, patience: float = PATIENCE_SECONDS) -> None:
-    if not process.within(patience, condition):
-        raise InconclusiveError(otherwise, hint=f"waited {patience:g} s")
+def _wait(condition: Callable[[], bool], otherwise: str) -> None:
+    if not process.within(PATIENCE_SECONDS, condition):
+        raise InconclusiveError(otherwise, hint=f"waited {PATIENCE_SECONDS:g} s")
 
 
-def split(option: str, command: str | None) -> list[str]:
+def split(option: str, command: str) -> list[str]:
     """The words of a command line. UsageError where there are none, or a quote is not closed."""
     try:
-        words = shlex.split(command or "")
+        words = shlex.split(command)
     except ValueError as error:
         raise UsageError(f"{option} cannot be read: {error}", hint="close its quotes") from None
     if not words:
-        raise UsageError(f"{option} is needed for that")
+        raise UsageError(f"{option} is empty")
     return words
 
 

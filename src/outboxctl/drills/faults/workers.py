@@ -80,13 +80,6 @@ def pause(each: VerifiedProcess) -> PlannedFault:
     return PlannedFault(fault, lambda: processes.pause(each.process))
 
 
-def resume(ledger: Ledger, each: VerifiedProcess) -> None:
-    """Let a worker continue, whoever paused it."""
-    for fault in ledger.matching(PAUSED, processes.identity(each.process)):
-        ledger.undo(fault)
-    processes.resume(each.process)
-
-
 def kill(ledger: Ledger, each: VerifiedProcess) -> None:
     """Kill a worker; faults that paused it are undone."""
     pauses = ledger.matching(PAUSED, processes.identity(each.process))

@@ -1,4 +1,4 @@
-"""Local PostgreSQL and search engine: containers where Docker answers, real servers without it elsewhere."""
+"""Local PostgreSQL and search engine: real servers of this machine's, containers only where asked for."""
 
 from outboxctl.drills.services.control import down, start_postgres, start_search, states, status, stop, up
 from outboxctl.drills.services.model import Service, Services

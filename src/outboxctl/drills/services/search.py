@@ -7,7 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from outboxctl.domain.errors import UnreachableError
-from outboxctl.drills.services import docker, engines, maven, place
+from outboxctl.drills.services import engines, maven, place
 from outboxctl.drills.services.model import Kind, Say, Service
 
 HEAP = ["-Xms512m", "-Xmx512m"]
@@ -25,8 +25,6 @@ ALONE = {"discovery.type": "single-node", "transport.port": "0"}
 
 def choose(say: Say) -> Kind:
     """Choose the most real kind that this machine can run, and say so where that is an imitation."""
-    if docker.available():
-        return "docker"
     try:
         parts("elasticsearch", say)
     except UnreachableError as error:
