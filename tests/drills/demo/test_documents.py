@@ -24,10 +24,9 @@ def test_nothing_private_and_no_tests_of_python_itself(documents: list[Docstring
     assert not parts & {"idlelib", "lib2to3"}
 
 
-def test_python_and_c_are_both_there(documents: list[Docstring]) -> None:
+def test_modules_classes_functions_and_methods_are_there(documents: list[Docstring]) -> None:
     names = {d.name for d in documents}
-    assert {"builtins.open", "io.open", "os.getpid", "builtins.str.split"} <= names
-    assert {"json", "pathlib.Path.open", "tarfile.TarFile.open", "json.decoder.JSONDecoder"} <= names
+    assert {"json", "os.makedirs", "tarfile.TarFile.open", "json.decoder.JSONDecoder"} <= names
 
 
 def test_an_id_is_the_same_in_every_run_on_every_machine() -> None:

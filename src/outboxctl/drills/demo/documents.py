@@ -1,18 +1,15 @@
 """Real texts without a download: the docstrings of Python's standard library, collected and written.
 
-Modules written in Python are parsed, not imported: some have side effects (`antigravity` opens a browser).
-Only a few written in C, which have no source to parse, are imported.
+Modules are parsed, not imported: some have side effects (`antigravity` opens a browser).
 """
 
 import ast
-import inspect
 import re
 import sys
 import sysconfig
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from textwrap import shorten
 from uuid import NAMESPACE_URL, UUID, uuid5
@@ -26,11 +23,9 @@ from outboxctl.core.schema.names import SOURCE
 ENTITY_TYPE = "docstring"
 NAMESPACE = uuid5(NAMESPACE_URL, "urn:outboxctl:demo")
 SKIPPED = {"test", "tests", "idlelib", "lib2to3"}  # not what a user of the library reads
-WRITTEN_IN_C = ("builtins", "io", "os", "sys", "time", "math", "itertools")
 DEFINITIONS = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 SENTENCE_END = re.compile(r"(?<=[.!?]) ")
 SNIPPET_WIDTH = 200
-BRANCHES = (ast.If, ast.Try, ast.ExceptHandler, ast.With)
 UPSERT = f"""
 INSERT INTO {SOURCE} AS s (id, entity_type, entity_id, text, snippet, rank_score, event_version,
     created_at, updated_at)
@@ -99,30 +94,20 @@ def _write(connection: psycopg.Connection, document: Docstring) -> None:
 
 def _everything() -> Iterator[tuple[str, str, str]]:
     """Module, qualified name and text of each."""
-    for module in WRITTEN_IN_C:
-        for name, text in _in_namespace(module, vars(import_module(module)), classes=True):
-            yield module, name, text
     root = Path(sysconfig.get_path("stdlib"))
-    for path in _sources(root):
-        parts = _module_parts(path.relative_to(root))
-        if not any(map(_hidden, parts)):
-            tree, module = ast.parse(path.read_bytes(), filename=str(path)), ".".join(parts)
-            yield module, module, ast.get_docstring(tree) or ""
-            for name, text in _in_body(module, tree):
-                yield module, name, text
-
-
-def _sources(root: Path) -> Iterator[Path]:
-    """Files of the library itself; `site-packages` may lie among them."""
-    for entry in sorted(root.iterdir()):
+    for entry in sorted(root.iterdir()):  # `site-packages` may lie among them
         if entry.stem in sys.stdlib_module_names:
-            yield from sorted(entry.rglob("*.py")) if entry.is_dir() else [entry] * (entry.suffix == ".py")
+            for path in sorted(entry.rglob("*.py")) if entry.is_dir() else [entry] * (entry.suffix == ".py"):
+                parts = [part for part in path.relative_to(root).with_suffix("").parts if part != "__init__"]
+                if not any(map(_hidden, parts)):
+                    yield from _in_module(".".join(parts), path)
 
 
-def _module_parts(path: Path) -> list[str]:
-    """`json/__init__.py` is `json`, `json/decoder.py` is `json.decoder`."""
-    parts = list(path.with_suffix("").parts)
-    return parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts
+def _in_module(module: str, path: Path) -> Iterator[tuple[str, str, str]]:
+    tree = ast.parse(path.read_bytes(), filename=str(path))
+    yield module, module, ast.get_docstring(tree) or ""
+    for name, text in _in_body(module, tree):
+        yield module, name, text
 
 
 def _hidden(name: str) -> bool:
@@ -136,14 +121,3 @@ def _in_body(owner: str, parent: ast.AST) -> Iterator[tuple[str, str]]:
             yield f"{owner}.{node.name}", ast.get_docstring(node) or ""
             if isinstance(node, ast.ClassDef):
                 yield from _in_body(f"{owner}.{node.name}", node)
-        elif isinstance(node, BRANCHES):
-            yield from _in_body(owner, node)
-
-
-def _in_namespace(owner: str, members: Mapping[str, object], *, classes: bool) -> Iterator[tuple[str, str]]:
-    """What C defines there; with `classes` their methods as well."""
-    for name, value in members.items():
-        if not _hidden(name) and (inspect.isclass(value) or inspect.isroutine(value)):
-            yield f"{owner}.{name}", inspect.cleandoc(value.__doc__ or "")
-            if classes and inspect.isclass(value):
-                yield from _in_namespace(f"{owner}.{name}", vars(value), classes=False)

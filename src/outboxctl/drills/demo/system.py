@@ -1,6 +1,5 @@
 """The demo's system: both servers, our own connections to them, and the worker."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
@@ -8,7 +7,6 @@ from typing import Any
 from outboxctl.core.database import Database
 from outboxctl.core.schema.names import SOURCE
 from outboxctl.core.stats import snapshot
-from outboxctl.drills.demo.documents import ENTITY_TYPE, Docstring
 from outboxctl.drills.scratch.settings import environment, fixed
 from outboxctl.drills.scratch.worker import WorkerProcess
 from outboxctl.drills.services import Services
@@ -27,7 +25,6 @@ SETTINGS: dict[str, Any] = {
 OTHER_SESSIONS = """SELECT count(*) FROM pg_stat_activity
 WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"""
 ROWS = f"SELECT count(*) FROM {SOURCE}"  # noqa: S608 - built from constants
-IDS_A_REQUEST = 1_000
 SESSIONS_SECONDS = 10.0
 
 
@@ -63,16 +60,6 @@ class DemoSystem:
     def indexed(self) -> int:
         """Documents in the index."""
         return index_setup.count(self.client, self.settings.elastic_index)
-
-    def missing(self, documents: Sequence[Docstring]) -> int:
-        """How many of the documents the index does not have."""
-        ids = [f"{ENTITY_TYPE}:{document.entity_id}" for document in documents]
-        missing = 0
-        for start in range(0, len(ids), IDS_A_REQUEST):
-            some = ids[start : start + IDS_A_REQUEST]
-            versions = index_setup.versions(self.client, self.settings.elastic_index, some)
-            missing += sum(version is None for version in versions.values())
-        return missing
 
     def wait_for_sessions(self) -> None:
         """Wait until a killed worker's sessions have ended: their last statement may still commit."""
