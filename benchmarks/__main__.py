@@ -105,7 +105,7 @@ def main() -> None:
 
 def _given(profile: Profile, flags: Mapping[str, Any], *, quick: bool) -> dict[str, Any]:
     """The options of a profile, by its defaults and the flags."""
-    options = profile.options | TUNING | (profile.quick if quick else {})
+    options = {**profile.options, **TUNING, **(profile.quick if quick else {})}
     return {key: flags.get(key, default) for key, default in options.items()}
 
 

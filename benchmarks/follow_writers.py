@@ -84,7 +84,8 @@ NOTES = f"""\
   without triggers. By one session, the one table and the other in turns; the ratio is that of each pair, and
   the first of a pair is the other one each time. No worker runs.
 - Plain and partitioned: {PER_COMMIT} rows of some 650 bytes a commit; the partitioned one has
-  {PARTITIONS} partitions, and each statement has rows of all. The column that no document uses: the same rows.
+  {PARTITIONS} partitions, and each statement has rows of all. The column that no document uses: the same
+  rows.
 - Large rows: {LARGE:,} bytes in a column that documents use; all rows are updated in one statement, {TIMES}
   times, of a column that no document uses.
 - Single rows: a statement and a commit each, `synchronous_commit` on. CPU: that of the session's own backend,

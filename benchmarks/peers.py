@@ -79,7 +79,7 @@ def run(rig: Rig, args: Namespace) -> Section:
             tables.entities(rig, args.rows, size)
             with filling(name) as (figures, running):
                 found |= figures | {f"{name}: fill": args.rows / figures[f"{name}: fill"]}
-                found |= _updates(rig, name, indexes[name], running, args.rows, size)
+                found |= _updates(rig, name, indexes[name], running, count=args.rows, size=size)
                 must(all(map(runs, running)), f"{name} has ended")
         return found
 
@@ -98,7 +98,7 @@ def outboxctl(rig: Rig, *flags: str) -> Iterator[Started]:
 
 
 def _updates(
-    rig: Rig, name: str, index: str, running: list[psutil.Process], count: int, size: int
+    rig: Rig, name: str, index: str, running: list[psutil.Process], *, count: int, size: int
 ) -> dict[str, float]:
     filled = index_setup.count(rig.client, index)
     must(name == "pgsync" or filled == count, f"{filled} of {count} documents are in {index}")

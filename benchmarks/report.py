@@ -94,9 +94,7 @@ TARGETS = (
             ("looked-up rows, its writer", 1),
         )
     ),
-    Target(
-        "a first fill beside pgsync's", NESTED, "first fill, outboxctl/pgsync", 3, at_least=True
-    ),
+    Target("a first fill beside pgsync's", NESTED, "first fill, outboxctl/pgsync", 3, at_least=True),
     Target("the same of one table", "Beside pgsync", "first fill, outboxctl/pgsync", 3, at_least=True),
     Target("lag of updates of one table", "Beside pgsync", "outboxctl: lag", 1),
     Target("the first fill against both ends", "First fill", "F/bound", 0.85, at_least=True),

@@ -66,18 +66,20 @@ def must(holds: bool, otherwise: str) -> None:
 
 @contextmanager
 def own_servers(state: Path, folder: Path, say: Say, tuning: Mapping[str, int]) -> Iterator[Rig]:
-    """Start PostgreSQL and Elasticsearch in `state`, for the caller to stop; `tuning` are a worker's settings.
+    """Start PostgreSQL and Elasticsearch in `state`, for the caller to stop; `tuning`: a worker's settings.
 
     Raises UnreachableError where one cannot be started.
     """
     both = services.up(state, search="elasticsearch", fresh_ports=True, say=say)
     urls = {"database_url": both.postgres.url, "elastic_url": both.search.url}
-    inside = fixed(urls | {"elastic_index": "bench"} | tuning)
+    inside = fixed({**urls, "elastic_index": "bench", **tuning})
     guest.furnish(inside, "test")
     versions = {"PostgreSQL": both.postgres.version, "Elasticsearch": both.search.version}
     cpu = {"postgres": _clock(both.postgres), "engine": _clock(both.search)}
     with closing(Database(inside.require_database_url())) as database, closing(connect(inside)) as client:
-        yield Rig(inside, database, client, folder, versions, cpu, partial(_checkpoint, both.postgres.admin_url))
+        yield Rig(
+            inside, database, client, folder, versions, cpu, partial(_checkpoint, both.postgres.admin_url)
+        )
 
 
 def _checkpoint(admin_url: str) -> None:

@@ -1,4 +1,4 @@
-"""Products with parts and a category, and notes beside them: two projections, and what writes to their tables.
+"""Products with parts and a category, and notes beside them: two projections, and what writes to them.
 
 With as many categories as products, product n alone has category n: a change of a category is then a follow
 event with one document behind it. With one category it has all documents behind it.

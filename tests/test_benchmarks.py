@@ -85,7 +85,9 @@ def test_the_pipeline_has_every_figure_that_has_a_target(rig: Rig) -> None:
     section = pipeline.run(replace(rig, cpu=clocks), Namespace(events=EVENTS, bytes=600, backlog=9, repeat=1))
     values = {figure.name: figure.values for figure in section.figures}
     assert {target.figure for target in report.TARGETS if target.section == pipeline.TITLE} <= values.keys()
-    assert all(each[0] > 0 for name, each in values.items() if name.endswith(("alone", "settle", "end to end")))
+    assert all(
+        each[0] > 0 for name, each in values.items() if name.endswith(("alone", "settle", "end to end"))
+    )
     assert values["B: bound"][0] < min(values["S: sink alone"][0], values["P: claim and settle"][0])
 
 

@@ -41,7 +41,7 @@ def rig(settings: Settings, db: Database, tmp_path: Path) -> Iterator[Rig]:
 def measured(rig: Rig, profile: str) -> dict[str, BenchFigure]:
     """The figures of a profile's `--quick` form by name; its targets are among them."""
     run, options, quick = PROFILES[profile]
-    section = run(rig, Namespace(**options | quick))
+    section = run(rig, Namespace(**{**options, **quick}))
     figures = {figure.name: figure for figure in section.figures}
     assert len(figures) == len(section.figures), "no name twice"
     wanted = {target.figure for target in report.TARGETS if target.section == section.title}
@@ -80,7 +80,9 @@ def test_a_locked_table_and_an_index_away_keep_the_other_projection_waiting(
         for case, waits in (("locked", few), ("away", 0)):
             follow_beside.latencies(rig, case, few, 1)
             assert tables.number(rig, shop.WAITING) == waits, case
-            done = "SELECT count(*) FROM search_outbox_events WHERE entity_type = 'product' AND follow IS NULL"
+            done = (
+                "SELECT count(*) FROM search_outbox_events WHERE entity_type = 'product' AND follow IS NULL"
+            )
             assert sql.execute(f"{done} AND status = 'done'").fetchone() == (0,), case
 
 

@@ -55,9 +55,7 @@ def test_a_dotenv_that_others_may_write_is_ignored_and_said_to_be(
 
 
 @pytest.mark.parametrize("path", [".env", "."])
-def test_another_users_dotenv_is_ignored(
-    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, path: str
-) -> None:
+def test_another_users_dotenv_is_ignored(folder: Path, capsys: pytest.CaptureFixture[str], path: str) -> None:
     if os.geteuid() != 0:
         pytest.skip("only root can give a file away")
     os.chown(folder / path, 65_534, -1)

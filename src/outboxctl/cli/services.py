@@ -63,12 +63,15 @@ def up(
     if docker:
         if search is not Search.AUTO:
             raise UsageError("--search does not go with --docker: the engine is that of docker-compose.yml")
-        urls, rows = _in_docker(postgres_port or PORTS[0], search_port or PORTS[1]), []
+        rows: list[dict[str, object]] = []
+        urls = _in_docker(postgres_port or PORTS[0], search_port or PORTS[1])
     else:
         urls, rows = _started(search, postgres_port, search_port)
     configured = settings(database_url=urls[0], elastic_url=urls[1], elastic_index=elastic_index)
     indexes = _make_indexes(configured)
-    lines = zip(("DATABASE_URL", "ELASTIC_URL", "ELASTIC_INDEX"), (*urls, configured.elastic_index), strict=True)
+    lines = zip(
+        ("DATABASE_URL", "ELASTIC_URL", "ELASTIC_INDEX"), (*urls, configured.elastic_index), strict=True
+    )
     exports = [rendering.Unbroken(export(name, value)) for name, value in lines]
     rendering.show({"services": rows, "indexes": indexes}, lambda: exports, json=json)
 

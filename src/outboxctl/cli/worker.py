@@ -11,6 +11,7 @@ import typer
 from outboxctl.cli.guards import checked_database, refuse_if_read_only
 from outboxctl.cli.options import DatabaseUrl, ElasticIndex, ElasticUrl, MaxProcessing, settings
 
+
 def _option(name: str, text: str) -> Any:
     return typer.Option(None, help=f"{text} [env: OUTBOX_{name}].")
 

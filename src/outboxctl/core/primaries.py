@@ -1,4 +1,4 @@
-"""Several PostgreSQL servers in one URL: libpq finds one that takes writes, its timeline tells an old primary.
+"""Several PostgreSQL servers in one URL: libpq finds one that takes writes, timelines tell an old primary.
 
 After a failover the old primary may go on, or resume, and take writes as before; its timeline is lower than
 that of the promoted server (docs/adr/0050).

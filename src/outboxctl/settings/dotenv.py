@@ -28,11 +28,8 @@ def usable() -> bool:
 
 @cache
 def _say(folder: Path) -> None:
-    print(
-        f"outboxctl: {folder / NAME} is ignored: it is read where it is a regular file of yours or of root's, "
-        "in such a folder, and nobody else may write either",
-        file=sys.stderr,
-    )
+    rule = "it is read where it and its folder are yours or root's, and nobody else may write them"
+    sys.stderr.write(f"outboxctl: {folder / NAME} is ignored: {rule}\n")
 
 
 def _ours(status: os.stat_result) -> bool:

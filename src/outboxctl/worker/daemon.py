@@ -48,7 +48,6 @@ class Daemon:
     `sink_of` returns the sink of a declared projection, its index; by default `sink`.
     """
 
-
     def __init__(
         self,
         settings: Settings,

@@ -9,7 +9,6 @@ from typing import Any
 from uuid import uuid4
 
 import psycopg
-import pytest
 
 import outboxctl
 from core.upgrade.back import PREVIOUS

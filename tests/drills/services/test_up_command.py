@@ -75,7 +75,9 @@ def test_containers_are_compose_s_matter_and_only_where_they_are_asked_for(
     here: Cli, tmp_path: Path, servers: Servers
 ) -> None:
     """With a stand-in for Docker: no machine here has one."""
-    (tmp_path / "docker").write_text(f'#!/bin/sh\necho "$@" $OUTBOXCTL_SEARCH_PORT >>{tmp_path}/asked; echo progress\n')
+    (tmp_path / "docker").write_text(
+        f'#!/bin/sh\necho "$@" $OUTBOXCTL_SEARCH_PORT >>{tmp_path}/asked; echo progress\n'
+    )
     (tmp_path / "docker").chmod(0o755)
     here.env["PATH"] = f"{tmp_path}:{here.env['PATH']}"
     port = str(urlsplit(servers.sink).port)
