@@ -85,9 +85,9 @@ def test_each_message_names_the_server_that_failed(url: str, silent: Silent) -> 
     with opened(nobody) as db, pytest.raises(UnreachableError) as away, db.begin():
         pass
     text = str(away.value)
-    assert f"127.0.0.1:{other} cannot be used" in text
+    assert f"port: '{other}'" in text
     assert "Connection refused" in text
-    assert f"127.0.0.1:{silent.port} cannot be used" in text
+    assert f"port: '{silent.port}'" in text
     assert away.value.public == (
         "no server takes writes: connection refused: no server listens there; no answer in time"
     )
@@ -96,10 +96,10 @@ def test_each_message_names_the_server_that_failed(url: str, silent: Silent) -> 
 
 def test_a_server_that_reads_only_is_passed_over_and_said_to_be(url: str) -> None:
     """By another name for the same server, whose sessions are read-only."""
-    said = f"127.0.0.1:{urlsplit(url).port}: the server is read-only"
     reading = after(url, fresh_port()) + "?options=-cdefault_transaction_read_only%3Don"
-    with opened(reading) as db, pytest.raises(UnreachableError, match=said), db.begin():
+    with opened(reading) as db, pytest.raises(UnreachableError, match="read-only") as refused, db.begin():
         pass
+    assert "the server is read-only" in refused.value.public
     with opened(after(url, fresh_port()) + "?target_session_attrs=any") as db, db.begin() as connection:
         assert connection.exec_driver_sql("SELECT 1").scalar() == 1
 
@@ -154,6 +154,10 @@ class Session:
     def close(self) -> None:
         """End it."""
         self.closed = True
+
+    def fileno(self) -> int:
+        """As that of one which is closed."""
+        raise OSError
 
 
 @pytest.fixture

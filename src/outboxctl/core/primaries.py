@@ -76,34 +76,43 @@ class PrimarySessions:
 
     def open(self, values: Mapping[str, Any]) -> psycopg.Connection:
         """A new session. Raises UnreachableError where none can be used, or an error of a connection."""
-        first, named = self._used is None, self._in_order(values)
+        first, named, old = self._used is None, self._in_order(values), None
         while named:
             try:
                 session = connected(at(values, *named))
             except psycopg.OperationalError as error:
+                if old:
+                    break
                 raise _nobody(error) from None
             there = _primary(session, named)
             if self._use(there, session):
-                if not first or not self.look(values):
-                    return session
-                return self.open(values)  # another one is newer
+                # Those before it were tried just now.
+                if first and self._newer(values, named[named.index(there.address) + 1 :]):
+                    session.close()
+                    return self.open(values)
+                return session
             session.close()
+            old = there
             named.remove(there.address)
-        text = f"{there} was left behind by a failover to {self._used}"
+        text = f"{old} was left behind by a failover to {self._used}"
         raise UnreachableError(text, hint="start the newer one", public=LEFT_BEHIND)
 
     def look(self, values: Mapping[str, Any]) -> list[Move]:
         """Look for a newer primary than the one in use among the others; the moves since last time."""
         used = self._used
-        if used and (others := [each for each in addresses(values) if each != used.address]):
-            with suppress(psycopg.Error, OutboxctlError):  # else none of them takes writes
-                with closing(connected(at({**values, "connect_timeout": LONGEST}, *others))) as session:
-                    there = _primary(session, others)
-                if used.behind(there):
-                    self._use(there)
+        self._newer(values, [each for each in addresses(values) if used and each != used.address])
         with self._lock:
             moves, self._moves = self._moves, []
         return moves
+
+    def _newer(self, values: Mapping[str, Any], others: Sequence[ServerAddress]) -> bool:
+        """Whether one of the others is a newer primary, which is used from now on."""
+        with suppress(psycopg.Error, OutboxctlError):  # none of them takes writes
+            if others:
+                with closing(connected(at({**values, "connect_timeout": LONGEST}, *others))) as session:
+                    there = _primary(session, others)
+                return bool(self._used and self._used.behind(there) and self._use(there))
+        return False
 
     def address_of(self, session: Any) -> ServerAddress | None:
         """The server that a session is at."""
