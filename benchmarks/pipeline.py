@@ -76,7 +76,8 @@ class Measured:
 
 def run(rig: Rig, args: Namespace) -> Section:
     """The repetitions, then what is measured once."""
-    m = repeated(rig, args.events, args.bytes, args.repeat)
+    documents = min(sink.WARM_UP, 10 * args.events)
+    m = repeated(rig, args.events, args.bytes, args.repeat, documents=documents)
     say(f"a worker with {args.backlog:,} pending events")
     tables.pending(rig, args.backlog, sink.text_of(rig, args.bytes))
     backlog = processes.drain(rig).rss
@@ -93,7 +94,7 @@ def run(rig: Rig, args: Namespace) -> Section:
     return Section(TITLE, about, figures, NOTES)
 
 
-def repeated(rig: Rig, events: int, size: int, repeat: int, *, documents: int = sink.WARM_UP) -> Measured:
+def repeated(rig: Rig, events: int, size: int, repeat: int, *, documents: int) -> Measured:
     """S, P and E `repeat` times, and once before that does not count, after so many documents."""
     say("warm-up")
     text = sink.text_of(rig, size)
