@@ -4,12 +4,15 @@ import gc
 import os
 import sys
 from dataclasses import asdict, dataclass
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from outboxctl.cli.guards import checked_database, refuse_if_read_only
 from outboxctl.cli.options import DatabaseUrl, ElasticIndex, ElasticUrl, MaxProcessing, settings
+
+if TYPE_CHECKING:
+    from outboxctl.worker.tracing import Tracing
 
 
 def _option(name: str, text: str) -> Any:
@@ -65,10 +68,9 @@ def worker(
     from outboxctl.core.schema.encoding import require_storable
     from outboxctl.sink.transport.lazy import IndexSink, OpeningSink
     from outboxctl.worker.daemon import Daemon
-    from outboxctl.worker.tracing import tracing
 
     colour = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
-    spans = tracing(configured.worker_id, configured.elastic_index)
+    spans = _tracing(configured.worker_id, configured.elastic_index)
     logs.configure(colour=colour, more=spans.log_processors())
     # One connection more, for deletes that are sent again.
     sink = OpeningSink(configured, connections=configured.concurrency + 1, say=_say_of_nodes)
@@ -85,6 +87,17 @@ def worker(
             sink, projection.index, pipeline=projection.pipeline, routing=projection.routed
         )
         Daemon(configured, db, sink, probe, tracing=spans, sink_of=of_index).run(drain=drain)
+
+
+def _tracing(worker_id: str, index: str) -> "Tracing":
+    """Spans where the process has an SDK of OpenTelemetry, as by `opentelemetry-instrument`; else none."""
+    from outboxctl.worker.tracing import Tracing
+
+    if "opentelemetry.sdk.trace" not in sys.modules:
+        return Tracing()
+    from outboxctl.worker.spans import Spans
+
+    return Spans(worker_id, index)
 
 
 def _say_of_nodes(problem: str) -> None:

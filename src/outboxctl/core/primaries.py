@@ -1,7 +1,7 @@
 """Several PostgreSQL servers in one URL: libpq finds one that takes writes, timelines tell an old primary.
 
 After a failover the old primary may go on, or resume, and take writes as before; its timeline is lower than
-that of the promoted server (docs/adr/0050).
+that of the promoted server.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,8 +13,8 @@ from weakref import WeakKeyDictionary
 import psycopg
 
 from outboxctl.core import tls
-from outboxctl.core.conninfo import ANY, ServerAddress, addresses, at, describe
-from outboxctl.core.database_errors import public_cause, sqlstate, translate
+from outboxctl.core.conninfo import ServerAddress, addresses, at, describe
+from outboxctl.core.database_errors import public_cause, sqlstate
 from outboxctl.core.projections.server_identity import HIDDEN
 from outboxctl.domain.errors import OutboxctlError, UnreachableError
 from outboxctl.domain.printable import brief
@@ -51,14 +51,6 @@ class Move(NamedTuple):
 
     left: Primary
     now: Primary
-
-
-class ServerAnswer(NamedTuple):
-    """What a server says of itself, or why it could not be asked."""
-
-    address: ServerAddress
-    primary: Primary | None
-    error: OutboxctlError | None = None
 
 
 class PrimarySessions:
@@ -162,22 +154,6 @@ def connected(values: Mapping[str, Any]) -> psycopg.Connection:
         return psycopg.connect(**values, prepare_threshold=None)
     except psycopg.OperationalError as error:
         raise tls.explained(error, values, describe(values)) or error from None
-
-
-def ask_all(values: Mapping[str, Any]) -> list[ServerAnswer]:
-    """What each server of these parameters says of itself, one after the other."""
-    return [_ask(values, each) for each in addresses(values)]
-
-
-def _ask(values: Mapping[str, Any], address: ServerAddress) -> ServerAnswer:
-    one = at({**values, ANY: "any", "connect_timeout": LONGEST}, address)
-    try:
-        with closing(connected(one)) as session:
-            return ServerAnswer(address, _primary(session, [address]))
-    except psycopg.Error as error:
-        return ServerAnswer(address, None, translate(error, describe(one)))
-    except OutboxctlError as error:
-        return ServerAnswer(address, None, error)
 
 
 def _primary(session: psycopg.Connection, named: Sequence[ServerAddress]) -> Primary:

@@ -20,7 +20,7 @@ def usable() -> bool:
     folder = Path.cwd()
     with suppress(FileNotFoundError):
         status = (folder / NAME).lstat()
-        if stat.S_ISREG(status.st_mode) and _ours(status) and _ours(folder.stat()):
+        if stat.S_ISREG(status.st_mode) and _unshared(status) and _unshared(folder.stat()):
             return True
         _say(folder)
     return False
@@ -32,7 +32,7 @@ def _say(folder: Path) -> None:
     sys.stderr.write(f"outboxctl: {folder / NAME} is ignored: {rule}\n")
 
 
-def _ours(status: os.stat_result) -> bool:
+def _unshared(status: os.stat_result) -> bool:
     shared = status.st_mode & stat.S_IWOTH or (status.st_mode & stat.S_IWGRP and not _private(status.st_gid))
     return status.st_uid in {0, os.geteuid()} and not shared
 

@@ -1,6 +1,5 @@
 """Tracing of batches, switched off; `worker.spans` is the one that is switched on."""
 
-import sys
 from contextlib import AbstractContextManager, nullcontext
 
 from structlog.typing import Processor
@@ -8,7 +7,6 @@ from structlog.typing import Processor
 from outboxctl.worker.lease import Batch
 from outboxctl.worker.outcome import Outcomes
 
-SDK = "opentelemetry.sdk.trace"  # loaded before the program, if at all
 NOTHING: AbstractContextManager[None] = nullcontext()
 
 
@@ -39,12 +37,3 @@ class Tracing:
     def untraced(self) -> AbstractContextManager[object]:
         """Around requests that are not worth a span: a probe of the sink each half second."""
         return NOTHING
-
-
-def tracing(worker_id: str, index: str) -> Tracing:
-    """Spans where the process has an SDK of OpenTelemetry, as by `opentelemetry-instrument`; else none."""
-    if SDK not in sys.modules:
-        return Tracing()
-    from outboxctl.worker.spans import Spans  # noqa: PLC0415 - slow to load
-
-    return Spans(worker_id, index)

@@ -82,13 +82,6 @@ def _beside_connections() -> range:
     return max(below, above, key=len)
 
 
-def answers(port: int) -> bool:
-    """Whether something accepts connections there."""
-    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-        return True
-    return False
-
-
 def engine_version(port: int) -> str:
     """Read a search engine's version; empty until it answers and every index can be read."""
     healthy = answer(port, "/_cluster/health?wait_for_status=yellow&timeout=1s")

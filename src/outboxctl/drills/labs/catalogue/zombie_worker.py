@@ -30,7 +30,7 @@ class ZombieWorker(Lab):
         "OUTBOX_WORKER_ID=w1 outboxctl worker &",
         "outboxctl chaos worker pause --id w1",
         "OUTBOX_METRICS_PORT=9109 outboxctl worker &  # waits for the lease's end",
-        "outboxctl chaos worker resume --id w1",
+        "outboxctl chaos undo",
         "outboxctl verify",
     )
 
