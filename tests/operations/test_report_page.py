@@ -161,26 +161,6 @@ def test_in_an_outage_of_the_sink_the_page_comes_all_the_same(cli: Cli, scene: S
     assert json.loads(told.stdout)["standing"]["lag"] == 3
 
 
-def test_without_its_database_it_says_so_of_the_database_and_looks_at_the_sink(cli: Cli) -> None:
-    done = cli("report", env={"DATABASE_URL": "postgresql://app:geheim@127.0.0.1:9/gone"})
-    assert done.returncode == 3
-    said = Page(done.stdout).text
-    assert "The database cannot be read: the database 127.0.0.1:9/gone" in said
-    assert "It is unknown" in said
-    assert said.count("is unreachable") == 0
-    assert "geheim" not in done.stdout + done.stderr
-
-
-def test_a_part_that_cannot_be_had_costs_the_others_nothing(cli: Cli, scene: Scene) -> None:
-    scene.load(2)
-    scene.sql.execute("ALTER TABLE outbox_operator_audit RENAME TO elsewhere")
-    done = cli("report")
-    assert done.returncode == 3
-    said = Page(done.stdout).text
-    assert "Missing: the schema in" in said
-    assert "Pending, by age" in said
-
-
 @pytest.mark.parametrize(
     ("args", "more", "why"),
     [
@@ -212,9 +192,3 @@ def test_only_a_plain_file_is_replaced(cli: Cli, tmp_path: Path) -> None:
     assert link.is_symlink()
     assert target.read_text().startswith("<!doctype html>")
     assert not list(tmp_path.glob("*.part"))
-
-
-def test_a_missing_schema_is_no_outage(cli: Cli, empty_url: str) -> None:
-    done = cli("report", env={"DATABASE_URL": empty_url})
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "outboxctl db upgrade" in done.stderr

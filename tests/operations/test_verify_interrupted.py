@@ -38,18 +38,6 @@ def ground(sql: psycopg.Connection[Any], engine: Elasticsearch, index: str) -> G
     return Ground.filled(sql, engine, index, 20)
 
 
-def test_a_comparison_that_waits_for_the_database_ends_at_once(
-    ground: Ground, url: str, env: dict[str, str], tmp_path: Path
-) -> None:
-    with psycopg.connect(url) as holder, command(env, tmp_path, "verify") as process:
-        holder.execute("LOCK TABLE search_index IN ACCESS EXCLUSIVE MODE")
-        eventually(lambda: lab.one(ground.sql, BLOCKED, "search_index"), what="blocked")
-        process.send_signal(signal.SIGINT)
-        out, error = process.communicate(timeout=10)
-    assert (process.returncode, out) == (130, "")
-    assert "Traceback" not in error
-
-
 def test_a_repair_ends_after_the_batch_under_way(
     ground: Ground, url: str, env: dict[str, str], tmp_path: Path
 ) -> None:
@@ -65,17 +53,3 @@ def test_a_repair_ends_after_the_batch_under_way(
     assert json.loads(out)["repaired"]["enqueued"] == 5
     assert lab.one(ground.sql, "SELECT affected FROM outbox_operator_audit") == 5
     assert lab.one(ground.sql, "SELECT count(*) FROM search_outbox_events") == 5
-
-
-def test_waiting_for_a_worker_ends_with_the_act_and_what_was_done(
-    ground: Ground, env: dict[str, str], tmp_path: Path
-) -> None:
-    ground.bulk([{"delete": {"_id": one.id}} for one in ground.documents()[:5]])
-    with command(env, tmp_path, "verify", "--repair", *WHO, "--wait", "60", "--json") as process:
-        eventually(lambda: lab.one(ground.sql, "SELECT count(*) FROM search_outbox_events"), what="enqueued")
-        process.send_signal(signal.SIGINT)
-        out, error = process.communicate(timeout=20)
-    assert process.returncode == 130, error
-    done = json.loads(out)
-    assert (done["repaired"]["enqueued"], done["after"]) == (5, None)
-    assert done["repaired"]["act_id"] == str(lab.one(ground.sql, "SELECT act_id FROM outbox_operator_audit"))

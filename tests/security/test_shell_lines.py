@@ -26,10 +26,7 @@ RUNS = [
     "é$(evil)",
 ]
 # Each of these is refused by Elasticsearch itself.
-NO_INDEX = [
-    *("Upper", "a b", "a,b", "a*", "a?b", 'a"b', "a<b", "a>b", "a|b", "a#b", "a:b", "a\\b", "a/b"),
-    *("-x", "_x", "+x", ".", "..", "x" * 256, "é" * 128),
-]
+NO_INDEX = ["Upper", "a b", "a*", 'a"b', "a|b", "a\\b", "-x", "..", "é" * 128]
 
 
 @pytest.fixture

@@ -176,16 +176,9 @@ def test_the_requests_are_those_of_each_engines_security() -> None:
         "privileges": ["index", "delete", "view_index_metadata"],
     }
     for_shop["privileges"] += ["read", "maintenance"]  # a TRUNCATE is expanded from the ids of the index
-    (worker, operator, _) = orders(ELASTICSEARCH, "products", projected=["shop"])
+    worker, *_ = orders(ELASTICSEARCH, "products", projected=["shop"])
     assert worker.body["indices"][1:] == [for_shop]
     assert "read" not in worker.body["indices"][0]["privileges"]
-    both = ["products", "/products-[0-9]{6}/", "shop", "/shop-[0-9]{6}/"]
-    assert [each["names"] for each in operator.body["indices"]] == [both]
-    (theirs, *_) = orders(OPENSEARCH, "products", projected=["shop"])
-    assert theirs.body["index_permissions"][1]["allowed_actions"][-2:] == ["read", "indices:admin/refresh*"]
-    (key, *_) = orders(ELASTICSEARCH, "products", keys=True, prefix="our.")
-    assert (key.method, key.path) == ("POST", "_security/api_key")
-    assert key.body["role_descriptors"]["our.worker"]["cluster"] == ["cluster:monitor/health"]
     (theirs, *_) = orders(OPENSEARCH, "products")
     assert theirs.path == "_plugins/_security/api/roles/outbox_worker"
     # Without `GET /` a worker that does not know whom it meets takes OpenSearch for nobody it knows.
@@ -236,11 +229,5 @@ def test_the_command_prints_and_sends_nothing(cli: Cli, servers: Servers, index:
         assert f"{front.url}/_security/role/our_worker" in words
         assert json.loads(words[-1])["indices"][0]["names"] == [index, f"/{index}-[0-9]{{6}}/"]
         assert len(more) == 2
-        also = own.ok("sink", "roles", "--curl", "--projection-index", "shop", "--projection-index", "blog")
-        assert '"shop"' in also.splitlines()[0]
-        assert '"/blog-[0-9]{6}/"' in also.splitlines()[0]
-        assert "shop, blog" in own.ok(
-            "sink", "roles", "--projection-index", "shop", "--projection-index", "blog"
-        )
         assert own("sink", "roles", "--projection-index", "Shop*").returncode == 2
         assert own("sink", "roles", "--engine", "opensearch", "--api-keys").returncode == 2

@@ -9,7 +9,6 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import psycopg
 import pytest
@@ -22,10 +21,9 @@ from operations import terminal
 from outboxctl.drills import services
 from processes import Cli, Worker, environment, eventually
 from security.ladder import FAILED, PENDING, Ladder, Login
-from security.tap import Change, Tap
 from security.test_sink_roles import permitted
 from servers import Servers
-from tls import HOST, Door, Front, Papers
+from tls import Front
 
 ROOT = Path(__file__).parents[2]
 EVIL = "\x1b]0;evil\x07\x1b[31m[/x]\u202e"
@@ -228,36 +226,6 @@ def test_metrics_show_counts_and_hold_no_id_text_or_secret(
     assert not [
         each for each in (str(PENDING), str(FAILED), "secret text", "hush", password, EVIL) if each in text
     ]
-
-
-@contextmanager
-def tapped(url: str, there: Change = bytes, back: Change = bytes) -> Iterator[tuple[Tap, str]]:
-    """Somebody before the server of this URL, and the URL that leads through him."""
-    parts = urlsplit(url)
-    with Tap((str(parts.hostname), int(parts.port or 0)), there, back).open() as tap:
-        yield tap, url.replace(f":{parts.port}", f":{tap.port}")
-
-
-def test_verified_tls_shows_nothing_and_takes_nothing_forged(
-    cli: Cli, servers: Servers, papers: Papers, engine: Elasticsearch, index: str, sql: Sql
-) -> None:
-    sql.execute("UPDATE search_index SET text = 'the true text'")
-    sink = urlsplit(servers.sink)
-    secret = {"ELASTIC_API_KEY": "c4n4ry", "ELASTIC_CA_CERTS": papers.ca}
-    with Door((str(sink.hostname), int(sink.port or 0)), papers.server()).open() as door:
-        inside = f"https://{HOST}:{door.port}"
-        with tapped(inside, there=lambda sent: sent[:-1] + bytes([sent[-1] ^ 1])) as (_, url):
-            forged = cli("worker", "--drain", env=secret | {"ELASTIC_URL": url, "OUTBOX_MAX_ATTEMPTS": "1"})
-            assert forged.returncode in {0, 3}
-            assert documents(engine, index) == {}
-        sql.execute(
-            "UPDATE search_outbox_events SET status = 'pending', attempts = 0 WHERE id = %s", [PENDING]
-        )
-        with tapped(inside) as (tap, url):
-            cli.ok("worker", "--drain", env=secret | {"ELASTIC_URL": url})
-    assert set(documents(engine, index).values()) == {"the true text"}
-    assert tap.heard
-    assert not [each for each in (b"the true text", b"c4n4ry", str(PENDING).encode()) if each in tap.heard]
 
 
 def test_a_sinks_text_fills_the_error_of_a_row_and_reaches_no_terminal(

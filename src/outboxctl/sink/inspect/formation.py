@@ -14,14 +14,13 @@ LONGEST = "3s"  # that the node that is asked waits for the answers of the other
 
 @dataclass(frozen=True)
 class Formation:
-    """The cluster as the node that answers knows it; nodes by name, sorted.
+    """The cluster as the node that answers knows it; nodes by name.
 
     `leader` is empty where there is none. `silent` are nodes that are part of the cluster and did not answer
     in time. `urls`: where the nodes take requests, as they say themselves. `away`: the URLs of ELASTIC_URL
     (masked) that are unreachable.
     """
 
-    nodes: list[str]
     leader: str
     silent: list[str]
     urls: list[str]
@@ -46,7 +45,7 @@ def formation(client: Client, away: list[str], *, urls: int) -> Formation:
     silent = sorted(name for id_, name in names.items() if id_ not in http.get("nodes", {}))
     leader = _leader(state)
     found = urls_of(http, client.where.split(", ")[0])
-    return Formation(sorted(names.values()), names.get(leader, leader), silent, found, away)
+    return Formation(names.get(leader, leader), silent, found, away)
 
 
 def _leader(state: dict[str, Any]) -> str:
