@@ -180,7 +180,7 @@ def test_a_strangers_function_of_that_name_does_not_become_ours(
             owner.execute(SQL("ALTER FUNCTION {}() OWNER TO {}").format(Identifier(function), name))
         cli.ok("db", "upgrade", env={"DATABASE_URL": empty_url})
         whose = "SELECT DISTINCT proowner::regrole::text FROM pg_proc WHERE proname LIKE 'outbox%'"
-        assert owner.execute(whose.encode()).fetchall() == [("postgres",)]
+        assert owner.execute(whose.encode()).fetchall() == [(owner.info.user,)]
 
 
 CALLS = "SELECT coalesce(pg_stat_get_xact_function_calls(to_regproc('outbox_event_begins')), 0)"
