@@ -68,7 +68,7 @@ class Needy(Ended):
 
 def test_one_that_is_ended_has_not_refuted_what_there_was_no_time_for() -> None:
     ctx: Any = Stage(record=Record("ended", ""), stop=Event())
-    Drill(Ended(), ctx, lambda _: None).play()
+    Drill(Ended(), ctx).play()
     record = ctx.record
     assert (record.verdict, record.interrupted) == (LabVerdict.INCONCLUSIVE, LabPhase.RECOVER)
     assert record.checks == []
@@ -76,7 +76,7 @@ def test_one_that_is_ended_has_not_refuted_what_there_was_no_time_for() -> None:
 
 def test_one_whose_samples_broke_off_says_so() -> None:
     ctx: Any = Blind(record=Record("ended", ""), stop=Event())
-    Drill(Ended(), ctx, lambda _: None).play()
+    Drill(Ended(), ctx).play()
     (broken,) = ctx.record.checks
     assert (broken.name, broken.verdict) == ("sampling went on", LabVerdict.INCONCLUSIVE)
     assert broken.seen == "ValueError: no such column"

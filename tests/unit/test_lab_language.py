@@ -3,7 +3,6 @@
 import io
 import re
 from pathlib import Path
-from threading import Event
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,12 +13,10 @@ from drilled import record, run
 from english import CHINESE, strangers
 from outboxctl.cli.app import app
 from outboxctl.cli.lab import page
-from outboxctl.cli.lab.screen import LabScreen
 from outboxctl.cli.lab.summary import show
 from outboxctl.drills.labs import messages
 from outboxctl.drills.labs.catalogue import LABS
-from outboxctl.drills.labs.drill import LabEvent
-from outboxctl.drills.labs.model import LabPhase, LabVerdict
+from outboxctl.drills.labs.model import LabVerdict
 
 if TYPE_CHECKING:
     from outboxctl.drills.labs.lab import Lab
@@ -69,17 +66,3 @@ def test_the_end_of_a_run_in_chinese_is_chinese(tmp_path: Path, verdict: LabVerd
     said = re.sub(r"outboxctl lab .*|/report.html", "", out.getvalue().replace(str(tmp_path), ""))
     assert strangers(said) == set()
     assert "判定：" in said
-
-
-def test_a_run_that_goes_on_in_chinese_is_chinese(capsys: pytest.CaptureFixture[str]) -> None:
-    for width in (60, 120):
-        out = Console(file=io.StringIO(), width=width, force_terminal=True, color_system=None)
-        screen = LabScreen(LABS[:3], out, Event(), "zh")
-        screen.update(LabEvent(LABS[0], record(LABS[0].name), LabPhase.OBSERVE))
-        with out.capture() as drawn:
-            out.print(screen._drawn())
-        assert strangers(drawn.get()) == set()
-    still = LabScreen(LABS[:1], Console(file=io.StringIO()), Event(), "zh")
-    still.update(LabEvent(LABS[0], record(LABS[0].name), LabPhase.PREPARE))
-    still.update(LabEvent(LABS[0], record(LABS[0].name), None))
-    assert strangers(capsys.readouterr().err) == set()

@@ -112,7 +112,7 @@ def test_services_of_its_own(
     run, env = own
     # A second ^C that comes when all is undone ends it while Python goes down: 130 to a shell as well.
     assert run.end(*signals) in {code, 128 - code}
-    told = Cli(env, tmp_path)("chaos", "undo", "--all").stderr if code < 0 else ""
+    told = Cli(env, tmp_path)("chaos", "undo").stderr if code < 0 else ""
     assert at_work(tmp_path / "state") == []
     assert list((tmp_path / "state").glob("outboxctl-lab-*")) == []
     assert run.state == "interrupted"
@@ -135,10 +135,10 @@ def test_what_a_killed_run_left_there_is_removed_once_the_settings_lead_there(
     run, env = against
     run.end(signal.SIGKILL)
     elsewhere = env | {"DATABASE_URL": "postgresql://somebody:secret@127.0.0.1:1/other"}
-    told = Cli(elsewhere, tmp_path)("chaos", "undo", "--all").stderr
+    told = Cli(elsewhere, tmp_path)("chaos", "undo").stderr
     assert "secret" not in told
     assert left(sql, engine, env["ELASTIC_INDEX"]) != []
-    Cli(env, tmp_path).ok("chaos", "undo", "--all")
+    Cli(env, tmp_path).ok("chaos", "undo")
     assert left(sql, engine, env["ELASTIC_INDEX"]) == []
     assert at_work(tmp_path / "state") == []
     assert run.state == "interrupted"

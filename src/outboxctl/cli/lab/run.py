@@ -1,6 +1,5 @@
 """`lab run`: the labs, one verdict, and the exit code that goes with it."""
 
-from contextlib import suppress
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Annotated
@@ -15,11 +14,9 @@ from outboxctl.domain.errors import OutboxctlError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rich.console import Console
-
     from outboxctl.drills.labs.evidence import EvidenceFolder
     from outboxctl.drills.labs.lab import Lab
-    from outboxctl.drills.labs.model import LabRun
+    from outboxctl.drills.labs.model import LabRun, Record
     from outboxctl.drills.labs.place import Place
 
 JOBS = 6
@@ -93,20 +90,14 @@ def run(
 
 
 class AnnouncedStop(Event):
-    """The order to end early, announced on `out`.
-
-    `out` is the console of the live view, which would overwrite what another one prints.
-    """
-
-    def __init__(self, out: "Console") -> None:
-        super().__init__()
-        self._out = out
+    """The order to end early, announced on stderr."""
 
     def set(self) -> None:
-        """Give the order, then announce it: the terminal may be closed."""
+        """Give the order, then announce it."""
+        from outboxctl.cli.chaos.ledger import say
+
         super().set()
-        with suppress(OSError):
-            self._out.print("Ending: faults are undone, evidence is kept; ^C again ends at once.")
+        say("Ending: faults are undone, evidence is kept; ^C again ends at once.")
 
 
 def conduct(
@@ -118,21 +109,24 @@ def conduct(
     *,
     lang: str,
 ) -> "LabRun":
-    """Run labs, show their progress, and write the evidence of each as it ends."""
-    from outboxctl.cli import rendering
+    """Run labs, say where each begins and ends, and write the evidence of each as it ends."""
+    from outboxctl.cli.chaos.ledger import say
     from outboxctl.cli.lab.leftovers import take_over
-    from outboxctl.cli.lab.screen import LabScreen
+    from outboxctl.drills.labs.messages import in_language
     from outboxctl.drills.labs.run import Runner
     from outboxctl.drills.scratch.folder import SignalReceived
 
-    versions = place.versions()  # starts the services, before the live view
-    out = rendering.console(stderr=True)
-    stop = AnnouncedStop(out)
+    def began(lab: "type[Lab]") -> None:
+        say(in_language(f"{lab.name}: begins, about {lab.takes()}", lang))
+
+    def ended(record: "Record") -> None:
+        say(in_language(f"{record.lab}: {record.verdict} after {record.seconds:.1f} s", lang))
+        evidence.add(record)
+
+    versions = place.versions()  # starts the services
     evidence.begin([lab.name for lab in labs])
     try:
-        with LabScreen(labs, out, stop, lang) as screen:
-            runner = Runner(place, evidence.path, screen.update, evidence.add, stop, jobs, command)
-            records = runner.run(labs)
+        records = Runner(place, evidence.path, began, ended, AnnouncedStop(), jobs, command).run(labs)
         return evidence.finish(records, versions)
     except SignalReceived as again:
         take_over(again.code)

@@ -7,7 +7,6 @@ from rich.text import Text
 
 from outboxctl.cli import rendering
 from outboxctl.cli.lab.catalogue import ordered
-from outboxctl.cli.lab.screen import COLOURS
 from outboxctl.domain.errors import ExitCode
 from outboxctl.drills.labs.evidence.pages import STATES
 from outboxctl.drills.labs.messages import in_language
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from outboxctl.drills.labs.model import LabRun, Record
 
 PAGE = "report.html"
+COLOURS = {"OK": "green", "FAIL": "bold red", "INCONCLUSIVE": "yellow"}
 CODES = {"OK": ExitCode.OK, "FAIL": ExitCode.FINDINGS, "INCONCLUSIVE": ExitCode.INCONCLUSIVE}
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
 from threading import Event, Thread
 
 from outboxctl.domain.errors import OutboxctlError
@@ -10,35 +9,22 @@ from outboxctl.drills.labs import invariants
 from outboxctl.drills.labs.context import LabContext
 from outboxctl.drills.labs.experiment import FaultNotConfirmed, RunStopped
 from outboxctl.drills.labs.lab import Lab
-from outboxctl.drills.labs.model import LabPhase, LabSample, LabVerdict, Record, Timed
+from outboxctl.drills.labs.model import LabPhase, LabSample, LabVerdict, Timed
 
 SAMPLE_SECONDS = 0.25
 NO_ERROR, SAMPLED = "the lab ran without an error", "sampling went on"
 
 
-@dataclass(frozen=True)
-class LabEvent:
-    """Progress of a lab: the phase that begins (None: it has ended), or a sample."""
-
-    lab: type[Lab]
-    record: Record
-    phase: LabPhase | None
-    sample: LabSample | None = None
-
-
-Listener = Callable[[LabEvent], object]
-
-
 class Drill:
     """One run of one lab; every result is in the context's record."""
 
-    def __init__(self, lab: Lab, ctx: LabContext, listener: Listener) -> None:
-        self._lab, self._ctx, self._record, self._listener = lab, ctx, ctx.record, listener
+    def __init__(self, lab: Lab, ctx: LabContext) -> None:
+        self._lab, self._ctx, self._record = lab, ctx, ctx.record
 
     def play(self) -> None:
         """Run all phases. UNDO runs whatever happened before, and is not cut short by `stop`."""
         lab, ctx = self._lab, self._ctx
-        with closing(Sampler(ctx, self._sampled)):
+        with closing(Sampler(ctx)):
             steady = self._ran(LabPhase.PREPARE, lab.prepare) and self._ran(LabPhase.STEADY, lab.steady, "A")
             injected = steady and self._ran(LabPhase.INJECT, lab.inject)
             observed = injected and self._ran(LabPhase.OBSERVE, lab.observe, "B")
@@ -69,7 +55,6 @@ class Drill:
         """Run a phase, and take a snapshot with this label after it; whether it came to its end."""
         ctx, began = self._ctx, self._ctx.now
         ctx.phase = phase
-        self._listener(LabEvent(type(self._lab), self._record, phase))
         try:
             run(ctx)
             if snapshot:
@@ -85,10 +70,6 @@ class Drill:
         finally:
             self._record.phases.append(Timed(phase, began, round(ctx.now - began, 3)))
         return True
-
-    def _sampled(self, sample: LabSample) -> None:
-        self._record.samples.append(sample)
-        self._listener(LabEvent(type(self._lab), self._record, self._ctx.phase, sample))
 
     def _judge(self) -> None:
         """The worst verdict of all checks; an interrupted run is at best INCONCLUSIVE."""
@@ -111,8 +92,8 @@ class Sampler:
     inconclusive: the figures would be incomplete.
     """
 
-    def __init__(self, ctx: LabContext, add: Callable[[LabSample], None]) -> None:
-        self._ctx, self._add = ctx, add
+    def __init__(self, ctx: LabContext) -> None:
+        self._ctx = ctx
         self._closed, self._failed = Event(), False
         self._thread = Thread(target=self._run, name="sampler", daemon=True)
         self._thread.start()
@@ -132,7 +113,7 @@ class Sampler:
             return
         try:
             counts = self._ctx.counts()
-            self._add(LabSample(self._ctx.now, counts))
+            self._ctx.record.samples.append(LabSample(self._ctx.now, counts))
         except OutboxctlError:
             pass  # the fault of some labs
         except Exception as error:

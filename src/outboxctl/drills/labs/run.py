@@ -11,7 +11,7 @@ from threading import Event
 from outboxctl.domain.errors import OutboxctlError
 from outboxctl.domain.printable import brief
 from outboxctl.drills.labs.context import LabContext
-from outboxctl.drills.labs.drill import Drill, LabEvent, Listener
+from outboxctl.drills.labs.drill import Drill
 from outboxctl.drills.labs.lab import Lab
 from outboxctl.drills.labs.model import LabCheck, LabPhase, LabVerdict, Record
 from outboxctl.drills.labs.place import Place, lacks_engine
@@ -22,7 +22,7 @@ NAMESPACE = "tables and an index of its own"
 
 @dataclass(frozen=True)
 class Runner:
-    """Runs `jobs` labs at once at a place; `ended` gets each record once it is complete.
+    """Runs `jobs` labs at once at a place; `began` gets each lab, `ended` its record once it is complete.
 
     `folder` is the evidence's: each lab's worker logs go to a folder of the lab's name in it. `command`
     replaces our worker. Once `stop` is set, running labs undo their faults and end, and no other begins.
@@ -30,7 +30,7 @@ class Runner:
 
     place: Place
     folder: Path
-    listener: Listener
+    began: Callable[[type[Lab]], object]
     ended: Callable[[Record], object]
     stop: Event
     jobs: int = 4
@@ -59,8 +59,8 @@ class Runner:
         if self.stop.is_set():
             record.interrupted, record.why = LabPhase.PREPARE, "interrupted before it began"
         else:
+            self.began(lab)
             self._play(lab, record)
-        self.listener(LabEvent(lab, record, None))
         self.ended(record)
         return record
 
@@ -75,7 +75,7 @@ class Runner:
             with self.place.namespace(lab) as namespace:
                 record.settings = dict(namespace.shown)
                 with closing(LabContext(namespace, record, folder, self.stop, self.command)) as ctx:
-                    Drill(lab(), ctx, self.listener).play()
+                    Drill(lab(), ctx).play()
         except Exception as error:  # of one lab: the others go on
             text = str(error) if isinstance(error, OutboxctlError) else f"{type(error).__name__}: {error}"
             why = f"its tables and index could not be made, or not removed: {brief(text, 300)}"
