@@ -1,5 +1,6 @@
 """A shop whose tables become documents: children, links, a tree, partitions, names and keys of all kinds."""
 
+from collections.abc import Collection
 from dataclasses import replace
 from hashlib import md5
 from uuid import UUID
@@ -8,7 +9,9 @@ import psycopg
 from psycopg.sql import SQL, Identifier
 
 from outboxctl.core.database import Database
-from outboxctl.core.projections import catalog, trigger_check, triggers
+from outboxctl.core.projections import catalog, changes, trigger_check, triggers
+from outboxctl.core.projections.trigger_names import WatchedTable, function_name, tables_of, watched_tables
+from outboxctl.core.projections.trigger_users import shared
 from outboxctl.domain.projection import Follow, KeyColumn, Projection, Relation
 
 INT, TEXT = "pg_catalog.int8", "pg_catalog.text"
@@ -75,11 +78,35 @@ def of(table: str, key: str = "id", kind: str = INT, **changed: object) -> Proje
     return replace(plain, **changed)  # type: ignore[arg-type]
 
 
-def watch(db: Database, projection: Projection) -> None:
-    """Make its triggers."""
+def watch(db: Database, projection: Projection, *beside: Projection, former: Collection[str] = ()) -> None:
+    """Make its triggers, beside those of others; it may have watched `former` tables."""
     with db.begin() as connection:
-        tables = {projection.root, *(each.table for each in projection.follow)}
-        triggers.create(connection, projection, catalog.row_level(connection, tables))
+        tables = shared(connection, projection, beside, [shop(each) for each in former])
+        rows = catalog.row_level(connection, [each.table for each in tables])
+        changes.run(connection, [triggers.sql(projection.name, tables, "public", rows)])
+
+
+def unwatch(db: Database, projection: Projection, *beside: Projection) -> None:
+    """Drop its triggers."""
+    former = [each.name for each in tables_of(projection)]
+    watch(db, replace(projection, triggers=False), *beside, former=former)
+
+
+def create_sql(projection: Projection, schema: str = "public") -> bytes:
+    """SQL that makes its triggers, and no other's."""
+    tables = watched_tables([projection], tables_of(projection))
+    return triggers.sql(projection.name, tables, schema, []).encode()
+
+
+def drop_sql(projection: Projection, schema: str = "public") -> bytes:
+    """SQL that drops its triggers, which no other uses."""
+    tables = [WatchedTable(each, ()) for each in tables_of(projection)]
+    return triggers.sql(projection.name, tables, schema, []).encode()
+
+
+def function(table: str, *, rows: bool = False) -> str:
+    """The name of a table's function, with which those of its triggers begin."""
+    return function_name("public", shop(table), rows=rows)
 
 
 def taken(sql: psycopg.Connection) -> list[tuple[str, str, int | None]]:
@@ -98,16 +125,16 @@ def keys(sql: psycopg.Connection) -> list[str]:
     return [key for _, key, _ in found]
 
 
-def faults(db: Database, projection: Projection = PRODUCT) -> list[tuple[str, str, str]]:
+def faults(db: Database, projection: Projection = PRODUCT, *beside: Projection) -> list[tuple[str, str, str]]:
     """What the comparison finds: table, fault, name."""
     with db.begin() as connection:
-        found = trigger_check.installed(connection, projection)
+        found = trigger_check.installed(connection, projection, beside)
     return [(each.table.name, each.fault.name, each.name) for each in found]
 
 
 def owners(sql: psycopg.Connection) -> set[str]:
-    """The owners of the functions of the projection `product`."""
-    found = sql.execute("SELECT proowner::regrole::text FROM pg_proc WHERE proname ~ '^outbox_product_'")
+    """The owners of the functions of triggers."""
+    found = sql.execute("SELECT proowner::regrole::text FROM pg_proc WHERE prosrc ~ '-- projections: '")
     return {name for (name,) in found}
 
 

@@ -108,7 +108,7 @@ class Store:
         queries = (
             "SELECT name, definition FROM outbox_projections ORDER BY name",
             TRIGGERS,
-            "SELECT proname, md5(prosrc) FROM pg_proc WHERE proname LIKE 'outbox\\_product%' ORDER BY 1",
+            "SELECT proname, md5(prosrc) FROM pg_proc WHERE prosrc LIKE '%-- projections: %' ORDER BY 1",
             "SELECT c.oid::regclass::text, pg_get_viewdef(c.oid) FROM pg_class c"
             " WHERE relkind = 'v' AND relname LIKE 'outbox\\_%' AND relpersistence = 'p' ORDER BY 1",
             "SELECT base, system_identifier, timeline FROM outbox_version_base",

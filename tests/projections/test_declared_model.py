@@ -11,6 +11,7 @@ import pytest
 
 from outboxctl.core.database import Database
 from outboxctl.core.projections import changes, sweeps, triggers, version_base
+from outboxctl.core.projections.trigger_names import tables_of, watched_tables
 from outboxctl.domain.projection import Follow, Projection, Relation
 from outboxctl.worker import declared
 from projections import shop
@@ -86,7 +87,8 @@ class Model:
         )
         object.__setattr__(self.projection, "document", choose(VIEWS))
         with self.db.begin() as connection:
-            triggers.create(connection, self.projection, set())
+            tables = watched_tables([self.projection], tables_of(self.projection))
+            changes.run(connection, [triggers.sql("product", tables, "public", [])])
             changes.run(connection, [sweeps.declare_sql("public", self.projection, "test")])
         return self.projection
 

@@ -11,7 +11,9 @@ from elasticsearch import Elasticsearch
 from operations.doctor.fronts import front, says
 from outboxctl.cli.top import paint
 from outboxctl.core.database import Database
+from outboxctl.core.projections.trigger_names import function_name
 from outboxctl.core.stats import snapshot
+from outboxctl.domain.projection import Relation
 from processes import Cli
 from projections.store import Store
 from servers import Servers, needs_release
@@ -60,7 +62,8 @@ def test_a_trigger_that_is_disabled_dropped_or_edited(applied: Store) -> None:
     assert found_["severity"] == "error"
     applied.apply()
     body = "RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'"
-    applied.sql.execute(f"CREATE OR REPLACE FUNCTION outbox_product_root() {body}")
+    name = function_name("public", Relation("store", "products"))
+    applied.sql.execute(f"CREATE OR REPLACE FUNCTION {name}() {body}")
     assert "edited" in only(applied.cli, "projection-triggers")["what"]
     applied.apply()
     assert found(applied.cli) == {}
@@ -68,7 +71,9 @@ def test_a_trigger_that_is_disabled_dropped_or_edited(applied: Store) -> None:
 
 def test_functions_of_an_earlier_release_are_named_and_renewed(applied: Store) -> None:
     earlier = "SELECT replace(pg_get_functiondef(oid), 'id_number', 'number_of_id') FROM pg_proc"
-    for (function,) in applied.sql.execute(earlier + " WHERE proname LIKE 'outbox\\_product\\_%'").fetchall():
+    for (function,) in applied.sql.execute(
+        earlier + " WHERE proname LIKE 'outbox\\_products\\_%'"
+    ).fetchall():
         applied.sql.execute(function)
     assert "function edited or out of date on" in only(applied.cli, "projection-triggers")["what"]
     assert applied.what() == ["triggers", "documents"]

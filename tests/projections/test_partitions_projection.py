@@ -6,6 +6,8 @@ import psycopg
 import pytest
 from elasticsearch import Elasticsearch
 
+from outboxctl.core.projections.trigger_names import function_name
+from outboxctl.domain.projection import Relation
 from processes import Cli
 from projections.store import WHO, Store
 
@@ -46,7 +48,8 @@ def test_a_new_partition_is_named_and_costs_no_second_reading_of_all_documents(
         "CREATE TABLE store.orders_2027 PARTITION OF store.orders"
         " FOR VALUES FROM ('2027-01-01') TO ('2028-01-01')"
     )
-    named = "events row by row on store.orders_2027 (outbox_product_root_row)"
+    name = function_name("public", Relation("store", "orders"), rows=True)
+    named = f"events row by row on store.orders_2027 ({name})"
     assert [(each["what"], each["text"]) for each in orders.plan()["steps"]] == [("triggers", named)]
     found = json.loads(orders.cli("doctor", "--json").stdout)["findings"]
     (finding,) = [each for each in found if each["id"].startswith("projection-")]

@@ -232,7 +232,7 @@ def test_partitions_of_a_dump_are_watched_as_before(db: Database, bare: psycopg.
         " FOR VALUES FROM ('2027-01-01') TO ('2028-01-01')"
     )
     before = shop_tables.faults(db, lines)
-    assert before == [("lines_2027", "ROW_BY_ROW", "outbox_lines_root_row")]
+    assert before == [("lines_2027", "ROW_BY_ROW", shop_tables.function("lines", rows=True))]
     again = new_database(url)
     restore(again, dumped(url))
     restored = Database(again)

@@ -7,19 +7,28 @@ import psycopg
 import pytest
 
 from outboxctl.core.database import Database
-from outboxctl.core.projections import triggers
 from outboxctl.domain.projection import Relation
-from projections.shop_tables import OFFERS, PRODUCT, faults, keys, owners, watch
+from projections.shop_tables import (
+    OFFERS,
+    PRODUCT,
+    create_sql,
+    faults,
+    function,
+    keys,
+    owners,
+    unwatch,
+    watch,
+)
 
 
 def test_plain_sql_leaves_what_apply_leaves_and_the_path_of_the_session(
     db: Database, bare: psycopg.Connection
 ) -> None:
-    statement = triggers.create_sql(PRODUCT, "public", [])
+    statement = create_sql(PRODUCT)
     for _ in range(2):
         with bare.transaction():
             bare.execute("SET LOCAL search_path = shop")
-            bare.execute(statement.encode())
+            bare.execute(statement)
             assert bare.execute("SHOW search_path").fetchone() == ("shop",)
     bare.execute("UPDATE shop.products SET name = 'x' WHERE id = 1")
     assert keys(bare) == ["1"]
@@ -37,7 +46,7 @@ def test_what_is_not_there_fails_at_once_and_not_at_the_next_write(
     bare: psycopg.Connection, change: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(psycopg.Error, match=message):
-        bare.execute(triggers.create_sql(replace(PRODUCT, **change), "public", []).encode())
+        bare.execute(create_sql(replace(PRODUCT, **change)))
     bare.execute("UPDATE shop.products SET name = 'x' WHERE id = 1")
     assert keys(bare) == []
 
@@ -45,47 +54,48 @@ def test_what_is_not_there_fails_at_once_and_not_at_the_next_write(
 def test_without_an_outbox_of_this_version_nothing_is_made(bare: psycopg.Connection) -> None:
     bare.execute("ALTER TABLE search_outbox_events RENAME COLUMN entity_key TO other")
     with pytest.raises(psycopg.errors.RaiseException, match="not of this version"):
-        bare.execute(triggers.create_sql(PRODUCT, "public", []).encode())
+        bare.execute(create_sql(PRODUCT))
 
 
+REVIEW, OFFER, LINK, CATEGORY = map(function, ("reviews", "offers", "product_categories", "categories"))
 EDITS = [
     ("SELECT 1", []),
     (
-        "DROP TRIGGER outbox_product_0_update ON shop.reviews",
-        [("reviews", "NO_TRIGGER", "outbox_product_0_update")],
+        f"DROP TRIGGER {REVIEW}_update ON shop.reviews",
+        [("reviews", "NO_TRIGGER", f"{REVIEW}_update")],
     ),
     (
-        "ALTER TABLE shop.reviews DISABLE TRIGGER outbox_product_0_update",
-        [("reviews", "DISABLED", "outbox_product_0_update")],
+        f"ALTER TABLE shop.reviews DISABLE TRIGGER {REVIEW}_update",
+        [("reviews", "DISABLED", f"{REVIEW}_update")],
     ),
     (
-        "CREATE OR REPLACE FUNCTION public.outbox_product_3() RETURNS trigger LANGUAGE plpgsql AS"
+        f"CREATE OR REPLACE FUNCTION public.{CATEGORY}() RETURNS trigger LANGUAGE plpgsql AS"
         " 'BEGIN RETURN NULL; END'",
-        [("categories", "FUNCTION", "outbox_product_3")],
+        [("categories", "FUNCTION", CATEGORY)],
     ),
     (
-        "ALTER FUNCTION public.outbox_product_3() SECURITY INVOKER",
-        [("categories", "FUNCTION", "outbox_product_3")],
+        f"ALTER FUNCTION public.{CATEGORY}() SECURITY INVOKER",
+        [("categories", "FUNCTION", CATEGORY)],
     ),
     (
-        "ALTER FUNCTION public.outbox_product_3() SET search_path = public",
-        [("categories", "FUNCTION", "outbox_product_3")],
+        f"ALTER FUNCTION public.{CATEGORY}() SET search_path = public",
+        [("categories", "FUNCTION", CATEGORY)],
     ),
     (
         "CREATE TRIGGER twice AFTER INSERT ON shop.offers FOR EACH STATEMENT"
-        " EXECUTE FUNCTION public.outbox_product_1()",
+        f" EXECUTE FUNCTION public.{OFFER}()",
         [("offers", "STRAY", "twice")],
     ),
     (
-        "DROP TRIGGER outbox_product_1_delete ON shop.offers; CREATE TRIGGER outbox_product_1_delete"
-        " AFTER INSERT ON shop.offers FOR EACH STATEMENT EXECUTE FUNCTION public.outbox_product_1()",
-        [("offers", "EDITED", "outbox_product_1_delete")],
+        f"DROP TRIGGER {OFFER}_delete ON shop.offers; CREATE TRIGGER {OFFER}_delete"
+        f" AFTER INSERT ON shop.offers FOR EACH STATEMENT EXECUTE FUNCTION public.{OFFER}()",
+        [("offers", "EDITED", f"{OFFER}_delete")],
     ),
     ("ALTER TABLE shop.products RENAME name TO title", [("products", "NO_COLUMN", "name")]),
     (
-        "DROP FUNCTION public.outbox_product_2() CASCADE",
+        f"DROP FUNCTION public.{LINK}() CASCADE",
         [
-            ("product_categories", "NO_TRIGGER", f"outbox_product_2_{each}")
+            ("product_categories", "NO_TRIGGER", f"{LINK}_{each}")
             for each in ("insert", "delete", "update", "truncate")
         ],
     ),
@@ -109,16 +119,15 @@ def test_a_table_that_becomes_partitioned_or_is_followed_no_more(
 ) -> None:
     watch(db, PRODUCT)
     fewer = replace(PRODUCT, follow=(OFFERS,))
-    assert ("reviews", "STRAY", "outbox_product_0_insert") in faults(db, fewer)
-    watch(db, fewer)
+    assert ("reviews", "STRAY", f"{REVIEW}_insert") in faults(db, fewer)
+    watch(db, fewer, former=["reviews", "product_categories", "categories"])
     assert faults(db, fewer) == []
     assert owners(bare) != set()
     bare.execute("INSERT INTO shop.reviews (product_id) VALUES (1)")
     assert keys(bare) == []
     bare.execute("INSERT INTO shop.offers VALUES (1, 3)")
     assert keys(bare) == ["1"]
-    with db.begin() as connection:
-        triggers.drop(connection, "product")
+    unwatch(db, fewer)
     assert owners(bare) == set()
 
 
@@ -126,4 +135,4 @@ def test_triggers_that_are_as_they_should_be_take_no_lock(watched: psycopg.Conne
     with psycopg.connect(url) as busy:
         busy.execute("UPDATE shop.products SET name = 'x'; UPDATE shop.reviews SET stars = 0")
         watched.execute("SET lock_timeout = '2s'")
-        watched.execute(triggers.create_sql(PRODUCT, "public", []).encode())
+        watched.execute(create_sql(PRODUCT))

@@ -8,10 +8,10 @@ import pytest
 from psycopg.sql import SQL, Identifier
 
 from outboxctl.core.database import Database
-from outboxctl.core.projections import documents, triggers, version_base
+from outboxctl.core.projections import documents, version_base
 from outboxctl.domain.projection import Follow, KeyColumn, Projection, Relation
 from projections import shop_tables as shop
-from projections.shop_tables import PRODUCT, keys, taken, watch
+from projections.shop_tables import PRODUCT, create_sql, drop_sql, keys, owners, taken, unwatch, watch
 
 TYPES = [
     (
@@ -88,10 +88,11 @@ def test_composite_keys_are_escaped_and_references_to_them_too(db: Database, sql
 @pytest.mark.parametrize("name", ["p", "a_1", "x" * 50])
 def test_names_fit_and_projections_do_not_meet(db: Database, bare: psycopg.Connection, name: str) -> None:
     follow = tuple(Follow(shop.shop("reviews"), key=("product_id",)) for _ in range(12))
-    for each in (name, "a", f"{'x' * 49}y"):
-        watch(db, replace(PRODUCT, name=each, follow=follow))
-    with db.begin() as connection:
-        triggers.drop(connection, "a")
+    names = (name, "a", f"{'x' * 49}y")
+    all_ = [replace(PRODUCT, name=each, follow=follow) for each in names]
+    for number, each in enumerate(all_):
+        watch(db, each, *all_[:number])
+    unwatch(db, all_[1], *all_)
     bare.execute("INSERT INTO shop.products (id) VALUES (7)")
     assert [kind for kind, _, _ in taken(bare)] == [name, f"{'x' * 49}y"]
 
@@ -102,10 +103,10 @@ def test_an_outbox_in_a_schema_of_any_name(bare: psycopg.Connection, schema: str
         SQL("CREATE SCHEMA {0}; ALTER TABLE search_outbox_events SET SCHEMA {0}").format(Identifier(schema))
     )
     for _ in range(2):
-        bare.execute(triggers.create_sql(PRODUCT, schema, []).encode())
+        bare.execute(create_sql(PRODUCT, schema))
     bare.execute("UPDATE shop.products SET name = 'x' WHERE id = 1")
     bare.execute("UPDATE shop.categories SET name = 'x' WHERE id = 1")
     count = SQL("SELECT count(*) FROM {}.search_outbox_events").format(Identifier(schema))
     assert bare.execute(count).fetchone() == (2,)
-    bare.execute(triggers.drop_sql("product", schema).encode())
-    assert bare.execute("SELECT FROM pg_proc WHERE proname ~ '^outbox_product_'").fetchall() == []
+    bare.execute(drop_sql(PRODUCT, schema))
+    assert owners(bare) == set()

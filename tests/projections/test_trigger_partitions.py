@@ -12,12 +12,13 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.sql import SQL, Identifier
 
 from outboxctl.core.database import Database
-from outboxctl.core.projections import changes, triggers
+from outboxctl.core.projections import changes
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.projection import Follow
 from projections import shop_tables as shop
-from projections.shop_tables import PRODUCT, faults, keys, taken, watch
+from projections.shop_tables import PRODUCT, faults, function, keys, taken, unwatch, watch
 
+LINES = function("lines")
 PARTITIONED = """
 CREATE TABLE shop.lines (id bigint, day date, product_id bigint, text text, PRIMARY KEY (id, day))
     PARTITION BY RANGE (day);
@@ -84,7 +85,7 @@ def test_a_bulk_write_calls_one_function_whatever_the_partitions(
         "UPDATE shop.lines_2025 SET text = 'y'",
         "DELETE FROM shop.lines",
     ):
-        assert calls(bare, change) == {"outbox_lines_root": 1}, change
+        assert calls(bare, change) == {LINES: 1}, change
     assert len(keys(bare)) == 50 + 50 + 100 + 19 + 50 + 19 + 100  # a row that moves has one event
 
 
@@ -105,8 +106,8 @@ def calls(sql: psycopg.Connection, change: str) -> dict[str, int]:
 
 
 FOUND = [
-    ("DISABLE TRIGGER outbox_lines_root_update", ("lines_2025", "DISABLED", "outbox_lines_root_update")),
-    ("ENABLE TRIGGER ALL", ("lines_2025", "ROW_BY_ROW", "outbox_lines_root_row")),
+    (f"DISABLE TRIGGER {LINES}_update", ("lines_2025", "DISABLED", f"{LINES}_update")),
+    ("ENABLE TRIGGER ALL", ("lines_2025", "ROW_BY_ROW", f"{LINES}_row")),
 ]
 
 
@@ -122,8 +123,8 @@ def test_triggers_of_a_partition_that_somebody_changed_are_found_and_made_good(
     assert faults(db, lines) == [found]
     watch(db, lines)
     assert faults(db, lines) == []
-    bare.execute("DROP TRIGGER outbox_lines_root_delete ON shop.lines_2025")
-    assert faults(db, lines) == [("lines_2025", "NO_TRIGGER", "outbox_lines_root_delete")]
+    bare.execute(f"DROP TRIGGER {LINES}_delete ON shop.lines_2025".encode())
+    assert faults(db, lines) == [("lines_2025", "NO_TRIGGER", f"{LINES}_delete")]
 
 
 def test_a_new_partition_is_written_row_by_row_until_the_next_apply(
@@ -133,7 +134,7 @@ def test_a_new_partition_is_written_row_by_row_until_the_next_apply(
     lines = shop.of("lines")
     watch(db, lines)
     bare.execute(LATER)
-    named = [(name, "ROW_BY_ROW", "outbox_lines_root_row") for name in ("lines_2026", "lines_2027", "late")]
+    named = [(name, "ROW_BY_ROW", f"{LINES}_row") for name in ("lines_2026", "lines_2027", "late")]
     assert sorted(faults(db, lines)) == sorted(named)
     for table in ("lines_2026", "late"):
         bare.execute(WRITE.format(table).encode())
@@ -143,38 +144,10 @@ def test_a_new_partition_is_written_row_by_row_until_the_next_apply(
         watch(db, lines)
     assert faults(db, lines) == []
     for table in ("lines_2026", "lines_2027", "late"):
-        assert calls(bare, WRITE.format(table)) == {"outbox_lines_root": 3}
+        assert calls(bare, WRITE.format(table)) == {LINES: 3}
         assert sorted(keys(bare)) == ["1", "1", "2", "2", "2"], table
 
 
-def test_a_table_that_an_earlier_release_watches_row_by_row_is_found_and_done_anew(
-    db: Database, bare: psycopg.Connection
-) -> None:
-    bare.execute(PARTITIONED.encode())
-    lines = shop.of("lines")
-    watch(db, lines)
-    with db.begin() as connection:
-        triggers.drop(connection, "lines")
-    watch(db, shop.of("lines_2024"))  # which is a partition: so this is a function for each row
-    bare.execute(EARLIER)
-    assert faults(db, lines) == [
-        ("lines", "FUNCTION", "outbox_lines_root"),
-        ("lines", "ROW_BY_ROW", "outbox_lines_root_row"),
-    ]
-    watch(db, lines)
-    assert faults(db, lines) == []
-    assert calls(bare, "INSERT INTO shop.lines_2025 (id, day) VALUES (1, '2025-05-05')") == {
-        "outbox_lines_root": 1
-    }
-
-
-EARLIER = """
-ALTER FUNCTION outbox_lines_2024_root_row() RENAME TO outbox_lines_root;
-CREATE TRIGGER outbox_lines_root_row AFTER INSERT OR UPDATE OR DELETE ON shop.lines
-    FOR EACH ROW EXECUTE FUNCTION outbox_lines_root();
-CREATE TRIGGER outbox_lines_root_truncate AFTER TRUNCATE ON shop.lines EXECUTE FUNCTION outbox_lines_root();
-DROP TRIGGER outbox_lines_2024_root_row ON shop.lines_2024
-"""
 LATER = """
 CREATE TABLE shop.lines_2026 PARTITION OF shop.lines FOR VALUES FROM ('2026-01-01') TO ('2027-01-01');
 CREATE TABLE shop.lines_2027 PARTITION OF shop.lines FOR VALUES FROM ('2027-01-01') TO ('2028-01-01')
@@ -205,11 +178,8 @@ def test_a_partition_below_one_that_was_there_misses_no_change(
         bare.execute(WRITE.format(table).encode())
         assert set(keys(bare)) == {"1", "2"}
     assert faults(db, lines) == [
-        ("later", "ROW_BY_ROW", "outbox_lines_root_row"),
-        *(
-            ("late", "STRAY", f"outbox_lines_root_{each}")
-            for each in ("delete", "insert", "truncate", "update")
-        ),
+        ("later", "ROW_BY_ROW", f"{LINES}_row"),
+        *(("late", "STRAY", f"{LINES}_{each}") for each in ("delete", "insert", "truncate", "update")),
     ]
 
 
@@ -225,8 +195,7 @@ def test_a_former_partition_keeps_its_triggers_until_drop_or_apply(
     assert keys(bare) == ["1"]  # the row is not in the view: an event of this key does nothing
     assert {fault for _, fault, _ in faults(db, lines)} == {"STRAY"}
     if dropped:
-        with db.begin() as connection:
-            triggers.drop(connection, "lines")
+        unwatch(db, lines)
     else:
         watch(db, lines)
     left = "SELECT FROM pg_trigger WHERE tgrelid = 'shop.lines_2025'::regclass AND tgname ~ '^outbox'"
@@ -246,7 +215,7 @@ def test_a_partition_that_comes_back_is_watched(db: Database, bare: psycopg.Conn
         assert set(keys(bare)) == {"1"}
         bare.execute(f"DELETE FROM shop.{table}".encode())
         assert set(keys(bare)) == {"1"}
-    assert faults(db, lines) == [("lines_2025", "ROW_BY_ROW", "outbox_lines_root_row")]
+    assert faults(db, lines) == [("lines_2025", "ROW_BY_ROW", f"{LINES}_row")]
 
 
 FOREIGN = """
@@ -274,7 +243,8 @@ def test_a_foreign_partition_fails_no_write(db: Database, bare: psycopg.Connecti
     watch(db, logs)
     with pytest.raises(psycopg.errors.WrongObjectType, match="logs_2024"):
         bare.execute(ATTACH.encode())
-    bare.execute("DROP TRIGGER outbox_logs_root_row ON shop.logs")  # as docs/projections.md says
+    name = function("logs", rows=True)
+    bare.execute(f"DROP TRIGGER {name} ON shop.logs".encode())  # as docs/projections.md says
     bare.execute(ATTACH.encode())
     watch(db, logs)
     assert faults(db, logs) == []
@@ -283,7 +253,7 @@ def test_a_foreign_partition_fails_no_write(db: Database, bare: psycopg.Connecti
     bare.execute("UPDATE shop.logs SET id = id + 10; DELETE FROM shop.logs_2025")
     assert keys(bare) == ["1", "11", "12", "12", "2"]
     bare.execute("ALTER TABLE shop.logs DETACH PARTITION shop.logs_2024")
-    assert faults(db, logs) == [("logs", "ROW_BY_ROW", "outbox_logs_root_row")]
+    assert faults(db, logs) == [("logs", "ROW_BY_ROW", name)]
     watch(db, logs)
     assert faults(db, logs) == []
 
@@ -300,7 +270,7 @@ def test_who_does_not_own_the_partitions_has_events_row_by_row(
         database = Database(f"postgresql://{name}:secret@{url.partition('@')[2]}", connections=1)
         watch(database, lines)
         assert faults(database, lines) == []
-        assert faults(db, lines) == [("lines", "ROW_BY_ROW", "outbox_lines_root_row")]
+        assert faults(db, lines) == [("lines", "ROW_BY_ROW", f"{LINES}_row")]
         bare.execute("INSERT INTO shop.lines VALUES (1, '2024-05-05'); DELETE FROM shop.lines_2024")
         assert keys(bare) == ["1", "1"]
         watch(db, lines)
@@ -328,7 +298,7 @@ def test_the_owner_of_a_partitioned_table_makes_and_attaches_partitions(
     )
     watch(db, lines)
     with an_owner(bare, "shop.lines", "shop.lines_2024", "shop.lines_2025") as owner:
-        assert faults(db, lines) == [("lines", "PARTITIONS", "outbox_product_0_row")]
+        assert faults(db, lines) == [("lines", "PARTITIONS", f"{LINES}_row")]
         watch(db, lines)
         assert faults(db, lines) == []
         with psycopg.connect(url, user=owner, password="secret", autocommit=True) as own:

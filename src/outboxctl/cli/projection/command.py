@@ -130,7 +130,6 @@ def sql(file: File, common: PipelineOptions, triggers: Triggers = None) -> None:
 
     Example: outboxctl projection sql products.toml > 0042_products.sql
     """
-    from outboxctl.core.projections.changes import outbox_schema
     from outboxctl.operations.projection import declaration
     from outboxctl.operations.projection.plan import plan as planning
     from outboxctl.operations.projection.script import script
@@ -140,7 +139,7 @@ def sql(file: File, common: PipelineOptions, triggers: Triggers = None) -> None:
         planned = planning(
             connection, None, declared, built_in=settings.elastic_index, with_triggers=triggers
         )
-        printed = script(planned, outbox_schema(connection))
+        printed = script(connection, planned)
     view.sql(printed, json=common.json)
 
 

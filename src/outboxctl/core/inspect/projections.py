@@ -1,5 +1,6 @@
 """What the database has of each declared projection: its view, its triggers, the base of its versions."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from outboxctl.core.projections import (
@@ -68,7 +69,7 @@ def projections(connection: Connection) -> ProjectionsFacts:
     declared = choosing.declared(connection)
     role = str(connection.execute(ROLE).scalar_one())
     other = bool(declared) and _other_server(connection)
-    return ProjectionsFacts(role, [_facts(connection, each) for each in declared], other)
+    return ProjectionsFacts(role, [_facts(connection, each, declared) for each in declared], other)
 
 
 def _other_server(connection: Connection) -> bool:
@@ -77,9 +78,9 @@ def _other_server(connection: Connection) -> bool:
     return bool(connection.exec_driver_sql(OTHER_SERVER.format(server=server(connection))).scalar())
 
 
-def _facts(connection: Connection, projection: Projection) -> ProjectionFacts:
+def _facts(connection: Connection, projection: Projection, declared: Sequence[Projection]) -> ProjectionFacts:
     view = projection.document
-    problems = trigger_check.installed(connection, projection) if projection.triggers else []
+    problems = trigger_check.installed(connection, projection, declared)
     if catalog.kind(connection, view) is None:
         return ProjectionFacts(projection, there=False, triggers=problems)
     readable = bool(connection.execute(READABLE, catalog.of(view)).scalar())

@@ -1,6 +1,6 @@
 """What is wrong with the triggers of a projection: each table's, and each partition's."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import groupby
@@ -8,7 +8,7 @@ from itertools import groupby
 from psycopg.sql import SQL, Composable
 
 from outboxctl.core.projections.trigger_places import copies
-from outboxctl.core.sql import Connection, Row, text
+from outboxctl.core.sql import Connection, Row
 from outboxctl.domain.projection import Relation
 
 NAMED = "FROM ({rows}) w JOIN pg_class c ON c.oid = w.watched JOIN pg_namespace n ON n.oid = c.relnamespace"
@@ -19,7 +19,7 @@ SELECT n.nspname::text AS schema, c.relname::text AS table, c.relkind = 'p' AS p
 {NAMED} ORDER BY w.declared::oid, w.by_row, w.depth, w.watched::oid, w.type & 1 DESC, w.type
 """
 COPIES = f"SELECT n.nspname::text AS schema, c.relname::text AS table, w.* {NAMED}"
-TRIGGERS = text("""
+TRIGGERS = """
 SELECT t.tgrelid::bigint AS oid, n.nspname::text AS schema, c.relname::text AS table, t.tgname::text AS name,
     t.tgtype AS type, coalesce(t.tgoldtable, '')::text AS old_table,
     coalesce(t.tgnewtable, '')::text AS new_table, t.tgenabled = 'O' AS enabled,
@@ -27,8 +27,8 @@ SELECT t.tgrelid::bigint AS oid, n.nspname::text AS schema, c.relname::text AS t
     CASE t.tgconstraint WHEN 0 THEN 'TRIGGER' ELSE 'CONSTRAINT TRIGGER' END AS kind
 FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
 JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE p.pronamespace = to_regnamespace(quote_ident(:schema)) AND p.proname ~ :pattern AND t.tgparentid = 0
-""")
+WHERE {rows} AND t.tgparentid = 0
+"""
 COMPARED = ("type", "old_table", "new_table", "kind")
 Triggers = dict[tuple[int, str], Row]
 Copies = dict[tuple[int, str], Row]  # that are not as they should be
@@ -56,18 +56,20 @@ class TriggerFault(StrEnum):
 
 @dataclass(frozen=True)
 class TriggerProblem:
-    """A table of a projection, what is wrong there, and the name of the trigger, function or column."""
+    """A table of a projection, what is wrong there, and the name of the trigger, function or column.
+
+    `users`: of a function, the projections whose events it writes.
+    """
 
     table: Relation
     fault: TriggerFault
     name: str
+    users: tuple[str, ...] = ()
 
 
-def of_triggers(
-    connection: Connection, wanted: Composable, given: Mapping[str, str]
-) -> Iterator[TriggerProblem]:
-    """What differs from `trigger_places.wanted`; `given`: schema and pattern of the functions' names."""
-    there: Triggers = {(row.oid, row.name): row for row in connection.execute(TRIGGERS, given)}
+def of_triggers(connection: Connection, wanted: Composable, ours: Composable) -> Iterator[TriggerProblem]:
+    """What differs from `trigger_places.wanted`; `ours`: the condition of our functions `p`."""
+    there: Triggers = {(row.oid, row.name): row for row in _rows(connection, TRIGGERS, ours)}
     differing: Copies = {(row.oid, row.name): row for row in _rows(connection, COPIES, copies(wanted))}
     rows = _rows(connection, WANTED, wanted)
     for _, each in groupby(rows, lambda row: (row.declared, row.by_row)):

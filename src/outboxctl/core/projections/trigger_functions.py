@@ -1,331 +1,378 @@
-"""The functions of a projection's triggers: one INSERT of events for what a statement changed.
+"""The function of a table's triggers: one INSERT of the events of all projections that use the table.
 
-They run within the application's writes, with the rights of their owner. So nothing that somebody does to
-the table later makes them fail, or run code of his: of the columns' types only the output functions are used,
-which none but a superuser can make, no cast and no operator; and a column that is renamed or gone makes an
-event of all documents.
+It runs within the application's writes, with the rights of its owner. So nothing that somebody does to the
+table later makes it fail, or run code of his: see `trigger_keys`; and a column that is renamed or gone makes
+an event of all documents, of the projections that use it.
+
+What a projection has of the text is a share of it. The columns of a share are put in where the function is
+made (`trigger_columns`); share 0 has those of all projections.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from psycopg.sql import SQL, Composable, Identifier, Literal
 
 from outboxctl.core.produce import COLUMNS
-from outboxctl.core.projections import event_ids, trigger_columns
-from outboxctl.core.projections.follow_pages import NAME
-from outboxctl.core.projections.trigger_names import NEW, OLD, Watched
+from outboxctl.core.projections import event_ids
+from outboxctl.core.projections.trigger_columns import fields
+from outboxctl.core.projections.trigger_keys import sides
+from outboxctl.core.projections.trigger_names import NEW, OLD, Watched, WatchedTable
 from outboxctl.core.schema.names import EVENTS
-from outboxctl.domain.projection import EVERYTHING, KeyColumn
+from outboxctl.domain.projection import EVERYTHING
 
 INSERTED = ("entity_key", "follow", "next_retry_at", *COLUMNS.split(", "))
-ID = "id"
+ID_COLUMN = "id"
 # Of the owner of a function `p` on the `outbox`. Migration 0007 lets only those who may UPDATE the status
 # insert an event that waits for something.
 RIGHTS = f"""(SELECT bool_and(has_column_privilege(p.proowner, outbox, c, 'INSERT'))
-            FROM unnest(ARRAY['{"', '".join((ID, *INSERTED))}']) c)
+            FROM unnest(ARRAY['{"', '".join((ID_COLUMN, *INSERTED))}']) c)
         AND has_column_privilege(p.proowner, outbox, 'status', 'UPDATE')
         AND has_column_privilege(p.proowner, outbox, 'created_at', 'UPDATE')"""
-# Bytes as they are stored. No index of a root holds a larger key, however well it is compressed, and the text
-# of a smaller one fits into an event.
-LARGEST = 1_000_000
-LONG_TYPES = {f"pg_catalog.{name}" for name in ("text", "varchar", "bpchar", "numeric")}
-PATH = {"search_path": "pg_catalog, pg_temp"}
-# What the text of a value depends on, as in `documents`: the same in every session. Each costs a microsecond
-# a statement, so only where it can make a difference.
-ISO = {"DateStyle": "'ISO, MDY'"}
-EXACT = {"extra_float_digits": "'1'"}  # different numbers have different texts
-OTHERS = {"TimeZone": "'UTC'", "IntervalStyle": "'iso_8601'", "bytea_output": "'hex'"}
-# A column that is not there any more, or is another one of that name: nobody knows which documents the change
-# reaches. An INSERT or a DELETE needs the key alone.
+# The start of a query costs as much as the rest of a statement of one row. So that has queries of its own,
+# and one of no row (of the two triggers of ON CONFLICT DO UPDATE one has none) ends here.
 BODY = """
+-- projections: {projections}
 DECLARE
-    gone boolean := true;{declared}
-BEGIN{count}
+    gone boolean;
+    number int;{declared}
+    moment bigint;
+    id_time text;
+    id_number bigint;
+BEGIN
     IF TG_OP = 'UPDATE' THEN
-{look_at_all}
-    ELSIF TG_OP <> 'TRUNCATE' THEN
-{look_at_key}
+{update}
+    ELSIF TG_OP = 'INSERT' THEN
+{insert}
+    ELSIF TG_OP = 'DELETE' THEN
+{delete}
+    ELSE
+        {all}
     END IF;
-    IF gone THEN
-        INSERT INTO {events} ({columns})
-        VALUES ('', {all}, 'infinity', {projection}, md5({all_prefix})::uuid, 'upsert', NULL, 'pending', 0, 0,
-            now(), now());
-        RETURN NULL;
-    END IF;
-{statements}
     RETURN NULL;
 END
 """
-# The start of a query costs as much as the rest of a statement of one row. So that has plans of its own, and
-# one of no row (of the two triggers of ON CONFLICT DO UPDATE one has none) ends here.
-COUNT = f"""
-    IF TG_OP = 'INSERT' THEN
-        SELECT count(*) INTO number FROM (SELECT FROM {NEW} LIMIT 2) r;
-    ELSIF TG_OP <> 'TRUNCATE' THEN
-        SELECT count(*) INTO number FROM (SELECT FROM {OLD} LIMIT 2) r;
-    END IF;
-    IF number = 0 THEN
-        RETURN NULL;
-    END IF;"""
+CHANGE = f"""\
+        SELECT count(*) INTO number FROM (SELECT FROM {{table}} LIMIT 2) r;
+        IF number = 0 THEN
+            RETURN NULL;
+        END IF;
+        gone := NOT coalesce({{as_before}}, false);
+        IF gone THEN
+            {{gone}}
+        END IF;{{more}}
+        IF gone THEN
+{{alone}}
+            RETURN NULL;
+        END IF;{{pair}}
+{event_ids.DRAW}
+        IF number = 1 THEN
+{{one}}
+        ELSE
+{{many}}
+        END IF;"""
 # Columns have their numbers in the table that was declared. Where all are as before, that is seen without a
 # query. TG_RELID as a subquery: so PostgreSQL keeps a plan, whichever the table. With the value in sight it
 # may make a new one for each statement. A table that was restored from a dump has another oid, and numbers of
 # its own.
-LOOK = """\
-        gone := NOT coalesce({as_before}, false);
-        IF gone THEN
-            SELECT count(*) < {number} INTO gone
+GONE = """\
+SELECT count(*) < {number} INTO gone
             FROM pg_attribute WHERE attrelid = (SELECT TG_RELID) AND attname IN ({names})
-                AND (attrelid <> {oid} OR (attname, attnum) IN ({pairs}));
-        END IF;"""
+                AND (attrelid <> {oid} OR (attname, attnum) IN ({pairs}));"""
 # A partition has numbers of its own as well. To look at the declared table's for each row would be a third of
 # the trigger's cost, so only where a column was added since (NULL: there is none of this number). Names that
 # two columns have exchanged are found by `plan` alone.
-LOOK_FOR_ROW = """\
-        SELECT count(*) < {number} INTO gone
-        FROM pg_attribute WHERE attrelid = (SELECT TG_RELID) AND attname IN ({names});
-        IF has_column_privilege({oid}::oid, {next}::int2, 'SELECT') IS NOT NULL THEN
-            gone := gone OR EXISTS (SELECT FROM pg_attribute WHERE attrelid = {oid} AND attname IN ({names})
-                AND (attname, attnum) NOT IN ({pairs}));
-        END IF;"""
+GONE_FOR_ROW = """\
+SELECT count(*) < {number} INTO gone
+            FROM pg_attribute WHERE attrelid = (SELECT TG_RELID) AND attname IN ({names});
+            IF has_column_privilege({oid}::oid, {next}::int2, 'SELECT') IS NOT NULL THEN
+                gone := gone OR EXISTS (SELECT FROM pg_attribute WHERE attrelid = {oid}
+                    AND attname IN ({names}) AND (attname, attnum) NOT IN ({pairs}));
+            END IF;"""
 # Where every column counts: whether there are others than those that were there when the function was made.
-LOOK_AT_ROW = """
+MORE = """
         SELECT count(*) <> {number} INTO more FROM pg_attribute
         WHERE attrelid = (SELECT TG_RELID) AND attnum > 0 AND NOT attisdropped AND attgenerated <> 'v';"""
-# A default of each row's own would be a third of the trigger's cost.
-DECLARED = """
-    number int;
-    key_before text;
-    key_now text;
-    differs boolean;
-    moment bigint;
-    id_time text;
-    id_number bigint;"""
-MORE = """
-    more boolean;"""
-WRITE_ROWS = """\
-        INSERT INTO {events} (id, {columns})
-        SELECT (id_time || to_hex(id_number + {place}))::uuid,
-            entity_key, {follow}, {projection}, md5({identified})::uuid, 'upsert', NULL,
-            'pending', 0, 0, now(), now()
-        FROM ({changes}) c;"""
-PLACE = "row_number() OVER ()"
-# One row, where the triggers are those of rows.
-WRITE_ROW = """\
-        INSERT INTO {events} ({columns})
-        SELECT entity_key, {follow}, {projection}, md5({identified})::uuid, 'upsert', NULL,
-            'pending', 0, 0, now(), now()
-        FROM ({changes}) c;"""
-ONE_SIDE = "SELECT {distinct}{{{side}_key}} AS entity_key FROM {table} {alias} WHERE {{{side}_known}}"
-# The keys of one row before and after its change. The start of a query looks up each function in it, whether
-# it comes to that or not: so what large values need is a query of its own. A BEFORE trigger can keep a row
-# from the partition that it moves to: then there is none after.
-PAIR = """\
-    IF TG_OP = 'UPDATE' AND number = 1 THEN
-        SELECT o.key, n.key, {differ_unless_large} INTO key_before, key_now, differs
-        FROM (SELECT CASE WHEN {old_known} THEN {old_key} END, {old_columns} FROM old_rows o)
-            o (key, {aliases})
-        CROSS JOIN (SELECT CASE WHEN {new_known} THEN {new_key} END, {new_columns} FROM new_rows n)
-            n (key, {aliases})
-        LIMIT 1;
-        IF NOT FOUND THEN
-            number := 2;
-        ELSE
-            IF key_before = key_now THEN
-                key_before := NULL;
-                IF differs IS NULL THEN
-                    SELECT {differ} INTO differs
-                    FROM (SELECT {old_columns} FROM old_rows o) o ({aliases})
-                    CROSS JOIN (SELECT {new_columns} FROM new_rows n) n ({aliases})
-                    LIMIT 1;
-                END IF;
-                IF NOT differs THEN
+ALL = """\
+INSERT INTO {events} ({columns}) VALUES
+            {rows};"""
+ALL_OF_ONE = """\
+('', {everything}, 'infinity', {projection}, md5({projection} || '/{everything}:')::uuid, 'upsert', NULL,
+                'pending', 0, 0, now(), now())"""
+# A column of some projections is not there any more, or is another one of that name: nobody knows which of
+# their documents the change reaches. The others' events are written as before, projection by projection.
+ALONE = """\
+            {gone}
+            IF gone THEN
+            {all}
+            ELSE
+{written}
+            END IF;"""
+# A changed row whose parameters are too large for an event stands for all documents.
+WRITE = """\
+            {changed}INSERT INTO {events} ({id_column}{columns})
+            SELECT {id}entity_key, CASE WHEN {whole} THEN {everything} ELSE follow END, next_retry_at,
+                entity_type, md5(CASE WHEN {whole} THEN entity_type || '/{everything}:' ELSE prefix END
+                || entity_key)::uuid, 'upsert', NULL, 'pending', 0, 0, now(), now()
+            FROM {rows};"""
+WHOLE = "entity_key = '' AND follow IS NOT NULL"
+# Ids are numbered. Those of the column's default are a third of the cost: for what is done row by row.
+ID = "(id_time || to_hex(id_number + {number}))::uuid, "
+# What the events of a share have in common: follow, next_retry_at, entity_type, and what the key comes after
+# in the text that entity_id is made of. No lane claims one with `follow`.
+SHARE = "SELECT entity_key, {common} FROM ({changes}) c (entity_key)"
+COMMON = "entity_key, follow, next_retry_at, entity_type, prefix"
+ONE_SIDE = "SELECT {distinct}{key} FROM {table} {row} WHERE {known}"
+# The keys of one row, of all shares: each a row of VALUES.
+OF_ONE = """\
+SELECT v.* FROM {table} {row} CROSS JOIN LATERAL (
+                VALUES {keys}) v (place, {names}) WHERE entity_key IS NOT NULL"""
+# The rows before and after, by their places: PostgreSQL writes both at a time. Whatever the order: where no
+# pair differs these are the same rows, and what differs is in a pair that differs. Columns go through the
+# join as they are stored: a large value that no pair needs is not read.
+CHANGED = """\
+WITH changed AS MATERIALIZED (
+                SELECT * FROM (
+                    SELECT * FROM (SELECT row_number() OVER () AS before, {old_columns} FROM old_rows o) o
+                    FULL JOIN (SELECT row_number() OVER () AS after, {new_columns} FROM new_rows n) n
+                        ON before = after
+                ) c WHERE before IS NULL OR after IS NULL OR {differ}
+            )
+            """
+# A row has the document of its old key besides, where that is another one.
+OF_CHANGED = """\
+SELECT {new_key}
+                FROM (SELECT {new_named} FROM changed c WHERE after IS NOT NULL{of_share}) n
+                WHERE {new_known}
+                UNION{duplicates} SELECT {old_key}
+                FROM (SELECT {old_named} FROM changed c WHERE before IS NOT NULL{of_share}
+                    AND (after IS NULL OR {key_differs})) o
+                WHERE {old_known}"""
+OF_SHARE = " AND (before IS NULL OR after IS NULL OR {differ})"
+# The keys of one row that changed. The start of a query looks up each function in it, whether it comes to
+# that or not: so what large values need is a query of its own. A BEFORE trigger can keep a row from the
+# partition that it moves to: then there is none after.
+PAIR = """
+        IF number = 1 THEN
+            SELECT {values}
+                INTO {variables}
+            FROM old_rows o CROSS JOIN new_rows n CROSS JOIN LATERAL (SELECT {paired}) c
+            LIMIT 1;
+            IF NOT FOUND THEN
+                number := 2;
+            ELSE
+{unsure}
+                IF coalesce({keys}) IS NULL THEN
                     RETURN NULL;
                 END IF;
             END IF;
-            IF key_before IS NULL AND key_now IS NULL THEN
-                RETURN NULL;
-            END IF;
-        END IF;
+        END IF;"""
+PAIRED = """\
+CASE WHEN ({differ_unless_large}) IS NOT FALSE AND {new_known} THEN {new_key} END,
+                CASE WHEN ({key_differs}) AND {old_known} THEN {old_key} END,
+                ({differ_unless_large}) IS NULL"""
+UNSURE = """\
+                IF unsure_{share} THEN
+                    SELECT CASE WHEN {differ} THEN key_now_{share} END INTO key_now_{share}
+                    FROM old_rows o CROSS JOIN new_rows n CROSS JOIN LATERAL (SELECT {paired}) c
+                    LIMIT 1;
+                END IF;"""
+VARIABLES = """
+    key_now_{share} text;
+    key_before_{share} text;
+    unsure_{share} boolean;"""
+# No query has a condition on a variable: for its value PostgreSQL would plan each statement anew.
+OF_PAIR = "SELECT * FROM (VALUES {keys}) v (place, {names}) WHERE entity_key IS NOT NULL"
+BODY_OF_ROW = """
+-- projections: {projections}
+DECLARE
+    gone boolean;{declared}
+BEGIN
+            {gone}{more}
+    IF gone THEN
+{alone}
+    ELSE
+{written}
     END IF;
+    RETURN NULL;
+END
 """
-# Two values, and no condition on a variable: for its value PostgreSQL would plan each statement anew.
-KEYS = """
-            SELECT * FROM (VALUES (key_now, 0), (key_before, 1)) v (entity_key, place)
-            WHERE entity_key IS NOT NULL"""
-# A key is one row of the root, whichever it was before: so two keys that were swapped are compared rightly.
-# Columns go through the join as they are stored: a large value that no pair of rows needs is not read.
-BY_KEY = """
-            SELECT coalesce(o.key, n.key) AS entity_key
-            FROM (SELECT {old_key}, {old_columns} FROM old_rows o) o (key, {aliases})
-            FULL JOIN (SELECT {new_key}, {new_columns} FROM new_rows n) n (key, {aliases}) ON o.key = n.key
-            WHERE o.key IS NULL OR n.key IS NULL OR {differ}"""
-# Documents depend on the set of a followed table's rows, with their duplicates, as far as the used columns
-# go: what is on both sides as often has not changed, whichever row it was before. A row's text, for images of
-# rows have no hash.
-AS_SETS = """
-            SELECT DISTINCT entity_key FROM (
-                SELECT entity_key, {used} AS used, side FROM (
-                    SELECT {old_key}, {old_columns}, 1 FROM old_rows o WHERE {old_known}
-                    UNION ALL SELECT {new_key}, {new_columns}, -1 FROM new_rows n WHERE {new_known}
-                ) r (entity_key, {aliases}, side)
-            ) r GROUP BY entity_key, used HAVING sum(side) <> 0"""
 # OLD has only NULLs for an INSERT, NEW for a DELETE.
-ROW = """
-            SELECT {old_key} AS entity_key WHERE TG_OP <> 'INSERT' AND {old_known}
-            UNION ALL SELECT {new_key} WHERE TG_OP <> 'DELETE' AND {new_known}
-                AND (TG_OP = 'INSERT' OR NOT {old_known} OR {old_key} <> {new_key})"""
-CHANGED = "(TG_OP <> 'UPDATE' OR {differ})"  # PL/pgSQL looks for the next THEN outside of parentheses
+OF_ROW = """\
+SELECT {old_key} WHERE TG_OP <> 'INSERT' AND {old_known}
+                UNION ALL SELECT {new_key} WHERE TG_OP <> 'DELETE' AND {new_known}
+                    AND (TG_OP = 'INSERT' OR NOT {old_known} OR {old_key} <> {new_key})"""
+# PL/pgSQL looks for the next THEN outside of parentheses.
+IF_CHANGED = """\
+            IF (TG_OP <> 'UPDATE' OR {differ}) THEN
+{written}
+            END IF;"""
+Values = dict[str, str]
 
 
-def settings(watched: Watched) -> dict[str, str]:
-    """The function's own settings, as SQL."""
-    if not watched.key:
-        return {**PATH, **ISO, **EXACT, **OTHERS}
-    if watched.place is not None:
-        return {**PATH, **ISO, **EXACT}  # for the texts of rows; with ISO a time says its zone
-    return {**PATH, **ISO} if any(each.type == "pg_catalog.date" for each in watched.key) else PATH
-
-
-def template(projection: str, watched: Watched, schema: str, *, rows: bool) -> str:
+def template(table: WatchedTable, schema: str, *, rows: bool) -> str:
     """The function's text for `trigger_columns.FILLED`, which puts in what depends on the table's columns."""
-    text = BODY.replace("{statements}", _of_row() if rows else _of_statement(watched))
-    text = text.replace("{count}", "" if rows else COUNT)
-    text = text.replace("{look_at_all}", _look(watched, rows=rows, whole=True))
-    text = text.replace("{look_at_key}", _look(watched, rows=rows, whole=rows))
-    parts = _parts(projection, watched, schema, rows=rows)
-    escaped = {name: part.as_string().replace("%", "%%") for name, part in parts.items()}
-    return text.format(**escaped, **trigger_columns.FIELDS)
+    events = {"events": Identifier(schema, EVENTS), "columns": SQL(", ").join(map(SQL, INSERTED))}
+    every = _escaped(events) | fields(0) | {"projections": ", ".join(table.projections)}
+    whole = not table.names
+    every |= {"everything": str(EVERYTHING), "declared": "\n    more boolean;" if whole else ""}
+    every |= {"more": MORE.format_map(every) if whole else ""}
+    shares = [
+        every | _of_user(each, ("OLD", "NEW") if rows else ("o", "n")) | fields(share) | {"share": str(share)}
+        for share, each in enumerate(table.users, 1)
+    ]
+    return _of_rows(every, shares) if rows else _of_statements(every, shares)
 
 
-def _parts(projection: str, watched: Watched, schema: str, *, rows: bool) -> dict[str, Composable]:
-    whole = MORE if not watched.columns else ""
-    return {
-        "declared": SQL(whole if rows else whole + DECLARED),
-        "events": Identifier(schema, EVENTS),
-        "columns": SQL(", ").join(map(SQL, INSERTED)),
-        "all": SQL(str(EVERYTHING)),
-        "projection": Literal(projection),
-        "all_prefix": Literal(f"{projection}/{EVERYTHING}:"),
-        **_written(projection, watched),
-        **_sides(watched, ("OLD", "NEW") if rows else ("o", "n")),
-    }
+def _of_user(watched: Watched, rows: tuple[str, str]) -> Values:
+    root = watched.place is None  # whose keys are all different
+    words = {"distinct": "" if root else "DISTINCT ", "duplicates": " ALL" if root else ""}
+    own = {"common": _common(watched), "projection": Literal(watched.projection)}
+    return _escaped(own | sides(watched, rows)) | words
 
 
-def _written(projection: str, watched: Watched) -> dict[str, Composable]:
-    """What an event has as `follow`, and what its entity_id is made of. No lane claims one with `follow`.
-
-    A changed row whose parameters are too large for an event stands for all documents.
-    """
-    if watched.follow is None:
-        text = SQL("{} || entity_key").format(Literal(f"{projection}:"))
-        return {"follow": SQL("NULL, NULL"), "identified": text}
-    everything = {"all": SQL(str(EVERYTHING)), "prefix": Literal(f"{projection}/{EVERYTHING}:")}
-    follow = "CASE entity_key WHEN '' THEN {all} ELSE {place} END, 'infinity'::timestamptz"
-    identified = "CASE entity_key WHEN '' THEN {prefix} ELSE {own} || entity_key END"
-    own = Literal(f"{projection}/{watched.follow}:")
-    return {
-        "follow": SQL(follow).format(place=SQL(str(watched.follow)), **everything),
-        "identified": SQL(identified).format(own=own, **everything),
-    }
+def _escaped(parts: Mapping[str, Composable]) -> Values:
+    """Texts for the `format` of PostgreSQL."""
+    return {name: part.as_string().replace("%", "%%") for name, part in parts.items()}
 
 
-def _look(watched: Watched, *, rows: bool, whole: bool) -> str:
-    """Whether any of the columns is gone."""
-    which = {name: f"{{{name if whole else f'key_{name}'}}}" for name in ("number", "pairs", "names")}
-    look = LOOK_FOR_ROW if rows else LOOK
-    for name, text in (which | {"as_before": "{as_before}" if whole else "{key_as_before}"}).items():
-        look = look.replace(f"{{{name}}}", text)
-    return look + (LOOK_AT_ROW if whole and not watched.columns else "")
+def _common(watched: Watched) -> Composable:
+    """What COMMON says after the key."""
+    name, place = watched.projection, watched.follow
+    if place is None:
+        follow, prefix = "NULL::int, NULL::timestamptz", f"{name}:"
+    else:
+        follow, prefix = f"{place}, 'infinity'::timestamptz", f"{name}/{place}:"
+    return SQL("{}, {}::text, {}").format(SQL(follow), Literal(name), Literal(prefix))
 
 
-def _of_statement(watched: Watched) -> str:
-    is_root = watched.place is None
-    branches = {"number = 1 AND TG_OP = 'UPDATE'": (KEYS, "place")}
-    for event, side, table, alias in (("INSERT", "new", NEW, "n"), ("DELETE", "old", OLD, "o")):
-        one = ONE_SIDE.format(distinct="", side=side, table=table, alias=alias)
-        all_ = ONE_SIDE.format(distinct="" if is_root else "DISTINCT ", side=side, table=table, alias=alias)
-        branches |= {f"number = 1 AND TG_OP = '{event}'": (one, "0"), f"TG_OP = '{event}'": (all_, PLACE)}
-    branches["TG_OP = 'UPDATE'"] = (BY_KEY if is_root else AS_SETS, PLACE)
-    written = (
-        f"IF {condition} THEN\n{WRITE_ROWS.replace('{changes}', sql).replace('{place}', place)}"
-        for condition, (sql, place) in branches.items()
-    )
-    return "\n    ".join([f"{PAIR}{event_ids.DRAW}", "\n    ELS".join(written), "END IF;"])
-
-
-def _of_row() -> str:
-    return f"    IF {CHANGED} THEN\n{WRITE_ROW.replace('{changes}', ROW)}\n    END IF;"
-
-
-def _sides(watched: Watched, rows: tuple[str, str]) -> dict[str, Composable]:
-    """The key, and the condition of a key that a document can have, of the old and of the new row."""
-    parts: dict[str, Composable] = {}
-    for side, row in zip(("old", "new"), rows, strict=True):
-        parts[f"{side}_key"] = _key(watched, row)
-        parts[f"{side}_known"] = _known(watched, row)
-    return parts
-
-
-def _known(watched: Watched, row: str) -> Composable:
-    """A row whose reference is NULL belongs to no document, nor one whose reference no index can hold."""
-    if not watched.key:
-        return SQL("true")
-    there = SQL(" AND ").join(SQL("{} IS NOT NULL").format(_column(row, each.name)) for each in watched.key)
-    texts = [_column(row, each.name) for each in watched.key if each.type in LONG_TYPES]
-    if watched.place is None or not texts:
-        return SQL("({})").format(there)
-    return SQL("({} AND {} <= {})").format(there, _size(texts), Literal(LARGEST))
-
-
-def _size(columns: Sequence[Composable]) -> Composable:
-    """The bytes that values have in the row or beside it, without reading them."""
-    sizes = (SQL("coalesce(pg_column_size({}), 0)").format(each) for each in columns)
-    return SQL("0::int8 + {}").format(SQL(" + ").join(sizes))
-
-
-def _key(watched: Watched, row: str) -> Composable:
-    """The text of a document's key (`domain.projection.key_text`), or of an object of the parameters.
-
-    Empty where each change reaches every document, as in the event of a sweep.
-    """
-    if watched.all:
-        return SQL("''::text")
-    if not watched.key:
-        pairs = SQL(", ").join(
-            SQL("{}, CASE WHEN {} IS NOT NULL THEN {} END").format(
-                Literal(name), _column(row, name), _text(_column(row, name))
-            )
-            for name in watched.parameters
-        )
-        name = SQL("{}, {}, ").format(Literal(NAME), Literal(watched.name)) if watched.name else SQL("")
-        size = _size([_column(row, each) for each in watched.parameters])
-        whole = """CASE WHEN {} > {} THEN '' ELSE jsonb_build_object({}{})::text END COLLATE "C\""""
-        return SQL(whole).format(size, Literal(LARGEST), name, pairs)
-    parts = [_key_column(_column(row, each.name), each) for each in watched.key]
-    if len(parts) == 1:
-        return parts[0]
-    return SQL(" || ':' || ").join(
-        SQL("replace(replace({}, '%', '%25'), ':', '%3A')").format(part) for part in parts
+def _of_statements(every: Values, shares: Sequence[Values]) -> str:
+    return BODY.format_map(
+        every
+        | {
+            "declared": every["declared"] + "".join(VARIABLES.format_map(each) for each in shares),
+            "update": _of_update(every, shares),
+            "insert": _of_one_side(every, shares, "new", NEW),
+            "delete": _of_one_side(every, shares, "old", OLD),
+            "all": _all(shares),
+        }
     )
 
 
-def _key_column(column: Composable, key: KeyColumn) -> Composable:
-    """As `documents.key_column_text`, without a cast: a number without zeros at the end of its fraction."""
-    text = _text(column)
-    if key.type == "pg_catalog.numeric":
-        shorter = "CASE WHEN strpos({0}, '.') > 0 THEN rtrim(rtrim({0}, '0'), '.') ELSE {0} END"
-        return SQL(shorter).format(text)
-    return SQL("rtrim({}, ' ')").format(text) if key.type == "pg_catalog.bpchar" else text
+def _of_update(every: Values, shares: Sequence[Values]) -> str:
+    of_share = OF_SHARE if len(shares) > 1 else ""
+    changes = [OF_CHANGED.format_map(each | {"of_share": of_share.format_map(each)}) for each in shares]
+    own = [OF_CHANGED.format_map(each | {"of_share": ""}) for each in shares]
+    written = [
+        _write_alone(each, changed, CHANGED.format_map(each))
+        for each, changed in zip(shares, own, strict=True)
+    ]
+    keys = [
+        f"({2 * share + side}, key_{which}_{share}, {each['common']})"
+        for share, each in enumerate(shares, 1)
+        for side, which in enumerate(("now", "before"))
+    ]
+    parts = {
+        "table": OLD,
+        "gone": GONE.format_map(every),
+        "alone": _alone(shares, [GONE.format_map(each) for each in shares], written),
+        "pair": _pair(every, shares),
+        "one": _write(every, OF_PAIR.format(keys=", ".join(keys), names=COMMON), "place"),
+        "many": _write_shares(shares, changes, CHANGED.format_map(every)),
+    }
+    return CHANGE.format_map(every | parts)
 
 
-def _text(column: Composable) -> Composable:
-    """A value by its output function: a cast can be a function of whoever owns its type."""
-    return SQL('concat({}) COLLATE "C"').format(column)
+def _pair(every: Values, shares: Sequence[Values]) -> str:
+    kinds = ("key_now", "key_before", "unsure")
+    variables = [[f"{kind}_{each['share']}" for kind in kinds] for each in shares]
+    parts = {
+        "values": ",\n                ".join(PAIRED.format_map(each) for each in shares),
+        "variables": ", ".join(name for names in variables for name in names),
+        "unsure": "\n".join(UNSURE.format_map(each) for each in shares),
+        "keys": ", ".join(name for names in variables for name in names[:2]),
+    }
+    return PAIR.format_map(every | parts)
 
 
-def _column(row: str, name: str) -> Composable:
-    return SQL("{}.{}").format(SQL(row), Identifier(name))
+def _of_one_side(every: Values, shares: Sequence[Values], side: str, table: str) -> str:
+    """An INSERT or a DELETE, which needs the columns of the keys alone."""
+    of_side = [
+        each
+        | {name: each[f"{side}_{name}"] for name in ("key", "known")}
+        | {name: each[f"key_{name}"] for name in ("number", "pairs", "names")}
+        | {"table": table, "row": side[0]}
+        for each in shares
+    ]
+    many = [ONE_SIDE.format_map(each) for each in of_side]
+    gone = [GONE.format_map(each) for each in of_side]
+    written = [_write_alone(each, of) for each, of in zip(shares, many, strict=True)]
+    one = ["({share}, CASE WHEN {known} THEN {key} END, {common})".format_map(each) for each in of_side]
+    of_one = of_side[0] | {"keys": ",\n                ".join(one), "names": COMMON}
+    keys = {name: every[f"key_{name}"] for name in ("number", "pairs", "names", "as_before")}
+    parts = {
+        "table": table,
+        "gone": GONE.format_map(every | keys),
+        "more": "",
+        "alone": _alone(shares, gone, written),
+        "pair": "",
+        "one": _write(every, OF_ONE.format_map(of_one), "place"),
+        "many": _write_shares(shares, many),
+    }
+    return CHANGE.format_map(every | keys | parts)
+
+
+def _of_rows(every: Values, shares: Sequence[Values]) -> str:
+    written = [
+        IF_CHANGED.format_map(each | {"written": _write_alone(each, OF_ROW.format_map(each))})
+        for each in shares
+    ]
+    gone = [GONE_FOR_ROW.format_map(each) for each in (every, *shares)]
+    parts = {"gone": gone[0], "alone": _alone(shares, gone[1:], written), "written": "\n".join(written)}
+    return BODY_OF_ROW.format_map(every | parts)
+
+
+def _write_shares(shares: Sequence[Values], changes: Sequence[str], changed: str = "") -> str:
+    """One INSERT of the events of these shares, whose rows are numbered."""
+    rows = [_of_share(each, of) for each, of in zip(shares, changes, strict=True)]
+    return _write(shares[0], "\n            UNION ALL ".join(rows), "row_number() OVER ()", changed)
+
+
+def _write_alone(share: Values, changes: str, changed: str = "") -> str:
+    """An INSERT of the events of one share."""
+    return _write(share, _of_share(share, changes), "", changed)
+
+
+def _of_share(share: Values, changes: str) -> str:
+    return SHARE.format_map(share | {"changes": changes})
+
+
+def _write(values: Values, rows: str, number: str, changed: str = "") -> str:
+    """An INSERT of rows with the columns of COMMON; `number` is one of them, or none."""
+    named = f"({rows}) c ({COMMON})" if number != "place" else f"({rows}) c"
+    parts = {
+        "rows": named,
+        "changed": changed,
+        "whole": WHOLE,
+        "id_column": f"{ID_COLUMN}, " if number else "",
+        "id": ID.format(number=number) if number else "",
+    }
+    return WRITE.format_map(values | parts)
+
+
+def _alone(shares: Sequence[Values], gone: Sequence[str], written: Sequence[str]) -> str:
+    """What is done where a column is gone, share by share."""
+    if len(shares) == 1:
+        return f"            {_all(shares)}"
+    parts = zip(shares, gone, written, strict=True)
+    return "\n".join(
+        ALONE.format(gone=look, all=_all([share]), written=write) for share, look, write in parts
+    )
+
+
+def _all(shares: Sequence[Values]) -> str:
+    """An event of all documents for each projection of these shares."""
+    rows = dict.fromkeys(ALL_OF_ONE.format_map(each) for each in shares)
+    return ALL.format_map(shares[0] | {"rows": ",\n            ".join(rows)})
 
 
 def tag(word: str, text: str) -> str:

@@ -1,6 +1,10 @@
-"""The tables that a projection watches, and the triggers on each: their names, and when they fire."""
+"""The tables that projections watch, and the triggers on each: their names, and when they fire.
+
+A table has one set of triggers, whatever the number of projections that use it.
+"""
 
 import hashlib
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from outboxctl.core.projections.names import MAX_NAME
@@ -40,6 +44,8 @@ OF_STATEMENTS = (
     Trigger("delete", "DELETE", OLD, "", DELETE),
     TRUNCATED,
 )
+# Bytes of a table's name that a trigger's has room for.
+LONGEST = MAX_NAME - len("outbox__12345678_truncate")
 # Of a partitioned table, or a partition. PostgreSQL copies it to the partitions, also to those that are made
 # later.
 OF_ROWS = Trigger("row", "INSERT OR UPDATE OR DELETE", "", "", ROW | INSERT | UPDATE | DELETE)
@@ -47,13 +53,14 @@ OF_ROWS = Trigger("row", "INSERT OR UPDATE OR DELETE", "", "", ROW | INSERT | UP
 
 @dataclass(frozen=True)
 class Watched:
-    """A table with triggers: the root, or a followed table by its place in the projection.
+    """What one projection watches of a table: its root, or a followed table by its place in the projection.
 
     `key`: its columns that hold a document's key, with the types of the root's; else `parameters`: those that
-    a query of keys takes, whose events say `name` (`Follow.name`); with `all` neither. `columns`: further
-    ones whose change counts; empty: all.
+    a query of keys takes, with their `types`, whose events say `name` (`Follow.name`); with `all` neither.
+    `columns`: further ones whose change counts; empty: all.
     """
 
+    projection: str
     place: int | None
     table: Relation
     key: tuple[KeyColumn, ...]
@@ -61,6 +68,7 @@ class Watched:
     columns: tuple[str, ...]
     all: bool = False
     name: str = ""
+    types: tuple[str, ...] = ()
 
     @property
     def follow(self) -> int | None:
@@ -75,14 +83,58 @@ class Watched:
         return (*(each.name for each in self.key), *self.parameters)
 
     @property
-    def names(self) -> tuple[str, ...]:
-        """All columns that the function reads by name."""
+    def all_names(self) -> tuple[str, ...]:
+        """All columns that it needs by name."""
         return tuple(dict.fromkeys([*self.key_names, *self.columns]))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns whose change counts; none: every column."""
+        return self.all_names if self.columns else ()
+
+
+@dataclass(frozen=True)
+class WatchedTable:
+    """A table with all that watch it."""
+
+    table: Relation
+    users: tuple[Watched, ...]
+
+    @property
+    def key_names(self) -> tuple[str, ...]:
+        """The columns that say which documents of any projection a row belongs to."""
+        return tuple(dict.fromkeys(name for each in self.users for name in each.key_names))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All columns that any projection uses; none: every column."""
+        if not all(each.names for each in self.users):
+            return ()
+        return tuple(dict.fromkeys(name for each in self.users for name in each.names))
+
+    @property
+    def projections(self) -> tuple[str, ...]:
+        """The projections that use it."""
+        return tuple(dict.fromkeys(each.projection for each in self.users))
+
+
+def tables_of(projection: Projection) -> set[Relation]:
+    """The root and the followed tables."""
+    return {projection.root, *(each.table for each in projection.follow)}
+
+
+def watched_tables(projections: Iterable[Projection], tables: Collection[Relation]) -> list[WatchedTable]:
+    """Those of the tables that a projection with triggers uses, in the order of their names."""
+    users: dict[Relation, list[Watched]] = {}
+    for projection in sorted(projections, key=lambda each: each.name):
+        for each in watched(projection) if projection.triggers else ():
+            users.setdefault(each.table, []).append(each)
+    return [WatchedTable(table, tuple(users[table])) for table in sorted(tables, key=str) if table in users]
 
 
 def watched(projection: Projection) -> list[Watched]:
     """The root first, then the followed tables in their order; one table may occur several times."""
-    root = Watched(None, projection.root, projection.key, (), projection.columns)
+    root = Watched(projection.name, None, projection.root, projection.key, (), projection.columns)
     return [root, *(_followed(projection, place, each) for place, each in enumerate(projection.follow))]
 
 
@@ -94,30 +146,27 @@ def _followed(projection: Projection, place: int, follow: Follow) -> Watched:
         KeyColumn(name, BLANK_PADDED if own.get(name) == BLANK_PADDED else column.type)
         for name, column in pairs
     )
-    return Watched(place, follow.table, key, follow.parameters, follow.columns, follow.all, follow.name)
+    types = follow.types if follow.parameters else ()
+    how = (key, follow.parameters, follow.columns, follow.all, follow.name, types)
+    return Watched(projection.name, place, follow.table, *how)
 
 
-def function_name(projection: str, place: int | None, *, rows: bool = False) -> str:
-    """The name of the function of the root, or of a followed table; `rows`: of its triggers for each row."""
-    return _short("outbox", projection, "root" if place is None else str(place), *(["row"] if rows else []))
+def function_name(schema: str, table: Relation, *, rows: bool = False) -> str:
+    """The name of a table's function; `rows`: of its triggers for each row. `schema` is the outbox's.
+
+    A hash: schemas may have tables of one name, and outboxes triggers on one table.
+    """
+    digest = hashlib.sha256("\0".join((schema, table.schema, table.name)).encode()).hexdigest()[:8]
+    readable = table.name.encode()[:LONGEST].decode(errors="ignore")
+    return "_".join(("outbox", readable, digest, *(["row"] if rows else [])))
 
 
-def trigger_name(projection: str, place: int | None, trigger: Trigger) -> str:
+def trigger_name(schema: str, table: Relation, trigger: Trigger) -> str:
     """The name of a trigger."""
-    return _short("outbox", projection, "root" if place is None else str(place), trigger.suffix)
+    return f"{function_name(schema, table)}_{trigger.suffix}"
 
 
-def functions_of(projection: str) -> str:
-    """A regular expression of PostgreSQL for the names of all functions of a projection."""
-    end = "_root_row"  # the longest one
-    shortened = function_name(projection, None, rows=True).removesuffix(end)
-    stems = "|".join(dict.fromkeys([f"outbox_{projection}", shortened]))
-    return f"^({stems})_(root|[0-9]+)(_row)?$" if "|" in stems else f"^{stems}_(root|[0-9]+)(_row)?$"
-
-
-def _short(prefix: str, projection: str, *ends: str) -> str:
-    name = "_".join((prefix, projection, *ends))
-    if len(name) <= MAX_NAME:
-        return name
+def earlier(projection: str) -> str:
+    """A regular expression of PostgreSQL for functions of before, of one projection and one table each."""
     digest = hashlib.sha256(projection.encode()).hexdigest()[:8]
-    return "_".join((prefix, projection[:30], digest, *ends))
+    return f"^outbox_({projection}|{projection[:30]}_{digest})_(root|[0-9]{{1,3}})(_row)?$"

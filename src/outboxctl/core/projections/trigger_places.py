@@ -19,7 +19,6 @@ from outboxctl.core.projections.trigger_names import (
     INSERTED,
     OF_ROWS,
     OF_STATEMENTS,
-    Watched,
     function_name,
     trigger_name,
 )
@@ -57,31 +56,29 @@ WHERE w.type & 1 = 1 AND t.tgname = w.name AND p.isleaf AND (t.tgenabled = 'D') 
 
 
 def wanted(
-    name: str,
-    tables: Sequence[Watched],
+    tables: Sequence[Relation],
     events_schema: str,
     partitioned: Collection[Relation],
     oids: Mapping[Relation, int] | None = None,
 ) -> Composable:
-    """WANTED for the tables of a projection; `oids` as in `triggers.functions_sql`."""
-    triggers = _triggers(name, tables, events_schema, partitioned, oids)
+    """WANTED for these tables; `oids` as in `triggers.functions_sql`."""
+    triggers = _triggers(tables, events_schema, partitioned, oids)
     return SQL(WANTED).format(triggers=SQL(",\n        ").join(triggers))
 
 
 def _triggers(
-    name: str,
-    tables: Sequence[Watched],
+    tables: Sequence[Relation],
     schema: str,
     partitioned: Collection[Relation],
     oids: Mapping[Relation, int] | None,
 ) -> Iterator[Composable]:
-    for one in tables:
-        names = [Literal(trigger_name(name, one.place, each)) for each in (OF_ROWS, INSERTED)]
-        for trigger in (OF_ROWS, *OF_STATEMENTS) if one.table in partitioned else OF_STATEMENTS:
+    for table in tables:
+        names = [Literal(trigger_name(schema, table, each)) for each in (OF_ROWS, INSERTED)]
+        for trigger in (OF_ROWS, *OF_STATEMENTS) if table in partitioned else OF_STATEMENTS:
             yield SQL("({}::regclass, {}, {}, {}, {}, {}, {}, {}, {}, {})").format(
-                regclass(one, oids),
-                Literal(trigger_name(name, one.place, trigger)),
-                Literal(function_call(name, one, schema, rows=trigger is OF_ROWS)),
+                regclass(table, oids),
+                Literal(trigger_name(schema, table, trigger)),
+                Literal(function_call(schema, table, rows=trigger is OF_ROWS)),
                 Literal(trigger.type),
                 *map(Literal, (trigger.old, trigger.new, trigger.events, trigger.clauses)),
                 *names,
@@ -93,11 +90,11 @@ def copies(wanted_sql: Composable) -> Composable:
     return SQL(COPIES).format(wanted=wanted_sql)
 
 
-def function_call(name: str, one: Watched, schema: str, *, rows: bool = False) -> str:
-    """The qualified name of a function of a table, with its parentheses."""
-    return f"{Identifier(schema, function_name(name, one.place, rows=rows)).as_string()}()"
+def function_call(schema: str, table: Relation, *, rows: bool = False) -> str:
+    """The qualified name of a function of a table, with its parentheses; `schema` is the outbox's."""
+    return f"{Identifier(schema, function_name(schema, table, rows=rows)).as_string()}()"
 
 
-def regclass(one: Watched, oids: Mapping[Relation, int] | None = None) -> Composable:
+def regclass(table: Relation, oids: Mapping[Relation, int] | None = None) -> Composable:
     """The table as a literal: by its name, or its oid."""
-    return Literal(oids[one.table] if oids else Identifier(one.table.schema, one.table.name).as_string())
+    return Literal(oids[table] if oids else Identifier(table.schema, table.name).as_string())

@@ -1,19 +1,20 @@
-"""SQL that makes and drops a projection's triggers, which write an event for what a statement changed."""
+"""SQL that makes and drops the triggers of a projection's tables, which write events of what is changed.
+
+A table has one set of triggers and one function for all projections: what is made or dropped for one of them
+has the others' events in it as before.
+"""
 
 from collections.abc import Collection, Mapping, Sequence
 
 from psycopg.sql import SQL, Composable, Identifier, Literal
 
 from outboxctl.core.projections import trigger_columns, trigger_places
-from outboxctl.core.projections.trigger_functions import RIGHTS, settings, tag, template
-from outboxctl.core.projections.trigger_names import Watched, functions_of, watched
+from outboxctl.core.projections.trigger_functions import RIGHTS, tag, template
+from outboxctl.core.projections.trigger_keys import settings
+from outboxctl.core.projections.trigger_names import WatchedTable, earlier, function_name
 from outboxctl.core.projections.trigger_places import function_call, regclass
 from outboxctl.core.schema.names import EVENTS
-from outboxctl.core.search_path import places
-from outboxctl.core.sql import Connection, text
-from outboxctl.domain.errors import UsageError
-from outboxctl.domain.printable import brief
-from outboxctl.domain.projection import Projection, Relation
+from outboxctl.domain.projection import Relation
 
 # Whoever owns a function may replace its body, and it runs within every write of the application. One that
 # was there keeps its owner. A superuser's are given to the owner of the outbox: they need no more rights.
@@ -36,7 +37,7 @@ BEGIN
         RAISE EXCEPTION 'the outbox % is not there, or not of this version', {events}
             USING HINT = 'run: outboxctl db upgrade';
     END IF;
-    FOR each IN SELECT w.* FROM (VALUES {columns}) w (watched, name)
+    FOR each IN SELECT w.* FROM ({columns}) w (watched, name)
             WHERE NOT EXISTS (SELECT FROM pg_attribute
                 WHERE attrelid = w.watched AND attname = w.name AND NOT attisdropped
                     AND attgenerated <> 'v') LOOP
@@ -74,8 +75,7 @@ BEGIN
     FOR each IN SELECT t.tgname, t.tgrelid::regclass AS place, w.*
             FROM ({wanted}) w
             FULL JOIN (SELECT t.* FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
-                WHERE p.pronamespace = {schema}::regnamespace AND p.proname ~ {pattern}
-                    AND t.tgparentid = 0) t
+                WHERE {ours} AND t.tgparentid = 0) t
             ON t.tgrelid = w.watched AND t.tgname = w.name AND t.tgfoid = to_regprocedure(w.function)
                 AND t.tgtype = w.type AND (t.tgconstraint <> 0) = (w.kind <> 'TRIGGER')
                 AND coalesce(t.tgoldtable, '') = w.old_table AND coalesce(t.tgnewtable, '') = w.new_table
@@ -100,8 +100,7 @@ BEGIN
             CASE WHEN each.setwise THEN 'DISABLE' ELSE 'ENABLE' END, each.name);
     END LOOP;
     FOR each IN SELECT p.oid::regprocedure AS function FROM pg_proc p
-            WHERE p.pronamespace = {schema}::regnamespace AND p.proname ~ {pattern}
-                AND p.oid NOT IN ({names}) LOOP
+            WHERE {ours} AND p.oid NOT IN ({names}) LOOP
         EXECUTE format('DROP FUNCTION %s', each.function);
     END LOOP;
     PERFORM set_config('search_path', searched, true);
@@ -117,79 +116,44 @@ BEGIN
     PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
     FOR each IN SELECT t.tgname, t.tgrelid::regclass AS place
             FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
-            WHERE p.pronamespace = {schema}::regnamespace AND p.proname ~ {pattern} AND t.tgparentid = 0 LOOP
+            WHERE {ours} AND t.tgparentid = 0 LOOP
         EXECUTE format('DROP TRIGGER %I ON %s', each.tgname, each.place);
     END LOOP;
-    FOR each IN SELECT p.oid::regprocedure AS function FROM pg_proc p
-            WHERE p.pronamespace = {schema}::regnamespace AND p.proname ~ {pattern} LOOP
+    FOR each IN SELECT p.oid::regprocedure AS function FROM pg_proc p WHERE {ours} LOOP
         EXECUTE format('DROP FUNCTION %s', each.function);
     END LOOP;
     PERFORM set_config('search_path', searched, true);
 END
 {outer};
 """
-STRANGERS = text("""
-SELECT p.oid::regprocedure::text, r.rolname::text FROM pg_proc p JOIN pg_roles r ON r.oid = p.proowner
-WHERE p.pronamespace = to_regnamespace(quote_ident(:schema)) AND p.proname ~ :pattern AND NOT r.rolsuper
-    AND r.rolname <> current_user
-    AND p.proowner <> (SELECT relowner FROM pg_class WHERE oid = to_regclass(:events))
-ORDER BY 1
-""")
+# Functions `p` that are made here, or were.
+OURS = """p.pronamespace = {schema}::regnamespace
+                AND (p.proname IN ({functions}) OR p.proname ~ {earlier})"""
 
 
-def create(connection: Connection, projection: Projection, partitioned: Collection[Relation]) -> None:
-    """Make the triggers of a projection, replace those that differ, drop those that it no longer has.
+def sql(
+    projection: str, tables: Sequence[WatchedTable], events_schema: str, partitioned: Collection[Relation]
+) -> str:
+    """Plain SQL, one statement, that leaves exactly these triggers on the tables of a projection.
 
-    `partitioned`: the tables that `catalog.row_level` says. Raises UsageError for a function of one of the
-    names that belongs to a role which is neither ours, nor the owner of the outbox, nor a superuser.
+    A table that nobody uses any more is left without. `partitioned`: tables that need triggers for each row
+    (`catalog.row_level`).
     """
-    schema = events_schema(connection)
-    given = {"schema": schema, "pattern": functions_of(projection.name), "events": events_table(schema)}
-    for function, owner in connection.execute(STRANGERS, given):
-        raise UsageError(
-            f"the function {brief(function, 140)} belongs to the role {brief(owner, 70)}",
-            hint=f"if you trust it: ALTER FUNCTION {brief(function, 140)} OWNER TO …; otherwise drop it",
-        )
-    run(connection, create_sql(projection, schema, partitioned))
-
-
-def drop(connection: Connection, name: str) -> None:
-    """Drop all triggers and functions of the projection of this name."""
-    run(connection, drop_sql(name, events_schema(connection)))
-
-
-def run(connection: Connection, statements: str) -> None:
-    """Execute plain SQL: the driver takes a single percent sign as a placeholder."""
-    connection.exec_driver_sql(statements.replace("%", "%%"))
-
-
-def events_schema(connection: Connection) -> str:
-    """The schema of the outbox, in which the functions are. UsageError where there is none."""
-    schema = places(connection).tables.get(EVENTS)
-    if schema is None:
-        raise UsageError(f"there is no table {EVENTS}", hint="run `outboxctl db upgrade`")
-    return schema
-
-
-def create_sql(projection: Projection, events_schema: str, partitioned: Collection[Relation]) -> str:
-    """Plain SQL, one statement, that leaves exactly the triggers of this projection.
-
-    `partitioned`: tables that need triggers for each row (`catalog.row_level`).
-    """
-    each = watched(projection)
-    functions = functions_sql(projection.name, each, events_schema, partitioned)
-    names = [Literal(call) for call, _, _ in _functions(projection.name, each, events_schema, partitioned)]
-    wanted = trigger_places.wanted(projection.name, each, events_schema, partitioned)
+    used = [each for each in tables if each.users]
+    ours = function_condition(projection, [each.table for each in tables], events_schema)
+    if not used:
+        return SQL(DROP).format(outer=SQL(tag("outbox", ours.as_string())), ours=ours).as_string()
+    functions = functions_sql(used, events_schema, partitioned)
+    names = [Literal(call) for call, _, _ in _functions(used, events_schema, partitioned)]
+    wanted = trigger_places.wanted([each.table for each in used], events_schema, partitioned)
+    columns = _columns(projection, used)
     statement = SQL(CREATE).format(
-        outer=SQL(tag("outbox", functions.as_string() + "".join(f"{one.table} {one.names}" for one in each))),
+        outer=SQL(tag("outbox", functions.as_string() + ours.as_string() + columns.as_string())),
         events=Literal(events_table(events_schema)),
-        columns=SQL(", ").join(
-            SQL("({}::regclass, {})").format(regclass(one), Literal(n)) for one in each for n in one.names
-        ),
+        columns=columns,
         functions=functions,
         names=SQL(", ").join(SQL("{}::regprocedure").format(name) for name in names),
-        schema=Literal(Identifier(events_schema).as_string()),
-        pattern=Literal(functions_of(projection.name)),
+        ours=ours,
         rights=SQL(RIGHTS),
         wanted=wanted,
         copies=trigger_places.copies(wanted),
@@ -197,39 +161,64 @@ def create_sql(projection: Projection, events_schema: str, partitioned: Collecti
     return statement.as_string()
 
 
+def function_condition(projection: str, tables: Sequence[Relation], schema: str) -> Composable:
+    """Whether a function `p` is one of these tables, or of an earlier form of a projection."""
+    names = [function_name(schema, table, rows=rows) for table in tables for rows in (False, True)]
+    return SQL(OURS).format(
+        schema=Literal(Identifier(schema).as_string()),
+        functions=SQL(", ").join(map(Literal, names or [""])),
+        earlier=Literal(earlier(projection)),
+    )
+
+
+def _columns(projection: str, tables: Sequence[WatchedTable]) -> Composable:
+    """The columns that a projection's triggers read, as rows of table and name."""
+    rows = [
+        SQL("({}::regclass, {})").format(regclass(one.table), Literal(name))
+        for one in tables
+        for name in dict.fromkeys(
+            name for each in one.users if each.projection == projection for name in each.all_names
+        )
+    ]
+    none = SQL("SELECT NULL::regclass, NULL::text WHERE false")
+    return SQL("VALUES {}").format(SQL(", ").join(rows)) if rows else none
+
+
 def functions_sql(
-    name: str,
-    tables: Sequence[Watched],
+    tables: Sequence[WatchedTable],
     events_schema: str,
     partitioned: Collection[Relation],
     oids: Mapping[Relation, int] | None = None,
 ) -> Composable:
-    """The query of `trigger_columns` for the functions of a projection's tables.
+    """The query of `trigger_columns` for the functions of these tables.
 
     With `oids` by these: who may not use a schema finds no table there by its name.
     """
-    return trigger_columns.filled(
-        [
-            SQL("({}, {}::regclass, {}, {}, {}, {}, {})").format(
+    functions, shares = [], []
+    for call, one, rows in _functions(tables, events_schema, partitioned):
+        functions.append(
+            SQL("({}, {}::regclass, {}, {}, {})").format(
                 Literal(call),
-                regclass(one, oids),
+                regclass(one.table, oids),
                 Literal("ROW" if rows else "STATEMENT"),
-                Literal(" ".join(f"SET {name} = {value}" for name, value in settings(one).items())),
-                _names(one.names if one.columns else ()),
-                _names(one.key_names),
-                Literal(template(name, one, events_schema, rows=rows)),
+                Literal(" ".join(f"SET {name} = {value}" for name, value in settings(one.users).items())),
+                Literal(template(one, events_schema, rows=rows)),
             )
-            for call, one, rows in _functions(name, tables, events_schema, partitioned)
+        )
+        columns = [(one.names, one.key_names), *((each.names, each.key_names) for each in one.users)]
+        shares += [
+            SQL("({}, {}, {}, {})").format(Literal(call), Literal(share), *map(_names, each))
+            for share, each in enumerate(columns)
         ]
-    )
+    return trigger_columns.filled(functions, shares)
 
 
 def _functions(
-    name: str, tables: Sequence[Watched], schema: str, partitioned: Collection[Relation]
-) -> list[tuple[str, Watched, bool]]:
+    tables: Sequence[WatchedTable], schema: str, partitioned: Collection[Relation]
+) -> list[tuple[str, WatchedTable, bool]]:
     """The functions by their names, each with its table, and whether it is called for each row."""
     return [
-        (function_call(name, one, schema, rows=rows), one, rows)
+        (function_call(schema, one.table, rows=rows), one, rows)
         for one in tables
         for rows in ((False, True) if one.table in partitioned else (False,))
     ]
@@ -237,13 +226,6 @@ def _functions(
 
 def _names(names: Sequence[str]) -> Composable:
     return SQL("ARRAY[{}]::text[]").format(SQL(", ").join(map(Literal, names)))
-
-
-def drop_sql(name: str, events_schema: str) -> str:
-    """Plain SQL, one statement, that drops all triggers and functions of the projection of this name."""
-    schema, pattern = Literal(Identifier(events_schema).as_string()), Literal(functions_of(name))
-    outer = SQL(tag("outbox", events_schema))
-    return SQL(DROP).format(outer=outer, schema=schema, pattern=pattern).as_string()
 
 
 def events_table(schema: str) -> str:

@@ -14,7 +14,7 @@ from psycopg.sql import SQL, Composed
 from outboxctl.core.projections import catalog, table_copies, triggers
 from outboxctl.core.projections.scratch import one_statement, undone
 from outboxctl.core.projections.table_copies import TableCopy, listed, name
-from outboxctl.core.projections.trigger_names import watched
+from outboxctl.core.projections.trigger_names import WatchedTable, watched, watched_tables
 from outboxctl.core.sql import Connection, text
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import brief
@@ -58,11 +58,17 @@ class WriterCosts:
 
 
 def measure(
-    connection: Connection, projections: Sequence[Projection], schema: str, *, seconds: float
+    connection: Connection,
+    projections: Sequence[Projection],
+    schema: str,
+    *,
+    beside: Sequence[Projection] = (),
+    seconds: float,
 ) -> list[WriterCosts]:
     """The costs of all tables of these projections, each once, in about `seconds`, and twice that at most.
 
-    `schema` is that of the outbox. Nothing is left of it.
+    What the projections `beside` them have of these tables' triggers is in it. `schema` is that of the
+    outbox. Nothing is left of it.
     """
     tables = list(dict.fromkeys(one.table for each in projections for one in watched(each)))
     if names := connection.execute(EVENT_TRIGGERS).scalar():
@@ -72,46 +78,23 @@ def measure(
         with undone(connection):
             limit = int(SECONDS * 1_000)
             connection.exec_driver_sql(f"SET LOCAL statement_timeout = {limit}; SET LOCAL lock_timeout = 500")
-            return _measured(connection, projections, tables, schema, seconds)
+            return _measured(connection, watched_tables([*projections, *beside], tables), schema, seconds)
     except UsageError as error:
         return [WriterCosts(table, skipped=str(error)) for table in tables]
 
 
 def _measured(
-    connection: Connection,
-    projections: Sequence[Projection],
-    tables: Sequence[Relation],
-    schema: str,
-    seconds: float,
+    connection: Connection, tables: Sequence[WatchedTable], schema: str, seconds: float
 ) -> list[WriterCosts]:
-    copies = {table: table_copies.of_table(connection, table, n) for n, table in enumerate(tables)}
+    copies = [table_copies.of_table(connection, each.table, n) for n, each in enumerate(tables)]
     temporary = table_copies.of_events(connection, schema)
-    for each in projections:
-        _watch(connection, each, copies, temporary)
-    used = {table: _used(projections, table) for table in tables}
+    watch = [replace(each, table=copy.watched) for each, copy in zip(tables, copies, strict=True)]
+    rows = catalog.row_level(connection, [each.table for each in watch])
+    if watch:
+        one_statement(connection, triggers.sql("", watch, temporary, rows))
     share, until = seconds / max(1, len(tables)), monotonic() + 2 * seconds
-    return [_of_table(connection, copies[table], used[table], share, until) for table in tables]
-
-
-def _watch(
-    connection: Connection, projection: Projection, copies: Mapping[Relation, TableCopy], schema: str
-) -> None:
-    """The triggers of a projection on the copies of its tables."""
-    follow = tuple(replace(each, table=copies[each.table].watched) for each in projection.follow)
-    copied = replace(projection, root=copies[projection.root].watched, follow=follow)
-    tables = [one.table for one in watched(copied)]
-    script = triggers.create_sql(copied, schema, catalog.row_level(connection, tables))
-    one_statement(connection, script)
-
-
-def _used(projections: Sequence[Projection], table: Relation) -> frozenset[str] | None:
-    """The columns whose change counts; None: every one."""
-    found: set[str] = set()
-    for each in (one for projection in projections for one in watched(projection) if one.table == table):
-        if not each.columns:
-            return None
-        found |= {*each.names}
-    return frozenset(found)
+    pairs = zip(copies, tables, strict=True)
+    return [_of_table(connection, copy, each.names or None, share, until) for copy, each in pairs]
 
 
 def _of_table(

@@ -5,7 +5,7 @@ from shlex import quote
 
 from outboxctl.core.inspect.projections import ProjectionsFacts
 from outboxctl.core.operator.rebuilds import Rebuild
-from outboxctl.core.projections.trigger_faults import TriggerFault
+from outboxctl.core.projections.trigger_faults import TriggerFault, TriggerProblem
 from outboxctl.core.sql.places import quoted
 from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import Relation
@@ -22,6 +22,12 @@ MOST = 3  # problems of triggers that are named
 
 def _sql(relation: Relation) -> str:
     return f"{quoted(relation.schema)}.{quoted(relation.name)}"
+
+
+def _named(problem: TriggerProblem) -> str:
+    """The trigger, or the function with all that use it."""
+    users = f", of {', '.join(problem.users)}" if len(problem.users) > 1 else ""
+    return brief(f"{problem.name}{users}", 200)
 
 
 @PROJECTIONS.rule("projection-view-missing", ERROR)
@@ -86,7 +92,7 @@ def triggers(facts: ProjectionsFacts, _: Settings) -> Iterator[Case]:
     """Changes write no event, or the wrong one, so documents become out of date."""
     for each in facts.each:
         if wrong := [p for p in each.triggers if p.fault is not TriggerFault.ROW_BY_ROW]:
-            named = "; ".join(f"{p.fault} on {p.table} ({p.name})" for p in wrong[:MOST])
+            named = "; ".join(f"{p.fault} on {p.table} ({_named(p)})" for p in wrong[:MOST])
             more = f" and {len(wrong) - MOST} more" if len(wrong) > MOST else ""
             p = each.projection
             repair = f"{apply(p)}, then: outboxctl verify --projection {p.name} --repair"

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from outboxctl.core.projections import change_costs, changes, scratch, writer_costs
+from outboxctl.core.projections import change_costs, changes, in_force, scratch, writer_costs
 from outboxctl.core.projections.change_costs import DocumentsBehind, ReadingTime
 from outboxctl.core.projections.writer_costs import WriterCosts
 from outboxctl.core.refused_reads import ReadRefusedError
@@ -40,8 +40,10 @@ def change_costs_of(connection: "Connection", planned: "Sequence[Planned]") -> l
 def writer_costs_of(connection: "Connection", planned: "Sequence[Planned]") -> list[WriterCosts]:
     """Of each table that triggers of the plan's projections are on. Nothing is changed."""
     projections = [each.projection for each in planned if each.projection.triggers]
+    named = {each.projection.name for each in planned}
+    beside = [each for each in in_force.read(connection) if each.name not in named]
     schema = changes.outbox_schema(connection)
-    return writer_costs.measure(connection, projections, schema, seconds=WRITERS)
+    return writer_costs.measure(connection, projections, schema, beside=beside, seconds=WRITERS)
 
 
 def _of_one(connection: "Connection", planned: "Planned", until: float) -> ChangeCosts:

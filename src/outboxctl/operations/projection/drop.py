@@ -1,12 +1,14 @@
 """Taking a projection out of force; its index stays."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import sleep
 from typing import TYPE_CHECKING
 
 from outboxctl.core.operator import audit, projection_events
-from outboxctl.core.projections import changes, in_force, own_view, triggers
+from outboxctl.core.projections import catalog, changes, in_force, own_view, triggers
 from outboxctl.core.projections.names import is_own_view
+from outboxctl.core.projections.trigger_names import tables_of
+from outboxctl.core.projections.trigger_users import shared
 from outboxctl.core.schema.lock_wait import with_lock_retries
 from outboxctl.domain.clock import monotonic
 from outboxctl.operations.projection.known import named
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from outboxctl.core.database import Connection, Database
+    from outboxctl.domain.projection import Projection
 
 PAUSE = 0.2  # seconds between two looks at the events that a worker has in hand
 WAITING = "{name} is out of force; workers still hold {events:,} of its events: waiting at most {seconds:g} s"
@@ -54,7 +57,7 @@ def drop(
         projection = named(connection, name)
         schema = changes.outbox_schema(connection)
         own = is_own_view(name, projection.document, schema)
-        changes.run(connection, [triggers.drop_sql(name, schema)])
+        changes.run(connection, [_without(connection, projection, schema)])
         changes.run(connection, [own_view.drop_sql(schema, name)] if own else [])
         in_force.remove(connection, name)
         filters = {"projection": name, "index": projection.index}
@@ -70,6 +73,14 @@ def drop(
 
     discarded, in_hand = _until_none_waits(discard, name, patience, report)
     return Dropped(name, index, discarded, in_hand, act)
+
+
+def _without(connection: "Connection", projection: "Projection", schema: str) -> str:
+    """SQL that leaves on its tables the triggers of the other projections."""
+    untriggered, former = replace(projection, triggers=False), tables_of(projection)
+    tables = shared(connection, untriggered, in_force.read(connection), former)
+    rows = catalog.row_level(connection, [each.table for each in tables])
+    return triggers.sql(projection.name, tables, schema, rows)
 
 
 def _until_none_waits(

@@ -16,6 +16,9 @@ from outboxctl.core.projections import (
 )
 from outboxctl.core.projections.fields import definition
 from outboxctl.core.projections.names import view_name
+from outboxctl.core.projections.trigger_faults import TriggerFault
+from outboxctl.core.projections.trigger_names import tables_of
+from outboxctl.core.projections.trigger_users import shared
 from outboxctl.core.schema import migrations
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import brief
@@ -52,12 +55,14 @@ class PlanStep:
 class Planned:
     """What there is to do for one projection; `before` is what is in force, `scripts` changes the database.
 
+    `beside`: the projections that are in force then, this one and those before it in the file among them.
     `lacking` are fields that the index's mapping gets, in place; `tampered` says what is not as it was put in
     force, so that documents may be wrong. `new_index`: it holds no document of before.
     """
 
     resolved: Resolved
     before: Projection | None
+    beside: list[Projection]
     scripts: list[str] = field(default_factory=list)
     steps: list[PlanStep] = field(default_factory=list)
     lacking: dict[str, Any] = field(default_factory=dict)
@@ -77,8 +82,7 @@ class Planned:
     @property
     def tables(self) -> set[Relation]:
         """The root and the followed tables: each gets triggers."""
-        projection = self.projection
-        return {projection.root, *(each.table for each in projection.follow)}
+        return tables_of(self.projection)
 
     @property
     def notices(self) -> list[Notice]:
@@ -124,7 +128,11 @@ def plan(
         both = resolved(connection, declared, built_in=built_in, with_triggers=with_triggers)
         if client:
             own_index.check_behind(client, declared, in_force.read(connection), built_in)
-        return [_planned(connection, client, each, before, new_indexes) for each, before in both]
+        found, after = [], {each.name: each for each in in_force.read(connection)}
+        for each, before in both:
+            after[each.projection.name] = each.projection
+            found.append(_planned(connection, client, Planned(each, before, [*after.values()]), new_indexes))
+        return found
 
 
 def require_newest(connection: "Connection") -> None:
@@ -138,20 +146,11 @@ def require_newest(connection: "Connection") -> None:
 
 
 def _planned(
-    connection: "Connection",
-    client: "Client | None",
-    found: Resolved,
-    before: Projection | None,
-    new_indexes: Collection[str],
+    connection: "Connection", client: "Client | None", planned: Planned, new_indexes: Collection[str]
 ) -> Planned:
-    projection = found.projection
-    planned = Planned(found, before)
+    projection, before = planned.projection, planned.before
     _view(connection, planned)
-    if projection.triggers:
-        _triggers(connection, planned)
-    elif before and before.triggers:
-        planned.steps.append(PlanStep("triggers", "dropped: the application calls outboxctl.touch"))
-        planned.scripts.append(triggers.drop_sql(projection.name, changes.outbox_schema(connection)))
+    _triggers(connection, planned)
     if before != projection:
         changed = _changed(before, projection)
         planned.steps.append(
@@ -196,14 +195,19 @@ def _view(connection: "Connection", planned: Planned) -> None:
 
 
 def _triggers(connection: "Connection", planned: Planned) -> None:
-    projection = planned.projection
-    schema = changes.outbox_schema(connection)
-    tables = planned.tables
-    rows = catalog.row_level(connection, tables)
-    planned.scripts.append(triggers.create_sql(projection, schema, rows))
+    projection, before = planned.projection, planned.before
     # Of a projection that is new all are missing: the tables say as much.
-    wrong = trigger_check.installed(connection, projection)
-    if planned.before and wrong and _watched(planned.before) == _watched(projection):
+    wrong = trigger_check.installed(connection, projection, in_force.read(connection))
+    former = {each.table for each in wrong if each.fault is TriggerFault.STRAY}
+    former |= tables_of(before) if before and before.triggers else set()
+    tables = shared(connection, projection, planned.beside, former)
+    rows = catalog.row_level(connection, [each.table for each in tables])
+    schema = changes.outbox_schema(connection)
+    planned.scripts.append(triggers.sql(projection.name, tables, schema, rows))
+    if not projection.triggers:
+        if (before and before.triggers) or wrong:
+            planned.steps.append(PlanStep("triggers", "dropped: the application calls outboxctl.touch"))
+    elif before and wrong and _watched(before) == _watched(projection):
         named = (f"{each.fault} on {each.table} ({each.name})" for each in wrong[:MOST])
         planned.steps.append(PlanStep("triggers", brief("; ".join(named), 500)))
         if any(each.fault.misses_changes for each in wrong):

@@ -1,9 +1,13 @@
 """The SQL that `projection sql` prints: run by psql, it leaves in the database what `apply` leaves."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from outboxctl.core.projections import changes
+from outboxctl.core.projections import changes, trigger_users
 from outboxctl.operations.projection.plan import Planned
+
+if TYPE_CHECKING:
+    from outboxctl.core.database import Connection
 
 HEAD = """\
 -- Projections: {names}. Made by `outboxctl projection sql`.
@@ -12,9 +16,12 @@ HEAD = """\
 """
 
 
-def script(planned: Sequence[Planned], schema: str) -> str:
-    """The whole script, whatever is in force already; `schema` is that of the outbox."""
-    parts = [HEAD.format(names=", ".join(each.projection.name for each in planned)), changes.BEGIN]
+def script(connection: "Connection", planned: Sequence[Planned]) -> str:
+    """The whole script, whatever is in force already; refused where others use its tables than did here."""
+    schema, names = changes.outbox_schema(connection), [each.projection.name for each in planned]
+    tables = {table for each in planned for table in each.tables}
+    beside = trigger_users.beside_sql(connection, schema, names, tables)
+    parts = [HEAD.format(names=", ".join(names)), changes.BEGIN, beside]
     for each in planned:
         parts += [*each.scripts, each.declare_sql(schema, None).lstrip()]
     ends = [changes.guard_sql(schema), changes.server_sql(schema)]

@@ -1,0 +1,172 @@
+"""One function and one set of triggers a table, whatever the number of projections that use it."""
+
+import threading
+from dataclasses import replace
+
+import psycopg
+import pytest
+
+from outboxctl.core.database import Database
+from outboxctl.core.projections import writer_costs
+from outboxctl.domain.projection import Follow
+from projections import shop_tables as shop
+from projections.shop_tables import LINKS, PRODUCT, faults, function, keys, owners, taken, unwatch, watch
+
+TRIGGERS = (
+    "SELECT tgname::text FROM pg_trigger WHERE tgrelid = %s::regclass AND tgname ~ '^outbox_' ORDER BY 1"
+)
+CALLED = "SELECT funcname::text, calls FROM pg_stat_xact_user_functions"
+# A basket shows its products' stock and name.
+STOCKED = Follow(
+    shop.shop("products"), keys="SELECT :id", parameters=("id",), columns=("name", "stock"), name="stocked"
+)
+BASKET = shop.of("categories", kind="pg_catalog.int4", columns=("name",), follow=(STOCKED, LINKS))
+STOCK = shop.of("products", columns=("stock",))
+
+
+@pytest.fixture
+def two(db: Database, watched: psycopg.Connection) -> psycopg.Connection:
+    """The shop with two projections, which share three tables."""
+    watch(db, BASKET, PRODUCT)
+    return watched
+
+
+def test_two_projections_on_a_table_have_one_set_of_triggers(db: Database, two: psycopg.Connection) -> None:
+    name = function("products")
+    found = [each for (each,) in two.execute(TRIGGERS, ["shop.products"]).fetchall()]
+    assert found == [f"{name}_{each}" for each in ("delete", "insert", "truncate", "update")]
+    assert faults(db, PRODUCT, BASKET) == faults(db, BASKET, PRODUCT) == []
+    with two.transaction():
+        two.execute("SET LOCAL track_functions = 'pl'")
+        two.execute("UPDATE shop.products SET name = 'x'")
+        assert two.execute(CALLED).fetchall() == [(name, 1)]
+
+
+CHANGES = [
+    ("UPDATE shop.products SET name = 'x' WHERE id < 3", ["1", "2"], ["1", "2"]),
+    ("UPDATE shop.products SET stock = 7 WHERE id < 3", [], ["1", "2"]),
+    ("UPDATE shop.products SET stock = 7 WHERE id = 3", [], ["3"]),
+    ("UPDATE shop.products SET note = '{}'", ["1", "2", "3", "4"], []),
+    ("UPDATE shop.products SET note = '{}' WHERE id = 3", ["3"], []),
+    (
+        "UPDATE shop.products SET stock = id, name = CASE id WHEN 1 THEN 'x' ELSE name END",
+        ["1"],
+        ["1", "2", "3", "4"],
+    ),
+    ("UPDATE shop.products SET unused = 'x'", [], []),
+    ("UPDATE shop.products SET unused = 'x' WHERE id = 3", [], []),
+    ("UPDATE shop.products SET id = 9 WHERE id = 4", ["4", "9"], ["4", "9"]),
+    ("INSERT INTO shop.products (id) VALUES (7)", ["7"], ["7"]),
+    ("INSERT INTO shop.products (id) VALUES (7), (8)", ["7", "8"], ["7", "8"]),
+    ("DELETE FROM shop.products WHERE id > 2", ["3", "4"], ["3", "4"]),
+    ("DELETE FROM shop.products WHERE id = 3", ["3"], ["3"]),
+]
+
+
+@pytest.mark.parametrize(("change", "documents", "rows"), CHANGES)
+def test_each_projection_has_the_events_of_its_own_columns(
+    two: psycopg.Connection, change: str, documents: list[str], rows: list[str]
+) -> None:
+    two.execute(change.encode())
+    ids = two.execute("SELECT id FROM search_outbox_events ORDER BY ctid").fetchall()
+    assert ids == sorted({*ids})
+    found = taken(two)
+    assert [key for kind, key, _ in found if kind == "product"] == documents
+    followed = [(f'{{"": "stocked", "id": "{row}"}}', 0) for row in rows]
+    assert [(key, follow) for kind, key, follow in found if kind == "categories"] == followed
+
+
+def test_a_projection_that_is_dropped_leaves_the_others_events(db: Database, two: psycopg.Connection) -> None:
+    unwatch(db, BASKET, PRODUCT)
+    two.execute("UPDATE shop.products SET name = 'x', stock = 2 WHERE id = 1")
+    two.execute("UPDATE shop.categories SET name = 'x' WHERE id = 1; TRUNCATE shop.product_categories")
+    assert taken(two) == [("product", "1", None), ("product", "", -1), ("product", '{"id": "1"}', 3)]
+    assert faults(db) == []
+    unwatch(db, PRODUCT)
+    assert owners(two) == set()
+
+
+def test_a_third_apply_beside_writers_loses_nothing(db: Database, two: psycopg.Connection, url: str) -> None:
+    """Each write has one event of each projection that was there, whenever the third one comes and goes."""
+    two.execute("INSERT INTO shop.products (id) SELECT generate_series(11, 14)")
+    taken(two)
+    writes, stop = [0] * 4, threading.Event()
+
+    def write(number: int) -> None:
+        with psycopg.connect(url, autocommit=True) as session:
+            while not stop.is_set():
+                writes[number] += 1
+                session.execute(
+                    "UPDATE shop.products SET name = %s WHERE id = %s", [str(writes[number]), 11 + number]
+                )
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(4)]
+    for each in threads:
+        each.start()
+    try:
+        for _ in range(5):
+            watch(db, STOCK, PRODUCT, BASKET)
+            unwatch(db, STOCK, PRODUCT, BASKET)
+    finally:
+        stop.set()
+        for each in threads:
+            each.join(60)
+    found = [kind for kind, _, _ in taken(two)]
+    assert found.count("product") == found.count("categories") == sum(writes) > 100
+
+
+def test_a_column_that_one_of_them_lost_reaches_all_documents_of_that_one_alone(
+    db: Database, two: psycopg.Connection
+) -> None:
+    two.execute("ALTER TABLE shop.products RENAME stock TO amount")
+    for change, key in (
+        ("UPDATE shop.products SET name = 'x' WHERE id = 1", "1"),
+        ("UPDATE shop.products SET name = 'y' WHERE id = 1", "1"),
+    ):
+        two.execute(change.encode())
+        assert taken(two) == [("product", key, None), ("categories", "", -1)]
+    two.execute("INSERT INTO shop.products (id) VALUES (7)")
+    assert len(taken(two)) == 2
+    # Made again for the other one, it knows that the column is gone.
+    watch(db, PRODUCT, BASKET)
+    assert faults(db, PRODUCT, BASKET) == []
+    two.execute("UPDATE shop.products SET amount = 3 WHERE id = 1")
+    assert taken(two) == [("categories", "", -1)]
+    two.execute("UPDATE shop.products SET name = 'z' WHERE id < 3")
+    assert sorted(kind for kind, _, _ in taken(two)) == ["categories", "product", "product"]
+
+
+def test_triggers_of_an_earlier_version_are_named_and_replaced(
+    db: Database, watched: psycopg.Connection
+) -> None:
+    watched.execute(
+        "CREATE FUNCTION outbox_product_root() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';"
+        " CREATE TRIGGER outbox_product_root_insert AFTER INSERT ON shop.products"
+        " EXECUTE FUNCTION outbox_product_root()"
+    )
+    assert faults(db) == [("products", "STRAY", "outbox_product_root_insert")]
+    watch(db, PRODUCT)
+    assert faults(db) == []
+    assert watched.execute("SELECT FROM pg_proc WHERE proname = 'outbox_product_root'").fetchall() == []
+
+
+def test_a_function_that_still_writes_events_of_a_projection_is_named(
+    db: Database, two: psycopg.Connection
+) -> None:
+    fewer = replace(BASKET, follow=(LINKS,))
+    named = {(table, fault) for table, fault, _ in faults(db, fewer, PRODUCT)}
+    assert named == {("products", "STRAY")}
+    watch(db, fewer, PRODUCT, former=["products"])
+    assert faults(db, fewer, PRODUCT) == []
+    two.execute("UPDATE shop.products SET stock = 8")
+    assert keys(two) == []
+
+
+def test_a_writers_costs_are_those_of_all_that_use_a_table(db: Database, bare: psycopg.Connection) -> None:
+    bare.execute("INSERT INTO shop.products (id) SELECT generate_series(11, 60)")
+    whole = shop.of("products")
+    with db.begin() as connection:
+        alone = writer_costs.measure(connection, [STOCK], "public", seconds=1)
+        beside = writer_costs.measure(connection, [STOCK], "public", beside=[whole], seconds=1)
+    (found, both) = ([each.statement for each in one.statements] for (one,) in (alone, beside))
+    assert set(found) - set(both) == {"UPDATE unused"}, "the other one uses every column"
