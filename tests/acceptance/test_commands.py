@@ -8,39 +8,10 @@ from acceptance import lab
 from processes import Cli
 
 
-def test_json_keys_of_the_reading_commands(cli: Cli, sql: lab.Sql) -> None:
-    empty = cli.json("status")
-    assert empty["projection"] == "search_index_to_elastic"
-    assert (empty["stuck"], empty["lag"], empty["oldest_pending"], empty["failed_by_reason"]) == (
-        0,
-        0,
-        [],
-        {},
-    )
+def test_the_age_of_the_oldest_is_in_seconds(cli: Cli, sql: lab.Sql) -> None:
     lab.put(sql)
     sql.execute("UPDATE search_outbox_events SET created_at = now() - interval '1 hour'")
-    seen = cli.json("status")
-    assert set(seen) >= {
-        "projection",
-        "status",
-        "stuck",
-        "lag",
-        "oldest_age_seconds",
-        "oldest_pending",
-        "failed_by_reason",
-    }
-    assert 3600 <= seen["oldest_age_seconds"] < 3700
-    wanted = {"id", "created_at", "attempts", "next_retry_at", "error_reason"}
-    assert set(seen["oldest_pending"][0]) >= wanted
-    assert set(cli.json("oldest")["events"][0]) >= wanted
-    assert cli.json("stuck")["events"] == []
-    assert set(cli.json("replay", "--by", "a", "--reason", "b", "--dry-run")) >= {
-        "matched",
-        "dry_run",
-        "ids",
-        "audit_id",
-    }
-    assert isinstance(cli.json("audit"), (dict, list))
+    assert 3600 <= cli.json("status")["oldest_age_seconds"] < 3700
     assert cli("oldest", "--limit", "0").returncode == 2
     assert cli("status", "--watch", "nan").returncode == 2
 

@@ -1,67 +1,23 @@
 """Odd terminals, closed pipes, and secrets that stay secret."""
 
-import json
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
 from acceptance import lab
-from processes import OUTBOXCTL, Cli, Worker, eventually
+from processes import Cli, Worker, eventually
 
 SECRET = "hunter2-s3cret"
 
 
-@pytest.mark.slow(reason="every command into a closed pipe, by Python itself")
-def test_a_closed_pipe_ends_quietly(cli: Cli, sql: lab.Sql) -> None:
-    lab.load(sql, 3000)
-    sql.execute("UPDATE search_outbox_events SET status = 'failed'")
-    for command in (
-        "status | head -1",
-        "replay --by a --reason b --dry-run --json | head -1",
-        "db sql | head -1",
-        "config show | true",
-        "status --watch 0.1 | head -3",
-    ):
-        done = subprocess.run(
-            [
-                "bash",
-                "-c",
-                f'timeout 20 "$0" -m outboxctl {command}; echo "${{PIPESTATUS[0]}}" >&2',
-                OUTBOXCTL[0],
-            ],
-            env=cli.env,
-            cwd=cli.cwd,
-            capture_output=True,
-            text=True,
-            timeout=40,
-            check=True,
-        )
-        assert done.stderr.strip().isdigit(), (command, done.stderr)
-        assert int(done.stderr) != 124, command
-
-
-@pytest.mark.slow(reason="every command in three terminals, by Python itself")
-def test_narrow_dumb_and_ascii_terminals_show_the_same_facts(cli: Cli, sql: lab.Sql) -> None:
+def test_ascii_terminals_show_the_same_facts(cli: Cli, sql: lab.Sql) -> None:
     _, event = lab.put(sql)
     sql.execute("UPDATE search_outbox_events SET error_reason = 'connect', error = '\u4e2d\u6587 [/nope]'")
-    lab.event(sql, lab.put(sql, kind="\u4e2d\u6587\U0001f600")[0], status="failed")
     for env in (
-        {"COLUMNS": "20"},
-        {"NO_COLOR": "1"},
         {"LC_ALL": "C", "PYTHONIOENCODING": "ascii"},
         {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
-        {"TERM": "dumb", "FORCE_COLOR": ""},
     ):
-        for command in ("status", "oldest"):
-            shown = cli.ok(command, env=env)
-            assert "\x1b" not in shown
-            assert "pending" in shown.lower()
-    json.loads(cli.ok("oldest", "--json", env={"COLUMNS": "20", "FORCE_COLOR": "1"}))
-    assert str(event) in cli.ok("oldest", env={"COLUMNS": "20"}).replace("\n", "") or (
-        str(event) in cli.ok("oldest")
-    ), "a piped table must hold whole ids, to be pasted into replay --id"
+        assert str(event) in cli.ok("oldest", env=env), "whole, to be pasted into replay --id"
 
 
 def test_config_show_masks_secrets_and_says_where_values_came_from(cli: Cli, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -58,48 +59,46 @@ READING = {
     "stuck": (),
     "verify": (),
 }
-# Commands that change something, start something or print what is no report: no `--json` is asked of them.
-OTHERS = {
-    "alerts rules": "prints YAML",
-    "explain": "reads no rows",
-    "chaos block": "breaks the index",
-    "chaos db terminate": "breaks sessions",
-    "chaos es pause": "breaks the sink",
-    "chaos es start": "mends the sink",
-    "chaos es stop": "breaks the sink",
-    "chaos proxy": "runs until it is told to stop",
-    "chaos undo": "mends what is broken",
-    "chaos worker kill": "breaks workers",
-    "chaos worker pause": "breaks workers",
-    "db notify off": "changes the schema",
-    "db notify on": "changes the schema",
-    "db roles": "prints SQL",
-    "db sql": "prints SQL",
-    "db trigger": "prints SQL",
-    "db upgrade": "changes the schema",
-    "demo": "starts services",
-    "inject bad-op": "writes events",
-    "inject event": "writes events",
-    "inject duplicate": "writes events",
-    "inject load": "writes events",
-    "inject oversized": "writes events",
-    "inject poison": "writes events",
-    "inject stale": "writes events",
-    "lab report": "reads what a run has left",
-    "lab run": "starts services",
-    "projection apply": "changes the schema",
-    "projection drop": "changes the schema",
-    "projection init": "needs tables to begin with: tests/projections",
-    "projection plan": "needs a declaration of tables: tests/projections",
-    "projection preview": "needs a projection in force: tests/projections",
-    "projection show": "needs a projection in force: tests/projections",
-    "projection sql": "prints SQL",
-    "services down": "ends services",
-    "replay undo": "takes an act back",
-    "services up": "starts services",
-    "top": "full-screen; `status --json` and `failed list --json` say the same",
-    "worker": "runs until it is told to stop",
+# `lab run --against` can be somebody's guest: its own tests say where it may.
+OWN_SERVICES = {"services up", "services down", "demo", "lab run"}
+# They break something: never in prod, whatever is said.
+BREAKING = {
+    *("chaos es stop", "chaos es start", "chaos es pause"),
+    *("chaos worker kill", "chaos worker pause"),
+    *("chaos block", "chaos db terminate", "chaos proxy"),
 }
+MENDING = {"chaos undo"}  # what was allowed to be broken
+# What else reads only: it prints SQL or YAML, is full-screen, or needs what the tests of projections make.
+PRINTING = {
+    *("alerts rules", "db roles", "db sql", "db trigger", "explain", "lab report", "top"),
+    *("projection init", "projection plan", "projection preview", "projection show", "projection sql"),
+}
+ACT = "10000000-0000-0000-0000-000000000000"
+# With arguments that would change something.
+CHANGING: dict[str, tuple[str, ...]] = {
+    "db downgrade": (),
+    "db mark": ("test", *WHO),
+    "db notify off": (),
+    "db notify on": (),
+    "db upgrade": (),
+    "failed discard": (*WHO, "--limit", "10"),
+    "inject bad-op": (),
+    "inject event": (),
+    "inject duplicate": (),
+    "inject load": ("--count", "1"),
+    "inject oversized": ("--bytes", "100"),
+    "inject poison": (),
+    "inject stale": (),
+    "projection apply": (str(Path(__file__).parents[1] / "projections" / "example.toml"), *WHO),
+    "projection drop": ("product", *WHO),
+    "prune": ("--older-than", "1d"),
+    "rebuild": WHO,
+    "replay": WHO,
+    "replay undo": (ACT, *WHO),
+    "verify": ("--repair", *WHO),
+    "worker": ("--drain",),
+}
+OTHERS = (OWN_SERVICES | BREAKING | MENDING | PRINTING | set(CHANGING)) - set(READING)
 
 HAUNT = (
     """
