@@ -10,7 +10,6 @@ from acceptance import lab
 from processes import Cli
 
 WHO = ("--by", "alice", "--reason", "fixed root cause")
-CLEARED = ("next_retry_at", "error", "error_reason", "owner", "lease_until", "processing_started_at")
 
 
 def _fail(sql: lab.Sql, reason: str = "mapping", kind: str = "block", created: str = "now") -> uuid.UUID:
@@ -26,44 +25,6 @@ def _fail(sql: lab.Sql, reason: str = "mapping", kind: str = "block", created: s
 
 def _everything(sql: lab.Sql) -> Any:
     return lab.rows(sql), lab.rows(sql, "SELECT * FROM outbox_operator_audit")
-
-
-def test_a_dry_run_shows_what_replay_would_touch_and_changes_nothing(cli: Cli, sql: lab.Sql) -> None:
-    failed = [_fail(sql) for _ in range(3)]
-    lab.put(sql)
-    before = _everything(sql)
-    seen = cli.json("replay", *WHO, "--limit", "100", "--dry-run")
-    cli.ok("replay", *WHO, "--limit", "100", "--dry-run")
-    assert _everything(sql) == before
-    assert (seen["matched"], seen["dry_run"], seen["audit_id"]) == (3, True, None)
-    assert set(seen["ids"]) == {str(each) for each in failed}
-    assert seen.get("selected", seen.get("replayed")) is not None
-    assert cli.json("audit") is not None
-
-
-def test_a_replay_resets_the_rows_and_says_who_and_why(
-    cli: Cli, sql: lab.Sql, engine: Elasticsearch, index: str
-) -> None:
-    failed = [_fail(sql) for _ in range(3)]
-    other = lab.put(sql)[1]
-    untouched = lab.event_row(sql, other)
-    seen = cli.json("replay", *WHO, "--limit", "100")
-    assert (seen["matched"], seen["dry_run"], len(seen["ids"])) == (3, False, 3)
-    for each in failed:
-        row = lab.event_row(sql, each)
-        assert (row["status"], row["attempts"], row["replay_count"]) == ("pending", 0, 1)
-        assert [row[name] for name in CLEARED] == [None] * len(CLEARED)
-        assert (row["last_replayed_by"], row["last_replayed_reason"]) == ("alice", "fixed root cause")
-        assert row["last_replayed_at"] is not None
-    assert lab.event_row(sql, other) == untouched
-    audit = str(cli.json("audit"))
-    assert all(word in audit for word in ("alice", "fixed root cause", seen["audit_id"]))
-    assert "fixed root cause" in cli.ok("audit", env={"COLUMNS": "200"})
-    again = cli.json("replay", *WHO)
-    assert (again["matched"], again["ids"]) == (0, [])
-    cli.ok("worker", "--drain")
-    assert lab.by_status(sql) == {"done": 4}
-    lab.assert_nothing_lost(sql, engine, index, count=4)
 
 
 def test_filters_select_and_a_limit_takes_the_oldest(cli: Cli, sql: lab.Sql) -> None:

@@ -121,18 +121,3 @@ def test_a_worker_that_slept_through_its_lease_does_not_settle_what_another_took
     assert (asleep.wait(), awake.wait()) == (0, 0)
     assert lab.by_status(sql) == {"done": 4000}
     lab.assert_nothing_lost(sql, engine, index, count=4000)
-
-
-def test_a_killed_connection_to_postgresql_is_not_the_end_of_the_worker(
-    sql: lab.Sql, worker: Start, engine: Elasticsearch, index: str
-) -> None:
-    running = worker(OUTBOX_LEASE_SECONDS="2", OUTBOX_RECLAIM_INTERVAL_SECONDS="0.5")
-    eventually(lambda: running.get("/readyz")[0] == 200)
-    lab.load(sql, 3000)
-    sql.execute(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-        "WHERE datname = current_database() AND pid <> pg_backend_pid()"
-    )
-    eventually(lambda: _done(sql) == 3000, within=60)
-    lab.assert_nothing_lost(sql, engine, index, count=3000)
-    assert "Traceback" not in running.log.read_text()
