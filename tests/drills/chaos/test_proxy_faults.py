@@ -115,16 +115,16 @@ def test_of_some_items_the_same_ones_are_refused_each_time_and_the_others_applie
     proxy: Proxy, target: str, held: Held
 ) -> None:
     ids = list("abcdefgh")
-    with proxy.fault(faults.some_items(0.5, status=503, kind="unavailable", reason="now and then")):
+    with proxy.fault(faults.some_items(0.5)):
         first, again = (json.loads(write(proxy, target, *ids).body) for _ in range(2))
     statuses = {item["index"]["_id"]: item["index"]["status"] for item in first["items"]}
-    refused = [id_ for id_ in ids if statuses[id_] == 503]
+    refused = [id_ for id_ in ids if statuses[id_] == 429]
     assert list(statuses) == ids, "in the order of the request"
     assert 0 < len(refused) < len(ids)
-    assert refused == [i["index"]["_id"] for i in again["items"] if i["index"]["status"] == 503]
+    assert refused == [i["index"]["_id"] for i in again["items"] if i["index"]["status"] == 429]
     assert held() == [id_ for id_ in ids if id_ not in refused]
     error = next(item["index"]["error"] for item in first["items"] if "error" in item["index"])
-    assert error == {"type": "unavailable", "reason": "now and then"}
+    assert error == {"type": "es_rejected_execution_exception", "reason": "the fault proxy says so"}
     assert proxy.counts.items_failed == 2 * len(refused)
     with proxy.fault(faults.some_items(1)):
         assert all(i["index"]["status"] == 429 for i in json.loads(write(proxy, target, *ids).body)["items"])

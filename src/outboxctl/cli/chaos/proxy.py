@@ -43,11 +43,6 @@ def proxy(
     over: Annotated[
         int | None, _of("--over", "too-large", "bytes of the largest body that passes", min=0)
     ] = None,
-    status: Annotated[
-        int | None, _of("--status", "some-items", "their status, 429 by default", min=400, max=599)
-    ] = None,
-    kind: Annotated[str | None, _of("--kind", "some-items", "type of their error")] = None,
-    reason: Annotated[str | None, _of("--reason", "some-items", "text of their error")] = None,
     port: Annotated[
         int, typer.Option("--port", min=0, max=65_535, help="Port of 127.0.0.1; 0: any free one.")
     ] = 9201,
@@ -66,7 +61,7 @@ def proxy(
 
     Example: outboxctl chaos proxy --fault busy --retry-after 2 --share 0.3 --for 30s
     """
-    parameters = ("share", "retry_after", "seconds", "applied", "pace", "over", "status", "kind", "reason")
+    parameters = ("share", "retry_after", "seconds", "applied", "pace", "over")
     flags = {name: value for name, value in locals().items() if name in parameters}
     from outboxctl.cli.chaos.proxy_run import chosen, run
     from outboxctl.drills.proxy import Proxy

@@ -148,10 +148,10 @@ def too_large(over: int, **struck: Unpack[Struck]) -> ProxyFault:
     return ProxyFault("too-large", over=over, apply=False, reply=reply, **struck)
 
 
-def some_items(share: float, status: int = 429, kind: str = BUSY, reason: str = REASON) -> ProxyFault:
-    """That share of the items of each bulk request refused, chosen by their ids; the others are applied."""
+def some_items(share: float) -> ProxyFault:
+    """That share of the items of each bulk request answered 429, chosen by their ids; the others applied."""
     ProxyFault(share=share)  # UsageError for one that is none
-    refusal: Refusal = (status, {"type": kind, "reason": reason})
+    refusal: Refusal = (429, {"type": BUSY, "reason": REASON})
     return ProxyFault("some-items", items=lambda id_: refusal if _hash(id_) < share * HASHES else None)
 
 

@@ -1,24 +1,17 @@
 """One row with many documents behind it."""
 
-from contextlib import closing
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from outboxctl.core.database import Database
 from outboxctl.core.projections.follow_pages import PAGE
 from outboxctl.core.stats import by_projection
 from outboxctl.drills.labs import Lab, LabContext, shop
 from outboxctl.drills.labs.shop import HIDDEN, NAME, PUBLISHED
 from outboxctl.operations.projection import apply, declaration
-from outboxctl.operations.projection.known import named
-from outboxctl.operations.verify.compare import CONNECTIONS
-from outboxctl.operations.verify.projected.survey import ProjectedSurvey
 from outboxctl.sink.index import index_setup
-from outboxctl.sink.index.scan import Reader
 
 if TYPE_CHECKING:
     from outboxctl.core.stats.by_projection import ProjectionStatus
-    from outboxctl.operations.verify.projected.model import ProjectedReport
 
 # Four pages: a kill after the first leaves three. 100,000 show nothing more, and take minutes on two cores
 # with much else to do.
@@ -125,24 +118,13 @@ class ProjectionFanout(Lab):
         return index_setup.versions(ctx.client, self.index, [id_])[id_]
 
     def _expect_agreement(self, ctx: LabContext) -> None:
-        """Check that the index holds exactly the rows of the view: by `verify`, and without it."""
-        report = self._verified(ctx)
-        different = {kind: count for kind, count in report.by_kind.items() if count}
-        ctx.expect("verify: documents that differ", {}, different)
+        """Check that the index holds exactly the rows of the view."""
         rows = ctx.transact(shop.documents)
         held = index_setup.sources(ctx.client, self.index, [*rows])
         differ = sum(held[id_] != row for id_, row in rows.items())
         extra = index_setup.count(ctx.client, self.index) - len(rows)
         ctx.expect("rows of the view, and documents", "0 differ, 0 more", f"{differ} differ, {extra} more")
-        ctx.conclude("documents compared", report.documents)
-
-    def _verified(self, ctx: LabContext) -> "ProjectedReport":
-        """What `verify --projection` finds."""
-        with closing(Database(ctx.settings.require_database_url(), connections=CONNECTIONS)) as database:
-            reader = Reader(ctx.client, self.index, keys=())
-            projection = ctx.transact(lambda connection: named(connection, NAME))
-            survey = ProjectedSurvey(database, reader, projection)
-            return survey.run(content=False, limit=3, advance=lambda _: None)
+        ctx.conclude("documents compared", len(rows))
 
 
 def _add_products(ctx: LabContext, first: int, last: int, category: int) -> None:
