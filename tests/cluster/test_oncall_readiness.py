@@ -20,24 +20,6 @@ Start = Callable[..., Worker]
 POLICIES = pytest.mark.parametrize("policy", ["count", "hold"])
 
 
-@POLICIES
-def test_ready_while_two_of_three_nodes_serve(
-    cluster: SearchCluster, index: str, sql: psycopg.Connection, url: str, worker: Start, policy: str
-) -> None:
-    """Half a minute: a node that is left alone for longer and longer is tried six times meanwhile."""
-    running = worker(OUTBOX_OUTAGE_POLICY=policy)
-    with delivering(url, sql) as stream:
-        eventually(lambda: ready(running), what="ready")
-        with watching(running) as watch:
-            cluster.kill(cluster.holder(index))
-            before = stream.written
-            eventually(lambda: stream.written > before + 10_000, within=90, what="half a minute")
-        assert watch.flips <= 2, watch.changes
-        assert watch.ready
-        assert len(lines(running)) <= 2
-        cluster.restart()
-
-
 def test_a_rolling_restart_is_no_reason_not_to_be_ready(
     cluster: SearchCluster,
     index: str,
@@ -57,30 +39,6 @@ def test_a_rolling_restart_is_no_reason_not_to_be_ready(
         # On a busy machine an election may take longer than what is overlooked: one or two in three restarts.
         assert watch.flips <= 4, watch.changes
         assert len(lines(running)) <= 4
-    delivered(sql, engine, index, stream)
-
-
-def test_a_frozen_node_turns_readiness_at_most_once(
-    cluster: SearchCluster,
-    index: str,
-    sql: psycopg.Connection,
-    url: str,
-    engine: AnyNode,
-    worker: Start,
-) -> None:
-    """Frozen until the cluster has given it up: meanwhile writes to its copies hang, with good reason."""
-    running = worker(OUTBOX_OUTAGE_POLICY="hold")
-    with delivering(url, sql) as stream:
-        eventually(lambda: ready(running), what="ready")
-        with watching(running) as watch:
-            frozen = cluster.holder(index)
-            cluster.freeze(frozen)
-            eventually(lambda: cluster.members == 2, within=90, what="given up")
-            eventually(lambda: watch.ready, within=60, what="ready with the two others")
-        assert watch.flips <= 2, watch.changes
-        assert len(lines(running)) <= 4, "one may say each minute that it lasts"
-        cluster.wake(frozen)
-        cluster.wait_for("green", seconds=180)
     delivered(sql, engine, index, stream)
 
 
@@ -123,24 +81,6 @@ def test_a_red_index_that_is_only_read_is_no_concern_of_the_worker(
         eventually(lambda: monotonic() > end, what="red for long enough")
     assert watch.flips == 0, watch.changes
     cluster.restart()
-
-
-def test_without_a_leader_not_ready_and_it_says_so(cluster: SearchCluster, index: str, worker: Start) -> None:
-    running = worker()
-    eventually(lambda: ready(running), what="ready")
-    first, *others = cluster.nodes
-    with watching(running) as watch:
-        for node in others:
-            cluster.kill(node.name)
-        eventually(lambda: not watch.ready, within=30, what="not ready")
-        eventually(
-            lambda: "leader" in running.get("/readyz")[1] or "unavailable" in running.get("/readyz")[1]
-        )
-        cluster.restart()
-        cluster.wait_for("green", index=index)
-        eventually(lambda: watch.ready, within=30, what="well again")
-    assert watch.flips in (2, 4), "a slow recovery is a second outage: shards without a copy until then"
-    assert first.state == "up"
 
 
 def test_events_that_nobody_takes_make_it_not_ready_and_the_reason_is_named(
