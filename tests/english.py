@@ -12,35 +12,12 @@ from outboxctl.drills.labs.model import LabVerdict
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
 WORD = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 # Names stay as they are: of products, signals, columns and statuses, and the lab document's own terms.
-NAMES = {"ES", "DB", "SQL", "Elasticsearch", "PostgreSQL", "postgres", "Docker", "docker", "CONTAINER"}
-NAMES |= {"worker", "workers", "sink", "bulk", "mapping", "op", "lease", "attempts", "max", "backoff", "id"}
-NAMES |= {
-    "claim",
-    "reclaim",
-    "replay",
-    "rebuild",
-    "dry-run",
-    "upsert",
-    "delete",
-    "stuck",
-    "inject",
-    "kill",
-    "retry",
-}
-NAMES |= {
-    "pid",
-    "psql",
-    "ready",
-    "s",
-    "C",
-    "Reclaimed",
-    "SIGKILL",
-    "SIGTERM",
-    "error_reason",
-    "Retry-After",
-    "w1",
-    "w2",
-}
+TERMS = """
+ES DB SQL Elasticsearch PostgreSQL postgres worker workers sink bulk mapping op lease attempts max backoff id
+claim reclaim replay rebuild dry-run upsert delete stuck inject kill retry pid psql ready s C Reclaimed
+SIGKILL SIGTERM error_reason Retry-After w1 w2
+"""
+NAMES = set(TERMS.split())
 NAMES |= {str(each) for each in (*Status, *Reason, *LabVerdict)} | {lab.name for lab in LABS}
 
 

@@ -15,7 +15,7 @@ from elasticsearch import Elasticsearch
 from drills.labs.conftest import left
 from processes import OUTBOXCTL, Cli, environment, eventually
 
-OWN = ("zombie-worker", "outage-and-backoff", "--search", "noida")
+OWN = ("zombie-worker", "--search", "noida")
 AGAINST = ("zombie-worker", "--against", "--yes")
 WITHIN_SECONDS = 40  # on a machine with much else to do
 
@@ -35,13 +35,6 @@ def paused(state: Path) -> bool:
     with suppress(psutil.Error):
         return any(process.status() == psutil.STATUS_STOPPED for process in at_work(state))
     return False
-
-
-def engine_stopped(state: Path) -> bool:
-    """Whether of two engines one is down: that of a lab of its own."""
-    known = [json.loads(path.read_text()) for path in state.rglob("outage-and-backoff/services.json")]
-    pids = [each["pid"] for services in known for each in services if each["role"] == "search"]
-    return bool(pids) and not any(pid and psutil.pid_exists(pid) for pid in pids)
 
 
 class Under:
@@ -77,11 +70,11 @@ class Under:
 
 @pytest.fixture
 def own(tmp_path: Path) -> Iterator[tuple[Under, dict[str, str]]]:
-    """On services of its own: a worker stands still, or an engine is stopped."""
+    """On services of its own: a worker stands still."""
     state = tmp_path / "state"
     env = environment(OUTBOXCTL_STATE=str(state))
     run = Under(OWN, env, tmp_path)
-    eventually(lambda: paused(state) or engine_stopped(state), within=90, what="a fault under way")
+    eventually(lambda: paused(state), within=90, what="a fault under way")
     yield run, env
     run.process.kill()
     run.process.wait()
