@@ -136,6 +136,41 @@ def test_a_column_that_one_of_them_lost_reaches_all_documents_of_that_one_alone(
     assert sorted(kind for kind, _, _ in taken(two)) == ["categories", "product", "product"]
 
 
+NAMES = [
+    *("entity_key", "follow", "place", "prefix", "before", "after", "old", "new", "number", "gone", "more"),
+    *("c", "o", "n", "v", "o1", "id_time", "outboxctl", "key_now_1"),
+]
+
+
+@pytest.mark.parametrize("partitioned", [False, True])
+def test_columns_with_the_names_of_the_functions_own_ones(
+    db: Database, sql: psycopg.Connection, partitioned: bool
+) -> None:
+    """An ambiguous name would fail the application's writes."""
+    columns = ", ".join(f"{name} int" for name in NAMES)
+    by = "PARTITION BY RANGE (id)" if partitioned else ""
+    sql.execute(f"CREATE SCHEMA shop; CREATE TABLE shop.odd (id bigint PRIMARY KEY, {columns}) {by}".encode())
+    if partitioned:
+        sql.execute("CREATE TABLE shop.part PARTITION OF shop.odd FOR VALUES FROM (1) TO (9)")
+    keyed = Follow(shop.shop("odd"), keys="SELECT :number", parameters=("number", "entity_key"))
+    first = shop.of("odd", key="entity_key", follow=(Follow(shop.shop("odd"), key=("place",)), keyed))
+    second = replace(shop.of("odd", columns=tuple(NAMES)), name="other")
+    watch(db, first)
+    watch(db, second, first)
+    if partitioned:
+        sql.execute("CREATE TABLE shop.later PARTITION OF shop.odd FOR VALUES FROM (11) TO (19)")
+    for ids in ((3, 3), (1, 2), (13, 13), (11, 12))[: 4 if partitioned else 2]:
+        table, where = "later" if ids[0] > 9 else "odd", f"WHERE id BETWEEN {ids[0]} AND {ids[1]}"
+        for change in (
+            f"INSERT INTO shop.{table} (id, entity_key, place, number)"
+            f" SELECT n, n, n, n FROM generate_series({ids[0]}, {ids[1]}) n",
+            f"UPDATE shop.{table} SET before = 1, after = 2 {where}",
+            f"DELETE FROM shop.{table} {where}",
+        ):
+            sql.execute(change.encode())
+            assert len(taken(sql)) == 4 * (ids[1] - ids[0] + 1), change
+
+
 def test_triggers_of_an_earlier_version_are_named_and_replaced(
     db: Database, watched: psycopg.Connection
 ) -> None:

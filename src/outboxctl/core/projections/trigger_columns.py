@@ -53,11 +53,11 @@ SELECT w.function, w.watched, w.level, w.settings, format(w.body, VARIADIC (
             string_agg(format('o.%1$I AS o%2$s, n.%1$I AS n%2$s', name, attnum), ', '),
             string_agg(format('c.o%s AS %I', attnum, name), ', '),
             string_agg(format('c.n%s AS %I', attnum, name), ', '),
-            concat_ws(' OR ', CASE s.names WHEN '{{}}' THEN 'more' END,
+            concat_ws(' OR ', CASE s.names WHEN '{{}}' THEN 'outboxctl.more' END,
                 'ROW(' || string_agg(old, ', ') FILTER (WHERE NOT large) || ')::record *<> ROW('
                     || string_agg(new, ', ') FILTER (WHERE NOT large) || ')::record',
                 string_agg(differs, ' OR ') FILTER (WHERE large)),
-            concat_ws(' OR ', CASE s.names WHEN '{{}}' THEN 'more' END,
+            concat_ws(' OR ', CASE s.names WHEN '{{}}' THEN 'outboxctl.more' END,
                 CASE WHEN NOT {numbered} AND bool_or(large) THEN 'NULL' ELSE
                     concat('CASE WHEN coalesce(' || string_agg(numbers, ', ') || ') IS NULL THEN ',
                         'ROW(' || string_agg(old, ', ') || ')::record *<> ROW(' || string_agg(new, ', ')

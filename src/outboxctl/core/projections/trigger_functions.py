@@ -30,8 +30,10 @@ RIGHTS = f"""(SELECT bool_and(has_column_privilege(p.proowner, outbox, c, 'INSER
         AND has_column_privilege(p.proowner, outbox, 'created_at', 'UPDATE')"""
 # The start of a query costs as much as the rest of a statement of one row. So that has queries of its own,
 # and one of no row (of the two triggers of ON CONFLICT DO UPDATE one has none) ends here.
+# A variable has its block's name where a column of the table may have its own.
 BODY = """
 -- projections: {projections}
+<<outboxctl>>
 DECLARE
     gone boolean;
     number int;{declared}
@@ -125,7 +127,7 @@ ONE_SIDE = "SELECT {distinct}{key} FROM {table} {row} WHERE {known}"
 # The keys of one row, of all shares: each a row of VALUES.
 OF_ONE = """\
 SELECT v.* FROM {table} {row} CROSS JOIN LATERAL (
-                VALUES {keys}) v (place, {names}) WHERE entity_key IS NOT NULL"""
+                VALUES {keys}) v (place, {names}) WHERE v.entity_key IS NOT NULL"""
 # The rows before and after, by their places: PostgreSQL writes both at a time. Whatever the order: where no
 # pair differs these are the same rows, and what differs is in a pair that differs. Columns go through the
 # join as they are stored: a large value that no pair needs is not read.
@@ -172,7 +174,7 @@ CASE WHEN ({differ_unless_large}) IS NOT FALSE AND {new_known} THEN {new_key} EN
                 ({differ_unless_large}) IS NULL"""
 UNSURE = """\
                 IF unsure_{share} THEN
-                    SELECT CASE WHEN {differ} THEN key_now_{share} END INTO key_now_{share}
+                    SELECT CASE WHEN {differ} THEN outboxctl.key_now_{share} END INTO key_now_{share}
                     FROM old_rows o CROSS JOIN new_rows n CROSS JOIN LATERAL (SELECT {paired}) c
                     LIMIT 1;
                 END IF;"""
@@ -184,6 +186,7 @@ VARIABLES = """
 OF_PAIR = "SELECT * FROM (VALUES {keys}) v (place, {names}) WHERE entity_key IS NOT NULL"
 BODY_OF_ROW = """
 -- projections: {projections}
+<<outboxctl>>
 DECLARE
     gone boolean;{declared}
 BEGIN
