@@ -15,6 +15,7 @@ from elasticsearch import Elasticsearch
 from fakes.postgres_proxy import Do, Proxy
 from processes import Cli, Process, eventually, piped
 
+REBUILD = ("rebuild",)
 ROWS = """
 INSERT INTO search_index (id, entity_type, entity_id, text, snippet, event_version)
 SELECT gen_random_uuid(), CASE WHEN n %% 3 = 0 THEN 'page' ELSE 'block' END, gen_random_uuid(),
@@ -113,9 +114,9 @@ class Application(threading.Thread):
 
 
 @contextmanager
-def started(cli: Cli, *args: str, **env: str) -> Iterator[Process]:
-    """A running `outboxctl rebuild`; killed at the end if it is still there."""
-    process = piped(["rebuild", *args], cli.env | env, cli.cwd)
+def started(cli: Cli, *args: str, command: Sequence[str] = REBUILD, **env: str) -> Iterator[Process]:
+    """A running `outboxctl rebuild` or other command; killed at the end if it is still there."""
+    process = piped([*command, *args], cli.env | env, cli.cwd)
     try:
         yield process
     finally:
@@ -131,10 +132,19 @@ def said(process: Process) -> tuple[int, Any, str]:
 
 
 @contextmanager
-def held(cli: Cli, proxy: Proxy, sql: str, do: Do, within: str = "", *args: str, **env: str) -> Iterator[Any]:
+def held(
+    cli: Cli,
+    proxy: Proxy,
+    sql: str,
+    do: Do,
+    within: str = "",
+    *args: str,
+    command: Sequence[str] = REBUILD,
+    **env: str,
+) -> Iterator[Any]:
     """A rebuild that stands still at a statement: yields the process and the rule that holds it."""
     rule = proxy.on(sql, do, within=within)
-    with started(cli, "--yes", "--json", *args, DATABASE_URL=proxy.url, **env) as process:
+    with started(cli, "--yes", "--json", *args, command=command, DATABASE_URL=proxy.url, **env) as process:
         eventually(lambda: rule.reached.is_set() or process.poll() is not None, what=f"{sql} within {within}")
         assert process.poll() is None, process.communicate()
         yield process, rule

@@ -7,7 +7,6 @@ import re
 import sys
 from collections.abc import Iterator
 from inspect import cleandoc
-from json import dumps
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +33,6 @@ def pages() -> dict[str, str]:
     }
     made = {path: _marked(text) for path, text in made.items()}
     texts = {
-        "../src/outboxctl/cli/first_sentences.json": _first_sentences(),
         "contract/names.json": contract.text(),
     }
     return made | {"labs/README.md": _labs()} | _schemas() | texts
@@ -63,15 +61,6 @@ def _commands() -> str:
     sections = [_command(path, command) for path, command in walk("outboxctl", typer.main.get_command(app))]
     run = "<!-- page: run by tests/docs/test_examples.py -->"
     return f"# Commands\n\n{run}\n\n" + "\n\n".join([*sections, _exit_codes()])
-
-
-def _first_sentences() -> str:
-    """Of each command, for the help of the program; no page, and shipped with it."""
-    from outboxctl.cli.app import app
-    from outboxctl.cli.options import FullHelpGroup
-
-    program: Any = typer.main.get_command(app)
-    return dumps(FullHelpGroup.first_sentences(program), indent=1, ensure_ascii=False) + "\n"
 
 
 def walk(path: str, command: Any) -> Iterator[tuple[str, Any]]:
@@ -153,7 +142,7 @@ def _alerts() -> str:
     from outboxctl.metrics.alerts.table import alerts
 
     head = (
-        "## Alerts\n\nWhat `outboxctl alerts rules` prints with the default limits, without the expressions."
+        "## Alerts\n\nWhat `outboxctl alerts` prints with the default limits, without the expressions."
         " A page means that the search is, or will soon be, wrong; a ticket waits for the morning."
     )
     table = ["| alert | severity | after | first |", "| --- | --- | --- | --- |"]

@@ -24,13 +24,13 @@ MALFORMED = [
     (*REPLAY, "--entity-type", ESC),
     (*REPLAY, "--since", "2026-01-02", "--until", "2026-01-01"),
     DISCARD,
-    ("replay", "undo", str(uuid.uuid4()), *WHO),
+    ("failed", "undo", str(uuid.uuid4()), *WHO),
     ("failed", "show", SQL),
-    ("failed", "list", "--group", SQL),
+    ("failed", "list", "--fingerprint", SQL),
     ("prune", "--older-than", SQL),
     ("verify", "--by", "alice"),
     ("rebuild", "--yes", "--elastic-index", SQL),
-    ("rebuild", "--abort", "--rollback"),
+    ("index", "rollback", "--keep-old", SQL),
     ("doctor", "--only", SQL),
 ]
 

@@ -25,7 +25,7 @@ COMMANDS = (
     "failed show {event}",
     "projection list",
     "services status",
-    "sink roles",
+    "index roles",
     "rebuild --yes",
     "verify --full",
 )

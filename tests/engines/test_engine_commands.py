@@ -85,7 +85,7 @@ def test_a_rebuild_changes_the_index_under_its_name(cli: Cli, node: Node, index:
     (after,) = node.ok("GET", f"/{name}")
     assert after != before
     assert cli.json("verify", env=env)["documents"] == MANY
-    cli.ok("rebuild", "--rollback", "--by", "t", "--reason", "t", "--yes", env=env)
+    cli.ok("index", "rollback", "--by", "t", "--reason", "t", "--yes", env=env)
     assert node.ok("GET", f"/{name}/_count")["count"] == MANY
 
 

@@ -35,7 +35,7 @@ READING = {
     "audit": (),
     "chaos list": (),
     "check": (),
-    "config show": (),
+    "config": (),
     "db check": (),
     "db current": (),
     "db downgrade": ("--dry-run",),
@@ -54,7 +54,8 @@ READING = {
     "replay": (*WHO, "--dry-run"),
     "report": (),
     "services status": (),
-    "sink roles": (),
+    "index rebuilds": (),
+    "index roles": (),
     "status": (),
     "stuck": (),
     "verify": (),
@@ -70,7 +71,7 @@ BREAKING = {
 MENDING = {"chaos undo"}  # what was allowed to be broken
 # What else reads only: it prints SQL or YAML, is full-screen, or needs what the tests of projections make.
 PRINTING = {
-    *("alerts rules", "db roles", "db sql", "db trigger", "explain", "lab report", "top"),
+    *("alerts", "db roles", "db sql", "db trigger", "explain", "lab report", "top"),
     *("projection init", "projection plan", "projection preview", "projection show", "projection sql"),
 }
 ACT = "10000000-0000-0000-0000-000000000000"
@@ -84,17 +85,16 @@ CHANGING: dict[str, tuple[str, ...]] = {
     "failed discard": (*WHO, "--limit", "10"),
     "inject bad-op": (),
     "inject event": (),
-    "inject duplicate": (),
     "inject load": ("--count", "1"),
-    "inject oversized": ("--bytes", "100"),
-    "inject poison": (),
-    "inject stale": (),
     "projection apply": (str(Path(__file__).parents[1] / "projections" / "example.toml"), *WHO),
     "projection drop": ("product", *WHO),
     "prune": ("--older-than", "1d"),
     "rebuild": WHO,
     "replay": WHO,
-    "replay undo": (ACT, *WHO),
+    "failed undo": (ACT, *WHO),
+    "index abort": (),
+    "index cleanup": (),
+    "index rollback": (),
     "verify": ("--repair", *WHO),
     "worker": ("--drain",),
 }

@@ -14,8 +14,8 @@ SCHEMAS = {"report", "status"}
 PROJECTION = {"projection list", "projection plan", "projection preview", "projection show"}
 # What is asked for beside the commands that read, each by its first words and options.
 MORE = {
-    *("audit --id", "explain", "explain WORD", "failed list --group", "rebuild --status", "verify --repair"),
-    *("failed discard", "prune", "rebuild", "replay", "replay undo"),
+    *("audit --id", "explain", "explain WORD", "failed list --fingerprint", "verify --repair"),
+    *("index rebuilds", "failed discard", "prune", "rebuild", "replay", "failed undo"),
 }
 PLAIN = {
     f"{path} --dry-run" if "--dry-run" in args else path: (*path.split(), *args)

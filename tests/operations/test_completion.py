@@ -87,11 +87,11 @@ def test_causes_and_acts_are_offered_where_they_are_asked_for(tab: Tab, sql: lab
         )
     causes = {group["fingerprint"] for group in cli.json("failed", "list")["groups"]}
     assert len(causes) == 2
-    offers(tab, causes, "failed", "list", "--group", "")
+    offers(tab, causes, "failed", "list", "--fingerprint", "")
     offers(tab, {min(causes)}, "replay", "--fingerprint", min(causes)[:8])
     act = cli.json("replay", "--by", "a", "--reason", "b", "--limit", "1")["audit_id"]
     closed = cli.json("failed", "discard", "--by", "a", "--reason", "b", "--limit", "1")["audit_id"]
-    offers(tab, {act}, "replay", "undo", "")
+    offers(tab, {act}, "failed", "undo", "")
     offers(tab, {act, closed}, "audit", "--id", "")
 
 

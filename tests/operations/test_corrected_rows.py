@@ -16,7 +16,7 @@ pytestmark = pytest.mark.real_engine
 def test_a_corrected_row_is_delivered_by_the_replay_of_its_failed_event(
     cli: Cli, sql: psycopg.Connection, engine: Elasticsearch, index: str, raised: str
 ) -> None:
-    cli.ok("inject", "poison", "--count", "3")
+    cli.ok("inject", "event", "--kind", "poison", "--count", "3")
     cli.ok("worker", "--drain")
     assert json.loads(cli.ok("status", "--json"))["failed_by_reason"] == {"mapping": 3}
     sql.execute(f"UPDATE search_index SET rank_score = 0.5, updated_at = now(){raised}")

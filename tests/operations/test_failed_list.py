@@ -50,12 +50,12 @@ def test_the_page_names_the_causes_and_the_next_command(cli: Cli, sql: psycopg.C
     assert "and 1 more causes" in shown
     shown = cli.ok("failed", "list")
     assert "1 failed again after a replay" in shown
-    group = cli.ok("failed", "list", "--group", seen["groups"][1]["fingerprint"])
+    group = cli.ok("failed", "list", "--fingerprint", seen["groups"][1]["fingerprint"])
     assert hostile in group
     assert not set("\x1b\x07\u202e") & set(shown + group)
-    listed = cli.json("failed", "list", "--group", name, "--limit", "5")["events"]
+    listed = cli.json("failed", "list", "--fingerprint", name, "--limit", "5")["events"]
     assert len(listed) == 5
-    assert cli.json("failed", "list", "--group", "0123456789ab")["events"] == []
+    assert cli.json("failed", "list", "--fingerprint", "0123456789ab")["events"] == []
     assert everything(sql) == before
 
 
@@ -114,7 +114,7 @@ def test_what_was_delivered_since_is_said_to_need_no_replay(cli: Cli, sql: psyco
     sql.execute("UPDATE search_outbox_events SET processed_at = updated_at WHERE status = 'done'")
     (group,) = cli.json("failed", "list")["groups"]
     assert (group["count"], group["delivered_since"]) == (5, 2)
-    rows = cli.json("failed", "list", "--group", group["fingerprint"])["events"]
+    rows = cli.json("failed", "list", "--fingerprint", group["fingerprint"])["events"]
     assert {row["entity_id"] for row in rows if row["delivered_since"]} == {healed, replayed}
     assert "5 events, 2 delivered since: no replay needed" in cli.ok("failed", "list")
     assert cli.json("status")["failed_delivered_since"] == 2

@@ -19,6 +19,8 @@ from outboxctl.drills import services
 from processes import OUTBOXCTL, Cli
 
 UNASKED = {"worker"}  # its home is prod
+# They ask once there is something to do: test_rebuild_ways_back.py.
+AFTER_A_REBUILD = {"index abort", "index cleanup", "index rollback"}
 # Makes standard input the controlling terminal, so that ^C there is a signal.
 OWN_TERMINAL = """\
 import fcntl, os, sys, termios
@@ -71,7 +73,7 @@ def test_read_only_mode_refuses(path: str, cli: Cli, prod: psycopg.Connection) -
     assert _everything(prod) == before
 
 
-@pytest.mark.parametrize("path", sorted(set(GUARDED) - UNASKED))
+@pytest.mark.parametrize("path", sorted(set(GUARDED) - UNASKED - AFTER_A_REBUILD))
 def test_prod_is_not_changed_unasked(path: str, cli: Cli, prod: psycopg.Connection) -> None:
     before = _everything(prod)
     done = cli(*path.split(), *CHANGING[path])

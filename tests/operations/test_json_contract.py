@@ -53,11 +53,11 @@ def test_words(tmp_path: Path) -> None:
 
 def test_failures_and_what_is_done_about_them(cli: Cli) -> None:
     (cause,) = printed(cli, "failed", "list")["groups"]
-    hold("failed list --group", printed(cli, "failed", "list", "--group", cause["fingerprint"]))
+    hold("failed list --fingerprint", printed(cli, "failed", "list", "--fingerprint", cause["fingerprint"]))
     act = printed(cli, "replay", *WHO, *FAILED)
     hold("replay", act)
     hold("audit --id", printed(cli, "audit", "--id", act["audit_id"]))
-    hold("replay undo", printed(cli, "replay", "undo", act["audit_id"], *WHO))
+    hold("failed undo", printed(cli, "failed", "undo", act["audit_id"], *WHO))
     hold("failed discard", printed(cli, "failed", "discard", *WHO, *FAILED))
     hold("prune", printed(cli, "prune", "--older-than", "7d"))
 
@@ -65,4 +65,4 @@ def test_failures_and_what_is_done_about_them(cli: Cli) -> None:
 def test_what_puts_both_sides_right(cli: Cli) -> None:
     hold("verify --repair", printed(cli, "verify", "--repair", *WHO))
     hold("rebuild", printed(cli, "rebuild", *WHO, "--yes"))
-    hold("rebuild --status", printed(cli, "rebuild", "--status"))
+    hold("index rebuilds", printed(cli, "index", "rebuilds"))

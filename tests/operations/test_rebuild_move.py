@@ -52,7 +52,7 @@ def test_a_reader_never_sees_an_older_state_of_a_row(
     reader.start()
     for _ in range(TIMES):
         assert cli.json("rebuild", "--yes")["phase"] == "done"
-    assert cli.json("rebuild", "--rollback", "--yes")["phase"] == "done"
+    assert cli.json("index", "rollback", "--yes")["phase"] == "done"
     writer.stop()
     all_done(sql)
     reader.stop()
@@ -99,9 +99,15 @@ def test_events_that_come_during_the_move_wait_for_it_and_lose_nothing(
     assert documents(engine, index) == rows(sql)
 
 
-@pytest.mark.parametrize("end", ["--yes", "--abort"])
+@pytest.mark.parametrize("end", [("rebuild",), ("index", "abort")])
 def test_killed_in_the_move_no_event_fails_and_the_next_command_ends_the_block(
-    end: str, cli: Cli, worker: Callable[..., Worker], sql: Sql, engine: Elasticsearch, index: str, url: str
+    end: tuple[str, ...],
+    cli: Cli,
+    worker: Callable[..., Worker],
+    sql: Sql,
+    engine: Elasticsearch,
+    index: str,
+    url: str,
 ) -> None:
     put(sql, one := uuid4())
     with postgres_proxy(url) as proxy, standing_in_the_move(cli, proxy) as (process, _):
@@ -116,7 +122,7 @@ def test_killed_in_the_move_no_event_fails_and_the_next_command_ends_the_block(
     found = cli("doctor", "--only", "database", "--json")
     (finding,) = [each for each in json.loads(found.stdout)["findings"] if each["id"] == FINDING]
     assert finding["mend"].startswith("outboxctl rebuild --yes")
-    cli.ok("rebuild", "--yes", *[end][: end == "--abort"])
+    cli.ok(*end, "--yes")
     all_done(sql)
     assert documents(engine, index) == rows(sql)
     assert FINDING not in cli("doctor", "--only", "database", "--json").stdout

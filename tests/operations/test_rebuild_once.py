@@ -33,7 +33,10 @@ def test_events_of_the_last_minute_are_sent_by_the_fill_alone(
     assert documents(engine, index) == rows(sql)
 
 
-@pytest.mark.parametrize("action", ["rebuild", "rollback"])
+COMMANDS = {"rebuild": ("rebuild",), "rollback": ("index", "rollback")}
+
+
+@pytest.mark.parametrize("action", COMMANDS)
 def test_what_changes_between_two_rounds_is_sent_by_one_of_them(
     action: str, cli: Cli, sql: psycopg.Connection, engine: Elasticsearch, index: str, url: str
 ) -> None:
@@ -45,10 +48,9 @@ def test_what_changes_between_two_rounds_is_sent_by_one_of_them(
         cli.ok("rebuild", "--yes")
         number = 1
     before = written(engine, f"{index}-000001") if action == "rollback" else 102
-    args = ["--rollback"] if action == "rollback" else []
     with (
         postgres_proxy(url) as proxy,
-        held(cli, proxy, "SET swapped_at", Do.HOLD_STATEMENT, "", *args) as (process, rule),
+        held(cli, proxy, "SET swapped_at", Do.HOLD_STATEMENT, command=COMMANDS[action]) as (process, rule),
     ):
         between = written(engine, f"{index}-00000{number}")
         put(sql, changed, new)

@@ -86,14 +86,14 @@ def test_interrupted_it_ends_whole_and_goes_on(
 def test_a_second_one_is_turned_away(cli: Cli, proxy: Proxy, sql: psycopg.Connection, index: str) -> None:
     sql.execute(ROWS, [TOTAL])
     with held(cli, proxy, *STEPS["a-page-is-sent"]) as (process, rule):
-        for args in (["--yes"], ["--abort", "--yes"]):
-            second = cli("rebuild", *args)
+        for args in (("rebuild",), ("index", "abort")):
+            second = cli(*args, "--yes")
             assert second.returncode == 2
             assert f"a rebuild of {index} is running" in second.stderr
-        assert cli.json("rebuild", "--status")["running"] is True
+        assert cli.json("index", "rebuilds")["running"] is True
         rule.released.set()
         assert said(process)[1]["phase"] == "done"
-    assert cli.json("rebuild", "--status")["running"] is False
+    assert cli.json("index", "rebuilds")["running"] is False
 
 
 def test_without_its_lock_it_swaps_nothing(

@@ -72,11 +72,11 @@ def test_an_aborted_one_leaves_nothing(
     with postgres_proxy(url) as proxy, held(cli, proxy, "SET cursor_type", Do.HOLD_STATEMENT) as (process, _):
         process.kill()
         proxy.cut()
-    assert cli.json("rebuild", "--abort", "--dry-run")["new_index"] == f"{index}-000002"
+    assert cli.json("index", "abort", "--dry-run")["new_index"] == f"{index}-000002"
     assert indexes(engine, index) == [f"{index}-000001", f"{index}-000002"]
-    cli.ok("rebuild", "--abort", "--yes")
+    cli.ok("index", "abort", "--yes")
     assert indexes(engine, index) == behind(engine, index) == [f"{index}-000001"]
-    assert cli("rebuild", "--abort", "--yes").returncode == 2
+    assert cli("index", "abort", "--yes").returncode == 2
 
 
 def test_rolled_back_the_old_index_has_what_it_missed(
@@ -85,13 +85,13 @@ def test_rolled_back_the_old_index_has_what_it_missed(
     same, changed, gone, new = (uuid4() for _ in range(4))
     put(sql, same, changed, gone)
     cli.ok("worker", "--drain")
-    assert cli("rebuild", "--rollback", "--yes").returncode == 2
+    assert cli("index", "rollback", "--yes").returncode == 2
     cli.ok("rebuild", "--yes")
     put(sql, changed, new)
     take_away(sql, gone)
     cli.ok("worker", "--drain")
     assert documents(engine, f"{index}-000001") != rows(sql)
-    done = cli.json("rebuild", "--rollback", "--yes", "--by", "alice", "--reason", "bad analyzer")
+    done = cli.json("index", "rollback", "--yes", "--by", "alice", "--reason", "bad analyzer")
     assert (done["action"], done["phase"], done["kept_index"]) == ("rollback", "done", f"{index}-000002")
     assert behind(engine, index) == [f"{index}-000001"]
     assert documents(engine, index) == rows(sql)
@@ -109,11 +109,11 @@ def test_an_interrupted_rollback_goes_on_with_the_same_command(
     step = "SET caught_up_to" if moment == "before the swap" else 'INSERT INTO "public".outbox_operator_audit'
     with (
         postgres_proxy(url) as proxy,
-        held(cli, proxy, step, Do.HOLD_STATEMENT, "", "--rollback") as (process, _),
+        held(cli, proxy, step, Do.HOLD_STATEMENT, command=("index", "rollback")) as (process, _),
     ):
         process.kill()
         proxy.cut()
-    done = cli.json("rebuild", "--rollback", "--yes")
+    done = cli.json("index", "rollback", "--yes")
     assert (done["action"], done["phase"], done["resumed"]) == ("rollback", "done", True)
     assert behind(engine, index) == [f"{index}-000001"]
     assert documents(engine, index) == rows(sql)
@@ -123,16 +123,16 @@ def test_what_was_kept_long_enough_is_deleted_and_nothing_else(
     cli: Cli, sql: Sql, engine: Elasticsearch, index: str
 ) -> None:
     cli.ok("rebuild", "--yes", "--keep-old", "1h")
-    assert cli.json("rebuild", "--cleanup", "--dry-run")["deleted"] == []
+    assert cli.json("index", "cleanup", "--dry-run")["deleted"] == []
     sql.execute("UPDATE outbox_rebuilds SET kept_until = now()")
-    assert cli.json("rebuild", "--cleanup", "--dry-run")["deleted"] == [f"{index}-000001"]
+    assert cli.json("index", "cleanup", "--dry-run")["deleted"] == [f"{index}-000001"]
     assert len(indexes(engine, index)) == 2
     engine.indices.put_alias(index=f"{index}-000001", name=f"{index}-other")
-    left = cli("rebuild", "--cleanup", "--yes")
+    left = cli("index", "cleanup", "--yes")
     assert (left.returncode, f"{index}-000001 is left: it is in use" in left.stdout) == (4, True)
     assert len(indexes(engine, index)) == 2
     engine.indices.delete_alias(index=f"{index}-000001", name=f"{index}-other")
-    assert cli.json("rebuild", "--cleanup", "--yes")["deleted"] == [f"{index}-000001"]
+    assert cli.json("index", "cleanup", "--yes")["deleted"] == [f"{index}-000001"]
     assert indexes(engine, index) == behind(engine, index) == [f"{index}-000002"]
 
 
@@ -152,16 +152,16 @@ def test_a_concrete_index_becomes_an_alias_and_is_kept_under_another_name(
     cli.ok("worker", "--drain")
     assert documents(engine, name) == rows(sql)
     assert set(documents(engine, f"{name}-000001")) == {f"block:{kept}"}
-    cli.ok("rebuild", "--rollback", "--yes")
+    cli.ok("index", "rollback", "--yes")
     assert behind(engine, name) == [f"{name}-000001"]
     put(sql, kept)  # the kept copy takes writes
     cli.ok("worker", "--drain")
     assert documents(engine, name) == rows(sql)
 
 
-@pytest.mark.parametrize("end", ["--yes", "--abort"])
+@pytest.mark.parametrize("end", [("rebuild",), ("index", "abort")])
 def test_killed_while_a_concrete_index_takes_no_writes(
-    end: str, cli: Cli, sql: Sql, engine: Elasticsearch, index: str, url: str
+    end: tuple[str, ...], cli: Cli, sql: Sql, engine: Elasticsearch, index: str, url: str
 ) -> None:
     name = f"{index}-concrete"
     cli = Cli(cli.env | {"ELASTIC_INDEX": name}, cli.cwd)
@@ -177,10 +177,10 @@ def test_killed_while_a_concrete_index_takes_no_writes(
     engine.indices.put_mapping(index=name, meta={"outboxctl_rebuild": row[0]})  # as far as it may have come
     engine.indices.add_block(index=name, block="write")
     engine.indices.clone(index=name, target=f"{name}-000001", settings={"index.blocks.write": None})
-    cli.ok("rebuild", "--yes", *[end][: end == "--abort"])
+    cli.ok(*end, "--yes")
     cli.ok("worker", "--drain")
     assert documents(engine, name) == rows(sql)
-    assert indexes(engine, name) == ([name] if end == "--abort" else [f"{name}-000001", f"{name}-000002"])
+    assert indexes(engine, name) == ([name] if "abort" in end else [f"{name}-000001", f"{name}-000002"])
 
 
 def test_where_there_is_no_index_one_is_made(

@@ -26,10 +26,10 @@ def test_what_waits_is_failed_again_as_it_was_and_the_rest_stays(cli: Cli, sql: 
     sql.execute("UPDATE search_outbox_events SET status = 'failed' WHERE id = %s", [failing])
     sql.execute("DELETE FROM search_outbox_events WHERE id = %s", [pruned])
     before = everything(sql)
-    rehearsed = cli.json("replay", "undo", act, *WHO, "--dry-run")
+    rehearsed = cli.json("failed", "undo", act, *WHO, "--dry-run")
     assert (rehearsed["selected"], rehearsed["ids"], rehearsed["dry_run"]) == (1, [waiting], True)
     assert everything(sql) == before
-    done = cli.json("replay", "undo", act, "--by", "bob", "--reason", "wrong ones")
+    done = cli.json("failed", "undo", act, "--by", "bob", "--reason", "wrong ones")
     assert (done["matched"], done["undone"], done["ids"]) == (5, 1, [waiting])
     assert done["now"] == {"undone": 1, "processing": 1, "done": 1, "failed again": 1, "gone": 1}
     assert sql.execute(SAID, [waiting]).fetchone() == ("failed", 1, "mapping", "boom 0", 0)
@@ -43,8 +43,8 @@ def test_what_waits_is_failed_again_as_it_was_and_the_rest_stays(cli: Cli, sql: 
 def test_undone_twice_there_is_nothing_left(cli: Cli, sql: psycopg.Connection) -> None:
     fail(sql)
     act = cli.json("replay", *WHO)["audit_id"]
-    cli.ok("replay", "undo", act, *WHO)
-    again = cli.json("replay", "undo", act, *WHO)
+    cli.ok("failed", "undo", act, *WHO)
+    again = cli.json("failed", "undo", act, *WHO)
     assert (again["undone"], again["audit_id"], states(sql)) == (0, None, {"failed": 1})
     assert len(cli.json("audit")["audit"]) == 2
     assert cli.json("failed", "list")["groups"][0]["failed_again"] == 0, "an undone replay did not happen"
@@ -56,7 +56,7 @@ def test_an_undone_failure_is_as_old_as_it_was(cli: Cli, sql: psycopg.Connection
     fail(sql, updated_at="2026-01-02Z", replay_count=1, last_replayed_at="2026-01-01Z")
     times = "SELECT updated_at::text FROM search_outbox_events ORDER BY 1"
     before = sql.execute(times).fetchall()
-    cli.ok("replay", "undo", cli.json("replay", *WHO)["audit_id"], *WHO)
+    cli.ok("failed", "undo", cli.json("replay", *WHO)["audit_id"], *WHO)
     assert sql.execute(times).fetchall() == before
     assert cli.json("failed", "list")["groups"][0]["failed_again"] == 1, "by the replay before"
 
@@ -66,9 +66,9 @@ def test_a_later_replay_is_somebody_elses(cli: Cli, sql: psycopg.Connection) -> 
     first = cli.json("replay", *WHO)["audit_id"]
     sql.execute("UPDATE search_outbox_events SET status = 'failed' WHERE id = %s", [event])
     second = cli.json("replay", *WHO)["audit_id"]
-    seen = cli.json("replay", "undo", first, *WHO)
+    seen = cli.json("failed", "undo", first, *WHO)
     assert (seen["undone"], seen["now"]) == (0, {"replayed since": 1})
-    assert cli.json("replay", "undo", second, *WHO)["undone"] == 1
+    assert cli.json("failed", "undo", second, *WHO)["undone"] == 1
 
 
 def test_a_discard_an_old_or_unknown_act_cannot_be_undone(cli: Cli, sql: psycopg.Connection) -> None:
@@ -86,6 +86,6 @@ def test_a_discard_an_old_or_unknown_act_cannot_be_undone(cli: Cli, sql: psycopg
         (str(uuid4()), "there is no act"),
         ("' OR 1=1 --", "not a UUID"),
     ):
-        refused = cli("replay", "undo", act, *WHO)
+        refused = cli("failed", "undo", act, *WHO)
         assert (refused.returncode, refused.stdout) == (2, ""), act
         assert why in refused.stderr

@@ -144,7 +144,7 @@ def test_an_operator_mends_and_cannot_write_history_again(acting_as: Ask, sql: p
     replayed = operator.json("replay", *WHO, "--limit", "1")
     assert replayed["replayed"] == 1
     operator.ok("audit", "--id", replayed["audit_id"])
-    operator.ok("replay", "undo", replayed["audit_id"], *WHO)
+    operator.ok("failed", "undo", replayed["audit_id"], *WHO)
     assert operator.json("prune", "--older-than", "1d")["pruned"] == 1
     assert operator.json("inject", "event")["inserted"] == 1
     assert operator.json("inject", "bad-op")["inserted"] == 1

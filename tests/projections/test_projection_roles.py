@@ -1,4 +1,4 @@
-"""What the roles of `db roles` and `sink roles` may do with projections.
+"""What the roles of `db roles` and `index roles` may do with projections.
 
 A viewer looks, the owner of the tables changes; in the sink an operator applies, and a worker delivers.
 """
@@ -102,7 +102,7 @@ def test_projections_need_no_more_than_the_roles(
     with acting_as("operator", []) as front:
         refused = store("apply", *WHO, env={"ELASTIC_URL": front.url})
         assert refused.returncode == 3, refused.stderr
-        assert "sink roles" in refused.stderr
+        assert "index roles" in refused.stderr
     with acting_as("operator", [store.index]) as front:
         operator = at(cli, front)
         store.cli = operator
@@ -112,7 +112,7 @@ def test_projections_need_no_more_than_the_roles(
             _deliver(store, at(cli, door), engine)
             assert door.refused == []
         operator.ok("rebuild", "--projection", "product", *WHO, "--yes")
-        operator.ok("rebuild", "--projection", "product", "--cleanup", *WHO, "--yes")
+        operator.ok("index", "cleanup", "--projection", "product", *WHO, "--yes")
         engine.delete(index=store.index, id="1")
         operator.ok("verify", "--projection", "product", "--repair", *WHO, "--yes")
         store.sql.execute("ALTER TABLE store.products ADD extra int")

@@ -55,7 +55,7 @@ def test_applied_anew_before_the_swap_it_ends_and_the_alias_stays(
     again = cli("rebuild", *STOCK, "--yes")
     assert again.returncode == 2
     assert "was applied anew since the rebuild" in again.stderr
-    cli.ok("rebuild", *STOCK, "--abort", "--yes")
+    cli.ok("index", "abort", *STOCK, "--yes")
     assert indexes(engine, items) == [f"{items}-000001"]
     assert cli.json("rebuild", *STOCK, "--yes")["phase"] == "done"
     assert stock.held(engine, items) == wanted(sql)
@@ -74,14 +74,14 @@ def test_dropped_before_the_swap_it_ends_and_what_is_left_can_be_cleared(
         rule.released.set()
         code, _, err = said(process)
     assert (code, behind(engine, items)) == (5, [f"{items}-000002"]), err
-    assert cli.json("rebuild", *STOCK, "--status")["rebuilds"][0]["new_index"] == f"{items}-000003"
+    assert cli.json("index", "rebuilds", *STOCK)["rebuilds"][0]["new_index"] == f"{items}-000003"
     assert cli("rebuild", *STOCK, "--yes").returncode == 2
-    cli.ok("rebuild", *STOCK, "--abort", "--yes")
+    cli.ok("index", "abort", *STOCK, "--yes")
     assert indexes(engine, items) == [f"{items}-000001", f"{items}-000002"]
     sql.execute("UPDATE outbox_rebuilds SET kept_until = now()")
-    cli.ok("rebuild", *STOCK, "--cleanup", "--yes")
+    cli.ok("index", "cleanup", *STOCK, "--yes")
     assert indexes(engine, items) == [f"{items}-000002"]
-    assert cli("rebuild", *STOCK, "--cleanup", "--yes").returncode == 2, "nothing is left"
+    assert cli("index", "cleanup", *STOCK, "--yes").returncode == 2, "nothing is left"
 
 
 def test_no_drop_comes_between_the_last_look_at_the_declaration_and_the_swap(
@@ -122,5 +122,5 @@ def test_dropped_after_the_swap_it_ends(items: str, cli: Cli, engine: Elasticsea
         rule.released.set()
         code, done, err = said(process)
     assert (code, done["phase"]) == (0, "done"), err
-    assert json.loads(cli.ok("rebuild", *STOCK, "--status", "--json"))["rebuilds"][0]["phase"] == "done"
+    assert json.loads(cli.ok("index", "rebuilds", *STOCK, "--json"))["rebuilds"][0]["phase"] == "done"
     assert behind(engine, items) == [f"{items}-000002"]

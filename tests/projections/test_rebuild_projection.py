@@ -165,13 +165,13 @@ def test_back_to_the_old_index_and_cleanup_of_the_other(
     stock.put(sql, [("new", "n", 1, "new")])
     sql.execute("DELETE FROM stock.items WHERE site = '%'")
     cli.ok("worker", "--drain")
-    assert cli.json("rebuild", *STOCK, "--rollback", "--yes")["phase"] == "done"
+    assert cli.json("index", "rollback", *STOCK, "--yes")["phase"] == "done"
     assert behind(engine, items) == [f"{items}-000001"]
     assert stock.held(engine, items) == stock.wanted(sql)
     sql.execute("UPDATE outbox_rebuilds SET kept_until = now()")
-    cli.ok("rebuild", *STOCK, "--cleanup", "--yes")
+    cli.ok("index", "cleanup", *STOCK, "--yes")
     assert indexes(engine, items) == [f"{items}-000001"]
-    assert [each["action"] for each in cli.json("rebuild", *STOCK, "--status")["rebuilds"]] == [
+    assert [each["action"] for each in cli.json("index", "rebuilds", *STOCK)["rebuilds"]] == [
         "rollback",
         "rebuild",
     ]

@@ -89,8 +89,8 @@ def test_every_place_that_tells_of_an_act_shows_the_login(
     assert shown["event"]["last_replayed_by"] == "alice"
     assert shown["last_replayed_logged_in_as"] == mallory.name
     assert mallory.name in cli.ok("failed", "show", event)
-    assert said in cli.ok("replay", "undo", act, *WHO, "--dry-run")
-    assert cli.json("replay", "undo", act, *WHO, "--dry-run")["replayed_logged_in_as"] == mallory.name
+    assert said in cli.ok("failed", "undo", act, *WHO, "--dry-run")
+    assert cli.json("failed", "undo", act, *WHO, "--dry-run")["replayed_logged_in_as"] == mallory.name
     cli.ok("report", "--out", "page.html")
     assert f"alice ({said})" in (cli.cwd / "page.html").read_text()
 

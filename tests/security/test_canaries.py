@@ -62,7 +62,7 @@ WITH = {
     "db trigger": ("documents",),
     "inject event": ("--op", "upsert"),
     "lab report": ("no-such-folder",),
-    "replay undo": ("1", *WHO),
+    "failed undo": ("1", *WHO),
     "worker": ("--drain",),
 }
 

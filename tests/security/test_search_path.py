@@ -96,7 +96,7 @@ def test_no_command_runs_what_an_attacker_made(trapped: Town) -> None:
         viewer.ok("failed", "show", row[0])
     assert viewer("verify").returncode in (0, 4)
     replayed = operator.json("replay", *WHO, "--limit", "1")
-    operator.ok("replay", "undo", replayed["audit_id"], *WHO)
+    operator.ok("failed", "undo", replayed["audit_id"], *WHO)
     operator.ok("failed", "discard", *WHO, "--limit", "1")
     operator.ok("inject", "event")
     operator.ok("inject", "bad-op")
@@ -104,7 +104,8 @@ def test_no_command_runs_what_an_attacker_made(trapped: Town) -> None:
     worker.ok("worker", "--drain")
     operator.ok("prune", "--older-than", "1s")
     operator.ok("rebuild", *WHO, "--yes")
-    for command in ("inject duplicate", "inject poison", "inject stale", "db notify on", "db notify status"):
+    kinds = [f"inject event --kind {kind}" for kind in ("duplicate", "poison", "stale")]
+    for command in (*kinds, "db notify on", "db notify status"):
         trapped.cli.ok(*command.split())
     trapped.cli.ok("inject", "load", "--count", "3", "--rate", "0")
     trapped.cli.ok("db", "mark", "test", *WHO)

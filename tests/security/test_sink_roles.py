@@ -145,8 +145,8 @@ def test_an_operator_rebuilds_goes_back_and_repairs(
     with acting_as("operator") as front:
         operator = _at(cli, front)
         operator.ok("rebuild", *WHO)
-        operator.ok("rebuild", "--rollback", *WHO)
-        operator.ok("rebuild", "--cleanup", *WHO)
+        operator.ok("index", "rollback", *WHO)
+        operator.ok("index", "cleanup", *WHO)
         lost = engine.search(index=index, size=1)["hits"]["hits"][0]["_id"]
         engine.delete(index=index, id=lost)
         engine.index(index=index, id="block:nobody", document={"text": "foreign"}, refresh=True)
@@ -217,10 +217,10 @@ def test_an_unrelated_index_of_a_similar_name_is_not_in_the_role(index: str) -> 
 def test_the_command_prints_and_sends_nothing(cli: Cli, servers: Servers, index: str, tmp_path: Path) -> None:
     with Front(servers.sink).open() as front:
         own = Cli(cli.env | {"ELASTIC_URL": front.url, "ELASTIC_API_KEY": "czNjcmV0"}, tmp_path)
-        assert "view_index_metadata" in own.ok("sink", "roles")
-        (first, *_) = own.json("sink", "roles", "--engine", "opensearch")["roles"]
+        assert "view_index_metadata" in own.ok("index", "roles")
+        (first, *_) = own.json("index", "roles", "--engine", "opensearch")["roles"]
         assert first["path"].endswith("roles/outbox_worker")
-        shown = own.ok("sink", "roles", "--curl", "--prefix", "our_")
+        shown = own.ok("index", "roles", "--curl", "--prefix", "our_")
         assert "czNjcmV0" not in shown
         assert front.asked == []
         (line, *more) = shown.strip().splitlines()
@@ -229,5 +229,5 @@ def test_the_command_prints_and_sends_nothing(cli: Cli, servers: Servers, index:
         assert f"{front.url}/_security/role/our_worker" in words
         assert json.loads(words[-1])["indices"][0]["names"] == [index, f"/{index}-[0-9]{{6}}/"]
         assert len(more) == 2
-        assert own("sink", "roles", "--projection-index", "Shop*").returncode == 2
-        assert own("sink", "roles", "--engine", "opensearch", "--api-keys").returncode == 2
+        assert own("index", "roles", "--projection-index", "Shop*").returncode == 2
+        assert own("index", "roles", "--engine", "opensearch", "--api-keys").returncode == 2

@@ -79,7 +79,6 @@ def sender(sink: Scripted, *, patience: float = 60.0, stop: bool = False) -> Sen
         (["--by", " "], "--by"),
         (["--reason", ""], "--reason"),
         (["--by", "al\nice"], "--by"),
-        (["--abort", "--rollback"], "exclude each other"),
         (["--elastic-index", "A"], "--elastic-index"),
     ],
 )

@@ -5,17 +5,15 @@ from typing import Annotated
 import typer
 
 from outboxctl.cli import parse
-from outboxctl.cli.options import group, settings
+from outboxctl.cli.options import settings
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import brief
 from outboxctl.metrics.alerts.rules import RUNBOOK
 
-app = group("Alerting rules for Prometheus.")
 LONGEST = 10 * 365 * 86_400  # seconds
 
 
-@app.command()
-def rules(
+def alerts(
     max_oldest_age: Annotated[
         float | None, typer.Option(min=1, max=LONGEST, help="Seconds [env: OUTBOX_SLA_OLDEST_AGE_SECONDS].")
     ] = None,
@@ -34,15 +32,15 @@ def rules(
     Its limits are those of `outboxctl check`, but a longer time without a success, for a scrape may be
     lost. A page means that the search is, or will soon be, wrong; a ticket waits for the morning.
 
-    Example: outboxctl alerts rules --max-oldest-age 120 > outbox.rules.yml
+    Example: outboxctl alerts --max-oldest-age 120 > outbox.rules.yml
     """
     from outboxctl.metrics.alerts.model import AlertLimits
     from outboxctl.metrics.alerts.rules import rule_file
-    from outboxctl.metrics.alerts.table import alerts
+    from outboxctl.metrics.alerts.table import alerts as table
 
     sla = settings().sla_oldest_age_seconds if max_oldest_age is None else max_oldest_age
     limits = AlertLimits(sla, max_no_success, max_failed_growth, parse.words("--job", job, 200))
-    typer.echo(rule_file(alerts(limits), _address(parse.words("--runbook", runbook, 1_000))), nl=False)
+    typer.echo(rule_file(table(limits), _address(parse.words("--runbook", runbook, 1_000))), nl=False)
 
 
 def _address(url: str) -> str:

@@ -2,46 +2,55 @@
 
 from collections.abc import Iterator, Mapping
 from importlib import import_module
-from json import loads
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 import outboxctl
-from outboxctl.cli.options import FullHelpGroup, group
+from outboxctl.cli.options import group
 
-# Where each is: a module of this package, and the command, or the group of commands, in it.
-COMMANDS = {
-    "demo": ("demo", "demo"),
-    "worker": ("worker", "worker"),
-    "status": ("status.command", "status"),
-    "top": ("top", "top"),
-    "check": ("check", "check"),
-    "report": ("report", "report"),
-    "doctor": ("doctor", "doctor"),
-    "explain": ("explain", "explain"),
-    "stuck": ("status.command", "stuck"),
-    "oldest": ("status.command", "oldest"),
-    "audit": ("audit", "audit"),
-    "verify": ("verify.command", "verify"),
-    "rebuild": ("rebuild.command", "rebuild"),
-    "prune": ("prune", "prune"),
-    "alerts": ("alerts", "app"),
-    "failed": ("failed.command", "app"),
-    "replay": ("replay", "app"),
-    "projection": ("projection.command", "app"),
-    "inject": ("inject", "app"),
-    "chaos": ("chaos.command", "app"),
-    "lab": ("lab", "app"),
-    "db": ("db.command", "app"),
-    "services": ("services", "app"),
-    "sink": ("sink", "app"),
-    "config": ("config", "app"),
+# The panels of the help; where each command is: a module of this package, and the command, or the group of
+# commands, in it.
+PANELS = {
+    "Run": {
+        "worker": ("worker", "worker"),
+        "services": ("services", "app"),
+        "demo": ("demo", "demo"),
+    },
+    "Look": {
+        "status": ("status.command", "status"),
+        "top": ("top", "top"),
+        "stuck": ("status.command", "stuck"),
+        "oldest": ("status.command", "oldest"),
+        "check": ("check", "check"),
+        "doctor": ("doctor", "doctor"),
+        "explain": ("explain", "explain"),
+        "report": ("report", "report"),
+        "audit": ("audit", "audit"),
+    },
+    "Repair": {
+        "failed": ("failed.command", "app"),
+        "replay": ("replay", "replay"),
+        "verify": ("verify.command", "verify"),
+        "rebuild": ("rebuild.command", "rebuild"),
+        "index": ("index", "app"),
+        "prune": ("prune", "prune"),
+    },
+    "Set up": {
+        "projection": ("projection.command", "app"),
+        "db": ("db.command", "app"),
+        "config": ("config", "config"),
+        "alerts": ("alerts", "alerts"),
+    },
+    "Drill": {
+        "lab": ("lab", "app"),
+        "inject": ("inject", "app"),
+        "chaos": ("chaos.command", "app"),
+    },
 }
-PLAIN: dict[str, Any] = {"pretty_exceptions_enable": False, "rich_markup_mode": None}
-# Written by `make docs` from the commands themselves: the list of all of them is printed without loading any.
-FIRST_SENTENCES = Path(__file__).with_name("first_sentences.json")
+COMMANDS = {name: (panel, *place) for panel, commands in PANELS.items() for name, place in commands.items()}
+SHOWN: dict[str, Any] = {"pretty_exceptions_enable": False, "rich_markup_mode": "markdown"}
 
 
 class LateCommands(Mapping[str, Any]):
@@ -65,30 +74,26 @@ class LateCommands(Mapping[str, Any]):
         return len(COMMANDS)
 
 
-def _command(name: str, module: str, attribute: str) -> Any:
+def _command(name: str, panel: str, module: str, attribute: str) -> Any:
     found = getattr(import_module(f"outboxctl.cli.{module}"), attribute)
-    around = group("", **PLAIN)
+    around = group("", **SHOWN)
     if isinstance(found, typer.Typer):
-        around.add_typer(found, name=name)
+        around.add_typer(found, name=name, rich_help_panel=panel)
     else:
-        around.command(name)(found)
+        around.command(name, rich_help_panel=panel)(found)
     return typer.main.get_group(around).commands[name]
 
 
-class ProgramGroup(FullHelpGroup):
+class ProgramGroup(TyperGroup):
     """The program: all commands, none of them loaded yet."""
 
     def __init__(self, **more: Any) -> None:
         super().__init__(**more)
-        self.commands = LateCommands()
+        self.commands: Any = LateCommands()
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - typer gives it
         """The names of all commands."""
         return list(COMMANDS)
-
-    def first_sentences(self) -> dict[str, str]:
-        """What each command does, as it was written down."""
-        return dict(loads(FIRST_SENTENCES.read_text()))
 
 
 app = group(
@@ -97,7 +102,7 @@ app = group(
     epilog="First time: `outboxctl demo` shows everything on services of its own.\n\n"
     "After an alert: `outboxctl status`, then `outboxctl explain` and the alert's name.",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
-    **PLAIN,
+    **SHOWN,
 )
 
 

@@ -1,10 +1,12 @@
-"""`config show`: every setting, where its value came from, secrets masked."""
+"""`config`: every setting, where its value came from, secrets masked."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
 
 from outboxctl.cli import rendering
-from outboxctl.cli.options import PipelineOptions, group
+from outboxctl.cli.options import PipelineOptions
 
 if TYPE_CHECKING:
     from outboxctl.settings import Settings
@@ -13,14 +15,13 @@ OWN = (
     "These are the settings of a command that is started here. A running worker has those of its start: "
     "outboxctl status shows the outage policy of each."
 )
-app = group("The settings in force.")
+Show = Annotated[Literal["show"], typer.Argument(hidden=True)]
 
 
-@app.command()
-def show(common: PipelineOptions) -> None:
+def config(common: PipelineOptions, show: Show = "show") -> None:  # noqa: ARG001 - `config show`, too
     """Show every setting, its value and where it came from, a secret's file too; secrets are masked.
 
-    Example: outboxctl config show --json
+    Example: outboxctl config --json
     """
     rows = settings_rows(common.settings(), common.flags())
     cells = [(row["setting"], _display_value(row["value"]), row["file"] or row["source"]) for row in rows]

@@ -1,5 +1,6 @@
 """`inject`: rows put in on purpose, as the lab document does by hand."""
 
+from enum import StrEnum
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 from uuid import uuid4
@@ -25,70 +26,22 @@ MOST_BYTES = 500_000_000  # a text of PostgreSQL ends at 1 GB, and the worker ho
 OVER = 101 * 2**20  # http.max_content_length of Elasticsearch is 100 MiB unless somebody has set it
 
 
-@app.command()
-def stale(common: ChangeOptions, count: Count = 1) -> None:
-    """Insert rows at version 2, each with an event of version 1, as if it came late.
+class Kind(StrEnum):
+    """What is wrong with an event or its row."""
 
-    Each ends in done: the document follows the row, so the index gets version 2.
-
-    Example: outboxctl inject stale --count 3
-    """
-    from outboxctl.core.operator import inject
-
-    _insert("stale events", inject.stale, count, common)
-    _explain("Each ends in done: the document follows the row, so the index gets version 2.", common)
+    PLAIN = "plain"
+    STALE = "stale"
+    DUPLICATE = "duplicate"
+    POISON = "poison"
+    OVERSIZED = "oversized"
 
 
-@app.command()
-def duplicate(
-    common: ChangeOptions,
-    count: Annotated[int, typer.Option(min=2, max=1_000_000, help="Events of it.")] = 2,
-) -> None:
-    """Insert one row with several equal events: all end in done, with one document.
-
-    Example: outboxctl inject duplicate --count 5
-    """
-    from outboxctl.core.operator import inject
-
-    _insert_all("duplicate events", lambda connection: inject.duplicates(connection, count), common)
-    _explain("All end in done, with one document.", common)
-
-
-@app.command()
-def poison(common: ChangeOptions, count: Count = 1) -> None:
-    """Insert rows whose document the index refuses: their `rank_score` is NaN, which is no JSON number.
-
-    Each ends in failed with `mapping`; the other events of the batch are delivered.
-
-    Example: outboxctl inject poison
-    """
-    from outboxctl.core.operator import inject
-
-    _insert("poison events", inject.poison, count, common)
-    _explain("Each ends in failed (mapping); the other events of the batch are delivered.", common)
-
-
-@app.command()
-def oversized(
-    common: ChangeOptions,
-    count: Count = 1,
-    size: Annotated[
-        int,
-        typer.Option("--bytes", min=1, max=MOST_BYTES, help="Of the row's text; beyond the sink's limit."),
-    ] = OVER,
-) -> None:
-    """Insert rows that are larger than any request to the sink may be (100 MiB unless it is set otherwise).
-
-    Each ends in failed with `payload_too_large`. The worker needs several times the bytes as memory.
-
-    Example: outboxctl inject oversized --bytes 105906176
-    """
-    from outboxctl.core.operator import inject
-
-    _insert("oversized events", partial(inject.oversized, size=size), count, common)
-    _explain(
-        f"Each ends in failed (payload_too_large) where the sink's limit is below {size:,} bytes.", common
-    )
+OUTCOMES = {
+    Kind.STALE: "Each ends in done: the document follows the row, so the index gets version 2.",
+    Kind.DUPLICATE: "All end in done, with one document.",
+    Kind.POISON: "Each ends in failed (mapping); the other events of the batch are delivered.",
+    Kind.OVERSIZED: "Each ends in failed (payload_too_large) where the limit of a request is smaller.",
+}
 
 
 @app.command("bad-op")
@@ -118,16 +71,46 @@ def bad_op(
 @app.command()
 def event(
     common: ChangeOptions,
-    op: Annotated[str, typer.Option(help="upsert or delete.")] = "upsert",
-    count: Count = 1,
-    entity_type: Annotated[str, typer.Option(help="Type of the entity.")] = "block",
-    entity_id: Annotated[str | None, typer.Option(help="A UUID; new ones by default.")] = None,
-    version: Annotated[int, typer.Option("--event-version", min=0, help="The event's version.")] = 1,
+    kind: Annotated[Kind, typer.Option("--kind", help="What is wrong with it, if anything.")] = Kind.PLAIN,
+    op: Annotated[str | None, typer.Option(help="Of plain ones: upsert or delete [default: upsert].")] = None,
+    count: Annotated[
+        int | None, typer.Option("--count", min=1, max=1_000_000, help="How many [default: 1; duplicate: 2].")
+    ] = None,
+    entity_type: Annotated[str | None, typer.Option(help="Of a plain one [default: block].")] = None,
+    entity_id: Annotated[str | None, typer.Option(help="Of a plain one: a UUID [default: new ones].")] = None,
+    version: Annotated[
+        int | None, typer.Option("--event-version", min=0, help="Of a plain one [default: 1].")
+    ] = None,
+    size: Annotated[
+        int | None,
+        typer.Option("--bytes", min=1, max=MOST_BYTES, help="Of an oversized row's text [default: 101 MiB]."),
+    ] = None,
 ) -> None:
-    """Insert events alone, without touching the source table.
+    """Insert events: plain ones, which leave the source table alone, or rows whose event ends otherwise.
+
+    stale: a row at version 2 whose event has version 1. duplicate: one row with several equal events.
+    poison: a row whose `rank_score` is NaN, which no index takes. oversized: a row larger than any request
+    to the search engine may be; the worker needs several times its bytes as memory.
 
     Example: outboxctl inject event --entity-id 11111111-1111-1111-1111-111111111111 --op delete
+
+    Example: outboxctl inject event --kind poison
     """
+    plain = {"--op": op, "--entity-type": entity_type, "--entity-id": entity_id, "--event-version": version}
+    alien = [name for name, value in plain.items() if value is not None and kind is not Kind.PLAIN]
+    alien += ["--bytes"] if size is not None and kind is not Kind.OVERSIZED else []
+    if alien:
+        raise UsageError(f"{alien[0]} does not go with --kind {kind}")
+    if kind is not Kind.PLAIN:
+        _insert_kind(kind, count, OVER if size is None else size, common)
+        return
+    version = 1 if version is None else version
+    _insert_plain(entity_type or "block", entity_id, count or 1, common, op=op or "upsert", version=version)
+
+
+def _insert_plain(
+    entity_type: str, entity_id: str | None, count: int, common: ChangeOptions, *, op: str, version: int
+) -> None:
     from outboxctl.core.operator import inject
 
     entity = parse.optional(parse.uuid, "--entity-id", entity_id)
@@ -144,6 +127,18 @@ def event(
     _explain(f"Inserted {counted(count, 'event')} ({op}, version {version}).", common)
     _explain("A worker sends the entity's source row, or a delete where there is none.", common)
     _explain("Next: outboxctl worker --drain", common)
+
+
+def _insert_kind(kind: Kind, count: int | None, size: int, common: ChangeOptions) -> None:
+    from outboxctl.core.operator import inject
+
+    if kind is Kind.DUPLICATE:
+        _insert_all("duplicate events", lambda db: inject.duplicates(db, count or 2), common)
+    else:
+        rows = {Kind.STALE: inject.stale, Kind.POISON: inject.poison}
+        insert = rows.get(kind, partial(inject.oversized, size=size))
+        _insert(f"{kind} events", insert, count or 1, common)
+    _explain(OUTCOMES[kind], common)
 
 
 @app.command()

@@ -12,7 +12,6 @@ from typer.core import TyperGroup
 if TYPE_CHECKING:
     from outboxctl.settings import Settings
 
-LONGEST = 1_000  # characters of a command's first sentence: all of it
 SETTINGS = ("database_url", "elastic_url", "elastic_index", "max_processing_seconds")
 LAST = (*SETTINGS, "json")  # options of a help text
 
@@ -163,21 +162,6 @@ def login() -> str:
         return "unknown"
 
 
-class FullHelpGroup(TyperGroup):
-    """A group whose help shows the first sentence of each command in full, folded."""
-
-    commands: Any
-
-    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002 - typer gives both
-        """Write a line or more for each command, in the order in which they were added."""
-        with formatter.section("Commands"):
-            formatter.write_dl([*self.first_sentences().items()])
-
-    def first_sentences(self) -> dict[str, str]:
-        """What each command does, by its name."""
-        return {name: each.get_short_help_str(LONGEST) for name, each in self.commands.items()}
-
-
 class CommandGroup(typer.Typer):
     """A group whose commands may take bundles: a parameter that is a dataclass of options."""
 
@@ -190,7 +174,7 @@ class CommandGroup(typer.Typer):
         return _expanding(super().callback(*args, **more))
 
 
-def group(text: str, *, kind: type[FullHelpGroup] = FullHelpGroup, **more: Any) -> CommandGroup:
+def group(text: str, *, kind: type[TyperGroup] = TyperGroup, **more: Any) -> CommandGroup:
     """An empty group that shows its help where no command is given; `more` goes to typer."""
     return CommandGroup(cls=kind, help=text, no_args_is_help=True, **more)
 

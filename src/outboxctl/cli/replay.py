@@ -1,148 +1,27 @@
-"""`replay`: failed events back to pending; `replay undo`: a replay taken back."""
+"""`replay`: failed events back to pending."""
 
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
-
-from outboxctl.cli import completion, parse, rendering
-from outboxctl.cli.failed.moves import MoveWords, leave, move, perform
+from outboxctl.cli.failed.moves import MoveWords, move
 from outboxctl.cli.failed.selection import AtMost, FailIfNone, SelectionOptions
-from outboxctl.cli.guards import acting, reading
-from outboxctl.cli.options import By, CommandGroup, FullHelpGroup, MoveOptions, Reason, audited
-from outboxctl.domain.errors import UsageError
-from outboxctl.domain.printable import brief
+from outboxctl.cli.options import By, MoveOptions, Reason, audited
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from outboxctl.core.database import Connection
-    from outboxctl.core.operator.audit import AuditRow
-    from outboxctl.operations.failed.apply import Outcome
-
-app = CommandGroup(cls=FullHelpGroup, invoke_without_command=True, subcommand_metavar="[undo AUDIT_ID]")
 REPLAY = MoveWords("replay", "replayed", "went back to pending", "would go back to pending")
-UNDO = MoveWords("undo", "undone", "went back to failed", "would go back to failed")
 
 
-# --by and --reason are optional to typer: `replay undo` has its own, and the group's options are read first.
-@app.callback()
 def replay(
-    context: typer.Context,
+    by: By,
+    reason: Reason,
     chosen: SelectionOptions,
     options: MoveOptions,
-    by: Annotated[str | None, typer.Option(help="Who does it (goes into the audit). Required.")] = None,
-    reason: Annotated[str | None, typer.Option(help="Why (goes into the audit). Required.")] = None,
     limit: AtMost = None,
     fail_if_none: FailIfNone = False,
 ) -> None:
     """Put failed events back to pending, in whole batches, each audited in its own transaction.
 
-    ^C ends it after the current batch. `replay undo AUDIT_ID` takes back what is not delivered yet.
+    ^C ends it after the current batch. `failed undo AUDIT_ID` takes back what is not delivered yet.
 
     Example: outboxctl replay --by alice --reason "fixed root cause" --limit 100 --dry-run
     """
     from outboxctl.core.operator import moves
 
-    if context.invoked_subcommand:
-        _refuse_options_before(context, context.invoked_subcommand)
-        return
     selection = chosen.selection(limit)
-    who = audited(_required("--by", by), _required("--reason", reason))
-    move(REPLAY, moves.replay, selection, options, who, fail_if_none=fail_if_none)
-
-
-def _refuse_options_before(context: typer.Context, name: str) -> None:
-    """Raise UsageError for options before the subcommand: they would be silently left out."""
-    early = [
-        parameter.opts[0]
-        for parameter in context.command.params
-        if (source := context.get_parameter_source(parameter.name or "")) and source.name == "COMMANDLINE"
-    ]
-    if early:
-        raise UsageError(
-            f"{', '.join(early)} before {name}", hint=f"its options go after it: replay {name} …"
-        )
-
-
-def _required(flag: str, value: str | None) -> str:
-    if value is None:
-        raise UsageError(f"{flag} is missing", hint=f"it goes into the audit: {flag} '…'")
-    return value
-
-
-@app.command()
-def undo(
-    audit_id: Annotated[
-        str,
-        typer.Argument(
-            metavar="AUDIT_ID",
-            help="The replay's id, from its output or from `audit`.",
-            autocompletion=completion.replays,
-        ),
-    ],
-    by: By,
-    reason: Reason,
-    options: MoveOptions,
-) -> None:
-    """Take a replay back: what has not been delivered since is failed again, as it was.
-
-    What a worker holds or has delivered stays, and is counted. Audited like the replay.
-
-    Example: outboxctl replay undo 49a5f2c3-f5c8-4a11-bf90-2682d89d5cf7 --by alice --reason typo --dry-run
-    """
-    from outboxctl.core.operator import audit
-    from outboxctl.operations.failed.apply import undoing
-
-    who, id_, settings = audited(by, reason), parse.uuid("AUDIT_ID", audit_id), options.settings()
-    outcome, waiting = None, list[str]()
-    with reading(settings) as connection:
-        act, batches = _undoable(connection, id_)
-    if not options.dry_run:
-        with acting(settings, f"undo the replay {id_}", yes=options.yes) as db:
-            steps = undoing(id_, batches, **who)
-            outcome = perform(db, UNDO, steps, act.affected, rate=options.rate)
-    with reading(settings) as connection:
-        now = audit.states_of(connection, id_)
-        if options.dry_run:
-            waiting = [event.id for event in audit.events_of(connection, id_) if event.now == "pending"]
-    ids = waiting if outcome is None else outcome.ids
-    rendering.show(_report(act, now, ids, outcome), lambda: _lines(act, now, ids, outcome), json=options.json)
-    leave(outcome, none=False)
-
-
-def _undoable(connection: "Connection", id_: str) -> "tuple[AuditRow, list[str]]":
-    """A replay and its batches. Raises UsageError for any other action."""
-    from outboxctl.core.operator import audit, moves
-
-    act = audit.action_by_id(connection, id_)
-    if act is None:
-        raise UsageError(f"there is no act {id_} in the audit", hint="`outboxctl audit` lists them")
-    if act.action != "replay":
-        raise UsageError(f"{id_} is a {act.action}: only a replay can be undone")
-    batches = moves.replay_batches(connection, id_)
-    if not batches:
-        raise UsageError(f"{id_} cannot be undone: it kept nothing of what the events held before")
-    return act, batches
-
-
-def _lines(
-    act: "AuditRow", now: dict[str, int], ids: list[str], outcome: "Outcome | None"
-) -> "Iterator[object]":
-    login = f", logged in as {brief(act.logged_in_as, 130)}" if act.logged_in_as else ""
-    yield f"The replay was by {brief(act.operator, 120)}{login}."
-    did = UNDO.did if outcome else f"{UNDO.would} (dry run, nothing changed)"
-    yield f"{sum(now.values()):,} events were replayed; {len(ids):,} {did}."
-    if outcome and outcome.interrupted:
-        yield "Interrupted: whole batches are done. Run it again to go on."
-    yield rendering.counts("Events now", ("now", "events"), now)
-    if outcome and outcome.audit_id:
-        yield f"Audit {outcome.audit_id}"
-
-
-def _report(
-    act: "AuditRow", now: dict[str, int], ids: list[str], outcome: "Outcome | None"
-) -> dict[str, Any]:
-    count = {"selected": len(ids)} if outcome is None else {"undone": len(ids)}
-    report = {"matched": sum(now.values()), **count, "dry_run": outcome is None, "ids": ids, "now": now}
-    report |= {"audit_id": outcome and outcome.audit_id, "interrupted": bool(outcome and outcome.interrupted)}
-    return report | {"replayed_by": act.operator, "replayed_logged_in_as": act.logged_in_as}
+    move(REPLAY, moves.replay, selection, options, audited(by, reason), fail_if_none=fail_if_none)

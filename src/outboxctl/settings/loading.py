@@ -79,7 +79,7 @@ def _refuse_unknown_names() -> None:
             near = _nearest(name, known)
             raise UsageError(
                 f"unknown setting {brief(name, 80)} in {where}",
-                hint=f"did you mean {near}?" if near else "`outboxctl config show` lists all; unset it",
+                hint=f"did you mean {near}?" if near else "`outboxctl config` lists all; unset it",
             )
 
 

@@ -15,7 +15,7 @@ from outboxctl.sink.delivery.result import Delivery
 TEXTS = {
     MoveState.RUNS: "a rebuild moves the alias {alias}, and its index takes no writes until then",
     MoveState.INTERRUPTED: "a rebuild of {alias} was interrupted while its index takes no writes: "
-    "`outboxctl rebuild` goes on, `outboxctl rebuild --abort` ends it",
+    "`outboxctl rebuild` goes on, `outboxctl index abort` ends it",
 }
 
 

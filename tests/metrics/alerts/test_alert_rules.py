@@ -32,7 +32,7 @@ def _rules(text: str) -> dict[tuple[str, str], Any]:
 
 
 def test_what_ships_is_what_the_command_prints(bare: Cli) -> None:
-    assert (SHIPPED / "outbox.rules.yml").read_text() == bare.ok("alerts", "rules"), "run `make docs`"
+    assert (SHIPPED / "outbox.rules.yml").read_text() == bare.ok("alerts"), "run `make docs`"
 
 
 def test_every_alert_speaks_of_metrics_that_there_are() -> None:
@@ -85,12 +85,12 @@ def test_an_sla_shorter_than_a_scrape_is_no_page_by_itself(success: str, fires: 
 
 
 def test_limits_come_from_settings_and_flags(bare: Cli) -> None:
-    given = _rules(bare.ok("alerts", "rules", env={"OUTBOX_SLA_OLDEST_AGE_SECONDS": "90"}))
+    given = _rules(bare.ok("alerts", env={"OUTBOX_SLA_OLDEST_AGE_SECONDS": "90"}))
     assert given["OutboxOldestAgeOverSla", "page"]["expr"].endswith("> 90")
     assert given["OutboxNoSuccess", "page"]["for"] == "90s"
     flags = ["--max-oldest-age", "120", "--max-failed-growth", "3", "--job", 'my "job"']
     flags += ["--max-no-success", "120"]
-    flagged = _rules(bare.ok("alerts", "rules", *flags, env={"OUTBOX_SLA_OLDEST_AGE_SECONDS": "90"}))
+    flagged = _rules(bare.ok("alerts", *flags, env={"OUTBOX_SLA_OLDEST_AGE_SECONDS": "90"}))
     assert flagged["OutboxOldestAgeOverSla", "page"]["expr"].endswith("> 120")
     assert flagged["OutboxTerminalFailures", "page"]["expr"].endswith("> 3")
     assert flagged["OutboxNoSuccess", "ticket"]["for"] == "2m"
@@ -102,7 +102,7 @@ def test_limits_come_from_settings_and_flags(bare: Cli) -> None:
     ("flag", "value"), [("--runbook", "ftp://x"), ("--runbook", "http://a b"), ("--job", " ")]
 )
 def test_a_bad_flag_is_named(flag: str, value: str, bare: Cli) -> None:
-    done = bare("alerts", "rules", flag, value)
+    done = bare("alerts", flag, value)
     assert (done.returncode, done.stdout) == (2, "")
     assert flag in done.stderr
 

@@ -16,7 +16,7 @@ ID = "rebuild-interrupted-move"
 @pytest.mark.parametrize(
     ("action", "body", "mend"),
     [
-        ("rebuild", {}, "outboxctl rebuild --yes  # or ends it: outboxctl rebuild --abort"),
+        ("rebuild", {}, "outboxctl rebuild --yes  # or ends it: outboxctl index abort"),
         (
             "rollback",
             {"projection": "stock"},

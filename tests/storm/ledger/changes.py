@@ -107,5 +107,5 @@ class Rebuilder:
             if done.returncode not in ENDS:
                 self.errors.append(f"rebuild ended with {done.returncode}: {done.stderr}")
             elif done.returncode:
-                self._cli("rebuild", "--projection", NAME, "--abort", *WHO, "--yes")
-            self._cli("rebuild", "--projection", NAME, "--cleanup", *WHO, "--yes")
+                self._cli("index", "abort", "--projection", NAME, *WHO, "--yes")
+            self._cli("index", "cleanup", "--projection", NAME, *WHO, "--yes")

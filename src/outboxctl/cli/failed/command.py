@@ -1,11 +1,12 @@
 """`failed`: the events that stay undelivered until an operator replays or discards them."""
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from outboxctl.cli import completion, parse, rendering
+from outboxctl.cli.failed import undo
 from outboxctl.cli.failed.moves import MoveWords, move
 from outboxctl.cli.failed.selection import AtMost, FailIfNone, SelectionOptions
 from outboxctl.cli.guards import reading
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 
     from outboxctl.core.operator.failed import FailedRow, Group
 
-app = group("Failed events: what failed and why, and closing what is not worth a replay.")
+app = group("Failed events: what failed and why, closing what is not worth a replay, undoing one.")
+app.command("undo")(undo.undo)
 DISCARD = MoveWords("discard", "discarded", "are done now, undelivered", "would be done, undelivered")
 
 
@@ -28,27 +30,17 @@ DISCARD = MoveWords("discard", "discarded", "are done now, undelivered", "would 
 def list_(
     chosen: SelectionOptions,
     common: DatabaseOptions,
-    group: Annotated[
-        str | None,
-        typer.Option(
-            help="The events of this fingerprint, one by one.", autocompletion=completion.fingerprints
-        ),
-    ] = None,
     limit: Annotated[int, typer.Option(min=1, max=1_000_000, help="At most this many groups or rows.")] = 20,
 ) -> None:
-    """Show what failed by cause: numbers, ids and quoted values of the errors are folded.
+    """Show what failed by cause; with --fingerprint the events of one cause, one by one.
 
     Example: outboxctl failed list --since 2026-02-03
     """
     from outboxctl.core.operator import failed
 
-    if group is not None and chosen.fingerprint is not None:
-        raise UsageError("--group and --fingerprint both name a cause", hint="give one of them")
-    if group is not None:
-        chosen = replace(chosen, fingerprint=parse.fingerprint("--group", group))
     selection = chosen.selection(limit)
     with reading(common.settings()) as connection:
-        if group is None:
+        if chosen.fingerprint is None:
             groups = failed.failed_groups(connection, selection, delivered_since=True)
             _show_groups(groups, limit, json=common.json)
         else:
@@ -79,7 +71,7 @@ def show(
         event = event_by_id(connection, id_)
         login = replayed_as(connection, id_) if event and event.row["last_replayed_at"] else None
     if event is None:
-        hint = "`outboxctl failed list --group …` lists failed ones"
+        hint = "`outboxctl failed list --fingerprint …` lists failed ones"
         raise UsageError(f"there is no event {id_}", hint=hint)
     made = None if event.key is None else projected(lambda: reading(settings), event)
     inspection = inspect(event, settings, projected=made, replayed_as=login)

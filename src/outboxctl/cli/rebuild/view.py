@@ -1,5 +1,6 @@
 """The reports of `rebuild`."""
 
+import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 FACTS = ("action", "alias", "old_index", "new_index", "concrete", "documents", "entities", "aliases")
 SHOWN = ("alias", "old_index", "new_index", "documents", "entities", "aliases")  # of a plan, to people
+COMMAND = re.compile(r"`outboxctl (rebuild|index \w+)")
 MOST = 10  # refused documents that a person sees; --json has a hundred
 
 
@@ -66,8 +68,7 @@ def _text(value: Any) -> Any:
 
 def of_projection(text: str, projection: str | None) -> str:
     """A text with commands to give, which are those for the projection."""
-    command = "`outboxctl rebuild"
-    return text.replace(command, f"{command} --projection {projection}") if projection else text
+    return COMMAND.sub(rf"\g<0> --projection {projection}", text) if projection else text
 
 
 def report(done: "RebuildReport", projection: str | None = None, *, json: bool) -> int:
@@ -93,14 +94,14 @@ def _result_lines(done: "RebuildReport") -> "Iterator[object]":
     if done.phase == "done":
         yield f"{done.alias} leads to {done.new_index}: {counts}."
         if done.kept_index:
-            yield f"{done.kept_index} is kept; back: `outboxctl rebuild --rollback`"
-            yield f"`outboxctl rebuild --cleanup` deletes it after {rendering.cell(done.kept_until)}"
+            yield f"{done.kept_index} is kept; back: `outboxctl index rollback`"
+            yield f"`outboxctl index cleanup` deletes it after {rendering.cell(done.kept_until)}"
     elif done.phase == "aborted":
         yield f"{done.new_index} is deleted, {done.alias} was not touched."
         yield "Correct the rows or the mapping, or leave the documents out: --allow-failures"
     else:
         yield f"Stopped in phase {done.phase} of {done.new_index}: {counts}."
-        yield "`outboxctl rebuild` goes on, `outboxctl rebuild --abort` ends it."
+        yield "`outboxctl rebuild` goes on, `outboxctl index abort` ends it."
 
 
 def aborted(row: "Rebuild", deleted: "Sequence[str]", *, dry_run: bool, json: bool) -> None:

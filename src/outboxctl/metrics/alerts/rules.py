@@ -9,7 +9,7 @@ from outboxctl.metrics.alerts.model import Alert
 RUNBOOK = "https://outboxctl.readthedocs.io/en/latest/runbook/"
 # Prometheus' default is a minute: the value of a success could then be a minute old at each evaluation.
 INTERVAL = 15.0
-HEAD = "# Made by `outboxctl alerts rules`; docs/alerts.md says how to install it."
+HEAD = "# Made by `outboxctl alerts`; docs/alerts.md says how to install it."
 RULE = """\
 - alert: {name}
   expr: |-

@@ -125,7 +125,7 @@ def _settings() -> Iterator[Word]:
     for field, about in Settings.model_fields.items():
         facts = {"default": default_of(field), "secret": "never printed" if is_secret(field) else ""}
         for name in env_names(field):
-            first = "`outboxctl config show` says which value is in force, and where it came from."
+            first = "`outboxctl config` says which value is in force, and where it came from."
             meaning = f"{about.description}."
             yield Word(
                 name, WordKind.SETTING, meaning, f"{DOCS}reference/settings/", _filled(facts), first=first

@@ -41,7 +41,7 @@ def _moved(tools: Tools, rebuild: Rebuild, home: alias.Home) -> Rebuild:
     if home.index not in (None, expected):
         raise UsageError(
             f"{rebuild.alias} leads to {home.index} by now, not to {expected}: somebody else moved it",
-            hint="`outboxctl rebuild --abort` ends this rebuild",
+            hint="`outboxctl index abort` ends this rebuild",
         )
     rebuild = follow(tools, rebuild)
     if rebuild.swapped_at is None:

@@ -74,7 +74,7 @@ def plan(
         if _other(open_row, mappings, settings):
             raise UsageError(
                 f"a rebuild of {name} was interrupted: its new index has its mapping already",
-                hint="`outboxctl rebuild` goes on with it, `outboxctl rebuild --abort` ends it",
+                hint="`outboxctl rebuild` goes on with it, `outboxctl index abort` ends it",
             )
         return _going_on(open_row, home, entities)
     old_index, new_index = alias.new_names(client, home)
@@ -106,12 +106,12 @@ def _check_source(row: Rebuild, source: DocumentSource, home: alias.Home) -> Non
         was = f"of the projection {begun}" if begun else "of search_index"
         raise UsageError(
             f"the interrupted rebuild of {row.alias} is {was}",
-            hint="`outboxctl rebuild --abort` ends it",
+            hint="`outboxctl index abort` ends it",
         )
     if home.index != row.new_index and row.body.get("definition", source.definition) != source.definition:
         raise UsageError(
             f"the projection {source.name} was applied anew since the rebuild of {row.alias} was interrupted",
-            hint="`outboxctl rebuild --abort` ends it, then begin another",
+            hint="`outboxctl index abort` ends it, then begin another",
         )
 
 
@@ -130,7 +130,7 @@ def plan_rollback(
     if open_row:
         raise UsageError(
             f"a rebuild of {name} is under way: it is not rolled back but ended",
-            hint="`outboxctl rebuild --abort`, or `outboxctl rebuild` to go on with it",
+            hint="`outboxctl index abort`, or `outboxctl rebuild` to go on with it",
         )
     home, last = alias.look(client, name), last_done(connection, name)
     if last is None or last.kept_index is None or home.index != last.new_index:

@@ -33,7 +33,7 @@ PROGRESS = {
 }
 
 FILLING = (RebuildPhase.CREATE, RebuildPhase.FILL, RebuildPhase.CATCH_UP)
-ABANDON = "`outboxctl rebuild --abort` deletes the new index, then begin another"
+ABANDON = "`outboxctl index abort` deletes the new index, then begin another"
 
 
 @contextmanager
@@ -42,7 +42,7 @@ def alone(db: "Database", alias: str) -> "Iterator[Connection]":
     with db.begin() as held:
         if not rebuilds.lock(held, alias):
             raise UsageError(
-                f"a rebuild of {alias} is running", hint="`outboxctl rebuild --status` shows how far it is"
+                f"a rebuild of {alias} is running", hint="`outboxctl index rebuilds` shows how far it is"
             )
         yield held
 

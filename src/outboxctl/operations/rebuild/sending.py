@@ -18,7 +18,7 @@ from outboxctl.sink.delivery.routed import sink_of
 
 LONGEST = 30.0  # seconds a request
 AGAIN = "once it does, `outboxctl rebuild` goes on where this one stopped"
-GONE = "`outboxctl rebuild --abort` ends this rebuild, then begin another"
+GONE = "`outboxctl index abort` ends this rebuild, then begin another"
 BASE, CAP = 0.2, 5.0  # seconds between two tries
 
 

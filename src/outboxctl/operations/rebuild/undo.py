@@ -26,7 +26,7 @@ def abort(tools: Tools, rebuild: Rebuild, *, by: str, reason: str, gone: bool = 
     if in_use:
         raise UsageError(
             f"{rebuild.alias} leads to {rebuild.new_index} already",
-            hint="`outboxctl rebuild` finishes it, `outboxctl rebuild --rollback` then goes back",
+            hint="`outboxctl rebuild` finishes it, `outboxctl index rollback` then goes back",
         )
     rebuild = tools.save(rebuild, phase=rebuild.phase)  # raises if it has ended
     deleted = condemned(tools.client, rebuild)

@@ -107,7 +107,7 @@ def clone(client: Client, source: str, target: str, owner: str) -> None:
     if owned(client, target, owner):
         drop(client, target)
     if require_accepted(client, "HEAD", target, local=True):
-        hint = "delete it or call it something else, or end this rebuild: `outboxctl rebuild --abort`"
+        hint = "delete it or call it something else, or end this rebuild: `outboxctl index abort`"
         raise UsageError(f"{target}, where {source} was to be kept, is somebody else's index", hint=hint)
     block(client, source)
     unblocked = {"settings": {"index.blocks.write": None}}

@@ -1,16 +1,13 @@
-"""`sink`: what concerns the search engine alone."""
+"""`index roles`: who may do what in the search engine."""
 
 from typing import Annotated
 
 import typer
 
 from outboxctl.cli import parse, rendering
-from outboxctl.cli.options import ElasticIndex, ElasticUrl, Json, group, settings
-
-app = group("The sink: who may do what there.")
+from outboxctl.cli.options import ElasticIndex, ElasticUrl, Json, settings
 
 
-@app.command()
 def roles(
     curl: Annotated[
         bool, typer.Option("--curl", help="Print the requests that make them; nothing is sent.")
@@ -34,14 +31,14 @@ def roles(
     elastic_index: ElasticIndex = None,
     json: Json = False,
 ) -> None:
-    """Show what a worker, an operator and a viewer may do in the sink; with --curl, how to make it so.
+    """Show what a worker, an operator and a viewer may do in the search engine; --curl makes it so.
 
     curl sends the credentials of ELASTIC_API_KEY or ELASTIC_USERNAME, which must be those of somebody who may
     manage security; without any it asks for the password of elastic (OpenSearch: admin).
 
-    Example: outboxctl sink roles --curl
+    Example: outboxctl index roles --curl
 
-    Example: outboxctl sink roles --curl --api-keys --prefix worker-1. --expiration 90d
+    Example: outboxctl index roles --curl --api-keys --prefix worker-1. --expiration 90d
     """
     from outboxctl.operations.doctor import remedies
     from outboxctl.sink.engines import ENGINES
@@ -71,5 +68,5 @@ def roles(
     ]
     on = ", ".join([configured.elastic_index, *projected])
     columns = ("role", f"on {on}", "also on indexes of projections", "cluster", "for")
-    table = rendering.table("Rights in the sink", columns, rows)
+    table = rendering.table("Rights in the search engine", columns, rows)
     rendering.show({"engine": product.name, "roles": bodies}, lambda: [table], json=json)

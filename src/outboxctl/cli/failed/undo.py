@@ -1,0 +1,98 @@
+"""`failed undo`: a replay taken back."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from outboxctl.cli import completion, parse, rendering
+from outboxctl.cli.failed.moves import MoveWords, leave, perform
+from outboxctl.cli.guards import acting, reading
+from outboxctl.cli.options import By, MoveOptions, Reason, audited
+from outboxctl.domain.errors import UsageError
+from outboxctl.domain.printable import brief
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from outboxctl.core.database import Connection
+    from outboxctl.core.operator.audit import AuditRow
+    from outboxctl.operations.failed.apply import Outcome
+
+UNDO = MoveWords("undo", "undone", "went back to failed", "would go back to failed")
+
+
+def undo(
+    audit_id: Annotated[
+        str,
+        typer.Argument(
+            metavar="AUDIT_ID",
+            help="The replay's id, from its output or from `audit`.",
+            autocompletion=completion.replays,
+        ),
+    ],
+    by: By,
+    reason: Reason,
+    options: MoveOptions,
+) -> None:
+    """Take a replay back: what has not been delivered since is failed again, as it was.
+
+    What a worker holds or has delivered stays, and is counted. Audited like the replay.
+
+    Example: outboxctl failed undo 49a5f2c3-f5c8-4a11-bf90-2682d89d5cf7 --by alice --reason typo --dry-run
+    """
+    from outboxctl.core.operator import audit
+    from outboxctl.operations.failed.apply import undoing
+
+    who, id_, settings = audited(by, reason), parse.uuid("AUDIT_ID", audit_id), options.settings()
+    outcome, waiting = None, list[str]()
+    with reading(settings) as connection:
+        act, batches = _undoable(connection, id_)
+    if not options.dry_run:
+        with acting(settings, f"undo the replay {id_}", yes=options.yes) as db:
+            steps = undoing(id_, batches, **who)
+            outcome = perform(db, UNDO, steps, act.affected, rate=options.rate)
+    with reading(settings) as connection:
+        now = audit.states_of(connection, id_)
+        if options.dry_run:
+            waiting = [event.id for event in audit.events_of(connection, id_) if event.now == "pending"]
+    ids = waiting if outcome is None else outcome.ids
+    rendering.show(_report(act, now, ids, outcome), lambda: _lines(act, now, ids, outcome), json=options.json)
+    leave(outcome, none=False)
+
+
+def _undoable(connection: "Connection", id_: str) -> "tuple[AuditRow, list[str]]":
+    """A replay and its batches. Raises UsageError for any other action."""
+    from outboxctl.core.operator import audit, moves
+
+    act = audit.action_by_id(connection, id_)
+    if act is None:
+        raise UsageError(f"there is no act {id_} in the audit", hint="`outboxctl audit` lists them")
+    if act.action != "replay":
+        raise UsageError(f"{id_} is a {act.action}: only a replay can be undone")
+    batches = moves.replay_batches(connection, id_)
+    if not batches:
+        raise UsageError(f"{id_} cannot be undone: it kept nothing of what the events held before")
+    return act, batches
+
+
+def _lines(
+    act: "AuditRow", now: dict[str, int], ids: list[str], outcome: "Outcome | None"
+) -> "Iterator[object]":
+    login = f", logged in as {brief(act.logged_in_as, 130)}" if act.logged_in_as else ""
+    yield f"The replay was by {brief(act.operator, 120)}{login}."
+    did = UNDO.did if outcome else f"{UNDO.would} (dry run, nothing changed)"
+    yield f"{sum(now.values()):,} events were replayed; {len(ids):,} {did}."
+    if outcome and outcome.interrupted:
+        yield "Interrupted: whole batches are done. Run it again to go on."
+    yield rendering.counts("Events now", ("now", "events"), now)
+    if outcome and outcome.audit_id:
+        yield f"Audit {outcome.audit_id}"
+
+
+def _report(
+    act: "AuditRow", now: dict[str, int], ids: list[str], outcome: "Outcome | None"
+) -> dict[str, Any]:
+    count = {"selected": len(ids)} if outcome is None else {"undone": len(ids)}
+    report = {"matched": sum(now.values()), **count, "dry_run": outcome is None, "ids": ids, "now": now}
+    report |= {"audit_id": outcome and outcome.audit_id, "interrupted": bool(outcome and outcome.interrupted)}
+    return report | {"replayed_by": act.operator, "replayed_logged_in_as": act.logged_in_as}
