@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Iterator
 from inspect import cleandoc
+from json import dumps
 from pathlib import Path
 from typing import Any
 

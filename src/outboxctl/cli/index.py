@@ -24,7 +24,7 @@ app.command("roles")(index_roles.roles)
 def rebuilds(common: PipelineOptions, projection: OfProjection = None) -> None:
     """Show how far a rebuild is, the latest ones, and which old indexes are kept.
 
-    Example: outboxctl index rebuilds --projection product
+    Example: outboxctl index rebuilds --json
     """
     from outboxctl.core.operator import rebuilds
 
