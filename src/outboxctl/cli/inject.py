@@ -26,7 +26,7 @@ MOST_BYTES = 500_000_000  # a text of PostgreSQL ends at 1 GB, and the worker ho
 OVER = 101 * 2**20  # http.max_content_length of Elasticsearch is 100 MiB unless somebody has set it
 
 
-class Kind(StrEnum):
+class EventKind(StrEnum):
     """What is wrong with an event or its row."""
 
     PLAIN = "plain"
@@ -37,10 +37,10 @@ class Kind(StrEnum):
 
 
 OUTCOMES = {
-    Kind.STALE: "Each ends in done: the document follows the row, so the index gets version 2.",
-    Kind.DUPLICATE: "All end in done, with one document.",
-    Kind.POISON: "Each ends in failed (mapping); the other events of the batch are delivered.",
-    Kind.OVERSIZED: "Each ends in failed (payload_too_large) where the limit of a request is smaller.",
+    EventKind.STALE: "Each ends in done: the document follows the row, so the index gets version 2.",
+    EventKind.DUPLICATE: "All end in done, with one document.",
+    EventKind.POISON: "Each ends in failed (mapping); the other events of the batch are delivered.",
+    EventKind.OVERSIZED: "Each ends in failed (payload_too_large) where the limit of a request is smaller.",
 }
 
 
@@ -71,7 +71,9 @@ def bad_op(
 @app.command()
 def event(
     common: ChangeOptions,
-    kind: Annotated[Kind, typer.Option("--kind", help="What is wrong with it, if anything.")] = Kind.PLAIN,
+    kind: Annotated[
+        EventKind, typer.Option("--kind", help="What is wrong with it, if anything.")
+    ] = EventKind.PLAIN,
     op: Annotated[str | None, typer.Option(help="Of plain ones: upsert or delete [default: upsert].")] = None,
     count: Annotated[
         int | None, typer.Option("--count", min=1, max=1_000_000, help="How many [default: 1; duplicate: 2].")
@@ -97,11 +99,11 @@ def event(
     Example: outboxctl inject event --kind poison
     """
     plain = {"--op": op, "--entity-type": entity_type, "--entity-id": entity_id, "--event-version": version}
-    alien = [name for name, value in plain.items() if value is not None and kind is not Kind.PLAIN]
-    alien += ["--bytes"] if size is not None and kind is not Kind.OVERSIZED else []
+    alien = [name for name, value in plain.items() if value is not None and kind is not EventKind.PLAIN]
+    alien += ["--bytes"] if size is not None and kind is not EventKind.OVERSIZED else []
     if alien:
         raise UsageError(f"{alien[0]} does not go with --kind {kind}")
-    if kind is not Kind.PLAIN:
+    if kind is not EventKind.PLAIN:
         _insert_kind(kind, count, OVER if size is None else size, common)
         return
     version = 1 if version is None else version
@@ -129,13 +131,13 @@ def _insert_plain(
     _explain("Next: outboxctl worker --drain", common)
 
 
-def _insert_kind(kind: Kind, count: int | None, size: int, common: ChangeOptions) -> None:
+def _insert_kind(kind: EventKind, count: int | None, size: int, common: ChangeOptions) -> None:
     from outboxctl.core.operator import inject
 
-    if kind is Kind.DUPLICATE:
+    if kind is EventKind.DUPLICATE:
         _insert_all("duplicate events", lambda db: inject.duplicates(db, count or 2), common)
     else:
-        rows = {Kind.STALE: inject.stale, Kind.POISON: inject.poison}
+        rows = {EventKind.STALE: inject.stale, EventKind.POISON: inject.poison}
         insert = rows.get(kind, partial(inject.oversized, size=size))
         _insert(f"{kind} events", insert, count or 1, common)
     _explain(OUTCOMES[kind], common)
