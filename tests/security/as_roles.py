@@ -32,7 +32,7 @@ class Roles:
         """All of them, with their rights."""
         query = "SELECT rolname FROM pg_roles WHERE starts_with(rolname, %s)"
         for (name,) in self.sql.execute(query, [self.prefix]).fetchall():
-            self.sql.execute(SQL("DROP OWNED BY {0}; DROP ROLE {0}").format(Identifier(name)))
+            self.sql.execute(SQL("DROP OWNED BY {0} CASCADE; DROP ROLE {0}").format(Identifier(name)))
 
 
 @contextmanager

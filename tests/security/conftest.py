@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from operations.doctor.ward import Ward
 from outboxctl.settings import all_names
-from security.ladder import Ladder, ladder
-from servers import Servers
+from security.as_roles import Roles, roles
 from tls import Papers
 
 
@@ -33,15 +33,8 @@ def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Ward:
     return Ward(monkeypatch, "")
 
 
-@pytest.fixture(scope="session")
-def whole(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ladder]:
-    """Logins and a database to copy."""
-    with ladder(servers.postgres, tmp_path_factory.mktemp("owner")) as made:
-        yield made
-
-
 @pytest.fixture
-def rungs(whole: Ladder) -> Iterator[Ladder]:
-    """A copy of one's own."""
-    with whole.copy() as made:
+def as_roles(sql: psycopg.Connection, url: str) -> Iterator[Roles]:
+    """Logins on this test's database."""
+    with roles(sql, url) as made:
         yield made

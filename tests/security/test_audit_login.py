@@ -11,7 +11,7 @@ from psycopg.sql import SQL, Identifier
 from operations.failures import fail
 from outboxctl.core.schema.roles import Role
 from processes import Cli
-from security.as_roles import Roles, roles
+from security.as_roles import Roles
 
 WHO = ("--by", "alice", "--reason", "why")
 ROW = {
@@ -38,12 +38,6 @@ class Mallory:
     name: str
     cli: Cli
     sql: psycopg.Connection
-
-
-@pytest.fixture
-def as_roles(sql: psycopg.Connection, url: str) -> Iterator[Roles]:
-    with roles(sql, url) as made:
-        yield made
 
 
 @pytest.fixture

@@ -13,13 +13,10 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from acceptance import lab
-from drilled import record
 from fakes import Script, fake_sink
 from fakes.collector import collector, instrumented
 from fakes.faults import answered
 from operations.every_command import EVENT, OTHERS, READING, WHO, haunt
-from outboxctl.domain import redaction
-from outboxctl.drills.labs.evidence import EvidenceFolder
 from processes import Worker, environment, eventually, piped
 from servers import Servers
 
@@ -180,7 +177,7 @@ def test_nothing_that_reads_real_servers_lets_a_canary_out(
 def test_nothing_of_a_worker_lets_a_canary_out(
     sql: lab.Sql, worker: Callable[..., Worker], servers: Servers, tmp_path: Path
 ) -> None:
-    """Log, rows, probes, metrics, spans, and the evidence that a lab makes of them."""
+    """Log, rows, probes, metrics, spans."""
     secret = f"{CANARY}-in-the-coal+mine/{CANARY}"
     (tmp_path / "secret").write_text(secret)
     login = b64encode(f"u:{secret}".encode()).decode()
@@ -204,16 +201,3 @@ def test_nothing_of_a_worker_lets_a_canary_out(
     assert there.raw
     text = seen + running.log.read_text() + str(lab.rows(sql)) + str(there.spans)
     assert not leaks(text, (secret,)), text
-    with redaction.without_secrets():
-        redaction.add_login("u", secret)
-        told = record(text=f"{secret} {login}", logs=["worker-w1.log"])
-        (tmp_path / "run" / told.lab).mkdir(parents=True)
-        (tmp_path / "run" / told.lab / "worker-w1.log").write_text(
-            f"\x1b {json.dumps(secret)} {login}\n{secret}"
-        )
-        folder = EvidenceFolder(tmp_path / "run")
-        folder.begin([told.lab])
-        folder.add(told)
-        folder.finish([told], {})
-    for path in filter(Path.is_file, (tmp_path / "run").rglob("*")):
-        assert not leaks(path.read_text(), (secret,)), path

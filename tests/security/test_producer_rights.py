@@ -61,12 +61,6 @@ def _insert(**more: str) -> bytes:
 
 
 @pytest.fixture
-def as_roles(sql: psycopg.Connection, url: str) -> Iterator[Roles]:
-    with roles(sql, url) as made:
-        yield made
-
-
-@pytest.fixture
 def producer(as_roles: Roles) -> Iterator[psycopg.Connection]:
     with psycopg.connect(as_roles.login("app", Role.PRODUCER), autocommit=True) as connection:
         yield connection

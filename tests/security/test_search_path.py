@@ -1,10 +1,8 @@
 """Who may create objects in a schema that we search becomes neither worker, operator, owner nor superuser."""
 
-import uuid
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
@@ -15,14 +13,9 @@ from outboxctl.core.database import Database
 from outboxctl.core.schema.roles import Role
 from processes import Cli
 from security import traps
+from security.as_roles import roles
 
 WHO = ("--by", "alice", "--reason", "why")
-
-
-def as_role(url: str, user: str) -> str:
-    """The URL of another login."""
-    parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=f"{user}:secret@{parts.hostname}:{parts.port}"))
 
 
 @dataclass(frozen=True)
@@ -33,10 +26,12 @@ class Town:
     admin: psycopg.Connection
     prefix: str
     cli: Cli
+    attacker: str  # the URL of a login in no group
+    urls: dict[Role, str]
 
     def login(self, role: Role) -> Cli:
         """The command line of somebody in this group."""
-        return Cli(self.cli.env | {"DATABASE_URL": as_role(self.url, f"{self.prefix}{role}_1")}, self.cli.cwd)
+        return Cli(self.cli.env | {"DATABASE_URL": self.urls[role]}, self.cli.cwd)
 
     def loot(self) -> list[tuple[str, str]]:
         """Who ran what of the attacker's."""
@@ -53,19 +48,10 @@ def admin(url: str) -> Iterator[psycopg.Connection]:
 
 @pytest.fixture
 def town(url: str, admin: psycopg.Connection, cli: Cli) -> Iterator[Town]:
-    prefix = f"t{uuid.uuid4().hex[:8]}_"
-    admin.execute(cli.ok("db", "roles", "--sql", "--prefix", prefix).encode())
-    admin.execute("GRANT CREATE ON SCHEMA public TO PUBLIC")
-    admin.execute(SQL("CREATE ROLE {} LOGIN PASSWORD 'secret'").format(Identifier(f"{prefix}mallory")))
-    for role in Role:
-        user, group = Identifier(f"{prefix}{role}_1"), Identifier(prefix + role)
-        admin.execute(SQL("CREATE ROLE {} LOGIN PASSWORD 'secret' IN ROLE {}").format(user, group))
-    yield Town(url, admin, prefix, cli)
-    roles = admin.execute("SELECT rolname FROM pg_roles WHERE starts_with(rolname, %s)", [prefix]).fetchall()
-    for (name,) in roles:
-        admin.execute(SQL("DROP OWNED BY {} CASCADE").format(Identifier(name)))
-    for (name,) in roles:
-        admin.execute(SQL("DROP ROLE {}").format(Identifier(name)))
+    with roles(admin, url) as made:
+        admin.execute("GRANT CREATE ON SCHEMA public TO PUBLIC")
+        urls = {role: made.login(f"{role}_1", role) for role in Role}
+        yield Town(url, admin, made.prefix, cli, made.login("mallory"), urls)
 
 
 @pytest.fixture
@@ -78,7 +64,7 @@ def trapped(town: Town) -> Town:
 
 
 def test_the_traps_catch_who_searches_public(trapped: Town) -> None:
-    with psycopg.connect(as_role(trapped.url, f"{trapped.prefix}worker_1")) as worker:
+    with psycopg.connect(trapped.urls[Role.WORKER]) as worker:
         worker.execute("SELECT entity_type::text || entity_id FROM search_index")
         worker.execute("SELECT make_interval(secs => 1::int8)")
     caught = {what for _, what in trapped.loot()}
@@ -161,7 +147,7 @@ def test_an_application_writes_under_any_search_path(cli: Cli, sql: psycopg.Conn
 def theirs(town: Town) -> str:
     """The attacker's name: there are functions of the attacker's by the names that we give."""
     mallory = f"{town.prefix}mallory"
-    with psycopg.connect(as_role(town.url, mallory), autocommit=True) as own:
+    with psycopg.connect(town.attacker, autocommit=True) as own:
         for name in ("search_index_outbox", "outbox_notify"):
             make = SQL("CREATE FUNCTION {}() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'")
             own.execute(make.format(Identifier(name)))
@@ -192,7 +178,7 @@ def test_a_trigger_function_that_somebody_else_owns_is_not_adopted(town: Town, t
 def test_what_a_stranger_made_in_place_of_a_table_of_ours_is_refused(town: Town, kind: str) -> None:
     town.admin.execute("DROP TABLE public.outbox_environment")
     mallory = f"{town.prefix}mallory"
-    with psycopg.connect(as_role(town.url, mallory), autocommit=True) as own:
+    with psycopg.connect(town.attacker, autocommit=True) as own:
         own.execute(f"CREATE {kind.format('outbox_environment')}".encode())
     for command in ("db upgrade", "status", "db current", "worker --drain"):
         done = town.cli(*command.split())

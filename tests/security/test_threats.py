@@ -18,63 +18,48 @@ from psycopg.sql import SQL, Identifier
 from fakes import Script, fake_sink
 from fakes.faults import REDIRECT, refused
 from operations import terminal
-from outboxctl.drills import services
-from processes import Cli, Worker, environment, eventually
-from security.ladder import FAILED, PENDING, Ladder, Login
+from outboxctl.core.schema.roles import Role
+from processes import Cli, Worker, eventually
+from security.as_roles import Roles
 from security.test_sink_roles import permitted
 from servers import Servers
 from tls import Front
 
 ROOT = Path(__file__).parents[2]
 EVIL = "\x1b]0;evil\x07\x1b[31m[/x]\u202e"
+FAILED, PENDING = (uuid.UUID(int=number) for number in (0xFA11ED, 0xBE))
+ROWS = f"""
+INSERT INTO search_index (id, entity_type, entity_id, text, event_version)
+VALUES (gen_random_uuid(), 'block', '{PENDING}', 'text', 1);
+INSERT INTO search_outbox_events (id, entity_type, entity_id, op, event_version, status, error_reason)
+VALUES ('{PENDING}', 'block', '{PENDING}', 'upsert', 1, 'pending', NULL),
+    ('{FAILED}', 'block', gen_random_uuid(), 'upsert', 1, 'failed', 'mapping');
+"""
 Sql = psycopg.Connection
-As = Callable[[Login], Sql]
+
+
+@pytest.fixture(autouse=True)
+def _rows(sql: Sql) -> None:
+    sql.execute(ROWS.encode())
 
 
 @pytest.fixture
-def sql(rungs: Ladder) -> Iterator[Sql]:
-    """The superuser, who looks."""
-    with psycopg.connect(rungs.superuser, autocommit=True) as connection:
-        yield connection
-
-
-@pytest.fixture
-def by(rungs: Ladder) -> Iterator[As]:
-    """A session of this login."""
-    opened: list[Sql] = []
-
-    def connect(login: Login) -> Sql:
-        opened.append(psycopg.connect(rungs.url(login), autocommit=True))
-        return opened[-1]
-
-    yield connect
-    for each in opened:
-        each.close()
-
-
-@pytest.fixture
-def cli(rungs: Ladder, servers: Servers, index: str, tmp_path: Path) -> Cli:
+def cli(as_roles: Roles, env: dict[str, str], tmp_path: Path) -> Cli:
     """A worker's command line."""
-    env = environment(
-        DATABASE_URL=rungs.url(Login.WORKER),
-        ELASTIC_URL=servers.sink,
-        ELASTIC_INDEX=index,
-        OUTBOX_METRICS_PORT=str(services.fresh_port()),
-    )
-    return Cli(env, tmp_path)
+    return Cli(env | {"DATABASE_URL": as_roles.login("worker_1", Role.WORKER)}, tmp_path)
 
 
 @pytest.fixture
-def producer(rungs: Ladder, sql: Sql) -> Iterator[Sql]:
+def producer(as_roles: Roles, sql: Sql) -> Iterator[Sql]:
     """A session of the application, with the rights that the page on roles gives it and no others."""
     page = (ROOT / "docs/operators-desk/roles.md").read_text()
     (grant,) = re.findall(r"^GRANT .* TO your_application;$", page, re.M)
-    name = Identifier(rungs.user(Login.STRANGER))
-    group = Identifier(f"{rungs.prefix}producer")
+    url = as_roles.login("app")
+    name, group = (Identifier(as_roles.prefix + each) for each in ("app", "producer"))
     sql.execute(
         SQL(grant.replace("outbox_producer", "{}").replace("your_application", "{}")).format(group, name)
     )
-    with psycopg.connect(rungs.url(Login.STRANGER), autocommit=True) as session:
+    with psycopg.connect(url, autocommit=True) as session:
         yield session
 
 
@@ -169,15 +154,17 @@ def test_search_index_makes_any_document_and_none_of_another_index(
 
 
 def test_a_stolen_worker_adds_events_without_a_version_which_fail_and_change_no_document(
-    by: As, cli: Cli, engine: Elasticsearch, index: str, sql: Sql
+    as_roles: Roles, cli: Cli, engine: Elasticsearch, index: str, sql: Sql
 ) -> None:
     """It may insert those of projections, by five columns; the version is not one of them."""
-    thief = by(Login.WORKER)
-    event = "INSERT INTO search_outbox_events (entity_type, entity_id, op{}) VALUES ('block', '{}', '{}'{})"
-    denied(thief, event.format(", event_version", PENDING, "delete", ", 9"))
-    denied(thief, event.format(", status", PENDING, "delete", ", 'done'"))
-    for op in ("upsert", "delete"):
-        thief.execute(event.format("", PENDING, op, "").encode())
+    with psycopg.connect(as_roles.login("thief", Role.WORKER), autocommit=True) as thief:
+        event = (
+            "INSERT INTO search_outbox_events (entity_type, entity_id, op{}) VALUES ('block', '{}', '{}'{})"
+        )
+        denied(thief, event.format(", event_version", PENDING, "delete", ", 9"))
+        denied(thief, event.format(", status", PENDING, "delete", ", 'done'"))
+        for op in ("upsert", "delete"):
+            thief.execute(event.format("", PENDING, op, "").encode())
     cli.ok("worker", "--drain")
     assert documents(engine, index) == {f"block:{PENDING}": "text"}
     failed = "SELECT op FROM search_outbox_events WHERE error_reason = 'deterministic_exception' ORDER BY 1"
@@ -207,7 +194,7 @@ def test_a_stolen_worker_writes_all_documents_and_reaches_no_other_index(
 
 
 def test_metrics_show_counts_and_hold_no_id_text_or_secret(
-    rungs: Ladder, worker: Callable[..., Worker], sql: Sql
+    as_roles: Roles, worker: Callable[..., Worker], sql: Sql
 ) -> None:
     sql.execute("UPDATE search_index SET text = 'a secret text', entity_type = 'block'")
     with fake_sink(
@@ -215,7 +202,7 @@ def test_metrics_show_counts_and_hold_no_id_text_or_secret(
     ) as sink:
         password = "c4n4ry"
         running = worker(
-            DATABASE_URL=rungs.url(Login.WORKER),
+            DATABASE_URL=as_roles.login("worker_1", Role.WORKER),
             ELASTIC_URL=sink.url.replace("//", f"//somebody:{password}@"),
             OUTBOX_MAX_ATTEMPTS="1",
         )
@@ -229,7 +216,7 @@ def test_metrics_show_counts_and_hold_no_id_text_or_secret(
 
 
 def test_a_sinks_text_fills_the_error_of_a_row_and_reaches_no_terminal(
-    cli: Cli, rungs: Ladder, sql: Sql, tmp_path: Path
+    cli: Cli, as_roles: Roles, sql: Sql, tmp_path: Path
 ) -> None:
     said = EVIL + "x" * 5_000
     with fake_sink(Script.always(refused(400, "mapper_parsing_exception", said))) as sink:
@@ -240,7 +227,7 @@ def test_a_sinks_text_fills_the_error_of_a_row_and_reaches_no_terminal(
     assert len(error) <= 1_000
     assert "\x1b" not in done.stderr + done.stdout
     assert all(json.loads(line) for line in done.stderr.splitlines())
-    env = cli.env | {"DATABASE_URL": rungs.url(Login.VIEWER), "TERM": "xterm-256color"}
+    env = cli.env | {"DATABASE_URL": as_roles.login("viewer_1", Role.VIEWER), "TERM": "xterm-256color"}
     raw = terminal.show(["failed", "show", str(PENDING)], env, tmp_path, columns=80).raw
     assert not [each for each in ("\x1b]0;", "\x07", "\x1b[31m[", "\u202e") if each in raw]
 
