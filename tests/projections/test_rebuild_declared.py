@@ -51,7 +51,7 @@ def test_applied_anew_before_the_swap_it_ends_and_the_alias_stays(
     assert (code, behind(engine, items)) == (5, [f"{items}-000001"]), err
     assert "the projection stock was applied anew, or dropped" in err
     assert f"the alias {items} stays as it is" in err
-    assert "outboxctl rebuild --projection stock --abort" in err
+    assert "outboxctl index abort --projection stock" in err
     again = cli("rebuild", *STOCK, "--yes")
     assert again.returncode == 2
     assert "was applied anew since the rebuild" in again.stderr

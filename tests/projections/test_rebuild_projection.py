@@ -161,7 +161,7 @@ def test_back_to_the_old_index_and_cleanup_of_the_other(
     items: str, cli: Cli, sql: psycopg.Connection, engine: Elasticsearch
 ) -> None:
     cli.ok("worker", "--drain")
-    assert "`outboxctl rebuild --projection stock --rollback`" in cli.ok("rebuild", *STOCK, "--yes")
+    assert "`outboxctl index rollback --projection stock`" in cli.ok("rebuild", *STOCK, "--yes")
     stock.put(sql, [("new", "n", 1, "new")])
     sql.execute("DELETE FROM stock.items WHERE site = '%'")
     cli.ok("worker", "--drain")

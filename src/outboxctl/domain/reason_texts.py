@@ -60,15 +60,15 @@ REASON_TEXTS = {
     Reason.DISK_FULL: ReasonText(
         "The index has the block that the engine sets where a disk is above its flood stage "
         "(index.blocks.read_only_allow_delete); a person may have set it, too.",
-        "`outboxctl doctor --only sink` says how full the disks are, and whether the engine lifts the block "
-        "by itself: it does once the disks have space, unless it does not watch them; then lift it by the "
-        f"request that doctor prints. {HEALS}",
+        "Make space: the engine then lifts the block by itself. One that does not watch its disks needs the "
+        f"request that `outboxctl doctor --only sink` prints. {HEALS}",
     ),
     Reason.WRITE_BLOCKED: ReasonText(
         "Somebody has made the index read-only (index.blocks), or a rebuild moves its alias: then the event "
         "waits for that, and the error says so.",
-        "Of a rebuild that runs: nothing. Of an interrupted one: `outboxctl rebuild` goes on, `--abort` "
-        "ends it. Otherwise `outboxctl doctor --only sink` prints the request that lifts the block.",
+        "Of a rebuild that runs: nothing. Of an interrupted one: `outboxctl rebuild` goes on, `outboxctl "
+        "index abort` ends it. Otherwise `outboxctl doctor --only sink` prints the request that lifts the "
+        "block.",
     ),
     Reason.AUTH: ReasonText(
         "The sink refuses the user or key, or does not allow it to write this index.",

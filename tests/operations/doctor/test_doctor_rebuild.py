@@ -20,8 +20,8 @@ ID = "rebuild-interrupted-move"
         (
             "rollback",
             {"projection": "stock"},
-            "outboxctl rebuild --projection stock --rollback --yes  # or ends it: "
-            "outboxctl rebuild --projection stock --abort",
+            "outboxctl index rollback --projection stock --yes  # or ends it: "
+            "outboxctl index abort --projection stock",
         ),
     ],
 )

@@ -148,5 +148,5 @@ def interrupted(moves: list[Rebuild], _: Settings) -> Iterator[Case]:
         name = row.body.get("projection", "")
         options = f" --projection {quote(name)}" * bool(name)
         what = f"A {row.action} of {row.alias} was interrupted while it moved the alias."
-        way = " --rollback" * (row.action == "rollback")
-        yield what, f"outboxctl rebuild{options}{way} --yes  # or ends it: outboxctl rebuild{options} --abort"
+        again = "index rollback" if row.action == "rollback" else "rebuild"
+        yield what, f"outboxctl {again}{options} --yes  # or ends it: outboxctl index abort{options}"
