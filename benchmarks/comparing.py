@@ -1,8 +1,6 @@
 """What it costs to compare both sides in full, beside what reading them alone costs."""
 
 from argparse import Namespace
-from dataclasses import replace
-from statistics import median
 from time import perf_counter, sleep
 
 import psutil
@@ -31,8 +29,6 @@ NOTES = """\
   filled, in any order, 1,000,000 took 13.1 s (2.84 times the bound), with 8.3 s of our own CPU.
 - Against the 40 to 53 s of earlier versions, which found each row and each document by its key.
 - Versions only is no shorter way: the engine unpacks a document to tell its id.
-- The second look: neither side has changed since the first. It is the time of its reading alone, as it
-  reports it; the target is 1 % of the comparison in full.
 """
 FIGURES = (
     BenchFigure("in full", "s", [], digits=1),
@@ -40,7 +36,6 @@ FIGURES = (
     BenchFigure("in full/bound", "", [], digits=2),
     BenchFigure(CPU, "", [], digits=2),
     BenchFigure("versions only", "s", [], digits=1),
-    BenchFigure("second look", "s", [], digits=2),
     *(BenchFigure(f"{whose} CPU", "s", [], digits=1) for whose in ("own", "PostgreSQL", "Elasticsearch")),
     BenchFigure("own CPU a million", "s", [], digits=1),
     *(
@@ -57,11 +52,9 @@ def run(rig: Rig, args: Namespace) -> Section:
     _fill(rig, args.entities, args.bytes)
     values = collected(rig, args.repeat, lambda _number: _compare(rig, args.entities))
     values["in full/bound"] = ratios(values["in full"], values["bound"])
-    hundredth = round(median(values["in full"]) / 100, 2)
-    figures = [replace(f, target=hundredth if f.name == "second look" else f.target) for f in FIGURES]
     about = f"{args.entities:,} entities of {args.bytes} bytes of JSON, {args.repeat} repetitions."
     title = TITLE if args.entities == MILLION else f"{TITLE}, {args.entities:,} entities"
-    return Section(title, about, filled(figures, values), NOTES)
+    return Section(title, about, filled(FIGURES, values), NOTES)
 
 
 def quick(rig: Rig, entities: int, size: int, repeat: int) -> list[BenchFigure]:
@@ -76,20 +69,19 @@ def _fill(rig: Rig, entities: int, size: int) -> None:
     say(f"{entities:,} entities")
     tables.entities(rig, entities, sink.text_of(rig, size))
     processes.run(rig, "rebuild", *BY)
-    processes.run(rig, "verify", "--full")
+    processes.run(rig, "verify")
 
 
 def _compare(rig: Rig, entities: int) -> dict[str, float]:
     return {
         **_in_full(rig, entities),
-        "versions only": processes.run(rig, "verify", "--full", "--versions-only").wall,
-        "second look": processes.answer(rig, "verify")["seconds"],
+        "versions only": processes.run(rig, "verify", "--versions-only").wall,
     }
 
 
 def _in_full(rig: Rig, entities: int) -> dict[str, float]:
-    full = processes.run(rig, "verify", "--full")
-    idle = processes.run(rig, "verify")  # nothing has changed since
+    full = processes.run(rig, "verify")
+    idle = processes.run(rig, "status")
     postgres, engine = _reading(rig)
     spent = [run.worker + run.postgres + run.engine for run in (full, idle)]
     return {

@@ -41,7 +41,7 @@ def standing(error_reason: str = "connect") -> PipelineStatus:
         "rate_in": None,
         "rate_out": None,
         "drain_seconds": None,
-        "workers": None,
+        "workers": [],
         "circuit_open": None,
     }
     return PipelineStatus("p", status, 50, 806, 12.5, [row], {}, [], **rest)

@@ -9,9 +9,9 @@ import pytest
 
 from cluster.conftest import NewIndex
 from cluster.stream import delivering
+from moments import move
 from outboxctl.core.database import Database
 from outboxctl.core.sql import text
-from outboxctl.core.stats.workers import clock
 from outboxctl.operations.check import figures
 from outboxctl.operations.check.figures import CheckLimits
 from processes import Cli, Worker, eventually
@@ -99,9 +99,9 @@ def test_a_red_shard_whose_events_wait_is_found_within_a_minute(
     def findings() -> set[str]:
         """Those of a minute later, at which heartbeats go on and nothing else has happened."""
         with db.begin() as connection:
-            now = clock(connection) + timedelta(seconds=55)
-            connection.execute(text("UPDATE outbox_workers SET heartbeat_at = :now"), {"now": now})
-            facts = figures.read(connection, CheckLimits(300), max_processing=600, now=now)
+            move(connection, timedelta(seconds=-55))
+            connection.execute(text("UPDATE outbox_workers SET heartbeat_at = now()"))
+            facts = figures.read(connection, CheckLimits(300), max_processing=600)
             connection.rollback()
         judged = figures.judge(facts, CheckLimits(300))
         return {figure.name for figure in judged if not figure.well} & {"no_success", "in_vain"}

@@ -7,7 +7,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from moments import Insert, at
+from moments import Insert, at, when
 from outboxctl.core.database import Database
 from outboxctl.core.delivery.claim import CLAIM, PLAN, Claimed, claim
 
@@ -16,8 +16,8 @@ TOKEN = str(uuid4())
 
 def claimed(db: Database, size: int = 100, seconds: float = 0, *, reclaimed: int = 100) -> list[Claimed]:
     given = {"owner": "w", "token": str(uuid4()), "size": size, "lease": 10, "reclaimed": reclaimed}
-    with db.begin() as connection:
-        return claim(connection, **given, now=at(seconds))  # type: ignore[arg-type]
+    with when(db, seconds) as connection:
+        return claim(connection, **given)  # type: ignore[arg-type]
 
 
 def test_due_retries_first_then_the_oldest_and_nothing_that_waits(db: Database, insert: Insert) -> None:
@@ -167,9 +167,9 @@ def test_reclaimed_events_are_found_without_reading_past_the_others(
 
 def explained(db: Database, reclaimed: int) -> list[dict]:  # type: ignore[type-arg]
     """The plan's nodes for a claim of 100, or of so many reclaimed ones; rolled back."""
-    given = {"owner": "w", "token": TOKEN, "size": 100, "lease": 10, "max_bytes": 9, "now": None}
+    given = {"owner": "w", "token": TOKEN, "size": 100, "lease": 10, "max_bytes": 9}
     given["reclaimed"] = reclaimed
-    statement = re.sub(r"(?<!:):(\w+)", r"%(\1)s", CLAIM.text.replace(":now", ":now::timestamptz"))
+    statement = re.sub(r"(?<!:):(\w+)", r"%(\1)s", CLAIM.text)
     with db.begin() as connection:
         connection.exec_driver_sql(PLAN)
         plan = connection.exec_driver_sql(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", given).scalar_one()

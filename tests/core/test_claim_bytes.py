@@ -7,7 +7,7 @@ import psycopg
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from moments import Insert, at
+from moments import Insert, at, when
 from outboxctl.core.database import Database
 from outboxctl.core.delivery import settle
 from outboxctl.core.delivery.claim import LEFT_OUT, Claimed, claim
@@ -17,9 +17,9 @@ TRIED = 2  # attempts that every event had before
 
 
 def claimed(db: Database, token: str, bound: int | None = BOUND, *, reclaimed: int = 0) -> list[Claimed]:
-    with db.begin() as connection:
+    with when(db, 0) as connection:
         given = {"owner": "w", "token": token, "size": 50, "lease": 10, "reclaimed": reclaimed}
-        return claim(connection, **given, max_bytes=bound, now=at(0))  # type: ignore[arg-type]
+        return claim(connection, **given, max_bytes=bound)  # type: ignore[arg-type]
 
 
 def put(sql: psycopg.Connection, insert: Insert, texts: Sequence[int | None]) -> list[str]:

@@ -1,12 +1,11 @@
 """Delivered deletes: written with their events, taken by one worker at a time, kept until the last time."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from uuid import uuid4
 
 import psycopg
 
-from moments import Insert, at
+from moments import Insert, at, when
 from outboxctl.core.database import Database
 from outboxctl.core.delivery import deletes, settle
 from outboxctl.core.delivery.claim import claim
@@ -26,21 +25,23 @@ def delivered(*documents: str, version: int = 7, projection: str = PROJECTION) -
     return [DeliveredDelete(projection, document, version, "") for document in documents]
 
 
-def note(db: Database, what: Sequence[DeliveredDelete], *, now: datetime, events: Sequence[str] = ()) -> None:
+def note(
+    db: Database, what: Sequence[DeliveredDelete], seconds: float = 0, *, events: Sequence[str] = ()
+) -> None:
     """Write these down as a worker does."""
-    with db.begin() as connection:
+    with when(db, seconds) as connection:
         ids = list(events) or [str(uuid4())]
-        settle.complete(connection, TOKEN, ids, deletes=deletes.noted(what, first=FIRST), now=now)
+        settle.complete(connection, TOKEN, ids, deletes=deletes.noted(what, first=FIRST))
 
 
 def take(db: Database, seconds: float, *, size: int = 100, projection: str = PROJECTION) -> list[DueDelete]:
-    with db.begin() as connection:
-        return deletes.take(connection, projection, size=size, lease=LEASE, last=LAST, now=at(seconds))
+    with when(db, seconds) as connection:
+        return deletes.take(connection, projection, size=size, lease=LEASE, last=LAST)
 
 
 def due(db: Database, seconds: float) -> list[str]:
-    with db.begin() as connection:
-        return deletes.due(connection, now=at(seconds))
+    with when(db, seconds) as connection:
+        return deletes.due(connection)
 
 
 def remove(db: Database, taken: Sequence[DueDelete]) -> None:
@@ -60,15 +61,15 @@ def test_a_delete_is_written_down_with_the_outcome_of_its_event(
     db: Database, sql: psycopg.Connection, insert: Insert
 ) -> None:
     event = insert(op="delete", event_version=7)
-    with db.begin() as connection:
-        claim(connection, owner="w", token=TOKEN, size=1, lease=10, now=at(1))
-    note(db, delivered("a"), now=at(2), events=[event])
+    with when(db, 1) as connection:
+        claim(connection, owner="w", token=TOKEN, size=1, lease=10)
+    note(db, delivered("a"), 2, events=[event])
     assert sql.execute("SELECT status FROM search_outbox_events").fetchall() == [("done",)]
     assert [each[1:] for each in take(db, 32)] == [("a", 7, "", False)]
 
 
 def test_it_is_due_once_a_lease_is_over_and_taken_by_one_worker(db: Database) -> None:
-    note(db, delivered("a", "b", "c"), now=at(0))
+    note(db, delivered("a", "b", "c"))
     assert due(db, FIRST - 1) == []
     assert take(db, FIRST - 1) == []
     assert due(db, FIRST) == [PROJECTION]
@@ -80,7 +81,7 @@ def test_it_is_due_once_a_lease_is_over_and_taken_by_one_worker(db: Database) ->
 def test_it_is_taken_for_the_last_time_until_somebody_has_sent_it(
     db: Database, sql: psycopg.Connection
 ) -> None:
-    note(db, delivered("a"), now=at(0))
+    note(db, delivered("a"))
     assert [each.last for each in take(db, 30)] == [False]
     assert take(db, LAST - 1) == []
     assert [each.last for each in take(db, LAST)] == [True]
@@ -92,12 +93,12 @@ def test_it_is_taken_for_the_last_time_until_somebody_has_sent_it(
 
 
 def test_after_an_outage_one_time_is_enough(db: Database) -> None:
-    note(db, delivered("a"), now=at(0))
+    note(db, delivered("a"))
     assert [each.last for each in take(db, LAST + 3_600)] == [True]
 
 
 def test_a_first_time_that_is_late_is_not_followed_at_once_by_the_last(db: Database) -> None:
-    note(db, delivered("a"), now=at(0))
+    note(db, delivered("a"))
     assert [each.last for each in take(db, LAST - 1)] == [False]
     assert take(db, LAST) == []
     assert [each.last for each in take(db, LAST - 1 + LEASE)] == [True]
@@ -105,27 +106,27 @@ def test_a_first_time_that_is_late_is_not_followed_at_once_by_the_last(db: Datab
 
 def test_hostile_ids_are_written_as_they_are(db: Database) -> None:
     ids = ['",{}[]\\\\', "\u2028 'x' $1 :id %s", "ä:ö", "", "NULL"]
-    note(db, [DeliveredDelete("p", each, 2**63 - 1, each) for each in ids], now=at(0))
+    note(db, [DeliveredDelete("p", each, 2**63 - 1, each) for each in ids])
     assert sorted(each[1:4] for each in take(db, 30, projection="p")) == sorted(
         (each, 2**63 - 1, each) for each in ids
     )
 
 
 def test_two_deletes_of_one_document_are_two_rows(db: Database) -> None:
-    note(db, delivered("a", version=7), now=at(0))
-    note(db, delivered("a", version=9), now=at(20))
+    note(db, delivered("a", version=7))
+    note(db, delivered("a", version=9), 20)
     assert [each.version for each in take(db, 30)] == [7]
     assert [each.version for each in take(db, 50)] == [9]
     assert sorted(each.version for each in take(db, LAST + 20)) == [7, 9]
 
 
 def test_a_row_that_another_session_has_locked_waits_alone(db: Database, sql: psycopg.Connection) -> None:
-    note(db, delivered("a", "b"), now=at(0))
+    note(db, delivered("a", "b"))
     taken = take(db, 30)
     with sql.transaction():
         sql.execute("SELECT FROM outbox_deletes WHERE document_id = 'a' FOR UPDATE")
         remove(db, taken)
-        note(db, delivered("a"), now=at(31))
+        note(db, delivered("a"), 31)
         assert take(db, 60) == []
     assert rows(sql) == 2, "the locked one, and the new one"
 
@@ -133,7 +134,7 @@ def test_a_row_that_another_session_has_locked_waits_alone(db: Database, sql: ps
 def test_an_entity_that_was_created_again_is_left_alone(db: Database, sql: psycopg.Connection) -> None:
     """Its version may be the delete's, where the application counts so."""
     entity, gone = uuid4(), uuid4()
-    note(db, delivered(f"a:b:{entity}", f"a:b:{gone}"), now=at(0))
+    note(db, delivered(f"a:b:{entity}", f"a:b:{gone}"))
     sql.execute(
         "INSERT INTO search_index (id, entity_type, entity_id, event_version, text, created_at, updated_at)"
         " VALUES (gen_random_uuid(), 'a:b', %s, 7, '', now(), now())",
@@ -144,10 +145,10 @@ def test_an_entity_that_was_created_again_is_left_alone(db: Database, sql: psyco
 
 
 def test_of_a_projection_its_own_rows_are_taken_and_dropped(db: Database, sql: psycopg.Connection) -> None:
-    note(db, delivered("1"), now=at(0))
-    note(db, delivered("2", projection="b"), now=at(0))
-    note(db, delivered("3", projection="z"), now=at(0))
-    note(db, delivered("4", projection="c"), now=at(100))
+    note(db, delivered("1"))
+    note(db, delivered("2", projection="b"))
+    note(db, delivered("3", projection="z"))
+    note(db, delivered("4", projection="c"), 100)
     assert due(db, 30) == sorted([PROJECTION, "b", "z"])
     assert documents(take(db, 30, projection="b")) == ["2"]
     assert due(db, 30) == sorted([PROJECTION, "z"])
@@ -162,28 +163,9 @@ def test_a_hundred_thousand_are_taken_and_recorded_by_their_indexes(
 ) -> None:
     sql.execute(FILL, [PROJECTION, at(0), at(30)])
     with db.begin() as connection:
-        taken = deletes.take(connection, PROJECTION, size=1_000, lease=10, last=LAST, now=at(30))
+        taken = deletes.take(connection, PROJECTION, size=1_000, lease=10, last=LAST)
         deletes.remove(connection, [each.id for each in taken])
-        assert deletes.due(connection, now=at(30)) == [PROJECTION]
+        assert deletes.due(connection) == [PROJECTION]
         scanned = connection.exec_driver_sql(SCANNED).scalar_one()
     assert len(taken) == 1_000
     assert scanned == 0, "no row was read by a scan of the table"
-
-
-def test_without_the_table_or_the_rights_nothing_is_written_down(
-    db: Database, sql: psycopg.Connection, url: str
-) -> None:
-    """A worker of this version goes on with an older schema, and with the grants of an older release."""
-    role = f"role_{uuid4().hex[:8]}"
-    sql.execute(f"CREATE ROLE {role}; GRANT SELECT, INSERT, UPDATE ON outbox_deletes TO {role}")
-    limited = Database(f"{url}?options=-crole%3D{role}")
-    with limited.begin() as connection:
-        assert not deletes.writable(connection)
-    sql.execute(f"GRANT DELETE ON outbox_deletes TO {role}")
-    with limited.begin() as connection:
-        assert deletes.writable(connection), "asked again, by the same connection"
-    limited.close()
-    sql.execute(f"DROP TABLE outbox_deletes; DROP ROLE {role}")
-    db.renew_connections()
-    with db.begin() as connection:
-        assert not deletes.writable(connection)

@@ -5,7 +5,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from moments import Insert, at
+from moments import Insert, at, when
 from outboxctl.core.database import Database
 from outboxctl.core.delivery import settle
 from outboxctl.core.delivery.claim import PLAN, claim
@@ -26,30 +26,35 @@ HELD = {
 }
 
 
+def moment(verb: Verb) -> float:
+    """5 s on; for maintenance 20 s, after the lease."""
+    return 20 if verb in {Verb.RECLAIM, Verb.EXPIRE} else 5
+
+
 def act(connection: Connection, verb: Verb, id_: str, token: str) -> None:
-    """Do the verb as its actor would, 5 s on (20 s on, after the lease, for maintenance)."""
+    """Do the verb as its actor would."""
     if verb in {Verb.REPLAY, Verb.DISCARD, Verb.UNDO, Verb.DROP}:
         _as_an_operator(connection, verb, id_)
     elif verb is Verb.CLAIM:
-        claim(connection, owner="w2", token=token, size=10, lease=10, now=at(5))
+        claim(connection, owner="w2", token=token, size=10, lease=10)
     elif verb is Verb.RENEW:
-        renew(connection, token, lease=10, max_processing=600, now=at(5))
+        renew(connection, token, lease=10, max_processing=600)
     elif verb in {Verb.RECLAIM, Verb.EXPIRE}:
-        reclaim(connection, max_processing=600, max_attempts=3 if verb is Verb.RECLAIM else 1, now=at(20))
+        reclaim(connection, max_processing=600, max_attempts=3 if verb is Verb.RECLAIM else 1)
     else:
         _settle(connection, verb, id_, token)
 
 
 def _settle(connection: Connection, verb: Verb, id_: str, token: str) -> None:
     if verb is Verb.COMPLETE:
-        settle.complete(connection, token, [id_], now=at(5))
+        settle.complete(connection, token, [id_])
     elif verb is Verb.RETRY:
-        settle.retry(connection, token, [settle.Retry(id_, 3, Reason.CONNECT, "x")], now=at(5))
+        settle.retry(connection, token, [settle.Retry(id_, 3, Reason.CONNECT, "x")])
     elif verb is Verb.FAIL:
-        settle.fail(connection, token, [settle.Failure(id_, Reason.MAPPING, "x")], now=at(5))
+        settle.fail(connection, token, [settle.Failure(id_, Reason.MAPPING, "x")])
     else:
         assert verb is Verb.RELEASE
-        settle.release(connection, [token], now=at(5))
+        settle.release(connection, [token])
 
 
 def _as_an_operator(connection: Connection, verb: Verb, id_: str) -> None:
@@ -65,9 +70,8 @@ def _as_an_operator(connection: Connection, verb: Verb, id_: str) -> None:
 
 def _as_if_replayed(connection: Connection, id_: str) -> str:
     """A replay is what last touched the event; returns the audit row."""
-    connection.execute(text("UPDATE search_outbox_events SET last_replayed_at = :at"), {"at": at(1)})
-    given = {"by": "alice", "reason": "test", "filters": {}, "ids": [id_], "now": at(1)}
-    row = audit.record(connection, "replay", **given)  # type: ignore[arg-type] # one dict for all
+    connection.execute(text("UPDATE search_outbox_events SET last_replayed_at = now()"))
+    row = audit.record(connection, "replay", by="alice", reason="test", filters={}, ids=[id_])
     said = "before_reasons = '{mapping}', before_errors = '{boom}', before_attempts = '{3}'"
     connection.execute(text(f"UPDATE outbox_operator_audit SET {said} WHERE id = :id"), {"id": row})
     return row
@@ -79,7 +83,7 @@ def test_state_and_verb(
     db: Database, sql: psycopg.Connection, insert: Insert, state: Status, verb: Verb
 ) -> None:
     id_ = insert(status=state, **(HELD if state is Status.PROCESSING else {"attempts": 1}))
-    with db.begin() as connection:
+    with when(db, moment(verb)) as connection:
         act(connection, verb, id_, TOKEN)
     expected = next((t.target for t in TRANSITIONS if t.verb is verb and t.source is state), state)
     row = sql.execute("SELECT status, owner, lease_until, lease_token FROM search_outbox_events").fetchone()
@@ -95,7 +99,7 @@ def test_the_same_worker_with_another_claims_fence_changes_nothing(
 ) -> None:
     id_ = insert(status="processing", **HELD)
     before = sql.execute("SELECT * FROM search_outbox_events").fetchall()
-    with db.begin() as connection:
+    with when(db, moment(verb)) as connection:
         act(connection, verb, id_, OTHER)
     assert sql.execute("SELECT * FROM search_outbox_events").fetchall() == before
 
@@ -114,7 +118,7 @@ def test_settling_says_what_it_hit(db: Database, insert: Insert) -> None:
 def test_settling_finds_its_events_by_their_ids_alone(db: Database, statement: TextClause) -> None:
     """By the index on processing it would read what every worker holds, and what vacuum has yet to clean."""
     ids = f"{{{TOKEN}}}"
-    given = {"token": TOKEN, "now": None, "ids": ids, "delays": [1.0], "reasons": ["x"], "errors": ["x"]}
+    given = {"token": TOKEN, "ids": ids, "delays": [1.0], "reasons": ["x"], "errors": ["x"]}
     with db.begin() as connection:
         connection.exec_driver_sql(PLAN)
         explain = text(f"EXPLAIN {statement.text}")
@@ -140,6 +144,6 @@ def test_a_retry_can_give_its_attempt_back(
         settle.Retry(id_, 3, Reason.CONFIG, "x", attempt_returned=bool(n)) for n, id_ in enumerate(ids)
     ]
     with db.begin() as connection:
-        assert settle.retry(connection, token, retries, now=at(5)) == ({*ids} if token == TOKEN else set())
+        assert settle.retry(connection, token, retries) == ({*ids} if token == TOKEN else set())
     query = "SELECT attempts FROM search_outbox_events WHERE id = %s"
     assert [sql.execute(query, [id_]).fetchone() for id_ in ids] == [(n,) for n in attempts]

@@ -1,6 +1,5 @@
 """Any interleaving of the verbs keeps the invariants of the outbox (hypothesis, on PostgreSQL)."""
 
-from datetime import datetime, timedelta
 from uuid import uuid4
 
 import psycopg
@@ -9,8 +8,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from moments import NOW
-from outboxctl.core.database import Database
+from moments import at, when
+from outboxctl.core.database import Connection, Database
 from outboxctl.core.delivery import settle
 from outboxctl.core.delivery.claim import claim
 from outboxctl.core.delivery.leases import reclaim
@@ -29,7 +28,7 @@ class Outbox(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.sql.execute("TRUNCATE search_outbox_events")
-        self.now: datetime = NOW
+        self.now = 0
         self.claims: dict[str, list[str]] = {}
         self.rows = 0
         self.done: set[str] = set()
@@ -40,15 +39,15 @@ class Outbox(RuleBasedStateMachine):
             self.sql.execute(
                 "INSERT INTO search_outbox_events (entity_type, entity_id, op, event_version, created_at)"
                 " VALUES ('block', gen_random_uuid(), 'upsert', 1, %s)",
-                (self.now,),
+                (at(self.now),),
             )
         self.rows += count
 
     @rule(size=st.integers(1, 3))
     def claim(self, size: int) -> None:
         token = str(uuid4())
-        with self.db.begin() as connection:
-            batch = claim(connection, owner="w", token=token, size=size, lease=10, now=self.now)
+        with when(self.db, self.now) as connection:
+            batch = claim(connection, owner="w", token=token, size=size, lease=10)
         self.claims[token] = [event.id for event in batch]
         assert all(1 <= event.attempts <= MAX_ATTEMPTS for event in batch)
 
@@ -57,41 +56,41 @@ class Outbox(RuleBasedStateMachine):
         if not self.claims:
             return
         token = data.draw(st.sampled_from(sorted(self.claims)))
-        with self.db.begin() as connection:
+        with when(self.db, self.now) as connection:
             hit = self._settle(connection, token, how)
         if how == "complete":
             assert not hit & self.done, "an event cannot be completed twice"
             self.done |= hit
 
-    def _settle(self, connection: object, token: str, how: str) -> set[str]:
+    def _settle(self, connection: Connection, token: str, how: str) -> set[str]:
         ids, c = self.claims[token], connection
         if how == "complete":
-            return settle.complete(c, token, ids, now=self.now)  # type: ignore[arg-type]
+            return settle.complete(c, token, ids)
         if how == "release":
-            return settle.release(c, [token], now=self.now)  # type: ignore[arg-type]
+            return settle.release(c, [token])
         if how == "fail":
             failures = [settle.Failure(id_, Reason.MAPPING, "x") for id_ in ids]
-            return settle.fail(c, token, failures, now=self.now)  # type: ignore[arg-type]
+            return settle.fail(c, token, failures)
         spent = set(
             self.sql.execute("SELECT id::text FROM search_outbox_events WHERE attempts >= 3").fetchall()
         )
         retries = [settle.Retry(id_, 5, Reason.CONNECT, "x") for id_ in ids if (id_,) not in spent]
-        return settle.retry(c, token, retries, now=self.now)  # type: ignore[arg-type]
+        return settle.retry(c, token, retries)
 
     @rule(seconds=st.integers(1, 15))
     def time_passes(self, seconds: int) -> None:
-        self.now += timedelta(seconds=seconds)
+        self.now += seconds
 
     @rule()
     def reclaim(self) -> None:
-        with self.db.begin() as connection:
-            reclaim(connection, max_processing=600, max_attempts=MAX_ATTEMPTS, now=self.now)
+        with when(self.db, self.now) as connection:
+            reclaim(connection, max_processing=600, max_attempts=MAX_ATTEMPTS)
 
     @rule(limit=st.integers(1, 3))
     def replay(self, limit: int) -> None:
-        with self.db.begin() as connection:
+        with when(self.db, self.now) as connection:
             plan = selection.plan(connection, selection.Selection(limit=limit))
-            moves.replay(connection, plan, by="alice", reason="model", now=self.now)
+            moves.replay(connection, plan, by="alice", reason="model")
 
     @invariant()
     def no_row_is_lost_and_none_is_half_held(self) -> None:

@@ -92,13 +92,12 @@ class Outbox:
         with self.db.begin() as connection:
             connection.exec_driver_sql(under)
             explain = text(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement.text}")
-            plan = connection.execute(explain, {"now": None} | given).scalar_one()
+            plan = connection.execute(explain, given).scalar_one()
             connection.rollback()
         return walk(plan[0]["Plan"])
 
     def planned_once(self, statement: TextClause, types: Mapping[str, str], **given: Any) -> list[Node]:
         """The same of the plan for any values, by which a session goes on that has planned it once."""
-        given = {"now": None} | given
         with self.db.begin() as connection:
             connection.exec_driver_sql(PLAN)
             session = psycopg.ClientCursor(driver(connection))

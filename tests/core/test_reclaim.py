@@ -6,7 +6,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from moments import Insert, at
+from moments import Insert, at, when
 from outboxctl.core.database import Database
 from outboxctl.core.delivery import settle
 from outboxctl.core.delivery.claim import Claimed, claim
@@ -15,8 +15,8 @@ from outboxctl.domain.failures import Reason
 
 
 def run(db: Database, seconds: float, max_attempts: int = 3) -> Reclaimed:
-    with db.begin() as connection:
-        return reclaim(connection, max_processing=600, max_attempts=max_attempts, now=at(seconds))
+    with when(db, seconds) as connection:
+        return reclaim(connection, max_processing=600, max_attempts=max_attempts)
 
 
 @pytest.mark.parametrize(
@@ -67,9 +67,9 @@ class Outbox:
     def claim(self) -> tuple[str, list[Claimed]]:
         """The token and the events of one claim of any size."""
         self.seconds += 1
-        token, now = str(uuid4()), at(self.seconds)
-        with self._db.begin() as connection:
-            return token, claim(connection, owner="w", token=token, size=100, lease=0.5, now=now)
+        token = str(uuid4())
+        with when(self._db, self.seconds) as connection:
+            return token, claim(connection, owner="w", token=token, size=100, lease=0.5)
 
     def die(self) -> list[int]:
         """Claim and be reclaimed: the attempts of what was claimed."""
@@ -84,7 +84,7 @@ class Outbox:
 
     def settle(self, token: str, **outcomes: Any) -> set[str]:
         """Write what became of a claim."""
-        with self._db.begin() as connection:
+        with when(self._db, self.seconds) as connection:
             return settle.write(connection, token, **outcomes).hit
 
 

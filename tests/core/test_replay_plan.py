@@ -5,7 +5,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from moments import Insert, at
+from moments import Insert, at, when
 from outboxctl.core.database import Database
 from outboxctl.core.operator import failed, moves, selection
 from outboxctl.core.operator.audit import recent_actions
@@ -24,8 +24,8 @@ def planned(db: Database, **selection: object) -> MovePlan:
 
 
 def applied(db: Database, chosen: MovePlan) -> Act:
-    with db.begin() as connection:
-        return moves.replay(connection, chosen, by="alice", reason="fixed root cause", now=at(5))
+    with when(db, 5) as connection:
+        return moves.replay(connection, chosen, by="alice", reason="fixed root cause")
 
 
 def test_every_filter_selects_what_it_says(db: Database, insert: Insert) -> None:

@@ -7,8 +7,8 @@ from itertools import product
 import psycopg
 import pytest
 
-from core.test_fence import HELD, TOKEN, act
-from moments import at
+from core.test_fence import HELD, TOKEN, act, moment
+from moments import at, when
 from outboxctl.core.database import Database
 from outboxctl.core.schema.migrations import upgrade
 from outboxctl.domain.lifecycle import TRANSITIONS, Status, Transition
@@ -54,7 +54,7 @@ def test_a_twin_in_another_state_is_left_alone(
     put(sql, twin, "2025-01-01", HELD | others if twin is Status.PROCESSING else UNHELD)
     id_ = put(sql, move.source, "2026-02-01", HELD if move.source is Status.PROCESSING else UNHELD)
     before = sql.execute(SAID).fetchall()
-    with db.begin() as connection:
+    with when(db, moment(move.verb)) as connection:
         act(connection, move.verb, id_, TOKEN)
     assert sql.execute(SAID).fetchall() == before
     moved = sql.execute(f"SELECT status FROM {EVENTS} WHERE tableoid = 'new'::regclass").fetchall()

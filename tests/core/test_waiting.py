@@ -3,7 +3,7 @@
 import psycopg
 import pytest
 
-from moments import at
+from moments import at, when
 from outboxctl.core.database import Database
 from outboxctl.core.stats.snapshot import anything_waiting
 
@@ -29,5 +29,5 @@ def test_what_waits(
     db: Database, sql: psycopg.Connection, status: str, attempts: int, retry: int | None, waits: bool
 ) -> None:
     sql.execute(EVENT, [status, attempts, None if retry is None else at(retry)])
-    with db.begin() as connection:
-        assert anything_waiting(connection, now=at(0)) is waits
+    with when(db, 0) as connection:
+        assert anything_waiting(connection) is waits

@@ -38,7 +38,6 @@ READING = {
     "config": (),
     "db check": (),
     "db current": (),
-    "db downgrade": ("--dry-run",),
     "db mark": ("test", *WHO, "--dry-run"),
     "db notify status": (),
     "doctor": (),
@@ -77,7 +76,6 @@ PRINTING = {
 ACT = "10000000-0000-0000-0000-000000000000"
 # With arguments that would change something.
 CHANGING: dict[str, tuple[str, ...]] = {
-    "db downgrade": (),
     "db mark": ("test", *WHO),
     "db notify off": (),
     "db notify on": (),

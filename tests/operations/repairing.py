@@ -9,7 +9,7 @@ import pytest
 from outboxctl.core.database import Database
 from outboxctl.operations.verify.compare import compare
 from outboxctl.operations.verify.one_pass import OnePass
-from outboxctl.operations.verify.repair import Repair, Repaired
+from outboxctl.operations.verify.repair import Repaired, SearchIndexRepair
 from outboxctl.settings import Settings
 from outboxctl.sink.index.repair import Mender
 from outboxctl.sink.index.scan import Reader
@@ -38,7 +38,7 @@ def repair_all(db: Database, reader: Reader) -> Callable[..., Repaired]:
     def run(meanwhile: Callable[[], object] = lambda: None) -> Repaired:
         differences = [d for d in compare(db, reader) if not d.in_flight]
         meanwhile()
-        repair = Repair(db, Mender(reader.client, reader.shape.index), "alice", "drill")
+        repair = SearchIndexRepair(db, Mender(reader.client, reader.shape.index), "alice", "drill")
         repair.run(differences, stop=Event())
         return repair.done
 

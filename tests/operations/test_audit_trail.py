@@ -7,10 +7,11 @@ import psycopg
 
 from moments import NOW, at
 from operations.failures import WHO, fail, fail_many
-from outboxctl.core.database import Database
+from outboxctl.core.database import Connection, Database
 from outboxctl.core.operator import audit, moves
 from outboxctl.core.operator.audit import events_of, recent_actions
 from outboxctl.core.operator.selection import Selection, plan
+from outboxctl.core.sql import text
 from processes import Cli
 
 INTERRUPTED = "an act that was killed after two of its batches"
@@ -20,8 +21,14 @@ def _batches(db: Database, act: str, action: str, *sizes: int, by: str = "alice"
     for place, size in enumerate(sizes):
         with db.begin() as connection:
             ids = [f"00000000-0000-0000-0000-{place:06}{n:06}" for n in range(size)]
-            given = {"ids": ids, "act_id": act, "now": at(place)}
-            audit.record(connection, action, by=by, reason=INTERRUPTED, filters={"limit": 9}, **given)  # type: ignore[arg-type]
+            said = {"by": by, "reason": INTERRUPTED, "filters": {"limit": 9}}
+            row = audit.record(connection, action, ids=ids, act_id=act, **said)  # type: ignore[arg-type]
+            _dated(connection, row, place)
+
+
+def _dated(connection: Connection, row: str, seconds: float) -> None:
+    values = {"id": row, "at": at(seconds)}
+    connection.execute(text("UPDATE outbox_operator_audit SET at = :at WHERE id = CAST(:id AS uuid)"), values)
 
 
 def test_the_batches_of_an_act_are_one_line(db: Database) -> None:
@@ -29,9 +36,8 @@ def test_the_batches_of_an_act_are_one_line(db: Database) -> None:
     _batches(db, first, "replay", 3, 2)
     _batches(db, second, "prune", 1, by="bob")
     with db.begin() as connection:
-        old = audit.record(
-            connection, "discard", by="bob", reason="x", filters={}, ids=[], affected=7, now=at(-9)
-        )
+        old = audit.record(connection, "discard", by="bob", reason="x", filters={}, ids=[], affected=7)
+        _dated(connection, old, -9)
         acts = recent_actions(connection, limit=10)
         assert [(a.id, a.action, a.affected, a.batches) for a in acts] == [
             (first, "replay", 5, 2),

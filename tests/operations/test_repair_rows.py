@@ -14,7 +14,7 @@ from outboxctl.core.database import Database
 from outboxctl.domain.errors import InconclusiveError
 from outboxctl.operations.verify.compare import compare
 from outboxctl.operations.verify.model import Difference
-from outboxctl.operations.verify.repair import Repair, Repaired
+from outboxctl.operations.verify.repair import Repaired, SearchIndexRepair
 from outboxctl.operations.verify.survey import survey
 from outboxctl.sink.index.repair import Mender
 from outboxctl.sink.index.scan import Reader
@@ -103,7 +103,7 @@ def test_batches_share_an_act_and_stop_between_two(
                 stop.set()
             yield difference
 
-    repair = Repair(db, Mender(reader.client, reader.shape.index), "alice", "drill")
+    repair = SearchIndexRepair(db, Mender(reader.client, reader.shape.index), "alice", "drill")
     repair.run(until_two_batches(), stop=stop)
     audits = lab.rows(ground.sql, AUDIT)
     assert [len(audit["event_ids"]) for audit in audits] == [3, 3]
@@ -146,7 +146,9 @@ def test_a_document_written_again_meanwhile_is_not_removed(
     ground.bulk([{"index": {"_id": "foreign"}}, {"a": 1}])
     differences = list(compare(db, reader))
     ground.bulk([{"index": {"_id": "foreign"}}, {"a": 2}])
-    repair = Repair(db, Mender(reader.client, reader.shape.index), "alice", "drill", remove_foreign=True)
+    repair = SearchIndexRepair(
+        db, Mender(reader.client, reader.shape.index), "alice", "drill", remove_foreign=True
+    )
     repair.run(differences, stop=Event())
     assert (repair.done.removed, repair.done.left) == (0, 1)
     assert ground.engine.exists(index=ground.index, id="foreign")
@@ -167,7 +169,7 @@ def test_a_row_that_is_back_keeps_its_document_and_one_that_is_gone_gets_no_even
         f"INSERT INTO search_index ({names}) VALUES ({', '.join(['%s'] * len(row))})", [*row.values()]
     )
     ground.sql.execute("DELETE FROM search_index WHERE entity_id = %s", [gone.key[1]])
-    repair = Repair(db, Mender(reader.client, reader.shape.index), "alice", "drill")
+    repair = SearchIndexRepair(db, Mender(reader.client, reader.shape.index), "alice", "drill")
     repair.run(differences, stop=Event())
     assert (repair.done.enqueued, repair.done.left) == (0, 2)
     assert lab.rows(ground.sql) == []
@@ -202,7 +204,7 @@ def test_what_was_replaced_meanwhile_is_neither_judged_nor_repaired(
 ) -> None:
     ground.bulk([{"delete": {"_id": ground.documents()[0].id}}])
     mender = Mender(reader.client, reader.shape.index)
-    repair = Repair(db, mender, "alice", "drill", check=reader.check_unchanged)
+    repair = SearchIndexRepair(db, mender, "alice", "drill", check=reader.check_unchanged)
 
     def act(found: Iterable[Difference]) -> None:
         differences = list(found)

@@ -14,7 +14,7 @@ from operations.disaster import WAYS, Ground
 from outboxctl.core.database import Database
 from outboxctl.operations.verify.compare import compare
 from outboxctl.operations.verify.model import Difference
-from outboxctl.operations.verify.repair import Repair
+from outboxctl.operations.verify.repair import SearchIndexRepair
 from outboxctl.settings import Settings
 from outboxctl.sink.index.repair import Mender
 from outboxctl.sink.index.scan import Reader
@@ -64,6 +64,6 @@ def by_kind(differences: list[Difference]) -> dict[str, set[str]]:
 
 def heal(db: Database, reader: Reader, differences: list[Difference]) -> None:
     mender = Mender(reader.client, reader.shape.index)
-    repair = Repair(db, mender, "alice", "drill", remove_foreign=True)
+    repair = SearchIndexRepair(db, mender, "alice", "drill", remove_foreign=True)
     repair.run(differences, stop=Event())
     assert repair.done.left == 0

@@ -8,8 +8,6 @@ import pytest
 from elasticsearch import Elasticsearch
 
 from outboxctl.core.database import Database
-from outboxctl.core.delivery import claim
-from outboxctl.core.projections import changes
 from outboxctl.drills import services
 from processes import Cli, Worker, eventually
 from projections import shop
@@ -143,27 +141,3 @@ def test_an_index_that_is_ahead_of_a_restored_database_raises_all_versions(
     assert engine.get(index=products, id="2")["_version"] > 2**34
     (failed,) = [row for row in shop.rows(sql) if row[0] == "failed"]
     assert "delete the document" in failed[2]
-
-
-@pytest.mark.usefixtures("products")
-def test_a_worker_of_an_older_version_leaves_the_events_alone(
-    sql: psycopg.Connection, db: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    sql.execute(
-        "INSERT INTO search_outbox_events (entity_type, entity_id, op, event_version)"
-        " VALUES ('doc', gen_random_uuid(), 'upsert', 1)"
-    )
-    shop.changed(sql, 1)
-    with db.begin() as connection:
-        changes.run(connection, [changes.guard_sql("public")] * 2)
-
-    def claimed() -> list[str | None]:
-        with db.begin() as connection:
-            token = "00000000-0000-0000-0000-000000000001"
-            return [e.projection for e in claim.claim(connection, owner="w", token=token, size=9, lease=30)]
-
-    monkeypatch.setattr(claim, "CLAIMING", claim.PLAN)
-    assert claimed() == [None]
-    assert claimed() == []
-    monkeypatch.undo()
-    assert claimed() == ["product"]

@@ -9,7 +9,6 @@ import pytest
 from elasticsearch import Elasticsearch
 
 from outboxctl.core.database import Database
-from outboxctl.core.projections import changes
 from outboxctl.sink.index.index_setup import ensure
 from processes import Cli, Worker, eventually
 from projections import shop
@@ -24,10 +23,6 @@ INSERT INTO search_outbox_events (entity_type, entity_id, op, event_version)
 SELECT entity_type, entity_id, 'upsert', 1 FROM made
 """
 OWN = "SELECT status, attempts, error_reason FROM search_outbox_events WHERE entity_key IS NULL"
-OLDER_SESSIONS = """
-SELECT count(*) FROM pg_stat_activity
-WHERE datname = current_database() AND application_name = 'outboxctl' AND backend_start < %s
-"""
 FAST = {"OUTBOX_BASE_BACKOFF_SECONDS": "0.05", "OUTBOX_MAX_BACKOFF_SECONDS": "0.2"}
 
 
@@ -130,31 +125,6 @@ def test_an_index_of_search_index_that_vanishes_later_holds_up_no_projection(
     shop.changed(sql, 1)
     eventually(lambda: shop.held(engine, products).keys() == {"1"}, within=5)
     assert running.metric("outbox_circuit_open") == 0
-
-
-def test_a_worker_of_an_older_schema_takes_up_projections_after_the_upgrade(
-    index: str, cli: Cli, worker: Start, sql: psycopg.Connection, engine: Elasticsearch, db: Database
-) -> None:
-    sql.execute(shop.SCHEMA)
-    sql.execute("INSERT INTO shop.products VALUES (1, 'cup', 1, 1)")
-    cli.ok("db", "downgrade", "0008", "--yes")
-    running = worker(OUTBOX_POLL_INTERVAL_SECONDS="0.05", OUTBOX_NOTIFY="off")
-    sql.execute(ROW)
-    old = "SELECT status FROM search_outbox_events"
-    eventually(lambda: sql.execute(old).fetchall() == [("done",)])
-    # Before the command and not after it: the worker renews its sessions while the command ends.
-    before = sql.execute("SELECT clock_timestamp()").fetchone()
-    cli.ok("db", "upgrade")
-    eventually(lambda: sql.execute(OLDER_SESSIONS, before).fetchone() == (0,), within=15)
-    with db.begin() as connection:
-        changes.run(connection, [changes.guard_sql("public")])
-    with an_index(engine) as name:
-        shop.put_in_force(db, shop.product(name))
-        shop.changed(sql, 1)
-        eventually(lambda: shop.held(engine, name).keys() == {"1"}, within=15)
-        eventually(lambda: {row[:2] for row in shop.rows(sql)} == {("done", None)})
-    assert running.process.poll() is None
-    assert index
 
 
 def test_another_projection_without_its_index_changes_nothing_for_the_gate(

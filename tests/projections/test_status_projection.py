@@ -240,22 +240,6 @@ def test_the_time_until_changes_are_expanded_is_that_of_what_was_expanded(
     assert seen.drain_seconds * seen.events_per_second == pytest.approx(7 * 4 / 3)
 
 
-def test_a_schema_of_before_projections_is_read_as_before(cli: Cli, sql: psycopg.Connection) -> None:
-    own(sql, 2)
-    own(sql, 1, status="failed", reason="mapping")
-    cli.ok("db", "downgrade", "0008", "--yes")
-    seen = cli.json("status")
-    assert seen["status"] == {"pending": 2, "processing": 0, "done": 0, "failed": 1}
-    assert [(each["name"], each["pending"], each["failed"]) for each in seen["projections"]] == [
-        (BUILT_IN, 2, 1)
-    ]
-    assert len(cli.json("oldest", "--projection", BUILT_IN)["events"]) == 2
-    assert cli.json("stuck")["events"] == []
-    assert cli.json("failed", "list", "--entity-type", "doc")["failed"] == 1
-    assert cli.json("replay", "--by", "a", "--reason", "b", "--projection", BUILT_IN)["replayed"] == 1
-    assert cli("status", "--projection", "product").returncode == 2
-
-
 @pytest.mark.usefixtures("events")
 def test_a_reader_without_a_right_to_the_declarations_sees_the_rest(
     cli: Cli, sql: psycopg.Connection, url: str

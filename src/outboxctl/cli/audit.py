@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from outboxctl.cli import completion, parse, rendering
+from outboxctl.cli import parse, rendering
 from outboxctl.cli.guards import reading
 from outboxctl.cli.options import DatabaseOptions, Limit
 from outboxctl.domain.errors import UsageError
@@ -24,7 +24,6 @@ def audit(
         typer.Option(
             "--id",
             help="One action: its events, and their present status.",
-            autocompletion=completion.audit_ids,
         ),
     ] = None,
     action: Annotated[str | None, typer.Option(help="Only this: replay, undo, discard, repair, …")] = None,

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from outboxctl.cli import completion, parse
+from outboxctl.cli import parse
 
 if TYPE_CHECKING:
     from outboxctl.core.database import Connection
@@ -13,13 +13,11 @@ if TYPE_CHECKING:
 
 OfProjection = Annotated[
     str | None,
-    typer.Option(
-        "--projection", help="Only this projection's events.", autocompletion=completion.projections
-    ),
+    typer.Option("--projection", help="Only this projection's events."),
 ]
 OfType = Annotated[
     str | None,
-    typer.Option("--entity-type", help="Only this entity type.", autocompletion=completion.entity_types),
+    typer.Option("--entity-type", help="Only this entity type."),
 ]
 
 
@@ -36,4 +34,4 @@ class ScopeOptions:
 
         name = parse.optional(parse.words, "--projection", self.projection, 50)
         kind = parse.optional(parse.words, "--entity-type", self.entity_type, 50)
-        return choosing.scope(connection, *choosing.resolved(connection, name, kind))
+        return choosing.scope(*choosing.resolved(connection, name, kind))

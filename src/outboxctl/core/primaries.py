@@ -153,7 +153,7 @@ def connected(values: Mapping[str, Any]) -> psycopg.Connection:
         # Nothing is prepared: the session may sit behind a pooler in transaction mode.
         return psycopg.connect(**values, prepare_threshold=None)
     except psycopg.OperationalError as error:
-        raise tls.explained(error, values, describe(values)) or error from None
+        raise tls.explained(error, describe(values)) or error from None
 
 
 def _primary(session: psycopg.Connection, named: Sequence[ServerAddress]) -> Primary:

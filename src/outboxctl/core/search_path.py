@@ -64,17 +64,10 @@ WITH {FACTS}
 SELECT 'table' AS kind, relname::text AS name, schema::text FROM tables
 UNION ALL SELECT 'foreign', format('%I.%I', schema, relname), pg_get_userbyid(relowner) FROM tables
     WHERE NOT {MAIN_TABLES} AND relowner NOT IN (SELECT oid FROM trusted)
-UNION ALL SELECT 'writable', relname, '' FROM tables WHERE has_table_privilege(oid, 'SELECT')
-    AND has_table_privilege(oid, 'INSERT') AND has_table_privilege(oid, 'UPDATE')
-    AND has_table_privilege(oid, 'DELETE')
 UNION ALL (SELECT 'schema', '', name::text FROM path ORDER BY place)
 UNION ALL (SELECT 'code', '', name::text FROM path WHERE name NOT IN (SELECT name FROM open)
     AND EXISTS (SELECT FROM unpinned) ORDER BY place);
 COMMIT; BEGIN; """
-MADE_SINCE = """
-SELECT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE c.relname = CAST(%(table)s AS text) AND n.nspname = ANY (CAST(%(schemas)s AS text[])))
-"""
 
 
 def set_search_path(searched: Iterable[str] = ()) -> str:
@@ -99,24 +92,13 @@ def places(connection: Connection) -> Places:
     return connection.places
 
 
-def outdated(connection: Connection, table: str) -> bool:
-    """Whether a table is there now that was not when this connection looked for our tables."""
-    known = places(connection)
-    if table in known.tables:
-        return False
-    return bool(
-        connection.exec_driver_sql(MADE_SINCE, {"table": table, "schemas": [*known.schemas]}).scalar()
-    )
-
-
 def _read_places(connection: Connection, limits: str) -> None:
     message = "; ".join(filter(None, (limits, set_search_path())))
     _, (rows, _) = connection.exchange(READ_FACTS + message)
     _refuse_foreign_owners([(name, owner) for kind, name, owner in rows if kind == "foreign"])
     tables = {name: schema for kind, name, schema in rows if kind == "table"}
     schemas, searched = (tuple(s for kind, _, s in rows if kind == each) for each in ("schema", "code"))
-    writable = frozenset(name for kind, name, _ in rows if kind == "writable")
-    connection.places = Places(schemas, tables, searched, writable)
+    connection.places = Places(schemas, tables, searched)
     if searched:
         connection.exchange(set_search_path(searched))
 

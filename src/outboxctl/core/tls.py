@@ -1,22 +1,16 @@
-"""TLS to PostgreSQL: its files are checked before connecting, and a failure is explained.
-
-libpq reports only "certificate verify failed"; a handshake of our own has the reason.
-"""
+"""TLS to PostgreSQL: its files are checked before connecting, and a failure names the settings for it."""
 
 import os
 import re
-import socket
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any
 
 from outboxctl.domain.errors import UntrustedError, UsageError
-from outboxctl.net.certificates import DATABASE, Files, explain_certificates, others_may_read
+from outboxctl.domain.printable import brief
+from outboxctl.net.certificates import DATABASE, Files, others_may_read
 
-SSL_REQUEST = b"\x00\x00\x00\x08\x04\xd2\x16\x2f"  # "SSLRequest" of the protocol: length 8, code 80877103
-SECONDS = 2.0
-VAGUE = "certificate verify failed"
-NAMES = re.compile('"[^"]*"')  # a user, a database or a host may have any name, `fingerprint` too
+NAMES = re.compile('"[^"]*"')  # a user, a database or a host may have any name, `SSL` too
+OF_TLS = re.compile(r"\bSSL\b|certificate|private key file|no encryption")  # in the texts of libpq
 OPTIONS = {"sslrootcert": "PGSSLROOTCERT", "sslcert": "PGSSLCERT", "sslkey": "PGSSLKEY"}
 
 
@@ -33,16 +27,13 @@ def check(parameters: Mapping[str, Any]) -> None:
         raise UsageError(f"bad setting {DATABASE.key}: {files.key}: {why}", hint=f"chmod 600 {files.key}")
 
 
-def explained(error: Exception, parameters: Mapping[str, Any], where: str) -> UntrustedError | None:
-    """The error for a connection that failed because of certificates; None for any other reason."""
-    explanation = explain_certificates(NAMES.sub("", str(error)), DATABASE)
-    if explanation and VAGUE in str(error):
-        explanation = explain_certificates(_handshake(parameters), DATABASE) or explanation
-    if not explanation:
+def explained(error: Exception, where: str) -> UntrustedError | None:
+    """The error for a connection that failed because of TLS; None for any other reason."""
+    text = str(error).strip().partition("\n")[0]
+    if not OF_TLS.search(NAMES.sub("", text)):
         return None
-    what, hint = explanation
-    message = f"the database {where} cannot be used (tls): {what}"
-    return UntrustedError(message, hint=hint, public=f"tls: {what}; {hint}")
+    message = f"the database {where} cannot be used (tls): {brief(text, 300)}"
+    return UntrustedError(message, hint=DATABASE.hint, public=f"tls: {DATABASE.hint}")
 
 
 def _files(parameters: Mapping[str, Any]) -> Files:
@@ -51,21 +42,3 @@ def _files(parameters: Mapping[str, Any]) -> Files:
         cert = key = ""
     password = str(parameters.get("sslpassword") or "")
     return Files(DATABASE, ca if ca != "system" else None, cert or None, key or None, password)
-
-
-def _handshake(parameters: Mapping[str, Any]) -> str:
-    """The error of a handshake with the first server of the parameters; empty where there is none."""
-    import ssl  # noqa: PLC0415 - takes a moment, and only a failure needs it
-
-    host, numeric, port = (
-        str(parameters.get(name) or "").partition(",")[0] for name in ("host", "hostaddr", "port")
-    )
-    address = (numeric or host, int(port or 5432))
-    with suppress(OSError, UsageError), socket.create_connection(address, SECONDS) as raw:
-        raw.sendall(SSL_REQUEST)
-        if raw.recv(1) == b"S":
-            try:
-                _files(parameters).context().wrap_socket(raw, server_hostname=host).close()
-            except ssl.SSLError as error:
-                return str(error)
-    return ""

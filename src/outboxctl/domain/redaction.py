@@ -9,9 +9,8 @@ import threading
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from json import dumps
 from typing import Any
-from urllib.parse import quote, quote_plus, unquote
+from urllib.parse import quote, unquote
 
 MASK = "***"
 # A secret of one to three characters occurs in many words: to hide it there would destroy all output and
@@ -49,18 +48,17 @@ HEADER = re.compile(
     r"""(?:(?:basic|bearer|apikey|negotiate)\s{1,9})?)[^\s"'\\,;]+""",
     re.I,
 )
-# Before a word: no letter or digit, but for one that ends an escape (%3A, \n, \x1b, \u2028).
-BEFORE = r"(?:(?<!\w)|(?<=%[0-9A-Fa-f]{2})|(?<=\\[abfnrtv])|(?<=\\x[0-9A-Fa-f]{2})|(?<=\\u[0-9A-Fa-f]{4}))"
-AFTER = r"(?!\w)"
+BEFORE, AFTER = r"(?:(?<!\w)|(?<=%[0-9A-Fa-f]{2}))", r"(?!\w)"  # of a word; an escape may end before it
 
 _lock = threading.Lock()
 _known: tuple[tuple[str, re.Pattern[str] | None], ...] = ()  # the longest first: one may be part of another
 
 
 def add_secret(value: str) -> None:
-    """Hide this secret from now on: as it is, URL-encoded, JSON-escaped and in base64."""
+    """Hide this secret from now on, as it is and percent-encoded."""
     if len(value) >= SHORTEST and value.lower() not in COMMON:
-        _add(_forms(value))
+        sent = value.encode(errors="replace")
+        _add({value, quote(sent), quote(sent, safe="")})
 
 
 def add_login(user: str, password: str) -> None:
@@ -72,7 +70,7 @@ def add_login(user: str, password: str) -> None:
     if password != user:
         add_secret(password)
     if password:
-        _add(_in_base64(f"{user}:{password}"))
+        _add({b64encode(f"{user}:{password}".encode(errors="replace")).decode().rstrip("=")})
 
 
 def add_setting(name: str, value: str) -> None:
@@ -160,20 +158,6 @@ def _add(forms: set[str]) -> None:
 
 def _word(form: str) -> re.Pattern[str] | None:
     return None if len(form) >= ANYWHERE else re.compile(f"{BEFORE}{re.escape(form)}{AFTER}")
-
-
-def _forms(value: str) -> set[str]:
-    text = value.encode(errors="surrogatepass").decode(errors="replace")  # as it would be sent
-    encoded = {quote(text, safe=safe) for safe in ("", "/", "!$&'()*+,;=:@/")} | {quote_plus(text)}
-    lower = {re.sub("%..", lambda hexed: hexed.group().lower(), each) for each in encoded}
-    escaped = {dumps(value)[1:-1], dumps(value, ensure_ascii=False)[1:-1], repr(value)[1:-1]}
-    twice = {dumps(each)[1:-1] for each in escaped}
-    return {value, *encoded, *lower, *escaped, *twice, *_in_base64(text)}
-
-
-def _in_base64(text: str) -> set[str]:
-    plain = b64encode(text.encode(errors="replace")).decode()
-    return {plain, plain.rstrip("="), plain.replace("+", "-").replace("/", "_").rstrip("=")}
 
 
 def _patterns(text: str) -> str:

@@ -30,8 +30,6 @@ log = structlog.get_logger()
 OBSERVER = "deletes"  # of the condition `database`
 SUPERSEDED = "superseded"  # a newer version is there, over which nothing older wins
 RESULTS = {Noop.DELETE_MISSING: "missing", Noop.SUPERSEDED: SUPERSEDED, None: "deleted"}  # for the metrics
-NOT_WRITABLE = "deletes are not sent again: there is no outbox_deletes, or this role may not write it"
-UPGRADE = "`outboxctl db upgrade`, then the SQL of `outboxctl db roles`"
 CAME_BACK = "documents that were deleted had come back by a write that was late: they were deleted again"
 
 
@@ -53,7 +51,6 @@ class DeletesAgain:
         self._context, self._settings, self._database = context, s, context.database
         self._sink, self._declared, self._sink_of, self._circuit = sink, declared, sink_of, circuit
         self._rng = Random()  # noqa: S311 - jitter, not a secret
-        self._warned = False
         self._refused: dict[str, tuple[int, float]] = {}  # by projection: how often in a row, until when
 
     def turn(self) -> None:
@@ -69,11 +66,7 @@ class DeletesAgain:
 
     def _due(self) -> list[str]:
         with self._database.begin() as connection:
-            writable = deletes.writable(connection)
-            names = deletes.due(connection) if writable else []
-        if not (writable or self._warned):
-            log.warning(NOT_WRITABLE, hint=UPGRADE)
-        self._warned = not writable
+            names = deletes.due(connection)
         return [name for name in names if self._refused.get(name, (0, 0.0))[1] <= monotonic()]
 
     def _batch(self, name: str) -> bool:

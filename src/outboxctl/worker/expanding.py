@@ -10,7 +10,6 @@ from uuid import uuid4
 import structlog
 
 from outboxctl.core.database import Connection
-from outboxctl.core.delivery.claim import has_projections
 from outboxctl.core.projections import follow, follow_query, follow_sets, follow_tables
 from outboxctl.core.projections.documents import LOCK_TIMEOUT
 from outboxctl.core.projections.follow import Page
@@ -68,7 +67,7 @@ class Expander:
         before = dict(self._steps)
         if any(steps % 2 for steps in before.values()):
             return True
-        tables = follow_tables.waiting(connection) if has_projections(connection) else []
+        tables = follow_tables.waiting(connection)
         ready = [
             table
             for table, turn in self._turns.open(tables, monotonic())
@@ -117,7 +116,7 @@ class Expander:
         self._steps[slow] = self._steps.get(slow, 0) + 1
         try:
             with self._context.database.begin() as connection:
-                tables = follow_tables.waiting(connection) if has_projections(connection) else []
+                tables = follow_tables.waiting(connection)
             used = [self._turn(*pair) for pair in self._turns.open(tables, monotonic(), slow=slow)]
         finally:
             self._steps[slow] += 1

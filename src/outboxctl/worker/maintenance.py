@@ -8,9 +8,7 @@ import structlog
 from outboxctl.core.database import Connection
 from outboxctl.core.delivery.leases import Reclaimed, reclaim
 from outboxctl.core.projections import choosing
-from outboxctl.core.schema.names import DELETES, PROJECTIONS
-from outboxctl.core.search_path import outdated
-from outboxctl.core.stats import by_projection, counts, snapshot
+from outboxctl.core.stats import by_projection, snapshot
 from outboxctl.domain.clock import monotonic
 from outboxctl.domain.errors import OutboxctlError
 from outboxctl.domain.failures import Classification, Reason
@@ -83,22 +81,19 @@ class Maintenance:
                 writable = snapshot.writable(connection)
                 if snapshot.anything_reclaimed(connection):
                     self._reclaimed.may_exist = True
-                migrated = self._learn_projections(connection)
+                self._learn_projections(connection)
         except OutboxctlError as error:
             self._reporter.failed(error, observer="probe")
         else:
             health.report("database", None if writable else "the server is read-only")
-            if migrated:
-                self._database.renew_connections()
 
-    def _learn_projections(self, connection: Connection) -> bool:
-        """Take up the projections in force; whether their tables were made after this worker started."""
+    def _learn_projections(self, connection: Connection) -> None:
+        """Take up the projections in force."""
         declared = choosing.declared(connection)
         for projection in declared:
             self._metrics.declare(projection.name)
         self._projected = [projection.index for projection in declared]
         self._start_gate.serves_others = bool(declared)
-        return outdated(connection, PROJECTIONS) or outdated(connection, DELETES)
 
     def refresh_gauges(self) -> None:
         """Set the gauges; rarely where that takes long: a million pending rows are counted each time."""
@@ -176,7 +171,7 @@ class Maintenance:
             self._metrics.not_done("terminal", op_label(op), Reason.LEASE_EXPIRED, 1)
 
     @staticmethod
-    def _set_gauges(metrics: Metrics, now: counts.Gauges) -> None:
+    def _set_gauges(metrics: Metrics, now: by_projection.Gauges) -> None:
         metrics.set("lag", now.lag)
         metrics.set("stuck", now.stuck)
         metrics.set("oldest_age", now.oldest_age_seconds)

@@ -131,7 +131,7 @@ class Settling:
             failures=outcomes.failures,
             release_the_rest=bool(released),
             only=released,
-            deletes=self._noted(connection, outcomes),
+            deletes=self._noted(outcomes),
         )
         missed = len(hit) < self.waiting
         locked = settle.held(connection, [self._token]) & self._outcomes.ids if missed else set()
@@ -139,9 +139,9 @@ class Settling:
         self._tried[server, transaction] = written  # its COMMIT may get no answer
         return written
 
-    def _noted(self, connection: Connection, outcomes: Outcomes) -> dict[str, Any] | None:
-        """What is written of deletes that were delivered; None without any, and where none can be written."""
-        if not outcomes.deletes or not deletes.writable(connection):
+    def _noted(self, outcomes: Outcomes) -> dict[str, Any] | None:
+        """What is written of deletes that were delivered; None without any."""
+        if not outcomes.deletes:
             return None
         return deletes.noted([*outcomes.deletes.values()], first=self._context.settings.lease_seconds)
 

@@ -240,5 +240,5 @@ def test_tls_that_is_wanted_and_not_to_be_had(ward: Ward) -> None:
     ward.monkeypatch.setenv("DATABASE_URL", f"{ward.url}?sslmode=require&sslrootcert=/no/such.pem")
     assert "/no/such.pem" in ward.one("database-unusable", End.DATABASE).what
     ward.monkeypatch.setenv("DATABASE_URL", f"{ward.url}?sslmode=require")
-    assert "speaks no TLS" in ward.one("database-tls", End.DATABASE).what
+    assert "does not support SSL" in ward.one("database-tls", End.DATABASE).what
     assert ward.examine(End.DATABASE).unreachable

@@ -36,7 +36,7 @@ class WorkerOptions(FaultOptions):
 
         settings = self.allowed(f"{verb} workers")
         with checked_database(settings) as db, db.begin() as connection:
-            registered, now = rows.all_workers(connection) or [], rows.clock(connection)
+            registered, now = rows.all_workers(connection), rows.clock(connection)
         return settings, workers.chosen(
             registered, now, worker_id=self.worker_id, pid=self.pid, every=self.every
         )

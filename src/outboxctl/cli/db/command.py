@@ -6,14 +6,13 @@ from typing import Annotated
 import typer
 
 from outboxctl.cli import parse, rendering
-from outboxctl.cli.db import downgrade, mark, notify
+from outboxctl.cli.db import mark, notify
 from outboxctl.cli.guards import as_owner, confirm, database, refuse_if_read_only
 from outboxctl.cli.options import ChangeOptions, DatabaseOptions, Json, LockWait, group, print_progress
 from outboxctl.domain.errors import ExitCode
 
 app = group("The schema: migrate, inspect, print.")
 app.add_typer(notify.app, name="notify")
-app.command("downgrade")(downgrade.downgrade)
 app.command("mark")(mark.mark)
 
 
@@ -129,9 +128,10 @@ def roles(
 def _revisions(common: DatabaseOptions) -> tuple[str | None, str]:
     """The database's revision, and the newest."""
     from outboxctl.core.schema import migrations
+    from outboxctl.core.schema.names import HEAD
 
     with database(common.settings()) as db, db.begin() as connection:
         connection.exec_driver_sql("SET TRANSACTION READ ONLY")
         revision = migrations.current(connection)
         migrations.check_known(revision, db.name)
-        return revision, migrations.head()
+        return revision, HEAD

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from outboxctl.cli import completion, parse, rendering
+from outboxctl.cli import parse, rendering
 from outboxctl.cli.failed import undo
 from outboxctl.cli.failed.moves import MoveWords, move
 from outboxctl.cli.failed.selection import AtMost, FailIfNone, SelectionOptions
@@ -50,9 +50,7 @@ def list_(
 @app.command()
 def show(
     common: PipelineOptions,
-    event_id: Annotated[
-        str, typer.Argument(metavar="ID", help="The event's id.", autocompletion=completion.failed_ids)
-    ],
+    event_id: Annotated[str, typer.Argument(metavar="ID", help="The event's id.")],
 ) -> None:
     """Show an event of any status, its source row, its document in the index, and how they differ.
 

@@ -24,7 +24,7 @@ class SelectionOptions:
 
     ids: Annotated[
         list[str] | None,
-        typer.Option("--id", help="Only this event; repeatable.", autocompletion=completion.failed_ids),
+        typer.Option("--id", help="Only this event; repeatable."),
     ] = None
     ids_from: Annotated[
         str | None,
@@ -43,7 +43,6 @@ class SelectionOptions:
         str | None,
         typer.Option(
             help="Only this cause: its fingerprint in failed list, or the beginning of it.",
-            autocompletion=completion.fingerprints,
         ),
     ] = None
     entity_type: OfType = None

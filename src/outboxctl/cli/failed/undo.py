@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from outboxctl.cli import completion, parse, rendering
+from outboxctl.cli import parse, rendering
 from outboxctl.cli.failed.moves import MoveWords, leave, perform
 from outboxctl.cli.guards import acting, reading
 from outboxctl.cli.options import By, MoveOptions, Reason, audited
@@ -27,7 +27,6 @@ def undo(
         typer.Argument(
             metavar="AUDIT_ID",
             help="The replay's id, from its output or from `audit`.",
-            autocompletion=completion.replays,
         ),
     ],
     by: By,

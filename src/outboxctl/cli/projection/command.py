@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from outboxctl.cli import completion, guards
+from outboxctl.cli import guards
 from outboxctl.cli.options import (
     By,
     ChangeOptions,
@@ -32,9 +32,7 @@ if TYPE_CHECKING:
 
 app = group("Documents from your own tables: a file declares them.")
 File = Annotated[Path, typer.Argument(metavar="FILE", help="The declaration, in TOML.")]
-Name = Annotated[
-    str, typer.Argument(metavar="NAME", help="The projection.", autocompletion=completion.projections)
-]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The projection.")]
 Triggers = Annotated[
     bool | None,
     typer.Option(
@@ -58,7 +56,6 @@ def init(
         typer.Argument(
             metavar="TABLE…",
             help="Tables; the first has a row a document.",
-            autocompletion=completion.tables,
         ),
     ] = None,
     from_pgsync: Annotated[

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from outboxctl.cli import completion, guards
+from outboxctl.cli import guards
 from outboxctl.cli.options import DryRun, PipelineOptions, Yes, audited, print_progress
 from outboxctl.cli.rebuild import view
 from outboxctl.domain.errors import OutboxctlError, UsageError
@@ -28,7 +28,6 @@ OfProjection = Annotated[
     typer.Option(
         "--projection",
         help="The index of this projection [default: search_index's].",
-        autocompletion=completion.projections,
     ),
 ]
 KeepOld = Annotated[str, typer.Option(help="How long the old index is kept: 24h, 7d.")]

@@ -1,6 +1,6 @@
 """The page of an overview: Jinja2 with autoescape, one file, no script, nothing from elsewhere."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -10,8 +10,6 @@ from markupsafe import Markup
 from outboxctl.cli.rendering import age, cell, distance
 from outboxctl.cli.status.view import flow, rate
 from outboxctl.domain.printable import brief
-from outboxctl.operations.report import svg
-from outboxctl.operations.report.svg import HEIGHT, WIDTH, Mark, nice
 from outboxctl.operations.report.templates import templates
 
 if TYPE_CHECKING:
@@ -21,43 +19,8 @@ if TYPE_CHECKING:
 
 LONGEST = 240  # characters of any text from outside
 ROWS = 50  # of a list, so that the page stays short
-HOUR = ("60 min ago", "45", "30", "15", "now")
-DAY = ("24 h ago", "18", "12", "6", "now")
 VERDICTS = {"OK": "Nothing is beyond a limit.", "UNKNOWN": "It is unknown whether all is well."}
 ENDS = {"database": "The database cannot be read", "sink": "The sink is unreachable"}
-GAP = 0.2  # of a bar's room
-
-
-@dataclass(frozen=True)
-class BarChart:
-    """The picture, and the labels of both axes; `total` is the sum of the values."""
-
-    title: str
-    total: int
-    svg: Markup
-    xs: list[Mark]
-    ys: list[Mark]
-
-
-def chart(title: str, values: Sequence[int], minutes: int, ticks: Sequence[str]) -> BarChart:
-    """A bar for each value, the oldest first, each of so many minutes; `ticks` from the left to now."""
-    top = nice(max(values, default=0) or 10)
-    marks = [Mark(100 * n / (len(ticks) - 1), text) for n, text in enumerate(ticks)]
-    ys = [Mark(percent, f"{top * percent / 100:,.4g}") for percent in (0, 50, 100)]
-    picture = svg.chart(f"Events done, {title.lower()}", ys, *_bars(values, minutes, top))
-    return BarChart(title, sum(values), picture, marks, ys)
-
-
-def _bars(values: Sequence[int], minutes: int, top: float) -> Iterator[str]:
-    """A bar with its numbers as a tooltip for each value but 0."""
-    room = WIDTH / max(1, len(values))
-    for place, value in enumerate(values):
-        if value:
-            height = max(1.0, value / top * HEIGHT)  # a small value stays visible
-            ago = (len(values) - place) * minutes
-            tooltip = svg.element("title", f"{value:,} events, {ago} to {ago - minutes} minutes ago")
-            size = {"x": place * room, "y": HEIGHT - height, "width": room * (1 - GAP), "height": height}
-            yield svg.element("rect", tooltip, class_="done", **size)
 
 
 @dataclass(frozen=True)
@@ -80,7 +43,6 @@ def page(overview: "Overview") -> str:
             overview=overview,
             verdict=VERDICTS.get(overview.state),
             ends=[(title, overview.missing[end]) for end, title in ENDS.items() if end in overview.missing],
-            charts=list(_charts(overview)),
             statuses=levels(state.status, state.estimated) if state else [],
             reasons=levels(state.failed_by_reason) if state else [],
             ages=levels({_range(each.within): each.count for each in overview.pending_by_age or ()}),
@@ -100,12 +62,6 @@ def levels(counts: Mapping[str, int], estimated: Iterable[str] = ()) -> list[Lev
     ]
 
 
-def _charts(overview: "Overview") -> Iterable[BarChart]:
-    if overview.delivered:
-        yield chart("Last hour, by minute", overview.delivered.last_hour, 1, HOUR)
-        yield chart("Last day, by quarter of an hour", overview.delivered.last_day, 15, DAY)
-
-
 def _range(within: int | None) -> str:
     if within is None:
         return "longer than a day"
@@ -122,7 +78,6 @@ def _environment(now: datetime) -> "Environment":
         "moment": lambda moment: cell(moment).plain,
         "from_now": lambda moment: distance(moment, now) or "-",
         "count": "{:,}".format,
-        "size": lambda number: f"{number / 2**20:,.0f} MB",
     }
     return environment
 

@@ -129,10 +129,6 @@ def _headline(state: "PipelineStatus", pace: str | None) -> list[Text]:
 
 def flow(state: "PipelineStatus") -> str:
     """Rates and time to drain, from what the workers report."""
-    if state.workers is None:
-        return (
-            "Pace: workers cannot be read; `outboxctl db upgrade` or `db roles` gives the table or the right"
-        )
     if state.circuit_open is None:
         return "Pace: no worker is running" + _retries(state)
     return f"Pace: {_rates(state)}"

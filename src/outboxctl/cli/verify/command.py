@@ -4,7 +4,6 @@ from typing import Annotated
 
 import typer
 
-from outboxctl.cli import completion
 from outboxctl.cli.options import DryRun, PipelineOptions, Yes, audited
 from outboxctl.cli.verify.progress import ComparisonOptions, compare, preview, repair_and_compare
 from outboxctl.domain.errors import UsageError
@@ -17,7 +16,6 @@ def verify(
         typer.Option(
             "--projection",
             help="Compare this projection only [default: all].",
-            autocompletion=completion.projections,
         ),
     ] = None,
     versions_only: Annotated[
@@ -26,10 +24,6 @@ def verify(
             "--versions-only",
             help="Compare versions (of projections presence) where content cannot be compared; no quicker.",
         ),
-    ] = False,
-    full: Annotated[
-        bool,
-        typer.Option("--full", help="Read everything, also where nothing has changed since they agreed."),
     ] = False,
     repair: Annotated[bool, typer.Option("--repair", help="Enqueue events for what differs.")] = False,
     by: Annotated[str | None, typer.Option(help="Who repairs [default: the login name].")] = None,
@@ -72,7 +66,7 @@ def verify(
     needless = [flag for flag, value in flags.items() if value not in (None, False)]
     if needless and not repair:
         raise UsageError(f"{needless[0]} belongs to a repair", hint="add --repair, or leave it out")
-    options = ComparisonOptions(not versions_only, full, limit, common.json, not keep_foreign, projection)
+    options = ComparisonOptions(not versions_only, limit, common.json, not keep_foreign, projection)
     if not repair:
         raise typer.Exit(compare(settings, options))
     who = audited(by, reason or "repair")

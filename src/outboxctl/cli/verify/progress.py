@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from threading import Event
 
     from outboxctl.core.database import Database
-    from outboxctl.operations.verify.projected.repair import ProjectedRepair
     from outboxctl.operations.verify.repair import Repair
     from outboxctl.settings import Settings
 
@@ -32,7 +31,6 @@ class ComparisonOptions:
     """What to compare, how, and how to show it."""
 
     content: bool
-    full: bool
     limit: int
     json: bool
     remove_foreign: bool
@@ -42,7 +40,7 @@ class ComparisonOptions:
         """Compare one with a progress bar; its report."""
         title = f"comparing {target.name}" if target.name else "comparing"
         with rendering.progress(title, target.rows() if sys.stderr.isatty() else 0) as advance:
-            more |= {"content": self.content, "full": self.full, "limit": self.limit}
+            more |= {"content": self.content, "limit": self.limit}
             return target.survey(advance=advance, **more)
 
 
@@ -142,7 +140,7 @@ def _raise_first(compared: "Sequence[Compared]") -> None:
 
 
 @contextmanager
-def _with_partial_repair(repair: "Repair | ProjectedRepair") -> "Iterator[None]":
+def _with_partial_repair(repair: "Repair[Any]") -> "Iterator[None]":
     """Print what was repaired before an error."""
     try:
         yield
@@ -151,7 +149,7 @@ def _with_partial_repair(repair: "Repair | ProjectedRepair") -> "Iterator[None]"
         raise
 
 
-def _wait(repair: "Repair | ProjectedRepair", seconds: float, stop: "Event") -> int:
+def _wait(repair: "Repair[Any]", seconds: float, stop: "Event") -> int:
     """Wait for the repair's events, so many seconds at most or until `stop`; returns how many are left."""
     end, left = monotonic() + seconds, repair.undelivered()
     with rendering.progress("waiting for a worker", left) as advance:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from outboxctl.operations.verify.projected.model import ProjectedReport
     from outboxctl.operations.verify.projected.repair import ProjectedRepair
     from outboxctl.operations.verify.projected.survey import ProjectedSurvey
-    from outboxctl.operations.verify.repair import Repair, Repaired
+    from outboxctl.operations.verify.repair import Repaired, SearchIndexRepair
     from outboxctl.settings import Settings
     from outboxctl.sink.index.scan import Reader
     from outboxctl.sink.transport.client import Client
@@ -32,11 +32,11 @@ class SearchIndexTarget:
         with self.database.begin() as connection:
             return entities.count(connection)
 
-    def survey(self, *, full: bool, **more: Any) -> "VerifyReport":
+    def survey(self, **more: Any) -> "VerifyReport":
         """Compare."""
         from outboxctl.operations.verify.survey import survey
 
-        return survey(self.database, self.reader, full=full, **more)
+        return survey(self.database, self.reader, **more)
 
     def foresee(self, differences: Iterable[Any], *, remove_foreign: bool) -> "Repaired":
         """What a repair would do."""
@@ -44,13 +44,13 @@ class SearchIndexTarget:
 
         return foresee(differences, remove_foreign=remove_foreign)
 
-    def repair(self, who: dict[str, str], *, remove_foreign: bool) -> "Repair":
+    def repair(self, who: dict[str, str], *, remove_foreign: bool) -> "SearchIndexRepair":
         """A repair that has not begun."""
-        from outboxctl.operations.verify.repair import Repair
+        from outboxctl.operations.verify.repair import SearchIndexRepair
         from outboxctl.sink.index.repair import Mender
 
         mender, check = Mender(self.reader.client, self.reader.shape.index), self.reader.check_unchanged
-        return Repair(self.database, mender, who["by"], who["reason"], remove_foreign, check)
+        return SearchIndexRepair(self.database, mender, who["by"], who["reason"], remove_foreign, check)
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class DeclaredTarget:
         """About how many rows there are to compare."""
         return self._survey.rows()
 
-    def survey(self, *, full: bool, **more: Any) -> "ProjectedReport":  # noqa: ARG002 - it always is
+    def survey(self, **more: Any) -> "ProjectedReport":
         """Compare."""
         return self._survey.run(**more)
 
@@ -93,7 +93,13 @@ class DeclaredTarget:
 
         mender, check = Mender(self.reader.client, self.reader.shape.index), self.reader.check_unchanged
         return ProjectedRepair(
-            self.database, mender, self.projection, who["by"], who["reason"], remove_foreign, check
+            self.database,
+            mender,
+            who["by"],
+            who["reason"],
+            remove_foreign,
+            check,
+            projection=self.projection,
         )
 
 

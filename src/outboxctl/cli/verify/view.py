@@ -126,8 +126,6 @@ def _summary(report: Any) -> str:
         what = "content" if report.content else "presence only"
         return f"{report.name}: {both}; {what}, {rendering.age(report.seconds)}."
     what = "content and versions" if report.content else "versions only"
-    if report.unchanged_since:
-        return f"{both}; neither has changed since {report.unchanged_since}, when they agreed (see --full)."
     return f"{both}; {what}, {counted(report.buckets, 'bucket')}, {rendering.age(report.seconds)}."
 
 

@@ -1,7 +1,6 @@
 """Claim: a batch of due events becomes the worker's, and its source rows are read, in one statement."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import NamedTuple
 
 from outboxctl.core.message import PlannedOnce, send
@@ -10,7 +9,6 @@ from outboxctl.core.schema.names import (
     EVENTS,
     FIELDS,
     ONE_MORE_ATTEMPT,
-    PROJECTIONS,
     SHORTEST,
     SOURCE,
     STATUS_IS,
@@ -18,7 +16,6 @@ from outboxctl.core.schema.names import (
     source,
     target,
 )
-from outboxctl.core.search_path import places
 from outboxctl.core.sql import Connection, text
 from outboxctl.domain.failures import Reason
 from outboxctl.domain.lifecycle import Verb
@@ -30,9 +27,6 @@ PLAN = (
     "SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_nestloop = on; "
     "SET LOCAL enable_mergejoin = off; SET LOCAL jit = off; SET LOCAL TimeZone = 'UTC'"
 )
-# A worker of an older version does not set this, and cannot claim events of projections (claim_guard.py).
-PROJECTIONS_ALLOWED = "SET LOCAL outboxctl.projections = 'on'"
-CLAIMING = f"{PLAN}; {PROJECTIONS_ALLOWED}"
 
 LEFT_OUT = ""  # in place of a document for which the batch had no room; the text of none is empty
 GROUP = 200  # reclaimed events in one claim: as many must go alone if the worker dies again
@@ -54,7 +48,7 @@ RECLAIMED = f"status = {source(Verb.CLAIM)} AND error_reason = '{Reason.LEASE_EX
 # It costs 4 us an event more, so it is used only once a claim has failed or come too late.
 STATEMENT = f"""
 WITH together AS MATERIALIZED (
-    SELECT id FROM {EVENTS} WHERE {RECLAIMED} AND coalesce(next_retry_at, 'infinity') <= coalesce(:now, now())
+    SELECT id FROM {EVENTS} WHERE {RECLAIMED} AND coalesce(next_retry_at, 'infinity') <= now()
     ORDER BY created_at LIMIT CAST(:reclaimed AS integer) FOR UPDATE SKIP LOCKED
 ), alone AS MATERIALIZED (
     SELECT id FROM {EVENTS} WHERE {RECLAIMED} AND num_nulls(next_retry_at) = 1 ORDER BY created_at
@@ -64,7 +58,7 @@ WITH together AS MATERIALIZED (
     SELECT id FROM together UNION ALL SELECT id FROM alone
 ), retries AS MATERIALIZED (
     SELECT id FROM {EVENTS}
-    WHERE status = {source(Verb.CLAIM)} AND next_retry_at <= coalesce(:now, now()) AND {INNOCENT}
+    WHERE status = {source(Verb.CLAIM)} AND next_retry_at <= now() AND {INNOCENT}
     ORDER BY next_retry_at, created_at
     LIMIT CASE WHEN EXISTS (SELECT FROM reclaimed) THEN 0 ELSE :size END FOR UPDATE SKIP LOCKED
 ), fresh AS MATERIALIZED (
@@ -76,14 +70,15 @@ WITH together AS MATERIALIZED (
 ), claimed AS (
     UPDATE {EVENTS} SET
         status = {target(Verb.CLAIM)}, owner = :owner, lease_token = CAST(:token AS uuid),
-        lease_until = coalesce(:now, now()) + make_interval(secs => :lease),
-        processing_started_at = coalesce(:now, now()),
-        attempts = {ONE_MORE_ATTEMPT}, updated_at = coalesce(:now, now())
+        lease_until = now() + make_interval(secs => :lease),
+        processing_started_at = now(),
+        attempts = {ONE_MORE_ATTEMPT}, updated_at = now()
     WHERE id = ANY (ARRAY (
         SELECT id FROM reclaimed UNION ALL SELECT id FROM retries UNION ALL SELECT id FROM fresh))
         AND {STATUS_IS} {source(Verb.CLAIM)}
     RETURNING id, entity_type, entity_id, op, event_version, attempts, next_retry_at, created_at,
-        {{key}} AS entity_key, {{projection}} AS projection
+        entity_key,
+        CASE WHEN num_nonnulls(entity_key) = 1 THEN concat_ws('/', entity_type, follow) END AS projection
 {{made}}), found AS (
     SELECT *, sum(octet_length(document)) OVER (ROWS UNBOUNDED PRECEDING) AS so_far FROM made
 )
@@ -98,8 +93,8 @@ MADE = f"""), made AS (
     SELECT c.id AS event, {ID} AS document_id, c.op, c.event_version AS wanted, c.attempts,
         c.projection, s.event_version AS source_version, s.document
     FROM (SELECT * FROM claimed ORDER BY next_retry_at, created_at) c LEFT JOIN LATERAL (
-        SELECT s.event_version, {{document}} AS document
-        FROM {{source}} s
+        SELECT s.event_version, {DOCUMENT} AS document
+        FROM {SOURCE} s
         WHERE s.entity_type = c.entity_type AND s.entity_id = c.entity_id
             AND num_nonnulls(c.projection) = 0 LIMIT 1
     ) s ON true
@@ -127,15 +122,7 @@ APART = f"""), made AS (
         CASE WHEN num_nulls(c.projection) = 1 THEN '{LEFT_OUT}' END AS document
     FROM (SELECT * FROM claimed ORDER BY next_retry_at, created_at) c
 """
-# In a schema of before projections their columns are not there.
-DECLARED = {
-    "key": "entity_key",
-    "projection": "CASE WHEN num_nonnulls(entity_key) = 1 THEN concat_ws('/', entity_type, follow) END",
-}
-UNDECLARED = {"key": "NULL::text", "projection": "NULL::text"}
-FORMS = (MADE.format(document=DOCUMENT, source=SOURCE), MEASURED, APART)
-CLAIM, CLAIM_MEASURED, UNREAD = (text(STATEMENT.format(made=made, **DECLARED)) for made in FORMS)
-OLDER = tuple(text(STATEMENT.format(made=made, **UNDECLARED)) for made in FORMS)
+CLAIM, CLAIM_MEASURED, UNREAD = (text(STATEMENT.format(made=made)) for made in (MADE, MEASURED, APART))
 # Of its parameters, in a session that plans it once: parsing and planning it take 1 ms.
 TYPES = {
     "owner": "text",
@@ -144,7 +131,6 @@ TYPES = {
     "lease": "float8",
     "reclaimed": "integer",
     "max_bytes": "bigint",
-    "now": "timestamptz",
 }
 
 
@@ -180,7 +166,6 @@ def claim(
     max_bytes: int | None = None,
     read: bool = True,
     measure: bool = False,
-    now: datetime | None = None,
     commit: bool = False,
 ) -> list[Claimed]:
     """Claim up to `size` due events under the fence `token` for `lease` seconds.
@@ -193,20 +178,12 @@ def claim(
     The attempt counts from here on: an event that kills its worker runs out of attempts.
     With `commit` the same message ends the transaction: after an error the events may be claimed.
     """
-    known = has_projections(connection)
-    full, measured, unread = (CLAIM, CLAIM_MEASURED, UNREAD) if known else OLDER
     values = {"owner": owner, "token": token, "size": size, "lease": lease, "reclaimed": reclaimed}
-    values |= {"max_bytes": max_bytes, "now": now}
-    usual = PlannedOnce(full, values, TYPES)
-    statement = usual if read and not measure else (measured if read else unread, values)
-    # A session that saw an older schema must not claim events of projections, either.
-    ((rows, _),) = send(connection, CLAIMING if known else PLAN, statement, commit=commit)
+    values |= {"max_bytes": max_bytes}
+    usual = PlannedOnce(CLAIM, values, TYPES)
+    statement = usual if read and not measure else (CLAIM_MEASURED if read else UNREAD, values)
+    ((rows, _),) = send(connection, PLAN, statement, commit=commit)
     return list(map(Claimed._make, rows))
-
-
-def has_projections(connection: Connection) -> bool:
-    """Whether the schema has the columns and tables of projections (migration 0009)."""
-    return PROJECTIONS in places(connection).tables
 
 
 MAX_LINKS = 128  # links a span: OpenTelemetry's own limit, by default
@@ -222,8 +199,5 @@ Traces = Sequence[tuple[str, str]]
 
 
 def traces(connection: Connection, ids: Sequence[str]) -> Traces:
-    """One event's id and the `traceparent` of each trace among these events, at most MAX_LINKS.
-
-    Raises UsageError (through Database.begin) where the schema has no such column yet.
-    """
+    """One event's id and the `traceparent` of each trace among these events, at most MAX_LINKS."""
     return [(id_, trace) for id_, trace in connection.execute(READ_TRACES, {"ids": id_array(ids)})]

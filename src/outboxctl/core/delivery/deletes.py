@@ -7,24 +7,18 @@ becomes of others of its document, since the index takes the highest version.
 
 import json
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any, NamedTuple
 
 from outboxctl.core.delivery.claim import PLAN
 from outboxctl.core.schema.names import DELETES, SOURCE
-from outboxctl.core.search_path import places
 from outboxctl.core.sql import Connection, text
 from outboxctl.domain.lifecycle import PROJECTION
 
-MAY_WRITE = text(
-    f"SELECT bool_and(has_table_privilege('{DELETES}'::regclass, v))"
-    " FROM unnest('{SELECT,INSERT,UPDATE,DELETE}'::text[]) v"
-)
 # A part of the statement that completes the events (settle.py): no further round trip.
 NOTED = f"""
 INSERT INTO {DELETES} (projection, document_id, version, routing, delivered_at, due_at)
-SELECT :projection, n.*, coalesce(:now, now()),
-    coalesce(:now, now()) + make_interval(secs => CAST(:first AS float8))
+SELECT :projection, n.*, now(),
+    now() + make_interval(secs => CAST(:first AS float8))
 FROM ROWS FROM (json_array_elements_text(CAST(:documents AS json)), unnest(CAST(:versions AS bigint[])),
     json_array_elements_text(CAST(:routings AS json))) n
 """
@@ -37,19 +31,19 @@ WITH RECURSIVE names (name) AS (
     FROM names n WHERE num_nonnulls(n.name) = 1
 )
 SELECT name FROM names WHERE num_nonnulls(name) = 1
-    AND EXISTS (SELECT FROM {DELETES} d WHERE d.projection = name AND d.due_at <= coalesce(:now, now()))
+    AND EXISTS (SELECT FROM {DELETES} d WHERE d.projection = name AND d.due_at <= now())
 """)
 # Taken for the last time it is due again after a lease: a worker may die, or get no answer. Taken before that
 # it is due for the last time next, whatever becomes of this one.
 TAKE = text(f"""
 UPDATE {DELETES} SET due_at = greatest(
     delivered_at + make_interval(secs => CAST(:last AS float8)),
-    coalesce(:now, now()) + make_interval(secs => CAST(:lease AS float8)))
+    now() + make_interval(secs => CAST(:lease AS float8)))
 WHERE id = ANY (ARRAY (
-    SELECT id FROM {DELETES} WHERE projection = :projection AND due_at <= coalesce(:now, now())
+    SELECT id FROM {DELETES} WHERE projection = :projection AND due_at <= now()
     ORDER BY due_at LIMIT CAST(:size AS integer) FOR UPDATE SKIP LOCKED))
 RETURNING id, document_id, version, routing,
-    delivered_at + make_interval(secs => CAST(:last AS float8)) <= coalesce(:now, now())
+    delivered_at + make_interval(secs => CAST(:last AS float8)) <= now()
 """)
 # A document id ends with a UUID (claim.ID); one that somebody wrote by hand must not stop the others.
 UUID = "'^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'"
@@ -89,17 +83,6 @@ class DueDelete(NamedTuple):
     last: bool
 
 
-def writable(connection: Connection) -> bool:
-    """Whether this session may write deletes; not with an older schema, or a role without these rights.
-
-    Where they were lacking when the connection was opened they are asked for each time.
-    """
-    known = places(connection)
-    if DELETES in known.writable:
-        return True
-    return DELETES in known.tables and bool(connection.execute(MAY_WRITE).scalar())
-
-
 def noted(deletes: Sequence[DeliveredDelete], *, first: float) -> dict[str, Any]:
     """The parameters of NOTED: these, all of one projection, are due in `first` seconds.
 
@@ -114,10 +97,10 @@ def noted(deletes: Sequence[DeliveredDelete], *, first: float) -> dict[str, Any]
     }
 
 
-def due(connection: Connection, *, now: datetime | None = None) -> list[str]:
+def due(connection: Connection) -> list[str]:
     """The projections, as the metrics name them, of which a delete is due to be sent again."""
     connection.exec_driver_sql(PLAN)
-    return list(connection.execute(DUE, {"now": now}).scalars())
+    return list(connection.execute(DUE).scalars())
 
 
 def take(
@@ -127,7 +110,6 @@ def take(
     size: int,
     lease: float,
     last: float,
-    now: datetime | None = None,
 ) -> list[DueDelete]:
     """Up to `size` deletes of a projection that are due, the oldest.
 
@@ -135,7 +117,7 @@ def take(
     whose entity has a row in search_index again are removed, and not returned.
     """
     connection.exec_driver_sql(PLAN)
-    values = {"projection": projection, "size": size, "lease": lease, "last": last, "now": now}
+    values = {"projection": projection, "size": size, "lease": lease, "last": last}
     taken = sorted(map(DueDelete._make, connection.execute(TAKE, values)))
     if projection != PROJECTION or not taken:
         return taken

@@ -4,7 +4,6 @@ Reclaimed events go back to pending, or to failed once their attempts are spent.
 """
 
 from dataclasses import dataclass
-from datetime import datetime
 from enum import Enum
 
 from outboxctl.core.delivery.claim import PLAN
@@ -18,8 +17,8 @@ SPARE = 3  # with fewer attempts left an event is sent alone at once
 
 # Which event ended its worker is unknown. Reclaimed the first time, an event is sent with others that
 # were reclaimed (claim.py): next_retry_at is set. If that worker ends too, the event gets the attempt back,
-# for it is one of many, and is sent alone until it is answered: next_retry_at is NULL. Older releases leave
-# NULL, too. An event with few attempts left is sent alone at once.
+# for it is one of many, and is sent alone until it is answered: next_retry_at is NULL. An event with few
+# attempts left is sent alone at once.
 RECLAIMED_BEFORE = f"(error_reason = '{Reason.LEASE_EXPIRED}') IS TRUE"
 SENT_TOGETHER = f"{RECLAIMED_BEFORE} AND next_retry_at IS NOT NULL"
 RECLAIM = text(f"""
@@ -28,13 +27,13 @@ UPDATE {EVENTS} SET
         THEN {target(Verb.EXPIRE)} ELSE {target(Verb.RECLAIM)} END,
     attempts = CASE WHEN {SENT_TOGETHER} THEN greatest(attempts - 1, 0) ELSE attempts END,
     next_retry_at = CASE WHEN NOT {RECLAIMED_BEFORE} AND :max_attempts - coalesce(attempts, 0) >= {SPARE}
-        THEN coalesce(:now, now()) END,
+        THEN now() END,
     error_reason = '{Reason.LEASE_EXPIRED}',
     error = 'lease expired or max processing exceeded, attempt ' || coalesce(attempts, 0)
         || ' of ' || CAST(:max_attempts AS text)
         || CASE WHEN {SENT_TOGETHER} THEN ' (not counted: sent with others)' ELSE '' END
         || ', owner ' || coalesce(left(owner, 120), 'unknown'),
-    {UNHELD}, updated_at = coalesce(:now, now())
+    {UNHELD}, updated_at = now()
 WHERE id = ANY (ARRAY (
     SELECT id FROM {EVENTS} WHERE {STUCK} LIMIT {LIMIT} FOR UPDATE SKIP LOCKED))
     AND {STATUS_IS} {source(Verb.RECLAIM)} AND {OVERDUE}
@@ -55,12 +54,10 @@ class Reclaimed:
         return self.pending + len(self.failed_ops)
 
 
-def reclaim(
-    connection: Connection, *, max_processing: float, max_attempts: int, now: datetime | None = None
-) -> Reclaimed:
+def reclaim(connection: Connection, *, max_processing: float, max_attempts: int) -> Reclaimed:
     """Free up to LIMIT stuck events (lab document, section 2.2 B: lease expired or `max_processing` s)."""
     connection.exec_driver_sql(PLAN)
-    values = {"max_processing": max_processing, "max_attempts": max_attempts, "now": now}
+    values = {"max_processing": max_processing, "max_attempts": max_attempts}
     rows = connection.execute(RECLAIM, values).all()
     failed = [op for status, op in rows if status == "failed"]
     return Reclaimed(len(rows) - len(failed), failed)
@@ -69,10 +66,10 @@ def reclaim(
 # Rows that others have locked are skipped: the lease of the rest would run out meanwhile.
 OF_CLAIM = "lease_token = CAST(:token AS uuid)"
 IN_HAND = f"""{OF_CLAIM} AND status = {source(Verb.RENEW)}
-    AND coalesce(:now, now()) - processing_started_at < make_interval(secs => :max_processing)"""
+    AND now() - processing_started_at < make_interval(secs => :max_processing)"""
 RENEW = text(f"""
-UPDATE {EVENTS} SET lease_until = coalesce(:now, now()) + make_interval(secs => :lease),
-    updated_at = coalesce(:now, now())
+UPDATE {EVENTS} SET lease_until = now() + make_interval(secs => :lease),
+    updated_at = now()
 WHERE id = ANY (ARRAY (SELECT id FROM {EVENTS} WHERE {IN_HAND} FOR NO KEY UPDATE SKIP LOCKED))
     AND {STATUS_IS} {source(Verb.RENEW)} AND {OF_CLAIM}
 RETURNING id
@@ -94,14 +91,13 @@ def renew(
     *,
     lease: float,
     max_processing: float,
-    now: datetime | None = None,
 ) -> Renewed:
     """Renew this claim for `lease` seconds from now.
 
     An event that somebody else has locked keeps its lease.
     """
     connection.exec_driver_sql(PLAN)
-    held = {"token": token, "max_processing": max_processing, "now": now}
+    held = {"token": token, "max_processing": max_processing}
     if connection.execute(RENEW, {**held, "lease": lease}).all():
         return Renewed.RENEWED
     return Renewed.LOCKED if connection.execute(STILL_HELD, held).scalar() else Renewed.LOST

@@ -6,7 +6,6 @@ they are counted, and no error.
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, NamedTuple
 
 from outboxctl.core.delivery.claim import PLAN
@@ -29,7 +28,7 @@ from outboxctl.core.schema.names import id_array
 from outboxctl.core.sql import Connection, StatementResult
 from outboxctl.domain.failures import Reason
 
-TYPES = {"token": "uuid", "now": "timestamptz", "ids": "uuid[]"}  # of the parameters of COMPLETE
+TYPES = {"token": "uuid", "ids": "uuid[]"}  # of the parameters of COMPLETE
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,28 +64,23 @@ def complete(
     ids: Sequence[str],
     *,
     deletes: Mapping[str, Any] | None = None,
-    now: datetime | None = None,
 ) -> set[str]:
     """Mark events done; returns the ids that the claim still held.
 
     `deletes` (`deletes.noted`) are written in the same statement, to be sent again.
     """
-    (answer,) = send(connection, *_completing(token, ids, deletes, now))
+    (answer,) = send(connection, *_completing(token, ids, deletes))
     return _completed(connection, ids, answer)
 
 
-def retry(
-    connection: Connection, token: str, retries: Sequence[Retry], *, now: datetime | None = None
-) -> set[str]:
+def retry(connection: Connection, token: str, retries: Sequence[Retry]) -> set[str]:
     """Put events back, each with its delay; returns the ids that the claim still held."""
-    return _ids(send(connection, *_retrying(connection, token, retries, now)))
+    return _ids(send(connection, *_retrying(connection, token, retries)))
 
 
-def fail(
-    connection: Connection, token: str, failures: Sequence[Failure], *, now: datetime | None = None
-) -> set[str]:
+def fail(connection: Connection, token: str, failures: Sequence[Failure]) -> set[str]:
     """Mark events failed; returns the ids that the claim still held."""
-    return _ids(send(connection, *_failing(connection, token, failures, now)))
+    return _ids(send(connection, *_failing(connection, token, failures)))
 
 
 def release(
@@ -94,13 +88,12 @@ def release(
     tokens: Sequence[str],
     *,
     only: Collection[str] | None = None,
-    now: datetime | None = None,
 ) -> set[str]:
     """Release claims, with their attempts, `only` these events of them if set; returns the ids still held.
 
     Events that somebody else has locked stay.
     """
-    return _ids(send(connection, *_releasing(tokens, only, now)))
+    return _ids(send(connection, *_releasing(tokens, only)))
 
 
 def hold(connection: Connection, token: str) -> set[str]:
@@ -145,9 +138,9 @@ def write(
 
 
 def _completing(
-    token: str, ids: Sequence[str], deletes: Mapping[str, Any] | None, now: datetime | None = None
+    token: str, ids: Sequence[str], deletes: Mapping[str, Any] | None
 ) -> list[Statement | PlannedOnce | str]:
-    values = {"token": token, "now": now, "ids": id_array(ids), **(deletes or {})}
+    values = {"token": token, "ids": id_array(ids), **(deletes or {})}
     usual = PlannedOnce(COMPLETE, values, TYPES)
     return [PLAN, (COMPLETE_DELETES, values) if deletes else usual]
 
@@ -158,26 +151,20 @@ def _completed(connection: Connection, ids: Sequence[str], answer: StatementResu
     return _ids(send(connection, (WRITTEN, {"ids": id_array(ids)})))
 
 
-def _retrying(
-    connection: Connection, token: str, retries: Sequence[Retry], now: datetime | None = None
-) -> list[Statement | str]:
-    values = {"token": token, "now": now, **_columns(connection, retries)}
+def _retrying(connection: Connection, token: str, retries: Sequence[Retry]) -> list[Statement | str]:
+    values = {"token": token, **_columns(connection, retries)}
     statements: list[Statement | str] = [JOIN]
     if returned := [r.id for r in retries if r.attempt_returned]:
         statements.append((RETURN_ATTEMPT, {"token": token, "ids": id_array(returned)}))
     return [*statements, (RETRY, values | {"delays": [r.delay for r in retries]})]
 
 
-def _failing(
-    connection: Connection, token: str, failures: Sequence[Failure], now: datetime | None = None
-) -> list[Statement | str]:
-    return [JOIN, (FAIL, {"token": token, "now": now, **_columns(connection, failures)})]
+def _failing(connection: Connection, token: str, failures: Sequence[Failure]) -> list[Statement | str]:
+    return [JOIN, (FAIL, {"token": token, **_columns(connection, failures)})]
 
 
-def _releasing(
-    tokens: Sequence[str], only: Collection[str] | None, now: datetime | None = None
-) -> list[Statement | str]:
-    values = {"tokens": list(tokens), "ids": None if only is None else id_array(list(only)), "now": now}
+def _releasing(tokens: Sequence[str], only: Collection[str] | None) -> list[Statement | str]:
+    values = {"tokens": list(tokens), "ids": None if only is None else id_array(list(only))}
     return [PLAN, (RELEASE, values)]
 
 

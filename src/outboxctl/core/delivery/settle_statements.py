@@ -11,8 +11,8 @@ from outboxctl.domain.lifecycle import Verb
 JOIN = f"{PLAN}; SET LOCAL enable_hashjoin = on; SET LOCAL enable_nestloop = off"
 
 COMPLETED = f"""
-UPDATE {EVENTS} SET status = {target(Verb.COMPLETE)}, processed_at = coalesce(:now, now()),
-    next_retry_at = NULL, error_reason = NULL, error = NULL, {UNHELD}, updated_at = coalesce(:now, now())
+UPDATE {EVENTS} SET status = {target(Verb.COMPLETE)}, processed_at = now(),
+    next_retry_at = NULL, error_reason = NULL, error = NULL, {UNHELD}, updated_at = now()
 WHERE id = ANY (CAST(:ids AS uuid[])) AND {STATUS_IS} {source(Verb.COMPLETE)}
     AND lease_token = CAST(:token AS uuid)
 """
@@ -31,7 +31,7 @@ WHERE id = ANY (CAST(:ids AS uuid[])) AND xmin = pg_current_xact_id()::xid
 CLAIMS = "lease_token = ANY (CAST(:tokens AS uuid[]))"
 RELEASE = text(f"""
 UPDATE {EVENTS} SET status = {target(Verb.RELEASE)}, attempts = greatest(attempts - 1, 0), {UNHELD},
-    updated_at = coalesce(:now, now())
+    updated_at = now()
 WHERE id = ANY (ARRAY (
     SELECT id FROM {EVENTS} WHERE {CLAIMS} AND status = {source(Verb.RELEASE)}
         AND (CAST(:ids AS uuid[]) IS NULL OR id = ANY (CAST(:ids AS uuid[])))
@@ -47,8 +47,8 @@ HELD_ROWS = text(HELD)
 
 RETRY = text(f"""
 UPDATE {EVENTS} e SET status = {target(Verb.RETRY)},
-    next_retry_at = coalesce(:now, now()) + make_interval(secs => n.delay),
-    error_reason = n.reason, error = n.error, {UNHELD}, updated_at = coalesce(:now, now())
+    next_retry_at = now() + make_interval(secs => n.delay),
+    error_reason = n.reason, error = n.error, {UNHELD}, updated_at = now()
 FROM unnest(CAST(:ids AS uuid[]), CAST(:delays AS float8[]), CAST(:reasons AS text[]),
     CAST(:errors AS text[])) n (id, delay, reason, error)
 WHERE e.id = ANY (CAST(:ids AS uuid[])) AND e.id = n.id
@@ -65,7 +65,7 @@ WHERE id = ANY (CAST(:ids AS uuid[])) AND {STATUS_IS} {source(Verb.RETRY)}
 
 FAIL = text(f"""
 UPDATE {EVENTS} e SET status = {target(Verb.FAIL)}, next_retry_at = NULL,
-    error_reason = n.reason, error = n.error, {UNHELD}, updated_at = coalesce(:now, now())
+    error_reason = n.reason, error = n.error, {UNHELD}, updated_at = now()
 FROM unnest(CAST(:ids AS uuid[]), CAST(:reasons AS text[]), CAST(:errors AS text[])) n (id, reason, error)
 WHERE e.id = ANY (CAST(:ids AS uuid[])) AND e.id = n.id
     AND e.{STATUS_IS} {source(Verb.FAIL)} AND e.lease_token = CAST(:token AS uuid)

@@ -36,18 +36,6 @@ SELECT NOT EXISTS (SELECT FROM {SOURCE}) AND NOT EXISTS (
         AND entity_key IS NULL AND entity_type NOT IN (SELECT name FROM {PROJECTIONS}))
 """)
 COUNT = text(f"SELECT count(*) FROM {SOURCE}")
-# An update makes a new row version, with another ctid or xmin. A column that is dropped and added again, or
-# renamed, changes the documents without a new version: hence pg_attribute. Two servers with the same history
-# have the same numbers, but never the same identifier.
-TABLE_CHECKSUM = text(f"""
-SELECT concat_ws(':', (SELECT system_identifier FROM pg_control_system()),
-    (SELECT oid FROM pg_database WHERE datname = current_database()),
-    (SELECT bit_xor(hashtextextended(concat_ws(' ', attrelid, attnum, attname, xmin), 0))
-     FROM pg_attribute WHERE attrelid = '{SOURCE}'::regclass AND attnum > 0),
-    pg_relation_filenode('{SOURCE}'::regclass), count(*),
-    bit_xor(hashtextextended(concat_ws(' ', s.tableoid, s.ctid, s.xmin), 0)))
-FROM {SOURCE} s
-""")
 SPANS = f"""
 FROM unnest(CAST(:types AS text[]), CAST(:lows AS uuid[]), CAST(:highs AS uuid[])) r (t, low, high)
 JOIN {SOURCE} s ON s.entity_type = r.t AND s.entity_id BETWEEN r.low AND r.high"""
@@ -143,15 +131,6 @@ def require_primary(connection: Connection) -> None:
             "the database is a standby: its rows may be behind what was delivered",
             hint="compare with the primary: DATABASE_URL",
         )
-
-
-def table_checksum(connection: Connection) -> str:
-    """A text that any change of any row of the source changes; 0.3 s for a million rows.
-
-    Raises OutboxctlError where the source is a view, or the server is older than 14.
-    """
-    connection.exec_driver_sql(READ)
-    return str(connection.execute(TABLE_CHECKSUM).scalar_one())
 
 
 def spread(connection: Connection, size: int) -> list[Spread]:

@@ -2,14 +2,13 @@
 
 from dataclasses import dataclass
 
-from outboxctl.core.projections import claim_guard
 from outboxctl.core.schema import migrations
-from outboxctl.core.schema.names import EVENTS, SOURCE, TABLES
+from outboxctl.core.schema.names import EVENTS, HEAD, SOURCE, TABLES
 from outboxctl.core.search_path import places
 from outboxctl.core.sql import Connection, text
 from outboxctl.domain.failures import Reason
 
-# Of migrations 0001, 0002 and 0012: the indexes of claim, reclaim, the operator's commands and the expander.
+# The indexes of claim, reclaim, the operator's commands and the expander.
 INDEXES = {
     "ix_search_outbox_events_due": "(next_retry_at, created_at) WHERE status = 'pending'",
     "ix_search_outbox_events_processing": "(lease_until) WHERE status = 'processing'",
@@ -42,7 +41,7 @@ ORDER BY c.relname
 # Bit 16 of tgtype: fires on UPDATE. Not our own, which `projection apply` makes.
 TRIGGERS = text(f"""
 SELECT quote_ident(tgname) FROM pg_trigger WHERE tgrelid = to_regclass('{EVENTS}')
-    AND NOT tgisinternal AND tgenabled <> 'D' AND tgtype & 16 > 0 AND tgname <> '{claim_guard.NAME}'
+    AND NOT tgisinternal AND tgenabled <> 'D' AND tgtype & 16 > 0
 ORDER BY tgname
 """)
 
@@ -84,7 +83,7 @@ def tables(connection: Connection) -> Tables:
     missing = connection.execute(MISSING_TABLES, {"tables": list(TABLES), "names": names}).scalars()
     return Tables(
         revision,
-        migrations.head(),
+        HEAD,
         revision is None or migrations.knows(revision),
         list(missing),
         _indexes(connection, EVENTS),

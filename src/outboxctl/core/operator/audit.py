@@ -1,6 +1,6 @@
 """The audit trail: written in the transaction of the act it records, never changed; read act by act.
 
-The database itself adds the login of the writer (migration 0007).
+The database itself adds the login of the writer.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,7 +25,7 @@ ACTIONS = (
 )
 INSERT_AUDIT = text(f"""
 INSERT INTO {AUDIT} (at, action, operator, reason, filters, affected, event_ids, act_id)
-VALUES (coalesce(:now, now()), :action, :by, :reason, CAST(:filters AS jsonb), :affected,
+VALUES (now(), :action, :by, :reason, CAST(:filters AS jsonb), :affected,
     CAST(:ids AS uuid[]), CAST(:act_id AS uuid))
 RETURNING id::text
 """)
@@ -41,7 +41,6 @@ def record(
     ids: Sequence[str],
     affected: int | None = None,
     act_id: str | None = None,
-    now: datetime | None = None,
 ) -> str:
     """Write one audit row (of a long act one a batch, with one `act_id`) and return its id.
 
@@ -56,7 +55,6 @@ def record(
         "reason": reason,
         "affected": affected,
         "ids": list(ids),
-        "now": now,
     }
     # Without \u escapes: a SQL_ASCII database refuses those beyond ASCII.
     values |= {"filters": dumps(dict(filters), ensure_ascii=False), "act_id": act_id}
@@ -124,7 +122,6 @@ SELECT u.id::text, u.reason, u.error, u.attempts, {STATE_NOW} {FROM_ACT}
 ORDER BY a.at, a.id, u.place LIMIT CAST(:limit AS bigint)
 """)
 STATES = text(f"{UNDONE} SELECT {STATE_NOW}, count(*) {FROM_ACT} GROUP BY 1 ORDER BY 2 DESC, 1")
-MAY_READ = text(f"SELECT has_table_privilege(to_regclass('{AUDIT}')::oid, 'SELECT')")
 # Uses the index on `at`: a replay and its rows have the same time.
 REPLAYED_AS = text(f"""
 SELECT a.logged_in_as FROM {EVENTS} e JOIN {AUDIT} a ON a.at = e.last_replayed_at
@@ -137,8 +134,8 @@ ORDER BY a.id LIMIT 1
 class AuditRow:
     """One act: who did what, when, why, to how many events, in how many batches; the first hundred ids.
 
-    `operator` is the value of `--by`, `logged_in_as` the PostgreSQL logins that wrote the batches (None: from
-    before migration 0007). `filters` of a repair add up its batches. A time out of range is None.
+    `operator` is the value of `--by`, `logged_in_as` the PostgreSQL logins that wrote the batches. `filters`
+    of a repair add up its batches. A time out of range is None.
     """
 
     id: str
@@ -189,12 +186,7 @@ def action_by_id(connection: Connection, id_: str) -> AuditRow | None:
 
 
 def replayed_as(connection: Connection, id_: str) -> str | None:
-    """The login of who replayed an event last; None where nobody did or this role may not read the audit.
-
-    None, too, for a row from before migration 0007.
-    """
-    if not connection.execute(MAY_READ).scalar():
-        return None
+    """The login of who replayed an event last; None where nobody did."""
     login = connection.execute(REPLAYED_AS, {"id": id_}).scalar()
     return None if login is None else str(login)
 

@@ -1,7 +1,6 @@
 """Moves of failed events: replay, discard, undo of a replay; one statement locks, moves and audits."""
 
 from dataclasses import dataclass
-from datetime import datetime
 from functools import partial
 from json import dumps
 from uuid import uuid4
@@ -18,7 +17,7 @@ KEPT = 2_000  # characters of an error that the audit keeps for an undo: the wor
 # Not the same failure as was planned: it has been replayed since, and failed again. A time after now
 # is no proof: the clock was set back, or another tool wrote `infinity`.
 REPLAYED_SINCE = """coalesce(last_replayed_at > CAST(:planned AS timestamptz)
-        AND last_replayed_at <= coalesce(:now, now()), false)"""
+        AND last_replayed_at <= now(), false)"""
 
 
 @dataclass(frozen=True)
@@ -29,23 +28,25 @@ class Act:
     audit_id: str | None
 
 
-def move_statement(verb: Verb, changes: str) -> TextClause:
-    """The statement that does `verb` to those of :ids that nobody else has locked, without waiting.
+PLANNED = f"id = ANY (CAST(:ids AS uuid[])) AND {STATUS_IS} {{status}} AND NOT {REPLAYED_SINCE}"
+
+
+def move_statement(verb: Verb, changes: str, *, which: str = PLANNED, action: str = "") -> TextClause:
+    """The statement that does `verb` to the events that nobody else has locked, without waiting.
 
     The audit keeps what the rows held before, without a copy on the client: a text that is no UTF-8 too.
     """
     return text(f"""
 WITH taken AS MATERIALIZED (
     SELECT id, error_reason, left(error, {KEPT}) AS error, attempts, updated_at FROM {EVENTS}
-    WHERE id = ANY (CAST(:ids AS uuid[])) AND {STATUS_IS} {source(verb)} AND NOT {REPLAYED_SINCE}
-    FOR UPDATE SKIP LOCKED
+    WHERE {which.format(status=source(verb))} FOR UPDATE SKIP LOCKED
 ), moved AS (
-    UPDATE {EVENTS} SET status = {target(verb)}, {changes}, {UNHELD}, updated_at = coalesce(:now, now())
+    UPDATE {EVENTS} SET status = {target(verb)}, {changes}, {UNHELD}, updated_at = now()
     WHERE id = ANY (ARRAY (SELECT id FROM taken)) AND {STATUS_IS} {source(verb)}
 )
 INSERT INTO {AUDIT} (at, action, operator, reason, filters, act_id, affected, event_ids, before_reasons,
     before_errors, before_attempts, before_times)
-SELECT coalesce(:now, now()), '{verb}', :by, :reason, CAST(:filters AS jsonb), CAST(:act_id AS uuid),
+SELECT now(), '{action or verb}', :by, :reason, CAST(:filters AS jsonb), CAST(:act_id AS uuid),
     count(*), array_agg(id), array_agg(error_reason), array_agg(error), array_agg(attempts),
     array_agg(updated_at)
 FROM taken HAVING count(*) > 0
@@ -57,12 +58,10 @@ REPLAY = move_statement(
     Verb.REPLAY,
     """attempts = 0, next_retry_at = NULL, error = NULL, error_reason = NULL, processed_at = NULL,
     replay_count = least(coalesce(replay_count, 0), 2147483646) + 1,
-    last_replayed_at = coalesce(:now, now()), last_replayed_by = :by, last_replayed_reason = :reason""",
+    last_replayed_at = now(), last_replayed_by = :by, last_replayed_reason = :reason""",
 )
-DISCARD = move_statement(
-    Verb.DISCARD,
-    f"processed_at = coalesce(:now, now()), next_retry_at = NULL, error_reason = '{Reason.DISCARDED}'",
-)
+DISCARDED = f"processed_at = now(), next_retry_at = NULL, error_reason = '{Reason.DISCARDED}'"
+DISCARD = move_statement(Verb.DISCARD, DISCARDED)
 REPLAY_BATCHES = text(
     f"SELECT a.id::text FROM {AUDIT} a WHERE {OF_ACT} AND a.before_attempts IS NOT NULL ORDER BY a.at, a.id"
 )
@@ -83,12 +82,12 @@ taken AS MATERIALIZED (
     FOR UPDATE OF e SKIP LOCKED
 ), moved AS (
     UPDATE {EVENTS} e SET status = {target(Verb.UNDO)}, attempts = s.attempts, error_reason = s.reason,
-        error = s.error, next_retry_at = NULL, {UNHELD}, updated_at = coalesce(s.failed_at, :now, now()),
+        error = s.error, next_retry_at = NULL, {UNHELD}, updated_at = coalesce(s.failed_at, now()),
         replay_count = greatest(e.replay_count - 1, 0)
     FROM said s WHERE s.id = e.id AND e.id = ANY (ARRAY (SELECT id FROM taken)) AND {NOT_DELIVERED}
 )
 INSERT INTO {AUDIT} (at, action, operator, reason, filters, act_id, affected, event_ids)
-SELECT coalesce(:now, now()), '{Verb.UNDO}', :by, :reason, CAST(:filters AS jsonb), CAST(:act_id AS uuid),
+SELECT now(), '{Verb.UNDO}', :by, :reason, CAST(:filters AS jsonb), CAST(:act_id AS uuid),
     count(*), array_agg(id)
 FROM taken HAVING count(*) > 0
 RETURNING event_ids::text[]
@@ -103,14 +102,13 @@ def carry_out(
     by: str,
     reason: str,
     act_id: str | None = None,
-    now: datetime | None = None,
 ) -> Act:
     """Move the planned events, in the caller's transaction; an act that moves none has no audit row.
 
     A row that is no longer failed, or that somebody else has locked, is left alone and not in the result.
     """
     act_id = act_id or str(uuid4())
-    values = {"by": by, "reason": reason, "act_id": act_id, "now": now, "planned": plan.at, "ids": plan.ids}
+    values = {"by": by, "reason": reason, "act_id": act_id, "planned": plan.at, "ids": plan.ids}
     values["filters"] = dumps(plan.selection.as_filter(), ensure_ascii=False)
     moved = set(connection.execute(statement, values).scalar() or ())
     return Act([id_ for id_ in plan.ids if id_ in moved], act_id if moved else None)
@@ -133,14 +131,13 @@ def undo(
     by: str,
     reason: str,
     act_id: str | None = None,
-    now: datetime | None = None,
 ) -> Act:
     """Put back what one batch of the act `undoes` replayed and nobody has delivered or holds.
 
     In the caller's transaction, the audit row too; a batch that moves nothing has none.
     """
     act_id = act_id or str(uuid4())
-    values = {"batch": batch, "by": by, "reason": reason, "act_id": act_id, "now": now}
+    values = {"batch": batch, "by": by, "reason": reason, "act_id": act_id}
     values["filters"] = dumps({"audit_id": undoes})
     # Statistics may cause a nested loop: a thousand events joined with a thousand entries of the audit.
     connection.exec_driver_sql("SET LOCAL enable_nestloop = off")

@@ -16,7 +16,7 @@ from outboxctl.domain.lifecycle import Status
 
 OLDEST_SERVER = 140_000  # before, each range would be a scan of the whole table
 START = text("""
-SELECT coalesce(:now, now()) - :older_than, session_user,
+SELECT now() - :older_than, session_user,
     current_setting('server_version_num')::integer, current_setting('server_version')
 """)
 BLOCKS = text(f"""
@@ -40,9 +40,9 @@ class PrunePlan:
     user: str
 
 
-def plan(connection: Connection, older_than: timedelta, *, now: datetime | None = None) -> PrunePlan:
+def plan(connection: Connection, older_than: timedelta) -> PrunePlan:
     """The plan for this retention, by the database's clock. UsageError where the server is too old."""
-    values = {"older_than": older_than, "now": now}
+    values = {"older_than": older_than}
     cutoff, user, number, version = connection.execute(START, values).one()
     if number < OLDEST_SERVER:
         hint = "upgrade the server"

@@ -121,7 +121,7 @@ UPDATE {REBUILDS} SET kept_index = NULL, updated_at = now() WHERE alias = :alias
 """)
 OVERDUE = text(f"""
 SELECT {COLUMNS} FROM {REBUILDS} WHERE alias = :alias AND kept_index IS NOT NULL
-    AND kept_until <= coalesce(:now, now()) ORDER BY started_at
+    AND kept_until <= now() ORDER BY started_at
 """)
 # A running rebuild holds this lock in a transaction of its own, which ends with its process, also behind a
 # pooler in transaction mode. At READ COMMITTED an idle transaction has no snapshot, so it does not hold
@@ -181,9 +181,9 @@ def left(connection: Connection, projection: str, *, under_way: bool) -> list[Re
     ]
 
 
-def overdue(connection: Connection, alias: str, *, now: datetime | None = None) -> list[Rebuild]:
+def overdue(connection: Connection, alias: str) -> list[Rebuild]:
     """The rebuilds whose kept index may be deleted."""
-    return [Rebuild(*row) for row in connection.execute(OVERDUE, {"alias": alias, "now": now})]
+    return [Rebuild(*row) for row in connection.execute(OVERDUE, {"alias": alias})]
 
 
 def not_kept(connection: Connection, alias: str, index: str) -> None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, NamedTuple
 
 from outboxctl.core.documents.entities import Key
@@ -27,7 +26,7 @@ UPDATE {SOURCE} s SET event_version = free.version FROM free
 WHERE s.entity_type = free.t AND s.entity_id = free.id
 RETURNING s.entity_type || ':' || s.entity_id, free.was, s.event_version
 """)
-EVENT = "'pending', 0, 0, coalesce(:now, now()), coalesce(:now, now())"
+EVENT = "'pending', 0, 0, now(), now()"
 # A row that is gone has a delete event of its own; one below the requested version was locked.
 UPSERTS = text(f"""
 INSERT INTO {EVENTS} ({COLUMNS})
@@ -80,25 +79,24 @@ def enqueue(
     reason: str,
     act_id: str,
     filters: Mapping[str, Any],
-    now: datetime | None = None,
 ) -> Enqueued:
     """Raise the versions of `raises` (also among `upserts`), write the events and the audit row.
 
     Entities that changed meanwhile, or are locked, get no event and are not in the result.
     """
-    raised = {id_: (was, is_) for id_, was, is_ in _rows(connection, RAISE_VERSIONS, raises, now)}
-    ids = [row[0] for row in _rows(connection, UPSERTS, upserts, now)]
-    ids += [row[0] for row in _rows(connection, DELETES, deletes, now)]
+    raised = {id_: (was, is_) for id_, was, is_ in _rows(connection, RAISE_VERSIONS, raises)}
+    ids = [row[0] for row in _rows(connection, UPSERTS, upserts)]
+    ids += [row[0] for row in _rows(connection, DELETES, deletes)]
     if ids or raised:
         filters = {**filters, "raised": raised} if raised else filters
-        record(connection, "repair", by=by, reason=reason, filters=filters, ids=ids, act_id=act_id, now=now)
+        record(connection, "repair", by=by, reason=reason, filters=filters, ids=ids, act_id=act_id)
     return Enqueued(ids, raised)
 
 
 def hold(connection: Connection, keys: Sequence[Key]) -> dict[str, int | None]:
     """Lock the rows of these entities that nobody else has locked; returns their versions by document id."""
     requested = [RepairEntity(key, 0) for key in keys]
-    return {str(id_): version for id_, version in _rows(connection, HELD, requested, None)}
+    return {str(id_): version for id_, version in _rows(connection, HELD, requested)}
 
 
 def undelivered(connection: Connection, act_id: str) -> int:
@@ -106,15 +104,12 @@ def undelivered(connection: Connection, act_id: str) -> int:
     return int(connection.execute(UNDELIVERED, {"act_id": act_id}).scalar_one())
 
 
-def _rows(
-    connection: Connection, statement: Any, requested: Sequence[RepairEntity], now: datetime | None
-) -> Any:
+def _rows(connection: Connection, statement: Any, requested: Sequence[RepairEntity]) -> Any:
     if not requested:
         return []
     values = {
         "types": [key.entity_type for key, _ in requested],
         "ids": [key.entity_id for key, _ in requested],
         "versions": [version for _, version in requested],
-        "now": now,
     }
     return connection.execute(statement, values).all()

@@ -5,10 +5,9 @@ The statements have all names in full and no parameters, so that they do the sam
 
 from collections.abc import Collection, Sequence
 
-from psycopg.sql import SQL, Identifier, Literal
+from psycopg.sql import SQL, Identifier
 
 from outboxctl.core.database import driver
-from outboxctl.core.projections import claim_guard
 from outboxctl.core.projections.server_identity import HIDDEN_CONDITIONS, IDENTIFIER, TIMELINE
 from outboxctl.core.schema.lock_wait import KEY
 from outboxctl.core.schema.names import EVENTS, VERSION_BASE
@@ -76,22 +75,6 @@ def check_rights(connection: Connection, schema: str, tables: Collection[Relatio
 def outbox_schema(connection: Connection) -> str:
     """The schema of the outbox's tables."""
     return places(connection).schema(EVENTS) or "public"
-
-
-def guard_sql(schema: str) -> str:
-    """SQL that keeps workers of an older version from claiming events of projections."""
-    return (
-        SQL(claim_guard.CREATE)
-        .format(
-            function=Identifier(schema, claim_guard.NAME),
-            trigger=Identifier(claim_guard.NAME),
-            name=Literal(claim_guard.NAME),
-            function_name=Literal(f"{Identifier(schema, claim_guard.NAME).as_string()}()"),
-            events=Identifier(schema, EVENTS),
-            table=Literal(Identifier(schema, EVENTS).as_string()),
-        )
-        .as_string()
-    )
 
 
 def server_sql(schema: str) -> str:

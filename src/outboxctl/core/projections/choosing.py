@@ -1,13 +1,11 @@
 """Which events belong to which projection, for commands that tell projections apart or choose one.
 
-On a schema of before migration 0009 every event belongs to the built-in projection. A role that may not read
-the declarations sees none in force.
+A role that may not read the declarations sees none in force.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from outboxctl.core.delivery.claim import has_projections
 from outboxctl.core.projections import in_force
 from outboxctl.core.schema.names import EVENTS, PROJECTIONS
 from outboxctl.core.sql import Connection, text
@@ -38,7 +36,7 @@ class Scope:
 
 
 def declared(connection: Connection) -> list[Projection]:
-    """The projections in force, by name; none on an older schema, or without the right to read them."""
+    """The projections in force, by name; none without the right to read them."""
     return in_force.read(connection) if _readable(connection) else []
 
 
@@ -52,7 +50,7 @@ def require_known(connection: Connection, name: str) -> None:
     there = names(connection)
     if name == PROJECTION or name in there:
         return
-    if has_projections(connection) and connection.execute(LEFT, {"name": name}).scalar():
+    if connection.execute(LEFT, {"name": name}).scalar():
         return  # it was dropped
     known = ", ".join([*there, PROJECTION])
     raise UsageError(
@@ -75,11 +73,11 @@ def resolved(
     return None, entity_type
 
 
-def scope(connection: Connection, projection: str | None, entity_type: str | None = None) -> Scope:
+def scope(projection: str | None, entity_type: str | None = None) -> Scope:
     """The events of a projection (None: of any) and of an entity type (None: of any)."""
     values = {"of_type": entity_type} if entity_type is not None else {}
     condition = " AND entity_type = :of_type" if entity_type is not None else ""
-    if projection is None or not has_projections(connection):
+    if projection is None:
         return Scope(condition, values)
     if projection == PROJECTION:
         return Scope(f"{condition} AND entity_key IS NULL", values)
@@ -88,4 +86,4 @@ def scope(connection: Connection, projection: str | None, entity_type: str | Non
 
 
 def _readable(connection: Connection) -> bool:
-    return has_projections(connection) and bool(connection.execute(MAY_READ).scalar())
+    return bool(connection.execute(MAY_READ).scalar())

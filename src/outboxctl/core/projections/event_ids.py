@@ -1,6 +1,6 @@
 """Ids of the events that one statement writes: one draw of time and random bits, from which rows are counted.
 
-The first half of an id is the time, as in the column's default (migration 0004), the second one a number
+The first half of an id is the time, as in the column's default, the second one a number
 (RFC 9562, section 6.2): its first bits are 100, so it has 16 digits, and room for 2^61 rows. To draw each id
 costs as much as the rest of its row, where PostgreSQL is built without OpenSSL.
 """

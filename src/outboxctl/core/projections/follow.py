@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from outboxctl.core.delivery import settle
-from outboxctl.core.delivery.claim import CLAIMING
+from outboxctl.core.delivery.claim import PLAN
 from outboxctl.core.projections import follow_keys, follow_pages
 from outboxctl.core.projections.documents import LOCK_TIMEOUT
 from outboxctl.core.projections.follow_keys import KeysAhead
@@ -98,7 +98,7 @@ def claim(
 
     None where others have claimed or locked it.
     """
-    connection.exec_driver_sql(CLAIMING)
+    connection.exec_driver_sql(PLAN)
     values = {"name": table.projection, "place": table.place, "id": table.due}
     more = {"owner": owner, "token": token, "lease": lease}
     row = connection.execute(CLAIM_BEGUN if begun else CLAIM_FRESH, values | more).one_or_none()

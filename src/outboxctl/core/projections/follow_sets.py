@@ -7,7 +7,7 @@ leaves them as they were. Their keys are found by one query, each key once.
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from outboxctl.core.delivery.claim import CLAIMING
+from outboxctl.core.delivery.claim import PLAN
 from outboxctl.core.projections import follow_keys, follow_pages
 from outboxctl.core.projections.documents import session
 from outboxctl.core.projections.follow_pages import FollowEvent
@@ -52,7 +52,7 @@ def lock(connection: Connection, table: FollowedTable, size: int) -> list[Follow
 
     Fewer where their rows are large, but one at least; none where there is none.
     """
-    connection.exec_driver_sql(CLAIMING)
+    connection.exec_driver_sql(PLAN)
     values = {"name": table.projection, "place": table.place, "size": size}
     return [
         FollowEvent(id_, table.projection, table.place, key, {}, attempts or 0, stamp)

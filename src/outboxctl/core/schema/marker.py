@@ -1,4 +1,4 @@
-"""The environment marker: which environment this database is, checked by every command.
+"""The schema's revision, and the environment marker: checked by every command.
 
 `db upgrade` writes it once, `db mark` changes it.
 """
@@ -8,14 +8,16 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from outboxctl.core.operator import audit
-from outboxctl.core.schema.names import MARKER
+from outboxctl.core.schema.names import HEAD, MARKER, VERSION
 from outboxctl.core.sql import Connection, text
 from outboxctl.domain.errors import UsageError
+from outboxctl.domain.printable import brief
 from outboxctl.settings import variable_of
 
 if TYPE_CHECKING:
     from outboxctl.core.database import Database
 
+REVISION = text(f"SELECT version_num FROM {VERSION}")
 READ = text(f"SELECT environment FROM {MARKER}")
 EXISTS = text(f"SELECT to_regclass('{MARKER}') IS NOT NULL")
 WRITE = text(f"INSERT INTO {MARKER} (environment) VALUES (:environment) ON CONFLICT DO NOTHING")
@@ -69,6 +71,16 @@ def check(connection: Connection, environment: str | None, name: str) -> None:
         )
 
 
+def check_revision(connection: Connection, name: str) -> None:
+    """Raise UsageError unless the schema is the one that this program needs."""
+    revision = connection.execute(REVISION).scalar()
+    if revision != HEAD:
+        raise UsageError(
+            f"the schema in {name} is at revision {brief(str(revision), 40)}, not {HEAD}",
+            hint="run `outboxctl db upgrade`; where the schema is newer, upgrade outboxctl",
+        )
+
+
 def check_if_any(connection: Connection, environment: str | None, name: str) -> None:
     """The same, also where the schema is not there yet."""
     if connection.execute(EXISTS).scalar():
@@ -77,7 +89,8 @@ def check_if_any(connection: Connection, environment: str | None, name: str) -> 
 
 @contextmanager
 def checked(database: "Database", environment: str | None) -> Iterator[Connection]:
-    """A transaction on a database whose marker does not contradict `environment`."""
+    """A transaction on a database with the newest schema, whose marker does not contradict `environment`."""
     with database.begin() as connection:
+        check_revision(connection, database.name)
         check(connection, environment, database.name)
         yield connection

@@ -77,11 +77,6 @@ class Upgrade:
     environment: str | None
 
 
-def head() -> str:
-    """The newest revision of this version."""
-    return str(ScriptDirectory.from_config(config()).get_current_head())
-
-
 def current(connection: Connection) -> str | None:
     """The database's revision, None before the first upgrade."""
     if not connection.execute(MIGRATED).scalar():

@@ -15,6 +15,7 @@ VERSION_BASE = "outbox_version_base"
 DELETES = "outbox_deletes"
 TABLES = (EVENTS, SOURCE, AUDIT, MARKER, WORKERS, REBUILDS, PROJECTIONS, VERSION_BASE, DELETES)
 VERSION = "outboxctl_alembic_version"  # the application's own alembic_version stays its own
+HEAD = "0001"  # the newest revision: without it every command would load alembic to know
 
 # The columns of a row `s` of the source, and its document: JSON text made by the server, in UTC where
 # TimeZone says so.
@@ -34,10 +35,10 @@ ONE_MORE_ATTEMPT = "least(coalesce(attempts, 0), 2147483646) + 1"
 # A timestamp out of Python's range (infinity, the year 20000) would break the decoder.
 SAFE = "CASE WHEN {0} BETWEEN '0001-01-02' AND '9999-12-30' THEN {0} END AS {0}"
 
-# Lab document, section 2.2 B; `:now` is NULL in production, so the database's clock decides.
+# Lab document, section 2.2 B.
 OVERDUE = """(
-    lease_until < coalesce(:now, now())
-    OR coalesce(:now, now()) - processing_started_at > make_interval(secs => :max_processing)
+    lease_until < now()
+    OR now() - processing_started_at > make_interval(secs => :max_processing)
     OR (lease_until IS NULL AND processing_started_at IS NULL))"""
 STUCK = f"status = 'processing' AND {OVERDUE}"
 

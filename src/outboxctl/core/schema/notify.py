@@ -45,7 +45,6 @@ SELECT EXISTS (
     (SELECT count(*) FROM pg_stat_activity a
         WHERE a.datname = current_database() AND a.query = concat('LISTEN "', channel, '"')) AS listening,
     n.nspname AS schema,
-    p.oid IS NOT NULL AND p.proconfig IS NULL AS unpinned,
     (SELECT rolname FROM pg_roles r WHERE r.oid = p.proowner AND NOT r.rolsuper AND r.oid <> c.relowner
         AND r.rolname <> current_user) AS stranger
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -73,14 +72,13 @@ def status(connection: Connection) -> NotifyState:
 def switch(connection: Connection, *, on: bool) -> NotifyState:
     """Switch notifications, without a lock where nothing changes. Returns the new state.
 
-    Needs the table's owner. Waits up to 5 s for a lock that blocks writers for a moment. A function of an
-    older version, without a search path of its own, is replaced. Raises UsageError where the function belongs
-    to a role that is neither ours, nor the table's owner, nor a superuser.
+    Needs the table's owner. Waits up to 5 s for a lock that blocks writers for a moment. Raises UsageError
+    where the function belongs to a role that is neither ours, nor the table's owner, nor a superuser.
     """
     now = _status_row(connection)
     if on:
         _refuse_foreign_owner(now)
-    if now.on is on and not (on and now.unpinned):
+    if now.on is on:
         return _state(now)
     connection.exec_driver_sql(PATIENCE)
     connection.exec_driver_sql(_sql(SWITCH_ON if on else SWITCH_OFF, now.schema))

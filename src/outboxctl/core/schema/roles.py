@@ -49,18 +49,18 @@ DELIVERY = (
     *("status", "owner", "lease_token", "lease_until", "processing_started_at", "attempts"),
     *("next_retry_at", "processed_at", "error_reason", "error", "updated_at"),
 )
-# What a heartbeat updates. The row belongs to the login that made it, by a trigger of migration 0008.
+# What a heartbeat updates. The row belongs to the login that made it, by a trigger.
 HEARTBEAT = ("heartbeat_at", "in_flight", "circuit_open", "rate_in", "rate_out", "progress_at")
 # What the worker writes of projections: the events of the documents behind a changed row, and how far it is.
 # The documents themselves are the application's: GRANT SELECT on their view.
 KEY_EVENT = ("id", "entity_type", "entity_id", "op", "entity_key")
 REPLAY = ("replay_count", "last_replayed_at", "last_replayed_by", "last_replayed_reason")
-# What an INSERT of an event may set. Migration 0007 restricts the second line to the values of a new event.
+# What an INSERT of an event may set. A trigger restricts the second line to the values of a new event.
 NEW_EVENT = (
     *("entity_type", "entity_id", "entity_key", "op", "event_version", "traceparent"),
     *("status", "attempts", "replay_count", "created_at", "updated_at"),
 )
-# Without `logged_in_as`, whose default is the login. Migration 0007 sets `at`, too.
+# Without `logged_in_as`, whose default is the login. A trigger sets `at`, too.
 AUDIT_ROW = (
     *("at", "action", "operator", "reason", "filters", "affected", "event_ids", "act_id"),
     *("before_reasons", "before_errors", "before_attempts", "before_times"),

@@ -14,7 +14,7 @@ NAMES = (*TABLES, VERSION)
 # regclass.
 TABLE_NAMES = "|".join(NAMES)
 # Functions that migrations make for the trigger of the same name: a trigger's name takes no schema.
-FUNCTIONS = "outbox_audit_by_database|outbox_event_begins|outbox_workers_own|outbox_projection_claims"
+FUNCTIONS = "outbox_audit_by_database|outbox_event_begins|outbox_workers_own"
 NAME = re.compile(
     rf"(?<![\w.\"$'])({TABLE_NAMES})(?![\w\"$'])"
     rf"|(?<![\w.\"$'])({FUNCTIONS})(?=\(\))"
@@ -27,14 +27,12 @@ class Places:
     """The schemas that a login searches, and the schema of each table.
 
     A missing table will be made in the first of the `schemas`. `searched`: the schemas that the application's
-    code on our tables (triggers, defaults) may need and in which no other role creates objects. `writable`:
-    the tables on which the login had all rights when its connection was opened.
+    code on our tables (triggers, defaults) may need and in which no other role creates objects.
     """
 
     schemas: tuple[str, ...] = ()
     tables: dict[str, str] = field(default_factory=dict)
     searched: tuple[str, ...] = ()
-    writable: frozenset[str] = frozenset()
     render: Callable[[str], str] = field(init=False)  # a statement with our tables qualified; remembered
 
     def __post_init__(self) -> None:

@@ -1,49 +1,54 @@
-"""Events counted by projection: one statement for all of them, where projections are in force.
+"""Events counted by projection, and all together: exact, or estimated where only a scan could count.
 
-Unlike the counts of the whole table these read the rows of all events that are not done: their projection is
-in no index. A million of them take some tenths of a second.
+The rows of all events that are not done are read, since their projection is in no index: a million of them
+take some tenths of a second.
 """
 
+from collections import Counter as Tally
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from typing import Any
 
-from outboxctl.core.delivery.claim import has_projections
 from outboxctl.core.projections import choosing
 from outboxctl.core.schema.names import EVENTS, STUCK
-from outboxctl.core.sql import Connection, text
-from outboxctl.core.stats import counts
-from outboxctl.core.stats.counts import AGE, FINITE, Counts, Gauges
+from outboxctl.core.sql import Connection, TextClause, text
+from outboxctl.core.stats.counts import AGE, FINITE, estimated_rows
 from outboxctl.core.stats.following import Following, FollowPace, following
 from outboxctl.domain.lifecycle import PROJECTION, Status
 
 NOT_DONE = (Status.PENDING, Status.PROCESSING, Status.FAILED)
-OLDEST = AGE.format(f"min(created_at) FILTER (WHERE {FINITE})")
-PENDING = f"""
-SELECT 'pending' AS status, {choosing.OF_EVENT} AS projection, NULL AS reason, count(*) AS events,
-    0::bigint AS stuck, {OLDEST} AS age, count(follow) AS follows
-FROM {EVENTS} WHERE status = 'pending' GROUP BY 2
-"""
-PROCESSING = f"""
-SELECT 'processing', {choosing.OF_EVENT}, NULL, count(*), count(*) FILTER (WHERE {STUCK}), {OLDEST},
-    count(follow)
-FROM {EVENTS} WHERE status = 'processing' GROUP BY 2
-"""
-FAILED = f"""
-SELECT 'failed', {choosing.OF_EVENT}, coalesce(error_reason, 'none'), count(*), 0, NULL, 0
-FROM {EVENTS} WHERE status = 'failed' GROUP BY 2, 3
-"""
-UNDER_WAY = text(f"{PENDING} UNION ALL {PROCESSING}")
-PARTIAL = text(f"{PENDING} UNION ALL {PROCESSING} UNION ALL {FAILED}")
-ALL_EVENTS = text(f"""
+# A branch for each partial index: `status IN (…)` would match none, and read the whole table.
+BRANCH = f"""
 SELECT status, {choosing.OF_EVENT} AS projection,
     CASE WHEN status = 'failed' THEN coalesce(error_reason, 'none') END AS reason,
     count(*) AS events, count(*) FILTER (WHERE {STUCK}) AS stuck,
     {AGE.format(f"min(created_at) FILTER (WHERE status IN ('pending', 'processing') AND {FINITE})")} AS age,
     count(follow) FILTER (WHERE status IN ('pending', 'processing')) AS follows
-FROM {EVENTS} GROUP BY 1, 2, 3
-""")
+FROM {EVENTS}{{where}} GROUP BY 1, 2, 3
+"""
+PENDING, PROCESSING, FAILED = (BRANCH.format(where=f" WHERE status = '{each}'") for each in NOT_DONE)
+UNDER_WAY = text(f"{PENDING} UNION ALL {PROCESSING}")
+PARTIAL = text(f"{PENDING} UNION ALL {PROCESSING} UNION ALL {FAILED}")
+ALL_EVENTS = text(BRANCH.format(where=""))
+
+
+@dataclass(frozen=True)
+class Gauges:
+    """Events pending or processing, stuck ones, and the age in seconds of the oldest."""
+
+    lag: int
+    stuck: int
+    oldest_age_seconds: float
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Events by status, failed ones by reason; `estimated` names the statuses that were not counted."""
+
+    status: dict[str, int]
+    failed_by_reason: dict[str, int]
+    estimated: list[str]
+    gauges: Gauges
 
 
 @dataclass(frozen=True)
@@ -80,75 +85,73 @@ def count(
     exact: bool = False,
     only: str | None = None,
     pace: FollowPace | None = None,
-    now: datetime | None = None,
 ) -> Counted:
     """Count in one snapshot: the whole table, or `only` one projection; `pace` has the looks before.
 
     The done events of a large table are estimated, unless `exact`; those of one projection are left out then.
     """
     declared = choosing.declared(connection)
-    if not declared and only in (None, PROJECTION):
-        sums = counts.counts(connection, max_processing=max_processing, exact=exact, now=now)
-        return Counted(sums, [_built_in(sums)])
-    live = None if exact else counts.estimated_rows(connection)
-    rows = read(connection, ALL_EVENTS if live is None else PARTIAL, max_processing=max_processing, now=now)
-    pace = pace or FollowPace()
-    followed = following(connection, declared, pace) if any(row.follows for row in rows) else {}
-    declared_names = {*named(rows), *(each.name for each in declared)} - {PROJECTION}
-    there = [*sorted(declared_names), PROJECTION]
-    each = [status(name, rows, followed.get(name, ())) for name in there if only in (None, name)]
-    own = [row for row in rows if only in (None, row.projection or PROJECTION)]
-    sums = counts.summed(own, live)
+    live = None if exact else estimated_rows(connection)
+    rows = _read(connection, ALL_EVENTS if live is None else PARTIAL, max_processing)
+    followed = following(connection, declared, pace or FollowPace()) if any(r.follows for r in rows) else {}
+    declared_names = {*(row.projection for row in rows), *(each.name for each in declared)} - {None}
+    each = [
+        _status(name, rows, followed.get(name, ()))
+        for name in [*sorted(declared_names), PROJECTION]
+        if only in (None, name)
+    ]
+    sums = _summed([row for row in rows if only in (None, row.projection or PROJECTION)], live)
     if only is not None and live is not None:
         sums = replace(sums, status={k: n for k, n in sums.status.items() if k != Status.DONE}, estimated=[])
     return Counted(sums, each)
 
 
-def _built_in(sums: Counts) -> ProjectionStatus:
-    """The built-in projection where there is no other."""
-    pending, processing, failed = (sums.status[each] for each in NOT_DONE)
-    stuck, age, reasons = sums.gauges.stuck, sums.gauges.oldest_age_seconds, sums.failed_by_reason
-    return ProjectionStatus(PROJECTION, pending, processing, failed, stuck, age, reasons)
-
-
-def gauges(
-    connection: Connection,
-    declared: Collection[str],
-    *,
-    max_processing: float,
-    now: datetime | None = None,
-) -> dict[str, Gauges]:
+def gauges(connection: Connection, declared: Collection[str], *, max_processing: float) -> dict[str, Gauges]:
     """Lag, stuck and oldest age of the declared projections and the built-in one.
 
     Events of another name count as the built-in one's, as those of search_index do.
     """
-    if not declared or not has_projections(connection):
-        whole = counts.gauges(connection, max_processing=max_processing, now=now)
-        return dict.fromkeys(declared, Gauges(0, 0, 0.0)) | {PROJECTION: whole}
-    rows = read(connection, UNDER_WAY, max_processing=max_processing, now=now)
+    rows = _read(connection, UNDER_WAY, max_processing)
     rest = [row for row in rows if row.projection not in declared]
     own = {name: [row for row in rows if row.projection == name] for name in declared}
-    return {name: counts.gauges_of(each) for name, each in (own | {PROJECTION: rest}).items()}
+    return {name: _gauges(each) for name, each in (own | {PROJECTION: rest}).items()}
 
 
-def read(
-    connection: Connection, statement: Any, *, max_processing: float, now: datetime | None
-) -> Sequence[Any]:
-    """The rows of one of the statements above."""
-    connection.exec_driver_sql("SET LOCAL jit = off")  # compiling takes longer than counting
-    return connection.execute(statement, {"max_processing": max_processing, "now": now}).all()
+def _read(connection: Connection, statement: TextClause, max_processing: float) -> Sequence[Any]:
+    # Compiling takes longer than counting. Done events are not read for the others.
+    seqscan = "" if statement is ALL_EVENTS else "; SET LOCAL enable_seqscan = off"
+    connection.exec_driver_sql(f"SET LOCAL jit = off{seqscan}")
+    return connection.execute(statement, {"max_processing": max_processing}).all()
 
 
-def named(rows: Iterable[Any]) -> list[str]:
-    """The projections that the rows count, by name."""
-    return sorted({row.projection or PROJECTION for row in rows})
-
-
-def status(name: str, rows: Iterable[Any], following: Sequence[Following] = ()) -> ProjectionStatus:
-    """What the rows say of one projection."""
+def _status(name: str, rows: Iterable[Any], following: Sequence[Following]) -> ProjectionStatus:
     own = [row for row in rows if (row.projection or PROJECTION) == name]
     pending, processing, failed = (sum(r.events for r in own if r.status == each) for each in NOT_DONE)
-    ages = [row.age for row in own if row.age is not None]
-    reasons = counts.by_reason(own)
-    stuck, age = sum(row.stuck for row in own), max(0.0, *ages, 0.0)
-    return ProjectionStatus(name, pending, processing, failed, stuck, age, reasons, [*following])
+    known = _gauges(own)
+    stuck, age = known.stuck, known.oldest_age_seconds
+    return ProjectionStatus(name, pending, processing, failed, stuck, age, _by_reason(own), [*following])
+
+
+def _summed(rows: Sequence[Any], live: int | None) -> Counts:
+    """What the rows of a statement say, of which `live` rows of the table are no part if they are done."""
+    by_status = dict.fromkeys((status.value for status in Status), 0)
+    for row in rows:
+        by_status[row.status] = by_status.get(row.status, 0) + row.events
+    if live is not None:
+        by_status["done"] = max(0, live - sum(by_status.values()))
+    return Counts(by_status, _by_reason(rows), [] if live is None else ["done"], _gauges(rows))
+
+
+def _by_reason(rows: Iterable[Any]) -> dict[str, int]:
+    """The failed events by reason, the most frequent first; several rows may have one."""
+    failed = Tally[str]()
+    for row in rows:
+        if row.status == Status.FAILED:
+            failed[row.reason] += row.events
+    return dict(sorted(failed.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _gauges(rows: Iterable[Any]) -> Gauges:
+    of = [row for row in rows if row.status in (Status.PENDING, Status.PROCESSING)]
+    ages = [row.age for row in of if row.age is not None]
+    return Gauges(sum(row.events for row in of), sum(row.stuck for row in of), max(0.0, *ages, 0.0))

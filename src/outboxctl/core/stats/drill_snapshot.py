@@ -77,7 +77,7 @@ class DoneEntity:
 
 def count_all(connection: Connection, *, max_processing: float) -> EventCounts:
     """Count everything, by the database's clock; reads the whole table."""
-    row = connection.execute(COUNT_ALL, {"max_processing": max_processing, "now": None}).one()
+    row = connection.execute(COUNT_ALL, {"max_processing": max_processing}).one()
     return EventCounts(*row)
 
 

@@ -1,7 +1,6 @@
 """The oldest event that was tried, and is to be tried again: what one shard, index or projection refuses."""
 
 from dataclasses import dataclass
-from datetime import datetime
 
 from outboxctl.core.schema.names import EVENTS
 from outboxctl.core.sql import Connection, text
@@ -14,7 +13,7 @@ SINCE = "greatest(created_at, last_replayed_at)"  # greatest() leaves NULL out
 # Each branch reads the events between two attempts alone, of which a backlog has few.
 OLDEST = text(f"""
 SELECT {AGE.format(SINCE)}, error_reason,
-    CASE WHEN to_jsonb(o) ->> 'entity_key' IS NOT NULL THEN entity_type ELSE '{PROJECTION}' END
+    CASE WHEN entity_key IS NOT NULL THEN entity_type ELSE '{PROJECTION}' END
 FROM (
     (SELECT * FROM {EVENTS} WHERE status = 'pending' AND next_retry_at IS NOT NULL AND {TRIED}
         ORDER BY {SINCE} LIMIT 1)
@@ -33,7 +32,7 @@ class InVain:
     projection: str
 
 
-def oldest_in_vain(connection: Connection, *, now: datetime | None = None) -> InVain | None:
+def oldest_in_vain(connection: Connection) -> InVain | None:
     """None while no event waits for another attempt."""
-    row = connection.execute(OLDEST, {"now": now}).one_or_none()
+    row = connection.execute(OLDEST).one_or_none()
     return InVain(max(0.0, row[0]), row[1], row[2]) if row else None

@@ -4,25 +4,22 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from outboxctl.core.delivery.claim import has_projections
 from outboxctl.core.projections import choosing, follow_tables
 from outboxctl.core.projections.choosing import Scope
 from outboxctl.core.schema.names import EVENTS, SAFE, STUCK
 from outboxctl.core.sql import Connection, TextClause, text
 from outboxctl.core.stats import by_projection, counts, delivered_since, workers
-from outboxctl.core.stats.by_projection import ProjectionStatus
-from outboxctl.core.stats.counts import Counts
+from outboxctl.core.stats.by_projection import Counts, ProjectionStatus
 from outboxctl.core.stats.following import Following, FollowPace, drain_seconds
 from outboxctl.core.stats.workers import WorkerRow
 from outboxctl.domain.failures import Reason
 from outboxctl.domain.lifecycle import PROJECTION
 
-# Of a row `o`. On a schema of before migration 0009 the columns of projections are not there.
+# Of a row `o`.
 COLUMNS = f"""id::text, entity_type, entity_id::text, op, event_version, status, owner, attempts,
     error_reason, error, {SAFE.format("created_at")}, {SAFE.format("next_retry_at")},
     {SAFE.format("lease_until")}, {SAFE.format("processing_started_at")},
-    CASE WHEN to_jsonb(o) ->> 'entity_key' IS NOT NULL THEN entity_type ELSE '{PROJECTION}' END,
-    to_jsonb(o) ->> 'entity_key'"""
+    CASE WHEN entity_key IS NOT NULL THEN entity_type ELSE '{PROJECTION}' END, entity_key"""
 
 # The oldest fresh ones are the first of their range; those that wait for a retry are sorted beside them
 # (the claim reads the same two ranges). Events of one time, of a bulk insert a million, have no order there.
@@ -41,16 +38,16 @@ SELECT {COLUMNS} FROM {EVENTS} o WHERE {STUCK}{{scope}} ORDER BY lease_until, id
 """
 DUE = text(f"""
 SELECT EXISTS (SELECT FROM {EVENTS} WHERE status = 'pending'
-    AND (next_retry_at IS NULL OR next_retry_at <= coalesce(:now, now())))
+    AND (next_retry_at IS NULL OR next_retry_at <= now()))
 """)
 # Retries that are not due count, but not events that were never tried and have a later next_retry_at. Retries
 # are due within OUTBOX_MAX_BACKOFF_SECONDS, so they are among the first 1,000.
 WAITING = text(f"""
 SELECT EXISTS (SELECT FROM {EVENTS} WHERE status = 'pending' AND next_retry_at IS NULL)
-    OR EXISTS (SELECT FROM {EVENTS} WHERE status = 'pending' AND next_retry_at <= coalesce(:now, now()))
+    OR EXISTS (SELECT FROM {EVENTS} WHERE status = 'pending' AND next_retry_at <= now())
     OR EXISTS (SELECT FROM {EVENTS} WHERE status = 'processing')
     OR EXISTS (SELECT FROM (SELECT attempts FROM {EVENTS} WHERE status = 'pending'
-        AND next_retry_at > coalesce(:now, now()) ORDER BY next_retry_at LIMIT 1000) e WHERE attempts > 0)
+        AND next_retry_at > now() ORDER BY next_retry_at LIMIT 1000) e WHERE attempts > 0)
 """)
 RECLAIMED = text(f"""
 SELECT EXISTS (SELECT FROM {EVENTS} WHERE status = 'pending' AND error_reason = '{Reason.LEASE_EXPIRED}')
@@ -91,7 +88,6 @@ class PipelineStatus:
     last reported, null while none does; `drain_seconds` is null as `Flow.drain_seconds` says, and while that
     of a followed table is not known.
     `waiting_for_retry` events of the lag are not due yet, the last of them in `retries_due_seconds`.
-    `workers` is null where the schema does not have their table.
     Where one projection was `chosen`, all is of its events alone, without rates, and without done events
     that could only be estimated. `projections` has each projection, the built-in one last. The documents of
     `failed_delivered_since` failed events have been delivered since they failed; null where done events were
@@ -109,7 +105,7 @@ class PipelineStatus:
     rate_in: float | None
     rate_out: float | None
     drain_seconds: float | None
-    workers: list[WorkerRow] | None
+    workers: list[WorkerRow]
     circuit_open: bool | None
     waiting_for_retry: int = 0
     retries_due_seconds: float = 0.0
@@ -130,7 +126,6 @@ def pipeline_status(
     exact: bool = False,
     projection: str | None = None,
     pace: FollowPace | None = None,
-    now: datetime | None = None,
 ) -> PipelineStatus:
     """Everything that `status` shows; with `exact` all is counted, however large the table.
 
@@ -139,17 +134,15 @@ def pipeline_status(
     """
     if projection is not None:
         choosing.require_known(connection, projection)
-    of = choosing.scope(connection, projection)
+    of = choosing.scope(projection)
     seen = by_projection.count(
-        connection, max_processing=max_processing, exact=exact, only=projection, pace=pace, now=now
+        connection, max_processing=max_processing, exact=exact, only=projection, pace=pace
     )
     counted = seen.sums
-    known = workers.all_workers(connection, now=now)
+    known = workers.all_workers(connection)
     flow, lag = workers.flow(known), counted.gauges.lag
     # A follow event waits for the expander, not for a retry, though its next_retry_at is `infinity`.
-    several = len(seen.projections) > 1 or seen.projections[0].name != PROJECTION
-    tried = replace(of, condition=f"{of.condition} AND follow IS NULL") if several else of
-    not_due = counts.not_due(connection, tried, now=now)
+    not_due = counts.not_due(connection, replace(of, condition=f"{of.condition} AND follow IS NULL"))
     followed = [table for each in seen.projections for table in each.following]
     of_documents = lag - sum(table.events for table in followed)
     # Of what comes in while changes are expanded, most is written for them: it is in their time already.
@@ -194,30 +187,27 @@ def stuck(
     limit: int,
     max_processing: float,
     of: Scope = Scope(),  # noqa: B008 - frozen
-    now: datetime | None = None,
 ) -> list[EventRow]:
     """The rows behind B."""
     statement = text(STUCK_ROWS.format(scope=of.condition))
-    return _rows(connection, statement, of, limit=limit, max_processing=max_processing, now=now)
+    return _rows(connection, statement, of, limit=limit, max_processing=max_processing)
 
 
-def claimable(connection: Connection, *, now: datetime | None = None) -> bool:
+def claimable(connection: Connection) -> bool:
     """Whether a claim would return an event."""
-    return bool(connection.execute(DUE, {"now": now}).scalar())
+    return bool(connection.execute(DUE).scalar())
 
 
-def anything_due(connection: Connection, *, now: datetime | None = None) -> bool:
+def anything_due(connection: Connection) -> bool:
     """Whether a claim would return an event, or the expander of a worker could go on with a follow event."""
-    if claimable(connection, now=now):
-        return True
-    return has_projections(connection) and follow_tables.due(connection)
+    return claimable(connection) or follow_tables.due(connection)
 
 
-def anything_waiting(connection: Connection, *, now: datetime | None = None) -> bool:
+def anything_waiting(connection: Connection) -> bool:
     """Whether any event is due, processing, or between two attempts."""
     # On a table that was emptied, old statistics of its backlog would make the planner read all of it.
     connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
-    return bool(connection.execute(WAITING, {"now": now}).scalar())
+    return bool(connection.execute(WAITING).scalar())
 
 
 def anything_reclaimed(connection: Connection) -> bool:

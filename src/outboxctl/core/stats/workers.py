@@ -10,7 +10,7 @@ from outboxctl.core.sql import Connection, text
 INTERVAL = 3.0  # seconds between two heartbeats
 SILENT = 3 * INTERVAL  # seconds without one after which a worker counts as gone
 KEPT = 86_400.0  # seconds that the row of a worker that is gone is kept, for people
-OTHERS_ROW = "the row of another login"  # the text of the trigger that migration 0008 makes
+OTHERS_ROW = "the row of another login"  # the text of the trigger
 
 # The server's statistics count insertions, so no index on done rows is needed. They count a transaction when
 # it ends, a busy session's at most once a second, and those rolled back too.
@@ -20,53 +20,42 @@ WITH seen AS (
 ), buried AS (
     DELETE FROM {WORKERS} WHERE id IN (
         SELECT id FROM {WORKERS} WHERE id <> CAST(:id AS uuid)
-            AND heartbeat_at < coalesce(:now, now()) - make_interval(secs => :kept) FOR UPDATE SKIP LOCKED)
+            AND heartbeat_at < now() - make_interval(secs => :kept) FOR UPDATE SKIP LOCKED)
 )
 INSERT INTO {WORKERS} AS w (id, worker_id, host, pid, version, started_at, heartbeat_at, in_flight,
-    outage_policy, circuit_open)
+    outage_policy, circuit_open, progress_at)
 VALUES (CAST(:id AS uuid), :worker_id, :host, :pid, :version,
-    coalesce(:now, now()) - make_interval(secs => :uptime), coalesce(:now, now()), :in_flight,
-    :outage_policy, :circuit_open)
+    now() - make_interval(secs => :uptime), now(), :in_flight,
+    :outage_policy, :circuit_open, now() - make_interval(secs => :progress_age))
 -- While the circuit was open nothing was sent: there is no rate over such a time.
 ON CONFLICT (id) DO UPDATE SET heartbeat_at = excluded.heartbeat_at, in_flight = excluded.in_flight,
-    circuit_open = excluded.circuit_open,
+    circuit_open = excluded.circuit_open, progress_at = excluded.progress_at,
     rate_out = CASE WHEN NOT w.circuit_open THEN :completed END / nullif(greatest(
         extract(epoch FROM excluded.heartbeat_at - w.heartbeat_at)::float8, 0), 0),
     rate_in = greatest((SELECT inserted FROM seen) - CAST(:inserted AS bigint), 0) / nullif(greatest(
         extract(epoch FROM excluded.heartbeat_at - w.heartbeat_at)::float8, 0), 0)
 RETURNING (SELECT inserted FROM seen)
 """)
-# A schema of the release before has no such column, and this worker must work on it.
-HAS_PROGRESS = text(f"""
-SELECT EXISTS (SELECT FROM pg_attribute
-    WHERE attrelid = to_regclass('{WORKERS}') AND attname = 'progress_at' AND NOT attisdropped)
-""")
-PROGRESS = text(f"""
-UPDATE {WORKERS} SET progress_at = coalesce(:now, now()) - make_interval(secs => :progress_age)
-WHERE id = CAST(:id AS uuid)
-""")
 DELETE_WORKER = text(f"DELETE FROM {WORKERS} WHERE id = CAST(:id AS uuid)")
 # A slow disk must not delay the worker for a row that only people read. A locked table does not: a worker's
 # connections wait for a lock for a second at most.
 ASYNCHRONOUS_COMMIT = "SET LOCAL synchronous_commit = off"
 
-MAY_READ = text(f"SELECT coalesce(has_table_privilege(to_regclass('{WORKERS}'), 'SELECT'), false)")
 RATE = "CASE WHEN {0} BETWEEN 0 AND 1e12 THEN {0} END"  # neither NaN nor infinity, which JSON lacks
-AGE = "CASE WHEN isfinite({0}) THEN greatest(extract(epoch FROM coalesce(:now, now()) - {0})::float8, 0) END"
+AGE = "CASE WHEN isfinite({0}) THEN greatest(extract(epoch FROM now() - {0})::float8, 0) END"
 # What a silent worker last reported as in flight has been taken back since: counted is what it still holds,
 # and what a living one of the same name holds is that one's.
 ALL_WORKERS = text(f"""
 WITH known AS (
-    SELECT w.*, age, progressed, coalesce(age < :silent, false) AS alive
-    FROM {WORKERS} w, LATERAL (SELECT {AGE.format("heartbeat_at")} AS age,
-        (to_jsonb(w) ->> 'progress_at')::timestamptz AS progressed) a
+    SELECT w.*, age, coalesce(age < :silent, false) AS alive
+    FROM {WORKERS} w, LATERAL (SELECT {AGE.format("heartbeat_at")} AS age) a
 ), held AS (
     SELECT owner, count(*) AS events FROM {EVENTS} e WHERE status = 'processing'
         AND NOT EXISTS (SELECT FROM known k WHERE k.alive AND k.worker_id = e.owner) GROUP BY owner
 )
 SELECT id::text, worker_id, host, pid, version, {SAFE.format("started_at")}, {SAFE.format("heartbeat_at")},
     age, CASE WHEN alive THEN in_flight ELSE coalesce(events, 0) END, outage_policy, circuit_open,
-    {RATE.format("rate_in")}, {RATE.format("rate_out")}, alive, {AGE.format("progressed")}
+    {RATE.format("rate_in")}, {RATE.format("rate_out")}, alive, {AGE.format("progress_at")}
 FROM known LEFT JOIN held ON owner = worker_id
 ORDER BY alive DESC, worker_id, id LIMIT 1000
 """)
@@ -99,7 +88,7 @@ class WorkerRow:
     `in_flight` of a worker that is not alive are the events that it still holds, until they are reclaimed.
 
     `rate_in` counts insertions into the outbox by anybody, `rate_out` what this worker completed.
-    `progress_age_seconds`: since it last completed an event, or none was waiting; null for an older release.
+    `progress_age_seconds`: since it last completed an event, or none was waiting.
     """
 
     id: str
@@ -116,7 +105,7 @@ class WorkerRow:
     rate_in: float | None
     rate_out: float | None
     alive: bool
-    progress_age_seconds: float | None = None
+    progress_age_seconds: float | None = None  # None: out of range
 
     @property
     def state(self) -> str:
@@ -154,19 +143,14 @@ def much_waits(lag: int, waiting: int) -> bool:
     return waiting * 10 > lag
 
 
-def write_heartbeat(
-    connection: Connection, own: HeartbeatRow, inserted: int | None, *, now: datetime | None = None
-) -> int:
+def write_heartbeat(connection: Connection, own: HeartbeatRow, inserted: int | None) -> int:
     """Write this worker's row and delete those of workers that are gone for a day.
 
     Returns the server's count of insertions into the outbox so far, for the next heartbeat.
     """
     connection.exec_driver_sql(ASYNCHRONOUS_COMMIT)
-    values = asdict(own) | {"inserted": inserted, "kept": KEPT, "now": now}
-    counted = int(connection.execute(HEARTBEAT, values).scalar_one())
-    if connection.execute(HAS_PROGRESS).scalar():
-        connection.execute(PROGRESS, values)
-    return counted
+    values = asdict(own) | {"inserted": inserted, "kept": KEPT}
+    return int(connection.execute(HEARTBEAT, values).scalar_one())
 
 
 def delete_worker(connection: Connection, id_: str) -> None:
@@ -175,11 +159,9 @@ def delete_worker(connection: Connection, id_: str) -> None:
     connection.execute(DELETE_WORKER, {"id": id_})
 
 
-def all_workers(connection: Connection, *, now: datetime | None = None) -> list[WorkerRow] | None:
-    """All workers, the living first; None if there is no such table yet, or no right to read it."""
-    if not connection.execute(MAY_READ).scalar():
-        return None
-    return [WorkerRow(*row) for row in connection.execute(ALL_WORKERS, {"silent": SILENT, "now": now})]
+def all_workers(connection: Connection) -> list[WorkerRow]:
+    """All workers, the living first."""
+    return [WorkerRow(*row) for row in connection.execute(ALL_WORKERS, {"silent": SILENT})]
 
 
 def clock(connection: Connection) -> datetime:
@@ -187,9 +169,9 @@ def clock(connection: Connection) -> datetime:
     return cast("datetime", connection.exec_driver_sql("SELECT now()").scalar_one())
 
 
-def flow(workers: list[WorkerRow] | None) -> Flow:
+def flow(workers: list[WorkerRow]) -> Flow:
     """The rates of all living workers: each reports the same insertions, so `rate_in` is their mean."""
-    alive = [worker for worker in workers or [] if worker.alive]
+    alive = [worker for worker in workers if worker.alive]
     in_ = [worker.rate_in for worker in alive if worker.rate_in is not None]
     out = [worker.rate_out for worker in alive if worker.rate_out is not None]
     return Flow(

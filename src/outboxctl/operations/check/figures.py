@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from shlex import quote
 from typing import TYPE_CHECKING
 
@@ -89,16 +88,14 @@ class CheckedFigure:
         return brief(self.meaning.replace("{}", self.shown, 1), 300)
 
 
-def read(
-    connection: "Connection", limits: CheckLimits, *, max_processing: float, now: datetime | None = None
-) -> CheckFacts:
+def read(connection: "Connection", limits: CheckLimits, *, max_processing: float) -> CheckFacts:
     """Read all figures of the database; the cost does not grow with the number of done rows."""
     return CheckFacts(
-        snapshot.pipeline_status(connection, max_processing=max_processing, now=now),
-        snapshot.anything_due(connection, now=now),
-        snapshot.anything_waiting(connection, now=now),
-        counts.failed_within(connection, limits.window, now=now),
-        oldest_in_vain(connection, now=now),
+        snapshot.pipeline_status(connection, max_processing=max_processing),
+        snapshot.anything_due(connection),
+        snapshot.anything_waiting(connection),
+        counts.failed_within(connection, limits.window),
+        oldest_in_vain(connection),
     )
 
 
@@ -160,8 +157,6 @@ def _worst(whole: CheckedFigure, projections: Sequence[ProjectionStatus]) -> Che
 
 def _workers(facts: CheckFacts, limits: CheckLimits) -> list[CheckedFigure]:
     workers = facts.status.workers
-    if workers is None:
-        return []  # an older schema has no heartbeats: `db check` reports it
     ages = [each.heartbeat_age_seconds for each in workers if each.heartbeat_age_seconds is not None]
     unattended = facts.due and not any(worker.alive for worker in workers)
     waiting = facts.status.lag if unattended else 0
@@ -177,7 +172,7 @@ def _no_success(facts: CheckFacts, workers: Sequence[WorkerRow], limits: CheckLi
     """How long events have waited without a success of any worker; without a live one, see `unattended`."""
     ages = [worker.progress_age_seconds for worker in workers if worker.alive]
     known = [age for age in ages if age is not None]
-    complete = facts.waiting and known and len(known) == len(ages)  # a worker of an older release has no age
+    complete = facts.waiting and known and len(known) == len(ages)
     meaning = "events wait, and none was delivered for {}"
     return _age("no_success", min(known) if complete else 0.0, limits.no_success, meaning, "outboxctl doctor")
 

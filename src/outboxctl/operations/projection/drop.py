@@ -69,7 +69,7 @@ def drop(
     def discard() -> tuple[int, int]:
         with database.begin() as connection:
             count = projection_events.discard(connection, name, by=by, reason=reason, act_id=act)
-            return count, projection_events.counts(connection, [name])[name].processing
+            return count, projection_events.in_hand(connection, name)
 
     discarded, in_hand = _until_none_waits(discard, name, patience, report)
     return Dropped(name, index, discarded, in_hand, act)

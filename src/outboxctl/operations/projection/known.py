@@ -5,8 +5,9 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from outboxctl.core.documents import entities
-from outboxctl.core.operator import projection_events
 from outboxctl.core.projections import choosing, in_force
+from outboxctl.core.stats import by_projection
+from outboxctl.core.stats.by_projection import ProjectionStatus
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import Follow, Projection
@@ -35,9 +36,8 @@ class ProjectionOverview:
 
 def overviews(connection: "Connection") -> list[ProjectionOverview]:
     """Of all projections in force, by name."""
-    projections = in_force.read(connection)
-    waiting = projection_events.counts(connection, [each.name for each in projections])
-    return [_overview(each, waiting[each.name]) for each in projections]
+    waiting = {each.name: each for each in by_projection.count(connection, max_processing=0.0).projections}
+    return [_overview(each, waiting[each.name]) for each in in_force.read(connection)]
 
 
 def named(connection: "Connection", name: str) -> Projection:
@@ -53,7 +53,9 @@ def named(connection: "Connection", name: str) -> Projection:
 
 def overview(connection: "Connection", name: str) -> ProjectionOverview:
     """Of one. UsageError where it is not in force."""
-    return _overview(named(connection, name), projection_events.counts(connection, [name])[name])
+    projection = named(connection, name)
+    (waiting,) = by_projection.count(connection, max_processing=0.0, only=name).projections
+    return _overview(projection, waiting)
 
 
 def followed(follow: Follow) -> dict[str, Any]:
@@ -75,7 +77,7 @@ def search_index_unused(connection: "Connection") -> bool:
     return bool(choosing.names(connection)) and entities.unused(connection)
 
 
-def _overview(projection: Projection, waiting: projection_events.Waiting) -> ProjectionOverview:
+def _overview(projection: Projection, waiting: ProjectionStatus) -> ProjectionOverview:
     return ProjectionOverview(
         name=projection.name,
         index=projection.index,
@@ -88,5 +90,5 @@ def _overview(projection: Projection, waiting: projection_events.Waiting) -> Pro
         pending=waiting.pending,
         processing=waiting.processing,
         failed=waiting.failed,
-        oldest_seconds=waiting.oldest_seconds,
+        oldest_seconds=waiting.oldest_age_seconds if waiting.lag else None,
     )

@@ -19,8 +19,6 @@ from outboxctl.core.projections.names import view_name
 from outboxctl.core.projections.trigger_faults import TriggerFault
 from outboxctl.core.projections.trigger_names import tables_of
 from outboxctl.core.projections.trigger_users import shared
-from outboxctl.core.schema import migrations
-from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import Projection, Relation
 from outboxctl.operations.projection import mapping, own_index
@@ -99,7 +97,6 @@ def resolved(
     it, and with triggers where none is in force. Views of a `query` are temporary ones, in this
     transaction. Raises UsageError for a schema that is behind, and for a declaration that cannot be applied.
     """
-    require_newest(connection)
     before = {each.name: each for each in in_force.read(connection)}
     schema = changes.outbox_schema(connection)
     own_index.check_names(declared, before.values(), built_in)
@@ -133,16 +130,6 @@ def plan(
             after[each.projection.name] = each.projection
             found.append(_planned(connection, client, Planned(each, before, [*after.values()]), new_indexes))
         return found
-
-
-def require_newest(connection: "Connection") -> None:
-    """Raise UsageError where the schema is behind."""
-    current, head = migrations.current(connection), migrations.head()
-    if current != head:
-        raise UsageError(
-            f"the schema is at revision {current or 'none'}, and projections need {head}",
-            hint="run `outboxctl db upgrade`",
-        )
 
 
 def _planned(

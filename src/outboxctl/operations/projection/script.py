@@ -24,5 +24,5 @@ def script(connection: "Connection", planned: Sequence[Planned]) -> str:
     parts = [HEAD.format(names=", ".join(names)), changes.BEGIN, beside]
     for each in planned:
         parts += [*each.scripts, each.declare_sql(schema, None).lstrip()]
-    ends = [changes.guard_sql(schema), changes.server_sql(schema)]
+    ends = [changes.server_sql(schema)]
     return "\n".join([*parts, *(each.lstrip() for each in ends), changes.END])

@@ -13,9 +13,8 @@ from outboxctl.core.operator import audit, failed
 from outboxctl.core.operator.audit import AuditRow
 from outboxctl.core.operator.failed import Group
 from outboxctl.core.operator.selection import Selection
-from outboxctl.core.stats import counts, delivered, snapshot, workers
+from outboxctl.core.stats import counts, snapshot, workers
 from outboxctl.core.stats.counts import Aged, Retries
-from outboxctl.core.stats.delivered import Delivered
 from outboxctl.core.stats.snapshot import EventRow, PipelineStatus
 from outboxctl.domain.errors import OutboxctlError, UsageError
 from outboxctl.domain.lifecycle import PROJECTION
@@ -71,7 +70,6 @@ class Overview:
     postgres: str | None = None
     product: str | None = None
     standing: PipelineStatus | None = None
-    delivered: Delivered | None = None
     pending_by_age: list[Aged] | None = None
     retries: list[Retries] | None = None
     stuck: list[EventRow] | None = None
@@ -128,7 +126,6 @@ def _database(result: Overview, begin: "Begin", limits: CheckLimits, longest: fl
         result.missing["database"] = str(error)
         return None
     result.standing = facts.status
-    result.delivered = result.read("delivered", begin, delivered.delivered)
     result.pending_by_age = result.read("pending_by_age", begin, counts.pending_by_age)
     result.retries = result.read("retries", begin, counts.retries)
     result.stuck = result.read(

@@ -64,8 +64,7 @@ class Census:
 class VerifyReport:
     """A comparison: how many entities differ by kind, how many more are in flight, and the first of them.
 
-    `content` is False where versions alone were compared. `seconds` is wall clock. `unchanged_since`:
-    nothing was read again, as neither side has changed since they agreed at that time (ISO 8601).
+    `content` is False where versions alone were compared. `seconds` is wall clock.
     `with_failed_event`: how many of those that differ have a failed event, of which 100,000 are read at most.
     """
 
@@ -79,7 +78,6 @@ class VerifyReport:
     in_flight: int
     seconds: float
     first: list[Difference]
-    unchanged_since: str | None = None
     with_failed_event: int = 0
 
 

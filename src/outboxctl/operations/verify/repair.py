@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import islice
 from threading import Event
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 from uuid import uuid4
 
 from outboxctl.core.database import Database
@@ -84,7 +84,12 @@ def winning_version(difference: Difference, held: int = 0) -> int:
 
 def foresee(differences: Iterable[Difference], *, remove_foreign: bool) -> Repaired:
     """What a repair would do, as far as that is known without the sink's tombstones."""
-    to_do = Counter(action_for(difference, remove_foreign=remove_foreign) for difference in differences)
+    return foreseen(action_for(difference, remove_foreign=remove_foreign) for difference in differences)
+
+
+def foreseen(actions: Iterable[RepairAction]) -> Repaired:
+    """What these actions come to."""
+    to_do = Counter(actions)
     foreign, freed = to_do[RepairAction.FOREIGN], to_do[RepairAction.FREE]
     return Repaired(
         act_id="",
@@ -97,8 +102,30 @@ def foresee(differences: Iterable[Difference], *, remove_foreign: bool) -> Repai
     )
 
 
+class Fenced(Protocol):
+    """A document that was read: what has a delete hit this very write of it."""
+
+    @property
+    def id(self) -> str:
+        """Its id."""
+        ...
+
+    @property
+    def seq_no(self) -> int | None:
+        """Its sequence number."""
+        ...
+
+    @property
+    def primary_term(self) -> int | None:
+        """The term of its shard."""
+        ...
+
+
+D = TypeVar("D", bound=Fenced)
+
+
 @dataclass(frozen=True)
-class Repair:
+class Repair(Generic[D]):
     """One repair of one index by one person, in batches; `check` is called before each, and may raise.
 
     Documents that no event can name are removed only if `remove_foreign`.
@@ -112,25 +139,57 @@ class Repair:
     check: Callable[[], object] = lambda: None
     done: Repaired = field(default_factory=Repaired)
 
-    def run(self, differences: Iterable[Difference], *, stop: Event) -> None:
+    def run(self, differences: Iterable[D], *, stop: Event) -> None:
         """Repair these, none of which is in flight, batch by batch until `stop` is set."""
         rest = iter(differences)
         while not stop.is_set() and (some := list(islice(rest, BATCH))):
             self.check()
             self.done.left += len(some)
-            to_do = self._sorted(some)
-            self.done.foreign += len(to_do[RepairAction.FOREIGN])
-            if to_do[RepairAction.EVENT] or to_do[RepairAction.RAISE]:
-                self._enqueue(to_do[RepairAction.EVENT], to_do[RepairAction.RAISE])
-            if to_do[RepairAction.FREE]:
-                self._free(to_do[RepairAction.FREE])
-            if to_do[RepairAction.REMOVE]:
-                self._remove([difference for difference, _ in to_do[RepairAction.REMOVE]])
+            self._repair_batch(some)
 
     def undelivered(self) -> int:
         """How many of its events are still under way."""
         with self.database.begin() as connection:
             return repair.undelivered(connection, self.done.act_id)
+
+    def _repair_batch(self, some: Sequence[D]) -> None:
+        raise NotImplementedError
+
+    def _remove(self, foreign: Sequence[D]) -> None:
+        """Delete what no event can name, unless it was written again.
+
+        The audit row is written after the sink's answer.
+        """
+        if not foreign:
+            return
+        with self.database.begin() as connection:
+            gone = self.mender.remove([version_of(each) for each in foreign])
+            if gone:
+                encoding = encoding_of(connection)
+                removed = [
+                    storable(id_.replace("\x00", "\\x00"), encoding) for id_ in gone
+                ]  # jsonb takes no NUL
+                filters = {"index": self.mender.index, "removed": removed}
+                record(connection, "repair", filters=filters, ids=[], affected=len(gone), **self._act)
+        self.done.removed += len(gone)
+        self.done.left -= len(gone)
+
+    @property
+    def _act(self) -> dict[str, str]:
+        return {"by": self.by, "reason": self.reason, "act_id": self.done.act_id}
+
+
+class SearchIndexRepair(Repair[Difference]):
+    """The repair of search_index."""
+
+    def _repair_batch(self, some: Sequence[Difference]) -> None:
+        to_do = self._sorted(some)
+        self.done.foreign += len(to_do[RepairAction.FOREIGN])
+        if to_do[RepairAction.EVENT] or to_do[RepairAction.RAISE]:
+            self._enqueue(to_do[RepairAction.EVENT], to_do[RepairAction.RAISE])
+        if to_do[RepairAction.FREE]:
+            self._free(to_do[RepairAction.FREE])
+        self._remove([difference for difference, _ in to_do[RepairAction.REMOVE]])
 
     def _sorted(self, some: Sequence[Difference]) -> dict[RepairAction, list[Task]]:
         """By what is to be done, each with the version that it takes; reads tombstones from the sink."""
@@ -159,7 +218,8 @@ class Repair:
             keys = [difference.target for difference, _ in stuck if difference.target]
             rows = repair.hold(connection, keys)
             locked = [(d, version) for d, version in stuck if d.id in rows]
-            held = reset(self.mender, [(d.id, _version_in_index(d)) for d, _ in locked], above=HIGHEST)
+            there = [(d.id, None if d.index_version is None else version_of(d)) for d, _ in locked]
+            held = reset(self.mender, there, above=HIGHEST)
             freed = [(d, max(held[d.id], rows[d.id] or 0)) for d, _ in locked if d.id in held]
             was = {d.id: version for d, version in locked if d.id in held}
             written = self._written(connection, [], freed, freed=was) if freed else Enqueued([], {})
@@ -176,10 +236,8 @@ class Repair:
             upserts=_wanted(task for task in both if task[0].kind is not DifferenceKind.EXTRA),
             raises=_wanted(raises),
             deletes=_wanted(task for task in both if task[0].kind is DifferenceKind.EXTRA),
-            by=self.by,
-            reason=self.reason,
-            act_id=self.done.act_id,
             filters={"index": self.mender.index, **Counter(d.kind.value for d, _ in both), **more},
+            **self._act,
         )
 
     def _count(self, written: Enqueued) -> None:
@@ -187,67 +245,10 @@ class Repair:
         self.done.raised += len(written.raised)
         self.done.left -= len(written.ids)
 
-    def _remove(self, foreign: Sequence[Difference]) -> None:
-        gone = remove(
-            self.database, self.mender, foreign, by=self.by, reason=self.reason, act_id=self.done.act_id
-        )
-        self.done.removed += gone
-        self.done.left -= gone
 
-
-class Fenced(Protocol):
-    """A document that was read: what has a delete hit this very write of it."""
-
-    @property
-    def id(self) -> str:
-        """Its id."""
-        ...
-
-    @property
-    def seq_no(self) -> int | None:
-        """Its sequence number."""
-        ...
-
-    @property
-    def primary_term(self) -> int | None:
-        """The term of its shard."""
-        ...
-
-
-def remove(
-    database: Database, mender: Mender, foreign: Sequence[Fenced], *, by: str, reason: str, act_id: str
-) -> int:
-    """Delete what no event can name, unless it was written again; returns how many are gone.
-
-    The audit row is written after the sink's answer.
-    """
-    versions = [
-        DocumentVersion(d.id, d.seq_no or 0, d.primary_term or 0, getattr(d, "routing", "")) for d in foreign
-    ]
-    with database.begin() as connection:
-        gone = mender.remove(versions)
-        if gone:
-            encoding = encoding_of(connection)
-            removed = [storable(id_.replace("\x00", "\\x00"), encoding) for id_ in gone]  # jsonb takes no NUL
-            filters = {"index": mender.index, "removed": removed}
-            record(
-                connection,
-                "repair",
-                by=by,
-                reason=reason,
-                filters=filters,
-                ids=[],
-                affected=len(gone),
-                act_id=act_id,
-            )
-    return len(gone)
-
-
-def _version_in_index(difference: Difference) -> DocumentVersion | None:
-    """The document, None where there is only its tombstone."""
-    if difference.index_version is None:
-        return None
-    return DocumentVersion(difference.id, difference.seq_no or 0, difference.primary_term or 0)
+def version_of(read: Fenced) -> DocumentVersion:
+    """The write of a document that was read."""
+    return DocumentVersion(read.id, read.seq_no or 0, read.primary_term or 0, getattr(read, "routing", ""))
 
 
 def _wanted(tasks: Iterable[Task]) -> list[RepairEntity]:

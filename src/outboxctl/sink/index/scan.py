@@ -47,19 +47,6 @@ class Reader:
         """Make everything written so far visible to `pages`."""
         demand(self.client, "POST", self.shape.index, "_refresh")
 
-    def imprint(self) -> str | None:
-        """The index as a short text that any write changes, None if the sink does not return its statistics.
-
-        Each operation on a shard, also a delete, takes the next sequence number of its history.
-        """
-        stats = ask(self.client, "GET", self.shape.index, "_stats", level="shards")
-        if isinstance(stats, Answer):
-            return None
-        shards = stats["indices"].get(self.shape.index, {}).get("shards", {})
-        primaries = [(number, copy) for number, copies in sorted(shards.items()) for copy in copies]
-        histories = [_history(number, copy) for number, copy in primaries if copy["routing"]["primary"]]
-        return " ".join([self.shape.uuid, *histories]) if len(histories) == self.shape.shards else None
-
     def pages(
         self, start: tuple[str, str] | None, end: tuple[str, str] | None, size: int, *, content: bool
     ) -> Iterator[Sequence[ScannedDocument]]:
@@ -187,7 +174,3 @@ def _beyond(shape: IndexShape, bound: tuple[str, str], other: str, same: str) ->
     kind, entity = shape.key_fields
     within = [{"term": {kind: bound[0]}}, {"range": {entity: {same: bound[1]}}}]
     return {"bool": {"should": [{"range": {kind: {other: bound[0]}}}, {"bool": {"filter": within}}]}}
-
-
-def _history(shard: str, copy: dict[str, Any]) -> str:
-    return f"{shard}:{copy['commit']['user_data']['history_uuid']}:{copy['seq_no']['max_seq_no']}"

@@ -72,7 +72,7 @@ def _authorization(settings: Settings) -> str | None:
 
 
 def _basic(user: str, password: str) -> str:
-    add_login(user, password)  # the header holds both in base64
+    add_login(user, password)
     try:
         login = f"{user}:{password}".encode()
     except UnicodeEncodeError:

@@ -9,8 +9,8 @@ from urllib3 import exceptions
 
 from outboxctl.domain.failures import Answer
 from outboxctl.domain.redaction import cut
+from outboxctl.net.certificates import SINK
 from outboxctl.sink.transport.bounded import RefusedAnswerError
-from outboxctl.sink.transport.tls import FOREIGN, Peer, explained
 
 LONGEST_PATH = 200  # characters of a path that are shown
 # The first that fits: subclasses come before their base. urllib3's is of a body that ends too early.
@@ -26,17 +26,17 @@ class Attempt(NamedTuple):
     """A request to a node: its URL (masked), method and path, and how far it came.
 
     `seconds` it could take, `connecting` of these for a connection. `reached`: the server was; `sent`:
-    something of the request was; `late`: the deadline has passed.
+    something of the request was; `late`: the deadline has passed. `answered`: the node has, at some time.
     """
 
     node: str
-    peer: Peer
     asked: str
     seconds: float
     connecting: float
     reached: bool
     sent: bool
     late: bool
+    answered: bool = True
 
 
 def asked(method: str, target: str) -> str:
@@ -53,9 +53,9 @@ def explain(error: Exception, attempt: Attempt) -> Answer:
         # Its text may hold a secret.
         return Answer(0, "client", type(error).__name__, request=True, node=node, unsent=unsent)
     kind = _kind(error, attempt)
-    if kind in {"tls", "reset"} and (text := explained(error, attempt.peer, certain=kind == "tls")):
-        own = not text.startswith(FOREIGN)
-        return Answer(0, "tls", cut(text, 500), request=True, own_text=own, node=node, unsent=unsent)
+    if kind == "tls":
+        text = f"{cut(str(error), 300)}; {SINK.hint}"
+        return Answer(0, kind, text, request=True, node=node, unsent=unsent)
     return Answer(0, kind, cut(_text(kind, error, attempt), 500), request=True, unsent=unsent)
 
 
@@ -66,8 +66,10 @@ def _kind(error: Exception, attempt: Attempt) -> str:
         return "timeout"
     if isinstance(error, SSLError | exceptions.SSLError):
         return "tls"
-    # Before any answer: what a size limit can look like.
-    return "reset" if isinstance(error, ConnectionError) else "connection_lost"
+    if isinstance(error, ConnectionError):
+        # What a size limit can look like; of a node that has never answered, TLS where the URL says http.
+        return "reset" if attempt.answered else "connect"
+    return "connection_lost"
 
 
 def _text(kind: str, error: Exception, attempt: Attempt) -> str:

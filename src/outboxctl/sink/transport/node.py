@@ -27,6 +27,7 @@ class Node:
         )
         self.url, self._prefix = mask(url), parts.path.rstrip("/")
         self._idle: deque[NodeConnection] = deque(maxlen=connections)
+        self._answered = False
 
     def exchange(self, request: Request, seconds: float) -> SinkReply | Answer:
         """Send one request within so many seconds; an Answer says why there is no reply."""
@@ -36,6 +37,7 @@ class Node:
             with GUARD.over(seconds) as watch:
                 try:
                     reply = connection.exchange(watch, self._prefix, request)._replace(node=self.url)
+                    self._answered = True
                 except Exception as error:
                     reply = explain(error, self._attempt(connection, request, seconds, late=watch.expired))
         finally:
@@ -52,8 +54,8 @@ class Node:
     ) -> Attempt:
         connecting = seconds if request.connecting is None else min(seconds, request.connecting)
         what = asked(request.method, request.target)
-        how_far = (connection.reached, connection.sent, late)
-        return Attempt(self.url, self.peer, what, seconds, connecting, *how_far)
+        how_far = (connection.reached, connection.sent, late, self._answered)
+        return Attempt(self.url, what, seconds, connecting, *how_far)
 
     def _connection(self) -> NodeConnection:
         try:

@@ -5,11 +5,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from outboxctl.domain.errors import RefusedError, UnreachableError, UsageError
+from outboxctl.domain.errors import RefusedError, UnreachableError, UntrustedError, UsageError
 from outboxctl.domain.failures import Answer, Reason, Verdict, classify
+from outboxctl.net.certificates import SINK
 from outboxctl.sink.transport.client import Client
 from outboxctl.sink.transport.reply import Decode, body_of
-from outboxctl.sink.transport.tls import untrusted
 
 HINT = "check ELASTIC_URL and ELASTIC_INDEX: `outboxctl doctor --only sink` says more"
 RIGHTS = "check the user or key and its rights: `outboxctl index roles` (--projection-index for a projection)"
@@ -96,11 +96,15 @@ def failure(client: Client, answer: Answer) -> UnreachableError:
     """The error for an answer that a command cannot go on with."""
     finding = classify(answer)
     if answer.kind == "tls":
-        return untrusted(answer.text, f"the sink at {client.where} failed (tls): ")
+        return _untrusted(answer, f"the sink at {client.where} failed (tls): ")
     return UnreachableError(
         f"the sink at {client.where} failed ({finding.reason}): {finding.error}",
         hint=RIGHTS if finding.reason is Reason.AUTH else HINT,
     )
+
+
+def _untrusted(answer: Answer, where: str = "") -> UntrustedError:
+    return UntrustedError(where + answer.text.removesuffix(f"; {SINK.hint}"), hint=SINK.hint)
 
 
 def _path(parts: tuple[str, ...]) -> str:
@@ -143,6 +147,6 @@ def refused(answer: Answer) -> RefusedError | UnreachableError:
     if answer.status or answer.kind == "client":  # it was we who could not ask
         return RefusedError(f"HTTP {answer.status}, {finding.reason}: {finding.error}")
     if answer.kind == "tls":
-        return untrusted(answer.text)
+        return _untrusted(answer)
     known = finding.error.startswith(f"{finding.reason}:")  # an error begins with its kind
     return UnreachableError(finding.error if known else f"{finding.reason}: {finding.error}")

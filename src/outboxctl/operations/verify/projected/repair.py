@@ -1,18 +1,13 @@
 """Repairing documents of a projection: an ordinary event has each read again; no version has to be raised."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
-from itertools import islice
-from threading import Event
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
-from outboxctl.core.database import Database
-from outboxctl.core.operator import repair
 from outboxctl.core.projections import events
 from outboxctl.domain.projection import Projection
 from outboxctl.operations.verify.projected.model import MENDED_BY_EVENTS, ProjectedDifference
-from outboxctl.operations.verify.repair import BATCH, RepairAction, Repaired, remove
-from outboxctl.sink.index.repair import Mender
+from outboxctl.operations.verify.repair import Repair, RepairAction, Repaired, foreseen
 
 
 def action_for(difference: ProjectedDifference, *, remove_foreign: bool) -> RepairAction:
@@ -26,50 +21,25 @@ def action_for(difference: ProjectedDifference, *, remove_foreign: bool) -> Repa
 
 def foresee(differences: Iterable[ProjectedDifference], *, remove_foreign: bool) -> Repaired:
     """What a repair would do."""
-    to_do = Counter(action_for(difference, remove_foreign=remove_foreign) for difference in differences)
-    foreign = to_do[RepairAction.FOREIGN]
-    return Repaired(
-        act_id="",
-        enqueued=to_do[RepairAction.EVENT],
-        removed=to_do[RepairAction.REMOVE],
-        left=to_do[RepairAction.NONE] + foreign,
-        foreign=foreign,
-    )
+    return foreseen(action_for(difference, remove_foreign=remove_foreign) for difference in differences)
 
 
-@dataclass(frozen=True)
-class ProjectedRepair:
-    """One repair of one projection by one person, in batches; `check` is called before each, and may raise.
+@dataclass(frozen=True, kw_only=True)
+class ProjectedRepair(Repair[ProjectedDifference]):
+    """The repair of one projection.
 
     Documents whose id is no key, or a hash of none that is there, are removed only if `remove_foreign`.
     """
 
-    database: Database
-    mender: Mender
     projection: Projection
-    by: str
-    reason: str
-    remove_foreign: bool = False
-    check: Callable[[], object] = lambda: None
-    done: Repaired = field(default_factory=Repaired)
 
-    def run(self, differences: Iterable[ProjectedDifference], *, stop: Event) -> None:
-        """Repair these, none of which is in flight, batch by batch until `stop` is set."""
-        rest = iter(differences)
-        while not stop.is_set() and (some := list(islice(rest, BATCH))):
-            self.check()
-            self.done.left += len(some)
-            to_do: dict[RepairAction, list[ProjectedDifference]] = {each: [] for each in RepairAction}
-            for difference in some:
-                to_do[action_for(difference, remove_foreign=self.remove_foreign)].append(difference)
-            self.done.foreign += len(to_do[RepairAction.FOREIGN])
-            self._enqueue(to_do[RepairAction.EVENT])
-            self._remove(to_do[RepairAction.REMOVE])
-
-    def undelivered(self) -> int:
-        """How many of its events are still under way."""
-        with self.database.begin() as connection:
-            return repair.undelivered(connection, self.done.act_id)
+    def _repair_batch(self, some: Sequence[ProjectedDifference]) -> None:
+        to_do: dict[RepairAction, list[ProjectedDifference]] = {each: [] for each in RepairAction}
+        for difference in some:
+            to_do[action_for(difference, remove_foreign=self.remove_foreign)].append(difference)
+        self.done.foreign += len(to_do[RepairAction.FOREIGN])
+        self._enqueue(to_do[RepairAction.EVENT])
+        self._remove(to_do[RepairAction.REMOVE])
 
     def _enqueue(self, differences: Sequence[ProjectedDifference]) -> None:
         keys = [difference.key for difference in differences if difference.key is not None]
@@ -81,13 +51,3 @@ class ProjectedRepair:
             ids = events.repair(connection, self.projection.name, keys, filters=filters, **self._act)
         self.done.enqueued += len(ids)
         self.done.left -= len(ids)
-
-    def _remove(self, foreign: Sequence[ProjectedDifference]) -> None:
-        if foreign:
-            gone = remove(self.database, self.mender, foreign, **self._act)
-            self.done.removed += gone
-            self.done.left -= gone
-
-    @property
-    def _act(self) -> dict[str, str]:
-        return {"by": self.by, "reason": self.reason, "act_id": self.done.act_id}
