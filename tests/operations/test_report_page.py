@@ -86,12 +86,11 @@ def disaster(scene: Scene) -> None:
         scene.sql.execute(statement.replace("%%", "%"))
 
 
-def test_a_healthy_outbox_says_so_and_shows_what_was_done(cli: Cli, scene: Scene) -> None:
+def test_a_healthy_outbox_says_so(cli: Cli, scene: Scene) -> None:
     scene.load(300)
     cli.ok("worker", "--drain")
     said = Page(cli.ok("report")).text
     assert "Nothing is beyond a limit." in said
-    assert said.count("300 done") == 2, "the hour and the day"
     assert "Of 200 entities picked at random none differ" in said
     assert "PostgreSQL" in said
     from jsonschema import validate  # it takes seconds to load

@@ -9,6 +9,7 @@ import pytest
 from elasticsearch import Elasticsearch
 
 from outboxctl.core.database import Database
+from outboxctl.core.schema.names import VERSION
 from outboxctl.core.stats.following import FollowPace, following
 from outboxctl.domain.projection import Follow, Relation
 from processes import Cli
@@ -247,7 +248,9 @@ def test_a_reader_without_a_right_to_the_declarations_sees_the_rest(
     role = f"viewer_{url.rpartition('/')[2]}"
     sql.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'x'")
     try:
-        sql.execute(f"GRANT SELECT ON search_outbox_events, outbox_environment TO {role}")
+        sql.execute(
+            f"GRANT SELECT ON search_outbox_events, outbox_environment, outbox_workers, {VERSION} TO {role}"
+        )
         as_role = url.replace("//" + url.partition("//")[2].partition("@")[0], f"//{role}:x")
         seen = cli.json("status", env={"DATABASE_URL": as_role})
         assert seen["lag"] == 5

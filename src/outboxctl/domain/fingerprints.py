@@ -27,12 +27,16 @@ VALUE = re.compile(
 )
 
 
+ORIGIN = re.compile(r"(?: \(from URL\))+\Z")  # which node of a cluster it was is no part of the cause
+
+
 def fold(error: str | None) -> str:
     """The error on one line, with URL, '*', ID and N in place of its values; at most LONGEST characters.
 
     HTTP statuses and error types stay.
     """
-    return VALUE.sub(_placeholder, " ".join(cut(error or "", LONGEST).split()))[:LONGEST]
+    folded = VALUE.sub(_placeholder, " ".join(cut(error or "", LONGEST).split()))
+    return ORIGIN.sub("", folded)[:LONGEST]
 
 
 def _placeholder(match: re.Match[str]) -> str:
