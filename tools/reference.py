@@ -31,7 +31,6 @@ def pages() -> dict[str, str]:
         "reference/findings.md": _findings(),
     }
     made = {path: _marked(text) for path, text in made.items()}
-    texts = {}
     return made | {"labs/README.md": _labs()} | _schemas()
 
 
