@@ -69,22 +69,6 @@ def test_sigterm_exits_0_and_leaves_nothing_processing(
     assert "Traceback" not in running.log.read_text()
 
 
-def test_sigterm_while_the_sink_hangs_gives_the_events_back(sql: lab.Sql, worker: Start) -> None:
-    import socket
-
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        lab.load(sql, 20)
-        running = worker(
-            ELASTIC_URL=f"http://127.0.0.1:{silent.getsockname()[1]}", OUTBOX_SHUTDOWN_GRACE_SECONDS="2"
-        )
-        eventually(lambda: lab.by_status(sql).get("processing", 0) > 0)
-        running.signal(signal.SIGTERM)
-        running.wait(15)
-    assert set(lab.by_status(sql)) == {"pending"}
-    lab.assert_clean(sql)
-    assert "Traceback" not in running.log.read_text()
-
-
 def test_ctrl_c_of_an_idle_worker_is_quick_and_exits_0(worker: Start) -> None:
     running = worker(OUTBOX_POLL_INTERVAL_SECONDS="30", OUTBOX_RECLAIM_INTERVAL_SECONDS="30")
     eventually(lambda: running.get("/readyz")[0] == 200)

@@ -89,12 +89,3 @@ def test_prometheus_understands_every_query(tmp_path: Path) -> None:
     command = [needed("promtool"), "check", "rules", str(file)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-
-
-@pytest.mark.no_servers
-def test_provisioning_is_yaml_of_the_form_that_grafana_reads() -> None:
-    sources = yaml.safe_load((DEPLOY / "provisioning/datasources/prometheus.yml").read_text())
-    providers = yaml.safe_load((DEPLOY / "provisioning/dashboards/outbox.yml").read_text())
-    assert sources["apiVersion"] == providers["apiVersion"] == 1
-    assert [(each["type"], each["isDefault"]) for each in sources["datasources"]] == [("prometheus", True)]
-    assert [each["type"] for each in providers["providers"]] == ["file"]

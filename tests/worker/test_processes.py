@@ -77,18 +77,6 @@ def test_a_zombie_does_not_revive_what_another_worker_gave_up(
     assert zombie.metric("outbox_processed_total") == 0
 
 
-def test_the_probes_say_what_is_wrong(worker: Start) -> None:
-    good = worker()
-    eventually(lambda: good.get("/readyz")[0] == 200, what="ready")
-    assert good.get("/healthz")[0] == 200
-    assert good.get("/nope")[0] == 404
-    bad = worker(ELASTIC_URL="http://127.0.0.1:9")
-    _, body = eventually(lambda: (a := bad.get("/readyz"))[0] == 503 and "connect" in a[1] and a)
-    assert '"sink"' in body
-    assert '"database"' not in body
-    assert bad.get("/healthz")[0] == 200
-
-
 def test_a_second_signal_ends_at_once(
     cli: Cli, worker: Start, sql: psycopg.Connection, silent_sink: str
 ) -> None:
