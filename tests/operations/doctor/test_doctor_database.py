@@ -10,12 +10,13 @@ import pytest
 
 from operations.doctor.ward import HASTE, Ward
 from outboxctl.core.database import Database
-from outboxctl.core.inspect.tables import INDEXES
+from outboxctl.core.inspect.tables import INDEXES, Tables
 from outboxctl.core.schema import notify
 from outboxctl.core.schema.roles import Role, roles_sql
 from outboxctl.core.sql import Connection
 from outboxctl.operations.doctor import Finding, examine
 from outboxctl.operations.doctor.model import End, FindingSeverity
+from outboxctl.operations.doctor.table_rules import behind
 from outboxctl.settings import load
 
 EVENTS = "search_outbox_events"
@@ -23,7 +24,6 @@ EVENTS = "search_outbox_events"
 ILLS = {
     "isolation-level": "ALTER DATABASE {} SET default_transaction_isolation = 'serializable'",
     "database-read-only": "ALTER DATABASE {} SET default_transaction_read_only = on",
-    "schema-behind": "UPDATE outboxctl_alembic_version SET version_num = '0002'",
     "source-not-unique": "ALTER TABLE search_index DROP CONSTRAINT uq_search_index_entity",
     "trigger-on-update": f"""CREATE TRIGGER "Odd one" BEFORE INSERT OR UPDATE ON {EVENTS}
         FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()""",
@@ -51,6 +51,14 @@ def test_an_ill_is_found_and_mended(ward: Ward, sql: psycopg.Connection, id_: st
     sql.execute(ILLS[id_].format(sql.info.dbname))
     ward.cures(id_, End.DATABASE)
     assert ward.ids(End.DATABASE) == []
+
+
+def test_a_schema_of_an_older_release_is_upgraded() -> None:
+    older = Tables(
+        "1", "2", known=True, missing=[], outbox=[], source=[], update_triggers=[], partitioned=False
+    )
+    (finding,) = behind.findings(End.DATABASE, older, load())
+    assert finding.mend == "outboxctl db upgrade"
 
 
 def test_each_index_of_the_migrations_is_missed(ward: Ward, sql: psycopg.Connection) -> None:
