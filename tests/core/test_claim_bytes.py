@@ -93,26 +93,6 @@ def test_what_is_left_out_says_so_and_keeps_its_source_version(
     assert (left_out.source_version, left_out.document) == (1, LEFT_OUT)
 
 
-def test_of_reclaimed_events_those_without_room_wait_unharmed(
-    db: Database, sql: psycopg.Connection, insert: Insert
-) -> None:
-    first, _ = put(sql, insert, [1_500, 1_500])
-    sql.execute(
-        "UPDATE search_outbox_events SET error_reason = 'lease_expired', next_retry_at = %s", [at(-1)]
-    )
-    one, other = claimed(db, str(uuid4()), reclaimed=10)
-    assert (one.id, bool(one.document), other.document) == (first, True, LEFT_OUT)
-
-
-def test_a_reclaimed_event_is_read_whatever_its_size(
-    db: Database, sql: psycopg.Connection, insert: Insert
-) -> None:
-    put(sql, insert, [5_000])
-    sql.execute("UPDATE search_outbox_events SET error_reason = 'lease_expired'")
-    (event,) = claimed(db, str(uuid4()), reclaimed=1)
-    assert event.document
-
-
 def test_retries_that_are_due_have_room_before_younger_events(
     db: Database, sql: psycopg.Connection, insert: Insert
 ) -> None:

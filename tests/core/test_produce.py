@@ -160,16 +160,6 @@ def test_a_bad_trace_costs_no_event(sql: psycopg.Connection, bad: str) -> None:
     assert traces(sql) == [None]
 
 
-def test_without_a_trace_an_outbox_of_the_older_schema_will_do(
-    application: Engine, sql: psycopg.Connection
-) -> None:
-    """An application may be upgraded before its database."""
-    sql.execute("ALTER TABLE search_outbox_events DROP COLUMN traceparent")
-    with application.begin() as connection:
-        outboxctl.enqueue(connection, entity_type="block", entity_id=uuid4(), event_version=1)
-    assert events(sql) == [("upsert", 1)]
-
-
 def test_an_async_connection_is_told_how() -> None:
     class Async:
         async def execute(self) -> None: ...

@@ -15,7 +15,8 @@ MAX_VERSION = 2**63 - 1
 MAX_TYPE = 50
 # Without the id: where nobody needs to know it first, the column's default makes it.
 COLUMNS = "entity_type, entity_id, op, event_version, status, attempts, replay_count, created_at, updated_at"
-ROW = "{id}, {entity_type}, {entity_id}, {op}, {event_version}, 'pending', 0, 0, now(), now()"
+INTO = f"INSERT INTO {EVENTS} (id, {COLUMNS}, traceparent)"
+ROW = "{id}, {entity_type}, {entity_id}, {op}, {event_version}, 'pending', 0, 0, now(), now(), {traceparent}"
 # Other unique constraints are the application's own, and none of them is to be passed over in silence.
 ONCE = "ON CONFLICT (id) DO NOTHING"
 # A partitioned table has no unique index on the id, and could hold one twice: so the id is looked up, by one
@@ -59,17 +60,14 @@ def enqueue(
     """
     values = checked(entity_type=entity_type, entity_id=entity_id, op=op, event_version=event_version)
     values["id"] = str(UUID(str(event_id)) if event_id else uuid7())
-    into, row = f"INSERT INTO {EVENTS} (id, {COLUMNS})", ROW
-    if trace := traceparent_of(traceparent):
-        values["traceparent"] = trace
-        into, row = into.replace(")", ", traceparent)"), f"{ROW}, {{traceparent}}"
+    values["traceparent"] = traceparent_of(traceparent)
     execute = executor(connection, values, enqueue)
     if not event_id:
-        execute(f"{into} VALUES ({row})")
+        execute(f"{INTO} VALUES ({ROW})")
     elif execute(LOCK).fetchone() is None:
-        execute(f"{into} VALUES ({row}) {ONCE}")
+        execute(f"{INTO} VALUES ({ROW}) {ONCE}")
     else:
-        execute(f"{into} SELECT {row} {IF_NEW}")
+        execute(f"{INTO} SELECT {ROW} {IF_NEW}")
     return UUID(values["id"])
 
 
