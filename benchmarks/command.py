@@ -36,8 +36,7 @@ def write(section: Section, flags: Mapping[str, Any], versions: Mapping[str, str
     Of a program's path only its name is written: where it lies on this machine helps nobody.
     """
     flags = {key: Path(value).name if isinstance(value, str) else value for key, value in flags.items()}
-    write_or_show = report.write_section if keep else report.section_text
-    print(write_or_show(section, flags, surroundings(versions)))
+    print(report.write_section(section, flags, surroundings(versions), keep=keep))
 
 
 @contextmanager

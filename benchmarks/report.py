@@ -1,11 +1,6 @@
-"""RESULTS.json, and what is made from it: the targets, and a section for each command.
-
-RESULTS.md has the figures; docs/results.md of the site has also how to read them, and `python -m
-benchmarks.report` writes the one and prints the other.
-"""
+"""RESULTS.json, and RESULTS.md made from it: the targets, and a section for each command."""
 
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -20,16 +15,7 @@ HERE = Path(__file__).parent
 INTRO = """\
 # Benchmark results
 
-What the benchmarks wrote into `benchmarks/RESULTS.json`; what the figures mean is in
-[performance](performance.md). Each section can be measured again alone, by its command.
-
-## Targets
-"""
-SHORT_INTRO = """\
-# Benchmark results
-
-Generated from RESULTS.json by the commands below; do not edit. How to read each figure is on the
-documentation's page "Benchmark results", which `python -m benchmarks.report` prints.
+Generated from RESULTS.json by the commands below; do not edit. Each section can be measured again alone.
 
 ## Targets
 """
@@ -54,7 +40,6 @@ UNUSED_LARGE = "large: UPDATE of an unused column, with/bare"
 TARGETS = (
     Target("end to end against the bound B", "Pipeline", "E/B", 0.95, at_least=True),
     Target("B against the sink alone", "Pipeline", "B/S", 0.45, at_least=True),
-    Target("a burst against pgsync's first sync", "Peers", "outboxctl/pgsync, from exec", 3, at_least=True),
     Target("a stream's lag when its writer ends", "Stream", "lag when the writer ends", 1),
     Target("the longest claim of a stream", "Stream", "longest claim", 100),
     Target("worker CPU an event", "Pipeline", "worker CPU", 7),
@@ -118,18 +103,17 @@ class Section:
     notes: str
 
 
-def write_section(section: Section, flags: Mapping[str, Any], on: Mapping[str, str]) -> str:
-    """Write or replace a section, with the command that measures it again; what to print."""
-    stored, sections = _stored(section, flags, on), read()["sections"]
-    everything = {"machine": dict(on), "sections": sections | {brief(section.title): stored}}
-    (HERE / "RESULTS.json").write_text(stored_text(everything))
-    write_markdown()
+def write_section(section: Section, flags: Mapping[str, Any], on: Mapping[str, str], *, keep: bool) -> str:
+    """Write or replace a section, with the command that measures it again; what to print.
+
+    Without `keep` nothing is written.
+    """
+    stored = _stored(section, flags, on)
+    if keep:
+        sections = read()["sections"] | {brief(section.title): stored}
+        (HERE / "RESULTS.json").write_text(stored_text({"machine": dict(on), "sections": sections}))
+        (HERE / "RESULTS.md").write_text(page())
     return _printed(stored)
-
-
-def section_text(section: Section, flags: Mapping[str, Any], on: Mapping[str, str]) -> str:
-    """What `write_section` returns; nothing is written."""
-    return _printed(_stored(section, flags, on))
 
 
 def _stored(section: Section, flags: Mapping[str, Any], on: Mapping[str, str]) -> dict[str, Any]:
@@ -153,11 +137,6 @@ def stored_text(everything: Mapping[str, Any]) -> str:
     return f'{{\n "machine": {machine},\n "sections": {{\n{sections}\n }}\n}}\n'
 
 
-def write_markdown() -> None:
-    """Write RESULTS.md from RESULTS.json."""
-    (HERE / "RESULTS.md").write_text(page(notes=False))
-
-
 def read() -> dict[str, Any]:
     """RESULTS.json; no sections where there is none. Raises UsageError where it is damaged."""
     file = HERE / "RESULTS.json"
@@ -173,18 +152,15 @@ def figures(section: Mapping[str, Any]) -> list[BenchFigure]:
     return [BenchFigure(**figure) for figure in section.get("figures", ())]
 
 
-def page(*, notes: bool = True) -> str:
-    """The page, of what is stored now. Raises UsageError where that is damaged."""
+def page() -> str:
+    """RESULTS.md, of what is stored now. Raises UsageError where that is damaged."""
     sections = read()["sections"]
-    parts = (f"\n## {_safe(title)}\n\n{_body(section, notes=notes)}" for title, section in sections.items())
-    intro = INTRO if notes else SHORT_INTRO
-    return f"{intro}\n{markdown_table(target_rows(sections))}\n{''.join(parts)}"
+    parts = (f"\n## {_safe(title)}\n\n{_body(section)}" for title, section in sections.items())
+    return f"{INTRO}\n{markdown_table(target_rows(sections))}\n{''.join(parts)}"
 
 
-def _body(section: Mapping[str, Any], *, notes: bool) -> str:
-    if notes:
-        return f"```\n{section['command']}\n```\n\n{_printed(section)}\n{section['notes'].strip()}\n"
-    return f"`{section['command']}`: " + _printed(section).replace("\n\n", " ", 1)
+def _body(section: Mapping[str, Any]) -> str:
+    return f"`{section['command']}`\n\n{_printed(section)}\n{section['notes'].strip()}\n"
 
 
 def _printed(section: Mapping[str, Any]) -> str:
@@ -219,8 +195,3 @@ def _row(target: Target, section: Mapping[str, Any]) -> list[str]:
             return [target.what, bound, median, spread, verdict, target.section]
     sign = "at least" if target.at_least else "under"
     return [target.what, f"{sign} {target.bound:,g}", "", "", "not measured", target.section]
-
-
-if __name__ == "__main__":
-    write_markdown()
-    sys.stdout.write(page())
