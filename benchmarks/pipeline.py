@@ -17,9 +17,9 @@ RUNS = 7  # of the start of a command
 CPU = {"worker": "worker CPU", "postgres": "PostgreSQL CPU", "engine": "Elasticsearch CPU"}
 NOTES = """\
 - S: what the sink alone takes of the bytes that a worker sends, 1,000 documents a request, from memory; the
-  best of 1, 2 and 3 sending threads. P: claim and settle with a sink that takes everything at once. B: what both
-  allow where all share the cores, 1/(1/P + 1/S). E/B above 1 means that P or S alone left a core idle, or
-  that others took cores from them.
+  best of 1, 2 and 3 sending threads. P: claim and settle with a sink that takes everything at once.
+- B: what both allow where all share the cores, 1/(1/P + 1/S). E/B above 1 means that P or S alone left a core
+  idle, or that others took cores from them.
 - E: a real `outboxctl worker --drain` process, from its line "worker started" to its last settle (the
   newest `processed_at`, plus the median duration of a settle in P).
 - Its start within E: from the same line to the settle of a single event, with what is loaded for it.
