@@ -39,7 +39,6 @@ READING = {
     "db check": (),
     "db current": (),
     "db mark": ("test", *WHO, "--dry-run"),
-    "db notify status": (),
     "doctor": (),
     "failed discard": (*WHO, "--id", str(EVENT), "--dry-run"),
     "failed list": (),
@@ -77,8 +76,7 @@ ACT = "10000000-0000-0000-0000-000000000000"
 # With arguments that would change something.
 CHANGING: dict[str, tuple[str, ...]] = {
     "db mark": ("test", *WHO),
-    "db notify off": (),
-    "db notify on": (),
+    "db notify": ("on",),
     "db upgrade": (),
     "failed discard": (*WHO, "--limit", "10"),
     "inject bad-op": (),

@@ -12,7 +12,7 @@ from outboxctl.cli.options import ChangeOptions, DatabaseOptions, Json, LockWait
 from outboxctl.domain.errors import ExitCode
 
 app = group("The schema: migrate, inspect, print.")
-app.add_typer(notify.app, name="notify")
+app.command("notify")(notify.notify)
 app.command("mark")(mark.mark)
 
 

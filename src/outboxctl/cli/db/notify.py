@@ -1,50 +1,48 @@
 """`db notify`: whether an insert into the outbox wakes the workers at once."""
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from outboxctl.cli import rendering
 from outboxctl.cli.guards import acting, as_owner, reading
-from outboxctl.cli.options import ChangeOptions, DatabaseOptions, group
+from outboxctl.cli.options import ChangeOptions
 
 if TYPE_CHECKING:
     from outboxctl.core.schema.notify import NotifyState
 
-app = group("Wake workers at once when events are inserted (NOTIFY), or let them poll.")
+
+class Switch(StrEnum):
+    """What is done with the trigger."""
+
+    ON = "on"
+    OFF = "off"
+    STATUS = "status"
 
 
-@app.command()
-def on(common: ChangeOptions) -> None:
-    """Have every INSERT into the outbox wake the workers, which else wait for their next poll.
+def notify(
+    common: ChangeOptions,
+    to: Annotated[Switch, typer.Argument(metavar="[on|off|status]", help="Default: status.")] = Switch.STATUS,
+) -> None:
+    """Have every INSERT into the outbox wake the workers (on), let them poll (off), or show which it is.
 
-    A trigger that fires once a statement. Its cost: NOTIFY takes a lock at commit that all notifying
+    On: a trigger that fires once a statement. Its cost: NOTIFY takes a lock at commit that all notifying
     transactions of the server queue for, and PREPARE TRANSACTION refuses what has notified. Workers
     go on polling as well, for what is put back to pending.
 
     Example: outboxctl db notify on
-    """
-    _switch(common, on=True)
-
-
-@app.command()
-def off(common: ChangeOptions) -> None:
-    """Take the trigger away again; workers poll.
-
-    Example: outboxctl db notify off
-    """
-    _switch(common, on=False)
-
-
-@app.command()
-def status(common: DatabaseOptions) -> None:
-    """Show whether inserts notify, and how many sessions listen, as far as this role may see them.
 
     Example: outboxctl db notify status --json
     """
-    from outboxctl.core.schema import notify
+    from outboxctl.core.schema.notify import status
 
+    if to is not Switch.STATUS:
+        _switch(common, on=to is Switch.ON)
+        return
     with reading(common.settings()) as connection:
-        _show(notify.status(connection), json=common.json)
+        _show(status(connection), json=common.json)
 
 
 def _switch(common: ChangeOptions, *, on: bool) -> None:
