@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
 from threading import Event
 from time import monotonic
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from outboxctl.core.database import Database
 from outboxctl.core.documents import entities
@@ -34,13 +34,14 @@ def survey(
     """
     with database.begin() as connection:
         entities.require_primary(connection)
-    counts = Survey(reader.shape.index, content=content, limit=limit)
-    with database.begin() as connection:
-        counts.failed = entities.failed(connection, most=MOST_FAILED)
-    differences = compare(database, reader, content=content, census=counts.census, advance=advance, stop=stop)
-    (act or deque[Difference](maxlen=0).extend)(counts.count(differences))
+        failed = entities.failed(connection, most=MOST_FAILED)
+    tally = DifferenceTally[Difference](DifferenceKind, limit, failed)
+    differences = compare(database, reader, content=content, census=tally.census, advance=advance, stop=stop)
+    (act or deque[Difference](maxlen=0).extend)(tally.count(differences))
     reader.check_unchanged()
-    return counts.report()
+    return VerifyReport(
+        index=reader.shape.index, content=content, buckets=tally.census.buckets, **tally.figures()
+    )
 
 
 class Differing(Protocol):
@@ -97,31 +98,15 @@ class DifferenceTally(Generic[D]):
         """How many differ so far."""
         return sum(self.by_kind.values())
 
-    @property
-    def seconds(self) -> float:
-        """How long it has taken so far."""
-        return round(monotonic() - self._began, 3)
-
-
-class Survey(DifferenceTally[Difference]):
-    """Counts differences of search_index; `report` may be asked for at any time."""
-
-    def __init__(self, index: str, *, content: bool, limit: int) -> None:
-        super().__init__(DifferenceKind, limit)
-        self._index, self._content = index, content
-
-    def report(self) -> VerifyReport:
-        """The differences so far."""
-        return VerifyReport(
-            self._index,
-            self._content,
-            self.census.buckets,
-            self.census.rows,
-            self.census.documents,
-            self.differences,
-            dict(self.by_kind),
-            self.in_flight,
-            self.seconds,
-            self.first,
-            with_failed_event=self.with_failed_event,
-        )
+    def figures(self) -> dict[str, Any]:
+        """What a report says of the differences so far."""
+        return {
+            "rows": self.census.rows,
+            "documents": self.census.documents,
+            "differences": self.differences,
+            "by_kind": dict(self.by_kind),
+            "in_flight": self.in_flight,
+            "seconds": round(monotonic() - self._began, 3),
+            "first": self.first,
+            "with_failed_event": self.with_failed_event,
+        }

@@ -70,19 +70,6 @@ class ProjectedSurvey:
         self.reader.check_unchanged()
         with self.database.begin() as connection:
             in_force.require(connection, self.projection)
-        return self._report(tally, content=content)
-
-    def _report(self, tally: DifferenceTally[ProjectedDifference], *, content: bool) -> ProjectedReport:
         return ProjectedReport(
-            name=self.projection.name,
-            index=self.reader.shape.index,
-            content=content,
-            rows=tally.census.rows,
-            documents=tally.census.documents,
-            differences=tally.differences,
-            by_kind=tally.by_kind,
-            in_flight=tally.in_flight,
-            seconds=tally.seconds,
-            first=tally.first,
-            with_failed_event=tally.with_failed_event,
+            name=self.projection.name, index=self.reader.shape.index, content=content, **tally.figures()
         )
