@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ssl import SSLContext
 
 Set = Callable[..., None]
-STRANGE = "a CA that we do not trust"
+STRANGE = "certificate verify failed"
 
 
 @pytest.fixture
