@@ -166,7 +166,7 @@ def test_files_that_are_of_no_use_are_refused_before_anything_is_sent(
         ({"ELASTIC_CLIENT_CERT": key, "ELASTIC_CLIENT_KEY": key}, "ELASTIC_CLIENT_CERT", "no certificate in"),
         ({"ELASTIC_CLIENT_CERT": cert}, "ELASTIC_CLIENT_KEY", "no private key in PEM form"),
         ({"ELASTIC_CLIENT_KEY": key}, "ELASTIC_CLIENT_CERT is not", "is set"),
-        ({"ELASTIC_CLIENT_CERT": cert, "ELASTIC_CLIENT_KEY": other}, "ELASTIC_CLIENT_KEY", "not the key of"),
+        ({"ELASTIC_CLIENT_CERT": cert, "ELASTIC_CLIENT_KEY": other}, "ELASTIC_CLIENT_KEY", "key values"),
         ({"ELASTIC_CLIENT_CERT": cert, "ELASTIC_CLIENT_KEY": locked}, "ELASTIC_CLIENT_KEY", "encrypted"),
         ({"ELASTIC_FINGERPRINT": "ab" * 32, "ELASTIC_CA_CERTS": ca}, "ELASTIC_FINGERPRINT", "both"),
         ({"ELASTIC_FINGERPRINT": "zz"}, "ELASTIC_FINGERPRINT", "64 hex digits"),
@@ -182,7 +182,7 @@ def test_files_that_are_of_no_use_are_refused_before_anything_is_sent(
     with pytest.raises(UsageError, match="fault proxy cannot go by ELASTIC_FINGERPRINT"):
         passing_on(load())
     given(ELASTIC_FINGERPRINT=None, ELASTIC_CA_CERTS=_file(tmp_path, damaged), ELASTIC_CLIENT_KEY=None)
-    with pytest.raises(UsageError, match="damaged"):
+    with pytest.raises(UsageError, match="PEM lib"):
         OpeningSink(load(), connections=1)
 
 

@@ -37,6 +37,9 @@ DATABASE = CertificateSettings(
 )
 
 
+UNUSABLE = "a file is damaged, the key is of another certificate, or its password is wrong"
+
+
 @dataclass(frozen=True)
 class Files:
     """PEM files: of the CAs to trust, of our own certificate and of its key, which may be in one with it."""
@@ -57,27 +60,20 @@ class Files:
         """
         import ssl  # noqa: PLC0415 - takes a moment, and http does without
 
-        context = ssl.create_default_context(cafile=self._trusted(), cadata=authority)
         if self.key and not self.cert:
             raise UsageError(f"{self.names.key} is set and {self.names.cert} is not", hint="set both")
-        if self.cert:
-            self._check_pair(self.cert, self.key or self.cert)
-            try:
+        name, path = self.names.ca, self.ca
+        if path:
+            _pem(name, path, "CERTIFICATE-----")
+        try:
+            context = ssl.create_default_context(cafile=path, cadata=authority)
+            if self.cert:
+                name, path = self.names.key, self.key or self.cert
+                self._check_pair(self.cert, path)
                 context.load_cert_chain(self.cert, self.key, password=lambda: self.password)
-            except (ssl.SSLError, ValueError) as error:
-                raise self._no_pair(error) from None
+        except (ssl.SSLError, ValueError) as error:
+            raise _bad(name, str(path), f"OpenSSL says {error}", UNUSABLE) from None
         return context
-
-    def _trusted(self) -> str | None:
-        import ssl  # noqa: PLC0415 - as above
-
-        if self.ca:
-            _pem(self.names.ca, self.ca, "CERTIFICATE-----")
-            try:
-                ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(self.ca)
-            except (ssl.SSLError, ValueError):
-                raise _bad(self.names.ca, self.ca, "its certificate is damaged") from None
-        return self.ca
 
     def _check_pair(self, cert: str, key: str) -> None:
         _pem(self.names.cert, cert, "CERTIFICATE-----")
@@ -85,19 +81,10 @@ class Files:
         if not self.password and ("BEGIN ENCRYPTED" in text or "Proc-Type: 4,ENCRYPTED" in text):
             raise _bad(self.names.key, key, "the key is encrypted", "openssl pkey -in … -out … decrypts it")
 
-    def _no_pair(self, error: Exception) -> UsageError:
-        if "KEY_VALUES_MISMATCH" in str(error):
-            why = f"it is not the key of the certificate {brief(self.cert, 200)}"
-        else:
-            why = "it cannot be used with its certificate: one is damaged, or the password is wrong"
-        return _bad(self.names.key, str(self.key or self.cert), why)
-
 
 def _pem(name: str, path: str, wanted: str) -> str:
     """The text of a file that holds such a block. UsageError."""
     try:
-        if Path(path).is_dir():
-            raise _bad(name, path, "it is a directory")
         text = Path(path).read_bytes().decode(errors="replace")
     except (OSError, ValueError) as error:
         raise _bad(name, path, getattr(error, "strerror", None) or str(error)) from None

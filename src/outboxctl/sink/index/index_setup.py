@@ -89,14 +89,6 @@ def search(client: Client, name: str, text: str, *, size: int = 5) -> list[Hit]:
     ]
 
 
-def searchable(client: Client, name: str, ids: Sequence[str]) -> list[str]:
-    """Those of these documents that a search finds now: of what came since the last refresh, none."""
-    query: Mapping[str, Any] = {"ids": {"values": list(ids)}}
-    body = {"query": query, "size": len(ids), "_source": False}
-    answer = demand(client, "POST", name, "_search", body=body)
-    return [hit["_id"] for hit in answer["hits"]["hits"]]
-
-
 def versions(client: Client, name: str, ids: Sequence[str]) -> dict[str, int | None]:
     """The version of each document by id, None where there is none; UnreachableError if there is no index."""
     answer = demand(client, "POST", name, "_mget", body={"ids": list(ids)}, _source=False)
