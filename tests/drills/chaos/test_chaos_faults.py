@@ -259,9 +259,8 @@ def test_odd_rows_end_as_they_should(chaos: Cli, sql: psycopg.Connection, server
         "poison": ("failed", "mapping"),
         "oversized": ("failed", "payload_too_large"),
     }
-    put = {
-        name: chaos("inject", name, *(["--bytes", "60000"] if name == "oversized" else [])) for name in given
-    }
+    large = {"oversized": ["--bytes", "60000"]}
+    put = {name: chaos("inject", "event", "--kind", name, *large.get(name, [])) for name in given}
     assert [name for name, (end, _) in given.items() if end not in put[name].stderr] == []  # foretold
     ids = {name: done.stdout.split() for name, done in put.items()}  # alone on stdout
     with Proxy(servers.sink) as proxy, proxy.fault(faults.too_large(over=50_000)):
