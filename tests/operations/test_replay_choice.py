@@ -85,7 +85,6 @@ def test_a_bad_id_names_its_line_and_nothing_is_done(cli: Cli, sql: psycopg.Conn
         ("--rate", "nan", "--rate"),
         ("--rate", "0", "--rate"),
         ("--limit", "99999999999999999999", "--limit"),
-        ("undo", "5d1f0c9a-7c3e-4c55-9d0b-0f6a3f1f2b11", "--by, --reason before undo"),
     ],
     ids=lambda bad: " ".join(bad[:2]).encode("unicode_escape").decode(),
 )
