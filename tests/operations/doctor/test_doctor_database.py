@@ -24,6 +24,8 @@ EVENTS = "search_outbox_events"
 ILLS = {
     "isolation-level": "ALTER DATABASE {} SET default_transaction_isolation = 'serializable'",
     "database-read-only": "ALTER DATABASE {} SET default_transaction_read_only = on",
+    "db-index-missing": f"""UPDATE pg_index SET indisvalid = false
+        WHERE indexrelid = 'ix_{EVENTS}_due'::regclass""",
     "source-not-unique": "ALTER TABLE search_index DROP CONSTRAINT uq_search_index_entity",
     "trigger-on-update": f"""CREATE TRIGGER "Odd one" BEFORE INSERT OR UPDATE ON {EVENTS}
         FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()""",

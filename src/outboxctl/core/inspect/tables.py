@@ -24,7 +24,7 @@ WHERE to_regclass(name) IS NULL
 """)
 # Columns that an index depends on: in its key, its expressions or its predicate.
 INDEXES_OF = text("""
-SELECT quote_ident(c.relname) AS name,
+SELECT quote_ident(c.relname) AS name, i.indisvalid AS valid,
     coalesce((SELECT quote_ident(k.conname) FROM pg_constraint k
         WHERE k.conindid = i.indexrelid AND k.conrelid = i.indrelid LIMIT 1), '') AS constraint_name,
     ARRAY(SELECT a.attname::text FROM pg_attribute a
@@ -53,6 +53,7 @@ class TableIndex:
     """One index; names are quoted for SQL, `constraint_name` is empty where it backs none."""
 
     name: str
+    valid: bool
     constraint_name: str
     columns: list[str]
     unique_pair: bool

@@ -52,11 +52,18 @@ def table_missing(tables: Tables, _: Settings) -> Iterator[Case]:
 
 @TABLES.rule("db-index-missing", ERROR)
 def index_missing(tables: Tables, _: Settings) -> Iterator[Case]:
-    """Without it every claim, reclaim or status reads the whole outbox."""
-    held, way = {index.name for index in tables.outbox}, _concurrently(tables)
+    """Without it every claim, reclaim or status reads the whole outbox.
+
+    No query uses an invalid one, which an interrupted CREATE INDEX CONCURRENTLY leaves.
+    """
+    held, way = {index.name: index.valid for index in tables.outbox}, _concurrently(tables)
     for name, what in INDEXES.items():
-        if name not in held and EVENTS not in tables.missing and tables.revision:
-            yield f"The index {name} is missing.", f"CREATE INDEX {way}{name} ON {EVENTS} {what};"
+        create = f"CREATE INDEX {way}{name} ON {EVENTS} {what};"
+        if held.get(name) is False:
+            mend = f"DROP INDEX {way}{name}; {create}"
+            yield f"The index {name} is invalid.", f"{mend}  -- unless it is being made now"
+        elif name not in held and EVENTS not in tables.missing and tables.revision:
+            yield f"The index {name} is missing.", create
 
 
 @TABLES.rule("db-index-harmful", WARNING)
