@@ -91,6 +91,14 @@ def test_a_self_signed_certificate_is_named_and_then_trusted(
         assert "sink-tls" not in alone.ids(End.SINK)
 
 
+def test_http_where_tls_is_spoken_says_what_to_write(given: Set, servers: Servers, papers: Papers) -> None:
+    with Front(servers.sink, papers.server()).open() as front:
+        given(ELASTIC_URL=front.url.replace("https:", "http:"))
+        finding = OpeningSink(load(), connections=1, timeout=2).ping()
+        assert finding
+        assert "if it speaks TLS, write https:// into ELASTIC_URL" in finding.error
+
+
 @pytest.mark.parametrize("whose", ["certificate", "CA"])
 def test_a_fingerprint_stands_for_a_ca(
     alone: Ward, given: Set, servers: Servers, papers: Papers, whose: str

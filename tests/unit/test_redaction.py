@@ -1,5 +1,7 @@
 """Secrets are taken out of any text: those that are known, and what looks like one."""
 
+import json
+import re
 from base64 import b64encode
 from collections.abc import Iterator
 from time import process_time
@@ -42,10 +44,14 @@ def test_a_text_without_a_secret_stays_as_it_is() -> None:
     [
         SECRET,
         quote(SECRET, safe=""),
+        re.sub("%..", lambda hexed: hexed.group().lower(), quote(SECRET, safe="")),
+        json.dumps(SECRET),
+        json.dumps(SECRET, ensure_ascii=False),
+        repr(SECRET),
         f"Authorization: Basic {b64encode(f'elastic:{SECRET}'.encode()).decode()}",
     ],
 )
-def test_a_known_secret_is_found_plain_and_percent_encoded(written: str) -> None:
+def test_a_known_secret_is_found_as_it_is_in_a_url_in_json_and_in_a_traceback(written: str) -> None:
     redaction.add_secret(SECRET)
     redaction.add_login("elastic", SECRET)
     seen = redact(f"before {written} after")
@@ -157,7 +163,7 @@ def test_what_is_cleaned_is_redacted() -> None:
 def test_any_secret_is_found_in_any_text(text: str, secret: str) -> None:
     with redaction.without_secrets():
         redaction.add_secret(secret)
-        for written in (secret, quote(secret, safe="")):
+        for written in (secret, quote(secret, safe=""), json.dumps(secret)[1:-1]):
             assert written not in redact(f"{text}{written}{text}") or written in redact("***")
 
 

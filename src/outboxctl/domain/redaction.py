@@ -9,6 +9,7 @@ import threading
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from json import dumps
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -55,10 +56,9 @@ _known: tuple[tuple[str, re.Pattern[str] | None], ...] = ()  # the longest first
 
 
 def add_secret(value: str) -> None:
-    """Hide this secret from now on, as it is and percent-encoded."""
+    """Hide this secret from now on: as it is, percent-encoded, and escaped as in JSON or by Python's repr."""
     if len(value) >= SHORTEST and value.lower() not in COMMON:
-        sent = value.encode(errors="replace")
-        _add({value, quote(sent), quote(sent, safe="")})
+        _add(_forms(value))
 
 
 def add_login(user: str, password: str) -> None:
@@ -158,6 +158,14 @@ def _add(forms: set[str]) -> None:
 
 def _word(form: str) -> re.Pattern[str] | None:
     return None if len(form) >= ANYWHERE else re.compile(f"{BEFORE}{re.escape(form)}{AFTER}")
+
+
+def _forms(value: str) -> set[str]:
+    sent = value.encode(errors="replace")
+    encoded = {quote(sent), quote(sent, safe="")}
+    lower = {re.sub("%..", lambda hexed: hexed.group().lower(), each) for each in encoded}
+    escaped = {dumps(value)[1:-1], dumps(value, ensure_ascii=False)[1:-1], repr(value)[1:-1]}
+    return {value, *encoded, *lower, *escaped}
 
 
 def _patterns(text: str) -> str:

@@ -93,4 +93,7 @@ def _unreachable(error: Exception, attempt: Attempt) -> str:
         return f"{attempt.node} refused the connection"
     if isinstance(error, TimeoutError):
         return f"{attempt.node} did not accept the connection within {attempt.connecting:.3g} s"
+    if attempt.reached:  # and never answered: most of all a server that expects TLS
+        ended = f"{attempt.node} ended the connection without an answer: {reason}"
+        return f"{ended}; if it speaks TLS, write https:// into ELASTIC_URL"
     return f"{attempt.node} cannot be reached: {reason}"
