@@ -1,7 +1,6 @@
 """The script of a sink: which fault each bulk request gets, and where it is held."""
 
 from collections.abc import Callable
-from random import Random
 
 from outboxctl.drills.proxy.faults import HEALTHY, ProxyFault
 from outboxctl.drills.proxy.passing import Bulk, Gates
@@ -33,10 +32,3 @@ class Script(Gates):
     def always(cls, fault: ProxyFault) -> "Script":
         """The same fault for ever."""
         return cls.of(then=fault)
-
-    @classmethod
-    def at_random(cls, rng: Random, *chances: tuple[float, ProxyFault]) -> "Script":
-        """Each fault with its probability; healthy with what is left."""
-        faults = [*(fault for _, fault in chances), HEALTHY]
-        weights = [*(chance for chance, _ in chances), 1 - sum(chance for chance, _ in chances)]
-        return cls(lambda _: rng.choices(faults, weights)[0])

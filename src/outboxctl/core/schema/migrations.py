@@ -100,7 +100,7 @@ def check_known(revision: str | None, name: str) -> None:
     if revision is not None and not knows(revision):
         raise UsageError(
             f"the schema in {name} is at revision {revision}, which this outboxctl does not know",
-            hint="it was made by a newer version: upgrade outboxctl",
+            hint="a newer outboxctl made it: upgrade; or a checkout of before the first release did",
         )
 
 

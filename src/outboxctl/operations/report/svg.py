@@ -35,12 +35,6 @@ def element(name: str, *content: str, **attributes: str | float) -> Markup:
     return Markup("<{0}{1}>{2}</{0}>").format(name, written, Markup("").join(content))
 
 
-def document(width: float, height: float, title: str, /, *content: str, **attributes: str | float) -> Markup:
-    """A picture of its own, in pixels, with the title that a screen reader reads."""
-    box = {"xmlns": "http://www.w3.org/2000/svg", "viewBox": f"0 0 {width} {height}"}
-    return element("svg", "\n", *_lines((element("title", title), *content)), **box, **attributes)
-
-
 def chart(label: str, ys: Iterable[Mark], *shapes: str) -> Markup:
     """A field of WIDTH by HEIGHT with a grid line at each mark, below the shapes."""
     grid = (
