@@ -25,7 +25,7 @@ class ExaminedIndex:
     """What a projection's `index` names; `facts` are None for `search_index`.
 
     `needed`: False where it is known that nothing is delivered there. `shared`: other projections, each with
-    an index that both write to.
+    an index that both names stand for.
     """
 
     named: Named
@@ -62,7 +62,7 @@ def missing(each: ExaminedIndex, _: Settings) -> Iterator[Case]:
 
 @INDEX.rule("index-shared", ERROR)
 def shared(each: ExaminedIndex, _: Settings) -> Iterator[Case]:
-    """Two projections overwrite and delete each other's documents."""
+    """Two projections overwrite and delete each other's documents: their names stand for one index."""
     if each.facts:
         for other, index in each.shared:
             what = f"The index {index} is that of {each.owner} and of {other}."

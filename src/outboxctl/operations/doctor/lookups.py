@@ -44,11 +44,17 @@ def search_index(settings: Settings, client: "Client") -> ExaminedIndex:
 
 
 def projected(client: "Client", facts: ProjectionFacts, others: Sequence[ExaminedIndex]) -> ExaminedIndex:
-    """The index of a declared projection; what it shares with the `others` is known by then."""
+    """The index of a declared projection, and what it shares with the `others`.
+
+    A name that is the same is another rule's, which needs no sink.
+    """
     found = shaped(lambda: named(client, facts.projection.index))
     mine = {each.name for each in found.indexes}
     shared = [
-        (other.owner, index.name) for other in others for index in other.named.indexes if index.name in mine
+        (other.owner, index.name)
+        for other in others
+        for index in other.named.indexes
+        if index.name in mine and other.named.name != found.name
     ]
     return ExaminedIndex(found, facts, shared=shared)
 
