@@ -21,9 +21,9 @@ def _state(leader: str | None) -> Change:
     return says(200, {"nodes": nodes} | ({"master_node": f"id-{leader}"} if leader else {}))
 
 
-def _http(*names: str) -> Mapping[str, Any]:
-    """What the nodes that answer say."""
-    places = {name: f"10.0.0.{name[1]}:9200" for name in names}
+def _http(*names: str, own: str = "10.0.0.1:9200") -> Mapping[str, Any]:
+    """What the nodes that answer say: the first one is at `own`."""
+    places = {name: own if name == "n1" else f"10.0.0.{name[1]}:9200" for name in names}
     return {
         "nodes": {
             f"id-{name}": {
@@ -75,12 +75,21 @@ def test_a_node_that_hangs_is_a_warning_that_names_it(ward: Ward, servers: Serve
 
 
 def test_one_url_of_three_is_told_of_the_others(ward: Ward, servers: Servers) -> None:
-    changes = {STATE: _state("n1"), HTTP: says(200, _http(*NAMES))}
+    said: dict[str, Any] = {}
+    changes = {STATE: _state("n1"), HTTP: says(200, said)}
     with front(servers.sink, changes) as url:
+        said |= _http(*NAMES, own=url.removeprefix("http://"))
         ward.monkeypatch.setenv("ELASTIC_URL", url)
         found = ward.cures("nodes-unnamed", End.SINK)
-        assert found.severity is FindingSeverity.INFO
+        assert found.severity is FindingSeverity.WARNING
         assert all(name in found.what for name in (url, "http://10.0.0.2:9200", "http://10.0.0.3:9200"))
+
+
+def test_a_load_balancer_before_three_nodes_is_worth_knowing_at_most(ward: Ward, servers: Servers) -> None:
+    with front(servers.sink, {STATE: _state("n1"), HTTP: says(200, _http(*NAMES))}) as url:
+        ward.monkeypatch.setenv("ELASTIC_URL", url)
+        assert ward.cures("nodes-elsewhere", End.SINK).severity is FindingSeverity.INFO
+        assert "nodes-unnamed" not in ward.ids(End.SINK)
 
 
 def test_a_sink_elsewhere_that_is_away_is_no_matter_of_local_services(ward: Ward) -> None:

@@ -60,7 +60,7 @@ def test_a_schema_of_an_older_release_is_upgraded() -> None:
         "1", "2", known=True, missing=[], outbox=[], source=[], update_triggers=[], partitioned=False
     )
     (finding,) = behind.findings(End.DATABASE, older, load())
-    assert finding.mend == "outboxctl db upgrade"
+    assert (finding.id, finding.mend) == ("schema-behind", "outboxctl db upgrade")
 
 
 def test_each_index_of_the_migrations_is_missed(ward: Ward, sql: psycopg.Connection) -> None:

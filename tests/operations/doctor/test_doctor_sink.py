@@ -187,3 +187,29 @@ def test_indexes_that_make_themselves_are_switched_off(ward: Ward, own_index: El
     for spared in ("-own*,+*", "+x*,-*", "+x*"):
         own_index.cluster.put_settings(persistent={"action.auto_create_index": spared})
         assert ward.examine(End.SINK, ignored=()).findings == [], "others may rely on it"
+
+
+def test_allocation_that_was_left_off_is_found_and_mended(ward: Ward, own_index: Elasticsearch) -> None:
+    own_index.cluster.put_settings(persistent={"cluster.routing.allocation.enable": "primaries"})
+    assert "is primaries" in ward.cures("allocation-off", End.SINK).what
+
+
+@pytest.mark.parametrize(("id_", "high"), [("disk-low", "2gb"), ("disk-full", "9999gb")])
+def test_a_disk_that_runs_full_is_found(ward: Ward, own_index: Elasticsearch, id_: str, high: str) -> None:
+    disk = "cluster.routing.allocation.disk"
+    marks = {"low": "9999gb", "high": high, "flood_stage": "1gb"}
+    settings = {f"{disk}.watermark.{mark}": size for mark, size in marks.items()}
+    own_index.cluster.put_settings(persistent={f"{disk}.threshold_enabled": True, **settings})
+    try:
+        assert "below its watermark of 9.8 TB" in ward.one(id_, End.SINK).what
+        own_index.cluster.put_settings(persistent={f"{disk}.threshold_enabled": False})
+        assert id_ not in ward.ids(End.SINK), "the cluster does not act on it"
+    finally:
+        own_index.cluster.put_settings(persistent={f"{disk}*": None})
+
+
+def test_batches_above_what_the_sink_takes_at_once(ward: Ward, servers: Servers) -> None:
+    node = {"name": "n1", "http": {"max_content_length_in_bytes": 2**16}}
+    with front(servers.sink, {"/_nodes/http": merged(nodes={"n1": node})}) as url:
+        ward.monkeypatch.setenv("ELASTIC_URL", url)
+        assert "the 64 KB that the sink takes at once" in ward.cures("batch-too-large", End.SINK).what

@@ -35,7 +35,7 @@ from outboxctl.operations.doctor.sink_rules import CLUSTER, PRODUCT, SINK_RIGHTS
 from outboxctl.operations.doctor.table_rules import RIGHTS, TABLES
 from outboxctl.operations.projection.unindexed import Unindexed
 from outboxctl.settings import Settings
-from outboxctl.sink.inspect.cluster import auto_create_index
+from outboxctl.sink.inspect.cluster import cluster
 from outboxctl.sink.inspect.cluster import rights as sink_rights
 from outboxctl.sink.inspect.formation import formation
 from outboxctl.sink.inspect.product import product, reach
@@ -98,7 +98,7 @@ class Examiner:
         check(PRODUCT, lambda: shaped(lambda: product(client)))
         urls = len(exam.settings.sink_urls)
         check(FORMATION, lambda: shaped(lambda: formation(client, away, urls=urls)))
-        check(CLUSTER, lambda: shaped(lambda: auto_create_index(client)))
+        check(CLUSTER, lambda: shaped(lambda: cluster(client)))
         check(SINK_RIGHTS, lambda: shaped(lambda: sink_rights(client, exam.settings.elastic_index)))
         built_in = check(INDEX, lambda: search_index(exam.settings, client))
         if built_in and (index := built_in.writes_to) and self.sample:

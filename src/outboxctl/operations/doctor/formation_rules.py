@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from outboxctl.domain.printable import brief
-from outboxctl.net.urls import mask
+from outboxctl.net.urls import mask, parse_url
 from outboxctl.operations.doctor.model import ERROR, INFO, WARNING, Case, RuleGroup
 from outboxctl.operations.doctor.remedies import request
 from outboxctl.settings import Settings
@@ -13,6 +13,7 @@ from outboxctl.sink.inspect.formation import Formation
 FORMATION = RuleGroup("nodes and leader", vital=True, spared=True)
 START = "start the nodes that are away: more than half of those that may lead must be up"
 LOOK = "look at that machine: is it paused, swapping, or collecting garbage? Then restart the node"
+DISCOVERED = "export OUTBOX_SINK_NODES=discovered"
 
 
 @FORMATION.rule("no-leader", ERROR)
@@ -35,15 +36,36 @@ def silent(formation: Formation, _: Settings) -> Iterator[Case]:
         yield f"The {name} {node} does not answer the other nodes of the cluster.", LOOK
 
 
-@FORMATION.rule("nodes-unnamed", INFO)
+@FORMATION.rule("nodes-unnamed", WARNING)
 def unnamed(formation: Formation, settings: Settings) -> Iterator[Case]:
-    """Behind a load balancer that is right.
+    """With the nodes that ELASTIC_URL names nothing is delivered, although the cluster serves."""
+    if _named(formation, settings):
+        yield from _fewer(formation, settings)
 
-    Otherwise nothing is delivered once the nodes that ELASTIC_URL names are away.
-    """
-    discovered = settings.sink_nodes is SinkNodes.DISCOVERED
-    if not discovered and len(settings.sink_urls) < len(formation.urls):
+
+@FORMATION.rule("nodes-elsewhere", INFO)
+def elsewhere(formation: Formation, settings: Settings) -> Iterator[Case]:
+    """Behind a load balancer that is right. Otherwise one node's death ends all deliveries."""
+    if not _named(formation, settings):
+        for what, mend in _fewer(formation, settings):
+            yield f"{what} None is an address that the cluster names for itself.", mend
+
+
+def _named(formation: Formation, settings: Settings) -> bool:
+    """Whether any URL of the settings is that of a node, by the address that the node names."""
+    return not {*map(_place, settings.sink_urls)}.isdisjoint(map(_place, formation.urls))
+
+
+def _place(url: str) -> tuple[str, int]:
+    parts = parse_url(url)
+    host = parts.hostname or ""
+    return ("127.0.0.1" if host == "localhost" else host), parts.port or 0
+
+
+def _fewer(formation: Formation, settings: Settings) -> Iterator[Case]:
+    """A case where ELASTIC_URL names fewer nodes than there are, and no others are looked for."""
+    if settings.sink_nodes is not SinkNodes.DISCOVERED and len(settings.sink_urls) < len(formation.urls):
         listed = brief(", ".join(formation.urls), 500)
         named = ", ".join(map(mask, settings.sink_urls))
         what = f"The cluster has {len(formation.urls)} nodes ({listed}); ELASTIC_URL names {named}."
-        yield what, "export OUTBOX_SINK_NODES=discovered  # or name all nodes in ELASTIC_URL"
+        yield what, f"{DISCOVERED}  # or name all nodes in ELASTIC_URL"

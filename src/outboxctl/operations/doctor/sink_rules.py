@@ -1,16 +1,18 @@
-"""Rules for the cluster at ELASTIC_URL: what it is, and what this user may do there."""
+"""Rules for the cluster at ELASTIC_URL: what it is, its disks, and what this user may do there."""
 
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
 from outboxctl.net.urls import mask
 from outboxctl.operations.doctor.model import ERROR, INFO, WARNING, Case, RuleGroup
-from outboxctl.operations.doctor.remedies import export, request
+from outboxctl.operations.doctor.remedies import export, request, size
 from outboxctl.settings import Settings
 from outboxctl.sink.engines import ELASTICSEARCH, Engine
-from outboxctl.sink.inspect.cluster import SinkRights
+from outboxctl.sink.inspect.cluster import Cluster, SinkRights
 from outboxctl.sink.inspect.product import ProductFacts, Reached
 from outboxctl.sink.roles import names_of
+
+ENABLE = "cluster.routing.allocation.enable"
 
 URLS = RuleGroup("each URL")
 PRODUCT = RuleGroup("product and versions", vital=True)
@@ -67,15 +69,15 @@ def _version(engine: Engine, facts: ProductFacts) -> str:
 
 
 @CLUSTER.rule("auto-create-index", INFO)
-def auto_create(patterns: str, settings: Settings) -> Iterator[Case]:
+def auto_create(cluster: Cluster, settings: Settings) -> Iterator[Case]:
     """Whoever writes to a missing name creates an index with a guessed mapping; the worker looks first.
 
     The mend holds for the whole cluster: where others rely on it, `-NAME*,+*` in place of false
     spares them.
     """
-    if _creates(patterns, settings.elastic_index):
+    if _creates(cluster.auto_create, settings.elastic_index):
         body = {"persistent": {"action.auto_create_index": "false"}}
-        yield f"action.auto_create_index is {patterns}.", request("PUT", "_cluster/settings", body)
+        yield f"action.auto_create_index is {cluster.auto_create}.", request("PUT", "_cluster/settings", body)
 
 
 def _creates(patterns: str, name: str) -> bool:
@@ -86,6 +88,44 @@ def _creates(patterns: str, name: str) -> bool:
         if fnmatchcase(name, pattern.strip().lstrip("+-")):
             return not pattern.strip().startswith("-")
     return False
+
+
+@CLUSTER.rule("allocation-off", WARNING)
+def allocation(cluster: Cluster, _: Settings) -> Iterator[Case]:
+    """Shards that lose a node get no other one. Mostly it was left so after a maintenance."""
+    if cluster.allocation != "all":
+        body = {level: {ENABLE: None} for level in ("persistent", "transient")}
+        yield f"{ENABLE} is {cluster.allocation}.", request("PUT", "_cluster/settings", body)
+
+
+@CLUSTER.rule("disk-low", WARNING)
+def disk_low(cluster: Cluster, _: Settings) -> Iterator[Case]:
+    """No new shard comes here: a rebuild's index may stay without its replicas."""
+    for disk in cluster.disks:
+        if disk.high <= disk.free < disk.low:
+            yield _disk(disk.node, disk.free, disk.low)
+
+
+@CLUSTER.rule("disk-full", ERROR)
+def disk_full(cluster: Cluster, _: Settings) -> Iterator[Case]:
+    """Shards leave this node, and a little later every index on it turns read-only."""
+    for disk in cluster.disks:
+        if disk.free < disk.high:
+            yield _disk(disk.node, disk.free, disk.high)
+
+
+def _disk(node: str, free: int, mark: int) -> Case:
+    what = f"Node {node} has {size(free)} of disk left, below its watermark of {size(mark)}."
+    return what, request("GET", "_cat/allocation?v") + "  # then free space, or add a node"
+
+
+@CLUSTER.rule("batch-too-large", WARNING)
+def batch(cluster: Cluster, settings: Settings) -> Iterator[Case]:
+    """A batch above that limit is refused (413) and sent again in halves."""
+    most, limit = settings.max_batch_bytes, cluster.request_limit
+    if limit and most > limit:
+        what = f"A batch may hold {size(most)}, more than the {size(limit)} that the sink takes at once"
+        yield f"{what} (http.max_content_length).", export("OUTBOX_MAX_BATCH_BYTES", max(1, limit // 2))
 
 
 @SINK_RIGHTS.rule("sink-rights-worker", ERROR)

@@ -1,22 +1,90 @@
-"""The cluster: whether indexes make themselves, and what this user may do with an index."""
+"""The cluster: disks, the settings that matter to an outbox, and what this user may do with an index."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from outboxctl.domain.failures import Answer
 from outboxctl.sink.roles import GRANTS, READS
 from outboxctl.sink.transport.client import Client
 from outboxctl.sink.transport.request import ask, refused, require_answer
 
+ALLOCATION = "cluster.routing.allocation"
+SETTINGS = ",".join(
+    f"*.{each}"
+    for each in ("action.auto_create_index", f"{ALLOCATION}.disk.threshold_enabled", f"{ALLOCATION}.enable")
+)
+PATIENCE = "3s"  # that the node that is asked waits for the answers of the others
+DISKS = "nodes.*.name,nodes.*.fs.data"
+HTTP = "nodes.*.http.max_content_length_in_bytes"
 
-def auto_create_index(client: Client) -> str:
-    """`action.auto_create_index` as the server has it. Raises RefusedError or UnreachableError."""
+
+@dataclass(frozen=True)
+class Disk:
+    """A node's disk in bytes: what is free, and the marks below which the cluster acts.
+
+    Below `low` no new shard comes, below `high` shards move away. A mark is 0 where the server does not
+    name it.
+    """
+
+    node: str
+    free: int
+    low: int
+    high: int
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Disks, and settings that matter to an outbox.
+
+    `disks` is empty where the cluster does not act on how full they are. `auto_create` and `allocation`
+    are `action.auto_create_index` and `cluster.routing.allocation.enable`. `request_limit` in bytes, 0 where
+    it is unknown.
+    """
+
+    disks: list[Disk]
+    auto_create: str
+    allocation: str
+    request_limit: int
+
+
+def cluster(client: Client) -> Cluster:
+    """Read the cluster's facts. Raises RefusedError or UnreachableError."""
     settings = require_answer(
-        client, "GET", "_cluster", "settings", include_defaults=True, filter_path="*.action.auto_create_index"
+        client, "GET", "_cluster", "settings", include_defaults=True, filter_path=SETTINGS
     )
+    http = require_answer(client, "GET", "_nodes", "http", timeout=PATIENCE, filter_path=HTTP)
+    limits = [node["http"]["max_content_length_in_bytes"] for node in http.get("nodes", {}).values()]
+    watched = _setting(settings, f"{ALLOCATION}.disk.threshold_enabled") != "false"
+    return Cluster(
+        _disks(client) if watched else [],
+        _setting(settings, "action.auto_create_index") or "true",
+        _setting(settings, f"{ALLOCATION}.enable") or "all",
+        min(limits, default=0),
+    )
+
+
+def _disks(client: Client) -> list[Disk]:
+    stats = require_answer(client, "GET", "_nodes", "stats", "fs", timeout=PATIENCE, filter_path=DISKS)
+    return [
+        Disk(node.get("name") or id_, disk["available_in_bytes"], _mark(disk, "low"), _mark(disk, "high"))
+        for id_, node in stats.get("nodes", {}).items()
+        for disk in node.get("fs", {}).get("data", [])
+    ]
+
+
+def _mark(disk: dict[str, Any], name: str) -> int:
+    return int(disk.get(f"{name}_watermark_free_space_in_bytes", 0))
+
+
+def _setting(settings: dict[str, Any], path: str) -> str:
+    """The setting in force: transient before persistent before the node's or the built-in default."""
     for level in ("transient", "persistent", "defaults"):
-        if value := settings.get(level, {}).get("action", {}).get("auto_create_index"):
+        value: Any = settings.get(level, {})
+        for step in path.split("."):
+            value = value.get(step, {}) if isinstance(value, dict) else {}
+        if value != {}:
             return str(value)
-    return "true"
+    return ""
 
 
 OPERATOR = ("manage",)
