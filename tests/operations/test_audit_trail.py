@@ -2,6 +2,7 @@
 
 import json
 from datetime import timedelta
+from uuid import uuid4
 
 import psycopg
 
@@ -100,3 +101,11 @@ def test_a_discard_is_told_like_a_replay(cli: Cli, sql: psycopg.Connection) -> N
     assert {event["id"] for event in told["events"]} == set(done["ids"])
     assert {event["now"] for event in told["events"]} == {"discarded"}, "which is not: delivered"
     assert act["filters"] == {"error_reason": "mapping", "limit": 1_100}
+
+
+def test_a_filter_beside_an_id_is_refused(cli: Cli) -> None:
+    """It was ignored: the act that was shown might be anybody's."""
+    for flag, value in (("--action", "replay"), ("--by", "alice"), ("--since", "2026-02-03")):
+        done = cli("audit", "--id", str(uuid4()), flag, value)
+        assert done.returncode == 2
+        assert f"{flag} does not go with it" in done.stderr

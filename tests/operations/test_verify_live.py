@@ -1,5 +1,6 @@
 """Under live traffic nothing that is merely on its way is called a difference, and what is wrong is found."""
 
+import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from outboxctl.core.database import Database
 from outboxctl.operations.verify.compare import compare
 from outboxctl.operations.verify.model import Census
 from outboxctl.sink.index.scan import Reader
-from processes import Worker, eventually
+from processes import Cli, Worker, eventually
 
 pytestmark = pytest.mark.real_engine
 UPSERT = """
@@ -105,3 +106,22 @@ def test_events_that_wait_are_in_flight_and_those_that_failed_are_not(
     )
     found = {difference.id: difference.in_flight for difference in compare(db, reader)}
     assert found == {id_: id_ not in ids[:2] for id_ in ids[:12]}
+
+
+def test_it_says_how_many_have_a_failed_event(
+    cli: Cli, sql: psycopg.Connection[Any], engine: Elasticsearch, index: str
+) -> None:
+    ground = Ground.filled(sql, engine, index, 20)
+    ids = [one.id for one in ground.documents()]
+    for id_ in ids[:5]:
+        engine.delete(index=index, id=id_)
+    engine.indices.refresh(index=index)
+    sql.execute(UPSERT, [ids[2:8]])
+    sql.execute("UPDATE search_outbox_events SET status = 'failed'")
+    done = cli("verify")
+    assert done.returncode == 4
+    assert "6 of them have a failed event: outboxctl failed list" in " ".join(done.stdout.split())
+    report = json.loads(cli("verify", "--json").stdout)
+    assert (report["differences"], report["with_failed_event"]) == (8, 6)
+    sql.execute("DELETE FROM search_outbox_events")
+    assert "failed event" not in cli("verify").stdout

@@ -66,6 +66,18 @@ def test_a_traceback_that_was_asked_for_holds_no_secret(tmp_path: Path) -> None:
 
 
 @pytest.mark.no_servers
+@pytest.mark.parametrize(
+    "args", [("status", f"postgresql://u:{CANARY}@h/d"), ("oldest", "--limit", f"http://u:{CANARY}@h\x9b")]
+)
+def test_a_misplaced_url_is_refused_without_its_password(tmp_path: Path, args: tuple[str, ...]) -> None:
+    done = Cli(environment(), tmp_path)(*args)
+    assert done.returncode == 2
+    assert "Usage: outboxctl" in done.stderr
+    assert CANARY not in done.stderr
+    assert "\x9b" not in done.stderr
+
+
+@pytest.mark.no_servers
 def test_the_table_of_hostile_characters_has_all_that_unicode_names() -> None:
     from outboxctl.domain.printable import CONTROL
 

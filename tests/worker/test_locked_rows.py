@@ -16,7 +16,13 @@ from outboxctl.core.database import Database
 from outboxctl.core.delivery import diagnosis, settle
 from outboxctl.core.delivery.claim import claim
 from outboxctl.core.delivery.leases import Renewed, renew
+from outboxctl.metrics.registry import Metrics
+from outboxctl.settings import Settings
 from outboxctl.worker.daemon import ROUND
+from outboxctl.worker.delivering import Renewal
+from outboxctl.worker.health import Health
+from outboxctl.worker.lease import Lease
+from outboxctl.worker.parts import WorkerParts
 from processes import Worker, eventually
 from scene import Scene, ready
 from servers import Servers
@@ -142,6 +148,26 @@ def test_a_settle_whose_answer_is_lost_as_well_counts_each_event_once(
         person.rollback()
         scene.finished_by(running, 10)
         assert scene.rows("attempts") == [(1,)]
+
+
+def test_a_delivery_whose_events_are_all_locked_keeps_its_lease(
+    scene: Scene, person: psycopg.Connection, settings: Settings, db: Database
+) -> None:
+    scene.load(3)
+    token = str(uuid4())
+    with db.begin() as connection:
+        claim(connection, owner="w", token=token, size=10, lease=30)
+    lock(person, "processing", 3)
+    parts = WorkerParts(settings, db, None, Metrics(), Health(300))  # type: ignore[arg-type]
+    lease = Lease(token, 30.0, 3, requested_at=monotonic() - 20)
+    lease.delivering = True
+    parts.context.in_flight.add(lease)
+    before = lease.ends
+    Renewal(parts.context).turn()
+    assert lease.ends == before
+    person.rollback()
+    Renewal(parts.context).turn()
+    assert lease.ends > before
 
 
 @pytest.fixture
