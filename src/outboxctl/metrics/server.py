@@ -2,19 +2,18 @@
 
 import json
 import socket
-import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 from outboxctl.domain.errors import UsageError
-from outboxctl.metrics import unexpected
+from outboxctl.metrics.connections import PATIENCE, Connections, Head
 from outboxctl.metrics.registry import Metrics
+from outboxctl.net.browsers import by_a_public_name, from_a_page
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
-PATIENCE = 5.0  # seconds for one read or write of a connection
 
 Probe = Callable[[], dict[str, str]]
 LastSuccess = Callable[[], float | None]
@@ -23,7 +22,8 @@ LastSuccess = Callable[[], float | None]
 class MetricsServer:
     """Serves in a daemon thread. `alive` and `ready` return what fails by name, cached by the caller.
 
-    `last_success` returns the seconds since an event was last completed, None before the first.
+    `last_success` returns the seconds since an event was last completed, None before the first. `names`: host
+    names of requests that are accepted, besides `host` and this machine's own.
     """
 
     def __init__(
@@ -35,9 +35,13 @@ class MetricsServer:
         alive: Probe,
         ready: Probe,
         last_success: LastSuccess,
+        names: Collection[str] = (),
     ) -> None:
+        own = frozenset(name.lower() for name in (host, socket.gethostname(), *names))
         try:
-            self._http = _Server((host, port), _handler(metrics, alive, ready, last_success), metrics)
+            self._http = Connections(
+                (host, port), _handler(metrics, alive, ready, last_success, own), metrics
+            )
         except OSError as error:
             raise UsageError(
                 f"cannot listen on {f'[{host}]' if ':' in host else host}:{port}: {error.strerror or error}",
@@ -54,50 +58,35 @@ class MetricsServer:
         self._http.stop()
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 128
-
-    def __init__(self, address: tuple[str, int], handler: Any, metrics: Metrics) -> None:
-        self._metrics = metrics
-        found = socket.getaddrinfo(*address, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        families = {family for family, *_ in found}
-        self.address_family = socket.AF_INET if socket.AF_INET in families else socket.AF_INET6
-        super().__init__(address, handler)
-
-    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - the base's names
-        """Report an error of ours; the handler suppresses those of clients."""
-        if error := sys.exc_info()[1]:
-            unexpected.report(self._metrics, "http", error)
-
-    def stop(self) -> None:
-        """Stop accepting, from another thread, and free the port."""
-        with suppress(OSError):  # wakes the server at once instead of within half a second
-            self.socket.shutdown(socket.SHUT_RDWR)
-        self.shutdown()
-        self.server_close()
-
-
 class _Quiet(BaseHTTPRequestHandler):
     timeout = PATIENCE
     server_version = "outboxctl"
     sys_version = ""
+
+    def setup(self) -> None:
+        super().setup()
+        self.rfile = Head(self.rfile)
 
     def handle(self) -> None:
         # The client has gone, or its request is invalid: neither is logged.
         with suppress(OSError, ValueError):
             super().handle()
 
+    def _refused(self, own: frozenset[str]) -> tuple[int, str, bytes] | None:
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        why = from_a_page(headers) or by_a_public_name(headers, own)
+        return (403, "text/plain", f"refused: {why}\n".encode()) if why else None
+
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base's names
         pass
 
 
 def _handler(
-    metrics: Metrics, alive: Probe, ready: Probe, last_success: LastSuccess
+    metrics: Metrics, alive: Probe, ready: Probe, last_success: LastSuccess, own: frozenset[str]
 ) -> type[BaseHTTPRequestHandler]:
     class Handler(_Quiet):
         def do_GET(self) -> None:
-            status, kind, body = self._answer()
+            status, kind, body = self._refused(own) or self._answer()
             self.send_response(status)
             self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(body)))
