@@ -78,7 +78,7 @@ bench-follow: $(READY) ## Measure what changes of followed tables cost: FOLLOW="
 load: $(READY) ## Two databases as large as public ones, an application at work, workers killed; ten minutes (LOAD=)
 	PYTHONPATH=tests $(BIN)/python -m schemas.load $(LOAD)
 
-storm: $(READY) ## Write 100,000 events and a shop that becomes documents while workers are killed and the sink misbehaves; ten minutes
+storm: $(READY) ## Write 40,000 events and a shop that becomes documents while workers are killed and the sink misbehaves; ten minutes
 	PYTHONPATH=tests $(BIN)/python -m storm $(STORM)
 
 docs: $(READY) ## Write the generated pages and alert rules again, and build the site

@@ -15,8 +15,8 @@ class Plan:
     seconds.
     """
 
-    events: int = 100_000
-    kills: int = 400
+    events: int = 40_000
+    kills: int = 160
     workers: int = 3
     batch: int = 100
     seed: int = 1
