@@ -81,6 +81,7 @@ class Emulated:
             if source.is_dir():
                 shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
             else:
+                target.parent.mkdir(parents=True, exist_ok=True)  # as COPY does
                 shutil.copy(source, target)
 
     def run(self, script: str) -> None:
