@@ -92,7 +92,7 @@ class ProgramGroup(TyperGroup):
         self.commands: Any = LateCommands()
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - typer gives it
-        """The names of all commands."""
+        """The names of all commands; the base class would load each of them."""
         return list(COMMANDS)
 
 

@@ -46,7 +46,7 @@ def abort(options: IndexOptions) -> None:
     from outboxctl.operations.rebuild.undo import abort as end
     from outboxctl.operations.rebuild.undo import condemned
 
-    with session(options, "abort") as work, work.both(Left.UNDER_WAY) as (db, client, chosen):
+    with session(options, "abort") as work, work.opened(Left.UNDER_WAY) as (db, client, chosen):
         with db.begin() as connection:
             row = rebuilds.active_rebuild(connection, chosen.name)
         if row is None:
@@ -68,7 +68,7 @@ def rollback(options: IndexOptions, keep_old: KeepOld = "24h", patience: Patienc
     from outboxctl.operations.rebuild.plan import plan_rollback
 
     grace = parse.duration("--keep-old", keep_old).total_seconds()
-    with session(options, "rollback") as work, work.both() as (db, client, chosen):
+    with session(options, "rollback") as work, work.opened() as (db, client, chosen):
         with db.begin() as connection:
             planned = plan_rollback(connection, client, chosen.name, source=chosen.source)
         work.carry_out(db, client, chosen, planned, grace=grace, patience=patience)
@@ -84,7 +84,7 @@ def cleanup(options: IndexOptions) -> None:
     from outboxctl.operations.rebuild.undo import cleanup as delete
     from outboxctl.operations.rebuild.undo import plan_cleanup
 
-    with session(options, "cleanup") as work, work.both(Left.ANY) as (db, client, chosen):
+    with session(options, "cleanup") as work, work.opened(Left.ANY) as (db, client, chosen):
         with db.begin() as connection:
             if rebuilds.active_rebuild(connection, chosen.name):
                 raise UsageError(f"a rebuild of {chosen.name} is under way: finish or abort it first")

@@ -167,24 +167,18 @@ class CommandGroup(typer.Typer):
 
     def command(self, *args: Any, **more: Any) -> Callable[[Any], Any]:
         """Add a command."""
-        return _expanding(super().command(*args, **more))
+        register = super().command(*args, **more)
 
-    def callback(self, *args: Any, **more: Any) -> Callable[[Any], Any]:
-        """Set what runs before a command."""
-        return _expanding(super().callback(*args, **more))
+        def decorate(function: Any) -> Any:
+            register(expanded(function))
+            return function
+
+        return decorate
 
 
 def group(text: str, *, kind: type[TyperGroup] = TyperGroup, **more: Any) -> CommandGroup:
     """An empty group that shows its help where no command is given; `more` goes to typer."""
     return CommandGroup(cls=kind, help=text, no_args_is_help=True, **more)
-
-
-def _expanding(register: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    def decorate(function: Any) -> Any:
-        register(expanded(function))
-        return function
-
-    return decorate
 
 
 def expanded(function: Callable[..., Any]) -> Callable[..., Any]:

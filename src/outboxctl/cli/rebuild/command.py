@@ -45,7 +45,7 @@ def rebuild(
     grace = parse.duration("--keep-old", keep_old).total_seconds()
     with session(options, "rebuild") as work:
         given = choose(mapping or "keep") if mapping != "default" else None
-        with work.both() as (db, client, chosen):
+        with work.opened() as (db, client, chosen):
             with db.begin() as connection:
                 mappings, settings = _parts(connection, chosen, given, as_usual=mapping is None)
                 planned = plan(

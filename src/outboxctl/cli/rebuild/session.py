@@ -117,7 +117,7 @@ class IndexSession:
         guards.confirm(self.settings, db, what, yes=self.options.yes, always=True)
 
     @contextmanager
-    def both(self, left: "Left | None" = None) -> "Iterator[tuple[Database, Client, Chosen]]":
+    def opened(self, left: "Left | None" = None) -> "Iterator[tuple[Database, Client, Chosen]]":
         """The database, the search engine, and the index that is meant."""
         from outboxctl.sink.transport.open import connect
 

@@ -22,7 +22,7 @@ from outboxctl.domain.projection import EVERYTHING
 
 INSERTED = ("entity_key", "follow", "next_retry_at", *COLUMNS.split(", "))
 ID_COLUMN = "id"
-# Of the owner of a function `p` on the `outbox`. Migration 0007 lets only those who may UPDATE the status
+# Of the owner of a function `p` on the `outbox`. A trigger there lets only those who may UPDATE the status
 # insert an event that waits for something.
 RIGHTS = f"""(SELECT bool_and(has_column_privilege(p.proowner, outbox, c, 'INSERT'))
             FROM unnest(ARRAY['{"', '".join((ID_COLUMN, *INSERTED))}']) c)

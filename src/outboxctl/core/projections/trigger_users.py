@@ -28,7 +28,7 @@ AS_BEFORE = """
 DO {outer}
 BEGIN
     IF ({beside}) <> {found} THEN
-        RAISE EXCEPTION 'other projections use these tables than where this script was made'
+        RAISE EXCEPTION 'this script was made for a database in which other projections use these tables'
             USING HINT = 'make it again for this database: outboxctl projection sql FILE';
     END IF;
 END
