@@ -26,7 +26,7 @@ from outboxctl.sink.index import index_setup
 TITLE = "First fill"
 MOST = 1_000_000  # documents that S sends, from memory
 FEW = 100_000  # documents for which one, two and three senders are tried
-LOOK = 0.05  # seconds between two looks at the phase and at memory
+LOOK = 0.02  # seconds between two looks at the phase and at memory
 PHASE = f"SELECT phase FROM {REBUILDS} ORDER BY started_at DESC LIMIT 1"
 WHOSE = {"own": "own", "postgres": "PostgreSQL", "engine": "Elasticsearch"}
 UNITS = {"CPU": "us/document", "memory": "MB"}

@@ -94,7 +94,7 @@ def test_the_pipeline_has_every_figure_that_has_a_target(rig: Rig) -> None:
 @pytest.mark.real_engine
 @pytest.mark.slow(reason="starts a dozen commands")
 def test_a_first_fill_is_measured_against_both_ends(rig: Rig) -> None:
-    section = fill.run(rig, Namespace(rows=3_000, bytes=600, parents=20, repeat=1))
+    section = fill.run(rig, Namespace(rows=3_000, bytes=600, parents=3_000, repeat=1))
     values = {figure.name: figure.values[0] for figure in section.figures}
     assert {target.figure for target in report.TARGETS if target.section == fill.TITLE} <= values.keys()
     assert values["nested: F: filling"] > 0 < values[fill.BOUND]
