@@ -15,25 +15,11 @@ def learn(batch_sizer: BatchSizer, documents: int, each: int, *, left_out: bool 
     return batch_sizer.size
 
 
-def test_usual_documents_are_claimed_by_number() -> None:
-    batch_sizer = BatchSizer(1_000, BOUND)
-    assert batch_sizer.size == 1_000
-    assert learn(batch_sizer, 1_000, 700) == 1_000
-
-
 def test_after_documents_were_left_out_only_what_has_room_is_claimed() -> None:
     batch_sizer = BatchSizer(1_000, BOUND)
     learn(batch_sizer, 1_000, 700)
     assert learn(batch_sizer, 8, 1_000_000, left_out=True) == 8
     assert learn(batch_sizer, 8, 1_000_000) == 8
-
-
-def test_one_huge_document_among_small_ones_is_soon_forgotten() -> None:
-    batch_sizer = BatchSizer(1_000, BOUND)
-    assert learn(batch_sizer, 1, 30_000_000, left_out=True) == 1
-    sizes = [learn(batch_sizer, batch_sizer.size, 700) for _ in range(6)]
-    assert sizes == sorted(sizes)
-    assert sizes[-1] == 1_000
 
 
 @given(st.lists(st.tuples(st.integers(1, 1_000), st.integers(1, 10**9), st.booleans())))
@@ -55,14 +41,6 @@ def test_claims_that_fail_get_smaller_and_those_that_come_in_time_larger_again()
         sizes.append(batch_sizer.size)
         batch_sizer.succeeded(batch_sizer.size)
     assert sizes[4:] == [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1_000, 1_000]
-
-
-def test_a_failure_of_one_document_alone_makes_no_claim_smaller() -> None:
-    batch_sizer = BatchSizer(1_000, BOUND)
-    batch_sizer.failed(1_000, by_one=True)
-    assert (batch_sizer.measuring, batch_sizer.take_unread(), batch_sizer.size) == (True, False, 1_000)
-    batch_sizer.succeeded(1_000)
-    assert not batch_sizer.measuring
 
 
 def test_a_claim_that_found_little_says_nothing_of_larger_ones() -> None:

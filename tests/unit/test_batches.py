@@ -46,17 +46,6 @@ def test_nothing_is_waited_for_after_the_last_batch() -> None:
     assert stop.waits == [10.0]
 
 
-def test_a_step_slower_than_the_pace_is_not_waited_for() -> None:
-    stop, rows = Timer(), iter([1, 1, 0])
-
-    def step() -> int:
-        stop.now += 5
-        return next(rows)
-
-    batches.run(step, stop=stop, rate=1, clock=stop.clock)
-    assert stop.waits == [0.0, 0.0]
-
-
 def test_it_stops_between_two_batches_and_says_what_was_done() -> None:
     stop, told = threading.Event(), list[int]()
 
@@ -71,11 +60,6 @@ def test_it_stops_between_two_batches_and_says_what_was_done() -> None:
     assert batches.run(step, stop=stop) == 0
 
 
-@pytest.mark.parametrize(("rate", "size"), [(None, 1_000), (0.1, 1), (1, 1), (50.5, 50), (10**6, 1_000)])
-def test_a_batch_is_at_most_a_seconds_worth(rate: float | None, size: int) -> None:
-    assert batches.size(rate) == size
-
-
 def test_the_first_signal_asks_and_the_second_ends() -> None:
     before = signal.getsignal(signal.SIGINT)
     with batches.stoppable() as stop:
@@ -84,11 +68,3 @@ def test_the_first_signal_asks_and_the_second_ends() -> None:
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) is before
-
-
-def test_outside_of_it_signals_are_as_they_were() -> None:
-    with batches.stoppable() as stop:
-        pass
-    with pytest.raises(KeyboardInterrupt):
-        os.kill(os.getpid(), signal.SIGINT)
-    assert not stop.is_set()

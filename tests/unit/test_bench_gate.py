@@ -9,7 +9,7 @@ from benchmarks.rig import Rig
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outboxctl.domain.errors import ExitCode, UsageError
+from outboxctl.domain.errors import ExitCode
 
 pytestmark = pytest.mark.no_servers
 RATIO = st.floats(0.01, 100)
@@ -56,40 +56,6 @@ def test_noise_in_which_a_loss_could_hide_is_not_called_good() -> None:
     assert check.exit_code([compared]) is ExitCode.INCONCLUSIVE
 
 
-def test_a_run_too_short_to_cost_anything_says_nothing() -> None:
-    for then, now in (([-0.1], [0.5]), ([0.2], [0.0])):
-        assert check.compare(figure(then, at_least=False), figure(now, at_least=False)).verdict == "too noisy"
-
-
-def test_a_loss_weighs_more_than_what_cannot_be_told() -> None:
-    worse = check.compare(figure([0.9]), figure([0.5]))
-    noisy = check.compare(figure([0.4, 0.9, 1.4]), figure([0.9]))
-    good = check.compare(figure([0.9]), figure([0.9]))
-    assert check.exit_code([good, noisy, worse]) is ExitCode.FINDINGS
-    assert check.exit_code([good]) is ExitCode.OK
-
-
-def test_nothing_compared_is_not_called_good() -> None:
-    assert check.exit_code([]) is ExitCode.INCONCLUSIVE
-
-
-def test_each_loss_is_named(capsys: pytest.CaptureFixture[str]) -> None:
-    then = {name: figure([0.9, 0.91, 0.92], name=name) for name in ("E/B", "B/S")}
-    now = [figure([0.9, 0.9, 0.9], name="E/B"), figure([0.5, 0.5, 0.5], name="B/S")]
-    assert check.judged(then, now) is ExitCode.FINDINGS
-    output = capsys.readouterr()
-    assert "B/S: WORSE, from 0.910 to 0.500" in output.err
-    assert "E/B" not in output.err
-    assert "E/B" in output.out
-
-
-def test_what_was_never_measured_cannot_be_compared() -> None:
-    some = {"name": "E/B", "unit": "", "values": [0.9]}
-    with pytest.raises(UsageError, match="lacks B/S") as error:
-        check.recorded({"Pipeline": {"figures": [some]}})
-    assert "make bench" in error.value.hint
-
-
 def measured(monkeypatch: pytest.MonkeyPatch, *runs: list[float]) -> tuple[list[BenchFigure], int]:
     """What a check makes of these runs, against 0.9, and how often it measured."""
     left = list(runs)
@@ -115,7 +81,3 @@ def test_a_bad_minute_alone_is_no_loss(monkeypatch: pytest.MonkeyPatch) -> None:
     now, times = measured(monkeypatch, [0.6, 0.61, 0.62], [0.9, 0.91, 0.92])
     assert times == 2
     assert check.judged({"E/B": figure([0.89, 0.9, 0.91])}, now) is not ExitCode.FINDINGS
-
-
-def test_a_check_without_a_loss_measures_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert measured(monkeypatch, [0.9, 0.9, 0.9])[1] == 1

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outboxctl.domain.failures import Answer, Classification, Reason, Verdict
+from outboxctl.domain.failures import Answer, Reason, Verdict
 from outboxctl.sink.delivery.bisect import Bisection, Sent
 from outboxctl.sink.delivery.bulk import CONFIRMED, PROBE, BulkAction
 
@@ -82,20 +82,6 @@ def test_a_sink_that_resets_everything_costs_no_event_and_few_requests(count: in
     assert len(sizes) <= 2 * (2 * ceil(log2(count)) + 3)
 
 
-@pytest.mark.parametrize("until", range(1, 12))
-def test_a_sink_that_falls_ill_in_the_middle_costs_no_event(until: int) -> None:
-    """One event really is too large (413); after some requests everything is reset."""
-    sizes: list[int] = []
-
-    def send(some: Sequence[BulkAction]) -> Sent:
-        sizes.append(len(some))
-        return RESET if len(sizes) > until else refusing({5}, TOO_LARGE, [])(some)
-
-    found = verdicts(send, 16)
-    failed = [n for n, verdict in enumerate(found) if verdict and verdict[0] is Verdict.FAIL]
-    assert failed in ([], [5])
-
-
 @given(data=st.data())
 def test_nodes_that_are_stopped_one_after_the_other_fail_no_event(data: st.DataObject) -> None:
     """Three nodes, of which each may reset one request as it stops; whichever requests these are."""
@@ -110,24 +96,9 @@ def test_nodes_that_are_stopped_one_after_the_other_fail_no_event(data: st.DataO
     assert all(verdict is None or verdict[0] is not Verdict.FAIL for verdict in found)
 
 
-def test_one_reset_is_chance() -> None:
-    answers: list[Sent] = [RESET, [CONFIRMED] * 3]
-    assert verdicts(lambda _: answers.pop(0), 3) == [(Verdict.DONE, None)] * 3
-
-
 def test_what_was_never_sent_has_no_finding() -> None:
     answers: list[Sent] = [TOO_LARGE, [CONFIRMED, CONFIRMED], None]
     assert verdicts(lambda _: answers.pop(0), 4) == [(Verdict.DONE, None)] * 2 + [None] * 2
-
-
-def test_an_outage_is_nobodys_fault() -> None:
-    found = Bisection(lambda _: Answer(0, "connect", "refused", request=True)).deliver(actions(3))
-    assert found == [Classification(Verdict.OUTAGE, Reason.CONNECT, error="connect: refused")] * 3
-
-
-def test_what_was_reset_and_could_not_be_sent_again_has_used_its_attempt() -> None:
-    answers: list[Sent] = [RESET, None]
-    assert verdicts(lambda _: answers.pop(0), 2) == [(Verdict.RETRY, Reason.CONNECTION_LOST)] * 2
 
 
 @given(count=st.integers(30, 300), data=st.data())
@@ -140,12 +111,6 @@ def test_many_events_that_are_too_large_cost_their_neighbours_nothing(
     assert done == sorted(set(range(count)) - bad)
 
 
-def test_once_the_sink_is_to_blame_nothing_more_is_sent() -> None:
-    sizes: list[int] = []
-    verdicts(refusing(set(range(8)), RESET, sizes), 8)
-    assert sizes == [8, 8, 4, 4, 2, 2, 1, 1, 1, 1, 1]
-
-
 @pytest.mark.parametrize("answer", [BAD_LINE, PAGE, UNTYPED], ids=["typed", "page", "untyped"])
 @pytest.mark.parametrize("count", [1, 2, 3, 1000])
 def test_a_sink_that_answers_400_to_everything_costs_no_event(count: int, answer: Answer) -> None:
@@ -153,17 +118,6 @@ def test_a_sink_that_answers_400_to_everything_costs_no_event(count: int, answer
     found = verdicts(refusing({-1, *range(count)}, answer, sizes), count)
     assert found == [CONFIG] * count
     assert len(sizes) <= ceil(log2(count)) + 4
-
-
-def test_one_bad_event_alone_fails_within_two_requests_more() -> None:
-    sent: list[Sequence[BulkAction]] = []
-
-    def send(some: Sequence[BulkAction]) -> Sent:
-        sent.append(some)
-        return [CONFIRMED] if some[0] is PROBE else BAD_LINE
-
-    assert verdicts(send, 1) == [REFUSED]
-    assert sent == [actions(1), [PROBE], actions(1)]
 
 
 def test_an_event_that_only_something_in_between_refuses_is_not_failed() -> None:
@@ -179,11 +133,6 @@ def test_where_no_time_is_left_to_be_sure_nothing_fails() -> None:
     assert verdicts(lambda _: answers.pop(0), 1) == [(Verdict.RETRY, Reason.BAD_REQUEST)]
     answers = [BAD_LINE, None]
     assert verdicts(lambda _: answers.pop(0), 1) == [CONFIG]
-
-
-def test_a_sink_that_goes_away_while_it_is_asked_is_named_for_what_it_is() -> None:
-    answers: list[Sent] = [BAD_LINE, [CONFIRMED], Answer(0, "connect", "refused", request=True)]
-    assert verdicts(lambda _: answers.pop(0), 1) == [(Verdict.OUTAGE, Reason.CONNECT)]
 
 
 @given(count=st.integers(1, 40), data=st.data())

@@ -21,10 +21,6 @@ def breaker() -> Breaker:
     return Breaker(base=0.5, cap=30, rng=Random(1))
 
 
-def test_closed_admits_whole_batches() -> None:
-    assert breaker().admit(1000) == 1000
-
-
 def test_open_admits_one_probe_at_a_time(clock: list[float]) -> None:
     b = breaker()
     b.failed()

@@ -29,12 +29,6 @@ def test_hostile_ids_stay_one_json_string() -> None:
     assert body([BulkAction('x"\n:1', 1, None)]).count(b"\n") == 1
 
 
-def test_a_good_answer_pairs() -> None:
-    answers = pair(SENT, {"errors": False, "items": GOOD})
-    assert isinstance(answers, list)
-    assert [classify(a).verdict for a in answers] == [Verdict.DONE, Verdict.DONE]
-
-
 DEEP: list[object] = []
 for _ in range(200_000):
     DEEP = [DEEP]

@@ -1,6 +1,5 @@
 """Whatever happens to those who began faults: what is broken is written down, and can be undone."""
 
-import json
 import os
 import subprocess
 from collections.abc import Iterator
@@ -42,27 +41,6 @@ def fault(state: Path) -> Fault:
     return Fault("test", "it is broken", {"path": str(state / "broken")})
 
 
-def test_it_is_written_down_before_it_begins(ledger: Ledger, state: Path) -> None:
-    seen: list[Fault] = []
-    with ledger.holding(fault(state), lambda: seen.extend(ledger.faults()), for_seconds=60) as held:
-        assert [each.id for each in seen] == [held.id]
-        assert seen[0].pid == os.getpid()
-        assert not held.left_over
-    assert ledger.faults() == []
-    assert not (ledger.folder / records.FILE).exists()
-
-
-def test_one_that_does_not_begin_well_is_undone(ledger: Ledger, state: Path) -> None:
-    def begin() -> None:
-        (state / "broken").touch()
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        ledger.begin(fault(state), begin)
-    assert not (state / "broken").exists()
-    assert ledger.faults() == []
-
-
 def test_a_pid_that_came_back_is_not_the_holder(state: Path) -> None:
     with subprocess.Popen(["sleep", "60"]) as process:
         ours = replace(fault(state), pid=process.pid, born=psutil.Process(process.pid).create_time())
@@ -79,15 +57,6 @@ def test_a_process_that_became_another_undoes_what_it_held(ledger: Ledger, state
     ledger.begin(ours, (state / "broken").touch)
     assert ledger.recover() == []
     assert not (state / "broken").exists()
-
-
-def test_an_error_while_undoing_says_how_to_go_on(ledger: Ledger, state: Path) -> None:
-    ledger.begin(replace(fault(state), kind="newer"), lambda: None)
-    (kept,) = ledger.faults()
-    with pytest.raises(UsageError, match="it is broken") as caught:
-        ledger.undo(kept)
-    assert caught.value.hint == "use the one that began it; then `outboxctl chaos undo`"
-    assert ledger.faults() == [kept]
 
 
 def test_one_that_nobody_can_read_keeps_no_other_from_being_undone(
@@ -107,12 +76,6 @@ def test_a_damaged_file_is_named_and_kept(ledger: Ledger, text: str) -> None:
     with pytest.raises(UsageError, match=r"faults\.json is damaged"):
         ledger.recover()
     assert (ledger.folder / records.FILE).read_text() == text
-
-
-def test_only_its_owner_can_read_it(ledger: Ledger, state: Path) -> None:
-    ledger.begin(fault(state), lambda: None)
-    assert (ledger.folder / records.FILE).stat().st_mode & 0o077 == 0
-    assert json.loads((ledger.folder / records.FILE).read_text())[0]["what"] == "it is broken"
 
 
 class AnyHistory(RuleBasedStateMachine):

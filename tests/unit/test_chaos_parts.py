@@ -1,23 +1,18 @@
 """Where faults may be caused, what is a worker, and that a stopped sink is started again."""
 
-import json
 import socket
-from dataclasses import replace
 from pathlib import Path
-from time import monotonic
 
 import pytest
 import typer
 from typer.testing import CliRunner
 
 from outboxctl.cli.app import app
-from outboxctl.cli.chaos import hold
-from outboxctl.cli.chaos.ledger import undo_leftovers
 from outboxctl.domain.errors import InconclusiveError, UsageError
 from outboxctl.drills.faults import engine, processes, records, sink
 from outboxctl.drills.faults.gate import allow, local
 from outboxctl.drills.faults.ledger import Ledger
-from outboxctl.drills.faults.records import Fault, PlannedFault
+from outboxctl.drills.faults.records import Fault
 from outboxctl.drills.faults.workers import runs_worker
 from outboxctl.settings import load
 
@@ -125,27 +120,6 @@ def test_what_cannot_be_undone_here_stays_until_it_is_forgotten(
     assert records.load(records.folder()) == []
 
 
-@pytest.mark.parametrize(
-    ("start", "said", "kept"),
-    [("true", "was started, and does not answer yet", False), ("sleep 60", "did not end within 0.3 s", True)],
-)
-def test_a_sink_that_does_not_come_back_keeps_no_other_command_waiting(
-    start: str, said: str, kept: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(engine, "HURRY_SECONDS", 0.3)
-    monkeypatch.setattr(sink, "answers", lambda _: False)
-    facts = {"sink": URL, "means": "command", "stop_command": "true", "start_command": start}
-    records.folder().mkdir()
-    records.save(
-        records.folder(), [Fault(engine.STOPPED, "it is stopped", facts, pid=2**30, born=1.0, seen=True)]
-    )
-    began = monotonic()
-    undo_leftovers(load)
-    assert monotonic() - began < 5
-    assert said in " ".join(capsys.readouterr().err.split())
-    assert records.any_active() is kept
-
-
 def test_what_was_not_the_sink_is_mended_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[str] = []
     monkeypatch.setattr(processes, "run", lambda command, *_: told.append(command[0]))
@@ -157,29 +131,6 @@ def test_what_was_not_the_sink_is_mended_at_once(monkeypatch: pytest.MonkeyPatch
     assert told == ["no", "go"]
 
 
-def test_a_stop_whose_effect_nobody_saw_is_undone_while_the_sink_still_answers(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    told: list[str] = []
-    monkeypatch.setattr(processes, "run", lambda command, *_: told.append(command[0]))
-    monkeypatch.setattr(sink, "answers", lambda _: True)
-    kept = Path("kept")
-
-    def killed(_: str) -> None:
-        kept.write_bytes((records.folder() / records.FILE).read_bytes())
-
-    cause = engine.stop(engine.Commands("no", "go"), URL, print)
-    monkeypatch.setattr(sink, "wait_away", killed)
-    fault = replace(cause.fault, pid=2**30, born=1.0)
-    Ledger(load()).begin(fault, cause.begin)
-    Ledger(load()).recover()
-    assert told == ["no"], "it was seen away, and answers again: somebody has started it"
-    records.save(records.folder(), [Fault.from_json(each) for each in json.loads(kept.read_text())])
-    Ledger(load()).recover()
-    assert told == ["no", "go"]
-    assert not records.any_active()
-
-
 def test_what_was_left_behind_can_be_undone() -> None:
     facts = {"pid": 2**30, "born": 1.0, "host": socket.gethostname()}
     left = Fault("worker-paused", "w1 is paused", facts, pid=2**30, born=1.0)
@@ -189,15 +140,3 @@ def test_what_was_left_behind_can_be_undone() -> None:
     assert done.exit_code == 0, done.output
     assert "undone: w1 is paused" in done.output
     assert not records.any_active()
-
-
-def test_a_signal_that_comes_after_the_fault_is_left_there_does_not_undo_it(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(hold, "opened", Ledger)
-    came = iter([0, 15, 15])  # none when it is decided, then one
-    planned = PlannedFault(Fault("odd", "it is odd", {}), lambda: None)
-    hold._hold(load(), [planned], None, lambda: next(came, 15), json=True)
-    report = json.loads(capsys.readouterr().out)
-    assert (report["undone"], report["undone_after"]) == (False, None)
-    assert [each.what for each in Ledger(load()).faults()] == ["it is odd"]

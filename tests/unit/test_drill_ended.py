@@ -1,6 +1,5 @@
 """What a lab that was ended, or could not be watched, or could not begin, says of itself."""
 
-from pathlib import Path
 from threading import Event
 from types import SimpleNamespace
 from typing import Any
@@ -13,7 +12,6 @@ from outboxctl.drills.labs.drill import Drill
 from outboxctl.drills.labs.experiment import RunStopped
 from outboxctl.drills.labs.lab import Lab
 from outboxctl.drills.labs.model import LabPhase, LabVerdict, Record
-from outboxctl.drills.labs.run import Runner
 
 pytestmark = pytest.mark.no_servers
 
@@ -47,42 +45,9 @@ class Stage(SimpleNamespace):
         raise UnreachableError("no database")
 
 
-class Blind(Stage):
-    """Looking at it breaks."""
-
-    def counts(self) -> None:
-        raise ValueError("no such column")
-
-
-class Bare(SimpleNamespace):
-    """A place with an imitation of a search engine."""
-
-    def versions(self) -> dict[str, str]:
-        return {"search": "noida 1.0"}
-
-
-class Needy(Ended):
-    name = "needy"
-    real_engine = True
-
-
 def test_one_that_is_ended_has_not_refuted_what_there_was_no_time_for() -> None:
     ctx: Any = Stage(record=Record("ended", ""), stop=Event())
     Drill(Ended(), ctx).play()
     record = ctx.record
     assert (record.verdict, record.interrupted) == (LabVerdict.INCONCLUSIVE, LabPhase.RECOVER)
     assert record.checks == []
-
-
-def test_one_whose_samples_broke_off_says_so() -> None:
-    ctx: Any = Blind(record=Record("ended", ""), stop=Event())
-    Drill(Ended(), ctx).play()
-    (broken,) = ctx.record.checks
-    assert (broken.name, broken.verdict) == ("sampling went on", LabVerdict.INCONCLUSIVE)
-    assert broken.seen == "ValueError: no such column"
-
-
-def test_one_that_cannot_run_here_says_why_in_a_sentence(tmp_path: Path) -> None:
-    place: Any = Bare()
-    (ended,) = Runner(place, tmp_path, print, print, Event()).run([Needy])
-    assert ended.why == "it needs a real search engine, and this is an imitation"

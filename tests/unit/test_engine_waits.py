@@ -8,7 +8,7 @@ import pytest
 from outboxctl.domain.clock import Deadline
 from outboxctl.domain.failures import Answer
 from outboxctl.sink.delivery.bulk import BulkAction
-from outboxctl.sink.delivery.deliver import ElasticSink, wait_of
+from outboxctl.sink.delivery.deliver import ElasticSink
 from outboxctl.sink.engines import ELASTICSEARCH, OPENSEARCH, Engine
 from outboxctl.sink.transport.reply import SinkReply
 
@@ -29,13 +29,6 @@ class Client:
         return SinkReply(404, {}, None) if "_alias" in path else Answer(403, request=True)
 
 
-@pytest.mark.parametrize(
-    ("seconds", "wait"), [(0.75, "250ms"), (0.2, "100ms"), (22.5, "7500ms"), (450.0, "10000ms")]
-)
-def test_it_is_a_third_of_what_the_request_has_within_bounds(seconds: float, wait: str) -> None:
-    assert wait_of(seconds) == wait
-
-
 def test_a_bulk_request_says_how_long_the_engine_may_wait() -> None:
     client = Client(ELASTICSEARCH)
     sink = ElasticSink(client, "x")  # type: ignore[arg-type]
@@ -54,9 +47,3 @@ def test_a_look_up_before_a_batch_does_not_wait_for_a_leader_for_longer_than_its
     ElasticSink(client, "x").deliver([delete], deadline=Deadline.within(6.0))  # type: ignore[arg-type]
     (wait,) = [parameters for request, parameters in client.sent if request == "HEAD /x"]
     assert 0 < int(wait[engine.leader_timeout].removesuffix("ms")) <= 1_000
-
-
-def test_the_probe_does_not_ask_the_leader() -> None:
-    client = Client(OPENSEARCH)
-    ElasticSink(client, "x").ping()  # type: ignore[arg-type]
-    assert client.sent == [("HEAD /x", {"local": "true"})]

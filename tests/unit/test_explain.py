@@ -1,9 +1,6 @@
 """`explain`: every word that outboxctl shows has a meaning, and is found as a person types it."""
 
 import json
-import re
-from collections import Counter
-from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -14,7 +11,7 @@ from outboxctl.metrics.alerts.model import AlertLimits
 from outboxctl.metrics.alerts.table import alerts
 from outboxctl.metrics.registry import Metrics
 from outboxctl.operations.doctor import catalogue
-from outboxctl.operations.explain import WordKind, find, names, words
+from outboxctl.operations.explain import WordKind, find, names
 from outboxctl.settings.model import all_names
 from processes import Cli, environment
 
@@ -28,21 +25,17 @@ EVERY = [
 ]
 
 
-@pytest.mark.parametrize("name", sorted(set(EVERY)))
-def test_every_word_that_an_operator_meets_is_explained(name: str) -> None:
-    word = find(name)
-    assert word.name == name
-    assert len(word.meaning) > 15
-    assert word.docs.startswith("https://")
+def test_every_word_that_an_operator_meets_is_explained() -> None:
+    for name in EVERY:
+        word = find(name)
+        assert word.name == name
+        assert len(word.meaning) > 15
+        assert word.docs.startswith("https://")
 
 
 def test_every_setting_is_explained() -> None:
     files = {name for name in all_names() if name.endswith("_FILE")}
     assert all_names() - files == set(names()[WordKind.SETTING])
-
-
-def test_no_two_words_are_the_same() -> None:
-    assert [name for name, n in Counter(w.name.casefold() for w in words()).items() if n > 1] == []
 
 
 @pytest.mark.parametrize(
@@ -71,14 +64,6 @@ def test_hostile_text_is_refused_without_harm() -> None:
     assert len(str(refused.value)) < 200
 
 
-def test_an_alert_brings_its_runbook_with_addresses_for_links() -> None:
-    for name in names()[WordKind.ALERT]:
-        page = find(name).runbook
-        assert page.startswith(f"# {name}\n")
-        assert "<!--" not in page
-        assert [link for link in re.findall(r"\]\(([^)]*)\)", page) if not link.startswith("https://")] == []
-
-
 def test_the_command_needs_no_server(tmp_path: Path) -> None:
     cli = Cli(environment(), tmp_path)
     assert "First: `outboxctl doctor --only sink`" in cli("explain", "auth").stdout
@@ -91,28 +76,3 @@ def test_the_command_needs_no_server(tmp_path: Path) -> None:
     assert set(listed) == {*WordKind}
     assert "mapping" in listed["reason"]
     assert cli("explain", "nosuch").returncode == 2
-
-
-def test_only_the_runbook_that_is_asked_for_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Completion asks for all names at each key."""
-    read: list[str] = []
-    module = import_module("outboxctl.operations.explain.words")
-
-    def runbook(alert: str) -> str:
-        read.append(alert)
-        return str(before(alert))
-
-    before = module.runbook
-    monkeypatch.setattr(module, "runbook", runbook)
-    assert "OutboxStuck" in names()[WordKind.ALERT]
-    assert find("mapping").runbook == ""
-    assert read == []
-    assert find("OutboxStuck").runbook
-    assert read == ["OutboxStuck"]
-
-
-def test_a_mapping_is_explained_to_a_projections_user_too() -> None:
-    """Only `search_index` was named, a table that it does not have a row of."""
-    first = find("mapping").first
-    assert "projection apply" in first
-    assert "rebuild --projection" in first

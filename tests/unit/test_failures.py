@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 
-from outboxctl.domain.failures import MEANINGS, RULES, Answer, Classification, Noop, Reason, Verdict, classify
+from outboxctl.domain.failures import RULES, Answer, Classification, Noop, Reason, Verdict, classify
 from outboxctl.sink.delivery.bulk import BulkAction, pair
 from outboxctl.sink.transport.reply import error_of
-from outboxctl.sink.transport.request import refused
 
 pytestmark = pytest.mark.no_servers
 
@@ -171,19 +170,3 @@ def test_an_error_text_is_cut_and_cleaned() -> None:
     assert "\x00" not in found.error
     assert "\x1b" not in found.error
     found.error.encode()
-
-
-def test_an_answer_without_words_is_told_by_its_status() -> None:
-    assert classify(Answer(413, request=True)).error == "413"
-    assert classify(Answer(0, "timeout", "too late", request=True)).error == "timeout: too late"
-
-
-def test_an_end_that_is_away_is_named_by_its_reason_once() -> None:
-    assert str(refused(Answer(0, "connect", "nobody listens", request=True))) == "connect: nobody listens"
-
-
-@pytest.mark.parametrize(
-    "reason", sorted({rule.reason for rule in RULES if rule.reason and rule.verdict is Verdict.OUTAGE})
-)
-def test_an_outage_says_what_its_reason_means(reason: Reason) -> None:
-    assert reason in MEANINGS, "the worker's probe would say: the log says more"

@@ -21,10 +21,6 @@ def after(*looks: tuple[float, int, int, int]) -> Following:
     return pace.of(PLACE, waiting)
 
 
-def test_one_look_knows_no_pace() -> None:
-    assert after((0, 1_000, 0, 50)) == Following("shop.categories", 50, 1_000, 1.0)
-
-
 def test_where_nothing_was_done_no_time_is_told() -> None:
     seen = after((0, 1_000, 0, 0), (1, 1_200, 200, 0))
     assert (seen.events_per_second, seen.drain_seconds) == (None, None)
@@ -39,13 +35,6 @@ def test_what_comes_meanwhile_makes_it_longer() -> None:
 def test_the_documents_of_a_single_change_are_told_without_an_end() -> None:
     seen = after((0, 1, 0, 10_000), (2, 1, 0, 110_000))
     assert (seen.keys_per_second, seen.events_per_second, seen.drain_seconds) == (50_000, None, None)
-
-
-def test_it_becomes_true_as_it_goes() -> None:
-    slow = [(0, 1_000, 0, 0), (10, 990, 0, 0)]
-    fast = [(10 + n, 990 - 90 * n, 0, 0) for n in range(1, 10)]
-    assert after(*slow).drain_seconds == 990
-    assert after(*slow, *fast).drain_seconds == pytest.approx(180 * 19 / 820)
 
 
 def test_the_slowest_table_decides_and_what_is_unknown_is_not_told() -> None:

@@ -36,12 +36,6 @@ def test_a_set_that_fits_is_not_followed_by_one_that_cannot(documents: int) -> N
     assert documents * turn.size <= HALF
 
 
-def test_a_few_changes_leave_a_large_set_possible() -> None:
-    turn = Turn(size=512)
-    turn.wrote(3, 3, (), 0.01)
-    assert turn.size == 512
-
-
 def test_a_table_whose_turns_are_long_goes_to_the_other_thread_and_comes_back() -> None:
     turns = Turns()
     turn = turns.of(table(0))
@@ -50,10 +44,6 @@ def test_a_table_whose_turns_are_long_goes_to_the_other_thread_and_comes_back() 
     assert turns.open([table(0)], 0, slow=True) == [(table(0), turn)]
     turn.wrote(1, 1, (), 0.01)
     assert turns.open([table(0)], 0, slow=True) == []
-
-
-def test_an_event_for_every_document_begins_with_the_thread_that_has_time() -> None:
-    assert Turns().of(table(EVERYTHING)).slow
 
 
 def test_pauses_double_up_to_the_longest_and_end_with_a_success() -> None:
@@ -81,13 +71,3 @@ def test_only_so_many_events_of_one_table_are_in_pages_at_once() -> None:
 def test_a_second_event_for_every_document_waits_until_the_first_has_sent_them_all() -> None:
     assert table(EVERYTHING).may_begin
     assert not table(EVERYTHING, begun=1).may_begin
-
-
-def test_the_half_before_is_what_must_be_taken() -> None:
-    turn = Turn()
-    turn.wrote(1, HALF - 1, ("a", "b"), 0.01)
-    assert not turn.full
-    turn.wrote(1, 1, ("c", "d"), 0.01)
-    assert turn.full
-    turn.next_half()
-    assert (turn.before[0], turn.before[-1], turn.full) == ("a", "d", False)

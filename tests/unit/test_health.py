@@ -1,12 +1,9 @@
 """Readiness says what is wrong now, not what was, and not that nothing happens when nothing is due."""
 
-import json
-
-import psycopg
 import pytest
 from structlog.testing import capture_logs
 
-from outboxctl.core.database_errors import public_cause, translate
+from outboxctl.core.database_errors import public_cause
 from outboxctl.domain.failures import DONE, Answer, classify
 from outboxctl.worker.health import PATIENCE, RECOVERY_SECONDS, Health
 from outboxctl.worker.problem import Problem
@@ -19,10 +16,6 @@ def healthy(sla: float = 300) -> Health:
     health.report("database", None)
     health.report("sink", None)
     return health
-
-
-def test_not_ready_before_the_first_look() -> None:
-    assert set(Health(300).failing()) == {"database", "sink"}
 
 
 def test_two_observers_must_both_see_it_well() -> None:
@@ -42,47 +35,12 @@ def test_two_observers_must_both_see_it_well() -> None:
     ]
 
 
-def test_an_error_that_three_observers_see_is_said_once() -> None:
-    health = healthy()
-    for observer in ("probe", "lane", "maintenance"):
-        health.report("database", "connection refused", observer=observer)
-    health.report("sink", "connect: refused")
-    health.report("sink", "circuit open: connect: refused", observer="lane")
-    assert health.failing() == {"database": "connection refused", "sink": "circuit open: connect: refused"}
-
-
-def test_the_last_success_is_one_that_there_was() -> None:
-    health = healthy()
-    health.progress(due=False)
-    assert health.last_success_seconds() is None, "having nothing to do is no success"
-    health.succeeded()
-    age = health.last_success_seconds()
-    assert age is not None
-    assert 0 <= age < 60
-
-
 def test_a_quiet_night_is_no_lack_of_progress() -> None:
     health = healthy(sla=0.0)
     health.progress(due=False)
     assert health.failing() == {}
     health.progress(due=True)
     assert list(health.failing()) == ["progress"]
-
-
-def test_progress_is_a_success_or_nothing_to_wait_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = 1_000.0
-    monkeypatch.setattr("outboxctl.worker.health.monotonic", lambda: now)
-    health = healthy()
-    now += 70
-    assert health.progress_age() == 70
-    health.idle()
-    now += 5
-    assert health.progress_age() == 5
-    health.succeeded()
-    now += 3
-    assert (health.progress_age(), health.last_success_seconds()) == (3, 3)
-    health.progress(due=False)
-    assert health.progress_age() == 3, "between two attempts nothing is due, and events wait"
 
 
 def test_an_outage_is_as_long_as_the_time_without_a_success(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,12 +59,6 @@ def test_an_outage_is_as_long_as_the_time_without_a_success(monkeypatch: pytest.
     assert logs[-1]["seconds"] == 404
 
 
-def test_draining_is_not_ready() -> None:
-    health = healthy()
-    health.drain()
-    assert json.dumps(health.failing()) == '{"draining": "the worker is stopping"}'
-
-
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -123,14 +75,6 @@ def test_draining_is_not_ready() -> None:
 )
 def test_the_probes_say_why_the_database_is_away_in_our_own_words(text: str, said: str) -> None:
     assert public_cause(text).startswith(said)
-
-
-def test_who_is_refused_is_told_to_look_at_the_password_and_not_at_the_server() -> None:
-    refused = translate(psycopg.OperationalError('FATAL:  password authentication failed for user "u"'), "d")
-    away = translate(psycopg.OperationalError("connection failed: Connection refused"), "d")
-    assert "user and password" in refused.hint
-    assert "the server runs" in away.hint
-    assert "the server runs" not in refused.hint
 
 
 def test_the_probes_show_what_is_public_and_the_log_the_whole() -> None:

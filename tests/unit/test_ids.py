@@ -6,7 +6,7 @@ from uuid import RFC_4122
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outboxctl.domain.ids import laid_out, uuid7
+from outboxctl.domain.ids import laid_out
 
 MOMENTS = st.integers(0, int(datetime(9999, 12, 31, tzinfo=UTC).timestamp()) * 10**9)
 CHANCE = st.integers(0, 2**64 - 1)
@@ -23,10 +23,3 @@ def test_every_bit_is_where_the_standard_wants_it(nanoseconds: int, chance: int)
 @given(MOMENTS, st.integers(245, 10**12), CHANCE, CHANCE)
 def test_a_quarter_of_a_microsecond_later_is_greater(now: int, later: int, one: int, two: int) -> None:
     assert laid_out(now, one) < laid_out(now + later, two)
-
-
-def test_ids_of_one_process_are_in_order_to_the_millisecond_and_differ() -> None:
-    made = [uuid7() for _ in range(2_000)]
-    milliseconds = [id_.int >> 80 for id_ in made]
-    assert milliseconds == sorted(milliseconds)
-    assert len(set(made)) == 2_000

@@ -2,10 +2,9 @@
 
 import re
 import tomllib
-from pathlib import Path
 
 import pytest
-from tools.install import DEVELOPMENT, LOCK, Bar, Package, follow, install, packages, plan
+from tools.install import DEVELOPMENT, LOCK, Package, packages
 from tools.lock import entries, needed, written
 
 from outboxctl.drills.services.engines import RELEASES
@@ -28,44 +27,6 @@ tool==3.0 \\
     # via outboxctl (pyproject.toml:dev)
 """
 OWN = {"dependencies": ["own-part[extra]>=1"], "optional-dependencies": {"embedded": []}}
-SAID = """\
-Collecting own-part==1.0 (from -r all.lock (line 2))
-  Using cached own_part-1.0-py3-none-any.whl (2.0 MB)
-Collecting large==3 (from -r all.lock (line 3))
-  Downloading large-3-py3-none-any.whl (6.0 MB)
-Installing collected packages: own-part, large
-""".splitlines(keepends=True)
-
-
-class Seen(Bar):
-    def __init__(self) -> None:
-        super().__init__(1)
-        self.shown: list[tuple[int, str]] = []
-
-    def show(self, done: int, what: str) -> None:
-        self.shown.append((done, what))
-
-
-def test_the_plan_names_what_is_large_and_adds_all_up() -> None:
-    said = plan([Package("small", 400_000), Package("large", 6_000_000), Package("other", 2_100_000)])
-    assert said.startswith("3 Python packages, 8 MB, ")
-    assert said.endswith("large 6 MB, other 2 MB, and 1 smaller ones.")
-
-
-def test_it_shows_how_far_pip_is() -> None:
-    bar = Seen()
-    wanted = [Package("own-part", 2_000_000), Package("large", 6_000_000)]
-    assert list(follow(SAID, wanted, bar)) == SAID
-    assert bar.shown == [(0, "own-part"), (2_000_000, "large"), (8_000_000, "unpacking")]
-
-
-def test_a_failure_of_pip_is_shown_in_its_words(tmp_path: Path) -> None:
-    python = tmp_path / "bin" / "python"
-    python.parent.mkdir()
-    python.write_text("#!/bin/sh\necho 'ERROR: no matching distribution'\nexit 1\n")
-    python.chmod(0o755)
-    with pytest.raises(SystemExit, match="no matching distribution"):
-        install(tmp_path, "own-part==1.0 --hash=sha256:aa # 12\n")
 
 
 def test_a_resolution_becomes_a_line_a_package_with_what_the_program_needs_first() -> None:
@@ -97,9 +58,3 @@ def test_what_a_page_says_of_the_download_is_what_the_program_needs(page: str) -
     size = round(sum(each.size for each in program) / 1_000_000)
     said = {int(number) for number in re.findall(r"(\d+) MB", (ROOT / page).read_text())}
     assert said - {RELEASES["elasticsearch"].megabytes} == {size}
-
-
-def test_the_sizes_are_known() -> None:
-    wanted = packages((ROOT / LOCK).read_text())
-    unknown = [each.name for each in wanted if not each.size]
-    assert len(unknown) < len(wanted) / 10, "run `make lock`"

@@ -1,6 +1,5 @@
 """What `lab run` is given."""
 
-import sys
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -8,7 +7,6 @@ import pytest
 from typer.testing import CliRunner
 
 from outboxctl.cli.app import app
-from outboxctl.cli.lab import run_arguments
 from outboxctl.core.schema.namespaces import in_schema
 from outboxctl.domain.errors import UsageError
 
@@ -45,18 +43,6 @@ def test_bad_input_ends_before_anything_begins(
     assert "\x1b" not in told
     assert "secret" not in told
     assert sorted(path.name for path in tmp_path.iterdir()) == ["something"]
-
-
-def test_files_in_the_command_of_a_worker_are_found_from_the_folder_of_a_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "mine.py").touch()
-    assert run_arguments.command(f"{sys.executable} mine.py --fast") == [
-        sys.executable,
-        str(tmp_path / "mine.py"),
-        "--fast",
-    ]
 
 
 @pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+psycopg"])

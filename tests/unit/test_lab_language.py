@@ -1,22 +1,17 @@
 """Whoever asks for Chinese gets Chinese: every message of a lab has its line, and no line is out of use."""
 
-import io
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from rich.console import Console
 from typer.testing import CliRunner
 
-from drilled import record, run
 from english import CHINESE, strangers
 from outboxctl.cli.app import app
 from outboxctl.cli.lab import page
-from outboxctl.cli.lab.summary import show
 from outboxctl.drills.labs import messages
 from outboxctl.drills.labs.catalogue import LABS
-from outboxctl.drills.labs.model import LabVerdict
 
 if TYPE_CHECKING:
     from outboxctl.drills.labs.lab import Lab
@@ -51,18 +46,3 @@ def test_no_line_of_the_catalogue_is_out_of_use() -> None:
     assert [
         english for english, own in parts.items() if not all(part.strip() in source for part in own)
     ] == []
-
-
-@pytest.mark.parametrize("verdict", LabVerdict)
-def test_the_end_of_a_run_in_chinese_is_chinese(tmp_path: Path, verdict: LabVerdict) -> None:
-    (tmp_path / "report.html").touch()
-    out = io.StringIO()
-    show(
-        run([record(lab.name, verdict, text="5") for lab in LABS]),
-        tmp_path,
-        "zh",
-        Console(file=out, width=100),
-    )
-    said = re.sub(r"outboxctl lab .*|/report.html", "", out.getvalue().replace(str(tmp_path), ""))
-    assert strangers(said) == set()
-    assert "判定：" in said

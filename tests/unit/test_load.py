@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outboxctl.drills.load import Load, Scenario, batches, content, shares
+from outboxctl.drills.load import Load, Scenario, batches, shares
 
 pytestmark = pytest.mark.no_servers
 LOADS = st.builds(
@@ -47,10 +47,3 @@ def test_the_scenarios_do_what_they_say(scenario: Scenario) -> None:
     assert {"create": deletes == 0, "update": deletes == 0, "delete": deletes == 100}.get(
         scenario, 0 < deletes < 60
     )
-
-
-@given(st.integers(1, 2_000))
-def test_content_is_as_long_as_asked(size: int) -> None:
-    from random import Random
-
-    assert len(content(size, Random(1)).encode()) == size

@@ -4,13 +4,10 @@ import socket
 import struct
 import threading
 import urllib.request
-from functools import partialmethod
-from http.server import ThreadingHTTPServer
 
 import pytest
 from structlog.testing import capture_logs
 
-from outboxctl.domain.errors import UsageError
 from outboxctl.drills.services import fresh_port
 from outboxctl.metrics.registry import Metrics
 from outboxctl.metrics.server import MetricsServer
@@ -34,20 +31,6 @@ def test_a_scraper_that_goes_away_leaves_no_traceback(said: bytes, capfd: pytest
     eventually(lambda: not any("process_request" in each.name for each in threading.enumerate()))
     server.stop()
     assert capfd.readouterr().err == ""
-
-
-def test_stopping_does_not_wait_for_the_servers_next_look(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It looks each half second whether it is to stop: that was half of the time in which a worker stops."""
-    lazy = partialmethod(ThreadingHTTPServer.serve_forever, poll_interval=3600)
-    monkeypatch.setattr(ThreadingHTTPServer, "serve_forever", lazy)
-    server = MetricsServer(
-        "127.0.0.1", fresh_port(), Metrics(), alive=dict, ready=dict, last_success=lambda: None
-    )
-    server.start()
-    stopping = threading.Thread(target=server.stop, daemon=True)
-    stopping.start()
-    stopping.join(30)
-    assert not stopping.is_alive()
 
 
 def test_an_error_of_ours_costs_one_answer_and_is_counted() -> None:
@@ -77,8 +60,3 @@ def test_it_listens_on_an_address_of_either_kind(host: str) -> None:
     with urllib.request.urlopen(addresses(host, port)["healthz"]) as answer:  # noqa: S310 - ours
         assert answer.status == 200
     server.stop()
-
-
-def test_a_name_that_nobody_has_is_refused_by_name() -> None:
-    with pytest.raises(UsageError, match=r"cannot listen on no-such-host.invalid:1: "):
-        MetricsServer("no-such-host.invalid", 1, Metrics(), alive=dict, ready=dict, last_success=lambda: None)

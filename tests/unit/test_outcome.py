@@ -67,15 +67,6 @@ def test_hold_gives_back_what_a_request_cost_that_ended_without_a_word_about_the
     assert not any(retry.attempt_returned for retry in counted)
 
 
-@pytest.mark.parametrize("answer", [Answer(500, "null_pointer_exception"), Answer(418, "teapot_exception")])
-def test_hold_counts_what_the_engine_says_of_an_event(answer: Answer) -> None:
-    policy = RetryPolicy(max_attempts=1, base=0.5, cap=30, hold=True)
-    outcomes = decide(
-        [(Claimed("e", "block:x", "upsert", 1, 1, 1, "{}"), classify(answer))], policy, Random(1)
-    )
-    assert len(outcomes.failures) == 1
-
-
 @pytest.mark.parametrize("hold", [True, False])
 def test_an_event_that_was_not_sent_for_its_shard_keeps_its_attempt_under_either_policy(hold: bool) -> None:
     policy = RetryPolicy(max_attempts=1, base=0.5, cap=30, hold=hold)
@@ -122,8 +113,3 @@ def test_how_long_an_outage_is_survived_is_never_promised_too_long() -> None:
         ]
         assert promised <= min(waited)
         assert max(waited) <= 2 * promised
-
-
-def test_waits_differ_from_event_to_event() -> None:
-    rng = Random(7)
-    assert len({backoff.delay(4, base=0.5, cap=30, rng=rng) for _ in range(100)}) == 100

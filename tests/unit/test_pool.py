@@ -29,26 +29,12 @@ def _working(number: int = 3) -> Pool[str]:
     return pool
 
 
-def test_nodes_that_work_are_taken_in_turns() -> None:
-    pool = _working()
-    assert Counter(pool.take() for _ in range(9)) == {"a": 3, "b": 3, "c": 3}
-
-
 def test_a_node_gets_no_request_before_it_has_answered_once() -> None:
     pool = Pool(NAMES[:3])
     assert sorted(pool.due(0)) == ["a", "b", "c"]
     assert pool.due(0) == [], "each is probed once at a time"
     pool.probed("b", WORKS, 0)
     assert {pool.take() for _ in range(5)} == {"b"}
-
-
-def test_a_single_node_is_always_taken_and_never_probed() -> None:
-    pool = Pool(["a"])
-    assert pool.due(0) == []
-    for now in range(5):
-        assert pool.take() == "a"
-        pool.note("a", SILENT, now)
-    assert pool.due(100) == []
 
 
 def test_a_silent_node_is_probed_after_growing_pauses_and_gets_no_request_meanwhile() -> None:
@@ -73,12 +59,6 @@ def test_a_node_that_answers_a_probe_again_gets_one_request_which_decides() -> N
     assert pool.take() == "a"
     pool.note("a", WORKS, 3)
     assert Counter(pool.take() for _ in range(9))["a"] == 3
-
-
-def test_several_requests_that_fail_together_count_as_one_failure() -> None:
-    pool = _working()
-    assert [pool.note("a", SILENT, 0) for _ in range(4)] == [True, False, False, False]
-    assert _probed(pool, 1) == ["a"]
 
 
 def test_where_none_works_those_that_answer_come_before_those_that_are_silent() -> None:

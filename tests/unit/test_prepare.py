@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from outboxctl.core.delivery.claim import LEFT_OUT, Claimed
 from outboxctl.domain.failures import DONE, Classification, Noop, Reason, Verdict
 from outboxctl.sink.delivery.bulk import BulkAction
-from outboxctl.worker.prepare import UNSENT, _invisible, _ordinary, _refusal, judge, prepare
+from outboxctl.worker.prepare import UNSENT, judge, prepare
 
 pytestmark = pytest.mark.no_servers
 ENTITY = "0b1c2d3e-0000-4000-8000-000000000001"
@@ -54,13 +54,6 @@ def test_several_events_of_one_entity_are_sent_once_and_all_get_its_end() -> Non
     assert {f.reason for _, f in failed} == {Reason.MAPPING}
 
 
-def test_deletes_and_upserts_of_a_gone_entity_go_out_at_the_newest_version() -> None:
-    (action,) = prepare(
-        [event(1, version=4, source=None), event(2, op="delete", version=5, source=None)]
-    ).actions
-    assert (action.version, action.document) == (5, None)
-
-
 @pytest.mark.parametrize(
     "bad",
     [
@@ -100,10 +93,6 @@ def test_what_had_no_room_goes_back_unless_its_entity_is_sent_anyway() -> None:
     assert [ends[id_].verdict for id_ in ("event-1", "event-2")] == [Verdict.DONE] * 2
 
 
-def test_the_usual_batch_leaves_nothing_out() -> None:
-    assert not prepare([event(1), event(2, source=None, entity_id="another")]).left_out
-
-
 VERSIONS = st.sampled_from([None, -1, 0, 1, 2, 2**63 - 1, 2**63])
 IDS = st.sampled_from(["block:a", "block:b", "", "é" * 256, "é" * 257, "x" * 512, "x" * 513, "\ud800"])
 EVENTS = st.builds(
@@ -116,13 +105,6 @@ EVENTS = st.builds(
     VERSIONS,
     st.sampled_from([None, "{}", LEFT_OUT]),
 )
-
-
-@given(EVENTS)
-def test_what_is_ordinary_at_one_look_is_so_at_a_close_one(event: Claimed) -> None:
-    if _ordinary(event):
-        assert not _refusal(event)
-        assert not _invisible(event)
 
 
 @given(

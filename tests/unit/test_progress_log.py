@@ -10,7 +10,6 @@ from outboxctl.core.delivery.claim import Claimed
 from outboxctl.domain.failures import DONE, Classification, Reason, Verdict
 from outboxctl.metrics.registry import Metrics
 from outboxctl.worker import health, progress_log
-from outboxctl.worker.daemon import addresses
 from outboxctl.worker.health import RECOVERY_SECONDS, Health
 from outboxctl.worker.outcome import RetryPolicy, decide
 from outboxctl.worker.progress_log import MINUTE, ProgressLog, Repeats
@@ -123,11 +122,3 @@ def test_another_reason_is_news_and_so_is_an_old_one_after_a_quiet_minute(
         clock[0] += 2 * MINUTE
         settle(AWAY)
     assert [[*line["reasons"]] for line in lines] == [["connect"], ["rate_limited"], ["mapping"], ["connect"]]
-
-
-@pytest.mark.parametrize(
-    ("host", "shown"),
-    [("127.0.0.1", "127.0.0.1"), ("", "127.0.0.1"), ("::", "[::1]"), ("search-1", "search-1")],
-)
-def test_the_addresses_of_the_first_line_can_be_opened(host: str, shown: str) -> None:
-    assert addresses(host, 9108)["readyz"] == f"http://{shown}:9108/readyz"

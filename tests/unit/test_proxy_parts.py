@@ -1,14 +1,11 @@
 """The parts of the fault proxy that need no socket."""
 
-from typing import Any
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outboxctl.cli.chaos.proxy_run import KNOWN, chosen
+from outboxctl.cli.chaos.proxy_run import chosen
 from outboxctl.domain.errors import UsageError
-from outboxctl.drills.proxy import faults
 from outboxctl.drills.proxy.faults import ActiveFault, ProxyFault
 from outboxctl.drills.proxy.request import ProxyRequest
 
@@ -17,15 +14,6 @@ from outboxctl.drills.proxy.request import ProxyRequest
 def test_a_bulk_body_of_any_bytes_is_read_or_has_no_actions(content: bytes) -> None:
     actions = ProxyRequest("PUT", "/_bulk", {}, content).actions()
     assert b"".join(action.raw for action in actions) in (content, b"")
-
-
-@given(st.lists(st.text(max_size=20), unique=True), st.floats(0.01, 1), st.floats(0.01, 1))
-def test_a_larger_share_of_items_holds_the_smaller(ids: list[str], one: float, other: float) -> None:
-    few, many = (faults.some_items(share).items for share in sorted((one, other)))
-    assert few
-    assert many
-    assert {id_ for id_ in ids if few(id_)} <= {id_ for id_ in ids if many(id_)}
-    assert all(map(faults.some_items(1).items or few, ids))
 
 
 @given(st.lists(st.booleans(), max_size=50), st.floats(0.01, 0.99))
@@ -41,19 +29,6 @@ def test_requests_that_are_not_meant_are_never_struck_and_do_not_change_the_draw
     assert not any(hit for hit, bulk in zip(mixed, bulks, strict=True) if not bulk)
     alone = struck([True] * sum(bulks))
     assert [hit for hit, bulk in zip(mixed, bulks, strict=True) if bulk] == alone
-
-
-def test_every_fault_can_be_chosen_with_what_it_needs_and_is_named_after_it() -> None:
-    needed: dict[str, dict[str, Any]] = {
-        "delay": {"seconds": 1.0},
-        "too-large": {"over": 1},
-        "some-items": {"share": 0.5},
-    }
-    for name in KNOWN:
-        made = chosen(name, needed.get(name, {}))
-        assert made
-        assert made.name == name
-    assert chosen(None, {"share": None}) is None
 
 
 @pytest.mark.parametrize(

@@ -32,11 +32,6 @@ def test_a_node_that_only_elects_gets_no_requests(roles: list[str]) -> None:
     assert urls_of(_named("10.0.0.1:9200", roles=roles), "http://a:1") == []
 
 
-@pytest.mark.parametrize("roles", [[], ["data"], ["ingest"], ["data_hot", "data_content"], ["ml"]])
-def test_a_node_that_holds_data_prepares_or_passes_on_gets_them(roles: list[str]) -> None:
-    assert urls_of(_named("10.0.0.1:9200", roles=roles), "http://a:1") == ["http://10.0.0.1:9200"]
-
-
 HOSTILE = [
     "",
     ":",

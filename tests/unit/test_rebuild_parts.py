@@ -1,6 +1,5 @@
 """The parts of a rebuild that need no server."""
 
-import json
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,29 +13,20 @@ from outboxctl.core.documents.source_rows import SourceEntity
 from outboxctl.core.produce import MAX_VERSION
 from outboxctl.domain.errors import UnreachableError, UsageError
 from outboxctl.domain.failures import DONE, Classification, Reason, Verdict
-from outboxctl.operations.rebuild.model import RebuildInterrupted, Tools
+from outboxctl.operations.rebuild.model import Tools
 from outboxctl.operations.rebuild.plan import choose
 from outboxctl.operations.rebuild.search_index import batch, prepare
 from outboxctl.operations.rebuild.sending import Sender
 from outboxctl.operations.rebuild.source import DocumentBatch
 from outboxctl.sink.delivery.bulk import BulkAction
 from outboxctl.sink.delivery.result import Delivery
-from outboxctl.sink.index.alias import Home, moves
+from outboxctl.sink.index.alias import Home
 from outboxctl.sink.index.index_setup import MAPPING
-from outboxctl.sink.index.lifecycle import body, flat
+from outboxctl.sink.index.lifecycle import body
 
 pytestmark = pytest.mark.no_servers
-ROW = SourceEntity("block", "e", 7, "{}")
 AWAY = Classification(Verdict.OUTAGE, Reason.UNAVAILABLE, error="away")
 REFUSED = Classification(Verdict.FAIL, Reason.MAPPING, error="no number")
-
-
-def test_a_row_is_sent_and_an_entity_without_one_is_deleted_at_its_newest_version() -> None:
-    actions, refused = prepare(
-        [ROW, SourceEntity("block", "gone", None, None, 9), SourceEntity("block", "x", None, None)]
-    )
-    assert actions == [BulkAction("block:e", 7, "{}"), BulkAction("block:gone", 9, None)]
-    assert refused == []
 
 
 @pytest.mark.parametrize("version", [None, -1, MAX_VERSION + 1])
@@ -115,43 +105,6 @@ def test_a_sink_that_asks_for_fewer_requests_is_waited_for_as_long_as_it_asks() 
     assert len(sink.sent) == 52
 
 
-def test_one_thread_is_patient_while_the_sink_takes_what_another_one_sends() -> None:
-    sink = Scripted([AWAY])
-    both = sender(sink, patience=5)
-
-    def elsewhere(*_: object) -> float:
-        both._taken_at = both._clock()
-        if len(sink.sent) == 20:
-            sink.rounds = [[DONE]]
-        return 0.0
-
-    both._pause = elsewhere  # type: ignore[method-assign, assignment]
-    assert both.send(entities(1)) == []
-
-
-def test_asked_to_stop_it_waits_no_longer() -> None:
-    with pytest.raises(RebuildInterrupted):
-        sender(Scripted([AWAY]), stop=True).send(entities(1))
-
-
-def test_every_alias_moves_in_one_request() -> None:
-    narrow = {"filter": {"term": {"a": 1}}}
-    home = Home("docs", "docs-000001", aliases={"docs": {"is_write_index": True}, "docs-read": narrow})
-    assert moves(home, "docs-000002") == [
-        {"remove": {"index": "docs-000001", "alias": "docs"}},
-        {"remove": {"index": "docs-000001", "alias": "docs-read"}},
-        {"add": {"index": "docs-000002", "alias": "docs", "is_write_index": True}},
-        {"add": {"index": "docs-000002", "alias": "docs-read", **narrow}},
-    ]
-
-
-def test_a_concrete_index_gives_its_name_away_in_the_same_request() -> None:
-    assert moves(Home("docs", "docs", concrete=True), "docs-000002") == [
-        {"remove_index": {"index": "docs"}},
-        {"add": {"index": "docs-000002", "alias": "docs", "is_write_index": True}},
-    ]
-
-
 def test_settings_are_kept_but_for_what_an_index_has_by_itself() -> None:
     old = {"index.uuid": "u", "index.version.created": "9", "index.blocks.write": "true", "index.max_x": "7"}
     home = Home("docs", "docs-000001", settings=old, mappings={"dynamic": "strict"})
@@ -163,18 +116,6 @@ def test_settings_are_kept_but_for_what_an_index_has_by_itself() -> None:
     assert given["settings"]["index.max_x"] == 8
     assert given["settings"]["index.analysis.filter.f.type"] == "stop"
     assert body(Home("docs"), None, None)["mappings"] == MAPPING
-
-
-def test_flat_settings_have_one_form() -> None:
-    assert flat({"index": {"a": {"b": 1}}}) == flat({"index.a.b": 1}) == flat({"a.b": 1}) == {"index.a.b": 1}
-
-
-def test_a_mapping_is_kept_the_projects_own_or_read(tmp_path: Path) -> None:
-    path = tmp_path / "new.json"
-    path.write_text(json.dumps({"settings": {"a": 1}}))
-    assert choose("keep") == (None, None)
-    assert choose("default") == (MAPPING, None)
-    assert choose(str(path)) == (None, {"a": 1})
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"mapping": {}}', '{"mappings": 1}', "\x00"])

@@ -50,12 +50,6 @@ def test_the_pause_grows_while_events_are_late_and_shrinks_again() -> None:
     assert shrinking[-1] == 0
 
 
-def test_a_smaller_request_has_a_shorter_pause() -> None:
-    fill = Fill()
-    fill.pauses(0, *[2 * LATE] * 10)
-    assert fill.throttle.wait(100) == MOST / 10
-
-
 def test_events_that_were_late_before_do_not_slow_a_fill() -> None:
     fill = Fill()
     assert fill.pauses(30, 31, 32) == [0, 0, 0]
@@ -67,14 +61,6 @@ def test_a_worker_that_is_stopped_does_not_slow_a_fill_for_longer_than_a_minute(
     waits = [EVERY * each for each in range(int(2 * STOPPED / EVERY))]
     assert fill.pauses(*waits)[-1] == 0
     assert fill.pauses(LATE * 2, LATE * 2) == [0, 0]
-
-
-def test_the_database_is_asked_four_times_a_second_at_the_most() -> None:
-    fill = Fill()
-    for _ in range(100):
-        fill.throttle.wait(1_000)
-        fill.now += EVERY / 10
-    assert 9 <= fill.looks <= 11
 
 
 @given(st.lists(st.floats(0, 1_000)))

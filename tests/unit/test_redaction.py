@@ -137,12 +137,6 @@ def test_a_login_whose_password_is_its_own_name_stays_readable(url: str) -> None
     assert "password=wordloom" not in redact(url)
 
 
-def test_a_password_that_is_the_name_of_another_url_is_hidden() -> None:
-    redaction.add_url("postgresql://wordloom:s3cret-s3cret@h/d")
-    redaction.add_url("http://elastic:wordloom@h:9200")
-    assert redact("said wordloom") == "said ***"
-
-
 def test_a_cut_does_not_leave_half_a_secret() -> None:
     redaction.add_secret("abcdefghijklmnop")
     for limit in range(1, 40):
@@ -177,9 +171,3 @@ def test_a_text_that_an_enemy_chose_takes_no_time(text: str) -> None:
     began = process_time()
     redact("password = authorization: " + text * (1_000_000 // len(text)))
     assert process_time() - began < 10  # seconds; what is quadratic takes hours
-
-
-def test_structures_keep_their_shape() -> None:
-    redaction.add_secret("abcdefghijklmnop")
-    made = redaction.redacted({"a": ["abcdefghijklmnop", 1, None, True], "abcdefghijklmnop": (2.5,)})
-    assert made == {"a": ["***", 1, None, True], "***": [2.5]}

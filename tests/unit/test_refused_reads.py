@@ -38,12 +38,6 @@ def test_each_row_is_read_once_in_its_order_and_the_bad_ones_alone(bad: list[int
     assert len(rows.reads) <= 1 + len(bad) * (2 * 11 + 2), "eleven halvings, and a look at the view or two"
 
 
-def test_where_every_row_is_bad_reads_are_three_a_row_at_most() -> None:
-    rows = Rows(*range(2_000))
-    assert len(rows.parts(2_000)) == 2_000
-    assert len(rows.reads) <= 3 * 2_000
-
-
 def test_a_view_that_cannot_be_read_takes_two_reads() -> None:
     rows = Rows(away=True)
     with pytest.raises(ReadRefusedError, match="none at all"):
@@ -64,13 +58,3 @@ def test_a_statement_that_was_cancelled_says_nothing_of_the_view() -> None:
     rows = Rows(1, state=CUT_OFF)
     assert rows.parts(4) == [([0], ["0"]), ([1], None), ([2, 3], ["2", "3"])]
     assert all(rows.reads)
-
-
-def test_what_is_put_back_is_read_next() -> None:
-    waiting: list[Sequence[int]] = [range(6)]
-    seen = []
-    for keys, _ in by_halves(waiting, Rows()):
-        seen.append(keys[0])
-        if rest := keys[1:]:
-            waiting.append(rest)
-    assert seen == [0, 1, 2, 3, 4, 5]

@@ -6,11 +6,9 @@ from pathlib import Path
 import pytest
 
 from outboxctl.domain.errors import UsageError
-from outboxctl.drills.scratch.settings import environment, fixed
-from outboxctl.settings import Source, all_names, load, secret_file, secrets, sources
+from outboxctl.settings import Source, all_names, load, secret_file, sources
 
 pytestmark = pytest.mark.no_servers
-NAMES = ["DATABASE_URL", "ELASTIC_URL", "ELASTIC_API_KEY", "ELASTIC_PASSWORD"]
 
 
 @pytest.fixture(autouse=True)
@@ -18,10 +16,6 @@ def _clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     for name in all_names():
         monkeypatch.delenv(name, raising=False)
-
-
-def test_every_secret_has_a_file() -> None:
-    assert [name for _, name in secrets()] == NAMES
 
 
 @pytest.mark.parametrize("end", ["", "\n", "\r\n"])
@@ -53,7 +47,6 @@ def _big(path: Path) -> None:
         file.truncate(70_000)
 
 
-@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize(
     ("make", "why"),
     [
@@ -68,13 +61,13 @@ def _big(path: Path) -> None:
     ],
 )
 def test_what_is_no_secret_names_the_setting_and_the_file(
-    monkeypatch: pytest.MonkeyPatch, make: Callable[[Path], None], why: str, name: str
+    monkeypatch: pytest.MonkeyPatch, make: Callable[[Path], None], why: str
 ) -> None:
     make(Path("its-path"))
-    monkeypatch.setenv(f"{name}_FILE", "its-path")
+    monkeypatch.setenv("DATABASE_URL_FILE", "its-path")
     with pytest.raises(UsageError, match=why) as caught:
         load()
-    assert f"{name}_FILE" in str(caught.value)
+    assert "DATABASE_URL_FILE" in str(caught.value)
     assert "its-path" in str(caught.value)
     assert "hunter2" not in str(caught.value)
 
@@ -84,13 +77,6 @@ def test_a_value_and_a_file_in_one_place_are_one_too_many(monkeypatch: pytest.Mo
     monkeypatch.setenv("ELASTIC_PASSWORD_FILE", "p")
     with pytest.raises(UsageError, match="both ELASTIC_PASSWORD and ELASTIC_PASSWORD_FILE"):
         load()
-
-
-def test_a_run_of_its_own_has_nothing_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DATABASE_URL_FILE", "no/such/file")
-    monkeypatch.setenv("OUTBOX_UNKNOWN", "1")
-    assert fixed({}).database_url is None
-    assert not {"DATABASE_URL_FILE", "OUTBOX_UNKNOWN"} & set(environment({}))
 
 
 def test_files_are_read_again_and_only_what_is_new_and_right_counts(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from outboxctl.drills.signals import undisturbed
 
-ROUNDS = 400
+ROUNDS = 60
 STEP_SECONDS = 0.002
 
 
@@ -53,16 +53,3 @@ def test_a_step_that_began_is_complete_when_the_signal_is_handled() -> None:
             sender.join()
         halfway += steps == ["begun"]
     assert halfway == 0
-
-
-def test_an_error_of_the_step_is_raised() -> None:
-    with pytest.raises(ValueError, match="broken"):
-        undisturbed(lambda: int("broken"))
-
-
-def test_a_thread_that_handles_no_signals_works_as_well() -> None:
-    done: list[int] = []
-    thread = Thread(target=lambda: undisturbed(lambda: done.append(1)))
-    thread.start()
-    thread.join()
-    assert done == [1]

@@ -10,7 +10,6 @@ from outboxctl.worker.sink_probe import EVERY, ONSET, REFUSED, SinkProbe
 
 pytestmark = pytest.mark.no_servers
 AWAY = classify(Answer(0, "connect", "refused", request=True))
-DENIED = classify(Answer(401, "security_exception", "no", request=True))
 RED = classify(Answer(503, "unavailable_shards_exception", "red", request=True))
 
 
@@ -40,11 +39,6 @@ def test_a_sink_is_away_once_it_was_asked_twice() -> None:
     nodes = Nodes(AWAY, AWAY, None)
     assert SinkProbe(nodes, several=False).ask() is AWAY
     assert nodes.asked == 2
-
-
-def test_an_answer_ends_the_round() -> None:
-    nodes = Nodes(DENIED)
-    assert SinkProbe(nodes, several=True).ask() is DENIED
 
 
 def test_a_round_of_silent_nodes_is_no_longer_than_its_patience(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -99,12 +99,6 @@ def test_a_frozen_node_costs_no_event_an_attempt_while_others_are_taken() -> Non
     assert not suspects.any, "once it is taken nothing is held against it"
 
 
-def test_all_goes_in_one_request_where_nothing_is_suspected() -> None:
-    engine = Engine(lambda _: False)
-    SuspectIsolation(engine, Suspects(), INDEX).deliver(ACTIONS, deadline=Deadline.within(20))
-    assert engine.sizes == [300]
-
-
 @pytest.mark.parametrize(("length", "refundable"), [(10, True), (LARGE + 1, False)])
 def test_a_large_document_that_the_engine_has_never_room_for_ends(length: int, refundable: bool) -> None:
     """Alone, and while the engine takes a small request; a busy engine is no fault of a small document."""

@@ -60,20 +60,6 @@ def test_a_batch_that_could_not_all_be_sent_in_time_makes_the_next_one_smaller(c
     assert (throttle.limit, throttle.admit(1_000, 0)) == (200, 200)
 
 
-def test_after_an_outage_it_begins_with_one_batch(clock: list[float]) -> None:
-    throttle = Throttle(400)
-    throttle.start_small(100)
-    assert throttle.limit == 100
-    learn(throttle, clock, *[DONE] * 100)
-    assert throttle.limit == 120
-
-
-def test_one_rejected_item_of_many_is_no_overload(clock: list[float]) -> None:
-    throttle = Throttle(400)
-    learn(throttle, clock, BUSY, DONE, DONE)
-    assert (throttle.limit, throttle.admit(10, 0)) == (400, 10)
-
-
 @given(st.lists(st.sampled_from(["busy", "done", "lost"]), max_size=60))
 def test_there_is_always_room_for_one_and_never_for_more_than_all(steps: list[str]) -> None:
     throttle = Throttle(50)

@@ -12,7 +12,7 @@ from outboxctl.domain.failures import DONE, Answer, Classification, Verdict, cla
 from outboxctl.sink.delivery import unavailable_shards
 from outboxctl.sink.delivery.bulk import PROBE, BulkAction
 from outboxctl.sink.delivery.result import BulkRequest, Delivery
-from outboxctl.sink.delivery.shards import Shards, cut
+from outboxctl.sink.delivery.shards import Shards
 from outboxctl.sink.delivery.unavailable_shards import UnavailableShards
 
 pytestmark = pytest.mark.no_servers
@@ -160,19 +160,6 @@ def test_where_all_shards_are_sick_the_sink_is(cluster: Cluster) -> None:
     assert all(f.of_shard for f in found if f is not DONE and f)
 
 
-def test_an_index_whose_layout_is_not_known_is_sent_everything(
-    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    looks: list[str] = []
-    monkeypatch.setattr(unavailable_shards, "layout_of", lambda _, index: looks.append(index))
-    sick = sink(cluster)
-    cluster.sick = {1}
-    for _ in range(5):
-        deliver(sick)
-    assert len(cluster.events()) == 5 * len(ACTIONS)
-    assert looks == ["docs-1"], "asked once in some seconds"
-
-
 @settings(max_examples=100)
 @given(data=st.data())
 def test_whatever_shards_fall_ill_the_others_flow_and_in_the_end_all_do(data: Any) -> None:
@@ -198,13 +185,3 @@ def test_whatever_shards_fall_ill_the_others_flow_and_in_the_end_all_do(data: An
             cluster.now += 5.0
             deliver(sick)
         assert deliver(sick).findings == [DONE] * len(ACTIONS)
-
-
-def test_a_shard_without_a_copy_is_found_by_those_that_have_one() -> None:
-    def asked(routing: str) -> int | None:
-        return None if THREE.of(routing) == 1 else THREE.of(routing)
-
-    found = cut(3, asked)
-    assert found
-    assert [found.of(action.id) for action in ACTIONS] == [THREE.of(action.id) for action in ACTIONS]
-    assert cut(3, lambda _: None) is None, "nothing is known"

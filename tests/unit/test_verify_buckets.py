@@ -1,6 +1,5 @@
 """Buckets cover every key exactly once, rows and strangers alike."""
 
-from collections import Counter
 from uuid import UUID
 
 import pytest
@@ -8,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from outboxctl.core.documents.entities import Key, Spread
-from outboxctl.operations.verify.buckets import Bucket, buckets, rows_a_bucket
+from outboxctl.operations.verify.buckets import Bucket, buckets
 
 pytestmark = pytest.mark.no_servers
 TYPES = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), min_size=1, max_size=3)
@@ -43,17 +42,6 @@ def test_every_row_is_in_one_bucket_on_both_sides_and_every_stranger_in_one(
     assert max(bucket.rows for bucket in made) <= size
 
 
-def test_many_small_types_share_a_bucket_and_no_source_is_one_bucket() -> None:
-    shared = list(buckets([Spread(f"t{n}", 3, []) for n in range(100)], 30))
-    assert Counter(bucket.rows for bucket in shared) == {30: 10}
-    assert [(b.start, b.end, b.spans) for b in buckets([], 30)] == [(None, None, [])]
-
-
 def test_a_type_that_the_sink_cannot_be_told_begins_no_bucket() -> None:
     made = list(buckets([Spread("a", 30, []), Spread("\udcff", 30, []), Spread("\udcfe", 30, [])], 30))
     assert [(b.start, b.end, b.rows) for b in made] == [(None, None, 90)]
-
-
-@pytest.mark.parametrize(("width", "rows"), [(0, 8_000), (600, 8_000), (100_000, 80), (10**9, 50)])
-def test_wide_rows_are_taken_a_few_at_a_time(width: int, rows: int) -> None:
-    assert rows_a_bucket(width) == max(rows, 50)

@@ -61,21 +61,9 @@ def test_a_version_of_the_same_hash_is_another_version(version: int, apart: int)
     assert remaining([row], [document], 2**10) == {b"id"}
 
 
-def test_the_same_document_twice_is_named() -> None:
-    (one,) = many(1)
-    assert remaining([one], [one, one], 2**10) == {one[0]}
-    assert remaining([], [one, one], 2**10) in ({one[0]}, None)
-
-
 @pytest.mark.parametrize("count", [60, 600, 20_000])
 def test_too_much_is_said_and_not_guessed(count: int) -> None:
     assert remaining(many(count), many(count, seed=2), 2**4) is None
-
-
-@pytest.mark.parametrize("id_", [b"", b"\x00", b"\x00\x00a", "ü:\U0001f600".encode(), b"\xff", b"x" * 512])
-def test_any_id_is_named_as_it_is(id_: bytes) -> None:
-    assert remaining([(id_, 1, None)], [], 2**4) == {id_}
-    assert remaining([(id_, 1, None)], [(id_, 2, None)], 2**10) == {id_}
 
 
 def test_versions_bodies_and_ids_that_are_exchanged_are_named() -> None:

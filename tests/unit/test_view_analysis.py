@@ -66,24 +66,12 @@ BY_PRODUCT = "SELECT t2.cid FROM line t1 JOIN inv t2 ON t1.inv = t2.id WHERE t1.
 BY_TAG = "SELECT t1.id FROM c t1 WHERE :id = ANY (t1.tags)"
 FOLLOWED: dict[str, tuple[str, dict[str, list[str]]]] = {
     "nothing but the root": ("SELECT id, name FROM s.c", {}),
-    "a child in a subquery": (
-        "SELECT c.id, ( SELECT count(*) AS count FROM s.inv i WHERE (i.cid = c.id)) AS n FROM s.c",
-        {"inv": ["cid"]},
-    ),
     "not along a foreign key": (
         "SELECT c.id, ( SELECT sum(i.total) AS sum FROM s.inv i WHERE (i.billing = c.country)) AS n FROM s.c",
         {"inv": [BY_COUNTRY]},
     ),
     "a join, grouped": (
         "SELECT c.id, json_agg(i.total) AS t FROM (s.c LEFT JOIN s.inv i ON ((i.cid = c.id))) GROUP BY c.id",
-        {"inv": ["cid"]},
-    ),
-    "joined sides the other way round": (
-        "SELECT c.id, max(i.total) AS t FROM (s.inv i RIGHT JOIN s.c ON ((c.id = i.cid))) GROUP BY c.id",
-        {"inv": ["cid"]},
-    ),
-    "in WHERE": (
-        "SELECT c.id, max(i.id) AS t FROM s.c, s.inv i WHERE (c.id = i.cid) GROUP BY c.id",
         {"inv": ["cid"]},
     ),
     "an outer join that WHERE makes an inner one": (
@@ -95,11 +83,6 @@ FOLLOWED: dict[str, tuple[str, dict[str, list[str]]]] = {
         "SELECT p.id, r.rate FROM (s.c p JOIN s.rates r(country, rate) USING (country))",
         {"rates": ["SELECT t1.id FROM c t1 WHERE t1.country = :code"]},
     ),
-    "an aggregate that is joined": (
-        "SELECT c.id, a.n FROM (s.c LEFT JOIN ( SELECT inv.cid, count(*) AS n FROM s.inv GROUP BY inv.cid) a"
-        " ON ((a.cid = c.id)))",
-        {"inv": ["cid"]},
-    ),
     "WITH": (
         "WITH a AS ( SELECT i.cid AS owner, sum(l.qty) AS q FROM (s.inv i JOIN s.line l ON ((l.inv = i.id)))"
         " GROUP BY i.cid) SELECT c.id, a.q FROM (s.c LEFT JOIN a ON ((a.owner = c.id)))",
@@ -108,12 +91,6 @@ FOLLOWED: dict[str, tuple[str, dict[str, list[str]]]] = {
     "LATERAL, three deep": (
         "SELECT c.id, x.m FROM (s.c CROSS JOIN LATERAL ( SELECT max(p.sku) AS m FROM ((s.inv i JOIN s.line l"
         " ON ((l.inv = i.id))) JOIN s.prod p ON ((p.id = l.prod))) WHERE (i.cid = c.id)) x)",
-        {"inv": ["cid"], "line": [BY_INVOICE], "prod": [BY_PRODUCT]},
-    ),
-    "nested subqueries": (
-        "SELECT c.id, ( SELECT jsonb_agg(jsonb_build_object('p', ( SELECT p.sku FROM s.prod p WHERE"
-        " (p.id = l.prod)))) AS a FROM (s.line l JOIN s.inv i ON ((i.id = l.inv))) WHERE (i.cid ="
-        " c.id)) AS x FROM s.c",
         {"inv": ["cid"], "line": [BY_INVOICE], "prod": [BY_PRODUCT]},
     ),
     "EXISTS and its negation": (
@@ -149,11 +126,6 @@ FOLLOWED: dict[str, tuple[str, dict[str, list[str]]]] = {
         " ORDER BY i.day DESC) AS n FROM s.inv i) z ON (((z.cid = c.id) AND (z.n = 1))))",
         {"inv": ["cid"]},
     ),
-    "one of each by LIMIT": (
-        "SELECT c.id, ( SELECT i.total FROM s.inv i WHERE (i.cid = c.id) ORDER BY i.day LIMIT 1)"
-        " AS last FROM s.c",
-        {"inv": ["cid"]},
-    ),
     "one of each by DISTINCT ON": (
         "SELECT c.id, z.total FROM (s.c LEFT JOIN ( SELECT DISTINCT ON (i.cid) i.cid, i.total FROM s.inv i"
         " ORDER BY i.cid, i.day) z ON ((z.cid = c.id)))",
@@ -162,10 +134,6 @@ FOLLOWED: dict[str, tuple[str, dict[str, list[str]]]] = {
     "a self join": (
         "SELECT c.id, p.name AS above FROM (s.c LEFT JOIN s.c p ON ((p.id = c.above)))",
         {"c": ["SELECT t1.id FROM c t1 WHERE t1.above = :id"]},
-    ),
-    "other rows of the root by a column": (
-        "SELECT c.id, ( SELECT count(*) AS n FROM s.c o WHERE (o.country = c.country)) AS n FROM s.c",
-        {"c": ["SELECT t1.id FROM c t1 WHERE t1.country = :country"]},
     ),
     "a partition that is one document": ("SELECT c.id, count(*) OVER (PARTITION BY c.id) AS n FROM s.c", {}),
     "a tree of two steps": (
@@ -209,10 +177,6 @@ FOLLOWED: dict[str, tuple[str, dict[str, list[str]]]] = {
         "SELECT c.id, p.cat FROM (s.c LEFT JOIN s.prod p ON (((p.sku)::text = c.name)))",
         {"prod": ["SELECT t1.id FROM c t1 WHERE t1.name = :sku"]},
     ),
-    "numbers as text": (
-        "SELECT c.id, p.cat FROM (s.c LEFT JOIN s.prod p ON (((p.id)::text = c.name)))",
-        {"prod": ["SELECT t1.id FROM c t1 WHERE t1.name = CAST(:id AS TEXT)"]},
-    ),
     "an operator of an extension": (
         "SELECT c.id, p.code FROM (s.c LEFT JOIN s.rates p ON ((p.code OPERATOR(public.=) c.country)))",
         {"rates": ["SELECT t1.id FROM c t1 WHERE t1.country OPERATOR(public.=) :code"]},
@@ -248,19 +212,9 @@ UNPROVEN: dict[str, tuple[str, dict[str, str]]] = {
         "SELECT c.id, ( SELECT max(inv.total) AS m FROM s.inv) AS m FROM s.c",
         {"inv": "no equality"},
     ),
-    "a rank": ("SELECT c.id, rank() OVER (ORDER BY c.name) AS n FROM s.c", {"c": "rank() OVER"}),
     "a rank by a window with a name": (
         "SELECT c.id, sum(c.above) OVER w AS n FROM s.c WINDOW w AS (PARTITION BY c.country)",
         {"c": "sum(c.above) OVER"},
-    ),
-    "a rank in a subquery of FROM": (
-        "SELECT q.id, q.n FROM ( SELECT c.id, rank() OVER (ORDER BY c.name) AS n FROM s.c) q",
-        {"c": "rank() OVER"},
-    ),
-    "a rank of joined rows": (
-        "SELECT c.id, rank() OVER (ORDER BY r.rate) AS n FROM (s.c LEFT JOIN s.rates r ON"
-        " ((r.code = c.country)))",
-        {"c": "rank() OVER", "rates": "rank() OVER"},
     ),
     "a subquery within a window function": (
         "SELECT c.id, sum(( SELECT r.rate FROM s.rates r WHERE (r.code = c.country))) OVER () AS n FROM s.c",
@@ -290,10 +244,6 @@ UNPROVEN: dict[str, tuple[str, dict[str, str]]] = {
         "SELECT c.id, ( SELECT count(*) AS n FROM s.inv i WHERE ((i.cid = c.id) OR (i.id ="
         " c.above))) AS n FROM s.c",
         {"inv": "no equality"},
-    ),
-    "a comparison": (
-        "SELECT c.id, ( SELECT count(*) AS n FROM s.inv i WHERE (i.id < c.id)) AS n FROM s.c",
-        {"inv": "no eq"},
     ),
     "a FULL JOIN": (
         "SELECT c.id, i.code FROM (s.rates i FULL JOIN s.c ON ((c.country = i.code)))",
@@ -405,9 +355,3 @@ def test_a_text_that_the_parser_refuses_proves_nothing() -> None:
     found = analysis("SELECT c.id, XMLTABLE( FROM s.c")
     assert found.unknown_key.startswith("its text is not understood")
     assert found.unproven.keys() == {Relation("s", name) for name in TABLES}
-
-
-def test_a_large_view_takes_a_moment() -> None:
-    parts = (f"( SELECT count(*) AS n FROM s.inv i{n} WHERE (i{n}.cid = c.id)) AS n{n}" for n in range(150))
-    found = analysis(f"SELECT c.id, {', '.join(parts)} FROM s.c")
-    assert follows(found) == {"inv": ["cid"]}
