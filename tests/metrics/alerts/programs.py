@@ -12,15 +12,14 @@ from outboxctl.drills.services.record import locked
 from outboxctl.settings.folders import cache_folder
 
 PACKAGES = ("prometheus", "prometheus-alertmanager")
-NAMES = {"alertmanager": "prometheus-alertmanager"}  # Debian's names, where they are others
 HINT = "install the packages prometheus and prometheus-alertmanager, or put their programs on PATH"
 
 
 def program(name: str) -> str:
-    """The path of `prometheus`, `promtool`, `alertmanager` or `amtool`. UsageError if there is none."""
-    if there := installed(name):
+    """The path of `promtool` or `amtool`. UsageError if there is none."""
+    if there := shutil.which(name):
         return there
-    path = _unpacked() / "usr" / "bin" / NAMES.get(name, name)
+    path = _unpacked() / "usr" / "bin" / name
     if not path.exists():  # newer Debians have promtool elsewhere
         raise UsageError(f"{' and '.join(PACKAGES)} of this system have no {name}", hint=HINT)
     return str(path)
@@ -32,11 +31,6 @@ def needed(name: str) -> str:
         return program(name)
     except UsageError as error:
         pytest.skip(f"{error}; {error.hint}")
-
-
-def installed(name: str) -> str | None:
-    """The path of the one on PATH, by Prometheus' name or Debian's."""
-    return shutil.which(name) or shutil.which(NAMES.get(name, name))
 
 
 def _unpacked() -> Path:
