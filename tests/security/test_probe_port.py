@@ -1,7 +1,5 @@
 """The port of the probes: who holds it open takes neither /healthz nor delivery away, and fills no log."""
 
-import os
-import resource
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -9,16 +7,12 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from time import monotonic
 
-import psycopg
 import pytest
-from elasticsearch import Elasticsearch
 
-from invariants import check_invariants
-from processes import Cli, Worker, eventually
+from processes import Worker, eventually
 
 MOST, DEADLINE = 32, 5.0
 CROWD = 100
-TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @pytest.fixture
@@ -47,10 +41,6 @@ def come(worker: Worker, crowd: ExitStack, sent: bytes = b"G") -> socket.socket:
         client.connect(("127.0.0.1", worker.port))
         client.sendall(sent)
     return client
-
-
-def descriptors(worker: Worker) -> int:
-    return len(os.listdir(f"/proc/{worker.process.pid}/fd"))
 
 
 def held(worker: Worker) -> int:
@@ -82,15 +72,6 @@ def dripping(worker: Worker, crowd: ExitStack) -> Iterator[None]:
         thread.join()
 
 
-def seconds_of_cpu(worker: Worker) -> float:
-    fields = Path(f"/proc/{worker.process.pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
-
-
-def allow(worker: Worker, files: int) -> None:
-    resource.prlimit(worker.process.pid, resource.RLIMIT_NOFILE, (files, 4096))
-
-
 def test_who_says_nothing_takes_healthz_from_nobody(ready: Worker, crowd: ExitStack) -> None:
     with dripping(ready, crowd):
         for _ in range(3):
@@ -118,35 +99,6 @@ def test_a_byte_now_and_then_holds_a_connection_no_longer_than_a_request_may_tak
     assert DEADLINE - 0.5 < monotonic() - began < DEADLINE + 3
 
 
-def test_under_a_limit_of_descriptors_delivery_goes_on_and_the_log_stays_quiet(
-    ready: Worker, crowd: ExitStack, cli: Cli, sql: psycopg.Connection, engine: Elasticsearch, index: str
-) -> None:
-    allow(ready, descriptors(ready) + MOST + 20)
-    with dripping(ready, crowd):
-        cli.ok("inject", "load", "--total", "200", "--rate", "0")
-        done = "SELECT count(*) = 200 FROM search_outbox_events WHERE status = 'done'"
-        eventually(lambda: sql.execute(done).fetchone() == (True,), within=20)
-        assert ready.get("/readyz")[0] == 200
-    check_invariants(sql, engine, index, rows=200)
-
-
-def test_without_a_descriptor_left_it_waits_instead_of_spinning(
-    ready: Worker, crowd: ExitStack, cli: Cli, sql: psycopg.Connection
-) -> None:
-    cli.ok("inject", "load", "--total", "50", "--rate", "0")
-    done = "SELECT count(*) = 50 FROM search_outbox_events WHERE status = 'done'"
-    eventually(lambda: sql.execute(done).fetchone() == (True,))  # its connections are open by now
-    allow(ready, descriptors(ready))
-    for _ in range(4):
-        come(ready, crowd)
-    began, used = monotonic(), seconds_of_cpu(ready)
-    eventually(lambda: monotonic() - began > 3)
-    spent = (seconds_of_cpu(ready) - used) / (monotonic() - began)
-    assert spent < 0.3, f"{spent:.0%} of a core"
-    allow(ready, 1024)
-    eventually(lambda: ready.get("/healthz")[0] == 200, within=10)
-
-
 @pytest.mark.parametrize(
     "sent",
     [
@@ -165,65 +117,3 @@ def test_a_broken_request_leaves_no_line_in_the_log(ready: Worker, crowd: ExitSt
             pass
     assert ready.get("/healthz")[0] == 200
     assert ready.log.read_text() == before
-
-
-def test_a_head_without_end_is_not_kept_in_memory(ready: Worker, crowd: ExitStack) -> None:
-    client = come(ready, crowd, b"GET /metrics HTTP/1.1\r\n")
-    with pytest.raises((ConnectionError, EOFError)):  # noqa: PT012 - which of them sees it first is chance
-        for _ in range(60):
-            client.sendall(b"X: " + b"x" * 60_000 + b"\r\n")
-        if not client.recv(1):
-            raise EOFError
-
-
-def refused(worker: Worker, crowd: ExitStack, *headers: str) -> bool:
-    """Whether a request with these headers is answered by a 403 and nothing about the worker."""
-    lines = "".join(f"{header}\r\n" for header in headers)
-    client = come(worker, crowd, f"GET /metrics HTTP/1.1\r\n{lines}\r\n".encode())
-    said = b"".join(iter(lambda: client.recv(65_536), b""))
-    assert said.startswith((b"HTTP/1.0 403", b"HTTP/1.0 200"))
-    assert (b"outbox_" in said) == said.startswith(b"HTTP/1.0 200")
-    return said.startswith(b"HTTP/1.0 403")
-
-
-def test_a_web_page_reads_no_metrics_and_prometheus_does(
-    worker: Callable[..., Worker], crowd: ExitStack
-) -> None:
-    started = worker(OUTBOX_METRICS_NAMES="metrics.example.com, other.example.com")
-    eventually(lambda: started.get("/readyz")[0] == 200)
-    pages = [
-        ["Host: evil.example"],
-        [f"Host: evil.example:{started.port}"],
-        ["Host: 127.0.0.1.evil.example"],
-        ["Host: internal.evil.example"],
-        ["Host: evilinternal.example"],
-        ["Host: a@127.0.0.1@b.example"],
-        ["Host: metrics.example.com.evil.example"],
-        ["Origin: https://evil.example", "Host: 127.0.0.1"],
-        ["Origin: null"],
-        ["Sec-Fetch-Site: cross-site", "Host: localhost"],
-        ["Sec-Fetch-Site: same-site"],
-    ]
-    own = [
-        [],
-        [f"Host: 127.0.0.1:{started.port}"],
-        ["Host: 10.42.0.17:9108"],  # a pod's address: kubelet and Prometheus
-        ["Host: [fd00::17]:9108"],
-        ["Host: localhost"],
-        ["Host: worker:9108"],  # a service of docker-compose.yml
-        ["Host: host.docker.internal:9109"],
-        ["Host: outbox.prod.svc.cluster.local:9108"],
-        ["Host: METRICS.example.com.:443"],
-        ["Host: other.example.com"],
-        [f"Host: {socket.gethostname()}:9108"],
-        ["Sec-Fetch-Site: none"],
-    ]
-    assert [page for page in pages if not refused(started, crowd, *page)] == []
-    assert [one for one in own if refused(started, crowd, *one)] == []
-
-
-def test_a_name_that_is_none_is_named(cli: Cli) -> None:
-    done = cli("worker", "--metrics-names", "ok.example,http://metrics.example.com:9108")
-    assert done.returncode == 2
-    assert "--metrics-names" in done.stderr
-    assert "http://metrics.example.com:9108" in done.stderr

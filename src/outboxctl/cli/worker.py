@@ -29,7 +29,6 @@ class WorkerRunOptions:
     worker_id: str | None = _option("WORKER_ID", "Name of this worker, for people")
     metrics_port: int | None = _option("METRICS_PORT", "Port of /metrics, /healthz, /readyz")
     metrics_host: str | None = _option("METRICS_HOST", "Address to listen on")
-    metrics_names: str | None = _option("METRICS_NAMES", "Public host names that requests to it may use")
     bulk_size: int | None = _option("BULK_SIZE", "Events a claim and bulk request")
     max_batch_bytes: int | None = _option("MAX_BATCH_BYTES", "Bytes of documents in a batch")
     concurrency: int | None = _option("CONCURRENCY", "Batches in flight")

@@ -1,13 +1,10 @@
 """The connections of the probes' server: limited in number and duration, whatever the clients do."""
 
-import errno
-import resource
 import socket
 import sys
 import threading
 from contextlib import suppress
 from http.server import ThreadingHTTPServer
-from io import BufferedIOBase
 from typing import Any
 
 from outboxctl.domain.clock import monotonic
@@ -15,11 +12,7 @@ from outboxctl.metrics import unexpected
 from outboxctl.metrics.registry import Metrics
 
 MOST = 32  # connections at a time
-SHARE = 4  # one in so many of the process's descriptors at most: delivery needs the others
 PATIENCE = 5.0  # seconds from the accepting of a connection to the end of its answer
-LARGEST_HEAD = 16_384  # bytes of a request
-PAUSE = 0.1  # seconds until the next accept after one failed for want of a descriptor
-EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 
 class Connections(ThreadingHTTPServer):
@@ -34,32 +27,21 @@ class Connections(ThreadingHTTPServer):
 
     def __init__(self, address: tuple[str, int], handler: Any, metrics: Metrics) -> None:
         self._metrics = metrics
-        self._lock, self._stopping = threading.Lock(), threading.Event()
+        self._lock = threading.Lock()
         self._ends: dict[Any, float] = {}  # by connection, the oldest first
-        self._most = _most()
         self.address_family = family_of(*address)
         super().__init__(address, handler)
-
-    def get_request(self) -> Any:
-        """Accept a connection; without a descriptor for it, close the oldest and pause."""
-        try:
-            return super().get_request()
-        except OSError as error:
-            if error.errno in EXHAUSTED and not self._stopping.is_set():
-                self._end(most=self._most - 1)
-                self._stopping.wait(PAUSE)
-            raise  # the base class goes on
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """Serve a connection in a thread of its own."""
         with self._lock:
             self._ends[request] = monotonic() + PATIENCE
-        self._end(most=self._most)
+        self._end()
         super().process_request(request, client_address)
 
     def service_actions(self) -> None:
         """Close connections whose time is over; called twice a second and after each connection."""
-        self._end(most=self._most)
+        self._end()
 
     def close_request(self, request: Any) -> None:
         """Forget a connection."""
@@ -74,44 +56,23 @@ class Connections(ThreadingHTTPServer):
 
     def stop(self) -> None:
         """Stop accepting, from another thread, and free the port."""
-        self._stopping.set()
         with suppress(OSError):  # wakes the server at once instead of within half a second
             self.socket.shutdown(socket.SHUT_RDWR)
         self.shutdown()
         self.server_close()
 
-    def _end(self, *, most: int) -> None:
-        """Shut down the oldest connections beyond `most`, and those whose time is over.
+    def _end(self) -> None:
+        """Shut down the oldest connections beyond MOST, and those whose time is over.
 
         Their own threads then read the end and close them: no other thread may, since a closed descriptor's
         number is reused at once.
         """
         with self._lock:
-            now, surplus = monotonic(), len(self._ends) - most
+            now, surplus = monotonic(), len(self._ends) - MOST
             for place, (request, end) in enumerate(self._ends.items()):
                 if place < surplus or end <= now:
                     with suppress(OSError):
                         request.shutdown(socket.SHUT_RDWR)
-
-
-class Head(BufferedIOBase):
-    """The lines of a request, up to LARGEST_HEAD bytes; ConnectionError beyond."""
-
-    def __init__(self, stream: BufferedIOBase) -> None:
-        self._stream, self._left = stream, LARGEST_HEAD
-
-    def readline(self, _size: int | None = -1, /) -> bytes:
-        """Read one line."""
-        line = self._stream.readline(self._left + 1)
-        self._left -= len(line)
-        if self._left < 0:
-            raise ConnectionError("the head of a request is too large")
-        return line
-
-    def close(self) -> None:
-        """Close the stream: a socket stays open as long as a file on it does."""
-        self._stream.close()
-        super().close()
 
 
 def family_of(host: str, port: int) -> socket.AddressFamily:
@@ -119,8 +80,3 @@ def family_of(host: str, port: int) -> socket.AddressFamily:
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     families = {family for family, *_ in found}
     return socket.AF_INET if socket.AF_INET in families else socket.AF_INET6
-
-
-def _most() -> int:
-    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return MOST if limit == resource.RLIM_INFINITY else max(1, min(MOST, limit // SHARE))

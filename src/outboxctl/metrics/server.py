@@ -1,17 +1,15 @@
 """The HTTP server of `/metrics`, `/healthz` and `/readyz`: GET and HEAD only; a probe makes no request."""
 
 import json
-import socket
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 from outboxctl.domain.errors import UsageError
-from outboxctl.metrics.connections import PATIENCE, Connections, Head
+from outboxctl.metrics.connections import PATIENCE, Connections
 from outboxctl.metrics.registry import Metrics
-from outboxctl.net.browsers import by_a_public_name, from_a_page
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -22,8 +20,7 @@ LastSuccess = Callable[[], float | None]
 class MetricsServer:
     """Serves in a daemon thread. `alive` and `ready` return what fails by name, cached by the caller.
 
-    `last_success` returns the seconds since an event was last completed, None before the first. `names`: host
-    names of requests that are accepted, besides `host` and this machine's own.
+    `last_success` returns the seconds since an event was last completed, None before the first.
     """
 
     def __init__(
@@ -35,13 +32,9 @@ class MetricsServer:
         alive: Probe,
         ready: Probe,
         last_success: LastSuccess,
-        names: Collection[str] = (),
     ) -> None:
-        own = frozenset(name.lower() for name in (host, socket.gethostname(), *names))
         try:
-            self._http = Connections(
-                (host, port), _handler(metrics, alive, ready, last_success, own), metrics
-            )
+            self._http = Connections((host, port), _handler(metrics, alive, ready, last_success), metrics)
         except OSError as error:
             raise UsageError(
                 f"cannot listen on {f'[{host}]' if ':' in host else host}:{port}: {error.strerror or error}",
@@ -63,30 +56,21 @@ class _Quiet(BaseHTTPRequestHandler):
     server_version = "outboxctl"
     sys_version = ""
 
-    def setup(self) -> None:
-        super().setup()
-        self.rfile = Head(self.rfile)
-
     def handle(self) -> None:
         # The client has gone, or its request is invalid: neither is logged.
         with suppress(OSError, ValueError):
             super().handle()
-
-    def _refused(self, own: frozenset[str]) -> tuple[int, str, bytes] | None:
-        headers = {name.lower(): value for name, value in self.headers.items()}
-        why = from_a_page(headers) or by_a_public_name(headers, own)
-        return (403, "text/plain", f"refused: {why}\n".encode()) if why else None
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base's names
         pass
 
 
 def _handler(
-    metrics: Metrics, alive: Probe, ready: Probe, last_success: LastSuccess, own: frozenset[str]
+    metrics: Metrics, alive: Probe, ready: Probe, last_success: LastSuccess
 ) -> type[BaseHTTPRequestHandler]:
     class Handler(_Quiet):
         def do_GET(self) -> None:
-            status, kind, body = self._refused(own) or self._answer()
+            status, kind, body = self._answer()
             self.send_response(status)
             self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(body)))

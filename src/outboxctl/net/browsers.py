@@ -6,16 +6,9 @@ page makes its own name point to 127.0.0.1 after it was loaded (DNS rebinding): 
 its own server.
 """
 
-import re
 from collections.abc import Mapping
-from ipaddress import ip_address
 
 OUR_OWN = frozenset({"none", "same-origin"})  # typed by the user; sent by what was loaded from here
-AUTHORITY = re.compile(
-    r"(\[[0-9a-f:.]+\]|[^\s:@/\[\]]+?)\.?(?::\d{1,5})?", re.IGNORECASE
-)  # a name or address, and a port
-# Nobody can register a name in these: RFC 6761, RFC 6762, RFC 8375, and ICANN's reservation of .internal.
-PRIVATE = ("localhost", "local", "internal", "home.arpa", "test")
 
 
 def from_a_page(headers: Mapping[str, str]) -> str | None:
@@ -40,31 +33,3 @@ def by_another_name(headers: Mapping[str, str], own: frozenset[str]) -> str | No
     if host is None or host.strip().lower() in own:
         return None
     return f"its Host header is none of {', '.join(sorted(own))}"
-
-
-def by_a_public_name(headers: Mapping[str, str], own: frozenset[str]) -> str | None:
-    """As `by_another_name`, for a server with names of its network that it does not know, whatever the port.
-
-    A page can only be loaded from a name that its owner has registered. So let through are addresses, names
-    without a dot, names below a private top-level domain, and `own`.
-    """
-    host = headers.get("host")
-    if host is None or _private(host.strip(), own):
-        return None
-    return "its Host header is a public name that OUTBOX_METRICS_NAMES does not hold"
-
-
-def _private(host: str, own: frozenset[str]) -> bool:
-    match = AUTHORITY.fullmatch(host)
-    if not match:
-        return False
-    name = match[1].lower()
-    return name in own or "." not in name or _address(name) or name.endswith(tuple(f".{p}" for p in PRIVATE))
-
-
-def _address(name: str) -> bool:
-    try:
-        ip_address(name.strip("[]"))
-    except ValueError:
-        return False
-    return True

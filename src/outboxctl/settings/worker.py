@@ -1,7 +1,6 @@
 """The settings of a worker that runs: how much, how often, how long."""
 
 import os
-import re
 import socket
 
 from pydantic import Field, field_validator
@@ -11,8 +10,6 @@ from outboxctl.settings.connections import ConnectionSettings
 from outboxctl.settings.kinds import Count, NotifyPolicy, OutagePolicy, Port, Seconds, setting
 
 DELIVERY_SHARE = 0.75  # of the lease: a request must have ended by then, and leave time to settle
-
-HOST_NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")  # of a host
 
 
 class WorkerSettings(ConnectionSettings):
@@ -27,9 +24,6 @@ class WorkerSettings(ConnectionSettings):
     )
     metrics_port: Port = setting("OUTBOX_METRICS_PORT", 9108, "port of /metrics, /healthz and /readyz")
     metrics_host: str = setting("OUTBOX_METRICS_HOST", "127.0.0.1", "address they listen on", min_length=1)
-    metrics_names: str | None = setting(
-        "OUTBOX_METRICS_NAMES", None, "names in public domains by which they may be asked, comma-separated"
-    )
     bulk_size: Count = setting("OUTBOX_BULK_SIZE", 1_000, "events per claim and per bulk request", le=10_000)
     max_batch_bytes: int = setting(
         "OUTBOX_MAX_BATCH_BYTES",
@@ -90,19 +84,6 @@ class WorkerSettings(ConnectionSettings):
             raise ValueError("blank, or holds control characters")
         return value
 
-    @field_validator("metrics_names")
-    @classmethod
-    def _names(cls, value: str | None) -> str | None:
-        wrong = next((name for name in _split(value or "") if not HOST_NAME.fullmatch(name)), None)
-        if wrong is not None:
-            raise ValueError(f"{wrong!r} is no host name; give names without a scheme and without a port")
-        return value
-
-    @property
-    def probe_names(self) -> list[str]:
-        """The names in `metrics_names`."""
-        return _split(self.metrics_names or "")
-
     @property
     def last_delete_seconds(self) -> float:
         """Seconds after its delivery when a delete is sent again for the last time.
@@ -130,7 +111,3 @@ class WorkerSettings(ConnectionSettings):
     def lock_seconds(self) -> float:
         """Seconds that a worker's statement waits for a lock; its other claims' leases run meanwhile."""
         return min(1.0, self.lease_seconds / 4)
-
-
-def _split(names: str) -> list[str]:
-    return [name.strip() for name in names.split(",") if name.strip()]

@@ -155,7 +155,6 @@ class Daemon:
                 alive=self._alive,
                 ready=self.health.failing,
                 last_success=self.health.last_success_seconds,
-                names=s.probe_names,
             )
         except UsageError as error:
             if not self._drain:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 # Set by a lab itself.
-NOT_SET = {"database_url", "environment", "worker_id", "metrics_port", "metrics_host", "metrics_names"}
+NOT_SET = {"database_url", "environment", "worker_id", "metrics_port", "metrics_host"}
 NOT_SET |= {"read_only"}  # set by the caller
 HOME = Path("lab-evidence")
 
