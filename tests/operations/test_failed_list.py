@@ -1,7 +1,6 @@
 """What failed, by cause: the one page to look at before a replay."""
 
 from typing import Any
-from uuid import uuid4
 
 import psycopg
 
@@ -93,29 +92,3 @@ def test_discard_takes_the_same_selection_and_guards(cli: Cli, sql: psycopg.Conn
     assert nothing.returncode == 5
     assert cli.json("failed", "list")["groups"][0]["count"] == 1
     assert kept
-
-
-def test_what_was_delivered_since_is_said_to_need_no_replay(cli: Cli, sql: psycopg.Connection) -> None:
-    """The newest event of a document decides: a failed one stood there for ever, healed long ago."""
-    healed, replayed, before, discarded, other = (str(uuid4()) for _ in range(5))
-    for entity in (healed, replayed, before, discarded, other):
-        fail(sql, "boom", entity_id=entity)
-    done = {"status": "done", "error": None, "error_reason": None}
-    later = {"created_at": "2026-01-03Z", "updated_at": "2026-01-04Z"}
-    fail(sql, **done | later | {"entity_id": healed})
-    fail(sql, **done | later | {"entity_id": other, "entity_type": "page"})
-    sooner = done | {"created_at": "2025-12-01Z"}
-    fail(
-        sql,
-        **sooner | {"entity_id": replayed, "updated_at": "2026-01-04Z", "last_replayed_at": "2026-01-03Z"},
-    )
-    fail(sql, **sooner | {"entity_id": before, "updated_at": "2025-12-02Z"})
-    fail(sql, **done | later | {"entity_id": discarded, "error_reason": "discarded"})
-    sql.execute("UPDATE search_outbox_events SET processed_at = updated_at WHERE status = 'done'")
-    (group,) = cli.json("failed", "list")["groups"]
-    assert (group["count"], group["delivered_since"]) == (5, 2)
-    rows = cli.json("failed", "list", "--fingerprint", group["fingerprint"])["events"]
-    assert {row["entity_id"] for row in rows if row["delivered_since"]} == {healed, replayed}
-    assert "5 events, 2 delivered since: no replay needed" in cli.ok("failed", "list")
-    assert cli.json("status")["failed_delivered_since"] == 2
-    assert ["(delivered", "since)", "2"] in [line.split()[-3:] for line in cli.ok("status").splitlines()]

@@ -7,10 +7,9 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from operations.failures import WHO, everything, fail, fail_many, source, states
+from operations.failures import WHO, everything, fail, fail_many, states
 from outboxctl.core.database import Database
 from outboxctl.core.operator.failed import failed_rows
-from outboxctl.core.operator.forecast import Forecast, forecast
 from outboxctl.core.operator.selection import Selection, plan
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.fingerprints import fingerprint
@@ -109,33 +108,13 @@ def test_a_selection_that_nothing_fits_says_so(cli: Cli, sql: psycopg.Connection
     assert everything(sql) == before
 
 
-def test_a_rehearsal_says_what_would_be_sent_for_nothing(db: Database, sql: psycopg.Connection) -> None:
-    newer, waiting, gone, plain, older, discarded, broken = (str(uuid4()) for _ in range(7))
-    for entity, version in ((newer, 5), (waiting, 1), (plain, 1), (older, 9), (discarded, 5)):
-        source(sql, entity, version)
-    failed = (newer, waiting, gone, older, discarded)
-    ids = [fail(sql, entity_id=entity, event_version=2) for entity in failed]
-    ids.append(fail(sql, entity_id=plain, event_version=1))
-    source(sql, broken, -1)
-    ids += [fail(sql, entity_id=broken), fail(sql, op="nonsense"), fail(sql, event_version=None)]
-    ids.append(fail(sql, entity_id=newer, event_version=-2))
-    fail(sql, entity_id=newer, event_version=5, status="done", error=None)
-    fail(sql, entity_id=older, event_version=1, status="done", error=None)
-    fail(sql, entity_id=discarded, event_version=5, status="done", error_reason="discarded")
-    fail(sql, entity_id=waiting, event_version=3, status="pending", error=None)
-    with db.begin() as connection:
-        assert forecast(connection, ids) == Forecast(superseded=1, coalesced=1, source_gone=1, unsendable=4)
-        assert forecast(connection, []) == Forecast(0, 0, 0, 0)
-
-
 def test_what_a_replay_comes_to_is_the_end_of_what_it_says(cli: Cli, sql: psycopg.Connection) -> None:
     fail_many(sql, 30)
-    *_, ids, more, _, said, _ = cli.ok("replay", *WHO, "--dry-run").splitlines()
+    *_, ids, more, _, said = cli.ok("replay", *WHO, "--dry-run").splitlines()
     assert (ids.count("-"), more) == (4, "and 25 more (--json lists all)")
     assert said.startswith("30 failed events match")
-    *_, said, foreseen, audit = cli.ok("replay", *WHO).splitlines()
+    *_, said, audit = cli.ok("replay", *WHO).splitlines()
     assert said == "30 failed events match; 30 went back to pending."
-    assert foreseen == "Of these 30 have no source row: a delete will be sent."
     assert audit.startswith("Audit ")
 
 
@@ -148,10 +127,7 @@ def test_a_rehearsal_changes_no_bit(cli: Cli, sql: psycopg.Connection) -> None:
     shown = cli.ok("replay", *WHO, "--dry-run")
     assert everything(sql) == before
     assert (seen["matched"], seen["failed_again"], seen["dry_run"]) == (3, 1, True)
-    assert seen["forecast"] == {"superseded": 0, "coalesced": 0, "source_gone": 2, "unsendable": 1}
     assert "1 of them had been replayed before and failed again" in shown
-    assert "2 have no source row: a delete would be sent" in shown
-    assert "1 would fail again" in shown
     assert again in shown
 
 

@@ -41,7 +41,7 @@ def list_(
     selection = chosen.selection(limit)
     with reading(common.settings()) as connection:
         if chosen.fingerprint is None:
-            groups = failed.failed_groups(connection, selection, delivered_since=True)
+            groups = failed.failed_groups(connection, selection)
             _show_groups(groups, limit, json=common.json)
         else:
             _show_rows(failed.failed_rows(connection, selection), limit, json=common.json)

@@ -15,7 +15,6 @@ from outboxctl.domain.printable import counted
 
 if TYPE_CHECKING:
     from outboxctl.core.database import Database
-    from outboxctl.core.operator.forecast import Forecast
     from outboxctl.core.operator.selection import MovePlan, Selection
     from outboxctl.operations.failed.apply import Apply, Outcome, Step
 
@@ -42,7 +41,6 @@ def move(
     fail_if_none: bool,
 ) -> None:
     """Plan; then show the plan, or carry it out and show what was done. Exits 130 if interrupted."""
-    from outboxctl.core.operator.forecast import forecast
     from outboxctl.core.operator.selection import plan
     from outboxctl.operations.batches import size
     from outboxctl.operations.failed.apply import Outcome, moves
@@ -50,26 +48,18 @@ def move(
     settings = options.settings()
     with reading(settings) as connection:
         planned = plan(connection, chosen)
-        foreseen = forecast(connection, planned.ids) if words.verb == "replay" else None
     outcome = None if options.dry_run else Outcome([], None)
     if planned.ids and not options.dry_run:  # without events nothing changes, and nothing is to be confirmed
         steps = moves(apply, planned, rate=options.rate, **who)
-        with acting(settings, _question(words, planned, foreseen), yes=options.yes) as db:
+        with acting(settings, f"{words.verb} {counted(len(planned.ids), 'event')}", yes=options.yes) as db:
             outcome = perform(db, words, steps, len(planned.ids), rate=options.rate)
     untried = len(planned.ids[outcome.tried * size(options.rate) :]) if outcome else 0
     rendering.show(
-        _report(words, planned, outcome, foreseen),
-        lambda: _lines(words, planned, outcome, foreseen, untried),
+        _report(words, planned, outcome),
+        lambda: _lines(words, planned, outcome, untried),
         json=options.json,
     )
     leave(outcome, none=fail_if_none and not planned.matched)
-
-
-def _question(words: MoveWords, plan: "MovePlan", forecast: "Forecast | None") -> str:
-    """What is to be confirmed: `replay 12 events, 3 of which will fail again`."""
-    what = f"{words.verb} {counted(len(plan.ids), 'event')}"
-    fails = forecast.unsendable if forecast else 0
-    return f"{what}, {fails:,} of which will fail again" if fails else what
 
 
 def perform(
@@ -95,21 +85,16 @@ def leave(outcome: "Outcome | None", *, none: bool) -> None:
         raise typer.Exit(ExitCode.INCONCLUSIVE)
 
 
-def _report(
-    words: MoveWords, plan: "MovePlan", outcome: "Outcome | None", forecast: "Forecast | None"
-) -> dict[str, Any]:
+def _report(words: MoveWords, plan: "MovePlan", outcome: "Outcome | None") -> dict[str, Any]:
     ids = plan.ids if outcome is None else outcome.ids
     count = {"selected": len(plan.ids)} | ({} if outcome is None else {words.participle: len(ids)})
     report = {"matched": plan.matched, **count, "dry_run": outcome is None, "ids": ids}
     report |= {"audit_id": outcome and outcome.audit_id, "interrupted": bool(outcome and outcome.interrupted)}
     report |= {"failed_again": plan.failed_again, "by_reason": plan.by_reason}
-    report |= {"causes": [asdict(cause) for cause in plan.causes]}
-    return report | ({"forecast": asdict(forecast)} if forecast else {})
+    return report | {"causes": [asdict(cause) for cause in plan.causes]}
 
 
-def _lines(
-    words: MoveWords, plan: "MovePlan", outcome: "Outcome | None", forecast: "Forecast | None", untried: int
-) -> Iterable[Any]:
+def _lines(words: MoveWords, plan: "MovePlan", outcome: "Outcome | None", untried: int) -> Iterable[Any]:
     """Details first, the totals last: on a small screen the last lines stay visible."""
     ids = plan.ids if outcome is None else outcome.ids
     if ids:
@@ -123,8 +108,6 @@ def _lines(
         yield f"{taken:,} were taken by somebody else meanwhile."
     if plan.failed_again:
         yield f"{plan.failed_again:,} of them had been replayed before and failed again."
-    if forecast:
-        yield from _foreseen(forecast, "will" if outcome else "would")
     if outcome and ids:
         yield f"Audit {outcome.audit_id}"
 
@@ -137,14 +120,3 @@ def _details(plan: "MovePlan", ids: Sequence[str]) -> Iterable[Any]:
         yield f"and {len(rows) - CAUSES:,} more causes"
     more = f"\nand {len(ids) - SHOWN:,} more (--json lists all)" if len(ids) > SHOWN else ""
     yield "\n".join(ids[:SHOWN]) + more + "\n"
-
-
-def _foreseen(forecast: "Forecast", will: str) -> Iterable[str]:
-    fails = f"{will} fail again: their op is unknown, or a version is missing or negative"
-    counts = (
-        (forecast.unsendable, f"{fails} (change the rows, or `outboxctl failed discard`)"),
-        (forecast.superseded, "are superseded: a newer event of their entity is done"),
-        (forecast.coalesced, "are sent together with a pending event of their entity"),
-        (forecast.source_gone, f"have no source row: a delete {will} be sent"),
-    )
-    yield from (f"Of these {count:,} {what}." for count, what in counts if count)

@@ -27,8 +27,6 @@ def cause(group: "Group") -> Parts:
     head.append(f"  {brief(group.error_reason, 80)}  {counted(group.count, 'event')}", style="not bold")
     if group.failed_again:
         head.append(f", {group.failed_again:,} failed again after a replay", style="not bold")
-    if group.delivered_since:
-        head.append(f", {group.delivered_since:,} delivered since: no replay needed", style="not bold")
     times = [rendering.cell(moment).plain for moment in (group.first_failed_at, group.last_failed_at)]
     kinds = ", ".join(f"{brief(kind, 50)} {count:,}" for kind, count in group.entity_types.items())
     below = f"{' to '.join(dict.fromkeys(times))}; {brief(kinds, rendering.room(SAMPLE))}\n{_words(group)}"
@@ -57,7 +55,6 @@ def failure(row: "FailedRow") -> Parts:
     head.append(f"  {brief(row.entity_type, 50)}  {brief(row.error_reason or 'none', 80)}", style="not bold")
     facts = [f"{rendering.cell(row.failed_at).plain}, {row.attempts} attempts, {row.replay_count} replays"]
     facts += ["failed again after a replay"] if row.failed_again else []
-    facts += ["delivered since: no replay needed"] if row.delivered_since else []
     below = f"{'; '.join(facts)}\n{brief(row.error or '', rendering.room(SAMPLE))}"
     return Parts(head, Padding(Text(below), (0, 0, 0, 2), expand=False))
 

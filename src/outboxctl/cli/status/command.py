@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from time import sleep
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,12 +15,10 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from outboxctl.cli.status.watch import StatusSnapshot
-    from outboxctl.core.stats.following import FollowPace
     from outboxctl.core.stats.snapshot import EventRow, PipelineStatus
     from outboxctl.settings import Settings
 
 STUCK_COLUMNS = ("id", "op", "attempts", "held for", "owner")
-SECOND_LOOK = 1.0  # seconds after the first one: the pace of follow events is measured in between
 PATIENCE = 10.0  # seconds for one query of --watch: the cheap ones take some tens of ms
 
 
@@ -39,29 +36,22 @@ def status(
 
     Also why events failed, the pace in and out, the time to drain, and the workers. Done events of a
     large table are estimated ("about"), all else is counted. With --json, --watch prints a line a query.
-    Where changes of followed tables wait for their documents, it looks twice, a second apart, for their pace.
     Where projections are in force, a line a projection; --projection shows one by itself.
 
     Example: outboxctl status --watch 2
     """
-    from outboxctl.core.stats.following import FollowPace
-
     settings = common.settings()
     chosen = parse.optional(parse.words, "--projection", projection, 50)
-    pace = FollowPace()
     if watch is None:
-        state = _read(settings, exact=exact, projection=chosen, pace=pace)
-        if state.following:
-            sleep(SECOND_LOOK)
-            state = _read(settings, exact=exact, projection=chosen, pace=pace)
-        _show(state, json=common.json)
+        state = _read(settings, exact=exact, projection=chosen)
+        rendering.show(state, lambda: _lines(state), json=common.json)
         return
     from outboxctl.cli.status.watch import snapshots
 
     patience = None if exact else PATIENCE
 
     def read() -> "PipelineStatus":
-        return _read(settings, exact=exact, projection=chosen, pace=pace, longest=patience)
+        return _read(settings, exact=exact, projection=chosen, longest=patience)
 
     _follow(snapshots(read, watch), json=common.json)
 
@@ -94,24 +84,15 @@ def oldest(common: DatabaseOptions, chosen: ScopeOptions, limit: Limit = 20) -> 
 
 
 def _read(
-    settings: "Settings",
-    *,
-    exact: bool,
-    projection: str | None,
-    pace: "FollowPace",
-    longest: float | None = None,
+    settings: "Settings", *, exact: bool, projection: str | None, longest: float | None = None
 ) -> "PipelineStatus":
     from outboxctl.core.stats import snapshot
 
     with reading(settings, longest=longest) as connection:
         longest_processing = settings.max_processing_seconds
         return snapshot.pipeline_status(
-            connection, max_processing=longest_processing, exact=exact, projection=projection, pace=pace
+            connection, max_processing=longest_processing, exact=exact, projection=projection
         )
-
-
-def _show(state: "PipelineStatus", *, json: bool) -> None:
-    rendering.show(state, lambda: _lines(state), json=json)
 
 
 def _lines(state: "PipelineStatus") -> "Iterator[object]":

@@ -183,14 +183,7 @@ def followed(state: "PipelineStatus", most: int) -> list[str]:
 def _following(projection: str, table: "Following") -> str:
     parts = [f"{table.events:,} waiting"]
     if table.keys_done:
-        pace = f" ({rate(table.keys_per_second)})" if table.keys_per_second else ""
-        parts.append(f"{counted(table.keys_done, 'document')} found so far{pace}")
-    if table.events_per_second:
-        parts.append(f"{rate(table.events_per_second)} expanded")
-    if table.drain_seconds is not None:
-        parts.append(f"expanded in {rendering.age(table.drain_seconds)}")
-    elif table.events_per_second:
-        parts.append("as many arrive")
+        parts.append(f"{counted(table.keys_done, 'document')} found so far")
     name = brief(table.table, 130) or "all documents"
     return f"following {name} for {brief(projection, 50)}: {', '.join(parts)}"
 
@@ -213,14 +206,7 @@ def _failed(state: "PipelineStatus", most: int) -> Table | None:
         for reason, count in each.failed_by_reason.items()
     ]
     columns = ("projection", "reason", "events") if several else ("reason", "events")
-    rows = [*found[:most], *_delivered_since(state, len(columns))]
-    return _table(_titled("Failed by reason", found, most), columns, rows) if found else None
-
-
-def _delivered_since(state: "PipelineStatus", columns: int) -> list[tuple[str, ...]]:
-    """The last row: failed events whose document has been delivered since they failed."""
-    since = state.failed_delivered_since
-    return [(*[""] * (columns - 2), "(delivered since)", f"{since:,}")] if since else []
+    return _table(_titled("Failed by reason", found, most), columns, found[:most]) if found else None
 
 
 def _titled(title: str, rows: Sequence[object], most: int) -> str:

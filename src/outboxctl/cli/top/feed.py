@@ -8,7 +8,6 @@ from outboxctl.core.operator import failed
 from outboxctl.core.operator.failed import Event, FailedRow, Group, event_by_id
 from outboxctl.core.operator.selection import Selection
 from outboxctl.core.stats import snapshot
-from outboxctl.core.stats.following import FollowPace
 from outboxctl.core.stats.snapshot import PipelineStatus
 from outboxctl.settings import Settings
 
@@ -32,13 +31,12 @@ class Feed:
         self._settings = settings
         self._groups: list[Group] = []
         self._due = 0.0
-        self._pace = FollowPace()
 
     def snapshot(self) -> TopSnapshot:
         """What the first screen shows; grouping errors may take a second, so it is done seldom."""
         with reading(self._settings, longest=LONGEST) as connection:
             longest = self._settings.max_processing_seconds
-            state = snapshot.pipeline_status(connection, max_processing=longest, pace=self._pace)
+            state = snapshot.pipeline_status(connection, max_processing=longest)
             began = monotonic()
             if began >= self._due:
                 self._groups = failed.failed_groups(connection, Selection())

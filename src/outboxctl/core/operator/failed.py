@@ -20,8 +20,6 @@ from outboxctl.core.operator.selection import (
 from outboxctl.core.refused_reads import ReadRefusedError, reading_rows
 from outboxctl.core.schema.names import DOCUMENT, EVENTS, SAFE, SOURCE
 from outboxctl.core.sql import Connection, text
-from outboxctl.core.stats.delivered_since import DELIVERED, IS_DELIVERED, NOT_LOOKED_FOR
-from outboxctl.core.stats.delivered_since import HASHED as WITHOUT_LOOPS
 from outboxctl.domain.failures import NO_REASON
 from outboxctl.domain.fingerprints import LENGTH, LONGEST, fingerprint, fold
 from outboxctl.domain.json_numbers import loads
@@ -35,15 +33,15 @@ HASHED = "SET LOCAL work_mem = '64MB'; SET LOCAL jit = off"
 CAUSES = f"""
 SELECT error_reason COLLATE "C" AS reason, left(error, {LONGEST}) COLLATE "C" AS error,
     entity_type COLLATE "C", count(*) AS events,
-    count(*) FILTER (WHERE {FAILED_AGAIN}) AS again, count(*) FILTER (WHERE {IS_DELIVERED}) AS delivered,
+    count(*) FILTER (WHERE {FAILED_AGAIN}) AS again,
     extract(epoch FROM min(updated_at) FILTER (WHERE isfinite(updated_at)))::float8 AS first,
     extract(epoch FROM max(updated_at) FILTER (WHERE isfinite(updated_at)))::float8 AS last
 {MATCHING} GROUP BY 1, 2, 3
 """
-FAILED_ROWS = f"""{DELIVERED}
+FAILED_ROWS = f"""
 SELECT id::text, entity_type, entity_id::text, op, event_version, attempts, error_reason,
     left(error, {LONGEST}), {SAFE.format("created_at")}, {SAFE.format("updated_at")},
-    coalesce(replay_count, 0), {FAILED_AGAIN}, {IS_DELIVERED}
+    coalesce(replay_count, 0), {FAILED_AGAIN}
 {MATCHING} ORDER BY {EVENTS}.created_at, id
 """
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -54,8 +52,7 @@ class Group:
     """Failed events of one cause. `failed_again` of them had been replayed before.
 
     The times are those of the failures (`updated_at`), null where they are out of range. `sample` is the
-    newest of the errors, `folded` the text that all of them fold to. `delivered_since`: how many of their
-    documents have been delivered since they failed, null where that was not looked for.
+    newest of the errors, `folded` the text that all of them fold to.
     """
 
     fingerprint: str
@@ -67,15 +64,11 @@ class Group:
     first_failed_at: datetime | None
     last_failed_at: datetime | None
     entity_types: dict[str, int]
-    delivered_since: int | None = None
 
 
 @dataclass(frozen=True)
 class FailedRow:
-    """One failed event for people; timestamps out of range are None, a long error is cut.
-
-    `delivered_since`: its document has been delivered since it failed.
-    """
+    """One failed event for people; timestamps out of range are None, a long error is cut."""
 
     id: str
     entity_type: str
@@ -89,28 +82,21 @@ class FailedRow:
     failed_at: datetime | None
     replay_count: int
     failed_again: bool
-    delivered_since: bool
 
 
-def failed_groups(
-    connection: Connection, selection: Selection, *, delivered_since: bool = False
-) -> list[Group]:
-    """The causes of the failures, the most frequent first; `selection.limit` is ignored.
-
-    With `delivered_since` those of them are counted, for which all done events are read.
-    """
+def failed_groups(connection: Connection, selection: Selection) -> list[Group]:
+    """The causes of the failures, the most frequent first; `selection.limit` is ignored."""
     selection = resolved(connection, selection)
-    connection.exec_driver_sql(f"{HASHED}; {WITHOUT_LOOPS}" if delivered_since else HASHED)
-    query = f"{DELIVERED if delivered_since else NOT_LOOKED_FOR} {CAUSES}"
+    connection.exec_driver_sql(HASHED)
     sums: dict[str, _Sum] = {}
-    for reason, error, *figures in select_failed(connection, query, selection):
+    for reason, error, *figures in select_failed(connection, CAUSES, selection):
         name = fingerprint(reason, error)
         if name not in sums:
             sums[name] = _Sum(reason, error)
         sums[name].add(figures, error=error)
     chosen = {name: each for name, each in sums.items() if name.startswith(selection.fingerprint or "")}
     check_unique(selection.fingerprint, chosen)
-    groups = (each.group(name, counted=delivered_since) for name, each in chosen.items())
+    groups = (each.group(name) for name, each in chosen.items())
     return sorted(groups, key=lambda group: (-group.count, group.fingerprint))
 
 
@@ -120,7 +106,6 @@ def failed_rows(connection: Connection, selection: Selection) -> list[FailedRow]
     Raises UsageError if the beginning of a fingerprint is that of several.
     """
     selection = resolved(connection, selection)
-    connection.exec_driver_sql(WITHOUT_LOOPS)
     rows = (FailedRow(*row) for row in select_failed(connection, FAILED_ROWS, selection))
     prefix = selection.fingerprint or ""
     named = ((fingerprint(row.error_reason, row.error), row) for row in rows)
@@ -136,23 +121,22 @@ class _Sum:
 
     def __init__(self, reason: str | None, error: str | None) -> None:
         self.reason, self.error = reason, error
-        self.count = self.again = self.delivered = 0
+        self.count = self.again = 0
         self.first, self.last = inf, -inf
         self.types: Counter[str] = Counter()
 
     def add(self, figures: Sequence[Any], *, error: str | None) -> None:
         """Add a row of CAUSES, from its entity type on."""
-        kind, count, again, delivered, first, last = figures
+        kind, count, again, first, last = figures
         self.count += count
         self.again += again
-        self.delivered += delivered
         self.types[kind] += count
         if first is not None and last is not None:
             if (last, error or "") > (self.last, self.error or ""):
                 self.error = error
             self.first, self.last = min(self.first, first), max(self.last, last)
 
-    def group(self, name: str, *, counted: bool) -> Group:
+    def group(self, name: str) -> Group:
         first, last = (self.first, self.last) if self.first < inf else (None, None)
         return Group(
             name,
@@ -164,7 +148,6 @@ class _Sum:
             _moment(first),
             _moment(last),
             dict(self.types.most_common()),
-            self.delivered if counted else None,
         )
 
 
