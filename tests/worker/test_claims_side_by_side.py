@@ -45,15 +45,6 @@ def claimer(parts: WorkerParts) -> Claimer:
     return parts.claimer
 
 
-def in_threads(*calls: Callable[[], Any]) -> None:
-    threads = [threading.Thread(target=call, daemon=True) for call in calls]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(PATIENCE)
-        assert not thread.is_alive()
-
-
 def batch_of(claimer: Claimer) -> Batch:
     """A batch that is there at once."""
     batch = claimer.claim(drain=True)
@@ -73,25 +64,6 @@ class HeldClaim:
             self.sent.set()
             assert self.let_go.wait(PATIENCE)
         return claim(*args, **kwargs)
-
-
-def test_after_a_full_claim_the_next_ones_are_asked_for_side_by_side(
-    claimer: Claimer, insert: Callable[..., str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    ids = {insert() for _ in range(3 * SIZE)}
-    first = batch_of(claimer)
-    together, events = threading.Barrier(2), list[Claimed]()
-
-    def in_step(*args: Any, **kwargs: Any) -> list[Claimed]:
-        together.wait(PATIENCE)  # breaks where one waits for the other
-        claimed = claim(*args, **kwargs)
-        together.wait(PATIENCE)
-        return claimed
-
-    monkeypatch.setattr(claims, "claim", in_step)
-    in_threads(*(lambda: events.extend(batch_of(claimer).events) for _ in range(2)))
-    assert {e.id for e in [*first.events, *events]} == ids
-    assert len(first.events) + len(events) == len(ids)
 
 
 def test_a_reclaimed_event_waits_for_a_claim_that_is_under_way(
@@ -138,12 +110,3 @@ def test_nothing_is_claimed_beside_a_reclaimed_event(
     parts.context.in_flight.remove(alone.lease.token)  # settled
     other.join(PATIENCE)
     assert not batches[0].exclusive
-
-
-def test_what_was_not_reclaimed_is_never_taken_as_such(
-    parts: WorkerParts, claimer: Claimer, insert: Callable[..., str]
-) -> None:
-    """Its lane would hold all the others up while it sends."""
-    insert()
-    parts.reclaimed.may_exist = True
-    assert not batch_of(claimer).exclusive

@@ -56,13 +56,12 @@ def standby(own: Cluster, loaded: Scene) -> Iterator[Cluster]:
     own.start()
 
 
-@pytest.mark.parametrize("mode", ["fast", "immediate"])
 def test_a_restart_costs_no_attempt_and_nothing_is_sent_twice(
-    own: Cluster, own_url: str, loaded: Scene, worker: Callable[..., Worker], mode: str
+    own: Cluster, own_url: str, loaded: Scene, worker: Callable[..., Worker]
 ) -> None:
     running = worker(**QUICK, DATABASE_URL=own_url)
     eventually(lambda: loaded.count("done"), what="under way")
-    own.stop(mode)
+    own.stop("immediate")
     eventually(lambda: blames(running, "database"), within=5, what="said so")
     own.start()
     with psycopg.connect(own_url, autocommit=True) as sql:
@@ -71,12 +70,11 @@ def test_a_restart_costs_no_attempt_and_nothing_is_sent_twice(
         assert (after.rows("attempts"), after.sent()) == ([(1,)], TOTAL)
 
 
-@pytest.mark.parametrize("query", ["", "?target_session_attrs=read-write"], ids=["by-default", "asked-for"])
 def test_the_promoted_standby_is_found_by_itself(
-    own: Cluster, own_url: str, loaded: Scene, standby: Cluster, worker: Callable[..., Worker], query: str
+    own: Cluster, own_url: str, loaded: Scene, standby: Cluster, worker: Callable[..., Worker]
 ) -> None:
     """The standby comes first in the URL: a server that cannot be written must not be taken."""
-    both = own_url.replace("@", f"@127.0.0.1:{standby.port},") + query
+    both = own_url.replace("@", f"@127.0.0.1:{standby.port},")
     running = worker(**QUICK, DATABASE_URL=both)
     eventually(lambda: loaded.count("done"), what="works on the primary")
     own.stop("fast")

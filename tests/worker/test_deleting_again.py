@@ -148,7 +148,7 @@ def test_an_outage_loses_none_and_is_not_flooded(
     sent = len(sink.requests)
     sink.script.lookups = refused(503)
     there.sql.execute(AGE, [LAST])
-    worker(ELASTIC_URL=sink.url, OUTBOX_BULK_SIZE="20", OUTBOX_MAX_BACKOFF_SECONDS="1", **QUICK)
+    worker(ELASTIC_URL=sink.url, OUTBOX_BULK_SIZE="20", OUTBOX_MAX_BACKOFF_SECONDS="0.2", **QUICK)
     eventually(lambda: due(there) <= 160, what="two batches were refused")
     assert left(there) == 200
     assert len(sink.requests) == sent

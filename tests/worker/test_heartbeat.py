@@ -6,7 +6,6 @@ from dataclasses import replace
 from uuid import uuid4
 
 import psycopg
-import pytest
 
 from moments import at, when
 from outboxctl.core.database import Database
@@ -27,12 +26,6 @@ BEAT = HeartbeatRow(
     circuit_open=False,
     completed=0,
 )
-PARTITIONED = """
-ALTER TABLE search_outbox_events RENAME TO plain;
-CREATE TABLE search_outbox_events (LIKE plain INCLUDING DEFAULTS) PARTITION BY HASH (id);
-CREATE TABLE half PARTITION OF search_outbox_events FOR VALUES WITH (MODULUS 2, REMAINDER 0);
-CREATE TABLE other_half PARTITION OF search_outbox_events FOR VALUES WITH (MODULUS 2, REMAINDER 1);
-"""
 
 
 def beat(db: Database, own: HeartbeatRow, inserted: int | None, seconds: float) -> int:
@@ -49,11 +42,9 @@ def count(sql: psycopg.Connection) -> int:
     return len(sql.execute("SELECT FROM outbox_workers").fetchall())
 
 
-@pytest.mark.parametrize("change", ["", PARTITIONED], ids=["plain", "partitioned"])
 def test_rates_are_of_the_time_since_the_last_heartbeat(
-    db: Database, scene: Scene, sql: psycopg.Connection, change: str
+    db: Database, scene: Scene, sql: psycopg.Connection
 ) -> None:
-    sql.execute(change)
     inserted = beat(db, BEAT, None, 0)
     first = seen(db, 1)[0]
     assert (first.rate_in, first.rate_out, first.heartbeat_age_seconds, first.alive) == (None, None, 1, True)

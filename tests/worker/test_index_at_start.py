@@ -7,15 +7,11 @@ import pytest
 from elasticsearch import Elasticsearch
 
 from acceptance import lab
-from outboxctl.domain.failures import Classification, Reason, Verdict
 from outboxctl.sink.index.index_setup import ensure
-from outboxctl.worker.admission import StartGate
 from processes import Cli, Worker, eventually
 from sinks import client_of
 
 Start = Callable[..., Worker]
-MISSING = Classification(Verdict.OUTAGE, Reason.INDEX_UNAVAILABLE, error="no such index")
-SILENT = Classification(Verdict.OUTAGE, Reason.CONNECT, error="refused")
 
 
 @pytest.fixture
@@ -79,12 +75,3 @@ def test_one_that_vanishes_later_is_an_outage(
     eventually(lambda: {row["error_reason"] for row in lab.rows(sql)} == {"index_unavailable"})
     eventually(lambda: min(row["attempts"] for row in lab.rows(sql)) >= 2)
     assert "nothing is claimed" not in sink_problem(running)
-
-
-@pytest.mark.no_servers
-def test_a_sink_that_is_unreachable_is_an_outage_and_one_that_comes_without_the_index_is_none() -> None:
-    gate, shut = StartGate(), []
-    for finding in (SILENT, MISSING, SILENT, None, MISSING):
-        gate.observe(finding)
-        shut.append(gate.problem)
-    assert shut == ["", "no such index", "", "", ""]

@@ -18,9 +18,8 @@ from outboxctl.metrics.registry import Metrics
 from outboxctl.settings import load
 from outboxctl.worker import claimer, listener
 from outboxctl.worker import parts as worker_parts
-from outboxctl.worker.claims import Claims
 from outboxctl.worker.health import Health
-from outboxctl.worker.lease import Batch, Lease
+from outboxctl.worker.lease import Batch
 from outboxctl.worker.listener import Listener
 from outboxctl.worker.parts import WorkerParts
 from outboxctl.worker.signals import Signals
@@ -120,34 +119,6 @@ def test_an_idle_lane_is_woken_by_a_commit(
         sql.execute(EVENT)
         thread.join(30)
         assert [len(batch.events) for batch in batches if batch] == [1]
-
-
-@pytest.mark.usefixtures("patient_lane")
-def test_a_wake_between_an_empty_claim_and_the_wait_is_not_lost(
-    db: Database, sql: psycopg.Connection, monkeypatch: pytest.MonkeyPatch, signals: WatchedSignals
-) -> None:
-    parts, take = parts_with(db), Claims.take
-
-    def claim_and_miss(self: Claims, lease: Lease, *, exclusive: bool) -> Batch | None:
-        batch = take(self, lease, exclusive=exclusive)
-        if not batch:
-            sql.execute(EVENT)
-            signals.wake()
-        return batch
-
-    monkeypatch.setattr(Claims, "take", claim_and_miss)
-    thread, batches = idle(parts, signals)
-    thread.join(30)
-    assert [len(batch.events) for batch in batches if batch] == [1]
-
-
-@pytest.mark.usefixtures("patient_lane")
-def test_a_stop_wakes_whoever_waits_for_work(db: Database, signals: WatchedSignals) -> None:
-    parts = parts_with(db)
-    thread, batches = idle(parts, signals)
-    signals.stop()
-    thread.join(30)
-    assert batches == [None]
 
 
 def test_a_connection_that_was_ended_comes_back(db: Database, sql: psycopg.Connection) -> None:

@@ -11,14 +11,10 @@ import psycopg
 import pytest
 
 from fakes import Point, fake_sink
-from fakes.postgres_proxy import Do, Proxy
 from outboxctl.core.database import Database
-from outboxctl.core.delivery import diagnosis, settle
 from outboxctl.core.delivery.claim import claim
-from outboxctl.core.delivery.leases import Renewed, renew
 from outboxctl.metrics.registry import Metrics
 from outboxctl.settings import Settings
-from outboxctl.worker.daemon import ROUND
 from outboxctl.worker.delivering import Renewal
 from outboxctl.worker.health import Health
 from outboxctl.worker.lease import Lease
@@ -56,21 +52,17 @@ def names(running: Worker, person: psycopg.Connection) -> bool:
     return any(expected in line["locked_by"] for line in lines(running, "events are locked"))
 
 
-@pytest.mark.parametrize("concurrency", ["1", "3"])
 @pytest.mark.parametrize("policy", ["count", "hold"])
 def test_one_locked_row_of_a_batch_stops_nothing_else(
     scene: Scene,
     worker: Callable[..., Worker],
     servers: Servers,
     person: psycopg.Connection,
-    concurrency: str,
     policy: str,
 ) -> None:
     scene.load(100)
     with fake_sink(upstream=servers.sink) as sink, sink.script.hold(Point.BEFORE_APPLY) as gate:
-        running = worker(
-            **QUICK, ELASTIC_URL=sink.url, OUTBOX_CONCURRENCY=concurrency, OUTBOX_OUTAGE_POLICY=policy
-        )
+        running = worker(**QUICK, ELASTIC_URL=sink.url, OUTBOX_OUTAGE_POLICY=policy)
         gate.wait()
         assert lock(person, "processing")
         gate.let_go()
@@ -113,12 +105,11 @@ def test_a_worker_that_stops_leaves_a_locked_event_to_its_lease(
     assert scene.rows("status, count(*) OVER (PARTITION BY status)") == [("done", 9), ("processing", 1)]
 
 
-@pytest.mark.parametrize("lease", ["2", "30"])
 def test_a_locked_table_stops_everything_and_says_so(
-    scene: Scene, worker: Callable[..., Worker], person: psycopg.Connection, lease: str
+    scene: Scene, worker: Callable[..., Worker], person: psycopg.Connection
 ) -> None:
     scene.load(2_000)
-    running = worker(OUTBOX_BULK_SIZE="20", OUTBOX_LEASE_SECONDS=lease)
+    running = worker(OUTBOX_BULK_SIZE="20", OUTBOX_LEASE_SECONDS="2")
     eventually(lambda: scene.count("done"), what="under way")
     person.execute(f"LOCK TABLE {EVENTS}")
     holder = f"{EVENTS} is locked by pid {person.info.backend_pid}"
@@ -126,28 +117,6 @@ def test_a_locked_table_stops_everything_and_says_so(
     person.rollback()
     scene.finished_by(running, 2_000, leases_may_end=True)
     assert scene.count("failed") == 0
-
-
-def test_a_settle_whose_answer_is_lost_as_well_counts_each_event_once(
-    scene: Scene,
-    worker: Callable[..., Worker],
-    servers: Servers,
-    person: psycopg.Connection,
-    database_proxy: Proxy,
-) -> None:
-    """Nine are written by a COMMIT that gets no answer, the tenth by another one."""
-    scene.load(10)
-    with fake_sink(upstream=servers.sink) as sink, sink.script.hold(Point.BEFORE_APPLY) as gate:
-        running = worker(ELASTIC_URL=sink.url, DATABASE_URL=database_proxy.url, OUTBOX_CONCURRENCY="1")
-        gate.wait()
-        assert lock(person, "processing")
-        lost = database_proxy.on("COMMIT", Do.DROP_ANSWER, within="SET status = 'done'")
-        gate.let_go()
-        eventually(lost.reached.is_set, what="no answer")
-        eventually(lambda: running.metric("outbox_processed_total") == 9, what="counted")
-        person.rollback()
-        scene.finished_by(running, 10)
-        assert scene.rows("attempts") == [(1,)]
 
 
 def test_a_delivery_whose_events_are_all_locked_keeps_its_lease(
@@ -168,47 +137,3 @@ def test_a_delivery_whose_events_are_all_locked_keeps_its_lease(
     person.rollback()
     Renewal(parts.context).turn()
     assert lease.ends > before
-
-
-@pytest.fixture
-def hasty(url: str) -> Iterator[Database]:
-    with closing(Database(url, longest=20.0, lock_timeout=0.2)) as db:
-        yield db
-
-
-def test_what_is_locked_is_neither_renewed_nor_released_nor_waited_for(
-    hasty: Database, scene: Scene, person: psycopg.Connection
-) -> None:
-    scene.load(10)
-    token = str(uuid4())
-    with hasty.begin() as connection:
-        claim(connection, owner="w", token=token, size=10, lease=30)
-    (locked,) = lock(person, "processing")
-    with hasty.begin() as connection:
-        assert renew(connection, token, lease=300, max_processing=600) is Renewed.RENEWED
-        assert settle.hold(connection, token) == settle.held(connection, [token]) - {locked}
-        assert diagnosis.table_locker(connection) is None
-        found = diagnosis.row_locker(connection, [locked])
-        assert found
-        assert (found.pid, found.application) == (person.info.backend_pid, "psql\\x1b[2J")
-        assert len(settle.release(connection, [token])) == 9
-        assert settle.held(connection, [token]) == {locked}
-
-
-def test_a_drain_that_waits_for_a_locked_event_leaves_the_machine_to_others(
-    scene: Scene, worker: Callable[..., Worker], database_proxy: Proxy, person: psycopg.Connection
-) -> None:
-    scene.load(1)
-    lock(person, "pending")
-    drain = worker("--drain", DATABASE_URL=database_proxy.url)
-
-    def rounds() -> int:
-        return len(database_proxy.transactions("next_retry_at IS NULL OR next_retry_at <= "))
-
-    eventually(lambda: rounds() > 3, what="it looks again")
-    before, began = rounds(), monotonic()
-    eventually(lambda: rounds() >= before + 20)
-    assert monotonic() - began > 20 * ROUND * 0.9
-    person.rollback()
-    assert drain.wait() == 0
-    assert scene.count("done") == 1

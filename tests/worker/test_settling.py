@@ -8,7 +8,6 @@ import pytest
 
 from outboxctl.core.database import Database
 from outboxctl.core.delivery.claim import claim
-from outboxctl.domain.errors import UnreachableError
 from outboxctl.domain.failures import DONE
 from outboxctl.drills import services
 from outboxctl.metrics.registry import Metrics
@@ -82,11 +81,6 @@ def away() -> Iterator[Database]:
     db = Database(f"postgresql://x@127.0.0.1:{services.fresh_port()}/x")
     yield db
     db.close()
-
-
-def test_a_drain_gives_up_on_a_database_that_is_gone(away: Database) -> None:
-    with pytest.raises(UnreachableError):
-        Settling(parts_with(away).context, str(uuid4()), Outcomes()).run(until=0.0)
 
 
 def test_a_worker_that_stops_tries_to_release_until_its_grace_is_over(

@@ -5,21 +5,16 @@ from pathlib import Path
 
 import pytest
 
-import processes
 from broken_once import BROKEN
 from invariants import unexpected_errors
 from outboxctl.drills import services
 from processes import Worker, eventually, start_broken_worker
 from scene import Scene
-from storm.storm import errors_of_workers
 
 LANE = "outboxctl.worker.lane:Lane._process"
 BROKEN_PARTS = {
     "lane-0": LANE,
-    "expander": "outboxctl.worker.expanding:Expander.turn",
     "maintenance": "outboxctl.worker.maintenance:Maintenance.turn",
-    "progress-log": "outboxctl.worker.progress_log:ProgressLog.turn",
-    "listener": "outboxctl.worker.listener:Listener.turn",
     "lease-renewal": "outboxctl.worker.delivering:Renewal.turn",
 }
 Broken = Callable[[str], Worker]
@@ -54,14 +49,3 @@ def test_it_is_logged_with_its_traceback_and_counted(scene: Scene, broken: Broke
     assert "in broken" in line, "the traceback ends where it was raised"
     if thread == "lane-0":
         scene.holds(3)
-
-
-def test_a_suite_and_a_storm_fail_by_it(scene: Scene, broken: Broken) -> None:
-    scene.load(3)
-    worker = broken(LANE)
-    scene.holds(3)
-    processes.LOGS.add(worker.log)
-    with pytest.raises(AssertionError, match=BROKEN):
-        processes.check_logs()
-    assert BROKEN in "".join(errors_of_workers(worker.log.read_text()))
-    assert errors_of_workers("") == []

@@ -3,18 +3,19 @@
 import json
 import signal
 import threading
-from collections.abc import Callable
-from functools import partial
-from random import Random
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 
-import psycopg
 import pytest
 
-from fakes import ProxyFault, Script, fake_sink
+from fakes import FakeSink, Point, Script, fake_sink
+from fakes.faults import answered
 from fakes.postgres_proxy import Do, Proxy
 from outboxctl.core.database import Database
 from outboxctl.metrics.registry import Metrics
 from outboxctl.settings import load
+from outboxctl.sink.delivery.deliver import ElasticSink
+from outboxctl.sink.transport.open import connect
 from outboxctl.worker.daemon import Daemon
 from outboxctl.worker.health import Health
 from outboxctl.worker.parts import WorkerParts
@@ -24,9 +25,6 @@ from servers import Servers
 
 Start = Callable[..., Worker]
 CLAIM = "SET status = 'processing'"
-ROUNDS, TOTAL, BATCH = 6, 6_000, 100
-UNTOUCHED = "UPDATE search_outbox_events SET updated_at = created_at WHERE status = 'pending'"
-GIVEN_BACK = "SELECT FROM search_outbox_events WHERE status = 'pending' AND updated_at <> created_at"
 
 
 def last_words(stopped: Worker, *more: str) -> dict[str, int]:
@@ -34,17 +32,6 @@ def last_words(stopped: Worker, *more: str) -> dict[str, int]:
     lines = [json.loads(line) for line in stopped.log.read_text().splitlines()]
     (line,) = [line for line in lines if line["event"] == "worker stopped"]
     return {name: line[name] for name in ("done", "released", *more)}
-
-
-def stop(running: Worker) -> dict[str, int]:
-    """SIGTERM, to the end."""
-    running.signal(signal.SIGTERM)
-    assert running.wait() == 0
-    return last_words(running)
-
-
-def _done(scene: Scene, events: int) -> bool:
-    return scene.count("done") >= events
 
 
 @pytest.mark.parametrize("mode", [(), ("--drain",)], ids=["daemon", "drain"])
@@ -62,26 +49,6 @@ def test_a_batch_that_is_being_claimed_is_still_delivered(
     assert last_words(running) == {"done": 10, "released": 0}
     assert scene.rows("status, attempts") == [("done", 1), ("pending", 0)], "no second batch"
     assert scene.count("done") == 10
-
-
-def test_the_last_words_are_what_the_database_holds(
-    scene: Scene, sql: psycopg.Connection, worker: Start, servers: Servers
-) -> None:
-    """Signals at random moments of a busy worker; nobody else works, so each event is in one of two sums."""
-    rng = Random(10)
-    scene.load(TOTAL)
-    with fake_sink(Script.always(ProxyFault(before=0.02)), upstream=servers.sink) as sink:
-        for _ in range(ROUNDS):
-            sql.execute(UNTOUCHED)
-            before = scene.count("done")
-            running = worker(ELASTIC_URL=sink.url, OUTBOX_BULK_SIZE=str(BATCH))
-            moment = before + rng.randrange(1, TOTAL // ROUNDS // 2)
-            eventually(partial(_done, scene, moment), what="the moment")
-            said = stop(running)
-            assert said["done"] == scene.count("done") - before
-            assert said["released"] == len(sql.execute(GIVEN_BACK).fetchall()) == 0
-            assert scene.count("processing") == 0
-    assert 0 < scene.count("done") < TOTAL, "each signal met a busy worker"
 
 
 def parts_on(url: str, db: Database) -> WorkerParts:
@@ -109,3 +76,34 @@ def test_no_claim_is_begun_after_the_handler(url: str, db: Database, scene: Scen
     lane.run()
     assert lane.error is None
     assert scene.rows("status, attempts") == [("pending", 0)]
+
+
+@contextmanager
+def lane_at(
+    url: str, db: Database, scene: Scene, sink: FakeSink
+) -> Iterator[tuple[WorkerParts, threading.Thread]]:
+    """One lane of a worker, in this process; it must come to its end."""
+    settings = load(database_url=url, elastic_url=sink.url, elastic_index=scene.index)
+    with closing(connect(settings)) as client:
+        parts = WorkerParts(settings, db, ElasticSink(client, scene.index), Metrics(), Health(300))
+        lane = threading.Thread(target=parts.lane(drain=False).run, daemon=True)
+        lane.start()
+        yield parts, lane
+        lane.join(30)
+        assert not lane.is_alive()
+
+
+def test_once_the_grace_is_over_no_further_request_is_begun(
+    url: str, db: Database, scene: Scene, servers: Servers
+) -> None:
+    """It would go on until it is killed."""
+    scene.load(20)
+    too_large = Script.always(answered(413))
+    with fake_sink(too_large, upstream=servers.sink) as sink, too_large.hold(Point.BEFORE_APPLY) as gate:
+        with lane_at(url, db, scene, sink) as (parts, _):
+            gate.wait()
+            parts.context.signals.stop()
+            parts.context.in_flight.abandon()
+            gate.let_go()
+        assert len(sink.requests) == 1
+    assert scene.rows("status, attempts, owner") == [("pending", 0, None)]

@@ -1,12 +1,14 @@
-"""A sink that answers 400 to every bulk request is an outage: no event fails because of it."""
+"""Sinks that refuse, are overloaded or slow: no event fails or is sent twice because of it."""
 
 from collections.abc import Callable
 from functools import partial
+from itertools import pairwise
 
 import pytest
 
 from fakes import ProxyFault, Script, fake_sink
 from fakes.faults import HEALTHY, answered, refused
+from outboxctl.drills.proxy.passing import Bulk
 from processes import Cli, Worker, eventually
 from scene import Scene
 from servers import Servers
@@ -20,10 +22,12 @@ SETTINGS = {
 HTML = b"<html><h1>400 Bad Request</h1>The plain HTTP request was sent to HTTPS port</html>"
 ANSWERS = {
     "page": answered(400, HTML, Content_Type="text/html"),
-    "empty": answered(400),
-    "untyped": answered(400, b'{"error":"no"}', Content_Type="application/json"),
     "typed": refused(400, "illegal_argument_exception", "no"),
 }
+BUSY = refused(429, "es_rejected_execution_exception", "busy", Retry_After="1")
+LIMIT = "outbox_inflight_limit_events"
+LEASE, EACH, EVENTS = 4.0, 0.3, 12  # seconds of a lease and of one event's request; events
+ONE_ONLY, LATE = answered(413), ProxyFault(after=EACH)
 
 
 @pytest.mark.parametrize("policy", ["count", "hold"])
@@ -86,3 +90,35 @@ def test_an_event_that_something_in_between_refuses_does_not_stop_the_others_und
         assert running.metric("outbox_circuit_open") == running.metric("outbox_terminal_failed_total") == 0
         sink.script = Script()
         scene.holds(41)
+
+
+def test_an_overloaded_sink_is_left_alone_and_then_given_less(
+    scene: Scene, worker: Callable[..., Worker], servers: Servers
+) -> None:
+    scene.load(2_000)
+    with fake_sink(Script.of(BUSY, BUSY), upstream=servers.sink) as sink:
+        running = worker(ELASTIC_URL=sink.url, OUTBOX_BULK_SIZE="100", OUTBOX_CONCURRENCY="1")
+        eventually(lambda: 0 < running.metric(LIMIT) < 100, what="fewer at a time")
+        scene.finished_by(running, 2_000)
+    refusals, first = sink.requests[:2], sink.requests[2]
+    assert all(later.at - earlier.at >= 0.9 for earlier, later in pairwise([*refusals, first]))
+    assert [len(bulk.ids) for bulk in sink.requests[:3]] == [100, 50, 25]
+    assert running.metric(LIMIT) > 25, "and more again as it copes"
+    assert running.metric("outbox_failed_total", reason="rate_limited") == 150
+
+
+def one_by_one(bulk: Bulk) -> ProxyFault:
+    """A sink that takes one event a request, and its time."""
+    return LATE if len(bulk.ids) == 1 else ONE_ONLY
+
+
+@pytest.mark.real_engine
+def test_each_event_is_sent_once(scene: Scene, worker: Callable[..., Worker], servers: Servers) -> None:
+    """With the first lease alone, requests after three quarters of it would be cut off, and sent again."""
+    assert LEASE * 0.75 < EVENTS * EACH < LEASE
+    scene.load(EVENTS)
+    with fake_sink(Script(one_by_one), upstream=servers.sink) as sink:
+        running = worker(ELASTIC_URL=sink.url, OUTBOX_LEASE_SECONDS=str(LEASE), OUTBOX_CONCURRENCY="1")
+        scene.finished_by(running, EVENTS)
+        assert len([bulk for bulk in sink.requests if len(bulk.ids) == 1]) == EVENTS
+    assert scene.rows("attempts") == [(1,)]

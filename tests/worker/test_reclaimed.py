@@ -4,18 +4,21 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
+from time import monotonic
 
 import psycopg
 import pytest
 from elasticsearch import Elasticsearch
 
 from acceptance import lab
-from fakes import FakeSink, Point, ProxyFault, fake_sink
+from fakes import FakeSink, Point, ProxyFault, Script, fake_sink
 from fakes.faults import HEALTHY
 from outboxctl.core.delivery.claim import GROUP
 from outboxctl.drills.proxy.passing import Bulk
 from processes import Worker, eventually
 from scene import Scene
+from servers import Servers
 
 HELD = 3_000  # by a worker with its defaults
 NEIGHBOURS = 20
@@ -28,6 +31,8 @@ SETTINGS = {
     "OUTBOX_RECLAIM_INTERVAL_SECONDS": "0.2",
 }
 Start = Callable[..., Worker]
+BATCH = 20
+LOOKED = 1.0  # seconds: it looks twice a second
 
 
 def dies_with(scene: Scene, worker: Start, sink: FakeSink, held: int) -> None:
@@ -161,3 +166,38 @@ def test_a_worker_that_wakes_with_reclaimed_events_in_hand_settles_none_of_them(
         assert stopped.metric("outbox_processed_total") == 0
         assert other.metric("outbox_processed_total") == total
     assert scene.rows("status, attempts") == [("done", 2)]
+
+
+@pytest.mark.real_engine
+def test_others_go_on_while_it_waits_for_what_takes_long(
+    scene: Scene, worker: Callable[..., Worker], servers: Servers
+) -> None:
+    scene.load(BATCH)
+    slow = ProxyFault(before=3600)
+    with fake_sink(Script.of(slow), upstream=servers.sink) as sink:
+        worker(ELASTIC_URL=sink.url, OUTBOX_CONCURRENCY="2", OUTBOX_LEASE_SECONDS="600")
+        eventually(lambda: sink.requests, what="one lane has a batch at the sink")
+        load_reclaimed(scene)
+        number, ends = 0, monotonic() + LOOKED  # the worker has found the reclaimed one by then
+        while monotonic() < ends:
+            number += 1
+            scene.load(1)
+            eventually(partial(done, scene, number), within=10, what="others go on")
+        assert scene.rows("status, error_reason") == [
+            ("done", None),
+            ("pending", "lease_expired"),
+            ("processing", None),
+        ]
+
+
+def done(scene: Scene, number: int) -> bool:
+    return scene.count("done") == number
+
+
+def load_reclaimed(scene: Scene) -> None:
+    """One event whose former claim ran out."""
+    with scene.sql.transaction():
+        scene.load(1)
+        scene.sql.execute(
+            "UPDATE search_outbox_events SET error_reason = 'lease_expired' WHERE status = 'pending'"
+        )

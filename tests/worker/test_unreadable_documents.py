@@ -1,4 +1,4 @@
-"""A row of search_index whose document raises costs its own event: all others are delivered."""
+"""A document that cannot be read with its claim: its neighbours are delivered, and it ends with a name."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -10,11 +10,30 @@ import pytest
 from outboxctl.core.database import Database
 from outboxctl.core.delivery.claim import LEFT_OUT, claim
 from outboxctl.domain.clock import Deadline
+from outboxctl.domain.failures import Reason
 from outboxctl.worker import source_documents
 from outboxctl.worker.source_documents import with_documents
 from processes import Worker, eventually
 from scene import Scene
 
+# A type whose values become JSON by a function of ours: it stands for documents that are cheap to store.
+ODD = """
+CREATE TYPE odd AS ENUM ('usual', 'too large', 'slow');
+CREATE FUNCTION odd_to_json(o odd) RETURNS json LANGUAGE plpgsql AS $$ BEGIN
+    IF o = 'too large' THEN
+        RAISE EXCEPTION 'string buffer exceeds maximum allowed length' USING ERRCODE = '54000';
+    ELSIF o = 'slow' THEN PERFORM pg_sleep(60);
+    END IF;
+    RETURN '1';
+END $$;
+CREATE CAST (odd AS json) WITH FUNCTION odd_to_json(odd);
+ALTER TABLE search_index ALTER COLUMN rank_score TYPE odd USING 'usual';
+"""
+SPOIL = """
+UPDATE search_index SET rank_score = %s WHERE (entity_type, entity_id) = (
+    SELECT entity_type, entity_id FROM search_outbox_events ORDER BY created_at LIMIT 1)"""
+FAILED = """
+SELECT attempts, error_reason, error FROM search_outbox_events WHERE status = 'failed'"""
 # A type whose values become JSON by a function of ours: it stands for whatever a column may compute.
 RAISING = """
 CREATE DOMAIN positive AS int CHECK (VALUE > 0);
@@ -35,17 +54,85 @@ ALTER TABLE search_index ALTER COLUMN rank_score TYPE odd USING 'usual';
 """
 STATES = ["22012", "23514", "2F005", "42704", "08001", "38000", "42501", "42P01", "53100", "54000", "58030"]
 STATES += ["57P01", "XX000", "ZZ999"]
-SPOIL = """
+SPOIL_EACH = """
 UPDATE search_index SET rank_score = state::odd
 FROM (SELECT entity_id AS id, row_number() OVER (ORDER BY id) AS n FROM search_outbox_events) e
 JOIN unnest(%s::text[]) WITH ORDINALITY s (state, n) ON e.n = s.n * 7 WHERE entity_id = e.id
 """
-FAILED = """
+FAILED_STATES = """
 SELECT s.rank_score::text, e.attempts, e.error_reason, e.error
 FROM search_outbox_events e JOIN search_index s ON s.entity_id = e.entity_id WHERE e.status = 'failed'
 """
 HELD = "SELECT DISTINCT status, attempts FROM search_outbox_events"
 TOTAL = 300
+
+
+@pytest.mark.real_engine
+@pytest.mark.parametrize("policy", ["count", "hold"])
+def test_a_document_beyond_the_servers_limit_fails_alone(
+    scene: Scene, worker: Callable[..., Worker], policy: str
+) -> None:
+    scene.sql.execute(ODD)
+    scene.load(1)
+    scene.sql.execute(SPOIL, ["too large"])
+    scene.load(10)
+    running = worker(OUTBOX_OUTAGE_POLICY=policy)
+    eventually(lambda: scene.count("done") == 10, what="its neighbours are delivered")
+    eventually(lambda: scene.count("failed") == 1, what="it has ended")
+    ((attempts, reason, error),) = scene.sql.execute(FAILED).fetchall()
+    assert (attempts, reason) == (1, "bad_document")
+    assert "54000 string buffer exceeds maximum allowed length" in error
+    eventually(lambda: running.metric("outbox_terminal_failed_total", reason="bad_document") == 1)
+    scene.load(20)
+    eventually(lambda: scene.count("done") == 30, what="all that comes later")
+
+
+@pytest.mark.slow(reason="waits for several statement timeouts")
+@pytest.mark.real_engine
+def test_a_document_that_takes_too_long_is_retried_and_fails_in_the_end(
+    scene: Scene, worker: Callable[..., Worker]
+) -> None:
+    scene.sql.execute(ODD)
+    scene.load(1)
+    scene.sql.execute(SPOIL, ["slow"])
+    scene.load(10)
+    running = worker(
+        OUTBOX_LEASE_SECONDS="1", OUTBOX_BULK_SIZE="20", OUTBOX_CONCURRENCY="1", OUTBOX_MAX_ATTEMPTS="2"
+    )
+    eventually(lambda: scene.count("failed") == 1, within=120, what="it has ended")
+    eventually(lambda: scene.count("done") == 10, what="its neighbours are delivered")
+    ((attempts, reason, error),) = scene.sql.execute(FAILED).fetchall()
+    assert (attempts, reason) == (2, "bad_document")
+    assert "statement timeout" in error
+    assert running.metric("outbox_retry_scheduled_total", reason="bad_document") == 1
+
+
+class Passing(Deadline):
+    """Has so many seconds left each time it is asked."""
+
+    def __init__(self, lefts: list[float]) -> None:
+        super().__init__(0.0)
+        self._lefts = iter(lefts)
+
+    def seconds_left(self) -> float:
+        return next(self._lefts)
+
+
+@pytest.mark.parametrize(
+    ("lefts", "document", "reason"),
+    [([20.0, 10.0], True, None), ([20.0, 0.0], False, Reason.BAD_DOCUMENT), ([0.0], False, None)],
+    ids=["in time", "too late", "too late before it began"],
+)
+def test_what_can_be_read_after_all_is_sent_if_there_is_time(
+    db: Database, scene: Scene, lefts: list[float], document: bool, reason: Reason | None
+) -> None:
+    """An attempt counts only where it was the document that took the time."""
+    scene.load(1)
+    with db.begin() as connection:
+        (event,) = claim(connection, owner="w", token=str(uuid4()), size=1, lease=30, read=False)
+    (whole,), refusals = with_documents(db, [event], deadline=Passing(lefts), max_bytes=None)
+    assert bool(whole.document) == document
+    assert [finding.reason for finding in refusals.values()] == ([reason] if reason else [])
 
 
 @pytest.fixture
@@ -54,7 +141,7 @@ def raising(scene: Scene) -> Scene:
     labels = ", ".join(f"'{label}'" for label in ["usual", *STATES])
     scene.sql.execute(RAISING.format(labels=labels).encode())
     scene.load(TOTAL)
-    scene.sql.execute(SPOIL, [STATES])
+    scene.sql.execute(SPOIL_EACH, [STATES])
     return scene
 
 
@@ -62,7 +149,7 @@ def test_each_costs_its_own_event_whatever_postgresql_raises(
     raising: Scene, worker: Callable[..., Worker]
 ) -> None:
     assert worker("--drain").wait() == 0
-    failed = {state: (rest, error) for state, *rest, error in raising.sql.execute(FAILED)}
+    failed = {state: (rest, error) for state, *rest, error in raising.sql.execute(FAILED_STATES)}
     assert failed.keys() == {*STATES}
     for state, (rest, error) in failed.items():
         assert rest == [1, "bad_document"]
