@@ -1,10 +1,8 @@
 """`python -m storm`: one storm on servers of its own; exit 1 if anything is not as it must be."""
 
 import argparse
-import json
 import signal
 import sys
-from dataclasses import asdict
 
 from storm.plan import Plan
 from storm.run import run
@@ -23,8 +21,7 @@ def main() -> int:
         return INTERRUPTED
     if sys.stderr.isatty():
         sys.stderr.write("\n")  # the progress line ends here
-    text = json.dumps(asdict(report), indent=2) if given.json else report.text()
-    sys.stdout.write(f"{text}\n")
+    sys.stdout.write(f"{report.text()}\n")
     return bool(report.wrong)
 
 
@@ -37,18 +34,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--kills", type=_positive, default=plan.kills, help="blows to workers, as many of each kind"
     )
-    parser.add_argument("--workers", type=int, default=plan.workers, choices=range(2, 5))
     parser.add_argument(
-        "--transactions",
-        type=int,
-        default=plan.transactions,
-        help="transactions of the shop, whose documents a projection makes; 0: no projection",
-    )
-    parser.add_argument(
-        "--stock", type=_positive, default=plan.stock, help="documents of the shop behind one row"
+        "--transactions", type=int, default=plan.transactions, help="of the shop; 0: no projection"
     )
     parser.add_argument("--seed", type=int, default=plan.seed)
-    parser.add_argument("--json", action="store_true", help="the report as JSON")
     return parser.parse_args()
 
 
@@ -59,14 +48,7 @@ def _positive(text: str) -> int:
 
 
 def _plan(given: argparse.Namespace) -> Plan:
-    return Plan(
-        given.events,
-        given.kills,
-        given.workers,
-        seed=given.seed,
-        transactions=given.transactions,
-        stock=given.stock,
-    )
+    return Plan(given.events, given.kills, seed=given.seed, transactions=given.transactions)
 
 
 def _say(text: str) -> None:

@@ -3,7 +3,7 @@
 import psycopg
 
 FAILED = """
-SELECT error_reason || ': ' || left(min(error), 200), count(*) FROM search_outbox_events
+SELECT concat_ws(': ', error_reason, left(min(error), 200)), count(*) FROM search_outbox_events
 WHERE entity_type = %s AND status = 'failed' GROUP BY error_reason
 """
 

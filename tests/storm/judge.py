@@ -9,6 +9,7 @@ import psycopg
 from engines.node import Node
 from invariants import check_invariants
 from storm.application import KIND
+from storm.failed import failed
 from storm.fleet import SETTINGS
 from storm.report import Report
 
@@ -20,10 +21,6 @@ GONE = """
 SELECT given.id FROM unnest(CAST(%s AS text[])) AS given (id) WHERE NOT EXISTS (
     SELECT FROM search_index WHERE entity_type = split_part(given.id, ':', 1)
         AND entity_id = CAST(split_part(given.id, ':', 2) AS uuid))
-"""
-FAILED = """
-SELECT error_reason, count(*) FROM search_outbox_events
-WHERE status = 'failed' AND entity_type = %s GROUP BY 1
 """
 EVENTS = "SELECT count(*) FROM search_outbox_events WHERE entity_type = %s"
 Row = tuple[str, int, dict[str, Any]]
@@ -42,7 +39,7 @@ class Judge:
         lost_rows = report.events - self._count(EVENTS, KIND)
         report.documents = self._count("SELECT count(*) FROM search_index")
         report.lost = lost_rows + len(differences)
-        report.resurrected, report.failed = len(resurrected), self._failed()
+        report.resurrected, report.failed = len(resurrected), failed(self._sql, KIND)
         report.wrong += [f"{lost_rows} rows are missing in the outbox"] * (lost_rows != 0)
         report.wrong += differences + [f"{id_} came back" for id_ in resurrected]
         report.wrong += [f"{count} events failed: {reason}" for reason, count in report.failed.items()]
@@ -61,9 +58,6 @@ class Judge:
         """Documents whose source row is gone."""
         hits = self._engine.scan(self._index, source=False)
         return [id_ for page in _pages(hit["_id"] for hit in hits) for id_ in self._gone(page)]
-
-    def _failed(self) -> dict[str, int]:
-        return {str(reason): count for reason, count in self._sql.execute(FAILED, [KIND]).fetchall()}
 
     def _broken_invariants(self, committed: int) -> list[str]:
         most = int(SETTINGS["OUTBOX_MAX_ATTEMPTS"])

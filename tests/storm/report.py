@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from storm.ledger.ledger import LedgerReport
 from storm.ledger.schema import NAME as LEDGER
-from storm.shop.report import ShopReport, counts
+from storm.shop.report import ShopReport, counts, lines
 from storm.shop.schema import NAME
 from storm.watch import AT_MOST
 
@@ -61,24 +61,15 @@ class Report:
 
     def text(self) -> str:
         """For people."""
-        lines = {
-            "events": f"{self.events:,} in {self.seconds:.0f} s, seed {self.seed}",
-            "struck": counts(self.blows),
-            "faults": counts(self.faults) + f"; in {self.requests:,} bulk requests",
-            "reclaimed": f"{self.reclaimed:,} events; sent again: {self.resent:,}",
-            "documents": f"{self.documents:,}, compared with their source rows",
-            "memory": f"of a worker, MiB: {_mib(self.memory)}",
-            "connections": f"of a worker: {_course(self.connections)}",
-            "looks": f"{self.looks:,} at the versions of the same documents",
-            "lost": str(self.lost),
-            "resurrected": str(self.resurrected),
-            "failed": counts(self.failed) or "0",
-        }
-        parts = [lines]
+        own = ("seconds", "seed", "events", "documents", "requests", "reclaimed", "resent", "looks")
+        figures = {name: f"{getattr(self, name):,.0f}" for name in (*own, "lost", "resurrected")}
+        figures |= {name: counts(getattr(self, name)) or "0" for name in ("blows", "faults", "failed")}
+        figures |= {"memory, MiB": _mib(self.memory), "connections": _course(self.connections)}
+        parts = [figures]
         if self.shop:
-            parts.append({"": "", "projection": NAME, **self.shop.lines()})
+            parts.append({"": "", "projection": NAME, **lines(self.shop)})
         if self.ledger:
-            parts.append({"": "", "projection": LEDGER, **self.ledger.lines()})
+            parts.append({"": "", "projection": LEDGER, **lines(self.ledger)})
         width = max(len(name) for part in parts for name in part) + 2
         shown = [f"{name:<{width}}{text}".rstrip() for part in parts for name, text in part.items()]
         more = [f"… and {len(self.wrong) - SHOWN} more"] if len(self.wrong) > SHOWN else []

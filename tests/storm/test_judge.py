@@ -10,8 +10,7 @@ from acceptance import lab
 from engines.node import Node
 from servers import Servers
 from storm.judge import Judge
-from storm.report import MIB, Course, Report
-from storm.watch import AT_MOST
+from storm.report import Report
 
 pytestmark = pytest.mark.real_engine
 
@@ -84,20 +83,3 @@ def test_ghosts_failures_and_missing_rows(
         f"{ghost} came back",
         "1 events failed: mapping",
     ]
-
-
-@pytest.mark.parametrize(
-    ("memory", "connections", "wrong"),
-    [
-        ([100, 110], [AT_MOST, 2 * AT_MOST, AT_MOST], []),
-        ([100, 140], [3], ["memory"]),
-        ([100, 100], [3, AT_MOST + 1], ["connections"]),
-        ([100, 100], [3, 2 * AT_MOST + 1, 3], ["connections"]),
-    ],
-)
-def test_growth_is_said(memory: list[int], connections: list[int], wrong: list[str]) -> None:
-    of_bytes = [value * MIB for value in memory]
-    report = Report(memory=Course.of(of_bytes), connections=Course.of(connections))
-    report.judge_course()
-    assert [word for word in ("memory", "connections") if word in "".join(report.wrong)] == wrong
-    assert len(report.wrong) == len(wrong)

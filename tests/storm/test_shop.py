@@ -1,22 +1,18 @@
 """The shop's part of a storm sees each kind of damage, and nothing else."""
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import psycopg
 import pytest
 from elasticsearch import Elasticsearch
-from psycopg.errors import DeadlockDetected, NotNullViolation, UniqueViolation
 
 from engines.node import Node
 from processes import Worker, eventually
 from servers import Servers
 from storm.plan import Plan, Site
-from storm.shop.conflicts import foreign
 from storm.shop.shop import Shop
 
 pytestmark = pytest.mark.real_engine
@@ -77,45 +73,3 @@ def test_a_difference_an_older_state_and_an_open_event_are_wrong(
         "transaction nobody-1 has not ended as it was said",
     ):
         assert each in text
-
-
-def test_only_conflicts_of_the_shop_with_itself_are_the_shops(sql: psycopg.Connection, url: str) -> None:
-    assert foreign(NotNullViolation("null"), {1}) == "by no conflict"
-    with psycopg.connect(url) as mine, psycopg.connect(url) as other:
-        error, pids = deadlock(sql, mine, other)
-        assert foreign(error, pids) == ""
-        assert (
-            foreign(error, {mine.info.backend_pid}) == f"in a conflict with session {other.info.backend_pid}"
-        )
-
-
-def test_an_error_of_the_outbox_is_not_the_shops(sql: psycopg.Connection) -> None:
-    insert = (
-        "INSERT INTO search_outbox_events (id, entity_type, entity_id, op) VALUES (%s, 'a', %s, 'upsert')"
-    )
-    values = [uuid4(), uuid4()]
-    sql.execute(insert, values)
-    with pytest.raises(UniqueViolation) as refused:
-        sql.execute(insert, values)
-    assert foreign(refused.value, set()) == "in the outbox"
-
-
-def deadlock(
-    sql: psycopg.Connection, mine: psycopg.Connection, other: psycopg.Connection
-) -> tuple[DeadlockDetected, set[int]]:
-    """The error of the session that was in a deadlock with the other one, and both process ids."""
-    sql.execute(
-        "CREATE TABLE counted (id int PRIMARY KEY, n int DEFAULT 0); INSERT INTO counted VALUES (1), (2)"
-    )
-    write = "UPDATE public.counted SET n = n + 1 WHERE id = %s"
-    mine.execute("SET deadlock_timeout = '100ms'")
-    mine.execute(write, [1])
-    other.execute("SET deadlock_timeout = '1min'")
-    other.execute(write, [2])
-    with ThreadPoolExecutor(1) as thread:
-        waiting = thread.submit(other.execute, write, [1])
-        with pytest.raises(DeadlockDetected) as found:
-            mine.execute(write, [2])
-        mine.rollback()
-        waiting.result()
-    return found.value, {mine.info.backend_pid, other.info.backend_pid}

@@ -21,7 +21,6 @@ from storm.ledger.changes import Developer, Rebuilder
 from storm.ledger.looks import LedgerLooks
 from storm.ledger.schema import NAME, PARTITION_NAME, SCHEMA, VALUES
 from storm.plan import Plan, Site
-from storm.shop.report import counts
 
 WRITERS = 2
 BETWEEN = 0.1  # seconds from one transaction to the next, at most
@@ -39,18 +38,6 @@ class LedgerReport:
     went_back: int = 0
     failed: dict[str, int] = field(default_factory=dict)
     application_errors: int = 0
-
-    def lines(self) -> dict[str, str]:
-        """For people: a text for each name."""
-        return {
-            "transactions": f"{self.transactions:,}",
-            "changes": counts(self.changes),
-            "documents": f"{self.documents:,}, compared with the rows of the view; {self.looks:,} looks",
-            "lost": str(self.lost),
-            "went back": str(self.went_back),
-            "failed": counts(self.failed) or "0",
-            "their errors": str(self.application_errors),
-        }
 
 
 class Ledger:

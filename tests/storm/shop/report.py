@@ -21,21 +21,11 @@ class ShopReport:
     application_errors: int = 0
     verify: int = -1
 
-    def lines(self) -> dict[str, str]:
-        """For people: a text for each name."""
-        return {
-            "transactions": counts(self.transactions),
-            "their events": counts(self.events),
-            "states": f"{self.states:,} committed; {self.looks:,} looks, {self.different:,} states seen",
-            "their documents": f"{self.documents:,}, compared with the rows of the view",
-            "verify": f"exit code {self.verify}",
-            "lost": str(self.lost),
-            "went back": str(self.went_back),
-            "resurrected": str(self.resurrected),
-            "never committed": str(self.never_committed),
-            "failed": counts(self.failed) or "0",
-            "their errors": str(self.application_errors),
-        }
+
+def lines(report: object) -> dict[str, str]:
+    """For people: a text for each figure of a report."""
+    shown = {name.replace("_", " "): value for name, value in vars(report).items()}
+    return {name: counts(of) or "0" if isinstance(of, dict) else f"{of:,}" for name, of in shown.items()}
 
 
 def counts(of: dict[str, int]) -> str:
