@@ -76,9 +76,7 @@ def kill_and_heal(machine: Machine, sql: lab.Sql, running: Worker) -> Worker:
 def kill_in_processing(machine: Machine, sql: lab.Sql) -> None:
     """A batch is seen in `processing`, for the sink takes its time, and its worker is killed."""
     said = machine.folder / "proxy.log"
-    proxy = machine.start(
-        said, *machine.exports, "exec outboxctl chaos proxy --fault delay --seconds 5 --port 0"
-    )
+    proxy = machine.start(said, *machine.exports, "exec outboxctl chaos proxy --fault delay=5 --port 0")
     slow_sink = eventually(lambda: re.search(r"^export ELASTIC_URL=.*$", said.read_text(), re.MULTILINE))[0]
     worker = machine.worker(lab.blocks("4.2")[0], SLOW, then=slow_sink)
     eventually(lambda: snapshot(sql)[0].get("processing") == HELD)

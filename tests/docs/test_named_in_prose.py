@@ -20,8 +20,8 @@ TODAYS = [page for page in PAGES if "adr" not in page.parts and page.name not in
 INLINE = re.compile(r"`outboxctl ([^`]+)`")
 IN_BLOCK = re.compile(r"^ *(?:\$ )?outboxctl (.+)$", re.MULTILINE)
 BLOCK = re.compile(r"^( *)```(?:bash|console).*?^\1```$", re.MULTILINE | re.DOTALL)
-# Those of the faults, which `chaos` reads by itself, and examples of names that are none.
-NO_SETTING = re.compile(r"OUTBOX_CHAOS_\w+|OUTBOX_(USE_ES_BULK|BULK_SIZES|MAX_ATTEMPT|PORT)?")
+# Examples of names that are none.
+NO_SETTING = re.compile(r"OUTBOX_(USE_ES_BULK|BULK_SIZES|MAX_ATTEMPT|PORT)?")
 
 
 def name(page: Path) -> str:

@@ -53,9 +53,6 @@ WRITTEN: st.SearchStrategy[Callable[[str], str]] = st.sampled_from([fully, quote
 # These start servers or wait for somebody before they read a setting that may hold a secret, or do neither.
 NOT_TRIED = {"demo", "services up", "services down", "lab run", "top", "chaos proxy"}
 WITH = {
-    "chaos block": ("--yes",),
-    "chaos db terminate": ("--yes",),
-    "chaos worker kill": ("--all", "--yes"),
     "db trigger": ("documents",),
     "inject event": ("--op", "upsert"),
     "lab report": ("no-such-folder",),

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from english import CHINESE, strangers
 from outboxctl.cli.app import app
-from outboxctl.cli.lab import page
+from outboxctl.cli.lab import summary
 from outboxctl.drills.labs import messages
 from outboxctl.drills.labs.catalogue import LABS
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from outboxctl.drills.labs.lab import Lab
 
 pytestmark = pytest.mark.no_servers
-SOURCES = (Path(page.__file__).parent, Path(messages.__file__).parent)
+SOURCES = (Path(summary.__file__).parent, Path(messages.__file__).parent)
 
 
 @pytest.mark.parametrize("lab", LABS, ids=[lab.name for lab in LABS])
 def test_its_page_in_chinese_is_chinese(lab: "type[Lab]") -> None:
-    lines = CliRunner().invoke(app, ["lab", "show", lab.name, "--lang", "zh"]).output.splitlines()
+    lines = CliRunner().invoke(app, ["lab", "list", lab.name, "--lang", "zh"]).output.splitlines()
     headings = [line for before, line in zip(["", *lines], lines, strict=False) if line and not before]
     assert all(CHINESE.search(line) for line in headings[1:]), headings
     commands = lines.index("手工操作")

@@ -46,7 +46,7 @@ def _parse(command: Any, words: list[str]) -> None:
 
 @pytest.mark.parametrize(("lang", "english", "chinese"), [("en", 1, 0), ("zh", 0, 1)])
 def test_its_page_is_in_the_language_that_was_asked_for(lang: str, english: int, chinese: int) -> None:
-    said = CliRunner().invoke(app, ["lab", "show", "daemon", "--lang", lang]).output
+    said = CliRunner().invoke(app, ["lab", "list", "daemon", "--lang", lang]).output
     assert said.count("A daemon: stopping, health, alerts") == english
     assert said.count("daemon 运行时工程化（v4）") == chinese
     assert "outboxctl lab run daemon" in said

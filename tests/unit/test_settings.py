@@ -128,7 +128,6 @@ def test_neighbours_that_begin_alike_stop_nobody(monkeypatch: pytest.MonkeyPatch
         "OUTBOX_PORT_9108_TCP_ADDR": "10.0.0.7",
         "OUTBOX_WORKER_PORT": "tcp://10.0.0.8:9108",  # and of one named outbox-worker
         "OUTBOX_WORKER_SERVICE_PORT": "9108",
-        "OUTBOX_CHAOS_STOP_COMMAND": "true",
         "OUTBOXCTL_STATE": "/x",
         "ELASTIC_VERSION": "9.0.4",
     }.items():

@@ -17,6 +17,6 @@ def words(incomplete: str) -> list[str]:
 
 def faults(incomplete: str) -> list[str]:
     """Every fault of the proxy."""
-    from outboxctl.cli.chaos.proxy_run import KNOWN
+    from outboxctl.drills.proxy.faults import KNOWN
 
     return [name for name in KNOWN if name.startswith(incomplete)]

@@ -132,13 +132,6 @@ def settings(**flags: Any) -> "Settings":
     return loaded
 
 
-def fault_seconds(duration: str | None) -> float | None:
-    """The seconds of `--for`, None where it was not given. Raises UsageError."""
-    from outboxctl.cli import parse
-
-    return None if duration is None else parse.duration("--for", duration).total_seconds()
-
-
 def print_progress(text: str) -> None:
     """Print a line on stderr."""
     typer.echo(text, err=True)

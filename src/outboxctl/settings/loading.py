@@ -16,7 +16,6 @@ from outboxctl.settings.model import Settings, all_names, env_names, is_secret, 
 from outboxctl.settings.origin import dotenv_values, files_in_force
 
 PREFIX = "OUTBOX_"
-CHAOS_PREFIX = "OUTBOX_CHAOS_"  # flags of `chaos es`, not settings: typer reads them
 SIMILAR = 0.85  # of a name that does not have our prefix
 # What Kubernetes sets for a service of the pod's namespace (`outbox`, `outbox-metrics`):
 # https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
@@ -67,9 +66,7 @@ def probable_misspellings() -> list[str]:
 def unknown_names(level: Mapping[str, str | None], known: Collection[str]) -> list[str]:
     """Names with our prefix that are no settings, sorted."""
     names = (name for name in level if name.startswith(PREFIX) and name not in known)
-    return sorted(
-        name for name in names if not (name.startswith(CHAOS_PREFIX) or _by_kubernetes(name, level[name]))
-    )
+    return sorted(name for name in names if not _by_kubernetes(name, level[name]))
 
 
 def _refuse_unknown_names() -> None:

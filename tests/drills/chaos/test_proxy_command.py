@@ -51,7 +51,7 @@ def test_a_worker_gets_through_until_ctrl_c(
 ) -> None:
     cli.ok("inject", "load", "--total", "60", "--rate", "0")
     port = str(services.fresh_port())
-    with running(cli, "--fault", "busy", "--retry-after", "0", "--share", "0.5", "--json") as (process, url):
+    with running(cli, "--fault", "busy=0", "--share", "0.5", "--json") as (process, url):
         more = {"ELASTIC_URL": url, "OUTBOX_BULK_SIZE": "10", "OUTBOX_BASE_BACKOFF_SECONDS": "0.05"}
         cli.ok("worker", "--drain", "--metrics-port", port, env=more | {"OUTBOX_MAX_ATTEMPTS": "50"})
         process.send_signal(signal.SIGINT)
@@ -59,7 +59,7 @@ def test_a_worker_gets_through_until_ctrl_c(
     assert process.returncode == 0, err
     report = json.loads(out)
     assert report["fault"] == "busy"
-    assert report["bulks"] > report["struck"] == report["by_fault"]["busy"] > 0
+    assert report["bulks"] > report["struck"] > 0
     check_invariants(sql, engine, index, rows=60)
 
 

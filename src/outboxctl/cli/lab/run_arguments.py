@@ -1,5 +1,6 @@
 """The arguments of `lab run`: --set, --worker, --evidence."""
 
+import os
 import shlex
 import shutil
 from datetime import UTC, datetime
@@ -60,25 +61,12 @@ def command(text: str | None) -> list[str] | None:
     if not words or not shutil.which(words[0]):
         hint = "for example --worker '.venv-new/bin/outboxctl worker'"
         raise UsageError(f"--worker: no such program: {brief(repr(text), 80)}", hint=hint)
-    return [str(Path(word).absolute()) if _is_file(word) else word for word in words]
-
-
-def _is_file(word: str) -> bool:
-    try:
-        return Path(word).is_file()
-    except (OSError, ValueError):
-        return False
+    return [os.path.abspath(word) if os.path.isfile(word) else word for word in words]
 
 
 def evidence(path: Path | None) -> Path:
     """A folder for evidence that is not there yet, or empty; by default named after the time. UsageError."""
-    folder = path or _of_this_second()
+    folder = path or HOME / datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%SZ")
     if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
         raise UsageError(f"--evidence: {folder} is not empty", hint="name a new folder for each run")
     return folder.absolute()
-
-
-def _of_this_second() -> Path:
-    stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%SZ")
-    names = (HOME / f"{stamp}{more}" for more in ("", *(f"-{n}" for n in range(2, 100))))
-    return next(name for name in names if not name.exists())

@@ -83,7 +83,7 @@ def _advice(run: "LabRun", records: "list[Record]", evidence: Path) -> "Iterator
                 f"Its expectations were written for its own settings; this run had {replaced}. The verdict "
                 "may be of the settings, not of the system."
             )
-        yield f"By hand: outboxctl lab show {name}"
+        yield f"By hand: outboxctl lab list {name}"
         yield f"Once repaired: outboxctl lab run {name}"
     elif bad:
         yield f"Did not run, for what they need is not here: {', '.join(each.lab for each in bad)}"

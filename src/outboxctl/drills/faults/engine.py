@@ -1,4 +1,4 @@
-"""The sink stopped or paused: the engine of `services up`, or by a pair of commands of the user's.
+"""The search engine stopped or paused: that of `services up`, or another by a pair of commands.
 
 The ledger holds what a fault needs as JSON, commands too: its file is readable by its owner alone.
 """
@@ -21,7 +21,6 @@ from outboxctl.settings import Settings
 from outboxctl.settings.folders import state_folder
 
 STOPPED, PAUSED = "sink-stopped", "sink-paused"
-HURRY_SECONDS = 5.0  # for the undoing of a fault that was left over, before what the user asked for
 
 
 @dataclass(frozen=True)
@@ -35,16 +34,9 @@ class OwnServices:
         """End it with SIGTERM; its data stays."""
         services.stop("search", Path(self.state), say=say)
 
-    def start(self, say: Say, within: float = processes.COMMAND_SECONDS) -> None:  # noqa: ARG002 - it has a limit of its own
+    def start(self, say: Say) -> None:
         """Start it on the same port and data, and wait until it answers."""
         services.start_search(Path(self.state), say=say)
-
-    def process(self) -> psutil.Process:
-        """Its process. UsageError where it does not run."""
-        for each in services.status(Path(self.state)):
-            if each.role == "search" and each.pid and each.born and (running := find(each.pid, each.born)):
-                return running
-        raise UsageError("the search engine of `services up` does not run")
 
 
 @dataclass(frozen=True)
@@ -57,11 +49,11 @@ class Commands:
 
     def stop(self, say: Say) -> None:
         """Stop it. Raises OutboxctlError."""
-        processes.run(processes.split("--stop-command", self.stop_command), say)
+        processes.run("--stop-command", self.stop_command, say)
 
-    def start(self, say: Say, within: float = processes.COMMAND_SECONDS) -> None:
-        """Start it again; it need not answer yet. OutboxctlError where that fails, or takes longer."""
-        processes.run(processes.split("--start-command", self.start_command), say, within)
+    def start(self, say: Say) -> None:
+        """Start it again; it need not answer yet. Raises OutboxctlError."""
+        processes.run("--start-command", self.start_command, say)
 
 
 SinkControl = OwnServices | Commands
@@ -83,24 +75,24 @@ def stop(control: SinkControl, url: str, say: Say) -> PlannedFault:
         control.stop(say)
         sink.wait_away(url)
 
-    return PlannedFault(_fault(STOPPED, control, url, means=control.name, **asdict(control)), begin)
+    return PlannedFault(_fault(STOPPED, url, control.name, means=control.name, **asdict(control)), begin)
 
 
-def pause(control: OwnServices, url: str) -> PlannedFault:
-    """The sink paused: it takes connections and answers nothing. UsageError as above."""
+def pause(control: SinkControl, url: str) -> PlannedFault:
+    """The engine of `services up` paused. UsageError where it does not answer, or is another one."""
     _require_answer(url)
-    process = control.process()
+    process = _process(control)
 
     def begin() -> None:
         processes.pause(process)
         sink.wait_away(url)
 
-    return PlannedFault(_fault(PAUSED, control, url, **processes.identity(process)), begin)
+    return PlannedFault(_fault(PAUSED, url, control.name, **processes.identity(process)), begin)
 
 
 def start(ledger: Ledger, control: SinkControl, url: str, say: Say) -> list[Fault]:
-    """Undo every stop of this sink; where none is recorded and it does not answer, start it."""
-    undone = [each for each in ledger.matching(STOPPED, {"sink": url}) if ledger.undo(each)]
+    """Undo every fault of this sink; where none is recorded and it does not answer, start it."""
+    undone = [each for each in ledger.matching({"sink": url}) if ledger.undo(each)]
     if not undone and not sink.answers(url):
         control.start(say)
         sink.wait_back(url)
@@ -109,24 +101,19 @@ def start(ledger: Ledger, control: SinkControl, url: str, say: Say) -> list[Faul
 
 @undone_by(STOPPED)
 def _undo_stop(fault: Fault, _: Settings, say: Say) -> None:
-    """A sink that answers may stop yet, unless it was observed to be stopped.
-
-    A fault that is left over is undone without a long wait.
-    """
-    url = fault.facts["sink"]
-    if fault.seen and sink.answers(url):
-        return
-    running = not fault.seen and not sink.goes_away(url)
+    """A sink that answers may be about to stop; one that goes on answering may refuse a second start."""
+    url, facts = fault.facts["sink"], fault.facts
+    stays = sink.answers(url) and not sink.goes_away(url)
+    own_engine = facts["means"] == OwnServices.name
+    control: SinkControl = (
+        OwnServices(facts["state"]) if own_engine else Commands(facts["stop_command"], facts["start_command"])
+    )
     try:
-        within = HURRY_SECONDS if fault.left_over else processes.COMMAND_SECONDS
-        _control(fault.facts).start(say, within)
+        control.start(say)
     except OutboxctlError:
-        if not running:  # else nothing had happened, and what runs may not start a second time
+        if not stays:
             raise
-    if not fault.left_over:
-        sink.wait_back(url)
-    elif not sink.comes_back(url, HURRY_SECONDS):
-        say(f"{url} was started, and does not answer yet; if it never does, look at its log")
+    sink.wait_back(url)
 
 
 @undone_by(PAUSED)
@@ -134,17 +121,19 @@ def _undo_pause(fault: Fault, _: Settings, __: Say) -> None:
     processes.resume_if_there(fault.facts)
 
 
-def _control(facts: dict[str, Any]) -> SinkControl:
-    if facts["means"] == OwnServices.name:
-        return OwnServices(facts["state"])
-    return Commands(facts["stop_command"], facts["start_command"])
+def _process(control: SinkControl) -> psutil.Process:
+    if not isinstance(control, OwnServices):
+        raise UsageError("only the search engine of `services up` can be paused")
+    for each in services.status(Path(control.state)):
+        if each.role == "search" and each.pid and each.born and (running := find(each.pid, each.born)):
+            return running
+    raise UsageError("the search engine of `services up` does not run")
 
 
-def _fault(kind: str, control: SinkControl, url: str, **facts: Any) -> Fault:
-    verb = kind.removeprefix("sink-")
-    return Fault(kind, f"the sink at {url} is {verb} ({control.name})", {"sink": url, **facts})
+def _fault(kind: str, url: str, means: str, /, **facts: Any) -> Fault:
+    return Fault(kind, f"the sink at {url} is {kind.removeprefix('sink-')} ({means})", {"sink": url, **facts})
 
 
 def _require_answer(url: str) -> None:
     if not sink.answers(url):
-        raise UsageError(f"{url} already does not answer", hint="see `outboxctl chaos list`")
+        raise UsageError(f"{url} already does not answer", hint="see `outboxctl chaos undo --dry-run`")

@@ -1,15 +1,13 @@
 """The ledger: each fault is recorded before it begins, so that a later command can undo it.
 
-A fault with a holder is undone when its holder ends the block; if the holder was killed, or is paused
-beyond the fault's time, the next command that begins or ends one undoes it. One without a holder stays until
-it is undone.
+A fault with a holder is undone when its holder ends the block; if the holder was killed, the next command
+that begins a fault undoes it. One without a holder stays until it is undone.
 """
 
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -50,9 +48,9 @@ class Ledger:
         """Every fault under way, the oldest first. UsageError where the file is damaged."""
         return records.load(self.folder)
 
-    def matching(self, kind: str, facts: Mapping[str, Any]) -> list[Fault]:
-        """The faults of a kind under way that have these facts among theirs."""
-        return [each for each in self.faults() if each.kind == kind and facts.items() <= each.facts.items()]
+    def matching(self, facts: Mapping[str, Any]) -> list[Fault]:
+        """The faults under way that have these facts among theirs."""
+        return [each for each in self.faults() if facts.items() <= each.facts.items()]
 
     def begin(self, fault: Fault, begin: Callable[[], object]) -> None:
         """Record the fault, then begin it; if that fails, undo it."""
@@ -60,28 +58,17 @@ class Ledger:
             records.save(self.folder, [*self.faults(), fault])
         try:
             begin()
-            self._write_again(replace(fault, seen=True))
         except BaseException:
             self.undo(fault)
             raise
 
     @contextmanager
-    def holding(
-        self, fault: Fault, begin: Callable[[], object], *, for_seconds: float | None = None
-    ) -> Iterator[Fault]:
-        """Begin the fault, held by this process, and undo it when the block ends.
-
-        It is left over if this process is killed, or a few seconds after `for_seconds`, counted from when
-        it has begun.
-        """
+    def holding(self, fault: Fault, begin: Callable[[], object]) -> Iterator[None]:
+        """Begin the fault, held by this process, and undo it when the block ends."""
         held = replace(fault, pid=os.getpid(), born=psutil.Process().create_time())
         self.begin(held, begin)
         try:
-            if for_seconds is not None:
-                until = datetime.now(UTC) + timedelta(seconds=for_seconds)
-                held = replace(held, seen=True, until=until)
-                self._write_again(held)
-            yield held
+            yield
         finally:
             self.undo(held)
 
@@ -91,60 +78,38 @@ class Ledger:
         Raises OutboxctlError where it cannot be undone, and UsageError for an unknown kind; it stays then.
         """
         with locked(self.folder, self._say):
-            known = next((each for each in self.faults() if each.id == fault.id), None)
-            if known is None:
+            if all(each.id != fault.id for each in self.faults()):
                 return False
-            with _naming(known):
-                _undo_of(known.kind)(known, self._settings, self._say)
-            self._replace(fault, [])
+            with self._naming(fault):
+                if fault.kind not in UNDO:
+                    raise UsageError("unknown to this outboxctl", hint="use the one that began it")
+                UNDO[fault.kind](fault, self._settings, self._say)
+            records.save(self.folder, [each for each in self.faults() if each.id != fault.id])
         return True
-
-    def forget(self, fault: Fault) -> None:
-        """Delete the record of a fault that was undone by hand, or whose machine is gone."""
-        with locked(self.folder, self._say):
-            self._replace(fault, [])
 
     def recover(self) -> list[Fault]:
         """Undo the faults that are left over and report it; returns those that could not be undone.
 
         For a process that holds no fault: one with its pid is of the program that it was before exec().
         """
-        left = [fault for fault in self.faults() if fault.left_over or fault.held_here]
-        return [fault for fault in left if not self._recovered(fault)]
+        kept = []
+        for fault in self.faults():
+            try:
+                if (fault.left_over or fault.held_here) and self.undo(fault):
+                    self._say(f"undone, for whoever began it is gone: {fault.what}")
+            except OutboxctlError as error:
+                self._say(f"cannot undo what a command left behind: {error}; {error.hint}")
+                kept.append(fault)
+        return kept
 
-    def _recovered(self, fault: Fault) -> bool:
+    @contextmanager
+    def _naming(self, fault: Fault) -> Iterator[None]:
+        """Put the fault and the next step into an error of its undoing."""
         try:
-            if self.undo(fault):
-                self._say(f"undone, for whoever began it is gone: {fault.what}")
+            yield
         except OutboxctlError as error:
-            self._say(f"cannot undo what a command left behind: {error}; {error.hint}")
-            return False
-        return True
-
-    def _write_again(self, fault: Fault) -> None:
-        with locked(self.folder, self._say):
-            self._replace(fault, [fault])
-
-    def _replace(self, fault: Fault, by: list[Fault]) -> None:
-        known = self.faults()
-        if any(each.id == fault.id for each in known):
-            records.save(self.folder, [each for each in known if each.id != fault.id] + by)
-
-
-def _undo_of(kind: str) -> Undo:
-    if kind not in UNDO:
-        raise UsageError(f"this outboxctl does not know how to undo {kind}", hint="use the one that began it")
-    return UNDO[kind]
-
-
-@contextmanager
-def _naming(fault: Fault) -> Iterator[None]:
-    """Put the fault and the next step into an error of its undoing."""
-    try:
-        yield
-    except OutboxctlError as error:
-        hint = f"{error.hint}; then `outboxctl chaos undo`".removeprefix("; ")
-        raise type(error)(f"{fault.what}: {error}", hint=hint) from error
-    except Exception as error:  # such as facts of another version; the other faults are undone
-        hint = "repair it by hand, then `outboxctl chaos undo --forget`"
-        raise OutboxctlError(f"{fault.what}: {type(error).__name__}: {error}", hint=hint) from error
+            hint = f"{error.hint}; then `outboxctl chaos undo`".removeprefix("; ")
+            raise type(error)(f"{fault.what}: {error}", hint=hint) from error
+        except Exception as error:  # such as facts of another version; the other faults are undone
+            hint = f"repair it by hand, then delete it from {self.folder / records.FILE}"
+            raise OutboxctlError(f"{fault.what}: {type(error).__name__}: {error}", hint=hint) from error

@@ -13,6 +13,7 @@ from typing import IO, Any
 import psutil
 
 from outboxctl.domain.errors import InconclusiveError, OutboxctlError, UsageError
+from outboxctl.drills.faults.records import FILE
 from outboxctl.drills.services import process
 from outboxctl.drills.services.model import Say, silent
 
@@ -35,7 +36,7 @@ def identity(target: psutil.Process) -> dict[str, Any]:
 def resume_if_there(facts: dict[str, Any]) -> None:
     """Resume the process of this identity, if it still runs. UsageError for one of another machine."""
     if facts["host"] != socket.gethostname():
-        hint = "run this there, or, if it is gone, `outboxctl chaos undo --forget`"
+        hint = f"run this there, or, if it is gone, delete the fault from {FILE}"
         raise UsageError(f"process {facts['pid']} is on {facts['host']}", hint=hint)
     if target := process.find(facts["pid"], facts["born"]):
         resume(target)
@@ -44,7 +45,9 @@ def resume_if_there(facts: dict[str, Any]) -> None:
 def pause(target: psutil.Process) -> None:
     """Stop it where it is, with SIGSTOP, and wait until it is."""
     if paused(target):
-        raise UsageError(f"process {target.pid} is paused already", hint="see `outboxctl chaos list`")
+        raise UsageError(
+            f"process {target.pid} is paused already", hint="see `outboxctl chaos undo --dry-run`"
+        )
     try:
         _send(target, signal.SIGSTOP)
     except psutil.NoSuchProcess:
@@ -79,34 +82,28 @@ def _wait(condition: Callable[[], bool], otherwise: str) -> None:
         raise InconclusiveError(otherwise, hint=f"waited {PATIENCE_SECONDS:g} s")
 
 
-def split(option: str, command: str) -> list[str]:
-    """The words of a command line. UsageError where there are none, or a quote is not closed."""
+def run(option: str, command: str, say: Say = silent) -> None:
+    """Run a command of the user's, given by `option`, that must exit with 0. Raises OutboxctlError.
+
+    The output goes to a file: a server that it leaves in the background would hold a pipe open.
+    """
     try:
         words = shlex.split(command)
     except ValueError as error:
         raise UsageError(f"{option} cannot be read: {error}", hint="close its quotes") from None
     if not words:
         raise UsageError(f"{option} is empty")
-    return words
-
-
-def run(command: list[str], say: Say = silent, within: float = COMMAND_SECONDS) -> str:
-    """Run a command that must exit with 0; returns its output. Raises OutboxctlError.
-
-    The output goes to a file: a server that it leaves in the background would hold a pipe open.
-    """
-    say(f"running {command[0]}")
+    say(f"running {words[0]}")
     with tempfile.TemporaryFile("w+", errors="replace") as out:
-        code = _exit_code(command, out, within)
+        code = _exit_code(words, out)
         out.seek(0)
-        output = out.read()
+        output = out.read().strip()
     if code:
-        why = f": {output.strip()[-300:]}" if output.strip() else ", without output"
-        raise OutboxctlError(f"{command[0]} ended with {code}{why}")
-    return output
+        why = f": {output[-300:]}" if output else ", without output"
+        raise OutboxctlError(f"{words[0]} ended with {code}{why}")
 
 
-def _exit_code(command: list[str], out: IO[str], within: float) -> int:
+def _exit_code(command: list[str], out: IO[str]) -> int:
     """A command that takes too long is killed alone, for a server may be its child.
 
     On an interruption its children are killed too, so that none does later what is undone now.
@@ -118,10 +115,10 @@ def _exit_code(command: list[str], out: IO[str], within: float) -> int:
     except OSError as error:
         raise UsageError(f"cannot run {command[0]}: {error.strerror}") from None
     try:
-        return child.wait(within)
+        return child.wait(COMMAND_SECONDS)
     except subprocess.TimeoutExpired:
         _kill(child, os.kill)
-        raise OutboxctlError(f"{command[0]} did not end within {within:g} s") from None
+        raise OutboxctlError(f"{command[0]} did not end within {COMMAND_SECONDS:g} s") from None
     except BaseException:
         _kill(child, os.killpg)
         raise

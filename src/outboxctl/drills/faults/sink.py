@@ -40,26 +40,21 @@ def answers(url: str) -> bool:
             return False
 
 
-def goes_away(url: str) -> bool:
-    """Whether it stops answering within a few seconds."""
-    return within(ENDING_SECONDS, lambda: not answers(url))
+def goes_away(url: str, seconds: float = ENDING_SECONDS) -> bool:
+    """Whether it stops answering within so many seconds."""
+    return within(seconds, lambda: not answers(url))
 
 
 def wait_away(url: str) -> None:
     """Wait until it does not answer. InconclusiveError if it still does."""
-    if not within(AWAY_SECONDS, lambda: not answers(url)):
+    if not goes_away(url, AWAY_SECONDS):
         hint = "what was stopped is not what ELASTIC_URL names, or it was started again"
         raise InconclusiveError(f"{url} still answers after {AWAY_SECONDS:g} s", hint=hint)
 
 
-def comes_back(url: str, seconds: float = BACK_SECONDS) -> bool:
-    """Whether it answers within so many seconds."""
-    return within(seconds, lambda: answers(url))
-
-
 def wait_back(url: str) -> None:
     """Wait until it answers. UnreachableError if it does not."""
-    if not comes_back(url):
+    if not within(BACK_SECONDS, lambda: answers(url)):
         raise UnreachableError(f"{url} does not answer after {BACK_SECONDS:g} s", hint="look at its log")
 
 

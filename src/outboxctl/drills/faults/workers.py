@@ -52,37 +52,31 @@ def _host() -> str:
 
 
 def chosen(
-    rows: Sequence[WorkerRow],
-    now: datetime,
-    *,
-    worker_id: str | None = None,
-    pid: int | None = None,
-    every: bool = False,
+    rows: Sequence[WorkerRow], now: datetime, *, worker_id: str | None = None, every: bool = False
 ) -> list[VerifiedProcess]:
-    """Those of this name or pid, or all; without a choice the only one. UsageError for none, or several."""
-    known = verified_workers(rows, now)
-    if worker_id is not None:
-        known = [each for each in known if each.row.worker_id == worker_id]
-    if pid is not None:
-        known = [each for each in known if each.row.pid == pid]
+    """Those of this name, or all; without a choice the only one. UsageError for none, or several."""
+    here = verified_workers(rows, now)
+    known = [each for each in here if worker_id in (None, each.row.worker_id)]
+    names = ", ".join(each.name for each in here[:10])
+    hint = f"there are: {names}" if names else "`outboxctl status` shows the workers of all machines"
     if not known:
-        raise UsageError(_missing(rows, worker_id, pid), hint=_listed(rows, now))
+        raise UsageError(_missing(rows, worker_id), hint=hint)
     if len(known) > 1 and not every:
-        raise UsageError(f"{len(known)} workers fit", hint=f"say --pid or --all: {_listed(rows, now)}")
+        raise UsageError(f"{len(known)} workers fit", hint=f"say --id or --all: {hint}")
     return known
 
 
 def pause(each: VerifiedProcess) -> PlannedFault:
     """A worker paused. UsageError if it is already."""
     if processes.paused(each.process):
-        raise UsageError(f"{each.name} is paused already", hint="see `outboxctl chaos list`")
+        raise UsageError(f"{each.name} is paused already", hint="see `outboxctl chaos undo --dry-run`")
     fault = Fault(PAUSED, f"{each.name} is paused", processes.identity(each.process))
     return PlannedFault(fault, lambda: processes.pause(each.process))
 
 
 def kill(ledger: Ledger, each: VerifiedProcess) -> None:
     """Kill a worker; faults that paused it are undone."""
-    pauses = ledger.matching(PAUSED, processes.identity(each.process))
+    pauses = ledger.matching(processes.identity(each.process))
     processes.kill(each.process)
     for fault in pauses:
         ledger.undo(fault)
@@ -113,16 +107,13 @@ def runs_worker(words: Sequence[str]) -> bool:
     return program == 0 or Path(words[0]).name.startswith(("python", "pypy"))
 
 
-def _missing(rows: Sequence[WorkerRow], worker_id: str | None, pid: int | None) -> str:
+def _missing(rows: Sequence[WorkerRow], worker_id: str | None) -> str:
     for row in rows:
-        if row.host != _host() and (row.worker_id == worker_id or row.pid == pid):
+        if row.host != _host() and row.worker_id == worker_id:
             name, host = brief(row.worker_id, 120), brief(row.host, 120)
             return f"worker {name} (pid {row.pid}) runs on {host}, not here: go there"
-    if pid is not None:
-        return f"process {pid} is not proved to be a worker of this database"
-    return "no worker of that name runs here" if worker_id is not None else "no worker runs here"
-
-
-def _listed(rows: Sequence[WorkerRow], now: datetime) -> str:
-    names = ", ".join(each.name for each in verified_workers(rows, now)[:10])
-    return f"there are: {names}" if names else "`outboxctl status` shows the workers of all machines"
+    return (
+        "no worker runs here"
+        if worker_id is None
+        else "no process here is proved to be a worker of that name"
+    )

@@ -66,11 +66,6 @@ class ProxyFault:
         """The answer that is sent in place of the true one."""
         return self.reply or truth
 
-    @property
-    def loses(self) -> bool:
-        """Whether the client does not receive the sink's answer."""
-        return self.reply is not None or self.ending in {Ending.DROP, Ending.RESET, Ending.TRUNCATE}
-
 
 HEALTHY = ProxyFault()
 
@@ -148,11 +143,15 @@ def too_large(over: int, **struck: Unpack[Struck]) -> ProxyFault:
     return ProxyFault("too-large", over=over, apply=False, reply=reply, **struck)
 
 
-def some_items(share: float) -> ProxyFault:
+def some_items(share: float = 1.0) -> ProxyFault:
     """That share of the items of each bulk request answered 429, chosen by their ids; the others applied."""
     ProxyFault(share=share)  # UsageError for one that is none
     refusal: Refusal = (429, {"type": BUSY, "reason": REASON})
-    return ProxyFault("some-items", items=lambda id_: refusal if _hash(id_) < share * HASHES else None)
+
+    def of(id_: str) -> Refusal | None:
+        return refusal if crc32(id_.encode(errors="surrogatepass")) < share * HASHES else None
+
+    return ProxyFault("some-items", items=of)
 
 
 def truncate(**struck: Unpack[Struck]) -> ProxyFault:
@@ -165,10 +164,13 @@ def html(**struck: Unpack[Struck]) -> ProxyFault:
     return ProxyFault("html", reply=ProxyReply(200, HTML, {"Content-Type": "text/html"}), **struck)
 
 
-ALL: tuple[Callable[..., ProxyFault], ...] = (
-    *(refuse, blackhole, reset_before, reset_after, drop_after, delay, drip),
-    *(busy, unavailable, gateway, too_large, some_items, truncate, html),
-)
+KNOWN: dict[str, Callable[..., ProxyFault]] = {
+    made.__name__.replace("_", "-"): made
+    for made in (
+        *(refuse, blackhole, reset_before, reset_after, drop_after, delay, drip),
+        *(busy, unavailable, gateway, too_large, some_items, truncate, html),
+    )
+}
 
 
 def refused(status: int, kind: str = "", reason: str = "", **headers: str) -> ProxyFault:
@@ -177,7 +179,3 @@ def refused(status: int, kind: str = "", reason: str = "", **headers: str) -> Pr
     body = json.dumps({"error": {"root_cause": [error], **error}, "status": status}).encode()
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return ProxyFault(apply=False, reply=ProxyReply(status, body, named))
-
-
-def _hash(id_: str) -> int:
-    return crc32(id_.encode(errors="surrogatepass"))

@@ -1,9 +1,9 @@
 """What is counted of the requests that pass, and the gates at which bulk requests can be held."""
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 
@@ -76,15 +76,12 @@ class Bulk:
 
 @dataclass(frozen=True)
 class ProxyCounts:
-    """Counts of all requests, of bulk requests, and of those that a fault struck, in all and by its name.
+    """Counts of all requests, of bulk requests, of those that a fault struck, and of the items refused.
 
-    `items_failed` are those refused in bulk requests; `applied_then_lost` requests that the sink
-    applied and whose answer the client did not get. Refused connections are not counted: the proxy sees none.
+    Refused connections are not counted: the proxy sees none.
     """
 
     requests: int = 0
     bulks: int = 0
     struck: int = 0
     items_failed: int = 0
-    applied_then_lost: int = 0
-    by_fault: Mapping[str, int] = field(default_factory=dict)

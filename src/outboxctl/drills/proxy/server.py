@@ -20,7 +20,6 @@ from outboxctl.drills.proxy.wire import ProxyReply
 from outboxctl.net.browsers import by_another_name, from_a_page
 
 POLL = 0.02  # seconds until a server ceases to listen after shutdown()
-SUCCESS = range(200, 300)
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -79,7 +78,6 @@ class ProxyServer(ThreadingHTTPServer):
         self._backend = backend
         self._lock = threading.Lock()
         self._counted: Counter[str] = Counter()
-        self._by_fault: Counter[str] = Counter()
         self._recent: deque[Bulk] = deque(maxlen=keep)
         self._connections: set[Any] = set()
         self._acceptor: threading.Thread | None = None
@@ -94,8 +92,7 @@ class ProxyServer(ThreadingHTTPServer):
     def counts(self) -> ProxyCounts:
         """The counts at this moment."""
         with self._lock:
-            by_fault = dict(self._by_fault)
-            return ProxyCounts(**self._counted, struck=sum(by_fault.values()), by_fault=by_fault)
+            return ProxyCounts(**self._counted)
 
     @property
     def recent(self) -> list[Bulk]:
@@ -116,9 +113,7 @@ class ProxyServer(ThreadingHTTPServer):
         bulk = self._arrived(request)
         active = self.choose(request, bulk)
         fault = active.fault
-        if fault is not HEALTHY:
-            with self._lock:
-                self._by_fault[fault.name] += 1
+        self._count(struck=fault is not HEALTHY)
         active.over.wait(fault.before)
         if bulk:
             self.gates().pause(Point.BEFORE_APPLY)
@@ -132,25 +127,26 @@ class ProxyServer(ThreadingHTTPServer):
 
     def _arrived(self, request: ProxyRequest) -> Bulk | None:
         """Count a request; returns the facts of a bulk request."""
-        bulk = None
-        ids = tuple(action.id for action in request.actions()) if request.is_bulk else ()
+        if not request.is_bulk:
+            self._count(requests=1)
+            return None
+        ids = tuple(action.id for action in request.actions())
         with self._lock:
-            self._counted["requests"] += 1
-            if request.is_bulk:
-                bulk = Bulk(self._counted["bulks"], ids, len(request.body), monotonic())
-                self._counted["bulks"] += 1
-                self._recent.append(bulk)
+            bulk = Bulk(self._counted["bulks"], ids, len(request.body), monotonic())
+            self._counted.update(requests=1, bulks=1)
+            self._recent.append(bulk)
         return bulk
 
     def _apply(self, request: ProxyRequest, fault: ProxyFault) -> ProxyReply:
-        if fault.items and request.is_bulk:
-            truth, failed = apply_without(request, fault.items, self._backend)
-        else:
-            truth, failed = self._backend(request), 0
-        with self._lock:
-            self._counted["items_failed"] += failed
-            self._counted["applied_then_lost"] += fault.loses and truth.status in SUCCESS
+        if not (fault.items and request.is_bulk):
+            return self._backend(request)
+        truth, failed = apply_without(request, fault.items, self._backend)
+        self._count(items_failed=failed)
         return truth
+
+    def _count(self, **more: int) -> None:
+        with self._lock:
+            self._counted.update(more)
 
     def server_bind(self) -> None:
         """Bind, without the base class's look-up of a host name; UsageError where the port is taken."""

@@ -18,7 +18,7 @@ class DeleteThenStale(Lab):
     events = 20
     seconds = 6.0
     by_hand = (
-        "outboxctl chaos proxy --fault delay --seconds 15 --port 9201 &",
+        "outboxctl chaos proxy --fault delay=15 --port 9201 &",
         "ELASTIC_URL=http://127.0.0.1:9201 outboxctl worker &",
         "outboxctl inject load --scenario update --total 10",
         "outboxctl inject load --scenario delete --total 10",

@@ -22,7 +22,7 @@ class DuplicateDelivery(Lab):
     events = 40
     seconds = 11.0
     by_hand = (
-        "outboxctl chaos proxy --fault delay --applied --seconds 20 --port 9201 &",
+        "outboxctl chaos proxy --fault delay=20 --applied --port 9201 &",
         "outboxctl inject load --count 20",
         "ELASTIC_URL=http://127.0.0.1:9201 outboxctl worker &  # then: kill -9 %2",
         "outboxctl worker",

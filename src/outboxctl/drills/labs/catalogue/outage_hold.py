@@ -45,7 +45,7 @@ class OutageHold(Lab):
         ctx.proxy_fault(UNAVAILABLE, faults.unavailable())
         ctx.load(200)
         refused = "requests were answered 503"
-        ctx.confirm(refused, lambda: ctx.proxy.counts.by_fault.get("unavailable"))
+        ctx.confirm(refused, lambda: ctx.proxy.counts.struck)
 
     def observe(self, ctx: LabContext) -> None:
         """Wait until more requests were refused than an event has attempts."""

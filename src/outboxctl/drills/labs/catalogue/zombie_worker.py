@@ -28,7 +28,7 @@ class ZombieWorker(Lab):
     by_hand = (
         "outboxctl inject load --count 10000 --rate 0",
         "OUTBOX_WORKER_ID=w1 outboxctl worker &",
-        "outboxctl chaos worker pause --id w1",
+        "outboxctl chaos kill --pause --id w1",
         "OUTBOX_METRICS_PORT=9109 outboxctl worker &  # waits for the lease's end",
         "outboxctl chaos undo",
         "outboxctl verify",
