@@ -12,7 +12,7 @@ from benchmarks.processes import BY
 from benchmarks.report import Section
 from benchmarks.rig import SERVERS, Rig
 from outboxctl.core.documents import entities, table_order
-from outboxctl.operations.verify.buckets import rows_a_bucket
+from outboxctl.operations.verify.compare import rows_at_once
 from outboxctl.sink.index.scan import Reader
 
 TITLE = "Verify"
@@ -102,7 +102,7 @@ def _reading(rig: Rig) -> list[float]:
     """CPU seconds of PostgreSQL and of the engine, each to read its side once."""
     with rig.database.begin() as connection:
         count, width = entities.table_size(connection)
-        size = rows_a_bucket(width)
+        size = rows_at_once(width)
         ranges = table_order.page_ranges(connection, count, size)
     reader = Reader(rig.client, rig.settings.elastic_index)
     before = [rig.cpu_seconds(server) for server in SERVERS]

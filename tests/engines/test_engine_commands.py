@@ -58,7 +58,7 @@ def test_every_document_of_every_shard_is_read_once(client: Client, node: Node, 
     reader = Reader(client, name)
     reader.refresh()
     seen = []
-    for page in reader.pages(None, None, 2, content=False):
+    for page in reader.everything(2):
         seen += [document.id for document in page]
         node.put(name, f"block:late-{len(seen)}", 1, {"entity_type": "block", "entity_id": "99"})
         node.ok("POST", f"/{name}/_refresh")

@@ -112,7 +112,7 @@ def test_a_shard_is_read_after_it_had_to_wait_for_others(
         listed += more
     assert sorted(listed, key=int) == documents
     monkeypatch.setattr(scan, "EXTENDED_SECONDS", -1.0)  # with each page instead of each minute
-    read = [each.id for page in scan.Reader(client, name, keys=()).everything(2) for each in page]
+    read = [each.id for page in scan.Reader(client, name).everything(2) for each in page]
     assert sorted(read, key=int) == documents
 
 

@@ -6,8 +6,7 @@ from engines.conftest import Send
 from engines.node import Node
 from outboxctl.domain.failures import Noop, Reason, Verdict
 from outboxctl.sink.delivery.bulk import BulkAction
-from outboxctl.sink.index.repair import DocumentVersion, Mender
-from outboxctl.sink.index.reset import reset
+from outboxctl.sink.index.repair import Mender
 from outboxctl.sink.transport.client import Client
 from processes import eventually
 
@@ -104,22 +103,3 @@ def test_a_strict_mapping_refuses_unknown_fields(send: Send, node: Node, index: 
         MAPPING,
         DONE,
     ]
-
-
-@pytest.mark.parametrize("version", [LONGEST, LONGEST - 1])
-def test_the_highest_version_can_be_reset(
-    send: Send, client: Client, node: Node, index: str, version: int
-) -> None:
-    """It runs over: see `sink/index/reset.py`. What comes later is as if it had never been, from disk too."""
-    assert send(BulkAction("block:1", version, None), BulkAction("block:2", version, NEWER))[1] == DONE
-    assert send(BulkAction("block:1", 5, NEWER)) == [SUPERSEDED]
-    (concrete,) = node.ok("GET", f"/{index}")
-    found = node.ok("GET", f"/{concrete}/_doc/block:2")
-    seen = DocumentVersion("block:2", found["_seq_no"], found["_primary_term"])
-    stuck = [("block:1", None), ("block:2", seen)]
-    assert reset(Mender(client, concrete), stuck, above=2**62) == {"block:1": 0, "block:2": 0}
-    node.ok("POST", f"/{concrete}/_close")
-    node.ok("POST", f"/{concrete}/_open?wait_for_active_shards=1")
-    assert [node.document(index, id_) for id_ in ("block:1", "block:2")] == [None, None]
-    assert send(BulkAction("block:1", 5, NEWER), BulkAction("block:2", 5, NEWER)) == [DONE, DONE]
-    assert send(BulkAction("block:1", 4, OLDER), BulkAction("block:2", 4, OLDER)) == [SUPERSEDED, SUPERSEDED]

@@ -33,7 +33,7 @@ class LosesViews(Script):
 
 
 @pytest.mark.usefixtures("index")
-@pytest.mark.parametrize(("lost", "code"), [(1, 0), (2, 0), (9, 3)])
+@pytest.mark.parametrize(("lost", "code"), [(1, 0), (9, 3)])
 def test_a_lost_view_is_read_again_a_few_times(
     cli: Cli, sql: psycopg.Connection, servers: Servers, lost: int, code: int
 ) -> None:

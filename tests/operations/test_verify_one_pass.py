@@ -1,4 +1,4 @@
-"""One pass over both sides finds what a comparison by keys finds, and leaves to it what it cannot find."""
+"""One pass over both sides finds what two passes find, and leaves to them what it cannot find."""
 
 from functools import partial
 from typing import Any
@@ -10,7 +10,6 @@ from elasticsearch import Elasticsearch
 from operations.disaster import Ground, overwrite
 from outboxctl.core.database import Database
 from outboxctl.core.documents import table_order
-from outboxctl.operations.verify.buckets import Bucket
 from outboxctl.operations.verify.compare import Comparison, compare
 from outboxctl.operations.verify.model import Census, DifferenceKind
 from outboxctl.operations.verify.sketch import Sketch
@@ -28,15 +27,15 @@ def ground(sql: psycopg.Connection[Any], engine: Elasticsearch, index: str) -> G
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """A range of rows is one page of the table, a page of documents holds a few."""
-    monkeypatch.setattr("outboxctl.operations.verify.compare.rows_a_bucket", lambda _: 7)
+    monkeypatch.setattr("outboxctl.operations.verify.compare.rows_at_once", lambda _: 7)
 
 
 @pytest.fixture
 def only_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> Any:
-        raise AssertionError("compared by keys")
+        raise AssertionError("compared in two passes")
 
-    monkeypatch.setattr(Comparison, "_by_keys", refuse)
+    monkeypatch.setattr(Comparison, "_by_id", refuse)
 
 
 def spoil(ground: Ground) -> dict[str, DifferenceKind]:
@@ -77,22 +76,22 @@ def test_each_page_of_either_side_is_read_once(ground: Ground, db: Database, rea
 
 
 @pytest.mark.parametrize("change", [VIEW, "UPDATE search_index SET event_version = event_version"])
-def test_what_a_pass_cannot_tell_is_compared_by_keys(
+def test_what_a_pass_cannot_tell_is_compared_by_ids(
     change: str, ground: Ground, db: Database, reader: Reader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("outboxctl.operations.verify.one_pass.Sketch", partial(Sketch, 2))
-    expected, read = spoil(ground), list[Bucket]()
+    expected = spoil(ground)
     ground.sql.execute(change.encode())
-    examine = Comparison._examine
+    by_id, used = Comparison._by_id, list[bool]()
 
-    def counted(self: Comparison, bucket: Bucket) -> Any:
-        read.append(bucket)
-        return examine(self, bucket)
+    def counted(self: Comparison, *given: Any) -> Any:
+        used.append(True)
+        return by_id(self, *given)
 
-    monkeypatch.setattr(Comparison, "_examine", counted)
+    monkeypatch.setattr(Comparison, "_by_id", counted)
     census = Census()
     assert found(db, reader, census) == expected
-    assert (census.rows, census.documents, bool(read)) == (300, 301, True)
+    assert (census.rows, census.documents, used) == (300, 301, [True])
 
 
 @pytest.mark.parametrize(("rows", "size"), [(300, 1), (300, 10_000), (0, 7), (1, 1)])

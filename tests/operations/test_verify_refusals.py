@@ -35,13 +35,6 @@ def refused(cli: Cli, code: int, *args: str, **env: str) -> str:
     return done.stderr
 
 
-def test_a_mapping_that_cannot_be_ranged_over(cli: Cli, engine: Elasticsearch, other: str) -> None:
-    engine.indices.create(index=other, mappings={"properties": {"entity_type": {"type": "text"}}})
-    said = refused(cli, 2, "verify", "--elastic-index", other)
-    assert "entity_type is text, not keyword" in said
-    assert "rebuild" in said
-
-
 def test_bodies_that_are_not_kept_can_be_compared_by_version_alone(
     cli: Cli, ground: Ground, engine: Elasticsearch, other: str
 ) -> None:

@@ -68,7 +68,7 @@ def in_turn(shards: Shards) -> list[str]:
 
 def test_a_comparison_reads_every_shard_however_long_the_first_ones_take(shards: Shards) -> None:
     reader = Reader(shards, "things")  # type: ignore[arg-type]
-    reader._shape = IndexShape("things", "uuid", 3, ("type", "id"), None, 10_000)
+    reader._shape = IndexShape("things", "uuid", 3, None, 10_000)
     seen: list[str] = []
     for page in reader.everything(2):
         seen += [document.id for document in page]

@@ -145,15 +145,6 @@ def test_a_strict_mapping_without_our_columns_is_completed(
     assert ward.ids(End.SINK) == []
 
 
-def test_the_entity_is_to_be_mapped_as_keyword(ward: Ward, engine: Elasticsearch, index: str) -> None:
-    guessed = {"type": "text", "fields": {"keyword": {"type": "keyword"}}}
-    _instead(engine, index, properties={"entity_type": guessed, "entity_id": FIELDS["entity_id"]})
-    assert "entity_type as text" in ward.one("mapping-not-keyword", End.SINK).what
-    _instead(engine, index, dynamic=False, properties={"entity_type": FIELDS["entity_type"]})
-    assert "entity_id as nothing" in ward.cures("mapping-not-keyword", End.SINK).what
-    assert ward.ids(End.SINK) == []
-
-
 def test_an_index_that_keeps_no_documents_is_found(ward: Ward, engine: Elasticsearch, index: str) -> None:
     _instead(engine, index, properties=FIELDS, _source={"enabled": False})
     assert ward.ids(End.SINK) == ["source-disabled"]

@@ -8,7 +8,6 @@ if TYPE_CHECKING:
     from outboxctl.core.database import Database
     from outboxctl.domain.projection import Projection
     from outboxctl.operations.verify.model import VerifyReport
-    from outboxctl.operations.verify.projected.model import ProjectedReport
     from outboxctl.operations.verify.projected.repair import ProjectedRepair
     from outboxctl.operations.verify.projected.survey import ProjectedSurvey
     from outboxctl.operations.verify.repair import Repaired, SearchIndexRepair
@@ -76,7 +75,7 @@ class DeclaredTarget:
         """About how many rows there are to compare."""
         return self._survey.rows()
 
-    def survey(self, **more: Any) -> "ProjectedReport":
+    def survey(self, **more: Any) -> "VerifyReport":
         """Compare."""
         return self._survey.run(**more)
 
@@ -144,7 +143,7 @@ def _declared(database: "Database", client: "Client", projection: "Projection") 
     from outboxctl.sink.index.scan import Reader, RoutedReader
 
     reader = RoutedReader if projection.routing else Reader
-    return DeclaredTarget(database, reader(client, projection.index, keys=()), projection)
+    return DeclaredTarget(database, reader(client, projection.index), projection)
 
 
 def _in_use(settings: "Settings", database: "Database", client: "Client") -> bool:

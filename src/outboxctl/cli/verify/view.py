@@ -92,7 +92,7 @@ def _lines(compared: "Iterable[Compared]", skipped: str) -> "Iterator[object]":
 
 def _tables(report: "Any") -> "Iterator[object]":
     yield _summary(report)
-    declared = _declared(report)
+    declared = bool(report.name)
     if report.differences:
         meaning = PROJECTED_MEANING if declared else MEANING
         cells = [(kind, f"{count:,}", meaning[kind]) for kind, count in report.by_kind.items() if count]
@@ -115,18 +115,13 @@ def _first(report: Any, *, declared: bool) -> object:
     return rendering.table(title, columns[:wanted], [row[:wanted] for row in rows])
 
 
-def _declared(report: Any) -> bool:
-    """Whether it is a projection's."""
-    return hasattr(report, "name")
-
-
 def _summary(report: Any) -> str:
     both = f"{report.rows:,} rows, {report.documents:,} documents in {report.index}"
-    if _declared(report):
+    if report.name:
         what = "content" if report.content else "presence only"
         return f"{report.name}: {both}; {what}, {rendering.age(report.seconds)}."
     what = "content and versions" if report.content else "versions only"
-    return f"{both}; {what}, {counted(report.buckets, 'bucket')}, {rendering.age(report.seconds)}."
+    return f"{both}; {what}, {rendering.age(report.seconds)}."
 
 
 def _next(report: Any, repaired: "Repaired | None", planned: "Repaired | None", *, compared: bool) -> str:
@@ -138,7 +133,7 @@ def _next(report: Any, repaired: "Repaired | None", planned: "Repaired | None", 
     elif repaired:
         lines += _repair_lines(repaired, compared=compared)
     elif planned:
-        lines += _planned_lines(planned, declared=_declared(report))
+        lines += _planned_lines(planned, declared=bool(report.name))
     else:
         lines += _advice(report)
     return "\n".join(lines)
@@ -146,7 +141,7 @@ def _next(report: Any, repaired: "Repaired | None", planned: "Repaired | None", 
 
 def _advice(report: Any) -> list[str]:
     """What mends the differences; where an event has failed, a replay does, and its row is not touched."""
-    which = f"--projection {report.name} " if _declared(report) else ""
+    which = f"--projection {report.name} " if report.name else ""
     repair = f"Repair them: outboxctl verify {which}--repair --by YOU --reason WHY"
     if not report.with_failed_event:
         return [repair]
@@ -162,8 +157,6 @@ def _planned_lines(planned: "Repaired", *, declared: bool = False) -> list[str]:
             f"It would raise the event_version of {planned.raised:,} rows, and of those whose document was"
             " deleted under a higher version."
         )
-    if planned.freed:
-        lines.append(f"For {planned.freed:,} it would have the sink forget a version that leaves no room.")
     if planned.removed:
         lines.append(f"It would delete {planned.removed:,} documents at the sink that no event can name.")
     return [*lines, *_unrepaired_lines(planned)]
@@ -174,8 +167,6 @@ def _repair_lines(repaired: "Repaired", *, compared: bool) -> list[str]:
     lines = [f"{counted(repaired.enqueued, 'event')} enqueued; {then}."]
     if repaired.raised:
         lines.append(f"{repaired.raised:,} rows had their event_version raised to what the index holds.")
-    if repaired.freed:
-        lines.append(f"{repaired.freed:,} had a version in the index that left no room; it was reset.")
     if repaired.removed:
         lines.append(f"{repaired.removed:,} documents that no event can name were removed from the index.")
     return [*lines, *_unrepaired_lines(repaired), f"Act {repaired.act_id} in outboxctl audit"]
@@ -190,9 +181,8 @@ def _unrepaired_lines(repaired: "Repaired") -> list[str]:
         )
     if repaired.too_high:
         lines.append(
-            f"{repaired.too_high:,} are left: their version in the index leaves no room for the next ones,"
-            " and was not reset. Run it again; that of a deleted document ends after the index's setting"
-            " index.gc_deletes; `outboxctl rebuild` makes an index without them."
+            f"{repaired.too_high:,} are left: their version in the index leaves no room for the next ones."
+            " `outboxctl rebuild` makes an index without them."
         )
     rest = repaired.left - repaired.foreign - repaired.too_high
     if rest:

@@ -1,4 +1,4 @@
-"""Source rows as documents, by ranges of keys and by key.
+"""Source rows as documents, by key.
 
 Nothing here depends on the table's statistics or on the database's collation: types are only compared for
 equality, and ids as numbers.
@@ -16,15 +16,6 @@ from outboxctl.domain.errors import UsageError
 
 # One snapshot for a source row and its events; the server refuses every change.
 READ = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
-# An index-only scan of the unique index, whatever its collation: a partition is a run of equal types.
-# Rows without a key are left out: no event can refer to them.
-SPREAD = text(f"""
-SELECT entity_type, count(*), coalesce(array_agg(entity_id::text ORDER BY entity_id)
-    FILTER (WHERE n % CAST(:size AS bigint) = 1 AND n > 1), '{{}}')
-FROM (SELECT entity_type, entity_id, row_number() OVER (PARTITION BY entity_type ORDER BY entity_id) AS n
-      FROM {SOURCE} WHERE entity_type IS NOT NULL AND entity_id IS NOT NULL) keys
-GROUP BY entity_type
-""")
 SIZE = text(f"""
 SELECT count(*), (SELECT sum(pg_table_size(part)) FROM ({parts(SOURCE)}) parts) / greatest(count(*), 1)
 FROM {SOURCE}
@@ -36,18 +27,13 @@ SELECT NOT EXISTS (SELECT FROM {SOURCE}) AND NOT EXISTS (
         AND entity_key IS NULL AND entity_type NOT IN (SELECT name FROM {PROJECTIONS}))
 """)
 COUNT = text(f"SELECT count(*) FROM {SOURCE}")
-SPANS = f"""
-FROM unnest(CAST(:types AS text[]), CAST(:lows AS uuid[]), CAST(:highs AS uuid[])) r (t, low, high)
-JOIN {SOURCE} s ON s.entity_type = r.t AND s.entity_id BETWEEN r.low AND r.high"""
 ID = "s.entity_type || ':' || s.entity_id"
-DOCUMENTS = text(f"SELECT {ID}, s.event_version, {DOCUMENT} {SPANS}")
-KEYS_OF = text(f"SELECT s.entity_type, s.entity_id::text {SPANS}")
-VERSIONS = text(f"SELECT {ID}, s.event_version, NULL {SPANS}")
 KEYS = "unnest(CAST(:types AS text[]), CAST(:ids AS uuid[])) k (t, id)"
 NOW = text(f"""
 SELECT {ID}, s.event_version, {DOCUMENT}
 FROM {KEYS} JOIN {SOURCE} s ON s.entity_type = k.t AND s.entity_id = k.id
 """)
+PRESENT = text(f"SELECT {ID} FROM {KEYS} JOIN {SOURCE} s ON s.entity_type = k.t AND s.entity_id = k.id")
 # One branch for each partial index: a backlog is read once for all keys, done events never.
 IN_FLIGHT = text(f"""
 SELECT DISTINCT k.t || ':' || k.id FROM {KEYS} JOIN (
@@ -68,22 +54,6 @@ class Key(NamedTuple):
 
     entity_type: str
     entity_id: str
-
-
-class Spread(NamedTuple):
-    """How many rows a type has, and the id of each row that begins the next `size` of them."""
-
-    entity_type: str
-    rows: int
-    starts: list[str]
-
-
-class Span(NamedTuple):
-    """The entities of one type from `low` to `high`, both included."""
-
-    entity_type: str
-    low: str
-    high: str
 
 
 class TableSize(NamedTuple):
@@ -133,12 +103,6 @@ def require_primary(connection: Connection) -> None:
         )
 
 
-def spread(connection: Connection, size: int) -> list[Spread]:
-    """The distribution of the keys, in steps of `size` (2 or more) rows of one type."""
-    connection.exec_driver_sql(READ)
-    return [Spread(*row) for row in connection.execute(SPREAD, {"size": size})]
-
-
 def table_size(connection: Connection) -> TableSize:
     """How much the table holds."""
     connection.exec_driver_sql(READ)
@@ -146,21 +110,10 @@ def table_size(connection: Connection) -> TableSize:
     return TableSize(rows, int(width))
 
 
-def rows(connection: Connection, spans: Sequence[Span], *, content: bool) -> list[SourceRow]:
-    """The rows of these spans, unordered; without `content` their documents are not made.
-
-    Raises ReadRefusedError.
-    """
+def present(connection: Connection, keys: Sequence[Key]) -> set[str]:
+    """The ids of those of these entities that have a row."""
     prepare(connection)
-    with reading_rows(connection):
-        found = connection.execute(DOCUMENTS if content else VERSIONS, _bounds(spans)).all()
-    return [SourceRow(*row) for row in found]
-
-
-def keys(connection: Connection, spans: Sequence[Span]) -> list[Key]:
-    """The keys of the rows of these spans, unordered; nothing else of the rows is read."""
-    prepare(connection)
-    return [Key(*row) for row in connection.execute(KEYS_OF, _bounds(spans))]
+    return set(connection.execute(PRESENT, _values(keys)).scalars())
 
 
 def state(connection: Connection, keys: Sequence[Key]) -> EntityStates:
@@ -187,11 +140,6 @@ def _in_flight(connection: Connection, keys: Sequence[Key]) -> set[str]:
 
 def _values(keys: Sequence[Key]) -> dict[str, list[str]]:
     return {"types": [key.entity_type for key in keys], "ids": [key.entity_id for key in keys]}
-
-
-def _bounds(spans: Sequence[Span]) -> dict[str, list[str]]:
-    types, lows, highs = [list(part) for part in zip(*spans, strict=True)] or [[], [], []]
-    return {"types": types, "lows": lows, "highs": highs}
 
 
 def failed(connection: Connection, *, most: int) -> frozenset[str]:

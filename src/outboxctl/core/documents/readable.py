@@ -5,26 +5,11 @@ from functools import partial
 
 from outboxctl.core.database import Database
 from outboxctl.core.documents import entities, source_rows
-from outboxctl.core.documents.entities import EntityStates, Key, SourceRow, Span
+from outboxctl.core.documents.entities import EntityStates, Key, SourceRow
 from outboxctl.core.documents.source_rows import ChangedKey, SourceEntity
 from outboxctl.core.refused_reads import ReadRefusedError, by_halves
 
 WORDS = "the document cannot be read from its source row: {}"
-
-
-def rows(database: Database, spans: Sequence[Span], *, content: bool) -> list[SourceRow]:
-    """As `entities.rows`; a row that cannot be read has neither a version nor a document.
-
-    Raises OutboxctlError where the database cannot be used, or no row can be read.
-    """
-    try:
-        with database.begin() as connection:
-            return entities.rows(connection, spans, content=content)
-    except ReadRefusedError:
-        with database.begin() as connection:
-            keys = entities.keys(connection, spans)
-    found = state(database, keys)
-    return [*found.rows.values(), *(SourceRow(id_, None, None) for id_ in found.errors)]
 
 
 def state(database: Database, keys: Sequence[Key]) -> EntityStates:

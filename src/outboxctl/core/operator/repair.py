@@ -42,11 +42,6 @@ FROM {REQUESTED}
 WHERE NOT EXISTS (SELECT FROM {SOURCE} s WHERE s.entity_type = w.t AND s.entity_id = w.id)
 RETURNING id::text
 """)
-HELD = text(f"""
-SELECT s.entity_type || ':' || s.entity_id, s.event_version
-FROM {REQUESTED} JOIN {SOURCE} s ON s.entity_type = w.t AND s.entity_id = w.id
-FOR UPDATE OF s SKIP LOCKED
-""")
 UNDELIVERED = text(f"""
 SELECT count(*) FROM {EVENTS} e JOIN (
     SELECT unnest(event_ids) AS id FROM {AUDIT} WHERE act_id = CAST(:act_id AS uuid)
@@ -91,12 +86,6 @@ def enqueue(
         filters = {**filters, "raised": raised} if raised else filters
         record(connection, "repair", by=by, reason=reason, filters=filters, ids=ids, act_id=act_id)
     return Enqueued(ids, raised)
-
-
-def hold(connection: Connection, keys: Sequence[Key]) -> dict[str, int | None]:
-    """Lock the rows of these entities that nobody else has locked; returns their versions by document id."""
-    requested = [RepairEntity(key, 0) for key in keys]
-    return {str(id_): version for id_, version in _rows(connection, HELD, requested)}
 
 
 def undelivered(connection: Connection, act_id: str) -> int:

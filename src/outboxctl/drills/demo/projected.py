@@ -13,7 +13,7 @@ from outboxctl.drills.demo.stage import Stage
 from outboxctl.operations.projection import apply, declaration
 from outboxctl.operations.projection.known import named
 from outboxctl.operations.verify.compare import CONNECTIONS
-from outboxctl.operations.verify.projected.model import ProjectedReport
+from outboxctl.operations.verify.model import VerifyReport
 from outboxctl.operations.verify.projected.survey import ProjectedSurvey
 from outboxctl.sink.index import index_setup
 from outboxctl.sink.index.scan import Reader
@@ -124,10 +124,10 @@ class ProjectionSteps:
     def _with_module(self, name: str) -> int:
         return index_setup.count(self.system.client, self.index, {"term": {"module": name}})
 
-    def _report(self) -> ProjectedReport:
+    def _report(self) -> VerifyReport:
         url = self.system.settings.require_database_url()
         with closing(Database(url, connections=CONNECTIONS)) as database:
             with database.begin() as connection:
                 projection = named(connection, NAME)
-            survey = ProjectedSurvey(database, Reader(self.system.client, self.index, keys=()), projection)
+            survey = ProjectedSurvey(database, Reader(self.system.client, self.index), projection)
             return survey.run(content=True, limit=0, advance=lambda _: None)

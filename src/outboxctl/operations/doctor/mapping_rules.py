@@ -26,7 +26,6 @@ ISO = "date_optional_time"  # part of the default format, and of every one that 
 VALUES = {"keyword": "text", "long": "integer up to 2^63-1", "double": "number"}
 # A mapping that `rebuild --mapping` was given stays.
 REMAP = "outboxctl rebuild --mapping default --yes  # a field never changes its type"
-JOINED = ("entity_type", "entity_id")
 
 __all__ = ["INDEX"]
 
@@ -51,21 +50,6 @@ def strict(each: ExaminedIndex, _: Settings) -> Iterator[Case]:
         if lacking := {name: kind for name, kind in MAPPING["properties"].items() if name not in fields}:
             what = f"{index.name} has a strict mapping that lacks {', '.join(lacking)}."
             yield what, request("PUT", f"{index.name}/_mapping", {"properties": lacking})
-
-
-@INDEX.rule("mapping-not-keyword", WARNING)
-def not_keyword(each: ExaminedIndex, _: Settings) -> Iterator[Case]:
-    """`verify` and `rebuild` find documents by them, word for word."""
-    index = None if each.facts else each.writes_to
-    if index is None or str(index.mapping.get("dynamic")) == "strict":
-        return
-    there = index.mapping.get("properties", {})
-    for field in JOINED:
-        kind = _kind(there[field]) if field in there else "nothing"
-        if kind != "keyword":
-            added = {"properties": {field: MAPPING["properties"][field]}}
-            put = request("PUT", f"{index.name}/_mapping", added)
-            yield f"{index.name} maps {field} as {kind}, not as keyword.", REMAP if field in there else put
 
 
 @INDEX.rule("mapping-differs", WARNING)

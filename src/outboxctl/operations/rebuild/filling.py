@@ -5,7 +5,7 @@ from contextlib import suppress
 from time import monotonic
 
 from outboxctl.core.operator.rebuilds import Rebuild, RebuildPhase
-from outboxctl.domain.errors import OutboxctlError, UsageError
+from outboxctl.domain.errors import OutboxctlError
 from outboxctl.operations.rebuild.model import RebuildInterrupted, Tools
 from outboxctl.operations.rebuild.pipeline import sent
 from outboxctl.operations.rebuild.sending import Sender, collect
@@ -75,17 +75,12 @@ class FillProgress:
 def heal(tools: Tools, index: str) -> int:
     """Send what differs and has no event under way; returns how many documents were written or deleted.
 
-    Events that were pruned while the index was filled, say, are made up for. An index without fields to
-    compare by is left as it is.
+    Events that were pruned while the index was filled, say, are made up for.
     """
     source, sender, healed = tools.source, Sender(tools, index), 0
-    try:
-        differing = source.differing(
-            tools.db, tools.client, index, tools.size, advance=tools.advance, stop=tools.stop
-        )
-    except UsageError as error:
-        tools.say(f"not compared: {error}")
-        return 0
+    differing = source.differing(
+        tools.db, tools.client, index, tools.size, advance=tools.advance, stop=tools.stop
+    )
     for batch in differing:
         if tools.stop.is_set():
             raise RebuildInterrupted

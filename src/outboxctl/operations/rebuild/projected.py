@@ -130,7 +130,7 @@ class ProjectionSource:
         stop: Event,
     ) -> Iterator[DocumentBatch]:
         """What differs by content, where the index keeps it."""
-        reader = (RoutedReader if self.projection.routing else Reader)(client, index, keys=())
+        reader = (RoutedReader if self.projection.routing else Reader)(client, index)
         content = not reader.shape.no_content
         differences = compare(db, reader, self.projection, content=content, advance=advance, stop=stop)
         return self._again(db, self._sent_again(differences), size)

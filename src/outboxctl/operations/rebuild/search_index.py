@@ -83,9 +83,7 @@ class SearchIndex:
         stop: Event,
     ) -> Iterator[DocumentBatch]:
         """What differs by version."""
-        reader = Reader(client, index)
-        reader.shape  # noqa: B018 - reads the mapping
-        differences = compare(db, reader, content=False, advance=advance, stop=stop)
+        differences = compare(db, Reader(client, index), content=False, advance=advance, stop=stop)
         return _again(db, _sent_again(differences), size)
 
 

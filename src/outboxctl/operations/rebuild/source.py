@@ -101,8 +101,5 @@ class DocumentSource(Protocol):
         advance: Callable[[int], object],
         stop: threading.Event,
     ) -> Iterator[DocumentBatch]:
-        """What differs in the new index with no event in flight, as it is now.
-
-        Raises UsageError at once for an index that cannot be compared.
-        """
+        """What differs in the new index with no event in flight, as it is now."""
         ...

@@ -1,7 +1,7 @@
 """Whether an entity differs: the rules, which are pure, and the second reading of suspects by id."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from outboxctl.core.database import Database
 from outboxctl.core.documents import readable
@@ -103,42 +103,23 @@ def _plain(left: Any, right: Any) -> bool:
     return isinstance(left, dict) and NESTED_OR_BOOL.isdisjoint(map(type, (*left.values(), *right.values())))
 
 
-class Suspect(NamedTuple):
-    """A document's id; `misplaced`: it was found where the id does not belong."""
-
-    id: str
-    misplaced: bool = False
-
-
 class Review:
     """The second reading of the suspects of one comparison."""
 
     def __init__(self, database: Database, reader: Reader, *, content: bool) -> None:
         self._database, self._reader, self._content = database, reader, content
-        self._misplaced: set[int] = set()  # hashes of misplaced ids so far: two ranges may hold the same one
 
-    def of(self, suspects: Sequence[Suspect]) -> Iterator[Difference]:
-        """Yield those that do differ, each once in the comparison."""
+    def of(self, suspects: Sequence[str]) -> Iterator[Difference]:
+        """Yield those of these ids that do differ."""
         yield from (
-            Difference(DifferenceKind.MISSING, d.id, None, None) for d in suspects if not is_utf8(d.id)
+            Difference(DifferenceKind.MISSING, id_, None, None) for id_ in suspects if not is_utf8(id_)
         )
-        suspects = [suspect for suspect in suspects if is_utf8(suspect.id)]
-        ids = [suspect.id for suspect in suspects]
+        ids = [id_ for id_ in suspects if is_utf8(id_)]
         before = self._state(ids)
         documents = dict(zip(ids, self._reader.get(ids, content=self._content), strict=True))
         after = self._state(_unsettled(before, documents))
-        for suspect in suspects:
-            difference = judge(suspect.id, before, documents[suspect.id], after)
-            if difference and not self._reported_elsewhere(suspect, before):
-                yield difference
-
-    def _reported_elsewhere(self, suspect: Suspect, state: EntityStates) -> bool:
-        """Whether it is reported by the bucket that holds its row, or was reported before."""
-        if not suspect.misplaced:
-            return False
-        known = hash(suspect.id) in self._misplaced or suspect.id in state.rows.keys() | state.errors.keys()
-        self._misplaced.add(hash(suspect.id))
-        return known
+        judged = (judge(id_, before, documents[id_], after) for id_ in documents)
+        yield from (difference for difference in judged if difference)
 
     def _state(self, ids: Iterable[str]) -> EntityStates:
         keys = [key for key in map(key_of, ids) if key]

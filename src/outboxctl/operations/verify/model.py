@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 from uuid import UUID
 
 from outboxctl.core.documents.entities import Key
@@ -47,37 +48,36 @@ class Difference:
 
 @dataclass
 class Census:
-    """What was read so far: buckets, and the entities on each side."""
+    """What was read so far on each side."""
 
-    buckets: int = 0
     rows: int = 0
     documents: int = 0
 
     def add(self, other: "Census") -> None:
         """Add the counts of another one."""
-        self.buckets += other.buckets
         self.rows += other.rows
         self.documents += other.documents
 
 
 @dataclass(frozen=True)
 class VerifyReport:
-    """A comparison: how many entities differ by kind, how many more are in flight, and the first of them.
+    """A comparison: how many documents differ by kind, how many more are in flight, and the first of them.
 
-    `content` is False where versions alone were compared. `seconds` is wall clock.
-    `with_failed_event`: how many of those that differ have a failed event, of which 100,000 are read at most.
+    `name` is the projection's, empty for search_index. `rows` are those of its view. `content` is False where
+    versions alone were compared, or presence. `seconds` is wall clock. `with_failed_event`: how many of those
+    that differ have a failed event, of which 100,000 are read at most.
     """
 
+    name: str
     index: str
     content: bool
-    buckets: int
     rows: int
     documents: int
     differences: int
     by_kind: dict[str, int]
     in_flight: int
     seconds: float
-    first: list[Difference]
+    first: list[Any]
     with_failed_event: int = 0
 
 

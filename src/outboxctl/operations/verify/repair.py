@@ -10,20 +10,16 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import islice
 from threading import Event
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 from uuid import uuid4
 
 from outboxctl.core.database import Database
 from outboxctl.core.operator import repair
 from outboxctl.core.operator.audit import record
-from outboxctl.core.operator.repair import Enqueued, RepairEntity
+from outboxctl.core.operator.repair import RepairEntity
 from outboxctl.core.schema.encoding import encoding_of, storable
 from outboxctl.operations.verify.model import Difference, DifferenceKind
 from outboxctl.sink.index.repair import DocumentVersion, Mender
-from outboxctl.sink.index.reset import reset
-
-if TYPE_CHECKING:
-    from outboxctl.core.database import Connection
 
 # An application takes its next version from the row, and at 2^63-1 there is none. A version near to it
 # was written by hand: counting by ones never reaches half of the range.
@@ -33,13 +29,13 @@ Task = tuple[Difference, int]  # and the version that its event must have at lea
 
 
 class RepairAction(StrEnum):
-    """What becomes of a difference; FOREIGN and NONE are left."""
+    """What becomes of a difference; FOREIGN, TOO_HIGH and NONE are left."""
 
     EVENT = "event"
     RAISE = "raise"  # an event, and its row's version raised
     REMOVE = "remove"  # at the sink: no event can name it
-    FREE = "free"  # at the sink, then an event: its row would have to be raised beyond HIGHEST
     FOREIGN = "foreign"  # as REMOVE, but `--keep-foreign` keeps it
+    TOO_HIGH = "too high"  # its row would have to be raised beyond HIGHEST
     NONE = "none"  # no event can name the row, or it would fail: the row cannot be read
 
 
@@ -47,17 +43,15 @@ class RepairAction(StrEnum):
 class Repaired:
     """What a repair did: events written, rows whose version was raised, documents removed at the sink.
 
-    `freed` counts events for which the sink first dropped a version so high that no other fits above it.
     `left` were not touched: they changed meanwhile, another session held their row, or no event can name
     them. Of these, `foreign` are documents that `--keep-foreign` keeps, and `too_high` are entities whose
-    version the sink did not drop. `act_id` is empty where nothing was done.
+    version in the index leaves no room. `act_id` is empty where nothing was done.
     """
 
     act_id: str = field(default_factory=lambda: str(uuid4()))
     enqueued: int = 0
     raised: int = 0
     removed: int = 0
-    freed: int = 0
     left: int = 0
     foreign: int = 0
     too_high: int = 0
@@ -74,7 +68,7 @@ def action_for(difference: Difference, held: int = 0, *, remove_foreign: bool) -
     needed, row = winning_version(difference, held), difference.source_version
     if difference.kind is DifferenceKind.EXTRA or (row is not None and row >= needed):
         return RepairAction.EVENT
-    return RepairAction.RAISE if needed <= HIGHEST else RepairAction.FREE
+    return RepairAction.RAISE if needed <= HIGHEST else RepairAction.TOO_HIGH
 
 
 def winning_version(difference: Difference, held: int = 0) -> int:
@@ -90,15 +84,15 @@ def foresee(differences: Iterable[Difference], *, remove_foreign: bool) -> Repai
 def foreseen(actions: Iterable[RepairAction]) -> Repaired:
     """What these actions come to."""
     to_do = Counter(actions)
-    foreign, freed = to_do[RepairAction.FOREIGN], to_do[RepairAction.FREE]
+    foreign, too_high = to_do[RepairAction.FOREIGN], to_do[RepairAction.TOO_HIGH]
     return Repaired(
         act_id="",
-        enqueued=to_do[RepairAction.EVENT] + to_do[RepairAction.RAISE] + freed,
+        enqueued=to_do[RepairAction.EVENT] + to_do[RepairAction.RAISE],
         raised=to_do[RepairAction.RAISE],
         removed=to_do[RepairAction.REMOVE],
-        freed=freed,
-        left=to_do[RepairAction.NONE] + foreign,
+        left=to_do[RepairAction.NONE] + foreign + too_high,
         foreign=foreign,
+        too_high=too_high,
     )
 
 
@@ -187,8 +181,7 @@ class SearchIndexRepair(Repair[Difference]):
         self.done.foreign += len(to_do[RepairAction.FOREIGN])
         if to_do[RepairAction.EVENT] or to_do[RepairAction.RAISE]:
             self._enqueue(to_do[RepairAction.EVENT], to_do[RepairAction.RAISE])
-        if to_do[RepairAction.FREE]:
-            self._free(to_do[RepairAction.FREE])
+        self.done.too_high += len(to_do[RepairAction.TOO_HIGH])
         self._remove([difference for difference, _ in to_do[RepairAction.REMOVE]])
 
     def _sorted(self, some: Sequence[Difference]) -> dict[RepairAction, list[Task]]:
@@ -204,43 +197,16 @@ class SearchIndexRepair(Repair[Difference]):
         return to_do
 
     def _enqueue(self, plain: Sequence[Task], raises: Sequence[Task]) -> None:
-        with self.database.begin() as connection:
-            written = self._written(connection, plain, raises)
-        self._count(written)
-
-    def _free(self, stuck: Sequence[Task]) -> None:
-        """Have the sink drop versions above which no other fits, and write an event for each at once.
-
-        The rows are locked meanwhile, and a row that could not be locked gets no event: a row that is deleted
-        has its delete event after this, and its version is above what the sink then holds.
-        """
-        with self.database.begin() as connection:
-            keys = [difference.target for difference, _ in stuck if difference.target]
-            rows = repair.hold(connection, keys)
-            locked = [(d, version) for d, version in stuck if d.id in rows]
-            there = [(d.id, None if d.index_version is None else version_of(d)) for d, _ in locked]
-            held = reset(self.mender, there, above=HIGHEST)
-            freed = [(d, max(held[d.id], rows[d.id] or 0)) for d, _ in locked if d.id in held]
-            was = {d.id: version for d, version in locked if d.id in held}
-            written = self._written(connection, [], freed, freed=was) if freed else Enqueued([], {})
-        self._count(written)
-        self.done.freed += len(freed)
-        self.done.too_high += len(locked) - len(freed)
-
-    def _written(
-        self, connection: "Connection", plain: Sequence[Task], raises: Sequence[Task], **more: Any
-    ) -> Enqueued:
         both = [*plain, *raises]
-        return repair.enqueue(
-            connection,
-            upserts=_wanted(task for task in both if task[0].kind is not DifferenceKind.EXTRA),
-            raises=_wanted(raises),
-            deletes=_wanted(task for task in both if task[0].kind is DifferenceKind.EXTRA),
-            filters={"index": self.mender.index, **Counter(d.kind.value for d, _ in both), **more},
-            **self._act,
-        )
-
-    def _count(self, written: Enqueued) -> None:
+        with self.database.begin() as connection:
+            written = repair.enqueue(
+                connection,
+                upserts=_wanted(task for task in both if task[0].kind is not DifferenceKind.EXTRA),
+                raises=_wanted(raises),
+                deletes=_wanted(task for task in both if task[0].kind is DifferenceKind.EXTRA),
+                filters={"index": self.mender.index, **Counter(d.kind.value for d, _ in both)},
+                **self._act,
+            )
         self.done.enqueued += len(written.ids)
         self.done.raised += len(written.raised)
         self.done.left -= len(written.ids)

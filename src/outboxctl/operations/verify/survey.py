@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
 from threading import Event
 from time import monotonic
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from outboxctl.core.database import Database
 from outboxctl.core.documents import entities
@@ -39,9 +39,7 @@ def survey(
     differences = compare(database, reader, content=content, census=tally.census, advance=advance, stop=stop)
     (act or deque[Difference](maxlen=0).extend)(tally.count(differences))
     reader.check_unchanged()
-    return VerifyReport(
-        index=reader.shape.index, content=content, buckets=tally.census.buckets, **tally.figures()
-    )
+    return tally.report("", reader.shape.index, content=content)
 
 
 class Differing(Protocol):
@@ -98,15 +96,18 @@ class DifferenceTally(Generic[D]):
         """How many differ so far."""
         return sum(self.by_kind.values())
 
-    def figures(self) -> dict[str, Any]:
-        """What a report says of the differences so far."""
-        return {
-            "rows": self.census.rows,
-            "documents": self.census.documents,
-            "differences": self.differences,
-            "by_kind": dict(self.by_kind),
-            "in_flight": self.in_flight,
-            "seconds": round(monotonic() - self._began, 3),
-            "first": self.first,
-            "with_failed_event": self.with_failed_event,
-        }
+    def report(self, name: str, index: str, *, content: bool) -> VerifyReport:
+        """What was found, by now."""
+        return VerifyReport(
+            name,
+            index,
+            content,
+            self.census.rows,
+            self.census.documents,
+            self.differences,
+            dict(self.by_kind),
+            self.in_flight,
+            round(monotonic() - self._began, 3),
+            self.first,
+            self.with_failed_event,
+        )

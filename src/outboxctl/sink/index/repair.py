@@ -49,7 +49,7 @@ class Mender:
 
     def remove(self, documents: Sequence[DocumentVersion]) -> list[str]:
         """Delete these documents unless they were written again since; returns the ids that are gone."""
-        heads = [fence(document) for document in documents]
+        heads = [_fence(document) for document in documents]
         gone: list[str] = []
         for document, answer in zip(documents, self._deletes(heads), strict=True):
             if answer.status in {OK, GONE}:
@@ -58,23 +58,20 @@ class Mender:
                 raise failure(self.client, answer)
         return gone
 
-    def bulk(self, lines: str, *, filter_path: str) -> Any:
-        """The answer to a bulk request of these lines, of which it holds the paths named."""
-        if not ask(self.client, "HEAD", self.index):
-            raise UnreachableError(f"the index {self.index} is gone", hint="look, then run the same again")
-        return demand(self.client, "PUT", self.index, "_bulk", body=lines.encode(), filter_path=filter_path)
-
     def _deletes(self, heads: Sequence[dict[str, Any]]) -> list[Answer]:
         if not heads:
             return []
-        answer = self.bulk("".join(f"{dumps({'delete': head})}\n" for head in heads), filter_path=FILTER)
+        if not ask(self.client, "HEAD", self.index):
+            raise UnreachableError(f"the index {self.index} is gone", hint="look, then run the same again")
+        lines = "".join(f"{dumps({'delete': head})}\n" for head in heads).encode()
+        answer = demand(self.client, "PUT", self.index, "_bulk", body=lines, filter_path=FILTER)
         paired = pair([BulkAction(head["_id"], 0, None) for head in heads], answer)
         if isinstance(paired, Answer):
             raise failure(self.client, paired)
         return paired
 
 
-def fence(document: DocumentVersion) -> dict[str, Any]:
+def _fence(document: DocumentVersion) -> dict[str, Any]:
     """What has an action hit this very write only."""
     routing = {"routing": document.routing} if document.routing else {}
     write = {"if_seq_no": document.seq_no, "if_primary_term": document.primary_term}

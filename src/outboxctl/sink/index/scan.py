@@ -1,4 +1,4 @@
-"""Reading an index as it is: ranges of its documents, documents by id, and whether it can be read so."""
+"""Reading an index as it is: all documents, and documents by id."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -8,7 +8,7 @@ from outboxctl.domain.errors import InconclusiveError
 from outboxctl.domain.failures import Answer
 from outboxctl.sink.index import scanned
 from outboxctl.sink.index.scanned import ScannedDocument, SearchPage
-from outboxctl.sink.index.shape import KEYS, IndexShape, shape, too_deep
+from outboxctl.sink.index.shape import IndexShape, shape, too_deep
 from outboxctl.sink.index.view import View, opened
 from outboxctl.sink.transport.client import Client
 from outboxctl.sink.transport.reply import NESTED, Decode, error_of
@@ -19,54 +19,45 @@ EXTENDED_SECONDS = 60.0  # so often views that wait for their turn are kept from
 
 
 class Reader:
-    """Reads one index, or the one behind an alias; safe to use from several threads.
+    """Reads one index, or the one behind an alias; safe to use from several threads."""
 
-    `keys` are the fields by which it is read in ranges; none where it is read as a whole.
-    """
-
-    def __init__(self, client: Client, name: str, *, keys: Sequence[str] = KEYS) -> None:
-        self.client, self.name, self._keys = client, name, keys
+    def __init__(self, client: Client, name: str) -> None:
+        self.client, self.name = client, name
         self._shape: IndexShape | None = None
 
     @property
     def shape(self) -> IndexShape:
-        """The concrete index and its key fields, looked up once; see `shape` for what is raised."""
+        """The concrete index, looked up once; see `shape` for what is raised."""
         if self._shape is None:
-            self._shape = shape(self.client, self.name, self._keys)
+            self._shape = shape(self.client, self.name)
         return self._shape
 
     def check_unchanged(self) -> None:
         """Raise InconclusiveError if the name leads to another index by now."""
-        if shape(self.client, self.name, self._keys).uuid != self.shape.uuid:
+        if shape(self.client, self.name).uuid != self.shape.uuid:
             raise InconclusiveError(
                 f"{self.name} does not lead to the {self.shape.index} that was read any more",
                 hint="it was replaced meanwhile: run the same again",
             )
 
     def refresh(self) -> None:
-        """Make everything written so far visible to `pages`."""
+        """Make everything written so far visible to `everything`."""
         demand(self.client, "POST", self.shape.index, "_refresh")
-
-    def pages(
-        self, start: tuple[str, str] | None, end: tuple[str, str] | None, size: int, *, content: bool
-    ) -> Iterator[Sequence[ScannedDocument]]:
-        """The documents whose keys are from `start` to before `end`, `size` a page.
-
-        Keys are pairs, ordered as bytes; None is no bound.
-        """
-        yield from self._pages({"bool": {"filter": between(self.shape, start, end)}}, size, content=content)
-
-    def strays(self) -> Iterator[Sequence[ScannedDocument]]:
-        """The documents that lack a key field, so that no range holds them; without their bodies."""
-        lacking = [{"bool": {"must_not": {"exists": {"field": f}}}} for f in self.shape.key_fields]
-        yield from self._pages({"bool": {"should": lacking}}, PAGE, content=False)
 
     def everything(self, size: int = PAGE, *, content: bool = False) -> Iterator[Sequence[ScannedDocument]]:
         """All documents, each once, in the order in which they lie there, `size` a page.
 
-        The engine reads them so at a fraction of what it takes to find them by their keys.
+        The engine reads them so at a fraction of what it takes to find them by their keys; see `view`.
         """
-        yield from self._pages({"match_all": {}}, size, content=content)
+        with opened(self.client, self.shape.index, self.shape.shards) as views:
+            extended = monotonic()
+            for place, view in enumerate(views, 1):
+                for page in self._hits(view, min(size, self.shape.window), content=content):
+                    yield page
+                    if monotonic() - extended > EXTENDED_SECONDS:
+                        for waiting in views[place:]:
+                            waiting.extend()
+                        extended = monotonic()
 
     def get(self, ids: Sequence[str], *, content: bool) -> list[ScannedDocument | None]:
         """The documents of these ids as they are this moment, unrefreshed writes included.
@@ -84,26 +75,10 @@ class Reader:
             raise failure(self.client, Answer(0, *error_of(unread), request=True))
         return [doc if doc.found else None for doc in docs]
 
-    def _pages(
-        self, query: dict[str, Any], size: int, *, content: bool
-    ) -> Iterator[Sequence[ScannedDocument]]:
-        """All hits, each once; see `view`."""
-        with opened(self.client, self.shape.index, self.shape.shards) as views:
-            extended = monotonic()
-            for place, view in enumerate(views, 1):
-                for page in self._hits(view, query, min(size, self.shape.window), content=content):
-                    yield page
-                    if monotonic() - extended > EXTENDED_SECONDS:
-                        for waiting in views[place:]:
-                            waiting.extend()
-                        extended = monotonic()
-
-    def _hits(
-        self, view: View, query: dict[str, Any], size: int, *, content: bool
-    ) -> Iterator[Sequence[ScannedDocument]]:
+    def _hits(self, view: View, size: int, *, content: bool) -> Iterator[Sequence[ScannedDocument]]:
         after = None
         while True:
-            page = self._page(view, query, size, after, content=content)
+            page = self._page(view, size, after, content=content)
             view.follow(page.pit_id)
             if page.documents:
                 yield page.documents
@@ -111,8 +86,8 @@ class Reader:
                 return
             after = page.last
 
-    def _page(self, view: View, query: dict[str, Any], size: int, after: Any, *, content: bool) -> SearchPage:
-        body = {"query": query, "size": size, "_source": content, "version": True, "track_total_hits": False}
+    def _page(self, view: View, size: int, after: Any, *, content: bool) -> SearchPage:
+        body = {"size": size, "_source": content, "version": True, "track_total_hits": False}
         body |= view.request(after)
         return self._search(body)
 
@@ -152,25 +127,3 @@ class RoutedReader(Reader):
         body |= {"version": True, "seq_no_primary_term": True, "sort": ["_doc"]}
         documents = self._search(body, self.shape.index).documents
         return sorted(documents, key=lambda each: each.routing)
-
-
-def between(
-    shape: IndexShape, start: tuple[str, str] | None, end: tuple[str, str] | None
-) -> list[dict[str, Any]]:
-    """The filters of a range of (type, id), bounds compared as pairs; both fields must be there."""
-    kind, entity = shape.key_fields
-    filters: list[dict[str, Any]] = [{"exists": {"field": kind}}, {"exists": {"field": entity}}]
-    if start and end and start[0] == end[0]:
-        both = {"range": {entity: {"gte": start[1], "lt": end[1]}}}
-        return [{"term": {kind: start[0]}}, both]
-    if start:
-        filters.append(_beyond(shape, start, "gt", "gte"))
-    if end:
-        filters.append(_beyond(shape, end, "lt", "lt"))
-    return filters
-
-
-def _beyond(shape: IndexShape, bound: tuple[str, str], other: str, same: str) -> dict[str, Any]:
-    kind, entity = shape.key_fields
-    within = [{"term": {kind: bound[0]}}, {"range": {entity: {same: bound[1]}}}]
-    return {"bool": {"should": [{"range": {kind: {other: bound[0]}}}, {"bool": {"filter": within}}]}}

@@ -1,6 +1,5 @@
-"""What an index must be like to be compared: a single one, with key fields to range over."""
+"""What an index must be like to be compared: a single one."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,13 +7,12 @@ from outboxctl.domain.errors import UsageError
 from outboxctl.sink.transport.client import Client
 from outboxctl.sink.transport.request import demand
 
-KEYS = ("entity_type", "entity_id")
 WINDOW = 10_000  # the engine's default
 
 
 @dataclass(frozen=True)
 class IndexShape:
-    """A concrete index, its fields of the key, and what keeps its bodies from being compared.
+    """A concrete index, and what keeps its bodies from being compared.
 
     `window`: hits that one search may ask for.
     """
@@ -22,16 +20,14 @@ class IndexShape:
     index: str
     uuid: str
     shards: int
-    key_fields: tuple[str, ...]
     no_content: str | None
     window: int
 
 
-def shape(client: Client, name: str, keys: Sequence[str] = KEYS) -> IndexShape:
-    """Look at an index or alias, and in it at the fields of the key.
+def shape(client: Client, name: str) -> IndexShape:
+    """Look at an index or alias.
 
-    Raises UnreachableError if it is not there, UsageError if an alias stands for several indexes or the
-    key fields cannot be ranged over.
+    Raises UnreachableError if it is not there, UsageError if an alias stands for several indexes.
     """
     answer = demand(client, "GET", name, flat_settings=True, local=True)
     if len(answer) != 1:
@@ -43,23 +39,8 @@ def shape(client: Client, name: str, keys: Sequence[str] = KEYS) -> IndexShape:
         index,
         settings["index.uuid"],
         int(settings["index.number_of_shards"]),
-        tuple(_field(index, mapping.get("properties", {}), key) for key in keys),
         _no_content(mapping, settings),
         int(settings.get("index.max_result_window", WINDOW)),
-    )
-
-
-def _field(index: str, properties: dict[str, Any], key: str) -> str:
-    """The keyword to range over; a field that is not mapped at all has no values, and is as good."""
-    field = properties.get(key, {"type": "keyword"})
-    if field.get("type") == "keyword":
-        return key
-    for name, sub in field.get("fields", {}).items():
-        if sub.get("type") == "keyword":
-            return f"{key}.{name}"
-    raise UsageError(
-        f"in {index} the field {key} is {field.get('type')}, not keyword, and has no keyword beneath it",
-        hint="`outboxctl rebuild --mapping default` makes an index with the right mapping",
     )
 
 

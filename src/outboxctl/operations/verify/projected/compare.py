@@ -1,14 +1,13 @@
 """Comparing a projection with its index in two passes: what differs there is only suspect.
 
 The first pass reads the keys of the root page by page, their documents from the view, and those of the index
-by id. The second reads the ids of the index as they are at one moment, and asks PostgreSQL for their rows. No
-order of keys is needed, and no more is in memory than a few pages. Suspects are read again (`review`).
+by id. The second reads the ids of the index as they are at one moment, and asks PostgreSQL for their rows.
+Suspects are read again (`review`).
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from threading import Event
-from typing import NamedTuple
 
 from outboxctl.core.database import Database
 from outboxctl.core.projections import documents, pages, reading
@@ -16,22 +15,15 @@ from outboxctl.core.projections.documents import Documents
 from outboxctl.core.refused_reads import ReadRefusedError, by_halves, reading_of
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.projection import Projection, document_id, is_hash
-from outboxctl.operations.verify.lanes import in_lanes
 from outboxctl.operations.verify.model import Census, is_utf8
 from outboxctl.operations.verify.projected.model import ProjectedDifference, ProjectedKind
 from outboxctl.operations.verify.projected.numbers import only_in_view
 from outboxctl.operations.verify.projected.review import ProjectedReview, ProjectedSuspect, differs
+from outboxctl.operations.verify.two_passes import two_passes
 from outboxctl.sink.index.scan import Reader
 from outboxctl.sink.index.scanned import ScannedDocument
 
 KEYS = 1_000  # of a page
-
-
-class Examined(NamedTuple):
-    """How many rows a page has, and what differs at the first reading."""
-
-    rows: int
-    suspects: list[ProjectedSuspect]
 
 
 def compare(
@@ -80,19 +72,15 @@ class ProjectedComparison:
         self, census: Census, advance: Callable[[int], object], stop: Event
     ) -> Iterator[ProjectedSuspect]:
         """What differs at the first reading: rows without their document, documents without a row."""
-        with in_lanes(self._examine, self._pages()) as examined:
-            for keys, (rows, suspects) in examined:
-                yield from suspects
-                census.rows += rows
-                advance(len(keys))
-                if stop.is_set():
-                    return
-        with in_lanes(self._without_row, self._reader.everything()) as examined_ids:
-            for page, suspects in examined_ids:
-                yield from suspects
-                census.documents += len(page)
-                if stop.is_set():
-                    return
+        return two_passes(
+            self._pages(),
+            self._examine,
+            self._reader,
+            self._without_row,
+            census=census,
+            advance=advance,
+            stop=stop,
+        )
 
     def _pages(self) -> Iterator[list[str]]:
         after = None
@@ -104,7 +92,7 @@ class ProjectedComparison:
             yield keys
             after = keys[-1]
 
-    def _examine(self, keys: Sequence[str]) -> Examined:
+    def _examine(self, keys: Sequence[str]) -> tuple[int, list[ProjectedSuspect]]:
         count, suspects = 0, list[ProjectedSuspect]()
         for part in reading.parts(self._projection, keys, self._read):
             pairs = zip(part.keys, part.texts, strict=True)
@@ -113,7 +101,7 @@ class ProjectedComparison:
             suspects += [ProjectedSuspect(document_id(key), key) for key in part.keys if part.error]
             suspects += self._differing(rows, routings)
             count += len(rows)
-        return Examined(count, suspects)
+        return count, suspects
 
     def _differing(
         self, rows: dict[str, tuple[str, str]], routings: dict[str, str]

@@ -37,24 +37,3 @@ class ProjectedDifference:
     error: str = ""
     routing: str = ""
     fields: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class ProjectedReport:
-    """A comparison: how many documents differ by kind, how many more are in flight, and the first of them.
-
-    `rows` are those of the view, `content` is False where only their presence was compared. `seconds` is wall
-    clock. `with_failed_event`: of those that differ; 100,000 failed events are read at most.
-    """
-
-    name: str
-    index: str
-    content: bool
-    rows: int
-    documents: int
-    differences: int
-    by_kind: dict[str, int]
-    in_flight: int
-    seconds: float
-    first: list[ProjectedDifference]
-    with_failed_event: int = 0

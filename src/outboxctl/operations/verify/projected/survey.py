@@ -9,8 +9,9 @@ from outboxctl.core.database import Database
 from outboxctl.core.documents.entities import failed_keys, require_primary
 from outboxctl.core.projections import in_force, pages
 from outboxctl.domain.projection import Projection, document_id
+from outboxctl.operations.verify.model import VerifyReport
 from outboxctl.operations.verify.projected.compare import compare
-from outboxctl.operations.verify.projected.model import ProjectedDifference, ProjectedKind, ProjectedReport
+from outboxctl.operations.verify.projected.model import ProjectedDifference, ProjectedKind
 from outboxctl.operations.verify.projected.numbers import uncounted
 from outboxctl.operations.verify.survey import MOST_FAILED, DifferenceTally
 from outboxctl.sink.index.scan import Reader
@@ -39,7 +40,7 @@ class ProjectedSurvey:
         advance: Callable[[int], object],
         stop: Event | None = None,
         act: Act | None = None,
-    ) -> ProjectedReport:
+    ) -> VerifyReport:
         """Compare (see `compare`), pass every difference that is not in flight to `act`, and report.
 
         Raises UsageError for a standby, and at the end InconclusiveError if the alias leads to another index
@@ -70,6 +71,4 @@ class ProjectedSurvey:
         self.reader.check_unchanged()
         with self.database.begin() as connection:
             in_force.require(connection, self.projection)
-        return ProjectedReport(
-            name=self.projection.name, index=self.reader.shape.index, content=content, **tally.figures()
-        )
+        return tally.report(self.projection.name, self.reader.shape.index, content=content)
