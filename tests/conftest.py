@@ -156,11 +156,24 @@ def engine(servers: Servers) -> Iterator[Elasticsearch]:
     client.close()
 
 
+@pytest.fixture(scope="session")
+def untouched(engine: Elasticsearch) -> Iterator[dict[str, Any]]:
+    """Write aliases that a test left as they were made, with their descriptions: the next one takes them."""
+    names: dict[str, Any] = {}
+    yield names
+    for name in names:
+        test_servers.delete_index(engine, name)
+
+
 @pytest.fixture
-def index(engine: Elasticsearch) -> Iterator[str]:
+def index(engine: Elasticsearch, servers: Servers, untouched: dict[str, Any]) -> Iterator[str]:
     """A write alias of its own, empty."""
-    with test_servers.an_index(engine) as name:
-        yield name
+    name, made = untouched.popitem() if untouched else test_servers.new_index(engine)
+    yield name
+    if servers.real_engine and test_servers.is_untouched(engine, name, made):
+        untouched[name] = made
+    else:
+        test_servers.delete_index(engine, name)
 
 
 @pytest.fixture

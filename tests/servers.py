@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import docker
@@ -142,11 +143,36 @@ def a_database(admin: str, template: str) -> Iterator[str]:
 @contextmanager
 def an_index(engine: Elasticsearch) -> Iterator[str]:
     """An empty write alias, whose indexes are deleted in the end."""
+    name, _ = new_index(engine)
+    yield name
+    delete_index(engine, name)
+
+
+def new_index(engine: Elasticsearch) -> tuple[str, Any]:
+    """An empty write alias, and its description."""
     name = f"t-{uuid.uuid4().hex[:12]}"
     ensure(client_of(engine), name)
-    yield name
+    return name, description(engine, name)
+
+
+def delete_index(engine: Elasticsearch, name: str) -> None:
+    """Delete all indexes whose names begin so."""
     for each in engine.indices.get_alias(index=f"{name}*", expand_wildcards="all"):
         engine.indices.delete(index=each)
+
+
+def description(engine: Elasticsearch, name: str) -> Any:
+    """All that an alias and its indexes are made of."""
+    return engine.indices.get(index=f"{name}*", expand_wildcards="all").body
+
+
+def is_untouched(engine: Elasticsearch, name: str, made: Any) -> bool:
+    """Whether nothing was ever written to the index of this description, and it is as it was made."""
+    if description(engine, name) != made:
+        return False
+    stats = engine.indices.stats(index=name, level="shards", metric="docs")
+    shards = [copies[0] for index in stats["indices"].values() for copies in index["shards"].values()]
+    return all(shard.get("seq_no", {}).get("max_seq_no") == -1 for shard in shards)
 
 
 def needs_release(connection: psycopg.Connection, release: int, what: str) -> None:
