@@ -5,8 +5,7 @@ from structlog.testing import capture_logs
 
 from outboxctl.core.database_errors import public_cause
 from outboxctl.domain.failures import DONE, Answer, classify
-from outboxctl.worker.health import PATIENCE, RECOVERY_SECONDS, Health
-from outboxctl.worker.problem import Problem
+from outboxctl.worker.health import PATIENCE, RECOVERY_SECONDS, Health, Problem
 
 pytestmark = pytest.mark.no_servers
 
@@ -89,8 +88,7 @@ def test_the_probes_show_what_is_public_and_the_log_the_whole() -> None:
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The time of health and standstill."""
     now = [1_000.0]
-    for module in ("health", "standstill"):
-        monkeypatch.setattr(f"outboxctl.worker.{module}.monotonic", lambda: now[0])
+    monkeypatch.setattr("outboxctl.worker.health.monotonic", lambda: now[0])
     return now
 
 

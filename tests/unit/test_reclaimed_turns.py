@@ -2,8 +2,8 @@
 
 import pytest
 
-from outboxctl.worker import reclaimed_turns as module
-from outboxctl.worker.reclaimed_turns import PATIENCE, TURN, ReclaimedTurns
+from outboxctl.worker import claimer as module
+from outboxctl.worker.claimer import PATIENCE, TURN, ReclaimedTurns
 
 pytestmark = pytest.mark.no_servers
 

@@ -3,7 +3,7 @@
 import pytest
 
 from outboxctl.domain.failures import DONE, Answer, Classification, classify
-from outboxctl.worker.standstill import LONGEST, Standstill
+from outboxctl.worker.health import LONGEST, Standstill
 
 pytestmark = pytest.mark.no_servers
 SILENT = classify(Answer(0, "timeout", "a text of the sink", request=True))
@@ -16,7 +16,7 @@ REFUSED = classify(Answer(400, "document_parsing_exception", "no"))
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     now = [1_000.0]
-    monkeypatch.setattr("outboxctl.worker.standstill.monotonic", lambda: now[0])
+    monkeypatch.setattr("outboxctl.worker.health.monotonic", lambda: now[0])
     return now
 
 

@@ -1,4 +1,4 @@
-"""Numbers of JSON by their exact value: compared as decimals, and written as they were read.
+"""Values of JSON: numbers are compared by their exact value, and written as they were read.
 
 Python's own reading makes a float of them, which has 17 digits: two numbers of PostgreSQL may be one float.
 """
@@ -66,3 +66,17 @@ def _read(
         return json.loads(text, parse_float=number, parse_int=integer or number)
     except InvalidOperation:  # an exponent of 18 digits and more: such a number equals its own text only
         return json.loads(text, parse_float=lambda each: (each,), parse_int=integer or number)
+
+
+def same_json_types(left: Any, right: Any) -> bool:
+    """Whether two values that are equal in Python are equal in JSON, where true is not 1."""
+    pairs = [(left, right)]
+    while pairs:
+        one, other = pairs.pop()
+        if isinstance(one, dict):  # what equals a string is one: most values are, and need no look
+            pairs += [(value, other[key]) for key, value in one.items() if type(value) is not str]
+        elif isinstance(one, list):
+            pairs += zip(one, other, strict=True)
+        elif isinstance(one, bool) != isinstance(other, bool):
+            return False
+    return True

@@ -9,8 +9,8 @@ from outboxctl.domain.failures import Classification, Reason, Verdict
 from outboxctl.settings import OutagePolicy
 from outboxctl.sink.delivery.result import Delivery
 from outboxctl.worker.context import WorkerContext
+from outboxctl.worker.health import Problem
 from outboxctl.worker.outcome import Outcomes
-from outboxctl.worker.problem import Problem
 from outboxctl.worker.suspects import Suspects
 from outboxctl.worker.throttle import Throttle
 

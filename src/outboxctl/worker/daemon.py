@@ -3,8 +3,10 @@
 import gc
 import os
 import signal
+import socket
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from types import FrameType
 
@@ -26,7 +28,6 @@ from outboxctl.worker.delivering import Renewal
 from outboxctl.worker.health import Health
 from outboxctl.worker.lane import Lane
 from outboxctl.worker.listener import Listener
-from outboxctl.worker.notify import notify
 from outboxctl.worker.parts import WorkerParts
 from outboxctl.worker.progress_log import ProgressLog
 from outboxctl.worker.stopping import Stopping
@@ -40,6 +41,16 @@ WATCHDOG_INTERVAL = 1.0  # seconds between two messages to systemd's watchdog: W
 TICK = 0.05
 ROUND = 0.1  # seconds after which a drain looks again where something is due and nothing could be claimed
 FIRST_PROBE = 2.0  # seconds that the first probe of the sink may take before the lanes start without it
+
+
+def notify(*states: str) -> None:
+    """Send e.g. `READY=1`, `WATCHDOG=1` or `STATUS=…` (one line); does nothing without systemd."""
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if not address.startswith(("/", "@")):
+        return
+    # A leading @ names an abstract socket. An error is ignored: the work does not depend on it.
+    with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as own:
+        own.sendto("\n".join(states).encode(), f"\0{address[1:]}" if address.startswith("@") else address)
 
 
 class Daemon:

@@ -12,8 +12,7 @@ from outboxctl.core.delivery.diagnosis import Locker
 from outboxctl.core.schema.names import EVENTS, SOURCE
 from outboxctl.domain.clock import monotonic
 from outboxctl.domain.errors import LockedError, OutboxctlError
-from outboxctl.worker.health import Health
-from outboxctl.worker.problem import Problem
+from outboxctl.worker.health import Health, Problem
 
 log = structlog.get_logger()
 EVERY = 60.0  # seconds between two lines about one locker

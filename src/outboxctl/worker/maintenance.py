@@ -17,15 +17,15 @@ from outboxctl.metrics.registry import Metrics
 from outboxctl.settings.kinds import SinkNodes
 from outboxctl.sink.delivery.result import Probe
 from outboxctl.worker.admission import StartGate
+from outboxctl.worker.claimer import ReclaimedTurns
 from outboxctl.worker.context import WorkerContext
+from outboxctl.worker.health import problem_of
 from outboxctl.worker.heartbeat import Heartbeat
 from outboxctl.worker.in_flight import release
-from outboxctl.worker.problem import problem_of
-from outboxctl.worker.reclaimed_turns import ReclaimedTurns
-from outboxctl.worker.server_watch import ServerWatch
 from outboxctl.worker.sink_probe import SinkProbe
 
 log = structlog.get_logger()
+LOOK_INTERVAL = 5.0  # seconds between two looks for another primary
 LONGEST_PAUSE = 30.0  # seconds between two reads of the gauges where they take long
 
 
@@ -50,8 +50,7 @@ class Maintenance:
         self._probe = SinkProbe(probe, several=several)
         self._heartbeat = heartbeat
         self._reclaimed, self._start_gate = reclaimed, start_gate
-        self._servers = ServerWatch(self._database)
-        self._next_reclaim = self._next_gauges = 0.0
+        self._next_reclaim = self._next_gauges = self._next_look = 0.0
         self._own_lag: int | None = None  # events of search_index that are not done; None: not read yet
         self._projected: list[str] = []  # the indexes of the projections in force
         self.sink_checked = Event()  # at least once
@@ -74,7 +73,7 @@ class Maintenance:
 
     def check_database(self) -> None:
         """Report whether the database takes writes; also where nothing else notices that it is silent."""
-        self._servers.follow_primary()
+        self._follow_primary()
         health = self._health
         try:
             with health.waiting_for("database"), self._database.begin() as connection:
@@ -86,6 +85,18 @@ class Maintenance:
             self._reporter.failed(error, observer="probe")
         else:
             health.report("database", None if writable else "the server is read-only")
+
+    def _follow_primary(self) -> None:
+        """Of several servers use the newest primary, and log where that is another one now."""
+        if monotonic() < self._next_look:
+            return
+        for move in self._database.look():
+            log.warning(
+                "the worker left a PostgreSQL server: another one is the primary",
+                left=str(move.left),
+                now=str(move.now),
+            )
+        self._next_look = monotonic() + LOOK_INTERVAL
 
     def _learn_projections(self, connection: Connection) -> None:
         """Take up the projections in force."""

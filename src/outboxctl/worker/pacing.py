@@ -34,6 +34,8 @@ SHARDS = "/shards"  # behind a projection's name: its events whose shard takes n
 OF_ONE_INDEX = frozenset(
     {Reason.INDEX_UNAVAILABLE, Reason.WRITE_BLOCKED, Reason.UNAVAILABLE, Reason.AUTH, Reason.CONFIG}
 )
+PAUSE = 1.0  # seconds that a projection is left alone
+PASSING_PAUSE = 0.25  # for what ends by itself within seconds
 
 
 def outage_of_all(judged: Sequence[tuple[Claimed, Classification]]) -> Classification | None:
@@ -147,3 +149,28 @@ class Pacing:
                 self._wait_for(name, left)
             elif not waiting.reasons:
                 self._waiting.pop(name, None)
+
+
+class Blocked:
+    """Projections that are left alone for a moment, because their index or their view was away just now.
+
+    By name; search_index has an empty one. Thread-safe without a lock: each entry is replaced as a whole.
+    """
+
+    def __init__(self) -> None:
+        self._blocked: dict[str, tuple[float, Classification]] = {}  # until when, and why
+
+    def finding(self, name: str) -> Classification | None:
+        """What becomes of events that are not tried, with their attempt; None where they are to be tried."""
+        until, why = self._blocked.get(name, (0.0, None))
+        return replace(why, attempt_returned=True) if why and monotonic() < until else None
+
+    def block(self, name: str, why: Classification) -> None:
+        """Leave this projection alone from now on."""
+        pause = PASSING_PAUSE if why.passing else PAUSE
+        self._blocked[name] = monotonic() + pause, why
+
+    def learn(self, name: str, judged: Sequence[tuple[Claimed, Classification]]) -> None:
+        """Leave it alone if all of these events, which were tried, wait for its index or its view."""
+        if outage := outage_of_all(judged):
+            self.block(name, outage)

@@ -10,7 +10,7 @@ from outboxctl.sink.delivery.result import IndexedSink, Probe, Sink
 from outboxctl.worker.admission import Admission, StartGate
 from outboxctl.worker.batch_sizer import BatchSizer
 from outboxctl.worker.circuit import Circuit
-from outboxctl.worker.claimer import Claimer
+from outboxctl.worker.claimer import Claimer, ReclaimedTurns
 from outboxctl.worker.claims import Claims
 from outboxctl.worker.context import WorkerContext
 from outboxctl.worker.database_reporter import DatabaseReporter
@@ -26,7 +26,6 @@ from outboxctl.worker.maintenance import Maintenance
 from outboxctl.worker.postponed_outcomes import Postponed
 from outboxctl.worker.progress_log import Progress
 from outboxctl.worker.projecting import Projecting
-from outboxctl.worker.reclaimed_turns import ReclaimedTurns
 from outboxctl.worker.signals import Signals
 from outboxctl.worker.throttle import Throttle
 from outboxctl.worker.tracing import Tracing

@@ -14,13 +14,12 @@ from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import Projection
 from outboxctl.sink.delivery.result import Delivery, IndexedSink
 from outboxctl.worker.admission import Admission
-from outboxctl.worker.blocked import Blocked
 from outboxctl.worker.circuit import Circuit
 from outboxctl.worker.context import WorkerContext
 from outboxctl.worker.declared import Declared
 from outboxctl.worker.delivering import Deliverer
 from outboxctl.worker.lease import Lease
-from outboxctl.worker.pacing import OF_ONE_INDEX, Pacing
+from outboxctl.worker.pacing import OF_ONE_INDEX, Blocked, Pacing
 from outboxctl.worker.prepare import UNSENT, deleted, judge, prepare
 from outboxctl.worker.reading import Judged, Reading, raise_versions
 

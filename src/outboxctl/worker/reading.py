@@ -15,8 +15,8 @@ from outboxctl.domain.failures import Classification, Noop, Reason, Verdict
 from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import Projection, document_id, key_parts
 from outboxctl.worker.context import WorkerContext
-from outboxctl.worker.in_time import in_time
 from outboxctl.worker.prepare import UNSENT
+from outboxctl.worker.source_documents import in_time
 
 log = structlog.get_logger()
 # No engine takes an empty _id: there is no document to delete.

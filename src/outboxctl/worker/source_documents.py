@@ -1,19 +1,27 @@
 """Reading the documents of events of search_index apart from their claim, where one of them made it fail."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import TypeVar
+
+import structlog
 
 from outboxctl.core.database import Database
 from outboxctl.core.delivery.claim import LEFT_OUT, Claimed
 from outboxctl.core.documents import source_rows
 from outboxctl.core.documents.source_rows import SourceDocument
-from outboxctl.core.refused_reads import ReadRefusedError
+from outboxctl.core.refused_reads import ReadRefusedError, by_halves
 from outboxctl.domain.clock import Deadline
 from outboxctl.domain.failures import Classification, Reason, Verdict
 from outboxctl.domain.printable import brief
-from outboxctl.worker.in_time import in_time
 
 Refusals = Mapping[str, Classification]  # by document id, of documents that could not be read
 TOO_LATE = "it takes longer than the lease (OUTBOX_LEASE_SECONDS) allows"
+log = structlog.get_logger()
+SHARE = 0.5  # of the time left, for several documents: the rest is for their halves, and the sink
+MOST_REFUSALS = 100  # rows that cannot be read, of a few statements each: then others have a turn
+LEAST = 1.0  # seconds to read no key
+Found = TypeVar("Found")
 
 
 def require_readable(database: Database, *, seconds: float) -> None:
@@ -71,3 +79,37 @@ def _refused(error: ReadRefusedError) -> Classification:
 def _bad(verdict: Verdict, why: str) -> Classification:
     text = brief(f"the document cannot be read from its source row: {why}")
     return Classification(verdict, Reason.BAD_DOCUMENT, error=text)
+
+
+def in_time(
+    waiting: list[Sequence[str]], read: Callable[[Sequence[str], float], Found], deadline: Deadline
+) -> Iterator[tuple[Sequence[str], Found | ReadRefusedError]]:
+    """As `by_halves`, of `read` with the seconds that it may take; keys that are not returned are not read.
+
+    Raises ReadRefusedError where no key can be read, and what else `read` raises.
+    """
+
+    def timed(some: Sequence[str]) -> Found:
+        seconds = deadline.seconds_left() * (SHARE if len(some) > 1 else 1)
+        if not some:  # what became of the row before depends on it
+            seconds = max(seconds, LEAST)
+        if seconds <= 0:
+            raise _TimeOverError
+        try:
+            return read(some, seconds)
+        except ReadRefusedError as error:
+            if error.late and len(some) > 1:
+                log.warning("documents take too long: they are read by halves", documents=len(some))
+            raise
+
+    refusals = 0
+    with suppress(_TimeOverError):
+        for some, found in by_halves(waiting, timed):
+            yield some, found
+            refusals += isinstance(found, ReadRefusedError)
+            if refusals >= MOST_REFUSALS:
+                return
+
+
+class _TimeOverError(Exception):
+    """The time for reading is over."""

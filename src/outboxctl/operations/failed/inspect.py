@@ -8,7 +8,7 @@ from typing import Any
 
 from outboxctl.core.operator.failed import Event
 from outboxctl.domain.errors import UnreachableError
-from outboxctl.domain.json_equality import same_json_types
+from outboxctl.domain.json_numbers import same_json_types
 from outboxctl.domain.lifecycle import PROJECTION
 from outboxctl.operations.failed.projected import ProjectedDocument
 from outboxctl.settings import Settings

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from outboxctl.core.projections import documents, scratch
 from outboxctl.domain import json_numbers
 from outboxctl.domain.errors import UsageError
-from outboxctl.domain.json_equality import same_json_types
+from outboxctl.domain.json_numbers import same_json_types
 from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import Projection, document_id, key_parts
 from outboxctl.sink.index.scanned import ScannedDocument, SearchPage, search_page

@@ -7,7 +7,7 @@ from outboxctl.core.database import Database
 from outboxctl.core.documents import readable
 from outboxctl.core.documents.entities import EntityStates, SourceRow
 from outboxctl.domain import json_numbers
-from outboxctl.domain.json_equality import same_json_types
+from outboxctl.domain.json_numbers import same_json_types
 from outboxctl.operations.verify.model import Difference, DifferenceKind, is_utf8, key_of
 from outboxctl.sink.index.scan import Reader
 from outboxctl.sink.index.scanned import ScannedDocument
