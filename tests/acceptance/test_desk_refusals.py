@@ -29,8 +29,7 @@ MALFORMED = [
     ("failed", "list", "--fingerprint", SQL),
     ("prune", "--older-than", SQL),
     ("verify", "--by", "alice"),
-    ("rebuild", "--yes", "--elastic-index", SQL),
-    ("index", "rollback", "--keep-old", SQL),
+    ("--elastic-index", SQL, "rebuild", "--yes"),
     ("doctor", "--only", SQL),
 ]
 

@@ -27,7 +27,7 @@ def test_config_show_masks_secrets_and_says_where_values_came_from(cli: Cli, tmp
         "ELASTIC_PASSWORD": SECRET,
         "OUTBOX_LEASE_SECONDS": "11",
     }
-    args = ("config", "show", "--elastic-url", f"https://u:{SECRET}@es:9200,https://v:{SECRET}@es2:9200")
+    args = ("--elastic-url", f"https://u:{SECRET}@es:9200,https://v:{SECRET}@es2:9200", "config", "show")
     seen = {row["setting"]: row for row in cli.json(*args, env=env)["settings"]}
     assert SECRET not in str(seen) + cli.ok(*args, env=env)
     sources = {name: seen[name]["source"] for name in seen}

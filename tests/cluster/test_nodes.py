@@ -25,7 +25,7 @@ COMMANDS = (
     "failed show {event}",
     "projection list",
     "services status",
-    "index roles",
+    "roles",
     "rebuild --yes",
     "verify",
 )

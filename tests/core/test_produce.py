@@ -169,9 +169,7 @@ def test_an_async_connection_is_told_how() -> None:
 
 
 def test_the_generated_trigger_writes_the_events(sql: psycopg.Connection) -> None:
-    made = trigger_sql(
-        "search_index", id_column="entity_id", version_column="event_version", type_column="entity_type"
-    )
+    made = trigger_sql()
     sql.execute(made)
     sql.execute(made)  # and again: it replaces itself
     entity = uuid4()
@@ -183,34 +181,9 @@ def test_the_generated_trigger_writes_the_events(sql: psycopg.Connection) -> Non
     assert events(sql) == [("upsert", 1), ("upsert", 2), ("delete", 3)]
 
 
-def test_tables_of_one_name_have_a_function_each(sql: psycopg.Connection) -> None:
-    """They shared one: rows of the one table wrote events of the other's type."""
-    long = "t" * 62
-    tables = {"sales.items": "sale", "stock.items": "stock", f"sales.{long}a": "a", f"sales.{long}b": "b"}
-    sql.execute("CREATE SCHEMA sales; CREATE SCHEMA stock")
-    for table, kind in tables.items():
-        sql.execute(f"CREATE TABLE {table} (id uuid DEFAULT gen_random_uuid(), version bigint DEFAULT 1)")
-        sql.execute(trigger_sql(table, id_column="id", version_column="version", entity_type=kind))
-    for table in tables:
-        sql.execute(f"INSERT INTO {table} DEFAULT VALUES")
-    found = sql.execute("SELECT entity_type, count(*) FROM search_outbox_events GROUP BY 1").fetchall()
-    assert dict(found) == dict.fromkeys(tables.values(), 1)
-
-
-def test_a_table_found_by_the_search_path_keeps_its_one_trigger(sql: psycopg.Connection) -> None:
-    sql.execute("CREATE SCHEMA sales; CREATE TABLE sales.items (id uuid, version bigint)")
-    names = {"id_column": "id", "version_column": "version", "entity_type": "sale"}
-    sql.execute(trigger_sql("sales.items", **names))
-    sql.execute("SET search_path = sales, public")
-    sql.execute(trigger_sql("items", **names))
-    sql.execute("INSERT INTO items VALUES (gen_random_uuid(), 1)")
-    assert events(sql) == [("upsert", 1)]
-
-
 def test_ids_are_in_time_order_whoever_makes_them(db: Database, sql: psycopg.Connection) -> None:
     """Random ones cost each event a page of its own in the index that every step goes by."""
-    names = {"id_column": "entity_id", "version_column": "event_version", "entity_type": "block"}
-    sql.execute(trigger_sql("search_index", **names))
+    sql.execute(trigger_sql())
     for step in range(0, 9, 3):
         outboxctl.enqueue(sql, entity_type="block", entity_id=uuid4(), event_version=step)
         sql.execute(
@@ -238,24 +211,19 @@ def test_a_trigger_is_not_made_on_an_outbox_whose_ids_have_no_default(
     """It would refuse every write of the application."""
     sql.execute(unready)
     with pytest.raises(psycopg.errors.RaiseException) as caught:
-        sql.execute(trigger_sql("search_index", id_column="id", version_column="id", entity_type="block"))
+        sql.execute(trigger_sql())
     assert "outboxctl db upgrade" in str(caught.value.diag.message_hint)
     made = "SELECT FROM pg_trigger WHERE NOT tgisinternal AND tgrelid = 'search_index'::regclass"
     assert not sql.execute(made).fetchall()
 
 
 def test_a_row_that_becomes_another_entity_leaves_none_behind(sql: psycopg.Connection) -> None:
-    for names in ({"type_column": "entity_type"}, {"entity_type": "it's"}):
-        sql.execute(
-            trigger_sql("search_index", id_column="entity_id", version_column="event_version", **names)
-        )
-        sql.execute(
-            "INSERT INTO search_index (entity_type, entity_id, event_version)"
-            " VALUES ('a', gen_random_uuid(), 1)"
-        )
-        sql.execute("UPDATE search_index SET entity_id = gen_random_uuid(), event_version = 5")
-        assert events(sql) == [("upsert", 1), ("delete", 2), ("upsert", 5)]
-        sql.execute("TRUNCATE search_index, search_outbox_events")
+    sql.execute(trigger_sql())
+    sql.execute(
+        "INSERT INTO search_index (entity_type, entity_id, event_version) VALUES ('a', gen_random_uuid(), 1)"
+    )
+    sql.execute("UPDATE search_index SET entity_id = gen_random_uuid(), event_version = 5")
+    assert events(sql) == [("upsert", 1), ("delete", 2), ("upsert", 5)]
 
 
 def test_a_subclass_of_a_psycopg_connection_is_one(url: str) -> None:
@@ -268,10 +236,7 @@ def test_a_subclass_of_a_psycopg_connection_is_one(url: str) -> None:
 
 
 def test_a_trigger_needs_names_that_can_be() -> None:
-    with pytest.raises(UsageError, match="exactly one"):
-        trigger_sql("t", id_column="id", version_column="v")
-    with pytest.raises(UsageError, match="not a PostgreSQL name"):
-        trigger_sql("t", id_column="x" * 64, version_column="v", entity_type="block")
-    assert '"a""; DROP TABLE x; --"' in trigger_sql(
-        'a"; DROP TABLE x; --', id_column="id", version_column="v", entity_type="block"
-    )
+    for bad in ("", "x" * 64, "$outbox$"):
+        with pytest.raises(UsageError, match="--schema"):
+            trigger_sql(bad)
+    assert '"a""; DROP TABLE x; --"' in trigger_sql('a"; DROP TABLE x; --')

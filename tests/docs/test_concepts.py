@@ -50,9 +50,7 @@ def test_an_article_that_comes_back_has_a_higher_version(url: str) -> None:
     """The table and trigger of the page on writing events, for what the page on versions says of them."""
     page = (DOCS / "producing.md").read_text()
     (articles,) = re.findall(r"^```sql\n(CREATE TABLE articles .*?)^```$", page, re.MULTILINE | re.DOTALL)
-    outbox = trigger_sql(
-        "search_index", id_column="entity_id", version_column="event_version", type_column="entity_type"
-    )
+    outbox = trigger_sql()
     with psycopg.connect(url, autocommit=True) as connection:
         for statement in (articles, outbox):
             connection.execute(statement.encode())

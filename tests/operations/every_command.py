@@ -51,7 +51,7 @@ READING = {
     "report": (),
     "services status": (),
     "index rebuilds": (),
-    "index roles": (),
+    "roles": (),
     "status": (),
     "stuck": (),
     "verify": (),
@@ -65,7 +65,7 @@ BREAKING = {
 MENDING = {"chaos undo"}  # what was allowed to be broken
 # What else reads only: it prints SQL or YAML, is full-screen, or needs what the tests of projections make.
 PRINTING = {
-    *("alerts", "db roles", "db sql", "db trigger", "explain", "lab report", "top"),
+    *("alerts", "db sql", "db trigger", "explain", "lab report", "top"),
     *("projection init", "projection plan", "projection preview", "projection show", "projection sql"),
 }
 ACT = "10000000-0000-0000-0000-000000000000"

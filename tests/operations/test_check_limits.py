@@ -39,7 +39,7 @@ def check(env: dict[str, str]) -> Check:
 def test_all_is_well(cli: Cli, sql: psycopg.Connection) -> None:
     sql.execute(HEARTBEAT, [1])
     lab.put(sql)
-    lines = cli.ok("check", "--max-silence", "60", "--max-lag", "1").splitlines()
+    lines = cli.ok("check", "--max-lag", "1").splitlines()
     assert len(lines) == 1
     assert lines[0].startswith("OUTBOX OK - lag 1, oldest ")
     seen = figures(lines[0])
@@ -139,10 +139,6 @@ def older_release(sql: lab.Sql) -> None:
     sql.execute(HEARTBEAT, [1])
 
 
-def idle(_sql: lab.Sql) -> None:
-    pass
-
-
 def silent(sql: lab.Sql) -> None:
     sql.execute(HEARTBEAT, [100])
 
@@ -163,8 +159,6 @@ CASES = [
         "outboxctl failed list",
     ),
     (unattended, [], "unattended", "outboxctl worker"),
-    (silent, ["--max-silence", "60"], "silence", "outboxctl worker"),
-    (idle, ["--max-silence", "60"], "silence", "outboxctl worker"),
 ]
 WELL = [
     (wait_long, ["--max-oldest-age", "3e8"]),
@@ -179,7 +173,7 @@ WELL = [
     (one_delivers, []),
     (older_release, []),
     (fail_now, ["--max-failed", "1", "--max-failed-growth", "1", "--window", "60"]),
-    (attended, ["--max-lag", "3", "--max-silence", "60"]),
+    (attended, ["--max-lag", "3"]),
     (silent, []),
 ]
 
@@ -246,7 +240,7 @@ def test_an_end_that_is_away_is_3_and_the_other_is_told_of(cli: Cli, sql: lab.Sq
     [
         ["--max-oldest-age", "nan"],
         ["--max-oldest-age", "-1"],
-        ["--max-silence", "inf"],
+        ["--max-no-success", "inf"],
         ["--window", "0"],
         ["--max-no-success", "9"],
         ["--max-no-success", "nan"],

@@ -25,7 +25,7 @@ def test_a_reader_that_leaves_takes_no_finding_with_it(
     lab.event(sql, lab.put(sql)[0], status="failed")
     sql.execute("DELETE FROM search_outbox_events WHERE status = 'pending'")
     sql.execute("CREATE INDEX odd ON search_outbox_events (updated_at)")
-    away = ["check", "--database-url", "postgresql://me@127.0.0.1:1/none"]
+    away = ["--database-url", "postgresql://me@127.0.0.1:1/none", "check"]
     found = [["check"], ["check", "--json"], ["verify"], ["doctor"]]
     for command, code in [*((each, 4) for each in found), (away, 3)]:
         assert unread(cli, command, tmp_path / "err") == code, command

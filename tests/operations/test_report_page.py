@@ -108,7 +108,7 @@ def test_a_disaster_is_shown_first_with_what_to_run_and_nothing_is_changed(
 ) -> None:
     before = lab.state(scene.sql)
     out = tmp_path / "page.html"
-    cli.ok("report", "--html", "--out", str(out))
+    cli.ok("report", "--out", str(out))
     assert [path.name for path in tmp_path.glob("page*")] == ["page.html"]
     said = Page(out.read_text()).text
     for finding in cli.json("report")["findings"]:
@@ -162,7 +162,6 @@ def test_in_an_outage_of_the_sink_the_page_comes_all_the_same(cli: Cli, scene: S
 @pytest.mark.parametrize(
     ("args", "more", "why"),
     [
-        (("--html", "--json"), {}, "--html and --json are two forms"),
         (("--out", "/nowhere/page.html"), {}, "--out: cannot write /nowhere/page.html"),
         (("--out", "."), {}, "--out: cannot write .: Is a directory"),
         ((), {"DATABASE_URL": ""}, "DATABASE_URL is not set"),

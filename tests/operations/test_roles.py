@@ -1,4 +1,4 @@
-"""The roles of `db roles --sql`, proved by acting as each: what they need works, all else is denied."""
+"""The roles of `outboxctl roles --sql`, each acted as: what they need works, all else is denied."""
 
 import json
 import uuid
@@ -49,7 +49,7 @@ def prefix(sql: psycopg.Connection) -> Iterator[str]:
 @pytest.fixture
 def login(url: str, sql: psycopg.Connection, prefix: str, cli: Cli) -> Login:
     """The URL of a person or program in this role; of one in none for None."""
-    sql.execute(cli.ok("db", "roles", "--sql", "--prefix", prefix).encode())
+    sql.execute(cli.ok("roles", "--sql", "--prefix", prefix).encode())
 
     def create(role: Role | None) -> str:
         user = f"{prefix}{role or 'nobody'}_1"
@@ -284,7 +284,7 @@ def test_tables_in_another_schema(
     with psycopg.connect(empty_url, autocommit=True) as owner:
         owner.execute("CREATE SCHEMA app")
         cli.ok("db", "upgrade", env={"DATABASE_URL": there})
-        owner.execute(cli.ok("db", "roles", "--sql", "--prefix", prefix, "--schema", "app").encode())
+        owner.execute(cli.ok("roles", "--sql", "--prefix", prefix, "--schema", "app").encode())
         user = f"{prefix}viewer_1"
         member = SQL("CREATE ROLE {} LOGIN PASSWORD 'secret' IN ROLE {}")
         sql.execute(member.format(Identifier(user), Identifier(f"{prefix}viewer")))

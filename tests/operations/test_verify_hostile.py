@@ -101,10 +101,10 @@ def test_a_document_nested_deeply_is_compared_or_named_as_the_cause(
     ground.engine.bulk(
         index=name, operations=[line for d in ground.documents() for line in raw(d)], refresh=True
     )
-    done = cli("verify", "--elastic-index", name)
+    done = cli("--elastic-index", name, "verify")
     if done.returncode:
         assert (done.returncode, "nested too deeply" in done.stderr) == (2, True), done.stderr
         assert "--versions-only" in done.stderr
     else:  # Python 3.14 measures the stack instead of counting
         assert depth < 900 or sys.version_info >= (3, 14)
-    cli.ok("verify", "--elastic-index", name, "--versions-only")
+    cli.ok("--elastic-index", name, "verify", "--versions-only")

@@ -1,4 +1,4 @@
-"""What the roles of `db roles` and `index roles` may do with projections.
+"""What the roles of `outboxctl roles` may do with projections.
 
 A viewer looks, the owner of the tables changes; in the sink an operator applies, and a worker delivers.
 """
@@ -23,7 +23,7 @@ ActingAs = Callable[[str, Sequence[str]], AbstractContextManager[Front]]
 def roles(store: Store, url: str) -> Iterator[dict[str, str]]:
     """URLs of a login in the group of viewers, and of one that owns all tables."""
     prefix = f"t{uuid4().hex[:12]}_"
-    store.sql.execute(store.cli.ok("db", "roles", "--sql", "--prefix", prefix))
+    store.sql.execute(store.cli.ok("roles", "--sql", "--prefix", prefix))
     names = {"viewer": f"{prefix}alice", "owner": f"{prefix}bob"}
     for name in names.values():
         store.sql.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'x'")
@@ -102,7 +102,7 @@ def test_projections_need_no_more_than_the_roles(
     with acting_as("operator", []) as front:
         refused = store("apply", *WHO, env={"ELASTIC_URL": front.url})
         assert refused.returncode == 3, refused.stderr
-        assert "index roles" in refused.stderr
+        assert "roles" in refused.stderr
     with acting_as("operator", [store.index]) as front:
         operator = at(cli, front)
         store.cli = operator

@@ -149,7 +149,7 @@ def test_killed_in_the_middle_of_the_fill_it_goes_on_behind_the_last_key(
     cursor, copied = sql.execute("SELECT body->>'cursor', copied FROM outbox_rebuilds").fetchone() or ("", 0)
     assert cursor
     assert 0 < copied < 36
-    refused = cli("rebuild", "--elastic-index", items, "--yes")
+    refused = cli("--elastic-index", items, "rebuild", "--yes")
     assert refused.returncode == 2
     assert "--projection stock" in refused.stderr
     report = cli.json("rebuild", *STOCK, "--yes")

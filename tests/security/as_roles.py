@@ -1,4 +1,4 @@
-"""Logins in the roles of `db roles`, or in none, on one test's database."""
+"""Logins in the roles of `outboxctl roles`, or in none, on one test's database."""
 
 import uuid
 from collections.abc import Iterator

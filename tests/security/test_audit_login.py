@@ -58,7 +58,7 @@ def test_a_login_cannot_be_sent(mallory: Mallory, sql: psycopg.Connection) -> No
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         mallory.sql.execute(_audit(logged_in_as="'alice'"))
     sql.execute(SQL("GRANT INSERT ON outbox_operator_audit TO {}").format(Identifier(mallory.name)))
-    mallory.sql.execute(_audit(logged_in_as="'alice'"))  # as before `db roles` was run again
+    mallory.sql.execute(_audit(logged_in_as="'alice'"))  # as before `roles` was run again
     assert sql.execute("SELECT logged_in_as FROM outbox_operator_audit").fetchall() == [(mallory.name,)]
 
 

@@ -54,7 +54,7 @@ def permitted(
 ) -> bool:
     """Whether a role's privileges are for this request, by the table in `outboxctl.sink.roles`.
 
-    `also`: a regular expression of further names, as `--also` adds them. `projected`: the indexes of
+    `also`: a regular expression of further names, as a test adds them. `projected`: the indexes of
     projections.
     """
     (grant,) = [each for each in GRANTS if each.role == role]
@@ -158,7 +158,7 @@ def test_an_operator_rebuilds_goes_back_and_repairs(
 
 @pytest.mark.no_servers
 def test_the_requests_are_those_of_each_engines_security() -> None:
-    given = orders(ELASTICSEARCH, "products", also=["old-products"])
+    given = orders(ELASTICSEARCH, "products")
     assert [(each.method, each.path) for each in given] == [
         ("PUT", f"_security/role/outbox_{role}") for role in ("worker", "operator", "viewer")
     ]
@@ -166,7 +166,7 @@ def test_the_requests_are_those_of_each_engines_security() -> None:
         "cluster": ["cluster:monitor/health"],
         "indices": [
             {
-                "names": ["products", "/products-[0-9]{6}/", "old-products"],
+                "names": ["products", "/products-[0-9]{6}/"],
                 "privileges": ["index", "delete", "view_index_metadata"],
             }
         ],
@@ -217,10 +217,10 @@ def test_an_unrelated_index_of_a_similar_name_is_not_in_the_role(index: str) -> 
 def test_the_command_prints_and_sends_nothing(cli: Cli, servers: Servers, index: str, tmp_path: Path) -> None:
     with Front(servers.sink).open() as front:
         own = Cli(cli.env | {"ELASTIC_URL": front.url, "ELASTIC_API_KEY": "czNjcmV0"}, tmp_path)
-        assert "view_index_metadata" in own.ok("index", "roles")
-        (first, *_) = own.json("index", "roles", "--engine", "opensearch")["roles"]
+        assert "view_index_metadata" in own.ok("roles")
+        (first, *_) = own.json("roles", "--engine", "opensearch")["roles"]
         assert first["path"].endswith("roles/outbox_worker")
-        shown = own.ok("index", "roles", "--curl", "--prefix", "our_")
+        shown = own.ok("roles", "--curl", "--prefix", "our_")
         assert "czNjcmV0" not in shown
         assert front.asked == []
         (line, *more) = shown.strip().splitlines()
@@ -229,5 +229,5 @@ def test_the_command_prints_and_sends_nothing(cli: Cli, servers: Servers, index:
         assert f"{front.url}/_security/role/our_worker" in words
         assert json.loads(words[-1])["indices"][0]["names"] == [index, f"/{index}-[0-9]{{6}}/"]
         assert len(more) == 2
-        assert own("index", "roles", "--projection-index", "Shop*").returncode == 2
-        assert own("index", "roles", "--engine", "opensearch", "--api-keys").returncode == 2
+        assert own("roles", "--projection-index", "Shop*").returncode == 2
+        assert own("roles", "--engine", "opensearch", "--api-keys").returncode == 2

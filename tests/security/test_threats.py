@@ -1,6 +1,6 @@
 """Each row of the page's table "Who can do what", tried as SQL or as a request by the one it speaks of.
 
-Logins are those of `db roles`; the sink's roles are a front that refuses what no privilege is for.
+Logins are those of `outboxctl roles`; the sink's roles are a front that refuses what no privilege is for.
 """
 
 import json

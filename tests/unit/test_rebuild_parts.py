@@ -69,7 +69,6 @@ def sender(sink: Scripted, *, patience: float = 60.0, stop: bool = False) -> Sen
         (["--by", " "], "--by"),
         (["--reason", ""], "--reason"),
         (["--by", "al\nice"], "--by"),
-        (["--elastic-index", "A"], "--elastic-index"),
     ],
 )
 def test_a_careless_command_is_refused_before_anything_is_opened(args: list[str], named: str) -> None:

@@ -17,10 +17,6 @@ def alerts(
     max_oldest_age: Annotated[
         float | None, typer.Option(min=1, max=LONGEST, help="Seconds [env: OUTBOX_SLA_OLDEST_AGE_SECONDS].")
     ] = None,
-    max_no_success: Annotated[
-        float,
-        typer.Option(min=1, max=LONGEST, help="Seconds without a success while events wait: a ticket."),
-    ] = 60.0,
     max_failed_growth: Annotated[
         int, typer.Option(min=0, help="Events failed in 5 minutes without a page.")
     ] = 10,
@@ -39,7 +35,7 @@ def alerts(
     from outboxctl.metrics.alerts.table import alerts as table
 
     sla = settings().sla_oldest_age_seconds if max_oldest_age is None else max_oldest_age
-    limits = AlertLimits(sla, max_no_success, max_failed_growth, parse.words("--job", job, 200))
+    limits = AlertLimits(sla, failed_growth=max_failed_growth, job=parse.words("--job", job, 200))
     typer.echo(rule_file(table(limits), _address(parse.words("--runbook", runbook, 1_000))), nl=False)
 
 

@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 import outboxctl
-from outboxctl.cli.options import group
+from outboxctl.cli.options import DatabaseUrl, ElasticIndex, ElasticUrl, group, set_program_flags
 
 # The panels of the help; where each command is: a module of this package, and the command, or the group of
 # commands, in it.
@@ -40,6 +40,7 @@ PANELS = {
     "Set up": {
         "projection": ("projection.command", "app"),
         "db": ("db.command", "app"),
+        "roles": ("roles", "roles"),
         "config": ("config", "config"),
         "alerts": ("alerts", "alerts"),
     },
@@ -98,7 +99,7 @@ class ProgramGroup(TyperGroup):
 
 app = group(
     "Run, watch, replay and drill a PostgreSQL outbox to Elasticsearch pipeline.",
-    kind=ProgramGroup,
+    cls=ProgramGroup,
     epilog="First time: `outboxctl demo` shows everything on services of its own.\n\n"
     "After an alert: `outboxctl status`, then `outboxctl explain` and the alert's name.",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
@@ -114,8 +115,11 @@ def _version(value: bool) -> None:
 
 @app.callback()
 def _root(
-    version: Annotated[
+    version: Annotated[  # noqa: ARG001 - its callback reads it
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
+    database_url: DatabaseUrl = None,
+    elastic_url: ElasticUrl = None,
+    elastic_index: ElasticIndex = None,
 ) -> None:
-    pass
+    set_program_flags(database_url=database_url, elastic_url=elastic_url, elastic_index=elastic_index)

@@ -7,7 +7,7 @@ import typer
 
 from outboxctl.cli import parse, rendering
 from outboxctl.cli.guards import reading
-from outboxctl.cli.options import DatabaseOptions, Limit
+from outboxctl.cli.options import Json, Limit, settings
 from outboxctl.domain.errors import UsageError
 
 if TYPE_CHECKING:
@@ -17,20 +17,16 @@ if TYPE_CHECKING:
 
 
 def audit(
-    common: DatabaseOptions,
     limit: Limit = 20,
     audit_id: Annotated[
-        str | None,
-        typer.Option(
-            "--id",
-            help="One action: its events, and their present status.",
-        ),
+        str | None, typer.Option("--id", help="One action: its events, and their present status.")
     ] = None,
     action: Annotated[str | None, typer.Option(help="Only this: replay, undo, discard, repair, …")] = None,
     by: Annotated[str | None, typer.Option(help="Only what this operator did.")] = None,
     since: Annotated[
         str | None, typer.Option(help="Only what ended at or after (ISO 8601; UTC if no zone).")
     ] = None,
+    json: Json = False,
 ) -> None:
     """Show who replayed, undid, discarded or repaired what, when and why, newest first.
 
@@ -39,22 +35,18 @@ def audit(
     from outboxctl.core.operator.audit import ACTIONS, recent_actions
 
     if audit_id is not None:
-        _refuse({"--action": action, "--by": by, "--since": since})
-        _show_one(common, parse.uuid("--id", audit_id), limit)
+        for name, value in {"--action": action, "--by": by, "--since": since}.items():
+            if value is not None:
+                hint = "leave one of them out"
+                raise UsageError(f"--id names one act: {name} does not go with it", hint=hint)
+        _show_one(parse.uuid("--id", audit_id), limit, json=json)
         return
     action = parse.optional(parse.one_of, "--action", action, ACTIONS, "action")
     by = parse.optional(parse.words, "--by", by, 120)
     moment = parse.optional(parse.moment, "--since", since)
-    with reading(common.settings()) as connection:
+    with reading(settings()) as connection:
         rows = recent_actions(connection, limit=limit, action=action, by=by, since=moment)
-    rendering.show({"audit": [asdict(row) for row in rows]}, lambda: _rows(rows), json=common.json)
-
-
-def _refuse(filters: dict[str, str | None]) -> None:
-    """Raise UsageError for a filter beside --id, which names the one act to show."""
-    for name, value in filters.items():
-        if value is not None:
-            raise UsageError(f"--id names one act: {name} does not go with it", hint="leave one of them out")
+    rendering.show({"audit": [asdict(row) for row in rows]}, lambda: _rows(rows), json=json)
 
 
 def _rows(rows: "Sequence[AuditRow]") -> "Iterator[object]":
@@ -66,14 +58,14 @@ def _rows(rows: "Sequence[AuditRow]") -> "Iterator[object]":
         yield "Audit: none"
 
 
-def _show_one(common: DatabaseOptions, id_: str, limit: int) -> None:
+def _show_one(id_: str, limit: int, *, json: bool) -> None:
     from outboxctl.core.operator import audit
 
-    with reading(common.settings()) as connection:
+    with reading(settings()) as connection:
         act = audit.action_by_id(connection, id_)
         if act is None:
             raise UsageError(f"there is no act {id_} in the audit", hint="`outboxctl audit` lists them")
-        if common.json:
+        if json:
             rendering.emit_json_list({"act": asdict(act)}, "events", audit.events_of(connection, id_))
             return
         now, events = audit.states_of(connection, id_), list(audit.events_of(connection, id_, limit=limit))

@@ -8,7 +8,7 @@ import typer
 
 from outboxctl.cli import rendering
 from outboxctl.cli.guards import reading
-from outboxctl.cli.options import CheckOptions
+from outboxctl.cli.options import Json, settings
 from outboxctl.domain.errors import ExitCode, UnreachableError
 from outboxctl.domain.printable import brief
 
@@ -23,7 +23,6 @@ SHORTEST = 10.0  # seconds: workers report every 3 seconds what they have done
 
 
 def check(
-    common: CheckOptions,
     max_oldest_age: Annotated[
         float | None, typer.Option(min=0, max=LONGEST, help="Seconds [env: OUTBOX_SLA_OLDEST_AGE_SECONDS].")
     ] = None,
@@ -44,17 +43,14 @@ def check(
             help="Seconds in which events wait and none is delivered, or one is tried in vain.",
         ),
     ] = 45.0,
-    max_silence: Annotated[
-        float | None,
-        typer.Option(min=0, max=LONGEST, help="Seconds since the last heartbeat of any worker."),
-    ] = None,
     drift_sample: Annotated[
         int, typer.Option(min=0, max=100_000, help="Compare so many entities, by version.")
     ] = 0,
+    json: Json = False,
 ) -> None:
     """Compare the outbox with limits: exit 0 if all is well, 4 on findings, 3 if a server is unreachable.
 
-    It reads the database, and the sink with --drift-sample, which finds documents that are missing
+    It reads the database, and the index with --drift-sample, which finds documents that are missing
     or of another version, but not those without a row (see verify).
 
     The first line is a summary with figures for monitoring, then comes a line a finding with the
@@ -66,21 +62,20 @@ def check(
     """
     from outboxctl.operations.check.figures import CheckLimits
 
-    settings = common.settings()
+    configured = settings()
     limits = CheckLimits(
-        settings.sla_oldest_age_seconds if max_oldest_age is None else max_oldest_age,
+        configured.sla_oldest_age_seconds if max_oldest_age is None else max_oldest_age,
         max_stuck,
         max_failed,
         max_lag,
         max_failed_growth,
         window,
         max_no_success,
-        max_silence,
     )
-    figures, problem = _figures(settings, limits, drift_sample)
+    figures, problem = _figures(configured, limits, drift_sample)
     ok = all(figure.well for figure in figures)
     state = "UNKNOWN" if problem else "OK" if ok else "CRITICAL"
-    _show(figures, state, str(problem) if problem else None, json=common.json)
+    _show(figures, state, str(problem) if problem else None, json=json)
     if problem:
         raise problem
     if not ok:

@@ -1,12 +1,11 @@
 """`config`: every setting, where its value came from, secrets masked."""
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from outboxctl.cli import rendering
-from outboxctl.cli.options import PipelineOptions
+from outboxctl.cli.options import Json, program_flags, settings
 
 if TYPE_CHECKING:
     from outboxctl.settings import Settings
@@ -18,22 +17,22 @@ OWN = (
 Show = Annotated[Literal["show"], typer.Argument(hidden=True)]
 
 
-def config(common: PipelineOptions, show: Show = "show") -> None:  # noqa: ARG001 - `config show`, too
+def config(show: Show = "show", json: Json = False) -> None:  # noqa: ARG001 - `config show`, too
     """Show every setting, its value and where it came from, a secret's file too; secrets are masked.
 
     Example: outboxctl config --json
     """
-    rows = settings_rows(common.settings(), common.flags())
+    rows = settings_rows(settings())
     cells = [(row["setting"], _display_value(row["value"]), row["file"] or row["source"]) for row in rows]
     table = rendering.table("Settings", ("setting", "value", "from"), cells)
-    rendering.show({"settings": rows}, lambda: [table, OWN], json=common.json)
+    rendering.show({"settings": rows}, lambda: [table, OWN], json=json)
 
 
-def settings_rows(settings: "Settings", flags: Mapping[str, Any]) -> list[dict[str, Any]]:
+def settings_rows(settings: "Settings") -> list[dict[str, Any]]:
     """Every setting with its secrets masked, and where its value came from."""
     from outboxctl.settings import Source, env_names, secret_file, sources
 
-    origin = sources(**flags)
+    origin = sources(**program_flags())
     return [
         {
             "setting": env_names(name)[0],

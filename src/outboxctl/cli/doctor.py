@@ -1,4 +1,4 @@
-"""`doctor`: database, sink and settings examined, each finding with the command that fixes it."""
+"""`doctor`: database, search engine and settings examined, each finding with the command that fixes it."""
 
 import sys
 from dataclasses import asdict
@@ -9,7 +9,7 @@ import typer
 
 from outboxctl.cli import parse, rendering
 from outboxctl.cli.ending import tolerate_closed_pipe
-from outboxctl.cli.options import PipelineOptions, print_progress
+from outboxctl.cli.options import Json, print_progress, settings
 from outboxctl.domain.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -24,19 +24,19 @@ WIDEST = 100  # columns: longer lines are hard to read
 
 
 def doctor(
-    common: PipelineOptions,
     only: Annotated[
         list[str] | None, typer.Option(metavar="END", help="database, sink or settings; repeatable.")
     ] = None,
     ignore: Annotated[
         list[str] | None, typer.Option(metavar="ID", help="Leave out findings of this id; repeatable.")
     ] = None,
+    json: Json = False,
 ) -> None:
-    """Examine the database, the sink and the settings: what is wrong, why, and what fixes it.
+    """Examine the database, the search engine and the settings: what is wrong, why, and what fixes it.
 
     Changes nothing. Exit code 0 if there is nothing worse than information, 4 with findings, 3 if
-    the database or the sink is unreachable. `curl` and `psql` commands are meant for a shell with your
-    settings.
+    the database or the search engine is unreachable. `curl` and `psql` commands are meant for a shell
+    with your settings.
 
     Example: outboxctl doctor --only sink --ignore auto-create-index
     """
@@ -44,8 +44,8 @@ def doctor(
 
     ends = [End(parse.one_of("--only", name, ENDS, "end")) for name in only or ()]
     ignored = [parse.one_of("--ignore", name, tuple(catalogue()), "finding") for name in ignore or ()]
-    report = examine(common.settings(), only=ends, ignored=ignored, say=_print_progress)
-    _show(report, json=common.json)
+    report = examine(settings(), only=ends, ignored=ignored, say=_print_progress)
+    _show(report, json=json)
     if report.unreachable:
         raise typer.Exit(ExitCode.UNREACHABLE)
     if report.counts:

@@ -86,11 +86,11 @@ def acting(settings: "Settings", what: str, *, yes: bool, connections: int = 1) 
 
 @contextmanager
 def as_owner() -> "Iterator[None]":
-    """For what no group of `db roles` may do: the hint of a missing right names the owner of the tables."""
+    """For what no role of `outboxctl roles` may do: the hint names the owner of the tables."""
     try:
         yield
     except NotPermittedError as error:
-        hint = "log in as the owner of the tables: none of the roles of `outboxctl db roles` may do this"
+        hint = "log in as the owner of the tables: none of the roles of `outboxctl roles` may do this"
         raise NotPermittedError(str(error), hint=hint, public=error.public) from error
 
 

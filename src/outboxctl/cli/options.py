@@ -1,132 +1,77 @@
-"""Groups of commands, the options that several commands share, and bundles of these."""
+"""The options that several commands share, and the settings as this command line has them."""
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, is_dataclass
 from functools import wraps
 from inspect import Parameter, signature
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
-from typer.core import TyperGroup
 
 if TYPE_CHECKING:
-    from outboxctl.settings import Settings
+    from collections.abc import Callable
 
-SETTINGS = ("database_url", "elastic_url", "elastic_index", "max_processing_seconds")
-LAST = (*SETTINGS, "json")  # options of a help text
+    from outboxctl.settings import Settings
 
 DatabaseUrl = Annotated[
     str | None, typer.Option("--database-url", help="PostgreSQL URL [env: DATABASE_URL].")
 ]
-ElasticUrl = Annotated[str | None, typer.Option("--elastic-url", help="Sink URL or URLs [env: ELASTIC_URL].")]
+ElasticUrl = Annotated[
+    str | None, typer.Option("--elastic-url", help="URL or URLs of the search engine [env: ELASTIC_URL].")
+]
 ElasticIndex = Annotated[
     str | None, typer.Option("--elastic-index", help="Index or alias [env: ELASTIC_INDEX].")
-]
-MaxProcessing = Annotated[
-    float | None,
-    typer.Option(
-        "--max-processing-seconds",
-        help="Processing longer than this is stuck [env: OUTBOX_MAX_PROCESSING_SECONDS].",
-    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 Limit = Annotated[int, typer.Option("--limit", min=1, max=1_000_000, help="At most this many rows.")]
 LockWait = Annotated[
     float, typer.Option("--wait", min=0, max=86_400, help="Seconds to try to get the tables' locks.")
 ]
+# Who changes events, declarations or the marker says so, and why.
 By = Annotated[str, typer.Option("--by", help="Who does it (goes into the audit).")]
 Reason = Annotated[str, typer.Option("--reason", help="Why (goes into the audit).")]
+# Of what is done by rule: retention, and an index that is made to agree with the rows.
+ByOrLogin = Annotated[str | None, typer.Option("--by", help="Who does it [default: the login name].")]
+ReasonOrCommand = Annotated[
+    str | None, typer.Option("--reason", help="Why (goes into the audit) [default: the command's name].")
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show what would be done.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask, even where the database is marked prod.")]
-Rate = Annotated[
-    float | None,
-    typer.Option("--rate", min=0.1, max=1_000_000, help="At most this many events a second."),
+OfProjection = Annotated[str | None, typer.Option("--projection", help="Only this projection's events.")]
+IndexOfProjection = Annotated[
+    str | None,
+    typer.Option("--projection", help="The index of this projection [default: search_index's]."),
 ]
+OfType = Annotated[str | None, typer.Option("--entity-type", help="Only this entity type.")]
 FaultDuration = Annotated[
     str | None, typer.Option("--for", help="Undo it by itself after this long: 30s, 5m.")
 ]
 NotProduction = Annotated[
     bool,
-    typer.Option("--yes-this-is-not-production", help="Database and sink may be on other machines."),
+    typer.Option("--yes-this-is-not-production", help="Database and search engine may be on other machines."),
 ]
 
-
-@dataclass(frozen=True, kw_only=True)
-class DatabaseOptions:
-    """Of a command that reads or changes the database."""
-
-    database_url: DatabaseUrl = None
-    json: Json = False
-
-    def flags(self) -> dict[str, Any]:
-        """The settings among the options, by name."""
-        return {name: value for name, value in asdict(self).items() if name in SETTINGS}
-
-    def settings(self) -> "Settings":
-        """All settings, with these flags. Raises UsageError for a bad value."""
-        return settings(**self.flags())
+_program_flags: dict[str, Any] = {}
 
 
-@dataclass(frozen=True, kw_only=True)
-class FaultOptions(DatabaseOptions):
-    """Of a command that causes a fault or ends one."""
-
-    sure: NotProduction = False
-
-    def allowed(self, what: str) -> "Settings":
-        """The settings, once what a killed command left is undone.
-
-        Raises UsageError where it is not allowed to do `what` (`stop the sink`).
-        """
-        from outboxctl.cli.chaos.ledger import undo_leftovers
-        from outboxctl.drills.faults.gate import allow
-
-        settings = self.settings()
-        allow(settings, what, sure=self.sure)
-        undo_leftovers(lambda: settings)
-        return settings
+def set_program_flags(**flags: Any) -> None:
+    """Remember the options before the command: `outboxctl --database-url … status`."""
+    _program_flags.clear()
+    _program_flags.update({name: value for name, value in flags.items() if value is not None})
 
 
-@dataclass(frozen=True, kw_only=True)
-class StatusOptions(DatabaseOptions):
-    """Of a command that reports stuck events."""
-
-    max_processing_seconds: MaxProcessing = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class PipelineOptions(DatabaseOptions):
-    """Of a command that uses the database and the sink."""
-
-    elastic_url: ElasticUrl = None
-    elastic_index: ElasticIndex = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class CheckOptions(StatusOptions, PipelineOptions):
-    """Of a command that judges the whole pipeline."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ChangeOptions(DatabaseOptions):
-    """Of a command that changes the database, and asks where it is prod."""
-
-    yes: Yes = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class MoveOptions(ChangeOptions):
-    """Of a command that moves failed events from one status to another."""
-
-    dry_run: DryRun = False
-    rate: Rate = None
+def program_flags() -> dict[str, Any]:
+    """The settings among the options before the command, by name."""
+    return dict(_program_flags)
 
 
 def settings(**flags: Any) -> "Settings":
-    """All settings, with the flags given on this command line; doubts about them go to stderr."""
+    """All settings, with the options of this command line; doubts about them go to stderr.
+
+    Raises UsageError for a bad value.
+    """
     from outboxctl.settings import load, probable_misspellings
 
-    loaded = load(**flags)
+    loaded = load(**_program_flags | {name: value for name, value in flags.items() if value is not None})
     for doubt in probable_misspellings():
         print_progress(f"outboxctl: {doubt}")
     return loaded
@@ -155,10 +100,58 @@ def login() -> str:
         return "unknown"
 
 
+# Bundles of options for the commands that still take them.
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatabaseOptions:
+    """Of a command that reads or changes the database."""
+
+    json: Json = False
+
+    def flags(self) -> dict[str, Any]:
+        """The settings among the options, by name."""
+        return {k: v for k, v in asdict(self).items() if k.startswith("elastic_")} | program_flags()
+
+    def settings(self) -> "Settings":
+        """All settings, with these flags. Raises UsageError for a bad value."""
+        return settings(**{k: v for k, v in asdict(self).items() if k.startswith("elastic_")})
+
+
+@dataclass(frozen=True, kw_only=True)
+class FaultOptions(DatabaseOptions):
+    """Of a command that causes a fault or ends one."""
+
+    sure: NotProduction = False
+
+    def allowed(self, what: str) -> "Settings":
+        """The settings, once what a killed command left is undone.
+
+        Raises UsageError where it is not allowed to do `what` (`stop the sink`).
+        """
+        from outboxctl.cli.chaos.ledger import undo_leftovers
+        from outboxctl.drills.faults.gate import allow
+
+        settings = self.settings()
+        allow(settings, what, sure=self.sure)
+        undo_leftovers(lambda: settings)
+        return settings
+
+
+PipelineOptions = DatabaseOptions
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChangeOptions(DatabaseOptions):
+    """Of a command that changes the database, and asks where it is prod."""
+
+    yes: Yes = False
+
+
 class CommandGroup(typer.Typer):
     """A group whose commands may take bundles: a parameter that is a dataclass of options."""
 
-    def command(self, *args: Any, **more: Any) -> Callable[[Any], Any]:
+    def command(self, *args: Any, **more: Any) -> "Callable[[Any], Any]":
         """Add a command."""
         register = super().command(*args, **more)
 
@@ -169,12 +162,12 @@ class CommandGroup(typer.Typer):
         return decorate
 
 
-def group(text: str, *, kind: type[TyperGroup] = TyperGroup, **more: Any) -> CommandGroup:
+def group(text: str, **more: Any) -> CommandGroup:
     """An empty group that shows its help where no command is given; `more` goes to typer."""
-    return CommandGroup(cls=kind, help=text, no_args_is_help=True, **more)
+    return CommandGroup(help=text, no_args_is_help=True, **more)
 
 
-def expanded(function: Callable[..., Any]) -> Callable[..., Any]:
+def expanded(function: "Callable[..., Any]") -> "Callable[..., Any]":
     """The function with an option for each field of its bundles, which it gets filled."""
     hints = get_type_hints(function, include_extras=True)
     bundles = {name: hint for name, hint in hints.items() if isinstance(hint, type) and is_dataclass(hint)}
@@ -188,8 +181,10 @@ def expanded(function: Callable[..., Any]) -> Callable[..., Any]:
             values[name] = bundle(**{field: values.pop(field) for field in signature(bundle).parameters})
         return function(**values)
 
-    ordered = sorted(parameters, key=lambda name: LAST.index(name) if name in LAST else -1)
-    options = [parameters[name].replace(kind=Parameter.KEYWORD_ONLY) for name in ordered]
+    options = [
+        parameters[name].replace(kind=Parameter.KEYWORD_ONLY)
+        for name in sorted(parameters, key=lambda name: name == "json")
+    ]
     call.__signature__ = signature(function).replace(parameters=options)  # type: ignore[attr-defined]
     call.__annotations__ = {each.name: each.annotation for each in options}
     return call

@@ -1,13 +1,10 @@
 """Arguments that typer cannot check: each returns the value or raises UsageError naming the flag."""
 
 import re
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
-from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 from outboxctl.domain.errors import UsageError
@@ -15,7 +12,6 @@ from outboxctl.domain.failures import NO_REASON, Reason
 from outboxctl.domain.fingerprints import LENGTH, SHORTEST
 from outboxctl.domain.printable import CONTROL, SURROGATE, brief
 
-LONGEST_LINE = 1_000  # bytes
 UNITS = {"w": "weeks", "d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
 SHORT = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,6})?)([wdhms])")
 # ISO 8601, but for years and months: they have no fixed length.
@@ -80,26 +76,6 @@ def fingerprint(flag: str, value: str) -> str:
         hint = f"{SHORTEST} to {LENGTH} hex digits, from `outboxctl failed list`"
         raise UsageError(f"{flag}: not a fingerprint: {brief(repr(value), 80)}", hint=hint)
     return value.lower()
-
-
-def ids_from(flag: str, name: str) -> list[str]:
-    """The UUIDs of a file (`-`: stdin), one a line, each once; blank lines are skipped."""
-    if name == "-" and sys.stdin is None:
-        raise UsageError(f"{flag}: standard input is closed", hint="name a file, or pipe the ids in")
-    try:
-        with nullcontext(sys.stdin.buffer) if name == "-" else Path(name).open("rb") as lines:
-            return list(dict.fromkeys(_ids(flag, name, lines)))
-    except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or error
-        raise UsageError(f"{flag}: cannot read {brief(repr(name), 80)}: {why}") from None
-
-
-def _ids(flag: str, name: str, lines: BinaryIO) -> Iterator[str]:
-    where = "stdin" if name == "-" else brief(name, 80)
-    # A device has lines of any length.
-    for number, line in enumerate(iter(lambda: lines.readline(LONGEST_LINE), b""), 1):
-        if word := line.strip():
-            yield uuid(f"{flag} {where}, line {number}", word.decode(errors="backslashreplace"))
 
 
 def moment(flag: str, value: str) -> datetime:

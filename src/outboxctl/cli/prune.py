@@ -8,7 +8,7 @@ import typer
 from outboxctl.cli import parse, rendering
 from outboxctl.cli.ending import INTERRUPTED
 from outboxctl.cli.guards import acting, reading
-from outboxctl.cli.options import ChangeOptions
+from outboxctl.cli.options import ByOrLogin, DryRun, Json, ReasonOrCommand, Yes, audited, settings
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -23,13 +23,14 @@ RATE = 25_000.0  # rows a second that leave a worker beside it nine tenths of it
 
 def prune(
     older_than: Annotated[str, typer.Option(help="Such as 7d, 12h, 30m, 90s or P1DT12H.")],
-    common: ChangeOptions,
     rate: Annotated[
         float, typer.Option(min=1, max=1_000_000, help="At most this many rows a second.")
     ] = RATE,
-    by: Annotated[str | None, typer.Option(help="Who does it (the database role by default).")] = None,
-    reason: Annotated[str, typer.Option(help="Why (goes into the audit).")] = "retention",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count what would be deleted.")] = False,
+    by: ByOrLogin = None,
+    reason: ReasonOrCommand = None,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    json: Json = False,
 ) -> None:
     """Delete done events, discarded ones included, that were processed longer ago than this.
 
@@ -38,20 +39,18 @@ def prune(
     Example: outboxctl prune --older-than 7d --dry-run
     """
     began, retention = monotonic(), parse.duration("--older-than", older_than)
-    by = parse.optional(parse.words, "--by", by, 120)
-    reason = parse.words("--reason", reason, 2_000)
-    settings, done = common.settings(), None
+    who, configured, done = audited(by, reason or "prune"), settings(), None
     if dry_run:
-        plan, rows = _count(settings, retention)
+        plan, rows = _count(configured, retention)
     else:
-        with acting(settings, f"prune events done more than {older_than} ago", yes=common.yes) as db:
-            plan, done = _run(db, retention, rate=rate, by=by, reason=reason, older_than=older_than)
+        with acting(configured, f"prune events done more than {older_than} ago", yes=yes) as db:
+            plan, done = _run(db, retention, rate=rate, who=who, older_than=older_than)
         rows = done.rows
     seconds = done.seconds if done else monotonic() - began
     report: dict[str, Any] = {"pruned" if done else "matched": rows, "dry_run": dry_run}
     report |= {"older_than": older_than, "cutoff": plan.cutoff, "audit_id": done and done.audit_id}
     report |= {"seconds": seconds, "interrupted": bool(done and done.interrupted)}
-    rendering.show(report, lambda: _lines(plan, rows, done), json=common.json)
+    rendering.show(report, lambda: _lines(plan, rows, done), json=json)
     if done and done.interrupted:
         raise typer.Exit(INTERRUPTED)
 
@@ -67,7 +66,7 @@ def _count(settings: "Settings", retention: "timedelta") -> "tuple[PrunePlan, in
 
 
 def _run(
-    db: "Database", retention: "timedelta", *, rate: float, by: str | None, reason: str, older_than: str
+    db: "Database", retention: "timedelta", *, rate: float, who: dict[str, str], older_than: str
 ) -> "tuple[PrunePlan, Pruned]":
     from outboxctl.core.operator import prune as core
     from outboxctl.operations import batches
@@ -76,7 +75,6 @@ def _run(
     with db.begin() as connection:
         plan = core.plan(connection, retention)
     filters = {"older_than": older_than, "cutoff": plan.cutoff.isoformat()}
-    who = {"by": by or plan.user, "reason": reason}
     with batches.stoppable() as stop, rendering.progress("Pruning, page", plan.blocks) as advance:
         return plan, pruning.apply(db, plan, filters=filters, stop=stop, rate=rate, advance=advance, **who)
 

@@ -1,8 +1,12 @@
 """`replay`: failed events back to pending."""
 
+from typing import Annotated
+
+import typer
+
 from outboxctl.cli.failed.moves import MoveWords, move
-from outboxctl.cli.failed.selection import AtMost, FailIfNone, SelectionOptions
-from outboxctl.cli.options import By, MoveOptions, Reason, audited
+from outboxctl.cli.failed.selection import AtMost, Ids, OfCause, OfReason, Since, Until, selection
+from outboxctl.cli.options import By, DryRun, Json, OfProjection, OfType, Reason, Yes, audited
 
 REPLAY = MoveWords("replay", "replayed", "went back to pending", "would go back to pending")
 
@@ -10,10 +14,20 @@ REPLAY = MoveWords("replay", "replayed", "went back to pending", "would go back 
 def replay(
     by: By,
     reason: Reason,
-    chosen: SelectionOptions,
-    options: MoveOptions,
+    ids: Ids = None,
+    error_reason: OfReason = None,
+    fingerprint: OfCause = None,
+    entity_type: OfType = None,
+    projection: OfProjection = None,
+    since: Since = None,
+    until: Until = None,
     limit: AtMost = None,
-    fail_if_none: FailIfNone = False,
+    rate: Annotated[
+        float | None, typer.Option(min=0.1, max=1_000_000, help="At most this many events a second.")
+    ] = None,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    json: Json = False,
 ) -> None:
     """Put failed events back to pending, in whole batches, each audited in its own transaction.
 
@@ -21,7 +35,7 @@ def replay(
 
     Example: outboxctl replay --by alice --reason "fixed root cause" --limit 100 --dry-run
     """
-    from outboxctl.core.operator import moves
+    from outboxctl.core.operator.moves import replay as apply
 
-    selection = chosen.selection(limit)
-    move(REPLAY, moves.replay, selection, options, audited(by, reason), fail_if_none=fail_if_none)
+    chosen = selection(ids, error_reason, fingerprint, entity_type, projection, since, until, limit)
+    move(REPLAY, apply, chosen, audited(by, reason), rate=rate, dry_run=dry_run, yes=yes, json=json)

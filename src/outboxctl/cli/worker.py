@@ -1,58 +1,67 @@
 """`worker`: the daemon."""
+# ruff: noqa: ARG001 - the flags are read from the context
 
 import gc
 import os
 import sys
-from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from outboxctl.cli.guards import checked_database, refuse_if_read_only
-from outboxctl.cli.options import DatabaseUrl, ElasticIndex, ElasticUrl, MaxProcessing, settings
+from outboxctl.cli.options import DatabaseUrl, ElasticIndex, ElasticUrl, settings
 
 if TYPE_CHECKING:
     from outboxctl.worker.tracing import Tracing
 
 
 def _option(name: str, text: str) -> Any:
-    return typer.Option(None, help=f"{text} [env: OUTBOX_{name}].")
-
-
-@dataclass(frozen=True, kw_only=True)
-class WorkerRunOptions:
-    """The settings that are options of `worker`, too."""
-
-    database_url: DatabaseUrl = None
-    elastic_url: ElasticUrl = None
-    elastic_index: ElasticIndex = None
-    worker_id: str | None = _option("WORKER_ID", "Name of this worker, for people")
-    metrics_port: int | None = _option("METRICS_PORT", "Port of /metrics, /healthz, /readyz")
-    metrics_host: str | None = _option("METRICS_HOST", "Address to listen on")
-    bulk_size: int | None = _option("BULK_SIZE", "Events a claim and bulk request")
-    max_batch_bytes: int | None = _option("MAX_BATCH_BYTES", "Bytes of documents in a batch")
-    concurrency: int | None = _option("CONCURRENCY", "Batches in flight")
-    poll_interval_seconds: float | None = _option("POLL_INTERVAL_SECONDS", "Longest idle wait")
-    notify: str | None = _option("NOTIFY", "`auto` listens after `db notify on`, `off` polls")
-    lease_seconds: float | None = _option("LEASE_SECONDS", "How long a claim belongs to the worker")
-    late_write_seconds: float | None = _option("LATE_WRITE_SECONDS", "Longest time of a write on its way")
-    reclaim_interval_seconds: float | None = _option("RECLAIM_INTERVAL_SECONDS", "Between two reclaims")
-    max_processing_seconds: MaxProcessing = None
-    max_attempts: int | None = _option("MAX_ATTEMPTS", "Attempts before an event fails")
-    base_backoff_seconds: float | None = _option("BASE_BACKOFF_SECONDS", "First retry's step")
-    max_backoff_seconds: float | None = _option("MAX_BACKOFF_SECONDS", "Longest retry's step")
-    outage_policy: str | None = _option("OUTAGE_POLICY", "`count` burns attempts, `hold` gives them back")
-    shutdown_grace_seconds: float | None = _option("SHUTDOWN_GRACE_SECONDS", "Time to end after SIGTERM")
+    return typer.Option(help=f"{text} [env: OUTBOX_{name}].")
 
 
 def worker(
-    flags: WorkerRunOptions,
+    ctx: typer.Context,
+    database_url: DatabaseUrl = None,
+    elastic_url: ElasticUrl = None,
+    elastic_index: ElasticIndex = None,
+    worker_id: Annotated[str | None, _option("WORKER_ID", "Name of this worker, for people")] = None,
+    metrics_port: Annotated[
+        int | None, _option("METRICS_PORT", "Port of /metrics, /healthz, /readyz")
+    ] = None,
+    metrics_host: Annotated[str | None, _option("METRICS_HOST", "Address to listen on")] = None,
+    bulk_size: Annotated[int | None, _option("BULK_SIZE", "Events a claim and bulk request")] = None,
+    concurrency: Annotated[int | None, _option("CONCURRENCY", "Batches in flight")] = None,
+    poll_interval_seconds: Annotated[
+        float | None, _option("POLL_INTERVAL_SECONDS", "Longest idle wait")
+    ] = None,
+    lease_seconds: Annotated[
+        float | None, _option("LEASE_SECONDS", "How long a claim belongs to the worker")
+    ] = None,
+    reclaim_interval_seconds: Annotated[
+        float | None, _option("RECLAIM_INTERVAL_SECONDS", "Between two reclaims")
+    ] = None,
+    max_processing_seconds: Annotated[
+        float | None, _option("MAX_PROCESSING_SECONDS", "Processing longer than this is stuck")
+    ] = None,
+    max_attempts: Annotated[int | None, _option("MAX_ATTEMPTS", "Attempts before an event fails")] = None,
+    base_backoff_seconds: Annotated[
+        float | None, _option("BASE_BACKOFF_SECONDS", "First retry's step")
+    ] = None,
+    max_backoff_seconds: Annotated[
+        float | None, _option("MAX_BACKOFF_SECONDS", "Longest retry's step")
+    ] = None,
+    outage_policy: Annotated[
+        str | None, _option("OUTAGE_POLICY", "`count` burns attempts, `hold` gives them back")
+    ] = None,
+    shutdown_grace_seconds: Annotated[
+        float | None, _option("SHUTDOWN_GRACE_SECONDS", "Time to end after SIGTERM")
+    ] = None,
     drain: Annotated[
         bool,
         typer.Option("--drain", help="Exit 0 once nothing is due; serves no probes where the port is busy."),
     ] = False,
 ) -> None:
-    """Run the worker: claim due events, deliver them to the sink, settle; until SIGTERM.
+    """Run the worker: claim due events, deliver them to the search engine, settle; until SIGTERM.
 
     SIGTERM or ^C finishes what is in flight within the grace, releases the rest and exits 0.
 
@@ -60,7 +69,7 @@ def worker(
     """
     # Nothing that is loaded is freed again: to collect it meanwhile is a sixth of the start. See the daemon.
     gc.disable()
-    configured = settings(**asdict(flags))
+    configured = settings(**{name: value for name, value in ctx.params.items() if name != "drain"})
     refuse_if_read_only(configured, "deliver events")
 
     from outboxctl.cli import logs

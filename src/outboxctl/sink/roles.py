@@ -6,7 +6,7 @@ Privileges and the actions that they stand for are read in the servers' sources:
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from outboxctl.domain.errors import UsageError
@@ -65,9 +65,6 @@ COMPOSITE = {
 }
 
 
-EXPIRATION = "[1-9][0-9]{0,5}[dhm]"
-
-
 @dataclass(frozen=True)
 class SecurityRequest:
     """A request that makes one role, or one API key, for whoever may manage security."""
@@ -83,18 +80,14 @@ def orders(
     index: str,
     *,
     projected: Sequence[str] = (),
-    also: Sequence[str] = (),
     prefix: str = "outbox_",
     keys: bool = False,
-    expiration: str = "",
 ) -> list[SecurityRequest]:
     """The requests that make the three roles, or with `keys` an API key each; nothing is sent.
 
-    A key ends after `expiration` (`90d`), or never where that is empty. The requests hold for `index` and the
-    indexes of projections, `projected`, for what `apply` and a rebuild call the indexes behind these
-    (`index-000002`), and for the names `also`.
-    UsageError for API keys of OpenSearch, which has none, for a prefix that cannot be in a path, and for an
-    expiration that is none.
+    The requests hold for `index` and the indexes of projections, `projected`, and for what `apply` and a
+    rebuild call the indexes behind these (`index-000002`).
+    UsageError for API keys of OpenSearch, which has none, and for a prefix that cannot be in a path.
     """
     if not re.fullmatch(r"[A-Za-z0-9_.-]{0,80}", prefix):
         hint = "letters and digits, _ . -"
@@ -103,15 +96,10 @@ def orders(
         raise UsageError(
             f"{engine.title} has no API keys", hint="leave --api-keys out: users are given roles"
         )
-    if expiration and not (keys and re.fullmatch(EXPIRATION, expiration)):
-        hint = "with --api-keys, a number of days, hours or minutes: 90d, 12h, 30m"
-        raise UsageError(f"--expiration: not the life of an API key: {expiration[:80]!r}", hint=hint)
-    names = [*names_of(index), *also], [name for each in projected for name in names_of(each)]
-    made = [
+    names = names_of(index), [name for each in projected for name in names_of(each)]
+    return [
         _order(engine, grant, prefix + grant.role, _permitted(grant, *names), keys=keys) for grant in GRANTS
     ]
-    ends = {"expiration": expiration} if expiration else {}
-    return [replace(each, body=each.body | ends) for each in made]
 
 
 def _permitted(grant: Grant, names: list[str], projected: list[str]) -> list[tuple[list[str], list[str]]]:

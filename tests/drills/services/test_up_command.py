@@ -36,10 +36,10 @@ def exported(lines: str, *, quoted: bool) -> dict[str, str]:
 
 
 def made_roles(here: Cli, url: str, connection: psycopg.Connection) -> bool:
-    """Whether `db roles --sql` can be run as the owner of these tables, who gets no more than that."""
+    """Whether `roles --sql` can be run as the owner of these tables, who gets no more than that."""
     env = {"DATABASE_URL": url}
     here.ok("db", "upgrade", env=env)
-    connection.execute(here.ok("db", "roles", "--sql", env=env).encode())
+    connection.execute(here.ok("roles", "--sql", env=env).encode())
     rights = "SELECT rolcreaterole, rolsuper, rolreplication, rolbypassrls FROM pg_roles WHERE rolname = %s"
     assert connection.execute(rights, ["wordloom"]).fetchone() == (True, False, False, False)
     with pytest.raises(psycopg.errors.InsufficientPrivilege), connection.transaction():

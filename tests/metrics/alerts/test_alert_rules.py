@@ -89,12 +89,9 @@ def test_limits_come_from_settings_and_flags(bare: Cli) -> None:
     assert given["OutboxOldestAgeOverSla", "page"]["expr"].endswith("> 90")
     assert given["OutboxNoSuccess", "page"]["for"] == "90s"
     flags = ["--max-oldest-age", "120", "--max-failed-growth", "3", "--job", 'my "job"']
-    flags += ["--max-no-success", "120"]
     flagged = _rules(bare.ok("alerts", *flags, env={"OUTBOX_SLA_OLDEST_AGE_SECONDS": "90"}))
     assert flagged["OutboxOldestAgeOverSla", "page"]["expr"].endswith("> 120")
     assert flagged["OutboxTerminalFailures", "page"]["expr"].endswith("> 3")
-    assert flagged["OutboxNoSuccess", "ticket"]["for"] == "2m"
-    assert flagged["OutboxNoSuccess", "ticket"]["expr"].endswith("> 90")
     assert flagged["OutboxWorkerGone", "ticket"]["expr"] == r'up{job="my \"job\""} == 0'
 
 

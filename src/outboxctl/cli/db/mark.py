@@ -6,7 +6,7 @@ import typer
 
 from outboxctl.cli import parse, rendering
 from outboxctl.cli.guards import as_owner, confirm, database, reading, refuse_if_read_only
-from outboxctl.cli.options import By, ChangeOptions, DryRun, Reason, audited, print_progress
+from outboxctl.cli.options import By, DryRun, Json, Reason, Yes, audited, print_progress, settings
 
 if TYPE_CHECKING:
     from outboxctl.settings import Settings
@@ -16,8 +16,9 @@ def mark(
     environment: Annotated[str, typer.Argument(metavar="ENV", help="dev, test, sandbox or prod.")],
     by: By,
     reason: Reason,
-    common: ChangeOptions,
     dry_run: DryRun = False,
+    yes: Yes = False,
+    json: Json = False,
 ) -> None:
     """Mark the database as another environment, with an audit row.
 
@@ -31,21 +32,21 @@ def mark(
     from outboxctl.settings.kinds import Environment
 
     after = parse.one_of("ENV", environment, get_args(Environment), "environment")
-    who, settings, audit_id = audited(by, reason), common.settings(), None
+    who, configured, audit_id = audited(by, reason), settings(), None
     if dry_run:
         # Whatever OUTBOX_ENV says: a contradiction is what this command is called for.
-        with reading(settings.model_copy(update={"environment": None})) as connection:
+        with reading(configured.model_copy(update={"environment": None})) as connection:
             before = marker.read(connection)
     else:
-        refuse_if_read_only(settings, f"mark the database {after}")
-        with database(settings) as db:
-            confirm(settings, db, f"mark it {after}", yes=common.yes)
+        refuse_if_read_only(configured, f"mark the database {after}")
+        with database(configured) as db:
+            confirm(configured, db, f"mark it {after}", yes=yes)
             with as_owner(), db.begin() as connection:
                 before, audit_id = marker.change(connection, after, **who)
     changes = before != after
     report = {"before": before, "after": after, "changes": changes, "dry_run": dry_run, "audit_id": audit_id}
-    rendering.show(report, lambda: _lines(before, after, audit_id, dry_run=dry_run), json=common.json)
-    _warn_of_setting(settings, after)
+    rendering.show(report, lambda: _lines(before, after, audit_id, dry_run=dry_run), json=json)
+    _warn_of_setting(configured, after)
 
 
 def _lines(before: str | None, after: str, audit_id: str | None, *, dry_run: bool) -> list[str]:

@@ -2,16 +2,13 @@
 
 from dataclasses import asdict
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from outboxctl.cli import rendering
 from outboxctl.cli.guards import acting, as_owner, reading
-from outboxctl.cli.options import ChangeOptions
-
-if TYPE_CHECKING:
-    from outboxctl.core.schema.notify import NotifyState
+from outboxctl.cli.options import Json, Yes, settings
 
 
 class Switch(StrEnum):
@@ -23,8 +20,9 @@ class Switch(StrEnum):
 
 
 def notify(
-    common: ChangeOptions,
     to: Annotated[Switch, typer.Argument(metavar="[on|off|status]", help="Default: status.")] = Switch.STATUS,
+    yes: Yes = False,
+    json: Json = False,
 ) -> None:
     """Have every INSERT into the outbox wake the workers (on), let them poll (off), or show which it is.
 
@@ -36,25 +34,14 @@ def notify(
 
     Example: outboxctl db notify status --json
     """
-    from outboxctl.core.schema.notify import status
-
-    if to is not Switch.STATUS:
-        _switch(common, on=to is Switch.ON)
-        return
-    with reading(common.settings()) as connection:
-        _show(status(connection), json=common.json)
-
-
-def _switch(common: ChangeOptions, *, on: bool) -> None:
     from outboxctl.core.schema import notify
 
-    what = f"switch NOTIFY {'on' if on else 'off'}"
-    with acting(common.settings(), what, yes=common.yes) as db, as_owner(), db.begin() as connection:
-        now = notify.switch(connection, on=on)
-    _show(now, json=common.json)
-
-
-def _show(switch: "NotifyState", *, json: bool) -> None:
-    state = "notify" if switch.on else "do not notify"
-    text = f"Inserts {state} (channel {switch.channel}, {switch.listening} listening)."
-    rendering.show(asdict(switch), lambda: [text], json=json)
+    if to is Switch.STATUS:
+        with reading(settings()) as connection:
+            now = notify.status(connection)
+    else:
+        with acting(settings(), f"switch NOTIFY {to}", yes=yes) as db, as_owner(), db.begin() as connection:
+            now = notify.switch(connection, on=to is Switch.ON)
+    state = "notify" if now.on else "do not notify"
+    text = f"Inserts {state} (channel {now.channel}, {now.listening} listening)."
+    rendering.show(asdict(now), lambda: [text], json=json)

@@ -8,9 +8,20 @@ import typer
 from outboxctl.cli import parse, rendering
 from outboxctl.cli.failed import undo
 from outboxctl.cli.failed.moves import MoveWords, move
-from outboxctl.cli.failed.selection import AtMost, FailIfNone, SelectionOptions
+from outboxctl.cli.failed.selection import AtMost, Ids, OfCause, OfReason, Since, Until, selection
 from outboxctl.cli.guards import reading
-from outboxctl.cli.options import By, DatabaseOptions, MoveOptions, PipelineOptions, Reason, audited, group
+from outboxctl.cli.options import (
+    By,
+    DryRun,
+    Json,
+    OfProjection,
+    OfType,
+    Reason,
+    Yes,
+    audited,
+    group,
+    settings,
+)
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.failures import REPLAY_FAILS
 from outboxctl.domain.lifecycle import Status
@@ -28,9 +39,16 @@ DISCARD = MoveWords("discard", "discarded", "are done now, undelivered", "would 
 
 @app.command("list")
 def list_(
-    chosen: SelectionOptions,
-    common: DatabaseOptions,
-    limit: Annotated[int, typer.Option(min=1, max=1_000_000, help="At most this many groups or rows.")] = 20,
+    error_reason: OfReason = None,
+    fingerprint: OfCause = None,
+    entity_type: OfType = None,
+    projection: OfProjection = None,
+    since: Since = None,
+    until: Until = None,
+    limit: Annotated[
+        int, typer.Option(min=1, max=1_000_000, help="At most this many causes or events.")
+    ] = 20,
+    json: Json = False,
 ) -> None:
     """Show what failed by cause; with --fingerprint the events of one cause, one by one.
 
@@ -38,19 +56,20 @@ def list_(
     """
     from outboxctl.core.operator import failed
 
-    selection = chosen.selection(limit)
-    with reading(common.settings()) as connection:
-        if chosen.fingerprint is None:
-            groups = failed.failed_groups(connection, selection)
-            _show_groups(groups, limit, json=common.json)
+    chosen = selection(None, error_reason, fingerprint, entity_type, projection, since, until, limit)
+    with reading(settings()) as connection:
+        if fingerprint is None:
+            groups = failed.failed_groups(connection, chosen)
+            _show_groups(groups, limit, json=json)
         else:
-            _show_rows(failed.failed_rows(connection, selection), limit, json=common.json)
+            rows = failed.failed_rows(connection, chosen)
+            report = {"events": [asdict(row) for row in rows]}
+            rendering.show(report, lambda: _rows(rows, limit), json=json)
 
 
 @app.command()
 def show(
-    common: PipelineOptions,
-    event_id: Annotated[str, typer.Argument(metavar="ID", help="The event's id.")],
+    event_id: Annotated[str, typer.Argument(metavar="ID", help="The event's id.")], json: Json = False
 ) -> None:
     """Show an event of any status, its source row, its document in the index, and how they differ.
 
@@ -64,42 +83,49 @@ def show(
     from outboxctl.operations.failed.inspect import inspect
     from outboxctl.operations.failed.projected import projected
 
-    id_, settings = parse.uuid("ID", event_id), common.settings()
-    with reading(settings) as connection:
+    id_, configured = parse.uuid("ID", event_id), settings()
+    with reading(configured) as connection:
         event = event_by_id(connection, id_)
         login = replayed_as(connection, id_) if event and event.row["last_replayed_at"] else None
     if event is None:
         hint = "`outboxctl failed list --fingerprint …` lists failed ones"
         raise UsageError(f"there is no event {id_}", hint=hint)
-    made = None if event.key is None else projected(lambda: reading(settings), event)
-    inspection = inspect(event, settings, projected=made, replayed_as=login)
+    made = None if event.key is None else projected(lambda: reading(configured), event)
+    inspection = inspect(event, configured, projected=made, replayed_as=login)
     lines: list[object] = [view(inspection)]
     if event.row["status"] == Status.FAILED:
         lines += ["", advice(event.row["error_reason"], f"--id {id_}")]
-    rendering.show(inspection, lambda: lines, json=common.json)
+    rendering.show(inspection, lambda: lines, json=json)
 
 
 @app.command()
 def discard(
     by: By,
     reason: Reason,
-    options: MoveOptions,
-    chosen: SelectionOptions,
+    ids: Ids = None,
+    error_reason: OfReason = None,
+    fingerprint: OfCause = None,
+    entity_type: OfType = None,
+    projection: OfProjection = None,
+    since: Since = None,
+    until: Until = None,
     limit: AtMost = None,
-    fail_if_none: FailIfNone = False,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    json: Json = False,
 ) -> None:
     """Close failed events for good without delivering them, in whole batches, each audited.
 
     Example: outboxctl failed discard --by alice --reason "test data" --error-reason mapping --dry-run
     """
-    from outboxctl.core.operator import moves
+    from outboxctl.core.operator.moves import discard as apply
 
-    selection = chosen.selection(limit)
-    if not selection.as_filter():
+    chosen = selection(ids, error_reason, fingerprint, entity_type, projection, since, until, limit)
+    if not chosen.as_filter():
         names = "--error-reason, --fingerprint, --entity-type, --projection, --since, --until"
         hint = f"give --id, {names} or --limit"
         raise UsageError("discard closes events for good: say which", hint=hint)
-    move(DISCARD, moves.discard, selection, options, audited(by, reason), fail_if_none=fail_if_none)
+    move(DISCARD, apply, chosen, audited(by, reason), dry_run=dry_run, yes=yes, json=json)
 
 
 def _show_groups(groups: "Sequence[Group]", limit: int, *, json: bool) -> None:
@@ -120,10 +146,6 @@ def _groups(groups: "Sequence[Group]", limit: int) -> "Iterator[object]":
     first = {each.error_reason in REPLAY_FAILS: each for each in reversed(groups)}
     for _, each in sorted(first.items()):
         yield from ("", advice(each.error_reason, f"--fingerprint {each.fingerprint}"))
-
-
-def _show_rows(rows: "Sequence[FailedRow]", limit: int, *, json: bool) -> None:
-    rendering.show({"events": [asdict(row) for row in rows]}, lambda: _rows(rows, limit), json=json)
 
 
 def _rows(rows: "Sequence[FailedRow]", limit: int) -> "Iterator[object]":

@@ -9,8 +9,7 @@ import typer
 from outboxctl.cli import rendering
 from outboxctl.cli.ending import INTERRUPTED
 from outboxctl.cli.guards import acting, reading
-from outboxctl.cli.options import MoveOptions
-from outboxctl.domain.errors import ExitCode
+from outboxctl.cli.options import settings
 from outboxctl.domain.printable import counted
 
 if TYPE_CHECKING:
@@ -35,35 +34,37 @@ def move(
     words: MoveWords,
     apply: "Apply",
     chosen: "Selection",
-    options: MoveOptions,
     who: dict[str, str],
     *,
-    fail_if_none: bool,
+    dry_run: bool,
+    yes: bool,
+    json: bool,
+    rate: float | None = None,
 ) -> None:
     """Plan; then show the plan, or carry it out and show what was done. Exits 130 if interrupted."""
     from outboxctl.core.operator.selection import plan
     from outboxctl.operations.batches import size
     from outboxctl.operations.failed.apply import Outcome, moves
 
-    settings = options.settings()
-    with reading(settings) as connection:
+    configured = settings()
+    with reading(configured) as connection:
         planned = plan(connection, chosen)
-    outcome = None if options.dry_run else Outcome([], None)
-    if planned.ids and not options.dry_run:  # without events nothing changes, and nothing is to be confirmed
-        steps = moves(apply, planned, rate=options.rate, **who)
-        with acting(settings, f"{words.verb} {counted(len(planned.ids), 'event')}", yes=options.yes) as db:
-            outcome = perform(db, words, steps, len(planned.ids), rate=options.rate)
-    untried = len(planned.ids[outcome.tried * size(options.rate) :]) if outcome else 0
+    outcome = None if dry_run else Outcome([], None)
+    if planned.ids and not dry_run:  # without events nothing changes, and nothing is to be confirmed
+        steps = moves(apply, planned, rate=rate, **who)
+        with acting(configured, f"{words.verb} {counted(len(planned.ids), 'event')}", yes=yes) as db:
+            outcome = perform(db, words, steps, len(planned.ids), rate=rate)
+    untried = len(planned.ids[outcome.tried * size(rate) :]) if outcome else 0
     rendering.show(
         _report(words, planned, outcome),
         lambda: _lines(words, planned, outcome, untried),
-        json=options.json,
+        json=json,
     )
-    leave(outcome, none=fail_if_none and not planned.matched)
+    leave(outcome)
 
 
 def perform(
-    db: "Database", words: MoveWords, steps: "Iterable[Step]", total: int, *, rate: float | None
+    db: "Database", words: MoveWords, steps: "Iterable[Step]", total: int, *, rate: float | None = None
 ) -> "Outcome":
     """Carry out the steps with a progress bar; ^C ends it after the current batch."""
     from outboxctl.operations.batches import stoppable
@@ -77,12 +78,10 @@ def perform(
         raise typer.Exit(INTERRUPTED) from None
 
 
-def leave(outcome: "Outcome | None", *, none: bool) -> None:
-    """End the command with the code of what happened."""
+def leave(outcome: "Outcome | None") -> None:
+    """End with the code of ^C where it was interrupted."""
     if outcome and outcome.interrupted:
         raise typer.Exit(INTERRUPTED)
-    if none:
-        raise typer.Exit(ExitCode.INCONCLUSIVE)
 
 
 def _report(words: MoveWords, plan: "MovePlan", outcome: "Outcome | None") -> dict[str, Any]:

@@ -7,7 +7,7 @@ import typer
 from outboxctl.cli import parse, rendering
 from outboxctl.cli.failed.moves import MoveWords, leave, perform
 from outboxctl.cli.guards import acting, reading
-from outboxctl.cli.options import By, MoveOptions, Reason, audited
+from outboxctl.cli.options import By, DryRun, Json, Reason, Yes, audited, settings
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import brief
 
@@ -31,7 +31,9 @@ def undo(
     ],
     by: By,
     reason: Reason,
-    options: MoveOptions,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    json: Json = False,
 ) -> None:
     """Take a replay back: what has not been delivered since is failed again, as it was.
 
@@ -42,21 +44,21 @@ def undo(
     from outboxctl.core.operator import audit
     from outboxctl.operations.failed.apply import undoing
 
-    who, id_, settings = audited(by, reason), parse.uuid("AUDIT_ID", audit_id), options.settings()
+    who, id_, configured = audited(by, reason), parse.uuid("AUDIT_ID", audit_id), settings()
     outcome, waiting = None, list[str]()
-    with reading(settings) as connection:
+    with reading(configured) as connection:
         act, batches = _undoable(connection, id_)
-    if not options.dry_run:
-        with acting(settings, f"undo the replay {id_}", yes=options.yes) as db:
+    if not dry_run:
+        with acting(configured, f"undo the replay {id_}", yes=yes) as db:
             steps = undoing(id_, batches, **who)
-            outcome = perform(db, UNDO, steps, act.affected, rate=options.rate)
-    with reading(settings) as connection:
+            outcome = perform(db, UNDO, steps, act.affected)
+    with reading(configured) as connection:
         now = audit.states_of(connection, id_)
-        if options.dry_run:
+        if dry_run:
             waiting = [event.id for event in audit.events_of(connection, id_) if event.now == "pending"]
     ids = waiting if outcome is None else outcome.ids
-    rendering.show(_report(act, now, ids, outcome), lambda: _lines(act, now, ids, outcome), json=options.json)
-    leave(outcome, none=False)
+    rendering.show(_report(act, now, ids, outcome), lambda: _lines(act, now, ids, outcome), json=json)
+    leave(outcome)
 
 
 def _undoable(connection: "Connection", id_: str) -> "tuple[AuditRow, list[str]]":

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from outboxctl.cli import parse
-from outboxctl.cli.rebuild.session import Chosen, IndexOptions, KeepOld, Patience, session
+from outboxctl.cli.options import ByOrLogin, DryRun, IndexOfProjection, Json, ReasonOrCommand, Yes
 
 if TYPE_CHECKING:
+    from outboxctl.cli.rebuild.session import Chosen
     from outboxctl.core.database import Connection
     from outboxctl.operations.rebuild.plan import Part
 
@@ -22,16 +23,20 @@ Mapping = Annotated[
 
 
 def rebuild(
-    options: IndexOptions,
+    projection: IndexOfProjection = None,
     mapping: Mapping = None,
-    keep_old: KeepOld = "24h",
+    keep_old: Annotated[str, typer.Option(help="How long the old index is kept: 24h, 7d.")] = "24h",
     allow_failures: Annotated[
         bool, typer.Option("--allow-failures", help="Go on without documents that the new index refuses.")
     ] = False,
-    keep_failed: Annotated[
-        bool, typer.Option("--keep-failed", help="Do not delete the new index if it refuses documents.")
-    ] = False,
-    patience: Patience = 60.0,
+    patience: Annotated[
+        float, typer.Option(min=0, max=86_400, help="Seconds that the search engine may be unreachable.")
+    ] = 60.0,
+    by: ByOrLogin = None,
+    reason: ReasonOrCommand = None,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    json: Json = False,
 ) -> None:
     """Build a new index from the database while events flow, and put it behind the alias at once.
 
@@ -40,28 +45,22 @@ def rebuild(
 
     Example: outboxctl rebuild --by alice --reason "new analyzer" --mapping new.json --yes
     """
+    from outboxctl.cli.rebuild.session import opened
     from outboxctl.operations.rebuild.plan import choose, plan
 
     grace = parse.duration("--keep-old", keep_old).total_seconds()
-    with session(options, "rebuild") as work:
-        given = choose(mapping or "keep") if mapping != "default" else None
-        with work.opened() as (db, client, chosen):
-            with db.begin() as connection:
-                mappings, settings = _parts(connection, chosen, given, as_usual=mapping is None)
-                planned = plan(
-                    connection,
-                    client,
-                    chosen.name,
-                    mappings=mappings,
-                    settings=settings,
-                    source=chosen.source,
-                )
-            more = {"allow_failures": allow_failures, "keep_failed": keep_failed}
-            work.carry_out(db, client, chosen, planned, grace=grace, patience=patience, **more)
+    given = choose(mapping or "keep") if mapping != "default" else None
+    with opened("rebuild", projection, by, reason, dry_run=dry_run, yes=yes) as work:
+        source, name = work.chosen.source, work.chosen.name
+        with work.db.begin() as connection:
+            mappings, settings = _parts(connection, work.chosen, given, as_usual=mapping is None)
+            planned = plan(connection, work.client, name, mappings=mappings, settings=settings, source=source)
+        more = {"allow_failures": allow_failures, "dry_run": dry_run, "json": json}
+        work.carry_out(planned, grace=grace, patience=patience, **more)
 
 
 def _parts(
-    connection: "Connection", chosen: Chosen, given: "tuple[Part, Part] | None", *, as_usual: bool
+    connection: "Connection", chosen: "Chosen", given: "tuple[Part, Part] | None", *, as_usual: bool
 ) -> "tuple[Part, Part]":
     """What is given of the new index; of an interrupted rebuild nothing has to be given again."""
     from outboxctl.core.operator import rebuilds

@@ -10,7 +10,7 @@ from outboxctl.cli import rendering
 from outboxctl.cli.config import settings_rows
 from outboxctl.cli.ending import tolerate_closed_pipe
 from outboxctl.cli.guards import reading
-from outboxctl.cli.options import CheckOptions, print_progress
+from outboxctl.cli.options import Json, print_progress, settings
 from outboxctl.domain.errors import ExitCode, UsageError
 from outboxctl.domain.printable import brief
 
@@ -18,28 +18,24 @@ PATIENCE = 10.0  # seconds for each part: a page without one of them is better t
 
 
 def report(
-    common: CheckOptions,
-    html: Annotated[bool, typer.Option("--html", help="One page that needs nothing else (default).")] = False,
     out: Annotated[
         Path | None, typer.Option(help="Write it here, at once or not at all [default: stdout].")
     ] = None,
+    json: Json = False,
 ) -> None:
-    """Write the state of the outbox as one self-contained page: is it moving, why does it fail, who works.
+    """Write the state of the outbox as one page of HTML: is it moving, why does it fail, who works.
 
     Changes nothing, and reads a bounded part of a large table. The first line is what `check` would say.
     Exit code 0 whatever the state is, 3 where a server is unreachable or a part is missing: the page says so.
 
-    Example: outboxctl report --html --out outbox.html
+    Example: outboxctl report --out outbox.html
     """
-    if html and common.json:
-        raise UsageError("--html and --json are two forms of a report", hint="ask for one of them")
     from outboxctl.cli.report.page import page
     from outboxctl.operations.report.overview import overview
 
-    settings = common.settings()
-    rows = settings_rows(settings, common.flags())
-    state = overview(settings, lambda: reading(settings, longest=PATIENCE), rows)
-    _write(rendering.json_text(state) if common.json else page(state), out)
+    configured = settings()
+    state = overview(configured, lambda: reading(configured, longest=PATIENCE), settings_rows(configured))
+    _write(rendering.json_text(state) if json else page(state), out)
     for what, why in state.missing.items():
         print_progress(f"left out: {what}: {brief(why)}")
     if state.missing:

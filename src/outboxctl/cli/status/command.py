@@ -7,23 +7,22 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from outboxctl.cli import parse, rendering
-from outboxctl.cli.choosing import OfProjection, ScopeOptions
 from outboxctl.cli.guards import reading
-from outboxctl.cli.options import DatabaseOptions, Limit, StatusOptions
+from outboxctl.cli.options import Json, Limit, OfProjection, OfType, settings
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from outboxctl.cli.status.watch import StatusSnapshot
+    from outboxctl.core.database import Connection
+    from outboxctl.core.projections.choosing import Scope
     from outboxctl.core.stats.snapshot import EventRow, PipelineStatus
-    from outboxctl.settings import Settings
 
 STUCK_COLUMNS = ("id", "op", "attempts", "held for", "owner")
 PATIENCE = 10.0  # seconds for one query of --watch: the cheap ones take some tens of ms
 
 
 def status(
-    common: StatusOptions,
     watch: Annotated[
         float | None, typer.Option(min=0.1, max=86_400, help="Query again every so many seconds.")
     ] = None,
@@ -31,6 +30,7 @@ def status(
         bool, typer.Option("--exact", help="Count every row, however long that takes; no estimates.")
     ] = False,
     projection: OfProjection = None,
+    json: Json = False,
 ) -> None:
     """Show the state of the pipeline: A) statuses, B) stuck, C) the five oldest pending.
 
@@ -40,37 +40,48 @@ def status(
 
     Example: outboxctl status --watch 2
     """
-    settings = common.settings()
-    chosen = parse.optional(parse.words, "--projection", projection, 50)
-    if watch is None:
-        state = _read(settings, exact=exact, projection=chosen)
-        rendering.show(state, lambda: _lines(state), json=common.json)
-        return
     from outboxctl.cli.status.watch import snapshots
+    from outboxctl.core.stats import snapshot
 
-    patience = None if exact else PATIENCE
+    configured = settings()
+    chosen = parse.optional(parse.words, "--projection", projection, 50)
+    patience = None if watch is None or exact else PATIENCE
 
     def read() -> "PipelineStatus":
-        return _read(settings, exact=exact, projection=chosen, longest=patience)
+        with reading(configured, longest=patience) as connection:
+            return snapshot.pipeline_status(
+                connection,
+                max_processing=configured.max_processing_seconds,
+                exact=exact,
+                projection=chosen,
+            )
 
-    _follow(snapshots(read, watch), json=common.json)
+    if watch is None:
+        state = read()
+        rendering.show(state, lambda: _lines(state), json=json)
+    else:
+        _follow(snapshots(read, watch), json=json)
 
 
-def stuck(common: StatusOptions, chosen: ScopeOptions, limit: Limit = 20) -> None:
+def stuck(
+    projection: OfProjection = None, entity_type: OfType = None, limit: Limit = 20, json: Json = False
+) -> None:
     """List events that are stuck: their lease or their processing time ran out (B).
 
     Example: outboxctl stuck --limit 5
     """
     from outboxctl.core.stats import snapshot
 
-    settings = common.settings()
-    with reading(settings) as connection:
-        longest, of = settings.max_processing_seconds, chosen.scope(connection)
+    configured = settings()
+    with reading(configured) as connection:
+        of, longest = _scope(connection, projection, entity_type), configured.max_processing_seconds
         rows = snapshot.stuck(connection, limit=limit, max_processing=longest, of=of)
-    _show_events("Stuck", STUCK_COLUMNS, rows, json=common.json)
+    _show_events("Stuck", STUCK_COLUMNS, rows, json=json)
 
 
-def oldest(common: DatabaseOptions, chosen: ScopeOptions, limit: Limit = 20) -> None:
+def oldest(
+    projection: OfProjection = None, entity_type: OfType = None, limit: Limit = 20, json: Json = False
+) -> None:
     """List the oldest pending events (C).
 
     Example: outboxctl oldest --limit 5
@@ -78,21 +89,18 @@ def oldest(common: DatabaseOptions, chosen: ScopeOptions, limit: Limit = 20) -> 
     from outboxctl.cli.status.view import OLDEST_COLUMNS
     from outboxctl.core.stats import snapshot
 
-    with reading(common.settings()) as connection:
-        rows = snapshot.oldest(connection, limit=limit, of=chosen.scope(connection))
-    _show_events("Oldest pending", OLDEST_COLUMNS, rows, json=common.json)
+    with reading(settings()) as connection:
+        rows = snapshot.oldest(connection, limit=limit, of=_scope(connection, projection, entity_type))
+    _show_events("Oldest pending", OLDEST_COLUMNS, rows, json=json)
 
 
-def _read(
-    settings: "Settings", *, exact: bool, projection: str | None, longest: float | None = None
-) -> "PipelineStatus":
-    from outboxctl.core.stats import snapshot
+def _scope(connection: "Connection", projection: str | None, entity_type: str | None) -> "Scope":
+    """The condition on events. Raises UsageError for an unknown projection."""
+    from outboxctl.core.projections import choosing
 
-    with reading(settings, longest=longest) as connection:
-        longest_processing = settings.max_processing_seconds
-        return snapshot.pipeline_status(
-            connection, max_processing=longest_processing, exact=exact, projection=projection
-        )
+    name = parse.optional(parse.words, "--projection", projection, 50)
+    kind = parse.optional(parse.words, "--entity-type", entity_type, 50)
+    return choosing.scope(*choosing.resolved(connection, name, kind))
 
 
 def _lines(state: "PipelineStatus") -> "Iterator[object]":

@@ -6,14 +6,12 @@ from typing import Annotated
 
 import typer
 
-from outboxctl.cli.options import DatabaseUrl, MaxProcessing, settings
+from outboxctl.cli.options import settings
 from outboxctl.domain.errors import ExitCode, UsageError
 
 
 def top(
     interval: Annotated[float, typer.Option(min=0.2, max=3_600, help="Seconds between two reads.")] = 2.0,
-    database_url: DatabaseUrl = None,
-    max_processing_seconds: MaxProcessing = None,
 ) -> None:
     """Watch rates, lag, workers and failures full-screen; inspect failures and prepare replays.
 
@@ -25,7 +23,7 @@ def top(
     from outboxctl.cli.top.app import Top
     from outboxctl.cli.top.feed import Feed
 
-    feed = Feed(settings(database_url=database_url, max_processing_seconds=max_processing_seconds))
+    feed = Feed(settings())
     first = feed.snapshot()  # a wrong URL or schema is reported before the screen is taken
     view = Top(feed, first, interval)
     for command in view.run() or []:

@@ -4,19 +4,13 @@ from typing import Annotated
 
 import typer
 
-from outboxctl.cli.options import DryRun, PipelineOptions, Yes, audited
-from outboxctl.cli.verify.progress import ComparisonOptions, compare, preview, repair_and_compare
+from outboxctl.cli.options import ByOrLogin, DryRun, Json, ReasonOrCommand, Yes, audited, settings
 from outboxctl.domain.errors import UsageError
 
 
 def verify(
-    common: PipelineOptions,
     projection: Annotated[
-        str | None,
-        typer.Option(
-            "--projection",
-            help="Compare this projection only [default: all].",
-        ),
+        str | None, typer.Option("--projection", help="Compare this projection only [default: all].")
     ] = None,
     versions_only: Annotated[
         bool,
@@ -26,8 +20,8 @@ def verify(
         ),
     ] = False,
     repair: Annotated[bool, typer.Option("--repair", help="Enqueue events for what differs.")] = False,
-    by: Annotated[str | None, typer.Option(help="Who repairs [default: the login name].")] = None,
-    reason: Annotated[str | None, typer.Option(help="Why (goes into the audit) [default: repair].")] = None,
+    by: ByOrLogin = None,
+    reason: ReasonOrCommand = None,
     keep_foreign: Annotated[
         bool,
         typer.Option(
@@ -47,6 +41,7 @@ def verify(
     limit: Annotated[
         int, typer.Option(min=0, max=1_000_000, help="Show at most so many of them; all are counted.")
     ] = 20,
+    json: Json = False,
 ) -> None:
     """Compare search_index with the index, entity by entity; exit 4 where they differ.
 
@@ -60,16 +55,15 @@ def verify(
 
     Example: outboxctl verify --repair --by alice --reason "restored from a snapshot" --dry-run
     """
-    settings = common.settings()
-    flags = {"--by": by, "--reason": reason, "--wait": wait}
-    flags |= {"--keep-foreign": keep_foreign, "--dry-run": dry_run}
-    needless = [flag for flag, value in flags.items() if value not in (None, False)]
+    from outboxctl.cli.verify.progress import ComparisonOptions, compare, repair_and_compare
+
+    given = {"--by": by, "--reason": reason, "--wait": wait}
+    given |= {"--keep-foreign": keep_foreign, "--dry-run": dry_run}
+    needless = [flag for flag, value in given.items() if value not in (None, False)]
     if needless and not repair:
         raise UsageError(f"{needless[0]} belongs to a repair", hint="add --repair, or leave it out")
-    options = ComparisonOptions(not versions_only, limit, common.json, not keep_foreign, projection)
-    if not repair:
-        raise typer.Exit(compare(settings, options))
+    options = ComparisonOptions(not versions_only, limit, json, not keep_foreign, projection)
     who = audited(by, reason or "repair")
-    if dry_run:
-        raise typer.Exit(preview(settings, options))
-    raise typer.Exit(repair_and_compare(settings, options, who, wait=wait, yes=yes))
+    if repair and not dry_run:
+        raise typer.Exit(repair_and_compare(settings(), options, who, wait=wait, yes=yes))
+    raise typer.Exit(compare(settings(), options, dry_run=dry_run))

@@ -2,25 +2,25 @@
 
 import gc
 import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from threading import Event
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from outboxctl.cli import rendering
 from outboxctl.cli.ending import INTERRUPTED
 from outboxctl.cli.guards import checked_database, confirm, refuse_if_read_only
 from outboxctl.cli.verify.targets import ChosenTargets, Target, targets
 from outboxctl.cli.verify.view import Compared, print_partial_repair, show
+from outboxctl.core.database import Database
 from outboxctl.domain.errors import ExitCode, OutboxctlError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
-    from threading import Event
-
-    from outboxctl.core.database import Database
-    from outboxctl.operations.verify.repair import Repair
-    from outboxctl.settings import Settings
+from outboxctl.operations.batches import stoppable
+from outboxctl.operations.verify.compare import CONNECTIONS
+from outboxctl.operations.verify.repair import Repair, Repaired
+from outboxctl.settings import Settings
+from outboxctl.sink.transport.open import connect
 
 POLL = 0.5  # seconds between two queries of a repair's events
 LONGEST_SILENCE = 120.0  # seconds for one request: a page of large documents takes its time
@@ -44,30 +44,28 @@ class ComparisonOptions:
             return target.survey(advance=advance, **more)
 
 
-def compare(settings: "Settings", options: ComparisonOptions) -> int:
-    """Compare and show it; returns the exit code."""
-    return _compare(settings, options, dry_run=False)
-
-
-def preview(settings: "Settings", options: ComparisonOptions) -> int:
-    """Compare and show what a repair would do; returns the exit code of a comparison."""
-    return _compare(settings, options, dry_run=True)
-
-
-def _compare(settings: "Settings", options: ComparisonOptions, *, dry_run: bool) -> int:
+def compare(settings: Settings, options: ComparisonOptions, *, dry_run: bool) -> int:
+    """Compare and show it, in a dry run also what a repair would do; returns the exit code."""
     with _targets(settings, options, extra=0) as (_, found):
         compared = [_or_error(each, lambda one: _one(one, options, dry_run=dry_run)) for each in found.chosen]
-    show(compared, skipped=found.skipped, dry_run=dry_run, json=options.json)
-    _raise_first(compared)
+    _show(compared, found, options, dry_run=dry_run)
     return ExitCode.FINDINGS if any(each.report.differences for each in compared) else ExitCode.OK
 
 
-def _one(target: Target, options: ComparisonOptions, *, dry_run: bool) -> Compared:
-    from outboxctl.operations.verify.repair import Repaired
+def _show(
+    compared: Sequence[Compared], found: ChosenTargets, options: ComparisonOptions, *, dry_run: bool
+) -> None:
+    """Show all reports, then raise the first error."""
+    show(compared, skipped=found.skipped, dry_run=dry_run, json=options.json)
+    for each in compared:
+        if each.error:
+            raise each.error
 
+
+def _one(target: Target, options: ComparisonOptions, *, dry_run: bool) -> Compared:
     planned = Repaired(act_id="") if dry_run else None
 
-    def act(differences: "Iterable[Any]") -> None:
+    def act(differences: Iterable[Any]) -> None:
         nonlocal planned
         planned = target.foresee(differences, remove_foreign=options.remove_foreign)
 
@@ -76,14 +74,12 @@ def _one(target: Target, options: ComparisonOptions, *, dry_run: bool) -> Compar
 
 
 def repair_and_compare(
-    settings: "Settings", options: ComparisonOptions, who: dict[str, str], *, wait: float | None, yes: bool
+    settings: Settings, options: ComparisonOptions, who: dict[str, str], *, wait: float | None, yes: bool
 ) -> int:
     """Compare and enqueue as it goes, and again after `wait` seconds at most; returns the exit code.
 
     ^C ends it between two batches.
     """
-    from outboxctl.operations.batches import stoppable
-
     refuse_if_read_only(settings, f"repair the index {settings.elastic_index}")
     with _targets(settings, options, extra=1) as (db, found), stoppable() as stop:
         confirm(settings, db, _words(settings, found.chosen), yes=yes)
@@ -93,12 +89,11 @@ def repair_and_compare(
 
         compared = [_or_error(each, one) for each in found.chosen if not stop.is_set()]
         interrupted = stop.is_set()
-    show(compared, skipped=found.skipped, dry_run=False, json=options.json)
-    _raise_first(compared)
+    _show(compared, found, options, dry_run=False)
     return INTERRUPTED if interrupted else max((each.exit_code for each in compared), key=_gravity)
 
 
-def _words(settings: "Settings", chosen: "Sequence[Target]") -> str:
+def _words(settings: Settings, chosen: Sequence[Target]) -> str:
     """What a repair is about to do, for a question."""
     names = [target.name for target in chosen if target.name]
     index = [] if len(names) == len(chosen) else [f"the index {settings.elastic_index}"]
@@ -110,19 +105,22 @@ def _gravity(code: int) -> int:
 
 
 def _repaired(
-    target: Target, options: ComparisonOptions, who: dict[str, str], *, wait: float | None, stop: "Event"
+    target: Target, options: ComparisonOptions, who: dict[str, str], *, wait: float | None, stop: Event
 ) -> Compared:
     repair = target.repair(who, remove_foreign=options.remove_foreign)
-    with _with_partial_repair(repair):
+    after, undelivered = None, 0
+    try:
         report = options.compare(target, stop=stop, act=lambda rows: repair.run(rows, stop=stop))
-        after, undelivered = None, 0
         if wait and report.differences and not stop.is_set():
             undelivered = _wait(repair, wait, stop)
             after = None if stop.is_set() else options.compare(target, stop=stop)
+    except OutboxctlError:
+        print_partial_repair(repair.done)
+        raise
     return Compared(target.name, report, repaired=repair.done, after=after, undelivered=undelivered)
 
 
-def _or_error(target: Target, work: "Callable[[Target], Compared]") -> Compared:
+def _or_error(target: Target, work: Callable[[Target], Compared]) -> Compared:
     """The result; a projection that cannot be compared keeps no other from it."""
     try:
         return work(target)
@@ -132,24 +130,7 @@ def _or_error(target: Target, work: "Callable[[Target], Compared]") -> Compared:
         return Compared(target.name, None, error=error)
 
 
-def _raise_first(compared: "Sequence[Compared]") -> None:
-    """End with the first error, once all reports were shown."""
-    for each in compared:
-        if each.error:
-            raise each.error
-
-
-@contextmanager
-def _with_partial_repair(repair: "Repair[Any]") -> "Iterator[None]":
-    """Print what was repaired before an error."""
-    try:
-        yield
-    except OutboxctlError:
-        print_partial_repair(repair.done)
-        raise
-
-
-def _wait(repair: "Repair[Any]", seconds: float, stop: "Event") -> int:
+def _wait(repair: Repair[Any], seconds: float, stop: Event) -> int:
     """Wait for the repair's events, so many seconds at most or until `stop`; returns how many are left."""
     end, left = monotonic() + seconds, repair.undelivered()
     with rendering.progress("waiting for a worker", left) as advance:
@@ -161,12 +142,9 @@ def _wait(repair: "Repair[Any]", seconds: float, stop: "Event") -> int:
 
 @contextmanager
 def _targets(
-    settings: "Settings", options: ComparisonOptions, *, extra: int
-) -> "Iterator[tuple[Database, ChosenTargets]]":
+    settings: Settings, options: ComparisonOptions, *, extra: int
+) -> Iterator[tuple[Database, ChosenTargets]]:
     """The database, with `extra` connections besides those of a comparison, and what is compared."""
-    from outboxctl.operations.verify.compare import CONNECTIONS
-    from outboxctl.sink.transport.open import connect
-
     # A page is thousands of objects without cycles: as in the worker (daemon.tune_collector).
     gc.freeze()
     gc.set_threshold(100_000, 20, 100)

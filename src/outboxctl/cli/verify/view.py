@@ -1,16 +1,13 @@
 """The report of `verify`: the differences, and what a repair did about them."""
 
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from outboxctl.cli import rendering
 from outboxctl.domain.errors import ExitCode, OutboxctlError
 from outboxctl.domain.printable import counted
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-
-    from outboxctl.operations.verify.repair import Repaired
+from outboxctl.operations.verify.repair import Repaired
 
 MEANING = {
     "missing": "a row without a document",
@@ -40,8 +37,8 @@ class Compared:
 
     name: str
     report: Any
-    planned: "Repaired | None" = None
-    repaired: "Repaired | None" = None
+    planned: Repaired | None = None
+    repaired: Repaired | None = None
     after: Any = None
     undelivered: int = 0
     error: OutboxctlError | None = None
@@ -62,7 +59,7 @@ class Compared:
         return asdict(self.report) | {name: asdict(part) if part else None for name, part in parts.items()}
 
 
-def show(compared: "Sequence[Compared]", *, skipped: str, dry_run: bool, json: bool) -> None:
+def show(compared: Sequence[Compared], *, skipped: str, dry_run: bool, json: bool) -> None:
     """Print the comparisons, what their repairs did or are planned to do, and the comparisons after them.
 
     `skipped` says why search_index was not compared.
@@ -75,7 +72,7 @@ def show(compared: "Sequence[Compared]", *, skipped: str, dry_run: bool, json: b
     rendering.show(report, lambda: _lines(compared, skipped), json=json)
 
 
-def _lines(compared: "Iterable[Compared]", skipped: str) -> "Iterator[object]":
+def _lines(compared: Iterable[Compared], skipped: str) -> Iterator[object]:
     if skipped:
         yield f"search_index: not compared: {skipped}.\n"
     for place, each in enumerate(compared):
@@ -90,7 +87,7 @@ def _lines(compared: "Iterable[Compared]", skipped: str) -> "Iterator[object]":
             yield from ["", *_tables(each.after), _next(each.after, None, None, compared=True)]
 
 
-def _tables(report: "Any") -> "Iterator[object]":
+def _tables(report: Any) -> Iterator[object]:
     yield _summary(report)
     declared = bool(report.name)
     if report.differences:
@@ -124,7 +121,7 @@ def _summary(report: Any) -> str:
     return f"{both}; {what}, {rendering.age(report.seconds)}."
 
 
-def _next(report: Any, repaired: "Repaired | None", planned: "Repaired | None", *, compared: bool) -> str:
+def _next(report: Any, repaired: Repaired | None, planned: Repaired | None, *, compared: bool) -> str:
     lines = []
     if report.in_flight:
         lines.append(f"{report.in_flight:,} are in flight: their events are not delivered yet.")
@@ -150,7 +147,7 @@ def _advice(report: Any) -> list[str]:
     return [failed, "Fix the cause, then outboxctl replay; it may be all that is needed.", repair]
 
 
-def _planned_lines(planned: "Repaired", *, declared: bool = False) -> list[str]:
+def _planned_lines(planned: Repaired, *, declared: bool = False) -> list[str]:
     lines = [f"A repair would enqueue {counted(planned.enqueued, 'event')} (dry run, nothing changed)."]
     if not declared:
         lines.append(
@@ -162,7 +159,7 @@ def _planned_lines(planned: "Repaired", *, declared: bool = False) -> list[str]:
     return [*lines, *_unrepaired_lines(planned)]
 
 
-def _repair_lines(repaired: "Repaired", *, compared: bool) -> list[str]:
+def _repair_lines(repaired: Repaired, *, compared: bool) -> list[str]:
     then = "see below" if compared else "once they are delivered, run outboxctl verify again"
     lines = [f"{counted(repaired.enqueued, 'event')} enqueued; {then}."]
     if repaired.raised:
@@ -172,7 +169,7 @@ def _repair_lines(repaired: "Repaired", *, compared: bool) -> list[str]:
     return [*lines, *_unrepaired_lines(repaired), f"Act {repaired.act_id} in outboxctl audit"]
 
 
-def _unrepaired_lines(repaired: "Repaired") -> list[str]:
+def _unrepaired_lines(repaired: Repaired) -> list[str]:
     """What is not repaired, and what repairs it."""
     lines = []
     if repaired.foreign:
@@ -190,7 +187,7 @@ def _unrepaired_lines(repaired: "Repaired") -> list[str]:
     return lines
 
 
-def print_partial_repair(repaired: "Repaired") -> None:
+def print_partial_repair(repaired: Repaired) -> None:
     """Print on stderr what a repair did before an error."""
     if repaired.enqueued or repaired.removed or repaired.raised:
         rendering.console(stderr=True).print("\n".join(_repair_lines(repaired, compared=False)))

@@ -1,4 +1,4 @@
-"""What this session's role lacks of the rights in `db roles`, as a reader, a worker and an operator."""
+"""What this session's role lacks of the rights in `outboxctl roles`: as a reader, worker, operator."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -52,7 +52,7 @@ class Rights:
 
 
 def rights(connection: Connection) -> Rights:
-    """Compare this role's rights with those of `db roles`; a missing table counts as complete."""
+    """Compare this role's rights with those of `outboxctl roles`; a missing table counts as complete."""
     reader = list(_missing(connection, READER_RIGHTS))
     worker, operator = (
         [lack for lack in _missing(connection, _rights_of(each)) if lack not in reader]

@@ -31,7 +31,7 @@ END
 def create_sql(schema: str, projection: str, query: str, *, anew: bool) -> str:
     """SQL that makes the view or replaces it; `anew` drops it first, where its columns are others.
 
-    Who may read the declarations (the roles of `db roles`) may read it: it reads with its owner's rights.
+    Who may read the declarations (those of `outboxctl roles`) may read it: it reads with its owner's rights.
     """
     name = Identifier(schema, view_name(projection))
     create = SQL(CREATE).format(view=name, query=SQL(query)).as_string()

@@ -12,7 +12,7 @@ from outboxctl.drills.services import place
 from outboxctl.drills.services.model import Service
 from outboxctl.net.urls import check_database_url
 
-# CREATEROLE is for `db roles --sql`. Since PostgreSQL 16 it gives nobody what he does not have himself: the
+# CREATEROLE is for `roles --sql`. Since PostgreSQL 16 it gives nobody what he does not have himself: the
 # roles that it makes are no superusers, and that of the superuser cannot be changed by it.
 # Single-user mode reads one statement a line, before anybody can connect.
 BOOTSTRAP = """\

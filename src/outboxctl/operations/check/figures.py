@@ -36,7 +36,6 @@ class CheckLimits:
     failed_growth: int | None = 0
     window: float = 300.0
     no_success: float | None = 45.0
-    silence: float | None = None
 
 
 @dataclass(frozen=True)
@@ -157,13 +156,10 @@ def _worst(whole: CheckedFigure, projections: Sequence[ProjectionStatus]) -> Che
 
 def _workers(facts: CheckFacts, limits: CheckLimits) -> list[CheckedFigure]:
     workers = facts.status.workers
-    ages = [each.heartbeat_age_seconds for each in workers if each.heartbeat_age_seconds is not None]
     unattended = facts.due and not any(worker.alive for worker in workers)
     waiting = facts.status.lag if unattended else 0
-    silence, start = "the last heartbeat of any worker was {} ago", "outboxctl worker"
     return [
-        _age("silence", min(ages, default=None), limits.silence, silence, start),
-        _count("unattended", waiting, 0, "{} events wait and no worker is alive", start),
+        _count("unattended", waiting, 0, "{} events wait and no worker is alive", "outboxctl worker"),
         _no_success(facts, workers, limits),
     ]
 

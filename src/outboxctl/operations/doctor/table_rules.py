@@ -14,7 +14,7 @@ PAIR = {"entity_type", "entity_id"}
 
 TABLES = RuleGroup("schema, indexes, triggers")
 RIGHTS = RuleGroup("rights")
-AGAIN = "outboxctl db roles --sql | psql -v ON_ERROR_STOP=1 service=owner  # as the owner of the tables"
+AGAIN = "outboxctl roles --sql | psql -v ON_ERROR_STOP=1 service=owner  # as the owner of the tables"
 
 
 @TABLES.rule("schema-missing", ERROR)
@@ -116,7 +116,7 @@ def reader(rights: Rights, _: Settings) -> Iterator[Case]:
 def worker(rights: Rights, _: Settings) -> Iterator[Case]:
     """A worker cannot work as this role, or not fully; `outboxctl status` and such can.
 
-    After an upgrade the roles of `outboxctl db roles` lack rights to new tables: run its SQL again.
+    After an upgrade the roles of `outboxctl roles` lack rights to new tables: run its SQL again.
     """
     if rights.worker and not rights.no_worker:
         yield _lacks(rights, rights.worker), _member(rights, Role.WORKER)

@@ -47,13 +47,11 @@ def alone(db: "Database", alias: str) -> "Iterator[Connection]":
         yield held
 
 
-def apply(
-    tools: Tools, plan: RebuildPlan, *, by: str, reason: str, grace_seconds: float, keep_failed: bool
-) -> RebuildReport:
+def apply(tools: Tools, plan: RebuildPlan, *, by: str, reason: str, grace_seconds: float) -> RebuildReport:
     """Carry it out to its end, or to where it stops.
 
-    The report's phase is `done`; `aborted` if the new index refused documents (it is deleted, unless
-    `keep_failed`); or that in which it was stopped. Raises UsageError if the sink refuses the new index
+    The report's phase is `done`; `aborted` if the new index refused documents (it is deleted); or that in
+    which it was stopped. Raises UsageError if the sink refuses the new index
     itself: then all is as before. Raises ChangedError where the projection is applied anew, or dropped,
     meanwhile: the alias stays as it is, unless it was moved before. Raises UnreachableError if one side is
     unreachable for too long: what is done is saved.
@@ -66,8 +64,7 @@ def apply(
     try:
         _go_on(tools, row)
     except DocumentsRefusedError:
-        if not keep_failed:
-            abort(tools, _current(tools, row), by=by, reason="the new index refused documents")
+        abort(tools, _current(tools, row), by=by, reason="the new index refused documents")
     except UsageError:
         if _current(tools, row).phase == RebuildPhase.CREATE:
             abort(tools, _current(tools, row), by=by, reason="the sink refused the new index")

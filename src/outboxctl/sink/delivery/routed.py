@@ -34,7 +34,7 @@ REFUSED = frozenset({400, 401, 403, 404, 405, 410})  # of a request that this en
 AGAIN = 60.0  # seconds until shards are asked for again where that was refused
 RESIZED = "index.resize.source.name"  # the cut of another index, by its settings unknown
 NOT_NAMED = "the engine does not name the shard of a routing: the index is taken as one with default settings"
-RIGHT = "a login with the right view_index_metadata (`outboxctl index roles`) has it named"
+RIGHT = "a login with the right view_index_metadata (`outboxctl roles`) has it named"
 
 
 class Layout(NamedTuple):

@@ -12,7 +12,7 @@ from outboxctl.sink.transport.client import Client
 from outboxctl.sink.transport.reply import Decode, body_of
 
 HINT = "check ELASTIC_URL and ELASTIC_INDEX: `outboxctl doctor --only sink` says more"
-RIGHTS = "check the user or key and its rights: `outboxctl index roles` (--projection-index for a projection)"
+RIGHTS = "check the user or key and its rights: `outboxctl roles` (--projection-index for a projection)"
 # The engine's words for a change that waited for 30 s behind others, and was given up before it began.
 NOT_BEGUN = "process_cluster_event_timeout_exception"
 # For a change, longer than the 30 s for which the engine waits for a node that does not confirm it.

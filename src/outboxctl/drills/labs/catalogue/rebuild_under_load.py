@@ -94,7 +94,7 @@ def _rebuilt(ctx: LabContext, stop: Event) -> RebuildReport:
         with database.begin() as connection:
             planned = plan(connection, ctx.client, name)
         tools = Tools(database, ctx.client, held, stop, say=ctx.log)
-        return apply(tools, planned, by="lab", reason=ctx.record.lab, grace_seconds=0, keep_failed=False)
+        return apply(tools, planned, by="lab", reason=ctx.record.lab, grace_seconds=0)
 
 
 @contextmanager
