@@ -12,19 +12,13 @@ import psycopg
 import pytest
 from benchmarks import (
     check,
-    comparing,
-    fill,
-    lanes,
     nested,
-    peers,
     pgsync,
     pipeline,
-    projections,
     report,
     shop,
-    stream,
-    tables,
 )
+from benchmarks.__main__ import PROFILES
 from benchmarks.figure import BenchFigure
 from benchmarks.rig import SERVERS, Rig
 from elasticsearch import Elasticsearch
@@ -34,7 +28,6 @@ from outboxctl.domain.errors import ExitCode, UsageError
 from outboxctl.settings import Settings
 from outboxctl.sink.transport.open import connect
 
-EVENTS = 40
 # Loaded by each Python that has its folder on the path: a worker that burns 2 ms for each event.
 SLOWED = """
 from importlib.abc import MetaPathFinder
@@ -69,7 +62,6 @@ class Slow(MetaPathFinder):
 
 sys.meta_path.insert(0, Slow())
 """
-STATES = "SELECT status, count(*) FROM search_outbox_events GROUP BY 1 ORDER BY 1"
 
 
 @pytest.fixture
@@ -78,62 +70,35 @@ def rig(settings: Settings, db: Database, tmp_path: Path) -> Iterator[Rig]:
         yield Rig(settings, db, client, tmp_path)
 
 
+def measured(rig: Rig, profile: str, **given: object) -> dict[str, BenchFigure]:
+    """The figures of a profile by name; those that have a target are among them."""
+    run, options, quick = PROFILES[profile]
+    section = run(rig, Namespace(**{**options, **quick, **given}))
+    figures = {figure.name: figure for figure in section.figures}
+    assert len(figures) == len(section.figures), "no name twice"
+    assert {target.figure for target in report.TARGETS if target.section == section.title} <= figures.keys()
+    return figures
+
+
+LITTLE: dict[str, dict[str, object]] = {
+    "pipeline": {"events": 40, "backlog": 9},
+    "fill": {"rows": 3_000, "parents": 3_000},
+    "verify": {"entities": 40},
+    "follow-writers": {},
+    "follow-fan-out": {},
+}
+
+
 @pytest.mark.real_engine
-@pytest.mark.slow(reason="starts a dozen commands")
-def test_the_pipeline_has_every_figure_that_has_a_target(rig: Rig) -> None:
+@pytest.mark.slow(reason="measures for as long as a benchmark must, with real workers")
+@pytest.mark.parametrize("profile", LITTLE)
+def test_each_figure_of_a_profile_is_measured_and_those_with_a_target_are_among_them(
+    rig: Rig, profile: str
+) -> None:
     clocks = dict.fromkeys(SERVERS, perf_counter)
-    section = pipeline.run(replace(rig, cpu=clocks), Namespace(events=EVENTS, bytes=600, backlog=9, repeat=1))
-    values = {figure.name: figure.values for figure in section.figures}
-    assert {target.figure for target in report.TARGETS if target.section == pipeline.TITLE} <= values.keys()
-    assert all(
-        each[0] > 0 for name, each in values.items() if name.endswith(("alone", "settle", "end to end"))
-    )
-    assert values["B: bound"][0] < min(values["S: sink alone"][0], values["P: claim and settle"][0])
-
-
-@pytest.mark.real_engine
-@pytest.mark.slow(reason="starts a dozen commands")
-def test_a_first_fill_is_measured_against_both_ends(rig: Rig) -> None:
-    section = fill.run(rig, Namespace(rows=3_000, bytes=600, parents=3_000, repeat=1))
-    values = {figure.name: figure.values[0] for figure in section.figures}
-    assert {target.figure for target in report.TARGETS if target.section == fill.TITLE} <= values.keys()
-    assert values["nested: F: filling"] > 0 < values[fill.BOUND]
-
-
-@pytest.mark.real_engine
-@pytest.mark.slow(reason="starts a dozen commands")
-def test_a_projection_is_measured_beside_the_built_in_one(rig: Rig) -> None:
-    section = projections.run(rig, Namespace(events=EVENTS, bytes=600, repeat=1))
-    assert all(figure.values[0] > 0 for figure in section.figures[:3])
-
-
-@pytest.mark.real_engine
-def test_the_keys_behind_a_change_are_expanded_alone(rig: Rig, sql: psycopg.Connection) -> None:
-    shop.fill(rig, EVENTS, categories=1, parts=0)
-    with shop.declared(rig):
-        shop.rename(rig, 1)
-        assert lanes.expanded_alone(rig, 60.0) > 0
-    states = "SELECT status, count(*), count(follow), count(DISTINCT entity_key) FROM search_outbox_events"
-    assert sql.execute(f"{states} GROUP BY 1").fetchall() == [("done", EVENTS + 1, 1, EVENTS + 1)]
-
-
-@pytest.mark.real_engine
-@pytest.mark.slow(reason="starts a dozen commands")
-def test_a_comparison_is_measured_beside_what_reading_costs(rig: Rig) -> None:
-    clocks = dict.fromkeys(SERVERS, perf_counter)
-    given = Namespace(entities=EVENTS, bytes=600, repeat=1)
-    section = comparing.run(replace(rig, cpu=clocks), given)
-    values = {figure.name: figure.values for figure in section.figures}
-    assert all(len(each) == 1 for each in values.values())
-    assert values["in full"][0] > values["bound"][0] > 0
-
-
-@pytest.mark.slow(reason="measures for as long as a benchmark must")
-def test_a_stream_is_one_of_updates_beside_a_worker(rig: Rig, sql: psycopg.Connection) -> None:
-    values = stream.beside_a_worker(rig, EVENTS, 10)
-    assert sql.execute(STATES).fetchall() == [("done", EVENTS + 1)]
-    assert sql.execute("SELECT min(event_version) FROM search_index").fetchall() == [(2,)]
-    assert values[stream.LAG] > 0
+    figures = measured(replace(rig, cpu=clocks), profile, **LITTLE[profile] | {"repeat": 1})
+    assert all(figure.values for figure in figures.values())
+    assert all(figure.values[0] > 0 for name, figure in figures.items() if name.endswith(("/s", "with/bare")))
 
 
 @pytest.mark.real_engine
@@ -183,19 +148,6 @@ def test_a_program_that_is_missing_is_named_before_anything_starts(name: str) ->
         pgsync.prepare(Namespace(**flags))
     assert caught.value.exit_code is ExitCode.USAGE
     assert f"--{name} " in caught.value.hint
-
-
-@pytest.mark.real_engine
-def test_a_peer_has_every_row_changed_once_and_an_event_with_it_only_for_outboxctl(
-    rig: Rig, sql: psycopg.Connection
-) -> None:
-    tables.entities(rig, EVENTS, 100)
-    for events in (False, True):
-        began, ended = peers.updated(rig, 100, events=events)
-        assert began < ended
-        assert sql.execute("SELECT DISTINCT event_version FROM search_index").fetchall() == [(2,)]
-        states = {"pending": EVENTS} if events else {}
-        assert dict(sql.execute(STATES).fetchall()) == states
 
 
 @pytest.mark.slow(reason="S, P and E three times each, for two workers")
