@@ -6,7 +6,6 @@ from contextlib import closing
 from alembic import context
 
 from outboxctl.core.database import Database
-from outboxctl.core.schema.alembic_session import lent
 from outboxctl.core.schema.migrations import version_table
 from outboxctl.core.schema.names import VERSION
 from outboxctl.core.sql import Connection
@@ -28,10 +27,9 @@ def run_online() -> None:
 
 
 def migrate(connection: Connection) -> None:
-    with lent(connection) as borrowed:
-        context.configure(connection=borrowed, **version_table(connection))
-        with context.begin_transaction():
-            context.run_migrations()
+    context.configure(connection=connection, **version_table(connection))
+    with context.begin_transaction():
+        context.run_migrations()
 
 
 run_offline() if context.is_offline_mode() else run_online()

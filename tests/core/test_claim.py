@@ -1,7 +1,6 @@
 """What is claimed, in which order, with which document (by which plan: test_plans)."""
 
 import json
-import re
 from uuid import uuid4
 
 import psycopg
@@ -10,6 +9,7 @@ import pytest
 from moments import Insert, at, when
 from outboxctl.core.database import Database
 from outboxctl.core.delivery.claim import CLAIM, PLAN, Claimed, claim
+from outboxctl.core.sql import text
 
 TOKEN = str(uuid4())
 
@@ -169,10 +169,9 @@ def explained(db: Database, reclaimed: int) -> list[dict]:  # type: ignore[type-
     """The plan's nodes for a claim of 100, or of so many reclaimed ones; rolled back."""
     given = {"owner": "w", "token": TOKEN, "size": 100, "lease": 10, "max_bytes": 9}
     given["reclaimed"] = reclaimed
-    statement = re.sub(r"(?<!:):(\w+)", r"%(\1)s", CLAIM.text)
     with db.begin() as connection:
         connection.exec_driver_sql(PLAN)
-        plan = connection.exec_driver_sql(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", given).scalar_one()
+        plan = connection.execute(text(f"EXPLAIN (ANALYZE, FORMAT JSON) {CLAIM.text}"), given).scalar_one()
         connection.rollback()
     return walk(plan[0]["Plan"])
 

@@ -6,7 +6,7 @@ import psycopg
 import pytest
 
 from outboxctl.core.database import Database
-from outboxctl.core.sql import pool
+from outboxctl.core.sql import engine
 from outboxctl.domain.errors import UnreachableError, UsageError
 from processes import eventually
 
@@ -54,7 +54,7 @@ def test_a_workers_commit_waits_for_no_standby(url: str, chosen: str, used: str)
 def test_a_pool_without_a_free_connection_is_no_unreachable_server(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pool, "LONGEST", 0.05)
+    monkeypatch.setattr(engine, "LONGEST", 0.05)
     with closing(Database(url, connections=1)) as db, db.begin():
         with pytest.raises(UnreachableError, match="all 1 connections of this process") as caught:
             db.begin().__enter__()

@@ -17,7 +17,7 @@ FILL = """
 INSERT INTO outbox_deletes (projection, document_id, version, delivered_at, due_at)
 SELECT %s, 'd' || n, 1, %s, %s FROM generate_series(1, 100000) n
 """
-SCANNED = "SELECT pg_stat_get_xact_tuples_returned('outbox_deletes'::regclass)"
+SCANNED = "SELECT pg_stat_get_xact_tuples_returned('public.outbox_deletes'::regclass)"
 FIRST, LEASE, LAST = 30.0, 10.0, 630.0  # seconds
 
 

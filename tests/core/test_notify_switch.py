@@ -9,6 +9,7 @@ from outboxctl.core.database import Database
 from outboxctl.core.schema import notify
 from outboxctl.core.schema.migrations import upgrade
 from outboxctl.core.schema.namespaces import create_schema
+from outboxctl.core.sql import text
 from outboxctl.domain.errors import UnreachableError
 from processes import Cli
 
@@ -34,7 +35,7 @@ def test_another_schema_of_the_same_database_wakes_nobody(db: Database, url: str
         assert switch(other).channel != ear.channel
         for each in (other, db):
             with each.begin() as connection:
-                connection.exec_driver_sql(EVENT)
+                connection.execute(text(EVENT))
         assert ear.receive(30) == [""]
         assert ear.receive(0.2) == []
     other.close()

@@ -95,7 +95,7 @@ def test_given_ids_are_looked_up_though_statistics_say_that_nothing_failed(
 @pytest.mark.parametrize("statement", [moves.REPLAY, moves.DISCARD, moves.UNDO])
 def test_a_batch_finds_its_events_by_their_ids_alone(db: Database, statement: TextClause) -> None:
     """By a partial index it would read all that failed for each batch, when statistics say that few did."""
-    given = dict.fromkeys(statement.names) | {"ids": [str(uuid4())], "batch": str(uuid4())}
+    given = statement.compile().params | {"ids": [str(uuid4())], "batch": str(uuid4())}
     with db.begin() as connection:
         connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
         explain = text(f"EXPLAIN {statement.text}")

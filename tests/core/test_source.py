@@ -73,7 +73,7 @@ def lenient(servers: Servers) -> Iterator[Database]:
 
 
 def test_a_type_that_is_no_text_stops_no_page(lenient: Database) -> None:
-    insert = """INSERT INTO search_index (id, entity_type, entity_id, event_version)
+    insert = """INSERT INTO public.search_index (id, entity_type, entity_id, event_version)
         SELECT gen_random_uuid(), convert_from(%s, 'SQL_ASCII'), gen_random_uuid(), 1"""
     with lenient.begin() as connection:
         for kind in (b"block", b"\xff\xfe", "\u4e2d".encode()):

@@ -39,7 +39,9 @@ SETTINGS = {
 }
 UNFINISHED = "SELECT FROM search_outbox_events WHERE status IN ('pending', 'processing') LIMIT 1"
 # As if the worker that holds them had stood still for longer than its lease.
-EXPIRE = "UPDATE search_outbox_events SET lease_until = now() - interval '1 s' WHERE status = 'processing'"
+EXPIRE = """
+UPDATE public.search_outbox_events SET lease_until = now() - interval '1 s' WHERE status = 'processing'
+"""
 
 
 @pytest.fixture

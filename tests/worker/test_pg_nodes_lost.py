@@ -139,7 +139,7 @@ def test_a_transaction_under_way_at_the_old_primary_is_not_committed_there(two: 
 def left_in_the_middle(two: Pair, db: Database) -> None:
     """A transaction at the old primary, and another one is promoted before its end."""
     with db.begin() as connection:
-        connection.exec_driver_sql("UPDATE search_outbox_events SET attempts = 7")
+        connection.exec_driver_sql("UPDATE public.search_outbox_events SET attempts = 7")
         two.promote()
         (move,) = db.look()
         assert str(two.standby.port) in str(move.now)

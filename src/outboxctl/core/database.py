@@ -1,23 +1,29 @@
 """Connections to PostgreSQL: bounded in time, with our own search path and limits in each transaction."""
 
-import logging
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from typing import Any
 
 import psycopg
+from sqlalchemy.exc import TimeoutError as ExhaustedError
 
 from outboxctl.core import search_path
-from outboxctl.core.database_errors import NOT_FOUND, REACH, READ_ONLY, sqlstate, translate
+from outboxctl.core.database_errors import (
+    FAILED,
+    NOT_FOUND,
+    REACH,
+    READ_ONLY,
+    driver_error,
+    sqlstate,
+    translate,
+)
 from outboxctl.core.opening import SessionOpener, commits_wait
 from outboxctl.core.primaries import Move
-from outboxctl.core.sql import Connection
-from outboxctl.core.sql.pool import ConnectionPool, ExhaustedError
+from outboxctl.core.sql import Connection, engine
+from outboxctl.core.sql.transaction import open_now, session, transaction
 from outboxctl.domain.errors import CutOffError, UnreachableError
 from outboxctl.net.deadline import GUARD
 
-# What the driver logs is raised, too: without a handler a command that is interrupted would print it.
-logging.getLogger("psycopg").addHandler(logging.NullHandler())
 LOCAL_COMMITS = "SET LOCAL synchronous_commit = local"
 BUSY = (
     "the server may be well: its statements take long, or wait for locks; `outboxctl doctor --only database`"
@@ -45,57 +51,73 @@ class Database:
         renew: Callable[[], str] | None = None,
         local_commits: bool = False,
     ) -> None:
-        self._longest, self._local_commits = longest, local_commits
+        self._longest, self._local_commits, self._size = longest, local_commits, connections
         self._commits_wait = True  # as the session's settings have it; known once one is open
         self._limits = _limits(longest, lock_timeout)
         self._limits_local = "; ".join(filter(None, (self._limits, LOCAL_COMMITS)))
         self._opener = SessionOpener(url, renew)
         self.name = self._opener.name
-        self._pool = ConnectionPool(self._connect, connections)
+        self._engine = engine.engine(self._connect, connections)
 
     @contextmanager
     def begin(self) -> Iterator[Connection]:
         """One transaction. Raises UnreachableError or UsageError in place of the driver's errors."""
         name = self.name
         try:
-            with self._pool.lent() as connection:
+            with self._lent() as connection:
                 name = self.server_of(connection)
-                with self.bounded(connection.session), connection.transaction():
+                with self.bounded(session(connection)), transaction(connection):
                     # The server ends it where we stay idle: it would keep rows locked for hours.
                     search_path.pin(connection, self._begin_with())
                     yield connection
-        except ExhaustedError as error:
+        except ExhaustedError:
+            why = f"all {self._size} connections of this process were in use for {engine.LONGEST:g} s"
             raise UnreachableError(
-                f"no connection to the database {name} was free: {error}", hint=BUSY, public=str(error)
+                f"no connection to the database {name} was free: {why}", hint=BUSY, public=why
             ) from None
-        except psycopg.Error as error:
+        except FAILED as raised:
+            error = driver_error(raised)
             if sqlstate(error) in {READ_ONLY, *NOT_FOUND}:
                 # After a failover the next connection may find the new primary; a table may be elsewhere now.
-                self._pool.dispose()
+                self.renew_connections()
             raise translate(error, name) from error
+
+    @contextmanager
+    def _lent(self) -> Iterator[Connection]:
+        """A connection of the pool; what breaks its session has broken the others, too."""
+        pool = self._engine.pool
+        with self._engine.connect() as connection:
+            driver_session = session(connection)
+            try:
+                yield connection
+            finally:
+                if driver_session.closed and pool is self._engine.pool:
+                    self.renew_connections()
+                if pool is not self._engine.pool:
+                    connection.invalidate()
 
     def _begin_with(self) -> str:
         """The limits of a transaction; where its COMMIT would wait for a standby, what keeps it from that."""
         return self._limits_local if self._local_commits and self._commits_wait else self._limits
 
     @contextmanager
-    def bounded(self, session: Any) -> Iterator[None]:
+    def bounded(self, driver_session: psycopg.Connection[Any]) -> Iterator[None]:
         """Cut a driver's connection off where the block takes longer than `longest`."""
         if self._longest is None:
             yield
             return
         with GUARD.over(self._longest) as watch:
-            watch.descriptor = session.fileno
+            watch.descriptor = driver_session.fileno
             try:
                 yield
-            except psycopg.Error as error:
+            except FAILED as error:
                 if watch.expired:
-                    name = self._opener.name_of(session)
+                    name = self._opener.name_of(driver_session)
                     raise CutOffError(
                         f"the database {name} gave no answer for {self._longest:g} s",
                         hint=REACH,
                         public=f"no answer for {self._longest:g} s",
-                    ) from error
+                    ) from driver_error(error)
                 raise
 
     @contextmanager
@@ -106,15 +128,15 @@ class Database:
         Raises UnreachableError or UsageError in place of the driver's errors.
         """
         try:
-            with closing(self._opener.open()) as session:
-                session.autocommit = True
-                yield session
+            with closing(self._opener.open()) as own:
+                own.autocommit = True
+                yield own
         except psycopg.Error as error:
             raise translate(error, self.name) from error
 
     def server_of(self, connection: Connection) -> str:
         """`host:port/name` of the server that a connection is at."""
-        return self._opener.name_of(connection.session)
+        return self._opener.name_of(session(connection))
 
     def look(self) -> list[Move]:
         """Look for a newer primary where the URL names several servers; the moves to one since last time.
@@ -131,20 +153,21 @@ class Database:
 
         Each connection looks for our tables once: after a migration only new ones find those that it made.
         """
-        self._pool.dispose()
+        self._engine.dispose()
 
     def close(self) -> None:
         """Close the pool's connections."""
-        self._pool.dispose()
+        self._engine.dispose()
 
-    def _connect(self) -> Connection:
-        session = self._opener.open()
+    def _connect(self) -> psycopg.Connection[Any]:
+        new = self._opener.open()
+        new.autocommit = True
         if self._local_commits:
-            with self.bounded(session):
-                self._commits_wait = commits_wait(session)
+            with self.bounded(new):
+                self._commits_wait = commits_wait(new)
         # A pooler may give us a session that listens: its notifications must not accumulate.
-        session.add_notify_handler(lambda _: None)
-        return Connection(session)
+        new.add_notify_handler(lambda _: None)
+        return new
 
 
 def _limits(longest: float | None, lock_timeout: float | None) -> str:
@@ -159,16 +182,16 @@ def _limits(longest: float | None, lock_timeout: float | None) -> str:
 
 def host_of(connection: Connection) -> str:
     """The host of a connection's server; a path for a socket of this machine."""
-    info = connection.session.info
+    info = session(connection).info
     return str(info.hostaddr or info.host)
 
 
 def driver(connection: Connection) -> psycopg.Connection[Any]:
     """The driver's own connection, for statements in the transaction."""
-    connection.open_now()
-    return connection.session
+    open_now(connection)
+    return session(connection)
 
 
 def parameter_status(connection: Connection, name: str) -> str | None:
     """A setting that the server reports to each client, such as `server_encoding`."""
-    return connection.session.info.parameter_status(name)
+    return session(connection).info.parameter_status(name)

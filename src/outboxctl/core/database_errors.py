@@ -3,6 +3,7 @@
 import re
 
 import psycopg
+from sqlalchemy.exc import DBAPIError, PendingRollbackError, SQLAlchemyError
 
 from outboxctl.domain.errors import (
     CutOffError,
@@ -18,7 +19,8 @@ from outboxctl.domain.redaction import redact
 
 READ_ONLY = "25006"
 NOT_FOUND = ("42P01", "3F000", "42883")  # no such table, schema or function on this connection's search path
-CONNECTION_ERRORS = (psycopg.OperationalError, psycopg.InterfaceError)
+CONNECTION_ERRORS = (psycopg.OperationalError, psycopg.InterfaceError, PendingRollbackError)
+FAILED = (psycopg.Error, SQLAlchemyError)  # what a statement raises, the driver's own too
 OUT_OF_MEMORY, ALLOCATION = "53200", "invalid memory alloc request"  # the latter has no SQLSTATE of its own
 FUNCTION = re.compile(r"(PL/pgSQL|SQL) function .*?(?= line \d| statement \d|$)", re.M)
 UNPINNED = (
@@ -111,6 +113,7 @@ UNKNOWN = "it cannot be used: the log says why"
 
 def translate(error: Exception, name: str) -> OutboxctlError:
     """The user's view of a driver error: what failed, where, what to do; never the statement."""
+    error = driver_error(error)
     text = brief(redact(str(error)).strip().partition("\n")[0], 300)
     state = OUT_OF_MEMORY if ALLOCATION in text else sqlstate(error)
     if state in NOT_FOUND and (function := _function(error)):
@@ -133,9 +136,14 @@ def public_cause(text: str) -> str:
     return next((cause for parts, cause in CAUSES if any(part in text for part in parts)), UNKNOWN)
 
 
+def driver_error(error: Exception) -> Exception:
+    """The driver's error behind one of SQLAlchemy's."""
+    return error.orig if isinstance(error, DBAPIError) and isinstance(error.orig, Exception) else error
+
+
 def sqlstate(error: Exception) -> str:
     """The SQLSTATE of a driver's error; empty where there is none."""
-    return getattr(error, "sqlstate", None) or ""
+    return getattr(driver_error(error), "sqlstate", None) or ""
 
 
 def _function(error: Exception) -> str:

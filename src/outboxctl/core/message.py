@@ -1,5 +1,6 @@
 """Several statements in one message, for whose answer the client waits once."""
 
+import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -8,10 +9,12 @@ import psycopg
 
 from outboxctl.core.prepared import WHO, PreparedStatements, prepared
 from outboxctl.core.search_path import places
-from outboxctl.core.sql import Connection, StatementResult, TextClause
-from outboxctl.core.sql.statement import PLACEHOLDER
+from outboxctl.core.sql import Connection, TextClause
+from outboxctl.core.sql.engine import driver_form
+from outboxctl.core.sql.transaction import StatementResult, after_commit, exchange, take_opening
 
 COMMIT = "COMMIT"
+PLACEHOLDER = re.compile(r"%\((\w+)\)s")
 Statement = tuple[TextClause, Mapping[str, Any]]
 
 
@@ -32,16 +35,16 @@ def send(
     was put off. After an error there are no answers, not of the statements before it either; one that comes
     in place of COMMIT's answer does not show whether it took effect.
     """
-    kept, opening = prepared(connection), connection.take_opening().replace("%", "%%")
+    kept, opening = prepared(connection), take_opening(connection).replace("%", "%%")
     texts, values = _composed(connection, kept, statements)
     message = "; ".join(filter(None, [opening, *texts, COMMIT if commit else ""]))
     try:
-        results = connection.exchange(message, values)
+        results = exchange(connection, message, values)
     except psycopg.Error:
         kept.forget()
         raise
     if commit:
-        connection.after_commit()
+        after_commit(connection)
     return _wanted(kept, texts, results)
 
 
@@ -55,7 +58,7 @@ def _composed(
         if isinstance(statement, str):
             texts.append(statement)
             continue
-        text = places(connection).render(_numbered(statement[0].query, number))
+        text = places(connection).render(_numbered(statement[0], number))
         values |= {f"{name}_{number}": value for name, value in statement[1].items()}
         types = statement.types if isinstance(statement, PlannedOnce) else {}
         texts += (
@@ -79,6 +82,6 @@ def _wanted(
 
 
 @lru_cache(256)
-def _numbered(query: str, number: int) -> str:
+def _numbered(statement: TextClause, number: int) -> str:
     """A statement in the driver's form, its parameters numbered: others have the same names."""
-    return PLACEHOLDER.sub(rf"%(\1_{number})s", query)
+    return PLACEHOLDER.sub(rf"%(\1_{number})s", driver_form(statement))

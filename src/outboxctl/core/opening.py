@@ -55,10 +55,8 @@ class SessionOpener:
 
 
 def commits_wait(session: psycopg.Connection) -> bool:
-    """Whether a COMMIT of a session that did nothing yet waits for a synchronous standby, if there is one."""
-    session.autocommit = True  # one message, without a transaction around it
+    """Whether a COMMIT of a session in autocommit waits for a synchronous standby, if there is one."""
     row = session.execute("SHOW synchronous_commit").fetchone()
-    session.autocommit = False
     return bool(row and row[0] in WAITING)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from hashlib import sha256
 
 from outboxctl.core.sql import Connection
+from outboxctl.core.sql.transaction import session
 
 KEY = "outboxctl.prepared"  # in the `info` of a pooled connection
 WHO = "SELECT pg_backend_pid()"
@@ -60,5 +61,5 @@ def prepared(connection: Connection) -> PreparedStatements:
     """Those of this connection's session."""
     known: PreparedStatements | None = connection.info.get(KEY)
     if known is None:
-        known = connection.info[KEY] = PreparedStatements(connection.session.info.backend_pid)
+        known = connection.info[KEY] = PreparedStatements(session(connection).info.backend_pid)
     return known

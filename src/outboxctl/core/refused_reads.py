@@ -9,9 +9,11 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 import psycopg
+from sqlalchemy.exc import DBAPIError
 
-from outboxctl.core.database_errors import sqlstate
+from outboxctl.core.database_errors import driver_error, sqlstate
 from outboxctl.core.sql import Connection
+from outboxctl.core.sql.transaction import lost
 from outboxctl.domain.errors import InconclusiveError, OutboxctlError
 from outboxctl.domain.printable import brief
 from outboxctl.domain.redaction import redact
@@ -43,11 +45,12 @@ class ReadRefusedError(InconclusiveError):
 
 @contextmanager
 def reading_rows(connection: Connection) -> Iterator[None]:
-    """Raise ReadRefusedError where a statement fails, and psycopg.Error where the session is lost."""
+    """Raise ReadRefusedError where a statement fails, and the driver's error where the session is lost."""
     try:
         yield
-    except psycopg.Error as error:
-        if connection.closed or _severity(error) in ENDS_SESSION:
+    except (psycopg.Error, DBAPIError) as raised:
+        error = driver_error(raised)
+        if lost(connection) or _severity(error) in ENDS_SESSION:
             raise
         words = brief(redact(str(error)).strip().partition("\n")[0], 500)
         raise ReadRefusedError(sqlstate(error), words) from error
@@ -104,5 +107,6 @@ def refused(error: OutboxctlError) -> bool:
     return sqlstate(cause) not in PASSING and _severity(cause) == "ERROR"
 
 
-def _severity(error: psycopg.Error) -> str:
-    return error.diag.severity_nonlocalized or error.diag.severity or ""
+def _severity(error: Exception) -> str:
+    diag = getattr(error, "diag", None)
+    return (diag and (diag.severity_nonlocalized or diag.severity)) or ""

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from outboxctl.core.schema.names import EVENTS, SOURCE
 from outboxctl.core.sql import Connection
 from outboxctl.core.sql.places import NAMES, UNKNOWN, Places, quoted
+from outboxctl.core.sql.transaction import exchange, put_off, state
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import brief
 
@@ -80,27 +81,27 @@ def pin(connection: Connection, limits: str) -> None:
 
     The first transaction of a connection begins now, and looks for our tables.
     """
-    new = connection.places is UNKNOWN
+    new = places(connection) is UNKNOWN
     if new:
         _read_places(connection, limits)
     path = set_search_path(places(connection).searched)
-    connection.put_off("; ".join(filter(None, ("BEGIN", limits, path))), sent=new)
+    put_off(connection, "; ".join(filter(None, ("BEGIN", limits, path))), sent=new)
 
 
 def places(connection: Connection) -> Places:
     """The schemas and tables of this connection's login."""
-    return connection.places
+    return state(connection).places
 
 
 def _read_places(connection: Connection, limits: str) -> None:
     message = "; ".join(filter(None, (limits, set_search_path())))
-    _, (rows, _) = connection.exchange(READ_FACTS + message)
+    _, (rows, _) = exchange(connection, READ_FACTS + message)
     _refuse_foreign_owners([(name, owner) for kind, name, owner in rows if kind == "foreign"])
     tables = {name: schema for kind, name, schema in rows if kind == "table"}
     schemas, searched = (tuple(s for kind, _, s in rows if kind == each) for each in ("schema", "code"))
-    connection.places = Places(schemas, tables, searched)
+    state(connection).places = Places(schemas, tables, searched)
     if searched:
-        connection.exchange(set_search_path(searched))
+        exchange(connection, set_search_path(searched))
 
 
 def _refuse_foreign_owners(foreign: list[tuple[str, str]]) -> None:

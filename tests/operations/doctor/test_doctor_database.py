@@ -219,7 +219,7 @@ def test_names_that_would_move_the_cursor_are_shown_escaped(ward: Ward, sql: psy
 
 def test_no_question_can_write(ward: Ward, monkeypatch: pytest.MonkeyPatch) -> None:
     def writing(connection: Connection) -> None:
-        connection.exec_driver_sql("INSERT INTO outbox_environment (environment) VALUES ('test')")
+        connection.exec_driver_sql("INSERT INTO public.outbox_environment (environment) VALUES ('test')")
 
     monkeypatch.setattr("outboxctl.operations.doctor.examiner.marker.read_if_any", writing)
     assert "read-only transaction" in ward.one("not-examined", End.DATABASE).what

@@ -25,7 +25,8 @@ from outboxctl.core.delivery.settle_statements import (
 from outboxctl.core.message import PlannedOnce, Statement, send
 from outboxctl.core.schema.encoding import encoding_of, storable
 from outboxctl.core.schema.names import id_array
-from outboxctl.core.sql import Connection, StatementResult
+from outboxctl.core.sql import Connection
+from outboxctl.core.sql.transaction import StatementResult
 from outboxctl.domain.failures import Reason
 
 TYPES = {"token": "uuid", "ids": "uuid[]"}  # of the parameters of COMPLETE

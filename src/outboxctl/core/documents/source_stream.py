@@ -138,7 +138,7 @@ def _read(
 ) -> None:
     statement, values = _statement(connection, SELECT, after, rows)
     connection.exec_driver_sql(IN_ORDER)
-    query = places(connection).render(f"COPY ({statement}) TO STDOUT (FORMAT binary)")
+    query = f"COPY ({statement}) TO STDOUT (FORMAT binary)"
     with (
         reading_rows(connection),
         driver(connection).cursor() as cursor,
@@ -174,4 +174,5 @@ def _statement(
     columns, values = KEYS[connection.execute(FIRST).scalar_one()]
     beyond = f"AND ({columns}) > ({values})" if after else ""
     given: dict[str, object] = {"type": after[0], "id": after[1]} if after else {}
-    return select.format(columns=columns, beyond=beyond), given | {"rows": rows}
+    statement = places(connection).render(select.format(columns=columns, beyond=beyond))
+    return statement, given | {"rows": rows}

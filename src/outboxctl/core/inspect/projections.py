@@ -75,7 +75,7 @@ def projections(connection: Connection) -> ProjectionsFacts:
 def _other_server(connection: Connection) -> bool:
     if connection.exec_driver_sql(STANDBY).scalar_one():
         return False  # no worker writes here
-    return bool(connection.exec_driver_sql(OTHER_SERVER.format(server=server(connection))).scalar())
+    return bool(connection.execute(text(OTHER_SERVER.format(server=server(connection)))).scalar())
 
 
 def _facts(connection: Connection, projection: Projection, declared: Sequence[Projection]) -> ProjectionFacts:

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import psycopg
+from sqlalchemy.exc import DBAPIError
 
 from outboxctl.core.conninfo import addresses, parameters
 from outboxctl.core.database_errors import translate
 from outboxctl.core.sql import Connection, text
+from outboxctl.core.sql.transaction import lost
 from outboxctl.domain.errors import RefusedError
 
 SERVER = text("""
@@ -73,7 +75,7 @@ def read_or_refuse(connection: Connection, name: str, read: Callable[[Connection
     try:
         with connection.begin_nested():
             return read(connection)
-    except psycopg.Error as error:
-        if connection.closed:
+    except (psycopg.Error, DBAPIError) as error:
+        if lost(connection):
             raise
         raise RefusedError(str(translate(error, name))) from None

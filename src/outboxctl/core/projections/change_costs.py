@@ -6,9 +6,9 @@ from psycopg.sql import SQL, Identifier
 
 from outboxctl.core.projections import samples
 from outboxctl.core.projections.documents import arrays, looked_up, prepare, qualified
-from outboxctl.core.projections.scratch import undone
 from outboxctl.core.refused_reads import reading_rows
 from outboxctl.core.sql import Connection
+from outboxctl.core.sql.transaction import undone
 from outboxctl.domain.keys_query import replaced
 from outboxctl.domain.projection import Follow, Projection, Relation, key_parts
 

@@ -15,7 +15,9 @@ from outboxctl.core.projections import in_force, unusable
 from outboxctl.core.projections.server_identity import asking_again, server
 from outboxctl.core.projections.version_base import current, version_sql
 from outboxctl.core.refused_reads import reading_rows
+from outboxctl.core.search_path import places
 from outboxctl.core.sql import Connection
+from outboxctl.core.sql.places import Places
 from outboxctl.domain.errors import ChangedError
 from outboxctl.domain.projection import KeyColumn, Projection, Relation, Routing, key_parts
 
@@ -83,7 +85,8 @@ def read(
     values = arrays(parts, projection) | given
     server_ = server(connection)
     with asking_again(connection), reading_rows(connection):
-        rows = connection.exec_driver_sql(statement(projection, server_), values).all()
+        query = statement(projection, server_, places(connection))
+        rows = connection.exec_driver_sql(query, values).all()
         if not rows:
             return Documents(current(connection), [])
     if projection.stamp and not rows[0][4]:
@@ -141,8 +144,8 @@ def arrays(parts: Sequence[Sequence[str]], projection: Projection) -> dict[str, 
 
 
 @lru_cache(256)
-def statement(projection: Projection, server: str) -> str:
-    """The statement that reads documents.
+def statement(projection: Projection, server: str, places: Places) -> str:
+    """The statement that reads documents, where our tables are at these places.
 
     Its parameters are k0, k1, … (arrays of text), max_bytes, and name and stamp of the projection. `server`
     as `version_sql` has it.
@@ -150,9 +153,9 @@ def statement(projection: Projection, server: str) -> str:
     # As the document has it: a date in ISO, a number as it is written there.
     by_column = SQL("to_json(v.{}) #>> '{{}}'").format(identifier(projection.routing))
     composed = SQL(STATEMENT).format(
-        version=SQL(version_sql(server)),
+        version=SQL(places.render(version_sql(server))),
         left_out=SQL(LEFT_OUT),
-        stamp=SQL(in_force.STAMP.format(name="%(name)s")),
+        stamp=SQL(places.render(in_force.STAMP.format(name="%(name)s"))),
         routing=by_column if projection.routed is Routing.COLUMN else SQL("NULL"),
         **looked_up(projection),
     )

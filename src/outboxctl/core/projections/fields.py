@@ -7,6 +7,7 @@ from outboxctl.core.projections import dependencies
 from outboxctl.core.projections.catalog import RELATION, of
 from outboxctl.core.projections.dependencies import VIEWS
 from outboxctl.core.sql import Connection, text
+from outboxctl.core.sql.transaction import undone
 from outboxctl.domain.projection import Relation
 
 # A qualified name of a type; PostgreSQL's own need no quotes after their schema.
@@ -88,7 +89,7 @@ def definition(connection: Connection, relation: Relation) -> str:
     """
     columns = dependencies.used(connection, relation).items()
     whole = sorted((table for table, names in columns if not names and table != relation), key=str)
-    with connection.begin_nested(force_rollback=True):
+    with undone(connection):
         connection.exec_driver_sql(PINNED)
         found = [connection.execute(DEFINITION, of(each)).scalar() or "" for each in (relation, *whole)]
     return "-".join(found)

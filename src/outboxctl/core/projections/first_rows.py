@@ -10,6 +10,7 @@ from outboxctl.core.projections.pages import keyed, row_key
 from outboxctl.core.projections.unreached import AS_A_WHOLE
 from outboxctl.core.refused_reads import ReadRefusedError, reading_rows
 from outboxctl.core.sql import Connection
+from outboxctl.core.sql.transaction import undone
 from outboxctl.domain.projection import Projection, Relation
 
 SECONDS = 2.0  # for each statement
@@ -30,7 +31,7 @@ def several(connection: Connection, projection: Projection, view: Relation) -> s
 
 
 def _first(connection: Connection, statement: str) -> str | None:
-    with connection.begin_nested(force_rollback=True):
+    with undone(connection):
         connection.exec_driver_sql(f"{session(SECONDS)}; {AS_A_WHOLE}")
         with reading_rows(connection):
             key: str | None = connection.exec_driver_sql(statement).scalar()

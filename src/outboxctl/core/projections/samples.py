@@ -10,9 +10,9 @@ from outboxctl.core.database import driver
 from outboxctl.core.projections import catalog
 from outboxctl.core.projections.documents import qualified, session
 from outboxctl.core.projections.pages import row_key
-from outboxctl.core.projections.scratch import undone
 from outboxctl.core.refused_reads import ReadRefusedError, reading_rows
 from outboxctl.core.sql import Connection
+from outboxctl.core.sql.transaction import undone
 from outboxctl.domain.projection import Projection, Relation
 
 SECONDS = 1.0  # for one statement on a sample

@@ -4,8 +4,7 @@ One statement at a time, by PostgreSQL's extended protocol: a text with a second
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import psycopg
@@ -35,13 +34,6 @@ UNKNOWN: dict[str, Callable[[Connection, str], str]] = {
     "42704": lambda _, name: schema_hint(name),
 }
 TEMPORARY_SCHEMA = text("SELECT nspname::text FROM pg_namespace WHERE oid = pg_my_temp_schema()")
-
-
-@contextmanager
-def undone(connection: Connection) -> Iterator[None]:
-    """A savepoint that is rolled back at the end, whatever happens."""
-    with connection.begin_nested(force_rollback=True):
-        yield
 
 
 def temporary_view(connection: Connection, name: str, query: str) -> Relation:

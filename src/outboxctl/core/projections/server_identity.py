@@ -8,7 +8,7 @@ then seen by the first version conflict (docs/adr/0040).
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import psycopg
+from sqlalchemy.exc import DBAPIError
 
 from outboxctl.core.database_errors import sqlstate
 from outboxctl.core.refused_reads import ReadRefusedError
@@ -69,7 +69,7 @@ def _readable(connection: Connection, value: str) -> bool:
     try:
         with connection.begin_nested():
             connection.exec_driver_sql(f"SELECT {value}")
-    except psycopg.Error as error:
+    except DBAPIError as error:
         if sqlstate(error) in HIDDEN:
             return False
         raise

@@ -25,7 +25,8 @@ def keys(connection: Connection, projection: Projection, *, size: int) -> Iterat
     connection.exec_driver_sql(AS_A_WHOLE)
     composed = _statement(projection)
     with reading_rows(connection):
-        yield from connection.exec_driver_sql(composed.as_string(), at_once=size).scalars()
+        options = {"yield_per": size}
+        yield from connection.exec_driver_sql(composed.as_string(), execution_options=options).scalars()
 
 
 def _statement(projection: Projection) -> Composed:

@@ -10,8 +10,8 @@ from outboxctl.core.projections import indexes
 from outboxctl.core.projections.catalog import of
 from outboxctl.core.projections.dependencies import VIEWS
 from outboxctl.core.projections.fields import Field, fields
-from outboxctl.core.projections.scratch import undone
 from outboxctl.core.sql import Connection, text
+from outboxctl.core.sql.transaction import undone
 from outboxctl.domain.projection import Relation
 
 PINNED = (

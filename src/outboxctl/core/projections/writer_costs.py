@@ -12,10 +12,11 @@ from time import monotonic
 from psycopg.sql import SQL, Composed
 
 from outboxctl.core.projections import catalog, table_copies, triggers
-from outboxctl.core.projections.scratch import one_statement, undone
+from outboxctl.core.projections.scratch import one_statement
 from outboxctl.core.projections.table_copies import TableCopy, listed, name
 from outboxctl.core.projections.trigger_names import WatchedTable, watched, watched_tables
 from outboxctl.core.sql import Connection, text
+from outboxctl.core.sql.transaction import undone
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import Projection, Relation

@@ -1,7 +1,9 @@
-"""Statements, their results and the sessions that run them: what `core` uses of the driver, psycopg."""
+"""Statements and connections: SQLAlchemy Core, on sessions of the driver, psycopg, that `opening` opens."""
 
-from outboxctl.core.sql.connection import Connection, StatementResult
-from outboxctl.core.sql.result import Result, Row
-from outboxctl.core.sql.statement import TextClause, text
+from typing import Any
 
-__all__ = ["Connection", "Result", "Row", "StatementResult", "TextClause", "text"]
+import sqlalchemy
+from sqlalchemy import Connection, TextClause, text
+
+Row = sqlalchemy.Row[Any]
+__all__ = ["Connection", "Row", "TextClause", "text"]

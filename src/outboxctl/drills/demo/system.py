@@ -6,6 +6,7 @@ from typing import Any
 
 from outboxctl.core.database import Database
 from outboxctl.core.schema.names import SOURCE
+from outboxctl.core.sql import text
 from outboxctl.core.stats import snapshot
 from outboxctl.drills.scratch.settings import environment, fixed
 from outboxctl.drills.scratch.worker import WorkerProcess
@@ -69,4 +70,4 @@ class DemoSystem:
 
     def _number(self, statement: str) -> int:
         with self.database.begin() as connection:
-            return int(connection.exec_driver_sql(statement).scalar_one())
+            return int(connection.execute(text(statement)).scalar_one())

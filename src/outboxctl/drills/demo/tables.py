@@ -9,6 +9,7 @@ from typing import Any
 
 from outboxctl.core.database import Connection
 from outboxctl.core.schema.names import EVENTS
+from outboxctl.core.sql import text
 from outboxctl.drills.demo.documents import Docstring
 
 CREATE = """
@@ -33,7 +34,7 @@ SELECT m.id, m.name, count(*) FROM demo.modules m JOIN demo.definitions d ON d.m
 GROUP BY m.id ORDER BY 3 DESC, 2 LIMIT 1
 """
 RENAME = "UPDATE demo.modules SET name = %s WHERE id = %s"
-ALL_EVENTS = f"SELECT count(*) FROM {EVENTS}"  # noqa: S608 - built from constants
+ALL_EVENTS = text(f"SELECT count(*) FROM {EVENTS}")  # noqa: S608 - built from constants
 
 
 @dataclass
@@ -89,6 +90,6 @@ def largest(connection: Connection) -> Module:
 
 def rename(connection: Connection, module: Module, name: str) -> int:
     """Give a module another name; returns the number of events that this has written."""
-    before = connection.exec_driver_sql(ALL_EVENTS).scalar_one()
+    before = connection.execute(ALL_EVENTS).scalar_one()
     connection.exec_driver_sql(RENAME, (name, module.id))
-    return int(connection.exec_driver_sql(ALL_EVENTS).scalar_one() - before)
+    return int(connection.execute(ALL_EVENTS).scalar_one() - before)

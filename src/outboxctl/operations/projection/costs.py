@@ -8,6 +8,7 @@ from outboxctl.core.projections import change_costs, changes, in_force, scratch,
 from outboxctl.core.projections.change_costs import DocumentsBehind, ReadingTime
 from outboxctl.core.projections.writer_costs import WriterCosts
 from outboxctl.core.refused_reads import ReadRefusedError
+from outboxctl.core.sql.transaction import undone
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,7 +49,7 @@ def writer_costs_of(connection: "Connection", planned: "Sequence[Planned]") -> l
 
 def _of_one(connection: "Connection", planned: "Planned", until: float) -> ChangeCosts:
     declared, projection = planned.resolved.declaration, planned.projection
-    with scratch.undone(connection):
+    with undone(connection):
         view = planned.resolved.looked_at
         if declared.query:
             view = scratch.temporary_view(connection, declared.name, declared.query)

@@ -9,7 +9,6 @@ from outboxctl.core.projections import (
     changes,
     in_force,
     own_view,
-    scratch,
     sweeps,
     trigger_check,
     triggers,
@@ -19,6 +18,7 @@ from outboxctl.core.projections.names import view_name
 from outboxctl.core.projections.trigger_faults import TriggerFault
 from outboxctl.core.projections.trigger_names import tables_of
 from outboxctl.core.projections.trigger_users import shared
+from outboxctl.core.sql.transaction import undone
 from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import Projection, Relation
 from outboxctl.operations.projection import mapping, own_index
@@ -121,7 +121,7 @@ def plan(
 
     `new_indexes` were made since the first look.
     """
-    with scratch.undone(connection):
+    with undone(connection):
         both = resolved(connection, declared, built_in=built_in, with_triggers=with_triggers)
         if client:
             own_index.check_behind(client, declared, in_force.read(connection), built_in)

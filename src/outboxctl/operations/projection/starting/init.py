@@ -6,10 +6,11 @@ from dataclasses import replace
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
-from outboxctl.core.projections import indexes, scratch
+from outboxctl.core.projections import indexes
 from outboxctl.core.projections.names import LONGEST_WITH_QUERY
 from outboxctl.core.projections.tree import NestedRows
 from outboxctl.core.projections.tree_sql import Writer
+from outboxctl.core.sql.transaction import undone
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import NAME
@@ -106,7 +107,7 @@ def checked(connection: "Connection", start: Start) -> Start:
 
 def _try(connection: "Connection", start: Start) -> None:
     (declared,) = declaration.parsed(FilePath(start.name), start.toml(files=False))
-    with scratch.undone(connection):
+    with undone(connection):
         resolve(connection, declared, schema="public")
 
 

@@ -1,0 +1,128 @@
+"""What opens a transaction travels with its first statement: on a network each message costs its delay."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import psycopg
+from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
+
+from outboxctl.core.sql.places import UNKNOWN, Places
+
+SETTINGS = {"BEGIN", "SET", "COMMIT"}  # statements without an answer that anybody needs
+KEY = "outboxctl.state"  # in the `info` of a connection, which lives as long as its session
+
+
+class StatementResult(NamedTuple):
+    """The rows of one statement, and how many rows it returned or changed."""
+
+    rows: list[Any]
+    size: int
+
+
+@dataclass
+class State:
+    """What is known of a session, which is in autocommit: we send BEGIN ourselves, with more.
+
+    `places`: the schemas of our tables. `opening`: statements that the next message begins with; `whole`:
+    those with which a transaction begins.
+    """
+
+    places: Places = UNKNOWN
+    opening: str = ""
+    whole: str = ""
+
+
+def state(connection: Connection) -> State:
+    """What is known of a connection's session."""
+    found: State = connection.info.setdefault(KEY, State())
+    return found
+
+
+def session(connection: Connection) -> psycopg.Connection[Any]:
+    """The driver's own connection."""
+    found: psycopg.Connection[Any] = connection.connection.dbapi_connection  # type: ignore[assignment]
+    return found
+
+
+def lost(connection: Connection) -> bool:
+    """Whether the session is lost."""
+    return connection.invalidated or session(connection).closed
+
+
+@contextmanager
+def transaction(connection: Connection) -> Iterator[None]:
+    """Commit what the block does, or roll it back. Where it does nothing there is no transaction."""
+    connection.begin()
+    try:
+        yield
+    except (Exception, GeneratorExit):
+        with suppress(SQLAlchemyError):  # a session that cannot is not used again
+            connection.rollback()
+        raise
+    except BaseException:
+        connection.invalidate()  # the process ends: no more waiting for the server, which rolls back itself
+        raise
+    connection.commit()
+
+
+@contextmanager
+def undone(connection: Connection) -> Iterator[None]:
+    """A savepoint that is rolled back at the end, whatever happens."""
+    savepoint = connection.begin_nested()
+    try:
+        yield
+    finally:
+        savepoint.rollback()
+
+
+def put_off(connection: Connection, opening: str, *, sent: bool = False) -> None:
+    """Have the next message begin with these statements. Without a next one there is no transaction.
+
+    `sent`: the transaction is open already, and what comes `after_commit` begins with them.
+    """
+    known = state(connection)
+    known.opening, known.whole = "" if sent else opening, opening
+
+
+def after_commit(connection: Connection) -> None:
+    """The transaction is over: whatever is sent now is in another one, with the same limits."""
+    known = state(connection)
+    known.opening = known.whole
+
+
+def take_opening(connection: Connection) -> str:
+    """The statements that were put off, for the caller to send them; empty where there are none."""
+    known = state(connection)
+    opening, known.opening = known.opening, ""
+    return opening
+
+
+def open_now(connection: Connection) -> None:
+    """Send what was put off in a message of its own."""
+    if opening := take_opening(connection):
+        exchange(connection, opening)
+
+
+def exchange(
+    connection: Connection, message: str, values: Mapping[str, Any] | None = None
+) -> list[StatementResult]:
+    """Send one message of several statements; the answers of all but BEGIN, SET and COMMIT.
+
+    The driver writes the values into it, quoted. It is a simple query and no pipeline: every libpq can
+    send it, and a pooler in transaction mode passes it on. Raises psycopg.Error where a statement fails;
+    those after it were not executed.
+    """
+    with psycopg.ClientCursor(session(connection)) as cursor:
+        cursor.execute(message.encode(), values)
+        return [*_answers(cursor)]
+
+
+def _answers(cursor: psycopg.ClientCursor[Any]) -> Iterator[StatementResult]:
+    more: bool | None = True
+    while more:
+        if cursor.statusmessage not in SETTINGS:
+            yield StatementResult(cursor.fetchall() if cursor.description else [], cursor.rowcount)
+        more = cursor.nextset()
