@@ -49,9 +49,9 @@ def _settle(connection: Connection, verb: Verb, id_: str, token: str) -> None:
     if verb is Verb.COMPLETE:
         settle.complete(connection, token, [id_])
     elif verb is Verb.RETRY:
-        settle.retry(connection, token, [settle.Retry(id_, 3, Reason.CONNECT, "x")])
+        settle.write(connection, token, retries=[settle.Retry(id_, 3, Reason.CONNECT, "x")])
     elif verb is Verb.FAIL:
-        settle.fail(connection, token, [settle.Failure(id_, Reason.MAPPING, "x")])
+        settle.write(connection, token, failures=[settle.Failure(id_, Reason.MAPPING, "x")])
     else:
         assert verb is Verb.RELEASE
         settle.release(connection, [token])
@@ -144,6 +144,7 @@ def test_a_retry_can_give_its_attempt_back(
         settle.Retry(id_, 3, Reason.CONFIG, "x", attempt_returned=bool(n)) for n, id_ in enumerate(ids)
     ]
     with db.begin() as connection:
-        assert settle.retry(connection, token, retries) == ({*ids} if token == TOKEN else set())
+        hit = settle.write(connection, token, retries=retries).hit
+        assert hit == ({*ids} if token == TOKEN else set())
     query = "SELECT attempts FROM search_outbox_events WHERE id = %s"
     assert [sql.execute(query, [id_]).fetchone() for id_ in ids] == [(n,) for n in attempts]

@@ -97,7 +97,7 @@ def test_what_changed_since_is_read_with_what_is_gone_for_longer(
         [gone],
     )
     with db.begin() as connection:
-        now = source_rows.moment(connection)
+        now = connection.exec_driver_sql("SELECT now()").scalar_one()
         since, gone_since = now - timedelta(minutes=1), now - timedelta(hours=1)
         reading = source_rows.changed(connection, Since(since, gone_since), size=2)
         pages = [next(reading)]

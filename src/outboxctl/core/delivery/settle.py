@@ -74,16 +74,6 @@ def complete(
     return _completed(connection, ids, answer)
 
 
-def retry(connection: Connection, token: str, retries: Sequence[Retry]) -> set[str]:
-    """Put events back, each with its delay; returns the ids that the claim still held."""
-    return _ids(send(connection, *_retrying(connection, token, retries)))
-
-
-def fail(connection: Connection, token: str, failures: Sequence[Failure]) -> set[str]:
-    """Mark events failed; returns the ids that the claim still held."""
-    return _ids(send(connection, *_failing(connection, token, failures)))
-
-
 def release(
     connection: Connection,
     tokens: Sequence[str],

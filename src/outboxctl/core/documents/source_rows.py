@@ -2,8 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
-from datetime import datetime
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 from outboxctl.core.delivery.claim import LEFT_OUT, PLAN
 from outboxctl.core.documents.since import MOVED, Since
@@ -78,11 +77,6 @@ class SourceEntity(NamedTuple):
     version: int | None
     document: str | None
     newest: int | None = None
-
-
-def moment(connection: Connection) -> datetime:
-    """When this transaction began, by the server's clock."""
-    return cast("datetime", connection.exec_driver_sql("SELECT now()").scalar_one())
 
 
 def count(connection: Connection) -> int:
