@@ -23,7 +23,7 @@ class StatementResult(NamedTuple):
 
 
 @dataclass
-class State:
+class SessionState:
     """What is known of a session, which is in autocommit: we send BEGIN ourselves, with more.
 
     `places`: the schemas of our tables. `opening`: statements that the next message begins with; `whole`:
@@ -35,9 +35,9 @@ class State:
     whole: str = ""
 
 
-def state(connection: Connection) -> State:
+def state(connection: Connection) -> SessionState:
     """What is known of a connection's session."""
-    found: State = connection.info.setdefault(KEY, State())
+    found: SessionState = connection.info.setdefault(KEY, SessionState())
     return found
 
 
