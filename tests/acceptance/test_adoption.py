@@ -65,6 +65,7 @@ def _indexes(sql: lab.Sql) -> set[str]:
     return {row[0] for row in sql.execute("SELECT indexname FROM pg_indexes WHERE schemaname = 'public'")}
 
 
+@pytest.mark.slow(reason="real processes for many seconds")
 def test_upgrade_keeps_every_row_and_index_says_what_it_added_and_is_repeatable(
     cli: Cli, old: lab.Sql, empty_url: str
 ) -> None:

@@ -2,6 +2,7 @@
 
 import uuid
 
+import pytest
 from elasticsearch import Elasticsearch
 
 from acceptance import lab
@@ -25,6 +26,7 @@ def test_limits_cut_the_lists(cli: Cli, sql: lab.Sql) -> None:
     assert cli.json("status")["stuck"] == 30
 
 
+@pytest.mark.slow(reason="real processes for many seconds")
 def test_injected_rows_end_as_announced(cli: Cli, sql: lab.Sql, engine: Elasticsearch, index: str) -> None:
     entity = uuid.uuid4()
     cli.ok("inject", "bad-op", "--count", "3")
@@ -54,6 +56,7 @@ def test_injected_rows_end_as_announced(cli: Cli, sql: lab.Sql, engine: Elastics
     assert cli("inject", "load", env={"TOTAL_OPS": "abc"}).returncode == 2
 
 
+@pytest.mark.slow(reason="real processes for many seconds")
 def test_db_check_is_4_when_behind_and_0_after_the_upgrade(cli: Cli, empty_url: str) -> None:
     env = {"DATABASE_URL": empty_url}
     assert cli("db", "check", env=env).returncode == 4

@@ -1,5 +1,6 @@
 """Lab 5 by its own words, and the reports that an operator lives on: names, keys and exit codes."""
 
+import pytest
 from elasticsearch import Elasticsearch
 
 from acceptance import lab
@@ -19,6 +20,7 @@ def _labs_3_and_4(cli: Cli, sql: lab.Sql) -> None:
     assert lab.by_status(sql) == {"failed": 5}
 
 
+@pytest.mark.slow(reason="real processes for many seconds")
 def test_lab_5_by_its_own_words_and_the_audit_tells_it_back(
     cli: Cli, sql: lab.Sql, engine: Elasticsearch, index: str
 ) -> None:

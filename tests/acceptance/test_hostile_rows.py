@@ -140,6 +140,7 @@ def test_hostile_ops_fail_alone_and_never_become_a_label(sql: lab.Sql, worker: C
     assert labels == {"upsert", "delete", "other"}
 
 
+@pytest.mark.slow(reason="real processes for many seconds")
 def test_impossible_dates_do_not_stop_the_worker_or_the_commands(
     cli: Cli, sql: lab.Sql, worker: Callable[..., Worker]
 ) -> None:

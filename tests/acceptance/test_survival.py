@@ -17,6 +17,7 @@ def _done(sql: lab.Sql) -> int:
     return lab.by_status(sql).get("done", 0)
 
 
+@pytest.mark.slow(reason="real processes for many seconds")
 @pytest.mark.real_engine
 def test_kill_9_with_5000_events_under_way_loses_none(
     sql: lab.Sql, worker: Start, cli: Cli, engine: Elasticsearch, index: str
@@ -76,6 +77,7 @@ def test_ctrl_c_of_an_idle_worker_is_quick_and_exits_0(worker: Start) -> None:
     assert running.wait(5) == 0
 
 
+@pytest.mark.slow(reason="real processes for many seconds")
 def test_two_workers_at_once_deliver_every_event_once(
     sql: lab.Sql, worker: Start, engine: Elasticsearch, index: str
 ) -> None:
@@ -89,6 +91,7 @@ def test_two_workers_at_once_deliver_every_event_once(
     assert lab.one(sql, "SELECT max(attempts) FROM search_outbox_events") == 1
 
 
+@pytest.mark.slow(reason="real processes for many seconds")
 def test_a_worker_that_slept_through_its_lease_does_not_settle_what_another_took(
     sql: lab.Sql, worker: Start, engine: Elasticsearch, index: str
 ) -> None:

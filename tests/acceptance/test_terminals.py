@@ -4,12 +4,15 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from acceptance import lab
 from processes import Cli, Worker, eventually
 
 SECRET = "hunter2-s3cret"
 
 
+@pytest.mark.slow(reason="real processes for many seconds")
 def test_ascii_terminals_show_the_same_facts(cli: Cli, sql: lab.Sql) -> None:
     _, event = lab.put(sql)
     sql.execute("UPDATE search_outbox_events SET error_reason = 'connect', error = '\u4e2d\u6587 [/nope]'")

@@ -144,6 +144,7 @@ HISTORIES = {
 }
 
 
+@pytest.mark.slow(reason="tables of many rows")
 @pytest.mark.parametrize("history", HISTORIES)
 @pytest.mark.parametrize("once", [200, 0], ids=["once", "again"])
 def test_reclaimed_events_are_found_without_reading_past_the_others(

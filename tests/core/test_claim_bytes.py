@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from uuid import uuid4
 
 import psycopg
+import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -58,6 +59,7 @@ def carry_out(db: Database) -> tuple[list[Claimed], list[Claimed]]:
     return taken, [event for event in batch if event.document == LEFT_OUT]
 
 
+@pytest.mark.slow(reason="many megabytes")
 @given(st.lists(st.none() | st.integers(0, 3_000), min_size=1, max_size=12))
 @example([10, 5_000, 10])
 @example([5_000, 5_000])

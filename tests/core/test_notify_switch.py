@@ -64,6 +64,7 @@ def test_a_table_that_became_a_partition_is_off_again(db: Database, sql: psycopg
     assert not switch(db, on=False).on
 
 
+@pytest.mark.slow(reason="the command, again and again")
 def test_the_command_says_how_it_stands_and_may_be_repeated(cli: Cli, db: Database) -> None:
     assert not cli.json("db", "notify", "status")["on"]
     for _ in range(2):

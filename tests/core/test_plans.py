@@ -21,6 +21,8 @@ from outboxctl.core.search_path import places
 from outboxctl.core.sql import TextClause, text
 from outboxctl.core.stats import snapshot
 
+pytestmark = pytest.mark.slow(reason="tables of many rows and old statistics, for each statement")
+
 Node = dict[str, Any]
 EVENTS = "search_outbox_events"
 DUE, RECLAIMED, PROCESSING = f"ix_{EVENTS}_due", f"ix_{EVENTS}_reclaimed", f"ix_{EVENTS}_processing"

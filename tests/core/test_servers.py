@@ -63,6 +63,7 @@ def opened(url: str) -> Iterator[Database]:
         yield db
 
 
+@pytest.mark.slow(reason="waits for a server that is silent")
 def test_a_frozen_first_server_is_waited_for_once_and_not_by_every_session(url: str, silent: Silent) -> None:
     with opened(after(url, silent.port)) as db:
         for _ in range(5):

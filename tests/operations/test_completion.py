@@ -60,6 +60,7 @@ def tab(request: pytest.FixtureRequest, env: dict[str, str], tmp_path: Path) -> 
     return press
 
 
+@pytest.mark.slow(reason="starts each shell")
 def test_commands_options_and_reasons_are_offered(tab: Tab) -> None:
     assert "status" in tab("sta")
     assert "--error-reason" in tab("replay", "--error")

@@ -60,6 +60,7 @@ def test_json_is_one_document_on_stdout(cli: Cli, path: str) -> None:
     assert not any(raw in done.stdout + done.stderr for raw in ("\x1b", *RAW))
 
 
+@pytest.mark.slow(reason="each command once more")
 @pytest.mark.parametrize("path", READING)
 @pytest.mark.usefixtures("haunted")
 def test_a_pipe_gets_plain_text_and_may_be_closed(cli: Cli, path: str) -> None:

@@ -50,6 +50,7 @@ def test_killed_in_the_middle_the_audit_tells_what_is_gone(
     assert (rows(sql), audited(sql)) == (0, OLD)
 
 
+@pytest.mark.slow(reason="a worker beside it for some seconds")
 def test_a_worker_beside_it_loses_nothing(
     sql: psycopg.Connection,
     engine: Elasticsearch,

@@ -33,6 +33,7 @@ def all_done(sql: Sql) -> None:
     assert sql.execute(STATES).fetchall() == [("done", 1)]
 
 
+@pytest.mark.slow(reason="a rebuild that is killed, or takes turns with workers")
 @pytest.mark.parametrize("policy", ["count", "hold"])
 def test_a_reader_never_sees_an_older_state_of_a_row(
     policy: str,
@@ -99,6 +100,7 @@ def test_events_that_come_during_the_move_wait_for_it_and_lose_nothing(
     assert documents(engine, index) == rows(sql)
 
 
+@pytest.mark.slow(reason="a rebuild that is killed, or takes turns with workers")
 @pytest.mark.parametrize("end", [("rebuild",), ("index", "abort")])
 def test_killed_in_the_move_no_event_fails_and_the_next_command_ends_the_block(
     end: tuple[str, ...],

@@ -36,6 +36,7 @@ def test_events_of_the_last_minute_are_sent_by_the_fill_alone(
 COMMANDS = {"rebuild": ("rebuild",), "rollback": ("index", "rollback")}
 
 
+@pytest.mark.slow(reason="a rebuild that is killed, or takes turns with workers")
 @pytest.mark.parametrize("action", COMMANDS)
 def test_what_changes_between_two_rounds_is_sent_by_one_of_them(
     action: str, cli: Cli, sql: psycopg.Connection, engine: Elasticsearch, index: str, url: str
@@ -82,6 +83,7 @@ def test_keys_that_change_while_it_fills_leave_no_document_behind(
     assert documents(engine, index) == rows(sql)
 
 
+@pytest.mark.slow(reason="a rebuild that is killed, or takes turns with workers")
 def test_a_full_disk_ends_it_by_name_and_it_goes_on_where_it_stopped(
     cli: Cli, sql: psycopg.Connection, engine: Elasticsearch, index: str, url: str
 ) -> None:

@@ -47,6 +47,7 @@ def proxy(url: str) -> Iterator[Proxy]:
         yield proxy
 
 
+@pytest.mark.slow(reason="a rebuild that is killed, or takes turns with workers")
 @pytest.mark.parametrize("step", STEPS)
 def test_killed_at_each_step_it_goes_on(
     step: str, cli: Cli, proxy: Proxy, sql: psycopg.Connection, engine: Elasticsearch, index: str

@@ -156,6 +156,7 @@ def test_a_concrete_index_becomes_an_alias_and_is_kept_under_another_name(
     assert documents(engine, name) == rows(sql)
 
 
+@pytest.mark.slow(reason="a rebuild that is killed, or takes turns with workers")
 @pytest.mark.parametrize("end", [("rebuild",), ("index", "abort")])
 def test_killed_while_a_concrete_index_takes_no_writes(
     end: tuple[str, ...], cli: Cli, sql: Sql, engine: Elasticsearch, index: str, url: str

@@ -7,6 +7,7 @@ from collections import Counter
 from typing import Any
 
 import psycopg
+import pytest
 
 from operations.failures import WHO, fail_many, states
 from outboxctl.core.database import Database
@@ -78,6 +79,7 @@ def test_killed_in_the_middle_the_audit_tells_of_what_was_done(cli: Cli, sql: ps
     assert len(_audited(sql)) % 100 == 0
 
 
+@pytest.mark.slow(reason="thousands of rows, twice")
 def test_two_at_once_never_take_a_row_twice(cli: Cli, sql: psycopg.Connection, url: str) -> None:
     fail_many(sql, 6_000)
     with psycopg.connect(url) as other:

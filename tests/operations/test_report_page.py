@@ -86,6 +86,7 @@ def disaster(scene: Scene) -> None:
         scene.sql.execute(statement.replace("%%", "%"))
 
 
+@pytest.mark.slow(reason="reads the page as a browser does")
 def test_a_healthy_outbox_says_so(cli: Cli, scene: Scene) -> None:
     scene.load(300)
     cli.ok("worker", "--drain")

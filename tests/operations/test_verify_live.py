@@ -59,6 +59,7 @@ def traffic(url: str, ids: list[str]) -> Iterator[list[int]]:
         thread.join(10)
 
 
+@pytest.mark.slow(reason="traffic for some seconds")
 def test_live_traffic_is_no_difference_and_damage_among_it_is_found(
     db: Database,
     url: str,

@@ -32,6 +32,7 @@ class LosesViews(Script):
         return ProxyFault(reply=ProxyReply(404, LOST)) if next(self._pages) < self._lost else HEALTHY
 
 
+@pytest.mark.slow(reason="waits for views of the index that are gone")
 @pytest.mark.usefixtures("index")
 @pytest.mark.parametrize(("lost", "code"), [(1, 0), (9, 3)])
 def test_a_lost_view_is_read_again_a_few_times(

@@ -26,6 +26,8 @@ from processes import Cli, Worker, eventually
 from scene import Scene
 from servers import Servers
 
+pytestmark = pytest.mark.slow(reason="huge answers, read by real workers")
+
 MIB = 2**20
 HUGE = 160 * MIB
 HEAD = b"HTTP/1.1 200 OK\r\nX-Elastic-Product: Elasticsearch\r\nContent-Type: application/json\r\n"

@@ -16,7 +16,7 @@ import yaml
 
 from tls import Papers
 
-pytestmark = pytest.mark.no_servers
+pytestmark = [pytest.mark.no_servers, pytest.mark.slow(reason="asks pip what an installation would bring")]
 ROOT = Path(__file__).parents[2]
 HASH = f"--hash=sha256:{'0' * 64}"
 LOCK = f"# A title\ngood==1.0 {HASH} {HASH} # 1234\nother==2 ; sys_platform == 'win32' {HASH}\n"

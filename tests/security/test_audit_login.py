@@ -13,6 +13,8 @@ from outboxctl.core.schema.roles import Role
 from processes import Cli
 from security.as_roles import Roles
 
+pytestmark = pytest.mark.slow(reason="each command on a server that logs")
+
 WHO = ("--by", "alice", "--reason", "why")
 ROW = {
     "at": "'2020-02-02'",

@@ -18,7 +18,7 @@ JAR = f"org/elasticsearch/elasticsearch/{ENGINE.version}/elasticsearch-{ENGINE.v
 SETTINGS = """<settings><mirrors><mirror><id>here</id><mirrorOf>*</mirrorOf>
 <url>file://{}</url></mirror></mirrors></settings>"""
 
-pytestmark = pytest.mark.no_servers
+pytestmark = [pytest.mark.no_servers, pytest.mark.slow(reason="reads the jars of a whole engine")]
 needs_maven = pytest.mark.skipif(
     not (KEPT / JAR).exists() or not shutil.which("mvn") or not engines.java_home(ENGINE.java),
     reason="Maven has not fetched an Elasticsearch here",

@@ -22,6 +22,8 @@ from outboxctl.drills.labs.evidence.files import HALF
 from processes import Cli, Worker, environment, eventually
 from servers import Servers
 
+pytestmark = pytest.mark.slow(reason="each command with secrets in every setting")
+
 CANARY = "c4nary-in-the-coal"
 HOSTILE = ("\x9b", "\x85", "\x7f", "\u061c", "\u200e", "\u202e", "\u2066", "\u2028", "\ufeff")
 # A command whose settings load, and whose work then ends in somebody else's error.

@@ -13,6 +13,8 @@ from outboxctl.core.schema.roles import Role
 from processes import Cli
 from security.as_roles import Roles, roles
 
+pytestmark = pytest.mark.slow(reason="a role for each way of producing")
+
 EVENT = {"entity_type": "'block'", "entity_id": "gen_random_uuid()", "op": "'upsert'", "event_version": "1"}
 # Lab document, section 6.2, word for word.
 DOCUMENT = """

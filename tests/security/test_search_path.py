@@ -15,6 +15,8 @@ from processes import Cli
 from security import traps
 from security.as_roles import roles
 
+pytestmark = pytest.mark.slow(reason="each command once more, on a hostile search_path")
+
 WHO = ("--by", "alice", "--reason", "why")
 
 

@@ -17,7 +17,7 @@ from outboxctl.drills import services
 from outboxctl.drills.services import place, postgres
 from outboxctl.drills.services.model import SearchWish
 
-pytestmark = pytest.mark.no_servers
+pytestmark = [pytest.mark.no_servers, pytest.mark.slow(reason="starts servers of its own")]
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder or a process to another")
 NOBODY = pwd.getpwnam("nobody").pw_uid
 ORDINARY = pwd.getpwnam("daemon").pw_uid

@@ -21,6 +21,8 @@ from processes import Cli
 from servers import Servers
 from tls import Front
 
+pytestmark = pytest.mark.slow(reason="an engine with security of its own")
+
 WHO = ("--by", "alice", "--reason", "why", "--yes")
 As = Callable[[str], AbstractContextManager[Front]]
 DELETES = """INSERT INTO search_outbox_events (id, entity_type, entity_id, op, event_version, status)

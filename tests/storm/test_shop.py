@@ -40,6 +40,7 @@ def shop(
     engine.indices.delete(index=f"{index}-products-000001")
 
 
+@pytest.mark.slow(reason="a small storm")
 def test_what_is_well_is_called_so(shop: Shop, sql: psycopg.Connection) -> None:
     report, wrong = shop.judge(sql)
     assert wrong == []
@@ -50,6 +51,7 @@ def test_what_is_well_is_called_so(shop: Shop, sql: psycopg.Connection) -> None:
     assert (report.verify, report.failed, report.application_errors) == (0, {}, 0)
 
 
+@pytest.mark.slow(reason="a small storm")
 def test_a_difference_an_older_state_and_an_open_event_are_wrong(
     shop: Shop, sql: psycopg.Connection, engine: Elasticsearch, index: str
 ) -> None:

@@ -17,7 +17,7 @@ from servers import new_database
 TOTAL = 2000
 QUICK = {"OUTBOX_BULK_SIZE": "20", "OUTBOX_CONCURRENCY": "2"}
 
-pytestmark = pytest.mark.real_engine
+pytestmark = [pytest.mark.real_engine, pytest.mark.slow(reason="a server of its own, restarted")]
 
 
 @pytest.fixture(scope="module")

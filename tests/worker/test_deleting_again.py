@@ -141,6 +141,7 @@ def test_what_a_killed_worker_had_taken_is_sent_by_another(
     assert left(there) == 0
 
 
+@pytest.mark.slow(reason="real workers for some seconds")
 def test_an_outage_loses_none_and_is_not_flooded(
     there: Scene, worker: Start, cli: Cli, sink: FakeSink
 ) -> None:

@@ -132,6 +132,7 @@ def test_a_connection_that_was_ended_comes_back(db: Database, sql: psycopg.Conne
     assert [line["log_level"] for line in lines] == ["info", "warning"] * 3
 
 
+@pytest.mark.slow(reason="real workers for some seconds")
 def test_a_link_that_fell_silent_is_noticed(database_proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listener, "SILENCE", 0.0)
     monkeypatch.setattr(listener, "PATIENCE", 2.0)

@@ -89,6 +89,7 @@ def test_locked_pending_events_are_passed_by(
     scene.finished_by(running, 100)
 
 
+@pytest.mark.slow(reason="real workers for some seconds")
 def test_a_worker_that_stops_leaves_a_locked_event_to_its_lease(
     scene: Scene, worker: Callable[..., Worker], servers: Servers, person: psycopg.Connection
 ) -> None:

@@ -42,6 +42,7 @@ def test_a_settling_whose_answer_was_lost_counts_once(
     assert scene.rows("attempts") == [(1,)]
 
 
+@pytest.mark.slow(reason="real workers for some seconds")
 def test_a_claim_whose_answer_came_after_its_lease_is_not_sent(
     scene: Scene, worker: Callable[..., Worker], database_proxy: Proxy
 ) -> None:

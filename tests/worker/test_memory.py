@@ -5,6 +5,7 @@ from time import sleep
 
 import psutil
 import psycopg
+import pytest
 
 from fakes import FakeSink, fake_sink
 from processes import Worker
@@ -37,6 +38,7 @@ def peak(scene: Scene, running: Worker) -> float:
     return most / 1e6
 
 
+@pytest.mark.slow(reason="real workers for some seconds")
 def test_documents_of_a_megabyte_do_not_make_a_worker_large(
     scene: Scene, worker: Callable[..., Worker]
 ) -> None:

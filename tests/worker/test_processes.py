@@ -5,6 +5,7 @@ from collections.abc import Callable
 from time import monotonic
 
 import psycopg
+import pytest
 
 from processes import Cli, Worker, eventually
 
@@ -58,6 +59,7 @@ def test_a_zombie_that_wakes_after_its_lease_changes_nothing(
     assert other.metric("outbox_processed_total") == 20
 
 
+@pytest.mark.slow(reason="real workers for some seconds")
 def test_a_zombie_does_not_revive_what_another_worker_gave_up(
     cli: Cli, worker: Start, sql: psycopg.Connection, slow_sink: str
 ) -> None:

@@ -116,6 +116,7 @@ def test_what_a_killed_worker_held_is_through_in_a_few_claims(
     assert scene.rows("attempts") == [(2,)]
 
 
+@pytest.mark.slow(reason="real workers for some seconds")
 def test_other_traffic_flows_beside_a_killer_and_loses_no_attempt_to_it(
     sql: psycopg.Connection, url: str, index: str, worker: Start
 ) -> None:
@@ -168,6 +169,7 @@ def test_a_worker_that_wakes_with_reclaimed_events_in_hand_settles_none_of_them(
     assert scene.rows("status, attempts") == [("done", 2)]
 
 
+@pytest.mark.slow(reason="real workers for some seconds")
 @pytest.mark.real_engine
 def test_others_go_on_while_it_waits_for_what_takes_long(
     scene: Scene, worker: Callable[..., Worker], servers: Servers

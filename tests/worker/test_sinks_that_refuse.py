@@ -92,6 +92,7 @@ def test_an_event_that_something_in_between_refuses_does_not_stop_the_others_und
         scene.holds(41)
 
 
+@pytest.mark.slow(reason="real workers for some seconds")
 def test_an_overloaded_sink_is_left_alone_and_then_given_less(
     scene: Scene, worker: Callable[..., Worker], servers: Servers
 ) -> None:
@@ -112,6 +113,7 @@ def one_by_one(bulk: Bulk) -> ProxyFault:
     return LATE if len(bulk.ids) == 1 else ONE_ONLY
 
 
+@pytest.mark.slow(reason="real workers for some seconds")
 @pytest.mark.real_engine
 def test_each_event_is_sent_once(scene: Scene, worker: Callable[..., Worker], servers: Servers) -> None:
     """With the first lease alone, requests after three quarters of it would be cut off, and sent again."""

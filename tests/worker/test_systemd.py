@@ -41,6 +41,7 @@ def test_the_supervisor_follows_the_worker(worker: Callable[..., Worker], superv
     assert running.wait() == 0
 
 
+@pytest.mark.slow(reason="real workers for some seconds")
 def test_a_worker_that_hangs_gives_no_sign_of_life(
     worker: Callable[..., Worker], supervisor: socket.socket
 ) -> None:
