@@ -61,6 +61,7 @@ def permitted() -> set[str]:
     return set(allowed(given)) - rest
 
 
+@pytest.mark.slow(reason="traces each system call of a worker")
 @needs_strace
 def test_it_writes_no_file_and_asks_the_kernel_for_nothing_unusual(calls: str) -> None:
     assert "connect(" in calls, "the trace can be read"

@@ -70,29 +70,9 @@ def test_secrets_come_as_files() -> None:
     assert not any(name in value for value in values("Environment") for name in ("URL=", "KEY=", "PASSWORD="))
 
 
-def test_each_instance_has_a_login_of_its_own_and_the_page_makes_its_file() -> None:
-    page = PAGE.read_text()
-    for value in [*values("LoadCredential"), *values("EnvironmentFile")]:
-        path = value.rpartition(":")[2].replace("%i", "9108")
-        assert f"install -m 0600 /dev/null {path}\n" in page
-    assert all("/%i/" in value for value in values("LoadCredential")), "who steals one has all of them"
-
-
 def test_the_page_names_settings_that_exist_and_keeps_events_through_an_outage() -> None:
     (block,) = re.findall(r"```ini\n(.*?)```", PAGE.read_text(), re.DOTALL)
     given = dict(line.split("=", 1) for line in block.splitlines() if not line.startswith("#"))
     known = {name for field in Settings.model_fields for name in env_names(field)}
     assert set(given) <= known
     assert (given["OUTBOX_OUTAGE_POLICY"], given["OUTBOX_ENV"]) == ("hold", "prod")
-
-
-def test_the_page_installs_by_hash_as_the_image_does() -> None:
-    """Not with --require-hashes, which refuses a constraint's hash for a wheel that a URL names."""
-    page, image = PAGE.read_text(), (ROOT / "Dockerfile").read_text()
-    for line in (
-        "install --require-hashes --requirement pip.lock",
-        "--constraint requirements.lock",
-        '@ file://$wheel#sha256=$(sha256sum "$wheel" | cut -d \' \' -f 1)"',
-    ):
-        assert line in page
-        assert line in re.sub(r"--quiet ", "", image)

@@ -41,13 +41,6 @@ def test_an_output_is_of_a_block_that_runs() -> None:
 
 
 @pytest.mark.no_servers
-def test_an_output_may_differ_in_seconds_and_in_what_is_left_out() -> None:
-    shown = Block(ROOT / "README.md", 1, "text", "output", "  2 rows; 0.1 s.\nlag=2 …\n", "")
-    assert shown.unsaid("product: 2 rows; 12.5 s.\nlag=2 and more") == []
-    assert shown.unsaid("product: 3 rows; 0.1 s.\nlag=2 ") == ["  2 rows; 0.1 s."]
-
-
-@pytest.mark.no_servers
 def test_few_blocks_are_not_run_and_each_says_why() -> None:
     skipped = [each for each in BLOCKS if each.skipped]
     listed = "\n".join(f"{each}: {each.info} {each.text.strip()}" for each in skipped)

@@ -22,6 +22,8 @@ from outboxctl.settings import load
 from processes import OUTBOXCTL, Cli, eventually
 from servers import Servers
 
+pytestmark = pytest.mark.slow(reason="workers and search engines of its own, stopped and started")
+
 # A sink of a kind: answers, and leaves its pid in a file. It goes to the background as a server would.
 SINK = """\
 import http.server, os, sys

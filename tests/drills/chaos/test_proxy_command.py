@@ -46,6 +46,7 @@ def running(cli: Cli, *args: str) -> Iterator[tuple[subprocess.Popen[str], str]]
             process.kill()
 
 
+@pytest.mark.slow(reason="a proxy and a worker as processes")
 def test_a_worker_gets_through_until_ctrl_c(
     cli: Cli, sql: psycopg.Connection, engine: Elasticsearch, index: str
 ) -> None:

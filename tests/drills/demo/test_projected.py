@@ -17,6 +17,8 @@ from outboxctl.drills.demo.report import DemoStep, StepOutput
 from outboxctl.drills.demo.stage import Stage
 from outboxctl.drills.demo.system import DemoSystem
 
+pytestmark = pytest.mark.slow(reason="plays a part of the demo for each test")
+
 DOCUMENTS = [
     Docstring("shelf", "A module.", "shelf"),
     Docstring("shelf.open", "Open a shelf. Close it later.", "shelf"),
