@@ -10,7 +10,7 @@ import pytest
 from processes import OUTBOXCTL
 
 # Of the migrations; of another command; of a sink, which is asked for nothing.
-NEVER = {"alembic", "mako", "textual", "jinja2", "psutil", "structlog", "prometheus_client"}
+NEVER = {"alembic", "mako", "jinja2", "psutil", "structlog", "prometheus_client"}
 NEVER |= {"urllib3", "elasticsearch", "elastic_transport", "opensearchpy", "markdown_it", "pygments"}
 OF_HELP = {"markdown_it", "pygments"}  # rich draws it with them
 OF_A_DATABASE = {"sqlalchemy", "psycopg"}
@@ -48,7 +48,7 @@ def test_a_command_that_reads_the_database_loads_what_it_uses(
     names = loaded(args, env, tmp_path)
     assert packages(names) >= OF_A_DATABASE
     assert packages(names) & NEVER == set()
-    others = {"outboxctl.worker", "outboxctl.drills", "outboxctl.sink", "outboxctl.cli.top.app"}
+    others = {"outboxctl.worker", "outboxctl.drills", "outboxctl.sink"}
     assert names & others == set()
 
 

@@ -9,10 +9,7 @@ import pytest
 from elasticsearch import Elasticsearch
 
 from operations.doctor.fronts import front, says
-from outboxctl.cli.top import paint
-from outboxctl.core.database import Database
 from outboxctl.core.projections.trigger_names import function_name
-from outboxctl.core.stats import snapshot
 from outboxctl.domain.projection import Relation
 from processes import Cli
 from projections.store import Store
@@ -299,11 +296,3 @@ def test_the_report_has_a_line_a_projection(applied: Store) -> None:
         each["name"] for each in json.loads(applied.cli.ok("report", "--json"))["standing"]["projections"]
     ]
     assert names == ["product", "search_index_to_elastic"]
-
-
-def test_the_full_screen_view_has_a_line_a_projection(applied: Store, db: Database) -> None:
-    _load(applied)
-    with db.begin() as connection:
-        state = snapshot.pipeline_status(connection, max_processing=600)
-    lines = paint.figures(state, paint.History(), 100).plain.splitlines()
-    assert any(line.startswith("product: lag 2  oldest 1 h") for line in lines), lines

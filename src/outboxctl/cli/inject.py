@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 from functools import partial
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 from uuid import uuid4
 
 import typer
@@ -10,7 +10,7 @@ import typer
 from outboxctl.cli import parse, rendering
 from outboxctl.cli.ending import INTERRUPTED
 from outboxctl.cli.guards import acting
-from outboxctl.cli.options import ChangeOptions, group, print_progress
+from outboxctl.cli.options import Json, Yes, group, print_progress, settings
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.lifecycle import OPS
 from outboxctl.domain.printable import counted
@@ -46,9 +46,10 @@ OUTCOMES = {
 
 @app.command("bad-op")
 def bad_op(
-    common: ChangeOptions,
     count: Count = 1,
     op: Annotated[str, typer.Option(help="The op that no worker knows.")] = "not-a-real-op",
+    yes: Yes = False,
+    json: Json = False,
 ) -> None:
     """Insert events that fail for good: lab 3 of the lab document.
 
@@ -61,16 +62,16 @@ def bad_op(
 
     if parse.words("--op", op, 20) in OPS:
         raise UsageError(f"--op {op} is a good op", hint="use `outboxctl inject event` for good ones")
-    ids = _insert("bad events", insert, count, common)
-    _explain(f"Inserted {counted(count, 'event')} with the unknown op {op!r}.", common)
-    _explain("Each fails at its first attempt (deterministic_exception).", common)
+    ids = _insert("bad events", insert, count, yes=yes, json=json)
     shown = f"show {ids[0]}" if len(ids) == 1 else "list"
-    _explain(f"Next: outboxctl worker --drain; outboxctl failed {shown}", common)
+    if not json:
+        print_progress(f"Inserted {counted(count, 'event')} with the unknown op {op!r}.")
+        print_progress("Each fails at its first attempt (deterministic_exception).")
+        print_progress(f"Next: outboxctl worker --drain; outboxctl failed {shown}")
 
 
 @app.command()
 def event(
-    common: ChangeOptions,
     kind: Annotated[
         EventKind, typer.Option("--kind", help="What is wrong with it, if anything.")
     ] = EventKind.PLAIN,
@@ -87,6 +88,8 @@ def event(
         int | None,
         typer.Option("--bytes", min=1, max=MOST_BYTES, help="Of an oversized row's text [default: 101 MiB]."),
     ] = None,
+    yes: Yes = False,
+    json: Json = False,
 ) -> None:
     """Insert events: plain ones, which leave the source table alone, or rows whose event ends otherwise.
 
@@ -104,14 +107,14 @@ def event(
     if alien:
         raise UsageError(f"{alien[0]} does not go with --kind {kind}")
     if kind is not EventKind.PLAIN:
-        _insert_kind(kind, count, OVER if size is None else size, common)
+        _insert_kind(kind, count, OVER if size is None else size, yes=yes, json=json)
         return
-    version = 1 if version is None else version
-    _insert_plain(entity_type or "block", entity_id, count or 1, common, op=op or "upsert", version=version)
+    row = {"op": op or "upsert", "version": 1 if version is None else version}
+    _insert_plain(entity_type or "block", entity_id, count or 1, row, yes=yes, json=json)
 
 
 def _insert_plain(
-    entity_type: str, entity_id: str | None, count: int, common: ChangeOptions, *, op: str, version: int
+    entity_type: str, entity_id: str | None, count: int, row: dict[str, Any], *, yes: bool, json: bool
 ) -> None:
     from outboxctl.core.operator import inject
 
@@ -120,32 +123,33 @@ def _insert_plain(
 
     def insert(connection: "Connection") -> str:
         id_ = entity or str(uuid4())
-        return inject.good(connection, entity_type=kind, entity_id=id_, op=op, version=version)
+        return inject.good(connection, entity_type=kind, entity_id=id_, **row)
 
     try:
-        _insert("events", insert, count, common)
+        _insert("events", insert, count, yes=yes, json=json)
     except ValueError as error:
         raise UsageError(str(error)) from None
-    _explain(f"Inserted {counted(count, 'event')} ({op}, version {version}).", common)
-    _explain("A worker sends the entity's source row, or a delete where there is none.", common)
-    _explain("Next: outboxctl worker --drain", common)
+    if not json:
+        print_progress(f"Inserted {counted(count, 'event')} ({row['op']}, version {row['version']}).")
+        print_progress("A worker sends the entity's source row, or a delete where there is none.")
+        print_progress("Next: outboxctl worker --drain")
 
 
-def _insert_kind(kind: EventKind, count: int | None, size: int, common: ChangeOptions) -> None:
+def _insert_kind(kind: EventKind, count: int | None, size: int, *, yes: bool, json: bool) -> None:
     from outboxctl.core.operator import inject
 
     if kind is EventKind.DUPLICATE:
-        _insert_all("duplicate events", lambda db: inject.duplicates(db, count or 2), common)
+        _insert_all("duplicate events", lambda db: inject.duplicates(db, count or 2), yes=yes, json=json)
     else:
         rows = {EventKind.STALE: inject.stale, EventKind.POISON: inject.poison}
         insert = rows.get(kind, partial(inject.oversized, size=size))
-        _insert(f"{kind} events", insert, count or 1, common)
-    _explain(OUTCOMES[kind], common)
+        _insert(f"{kind} events", insert, count or 1, yes=yes, json=json)
+    if not json:
+        print_progress(OUTCOMES[kind])
 
 
 @app.command()
 def load(
-    common: ChangeOptions,
     scenario: Annotated[
         str, typer.Option("--scenario", envvar="LOADGEN_SCENARIO", help="create, update, delete or mixed.")
     ] = "create",
@@ -171,6 +175,8 @@ def load(
     per_transaction: Annotated[
         int, typer.Option("--per-transaction", min=1, max=10_000, help="Operations committed together.")
     ] = 1,
+    yes: Yes = False,
+    json: Json = False,
 ) -> None:
     """Write rows and their events, paced: the lab document's load generator.
 
@@ -183,32 +189,32 @@ def load(
         raise UsageError("RATE_PER_SEC must be a finite number")
     plan = Load(name, total, content_bytes, rate, concurrency, per_transaction)
     with (
-        acting(common.settings(), f"write {total:,} rows", yes=common.yes, connections=concurrency) as db,
+        acting(settings(), f"write {total:,} rows", yes=yes, connections=concurrency) as db,
         rendering.progress("Writing", total) as advance,
     ):
         done = Generator(db, plan, advance).run()
     text = f"{done.operations:,} operations in {rendering.age(done.seconds)}: {done.per_second:,.0f}/s"
-    rendering.show(done, lambda: [text], json=common.json)
+    rendering.show(done, lambda: [text], json=json)
     if done.operations < total:
         raise typer.Exit(INTERRUPTED)
 
 
-def _insert(what: str, insert: "Callable[[Connection], str]", count: int, common: ChangeOptions) -> list[str]:
-    return _insert_all(what, lambda connection: [insert(connection) for _ in range(count)], common)
+def _insert(
+    what: str, insert: "Callable[[Connection], str]", count: int, *, yes: bool, json: bool
+) -> list[str]:
+    return _insert_all(
+        what, lambda connection: [insert(connection) for _ in range(count)], yes=yes, json=json
+    )
 
 
-def _insert_all(what: str, insert: "Callable[[Connection], list[str]]", common: ChangeOptions) -> list[str]:
-    """Insert events in one transaction, print their ids and return them."""
-    with acting(common.settings(), f"inject {what}", yes=common.yes) as db, db.begin() as connection:
+def _insert_all(
+    what: str, insert: "Callable[[Connection], list[str]]", *, yes: bool, json: bool
+) -> list[str]:
+    """Insert events in one transaction, print their ids and return them; what they are goes to stderr."""
+    with acting(settings(), f"inject {what}", yes=yes) as db, db.begin() as connection:
         ids = insert(connection)
-    if common.json:
+    if json:
         rendering.emit_json({"inserted": len(ids), "ids": ids})
     else:
         typer.echo("\n".join(ids))
     return ids
-
-
-def _explain(text: str, common: ChangeOptions) -> None:
-    """Say on stderr what will come of them: stdout has the ids alone, for scripts."""
-    if not common.json:
-        print_progress(text)

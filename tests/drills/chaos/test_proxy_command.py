@@ -101,6 +101,9 @@ def test_what_it_refuses(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("DATABASE_URL", raising=False)
-    monkeypatch.setenv("OUTBOX_ENV", given.pop("environment", "test"))
+    monkeypatch.setenv("OUTBOX_ENV", given.get("environment", "test"))
+    if url := given.get("elastic_url"):
+        monkeypatch.setenv("ELASTIC_URL", url)
+    flags = {name: value for name, value in given.items() if name not in {"environment", "elastic_url"}}
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(UsageError, match=said):
-        proxy(**{"port": taken.getsockname()[1], **given})
+        proxy(**{"port": taken.getsockname()[1], **flags})

@@ -1,17 +1,16 @@
 """`chaos`: the search engine stopped, workers killed, and the end of every fault."""
 
-from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from outboxctl.cli import rendering
-from outboxctl.cli.chaos.ledger import opened, say
+from outboxctl.cli.chaos.ledger import opened, say, undo_leftovers
 from outboxctl.cli.chaos.proxy import proxy
 from outboxctl.cli.guards import checked_database
 from outboxctl.cli.lab import leftovers
-from outboxctl.cli.options import DryRun, ElasticUrl, FaultDuration, FaultOptions, Json, group, settings
+from outboxctl.cli.options import DryRun, FaultDuration, Json, NotProduction, group, settings
 from outboxctl.domain.errors import OutboxctlError, UsageError
 
 if TYPE_CHECKING:
@@ -26,37 +25,20 @@ app.command("proxy")(proxy)
 COLUMNS = ("id", "what", "since", "held by")
 
 
-@dataclass(frozen=True, kw_only=True)
-class EngineOptions(FaultOptions):
-    """Where the search engine is, and what stops and starts another one than that of `services up`."""
-
-    stop_command: Annotated[str | None, typer.Option(help="This stops it.")] = None
-    start_command: Annotated[str | None, typer.Option(help="This starts it again.")] = None
-    elastic_url: ElasticUrl = None
-
-    def control(self, verb: str) -> "tuple[Settings, str, SinkControl]":
-        """Settings, URL of the sink, and the commands, or the services.
-
-        Raises UsageError where `verb` is not allowed, and for one command without the other.
-        """
-        from outboxctl.drills.faults import engine, sink
-
-        settings = self.allowed(f"{verb} the sink")
-        url = sink.only(settings)
-        if self.stop_command and self.start_command:
-            return settings, url, engine.Commands(self.stop_command, self.start_command)
-        if self.stop_command or self.start_command:
-            raise UsageError("--stop-command and --start-command go together")
-        return settings, url, engine.own(url)
+StopCommand = Annotated[str | None, typer.Option(help="This stops it.")]
+StartCommand = Annotated[str | None, typer.Option(help="This starts it again.")]
 
 
 @es.command()
 def stop(
-    options: EngineOptions,
     pause: Annotated[
         bool, typer.Option("--pause", help="Pause it (SIGSTOP): it takes connections and answers nothing.")
     ] = False,
     duration: FaultDuration = None,
+    stop_command: StopCommand = None,
+    start_command: StartCommand = None,
+    sure: NotProduction = False,
+    json: Json = False,
 ) -> None:
     """Stop the search engine: connections are refused until it is started. By default that of `services up`.
 
@@ -65,30 +47,34 @@ def stop(
     from outboxctl.cli.chaos.hold import cause
     from outboxctl.drills.faults import engine
 
-    settings, url, control = options.control("pause" if pause else "stop")
+    configured, url, control = _control("pause" if pause else "stop", stop_command, start_command, sure=sure)
     planned = engine.pause(control, url) if pause else engine.stop(control, url, say)
-    cause(settings, [planned], duration, json=options.json)
+    cause(configured, [planned], duration, json=json)
 
 
 @es.command()
-def start(options: EngineOptions) -> None:
+def start(
+    stop_command: StopCommand = None,
+    start_command: StartCommand = None,
+    sure: NotProduction = False,
+    json: Json = False,
+) -> None:
     """Start the search engine that was stopped, and wait until it answers.
 
     Example: outboxctl chaos es start
     """
     from outboxctl.drills.faults import engine
 
-    settings, url, control = options.control("start")
+    configured, url, control = _control("start", stop_command, start_command, sure=sure)
     began = monotonic()
-    undone = engine.start(opened(settings), control, url, say)
+    undone = engine.start(opened(configured), control, url, say)
     report = {"sink": url, "answers": True, "undone": [each.id for each in undone]}
     text = f"{url} answers, after {rendering.age(monotonic() - began)}"
-    rendering.show(report, lambda: [text], json=options.json)
+    rendering.show(report, lambda: [text], json=json)
 
 
 @app.command()
 def kill(
-    options: FaultOptions,
     worker_id: Annotated[
         str | None, typer.Option("--id", help="The worker's name (OUTBOX_WORKER_ID).")
     ] = None,
@@ -99,6 +85,8 @@ def kill(
         bool, typer.Option("--pause", help="Pause them (SIGSTOP): they hold their claims and do nothing.")
     ] = False,
     duration: FaultDuration = None,
+    sure: NotProduction = False,
+    json: Json = False,
 ) -> None:
     """Kill workers of this machine (SIGKILL): their events are reclaimed once their leases have ended.
 
@@ -112,18 +100,18 @@ def kill(
 
     if duration is not None and not pause:
         raise UsageError("--for does not go with a kill", hint="it ends a --pause")
-    settings = options.allowed("pause workers" if pause else "kill workers")
-    with checked_database(settings) as db, db.begin() as connection:
+    configured = _allowed("pause workers" if pause else "kill workers", sure=sure)
+    with checked_database(configured) as db, db.begin() as connection:
         registered, now = rows.all_workers(connection), rows.clock(connection)
     chosen = workers.chosen(registered, now, worker_id=worker_id, every=every)
     if pause:
-        cause(settings, [workers.pause(each) for each in chosen], duration, json=options.json)
+        cause(configured, [workers.pause(each) for each in chosen], duration, json=json)
         return
     for each in chosen:
-        workers.kill(opened(settings), each)
+        workers.kill(opened(configured), each)
     killed = [{"worker_id": each.row.worker_id, "pid": each.row.pid} for each in chosen]
     lines = [f"killed {each.name}" for each in chosen]
-    rendering.show({"killed": killed}, lambda: lines, json=options.json)
+    rendering.show({"killed": killed}, lambda: lines, json=json)
 
 
 @app.command()
@@ -151,6 +139,37 @@ def undo(dry_run: DryRun = False, json: Json = False) -> None:
     _show({"undone": undone}, json=json)
     if failed:
         raise failed
+
+
+def _allowed(what: str, *, sure: bool) -> "Settings":
+    """The settings, once what a killed command left is undone.
+
+    Raises UsageError where it is not allowed to do `what` (`stop the sink`).
+    """
+    from outboxctl.drills.faults.gate import allow
+
+    configured = settings()
+    allow(configured, what, sure=sure)
+    undo_leftovers(lambda: configured)
+    return configured
+
+
+def _control(
+    verb: str, stop_command: str | None, start_command: str | None, *, sure: bool
+) -> "tuple[Settings, str, SinkControl]":
+    """Settings, URL of the search engine, and the commands that stop and start it, or the services.
+
+    Raises UsageError where `verb` is not allowed, and for one command without the other.
+    """
+    from outboxctl.drills.faults import engine, sink
+
+    configured = _allowed(f"{verb} the sink", sure=sure)
+    url = sink.only(configured)
+    if stop_command and start_command:
+        return configured, url, engine.Commands(stop_command, start_command)
+    if stop_command or start_command:
+        raise UsageError("--stop-command and --start-command go together")
+    return configured, url, engine.own(url)
 
 
 def _show(report: dict[str, list[dict[str, Any]]], *, json: bool) -> None:

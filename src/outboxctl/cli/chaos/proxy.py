@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from outboxctl.cli import completion, parse, rendering
-from outboxctl.cli.options import ElasticUrl, Json, NotProduction, settings
+from outboxctl.cli.options import Json, NotProduction, settings
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import export
 
@@ -51,7 +51,6 @@ def proxy(
     duration: Annotated[
         str | None, typer.Option("--for", help="End by itself after this long: 30s, 5m.")
     ] = None,
-    elastic_url: ElasticUrl = None,
     sure: NotProduction = False,
     json: Json = False,
 ) -> None:
@@ -69,7 +68,7 @@ def proxy(
 
     proxy_fault = chosen(fault, share=share, everything=everything or None, applied=applied)
     longest = parse.optional(parse.duration, "--for", duration or None)
-    configured = settings(elastic_url=elastic_url)
+    configured = settings()
     made = Proxy(_sink(configured, port, sure=sure), port, files=passing_on(configured))
     _run(made, proxy_fault, longest.total_seconds() if longest else inf, json=json)
 

@@ -11,8 +11,6 @@ from outboxctl.cli.guards import reading
 from outboxctl.cli.options import Json, Limit, OfProjection, OfType, settings
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from outboxctl.cli.status.watch import StatusSnapshot
     from outboxctl.core.database import Connection
     from outboxctl.core.projections.choosing import Scope
@@ -116,42 +114,25 @@ def _lines(state: "PipelineStatus") -> "Iterator[object]":
 
 def _follow(snapshots: "Iterator[StatusSnapshot]", *, json: bool) -> None:
     """Redraw in place on a terminal, print below each other elsewhere; ^C exits 0."""
+    from outboxctl.cli.status.view import screen
+    from outboxctl.cli.status.watch import redraw
+
     out = rendering.console()
+    if out.is_terminal and not out.is_dumb_terminal and not json:
+        redraw(snapshots, screen)
+        return
+    unreachable = False
     try:
-        if json or not out.is_terminal or out.is_dumb_terminal:
-            _print_each(snapshots, json=json)
-        else:
-            _redraw(snapshots, out)
+        for each in snapshots:
+            if not each.problem and json:
+                rendering.emit_line(each.state)
+            elif not each.problem:
+                out.print(*_lines(each.state), sep="\n")
+            elif not unreachable:
+                rendering.console(stderr=True).print(rendering.cell(f"still waiting: {each.problem}"))
+            unreachable = bool(each.problem)
     except KeyboardInterrupt:
         raise typer.Exit from None
-
-
-def _print_each(snapshots: "Iterator[StatusSnapshot]", *, json: bool) -> None:
-    unreachable = False
-    out = rendering.console()
-    for each in snapshots:
-        if not each.problem and json:
-            rendering.emit_line(each.state)
-        elif not each.problem:
-            out.print(*_lines(each.state), sep="\n")
-        elif not unreachable:
-            rendering.console(stderr=True).print(rendering.cell(f"still waiting: {each.problem}"))
-        unreachable = bool(each.problem)
-
-
-def _redraw(snapshots: "Iterator[StatusSnapshot]", out: "Console") -> None:
-    """Draw on the terminal's other screen, as `less` does; the last snapshot stays when it ends."""
-    from rich.live import Live
-
-    from outboxctl.cli.status.view import screen
-
-    each = next(snapshots)
-    try:
-        with Live(screen(each, out), console=out, auto_refresh=False, screen=True) as live:
-            for each in snapshots:
-                live.update(screen(each, out), refresh=True)
-    finally:
-        out.print(screen(each, out))
 
 
 def _show_events(title: str, columns: Sequence[str], rows: "list[EventRow]", *, json: bool) -> None:

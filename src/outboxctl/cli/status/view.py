@@ -1,6 +1,6 @@
 """The state of the pipeline as tables that fit the terminal."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -41,39 +41,45 @@ def view(
     `pace` is shown in place of what the workers report.
     """
     parts = [
-        Group(*_headline(state, pace)),
-        *_projections(state, most),
+        Group(*headline(state, pace)),
+        *projections(state, most),
         *_beside(_statuses(state), _failed(state, most), wide=wide),
         Text(f"B  Stuck: {state.stuck:,}", style="bold"),
     ]
     if state.oldest_pending:
         rows = cells(OLDEST_COLUMNS, state.oldest_pending[:most], at)
-        parts.append(_table("C  Oldest pending", OLDEST_COLUMNS, rows))
-    if state.workers:
-        rows = [_worker(worker) for worker in state.workers[:most]]
-        parts.append(_table(_titled("Workers", state.workers, most), WORKER_COLUMNS, rows))
+        parts.append(flat_table("C  Oldest pending", OLDEST_COLUMNS, rows))
+    parts += workers(state, most)
     return Group(*(parts if most < MOST else _spaced(parts)))
 
 
 def screen(snapshot: "StatusSnapshot", out: Console) -> Group:
     """One snapshot of `--watch`, with as many rows a list as fit the terminal."""
-    for most in (5, 4, 3, 2, 1):
-        wide, at = out.width >= WIDE, snapshot.at
-        body = view(snapshot.state, most=most, wide=wide, pace=snapshot.change, at=at)
-        shown = Group(_time(snapshot), body)
+    wide, at = out.width >= WIDE, snapshot.at
+    return fitted(
+        out,
+        lambda most: Group(
+            time(snapshot), view(snapshot.state, most=most, wide=wide, pace=snapshot.change, at=at)
+        ),
+    )
+
+
+def fitted(out: Console, make: Callable[[int], Group]) -> Group:
+    """What is made with as many rows a list as fit the terminal."""
+    for most in (5, 4, 3, 2):
+        shown = make(most)
         if len(out.render_lines(shown, pad=False)) <= out.height:
-            break
-    return shown
+            return shown
+    return make(1)
 
 
-def _time(snapshot: "StatusSnapshot") -> Text:
-    time = snapshot.at.strftime("%H:%M:%SZ")
+def time(snapshot: "StatusSnapshot") -> Text:
+    """When it was read, and why there is no newer one."""
+    at = snapshot.at.strftime("%H:%M:%SZ")
     if snapshot.problem:
         # Folded: the cause stands at the end of a long address.
-        return Text(
-            f"as of {time}, waiting: {brief(snapshot.problem, 400)}", style="bold red", overflow="fold"
-        )
-    return Text(f"as of {time}", style="dim")
+        return Text(f"as of {at}, waiting: {brief(snapshot.problem, 400)}", style="bold red", overflow="fold")
+    return Text(f"as of {at}", style="dim")
 
 
 def cells(columns: Sequence[str], rows: "list[EventRow]", at: datetime | None = None) -> list[list[Any]]:
@@ -101,7 +107,8 @@ def _spaced(parts: Sequence[Any]) -> list[Any]:
     return [each for part in parts for each in (part, "")]
 
 
-def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:
+def flat_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:
+    """A table without blank lines, whose cells are cut where the terminal is too narrow."""
     table = rendering.table(title, columns, rows)
     table.show_edge = False  # its blank lines: 24 of a terminal are few
     for column in table.columns:
@@ -110,7 +117,8 @@ def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) ->
     return table
 
 
-def _headline(state: "PipelineStatus", pace: str | None) -> list[Text]:
+def headline(state: "PipelineStatus", pace: str | None = None) -> list[Text]:
+    """Lag and pace, and whether the circuit is open."""
     oldest = f", the oldest {rendering.age(state.oldest_age_seconds)} old" if state.lag else ""
     head = Text(f"Lag: {counted(state.lag, 'event')}{oldest}", style="bold")
     several = len(state.projections) > 1
@@ -158,13 +166,13 @@ def _retries(state: "PipelineStatus") -> str:
     return f"; {state.waiting_for_retry:,} wait for a retry, the last is due in {last}"
 
 
-def _projections(state: "PipelineStatus", most: int) -> list[Any]:
+def projections(state: "PipelineStatus", most: int) -> list[Any]:
     """A line a projection, where any is declared, and a line a followed table for which events wait."""
     if all(each.name == PROJECTION for each in state.projections):
         return []
     rows = [_projection(each) for each in state.projections[:most]]
     title = _titled("Projections", state.projections, most)
-    return [Group(_table(title, PROJECTION_COLUMNS, rows), *map(Text, followed(state, most)))]
+    return [Group(flat_table(title, PROJECTION_COLUMNS, rows), *map(Text, followed(state, most)))]
 
 
 def _projection(state: "ProjectionStatus") -> list[Any]:
@@ -193,7 +201,7 @@ def _statuses(state: "PipelineStatus") -> Table:
         (status, f"about {count:,}" if status in state.estimated else f"{count:,}")
         for status, count in state.status.items()
     ]
-    table = _table("A  Status", ("status", "events"), rows)
+    table = flat_table("A  Status", ("status", "events"), rows)
     table.columns[1].justify = "right"
     return table
 
@@ -206,7 +214,7 @@ def _failed(state: "PipelineStatus", most: int) -> Table | None:
         for reason, count in each.failed_by_reason.items()
     ]
     columns = ("projection", "reason", "events") if several else ("reason", "events")
-    return _table(_titled("Failed by reason", found, most), columns, found[:most]) if found else None
+    return flat_table(_titled("Failed by reason", found, most), columns, found[:most]) if found else None
 
 
 def _titled(title: str, rows: Sequence[object], most: int) -> str:
@@ -219,6 +227,12 @@ def _beside(left: Table, right: Table | None, *, wide: bool) -> list[Any]:
     grid = Table.grid(padding=(0, 4, 0, 0))
     grid.add_row(left, right)
     return [grid]
+
+
+def workers(state: "PipelineStatus", most: int) -> list[Any]:
+    """A table with a line a worker, where there is any."""
+    rows = [_worker(worker) for worker in state.workers[:most]]
+    return [flat_table(_titled("Workers", state.workers, most), WORKER_COLUMNS, rows)] if rows else []
 
 
 def _worker(worker: "WorkerRow") -> list[Any]:

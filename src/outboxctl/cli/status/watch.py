@@ -6,9 +6,14 @@ from datetime import UTC, datetime
 from time import sleep
 from typing import TYPE_CHECKING
 
+import typer
+
+from outboxctl.cli import rendering
 from outboxctl.domain.errors import UnreachableError
 
 if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
     from outboxctl.core.stats.snapshot import PipelineStatus
 
 
@@ -47,3 +52,22 @@ def _with_change(before: StatusSnapshot | None, now: StatusSnapshot) -> StatusSn
     failed = (now.state.status["failed"] - before.state.status["failed"]) / seconds
     change = f"Pace: no worker is running; since the last look: lag {lag:+,.1f}/s, failed {failed:+,.1f}/s"
     return replace(now, change=change)
+
+
+def redraw(
+    snapshots: Iterator[StatusSnapshot], draw: "Callable[[StatusSnapshot, Console], RenderableType]"
+) -> None:
+    """Draw on the terminal's other screen, as `less` does, until ^C, exit code 0; the last snapshot stays."""
+    from rich.live import Live
+
+    out = rendering.console()
+    try:
+        each = next(snapshots)
+        try:
+            with Live(draw(each, out), console=out, auto_refresh=False, screen=True) as live:
+                for each in snapshots:
+                    live.update(draw(each, out), refresh=True)
+        finally:
+            out.print(draw(each, out))
+    except KeyboardInterrupt:
+        raise typer.Exit from None
