@@ -1,6 +1,5 @@
 """Choosing the node of a request: never a doubtful one while another works, and none is lost for good."""
 
-from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,20 +44,6 @@ def test_a_silent_node_is_probed_after_growing_pauses_and_gets_no_request_meanwh
         now += pause
         assert _probed(pool, now, a=SILENT) == ["a"]
         assert "a" not in {pool.take() for _ in range(4)}
-
-
-def test_a_node_that_answers_a_probe_again_gets_one_request_which_decides() -> None:
-    pool = _working()
-    pool.note("a", SILENT, 0)
-    _probed(pool, 1)
-    taken = [pool.take() for _ in range(5)]
-    assert taken.count("a") == 1
-    pool.note("a", FAILS, 1)
-    assert pool.due(2.9) == [], "the probe alone does not end the failures in a row"
-    assert _probed(pool, 3) == ["a"]
-    assert pool.take() == "a"
-    pool.note("a", WORKS, 3)
-    assert Counter(pool.take() for _ in range(9))["a"] == 3
 
 
 def test_where_none_works_those_that_answer_come_before_those_that_are_silent() -> None:

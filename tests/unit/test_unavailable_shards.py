@@ -120,19 +120,6 @@ def test_a_document_that_waits_for_its_mapping_does_not_make_its_shard_unavailab
         assert len(cluster.events()) == len(ACTIONS)
 
 
-def test_a_batch_of_the_sick_shard_alone_sends_nothing_but_a_probe_now_and_then(cluster: Cluster) -> None:
-    sick = sink(cluster)
-    cluster.sick = {1}
-    deliver(sick)
-    of_it = [action for action in ACTIONS if shard_of(action) == 1]
-    cluster.sent.clear()
-    for _ in range(600):
-        cluster.now += 0.1
-        deliver(sick, of_it)
-    assert 60 / 5 - 2 <= len(cluster.sent) <= 60 / 5 + 3, "at most 5 s apart"
-    assert cluster.events() == []
-
-
 def test_a_shard_that_takes_a_probe_gets_its_documents_in_the_same_delivery(cluster: Cluster) -> None:
     sick = sink(cluster)
     cluster.sick = {1}

@@ -1,13 +1,17 @@
 """Hostile text must not reach a terminal, a log line or a query as it is."""
 
+import json
+
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from outboxctl.domain.printable import CONTROL, brief, clean
+from outboxctl.cli.rendering import json_text
+from outboxctl.domain.printable import CONTROL, RAW_IN_JSON, brief, clean
 from outboxctl.net.urls import mask, without_credentials
 
 pytestmark = pytest.mark.no_servers
+OURS = "postgresql://postgres:made-by-us@127.0.0.1:5435/postgres"
 
 
 @given(st.text())
@@ -48,3 +52,19 @@ def test_masked(url: str, shown: str) -> None:
 
 def test_the_client_gets_no_credentials_in_its_url() -> None:
     assert without_credentials("https://u:p%40x@h:443/x") == "https://h:443/x"
+
+
+@settings(derandomize=True, max_examples=200)
+@given(st.dictionaries(st.text(st.characters(), max_size=8), st.lists(st.text(st.characters(), max_size=20))))
+def test_it_says_the_same_and_shows_nothing_hostile(report: dict[str, list[str]]) -> None:
+    for indent in (None, 2):
+        shown = json_text(report, indent=indent, own=True)
+        assert json.loads(shown) == report
+        assert not RAW_IN_JSON.search(shown)
+        shown.encode()
+
+
+def test_the_password_of_a_server_that_we_started_is_told_where_that_is_meant() -> None:
+    """`demo --keep --json` gives the URL by which the server that it leaves is used."""
+    assert OURS in json_text({"kept": {"database_url": OURS}}, own=True)
+    assert "made-by-us" not in json_text({"error": f"cannot reach {OURS}"})

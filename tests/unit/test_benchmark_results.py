@@ -1,10 +1,13 @@
 """The gate of the benchmarks: a loss is named, noise is none, what cannot be told is not called good."""
 
+import json
 from argparse import Namespace
+from pathlib import Path
 
 import pytest
-from benchmarks import check
+from benchmarks import check, report
 from benchmarks.figure import BenchFigure
+from benchmarks.report import TARGETS, Section, Target
 from benchmarks.rig import Rig
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,6 +17,7 @@ from outboxctl.domain.errors import ExitCode
 pytestmark = pytest.mark.no_servers
 RATIO = st.floats(0.01, 100)
 NEAR = st.lists(st.floats(0.97, 1.03), min_size=3, max_size=7)
+MACHINE = {"cores": "2"}
 
 
 def figure(values: list[float], *, at_least: bool = True, name: str = "E/B") -> BenchFigure:
@@ -81,3 +85,49 @@ def test_a_bad_minute_alone_is_no_loss(monkeypatch: pytest.MonkeyPatch) -> None:
     now, times = measured(monkeypatch, [0.6, 0.61, 0.62], [0.9, 0.91, 0.92])
     assert times == 2
     assert check.judged({"E/B": figure([0.89, 0.9, 0.91])}, now) is not ExitCode.FINDINGS
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(report, "HERE", tmp_path)
+    return tmp_path
+
+
+def write(title: str, *figures: BenchFigure, **flags: int) -> str:
+    section = Section(title, "Something.", figures, "- As it is.\n")
+    return report.write_section(section, flags, MACHINE, keep=True)
+
+
+def row(text: str, what: str) -> list[str]:
+    (line,) = [line for line in text.splitlines() if line.startswith(f"| {what}")]
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.what)
+def test_a_measured_target_is_judged_by_its_own_bound(target: Target) -> None:
+    much, little = ("met", "MISSED") if target.at_least else ("MISSED", "met")
+    for factor, verdict in ((1.5, much), (0.5, little)):
+        figure = BenchFigure(target.figure, "", [target.bound * factor] * 3, digits=2)
+        write(target.section, figure)
+        text = report.page()
+        assert row(text, target.what)[4:] == [verdict, target.section]
+        stored = report.figures(report.read()["sections"][target.section])[0]
+        assert stored.verdict == verdict
+
+
+def test_a_section_is_replaced_and_the_others_stay(here: Path) -> None:
+    write("Verify", BenchFigure("in full", "s", [50.0]))
+    write("Labs", BenchFigure("all", "s", [1.0]))
+    write("Verify", BenchFigure("in full", "s", [70.0]))
+    text = report.page()
+    assert "70 s" in text
+    assert "50 s" not in text
+    assert text.count("\n## Verify\n") == text.count("\n## Labs\n") == 1
+    assert list(json.loads((here / "RESULTS.json").read_text())["sections"]) == ["Verify", "Labs"]
+
+
+def test_the_committed_files_are_as_a_benchmark_writes_them() -> None:
+    stored = (report.HERE / "RESULTS.json").read_text()
+    assert stored == report.stored_text(json.loads(stored)), "a benchmark writes it"
+    assert (report.HERE / "RESULTS.md").read_text() == report.page()
