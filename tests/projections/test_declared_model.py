@@ -17,6 +17,8 @@ from outboxctl.worker import declared
 from projections import shop
 from projections.stepped import Indexes, MemoryIndex, SteppedWorker
 
+pytestmark = pytest.mark.slow(reason="any order of declarations, writes and deliveries")
+
 ROUNDS = int(os.environ.get("PROJECTIONS_ROUNDS", "6"))
 SEED = int(os.environ.get("PROJECTIONS_SEED", "1"))
 STEPS = 30

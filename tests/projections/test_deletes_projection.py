@@ -14,6 +14,8 @@ from processes import Cli
 from projections import shop
 from servers import an_index
 
+pytestmark = pytest.mark.slow(reason="deletes that are sent again")
+
 LEFT = "SELECT projection, document_id, routing FROM outbox_deletes ORDER BY document_id"
 AGE = "UPDATE outbox_deletes SET due_at = now(), delivered_at = now() - interval '1 day'"
 

@@ -15,6 +15,8 @@ from processes import Cli
 from projections.store import Store
 from servers import Servers, needs_release
 
+pytestmark = pytest.mark.slow(reason="doctor on a declaration that is broken in each way")
+
 
 def found(cli: Cli, *more: str, **env: str) -> dict[str, dict[str, str]]:
     """The findings on projections by id."""

@@ -12,6 +12,8 @@ from processes import Worker, eventually
 from projections import shop
 from servers import an_index
 
+pytestmark = pytest.mark.slow(reason="another server beside this one")
+
 SERVER = """
 CREATE EXTENSION postgres_fdw;
 CREATE TABLE shop.rates AS SELECT n AS id, n * 10 AS rate FROM generate_series(1, 50) n;

@@ -8,6 +8,8 @@ from outboxctl.core.projections import change_costs, samples
 from outboxctl.domain.projection import Follow, KeyColumn, Projection, Relation
 from projections.store import Store
 
+pytestmark = pytest.mark.slow(reason="fills tables, to count what is behind a row")
+
 MANY = """
 INSERT INTO store.categories SELECT n, 'c' || n FROM generate_series(1, 11) n;
 INSERT INTO store.products (id, tenant, "Odd ""%Name", category_id)

@@ -13,6 +13,8 @@ from outboxctl.operations.projection import lookups
 from processes import Cli
 from schemas import rental
 
+pytestmark = pytest.mark.slow(reason="fills tables, to see what reading a document costs")
+
 BY_RENTAL = "CREATE INDEX ON rental.payments (rental_id);\n"
 VIEW = """
 CREATE VIEW rental.paid_films AS

@@ -16,6 +16,8 @@ from processes import Cli
 from projections.store import Store
 from schemas import rental
 
+pytestmark = pytest.mark.slow(reason="measures what writes cost")
+
 ROWS = """
 INSERT INTO store.categories SELECT n, 'c' || n FROM generate_series(1, 50) n;
 INSERT INTO store.products (id, tenant, title, "Odd ""%Name", category_id)

@@ -15,7 +15,7 @@ from processes import Cli
 from projections import shop, stock
 from rebuilding import behind, held, indexes, said
 
-pytestmark = pytest.mark.real_engine
+pytestmark = [pytest.mark.real_engine, pytest.mark.slow(reason="rebuilds while declarations change")]
 STOCK = ("--projection", "stock")
 WHO = ("--by", "test", "--reason", "test")
 OTHER_VIEW = """

@@ -10,7 +10,7 @@ from processes import Cli, Worker, eventually
 from projections import stock
 from rebuilding import AliasReader, Hammer
 
-pytestmark = pytest.mark.real_engine
+pytestmark = [pytest.mark.real_engine, pytest.mark.slow(reason="readers beside a rebuild and its workers")]
 TIMES = 3  # rebuilds, one after the other
 STATES = "SELECT DISTINCT status, attempts FROM search_outbox_events"
 

@@ -41,6 +41,7 @@ def test_a_new_index_holds_the_documents_of_the_view_and_none_of_the_old_ones_ru
     assert cli.json("verify", *STOCK)["projections"][0]["differences"] == 0
 
 
+@pytest.mark.slow(reason="writers and workers beside a rebuild")
 def test_while_an_application_writes_and_workers_deliver_nothing_is_lost(
     items: str,
     cli: Cli,

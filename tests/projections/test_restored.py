@@ -18,6 +18,8 @@ from projections import hidden, shop, shop_tables
 from projections.test_trigger_partitions import PARTITIONED
 from servers import an_index, drop_database, new_database
 
+pytestmark = pytest.mark.slow(reason="servers of its own, restored from a backup")
+
 RAISED = "the versions of documents were raised"
 STANDBY_CAUGHT_UP = "SELECT FROM pg_stat_replication WHERE replay_lsn = pg_current_wal_lsn()"
 RAISED_TOTAL = "outbox_version_base_raised_total"

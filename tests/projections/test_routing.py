@@ -16,7 +16,7 @@ from processes import Cli, eventually
 from projections.store import WHO
 from servers import Servers
 
-pytestmark = pytest.mark.real_engine  # the imitation keeps no routing
+pytestmark = [pytest.mark.real_engine, pytest.mark.slow(reason="writes and deletes in each shard")]
 SHARDS = 5
 Placed = Callable[[], dict[str, list[tuple[str, str]]]]
 TABLES = """
