@@ -5,11 +5,10 @@ from elasticsearch import Elasticsearch
 from outboxctl.sink.engines import ELASTICSEARCH
 from outboxctl.sink.transport.client import Client
 from outboxctl.sink.transport.credentials import Security
-from outboxctl.sink.transport.node import Node
+from outboxctl.sink.transport.open import node_config
 
 
 def client_of(engine: Elasticsearch) -> Client:
     """A client of the same server."""
-    security = Security(None)
-    nodes = [Node(node.base_url, security, 4) for node in engine.transport.node_pool.all()]
-    return Client(nodes, ELASTICSEARCH, None, timeout=30.0)
+    nodes = [node_config(node.base_url, Security(None), 4) for node in engine.transport.node_pool.all()]
+    return Client(nodes, ELASTICSEARCH, timeout=30.0)

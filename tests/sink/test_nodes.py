@@ -1,13 +1,15 @@
 """Of several URLs, one that does not work is left alone, and a request goes to another where that is safe."""
 
+import json
 import socket
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from time import monotonic
+from contextlib import closing, contextmanager, suppress
+from threading import Thread
+from time import monotonic, sleep
 
 import pytest
 
-from fakes import FakeSink, fake_sink
+from fakes import FakeSink, ProxyFault, Script, fake_sink
 from fakes.faults import RESET_BEFORE, answered
 from outboxctl.domain.failures import Answer
 from outboxctl.drills import services
@@ -65,10 +67,11 @@ def test_they_are_used_in_turns_one_that_fails_is_left_alone_and_comes_back() ->
         eventually(lambda: _both_in_turns(opened, one, other), within=10)
 
 
-def test_a_refusal_is_not_the_fault_of_a_node() -> None:
+@pytest.mark.parametrize("status", [403, 413])
+def test_a_refusal_is_not_the_fault_of_a_node(status: int) -> None:
     with fake_sink() as one, fake_sink() as other, _client(one.url, other.url) as opened:
         eventually(lambda: _both_in_turns(opened, one, other))
-        one.script.lookups = answered(403)
+        one.script.lookups = answered(status)
         assert _shares(opened, one, other) == [2, 2]
 
 
@@ -119,11 +122,85 @@ def test_where_none_works_the_error_names_the_node_that_was_tried_last() -> None
             assert answer.text in {f"{url} refused the connection" for url in urls}
 
 
-def test_a_connection_is_used_again() -> None:
-    with fake_sink() as sink, closing(connect(load(elastic_url=sink.url), connections=1)) as opened:
-        (only,) = opened._nodes.all
+def test_where_none_works_one_that_refuses_is_asked_before_one_that_is_silent() -> None:
+    with silent() as frozen, fake_sink() as sink, _client(frozen, sink.url) as opened:
+        sink.script.lookups = NOT_YET
         opened.send("HEAD", "/x", {})
-        (first,) = only._idle
-        opened.send("GET", "/x/_count", {})
-        assert list(only._idle) == [first]
-        assert first.is_connected
+        began = monotonic()
+        assert all(isinstance(opened.send("PUT", "/x", {}, {}), SinkReply) for _ in range(5))
+        assert monotonic() - began < 1
+
+
+def test_connections_are_used_again() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        accepted = count_of_connections(listener)
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        with closing(connect(load(elastic_url=url, sink="opensearch"))) as opened:
+            for method in ("HEAD", "GET", "DELETE"):
+                assert isinstance(opened.send(method, "/x", {}), SinkReply)
+        assert len(accepted) == 1
+
+
+def count_of_connections(listener: socket.socket) -> list[socket.socket]:
+    """A server that answers each request by an empty 404; the connections that it got."""
+    accepted: list[socket.socket] = []
+
+    def answer() -> None:
+        with suppress(OSError):
+            while True:
+                accepted.append(listener.accept()[0])
+                while accepted[-1].recv(65_536):
+                    accepted[-1].sendall(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+
+    Thread(target=answer, daemon=True).start()
+    return accepted
+
+
+class Cluster(Script):
+    """Answers `GET /_nodes/http`: it names `urls` as its nodes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.urls: list[str] = []
+
+    def other(self, request: str) -> ProxyFault:
+        if not request.startswith("GET /_nodes/http"):
+            return self.lookups
+        nodes = {url: {"roles": ["data"], "http": {"publish_address": url[7:]}} for url in self.urls}
+        return answered(200, json.dumps({"nodes": nodes}).encode(), X_Elastic_Product="Elasticsearch")
+
+
+@pytest.fixture
+def looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("outboxctl.sink.transport.client.INTERVAL", 0.1)
+
+
+@pytest.mark.usefixtures("looks_often")
+def test_nodes_that_the_cluster_names_are_used_while_it_names_them() -> None:
+    names, said = Cluster(), list[str]()
+    with fake_sink(names) as named, fake_sink() as other:
+        settings = load(elastic_url=named.url, sink_nodes="discovered")
+        with closing(connect(settings, say=said.append)) as opened:
+            names.urls = [named.url, other.url]
+            eventually(lambda: all(_shares(opened, named, other)), what="the other one is used")
+            names.urls = [named.url]
+            eventually(lambda: not _shares(opened, named, other)[1], what="and no more")
+            names.urls = []
+            eventually(lambda: _shares(opened, named, other) and len(said) == 1, what="it says so")
+            for _ in range(3):
+                sleep(0.1)  # in which the transport looks again
+                assert _shares(opened, named, other)[0] >= 4
+    assert len(said) == 1
+    assert "does not name its nodes" in said[0]
+
+
+@pytest.mark.usefixtures("looks_often")
+def test_addresses_that_nobody_can_reach_are_told_once_and_the_named_node_goes_on() -> None:
+    names, said = Cluster(), list[str]()
+    with fake_sink(names) as named:
+        names.urls = [_gone()]
+        settings = load(elastic_url=named.url, sink_nodes="discovered")
+        with closing(connect(settings, say=said.append)) as opened:
+            eventually(lambda: isinstance(opened.send("HEAD", "/x", {}), SinkReply) and said)
+            assert all(isinstance(opened.send("PUT", "/x/_bulk", {}, BULK), SinkReply) for _ in range(5))
+    assert ["no node answers at the addresses" in each for each in said] == [True]

@@ -1,23 +1,57 @@
-"""The HTTP client for every engine: sends one request, and returns the reply or why there is none."""
+"""The client for every engine: sends one request by `elastic_transport`; the reply, or why there is none."""
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlencode
+
+from elastic_transport import OpenTelemetrySpan, SerializerCollection, Transport
 
 from outboxctl.domain.clock import monotonic
 from outboxctl.domain.failures import Answer
 from outboxctl.sink.engines import ELASTICSEARCH, OPENSEARCH, PRODUCT_HEADER, Engine, identity
-from outboxctl.sink.transport.connection import Request
-from outboxctl.sink.transport.discovery import Discovery
-from outboxctl.sink.transport.node import Node
-from outboxctl.sink.transport.nodes import Exchange, Nodes
+from outboxctl.sink.transport.connection import LEAST
+from outboxctl.sink.transport.discovery import INTERVAL, Discovery
+from outboxctl.sink.transport.node import NoAnswerError, SinkNode, SinkNodeConfig, url_of
+from outboxctl.sink.transport.pool import ProbingPool
 from outboxctl.sink.transport.reply import WRONG_PRODUCT, Decode, SinkReply, body_of, parsed
 
-HEADERS = {"accept": "application/json", "user-agent": "outboxctl"}
 SERVER_ERROR = 500
 JSON, LINES = "application/json", "application/x-ndjson"
+NOT_YET = frozenset({502, 503, 504})  # it is starting, has no leader, or a proxy does not reach it
+# What may be asked of another node again: it changes nothing. A view that was opened twice ends by itself.
+READS = frozenset({"GET", "HEAD"})
+READING = ("/_search", "/_mget", "/_count", "/_refresh", "/_pit", "/point_in_time", "/_has_privileges")
+NO_SPAN = OpenTelemetrySpan(None)
+
+
+class Bytes(SerializerCollection):
+    """Bodies stay bytes, whatever a header calls them: how an answer is read depends on its request."""
+
+    def dumps(self, data: Any, mimetype: str | None = None) -> bytes:  # noqa: ARG002
+        """As it is."""
+        return bytes(data)
+
+    def loads(self, data: bytes, mimetype: str | None = None) -> bytes:  # noqa: ARG002
+        """As it is."""
+        return data
+
+
+class Request(NamedTuple):
+    """What is sent; `target` is the path with its parameters, below that of the URL."""
+
+    method: str
+    target: str
+    body: bytes | None
+    headers: dict[str, str]
+
+    @property
+    def reads(self) -> bool:
+        """Whether it changes nothing."""
+        path = self.target.partition("?")[0]
+        return self.method in READS or (self.method == "POST" and path.endswith(READING))
 
 
 class Client:
@@ -26,22 +60,36 @@ class Client:
     With `engine` None the first answers decide which one it is: Elasticsearch names itself in each of them.
     Only where one comes without that name is `GET /` sent, within the same time; the request itself is not
     sent again. Each thread that does not know the engine yet asks: to wait for another thread's answer
-    could take longer than the lease. Which node gets a request, and when another one does: see `Nodes`.
+    could take longer than the lease.
+
+    A request that was surely not sent goes to the next node at once, within the same deadline. One that may
+    have been sent is sent again only if it reads.
     """
 
     def __init__(
         self,
-        nodes: Sequence[Node],
+        nodes: Sequence[SinkNodeConfig],
         engine: Engine | None,
-        authorization: str | None,
         timeout: float,
         *,
-        exchange: Exchange = Node.exchange,
         discovery: Discovery | None = None,
     ) -> None:
-        self._engine, self._timeout = engine, timeout
-        self._headers = HEADERS | ({"authorization": authorization} if authorization else {})
-        self._named, self._nodes = nodes, Nodes(nodes, exchange, self._headers, discovery)
+        self._engine, self._timeout, self._named = engine, timeout, nodes
+        self._transport = Transport(
+            list(nodes),
+            node_class=SinkNode,
+            node_pool_class=ProbingPool,
+            max_retries=0,
+            retry_on_status=(),
+            meta_header=False,
+            sniff_before_requests=discovery is not None,
+            sniff_callback=discovery,
+            min_delay_between_sniffing=INTERVAL,
+        )
+        self._transport.serializers = Bytes()
+        pool = self._transport.node_pool
+        assert isinstance(pool, ProbingPool)  # noqa: S101 - for the type checker
+        self._pool = pool
 
     @property
     def engine(self) -> Engine:
@@ -51,7 +99,7 @@ class Client:
     @property
     def where(self) -> str:
         """The URLs of the settings, without credentials."""
-        return ", ".join(node.url for node in self._named)
+        return ", ".join(map(url_of, self._named))
 
     def send(
         self,
@@ -85,7 +133,7 @@ class Client:
 
     def close(self) -> None:
         """Close the connections."""
-        self._nodes.close()
+        self._transport.close()
 
     def _detect(self, reply: SinkReply, deadline: float) -> Answer | None:
         """Find out the engine; an Answer that says why that cannot be told now, which is no other product."""
@@ -105,16 +153,59 @@ class Client:
     def _raw(
         self, method: str, path: str, params: Mapping[str, str], body: Any, deadline: float
     ) -> SinkReply | Answer:
-        """The reply with its body as bytes."""
+        """The reply with its body as bytes, of the first node that can be asked."""
         try:
             content = body if body is None or isinstance(body, bytes) else _json(body)
             target = f"{path}?{urlencode(params, safe=',*')}" if params else path
         except Exception as error:
             return Answer(0, "client", type(error).__name__, request=True)  # its text may hold a secret
         kind = {} if content is None else {"content-type": LINES if content is body else JSON}
-        return self._nodes.exchange(Request(method, target, content, self._headers | kind), deadline)
+        request, replies = Request(method, target, content, kind), list[SinkReply | Answer]()
+        self._pool.ready((deadline - monotonic()) / 2)
+        for others in reversed(range(len(self._pool))):
+            left = max(LEAST, deadline - monotonic())
+            seconds = left / 2 if others and request.reads else left  # the rest is kept for the others
+            replies.append(self._sent(request, seconds))
+            if not _may_repeat(request, replies[-1]) or monotonic() >= deadline - LEAST:
+                return replies[-1]
+        return max(replies, key=_telling)
+
+    def _sent(self, request: Request, seconds: float) -> SinkReply | Answer:
+        """With a span and its trace in a header, where the process has an SDK of OpenTelemetry."""
+        if "opentelemetry.sdk.trace" not in sys.modules:
+            return self._exchange(request, seconds)
+        from outboxctl.sink.transport.request_span import spanned  # noqa: PLC0415 - slow to load
+
+        method, target, _, headers = request
+        return spanned(method, target, headers, lambda span: self._exchange(request, seconds, span))
+
+    def _exchange(
+        self, request: Request, seconds: float, span: OpenTelemetrySpan = NO_SPAN
+    ) -> SinkReply | Answer:
+        method, target, body, headers = request
+        try:
+            meta, content = self._transport.perform_request(
+                method, target, body=body, headers=headers, request_timeout=seconds, otel_span=span
+            )
+        except NoAnswerError as error:
+            return error.answer
+        return SinkReply(meta.status, meta.headers, content or b"", url_of(meta.node))
 
 
 def _json(body: Any) -> bytes:
     """What the sink cannot store, such as half of a surrogate pair, it refuses itself."""
     return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+
+
+def _may_repeat(request: Request, reply: SinkReply | Answer) -> bool:
+    """Whether another node may be sent the same: this one got nothing of it, or it changes nothing."""
+    if isinstance(reply, Answer):
+        return reply.kind != "client" and (reply.unsent or request.reads)
+    return reply.status in NOT_YET and request.reads
+
+
+def _telling(reply: SinkReply | Answer) -> int:
+    """How much it says of the sink: that a node is gone says least, what a node says of itself most."""
+    if isinstance(reply, Answer):
+        return 0 if reply.unsent else 1
+    return 2

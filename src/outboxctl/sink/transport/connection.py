@@ -1,125 +1,97 @@
-"""One HTTP connection to a node: opened, used and read within the time of a request."""
+"""urllib3's connections, each held to the time of the request that it carries."""
 
 import socket
-from contextlib import suppress
-from typing import Any, NamedTuple
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
 
-from urllib3.connection import HTTPConnection
-from urllib3.util import connection as dialer
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from outboxctl.domain.clock import monotonic
 from outboxctl.net.deadline import Watch
-from outboxctl.sink.transport.bounded import RefusedAnswerError, most, read
-from outboxctl.sink.transport.reply import SinkReply
-from outboxctl.sink.transport.tls import Peer
+from outboxctl.sink.transport.tls import Pin
 
 LEAST = 0.01  # seconds to connect, where hardly any are left
 
 
-class Request(NamedTuple):
-    """What is sent; `target` is the path with its parameters, below that of the URL.
+@dataclass
+class Attempt:
+    """A request to a node, and how far it has come.
 
-    `connecting`: seconds that a connection may take at most, None: as many as the request.
+    `node` is the node's URL. `watch` shuts the socket after `seconds`, of which `connecting` are for a
+    connection. `sent`: the server may have something of it. `status`: of the answer, once that has begun.
+    `silent`: no answer came in a while. `answered`: the node has answered before.
     """
 
-    method: str
-    target: str
-    body: bytes | None
-    headers: dict[str, str]
-    connecting: float | None = None
+    node: str
+    asked: str
+    seconds: float
+    connecting: float
+    answered: bool
+    watch: Watch
+    sent: bool = False
+    silent: bool = False
+    status: int | None = None
 
 
-class NodeConnection(HTTPConnection):
-    """A connection for one request at a time, whose `watch` shuts the socket at the deadline.
+# urllib3 chooses the connection of a request by itself, in the thread of that request.
+UNDER_WAY: ContextVar[Attempt] = ContextVar("UNDER_WAY")
 
-    `reached`: whether the last attempt to connect got as far as the server; `sent`: whether anything of the
-    last request may have.
-    """
 
-    def __init__(self, peer: Peer) -> None:
-        super().__init__(peer.host, peer.port)
-        self.peer, self.watch, self.reached, self.sent = peer, Watch(0.0), False, False
-        self._connecting: float | None = None
-
-    def exchange(self, watch: Watch, prefix: str, request: Request) -> SinkReply:
-        """Send one request, once, and read the answer, whose body stays bytes.
-
-        Raises TimeoutError, RefusedAnswerError, OSError, and what http.client and urllib3 raise.
-        """
-        self.watch, self.sent, self._connecting = watch, False, request.connecting
-        if not self.is_connected:
-            self.close()  # the server has closed it since
-            self.connect()
-        watch.descriptor = self.sock.fileno  # of this object: the connection forgets it if there is no length
-        self.timeout = self._seconds_left()
-        with suppress(BrokenPipeError, ConnectionResetError):  # an answer may have come before, such as 413
-            self.request(
-                request.method,
-                prefix + request.target,
-                request.body,
-                request.headers,
-                preload_content=False,
-                decode_content=False,
-            )
-        reply = self._reply(most(request.target, request.body))
-        if watch.expired:  # a body without a length ends where the socket was shut
-            raise TimeoutError
-        return reply
+class PlainConnection(HTTPConnection):
+    """A connection that ends with its attempt: also while it connects, sends, or gets a byte at a time."""
 
     def connect(self) -> None:
         """Connect; each address of the name gets a share of the time for it."""
-        self.reached = False
-        addresses = socket.getaddrinfo(self.peer.host, self.peer.port, type=socket.SOCK_STREAM)
-        seconds = self._seconds_left()
-        if self._connecting is not None:
-            seconds = min(seconds, max(LEAST, self._connecting))
-        share = max(LEAST, seconds / len(addresses))
-        where = (self.peer.host, self.peer.port)
-        self.sock = dialer.create_connection(where, share, socket_options=self.socket_options)
-        self.sock.settimeout(seconds)  # of a handshake, too; the request sets its own
-        self.reached = True
+        addresses = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
+        self.timeout = max(LEAST, UNDER_WAY.get().connecting / len(addresses))
+        super().connect()
 
     def send(self, data: Any) -> None:
         """Send a part of the request, unless its time is over: the machine may have been suspended."""
-        if self.watch.expired or monotonic() >= self.watch.deadline:
-            self.watch.expired = True
+        if self.sock is None:
+            self.connect()
+        attempt = UNDER_WAY.get()
+        left = attempt.watch.deadline - monotonic()
+        if attempt.watch.expired or left <= 0:
+            attempt.watch.expired = True
             raise TimeoutError
-        self.sent = True
+        attempt.watch.descriptor = self.sock.fileno  # of this object: a connection forgets it while one reads
+        self.sock.settimeout(left)
+        attempt.sent = True
         super().send(data)
 
-    def _reply(self, limit: int) -> SinkReply:
-        """The answer; without its body where that is refused and the status is no 2xx."""
-        response = self.getresponse()
-        reply = SinkReply(response.status, response.headers, b"")
-        try:
-            return reply._replace(body=read(response, limit))
-        except RefusedAnswerError:
-            response.close()
-            self.close()  # what is still to come is no answer to the next request
-            if reply.ok:
-                raise
-            return reply
 
-    def _seconds_left(self) -> float:
-        return max(LEAST, self.watch.deadline - monotonic())
+class TlsConnection(PlainConnection, HTTPSConnection):
+    """The same over TLS; with `pin`, whose contexts take the place of urllib3's own checks."""
 
-
-class TlsConnection(NodeConnection):
-    """The same over TLS."""
-
-    default_port = 443  # type: ignore[misc] # as in urllib3's own class for TLS
+    def __init__(self, *args: Any, pin: Pin | None = None, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.pin = pin
 
     def connect(self) -> None:
         """Connect, and shake hands; ssl.SSLError where one side does not trust the other."""
         self._shake_hands()
-        if self.peer.pin and not self.peer.pin.proven(self.sock):
-            self.sock.close()
+        if self.pin and not self.pin.proven(self.sock):
+            self.close()
             self._shake_hands()
+        self.is_verified = True
 
     def _shake_hands(self) -> None:
+        if self.pin:
+            self.ssl_context = self.pin.context
+            self.cert_reqs, self.assert_hostname = self.ssl_context.verify_mode, False
         super().connect()
-        context = self.peer.pin.context if self.peer.pin else self.peer.context
-        assert context  # noqa: S101
-        with self.sock.dup() as spare:  # wrapping takes the descriptor from the socket
-            self.watch.descriptor = spare.fileno
-            self.sock = context.wrap_socket(self.sock, server_hostname=self.host)
+
+
+class PlainPool(HTTPConnectionPool):
+    """Connections to one node."""
+
+    ConnectionCls = PlainConnection
+
+
+class TlsPool(HTTPSConnectionPool):
+    """The same over TLS."""
+
+    ConnectionCls = TlsConnection

@@ -1,18 +1,19 @@
 """Using the nodes that the cluster names (OUTBOX_SINK_NODES=discovered), beside those of ELASTIC_URL."""
 
 from collections.abc import Callable, Sequence
-from threading import Lock
+from threading import Thread
 
-from outboxctl.domain.clock import monotonic
+from elastic_transport import NodeConfig, SniffOptions, Transport
+
 from outboxctl.domain.failures import Answer, classify
-from outboxctl.sink.transport.connection import Request
-from outboxctl.sink.transport.node import Node
-from outboxctl.sink.transport.pool import Pool
+from outboxctl.net.urls import parse_url
+from outboxctl.sink.transport.node import NoAnswerError, SinkNode
+from outboxctl.sink.transport.pool import ProbingPool
 from outboxctl.sink.transport.published import FILTER, PATH, urls_of
 from outboxctl.sink.transport.reply import SinkReply, body_of, parsed
 
-INTERVAL = 60.0  # seconds between two looks at the cluster
-SOON = 5.0  # the same, after a node has failed, or nothing could be learnt
+INTERVAL = 30.0  # seconds between two looks at the cluster
+LOOK_SECONDS = 5.0
 NOT_NAMED = "the cluster does not name its nodes, so those of ELASTIC_URL are used alone"
 NOT_REACHED = (
     "no node answers at the addresses that the cluster names, so those of ELASTIC_URL are used alone"
@@ -20,54 +21,48 @@ NOT_REACHED = (
 
 
 class Discovery:
-    """Safe to use from several threads. `make` makes a node of a URL; `named` are those of ELASTIC_URL.
+    """The `sniff_callback` of a transport. `named` are the nodes of ELASTIC_URL, whose first URL is `like`.
 
-    Those stay for good, as the official clients' seeds do: they are never replaced by nothing. `say` gets a
-    sentence, once each, where the cluster cannot be asked or its addresses do not answer.
+    Those stay for good: they are never replaced by nothing. `say` gets a sentence, once each, where the
+    cluster cannot be asked or its addresses do not answer. One look at a time: the transport sees to that.
     """
 
-    def __init__(
-        self, named: Sequence[Node], make: Callable[[str], Node], like: str, say: Callable[[str], object]
-    ) -> None:
-        self._named, self._make, self._like, self._say = list(named), make, like, say
-        self._found: dict[str, Node] = {}
+    def __init__(self, named: Sequence[NodeConfig], like: str, say: Callable[[str], object]) -> None:
+        self._named, self._like, self._say = list(named), like, say
+        self._found: list[NodeConfig] = []
         self._said: set[str] = set()
-        self._lock, self._next, self._last = Lock(), 0.0, 0.0
 
-    def due(self, now: float) -> bool:
-        """Whether the caller is to ask now; it alone, for a while."""
-        with self._lock:
-            if now < self._next:
-                return False
-            self._next, self._last = now + INTERVAL, now
-            return True
+    def __call__(self, transport: Transport, _: SniffOptions) -> list[NodeConfig]:
+        """Look by a thread of its own, so that no request waits for it."""
+        Thread(target=self._look, args=(transport,), name="discovery", daemon=True).start()
+        return []
 
-    def hurry(self, now: float) -> None:
-        """Ask soon: a node has failed."""
-        with self._lock:
-            self._next = min(self._next, max(now, self._last + SOON))
-
-    def request(self, headers: dict[str, str]) -> Request:
-        """What to ask."""
-        return Request("GET", f"{PATH}?filter_path={FILTER}", None, dict(headers))
-
-    def apply(self, pool: Pool[Node], reply: SinkReply | Answer) -> list[Node]:
-        """Have the pool hold the named nodes and those in the reply; returns the nodes that have left it."""
-        if self._found and not any(map(pool.ever_worked, self._found.values())):
+    def _look(self, transport: Transport) -> None:
+        pool = transport.node_pool
+        assert isinstance(pool, ProbingPool)  # noqa: S101 - for the type checker
+        found = [node for node in pool.all() if node.config in self._found]
+        if found and not any(isinstance(node, SinkNode) and node.answered for node in found):
             self._once(NOT_REACHED)
-        answer = body_of(reply if isinstance(reply, Answer) else parsed(reply))
+        answer = _published(transport)
         urls = [] if isinstance(answer, Answer) else urls_of(answer, self._like)
         if not urls:
             self._once(f"{NOT_NAMED}: {classify(answer).error}" if isinstance(answer, Answer) else NOT_NAMED)
-            self.hurry(monotonic())
-            return []
-        known = {node.url for node in self._named}
-        self._found = {url: self._found.get(url) or self._make(url) for url in urls if url not in known}
-        return pool.replace([*self._named, *self._found.values()])
+            return
+        parts = map(parse_url, urls)
+        made = [self._named[0].replace(host=part.hostname, port=part.port) for part in parts]
+        self._found = [config for config in made if config not in self._named]
+        pool.replace([*self._named, *self._found])
 
     def _once(self, text: str) -> None:
-        with self._lock:
-            if text in self._said:
-                return
+        if text not in self._said:
             self._said.add(text)
-        self._say(text)
+            self._say(text)
+
+
+def _published(transport: Transport) -> object | Answer:
+    try:
+        target = f"{PATH}?filter_path={FILTER}"
+        meta, body = transport.perform_request("GET", target, request_timeout=LOOK_SECONDS)
+    except NoAnswerError as error:
+        return error.answer
+    return body_of(parsed(SinkReply(meta.status, meta.headers, body)))

@@ -1,20 +1,19 @@
 """Making a client of the settings."""
 
-import sys
 from collections.abc import Callable, Collection
-from random import sample
 
-from outboxctl.net.urls import without_credentials
+from outboxctl.net.urls import parse_url
 from outboxctl.settings import Settings
 from outboxctl.settings.kinds import SinkNodes
 from outboxctl.sink.engines import ENGINES
 from outboxctl.sink.transport.client import Client
-from outboxctl.sink.transport.credentials import security
+from outboxctl.sink.transport.credentials import Security, security
 from outboxctl.sink.transport.discovery import Discovery
-from outboxctl.sink.transport.node import Node
-from outboxctl.sink.transport.nodes import Exchange
+from outboxctl.sink.transport.node import SinkNodeConfig
 
+HEADERS = {"accept": "application/json", "user-agent": "outboxctl"}
 LONGEST = 30.0  # seconds that a request may take where no deadline is given
+SPARE = 2  # connections to a node beside those that are asked for: of its probe and a look at the cluster
 
 
 def connect(
@@ -31,29 +30,28 @@ def connect(
     the nodes that the cluster names cannot be used. Raises UsageError for unusable certificates and
     contradicting credentials.
     """
-    secrets = security(settings)
-    # In random order, so that not all workers begin with the same URL.
-    urls = [without_credentials(url) for url in only or sample(settings.sink_urls, len(settings.sink_urls))]
-
-    def node(url: str) -> Node:
-        return Node(url, secrets, connections)
-
-    nodes = [node(url) for url in urls]
+    secrets, urls = security(settings), list(only or settings.sink_urls)
+    nodes = [node_config(url, secrets, connections) for url in urls]
     discovered = settings.sink_nodes is SinkNodes.DISCOVERED and not only
     return Client(
         nodes,
         ENGINES.get(settings.sink),
-        secrets.authorization,
         timeout or min(LONGEST, settings.delivery_seconds),
-        exchange=_exchange(),
-        discovery=Discovery(nodes, node, urls[0], say) if discovered else None,
+        discovery=Discovery(nodes, urls[0], say) if discovered else None,
     )
 
 
-def _exchange() -> Exchange:
-    """With a span and its trace in a header, where the process has an SDK of OpenTelemetry."""
-    if "opentelemetry.sdk.trace" not in sys.modules:
-        return Node.exchange
-    from outboxctl.sink.transport.request_span import exchange  # noqa: PLC0415 - slow to load
-
-    return exchange
+def node_config(url: str, secrets: Security, connections: int) -> SinkNodeConfig:
+    """Where a URL leads, how to prove who we are there, and what to trust."""
+    parts = parse_url(url)
+    secure = parts.scheme == "https"
+    return SinkNodeConfig(
+        parts.scheme,
+        parts.hostname or "",
+        parts.port or 0,
+        parts.path,
+        headers=HEADERS | ({"authorization": secrets.authorization} if secrets.authorization else {}),
+        connections_per_node=connections + SPARE,
+        ssl_context=secrets.context if secure else None,
+        pin=secrets.pin if secure else None,
+    )

@@ -1,155 +1,149 @@
 """Which node gets the next request: those that work in turns, others only once they have answered a probe."""
 
-import threading
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from enum import Enum
 from itertools import count
-from typing import Generic, TypeVar
+from threading import Condition, Thread
+from typing import Any
+
+from elastic_transport import BaseNode, NodeConfig, NodePool
+
+from outboxctl.domain.clock import monotonic
+from outboxctl.sink.transport.connection import UNDER_WAY
+from outboxctl.sink.transport.node import NoAnswerError
 
 LONGEST_PAUSE = 30.0  # seconds between two probes of a node at most: from 1, doubled by each that fails
-NodeT = TypeVar("NodeT")
-
-
-class NodeState(Enum):
-    """Of a node: not asked yet; in rotation; out of it; back for one request, which decides."""
-
-    NEW = "new"
-    ACTIVE = "active"
-    OUT = "out"
-    TRIAL = "trial"
-
-
-class NodeOutcome(Enum):
-    """What a request says of its node: it works, it says that it does not, or it does not answer."""
-
-    WORKS = "works"
-    FAILS = "fails"
-    SILENT = "silent"
+PROBE_SECONDS = 2.0  # for `GET /`, which a node that works answers at once
+# Statuses of a node that works and refuses this very request, as `perform_request` has it and some more.
+HEALTHY = frozenset({400, 401, 402, 403, 404, 405, 406, 409, 413, 415})
 
 
 @dataclass
-class PoolMember(Generic[NodeT]):
-    """A node in the pool. `probing`: a probe is under way; `trying`: in TRIAL, the request that decides.
+class NodeHealth:
+    """Of a node: it gets requests where it `works`; after `failures` in a row one decides (`trying`).
 
-    `until` (seconds of the caller's clock): when the next probe is due; `failures` in a row; `worked`: ever.
+    `until` (`clock.monotonic`): when the next probe is due. `silent`: it did not even say that it fails.
+    `used`: the number of its last request.
     """
 
-    node: NodeT
-    state: NodeState = NodeState.NEW
+    works: bool = False
     failures: int = 0
-    until: float = 0.0
-    silent: bool = False
-    probing: bool = False
     trying: bool = False
-    worked: bool = False
+    probing: bool = False
+    silent: bool = False
+    until: float = 0.0
+    used: int = 0
 
 
-class Pool(Generic[NodeT]):
-    """Safe to use from several threads. Times are passed in, in seconds of one clock.
+class ProbingPool(NodePool):
+    """Safe to use from several threads.
 
-    A single node is always taken: there is no other. Of several, each is probed before its first request
-    (`due`, then `probed`), and again, after growing pauses, once it has failed. Whoever takes a node tells
-    the outcome by `note`. A request is never kept waiting for a doubtful node, unless no other is left.
+    A single node is always taken: there is no other. Of several, each is probed before its first request, and
+    again, after growing pauses, once it has failed: by a thread of its own, so that no request waits for a
+    doubtful node while another works.
     """
 
-    def __init__(self, nodes: Sequence[NodeT]) -> None:
-        self._changed = threading.Condition()
-        self._members = [PoolMember(node) for node in nodes]
-        self._turns = count()
+    def __init__(self, node_configs: list[NodeConfig], node_class: type[BaseNode], **more: Any) -> None:
+        super().__init__(node_configs, node_class, **more)
+        self._changed, self._requests = Condition(), count(1)
+        self._health = {node: NodeHealth() for node in super().all()}
 
-    @property
-    def nodes(self) -> list[NodeT]:
-        """All nodes, in the order in which they came."""
-        return [member.node for member in self._members]
+    def __len__(self) -> int:
+        return len(self._health)
 
-    def take(self, besides: Collection[NodeT] = ()) -> NodeT | None:
-        """The node for the next request, none of those `besides`; None where no other is left.
+    def all(self) -> list[BaseNode]:
+        """All nodes, whatever their state."""
+        return list(self._health)
 
-        Where none works: first one that answers, if only to refuse, the one that was left alone longest.
+    def get(self) -> BaseNode:
+        """The node for the next request; where none works, the one that was left alone longest.
+
+        One that refuses comes before one that is silent.
         """
         with self._changed:
-            left = [member for member in self._members if member.node not in besides]
-            for member in left:
-                if member.state is NodeState.TRIAL and not member.trying:
-                    member.trying = True
-                    return member.node
-            well = [member for member in left if member.state is NodeState.ACTIVE]
-            if well:
-                return well[next(self._turns) % len(well)].node
-            doubtful = sorted(left, key=lambda member: (member.silent, member.until))
-            return doubtful[0].node if doubtful else None
+            on_trial = [n for n, h in self._health.items() if h.works and h.failures and not h.trying]
+            well = [n for n, h in self._health.items() if h.works and not h.failures]
+            if on_trial:
+                node = on_trial[0]
+                self._health[node].trying = True
+            elif well:
+                node = self.node_selector.select(well)
+            else:
+                node = min(self._health, key=lambda n: (self._health[n].silent, self._health[n].used))
+            self._health[node].used = next(self._requests)
+            return node
 
-    def note(self, node: NodeT, outcome: NodeOutcome, now: float) -> bool:
-        """What became of a request to this node; whether it leaves the rotation by that."""
+    def mark_live(self, node: BaseNode) -> None:
+        """A request was answered by this node as by one that works."""
         with self._changed:
-            return any(self._judge(member, outcome, now) for member in self._of(node))
+            if node in self._health:
+                self._health[node] = NodeHealth(works=True, used=self._health[node].used)
+                self._changed.notify_all()
 
-    def due(self, now: float) -> list[NodeT]:
-        """The nodes that are to be probed now, each by the caller, who then calls `probed`."""
+    def mark_dead(self, node: BaseNode, _now: float | None = None) -> None:
+        """A request failed; one that was under way when the node was left alone tells nothing new."""
+        if UNDER_WAY.get().status in HEALTHY:
+            self.mark_live(node)
+            return
         with self._changed:
-            if len(self._members) == 1:
-                return []
-            doubtful = [m for m in self._members if m.state in (NodeState.NEW, NodeState.OUT)]
-            due = [member for member in doubtful if member.until <= now and not member.probing]
-            for member in due:
-                member.probing = True
-            return [member.node for member in due]
+            if node in self._health and (self._health[node].works or not self._health[node].failures):
+                self._leave_alone(self._health[node])
 
-    def probed(self, node: NodeT, outcome: NodeOutcome, now: float) -> None:
-        """What a probe said: one that answers at first works, one that failed before is on trial."""
+    def ready(self, seconds: float) -> None:
+        """Probe what is due; wait, so long at most, while nothing but first probes will tell what works."""
+        if len(self._health) == 1:
+            return
+        for node in self._due():
+            Thread(target=self._probe, args=(node,), name="probe", daemon=True).start()
         with self._changed:
-            for member in self._of(node):
-                member.probing = False
-                if outcome is NodeOutcome.WORKS and member.state is NodeState.OUT:
-                    member.state = NodeState.TRIAL
-                elif member.state in (NodeState.NEW, NodeState.OUT):
-                    self._judge(member, outcome, now, probe=True)
-            self._changed.notify_all()
+            self._changed.wait_for(lambda: not self._undecided(), min(PROBE_SECONDS, seconds))
 
-    def wait(self, seconds: float) -> None:
-        """Wait, so long at most, while nothing but the first probes will tell which node works."""
+    def replace(self, configs: Collection[NodeConfig]) -> None:
+        """Have exactly these nodes, known ones as they are."""
+        for config in configs:
+            self.add(config)
+        known: Sequence[BaseNode] = super().all()
         with self._changed:
-            self._changed.wait_for(lambda: not self._undecided(), seconds)
+            gone = [node for node in self._health if node.config not in configs]
+            kept = [node for node in known if node.config in configs]
+            self._health = {node: self._health.get(node) or NodeHealth() for node in kept}
+        for node in gone:
+            node.close()
 
-    def replace(self, nodes: Sequence[NodeT]) -> list[NodeT]:
-        """Have exactly these, known ones as they are; returns those that have left. None empties the pool."""
+    def _due(self) -> list[BaseNode]:
         with self._changed:
-            if not nodes:
-                return []
-            known = {id(member.node): member for member in self._members}
-            self._members = [known.get(id(node)) or PoolMember(node) for node in nodes]
-            kept = {id(node) for node in nodes}
-            return [member.node for member in known.values() if id(member.node) not in kept]
-
-    def ever_worked(self, node: NodeT) -> bool:
-        """Whether a node that is in the pool has ever answered as one that works."""
-        with self._changed:
-            return any(member.worked for member in self._of(node))
-
-    def state(self, node: NodeT) -> NodeState:
-        """The state of a node that is in the pool."""
-        with self._changed:
-            return next(member.state for member in self._of(node))
-
-    def _of(self, node: NodeT) -> Iterator[PoolMember[NodeT]]:
-        return (member for member in self._members if member.node is node)
+            now = monotonic()
+            due = [n for n, h in self._health.items() if not h.works and not h.probing and h.until <= now]
+            for node in due:
+                self._health[node].probing = True
+            return due
 
     def _undecided(self) -> bool:
-        usable = any(m.state in (NodeState.ACTIVE, NodeState.TRIAL) for m in self._members)
-        return not usable and any(m.state is NodeState.NEW and m.probing for m in self._members)
+        health = self._health.values()
+        return not any(h.works for h in health) and any(h.probing and not h.failures for h in health)
 
-    def _judge(
-        self, member: PoolMember[NodeT], outcome: NodeOutcome, now: float, *, probe: bool = False
-    ) -> bool:
-        """One that is out already fails by probes alone: what was under way before tells nothing new."""
-        was = member.state
-        if outcome is NodeOutcome.WORKS:
-            member.state, member.failures, member.trying, member.worked = NodeState.ACTIVE, 0, False, True
-            return False
-        if was is NodeState.OUT and not probe:
-            return False
-        pause = min(2.0 ** min(member.failures, 10), LONGEST_PAUSE)
-        member.state, member.until, member.failures = NodeState.OUT, now + pause, member.failures + 1
-        member.silent, member.trying = outcome is NodeOutcome.SILENT, False
-        return was is not NodeState.OUT
+    def _probe(self, node: BaseNode) -> None:
+        works = False
+        try:
+            status = node.perform_request("GET", "/", request_timeout=PROBE_SECONDS).meta.status
+            works = 200 <= status < 300 or status in HEALTHY  # noqa: PLR2004
+        except NoAnswerError:
+            pass
+        finally:
+            with self._changed:
+                if node in self._health:
+                    self._probed(self._health[node], works=works)
+                self._changed.notify_all()
+
+    def _probed(self, health: NodeHealth, *, works: bool) -> None:
+        """After failures its next request decides, so that it is not probed to be well and fails for ever."""
+        health.probing = False
+        if works:
+            health.works, health.trying = True, False
+        elif not health.works:
+            self._leave_alone(health)
+
+    def _leave_alone(self, health: NodeHealth) -> None:
+        health.works, health.trying, health.silent = False, False, UNDER_WAY.get().silent
+        health.until = monotonic() + min(2.0 ** min(health.failures, 10), LONGEST_PAUSE)
+        health.failures += 1

@@ -4,7 +4,7 @@ import _ssl
 import ssl
 import sys
 from hashlib import sha256
-from typing import Any, NamedTuple
+from typing import Any
 
 from outboxctl.net.certificates import Files
 
@@ -40,16 +40,6 @@ class Pin:
 
     def _fits(self, certificate: bytes) -> bool:
         return sha256(certificate).hexdigest() == self._fingerprint
-
-
-class Peer(NamedTuple):
-    """The server that a request goes to; `context` None: not by TLS, or with that of the `pin`."""
-
-    host: str
-    port: int
-    secure: bool
-    context: ssl.SSLContext | None
-    pin: Pin | None = None
 
 
 def _chain(connected: Any) -> list[bytes]:
