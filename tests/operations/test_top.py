@@ -28,13 +28,12 @@ def test_figures_and_causes_are_those_of_status_and_failed_list(
 ) -> None:
     fail(sql, 3, "mapping", "field [{}] is not a number")
     fail(sql, 2, "connect", "refused by 10.0.0.{}")
-    sql.execute(WORKING, ["w-1", "node-3", 7, 60.0])
     with Terminal(env, tmp_path, "top", "--interval", "0.2") as terminal:
         shown = "\n".join(terminal.shows("refused by"))
         assert "Lag: 5 events" in shown
         assert "Failed: 5" in shown
-        assert "in 905/s, out 60/s" in shown
-        assert "w-1" in shown
+        sql.execute(WORKING, ["w-1", "node-3", 7, 60.0])
+        assert "w-1" in "\n".join(terminal.shows("in 905/s, out 60/s"))
         fail(sql, 4, "connect", "refused by 10.0.0.{}")
         lines = terminal.shows("Failed: 9")
         assert max(map(len, lines)) <= COLUMNS
