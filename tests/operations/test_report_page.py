@@ -151,9 +151,9 @@ def test_in_an_outage_of_the_sink_the_page_comes_all_the_same(cli: Cli, scene: S
     done = cli("report", env=away)
     assert done.returncode == 3
     said = Page(done.stdout).text
-    assert "The sink is unreachable: connect" in said
+    assert "The search engine is unreachable: connect" in said
     assert done.stderr.startswith("left out: sink: connect")
-    assert "Pending, by age" in said
+    assert "The oldest that wait" in said
     assert "geheim" not in done.stdout + done.stderr
     told = cli("report", "--json", env=away)
     assert told.returncode == 3

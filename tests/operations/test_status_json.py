@@ -93,7 +93,7 @@ def test_right_after_an_outage_no_time_to_drain_is_made_up(
     assert valid(cli)["drain_seconds"] is None
     text = cli.ok("status")
     assert "drained" not in text  # nor `never`: it is an outage
-    assert "Circuit open: the sink takes nothing" in text
+    assert "Circuit open: the search engine takes nothing" in text
     assert text.endswith("Next: outboxctl doctor --only sink\n")
     sql.execute("UPDATE outbox_workers SET rate_out = NULL")  # so it is while the circuit is open
     assert "Pace: nothing is delivered while the circuit is open" in cli.ok("status")

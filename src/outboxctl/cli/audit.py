@@ -65,11 +65,10 @@ def _show_one(id_: str, limit: int, *, json: bool) -> None:
         act = audit.action_by_id(connection, id_)
         if act is None:
             raise UsageError(f"there is no act {id_} in the audit", hint="`outboxctl audit` lists them")
-        if json:
-            rendering.emit_json_list({"act": asdict(act)}, "events", audit.events_of(connection, id_))
-            return
-        now, events = audit.states_of(connection, id_), list(audit.events_of(connection, id_, limit=limit))
-    rendering.show(act, lambda: _one(act, now, events), json=False)
+        now = audit.states_of(connection, id_)
+        events = list(audit.events_of(connection, id_, limit=None if json else limit))
+    report = {"act": asdict(act), "events": [asdict(event) for event in events]}
+    rendering.show(report, lambda: _one(act, now, events), json=json)
 
 
 def _one(act: "AuditRow", now: dict[str, int], events: "Sequence[AffectedEvent]") -> "Iterator[object]":

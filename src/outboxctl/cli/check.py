@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from outboxctl.operations.check.sample_comparison import Drift
     from outboxctl.settings import Settings
 
-PATIENCE = 10.0  # seconds for the database, and for the sink
+PATIENCE = 10.0  # seconds for the database, and for the search engine
 LONGEST = 10 * 365 * 86_400  # seconds
 SHORTEST = 10.0  # seconds: workers report every 3 seconds what they have done
 

@@ -22,13 +22,13 @@ def config(show: Show = "show", json: Json = False) -> None:  # noqa: ARG001 - `
 
     Example: outboxctl config --json
     """
-    rows = settings_rows(settings())
+    rows = _rows(settings())
     cells = [(row["setting"], _display_value(row["value"]), row["file"] or row["source"]) for row in rows]
     table = rendering.table("Settings", ("setting", "value", "from"), cells)
     rendering.show({"settings": rows}, lambda: [table, OWN], json=json)
 
 
-def settings_rows(settings: "Settings") -> list[dict[str, Any]]:
+def _rows(settings: "Settings") -> list[dict[str, Any]]:
     """Every setting with its secrets masked, and where its value came from."""
     from outboxctl.settings import Source, env_names, secret_file, sources
 

@@ -25,7 +25,8 @@ WIDEST = 100  # columns: longer lines are hard to read
 
 def doctor(
     only: Annotated[
-        list[str] | None, typer.Option(metavar="END", help="database, sink or settings; repeatable.")
+        list[str] | None,
+        typer.Option(metavar="END", help="database, sink (the search engine) or settings; repeatable."),
     ] = None,
     ignore: Annotated[
         list[str] | None, typer.Option(metavar="ID", help="Leave out findings of this id; repeatable.")

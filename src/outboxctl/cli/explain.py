@@ -25,7 +25,7 @@ def explain(
 ) -> None:
     """Explain a failure reason, no-op, metric, alert, finding of doctor, or setting; without one, list all.
 
-    It reads neither the database nor the sink. Of an alert it prints the section of the runbook.
+    It reads neither the database nor the search engine. Of an alert it prints the section of the runbook.
 
     Example: outboxctl explain index_unavailable
 

@@ -101,15 +101,6 @@ def emit_line(report: Any) -> None:
     typer.echo(json_text(report, indent=None))
 
 
-def emit_json_list(report: Mapping[str, Any], name: str, items: Iterable[Any]) -> None:
-    """Print a report that ends in a list of dataclasses, each as it comes: there may be a million."""
-    head = json_text({**report, name: []})
-    typer.echo(head.removesuffix("]\n}"), nl=False)
-    for place, item in enumerate(items):
-        typer.echo(f"{',' if place else ''}\n    {json_text(item, indent=None)}", nl=False)
-    typer.echo("\n  ]\n}")
-
-
 def json_text(report: Any, *, indent: int | None = 2, own: bool = False) -> str:
     """A report (dataclass or mapping) as one JSON document, redacted; `own` as for `emit_json`."""
     plain = asdict(report) if is_dataclass(report) and not isinstance(report, type) else report

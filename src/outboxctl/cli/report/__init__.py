@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 from outboxctl.cli import rendering
-from outboxctl.cli.config import settings_rows
 from outboxctl.cli.ending import tolerate_closed_pipe
 from outboxctl.cli.guards import reading
 from outboxctl.cli.options import Json, print_progress, settings
@@ -34,7 +33,7 @@ def report(
     from outboxctl.operations.report.overview import overview
 
     configured = settings()
-    state = overview(configured, lambda: reading(configured, longest=PATIENCE), settings_rows(configured))
+    state = overview(configured, lambda: reading(configured, longest=PATIENCE))
     _write(rendering.json_text(state) if json else page(state), out)
     for what, why in state.missing.items():
         print_progress(f"left out: {what}: {brief(why)}")

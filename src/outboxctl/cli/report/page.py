@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 LONGEST = 240  # characters of any text from outside
 ROWS = 50  # of a list, so that the page stays short
 VERDICTS = {"OK": "Nothing is beyond a limit.", "UNKNOWN": "It is unknown whether all is well."}
-ENDS = {"database": "The database cannot be read", "sink": "The sink is unreachable"}
+ENDS = {"database": "The database cannot be read", "sink": "The search engine is unreachable"}
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,6 @@ def page(overview: "Overview") -> str:
             ends=[(title, overview.missing[end]) for end, title in ENDS.items() if end in overview.missing],
             statuses=levels(state.status, state.estimated) if state else [],
             reasons=levels(state.failed_by_reason) if state else [],
-            ages=levels({_range(each.within): each.count for each in overview.pending_by_age or ()}),
             flow=flow(state) if state else "",
             rows=ROWS,
         )
@@ -60,14 +59,6 @@ def levels(counts: Mapping[str, int], estimated: Iterable[str] = ()) -> list[Lev
         Level(name, count, max(0.5, 100 * count / most) if count else 0, name in about)
         for name, count in counts.items()
     ]
-
-
-def _range(within: int | None) -> str:
-    if within is None:
-        return "longer than a day"
-    return {10: "up to 10 s", 60: "up to 1 min", 300: "up to 5 min", 3_600: "up to 1 h"}.get(
-        within, "up to a day"
-    )
 
 
 def _environment(now: datetime) -> "Environment":

@@ -130,7 +130,7 @@ def headline(state: "PipelineStatus", pace: str | None = None) -> list[Text]:
     if not state.chosen:
         lines.append(Text(pace or flow(state)))
     if state.circuit_open and not state.chosen:
-        text = "Circuit open: the sink takes nothing and is probed; see `outboxctl doctor`"
+        text = "Circuit open: the search engine takes nothing and is probed; see `outboxctl doctor`"
         lines.append(Text(text, style="bold red"))
     return lines
 

@@ -15,11 +15,6 @@ MEANING = {
     "stale": "the document is older than the row",
     "ahead": "the document is newer than the row",
     "altered": "the same version, another content",
-    "unreadable": "no document can be made of the row",
-}
-PROJECTED_MEANING = {
-    "missing": "a row of the view without a document",
-    "extra": "a document without a row of the view",
     "different": "another content than the row",
     "unreadable": "no document can be made of the row",
     "unreached": "a row of the view whose key no row of the root has",
@@ -89,36 +84,28 @@ def _lines(compared: Iterable[Compared], skipped: str) -> Iterator[object]:
 
 def _tables(report: Any) -> Iterator[object]:
     yield _summary(report)
-    declared = bool(report.name)
     if report.differences:
-        meaning = PROJECTED_MEANING if declared else MEANING
-        cells = [(kind, f"{count:,}", meaning[kind]) for kind, count in report.by_kind.items() if count]
-        what = "documents" if declared else "entities"
-        yield rendering.table("Differences", ("kind", what, "which is"), cells)
-    if report.first:
-        yield _first(report, declared=declared)
+        cells = [(kind, f"{count:,}", MEANING[kind]) for kind, count in report.by_kind.items() if count]
+        yield rendering.table("Differences", ("kind", "documents", "which is"), cells)
+    if report.first and report.name:
+        rows: list[tuple[Any, ...]] = [(d.kind, d.id, d.error or ", ".join(d.fields)) for d in report.first]
+        yield rendering.table(_first(report), ("kind", "document", "fields or error"), rows)
+    elif report.first:
+        rows = [(d.kind, d.id, d.source_version, d.index_version, d.error) for d in report.first]
+        columns = ("kind", "document", "version of the row", "in the index", "error")
+        yield rendering.table(_first(report), columns, rows)
 
 
-def _first(report: Any, *, declared: bool) -> object:
-    rest = report.differences - len(report.first)
-    if declared:
-        title = f"The first {len(report.first):,}" if rest else "Each"
-        cells = [(d.kind, d.id, d.error or ", ".join(d.fields)) for d in report.first]
-        return rendering.table(title, ("kind", "document", "fields or error"), cells)
-    title = f"The first {len(report.first):,}, by version" if rest else "Each, by version"
-    rows = [(d.kind, d.id, d.source_version, d.index_version, d.error) for d in report.first]
-    columns = ("kind", "document", "row", "index", "error")
-    wanted = len(columns) - (not any(d.error for d in report.first))
-    return rendering.table(title, columns[:wanted], [row[:wanted] for row in rows])
+def _first(report: Any) -> str:
+    some = report.differences > len(report.first)
+    return f"The first {len(report.first):,}" if some else "Each"
 
 
 def _summary(report: Any) -> str:
     both = f"{report.rows:,} rows, {report.documents:,} documents in {report.index}"
-    if report.name:
-        what = "content" if report.content else "presence only"
-        return f"{report.name}: {both}; {what}, {rendering.age(report.seconds)}."
-    what = "content and versions" if report.content else "versions only"
-    return f"{both}; {what}, {rendering.age(report.seconds)}."
+    what = "content" if report.content else "presence" if report.name else "versions"
+    name = f"{report.name}: " if report.name else ""
+    return f"{name}{both}; {what} compared in {rendering.age(report.seconds)}."
 
 
 def _next(report: Any, repaired: Repaired | None, planned: Repaired | None, *, compared: bool) -> str:
@@ -155,7 +142,7 @@ def _planned_lines(planned: Repaired, *, declared: bool = False) -> list[str]:
             " deleted under a higher version."
         )
     if planned.removed:
-        lines.append(f"It would delete {planned.removed:,} documents at the sink that no event can name.")
+        lines.append(f"It would delete {planned.removed:,} documents in the index that no event can name.")
     return [*lines, *_unrepaired_lines(planned)]
 
 

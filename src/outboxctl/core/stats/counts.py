@@ -39,16 +39,8 @@ def failed_within(connection: Connection, seconds: float) -> int:
     return int(connection.execute(FAILED_WITHIN, {"seconds": seconds}).scalar_one())
 
 
-AGES = (86_400, 3_600, 300, 60, 10)  # seconds, the oldest first
 MAX_REASONS = 20  # reasons
 
-# Compared as times, not as intervals: an event created at `infinity` has no age.
-PENDING_BY_AGE = text(f"""
-SELECT width_bucket(created_at, ARRAY (
-    SELECT now() - make_interval(secs => age)
-    FROM unnest(CAST(:ages AS integer[])) WITH ORDINALITY AS u (age, place) ORDER BY place)), count(*)
-FROM {EVENTS} WHERE status = 'pending' GROUP BY 1
-""")
 RETRIES = text(f"""
 SELECT coalesce(error_reason, '{NO_REASON}'), count(*), max(attempts),
     extract(epoch FROM min(next_retry_at) FILTER (WHERE isfinite(next_retry_at))
@@ -62,14 +54,6 @@ SELECT count(*), coalesce(extract(epoch FROM max(next_retry_at) FILTER (WHERE is
     - now()), 0)::float8
 FROM {EVENTS} WHERE status = 'pending' AND next_retry_at > now(){{scope}}
 """
-
-
-@dataclass(frozen=True)
-class Aged:
-    """Pending events created up to `within` seconds ago, and longer ago than the range before; None: any."""
-
-    within: int | None
-    count: int
 
 
 @dataclass(frozen=True)
@@ -88,13 +72,6 @@ class Retries:
     count: int
     most_attempts: int
     due_in: float | None
-
-
-def pending_by_age(connection: Connection) -> list[Aged]:
-    """Pending events by age, the youngest first; every range is there."""
-    rows: dict[int, int] = dict(connection.execute(PENDING_BY_AGE, {"ages": list(AGES)}).all())
-    ranges = [*enumerate(AGES, 1)][::-1]
-    return [Aged(age, rows.get(place, 0)) for place, age in ranges] + [Aged(None, rows.get(0, 0))]
 
 
 def retries(connection: Connection) -> list[Retries]:

@@ -1,10 +1,10 @@
 """Everything that a report shows of an outbox, read part by part: one that fails costs no other."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from outboxctl import __version__
 from outboxctl.core.database import Database
@@ -14,7 +14,7 @@ from outboxctl.core.operator.audit import AuditRow
 from outboxctl.core.operator.failed import Group
 from outboxctl.core.operator.selection import Selection
 from outboxctl.core.stats import counts, snapshot, workers
-from outboxctl.core.stats.counts import Aged, Retries
+from outboxctl.core.stats.counts import Retries
 from outboxctl.core.stats.snapshot import EventRow, PipelineStatus
 from outboxctl.domain.errors import OutboxctlError, UsageError
 from outboxctl.domain.lifecycle import PROJECTION
@@ -60,7 +60,6 @@ class Overview:
     database: str
     sink: list[str]
     index: str
-    settings: Sequence[Mapping[str, Any]]
     outboxctl: str = field(default_factory=lambda: __version__)  # no part of the schema
     projection: str = PROJECTION
     state: str = "UNKNOWN"
@@ -70,7 +69,6 @@ class Overview:
     postgres: str | None = None
     product: str | None = None
     standing: PipelineStatus | None = None
-    pending_by_age: list[Aged] | None = None
     retries: list[Retries] | None = None
     stuck: list[EventRow] | None = None
     causes: list[Group] | None = None
@@ -88,8 +86,8 @@ class Overview:
             return None
 
 
-def overview(settings: "Settings", begin: "Begin", shown: Sequence[Mapping[str, Any]]) -> Overview:
-    """Read all that can be read from both sides; `shown` are the settings without their secrets.
+def overview(settings: "Settings", begin: "Begin") -> Overview:
+    """Read all that can be read from both sides.
 
     `begin` opens a read-only transaction with a time limit. Raises UsageError for a damaged schema, a
     contradicting marker or unusable settings.
@@ -97,7 +95,7 @@ def overview(settings: "Settings", begin: "Begin", shown: Sequence[Mapping[str, 
     with closing(Database(settings.require_database_url(), connections=1)) as database:
         name = database.name
     addresses = [without_credentials(url) for url in settings.sink_urls]
-    result = Overview(datetime.now(UTC), name, addresses, settings.elastic_index, shown)
+    result = Overview(datetime.now(UTC), name, addresses, settings.elastic_index)
     limits = CheckLimits(settings.sla_oldest_age_seconds)
     facts = _database(result, begin, limits, settings.max_processing_seconds)
     _sink(result, begin, settings)
@@ -126,7 +124,6 @@ def _database(result: Overview, begin: "Begin", limits: CheckLimits, longest: fl
         result.missing["database"] = str(error)
         return None
     result.standing = facts.status
-    result.pending_by_age = result.read("pending_by_age", begin, counts.pending_by_age)
     result.retries = result.read("retries", begin, counts.retries)
     result.stuck = result.read(
         "stuck", begin, lambda c: snapshot.stuck(c, limit=ROWS, max_processing=longest)
