@@ -1,7 +1,7 @@
 """`python -m benchmarks`: measure in one run on the same servers, a section of RESULTS.json a profile.
 
 With minutes: pipeline (8), stream (3), fill (10), latency (5), projections (3), verify (6); beside pgsync
-peers (10) and nested (15). `follow` (12) is all that begin so: what a change of a followed table costs.
+peers (10) and nested (15). `follow` (10) is all that begin so: what a change of a followed table costs.
 """
 
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 from benchmarks import (
     comparing,
     fill,
-    follow_beside,
     follow_fan_out,
     follow_peers,
     follow_rate,
@@ -59,11 +58,6 @@ PROFILES = {
     ),
     "follow-stream": Profile(
         follow_stream.run, {"seconds": 60.0, "repeat": 1}, {"seconds": 1.0, "repeat": 1}
-    ),
-    "follow-beside": Profile(
-        follow_beside.run,
-        {"waiting": 100_000, "seconds": 25.0, "repeat": 1},
-        {"waiting": 200, "seconds": 1.0, "repeat": 1},
     ),
     "follow-writers": Profile(
         follow_writers.run,

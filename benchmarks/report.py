@@ -34,7 +34,7 @@ class Target:
 
 NESTED = "Nested documents"
 FOLLOW, STREAM = "Follow events", "A stream of follow events"
-BACKLOG, WRITERS = "One projection beside another's backlog", "Writers beside two projections"
+WRITERS = "Writers beside two projections"
 FAN_OUT, PEERS = "A million documents behind one row", "Follow events beside pgsync"
 UNUSED_LARGE = "large: UPDATE of an unused column, with/bare"
 TARGETS = (
@@ -51,8 +51,6 @@ TARGETS = (
     Target("the same with 200,000 waiting", FOLLOW, "many/few", 0.9, at_least=True),
     Target("all right after their writer's end", FOLLOW, "right after the writer's end", 5),
     Target("a stream of 200 a second, the longest lag", STREAM, "lag, max", 1),
-    Target("beside 100,000 of a locked table, p99", BACKLOG, "locked: p99", 1_000),
-    Target("beside 100,000 without an index, p99", BACKLOG, "away: p99", 1_000),
     *(
         Target(f"{change}, {kind} table", WRITERS, f"{kind}: {change}, with/bare", bound, at_least=True)
         for kind, bound in (("plain", 0.7), ("partitioned", 0.5))

@@ -1,4 +1,4 @@
-"""Products with parts and a category, and notes beside them: two projections, and what writes to them.
+"""Products with parts and a category: a projection, and what writes to its tables.
 
 With as many categories as products, product n alone has category n: a change of a category is then a follow
 event with one document behind it. With one category it has all documents behind it.
@@ -38,14 +38,12 @@ CREATE TABLE {SCHEMA}.products (
 CREATE TABLE {SCHEMA}.parts (
     id bigint PRIMARY KEY, product_id bigint NOT NULL REFERENCES {SCHEMA}.products,
     sku text NOT NULL, note text NOT NULL, revision int NOT NULL DEFAULT 1);
-CREATE TABLE {SCHEMA}.notes (id int PRIMARY KEY, content text NOT NULL);
 CREATE VIEW {SCHEMA}.documents AS
     SELECT p.id, p.name, c.name AS category,
         (SELECT coalesce(json_agg(json_build_object('id', a.id, 'sku', a.sku, 'note', a.note,
             'revision', a.revision) ORDER BY a.id), '[]')
             FROM {SCHEMA}.parts a WHERE a.product_id = p.id) AS parts
     FROM {SCHEMA}.products p JOIN {SCHEMA}.categories c ON c.id = p.category_id;
-CREATE VIEW {SCHEMA}.note_documents AS SELECT n.id, n.content FROM {SCHEMA}.notes n;
 """
 NOTE = "md5({} || ':' || {})"
 ROWS = f"""
@@ -57,13 +55,13 @@ INSERT INTO {SCHEMA}.parts SELECT n, 1 + (n - 1) / {PARTS}, 'sku-' || n, {NOTE.f
 CREATE INDEX ON {SCHEMA}.products (category_id, id);
 CREATE INDEX ON {SCHEMA}.parts (product_id);
 """
-NAMES = ("product", "note")
+NAME = "product"
 DECLARED = f"""
 [projections.product]
 root = "{SCHEMA}.products"
 key = "id"
 document = "{SCHEMA}.documents"
-index = "{{product}}"
+index = "{{index}}"
 mapping = "shop.json"
 [[projections.product.follow]]
 table = "{SCHEMA}.parts"
@@ -71,12 +69,6 @@ key = "product_id"
 [[projections.product.follow]]
 table = "{SCHEMA}.categories"
 keys = "SELECT id FROM {SCHEMA}.products WHERE category_id = :id"
-
-[projections.note]
-root = "{SCHEMA}.notes"
-key = "id"
-document = "{SCHEMA}.note_documents"
-index = "{{note}}"
 """
 FIELDS = {"id": {"type": "long"}, "sku": {"type": "keyword"}, "note": {"type": "text"}}
 KEYS = {name: {"properties": {"id": {"type": "long"}}} for name in ("products", "parts", "categories")}
@@ -124,9 +116,9 @@ LENGTHEN = f"UPDATE {SCHEMA}.categories SET name = name || '.' WHERE id BETWEEN 
 WAITING = f"SELECT count(*) FROM {EVENTS} WHERE follow IS NOT NULL AND status IN ('pending', 'processing')"
 
 
-def index_of(rig: Rig, name: str = "product") -> str:
-    """The alias of a projection's index."""
-    return f"{name}-of-{rig.settings.elastic_index}"
+def index_of(rig: Rig) -> str:
+    """The alias of the projection's index."""
+    return f"{NAME}-of-{rig.settings.elastic_index}"
 
 
 def fill(rig: Rig, products: int, *, categories: int = CATEGORIES, parts: int = PARTS) -> None:
@@ -134,29 +126,27 @@ def fill(rig: Rig, products: int, *, categories: int = CATEGORIES, parts: int = 
     values = {"products": products, "categories": categories, "parts": parts}
     for statements in (TABLES, ROWS.format(**values)):
         tables.execute(rig, statements)
-    tables.vacuum(rig, *(f"{SCHEMA}.{name}" for name in ("categories", "products", "parts", "notes")))
+    tables.vacuum(rig, *(f"{SCHEMA}.{name}" for name in ("categories", "products", "parts")))
     rig.checkpoint()
 
 
 @contextmanager
 def declared(rig: Rig) -> Iterator[None]:
-    """Both projections in force, with empty indexes and without events. Dropped at the end."""
+    """The projection in force, with an empty index and without events. Dropped at the end."""
     (rig.folder / "shop.json").write_text(json.dumps({"mappings": MAPPINGS}))
     file = rig.folder / "shop.toml"
-    file.write_text(DECLARED.format(**{name: index_of(rig, name) for name in NAMES}))
+    file.write_text(DECLARED.format(index=index_of(rig)))
     fresh(rig)
     try:
         yield
     finally:
-        for name in NAMES:
-            processes.answer(rig, "projection", "drop", name, *BY)
-            index_setup.remove(rig.client, index_of(rig, name))
+        processes.answer(rig, "projection", "drop", NAME, *BY)
+        index_setup.remove(rig.client, index_of(rig))
 
 
 def fresh(rig: Rig) -> None:
-    """New, empty indexes and no events; `apply` makes the indexes."""
-    for name in NAMES:
-        index_setup.remove(rig.client, index_of(rig, name))
+    """A new, empty index and no events; `apply` makes the index."""
+    index_setup.remove(rig.client, index_of(rig))
     processes.answer(rig, "projection", "apply", str(rig.folder / "shop.toml"), *BY)
     tables.execute(rig, f"TRUNCATE {EVENTS}")
     tables.flush(rig)
