@@ -2,7 +2,7 @@
 
 import os
 import subprocess
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,7 +11,6 @@ from elasticsearch import BadRequestError, Elasticsearch
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import export
 from outboxctl.drills import services
-from outboxctl.drills.demo.report import DemoProjection, DemoReport, DemoStep, Event, Kept
 from outboxctl.settings import all_names, load
 from processes import Cli, environment
 
@@ -45,15 +44,6 @@ def state(tmp_path: Path) -> Iterator[Path]:
     folder = tmp_path / "the user's state"
     yield folder
     services.down(folder, purge=True)
-
-
-def told(kept: Kept) -> Generator[Event, None, DemoReport]:
-    """A demo that leaves its services running."""
-    yield DemoStep("Search", "searching")
-    projection = DemoProjection("definition", "definitions")
-    return DemoReport(
-        True, 1.5, "3.11.0", "embedded 18", "noida 8", "", 2, "q", (), (), projection, (), kept, None
-    )
 
 
 def evaluated(lines: str, evil: Path) -> dict[str, str]:

@@ -10,7 +10,6 @@ from pathlib import Path
 import psutil
 import pytest
 
-from outboxctl.drills.demo.projected import FILE
 from processes import OUTBOXCTL, Cli, environment, eventually
 
 pytestmark = pytest.mark.no_servers
@@ -82,24 +81,3 @@ def test_an_interrupted_demo_takes_everything_down(running: "subprocess.Popen[st
     assert not _at_work(tmp_path)
     assert not list((tmp_path / "state").iterdir())
     assert (tmp_path / "output").read_text().splitlines()[-1].startswith("Interrupted;")
-
-
-@pytest.mark.slow(reason="runs the demo, half a minute on servers of its own")
-def test_kept_services_are_the_users_to_end(surroundings: dict[str, str], tmp_path: Path) -> None:
-    cli = Cli(surroundings, tmp_path)
-    kept = cli.json("demo", "--keep", "--search", "noida")["kept"]
-    theirs = Cli(
-        environment(
-            HOME=str(tmp_path),
-            OUTBOXCTL_STATE=kept["state"],
-            DATABASE_URL=kept["database_url"],
-            ELASTIC_URL=kept["elastic_url"],
-            ELASTIC_INDEX=kept["elastic_index"],
-        ),
-        tmp_path,
-    )
-    assert theirs.json("status")["status"]["failed"] == 1
-    theirs.ok("projection", "plan", str(Path(kept["state"]) / FILE))  # nothing to do
-    theirs.ok("verify", "--projection", kept["projection"])
-    assert len(theirs.json("services", "down", "--purge")["ended"]) == 2
-    assert not _at_work(tmp_path)

@@ -22,7 +22,6 @@ def parent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def end(folder: ScratchFolder, by: Exception | signal.Signals) -> None:
     """End the block after something was logged."""
     folder.log.write_text("started")
-    folder.keep = True
     if isinstance(by, Exception):
         raise by
     os.kill(os.getpid(), by)

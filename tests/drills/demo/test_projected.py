@@ -1,6 +1,6 @@
 """The demo's second part on real servers: tables of its own, and a row with many documents behind it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,9 +13,9 @@ from outboxctl.drills.demo import system as demo_system
 from outboxctl.drills.demo import tables
 from outboxctl.drills.demo.documents import Docstring
 from outboxctl.drills.demo.projected import ProjectionSteps
-from outboxctl.drills.demo.report import DemoStep, StepOutput
-from outboxctl.drills.demo.stage import Stage
+from outboxctl.drills.demo.steps import Steps
 from outboxctl.drills.demo.system import DemoSystem
+from outboxctl.sink.index.index_setup import Hit
 
 pytestmark = pytest.mark.slow(reason="plays a part of the demo for each test")
 
@@ -43,9 +43,38 @@ def system(env: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     system.close()
 
 
+class Told:
+    """A screen that keeps what was shown; `at` is called where a step of that name begins."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        self.hits: list[Hit] = []
+        self.at: dict[str, Callable[[], None]] = {}
+
+    def step(self, name: str, _: str) -> None:
+        self.at.get(name, lambda: None)()
+
+    def progress(self, *_: int) -> None:
+        pass
+
+    def detail(self, _: str) -> None:
+        pass
+
+    def ended(self, text: str, _: object = None, hits: Sequence[Hit] = ()) -> None:
+        self.texts.append(text)
+        self.hits += hits
+
+
 @pytest.fixture
-def steps(system: DemoSystem) -> ProjectionSteps:
-    return ProjectionSteps(Stage(system))  # its index is named after the test's, and is deleted with that
+def steps(system: DemoSystem) -> Steps:
+    return Steps(system, Told())  # its index is named after the test's, and is deleted with that
+
+
+def played(steps: Steps) -> tuple[ProjectionSteps, Any]:
+    """The second part alone, and what was shown of it."""
+    projected = ProjectionSteps(steps)
+    projected.play(DOCUMENTS)
+    return projected, steps.screen
 
 
 def test_a_definition_has_its_members_and_its_module() -> None:
@@ -64,29 +93,32 @@ def test_a_definition_has_its_members_and_its_module() -> None:
     ]
 
 
-def test_one_event_for_all_documents_of_a_module(steps: ProjectionSteps, engine: Elasticsearch) -> None:
-    told = [event for event in steps.play(DOCUMENTS) if isinstance(event, StepOutput)]
-    assert [(check.name, check.seen) for check in steps.stage.checks if not check.ok] == []
-    shown = steps.shown
+def test_one_event_for_all_documents_of_a_module(steps: Steps, engine: Elasticsearch) -> None:
+    projected, told = played(steps)
+    assert [(check.name, check.seen) for check in steps.checks if not check.ok] == []
+    shown = projected.shown
     assert (shown.module, shown.renamed, shown.events, shown.followed) == ("shelf", "shelf_renamed", 1, 3)
-    assert f"shelf is shelf_renamed now: 1 event, 3 documents in {shown.seconds:.1f} s" in told[2].text
-    assert {hit.snippet for hit in told[3].hits} == {
+    assert f"shelf is shelf_renamed now: 1 event, 3 documents in {shown.seconds:.1f} s" in told.texts[2]
+    assert {hit.snippet for hit in told.hits} == {
         "open of shelf_renamed: Open a shelf.",
         "Shelf of shelf_renamed",
         "close of shelf_renamed: Close a shelf.",
     }
-    assert engine.get(index=steps.index, id="2")["_source"]["members"] == [
+    assert engine.get(index=projected.index, id="2")["_source"]["members"] == [
         {"name": "Item.name", "text": "The name of one."},
         {"name": "read", "text": "Read from it."},
     ]
 
 
-def test_documents_that_do_not_follow_are_a_finding(steps: ProjectionSteps, db: Database) -> None:
-    for event in steps.play(DOCUMENTS):
-        if isinstance(event, DemoStep) and event.name == "Rename":
-            with db.begin() as connection:
-                connection.exec_driver_sql("ALTER TABLE demo.modules DISABLE TRIGGER USER")
-    assert {check.name: check.seen for check in steps.stage.checks if not check.ok} == {
+def test_documents_that_do_not_follow_are_a_finding(steps: Steps, db: Database) -> None:
+    def break_it() -> None:
+        with db.begin() as connection:
+            connection.exec_driver_sql("ALTER TABLE demo.modules DISABLE TRIGGER USER")
+
+    assert isinstance(steps.screen, Told)
+    steps.screen.at["Rename"] = break_it
+    played(steps)
+    assert {check.name: check.seen for check in steps.checks if not check.ok} == {
         "events that the rename wrote": 0,
         "documents with the new name": 0,
         "documents with the old name": 3,

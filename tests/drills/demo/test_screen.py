@@ -1,24 +1,13 @@
-"""How the demo is shown; its events are a short list of our own."""
+"""How the demo is shown; what it shows is a short list of our own."""
 
-from collections.abc import Callable, Generator
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from outboxctl.cli.app import app
 from outboxctl.drills.demo import run as demo_run
-from outboxctl.drills.demo.report import (
-    DemoCheck,
-    DemoProgress,
-    DemoProjection,
-    DemoReport,
-    DemoStep,
-    Event,
-    Kept,
-    StepOutput,
-)
-from outboxctl.drills.services.model import Say
+from outboxctl.drills.demo.report import DemoCheck, DemoProjection, DemoReport, Screen
 from outboxctl.sink.index.index_setup import Hit
 
 pytestmark = pytest.mark.no_servers
@@ -26,23 +15,23 @@ HIT = Hit("docstring:1", 1.5, "io.open: Open a \x1b[31mfile.")
 PROJECTION = DemoProjection("definition", "an-index-definitions", "os", "os_renamed", 1, 199, 0.3)
 
 
-def report(*checks: DemoCheck, kept: Kept | None = None) -> DemoReport:
+def report(*checks: DemoCheck) -> DemoReport:
     ok = all(check.ok for check in checks)
     log = None if ok else "/srv/worker.log"
     servers = ("3.11.0", "embedded 18", "noida 8", "")
-    return DemoReport(ok, 1.5, *servers, 2, "q", (HIT,), ("id",), PROJECTION, checks, kept, log)
+    return DemoReport(ok, 1.5, *servers, 2, "q", (HIT,), ("id",), PROJECTION, checks, log)
 
 
 @pytest.fixture
 def demo(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
-    """Runs the command; the events end in the given report."""
+    """Runs the command, which ends in the given report."""
 
     def run(ending: DemoReport, *args: str) -> Result:
-        def tell(*_: Any, say: Say, **__: Any) -> Generator[Event, None, DemoReport]:
-            yield DemoStep("Search", "searching")
-            say("48 [jars], 40 MB")
-            yield DemoProgress(1, 2)
-            yield StepOutput("in 2 documents:", hits=(HIT,))
+        def tell(_: str, screen: Screen) -> DemoReport:
+            screen.step("Search", "searching")
+            screen.detail("48 [jars], 40 MB")
+            screen.progress(1, 2)
+            screen.ended("in 2 documents:", hits=(HIT,))
             return ending
 
         monkeypatch.setattr(demo_run, "run_demo", tell)
@@ -55,7 +44,7 @@ def test_in_a_pipe_a_step_is_a_line(demo: Callable[..., Result]) -> None:
     result = demo(report(DemoCheck("rows", 2, 2)))
     said, first, second, *_ = result.stdout.splitlines()
     assert said == "48 [jars], 40 MB", "what is downloaded is in a log of CI, too"
-    assert first.startswith("Search: in 2 documents: (")
+    assert first.startswith("Search:          in 2 documents: (")
     assert second == "  io.open: Open a \\x1b[31mfile."
     assert "1 of 1 checks agree" in result.stdout
     assert result.exit_code == 0

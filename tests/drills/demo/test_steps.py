@@ -11,7 +11,7 @@ import pytest
 from outboxctl.core.stats.snapshot import PipelineStatus
 from outboxctl.domain.errors import OutboxctlError
 from outboxctl.drills.demo import documents as demo_documents
-from outboxctl.drills.demo import stage as demo_stage
+from outboxctl.drills.demo import steps as demo_steps
 from outboxctl.drills.demo.documents import Docstring
 from outboxctl.drills.demo.steps import Steps
 
@@ -50,8 +50,12 @@ def written(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         yield len(documents)
 
     monkeypatch.setattr(demo_documents, "write", write)
-    monkeypatch.setattr(demo_stage, "POLL_SECONDS", 0)
+    monkeypatch.setattr(demo_steps, "POLL_SECONDS", 0)
     return counts
+
+
+def ignore(*_: object) -> None:
+    """Show nothing."""
 
 
 def play(*seen: PipelineStatus) -> tuple[Steps, FakeWorker]:
@@ -64,7 +68,8 @@ def play(*seen: PipelineStatus) -> tuple[Steps, FakeWorker]:
         status=lambda: looks.popleft() if len(looks) > 1 else looks[0],
         wait_for_sessions=lambda: None,
     )
-    steps = Steps(system)
+    screen: Any = SimpleNamespace(step=ignore, progress=ignore, ended=ignore)
+    steps = Steps(system, screen)
     steps.documents, steps.written = [Docstring("a", "b", "a")] * 100, 100
     return steps, worker
 
@@ -72,14 +77,14 @@ def play(*seen: PipelineStatus) -> tuple[Steps, FakeWorker]:
 def test_a_worker_that_was_too_quick_gets_the_same_work_again(written: list[int]) -> None:
     late, again = standing(0, 0, 100), standing(100, 0, 100)
     steps, worker = play(late, late, again, standing(50, 10, 140))
-    list(steps.kill())
+    steps.kill()
     assert (worker.starts, written, steps.written) == (2, [100], 200)
     assert steps.checks[0].seen == 10
 
 
 def test_a_standstill_ends_the_demo(written: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(demo_stage, "STALLED_SECONDS", 0)
+    monkeypatch.setattr(demo_steps, "STALLED_SECONDS", 0)
     steps, _ = play(standing(90, 10, 0))
     with pytest.raises(OutboxctlError, match="nothing was done"):
-        list(steps.kill())
+        steps.kill()
     assert not written

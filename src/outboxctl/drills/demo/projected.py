@@ -1,15 +1,14 @@
 """The demo's second part: documents of an application's own tables, by a projection."""
 
-from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import replace
 from time import monotonic
+from typing import TYPE_CHECKING
 
 from outboxctl.core.database import Database
+from outboxctl.domain.printable import counted
 from outboxctl.drills.demo import tables
 from outboxctl.drills.demo.documents import Docstring
-from outboxctl.drills.demo.report import DemoProjection, DemoStep, Event, StepOutput
-from outboxctl.drills.demo.stage import Stage
+from outboxctl.drills.demo.report import DemoProjection
 from outboxctl.operations.projection import apply, declaration
 from outboxctl.operations.projection.known import named
 from outboxctl.operations.verify.compare import CONNECTIONS
@@ -17,6 +16,9 @@ from outboxctl.operations.verify.model import VerifyReport
 from outboxctl.operations.verify.projected.survey import ProjectedSurvey
 from outboxctl.sink.index import index_setup
 from outboxctl.sink.index.scan import Reader
+
+if TYPE_CHECKING:
+    from outboxctl.drills.demo.steps import Steps
 
 NAME = "definition"
 FILE = "demo.toml"
@@ -42,92 +44,92 @@ mapping = '''
 
 
 class ProjectionSteps:
-    """The steps on a stage where a worker runs; `shown` is their result."""
+    """The steps on a system where a worker runs; `shown` is their result."""
 
-    def __init__(self, stage: Stage) -> None:
-        self.stage, self.system = stage, stage.system
-        self.index = f"{self.system.settings.elastic_index}-{NAME}s"
-        self.own = tables.OwnRows()
+    def __init__(self, steps: "Steps") -> None:
+        self._steps, self._system, self._screen = steps, steps.system, steps.screen
+        self.index = f"{self._system.settings.elastic_index}-{NAME}s"
         self.shown = DemoProjection(NAME, self.index)
 
-    def play(self, documents: list[Docstring]) -> Iterator[Event]:
+    def play(self, documents: list[Docstring]) -> None:
         """Run all of them, in order."""
-        yield from self._create(documents)
-        yield from self._apply()
-        yield from self._rename()
-        yield from self._search()
-        yield from self._verify()
+        total = self._create(documents)
+        self._apply(total)
+        self._rename()
+        self._search(total)
+        self._verify(total)
 
-    def _create(self, documents: list[Docstring]) -> Iterator[Event]:
-        yield DemoStep("Your own tables", "creating modules, definitions and members, as an application does")
-        self.own = tables.rows(documents)
-        with self.system.database.begin() as connection:
-            tables.create(connection, self.own)
-        yield StepOutput(
-            f"{len(self.own.modules):,} modules, {len(self.own.definitions):,} classes and functions, "
-            f"{len(self.own.members):,} members of classes, in three tables"
+    def _create(self, documents: list[Docstring]) -> int:
+        """Make the tables; the number of definitions, each of which is a document."""
+        doing = "creating modules, definitions and members, as an application does"
+        self._screen.step("Your own tables", doing)
+        own = tables.rows(documents)
+        with self._system.database.begin() as connection:
+            tables.create(connection, own)
+        self._screen.ended(
+            f"{len(own.modules):,} modules, {len(own.definitions):,} classes and functions, "
+            f"{len(own.members):,} members of classes, in three tables"
         )
+        return len(own.definitions)
 
-    def _apply(self) -> Iterator[Event]:
-        yield DemoStep("Projection", "putting one SELECT of them in force")
-        file, total = self.system.folder / FILE, len(self.own.definitions)
+    def _apply(self, total: int) -> None:
+        self._screen.step("Projection", "putting one SELECT of them in force")
+        file = self._system.folder / FILE
         file.write_text(DECLARATION.format(name=NAME, index=self.index), encoding="utf-8")
         applied = apply.apply(
-            self.system.database,
-            self.system.client,
+            self._system.database,
+            self._system.client,
             declaration.read(file),
             by="demo",
             reason="demo",
-            built_in=self.system.settings.elastic_index,
+            built_in=self._system.settings.elastic_index,
         )
-        self.stage.written += 1 + total
-        now = yield from self.stage.watch(lambda now: now.lag == 0)
+        self._steps.written += 1 + total
+        now = self._steps.watch(lambda now: now.lag == 0)
         done = ", ".join(dict.fromkeys(step.what for step in applied.steps[NAME]))
-        yield StepOutput(f"apply made {done}; {total:,} documents with their nested members delivered", now)
+        self._screen.ended(f"apply made {done}; {total:,} documents with their nested members delivered", now)
 
-    def _rename(self) -> Iterator[Event]:
-        yield DemoStep("Rename", "changing one row with many documents behind it")
-        began = monotonic()
-        with self.system.database.begin() as connection:
+    def _rename(self) -> None:
+        self._screen.step("Rename", "changing one row with many documents behind it")
+        began, shown = monotonic(), self.shown
+        with self._system.database.begin() as connection:
             module = tables.largest(connection)
-            new = f"{module.name}_renamed"
-            events = tables.rename(connection, module, new)
-        self.stage.written += events + module.definitions
-        yield from self.stage.watch(lambda now: now.lag == 0)
-        seconds, found = round(monotonic() - began, 2), self._with_module(new)
-        self.shown = DemoProjection(NAME, self.index, module.name, new, events, found, seconds)
-        self.stage.check("events that the rename wrote", events, 1)
-        self.stage.check("documents with the new name", found, module.definitions)
-        self.stage.check("documents with the old name", self._with_module(module.name), 0)
-        wrote = f"{events} event{'s' * (events != 1)}"
-        yield StepOutput(
-            f"module {module.name} is {new} now: {wrote}, {found:,} documents in {seconds:.1f} s"
+            shown.module, shown.renamed = module.name, f"{module.name}_renamed"
+            shown.events = tables.rename(connection, module, shown.renamed)
+        self._steps.written += shown.events + module.definitions
+        self._steps.watch(lambda now: now.lag == 0)
+        shown.seconds, shown.followed = round(monotonic() - began, 2), self._with_module(shown.renamed)
+        self._steps.check("events that the rename wrote", shown.events, 1)
+        self._steps.check("documents with the new name", shown.followed, module.definitions)
+        self._steps.check("documents with the old name", self._with_module(module.name), 0)
+        self._screen.ended(
+            f"module {module.name} is {shown.renamed} now: {counted(shown.events, 'event')}, "
+            f"{shown.followed:,} documents in {shown.seconds:.1f} s"
         )
 
-    def _search(self) -> Iterator[Event]:
-        query, total = self.shown.renamed, len(self.own.definitions)
-        yield DemoStep("Search again", f"searching for {query!r}")
-        hits = tuple(index_setup.search(self.system.client, self.index, query, size=HITS))
-        self.shown = replace(self.shown, query=query, hits=hits)
-        self.stage.check("hits that show the new name", sum(query in hit.snippet for hit in hits), HITS)
-        yield StepOutput(f"{query!r} in {total:,} documents:", hits=hits)
+    def _search(self, total: int) -> None:
+        query = self.shown.query = self.shown.renamed
+        self._screen.step("Search again", f"searching for {query!r}")
+        hits = self.shown.hits = tuple(index_setup.search(self._system.client, self.index, query, size=HITS))
+        self._steps.check("hits that show the new name", sum(query in hit.snippet for hit in hits), HITS)
+        self._screen.ended(f"{query!r} in {total:,} documents:", hits=hits)
 
-    def _verify(self) -> Iterator[Event]:
-        yield DemoStep("Verify", "comparing each document with its row of the SELECT")
-        report, total = self._report(), len(self.own.definitions)
+    def _verify(self, total: int) -> None:
+        self._screen.step("Verify", "comparing each document with its row of the SELECT")
+        report = self._report()
         differences = report.differences + report.in_flight
-        self.stage.check("rows of the projection", report.rows, total)
-        self.stage.check("documents of the projection", report.documents, total)
-        self.stage.check("documents that differ from their rows", differences, 0)
-        yield StepOutput(f"{report.rows:,} rows, {report.documents:,} documents, {differences} differences")
+        self._steps.check("rows of the projection", report.rows, total)
+        self._steps.check("documents of the projection", report.documents, total)
+        self._steps.check("documents that differ from their rows", differences, 0)
+        self._screen.ended(f"{report.rows:,} rows, {report.documents:,} documents, {differences} differences")
 
     def _with_module(self, name: str) -> int:
-        return index_setup.count(self.system.client, self.index, {"term": {"module": name}})
+        return index_setup.count(self._system.client, self.index, {"term": {"module": name}})
 
     def _report(self) -> VerifyReport:
-        url = self.system.settings.require_database_url()
+        url = self._system.settings.require_database_url()
         with closing(Database(url, connections=CONNECTIONS)) as database:
             with database.begin() as connection:
                 projection = named(connection, NAME)
-            survey = ProjectedSurvey(database, Reader(self.system.client, self.index), projection)
+            survey = ProjectedSurvey(database, Reader(self._system.client, self.index), projection)
             return survey.run(content=True, limit=0, advance=lambda _: None)

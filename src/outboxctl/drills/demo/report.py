@@ -1,37 +1,27 @@
-"""The demo's progress while it runs, and its report at the end."""
+"""Whom the demo tells how far it is, and its report at the end."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from outboxctl.core.stats.snapshot import PipelineStatus
 from outboxctl.sink.index.index_setup import Hit
 
 
-@dataclass(frozen=True)
-class DemoStep:
-    """A step begins."""
+class Screen(Protocol):
+    """Shows the steps."""
 
-    name: str
-    doing: str
+    def step(self, name: str, doing: str) -> None:
+        """A step begins."""
 
+    def progress(self, done: int, total: int) -> None:
+        """How far the step is."""
 
-@dataclass(frozen=True)
-class DemoProgress:
-    """How far the step is."""
+    def detail(self, text: str) -> None:
+        """What the services say while they start and end."""
 
-    done: int
-    total: int
-
-
-@dataclass(frozen=True)
-class StepOutput:
-    """A step has ended: its result and, if it changed events, their status now."""
-
-    text: str
-    status: PipelineStatus | None = None
-    hits: tuple[Hit, ...] = ()
-
-
-Event = DemoStep | DemoProgress | StepOutput
+    def ended(self, text: str, status: PipelineStatus | None = None, hits: Sequence[Hit] = ()) -> None:
+        """A step has ended: its result and, if it changed events, their status now."""
 
 
 @dataclass(frozen=True)
@@ -50,18 +40,7 @@ class DemoCheck:
         object.__setattr__(self, "ok", met)
 
 
-@dataclass(frozen=True)
-class Kept:
-    """What `--keep` left running, for `OUTBOXCTL_STATE`, `DATABASE_URL` and the like."""
-
-    state: str
-    database_url: str
-    elastic_url: str
-    elastic_index: str
-    projection: str
-
-
-@dataclass(frozen=True)
+@dataclass
 class DemoProjection:
     """What became of one row of an application's own tables, and the documents behind it.
 
@@ -96,5 +75,4 @@ class DemoReport:
     replay_dry_run: tuple[str, ...]
     projection: DemoProjection
     checks: tuple[DemoCheck, ...]
-    kept: Kept | None
     worker_log: str | None

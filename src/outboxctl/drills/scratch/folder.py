@@ -29,10 +29,9 @@ ECHO_SECONDS = 0.5
 
 @dataclass
 class ScratchFolder:
-    """The folder of services, worker and log. `keep`: leave the services running at the end."""
+    """The folder of services, worker and log."""
 
     path: Path
-    keep: bool = False
     succeeded: bool = False
     interrupted: int = 0  # the signal's number
     interrupted_at: float = 0.0
@@ -81,7 +80,7 @@ def own_folder(kind: str, say: Say = silent) -> Iterator[ScratchFolder]:
             yield folder
         except BaseException as error:
             failed = isinstance(error, Exception) and not folder.interrupted
-            folder.keep, folder.succeeded = False, not failed
+            folder.succeeded = not failed
             if folder.interrupted and isinstance(error, Exception):  # what the signal broke
                 raise SignalReceived(folder.interrupted) from None
             raise
@@ -106,10 +105,9 @@ def _new(parent: Path, kind: str) -> ScratchFolder:
 
 def _finish(folder: ScratchFolder, say: Say) -> None:
     _end_workers(folder.path)
-    if not folder.keep:
-        for state in services.states(folder.path):
-            services.down(state, purge=True, say=say)
-    if folder.keep or (folder.log.exists() and not folder.succeeded):
+    for state in services.states(folder.path):
+        services.down(state, purge=True, say=say)
+    if folder.log.exists() and not folder.succeeded:
         (folder.path / LOCK).unlink()  # no sweep removes it
     else:
         shutil.rmtree(folder.path, ignore_errors=True)
