@@ -88,5 +88,5 @@ def evidence(path: Path, *records: Record) -> Path:
     folder.begin([each.lab for each in records])
     for each in records:
         folder.add(each)
-    folder.finish(records, {"search": "elasticsearch 9.0.4"})
+    folder.finish({"search": "elasticsearch 9.0.4"})
     return path

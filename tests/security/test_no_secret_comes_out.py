@@ -150,7 +150,7 @@ def test_evidence_keeps_no_secret_of_a_log_line(tmp_path: Path) -> None:
         told = record(text=f"a worker said {CANARY}", logs=["worker-w1.log"])
         folder.begin([told.lab])
         folder.add(told)
-        folder.finish([told], {})
+        folder.finish({})
         for path in filter(Path.is_file, (tmp_path / "run").rglob("*")):
             text = path.read_text()
             assert key not in text, path

@@ -127,7 +127,7 @@ def test_what_cannot_be_written_costs_no_other_lab_its_evidence(tmp_path: Path) 
     (folder.path / "kill-and-heal").write_text("in the way")
     for each in records:
         folder.add(each)
-    folder.finish(records, {})
+    folder.finish({})
     assert [lost.split(" (")[0] for lost in folder.lost] == ["lab kill-and-heal"]
     assert (folder.path / "bad-op" / "record.json").exists()
     assert load(folder.path).state is RunState.FINISHED

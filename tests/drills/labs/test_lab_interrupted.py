@@ -65,7 +65,7 @@ class Under:
     @property
     def state(self) -> str:
         """What its evidence says of it."""
-        return str(json.loads((self.evidence / "run.json").read_text())["state"])
+        return str(json.loads((self.evidence / "report.json").read_text())["state"])
 
 
 @pytest.fixture

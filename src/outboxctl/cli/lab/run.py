@@ -126,7 +126,7 @@ def conduct(
     versions = place.versions()  # starts the services
     evidence.begin([lab.name for lab in labs])
     try:
-        records = Runner(place, evidence.path, began, ended, AnnouncedStop(), jobs, command).run(labs)
-        return evidence.finish(records, versions)
+        Runner(place, evidence.path, began, ended, AnnouncedStop(), jobs, command).run(labs)
+        return evidence.finish(versions)
     except SignalReceived as again:
         take_over(again.code)

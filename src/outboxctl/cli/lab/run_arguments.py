@@ -24,7 +24,7 @@ def overrides(options: "Sequence[str]") -> dict[str, str]:
     """Settings by environment name, of `--set NAME=VALUE`. UsageError for unknown names and bad values."""
     from pydantic import ValidationError
 
-    from outboxctl.drills.labs.namespace import by_field
+    from outboxctl.drills.labs.place import by_field
     from outboxctl.drills.scratch.settings import fixed
     from outboxctl.settings import Settings, env_names
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from outboxctl.core.database import Connection
     from outboxctl.core.stats.drill_snapshot import EventCounts
     from outboxctl.core.stats.snapshot import EventRow
-    from outboxctl.drills.labs.namespace import Namespace
+    from outboxctl.drills.labs.place import Namespace
     from outboxctl.drills.proxy.faults import ProxyFault
     from outboxctl.drills.proxy.passing import Bulk
 
@@ -170,7 +170,7 @@ class LabContext(Experiment):
         """The worker of this name, made but not started at first; `direct` bypasses the proxy."""
         if name not in self.workers:
             log = self.folder / f"worker-{name}.log"
-            url = self.namespace.elastic_url if direct else self.proxy.url
+            url = self.namespace.ends["ELASTIC_URL"] if direct else self.proxy.url
             own = {"OUTBOX_WORKER_ID": name, "ELASTIC_URL": url} | settings
             environment = self.namespace.environment(**own)
             command = {"command": self._command} if self._command else {}

@@ -157,7 +157,7 @@ class Record:
 
 @dataclass(frozen=True)
 class LabRun:
-    """Several labs, run together; `versions` by role. In `report.json` without samples and metrics."""
+    """Several labs, run together; `versions` by role. In `report.json` without metrics."""
 
     started_at: str
     seconds: float

@@ -34,7 +34,7 @@ def stop(ctx: LabContext) -> str:
         lambda: services.stop("search", own),
         lambda: services.start_search(own),
     )
-    ctx.confirm(UNREACHABLE, lambda: not _listens(ctx.namespace.elastic_url), CONFIRM_SECONDS)
+    ctx.confirm(UNREACHABLE, lambda: not _listens(ctx.namespace.ends["ELASTIC_URL"]), CONFIRM_SECONDS)
     return STOPPED
 
 

@@ -1,8 +1,7 @@
 """The index is rebuilt while an application writes."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing
 from itertools import count
 from threading import Event
 
@@ -44,12 +43,8 @@ class RebuildUnderLoad(Lab):
         """Rebuild, and write from before it until after it."""
         before = ctx.written
         self.outcome = ctx.fault("rebuild under load", lambda: self._rebuild(ctx))
-        self.meanwhile = ctx.written - before
-        ctx.confirm(
-            "events were written meanwhile",
-            lambda: self.outcome and self.meanwhile,
-            within=0,
-        )
+        written = ctx.written - before
+        ctx.confirm("events were written meanwhile", lambda: self.outcome and written, within=0)
 
     def check(self, ctx: LabContext) -> None:
         """Each row has its document, and no document lacks a row."""
@@ -62,8 +57,6 @@ class RebuildUnderLoad(Lab):
         ctx.expect("rows without their document", 0, len(differ))
         ctx.expect("documents, as many as rows", len(rows), index_setup.count(ctx.client, name))
         ctx.expect_counts(failed=0)
-        ctx.conclude("events written meanwhile", self.meanwhile)
-        ctx.conclude("documents compared", len(rows))
 
     def _rebuild(self, ctx: LabContext) -> RebuildReport | str:
         """Rebuild in a thread of its own, and write in this one; the error of a rebuild that fails."""
@@ -90,14 +83,9 @@ class RebuildUnderLoad(Lab):
 
 def _rebuilt(ctx: LabContext, stop: Event) -> RebuildReport:
     name = ctx.settings.elastic_index
-    with _database(ctx) as database, alone(database, name) as held:
+    own = Database(ctx.settings.require_database_url(), connections=CONNECTIONS)
+    with closing(own) as database, alone(database, name) as held:
         with database.begin() as connection:
             planned = plan(connection, ctx.client, name)
         tools = Tools(database, ctx.client, held, stop, say=ctx.log)
         return apply(tools, planned, by="lab", reason=ctx.record.lab, grace_seconds=0)
-
-
-@contextmanager
-def _database(ctx: LabContext) -> Iterator[Database]:
-    with closing(Database(ctx.settings.require_database_url(), connections=CONNECTIONS)) as database:
-        yield database

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from math import ceil
 
 from markupsafe import Markup
@@ -18,7 +17,6 @@ TITLES = {
     "lag": "Lag, events",
     "age": "Oldest event, s",
     "sum": "Attempts in all",
-    "pace": "Events done a second",
 }
 STACKED = ("done", "failed", "processing", "pending")  # from the bottom
 
@@ -52,7 +50,7 @@ def shades(record: Record) -> list[Shade]:
 
 
 def charts(record: Record) -> list[LabChart]:
-    """Status over time first, then lag, age, attempts and events done a second; none without samples."""
+    """Status over time first, then lag, age and attempts; none without samples."""
     samples = record.samples[:: ceil(len(record.samples) / MOST_POINTS) or 1]
     if len(samples) < 2:  # noqa: PLR2004 - a line has two ends
         return []
@@ -61,18 +59,8 @@ def charts(record: Record) -> list[LabChart]:
         "lag": [(each.at, each.look.lag) for each in samples],
         "age": [(each.at, each.look.oldest_age) for each in samples],
         "sum": [(each.at, each.look.attempts) for each in samples],
-        "pace": rates(samples),
     }
     return [_status(samples, end), *(_single(name, line, end) for name, line in singles.items())]
-
-
-def rates(samples: Sequence[LabSample]) -> list[Point]:
-    """Events done a second between each sample and the next, by the second of the lab."""
-    return [
-        (later.at, (later.look.done - earlier.look.done) / (later.at - earlier.at))
-        for earlier, later in pairwise(samples)
-        if later.at > earlier.at
-    ]
 
 
 def _status(samples: Sequence[LabSample], end: float) -> LabChart:

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import asdict, fields
@@ -19,10 +18,7 @@ if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
 T = TypeVar("T")
-COUNTER_AT_0 = re.compile(r"\w+_(total|bucket|count|sum)(\{.*\})? 0\.0$")
-CREATED = re.compile(r"^(# \w+ )?\w+_created\b")
-HALF = 1_000_000  # bytes kept of a log's beginning, and of its end
-LONGEST_SECRET = 65_536  # bytes: a cut line may hold half of one, so that at most this is left out too
+HALF = 1_000_000  # characters kept of a log's beginning, and of its end
 
 
 def write(path: Path, text: str) -> None:
@@ -57,17 +53,10 @@ def write_lab(folder: Path, tidied: Record, record: Record, by_hand: Sequence[st
         write(folder / f"snapshot-{snapshot.label}.txt", snapshot_text(snapshot))
     for snapshot in record.snapshots:
         for worker, metrics in snapshot.metrics.items():
-            write(folder / f"metrics-{snapshot.label}-{worker}.txt", _lines(scrape(metrics)))
-    for name in record.logs:
-        if (folder / name).exists():
-            _keep(folder / name)
+            write(folder / f"metrics-{snapshot.label}-{worker}.txt", _safe(metrics))
+    for log in filter(Path.exists, (folder / name for name in record.logs)):
+        write(log, _safe(log.read_text(errors="backslashreplace")))
     write_json(folder / "record.json", tidied)  # last: where it is, the rest is
-
-
-def scrape(metrics: str) -> str:
-    """The answer of /metrics without the counters that are 0, and without creation times."""
-    lines = metrics[: 2 * HALF].splitlines()
-    return "\n".join(each for each in lines if not COUNTER_AT_0.match(each) and not CREATED.search(each))
 
 
 def samples_csv(samples: Sequence[LabSample]) -> str:
@@ -112,26 +101,8 @@ def psql(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     return "\n".join([f" {head.rstrip()}", f"-{rule}-", *(f" {each}" for each in lines), count, ""])
 
 
-def _lines(text: str) -> str:
-    """Redacted as a whole, then cleaned line by line: a secret may hold a line end."""
-    return "".join(f"{clean(each)}\n" for each in redact(text).splitlines())
-
-
-def _keep(log: Path) -> None:
-    """Keep the beginning and the end of a log, redacted."""
-    size = log.stat().st_size
-    with log.open("rb") as file:
-        kept = file.read(HALF)
-        if size > 2 * HALF:
-            head = _to_the_last_line(kept)
-            file.seek(size - HALF)
-            tail = _to_the_last_line(file.read(HALF)[::-1])[::-1].lstrip(b"\n")  # from its first line on
-            left_out = f"… {size - len(head) - len(tail):,} bytes left out …\n"
-            kept = head + left_out.encode() + tail
-        kept += file.read(HALF)
-    write(log, _lines(kept.decode(errors="backslashreplace")))
-
-
-def _to_the_last_line(text: bytes) -> bytes:
-    """Without what follows the last line end, for that may be half a secret; at most LONGEST_SECRET of it."""
-    return text[: max(text.rfind(b"\n") + 1, len(text) - LONGEST_SECRET)]
+def _safe(text: str) -> str:
+    """Redacted as a whole, then cleaned line by line: a secret may hold a line end; the middle left out."""
+    safe = "".join(f"{clean(each)}\n" for each in redact(text).splitlines())
+    cut = len(safe) - 2 * HALF
+    return f"{safe[:HALF]}\n… {cut:,} characters left out …\n{safe[-HALF:]}" if cut > 0 else safe
