@@ -13,7 +13,7 @@ from typing import Any
 
 from outboxctl.domain.errors import UnreachableError, UsageError
 from outboxctl.drills.services import place, search
-from outboxctl.drills.services.model import EngineKind, Say, silent
+from outboxctl.drills.services.model import EngineKind, silent
 from outboxctl.drills.services.process import log_tail, within
 from search_node import ClusterNode
 
@@ -29,7 +29,6 @@ class SearchCluster:
     kind: EngineKind
     nodes: tuple[ClusterNode, ...]
     settings: Mapping[str, str]
-    say: Say = silent
 
     @property
     def url(self) -> str:
@@ -74,7 +73,7 @@ class SearchCluster:
             if node.state != "down":
                 raise UsageError(f"{node.name} is {node.state}", hint="kill or stop it first")
         for node in wanted:
-            node.start(self.kind, self.settings, self.say)
+            node.start(self.kind, self.settings, silent)
         for node in wanted:
             self._wait_until_joined(node)
 
@@ -109,36 +108,25 @@ class SearchCluster:
 
     def holder(self, index: str, shard: int = 0) -> str:
         """The name of the node that has the primary. UnreachableError where none has."""
-        for copy, node in self._copies(index, shard):
-            if copy["primary"]:
-                return node
-        raise UnreachableError(f"no node has the primary of shard {shard} of {index}: {self._states()}")
-
-    def holders(self, index: str, shard: int = 0) -> set[str]:
-        """The names of the nodes that have a copy of the shard."""
-        return {node for _, node in self._copies(index, shard)}
-
-    def _copies(self, index: str, shard: int) -> Iterator[tuple[dict[str, Any], str]]:
-        """The copies of a shard that are on a node, each with the node's name."""
         path = f"/_cluster/state/routing_table,nodes/{index}?local=true"
         state = next(filter(None, (node.ask(path) for node in self.nodes)), {})
         for each in state.get("routing_table", {}).get("indices", {}).values():
             for copy in each["shards"].get(str(shard), ()):
-                if copy["node"] in state["nodes"]:
-                    yield copy, str(state["nodes"][copy["node"]]["name"])
+                if copy["primary"] and copy["node"] in state["nodes"]:
+                    return str(state["nodes"][copy["node"]]["name"])
+        raise UnreachableError(f"no node has the primary of shard {shard} of {index}: {self._states()}")
 
     def wait_for(self, status: str = "green", seconds: float = 60.0, index: str = "") -> None:
         """Wait until the cluster, or an index, is at least that healthy, with every node that is up in it.
 
         UnreachableError where it is not within so many seconds.
         """
-        if not within(seconds, lambda: self.healthy(status, index)):
+        if not within(seconds, lambda: self._healthy(status, index)):
             what = f"the index {index}" if index else "the cluster"
             why = f"{what} is not {status} after {seconds:g} s: {self._states()}"
             raise UnreachableError(why, hint="\n".join(log_tail(node.log) for node in self.nodes))
 
-    def healthy(self, status: str = "green", index: str = "") -> bool:
-        """Whether the cluster, or an index, is at least that healthy, with every node that is up in it."""
+    def _healthy(self, status: str, index: str) -> bool:
         with suppress(UnreachableError):
             health = self.health(index)
             up = sum(node.state == "up" for node in self.nodes)
@@ -159,22 +147,20 @@ class SearchCluster:
 
 
 @contextmanager
-def started(
-    kind: EngineKind, folder: Path, *, nodes: int = 3, settings: Sequence[str] = (), say: Say = silent
-) -> Iterator[SearchCluster]:
-    """A new cluster that is green, on free ports; in the end its processes and its data are gone.
+def started(kind: EngineKind, folder: Path, *, settings: Sequence[str] = ()) -> Iterator[SearchCluster]:
+    """Three new nodes that are green, on free ports; in the end their processes and their data are gone.
 
     The processes end with this one, also when it is killed. `settings` are node settings, `name=value`.
     `folder` must exist and be one cluster's at a time; where `nobody`, who runs the nodes for root, cannot
     reach it, the data is elsewhere.
     UnreachableError where this machine lacks Maven or a JDK, or a node does not start.
     """
-    search.parts(kind, say)
+    search.parts(kind, silent)
     home = place.home(folder, f"{kind}-cluster")
     for leftover in home.iterdir():  # of a run that was killed
         shutil.rmtree(leftover)
-    members = tuple(ClusterNode(f"n{number}", home / f"n{number}") for number in range(1, nodes + 1))
-    cluster = SearchCluster(kind, members, _discovery(kind, members) | search.node_settings(settings), say)
+    members = tuple(ClusterNode(f"n{number}", home / f"n{number}") for number in (1, 2, 3))
+    cluster = SearchCluster(kind, members, _discovery(kind, members) | search.node_settings(settings))
     try:
         cluster.restart()
         cluster.wait_for("green")

@@ -54,13 +54,3 @@ def test_injected_rows_end_as_announced(cli: Cli, sql: lab.Sql, engine: Elastics
     for bad in (["--count", "0"], ["--scenario", "nonsense"], ["--rate", "nan"], ["--concurrency", "-1"]):
         assert cli("inject", "load", *bad).returncode == 2, bad
     assert cli("inject", "load", env={"TOTAL_OPS": "abc"}).returncode == 2
-
-
-@pytest.mark.slow(reason="real processes for many seconds")
-def test_db_check_is_4_when_behind_and_0_after_the_upgrade(cli: Cli, empty_url: str) -> None:
-    env = {"DATABASE_URL": empty_url}
-    assert cli("db", "check", env=env).returncode == 4
-    cli.ok("db", "upgrade", env=env)
-    assert cli("db", "check", env=env).returncode == 0
-    cli.ok("db", "upgrade", env=env)
-    assert cli.ok("db", "current", env=env).strip()

@@ -131,12 +131,6 @@ def restarted(place: Hanging) -> None:
     place.cluster.restart(place.holder)
 
 
-def closed_and_opened(place: Hanging) -> None:
-    """A person closes the index, and opens it."""
-    place.node.ok("POST", f"/{place.index}/_close")
-    place.node.ok("POST", f"/{place.index}/_open")
-
-
 def a_replica_promoted(place: Hanging) -> None:
     """A replica that was made after a flush becomes the primary."""
     place.node.ok("POST", f"/{place.index}/_flush?force=true")
@@ -148,11 +142,6 @@ def a_replica_promoted(place: Hanging) -> None:
     cancel = {"index": index, "shard": 0, "node": place.holder, "allow_primary": True}
     place.node.ok("POST", "/_cluster/reroute", {"commands": [{"cancel": cancel}]})
     eventually(lambda: place.cluster.holder(place.index) == place.other, what="promoted")
-
-
-def gc_deletes_over(place: Hanging) -> None:
-    """The time for which a delete is remembered is over."""
-    place.node.ok("PUT", f"/{place.index}/_settings", {"index": {"gc_deletes": "1s"}})
 
 
 @pytest.fixture
@@ -172,7 +161,7 @@ def place(
     return made
 
 
-@pytest.mark.parametrize("forget", [restarted, closed_and_opened, a_replica_promoted, gc_deletes_over])
+@pytest.mark.parametrize("forget", [restarted, a_replica_promoted])
 def test_a_deleted_document_does_not_come_back_for_good(
     place: Hanging, forget: Callable[[Hanging], None]
 ) -> None:

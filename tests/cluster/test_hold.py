@@ -5,10 +5,9 @@ from collections.abc import Callable
 import psycopg
 import pytest
 
-from cluster.conftest import NewIndex
 from cluster.eyes import AnyNode
-from cluster.stream import delivered, delivering, done, streaming
-from cluster.test_shards import USUAL, load, rows
+from cluster.stream import delivered, delivering, done
+from cluster.test_shards import load, rows
 from processes import Cli, Worker, eventually
 from search_cluster import SearchCluster
 
@@ -61,25 +60,5 @@ def test_a_frozen_node_costs_no_attempt(
         eventually(lambda: running.metric("outbox_failed_total") > 5, within=60, what="requests time out")
         goes_on(sql, 50)
         cluster.wake(frozen)
-    delivered(sql, engine, index, stream)
-    assert rows(sql)[2:] == (1, 0)
-
-
-def test_nodes_that_are_killed_one_after_the_other_cost_no_attempt(
-    cluster: SearchCluster,
-    new_index: NewIndex,
-    url: str,
-    sql: psycopg.Connection,
-    engine: AnyNode,
-    worker: Start,
-) -> None:
-    index = new_index(3, 1, **{"unassigned.node_left.delayed_timeout": "0"})  # green again within seconds
-    worker(ELASTIC_INDEX=index, OUTBOX_MAX_ATTEMPTS="2", **(HOLD | USUAL))
-    with streaming(url) as stream:
-        for node in cluster.nodes:
-            goes_on(sql, 200)
-            cluster.kill(node.name)
-            cluster.restart(node.name)
-            cluster.wait_for("green", index=index)
     delivered(sql, engine, index, stream)
     assert rows(sql)[2:] == (1, 0)
