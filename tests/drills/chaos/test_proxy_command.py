@@ -16,7 +16,6 @@ from elasticsearch import Elasticsearch
 
 from drills.chaos.through import bulk
 from invariants import check_invariants
-from operations.terminal import show
 from outboxctl.cli.chaos.proxy import proxy
 from outboxctl.domain.errors import UsageError
 from outboxctl.drills import services
@@ -72,14 +71,6 @@ def test_told_to_stop_it_says_what_came(cli: Cli, index: str) -> None:
         out, err = process.communicate(timeout=20)
     assert (process.returncode, err) == (0, "")
     assert re.search(r"items failed +2\b", out)
-
-
-def test_on_a_terminal_the_counts_are_live_until_its_time_is_over(cli: Cli, tmp_path: Path) -> None:
-    command = ["chaos", "proxy", "--port", "0", "--fault", "busy", "--for", "1s"]
-    shown = show(command, cli.env | {"TERM": "xterm", "OUTBOX_ENV": "test"}, tmp_path, columns=80)
-    assert shown.returncode == 0
-    assert "busy: 0 requests, 0 struck, 0 items failed: 0." in shown.raw
-    assert shown.raw.index("export ELASTIC_URL=") < shown.raw.index("busy: 0")
 
 
 @pytest.mark.no_servers

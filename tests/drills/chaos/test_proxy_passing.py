@@ -5,15 +5,13 @@ import json
 import os
 import socket
 import threading
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, suppress
-from http.client import HTTPException
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from drills.chaos.conftest import Held
-from drills.chaos.through import PLAIN, ask, bulk, connected, raw, write
+from drills.chaos.through import PLAIN, ask, bulk, connected, raw
 from operations.doctor.fronts import front, self_signed
 from outboxctl.domain.errors import UsageError
 from outboxctl.drills import services
@@ -97,25 +95,6 @@ def test_a_sink_that_is_away_is_said_to_be() -> None:
     assert (seen.status, error["type"]) == (502, "proxy_upstream_exception")
     assert "Connection refused" in error["reason"]
     assert "x-elastic-product" not in seen.headers
-
-
-def test_many_clients_at_once_and_faults_that_come_and_go(proxy: Proxy, target: str) -> None:
-    def send(number: int) -> int | None:
-        with suppress(OSError, HTTPException):
-            return write(proxy, target, f"{number}").status
-        return None
-
-    with ThreadPoolExecutor(16) as pool:
-        sent = [pool.submit(send, number) for number in range(300)]
-        for fault in (faults.busy(share=0.5), faults.reset_after(), faults.drip(0.001)) * 5:
-            with proxy.fault(fault):
-                enough = proxy.counts.requests + 5
-                eventually(lambda: proxy.counts.requests > enough or all(f.done() for f in sent))  # noqa: B023 - called at once
-        ended = [future.result() for future in sent]
-    seen = proxy.counts
-    assert seen.requests == seen.bulks == 300
-    assert seen.struck >= ended.count(429) + ended.count(None)
-    assert sorted(bulk.number for bulk in proxy.recent) == list(range(100, 300)), "the last 200"
 
 
 @pytest.mark.no_servers

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from outboxctl.domain.errors import UsageError
 from outboxctl.drills import services
 from outboxctl.drills.scratch.worker import WorkerProcess
 from outboxctl.drills.services import sockets
@@ -52,26 +51,6 @@ def test_no_connection_is_given_a_fresh_port() -> None:
         port = services.fresh_port()
         assert not first <= port <= last
         bind(port)
-
-
-@pytest.mark.parametrize(
-    ("range_", "beside"), [("1024 65535", range(0)), ("32768 60999", range(10_000, 32_768))]
-)
-def test_where_connections_are_given_all_ports_the_kernel_chooses(
-    range_: str, beside: range, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "range").write_text(f"{range_}\n")
-    monkeypatch.setattr(sockets, "EPHEMERAL", tmp_path / "range")
-    assert (services.fresh_port() in beside) == bool(beside)
-
-
-def test_a_busy_port_is_passed_over() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as busy:
-        taken = busy.getsockname()[1]
-        with closing(sockets.reserve_from(taken)) as found:
-            assert found.port > taken
-        with pytest.raises(UsageError, match="no free port"):
-            sockets.reserve_from(sockets.LAST_PORT + 1)
 
 
 def test_a_worker_of_a_lab_keeps_its_port_from_before_it_starts_until_it_has_ended(tmp_path: Path) -> None:
