@@ -3,6 +3,7 @@
 import signal
 from collections.abc import Callable
 
+import pytest
 from elasticsearch import Elasticsearch
 
 from acceptance import lab

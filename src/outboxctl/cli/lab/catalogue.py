@@ -1,4 +1,4 @@
-"""`lab list`: the labs, and what each asks and does."""
+"""`lab list`: the labs, what each asks, and how to do it by hand."""
 
 from enum import StrEnum
 from shlex import quote
@@ -18,7 +18,6 @@ BEFORE = (
     "# if you have no system for it yet:",
     'eval "$(outboxctl services up)"; OUTBOX_ENV=dev outboxctl db upgrade',
 )
-PHASES = ("prepare", "steady", "inject", "observe", "undo", "recover", "check")
 
 
 class Lang(StrEnum):
@@ -40,7 +39,7 @@ def list_labs(
 ) -> None:
     """List every lab with its question; those with a number are the lab document's.
 
-    With NAME show what that lab asks, expects, sets and does, and the commands that do the same by hand.
+    With NAME show what that lab asks, expects and sets, and the commands that do the same by hand.
 
     Example: outboxctl lab list
 
@@ -91,17 +90,8 @@ def _described(lab: "type[Lab]", lang: str) -> dict[str, Any]:
         "real_engine": lab.real_engine,
         "seconds": lab.seconds,
         "engine_start_seconds": lab.engine_start,
-        "phases": {phase: in_language(text, lang) for phase, text in _phases(lab).items()},
         "by_hand": [command(line, lang) for line in lab.by_hand],
     }
-
-
-def _phases(lab: "type[Lab]") -> dict[str, str]:
-    """What it does in each phase that it overrides."""
-    from outboxctl.drills.labs.lab import Lab
-
-    own = [name for name in PHASES if getattr(lab, name) is not getattr(Lab, name)]
-    return {name: (getattr(lab, name).__doc__ or "").partition("\n")[0] for name in own}
 
 
 def _show(lab: "type[Lab]", lang: str) -> None:
@@ -116,25 +106,13 @@ def _show(lab: "type[Lab]", lang: str) -> None:
     number = f"{lab.number}. " if lab.number else ""
     out.print(Text(f"{number}{lab.name} ({lab.takes()})", style="bold"))
     out.print(in_language(lab.title, lang))
-    for label, texts in _texts(lab, lang):
+    needs = ("Needs", "a real search engine") if lab.real_engine else None
+    for label, text in filter(None, (("Question", lab.question), ("Hypothesis", lab.hypothesis), needs)):
         out.print(Text(f"\n{in_language(label, lang)}", style="bold"))
-        for text in texts:
-            out.print(Padding(Text(in_language(text, lang)), (0, 0, 0, 2), expand=False))
+        out.print(Padding(Text(in_language(text, lang)), (0, 0, 0, 2), expand=False))
     for label, lines in _commands(lab):
         out.print(Text(f"\n{in_language(label, lang)}", style="bold"))
         out.print("\n".join(f"  {command(line, lang)}" for line in lines), soft_wrap=True)
-
-
-def _texts(lab: "type[Lab]", lang: str) -> "Iterator[tuple[str, list[str]]]":
-    from outboxctl.drills.labs.messages import in_language
-    from outboxctl.drills.labs.model import LabPhase
-
-    yield "Question", [lab.question]
-    yield "Hypothesis", [lab.hypothesis]
-    if lab.real_engine:
-        yield "Needs", ["a real search engine"]
-    said = {in_language(LabPhase[name.upper()], lang): text for name, text in _phases(lab).items()}
-    yield "What it does", [f"{phase}: {in_language(text, lang)}" for phase, text in said.items()]
 
 
 def _commands(lab: "type[Lab]") -> "Iterator[tuple[str, Sequence[str]]]":

@@ -142,18 +142,6 @@ class Record:
         worst_first = (LabVerdict.FAIL, LabVerdict.INCONCLUSIVE)
         return [check for verdict in worst_first for check in self.checks if check.verdict is verdict]
 
-    @property
-    def recovery(self) -> float | None:
-        """Seconds of the phase RECOVER; None where there was none."""
-        took = [timed.seconds for timed in self.phases if timed.phase is LabPhase.RECOVER]
-        return round(sum(took), 2) if took else None
-
-    @property
-    def peak_lag(self) -> int | None:
-        """The most events pending or processing that were sampled since INJECT; None without samples."""
-        injected = next((timed.began for timed in self.phases if timed.phase is LabPhase.INJECT), 0.0)
-        return max((sample.look.lag for sample in self.samples if sample.at >= injected), default=None)
-
 
 @dataclass(frozen=True)
 class LabRun:

@@ -30,16 +30,16 @@ SNAPSHOTS = {"A": "before", "B": "during", "C": "after"}
 
 def write(path: Path, run: LabRun) -> None:
     """Write them into the run's folder."""
-    files.write(path / "report.html", html(run, path))
+    files.write(path / "report.html", html(run))
     files.write(path / "report.md", markdown(run, "en"))
     files.write(path / "report.zh.md", markdown(run, "zh"))
     files.write(path / "junit.xml", junit.xml(run))
 
 
-def html(run: LabRun, folder: Path) -> str:
+def html(run: LabRun) -> str:
     """One page that needs nothing else: no script, no font, no picture from elsewhere."""
     template = _environment(escape=True).get_template("report.html")
-    return template.render(**_template_values(run), files=_files(folder))
+    return template.render(**_template_values(run))
 
 
 def markdown(run: LabRun, language: str) -> str:
@@ -75,12 +75,6 @@ def _template_values(run: LabRun) -> dict[str, Any]:
         "snapshots": SNAPSHOTS,
         "verdicts": list(LabVerdict),
     }
-
-
-def _files(folder: Path) -> dict[str, list[str]]:
-    """The names of each lab's files, by the lab's name."""
-    labs = [record.parent for record in folder.glob("*/record.json")]
-    return {lab.name: [each.name for each in sorted(lab.iterdir()) if each.is_file()] for lab in labs}
 
 
 def _environment(*, escape: bool) -> "Environment":
