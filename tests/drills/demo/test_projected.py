@@ -13,8 +13,7 @@ from outboxctl.drills.demo import system as demo_system
 from outboxctl.drills.demo import tables
 from outboxctl.drills.demo.documents import Docstring
 from outboxctl.drills.demo.projected import ProjectionSteps
-from outboxctl.drills.demo.steps import Steps
-from outboxctl.drills.demo.system import DemoSystem
+from outboxctl.drills.demo.system import DemoSystem, Stage
 from outboxctl.sink.index.index_setup import Hit
 
 pytestmark = pytest.mark.slow(reason="plays a part of the demo for each test")
@@ -66,11 +65,11 @@ class Told:
 
 
 @pytest.fixture
-def steps(system: DemoSystem) -> Steps:
-    return Steps(system, Told())  # its index is named after the test's, and is deleted with that
+def steps(system: DemoSystem) -> Stage:
+    return Stage(system, Told())  # its index is named after the test's, and is deleted with that
 
 
-def played(steps: Steps) -> tuple[ProjectionSteps, Any]:
+def played(steps: Stage) -> tuple[ProjectionSteps, Any]:
     """The second part alone, and what was shown of it."""
     projected = ProjectionSteps(steps)
     projected.play(DOCUMENTS)
@@ -93,7 +92,7 @@ def test_a_definition_has_its_members_and_its_module() -> None:
     ]
 
 
-def test_one_event_for_all_documents_of_a_module(steps: Steps, engine: Elasticsearch) -> None:
+def test_one_event_for_all_documents_of_a_module(steps: Stage, engine: Elasticsearch) -> None:
     projected, told = played(steps)
     assert [(check.name, check.seen) for check in steps.checks if not check.ok] == []
     shown = projected.shown
@@ -110,7 +109,7 @@ def test_one_event_for_all_documents_of_a_module(steps: Steps, engine: Elasticse
     ]
 
 
-def test_documents_that_do_not_follow_are_a_finding(steps: Steps, db: Database) -> None:
+def test_documents_that_do_not_follow_are_a_finding(steps: Stage, db: Database) -> None:
     def break_it() -> None:
         with db.begin() as connection:
             connection.exec_driver_sql("ALTER TABLE demo.modules DISABLE TRIGGER USER")

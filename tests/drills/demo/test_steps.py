@@ -11,7 +11,7 @@ import pytest
 from outboxctl.core.stats.snapshot import PipelineStatus
 from outboxctl.domain.errors import OutboxctlError
 from outboxctl.drills.demo import documents as demo_documents
-from outboxctl.drills.demo import steps as demo_steps
+from outboxctl.drills.demo import system as demo_system
 from outboxctl.drills.demo.documents import Docstring
 from outboxctl.drills.demo.steps import Steps
 
@@ -50,7 +50,7 @@ def written(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         yield len(documents)
 
     monkeypatch.setattr(demo_documents, "write", write)
-    monkeypatch.setattr(demo_steps, "POLL_SECONDS", 0)
+    monkeypatch.setattr(demo_system, "POLL_SECONDS", 0)
     return counts
 
 
@@ -83,7 +83,7 @@ def test_a_worker_that_was_too_quick_gets_the_same_work_again(written: list[int]
 
 
 def test_a_standstill_ends_the_demo(written: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(demo_steps, "STALLED_SECONDS", 0)
+    monkeypatch.setattr(demo_system, "STALLED_SECONDS", 0)
     steps, _ = play(standing(90, 10, 0))
     with pytest.raises(OutboxctlError, match="nothing was done"):
         steps.kill()

@@ -24,8 +24,7 @@ def overrides(options: "Sequence[str]") -> dict[str, str]:
     """Settings by environment name, of `--set NAME=VALUE`. UsageError for unknown names and bad values."""
     from pydantic import ValidationError
 
-    from outboxctl.drills.labs.place import by_field
-    from outboxctl.drills.scratch.settings import fixed
+    from outboxctl.drills.scratch.settings import by_field, fixed
     from outboxctl.settings import Settings, env_names
 
     fields = [f for f in Settings.model_fields if f not in NOT_SET and not f.startswith("elastic_")]

@@ -2,13 +2,13 @@
 
 from contextlib import closing
 from time import monotonic
-from typing import TYPE_CHECKING
 
 from outboxctl.core.database import Database
 from outboxctl.domain.printable import counted
 from outboxctl.drills.demo import tables
 from outboxctl.drills.demo.documents import Docstring
 from outboxctl.drills.demo.report import DemoProjection
+from outboxctl.drills.demo.system import Stage
 from outboxctl.operations.projection import apply, declaration
 from outboxctl.operations.projection.known import named
 from outboxctl.operations.verify.compare import CONNECTIONS
@@ -16,9 +16,6 @@ from outboxctl.operations.verify.model import VerifyReport
 from outboxctl.operations.verify.projected.survey import ProjectedSurvey
 from outboxctl.sink.index import index_setup
 from outboxctl.sink.index.scan import Reader
-
-if TYPE_CHECKING:
-    from outboxctl.drills.demo.steps import Steps
 
 NAME = "definition"
 FILE = "demo.toml"
@@ -46,7 +43,7 @@ mapping = '''
 class ProjectionSteps:
     """The steps on a system where a worker runs; `shown` is their result."""
 
-    def __init__(self, steps: "Steps") -> None:
+    def __init__(self, steps: Stage) -> None:
         self._steps, self._system, self._screen = steps, steps.system, steps.screen
         self.index = f"{self._system.settings.elastic_index}-{NAME}s"
         self.shown = DemoProjection(NAME, self.index)

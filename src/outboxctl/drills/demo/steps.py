@@ -1,37 +1,27 @@
 """The steps of the demo. Each shows what it does and its result, and adds checks."""
 
 import platform
-from collections.abc import Callable
-from time import monotonic, sleep
 from uuid import uuid4
 
 from outboxctl.core.operator import inject, selection
 from outboxctl.core.schema import migrations
 from outboxctl.core.stats.snapshot import PipelineStatus
-from outboxctl.domain.errors import OutboxctlError
 from outboxctl.drills.demo import documents
 from outboxctl.drills.demo.projected import ProjectionSteps
-from outboxctl.drills.demo.report import DemoCheck, Screen
-from outboxctl.drills.demo.system import DemoSystem
+from outboxctl.drills.demo.report import Screen
+from outboxctl.drills.demo.system import DemoSystem, Stage
 from outboxctl.sink.index import index_setup
 
 QUERY = "open a file for reading"
 BAD_OP = "not-a-real-op"
 KILLS = 3
-POLL_SECONDS = 0.02
-STALLED_SECONDS = 30.0
 
 
-class Steps:
-    """The steps on a system; `checks`, `hits`, `replayable` and `projected` are their results.
-
-    `written` is the number of events written so far.
-    """
+class Steps(Stage):
+    """The steps on a system; `checks`, `hits`, `replayable` and `projected` are their results."""
 
     def __init__(self, system: DemoSystem, screen: Screen) -> None:
-        self.system, self.screen = system, screen
-        self.written = 0
-        self.checks: list[DemoCheck] = []
+        super().__init__(system, screen)
         self.documents: list[documents.Docstring] = []
         self.hits: list[index_setup.Hit] = []
         self.replayable: list[str] = []
@@ -51,23 +41,6 @@ class Steps:
         self._plan_replay()
         self._projection.play(self.documents)
         self._stop()
-
-    def watch(self, until: Callable[[PipelineStatus], bool]) -> PipelineStatus:
-        """Poll until then; OutboxctlError if the worker ends or no event becomes done for too long."""
-        last, deadline = -1, 0.0
-        while not until(now := self.system.status()):
-            self.screen.progress(now.status["done"], self.written)
-            self.system.worker.must_live()
-            if now.status["done"] != last:
-                last, deadline = now.status["done"], monotonic() + STALLED_SECONDS
-            if monotonic() > deadline:
-                raise OutboxctlError(f"nothing was done for {STALLED_SECONDS:g} s: {now.status}")
-            sleep(POLL_SECONDS)
-        return now
-
-    def check(self, name: str, seen: int, expected: int, *, at_least: bool = False) -> None:
-        """Add a check."""
-        self.checks.append(DemoCheck(name, seen, expected, at_least))
 
     def _create(self) -> None:
         self.screen.step("Schema", "creating the tables and the index")

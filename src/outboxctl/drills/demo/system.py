@@ -1,5 +1,6 @@
 """The demo's system: both servers, our own connections to them, and the worker."""
 
+from collections.abc import Callable
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
@@ -8,6 +9,9 @@ from outboxctl.core.database import Database
 from outboxctl.core.schema.names import SOURCE
 from outboxctl.core.sql import text
 from outboxctl.core.stats import snapshot
+from outboxctl.core.stats.snapshot import PipelineStatus
+from outboxctl.domain.errors import OutboxctlError
+from outboxctl.drills.demo.report import DemoCheck, Screen
 from outboxctl.drills.scratch.settings import environment, fixed
 from outboxctl.drills.scratch.worker import WorkerProcess
 from outboxctl.drills.services import Services
@@ -27,6 +31,8 @@ OTHER_SESSIONS = """SELECT count(*) FROM pg_stat_activity
 WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"""
 ROWS = f"SELECT count(*) FROM {SOURCE}"  # noqa: S608 - built from constants
 SESSIONS_SECONDS = 10.0
+POLL_SECONDS = 0.02
+STALLED_SECONDS = 30.0
 
 
 class DemoSystem:
@@ -49,7 +55,7 @@ class DemoSystem:
         self.client.close()
         self.database.close()
 
-    def status(self) -> snapshot.PipelineStatus:
+    def status(self) -> PipelineStatus:
         """The status of the pipeline now."""
         with self.database.begin() as connection:
             return snapshot.pipeline_status(connection, max_processing=self.settings.max_processing_seconds)
@@ -66,8 +72,34 @@ class DemoSystem:
         """Wait until a killed worker's sessions have ended: their last statement may still commit."""
         deadline = monotonic() + SESSIONS_SECONDS
         while self._number(OTHER_SESSIONS) and monotonic() < deadline:
-            sleep(0.02)
+            sleep(POLL_SECONDS)
 
     def _number(self, statement: str) -> int:
         with self.database.begin() as connection:
             return int(connection.execute(text(statement)).scalar_one())
+
+
+class Stage:
+    """A system, the number of events `written` to it, the screen, and the `checks` of what was seen."""
+
+    def __init__(self, system: DemoSystem, screen: Screen) -> None:
+        self.system, self.screen = system, screen
+        self.written = 0
+        self.checks: list[DemoCheck] = []
+
+    def watch(self, until: Callable[[PipelineStatus], bool]) -> PipelineStatus:
+        """Poll until then; OutboxctlError if the worker ends or no event becomes done for too long."""
+        last, deadline = -1, 0.0
+        while not until(now := self.system.status()):
+            self.screen.progress(now.status["done"], self.written)
+            self.system.worker.must_live()
+            if now.status["done"] != last:
+                last, deadline = now.status["done"], monotonic() + STALLED_SECONDS
+            if monotonic() > deadline:
+                raise OutboxctlError(f"nothing was done for {STALLED_SECONDS:g} s: {now.status}")
+            sleep(POLL_SECONDS)
+        return now
+
+    def check(self, name: str, seen: int, expected: int, *, at_least: bool = False) -> None:
+        """Add a check."""
+        self.checks.append(DemoCheck(name, seen, expected, at_least))

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from outboxctl.core.database import Connection
     from outboxctl.core.stats.drill_snapshot import EventCounts
     from outboxctl.core.stats.snapshot import EventRow
-    from outboxctl.drills.labs.place import Namespace
     from outboxctl.drills.proxy.faults import ProxyFault
     from outboxctl.drills.proxy.passing import Bulk
+    from outboxctl.drills.scratch.settings import Namespace
 
 ENTITY_TYPE = "block"
 ROWS_A_TRANSACTION = 500

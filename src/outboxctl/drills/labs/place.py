@@ -2,8 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -12,10 +10,10 @@ from outboxctl.core.database import Database
 from outboxctl.core.schema import migrations, namespaces
 from outboxctl.drills import services
 from outboxctl.drills.faults import guest
-from outboxctl.drills.scratch.settings import environment, fixed
+from outboxctl.drills.scratch.settings import Namespace
 from outboxctl.drills.services.model import SearchWish, Service, Services, silent
 from outboxctl.net.urls import mask, without_credentials
-from outboxctl.settings import Settings, env_names
+from outboxctl.settings import Settings
 from outboxctl.sink.index import index_setup
 from outboxctl.sink.transport.open import connect
 
@@ -25,38 +23,6 @@ if TYPE_CHECKING:
 
 INDEX_SECONDS = 60.0  # to make an index; without it the limit would be a lab's lease, perhaps a second
 IMITATION = "noida"
-
-
-@dataclass(frozen=True)
-class Namespace:
-    """Tables and an index of one lab, and its settings.
-
-    `ends` are DATABASE_URL, ELASTIC_URL (the sink itself, without a proxy), ELASTIC_INDEX and credentials.
-    `home` is the working folder of its workers. `own` is the state folder of a search engine that is this
-    lab's alone, None where it shares one. `shown` are the settings that are not the defaults, without `ends`:
-    these may hold secrets. `overrides` replace whatever a lab sets.
-    """
-
-    ends: Mapping[str, str]
-    shown: Mapping[str, str]
-    overrides: Mapping[str, str]
-    home: Path
-    own: Path | None = None
-
-    @cached_property
-    def settings(self) -> Settings:
-        """Those of the lab itself."""
-        return fixed(by_field({**self.shown, **self.ends}))
-
-    def environment(self, **more: str) -> dict[str, str]:
-        """The environment of a worker of this lab."""
-        return {**environment({}), **self.shown, **self.ends, **more, **self.overrides}
-
-
-def by_field(values: Mapping[str, str]) -> dict[str, str]:
-    """Settings by field name, from environment variables; those that are no settings are left out."""
-    fields = {name: field for field in Settings.model_fields for name in env_names(field)}
-    return {fields[name]: value for name, value in values.items() if name in fields}
 
 
 class OwnPlace:
