@@ -6,22 +6,9 @@ import pytest
 
 from acceptance import lab
 from outboxctl.cli import main
+from outboxctl.settings import all_names
 from processes import Cli
 
-NUMBERS = [
-    "OUTBOX_METRICS_PORT",
-    "OUTBOX_BULK_SIZE",
-    "OUTBOX_CONCURRENCY",
-    "OUTBOX_POLL_INTERVAL_SECONDS",
-    "OUTBOX_LEASE_SECONDS",
-    "OUTBOX_RECLAIM_INTERVAL_SECONDS",
-    "OUTBOX_MAX_PROCESSING_SECONDS",
-    "OUTBOX_MAX_ATTEMPTS",
-    "OUTBOX_BASE_BACKOFF_SECONDS",
-    "OUTBOX_MAX_BACKOFF_SECONDS",
-    "OUTBOX_SHUTDOWN_GRACE_SECONDS",
-    "OUTBOX_SLA_OLDEST_AGE_SECONDS",
-]
 SECRET = "hunter2-s3cret"
 AWAY = "postgresql://u:p@127.0.0.1:1/none"
 
@@ -36,7 +23,7 @@ def assert_short(err: str) -> None:
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> object:
     """The command in this process (its own would cost a second each): exit code, stdout, stderr."""
-    for name in (*NUMBERS, "ELASTIC_URL", "ELASTIC_INDEX", "OUTBOX_ENV", "WORDLOOM_ENV"):
+    for name in all_names():
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("DATABASE_URL", AWAY)
 
@@ -53,34 +40,32 @@ def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> o
     return call
 
 
-@pytest.mark.parametrize("value", ["abc", "-1", "nan", "inf", " ", "\x1b[31m"])
-@pytest.mark.parametrize("name", NUMBERS)
-def test_a_bad_number_exits_2_and_names_the_setting(run: object, name: str, value: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("OUTBOX_LEASE_SECONDS", "nan"),
+        ("OUTBOX_BULK_SIZE", "1.5"),
+        ("OUTBOX_MAX_ATTEMPTS", "0"),
+        ("OUTBOX_METRICS_PORT", "\x1b[31m"),
+        ("OUTBOX_OUTAGE_POLICY", "whatever"),
+        ("OUTBOX_ENV", "production"),
+        ("ELASTIC_INDEX", "Upper Case/*"),
+        ("ELASTIC_URL", f"http://u:{SECRET}@host:notaport"),
+        ("ELASTIC_URL", f"http://u:{SECRET}@127.0.0.1:9200,,nonsense"),
+        ("ELASTIC_URL", f"http://u:{SECRET}#x@127.0.0.1:9200"),
+    ],
+)
+def test_a_bad_setting_exits_2_by_name_in_one_line_without_a_secret(
+    run: object, name: str, value: str
+) -> None:
     assert callable(run)
     code, out, err = run("worker", "--drain", **{name: value})
     assert (code, out) == (2, ""), err
     assert name in err
-    assert "Traceback" not in err
     assert "\x1b" not in err
-
-
-def test_a_fraction_is_no_count_and_a_port_has_an_end(run: object) -> None:
-    assert callable(run)
-    for name, value in (
-        ("OUTBOX_BULK_SIZE", "1.5"),
-        ("OUTBOX_MAX_ATTEMPTS", "2.5"),
-        ("OUTBOX_METRICS_PORT", "65536"),
-        ("OUTBOX_LEASE_SECONDS", "0.5"),
-        ("OUTBOX_MAX_ATTEMPTS", "99999999999"),
-        ("OUTBOX_OUTAGE_POLICY", "whatever"),
-        ("OUTBOX_ENV", "production"),
-        ("WORDLOOM_ENV", "production"),
-        ("ELASTIC_INDEX", "Upper Case/*"),
-        ("OUTBOX_WORKER_ID", "x" * 121),
-    ):
-        code, _, err = run("worker", "--drain", **{name: value})
-        assert code == 2, f"{name}={value!r}: {code} {err}"
-        assert name in err or (name == "WORDLOOM_ENV" and "OUTBOX_ENV" in err), err
+    assert SECRET not in err
+    assert_short(err)
+    assert SECRET not in "".join(map(str, run("config", "show", **{name: value})))
 
 
 @pytest.mark.parametrize(
@@ -107,25 +92,6 @@ def test_a_bad_database_url_is_refused_without_its_password(run: object, url: st
     if code == 2:
         assert "DATABASE_URL" in err
     assert SECRET not in "".join(map(str, run("config", "show", DATABASE_URL=url)))
-
-
-@pytest.mark.parametrize(
-    "sink",
-    [
-        f"http://u:{SECRET}@host:notaport",
-        f"u:{SECRET}@host:9200",
-        f"http://u:{SECRET}@127.0.0.1:9200,,nonsense",
-        f"http://u:{SECRET}#x@127.0.0.1:9200",
-    ],
-)
-def test_a_bad_sink_url_is_refused_without_its_password(run: object, sink: str) -> None:
-    assert callable(run)
-    code, out, err = run("worker", "--drain", ELASTIC_URL=sink)
-    assert code == 2, err
-    assert "ELASTIC_URL" in err
-    assert SECRET not in out + err
-    assert_short(err)
-    assert SECRET not in "".join(map(str, run("config", "show", ELASTIC_URL=sink)))
 
 
 def test_no_database_url_at_all_is_named(run: object) -> None:

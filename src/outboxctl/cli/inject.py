@@ -12,7 +12,6 @@ from outboxctl.cli.ending import INTERRUPTED
 from outboxctl.cli.guards import acting
 from outboxctl.cli.options import Json, Yes, group, print_progress, settings
 from outboxctl.domain.errors import UsageError
-from outboxctl.domain.lifecycle import OPS
 from outboxctl.domain.printable import counted
 
 if TYPE_CHECKING:
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
 
 app = group("Put rows in on purpose: bad ones, single ones, a load.")
 Count = Annotated[int, typer.Option("--count", min=1, max=1_000_000, help="How many.")]
+BAD_OP = "not-a-real-op"  # the lab document's
 MOST_BYTES = 500_000_000  # a text of PostgreSQL ends at 1 GB, and the worker holds it several times over
 OVER = 101 * 2**20  # http.max_content_length of Elasticsearch is 100 MiB unless somebody has set it
 
@@ -45,12 +45,7 @@ OUTCOMES = {
 
 
 @app.command("bad-op")
-def bad_op(
-    count: Count = 1,
-    op: Annotated[str, typer.Option(help="The op that no worker knows.")] = "not-a-real-op",
-    yes: Yes = False,
-    json: Json = False,
-) -> None:
+def bad_op(count: Count = 1, yes: Yes = False, json: Json = False) -> None:
     """Insert events that fail for good: lab 3 of the lab document.
 
     Example: outboxctl inject bad-op --count 3
@@ -58,14 +53,12 @@ def bad_op(
     from outboxctl.core.operator import inject
 
     def insert(connection: "Connection") -> str:
-        return inject.event(connection, entity_type="block", entity_id=str(uuid4()), op=op, version=0)
+        return inject.event(connection, entity_type="block", entity_id=str(uuid4()), op=BAD_OP, version=0)
 
-    if parse.words("--op", op, 20) in OPS:
-        raise UsageError(f"--op {op} is a good op", hint="use `outboxctl inject event` for good ones")
     ids = _insert("bad events", insert, count, yes=yes, json=json)
     shown = f"show {ids[0]}" if len(ids) == 1 else "list"
     if not json:
-        print_progress(f"Inserted {counted(count, 'event')} with the unknown op {op!r}.")
+        print_progress(f"Inserted {counted(count, 'event')} with the unknown op {BAD_OP!r}.")
         print_progress("Each fails at its first attempt (deterministic_exception).")
         print_progress(f"Next: outboxctl worker --drain; outboxctl failed {shown}")
 
@@ -79,11 +72,7 @@ def event(
     count: Annotated[
         int | None, typer.Option("--count", min=1, max=1_000_000, help="How many [default: 1; duplicate: 2].")
     ] = None,
-    entity_type: Annotated[str | None, typer.Option(help="Of a plain one [default: block].")] = None,
     entity_id: Annotated[str | None, typer.Option(help="Of a plain one: a UUID [default: new ones].")] = None,
-    version: Annotated[
-        int | None, typer.Option("--event-version", min=0, help="Of a plain one [default: 1].")
-    ] = None,
     size: Annotated[
         int | None,
         typer.Option("--bytes", min=1, max=MOST_BYTES, help="Of an oversized row's text [default: 101 MiB]."),
@@ -101,36 +90,32 @@ def event(
 
     Example: outboxctl inject event --kind poison
     """
-    plain = {"--op": op, "--entity-type": entity_type, "--entity-id": entity_id, "--event-version": version}
+    plain = {"--op": op, "--entity-id": entity_id}
     alien = [name for name, value in plain.items() if value is not None and kind is not EventKind.PLAIN]
     alien += ["--bytes"] if size is not None and kind is not EventKind.OVERSIZED else []
     if alien:
         raise UsageError(f"{alien[0]} does not go with --kind {kind}")
-    if kind is not EventKind.PLAIN:
+    if kind is EventKind.PLAIN:
+        _insert_plain(entity_id, count or 1, op or "upsert", yes=yes, json=json)
+    else:
         _insert_kind(kind, count, OVER if size is None else size, yes=yes, json=json)
-        return
-    row = {"op": op or "upsert", "version": 1 if version is None else version}
-    _insert_plain(entity_type or "block", entity_id, count or 1, row, yes=yes, json=json)
 
 
-def _insert_plain(
-    entity_type: str, entity_id: str | None, count: int, row: dict[str, Any], *, yes: bool, json: bool
-) -> None:
+def _insert_plain(entity_id: str | None, count: int, op: str, *, yes: bool, json: bool) -> None:
     from outboxctl.core.operator import inject
 
     entity = parse.optional(parse.uuid, "--entity-id", entity_id)
-    kind = parse.words("--entity-type", entity_type, 50)
 
     def insert(connection: "Connection") -> str:
         id_ = entity or str(uuid4())
-        return inject.good(connection, entity_type=kind, entity_id=id_, **row)
+        return inject.good(connection, entity_type="block", entity_id=id_, op=op, version=1)
 
     try:
         _insert("events", insert, count, yes=yes, json=json)
     except ValueError as error:
         raise UsageError(str(error)) from None
     if not json:
-        print_progress(f"Inserted {counted(count, 'event')} ({row['op']}, version {row['version']}).")
+        print_progress(f"Inserted {counted(count, 'event')} ({op}, version 1).")
         print_progress("A worker sends the entity's source row, or a delete where there is none.")
         print_progress("Next: outboxctl worker --drain")
 

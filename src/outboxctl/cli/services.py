@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from outboxctl.cli import rendering
-from outboxctl.cli.options import ElasticIndex, Json, group, print_progress, settings
+from outboxctl.cli.options import Json, group, print_progress, settings
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import export
 
@@ -49,7 +49,6 @@ def up(
     postgres_port: Annotated[int | None, typer.Option(min=1, max=65_535, help="Default 5435.")] = None,
     search_port: Annotated[int | None, typer.Option(min=1, max=65_535, help="Default 9200.")] = None,
     docker: Docker = False,
-    elastic_index: ElasticIndex = None,
     json: Json = False,
 ) -> None:
     """Start both, create the index and that of the lab document, and print the lines to export.
@@ -59,7 +58,7 @@ def up(
 
     Example: outboxctl services up --search elasticsearch
     """
-    settings(**LOCAL, elastic_index=elastic_index)  # a bad one is an error before anything is started
+    settings(**LOCAL)  # a bad one is an error before anything is started
     if docker:
         if search is not Search.AUTO:
             raise UsageError("--search does not go with --docker: the engine is that of docker-compose.yml")
@@ -67,7 +66,7 @@ def up(
         urls = _in_docker(postgres_port or PORTS[0], search_port or PORTS[1])
     else:
         urls, rows = _started(search, postgres_port, search_port)
-    configured = settings(database_url=urls[0], elastic_url=urls[1], elastic_index=elastic_index)
+    configured = settings(database_url=urls[0], elastic_url=urls[1])
     indexes = _make_indexes(configured)
     lines = zip(
         ("DATABASE_URL", "ELASTIC_URL", "ELASTIC_INDEX"), (*urls, configured.elastic_index), strict=True

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from outboxctl.drills.labs.model import LabRun, Record
     from outboxctl.drills.labs.place import Place
 
-JOBS = 6
+JOBS = 6  # labs side by side
 
 
 def run(
@@ -28,7 +28,6 @@ def run(
         typer.Argument(metavar="NAME...", help="Labs, or their numbers, `core` or `all`."),
     ],
     search: Annotated[Search, typer.Option(help="Which search engine.")] = Search.AUTO,
-    jobs: Annotated[int, typer.Option("--jobs", min=1, max=32, help="Labs side by side.")] = JOBS,
     evidence: Annotated[
         Path | None, typer.Option("--evidence", help="A new folder [default: lab-evidence/<UTC time>].")
     ] = None,
@@ -78,7 +77,7 @@ def run(
             if against:
                 place = confirmed(labs, folder.path, overrides, worker=worker, yes=yes, sure=sure)
             written = EvidenceFolder(path)
-            ended = conduct(labs, place, written, jobs, command, lang=lang)
+            ended = conduct(labs, place, written, command, lang=lang)
     except SignalReceived as signal:
         raise typer.Exit(signal.code) from None
     with tolerate_closed_pipe():
@@ -104,7 +103,6 @@ def conduct(
     labs: "list[type[Lab]]",
     place: "Place",
     evidence: "EvidenceFolder",
-    jobs: int,
     command: "Sequence[str] | None",
     *,
     lang: str,
@@ -126,7 +124,7 @@ def conduct(
     versions = place.versions()  # starts the services
     evidence.begin([lab.name for lab in labs])
     try:
-        Runner(place, evidence.path, began, ended, AnnouncedStop(), jobs, command).run(labs)
+        Runner(place, evidence.path, began, ended, AnnouncedStop(), JOBS, command).run(labs)
         return evidence.finish(versions)
     except SignalReceived as again:
         take_over(again.code)

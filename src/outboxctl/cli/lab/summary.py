@@ -12,7 +12,7 @@ from outboxctl.drills.labs.evidence.pages import STATES
 from outboxctl.drills.labs.messages import in_language
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from rich.console import Console
 
@@ -47,7 +47,9 @@ def show(run: "LabRun", evidence: Path, lang: str, out: "Console") -> None:
     out.print(in_language(f"Evidence: {evidence}", lang), soft_wrap=True)
     if (evidence / PAGE).exists():
         out.print(in_language(f"Charts: {evidence / PAGE}", lang), soft_wrap=True)
-    for text in _advice(run, records, evidence):
+    bad = next((each for each in records if each.verdict == run.verdict != "OK" and each.phases), None)
+    if bad:
+        text = f"Look at {evidence / bad.lab}: the worker's log, the timeline and the snapshots of {bad.lab}."
         out.print(in_language(text, lang), soft_wrap=True)
 
 
@@ -67,30 +69,3 @@ def _show_conclusion(record: "Record", lang: str, out: "Console") -> None:
     for line in record.conclusion:
         text = f"  {in_language(line.name, lang)}: {in_language(line.value, lang)}"
         out.print(rendering.cell(text), soft_wrap=True)
-
-
-def _advice(run: "LabRun", records: "list[Record]", evidence: Path) -> "Iterator[str]":
-    """What to do with a verdict that is not OK."""
-    bad = [record for record in records if record.verdict == run.verdict != "OK"]
-    played = next((record for record in bad if record.phases), None)
-    if any(record.interrupted for record in run.records):
-        yield "The run was interrupted: all faults are undone. Run it again for a verdict."
-    elif played:
-        name = played.lab
-        yield f"Look at {evidence / name}: the worker's log, the timeline and the snapshots of {name}."
-        if replaced := _replaced(played):
-            yield (
-                f"Its expectations were written for its own settings; this run had {replaced}. The verdict "
-                "may be of the settings, not of the system."
-            )
-        yield f"By hand: outboxctl lab list {name}"
-        yield f"Once repaired: outboxctl lab run {name}"
-    elif bad:
-        yield f"Did not run, for what they need is not here: {', '.join(each.lab for each in bad)}"
-
-
-def _replaced(record: "Record") -> str:
-    """The worker's settings that this run had in place of the lab's own, or of the defaults."""
-    own = next((lab.settings for lab in ordered() if lab.name == record.lab), {})
-    others = {name: value for name, value in record.settings.items() if own.get(name) != value}
-    return ", ".join(f"{name}={value}" for name, value in others.items() if name.startswith("OUTBOX_"))

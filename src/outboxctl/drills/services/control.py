@@ -64,8 +64,7 @@ def start_search(
 
     With `fresh`, one that was never started gets any free port.
     """
-    settings = tuple(engine_settings)
-    request = ServiceRequest("search", search, port, fresh, settings=settings, same_kind=True)
+    request = ServiceRequest("search", search, port, fresh, settings=tuple(engine_settings))
     return _start(state, request, say=say)[0]
 
 
@@ -78,8 +77,7 @@ def start_postgres(
     say: Say = silent,
 ) -> Service:
     """Start PostgreSQL alone, on the port and the data it had last; see `start_search` for `fresh`."""
-    request = ServiceRequest("postgres", port=port, fresh=fresh, fast=fast, same_kind=True)
-    return _start(state, request, say=say)[0]
+    return _start(state, ServiceRequest("postgres", port=port, fresh=fresh, fast=fast), say=say)[0]
 
 
 def stop(role: Role, state: Path | None = None, *, kill: bool = False, say: Say = silent) -> Service | None:

@@ -19,9 +19,9 @@ END_SECONDS = 20.0
 
 @dataclass(frozen=True)
 class ServiceRequest:
-    """Which service to start. Port None: the recorded one, else the default or, if `fresh`, any.
+    """Which service to start; `auto` is the recorded kind, if there is one.
 
-    `same_kind`: `auto` is the recorded kind, if there is one.
+    Port None: the recorded one, else the default or, if `fresh`, any.
     """
 
     role: Role
@@ -30,7 +30,6 @@ class ServiceRequest:
     fresh: bool = False
     fast: bool = False
     settings: tuple[str, ...] = ()
-    same_kind: bool = False
 
 
 def start(root: Path, request: ServiceRequest, ports: ExitStack, say: Say) -> Service:
@@ -47,7 +46,7 @@ def start(root: Path, request: ServiceRequest, ports: ExitStack, say: Say) -> Se
     if request.settings and kind not in ENGINES:
         raise UsageError(f"{kind} takes no engine settings", hint="they need search=elasticsearch")
     # A folder for each kind: no engine reads another one's data.
-    home = _known_home(known, kind, say) or place.home(root, "postgres" if kind == "embedded" else kind)
+    home = place.home(root, "postgres" if kind == "embedded" else kind)
     _clear(home / "data", request.role, say)  # first, for it may hold the port
     port = ports.enter_context(closing(_port(request, known, say))).port
     service = Service(request.role, kind, port, home / "data", settings=request.settings)
@@ -84,18 +83,9 @@ def _running(known: Service, request: ServiceRequest, say: Say) -> Service:
 def _kind(request: ServiceRequest, known: Service | None, say: Say) -> Kind:
     if request.wish != "auto":
         return request.wish
-    if known and request.same_kind:
+    if known:
         return known.kind
     return search.choose(say) if request.role == "search" else "embedded"
-
-
-def _known_home(known: Service | None, kind: Kind, say: Say) -> Path | None:
-    if known is None or known.kind != kind or not known.home.exists():
-        return None
-    if place.reaches(known.home):
-        return known.home
-    say(f"{known.role}: nobody, who runs it for root, cannot reach the data in {known.home}: starting anew")
-    return None
 
 
 def _port(request: ServiceRequest, known: Service | None, say: Say) -> sockets.Reserved:

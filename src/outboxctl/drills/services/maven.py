@@ -12,20 +12,20 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from threading import Timer
 
 from outboxctl.domain.errors import UnreachableError, UsageError
 from outboxctl.drills.services import place
 from outboxctl.drills.services.engines import SOURCES, Release
-from outboxctl.drills.services.jars import JarProgress
 from outboxctl.drills.services.model import Say, silent
 from outboxctl.drills.services.record import locked
 from outboxctl.settings.folders import cache_folder
 
 MODULE = "transport"
 PATIENCE_SECONDS = 900.0
+FETCHED = re.compile(r"Downloaded from \S+: \S*/([^/\s]+\.jar)\b")
+EACH = 10  # jars from one line of progress to the next
 # Maven's message: Could not transfer artifact G:A:jar:V from/to … (…): Checksum validation failed, …
 FORGED = re.compile(r"artifact (\S+) from/to [^\n]*?(Checksum validation failed[^\n]*?)(?: ->|\n|$)")
 FORGED_HINT = (
@@ -68,9 +68,16 @@ def fetch(engine: Release, folder: Path, *more: str, say: Say = silent) -> None:
 
     `say` is told how far it is. UnreachableError where it fails, UsageError for a wrong checksum.
     """
+    total, fetched = len(pinned(engine)), set[str]()
+
+    def see(line: str) -> None:
+        if (jar := FETCHED.search(line)) and jar[1] not in fetched:
+            fetched.add(jar[1])
+            if len(fetched) % EACH == 0:
+                say(f"{len(fetched)} of {total} jars downloaded")
+
     goal = ["dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={folder}"]
     pom = str(engine.sources / "pom.xml")
-    see = JarProgress(pinned(engine), say).see
     _run("mvn", "-B", "-C", "-f", pom, f"-Drelease={engine.version}", *goal, *more, see=see)
 
 
@@ -155,23 +162,17 @@ def _run(*command: str, see: Callable[[str], None] = silent) -> None:
         running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     except FileNotFoundError as error:
         raise UnreachableError(f"cannot prepare the search engine: {error}") from error
-    with running, _ended_after(running):
-        for line in running.stdout or ():
-            see(line)
-            said += [] if line.startswith("[INFO]") else [line]
+    timer = Timer(PATIENCE_SECONDS, running.kill)
+    timer.start()
+    try:
+        with running:
+            for line in running.stdout or ():
+                see(line)
+                said += [] if line.startswith("[INFO]") else [line]
+    finally:
+        timer.cancel()
     if running.returncode:
         output = "".join(said).strip()
         if match := FORGED.search(output):
             raise UsageError(f"{match[1]} differs from its checksum: {match[2]}", hint=FORGED_HINT)
         raise UnreachableError(f"cannot prepare the search engine: {command[0]} failed", hint=output[-2000:])
-
-
-@contextmanager
-def _ended_after(running: "subprocess.Popen[str]") -> Iterator[None]:
-    """Kill a process that takes longer than PATIENCE_SECONDS."""
-    timer = Timer(PATIENCE_SECONDS, running.kill)
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
