@@ -1,5 +1,6 @@
 """A shop whose tables become documents: children, links, a tree, partitions, names and keys of all kinds."""
 
+import json
 from collections.abc import Collection
 from dataclasses import replace
 from hashlib import md5
@@ -10,9 +11,10 @@ from psycopg.sql import SQL, Identifier
 
 from outboxctl.core.database import Database
 from outboxctl.core.projections import catalog, changes, trigger_check, triggers
+from outboxctl.core.projections.follow_pages import NAME, FollowEvent
 from outboxctl.core.projections.trigger_names import WatchedTable, function_name, tables_of, watched_tables
 from outboxctl.core.projections.trigger_users import shared
-from outboxctl.domain.projection import Follow, KeyColumn, Projection, Relation
+from outboxctl.domain.projection import DOCUMENTS, Follow, KeyColumn, Projection, Relation
 
 INT, TEXT = "pg_catalog.int8", "pg_catalog.text"
 TABLES = """
@@ -109,13 +111,28 @@ def function(table: str, *, rows: bool = False) -> str:
     return function_name("public", shop(table), rows=rows)
 
 
-def taken(sql: psycopg.Connection) -> list[tuple[str, str, int | None]]:
-    """The events that were written: projection, key, follow; none is left."""
+Event = tuple[str, str, int | None]
+
+
+def taken(sql: psycopg.Connection) -> list[Event]:
+    """The events that were written: projection, key, follow; none is left. One of many rows is many here."""
     rows = sql.execute(
         "WITH gone AS (DELETE FROM public.search_outbox_events RETURNING entity_type, entity_key, follow)"
-        " SELECT * FROM gone ORDER BY follow NULLS FIRST, entity_key"
+        " SELECT * FROM gone"
     )
-    return rows.fetchall()
+    found = [each for row in rows.fetchall() for each in single(*row)]
+    return sorted(found, key=lambda each: (-9 if each[2] is None else each[2], each[1]))
+
+
+def single(projection: str, key: str, follow: int | None) -> list[Event]:
+    """Events of one row each that say the same as this one."""
+    if follow == DOCUMENTS:
+        return [(projection, each, None) for each in json.loads(key)]
+    event = FollowEvent("", projection, -1 if follow is None else follow, key, {}, 0)
+    if not event.of_several:
+        return [(projection, key, follow)]
+    texts = [json.dumps({NAME: event.name, **row}, ensure_ascii=False) for row in event.rows]
+    return [(projection, text, follow) for text in texts]
 
 
 def keys(sql: psycopg.Connection) -> list[str]:

@@ -8,9 +8,9 @@ import psycopg
 import pytest
 
 from outboxctl.core.database import Database
+from outboxctl.core.projections.trigger_bulk import BULK
 from projections.shop_tables import PRODUCT, watch
 
-MANY = 5_000
 IDS = "SELECT id FROM public.search_outbox_events ORDER BY ctid"
 UNIQUE = "SELECT count(*), count(DISTINCT id) FROM public.search_outbox_events"
 
@@ -22,7 +22,7 @@ def _ids(sql: psycopg.Connection) -> list[UUID]:
 @pytest.mark.parametrize(
     "statement",
     [
-        f"INSERT INTO shop.products (id) SELECT n FROM generate_series(10, {9 + MANY}) n",
+        f"INSERT INTO shop.products (id) SELECT n FROM generate_series(11, {9 + BULK}) n",
         "UPDATE shop.products SET name = 'x' WHERE id < 3",
         "DELETE FROM shop.products WHERE id IN (3, 4)",
         "UPDATE shop.reviews SET stars = 4",

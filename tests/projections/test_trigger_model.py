@@ -8,6 +8,7 @@ import psycopg
 import pytest
 
 from outboxctl.core.database import Database
+from outboxctl.core.projections import trigger_bulk
 from projections.shop_tables import PRODUCT, taken, watch
 
 # {p}: a product, {c}: a category, {n}: a small number.
@@ -86,11 +87,13 @@ def tried(sql: psycopg.Connection, rng: random.Random) -> str:
 
 
 @pytest.mark.slow(reason="150 random transactions a seed")
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("bulk", [2, trigger_bulk.BULK])
+@pytest.mark.parametrize("seed", range(2))
 def test_a_document_that_differs_has_an_event_of_each_projection(
-    db: Database, bare: psycopg.Connection, seed: int
+    db: Database, bare: psycopg.Connection, monkeypatch: pytest.MonkeyPatch, seed: int, bulk: int
 ) -> None:
     """One of the projections is watched by the columns that it uses, the other one by every column."""
+    monkeypatch.setattr(trigger_bulk, "BULK", bulk)
     every = replace(PRODUCT, columns=(), follow=tuple(replace(each, columns=()) for each in PRODUCT.follow))
     watch(db, PRODUCT)
     watch(db, replace(every, name=NAMES[1]), PRODUCT)

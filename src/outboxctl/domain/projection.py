@@ -14,6 +14,7 @@ from typing import Any
 
 MAX_ID_BYTES = 512  # Elasticsearch's limit on `_id`
 EVERYTHING = -1  # `follow` of an event that stands for every document of its projection
+DOCUMENTS = -2  # `follow` of an event whose key is a JSON array of keys of documents
 BLANK_PADDED = "pg_catalog.bpchar"  # char(n): the blanks at its end are no part of a value
 HASH = re.compile(r"sha256:[0-9a-f]{64}")
 NAME = re.compile(r"[a-z0-9_]{1,50}")

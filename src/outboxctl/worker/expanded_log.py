@@ -7,7 +7,7 @@ import structlog
 
 from outboxctl.core.projections.follow_tables import FollowedTable
 from outboxctl.domain.clock import monotonic
-from outboxctl.domain.projection import EVERYTHING, Projection
+from outboxctl.domain.projection import DOCUMENTS, EVERYTHING, Projection
 
 log = structlog.get_logger()
 EVERY = 10.0  # seconds between two lines of one table
@@ -50,5 +50,7 @@ def name_of(table: FollowedTable, projection: Projection | None) -> str:
     """The followed table's name, as far as it is known."""
     if table.place == EVERYTHING:
         return "every document"
+    if table.place == DOCUMENTS and projection:
+        return str(projection.root)
     followed = projection.follow[table.place : table.place + 1] if projection else ()
     return str(followed[0].table) if followed else f"place {table.place}"

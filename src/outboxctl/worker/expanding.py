@@ -19,7 +19,7 @@ from outboxctl.core.projections.follow_tables import FollowedTable
 from outboxctl.core.refused_reads import ReadRefusedError
 from outboxctl.domain.clock import monotonic
 from outboxctl.domain.errors import OutboxctlError, UnreachableError
-from outboxctl.domain.projection import Projection
+from outboxctl.domain.projection import DOCUMENTS, Projection
 from outboxctl.sink.delivery.result import IndexedSink
 from outboxctl.worker.context import WorkerContext
 from outboxctl.worker.declared import Declared
@@ -159,7 +159,8 @@ class Expander:
                 if not self._has_room(connection, turn):
                     return False
             turn.next_half()
-        done = self._expand_set(table, turn) if turn.size > 1 else None
+        together = turn.size > 1 and table.place != DOCUMENTS
+        done = self._expand_set(table, turn) if together else None
         return done if done is not None else self._expand_one(table, turn, begun=False)
 
     def _has_room(self, connection: Connection, turn: Turn) -> bool:

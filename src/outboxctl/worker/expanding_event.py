@@ -14,7 +14,7 @@ from outboxctl.core.projections.follow_query import OF_ROOT
 from outboxctl.core.refused_reads import ReadRefusedError
 from outboxctl.domain.failures import Classification, Reason, Verdict
 from outboxctl.domain.printable import brief
-from outboxctl.domain.projection import EVERYTHING, Projection
+from outboxctl.domain.projection import DOCUMENTS, EVERYTHING, Projection
 from outboxctl.sink.delivery.result import IndexedSink
 from outboxctl.worker.context import WorkerContext
 from outboxctl.worker.declared import Declared
@@ -66,7 +66,7 @@ class EventExpansion:
         except ListingError as error:
             self._list_again(event, token, error)
         except ReadRefusedError as error:
-            self._refused(projection, event, token, error, limits)
+            return self._refused(projection, event, token, error, limits)
         return None
 
     def _declaration(self, event: FollowEvent) -> Projection | None:
@@ -98,6 +98,9 @@ class EventExpansion:
         self, projection: Projection, event: FollowEvent, token: str, limits: Limits, *, size: int
     ) -> Page | None:
         database = self._context.database
+        if event.place == DOCUMENTS:
+            with database.begin() as connection:
+                return follow.write_documents(connection, event, token)
         if event.place == EVERYTHING and not event.cursor:
             with database.begin() as connection:
                 return follow.begin(connection, event, token)
@@ -123,10 +126,11 @@ class EventExpansion:
         token: str,
         error: ReadRefusedError,
         limits: Limits,
-    ) -> None:
+    ) -> Page | None:
         """Settle an event whose keys cannot be found, unless another definition is in force by now.
 
-        Of the event for every document, a row of the view that raises holds up no other: the root's keys do.
+        Where it stands for several rows, one of them may be at fault: each has an event of its own then. Of
+        the event for every document, a row of the view that raises holds up no other: the root's keys do.
         """
         if error.passes and not (error.late and limits.patient):
             self._put_back(event, token)
@@ -134,6 +138,9 @@ class EventExpansion:
         away = None if error.late else self._probed(projection, event, limits.seconds)
         if self._declared.again(event.projection) != projection:
             self._put_back(event, token)
+        elif event.of_several and not away:
+            with self._context.database.begin() as connection:
+                return follow.write_rows(connection, event, token)
         elif error.late or away or event.place != EVERYTHING or event.cursor.get(OF_ROOT):
             finding = _finding(away or error, away=bool(away))
             self._settle(event, token, finding)
@@ -141,6 +148,7 @@ class EventExpansion:
                 raise WaitError(error.words)
         else:
             self._put_back(event, token, {**event.cursor, OF_ROOT: True})
+        return None
 
     def _put_back(self, event: FollowEvent, token: str, cursor: Mapping[str, Any] | None = None) -> None:
         with self._context.database.begin() as connection:

@@ -1,7 +1,8 @@
 """Follow events: one changed row that stands for all documents behind it, expanded in pages of key events.
 
 Such an event has `follow`, EVERYTHING (-1) or the place that the followed table had in the projection, and in
-`entity_key` the row's columns as JSON, with the name of the followed table (`Follow.name`): places change. It
+`entity_key` the row's columns as JSON, with the name of the followed table (`Follow.name`): places change. A
+statement of many rows writes arrays of columns, or with DOCUMENTS (-2) an array of documents' keys. An event
 waits with `next_retry_at` = infinity, so that no lane claims it. `follow_cursor` is JSON: `of` is the stamp
 of the definition that it is expanded by, `after` the last key so far, `done` the number of keys, `events` the
 first and the last event of the last half page. The next keys are written once those in `waits_for`, of the
@@ -20,7 +21,7 @@ from outboxctl.core.delivery.claim import PLAN
 from outboxctl.core.projections import follow_keys, follow_pages
 from outboxctl.core.projections.documents import LOCK_TIMEOUT
 from outboxctl.core.projections.follow_keys import KeysAhead
-from outboxctl.core.projections.follow_pages import HALF, FollowEvent
+from outboxctl.core.projections.follow_pages import HALF, NAME, FollowEvent
 from outboxctl.core.projections.follow_tables import FOLLOWS, FRESH, FollowedTable
 from outboxctl.core.projections.in_force import STAMP
 from outboxctl.core.schema.names import EVENTS, ONE_MORE_ATTEMPT, STATUS_IS, UNHELD, id_array
@@ -72,6 +73,14 @@ SAME = text(
     )
 )
 ALL = text(DONE.format(same="true"))
+# Each row of an event of several has one of its own.
+EACH_ROW = text(f"""
+INSERT INTO {EVENTS} (entity_type, entity_id, op, entity_key, follow, next_retry_at)
+SELECT CAST(:name AS text),
+    md5(concat(CAST(:name AS text), '/', CAST(:place AS text), ':', CAST(changed AS text)))::uuid, 'upsert',
+    CAST(changed AS text), CAST(:place AS int), 'infinity'
+FROM json_array_elements(CAST(:rows AS json)) changed
+""")
 IN_HAND = text(f"""
 SELECT DISTINCT entity_key FROM {EVENTS}
 WHERE status = 'processing' AND entity_type = :name AND entity_key IS NOT NULL AND follow IS NULL
@@ -165,6 +174,34 @@ def write_ahead(connection: Connection, ahead: KeysAhead, token: str) -> Page:
     return Page(len(keys), ahead=left if rest else None)
 
 
+def write_documents(connection: Connection, event: FollowEvent, token: str) -> Page | None:
+    """Write events of the keys that an event names, which ends.
+
+    Raises ValueError where it does not hold an array of keys. Returns None where the claim is another
+    worker's by now, and nothing was written.
+    """
+    keys = json.loads(event.key)
+    if not (isinstance(keys, list) and all(isinstance(key, str) for key in keys)):
+        raise ValueError(f"not a JSON array of keys: {event.key[:200]!r}")
+    if event.id not in settle.hold(connection, token):
+        return None
+    keys = [*dict.fromkeys(keys)]
+    events = follow_pages.write(connection, event.projection, keys)
+    settle.complete(connection, token, [event.id])
+    return Page(len(keys), end=True, ends=events)
+
+
+def write_rows(connection: Connection, event: FollowEvent, token: str) -> Page | None:
+    """Write a follow event of each row of an event of several, which ends. None as `write_documents`."""
+    if event.id not in settle.hold(connection, token):
+        return None
+    rows = [{NAME: event.name, **row} if event.name else row for row in event.rows]
+    values = {"name": event.projection, "place": event.place, "rows": json.dumps(rows, ensure_ascii=False)}
+    connection.execute(EACH_ROW, values)
+    settle.complete(connection, token, [event.id])
+    return Page(0, end=True)
+
+
 def begin(connection: Connection, event: FollowEvent, token: str) -> Page | None:
     """Write events of the keys that workers have in hand, before the ids of the index are listed.
 
@@ -203,5 +240,7 @@ def _write_keys(
 
 
 def _complete_same(connection: Connection, event: FollowEvent) -> None:
+    if event.of_several:
+        return  # others of the same rows are rare, and their keys long
     same = {"name": event.projection, "place": event.place, "key": event.key}
     connection.execute(ALL if event.place == EVERYTHING else SAME, same)

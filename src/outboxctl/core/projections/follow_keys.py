@@ -142,13 +142,13 @@ def without_row(
         return [keys[place - 1] for place in connection.exec_driver_sql(statement, values).scalars()]
 
 
-def _statement(projection: Projection, event: FollowEvent, size: int) -> tuple[str, dict[str, str | None]]:
+def _statement(projection: Projection, event: FollowEvent, size: int) -> tuple[str, Mapping[str, str | None]]:
     query, values = follow_query.of_event(projection, event)
     after, beyond = event.cursor.get("after"), SQL("").format()
     if after is not None:
         names = _key_names(projection)
         parts = key_parts(after, len(names))
-        values |= {f"a{place}": part for place, part in enumerate(parts)}
+        values = {**values, **{f"a{place}": part for place, part in enumerate(parts)}}
         bounds = [
             SQL("CAST({} AS {})").format(SQL(f"%(a{place})s"), type_of(column))
             for place, column in enumerate(projection.key)

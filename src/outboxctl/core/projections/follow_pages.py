@@ -1,7 +1,7 @@
 """A follow event, and the pages of key events that are written for it."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -30,7 +30,7 @@ SELECT start || to_hex(number + 1), start || to_hex(number + json_array_length(C
 
 @dataclass(frozen=True)
 class FollowEvent:
-    """A claimed follow event: `values` are the columns of the changed row, `cursor` how far it is.
+    """A claimed follow event: `rows` are the columns of the changed rows, `cursor` how far it is.
 
     `stamp` is that of the definition in force at the claim (`Projection.stamp`), None where there is none.
     """
@@ -51,19 +51,34 @@ class FollowEvent:
     @property
     def name(self) -> str:
         """That of the followed table (`Follow.name`); empty where an older trigger wrote the event."""
-        return self._content.get(NAME) or ""
+        return _text(self._content.get(NAME)) or ""
+
+    @property
+    def of_several(self) -> bool:
+        """Whether one statement changed several rows, and this event stands for them: arrays of columns."""
+        return self.place >= 0 and any(isinstance(value, list) for value in self._content.values())
 
     @cached_property
-    def values(self) -> Mapping[str, str | None]:
-        """The columns of the changed row by name. ValueError where the key is not such an object."""
-        return {name: value for name, value in self._content.items() if name != NAME}
+    def rows(self) -> Sequence[Mapping[str, str | None]]:
+        """The columns of the changed rows by name. ValueError where the key is no such object."""
+        columns = {name: value for name, value in self._content.items() if name != NAME}
+        if not self.of_several:
+            return [{name: _text(value) for name, value in columns.items()}]
+        if not all(isinstance(value, list) for value in columns.values()):
+            raise ValueError(f"not arrays alone: {self.key[:200]!r}")
+        rows = zip(*columns.values(), strict=True)
+        return [dict(zip(columns, map(_text, row), strict=True)) for row in rows]
+
+    def has(self, parameters: Set[str]) -> bool:
+        """Whether its rows have these columns. ValueError as `rows`."""
+        return all(parameters <= row.keys() for row in self.rows)
 
     @cached_property
-    def _content(self) -> dict[str, str | None]:
-        values = json.loads(self.key)
-        if not isinstance(values, dict):
+    def _content(self) -> dict[str, Any]:
+        content = json.loads(self.key)
+        if not isinstance(content, dict):
             raise ValueError(f"not a JSON object: {self.key[:200]!r}")
-        return {str(name): None if value is None else str(value) for name, value in values.items()}
+        return content
 
     def behind(self, keys: Sequence[str], events: Sequence[str], place: Mapping[str, Any]) -> dict[str, Any]:
         """The cursor behind these keys, of which `events` are written; the next ones come from `place`.
@@ -74,6 +89,10 @@ class FollowEvent:
         done = int(self.cursor.get("done", 0)) + len(keys)
         more = {"done": done, "events": events or before, "waits_for": before, "of": self.stamp}
         return {**self.cursor, **place, **more}
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
 
 
 def write(connection: Connection, projection: str, keys: Sequence[str]) -> list[str]:

@@ -8,7 +8,7 @@ from psycopg.sql import SQL
 from outboxctl.core.projections.documents import identifier, qualified
 from outboxctl.core.projections.follow_pages import FollowEvent
 from outboxctl.domain import keys_query
-from outboxctl.domain.projection import EVERYTHING, Follow, Projection
+from outboxctl.domain.projection import DOCUMENTS, EVERYTHING, Follow, Projection
 
 OF_ROOT = "of_root"  # in the cursor of the event for every document, where the view raises for some row
 # The columns of all changed rows as one JSON text: arrays cost the worker more. The user's query sees them by
@@ -25,7 +25,7 @@ def of_rows(projection: Projection, events: Sequence[FollowEvent]) -> tuple[str,
     """The query for the keys of several events, with the driver's placeholder, and its parameter."""
     followed = _followed(projection, events[0])
     query, names = bound(followed.keys, _types(followed), CHANGED + ".p{}")
-    rows = {tuple(event.values[name] for name in names) for event in events}
+    rows = {tuple(row[name] for name in names) for event in events for row in event.rows}
     objects = [{f"p{n}": value for n, value in enumerate(row)} for row in rows]
     columns = SQL(", ").join(SQL(f"p{n} text") for n in range(len(names) or 1))
     return SQL(OF_ROWS).format(columns=columns, query=SQL(query)).as_string(), {
@@ -33,15 +33,17 @@ def of_rows(projection: Projection, events: Sequence[FollowEvent]) -> tuple[str,
     }
 
 
-def of_event(projection: Projection, event: FollowEvent) -> tuple[str, dict[str, str | None]]:
+def of_event(projection: Projection, event: FollowEvent) -> tuple[str, Mapping[str, str | None]]:
     """The query for an event's keys with the driver's placeholders, and its parameters."""
     if event.place == EVERYTHING:
         columns = SQL(", ").join(identifier(column.name) for column in projection.key)
         relation = projection.root if event.cursor.get(OF_ROOT) else projection.document
         return SQL("SELECT {} FROM {}").format(columns, qualified(relation)).as_string(), {}
+    if event.of_several:
+        return of_rows(projection, [event])
     followed = _followed(projection, event)
     query, names = bound(followed.keys, _types(followed))
-    return query, {f"p{number}": event.values[name] for number, name in enumerate(names)}
+    return query, {f"p{number}": event.rows[0][name] for number, name in enumerate(names)}
 
 
 def _followed(projection: Projection, event: FollowEvent) -> Follow:
@@ -61,10 +63,10 @@ def fits(projection: Projection, event: FollowEvent) -> bool:
 
     Raises ValueError where the event's key is no JSON object.
     """
-    if event.place == EVERYTHING:
+    if event.place in (EVERYTHING, DOCUMENTS):
         return True
     followed = projection.followed(event.place, event.name)
-    return followed is not None and {*keys_query.parameters(followed.keys)} <= event.values.keys()
+    return followed is not None and event.has({*keys_query.parameters(followed.keys)})
 
 
 def together(projection: Projection, events: Sequence[FollowEvent]) -> list[FollowEvent]:
@@ -87,7 +89,7 @@ def together(projection: Projection, events: Sequence[FollowEvent]) -> list[Foll
 def _is_of(event: FollowEvent, name: str, parameters: Set[str]) -> bool:
     """Whether the event says this name (`Follow.name`), and has these parameters."""
     try:
-        return event.name == name and parameters <= event.values.keys()
+        return event.name == name and event.has(parameters)
     except ValueError:
         return False
 

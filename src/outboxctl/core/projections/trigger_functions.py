@@ -13,15 +13,16 @@ from collections.abc import Mapping, Sequence
 from psycopg.sql import SQL, Composable, Identifier, Literal
 
 from outboxctl.core.produce import COLUMNS
-from outboxctl.core.projections import event_ids
+from outboxctl.core.projections import event_ids, trigger_bulk
 from outboxctl.core.projections.trigger_columns import fields
-from outboxctl.core.projections.trigger_keys import sides
+from outboxctl.core.projections.trigger_keys import arrays, sides
 from outboxctl.core.projections.trigger_names import NEW, OLD, Watched, WatchedTable
 from outboxctl.core.schema.names import EVENTS
-from outboxctl.domain.projection import EVERYTHING
+from outboxctl.domain.projection import DOCUMENTS, EVERYTHING
 
 INSERTED = ("entity_key", "follow", "next_retry_at", *COLUMNS.split(", "))
 ID_COLUMN = "id"
+TABLES = {"old": OLD, "new": NEW}
 # Of the owner of a function `p` on the `outbox`. A trigger there lets only those who may UPDATE the status
 # insert an event that waits for something.
 RIGHTS = f"""(SELECT bool_and(has_column_privilege(p.proowner, outbox, c, 'INSERT'))
@@ -54,7 +55,7 @@ BEGIN
 END
 """
 CHANGE = f"""\
-        SELECT count(*) INTO number FROM (SELECT FROM {{table}} LIMIT 2) r;
+        SELECT count(*) INTO number FROM (SELECT FROM {{table}} LIMIT {{counted}}) r;
         IF number = 0 THEN
             RETURN NULL;
         END IF;
@@ -68,10 +69,15 @@ CHANGE = f"""\
         END IF;{{pair}}
 {event_ids.DRAW}
         IF number = 1 THEN
-{{one}}
+{{one}}{{bulk}}
         ELSE
 {{many}}
         END IF;"""
+IN_BULK = """
+        ELSIF number = {bulk} THEN
+{written}"""
+# The numbers of a share whose keys may be long.
+NUMBERED = "SELECT ({share}::bigint << 40) + row_number() OVER (), c.* FROM ({rows}) c"
 # Columns have their numbers in the table that was declared. Where all are as before, that is seen without a
 # query. TG_RELID as a subquery: so PostgreSQL keeps a plan, whichever the table. With the value in sight it
 # may make a new one for each statement. A table that was restored from a dump has another oid, and numbers of
@@ -132,7 +138,7 @@ SELECT v.* FROM {table} {row} CROSS JOIN LATERAL (
 # pair differs these are the same rows, and what differs is in a pair that differs. Columns go through the
 # join as they are stored: a large value that no pair needs is not read.
 CHANGED = """\
-WITH changed AS MATERIALIZED (
+WITH changed AS (
                 SELECT * FROM (
                     SELECT * FROM (SELECT row_number() OVER () AS before, {old_columns} FROM old_rows o) o
                     FULL JOIN (SELECT row_number() OVER () AS after, {new_columns} FROM new_rows n) n
@@ -149,7 +155,7 @@ SELECT {new_key}
                 FROM (SELECT {old_named} FROM changed c WHERE before IS NOT NULL{of_share}
                     AND (after IS NULL OR {key_differs})) o
                 WHERE {old_known}"""
-OF_SHARE = " AND (before IS NULL OR after IS NULL OR {differ})"
+OF_SHARE = " AND (c.before IS NULL OR c.after IS NULL OR {differ})"
 # The keys of one row that changed. The start of a query looks up each function in it, whether it comes to
 # that or not: so what large values need is a query of its own. A BEFORE trigger can keep a row from the
 # partition that it moves to: then there is none after.
@@ -210,6 +216,7 @@ IF_CHANGED = """\
 {written}
             END IF;"""
 Values = dict[str, str]
+Arrays = Sequence[Sequence[Values]]  # of each share, as `trigger_keys.arrays`
 
 
 def template(table: WatchedTable, schema: str, *, rows: bool) -> str:
@@ -223,13 +230,17 @@ def template(table: WatchedTable, schema: str, *, rows: bool) -> str:
         every | _of_user(each, ("OLD", "NEW") if rows else ("o", "n")) | fields(share) | {"share": str(share)}
         for share, each in enumerate(table.users, 1)
     ]
-    return _of_rows(every, shares) if rows else _of_statements(every, shares)
+    if rows:
+        return _of_rows(every, shares)
+    found = [[_escaped(each) for each in arrays(user, ("o", "n"))] for user in table.users]
+    return _of_statements(every, shares, found)
 
 
 def _of_user(watched: Watched, rows: tuple[str, str]) -> Values:
     root = watched.place is None  # whose keys are all different
     words = {"distinct": "" if root else "DISTINCT ", "duplicates": " ALL" if root else ""}
-    own = {"common": _common(watched), "projection": Literal(watched.projection)}
+    own = {"common": _common(watched, watched.follow), "projection": Literal(watched.projection)}
+    own |= {"common_in_bulk": _common(watched, DOCUMENTS if watched.follow is None else watched.follow)}
     return _escaped(own | sides(watched, rows)) | words
 
 
@@ -238,9 +249,9 @@ def _escaped(parts: Mapping[str, Composable]) -> Values:
     return {name: part.as_string().replace("%", "%%") for name, part in parts.items()}
 
 
-def _common(watched: Watched) -> Composable:
-    """What COMMON says after the key."""
-    name, place = watched.projection, watched.follow
+def _common(watched: Watched, place: int | None) -> Composable:
+    """What COMMON says after the key, where that is `follow`."""
+    name = watched.projection
     if place is None:
         follow, prefix = "NULL::int, NULL::timestamptz", f"{name}:"
     else:
@@ -248,20 +259,20 @@ def _common(watched: Watched) -> Composable:
     return SQL("{}, {}::text, {}").format(SQL(follow), Literal(name), Literal(prefix))
 
 
-def _of_statements(every: Values, shares: Sequence[Values]) -> str:
+def _of_statements(every: Values, shares: Sequence[Values], found: Arrays) -> str:
     return BODY.format_map(
         every
         | {
             "declared": every["declared"] + "".join(VARIABLES.format_map(each) for each in shares),
-            "update": _of_update(every, shares),
-            "insert": _of_one_side(every, shares, "new", NEW),
-            "delete": _of_one_side(every, shares, "old", OLD),
+            "update": _of_update(every, shares, found),
+            "insert": _of_one_side(every, shares, found, "new"),
+            "delete": _of_one_side(every, shares, found, "old"),
             "all": _all(shares),
         }
     )
 
 
-def _of_update(every: Values, shares: Sequence[Values]) -> str:
+def _of_update(every: Values, shares: Sequence[Values], found: Arrays) -> str:
     of_share = OF_SHARE if len(shares) > 1 else ""
     changes = [OF_CHANGED.format_map(each | {"of_share": of_share.format_map(each)}) for each in shares]
     own = [OF_CHANGED.format_map(each | {"of_share": ""}) for each in shares]
@@ -276,6 +287,9 @@ def _of_update(every: Values, shares: Sequence[Values]) -> str:
     ]
     parts = {
         "table": OLD,
+        **_in_bulk(
+            shares, found, changes, trigger_bulk.changed_rows(every, shares), CHANGED.format_map(every)
+        ),
         "gone": GONE.format_map(every),
         "alone": _alone(shares, [GONE.format_map(each) for each in shares], written),
         "pair": _pair(every, shares),
@@ -297,13 +311,13 @@ def _pair(every: Values, shares: Sequence[Values]) -> str:
     return PAIR.format_map(every | parts)
 
 
-def _of_one_side(every: Values, shares: Sequence[Values], side: str, table: str) -> str:
+def _of_one_side(every: Values, shares: Sequence[Values], found: Arrays, side: str) -> str:
     """An INSERT or a DELETE, which needs the columns of the keys alone."""
     of_side = [
         each
         | {name: each[f"{side}_{name}"] for name in ("key", "known")}
         | {name: each[f"key_{name}"] for name in ("number", "pairs", "names")}
-        | {"table": table, "row": side[0]}
+        | {"table": TABLES[side], "row": side[0]}
         for each in shares
     ]
     many = [ONE_SIDE.format_map(each) for each in of_side]
@@ -313,13 +327,14 @@ def _of_one_side(every: Values, shares: Sequence[Values], side: str, table: str)
     of_one = of_side[0] | {"keys": ",\n                ".join(one), "names": COMMON}
     keys = {name: every[f"key_{name}"] for name in ("number", "pairs", "names", "as_before")}
     parts = {
-        "table": table,
+        "table": TABLES[side],
         "gone": GONE.format_map(every | keys),
         "more": "",
         "alone": _alone(shares, gone, written),
         "pair": "",
         "one": _write(every, OF_ONE.format_map(of_one), "place"),
         "many": _write_shares(shares, many),
+        **_in_bulk(shares, found, many, trigger_bulk.rows_of_side(every, of_side, side)),
     }
     return CHANGE.format_map(every | keys | parts)
 
@@ -332,6 +347,29 @@ def _of_rows(every: Values, shares: Sequence[Values]) -> str:
     gone = [GONE_FOR_ROW.format_map(each) for each in (every, *shares)]
     parts = {"gone": gone[0], "alone": _alone(shares, gone[1:], written), "written": "\n".join(written)}
     return BODY_OF_ROW.format_map(every | parts)
+
+
+def _in_bulk(
+    shares: Sequence[Values],
+    found: Arrays,
+    changes: Sequence[str],
+    rows: trigger_bulk.Rows,
+    changed: str = "",
+) -> Values:
+    """How many rows are counted, and what BULK of them or more do, where some share has arrays."""
+    if not any(found):
+        return {"counted": "2", "bulk": ""}
+    others = [
+        NUMBERED.format_map(share | {"rows": _of_share(share, of)})
+        for share, arrays, of in zip(shares, found, changes, strict=True)
+        if not arrays
+    ]
+    events = [trigger_bulk.events(shares, found, rows, COMMON), *others]
+    written = _write(shares[0], "\n            UNION ALL ".join(events), "place", changed)
+    return {
+        "counted": str(trigger_bulk.BULK),
+        "bulk": IN_BULK.format(bulk=trigger_bulk.BULK, written=written),
+    }
 
 
 def _write_shares(shares: Sequence[Values], changes: Sequence[str], changed: str = "") -> str:

@@ -16,9 +16,10 @@ from outboxctl.domain.projection import KeyColumn
 # Bytes as they are stored. No index of a root holds a larger key, however well it is compressed, and the text
 # of a smaller one fits into an event.
 LARGEST = 1_000_000
+SHORT_TYPES = {f"pg_catalog.{name}" for name in ("int2", "int4", "int8", "uuid", "bool")}
 LONG_TYPES = {f"pg_catalog.{name}" for name in ("text", "varchar", "bpchar", "numeric")}
 # No setting changes their texts.
-PLAIN = LONG_TYPES | {f"pg_catalog.{name}" for name in ("int2", "int4", "int8", "uuid", "bool")}
+PLAIN = LONG_TYPES | SHORT_TYPES
 PATH = {"search_path": "pg_catalog, pg_temp"}
 # What the text of a value depends on, as in `documents`: the same in every session. Each costs a microsecond
 # a statement, so only where it can make a difference.
@@ -37,6 +38,30 @@ def settings(users: Sequence[Watched]) -> dict[str, str]:
         return {**PATH, **ISO, **OTHERS}
     dates = (column.type == "pg_catalog.date" for each in users for column in each.key)
     return {**PATH, **ISO} if any(dates) else PATH
+
+
+def arrays(watched: Watched, rows: tuple[str, str]) -> list[dict[str, Composable]]:
+    """The arrays of an event for many rows: of the keys, or of each parameter (`follow_pages.FollowEvent`).
+
+    Each with the text `before` it, its elements of the `old` and the `new` row, and the `end` of the event.
+    None where keys may be long, or need escapes in JSON.
+    """
+    types = [each.type for each in watched.key] if watched.key else watched.types
+    if not types or len(types) < len(watched.parameters) or not {*types} <= SHORT_TYPES:
+        return []
+    if watched.key:
+        elements = [SQL("""'"' || {} || '"'""").format(_key(watched, row)) for row in rows]
+        return [{"before": Literal("["), "old": elements[0], "new": elements[1], "end": Literal("]")}]
+    return [_array(watched, place, rows) for place in range(len(types))]
+
+
+def _array(watched: Watched, place: int, rows: tuple[str, str]) -> dict[str, Composable]:
+    name = watched.parameters[place]
+    before = "], " if place else f"{{{_quoted(NAME)}: {_quoted(watched.name)}, " if watched.name else "{"
+    element = """CASE WHEN {} IS NOT NULL THEN '"' || {} || '"' ELSE 'null' END"""
+    columns = [_column(row, name) for row in rows]
+    old, new = (SQL(element).format(column, _text(column)) for column in columns)
+    return {"before": Literal(f"{before}{_quoted(name)}: ["), "old": old, "new": new, "end": Literal("]}")}
 
 
 def sides(watched: Watched, rows: tuple[str, str]) -> dict[str, Composable]:

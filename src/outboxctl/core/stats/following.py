@@ -13,7 +13,7 @@ from outboxctl.core.projections.follow_pages import FollowEvent
 from outboxctl.core.schema.names import EVENTS
 from outboxctl.core.sql import Connection, text
 from outboxctl.core.stats.counts import FINITE
-from outboxctl.domain.projection import Projection
+from outboxctl.domain.projection import DOCUMENTS, Projection
 
 BEGUN = 1_000  # events with a cursor that are read: few have begun at a time
 # The name of a followed table is in the event, beside its place: one event of each place is looked at.
@@ -68,6 +68,8 @@ def _keys(connection: Connection) -> dict[tuple[str, int], int]:
 
 
 def _table(projection: Projection | None, place: int, key: str) -> str:
+    if place == DOCUMENTS:
+        return str(projection.root) if projection else ""
     try:
         name = FollowEvent("", "", place, key, {}, 0).name
     except ValueError:
