@@ -37,7 +37,10 @@ class SessionState:
 
 def state(connection: Connection) -> SessionState:
     """What is known of a connection's session."""
-    found: SessionState = connection.info.setdefault(KEY, SessionState())
+    info = connection.info
+    found: SessionState | None = info.get(KEY)
+    if found is None:
+        found = info[KEY] = SessionState()
     return found
 
 
