@@ -8,11 +8,10 @@ import pytest
 from moments import Insert, at, when
 from outboxctl.core.database import Database
 from outboxctl.core.delivery import settle
-from outboxctl.core.delivery.claim import PLAN, claim
+from outboxctl.core.delivery.claim import claim
 from outboxctl.core.delivery.leases import reclaim, renew
-from outboxctl.core.delivery.settle_statements import COMPLETE, FAIL, RETRY
 from outboxctl.core.operator import audit, moves, projection_events, selection
-from outboxctl.core.sql import Connection, TextClause, text
+from outboxctl.core.sql import Connection, text
 from outboxctl.domain.failures import Reason
 from outboxctl.domain.lifecycle import TRANSITIONS, Status, Verb
 
@@ -112,19 +111,6 @@ def test_settling_says_what_it_hit(db: Database, insert: Insert) -> None:
     )
     with db.begin() as connection:
         assert settle.complete(connection, TOKEN, [ours, theirs, over]) == {ours}
-
-
-@pytest.mark.parametrize("statement", [COMPLETE, RETRY, FAIL])
-def test_settling_finds_its_events_by_their_ids_alone(db: Database, statement: TextClause) -> None:
-    """By the index on processing it would read what every worker holds, and what vacuum has yet to clean."""
-    ids = f"{{{TOKEN}}}"
-    given = {"token": TOKEN, "ids": ids, "delays": [1.0], "reasons": ["x"], "errors": ["x"]}
-    with db.begin() as connection:
-        connection.exec_driver_sql(PLAN)
-        explain = text(f"EXPLAIN {statement.text}")
-        plan = connection.execute(explain, given).scalars().all()
-    assert any("search_outbox_events_pkey" in line for line in plan)
-    assert not any("processing" in line and "Index" in line for line in plan)
 
 
 def test_a_release_gives_the_attempt_back(db: Database, sql: psycopg.Connection, insert: Insert) -> None:

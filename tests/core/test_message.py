@@ -12,7 +12,7 @@ from outboxctl.core.database import Database
 from outboxctl.core.delivery.claim import claim
 from outboxctl.core.message import send
 from outboxctl.core.sql import text
-from outboxctl.domain.errors import CutOffError, OutboxctlError, UnreachableError
+from outboxctl.domain.errors import OutboxctlError, UnreachableError
 
 ONE = text("SELECT CAST(:value AS text)")
 HOSTILE = [
@@ -104,15 +104,6 @@ def test_a_connection_that_broke_in_a_message_is_not_used_again(near: Database, 
         send(connection, (ONE, {"value": "x"}), commit=True)
     with near.begin() as connection:
         assert send(connection, (ONE, {"value": "well"}), commit=True)[0].rows == [("well",)]
-
-
-def test_the_limit_is_that_of_each_statement(db: Database) -> None:
-    """Else a settle of several outcomes would be cut off by what one of them may take."""
-    sleep, limit = text("SELECT pg_sleep(:seconds)"), "SET LOCAL statement_timeout = 400"
-    with db.begin() as connection:
-        assert len(send(connection, limit, *[(sleep, {"seconds": 0.25})] * 2)) == 2
-    with pytest.raises(CutOffError), db.begin() as connection:
-        send(connection, limit, (sleep, {"seconds": 5}))
 
 
 def test_what_follows_a_commit_is_in_another_transaction_with_the_same_search_path(url: str) -> None:

@@ -11,7 +11,7 @@ from outboxctl.core.prepared import WHO, PreparedStatements, prepared
 from outboxctl.core.search_path import places
 from outboxctl.core.sql import Connection, TextClause
 from outboxctl.core.sql.engine import driver_form
-from outboxctl.core.sql.transaction import StatementResult, after_commit, exchange, take_opening
+from outboxctl.core.sql.transaction import StatementResult, exchange, state, take_opening
 
 COMMIT = "COMMIT"
 PLACEHOLDER = re.compile(r"%\((\w+)\)s")
@@ -43,8 +43,9 @@ def send(
     except psycopg.Error:
         kept.forget()
         raise
-    if commit:
-        after_commit(connection)
+    if commit:  # what is sent now is in another transaction, with the same limits
+        known = state(connection)
+        known.opening = known.whole
     return _wanted(kept, texts, results)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from outboxctl.core.schema.names import EVENTS, SOURCE
 from outboxctl.core.sql import Connection
 from outboxctl.core.sql.places import NAMES, UNKNOWN, Places, quoted
-from outboxctl.core.sql.transaction import exchange, put_off, state
+from outboxctl.core.sql.transaction import exchange, state
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import brief
 
@@ -81,11 +81,13 @@ def pin(connection: Connection, limits: str) -> None:
 
     The first transaction of a connection begins now, and looks for our tables.
     """
-    new = places(connection) is UNKNOWN
+    known = state(connection)
+    new = known.places is UNKNOWN
     if new:
         _read_places(connection, limits)
-    path = set_search_path(places(connection).searched)
-    put_off(connection, "; ".join(filter(None, ("BEGIN", limits, path))), sent=new)
+    path = set_search_path(known.places.searched)
+    known.whole = "; ".join(filter(None, ("BEGIN", limits, path)))
+    known.opening = "" if new else known.whole
 
 
 def places(connection: Connection) -> Places:

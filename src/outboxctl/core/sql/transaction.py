@@ -26,8 +26,8 @@ class StatementResult(NamedTuple):
 class SessionState:
     """What is known of a session, which is in autocommit: we send BEGIN ourselves, with more.
 
-    `places`: the schemas of our tables. `opening`: statements that the next message begins with; `whole`:
-    those with which a transaction begins.
+    `places`: the schemas of our tables. `whole`: what a transaction begins with; `opening`: the same until it
+    was sent, with the first message. Without a message there is no transaction.
     """
 
     places: Places = UNKNOWN
@@ -79,21 +79,6 @@ def undone(connection: Connection) -> Iterator[None]:
         yield
     finally:
         savepoint.rollback()
-
-
-def put_off(connection: Connection, opening: str, *, sent: bool = False) -> None:
-    """Have the next message begin with these statements. Without a next one there is no transaction.
-
-    `sent`: the transaction is open already, and what comes `after_commit` begins with them.
-    """
-    known = state(connection)
-    known.opening, known.whole = "" if sent else opening, opening
-
-
-def after_commit(connection: Connection) -> None:
-    """The transaction is over: whatever is sent now is in another one, with the same limits."""
-    known = state(connection)
-    known.opening = known.whole
 
 
 def take_opening(connection: Connection) -> str:
