@@ -159,7 +159,7 @@ def _watched(rig: Rig, process: subprocess.Popen[str], count: int) -> dict[str, 
 
 def _phase(rig: Rig) -> str:
     with rig.database.begin() as connection:
-        return str(connection.exec_driver_sql(PHASE).scalar())
+        return str(connection.execute(tables.sql(PHASE)).scalar())
 
 
 def _moment(rig: Rig, watched: psutil.Process) -> Moment:

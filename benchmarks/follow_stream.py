@@ -58,7 +58,7 @@ def streamed(rig: Rig, count: int) -> dict[str, float]:
         ended = time()
         shop.until(lambda: not tables.number(rig, UNSETTLED), ended, PATIENCE)
     with rig.database.begin() as connection:
-        settled: dict[int, float] = dict(connection.exec_driver_sql(SETTLED).all())
+        settled: dict[int, float] = dict(connection.execute(tables.sql(SETTLED)).all())
     counting = {n: each for n, each in enumerate(committed, 1) if n > RATE * WARM_UP}
     lags = sorted(settled.get(n, each.at + PATIENCE) - each.at for n, each in counting.items())
     missing = sum(n not in settled for n in counting)

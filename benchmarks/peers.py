@@ -179,7 +179,7 @@ def _update(url: str, size: int, statement: str) -> tuple[float, float]:
     rng = Random(1)  # noqa: S311 - test data
     with closing(Database(url)) as database:
         with database.begin() as connection:
-            ids = list(connection.exec_driver_sql(IDS).scalars())
+            ids = list(connection.execute(tables.sql(IDS)).scalars())
         rng.shuffle(ids)
         began = time()
         for start in range(0, len(ids), shop.PER_COMMIT):

@@ -3,6 +3,7 @@
 from benchmarks.rig import Rig
 from outboxctl.core.database import Database
 from outboxctl.core.schema.names import EVENTS, SOURCE
+from outboxctl.core.sql import TextClause, text
 from outboxctl.drills.load import Generator, Load, Scenario
 from outboxctl.drills.signals import undisturbed
 from outboxctl.sink.index import index_setup
@@ -16,16 +17,21 @@ SELECT entity_type, entity_id, 'upsert', event_version FROM {SOURCE} ORDER BY en
 """
 
 
+def sql(statement: str) -> TextClause:
+    """A statement without parameters that names the product's tables; `%%` is a percent sign."""
+    return text(statement.replace("%%", "%").replace(":", r"\:"))
+
+
 def execute(rig: Rig, statement: str) -> None:
     """Execute one statement in a transaction of its own."""
     with rig.database.begin() as connection:
-        connection.exec_driver_sql(statement)
+        connection.execute(sql(statement))
 
 
 def number(rig: Rig, query: str) -> float:
     """Return the one number that a query returns."""
     with rig.database.begin() as connection:
-        return float(connection.exec_driver_sql(query).scalar_one())
+        return float(connection.execute(sql(query)).scalar_one())
 
 
 def vacuum(rig: Rig, *names: str) -> None:
