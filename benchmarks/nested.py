@@ -12,7 +12,7 @@ from benchmarks.peers import Started
 from benchmarks.pgsync import SETTINGS, VERSION, Pgsync, PgsyncIndex, runs
 from benchmarks.report import NESTED, Section
 from benchmarks.rig import Rig, must
-from outboxctl.sink.transport.request import demand
+from outboxctl.sink.transport.request import request
 
 NODES = {
     "table": "products",
@@ -79,7 +79,7 @@ def run(rig: Rig, args: Namespace) -> Section:
 def outboxctl(rig: Rig) -> Iterator[Started]:
     """The projection, filled by a rebuild; then a worker."""
     with shop.declared(rig), peers.outboxctl(rig, "--projection", "product") as started:
-        mapping = demand(rig.client, "GET", shop.index_of(rig), "_mapping")
+        mapping = request(rig.client, "GET", shop.index_of(rig), "_mapping")
         (there,) = (each["mappings"]["properties"] for each in mapping.values())
         must(there == shop.MAPPINGS["properties"], "the mapping is another one than pgsync's")
         yield started

@@ -24,7 +24,7 @@ from outboxctl.drills import services
 from outboxctl.net.urls import check_database_url
 from outboxctl.sink.index import index_setup
 from outboxctl.sink.index.lifecycle import FILLING, REFRESH
-from outboxctl.sink.transport.request import demand
+from outboxctl.sink.transport.request import request
 
 VERSION = "7.3.0"
 HINTS = {
@@ -121,7 +121,7 @@ class Pgsync:
             for whose, seconds in spent(self._rig, both).items():
                 figures[f"pgsync: fill, {whose} CPU"] = seconds - before[whose]
             self._wait(daemon, "pgsync", lambda: "Sync " in self._said("pgsync"))  # its second look is over
-            demand(self._rig.client, "PUT", index, "_settings", body={REFRESH: None})
+            request(self._rig.client, "PUT", index, "_settings", body={REFRESH: None})
             yield figures, both
 
     def _wait(self, process: psutil.Process, name: str, holds: Callable[[], bool]) -> None:
@@ -176,6 +176,6 @@ def runs(process: psutil.Process) -> bool:
 
 def _fresh_index(rig: Rig, documents: PgsyncIndex) -> None:
     """An index as a rebuild of outboxctl makes it: the same mapping, and not refreshed while it is filled."""
-    demand(rig.client, "DELETE", documents.name, ignore_unavailable=True)
+    request(rig.client, "DELETE", documents.name, ignore_unavailable=True)
     body = {"mappings": documents.mappings, "settings": index_setup.SETTINGS | FILLING}
-    demand(rig.client, "PUT", documents.name, body=body)
+    request(rig.client, "PUT", documents.name, body=body)

@@ -19,7 +19,7 @@ from benchmarks.rig import Rig, must
 from outboxctl.core.database import Database
 from outboxctl.core.schema.names import EVENTS
 from outboxctl.sink.index import index_setup
-from outboxctl.sink.transport.request import demand
+from outboxctl.sink.transport.request import request
 
 SCHEMA = "bench_shop"
 PARTS, CATEGORIES = 5, 100  # parts a product
@@ -204,7 +204,7 @@ def share(case: int, products: int) -> tuple[int, int]:
 
 def written(rig: Rig, index: str) -> int:
     """Documents written so far, a second version counted again; not refreshed."""
-    stats = demand(rig.client, "GET", index, "_stats", "indexing")
+    stats = request(rig.client, "GET", index, "_stats", "indexing")
     return int(stats["_all"]["primaries"]["indexing"]["index_total"])
 
 
@@ -257,7 +257,7 @@ def _documents(rig: Rig, index: str) -> dict[int, Any]:
     """Every document that a search finds, by its `id`, without pgsync's own field."""
     documents: dict[int, Any] = {}
     body: dict[str, Any] = {"size": PAGE, "sort": ["id"], "_source": {"excludes": ["_meta"]}}
-    while hits := demand(rig.client, "POST", index, "_search", body=body)["hits"]["hits"]:
+    while hits := request(rig.client, "POST", index, "_search", body=body)["hits"]["hits"]:
         for source in (hit["_source"] for hit in hits):
             parts = sorted(source["parts"] or [], key=lambda part: int(part["id"]))
             documents[source["id"]] = source | {"parts": parts}

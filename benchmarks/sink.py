@@ -13,7 +13,7 @@ from outboxctl.sink.delivery import bulk
 from outboxctl.sink.index import index_setup
 from outboxctl.sink.transport.client import Client
 from outboxctl.sink.transport.open import connect
-from outboxctl.sink.transport.request import demand
+from outboxctl.sink.transport.request import request
 from outboxctl.worker.prepare import prepare
 
 SENDERS = (1, 2, 3)
@@ -69,4 +69,4 @@ def _send(rig: Rig, client: Client, body: bytes) -> bool:
     """Send one request; whether an item of it was refused."""
     name = rig.settings.elastic_index
     options = {"filter_path": bulk.FILTER, "require_alias": True}
-    return bool(demand(client, "PUT", name, "_bulk", body=body, **options)["errors"])
+    return bool(request(client, "PUT", name, "_bulk", body=body, **options)["errors"])

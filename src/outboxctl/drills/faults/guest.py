@@ -122,12 +122,12 @@ def _search(settings: Settings) -> str:
     with closing(connect(settings)) as client:
         try:
             server = identity(root(client)[0])
+        except RefusedError:  # a right that no worker needs
+            return "elasticsearch, of a version that this user may not ask for"
         except UnreachableError as error:
             hint = "check ELASTIC_URL, and that it runs (`outboxctl services up` starts a local one)"
             where = mask(settings.sink_urls[0])
             raise UnreachableError(f"the sink {where} cannot be used: {error}", hint=hint) from None
-        except RefusedError:  # a right that no worker needs
-            return "elasticsearch, of a version that this user may not ask for"
     name = IMITATION if server.node == IMITATION else server.distribution
     return f"{name} {server.number}".strip()
 

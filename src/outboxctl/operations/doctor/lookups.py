@@ -12,8 +12,9 @@ from outboxctl.domain.errors import OutboxctlError, UsageError
 from outboxctl.operations.doctor.index_rules import ExaminedIndex
 from outboxctl.operations.projection.known import search_index_unused
 from outboxctl.settings import Settings
+from outboxctl.sink.index.index_setup import versions
 from outboxctl.sink.inspect.indices import named
-from outboxctl.sink.transport.request import held, shaped
+from outboxctl.sink.transport.request import shaped
 
 if TYPE_CHECKING:
     from outboxctl.sink.transport.client import Client
@@ -64,9 +65,10 @@ def ahead(settings: Settings, client: "Client", index: str, ids: Sequence[str]) 
 
     Rows are read after the documents: one that is written meanwhile is not behind.
     """
-    documents = shaped(lambda: held(client, index, ids))
+    documents = shaped(lambda: versions(client, index, ids))
     rows = read_apart(settings, lambda connection: source_versions(connection, list(documents)))
-    return sorted(id_ for id_, version in documents.items() if version > rows.get(id_, version))
+    held = {id_: version for id_, version in documents.items() if version is not None}
+    return sorted(id_ for id_, version in held.items() if version > rows.get(id_, version))
 
 
 def link_of(url: str) -> ConnectionLink | None:

@@ -13,7 +13,6 @@ from outboxctl.operations.projection.declaration import Declaration
 from outboxctl.operations.projection.plan import Planned, PlanStep, plan
 from outboxctl.sink.index import lifecycle
 from outboxctl.sink.index.index_setup import ensure
-from outboxctl.sink.transport.request import require_accepted
 
 if TYPE_CHECKING:
     from outboxctl.core.database import Connection, Database
@@ -79,7 +78,7 @@ def _check_rights(connection: "Connection", planned: Planned) -> None:
 def _prepare(client: "Client", planned: Planned) -> None:
     """Make the index, or add fields to its mapping."""
     index, body = planned.projection.index, planned.resolved.body
-    ensure(client, index, mappings=body["mappings"], settings=body["settings"], ask_by=require_accepted)
+    ensure(client, index, mappings=body["mappings"], settings=body["settings"])
     if planned.lacking:
         lifecycle.map_fields(client, index, planned.lacking)
 

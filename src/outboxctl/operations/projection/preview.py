@@ -11,7 +11,7 @@ from outboxctl.domain.json_numbers import same_json_types
 from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import Projection, document_id, key_parts
 from outboxctl.sink.index.scanned import ScannedDocument, SearchPage, search_page
-from outboxctl.sink.transport.request import require_accepted
+from outboxctl.sink.transport.request import request
 
 if TYPE_CHECKING:
     from outboxctl.core.database import Connection
@@ -85,13 +85,11 @@ def _compared(client: "Client", projection: Projection, key: str, sent: Any, rou
 
 def _hits(client: "Client", projection: Projection, id_: str) -> Sequence[ScannedDocument]:
     """What the index has, once for each shard; found by a search, for which no routing must be known."""
-    if not id_ or not require_accepted(client, "HEAD", projection.index):
+    if not id_ or not request(client, "HEAD", projection.index):
         return []
-    require_accepted(client, "POST", projection.index, "_refresh")
+    request(client, "POST", projection.index, "_refresh")
     query = {"query": {"ids": {"values": [id_]}}, "size": COPIES}
-    page: SearchPage = require_accepted(
-        client, "POST", projection.index, "_search", decode=search_page, body=query
-    )
+    page: SearchPage = request(client, "POST", projection.index, "_search", decode=search_page, body=query)
     return page.documents
 
 

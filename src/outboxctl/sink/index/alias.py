@@ -7,7 +7,7 @@ from typing import Any
 from outboxctl.domain.errors import UnreachableError, UsageError
 from outboxctl.domain.failures import Answer
 from outboxctl.sink.transport.client import Client
-from outboxctl.sink.transport.request import ask, change, require_accepted
+from outboxctl.sink.transport.request import ask, change, request
 
 Json = dict[str, Any]
 
@@ -31,9 +31,9 @@ class Home:
 
 def look(client: Client, name: str, *, besides: str | None = None) -> Home:
     """What is behind `name`, an index that is being made put aside; UsageError if it is not one index."""
-    if not require_accepted(client, "HEAD", name, local=True):
+    if not request(client, "HEAD", name, local=True):
         return Home(name)
-    got = require_accepted(client, "GET", name, flat_settings=True, local=True)
+    got = request(client, "GET", name, flat_settings=True, local=True)
     indexes = {index: body for index, body in got.items() if index != besides}
     if not indexes:
         return Home(name)
@@ -53,7 +53,7 @@ def look(client: Client, name: str, *, besides: str | None = None) -> Home:
 
 def new_names(client: Client, home: Home) -> tuple[str | None, str]:
     """What the old index will be called once the name is an alias, and a name for the new one."""
-    taken = require_accepted(
+    taken = request(
         client, "GET", f"{home.name}-*", "_alias", expand_wildcards="all", **client.engine.aliases
     )
     numbered = re.compile(re.escape(home.name) + r"-(\d{6})")

@@ -9,7 +9,7 @@ from outboxctl.domain.json_numbers import loads
 from outboxctl.domain.redaction import cut
 from outboxctl.sink.transport.client import Client
 from outboxctl.sink.transport.reply import error_of
-from outboxctl.sink.transport.request import demand, failure
+from outboxctl.sink.transport.request import failure, request
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ def search(client: Client, index: str, id_: str) -> StoredDocument | None:
     Raises UnreachableError as `get`.
     """
     body = {"query": {"ids": {"values": [id_]}}, "version": True, "size": 1}
-    answer = demand(
+    answer = request(
         client, "POST", index, "_search", decode=loads, body=body, allow_partial_search_results=False
     )
     hits = answer["hits"]["hits"]
@@ -38,7 +38,7 @@ def get(client: Client, index: str, id_: str) -> StoredDocument | None:
 
     Raises UnreachableError if the sink is unreachable, has no such index, or sends another answer.
     """
-    answer = demand(client, "POST", index, "_mget", decode=loads, body={"ids": [id_]})
+    answer = request(client, "POST", index, "_mget", decode=loads, body={"ids": [id_]})
     match answer:
         case {"docs": [{"error": error}]}:
             # A missing index is an error of the item (tried on Elasticsearch 9.0.4).
@@ -51,4 +51,4 @@ def get(client: Client, index: str, id_: str) -> StoredDocument | None:
             return StoredDocument(version, body)
         case {"docs": [{"found": True, "_version": int(version), **rest}]} if "_source" not in rest:
             return StoredDocument(version, {})  # the index's mapping says to keep none
-    raise failure(client, Answer(200, "bad_response", cut(f"no answer of mget: {answer}", 500), request=True))
+    raise failure(Answer(200, "bad_response", cut(f"no answer of mget: {answer}", 500), request=True))

@@ -1,6 +1,6 @@
 """The index: created behind a write alias with an explicit mapping; counted and searched."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +8,7 @@ from outboxctl.domain.errors import UnreachableError
 from outboxctl.domain.printable import brief
 from outboxctl.sink.transport.client import Client
 from outboxctl.sink.transport.reply import error_of
-from outboxctl.sink.transport.request import HINT, change, demand
+from outboxctl.sink.transport.request import HINT, change, request
 
 MAPPING: dict[str, Any] = {
     # Columns beyond these are kept in the document but not indexed: an unknown one is no error.
@@ -46,43 +46,42 @@ def ensure(
     *,
     mappings: Mapping[str, Any] = MAPPING,
     settings: Mapping[str, Any] = SETTINGS,
-    ask_by: Callable[..., Any] = demand,
 ) -> bool:
     """Create `name` as a write alias of `name-000001` unless it exists; True if it was created.
 
-    With `ask_by` require_accepted a body that the engine refuses is a UsageError.
+    A body that the engine refuses is a UsageError.
     """
     if exists(client, name):
         return False
     alias: Mapping[str, Any] = {name: {"is_write_index": True}}
     body = {"mappings": mappings, "settings": settings, "aliases": alias}
-    change(client, "PUT", f"{name}-000001", ask_by=ask_by, body=body, done=lambda: exists(client, name))
+    change(client, "PUT", f"{name}-000001", body=body, done=lambda: exists(client, name))
     return True
 
 
 def exists(client: Client, name: str) -> bool:
     """Whether there is an index or alias of this name."""
-    return bool(demand(client, "HEAD", name, local=True))
+    return bool(request(client, "HEAD", name, local=True))
 
 
 def remove(client: Client, name: str) -> None:
     """Delete what `ensure` made, or a rebuild in its place: every index `name-…`. None is no error."""
-    answer = demand(client, "GET", f"{name}-*", "_alias", expand_wildcards="all")
+    answer = request(client, "GET", f"{name}-*", "_alias", expand_wildcards="all")
     if answer:
-        change(client, "DELETE", ",".join(answer), ask_by=demand, ignore_unavailable=True)
+        change(client, "DELETE", ",".join(answer), ignore_unavailable=True)
 
 
 def count(client: Client, name: str, query: Mapping[str, Any] | None = None) -> int:
     """How many documents a search would find now (refreshes first); with a query those that match it."""
-    demand(client, "POST", name, "_refresh")
+    request(client, "POST", name, "_refresh")
     body = {"query": query} if query else None
-    return int(demand(client, "POST", name, "_count", body=body)["count"])
+    return int(request(client, "POST", name, "_count", body=body)["count"])
 
 
 def search(client: Client, name: str, text: str, *, size: int = 5) -> list[Hit]:
     """The best hits for `text` in `text` and `snippet`."""
     query: Mapping[str, Any] = {"multi_match": {"query": text, "fields": ["snippet^2", "text"]}}
-    answer = demand(client, "POST", name, "_search", body={"query": query, "size": size})
+    answer = request(client, "POST", name, "_search", body={"query": query, "size": size})
     return [
         Hit(hit["_id"], float(hit["_score"] or 0), str(hit["_source"].get("snippet")))
         for hit in answer["hits"]["hits"]
@@ -91,7 +90,7 @@ def search(client: Client, name: str, text: str, *, size: int = 5) -> list[Hit]:
 
 def versions(client: Client, name: str, ids: Sequence[str]) -> dict[str, int | None]:
     """The version of each document by id, None where there is none; UnreachableError if there is no index."""
-    answer = demand(client, "POST", name, "_mget", body={"ids": list(ids)}, _source=False)
+    answer = request(client, "POST", name, "_mget", body={"ids": list(ids)}, _source=False)
     refused = next((doc["error"] for doc in answer["docs"] if "error" in doc), None)
     if refused:  # a request for many documents succeeds all the same
         kind, reason = error_of(refused)
@@ -103,6 +102,6 @@ def sources(client: Client, name: str, ids: Sequence[str]) -> dict[str, Any]:
     """The body of each document by id, None where there is none; UnreachableError as `versions`."""
     found: dict[str, Any] = {}
     for start in range(0, len(ids), SOURCES):
-        answer = demand(client, "POST", name, "_mget", body={"ids": list(ids[start : start + SOURCES])})
+        answer = request(client, "POST", name, "_mget", body={"ids": list(ids[start : start + SOURCES])})
         found |= {doc["_id"]: doc.get("_source") for doc in answer["docs"]}
     return found

@@ -8,7 +8,7 @@ from outboxctl.domain.errors import UnreachableError, UsageError
 from outboxctl.sink.index.alias import Home, Json
 from outboxctl.sink.index.index_setup import MAPPING, SETTINGS, count
 from outboxctl.sink.transport.client import Client
-from outboxctl.sink.transport.request import ask, change, require_accepted
+from outboxctl.sink.transport.request import ask, change, request
 
 LONG = 600.0  # seconds for what moves files: a clone, its recovery
 WAIT = "60s"  # for shards to be there
@@ -66,9 +66,9 @@ def withdraw(client: Client, name: str) -> None:
 
 def owned(client: Client, name: str, owner: str) -> bool:
     """Whether an index is there and carries this mark."""
-    if not require_accepted(client, "HEAD", name, local=True):
+    if not request(client, "HEAD", name, local=True):
         return False
-    answer = require_accepted(client, "GET", name, "_mapping", local=True)
+    answer = request(client, "GET", name, "_mapping", local=True)
     return bool(answer.get(name, {}).get("mappings", {}).get("_meta", {}).get(MARK) == owner)
 
 
@@ -84,7 +84,7 @@ def make_ready(client: Client, name: str, settings: Json) -> None:
 
 def refresh(client: Client, name: str) -> None:
     """Show searches all documents of an index."""
-    require_accepted(client, "POST", name, "_refresh", seconds=LONG)
+    request(client, "POST", name, "_refresh", seconds=LONG)
 
 
 def mark(client: Client, name: str, owner: str) -> None:
@@ -92,7 +92,7 @@ def mark(client: Client, name: str, owner: str) -> None:
 
     One that cannot be marked can be replaced all the same: it is then nobody's to delete.
     """
-    answer = require_accepted(client, "GET", name, "_mapping", local=True)
+    answer = request(client, "GET", name, "_mapping", local=True)
     meta = answer.get(name, {}).get("mappings", {}).get("_meta", {})
     ask(client, "PUT", name, "_mapping", body={"_meta": meta | {MARK: owner}})
 
@@ -106,7 +106,7 @@ def clone(client: Client, source: str, target: str, owner: str) -> None:
     """
     if owned(client, target, owner):
         drop(client, target)
-    if require_accepted(client, "HEAD", target, local=True):
+    if request(client, "HEAD", target, local=True):
         hint = "delete it or call it something else, or end this rebuild: `outboxctl index abort`"
         raise UsageError(f"{target}, where {source} was to be kept, is somebody else's index", hint=hint)
     block(client, source)
@@ -132,7 +132,7 @@ def block(client: Client, name: str) -> None:
 
 def unblock(client: Client, name: str) -> None:
     """Let an index take writes again."""
-    if require_accepted(client, "HEAD", name, local=True):
+    if request(client, "HEAD", name, local=True):
         free = {"index.blocks.write": None}
         change(client, "PUT", name, "_settings", body=free, done=lambda: has(client, name, free))
 
@@ -147,17 +147,17 @@ def drop(client: Client, name: str) -> None:
     used = uses(client, name)
     if used:
         raise UsageError(f"{name} is in use, as {', '.join(used)}: it is not deleted")
-    change(client, "DELETE", name, done=lambda: not require_accepted(client, "HEAD", name, local=True))
+    change(client, "DELETE", name, done=lambda: not request(client, "HEAD", name, local=True))
 
 
 def has(client: Client, name: str, wanted: Json) -> bool:
     """Whether an index has these settings (flat names), None for one that is not set."""
-    answer = require_accepted(client, "GET", name, "_settings", flat_settings=True, local=True)
+    answer = request(client, "GET", name, "_settings", flat_settings=True, local=True)
     held = answer.get(name, {}).get("settings", {})
     return all(held.get(key) == (None if value is None else str(value)) for key, value in wanted.items())
 
 
 def uses(client: Client, name: str) -> list[str]:
     """The aliases that lead to an index."""
-    answer = require_accepted(client, "GET", name, "_alias", **client.engine.aliases)
+    answer = request(client, "GET", name, "_alias", **client.engine.aliases)
     return sorted(answer.get(name, {}).get("aliases", {}))

@@ -9,7 +9,7 @@ from outboxctl.domain.errors import UnreachableError
 from outboxctl.domain.failures import Answer
 from outboxctl.sink.delivery.bulk import FILTER, BulkAction, pair
 from outboxctl.sink.transport.client import Client
-from outboxctl.sink.transport.request import ask, demand, failure
+from outboxctl.sink.transport.request import ask, failure, request
 
 CURRENT = re.compile(r"current version \[(\d+)\]")
 OK, GONE, CONFLICT = 200, 404, 409
@@ -44,7 +44,7 @@ class Mender:
             if version:
                 held[id_] = int(version.group(1))
             elif answer.status != GONE:
-                raise failure(self.client, answer)
+                raise failure(answer)
         return held
 
     def remove(self, documents: Sequence[DocumentVersion]) -> list[str]:
@@ -55,7 +55,7 @@ class Mender:
             if answer.status in {OK, GONE}:
                 gone.append(document.id)
             elif answer.status != CONFLICT:
-                raise failure(self.client, answer)
+                raise failure(answer)
         return gone
 
     def _deletes(self, heads: Sequence[dict[str, Any]]) -> list[Answer]:
@@ -64,10 +64,10 @@ class Mender:
         if not ask(self.client, "HEAD", self.index):
             raise UnreachableError(f"the index {self.index} is gone", hint="look, then run the same again")
         lines = "".join(f"{dumps({'delete': head})}\n" for head in heads).encode()
-        answer = demand(self.client, "PUT", self.index, "_bulk", body=lines, filter_path=FILTER)
+        answer = request(self.client, "PUT", self.index, "_bulk", body=lines, filter_path=FILTER)
         paired = pair([BulkAction(head["_id"], 0, None) for head in heads], answer)
         if isinstance(paired, Answer):
-            raise failure(self.client, paired)
+            raise failure(paired)
         return paired
 
 

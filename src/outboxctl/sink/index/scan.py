@@ -12,7 +12,7 @@ from outboxctl.sink.index.shape import IndexShape, shape, too_deep
 from outboxctl.sink.index.view import View, opened
 from outboxctl.sink.transport.client import Client
 from outboxctl.sink.transport.reply import NESTED, Decode, error_of
-from outboxctl.sink.transport.request import ask, demand, failure
+from outboxctl.sink.transport.request import ask, failure, request
 
 PAGE = 5_000  # documents a request, where their bodies are not asked for
 EXTENDED_SECONDS = 60.0  # so often views that wait for their turn are kept from their end: see `KEEP_ALIVE`
@@ -42,7 +42,7 @@ class Reader:
 
     def refresh(self) -> None:
         """Make everything written so far visible to `everything`."""
-        demand(self.client, "POST", self.shape.index, "_refresh")
+        request(self.client, "POST", self.shape.index, "_refresh")
 
     def everything(self, size: int = PAGE, *, content: bool = False) -> Iterator[Sequence[ScannedDocument]]:
         """All documents, each once, in the order in which they lie there, `size` a page.
@@ -72,7 +72,7 @@ class Reader:
         docs = self._bodies(index, "_mget", decode=scanned.documents_by_id, body=wanted, _source=content).docs
         unread = next((doc.error for doc in docs if doc.error), None)
         if unread:
-            raise failure(self.client, Answer(0, *error_of(unread), request=True))
+            raise failure(Answer(0, *error_of(unread), request=True))
         return [doc if doc.found else None for doc in docs]
 
     def _hits(self, view: View, size: int, *, content: bool) -> Iterator[Sequence[ScannedDocument]]:
@@ -104,7 +104,7 @@ class Reader:
             return answer
         if answer.text == NESTED:
             raise too_deep(f"a document in {self.shape.index}")
-        raise failure(self.client, answer)
+        raise failure(answer)
 
 
 class RoutedReader(Reader):

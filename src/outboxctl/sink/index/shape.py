@@ -5,7 +5,7 @@ from typing import Any
 
 from outboxctl.domain.errors import UsageError
 from outboxctl.sink.transport.client import Client
-from outboxctl.sink.transport.request import demand
+from outboxctl.sink.transport.request import request
 
 WINDOW = 10_000  # the engine's default
 
@@ -29,7 +29,7 @@ def shape(client: Client, name: str) -> IndexShape:
 
     Raises UnreachableError if it is not there, UsageError if an alias stands for several indexes.
     """
-    answer = demand(client, "GET", name, flat_settings=True, local=True)
+    answer = request(client, "GET", name, flat_settings=True, local=True)
     if len(answer) != 1:
         several = ", ".join(sorted(answer)[:5])
         raise UsageError(f"{name} stands for several indexes ({several})", hint="name one: --elastic-index")

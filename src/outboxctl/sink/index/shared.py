@@ -2,10 +2,9 @@
 
 from collections.abc import Collection, Iterator, Mapping
 
-from outboxctl.domain.failures import Answer
 from outboxctl.sink.transport.client import Client
 from outboxctl.sink.transport.reply import NOT_FOUND
-from outboxctl.sink.transport.request import ask, failure
+from outboxctl.sink.transport.request import request
 
 FORBIDDEN = 403
 
@@ -13,7 +12,7 @@ FORBIDDEN = 403
 def leads_to(client: Client, names: Collection[str]) -> dict[str, set[str]]:
     """The indexes behind each of these names; none for one that is not there, or not this login's.
 
-    Raises UnreachableError, or RefusedError, for another answer.
+    Raises as `request`.
     """
     return {name: _behind(client, name) for name in names}
 
@@ -25,9 +24,4 @@ def meeting(behind: Mapping[str, set[str]], name: str) -> Iterator[tuple[str, st
 
 
 def _behind(client: Client, name: str) -> set[str]:
-    answer = ask(client, "GET", name, "_alias")
-    if not isinstance(answer, Answer):
-        return set(answer)
-    if answer.status in (FORBIDDEN, NOT_FOUND):
-        return set()
-    raise failure(client, answer)
+    return set(request(client, "GET", name, "_alias", absent=(FORBIDDEN, NOT_FOUND)) or ())

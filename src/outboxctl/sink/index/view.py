@@ -6,7 +6,7 @@ from typing import Any
 
 from outboxctl.sink.engines import PointInTime
 from outboxctl.sink.transport.client import Client
-from outboxctl.sink.transport.request import ask, demand
+from outboxctl.sink.transport.request import ask, request
 
 KEEP_ALIVE = "5m"  # between two pages
 
@@ -21,7 +21,7 @@ class View:
     def open(cls, client: Client, index: str, **part: str) -> "View":
         """A view of the index, or of a part of it. Raises UnreachableError if there is no index."""
         kind = client.engine.point_in_time
-        answer = demand(client, "POST", index, *kind.path, keep_alive=KEEP_ALIVE, **part)
+        answer = request(client, "POST", index, *kind.path, keep_alive=KEEP_ALIVE, **part)
         return cls(client, kind, answer[kind.id])
 
     def request(self, after: Sequence[Any] | None) -> dict[str, Any]:
@@ -36,7 +36,7 @@ class View:
     def extend(self) -> None:
         """Keep it open for `KEEP_ALIVE` from now on. Raises UnreachableError where it has ended."""
         body = {"size": 0, "track_total_hits": False} | self.request(None)
-        self.follow(demand(self._client, "POST", "_search", body=body)["pit_id"])
+        self.follow(request(self._client, "POST", "_search", body=body)["pit_id"])
 
     def close(self) -> None:
         """Close it; else it ends by itself."""

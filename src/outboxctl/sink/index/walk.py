@@ -3,7 +3,7 @@
 from outboxctl.sink.delivery.result import Place
 from outboxctl.sink.index.view import View
 from outboxctl.sink.transport.client import Client
-from outboxctl.sink.transport.request import demand
+from outboxctl.sink.transport.request import request
 
 
 def ids(client: Client, name: str, place: Place | None, size: int) -> tuple[list[str], Place | None]:
@@ -21,7 +21,7 @@ def ids(client: Client, name: str, place: Place | None, size: int) -> tuple[list
     for each in waiting:  # between two pages they may end, and then the list would begin again, for ever
         each.extend()
     body = {"size": size, "_source": False, "track_total_hits": False} | view.request(after)
-    page = demand(client, "POST", "_search", body=body, allow_partial_search_results=False)
+    page = request(client, "POST", "_search", body=body, allow_partial_search_results=False)
     view.follow(page["pit_id"])
     hits = page["hits"]["hits"]
     if len(hits) < size:
@@ -34,9 +34,9 @@ def ids(client: Client, name: str, place: Place | None, size: int) -> tuple[list
 
 def _opened(client: Client, name: str) -> list[str]:
     """The views that together show the index as it is now."""
-    demand(client, "POST", name, "_refresh")
+    request(client, "POST", name, "_refresh")
     kind = client.engine.point_in_time
-    about = demand(client, "GET", name, "_settings", flat_settings=True)
+    about = request(client, "GET", name, "_settings", flat_settings=True)
     shards = sum(int(each["settings"]["index.number_of_shards"]) for each in about.values())
     parts = [{"preference": f"_shards:{shard}"} for shard in range(shards)] if kind.by_shard else [{}]
     return [View.open(client, name, **part).id for part in parts]

@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
-from outboxctl.domain.failures import Answer
 from outboxctl.sink.roles import GRANTS, READS
 from outboxctl.sink.transport.client import Client
-from outboxctl.sink.transport.request import ask, refused, require_answer
+from outboxctl.sink.transport.request import request
 
 ALLOCATION = "cluster.routing.allocation"
 SETTINGS = ",".join(
@@ -48,11 +47,9 @@ class Cluster:
 
 
 def cluster(client: Client) -> Cluster:
-    """Read the cluster's facts. Raises RefusedError or UnreachableError."""
-    settings = require_answer(
-        client, "GET", "_cluster", "settings", include_defaults=True, filter_path=SETTINGS
-    )
-    http = require_answer(client, "GET", "_nodes", "http", timeout=PATIENCE, filter_path=HTTP)
+    """Read the cluster's facts. Raises as `request`."""
+    settings = request(client, "GET", "_cluster", "settings", include_defaults=True, filter_path=SETTINGS)
+    http = request(client, "GET", "_nodes", "http", timeout=PATIENCE, filter_path=HTTP)
     limits = [node["http"]["max_content_length_in_bytes"] for node in http.get("nodes", {}).values()]
     watched = _setting(settings, f"{ALLOCATION}.disk.threshold_enabled") != "false"
     return Cluster(
@@ -64,7 +61,7 @@ def cluster(client: Client) -> Cluster:
 
 
 def _disks(client: Client) -> list[Disk]:
-    stats = require_answer(client, "GET", "_nodes", "stats", "fs", timeout=PATIENCE, filter_path=DISKS)
+    stats = request(client, "GET", "_nodes", "stats", "fs", timeout=PATIENCE, filter_path=DISKS)
     return [
         Disk(node.get("name") or id_, disk["available_in_bytes"], _mark(disk, "low"), _mark(disk, "high"))
         for id_, node in stats.get("nodes", {}).items()
@@ -105,7 +102,7 @@ class SinkRights:
 def rights(client: Client, index: str, *, projected: bool = False) -> SinkRights:
     """Ask the security API; `projected`: for the index of a projection, whose documents a worker lists.
 
-    Raises RefusedError or UnreachableError.
+    Raises as `request`.
     """
     (grant,) = [each for each in GRANTS if each.role == "worker"]
     worker = (*grant.index, *grant.projected) if projected else grant.index
@@ -116,10 +113,7 @@ def rights(client: Client, index: str, *, projected: bool = False) -> SinkRights
 
 def _lacking(client: Client, name: str, privileges: tuple[str, ...]) -> list[str]:
     wanted = [{"names": [name], "privileges": list(privileges)}]
-    answer = ask(client, "POST", "_security", "user", "_has_privileges", body={"index": wanted})
-    if isinstance(answer, Answer):
-        if answer.status not in NO_SUCH_API:
-            raise refused(answer)
-        return []
+    path = ("_security", "user", "_has_privileges")
+    answer = request(client, "POST", *path, absent=NO_SUCH_API, body={"index": wanted}) or {}
     held = answer.get("index", {}).get(name, {})
     return [p for p in privileges if held.get(p) is False]

@@ -7,7 +7,7 @@ from typing import Any
 from outboxctl.domain.errors import RefusedError
 from outboxctl.domain.printable import brief
 from outboxctl.sink.transport.client import Client
-from outboxctl.sink.transport.request import require_answer
+from outboxctl.sink.transport.request import request
 
 MOST = 3  # shards whose reason is asked for
 
@@ -47,7 +47,7 @@ def _reason(client: Client, index: str, shard: int) -> str:
     """Why the primary is not assigned, in the cluster's words."""
     body = {"index": index, "shard": shard, "primary": True}
     with suppress(RefusedError):
-        said = require_answer(client, "POST", "_cluster", "allocation", "explain", body=body)
+        said = request(client, "POST", "_cluster", "allocation", "explain", body=body)
         why = said.get("unassigned_info", {})
         cause = " since ".join(str(why[key]) for key in ("reason", "at") if why.get(key))
         return brief(": ".join(filter(None, (cause, str(said.get("allocate_explanation", ""))))), 300)

@@ -5,7 +5,7 @@ from typing import Any
 
 from outboxctl.sink.transport.client import Client
 from outboxctl.sink.transport.published import FILTER, urls_of
-from outboxctl.sink.transport.request import require_answer
+from outboxctl.sink.transport.request import request
 
 LEADERS = ("master_node", "cluster_manager_node")
 STATE = ",".join((*LEADERS, "nodes.*.name"))
@@ -31,17 +31,17 @@ def formation(client: Client, away: list[str], *, urls: int) -> Formation:
     """Ask a node; others, in their turn, while one after another of the `urls` knows no leader.
 
     Only the node that is asked takes part in the first answer: a leader that hangs holds nothing up.
-    Raises RefusedError or UnreachableError.
+    Raises as `request`.
     """
     state: dict[str, Any] = {}
     for _ in range(urls):
-        state = require_answer(
+        state = request(
             client, "GET", "_cluster", "state", "master_node,nodes", local=True, filter_path=STATE
         )
         if _leader(state):
             break
     names = {id_: str(node.get("name") or id_) for id_, node in state.get("nodes", {}).items()}
-    http = require_answer(client, "GET", "_nodes", "http", timeout=LONGEST, filter_path=FILTER)
+    http = request(client, "GET", "_nodes", "http", timeout=LONGEST, filter_path=FILTER)
     silent = sorted(name for id_, name in names.items() if id_ not in http.get("nodes", {}))
     leader = _leader(state)
     found = urls_of(http, client.where.split(", ")[0])

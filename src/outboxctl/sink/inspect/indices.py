@@ -4,11 +4,10 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from outboxctl.domain.failures import Answer
 from outboxctl.sink.inspect.copies import Copies, copies
 from outboxctl.sink.transport.client import Client
 from outboxctl.sink.transport.reply import NOT_FOUND
-from outboxctl.sink.transport.request import ask, refused, require_answer
+from outboxctl.sink.transport.request import request
 
 DURATION = re.compile(r"(-?\d+(?:\.\d+)?)(d|h|m|s|ms|micros|nanos)?")
 UNITS = {"d": 86_400.0, "h": 3_600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "micros": 1e-6, "nanos": 1e-9}
@@ -55,17 +54,15 @@ class Named:
 
 
 def named(client: Client, name: str) -> Named:
-    """Look the name up. Raises RefusedError or UnreachableError."""
-    answer = ask(client, "GET", name, flat_settings=True, local=True)
-    if isinstance(answer, Answer):
-        if answer.status != NOT_FOUND:
-            raise refused(answer)
+    """Look the name up. Raises as `request`."""
+    answer = request(client, "GET", name, absent=(NOT_FOUND,), flat_settings=True, local=True)
+    if answer is None:
         return Named(name, alias=False, indexes=[], writes_to=None, health="red", data_nodes=0)
     alias = name not in answer
     indexes = [_index(each, facts) for each, facts in sorted(answer.items())]
     written = writers(name, answer) if alias else [name]
     writes_to = next((each for each in indexes if [each.name] == written), None)
-    health = require_answer(client, "GET", "_cluster", "health", name, level="shards")
+    health = request(client, "GET", "_cluster", "health", name, level="shards")
     nodes = int(health.get("number_of_data_nodes", 1))
     shards = {each: copies(client, each, facts) for each, facts in health.get("indices", {}).items()}
     return Named(name, alias, indexes, writes_to, str(health.get("status")), nodes, shards)

@@ -14,7 +14,7 @@ from outboxctl.sink.engines import ELASTICSEARCH, OPENSEARCH, PRODUCT_HEADER, En
 from outboxctl.sink.transport.client import Client
 from outboxctl.sink.transport.open import connect
 from outboxctl.sink.transport.reply import body_of
-from outboxctl.sink.transport.request import refused
+from outboxctl.sink.transport.request import failure
 
 
 class ProductFacts(NamedTuple):
@@ -29,7 +29,7 @@ class ProductFacts(NamedTuple):
 
 
 def product(client: Client) -> ProductFacts:
-    """Send `GET /`. Raises RefusedError or UnreachableError."""
+    """Send `GET /`. Raises as `request`."""
     body, headers = root(client)
     server = identity(body)
     named = ELASTICSEARCH if headers.get(PRODUCT_HEADER) == ELASTICSEARCH.header else None
@@ -38,11 +38,11 @@ def product(client: Client) -> ProductFacts:
 
 
 def root(client: Client) -> tuple[Any, Mapping[str, str]]:
-    """Body and headers of GET /. Raises RefusedError or UnreachableError."""
+    """Body and headers of GET /. Raises as `request`."""
     reply = client.root()
     body = body_of(reply)
-    if isinstance(body, Answer) or isinstance(reply, Answer):
-        raise refused(body)
+    if isinstance(body, Answer) or isinstance(reply, Answer):  # the second for the type checker
+        raise failure(body)
     return body, reply.headers
 
 

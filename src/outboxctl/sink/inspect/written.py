@@ -6,12 +6,12 @@ Only the node that is asked takes part (`local`): the leader may be the one that
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from outboxctl.domain.failures import Answer, Classification, Reason, Verdict
+from outboxctl.domain.failures import Classification, Reason, Verdict
 from outboxctl.domain.printable import brief
 from outboxctl.sink.inspect.copies import without_primary
 from outboxctl.sink.inspect.indices import writers
 from outboxctl.sink.transport.client import Client
-from outboxctl.sink.transport.request import ask, refused, require_answer
+from outboxctl.sink.transport.request import request
 
 TIMED_OUT = 408  # of a health that was to wait for an index: there is none
 LONGEST = 2_000  # characters of names in a request: a server takes 4,096 in all
@@ -77,12 +77,9 @@ def _groups(names: Sequence[str]) -> Iterator[list[str]]:
 
 def _health(client: Client, names: Sequence[str], **options: Any) -> dict[str, Any] | None:
     """The health of these names; None where one of them is not there. Raises as `health_problem`."""
-    answer = ask(client, "GET", "_cluster", "health", ",".join(names), local=True, timeout="0s", **options)
-    if not isinstance(answer, Answer):
-        return None if answer.get("timed_out") else dict(answer)
-    if answer.status != TIMED_OUT:
-        raise refused(answer)
-    return None
+    path = ("_cluster", "health", ",".join(names))
+    answer = request(client, "GET", *path, absent=(TIMED_OUT,), local=True, timeout="0s", **options)
+    return None if answer is None or answer.get("timed_out") else dict(answer)
 
 
 def _red(name: str, facts: dict[str, Any]) -> RedIndex:
@@ -91,7 +88,7 @@ def _red(name: str, facts: dict[str, Any]) -> RedIndex:
 
 def _written(client: Client, names: Sequence[str]) -> set[str]:
     """The indexes that take the writes of these names: an alias of several may have one that is only read."""
-    held = require_answer(client, "GET", ",".join(names), "_alias", ignore_unavailable=True)
+    held = request(client, "GET", ",".join(names), "_alias", ignore_unavailable=True)
     found: set[str] = set()
     for name in names:
         of_alias = {each: facts for each, facts in held.items() if name in facts["aliases"]}

@@ -1,11 +1,18 @@
 """One request to the sink, and whatever became of it: as an `Answer`, or raised where there must be one."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from outboxctl.domain.errors import RefusedError, UnreachableError, UntrustedError, UsageError
+from outboxctl.domain.errors import (
+    ExitCode,
+    OutboxctlError,
+    RefusedError,
+    UnreachableError,
+    UntrustedError,
+    UsageError,
+)
 from outboxctl.domain.failures import Answer, Reason, Verdict, classify
 from outboxctl.net.certificates import SINK
 from outboxctl.sink.transport.client import Client
@@ -18,6 +25,16 @@ NOT_BEGUN = "process_cluster_event_timeout_exception"
 # For a change, longer than the 30 s for which the engine waits for a node that does not confirm it.
 CHANGE_SECONDS = 45.0
 Fact = TypeVar("Fact")
+
+
+class SinkRefusedError(RefusedError, UnreachableError):
+    """The sink answers, and does not do it: a right is missing, or it is ill."""
+
+
+class BadRequestError(SinkRefusedError, UsageError):
+    """The sink refuses a request for what it says."""
+
+    exit_code = ExitCode.USAGE
 
 
 def ask(
@@ -40,34 +57,43 @@ def ask(
     return body_of(reply, head=method == "HEAD")
 
 
-def demand(client: Client, method: str, *path: str, **more: Any) -> Any:
-    """As `ask`; raises UnreachableError where there is no answer."""
-    answer = ask(client, method, *path, **more)
-    if isinstance(answer, Answer):
-        raise failure(client, answer)
-    return answer
-
-
-def require_accepted(client: Client, method: str, *path: str, **more: Any) -> Any:
-    """As `demand`; UsageError where the request was refused for what it says."""
+def request(client: Client, method: str, *path: str, absent: Any = (), **more: Any) -> Any:
+    """As `ask`; None for one of the statuses in `absent`. Any other Answer is raised, as `failure` says."""
     answer = ask(client, method, *path, **more)
     if not isinstance(answer, Answer):
         return answer
-    error = failure(client, answer)
-    if classify(answer).verdict in (Verdict.FAIL, Verdict.SPLIT):
-        raise UsageError(str(error))
-    raise error
+    if answer.status in absent:
+        return None
+    raise failure(answer)
+
+
+def failure(answer: Answer) -> OutboxctlError:
+    """The error for an answer that a command cannot go on with.
+
+    UnreachableError without a reply, UntrustedError where TLS fails. BadRequestError where a request is
+    refused for what it says, SinkRefusedError for any other reply.
+    """
+    if answer.kind == "tls":
+        why = answer.text.removesuffix(f"; {SINK.hint}")
+        return UntrustedError(f"the sink at {answer.node} failed (tls): {why}", hint=SINK.hint)
+    finding = classify(answer)
+    text = f"{finding.reason}: {finding.error.removeprefix(f'{finding.reason}: ')}"
+    hint = RIGHTS if finding.reason is Reason.AUTH else HINT
+    if not answer.status and answer.kind != "client":  # then it was we who could not ask
+        return UnreachableError(text, hint=hint)
+    if finding.verdict in (Verdict.FAIL, Verdict.SPLIT):
+        return BadRequestError(text)
+    return SinkRefusedError(text, hint=hint)
 
 
 def change(
     client: Client,
     method: str,
     *path: str,
-    ask_by: Callable[..., Any] = require_accepted,
     done: Callable[[], bool] = lambda: False,
     **more: Any,
 ) -> None:
-    """Change indexes or aliases; as `require_accepted`, or as another `ask_by`.
+    """Change indexes or aliases; as `request`.
 
     Raises UnreachableError where the answer, a 2xx all the same, does not confirm the change: not all nodes
     have made it within their time (`acknowledged`), or a part of it was left out (`errors`). A node that is
@@ -76,7 +102,7 @@ def change(
     """
     for last in (False, False, True):
         try:
-            answer = ask_by(client, method, *path, **({"seconds": CHANGE_SECONDS} | more))
+            answer = request(client, method, *path, **({"seconds": CHANGE_SECONDS} | more))
             break
         except UnreachableError as error:
             if done():
@@ -92,21 +118,6 @@ def change(
         )
 
 
-def failure(client: Client, answer: Answer) -> UnreachableError:
-    """The error for an answer that a command cannot go on with."""
-    finding = classify(answer)
-    if answer.kind == "tls":
-        return _untrusted(answer, f"the sink at {client.where} failed (tls): ")
-    return UnreachableError(
-        f"the sink at {client.where} failed ({finding.reason}): {finding.error}",
-        hint=RIGHTS if finding.reason is Reason.AUTH else HINT,
-    )
-
-
-def _untrusted(answer: Answer, where: str = "") -> UntrustedError:
-    return UntrustedError(where + answer.text.removesuffix(f"; {SINK.hint}"), hint=SINK.hint)
-
-
 def _path(parts: tuple[str, ...]) -> str:
     return "/" + "/".join(quote(part, safe=",*") for part in parts)
 
@@ -119,34 +130,9 @@ def _text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def require_answer(client: Client, method: str, *path: str, **more: Any) -> Any:
-    """As `ask`; UnreachableError without an answer, RefusedError for any other than a 2xx."""
-    answer = ask(client, method, *path, **more)
-    if isinstance(answer, Answer):
-        raise refused(answer)
-    return answer
-
-
 def shaped(read: Callable[[], Fact]) -> Fact:
     """What `read` makes of answers; RefusedError where they have another shape than Elasticsearch's."""
     try:
         return read()
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
         raise RefusedError(f"the answer is not one of Elasticsearch's ({type(error).__name__})") from None
-
-
-def held(client: Client, index: str, ids: Sequence[str]) -> dict[str, int]:
-    """The version of each of these documents that is there."""
-    answer = require_answer(client, "POST", index, "_mget", body={"ids": list(ids)}, _source=False)
-    return {doc["_id"]: doc["_version"] for doc in answer["docs"] if doc.get("found")}
-
-
-def refused(answer: Answer) -> RefusedError | UnreachableError:
-    """The error that stands for an answer that is none."""
-    finding = classify(answer)
-    if answer.status or answer.kind == "client":  # it was we who could not ask
-        return RefusedError(f"HTTP {answer.status}, {finding.reason}: {finding.error}")
-    if answer.kind == "tls":
-        return _untrusted(answer)
-    known = finding.error.startswith(f"{finding.reason}:")  # an error begins with its kind
-    return UnreachableError(finding.error if known else f"{finding.reason}: {finding.error}")
