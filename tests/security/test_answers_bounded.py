@@ -31,7 +31,6 @@ pytestmark = pytest.mark.slow(reason="huge answers, read by real workers")
 MIB = 2**20
 HUGE = 160 * MIB
 HEAD = b"HTTP/1.1 200 OK\r\nX-Elastic-Product: Elasticsearch\r\nContent-Type: application/json\r\n"
-PRODUCTS = ("elasticsearch", "opensearch")
 SETTINGS = {
     "OUTBOX_CONCURRENCY": "1",
     "OUTBOX_BASE_BACKOFF_SECONDS": "0.1",
@@ -86,20 +85,18 @@ def most_memory(worker: Worker) -> int:
     return int(found[1]) * 1024
 
 
-@pytest.mark.parametrize("product", PRODUCTS)
 @hostile
 def test_a_worker_keeps_its_memory_and_its_events_and_says_why(
     cli: Cli,
     worker: Callable[..., Worker],
     scene: Scene,
     servers: Servers,
-    product: str,
     fault: Callable[[], ProxyFault],
     said: str,
 ) -> None:
     reason = Reason.BAD_RESPONSE if said == "larger than" else Reason.CONNECTION_LOST
     with fake_sink(Script(), upstream=servers.sink) as sink:
-        given = {"ELASTIC_URL": sink.url, "OUTBOX_SINK": product, "OUTBOX_OUTAGE_POLICY": "hold"}
+        given = {"ELASTIC_URL": sink.url, "OUTBOX_OUTAGE_POLICY": "hold"}
         running = worker(**given, **SETTINGS)
         cli.ok("inject", "event")
         eventually(lambda: running.metric("outbox_processed_total") == 1, what="delivered while all is well")
@@ -120,8 +117,8 @@ def test_a_worker_keeps_its_memory_and_its_events_and_says_why(
     scene.holds(21)
 
 
-def deliver(url: str, product: str, document: str = "{}") -> Classification:
-    with closing(connect(load(elastic_url=url, sink=product))) as client:
+def deliver(url: str, document: str = "{}") -> Classification:
+    with closing(connect(load(elastic_url=url))) as client:
         send = [BulkAction("a:1", 1, document)]
         (found,) = ElasticSink(client, "x").deliver(send, deadline=Deadline.within(20.0)).findings
     assert found
@@ -129,25 +126,21 @@ def deliver(url: str, product: str, document: str = "{}") -> Classification:
 
 
 @pytest.mark.no_servers
-@pytest.mark.parametrize("product", PRODUCTS)
 @pytest.mark.parametrize("coding", ["gzip", "br", "\x1b[31mhostile", "identity, gzip"])
-def test_no_coding_is_decoded_that_was_not_asked_for(product: str, coding: str) -> None:
+def test_no_coding_is_decoded_that_was_not_asked_for(coding: str) -> None:
     with fake_sink(Script.always(packed(coding, b"abc"))) as sink:
-        found = deliver(sink.url, product)
+        found = deliver(sink.url)
     assert (found.verdict, found.reason) == (Verdict.RETRY, Reason.CONNECTION_LOST)
     assert "was not asked for" in found.error
     assert "hostile" not in found.error
 
 
 @pytest.mark.no_servers
-@pytest.mark.parametrize("product", PRODUCTS)
 @pytest.mark.parametrize(
     ("status", "reason"),
     [(401, Reason.AUTH), (413, Reason.PAYLOAD_TOO_LARGE), (502, Reason.GATEWAY), (503, Reason.UNAVAILABLE)],
 )
-def test_the_status_of_a_refusal_counts_whatever_its_page_is(
-    product: str, status: int, reason: Reason
-) -> None:
+def test_the_status_of_a_refusal_counts_whatever_its_page_is(status: int, reason: Reason) -> None:
     head = HEAD.replace(b"200 OK", b"%d No" % status)
     pages = [
         packed("gzip", bomb(), status),
@@ -156,12 +149,11 @@ def test_the_status_of_a_refusal_counts_whatever_its_page_is(
         answered(status),
     ]
     with fake_sink(Script.of(*pages)) as sink:
-        assert [deliver(sink.url, product).reason for _ in pages] == [reason] * len(pages)
+        assert [deliver(sink.url).reason for _ in pages] == [reason] * len(pages)
 
 
 @pytest.mark.no_servers
-@pytest.mark.parametrize("product", PRODUCTS)
-def test_an_answer_may_be_as_large_as_its_request_explains(product: str) -> None:
+def test_an_answer_may_be_as_large_as_its_request_explains() -> None:
     """An engine quotes a value that it refuses twice (tried on 9.0.4)."""
     text = "x" * 20 * MIB
     item = {
@@ -173,6 +165,6 @@ def test_an_answer_may_be_as_large_as_its_request_explains(product: str) -> None
     }
     reply = ProxyReply(200, json.dumps({"errors": True, "items": [item]}).encode())
     with fake_sink(Script.always(ProxyFault(reply=reply))) as sink:
-        found = deliver(sink.url, product, json.dumps({"d": text}))
+        found = deliver(sink.url, json.dumps({"d": text}))
         assert (found.verdict, found.reason) == (Verdict.FAIL, Reason.MAPPING)
-        assert deliver(sink.url, product).reason is Reason.BAD_RESPONSE
+        assert deliver(sink.url).reason is Reason.BAD_RESPONSE

@@ -17,7 +17,7 @@ from fakes.store import Store
 from outboxctl.domain.clock import Deadline
 from outboxctl.domain.failures import Classification, Reason, Verdict
 from outboxctl.drills import services
-from outboxctl.drills.proxy.faults import blackhole, busy
+from outboxctl.drills.proxy.faults import blackhole
 from outboxctl.drills.proxy.request import ProxyRequest
 from outboxctl.drills.proxy.wire import PRODUCT, ProxyReply
 from outboxctl.settings import load
@@ -75,21 +75,6 @@ def test_both_say_the_same_of_the_same_answer(
     with fake_sink(Script.always(fault)) as sink:
         found = _deliver(sink.url, product, seconds=0.5 if reason is Reason.TIMEOUT else 10.0)
     assert (found.verdict, found.reason) == (verdict, reason)
-
-
-@pytest.mark.parametrize("product", PRODUCTS)
-def test_both_say_when_to_come_again(product: str) -> None:
-    with fake_sink(Script.always(busy(7))) as sink:
-        found = _deliver(sink.url, product)
-    assert (found.reason, found.retry_after) == (Reason.RATE_LIMITED, 7)
-
-
-@pytest.mark.parametrize("product", [*PRODUCTS, "auto"])
-def test_nobody_there_is_an_outage(product: str) -> None:
-    url = f"http://127.0.0.1:{services.fresh_port()}"
-    assert (_deliver(url, product).verdict, _deliver(url, product).reason) == (OUTAGE, Reason.CONNECT)
-    with fake_sink() as sink:
-        assert _deliver(sink.url.replace("http:", "https:"), product).reason is Reason.TLS
 
 
 @pytest.mark.parametrize("product", PRODUCTS)

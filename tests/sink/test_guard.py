@@ -101,16 +101,15 @@ def test_a_suspended_hour_ends_what_is_watched_although_waits_do_not_notice(
         eventually(lambda: watched.expired, within=10, what="looked at")
 
 
-@pytest.mark.parametrize("product", ["elasticsearch", "opensearch"])
 def test_a_request_whose_time_passed_while_it_connected_is_not_sent(
-    monkeypatch: pytest.MonkeyPatch, product: str
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The machine was suspended in between: its document is an hour old."""
     monkeypatch.setattr(connection, "monotonic", lambda: clock.monotonic() + 3_600)
     monkeypatch.setattr(connection, "LEAST", 10)
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"http://127.0.0.1:{server.getsockname()[1]}"
-        sink = ElasticSink(connect(load(elastic_url=url, sink=product)), "x")
+        sink = ElasticSink(connect(load(elastic_url=url)), "x")
         (finding,) = sink.deliver([BulkAction("a:1", 1, "{}")], deadline=Deadline.within(5)).findings
         server.settimeout(10)
         accepted, _ = server.accept()

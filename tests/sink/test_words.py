@@ -62,17 +62,13 @@ def server() -> Iterator[Server]:
         listener.shutdown(socket.SHUT_RDWR)
 
 
-def error_of(url: str, product: str, seconds: float = 20) -> tuple[Reason | None, str]:
-    sink = ElasticSink(connect(load(elastic_url=url, sink=product)), "x")
+def error_of(url: str, seconds: float = 20) -> tuple[Reason | None, str]:
+    sink = ElasticSink(connect(load(elastic_url=url)), "x")
     (finding,) = sink.deliver([BulkAction("a:1", 1, "{}")], deadline=Deadline.within(seconds)).findings
     assert finding
     return finding.reason, finding.error
 
 
-both = pytest.mark.parametrize("product", ["elasticsearch", "opensearch"])
-
-
-@both
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -90,12 +86,11 @@ both = pytest.mark.parametrize("product", ["elasticsearch", "opensearch"])
         ),
     ],
 )
-def test_an_end_of_the_connection(server: Server, product: str, text: bytes | None, said: str) -> None:
+def test_an_end_of_the_connection(server: Server, text: bytes | None, said: str) -> None:
     url = server(text)
-    assert error_of(url, product) == (Reason.CONNECTION_LOST, said.format(url=url))
+    assert error_of(url) == (Reason.CONNECTION_LOST, said.format(url=url))
 
 
-@both
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -111,53 +106,48 @@ def test_an_end_of_the_connection(server: Server, product: str, text: bytes | No
         ),
     ],
 )
-def test_an_answer_that_is_not_read(server: Server, product: str, text: bytes, said: str) -> None:
+def test_an_answer_that_is_not_read(server: Server, text: bytes, said: str) -> None:
     url = server(HEAD + text)
-    reason, error = error_of(url, product)
+    reason, error = error_of(url)
     assert reason is (Reason.CONNECTION_LOST if said.startswith("encoded") else Reason.BAD_RESPONSE)
     assert error.startswith(said)
     assert error.endswith(f" (from {url})")
 
 
-@both
-def test_refused(product: str) -> None:
+def test_refused() -> None:
     url = f"http://127.0.0.1:{services.fresh_port()}"
-    assert error_of(url, product) == (Reason.CONNECT, f"connect: {url} refused the connection")
+    assert error_of(url) == (Reason.CONNECT, f"connect: {url} refused the connection")
 
 
-@both
-def test_no_such_name(product: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_such_name(monkeypatch: pytest.MonkeyPatch) -> None:
     def unresolved(*_: object, **__: object) -> object:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     monkeypatch.setattr("socket.getaddrinfo", unresolved)
     said = "connect: the name of http://sink.invalid:9200 cannot be resolved: Name or service not known"
-    assert error_of("http://sink.invalid:9200", product) == (Reason.CONNECT, said)
+    assert error_of("http://sink.invalid:9200") == (Reason.CONNECT, said)
 
 
-@both
-def test_no_route(product: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_route(monkeypatch: pytest.MonkeyPatch) -> None:
     def unroutable(*_: object, **__: object) -> object:
         raise OSError(113, "No route to host")
 
     monkeypatch.setattr("urllib3.util.connection.create_connection", unroutable)
     said = "connect: http://127.0.0.1:9200 cannot be reached: No route to host"
-    assert error_of("http://127.0.0.1:9200", product) == (Reason.CONNECT, said)
+    assert error_of("http://127.0.0.1:9200") == (Reason.CONNECT, said)
 
 
-@both
-def test_silence(product: str) -> None:
+def test_silence() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         said = f"timeout: {url} did not answer HEAD /_alias/x within 0.2 s"
-        assert error_of(url, product, seconds=0.4) == (Reason.TIMEOUT, said)
+        assert error_of(url, seconds=0.4) == (Reason.TIMEOUT, said)
 
 
-@both
-def test_a_node_that_refuses_is_named_and_a_password_is_not(product: str) -> None:
+def test_a_node_that_refuses_is_named_and_a_password_is_not() -> None:
     with fake_sink(Script.always(answered(503))) as sink:
         _, _, where = sink.url.partition("://")
-        reason, error = error_of(f"http://somebody:opensesame@{where}", product)
+        reason, error = error_of(f"http://somebody:opensesame@{where}")
     assert (reason, error.endswith(f" (from {sink.url})")) == (Reason.UNAVAILABLE, True), error
 
 
