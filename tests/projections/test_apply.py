@@ -28,7 +28,6 @@ def test_what_is_planned_is_applied_once(store: Store, engine: Elasticsearch) ->
     assert definition["root"] == {"schema": "store", "name": "products"}
     assert definition["key"] == [{"name": "id", "type": "pg_catalog.int8"}]
     assert {row[0] for row in before[1]} == {"store.products", "store.reviews", "store.categories"}
-    assert before[4][0][1], "the first server is written down"
     again = store.apply()
     assert again["audit_id"] is None
     assert again["projections"][0]["done"] == []
@@ -178,15 +177,6 @@ def test_without_triggers_the_application_touches(store: Store) -> None:
     assert store.what() == []
 
 
-def test_triggers_that_are_not_wanted_any_more_are_dropped(store: Store) -> None:
-    store.apply()
-    assert store.what("--no-triggers") == ["triggers", "declaration"]
-    store.apply("--no-triggers")
-    assert store.facts()[1] == []
-    store.sql.execute("INSERT INTO store.products (id, tenant) VALUES (1, 'a')")
-    assert store.events() == []
-
-
 @pytest.fixture
 def stranger(store: Store, url: str) -> Iterator[str]:
     """The URL of a role that may do everything but make triggers."""
@@ -248,12 +238,6 @@ def test_another_index_is_made_and_filled(store: Store, engine: Elasticsearch) -
     assert store.what() == []
 
 
-def test_another_routing_needs_a_rebuild(store: Store) -> None:
-    store.apply()
-    store.write(after='routing = "tenant"\n')
-    assert store.what() == ["declaration", "documents", "rebuild"]
-
-
 def test_a_view_of_ours_that_is_needed_no_more_is_dropped(store: Store) -> None:
     store.write('document = "store.documents"', QUERY)
     store.apply()
@@ -270,12 +254,10 @@ def test_what_a_person_reads(store: Store) -> None:
         """INSERT INTO store.products (id, tenant, "Odd ""%Name", category_id)
         SELECT i, 'a', i, 1 FROM generate_series(1, 500) i"""
     )
-    store.sql.execute("ANALYZE store.products")
     planned = store("plan")
     assert planned.returncode == 4
     assert "follows store.reviews: key product_id" in planned.stdout
     assert "store.categories 500 500" in " ".join(planned.stdout.split())
-    assert [each["most_documents"] for each in store.plan()["follow"]] == [500, 1]
     assert "triggers: on store.categories, store.products, store.reviews" in store("apply", *WHO).stdout
     assert "as declared already; nothing was changed" in store("apply", *WHO).stdout
 

@@ -9,7 +9,8 @@ from psycopg.sql import SQL, Identifier
 
 from outboxctl.core.database import Database
 from outboxctl.core.projections import catalog, dependencies, indexes, view_facts
-from outboxctl.core.projections.fields import definition, fields
+from outboxctl.core.projections.fields import fields
+from outboxctl.core.projections.view_texts import definition
 from outboxctl.core.sql import Connection
 from outboxctl.domain.projection import Relation
 from projections import shop_tables as shop
@@ -185,19 +186,6 @@ def test_a_table_as_the_document_counts_as_a_whole(connection: Connection) -> No
     assert dependencies.used(connection, shop.shop("offers")) == {shop.shop("offers"): EVERY}
 
 
-def test_a_table_that_is_joined_to_itself_is_noticed(db: Database, there: psycopg.Connection) -> None:
-    there.execute(
-        "CREATE VIEW shop.tried AS SELECT p.id, q.name FROM shop.products p LEFT JOIN shop.products q"
-        " ON q.id = p.parent_id JOIN shop.offers o ON o.product_id = p.id"
-    )
-    with db.begin() as connection:
-        found = [
-            dependencies.occurrences(connection, shop.shop("tried"), shop.shop(t))
-            for t in ("products", "offers", "reviews")
-        ]
-    assert found == [2, 1, 0]
-
-
 @pytest.mark.parametrize(
     ("expression", "named"),
     [
@@ -273,19 +261,3 @@ def test_indexes_are_those_that_find_the_rows(db: Database, there: psycopg.Conne
         found = [name for name in "abcde" if indexes.finds(connection, lines, [name])]
     assert unique == ["a", "ab", "ba"]
     assert found == ["a", "b", "d"]
-
-
-def test_the_most_documents_behind_one_row_are_estimated(db: Database, there: psycopg.Connection) -> None:
-    there.execute("INSERT INTO shop.products (id) SELECT n FROM generate_series(1, 1000) n")
-    there.execute(
-        "INSERT INTO shop.reviews (product_id, stars)"
-        " SELECT CASE WHEN n < 500 THEN 1 ELSE n END, n FROM generate_series(1, 1000) n"
-    )
-    reviews = shop.shop("reviews")
-    with db.begin() as connection:
-        assert indexes.most_documents(connection, reviews, ["product_id"]) is None
-    there.execute("ANALYZE shop.reviews")
-    with db.begin() as connection:
-        assert indexes.most_documents(connection, reviews, ["product_id"]) == pytest.approx(499, abs=2)
-        assert indexes.most_documents(connection, reviews, ["stars"]) == 1
-        assert indexes.most_documents(connection, reviews, ["product_id", "stars"]) == 1

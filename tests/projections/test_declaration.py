@@ -92,10 +92,8 @@ def replaced(old: str, new: str, text: str = GOOD) -> str:
 BAD = {
     "no toml": ("[projections.product\n", "line 1"),
     "nothing": ("", "`projections` is missing"),
-    "no projection": ("[projections]\n", "it declares no projection"),
     "another top": (GOOD + "[projection.x]\n", "projection: unknown key; did you mean projections?"),
     "unknown key": (GOOD + 'rooot = "x"', "[projections.product] rooot: unknown key; did you mean root?"),
-    "nothing near": (GOOD + "zzz = 1", "known keys: root, key, document"),
     "unknown key of follow": (
         FOLLOW + 'colums = ["x"]',
         "[projections.product] follow[1].colums: unknown key; did you mean columns?",
@@ -105,27 +103,21 @@ BAD = {
     "not a table": ("projections.product = 1", "[projections.product]: it must be a table"),
     "no root": (replaced('root = "shop.products"\n', ""), "[projections.product]: `root` is missing"),
     "no key": (replaced('key = "id"\n', ""), "[projections.product]: `key` is missing"),
-    "no index": (replaced('index = "products"\n', ""), "`index` is missing"),
     "number": (replaced('"shop.products"', "7"), "[projections.product] root: it must be a text, not 7"),
-    "blank": (replaced('"shop.products"', '" "'), "[projections.product] root: it is blank"),
     "control": (replaced('"shop.products"', '"a\\u001bb"'), "root: it holds control characters"),
     "empty key": (replaced('"id"', "[]"), "[projections.product] key: the list is empty"),
     "key twice": (replaced('"id"', '["id", "id"]'), "[projections.product] key: 'id' occurs twice"),
-    "key of numbers": (replaced('"id"', "[1]"), "key: it must be a text or a list of texts"),
     "neither": (replaced('document = "shop.product_documents"\n', ""), "`document` or `query` is missing"),
     "both": (GOOD + 'query = "x.sql"', "both `document` and `query` are there"),
     "no file": (
         replaced('document = "shop.product_documents"', 'query = "gone.sql"'),
         "[projections.product] query: cannot read",
     ),
-    "no mapping file": (GOOD + 'mapping = "gone.json"', "[projections.product] mapping: cannot read"),
     "capital index": (replaced('"products"', '"Products"'), "index: 'Products' cannot be an index's name"),
-    "several indexes": (replaced('"products"', '"a,b"'), "'a,b' cannot be an index's name"),
     "two of one index": (
         GOOD + replaced("product]", "other]"),
         "[projections.other] index: 'products' is the index of product already",
     ),
-    "follow no list": (GOOD + "follow = 1", "[projections.product] follow: it must be a list of tables"),
     "follow without key": (
         replaced('key = "product_id"', "", FOLLOW),
         "[projections.product] follow[1]: one of `key`, `keys` and `all = true` must be there",
@@ -134,15 +126,10 @@ BAD = {
         FOLLOW + 'keys = "SELECT 1"',
         "follow[1]: one of `key`, `keys` and `all = true` must be there",
     ),
-    "blank keys": (
-        replaced('key = "product_id"', 'keys = " ; "', FOLLOW),
-        "follow[1].keys: there is no SELECT",
-    ),
     "another number of columns": (
         replaced('"product_id"', '["a", "b"]', FOLLOW),
         "follow[1].key: it has 2 columns, and the key of the projection has 1",
     ),
-    "columns no list": (FOLLOW + 'columns = "stars"', "follow[1].columns: it must be a list of texts"),
 }
 
 

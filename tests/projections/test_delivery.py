@@ -42,18 +42,6 @@ def test_joined_rows_become_a_document_and_a_row_that_leaves_the_view_has_none(
     assert shop.held(engine, products) == {"8": pot}
 
 
-def test_a_row_that_the_view_cannot_show_fails_alone_with_postgresqls_words(
-    products: str, cli: Cli, sql: psycopg.Connection, engine: Elasticsearch
-) -> None:
-    sql.execute("INSERT INTO shop.products SELECT n, 'p', 1, n % 40 FROM generate_series(1, 100) n")
-    shop.changed(sql, *range(1, 101))
-    cli.ok("worker", "--drain")
-    assert sorted(map(int, shop.held(engine, products))) == [n for n in range(1, 101) if n % 40]
-    failed = [row for row in shop.rows(sql) if row[0] == "failed"]
-    assert [row[1] for row in failed] == ["bad_document"] * 2
-    assert "division by zero" in failed[0][2]
-
-
 def test_a_key_that_is_none_of_the_projection_fails_alone(
     products: str, cli: Cli, sql: psycopg.Connection, engine: Elasticsearch
 ) -> None:

@@ -102,20 +102,6 @@ def test_killed_in_the_middle_it_loses_nothing(
     assert engine.count(index=products.index)["count"] == 5_000
 
 
-@pytest.mark.slow(reason="thousands of documents, twice")
-def test_a_truncated_table_leaves_no_document_behind(
-    products: Projection, cli: Cli, sql: psycopg.Connection, engine: Elasticsearch
-) -> None:
-    changed_category(sql, 1)
-    drained(cli, sql)
-    sql.execute("TRUNCATE shop.products CASCADE")
-    sql.execute("INSERT INTO shop.products VALUES (1, 'again', 1, 1, 2), (9000, 'new', 1, 1, 2)")
-    changed_category(sql, 0, place=-1)
-    drained(cli, sql)
-    held = shop.held(engine, products.index)
-    assert {id_: document["name"] for id_, document in held.items()} == {"1": "again", "9000": "new"}
-
-
 def test_a_truncated_table_leaves_no_document_that_no_search_finds_yet(
     products: Projection, cli: Cli, sql: psycopg.Connection, engine: Elasticsearch
 ) -> None:

@@ -68,18 +68,6 @@ def test_changes_that_wait_together_are_one_pass(priced: Store, cli: Cli) -> Non
     )
 
 
-def test_a_partitioned_table_is_followed_as_well(priced: Store, cli: Cli, engine: Elasticsearch) -> None:
-    priced.sql.execute("ALTER TABLE store.currencies RENAME TO old_currencies")
-    priced.sql.execute("CREATE TABLE store.currencies (code text, rate numeric) PARTITION BY LIST (code)")
-    priced.sql.execute("CREATE TABLE store.currencies_all PARTITION OF store.currencies DEFAULT")
-    priced.sql.execute(VIEW.encode())
-    priced.apply()
-    cli.ok("worker", "--drain")
-    priced.sql.execute("INSERT INTO store.currencies_all VALUES ('EUR', 7)")
-    cli.ok("worker", "--drain")
-    assert {document["price"] for document in held(engine, priced.index).values()} == {7, 14, 21}
-
-
 def test_it_is_shown_and_taken_back(priced: Store) -> None:
     assert "a change reaches every document" in priced("plan").stdout
     priced.apply()

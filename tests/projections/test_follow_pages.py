@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from outboxctl.core.database import Database
-from outboxctl.core.projections import follow, follow_keys, follow_tables, in_force
+from outboxctl.core.projections import follow, follow_keys, follow_tables
 from outboxctl.core.projections.follow_pages import HALF, PAGE
 from outboxctl.core.schema.migrations import upgrade
 from outboxctl.domain.projection import Follow, Relation
@@ -214,7 +214,7 @@ def test_keys_of_another_declaration_are_forgotten(
     one.turn(always=True)
     few = Follow(BY_CATEGORY.table, keys=f"{BY_CATEGORY.keys} AND id <= {PAGE + 2}", parameters=("id",))
     with db.begin() as connection:
-        in_force.write(connection, shop.product("no-index", follow=(few,)), by="test")
+        shop.declare(connection, shop.product("no-index", follow=(few,)))
     one._declared._read_at = float("-inf")  # as if a second had passed
     claimed(sql)
     sql.execute("DELETE FROM search_outbox_events WHERE follow IS NULL")  # those of the other declaration

@@ -60,16 +60,6 @@ def test_a_new_partition_is_named_and_costs_no_second_reading_of_all_documents(
     assert orders.what() == []
 
 
-def test_truncate_of_one_partition_is_an_event_of_all_documents(
-    orders: Store, sql: psycopg.Connection
-) -> None:
-    orders.apply()
-    sql.execute(FILL)
-    sql.execute("DELETE FROM search_outbox_events")
-    sql.execute("TRUNCATE store.orders_2025")
-    assert orders.events() == [("product", "", -1)]
-
-
 @pytest.mark.slow(reason="six commands for each of three ways")
 @pytest.mark.parametrize(
     ("change", "found"),

@@ -4,8 +4,8 @@ import psycopg
 import pytest
 
 from outboxctl.core.database import Database
-from outboxctl.core.projections import change_costs, samples
-from outboxctl.domain.projection import Follow, KeyColumn, Projection, Relation
+from outboxctl.core.projections import change_costs
+from outboxctl.domain.projection import Follow, Relation
 from projections.store import Store
 
 pytestmark = pytest.mark.slow(reason="fills tables, to count what is behind a row")
@@ -31,14 +31,6 @@ def test_the_documents_behind_a_row_are_counted(store: Store) -> None:
     assert "Reading a document takes 0." in terminal
 
 
-def test_a_change_that_reaches_every_document_is_said_to(store: Store) -> None:
-    store.sql.execute(MANY)
-    store.sql.execute("ANALYZE store.products")
-    store.write(after='[[projections.product.follow]]\ntable = "store.categories"\nall = true\n')
-    every = next(each for each in store.plan()["follow"] if each["all"])
-    assert (every["median_documents"], every["most_documents"]) == (98, 98)
-
-
 SLOW = """
 CREATE FUNCTION store.slowly(n bigint) RETURNS bigint LANGUAGE plpgsql AS
     'BEGIN PERFORM pg_sleep(n * 30); RETURN n; END'
@@ -48,14 +40,13 @@ CREATE FUNCTION store.slowly(n bigint) RETURNS bigint LANGUAGE plpgsql AS
 def test_a_query_that_takes_too_long_is_given_up(
     store: Store, db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(samples, "SECONDS", 0.05)
+    monkeypatch.setattr(change_costs, "SECONDS", 0.05)
     store.sql.execute(SLOW)
     store.sql.execute("INSERT INTO store.categories VALUES (1, 'a')")
     table = Relation("store", "categories")
-    product = Projection("p", Relation("store", "products"), (KeyColumn("id", "int8"),), table, "i")
     slow = Follow(table, keys="SELECT store.slowly(:id)", parameters=("id",))
     with db.begin() as connection:
-        assert change_costs.behind(connection, product, slow) is None
+        assert change_costs.behind(connection, slow) is None
         assert connection.exec_driver_sql("SELECT 1").scalar_one() == 1, "the transaction goes on"
 
 
@@ -63,7 +54,7 @@ def test_a_sample_of_a_large_table_reads_a_part_of_it(db: Database, sql: psycopg
     sql.execute("CREATE TABLE large (id int, filler text)")
     sql.execute("INSERT INTO large SELECT n, repeat('x', 400) FROM generate_series(1, 20000) n")
     with db.begin() as connection:
-        rows, end = samples.rows(connection, Relation("public", "large"), "t", 10)
+        rows, end = change_costs.sample(connection, Relation("public", "large"), "t", 10)
         statement = f"SELECT t.id FROM {rows.as_string()} {end.as_string()}"
         explain = f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}"
         plan = connection.exec_driver_sql(explain).scalar_one()[0]["Plan"]

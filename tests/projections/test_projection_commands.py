@@ -2,15 +2,12 @@
 
 import json
 from collections.abc import Callable
-from datetime import date
-from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
 
 import psycopg
 import pytest
 from elasticsearch import Elasticsearch
-from sqlalchemy import create_engine
 
 import outboxctl
 from operations.terminal import screen, show
@@ -52,13 +49,6 @@ def test_list_and_show(applied: Store, cli: Cli) -> None:
     assert "store.reviews" in text
     assert "product_id" in text
     assert "product" in cli.ok("projection", "list")
-
-
-def test_a_failed_event_does_not_wait(applied: Store, cli: Cli) -> None:
-    applied.sql.execute("INSERT INTO store.products (id, tenant) VALUES (1, 'a')")
-    applied.sql.execute("UPDATE search_outbox_events SET status = 'failed'")
-    (listed,) = cli.json("projection", "list")["projections"]
-    assert (listed["failed"], listed["oldest_seconds"]) == (1, None)
 
 
 def test_on_a_terminal_lines_go_on_further_in_and_commands_are_whole(store: Store, cli: Cli) -> None:
@@ -215,49 +205,6 @@ def test_a_drop_says_that_it_waits_for_events_in_hand_and_that_it_gave_up(
     assert done.stderr.count("workers still hold 1 of its events: waiting at most 1 s") == 1
     assert "1 waiting events were discarded" in done.stdout
     assert "1 events are still held by workers after 1 s" in " ".join(done.stdout.split())
-
-
-def test_a_view_of_the_users_own_stays(applied: Store, cli: Cli) -> None:
-    cli.ok("projection", "drop", "product", *WHO)
-    assert applied.sql.execute("SELECT count(*) FROM store.documents").fetchone() == (0,)
-
-
-KEYS: list[tuple[str, Any, str]] = [
-    ("bigint", 42, "42"),
-    ("text", "a:b%", "a:b%"),
-    ("uuid", UUID(int=7), str(UUID(int=7))),
-    ("numeric", Decimal("1.500"), "1.5"),
-    ("numeric", Decimal("100"), "100"),
-    ("numeric", Decimal("0.00"), "0"),
-    ("date", date(2026, 1, 2), "2026-01-02"),
-]
-
-
-@pytest.mark.parametrize(("kind", "key", "text"), KEYS)
-def test_touch_writes_what_the_triggers_write(store: Store, kind: str, key: Any, text: str) -> None:
-    store.sql.execute(f"CREATE TABLE store.things (id {kind} PRIMARY KEY)")
-    store.write('"store.products"', '"store.things"')
-    store.write('"store.documents"', '"store.things"')
-    store.apply()
-    store.sql.execute("INSERT INTO store.things VALUES (%s)", [key])
-    outboxctl.touch(store.sql, "product", key)
-    rows = store.sql.execute(
-        "SELECT entity_type, entity_id, op, event_version, entity_key, follow, status, attempts, replay_count"
-        " FROM search_outbox_events"
-    ).fetchall()
-    assert len(rows) == 2
-    assert rows[0] == rows[1]
-    assert rows[0][4] == text
-
-
-def test_touch_with_a_key_of_several_columns_and_by_any_connection(sql: psycopg.Connection, url: str) -> None:
-    outboxctl.touch(sql, "product", [1, "a:b%"])
-    with create_engine(f"postgresql+psycopg://{url.partition('://')[2]}").begin() as connection:
-        outboxctl.touch(connection, "product", (2, "x"), traceparent=f"00-{'1' * 32}-{'2' * 16}-01")
-    rows = sql.execute(
-        "SELECT entity_key, traceparent IS NOT NULL FROM search_outbox_events ORDER BY 1"
-    ).fetchall()
-    assert rows == [("1:a%3Ab%25", False), ("2:x", True)]
 
 
 def wrong(value: Any) -> Any:

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 
 import psycopg
 import pytest
@@ -86,18 +85,6 @@ def test_it_is_ready_where_search_index_is_not_used_at_all(
     eventually(lambda: "no such index" in ready(running)[1])
 
 
-@pytest.mark.usefixtures("products")
-def test_the_last_projection_that_is_dropped_closes_the_gate_again(
-    later: str, worker: Start, sql: psycopg.Connection
-) -> None:
-    running = worker(ELASTIC_INDEX=later)
-    eventually(lambda: ready(running)[0])
-    sql.execute("DELETE FROM outbox_projections")
-    eventually(lambda: "nothing is claimed until then" in ready(running)[1])
-    sql.execute(ROW)
-    assert sql.execute(OWN).fetchone() == ("pending", 0, None)
-
-
 def test_a_drain_delivers_what_it_can_and_says_what_waits(
     products: str, later: str, cli: Cli, sql: psycopg.Connection, engine: Elasticsearch
 ) -> None:
@@ -125,14 +112,3 @@ def test_an_index_of_search_index_that_vanishes_later_holds_up_no_projection(
     shop.changed(sql, 1)
     eventually(lambda: shop.held(engine, products).keys() == {"1"}, within=5)
     assert running.metric("outbox_circuit_open") == 0
-
-
-def test_another_projection_without_its_index_changes_nothing_for_the_gate(
-    products: str, later: str, worker: Start, sql: psycopg.Connection, engine: Elasticsearch, db: Database
-) -> None:
-    shop.put_in_force(db, replace(shop.product(f"{products}-none"), name="missing"))
-    shop.changed(sql, 1, name="missing")
-    shop.changed(sql, 1)
-    running = worker(ELASTIC_INDEX=later, OUTBOX_OUTAGE_POLICY="hold")
-    eventually(lambda: shop.held(engine, products).keys() == {"1"})
-    eventually(lambda: ready(running)[0])

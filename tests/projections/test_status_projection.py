@@ -9,7 +9,6 @@ import pytest
 from elasticsearch import Elasticsearch
 
 from outboxctl.core.database import Database
-from outboxctl.core.schema.names import VERSION
 from outboxctl.domain.projection import Follow, Relation
 from processes import Cli
 from projections import shop
@@ -132,13 +131,6 @@ def test_the_rows_behind_it_are_chosen_by_either_name(cli: Cli, option: str) -> 
     assert (group["error_reason"], group["entity_types"]) == ("bad_document", {"product": 1})
 
 
-@pytest.mark.usefixtures("events")
-def test_the_rest_is_chosen_by_the_built_in_name(cli: Cli) -> None:
-    assert len(cli.json("oldest", "--projection", BUILT_IN)["events"]) == 2
-    (group,) = cli.json("failed", "list", "--projection", BUILT_IN)["groups"]
-    assert group["error_reason"] == "mapping"
-
-
 @pytest.mark.usefixtures("products")
 def test_an_event_of_search_index_of_the_same_type_is_not_of_the_projection(
     cli: Cli, sql: psycopg.Connection
@@ -213,21 +205,3 @@ def test_how_far_a_change_of_many_documents_is(
     assert "following shop.categories for product: 2 waiting, 1,200 documents found so far\n" in said
     assert "drained in" not in said
     assert "following all documents for product: 1 waiting\n" in cli.ok("status", "--projection", "product")
-
-
-@pytest.mark.usefixtures("events")
-def test_a_reader_without_a_right_to_the_declarations_sees_the_rest(
-    cli: Cli, sql: psycopg.Connection, url: str
-) -> None:
-    role = f"viewer_{url.rpartition('/')[2]}"
-    sql.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'x'")
-    try:
-        sql.execute(
-            f"GRANT SELECT ON search_outbox_events, outbox_environment, outbox_workers, {VERSION} TO {role}"
-        )
-        as_role = url.replace("//" + url.partition("//")[2].partition("@")[0], f"//{role}:x")
-        seen = cli.json("status", env={"DATABASE_URL": as_role})
-        assert seen["lag"] == 5
-    finally:
-        sql.execute(f"DROP OWNED BY {role}")
-        sql.execute(f"DROP ROLE {role}")

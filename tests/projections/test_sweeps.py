@@ -7,7 +7,7 @@ import pytest
 from elasticsearch import Elasticsearch
 
 from outboxctl.core.database import Database
-from outboxctl.core.projections.fields import definition
+from outboxctl.core.projections.view_texts import definition
 from outboxctl.domain.projection import Relation
 from processes import Cli
 from projections import shop

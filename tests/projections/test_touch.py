@@ -96,11 +96,6 @@ def test_what_is_no_key_raises_and_the_transaction_goes_on(
     assert written(sql) == []
 
 
-def test_it_is_a_value_error_too(keyed: Callable[[str], psycopg.Connection]) -> None:
-    with pytest.raises(ValueError, match="no key of"):
-        outboxctl.touch(keyed("int"), "product", "x")
-
-
 def test_each_column_of_a_key_has_its_form(store: Store, url: str) -> None:
     store.sql.execute("CREATE TABLE store.things (a uuid, b numeric, c text, PRIMARY KEY (a, b, c))")
     store.write('"store.products"', '"store.things"')

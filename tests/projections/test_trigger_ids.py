@@ -7,9 +7,7 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from outboxctl.core.database import Database
 from outboxctl.core.projections.trigger_bulk import BULK
-from projections.shop_tables import PRODUCT, watch
 
 IDS = "SELECT id FROM public.search_outbox_events ORDER BY ctid"
 UNIQUE = "SELECT count(*), count(DISTINCT id) FROM public.search_outbox_events"
@@ -61,24 +59,3 @@ def test_sessions_that_write_at_the_same_time_make_different_ones(
     for each in threads:
         each.join(60)
     assert watched.execute(UNIQUE).fetchone() == (300, 300)
-
-
-def test_a_transaction_makes_different_ones_for_each_statement(watched: psycopg.Connection) -> None:
-    watched.execute("ALTER TABLE search_outbox_events DROP CONSTRAINT search_outbox_events_pkey")
-    watched.execute(
-        "DO $$ BEGIN FOR n IN 1..200 LOOP UPDATE shop.products SET name = n::text; END LOOP; END $$"
-    )
-    assert watched.execute(UNIQUE).fetchone() == (800, 800)
-    assert len({each.int % 2**64 for each in _ids(watched)}) == 800, "not by the clock alone"
-
-
-def test_triggers_of_rows_take_the_default(db: Database, bare: psycopg.Connection) -> None:
-    bare.execute(
-        "ALTER TABLE shop.offers RENAME TO old; CREATE TABLE shop.offers (product_id bigint, price numeric)"
-        " PARTITION BY LIST (product_id); CREATE TABLE shop.one PARTITION OF shop.offers DEFAULT"
-    )
-    watch(db, PRODUCT)
-    bare.execute("INSERT INTO shop.offers VALUES (1, 1), (2, 2)")
-    ids = _ids(bare)
-    assert [each.version for each in ids] == [7, 7]
-    assert len(set(ids)) == 2

@@ -7,10 +7,9 @@ import psycopg
 import pytest
 
 from outboxctl.core.database import Database
-from outboxctl.core.projections import writer_costs
 from outboxctl.domain.projection import Follow
 from projections import shop_tables as shop
-from projections.shop_tables import LINKS, PRODUCT, faults, function, keys, owners, taken, unwatch, watch
+from projections.shop_tables import LINKS, PRODUCT, faults, keys, taken, unwatch, watch
 
 TRIGGERS = (
     "SELECT tgname::text FROM pg_trigger WHERE tgrelid = %s::regclass AND tgname ~ '^outbox_' ORDER BY 1"
@@ -29,17 +28,6 @@ def two(db: Database, watched: psycopg.Connection) -> psycopg.Connection:
     """The shop with two projections, which share three tables."""
     watch(db, BASKET, PRODUCT)
     return watched
-
-
-def test_two_projections_on_a_table_have_one_set_of_triggers(db: Database, two: psycopg.Connection) -> None:
-    name = function("products")
-    found = [each for (each,) in two.execute(TRIGGERS, ["shop.products"]).fetchall()]
-    assert found == [f"{name}_{each}" for each in ("delete", "insert", "truncate", "update")]
-    assert faults(db, PRODUCT, BASKET) == faults(db, BASKET, PRODUCT) == []
-    with two.transaction():
-        two.execute("SET LOCAL track_functions = 'pl'")
-        two.execute("UPDATE shop.products SET name = 'x'")
-        assert two.execute(CALLED).fetchall() == [(name, 1)]
 
 
 CHANGES = [
@@ -74,16 +62,6 @@ def test_each_projection_has_the_events_of_its_own_columns(
     assert [key for kind, key, _ in found if kind == "product"] == documents
     followed = [(f'{{"": "stocked", "id": "{row}"}}', 0) for row in rows]
     assert [(key, follow) for kind, key, follow in found if kind == "categories"] == followed
-
-
-def test_a_projection_that_is_dropped_leaves_the_others_events(db: Database, two: psycopg.Connection) -> None:
-    unwatch(db, BASKET, PRODUCT)
-    two.execute("UPDATE shop.products SET name = 'x', stock = 2 WHERE id = 1")
-    two.execute("UPDATE shop.categories SET name = 'x' WHERE id = 1; TRUNCATE shop.product_categories")
-    assert taken(two) == [("product", "1", None), ("product", "", -1), ("product", '{"id": "1"}', 3)]
-    assert faults(db) == []
-    unwatch(db, PRODUCT)
-    assert owners(two) == set()
 
 
 def test_a_third_apply_beside_writers_loses_nothing(db: Database, two: psycopg.Connection, url: str) -> None:
@@ -171,20 +149,6 @@ def test_columns_with_the_names_of_the_functions_own_ones(
             assert len(taken(sql)) == 4 * (ids[1] - ids[0] + 1), change
 
 
-def test_triggers_of_an_earlier_version_are_named_and_replaced(
-    db: Database, watched: psycopg.Connection
-) -> None:
-    watched.execute(
-        "CREATE FUNCTION outbox_product_root() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';"
-        " CREATE TRIGGER outbox_product_root_insert AFTER INSERT ON shop.products"
-        " EXECUTE FUNCTION outbox_product_root()"
-    )
-    assert faults(db) == [("products", "STRAY", "outbox_product_root_insert")]
-    watch(db, PRODUCT)
-    assert faults(db) == []
-    assert watched.execute("SELECT FROM pg_proc WHERE proname = 'outbox_product_root'").fetchall() == []
-
-
 def test_a_function_that_still_writes_events_of_a_projection_is_named(
     db: Database, two: psycopg.Connection
 ) -> None:
@@ -195,13 +159,3 @@ def test_a_function_that_still_writes_events_of_a_projection_is_named(
     assert faults(db, fewer, PRODUCT) == []
     two.execute("UPDATE shop.products SET stock = 8")
     assert keys(two) == []
-
-
-def test_a_writers_costs_are_those_of_all_that_use_a_table(db: Database, bare: psycopg.Connection) -> None:
-    bare.execute("INSERT INTO shop.products (id) SELECT generate_series(11, 60)")
-    whole = shop.of("products")
-    with db.begin() as connection:
-        alone = writer_costs.measure(connection, [STOCK], "public", seconds=1)
-        beside = writer_costs.measure(connection, [STOCK], "public", beside=[whole], seconds=1)
-    (found, both) = ([each.statement for each in one.statements] for (one,) in (alone, beside))
-    assert set(found) - set(both) == {"UPDATE unused"}, "the other one uses every column"

@@ -46,9 +46,8 @@ class Follow:
     Either its `key` columns hold the document's key, in the order of the projection's key; or `keys` is a
     query of one or more columns, the document's key, for one changed row: `:name` is a column of that row,
     `parameters` are these names; or with `all` any change reaches every document. `types` are those of its
-    key's columns, or of the parameters, as an SQL cast takes them (none: an older version wrote it).
-    `columns`: those whose change counts; empty: every column. `name`, which its events say, is the same as
-    long as `table`, `key` and `keys` are; empty in an older definition.
+    key's columns, or of the parameters, as an SQL cast takes them. `columns`: those whose change counts;
+    empty: every column. `name`, which its events say, is the same as long as `table`, `key` and `keys` are.
     """
 
     table: Relation
@@ -123,37 +122,6 @@ class Projection:
         value = asdict(self)
         del value["stamp"]
         return value
-
-    @classmethod
-    def from_json(cls, value: dict[str, Any], stamp: str = "") -> "Projection":
-        """The inverse. Raises KeyError or TypeError where a newer version wrote it."""
-        return cls(
-            name=value["name"],
-            root=Relation(**value["root"]),
-            key=tuple(KeyColumn(**column) for column in value["key"]),
-            document=Relation(**value["document"]),
-            index=value["index"],
-            columns=tuple(value["columns"]),
-            follow=tuple(_follow(each) for each in value["follow"]),
-            routing=value["routing"],
-            pipeline=value["pipeline"],
-            mapping=value.get("mapping", ""),
-            view=value.get("view", ""),
-            triggers=value.get("triggers", True),
-            ignore=tuple(Relation(**each) for each in value.get("ignore", ())),
-            stamp=stamp,
-        )
-
-
-def _follow(value: dict[str, Any]) -> Follow:
-    texts = {name: tuple(value.get(name, ())) for name in ("key", "parameters", "columns", "types")}
-    return Follow(
-        table=Relation(**value["table"]),
-        keys=value["keys"],
-        all=bool(value.get("all", False)),
-        name=value.get("name", ""),
-        **texts,
-    )
 
 
 def key_text(parts: Sequence[str]) -> str:

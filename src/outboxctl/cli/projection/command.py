@@ -61,12 +61,6 @@ def init(
     from_pgsync: Annotated[
         Path | None, typer.Option("--from-pgsync", help="pgsync's schema file, instead of tables.")
     ] = None,
-    name: Annotated[str, typer.Option(help="The projection's name [default: after the first table].")] = "",
-    index: Annotated[str, typer.Option(help="The index [default: the name].")] = "",
-    out: Annotated[
-        Path | None,
-        typer.Option(help="A folder for NAME.toml, NAME.sql and NAME.mapping.json [default: all to stdout]."),
-    ] = None,
 ) -> None:
     """Print a starting declaration for tables that are there, from their columns and foreign keys.
 
@@ -82,15 +76,12 @@ def init(
         raise UsageError(
             "name either tables or --from-pgsync FILE", hint="see `outboxctl projection init --help`"
         )
-    settings = common.settings()
-    options = {"name": name, "index": index, "built_in": settings.elastic_index}
-    with guards.looking(settings) as connection:
+    with guards.looking(common.settings()) as connection:
         if from_pgsync:
-            starts = pgsync.starts(connection, from_pgsync, **options)
+            starts = pgsync.starts(connection, from_pgsync)
         else:
-            starts = [starting.of_tables(connection, tables or [], **options)]
-    files = starting.write(starts, out) if out else []
-    view.starts(starts, files, json=common.json)
+            starts = [starting.of_tables(connection, tables or [])]
+    view.starts(starts, json=common.json)
 
 
 @app.command()
@@ -103,7 +94,7 @@ def plan(file: File, common: PipelineOptions, triggers: Triggers = None) -> None
     Example: outboxctl projection plan products.toml
     """
     from outboxctl.operations.projection import declaration
-    from outboxctl.operations.projection.costs import change_costs_of, writer_costs_of
+    from outboxctl.operations.projection.costs import change_costs_of
     from outboxctl.operations.projection.plan import plan as planning
 
     declared, settings = declaration.read(file), common.settings()
@@ -113,8 +104,8 @@ def plan(file: File, common: PipelineOptions, triggers: Triggers = None) -> None
         planned = planning(
             connection, client, declared, built_in=settings.elastic_index, with_triggers=triggers
         )
-        costs, written = change_costs_of(connection, planned), writer_costs_of(connection, planned)
-    plan_view.plan(planned, costs, written, file, servers, json=common.json)
+        costs = change_costs_of(connection, planned)
+    plan_view.plan(planned, costs, file, servers, json=common.json)
     if any(each.steps for each in planned):
         raise typer.Exit(ExitCode.FINDINGS)
 
@@ -129,7 +120,7 @@ def sql(file: File, common: PipelineOptions, triggers: Triggers = None) -> None:
     """
     from outboxctl.operations.projection import declaration
     from outboxctl.operations.projection.plan import plan as planning
-    from outboxctl.operations.projection.script import script
+    from outboxctl.operations.projection.plan import script
 
     declared, settings = declaration.read(file), common.settings()
     with _looking(settings) as connection:

@@ -1,7 +1,6 @@
 """The reports of `projection`."""
 
 from dataclasses import asdict
-from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -12,7 +11,6 @@ from outboxctl.domain.printable import brief
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
     from outboxctl.cli.projection.servers import ServerNames
     from outboxctl.operations.projection.apply import Applied
@@ -30,23 +28,14 @@ STILL_HELD = (
 REBUILD = "outboxctl rebuild --projection {name} --by YOU --reason WHY"
 
 
-def starts(made: "Sequence[Start]", files: "Sequence[Path]", *, json: bool) -> None:
-    """Print starting declarations as they are, one TOML file in all, or the names of their files."""
-    text = "\n".join(each.toml(files=False) for each in made)
+def starts(made: "Sequence[Start]", *, json: bool) -> None:
+    """Print starting declarations as they are, one TOML file in all."""
+    text = "\n".join(each.toml() for each in made)
     if json:
         parts = [{"name": each.name, "query": each.query, "mapping": each.body} for each in made]
-        rendering.emit_json({"toml": text, "projections": parts, "files": [str(file) for file in files]})
-        return
-    for file in files:
-        typer.echo(str(file))
-    if not files:
+        rendering.emit_json({"toml": text, "projections": parts})
+    else:
         typer.echo(text, nl=False)
-        return
-    for note in dict.fromkeys(note for each in made for note in each.notes):
-        typer.echo(brief(note, 300), err=True)
-    for file in files:
-        if file.suffix == ".toml":
-            typer.echo(f"Next: outboxctl projection plan {quote(brief(file, 300))}", err=True)
 
 
 def sql(text: str, *, json: bool) -> None:
@@ -72,10 +61,7 @@ def planned(each: "Planned") -> dict[str, Any]:
         "index": projection.index,
         "root": str(projection.root),
         "document": str(projection.document),
-        "follow": [
-            followed(follow) | {"most_documents": most}
-            for follow, most in zip(projection.follow, each.resolved.most_documents, strict=True)
-        ],
+        "follow": [followed(follow) for follow in projection.follow],
         "steps": [asdict(step) for step in each.steps],
         "warnings": [asdict(notice) for notice in each.notices],
         "body": each.resolved.body,

@@ -11,10 +11,11 @@ from outboxctl.core.projections import (
     trigger_check,
     view_facts,
 )
-from outboxctl.core.projections.fields import Field, definition, fields, parameter_types
+from outboxctl.core.projections.fields import Field, fields, parameter_types
 from outboxctl.core.projections.server_identity import STANDBY, server
 from outboxctl.core.projections.trigger_faults import TriggerProblem
 from outboxctl.core.projections.version_base import OTHER
+from outboxctl.core.projections.view_texts import definition
 from outboxctl.core.schema.names import VERSION_BASE
 from outboxctl.core.sql import Connection, text
 from outboxctl.domain.errors import UsageError
@@ -85,6 +86,7 @@ def _facts(connection: Connection, projection: Projection, declared: Sequence[Pr
         return ProjectionFacts(projection, there=False, triggers=problems)
     readable = bool(connection.execute(READABLE, catalog.of(view)).scalar())
     edited = readable and bool(projection.view) and definition(connection, view) != projection.view
+    covered = {projection.root, *(each.table for each in projection.follow), *projection.ignore}
     return ProjectionFacts(
         projection,
         there=True,
@@ -98,7 +100,7 @@ def _facts(connection: Connection, projection: Projection, declared: Sequence[Pr
             for each in projection.follow
             if _visible(connection, each) and (why := _refusal(connection, each))
         ],
-        unfollowed=_unfollowed(connection, projection, edited=edited),
+        unfollowed=sorted({*dependencies.used(connection, view)} - covered, key=str),
         triggers=problems,
     )
 
@@ -118,12 +120,3 @@ def _refusal(connection: Connection, follow: Follow) -> str:
     except UsageError as error:
         return str(error)
     return ""
-
-
-def _unfollowed(connection: Connection, projection: Projection, *, edited: bool) -> list[Relation]:
-    """The root is among them where an edited view reads it twice: `apply` proved what it was before."""
-    view, covered = projection.document, {each.table for each in projection.follow} | {*projection.ignore}
-    root = projection.root
-    if not edited or dependencies.occurrences(connection, view, root) <= 1:
-        covered.add(root)
-    return sorted({*dependencies.used(connection, view)} - covered, key=str)

@@ -1,19 +1,24 @@
 """What PostgreSQL's catalog says about the tables and views that a declaration names.
 
-Facts of one relation; `fields` has its columns, `dependencies` says what a view reads, `foreign_keys` how
-tables are tied, `indexes` how rows are found.
+Facts of one relation; `fields` has its columns, `dependencies` says what a view reads, `tree` how tables are
+tied, `indexes` how rows are found.
 """
 
-import re
 from collections.abc import Collection
+from difflib import get_close_matches
 from enum import StrEnum
 from typing import Any
 
+from psycopg.errors import InvalidParameterValue
+from sqlalchemy.exc import DBAPIError
+
 from outboxctl.core.sql import Connection, text
+from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import Relation
 
-PART = r'(?:"(?:[^"\x00]|"")+"|[^\W\d][\w$]*)'
-QUALIFIED = re.compile(rf"\s*({PART})\s*(?:\.\s*({PART})\s*)?")
+MAX_NAME = 63  # bytes of a name in PostgreSQL
+PREFIX = "outbox_document_"
+LONGEST_WITH_QUERY = MAX_NAME - len(PREFIX)
 
 
 class Kind(StrEnum):
@@ -38,6 +43,7 @@ OF = (
     "c.relname = CAST(:name AS text) AND n.nspname = CAST(:schema AS text)"  # text: a name would be truncated
 )
 RELATION = f"pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace AND {OF}"
+PARTS = text("SELECT parse_ident(:name)")
 KIND = text(f"SELECT c.relkind::text FROM {RELATION} WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')")
 # Rows of a partition arrive by its parent, too, for which no trigger of a statement on the partition fires.
 ROW_LEVEL = text(f"SELECT FROM {RELATION} WHERE c.relkind = 'p' OR c.relispartition")
@@ -53,6 +59,8 @@ SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n
 WHERE c.relkind IN ('r', 'p', 'v') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
 ORDER BY 1 LIMIT 10000
 """)
+NAMED = "tables, functions and types of yours are named with their schema, for example SCHEMA.{name}"
+SHOWN = 3  # tables of a near name
 
 
 def database(connection: Connection) -> str:
@@ -70,24 +78,17 @@ def resolve(connection: Connection, name: str) -> Relation | None:
 
     A name without quotes is in small letters. Raises ValueError for a text that is no name.
     """
-    relation = parse(name)
-    return relation if kind(connection, relation) else None
-
-
-def parse(name: str) -> Relation:
-    """Schema and name of what SQL calls so, there or not. Raises ValueError for a text that is no name."""
-    match = QUALIFIED.fullmatch(name)
-    if not match:
+    try:
+        with connection.begin_nested():
+            parts = connection.execute(PARTS, {"name": name}).scalar_one()
+    except DBAPIError as error:
+        if not isinstance(error.orig, InvalidParameterValue):
+            raise
+        parts = ()
+    if len(parts) not in (1, 2):
         raise ValueError(f"not the name of a table or view: {name[:200]!r}")
-    first, second = match.groups()
-    return Relation(_plain(first), _plain(second)) if second else Relation("public", _plain(first))
-
-
-def _plain(part: str) -> str:
-    if part.startswith('"'):
-        return part[1:-1].replace('""', '"')
-    # Of other letters than these PostgreSQL changes none where a letter has several bytes.
-    return "".join(letter.lower() if letter.isascii() else letter for letter in part)
+    relation = Relation(*parts) if len(parts) > 1 else Relation("public", *parts)
+    return relation if kind(connection, relation) else None
 
 
 def kind(connection: Connection, relation: Relation) -> Kind | None:
@@ -114,3 +115,26 @@ def pages(connection: Connection, relation: Relation) -> int:
 def of(relation: Relation) -> dict[str, Any]:
     """The parameters of a statement with RELATION."""
     return {"schema": relation.schema, "name": relation.name}
+
+
+def table_hint(connection: Connection, name: str) -> str:
+    """Tables of the same name in other schemas, else the one of the nearest name, else `schema_hint`."""
+    known = names(connection)
+    same = [each for each in known if each.rpartition(".")[2] == name.rpartition(".")[2]]
+    near = same[:SHOWN] or get_close_matches(name, known, n=1)
+    return f"did you mean {brief(' or '.join(near), 300)}?" if near else schema_hint(name)
+
+
+def schema_hint(name: str) -> str:
+    """How a table, function or type is named; empty for a name that has its schema."""
+    return "" if "." in name else NAMED.format(name=brief(name, 140))
+
+
+def view_name(projection: str) -> str:
+    """The name of the view that is made of a `query`."""
+    return f"{PREFIX}{projection}"
+
+
+def is_own_view(projection: str, document: Relation, schema: str) -> bool:
+    """Whether a document is the view that we made."""
+    return document == Relation(schema, view_name(projection))

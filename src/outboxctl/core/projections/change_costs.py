@@ -1,17 +1,31 @@
-"""What a change of a row costs the worker: the documents behind it, and the time to read one."""
+"""What a change of a row costs the worker: the documents behind it, and the time to read one.
 
+From a bounded sample of rows: of pages all over a large table, and the whole of a small one.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
-from psycopg.sql import SQL, Identifier
+from psycopg.sql import SQL, Composed, Identifier
 
-from outboxctl.core.projections import samples
+from outboxctl.core.database import driver
+from outboxctl.core.projections import catalog
 from outboxctl.core.projections.documents import arrays, looked_up, prepare, qualified
-from outboxctl.core.refused_reads import reading_rows
+from outboxctl.core.projections.pages import row_key
+from outboxctl.core.refused_reads import ReadRefusedError, reading_rows
 from outboxctl.core.sql import Connection
 from outboxctl.core.sql.transaction import undone
 from outboxctl.domain.keys_query import replaced
 from outboxctl.domain.projection import Follow, Projection, Relation, key_parts
 
+SECONDS = 1.0  # for one statement on a sample
+SIZES = (100, 10, 1)  # rows, one after the other where a statement takes too long
+# A row a page: rows that were written together are often alike. The order is that of no column, and the same
+# in the next run.
+ROWS = "{table} {alias} TABLESAMPLE SYSTEM ({percent}) REPEATABLE (0)"
+ORDER = "ORDER BY md5({alias}.ctid::text) LIMIT {size}"
 # As the worker reads documents: each key by itself.
 BY_KEY = """
 SELECT d.document FROM unnest({arrays}) k ({names})
@@ -28,19 +42,16 @@ FROM (SELECT * FROM {rows} {end}) {alias}, LATERAL (
     ) k LIMIT {most}) k
 ) counted
 """
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
 class DocumentsBehind:
-    """The documents behind one row of a followed table: median and most of the `rows` looked at.
-
-    `complete`: these are all rows of the table.
-    """
+    """The documents behind one row of a followed table: median and most of the `rows` looked at."""
 
     median: int
     most: int
     rows: int
-    complete: bool
 
 
 @dataclass(frozen=True)
@@ -51,52 +62,63 @@ class ReadingTime:
     milliseconds: float
 
 
-def behind(connection: Connection, projection: Projection, follow: Follow) -> DocumentsBehind | None:
-    """The documents behind a row, from a sample; None where even one row's take too long to count.
-
-    Raises ReadRefusedError.
-    """
+def behind(connection: Connection, follow: Follow) -> DocumentsBehind | None:
+    """The documents behind a row; None for `all`, and where they take too long to count or are refused."""
     if follow.key:
-        return DocumentsBehind(1, 1, 0, complete=True)
-    if follow.all:
-        number = _all(connection, projection.root)
-        return DocumentsBehind(number, number, 0, complete=True)
-    return samples.in_time(lambda size: _counted(connection, follow, size))
+        return DocumentsBehind(1, 1, 0)
+    return None if follow.all else _in_time(lambda size: _counted(connection, follow, size))
 
 
-def _all(connection: Connection, root: Relation) -> int:
-    """About how many rows the planner takes a table to have."""
-    statement = SQL("EXPLAIN (FORMAT JSON) SELECT FROM {}").format(qualified(root)).as_string()
-    with samples.read_only(connection), reading_rows(connection):
-        plan = connection.exec_driver_sql(statement).scalar_one()
-    return int(plan[0]["Plan"]["Plan Rows"])
+def reading(connection: Connection, projection: Projection, view: Relation) -> ReadingTime | None:
+    """The time to read documents of a sample of keys; None where even one takes too long, or is refused."""
+    return _in_time(lambda size: _timed(connection, projection, view, size))
 
 
 def _counted(connection: Connection, follow: Follow, size: int) -> DocumentsBehind:
-    rows, end = samples.rows(connection, follow.table, "t", size)
+    rows, end = sample(connection, follow.table, "t", size)
     query = replaced(follow.keys.strip().rstrip(";"), lambda name: f"{ALIAS}.{Identifier(name).as_string()}")
     composed = SQL(COUNTED).format(
         rows=rows, end=end, alias=SQL(ALIAS), query=SQL(query), most=SQL(str(MOST))
     )
-    median, most, number = samples.one_row(connection, composed.as_string())
-    return DocumentsBehind(median, most, number, complete=number < size)
+    with _read_only(connection), reading_rows(connection):
+        # By the driver itself: the user's own SQL is not rewritten.
+        counted = driver(connection).execute(composed.as_string().encode()).fetchone()
+    return DocumentsBehind(*(counted or (0, 0, 0)))
 
 
-def reading(connection: Connection, projection: Projection, view: Relation) -> ReadingTime | None:
-    """The time to read documents of a sample of keys; None where even one takes too long.
-
-    Raises ReadRefusedError.
-    """
-    keys = samples.keys(connection, projection, samples.SIZES[0])
-    return samples.in_time(lambda size: _timed(connection, projection, view, keys[:size]))
-
-
-def _timed(connection: Connection, projection: Projection, view: Relation, keys: list[str]) -> ReadingTime:
+def _timed(connection: Connection, projection: Projection, view: Relation, size: int) -> ReadingTime:
+    rows, end = sample(connection, projection.root, "r", size)
+    some = SQL("SELECT {} FROM {} {}").format(row_key(projection), rows, end).as_string()
     by_key = SQL(BY_KEY).format(**looked_up(replace(projection, document=view))).as_string()
-    statement = f"EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) {by_key}"
-    parts = [key_parts(key, len(projection.key)) for key in keys]
-    with undone(connection):
-        prepare(connection, samples.SECONDS)
-        with reading_rows(connection):
-            plan = connection.exec_driver_sql(statement, arrays(parts, projection)).scalar_one()
+    with _read_only(connection), reading_rows(connection):
+        keys = connection.exec_driver_sql(some).scalars().all()
+        parts = [key_parts(key, len(projection.key)) for key in keys]
+        statement = f"EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) {by_key}"
+        plan = connection.exec_driver_sql(statement, arrays(parts, projection)).scalar_one()
     return ReadingTime(len(keys), float(plan[0]["Execution Time"]))
+
+
+def sample(connection: Connection, table: Relation, alias: str, size: int) -> tuple[Composed, Composed]:
+    """The FROM and the end of a SELECT of at most `size` rows of a table; a small one is read."""
+    percent = min(100.0, 100.0 * size / max(1, catalog.pages(connection, table)))
+    given = {"alias": SQL(alias), "percent": SQL(f"{percent:.9f}"), "size": SQL(str(size))}
+    return SQL(ROWS).format(table=qualified(table), **given), SQL(ORDER).format(**given)
+
+
+def _in_time(read: Callable[[int], Found]) -> Found | None:
+    """What `read` returns for the largest of SIZES that does not take too long."""
+    for size in SIZES:
+        try:
+            return read(size)
+        except ReadRefusedError as error:
+            if not error.late:
+                break
+    return None
+
+
+@contextmanager
+def _read_only(connection: Connection) -> Iterator[None]:
+    """Statements of at most SECONDS that change nothing, with the settings that the worker reads with."""
+    with undone(connection):
+        prepare(connection, SECONDS)
+        yield

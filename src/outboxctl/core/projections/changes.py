@@ -5,38 +5,17 @@ The statements have all names in full and no parameters, so that they do the sam
 
 from collections.abc import Collection, Sequence
 
-from psycopg.sql import SQL, Identifier
+from psycopg.sql import Identifier
 
 from outboxctl.core.database import driver
-from outboxctl.core.projections.server_identity import HIDDEN_CONDITIONS, IDENTIFIER, TIMELINE
 from outboxctl.core.schema.lock_wait import KEY
-from outboxctl.core.schema.names import EVENTS, VERSION_BASE
+from outboxctl.core.schema.names import EVENTS
 from outboxctl.core.search_path import places
 from outboxctl.core.sql import Connection, text
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import Relation
 
-# What a server hides is an empty text. The script may be run on another server than the one that printed it.
-FIRST_SERVER = """
-DO $server$
-DECLARE
-    identifier text := '';
-    line text := '';
-BEGIN
-    BEGIN
-        identifier := {identifier};
-    EXCEPTION WHEN {hidden} THEN NULL;
-    END;
-    BEGIN
-        line := {timeline};
-    EXCEPTION WHEN {hidden} THEN NULL;
-    END;
-    UPDATE {base} b SET system_identifier = identifier, timeline = line, raised_at = now()
-    WHERE b.system_identifier IS NULL;
-END
-$server$;
-"""
 # A partition gets its table's triggers.
 MAY = text("""
 SELECT NOT has_schema_privilege(quote_ident(CAST(:schema AS text)), 'CREATE'), ARRAY(
@@ -75,20 +54,6 @@ def check_rights(connection: Connection, schema: str, tables: Collection[Relatio
 def outbox_schema(connection: Connection) -> str:
     """The schema of the outbox's tables."""
     return places(connection).schema(EVENTS) or "public"
-
-
-def server_sql(schema: str) -> str:
-    """SQL that writes down the server whose versions begin, where none is written down."""
-    return (
-        SQL(FIRST_SERVER)
-        .format(
-            base=Identifier(schema, VERSION_BASE),
-            identifier=SQL(IDENTIFIER),
-            timeline=SQL(TIMELINE),
-            hidden=SQL(HIDDEN_CONDITIONS),
-        )
-        .as_string()
-    )
 
 
 def run(connection: Connection, scripts: Sequence[str]) -> None:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from psycopg.sql import Identifier
 
 from outboxctl.core.projections.catalog import RELATION, of
-from outboxctl.core.projections.virtual_columns import stored
+from outboxctl.core.projections.fields import fields, stored
 from outboxctl.core.sql import Connection, text
 from outboxctl.domain.projection import Relation
 
@@ -60,8 +60,6 @@ WHERE f.oid IN (SELECT to_regclass(name)::oid FROM unnest(CAST(:tables AS text[]
 """)
 WHOLE_ROW = re.compile(r":varattno 0 :vartype (\d+)")
 RECORD = 2249  # the type of a row of a join or a subquery
-READ_AS = re.compile(r":rtekind 0 :relid (\d+)")
-OID = text(f"SELECT c.oid::bigint FROM {RELATION}")
 # A join with a name, of which the tree says no more than that its row is taken as a whole.
 NAMED_JOIN = re.compile(r":alias \{ALIAS [^}]*\} :eref \{ALIAS (?:[^}\\]|\\.)*\} :rtekind 2\b", re.S)
 
@@ -92,16 +90,9 @@ def used(connection: Connection, view: Relation) -> dict[Relation, frozenset[str
         if read.rule not in trees or _row_references(trees[read.rule], {read.type}):
             whole.add(table)
     return {
-        table: frozenset(() if table in whole else stored(connection, table, names))
+        table: frozenset(() if table in whole else stored(fields(connection, table), names))
         for table, names in found.items()
     }
-
-
-def occurrences(connection: Connection, view: Relation, table: Relation) -> int:
-    """How often a view, or a view that it reads, reads a table: 2 for a table that is joined to itself."""
-    oid = str(connection.execute(OID, of(table)).scalar())
-    trees = (str(tree) for _, tree in connection.execute(TREES, of(view)))
-    return sum(READ_AS.findall(tree).count(oid) for tree in trees)
 
 
 def ancestors(

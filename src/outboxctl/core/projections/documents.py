@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from psycopg.sql import SQL, Composable, Composed, Identifier
 
 from outboxctl.core.delivery.claim import LEFT_OUT
-from outboxctl.core.projections import in_force, unusable
+from outboxctl.core.projections import in_force
 from outboxctl.core.projections.server_identity import asking_again, server
 from outboxctl.core.projections.version_base import current, version_sql
 from outboxctl.core.refused_reads import reading_rows
@@ -30,6 +30,8 @@ SESSION = (
 )
 # A view that another session has locked holds its own projection up, and no other for longer than this.
 LOCK_TIMEOUT = 1.0
+SEVERAL = "{view} has more than one row for this key, and a document is one row: correct the view"
+EMPTY = "its key is an empty text, and no engine takes an empty _id: give the row another key"
 # The key is compared as the column's type, so that an index finds it, and as text: of two texts of one value
 # only that of the triggers is a key. Two rows are as many as are needed to see that there are several.
 STATEMENT = """
@@ -107,10 +109,15 @@ def _documents(
 
 
 def usable(projection: Projection, keys: Sequence[str], places: Sequence[int], read: Documents) -> Documents:
-    """What was read without the texts of which no document can be made; `places` as `unusable.reasons`."""
-    why = unusable.reasons(projection, keys, places, read.texts)
-    if not why:
+    """What was read without the texts of which no document can be made.
+
+    `places` are those of the rows that were read, from 1, in order.
+    """
+    if len(places) == len(keys) and "" not in keys:  # the hot path
         return read
+    several = SEVERAL.format(view=projection.document)
+    why = {place - 1: several for place, before in zip(places[1:], places, strict=False) if place == before}
+    why |= {n: EMPTY for n, key in enumerate(keys) if key == "" and read.texts[n] is not None}
     texts = [None if n in why else text for n, text in enumerate(read.texts)]
     return read._replace(texts=texts, unusable=why)
 

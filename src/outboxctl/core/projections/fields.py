@@ -1,22 +1,32 @@
 """The columns of a table or view, with what keys and mappings depend on."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from outboxctl.core.projections import dependencies
 from outboxctl.core.projections.catalog import RELATION, of
-from outboxctl.core.projections.dependencies import VIEWS
 from outboxctl.core.sql import Connection, text
-from outboxctl.core.sql.transaction import undone
 from outboxctl.domain.projection import Relation
 
 # A qualified name of a type; PostgreSQL's own need no quotes after their schema.
 TYPE_NAME = """CASE WHEN {n}.nspname = 'pg_catalog' AND {t}.typname ~ '^[a-z0-9_]+$'
     THEN concat('pg_catalog.', {t}.typname) ELSE format('%I.%I', {n}.nspname, {t}.typname) END"""
-# A domain is the type beneath it, an array the type of its elements. NOT NULL of a domain does not count: an
-# outer join may put NULL into such a column all the same.
+# Of a partitioned table, whose partitions may compute a virtual column (PostgreSQL 18) from others, those of
+# all partitions. A domain is the type beneath it, an array that of its elements. NOT NULL of a domain does
+# not count: an outer join may put NULL into such a column all the same.
 FIELDS = text(f"""
-WITH RECURSIVE leaf AS (
+WITH RECURSIVE family (oid) AS (
+    SELECT c.oid FROM {RELATION}
+    UNION SELECT i.inhrelid FROM family f JOIN pg_inherits i ON i.inhparent = f.oid
+), computed AS (
+    SELECT a.attname, coalesce(array_agg(DISTINCT b.attname::text) FILTER (WHERE b.attname IS NOT NULL),
+        '{{}}') AS columns
+    FROM family f JOIN pg_attribute a ON a.attrelid = f.oid AND a.attgenerated = 'v' AND NOT a.attisdropped
+    JOIN pg_attrdef e ON e.adrelid = a.attrelid AND e.adnum = a.attnum
+    LEFT JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = e.oid
+        AND d.refclassid = 'pg_class'::regclass AND d.refobjid = a.attrelid
+    LEFT JOIN pg_attribute b ON b.attrelid = d.refobjid AND b.attnum = d.refobjsubid AND b.attnum <> a.attnum
+    GROUP BY a.attname
+), leaf AS (
     SELECT a.attnum, a.attname, a.attnotnull, a.attcollation, a.atttypid AS type, false AS listed
     FROM {RELATION} JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
     UNION ALL
@@ -28,37 +38,12 @@ WITH RECURSIVE leaf AS (
 SELECT l.attname::text, {TYPE_NAME.format(n="n", t="t")}, CASE t.typtype WHEN 'e' THEN 'enum'
         WHEN 'c' THEN 'json' ELSE CASE WHEN EXISTS (SELECT FROM pg_cast WHERE castsource = t.oid
             AND casttarget = 'json'::regtype) THEN 'json' ELSE t.typname::text END END,
-    l.attnotnull, coalesce(c.collisdeterministic, true), l.listed
+    l.attnotnull, coalesce(c.collisdeterministic, true), l.listed, v.columns
 FROM leaf l JOIN pg_type t ON t.oid = l.type JOIN pg_namespace n ON n.oid = t.typnamespace
-LEFT JOIN pg_collation c ON c.oid = l.attcollation
+LEFT JOIN pg_collation c ON c.oid = l.attcollation LEFT JOIN computed v ON v.attname = l.attname
 WHERE NOT (t.typtype = 'd' OR t.typcategory = 'A' AND t.typelem <> 0)
 ORDER BY l.attnum
 """)
-# Of a view also what it reads from: views at any depth, and functions that no extension made.
-DEFINITION = text(f"""
-WITH RECURSIVE {VIEWS}
-SELECT md5(concat(pg_get_viewdef(c.oid), (
-    SELECT string_agg(a.attname || ' ' || format_type(a.atttypid, a.atttypmod), ', ' ORDER BY a.attnum)
-    FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-), (
-    SELECT string_agg(concat(v.oid::regclass, pg_get_viewdef(v.oid)), '; ' ORDER BY v.oid::regclass::text)
-    FROM views JOIN pg_class v USING (oid) WHERE v.relkind IN ('v', 'm') AND v.oid <> c.oid
-), (
-    SELECT string_agg(DISTINCT pg_get_functiondef(p.oid), '; ' ORDER BY pg_get_functiondef(p.oid))
-    FROM rules r JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
-        AND d.refclassid = 'pg_proc'::regclass
-    JOIN pg_proc p ON p.oid = d.refobjid AND p.prokind <> 'a'
-    WHERE NOT EXISTS (SELECT FROM pg_depend e
-        WHERE e.classid = 'pg_proc'::regclass AND e.objid = p.oid AND e.deptype = 'e')
-)))
-FROM {RELATION}
-""")
-# What the text of a definition depends on: names with their schemas, and constants in one form.
-PINNED = (
-    "SET LOCAL search_path = pg_catalog; SET LOCAL quote_all_identifiers = off; SET LOCAL TimeZone = 'UTC'; "
-    "SET LOCAL DateStyle = 'ISO, MDY'; SET LOCAL IntervalStyle = 'iso_8601'; SET LOCAL bytea_output = 'hex'; "
-    "SET LOCAL extra_float_digits = 1"
-)
 
 
 @dataclass(frozen=True)
@@ -66,6 +51,7 @@ class Field:
     """A column. `type` is for an SQL cast (`pg_catalog.int8`), that of the elements where it is `listed`.
 
     `kind` is the bare name of that type, `enum` for any enum, `json` for whatever becomes a JSON object.
+    `computed`: of a virtual generated column, which no trigger can read, those that it is computed from.
     """
 
     name: str
@@ -74,6 +60,7 @@ class Field:
     not_null: bool
     deterministic: bool
     listed: bool
+    computed: Sequence[str] | None = None
 
 
 def fields(connection: Connection, relation: Relation) -> list[Field]:
@@ -81,18 +68,15 @@ def fields(connection: Connection, relation: Relation) -> list[Field]:
     return [Field(*row) for row in connection.execute(FIELDS, of(relation))]
 
 
-def definition(connection: Connection, relation: Relation) -> str:
-    """A hash of a view's definition, with the views and functions that it uses, and of its columns.
+def virtual(columns: Iterable[Field]) -> dict[str, Sequence[str]]:
+    """Those that are virtual generated columns, each with the columns that it is computed from."""
+    return {each.name: each.computed for each in columns if each.computed is not None}
 
-    Also of the columns of tables whose rows it takes as a whole. Of a table that of its columns. Empty if it
-    is not there. The same whatever the session has set.
-    """
-    columns = dependencies.used(connection, relation).items()
-    whole = sorted((table for table, names in columns if not names and table != relation), key=str)
-    with undone(connection):
-        connection.exec_driver_sql(PINNED)
-        found = [connection.execute(DEFINITION, of(each)).scalar() or "" for each in (relation, *whole)]
-    return "-".join(found)
+
+def stored(columns: Iterable[Field], names: Iterable[str]) -> frozenset[str]:
+    """The columns of these names, with what they are computed from instead of virtual ones."""
+    computed = virtual(columns)
+    return frozenset(column for name in names for column in computed.get(name, [name]))
 
 
 def parameter_types(names: Sequence[str], columns: Sequence[Field]) -> dict[str, str]:

@@ -6,8 +6,7 @@ In a bounded time: of a large view only the rows of some keys are looked at.
 from psycopg.sql import SQL
 
 from outboxctl.core.projections.documents import identifier, qualified, session
-from outboxctl.core.projections.pages import keyed, row_key
-from outboxctl.core.projections.unreached import AS_A_WHOLE
+from outboxctl.core.projections.pages import AS_A_WHOLE, keyed, row_key
 from outboxctl.core.refused_reads import ReadRefusedError, reading_rows
 from outboxctl.core.sql import Connection
 from outboxctl.core.sql.transaction import undone

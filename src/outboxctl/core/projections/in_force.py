@@ -1,6 +1,8 @@
 """The projections in force: kept in the database, so that all workers and commands agree."""
 
-import json
+from dataclasses import replace
+
+from pydantic import TypeAdapter
 
 from outboxctl.core.schema.names import PROJECTIONS
 from outboxctl.core.sql import Connection, text
@@ -13,19 +15,14 @@ HASH = "md5(definition::text || extract(epoch FROM applied_at)::text)"
 STAMP = f"(SELECT {HASH} FROM {PROJECTIONS} WHERE name = {{name}})"
 READ = text(f"SELECT definition::text, {HASH} FROM {PROJECTIONS} ORDER BY name")
 IS_STAMP = text(f"SELECT {STAMP.format(name=':name')}")
-WRITE = text(f"""
-INSERT INTO {PROJECTIONS} (name, definition, applied_by)
-VALUES (:name, CAST(:definition AS jsonb), :by)
-ON CONFLICT (name) DO UPDATE SET definition = EXCLUDED.definition, applied_by = EXCLUDED.applied_by,
-    applied_at = now()
-""")
+OF_JSON = TypeAdapter(Projection)
 REMOVE = text(f"DELETE FROM {PROJECTIONS} WHERE name = :name")
 
 
 def read(connection: Connection) -> list[Projection]:
     """All projections in force, by name. UsageError (through Database.begin) without the tables."""
     rows = connection.execute(READ)
-    return [Projection.from_json(json.loads(definition), stamp) for definition, stamp in rows]
+    return [replace(OF_JSON.validate_json(definition), stamp=stamp) for definition, stamp in rows]
 
 
 def holds(connection: Connection, projection: Projection) -> bool:
@@ -38,12 +35,6 @@ def require(connection: Connection, projection: Projection) -> None:
     """Raise ChangedError unless this is the definition in force."""
     if not holds(connection, projection):
         raise ChangedError(projection.name)
-
-
-def write(connection: Connection, projection: Projection, *, by: str) -> None:
-    """Put a projection in force, in place of one of its name."""
-    definition = json.dumps(projection.to_json())
-    connection.execute(WRITE, {"name": projection.name, "definition": definition, "by": by})
 
 
 def remove(connection: Connection, name: str) -> bool:

@@ -1,48 +1,23 @@
-"""How rows are found by some of their columns: unique keys, indexes, and how many rows one value has."""
+"""How rows are found by some of their columns: unique keys, and indexes."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from outboxctl.core.projections.catalog import RELATION, of
 from outboxctl.core.sql import Connection, text
-from outboxctl.domain.projection import Relation
+from outboxctl.domain.projection import Projection, Relation
 
 # The names of an index's plain columns in its order, NULL for an expression. Columns that are only included
 # are not part of the key.
 KEY = """ARRAY(SELECT a.attname::text FROM generate_series(0, i.indnkeyatts - 1) place
     LEFT JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[place] AND a.attnum > 0
     ORDER BY place)"""
+# With a condition: of the rows that a view takes by the same one it is unique, too.
 UNIQUE = text(f"""
-SELECT EXISTS (
-    SELECT FROM {RELATION} JOIN pg_index i ON i.indrelid = c.oid, LATERAL (SELECT {KEY} AS names) k
-    WHERE i.indisunique AND i.indisvalid AND i.indpred IS NULL
-        AND cardinality(k.names) = cardinality(CAST(:columns AS text[]))
-        AND k.names @> CAST(:columns AS text[]) AND CAST(:columns AS text[]) @> k.names)
-""")
-# One with a condition as well: of the rows that a view takes by the same condition it is one.
-ALL_UNIQUE = text(f"""
-SELECT k.names FROM {RELATION} JOIN pg_index i ON i.indrelid = c.oid, LATERAL (SELECT {KEY} AS names) k
-WHERE i.indisunique AND i.indisvalid AND array_position(k.names, NULL) IS NULL
-""")
-PRIMARY = text(f"""
-SELECT {KEY} FROM {RELATION} JOIN pg_index i ON i.indrelid = c.oid WHERE i.indisprimary
-""")
-# Of a partitioned table the rows are those of its partitions, and its own statistics are `inherited`. A
-# negative n_distinct is a share of the rows; a table that was never analyzed has a negative number of rows.
-MOST = text(f"""
-WITH rows AS (
-    SELECT sum(p.reltuples)::float8 AS number FROM {RELATION}, pg_class p
-    WHERE p.reltuples >= 0 AND p.relkind <> 'p'
-        AND (p.oid = c.oid OR p.oid IN (SELECT relid FROM pg_partition_tree(c.oid::regclass)))
-), each AS (
-    SELECT DISTINCT ON (s.attname) s.attname, greatest(
-        coalesce(s.most_common_freqs[1], 0) * number,
-        number / greatest(CASE WHEN s.n_distinct < 0 THEN -s.n_distinct * number ELSE s.n_distinct END, 1)
-    ) AS most FROM pg_stats s, rows
-    WHERE s.schemaname = CAST(:schema AS text) AND s.tablename = CAST(:name AS text)
-        AND s.attname = ANY (CAST(:columns AS text[]))
-    ORDER BY s.attname, s.inherited DESC
-)
-SELECT ceil(min(most))::bigint FROM each
+SELECT k.names, i.indisprimary, i.indpred IS NOT NULL
+FROM {RELATION} JOIN pg_index i ON i.indrelid = c.oid, LATERAL (SELECT {KEY} AS names) k
+WHERE i.indisunique AND i.indisvalid AND array_position(k.names, NULL) IS NULL ORDER BY i.indexrelid
 """)
 CREATE = text(f"""
 SELECT format('CREATE INDEX %sON %I.%I (%s)', CASE WHEN c.relkind <> 'p' THEN 'CONCURRENTLY ' END,
@@ -65,6 +40,32 @@ JOIN pg_class c ON c.oid = t.relid JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE t.isleaf AND c.relkind = 'r' ORDER BY 1, 2
 """)
 PARTITIONS = 10  # of a table; with more, the statement for the table makes them, and locks out writers
+
+
+class UniqueKey(NamedTuple):
+    """The columns of a unique index in its order; `partial`: it has a condition."""
+
+    columns: tuple[str, ...]
+    primary: bool
+    partial: bool
+
+
+@dataclass(frozen=True)
+class MissingIndex:
+    """A table that is read as a whole, what its rows are found by, and statements that make an index."""
+
+    table: Relation
+    columns: tuple[str, ...]
+    sql: list[str]
+
+
+@dataclass(frozen=True)
+class Unindexed:
+    """What reading a document reads as a whole, and what finding documents behind a changed row does."""
+
+    projection: Projection
+    reading: list[MissingIndex]
+    finding: list[tuple[Relation, MissingIndex]]
 
 
 def finds(connection: Connection, relation: Relation, columns: Sequence[str]) -> bool:
@@ -96,25 +97,20 @@ def _leaves(connection: Connection, relation: Relation) -> list[Relation]:
     return [] if found == [relation] else found
 
 
+def unique(connection: Connection, relation: Relation) -> list[UniqueKey]:
+    """The valid unique indexes on columns alone."""
+    return [UniqueKey(tuple(names), *flags) for names, *flags in connection.execute(UNIQUE, of(relation))]
+
+
 def primary_key(connection: Connection, relation: Relation) -> tuple[str, ...]:
     """The columns of the primary key; none where there is none."""
-    return tuple(connection.execute(PRIMARY, of(relation)).scalar() or ())
+    return next((each.columns for each in unique(connection, relation) if each.primary), ())
 
 
 def is_unique(connection: Connection, relation: Relation, names: Sequence[str]) -> bool:
-    """Whether exactly these columns, in any order, have a valid unique index of the whole table.
+    """Whether exactly these columns, in any order, have a unique index of the whole table.
 
-    Whether they may be NULL, `columns` says.
+    Whether they may be NULL, `fields` says.
     """
-    return bool(connection.execute(UNIQUE, {**of(relation), "columns": [*names]}).scalar())
-
-
-def unique(connection: Connection, relation: Relation) -> list[frozenset[str]]:
-    """The columns of each unique index, of one with a condition, too; none of those of expressions."""
-    return [frozenset(names) for names in connection.execute(ALL_UNIQUE, of(relation)).scalars()]
-
-
-def most_documents(connection: Connection, relation: Relation, names: Sequence[str]) -> int | None:
-    """About how many rows the most frequent value of these columns has; None without statistics."""
-    number = connection.execute(MOST, {**of(relation), "columns": [*names]}).scalar()
-    return None if number is None else int(number)
+    keys = (each for each in unique(connection, relation) if not each.partial)
+    return any({*each.columns} == {*names} for each in keys)

@@ -2,7 +2,7 @@
 
 from psycopg.sql import SQL, Identifier, Literal
 
-from outboxctl.core.projections.names import view_name
+from outboxctl.core.projections.catalog import view_name
 from outboxctl.core.projections.trigger_functions import tag
 from outboxctl.core.schema.names import PROJECTIONS
 from outboxctl.core.sql import Connection, text

@@ -4,22 +4,21 @@ One statement at a time, by PostgreSQL's extended protocol: a text with a second
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import psycopg
-from psycopg.sql import SQL, Identifier, Literal
+from psycopg.sql import SQL, Identifier
 
 from outboxctl.core.database import driver
 from outboxctl.core.database_errors import CONNECTION_ERRORS
+from outboxctl.core.projections.catalog import schema_hint, table_hint, view_name
 from outboxctl.core.projections.fields import TYPE_NAME
-from outboxctl.core.projections.names import view_name
-from outboxctl.core.projections.nearest import schema_hint, table_hint
 from outboxctl.core.sql import Connection, text
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.keys_query import replaced
 from outboxctl.domain.printable import brief
-from outboxctl.domain.projection import KeyColumn, Relation
+from outboxctl.domain.projection import Relation
 
 TYPE = text(f"""
 SELECT {TYPE_NAME.format(n="n", t="t")} FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
@@ -55,15 +54,6 @@ def key_types(connection: Connection, query: str, types: Mapping[str, str]) -> l
     cursor = one_statement(connection, f"SELECT * FROM (\n{typed}\n) keys LIMIT 0")
     oids = [column.type_code for column in cursor.description]
     return [str(connection.execute(TYPE, {"oid": oid}).scalar()) for oid in oids]
-
-
-def check_key(connection: Connection, parts: Sequence[str], key: Sequence[KeyColumn]) -> None:
-    """Raise UsageError, with PostgreSQL's words, where a part of a key is no value of its column's type."""
-    casts = [
-        SQL("CAST({} AS {})").format(Literal(part), SQL(column.type))
-        for part, column in zip(parts, key, strict=True)
-    ]
-    one_statement(connection, SQL("SELECT {}").format(SQL(", ").join(casts)).as_string())
 
 
 def one_statement(connection: Connection, statement: str) -> Any:

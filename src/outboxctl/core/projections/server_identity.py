@@ -20,13 +20,8 @@ TIMELINE = "substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)"
 NO_IDENTIFIER = "CAST(NULL AS text)"
 # No server has this timeline: on a standby no document is read with a version.
 NO_TIMELINE = "CASE WHEN pg_is_in_recovery() THEN 'standby' END"
-HIDDEN = {
-    "42501": "insufficient_privilege",
-    "0A000": "feature_not_supported",
-    "55000": "object_not_in_prerequisite_state",
-    "42883": "undefined_function",
-}
-HIDDEN_CONDITIONS = " OR ".join(HIDDEN.values())
+# Insufficient privilege, feature not supported, object not in prerequisite state, undefined function.
+HIDDEN = ("42501", "0A000", "55000", "42883")
 FUNCTIONS = ("pg_control_system", "pg_current_wal_lsn", "pg_walfile_name")
 STANDBY = "SELECT pg_is_in_recovery()"
 ASKED = "outboxctl.server"  # of a session, once it was asked

@@ -6,8 +6,7 @@ from dataclasses import replace
 
 from psycopg.sql import Identifier, Literal
 
-from outboxctl.core.projections.foreign_keys import Step
-from outboxctl.core.projections.tree import NestedRows, Value
+from outboxctl.core.projections.tree import NestedRows, Step, Value
 from outboxctl.core.sql import Connection, text
 from outboxctl.domain.projection import Relation
 

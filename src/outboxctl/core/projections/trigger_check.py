@@ -70,7 +70,7 @@ def installed(
 
 
 def _condition(projection: str, tables: Iterable[WatchedTable], schema: str) -> Composable:
-    ours = function_condition(projection, [each.table for each in tables], schema)
+    ours = function_condition([each.table for each in tables], schema)
     return SQL(OURS).format(ours=ours, projection=Literal(projection))
 
 

@@ -88,7 +88,7 @@ def _rows(connection: Connection, query: str, rows: Composable) -> list[Row]:
 
 
 def _of_tree(wanted: Sequence[Row], there: Triggers, differing: Copies) -> Iterator[TriggerProblem]:
-    """No more is named of a table that an earlier release, or a role with fewer rights, left row by row."""
+    """No more is named of a table that a role with fewer rights left row by row."""
     row = wanted[0]
     found = there.get((row.oid, row.name))
     if not (found and found.kind != row.kind and found.type == row.type and found.enabled and found.always):

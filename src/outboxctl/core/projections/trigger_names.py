@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from outboxctl.core.projections.names import MAX_NAME
+from outboxctl.core.projections.catalog import MAX_NAME
 from outboxctl.domain.projection import BLANK_PADDED, EVERYTHING, Follow, KeyColumn, Projection, Relation
 
 OLD, NEW = "old_rows", "new_rows"  # transition tables
@@ -164,9 +164,3 @@ def function_name(schema: str, table: Relation, *, rows: bool = False) -> str:
 def trigger_name(schema: str, table: Relation, trigger: Trigger) -> str:
     """The name of a trigger."""
     return f"{function_name(schema, table)}_{trigger.suffix}"
-
-
-def earlier(projection: str) -> str:
-    """A regular expression of PostgreSQL for functions of before, of one projection and one table each."""
-    digest = hashlib.sha256(projection.encode()).hexdigest()[:8]
-    return f"^outbox_({projection}|{projection[:30]}_{digest})_(root|[0-9]{{1,3}})(_row)?$"

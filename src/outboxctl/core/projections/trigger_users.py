@@ -11,7 +11,6 @@ from outboxctl.core.projections import catalog
 from outboxctl.core.projections.fields import fields
 from outboxctl.core.projections.trigger_functions import tag
 from outboxctl.core.projections.trigger_names import Watched, WatchedTable, tables_of, watched_tables
-from outboxctl.core.projections.virtual_columns import virtual
 from outboxctl.core.schema.names import PROJECTIONS
 from outboxctl.core.sql import Connection
 from outboxctl.domain.projection import Projection, Relation
@@ -61,7 +60,7 @@ def _known(connection: Connection, table: WatchedTable, own: Collection[Relation
 def _usable(connection: Connection, table: WatchedTable, projection: str) -> WatchedTable:
     if table.projections in ((), (projection,)):
         return table
-    there = {each.name for each in fields(connection, table.table)} - {*virtual(connection, table.table)}
+    there = {each.name for each in fields(connection, table.table) if each.computed is None}
     users = (each if each.projection == projection else _if_there(each, there) for each in table.users)
     return replace(table, users=tuple(users))
 

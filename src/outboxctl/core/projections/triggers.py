@@ -11,7 +11,7 @@ from psycopg.sql import SQL, Composable, Identifier, Literal
 from outboxctl.core.projections import trigger_columns, trigger_places
 from outboxctl.core.projections.trigger_functions import RIGHTS, tag, template
 from outboxctl.core.projections.trigger_keys import settings
-from outboxctl.core.projections.trigger_names import WatchedTable, earlier, function_name
+from outboxctl.core.projections.trigger_names import WatchedTable, function_name
 from outboxctl.core.projections.trigger_places import function_call, regclass
 from outboxctl.core.schema.names import EVENTS
 from outboxctl.domain.projection import Relation
@@ -126,9 +126,8 @@ BEGIN
 END
 {outer};
 """
-# Functions `p` that are made here, or were.
-OURS = """p.pronamespace = {schema}::regnamespace
-                AND (p.proname IN ({functions}) OR p.proname ~ {earlier})"""
+# Functions `p` that are made here.
+OURS = "p.pronamespace = {schema}::regnamespace AND p.proname IN ({functions})"
 
 
 def sql(
@@ -140,7 +139,7 @@ def sql(
     (`catalog.row_level`).
     """
     used = [each for each in tables if each.users]
-    ours = function_condition(projection, [each.table for each in tables], events_schema)
+    ours = function_condition([each.table for each in tables], events_schema)
     if not used:
         return SQL(DROP).format(outer=SQL(tag("outbox", ours.as_string())), ours=ours).as_string()
     functions = functions_sql(used, events_schema, partitioned)
@@ -161,13 +160,12 @@ def sql(
     return statement.as_string()
 
 
-def function_condition(projection: str, tables: Sequence[Relation], schema: str) -> Composable:
-    """Whether a function `p` is one of these tables, or of an earlier form of a projection."""
+def function_condition(tables: Sequence[Relation], schema: str) -> Composable:
+    """Whether a function `p` is one of these tables."""
     names = [function_name(schema, table, rows=rows) for table in tables for rows in (False, True)]
     return SQL(OURS).format(
         schema=Literal(Identifier(schema).as_string()),
         functions=SQL(", ").join(map(Literal, names or [""])),
-        earlier=Literal(earlier(projection)),
     )
 
 

@@ -6,13 +6,13 @@ from shlex import quote
 
 from outboxctl.core.inspect.projections import ProjectionsFacts
 from outboxctl.core.operator.rebuilds import Rebuild
+from outboxctl.core.projections.indexes import Unindexed
 from outboxctl.core.projections.trigger_faults import TriggerFault, TriggerProblem
 from outboxctl.core.sql.places import quoted
 from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import Relation
 from outboxctl.operations.doctor.model import ERROR, INFO, WARNING, Case, RuleGroup
 from outboxctl.operations.doctor.remedies import apply
-from outboxctl.operations.projection.unindexed import Unindexed
 from outboxctl.settings import Settings
 
 PROJECTIONS = RuleGroup("projections")

@@ -93,7 +93,6 @@ def _write(connection: "Connection", planned: list[Planned], *, by: str, reason:
         if done[each.projection.name]:
             scripts = [*each.scripts, each.declare_sql(schema, by)]
             changes.run(connection, scripts)
-    changes.run(connection, [changes.server_sql(schema)])
     filters = {
         "projections": {name: [f"{s.what}: {brief(s.text, 200)}" for s in done[name]] for name in names}
     }

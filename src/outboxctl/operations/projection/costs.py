@@ -1,24 +1,20 @@
-"""What the documents of a plan will cost: the worker, for a change of each table, and the application."""
+"""What the documents of a plan will cost the worker: for a change of each table, from samples."""
 
 from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from outboxctl.core.projections import change_costs, changes, in_force, scratch, writer_costs
+from outboxctl.core.projections import change_costs, scratch
 from outboxctl.core.projections.change_costs import DocumentsBehind, ReadingTime
-from outboxctl.core.projections.writer_costs import WriterCosts
-from outboxctl.core.refused_reads import ReadRefusedError
 from outboxctl.core.sql.transaction import undone
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from outboxctl.core.database import Connection
-    from outboxctl.domain.projection import Follow
     from outboxctl.operations.projection.plan import Planned
 
 SECONDS = 10.0  # after which the documents behind no other table's rows are counted
-WRITERS = 5.0  # for what writes cost, and twice that on a server that is busy
 
 
 @dataclass(frozen=True)
@@ -38,38 +34,15 @@ def change_costs_of(connection: "Connection", planned: "Sequence[Planned]") -> l
     return [_of_one(connection, each, until) for each in planned]
 
 
-def writer_costs_of(connection: "Connection", planned: "Sequence[Planned]") -> list[WriterCosts]:
-    """Of each table that triggers of the plan's projections are on. Nothing is changed."""
-    projections = [each.projection for each in planned if each.projection.triggers]
-    named = {each.projection.name for each in planned}
-    beside = [each for each in in_force.read(connection) if each.name not in named]
-    schema = changes.outbox_schema(connection)
-    return writer_costs.measure(connection, projections, schema, beside=beside, seconds=WRITERS)
-
-
 def _of_one(connection: "Connection", planned: "Planned", until: float) -> ChangeCosts:
     declared, projection = planned.resolved.declaration, planned.projection
     with undone(connection):
         view = planned.resolved.looked_at
         if declared.query:
             view = scratch.temporary_view(connection, declared.name, declared.query)
-        try:
-            reading = change_costs.reading(connection, projection, view)
-        except ReadRefusedError:
-            reading = None
-        pairs = zip(projection.follow, planned.resolved.most_documents, strict=True)
-        behind = [_behind(connection, planned, *pair) if monotonic() < until else None for pair in pairs]
+        reading = change_costs.reading(connection, projection, view)
+        behind = [
+            change_costs.behind(connection, each) if monotonic() < until else None
+            for each in projection.follow
+        ]
         return ChangeCosts(reading, behind)
-
-
-def _behind(
-    connection: "Connection", planned: "Planned", follow: "Follow", by_statistics: int | None
-) -> DocumentsBehind | None:
-    """From a sample; the statistics know of a value that a sample misses."""
-    try:
-        found = change_costs.behind(connection, planned.projection, follow)
-    except ReadRefusedError:
-        return None
-    if found is None or found.complete or by_statistics is None:
-        return found
-    return DocumentsBehind(found.median, max(found.most, by_statistics), found.rows, complete=False)

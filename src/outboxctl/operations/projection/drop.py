@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from outboxctl.core.operator import audit, projection_events
 from outboxctl.core.projections import catalog, changes, in_force, own_view, triggers
-from outboxctl.core.projections.names import is_own_view
+from outboxctl.core.projections.catalog import is_own_view
 from outboxctl.core.projections.trigger_names import tables_of
 from outboxctl.core.projections.trigger_users import shared
 from outboxctl.core.schema.lock_wait import with_lock_retries

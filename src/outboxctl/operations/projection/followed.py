@@ -1,14 +1,12 @@
 """The tables whose changes reach documents: those of the declaration, and those that joins lead to."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from outboxctl.core.projections import catalog, dependencies, scratch
-from outboxctl.core.projections.catalog import Kind
-from outboxctl.core.projections.fields import Field, fields, parameter_types
-from outboxctl.core.projections.nearest import table_hint
-from outboxctl.core.projections.virtual_columns import stored, virtual
+from outboxctl.core.projections.catalog import Kind, table_hint
+from outboxctl.core.projections.fields import Field, fields, parameter_types, stored, virtual
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.keys_query import parameters
 from outboxctl.domain.printable import brief
@@ -106,22 +104,23 @@ def _declared(
     for name, wanted in zip(declared.key, key, strict=False):
         _check_type(place.at("key"), columns[name], wanted)
     names = _parameters(connection, declared, list(columns.values()), key)
-    _check_stored(connection, place.at("key"), table, declared.key)
-    _check_stored(connection, place.at("keys"), table, names)
-    counted = stored(connection, table, declared.columns) or used.get(table, frozenset())
+    _check_stored(place.at("key"), table, virtual(columns.values()), declared.key)
+    _check_stored(place.at("keys"), table, virtual(columns.values()), names)
+    counted = stored(columns.values(), declared.columns) or used.get(table, frozenset())
     return Follow(
         table,
         declared.key,
         declared.keys,
         names,
         counting(counted, [*declared.key, *names]),
-        tuple(parameter_types(names, list(columns.values())).values()),
+        tuple(parameter_types(declared.key or names, list(columns.values())).values()),
         declared.all,
     )
 
 
-def _check_stored(connection: "Connection", place: Place, table: Relation, names: Sequence[str]) -> None:
-    computed = virtual(connection, table)
+def _check_stored(
+    place: Place, table: Relation, computed: Mapping[str, Sequence[str]], names: Sequence[str]
+) -> None:
     for name in names:
         if name in computed:
             what = f"{shown(name)} is a virtual generated column of {table}: no trigger can read it"

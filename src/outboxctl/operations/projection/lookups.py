@@ -13,11 +13,11 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from outboxctl.core.projections import catalog, dependencies, indexes, view_texts
+from outboxctl.core.projections.indexes import MissingIndex, Unindexed
 from outboxctl.domain.keys_query import replaced
 from outboxctl.domain.projection import Follow, Projection, Relation
 from outboxctl.operations.projection.analysis.analyse import Analysis, analyse
 from outboxctl.operations.projection.analysis.keys import Lookup
-from outboxctl.operations.projection.unindexed import MissingIndex, Unindexed
 
 if TYPE_CHECKING:
     from outboxctl.core.database import Connection

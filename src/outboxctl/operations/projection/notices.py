@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from outboxctl.core.projections import catalog, indexes, view_facts
+from outboxctl.core.projections import catalog, view_facts
 from outboxctl.core.projections.catalog import Kind
+from outboxctl.core.projections.indexes import Unindexed
 from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import Projection, Relation, Routing
 from outboxctl.operations.projection import lookups
-from outboxctl.operations.projection.unindexed import Unindexed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -91,21 +91,6 @@ def routing_cost(projection: Projection, settings: "Mapping[str, Any]") -> list[
     name = brief(projection.routing, 200)
     text = f"the routing {name} is not in the key: each document is written to all {shards} shards"
     return [Notice(text, f"make {name} a part of the key if a row never changes it")]
-
-
-def most_documents(
-    connection: "Connection", projection: Projection, analysis: "Analysis"
-) -> list[int | None]:
-    """About how many documents are behind one row of each followed table, at most.
-
-    None where a row belongs to one document, for a query of the declaration's own, and without statistics.
-    """
-    ways = [
-        [way for way in analysis.follows.get(each.table, ()) if way.keys == each.keys]
-        for each in projection.follow
-    ]
-    first = [way[0].finding[:1] if way and way[0].keys else () for way in ways]
-    return [indexes.most_documents(connection, *each[0]) if each else None for each in first]
 
 
 def _fields(names: "Sequence[str]") -> "Iterator[Notice]":

@@ -13,11 +13,11 @@ from outboxctl.core.projections import (
     trigger_check,
     triggers,
 )
-from outboxctl.core.projections.fields import definition
-from outboxctl.core.projections.names import view_name
+from outboxctl.core.projections.catalog import view_name
 from outboxctl.core.projections.trigger_faults import TriggerFault
 from outboxctl.core.projections.trigger_names import tables_of
-from outboxctl.core.projections.trigger_users import shared
+from outboxctl.core.projections.trigger_users import beside_sql, shared
+from outboxctl.core.projections.view_texts import definition
 from outboxctl.core.sql.transaction import undone
 from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import Projection, Relation
@@ -35,6 +35,11 @@ REBUILD = "outboxctl rebuild --projection {name} --by YOU --reason WHY"
 # Documents of before stay where or as they were: only a new index is right.
 ANEW = ("root", "key", "routing")
 MOST = 10  # names in a sentence
+HEAD = """\
+-- Projections: {names}. Made by `outboxctl projection sql`.
+-- Safe to run again. In one transaction: psql -v ON_ERROR_STOP=1 -1 -f FILE. An index is not made by this:
+-- `outboxctl projection apply` does so, and finds nothing else to do.
+"""
 
 
 @dataclass(frozen=True)
@@ -88,26 +93,6 @@ class Planned:
         return self.resolved.notices
 
 
-def resolved(
-    connection: "Connection", declared: Sequence[Declaration], *, built_in: str, with_triggers: bool | None
-) -> list[tuple[Resolved, Projection | None]]:
-    """Each declaration against the database, with what is in force of its name.
-
-    `built_in` is the index of the built-in projection. `with_triggers` None: as the projection in force has
-    it, and with triggers where none is in force. Views of a `query` are temporary ones, in this
-    transaction. Raises UsageError for a schema that is behind, and for a declaration that cannot be applied.
-    """
-    before = {each.name: each for each in in_force.read(connection)}
-    schema = changes.outbox_schema(connection)
-    own_index.check_names(declared, before.values(), built_in)
-    found = []
-    for each in declared:
-        was = before.get(each.name)
-        wanted = (was is None or was.triggers) if with_triggers is None else with_triggers
-        found.append((resolve(connection, each, schema=schema, with_triggers=wanted), was))
-    return found
-
-
 def plan(
     connection: "Connection",
     client: "Client | None",
@@ -119,17 +104,29 @@ def plan(
 ) -> list[Planned]:
     """What there is to do, in the order of the file; without a client the indexes are not looked at.
 
-    `new_indexes` were made since the first look.
+    `built_in` is the index of the built-in projection. `with_triggers` None: as the projection in force has
+    it, and with triggers where none is in force. `new_indexes` were made since the first look. Raises
+    UsageError for a schema that is behind, and for a declaration that cannot be applied.
     """
     with undone(connection):
-        both = resolved(connection, declared, built_in=built_in, with_triggers=with_triggers)
+        known = {each.name: each for each in in_force.read(connection)}
+        own_index.check_names(declared, known.values(), built_in)
+        both = [_resolved(connection, each, known.get(each.name), with_triggers) for each in declared]
         if client:
-            own_index.check_behind(client, declared, in_force.read(connection), built_in)
-        found, after = [], {each.name: each for each in in_force.read(connection)}
+            own_index.check_behind(client, declared, known.values(), built_in)
+        found, after = [], dict(known)
         for each, before in both:
             after[each.projection.name] = each.projection
             found.append(_planned(connection, client, Planned(each, before, [*after.values()]), new_indexes))
         return found
+
+
+def _resolved(
+    connection: "Connection", declared: Declaration, before: Projection | None, with_triggers: bool | None
+) -> tuple[Resolved, Projection | None]:
+    wanted = (before is None or before.triggers) if with_triggers is None else with_triggers
+    schema = changes.outbox_schema(connection)
+    return resolve(connection, declared, schema=schema, with_triggers=wanted), before
 
 
 def _planned(
@@ -236,3 +233,17 @@ def _anew(planned: Planned) -> list[str]:
     if before is None:
         return []
     return [f"{name} changes" for name in ANEW if getattr(before, name) != getattr(after, name)]
+
+
+def script(connection: "Connection", planned: Sequence[Planned]) -> str:
+    """SQL for psql that leaves in the database what `apply` leaves, whatever is in force already.
+
+    It is refused where others use its tables than did here.
+    """
+    schema, names = changes.outbox_schema(connection), [each.projection.name for each in planned]
+    tables = {table for each in planned for table in each.tables}
+    beside = beside_sql(connection, schema, names, tables)
+    parts = [HEAD.format(names=", ".join(names)), changes.BEGIN, beside]
+    for each in planned:
+        parts += [*each.scripts, each.declare_sql(schema, None).lstrip()]
+    return "\n".join([*parts, changes.END])

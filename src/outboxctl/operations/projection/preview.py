@@ -4,12 +4,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from outboxctl.core.projections import documents, scratch
+from outboxctl.core.projections import documents, pages
+from outboxctl.core.refused_reads import ReadRefusedError
 from outboxctl.domain import json_numbers
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.json_numbers import same_json_types
 from outboxctl.domain.printable import brief
-from outboxctl.domain.projection import Projection, document_id, key_parts
+from outboxctl.domain.projection import Projection, document_id
 from outboxctl.sink.index.scanned import ScannedDocument, SearchPage, search_page
 from outboxctl.sink.transport.request import request
 
@@ -64,11 +65,11 @@ def preview(
 
 def _check(connection: "Connection", projection: Projection, key: str) -> None:
     try:
-        scratch.check_key(connection, key_parts(key, len(projection.key)), projection.key)
+        pages.castable(connection, projection, key)
     except ValueError as error:
         raise UsageError(f"KEY: {error}", hint="several columns are joined by `:`") from None
-    except UsageError as error:
-        raise UsageError(f"KEY {brief(repr(key), 80)}: {error}") from None
+    except ReadRefusedError as error:
+        raise UsageError(f"KEY {brief(repr(key), 80)}: {error.words}") from None
 
 
 def _compared(client: "Client", projection: Projection, key: str, sent: Any, routing: str) -> Preview:

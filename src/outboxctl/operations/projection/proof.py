@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, NoReturn
 from psycopg.sql import Identifier
 
 from outboxctl.core.projections import catalog, dependencies, view_texts
-from outboxctl.core.projections.fields import fields, parameter_types
-from outboxctl.core.projections.virtual_columns import virtual
+from outboxctl.core.projections.fields import Field, fields, parameter_types, virtual
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import Follow, Relation
@@ -103,11 +102,11 @@ def follows(
         text = table if table in proof.analysis.read else above.get(table, table)
         if why := _no_table(connection, table):
             place.fail(f"the view reads {table}, {why}", "put it into `ignore`, or read a table")
-        ways = _ways(proof, table, text, key)
-        if why := _why_not(proof, table, text) or _unreadable(connection, table, ways):
+        ways, columns = _ways(proof, table, text, key), fields(connection, table)
+        if why := _why_not(proof, table, text) or _unreadable(columns, ways):
             missing[table] = why
         else:
-            found += _made(connection, proof, table, ways)
+            found += (_made(proof, table, way, columns) for way in ways)
     if missing:
         _refuse(place, missing)
     return found
@@ -132,20 +131,16 @@ def _why_not(proof: Proof, table: Relation, text: Relation) -> str:
     return "; ".join(proof.analysis.unproven.get(text, ()))
 
 
-def _unreadable(connection: "Connection", table: Relation, ways: Sequence[KeyPath]) -> str:
-    used = {name for way in ways for name in (*way.key, *way.parameters)} & virtual(connection, table).keys()
+def _unreadable(columns: Sequence[Field], ways: Sequence[KeyPath]) -> str:
+    used = {name for way in ways for name in (*way.key, *way.parameters)} & virtual(columns).keys()
     names = brief(", ".join(sorted(used)), 200)
     return f"it is joined by {names}, a virtual generated column: no trigger can read it" if used else ""
 
 
-def _made(
-    connection: "Connection", proof: Proof, table: Relation, ways: Sequence[KeyPath]
-) -> Iterator[Follow]:
-    columns = fields(connection, table)
-    for way in ways:
-        types = parameter_types(way.parameters, columns)
-        counted = counting(proof.used.get(table, frozenset()), [*way.key, *way.parameters])
-        yield Follow(table, way.key, way.keys, way.parameters, counted, tuple(types.values()))
+def _made(proof: Proof, table: Relation, way: KeyPath, columns: Sequence[Field]) -> Follow:
+    types = parameter_types(way.key or way.parameters, columns)
+    counted = counting(proof.used.get(table, frozenset()), [*way.key, *way.parameters])
+    return Follow(table, way.key, way.keys, way.parameters, counted, tuple(types.values()))
 
 
 def counting(columns: Collection[str], needed: Sequence[str]) -> tuple[str, ...]:

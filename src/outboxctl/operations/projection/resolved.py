@@ -6,15 +6,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from outboxctl.core.projections import first_rows, indexes, scratch
-from outboxctl.core.projections.fields import Field, definition, fields
-from outboxctl.core.projections.names import LONGEST_WITH_QUERY, view_name
+from outboxctl.core.projections.catalog import LONGEST_WITH_QUERY, view_name
+from outboxctl.core.projections.fields import Field, fields
+from outboxctl.core.projections.view_texts import definition
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.projection import KeyColumn, Projection, Relation
 from outboxctl.operations.projection import followed, mapping
 from outboxctl.operations.projection.declaration import Declaration
-from outboxctl.operations.projection.notices import Notice, most_documents, notices, routing_cost
+from outboxctl.operations.projection.notices import Notice, notices, routing_cost
 from outboxctl.operations.projection.place import Place, shown
-from outboxctl.operations.projection.typed import typed
 
 if TYPE_CHECKING:
     from outboxctl.core.database import Connection
@@ -25,10 +25,7 @@ KEY_HINT = "a key is of type uuid, smallint, integer, bigint, numeric, text, var
 
 @dataclass(frozen=True)
 class Resolved:
-    """A projection that can be applied. `looked_at` is the view, or a temporary one of its `query`.
-
-    `most_documents` are behind one row of each followed table, None where that is one or not known.
-    """
+    """A projection that can be applied. `looked_at` is the view, or a temporary one of its `query`."""
 
     declaration: Declaration
     projection: Projection
@@ -36,7 +33,6 @@ class Resolved:
     columns: list[Field]
     body: dict[str, Any]
     notices: list[Notice] = field(default_factory=list)
-    most_documents: list[int | None] = field(default_factory=list)
 
 
 def resolve(
@@ -61,9 +57,7 @@ def resolve(
         document=Relation(schema, view_name(declared.name)) if declared.query else view,
         index=declared.index,
         columns=root_columns,
-        follow=tuple(
-            sorted((typed(connection, each).named() for each in follow), key=lambda each: each.name)
-        ),
+        follow=tuple(sorted((each.named() for each in follow), key=lambda each: each.name)),
         routing=declared.routing,
         pipeline=declared.pipeline,
         mapping=json.dumps(declared.mapping, sort_keys=True) if declared.mapping else "",
@@ -77,8 +71,7 @@ def resolve(
         connection, projection, view, proof.analysis, mapping.unsearched(columns, body["mappings"])
     )
     found += routing_cost(projection, body["settings"])
-    most = most_documents(connection, projection, proof.analysis)
-    return Resolved(declared, projection, view, columns, body, found, most)
+    return Resolved(declared, projection, view, columns, body, found)
 
 
 def _check_rows(connection: "Connection", place: Place, projection: Projection, view: Relation) -> None:

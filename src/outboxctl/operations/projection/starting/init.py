@@ -1,19 +1,18 @@
 """Starting declarations: made, and tried as `projection plan` reads them, before anything is printed."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
 from outboxctl.core.projections import indexes
-from outboxctl.core.projections.names import LONGEST_WITH_QUERY
+from outboxctl.core.projections.catalog import LONGEST_WITH_QUERY
 from outboxctl.core.projections.tree import NestedRows
 from outboxctl.core.projections.tree_sql import Writer
 from outboxctl.core.sql.transaction import undone
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import brief
-from outboxctl.domain.projection import NAME
 from outboxctl.operations.projection import declaration
 from outboxctl.operations.projection.proof import UnprovenError
 from outboxctl.operations.projection.resolved import resolve
@@ -31,10 +30,8 @@ NESTED = (
 )
 
 
-def of_tables(
-    connection: "Connection", tables: Sequence[str], *, name: str = "", index: str = "", built_in: str = ""
-) -> Start:
-    """The start for these tables, the root first; `name` and `index` by default after the root.
+def of_tables(connection: "Connection", tables: Sequence[str]) -> Start:
+    """The start for these tables, the root first, after which it is named.
 
     Raises UsageError where a table, its key or a foreign key is not there, and for what `plan` would refuse.
     """
@@ -48,19 +45,10 @@ def of_tables(
     notes += [f"Left out: {each}" for each in builder.left_out]
     if near := builder.near([root.table, *named]):
         notes.append(f"Foreign keys tie these, too; name what a search needs: {' '.join(near)}")
-    name = chosen_name(name, root.table.name)
-    return checked(
-        connection,
-        Start(
-            name,
-            writer.relation(root.table),
-            key,
-            chosen_index(index or name.lstrip("_"), built_in),
-            writer.select(root),
-            _body(root),
-            notes=notes,
-        ),
-    )
+    name = valid_name(root.table.name)
+    index, query = name.lstrip("_"), writer.select(root)
+    start = Start(name, writer.relation(root.table), key, index, query, _body(root), notes=notes)
+    return checked(connection, start)
 
 
 def _body(root: NestedRows) -> dict[str, Any]:
@@ -70,24 +58,10 @@ def _body(root: NestedRows) -> dict[str, Any]:
     return {"mappings": {"properties": found}} if found else {}
 
 
-def chosen_name(given: str, default: str) -> str:
-    """The projection's name. UsageError for one that cannot be."""
-    if given and (not NAME.fullmatch(given) or len(given) > LONGEST_WITH_QUERY):
-        raise UsageError(
-            f"--name: {brief(repr(given), 80)} cannot be a projection's name",
-            hint=f"1 to {LONGEST_WITH_QUERY} of a-z, 0-9 and _",
-        )
-    made = re.sub(r"[^a-z0-9_]+", "_", default.lower())[:LONGEST_WITH_QUERY]
-    return given or (made if made.strip("_") else "documents")
-
-
-def chosen_index(index: str, built_in: str) -> str:
-    """The index. UsageError for that of the built-in projection."""
-    if index == built_in:
-        raise UsageError(
-            f"{index} is the index of the built-in projection", hint="name another: --index NAME"
-        )
-    return index
+def valid_name(wanted: str) -> str:
+    """A projection's name that is as near to the wanted one as it can be."""
+    made = re.sub(r"[^a-z0-9_]+", "_", wanted.lower())[:LONGEST_WITH_QUERY]
+    return made if made.strip("_") else "documents"
 
 
 def checked(connection: "Connection", start: Start) -> Start:
@@ -106,37 +80,6 @@ def checked(connection: "Connection", start: Start) -> Start:
 
 
 def _try(connection: "Connection", start: Start) -> None:
-    (declared,) = declaration.parsed(FilePath(start.name), start.toml(files=False))
+    (declared,) = declaration.parsed(FilePath(start.name), start.toml())
     with undone(connection):
         resolve(connection, declared, schema="public")
-
-
-def write(starts: Iterable[Start], folder: FilePath) -> list[FilePath]:
-    """Write the files of each: NAME.toml, NAME.sql, and NAME.mapping.json where something is nested.
-
-    Raises UsageError, with nothing written, where one is there already.
-    """
-    texts = {}
-    for start in starts:
-        texts[folder / f"{start.name}.toml"] = start.toml(files=True)
-        texts[folder / f"{start.name}.sql"] = start.query + "\n"
-        if start.body:
-            texts[folder / f"{start.name}.mapping.json"] = start.mapping
-    for path in texts:
-        if path.exists() or path.is_symlink():
-            hint = "nothing is overwritten: name another folder, or another projection by --name"
-            raise UsageError(f"--out: {brief(str(path), 300)} is there already", hint=hint)
-    written: list[FilePath] = []
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for path, text in texts.items():
-            with path.open("x", encoding="utf-8", newline="\n") as file:
-                written.append(path)
-                file.write(text)
-    except OSError as error:
-        for path in written:
-            path.unlink(missing_ok=True)
-        raise UsageError(
-            f"--out: cannot write {brief(str(error.filename or folder), 300)}: {error.strerror}"
-        ) from None
-    return written

@@ -5,7 +5,6 @@ document in silence is refused, all of it at once.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,7 @@ from outboxctl.core.projections.tree_sql import Writer
 from outboxctl.domain.errors import NotPermittedError, UsageError
 from outboxctl.domain.projection import Relation
 from outboxctl.operations.projection.place import Place
-from outboxctl.operations.projection.starting import init, pgsync_key, pgsync_mapping, pgsync_views
+from outboxctl.operations.projection.starting import init, pgsync_key, pgsync_mapping
 from outboxctl.operations.projection.starting.pgsync_file import TOP, Json, left_over, read, resolved
 from outboxctl.operations.projection.starting.pgsync_nodes import NodeReading
 from outboxctl.operations.projection.starting.problems import Problems
@@ -27,50 +26,47 @@ if TYPE_CHECKING:
 TEXTS = ("database", "index", "routing", "pipeline")
 
 
-def starts(
-    connection: "Connection", path: FilePath, *, name: str = "", index: str = "", built_in: str = ""
-) -> list[Start]:
-    """The start of each document of the file; `name` and `index` are for a file with one.
+def starts(connection: "Connection", path: FilePath) -> list[Start]:
+    """The start of each document of the file.
 
     Raises UsageError with the file, the place in it and what is wrong: ManyError with all of them.
     """
     documents = read(path)
-    if len(documents) > 1 and (name or index):
-        raise UsageError(
-            f"{path}: {len(documents)} documents", hint="--name and --index are for a file with one"
-        )
     problems, made = Problems(), list[Start]()
     for number, document in enumerate(documents, 1):
         place = Place(str(path)) if len(documents) == 1 else Place(str(path), f"document {number}")
         with problems.noted():
-            made.append(_start(connection, place, document, name=name, index=index, built_in=built_in))
+            made.append(_start(connection, place, document))
     problems.check()
     if len({each.name for each in made}) < len(made):
         raise UsageError(f"{path}: two documents have one name", hint="convert them by files of their own")
     return made
 
 
-def _start(
-    connection: "Connection", place: Place, document: Json, *, name: str, index: str, built_in: str
-) -> Start:
+def _start(connection: "Connection", place: Place, document: Json) -> Start:
     reading = NodeReading(connection, Problems())
     texts = _texts(place, document, reading.problems)
     root, base, key, body, routing = _root(reading, place, document, texts["routing"])
     writer, given = Writer(connection, empty=False), texts["index"] or texts["database"]
-    name, lost = init.chosen_name(name, given or root.table.name), left_over(place, document, TOP)
+    name, lost = init.valid_name(given or root.table.name), left_over(place, document, TOP)
     start = Start(
         name,
         writer.relation(base),
         key,
-        init.chosen_index(index or given or name.lstrip("_"), built_in),
+        given or name.lstrip("_"),
         writer.select(root),
         body,
         routing=routing,
         pipeline=texts["pipeline"],
         notes=[HEAD, *_of_database(connection, texts["database"]), *lost, *reading.notes],
     )
-    with _of_file(place):
+    try:
         return init.checked(connection, start)
+    except NotPermittedError:
+        raise
+    except UsageError as error:
+        error.args = (f"{place}: {error}",)
+        raise
 
 
 def _texts(place: Place, document: Json, problems: Problems) -> dict[str, str]:
@@ -94,7 +90,7 @@ def _root(
     base = root.table
     with problems.noted():
         key = pgsync_key.put(reading, place.at("nodes"), nodes, root)
-        base = pgsync_views.base(reading.connection, place.at("nodes"), nodes, base, key)
+        base = pgsync_key.base(reading.connection, place.at("nodes"), nodes, base, key)
     with problems.noted():
         body = pgsync_mapping.body(place, document, root)
     with problems.noted():
@@ -107,15 +103,3 @@ def _of_database(connection: "Connection", given: str) -> Iterator[str]:
     here = catalog.database(connection)
     if given and given != here:
         yield f"The file is of the database {given}, and these tables are those of {here}"
-
-
-@contextmanager
-def _of_file(place: Place) -> Iterator[None]:
-    """Errors of the declaration that was made, with the file that it was made of."""
-    try:
-        yield
-    except NotPermittedError:
-        raise
-    except UsageError as error:
-        error.args = (f"{place}: {error}",)
-        raise

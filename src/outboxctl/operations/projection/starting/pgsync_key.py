@@ -1,12 +1,20 @@
-"""The key of the documents of pgsync's schema file, which is in them as it is, and their routing."""
+"""The key of the documents of pgsync's schema file, the table that has it, and their routing."""
 
+from collections.abc import Collection
+from typing import TYPE_CHECKING
+
+from outboxctl.core.projections import catalog, dependencies, indexes
 from outboxctl.core.projections.fields import fields
 from outboxctl.core.projections.tree import NestedRows, Value
+from outboxctl.domain.projection import Relation
 from outboxctl.operations.projection import followed
 from outboxctl.operations.projection.place import Place, shown
-from outboxctl.operations.projection.starting import init, pgsync_values
+from outboxctl.operations.projection.starting import init
 from outboxctl.operations.projection.starting.pgsync_file import Json
-from outboxctl.operations.projection.starting.pgsync_nodes import NodeReading
+from outboxctl.operations.projection.starting.pgsync_nodes import NodeReading, plain
+
+if TYPE_CHECKING:
+    from outboxctl.core.database import Connection
 
 RENAME = "its field of that name is the key: give the other one another name in a copy of the file"
 
@@ -16,7 +24,7 @@ def put(reading: NodeReading, place: Place, nodes: Json, root: NestedRows) -> tu
     key = reading.tables.key(place, nodes, root.table)
     if not key:
         place.fail(f"{root.table} has no primary key", init.NO_KEY)
-    columns = {each.name: pgsync_values.plain(each) for each in fields(reading.connection, root.table)}
+    columns = {each.name: plain(each) for each in fields(reading.connection, root.table)}
     children = {each.label for each in root.children}
     for name in key:
         followed.check_column(place.at("primary_key"), name, root.table, list(columns))
@@ -48,3 +56,31 @@ def routing(place: Place, name: str, root: NestedRows, key: tuple[str, ...]) -> 
     if name and value is None:
         followed.check_column(place, name, "the document", list(root.values))
     return next((column for column in key if value and root.values[column] == value), name)
+
+
+def base(
+    connection: "Connection", place: Place, given: Json, table: Relation, key: Collection[str]
+) -> Relation:
+    """The root of a node: its table, or of a view the first of its `base_tables` that has the view's key.
+
+    Raises UsageError where none has it. Whether the rows are really those of the key, `plan` proves.
+    """
+    if catalog.kind(connection, table) in followed.TABLES:
+        return table
+    read, here = dependencies.used(connection, table), place.at("base_tables")
+    named = place.texts(given, "base_tables") if given.get("base_tables") else ()
+    tables = [
+        Relation(schema or table.schema, name) for schema, _, name in (n.rpartition(".") for n in named)
+    ]
+    if unread := [each for each in tables if each not in read]:
+        here.fail(f"{table} does not read {unread[0]}", f"it reads {', '.join(sorted(map(str, read)))}")
+    keyed = [each for each in tables or sorted(read, key=str) if _has_key(connection, each, key)]
+    if not keyed:
+        hint = "the documents' key must be a unique key, by the same names, of a table that the view reads"
+        here.fail(f"no table of {table} has the key {', '.join(key)}", hint)
+    return keyed[0]
+
+
+def _has_key(connection: "Connection", table: Relation, key: Collection[str]) -> bool:
+    columns = {each.name for each in fields(connection, table)}
+    return columns >= {*key} and indexes.is_unique(connection, table, [*key])

@@ -1,13 +1,15 @@
 """The nodes of a document of pgsync's schema file, as a tree of tables."""
 
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from outboxctl.core.projections.fields import fields
-from outboxctl.core.projections.tree import NestedRows
+from outboxctl.core.projections.fields import Field, fields
+from outboxctl.core.projections.tree import NestedRows, Value
 from outboxctl.domain.projection import Relation
+from outboxctl.operations.projection import followed
 from outboxctl.operations.projection.place import Place, shown
-from outboxctl.operations.projection.starting import pgsync_values
 from outboxctl.operations.projection.starting.pgsync_file import Json, an_object, children, left_over
 from outboxctl.operations.projection.starting.pgsync_mapping import of_node
 from outboxctl.operations.projection.starting.pgsync_tables import PgsyncTables
@@ -21,6 +23,8 @@ NODE = (
     *("table", "schema", "columns", "label", "primary_key", "base_tables"),
     *("relationship", "children", "transform"),
 )
+OPERATOR = re.compile(r"(->>|->|#>>|#>)")
+AS_TEXT = ("->>", "#>>")
 TRANSFORMS = ("rename", "replace", "concat", "mapping")
 
 
@@ -77,11 +81,7 @@ class NodeReading:
         with self.problems.noted():
             place.text(given, "label")
             names = place.texts(given, "columns") if given.get("columns") else ()
-        node.values = pgsync_values.values(place.at("columns"), table, columns, names, self.problems)
-        broken = [name for name in names if ">>" in name]
-        self.notes += [
-            f"{place.key}: pgsync 7.3 reads no operator with >> as such: {name}" for name in broken
-        ]
+        node.values = _values(place.at("columns"), table, columns, names, self.problems)
         with self.problems.noted():
             key = self.tables.key(place, given, table)
             node.order = tuple(name for name in key if name in columns)
@@ -121,3 +121,34 @@ class NodeReading:
 
 def _label(given: Json) -> str:
     return str(given.get("label") or given.get("table") or "")
+
+
+def _values(
+    place: Place, table: Relation, columns: Mapping[str, Field], names: Sequence[str], problems: Problems
+) -> dict[str, Value]:
+    """The fields by their names in the document: of these columns, of all if none is named."""
+    made = {}
+    for name in names or columns:
+        with problems.noted():
+            label, value = _value(place, table, columns, name)
+            made[label] = value
+    return made
+
+
+def _value(place: Place, table: Relation, columns: Mapping[str, Field], name: str) -> tuple[str, Value]:
+    if name in columns:
+        return name, plain(columns[name])
+    column, *path = (part.strip() for part in OPERATOR.split(name))
+    followed.check_column(place, column, table, list(columns))
+    operators, steps = path[::2], path[1::2]
+    if len(operators) != len(steps) or not all((column, *steps)):
+        place.fail(f"{shown(name)} is no column with JSON operators")
+    kind = "text" if operators[-1] in AS_TEXT else "json"
+    pairs = zip(operators, (int(step) if step.isdecimal() else step for step in steps), strict=True)
+    label = "_".join((column, *steps)).replace("{", "").replace("}", "")
+    return label, Value(column, kind, path=tuple(pairs))
+
+
+def plain(column: Field) -> Value:
+    """A column as it is."""
+    return Value(column.name, column.kind, column.listed)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from outboxctl.core.projections.fields import fields
-from outboxctl.core.projections.foreign_keys import Step
+from outboxctl.core.projections.tree import Step
 from outboxctl.domain.projection import Relation
 from outboxctl.operations.projection import followed
 from outboxctl.operations.projection.place import Place, shown

@@ -4,9 +4,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from outboxctl.core.projections import catalog, indexes
-from outboxctl.core.projections.foreign_keys import constraints
-from outboxctl.core.projections.nearest import table_hint
-from outboxctl.core.projections.tree import NestedRows
+from outboxctl.core.projections.catalog import table_hint
+from outboxctl.core.projections.tree import NestedRows, constraints
 from outboxctl.domain.projection import Relation
 from outboxctl.operations.projection import followed
 from outboxctl.operations.projection.place import Place, shown
@@ -78,7 +77,3 @@ class PgsyncTables:
         schema, _, name = named.rpartition(".")
         link = self.table(place.at("through_tables"), {"schema": schema or node.table.schema}, name)
         node.steps = self._ties.through(place, given, node.table, link, above)
-        one = given.get("type") != "one_to_many"
-        if one and not (node.scalar or node.children) and len(node.values) > 1:
-            here, first = place.key.rpartition(".")[0], next(iter(node.values))
-            self.notes.append(f"{here}: of such a node pgsync 7.3 sends {first} alone")

@@ -68,11 +68,9 @@ class Transforms:
         value = held.values[name]
         if value.listed or value.kind == "json":
             place.fail("the field holds lists or objects", AS_TEXT if value.path else BY_HAND)
-        if held.scalar and held is node:
-            if not node.many:
-                self.notes.append(f"Not taken over: {place.key}: pgsync 7.3 leaves a scalar as it is")
-                return
-            self.notes.append(f"{place.key}: of such a list pgsync 7.3 sends an empty one")
+        if held.scalar and held is node and not node.many:
+            self.notes.append(f"Not taken over: {place.key}: pgsync 7.3 leaves a scalar as it is")
+            return
         if value.kind in NO_TEXTS:
             self.notes.append(f"Not taken over: {place.key}: it is no text, and pgsync leaves it as it is")
             return

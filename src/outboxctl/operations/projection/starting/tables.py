@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 from outboxctl.core.projections import indexes
 from outboxctl.core.projections.fields import fields
-from outboxctl.core.projections.foreign_keys import Step, constraints
-from outboxctl.core.projections.tree import NestedRows, Value
+from outboxctl.core.projections.tree import NestedRows, Step, Value, constraints
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import Relation

@@ -31,16 +31,11 @@ class Start:
     follow: Sequence[Mapping[str, Any]] = ()
     notes: Sequence[str] = field(default_factory=list)
 
-    @property
-    def mapping(self) -> str:
-        """The index's body as JSON, with a line end."""
-        return _json(self.body) + "\n"
+    def toml(self) -> str:
+        """The declaration."""
+        return "\n".join(self._lines()) + "\n"
 
-    def toml(self, *, files: bool) -> str:
-        """The declaration; with `files` its query and mapping are in files beside it."""
-        return "\n".join(self._lines(files=files)) + "\n"
-
-    def _lines(self, *, files: bool) -> Iterator[str]:
+    def _lines(self) -> Iterator[str]:
         yield from (f"# {brief(note, LONGEST)}" for note in self.notes)
         yield f"[projections.{self.name}]"
         yield f"root = {quoted(self.root)}"
@@ -49,9 +44,9 @@ class Start:
         for name in ("routing", "pipeline"):
             if value := getattr(self, name):
                 yield f"{name} = {quoted(value)}"
-        yield f"query = {quoted(f'{self.name}.sql') if files else block(self.query)}"
+        yield f"query = {block(self.query)}"
         if self.body:
-            yield f"mapping = {quoted(f'{self.name}.mapping.json') if files else block(self.mapping)}"
+            yield f"mapping = {block(_json(self.body))}"
         for follow in self.follow:
             yield f"\n[[projections.{self.name}.follow]]"
             for name, value in follow.items():

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from outboxctl.core.database import Database
-from outboxctl.core.projections import events, pages, unreached
+from outboxctl.core.projections import events, pages
 from outboxctl.core.refused_reads import ReadRefusedError, reading_of
 from outboxctl.domain.projection import Projection, document_id
 from outboxctl.operations.verify.model import Census
@@ -31,7 +31,7 @@ def only_in_view(
     text = NO_ROOT.format(root=projection.root)
     try:
         with database.begin() as connection:
-            for key in unreached.keys(connection, projection, size=KEYS):
+            for key in pages.unreached(connection, projection, size=KEYS):
                 yield ProjectedDifference(ProjectedKind.UNREACHED, document_id(key), key, error=text)
     except ReadRefusedError as error:
         with reading_of(projection.document), database.begin() as connection:
