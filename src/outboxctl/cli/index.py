@@ -2,7 +2,7 @@
 
 import typer
 
-from outboxctl.cli import guards
+from outboxctl.cli import guards, rendering
 from outboxctl.cli.options import (
     ByOrLogin,
     DryRun,
@@ -15,6 +15,7 @@ from outboxctl.cli.options import (
 )
 from outboxctl.cli.rebuild import view
 from outboxctl.domain.errors import ExitCode, UsageError
+from outboxctl.domain.printable import brief
 
 GRACE = 86_400.0  # seconds for which a rollback keeps the index that it leaves
 PATIENCE = 60.0  # seconds that the search engine may be unreachable
@@ -67,7 +68,10 @@ def abort(
             work.confirm(f"abort the {row.action} of {name} (phase {row.phase})")
             with work.tools() as tools:
                 deleted = undo.abort(tools, row, **work.who, gone=work.chosen.gone)
-    view.aborted(row, deleted, dry_run=dry_run, json=json)
+    report = {name: getattr(row, name) for name in ("action", "alias", "new_index", "phase")}
+    ended = f"the {row.action} of {row.alias}; deleted: {', '.join(deleted) or 'nothing'}"
+    text = f"{'Would end' if dry_run else 'Ended'} {ended}. {row.alias} is not touched."
+    rendering.show(report | {"deleted": deleted, "dry_run": dry_run}, lambda: [text], json=json)
 
 
 @app.command()
@@ -121,6 +125,9 @@ def cleanup(
             work.confirm(f"delete {', '.join(names) or 'nothing, but forget what is gone'}")
             with work.tools() as tools:
                 undo.cleanup(tools, planned, **work.who)
-    view.cleaned(name, names, planned.keep, dry_run=dry_run, json=json)
+    lines = [f"{'Would delete' if dry_run else 'Deleted'} {', '.join(names)}."] if names else []
+    lines += [f"{kept} is left: {brief(why, 400)}." for kept, why in planned.keep.items()]
+    report = {"alias": name, "deleted": names, "left": planned.keep, "dry_run": dry_run}
+    rendering.show(report, lambda: lines or ["Nothing was kept long enough."], json=json)
     if planned.keep and not dry_run:
         raise typer.Exit(ExitCode.FINDINGS)

@@ -45,17 +45,16 @@ def mark(
                 before, audit_id = marker.change(connection, after, **who)
     changes = before != after
     report = {"before": before, "after": after, "changes": changes, "dry_run": dry_run, "audit_id": audit_id}
-    rendering.show(report, lambda: _lines(before, after, audit_id, dry_run=dry_run), json=json)
+    if not changes:
+        lines = [f"The database is marked {after} already; nothing was changed."]
+    elif dry_run:
+        lines = [
+            f"The database would be marked {after}, was {before or 'nothing'} (dry run, nothing changed)."
+        ]
+    else:
+        lines = [f"The database is marked {after} (was {before or 'nothing'}).", f"Audit {audit_id}"]
+    rendering.show(report, lambda: lines, json=json)
     _warn_of_setting(configured, after)
-
-
-def _lines(before: str | None, after: str, audit_id: str | None, *, dry_run: bool) -> list[str]:
-    was = before or "nothing"
-    if before == after:
-        return [f"The database is marked {after} already; nothing was changed."]
-    if dry_run:
-        return [f"The database is marked {was}, and would be marked {after} (dry run, nothing changed)."]
-    return [f"The database is marked {after} (was {was}).", f"Audit {audit_id}"]
 
 
 def _warn_of_setting(settings: "Settings", wanted: str) -> None:

@@ -9,7 +9,7 @@ from outboxctl.cli.ending import INTERRUPTED
 from outboxctl.domain.errors import ExitCode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from outboxctl.core.operator.rebuilds import Rebuild
     from outboxctl.operations.rebuild.model import RebuildReport
@@ -102,31 +102,6 @@ def _result_lines(done: "RebuildReport") -> "Iterator[object]":
     else:
         yield f"Stopped in phase {done.phase} of {done.new_index}: {counts}."
         yield "`outboxctl rebuild` goes on, `outboxctl index abort` ends it."
-
-
-def aborted(row: "Rebuild", deleted: "Sequence[str]", *, dry_run: bool, json: bool) -> None:
-    """Show what an abort did or would do."""
-    report: dict[str, Any] = {
-        "action": row.action,
-        "alias": row.alias,
-        "new_index": row.new_index,
-        "phase": row.phase,
-    }
-    report |= {"deleted": list(deleted), "dry_run": dry_run}
-    ended = f"the {row.action} of {row.alias}; deleted: {', '.join(deleted) or 'nothing'}"
-    text = f"{'Would end' if dry_run else 'Ended'} {ended}. {row.alias} is not touched."
-    rendering.show(report, lambda: [text], json=json)
-
-
-def cleaned(
-    alias: str, names: "Sequence[str]", keep: "Mapping[str, str]", *, dry_run: bool, json: bool
-) -> None:
-    """Show what a cleanup did or would do, and what it leaves, why."""
-    verb = "Would delete" if dry_run else "Deleted"
-    lines: list[object] = [f"{verb} {', '.join(names)}."] if names else []
-    lines += [rendering.cell(f"{name} is left: {why}.") for name, why in keep.items()]
-    report = {"alias": alias, "deleted": list(names), "left": dict(keep), "dry_run": dry_run}
-    rendering.show(report, lambda: lines or ["Nothing was kept long enough."], json=json)
 
 
 def status(alias: str, rows: "Sequence[Rebuild]", *, running: bool, json: bool) -> None:
