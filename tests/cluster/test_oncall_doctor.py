@@ -22,8 +22,8 @@ Findings = dict[str, dict[str, str]]
 
 
 def examined(cli: Cli, *, code: int = 4, **env: str) -> Findings:
-    """What `doctor` finds of the sink, by id, without what every cluster of tests has."""
-    done = cli("doctor", "--only", "sink", "--ignore", "auto-create-index", "--json", env=env)
+    """What `doctor` finds of the sink, by id."""
+    done = cli("doctor", "--only", "sink", "--json", env=env)
     assert done.returncode == code, f"{done.returncode}\n{done.stdout}\n{done.stderr}"
     return {finding["id"]: finding for finding in json.loads(done.stdout)["findings"]}
 

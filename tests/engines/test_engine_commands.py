@@ -24,7 +24,7 @@ def filled(cli: Cli, sql: psycopg.Connection) -> None:
 
 
 def test_doctor_finds_nothing_to_mend(cli: Cli) -> None:
-    report = cli.json("doctor", "--only", "sink", "--ignore", "auto-create-index")
+    report = cli.json("doctor", "--only", "sink")
     assert report["findings"] == []
 
 

@@ -18,7 +18,7 @@ from outboxctl.core.operator import rebuilds
 from outboxctl.core.operator.rebuilds import Rebuild, RebuildPhase
 from outboxctl.domain.clock import Deadline
 from outboxctl.domain.failures import Verdict
-from outboxctl.operations.rebuild import phases, rounds
+from outboxctl.operations.rebuild import rounds, run
 from outboxctl.operations.rebuild.model import Tools
 from outboxctl.operations.rebuild.plan import plan
 from outboxctl.sink.delivery.deliver import ElasticSink
@@ -104,11 +104,11 @@ class World:
             tools = Tools(self.db, self.sink, held, threading.Event(), size=1, advance=lambda _: self._next())
             while row.phase != RebuildPhase.DONE:
                 self._next()
-                done = phases.STEPS[RebuildPhase(row.phase)](tools, row)
+                done = run.STEPS[RebuildPhase(row.phase)](tools, row)
                 if self._next() == "crash" and row.phase != RebuildPhase.RECONCILE:
                     back = "UPDATE outbox_rebuilds SET phase = %s WHERE id = %s"
                     self.sql.execute(back, [row.phase, row.id])
-                    done = phases.STEPS[RebuildPhase(row.phase)](tools, self._row(row))
+                    done = run.STEPS[RebuildPhase(row.phase)](tools, self._row(row))
                 row = done
 
     def _row(self, row: Rebuild) -> Rebuild:
@@ -159,7 +159,7 @@ def test_nothing_is_lost_and_nothing_comes_back(
 ) -> None:
     # Transactions here commit at once, and the comparison would hide what following the events misses.
     monkeypatch.setattr(rounds, "OVERLAP", timedelta(0))
-    monkeypatch.setattr(phases, "heal", lambda *_: 0)
+    monkeypatch.setattr(run, "heal", lambda *_: 0)
 
     @settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
     @example(LATE_WRITE, [])

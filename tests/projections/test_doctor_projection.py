@@ -22,7 +22,7 @@ def found(cli: Cli, *more: str, **env: str) -> dict[str, dict[str, str]]:
     """The findings on projections by id."""
     done = cli("doctor", "--json", *more, env=env)
     assert done.returncode in (0, 4), done.stderr
-    about = ("projection-", "index-", "mapping-", "sink-rights-", "not-an-alias")
+    about = ("projection-", "index-", "mapping-", "sink-rights-")
     return {each["id"]: each for each in _findings(done.stdout) if each["id"].startswith(about)}
 
 
@@ -176,7 +176,7 @@ def test_versions_of_another_server(applied: Store) -> None:
 
 
 def test_an_index_that_is_missing_no_alias_or_another_ones(applied: Store, engine: Elasticsearch) -> None:
-    shared = only(applied.cli, "projection-index-shared", "--only", "database", ELASTIC_INDEX=applied.index)
+    shared = only(applied.cli, "index-shared", ELASTIC_INDEX=applied.index)
     assert applied.index in shared["what"]
     assert shared["severity"] == "error"
     engine.indices.delete(index=f"{applied.index}-000001")
@@ -184,7 +184,7 @@ def test_an_index_that_is_missing_no_alias_or_another_ones(applied: Store, engin
     engine.indices.create(index=applied.index)
     try:
         seen = found(applied.cli)
-        assert seen.keys() == {"not-an-alias", "mapping-differs"}
+        assert seen.keys() == {"mapping-differs"}
         assert "title" in seen["mapping-differs"]["what"]
     finally:
         engine.indices.delete(index=applied.index)

@@ -39,7 +39,7 @@ def doctor(
     the database or the search engine is unreachable. `curl` and `psql` commands are meant for a shell
     with your settings.
 
-    Example: outboxctl doctor --only sink --ignore auto-create-index
+    Example: outboxctl doctor --only sink --ignore refresh-off
     """
     from outboxctl.operations.doctor import End, catalogue, examine
 

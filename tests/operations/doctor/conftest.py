@@ -22,7 +22,7 @@ from sinks import client_of
 
 @pytest.fixture
 def ward(settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Ward:
-    """Healthy, but for the servers' haste."""
+    """Healthy."""
     monkeypatch.chdir(tmp_path)  # where no .env lies
     return Ward(monkeypatch, settings.require_database_url())
 

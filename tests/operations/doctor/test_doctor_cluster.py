@@ -85,13 +85,6 @@ def test_one_url_of_three_is_told_of_the_others(ward: Ward, servers: Servers) ->
         assert all(name in found.what for name in (url, "http://10.0.0.2:9200", "http://10.0.0.3:9200"))
 
 
-def test_a_load_balancer_before_three_nodes_is_worth_knowing_at_most(ward: Ward, servers: Servers) -> None:
-    with front(servers.sink, {STATE: _state("n1"), HTTP: says(200, _http(*NAMES))}) as url:
-        ward.monkeypatch.setenv("ELASTIC_URL", url)
-        assert ward.cures("nodes-elsewhere", End.SINK).severity is FindingSeverity.INFO
-        assert "nodes-unnamed" not in ward.ids(End.SINK)
-
-
 def test_a_sink_elsewhere_that_is_away_is_no_matter_of_local_services(ward: Ward) -> None:
     ward.monkeypatch.setenv("ELASTIC_URL", "http://127.0.0.1:9")
     assert ward.one("sink-unreachable", End.SINK).mend.startswith("outboxctl services status")

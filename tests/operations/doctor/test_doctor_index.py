@@ -7,7 +7,7 @@ import pytest
 from elasticsearch import Elasticsearch
 
 from operations.doctor.ward import Ward
-from outboxctl.operations.doctor.model import End, FindingSeverity
+from outboxctl.operations.doctor.model import End
 from outboxctl.sink.index.index_setup import MAPPING
 
 pytestmark = pytest.mark.real_engine
@@ -16,7 +16,6 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "refresh-off": {"refresh_interval": "-1"},
     "translog-async": {"translog.durability": "async"},
     "index-blocked": {"blocks.write": True, "blocks.read_only_allow_delete": True},
-    "replicas-unassigned": {"number_of_replicas": 1},
     "ingest-pipeline": {"default_pipeline": "drop-drafts", "final_pipeline": "stamp"},
 }
 FIELDS = MAPPING["properties"]
@@ -92,15 +91,6 @@ def test_an_alias_of_two_indexes_says_where_writes_go(ward: Ward, engine: Elasti
         assert "-000002" in ward.one("gc-deletes", End.SINK).what
     finally:
         engine.indices.delete(index=f"{index}-000002")
-
-
-def test_a_concrete_index_becomes_an_alias(ward: Ward, index: str) -> None:
-    ward.monkeypatch.setenv("ELASTIC_INDEX", f"{index}-000001")
-    found = ward.one("not-an-alias", End.SINK)
-    assert found.severity is FindingSeverity.INFO
-    ward.do(found.mend)
-    ward.monkeypatch.setenv("ELASTIC_INDEX", f"{index}-000001-alias")
-    assert ward.ids(End.SINK) == []
 
 
 def test_a_red_index_is_said_to_be_red(ward: Ward, engine: Elasticsearch, index: str) -> None:

@@ -8,11 +8,8 @@ from outboxctl.operations.doctor.model import End, FindingSeverity
 pytestmark = pytest.mark.no_servers
 AMONG_THEMSELVES = {
     "grace-too-short": {"OUTBOX_LEASE_SECONDS": "60"},
-    "reclaim-late": {"OUTBOX_RECLAIM_INTERVAL_SECONDS": "40"},
     "processing-below-lease": {"OUTBOX_MAX_PROCESSING_SECONDS": "20"},
-    "backoff-upside-down": {"OUTBOX_BASE_BACKOFF_SECONDS": "60"},
     "outage-too-long": {"OUTBOX_MAX_ATTEMPTS": "5"},
-    "sla-below-backoff": {"OUTBOX_SLA_OLDEST_AGE_SECONDS": "20"},
     "sink-in-clear": {
         "ELASTIC_URL": "http://search.example.com:9200",
         "ELASTIC_USERNAME": "u",

@@ -101,13 +101,6 @@ def test_what_a_key_may_not_ask_is_said_and_the_rest_examined(ward: Ward, server
         assert "sink: product and versions" in ward.examine(End.SINK).examined
 
 
-def test_one_copy_in_a_cluster_of_two_is_found_and_mended(ward: Ward, servers: Servers, index: str) -> None:
-    two = merged(number_of_data_nodes=2, status="green")
-    with front(servers.sink, {f"/_cluster/health/{index}": two}) as url:
-        ward.monkeypatch.setenv("ELASTIC_URL", url)
-        ward.cures("no-replica", End.SINK)
-
-
 @pytest.mark.skipif(not shutil.which("openssl"), reason="makes a certificate with openssl")
 def test_a_certificate_that_nobody_vouches_for_needs_its_ca(
     ward: Ward, servers: Servers, tmp_path: Path
@@ -180,24 +173,14 @@ def test_a_database_that_is_away_does_not_hide_the_sink(
     assert "s3cret" not in str(ward.examine())
 
 
-def test_indexes_that_make_themselves_are_switched_off(ward: Ward, own_index: Elasticsearch) -> None:
-    own_index.cluster.put_settings(persistent={"action.auto_create_index": "+o*,-*"})
-    assert "+o*,-*" in ward.cures("auto-create-index", End.SINK).what
-    assert ward.examine(End.SINK, ignored=()).findings == []
-    for spared in ("-own*,+*", "+x*,-*", "+x*"):
-        own_index.cluster.put_settings(persistent={"action.auto_create_index": spared})
-        assert ward.examine(End.SINK, ignored=()).findings == [], "others may rely on it"
-
-
 def test_allocation_that_was_left_off_is_found_and_mended(ward: Ward, own_index: Elasticsearch) -> None:
     own_index.cluster.put_settings(persistent={"cluster.routing.allocation.enable": "primaries"})
     assert "is primaries" in ward.cures("allocation-off", End.SINK).what
 
 
-@pytest.mark.parametrize(("id_", "high"), [("disk-low", "2gb"), ("disk-full", "9999gb")])
-def test_a_disk_that_runs_full_is_found(ward: Ward, own_index: Elasticsearch, id_: str, high: str) -> None:
-    disk = "cluster.routing.allocation.disk"
-    marks = {"low": "9999gb", "high": high, "flood_stage": "1gb"}
+def test_a_disk_that_runs_full_is_found(ward: Ward, own_index: Elasticsearch) -> None:
+    id_, disk = "disk-full", "cluster.routing.allocation.disk"
+    marks = {"low": "9999gb", "high": "9999gb", "flood_stage": "1gb"}
     settings = {f"{disk}.watermark.{mark}": size for mark, size in marks.items()}
     own_index.cluster.put_settings(persistent={f"{disk}.threshold_enabled": True, **settings})
     try:

@@ -22,7 +22,6 @@ PASSED = (
     "ELASTIC_USERNAME",
     "ELASTIC_PASSWORD",
 )
-HASTE = ("auto-create-index",)
 
 
 def named(url: str, database: str) -> str:
@@ -37,7 +36,7 @@ class Ward:
     monkeypatch: pytest.MonkeyPatch
     url: str  # of one who may do everything
 
-    def examine(self, *only: End, ignored: Sequence[str] = HASTE) -> DoctorReport:
+    def examine(self, *only: End, ignored: Sequence[str] = ()) -> DoctorReport:
         """The report of the settings as they are now."""
         return examine(load(), only=only, ignored=ignored)
 
@@ -47,7 +46,7 @@ class Ward:
 
     def one(self, id_: str, *only: End) -> Finding:
         """The only finding of this id."""
-        report = self.examine(*only, ignored=())
+        report = self.examine(*only)
         (found,) = [finding for finding in report.findings if finding.id == id_]
         return found
 
@@ -55,7 +54,7 @@ class Ward:
         """What the finding says mends it does."""
         found = self.one(id_, *only)
         self.do(found.mend)
-        left = self.examine(*only, ignored=()).findings
+        left = self.examine(*only).findings
         assert id_ not in [finding.id for finding in left], left
         return found
 

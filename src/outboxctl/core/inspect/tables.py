@@ -1,4 +1,4 @@
-"""The schema: its revision, missing tables, indexes, triggers on UPDATE."""
+"""The schema: its revision, missing tables, indexes."""
 
 from dataclasses import dataclass
 
@@ -38,13 +38,6 @@ SELECT quote_ident(c.relname) AS name, i.indisvalid AS valid,
 FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE i.indrelid = to_regclass(:table)
 ORDER BY c.relname
 """)
-# Bit 16 of tgtype: fires on UPDATE. Not our own, which `projection apply` makes.
-TRIGGERS = text(f"""
-SELECT quote_ident(tgname) FROM pg_trigger WHERE tgrelid = to_regclass('{EVENTS}')
-    AND NOT tgisinternal AND tgenabled <> 'D' AND tgtype & 16 > 0
-ORDER BY tgname
-""")
-
 PARTITIONED = text(f"SELECT relkind = 'p' FROM pg_class WHERE oid = to_regclass('{EVENTS}')")
 
 
@@ -63,7 +56,7 @@ class TableIndex:
 class Tables:
     """Revision of the schema and of this program, and what the tables carry.
 
-    `known`: whether this program knows the database's revision. `update_triggers` fire on the outbox.
+    `known`: whether this program knows the database's revision.
     `partitioned`: the outbox is, and PostgreSQL builds or drops no index of such a table concurrently.
     """
 
@@ -73,7 +66,6 @@ class Tables:
     missing: list[str]
     outbox: list[TableIndex]
     source: list[TableIndex]
-    update_triggers: list[str]
     partitioned: bool
 
 
@@ -89,7 +81,6 @@ def tables(connection: Connection) -> Tables:
         list(missing),
         _indexes(connection, EVENTS),
         _indexes(connection, SOURCE),
-        list(connection.execute(TRIGGERS).scalars()),
         bool(connection.execute(PARTITIONED).scalar()),
     )
 

@@ -4,7 +4,7 @@ The database itself adds the login of the writer.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from json import dumps
 from typing import Any
@@ -70,7 +70,7 @@ OF_ACT = "(a.act_id = CAST(:act AS uuid) OR a.act_id IS NULL AND a.id = CAST(:ac
 # Other tools write here, too: a row whose filters are no object must not hide the others.
 FILTERS = """CASE WHEN jsonb_typeof(filters) = 'object' THEN filters
     ELSE jsonb_build_object('', filters) END"""
-# The batches of an act have one action, operator and reason; their filters can differ.
+# The batches of an act have one action, operator and reason; the filters of a repair differ.
 GROUPED = f"""SELECT {ACT} AS act, min(at) AS at, max(at) AS ended_at, min(action) AS action,
     min(operator) AS operator, min(reason) AS reason,
     string_agg(DISTINCT logged_in_as, ', ' ORDER BY logged_in_as) AS logged_in_as,
@@ -97,7 +97,6 @@ ONE_ACT = text(f"""
 WITH acts AS ({GROUPED} FROM {AUDIT} a WHERE {OF_ACT} GROUP BY {ACT})
 SELECT {SHOWN}, CAST(ARRAY[] AS text[]) FROM acts
 """)
-FILTERS_OF = text(f"SELECT {FILTERS} FROM {AUDIT} a WHERE {OF_ACT} ORDER BY a.at, a.id")
 # The state of an event now. After a replay `failed` is failed again, unless the replay was undone; a
 # later replay is another act.
 STATE_NOW = f"""CASE
@@ -135,7 +134,7 @@ class AuditRow:
     """One act: who did what, when, why, to how many events, in how many batches; the first hundred ids.
 
     `operator` is the value of `--by`, `logged_in_as` the PostgreSQL logins that wrote the batches. `filters`
-    of a repair add up its batches. A time out of range is None.
+    are those of the first batch. A time out of range is None.
     """
 
     id: str
@@ -175,46 +174,19 @@ def recent_actions(
 ) -> list[AuditRow]:
     """The latest acts, newest first: those that ended at or after `since`."""
     values = {"limit": limit, "action": action, "by": by, "since": since}
-    rows = [AuditRow(*row) for row in connection.execute(RECENT, values)]
-    return [_with_all_filters(connection, row) for row in rows]
+    return [AuditRow(*row) for row in connection.execute(RECENT, values)]
 
 
 def action_by_id(connection: Connection, id_: str) -> AuditRow | None:
     """One act by its id, without its event ids (see `events_of`); None if there is none."""
     row = connection.execute(ONE_ACT, {"act": id_}).first()
-    return None if row is None else _with_all_filters(connection, AuditRow(*row))
+    return None if row is None else AuditRow(*row)
 
 
 def replayed_as(connection: Connection, id_: str) -> str | None:
     """The login of who replayed an event last; None where nobody did."""
     login = connection.execute(REPLAYED_AS, {"id": id_}).scalar()
     return None if login is None else str(login)
-
-
-def _with_all_filters(connection: Connection, row: AuditRow) -> AuditRow:
-    """The row, for a repair with the filters of all its batches added up: each holds what that batch did."""
-    if row.action != "repair" or row.batches == 1:
-        return row
-    total: dict[str, Any] = {}
-    for (filters,) in connection.execute(
-        FILTERS_OF, {"act": row.id}, execution_options={"yield_per": LISTED}
-    ):
-        total |= {name: _added(total.get(name), value) for name, value in filters.items()}
-    return replace(row, filters=total)
-
-
-def _added(total: Any, value: Any) -> Any:
-    """Numbers are summed, lists and objects joined until there are a hundred entries."""
-    match total, value:
-        case None, _:
-            return value
-        case (int(), int()):
-            return total + value
-        case ([*_], [*_]) if len(total) < LISTED:
-            return total + value
-        case ({}, {}) if len(total) < LISTED:
-            return total | value
-    return total
 
 
 def events_of(connection: Connection, id_: str, *, limit: int | None = None) -> Iterator[AffectedEvent]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from outboxctl.domain.printable import brief
 from outboxctl.operations.doctor.index_rules import INDEX, ExaminedIndex
-from outboxctl.operations.doctor.model import ERROR, WARNING, Case
+from outboxctl.operations.doctor.model import ERROR, Case
 from outboxctl.operations.doctor.remedies import index_setting, request
 from outboxctl.settings import Settings
 from outboxctl.sink.inspect.copies import Copies
@@ -42,29 +42,6 @@ def too_few(each: ExaminedIndex, _: Settings) -> Iterator[Case]:
                 f"{what} that a write wants (index.write.wait_for_active_shards).",
                 f"{mend}  # or start the node that is away",
             )
-
-
-@INDEX.rule("replicas-unassigned", WARNING)
-def unassigned(each: ExaminedIndex, _: Settings) -> Iterator[Case]:
-    """The index stays yellow, and a real loss of a copy goes unnoticed."""
-    named = each.named
-    if named.health == "yellow":
-        for index in named.indexes:
-            active = _copies(named, index).active.values()
-            if index.replicas and min(active, default=0) <= index.replicas:
-                alone = named.data_nodes == 1
-                where = "the only data node" if alone else f"{named.data_nodes} data nodes"
-                what = f"{index.name} wants {index.replicas} replicas on {where}; not all are assigned."
-                yield what, index_setting(index.name, number_of_replicas=0) if alone else EXPLAIN
-
-
-@INDEX.rule("no-replica", WARNING)
-def no_replica(each: ExaminedIndex, _: Settings) -> Iterator[Case]:
-    """With the one node that holds it the index is gone until it is rebuilt."""
-    nodes = each.named.data_nodes
-    if (index := each.writes_to) and not index.replicas and nodes > 1:
-        what = f"{index.name} has no replica in a cluster of {nodes} data nodes."
-        yield what, index_setting(index.name, number_of_replicas=1)
 
 
 def _red_shards(named: Named, index: IndexFacts) -> Iterator[str]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from outboxctl.domain.printable import brief
 from outboxctl.net.urls import mask, parse_url
-from outboxctl.operations.doctor.model import ERROR, INFO, WARNING, Case, RuleGroup
+from outboxctl.operations.doctor.model import ERROR, WARNING, Case, RuleGroup
 from outboxctl.operations.doctor.remedies import request
 from outboxctl.settings import Settings
 from outboxctl.settings.kinds import SinkNodes
@@ -39,20 +39,19 @@ def silent(formation: Formation, _: Settings) -> Iterator[Case]:
 @FORMATION.rule("nodes-unnamed", WARNING)
 def unnamed(formation: Formation, settings: Settings) -> Iterator[Case]:
     """With the nodes that ELASTIC_URL names nothing is delivered, although the cluster serves."""
-    if _named(formation, settings):
-        yield from _fewer(formation, settings)
-
-
-@FORMATION.rule("nodes-elsewhere", INFO)
-def elsewhere(formation: Formation, settings: Settings) -> Iterator[Case]:
-    """Behind a load balancer that is right. Otherwise one node's death ends all deliveries."""
-    if not _named(formation, settings):
-        for what, mend in _fewer(formation, settings):
-            yield f"{what} None is an address that the cluster names for itself.", mend
+    fewer = len(settings.sink_urls) < len(formation.urls)
+    if fewer and settings.sink_nodes is not SinkNodes.DISCOVERED and _named(formation, settings):
+        listed = brief(", ".join(formation.urls), 500)
+        named = ", ".join(map(mask, settings.sink_urls))
+        what = f"The cluster has {len(formation.urls)} nodes ({listed}); ELASTIC_URL names {named}."
+        yield what, f"{DISCOVERED}  # or name all nodes in ELASTIC_URL"
 
 
 def _named(formation: Formation, settings: Settings) -> bool:
-    """Whether any URL of the settings is that of a node, by the address that the node names."""
+    """Whether any URL of the settings is that of a node, by the address that the node names.
+
+    Behind a load balancer none is, and one is enough.
+    """
     return not {*map(_place, settings.sink_urls)}.isdisjoint(map(_place, formation.urls))
 
 
@@ -60,12 +59,3 @@ def _place(url: str) -> tuple[str, int]:
     parts = parse_url(url)
     host = parts.hostname or ""
     return ("127.0.0.1" if host == "localhost" else host), parts.port or 0
-
-
-def _fewer(formation: Formation, settings: Settings) -> Iterator[Case]:
-    """A case where ELASTIC_URL names fewer nodes than there are, and no others are looked for."""
-    if settings.sink_nodes is not SinkNodes.DISCOVERED and len(settings.sink_urls) < len(formation.urls):
-        listed = brief(", ".join(formation.urls), 500)
-        named = ", ".join(map(mask, settings.sink_urls))
-        what = f"The cluster has {len(formation.urls)} nodes ({listed}); ELASTIC_URL names {named}."
-        yield what, f"{DISCOVERED}  # or name all nodes in ELASTIC_URL"

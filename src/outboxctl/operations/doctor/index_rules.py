@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from shlex import quote
 
 from outboxctl.core.inspect.projections import ProjectionFacts
-from outboxctl.operations.doctor.model import ERROR, INFO, WARNING, Case, RuleGroup
+from outboxctl.operations.doctor.model import ERROR, WARNING, Case, RuleGroup
 from outboxctl.operations.doctor.remedies import apply, index_setting, request
 from outboxctl.settings import Settings
 from outboxctl.sink.index.index_setup import MAPPING, SETTINGS
@@ -78,16 +78,6 @@ def no_writer(each: ExaminedIndex, _: Settings) -> Iterator[Case]:
         action = {"add": {"index": indexes[-1].name, "alias": name, "is_write_index": True}}
         what = f"The alias {name} of {len(indexes)} indexes has no write index."
         yield what, request("POST", "_aliases", {"actions": [action]})
-
-
-@INDEX.rule("not-an-alias", INFO)
-def concrete(each: ExaminedIndex, _: Settings) -> Iterator[Case]:
-    """Only an alias can be moved to a rebuilt index in one step, with no time without documents."""
-    name = each.named.name
-    if each.named.indexes and not each.named.alias:
-        action = {"add": {"index": name, "alias": f"{name}-alias", "is_write_index": True}}
-        mend = f"{request('POST', '_aliases', {'actions': [action]})}  # then ELASTIC_INDEX={name}-alias"
-        yield f"{name} is an index, not an alias.", each.rebuild if each.facts else mend
 
 
 @INDEX.rule("index-closed", ERROR)

@@ -1,6 +1,5 @@
 """Rules for declared projections in the database, and for rebuilds that were interrupted."""
 
-from collections import Counter
 from collections.abc import Iterator
 from shlex import quote
 
@@ -132,17 +131,6 @@ def keys_refused(facts: ProjectionsFacts, _: Settings) -> Iterator[Case]:
             mend = f"GRANT SELECT on what it reads to {facts.role}, or give it another `keys`: "
             what = f"The `keys` of {table} in {each.projection.name}: {brief(why, 300)}."
             yield what, mend + apply(each.projection)
-
-
-@PROJECTIONS.rule("projection-index-shared", ERROR)
-def index_shared(facts: ProjectionsFacts, settings: Settings) -> Iterator[Case]:
-    """Two projections overwrite and delete each other's documents."""
-    counts = Counter([each.projection.index for each in facts.each] + [settings.elastic_index])
-    for each in facts.each:
-        p = each.projection
-        if counts[p.index] > 1:
-            what = f"The index {p.index} of {p.name} is another projection's, too."
-            yield what, f"{apply(p)}, with an index of its own"
 
 
 @PROJECTIONS.rule("projection-other-server", INFO)

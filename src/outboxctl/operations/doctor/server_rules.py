@@ -1,10 +1,9 @@
-"""Rules for the PostgreSQL server, the marker of its database, and NOTIFY."""
+"""Rules for the PostgreSQL server and the marker of its database."""
 
 from collections.abc import Iterator
 
 from outboxctl.core.inspect.server import ServerFacts
-from outboxctl.core.schema.notify import NotifyState
-from outboxctl.operations.doctor.model import ERROR, INFO, Case, RuleGroup
+from outboxctl.operations.doctor.model import ERROR, Case, RuleGroup
 from outboxctl.operations.doctor.remedies import export
 from outboxctl.settings import Settings, variable_of
 
@@ -12,7 +11,6 @@ OLDEST_POSTGRES = 130_000  # gen_random_uuid() and pg_current_xact_id() are buil
 
 SERVER = RuleGroup("server")
 MARKER = RuleGroup("environment marker")
-NOTIFY = RuleGroup("NOTIFY")
 
 
 @SERVER.rule("postgres-too-old", ERROR)
@@ -53,32 +51,6 @@ def contradicted(marked: str | None, settings: Settings) -> Iterator[Case]:
         mend = export("OUTBOX_ENV", marked) + f"  # or point DATABASE_URL to the right database, or {other}"
         name = variable_of("environment", settings.environment)
         yield f"{name} is {settings.environment}, the database is marked {marked}.", mend
-
-
-@MARKER.rule("environment-unset", INFO)
-def unset(marked: str | None, settings: Settings) -> Iterator[Case]:
-    """A command meant for another database is not noticed."""
-    if marked and not settings.environment:
-        yield f"The database is marked {marked}, and OUTBOX_ENV is not set.", export("OUTBOX_ENV", marked)
-
-
-@MARKER.rule("marker-missing", INFO)
-def unmarked(marked: str | None, settings: Settings) -> Iterator[Case]:
-    """OUTBOX_ENV is compared with nothing here, so it guards nothing."""
-    if settings.environment and not marked:
-        mend = "outboxctl db upgrade  # writes the marker while OUTBOX_ENV is set"
-        yield "The database carries no environment marker.", mend
-
-
-@NOTIFY.rule("notify-unheard", INFO)
-def no_listener(switch: NotifyState, _: Settings) -> Iterator[Case]:
-    """Every insert pays for a notification that no session receives.
-
-    A pooler in transaction mode passes none on.
-    """
-    if switch.on and not switch.listening:
-        mend = "outboxctl db notify off  # or start a worker with OUTBOX_NOTIFY=auto, not through a pooler"
-        yield "Inserts notify, and no session that this role may see listens.", mend
 
 
 def _setting(server: ServerFacts, name: str, value: str) -> str:

@@ -27,17 +27,6 @@ def grace(_: object, settings: Settings) -> Iterator[Case]:
         yield what, export("OUTBOX_SHUTDOWN_GRACE_SECONDS", float(math.ceil(needed + 2)))
 
 
-@SETTINGS.rule("reclaim-late", WARNING)
-def reclaim(_: object, settings: Settings) -> Iterator[Case]:
-    """Events of a dead worker wait longer for being found than for their lease to end."""
-    if settings.reclaim_interval_seconds > settings.lease_seconds:
-        what = (
-            f"Stuck events are looked for every {settings.reclaim_interval_seconds:g} s; "
-            f"a lease lasts {settings.lease_seconds:g} s."
-        )
-        yield what, export("OUTBOX_RECLAIM_INTERVAL_SECONDS", min(5.0, settings.lease_seconds))
-
-
 @SETTINGS.rule("processing-below-lease", WARNING)
 def processing(_: object, settings: Settings) -> Iterator[Case]:
     """Events are taken from workers that still hold their lease, and sent twice."""
@@ -49,15 +38,6 @@ def processing(_: object, settings: Settings) -> Iterator[Case]:
         yield what, export("OUTBOX_MAX_PROCESSING_SECONDS", max(600.0, 2 * settings.lease_seconds))
 
 
-@SETTINGS.rule("backoff-upside-down", WARNING)
-def upside_down(_: object, settings: Settings) -> Iterator[Case]:
-    """Every wait is the longest step: the first retry comes late, and none later."""
-    base, cap = settings.base_backoff_seconds, settings.max_backoff_seconds
-    if base > cap:
-        what = f"The first backoff is {base:g} s, the longest {cap:g} s."
-        yield what, export("OUTBOX_BASE_BACKOFF_SECONDS", cap / 8)
-
-
 @SETTINGS.rule("outage-too-long", WARNING)
 def outage(_: object, settings: Settings) -> Iterator[Case]:
     """After a longer outage every due event is in failed, and has to be replayed."""
@@ -66,15 +46,6 @@ def outage(_: object, settings: Settings) -> Iterator[Case]:
     if settings.outage_policy is OutagePolicy.COUNT and survived < OUTAGE:
         what = f"Events survive an outage of the sink of about {survived:.0f} s."
         yield what, export("OUTBOX_OUTAGE_POLICY", "hold")
-
-
-@SETTINGS.rule("sla-below-backoff", WARNING)
-def sla(_: object, settings: Settings) -> Iterator[Case]:
-    """One retry's wait is enough for an alert, and for a worker not to be ready."""
-    allowed, cap = settings.sla_oldest_age_seconds, settings.max_backoff_seconds
-    if allowed < cap:
-        what = f"The SLA is {allowed:g} s, one backoff up to {cap:g} s."
-        yield what, export("OUTBOX_SLA_OLDEST_AGE_SECONDS", 10 * cap)
 
 
 @SETTINGS.rule("sink-in-clear", WARNING)

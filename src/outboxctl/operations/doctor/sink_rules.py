@@ -1,7 +1,6 @@
 """Rules for the cluster at ELASTIC_URL: what it is, its disks, and what this user may do there."""
 
 from collections.abc import Iterator
-from fnmatch import fnmatchcase
 
 from outboxctl.net.urls import mask
 from outboxctl.operations.doctor.model import ERROR, INFO, WARNING, Case, RuleGroup
@@ -68,28 +67,6 @@ def _version(engine: Engine, facts: ProductFacts) -> str:
     return f"The server is {engine.title} {facts.identity.number}."
 
 
-@CLUSTER.rule("auto-create-index", INFO)
-def auto_create(cluster: Cluster, settings: Settings) -> Iterator[Case]:
-    """Whoever writes to a missing name creates an index with a guessed mapping; the worker looks first.
-
-    The mend holds for the whole cluster: where others rely on it, `-NAME*,+*` in place of false
-    spares them.
-    """
-    if _creates(cluster.auto_create, settings.elastic_index):
-        body = {"persistent": {"action.auto_create_index": "false"}}
-        yield f"action.auto_create_index is {cluster.auto_create}.", request("PUT", "_cluster/settings", body)
-
-
-def _creates(patterns: str, name: str) -> bool:
-    """As the engine reads it: the first pattern that fits decides, and what none fits is not created."""
-    if patterns in {"true", "false"}:
-        return patterns == "true"
-    for pattern in patterns.split(","):
-        if fnmatchcase(name, pattern.strip().lstrip("+-")):
-            return not pattern.strip().startswith("-")
-    return False
-
-
 @CLUSTER.rule("allocation-off", WARNING)
 def allocation(cluster: Cluster, _: Settings) -> Iterator[Case]:
     """Shards that lose a node get no other one. Mostly it was left so after a maintenance."""
@@ -98,25 +75,14 @@ def allocation(cluster: Cluster, _: Settings) -> Iterator[Case]:
         yield f"{ENABLE} is {cluster.allocation}.", request("PUT", "_cluster/settings", body)
 
 
-@CLUSTER.rule("disk-low", WARNING)
-def disk_low(cluster: Cluster, _: Settings) -> Iterator[Case]:
-    """No new shard comes here: a rebuild's index may stay without its replicas."""
-    for disk in cluster.disks:
-        if disk.high <= disk.free < disk.low:
-            yield _disk(disk.node, disk.free, disk.low)
-
-
 @CLUSTER.rule("disk-full", ERROR)
 def disk_full(cluster: Cluster, _: Settings) -> Iterator[Case]:
     """Shards leave this node, and a little later every index on it turns read-only."""
     for disk in cluster.disks:
         if disk.free < disk.high:
-            yield _disk(disk.node, disk.free, disk.high)
-
-
-def _disk(node: str, free: int, mark: int) -> Case:
-    what = f"Node {node} has {size(free)} of disk left, below its watermark of {size(mark)}."
-    return what, request("GET", "_cat/allocation?v") + "  # then free space, or add a node"
+            mark, free = size(disk.high), size(disk.free)
+            what = f"Node {disk.node} has {free} of disk left, below its watermark of {mark}."
+            yield what, request("GET", "_cat/allocation?v") + "  # then free space, or add a node"
 
 
 @CLUSTER.rule("batch-too-large", WARNING)

@@ -97,14 +97,6 @@ def not_unique(tables: Tables, _: Settings) -> Iterator[Case]:
         yield f"{SOURCE} has no unique index on (entity_type, entity_id).", mend
 
 
-@TABLES.rule("trigger-on-update", WARNING)
-def trigger(tables: Tables, _: Settings) -> Iterator[Case]:
-    """It runs at each of an event's three writes, inside the claim."""
-    for name in tables.update_triggers:
-        what = f"The trigger {name} on {EVENTS} fires on UPDATE."
-        yield what, f"ALTER TABLE {EVENTS} DISABLE TRIGGER {name};"
-
-
 @RIGHTS.rule("rights-read", ERROR)
 def reader(rights: Rights, _: Settings) -> Iterator[Case]:
     """Neither worker nor status can work as this role."""

@@ -10,12 +10,12 @@ from outboxctl.core.operator.rebuilds import Rebuild, RebuildPhase
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import SURROGATE
 from outboxctl.operations.rebuild.search_index import SearchIndex
-from outboxctl.operations.rebuild.source import DocumentSource
 from outboxctl.sink.index import alias, lifecycle
 from outboxctl.sink.index.index_setup import MAPPING
 
 if TYPE_CHECKING:
     from outboxctl.core.database import Connection
+    from outboxctl.operations.rebuild.source import DocumentSource
     from outboxctl.sink.transport.client import Client
 
 LONGEST_NAME = 255  # bytes, of an index
@@ -59,7 +59,7 @@ def plan(
     *,
     mappings: Part = None,
     settings: Part = None,
-    source: DocumentSource = SEARCH_INDEX,
+    source: "DocumentSource" = SEARCH_INDEX,
 ) -> RebuildPlan:
     """A new index for `name`, or the interrupted rebuild that goes on.
 
@@ -91,12 +91,12 @@ def plan(
     )
 
 
-def _owner(source: DocumentSource) -> dict[str, Any]:
+def _owner(source: "DocumentSource") -> dict[str, Any]:
     """What the row says of its source."""
     return {"projection": source.name, "definition": source.definition} if source.name else {}
 
 
-def _check_source(row: Rebuild, source: DocumentSource, home: alias.Home) -> None:
+def _check_source(row: Rebuild, source: "DocumentSource", home: alias.Home) -> None:
     """Raise UsageError where an interrupted rebuild was one of something else, or declared otherwise.
 
     What is in use already is made right by what is in force.
@@ -116,7 +116,7 @@ def _check_source(row: Rebuild, source: DocumentSource, home: alias.Home) -> Non
 
 
 def plan_rollback(
-    connection: "Connection", client: "Client", name: str, *, source: DocumentSource = SEARCH_INDEX
+    connection: "Connection", client: "Client", name: str, *, source: "DocumentSource" = SEARCH_INDEX
 ) -> RebuildPlan:
     """Back to the index that is kept, or the interrupted rollback that goes on.
 

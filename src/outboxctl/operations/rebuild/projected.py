@@ -18,8 +18,8 @@ from outboxctl.operations.projection.mapping import body
 from outboxctl.operations.rebuild.plan import Part
 from outboxctl.operations.rebuild.source import PAGE_BYTES, DocumentBatch, DocumentPage, Place, Refused
 from outboxctl.operations.rebuild.spool import spooled
+from outboxctl.operations.verify.model import MENDED_BY_EVENTS, Difference, DifferenceKind
 from outboxctl.operations.verify.projected.compare import compare
-from outboxctl.operations.verify.projected.model import MENDED_BY_EVENTS, ProjectedDifference, ProjectedKind
 from outboxctl.sink.delivery.bulk import BulkAction
 from outboxctl.sink.index.scan import Reader, RoutedReader
 
@@ -135,11 +135,11 @@ class ProjectionSource:
         differences = compare(db, reader, self.projection, content=content, advance=advance, stop=stop)
         return self._again(db, self._sent_again(differences), size)
 
-    def _sent_again(self, differences: Iterable[ProjectedDifference]) -> Iterator[str]:
+    def _sent_again(self, differences: Iterable[Difference]) -> Iterator[str]:
         """The keys of what differs and is right once it is sent again."""
         unreached = 0
         for each in differences:
-            unreached += each.kind is ProjectedKind.UNREACHED
+            unreached += each.kind is DifferenceKind.UNREACHED
             if each.kind in MENDED_BY_EVENTS and each.key is not None and not each.in_flight:
                 yield each.key
         if unreached:

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 from uuid import UUID
 
 from outboxctl.core.documents.entities import Key
@@ -11,33 +10,45 @@ from outboxctl.domain.printable import SURROGATE
 
 
 class DifferenceKind(StrEnum):
-    """How an entity differs; one word each."""
+    """How a document differs from its row, or from its row of the view; one word each."""
 
     MISSING = "missing"  # a row without a document
     EXTRA = "extra"  # a document without a row
     STALE = "stale"  # the document is older than the row
     AHEAD = "ahead"  # the document is newer than the row: ordinary events cannot reach it
     ALTERED = "altered"  # of the same version, with another content
+    DIFFERENT = "different"  # of a declared projection: another content
     UNREADABLE = "unreadable"  # PostgreSQL cannot make the row's document: whether it differs is not known
+    UNREACHED = "unreached"  # a row of the view whose key no row of the root has: no change leads to it
+    UNCOUNTED = "uncounted"  # as many rows as documents there are not, though none of them differs
+
+
+# Of a declared projection; the others need a person.
+MENDED_BY_EVENTS = frozenset({DifferenceKind.MISSING, DifferenceKind.EXTRA, DifferenceKind.DIFFERENT})
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One entity that differs: its document's id, and the versions on both sides (None: not there).
+    """One document that differs.
 
-    `in_flight`: an event for it was in flight, or its row changed meanwhile, so a worker may deliver it.
-    `seq_no` and `primary_term` fence a delete of exactly the document that was read. `error`: why its row
-    cannot be read.
+    The versions are those of search_index on both sides (None: not there), `key` is that of a declared
+    projection, None where its id is no key, or a hash. `in_flight`: an event may still deliver it, or it
+    changed meanwhile. `seq_no` and `primary_term` fence a delete of exactly the document that was read, whose
+    `routing` it has. `error`: why the row makes no document, or what is wrong. `fields`: those whose content
+    differs; `_routing` where it is in another shard than it belongs to, or in several.
     """
 
     kind: DifferenceKind
     id: str
-    source_version: int | None
-    index_version: int | None
+    source_version: int | None = None
+    index_version: int | None = None
     in_flight: bool = False
     seq_no: int | None = None
     primary_term: int | None = None
     error: str = ""
+    key: str | None = None
+    routing: str = ""
+    fields: tuple[str, ...] = ()
 
     @property
     def target(self) -> Key | None:
@@ -77,7 +88,7 @@ class VerifyReport:
     by_kind: dict[str, int]
     in_flight: int
     seconds: float
-    first: list[Any]
+    first: list[Difference]
     with_failed_event: int = 0
 
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import islice
 from threading import Event
-from typing import Generic, Protocol, TypeVar
 from uuid import uuid4
 
 from outboxctl.core.database import Database
@@ -96,30 +95,8 @@ def foreseen(actions: Iterable[RepairAction]) -> Repaired:
     )
 
 
-class Fenced(Protocol):
-    """A document that was read: what has a delete hit this very write of it."""
-
-    @property
-    def id(self) -> str:
-        """Its id."""
-        ...
-
-    @property
-    def seq_no(self) -> int | None:
-        """Its sequence number."""
-        ...
-
-    @property
-    def primary_term(self) -> int | None:
-        """The term of its shard."""
-        ...
-
-
-D = TypeVar("D", bound=Fenced)
-
-
 @dataclass(frozen=True)
-class Repair(Generic[D]):
+class Repair:
     """One repair of one index by one person, in batches; `check` is called before each, and may raise.
 
     Documents that no event can name are removed only if `remove_foreign`.
@@ -133,7 +110,7 @@ class Repair(Generic[D]):
     check: Callable[[], object] = lambda: None
     done: Repaired = field(default_factory=Repaired)
 
-    def run(self, differences: Iterable[D], *, stop: Event) -> None:
+    def run(self, differences: Iterable[Difference], *, stop: Event) -> None:
         """Repair these, none of which is in flight, batch by batch until `stop` is set."""
         rest = iter(differences)
         while not stop.is_set() and (some := list(islice(rest, BATCH))):
@@ -146,10 +123,10 @@ class Repair(Generic[D]):
         with self.database.begin() as connection:
             return repair.undelivered(connection, self.done.act_id)
 
-    def _repair_batch(self, some: Sequence[D]) -> None:
+    def _repair_batch(self, some: Sequence[Difference]) -> None:
         raise NotImplementedError
 
-    def _remove(self, foreign: Sequence[D]) -> None:
+    def _remove(self, foreign: Sequence[Difference]) -> None:
         """Delete what no event can name, unless it was written again.
 
         The audit row is written after the sink's answer.
@@ -173,7 +150,7 @@ class Repair(Generic[D]):
         return {"by": self.by, "reason": self.reason, "act_id": self.done.act_id}
 
 
-class SearchIndexRepair(Repair[Difference]):
+class SearchIndexRepair(Repair):
     """The repair of search_index."""
 
     def _repair_batch(self, some: Sequence[Difference]) -> None:
@@ -212,9 +189,9 @@ class SearchIndexRepair(Repair[Difference]):
         self.done.left -= len(written.ids)
 
 
-def version_of(read: Fenced) -> DocumentVersion:
+def version_of(read: Difference) -> DocumentVersion:
     """The write of a document that was read."""
-    return DocumentVersion(read.id, read.seq_no or 0, read.primary_term or 0, getattr(read, "routing", ""))
+    return DocumentVersion(read.id, read.seq_no or 0, read.primary_term or 0, read.routing)
 
 
 def _wanted(tasks: Iterable[Task]) -> list[RepairEntity]:

@@ -2,10 +2,8 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from enum import StrEnum
 from threading import Event
 from time import monotonic
-from typing import Generic, Protocol, TypeVar
 
 from outboxctl.core.database import Database
 from outboxctl.core.documents import entities
@@ -35,51 +33,29 @@ def survey(
     with database.begin() as connection:
         entities.require_primary(connection)
         failed = entities.failed(connection, most=MOST_FAILED)
-    tally = DifferenceTally[Difference](DifferenceKind, limit, failed)
+    tally = DifferenceTally(limit, failed)
     differences = compare(database, reader, content=content, census=tally.census, advance=advance, stop=stop)
     (act or deque[Difference](maxlen=0).extend)(tally.count(differences))
     reader.check_unchanged()
     return tally.report("", reader.shape.index, content=content)
 
 
-class Differing(Protocol):
-    """What a survey counts."""
-
-    @property
-    def id(self) -> str:
-        """That of the document."""
-        ...
-
-    @property
-    def kind(self) -> StrEnum:
-        """How it differs."""
-        ...
-
-    @property
-    def in_flight(self) -> bool:
-        """Whether an event may still mend it."""
-        ...
-
-
-D = TypeVar("D", bound=Differing)
-
-
-class DifferenceTally(Generic[D]):
-    """Counts differences by `kinds` as they pass through, and keeps the `first` of them, at most `limit`.
+class DifferenceTally:
+    """Counts differences by kind as they pass through, and keeps the `first` of them, at most `limit`.
 
     `failed` are the ids of documents that have a failed event.
     """
 
-    def __init__(self, kinds: type[StrEnum], limit: int, failed: frozenset[str] = frozenset()) -> None:
+    def __init__(self, limit: int, failed: frozenset[str] = frozenset()) -> None:
         self.census = Census()
-        self.by_kind: dict[str, int] = dict.fromkeys((kind.value for kind in kinds), 0)
+        self.by_kind: dict[str, int] = dict.fromkeys((kind.value for kind in DifferenceKind), 0)
         self.in_flight = self.with_failed_event = 0
         self.failed = failed
-        self.first: list[D] = []
+        self.first: list[Difference] = []
         self._limit = limit
         self._began = monotonic()
 
-    def count(self, differences: Iterable[D]) -> Iterator[D]:
+    def count(self, differences: Iterable[Difference]) -> Iterator[Difference]:
         """Count differences, and yield those that are not in flight."""
         for difference in differences:
             if difference.in_flight:

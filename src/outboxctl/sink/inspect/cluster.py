@@ -8,10 +8,7 @@ from outboxctl.sink.transport.client import Client
 from outboxctl.sink.transport.request import request
 
 ALLOCATION = "cluster.routing.allocation"
-SETTINGS = ",".join(
-    f"*.{each}"
-    for each in ("action.auto_create_index", f"{ALLOCATION}.disk.threshold_enabled", f"{ALLOCATION}.enable")
-)
+SETTINGS = ",".join(f"*.{each}" for each in (f"{ALLOCATION}.disk.threshold_enabled", f"{ALLOCATION}.enable"))
 PATIENCE = "3s"  # that the node that is asked waits for the answers of the others
 DISKS = "nodes.*.name,nodes.*.fs.data"
 HTTP = "nodes.*.http.max_content_length_in_bytes"
@@ -19,15 +16,10 @@ HTTP = "nodes.*.http.max_content_length_in_bytes"
 
 @dataclass(frozen=True)
 class Disk:
-    """A node's disk in bytes: what is free, and the marks below which the cluster acts.
-
-    Below `low` no new shard comes, below `high` shards move away. A mark is 0 where the server does not
-    name it.
-    """
+    """A node's disk in bytes: what is free, and the mark below which shards move away (0: not named)."""
 
     node: str
     free: int
-    low: int
     high: int
 
 
@@ -35,13 +27,11 @@ class Disk:
 class Cluster:
     """Disks, and settings that matter to an outbox.
 
-    `disks` is empty where the cluster does not act on how full they are. `auto_create` and `allocation`
-    are `action.auto_create_index` and `cluster.routing.allocation.enable`. `request_limit` in bytes, 0 where
-    it is unknown.
+    `disks` is empty where the cluster does not act on how full they are. `allocation` is
+    `cluster.routing.allocation.enable`. `request_limit` in bytes, 0 where it is unknown.
     """
 
     disks: list[Disk]
-    auto_create: str
     allocation: str
     request_limit: int
 
@@ -54,7 +44,6 @@ def cluster(client: Client) -> Cluster:
     watched = _setting(settings, f"{ALLOCATION}.disk.threshold_enabled") != "false"
     return Cluster(
         _disks(client) if watched else [],
-        _setting(settings, "action.auto_create_index") or "true",
         _setting(settings, f"{ALLOCATION}.enable") or "all",
         min(limits, default=0),
     )
@@ -63,14 +52,14 @@ def cluster(client: Client) -> Cluster:
 def _disks(client: Client) -> list[Disk]:
     stats = request(client, "GET", "_nodes", "stats", "fs", timeout=PATIENCE, filter_path=DISKS)
     return [
-        Disk(node.get("name") or id_, disk["available_in_bytes"], _mark(disk, "low"), _mark(disk, "high"))
+        Disk(
+            node.get("name") or id_,
+            disk["available_in_bytes"],
+            int(disk.get("high_watermark_free_space_in_bytes", 0)),
+        )
         for id_, node in stats.get("nodes", {}).items()
         for disk in node.get("fs", {}).get("data", [])
     ]
-
-
-def _mark(disk: dict[str, Any], name: str) -> int:
-    return int(disk.get(f"{name}_watermark_free_space_in_bytes", 0))
 
 
 def _setting(settings: dict[str, Any], path: str) -> str:

@@ -15,8 +15,7 @@ from outboxctl.core.projections.documents import Documents
 from outboxctl.core.refused_reads import ReadRefusedError, by_halves, reading_of
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.projection import Projection, document_id, is_hash
-from outboxctl.operations.verify.model import Census, is_utf8
-from outboxctl.operations.verify.projected.model import ProjectedDifference, ProjectedKind
+from outboxctl.operations.verify.model import Census, Difference, DifferenceKind, is_utf8
 from outboxctl.operations.verify.projected.numbers import only_in_view
 from outboxctl.operations.verify.projected.review import ProjectedReview, ProjectedSuspect, differs
 from outboxctl.operations.verify.two_passes import two_passes
@@ -35,7 +34,7 @@ def compare(
     census: Census | None = None,
     advance: Callable[[int], object] = lambda _: None,
     stop: Event | None = None,
-) -> Iterator[ProjectedDifference]:
+) -> Iterator[Difference]:
     """Yield each document that differs, as soon as it is known; those with an event in flight are marked.
 
     `reader` is of the projection's index, without key fields; `database` needs CONNECTIONS connections.
@@ -55,7 +54,7 @@ def compare(
     suspects = comparison.suspects(census or Census(), advance, stop)
     while some := list(islice(suspects, KEYS)):
         for difference in review.of(some):
-            unreadable |= difference.kind is ProjectedKind.UNREADABLE
+            unreadable |= difference.kind is DifferenceKind.UNREADABLE
             yield difference
     if not stop.is_set():
         yield from only_in_view(database, projection, unreadable=unreadable)

@@ -7,8 +7,7 @@ from outboxctl.core.database import Database
 from outboxctl.core.projections import events, pages
 from outboxctl.core.refused_reads import ReadRefusedError, reading_of
 from outboxctl.domain.projection import Projection, document_id
-from outboxctl.operations.verify.model import Census
-from outboxctl.operations.verify.projected.model import ProjectedDifference, ProjectedKind
+from outboxctl.operations.verify.model import Census, Difference, DifferenceKind
 
 KEYS = 1_000  # fetched at once
 ALL = "*"  # in place of a document's id, where a finding is of no single one
@@ -20,9 +19,7 @@ DIFFERING = (
 )
 
 
-def only_in_view(
-    database: Database, projection: Projection, *, unreadable: bool
-) -> Iterator[ProjectedDifference]:
+def only_in_view(database: Database, projection: Projection, *, unreadable: bool) -> Iterator[Difference]:
     """Rows of the view whose key no row of the root has.
 
     `unreadable`: a row that cannot be read was reported, and may be why these cannot be looked for. Raises
@@ -32,18 +29,18 @@ def only_in_view(
     try:
         with database.begin() as connection:
             for key in pages.unreached(connection, projection, size=KEYS):
-                yield ProjectedDifference(ProjectedKind.UNREACHED, document_id(key), key, error=text)
+                yield Difference(DifferenceKind.UNREACHED, document_id(key), key=key, error=text)
     except ReadRefusedError as error:
         with reading_of(projection.document), database.begin() as connection:
             pages.present(connection, projection, [])
         text = NOT_LOOKED_FOR.format(view=projection.document, root=projection.root, why=error.words)
         if not unreadable:
-            yield ProjectedDifference(ProjectedKind.UNREADABLE, ALL, None, error=text)
+            yield Difference(DifferenceKind.UNREADABLE, ALL, error=text)
 
 
 def uncounted(
     database: Database, projection: Projection, census: Census, began: datetime
-) -> Iterator[ProjectedDifference]:
+) -> Iterator[Difference]:
     """A finding where the numbers differ and no event since `began` explains it; where none else was made."""
     if census.rows == census.documents:
         return
@@ -51,4 +48,4 @@ def uncounted(
         moved = events.moved(connection, projection.name, began)
     if not moved:
         text = DIFFERING.format(rows=census.rows, documents=census.documents, name=projection.name)
-        yield ProjectedDifference(ProjectedKind.UNCOUNTED, ALL, None, error=text)
+        yield Difference(DifferenceKind.UNCOUNTED, ALL, error=text)

@@ -13,7 +13,7 @@ from outboxctl.core.projections.events import InFlightIds
 from outboxctl.core.refused_reads import reading_of
 from outboxctl.domain.projection import Projection, is_hash
 from outboxctl.operations.verify.judge import differing_fields, parsed, same, same_value
-from outboxctl.operations.verify.projected.model import ProjectedDifference, ProjectedKind
+from outboxctl.operations.verify.model import Difference, DifferenceKind
 from outboxctl.sink.index.scan import Reader
 from outboxctl.sink.index.scanned import ScannedDocument
 
@@ -37,22 +37,22 @@ class State:
 
 def differs(
     text: str | None, document: ScannedDocument | None, projection: Projection, routing: str = ""
-) -> ProjectedKind | None:
+) -> DifferenceKind | None:
     """How a document differs from its row, None if it does not; without a body only its presence counts.
 
     Fields that the row does not have are not compared with a pipeline, which may add some. A document that is
     not where its `routing` leads to, or is there twice, differs.
     """
     if text is None:
-        return None if document is None else ProjectedKind.EXTRA
+        return None if document is None else DifferenceKind.EXTRA
     if document is None:
-        return ProjectedKind.MISSING
+        return DifferenceKind.MISSING
     if misplaced(document, projection, routing):
-        return ProjectedKind.DIFFERENT
+        return DifferenceKind.DIFFERENT
     if not document.body:
         return None
     alike = _same_fields if projection.pipeline else same
-    return None if alike(document.body, text) else ProjectedKind.DIFFERENT
+    return None if alike(document.body, text) else DifferenceKind.DIFFERENT
 
 
 def misplaced(document: ScannedDocument, projection: Projection, routing: str) -> bool:
@@ -73,7 +73,7 @@ class ProjectedReview:
         self._database, self._reader, self._projection = database, reader, projection
         self._content = content
 
-    def of(self, suspects: Sequence[ProjectedSuspect]) -> Iterator[ProjectedDifference]:
+    def of(self, suspects: Sequence[ProjectedSuspect]) -> Iterator[Difference]:
         """Yield those that do differ.
 
         A document is read after one state of its row and before another. If no event was in flight at either,
@@ -90,10 +90,17 @@ class ProjectedReview:
             in_flight = id_ in before.flying or id_ in after.flying or changed
             kind = self._differs(suspect, before, document)
             if kind:
-                fence = (document.seq_no, document.primary_term) if document else (None, None)
-                error, routing = before.errors.get(id_, ""), document.routing if document else ""
-                fields = self._fields(id_, before, document) if kind is ProjectedKind.DIFFERENT else ()
-                yield ProjectedDifference(kind, id_, suspect.key, in_flight, *fence, error, routing, fields)
+                yield Difference(
+                    kind,
+                    id_,
+                    in_flight=in_flight,
+                    seq_no=document.seq_no if document else None,
+                    primary_term=document.primary_term if document else None,
+                    error=before.errors.get(id_, ""),
+                    key=suspect.key,
+                    routing=document.routing if document else "",
+                    fields=self._fields(id_, before, document) if kind is DifferenceKind.DIFFERENT else (),
+                )
 
     def _fields(self, id_: str, state: State, document: ScannedDocument | None) -> tuple[str, ...]:
         text, routing = state.rows.get(id_), state.routings.get(id_, "")
@@ -107,9 +114,9 @@ class ProjectedReview:
 
     def _differs(
         self, suspect: ProjectedSuspect, state: State, document: ScannedDocument | None
-    ) -> ProjectedKind | None:
+    ) -> DifferenceKind | None:
         if suspect.id in state.errors:
-            return ProjectedKind.UNREADABLE
+            return DifferenceKind.UNREADABLE
         text, routing = state.rows.get(suspect.id), state.routings.get(suspect.id, "")
         return differs(text, document, self._projection, routing)
 

@@ -1,7 +1,7 @@
 """A comparison of a projection as a report."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from threading import Event
 
@@ -9,14 +9,11 @@ from outboxctl.core.database import Database
 from outboxctl.core.documents.entities import failed_keys, require_primary
 from outboxctl.core.projections import in_force, pages
 from outboxctl.domain.projection import Projection, document_id
-from outboxctl.operations.verify.model import VerifyReport
+from outboxctl.operations.verify.model import Difference, VerifyReport
 from outboxctl.operations.verify.projected.compare import compare
-from outboxctl.operations.verify.projected.model import ProjectedDifference, ProjectedKind
 from outboxctl.operations.verify.projected.numbers import uncounted
-from outboxctl.operations.verify.survey import MOST_FAILED, DifferenceTally
+from outboxctl.operations.verify.survey import MOST_FAILED, Act, DifferenceTally
 from outboxctl.sink.index.scan import Reader
-
-Act = Callable[[Iterable[ProjectedDifference]], object]
 
 
 @dataclass(frozen=True)
@@ -51,7 +48,7 @@ class ProjectedSurvey:
             began = connection.exec_driver_sql("SELECT clock_timestamp()").scalar_one()
             keys = failed_keys(connection, self.projection.name, most=MOST_FAILED)
         failed = frozenset(map(document_id, keys))
-        tally = DifferenceTally[ProjectedDifference](ProjectedKind, limit, failed)
+        tally = DifferenceTally(limit, failed)
         differences = compare(
             self.database,
             self.reader,
@@ -62,12 +59,12 @@ class ProjectedSurvey:
             stop=stop,
         )
 
-        def every() -> Iterator[ProjectedDifference]:
+        def every() -> Iterator[Difference]:
             yield from differences
             if not (tally.differences or tally.in_flight or (stop and stop.is_set())):
                 yield from uncounted(self.database, self.projection, tally.census, began)
 
-        (act or deque[ProjectedDifference](maxlen=0).extend)(tally.count(every()))
+        (act or deque[Difference](maxlen=0).extend)(tally.count(every()))
         self.reader.check_unchanged()
         with self.database.begin() as connection:
             in_force.require(connection, self.projection)

@@ -1,0 +1,290 @@
+"""The checks of each end, in their order: what cannot be read becomes a finding, and the rest goes on."""
+
+from collections.abc import Callable, Collection
+from contextlib import closing, suppress
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
+from outboxctl.core.database import Connection, Database
+from outboxctl.core.documents.samples import document_ids, source_versions
+from outboxctl.core.inspect.projections import ProjectionFacts, projections
+from outboxctl.core.inspect.rights import rights
+from outboxctl.core.inspect.server import connection_link, read_only, read_or_refuse, server
+from outboxctl.core.inspect.tables import tables
+from outboxctl.core.operator.rebuilds import interrupted_moves
+from outboxctl.core.schema import marker
+from outboxctl.domain.errors import (
+    OutboxctlError,
+    RefusedError,
+    UnreachableError,
+    UntrustedError,
+    UsageError,
+)
+from outboxctl.domain.printable import brief
+from outboxctl.domain.projection import Projection
+from outboxctl.net.urls import local, parse_url
+from outboxctl.operations.doctor.formation_rules import FORMATION
+from outboxctl.operations.doctor.index_rules import AHEAD, ExaminedIndex
+from outboxctl.operations.doctor.mapping_rules import INDEX
+from outboxctl.operations.doctor.model import (
+    ERROR,
+    INFO,
+    DoctorReport,
+    End,
+    Finding,
+    FindingSeverity,
+    RuleGroup,
+)
+from outboxctl.operations.doctor.projection_rules import LOOKUPS, PROJECTIONS, REBUILDS
+from outboxctl.operations.doctor.remedies import reaching, request
+from outboxctl.operations.doctor.server_rules import MARKER, SERVER
+from outboxctl.operations.doctor.settings_rules import SETTINGS
+from outboxctl.operations.doctor.sink_rules import CLUSTER, PRODUCT, SINK_RIGHTS, URLS
+from outboxctl.operations.doctor.table_rules import RIGHTS, TABLES
+from outboxctl.operations.projection.known import search_index_unused
+from outboxctl.core.projections.indexes import Unindexed
+from outboxctl.settings import Settings
+from outboxctl.sink.inspect.cluster import cluster
+from outboxctl.sink.inspect.cluster import rights as sink_rights
+from outboxctl.sink.inspect.formation import formation
+from outboxctl.sink.inspect.indices import named
+from outboxctl.sink.inspect.product import product, reach
+from outboxctl.sink.transport.request import held, shaped
+
+if TYPE_CHECKING:
+    from outboxctl.sink.transport.client import Client
+
+Fact = TypeVar("Fact")
+CHECKS = {
+    End.DATABASE: (SERVER, MARKER, TABLES, RIGHTS, PROJECTIONS, LOOKUPS, REBUILDS),
+    End.SINK: (URLS, PRODUCT, FORMATION, CLUSTER, SINK_RIGHTS, INDEX, AHEAD),
+    End.SETTINGS: (SETTINGS,),
+}
+REQUEST_SECONDS = 10.0
+TRANSACTION_SECONDS = 60.0  # longer than all checks together take: a server may stop answering
+# Findings that no rule makes: what could not be examined. By id: severity, and why it matters.
+WITHOUT_A_RULE = {
+    "database-unreachable": (ERROR, "No worker can claim; applications cannot write events either."),
+    "sink-unreachable": (ERROR, "No delivery succeeds; events wait, or fail once their attempts are spent."),
+    "database-tls": (ERROR, "No connection is trusted by both sides, so no worker can claim."),
+    "sink-tls": (ERROR, "No connection is trusted by both sides, so nothing is sent to the sink."),
+    "sink-refuses": (ERROR, "The sink answers, but not this user or key: every delivery ends in auth."),
+    "client-unusable": (ERROR, "No client can be made of these settings: a worker ends with exit 2."),
+    "database-unusable": (ERROR, "No connection can be made by these settings: a worker ends with exit 2."),
+    "not-examined": (INFO, "What it would have found, it did not."),
+}
+
+
+class StopError(Exception):
+    """No further check of this end makes sense."""
+
+
+@dataclass
+class Examination:
+    """Collects findings; `say` is called with the name of each check as it begins.
+
+    What the database says of documents (`sample`: ids, `projections`) is compared with the sink.
+    """
+
+    settings: Settings
+    ignored: Collection[str]
+    say: Callable[[str], None]
+    findings: list[Finding] = field(default_factory=list)
+    examined: list[str] = field(default_factory=list)
+    unreachable: bool = False
+    sample: list[str] = field(default_factory=list)
+    projections: list[ProjectionFacts] = field(default_factory=list)
+
+    def check(self, end: End, check: RuleGroup, read: Callable[[], Fact]) -> Fact | None:
+        """Read the fact and apply the check's rules; returns it, None where it could not be read."""
+        self.say(f"{end}: {check.name}")
+        try:
+            fact = read()
+        except RefusedError as error:
+            self._refused(end, check, error)
+            return None
+        self.examined.append(f"{end}: {check.name}")
+        findings = [f for rule in check.rules for f in rule.findings(end, fact, self.settings)]
+        self.findings += findings
+        if check.vital and any(finding.severity is ERROR for finding in findings):
+            raise StopError
+        return fact
+
+    def _refused(self, end: End, check: RuleGroup, error: RefusedError) -> None:
+        if check.vital and not check.spared:
+            mend = "export ELASTIC_API_KEY=…  # or ELASTIC_USERNAME and ELASTIC_PASSWORD"
+            self.add("sink-refuses", end, str(error), mend)
+            raise StopError
+        what = f"{check.name.capitalize()} could not be examined: {error}"
+        self.add("not-examined", end, what, "use a role that may read it, or --ignore not-examined")
+
+    def end(self, end: End, examine: "Callable[[Examination], None]") -> None:
+        """Examine one end as far as it goes."""
+        try:
+            examine(self)
+        except StopError:
+            pass
+        except UntrustedError as error:
+            self.unreachable = True
+            self.add(f"{end}-tls", end, str(error), error.hint)
+        except UnreachableError as error:
+            self.unreachable = True
+            self.add(f"{end}-unreachable", end, str(error), _where_to_look(end, self.settings))
+
+    def add(self, id_: str, end: End, what: str, mend: str) -> None:
+        """Add a finding that no rule makes."""
+        severity, why = WITHOUT_A_RULE[id_]
+        self.findings.append(Finding(id_, end, severity, brief(what), why, brief(mend)))
+
+
+def examine(
+    settings: Settings,
+    *,
+    only: Collection[End] = (),
+    ignored: Collection[str] = (),
+    say: Callable[[str], None] = lambda _: None,
+) -> DoctorReport:
+    """Examine the ends named in `only` (all of them if empty), leaving out findings by id; changes nothing.
+
+    An unreachable end is a finding, and the others are examined all the same.
+    Raises UsageError only where DATABASE_URL is not set and the database is to be examined.
+    """
+    exam = Examination(settings, ignored, say)
+    if not only or End.DATABASE in only:
+        settings.require_database_url()
+    for end, check in {End.DATABASE: _database, End.SINK: _sink, End.SETTINGS: _settings}.items():
+        if not only or end in only:
+            exam.end(end, check)
+    kept = [finding for finding in exam.findings if finding.id not in ignored]
+    return DoctorReport(kept, exam.examined, exam.unreachable)
+
+
+def catalogue() -> dict[str, tuple[str, FindingSeverity, str]]:
+    """Every id that a finding can have: its end (or `any`), severity, and why it matters."""
+    return {
+        id_: (id_.partition("-")[0] if id_.startswith(tuple(End)) else "any", severity, why)
+        for id_, (severity, why) in WITHOUT_A_RULE.items()
+    } | {
+        rule.id: (str(end), rule.severity, rule.why)
+        for end, checks in CHECKS.items()
+        for check in checks
+        for rule in check.rules
+    }
+
+
+def _database(exam: Examination) -> None:
+    """Examine PostgreSQL in one read-only transaction."""
+    try:
+        db = Database(exam.settings.require_database_url(), connections=1, longest=TRANSACTION_SECONDS)
+    except UsageError as error:
+        exam.add("database-unusable", End.DATABASE, str(error), error.hint)
+        return
+    with closing(db), db.begin() as connection:
+        read_only(connection)
+        ask, check = partial(read_or_refuse, connection, db.name), partial(exam.check, End.DATABASE)
+        check(SERVER, lambda: ask(server))
+        check(MARKER, lambda: ask(marker.read_if_any))
+        schema = check(TABLES, lambda: ask(tables))
+        check(RIGHTS, lambda: ask(rights))
+        if schema and not schema.missing:
+            if declared := check(PROJECTIONS, lambda: ask(projections)):
+                exam.projections = declared.each
+                if readable := [each.projection for each in declared.each if each.readable]:
+                    check(LOOKUPS, lambda: ask(partial(_unindexed, readable)))
+            check(REBUILDS, lambda: ask(interrupted_moves))
+            with suppress(RefusedError):  # only a part of the last check of the sink relies on it
+                exam.sample = ask(document_ids)
+
+
+def _unindexed(projections: list[Projection], connection: Connection) -> list[Unindexed]:
+    from outboxctl.operations.projection.lookups import unindexed  # noqa: PLC0415 - slow to load
+
+    return [unindexed(connection, each) for each in projections]
+
+
+def _sink(exam: Examination) -> None:
+    """Examine the cluster and the index; nothing more where another product or version answers."""
+    try:
+        reached = exam.check(End.SINK, URLS, lambda: reach(exam.settings, timeout=REQUEST_SECONDS))
+    except UsageError as error:
+        exam.add("client-unusable", End.SINK, str(error), error.hint)
+        return
+    if reached:
+        with closing(reached.client) as client:
+            _by_requests(exam, client, list(reached.away))
+
+
+def _by_requests(exam: Examination, client: "Client", away: list[str]) -> None:
+    check, settings = partial(exam.check, End.SINK), exam.settings
+    check(PRODUCT, lambda: shaped(lambda: product(client)))
+    check(FORMATION, lambda: shaped(lambda: formation(client, away, urls=len(settings.sink_urls))))
+    check(CLUSTER, lambda: shaped(lambda: cluster(client)))
+    check(SINK_RIGHTS, lambda: shaped(lambda: sink_rights(client, settings.elastic_index)))
+    built_in = check(INDEX, lambda: _search_index(settings, client))
+    if built_in and (index := built_in.writes_to) and exam.sample:
+        check(AHEAD, lambda: _ahead(settings, client, index.name, exam.sample))
+    known = [built_in] if built_in else []
+    for each in exam.projections:
+        ask = partial(sink_rights, client, each.projection.index, projected=True)
+        check(SINK_RIGHTS, partial(shaped, ask))
+        if found := check(INDEX, partial(_projected, client, each, known)):
+            known = [*known, found]
+
+
+def _search_index(settings: Settings, client: "Client") -> ExaminedIndex:
+    """The index of `search_index`.
+
+    Where it is missing, the database is read for whether anything is delivered there, also where it is
+    not to be examined. If it cannot be read, the index counts as needed.
+    """
+    found = shaped(lambda: named(client, settings.elastic_index))
+    if not found.indexes:
+        with suppress(OutboxctlError):
+            return ExaminedIndex(found, needed=not _read_apart(settings, search_index_unused))
+    return ExaminedIndex(found)
+
+
+def _projected(client: "Client", facts: ProjectionFacts, others: list[ExaminedIndex]) -> ExaminedIndex:
+    """The index of a declared projection, and what it shares with the `others`."""
+    found = shaped(lambda: named(client, facts.projection.index))
+    mine = {each.name for each in found.indexes}
+    shared = [
+        (other.owner, index.name) for other in others for index in other.named.indexes if index.name in mine
+    ]
+    return ExaminedIndex(found, facts, shared=shared)
+
+
+def _ahead(settings: Settings, client: "Client", index: str, ids: list[str]) -> list[str]:
+    """Those of the documents whose version is above their source row's.
+
+    Rows are read after the documents: one that is written meanwhile is not behind.
+    """
+    documents = shaped(lambda: held(client, index, ids))
+    rows = _read_apart(settings, lambda connection: source_versions(connection, list(documents)))
+    return sorted(id_ for id_, version in documents.items() if version > rows.get(id_, version))
+
+
+def _read_apart(settings: Settings, read: Callable[[Connection], Fact]) -> Fact:
+    """What `read` returns, in a read-only transaction of its own."""
+    url = settings.require_database_url()
+    with closing(Database(url, connections=1, longest=TRANSACTION_SECONDS)) as db, db.begin() as connection:
+        read_only(connection)
+        return read_or_refuse(connection, db.name, read)
+
+
+def _settings(exam: Examination) -> None:
+    """Examine the settings; the rules of a URL that libpq cannot read are left to the database's end."""
+    url, link = exam.settings.database_url, None
+    with suppress(UsageError):
+        link = connection_link(url.get_secret_value()) if url else None
+    exam.check(End.SETTINGS, SETTINGS, lambda: link)
+
+
+def _where_to_look(end: End, settings: Settings) -> str:
+    """Where to look first: only one server on this machine can be one of `outboxctl services`."""
+    urls = [parse_url(url) for url in settings.sink_urls]
+    if end is End.SINK and not (len(urls) == 1 and local(urls[0].hostname or "")):
+        way = "at each node: does it run, does a firewall let this machine through?"
+        return reaching(f"{request('GET', '_cluster/health?local=true')}  # {way}", settings)
+    return "outboxctl services status  # yours elsewhere: that the server runs, and the URL"
