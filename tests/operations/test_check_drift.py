@@ -1,7 +1,6 @@
 """A sample of the source against the index: what differs is found, what is under way is not blamed."""
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import psycopg
@@ -9,7 +8,6 @@ import pytest
 from elasticsearch import Elasticsearch
 
 from outboxctl.core.database import Database
-from outboxctl.core.sql import Connection
 from outboxctl.operations.check.sample_comparison import drift
 from processes import Cli
 from scene import Scene
@@ -40,19 +38,10 @@ def index_at(scene: Scene, id_: str, version: int) -> None:
 
 @pytest.fixture
 def look(db: Database, scene: Scene) -> Callable[..., Any]:
-    """Takes a sample; `between` is called before the second look at the source, and the third."""
+    """Takes a sample; the ids that differ."""
 
-    def drifted(*between: Callable[[], object]) -> list[str]:
-        waiting = iter([lambda: None, *between])
-
-        @contextmanager
-        def begin() -> Iterator[Connection]:
-            next(waiting, lambda: None)()
-            with db.begin() as connection:
-                yield connection
-
-        opened: Callable[[], AbstractContextManager[Connection]] = begin
-        found = drift(opened, client_of(scene.engine), scene.index, SIZE)
+    def drifted() -> list[str]:
+        found = drift(db, client_of(scene.engine), scene.index, SIZE)
         assert found.sampled
         return sorted(found.differing)
 

@@ -176,7 +176,7 @@ def test_versions_of_another_server(applied: Store) -> None:
 
 
 def test_an_index_that_is_missing_no_alias_or_another_ones(applied: Store, engine: Elasticsearch) -> None:
-    shared = only(applied.cli, "index-shared", ELASTIC_INDEX=applied.index)
+    shared = found(applied.cli, ELASTIC_INDEX=applied.index)["index-shared"]
     assert applied.index in shared["what"]
     assert shared["severity"] == "error"
     engine.indices.delete(index=f"{applied.index}-000001")

@@ -6,7 +6,7 @@ import pytest
 
 from outboxctl.domain.failures import Noop, Reason
 from outboxctl.metrics import registry
-from outboxctl.metrics.registry import BY_OP_AND_REASON, Metrics
+from outboxctl.metrics.registry import BY_REASON, METRICS, Metrics
 
 pytestmark = pytest.mark.no_servers
 # The names in the lab document's `curl | egrep`.
@@ -51,7 +51,7 @@ def test_a_reason_that_is_counted_once_appears_in_all_three_metrics(outcome: str
     before = series(metrics)
     metrics.not_done(outcome, "upsert", Reason.GATEWAY, 3)
     new = {name.partition("{")[0]: value for name, value in series(metrics).items() if name not in before}
-    names = {key: name for key, (name, _) in BY_OP_AND_REASON.items()}
+    names = {key: METRICS[key][0] for key in BY_REASON}
     counted = {names["failed"], names.get(outcome)}
     assert new == {name: 3.0 * (name in counted) for name in names.values()}
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from outboxctl.domain.errors import UsageError
-from outboxctl.settings import Settings, Source, all_names, env_names, load, probable_misspellings, sources
+from outboxctl.settings import Settings, Source, all_names, env_names, load, sources
 
 pytestmark = pytest.mark.no_servers
 NUMBERS = [
@@ -133,10 +133,3 @@ def test_neighbours_that_begin_alike_stop_nobody(monkeypatch: pytest.MonkeyPatch
     }.items():
         monkeypatch.setenv(name, value)
     load()
-    assert probable_misspellings() == []
-
-
-def test_what_may_be_somebody_elses_is_only_doubted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ELASTIC_PASSWD", "hunter2")
-    load()
-    assert probable_misspellings() == ["ELASTIC_PASSWD is no setting of ours; did you mean ELASTIC_PASSWORD?"]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from outboxctl.cli import rendering
-from outboxctl.cli.guards import reading
+from outboxctl.cli.guards import database, reading
 from outboxctl.cli.options import Json, settings
 from outboxctl.domain.errors import ExitCode, UnreachableError
 from outboxctl.domain.printable import brief
@@ -102,8 +102,9 @@ def _drift(settings: "Settings", sample: int) -> "Drift":
     from outboxctl.operations.check.sample_comparison import drift
     from outboxctl.sink.transport.open import connect
 
-    with closing(connect(settings, connections=1, timeout=PATIENCE)) as client:
-        return drift(lambda: reading(settings, longest=PATIENCE), client, settings.elastic_index, sample)
+    sink = connect(settings, connections=1, timeout=PATIENCE)
+    with closing(sink) as client, database(settings, longest=PATIENCE) as db:
+        return drift(db, client, settings.elastic_index, sample)
 
 
 def _show(figures: "list[CheckedFigure]", state: str, problem: str | None, *, json: bool) -> None:

@@ -65,16 +65,10 @@ def program_flags() -> dict[str, Any]:
 
 
 def settings(**flags: Any) -> "Settings":
-    """All settings, with the options of this command line; doubts about them go to stderr.
+    """All settings, with the options of this command line. Raises UsageError for a bad value."""
+    from outboxctl.settings import load
 
-    Raises UsageError for a bad value.
-    """
-    from outboxctl.settings import load, probable_misspellings
-
-    loaded = load(**_program_flags | {name: value for name, value in flags.items() if value is not None})
-    for doubt in probable_misspellings():
-        print_progress(f"outboxctl: {doubt}")
-    return loaded
+    return load(**_program_flags | {name: value for name, value in flags.items() if value is not None})
 
 
 def print_progress(text: str) -> None:

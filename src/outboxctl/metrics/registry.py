@@ -6,6 +6,7 @@ combinations of op and reason appear when they are counted for the first time.
 
 from collections import Counter as Tally
 from copy import copy
+from typing import Any
 
 from prometheus_client import (
     CollectorRegistry,
@@ -19,7 +20,9 @@ from prometheus_client import (
 from outboxctl.domain.failures import Noop, Reason, Verdict
 from outboxctl.domain.lifecycle import OPS, PROJECTION
 
-GAUGES = {
+# By the key that callers use: the name, its help, and the labels besides `projection`. A name that ends with
+# `_total` is a counter's, one with BUCKETS a histogram's, any other a gauge's.
+METRICS: dict[str, tuple[str, ...]] = {
     "lag": ("outbox_lag_events", "Events pending or processing"),
     "oldest_age": ("outbox_oldest_age_seconds", "Age of the oldest event pending or processing"),
     "inflight": ("outbox_inflight_events", "Events that this worker holds"),
@@ -35,16 +38,10 @@ GAUGES = {
         "When this worker last read lag, oldest age and stuck events from the database",
     ),
     "last_success": ("outbox_last_success_timestamp_seconds", "When this worker last completed an event"),
-}
-# Gauges that each projection has. The others are of the process, whichever projection it works for.
-OF_PROJECTIONS = {"lag", "oldest_age", "stuck", "refreshed", "last_success"}
-BY_OP = {"processed": ("outbox_processed_total", "Events that became done")}
-BY_OP_AND_REASON = {
-    "failed": ("outbox_failed_total", "Deliveries that did not end in done"),
-    "retried": ("outbox_retry_scheduled_total", "Events put back with a next_retry_at"),
-    "terminal": ("outbox_terminal_failed_total", "Events that became failed"),
-}
-PLAIN = {
+    "processed": ("outbox_processed_total", "Events that became done", "op"),
+    "failed": ("outbox_failed_total", "Deliveries that did not end in done", "op", "reason"),
+    "retried": ("outbox_retry_scheduled_total", "Events put back with a next_retry_at", "op", "reason"),
+    "terminal": ("outbox_terminal_failed_total", "Events that became failed", "op", "reason"),
     "reclaimed": ("outbox_reclaimed_total", "Stuck events taken back"),
     "lease_lost": ("outbox_lease_lost_total", "Events that were no longer ours when settled"),
     "version_base_raised": (
@@ -59,16 +56,34 @@ PLAIN = {
         "outbox_unexpected_errors_total",
         "Errors of a worker that no rule expects; its log has the traceback",
     ),
+    "noop": ("outbox_idempotent_noop_total", "Events done without a write of their own", "op", "reason"),
+    "deletes": (
+        "outbox_deletes_repeated_total",
+        "Deletes sent again because an older write may have been late, by what they met",
+        "result",
+    ),
+    "requests": ("outbox_es_bulk_requests_total", "Bulk requests by how they ended", "result"),
+    "items": ("outbox_es_bulk_items_total", "Items of bulk requests", "op", "result"),
+    "duration": ("outbox_es_bulk_request_duration_seconds", "Seconds of one bulk request"),
+    "size": ("outbox_es_bulk_request_bytes", "Bytes of one bulk request"),
 }
+BUCKETS = {
+    "duration": (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+    "size": (1e4, 1e5, 2.5e5, 5e5, 1e6, 2.5e6, 5e6, 1e7, 2.5e7, 1e8),
+}
+# Gauges of the process, whichever projection it works for. Each projection has all other metrics.
+OF_THE_PROCESS = {"inflight", "inflight_limit", "circuit_open", "notify_listening"}
+BY_REASON = ("failed", "retried", "terminal")
 Events = Tally[str]
-# Series of (op, reason) at 0 from the start. `increase()` misses the value at which a series appears, so
+# Series with labels that are at 0 from the start. `increase()` misses the value at which a series appears, so
 # `terminal` has each reason that fails an event at its first attempt; any other reason appears at 0 when a
 # delivery is first retried. The alerts sum the series of each worker, and need one.
 OUTAGES = [(op, Reason.CONNECT) for op in OPS]
 BAD_OP = ("other", Reason.DETERMINISTIC_EXCEPTION)
-AT_ZERO = {
+AT_ZERO: dict[str, list[tuple[str, ...]]] = {
+    "processed": [(op,) for op in OPS],
     "failed": [*OUTAGES, BAD_OP],
-    "retried": OUTAGES,
+    "retried": [*OUTAGES],
     "terminal": [
         ("upsert", Reason.MAPPING),
         ("upsert", Reason.BAD_REQUEST),
@@ -78,6 +93,10 @@ AT_ZERO = {
         ("delete", Reason.BAD_REQUEST),
         BAD_OP,
     ],
+    "noop": [("delete" if noop is Noop.DELETE_MISSING else "upsert", noop) for noop in Noop],
+    "deletes": [("missing",), ("deleted",)],
+    "requests": [("ok",)],
+    "items": [(op, Verdict.DONE) for op in OPS],
 }
 
 
@@ -89,38 +108,7 @@ class Metrics:
         self._declared: dict[str, Metrics] = {}
         disable_created_metrics()  # type: ignore[no-untyped-call]  # they double the lines and are not used
         self._registry = CollectorRegistry()
-        self.gauge = {key: self._gauge(*spec) for key, spec in GAUGES.items()}
-        self._by_op = {key: self._counter(*spec, "op") for key, spec in BY_OP.items()}
-        self._by_reason = {
-            key: self._counter(*spec, "op", "reason") for key, spec in BY_OP_AND_REASON.items()
-        }
-        self._plain = {key: self._counter(*spec) for key, spec in PLAIN.items()}
-        self._noop = self._counter(
-            "outbox_idempotent_noop_total", "Events done without a write of their own", "op", "reason"
-        )
-        self._deletes = self._counter(
-            "outbox_deletes_repeated_total",
-            "Deletes sent again because an older write may have been late, by what they met",
-            "result",
-        )
-        self._requests = self._counter(
-            "outbox_es_bulk_requests_total", "Bulk requests by how they ended", "result"
-        )
-        self._items = self._counter("outbox_es_bulk_items_total", "Items of bulk requests", "op", "result")
-        self._duration = Histogram(
-            "outbox_es_bulk_request_duration_seconds",
-            "Seconds of one bulk request",
-            ["projection"],
-            registry=self._registry,
-            buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
-        )
-        self._size = Histogram(
-            "outbox_es_bulk_request_bytes",
-            "Bytes of one bulk request",
-            ["projection"],
-            registry=self._registry,
-            buckets=(1e4, 1e5, 2.5e5, 5e5, 1e6, 2.5e6, 5e6, 1e7, 2.5e7, 1e8),
-        )
+        self._metrics = {key: self._made(key, *about) for key, about in METRICS.items()}
         self._start_at_zero()
 
     def declare(self, projection: str) -> None:
@@ -145,64 +133,61 @@ class Metrics:
 
     def processed(self, op: str, count: int) -> None:
         """Count events that became done."""
-        self._by_op["processed"].labels(self._projection, op).inc(count)
+        self._series("processed", op).inc(count)
 
     def not_done(self, outcome: str, op: str, reason: Reason, count: int) -> None:
         """Count deliveries that did not end in done; `outcome` is `retried`, `terminal` or `held`.
 
         A held delivery counts only as not delivered.
         """
-        for key, counter in self._by_reason.items():
-            series = counter.labels(self._projection, op, reason.value)  # at 0 where it is new
+        for key in BY_REASON:
+            series = self._series(key, op, reason)  # at 0 where it is new
             if key in ("failed", outcome):
                 series.inc(count)
 
     def noop(self, op: str, noop: Noop, count: int) -> None:
         """Count events that were done without a write of their own."""
-        self._noop.labels(self._projection, op, noop.value).inc(count)
+        self._series("noop", op, noop).inc(count)
 
     def deleted_again(self, result: str, count: int) -> None:
         """Count deletes sent again; `result` is `missing`, `deleted`, `superseded` or `failed`."""
-        self._deletes.labels(self._projection, result).inc(count)
+        self._series("deletes", result).inc(count)
 
     def count(self, key: str, count: int) -> None:
-        """Count events under one of PLAIN."""
-        self._plain[key].labels(self._projection).inc(count)
+        """Count events under a counter without further labels."""
+        self._series(key).inc(count)
 
     def request(self, result: str, seconds: float, size: int) -> None:
         """Count one bulk request by its result (`ok` or a reason), how long it took, and its bytes."""
-        self._requests.labels(self._projection, result).inc()
-        self._duration.labels(self._projection).observe(seconds)
-        self._size.labels(self._projection).observe(size)
+        self._series("requests", result).inc()
+        self._series("duration").observe(seconds)
+        self._series("size").observe(size)
 
     def item(self, op: str, result: str, count: int) -> None:
         """Count items by their verdict."""
-        self._items.labels(self._projection, op, result).inc(count)
+        self._series("items", op, result).inc(count)
 
     def set(self, key: str, value: float) -> None:
-        """Set one of GAUGES."""
-        self.gauge[key].labels(self._projection).set(value)
+        """Set a gauge."""
+        self._series(key).set(value)
 
     def add(self, key: str, value: float) -> None:
-        """Add to one of GAUGES."""
-        self.gauge[key].labels(self._projection).inc(value)
+        """Add to a gauge."""
+        self._series(key).inc(value)
 
     def value(self, key: str) -> float:
-        """The value of one of GAUGES."""
-        return sum(s.value for family in self.gauge[key].collect() for s in family.samples)
+        """The value of a gauge, of all projections together."""
+        samples = (s for family in self._metrics[key].collect() for s in family.samples)
+        return float(sum(sample.value for sample in samples))
 
     def totals(self) -> dict[str, Events]:
         """Events so far that were `done`, `retried` and `failed` for good, the latter two by reason."""
-        counters = {
-            "done": self._by_op["processed"],
-            "retried": self._by_reason["retried"],
-            "failed": self._by_reason["terminal"],
-        }
-        return {name: _events(counter) for name, counter in counters.items()}
+        counters = {"done": "processed", "retried": "retried", "failed": "terminal"}
+        return {name: _events(self._metrics[key]) for name, key in counters.items()}
 
     def put_off(self) -> int:
         """Deliveries so far after which their event was still to be delivered."""
-        return _events(self._by_reason["failed"]).total() - _events(self._by_reason["terminal"]).total()
+        return _events(self._metrics["failed"]).total() - _events(self._metrics["terminal"]).total()
 
     def snapshot(self) -> bytes:
         """All metrics in Prometheus' text format."""
@@ -221,31 +206,19 @@ class Metrics:
         ]
 
     def _start_at_zero(self) -> None:
-        for key, gauge in self.gauge.items():
-            if key in OF_PROJECTIONS or self._projection == PROJECTION:
-                gauge.labels(self._projection)
-        for counter in self._plain.values():
-            counter.labels(self._projection)
-        self._duration.labels(self._projection)
-        self._size.labels(self._projection)
-        self._deletes.labels(self._projection, "missing")
-        self._deletes.labels(self._projection, "deleted")
-        self._requests.labels(self._projection, "ok")
-        for op in OPS:
-            self._by_op["processed"].labels(self._projection, op)
-            self._items.labels(self._projection, op, Verdict.DONE.value)
-        for noop in Noop:
-            op = "delete" if noop is Noop.DELETE_MISSING else "upsert"
-            self._noop.labels(self._projection, op, noop.value)
-        for key, pairs in AT_ZERO.items():
-            for op, reason in pairs:
-                self._by_reason[key].labels(self._projection, op, reason.value)
+        for key, (_, _, *labels) in METRICS.items():
+            if self._projection == PROJECTION or key not in OF_THE_PROCESS:
+                for values in AT_ZERO[key] if labels else [()]:
+                    self._series(key, *values)
 
-    def _gauge(self, name: str, text: str) -> Gauge:
-        return Gauge(name, text, ["projection"], registry=self._registry)
+    def _series(self, key: str, *values: str) -> Any:
+        return self._metrics[key].labels(self._projection, *map(str, values))
 
-    def _counter(self, name: str, text: str, *labels: str) -> Counter:
-        return Counter(name.removesuffix("_total"), text, ["projection", *labels], registry=self._registry)
+    def _made(self, key: str, name: str, text: str, *labels: str) -> Any:
+        names, kind = ["projection", *labels], Counter if name.endswith("_total") else Gauge
+        if key in BUCKETS:
+            return Histogram(name, text, names, registry=self._registry, buckets=BUCKETS[key])
+        return kind(name.removesuffix("_total"), text, names, registry=self._registry)
 
 
 def _events(counter: Counter) -> Events:

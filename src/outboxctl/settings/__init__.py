@@ -8,7 +8,7 @@ Imports `net` and `domain`.
 
 from outboxctl.settings.connections import MAX_INDEX_BYTES
 from outboxctl.settings.kinds import NotifyPolicy, OutagePolicy, SinkProduct
-from outboxctl.settings.loading import load, probable_misspellings
+from outboxctl.settings.loading import load
 from outboxctl.settings.model import Settings, all_names, env_names, is_secret, secrets
 from outboxctl.settings.origin import Source, secret_file, sources, variable_of
 from outboxctl.settings.worker import DELIVERY_SHARE
@@ -25,7 +25,6 @@ __all__ = [
     "env_names",
     "is_secret",
     "load",
-    "probable_misspellings",
     "secret_file",
     "secrets",
     "sources",

@@ -16,7 +16,6 @@ from outboxctl.settings.model import Settings, all_names, env_names, is_secret, 
 from outboxctl.settings.origin import dotenv_values, files_in_force
 
 PREFIX = "OUTBOX_"
-SIMILAR = 0.85  # of a name that does not have our prefix
 # What Kubernetes sets for a service of the pod's namespace (`outbox`, `outbox-metrics`):
 # https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
 LINK = re.compile(r"OUTBOX_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_\w+)?)")
@@ -55,14 +54,6 @@ def register_secrets(flags: Mapping[str, Any]) -> None:
         redaction.add_setting(name, str(flags.get(field) or ""))
 
 
-def probable_misspellings() -> list[str]:
-    """Names like `ELASTIC_…`, which other programs may use as well, that are close to a setting's name."""
-    level, known = dotenv_values() | os.environ, all_names()
-    names = (name for name in sorted(level) if name.startswith("ELASTIC_") and name not in known)
-    near = ((name, _nearest(name, known, SIMILAR)) for name in names)
-    return [f"{name} is no setting of ours; did you mean {setting}?" for name, setting in near if setting]
-
-
 def unknown_names(level: Mapping[str, str | None], known: Collection[str]) -> list[str]:
     """Names with our prefix that are no settings, sorted."""
     names = (name for name in level if name.startswith(PREFIX) and name not in known)
@@ -80,8 +71,8 @@ def _refuse_unknown_names() -> None:
             )
 
 
-def _nearest(name: str, known: Collection[str], similar: float = 0.6) -> str | None:
-    return next(iter(get_close_matches(name, known, 1, similar)), None)
+def _nearest(name: str, known: Collection[str]) -> str | None:
+    return next(iter(get_close_matches(name, known, 1)), None)
 
 
 def _by_kubernetes(name: str, value: str | None) -> bool:

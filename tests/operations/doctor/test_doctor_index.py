@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import psycopg
 import pytest
 from elasticsearch import Elasticsearch
 
@@ -138,16 +137,3 @@ def test_a_strict_mapping_without_our_columns_is_completed(
 def test_an_index_that_keeps_no_documents_is_found(ward: Ward, engine: Elasticsearch, index: str) -> None:
     _instead(engine, index, properties=FIELDS, _source={"enabled": False})
     assert ward.ids(End.SINK) == ["source-disabled"]
-
-
-def test_documents_ahead_of_their_source_rows_are_found(
-    ward: Ward, engine: Elasticsearch, index: str, sql: psycopg.Connection
-) -> None:
-    sql.execute("""INSERT INTO search_index (entity_type, entity_id, event_version, text)
-        SELECT 'block: odd', gen_random_uuid(), 5, 'x' FROM generate_series(1, 4)""")
-    ids = [row[0] for row in sql.execute("SELECT entity_type || ':' || entity_id FROM search_index")]
-    for id_, version in zip(ids, (4, 5, 6), strict=False):
-        engine.index(index=index, id=id_, document={}, version=version, version_type="external_gte")
-    assert f"1 documents are ahead of their source rows, {ids[2]}" in ward.one("index-ahead").what
-    sql.execute("UPDATE search_index SET event_version = 6")
-    assert "index-ahead" not in ward.ids()

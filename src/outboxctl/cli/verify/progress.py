@@ -130,7 +130,7 @@ def _or_error(target: Target, work: Callable[[Target], Compared]) -> Compared:
         return Compared(target.name, None, error=error)
 
 
-def _wait(repair: Repair[Any], seconds: float, stop: Event) -> int:
+def _wait(repair: Repair, seconds: float, stop: Event) -> int:
     """Wait for the repair's events, so many seconds at most or until `stop`; returns how many are left."""
     end, left = monotonic() + seconds, repair.undelivered()
     with rendering.progress("waiting for a worker", left) as advance:

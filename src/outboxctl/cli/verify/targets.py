@@ -33,7 +33,7 @@ class SearchIndexTarget:
     def rows(self) -> int:
         """How many rows there are to compare."""
         with self.database.begin() as connection:
-            return entities.count(connection)
+            return source_rows.count(connection)
 
     def survey(self, **more: Any) -> VerifyReport:
         """Compare."""

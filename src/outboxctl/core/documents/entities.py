@@ -26,7 +26,6 @@ SELECT NOT EXISTS (SELECT FROM {SOURCE}) AND NOT EXISTS (
     SELECT FROM {EVENTS} WHERE status IN ('pending', 'processing', 'failed')
         AND entity_key IS NULL AND entity_type NOT IN (SELECT name FROM {PROJECTIONS}))
 """)
-COUNT = text(f"SELECT count(*) FROM {SOURCE}")
 ID = "s.entity_type || ':' || s.entity_id"
 KEYS = "unnest(CAST(:types AS text[]), CAST(:ids AS uuid[])) k (t, id)"
 NOW = text(f"""
@@ -85,12 +84,6 @@ class EntityStates(NamedTuple):
 def unused(connection: Connection) -> bool:
     """Whether there is neither a row nor an event of the built-in projection that is not done."""
     return bool(connection.execute(UNUSED).scalar())
-
-
-def count(connection: Connection) -> int:
-    """How many rows there are."""
-    connection.exec_driver_sql(READ)
-    return int(connection.execute(COUNT).scalar_one())
 
 
 def require_primary(connection: Connection) -> None:

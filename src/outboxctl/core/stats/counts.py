@@ -1,11 +1,10 @@
-"""Counts of events by age and by retry, and the size of the table."""
+"""Counts of events that failed or wait for a retry, and the size of the table."""
 
 from dataclasses import dataclass
 
 from outboxctl.core.projections.choosing import Scope
 from outboxctl.core.schema.names import EVENTS, parts
 from outboxctl.core.sql import Connection, text
-from outboxctl.domain.failures import NO_REASON
 
 SMALL = 64 * 2**20  # bytes of the table (its TOAST aside) up to which all of it is counted: some 40 ms
 
@@ -39,15 +38,6 @@ def failed_within(connection: Connection, seconds: float) -> int:
     return int(connection.execute(FAILED_WITHIN, {"seconds": seconds}).scalar_one())
 
 
-MAX_REASONS = 20  # reasons
-
-RETRIES = text(f"""
-SELECT coalesce(error_reason, '{NO_REASON}'), count(*), max(attempts),
-    extract(epoch FROM min(next_retry_at) FILTER (WHERE isfinite(next_retry_at))
-        - now())::float8
-FROM {EVENTS} WHERE status = 'pending' AND next_retry_at > now()
-GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT {MAX_REASONS}
-""")
 # One range of the index that the claim reads.
 NOT_DUE = f"""
 SELECT count(*), coalesce(extract(epoch FROM max(next_retry_at) FILTER (WHERE isfinite(next_retry_at))
@@ -62,21 +52,6 @@ class NotDue:
 
     count: int
     seconds: float
-
-
-@dataclass(frozen=True)
-class Retries:
-    """Events that wait for their next attempt, of one reason; the first is due in `due_in` seconds."""
-
-    error_reason: str
-    count: int
-    most_attempts: int
-    due_in: float | None
-
-
-def retries(connection: Connection) -> list[Retries]:
-    """Retries that are not due yet, by reason, the most frequent first."""
-    return [Retries(*row) for row in connection.execute(RETRIES)]
 
 
 def not_due(connection: Connection, of: Scope = Scope()) -> NotDue:  # noqa: B008 - frozen

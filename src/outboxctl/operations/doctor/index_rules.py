@@ -14,7 +14,6 @@ from outboxctl.sink.inspect.indices import IndexFacts, Named
 TOMBSTONES = 3_600.0  # seconds: what this project's own indexes have
 
 INDEX = RuleGroup("indexes and mappings")  # `copy_rules` and `mapping_rules` add some
-AHEAD = RuleGroup("versions of documents")
 
 
 BUILT_IN = "search_index"
@@ -136,11 +135,3 @@ def pipeline(each: ExaminedIndex, _: Settings) -> Iterator[Case]:
         listed = ", ".join(f"index.{setting} ({name})" for setting, name in index.pipelines.items())
         what = f"Every document written to {index.name} passes an ingest pipeline: {listed}."
         yield what, index_setting(index.name, **dict.fromkeys(index.pipelines))
-
-
-@AHEAD.rule("index-ahead", WARNING)
-def ahead(documents: list[str], _: Settings) -> Iterator[Case]:
-    """The index refuses the source row as older: versions began again, or somebody else writes to it."""
-    if documents:
-        what = f"{len(documents)} documents are ahead of their source rows, {documents[0]} for one."
-        yield what, "outboxctl verify  # finds all of them; a rebuild writes what the source rows hold"

@@ -1,7 +1,7 @@
 """Everything that a report shows of an outbox, read part by part: one that fails costs no other."""
 
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
@@ -13,8 +13,7 @@ from outboxctl.core.operator import audit, failed
 from outboxctl.core.operator.audit import AuditRow
 from outboxctl.core.operator.failed import Group
 from outboxctl.core.operator.selection import Selection
-from outboxctl.core.stats import counts, snapshot, workers
-from outboxctl.core.stats.counts import Retries
+from outboxctl.core.stats import snapshot, workers
 from outboxctl.core.stats.snapshot import EventRow, PipelineStatus
 from outboxctl.domain.errors import OutboxctlError, UsageError
 from outboxctl.domain.lifecycle import PROJECTION
@@ -28,7 +27,8 @@ from outboxctl.sink.transport.request import shaped
 
 if TYPE_CHECKING:
     from outboxctl.core.database import Connection
-    from outboxctl.operations.check.sample_comparison import Begin
+
+    Begin = Callable[[], AbstractContextManager[Connection]]
     from outboxctl.settings import Settings
 
 PATIENCE = 10.0  # seconds for one request to the sink
@@ -69,7 +69,6 @@ class Overview:
     postgres: str | None = None
     product: str | None = None
     standing: PipelineStatus | None = None
-    retries: list[Retries] | None = None
     stuck: list[EventRow] | None = None
     causes: list[Group] | None = None
     causes_in_all: int = 0
@@ -98,7 +97,7 @@ def overview(settings: "Settings", begin: "Begin") -> Overview:
     result = Overview(datetime.now(UTC), name, addresses, settings.elastic_index)
     limits = CheckLimits(settings.sla_oldest_age_seconds)
     facts = _database(result, begin, limits, settings.max_processing_seconds)
-    _sink(result, begin, settings)
+    _sink(result, settings)
     if facts:
         result.figures = figures.judge(facts, limits, result.drift)
         result.findings = [_finding(figure) for figure in result.figures if not figure.well]
@@ -124,7 +123,6 @@ def _database(result: Overview, begin: "Begin", limits: CheckLimits, longest: fl
         result.missing["database"] = str(error)
         return None
     result.standing = facts.status
-    result.retries = result.read("retries", begin, counts.retries)
     result.stuck = result.read(
         "stuck", begin, lambda c: snapshot.stuck(c, limit=ROWS, max_processing=longest)
     )
@@ -135,7 +133,7 @@ def _database(result: Overview, begin: "Begin", limits: CheckLimits, longest: fl
     return facts
 
 
-def _sink(result: Overview, begin: "Begin", settings: "Settings") -> None:
+def _sink(result: Overview, settings: "Settings") -> None:
     with closing(connect(settings, connections=1, timeout=PATIENCE)) as client:
         try:
             server = shaped(lambda: product(client)).identity
@@ -145,6 +143,7 @@ def _sink(result: Overview, begin: "Begin", settings: "Settings") -> None:
         result.product = f"{server.distribution} {server.number}".strip()
         if result.standing:
             try:
-                result.drift = drift(begin, client, settings.elastic_index, SAMPLE)
+                with closing(Database(settings.require_database_url(), longest=PATIENCE)) as database:
+                    result.drift = drift(database, client, settings.elastic_index, SAMPLE)
             except OutboxctlError as error:
                 result.missing["drift"] = str(error)

@@ -7,7 +7,6 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from outboxctl.core.database import Connection, Database
-from outboxctl.core.documents.samples import document_ids, source_versions
 from outboxctl.core.inspect.projections import ProjectionFacts, projections
 from outboxctl.core.inspect.rights import rights
 from outboxctl.core.inspect.server import connection_link, read_only, read_or_refuse, server
@@ -25,7 +24,7 @@ from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import Projection
 from outboxctl.net.urls import local, parse_url
 from outboxctl.operations.doctor.formation_rules import FORMATION
-from outboxctl.operations.doctor.index_rules import AHEAD, ExaminedIndex
+from outboxctl.operations.doctor.index_rules import ExaminedIndex
 from outboxctl.operations.doctor.mapping_rules import INDEX
 from outboxctl.operations.doctor.model import (
     ERROR,
@@ -50,7 +49,7 @@ from outboxctl.sink.inspect.cluster import rights as sink_rights
 from outboxctl.sink.inspect.formation import formation
 from outboxctl.sink.inspect.indices import named
 from outboxctl.sink.inspect.product import product, reach
-from outboxctl.sink.transport.request import held, shaped
+from outboxctl.sink.transport.request import shaped
 
 if TYPE_CHECKING:
     from outboxctl.sink.transport.client import Client
@@ -58,7 +57,7 @@ if TYPE_CHECKING:
 Fact = TypeVar("Fact")
 CHECKS = {
     End.DATABASE: (SERVER, MARKER, TABLES, RIGHTS, PROJECTIONS, LOOKUPS, REBUILDS),
-    End.SINK: (URLS, PRODUCT, FORMATION, CLUSTER, SINK_RIGHTS, INDEX, AHEAD),
+    End.SINK: (URLS, PRODUCT, FORMATION, CLUSTER, SINK_RIGHTS, INDEX),
     End.SETTINGS: (SETTINGS,),
 }
 REQUEST_SECONDS = 10.0
@@ -84,7 +83,7 @@ class StopError(Exception):
 class Examination:
     """Collects findings; `say` is called with the name of each check as it begins.
 
-    What the database says of documents (`sample`: ids, `projections`) is compared with the sink.
+    The indexes of the `projections` that the database names are examined in the sink.
     """
 
     settings: Settings
@@ -93,7 +92,6 @@ class Examination:
     findings: list[Finding] = field(default_factory=list)
     examined: list[str] = field(default_factory=list)
     unreachable: bool = False
-    sample: list[str] = field(default_factory=list)
     projections: list[ProjectionFacts] = field(default_factory=list)
 
     def check(self, end: End, check: RuleGroup, read: Callable[[], Fact]) -> Fact | None:
@@ -193,8 +191,6 @@ def _database(exam: Examination) -> None:
                 if readable := [each.projection for each in declared.each if each.readable]:
                     check(LOOKUPS, lambda: ask(partial(_unindexed, readable)))
             check(REBUILDS, lambda: ask(interrupted_moves))
-            with suppress(RefusedError):  # only a part of the last check of the sink relies on it
-                exam.sample = ask(document_ids)
 
 
 def _unindexed(projections: list[Projection], connection: Connection) -> list[Unindexed]:
@@ -222,8 +218,6 @@ def _by_requests(exam: Examination, client: "Client", away: list[str]) -> None:
     check(CLUSTER, lambda: shaped(lambda: cluster(client)))
     check(SINK_RIGHTS, lambda: shaped(lambda: sink_rights(client, settings.elastic_index)))
     built_in = check(INDEX, lambda: _search_index(settings, client))
-    if built_in and (index := built_in.writes_to) and exam.sample:
-        check(AHEAD, lambda: _ahead(settings, client, index.name, exam.sample))
     known = [built_in] if built_in else []
     for each in exam.projections:
         ask = partial(sink_rights, client, each.projection.index, projected=True)
@@ -253,16 +247,6 @@ def _projected(client: "Client", facts: ProjectionFacts, others: list[ExaminedIn
         (other.owner, index.name) for other in others for index in other.named.indexes if index.name in mine
     ]
     return ExaminedIndex(found, facts, shared=shared)
-
-
-def _ahead(settings: Settings, client: "Client", index: str, ids: list[str]) -> list[str]:
-    """Those of the documents whose version is above their source row's.
-
-    Rows are read after the documents: one that is written meanwhile is not behind.
-    """
-    documents = shaped(lambda: held(client, index, ids))
-    rows = _read_apart(settings, lambda connection: source_versions(connection, list(documents)))
-    return sorted(id_ for id_, version in documents.items() if version > rows.get(id_, version))
 
 
 def _read_apart(settings: Settings, read: Callable[[Connection], Fact]) -> Fact:
