@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import monotonic
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import psycopg
 import pytest
@@ -33,20 +33,26 @@ def all_done(sql: Sql) -> None:
     assert sql.execute(STATES).fetchall() == [("done", 1)]
 
 
-@pytest.mark.slow(reason="a rebuild that is killed, or takes turns with workers")
-@pytest.mark.parametrize("policy", ["count", "hold"])
-def test_a_reader_never_sees_an_older_state_of_a_row(
-    policy: str,
-    cli: Cli,
+@pytest.fixture(params=["count", "hold"])
+def delivering(
+    request: pytest.FixtureRequest,
     worker: Callable[..., Worker],
     sql: Sql,
     engine: Elasticsearch,
     index: str,
-    url: str,
-) -> None:
-    put(sql, one := uuid4())
-    running = worker(OUTBOX_POLL_INTERVAL_SECONDS="0.05", OUTBOX_OUTAGE_POLICY=policy)
+) -> tuple[Worker, list[UUID]]:
+    """A worker, under either policy, and the entities that it has delivered."""
+    put(sql, *(ids := [uuid4() for _ in range(20)]))
+    running = worker(OUTBOX_POLL_INTERVAL_SECONDS="0.05", OUTBOX_OUTAGE_POLICY=request.param)
     eventually(lambda: documents(engine, index) == rows(sql), what="the first delivery")
+    return running, ids
+
+
+@pytest.mark.slow(reason="a rebuild that is killed, or takes turns with workers")
+def test_a_reader_never_sees_an_older_state_of_a_row(
+    delivering: tuple[Worker, list[UUID]], cli: Cli, sql: Sql, engine: Elasticsearch, index: str, url: str
+) -> None:
+    running, (one, *_) = delivering
     writer = Hammer(url, lambda own: put(own, one))
     reader = AliasReader(engine, index, f"block:{one}", lambda hit: int(hit["_version"]))
     writer.start()
@@ -73,19 +79,10 @@ def standing_in_the_move(cli: Cli, proxy: Proxy, *args: str) -> Iterator[tuple[P
         yield process, last
 
 
-@pytest.mark.parametrize("policy", ["count", "hold"])
 def test_events_that_come_during_the_move_wait_for_it_and_lose_nothing(
-    policy: str,
-    cli: Cli,
-    worker: Callable[..., Worker],
-    sql: Sql,
-    engine: Elasticsearch,
-    index: str,
-    url: str,
+    delivering: tuple[Worker, list[UUID]], cli: Cli, sql: Sql, engine: Elasticsearch, index: str, url: str
 ) -> None:
-    put(sql, *(ids := [uuid4() for _ in range(20)]))
-    running = worker(OUTBOX_POLL_INTERVAL_SECONDS="0.05", OUTBOX_OUTAGE_POLICY=policy)
-    eventually(lambda: documents(engine, index) == rows(sql), what="the first delivery")
+    running, ids = delivering
     with postgres_proxy(url) as proxy, standing_in_the_move(cli, proxy) as (process, rule):
         put(sql, *ids)
         eventually(lambda: sql.execute(WAITING).fetchone() == (20,), what="all wait")

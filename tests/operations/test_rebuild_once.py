@@ -1,6 +1,5 @@
 """A rebuild sends each change once, whatever the outbox is doing; and fills from tables of any build."""
 
-from typing import Any
 from uuid import uuid4
 
 import psycopg
@@ -9,7 +8,7 @@ from elasticsearch import Elasticsearch
 
 from fakes.postgres_proxy import Do, postgres_proxy
 from processes import Cli
-from rebuilding import ROWS, behind, documents, held, put, rows, said, take_away
+from rebuilding import ROWS, documents, held, put, rows, said, take_away
 
 pytestmark = pytest.mark.real_engine
 SMALL = {"OUTBOX_BULK_SIZE": "100"}
@@ -80,29 +79,4 @@ def test_keys_that_change_while_it_fills_leave_no_document_behind(
         sql.execute("UPDATE search_index SET entity_type = 'a' WHERE text LIKE '%8'")
         rule.released.set()
         assert said(process)[1]["phase"] == "done"
-    assert documents(engine, index) == rows(sql)
-
-
-@pytest.mark.slow(reason="a rebuild that is killed, or takes turns with workers")
-def test_a_full_disk_ends_it_by_name_and_it_goes_on_where_it_stopped(
-    cli: Cli, sql: psycopg.Connection, engine: Elasticsearch, index: str, url: str
-) -> None:
-    sql.execute(ROWS, [2_000])
-    full = "index.blocks.read_only_allow_delete"
-    with (
-        postgres_proxy(url) as proxy,
-        held(cli, proxy, "outbox_rebuilds SET phase", Do.HOLD_ANSWER, "", "--patience", "0.5", **SMALL) as (
-            process,
-            rule,
-        ),
-    ):
-        engine.indices.put_settings(index=f"{index}-000002", settings={full: True})
-        rule.released.set()
-        code, _, err = said(process)
-    assert (code, behind(engine, index)) == (3, [f"{index}-000001"])
-    assert "disk_full" in err
-    assert "goes on where this one stopped" in err
-    engine.indices.put_settings(index=f"{index}-000002", settings={full: None})
-    done: Any = cli.json("rebuild", "--yes")
-    assert (done["resumed"], done["copied"]) == (True, 2_000)
     assert documents(engine, index) == rows(sql)

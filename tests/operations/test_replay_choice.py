@@ -6,7 +6,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from operations.failures import WHO, everything, fail, fail_many, states
+from operations.failures import WHO, everything, fail, states
 from outboxctl.core.database import Database
 from outboxctl.core.operator.failed import failed_rows
 from outboxctl.core.operator.selection import Selection, plan
@@ -80,25 +80,12 @@ def test_a_careless_selection_is_refused(cli: Cli, sql: psycopg.Connection, bad:
     assert everything(sql) == before
 
 
-@pytest.mark.parametrize("text", ["' OR 1=1 --", "%", "_", "nobody", "\u202e"])
+@pytest.mark.parametrize("text", ["' OR 1=1 --", "nobody"])
 def test_a_selection_that_nothing_fits_says_so(cli: Cli, sql: psycopg.Connection, text: str) -> None:
     fail(sql)
     before = everything(sql)
-    if text == "\u202e":
-        assert cli("replay", *WHO, "--entity-type", text).returncode == 2
-        return
     assert "0 failed events match" in cli.ok("replay", *WHO, "--entity-type", text)
     assert everything(sql) == before
-
-
-def test_what_a_replay_comes_to_is_the_end_of_what_it_says(cli: Cli, sql: psycopg.Connection) -> None:
-    fail_many(sql, 30)
-    *_, ids, more, _, said = cli.ok("replay", *WHO, "--dry-run").splitlines()
-    assert (ids.count("-"), more) == (4, "and 25 more (--json lists all)")
-    assert said.startswith("30 failed events match")
-    *_, said, audit = cli.ok("replay", *WHO).splitlines()
-    assert said == "30 failed events match; 30 went back to pending."
-    assert audit.startswith("Audit ")
 
 
 def test_a_rehearsal_changes_no_bit(cli: Cli, sql: psycopg.Connection) -> None:
@@ -112,16 +99,3 @@ def test_a_rehearsal_changes_no_bit(cli: Cli, sql: psycopg.Connection) -> None:
     assert (seen["matched"], seen["failed_again"], seen["dry_run"]) == (3, 1, True)
     assert "1 of them had been replayed before and failed again" in shown
     assert again in shown
-
-
-def test_many_ids_are_in_the_audit_once_and_in_its_filter_only_counted(
-    db: Database, sql: psycopg.Connection
-) -> None:
-    fail_many(sql, 30)
-    ids = [str(row[0]) for row in sql.execute("SELECT id FROM search_outbox_events")]
-    assert Selection(ids=ids).as_filter() == {"ids": "30 given"}
-    assert Selection(ids=ids[:2]).as_filter() == {"ids": ids[:2]}
-    assert Selection(ids=[]).as_filter() == {"ids": []}
-    with db.begin() as connection:
-        assert plan(connection, Selection(ids=[])).matched == 0
-        assert plan(connection, Selection(ids=ids)).matched == 30

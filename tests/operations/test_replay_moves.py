@@ -41,20 +41,6 @@ def _start(cli: Cli, *args: str, json: bool = True, **more: Any) -> subprocess.P
     )
 
 
-def test_batches_are_one_act(sql: psycopg.Connection, cli: Cli) -> None:
-    fail_many(sql, 2_500)
-    done = cli.json("replay", *WHO)
-    (act,) = cli.json("audit")["audit"]
-    assert (done["replayed"], act["id"], act["affected"], act["batches"]) == (
-        2_500,
-        done["audit_id"],
-        2_500,
-        3,
-    )
-    assert Counter(_audited(sql)) == Counter(done["ids"])
-    assert states(sql) == {"pending": 2_500}
-
-
 def test_interrupted_it_ends_after_whole_batches_and_says_what_was_done(
     cli: Cli, sql: psycopg.Connection
 ) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from outboxctl.core.database import Database
-from outboxctl.core.documents import entities
+from outboxctl.core.documents import source_rows
 from outboxctl.core.projections import choosing
 from outboxctl.domain.lifecycle import PROJECTION
 from outboxctl.domain.projection import Projection
