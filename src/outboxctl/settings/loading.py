@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from outboxctl.domain import redaction
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import brief, plain
-from outboxctl.settings import dotenv
+from outboxctl.settings import dotenv, secret_files
 from outboxctl.settings.model import Settings, all_names, env_names, is_secret, secrets
 from outboxctl.settings.origin import dotenv_values, files_in_force
 
@@ -32,14 +32,25 @@ def load(**flags: Any) -> Settings:
     try:
         register_secrets(options)
         _refuse_unknown_names()
-        settings = Settings(**options if dotenv.usable() else options | {"_env_file": None})
+        files = _files(options)
+        read = {field: secret_files.read(name, path) for field, (name, path) in files.items()}
+        more = {} if dotenv.usable() else {"_env_file": None}
+        settings = Settings(**options | read | more)
     except ValidationError as error:
         message, name = _explain(error, options)
         raise UsageError(message, hint=f"`outboxctl explain {name}`") from None
     except (UnicodeDecodeError, OSError) as error:
         raise UsageError(f".env cannot be read: {type(error).__name__}") from None
-    settings._files = {field: file for field, file in files_in_force().items() if field not in options}
+    settings._files = files
     return settings
+
+
+def _files(flags: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
+    """Variable and path of each file that holds a secret in force, by field."""
+    names = [name for field, name in secrets() if field not in flags]
+    for level in (os.environ, dotenv_values()):
+        secret_files.refuse_both(names, level)
+    return {field: file for field, file in files_in_force().items() if field not in flags}
 
 
 def register_secrets(flags: Mapping[str, Any]) -> None:

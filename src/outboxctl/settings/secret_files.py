@@ -1,7 +1,7 @@
 """Secrets in files, as Docker and Kubernetes provide them: NAME_FILE is the path of NAME's value."""
 
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from outboxctl.domain.errors import UsageError
@@ -12,16 +12,11 @@ SUFFIX = "_FILE"
 LARGEST = 65_536  # bytes: no secret is as long, a mistaken path may lead to a disk image
 
 
-def named(names: list[str], level: Mapping[str, str | None]) -> Iterator[tuple[str, str, str]]:
-    """Of these settings, those whose file `level` names: the setting, the variable, the path.
-
-    UsageError where the same level holds a value, too: which of them is meant cannot be decided.
-    """
+def refuse_both(names: Iterable[str], level: Mapping[str, str | None]) -> None:
+    """UsageError where one level has a value and a file for a setting: which is meant cannot be decided."""
     for name in names:
-        if path := level.get(name + SUFFIX):
-            if level.get(name):
-                raise UsageError(f"both {name} and {name}{SUFFIX} are set", hint="unset one of them")
-            yield name, name + SUFFIX, path
+        if level.get(name) and level.get(name + SUFFIX):
+            raise UsageError(f"both {name} and {name}{SUFFIX} are set", hint="unset one of them")
 
 
 def read(name: str, path: str) -> str:
