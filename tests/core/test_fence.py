@@ -10,7 +10,7 @@ from outboxctl.core.database import Database
 from outboxctl.core.delivery import settle
 from outboxctl.core.delivery.claim import claim
 from outboxctl.core.delivery.leases import reclaim, renew
-from outboxctl.core.operator import audit, moves, projection_events, selection
+from outboxctl.core.operator import audit, moves, selection
 from outboxctl.core.sql import Connection, text
 from outboxctl.domain.failures import Reason
 from outboxctl.domain.lifecycle import TRANSITIONS, Status, Verb
@@ -61,7 +61,7 @@ def _as_an_operator(connection: Connection, verb: Verb, id_: str) -> None:
         moves.undo(connection, _as_if_replayed(connection, id_), undoes=OTHER, by="alice", reason="test")
         return
     if verb is Verb.DROP:
-        projection_events.discard(connection, "block", by="alice", reason="test", act_id=OTHER)
+        moves.discard_all(connection, "block", by="alice", reason="test", act_id=OTHER)
         return
     apply = moves.replay if verb is Verb.REPLAY else moves.discard
     apply(connection, selection.plan(connection, selection.Selection()), by="alice", reason="test")

@@ -4,7 +4,7 @@ import psycopg
 import pytest
 
 from outboxctl.core.database import Database
-from outboxctl.core.stats.waiting import SOME, waiting
+from outboxctl.core.stats.counts import SOME, waiting
 
 ADD = """
 INSERT INTO search_outbox_events

@@ -18,12 +18,11 @@ from outboxctl.domain.errors import OutboxctlError, UsageError
 from outboxctl.domain.lifecycle import PROJECTION
 from outboxctl.operations import batches
 from outboxctl.operations.projection.known import named
-from outboxctl.operations.rebuild.model import Tools
+from outboxctl.operations.rebuild.model import DocumentSource, Tools
 from outboxctl.operations.rebuild.plan import RebuildPlan
 from outboxctl.operations.rebuild.projected import ProjectionSource
 from outboxctl.operations.rebuild.run import alone, apply
 from outboxctl.operations.rebuild.search_index import SearchIndex
-from outboxctl.operations.rebuild.source import DocumentSource
 from outboxctl.settings import Settings
 from outboxctl.sink.transport.client import Client
 from outboxctl.sink.transport.open import connect

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from outboxctl.core.database import Database
-from outboxctl.core.documents import source_rows
 from outboxctl.core.projections import choosing
 from outboxctl.domain.lifecycle import PROJECTION
 from outboxctl.domain.projection import Projection
@@ -13,8 +12,7 @@ from outboxctl.operations.projection.known import named, search_index_unused
 from outboxctl.operations.verify import repair
 from outboxctl.operations.verify.model import VerifyReport
 from outboxctl.operations.verify.projected import repair as projected
-from outboxctl.operations.verify.projected.survey import ProjectedSurvey
-from outboxctl.operations.verify.survey import survey
+from outboxctl.operations.verify.survey import rows, survey
 from outboxctl.settings import Settings
 from outboxctl.sink.index.index_setup import exists
 from outboxctl.sink.index.repair import Mender
@@ -23,69 +21,39 @@ from outboxctl.sink.transport.client import Client
 
 
 @dataclass(frozen=True)
-class SearchIndexTarget:
-    """search_index."""
+class Target:
+    """The index of one projection; of search_index where that is None."""
 
     database: Database
     reader: Reader
-    name: str = ""
-
-    def rows(self) -> int:
-        """How many rows there are to compare."""
-        with self.database.begin() as connection:
-            return source_rows.count(connection)
-
-    def survey(self, **more: Any) -> VerifyReport:
-        """Compare."""
-        return survey(self.database, self.reader, **more)
-
-    def foresee(self, differences: Iterable[Any], *, remove_foreign: bool) -> repair.Repaired:
-        """What a repair would do."""
-        return repair.foresee(differences, remove_foreign=remove_foreign)
-
-    def repair(self, who: dict[str, str], *, remove_foreign: bool) -> repair.SearchIndexRepair:
-        """A repair that has not begun."""
-        mender, check = Mender(self.reader.client, self.reader.shape.index), self.reader.check_unchanged
-        return repair.SearchIndexRepair(
-            self.database, mender, who["by"], who["reason"], remove_foreign=remove_foreign, check=check
-        )
-
-
-@dataclass(frozen=True)
-class DeclaredTarget:
-    """One projection."""
-
-    database: Database
-    reader: Reader
-    projection: Projection
+    projection: Projection | None = None
 
     @property
     def name(self) -> str:
-        """The projection's name."""
-        return self.projection.name
+        """The projection's name, empty for search_index."""
+        return self.projection.name if self.projection else ""
 
     def rows(self) -> int:
         """About how many rows there are to compare."""
-        return ProjectedSurvey(self.database, self.reader, self.projection).rows()
+        return rows(self.database, self.projection)
 
     def survey(self, **more: Any) -> VerifyReport:
         """Compare."""
-        return ProjectedSurvey(self.database, self.reader, self.projection).run(**more)
+        return survey(self.database, self.reader, self.projection, **more)
 
     def foresee(self, differences: Iterable[Any], *, remove_foreign: bool) -> repair.Repaired:
         """What a repair would do."""
-        return projected.foresee(differences, remove_foreign=remove_foreign)
+        foresee = projected.foresee if self.projection else repair.foresee
+        return foresee(differences, remove_foreign=remove_foreign)
 
-    def repair(self, who: dict[str, str], *, remove_foreign: bool) -> projected.ProjectedRepair:
+    def repair(self, who: dict[str, str], *, remove_foreign: bool) -> repair.Repair:
         """A repair that has not begun."""
-        mender, check = Mender(self.reader.client, self.reader.shape.index), self.reader.check_unchanged
-        more: dict[str, Any] = {"remove_foreign": remove_foreign, "check": check}
-        return projected.ProjectedRepair(
-            self.database, mender, who["by"], who["reason"], **more, projection=self.projection
-        )
-
-
-Target = SearchIndexTarget | DeclaredTarget
+        mender = Mender(self.reader.client, self.reader.shape.index)
+        given: dict[str, Any] = {"database": self.database, "mender": mender, **who}
+        given |= {"remove_foreign": remove_foreign, "check": self.reader.check_unchanged}
+        if self.projection:
+            return projected.ProjectedRepair(**given, projection=self.projection)
+        return repair.SearchIndexRepair(**given)
 
 
 @dataclass(frozen=True)
@@ -114,9 +82,9 @@ def targets(settings: Settings, database: Database, client: Client, projection: 
     index = settings.elastic_index
     if projection is None and declared and unused and not exists(client, index):
         return ChosenTargets(declared, f"not used: no index {index}, no row, no event")
-    return ChosenTargets([SearchIndexTarget(database, Reader(client, index)), *declared])
+    return ChosenTargets([Target(database, Reader(client, index)), *declared])
 
 
-def _declared(database: Database, client: Client, projection: Projection) -> DeclaredTarget:
+def _declared(database: Database, client: Client, projection: Projection) -> Target:
     reader = RoutedReader if projection.routing else Reader
-    return DeclaredTarget(database, reader(client, projection.index), projection)
+    return Target(database, reader(client, projection.index), projection)

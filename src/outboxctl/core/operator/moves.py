@@ -10,7 +10,7 @@ from outboxctl.core.operator.selection import MovePlan
 from outboxctl.core.schema.names import AUDIT, EVENTS, STATUS_IS, UNHELD, source, target
 from outboxctl.core.sql import Connection, TextClause, text
 from outboxctl.domain.failures import Reason
-from outboxctl.domain.lifecycle import Verb
+from outboxctl.domain.lifecycle import Status, Verb
 
 KEPT = 2_000  # characters of an error that the audit keeps for an undo: the worker writes half of that
 
@@ -143,3 +143,27 @@ def undo(
     connection.exec_driver_sql("SET LOCAL enable_nestloop = off")
     ids = list(connection.execute(UNDO, values).scalar() or ())
     return Act(ids, act_id if ids else None)
+
+
+# The waiting events of a projection that is dropped.
+BATCH = 5_000  # events in one transaction
+IN_HAND = text(f"SELECT count(*) FROM {EVENTS} WHERE status = '{Status.PROCESSING}' AND entity_type = :name")
+# Only events that no worker holds; one that is settled after all is not touched.
+DROP = move_statement(
+    Verb.DROP,
+    DISCARDED,
+    which=f"status = {{status}} AND entity_type = :name LIMIT {BATCH}",
+    action="projection drop",
+)
+
+
+def in_hand(connection: Connection, name: str) -> int:
+    """How many of its events workers hold."""
+    return int(connection.execute(IN_HAND, {"name": name}).scalar_one())
+
+
+def discard_all(connection: Connection, name: str, *, by: str, reason: str, act_id: str) -> int:
+    """End waiting events of a projection as done without a delivery, audited; how many, at most BATCH."""
+    values = {"name": name, "by": by, "reason": reason, "act_id": act_id}
+    values["filters"] = dumps({"projection": name})
+    return len(connection.execute(DROP, values).scalar() or ())

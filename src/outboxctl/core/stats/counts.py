@@ -1,10 +1,13 @@
-"""Counts of events that failed or wait for a retry, and the size of the table."""
+"""Events that failed or wait, and for how long; the size of the table."""
 
 from dataclasses import dataclass
 
+from outboxctl.core.delivery.claim import PLAN
 from outboxctl.core.projections.choosing import Scope
 from outboxctl.core.schema.names import EVENTS, parts
 from outboxctl.core.sql import Connection, text
+from outboxctl.domain.failures import Reason
+from outboxctl.domain.lifecycle import PROJECTION
 
 SMALL = 64 * 2**20  # bytes of the table (its TOAST aside) up to which all of it is counted: some 40 ms
 
@@ -58,3 +61,49 @@ def not_due(connection: Connection, of: Scope = Scope()) -> NotDue:  # noqa: B00
     """The retries that are not due yet, all together; those `of` a projection."""
     statement = text(NOT_DUE.format(scope=of.condition))
     return NotDue(*connection.execute(statement, dict(of.values)).one())
+
+
+# The oldest event that was tried, and is to be tried again: what one shard, index or projection refuses.
+TRIED = f"error_reason IS NOT NULL AND error_reason <> '{Reason.LEASE_EXPIRED}' AND {FINITE}"
+SINCE = "greatest(created_at, last_replayed_at)"  # greatest() leaves NULL out
+# Each branch reads the events between two attempts alone, of which a backlog has few.
+OLDEST_TRIED = text(f"""
+SELECT {AGE.format(SINCE)}, error_reason,
+    CASE WHEN entity_key IS NOT NULL THEN entity_type ELSE '{PROJECTION}' END
+FROM (
+    (SELECT * FROM {EVENTS} WHERE status = 'pending' AND next_retry_at IS NOT NULL AND {TRIED}
+        ORDER BY {SINCE} LIMIT 1)
+    UNION ALL
+    (SELECT * FROM {EVENTS} WHERE status = 'processing' AND {TRIED} ORDER BY {SINCE} LIMIT 1)
+) o ORDER BY {SINCE} LIMIT 1
+""")
+
+
+@dataclass(frozen=True)
+class InVain:
+    """How many seconds ago the event was made or replayed, the reason of its last try, and its projection."""
+
+    age_seconds: float
+    reason: str
+    projection: str
+
+
+def oldest_in_vain(connection: Connection) -> InVain | None:
+    """None while no event waits for another attempt."""
+    row = connection.execute(OLDEST_TRIED).one_or_none()
+    return InVain(max(0.0, row[0]), row[1], row[2]) if row else None
+
+
+SOME = 10  # events: a lone one waits for the next poll, however quick the worker is
+# The index has events that were never tried in this order, so these are the first of their range.
+WAITING = text(f"""
+SELECT extract(epoch FROM now() - created_at)::float8 FROM {EVENTS}
+WHERE status = 'pending' AND next_retry_at IS NULL AND {FINITE}
+ORDER BY next_retry_at, created_at OFFSET {SOME - 1} LIMIT 1
+""")
+
+
+def waiting(connection: Connection) -> float:
+    """Seconds that at least ten events have waited for their first attempt; 0 where fewer wait."""
+    connection.exec_driver_sql(PLAN)
+    return max(0.0, connection.execute(WAITING).scalar() or 0.0)

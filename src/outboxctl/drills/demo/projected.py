@@ -13,7 +13,7 @@ from outboxctl.operations.projection import apply, declaration
 from outboxctl.operations.projection.known import named
 from outboxctl.operations.verify.compare import CONNECTIONS
 from outboxctl.operations.verify.model import VerifyReport
-from outboxctl.operations.verify.projected.survey import ProjectedSurvey
+from outboxctl.operations.verify.survey import survey
 from outboxctl.sink.index import index_setup
 from outboxctl.sink.index.scan import Reader
 
@@ -128,5 +128,5 @@ class ProjectionSteps:
         with closing(Database(url, connections=CONNECTIONS)) as database:
             with database.begin() as connection:
                 projection = named(connection, NAME)
-            survey = ProjectedSurvey(database, Reader(self._system.client, self.index), projection)
-            return survey.run(content=True, limit=0, advance=lambda _: None)
+            reader = Reader(self._system.client, self.index)
+            return survey(database, reader, projection, content=True, limit=0, advance=lambda _: None)

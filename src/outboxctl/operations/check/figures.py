@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from outboxctl.core.stats import counts, snapshot
 from outboxctl.core.stats.by_projection import ProjectionStatus
-from outboxctl.core.stats.in_vain import InVain, oldest_in_vain
+from outboxctl.core.stats.counts import InVain, oldest_in_vain
 from outboxctl.core.stats.snapshot import PipelineStatus
 from outboxctl.core.stats.workers import WorkerRow
 from outboxctl.domain.printable import brief

@@ -10,13 +10,12 @@ import outboxctl
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.failures import RULES, Reason
 from outboxctl.domain.printable import brief
-from outboxctl.domain.reason_texts import NOOP_TEXTS, REASON_TEXTS
+from outboxctl.domain.reason_texts import NOOP_TEXTS, REASON_TEXTS, ReasonText
 from outboxctl.metrics.alerts.model import Alert, AlertLimits
 from outboxctl.metrics.alerts.rules import RUNBOOK, duration
 from outboxctl.metrics.alerts.table import alerts
 from outboxctl.metrics.registry import Metrics
 from outboxctl.operations.doctor import catalogue
-from outboxctl.operations.explain.event_texts import FOLLOW
 from outboxctl.operations.explain.model import Word, WordKind
 from outboxctl.settings import Settings, env_names, is_secret
 
@@ -26,6 +25,18 @@ SERIES = re.compile(r"_(bucket|count|sum)$")
 MEANING = re.compile(r"\A# .+?\n\n(.+?)\n\n", re.DOTALL)  # of a section of the runbook
 LINKED = re.compile(r"\[([^]]+)\]\([^)]+\)")
 LINK = re.compile(r"\]\((?:([\w/-]+)\.md)?(#[\w-]+)?\)")  # to another page, or another section
+FOLLOW = ReasonText(
+    "A follow event stands for all documents behind one changed row of a followed table: so the application "
+    "writes one row, however many documents there are. Its `follow` is the place of the table in the "
+    "projection (-1: every document), its `entity_type` the projection, its `entity_key` the row's columns. "
+    "A statement of 20 rows or more writes one such event for up to 500 rows; with `follow` -2 its "
+    "`entity_key` names the documents themselves. "
+    "It waits with `next_retry_at` = infinity, which is no retry: a worker finds the documents by the "
+    "table's query, and writes an event for each of them.",
+    "`outboxctl status` says where they stand, a line a followed table: how many wait, and the documents "
+    "found so far. Where none is expanded, "
+    "`outboxctl doctor` says why, and `outboxctl projection plan FILE` names an index that is missing.",
+)
 
 
 def words() -> Iterator[Word]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from time import sleep
 from typing import TYPE_CHECKING
 
-from outboxctl.core.operator import audit, projection_events
+from outboxctl.core.operator import audit, moves
 from outboxctl.core.projections import catalog, changes, in_force, own_view, triggers
 from outboxctl.core.projections.catalog import is_own_view
 from outboxctl.core.projections.trigger_names import tables_of
@@ -68,8 +68,8 @@ def drop(
 
     def discard() -> tuple[int, int]:
         with database.begin() as connection:
-            count = projection_events.discard(connection, name, by=by, reason=reason, act_id=act)
-            return count, projection_events.in_hand(connection, name)
+            count = moves.discard_all(connection, name, by=by, reason=reason, act_id=act)
+            return count, moves.in_hand(connection, name)
 
     discarded, in_hand = _until_none_waits(discard, name, patience, report)
     return Dropped(name, index, discarded, in_hand, act)

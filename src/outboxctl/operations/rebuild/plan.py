@@ -15,7 +15,7 @@ from outboxctl.sink.index.index_setup import MAPPING
 
 if TYPE_CHECKING:
     from outboxctl.core.database import Connection
-    from outboxctl.operations.rebuild.source import DocumentSource
+    from outboxctl.operations.rebuild.model import DocumentSource
     from outboxctl.sink.transport.client import Client
 
 LONGEST_NAME = 255  # bytes, of an index

@@ -16,8 +16,14 @@ from outboxctl.domain.failures import Reason
 from outboxctl.domain.projection import Projection, Routing, document_id
 from outboxctl.operations.projection.mapping import body
 from outboxctl.operations.rebuild.plan import Part
-from outboxctl.operations.rebuild.source import PAGE_BYTES, DocumentBatch, DocumentPage, Place, Refused
-from outboxctl.operations.rebuild.spool import spooled
+from outboxctl.operations.rebuild.source import (
+    PAGE_BYTES,
+    DocumentBatch,
+    DocumentPage,
+    Place,
+    Refused,
+    spooled,
+)
 from outboxctl.operations.verify.model import MENDED_BY_EVENTS, Difference, DifferenceKind
 from outboxctl.operations.verify.projected.compare import compare
 from outboxctl.sink.delivery.bulk import BulkAction

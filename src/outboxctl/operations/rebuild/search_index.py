@@ -14,8 +14,14 @@ from outboxctl.core.produce import MAX_VERSION
 from outboxctl.core.schema.names import SOURCE
 from outboxctl.domain.failures import Reason
 from outboxctl.domain.projection import Routing
-from outboxctl.operations.rebuild.source import PAGE_BYTES, DocumentBatch, DocumentPage, Place, Refused
-from outboxctl.operations.rebuild.spool import spooled
+from outboxctl.operations.rebuild.source import (
+    PAGE_BYTES,
+    DocumentBatch,
+    DocumentPage,
+    Place,
+    Refused,
+    spooled,
+)
 from outboxctl.operations.verify.compare import compare
 from outboxctl.operations.verify.model import Difference, DifferenceKind, key_of
 from outboxctl.sink.delivery.bulk import BulkAction

@@ -1,19 +1,16 @@
 """The documents of a new index, in batches and pages; they come from one of two sources."""
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from tempfile import SpooledTemporaryFile, gettempdir
+from typing import Any, NamedTuple
 
+from outboxctl.domain.errors import UsageError
 from outboxctl.sink.delivery.bulk import BulkAction
 
-if TYPE_CHECKING:
-    from typing import TypeAlias
-
-    from outboxctl.operations.rebuild.projected import ProjectionSource
-    from outboxctl.operations.rebuild.search_index import SearchIndex
-
-    DocumentSource: TypeAlias = SearchIndex | ProjectionSource
-
+MEMORY = 8_000_000  # bytes of JSON: some 100,000 keys
 PAGE_BYTES = 4_000_000  # of documents, in a page of several
 Place = Mapping[str, str | None]  # how far an index is filled: columns of the rebuild's row
 
@@ -40,3 +37,22 @@ class DocumentPage(NamedTuple):
 
     batch: DocumentBatch
     place: Place
+
+
+@contextmanager
+def spooled(pages: Iterable[Sequence[Any]]) -> Iterator[Iterator[list[Any]]]:
+    """All pages, read at once; within the block they come again, as lists of what JSON makes of their items.
+
+    The file has no name, so that nothing is left of it by a process that is killed. Raises UsageError where
+    there is no room for it.
+    """
+    with SpooledTemporaryFile(MEMORY, mode="w+", encoding="ascii") as file:
+        try:
+            file.writelines(f"{json.dumps(page)}\n" for page in pages)
+            file.seek(0)
+        except OSError as error:
+            raise UsageError(
+                f"the keys of changed documents cannot be kept in {gettempdir()}: {error.strerror}",
+                hint="make room there, or name another folder in TMPDIR; `outboxctl rebuild` goes on then",
+            ) from error
+        yield map(json.loads, file)

@@ -4,20 +4,32 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from threading import Event
 from time import monotonic
+from typing import Any
 
-from outboxctl.core.database import Database
-from outboxctl.core.documents import entities
+from outboxctl.core.database import Connection, Database
+from outboxctl.core.documents import entities, source_rows
+from outboxctl.core.projections import in_force, pages
+from outboxctl.domain.projection import Projection, document_id
 from outboxctl.operations.verify.compare import compare
 from outboxctl.operations.verify.model import Census, Difference, DifferenceKind, VerifyReport
+from outboxctl.operations.verify.projected import compare as projected
+from outboxctl.operations.verify.projected.numbers import uncounted
 from outboxctl.sink.index.scan import Reader
 
 Act = Callable[[Iterable[Difference]], object]
 MOST_FAILED = 100_000  # failed events that are looked at: their ids are held in memory
 
 
+def rows(database: Database, projection: Projection | None) -> int:
+    """How many rows there are to compare, of a projection about."""
+    with database.begin() as connection:
+        return pages.estimate(connection, projection) if projection else source_rows.count(connection)
+
+
 def survey(
     database: Database,
     reader: Reader,
+    projection: Projection | None = None,
     *,
     content: bool,
     limit: int,
@@ -25,19 +37,39 @@ def survey(
     stop: Event | None = None,
     act: Act | None = None,
 ) -> VerifyReport:
-    """Compare (see `compare`), pass every difference that is not in flight to `act`, and report.
+    """Compare, pass every difference that is not in flight to `act`, and report.
 
     Raises UsageError for a standby, and at the end InconclusiveError if the reader's alias leads to another
-    index by then.
+    index, or another declaration is in force.
     """
     with database.begin() as connection:
         entities.require_primary(connection)
-        failed = entities.failed(connection, most=MOST_FAILED)
-    tally = DifferenceTally(limit, failed)
-    differences = compare(database, reader, content=content, census=tally.census, advance=advance, stop=stop)
-    (act or deque[Difference](maxlen=0).extend)(tally.count(differences))
+        began = connection.exec_driver_sql("SELECT clock_timestamp()").scalar_one()
+        tally = DifferenceTally(limit, _failed(connection, projection))
+    given: dict[str, Any] = {"content": content, "census": tally.census, "advance": advance, "stop": stop}
+
+    def every() -> Iterator[Difference]:
+        if projection is None:
+            yield from compare(database, reader, **given)
+            return
+        yield from projected.compare(database, reader, projection, **given)
+        if not (tally.differences or tally.in_flight or (stop and stop.is_set())):
+            yield from uncounted(database, projection, tally.census, began)
+
+    (act or deque[Difference](maxlen=0).extend)(tally.count(every()))
     reader.check_unchanged()
-    return tally.report("", reader.shape.index, content=content)
+    if projection:
+        with database.begin() as connection:
+            in_force.require(connection, projection)
+    return tally.report(projection.name if projection else "", reader.shape.index, content=content)
+
+
+def _failed(connection: Connection, projection: Projection | None) -> frozenset[str]:
+    """The ids of documents that have a failed event."""
+    if projection is None:
+        return entities.failed(connection, most=MOST_FAILED)
+    keys = entities.failed_keys(connection, projection.name, most=MOST_FAILED)
+    return frozenset(map(document_id, keys))
 
 
 class DifferenceTally:
