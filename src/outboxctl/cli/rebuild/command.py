@@ -10,7 +10,7 @@ from outboxctl.cli.options import ByOrLogin, DryRun, IndexOfProjection, Json, Re
 if TYPE_CHECKING:
     from outboxctl.cli.rebuild.session import Chosen
     from outboxctl.core.database import Connection
-    from outboxctl.operations.rebuild.plan import Part
+    from outboxctl.operations.rebuild.source import Part
 
 Mapping = Annotated[
     str | None,

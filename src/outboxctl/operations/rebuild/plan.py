@@ -10,6 +10,7 @@ from outboxctl.core.operator.rebuilds import Rebuild, RebuildPhase
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import SURROGATE
 from outboxctl.operations.rebuild.search_index import SearchIndex
+from outboxctl.operations.rebuild.source import Part
 from outboxctl.sink.index import alias, lifecycle
 from outboxctl.sink.index.index_setup import MAPPING
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 LONGEST_NAME = 255  # bytes, of an index
 PARTS = {"mappings", "settings"}  # of the body that creates an index
-Part = dict[str, Any] | None
 SEARCH_INDEX = SearchIndex()
 
 

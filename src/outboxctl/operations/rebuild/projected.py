@@ -15,11 +15,11 @@ from outboxctl.core.projections.reading import DocumentPart
 from outboxctl.domain.failures import Reason
 from outboxctl.domain.projection import Projection, Routing, document_id
 from outboxctl.operations.projection.mapping import body
-from outboxctl.operations.rebuild.plan import Part
 from outboxctl.operations.rebuild.source import (
     PAGE_BYTES,
     DocumentBatch,
     DocumentPage,
+    Part,
     Place,
     Refused,
     spooled,

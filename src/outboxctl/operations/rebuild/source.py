@@ -12,6 +12,7 @@ from outboxctl.sink.delivery.bulk import BulkAction
 
 MEMORY = 8_000_000  # bytes of JSON: some 100,000 keys
 PAGE_BYTES = 4_000_000  # of documents, in a page of several
+Part = dict[str, Any] | None  # the mappings or the settings of a new index; None: those of the old one
 Place = Mapping[str, str | None]  # how far an index is filled: columns of the rebuild's row
 
 
