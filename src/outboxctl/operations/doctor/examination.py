@@ -12,6 +12,7 @@ from outboxctl.core.inspect.rights import rights
 from outboxctl.core.inspect.server import connection_link, read_only, read_or_refuse, server
 from outboxctl.core.inspect.tables import tables
 from outboxctl.core.operator.rebuilds import interrupted_moves
+from outboxctl.core.projections.indexes import Unindexed
 from outboxctl.core.schema import marker
 from outboxctl.domain.errors import (
     OutboxctlError,
@@ -42,7 +43,6 @@ from outboxctl.operations.doctor.settings_rules import SETTINGS
 from outboxctl.operations.doctor.sink_rules import CLUSTER, PRODUCT, SINK_RIGHTS, URLS
 from outboxctl.operations.doctor.table_rules import RIGHTS, TABLES
 from outboxctl.operations.projection.known import search_index_unused
-from outboxctl.core.projections.indexes import Unindexed
 from outboxctl.settings import Settings
 from outboxctl.sink.inspect.cluster import cluster
 from outboxctl.sink.inspect.cluster import rights as sink_rights
