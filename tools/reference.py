@@ -111,6 +111,8 @@ def _settings() -> str:
         rows.append(f"| {names} | {_default(default_of(name))} | {field.description}{secret} |")
     text = (
         "A flag wins over the environment, the environment over `.env`, `.env` over the default. "
+        "The flags are those of `worker`; `--database-url`, `--elastic-url` and `--elastic-index` stand "
+        "before any other command: `outboxctl --elastic-index products-next verify`. "
         "A secret may lie in a file wherever a value could stand: `DATABASE_URL_FILE`, `ELASTIC_URL_FILE`, "
         "`ELASTIC_API_KEY_FILE` and `ELASTIC_PASSWORD_FILE` are paths; a line end at the end of the file "
         "does not count. A name that begins with `OUTBOX_` and is no setting is refused. A secret of the "

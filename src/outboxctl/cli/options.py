@@ -1,15 +1,10 @@
 """The options that several commands share, and the settings as this command line has them."""
 
-from dataclasses import asdict, dataclass, is_dataclass
-from functools import wraps
-from inspect import Parameter, signature
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from outboxctl.settings import Settings
 
 DatabaseUrl = Annotated[
@@ -94,91 +89,6 @@ def login() -> str:
         return "unknown"
 
 
-# Bundles of options for the commands that still take them.
-
-
-@dataclass(frozen=True, kw_only=True)
-class DatabaseOptions:
-    """Of a command that reads or changes the database."""
-
-    json: Json = False
-
-    def flags(self) -> dict[str, Any]:
-        """The settings among the options, by name."""
-        return {k: v for k, v in asdict(self).items() if k.startswith("elastic_")} | program_flags()
-
-    def settings(self) -> "Settings":
-        """All settings, with these flags. Raises UsageError for a bad value."""
-        return settings(**{k: v for k, v in asdict(self).items() if k.startswith("elastic_")})
-
-
-@dataclass(frozen=True, kw_only=True)
-class FaultOptions(DatabaseOptions):
-    """Of a command that causes a fault or ends one."""
-
-    sure: NotProduction = False
-
-    def allowed(self, what: str) -> "Settings":
-        """The settings, once what a killed command left is undone.
-
-        Raises UsageError where it is not allowed to do `what` (`stop the sink`).
-        """
-        from outboxctl.cli.chaos.ledger import undo_leftovers
-        from outboxctl.drills.faults.gate import allow
-
-        settings = self.settings()
-        allow(settings, what, sure=self.sure)
-        undo_leftovers(lambda: settings)
-        return settings
-
-
-PipelineOptions = DatabaseOptions
-
-
-@dataclass(frozen=True, kw_only=True)
-class ChangeOptions(DatabaseOptions):
-    """Of a command that changes the database, and asks where it is prod."""
-
-    yes: Yes = False
-
-
-class CommandGroup(typer.Typer):
-    """A group whose commands may take bundles: a parameter that is a dataclass of options."""
-
-    def command(self, *args: Any, **more: Any) -> "Callable[[Any], Any]":
-        """Add a command."""
-        register = super().command(*args, **more)
-
-        def decorate(function: Any) -> Any:
-            register(expanded(function))
-            return function
-
-        return decorate
-
-
-def group(text: str, **more: Any) -> CommandGroup:
+def group(text: str, **more: Any) -> typer.Typer:
     """An empty group that shows its help where no command is given; `more` goes to typer."""
-    return CommandGroup(help=text, no_args_is_help=True, **more)
-
-
-def expanded(function: "Callable[..., Any]") -> "Callable[..., Any]":
-    """The function with an option for each field of its bundles, which it gets filled."""
-    hints = get_type_hints(function, include_extras=True)
-    bundles = {name: hint for name, hint in hints.items() if isinstance(hint, type) and is_dataclass(hint)}
-    parameters: dict[str, Parameter] = {}
-    for name, parameter in signature(function).parameters.items():
-        parameters |= signature(bundles[name]).parameters if name in bundles else {name: parameter}
-
-    @wraps(function)
-    def call(**values: Any) -> Any:
-        for name, bundle in bundles.items():
-            values[name] = bundle(**{field: values.pop(field) for field in signature(bundle).parameters})
-        return function(**values)
-
-    options = [
-        parameters[name].replace(kind=Parameter.KEYWORD_ONLY)
-        for name in sorted(parameters, key=lambda name: name == "json")
-    ]
-    call.__signature__ = signature(function).replace(parameters=options)  # type: ignore[attr-defined]
-    call.__annotations__ = {each.name: each.annotation for each in options}
-    return call
+    return typer.Typer(help=text, no_args_is_help=True, **more)

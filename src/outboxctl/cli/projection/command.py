@@ -1,7 +1,6 @@
 """`projection`: documents from your own tables, declared in a file."""
 
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,14 +9,14 @@ import typer
 from outboxctl.cli import guards
 from outboxctl.cli.options import (
     By,
-    ChangeOptions,
-    DatabaseOptions,
+    Json,
     LockWait,
-    PipelineOptions,
     Reason,
+    Yes,
     audited,
     group,
     print_progress,
+    settings,
 )
 from outboxctl.cli.projection import plan_view, view
 from outboxctl.cli.projection.servers import server_names
@@ -43,14 +42,8 @@ Triggers = Annotated[
 ]
 
 
-@dataclass(frozen=True, kw_only=True)
-class ApplyOptions(ChangeOptions, PipelineOptions):
-    """Of a command that changes the database and the index."""
-
-
 @app.command()
 def init(
-    common: DatabaseOptions,
     tables: Annotated[
         list[str] | None,
         typer.Argument(
@@ -61,6 +54,7 @@ def init(
     from_pgsync: Annotated[
         Path | None, typer.Option("--from-pgsync", help="pgsync's schema file, instead of tables.")
     ] = None,
+    json: Json = False,
 ) -> None:
     """Print a starting declaration for tables that are there, from their columns and foreign keys.
 
@@ -76,16 +70,16 @@ def init(
         raise UsageError(
             "name either tables or --from-pgsync FILE", hint="see `outboxctl projection init --help`"
         )
-    with guards.looking(common.settings()) as connection:
+    with guards.looking(settings()) as connection:
         if from_pgsync:
             starts = pgsync.starts(connection, from_pgsync)
         else:
             starts = [starting.of_tables(connection, tables or [])]
-    view.starts(starts, json=common.json)
+    view.starts(starts, json=json)
 
 
 @app.command()
-def plan(file: File, common: PipelineOptions, triggers: Triggers = None) -> None:
+def plan(file: File, triggers: Triggers = None, json: Json = False) -> None:
     """Show what `apply` would do, what needs a rebuild, which indexes are missing, and what changes cost.
 
     Costs are from samples of the rows, each looked at for seconds at most. Exit 0 if there is nothing to do,
@@ -97,21 +91,21 @@ def plan(file: File, common: PipelineOptions, triggers: Triggers = None) -> None
     from outboxctl.operations.projection.costs import change_costs_of
     from outboxctl.operations.projection.plan import plan as planning
 
-    declared, settings = declaration.read(file), common.settings()
-    servers = server_names(settings, common.flags())
+    declared, configured = declaration.read(file), settings()
+    servers = server_names(configured)
     print_progress(str(servers))
-    with _looking(settings) as connection, _sink(settings) as client:
+    with _looking(configured) as connection, _sink(configured) as client:
         planned = planning(
-            connection, client, declared, built_in=settings.elastic_index, with_triggers=triggers
+            connection, client, declared, built_in=configured.elastic_index, with_triggers=triggers
         )
         costs = change_costs_of(connection, planned)
-    plan_view.plan(planned, costs, file, servers, json=common.json)
+    plan_view.plan(planned, costs, file, servers, json=json)
     if any(each.steps for each in planned):
         raise typer.Exit(ExitCode.FINDINGS)
 
 
 @app.command()
-def sql(file: File, common: PipelineOptions, triggers: Triggers = None) -> None:
+def sql(file: File, triggers: Triggers = None, json: Json = False) -> None:
     """Print the SQL of `apply`, for your own migrations: views, triggers, and the declaration.
 
     Run by psql it leaves in the database what `apply` leaves. The index is made by `apply`.
@@ -122,18 +116,24 @@ def sql(file: File, common: PipelineOptions, triggers: Triggers = None) -> None:
     from outboxctl.operations.projection.plan import plan as planning
     from outboxctl.operations.projection.plan import script
 
-    declared, settings = declaration.read(file), common.settings()
-    with _looking(settings) as connection:
+    declared, configured = declaration.read(file), settings()
+    with _looking(configured) as connection:
         planned = planning(
-            connection, None, declared, built_in=settings.elastic_index, with_triggers=triggers
+            connection, None, declared, built_in=configured.elastic_index, with_triggers=triggers
         )
         printed = script(connection, planned)
-    view.sql(printed, json=common.json)
+    view.sql(printed, json=json)
 
 
 @app.command()
 def apply(
-    file: File, by: By, reason: Reason, common: ApplyOptions, triggers: Triggers = None, wait: LockWait = 60.0
+    file: File,
+    by: By,
+    reason: Reason,
+    triggers: Triggers = None,
+    wait: LockWait = 60.0,
+    yes: Yes = False,
+    json: Json = False,
 ) -> None:
     """Put the declared projections in force, in one transaction; what is as declared already stays.
 
@@ -145,49 +145,49 @@ def apply(
     from outboxctl.operations.projection import declaration
     from outboxctl.operations.projection.apply import apply as applying
 
-    declared, who, settings = declaration.read(file), audited(by, reason), common.settings()
-    servers = server_names(settings, common.flags())
+    declared, who, configured = declaration.read(file), audited(by, reason), settings()
+    servers = server_names(configured)
     names = ", ".join(each.name for each in declared)
     what = f"apply the projections {names}, indexed at {servers.named_sink}"
     print_progress(str(servers))
-    with guards.acting(settings, what, yes=common.yes) as db, _sink(settings) as client:
+    with guards.acting(configured, what, yes=yes) as db, _sink(configured) as client:
         done = applying(
             db,
             client,
             declared,
             **who,
-            built_in=settings.elastic_index,
+            built_in=configured.elastic_index,
             with_triggers=triggers,
             patience=wait,
             report=print_progress,
         )
-    view.applied(done, servers, json=common.json)
+    view.applied(done, servers, json=json)
 
 
 @app.command("list")
-def list_(common: DatabaseOptions) -> None:
+def list_(json: Json = False) -> None:
     """List the projections in force, and their events that are not done.
 
     Example: outboxctl projection list
     """
     from outboxctl.operations.projection.known import overviews
 
-    with guards.reading(common.settings()) as connection:
+    with guards.reading(settings()) as connection:
         found = overviews(connection)
-    view.overviews(found, json=common.json)
+    view.overviews(found, json=json)
 
 
 @app.command()
-def show(name: Name, common: DatabaseOptions) -> None:
+def show(name: Name, json: Json = False) -> None:
     """Show a projection in force: its index, the tables that it follows, and its events.
 
     Example: outboxctl projection show product
     """
     from outboxctl.operations.projection.known import overview
 
-    with guards.reading(common.settings()) as connection:
+    with guards.reading(settings()) as connection:
         found = overview(connection, name)
-    view.overview(found, json=common.json)
+    view.overview(found, json=json)
 
 
 @app.command()
@@ -196,7 +196,7 @@ def preview(
     keys: Annotated[
         list[str], typer.Argument(metavar="KEY…", help="Keys of documents; of several columns as a:b.")
     ],
-    common: PipelineOptions,
+    json: Json = False,
 ) -> None:
     """Show documents as they would be sent and as they are in the index; exit 4 if they differ.
 
@@ -205,16 +205,18 @@ def preview(
     from outboxctl.operations.projection.known import named
     from outboxctl.operations.projection.preview import preview as previewing
 
-    settings = common.settings()
-    with guards.reading(settings) as connection, _sink(settings) as client:
+    configured = settings()
+    with guards.reading(configured) as connection, _sink(configured) as client:
         found = previewing(connection, client, named(connection, name), keys)
-    view.previews(name, found, json=common.json)
+    view.previews(name, found, json=json)
     if not all(each.same for each in found):
         raise typer.Exit(ExitCode.FINDINGS)
 
 
 @app.command()
-def drop(name: Name, by: By, reason: Reason, common: ChangeOptions, wait: LockWait = 60.0) -> None:
+def drop(
+    name: Name, by: By, reason: Reason, wait: LockWait = 60.0, yes: Yes = False, json: Json = False
+) -> None:
     """Take a projection out of force: triggers, the view of ours and the declaration; the index stays.
 
     Events that wait are discarded, and audited; those that workers hold are waited for (--wait).
@@ -223,10 +225,10 @@ def drop(name: Name, by: By, reason: Reason, common: ChangeOptions, wait: LockWa
     """
     from outboxctl.operations.projection.drop import drop as dropping
 
-    who, settings = audited(by, reason), common.settings()
-    with guards.acting(settings, f"drop the projection {name}", yes=common.yes) as db:
+    who, configured = audited(by, reason), settings()
+    with guards.acting(configured, f"drop the projection {name}", yes=yes) as db:
         done = dropping(db, name, **who, patience=wait, report=print_progress)
-    view.dropped(done, waited=wait, json=common.json)
+    view.dropped(done, waited=wait, json=json)
 
 
 @contextmanager

@@ -3,10 +3,10 @@
 Its default is somebody's engine on this machine, perhaps another project's.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from outboxctl.cli.options import program_flags
 from outboxctl.domain.printable import brief
 
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ class ServerNames:
         return f"{self.sink} (default: ELASTIC_URL is not set)" if self.sink_is_default else self.sink
 
 
-def server_names(settings: "Settings", flags: Mapping[str, Any]) -> ServerNames:
-    """Of these settings, which were read with these flags. UsageError without a readable DATABASE_URL."""
+def server_names(settings: "Settings") -> ServerNames:
+    """Of these settings. UsageError without a readable DATABASE_URL."""
     from outboxctl.core.conninfo import describe, parameters
     from outboxctl.net.urls import mask
     from outboxctl.settings import Source, sources
@@ -41,5 +41,5 @@ def server_names(settings: "Settings", flags: Mapping[str, Any]) -> ServerNames:
     return ServerNames(
         brief(describe(parameters(settings.require_database_url())), LONGEST),
         brief(", ".join(map(mask, settings.sink_urls)), LONGEST),
-        sources(**flags)["elastic_url"] is Source.DEFAULT,
+        sources(**program_flags())["elastic_url"] is Source.DEFAULT,
     )
