@@ -19,6 +19,14 @@ unix_socket_directories = ''
 fsync = off
 shared_buffers = 16MB
 """
+# Beside the data folder, in which these commands run. A copy that is restored writes there as well.
+ARCHIVED = "archive_mode = on\narchive_command = 'mkdir -p ../archive && cp %p ../archive/%f'\n"
+RESTORED = """
+restore_command = 'cp ../archive/%f %p'
+recovery_target_timeline = current
+recovery_target_name = '{point}'
+recovery_target_action = promote
+"""
 
 
 def binaries() -> Path:
@@ -74,6 +82,21 @@ class Cluster:
             config.write(settings)
         with copy.running():
             yield copy
+
+    def backup(self) -> "Cluster":
+        """A base backup of this server, whose settings are ARCHIVED; its WAL is in the archive alone."""
+        return self._copied("restored", "--wal-method", "none")
+
+    @contextmanager
+    def restored(self, point: str) -> Iterator["Cluster"]:
+        """This base backup as a server of its own, with what was committed before that restore point."""
+        with Path(self.data, "postgresql.conf").open("a") as config:
+            config.write(RESTORED.format(point=point))
+        signal = Path(self.data, "recovery.signal")
+        signal.touch()
+        place.own(signal)
+        with self.running():
+            yield self
 
     @contextmanager
     def running(self) -> Iterator[None]:

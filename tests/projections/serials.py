@@ -1,8 +1,15 @@
-"""A document that shows what the snapshot of its reader sees."""
+"""An application of concurrent sessions, and a document that shows what the snapshot of its reader sees."""
 
 import json
+import os
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import count, pairwise
+from operator import itemgetter
+from random import Random
+from time import sleep
 from typing import Any, NamedTuple
 
 import psycopg
@@ -12,12 +19,19 @@ from outboxctl.core.projections import documents
 from outboxctl.core.sql import Connection
 from outboxctl.domain.projection import KeyColumn, Projection, Relation
 
+SEED = int(os.environ.get("PROJECTIONS_SEED", "1"))
+WRITERS, READERS = 6, 4
+LONGEST = 120.0  # seconds for the states that are asked for
+SUBTRANSACTIONS = (0, 0, 0, 1, 3, 8, 70)  # with 70 a session no longer tells all of them to its snapshots
 SETTINGS = "max_prepared_transactions = 20\nautovacuum = off\n"  # each transaction is one of the test's
 # A document also shows the other numbers of its reader's snapshot, and the reader's own transaction.
-SCHEMA = """
+SCHEMA = f"""
 CREATE SCHEMA serials;
 CREATE TABLE serials.counters (id int PRIMARY KEY, n bigint NOT NULL);
-INSERT INTO serials.counters SELECT n, 0 FROM generate_series(0, 1) n;
+INSERT INTO serials.counters SELECT n, 0 FROM generate_series(0, {WRITERS - 1}) n;
+CREATE TABLE serials.parents (id bigserial PRIMARY KEY, writer int NOT NULL);
+CREATE TABLE serials.children (parent bigint NOT NULL REFERENCES serials.parents ON DELETE CASCADE);
+CREATE INDEX ON serials.children (parent);
 CREATE VIEW serials.states AS
 SELECT 1 AS id, (SELECT json_agg(n ORDER BY id) FROM serials.counters) AS counters,
     pg_snapshot_xmin(s)::text AS xmin, pg_snapshot_xmax(s)::text AS xmax,
@@ -65,9 +79,121 @@ def read_by(db: Database) -> State:
         return read(connection)
 
 
+def wrong(states: list[State]) -> list[tuple[State, State]]:
+    """Neighbours by version whose counters are not in that order, or differ although the version is one.
+
+    Of two snapshots one sees all that the other sees: comparing neighbours is comparing all.
+    """
+    return [
+        (older, newer)
+        for older, newer in pairwise(sorted(states, key=itemgetter(0, 1)))
+        if (older.version == newer.version and older.counters != newer.counters)
+        or any(a > b for a, b in zip(older.counters, newer.counters, strict=True))
+    ]
+
+
 def add(session: psycopg.Connection, counter: int = 0) -> None:
     """A change that documents show."""
     session.execute("UPDATE serials.counters SET n = n + 1 WHERE id = %s", [counter])
+
+
+@dataclass
+class Application:
+    """Sessions that write and sessions that read, each a thread, until enough states were seen."""
+
+    url: str
+    seed: int
+    states: list[State] = field(default_factory=list)
+    errors: list[BaseException] = field(default_factory=list)
+    over: threading.Event = field(default_factory=threading.Event)
+
+    def run(self, wanted: int) -> None:
+        """Run until so many different states were read."""
+        jobs = [self._writer(n) for n in range(WRITERS)] + [self._reader] * READERS
+        threads = [threading.Thread(target=self._guarded, args=[job]) for job in jobs]
+        for thread in threads:
+            thread.start()
+        for _ in range(int(LONGEST / 0.1)):
+            if self.over.wait(0.1) or len({state.counters for state in list(self.states)}) > wanted:
+                break
+        self.over.set()
+        for thread in threads:
+            thread.join(LONGEST)
+
+    def _guarded(self, job: Callable[[], None]) -> None:
+        try:
+            job()
+        except BaseException as error:
+            self.errors.append(error)
+            self.over.set()
+
+    def _reader(self) -> None:
+        db = Database(self.url, connections=1)
+        while not self.over.is_set():
+            self.states.append(read_by(db))
+        db.close()
+
+    def _writer(self, number: int) -> Callable[[], None]:
+        def run() -> None:
+            with psycopg.connect(self.url, autocommit=True) as session:
+                writer = Writer(session, number, Random(self.seed * WRITERS + number))
+                while not self.over.is_set():
+                    writer.transaction()
+
+        return run
+
+
+@dataclass
+class Writer:
+    """One session of the application."""
+
+    session: psycopg.Connection
+    number: int
+    random: Random
+    names: Iterator[int] = field(default_factory=count)
+
+    def transaction(self) -> None:
+        """A transaction of any shape, which ends in any way."""
+        self.session.execute(self.random.choice(["BEGIN", "BEGIN ISOLATION LEVEL REPEATABLE READ"]))
+        self._savepoints(self.random.choice(SUBTRANSACTIONS))
+        if self.random.random() < 0.3:
+            self._cascade()
+        add(self.session, self.number)
+        self._wait()
+        self._end()
+
+    def _savepoints(self, subtransactions: int) -> None:
+        if not subtransactions:
+            return
+        undone = [self.random.random() < 0.3 for _ in range(subtransactions)]
+        insert = f"INSERT INTO serials.parents (writer) VALUES ({self.number})"
+        self.session.execute(
+            ";".join(f"SAVEPOINT s; {insert}{'; ROLLBACK TO s' if each else ''}" for each in undone)
+        )
+
+    def _cascade(self) -> None:
+        self.session.execute(
+            "WITH made AS (INSERT INTO serials.parents (writer) VALUES (%s) RETURNING id)"
+            " INSERT INTO serials.children SELECT id FROM made, generate_series(1, 3)",
+            [self.number],
+        )
+        self.session.execute(
+            "DELETE FROM serials.parents WHERE writer = %s AND random() < 0.7", [self.number]
+        )
+
+    def _end(self) -> None:
+        how = self.random.choice(["COMMIT", "COMMIT", "COMMIT", "ROLLBACK", "PREPARED"])
+        if how != "PREPARED":
+            self.session.execute(how)
+            return
+        name = f"{self.number}-{next(self.names)}"
+        self.session.execute(f"PREPARE TRANSACTION '{name}'")
+        self._wait()
+        self.session.execute(f"{self.random.choice(['COMMIT', 'ROLLBACK'])} PREPARED '{name}'")
+
+    def _wait(self) -> None:
+        if self.random.random() < 0.3:
+            sleep(self.random.random() * 0.005)
 
 
 @contextmanager

@@ -9,12 +9,12 @@ import psycopg
 import pytest
 from elasticsearch import Elasticsearch
 
-from clusters import Cluster, binaries, cluster
+from clusters import ARCHIVED, Cluster, binaries, cluster
 from outboxctl.core.database import Database
 from outboxctl.core.projections import version_base
 from outboxctl.core.schema.migrations import upgrade
 from processes import Cli, Worker, eventually
-from projections import shop, shop_tables
+from projections import hidden, shop, shop_tables
 from projections.test_trigger_partitions import PARTITIONED
 from servers import an_index, drop_database, new_database
 
@@ -22,13 +22,17 @@ pytestmark = pytest.mark.slow(reason="servers of its own, restored from a backup
 
 RAISED = "the versions of documents were raised"
 STANDBY_CAUGHT_UP = "SELECT FROM pg_stat_replication WHERE replay_lsn = pg_current_wal_lsn()"
+RAISED_TOTAL = "outbox_version_base_raised_total"
+WHO = ("--by", "alice", "--reason", "a restore")
+ARCHIVED_ALL = "SELECT FROM pg_stat_archiver WHERE last_archived_wal >= %s"
+RESTORED = "SELECT WHERE NOT pg_is_in_recovery()"
 UNFINISHED = "SELECT FROM search_outbox_events WHERE status <> 'done' LIMIT 1"
 
 
 @pytest.fixture(scope="module")
 def own() -> Iterator[Cluster]:
     """A server that only these tests use."""
-    with cluster() as server:
+    with cluster(ARCHIVED) as server:
         yield server
 
 
@@ -155,6 +159,70 @@ def test_a_dump_in_another_server_overwrites_what_was_sent_after_it(
         assert raised(drained.stderr)
 
 
+@pytest.mark.slow(reason="two PostgreSQL servers of its own")
+def test_a_dump_in_a_server_that_hides_its_identity_is_noticed_by_the_first_conflict(
+    own_url: str, products: str, cli: Cli, engine: Elasticsearch
+) -> None:
+    with psycopg.connect(own_url, autocommit=True) as sql, cluster() as other:
+        sql.execute(hidden.SQL)
+        sell(sql, "kept", 1, 2, 3)
+        dump = dumped(own_url)
+        lose(sql)
+        cli.ok("worker", "--drain", env={"DATABASE_URL": own_url})
+        assert names(engine, products) == {"1": "kept", "2": "lost", "4": "lost"}
+        url = new_database(other.url)
+        restore(url, dump)
+        with psycopg.connect(url, autocommit=True) as restored:
+            restored.execute(hidden.SQL)
+            assert serial(restored) < serial(sql), "nothing was lost"
+        drained = cli("worker", "--drain", env={"DATABASE_URL": url})
+        assert names(engine, products) == {"1": "kept", "2": "kept", "3": "kept", "4": "lost"}
+        assert raised(drained.stderr)
+        cli.ok("verify", "--projection", "product", "--repair", *WHO, env={"DATABASE_URL": url})
+        cli.ok("worker", "--drain", env={"DATABASE_URL": url})
+        assert names(engine, products) == {"1": "kept", "2": "kept", "3": "kept"}
+
+
+@pytest.mark.slow(reason="a base backup of a server of its own, restored to a point in time")
+def test_a_restore_to_a_point_in_time_overwrites_what_was_sent_after_that_point(
+    own: Cluster, own_url: str, products: str, cli: Cli, worker: Callable[..., Worker], engine: Elasticsearch
+) -> None:
+    """One worker goes on; what is pending at that point, and what is written next, comes first."""
+    with psycopg.connect(own_url, autocommit=True) as sql:
+        sell(sql, "kept", 1, 2, 3)
+        cli.ok("worker", "--drain", env={"DATABASE_URL": own_url})
+        backup = own.backup()
+        sell(sql, "kept after the backup", 6)
+        sql.execute("SELECT pg_create_restore_point('before')")
+        running = worker(DATABASE_URL=own_url.replace("@", f"@127.0.0.1:{backup.port},"))
+        lose(sql)
+        eventually(lambda: not sql.execute(UNFINISHED).rowcount, what="delivered")
+        sent = {"1": "kept", "2": "lost", "4": "lost", "6": "kept after the backup"}
+        assert names(engine, products) == sent
+        before = serial(sql)
+        archive(sql)
+    own.stop("immediate")
+    there = beside(own_url, backup)
+    with backup.restored("before"), psycopg.connect(there, autocommit=True) as restored:
+        eventually(lambda: restored.execute(RESTORED).rowcount, what="restored")
+        assert serial(restored) < before - 100, "nothing was lost"
+        sell(restored, "new", 5)
+        eventually(lambda: not restored.execute(UNFINISHED).rowcount, what="the pending one and the new one")
+        assert {version(engine, products, key) > version_base.STEP for key in (5, 6)} == {True}
+        assert version(engine, products, 2) < version_base.STEP
+        repair = ("--repair", *WHO, "--wait", "30")
+        cli.ok("verify", "--projection", "product", *repair, env={"DATABASE_URL": there})
+        rows = restored.execute("SELECT id::text, name FROM shop.product_documents").fetchall()
+        assert names(engine, products) == dict(rows)
+        assert dict(rows) == {
+            **{"1": "kept", "2": "kept", "3": "kept"},
+            **{"5": "new", "6": "kept after the backup"},
+        }
+        assert raised(running.log.read_text())
+        assert running.metric(RAISED_TOTAL, projection="product") == 1
+        running.end()
+
+
 def test_partitions_of_a_dump_are_watched_as_before(db: Database, bare: psycopg.Connection, url: str) -> None:
     """Copies of a trigger that are disabled stay disabled, and no row has two events."""
     bare.execute(PARTITIONED.encode())
@@ -176,6 +244,12 @@ def test_partitions_of_a_dump_are_watched_as_before(db: Database, bare: psycopg.
         assert shop_tables.keys(sql) == ["1", "1"]
     restored.close()
     drop_database(url, again)
+
+
+def archive(sql: psycopg.Connection) -> None:
+    """Have all WAL of now in the archive."""
+    (file,) = sql.execute("SELECT pg_walfile_name(pg_switch_wal())").fetchone() or ("",)
+    eventually(lambda: sql.execute(ARCHIVED_ALL, [file]).rowcount, what="archived")
 
 
 def lose(sql: psycopg.Connection) -> None:

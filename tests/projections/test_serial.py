@@ -1,5 +1,6 @@
 """The version of a document grows with every change that its reader sees, whatever transactions do."""
 
+import os
 import threading
 from collections.abc import Iterator
 
@@ -12,9 +13,10 @@ from outboxctl.core.projections import version_base
 from outboxctl.core.schema.migrations import upgrade
 from processes import eventually
 from projections import serials
-from projections.serials import State, add, read, read_by
+from projections.serials import Application, State, add, read, read_by
 from servers import new_database
 
+STATES = int(os.environ.get("PROJECTIONS_STATES", "1500"))
 Sessions = tuple[psycopg.Connection, psycopg.Connection]
 
 
@@ -60,6 +62,17 @@ def assert_rises(before: State, after: State) -> None:
     """The newer document wins, whichever arrives last."""
     assert before.counters < after.counters, "the interleaving is not the one of the test"
     assert before.version < after.version
+
+
+@pytest.mark.slow(reason="thousands of snapshots beside six writers, on a server of its own")
+def test_of_any_two_documents_the_one_that_sees_more_wins(own_url: str) -> None:
+    """Savepoints, rollbacks, late and two-phase commits, cascades; thousands of snapshots meanwhile."""
+    application = Application(own_url, serials.SEED)
+    application.run(STATES)
+    assert not application.errors, application.errors
+    assert len({state.counters for state in application.states}) > STATES, "too few states for a proof"
+    wrong = serials.wrong(application.states)
+    assert not wrong, f"seed {serials.SEED}: {len(wrong)} pairs, the first of them: {wrong[0]}"
 
 
 def test_an_idle_transaction_does_not_hold_versions_back(two: Sessions, reader: Database) -> None:

@@ -88,7 +88,7 @@ def plan(file: File, triggers: Triggers = None, json: Json = False) -> None:
     Example: outboxctl projection plan products.toml
     """
     from outboxctl.operations.projection import declaration
-    from outboxctl.operations.projection.costs import change_costs_of
+    from outboxctl.operations.projection.costs import change_costs_of, writer_costs_of
     from outboxctl.operations.projection.plan import plan as planning
 
     declared, configured = declaration.read(file), settings()
@@ -98,8 +98,8 @@ def plan(file: File, triggers: Triggers = None, json: Json = False) -> None:
         planned = planning(
             connection, client, declared, built_in=configured.elastic_index, with_triggers=triggers
         )
-        costs = change_costs_of(connection, planned)
-    plan_view.plan(planned, costs, file, servers, json=json)
+        costs, written = change_costs_of(connection, planned), writer_costs_of(connection, planned)
+    plan_view.plan(planned, costs, written, file, servers, json=json)
     if any(each.steps for each in planned):
         raise typer.Exit(ExitCode.FINDINGS)
 

@@ -13,16 +13,21 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from outboxctl.cli.projection.servers import ServerNames
+    from outboxctl.core.projections.writer_costs import WriterCosts
     from outboxctl.domain.projection import Follow
     from outboxctl.operations.projection.costs import ChangeCosts
     from outboxctl.operations.projection.plan import Planned
 
+WRITERS = "A writer's µs a row without→with triggers, on copies"
+STATEMENTS = ("INSERT", "UPDATE", "UPDATE unused", "DELETE")
+TENTHS = 100  # from here on whole microseconds are exact enough
 APPLY = "outboxctl projection apply {file} --by YOU --reason WHY"
 
 
 def plan(
     planned: "Sequence[Planned]",
     costs: "Sequence[ChangeCosts]",
+    written: "Sequence[WriterCosts]",
     file: "Path",
     servers: "ServerNames",
     *,
@@ -34,8 +39,9 @@ def plan(
         "servers": asdict(servers),
         "to_do": any(each.steps for each in planned),
         "projections": [_with_costs(each, cost) for each, cost in both],
+        "writers": [asdict(each) | {"table": str(each.table)} for each in written],
     }
-    rendering.show(report, lambda: _lines(both, file), json=json)
+    rendering.show(report, lambda: _lines(both, written, file), json=json)
 
 
 def _with_costs(planned: "Planned", costs: "ChangeCosts") -> dict[str, Any]:
@@ -47,7 +53,9 @@ def _with_costs(planned: "Planned", costs: "ChangeCosts") -> dict[str, Any]:
     return report | {"reading": asdict(costs.reading) if costs.reading else None}
 
 
-def _lines(both: "Sequence[tuple[Planned, ChangeCosts]]", file: "Path") -> "Iterator[object]":
+def _lines(
+    both: "Sequence[tuple[Planned, ChangeCosts]]", written: "Sequence[WriterCosts]", file: "Path"
+) -> "Iterator[object]":
     for each, costs in both:
         projection = each.projection
         yield f"{projection.name}: {brief(projection.document, 200)} into {brief(projection.index, 255)}"
@@ -59,6 +67,7 @@ def _lines(both: "Sequence[tuple[Planned, ChangeCosts]]", file: "Path") -> "Iter
             yield rendering.Item(brief(f"{step.what}: {step.text}", 600))
         yield from view.warnings(each)
         yield from _costs(each, costs)
+    yield from _writers(written)
     yield from _next([each for each, _ in both], file)
 
 
@@ -75,6 +84,31 @@ def _costs(planned: "Planned", costs: "ChangeCosts") -> "Iterator[object]":
     ]
     if rows:
         yield rendering.table("Documents behind a changed row", ("table", "median", "most"), rows)
+
+
+def _writers(written: "Sequence[WriterCosts]") -> "Iterator[object]":
+    """What the triggers add to the application's own statements."""
+    rows = [(each.table, *_figures(each)) for each in written if each.statements]
+    if rows:
+        yield rendering.table(WRITERS, ("table", *STATEMENTS), rows)
+    skipped: dict[str, list[str]] = {}
+    for each in written:
+        if each.skipped:
+            skipped.setdefault(each.skipped, []).append(str(each.table))
+    for why, tables in skipped.items():
+        yield f"Not measured: {brief(', '.join(tables), 400)}: {brief(why, 300)}"
+
+
+def _figures(written: "WriterCosts") -> "Iterator[str | None]":
+    """Without and with triggers, as wide whatever they are."""
+    by_name = {each.statement: each for each in written.statements}
+    for name in STATEMENTS:
+        one = by_name.get(name)
+        yield f"{_short(one.bare)}→{_short(one.with_triggers)}" if one else None
+
+
+def _short(microseconds: float) -> str:
+    return f"{microseconds:.{0 if microseconds >= TENTHS else 1}f}".rjust(4)
 
 
 def _how(follow: "Follow") -> str:

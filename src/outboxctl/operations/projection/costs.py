@@ -1,11 +1,12 @@
-"""What the documents of a plan will cost the worker: for a change of each table, from samples."""
+"""What the documents of a plan will cost: the worker, for a change of each table, and the application."""
 
 from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from outboxctl.core.projections import change_costs, scratch
+from outboxctl.core.projections import change_costs, changes, in_force, scratch, writer_costs
 from outboxctl.core.projections.change_costs import DocumentsBehind, ReadingTime
+from outboxctl.core.projections.writer_costs import WriterCosts
 from outboxctl.core.sql.transaction import undone
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from outboxctl.core.database import Connection
     from outboxctl.operations.projection.plan import Planned
 
+WRITERS = 5.0  # for what writes cost, and twice that on a server that is busy
 SECONDS = 10.0  # after which the documents behind no other table's rows are counted
 
 
@@ -32,6 +34,15 @@ def change_costs_of(connection: "Connection", planned: "Sequence[Planned]") -> l
     """In the order of the plan; from samples, and in a bounded time. Nothing is changed."""
     until = monotonic() + SECONDS
     return [_of_one(connection, each, until) for each in planned]
+
+
+def writer_costs_of(connection: "Connection", planned: "Sequence[Planned]") -> list[WriterCosts]:
+    """Of each table that triggers of the plan's projections are on. Nothing is changed."""
+    projections = [each.projection for each in planned if each.projection.triggers]
+    named = {each.projection.name for each in planned}
+    beside = [each for each in in_force.read(connection) if each.name not in named]
+    schema = changes.outbox_schema(connection)
+    return writer_costs.measure(connection, projections, schema, beside=beside, seconds=WRITERS)
 
 
 def _of_one(connection: "Connection", planned: "Planned", until: float) -> ChangeCosts:
