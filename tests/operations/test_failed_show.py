@@ -75,7 +75,7 @@ def test_without_the_sink_the_rest_is_shown(cli: Cli, sql: psycopg.Connection) -
     for env in ({"ELASTIC_URL": "http://127.0.0.1:9"}, {"ELASTIC_INDEX": "there-is-none"}):
         seen = json.loads(cli.ok("failed", "show", event, "--json", env=env))
         assert (seen["source"], seen["document"], seen["difference"]) == (None, None, None)
-        assert "sink" in seen["sink_error"]
+        assert seen["sink_error"].startswith(("connect: ", "index_unavailable: ", "the index "))
         shown = cli.ok("failed", "show", event, env=env)
         assert "The index could not be read" in shown
         assert "infinity" in shown

@@ -15,7 +15,7 @@ from outboxctl.drills.labs.experiment import TIMEOUT_SECONDS, Experiment, FaultN
 from outboxctl.drills.labs.model import LabVerdict, Record, Snapshot
 from outboxctl.drills.proxy import Proxy
 from outboxctl.drills.scratch.worker import WorkerProcess
-from outboxctl.sink.index import index_setup
+from outboxctl.sink.index import document
 from outboxctl.sink.transport.credentials import passing_on
 from outboxctl.sink.transport.open import connect
 
@@ -114,7 +114,7 @@ class LabContext(Experiment):
 
     def indexed(self, ids: Sequence[str]) -> dict[str, int | None]:
         """The version of each document by its id (`block:…`), None where there is none."""
-        return index_setup.versions(self.client, self.settings.elastic_index, ids)
+        return document.versions(self.client, self.settings.elastic_index, ids)
 
     def versions(self, entities: Sequence[UUID]) -> list[int | None]:
         """The version of each entity's document, None where there is none."""

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from outboxctl.core.operator.failed import Event
-from outboxctl.domain.errors import UnreachableError
+from outboxctl.domain.errors import RefusedError, UnreachableError
 from outboxctl.domain.json_numbers import same_json_types
 from outboxctl.domain.lifecycle import PROJECTION
 from outboxctl.operations.failed.projected import ProjectedDocument
@@ -119,5 +119,5 @@ def _document(
         with closing(connect(settings, connections=1, timeout=PATIENCE)) as client:
             read = documents.search if made.routed else documents.get
             return read(client, made.index, made.document_id), None
-    except UnreachableError as error:
+    except (RefusedError, UnreachableError) as error:
         return None, str(error)

@@ -1,15 +1,16 @@
-"""One document as it is in the index at this moment."""
+"""Documents by id, as they are in the index at this moment."""
 
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from outboxctl.domain.errors import UnreachableError
-from outboxctl.domain.failures import Answer
 from outboxctl.domain.json_numbers import loads
-from outboxctl.domain.redaction import cut
+from outboxctl.domain.printable import brief
 from outboxctl.sink.transport.client import Client
-from outboxctl.sink.transport.reply import error_of
-from outboxctl.sink.transport.request import failure, request
+from outboxctl.sink.transport.reply import Decode, error_of
+from outboxctl.sink.transport.request import HINT, request, shaped
 
 
 @dataclass(frozen=True)
@@ -21,34 +22,41 @@ class StoredDocument:
 
 
 def search(client: Client, index: str, id_: str) -> StoredDocument | None:
-    """The document in whichever shard it is, as it was at the last refresh; None if there is none.
-
-    Raises UnreachableError as `get`.
-    """
+    """The document in whichever shard it is, as it was at the last refresh; None if there is none."""
     body = {"query": {"ids": {"values": [id_]}}, "version": True, "size": 1}
     answer = request(
         client, "POST", index, "_search", decode=loads, body=body, allow_partial_search_results=False
     )
     hits = answer["hits"]["hits"]
-    return StoredDocument(hits[0]["_version"], hits[0].get("_source", {})) if hits else None
+    return _stored(hits[0]) if hits else None
 
 
 def get(client: Client, index: str, id_: str) -> StoredDocument | None:
-    """The document, refreshed or not; None if there is none.
+    """The document, refreshed or not; None if there is none. Raises as `by_id`."""
+    return shaped(lambda: next(map(_stored, by_id(client, index, [id_], decode=loads).values()), None))
 
-    Raises UnreachableError if the sink is unreachable, has no such index, or sends another answer.
+
+def versions(client: Client, index: str, ids: Sequence[str]) -> dict[str, int | None]:
+    """The version of each document by id, None where there is none. Raises as `by_id`."""
+    found = by_id(client, index, ids, _source=False)
+    return {id_: found[id_]["_version"] if id_ in found else None for id_ in ids}
+
+
+def by_id(
+    client: Client, index: str, ids: Sequence[str], *, decode: Decode = json.loads, **options: Any
+) -> dict[str, Mapping[str, Any]]:
+    """What the index tells of each of these documents that is there, refreshed or not.
+
+    UnreachableError where it cannot be read: a request for many documents succeeds all the same.
     """
-    answer = request(client, "POST", index, "_mget", decode=loads, body={"ids": [id_]})
-    match answer:
-        case {"docs": [{"error": error}]}:
-            # A missing index is an error of the item (tried on Elasticsearch 9.0.4).
-            kind, text = error_of(error)
-            hint = "check ELASTIC_INDEX"
-            raise UnreachableError(f"the sink cannot look into {index} ({kind}): {text}", hint=hint)
-        case {"docs": [{"found": False}]}:
-            return None
-        case {"docs": [{"found": True, "_version": int(version), "_source": dict(body)}]}:
-            return StoredDocument(version, body)
-        case {"docs": [{"found": True, "_version": int(version), **rest}]} if "_source" not in rest:
-            return StoredDocument(version, {})  # the index's mapping says to keep none
-    raise failure(Answer(200, "bad_response", cut(f"no answer of mget: {answer}", 500), request=True))
+    answer = request(client, "POST", index, "_mget", decode=decode, body={"ids": list(ids)}, **options)
+    refused = next((doc["error"] for doc in answer["docs"] if "error" in doc), None)
+    if refused:
+        kind, reason = error_of(refused)
+        raise UnreachableError(f"the index {index} cannot be read: {kind}: {brief(reason, 300)}", hint=HINT)
+    return {doc["_id"]: doc for doc in answer["docs"] if doc.get("found")}
+
+
+def _stored(found: Mapping[str, Any]) -> StoredDocument:
+    """Without a body where the index's mapping says to keep none."""
+    return StoredDocument(found["_version"], found.get("_source", {}))

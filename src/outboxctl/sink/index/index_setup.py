@@ -1,14 +1,11 @@
 """The index: created behind a write alias with an explicit mapping; counted and searched."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from outboxctl.domain.errors import UnreachableError
-from outboxctl.domain.printable import brief
 from outboxctl.sink.transport.client import Client
-from outboxctl.sink.transport.reply import error_of
-from outboxctl.sink.transport.request import HINT, change, request
+from outboxctl.sink.transport.request import change, request
 
 MAPPING: dict[str, Any] = {
     # Columns beyond these are kept in the document but not indexed: an unknown one is no error.
@@ -28,7 +25,6 @@ MAPPING: dict[str, Any] = {
 }
 # Tombstones of deleted documents keep a late, older write out; the engine's default is 60 s.
 SETTINGS: dict[str, Any] = {"number_of_shards": 1, "number_of_replicas": 0, "index.gc_deletes": "1h"}
-SOURCES = 1_000  # documents a request
 
 
 @dataclass(frozen=True)
@@ -86,22 +82,3 @@ def search(client: Client, name: str, text: str, *, size: int = 5) -> list[Hit]:
         Hit(hit["_id"], float(hit["_score"] or 0), str(hit["_source"].get("snippet")))
         for hit in answer["hits"]["hits"]
     ]
-
-
-def versions(client: Client, name: str, ids: Sequence[str]) -> dict[str, int | None]:
-    """The version of each document by id, None where there is none; UnreachableError if there is no index."""
-    answer = request(client, "POST", name, "_mget", body={"ids": list(ids)}, _source=False)
-    refused = next((doc["error"] for doc in answer["docs"] if "error" in doc), None)
-    if refused:  # a request for many documents succeeds all the same
-        kind, reason = error_of(refused)
-        raise UnreachableError(f"the index {name} cannot be read: {kind}: {brief(reason, 300)}", hint=HINT)
-    return {doc["_id"]: doc["_version"] if doc.get("found") else None for doc in answer["docs"]}
-
-
-def sources(client: Client, name: str, ids: Sequence[str]) -> dict[str, Any]:
-    """The body of each document by id, None where there is none; UnreachableError as `versions`."""
-    found: dict[str, Any] = {}
-    for start in range(0, len(ids), SOURCES):
-        answer = request(client, "POST", name, "_mget", body={"ids": list(ids[start : start + SOURCES])})
-        found |= {doc["_id"]: doc.get("_source") for doc in answer["docs"]}
-    return found

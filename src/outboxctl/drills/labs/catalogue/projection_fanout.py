@@ -8,7 +8,7 @@ from outboxctl.core.stats import by_projection
 from outboxctl.drills.labs import Lab, LabContext, shop
 from outboxctl.drills.labs.shop import HIDDEN, NAME, PUBLISHED
 from outboxctl.operations.projection import apply, declaration
-from outboxctl.sink.index import index_setup
+from outboxctl.sink.index import document, index_setup
 
 if TYPE_CHECKING:
     from outboxctl.core.stats.by_projection import ProjectionStatus
@@ -112,13 +112,13 @@ class ProjectionFanout(Lab):
         apply.apply(ctx.database, ctx.client, declared, by="lab", reason=self.name, built_in=built_in)
 
     def _version(self, ctx: LabContext, id_: str) -> int | None:
-        return index_setup.versions(ctx.client, self.index, [id_])[id_]
+        return document.versions(ctx.client, self.index, [id_])[id_]
 
     def _expect_agreement(self, ctx: LabContext) -> None:
         """Check that the index holds exactly the rows of the view."""
         rows = ctx.transact(shop.documents)
-        held = index_setup.sources(ctx.client, self.index, [*rows])
-        differ = sum(held[id_] != row for id_, row in rows.items())
+        held = document.by_id(ctx.client, self.index, [*rows])
+        differ = sum(held.get(id_, {}).get("_source") != row for id_, row in rows.items())
         extra = index_setup.count(ctx.client, self.index) - len(rows)
         ctx.expect("rows of the view, and documents", "0 differ, 0 more", f"{differ} differ, {extra} more")
 
