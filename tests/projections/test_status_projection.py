@@ -9,6 +9,7 @@ import pytest
 from elasticsearch import Elasticsearch
 
 from outboxctl.core.database import Database
+from outboxctl.core.stats.following import FollowPace, following
 from outboxctl.domain.projection import Follow, Relation
 from processes import Cli
 from projections import shop
@@ -205,3 +206,25 @@ def test_how_far_a_change_of_many_documents_is(
     assert "following shop.categories for product: 2 waiting, 1,200 documents found so far\n" in said
     assert "drained in" not in said
     assert "following all documents for product: 1 waiting\n" in cli.ok("status", "--projection", "product")
+
+
+def test_the_time_until_changes_are_expanded_is_that_of_what_was_expanded(
+    products: str, sql: psycopg.Connection, db: Database
+) -> None:
+    categories = Follow(Relation("shop", "categories"), keys="SELECT 1", parameters=("id",))
+    declared = replace(shop.product(products), follow=(categories,))
+    shop.put_in_force(db, declared)
+    for number in range(10):
+        shop.changed(sql, f'{{"id": "{number}"}}', follow=0)
+    pace = FollowPace()
+    with db.begin() as connection:
+        (first,) = following(connection, [declared], pace)["product"]
+    assert (first.events_per_second, first.drain_seconds) == (None, None), "nothing was done yet"
+    sql.execute("UPDATE search_outbox_events SET status = 'done' WHERE entity_key < '{\"id\": \"4\"}'")
+    shop.changed(sql, '{"id": "11"}', follow=0)
+    with db.begin() as connection:
+        (seen,) = following(connection, [declared], pace)["product"]
+    assert (seen.table, seen.events) == ("shop.categories", 7)
+    assert seen.events_per_second
+    assert seen.drain_seconds
+    assert seen.drain_seconds * seen.events_per_second == pytest.approx(7 * 4 / 3)

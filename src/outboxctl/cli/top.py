@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from outboxctl.cli.status.watch import StatusSnapshot
     from outboxctl.core.operator.failed import Group as FailureGroup
+    from outboxctl.core.stats.following import FollowPace
     from outboxctl.core.stats.snapshot import PipelineStatus
     from outboxctl.settings import Settings
 
@@ -57,16 +58,19 @@ class Feed:
     causes: "list[FailureGroup]" = field(default_factory=list)
     history: dict[str, deque[float]] = field(default_factory=dict)
     due: float = 0.0
+    pace: "FollowPace | None" = None
 
     def read(self) -> "PipelineStatus":
         """What `status` shows; grouping errors may take a second, so it is done seldom."""
         from outboxctl.core.operator import failed
         from outboxctl.core.operator.selection import Selection
         from outboxctl.core.stats import snapshot
+        from outboxctl.core.stats.following import FollowPace
 
+        self.pace = self.pace or FollowPace()
         longest = self.settings.max_processing_seconds
         with reading(self.settings, longest=LONGEST) as connection:
-            now = snapshot.pipeline_status(connection, max_processing=longest)
+            now = snapshot.pipeline_status(connection, max_processing=longest, pace=self.pace)
             began = monotonic()
             if began >= self.due:
                 self.causes = failed.failed_groups(connection, Selection())

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from time import sleep
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from outboxctl.core.stats.snapshot import EventRow, PipelineStatus
 
 STUCK_COLUMNS = ("id", "op", "attempts", "held for", "owner")
+SECOND_LOOK = 1.0  # seconds after the first one: the pace of follow events is measured in between
 PATIENCE = 10.0  # seconds for one query of --watch: the cheap ones take some tens of ms
 
 
@@ -34,16 +36,18 @@ def status(
 
     Also why events failed, the pace in and out, the time to drain, and the workers. Done events of a
     large table are estimated ("about"), all else is counted. With --json, --watch prints a line a query.
+    Where changes of followed tables wait for their documents, it looks twice, a second apart, for their pace.
     Where projections are in force, a line a projection; --projection shows one by itself.
 
     Example: outboxctl status --watch 2
     """
     from outboxctl.cli.status.watch import snapshots
     from outboxctl.core.stats import snapshot
+    from outboxctl.core.stats.following import FollowPace
 
     configured = settings()
     chosen = parse.optional(parse.words, "--projection", projection, 50)
-    patience = None if watch is None or exact else PATIENCE
+    patience, pace = None if watch is None or exact else PATIENCE, FollowPace()
 
     def read() -> "PipelineStatus":
         with reading(configured, longest=patience) as connection:
@@ -52,10 +56,14 @@ def status(
                 max_processing=configured.max_processing_seconds,
                 exact=exact,
                 projection=chosen,
+                pace=pace,
             )
 
     if watch is None:
         state = read()
+        if state.following:
+            sleep(SECOND_LOOK)
+            state = read()
         rendering.show(state, lambda: _lines(state), json=json)
     else:
         _follow(snapshots(read, watch), json=json)

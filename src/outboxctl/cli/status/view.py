@@ -191,7 +191,14 @@ def followed(state: "PipelineStatus", most: int) -> list[str]:
 def _following(projection: str, table: "Following") -> str:
     parts = [f"{table.events:,} waiting"]
     if table.keys_done:
-        parts.append(f"{counted(table.keys_done, 'document')} found so far")
+        pace = f" ({rate(table.keys_per_second)})" if table.keys_per_second else ""
+        parts.append(f"{counted(table.keys_done, 'document')} found so far{pace}")
+    if table.events_per_second:
+        parts.append(f"{rate(table.events_per_second)} expanded")
+    if table.drain_seconds is not None:
+        parts.append(f"expanded in {rendering.age(table.drain_seconds)}")
+    elif table.events_per_second:
+        parts.append("as many arrive")
     name = brief(table.table, 130) or "all documents"
     return f"following {name} for {brief(projection, 50)}: {', '.join(parts)}"
 

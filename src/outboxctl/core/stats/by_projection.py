@@ -13,7 +13,7 @@ from outboxctl.core.projections import choosing
 from outboxctl.core.schema.names import EVENTS, STUCK
 from outboxctl.core.sql import Connection, TextClause, text
 from outboxctl.core.stats.counts import AGE, FINITE, estimated_rows
-from outboxctl.core.stats.following import Following, following
+from outboxctl.core.stats.following import Following, FollowPace, following
 from outboxctl.domain.lifecycle import PROJECTION, Status
 
 NOT_DONE = (Status.PENDING, Status.PROCESSING, Status.FAILED)
@@ -84,15 +84,16 @@ def count(
     max_processing: float,
     exact: bool = False,
     only: str | None = None,
+    pace: FollowPace | None = None,
 ) -> Counted:
-    """Count in one snapshot: the whole table, or `only` one projection.
+    """Count in one snapshot: the whole table, or `only` one projection; `pace` has the look before.
 
     The done events of a large table are estimated, unless `exact`; those of one projection are left out then.
     """
     declared = choosing.declared(connection)
     live = None if exact else estimated_rows(connection)
     rows = _read(connection, ALL_EVENTS if live is None else PARTIAL, max_processing)
-    followed = following(connection, declared) if any(r.follows for r in rows) else {}
+    followed = following(connection, declared, pace or FollowPace()) if any(r.follows for r in rows) else {}
     declared_names = {*(row.projection for row in rows), *(each.name for each in declared)} - {None}
     each = [
         _status(name, rows, followed.get(name, ()))

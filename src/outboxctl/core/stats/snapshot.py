@@ -10,7 +10,7 @@ from outboxctl.core.schema.names import EVENTS, SAFE, STUCK
 from outboxctl.core.sql import Connection, TextClause, text
 from outboxctl.core.stats import by_projection, counts, workers
 from outboxctl.core.stats.by_projection import ProjectionStatus
-from outboxctl.core.stats.following import Following
+from outboxctl.core.stats.following import Following, FollowPace, drain_seconds
 from outboxctl.core.stats.workers import WorkerRow
 from outboxctl.domain.failures import Reason
 from outboxctl.domain.lifecycle import PROJECTION
@@ -86,7 +86,7 @@ class PipelineStatus:
 
     `estimated` names the statuses whose count is an estimate. Rates are events a second as the living workers
     last reported, null while none does; `drain_seconds` is null as `Flow.drain_seconds` says, and while
-    follow events wait.
+    that of a followed table is not known.
     `waiting_for_retry` events of the lag are not due yet, the last of them in `retries_due_seconds`.
     Where one projection was `chosen`, all is of its events alone, without rates, and without done events
     that could only be estimated. `projections` has each projection, the built-in one last.
@@ -122,22 +122,29 @@ def pipeline_status(
     max_processing: float,
     exact: bool = False,
     projection: str | None = None,
+    pace: FollowPace | None = None,
 ) -> PipelineStatus:
     """Everything that `status` shows; with `exact` all is counted, however large the table.
 
-    With a `projection` of its events alone. Raises UsageError for an unknown projection.
+    With a `projection` of its events alone. `pace`: that of follow events, which is measured from one call to
+    the next. Raises UsageError for an unknown projection.
     """
     if projection is not None:
         choosing.require_known(connection, projection)
     of = choosing.scope(projection)
-    seen = by_projection.count(connection, max_processing=max_processing, exact=exact, only=projection)
+    seen = by_projection.count(
+        connection, max_processing=max_processing, exact=exact, only=projection, pace=pace
+    )
     counted = seen.sums
     known = workers.all_workers(connection)
     flow, lag = workers.flow(known), counted.gauges.lag
     # A follow event waits for the expander, not for a retry, though its next_retry_at is `infinity`.
     not_due = counts.not_due(connection, replace(of, condition=f"{of.condition} AND follow IS NULL"))
-    followed = any(each.following for each in seen.projections)  # the number of their documents is not known
-    drained = None if followed else flow.drain_seconds(lag, not_due.count)
+    followed = [table for each in seen.projections for table in each.following]
+    of_documents = lag - sum(table.events for table in followed)
+    # Of what comes in while changes are expanded, most is written for them: it is in their time already.
+    alone = replace(flow, rate_in=0.0) if followed else flow
+    drained = drain_seconds(alone.drain_seconds(of_documents, not_due.count), followed)
     rates = (flow.rate_in, flow.rate_out, drained)
     return PipelineStatus(
         projection or PROJECTION,

@@ -33,8 +33,8 @@ FOLLOW = ReasonText(
     "`entity_key` names the documents themselves. "
     "It waits with `next_retry_at` = infinity, which is no retry: a worker finds the documents by the "
     "table's query, and writes an event for each of them.",
-    "`outboxctl status` says where they stand, a line a followed table: how many wait, and the documents "
-    "found so far. Where none is expanded, "
+    "`outboxctl status` says where they stand, a line a followed table: how many wait, the documents found "
+    "so far, the pace, and the time until all are expanded, once that is known. Where none is expanded, "
     "`outboxctl doctor` says why, and `outboxctl projection plan FILE` names an index that is missing.",
 )
 
