@@ -117,3 +117,10 @@ def test_a_slip_gets_the_nearest_word(cli: Cli, typed: list[str], meant: str) ->
     done = cli(*typed)
     assert (done.returncode, done.stdout) == (2, "")
     assert meant in done.stderr
+
+
+def test_an_option_that_stands_before_the_command_is_said_to(cli: Cli) -> None:
+    ended = cli("status", "--database-url", "postgresql://u:geheim@127.0.0.1/x")
+    assert ended.returncode == 2
+    assert "outboxctl --database-url … COMMAND" in ended.stderr
+    assert "geheim" not in ended.stderr

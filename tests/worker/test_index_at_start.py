@@ -30,7 +30,7 @@ def sink_problem(running: Worker) -> str:
 def waits_for(running: Worker, name: str) -> None:
     """Until it says what it waits for, and what makes it."""
     eventually(lambda: "nothing is claimed until then" in sink_problem(running))
-    assert f"outboxctl services up --elastic-index {name}" in sink_problem(running)
+    assert f"outboxctl --elastic-index {name} services up" in sink_problem(running)
     assert name in running.log.read_text()
 
 

@@ -15,6 +15,7 @@ from outboxctl.domain.printable import brief, clean
 from outboxctl.domain.redaction import redact
 
 INTERRUPTED = 130  # exit code after ^C
+BEFORE_COMMAND = ("--database-url", "--elastic-url", "--elastic-index")
 
 
 @contextmanager
@@ -76,6 +77,8 @@ def _print_usage_error(error: Any) -> int:
     message = StringIO()
     error.show(message)
     _print_line(_safe_lines(message.getvalue()))
+    if getattr(error, "option_name", "") in BEFORE_COMMAND:
+        _print_line(f"{error.option_name} stands before the command: outboxctl {error.option_name} … COMMAND")
     return int(error.exit_code)
 
 

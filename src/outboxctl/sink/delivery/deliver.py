@@ -53,7 +53,7 @@ class ElasticSink:
 
     def _absent(self) -> str:
         return (
-            f"{NO_INDEX} {self._index}: `outboxctl services up --elastic-index {quote(self._index)}` makes it"
+            f"{NO_INDEX} {self._index}: `outboxctl --elastic-index {quote(self._index)} services up` makes it"
             " on local services, `outboxctl rebuild` elsewhere"
         )
 
