@@ -156,7 +156,7 @@ def test_an_operator_mends_and_cannot_write_history_again(acting_as: Ask, sql: p
         "undo",
         "prune",
     }
-    by = sql.execute("SELECT operator FROM outbox_operator_audit WHERE action = 'prune'").fetchall()
+    by = sql.execute("SELECT logged_in_as FROM outbox_operator_audit WHERE action = 'prune'").fetchall()
     assert by[0][0].endswith("operator_1"), "the database's word for who it was"
     _denied(operator, "inject", "load", "--count", "1", "--concurrency", "1")
     with psycopg.connect(operator.env["DATABASE_URL"], autocommit=True) as own:
