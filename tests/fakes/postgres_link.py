@@ -21,7 +21,6 @@ class Do(Enum):
     HOLD_ANSWER = auto()
     DROP_STATEMENT = auto()  # the connection breaks before the server sees it
     DROP_ANSWER = auto()  # the connection breaks after the server executed it
-    GO_DARK = auto()  # nothing breaks, but nothing passes any more, in either direction
 
 
 @dataclass
@@ -124,7 +123,6 @@ class Link:
     def _act(self, rule: Rule) -> None:
         if rule.do in (Do.DROP_STATEMENT, Do.DROP_ANSWER):
             self.close()
-        self.dark = self.dark or rule.do is Do.GO_DARK
         rule.reached.set()
         if rule.do in (Do.HOLD_STATEMENT, Do.HOLD_ANSWER):
             rule.released.wait()
