@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from math import inf
 from time import monotonic, sleep
 from typing import TYPE_CHECKING
@@ -86,12 +87,12 @@ def _hold(
     began, faults, ledger = monotonic(), list[Fault](), opened(settings)
     with ExitStack() as stack:
         for fault, begin in causes:
-            with stop.raised():
-                if seconds is None:
-                    ledger.begin(fault, begin)
-                    stack.callback(ledger.undo, fault)  # if the next one does not begin well
-                else:
-                    stack.enter_context(ledger.holding(fault, begin))
+            interruptible = partial(_begin, begin, stop)
+            if seconds is None:
+                ledger.begin(fault, interruptible)
+                stack.callback(ledger.undo, fault)  # if the next one does not begin well
+            else:
+                stack.enter_context(ledger.holding(fault, interruptible))
             faults.append(fault)
             say(f"{fault.what}, after {rendering.age(monotonic() - began)}")
         stays = seconds is None and not stop.number  # decided once: a signal that comes later undoes nothing
@@ -104,6 +105,11 @@ def _hold(
     lines = [f"{each.id}  {rendering.cell(each.what, 400).plain}: {end}" for each in faults]
     report = [{"id": each.id, "kind": each.kind, "what": each.what} for each in faults]
     rendering.show({"faults": report, "undone": not stays}, lambda: lines, json=json)
+
+
+def _begin(begin: Callable[[], None], stop: StopSignal) -> None:
+    with stop.raised():
+        begin()
 
 
 def watch(line: Callable[[], str], seconds: float, stop: StopSignal) -> None:
