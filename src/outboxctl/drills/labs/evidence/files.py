@@ -49,7 +49,6 @@ def write_lab(folder: Path, tidied: Record, record: Record, by_hand: Sequence[st
     write(folder / "timeline.txt", "".join(f"{each.at:8.3f}  {each.text}\n" for each in tidied.timeline))
     write(folder / "samples.csv", samples_csv(tidied.samples))
     for snapshot in tidied.snapshots:
-        write_json(folder / f"snapshot-{snapshot.label}.json", snapshot)
         write(folder / f"snapshot-{snapshot.label}.txt", snapshot_text(snapshot))
     for snapshot in record.snapshots:
         for worker, metrics in snapshot.metrics.items():

@@ -27,9 +27,6 @@ def xml(run: LabRun) -> str:
         time=f"{run.seconds:.3f}",
         timestamp=run.started_at,
     )
-    properties = SubElement(suite, "properties")
-    for name, value in run.versions.items():
-        SubElement(properties, "property", name=_legal(name), value=_legal(value))
     suite.extend(cases)
     suites = Element("testsuites")
     suites.append(suite)
