@@ -9,6 +9,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 import psycopg
 import pytest
+from elasticsearch import Elasticsearch
 from psycopg.sql import SQL, Identifier
 
 from outboxctl.core.database import Database
@@ -18,7 +19,9 @@ from outboxctl.core.schema.roles import RIGHTS, TABLES, Right, Role, roles_sql
 from outboxctl.core.stats import workers
 from outboxctl.core.stats.workers import HeartbeatRow
 from outboxctl.domain.errors import UsageError
+from outboxctl.domain.projection import Follow, Relation
 from processes import Cli
+from projections import shop
 
 WHO = ("--by", "alice", "--reason", "why")
 BEHIND = "DELETE FROM outboxctl_alembic_version"
@@ -335,3 +338,36 @@ def test_the_owner_of_the_tables_runs_it_again_without_the_right_to_make_roles(
 def test_a_name_that_postgresql_would_cut_or_keep_is_refused(prefix: str) -> None:
     with pytest.raises(UsageError):
         roles_sql(prefix, "public")
+
+
+CATEGORIES = Follow(
+    Relation("shop", "categories"),
+    keys="SELECT p.id FROM shop.products p WHERE p.category_id = :id AND 1 / (:id - 2) IS NOT NULL",
+    parameters=("id",),
+    types=("pg_catalog.int4",),
+)
+
+
+def test_a_worker_ends_what_stands_for_many_documents(
+    acting_as: Ask, db: Database, sql: psycopg.Connection, prefix: str, index: str, engine: Elasticsearch
+) -> None:
+    """A row that raises fails alone, and of a query that is not in force every document is read again."""
+    sql.execute(shop.SCHEMA)
+    sql.execute("INSERT INTO shop.categories VALUES (1, 'tea'), (2, 'pots')")
+    sql.execute("INSERT INTO shop.products SELECT n, 'p', 1, 1, 1 FROM generate_series(1, 3) n")
+    granted = "GRANT USAGE ON SCHEMA shop TO {0}; GRANT SELECT ON ALL TABLES IN SCHEMA shop TO {0}"
+    sql.execute(SQL(granted).format(Identifier(f"{prefix}worker")))
+    shop.put_in_force(db, shop.product(index, follow=(CATEGORIES,)))
+    waiting = "UPDATE search_outbox_events SET next_retry_at = 'infinity' WHERE follow IS NOT NULL"
+    shop.changed(sql, '{"id": ["1", "2"]}', follow=0)
+    sql.execute(waiting)
+    worker = acting_as(Role.WORKER)
+    worker.ok("worker", "--drain")
+    assert shop.held(engine, index).keys() == {"1", "2", "3"}
+    failed = "SELECT entity_key, error_reason FROM search_outbox_events WHERE status <> 'done'"
+    assert sql.execute(failed).fetchall() == [('{"id": "2"}', "bad_document")]
+    shop.changed(sql, '{"gone": "1"}', follow=0)
+    sql.execute(waiting)
+    worker.ok("worker", "--drain")
+    everything = "SELECT status FROM search_outbox_events WHERE follow = -1"
+    assert sql.execute(everything).fetchall() == [("done",)]

@@ -1,5 +1,7 @@
 """The port of the probes: who holds it open takes neither /healthz nor delivery away, and fills no log."""
 
+import os
+import resource
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -7,12 +9,14 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from time import monotonic
 
+import psycopg
 import pytest
 
-from processes import Worker, eventually
+from processes import Cli, Worker, eventually
 
 MOST, DEADLINE = 32, 5.0
 CROWD = 100
+TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @pytest.fixture
@@ -117,3 +121,33 @@ def test_a_broken_request_leaves_no_line_in_the_log(ready: Worker, crowd: ExitSt
             pass
     assert ready.get("/healthz")[0] == 200
     assert ready.log.read_text() == before
+
+
+def descriptors(worker: Worker) -> int:
+    return len(os.listdir(f"/proc/{worker.process.pid}/fd"))
+
+
+def seconds_of_cpu(worker: Worker) -> float:
+    fields = Path(f"/proc/{worker.process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def allow(worker: Worker, files: int) -> None:
+    resource.prlimit(worker.process.pid, resource.RLIMIT_NOFILE, (files, 4096))
+
+
+def test_without_a_descriptor_left_it_waits_instead_of_spinning(
+    ready: Worker, crowd: ExitStack, cli: Cli, sql: psycopg.Connection
+) -> None:
+    cli.ok("inject", "load", "--total", "50", "--rate", "0")
+    done = "SELECT count(*) = 50 FROM search_outbox_events WHERE status = 'done'"
+    eventually(lambda: sql.execute(done).fetchone() == (True,))  # its connections are open by now
+    allow(ready, descriptors(ready))
+    for _ in range(4):
+        come(ready, crowd)
+    began, used = monotonic(), seconds_of_cpu(ready)
+    eventually(lambda: monotonic() - began > 3)
+    spent = (seconds_of_cpu(ready) - used) / (monotonic() - began)
+    assert spent < 0.3, f"{spent:.0%} of a core"
+    allow(ready, 1024)
+    eventually(lambda: ready.get("/healthz")[0] == 200, within=10)

@@ -60,7 +60,7 @@ def test_a_drain_says_what_to_run(sql: lab.Sql, cli: Cli, later: str) -> None:
     done = cli("worker", "--drain", env={"ELASTIC_INDEX": later})
     assert done.returncode == 3
     assert f"no such index or alias {later}" in done.stderr
-    assert "outboxctl services up" in done.stderr
+    assert f"outboxctl --elastic-index {later} services up" in done.stderr
     assert untouched(sql)
 
 

@@ -1,5 +1,6 @@
 """The connections of the probes' server: limited in number and duration, whatever the clients do."""
 
+import errno
 import socket
 import sys
 import threading
@@ -12,6 +13,8 @@ from outboxctl.metrics import unexpected
 from outboxctl.metrics.registry import Metrics
 
 MOST = 32  # connections at a time
+PAUSE = 0.1  # seconds until the next accept after one failed for want of a descriptor or memory
+EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 PATIENCE = 5.0  # seconds from the accepting of a connection to the end of its answer
 
 
@@ -27,10 +30,19 @@ class Connections(ThreadingHTTPServer):
 
     def __init__(self, address: tuple[str, int], handler: Any, metrics: Metrics) -> None:
         self._metrics = metrics
-        self._lock = threading.Lock()
+        self._lock, self._stopping = threading.Lock(), threading.Event()
         self._ends: dict[Any, float] = {}  # by connection, the oldest first
         self.address_family = family_of(*address)
         super().__init__(address, handler)
+
+    def get_request(self) -> Any:
+        """Accept a connection; pause where there is no descriptor for it, instead of trying all the time."""
+        try:
+            return super().get_request()
+        except OSError as error:
+            if error.errno in EXHAUSTED:
+                self._stopping.wait(PAUSE)
+            raise  # the base class goes on
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """Serve a connection in a thread of its own."""
@@ -56,6 +68,7 @@ class Connections(ThreadingHTTPServer):
 
     def stop(self) -> None:
         """Stop accepting, from another thread, and free the port."""
+        self._stopping.set()
         with suppress(OSError):  # wakes the server at once instead of within half a second
             self.socket.shutdown(socket.SHUT_RDWR)
         self.shutdown()

@@ -48,12 +48,10 @@ UPDATE {EVENTS} SET status = 'pending', next_retry_at = 'infinity', error_reason
     updated_at = now()
 WHERE id = ANY (CAST(:ids AS uuid[])) AND {STATUS_IS} 'processing' AND lease_token = CAST(:token AS uuid)
 """)
-# What is expanded from its start: by another definition, or for every document.
+# What is expanded from its start, by another definition.
 AGAIN = text(f"""
 UPDATE {EVENTS} SET status = 'pending', next_retry_at = 'infinity', error_reason = NULL, error = NULL,
-    attempts = greatest(attempts - 1, 0), follow_cursor = NULL, follow = :place, entity_key = :key,
-    entity_id = md5(concat(CAST(:name AS text), '/', CAST(:place AS text), ':', CAST(:key AS text)))::uuid,
-    {UNHELD}, updated_at = now()
+    attempts = greatest(attempts - 1, 0), follow_cursor = NULL, {UNHELD}, updated_at = now()
 WHERE id = CAST(:id AS uuid) AND {STATUS_IS} 'processing' AND lease_token = CAST(:token AS uuid)
 """)
 # Events of the same row that wait beside it see the same keys, as this statement's snapshot sees them; the
@@ -73,13 +71,13 @@ SAME = text(
     )
 )
 ALL = text(DONE.format(same="true"))
-# Each row of an event of several has one of its own.
-EACH_ROW = text(f"""
+# In place of an event, whose own words a worker may not change.
+WRITE = text(f"""
 INSERT INTO {EVENTS} (entity_type, entity_id, op, entity_key, follow, next_retry_at)
 SELECT CAST(:name AS text),
-    md5(concat(CAST(:name AS text), '/', CAST(:place AS text), ':', CAST(changed AS text)))::uuid, 'upsert',
-    CAST(changed AS text), CAST(:place AS int), 'infinity'
-FROM json_array_elements(CAST(:rows AS json)) changed
+    md5(concat(CAST(:name AS text), '/', CAST(:place AS text), ':', key))::uuid, 'upsert', key,
+    CAST(:place AS int), 'infinity'
+FROM json_array_elements_text(CAST(:keys AS json)) key
 """)
 IN_HAND = text(f"""
 SELECT DISTINCT entity_key FROM {EVENTS}
@@ -129,11 +127,12 @@ def put_back(
 def start_again(connection: Connection, event: FollowEvent, token: str, *, everything: bool) -> None:
     """Have a claimed event wait again, with its attempt, as one that nothing was written for.
 
-    With `everything` it stands for every document of its projection from here on.
+    With `everything` one for every document of its projection waits in its place.
     """
-    place, key = (EVERYTHING, "") if everything else (event.place, event.key)
-    values = {"id": event.id, "token": token, "name": event.projection, "place": place, "key": key}
-    connection.execute(AGAIN, values)
+    if everything:
+        _replace(connection, event, token, EVERYTHING, [""])
+    else:
+        connection.execute(AGAIN, {"id": event.id, "token": token})
 
 
 def expand(
@@ -193,13 +192,19 @@ def write_documents(connection: Connection, event: FollowEvent, token: str) -> P
 
 def write_rows(connection: Connection, event: FollowEvent, token: str) -> Page | None:
     """Write a follow event of each row of an event of several, which ends. None as `write_documents`."""
-    if event.id not in settle.hold(connection, token):
-        return None
     rows = [{NAME: event.name, **row} if event.name else row for row in event.rows]
-    values = {"name": event.projection, "place": event.place, "rows": json.dumps(rows, ensure_ascii=False)}
-    connection.execute(EACH_ROW, values)
+    texts = [json.dumps(row, ensure_ascii=False) for row in rows]
+    return Page(0, end=True) if _replace(connection, event, token, event.place, texts) else None
+
+
+def _replace(connection: Connection, event: FollowEvent, token: str, place: int, keys: Sequence[str]) -> bool:
+    """End a claimed event with others of this place in its stead; False where the claim was lost."""
+    if event.id not in settle.hold(connection, token):
+        return False
+    values = {"name": event.projection, "place": place, "keys": json.dumps(keys, ensure_ascii=False)}
+    connection.execute(WRITE, values)
     settle.complete(connection, token, [event.id])
-    return Page(0, end=True)
+    return True
 
 
 def begin(connection: Connection, event: FollowEvent, token: str) -> Page | None:

@@ -27,6 +27,10 @@ class Dialect(PGDialect_psycopg):
         version = connection.connection.driver_connection.info.server_version  # type: ignore[union-attr]
         self.server_version_info = divmod(version, 10_000)
 
+    def do_execute(self, cursor: Any, statement: str, parameters: Any, context: Any = None) -> None:  # noqa: ARG002
+        """Execute a statement as UTF-8, which a server in SQL_ASCII takes for bytes."""
+        cursor.execute(statement.encode(), parameters)
+
     def on_connect(self) -> None:
         """Log no notice of the server."""
 
@@ -43,6 +47,7 @@ def engine(connect: Callable[[], psycopg.Connection[Any]], size: int) -> Engine:
         max_overflow=0,
         pool_timeout=LONGEST,
         use_native_hstore=False,
+        hide_parameters=True,  # documents and ids
     )
     event.listen(made, "before_cursor_execute", _opened, retval=True)
     return made
