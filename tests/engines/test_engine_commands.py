@@ -39,7 +39,11 @@ def test_verify_finds_what_differs_and_a_repair_mends_it(cli: Cli, node: Node, i
     node.put(index, f"block:{stray}", 1, {"entity_type": "block", "entity_id": stray})
     node.put(index, "no-key-at-all", 1, {"text": "stray"})
     found = json.loads(cli("verify", "--json").stdout)["by_kind"]
-    assert found == {"missing": 1, "extra": 2, "stale": 0, "ahead": 0, "altered": 1, "unreadable": 0}
+    assert {kind: number for kind, number in found.items() if number} == {
+        "missing": 1,
+        "extra": 2,
+        "altered": 1,
+    }
     cli.ok("verify", "--repair", "--by", "t", "--reason", "t", "--yes")
     cli.ok("worker", "--drain")
     assert cli.json("verify")["documents"] == MANY
