@@ -16,8 +16,8 @@ from outboxctl.domain.lifecycle import Status
 
 OLDEST_SERVER = 140_000  # before, each range would be a scan of the whole table
 START = text("""
-SELECT now() - :older_than, session_user,
-    current_setting('server_version_num')::integer, current_setting('server_version')
+SELECT now() - :older_than, current_setting('server_version_num')::integer,
+    current_setting('server_version')
 """)
 BLOCKS = text(f"""
 SELECT max(pg_relation_size(part)) / current_setting('block_size')::integer FROM ({parts(EVENTS)}) p
@@ -30,25 +30,24 @@ DELETE = text(f"DELETE FROM {EVENTS} WHERE {OLD}")
 
 @dataclass(frozen=True)
 class PrunePlan:
-    """Delete what was done before `cutoff` from the first `blocks` blocks; `user` is the session's role.
+    """Delete what was done before `cutoff` from the first `blocks` blocks.
 
     Rows written after the plan are younger than the cutoff, so later blocks need not be read.
     """
 
     cutoff: datetime
     blocks: int
-    user: str
 
 
 def plan(connection: Connection, older_than: timedelta) -> PrunePlan:
     """The plan for this retention, by the database's clock. UsageError where the server is too old."""
     values = {"older_than": older_than}
-    cutoff, user, number, version = connection.execute(START, values).one()
+    cutoff, number, version = connection.execute(START, values).one()
     if number < OLDEST_SERVER:
         hint = "upgrade the server"
         raise UsageError(f"prune needs PostgreSQL 14 or newer, and this is {version}", hint=hint)
     blocks = connection.execute(BLOCKS).scalar_one()
-    return PrunePlan(cutoff, int(blocks), str(user))
+    return PrunePlan(cutoff, int(blocks))
 
 
 def count(connection: Connection, plan: PrunePlan, first: int, end: int) -> int:
