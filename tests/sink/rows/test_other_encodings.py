@@ -12,6 +12,7 @@ from fakes import FakeSink, ProxyFault, Script
 from outboxctl.core.database import Database
 from outboxctl.core.schema.encoding import SINGLE_BYTE, storable
 from outboxctl.core.schema.migrations import upgrade
+from outboxctl.core.sql import text
 from outboxctl.drills import services
 from processes import Cli, environment
 from servers import Servers
@@ -95,4 +96,16 @@ def narrow(servers: Servers) -> Iterator[Bench]:
         bench = Bench(sql, db, url)
         bench.put(3)
         yield bench
+    test_servers.drop_database(servers.postgres, url)
+
+
+def test_a_name_that_is_not_ascii_is_sent_to_a_server_that_keeps_bytes(servers: Servers) -> None:
+    url = test_servers.new_database(servers.postgres, options=f"ENCODING 'SQL_ASCII' {LOCALE}")
+    with closing(Database(url)) as db, db.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE public.größen (maß text)")
+        connection.exec_driver_sql("INSERT INTO public.größen VALUES ('groß')")
+        found = connection.execute(
+            text("SELECT count(*) FROM public.größen WHERE maß = :what"), {"what": "groß"}
+        )
+        assert found.scalar_one() == 1
     test_servers.drop_database(servers.postgres, url)
