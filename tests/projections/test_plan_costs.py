@@ -6,6 +6,9 @@ import pytest
 from outboxctl.core.database import Database
 from outboxctl.core.projections import change_costs
 from outboxctl.domain.projection import Follow, Relation
+from outboxctl.operations.projection.costs import change_costs_of
+from outboxctl.operations.projection.declaration import read
+from outboxctl.operations.projection.plan import plan
 from projections.store import Store
 
 pytestmark = pytest.mark.slow(reason="fills tables, to count what is behind a row")
@@ -31,6 +34,26 @@ def test_the_documents_behind_a_row_are_counted(store: Store) -> None:
     assert "Reading a document takes 0." in terminal
 
 
+def test_a_value_that_the_sample_misses_counts_by_the_statistics(
+    store: Store, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(change_costs, "SIZES", (1,))
+    store.sql.execute(MANY)
+    store.sql.execute("ANALYZE store.products")
+    with db.begin() as connection:
+        planned = plan(connection, None, read(store.file), built_in="none")
+        (cost,) = change_costs_of(connection, planned)
+    assert [each and each.most for each in cost.behind] == [80, 1]
+
+
+def test_a_change_that_reaches_every_document_is_said_to(store: Store) -> None:
+    store.sql.execute(MANY)
+    store.sql.execute("ANALYZE store.products")
+    store.write(after='[[projections.product.follow]]\ntable = "store.categories"\nall = true\n')
+    every = next(each for each in store.plan()["follow"] if each["all"])
+    assert (every["median_documents"], every["most_documents"]) == (98, 98)
+
+
 SLOW = """
 CREATE FUNCTION store.slowly(n bigint) RETURNS bigint LANGUAGE plpgsql AS
     'BEGIN PERFORM pg_sleep(n * 30); RETURN n; END'
@@ -46,7 +69,7 @@ def test_a_query_that_takes_too_long_is_given_up(
     table = Relation("store", "categories")
     slow = Follow(table, keys="SELECT store.slowly(:id)", parameters=("id",))
     with db.begin() as connection:
-        assert change_costs.behind(connection, slow) is None
+        assert change_costs.behind(connection, table, slow) is None
         assert connection.exec_driver_sql("SELECT 1").scalar_one() == 1, "the transaction goes on"
 
 

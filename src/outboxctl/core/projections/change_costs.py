@@ -47,7 +47,7 @@ Found = TypeVar("Found")
 
 @dataclass(frozen=True)
 class DocumentsBehind:
-    """The documents behind one row of a followed table: median and most of the `rows` looked at."""
+    """The documents behind one row of a followed table: median of the `rows` looked at, and most."""
 
     median: int
     most: int
@@ -62,11 +62,18 @@ class ReadingTime:
     milliseconds: float
 
 
-def behind(connection: Connection, follow: Follow) -> DocumentsBehind | None:
-    """The documents behind a row; None for `all`, and where they take too long to count or are refused."""
+def behind(
+    connection: Connection, root: Relation, follow: Follow, *, known: int = 0
+) -> DocumentsBehind | None:
+    """The documents behind a row; None where they take too long to count, or are refused.
+
+    `known`: as many at most by the statistics, which know of a value that a sample misses.
+    """
     if follow.key:
         return DocumentsBehind(1, 1, 0)
-    return None if follow.all else _in_time(lambda size: _counted(connection, follow, size))
+    if follow.all:
+        return _in_time(lambda _: _all(connection, root))
+    return _in_time(lambda size: _counted(connection, follow, size, known))
 
 
 def reading(connection: Connection, projection: Projection, view: Relation) -> ReadingTime | None:
@@ -74,7 +81,16 @@ def reading(connection: Connection, projection: Projection, view: Relation) -> R
     return _in_time(lambda size: _timed(connection, projection, view, size))
 
 
-def _counted(connection: Connection, follow: Follow, size: int) -> DocumentsBehind:
+def _all(connection: Connection, root: Relation) -> DocumentsBehind:
+    """About how many rows the planner takes a table to have."""
+    statement = SQL("EXPLAIN (FORMAT JSON) SELECT FROM {}").format(qualified(root)).as_string()
+    with _read_only(connection), reading_rows(connection):
+        plan = connection.exec_driver_sql(statement).scalar_one()
+    number = int(plan[0]["Plan"]["Plan Rows"])
+    return DocumentsBehind(number, number, 0)
+
+
+def _counted(connection: Connection, follow: Follow, size: int, known: int) -> DocumentsBehind:
     rows, end = sample(connection, follow.table, "t", size)
     query = replaced(follow.keys.strip().rstrip(";"), lambda name: f"{ALIAS}.{Identifier(name).as_string()}")
     composed = SQL(COUNTED).format(
@@ -83,7 +99,8 @@ def _counted(connection: Connection, follow: Follow, size: int) -> DocumentsBehi
     with _read_only(connection), reading_rows(connection):
         # By the driver itself: the user's own SQL is not rewritten.
         counted = driver(connection).execute(composed.as_string().encode()).fetchone()
-    return DocumentsBehind(*(counted or (0, 0, 0)))
+    median, most, number = counted or (0, 0, 0)
+    return DocumentsBehind(median, most if number < size else max(most, known), number)
 
 
 def _timed(connection: Connection, projection: Projection, view: Relation, size: int) -> ReadingTime:

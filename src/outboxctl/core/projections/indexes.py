@@ -1,4 +1,4 @@
-"""How rows are found by some of their columns: unique keys, and indexes."""
+"""How rows are found by some of their columns: unique keys, indexes, and how many rows one value has."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +18,24 @@ UNIQUE = text(f"""
 SELECT k.names, i.indisprimary, i.indpred IS NOT NULL
 FROM {RELATION} JOIN pg_index i ON i.indrelid = c.oid, LATERAL (SELECT {KEY} AS names) k
 WHERE i.indisunique AND i.indisvalid AND array_position(k.names, NULL) IS NULL ORDER BY i.indexrelid
+""")
+# Of a partitioned table the rows are those of its partitions, and its own statistics are `inherited`. A
+# negative n_distinct is a share of the rows; a table that was never analyzed has a negative number of rows.
+MOST = text(f"""
+WITH rows AS (
+    SELECT sum(p.reltuples)::float8 AS number FROM {RELATION}, pg_class p
+    WHERE p.reltuples >= 0 AND p.relkind <> 'p'
+        AND (p.oid = c.oid OR p.oid IN (SELECT relid FROM pg_partition_tree(c.oid::regclass)))
+), each AS (
+    SELECT DISTINCT ON (s.attname) s.attname, greatest(
+        coalesce(s.most_common_freqs[1], 0) * number,
+        number / greatest(CASE WHEN s.n_distinct < 0 THEN -s.n_distinct * number ELSE s.n_distinct END, 1)
+    ) AS most FROM pg_stats s, rows
+    WHERE s.schemaname = CAST(:schema AS text) AND s.tablename = CAST(:name AS text)
+        AND s.attname = ANY (CAST(:columns AS text[]))
+    ORDER BY s.attname, s.inherited DESC
+)
+SELECT round(min(most))::bigint FROM each
 """)
 CREATE = text(f"""
 SELECT format('CREATE INDEX %sON %I.%I (%s)', CASE WHEN c.relkind <> 'p' THEN 'CONCURRENTLY ' END,
@@ -100,6 +118,11 @@ def _leaves(connection: Connection, relation: Relation) -> list[Relation]:
 def unique(connection: Connection, relation: Relation) -> list[UniqueKey]:
     """The valid unique indexes on columns alone."""
     return [UniqueKey(tuple(names), *flags) for names, *flags in connection.execute(UNIQUE, of(relation))]
+
+
+def most_rows(connection: Connection, relation: Relation, names: Sequence[str]) -> int:
+    """About how many rows the most frequent value of these columns has; 0 without statistics."""
+    return int(connection.execute(MOST, {**of(relation), "columns": [*names]}).scalar() or 0)
 
 
 def primary_key(connection: Connection, relation: Relation) -> tuple[str, ...]:

@@ -4,15 +4,17 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from outboxctl.core.projections import change_costs, changes, in_force, scratch, writer_costs
+from outboxctl.core.projections import change_costs, changes, in_force, indexes, scratch, writer_costs
 from outboxctl.core.projections.change_costs import DocumentsBehind, ReadingTime
 from outboxctl.core.projections.writer_costs import WriterCosts
 from outboxctl.core.sql.transaction import undone
+from outboxctl.operations.projection import lookups
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from outboxctl.core.database import Connection
+    from outboxctl.domain.projection import Follow
     from outboxctl.operations.projection.plan import Planned
 
 WRITERS = 5.0  # for what writes cost, and twice that on a server that is busy
@@ -53,7 +55,12 @@ def _of_one(connection: "Connection", planned: "Planned", until: float) -> Chang
             view = scratch.temporary_view(connection, declared.name, declared.query)
         reading = change_costs.reading(connection, projection, view)
         behind = [
-            change_costs.behind(connection, each) if monotonic() < until else None
-            for each in projection.follow
+            _behind(connection, planned, each) if monotonic() < until else None for each in projection.follow
         ]
         return ChangeCosts(reading, behind)
+
+
+def _behind(connection: "Connection", planned: "Planned", follow: "Follow") -> DocumentsBehind | None:
+    first = lookups.lookups(connection, follow, planned.resolved.analysis)[:1]
+    known = indexes.most_rows(connection, *first[0]) if first else 0
+    return change_costs.behind(connection, planned.projection.root, follow, known=known)

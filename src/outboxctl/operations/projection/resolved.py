@@ -18,6 +18,7 @@ from outboxctl.operations.projection.place import Place, shown
 
 if TYPE_CHECKING:
     from outboxctl.core.database import Connection
+    from outboxctl.operations.projection.analysis.analyse import Analysis
 
 KEY_KINDS = ("uuid", "int2", "int4", "int8", "numeric", "text", "varchar", "bpchar", "date", "enum")
 KEY_HINT = "a key is of type uuid, smallint, integer, bigint, numeric, text, varchar, char, date or an enum"
@@ -32,6 +33,7 @@ class Resolved:
     looked_at: Relation
     columns: list[Field]
     body: dict[str, Any]
+    analysis: "Analysis"
     notices: list[Notice] = field(default_factory=list)
 
 
@@ -71,7 +73,7 @@ def resolve(
         connection, projection, view, proof.analysis, mapping.unsearched(columns, body["mappings"])
     )
     found += routing_cost(projection, body["settings"])
-    return Resolved(declared, projection, view, columns, body, found)
+    return Resolved(declared, projection, view, columns, body, proof.analysis, found)
 
 
 def _check_rows(connection: "Connection", place: Place, projection: Projection, view: Relation) -> None:
