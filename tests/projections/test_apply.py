@@ -238,6 +238,12 @@ def test_another_index_is_made_and_filled(store: Store, engine: Elasticsearch) -
     assert store.what() == []
 
 
+def test_another_routing_needs_a_rebuild(store: Store) -> None:
+    store.apply()
+    store.write(after='routing = "tenant"\n')
+    assert store.what() == ["declaration", "documents", "rebuild"]
+
+
 def test_a_view_of_ours_that_is_needed_no_more_is_dropped(store: Store) -> None:
     store.write('document = "store.documents"', QUERY)
     store.apply()

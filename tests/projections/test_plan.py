@@ -308,6 +308,14 @@ def test_a_schema_that_is_behind(empty_url: str, cli: Cli, tmp_path: Path) -> No
     assert "db upgrade" in done.stderr
 
 
+def test_a_plan_changes_nothing(store: Store) -> None:
+    store.write('document = "store.documents"', QUERY)
+    before = store.facts()
+    steps = ["view", "triggers", "declaration", "index"]
+    assert (store.what(), store.what()) == (steps, steps)
+    assert store.facts() == before
+
+
 @pytest.mark.real_engine
 def test_two_projections_of_one_index_behind_an_alias(store: Store, engine: Elasticsearch) -> None:
     store.apply()

@@ -207,6 +207,13 @@ def test_a_drop_says_that_it_waits_for_events_in_hand_and_that_it_gave_up(
     assert "1 events are still held by workers after 1 s" in " ".join(done.stdout.split())
 
 
+def test_a_view_of_the_users_own_stays(applied: Store, cli: Cli) -> None:
+    applied.sql.execute("CREATE VIEW outbox_document_product AS SELECT 1 AS mine")
+    cli.ok("projection", "drop", "product", *WHO)
+    assert applied.sql.execute("SELECT mine FROM outbox_document_product").fetchone() == (1,)
+    assert applied.sql.execute("SELECT count(*) FROM store.documents").fetchone() == (0,)
+
+
 def wrong(value: Any) -> Any:
     return value
 
