@@ -172,7 +172,8 @@ class Cluster(Script):
 
 @pytest.fixture
 def looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("outboxctl.sink.transport.client.INTERVAL", 0.1)
+    monkeypatch.setattr("outboxctl.sink.transport.client.SOONER", 0.1)
+    monkeypatch.setattr("outboxctl.sink.transport.discovery.INTERVAL", 0.1)
 
 
 @pytest.mark.usefixtures("looks_often")
@@ -181,10 +182,11 @@ def test_nodes_that_the_cluster_names_are_used_while_it_names_them() -> None:
     with fake_sink(names) as named, fake_sink() as other:
         settings = load(elastic_url=named.url, sink_nodes="discovered")
         with closing(connect(settings, say=said.append)) as opened:
-            names.urls = [named.url, other.url]
-            eventually(lambda: all(_shares(opened, named, other)), what="the other one is used")
-            names.urls = [named.url]
-            eventually(lambda: not _shares(opened, named, other)[1], what="and no more")
+            for _ in range(2):
+                names.urls = [named.url, other.url]
+                eventually(lambda: all(_shares(opened, named, other)), what="the other one is used")
+                names.urls = [named.url]
+                eventually(lambda: not _shares(opened, named, other)[1], what="and no more")
             names.urls = []
             eventually(lambda: _shares(opened, named, other) and len(said) == 1, what="it says so")
             for _ in range(3):
@@ -204,3 +206,19 @@ def test_addresses_that_nobody_can_reach_are_told_once_and_the_named_node_goes_o
             eventually(lambda: isinstance(opened.send("HEAD", "/x", {}), SinkReply) and said)
             assert all(isinstance(opened.send("PUT", "/x/_bulk", {}, BULK), SinkReply) for _ in range(5))
     assert ["no node answers at the addresses" in each for each in said] == [True]
+
+
+def test_the_cluster_is_asked_again_soon_while_a_node_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("outboxctl.sink.transport.client.SOONER", 0.1)
+    names = Cluster()
+    with fake_sink(names) as named, fake_sink() as other:
+        names.urls = [_gone()]
+        with closing(connect(load(elastic_url=named.url, sink_nodes="discovered"))) as opened:
+            eventually(lambda: opened.send("HEAD", "/x", {}) and len(opened._pool) == 2)
+            names.urls = [other.url]
+            eventually(lambda: all(_shares(opened, named, other)), within=10)
+
+
+def test_named_nodes_may_be_http_and_https(recwarn: pytest.WarningsRecorder) -> None:
+    connect(load(elastic_url="http://one:9200,https://two:9200", sink_nodes="discovered")).close()
+    assert not recwarn.list

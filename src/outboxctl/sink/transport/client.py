@@ -6,14 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
+from warnings import catch_warnings, simplefilter
 
-from elastic_transport import OpenTelemetrySpan, SerializerCollection, Transport
+from elastic_transport import OpenTelemetrySpan, SerializerCollection, Transport, TransportWarning
 
 from outboxctl.domain.clock import monotonic
 from outboxctl.domain.failures import Answer
 from outboxctl.sink.engines import ELASTICSEARCH, OPENSEARCH, PRODUCT_HEADER, Engine, identity
 from outboxctl.sink.transport.connection import LEAST
-from outboxctl.sink.transport.discovery import INTERVAL, Discovery
+from outboxctl.sink.transport.discovery import SOONER, Discovery
 from outboxctl.sink.transport.node import NoAnswerError, SinkNode, SinkNodeConfig, url_of
 from outboxctl.sink.transport.pool import ProbingPool
 from outboxctl.sink.transport.reply import WRONG_PRODUCT, Decode, SinkReply, body_of, parsed
@@ -75,17 +76,19 @@ class Client:
         discovery: Discovery | None = None,
     ) -> None:
         self._engine, self._timeout, self._named = engine, timeout, nodes
-        self._transport = Transport(
-            list(nodes),
-            node_class=SinkNode,
-            node_pool_class=ProbingPool,
-            max_retries=0,
-            retry_on_status=(),
-            meta_header=False,
-            sniff_before_requests=discovery is not None,
-            sniff_callback=discovery,
-            min_delay_between_sniffing=INTERVAL,
-        )
+        with catch_warnings():
+            simplefilter("ignore", TransportWarning)  # of nodes that are named with other schemes or paths
+            self._transport = Transport(
+                list(nodes),
+                node_class=SinkNode,
+                node_pool_class=ProbingPool,
+                max_retries=0,
+                retry_on_status=(),
+                meta_header=False,
+                sniff_before_requests=discovery is not None,
+                sniff_callback=discovery,
+                min_delay_between_sniffing=SOONER,
+            )
         self._transport.serializers = Bytes()
         pool = self._transport.node_pool
         assert isinstance(pool, ProbingPool)  # noqa: S101 - for the type checker

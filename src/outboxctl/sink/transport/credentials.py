@@ -27,8 +27,6 @@ class Security(NamedTuple):
 def security(settings: Settings) -> Security:
     """Read it from the settings. UsageError for what cannot be read or sent, or does not fit together."""
     urls = [urlsplit(url) for url in settings.sink_urls]
-    if len({(url.scheme, url.hostname, url.port, url.path.rstrip("/")) for url in urls}) < len(urls):
-        raise _unusable("a URL is there twice")
     secure = {url.scheme == "https" for url in urls}
     if len(secure) > 1 and (files(settings) or settings.elastic_fingerprint):
         raise _unusable("certificates are set, and not all URLs are https")
@@ -83,6 +81,5 @@ def _basic(user: str, password: str) -> str:
 def _unusable(why: str) -> UsageError:
     return UsageError(
         f"the sink's client cannot be set up: {why}",
-        hint="check ELASTIC_URL (each server once, all http or all https), "
-        "and ELASTIC_API_KEY or ELASTIC_USERNAME",
+        hint="check ELASTIC_URL (all http or all https), and ELASTIC_API_KEY or ELASTIC_USERNAME",
     )

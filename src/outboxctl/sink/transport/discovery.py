@@ -5,6 +5,7 @@ from threading import Thread
 
 from elastic_transport import NodeConfig, SniffOptions, Transport
 
+from outboxctl.domain.clock import monotonic
 from outboxctl.domain.failures import Answer, classify
 from outboxctl.net.urls import parse_url
 from outboxctl.sink.transport.node import NoAnswerError, SinkNode
@@ -13,7 +14,8 @@ from outboxctl.sink.transport.published import FILTER, PATH, urls_of
 from outboxctl.sink.transport.reply import SinkReply, body_of, parsed
 
 INTERVAL = 30.0  # seconds between two looks at the cluster
-LOOK_SECONDS = 5.0
+SOONER = 5.0  # the same, while a node fails
+LOOK_SECONDS = 4.0  # less than that, so that there is one look at a time
 NOT_NAMED = "the cluster does not name its nodes, so those of ELASTIC_URL are used alone"
 NOT_REACHED = (
     "no node answers at the addresses that the cluster names, so those of ELASTIC_URL are used alone"
@@ -24,22 +26,25 @@ class Discovery:
     """The `sniff_callback` of a transport. `named` are the nodes of ELASTIC_URL, whose first URL is `like`.
 
     Those stay for good: they are never replaced by nothing. `say` gets a sentence, once each, where the
-    cluster cannot be asked or its addresses do not answer. One look at a time: the transport sees to that.
+    cluster cannot be asked or its addresses do not answer.
     """
 
     def __init__(self, named: Sequence[NodeConfig], like: str, say: Callable[[str], object]) -> None:
         self._named, self._like, self._say = list(named), like, say
         self._found: list[NodeConfig] = []
         self._said: set[str] = set()
+        self._next = 0.0
 
     def __call__(self, transport: Transport, _: SniffOptions) -> list[NodeConfig]:
         """Look by a thread of its own, so that no request waits for it."""
-        Thread(target=self._look, args=(transport,), name="discovery", daemon=True).start()
-        return []
-
-    def _look(self, transport: Transport) -> None:
         pool = transport.node_pool
         assert isinstance(pool, ProbingPool)  # noqa: S101 - for the type checker
+        if pool.failing or monotonic() >= self._next:
+            self._next = monotonic() + INTERVAL
+            Thread(target=self._look, args=(transport, pool), name="discovery", daemon=True).start()
+        return []
+
+    def _look(self, transport: Transport, pool: ProbingPool) -> None:
         found = [node for node in pool.all() if node.config in self._found]
         if found and not any(isinstance(node, SinkNode) and node.answered for node in found):
             self._once(NOT_REACHED)

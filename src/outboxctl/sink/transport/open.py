@@ -31,7 +31,7 @@ def connect(
     contradicting credentials.
     """
     secrets, urls = security(settings), list(only or settings.sink_urls)
-    nodes = [node_config(url, secrets, connections) for url in urls]
+    nodes = list(dict.fromkeys(node_config(url, secrets, connections) for url in urls))
     discovered = settings.sink_nodes is SinkNodes.DISCOVERED and not only
     return Client(
         nodes,
@@ -49,7 +49,7 @@ def node_config(url: str, secrets: Security, connections: int) -> SinkNodeConfig
         parts.scheme,
         parts.hostname or "",
         parts.port or 0,
-        parts.path,
+        parts.path.rstrip("/"),
         headers=HEADERS | ({"authorization": secrets.authorization} if secrets.authorization else {}),
         connections_per_node=connections + SPARE,
         ssl_context=secrets.context if secure else None,

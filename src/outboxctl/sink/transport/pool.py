@@ -55,6 +55,12 @@ class ProbingPool(NodePool):
         """All nodes, whatever their state."""
         return list(self._health)
 
+    @property
+    def failing(self) -> bool:
+        """Whether a node has failed, and not worked since."""
+        with self._changed:
+            return any(health.failures for health in self._health.values())
+
     def get(self) -> BaseNode:
         """The node for the next request; where none works, the one that was left alone longest.
 
@@ -107,6 +113,9 @@ class ProbingPool(NodePool):
             gone = [node for node in self._health if node.config not in configs]
             kept = [node for node in known if node.config in configs]
             self._health = {node: self._health.get(node) or NodeHealth() for node in kept}
+        with self._all_nodes_write_lock:
+            for node in gone:  # `add` makes another one, should it come back
+                del self._all_nodes[node.config]
         for node in gone:
             node.close()
 
