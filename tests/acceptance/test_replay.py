@@ -48,6 +48,15 @@ def test_filters_select_and_a_limit_takes_the_oldest(cli: Cli, sql: lab.Sql) -> 
     assert (nothing["matched"], nothing["ids"]) == (0, [])
 
 
+def test_only_failed_rows_can_be_replayed_whatever_the_id(cli: Cli, sql: lab.Sql) -> None:
+    pending = lab.put(sql)[1]
+    processing = lab.event(sql, uuid.uuid4(), status="processing")
+    before = lab.rows(sql)
+    for each in (pending, processing, uuid.uuid4()):
+        assert cli.json("replay", *WHO, "--id", str(each))["matched"] == 0
+    assert lab.rows(sql) == before
+
+
 @pytest.mark.real_engine
 def test_a_replayed_old_event_after_newer_ones_harms_nothing(
     cli: Cli, sql: lab.Sql, engine: Elasticsearch, index: str

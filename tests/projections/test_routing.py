@@ -139,6 +139,7 @@ def test_a_late_write_of_another_routing_is_refused(
     rent: str, placed: Placed, cli: Cli, sql: psycopg.Connection, engine: Elasticsearch
 ) -> None:
     filled(sql, cli)
+    assert placed() == rows(sql)
     old = engine.search(index=f"{rent}-cars", version=True, size=100)["hits"]["hits"]
     sql.execute("UPDATE rent.cars SET tenant = 'moved-' || id; DELETE FROM rent.cars WHERE id > 40")
     cli.ok("worker", "--drain")

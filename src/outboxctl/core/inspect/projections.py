@@ -38,7 +38,7 @@ class ProjectionFacts:
     `changing` are functions of the view whose result changes by itself, `hidden` tables whose rows are hidden
     by row level security, `refused` followed tables whose `keys` query is refused, with PostgreSQL's words.
     `edited`: the view is not as it was when the projection was applied. `unfollowed`: tables that it reads
-    now, and that the projection neither follows nor ignores.
+    now, and that the projection neither follows nor ignores; the root where an edited view reads it twice.
     """
 
     projection: Projection
@@ -86,7 +86,9 @@ def _facts(connection: Connection, projection: Projection, declared: Sequence[Pr
         return ProjectionFacts(projection, there=False, triggers=problems)
     readable = bool(connection.execute(READABLE, catalog.of(view)).scalar())
     edited = readable and bool(projection.view) and definition(connection, view) != projection.view
-    covered = {projection.root, *(each.table for each in projection.follow), *projection.ignore}
+    covered = {*(each.table for each in projection.follow), *projection.ignore}
+    if not edited or dependencies.occurrences(connection, view, projection.root) <= 1:
+        covered.add(projection.root)
     return ProjectionFacts(
         projection,
         there=True,

@@ -58,6 +58,7 @@ JOIN pg_class p ON p.oid = f.ancestor JOIN pg_namespace m ON m.oid = p.relnamesp
 WHERE f.oid IN (SELECT to_regclass(name)::oid FROM unnest(CAST(:tables AS text[])) name)
     AND f.ancestor IN (SELECT to_regclass(name)::oid FROM unnest(CAST(:above AS text[])) name)
 """)
+OID = text(f"SELECT c.oid::bigint FROM {RELATION}")
 WHOLE_ROW = re.compile(r":varattno 0 :vartype (\d+)")
 RECORD = 2249  # the type of a row of a join or a subquery
 # A join with a name, of which the tree says no more than that its row is taken as a whole.
@@ -93,6 +94,13 @@ def used(connection: Connection, view: Relation) -> dict[Relation, frozenset[str
         table: frozenset(() if table in whole else stored(fields(connection, table), names))
         for table, names in found.items()
     }
+
+
+def occurrences(connection: Connection, view: Relation, table: Relation) -> int:
+    """How often a view, or a view that it reads, names a table: 2 for one that is joined to itself."""
+    oid = connection.execute(OID, of(table)).scalar()
+    trees = connection.execute(TREES, of(view))
+    return sum(str(tree).count(f":rtekind 0 :relid {oid} ") for _, tree in trees)
 
 
 def ancestors(
