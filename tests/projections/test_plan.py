@@ -294,6 +294,10 @@ def test_a_view_of_that_name_that_is_not_ours_is_not_replaced(store: Store) -> N
     done = store("apply", *WHO)
     assert done.returncode == 2
     assert "public.outbox_document_product is there already" in done.stderr
+    store.write(QUERY, 'document = "outbox_document_product"')
+    done = store("apply", *WHO)
+    assert done.returncode == 2
+    assert "public.outbox_document_product is the name of the view that `query` makes" in done.stderr
     assert store.sql.execute("SELECT mine FROM outbox_document_product").fetchone() == (1,)
 
 

@@ -165,7 +165,7 @@ def _view(connection: "Connection", planned: Planned) -> None:
     if there and not own:
         declared.place.at("query").fail(
             f"{schema}.{name} is there already, and no projection in force has made it",
-            f"drop it, or name it: document = '{schema}.{name}'",
+            "drop it, or give it another name",
         )
     if there != projection.view:
         verb = "replace" if there else "create"

@@ -46,7 +46,8 @@ def resolve(
     """
     place = declared.place
     root = followed.relation(connection, place.at("root"), declared.root)
-    view = _document(connection, declared)
+    made = Relation(schema, view_name(declared.name))
+    view = _document(connection, declared, made)
     columns = fields(connection, view)
     key = _key(connection, declared, root, columns)
     _check_routing(place.at("routing"), declared.routing, view, columns)
@@ -56,7 +57,7 @@ def resolve(
         name=declared.name,
         root=root,
         key=key,
-        document=Relation(schema, view_name(declared.name)) if declared.query else view,
+        document=made if declared.query else view,
         index=declared.index,
         columns=root_columns,
         follow=tuple(sorted((each.named() for each in follow), key=lambda each: each.name)),
@@ -83,9 +84,13 @@ def _check_rows(connection: "Connection", place: Place, projection: Projection, 
         place.fail(f"it has more than one row for the key {shown(key)}", hint)
 
 
-def _document(connection: "Connection", declared: Declaration) -> Relation:
+def _document(connection: "Connection", declared: Declaration, made: Relation) -> Relation:
+    """The view, or a temporary one of the `query`, of which `made` will be made: `drop` takes that away."""
     if not declared.query:
-        return followed.relation(connection, declared.place.at("document"), declared.document, view=True)
+        place = declared.place.at("document")
+        if (view := followed.relation(connection, place, declared.document, view=True)) == made:
+            place.fail(f"{made} is the name of the view that `query` makes", "give yours another name")
+        return view
     if len(declared.name) > LONGEST_WITH_QUERY:
         declared.place.fail(f"with `query` a name has at most {LONGEST_WITH_QUERY} characters")
     try:
