@@ -81,6 +81,8 @@ def test_this_machine_is_known_by_its_name_alone(url: str, here: bool) -> None:
         ("/usr/bin/python3.12 /opt/venv/bin/outboxctl worker", True),
         ("python -m outboxctl worker", True),
         ("python -X dev -m outboxctl worker", True),
+        ("outboxctl --database-url postgresql://h/x --elastic-index=x worker --drain", True),
+        ("outboxctl --elastic-index worker status", False),
         ("python -m outboxctl status", False),
         ("python -m outboxctl", False),
         ("vim outboxctl worker", False),

@@ -1,16 +1,21 @@
 """Hostile text must not reach a terminal, a log line or a query as it is."""
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import outboxctl
 from outboxctl.cli.rendering import json_text
 from outboxctl.domain.printable import CONTROL, RAW_IN_JSON, brief, clean
 from outboxctl.net.urls import mask, without_credentials
 
 pytestmark = pytest.mark.no_servers
+# An option that stands before the command, named elsewhere; in quotes alone it is declared.
+MISPLACED = re.compile(r"""(?<!outboxctl )(?<!")--(?:database-url|elastic-url|elastic-index)""")
 OURS = "postgresql://postgres:made-by-us@127.0.0.1:5435/postgres"
 
 
@@ -68,3 +73,8 @@ def test_the_password_of_a_server_that_we_started_is_told_where_that_is_meant() 
     """`demo --keep --json` gives the URL by which the server that it leaves is used."""
     assert OURS in json_text({"kept": {"database_url": OURS}}, own=True)
     assert "made-by-us" not in json_text({"error": f"cannot reach {OURS}"})
+
+
+def test_a_hint_names_an_option_before_the_command_in_its_place() -> None:
+    texts = {path: path.read_text() for path in Path(outboxctl.__file__).parent.rglob("*.py")}
+    assert [str(path) for path, text in texts.items() if MISPLACED.search(text)] == []

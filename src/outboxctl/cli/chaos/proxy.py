@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from outboxctl.drills.proxy import Proxy, ProxyFault
     from outboxctl.settings import Settings
 
-ANOTHER = "unset ELASTIC_URL, or name the sink itself with --elastic-url"
+NAMED = "`outboxctl --elastic-url URL chaos proxy`"
+ANOTHER = f"unset ELASTIC_URL, or name the sink itself: {NAMED}"
 # What a fault takes as NAME=VALUE; two of them need it.
 VALUES = {"busy": int, "delay": float, "drip": float, "too-large": int}
 NEEDED = {"delay": "seconds", "too-large": "bytes"}
@@ -114,7 +115,7 @@ def _sink(settings: "Settings", port: int, *, sure: bool) -> str:
     from outboxctl.net.urls import mask, parse_url
 
     if len(settings.sink_urls) > 1:
-        raise UsageError("a proxy stands before one sink, not several", hint="name one: --elastic-url")
+        raise UsageError("a proxy stands before one sink, not several", hint=f"name one: {NAMED}")
     (url,) = settings.sink_urls
     if local(url) and parse_url(url).port == port:
         raise UsageError(f"the proxy would stand before itself: the sink is {mask(url)}", hint=ANOTHER)

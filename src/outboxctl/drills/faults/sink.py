@@ -19,7 +19,7 @@ def only(settings: Settings) -> str:
     """The sink's URL, without credentials. UsageError where there are several."""
     if len(settings.sink_urls) > 1:
         shown = ", ".join(map(mask, settings.sink_urls))
-        raise UsageError(f"which of them: {shown}?", hint="name one: --elastic-url")
+        raise UsageError(f"which of them: {shown}?", hint="name one: `outboxctl --elastic-url URL …`")
     return without_credentials(settings.sink_urls[0])
 
 

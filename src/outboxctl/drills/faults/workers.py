@@ -102,7 +102,12 @@ def runs_worker(words: Sequence[str]) -> bool:
     program = next(
         (n for n, word in enumerate(words[:6]) if Path(word).name in {"outboxctl", "__main__.py"}), None
     )
-    if program is None or list(words[program + 1 : program + 2]) != ["worker"]:
+    if program is None:
+        return False
+    command = list(words[program + 1 :])
+    while command and command[0].startswith("--"):  # those before the command take a value each
+        del command[: 1 if "=" in command[0] else 2]
+    if command[:1] != ["worker"]:
         return False
     return program == 0 or Path(words[0]).name.startswith(("python", "pypy"))
 

@@ -32,7 +32,8 @@ def shape(client: Client, name: str) -> IndexShape:
     answer = request(client, "GET", name, flat_settings=True, local=True)
     if len(answer) != 1:
         several = ", ".join(sorted(answer)[:5])
-        raise UsageError(f"{name} stands for several indexes ({several})", hint="name one: --elastic-index")
+        hint = "name one: `outboxctl --elastic-index NAME …`"
+        raise UsageError(f"{name} stands for several indexes ({several})", hint=hint)
     ((index, about),) = answer.items()
     mapping, settings = about["mappings"], about["settings"]
     return IndexShape(
