@@ -105,17 +105,16 @@ def test_the_triggers_function_works_for_a_producer(
     as_roles: Roles, cli: Cli, sql: psycopg.Connection
 ) -> None:
     url = as_roles.login("app", Role.PRODUCER)
-    sql.execute("CREATE TABLE page (id uuid PRIMARY KEY, version bigint)")
-    grant = SQL("GRANT SELECT, INSERT, UPDATE, DELETE ON page TO {}")
+    grant = SQL("GRANT SELECT, INSERT, UPDATE, DELETE ON search_index TO {}")
     sql.execute(grant.format(Identifier(f"{as_roles.prefix}app")))
-    made = cli.ok(
-        "db", "trigger", "page", "--id-column", "id", "--version-column", "version", "--entity-type", "page"
-    )
-    sql.execute(made.encode())
+    sql.execute(cli.ok("db", "trigger").encode())
     with psycopg.connect(url) as connection:
-        connection.execute("INSERT INTO page VALUES (gen_random_uuid(), 1)")
-        connection.execute("UPDATE page SET version = 2")
-        connection.execute("DELETE FROM page")
+        connection.execute(
+            "INSERT INTO search_index (id, entity_type, entity_id, event_version)"
+            " VALUES (gen_random_uuid(), 'page', gen_random_uuid(), 1)"
+        )
+        connection.execute("UPDATE search_index SET event_version = 2")
+        connection.execute("DELETE FROM search_index")
     events = sql.execute(
         "SELECT op, event_version FROM search_outbox_events ORDER BY event_version"
     ).fetchall()
