@@ -27,14 +27,14 @@ $(READY) $(PROGRAM): $(INSTALLED_BY)
 demo: $(ENVIRONMENT) ## Show the whole story on services of its own, in under a minute after the first downloads
 	$(BIN)/outboxctl demo
 
-test: $(READY) ## The tests that are not slow, on a real PostgreSQL and the best search engine there is; ten minutes (JOBS=, TESTS=)
+test: $(READY) ## The tests that are not slow, on a real PostgreSQL and the best search engine there is; five minutes (JOBS=, TESTS=)
 ifdef TESTS
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(TESTS)
 else
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal --ignore=tests/drills/labs --ignore=tests/cluster -m "not slow"
 endif
 
-test-all: $(READY) ## All tests: the slow ones and all labs as well; half an hour (JOBS=)
+test-all: $(READY) ## All tests: the slow ones and all labs as well; a quarter of an hour (JOBS=)
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal --ignore=tests/drills/labs --ignore=tests/cluster
 	$(BIN)/python -m pytest tests/drills/labs # all labs: they keep every core busy by themselves
 	$(BIN)/python -m pytest tests/cluster/test_node_killed.py # the short one of `make test-cluster`
