@@ -55,7 +55,7 @@ def proxy(
     sure: NotProduction = False,
     json: Json = False,
 ) -> None:
-    """Stand before the sink and break what passes, until ^C or for a while; workers connect to it instead.
+    """Forward requests to the search engine with faults, until ^C or for a while; workers connect to it.
 
     Faults: refuse, blackhole, reset-before, reset-after, drop-after, delay=SECONDS, drip or
     drip=SECONDS-A-BYTE, busy or busy=RETRY-AFTER, unavailable, gateway, too-large=BYTES, some-items,

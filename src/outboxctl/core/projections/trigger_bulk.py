@@ -45,7 +45,7 @@ def rows_of_side(every: Values, shares: Sequence[Values], side: str) -> Rows:
 
 
 def changed_rows(every: Values, shares: Sequence[Values]) -> Rows:
-    """The rows of an UPDATE that changed: a new key counts always, an old one where it is another."""
+    """The rows of an UPDATE that changed: each has its new key, and its old one where that is another."""
     known = []
     for share in shares:
         parts = {**share, "of_share": OF_SHARE.format_map(share) if len(shares) > 1 else ""}

@@ -155,7 +155,6 @@ SELECT {new_key}
                 FROM (SELECT {old_named} FROM changed c WHERE before IS NOT NULL{of_share}
                     AND (after IS NULL OR {key_differs})) o
                 WHERE {old_known}"""
-OF_SHARE = " AND (c.before IS NULL OR c.after IS NULL OR {differ})"
 # The keys of one row that changed. The start of a query looks up each function in it, whether it comes to
 # that or not: so what large values need is a query of its own. A BEFORE trigger can keep a row from the
 # partition that it moves to: then there is none after.
@@ -273,28 +272,27 @@ def _of_statements(every: Values, shares: Sequence[Values], found: Arrays) -> st
 
 
 def _of_update(every: Values, shares: Sequence[Values], found: Arrays) -> str:
-    of_share = OF_SHARE if len(shares) > 1 else ""
+    of_share = trigger_bulk.OF_SHARE if len(shares) > 1 else ""
     changes = [OF_CHANGED.format_map(each | {"of_share": of_share.format_map(each)}) for each in shares]
     own = [OF_CHANGED.format_map(each | {"of_share": ""}) for each in shares]
     written = [
-        _write_alone(each, changed, CHANGED.format_map(each))
-        for each, changed in zip(shares, own, strict=True)
+        _write_alone(each, changes_of, CHANGED.format_map(each))
+        for each, changes_of in zip(shares, own, strict=True)
     ]
     keys = [
         f"({2 * share + side}, key_{which}_{share}, {each['common']})"
         for share, each in enumerate(shares, 1)
         for side, which in enumerate(("now", "before"))
     ]
+    rows, changed = trigger_bulk.changed_rows(every, shares), CHANGED.format_map(every)
     parts = {
         "table": OLD,
-        **_in_bulk(
-            shares, found, changes, trigger_bulk.changed_rows(every, shares), CHANGED.format_map(every)
-        ),
+        **_in_bulk(shares, found, changes, rows, changed),
         "gone": GONE.format_map(every),
         "alone": _alone(shares, [GONE.format_map(each) for each in shares], written),
         "pair": _pair(every, shares),
         "one": _write(every, OF_PAIR.format(keys=", ".join(keys), names=COMMON), "place"),
-        "many": _write_shares(shares, changes, CHANGED.format_map(every)),
+        "many": _write_shares(shares, changes, changed),
     }
     return CHANGE.format_map(every | parts)
 

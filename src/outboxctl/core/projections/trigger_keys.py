@@ -44,7 +44,7 @@ def arrays(watched: Watched, rows: tuple[str, str]) -> list[dict[str, Composable
     """The arrays of an event for many rows: of the keys, or of each parameter (`follow_pages.FollowEvent`).
 
     Each with the text `before` it, its elements of the `old` and the `new` row, and the `end` of the event.
-    None where keys may be long, or need escapes in JSON.
+    Empty where keys may be long, or need escapes in JSON.
     """
     types = [each.type for each in watched.key] if watched.key else watched.types
     if not types or len(types) < len(watched.parameters) or not {*types} <= SHORT_TYPES:

@@ -32,7 +32,6 @@ SELECT {COLUMNS} FROM (
         ORDER BY created_at LIMIT :limit)
 ) o ORDER BY o.created_at, o.id LIMIT :limit
 """
-OLDEST = text(OLDEST_OF.format(scope=""))
 STUCK_ROWS = f"""
 SELECT {COLUMNS} FROM {EVENTS} o WHERE {STUCK}{{scope}} ORDER BY lease_until, id LIMIT :limit
 """
