@@ -45,7 +45,7 @@ def versions(client: Client, index: str, ids: Sequence[str]) -> dict[str, int | 
 def by_id(
     client: Client, index: str, ids: Sequence[str], *, decode: Decode = json.loads, **options: Any
 ) -> dict[str, Mapping[str, Any]]:
-    """What the index tells of each of these documents that is there, refreshed or not.
+    """What the index has of each of these documents that is there, refreshed or not.
 
     UnreachableError where it cannot be read: a request for many documents succeeds all the same.
     """

@@ -22,7 +22,7 @@ HEALTHY = frozenset({400, 401, 402, 403, 404, 405, 406, 409, 413, 415})
 class NodeHealth:
     """Of a node: it gets requests where it `works`; after `failures` in a row one decides (`trying`).
 
-    `until` (`clock.monotonic`): when the next probe is due. `silent`: it did not even say that it fails.
+    `until` (`clock.monotonic`): when the next probe is due. `silent`: no answer came in a while.
     `used`: the number of its last request.
     """
 
@@ -87,7 +87,7 @@ class ProbingPool(NodePool):
                 self._changed.notify_all()
 
     def mark_dead(self, node: BaseNode, _now: float | None = None) -> None:
-        """A request failed; one that was under way when the node was left alone tells nothing new."""
+        """A request failed; one that was under way when the node was left alone is not counted."""
         if UNDER_WAY.get().status in HEALTHY:
             self.mark_live(node)
             return
