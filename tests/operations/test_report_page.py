@@ -113,16 +113,15 @@ def test_a_disaster_is_shown_first_with_what_to_run_and_nothing_is_changed(
     assert [path.name for path in tmp_path.glob("page*")] == ["page.html"]
     said = Page(out.read_text()).text
     for finding in cli.json("report")["findings"]:
-        if finding["name"] not in ("oldest", "in_vain"):  # they grow older between the two
-            assert finding["said"] in said
-        assert said.index(finding["run"]) < said.index("Is it moving")
+        if not finding.startswith(("oldest", "in_vain")):  # they grow older between the two
+            assert said.replace("\n", " ").index(finding) < said.index("Lag:")
     for told in (
         "mapping",
         "failed to parse N",
         "connect",
         "gone",
         "circuit open",
-        "and 12 more",
+        "(50 of 62)",
         str(EVENTS["processing"]),
     ):
         assert told in said, told
@@ -141,7 +140,9 @@ def test_hostile_text_is_text_and_short_and_nothing_is_loaded_from_elsewhere(cli
     assert not {"script", "img", "iframe", "object", "embed", "link", "base", "form", "red"} & set(page.tags)
     assert not LOADING & set(page.attributes), "a page that is sent on must not call home"
     assert not [name for name in page.attributes if name.startswith("on")]
-    assert not any("url(" in style for style in [text.partition("</style>")[0], *page.attributes["style"]])
+    assert not any(
+        "url(" in style for style in [text.partition("</style>")[0], *page.attributes.get("style", [])]
+    )
     assert "default-src 'none'" in page.attributes["content"][0]
 
 
@@ -151,9 +152,9 @@ def test_in_an_outage_of_the_sink_the_page_comes_all_the_same(cli: Cli, scene: S
     done = cli("report", env=away)
     assert done.returncode == 3
     said = Page(done.stdout).text
-    assert "The search engine is unreachable: connect" in said
+    assert "Missing: sink: connect" in said
     assert done.stderr.startswith("left out: sink: connect")
-    assert "The oldest that wait" in said
+    assert "C  Oldest pending" in said
     assert "geheim" not in done.stdout + done.stderr
     told = cli("report", "--json", env=away)
     assert told.returncode == 3

@@ -110,9 +110,9 @@ def _drift(settings: "Settings", sample: int) -> "Drift":
 def _show(figures: "list[CheckedFigure]", state: str, problem: str | None, *, json: bool) -> None:
     from outboxctl.operations.check.figures import notes
 
-    noted = [f"note: {_line(figure)}" for figure in notes(figures)]
+    noted = [f"note: {figure.line}" for figure in notes(figures)]
     bad = [figure for figure in figures if not figure.well]
-    findings = [_line(figure) for figure in bad]
+    findings = [figure.line for figure in bad]
     each = [asdict(figure) | {"well": figure.well} for figure in figures]
     report = {"state": state, "ok": state == "OK", "problem": problem}
     report |= {"findings": findings, "notes": noted, "figures": each}
@@ -123,25 +123,11 @@ def _show(figures: "list[CheckedFigure]", state: str, problem: str | None, *, js
 
 def _summary(state: str, text: str, figures: "list[CheckedFigure]") -> str:
     """The first line of a Nagios plugin: text, a bar, and `name=value[unit];warning;critical;minimum`."""
-    values = [
-        f"{f.name}={_plain(f.value, 'U')}{f.unit if f.value is not None else ''};;{_plain(f.limit, '')};0"
+    from outboxctl.operations.check.figures import number
+
+    values = " ".join(
+        f"{f.name}={number(f.value, 'U')}{f.unit if f.value is not None else ''};;{number(f.limit, '')};0"
         for f in figures
-    ]
-    return " | ".join([f"OUTBOX {state} - {_unbarred(brief(text, 300))}", *filter(None, [" ".join(values)])])
-
-
-def _line(figure: "CheckedFigure") -> str:
-    """A finding: what, figure and limit, and what to run."""
-    limit = _plain(figure.limit, "none")
-    return f"{figure.name}: {_unbarred(figure.message)} (limit {limit}); run: {figure.help}"
-
-
-def _unbarred(text: str) -> str:
-    """Without bars: monitoring takes what follows one for figures."""
-    return text.replace("|", "/")
-
-
-def _plain(value: float | None, unknown: str) -> str:
-    if value is None:
-        return unknown
-    return f"{value:.3f}".rstrip("0").rstrip(".")
+    )
+    told = f"OUTBOX {state} - {brief(text, 300).replace('|', '/')}"
+    return f"{told} | {values}" if values else told

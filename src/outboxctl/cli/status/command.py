@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from outboxctl.core.projections.choosing import Scope
     from outboxctl.core.stats.snapshot import EventRow, PipelineStatus
 
-STUCK_COLUMNS = ("id", "op", "attempts", "held for", "owner")
 SECOND_LOOK = 1.0  # seconds after the first one: the pace of follow events is measured in between
 PATIENCE = 10.0  # seconds for one query of --watch: the cheap ones take some tens of ms
 
@@ -76,6 +75,7 @@ def stuck(
 
     Example: outboxctl stuck --limit 5
     """
+    from outboxctl.cli.status.view import STUCK_COLUMNS
     from outboxctl.core.stats import snapshot
 
     configured = settings()

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 OLDEST_COLUMNS = ("id", "age", "attempts", "retry in", "reason")
 PROJECTION_COLUMNS = ("projection", "pending", "processing", "failed", "stuck", "oldest")
+STUCK_COLUMNS = ("id", "op", "attempts", "held for", "owner")
 WORKER_COLUMNS = ("worker", "host", "heartbeat", "in flight", "policy", "out", "state")
 MOMENTS = {"age": "created_at", "held for": "processing_started_at", "retry in": "next_retry_at"}
 NAMES = {"reason": "error_reason"}

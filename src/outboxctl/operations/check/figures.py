@@ -86,6 +86,17 @@ class CheckedFigure:
         """What it means, its value in it; at most 300 characters."""
         return brief(self.meaning.replace("{}", self.shown, 1), 300)
 
+    @property
+    def line(self) -> str:
+        """A line of a report: what it means, its limit, and what to run. Monitoring splits lines at bars."""
+        limit = number(self.limit, "none")
+        return f"{self.name}: {self.message.replace('|', '/')} (limit {limit}); run: {self.help}"
+
+
+def number(value: float | None, unknown: str) -> str:
+    """At most three decimals, none that are zero."""
+    return unknown if value is None else f"{value:.3f}".rstrip("0").rstrip(".")
+
 
 def read(connection: "Connection", limits: CheckLimits, *, max_processing: float) -> CheckFacts:
     """Read all figures of the database; the cost does not grow with the number of done rows."""

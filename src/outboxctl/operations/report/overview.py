@@ -16,7 +16,6 @@ from outboxctl.core.operator.selection import Selection
 from outboxctl.core.stats import snapshot, workers
 from outboxctl.core.stats.snapshot import EventRow, PipelineStatus
 from outboxctl.domain.errors import OutboxctlError, UsageError
-from outboxctl.domain.lifecycle import PROJECTION
 from outboxctl.net.urls import without_credentials
 from outboxctl.operations.check import figures
 from outboxctl.operations.check.figures import CheckedFigure, CheckFacts, CheckLimits
@@ -27,9 +26,9 @@ from outboxctl.sink.transport.request import shaped
 
 if TYPE_CHECKING:
     from outboxctl.core.database import Connection
+    from outboxctl.settings import Settings
 
     Begin = Callable[[], AbstractContextManager[Connection]]
-    from outboxctl.settings import Settings
 
 PATIENCE = 10.0  # seconds for one request to the sink
 SAMPLE = 200  # entities that are compared with the index
@@ -37,23 +36,13 @@ CAUSES, ROWS = 20, 10
 Part = TypeVar("Part")
 
 
-@dataclass(frozen=True)
-class LimitExceeded:
-    """A figure beyond its limit: what it means, the limit in words, and the command that shows more."""
-
-    name: str
-    said: str
-    limit: str
-    run: str
-
-
 @dataclass
 class Overview:
     """What `report` shows; a part that could not be read is None, and `missing` holds why, by its name.
 
-    `state` is CRITICAL (there are `findings`), UNKNOWN (there are none, but a side is unreachable) or OK.
-    `causes` are the most frequent of `causes_in_all`. `at` is the database's time, or this machine's where
-    the database is unreachable.
+    `state` is CRITICAL (there are `findings`, lines as those of `check`), UNKNOWN (there are none, but a side
+    is unreachable) or OK. `causes` are the most frequent of `causes_in_all`. `at` is the database's time, or
+    this machine's where the database is unreachable.
     """
 
     at: datetime
@@ -61,10 +50,9 @@ class Overview:
     sink: list[str]
     index: str
     outboxctl: str = field(default_factory=lambda: __version__)  # no part of the schema
-    projection: str = PROJECTION
     state: str = "UNKNOWN"
     missing: dict[str, str] = field(default_factory=dict)
-    findings: list[LimitExceeded] = field(default_factory=list)
+    findings: list[str] = field(default_factory=list)
     figures: list[CheckedFigure] = field(default_factory=list)
     postgres: str | None = None
     product: str | None = None
@@ -75,11 +63,12 @@ class Overview:
     acts: list[AuditRow] | None = None
     drift: Drift | None = None
 
-    def read(self, what: str, begin: "Begin", reader: Callable[["Connection"], Part]) -> Part | None:
-        """One part, read in a transaction of its own; None where that fails, and `missing` holds why."""
+    def read(self, what: str, reader: Callable[[], Part]) -> Part | None:
+        """One part; None where it cannot be read, and `missing` holds why. Raises UsageError."""
         try:
-            with begin() as connection:
-                return reader(connection)
+            return reader()
+        except UsageError:
+            raise
         except OutboxctlError as error:
             self.missing[what] = str(error)
             return None
@@ -95,55 +84,47 @@ def overview(settings: "Settings", begin: "Begin") -> Overview:
         name = database.name
     addresses = [without_credentials(url) for url in settings.sink_urls]
     result = Overview(datetime.now(UTC), name, addresses, settings.elastic_index)
-    limits = CheckLimits(settings.sla_oldest_age_seconds)
-    facts = _database(result, begin, limits, settings.max_processing_seconds)
-    _sink(result, settings)
+    limits, longest = CheckLimits(settings.sla_oldest_age_seconds), settings.max_processing_seconds
+    if facts := result.read("database", lambda: _facts(result, begin, limits, longest)):
+        result.standing = facts.status
+        _rows(result, begin, longest)
+    result.read("sink", lambda: _sink(result, settings))
     if facts:
         result.figures = figures.judge(facts, limits, result.drift)
-        result.findings = [_finding(figure) for figure in result.figures if not figure.well]
+        result.findings = [figure.line for figure in result.figures if not figure.well]
     unreachable = {"database", "sink"} & set(result.missing)
     result.state = "CRITICAL" if result.findings else "UNKNOWN" if unreachable else "OK"
     return result
 
 
-def _finding(figure: CheckedFigure) -> LimitExceeded:
-    limit = "none" if figure.limit is None else f"{figure.limit:g} {figure.unit}".strip()
-    return LimitExceeded(figure.name, figure.message, limit, figure.help)
+def _facts(result: Overview, begin: "Begin", limits: CheckLimits, longest: float) -> CheckFacts:
+    with begin() as connection:
+        result.at = workers.clock(connection)
+        result.postgres = server(connection).version
+        return figures.read(connection, limits, max_processing=longest)
 
 
-def _database(result: Overview, begin: "Begin", limits: CheckLimits, longest: float) -> CheckFacts | None:
-    try:
-        with begin() as connection:
-            result.at = workers.clock(connection)
-            facts = figures.read(connection, limits, max_processing=longest)
-            result.postgres = server(connection).version
-    except UsageError:
-        raise
-    except OutboxctlError as error:
-        result.missing["database"] = str(error)
-        return None
-    result.standing = facts.status
-    result.stuck = result.read(
-        "stuck", begin, lambda c: snapshot.stuck(c, limit=ROWS, max_processing=longest)
-    )
-    result.acts = result.read("acts", begin, lambda c: audit.recent_actions(c, limit=ROWS))
-    causes = result.read("causes", begin, lambda c: failed.failed_groups(c, Selection()))
-    if causes is not None:
+def _rows(result: Overview, begin: "Begin", longest: float) -> None:
+    """Lists, each in a transaction of its own."""
+
+    def part(what: str, reader: "Callable[[Connection], Part]") -> Part | None:
+        def read() -> Part:
+            with begin() as connection:
+                return reader(connection)
+
+        return result.read(what, read)
+
+    result.stuck = part("stuck", lambda c: snapshot.stuck(c, limit=ROWS, max_processing=longest))
+    result.acts = part("acts", lambda c: audit.recent_actions(c, limit=ROWS))
+    if causes := part("causes", lambda c: failed.failed_groups(c, Selection())):
         result.causes, result.causes_in_all = causes[:CAUSES], len(causes)
-    return facts
 
 
 def _sink(result: Overview, settings: "Settings") -> None:
     with closing(connect(settings, connections=1, timeout=PATIENCE)) as client:
-        try:
-            server = shaped(lambda: product(client)).identity
-        except OutboxctlError as error:
-            result.missing["sink"] = str(error)
-            return
+        server = shaped(lambda: product(client)).identity
         result.product = f"{server.distribution} {server.number}".strip()
         if result.standing:
-            try:
-                with closing(Database(settings.require_database_url(), longest=PATIENCE)) as database:
-                    result.drift = drift(database, client, settings.elastic_index, SAMPLE)
-            except OutboxctlError as error:
-                result.missing["drift"] = str(error)
+            with closing(Database(settings.require_database_url(), longest=PATIENCE)) as database:
+                compare = lambda: drift(database, client, settings.elastic_index, SAMPLE)  # noqa: E731
+                result.drift = result.read("drift", compare)
