@@ -3,6 +3,6 @@
 from fakes.script import Script
 from fakes.sink import FakeSink, fake_sink
 from outboxctl.drills.proxy.faults import ProxyFault
-from outboxctl.drills.proxy.passing import Point
+from outboxctl.drills.proxy.server import Point
 
 __all__ = ["FakeSink", "Point", "ProxyFault", "Script", "fake_sink"]

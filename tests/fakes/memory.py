@@ -5,8 +5,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from fakes.store import Kind, Store
-from outboxctl.drills.proxy.request import ProxyRequest, parse_bulk
-from outboxctl.drills.proxy.wire import ProxyReply
+from outboxctl.drills.proxy.wire import ProxyReply, ProxyRequest, parse_bulk
 
 
 class Memory:

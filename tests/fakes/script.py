@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from outboxctl.drills.proxy.faults import HEALTHY, ProxyFault
-from outboxctl.drills.proxy.passing import Bulk, Gates
+from outboxctl.drills.proxy.server import Bulk, Gates
 
 
 class Script(Gates):

@@ -3,15 +3,15 @@
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 
 from fakes.memory import Memory
 from fakes.script import Script
 from fakes.store import Store
 from outboxctl.drills.proxy.faults import ActiveFault
-from outboxctl.drills.proxy.passing import Bulk
-from outboxctl.drills.proxy.request import Backend, ProxyRequest
-from outboxctl.drills.proxy.server import ProxyServer
-from outboxctl.drills.proxy.upstream import Upstream
+from outboxctl.drills.proxy.proxy import Upstream
+from outboxctl.drills.proxy.server import Bulk, ProxyServer
+from outboxctl.drills.proxy.wire import Backend, ProxyRequest
 from outboxctl.drills.services import fresh_port
 
 
@@ -21,11 +21,13 @@ class FakeSink(ProxyServer):
     `store` is in memory.
     """
 
+    certificate: Path | None = None
+
     def __init__(self, port: int, script: Script, store: Store, backend: Backend) -> None:
         self.script, self.store = script, store
         self.lookups: list[str] = []
         self.headers: list[Mapping[str, str]] = []
-        super().__init__(port, backend)
+        super().__init__(port, backend, script)
 
     @property
     def requests(self) -> list[Bulk]:
@@ -34,9 +36,6 @@ class FakeSink(ProxyServer):
     @property
     def limit(self) -> int:  # type: ignore[override]
         return sys.maxsize if self.script.reset_over is None else self.script.reset_over
-
-    def gates(self) -> Script:
-        return self.script
 
     def choose(self, request: ProxyRequest, bulk: Bulk | None) -> ActiveFault:
         if bulk:

@@ -6,7 +6,7 @@ from enum import StrEnum
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from outboxctl.drills.proxy.request import BulkOperation
+from outboxctl.drills.proxy.wire import BulkOperation
 
 FORGOTTEN = "forgotten"
 CONFLICT = "version_conflict_engine_exception"

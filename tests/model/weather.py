@@ -9,7 +9,7 @@ from fakes import faults
 from fakes.store import Store
 from model.clocks import Clocks
 from outboxctl.domain.failures import Answer
-from outboxctl.drills.proxy.request import BulkOperation, parse_bulk
+from outboxctl.drills.proxy.wire import BulkOperation, parse_bulk
 from outboxctl.sink.delivery.bulk import BulkAction, body, pair
 
 Applied = Enum("Applied", "NOW NEVER LATER")

@@ -8,8 +8,7 @@ from elasticsearch import Elasticsearch
 from drills.chaos.through import ask, bulk, write
 from operations.doctor.fronts import front
 from outboxctl.drills.proxy import Proxy
-from outboxctl.drills.proxy.request import ProxyRequest
-from outboxctl.drills.proxy.wire import ProxyReply
+from outboxctl.drills.proxy.wire import ProxyReply, ProxyRequest
 from servers import Servers
 
 PAGES = {

@@ -18,8 +18,7 @@ from outboxctl.domain.clock import Deadline
 from outboxctl.domain.failures import Classification, Reason, Verdict
 from outboxctl.drills import services
 from outboxctl.drills.proxy.faults import blackhole
-from outboxctl.drills.proxy.request import ProxyRequest
-from outboxctl.drills.proxy.wire import PRODUCT, ProxyReply
+from outboxctl.drills.proxy.wire import PRODUCT, ProxyReply, ProxyRequest
 from outboxctl.settings import load
 from outboxctl.sink.delivery.bulk import BulkAction
 from outboxctl.sink.delivery.deliver import ElasticSink

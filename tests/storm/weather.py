@@ -10,7 +10,7 @@ from typing import Protocol
 
 from fakes import ProxyFault, Script, fake_sink
 from fakes.faults import DROP_AFTER, HEALTHY, RESET_BEFORE, answered, refused
-from outboxctl.drills.proxy.passing import Bulk
+from outboxctl.drills.proxy.server import Bulk
 from outboxctl.drills.proxy.wire import PRODUCT, ProxyReply
 from storm.plan import Plan
 

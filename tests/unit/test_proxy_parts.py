@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from outboxctl.cli.chaos.proxy import chosen
 from outboxctl.domain.errors import UsageError
 from outboxctl.drills.proxy.faults import ActiveFault, ProxyFault
-from outboxctl.drills.proxy.request import ProxyRequest
+from outboxctl.drills.proxy.wire import ProxyRequest
 
 
 @given(st.binary(max_size=200))

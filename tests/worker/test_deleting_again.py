@@ -12,7 +12,7 @@ from acceptance import lab
 from fakes import FakeSink, ProxyFault, fake_sink
 from fakes.faults import refused
 from fakes.postgres_proxy import Do, Proxy
-from outboxctl.drills.proxy.request import parse_bulk
+from outboxctl.drills.proxy.wire import parse_bulk
 from outboxctl.sink.delivery.bulk import BulkAction, body
 from processes import Cli, Worker, eventually
 from scene import Scene

@@ -15,7 +15,7 @@ from acceptance import lab
 from fakes import FakeSink, Point, ProxyFault, Script, fake_sink
 from fakes.faults import HEALTHY
 from outboxctl.core.delivery.claim import GROUP
-from outboxctl.drills.proxy.passing import Bulk
+from outboxctl.drills.proxy.server import Bulk
 from processes import Worker, eventually
 from scene import Scene
 from servers import Servers

@@ -8,7 +8,7 @@ import pytest
 
 from fakes import ProxyFault, Script, fake_sink
 from fakes.faults import HEALTHY, answered, refused
-from outboxctl.drills.proxy.passing import Bulk
+from outboxctl.drills.proxy.server import Bulk
 from processes import Cli, Worker, eventually
 from scene import Scene
 from servers import Servers

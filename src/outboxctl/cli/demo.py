@@ -12,13 +12,9 @@ from outboxctl.cli.services import Search
 from outboxctl.domain.errors import ExitCode
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from rich.console import Console, OverflowMethod
 
-    from outboxctl.core.stats.snapshot import PipelineStatus
-    from outboxctl.drills.demo.report import DemoReport
-    from outboxctl.sink.index.index_setup import Hit
+    from outboxctl.drills.demo.run import DemoReport
 
 NAME_WIDTH = 16
 
@@ -65,51 +61,46 @@ class DemoScreen:
     def step(self, name: str, doing: str) -> None:
         """A step begins."""
         self._name, self._began = name, monotonic()
-        self._say(doing)
+        self.say(doing)
 
-    def progress(self, done: int, total: int) -> None:
-        """How far the step is."""
-        self._say(f"{done:,} of {total:,}")
+    def say(self, text: str) -> None:
+        """How far the step is: shown on a terminal alone."""
+        from outboxctl.cli import rendering
+
+        if self._status:
+            self._status.update(rendering.cell(f"{self._name:<{NAME_WIDTH}} {text}"))
 
     def detail(self, text: str) -> None:
         """Show a detail of the current step; in a log too, for it says what is downloaded."""
         from outboxctl.cli import rendering
 
         if self._status:
-            self._say(text)
+            self.say(text)
         else:
             self.out.print(rendering.cell(text), soft_wrap=True)
 
-    def ended(self, text: str, status: "PipelineStatus | None" = None, hits: "Sequence[Hit]" = ()) -> None:
+    def ended(self, text: str) -> None:
         """A step has ended."""
         from outboxctl.cli import rendering
 
-        counts = [f"{count:,} {name}" for name, count in status.status.items()] if status else []
-        line = (
-            f"{text}{'; ' if counts else ''}{', '.join(counts)} ({rendering.age(monotonic() - self._began)})"
-        )
-        self.out.print(f"{self._name + ':':<{NAME_WIDTH}} {line}", markup=False)
-        for hit in hits:
-            self.out.print(rendering.cell(f"  {hit.snippet}"), overflow=self._cut, no_wrap=True)
-
-    def _say(self, text: str) -> None:
-        from outboxctl.cli import rendering
-
-        if self._status:
-            self._status.update(rendering.cell(f"{self._name:<{NAME_WIDTH}} {text}"))
+        first, *lines = text.splitlines()
+        took = rendering.age(monotonic() - self._began)
+        self.out.print(f"{self._name + ':':<{NAME_WIDTH}} {first} ({took})", markup=False)
+        for line in lines:
+            self.out.print(rendering.cell(f"  {line}"), overflow=self._cut, no_wrap=True)
 
 
 def _close(report: "DemoReport", out: "Console") -> None:
     """The table of checks, and where the log is."""
     from outboxctl.cli import rendering
 
+    good = [check.verdict == "OK" for check in report.checks]
     cells = [
-        (c.name, f"{c.seen:,}", f"{'at least ' * c.at_least}{c.expected:,}", "yes" if c.ok else "NO")
-        for c in report.checks
+        (each.name, each.seen, each.expected, "yes" if ok else "NO")
+        for each, ok in zip(report.checks, good, strict=True)
     ]
     out.print()
     out.print(rendering.table("What was seen", ("check", "seen", "expected", "ok"), cells))
-    good = sum(check.ok for check in report.checks)
-    out.print(f"{good} of {len(report.checks)} checks agree, in {rendering.age(report.seconds)}.")
+    out.print(f"{sum(good)} of {len(good)} checks agree, in {rendering.age(report.seconds)}.")
     if report.worker_log:
         out.print(f"The worker's log: {report.worker_log}", soft_wrap=True)

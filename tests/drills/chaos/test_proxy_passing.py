@@ -16,8 +16,7 @@ from operations.doctor.fronts import front, self_signed
 from outboxctl.domain.errors import UsageError
 from outboxctl.drills import services
 from outboxctl.drills.proxy import Proxy, faults
-from outboxctl.drills.proxy.request import ProxyRequest
-from outboxctl.drills.proxy.wire import ProxyReply
+from outboxctl.drills.proxy.wire import ProxyReply, ProxyRequest
 from outboxctl.net.certificates import SINK, Files
 from processes import eventually
 from servers import Servers

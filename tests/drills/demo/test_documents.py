@@ -10,10 +10,10 @@ def documents() -> list[Docstring]:
     return collect()
 
 
-def test_each_has_a_name_an_id_and_a_text_of_its_own(documents: list[Docstring]) -> None:
-    assert len({d.name for d in documents}) == len({d.entity_id for d in documents}) == len(documents)
+def test_each_has_a_name_and_a_text_of_its_own(documents: list[Docstring]) -> None:
+    assert len({d.name for d in documents}) == len(documents)
     assert all(d.text.strip() and "\0" not in d.text for d in documents)
-    assert all(d.snippet.startswith(d.name) and "\n" not in d.snippet for d in documents)
+    assert all(d.content.startswith(d.name) and "\n" not in d.content for d in documents)
 
 
 def test_modules_classes_functions_and_methods_are_there(documents: list[Docstring]) -> None:

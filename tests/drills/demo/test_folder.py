@@ -40,7 +40,7 @@ def test_a_failed_run_leaves_its_log_even_to_the_next_run(parent: Path) -> None:
         end(failed, ZeroDivisionError())
     with own_folder("demo") as folder:
         folder.succeeded = True
-    assert [path.parent.parent for path in parent.glob("*/worker.log")] == [parent]
+    assert [path.parent.parent for path in parent.glob("*/worker-w1.log")] == [parent]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])

@@ -7,19 +7,23 @@ from typer.testing import CliRunner, Result
 
 from outboxctl.cli.app import app
 from outboxctl.drills.demo import run as demo_run
-from outboxctl.drills.demo.report import DemoCheck, DemoProjection, DemoReport, Screen
-from outboxctl.sink.index.index_setup import Hit
+from outboxctl.drills.demo.run import DemoReport
+from outboxctl.drills.demo.story import Renamed, Screen
+from outboxctl.drills.labs.model import LabCheck, LabPhase, LabVerdict
 
 pytestmark = pytest.mark.no_servers
-HIT = Hit("docstring:1", 1.5, "io.open: Open a \x1b[31mfile.")
-PROJECTION = DemoProjection("definition", "an-index-definitions", "os", "os_renamed", 1, 199, 0.3)
+HIT = "io.open: Open a \x1b[31mfile."
 
 
-def report(*checks: DemoCheck) -> DemoReport:
-    ok = all(check.ok for check in checks)
+def check(verdict: LabVerdict = LabVerdict.OK) -> LabCheck:
+    return LabCheck(LabPhase.CHECK, "rows", "2", "2", verdict)
+
+
+def report(*checks: LabCheck) -> DemoReport:
+    ok = all(check.verdict is LabVerdict.OK for check in checks)
     log = None if ok else "/srv/worker.log"
-    servers = ("3.11.0", "embedded 18", "noida 8", "")
-    return DemoReport(ok, 1.5, *servers, 2, "q", (HIT,), ("id",), PROJECTION, checks, log)
+    servers = ("3.11.0", "embedded 18", "noida 8")
+    return DemoReport(ok, 1.5, *servers, 2, [], Renamed(), list(checks), log)
 
 
 @pytest.fixture
@@ -30,8 +34,8 @@ def demo(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
         def tell(_: str, screen: Screen) -> DemoReport:
             screen.step("Search", "searching")
             screen.detail("48 [jars], 40 MB")
-            screen.progress(1, 2)
-            screen.ended("in 2 documents:", hits=(HIT,))
+            screen.say("1 of 2")
+            screen.ended(f"in 2 documents:\n{HIT}")
             return ending
 
         monkeypatch.setattr(demo_run, "run_demo", tell)
@@ -41,7 +45,7 @@ def demo(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
 
 
 def test_in_a_pipe_a_step_is_a_line(demo: Callable[..., Result]) -> None:
-    result = demo(report(DemoCheck("rows", 2, 2)))
+    result = demo(report(check()))
     said, first, second, *_ = result.stdout.splitlines()
     assert said == "48 [jars], 40 MB", "what is downloaded is in a log of CI, too"
     assert first.startswith("Search:          in 2 documents: (")
@@ -51,9 +55,7 @@ def test_in_a_pipe_a_step_is_a_line(demo: Callable[..., Result]) -> None:
 
 
 def test_a_count_that_does_not_agree_is_a_finding(demo: Callable[..., Result]) -> None:
-    result = demo(
-        report(DemoCheck("rows", 2, 2), DemoCheck("documents", 1, 2), DemoCheck("hits", 1, 2, at_least=True))
-    )
+    result = demo(report(check(), check(LabVerdict.FAIL), check(LabVerdict.FAIL)))
     assert result.exit_code == 4
     assert "1 of 3 checks agree" in result.stdout
     assert result.stdout.count("NO") == 2

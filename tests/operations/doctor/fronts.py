@@ -13,9 +13,8 @@ from typing import Any
 from fakes.script import Script
 from fakes.sink import FakeSink
 from fakes.store import Store
-from outboxctl.drills.proxy.request import ProxyRequest
-from outboxctl.drills.proxy.upstream import Upstream
-from outboxctl.drills.proxy.wire import ProxyReply
+from outboxctl.drills.proxy.proxy import Upstream
+from outboxctl.drills.proxy.wire import ProxyReply, ProxyRequest
 
 Change = Callable[[ProxyRequest, ProxyReply], ProxyReply]
 
@@ -34,14 +33,23 @@ class Front:
         return change(asked, reply) if change else reply
 
 
+class TlsSink(FakeSink):
+    """Speaks TLS."""
+
+    def server_activate(self) -> None:
+        super().server_activate()
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        assert self.certificate
+        context.load_cert_chain(self.certificate)
+        self.socket = context.wrap_socket(self.socket, server_side=True)
+
+
 @contextmanager
 def front(url: str, changes: Mapping[str, Change], *, certificate: Path | None = None) -> Iterator[str]:
     """The URL of a front before `url`; https with a certificate (a PEM file with its key)."""
-    sink = FakeSink(0, Script(), Store(), Front(url, changes).answer)
-    if certificate:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificate)
-        sink.socket = context.wrap_socket(sink.socket, server_side=True)
+    kind = TlsSink if certificate else FakeSink
+    sink = kind(0, Script(), Store(), Front(url, changes).answer)
+    sink.certificate = certificate
     sink.listen()
     try:
         yield sink.url.replace("http:", "https:") if certificate else sink.url

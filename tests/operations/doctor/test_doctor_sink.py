@@ -10,8 +10,7 @@ from elasticsearch import Elasticsearch
 
 from operations.doctor.fronts import front, merged, says, self_signed, with_header
 from operations.doctor.ward import Ward
-from outboxctl.drills.proxy.request import ProxyRequest
-from outboxctl.drills.proxy.wire import ProxyReply
+from outboxctl.drills.proxy.wire import ProxyReply, ProxyRequest
 from outboxctl.operations.doctor.model import End, FindingSeverity
 from outboxctl.sink.roles import READS, WRITES
 from servers import Servers

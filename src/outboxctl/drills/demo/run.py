@@ -2,15 +2,44 @@
 
 import platform
 from contextlib import closing
+from dataclasses import dataclass
+from threading import Event
 from time import monotonic
 
 from outboxctl.domain.errors import OutboxctlError
 from outboxctl.drills import services
-from outboxctl.drills.demo.report import DemoReport, Screen
-from outboxctl.drills.demo.steps import QUERY, Steps
-from outboxctl.drills.demo.system import DemoSystem
+from outboxctl.drills.demo.story import Renamed, Screen, Story
+from outboxctl.drills.labs.context import LabContext
+from outboxctl.drills.labs.model import LabCheck, LabVerdict, Record
 from outboxctl.drills.scratch.folder import own_folder
-from outboxctl.drills.services.model import SearchWish
+from outboxctl.drills.scratch.settings import Namespace
+from outboxctl.drills.services.model import SearchWish, Services
+from outboxctl.sink.index.index_setup import Hit
+
+# Short leases, so that events of a killed worker are reclaimed soon.
+SETTINGS = {
+    "OUTBOX_LEASE_SECONDS": "2",
+    "OUTBOX_RECLAIM_INTERVAL_SECONDS": "1",
+    "OUTBOX_POLL_INTERVAL_SECONDS": "0.2",
+    "OUTBOX_BULK_SIZE": "200",
+    "OUTBOX_CONCURRENCY": "3",
+}
+
+
+@dataclass(frozen=True)
+class DemoReport:
+    """The report. `ok` only if every check is; `worker_log` only where a check failed."""
+
+    ok: bool
+    seconds: float
+    python: str
+    postgres: str
+    search: str
+    documents: int
+    hits: list[Hit]
+    renamed: Renamed
+    checks: list[LabCheck]
+    worker_log: str | None
 
 
 def run_demo(search: SearchWish, screen: Screen) -> DemoReport:
@@ -18,38 +47,44 @@ def run_demo(search: SearchWish, screen: Screen) -> DemoReport:
 
     Raises SignalReceived where a signal ended it, and OutboxctlError.
     """
-    began = monotonic()
+    began, record = monotonic(), Record("demo", "")
     with own_folder("demo", screen.detail) as folder:
         try:
             screen.step("Services", "starting PostgreSQL and a search engine")
             both = services.up(folder.path, search=search, fresh_ports=True, fast=True, say=screen.detail)
-            postgres = f"{both.postgres.kind} {both.postgres.version}"
-            engine, caveat = f"{both.search.kind} {both.search.version}", both.search.caveat
-            screen.ended(f"PostgreSQL: {postgres}, {engine}{f' ({caveat})' if caveat else ''}")
-            with closing(DemoSystem(folder.path, both)) as system:
-                steps = Steps(system, screen)
-                steps.play()
+            postgres, engine = (f"{each.kind} {each.version}" for each in (both.postgres, both.search))
+            caveat = f" ({both.search.caveat})" if both.search.caveat else ""
+            screen.ended(f"PostgreSQL: {postgres}, {engine}{caveat}")
+            namespace = Namespace(_ends(both), SETTINGS, {}, folder.path)
+            with closing(LabContext(namespace, record, folder.path, Event())) as ctx:
+                story = Story(ctx, screen)
+                story.play()
         except OutboxctlError as error:
             if not error.hint and folder.log.exists():
                 error.hint = f"the worker's log: {folder.log}"
             raise
-        folder.succeeded = all(check.ok for check in steps.checks)
+        folder.succeeded = _ok(record)
         screen.step("Down", "ending what was started")
     screen.ended("the services have ended, their data is deleted")
-    running = sum((both.postgres.running, both.search.running, system.worker.running))
-    steps.check("processes left running", running, 0)
+    left = sum((both.postgres.running, both.search.running, story.worker.running))
+    ctx.expect("processes left running", 0, left)
     return DemoReport(
-        ok=all(check.ok for check in steps.checks),
+        ok=_ok(record),
         seconds=round(monotonic() - began, 1),
         python=platform.python_version(),
         postgres=postgres,
-        search=engine,
-        caveat=caveat,
-        documents=len(steps.documents),
-        query=QUERY,
-        hits=tuple(steps.hits),
-        replay_dry_run=tuple(steps.replayable),
-        projection=steps.projected,
-        checks=tuple(steps.checks),
+        search=f"{engine}{caveat}",
+        documents=len(story.docs),
+        hits=story.hits,
+        renamed=story.renamed,
+        checks=record.checks,
         worker_log=None if folder.succeeded else str(folder.log),
     )
+
+
+def _ends(both: Services) -> dict[str, str]:
+    return {"DATABASE_URL": both.postgres.url, "ELASTIC_URL": both.search.url, "ELASTIC_INDEX": "demo"}
+
+
+def _ok(record: Record) -> bool:
+    return LabVerdict.worst(check.verdict for check in record.checks) is LabVerdict.OK

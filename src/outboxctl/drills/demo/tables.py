@@ -1,95 +1,85 @@
-"""Tables of an application's own: modules, what each defines, and the members of classes.
+"""An application's own tables: modules, their classes and functions, and the members of the classes.
 
 Nothing here knows of the outbox, but for `rename`, which counts the events of its transaction.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
 
 from outboxctl.core.database import Connection
 from outboxctl.core.schema.names import EVENTS
 from outboxctl.core.sql import text
 from outboxctl.drills.demo.documents import Docstring
 
-CREATE = """
+TABLES = """
 CREATE SCHEMA demo;
-CREATE TABLE demo.modules (id int PRIMARY KEY, name text NOT NULL UNIQUE);
+CREATE TABLE demo.modules (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text NOT NULL UNIQUE);
 CREATE TABLE demo.definitions (
-    id int PRIMARY KEY, module_id int NOT NULL REFERENCES demo.modules, name text NOT NULL,
-    summary text NOT NULL, text text NOT NULL, UNIQUE (module_id, name)
+    id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, module_id int NOT NULL REFERENCES demo.modules,
+    name text NOT NULL, text text NOT NULL, UNIQUE (module_id, name)
 );
 CREATE TABLE demo.members (
     definition_id int REFERENCES demo.definitions, name text, text text NOT NULL,
     PRIMARY KEY (definition_id, name)
 )
 """
-MODULES = "INSERT INTO demo.modules SELECT * FROM unnest(%s::int[], %s::text[])"
-DEFINITIONS = """
-INSERT INTO demo.definitions SELECT * FROM unnest(%s::int[], %s::int[], %s::text[], %s::text[], %s::text[])
+ROWS = """
+WITH given AS (
+    SELECT * FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[]) AS g (module, name, member, text)
+    WHERE name <> ''
+), modules AS (
+    INSERT INTO demo.modules (name) SELECT DISTINCT module FROM given RETURNING *
+), definitions AS (
+    INSERT INTO demo.definitions (module_id, name, text)
+    SELECT m.id, g.name, coalesce(max(g.text) FILTER (WHERE g.member = ''), '')
+    FROM given g JOIN modules m ON m.name = g.module GROUP BY m.id, g.name RETURNING *
+), members AS (
+    INSERT INTO demo.members SELECT d.id, g.member, g.text
+    FROM given g JOIN modules m ON m.name = g.module
+    JOIN definitions d ON d.module_id = m.id AND d.name = g.name
+    WHERE g.member <> '' RETURNING *
+)
+SELECT (SELECT count(*) FROM modules), (SELECT count(*) FROM definitions), (SELECT count(*) FROM members)
 """
-MEMBERS = "INSERT INTO demo.members SELECT * FROM unnest(%s::int[], %s::text[], %s::text[])"
+DECLARATION = """\
+[projections.{name}]
+root = "demo.definitions"
+key = "id"
+index = "{index}"
+query = '''
+SELECT d.id, m.name AS module, d.name, d.text, concat(d.name, ' of ', m.name) AS snippet,
+    (SELECT jsonb_agg(jsonb_build_object('name', s.name, 'text', s.text) ORDER BY s.name)
+        FROM demo.members s WHERE s.definition_id = d.id) AS members
+FROM demo.definitions d JOIN demo.modules m ON m.id = d.module_id
+'''
+mapping = '''
+{{"mappings": {{"properties": {{
+    "module": {{"type": "keyword"}},
+    "members": {{"properties": {{"name": {{"type": "keyword"}}, "text": {{"type": "text"}}}}}}}}}}}}
+'''
+"""
 LARGEST = """
 SELECT m.id, m.name, count(*) FROM demo.modules m JOIN demo.definitions d ON d.module_id = m.id
 GROUP BY m.id ORDER BY 3 DESC, 2 LIMIT 1
 """
+WRITTEN = text(f"SELECT count(*) FROM {EVENTS} WHERE created_at = now()")  # noqa: S608 - built from constants
 RENAME = "UPDATE demo.modules SET name = %s WHERE id = %s"
-ALL_EVENTS = text(f"SELECT count(*) FROM {EVENTS}")  # noqa: S608 - built from constants
 
 
-@dataclass
-class OwnRows:
-    """The rows of the three tables, in the order of their columns."""
-
-    modules: list[tuple[int, str]] = field(default_factory=list)
-    definitions: list[tuple[int, int, str, str, str]] = field(default_factory=list)
-    members: list[tuple[int, str, str]] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class Module:
-    """A module, and how many definitions it has."""
-
-    id: int
-    name: str
-    definitions: int
+def create(connection: Connection, documents: Sequence[Docstring]) -> tuple[int, int, int]:
+    """Make the tables and fill them; returns the number of modules, of definitions and of members."""
+    columns = zip(*((*document.parts, document.text) for document in documents), strict=True)
+    connection.exec_driver_sql(TABLES)
+    modules, definitions, members = connection.exec_driver_sql(ROWS, tuple(map(list, columns))).one()
+    return modules, definitions, members
 
 
-def rows(documents: Sequence[Docstring]) -> OwnRows:
-    """One definition for each class or function of a module, with or without a text of its own."""
-    own, modules, definitions = OwnRows(), dict[str, int](), dict[tuple[str, str], int]()
-    texts = {each.name: each for each in documents}
-    for each in documents:
-        name, _, member = each.name[len(each.module) + 1 :].partition(".")
-        if not name:  # the module itself
-            continue
-        if each.module not in modules:
-            modules[each.module] = len(modules) + 1
-        if (each.module, name) not in definitions:
-            id_ = definitions[each.module, name] = len(definitions) + 1
-            text = texts.get(f"{each.module}.{name}", Docstring(name, "", each.module))
-            own.definitions.append((id_, modules[each.module], name, text.summary, text.text))
-        if member:
-            own.members.append((definitions[each.module, name], member, each.text))
-    own.modules = [(id_, name) for name, id_ in modules.items()]
-    return own
+def largest(connection: Connection) -> tuple[int, str, int]:
+    """The module with the most definitions: its id, its name and their number."""
+    id_, name, definitions = connection.exec_driver_sql(LARGEST).one()
+    return id_, name, definitions
 
 
-def create(connection: Connection, own: OwnRows) -> None:
-    """Make the tables and fill them."""
-    connection.exec_driver_sql(CREATE)
-    for statement, each in ((MODULES, own.modules), (DEFINITIONS, own.definitions), (MEMBERS, own.members)):
-        columns: tuple[Any, ...] = tuple(map(list, zip(*each, strict=True)))
-        connection.exec_driver_sql(statement, columns)
-
-
-def largest(connection: Connection) -> Module:
-    """The module with the most definitions."""
-    return Module(*connection.exec_driver_sql(LARGEST).one())
-
-
-def rename(connection: Connection, module: Module, name: str) -> int:
-    """Give a module another name; returns the number of events that this has written."""
-    before = connection.execute(ALL_EVENTS).scalar_one()
-    connection.exec_driver_sql(RENAME, (name, module.id))
-    return int(connection.execute(ALL_EVENTS).scalar_one() - before)
+def rename(connection: Connection, id_: int, name: str) -> int:
+    """Give a module another name; returns the number of events that this transaction has written."""
+    connection.exec_driver_sql(RENAME, (name, id_))
+    return int(connection.execute(WRITTEN).scalar_one())

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from outboxctl.core.stats.drill_snapshot import EventCounts
     from outboxctl.core.stats.snapshot import EventRow
     from outboxctl.drills.proxy.faults import ProxyFault
-    from outboxctl.drills.proxy.passing import Bulk
+    from outboxctl.drills.proxy.server import Bulk
     from outboxctl.drills.scratch.settings import Namespace
 
 ENTITY_TYPE = "block"

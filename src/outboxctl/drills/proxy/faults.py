@@ -1,7 +1,4 @@
-"""The faults of the proxy as data, each made by the function of its name.
-
-Each strikes `share` of the bulk requests or, with `everything`, of all requests.
-"""
+"""The faults of the proxy as data: each strikes a `share` of the bulk requests, or of `everything`."""
 
 import json
 import math
@@ -9,12 +6,11 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from random import Random
-from typing import TypedDict, Unpack
+from typing import Any
 from zlib import crc32
 
 from outboxctl.domain.errors import UsageError
-from outboxctl.drills.proxy.request import ProxyRequest, Refusal
-from outboxctl.drills.proxy.wire import PRODUCT, Ending, ProxyReply
+from outboxctl.drills.proxy.wire import PRODUCT, Ending, ProxyReply, ProxyRequest, Refusal
 
 LONGEST = 86_400.0  # seconds
 BUSY = "es_rejected_execution_exception"
@@ -22,13 +18,6 @@ REASON = "the fault proxy says so"
 HTML = b"<html><body><h1>Something in front of the sink</h1></body></html>"
 PAGE = {PRODUCT: None, "Content-Type": "text/html"}
 HASHES = 2**32
-
-
-class Struck(TypedDict, total=False):
-    """Which requests a fault strikes."""
-
-    share: float
-    everything: bool
 
 
 @dataclass(frozen=True)
@@ -85,59 +74,61 @@ class ActiveFault:
         return eligible and (fault.share == 1 or self.rng.random() < fault.share)
 
 
-def refuse() -> ProxyFault:
-    """Nothing listens: connections are refused, and those there are end."""
-    return ProxyFault("refuse", everything=True, listening=False)
+def refused(status: int, kind: str = "", reason: str = "", **headers: str) -> ProxyFault:
+    """The whole request refused: nothing applied, an error of Elasticsearch's shape."""
+    error = {"type": kind, "reason": reason}
+    body = json.dumps({"error": {"root_cause": [error], **error}, "status": status}).encode()
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return ProxyFault(apply=False, reply=ProxyReply(status, body, named))
 
 
-def blackhole() -> ProxyFault:
-    """Connections are accepted and requests read, and nothing ever comes back or reaches the sink."""
-    return ProxyFault("blackhole", everything=True, apply=False, ending=Ending.SILENCE)
+Make = Callable[..., ProxyFault]
 
 
-def reset_before(**struck: Unpack[Struck]) -> ProxyFault:
-    """Reset before the sink has received the request."""
-    return ProxyFault("reset-before", apply=False, ending=Ending.RESET, **struck)
+def _always(name: str, **what: Any) -> Make:
+    """A fault that takes no value; when it is made it may be given its `share`, and `everything`."""
+    return lambda **struck: ProxyFault(name, **{**what, **struck})
 
 
-def reset_after(**struck: Unpack[Struck]) -> ProxyFault:
-    """Reset once the sink has applied the request."""
-    return ProxyFault("reset-after", ending=Ending.RESET, **struck)
+# Nothing listens: connections are refused, and those there are end.
+refuse = _always("refuse", everything=True, listening=False)
+# Connections are accepted and requests read, and nothing ever comes back or reaches the sink.
+blackhole = _always("blackhole", everything=True, apply=False, ending=Ending.SILENCE)
+# Reset before the sink has received the request, and once it has applied it.
+reset_before = _always("reset-before", apply=False, ending=Ending.RESET)
+reset_after = _always("reset-after", ending=Ending.RESET)
+# Closed without an answer once the sink has applied the request.
+drop_after = _always("drop-after", ending=Ending.DROP)
+# 503: the sink is there, and cannot work.
+unavailable = _always("unavailable", apply=False, reply=refused(503, "unavailable", REASON).reply)
+# Applied, and the answer shorter than it promised to be, or a page: 200, and no answer to a bulk request.
+truncate = _always("truncate", ending=Ending.TRUNCATE)
+html = _always("html", reply=ProxyReply(200, HTML, {"Content-Type": "text/html"}))
 
 
-def drop_after(**struck: Unpack[Struck]) -> ProxyFault:
-    """Closed without an answer once the sink has applied the request."""
-    return ProxyFault("drop-after", ending=Ending.DROP, **struck)
-
-
-def delay(seconds: float, *, applied: bool = False, **struck: Unpack[Struck]) -> ProxyFault:
+def delay(seconds: float, *, applied: bool = False, **struck: Any) -> ProxyFault:
     """Passed on after so many seconds or, with `applied`, at once, and answered after them."""
     before, after = (0.0, seconds) if applied else (seconds, 0.0)
     return ProxyFault("delay", before=before, after=after, **struck)
 
 
-def drip(pace: float = 0.05, **struck: Unpack[Struck]) -> ProxyFault:
+def drip(pace: float = 0.05, **struck: Any) -> ProxyFault:
     """Applied, and answered a byte every `pace` seconds."""
     return ProxyFault("drip", pace=pace, ending=Ending.DRIP, **struck)
 
 
-def busy(retry_after: int | None = None, **struck: Unpack[Struck]) -> ProxyFault:
+def busy(retry_after: int | None = None, **struck: Any) -> ProxyFault:
     """429: the sink has no room in its queue, and may say after how many seconds to come again."""
     headers = {} if retry_after is None else {"Retry_After": str(retry_after)}
     return replace(refused(429, BUSY, REASON, **headers), name="busy", **struck)
 
 
-def unavailable(**struck: Unpack[Struck]) -> ProxyFault:
-    """503: the sink is there, and cannot work."""
-    return replace(refused(503, "unavailable", REASON), name="unavailable", **struck)
-
-
-def gateway(*, applied: bool = True, **struck: Unpack[Struck]) -> ProxyFault:
+def gateway(*, applied: bool = True, **struck: Any) -> ProxyFault:
     """502 in HTML from something in front of the sink, which has applied the request or, if not, not."""
     return ProxyFault("gateway", apply=applied, reply=ProxyReply(502, HTML, PAGE), **struck)
 
 
-def too_large(over: int, **struck: Unpack[Struck]) -> ProxyFault:
+def too_large(over: int, **struck: Any) -> ProxyFault:
     """413 for bodies of more than `over` bytes, empty and without the product header, as real ones are."""
     reply = ProxyReply(413, headers={PRODUCT: None, "Content-Type": None})
     return ProxyFault("too-large", over=over, apply=False, reply=reply, **struck)
@@ -154,28 +145,19 @@ def some_items(share: float = 1.0) -> ProxyFault:
     return ProxyFault("some-items", items=of)
 
 
-def truncate(**struck: Unpack[Struck]) -> ProxyFault:
-    """Applied, and the answer shorter than it promised to be."""
-    return ProxyFault("truncate", ending=Ending.TRUNCATE, **struck)
-
-
-def html(**struck: Unpack[Struck]) -> ProxyFault:
-    """Applied, and answered by a page: 200, and no answer to a bulk request."""
-    return ProxyFault("html", reply=ProxyReply(200, HTML, {"Content-Type": "text/html"}), **struck)
-
-
-KNOWN: dict[str, Callable[..., ProxyFault]] = {
-    made.__name__.replace("_", "-"): made
-    for made in (
-        *(refuse, blackhole, reset_before, reset_after, drop_after, delay, drip),
-        *(busy, unavailable, gateway, too_large, some_items, truncate, html),
-    )
+KNOWN: dict[str, Make] = {
+    "refuse": refuse,
+    "blackhole": blackhole,
+    "reset-before": reset_before,
+    "reset-after": reset_after,
+    "drop-after": drop_after,
+    "delay": delay,
+    "drip": drip,
+    "busy": busy,
+    "unavailable": unavailable,
+    "gateway": gateway,
+    "too-large": too_large,
+    "some-items": some_items,
+    "truncate": truncate,
+    "html": html,
 }
-
-
-def refused(status: int, kind: str = "", reason: str = "", **headers: str) -> ProxyFault:
-    """The whole request refused: nothing applied, an error of Elasticsearch's shape."""
-    error = {"type": kind, "reason": reason}
-    body = json.dumps({"error": {"root_cause": [error], **error}, "status": status}).encode()
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return ProxyFault(apply=False, reply=ProxyReply(status, body, named))

@@ -5,8 +5,10 @@ import socketserver
 import sys
 import threading
 from collections import Counter, deque
-from contextlib import suppress
-from dataclasses import replace
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from time import monotonic
 from typing import Any
@@ -14,12 +16,88 @@ from typing import Any
 from outboxctl.domain.errors import UsageError
 from outboxctl.drills.proxy import wire
 from outboxctl.drills.proxy.faults import HEALTHY, ActiveFault, ProxyFault
-from outboxctl.drills.proxy.passing import Bulk, Gates, Point, ProxyCounts
-from outboxctl.drills.proxy.request import Backend, ProxyRequest, apply_without
-from outboxctl.drills.proxy.wire import ProxyReply
+from outboxctl.drills.proxy.wire import Backend, ProxyReply, ProxyRequest
+from outboxctl.drills.services.sockets import Reserved
 from outboxctl.net.browsers import by_another_name, from_a_page
 
 POLL = 0.02  # seconds until a server ceases to listen after shutdown()
+
+
+class Point(StrEnum):
+    """Where a bulk request can be held."""
+
+    BEFORE_APPLY = "before apply"
+    AFTER_APPLY = "after apply"
+
+
+@dataclass
+class Gate:
+    """Holds the bulk requests that come to its point until it is opened."""
+
+    point: Point
+    reached: threading.Event = field(default_factory=threading.Event)
+    opened: threading.Event = field(default_factory=threading.Event)
+
+    def wait(self, within: float = 20) -> None:
+        """Wait until a request has come here; TimeoutError if none does."""
+        if not self.reached.wait(within):
+            raise TimeoutError(f"no request came to {self.point!r} within {within} s")
+
+    def let_go(self) -> None:
+        """Let everything pass from now on."""
+        self.opened.set()
+
+
+class Gates:
+    """The gates that there are at the moment."""
+
+    def __init__(self) -> None:
+        self._gates: list[Gate] = []
+
+    @contextmanager
+    def hold(self, point: Point) -> Iterator[Gate]:
+        """Hold every bulk request that comes to this point until the block ends, or `let_go`."""
+        gate = Gate(point)
+        self._gates.append(gate)
+        try:
+            yield gate
+        finally:
+            self._gates.remove(gate)
+            gate.let_go()
+
+    def pause(self, point: Point) -> None:
+        """Hold the calling request while there is a gate at this point."""
+        for gate in [gate for gate in self._gates if gate.point is point]:
+            gate.reached.set()
+            gate.opened.wait()
+
+    def let_all_go(self) -> None:
+        """Let go what is held anywhere."""
+        for gate in list(self._gates):
+            gate.let_go()
+
+
+@dataclass(frozen=True)
+class Bulk:
+    """A bulk request as it arrived: its number from 0, ids, size in bytes, and when (monotonic)."""
+
+    number: int
+    ids: tuple[str, ...]
+    size: int
+    at: float
+
+
+@dataclass(frozen=True)
+class ProxyCounts:
+    """Counts of all requests, of bulk requests, of those that a fault struck, and of the items refused.
+
+    Refused connections are not counted: the proxy sees none.
+    """
+
+    requests: int = 0
+    bulks: int = 0
+    struck: int = 0
+    items_failed: int = 0
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -64,29 +142,32 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class ProxyServer(ThreadingHTTPServer):
-    """Bound to its port from the start; listens after `listen`. `choose` and `gates` are its subclasses'.
+    """Has its port from the start to `close`, and listens after `listen`; `choose` is its subclasses'.
 
-    `backend` applies what is passed on. The last `keep` bulk requests are remembered, or all.
+    `backend` applies what is passed on, bulk requests are held at `gates`. The last `keep` of them are
+    remembered, or all. UsageError where the port is taken.
     """
 
     request_queue_size = 128
     limit = sys.maxsize  # bytes of the largest body that is read; a larger one is reset
 
-    def __init__(self, port: int, backend: Backend, keep: int | None = None) -> None:
-        super().__init__(("127.0.0.1", port), Handler, bind_and_activate=False)
+    def __init__(self, port: int, backend: Backend, gates: Gates, keep: int | None = None) -> None:
+        try:
+            self._port = Reserved(port)
+        except OSError as error:
+            why = f"cannot listen on 127.0.0.1:{port}: {error.strerror or error}"
+            raise UsageError(why, hint="choose another port") from None
+        super().__init__(("127.0.0.1", self._port.port), Handler, bind_and_activate=False)
+        self.server_port, self.url = self._port.port, f"http://127.0.0.1:{self._port.port}"
+        # What a `Host` header may hold.
+        self.names = frozenset(f"{name}:{self.server_port}" for name in ("127.0.0.1", "localhost", "[::1]"))
         self.closing = threading.Event()  # once it is set, no request reaches the sink
-        self._backend = backend
+        self.gates, self._backend = gates, backend
         self._lock = threading.Lock()
         self._counted: Counter[str] = Counter()
         self._recent: deque[Bulk] = deque(maxlen=keep)
         self._connections: set[Any] = set()
         self._acceptor: threading.Thread | None = None
-        self.server_bind()
-
-    @property
-    def url(self) -> str:
-        """Where it listens."""
-        return f"http://127.0.0.1:{self.server_port}"
 
     @property
     def counts(self) -> ProxyCounts:
@@ -104,10 +185,6 @@ class ProxyServer(ThreadingHTTPServer):
         """The fault that this request meets."""
         raise NotImplementedError
 
-    def gates(self) -> Gates:
-        """Where bulk requests are held."""
-        raise NotImplementedError
-
     def answer(self, request: ProxyRequest) -> tuple[ProxyReply, ActiveFault]:
         """The answer, and the fault that says how to send it. ConnectionAbortedError once `closing`."""
         bulk = self._arrived(request)
@@ -116,12 +193,12 @@ class ProxyServer(ThreadingHTTPServer):
         self._count(struck=fault is not HEALTHY)
         active.over.wait(fault.before)
         if bulk:
-            self.gates().pause(Point.BEFORE_APPLY)
+            self.gates.pause(Point.BEFORE_APPLY)
         if self.closing.is_set():
             raise ConnectionAbortedError
         truth = self._apply(request, fault) if fault.apply else ProxyReply()
         if bulk:
-            self.gates().pause(Point.AFTER_APPLY)
+            self.gates.pause(Point.AFTER_APPLY)
         active.over.wait(fault.after)
         return fault.changed(truth), active
 
@@ -140,7 +217,7 @@ class ProxyServer(ThreadingHTTPServer):
     def _apply(self, request: ProxyRequest, fault: ProxyFault) -> ProxyReply:
         if not (fault.items and request.is_bulk):
             return self._backend(request)
-        truth, failed = apply_without(request, fault.items, self._backend)
+        truth, failed = wire.apply_without(request, fault.items, self._backend)
         self._count(items_failed=failed)
         return truth
 
@@ -148,51 +225,30 @@ class ProxyServer(ThreadingHTTPServer):
         with self._lock:
             self._counted.update(more)
 
-    def server_bind(self) -> None:
-        """Bind, without the base class's look-up of a host name; UsageError where the port is taken."""
-        try:
-            socketserver.TCPServer.server_bind(self)
-        except OSError as error:
-            self.socket.close()
-            why = f"cannot listen on 127.0.0.1:{self.server_address[1]}: {error.strerror or error}"
-            raise UsageError(why, hint="choose another port") from None
-        # Nobody else may have the port while nobody listens on it.
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, False)
-        self.server_port = int(self.server_address[1])
-        # What a `Host` header may hold.
-        self.names = frozenset(f"{name}:{self.server_port}" for name in ("127.0.0.1", "localhost", "[::1]"))
-
     def listen(self) -> None:
         """Accept connections from now on."""
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, True)  # beside those that just ended
+        self.socket = socket.socket(self.address_family, self.socket_type)
+        socketserver.TCPServer.server_bind(self)  # without the base class's look-up of a host name
         self.server_activate()
         self._acceptor = threading.Thread(target=self.serve_forever, args=(POLL,), name="proxy", daemon=True)
         self._acceptor.start()
 
     def refuse(self) -> None:
         """Keep the port and accept nothing on it, so that the kernel refuses; end the connections."""
-        self._stop_accepting()
-        self.socket = socket.socket(self.address_family, self.socket_type)
-        self.server_bind()
-        self._end_connections()
-
-    def close(self) -> None:
-        """Let nothing more be applied, and end everything; requests that are under way may take a moment."""
-        self.closing.set()
-        self._stop_accepting()
-        self._end_connections()
-
-    def _stop_accepting(self) -> None:
         if self._acceptor:
             self.shutdown()
             self._acceptor.join()
             self._acceptor = None
         self.socket.close()
-
-    def _end_connections(self) -> None:
         for connection in list(self._connections):
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Let nothing more be applied, and end everything; requests that are under way may take a moment."""
+        self.closing.set()
+        self.refuse()
+        self._port.close()
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """Serve a connection in a thread of its own."""

@@ -48,7 +48,7 @@ class ScratchFolder:
     @property
     def log(self) -> Path:
         """The worker's log; it outlives the folder's other contents where the run failed."""
-        return self.path / "worker.log"
+        return self.path / "worker-w1.log"
 
 
 class SignalReceived(KeyboardInterrupt):
