@@ -1,6 +1,7 @@
 """`doctor`: database, search engine and settings examined, each finding with the command that fixes it."""
 
 import sys
+from collections.abc import Iterator
 from dataclasses import asdict
 from textwrap import fill
 from typing import TYPE_CHECKING, Annotated
@@ -8,13 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from outboxctl.cli import parse, rendering
-from outboxctl.cli.ending import tolerate_closed_pipe
 from outboxctl.cli.options import Json, print_progress, settings
 from outboxctl.domain.errors import ExitCode
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from outboxctl.operations.doctor import DoctorReport, Finding
 
 ENDS = ("database", "sink", "settings")
@@ -46,7 +44,8 @@ def doctor(
     ends = [End(parse.one_of("--only", name, ENDS, "end")) for name in only or ()]
     ignored = [parse.one_of("--ignore", name, tuple(catalogue()), "finding") for name in ignore or ()]
     report = examine(settings(), only=ends, ignored=ignored, say=_print_progress)
-    _show(report, json=json)
+    findings = [asdict(finding) for finding in report.findings]
+    rendering.show({"findings": findings, "examined": report.examined}, lambda: _lines(report), json=json)
     if report.unreachable:
         raise typer.Exit(ExitCode.UNREACHABLE)
     if report.counts:
@@ -58,32 +57,27 @@ def _print_progress(line: str) -> None:
         print_progress(f"examining {line}")
 
 
-@tolerate_closed_pipe()
-def _show(report: "DoctorReport", *, json: bool) -> None:
-    if json:
-        findings = [asdict(finding) for finding in report.findings]
-        rendering.emit_json({"findings": findings, "examined": report.examined})
-        return
-    out = rendering.console()
-    for end in ENDS:
-        _print_findings(out, end, [finding for finding in report.findings if finding.end == end])
-    severities = [str(finding.severity) for finding in report.findings]
-    counts = [f"{severities.count(each)} {each}" for each in STYLES if each in severities]
-    out.print(f"{len(report.examined)} checks: {', '.join(counts) or 'nothing found'}")
-    if report.findings:
-        out.print("outboxctl explain ID says what a finding is about.")
-
-
-def _print_findings(out: "Console", end: str, findings: "list[Finding]") -> None:
+def _lines(report: "DoctorReport") -> Iterator[object]:
     from rich.text import Text
 
-    width = min(out.width, WIDEST)
-    if findings:
-        out.print(Text(end, style="bold"))
-    for finding in sorted(findings, key=lambda finding: list(STYLES).index(finding.severity)):
-        out.print(Text.assemble("  ", (finding.severity, STYLES[finding.severity]), f"  {finding.id}"))
-        for text in (finding.what, finding.why):
-            out.print(Text(fill(text, width, initial_indent=MARGIN, subsequent_indent=MARGIN)))
-        # Not broken into lines: it is to be copied.
-        out.print(Text(f"{MARGIN}{finding.mend}", style="green"), soft_wrap=True)
-        out.print()
+    for end in ENDS:
+        findings = [finding for finding in report.findings if finding.end == end]
+        if findings:
+            yield Text(end, style="bold")
+        for finding in sorted(findings, key=lambda finding: list(STYLES).index(finding.severity)):
+            yield from _finding(finding)
+    severities = [str(finding.severity) for finding in report.findings]
+    counts = [f"{severities.count(each)} {each}" for each in STYLES if each in severities]
+    yield f"{len(report.examined)} checks: {', '.join(counts) or 'nothing found'}"
+    if report.findings:
+        yield "outboxctl explain ID says what a finding is about."
+
+
+def _finding(finding: "Finding") -> Iterator[object]:
+    from rich.text import Text
+
+    yield Text.assemble("  ", (finding.severity, STYLES[finding.severity]), f"  {finding.id}")
+    width = min(rendering.console().width, WIDEST)
+    for text in (finding.what, finding.why):
+        yield Text(fill(text, width, initial_indent=MARGIN, subsequent_indent=MARGIN))
+    yield rendering.Unbroken(f"{MARGIN}{finding.mend}\n")  # it is to be copied

@@ -28,7 +28,7 @@ def _http(*names: str, own: str = "10.0.0.1:9200") -> Mapping[str, Any]:
         "nodes": {
             f"id-{name}": {
                 "roles": ["master", "data"],
-                "http": {"publish_address": place, "max_content_length_in_bytes": 10**8},
+                "http": {"publish_address": place},
             }
             for name, place in places.items()
         }

@@ -13,8 +13,8 @@ from outboxctl.core.inspect.tables import INDEXES, Tables
 from outboxctl.core.schema.roles import Role, roles_sql
 from outboxctl.core.sql import Connection
 from outboxctl.operations.doctor import Finding, examine
+from outboxctl.operations.doctor.database_rules import behind
 from outboxctl.operations.doctor.model import End, FindingSeverity
-from outboxctl.operations.doctor.table_rules import behind
 from outboxctl.settings import load
 
 EVENTS = "search_outbox_events"

@@ -8,9 +8,9 @@ import pytest
 
 from outboxctl.core.inspect.server import ServerFacts
 from outboxctl.operations.doctor import catalogue
+from outboxctl.operations.doctor.database_rules import too_old
 from outboxctl.operations.doctor.examination import CHECKS
 from outboxctl.operations.doctor.model import End
-from outboxctl.operations.doctor.server_rules import too_old
 from outboxctl.settings import load
 from outboxctl.sink.inspect.indices import seconds
 

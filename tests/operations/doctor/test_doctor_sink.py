@@ -172,11 +172,6 @@ def test_a_database_that_is_away_does_not_hide_the_sink(
     assert "s3cret" not in str(ward.examine())
 
 
-def test_allocation_that_was_left_off_is_found_and_mended(ward: Ward, own_index: Elasticsearch) -> None:
-    own_index.cluster.put_settings(persistent={"cluster.routing.allocation.enable": "primaries"})
-    assert "is primaries" in ward.cures("allocation-off", End.SINK).what
-
-
 def test_a_disk_that_runs_full_is_found(ward: Ward, own_index: Elasticsearch) -> None:
     id_, disk = "disk-full", "cluster.routing.allocation.disk"
     marks = {"low": "9999gb", "high": "9999gb", "flood_stage": "1gb"}
@@ -188,10 +183,3 @@ def test_a_disk_that_runs_full_is_found(ward: Ward, own_index: Elasticsearch) ->
         assert id_ not in ward.ids(End.SINK), "the cluster does not act on it"
     finally:
         own_index.cluster.put_settings(persistent={f"{disk}*": None})
-
-
-def test_batches_above_what_the_sink_takes_at_once(ward: Ward, servers: Servers) -> None:
-    node = {"name": "n1", "http": {"max_content_length_in_bytes": 2**16}}
-    with front(servers.sink, {"/_nodes/http": merged(nodes={"n1": node})}) as url:
-        ward.monkeypatch.setenv("ELASTIC_URL", url)
-        assert "the 64 KB that the sink takes at once" in ward.cures("batch-too-large", End.SINK).what

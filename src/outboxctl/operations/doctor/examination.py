@@ -24,7 +24,7 @@ from outboxctl.domain.errors import (
 from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import Projection
 from outboxctl.net.urls import local, parse_url
-from outboxctl.operations.doctor.formation_rules import FORMATION
+from outboxctl.operations.doctor.database_rules import MARKER, RIGHTS, SERVER, TABLES
 from outboxctl.operations.doctor.index_rules import ExaminedIndex
 from outboxctl.operations.doctor.mapping_rules import INDEX
 from outboxctl.operations.doctor.model import (
@@ -38,13 +38,11 @@ from outboxctl.operations.doctor.model import (
 )
 from outboxctl.operations.doctor.projection_rules import LOOKUPS, PROJECTIONS, REBUILDS
 from outboxctl.operations.doctor.remedies import reaching, request
-from outboxctl.operations.doctor.server_rules import MARKER, SERVER
 from outboxctl.operations.doctor.settings_rules import SETTINGS
-from outboxctl.operations.doctor.sink_rules import CLUSTER, PRODUCT, SINK_RIGHTS, URLS
-from outboxctl.operations.doctor.table_rules import RIGHTS, TABLES
+from outboxctl.operations.doctor.sink_rules import DISKS, FORMATION, PRODUCT, SINK_RIGHTS, URLS
 from outboxctl.operations.projection.known import search_index_unused
 from outboxctl.settings import Settings
-from outboxctl.sink.inspect.cluster import cluster
+from outboxctl.sink.inspect.cluster import disks
 from outboxctl.sink.inspect.cluster import rights as sink_rights
 from outboxctl.sink.inspect.formation import formation
 from outboxctl.sink.inspect.indices import named
@@ -57,7 +55,7 @@ if TYPE_CHECKING:
 Fact = TypeVar("Fact")
 CHECKS = {
     End.DATABASE: (SERVER, MARKER, TABLES, RIGHTS, PROJECTIONS, LOOKUPS, REBUILDS),
-    End.SINK: (URLS, PRODUCT, FORMATION, CLUSTER, SINK_RIGHTS, INDEX),
+    End.SINK: (URLS, PRODUCT, FORMATION, DISKS, SINK_RIGHTS, INDEX),
     End.SETTINGS: (SETTINGS,),
 }
 REQUEST_SECONDS = 10.0
@@ -215,46 +213,40 @@ def _by_requests(exam: Examination, client: "Client", away: list[str]) -> None:
     check, settings = partial(exam.check, End.SINK), exam.settings
     check(PRODUCT, lambda: shaped(lambda: product(client)))
     check(FORMATION, lambda: shaped(lambda: formation(client, away, urls=len(settings.sink_urls))))
-    check(CLUSTER, lambda: shaped(lambda: cluster(client)))
-    check(SINK_RIGHTS, lambda: shaped(lambda: sink_rights(client, settings.elastic_index)))
-    built_in = check(INDEX, lambda: _search_index(settings, client))
-    known = [built_in] if built_in else []
-    for each in exam.projections:
-        ask = partial(sink_rights, client, each.projection.index, projected=True)
+    check(DISKS, lambda: shaped(lambda: disks(client)))
+    known: list[ExaminedIndex] = []
+    for facts in (None, *exam.projections):
+        name = facts.projection.index if facts else settings.elastic_index
+        ask = partial(sink_rights, client, name, projected=facts is not None)
         check(SINK_RIGHTS, partial(shaped, ask))
-        if found := check(INDEX, partial(_projected, client, each, known)):
+        if found := check(INDEX, partial(_index, settings, client, facts, known)):
             known = [*known, found]
 
 
-def _search_index(settings: Settings, client: "Client") -> ExaminedIndex:
-    """The index of `search_index`.
-
-    Where it is missing, the database is read for whether anything is delivered there, also where it is
-    not to be examined. If it cannot be read, the index counts as needed.
-    """
-    found = shaped(lambda: named(client, settings.elastic_index))
-    if not found.indexes:
-        with suppress(OutboxctlError):
-            return ExaminedIndex(found, needed=not _read_apart(settings, search_index_unused))
-    return ExaminedIndex(found)
-
-
-def _projected(client: "Client", facts: ProjectionFacts, others: list[ExaminedIndex]) -> ExaminedIndex:
-    """The index of a declared projection, and what it shares with the `others`."""
-    found = shaped(lambda: named(client, facts.projection.index))
+def _index(
+    settings: Settings, client: "Client", facts: ProjectionFacts | None, others: list[ExaminedIndex]
+) -> ExaminedIndex:
+    """The index of a projection (None: of `search_index`), and what it shares with the `others`."""
+    found = shaped(lambda: named(client, facts.projection.index if facts else settings.elastic_index))
     mine = {each.name for each in found.indexes}
     shared = [
         (other.owner, index.name) for other in others for index in other.named.indexes if index.name in mine
     ]
-    return ExaminedIndex(found, facts, shared=shared)
+    needed = bool(facts or found.indexes) or not _unused(settings)
+    return ExaminedIndex(found, facts, needed, shared)
 
 
-def _read_apart(settings: Settings, read: Callable[[Connection], Fact]) -> Fact:
-    """What `read` returns, in a read-only transaction of its own."""
-    url = settings.require_database_url()
-    with closing(Database(url, connections=1, longest=TRANSACTION_SECONDS)) as db, db.begin() as connection:
-        read_only(connection)
-        return read_or_refuse(connection, db.name, read)
+def _unused(settings: Settings) -> bool:
+    """Whether nothing is delivered for `search_index`; False where the database cannot be read."""
+    with suppress(OutboxctlError):
+        url = settings.require_database_url()
+        with (
+            closing(Database(url, connections=1, longest=TRANSACTION_SECONDS)) as db,
+            db.begin() as connection,
+        ):
+            read_only(connection)
+            return read_or_refuse(connection, db.name, search_index_unused)
+    return False
 
 
 def _settings(exam: Examination) -> None:

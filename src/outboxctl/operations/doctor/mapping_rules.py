@@ -5,8 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from outboxctl.domain.printable import brief
-from outboxctl.operations.doctor.copy_rules import INDEX
-from outboxctl.operations.doctor.index_rules import ExaminedIndex
+from outboxctl.operations.doctor.index_rules import INDEX, ExaminedIndex
 from outboxctl.operations.doctor.model import ERROR, WARNING, Case
 from outboxctl.operations.doctor.remedies import apply, request
 from outboxctl.operations.projection import mapping

@@ -1,22 +1,27 @@
-"""Rules for the cluster at ELASTIC_URL: what it is, its disks, and what this user may do there."""
+"""Rules for the cluster at ELASTIC_URL: what it is, its nodes and disks, and what this user may do there."""
 
 from collections.abc import Iterator
 
-from outboxctl.net.urls import mask
+from outboxctl.domain.printable import brief
+from outboxctl.net.urls import mask, parse_url
 from outboxctl.operations.doctor.model import ERROR, INFO, WARNING, Case, RuleGroup
 from outboxctl.operations.doctor.remedies import export, request, size
 from outboxctl.settings import Settings
+from outboxctl.settings.kinds import SinkNodes
 from outboxctl.sink.engines import ELASTICSEARCH, Engine
-from outboxctl.sink.inspect.cluster import Cluster, SinkRights
+from outboxctl.sink.inspect.cluster import Disk, SinkRights
+from outboxctl.sink.inspect.formation import Formation
 from outboxctl.sink.inspect.product import ProductFacts, Reached
 from outboxctl.sink.roles import names_of
 
-ENABLE = "cluster.routing.allocation.enable"
-
 URLS = RuleGroup("each URL")
 PRODUCT = RuleGroup("product and versions", vital=True)
-CLUSTER = RuleGroup("cluster")
+FORMATION = RuleGroup("nodes and leader", vital=True, spared=True)
+DISKS = RuleGroup("disks")
 SINK_RIGHTS = RuleGroup("rights in the sink")
+START = "start the nodes that are away: more than half of those that may lead must be up"
+LOOK = "look at that machine: is it paused, swapping, or collecting garbage? Then restart the node"
+DISCOVERED = "export OUTBOX_SINK_NODES=discovered"
 
 
 @URLS.rule("sink-url-away", WARNING)
@@ -67,31 +72,14 @@ def _version(engine: Engine, facts: ProductFacts) -> str:
     return f"The server is {engine.title} {facts.identity.number}."
 
 
-@CLUSTER.rule("allocation-off", WARNING)
-def allocation(cluster: Cluster, _: Settings) -> Iterator[Case]:
-    """Shards that lose a node get no other one. Mostly it was left so after a maintenance."""
-    if cluster.allocation != "all":
-        body = {level: {ENABLE: None} for level in ("persistent", "transient")}
-        yield f"{ENABLE} is {cluster.allocation}.", request("PUT", "_cluster/settings", body)
-
-
-@CLUSTER.rule("disk-full", ERROR)
-def disk_full(cluster: Cluster, _: Settings) -> Iterator[Case]:
+@DISKS.rule("disk-full", ERROR)
+def disk_full(disks: list[Disk], _: Settings) -> Iterator[Case]:
     """Shards leave this node, and a little later every index on it turns read-only."""
-    for disk in cluster.disks:
+    for disk in disks:
         if disk.free < disk.high:
             mark, free = size(disk.high), size(disk.free)
             what = f"Node {disk.node} has {free} of disk left, below its watermark of {mark}."
             yield what, request("GET", "_cat/allocation?v") + "  # then free space, or add a node"
-
-
-@CLUSTER.rule("batch-too-large", WARNING)
-def batch(cluster: Cluster, settings: Settings) -> Iterator[Case]:
-    """A batch above that limit is refused (413) and sent again in halves."""
-    most, limit = settings.max_batch_bytes, cluster.request_limit
-    if limit and most > limit:
-        what = f"A batch may hold {size(most)}, more than the {size(limit)} that the sink takes at once"
-        yield f"{what} (http.max_content_length).", export("OUTBOX_MAX_BATCH_BYTES", max(1, limit // 2))
 
 
 @SINK_RIGHTS.rule("sink-rights-worker", ERROR)
@@ -117,3 +105,48 @@ def _grant(rights: SinkRights, lacking: list[str]) -> Iterator[Case]:
         body = {"indices": [{"names": names_of(rights.index), "privileges": lacking}]}
         mend = request("PUT", "_security/role/outboxctl", body) + "  # and give the user or key that role"
         yield f"The sink's user or key lacks {', '.join(lacking)} on {rights.index}.", mend
+
+
+@FORMATION.rule("no-leader", ERROR)
+def no_leader(formation: Formation, _: Settings) -> Iterator[Case]:
+    """Without a leader (the elected master) nothing is written, and events wait as in an outage."""
+    if not formation.leader:
+        away = f" {', '.join(formation.away)} cannot be reached." if formation.away else ""
+        mend = request("GET", "_cluster/health?local=true") + f"  # then {START}"
+        yield f"The cluster has no leader.{away}", mend
+
+
+@FORMATION.rule("node-silent", WARNING)
+def silent(formation: Formation, _: Settings) -> Iterator[Case]:
+    """Writes to shards with a copy on that node wait until the others give it up.
+
+    While it is the leader (the elected master), new indexes and mappings wait, too.
+    """
+    for node in formation.silent if formation.leader else ():
+        name = "leader, node" if node == formation.leader else "node"
+        yield f"The {name} {node} does not answer the other nodes of the cluster.", LOOK
+
+
+@FORMATION.rule("nodes-unnamed", WARNING)
+def unnamed(formation: Formation, settings: Settings) -> Iterator[Case]:
+    """With the nodes that ELASTIC_URL names nothing is delivered, although the cluster serves."""
+    fewer = len(settings.sink_urls) < len(formation.urls)
+    if fewer and settings.sink_nodes is not SinkNodes.DISCOVERED and _named(formation, settings):
+        listed = brief(", ".join(formation.urls), 500)
+        named = ", ".join(map(mask, settings.sink_urls))
+        what = f"The cluster has {len(formation.urls)} nodes ({listed}); ELASTIC_URL names {named}."
+        yield what, f"{DISCOVERED}  # or name all nodes in ELASTIC_URL"
+
+
+def _named(formation: Formation, settings: Settings) -> bool:
+    """Whether any URL of the settings is that of a node, by the address that the node names.
+
+    Behind a load balancer none is, and one is enough.
+    """
+    return not {*map(_place, settings.sink_urls)}.isdisjoint(map(_place, formation.urls))
+
+
+def _place(url: str) -> tuple[str, int]:
+    parts = parse_url(url)
+    host = parts.hostname or ""
+    return ("127.0.0.1" if host == "localhost" else host), parts.port or 0

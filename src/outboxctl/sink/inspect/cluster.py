@@ -1,4 +1,4 @@
-"""The cluster: disks, the settings that matter to an outbox, and what this user may do with an index."""
+"""The cluster: its disks, and what this user may do with an index."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,11 +7,9 @@ from outboxctl.sink.roles import GRANTS, READS
 from outboxctl.sink.transport.client import Client
 from outboxctl.sink.transport.request import request
 
-ALLOCATION = "cluster.routing.allocation"
-SETTINGS = ",".join(f"*.{each}" for each in (f"{ALLOCATION}.disk.threshold_enabled", f"{ALLOCATION}.enable"))
+WATCHED = "cluster.routing.allocation.disk.threshold_enabled"
 PATIENCE = "3s"  # that the node that is asked waits for the answers of the others
 DISKS = "nodes.*.name,nodes.*.fs.data"
-HTTP = "nodes.*.http.max_content_length_in_bytes"
 
 
 @dataclass(frozen=True)
@@ -23,33 +21,12 @@ class Disk:
     high: int
 
 
-@dataclass(frozen=True)
-class Cluster:
-    """Disks, and settings that matter to an outbox.
-
-    `disks` is empty where the cluster does not act on how full they are. `allocation` is
-    `cluster.routing.allocation.enable`. `request_limit` in bytes, 0 where it is unknown.
-    """
-
-    disks: list[Disk]
-    allocation: str
-    request_limit: int
-
-
-def cluster(client: Client) -> Cluster:
-    """Read the cluster's facts. Raises as `request`."""
-    settings = request(client, "GET", "_cluster", "settings", include_defaults=True, filter_path=SETTINGS)
-    http = request(client, "GET", "_nodes", "http", timeout=PATIENCE, filter_path=HTTP)
-    limits = [node["http"]["max_content_length_in_bytes"] for node in http.get("nodes", {}).values()]
-    watched = _setting(settings, f"{ALLOCATION}.disk.threshold_enabled") != "false"
-    return Cluster(
-        _disks(client) if watched else [],
-        _setting(settings, f"{ALLOCATION}.enable") or "all",
-        min(limits, default=0),
-    )
-
-
-def _disks(client: Client) -> list[Disk]:
+def disks(client: Client) -> list[Disk]:
+    """All disks; none where the cluster does not act on how full they are. Raises as `request`."""
+    only = f"*.{WATCHED}"
+    settings = request(client, "GET", "_cluster", "settings", include_defaults=True, filter_path=only)
+    if _setting(settings, WATCHED) == "false":
+        return []
     stats = request(client, "GET", "_nodes", "stats", "fs", timeout=PATIENCE, filter_path=DISKS)
     return [
         Disk(
