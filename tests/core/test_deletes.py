@@ -31,7 +31,7 @@ def note(
     """Write these down as a worker does."""
     with when(db, seconds) as connection:
         ids = list(events) or [str(uuid4())]
-        settle.complete(connection, TOKEN, ids, deletes=deletes.noted(what, first=FIRST))
+        settle.write(connection, TOKEN, done=ids, deletes=deletes.noted(what, first=FIRST))
 
 
 def take(db: Database, seconds: float, *, size: int = 100, projection: str = PROJECTION) -> list[DueDelete]:

@@ -46,7 +46,7 @@ def act(connection: Connection, verb: Verb, id_: str, token: str) -> None:
 
 def _settle(connection: Connection, verb: Verb, id_: str, token: str) -> None:
     if verb is Verb.COMPLETE:
-        settle.complete(connection, token, [id_])
+        settle.write(connection, token, done=[id_])
     elif verb is Verb.RETRY:
         settle.write(connection, token, retries=[settle.Retry(id_, 3, Reason.CONNECT, "x")])
     elif verb is Verb.FAIL:
@@ -110,7 +110,7 @@ def test_settling_says_what_it_hit(db: Database, insert: Insert) -> None:
         insert(status="done"),
     )
     with db.begin() as connection:
-        assert settle.complete(connection, TOKEN, [ours, theirs, over]) == {ours}
+        assert settle.write(connection, TOKEN, done=[ours, theirs, over]).hit == {ours}
 
 
 def test_a_release_gives_the_attempt_back(db: Database, sql: psycopg.Connection, insert: Insert) -> None:

@@ -15,7 +15,7 @@ from outboxctl.core.delivery.claim import TYPES as CLAIM_TYPES
 from outboxctl.core.delivery.leases import RECLAIM, RENEW
 from outboxctl.core.delivery.settle import TYPES as COMPLETE_TYPES
 from outboxctl.core.delivery.settle_statements import COMPLETE, FAIL, HOLD, JOIN, RELEASE, RETRY
-from outboxctl.core.prepared import PreparedStatements
+from outboxctl.core.message import PreparedStatements
 from outboxctl.core.schema.migrations import upgrade
 from outboxctl.core.search_path import places
 from outboxctl.core.sql import TextClause, text

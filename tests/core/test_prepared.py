@@ -11,7 +11,7 @@ import pgbouncer
 from outboxctl.core.database import Database
 from outboxctl.core.delivery import settle
 from outboxctl.core.delivery.claim import Claimed, claim
-from outboxctl.core.prepared import PreparedStatements
+from outboxctl.core.message import PreparedStatements
 from outboxctl.core.schema.migrations import upgrade
 from outboxctl.domain.errors import OutboxctlError
 

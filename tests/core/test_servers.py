@@ -13,13 +13,13 @@ import pytest
 from outboxctl.core import conninfo, primaries
 from outboxctl.core.conninfo import ServerAddress
 from outboxctl.core.database import Database
-from outboxctl.core.primaries import Primary, PrimarySessions
+from outboxctl.core.primaries import Primary, Sessions
 from outboxctl.core.schema import namespaces
 from outboxctl.domain.errors import UnreachableError, UsageError
 from outboxctl.drills.services import fresh_port
 
 OLD, NEW = ServerAddress("old", "", "1"), ServerAddress("new", "", "2")
-VALUES = {"host": "old,new", "port": "1,2"}
+URL = "postgresql://old:1,new:2/x"
 
 
 class Silent:
@@ -123,7 +123,7 @@ class Scripted:
     """Sessions to servers that answer as a script says; a server that is not in it is away."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.sessions = PrimarySessions()
+        self.sessions = Sessions(URL)
         self.roles: dict[ServerAddress, Primary] = {}
         self.asked: list[ServerAddress] = []
         monkeypatch.setattr(primaries, "connected", self._connected)
@@ -135,7 +135,7 @@ class Scripted:
 
     def at(self) -> ServerAddress:
         """Where a new session goes."""
-        return self.sessions.open(VALUES).primary.address  # type: ignore[attr-defined,no-any-return]
+        return self.sessions.open().primary.address  # type: ignore[attr-defined,no-any-return]
 
     def _connected(self, values: dict[str, Any]) -> "Session":
         for address in conninfo.addresses(values):
@@ -172,11 +172,11 @@ def test_the_higher_timeline_is_used_and_the_lower_one_never_again(scripted: Scr
     scripted.are(old)
     assert scripted.at() == OLD
     scripted.are(old, new)
-    (move,) = scripted.sessions.look(VALUES)
+    (move,) = scripted.sessions.look()
     assert (str(move.left), str(move.now)) == ("old:1 (timeline 1)", "new:2 (timeline 2)")
     assert scripted.at() == NEW
     scripted.are(old)
-    assert scripted.sessions.look(VALUES) == []
+    assert scripted.sessions.look() == []
     with pytest.raises(
         UnreachableError, match=r"old:1 \(timeline 1\) was left behind by a failover to new:2"
     ) as left:
@@ -204,7 +204,7 @@ def test_without_a_reason_to_leave_the_server_in_use_stays(
     scripted.are(new)
     assert scripted.at() == NEW
     scripted.are(old, new)
-    assert scripted.sessions.look(VALUES) == []
+    assert scripted.sessions.look() == []
     assert scripted.at() == NEW
     scripted.are(old)
     assert scripted.at() == OLD, "once a session there fails"

@@ -14,7 +14,7 @@ from elasticsearch import Elasticsearch
 from fakes import fake_sink
 from fakes.faults import HEALTHY
 from outboxctl.core.database import Database
-from outboxctl.core.delivery.brought_forward import BATCH, bring_forward
+from outboxctl.core.delivery.leases import BATCH, bring_forward
 from outboxctl.core.delivery.settle import Retry
 from outboxctl.domain.clock import Deadline
 from outboxctl.domain.errors import UnreachableError

@@ -9,8 +9,8 @@ from urllib.parse import quote, urlsplit
 import pytest
 
 from operations.doctor.ward import Ward
-from outboxctl.core import tls as core_tls
 from outboxctl.core.database import Database
+from outboxctl.core.opening import tls_error
 from outboxctl.domain.errors import ExitCode, UntrustedError, UsageError
 from outboxctl.operations.doctor.model import End
 from processes import Cli
@@ -74,9 +74,9 @@ def test_a_server_without_tls_is_named(url: str) -> None:
 @pytest.mark.no_servers
 def test_a_name_that_sounds_like_tls_says_nothing_of_it() -> None:
     refused = Exception('FATAL:  password authentication failed for user "fingerprint"')
-    assert core_tls.explained(refused, "db") is None
+    assert tls_error(refused, "db") is None
     other = Exception('server certificate for "a" does not match host name "b"')
-    assert "does not match" in str(core_tls.explained(other, "db"))
+    assert "does not match" in str(tls_error(other, "db"))
 
 
 @pytest.mark.no_servers

@@ -17,8 +17,8 @@ from outboxctl.core.database_errors import (
     sqlstate,
     translate,
 )
-from outboxctl.core.opening import SessionOpener, commits_wait
-from outboxctl.core.primaries import Move
+from outboxctl.core.opening import commits_wait
+from outboxctl.core.primaries import Move, Sessions
 from outboxctl.core.sql import Connection, engine
 from outboxctl.core.sql.transaction import open_now, session, transaction
 from outboxctl.domain.errors import CutOffError, UnreachableError
@@ -55,8 +55,8 @@ class Database:
         self._commits_wait = True  # as the session's settings have it; known once one is open
         self._limits = _limits(longest, lock_timeout)
         self._limits_local = "; ".join(filter(None, (self._limits, LOCAL_COMMITS)))
-        self._opener = SessionOpener(url, renew)
-        self.name = self._opener.name
+        self._sessions = Sessions(url, renew)
+        self.name = self._sessions.name
         self._engine = engine.engine(self._connect, connections)
 
     @contextmanager
@@ -112,7 +112,7 @@ class Database:
                 yield
             except FAILED as error:
                 if watch.expired:
-                    name = self._opener.name_of(driver_session)
+                    name = self._sessions.name_of(driver_session)
                     raise CutOffError(
                         f"the database {name} gave no answer for {self._longest:g} s",
                         hint=REACH,
@@ -128,7 +128,7 @@ class Database:
         Raises UnreachableError or UsageError in place of the driver's errors.
         """
         try:
-            with closing(self._opener.open()) as own:
+            with closing(self._sessions.open()) as own:
                 own.autocommit = True
                 yield own
         except psycopg.Error as error:
@@ -136,14 +136,14 @@ class Database:
 
     def server_of(self, connection: Connection) -> str:
         """`host:port/name` of the server that a connection is at."""
-        return self._opener.name_of(session(connection))
+        return self._sessions.name_of(session(connection))
 
     def look(self) -> list[Move]:
         """Look for a newer primary where the URL names several servers; the moves to one since last time.
 
         Sessions at the one that was left are cut off, and what they were doing fails.
         """
-        moves = self._opener.look()
+        moves = self._sessions.look()
         if moves:
             self.renew_connections()
         return moves
@@ -160,7 +160,7 @@ class Database:
         self._engine.dispose()
 
     def _connect(self) -> psycopg.Connection[Any]:
-        new = self._opener.open()
+        new = self._sessions.open()
         new.autocommit = True
         if self._local_commits:
             with self.bounded(new):

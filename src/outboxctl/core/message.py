@@ -1,20 +1,31 @@
-"""Several statements in one message, for whose answer the client waits once."""
+"""Several statements in one message, for whose answer the client waits once; two of them planned once.
+
+To plan a claim costs five times what claiming one event does. A statement is planned once only in a session
+of our own. Behind a pooler the next transaction may be in another session, which has none of our prepared
+statements, or those of another client by the same names. There the process id of the backend that answers is
+not the one that the client was given when it connected.
+"""
 
 import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from hashlib import sha256
 from typing import Any, NamedTuple
 
 import psycopg
 
-from outboxctl.core.prepared import WHO, PreparedStatements, prepared
 from outboxctl.core.search_path import places
 from outboxctl.core.sql import Connection, TextClause
 from outboxctl.core.sql.engine import driver_form
-from outboxctl.core.sql.transaction import StatementResult, exchange, state, take_opening
+from outboxctl.core.sql.transaction import StatementResult, exchange, session, state, take_opening
 
 COMMIT = "COMMIT"
 PLACEHOLDER = re.compile(r"%\((\w+)\)s")
+KEY = "outboxctl.prepared"  # in the `info` of a pooled connection
+WHO = "SELECT pg_backend_pid()"
+# A plan for any values: they are in EXECUTE. The settings of the plan stand before it, as before the
+# statement itself: the server plans again where a table, an index or its statistics have changed.
+GENERIC = "SET LOCAL plan_cache_mode = force_generic_plan"
 Statement = tuple[TextClause, Mapping[str, Any]]
 
 
@@ -26,6 +37,45 @@ class PlannedOnce(NamedTuple):
     types: Mapping[str, str]
 
 
+class PreparedStatements:
+    """The prepared statements of one session, by their text; used by whoever has the connection."""
+
+    def __init__(self, backend: int) -> None:
+        self._backend = backend  # as the server named it when the connection was opened
+        self._names: dict[str, str] = {}
+        self.ours: bool | None = None  # whether the session is ours alone; None: not known yet
+
+    def of(self, text: str, types: Mapping[str, str]) -> list[str]:
+        """What executes a statement: its text, or SQL that has the server prepare it first where it is new.
+
+        `types` are the SQL types of its parameters, `%(name)s` in the text, in the order of EXECUTE.
+        """
+        if not self.ours:
+            return [text]
+        new = [] if text in self._names else self._prepare(text, types)
+        return [*new, GENERIC, f"EXECUTE {self._names[text]} ({', '.join(f'%({name})s' for name in types)})"]
+
+    def forget(self) -> None:
+        """After an error: what of the message was carried out is not known. All are prepared again."""
+        self._names = {}
+
+    def learn(self, backend: int) -> None:
+        """Take the process id of the backend that answered."""
+        self.ours = backend == self._backend
+
+    def _prepare(self, text: str, types: Mapping[str, str]) -> list[str]:
+        before = [] if self._names else ["DEALLOCATE ALL"]  # those that were forgotten, too
+        self._names[text] = name = _name(text, types)
+        for number, parameter in enumerate(types, 1):
+            text = text.replace(f"%({parameter})s", f"${number}")
+        return [*before, f"PREPARE {name} ({', '.join(types.values())}) AS {text}"]
+
+
+def _name(text: str, types: Mapping[str, str]) -> str:
+    """By what it does: where a pooler went unnoticed, a session of others has no other statement by it."""
+    return f"outboxctl_{sha256('|'.join([text, *types, *types.values()]).encode()).hexdigest()[:16]}"
+
+
 def send(
     connection: Connection, *statements: Statement | PlannedOnce | str, commit: bool = False
 ) -> list[StatementResult]:
@@ -35,26 +85,30 @@ def send(
     was put off. After an error there are no answers, not of the statements before it either; one that comes
     in place of COMMIT's answer does not show whether it took effect.
     """
-    kept, opening = prepared(connection), take_opening(connection).replace("%", "%%")
+    backend = session(connection).info.backend_pid
+    kept: PreparedStatements = connection.info.setdefault(KEY, PreparedStatements(backend))
+    asks = kept.ours is None and any(isinstance(each, PlannedOnce) for each in statements)
+    opening = take_opening(connection).replace("%", "%%")
     texts, values = _composed(connection, kept, statements)
-    message = "; ".join(filter(None, [opening, *texts, COMMIT if commit else ""]))
+    message = "; ".join(filter(None, [opening, WHO if asks else "", *texts, COMMIT if commit else ""]))
     try:
         results = exchange(connection, message, values)
     except psycopg.Error:
         kept.forget()
         raise
+    if asks:
+        kept.learn(results.pop(0).rows[0][0])
     if commit:  # what is sent now is in another transaction, with the same limits
         known = state(connection)
         known.opening = known.whole
-    return _wanted(kept, texts, results)
+    return results
 
 
 def _composed(
     connection: Connection, kept: PreparedStatements, statements: Sequence[Statement | PlannedOnce | str]
 ) -> tuple[list[str], dict[str, Any]]:
-    """The SQL of each statement, and the values of all; first of all, who answers, where that decides."""
-    asks = kept.ours is None and any(isinstance(each, PlannedOnce) for each in statements)
-    texts, values = [WHO] if asks else [], dict[str, Any]()
+    """The SQL of each statement, and the values of all."""
+    texts, values = [], dict[str, Any]()
     for number, statement in enumerate(statements):
         if isinstance(statement, str):
             texts.append(statement)
@@ -62,24 +116,9 @@ def _composed(
         text = places(connection).render(_numbered(statement[0], number))
         values |= {f"{name}_{number}": value for name, value in statement[1].items()}
         types = statement.types if isinstance(statement, PlannedOnce) else {}
-        texts += (
-            kept.of(text, {f"{name}_{number}": each for name, each in types.items()}) if types else [text]
-        )
+        numbered = {f"{name}_{number}": each for name, each in types.items()}
+        texts += kept.of(text, numbered) if types else [text]
     return texts, values
-
-
-def _wanted(
-    kept: PreparedStatements, texts: Sequence[str], results: Sequence[StatementResult]
-) -> list[StatementResult]:
-    """The answers of the caller's statements; of ours, only who has answered is of interest."""
-    answered = zip((text for text in texts if not text.startswith("SET ")), results, strict=True)
-    wanted = []
-    for text, result in answered:
-        if text is WHO:
-            kept.learn(result.rows[0][0])
-        elif not text.startswith(("PREPARE ", "DEALLOCATE ")):
-            wanted.append(result)
-    return wanted
 
 
 @lru_cache(256)

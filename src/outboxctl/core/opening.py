@@ -1,7 +1,8 @@
-"""Opening sessions at PostgreSQL: at the right one of several servers, and with texts of any encoding."""
+"""Opening one session at PostgreSQL: TLS files are checked, failures explained, any bytes read as text."""
 
-from collections.abc import Callable
-from contextlib import suppress
+import os
+import re
+from collections.abc import Mapping
 from typing import Any
 
 import psycopg
@@ -9,49 +10,61 @@ from psycopg.abc import Buffer
 from psycopg.adapt import Loader
 from psycopg.types.string import StrDumperUnknown
 
-from outboxctl.core import tls
-from outboxctl.core.conninfo import DEFAULTS, at, describe, parameters, wants_primary
-from outboxctl.core.primaries import FIRST_SECONDS, Move, PrimarySessions, connected
-from outboxctl.domain.errors import UsageError
+from outboxctl.core.conninfo import describe
+from outboxctl.domain.errors import UntrustedError, UsageError
+from outboxctl.domain.printable import brief
+from outboxctl.net.certificates import DATABASE, Files, others_may_read
 from outboxctl.net.deadline import GUARD
 
+FIRST_SECONDS = 10.0  # that the first statements of a session may take
+NAMES = re.compile('"[^"]*"')  # a user, a database or a host may have any name, `SSL` too
+OF_TLS = re.compile(r"\bSSL\b|certificate|private key file|no encryption")  # in the texts of libpq
+OPTIONS = {"sslrootcert": "PGSSLROOTCERT", "sslcert": "PGSSLCERT", "sslkey": "PGSSLKEY"}
 WAITING = {"on", "remote_write", "remote_apply"}  # of synchronous_commit: COMMIT waits for a standby, if any
 
 
-class SessionOpener:
-    """Opens sessions by one URL, which `renew` may renew. Thread-safe.
+def connected(values: Mapping[str, Any]) -> psycopg.Connection:
+    """A session by libpq's parameters. Raises an error of psycopg, or UntrustedError."""
+    try:
+        # Nothing is prepared: the session may sit behind a pooler in transaction mode.
+        session = psycopg.connect(**values, prepare_threshold=None)
+    except psycopg.OperationalError as error:
+        raise tls_error(error, describe(values)) or error from None
+    if session.info.parameter_status("server_encoding") == "SQL_ASCII":
+        with GUARD.over(FIRST_SECONDS) as watch:
+            watch.descriptor = session.fileno
+            _accept_any_bytes(session)
+    return session
 
-    Of several servers a primary is used (`PrimarySessions`), unless the URL asks for something else.
+
+def check_tls(parameters: Mapping[str, Any]) -> None:
+    """Read the files that a connection's parameters name. UsageError for what libpq would refuse.
+
+    The defaults in `~/.postgresql` are not checked.
     """
+    files = _files(parameters)
+    if files:
+        files.context()
+    if files.key and others_may_read(files.key):
+        why = "others may read it, and libpq refuses that"
+        raise UsageError(f"bad setting {DATABASE.key}: {files.key}: {why}", hint=f"chmod 600 {files.key}")
 
-    def __init__(self, url: str, renew: Callable[[], str] | None) -> None:
-        self._renew = renew
-        self._values = DEFAULTS | parameters(url)
-        tls.check(self._values)
-        self.name = describe(self._values)
-        self._primaries = PrimarySessions()
 
-    def open(self) -> psycopg.Connection:
-        """A new session. Raises an error of psycopg, or UntrustedError or UnreachableError."""
-        if self._renew:
-            with suppress(UsageError):  # a file that is half written: the old URL may still be valid
-                self._values = DEFAULTS | parameters(self._renew())
-        values = self._values
-        session = self._primaries.open(values) if wants_primary(values) else connected(values)
-        if session.info.parameter_status("server_encoding") == "SQL_ASCII":
-            with GUARD.over(FIRST_SECONDS) as watch:
-                watch.descriptor = session.fileno
-                _accept_any_bytes(session)
-        return session
+def tls_error(error: Exception, where: str) -> UntrustedError | None:
+    """The error for a connection that failed because of TLS; None for any other reason."""
+    text = str(error).strip().partition("\n")[0]
+    if not OF_TLS.search(NAMES.sub("", text)):
+        return None
+    message = f"the database {where} cannot be used (tls): {brief(text, 300)}"
+    return UntrustedError(message, hint=DATABASE.hint, public=f"tls: {DATABASE.hint}")
 
-    def name_of(self, session: Any) -> str:
-        """`host:port/name` of the server that a session is at."""
-        address = self._primaries.address_of(session)
-        return describe(at(self._values, address)) if address else self.name
 
-    def look(self) -> list[Move]:
-        """Of several servers look for a newer primary; the moves since last time."""
-        return self._primaries.look(self._values) if wants_primary(self._values) else []
+def _files(parameters: Mapping[str, Any]) -> Files:
+    ca, cert, key = (str(parameters.get(name) or os.environ.get(env) or "") for name, env in OPTIONS.items())
+    if not (cert and key):  # libpq takes the other one from ~/.postgresql
+        cert = key = ""
+    password = str(parameters.get("sslpassword") or "")
+    return Files(DATABASE, ca if ca != "system" else None, cert or None, key or None, password)
 
 
 def commits_wait(session: psycopg.Connection) -> bool:

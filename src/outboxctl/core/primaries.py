@@ -1,10 +1,10 @@
-"""Several PostgreSQL servers in one URL: libpq finds one that takes writes, timelines tell an old primary.
+"""Sessions by one URL; of several servers libpq finds one that takes writes, timelines tell an old primary.
 
 After a failover the old primary may go on, or resume, and take writes as before; its timeline is lower than
 that of the promoted server.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, suppress
 from threading import RLock
 from typing import Any, NamedTuple
@@ -12,17 +12,24 @@ from weakref import WeakKeyDictionary
 
 import psycopg
 
-from outboxctl.core import tls
-from outboxctl.core.conninfo import ServerAddress, addresses, at, describe
+from outboxctl.core.conninfo import (
+    DEFAULTS,
+    ServerAddress,
+    addresses,
+    at,
+    describe,
+    parameters,
+    wants_primary,
+)
 from outboxctl.core.database_errors import public_cause, sqlstate
+from outboxctl.core.opening import FIRST_SECONDS, check_tls, connected
 from outboxctl.core.projections.server_identity import HIDDEN
-from outboxctl.domain.errors import OutboxctlError, UnreachableError
+from outboxctl.domain.errors import OutboxctlError, UnreachableError, UsageError
 from outboxctl.domain.printable import brief
 from outboxctl.domain.redaction import redact
 from outboxctl.net.deadline import GUARD, shut
 
 LONGEST = 2  # seconds that a server may take which is asked beside the one in use
-FIRST_SECONDS = 10.0  # that the first statements of a session may take
 LEFT_BEHIND = "a primary was left behind by a failover"
 # The session has its login's search path: everything by its full name.
 IDENTIFIER = "SELECT system_identifier::pg_catalog.text FROM pg_catalog.pg_control_system()"
@@ -53,21 +60,48 @@ class Move(NamedTuple):
     now: Primary
 
 
-class PrimarySessions:
-    """Opens sessions at a server that takes writes, and at none that was left behind by a failover.
+class Sessions:
+    """Opens sessions by one URL, which `renew` may renew. Thread-safe.
 
-    Thread-safe. The server in use is tried first; once it is another one, the sessions at all others are cut
-    off, so that nothing more is written there.
+    Of several servers at one that takes writes, and at none that was left behind by a failover, unless the
+    URL asks for something else. The server in use is tried first; once it is another one, the sessions at all
+    others are cut off, so that nothing more is written there.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, url: str, renew: Callable[[], str] | None = None) -> None:
+        self._renew = renew
+        self._values = DEFAULTS | parameters(url)
+        check_tls(self._values)
+        self.name = describe(self._values)
         self._lock = RLock()
         self._used: Primary | None = None
         self._moves: list[Move] = []
         self._sessions: WeakKeyDictionary[psycopg.Connection, ServerAddress] = WeakKeyDictionary()
 
-    def open(self, values: Mapping[str, Any]) -> psycopg.Connection:
-        """A new session. Raises UnreachableError where none can be used, or an error of a connection."""
+    def open(self) -> psycopg.Connection:
+        """A new session. Raises an error of psycopg, or UntrustedError or UnreachableError."""
+        if self._renew:
+            with suppress(UsageError):  # a file that is half written: the old URL may still be valid
+                self._values = DEFAULTS | parameters(self._renew())
+        values = self._values
+        return self._at_primary(values) if wants_primary(values) else connected(values)
+
+    def name_of(self, session: Any) -> str:
+        """`host:port/name` of the server that a session is at."""
+        address = self._sessions.get(session)
+        return describe(at(self._values, address)) if address else self.name
+
+    def look(self) -> list[Move]:
+        """Of several servers look for a newer primary than the one in use; the moves since last time."""
+        values, used = self._values, self._used
+        if not wants_primary(values):
+            return []
+        self._newer(values, [each for each in addresses(values) if used and each != used.address])
+        with self._lock:
+            moves, self._moves = self._moves, []
+        return moves
+
+    def _at_primary(self, values: Mapping[str, Any]) -> psycopg.Connection:
         first, named, old = self._used is None, self._in_order(values), None
         while named:
             try:
@@ -81,21 +115,13 @@ class PrimarySessions:
                 # Those before it were tried just now.
                 if first and self._newer(values, named[named.index(there.address) + 1 :]):
                     session.close()
-                    return self.open(values)
+                    return self._at_primary(values)
                 return session
             session.close()
             old = there
             named.remove(there.address)
         text = f"{old} was left behind by a failover to {self._used}"
         raise UnreachableError(text, hint="start the newer one", public=LEFT_BEHIND)
-
-    def look(self, values: Mapping[str, Any]) -> list[Move]:
-        """Look for a newer primary than the one in use among the others; the moves since last time."""
-        used = self._used
-        self._newer(values, [each for each in addresses(values) if used and each != used.address])
-        with self._lock:
-            moves, self._moves = self._moves, []
-        return moves
 
     def _newer(self, values: Mapping[str, Any], others: Sequence[ServerAddress]) -> bool:
         """Whether one of the others is a newer primary, which is used from now on."""
@@ -105,10 +131,6 @@ class PrimarySessions:
                     there = _primary(session, others)
                 return bool(self._used and self._used.behind(there) and self._use(there))
         return False
-
-    def address_of(self, session: Any) -> ServerAddress | None:
-        """The server that a session is at."""
-        return self._sessions.get(session)
 
     def _in_order(self, values: Mapping[str, Any]) -> list[ServerAddress]:
         """The one in use first: another one that is silent would be waited for by each session."""
@@ -145,15 +167,6 @@ def _nobody(error: psycopg.Error) -> UnreachableError:
         hint="check DATABASE_URL, and that one of its servers is a primary",
         public=f"no server takes writes: {'; '.join(dict.fromkeys(map(public_cause, why)))}",
     )
-
-
-def connected(values: Mapping[str, Any]) -> psycopg.Connection:
-    """A session by libpq's parameters. Raises an error of psycopg, or UntrustedError."""
-    try:
-        # Nothing is prepared: the session may sit behind a pooler in transaction mode.
-        return psycopg.connect(**values, prepare_threshold=None)
-    except psycopg.OperationalError as error:
-        raise tls.explained(error, describe(values)) or error from None
 
 
 def _primary(session: psycopg.Connection, named: Sequence[ServerAddress]) -> Primary:

@@ -14,8 +14,8 @@ from math import ceil
 import structlog
 
 from outboxctl.core.database import Database
-from outboxctl.core.delivery.brought_forward import BATCH, bring_forward
 from outboxctl.core.delivery.claim import Claimed
+from outboxctl.core.delivery.leases import BATCH, bring_forward
 from outboxctl.core.delivery.settle import Retry
 from outboxctl.domain.clock import monotonic
 from outboxctl.domain.errors import OutboxctlError

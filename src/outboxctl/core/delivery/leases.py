@@ -1,8 +1,10 @@
 """Leases: a slow delivery renews its own; events whose lease ran out are reclaimed.
 
-Reclaimed events go back to pending, or to failed once their attempts are spent.
+Reclaimed events go back to pending, or to failed once their attempts are spent. Those that wait for their
+projection's index or view are due at once when it can be delivered again.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import Enum
 
@@ -10,7 +12,7 @@ from outboxctl.core.delivery.claim import PLAN
 from outboxctl.core.schema.names import EVENTS, OVERDUE, STATUS_IS, STUCK, UNHELD, source, target
 from outboxctl.core.sql import Connection, text
 from outboxctl.domain.failures import Reason
-from outboxctl.domain.lifecycle import Verb
+from outboxctl.domain.lifecycle import Status, Verb
 
 LIMIT = 5_000  # rows a statement: locks stay short, the next pass takes the rest
 SPARE = 3  # with fewer attempts left an event is sent alone at once
@@ -101,3 +103,30 @@ def renew(
     if connection.execute(RENEW, {**held, "lease": lease}).all():
         return Renewed.RENEWED
     return Renewed.LOCKED if connection.execute(STILL_HELD, held).scalar() else Renewed.LOST
+
+
+BATCH = 5_000  # events in one transaction
+# A follow event waits at `infinity`, and for its expander. Events of search_index have no key.
+BRING_FORWARD = text(f"""
+WITH waiting AS MATERIALIZED (
+    SELECT id FROM {EVENTS}
+    WHERE status = '{Status.PENDING}' AND next_retry_at > now() AND next_retry_at < 'infinity'
+        AND error_reason = ANY (CAST(:reasons AS text[]))
+        AND CASE WHEN CAST(:name AS text) = '' THEN num_nulls(entity_key) = 1
+            ELSE entity_type = :name AND num_nonnulls(entity_key) = 1 AND num_nulls(follow) = 1 END
+    LIMIT {BATCH} FOR UPDATE SKIP LOCKED
+)
+UPDATE {EVENTS} SET next_retry_at = now(), updated_at = now()
+WHERE id = ANY (ARRAY (SELECT id FROM waiting)) AND {STATUS_IS} '{Status.PENDING}'
+""")
+
+
+def bring_forward(connection: Connection, projection: str, reasons: Collection[Reason]) -> int:
+    """Make waiting events of a projection due that were put back for one of these reasons, at most BATCH.
+
+    `projection` is empty for search_index. Returns how many there were; those that somebody has locked are
+    left to their time.
+    """
+    connection.exec_driver_sql(PLAN)
+    values = {"name": projection, "reasons": [reason.value for reason in reasons]}
+    return connection.execute(BRING_FORWARD, values).rowcount

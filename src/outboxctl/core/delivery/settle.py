@@ -59,21 +59,6 @@ class Settled(NamedTuple):
     hit: set[str]
 
 
-def complete(
-    connection: Connection,
-    token: str,
-    ids: Sequence[str],
-    *,
-    deletes: Mapping[str, Any] | None = None,
-) -> set[str]:
-    """Mark events done; returns the ids that the claim still held.
-
-    `deletes` (`deletes.noted`) are written in the same statement, to be sent again.
-    """
-    (answer,) = send(connection, *_completing(token, ids, deletes))
-    return _completed(connection, ids, answer)
-
-
 def release(
     connection: Connection,
     tokens: Sequence[str],
@@ -110,7 +95,7 @@ def write(
 ) -> Settled:
     """Write all outcomes of one claim in one message, and release `only` these of the others.
 
-    `deletes` as in `complete`.
+    `deletes` (`deletes.noted`) are written in the statement that completes `done`, to be sent again.
     """
     statements: list[Statement | PlannedOnce | str] = [(TRANSACTION_ID, {})]
     if done:
@@ -124,7 +109,7 @@ def write(
     first, *answers = send(connection, *statements)
     hit = _ids(answers)
     if done:
-        hit |= _completed(connection, done, answers[0])
+        hit |= _completed(connection, done, answers[0].size)
     return Settled(first.rows[0][0], hit)
 
 
@@ -136,8 +121,8 @@ def _completing(
     return [PLAN, (COMPLETE_DELETES, values) if deletes else usual]
 
 
-def _completed(connection: Connection, ids: Sequence[str], answer: StatementResult) -> set[str]:
-    if answer.size == len(ids):
+def _completed(connection: Connection, ids: Sequence[str], size: int) -> set[str]:
+    if size == len(ids):
         return set(ids)
     return _ids(send(connection, (WRITTEN, {"ids": id_array(ids)})))
 

@@ -165,7 +165,7 @@ def write_ahead(connection: Connection, ahead: KeysAhead, token: str) -> Page:
     event, keys, rest = ahead.event, ahead.keys[:HALF], ahead.keys[HALF:]
     events = follow_pages.write(connection, event.projection, keys)
     if not (rest or ahead.more):
-        settle.complete(connection, token, [event.id])
+        settle.write(connection, token, done=[event.id])
         return Page(len(keys), end=True, ends=events)
     cursor = event.behind(keys, events, {"after": keys[-1]})
     put_back(connection, token, [event.id], cursor)
@@ -186,7 +186,7 @@ def write_documents(connection: Connection, event: FollowEvent, token: str) -> P
         return None
     keys = [*dict.fromkeys(keys)]
     events = follow_pages.write(connection, event.projection, keys)
-    settle.complete(connection, token, [event.id])
+    settle.write(connection, token, done=[event.id])
     return Page(len(keys), end=True, ends=events)
 
 
@@ -203,7 +203,7 @@ def _replace(connection: Connection, event: FollowEvent, token: str, place: int,
         return False
     values = {"name": event.projection, "place": place, "keys": json.dumps(keys, ensure_ascii=False)}
     connection.execute(WRITE, values)
-    settle.complete(connection, token, [event.id])
+    settle.write(connection, token, done=[event.id])
     return True
 
 

@@ -11,7 +11,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from outboxctl.core.sql.places import UNKNOWN, Places
 
-SETTINGS = {"BEGIN", "SET", "COMMIT"}  # statements without an answer that anybody needs
+# Statements without an answer that anybody needs.
+SETTINGS = {"BEGIN", "SET", "COMMIT", "PREPARE", "DEALLOCATE ALL"}
 KEY = "outboxctl.state"  # in the `info` of a connection, which lives as long as its session
 
 
@@ -37,10 +38,7 @@ class SessionState:
 
 def state(connection: Connection) -> SessionState:
     """What is known of a connection's session."""
-    info = connection.info
-    found: SessionState | None = info.get(KEY)
-    if found is None:
-        found = info[KEY] = SessionState()
+    found: SessionState = connection.info.setdefault(KEY, SessionState())
     return found
 
 
@@ -97,7 +95,7 @@ def open_now(connection: Connection) -> None:
 def exchange(
     connection: Connection, message: str, values: Mapping[str, Any] | None = None
 ) -> list[StatementResult]:
-    """Send one message of several statements; the answers of all but BEGIN, SET and COMMIT.
+    """Send one message of several statements; the answers of all but SETTINGS.
 
     The driver writes the values into it, quoted. It is a simple query and no pipeline: every libpq can
     send it, and a pooler in transaction mode passes it on. Raises psycopg.Error where a statement fails;
