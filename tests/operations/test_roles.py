@@ -12,6 +12,7 @@ import pytest
 from elasticsearch import Elasticsearch
 from psycopg.sql import SQL, Identifier
 
+import shop
 from outboxctl.core.database import Database
 from outboxctl.core.produce import enqueue
 from outboxctl.core.schema.names import VERSION
@@ -21,7 +22,6 @@ from outboxctl.core.stats.workers import HeartbeatRow
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.projection import Follow, Relation
 from processes import Cli
-from projections import shop
 
 WHO = ("--by", "alice", "--reason", "why")
 BEHIND = "DELETE FROM outboxctl_alembic_version"

@@ -13,10 +13,10 @@ from outboxctl.core.database import Database
 from processes import Cli
 from projections import shop_tables as shop
 from projections import stock
-from projections.shop import put_in_force
 from projections.shop_tables import PRODUCT, roles, watch
 from projections.store import FILE, TABLES, Store
 from servers import an_index
+from shop import put_in_force
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """An index in memory, behind a network that loses answers and delays requests."""
 
+import json
 import threading
 from collections.abc import Callable, Sequence
 from random import Random
@@ -10,7 +11,7 @@ from outboxctl.domain.clock import Deadline
 from outboxctl.domain.failures import DONE, Answer, Classification, classify
 from outboxctl.sink.delivery.bulk import BulkAction
 from outboxctl.sink.delivery.result import Delivery, Place
-from projections.market import Past
+from shop.past import Past
 
 SILENCE = classify(Answer(0, "timeout", "no answer", request=True))
 LATE = 0.2  # seconds that a request may take to arrive, after its sender has given up
@@ -88,7 +89,8 @@ class LossyIndex:
                 self.conflicts += 1
                 text = f"[{action.id}]: version conflict, current version [{held.version}] is higher"
                 return classify(Answer(409, "version_conflict_engine_exception", text))
-            problem = self._past.setdefault(action.id, Past()).write(action.document)
+            shown = json.loads(action.document) if action.document else None
+            problem = self._past.setdefault(action.id, Past()).see(shown)
             if problem:
                 self.wrong.append(f"document {action.id}: {problem}: {held} -> {action}")
             self._held[action.id] = Held(action.version, action.document)

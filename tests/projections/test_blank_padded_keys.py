@@ -9,8 +9,8 @@ import pytest
 from elasticsearch import Elasticsearch
 
 import outboxctl
+import shop
 from processes import Cli
-from projections import shop
 
 WHO = ("--by", "alice", "--reason", "drill")
 TABLES = """

@@ -8,12 +8,13 @@ from dataclasses import replace
 import psycopg
 import pytest
 
+import shop
 from outboxctl.core.database import Database
 from outboxctl.domain.clock import Deadline
 from outboxctl.domain.projection import Follow, KeyColumn, Projection, Relation
 from outboxctl.sink.delivery.bulk import BulkAction
 from outboxctl.worker import declared
-from projections import shop, shop_tables
+from projections import shop_tables
 from projections.stepped import Indexes, SteppedWorker
 
 OTHER_VIEW = """

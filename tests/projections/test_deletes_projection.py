@@ -8,10 +8,10 @@ import psycopg
 import pytest
 from elasticsearch import Elasticsearch
 
+import shop
 from outboxctl.core.database import Database
 from outboxctl.core.projections import in_force
 from processes import Cli
-from projections import shop
 from servers import an_index
 
 pytestmark = pytest.mark.slow(reason="deletes that are sent again")

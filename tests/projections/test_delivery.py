@@ -7,10 +7,10 @@ import psycopg
 import pytest
 from elasticsearch import Elasticsearch
 
+import shop
 from outboxctl.core.database import Database
 from outboxctl.drills import services
 from processes import Cli, Worker, eventually
-from projections import shop
 from servers import an_index
 
 

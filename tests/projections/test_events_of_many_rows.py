@@ -7,10 +7,10 @@ import psycopg
 import pytest
 from elasticsearch import Elasticsearch
 
+import shop
 from outboxctl.core.database import Database
 from outboxctl.domain.projection import DOCUMENTS, Follow, Relation
 from processes import Cli
-from projections import shop
 from servers import an_index
 
 ROWS = """

@@ -8,6 +8,7 @@ import psycopg
 import pytest
 from elasticsearch import Elasticsearch
 
+import shop
 from fakes.postgres_proxy import Do, Proxy, postgres_proxy
 from outboxctl.core.database import Database
 from outboxctl.domain.projection import Follow, Relation
@@ -17,7 +18,6 @@ from outboxctl.worker.health import Health
 from outboxctl.worker.in_flight import release
 from outboxctl.worker.parts import WorkerParts
 from processes import Worker, eventually
-from projections import shop
 from projections.lossy_index import LossyIndex
 from servers import an_index
 

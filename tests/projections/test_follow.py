@@ -7,11 +7,11 @@ import psycopg
 import pytest
 from elasticsearch import Elasticsearch
 
+import shop
 from outboxctl.core.database import Database
 from outboxctl.core.projections import follow_pages, follow_query
 from outboxctl.domain.projection import Follow, Projection, Relation
 from processes import Cli, Worker, eventually
-from projections import shop
 from servers import an_index
 
 NOT_DONE = "SELECT count(*) FROM search_outbox_events WHERE status <> 'done'"

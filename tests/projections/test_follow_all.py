@@ -4,8 +4,8 @@ import pytest
 from elasticsearch import Elasticsearch
 
 from processes import Cli
-from projections.shop import held
 from projections.store import WHO, Store
+from shop import held
 
 NOT_DONE = "SELECT count(*) FROM search_outbox_events WHERE status <> 'done'"
 FOLLOW = """

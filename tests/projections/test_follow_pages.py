@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
+import shop
 from outboxctl.core.database import Database
 from outboxctl.core.projections import follow, follow_keys, follow_tables
 from outboxctl.core.projections.follow_pages import HALF, PAGE
@@ -23,7 +24,6 @@ from outboxctl.worker.expanding import Expander
 from outboxctl.worker.health import Health
 from outboxctl.worker.parts import WorkerParts
 from processes import Cli
-from projections import shop
 from projections.lossy_index import LossyIndex
 from servers import Servers, drop_database, new_database
 

@@ -11,6 +11,7 @@ import pytest
 from elasticsearch import Elasticsearch
 from structlog.testing import capture_logs
 
+import shop
 from outboxctl.core.database import Database
 from outboxctl.core.projections import follow_keys, follow_pages, follow_query, follow_sets, follow_tables
 from outboxctl.core.projections.follow_pages import HALF, FollowEvent
@@ -21,7 +22,6 @@ from outboxctl.worker import expanded_log, expanding
 from outboxctl.worker.health import Health
 from outboxctl.worker.parts import WorkerParts
 from processes import Cli, Worker, eventually
-from projections import shop
 from projections.lossy_index import LossyIndex
 from servers import an_index
 

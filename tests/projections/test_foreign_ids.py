@@ -8,11 +8,11 @@ import psycopg
 import pytest
 from elasticsearch import Elasticsearch
 
+import shop
 from outboxctl.core.database import Database
 from outboxctl.core.schema.migrations import upgrade
 from outboxctl.domain.projection import KeyColumn, Projection, Relation
 from processes import Cli
-from projections import shop
 from servers import Servers, an_index, drop_database, new_database
 
 WHO = ("--by", "alice", "--reason", "drill")

@@ -7,9 +7,9 @@ import pytest
 from elasticsearch import Elasticsearch
 from psycopg import conninfo
 
+import shop
 from outboxctl.core.database import Database
 from processes import Worker, eventually
-from projections import shop
 from servers import an_index
 
 pytestmark = pytest.mark.slow(reason="another server beside this one")

@@ -14,8 +14,8 @@ from elasticsearch import Elasticsearch
 
 from processes import Cli
 from projections import library
-from projections.shop import held
 from projections.store import WHO
+from shop import held
 
 LOANS = 'lib."Lo""an\'%s"'
 Init = Callable[..., CompletedProcess[str]]

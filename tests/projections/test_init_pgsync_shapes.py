@@ -10,8 +10,8 @@ from elasticsearch import Elasticsearch
 
 from processes import Cli
 from projections.pgsync_shapes import SHAPES, Shape
-from projections.shop import held
 from projections.store import WHO
+from shop import held
 
 
 @pytest.fixture

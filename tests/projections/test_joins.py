@@ -8,8 +8,8 @@ import pytest
 from elasticsearch import Elasticsearch
 
 from processes import Cli, eventually
-from projections.shop import held
 from projections.store import WHO
+from shop import held
 
 NOT_DONE = "SELECT count(*) FROM search_outbox_events WHERE status <> 'done'"
 SCHEMA = """

@@ -4,8 +4,8 @@ import pytest
 from elasticsearch import Elasticsearch
 
 from processes import Cli
-from projections.shop import held
 from projections.store import Store
+from shop import held
 
 SETTLED = "SELECT DISTINCT status FROM search_outbox_events"
 FOLLOW = """

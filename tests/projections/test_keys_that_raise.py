@@ -7,10 +7,10 @@ import psycopg
 import pytest
 from elasticsearch import Elasticsearch
 
+import shop
 from outboxctl.core.database import Database
 from outboxctl.domain.projection import Follow, Relation
 from processes import Cli, Worker, eventually
-from projections import shop
 from servers import an_index
 
 # One of its functions raises for one category, with a SQLSTATE of its own.

@@ -8,9 +8,9 @@ import pytest
 from elasticsearch import Elasticsearch
 from prometheus_client.parser import text_string_to_metric_families
 
+import shop
 from outboxctl.core.database import Database
 from processes import Cli, Worker, eventually
-from projections import shop
 from servers import an_index
 
 Start = Callable[..., Worker]

@@ -6,6 +6,7 @@ from typing import Any
 import psycopg
 import pytest
 
+import shop
 from outboxctl.core.database import Database
 from outboxctl.core.delivery.claim import Claimed
 from outboxctl.core.projections.documents import Documents
@@ -15,7 +16,6 @@ from outboxctl.domain.projection import Projection
 from outboxctl.worker import reading
 from outboxctl.worker.prepare import prepare
 from outboxctl.worker.reading import Reading
-from projections import shop
 
 GONE = "DELETE FROM shop.products WHERE id <> 2"
 

@@ -8,10 +8,10 @@ import psycopg
 import pytest
 from elasticsearch import Elasticsearch
 
+import shop
 from outboxctl.core.database import Database
 from outboxctl.domain.projection import KeyColumn, Projection, Relation
 from processes import Cli
-from projections import shop
 from servers import an_index
 
 WHO = ("--by", "alice", "--reason", "drill")

@@ -11,6 +11,7 @@ import psycopg
 import pytest
 from elasticsearch import Elasticsearch
 
+import shop
 from fakes import fake_sink
 from fakes.faults import HEALTHY
 from outboxctl.core.database import Database
@@ -31,7 +32,6 @@ from outboxctl.worker.outcome import Outcomes
 from outboxctl.worker.pacing import RATE, STEP, Pacing
 from outboxctl.worker.parts import WorkerParts
 from processes import Worker, eventually
-from projections import shop
 from scene import Scene
 from servers import Servers, an_index
 from sinks import client_of

@@ -8,11 +8,12 @@ import psycopg
 import pytest
 from elasticsearch import Elasticsearch
 
+import shop
 from fakes.postgres_proxy import Do, postgres_proxy
 from outboxctl.core.database import Database
 from outboxctl.domain.projection import Relation
 from processes import Cli
-from projections import shop, stock
+from projections import stock
 from rebuilding import behind, held, indexes, said
 
 pytestmark = [pytest.mark.real_engine, pytest.mark.slow(reason="rebuilds while declarations change")]

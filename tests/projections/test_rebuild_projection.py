@@ -11,10 +11,11 @@ import psycopg
 import pytest
 from elasticsearch import ConflictError, Elasticsearch
 
+import shop
 from fakes.postgres_proxy import Do, postgres_proxy
 from outboxctl.core.database import Database
 from processes import Cli, Worker, eventually
-from projections import shop, stock
+from projections import stock
 from rebuilding import behind, held, indexes, said
 from servers import an_index
 

@@ -9,12 +9,13 @@ import psycopg
 import pytest
 from elasticsearch import Elasticsearch
 
+import shop
 from clusters import ARCHIVED, Cluster, binaries, cluster
 from outboxctl.core.database import Database
 from outboxctl.core.projections import version_base
 from outboxctl.core.schema.migrations import upgrade
 from processes import Cli, Worker, eventually
-from projections import hidden, shop, shop_tables
+from projections import hidden, shop_tables
 from projections.test_trigger_partitions import PARTITIONED
 from servers import an_index, drop_database, new_database
 

@@ -7,9 +7,10 @@ import psycopg
 import pytest
 from elasticsearch import Elasticsearch
 
+import shop
 from outboxctl.core.database import Database
 from processes import Cli, Worker, eventually
-from projections import raising, shop
+from projections import raising
 from servers import an_index
 
 OUTCOMES = "SELECT entity_key, status, error_reason, attempts, error FROM search_outbox_events"

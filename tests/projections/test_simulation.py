@@ -11,6 +11,7 @@ import psycopg
 import pytest
 from elasticsearch import Elasticsearch
 
+import shop
 from outboxctl.core.database import Database
 from outboxctl.core.delivery.leases import reclaim
 from outboxctl.domain.clock import Deadline
@@ -22,9 +23,10 @@ from outboxctl.sink.delivery.result import Delivery, Place
 from outboxctl.worker.health import Health
 from outboxctl.worker.parts import WorkerParts
 from processes import Worker, eventually
-from projections import market, shop, shop_tables
+from projections import shop_tables
 from projections.lossy_index import LossyIndex
 from servers import an_index
+from shop.sessions import EMPTY_ALL, trade
 
 ROUNDS = int(os.environ.get("PROJECTIONS_ROUNDS", "25"))
 SEED = int(os.environ.get("PROJECTIONS_SEED", "1"))
@@ -37,6 +39,7 @@ SETTINGS = {
     "base_backoff_seconds": 0.01,
     "max_backoff_seconds": 0.05,
 }
+REVISIONS = "shop.product_revisions"
 UNFINISHED = "SELECT FROM search_outbox_events WHERE status IN ('pending', 'processing') LIMIT 1"
 # As if the worker that holds them had stood still for longer than its lease.
 EXPIRE = """
@@ -46,12 +49,11 @@ UPDATE public.search_outbox_events SET lease_until = now() - interval '1 s' WHER
 
 @pytest.fixture
 def traded(db: Database, sql: psycopg.Connection) -> Callable[[str], None]:
-    """Puts the market's projection in force, into this index."""
+    """Puts the projection of revisions in force, into this index."""
 
     def of(index: str) -> None:
-        sql.execute(market.SCHEMA)
-        projection = shop.put_in_force(db, market.documents(index))
-        shop_tables.watch(db, projection)
+        sql.execute(shop.SCHEMA)
+        shop_tables.watch(db, shop.put_in_force(db, shop.revisions(index)))
 
     return of
 
@@ -92,15 +94,15 @@ def lanes(url: str, index: LossyIndex) -> Iterator[None]:
 def test_lost_answers_late_requests_and_frozen_workers_leave_every_document_right(
     url: str, sql: psycopg.Connection, traded: Callable[[str], None]
 ) -> None:
-    traded("market")
+    traded("revisions")
     index, compared = LossyIndex(Random(SEED)), 0
     with lanes(url, index):
         for number in range(ROUNDS):
-            market.trade(url, SEED * 1000 + number)
+            trade(url, SEED * 1000 + number)
             eventually(lambda: not sql.execute(UNFINISHED).rowcount, what="delivered")
             index.settle()
             held = {id_: json.loads(document) for id_, document in index.documents().items()}
-            assert held == market.rows(sql), f"seed {SEED}, round {number}"
+            assert held == shop.documents(sql, REVISIONS), f"seed {SEED}, round {number}"
             compared += len(held)
         assert not index.wrong, f"seed {SEED}: {index.wrong}"
     assert sql.execute("SELECT DISTINCT status FROM search_outbox_events").fetchall() == [("done",)]
@@ -123,10 +125,10 @@ def test_a_real_engine_ends_with_the_rows_of_the_view(
         traded(index)
         worker(OUTBOX_BULK_SIZE="5", OUTBOX_POLL_INTERVAL_SECONDS="0.05")
         for number in range(5):
-            market.trade(url, SEED * 1000 + number)
+            trade(url, SEED * 1000 + number)
         eventually(lambda: not sql.execute(UNFINISHED).rowcount, what="delivered")
-        assert shop.held(engine, index) == market.rows(sql)
-        assert market.rows(sql)
+        assert shop.held(engine, index) == shop.documents(sql, REVISIONS)
+        assert shop.documents(sql, REVISIONS)
 
 
 class SlowIndex(LossyIndex):
@@ -147,12 +149,12 @@ def test_a_document_that_is_on_its_way_while_its_table_is_emptied_goes_as_well(
     url: str, sql: psycopg.Connection, traded: Callable[[str], None]
 ) -> None:
     """The index does not show it yet when its documents are listed, and the view not any more."""
-    traded("market")
+    traded("revisions")
     index = SlowIndex()
     with lanes(url, index):
-        sql.execute("INSERT INTO market.roots VALUES (1)")
+        sql.execute("INSERT INTO shop.products VALUES (1)")
         assert index.asked.wait(20)
-        sql.execute(market.TRUNCATIONS[0])
+        sql.execute(EMPTY_ALL)
         expanded = "SELECT FROM search_outbox_events WHERE follow = -1 AND status = 'done'"
         eventually(lambda: sql.execute(expanded).rowcount == 3, what="expanded")
         index.arrives.set()
@@ -179,19 +181,19 @@ def test_a_table_that_is_emptied_again_while_the_index_is_listed_leaves_nothing(
     url: str, sql: psycopg.Connection, traded: Callable[[str], None]
 ) -> None:
     """The second event is not expanded with the first: its documents are not in that list."""
-    traded("market")
+    traded("revisions")
 
     def meanwhile(index: LossyIndex) -> None:
         with psycopg.connect(url, autocommit=True) as other:
-            other.execute("INSERT INTO market.roots VALUES (2)")
+            other.execute("INSERT INTO shop.products VALUES (2)")
             eventually(lambda: "2" in index.documents())
-            other.execute(market.TRUNCATIONS[0])
+            other.execute(EMPTY_ALL)
 
     index = BusyIndex(meanwhile)
     with lanes(url, index):
-        sql.execute("INSERT INTO market.roots VALUES (1)")
+        sql.execute("INSERT INTO shop.products VALUES (1)")
         eventually(index.documents)
-        sql.execute(market.TRUNCATIONS[0])
+        sql.execute(EMPTY_ALL)
         eventually(lambda: not sql.execute(UNFINISHED).rowcount, what="delivered")
     assert index.documents() == {}
 
@@ -218,12 +220,12 @@ def test_a_truncated_tables_documents_go_once_the_index_can_be_listed(
     url: str, sql: psycopg.Connection, traded: Callable[[str], None]
 ) -> None:
     """Its place is kept for minutes only: after a longer pause the index is listed from its start."""
-    traded("market")
+    traded("revisions")
     index = ForgetfulIndex()
     with lanes(url, index):
-        sql.execute("INSERT INTO market.roots SELECT generate_series(1, 5)")
+        sql.execute("INSERT INTO shop.products SELECT generate_series(1, 5)")
         eventually(lambda: len(index.documents()) == 5)
-        sql.execute(market.TRUNCATIONS[0])
+        sql.execute(EMPTY_ALL)
         eventually(lambda: not sql.execute(UNFINISHED).rowcount, within=10, what="delivered")
     assert index.documents() == {}
 
@@ -232,14 +234,15 @@ def test_a_document_that_is_linked_to_a_row_while_it_changes_has_the_change(
     url: str, sql: psycopg.Connection, traded: Callable[[str], None]
 ) -> None:
     """Whoever looks the documents up within the change misses it: the link is of an open transaction."""
-    traded("market")
-    sql.execute("INSERT INTO market.groups VALUES (1)")
+    traded("revisions")
+    sql.execute("INSERT INTO shop.categories VALUES (1)")
     index = LossyIndex(Random(0), faults=("none",))
     with lanes(url, index), psycopg.connect(url) as links, psycopg.connect(url) as changes:
-        links.execute("INSERT INTO market.roots (id, member) VALUES (1, 1)")
-        changes.execute("UPDATE market.groups SET rev = nextval('market.revisions')")
+        links.execute("INSERT INTO shop.products (id, category_id) VALUES (1, 1)")
+        changes.execute("UPDATE shop.categories SET rev = nextval('shop.revisions')")
         links.commit()
         eventually(index.documents, what="delivered as it was before the change")
         changes.commit()
         eventually(lambda: not sql.execute(UNFINISHED).rowcount, what="delivered")
-    assert {id_: json.loads(document) for id_, document in index.documents().items()} == market.rows(sql)
+    held = {id_: json.loads(document) for id_, document in index.documents().items()}
+    assert held == shop.documents(sql, REVISIONS)

@@ -7,10 +7,10 @@ import psycopg
 import pytest
 from elasticsearch import Elasticsearch
 
+import shop
 from outboxctl.core.database import Database
 from outboxctl.sink.index.index_setup import ensure
 from processes import Cli, Worker, eventually
-from projections import shop
 from servers import an_index
 from sinks import client_of
 

@@ -8,11 +8,11 @@ import psycopg
 import pytest
 from elasticsearch import Elasticsearch
 
+import shop
 from outboxctl.core.database import Database
 from outboxctl.core.stats.following import FollowPace, following
 from outboxctl.domain.projection import Follow, Relation
 from processes import Cli
-from projections import shop
 from servers import an_index
 
 BUILT_IN = "search_index_to_elastic"

@@ -6,11 +6,11 @@ import psycopg
 import pytest
 from elasticsearch import Elasticsearch
 
+import shop
 from outboxctl.core.database import Database
 from outboxctl.core.projections.view_texts import definition
 from outboxctl.domain.projection import Relation
 from processes import Cli
-from projections import shop
 from projections.store import QUERY, WHO, Store
 
 INNER = """

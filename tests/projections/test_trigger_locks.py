@@ -5,8 +5,8 @@ import pytest
 from elasticsearch import Elasticsearch
 
 from processes import Cli
-from projections.shop import held
 from projections.store import WHO, Store
+from shop import held
 
 LOCKED = 3
 

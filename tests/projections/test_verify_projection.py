@@ -9,12 +9,13 @@ import psycopg
 import pytest
 from elasticsearch import Elasticsearch
 
+import shop
 from fakes.postgres_proxy import Do, postgres_proxy
 from outboxctl.core.database import Database
 from outboxctl.core.projections import pages
 from outboxctl.domain.projection import KeyColumn, Projection, Relation
 from processes import Cli, Worker, eventually, piped
-from projections import shop, stock
+from projections import stock
 from servers import an_index
 
 WHO = ("--by", "alice", "--reason", "drill")

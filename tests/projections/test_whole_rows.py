@@ -5,8 +5,8 @@ import pytest
 from elasticsearch import Elasticsearch
 
 from processes import Cli
-from projections.shop import held
 from projections.store import Store
+from shop import held
 
 VIEW = """
 DROP VIEW store.documents;

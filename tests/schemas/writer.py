@@ -11,7 +11,7 @@ from psycopg.errors import CheckViolation, NotNullViolation
 from psycopg.sql import SQL, Composable, Composed, Identifier, Literal
 
 from schemas.tables import Column, Table
-from storm.shop.conflicts import REFUSED
+from shop.sessions import REFUSED
 
 # A value that no partition takes, or a row that a table's own rules refuse.
 OWN_RULES = (*REFUSED, CheckViolation, NotNullViolation)

@@ -9,7 +9,7 @@ import psycopg
 from engines.node import Node
 from invariants import check_invariants
 from storm.application import KIND
-from storm.failed import failed
+from storm.figures import failed
 from storm.fleet import SETTINGS
 from storm.report import Report
 

@@ -3,10 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from storm.ledger.ledger import LedgerReport
-from storm.ledger.schema import NAME as LEDGER
-from storm.shop.report import ShopReport, counts, lines
-from storm.shop.schema import NAME
+from storm.figures import PartReport, counts
 from storm.watch import AT_MOST
 
 MIB = 2**20
@@ -48,8 +45,7 @@ class Report:
     looks: int = 0
     memory: Course = field(default_factory=lambda: Course(0, 0, 0))
     connections: Course = field(default_factory=lambda: Course(0, 0, 0))
-    shop: ShopReport | None = None
-    ledger: LedgerReport | None = None
+    parts: list[PartReport] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
 
     def judge_course(self) -> None:
@@ -65,11 +61,7 @@ class Report:
         figures = {name: f"{getattr(self, name):,.0f}" for name in (*own, "lost", "resurrected")}
         figures |= {name: counts(getattr(self, name)) or "0" for name in ("blows", "faults", "failed")}
         figures |= {"memory, MiB": _mib(self.memory), "connections": _course(self.connections)}
-        parts = [figures]
-        if self.shop:
-            parts.append({"": "", "projection": NAME, **lines(self.shop)})
-        if self.ledger:
-            parts.append({"": "", "projection": LEDGER, **lines(self.ledger)})
+        parts = [figures, *({"": "", **each.lines()} for each in self.parts)]
         width = max(len(name) for part in parts for name in part) + 2
         shown = [f"{name:<{width}}{text}".rstrip() for part in parts for name, text in part.items()]
         more = [f"… and {len(self.wrong) - SHOWN} more"] if len(self.wrong) > SHOWN else []

@@ -10,10 +10,10 @@ from processes import environment
 from storm.application import Application, Author
 from storm.fleet import SETTINGS, Fleet
 from storm.judge import Judge
-from storm.ledger.ledger import Ledger
+from storm.ledger import Ledger
 from storm.plan import Plan, Site
 from storm.report import Report
-from storm.shop.shop import Shop
+from storm.shop_part import Shop
 from storm.storm import Storm
 from storm.watch import VersionLooks, Watch
 from storm.weather import proxied

@@ -10,11 +10,11 @@ import psycopg
 from invariants import unexpected_errors
 from storm.application import Application
 from storm.fleet import Fleet
-from storm.ledger.ledger import Ledger
+from storm.ledger import Ledger
 from storm.place import Blow
 from storm.plan import Plan, Site
 from storm.report import Course, Report
-from storm.shop.shop import Shop
+from storm.shop_part import Shop
 from storm.watch import Watch
 from storm.weather import Weather
 
@@ -95,22 +95,21 @@ class Storm:
 
     def judge_parts(self, report: Report) -> None:
         """Complete the report by what is judged apart."""
-        if self.shop:
-            report.shop, wrong = self.shop.judge(self.sql)
-            report.wrong += wrong
-        if self.ledger:
-            report.ledger, wrong = self.ledger.judge(self.sql)
-            report.wrong += wrong
+        for part in (self.shop, self.ledger):
+            if part:
+                figures, wrong = part.judge(self.sql)
+                report.parts.append(figures)
+                report.wrong += wrong
 
     def _write(self, number: int, parts: int) -> None:
         """Have one part of all that is to be written."""
         self.application.write(_share(self.plan.events, number, parts))
         if self.shop:
-            self.shop.application.write(_share(self.plan.transactions, number, parts))
+            self.shop.traders.write(_share(self.plan.transactions, number, parts))
 
     def _behind(self) -> int:
         """Transactions of the shop that have not begun."""
-        return self.shop.application.behind() if self.shop else 0
+        return self.shop.traders.behind() if self.shop else 0
 
     def _until(self, check: Callable[[], bool], what: str) -> None:
         end = monotonic() + self.plan.patience
@@ -127,12 +126,12 @@ class Storm:
             return
         self.due = monotonic() + SECONDLY
         written = self.application.committed
-        of_shop = f"{len(self.shop.application.committed):,} transactions of the shop, " if self.shop else ""
+        of_shop = f"{sum(self.shop.traders.made):,} transactions of the shop, " if self.shop else ""
         self.say(
             f"{monotonic() - self.began:4.0f} s  {written:,} of {self.plan.events:,} events written, "
             f"{of_shop}{self._count(UNDER_WAY):,} events under way, "
             f"{self.fleet.blows.total()} blows, {self.weather.seen.total():,} faults, "
-            f"{self.weather.news}"
+            f"{self.weather.requests:,} requests"
         )
 
     def _count(self, query: str) -> int:

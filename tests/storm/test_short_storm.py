@@ -25,9 +25,8 @@ def test_nothing_is_amiss_after_a_storm(url: str, servers: Servers, index: str, 
     assert report.faults
     assert report.reclaimed > 0, "the blows must have hit"
     assert (report.lost, report.resurrected, report.failed) == (0, 0, {})
-    shop = report.shop
-    assert shop
-    assert (shop.lost, shop.went_back, shop.resurrected, shop.verify) == (0, 0, 0, 0)
+    shop, ledger = report.parts
+    assert (shop.lost, shop.went_back, shop.verify, ledger.lost, ledger.went_back) == (0, 0, 0, 0, 0)
     assert shop.transactions["COMMIT"] > PLAN.transactions / 2
     assert shop.events.keys() == {"of documents", "of a category", "of all documents"}
     assert shop.different > 100, f"the watch must have seen documents change: {shop}"

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from random import Random
 from time import monotonic
-from typing import Protocol
 
 from fakes import ProxyFault, Script, fake_sink
 from fakes.faults import DROP_AFTER, HEALTHY, RESET_BEFORE, answered, refused
@@ -55,36 +54,7 @@ FAULTS: dict[str, tuple[float, Shape]] = {
 }
 
 
-class Weather(Protocol):
-    """What befalls the sink at `url`; `seen` counts it, `news` is what it does now."""
-
-    seen: Counter[str]
-    requests: int
-
-    @property
-    def url(self) -> str:
-        """Where workers send."""
-        ...
-
-    @property
-    def news(self) -> str:
-        """For the line of progress."""
-        ...
-
-    def begin(self) -> None:
-        """From now on the sink misbehaves."""
-        ...
-
-    def clear(self) -> None:
-        """From now on the sink is well."""
-        ...
-
-    def over(self) -> bool:
-        """Whether nothing that was held can still arrive."""
-        ...
-
-
-class ProxyWeather:
+class Weather:
     """Draws the fault of each bulk request; `seen` counts those that came, `clear` ends them."""
 
     def __init__(self, rng: Random) -> None:
@@ -103,11 +73,6 @@ class ProxyWeather:
             self.seen[drawn] += 1
             self._last = monotonic()
         return FAULTS[drawn][1](bulk)
-
-    @property
-    def news(self) -> str:
-        """How many requests there were."""
-        return f"{self.requests:,} requests"
 
     def begin(self) -> None:
         """From now on the sink misbehaves."""
@@ -129,9 +94,9 @@ class ProxyWeather:
 
 
 @contextmanager
-def proxied(rng: Random, upstream: str) -> Iterator[ProxyWeather]:
+def proxied(rng: Random, upstream: str) -> Iterator[Weather]:
     """A proxy in front of the engine, with this weather."""
-    weather = ProxyWeather(rng)
+    weather = Weather(rng)
     with fake_sink(Script(weather.choose), upstream=upstream) as sink:
         weather.url = sink.url
         yield weather

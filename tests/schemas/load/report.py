@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from storm.shop.report import counts
+from storm.figures import counts
 
 SHOWN = 10
 

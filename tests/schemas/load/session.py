@@ -13,7 +13,7 @@ import psycopg
 
 from schemas.load.acts import Choice
 from schemas.writer import OWN_RULES
-from storm.shop.conflicts import REFUSED, foreign
+from shop.sessions import REFUSED, foreign
 
 MOST = 3  # acts of a transaction
 UNDONE = 0.05  # of the acts and of the transactions

@@ -2,9 +2,9 @@
 
 import threading
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from decimal import Decimal
 from random import Random
 
@@ -16,28 +16,16 @@ from processes import Cli, environment
 from schemas.judge import differences
 from schemas.tables import tables
 from schemas.writer import Writer
-from storm.failed import failed
-from storm.ledger.changes import Developer, Rebuilder
-from storm.ledger.looks import LedgerLooks
-from storm.ledger.schema import NAME, PARTITION_NAME, SCHEMA, VALUES
+from storm.figures import PartReport, failed
+from storm.ledger_changes import Developer, Rebuilder
+from storm.ledger_schema import NAME, PARTITION_NAME, SCHEMA, VALUES
+from storm.looking import DocumentLooks
 from storm.plan import Plan, Site
 
 WRITERS = 2
+INTERVAL = 0.2  # seconds between two looks
+NEWEST = {"size": 2_000, "sort": [{"rev": "desc"}], "_source": False}
 BETWEEN = 0.1  # seconds from one transaction to the next, at most
-
-
-@dataclass
-class LedgerReport:
-    """Figures; `changes` by their kind."""
-
-    transactions: int = 0
-    changes: dict[str, int] = field(default_factory=dict)
-    documents: int = 0
-    looks: int = 0
-    lost: int = 0
-    went_back: int = 0
-    failed: dict[str, int] = field(default_factory=dict)
-    application_errors: int = 0
 
 
 class Ledger:
@@ -47,7 +35,7 @@ class Ledger:
         env = environment(DATABASE_URL=site.url, ELASTIC_URL=site.sink, ELASTIC_INDEX=site.index)
         cli = Cli(env, site.folder)
         indexes = (f"{site.index}-accounts-a", f"{site.index}-accounts-b")
-        self._engine, self._site = Node(site.sink, number=Decimal), site
+        self._engine, self._site, self._indexes = Node(site.sink, number=Decimal), site, indexes
         self._over, self._stack, self.counts = threading.Event(), ExitStack(), Counter[str]()
         self.errors: list[str] = []
         sql = self._connect()
@@ -56,7 +44,7 @@ class Ledger:
         self.rebuilder = Rebuilder(cli, self._over)
         self.developer.attach()
         self.developer.apply()
-        self._looks = LedgerLooks(self._engine, indexes)
+        self._looks = DocumentLooks(self._engine, self._newest, INTERVAL, gone=False)
         self._threads = ThreadPoolExecutor(WRITERS + 2)
         self._running = [self._threads.submit(each.run) for each in (self.developer, self.rebuilder)]
         self._running += [self._threads.submit(self._write, plan.rng(f"ledger {n}")) for n in range(WRITERS)]
@@ -70,14 +58,15 @@ class Ledger:
                 each.result()
             self.developer.apply()
 
-    def judge(self, sql: psycopg.Connection) -> tuple[LedgerReport, list[str]]:
+    def judge(self, sql: psycopg.Connection) -> tuple[PartReport, list[str]]:
         """The figures, and what is wrong; all must have been delivered."""
         self._looks.close()
         view, index = f"ledger.{self.developer.view}", self.developer.index
         wrong = differences(sql, self._engine, view=view, keys=["id"], index=index)
         rows = sql.execute(f"SELECT count(*) FROM {view}".encode()).fetchall()
-        report = LedgerReport(
-            transactions=self.counts["transactions"],
+        report = PartReport(
+            NAME,
+            transactions=dict(self.counts),
             changes=dict(self.developer.counts + self.rebuilder.counts),
             documents=rows[0][0],
             looks=self._looks.count,
@@ -96,6 +85,13 @@ class Ledger:
         self._threads.shutdown()
         self._looks.close()
         self._stack.close()
+
+    def _newest(self, _look: int) -> Iterator[tuple[str, list[str]]]:
+        """Those that changed last, behind each alias."""
+        for index in self._indexes:
+            path = f"/{index}/_search?ignore_unavailable=true"
+            status, answer = self._engine.ask("POST", path, NEWEST)
+            yield index, [hit["_id"] for hit in answer["hits"]["hits"]] if status == 200 else []
 
     def _connect(self) -> psycopg.Connection:
         return self._stack.enter_context(psycopg.connect(self._site.url, autocommit=True))

@@ -9,7 +9,7 @@ import psycopg
 from psycopg.errors import DeadlockDetected, LockNotAvailable
 
 from processes import Cli
-from storm.ledger.schema import INNER, NAME, NEXT_ID, PARTITION, RENAME, RENAMES, ROOM, SHOWN, declaration
+from storm.ledger_schema import INNER, NAME, NEXT_ID, PARTITION, RENAME, RENAMES, ROOM, SHOWN, declaration
 
 WHO = ("--by", "storm", "--reason", "storm")
 PAUSES = (0.2, 0.5, 8.0)  # seconds from one change to the next: in the longest a rebuild can end

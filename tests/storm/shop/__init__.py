@@ -1,1 +1,0 @@
-"""A shop beside it all: rows of several tables become documents of a declared projection."""
