@@ -16,7 +16,7 @@ from projections import stock
 from projections.shop_tables import PRODUCT, roles, watch
 from projections.store import FILE, TABLES, Store
 from servers import an_index
-from shop import put_in_force
+from shop import SCHEMA, product, put_in_force
 
 
 @pytest.fixture
@@ -78,6 +78,15 @@ def store(sql: psycopg.Connection, cli: Cli, index: str, tmp_path: Path) -> Stor
     file = tmp_path / "store.toml"
     file.write_text(FILE.format(index=f"{index}-products"), encoding="utf-8")
     return Store(sql, cli, f"{index}-products", file)
+
+
+@pytest.fixture
+def products(engine: Elasticsearch, db: Database, sql: psycopg.Connection) -> Iterator[str]:
+    """The shop without rows, and the index of its projection."""
+    sql.execute(SCHEMA)
+    with an_index(engine) as name:
+        put_in_force(db, product(name))
+        yield name
 
 
 @pytest.fixture

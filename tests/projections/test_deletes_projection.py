@@ -1,6 +1,5 @@
 """Deletes of projected documents are sent again, to every shard that may hold a copy."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +11,6 @@ import shop
 from outboxctl.core.database import Database
 from outboxctl.core.projections import in_force
 from processes import Cli
-from servers import an_index
 
 pytestmark = pytest.mark.slow(reason="deletes that are sent again")
 
@@ -21,14 +19,10 @@ AGE = "UPDATE outbox_deletes SET due_at = now(), delivered_at = now() - interval
 
 
 @pytest.fixture(params=["", "id", "category"])
-def products(
-    request: pytest.FixtureRequest, engine: Elasticsearch, db: Database, sql: psycopg.Connection
-) -> Iterator[str]:
-    """The shop, and the index of its projection: without a routing, by its key, or by another column."""
-    sql.execute(shop.SCHEMA)
-    with an_index(engine) as name:
-        shop.put_in_force(db, replace(shop.product(name), routing=request.param))
-        yield name
+def products(products: str, request: pytest.FixtureRequest, db: Database) -> str:
+    """Its projection without a routing, by its key, or by another column."""
+    shop.put_in_force(db, replace(shop.product(products), routing=request.param))
+    return products
 
 
 def test_what_came_back_is_deleted_again_until_the_projection_is_dropped(

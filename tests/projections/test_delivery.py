@@ -1,6 +1,6 @@
 """Events of a declared projection become documents of its index, by a real worker."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 
 import psycopg
@@ -11,16 +11,6 @@ import shop
 from outboxctl.core.database import Database
 from outboxctl.drills import services
 from processes import Cli, Worker, eventually
-from servers import an_index
-
-
-@pytest.fixture
-def products(engine: Elasticsearch, db: Database, sql: psycopg.Connection) -> Iterator[str]:
-    """The shop, and the index of its projection."""
-    sql.execute(shop.SCHEMA)
-    with an_index(engine) as name:
-        shop.put_in_force(db, shop.product(name))
-        yield name
 
 
 def test_joined_rows_become_a_document_and_a_row_that_leaves_the_view_has_none(

@@ -1,6 +1,5 @@
 """The database is away while changes are expanded: it is reported, and nothing waits for a lease."""
 
-import json
 from collections.abc import Callable, Iterator
 from random import Random
 
@@ -11,7 +10,6 @@ from elasticsearch import Elasticsearch
 import shop
 from fakes.postgres_proxy import Do, Proxy, postgres_proxy
 from outboxctl.core.database import Database
-from outboxctl.domain.projection import Follow, Relation
 from outboxctl.metrics.registry import Metrics
 from outboxctl.settings import load
 from outboxctl.worker.health import Health
@@ -19,14 +17,8 @@ from outboxctl.worker.in_flight import release
 from outboxctl.worker.parts import WorkerParts
 from processes import Worker, eventually
 from projections.lossy_index import LossyIndex
-from servers import an_index
 
 KEYS = 5
-BY_CATEGORY = Follow(
-    Relation("shop", "categories"),
-    keys="SELECT id FROM shop.products WHERE category_id = :id",
-    parameters=("id",),
-)
 CLAIM = "e.follow_cursor, e.attempts"
 WRITE = "json_array_elements_text"  # of key events
 
@@ -39,16 +31,13 @@ def proxy(url: str) -> Iterator[Proxy]:
 
 
 @pytest.fixture
-def products(engine: Elasticsearch, db: Database, sql: psycopg.Connection) -> Iterator[str]:
+def products(products: str, db: Database, sql: psycopg.Connection) -> str:
     """The index of a few products, whose category has changed."""
-    sql.execute(shop.SCHEMA)
     sql.execute("INSERT INTO shop.categories VALUES (1, 'tea')")
     sql.execute(f"INSERT INTO shop.products SELECT n, 'p', 1, 1, 1 FROM generate_series(1, {KEYS}) n")
-    with an_index(engine) as name:
-        shop.put_in_force(db, shop.product(name, follow=(BY_CATEGORY,)))
-        shop.changed(sql, json.dumps({"id": "1"}), follow=0)
-        sql.execute("UPDATE search_outbox_events SET next_retry_at = 'infinity'")
-        yield name
+    shop.put_in_force(db, shop.product(products, follow=(shop.by_category(),)))
+    shop.waiting(sql, {"id": "1"})
+    return products
 
 
 @pytest.fixture

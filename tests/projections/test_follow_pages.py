@@ -1,6 +1,5 @@
 """What is written for a follow event, half a page at a time, by one worker or by several."""
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from random import Random
@@ -16,7 +15,6 @@ from outboxctl.core.database import Database
 from outboxctl.core.projections import follow, follow_keys, follow_tables
 from outboxctl.core.projections.follow_pages import HALF, PAGE
 from outboxctl.core.schema.migrations import upgrade
-from outboxctl.domain.projection import Follow, Relation
 from outboxctl.metrics.registry import Metrics
 from outboxctl.settings import load
 from outboxctl.worker import expanding, read_ahead
@@ -28,11 +26,7 @@ from projections.lossy_index import LossyIndex
 from servers import Servers, drop_database, new_database
 
 KEYS = 4 * HALF + 5
-BY_CATEGORY = Follow(
-    Relation("shop", "categories"),
-    keys="SELECT id FROM shop.products WHERE category_id = :id",
-    parameters=("id",),
-)
+BY_CATEGORY = shop.by_category()
 WAITS = "status = 'pending' AND follow IS NULL AND entity_key IS NOT NULL"
 RETRIED = (
     f"UPDATE search_outbox_events SET attempts = 1, next_retry_at = now() + interval '1 hour' WHERE {WAITS}"
@@ -47,7 +41,7 @@ def category(db: Database, sql: psycopg.Connection) -> None:
     sql.execute("INSERT INTO shop.categories VALUES (1, 'tea')")
     sql.execute(f"INSERT INTO shop.products SELECT n, 'p', 1, 1, 1 FROM generate_series(1, {KEYS}) n")
     shop.put_in_force(db, shop.product("no-index", follow=(BY_CATEGORY,)))
-    changed(sql)
+    shop.waiting(sql, {"id": "1"})
 
 
 @pytest.fixture
@@ -78,15 +72,6 @@ def readings(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     monkeypatch.setattr(follow_keys, "read", read)
     return numbers
-
-
-def changed(sql: psycopg.Connection, id_: int = 1) -> None:
-    """The event of a category that has changed."""
-    shop.changed(sql, json.dumps({"id": str(id_)}), follow=0)
-    sql.execute(
-        "UPDATE search_outbox_events SET next_retry_at = 'infinity' WHERE status = 'pending'"
-        " AND follow IS NOT NULL AND follow_cursor IS NULL"
-    )
 
 
 def written(sql: psycopg.Connection) -> int:
@@ -170,7 +155,7 @@ def test_a_drain_ends_where_more_changes_wait_than_a_worker_looks_at(
         " SELECT entity_type, gen_random_uuid(), op, '{}', follow, 'infinity', follow_cursor, created_at"
         f" FROM search_outbox_events, generate_series(1, {follow_tables.LOOKED_AT}) WHERE follow IS NOT NULL"
     )
-    changed(sql)
+    shop.waiting(sql, {"id": "1"})
     cli.ok("worker", "--drain", timeout=20)
 
 
@@ -197,22 +182,12 @@ def test_keys_that_another_worker_has_written_are_not_written_again(
     assert readings == [KEYS, KEYS - PAGE, KEYS - 2 * PAGE], "each reads behind the cursor, not in its memory"
 
 
-def test_a_worker_that_takes_over_writes_what_is_left(worker: Worker, sql: psycopg.Connection) -> None:
-    worker().turn(always=True)
-    claimed(sql)
-    other = worker()
-    while not finished(sql):
-        other.turn(always=True)
-        claimed(sql)
-    assert written(sql) == KEYS
-
-
 def test_keys_of_another_declaration_are_forgotten(
     worker: Worker, sql: psycopg.Connection, db: Database
 ) -> None:
     one = worker()
     one.turn(always=True)
-    few = Follow(BY_CATEGORY.table, keys=f"{BY_CATEGORY.keys} AND id <= {PAGE + 2}", parameters=("id",))
+    few = shop.by_category(f"{BY_CATEGORY.keys} AND id <= {PAGE + 2}")
     with db.begin() as connection:
         shop.declare(connection, shop.product("no-index", follow=(few,)))
     one._declared._read_at = float("-inf")  # as if a second had passed
@@ -237,7 +212,7 @@ def test_more_changes_than_there_is_room_for_are_expanded_all(
     sql.execute(
         f"INSERT INTO shop.products SELECT {KEYS} + n, 'p', 1, 1, 2 FROM generate_series(1, {more}) n"
     )
-    changed(sql, 2)
+    shop.waiting(sql, {"id": "2"})
     one = worker()
     one.turn(always=True)
     assert readings == [KEYS, HALF, HALF // 2]
@@ -281,7 +256,7 @@ def test_a_database_of_any_bytes_goes_on_behind_a_key_that_is_not_ascii(servers:
     url = new_database(servers.postgres, options="ENCODING 'SQL_ASCII' LOCALE 'C' LOCALE_PROVIDER libc")
     with closing(Database(url)) as db, psycopg.connect(url, autocommit=True) as sql:
         upgrade(db, None)
-        changed(sql)
+        shop.waiting(sql, {"id": "1"})
         cursor, claim = {"after": "gr\u00f6\udcf6", "waits_for": None}, {"owner": "w", "lease": 60}
         found = list[Mapping[str, Any]]()
         for token in (str(uuid4()), str(uuid4())):
@@ -298,7 +273,7 @@ def test_a_database_of_any_bytes_goes_on_behind_a_key_that_is_not_ascii(servers:
 
 def test_an_event_of_the_same_row_that_is_locked_holds_nothing_up(sql: psycopg.Connection, url: str) -> None:
     """It was waited for: after the lock timeout (55P03) nothing of the change was expanded."""
-    changed(sql)
+    shop.waiting(sql, {"id": "1"})
     oldest = "SELECT id FROM search_outbox_events WHERE follow = 0 ORDER BY created_at"
     (_, second) = sql.execute(oldest).fetchall()
     with psycopg.connect(url) as person:

@@ -21,18 +21,13 @@ from outboxctl.settings import load
 from outboxctl.worker import expanded_log, expanding
 from outboxctl.worker.health import Health
 from outboxctl.worker.parts import WorkerParts
-from processes import Cli, Worker, eventually
+from processes import Worker, eventually
 from projections.lossy_index import LossyIndex
 from servers import an_index
 
 CATEGORIES, EACH = 300, 2  # categories, and products of each one
 TYPES = ("pg_catalog.int8",)
-BY_CATEGORY = Follow(
-    Relation("shop", "categories"),
-    keys="SELECT p.id FROM shop.products p WHERE p.category_id = :id",
-    parameters=("id",),
-    types=TYPES,
-)
+BY_CATEGORY = shop.by_category()
 BY_REVIEW = Follow(
     Relation("shop", "reviews"),
     keys="SELECT r.product_id FROM shop.reviews r WHERE r.id = :id",
@@ -89,11 +84,7 @@ def readings(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 def changed(sql: psycopg.Connection, ids: Sequence[object], *, place: int = 0) -> None:
     """The events of changed rows with these ids, in this order."""
-    shop.changed(sql, *(json.dumps({"id": str(id_)}) for id_ in ids), follow=place)
-    sql.execute(
-        "UPDATE search_outbox_events SET next_retry_at = 'infinity' WHERE follow IS NOT NULL"
-        " AND status = 'pending' AND follow_cursor IS NULL"
-    )
+    shop.waiting(sql, *({"id": str(id_)} for id_ in ids), follow=place)
 
 
 def expanded(parts: WorkerParts, sql: psycopg.Connection) -> None:
@@ -143,17 +134,6 @@ def test_a_row_that_the_query_raises_for_fails_alone(parts: WorkerParts, sql: ps
         ('{"id": "1000000000000000000000000000000"}', "bad_document", 1),
         ('{"id": "no number"}', "bad_document", 1),
     ]
-
-
-def test_a_key_that_is_no_object_or_lacks_a_column_stands_alone(
-    parts: WorkerParts, sql: psycopg.Connection
-) -> None:
-    changed(sql, range(1, 51))
-    shop.changed(sql, "[]", follow=0)
-    sql.execute("UPDATE search_outbox_events SET next_retry_at = 'infinity' WHERE status = 'pending'")
-    changed(sql, range(51, 101))
-    expanded(parts, sql)
-    assert sql.execute(ENDS.format(0)).fetchall() == [("done", 100), ("failed", 1)]
 
 
 def test_a_set_with_more_documents_than_half_a_page_becomes_smaller(
@@ -274,8 +254,7 @@ def test_rows_with_many_documents_each_wait_for_lanes_as_well(
     ],
 )
 def test_the_keys_of_a_set_are_those_of_its_rows(db: Database, query: str) -> None:
-    followed = Follow(Relation("shop", "categories"), keys=query, parameters=("id",), types=TYPES)
-    product = shop.product("no-index", follow=(followed,))
+    product = shop.product("no-index", follow=(shop.by_category(query),))
     ids = ["1", "2", "5", "300", None, "7"]
     events = [FollowEvent(str(n), "product", 0, json.dumps({"id": id_}), {}, 0) for n, id_ in enumerate(ids)]
     assert follow_query.together(product, events) == events
@@ -306,14 +285,3 @@ def test_rows_with_large_columns_are_read_a_few_at_a_time(
         (table,) = follow_tables.waiting(connection)
         assert table.projection == projection.name
         assert len(follow_sets.lock(connection, table, 9)) == 2
-
-
-def test_a_drain_does_not_end_while_changes_can_be_expanded(
-    db: Database, cli: Cli, sql: psycopg.Connection, engine: Elasticsearch
-) -> None:
-    with an_index(engine) as name:
-        shop.put_in_force(db, shop.product(name, follow=(BY_CATEGORY, BY_REVIEW)))
-        changed(sql, range(1, CATEGORIES + 1))
-        cli.ok("worker", "--drain")
-        assert sql.execute(NOT_DONE).fetchone() == (0,)
-        assert len(shop.held(engine, name)) == CATEGORIES * EACH

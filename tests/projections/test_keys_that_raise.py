@@ -1,7 +1,6 @@
 """Keys of documents behind a change that cannot be found: what is at fault pays, and nothing else waits."""
 
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import psycopg
 import pytest
@@ -9,9 +8,7 @@ from elasticsearch import Elasticsearch
 
 import shop
 from outboxctl.core.database import Database
-from outboxctl.domain.projection import Follow, Relation
 from processes import Cli, Worker, eventually
-from servers import an_index
 
 # One of its functions raises for one category, with a SQLSTATE of its own.
 RAISING = """
@@ -28,48 +25,23 @@ CREATE OR REPLACE VIEW shop.product_documents AS
 SELECT p.id, p.name, p.price, NULL::text AS category, 1 AS share, '[]'::json AS reviews
 FROM shop.products p WHERE p.published AND 100 / p.divisor > 0
 """
-FOLLOW = Follow(
-    Relation("shop", "categories"),
-    keys="SELECT p.id FROM shop.products p WHERE p.category_id = shop.checked(:id::int)",
-    parameters=("id",),
-)
+FOLLOW = shop.by_category("SELECT p.id FROM shop.products p WHERE p.category_id = shop.checked(:id)")
 EVENTS = "SELECT status, error_reason, attempts FROM search_outbox_events WHERE follow IS NOT NULL"
-WAITING = "UPDATE search_outbox_events SET next_retry_at = 'infinity' WHERE follow IS NOT NULL"
 
 
 @pytest.fixture
-def products(engine: Elasticsearch, db: Database, sql: psycopg.Connection) -> Iterator[str]:
-    """Products of one category, and the index of their projection."""
-    sql.execute(shop.SCHEMA)
+def products(products: str, db: Database, sql: psycopg.Connection) -> str:
+    """Products of one category, followed by that function."""
     sql.execute(RAISING)
-    with an_index(engine) as name:
-        shop.put_in_force(db, shop.product(name, follow=(FOLLOW,)))
-        yield name
-
-
-def changed(sql: psycopg.Connection, category: int | None) -> None:
-    """The event of a category that has changed, or of every document."""
-    follow = -1 if category is None else 0
-    shop.changed(sql, "" if category is None else json.dumps({"id": str(category)}), follow=follow)
-    sql.execute(WAITING)
-
-
-def test_a_query_that_raises_for_one_changed_row_fails_its_event_alone(
-    products: str, cli: Cli, sql: psycopg.Connection, engine: Elasticsearch
-) -> None:
-    changed(sql, 2)
-    changed(sql, 1)
-    cli.ok("worker", "--drain")
-    ends = sorted(sql.execute(EVENTS).fetchall())
-    assert ends == [("done", None, 1), ("failed", "bad_document", 1)]
-    assert len(shop.held(engine, products)) == 20
+    shop.put_in_force(db, shop.product(products, follow=(FOLLOW,)))
+    return products
 
 
 def test_a_query_that_no_row_can_be_found_by_waits(
     products: str, worker: Callable[..., Worker], sql: psycopg.Connection, engine: Elasticsearch
 ) -> None:
     sql.execute("ALTER FUNCTION shop.checked RENAME TO gone")
-    changed(sql, 1)
+    shop.waiting(sql, {"id": "1"})
     worker(OUTBOX_OUTAGE_POLICY="hold", OUTBOX_MAX_BACKOFF_SECONDS="1")
     eventually(lambda: sql.execute(EVENTS).fetchall() == [("pending", "config", 0)])
     sql.execute("ALTER FUNCTION shop.gone RENAME TO checked")
@@ -81,7 +53,7 @@ def test_a_row_for_which_the_views_condition_raises_keeps_no_other_from_being_re
 ) -> None:
     sql.execute(CONDITION)
     sql.execute("UPDATE shop.products SET divisor = 0 WHERE id = 7")
-    changed(sql, None)
+    shop.waiting(sql, "", follow=-1)
     cli.ok("worker", "--drain")
     assert shop.held(engine, products).keys() == {str(n) for n in range(1, 21)} - {"7"}
     assert sql.execute(EVENTS).fetchall() == [("done", None, 1)]

@@ -1,6 +1,6 @@
 """Metrics and `failed show` tell projections apart."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 
 import psycopg
@@ -11,19 +11,9 @@ from prometheus_client.parser import text_string_to_metric_families
 import shop
 from outboxctl.core.database import Database
 from processes import Cli, Worker, eventually
-from servers import an_index
 
 Start = Callable[..., Worker]
 BUILT_IN = "search_index_to_elastic"
-
-
-@pytest.fixture
-def products(engine: Elasticsearch, db: Database, sql: psycopg.Connection) -> Iterator[str]:
-    """The shop, and the index of its projection."""
-    sql.execute(shop.SCHEMA)
-    with an_index(engine) as name:
-        shop.put_in_force(db, shop.product(name))
-        yield name
 
 
 def labels(running: Worker, name: str) -> set[str]:

@@ -1,7 +1,7 @@
 """A projection that cannot be delivered: however many events wait, they leave the worker to the others."""
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from time import monotonic
 from typing import Any
@@ -33,11 +33,19 @@ from outboxctl.worker.pacing import RATE, STEP, Pacing
 from outboxctl.worker.parts import WorkerParts
 from processes import Worker, eventually
 from scene import Scene
-from servers import Servers, an_index
+from servers import Servers
 from sinks import client_of
 
 MANY = 20_000
 GONE = "entity_type = 'gone'"
+
+
+@pytest.fixture
+def products(products: str, db: Database, sql: psycopg.Connection) -> str:
+    """The shop, and the index of its projection; another projection, `gone`, has none."""
+    sql.execute(f"INSERT INTO shop.products SELECT n, 'p', 1, 1 FROM generate_series(1, {MANY}) n")
+    shop.put_in_force(db, replace(shop.product(f"{products}-gone"), name="gone"))
+    return products
 
 
 def outcomes(count: int) -> Outcomes:
@@ -158,17 +166,6 @@ def test_under_count_what_was_not_tried_costs_no_attempt(
         lane.join(30)
     assert sql.execute("SELECT attempts FROM search_outbox_events").fetchall() == [(3,)]
     assert sink.deliveries == 3
-
-
-@pytest.fixture
-def products(engine: Elasticsearch, db: Database, sql: psycopg.Connection) -> Iterator[str]:
-    """The shop, and the index of its projection; another projection, `gone`, has none."""
-    sql.execute(shop.SCHEMA)
-    sql.execute(f"INSERT INTO shop.products SELECT n, 'p', 1, 1 FROM generate_series(1, {MANY}) n")
-    with an_index(engine) as name:
-        shop.put_in_force(db, shop.product(name))
-        shop.put_in_force(db, replace(shop.product(f"{name}-gone"), name="gone"))
-        yield name
 
 
 @pytest.mark.slow(reason="20,000 events")

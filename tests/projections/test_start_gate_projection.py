@@ -8,10 +8,8 @@ import pytest
 from elasticsearch import Elasticsearch
 
 import shop
-from outboxctl.core.database import Database
 from outboxctl.sink.index.index_setup import ensure
 from processes import Cli, Worker, eventually
-from servers import an_index
 from sinks import client_of
 
 Start = Callable[..., Worker]
@@ -26,13 +24,10 @@ FAST = {"OUTBOX_BASE_BACKOFF_SECONDS": "0.05", "OUTBOX_MAX_BACKOFF_SECONDS": "0.
 
 
 @pytest.fixture
-def products(engine: Elasticsearch, db: Database, sql: psycopg.Connection) -> Iterator[str]:
+def products(products: str, sql: psycopg.Connection) -> str:
     """The shop with a product, and the index of its projection."""
-    sql.execute(shop.SCHEMA)
     sql.execute("INSERT INTO shop.products VALUES (1, 'cup', 1, 1)")
-    with an_index(engine) as name:
-        shop.put_in_force(db, shop.product(name))
-        yield name
+    return products
 
 
 @pytest.fixture

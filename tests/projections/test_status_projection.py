@@ -1,19 +1,16 @@
 """`status`, `stuck`, `oldest`, `failed`, `replay` tell projections apart, and choose one."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import psycopg
 import pytest
-from elasticsearch import Elasticsearch
 
 import shop
 from outboxctl.core.database import Database
 from outboxctl.core.stats.following import FollowPace, following
 from outboxctl.domain.projection import Follow, Relation
 from processes import Cli
-from servers import an_index
 
 BUILT_IN = "search_index_to_elastic"
 OWN = """
@@ -24,13 +21,10 @@ FAIL = "UPDATE search_outbox_events SET status = 'failed', error_reason = %s WHE
 
 
 @pytest.fixture
-def products(engine: Elasticsearch, db: Database, sql: psycopg.Connection) -> Iterator[str]:
+def products(products: str, db: Database) -> str:
     """The shop, `product` and `other` in force, and the index of `product`."""
-    sql.execute(shop.SCHEMA)
-    with an_index(engine) as name:
-        shop.put_in_force(db, shop.product(name))
-        shop.put_in_force(db, replace(shop.product(f"{name}-other"), name="other"))
-        yield name
+    shop.put_in_force(db, replace(shop.product(f"{products}-other"), name="other"))
+    return products
 
 
 def own(

@@ -1,7 +1,7 @@
 """`verify` of a declared projection finds each document that differs, and no other, and repairs it."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +16,6 @@ from outboxctl.core.projections import pages
 from outboxctl.domain.projection import KeyColumn, Projection, Relation
 from processes import Cli, Worker, eventually, piped
 from projections import stock
-from servers import an_index
 
 WHO = ("--by", "alice", "--reason", "drill")
 # What somebody who uses search_index has, and what takes it away.
@@ -34,15 +33,6 @@ IN_USE = (
 )
 STRANGE = "no key"  # of one part, where a key has two
 HASH = f"sha256:{'0' * 64}"
-
-
-@pytest.fixture
-def products(engine: Elasticsearch, db: Database, sql: psycopg.Connection) -> Iterator[str]:
-    """The shop, and the index of its projection."""
-    sql.execute(shop.SCHEMA)
-    with an_index(engine) as name:
-        shop.put_in_force(db, shop.product(name))
-        yield name
 
 
 def compared(cli: Cli, *args: str, code: int = 4) -> Any:

@@ -60,7 +60,7 @@ class Ledger:
 
     def judge(self, sql: psycopg.Connection) -> tuple[PartReport, list[str]]:
         """The figures, and what is wrong; all must have been delivered."""
-        self._looks.close()
+        self._looks.finish()
         view, index = f"ledger.{self.developer.view}", self.developer.index
         wrong = differences(sql, self._engine, view=view, keys=["id"], index=index)
         rows = sql.execute(f"SELECT count(*) FROM {view}".encode()).fetchall()

@@ -54,7 +54,7 @@ class DocumentLooks:
         self._pasts: dict[tuple[str, str], Past] = {}
         self._last: dict[tuple[str, str], Any] = {}
         self.steps_back, self.different = list[str](), 0
-        self._looking = Looking(self._look, interval)
+        self._looking = Looking(lambda: self._look(self._looking.count), interval)
 
     @property
     def count(self) -> int:
@@ -65,8 +65,13 @@ class DocumentLooks:
         """Look no more; raises what went wrong in its thread."""
         self._looking.close()
 
-    def _look(self) -> None:
-        for alias, ids in self._chosen(self.count):
+    def finish(self) -> None:
+        """Look a last time, as the first time."""
+        self.close()
+        self._look(0)
+
+    def _look(self, number: int) -> None:
+        for alias, ids in self._chosen(number):
             if ids:
                 status, answer = self._engine.ask("POST", f"/{alias}/_mget", {"ids": ids})
                 for doc in answer["docs"] if status == 200 else []:

@@ -50,7 +50,7 @@ class Shop:
 
     def judge(self, sql: psycopg.Connection) -> tuple[PartReport, list[str]]:
         """The figures, and what is wrong; all must have been written and delivered."""
-        self.looks.close()
+        self.looks.finish()
         wrong = differences(sql, self._engine, view=VIEW, keys=["id"], index=self._site.products)
         ((documents,),) = sql.execute(f"SELECT count(*) FROM {VIEW}".encode()).fetchall()
         verified = self._cli("verify", "--projection", NAME)
