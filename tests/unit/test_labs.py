@@ -13,8 +13,8 @@ import typer
 from typer.testing import CliRunner
 
 from english import CHINESE, strangers
+from outboxctl.cli import lab as commands
 from outboxctl.cli.app import app
-from outboxctl.cli.lab import summary
 from outboxctl.core.schema.namespaces import in_schema
 from outboxctl.domain.errors import UsageError
 from outboxctl.drills.labs import messages
@@ -22,7 +22,7 @@ from outboxctl.drills.labs.catalogue import LABS
 from outboxctl.drills.labs.lab import Lab
 
 pytestmark = pytest.mark.no_servers
-SOURCES = (Path(summary.__file__).parent, Path(messages.__file__).parent)
+SOURCES = (Path(commands.__file__).parent, Path(messages.__file__).parent)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,6 @@ from outboxctl.cli import rendering
 from outboxctl.cli.chaos.ledger import opened, say, undo_leftovers
 from outboxctl.cli.chaos.proxy import proxy
 from outboxctl.cli.guards import checked_database
-from outboxctl.cli.lab import leftovers
 from outboxctl.cli.options import DryRun, FaultDuration, Json, NotProduction, group, settings
 from outboxctl.domain.errors import OutboxctlError, UsageError
 
@@ -123,11 +122,12 @@ def undo(dry_run: DryRun = False, json: Json = False) -> None:
     Example: outboxctl chaos undo
     """
     from outboxctl.drills.faults import records
+    from outboxctl.drills.scratch.folder import sweep
 
     if dry_run:
         _show({"faults": [_row(each) for each in records.load(records.folder())]}, json=json)
         return
-    leftovers.end_runs()
+    sweep("lab", say)
     ledger = opened(settings())
     undone, failed = [], None
     for fault in ledger.faults():

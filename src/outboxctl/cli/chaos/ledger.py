@@ -40,3 +40,12 @@ def undo_leftovers(settings: "Callable[[], Settings]") -> None:
 
     if records.load(records.folder()):
         opened(settings()).recover()
+
+
+def recover() -> None:
+    """Undo what killed runs of labs left: processes, services and faults. Only a run calls it."""
+    from outboxctl.cli.options import settings
+    from outboxctl.drills.scratch.folder import sweep
+
+    sweep("lab", say)
+    undo_leftovers(settings)  # after the workers have ended: they could use what is undone

@@ -1,8 +1,11 @@
 """`lab run`: the labs, one verdict, and the exit code that goes with it."""
 
+import os
+import signal
+import sys
 from pathlib import Path
 from threading import Event
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from outboxctl.drills.labs.place import Place
 
 JOBS = 6  # labs side by side
+CLEAR_UP = "import sys; from outboxctl.cli.chaos.ledger import recover; recover(); sys.exit(int(sys.argv[1]))"
 
 
 def run(
@@ -54,13 +58,10 @@ def run(
 
     Example: outboxctl lab run all --set OUTBOX_LEASE_SECONDS=5 --worker '.venv-new/bin/outboxctl worker'
     """
-    from outboxctl.cli import rendering
-    from outboxctl.cli.chaos.ledger import say
-    from outboxctl.cli.ending import tolerate_closed_pipe
+    from outboxctl.cli.chaos.ledger import recover, say
     from outboxctl.cli.lab import run_arguments
     from outboxctl.cli.lab.against import confirmed
-    from outboxctl.cli.lab.leftovers import note, recover
-    from outboxctl.cli.lab.summary import CODES, show
+    from outboxctl.cli.lab.report import CODES, show
     from outboxctl.drills.labs.evidence import EvidenceFolder
     from outboxctl.drills.labs.place import OwnPlace, Place
     from outboxctl.drills.scratch.folder import SignalReceived, own_folder
@@ -72,16 +73,14 @@ def run(
     recover()
     try:
         with own_folder("lab", say) as folder:
-            note(folder.path, path)
             place: Place = OwnPlace(folder.path, search.value, overrides, say)
             if against:
                 place = confirmed(labs, folder.path, overrides, worker=worker, yes=yes, sure=sure)
             written = EvidenceFolder(path)
             ended = conduct(labs, place, written, command, lang=lang)
-    except SignalReceived as signal:
-        raise typer.Exit(signal.code) from None
-    with tolerate_closed_pipe():
-        rendering.emit_json(ended) if json else show(ended, path, lang, rendering.console())
+    except SignalReceived as arrived:
+        raise typer.Exit(arrived.code) from None
+    show(ended, path, lang, json=json)
     if written.lost:
         lost = ", ".join(written.lost)
         raise OutboxctlError(f"evidence could not be written into {path}: {lost}", hint="is the disk full?")
@@ -109,7 +108,6 @@ def conduct(
 ) -> "LabRun":
     """Run labs, say where each begins and ends, and write the evidence of each as it ends."""
     from outboxctl.cli.chaos.ledger import say
-    from outboxctl.cli.lab.leftovers import take_over
     from outboxctl.drills.labs.messages import in_language
     from outboxctl.drills.labs.run import Runner
     from outboxctl.drills.scratch.folder import SignalReceived
@@ -127,4 +125,14 @@ def conduct(
         Runner(place, evidence.path, began, ended, AnnouncedStop(), JOBS, command).run(labs)
         return evidence.finish(versions)
     except SignalReceived as again:
-        take_over(again.code)
+        _take_over(again.code)
+
+
+def _take_over(code: int) -> NoReturn:
+    """Replace this process by one that ends everything of this run at once.
+
+    The threads end with it: they may be starting a service or a worker, and must not start another.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # inherited: nothing interrupts the clean-up
+    os.execv(sys.executable, [sys.executable, "-P", "-c", CLEAR_UP, str(code)])  # noqa: S606 - a list, no shell

@@ -5,7 +5,7 @@ import shutil
 import signal
 import stat
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -113,22 +113,19 @@ def _finish(folder: ScratchFolder, say: Say) -> None:
         shutil.rmtree(folder.path, ignore_errors=True)
 
 
-def sweep(kind: str, say: Say = silent, before: Callable[[Path], object] = lambda _: None) -> None:
-    """Clean up after runs of this kind that were killed: the kernel has released their locks.
-
-    `before` is called with the folder of each before it is emptied.
-    """
+def sweep(kind: str, say: Say = silent) -> None:
+    """Clean up after runs of this kind that were killed: the kernel has released their locks."""
     for path in _parent().glob(f"outboxctl-{kind}-*/{LOCK}"):
         with suppress(OSError):
             # In a folder of another user's the lock may be a link to a file of this one.
             if path.parent.lstat().st_uid == os.geteuid():
                 with FileLock(path, blocking=False):
-                    _sweep_one(path.parent, say, before)
+                    _sweep_one(path.parent, say)
 
 
-def _sweep_one(folder: Path, say: Say, before: Callable[[Path], object]) -> None:
+def _sweep_one(folder: Path, say: Say) -> None:
+    say(f"clearing up after a run that was ended: {folder.name}")
     try:
-        before(folder)
         _finish(ScratchFolder(folder, succeeded=True), say)
     except OutboxctlError as error:  # which does not keep this run from starting
         say(f"cannot clean up {folder}: {error}; {error.hint}")

@@ -1,1 +1,1 @@
-"""The overview that `report` and `top` show; SVG and the templates of pages."""
+"""The overview that `report` shows."""

@@ -1,16 +1,18 @@
-"""The charts of a lab's record: lines and areas over time, the faults' windows, the marks of both axes."""
+"""The charts of a lab's record: lines and areas over time, the faults' windows, the marks of both axes.
 
-from collections.abc import Sequence
+A chart is drawn in a field of WIDTH by HEIGHT that the page stretches; its text is laid over as HTML, so that
+it keeps its size on any screen.
+"""
+
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, floor, log10
+from typing import NamedTuple
 
-from markupsafe import Markup
+from outboxctl.drills.labs.model import LabSample, Record
 
-from outboxctl.drills.labs.messages import in_language
-from outboxctl.drills.labs.model import LabSample, Record, Window
-from outboxctl.operations.report import svg
-from outboxctl.operations.report.svg import Mark, Point, nice, points
-
+WIDTH, HEIGHT = 1000, 100
+STEPS = (1, 1.2, 1.6, 2, 3, 4, 5, 6, 8, 10)
 MOST_POINTS = 160
 TITLES = {
     "status": "Events by status",
@@ -19,10 +21,25 @@ TITLES = {
     "sum": "Attempts in all",
 }
 STACKED = ("done", "failed", "processing", "pending")  # from the bottom
+Point = tuple[float, float]
 
 
-@dataclass(frozen=True)
-class Shade:
+class Mark(NamedTuple):
+    """A label at so many percent of an axis."""
+
+    percent: float
+    text: str
+
+
+class Shape(NamedTuple):
+    """An SVG element: `polygon` or `polyline`, its class and its points."""
+
+    element: str
+    kind: str
+    points: str
+
+
+class Shade(NamedTuple):
     """A fault's window: left edge and width in percent, and a label that has room above it."""
 
     left: float
@@ -32,21 +49,24 @@ class Shade:
 
 @dataclass(frozen=True)
 class LabChart:
-    """One chart; `peak` is its highest value, `svg` its picture without any text."""
+    """One chart; `peak` is its highest value."""
 
     name: str
     title: str
     peak: str
-    svg: Markup
+    shapes: list[Shape]
     xs: list[Mark]
     ys: list[Mark]
 
 
 def shades(record: Record) -> list[Shade]:
-    """The windows of all faults on the axis of time."""
-    end, many = _end(record), len(record.windows) > 1
-    windows = enumerate(record.windows, 1)
-    return [_shade(window, end, str(n) if many else window.fault) for n, window in windows]
+    """The windows of all faults on the axis of time; they are numbered where there are several."""
+    end, many, found = _end(record), len(record.windows) > 1, []
+    for number, window in enumerate(record.windows, 1):
+        width = ((end if window.ended is None else window.ended) - window.began) / end * 100
+        label = str(number) if many else window.fault
+        found.append(Shade(round(window.began / end * 100, 2), round(max(width, 0.4), 2), label))
+    return found
 
 
 def charts(record: Record) -> list[LabChart]:
@@ -55,7 +75,7 @@ def charts(record: Record) -> list[LabChart]:
     if len(samples) < 2:  # noqa: PLR2004 - a line has two ends
         return []
     end = _end(record)
-    singles: dict[str, Sequence[Point]] = {
+    singles: dict[str, list[Point]] = {
         "lag": [(each.at, each.look.lag) for each in samples],
         "age": [(each.at, each.look.oldest_age) for each in samples],
         "sum": [(each.at, each.look.attempts) for each in samples],
@@ -64,47 +84,44 @@ def charts(record: Record) -> list[LabChart]:
 
 
 def _status(samples: Sequence[LabSample], end: float) -> LabChart:
-    top = nice(max(each.look.total for each in samples) or 1)
-    below = [0.0] * len(samples)
+    top = _nice(max(each.look.total for each in samples) or 1)
+    below: list[Point] = [(each.at, 0.0) for each in samples]
     areas = []
     for name in STACKED:
-        above = [low + getattr(each.look, name) for low, each in zip(below, samples, strict=True)]
-        upper = [(each.at, value) for each, value in zip(samples, above, strict=True)]
-        lower = [(each.at, value) for each, value in zip(samples, below, strict=True)]
-        areas.append(svg.element("polygon", class_=name, points=points([*upper, *reversed(lower)], end, top)))
+        above = [(at, low + getattr(each.look, name)) for (at, low), each in zip(below, samples, strict=True)]
+        areas.append(Shape("polygon", name, _points([*above, *reversed(below)], end, top)))
         below = above
     return _chart("status", "", areas, end, top)
 
 
 def _single(name: str, line: Sequence[Point], end: float) -> LabChart:
-    peak = max((value for _, value in line), default=0.0)
-    top = nice(peak or 1)
-    base = [(line[-1][0], 0.0), (line[0][0], 0.0)] if line else []
-    area = svg.element("polygon", class_=name, points=points([*line, *base], end, top))
-    upper = svg.element("polyline", class_=name, points=points(line, end, top))
-    return _chart(name, _number(peak), [area, upper], end, top)
+    peak = max(value for _, value in line)
+    top = _nice(peak or 1)
+    area = _points([*line, (line[-1][0], 0.0), (line[0][0], 0.0)], end, top)
+    shapes = [Shape("polygon", name, area), Shape("polyline", name, _points(line, end, top))]
+    return _chart(name, _number(peak), shapes, end, top)
 
 
-def _chart(name: str, peak: str, shapes: Sequence[str], end: float, top: float) -> LabChart:
-    title, ys = TITLES[name], [Mark(percent, _number(top * percent / 100)) for percent in (0, 50, 100)]
-    return LabChart(
-        name, title, peak, svg.chart(f"{title} {in_language(title, 'zh')}", ys, *shapes), _xs(end), ys
-    )
+def _chart(name: str, peak: str, shapes: list[Shape], end: float, top: float) -> LabChart:
+    step = _nice(end / 6)
+    xs = [Mark(round(n * step / end * 100, 2), f"{n * step:g}") for n in range(ceil(end / step))]
+    ys = [Mark(percent, _number(top * percent / 100)) for percent in (0, 50, 100)]
+    return LabChart(name, TITLES[name], peak, shapes, xs, ys)
 
 
-def _xs(end: float) -> list[Mark]:
-    step = nice(end / 6)
-    return [Mark(round(n * step / end * 100, 2), f"{n * step:g}") for n in range(ceil(end / step))]
+def _points(line: Iterable[Point], right: float, top: float) -> str:
+    """A line in the field, whose right edge is at x = `right` and whose top at y = `top`."""
+    return " ".join(f"{x / right * WIDTH:.0f},{HEIGHT - y / top * HEIGHT:.1f}" for x, y in line)
+
+
+def _nice(value: float) -> float:
+    """The next round number at or above `value`, which is above 0."""
+    power = 10.0 ** floor(log10(value))
+    return next((step * power for step in STEPS if step * power >= value), 10 * power)
 
 
 def _number(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:.1f}"  # noqa: PLR2004
-
-
-def _shade(window: Window, end: float, label: str) -> Shade:
-    ended = end if window.ended is None else window.ended
-    left = window.began / end * 100
-    return Shade(round(left, 2), round(max((ended - window.began) / end * 100, 0.4), 2), label)
 
 
 def _end(record: Record) -> float:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 import shlex
 from collections.abc import Sequence
 from dataclasses import asdict, fields
@@ -9,15 +10,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from outboxctl.core.stats.drill_snapshot import EventCounts
-from outboxctl.domain.printable import clean
-from outboxctl.domain.redaction import redact
+from outboxctl.domain.printable import brief, clean
+from outboxctl.domain.redaction import hides, redact
 from outboxctl.drills.labs.messages import in_language
 from outboxctl.drills.labs.model import LabSample, Record, Snapshot
+from outboxctl.settings import Settings, env_names, is_secret
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
 T = TypeVar("T")
+LONGEST = 2_000  # characters of one text
+LARGEST = 1e15  # rows may claim to be infinitely old
+HIDDEN = "***"
 HALF = 1_000_000  # characters kept of a log's beginning, and of its end
 
 
@@ -38,6 +43,36 @@ def adapter(kind: type[T]) -> "TypeAdapter[T]":
 def write_json(path: Path, report: Any) -> None:
     """A dataclass as JSON that its adapter reads again."""
     write(path, adapter(type(report)).dump_json(report, indent=1).decode() + "\n")
+
+
+def tidy(record: Record) -> Record:
+    """A copy that is safe to show: short and printable, without secrets, and without the long metrics."""
+    plain = asdict(record)
+    for name, value in record.settings.items():
+        plain["settings"][name] = HIDDEN if _secret(name) and value else value
+    for snapshot in plain["snapshots"]:
+        snapshot["metrics"] = {}
+    return adapter(Record).validate_python(_tidied(plain))
+
+
+def _tidied(value: Any) -> Any:
+    if isinstance(value, str):
+        return type(value)(value) if type(value) is not str else brief(value, LONGEST)
+    if isinstance(value, dict):
+        return {brief(key, LONGEST): _tidied(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_tidied(each) for each in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return math.copysign(LARGEST, value)
+    return value
+
+
+def _secret(name: str) -> bool:
+    field = next((field for field in Settings.model_fields if name in env_names(field)), None)
+    if field is None:
+        return hides(name.lower())
+    # The URLs are secrets as a whole, but their masked form shows the host.
+    return is_secret(field) and field not in {"database_url", "elastic_url"}
 
 
 def write_lab(folder: Path, tidied: Record, record: Record, by_hand: Sequence[str]) -> None:

@@ -1,7 +1,6 @@
-"""The folder of one run: written as each lab ends, so that a killed run leaves evidence too."""
+"""The folder of one run: written anew as each lab ends, so that a killed run leaves evidence too."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -14,11 +13,9 @@ from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import brief
 from outboxctl.drills.labs.catalogue import LABS
 from outboxctl.drills.labs.evidence import files, pages
-from outboxctl.drills.labs.evidence.tidy import tidy
-from outboxctl.drills.labs.model import LabPhase, LabRun, LabVerdict, Record, RunState
+from outboxctl.drills.labs.model import LabRun, LabVerdict, Record, RunState
 
 REPORT = "report.json"
-INTERRUPTED = "the run was ended from outside before this lab was over"
 
 
 class EvidenceFolder:
@@ -47,43 +44,33 @@ class EvidenceFolder:
             raise UsageError(f"cannot write to {self.path}: {error.strerror}") from None
 
     def add(self, record: Record) -> None:
-        """Write all files of a lab that has ended."""
-        tidied = tidy(record)
+        """Write all files of a lab that has ended, and the reports of what has ended so far."""
+        tidied = files.tidy(record)
         with self._lock:
-            records = [tidied if each.lab == record.lab else each for each in self._run.records]
-            self._run = replace(self._run, records=records)
-            with self._noting(f"lab {record.lab}"):
+            try:
                 by_hand = next(lab.by_hand for lab in LABS if lab.name == record.lab)
                 files.write_lab(self.path / record.lab, tidied, record, by_hand)
-                files.write_json(self.path / REPORT, self._run)
+            except OSError as error:
+                self.lost.append(f"lab {record.lab} ({error.strerror or error})")
+            records = [tidied if each.lab == record.lab else each for each in self._run.records]
+            self._write(replace(self._run, records=records))
 
     def finish(self, of_servers: dict[str, str]) -> LabRun:
-        """Write the reports of the run; returns what they say."""
-        took = (datetime.now(UTC) - datetime.fromisoformat(self._run.started_at)).total_seconds()
-        run = replace(self._run, seconds=round(took, 1), versions=self._run.versions | of_servers)
-        interrupted = any(record.interrupted for record in run.records)
-        run = _judged(run, RunState.INTERRUPTED if interrupted else RunState.FINISHED)
-        with self._noting("the report"):
-            _write(self.path, run)
-        return run
+        """Write the reports of the whole run; returns what they say."""
+        interrupted = any(record.interrupted for record in self._run.records)
+        state = RunState.INTERRUPTED if interrupted else RunState.FINISHED
+        self._write(replace(self._run, state=state, versions=self._run.versions | of_servers))
+        return self._run
 
-    @contextmanager
-    def _noting(self, what: str) -> Iterator[None]:
+    def _write(self, run: LabRun) -> None:
+        took = (datetime.now(UTC) - datetime.fromisoformat(run.started_at)).total_seconds()
+        verdict = LabVerdict.worst(record.verdict for record in run.records)
+        self._run = replace(run, seconds=round(took, 1), verdict=verdict)
         try:
-            yield
+            pages.write(self.path, self._run)
+            files.write_json(self.path / REPORT, self._run)
         except OSError as error:
-            self.lost.append(f"{what} ({error.strerror or error})")
-
-
-def mark_interrupted(path: Path) -> bool:
-    """Write the reports of a run that was killed; False if it had ended."""
-    if not (path / REPORT).exists() or (run := load(path)).state is not RunState.RUNNING:
-        return False
-    names = {lab.name for lab in LABS}
-    records = [each if each.started_at else _killed(each.lab) for each in run.records if each.lab in names]
-    seconds = max((each.seconds for each in records), default=0.0)
-    _write(path, _judged(replace(run, records=records, seconds=seconds), RunState.INTERRUPTED))
-    return True
+            self.lost.append(f"the report ({error.strerror or error})")
 
 
 def load(path: Path) -> LabRun:
@@ -104,16 +91,3 @@ def newest(parent: Path) -> Path:
     if not runs:
         raise UsageError(f"no evidence of a run in {parent}", hint="outboxctl lab run makes some")
     return max(runs, key=lambda report: report.stat().st_mtime).parent
-
-
-def _killed(lab: str) -> Record:
-    return Record(lab, "", why=INTERRUPTED, interrupted=LabPhase.PREPARE)
-
-
-def _judged(run: LabRun, state: RunState) -> LabRun:
-    return replace(run, state=state, verdict=LabVerdict.worst(record.verdict for record in run.records))
-
-
-def _write(path: Path, run: LabRun) -> None:
-    pages.write(path, run)
-    files.write_json(path / REPORT, run)

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from outboxctl.domain.printable import clean
 from outboxctl.drills.labs.catalogue import LABS
-from outboxctl.drills.labs.evidence import charts, files, junit
+from outboxctl.drills.labs.evidence import charts, files
 from outboxctl.drills.labs.messages import command, in_language
 from outboxctl.drills.labs.model import LabRun, LabVerdict, Record, RunState
-from outboxctl.operations.report.templates import templates
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
+FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # XML 1.0, Char
 MARKUP = re.compile(r"([\\`*_{}\[\]<>|#~&])")
 MEANINGS = {
     LabVerdict.OK: "Every hypothesis held.",
@@ -22,7 +22,7 @@ MEANINGS = {
     LabVerdict.FAIL: "At least one hypothesis was refuted: see the checks below.",
 }
 STATES = {
-    RunState.RUNNING: "This run is still under way.",
+    RunState.RUNNING: "This run has not ended: it is under way, or it was killed.",
     RunState.INTERRUPTED: "This run was interrupted before its end.",
 }
 SNAPSHOTS = {"A": "before", "B": "during", "C": "after"}
@@ -33,7 +33,7 @@ def write(path: Path, run: LabRun) -> None:
     files.write(path / "report.html", html(run))
     files.write(path / "report.md", markdown(run, "en"))
     files.write(path / "report.zh.md", markdown(run, "zh"))
-    files.write(path / "junit.xml", junit.xml(run))
+    files.write(path / "junit.xml", junit(run))
 
 
 def html(run: LabRun) -> str:
@@ -48,6 +48,26 @@ def markdown(run: LabRun, language: str) -> str:
     environment.filters["say"] = lambda text: in_language(text, language)
     environment.filters["md"] = lambda text: MARKUP.sub(r"\\\1", clean(str(text)))
     return environment.get_template("report.md").render(**_template_values(run), language=language)
+
+
+def junit(run: LabRun) -> str:
+    """JUnit XML, as CI systems show it: one suite, a case a lab."""
+    outcomes = [_outcome(record) for record in run.records]
+    made = _environment(escape=True).get_template("junit.xml").render(run=run, outcomes=outcomes)
+    return FORBIDDEN.sub("\ufffd", made) + "\n"
+
+
+def _outcome(record: Record) -> str | None:
+    """FAIL is a failure, an interrupted lab an error.
+
+    INCONCLUSIVE is `skipped`: it is shown with its reason, but does not fail a build whose servers lack what
+    a lab needs; the exit code is 5 all the same.
+    """
+    if record.verdict is LabVerdict.FAIL:
+        return "failure"
+    if record.interrupted:
+        return "error"
+    return "skipped" if record.verdict is LabVerdict.INCONCLUSIVE else None
 
 
 def ordered(run: LabRun) -> list[Record]:
@@ -78,7 +98,15 @@ def _template_values(run: LabRun) -> dict[str, Any]:
 
 
 def _environment(*, escape: bool) -> "Environment":
-    environment = templates(__file__, escape=escape)  # off for Markdown, which escapes by a filter of its own
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415 - for pages alone
+
+    environment = Environment(
+        autoescape=escape,  # noqa: S701 - off for Markdown, which escapes by a filter of its own
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
     environment.globals.update(charts=charts.charts, shades=charts.shades, steps=steps, command=command)
     environment.globals.update(text=files.snapshot_text, in_language=in_language)
     return environment
