@@ -8,7 +8,7 @@ from engines.conftest import Send
 from engines.node import Node
 from outboxctl.domain.failures import Noop, Reason, Verdict
 from outboxctl.sink.delivery.bulk import BulkAction
-from outboxctl.sink.inspect.indices import named
+from outboxctl.sink.index.named import look
 from outboxctl.sink.transport.client import Client
 from servers import Servers
 from sink.rows.bench import DONE, Bench, end, metric
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.real_engine
 UNAVAILABLE = (Verdict.OUTAGE, Reason.INDEX_UNAVAILABLE)
 
 
-def test_rows_become_documents_and_are_gone_again(
+def test_done__rows_become_documents_and_are_gone_again(
     bench: Bench, servers: Servers, node: Node, index: str
 ) -> None:
     batch = bench.put(3)
@@ -52,6 +52,23 @@ def test_a_blocked_index_recovers(
     bench.deliver(servers.sink, index=index)
     assert {bench.end(put).status for put in batch} == {"done"}
     bench.check(node, index)
+
+
+def test_delete_missing(bench: Bench, servers: Servers, index: str) -> None:
+    put = bench.delete(uuid.uuid4())
+    metrics = bench.deliver(servers.sink, index=index)
+    assert bench.end(put) == DONE
+    assert metric(metrics, "outbox_idempotent_noop_total", reason="delete_missing") == 1
+
+
+@pytest.mark.parametrize("op", ["upsert", "delete"])
+def test_superseded(bench: Bench, servers: Servers, node: Node, index: str, op: str) -> None:
+    put, neighbour = bench.delete(uuid.uuid4()) if op == "delete" else bench.put()[0], bench.put()[0]
+    node.put(index, put.document, 9, {"text": "newer"})
+    metrics = bench.deliver(servers.sink, index=index)
+    assert [bench.end(put), bench.end(neighbour)] == [DONE, DONE]
+    assert node.document(index, put.document) == {"text": "newer"}
+    assert metric(metrics, "outbox_idempotent_noop_total", op=op, reason="superseded") == 1
 
 
 @pytest.mark.parametrize("document", ["{}", None], ids=["upsert", "delete"])
@@ -111,7 +128,7 @@ def test_an_ingest_pipeline_is_seen_and_what_it_drops_is_dropped(
     nodes = node.ok("GET", "/_nodes/ingest")["nodes"].values()
     processors = {each["type"] for facts in nodes for each in facts.get("ingest", {}).get("processors", [])}
     node.ok("PUT", f"/{index}/_settings", {"index.default_pipeline": f"{index}-drop"})
-    (found,) = named(client, index).indexes
+    (found,) = look(client, index).indexes
     assert found.pipelines == {"default_pipeline": f"{index}-drop"}
     if "drop" in processors:
         node.ok("PUT", f"/_ingest/pipeline/{index}-drop", {"processors": [{"drop": {}}]})

@@ -38,7 +38,7 @@ def repair_all(db: Database, reader: Reader) -> Callable[..., Repaired]:
     def run(meanwhile: Callable[[], object] = lambda: None) -> Repaired:
         differences = [d for d in compare(db, reader) if not d.in_flight]
         meanwhile()
-        repair = SearchIndexRepair(db, Mender(reader.client, reader.shape.index), "alice", "drill")
+        repair = SearchIndexRepair(db, Mender(reader.client, reader.shape.name), "alice", "drill")
         repair.run(differences, stop=Event())
         return repair.done
 

@@ -103,7 +103,7 @@ def test_batches_share_an_act_and_stop_between_two(
                 stop.set()
             yield difference
 
-    repair = SearchIndexRepair(db, Mender(reader.client, reader.shape.index), "alice", "drill")
+    repair = SearchIndexRepair(db, Mender(reader.client, reader.shape.name), "alice", "drill")
     repair.run(until_two_batches(), stop=stop)
     audits = lab.rows(ground.sql, AUDIT)
     assert [len(audit["event_ids"]) for audit in audits] == [3, 3]
@@ -147,7 +147,7 @@ def test_a_document_written_again_meanwhile_is_not_removed(
     differences = list(compare(db, reader))
     ground.bulk([{"index": {"_id": "foreign"}}, {"a": 2}])
     repair = SearchIndexRepair(
-        db, Mender(reader.client, reader.shape.index), "alice", "drill", remove_foreign=True
+        db, Mender(reader.client, reader.shape.name), "alice", "drill", remove_foreign=True
     )
     repair.run(differences, stop=Event())
     assert (repair.done.removed, repair.done.left) == (0, 1)
@@ -169,7 +169,7 @@ def test_a_row_that_is_back_keeps_its_document_and_one_that_is_gone_gets_no_even
         f"INSERT INTO search_index ({names}) VALUES ({', '.join(['%s'] * len(row))})", [*row.values()]
     )
     ground.sql.execute("DELETE FROM search_index WHERE entity_id = %s", [gone.key[1]])
-    repair = SearchIndexRepair(db, Mender(reader.client, reader.shape.index), "alice", "drill")
+    repair = SearchIndexRepair(db, Mender(reader.client, reader.shape.name), "alice", "drill")
     repair.run(differences, stop=Event())
     assert (repair.done.enqueued, repair.done.left) == (0, 2)
     assert lab.rows(ground.sql) == []
@@ -203,7 +203,7 @@ def test_what_was_replaced_meanwhile_is_neither_judged_nor_repaired(
     ground: Ground, db: Database, reader: Reader, engine: Elasticsearch
 ) -> None:
     ground.bulk([{"delete": {"_id": ground.documents()[0].id}}])
-    mender = Mender(reader.client, reader.shape.index)
+    mender = Mender(reader.client, reader.shape.name)
     repair = SearchIndexRepair(db, mender, "alice", "drill", check=reader.check_unchanged)
 
     def act(found: Iterable[Difference]) -> None:

@@ -63,7 +63,7 @@ def by_kind(differences: list[Difference]) -> dict[str, set[str]]:
 
 
 def heal(db: Database, reader: Reader, differences: list[Difference]) -> None:
-    mender = Mender(reader.client, reader.shape.index)
+    mender = Mender(reader.client, reader.shape.name)
     repair = SearchIndexRepair(db, mender, "alice", "drill", remove_foreign=True)
     repair.run(differences, stop=Event())
     assert repair.done.left == 0

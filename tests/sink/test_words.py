@@ -5,6 +5,7 @@ import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from unittest.mock import Mock
 
 import pytest
 
@@ -119,22 +120,23 @@ def test_refused() -> None:
     assert error_of(url) == (Reason.CONNECT, f"connect: {url} refused the connection")
 
 
-def test_no_such_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    def unresolved(*_: object, **__: object) -> object:
-        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-
-    monkeypatch.setattr("socket.getaddrinfo", unresolved)
-    said = "connect: the name of http://sink.invalid:9200 cannot be resolved: Name or service not known"
-    assert error_of("http://sink.invalid:9200") == (Reason.CONNECT, said)
-
-
-def test_no_route(monkeypatch: pytest.MonkeyPatch) -> None:
-    def unroutable(*_: object, **__: object) -> object:
-        raise OSError(113, "No route to host")
-
-    monkeypatch.setattr("urllib3.util.connection.create_connection", unroutable)
-    said = "connect: http://127.0.0.1:9200 cannot be reached: No route to host"
-    assert error_of("http://127.0.0.1:9200") == (Reason.CONNECT, said)
+@pytest.mark.parametrize(
+    ("target", "error", "said"),
+    [
+        ("socket.getaddrinfo", socket.gaierror(socket.EAI_NONAME, "Not known"), "be resolved: Not known"),
+        ("urllib3.util.connection.create_connection", OSError(113, "No route"), "be reached: No route"),
+    ],
+    ids=["name", "route"],
+)
+def test_nowhere_to_connect_to(
+    monkeypatch: pytest.MonkeyPatch, target: str, error: OSError, said: str
+) -> None:
+    monkeypatch.setattr(target, Mock(side_effect=error))
+    reason, text = error_of("http://127.0.0.1:9200")
+    assert reason is Reason.CONNECT
+    assert text.startswith("connect: ")
+    assert "http://127.0.0.1:9200" in text
+    assert text.endswith(said)
 
 
 def test_silence() -> None:

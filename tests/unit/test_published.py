@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from outboxctl.net.urls import parse_url
-from outboxctl.sink.transport.published import urls_of
+from outboxctl.sink.transport.discovery import urls_of
 
 pytestmark = pytest.mark.no_servers
 DATA = ["cluster_manager", "data", "ingest", "remote_cluster_client"]

@@ -20,9 +20,9 @@ from outboxctl.operations.rebuild.sending import Sender
 from outboxctl.operations.rebuild.source import DocumentBatch
 from outboxctl.sink.delivery.bulk import BulkAction
 from outboxctl.sink.delivery.result import Delivery
-from outboxctl.sink.index.alias import Home
 from outboxctl.sink.index.index_setup import MAPPING
 from outboxctl.sink.index.lifecycle import body
+from outboxctl.sink.index.named import Index, Named
 
 pytestmark = pytest.mark.no_servers
 AWAY = Classification(Verdict.OUTAGE, Reason.UNAVAILABLE, error="away")
@@ -106,7 +106,7 @@ def test_a_sink_that_asks_for_fewer_requests_is_waited_for_as_long_as_it_asks() 
 
 def test_settings_are_kept_but_for_what_an_index_has_by_itself() -> None:
     old = {"index.uuid": "u", "index.version.created": "9", "index.blocks.write": "true", "index.max_x": "7"}
-    home = Home("docs", "docs-000001", settings=old, mappings={"dynamic": "strict"})
+    home = Named("docs", [Index("docs-000001", settings=old, mapping={"dynamic": "strict"})])
     assert body(home, None, None) == {
         "settings": {"index.gc_deletes": "1h", "index.max_x": "7"},
         "mappings": {"dynamic": "strict"},
@@ -114,7 +114,7 @@ def test_settings_are_kept_but_for_what_an_index_has_by_itself() -> None:
     given = body(home, {}, {"index": {"max_x": 8}, "analysis": {"filter": {"f": {"type": "stop"}}}})
     assert given["settings"]["index.max_x"] == 8
     assert given["settings"]["index.analysis.filter.f.type"] == "stop"
-    assert body(Home("docs"), None, None)["mappings"] == MAPPING
+    assert body(Named("docs"), None, None)["mappings"] == MAPPING
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"mapping": {}}', '{"mappings": 1}', "\x00"])

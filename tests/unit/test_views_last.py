@@ -8,8 +8,8 @@ import pytest
 from outboxctl.domain.failures import Answer
 from outboxctl.sink.engines import OPENSEARCH
 from outboxctl.sink.index import scan, walk
+from outboxctl.sink.index.named import Index
 from outboxctl.sink.index.scan import Reader
-from outboxctl.sink.index.shape import IndexShape
 from outboxctl.sink.transport.reply import SinkReply, parsed
 
 pytestmark = pytest.mark.no_servers
@@ -35,7 +35,7 @@ class Shards:
         return parsed(SinkReply(status, {}, json.dumps(answer).encode()), decode)
 
     def _answer(self, method: str, path: str, params: dict[str, str], body: Any) -> tuple[int, Any]:
-        if path.endswith("/_settings"):
+        if path == "/things":
             return 200, {"things": {"settings": {"index.number_of_shards": str(len(self.ids))}}}
         if path.endswith("/_search/point_in_time") and method == "POST":
             return 200, {"pit_id": self._extended(f"view-{params['preference'].partition(':')[2]}")}
@@ -68,7 +68,7 @@ def in_turn(shards: Shards) -> list[str]:
 
 def test_a_comparison_reads_every_shard_however_long_the_first_ones_take(shards: Shards) -> None:
     reader = Reader(shards, "things")  # type: ignore[arg-type]
-    reader._shape = IndexShape("things", "uuid", 3, None, 10_000)
+    reader._shape = Index("things", settings={"index.number_of_shards": "3"})
     seen: list[str] = []
     for page in reader.everything(2):
         seen += [document.id for document in page]

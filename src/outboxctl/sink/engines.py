@@ -3,7 +3,6 @@
 All of them take `application/json` and `application/x-ndjson`, and the same requests but for these.
 """
 
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 PRODUCT_HEADER = "x-elastic-product"
@@ -28,7 +27,6 @@ class Engine(NamedTuple):
     `leader_timeout` is the parameter that limits how long a request waits for the cluster's leader.
     Supported are the major versions from `oldest` to `newest`. `roles` is the path of its API for roles,
     `administrator` the user who may ask it in a new cluster.
-    `aliases` are parameters with which a node says itself which aliases there are, without its leader.
     """
 
     name: str
@@ -41,7 +39,6 @@ class Engine(NamedTuple):
     roles: str
     administrator: str
     api_keys: bool
-    aliases: Mapping[str, bool]
     leader_timeout: str
 
 
@@ -56,7 +53,6 @@ ELASTICSEARCH = Engine(
     roles="_security/role",
     administrator="elastic",
     api_keys=True,
-    aliases={},  # version 9 always does, and refuses `local` (tried on 9.0.4)
     leader_timeout="master_timeout",
 )
 # The place in a shard (`_doc`) is unique in that shard alone, so OpenSearch gets a view for each shard:
@@ -72,7 +68,6 @@ OPENSEARCH = Engine(
     roles="_plugins/_security/api/roles",
     administrator="admin",
     api_keys=False,
-    aliases={"local": True},
     leader_timeout="cluster_manager_timeout",
 )
 ENGINES = {engine.name: engine for engine in (ELASTICSEARCH, OPENSEARCH)}

@@ -1,6 +1,7 @@
 """A cluster of several nodes, by changed answers of a real one; `tests/cluster` has the nodes themselves."""
 
 from collections.abc import Mapping
+from threading import Event
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from elasticsearch import Elasticsearch
 
 from operations.doctor.fronts import Change, front, says
 from operations.doctor.ward import Ward
+from outboxctl.operations.doctor import examination
 from outboxctl.operations.doctor.model import End, FindingSeverity
 from servers import Servers
 
@@ -64,6 +66,27 @@ def test_a_leader_that_hangs_is_named_and_nothing_waits_for_it(ward: Ward, serve
     with front(servers.sink, changes | silent) as url:
         ward.monkeypatch.setenv("ELASTIC_URL", url)
         assert "leader, node n3 " in ward.one("node-silent", End.SINK).what
+
+
+def test_what_a_frozen_leader_leaves_unanswered_is_a_finding_and_the_rest_is_examined(
+    ward: Ward, servers: Servers
+) -> None:
+    ward.monkeypatch.setattr(examination, "REQUEST_SECONDS", 1.0)
+    over = Event()
+    changes: dict[str, Change] = {
+        STATE: _state("n3"),
+        HTTP: says(200, _http("n1", "n2")),
+        "/_cluster/settings": lambda _, reply: (over.wait(30), reply)[1],
+    }
+    with front(servers.sink, changes) as url:
+        ward.monkeypatch.setenv("ELASTIC_URL", url)
+        report = ward.examine(End.SINK)
+        over.set()
+    found = {finding.id: finding for finding in report.findings}
+    assert not report.unreachable
+    assert "leader, node n3 " in found["node-silent"].what
+    assert "did not answer GET /_cluster/settings within 1 s" in found["not-examined"].what
+    assert "sink: indexes and mappings" in report.examined
 
 
 def test_a_node_that_hangs_is_a_warning_that_names_it(ward: Ward, servers: Servers) -> None:

@@ -12,7 +12,7 @@ from outboxctl.operations.doctor.database_rules import too_old
 from outboxctl.operations.doctor.examination import CHECKS
 from outboxctl.operations.doctor.model import End
 from outboxctl.settings import load
-from outboxctl.sink.inspect.indices import seconds
+from outboxctl.sink.index.named import seconds
 
 pytestmark = pytest.mark.no_servers
 GOOD = ServerFacts(130_000, "13.0", False, False, "read committed", "app", "r")

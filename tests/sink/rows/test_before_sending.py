@@ -1,4 +1,4 @@
-"""What is decided before anything is sent: the bad row has its own end, its neighbours are delivered."""
+"""What no answer decides: the bad row has its own end, its neighbours are delivered."""
 
 import uuid
 
@@ -7,9 +7,12 @@ import pytest
 from acceptance import lab
 from fakes import FakeSink
 from outboxctl.core.delivery import claim
+from outboxctl.core.delivery.leases import reclaim
 from outboxctl.worker import claims
+from processes import Cli
 from sink.rows.bench import DONE, Bench, End, Put, end, metric
 
+MAX_ATTEMPTS = 2
 NEVER = End("failed", "deterministic_exception", 1, waits=False)
 
 
@@ -120,3 +123,61 @@ def test_coalesced(bench: Bench, sink: FakeSink, neighbours: list[Put]) -> None:
     assert sink.store.history[events[0].document] == [("index", 3)], "sent once"
     assert metric(metrics, "outbox_idempotent_noop_total", reason="coalesced") == 2
     assert metric(metrics, "outbox_processed_total") == 5
+
+
+def recreate(bench: Bench, put: Put, version: int) -> Put:
+    """Delete an entity and make it again at another version, as an application with counters would."""
+    bench.sql.execute("DELETE FROM search_index WHERE entity_id = %s", [put.entity])
+    lab.source(bench.sql, put.entity, version)
+    return Put(put.entity, lab.event(bench.sql, put.entity, version))
+
+
+def test_a_recreated_entity_below_the_index_is_counted(bench: Bench, sink: FakeSink) -> None:
+    (put,) = bench.put(version=5)
+    bench.to(sink)
+    again = recreate(bench, put, 1)
+    metrics = bench.to(sink)
+    assert bench.end(again) == DONE
+    assert metric(metrics, "outbox_idempotent_noop_total", reason="superseded") == 1
+    assert metric(metrics, "outbox_version_ahead_total") == 1
+    assert sink.store.versions() == {put.document: 5}
+
+
+def test_growing_versions_are_no_news(bench: Bench, sink: FakeSink) -> None:
+    (put,) = bench.put(version=5)
+    bench.to(sink)
+    again = recreate(bench, put, 6)
+    assert metric(bench.to(sink), "outbox_version_ahead_total") == 0
+    assert (bench.end(again), sink.store.versions()) == (DONE, {put.document: 6})
+
+
+def test_discarded(bench: Bench, cli: Cli, sink: FakeSink) -> None:
+    bad, neighbour = bench.put(2)
+    bench.sql.execute("UPDATE search_outbox_events SET op = 'bad' WHERE id = %s", [bad.event])
+    bench.to(sink)
+    cli.ok("failed", "discard", "--by", "alice", "--reason", "not ours", "--id", str(bad.event))
+    assert bench.end(bad) == End("done", "discarded", 1, waits=False)
+    assert bench.end(neighbour) == DONE
+    assert lab.one(bench.sql, "SELECT count(*) FROM outbox_operator_audit WHERE action = 'discard'") == 1
+    assert bad.document not in sink.store.versions()
+
+
+def test_lease_expired(bench: Bench, sink: FakeSink) -> None:
+    (poison,) = bench.put()
+    for attempt in range(1, MAX_ATTEMPTS + 1):
+        die_with_it(bench)
+        ended = bench.end(poison)
+        expected = "failed" if attempt == MAX_ATTEMPTS else "pending"
+        assert ended == End(expected, "lease_expired", attempt, waits=False)
+    (neighbour,) = bench.put()
+    metrics = bench.to(sink)
+    assert bench.end(neighbour) == DONE
+    assert metric(metrics, "outbox_processed_total") == 1
+
+
+def die_with_it(bench: Bench) -> None:
+    """Claim, never settle, and let the lease run out."""
+    with bench.database.begin() as connection:
+        assert claim.claim(connection, owner="dead", token=uuid.uuid4().hex, size=10, lease=-1)
+    with bench.database.begin() as connection:
+        assert reclaim(connection, max_processing=600, max_attempts=MAX_ATTEMPTS).total == 1

@@ -12,6 +12,7 @@ from sink.rows.table import ROWS
 
 pytestmark = pytest.mark.no_servers
 MODULES = [f"sink.rows.{path.stem}" for path in Path(__file__).parent.glob("test_*.py")]
+MODULES.append("engines.test_engine_index")
 
 
 def names(module: Any) -> Iterator[str]:

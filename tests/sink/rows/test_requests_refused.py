@@ -44,6 +44,7 @@ CASES = {
     "gateway-504": (answered(504), "refundable", "gateway"),
     "server_error-500": (refused(500, "null_pointer_exception"), "refundable", "server_error"),
     "server_error-507": (answered(507), "refundable", "server_error"),
+    "server_error-a list": (answered(500, b'["x"]'), "refundable", "server_error"),
     "connection_lost-truncated": (faults.TRUNCATED, "refundable", "connection_lost"),
     "connection_lost-bad gzip": (faults.BAD_GZIP, "refundable", "connection_lost"),
     "bad_response-HTML": (faults.HTML, "refundable", "bad_response"),

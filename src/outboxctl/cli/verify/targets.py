@@ -48,7 +48,7 @@ class Target:
 
     def repair(self, who: dict[str, str], *, remove_foreign: bool) -> repair.Repair:
         """A repair that has not begun."""
-        mender = Mender(self.reader.client, self.reader.shape.index)
+        mender = Mender(self.reader.client, self.reader.shape.name)
         given: dict[str, Any] = {"database": self.database, "mender": mender, **who}
         given |= {"remove_foreign": remove_foreign, "check": self.reader.check_unchanged}
         if self.projection:

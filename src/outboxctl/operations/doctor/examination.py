@@ -42,10 +42,10 @@ from outboxctl.operations.doctor.settings_rules import SETTINGS
 from outboxctl.operations.doctor.sink_rules import DISKS, FORMATION, PRODUCT, SINK_RIGHTS, URLS
 from outboxctl.operations.projection.known import search_index_unused
 from outboxctl.settings import Settings
-from outboxctl.sink.inspect.cluster import disks
+from outboxctl.sink.index.named import look
+from outboxctl.sink.inspect.cluster import disks, formation
 from outboxctl.sink.inspect.cluster import rights as sink_rights
-from outboxctl.sink.inspect.formation import formation
-from outboxctl.sink.inspect.indices import named
+from outboxctl.sink.inspect.health import IndexHealth, health
 from outboxctl.sink.inspect.product import product, reach
 from outboxctl.sink.transport.request import shaped
 
@@ -59,6 +59,7 @@ CHECKS = {
     End.SETTINGS: (SETTINGS,),
 }
 REQUEST_SECONDS = 10.0
+WAITS = "the server answers, and not this: look for a node that hangs"
 TRANSACTION_SECONDS = 60.0  # longer than all checks together take: a server may stop answering
 # Findings that no rule makes: what could not be examined. By id: severity, and why it matters.
 WITHOUT_A_RULE = {
@@ -81,7 +82,8 @@ class StopError(Exception):
 class Examination:
     """Collects findings; `say` is called with the name of each check as it begins.
 
-    The indexes of the `projections` that the database names are examined in the sink.
+    The indexes of the `projections` that the database names are examined in the sink. `answers` raises where
+    an end that left a request unanswered answers no other one either; None: one is enough to say so.
     """
 
     settings: Settings
@@ -91,14 +93,21 @@ class Examination:
     examined: list[str] = field(default_factory=list)
     unreachable: bool = False
     projections: list[ProjectionFacts] = field(default_factory=list)
+    answers: Callable[[], object] | None = None
 
     def check(self, end: End, check: RuleGroup, read: Callable[[], Fact]) -> Fact | None:
         """Read the fact and apply the check's rules; returns it, None where it could not be read."""
         self.say(f"{end}: {check.name}")
         try:
-            fact = read()
+            fact = shaped(read) if end is End.SINK else read()
         except RefusedError as error:
             self._refused(end, check, error)
+            return None
+        except UnreachableError as error:
+            if not self.answers:
+                raise
+            self.answers()
+            self._not_examined(end, check, error, f"{WAITS}, or --ignore not-examined")
             return None
         self.examined.append(f"{end}: {check.name}")
         findings = [f for rule in check.rules for f in rule.findings(end, fact, self.settings)]
@@ -112,8 +121,10 @@ class Examination:
             mend = "export ELASTIC_API_KEY=…  # or ELASTIC_USERNAME and ELASTIC_PASSWORD"
             self.add("sink-refuses", end, str(error), mend)
             raise StopError
-        what = f"{check.name.capitalize()} could not be examined: {error}"
-        self.add("not-examined", end, what, "use a role that may read it, or --ignore not-examined")
+        self._not_examined(end, check, error, "use a role that may read it, or --ignore not-examined")
+
+    def _not_examined(self, end: End, check: RuleGroup, error: OutboxctlError, mend: str) -> None:
+        self.add("not-examined", end, f"{check.name.capitalize()} could not be examined: {error}", mend)
 
     def end(self, end: End, examine: "Callable[[Examination], None]") -> None:
         """Examine one end as far as it goes."""
@@ -211,14 +222,14 @@ def _sink(exam: Examination) -> None:
 
 def _by_requests(exam: Examination, client: "Client", away: list[str]) -> None:
     check, settings = partial(exam.check, End.SINK), exam.settings
-    check(PRODUCT, lambda: shaped(lambda: product(client)))
-    check(FORMATION, lambda: shaped(lambda: formation(client, away, urls=len(settings.sink_urls))))
-    check(DISKS, lambda: shaped(lambda: disks(client)))
+    check(PRODUCT, lambda: product(client))
+    exam.answers = lambda: product(client)
+    check(FORMATION, lambda: formation(client, away, urls=len(settings.sink_urls)))
+    check(DISKS, lambda: disks(client))
     known: list[ExaminedIndex] = []
     for facts in (None, *exam.projections):
         name = facts.projection.index if facts else settings.elastic_index
-        ask = partial(sink_rights, client, name, projected=facts is not None)
-        check(SINK_RIGHTS, partial(shaped, ask))
+        check(SINK_RIGHTS, partial(sink_rights, client, name, projected=facts is not None))
         if found := check(INDEX, partial(_index, settings, client, facts, known)):
             known = [*known, found]
 
@@ -227,13 +238,14 @@ def _index(
     settings: Settings, client: "Client", facts: ProjectionFacts | None, others: list[ExaminedIndex]
 ) -> ExaminedIndex:
     """The index of a projection (None: of `search_index`), and what it shares with the `others`."""
-    found = shaped(lambda: named(client, facts.projection.index if facts else settings.elastic_index))
+    found = look(client, facts.projection.index if facts else settings.elastic_index)
+    healthy = health(client, found.name) if found.indexes else IndexHealth()
     mine = {each.name for each in found.indexes}
     shared = [
         (other.owner, index.name) for other in others for index in other.named.indexes if index.name in mine
     ]
     needed = bool(facts or found.indexes) or not _unused(settings)
-    return ExaminedIndex(found, facts, needed, shared)
+    return ExaminedIndex(found, healthy, facts, needed, shared)
 
 
 def _unused(settings: Settings) -> bool:

@@ -10,10 +10,11 @@ from outboxctl.operations.doctor.model import ERROR, WARNING, Case, RuleGroup
 from outboxctl.operations.doctor.remedies import apply, index_setting, request
 from outboxctl.settings import Settings
 from outboxctl.sink.index.index_setup import MAPPING, SETTINGS
-from outboxctl.sink.inspect.copies import Copies
-from outboxctl.sink.inspect.indices import IndexFacts, Named
+from outboxctl.sink.index.named import Index, Named, seconds
+from outboxctl.sink.inspect.health import Copies, IndexHealth
 
 TOMBSTONES = 3_600.0  # seconds: what this project's own indexes have
+DEFAULT_TOMBSTONES = 60.0  # the engine's default
 
 EXPLAIN = request("GET", "_cluster/allocation/explain")
 BUILT_IN = "search_index"
@@ -30,12 +31,13 @@ class ExaminedIndex:
     """
 
     named: Named
+    health: IndexHealth
     facts: ProjectionFacts | None = None
     needed: bool = True
     shared: list[tuple[str, str]] = field(default_factory=list)
 
     @property
-    def writes_to(self) -> IndexFacts | None:
+    def writes_to(self) -> Index | None:
         """Where documents go, None where they are refused."""
         return self.named.writes_to
 
@@ -106,15 +108,17 @@ def gc_deletes(each: ExaminedIndex, _: Settings) -> Iterator[Case]:
 
     A restart of the node or a close of the index ends the memory of deletes sooner.
     """
-    if (index := each.writes_to) and index.gc_deletes < TOMBSTONES:
-        what = f"{index.name} forgets deletes after {index.gc_deletes:g} s (index.gc_deletes)."
+    index = each.writes_to
+    kept = seconds(index.setting("gc_deletes")) or DEFAULT_TOMBSTONES if index else TOMBSTONES
+    if index and kept < TOMBSTONES:
+        what = f"{index.name} forgets deletes after {kept:g} s (index.gc_deletes)."
         yield what, index_setting(index.name, gc_deletes="1h")
 
 
 @INDEX.rule("refresh-off", WARNING)
 def refresh_off(each: ExaminedIndex, _: Settings) -> Iterator[Case]:
     """Searches do not find what was delivered."""
-    if (index := each.writes_to) and index.refresh is not None and index.refresh < 0:
+    if (index := each.writes_to) and (seconds(index.setting("refresh_interval")) or 0) < 0:
         what = f"{index.name} is never refreshed (refresh_interval -1)."
         yield what, index_setting(index.name, refresh_interval=None)
 
@@ -122,7 +126,7 @@ def refresh_off(each: ExaminedIndex, _: Settings) -> Iterator[Case]:
 @INDEX.rule("translog-async", WARNING)
 def translog(each: ExaminedIndex, _: Settings) -> Iterator[Case]:
     """A crash of the node loses writes that it acknowledged: events are done, their documents gone."""
-    if (index := each.writes_to) and index.durability == "async":
+    if (index := each.writes_to) and index.setting("translog.durability").lower() == "async":
         settings = {"translog.durability": "request"}
         yield f"index.translog.durability of {index.name} is async.", index_setting(index.name, **settings)
 
@@ -146,8 +150,8 @@ def red(each: ExaminedIndex, _: Settings) -> Iterator[Case]:
     Events of its documents wait (unavailable); those of other shards are delivered.
     """
     named = each.named
-    if named.indexes and named.health == "red" and not any(index.closed for index in named.indexes):
-        texts = [text for index in named.indexes for text in _red_shards(named, index)]
+    if named.indexes and each.health.status == "red" and not any(index.closed for index in named.indexes):
+        texts = [text for index in named.indexes for text in _red_shards(each, index)]
         mend = f"{EXPLAIN}  # start the node that had it; without one: {each.rebuild}"
         yield "; ".join(texts) or f"{named.name} is red.", mend
 
@@ -156,7 +160,7 @@ def red(each: ExaminedIndex, _: Settings) -> Iterator[Case]:
 def too_few(each: ExaminedIndex, _: Settings) -> Iterator[Case]:
     """Each write to such a shard waits, and is refused in the end (unavailable)."""
     if index := each.writes_to:
-        copies, wanted = _copies(each.named, index), index.wanted_copies
+        copies, wanted = _copies(each, index), index.wanted_copies
         few = [n for n, active in copies.active.items() if active < wanted and n not in copies.away]
         if few:
             shards = brief(", ".join(map(str, few)), 60)
@@ -168,15 +172,15 @@ def too_few(each: ExaminedIndex, _: Settings) -> Iterator[Case]:
             )
 
 
-def _red_shards(named: Named, index: IndexFacts) -> Iterator[str]:
+def _red_shards(each: ExaminedIndex, index: Index) -> Iterator[str]:
     """A sentence where shards of the index have no copy that works, with the cluster's reasons."""
-    copies = _copies(named, index)
+    copies = _copies(each, index)
     if copies.away:
         shards = brief(", ".join(map(str, copies.away)), 60)
         why = "; ".join(f"{number}: {why}" for number, why in copies.away.items() if why)
-        text = f"{index.name} is red: shards {shards} of {copies.total} have no copy that works"
+        text = f"{index.name} is red: shards {shards} of {len(copies.active)} have no copy that works"
         yield f"{text} ({why})" if why else text
 
 
-def _copies(named: Named, index: IndexFacts) -> Copies:
-    return named.copies.get(index.name, Copies())
+def _copies(each: ExaminedIndex, index: Index) -> Copies:
+    return each.health.copies.get(index.name, Copies())

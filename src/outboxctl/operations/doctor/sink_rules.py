@@ -9,8 +9,7 @@ from outboxctl.operations.doctor.remedies import export, request, size
 from outboxctl.settings import Settings
 from outboxctl.settings.kinds import SinkNodes
 from outboxctl.sink.engines import ELASTICSEARCH, Engine
-from outboxctl.sink.inspect.cluster import Disk, SinkRights
-from outboxctl.sink.inspect.formation import Formation
+from outboxctl.sink.inspect.cluster import Disk, Formation, SinkRights
 from outboxctl.sink.inspect.product import ProductFacts, Reached
 from outboxctl.sink.roles import names_of
 

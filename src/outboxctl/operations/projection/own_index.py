@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import Projection
 from outboxctl.operations.projection.declaration import Declaration
-from outboxctl.sink.index import shared
+from outboxctl.sink.index import alias
 
 if TYPE_CHECKING:
     from outboxctl.sink.transport.client import Client
@@ -28,9 +28,9 @@ def check_behind(
 ) -> None:
     """Raise UsageError for a declared index that leads to the same one as another's name does."""
     owners = {**_others(declared, before, built_in), **{each.index: each.name for each in declared}}
-    behind = shared.leads_to(client, owners)
+    behind = alias.leads_to(client, owners)
     for each in declared:
-        for other, index in shared.meeting(behind, each.index):
+        for other, index in alias.meeting(behind, each.index):
             name, owner = brief(each.index, 250), owners[other]
             what = f"{name} leads to {index}, which is the index of {owner} already, by {brief(other, 250)}"
             each.place.at("index").fail(what, HINT)

@@ -25,7 +25,7 @@ from outboxctl.operations.projection import mapping, own_index
 from outboxctl.operations.projection.declaration import Declaration
 from outboxctl.operations.projection.notices import Notice
 from outboxctl.operations.projection.resolved import Resolved, resolve
-from outboxctl.sink.index import alias
+from outboxctl.sink.index.named import Named, look_for_one
 
 if TYPE_CHECKING:
     from outboxctl.core.database import Connection
@@ -140,7 +140,7 @@ def _planned(
         planned.steps.append(
             PlanStep("declaration", f"put in force: {changed}" if before else "put in force")
         )
-    home = alias.look(client, projection.index) if client else None
+    home = look_for_one(client, projection.index) if client else None
     planned.new_index = projection.index in new_indexes or (home is not None and home.index is None)
     why = [*sweeps.reasons(before, projection), *planned.tampered]
     if why and not (planned.new_index and not sweeps.has_rows(connection, projection)):
@@ -211,12 +211,12 @@ def _changed(before: Projection | None, after: Projection) -> str:
     return ", ".join(name for name in new if old.get(name) != new[name])
 
 
-def _index(home: alias.Home, planned: Planned) -> None:
+def _index(home: Named, planned: Planned) -> None:
     projection, wanted = planned.projection, planned.resolved.body["mappings"]
     if home.index is None:
         planned.steps.append(PlanStep("index", f"create {projection.index}-000001 behind {projection.index}"))
         return
-    compared = mapping.compare(wanted, home.mappings)
+    compared = mapping.compare(wanted, home.first.mapping)
     planned.lacking.update(compared.lacking)
     if compared.lacking:
         names = brief(", ".join(compared.lacking), 300)

@@ -14,6 +14,7 @@ from outboxctl.domain.errors import OutboxctlError, UsageError
 from outboxctl.operations.rebuild.model import Tools
 from outboxctl.operations.rebuild.rounds import follow
 from outboxctl.sink.index import alias, lifecycle
+from outboxctl.sink.index.named import Named, look_for_one
 
 if TYPE_CHECKING:
     from outboxctl.core.database import Connection
@@ -23,7 +24,7 @@ def swap(tools: Tools, rebuild: Rebuild) -> Rebuild:
     """Move the alias to the new index in one request; audited."""
     if rebuild.action == "rebuild":
         lifecycle.make_ready(tools.client, rebuild.new_index, rebuild.body["settings"])
-    home = alias.look(tools.client, rebuild.alias)
+    home = look_for_one(tools.client, rebuild.alias)
     if home.index != rebuild.new_index:
         rebuild = _moved(tools, rebuild, home)
     if rebuild.old_index:  # also where a process was killed in between
@@ -35,7 +36,7 @@ def swap(tools: Tools, rebuild: Rebuild) -> Rebuild:
         return rebuilds.save(connection, rebuild, phase=RebuildPhase.RECONCILE)
 
 
-def _moved(tools: Tools, rebuild: Rebuild, home: alias.Home) -> Rebuild:
+def _moved(tools: Tools, rebuild: Rebuild, home: Named) -> Rebuild:
     """Follow what came in meanwhile, so that the last round is short, and move the alias."""
     expected = rebuild.alias if rebuild.concrete else rebuild.old_index
     if home.index not in (None, expected):
@@ -49,7 +50,7 @@ def _moved(tools: Tools, rebuild: Rebuild, home: alias.Home) -> Rebuild:
     return _as_declared(tools, rebuild, home)
 
 
-def _as_declared(tools: Tools, rebuild: Rebuild, home: alias.Home) -> Rebuild:
+def _as_declared(tools: Tools, rebuild: Rebuild, home: Named) -> Rebuild:
     """Raise ChangedError where the documents are declared otherwise by now.
 
     No `apply` and no `drop` comes between: they wait for the same lock.
@@ -68,7 +69,7 @@ def _as_declared(tools: Tools, rebuild: Rebuild, home: alias.Home) -> Rebuild:
     return with_lock_retries(tools.db, act, patience=max(tools.patience, PATIENCE), report=say)
 
 
-def _without_writes(tools: Tools, rebuild: Rebuild, home: alias.Home) -> Rebuild:
+def _without_writes(tools: Tools, rebuild: Rebuild, home: Named) -> Rebuild:
     """Block writes of the old index, send the rest of what was delivered to it, and move the alias."""
     try:
         if home.index:

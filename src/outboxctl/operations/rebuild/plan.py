@@ -13,6 +13,7 @@ from outboxctl.operations.rebuild.search_index import SearchIndex
 from outboxctl.operations.rebuild.source import Part
 from outboxctl.sink.index import alias, lifecycle
 from outboxctl.sink.index.index_setup import MAPPING
+from outboxctl.sink.index.named import Named, look_for_one
 
 if TYPE_CHECKING:
     from outboxctl.core.database import Connection
@@ -67,7 +68,7 @@ def plan(
     index, or if the interrupted rebuild has made its index with others.
     """
     open_row = rebuilds.active_rebuild(connection, name)
-    home = alias.look(client, name, besides=open_row.unfinished if open_row else None)
+    home = look_for_one(client, name, besides=open_row.unfinished if open_row else None)
     entities = source.count(connection)
     if open_row:
         _check_source(open_row, source, home)
@@ -76,7 +77,7 @@ def plan(
                 f"a rebuild of {name} was interrupted: its new index has its mapping already",
                 hint="`outboxctl rebuild` goes on with it, `outboxctl index abort` ends it",
             )
-        return _going_on(open_row, home, entities)
+        return _going_on(client, open_row, home, entities)
     old_index, new_index = alias.new_names(client, home)
     if len(new_index.encode()) > LONGEST_NAME:
         raise UsageError(f"{new_index} is too long for an index name", hint="choose a shorter ELASTIC_INDEX")
@@ -85,9 +86,17 @@ def plan(
             f"the index {name} of the projection {source.name} is not there, so its mapping is not known",
             hint="leave --mapping keep out",
         )
-    body, names = lifecycle.body(home, mappings, settings) | _owner(source), sorted(home.aliases)
+    body, names = lifecycle.body(home, mappings, settings) | _owner(source), sorted(home.first.aliases)
     return RebuildPlan(
-        "rebuild", name, old_index, new_index, home.concrete, home.documents, entities, names, body=body
+        "rebuild",
+        name,
+        old_index,
+        new_index,
+        home.concrete,
+        alias.documents(client, home),
+        entities,
+        names,
+        body=body,
     )
 
 
@@ -96,7 +105,7 @@ def _owner(source: "DocumentSource") -> dict[str, Any]:
     return {"projection": source.name, "definition": source.definition} if source.name else {}
 
 
-def _check_source(row: Rebuild, source: "DocumentSource", home: alias.Home) -> None:
+def _check_source(row: Rebuild, source: "DocumentSource", home: Named) -> None:
     """Raise UsageError where an interrupted rebuild was one of something else, or declared otherwise.
 
     What is in use already is made right by what is in force.
@@ -124,22 +133,22 @@ def plan_rollback(
     """
     open_row = rebuilds.active_rebuild(connection, name)
     if open_row and open_row.action == "rollback":
-        home = alias.look(client, name)
+        home = look_for_one(client, name)
         _check_source(open_row, source, home)
-        return _going_on(open_row, home, source.count(connection))
+        return _going_on(client, open_row, home, source.count(connection))
     if open_row:
         raise UsageError(
             f"a rebuild of {name} is under way: it is not rolled back but ended",
             hint="`outboxctl index abort`, or `outboxctl rebuild` to go on with it",
         )
-    home, last = alias.look(client, name), last_done(connection, name)
+    home, last = look_for_one(client, name), last_done(connection, name)
     if last is None or last.kept_index is None or home.index != last.new_index:
         raise UsageError(f"there is no kept index to which {name} could be rolled back")
-    kept = alias.look(client, last.kept_index)
+    kept = look_for_one(client, last.kept_index)
     if kept.index is None:
         raise UsageError(f"{last.kept_index}, which was kept, is not there any more")
-    names = sorted(home.aliases)
-    facts = (home.index, kept.index, False, home.documents, source.count(connection), names)
+    names = sorted(home.first.aliases)
+    facts = (home.index, kept.index, False, alias.documents(client, home), source.count(connection), names)
     return RebuildPlan("rollback", name, *facts, body=_owner(source))
 
 
@@ -159,9 +168,9 @@ def _other(row: Rebuild, mappings: Part, settings: Part) -> bool:
     return request != {name: body["settings"].get(name) for name in request}
 
 
-def _going_on(row: Rebuild, home: alias.Home, entities: int) -> RebuildPlan:
+def _going_on(client: "Client", row: Rebuild, home: Named, entities: int) -> RebuildPlan:
     names = (row.action, row.alias, row.old_index, row.new_index, row.concrete)
-    return RebuildPlan(*names, home.documents, entities, sorted(home.aliases), row)
+    return RebuildPlan(*names, alias.documents(client, home), entities, sorted(home.first.aliases), row)
 
 
 def choose(choice: str) -> tuple[Part, Part]:

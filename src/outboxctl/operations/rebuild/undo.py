@@ -8,7 +8,8 @@ from outboxctl.core.operator import rebuilds
 from outboxctl.core.operator.rebuilds import ENDING, Rebuild, RebuildPhase
 from outboxctl.domain.errors import UsageError
 from outboxctl.operations.rebuild.model import Tools
-from outboxctl.sink.index import alias, lifecycle
+from outboxctl.sink.index import lifecycle
+from outboxctl.sink.index.named import look_for_one
 
 if TYPE_CHECKING:
     from outboxctl.sink.transport.client import Client
@@ -20,7 +21,7 @@ def abort(tools: Tools, rebuild: Rebuild, *, by: str, reason: str, gone: bool = 
     Raises UsageError if the alias leads to the new index already; of a projection that is `gone` from this
     index nothing is deleted then.
     """
-    in_use = alias.look(tools.client, rebuild.alias, besides=rebuild.unfinished).index == rebuild.new_index
+    in_use = look_for_one(tools.client, rebuild.alias, besides=rebuild.unfinished).index == rebuild.new_index
     if in_use and gone:
         return _end(tools, rebuild, by=by, reason=reason)
     if in_use:
@@ -80,7 +81,7 @@ def plan_cleanup(client: "Client", overdue: Sequence[Rebuild]) -> Cleanup:
     plan = Cleanup([], {}, [])
     for row in overdue:
         name = str(row.kept_index)
-        if alias.look(client, name).index is None:
+        if look_for_one(client, name).index is None:
             plan.gone.append(row)
         elif why := _needed(client, name, row.id):
             plan.keep[name] = why

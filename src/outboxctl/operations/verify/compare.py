@@ -46,7 +46,7 @@ def compare(
     """
     if content and reader.shape.no_content:
         raise UsageError(
-            f"the documents of {reader.shape.index} cannot be compared by content: {reader.shape.no_content}",
+            f"the documents of {reader.shape.name} cannot be compared by content: {reader.shape.no_content}",
             hint="compare versions alone: --versions-only",
         )
     reader.refresh()

@@ -10,8 +10,7 @@ from outboxctl.domain import json_numbers
 from outboxctl.domain.json_numbers import same_json_types
 from outboxctl.operations.verify.model import Difference, DifferenceKind, is_utf8, key_of
 from outboxctl.sink.index.scan import Reader
-from outboxctl.sink.index.scanned import ScannedDocument
-from outboxctl.sink.index.shape import too_deep
+from outboxctl.sink.index.scanned import ScannedDocument, too_deep
 
 
 def judge(

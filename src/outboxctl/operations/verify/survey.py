@@ -61,7 +61,7 @@ def survey(
     if projection:
         with database.begin() as connection:
             in_force.require(connection, projection)
-    return tally.report(projection.name if projection else "", reader.shape.index, content=content)
+    return tally.report(projection.name if projection else "", reader.shape.name, content=content)
 
 
 def _failed(connection: Connection, projection: Projection | None) -> frozenset[str]:

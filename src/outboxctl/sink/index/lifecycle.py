@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from outboxctl.domain.errors import UnreachableError, UsageError
-from outboxctl.sink.index.alias import Home, Json
-from outboxctl.sink.index.index_setup import MAPPING, SETTINGS, count
+from outboxctl.sink.index.index_setup import MAPPING, SETTINGS, count, exists
+from outboxctl.sink.index.named import Json, Named, itself
 from outboxctl.sink.transport.client import Client
 from outboxctl.sink.transport.request import ask, change, request
 
@@ -22,14 +22,14 @@ REFRESH, REPLICAS, TOMBSTONES = "index.refresh_interval", "index.number_of_repli
 FILLING = {REFRESH: "-1", REPLICAS: "0"}
 
 
-def body(home: Home, mappings: Json | None, settings: Json | None) -> Json:
+def body(home: Named, mappings: Json | None, settings: Json | None) -> Json:
     """The new index: as the old one, or the project's own where there is none, changed by what is given."""
-    kept = {name: value for name, value in home.settings.items() if not OWN.match(name)}
+    kept = {name: value for name, value in home.first.settings.items() if not OWN.match(name)}
     chosen = (
         {TOMBSTONES: SETTINGS[TOMBSTONES]} | (kept if home.index else flat(SETTINGS)) | flat(settings or {})
     )
     if mappings is None:
-        mappings = home.mappings if home.index else MAPPING
+        mappings = home.first.mapping if home.index else MAPPING
     return {"settings": chosen, "mappings": mappings}
 
 
@@ -66,10 +66,7 @@ def withdraw(client: Client, name: str) -> None:
 
 def owned(client: Client, name: str, owner: str) -> bool:
     """Whether an index is there and carries this mark."""
-    if not request(client, "HEAD", name, local=True):
-        return False
-    answer = request(client, "GET", name, "_mapping", local=True)
-    return bool(answer.get(name, {}).get("mappings", {}).get("_meta", {}).get(MARK) == owner)
+    return bool(_meta(client, name).get(MARK) == owner)
 
 
 def make_ready(client: Client, name: str, settings: Json) -> None:
@@ -92,9 +89,11 @@ def mark(client: Client, name: str, owner: str) -> None:
 
     One that cannot be marked can be replaced all the same: it is then nobody's to delete.
     """
-    answer = request(client, "GET", name, "_mapping", local=True)
-    meta = answer.get(name, {}).get("mappings", {}).get("_meta", {})
-    ask(client, "PUT", name, "_mapping", body={"_meta": meta | {MARK: owner}})
+    ask(client, "PUT", name, "_mapping", body={"_meta": _meta(client, name) | {MARK: owner}})
+
+
+def _meta(client: Client, name: str) -> Json:
+    return dict(itself(client, name).mapping.get("_meta", {}))
 
 
 def clone(client: Client, source: str, target: str, owner: str) -> None:
@@ -106,7 +105,7 @@ def clone(client: Client, source: str, target: str, owner: str) -> None:
     """
     if owned(client, target, owner):
         drop(client, target)
-    if request(client, "HEAD", target, local=True):
+    if exists(client, target):
         hint = "delete it or call it something else, or end this rebuild: `outboxctl index abort`"
         raise UsageError(f"{target}, where {source} was to be kept, is somebody else's index", hint=hint)
     block(client, source)
@@ -132,7 +131,7 @@ def block(client: Client, name: str) -> None:
 
 def unblock(client: Client, name: str) -> None:
     """Let an index take writes again."""
-    if request(client, "HEAD", name, local=True):
+    if exists(client, name):
         free = {"index.blocks.write": None}
         change(client, "PUT", name, "_settings", body=free, done=lambda: has(client, name, free))
 
@@ -147,17 +146,15 @@ def drop(client: Client, name: str) -> None:
     used = uses(client, name)
     if used:
         raise UsageError(f"{name} is in use, as {', '.join(used)}: it is not deleted")
-    change(client, "DELETE", name, done=lambda: not request(client, "HEAD", name, local=True))
+    change(client, "DELETE", name, done=lambda: not exists(client, name))
 
 
 def has(client: Client, name: str, wanted: Json) -> bool:
     """Whether an index has these settings (flat names), None for one that is not set."""
-    answer = request(client, "GET", name, "_settings", flat_settings=True, local=True)
-    held = answer.get(name, {}).get("settings", {})
+    held = itself(client, name).settings
     return all(held.get(key) == (None if value is None else str(value)) for key, value in wanted.items())
 
 
 def uses(client: Client, name: str) -> list[str]:
     """The aliases that lead to an index."""
-    answer = request(client, "GET", name, "_alias", **client.engine.aliases)
-    return sorted(answer.get(name, {}).get("aliases", {}))
+    return sorted(itself(client, name).aliases)

@@ -7,8 +7,8 @@ from outboxctl.domain.clock import monotonic
 from outboxctl.domain.errors import InconclusiveError
 from outboxctl.domain.failures import Answer
 from outboxctl.sink.index import scanned
-from outboxctl.sink.index.scanned import ScannedDocument, SearchPage
-from outboxctl.sink.index.shape import IndexShape, shape, too_deep
+from outboxctl.sink.index.named import Index, one
+from outboxctl.sink.index.scanned import ScannedDocument, SearchPage, too_deep
 from outboxctl.sink.index.view import View, opened
 from outboxctl.sink.transport.client import Client
 from outboxctl.sink.transport.reply import NESTED, Decode, error_of
@@ -23,33 +23,33 @@ class Reader:
 
     def __init__(self, client: Client, name: str) -> None:
         self.client, self.name = client, name
-        self._shape: IndexShape | None = None
+        self._shape: Index | None = None
 
     @property
-    def shape(self) -> IndexShape:
-        """The concrete index, looked up once; see `shape` for what is raised."""
+    def shape(self) -> Index:
+        """The concrete index, looked up once; see `one` for what is raised."""
         if self._shape is None:
-            self._shape = shape(self.client, self.name)
+            self._shape = one(self.client, self.name)
         return self._shape
 
     def check_unchanged(self) -> None:
         """Raise InconclusiveError if the name leads to another index by now."""
-        if shape(self.client, self.name).uuid != self.shape.uuid:
+        if one(self.client, self.name).uuid != self.shape.uuid:
             raise InconclusiveError(
-                f"{self.name} does not lead to the {self.shape.index} that was read any more",
+                f"{self.name} does not lead to the {self.shape.name} that was read any more",
                 hint="it was replaced meanwhile: run the same again",
             )
 
     def refresh(self) -> None:
         """Make everything written so far visible to `everything`."""
-        request(self.client, "POST", self.shape.index, "_refresh")
+        request(self.client, "POST", self.shape.name, "_refresh")
 
     def everything(self, size: int = PAGE, *, content: bool = False) -> Iterator[Sequence[ScannedDocument]]:
         """All documents, each once, in the order in which they lie there, `size` a page.
 
         The engine reads them so at a fraction of what it takes to find them by their keys; see `view`.
         """
-        with opened(self.client, self.shape.index, self.shape.shards) as views:
+        with opened(self.client, self.shape.name, self.shape.shards) as views:
             extended = monotonic()
             for place, view in enumerate(views, 1):
                 for page in self._hits(view, min(size, self.shape.window), content=content):
@@ -67,7 +67,7 @@ class Reader:
         """
         if not ids:
             return []
-        index = self.shape.index
+        index = self.shape.name
         wanted = {"ids": list(ids)}
         docs = self._bodies(index, "_mget", decode=scanned.documents_by_id, body=wanted, _source=content).docs
         unread = next((doc.error for doc in docs if doc.error), None)
@@ -103,7 +103,7 @@ class Reader:
         if not isinstance(answer, Answer):
             return answer
         if answer.text == NESTED:
-            raise too_deep(f"a document in {self.shape.index}")
+            raise too_deep(f"a document in {self.shape.name}")
         raise failure(answer)
 
 
@@ -125,5 +125,5 @@ class RoutedReader(Reader):
     def _by_ids(self, ids: Sequence[str], *, content: bool) -> list[ScannedDocument]:
         body = {"query": {"ids": {"values": list(ids)}}, "size": self.shape.window, "_source": content}
         body |= {"version": True, "seq_no_primary_term": True, "sort": ["_doc"]}
-        documents = self._search(body, self.shape.index).documents
+        documents = self._search(body, self.shape.name).documents
         return sorted(documents, key=lambda each: each.routing)

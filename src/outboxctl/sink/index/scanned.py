@@ -9,6 +9,7 @@ from msgspec.json import Decoder
 from msgspec.structs import fields, replace
 
 from outboxctl.domain import json_numbers
+from outboxctl.domain.errors import UsageError
 
 Answer = TypeVar("Answer", "SearchPage", "DocumentsById")
 Document = TypeVar("Document", "_Hit", "_Item")
@@ -125,3 +126,11 @@ def _values(kind: type[Struct], one: dict[str, Any]) -> Iterator[tuple[str, Any]
         if field.encode_name in one:
             value = one[field.encode_name]
             yield field.name, Raw(json_numbers.dumps(value).encode()) if field.type is Raw else value
+
+
+def too_deep(what: str) -> UsageError:
+    """The error for JSON that is nested deeper than Python goes: nearly a thousand levels."""
+    return UsageError(
+        f"{what} is nested too deeply to be compared by content",
+        hint="compare versions alone: --versions-only",
+    )

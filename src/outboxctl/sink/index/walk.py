@@ -1,6 +1,7 @@
 """The ids of all documents of an index, page by page, with a place that can be written down between pages."""
 
 from outboxctl.sink.delivery.result import Place
+from outboxctl.sink.index.named import look
 from outboxctl.sink.index.view import View
 from outboxctl.sink.transport.client import Client
 from outboxctl.sink.transport.request import request
@@ -36,7 +37,6 @@ def _opened(client: Client, name: str) -> list[str]:
     """The views that together show the index as it is now."""
     request(client, "POST", name, "_refresh")
     kind = client.engine.point_in_time
-    about = request(client, "GET", name, "_settings", flat_settings=True)
-    shards = sum(int(each["settings"]["index.number_of_shards"]) for each in about.values())
+    shards = sum(each.shards for each in look(client, name).indexes) if kind.by_shard else 0
     parts = [{"preference": f"_shards:{shard}"} for shard in range(shards)] if kind.by_shard else [{}]
     return [View.open(client, name, **part).id for part in parts]

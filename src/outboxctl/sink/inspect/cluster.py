@@ -1,15 +1,61 @@
-"""The cluster: its disks, and what this user may do with an index."""
+"""The cluster: its nodes and leader, its disks, and what this user may do with an index.
 
-from dataclasses import dataclass
+Each is asked of the node that answers alone: while the leader is frozen, none waits for it.
+"""
+
+from dataclasses import dataclass, field
 from typing import Any
 
 from outboxctl.sink.roles import GRANTS, READS
 from outboxctl.sink.transport.client import Client
+from outboxctl.sink.transport.discovery import FILTER, urls_of
 from outboxctl.sink.transport.request import request
 
 WATCHED = "cluster.routing.allocation.disk.threshold_enabled"
 PATIENCE = "3s"  # that the node that is asked waits for the answers of the others
 DISKS = "nodes.*.name,nodes.*.fs.data"
+LEADERS = ("master_node", "cluster_manager_node")  # of the elected master
+STATE = ",".join((*LEADERS, "nodes.*.name"))
+
+
+@dataclass(frozen=True)
+class Formation:
+    """The cluster as the node that answers knows it; nodes by name.
+
+    `leader` is empty where there is none. `silent` are nodes that are part of the cluster and did not answer
+    in time. `urls`: where the nodes take requests, as they say themselves. `away`: the URLs of ELASTIC_URL
+    (masked) that are unreachable.
+    """
+
+    leader: str
+    silent: list[str]
+    urls: list[str]
+    away: list[str] = field(default_factory=list)
+
+
+def formation(client: Client, away: list[str], *, urls: int) -> Formation:
+    """Ask a node; others, in their turn, while one after another of the `urls` knows no leader.
+
+    Only the node that is asked takes part in the first answer: a leader that hangs holds nothing up.
+    Raises as `request`.
+    """
+    state: dict[str, Any] = {}
+    for _ in range(urls):
+        state = request(
+            client, "GET", "_cluster", "state", "master_node,nodes", local=True, filter_path=STATE
+        )
+        if _leader(state):
+            break
+    names = {id_: str(node.get("name") or id_) for id_, node in state.get("nodes", {}).items()}
+    http = request(client, "GET", "_nodes", "http", timeout=PATIENCE, filter_path=FILTER)
+    silent = sorted(name for id_, name in names.items() if id_ not in http.get("nodes", {}))
+    leader = _leader(state)
+    found = urls_of(http, client.where.split(", ")[0])
+    return Formation(names.get(leader, leader), silent, found, away)
+
+
+def _leader(state: dict[str, Any]) -> str:
+    return next((str(state[name]) for name in LEADERS if state.get(name)), "")
 
 
 @dataclass(frozen=True)
@@ -23,8 +69,8 @@ class Disk:
 
 def disks(client: Client) -> list[Disk]:
     """All disks; none where the cluster does not act on how full they are. Raises as `request`."""
-    only = f"*.{WATCHED}"
-    settings = request(client, "GET", "_cluster", "settings", include_defaults=True, filter_path=only)
+    wanted = {"include_defaults": True, "filter_path": f"*.{WATCHED}"}
+    settings = request(client, "GET", "_cluster", "settings", local=True, **wanted)
     if _setting(settings, WATCHED) == "false":
         return []
     stats = request(client, "GET", "_nodes", "stats", "fs", timeout=PATIENCE, filter_path=DISKS)

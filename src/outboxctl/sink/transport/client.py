@@ -75,7 +75,9 @@ class Client:
         *,
         discovery: Discovery | None = None,
     ) -> None:
-        self._engine, self._timeout, self._named = engine, timeout, nodes
+        self._engine, self._timeout = engine, timeout
+        # The URLs of the settings, without credentials.
+        self.where = ", ".join(map(url_of, nodes))
         with catch_warnings():
             simplefilter("ignore", TransportWarning)  # of nodes that are named with other schemes or paths
             self._transport = Transport(
@@ -98,11 +100,6 @@ class Client:
     def engine(self) -> Engine:
         """The engine whose requests are sent; Elasticsearch until another has answered."""
         return self._engine or ELASTICSEARCH
-
-    @property
-    def where(self) -> str:
-        """The URLs of the settings, without credentials."""
-        return ", ".join(map(url_of, self._named))
 
     def send(
         self,
@@ -129,9 +126,9 @@ class Client:
             return unknown or replace(WRONG_PRODUCT, node=reply.node)
         return parsed(reply, decode)
 
-    def root(self) -> SinkReply | Answer:
+    def root(self, deadline: float | None = None) -> SinkReply | Answer:
         """`GET /`, whoever answers."""
-        reply = self._raw("GET", "/", {}, None, monotonic() + self._timeout)
+        reply = self._raw("GET", "/", {}, None, deadline or monotonic() + self._timeout)
         return reply if isinstance(reply, Answer) else parsed(reply)
 
     def close(self) -> None:
@@ -144,8 +141,7 @@ class Client:
             if reply.ok:  # a refusal may come from a proxy
                 self._engine = ELASTICSEARCH
             return None
-        root = self._raw("GET", "/", {}, None, deadline)
-        root = root if isinstance(root, Answer) else parsed(root)
+        root = self.root(deadline)
         if isinstance(root, Answer):
             return root
         if identity(root.body).distribution == OPENSEARCH.name:
@@ -168,21 +164,31 @@ class Client:
         for others in reversed(range(len(self._pool))):
             left = max(LEAST, deadline - monotonic())
             seconds = left / 2 if others and request.reads else left  # the rest is kept for the others
-            replies.append(self._sent(request, seconds))
+            replies.append(self._traced(request, seconds))
             if not _may_repeat(request, replies[-1]) or monotonic() >= deadline - LEAST:
                 return replies[-1]
         return max(replies, key=_telling)
 
-    def _sent(self, request: Request, seconds: float) -> SinkReply | Answer:
-        """With a span and its trace in a header, where the process has an SDK of OpenTelemetry."""
+    def _traced(self, request: Request, seconds: float) -> SinkReply | Answer:
+        """In a span named after the API (`bulk`, `mget`, else the method), where the process has an SDK."""
         if "opentelemetry.sdk.trace" not in sys.modules:
-            return self._exchange(request, seconds)
-        from outboxctl.sink.transport.request_span import spanned  # noqa: PLC0415 - slow to load
+            return self._sent(request, seconds)
+        from opentelemetry import propagate, trace  # noqa: PLC0415 - slow to load
 
-        method, target, _, headers = request
-        return spanned(method, target, headers, lambda span: self._exchange(request, seconds, span))
+        path = request.target.partition("?")[0].split("/")
+        api = next((part[1:] for part in path if part.startswith("_")), None)
+        attributes = {"http.request.method": request.method, "db.system": "elasticsearch"}
+        attributes |= {"db.operation": api} if api else {}
+        tracer = trace.get_tracer("outboxctl.sink")
+        with tracer.start_as_current_span(api or request.method, attributes=attributes) as span:
+            propagate.inject(request.headers)
+            reply = self._sent(request, seconds, OpenTelemetrySpan(span))
+            problem = reply.kind if isinstance(reply, Answer) else "" if reply.ok else f"HTTP {reply.status}"
+            if problem:
+                span.set_status(trace.StatusCode.ERROR, problem)
+            return reply
 
-    def _exchange(
+    def _sent(
         self, request: Request, seconds: float, span: OpenTelemetrySpan = NO_SPAN
     ) -> SinkReply | Answer:
         method, target, body, headers = request
@@ -196,7 +202,7 @@ class Client:
 
 
 def _json(body: Any) -> bytes:
-    """What the sink cannot store, such as half of a surrogate pair, it refuses itself."""
+    """What the engine cannot store, such as half of a surrogate pair, it refuses itself."""
     return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
 
 
@@ -208,7 +214,5 @@ def _may_repeat(request: Request, reply: SinkReply | Answer) -> bool:
 
 
 def _telling(reply: SinkReply | Answer) -> int:
-    """How much it says of the sink: that a node is gone says least, what a node says of itself most."""
-    if isinstance(reply, Answer):
-        return 0 if reply.unsent else 1
-    return 2
+    """How much it says of the engine: that a node is gone says least, what a node says of itself most."""
+    return 2 if isinstance(reply, SinkReply) else int(not reply.unsent)

@@ -13,7 +13,7 @@ from outboxctl.settings import Settings
 if TYPE_CHECKING:
     from ssl import SSLContext
 
-    from outboxctl.sink.transport.tls import Pin
+    from outboxctl.sink.transport.connection import Pin
 
 
 class Security(NamedTuple):
@@ -54,7 +54,7 @@ def _trusted(settings: Settings) -> tuple["SSLContext | None", "Pin | None"]:
     if settings.elastic_ca_certs:
         hint = "a fingerprint does without a CA: unset one of them"
         raise UsageError("both ELASTIC_CA_CERTS and ELASTIC_FINGERPRINT are set", hint=hint)
-    from outboxctl.sink.transport.tls import Pin  # noqa: PLC0415 - ssl takes a moment, and http does without
+    from outboxctl.sink.transport.connection import Pin  # noqa: PLC0415 - ssl takes a moment, and http does without
 
     return None, Pin(settings.elastic_fingerprint, files(settings))
 

@@ -1,18 +1,23 @@
-"""Using the nodes that the cluster names (OUTBOX_SINK_NODES=discovered), beside those of ELASTIC_URL."""
+"""The nodes that the cluster names, used beside those of ELASTIC_URL (OUTBOX_SINK_NODES=discovered)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from threading import Thread
+from typing import Any
 
 from elastic_transport import NodeConfig, SniffOptions, Transport
 
 from outboxctl.domain.clock import monotonic
 from outboxctl.domain.failures import Answer, classify
-from outboxctl.net.urls import parse_url
+from outboxctl.net.urls import check_sink_urls, parse_url
 from outboxctl.sink.transport.node import NoAnswerError, SinkNode
 from outboxctl.sink.transport.pool import ProbingPool
-from outboxctl.sink.transport.published import FILTER, PATH, urls_of
 from outboxctl.sink.transport.reply import SinkReply, body_of, parsed
 
+PATH = "/_nodes/http"
+FILTER = "nodes.*.roles,nodes.*.http.publish_address"
+# A node with no other role takes part in elections, and is not meant to take requests. The official clients
+# leave out those whose only role is the first; a voting-only one is no better.
+ELECTING = frozenset({"master", "cluster_manager", "voting_only", "remote_cluster_client"})
 INTERVAL = 30.0  # seconds between two looks at the cluster
 SOONER = 5.0  # the same, while a node fails
 LOOK_SECONDS = 4.0  # less than that, so that there is one look at a time
@@ -71,3 +76,37 @@ def _published(transport: Transport) -> object | Answer:
     except NoAnswerError as error:
         return error.answer
     return body_of(parsed(SinkReply(meta.status, meta.headers, body)))
+
+
+def urls_of(body: Any, like: str) -> list[str]:
+    """The URLs in an answer to `GET /_nodes/http`, sorted, with scheme and path of the URL `like`.
+
+    No credentials, whatever `like` holds. An address that is none is left out; `body` may be anything.
+    """
+    nodes = body.get("nodes") if isinstance(body, dict) else None
+    base = parse_url(like)
+    found = (_address(node) for node in (nodes.values() if isinstance(nodes, dict) else ()))
+    return sorted({url for address in found if address for url in _url(base.scheme, address, base.path)})
+
+
+def _address(node: Any) -> str | None:
+    """`host:port`; with a host name set, servers publish `name/address:port`, and certificates have names."""
+    try:
+        roles, address = frozenset(node["roles"]), str(node["http"]["publish_address"])
+    except (KeyError, TypeError):
+        return None
+    if roles and roles <= ELECTING:  # one without a role passes requests on
+        return None
+    name, slash, numeric = address.partition("/")
+    return f"{name}:{numeric.rpartition(':')[2]}" if slash else address
+
+
+def _url(scheme: str, address: str, path: str) -> Iterator[str]:
+    """One, or none where it cannot be a URL of the sink."""
+    host, colon, port = address.rpartition(":")
+    if not colon or not host or not port.isdecimal() or set(address) & set("@/?#,\\"):
+        return
+    try:
+        yield from check_sink_urls(f"{scheme}://{address}{path.rstrip('/')}")
+    except ValueError:
+        return

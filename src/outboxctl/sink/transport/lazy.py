@@ -47,8 +47,8 @@ class OpeningSink:
         return finding
 
     def health(self, names: Sequence[str]) -> Classification | None:
-        """As `sink.inspect.written.health_problem`."""
-        from outboxctl.sink.inspect.written import health_problem  # noqa: PLC0415 - slow to load
+        """As `sink.inspect.health.health_problem`."""
+        from outboxctl.sink.inspect.health import health_problem  # noqa: PLC0415 - slow to load
 
         return health_problem(self._connected(), names)
 

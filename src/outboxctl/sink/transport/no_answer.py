@@ -9,7 +9,6 @@ from urllib3 import exceptions
 from outboxctl.domain.failures import Answer
 from outboxctl.domain.redaction import cut
 from outboxctl.net.certificates import SINK
-from outboxctl.sink.transport.bounded import RefusedAnswerError
 from outboxctl.sink.transport.connection import Attempt
 
 LONGEST_PATH = 200  # characters of a path that are shown
@@ -20,6 +19,14 @@ ENDS: dict[type[BaseException], str] = {
     ConnectionResetError: "{node} reset the connection before it answered {asked}",
     HTTPException: "the answer of {node} to {asked} is not HTTP",
 }
+
+
+class RefusedAnswerError(exceptions.HTTPError):
+    """An answer whose body is not read; `kind` is that of the `Answer`."""
+
+    def __init__(self, kind: str, text: str) -> None:
+        super().__init__(text)
+        self.kind = kind
 
 
 def asked(method: str, target: str) -> str:

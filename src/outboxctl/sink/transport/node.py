@@ -11,12 +11,18 @@ from urllib3 import BaseHTTPResponse, Timeout
 from outboxctl.domain.clock import monotonic
 from outboxctl.domain.failures import Answer
 from outboxctl.net.deadline import GUARD
-from outboxctl.sink.transport.bounded import RefusedAnswerError, most, read
-from outboxctl.sink.transport.connection import UNDER_WAY, Attempt, PlainPool, TlsPool
-from outboxctl.sink.transport.no_answer import asked, explain
-from outboxctl.sink.transport.tls import Pin
+from outboxctl.sink.transport.connection import UNDER_WAY, Attempt, Pin, PlainPool, TlsPool
+from outboxctl.sink.transport.no_answer import RefusedAnswerError, asked, explain
 
 CONNECT_SECONDS = 5.0  # for a connection at most; and no more than half of what its request has
+MIB = 2**20
+ROOT = MIB
+BULK = 16 * MIB  # 10,000 items that all failed, for the longest of usual reasons
+QUOTED = 4  # times its size: Elasticsearch 9.0.4 quotes a value that it refuses twice
+DOCUMENTS = 512 * MIB  # of a page of whole documents: the engine has no bound of its own
+OTHER = 64 * MIB  # mappings and statistics of a large cluster
+# RFC 9110, 8.4.1, and newer ones.
+CODINGS = frozenset({"gzip", "x-gzip", "deflate", "br", "zstd", "compress"})
 SLOW = 1.0  # seconds after which a failure counts as silence: such a node is asked last
 
 
@@ -82,7 +88,7 @@ class SinkNode(BaseNode):
             try:
                 response = self._send(method, target, body, headers)
                 attempt.status = response.status
-                content = _content(response, most(target, body))
+                content = _content(response, _most(target, body))
                 if watch.expired:  # a body without a length ends where the socket was shut
                     raise TimeoutError
             except Exception as error:
@@ -119,7 +125,7 @@ class SinkNode(BaseNode):
 def _content(response: BaseHTTPResponse, limit: int) -> bytes:
     """The body; empty where it is refused and the status is no 2xx."""
     try:
-        return read(response, limit)
+        return _read(response, limit)
     except RefusedAnswerError:
         response.close()  # what is still to come is no answer to the next request
         if 200 <= response.status < 300:  # noqa: PLR2004
@@ -127,3 +133,39 @@ def _content(response: BaseHTTPResponse, limit: int) -> bytes:
         return b""
     finally:
         response.release_conn()
+
+
+def _most(target: str, body: bytes | None) -> int:
+    """Bytes that the answer to a request may have."""
+    path = target.partition("?")[0]
+    if path.endswith("/_bulk"):
+        return BULK + QUOTED * len(body or b"")
+    if path.endswith(("/_search", "/_mget")):
+        return DOCUMENTS
+    return OTHER if path.strip("/") else ROOT
+
+
+def _read(response: BaseHTTPResponse, limit: int) -> bytes:
+    """The body. Raises RefusedAnswerError for one that is encoded or larger, and what urllib3 raises."""
+    if response.length_remaining == 0:
+        return b""
+    _refuse_coding(response.headers.get("content-encoding", "identity").strip().lower())
+    if (response.length_remaining or 0) > limit:
+        raise _too_large(limit)
+    body = response.read() if response.length_remaining is not None else response.read(limit + 1)
+    if len(body) > limit:
+        raise _too_large(limit)
+    return body
+
+
+def _refuse_coding(coding: str) -> None:
+    if coding != "identity":
+        known = all(part.strip() in CODINGS for part in coding.split(","))  # the log gets no other text
+        name = coding[:40] if known else "an unknown one"
+        text = f"the answer has a content coding that was not asked for: {name}"
+        raise RefusedAnswerError("encoded", text)
+
+
+def _too_large(limit: int) -> RefusedAnswerError:
+    text = f"the answer is larger than {limit:,} bytes, the most for its request"
+    return RefusedAnswerError("oversized", text)

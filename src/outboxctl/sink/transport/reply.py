@@ -11,7 +11,7 @@ from outboxctl.domain.failures import UNKNOWN, Answer
 from outboxctl.domain.redaction import cut
 
 WRONG_PRODUCT = Answer(200, "wrong_product", "no X-Elastic-Product header", request=True)
-NOT_FOUND = 404
+FORBIDDEN, NOT_FOUND = 403, 404
 LONGEST_WAIT = 86_400.0  # seconds: a Retry-After beyond a day is a day
 NESTED = "the body is nested too deeply to be read"
 Decode = Callable[[bytes], Any]  # of the body of a 2xx; raises ValueError or RecursionError as json.loads

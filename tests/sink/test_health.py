@@ -8,7 +8,7 @@ from elasticsearch import Elasticsearch
 from operations.doctor.fronts import front, says
 from outboxctl.domain.errors import RefusedError
 from outboxctl.domain.failures import Reason, Verdict
-from outboxctl.sink.inspect.written import health_problem
+from outboxctl.sink.inspect.health import health_problem
 from servers import Servers
 from sinks import client_of
 
