@@ -121,7 +121,9 @@ def test_what_was_not_the_sink_is_mended_at_once(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(sink, "AWAY_SECONDS", 0)
     monkeypatch.setattr(sink, "ENDING_SECONDS", 0)
     with pytest.raises(InconclusiveError, match="still answers"):
-        Ledger(load()).begin(*engine.stop(engine.Commands("no", "go"), URL, print))
+        Ledger(load()).begin(
+            *engine.stop(engine.SinkControl(stop_command="no", start_command="go"), URL, print)
+        )
     assert told == ["no", "go"]
 
 

@@ -16,6 +16,7 @@ import pytest
 from outboxctl.domain.errors import UnreachableError
 from outboxctl.drills import services
 from outboxctl.drills.faults import guest, records
+from outboxctl.drills.faults.ledger import Ledger
 from outboxctl.drills.proxy import Proxy, faults
 from outboxctl.drills.scratch.worker import WorkerProcess
 from outboxctl.settings import load
@@ -306,6 +307,6 @@ def test_a_schema_of_a_run_is_dropped_although_the_sink_does_not_answer(
     monkeypatch.setenv("OUTBOXCTL_STATE", str(tmp_path))
     settings = load(database_url=url, elastic_url="http://127.0.0.1:9")
     names = guest.GuestNames("outboxctl_lab_gone", "x-lab-gone")
-    with pytest.raises(UnreachableError), guest.holding(settings, names, "a lab"):
+    with pytest.raises(UnreachableError), Ledger(settings).holding(*guest.planned(settings, names, "a lab")):
         pass
     assert sql.execute("SELECT FROM pg_namespace WHERE nspname = 'outboxctl_lab_gone'").rowcount == 0

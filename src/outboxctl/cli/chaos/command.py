@@ -62,11 +62,11 @@ def start(
 
     Example: outboxctl chaos es start
     """
-    from outboxctl.drills.faults import engine
+    from outboxctl.drills.faults.ledger import start_sink
 
     configured, url, control = _control("start", stop_command, start_command, sure=sure)
     began = monotonic()
-    undone = engine.start(opened(configured), control, url, say)
+    undone = start_sink(opened(configured), control, url, say)
     report = {"sink": url, "answers": True, "undone": [each.id for each in undone]}
     text = f"{url} answers, after {rendering.age(monotonic() - began)}"
     rendering.show(report, lambda: [text], json=json)
@@ -96,6 +96,7 @@ def kill(
     from outboxctl.cli.chaos.hold import cause
     from outboxctl.core.stats import workers as rows
     from outboxctl.drills.faults import workers
+    from outboxctl.drills.faults.ledger import kill_worker
 
     if duration is not None and not pause:
         raise UsageError("--for does not go with a kill", hint="it ends a --pause")
@@ -107,7 +108,7 @@ def kill(
         cause(configured, [workers.pause(each) for each in chosen], duration, json=json)
         return
     for each in chosen:
-        workers.kill(opened(configured), each)
+        kill_worker(opened(configured), each)
     killed = [{"worker_id": each.row.worker_id, "pid": each.row.pid} for each in chosen]
     lines = [f"killed {each.name}" for each in chosen]
     rendering.show({"killed": killed}, lambda: lines, json=json)
@@ -166,7 +167,7 @@ def _control(
     configured = _allowed(f"{verb} the sink", sure=sure)
     url = sink.only(configured)
     if stop_command and start_command:
-        return configured, url, engine.Commands(stop_command, start_command)
+        return configured, url, engine.SinkControl(stop_command=stop_command, start_command=start_command)
     if stop_command or start_command:
         raise UsageError("--stop-command and --start-command go together")
     return configured, url, engine.own(url)

@@ -107,7 +107,7 @@ def _hold(
     rendering.show({"faults": report, "undone": not stays}, lambda: lines, json=json)
 
 
-def _begin(begin: Callable[[], None], stop: StopSignal) -> None:
+def _begin(begin: Callable[[], object], stop: StopSignal) -> None:
     with stop.raised():
         begin()
 

@@ -1,7 +1,6 @@
 """The ledger of faults as commands use it."""
 
 from contextlib import suppress
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 from outboxctl.cli import rendering
@@ -12,16 +11,11 @@ if TYPE_CHECKING:
     from outboxctl.drills.faults.ledger import Ledger
     from outboxctl.settings import Settings
 
-# The modules that declare how their faults are undone: whoever undoes must have loaded them all.
-KINDS = ("engine", "workers", "guest")
-
 
 def opened(settings: "Settings") -> "Ledger":
-    """The ledger, every kind of fault loaded; it reports on stderr what takes long."""
+    """The ledger; it reports on stderr what takes long."""
     from outboxctl.drills.faults.ledger import Ledger
 
-    for module in KINDS:
-        import_module(f"outboxctl.drills.faults.{module}")
     return Ledger(settings, say=say)
 
 

@@ -55,7 +55,7 @@ def run_demo(search: SearchWish, screen: Screen) -> DemoReport:
             postgres, engine = (f"{each.kind} {each.version}" for each in (both.postgres, both.search))
             caveat = f" ({both.search.caveat})" if both.search.caveat else ""
             screen.ended(f"PostgreSQL: {postgres}, {engine}{caveat}")
-            namespace = Namespace(_ends(both), SETTINGS, {}, folder.path)
+            namespace = Namespace(_addresses(both), SETTINGS, {}, folder.path)
             with closing(LabContext(namespace, record, folder.path, Event())) as ctx:
                 story = Story(ctx, screen)
                 story.play()
@@ -82,7 +82,7 @@ def run_demo(search: SearchWish, screen: Screen) -> DemoReport:
     )
 
 
-def _ends(both: Services) -> dict[str, str]:
+def _addresses(both: Services) -> dict[str, str]:
     return {"DATABASE_URL": both.postgres.url, "ELASTIC_URL": both.search.url, "ELASTIC_INDEX": "demo"}
 
 

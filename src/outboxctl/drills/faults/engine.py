@@ -5,14 +5,13 @@ The ledger holds what a fault needs as JSON, commands too: its file is readable 
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import psutil
 
 from outboxctl.domain.errors import OutboxctlError, UsageError
 from outboxctl.drills import services
 from outboxctl.drills.faults import processes, sink
-from outboxctl.drills.faults.ledger import Ledger, undone_by
 from outboxctl.drills.faults.records import Fault, PlannedFault
 from outboxctl.drills.services.model import Say
 from outboxctl.drills.services.process import find
@@ -24,47 +23,42 @@ STOPPED, PAUSED = "sink-stopped", "sink-paused"
 
 
 @dataclass(frozen=True)
-class OwnServices:
-    """The engine that `outboxctl services up` started, by its state folder."""
+class SinkControl:
+    """How it is stopped and started: that of `services up`, by its state folder, or by a pair of commands.
 
-    name: ClassVar[str] = "services"
-    state: str
+    Commands are split like a shell does, but no shell runs them.
+    """
 
-    def stop(self, say: Say) -> None:
-        """End it with SIGTERM; its data stays."""
-        services.stop("search", Path(self.state), say=say)
-
-    def start(self, say: Say) -> None:
-        """Start it on the same port and data, and wait until it answers."""
-        services.start_search(Path(self.state), say=say)
-
-
-@dataclass(frozen=True)
-class Commands:
-    """A pair of commands; they are split like a shell does, but no shell runs them."""
-
-    name: ClassVar[str] = "command"
-    stop_command: str
-    start_command: str
+    state: str = ""
+    stop_command: str = ""
+    start_command: str = ""
 
     def stop(self, say: Say) -> None:
-        """Stop it. Raises OutboxctlError."""
-        processes.run("--stop-command", self.stop_command, say)
+        """Stop it: `services up`'s with SIGTERM, its data stays. Raises OutboxctlError."""
+        if self.state:
+            services.stop("search", Path(self.state), say=say)
+        else:
+            processes.run("--stop-command", self.stop_command, say)
 
     def start(self, say: Say) -> None:
-        """Start it again; it need not answer yet. Raises OutboxctlError."""
-        processes.run("--start-command", self.start_command, say)
+        """Start it again, on the same data; by a command it need not answer yet. Raises OutboxctlError."""
+        if self.state:
+            services.start_search(Path(self.state), say=say)
+        else:
+            processes.run("--start-command", self.start_command, say)
+
+    @property
+    def kind(self) -> str:
+        """For people."""
+        return "services" if self.state else "command"
 
 
-SinkControl = OwnServices | Commands
-
-
-def own(url: str) -> OwnServices:
+def own(url: str) -> SinkControl:
     """The engine of `services up`. UsageError where it is not the sink at this URL."""
     if not any(each.role == "search" and each.port == parse_url(url).port for each in services.status()):
         hint = "say --stop-command and --start-command"
         raise UsageError(f"`outboxctl services up` did not start the sink at {url}", hint=hint)
-    return OwnServices(str(state_folder()))
+    return SinkControl(str(state_folder()))
 
 
 def stop(control: SinkControl, url: str, say: Say) -> PlannedFault:
@@ -75,7 +69,7 @@ def stop(control: SinkControl, url: str, say: Say) -> PlannedFault:
         control.stop(say)
         sink.wait_away(url)
 
-    return PlannedFault(_fault(STOPPED, url, control.name, means=control.name, **asdict(control)), begin)
+    return PlannedFault(_fault(STOPPED, url, control.kind, **asdict(control)), begin)
 
 
 def pause(control: SinkControl, url: str) -> PlannedFault:
@@ -87,27 +81,13 @@ def pause(control: SinkControl, url: str) -> PlannedFault:
         processes.pause(process)
         sink.wait_away(url)
 
-    return PlannedFault(_fault(PAUSED, url, control.name, **processes.identity(process)), begin)
+    return PlannedFault(_fault(PAUSED, url, control.kind, **processes.identity(process)), begin)
 
 
-def start(ledger: Ledger, control: SinkControl, url: str, say: Say) -> list[Fault]:
-    """Undo every fault of this sink; where none is recorded and it does not answer, start it."""
-    undone = [each for each in ledger.matching({"sink": url}) if ledger.undo(each)]
-    if not undone and not sink.answers(url):
-        control.start(say)
-        sink.wait_back(url)
-    return undone
-
-
-@undone_by(STOPPED)
-def _undo_stop(fault: Fault, _: Settings, say: Say) -> None:
+def undo_stop(fault: Fault, _: Settings, say: Say) -> None:
     """A sink that answers may be about to stop; one that goes on answering may refuse a second start."""
-    url, facts = fault.facts["sink"], fault.facts
-    stays = sink.answers(url) and not sink.goes_away(url)
-    own_engine = facts["means"] == OwnServices.name
-    control: SinkControl = (
-        OwnServices(facts["state"]) if own_engine else Commands(facts["stop_command"], facts["start_command"])
-    )
+    url, *how = (fault.facts[name] for name in ("sink", "state", "stop_command", "start_command"))
+    stays, control = sink.answers(url) and not sink.goes_away(url), SinkControl(*how)
     try:
         control.start(say)
     except OutboxctlError:
@@ -116,13 +96,8 @@ def _undo_stop(fault: Fault, _: Settings, say: Say) -> None:
     sink.wait_back(url)
 
 
-@undone_by(PAUSED)
-def _undo_pause(fault: Fault, _: Settings, __: Say) -> None:
-    processes.resume_if_there(fault.facts)
-
-
 def _process(control: SinkControl) -> psutil.Process:
-    if not isinstance(control, OwnServices):
+    if not control.state:
         raise UsageError("only the search engine of `services up` can be paused")
     for each in services.status(Path(control.state)):
         if each.role == "search" and each.pid and each.born and (running := find(each.pid, each.born)):

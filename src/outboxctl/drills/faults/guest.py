@@ -3,8 +3,7 @@
 Both are in the ledger before they are made, so that the next run removes those of a killed one.
 """
 
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -16,8 +15,7 @@ from outboxctl.core.database import Database
 from outboxctl.core.inspect import server
 from outboxctl.core.schema import migrations, namespaces
 from outboxctl.domain.errors import RefusedError, UnreachableError, UsageError
-from outboxctl.drills.faults.ledger import Ledger, undone_by
-from outboxctl.drills.faults.records import Fault
+from outboxctl.drills.faults.records import Fault, PlannedFault
 from outboxctl.drills.services.model import Say
 from outboxctl.drills.signals import undisturbed
 from outboxctl.net.urls import credentials, mask
@@ -53,21 +51,16 @@ def names(what: str, alias: str, mark: str) -> GuestNames:
     return GuestNames(schema, alias.encode()[:room].decode(errors="ignore") + end)
 
 
-@contextmanager
-def holding(settings: Settings, own: GuestNames, whose: str) -> Iterator[str]:
-    """Make the schema, in the ledger while it is there, and remove both at the end; yields its URL.
-
-    `whose` is for people (`a lab`). Raises OutboxctlError; see `namespaces.create_schema`.
-    """
+def planned(settings: Settings, own: GuestNames, whose: str) -> PlannedFault:
+    """The schema, in the ledger while it is there; `whose` is for people (`a lab`)."""
     url = settings.require_database_url()
     facts = {"schema": own.schema, "index": own.index, **_masked_endpoints(settings)}
     fault = Fault(KIND, f"the schema {own.schema} and the index {own.index} of {whose}", facts)
-    with Ledger(settings).holding(fault, lambda: namespaces.create_schema(url, own.schema)):
-        yield namespaces.in_schema(url, own.schema)
+    return PlannedFault(fault, lambda: namespaces.create_schema(url, own.schema))
 
 
 def furnish(settings: Settings, environment: str | None) -> None:
-    """Make the tables and the index of these settings, of a schema that `holding` made."""
+    """Make the tables and the index of these settings, of a schema that was made."""
     with MIGRATING, closing(Database(settings.require_database_url())) as database:
         migrations.upgrade(database, environment or "test")
     with closing(connect(settings)) as client:
@@ -101,8 +94,7 @@ def sink_credentials(settings: Settings) -> dict[str, str]:
     return {name: value for name, value in values.items() if value}
 
 
-@undone_by(KIND)
-def _remove(fault: Fault, settings: Settings, say: Say) -> None:
+def remove(fault: Fault, settings: Settings, say: Say) -> None:
     """Remove a schema and an index. UsageError where the settings lead to another system."""
     urls = _masked_endpoints(settings)
     if other := [name for name, value in urls.items() if fault.facts[name] != value]:

@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 
 from outboxctl.domain.errors import OutboxctlError, UsageError
-from outboxctl.drills.faults import records
+from outboxctl.drills.faults import engine, guest, processes, records, sink, workers
 from outboxctl.drills.faults.records import Fault
 from outboxctl.drills.services.model import Say, silent
 from outboxctl.drills.services.record import locked
@@ -24,17 +24,12 @@ from outboxctl.settings import Settings
 # where the fault is undone already. OutboxctlError where it cannot be undone now.
 Undo = Callable[[Fault, Settings, Say], None]
 
-UNDO: dict[str, Undo] = {}
-
-
-def undone_by(kind: str) -> Callable[[Undo], Undo]:
-    """Register how faults of a kind are undone; commands that undo must import its module."""
-
-    def declare(undo: Undo) -> Undo:
-        UNDO[kind] = undo
-        return undo
-
-    return declare
+UNDO: dict[str, Undo] = {
+    engine.STOPPED: engine.undo_stop,
+    engine.PAUSED: processes.undo_pause,
+    workers.PAUSED: processes.undo_pause,
+    guest.KIND: guest.remove,
+}
 
 
 class Ledger:
@@ -113,3 +108,20 @@ class Ledger:
         except Exception as error:  # such as facts of another version; the other faults are undone
             hint = f"repair it by hand, then delete it from {self.folder / records.FILE}"
             raise OutboxctlError(f"{fault.what}: {type(error).__name__}: {error}", hint=hint) from error
+
+
+def start_sink(ledger: Ledger, control: engine.SinkControl, url: str, say: Say) -> list[Fault]:
+    """Undo every fault of this sink; where none is recorded and it does not answer, start it."""
+    undone = [each for each in ledger.matching({"sink": url}) if ledger.undo(each)]
+    if not undone and not sink.answers(url):
+        control.start(say)
+        sink.wait_back(url)
+    return undone
+
+
+def kill_worker(ledger: Ledger, each: workers.VerifiedProcess) -> None:
+    """Kill a worker; faults that paused it are undone."""
+    pauses = ledger.matching(processes.identity(each.process))
+    processes.kill(each.process)
+    for fault in pauses:
+        ledger.undo(fault)

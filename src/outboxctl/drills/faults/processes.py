@@ -1,6 +1,5 @@
 """Processes that are paused, resumed and ended, each identified by pid and creation time; and commands."""
 
-import os
 import shlex
 import signal
 import socket
@@ -8,14 +7,15 @@ import subprocess
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
-from typing import IO, Any
+from typing import Any
 
 import psutil
 
 from outboxctl.domain.errors import InconclusiveError, OutboxctlError, UsageError
-from outboxctl.drills.faults.records import FILE
+from outboxctl.drills.faults.records import FILE, Fault
 from outboxctl.drills.services import process
 from outboxctl.drills.services.model import Say, silent
+from outboxctl.settings import Settings
 
 PATIENCE_SECONDS = 10.0
 COMMAND_SECONDS = 120.0  # for a command of the user's
@@ -33,8 +33,9 @@ def identity(target: psutil.Process) -> dict[str, Any]:
     return {"pid": target.pid, "born": target.create_time(), "host": socket.gethostname()}
 
 
-def resume_if_there(facts: dict[str, Any]) -> None:
-    """Resume the process of this identity, if it still runs. UsageError for one of another machine."""
+def undo_pause(fault: Fault, _: Settings, __: Say) -> None:
+    """Resume the paused process, if it still runs. UsageError for one of another machine."""
+    facts = fault.facts
     if facts["host"] != socket.gethostname():
         hint = f"run this there, or, if it is gone, delete the fault from {FILE}"
         raise UsageError(f"process {facts['pid']} is on {facts['host']}", hint=hint)
@@ -85,7 +86,8 @@ def _wait(condition: Callable[[], bool], otherwise: str) -> None:
 def run(option: str, command: str, say: Say = silent) -> None:
     """Run a command of the user's, given by `option`, that must exit with 0. Raises OutboxctlError.
 
-    The output goes to a file: a server that it leaves in the background would hold a pipe open.
+    The output goes to a file: a server that it leaves in the background would hold a pipe open. What takes
+    too long, or is interrupted, is killed alone, for a server may be its child.
     """
     try:
         words = shlex.split(command)
@@ -95,37 +97,22 @@ def run(option: str, command: str, say: Say = silent) -> None:
         raise UsageError(f"{option} is empty")
     say(f"running {words[0]}")
     with tempfile.TemporaryFile("w+", errors="replace") as out:
-        code = _exit_code(words, out)
+        try:
+            done = subprocess.run(
+                words,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                timeout=COMMAND_SECONDS,
+                check=False,
+            )
+        except OSError as error:
+            raise UsageError(f"cannot run {words[0]}: {error.strerror}") from None
+        except subprocess.TimeoutExpired:
+            raise OutboxctlError(f"{words[0]} did not end within {COMMAND_SECONDS:g} s") from None
         out.seek(0)
         output = out.read().strip()
-    if code:
+    if done.returncode:
         why = f": {output[-300:]}" if output else ", without output"
-        raise OutboxctlError(f"{words[0]} ended with {code}{why}")
-
-
-def _exit_code(command: list[str], out: IO[str]) -> int:
-    """A command that takes too long is killed alone, for a server may be its child.
-
-    On an interruption its children are killed too, so that none does later what is undone now.
-    """
-    try:
-        child = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, start_new_session=True
-        )
-    except OSError as error:
-        raise UsageError(f"cannot run {command[0]}: {error.strerror}") from None
-    try:
-        return child.wait(COMMAND_SECONDS)
-    except subprocess.TimeoutExpired:
-        _kill(child, os.kill)
-        raise OutboxctlError(f"{command[0]} did not end within {COMMAND_SECONDS:g} s") from None
-    except BaseException:
-        _kill(child, os.killpg)
-        raise
-
-
-def _kill(child: subprocess.Popen[bytes], kill: Callable[[int, int], None]) -> None:
-    """Its pid cannot have been reused before wait(). A process of another user's (`sudo`) is not killed."""
-    with suppress(PermissionError, subprocess.TimeoutExpired):
-        kill(child.pid, signal.SIGKILL)
-        child.wait(1)
+        raise OutboxctlError(f"{words[0]} ended with {done.returncode}{why}")

@@ -51,7 +51,7 @@ class PlannedFault(NamedTuple):
     """A fault that has not begun; `begin` returns once its effect is observed."""
 
     fault: Fault
-    begin: Callable[[], None]
+    begin: Callable[[], object]
 
 
 def folder(state: Path | None = None) -> Path:

@@ -14,10 +14,7 @@ from outboxctl.core.stats.workers import WorkerRow
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import brief
 from outboxctl.drills.faults import processes
-from outboxctl.drills.faults.ledger import Ledger, undone_by
 from outboxctl.drills.faults.records import Fault, PlannedFault
-from outboxctl.drills.services.model import Say
-from outboxctl.settings import Settings
 
 PAUSED = "worker-paused"
 STARTING_SECONDS = 60.0  # from the process's birth to what its row calls its start; a busy machine is slow
@@ -72,19 +69,6 @@ def pause(each: VerifiedProcess) -> PlannedFault:
         raise UsageError(f"{each.name} is paused already", hint="see `outboxctl chaos undo --dry-run`")
     fault = Fault(PAUSED, f"{each.name} is paused", processes.identity(each.process))
     return PlannedFault(fault, lambda: processes.pause(each.process))
-
-
-def kill(ledger: Ledger, each: VerifiedProcess) -> None:
-    """Kill a worker; faults that paused it are undone."""
-    pauses = ledger.matching(processes.identity(each.process))
-    processes.kill(each.process)
-    for fault in pauses:
-        ledger.undo(fault)
-
-
-@undone_by(PAUSED)
-def _undo(fault: Fault, _: Settings, __: Say) -> None:
-    processes.resume_if_there(fault.facts)
 
 
 def _process(row: WorkerRow, now: datetime) -> psutil.Process | None:

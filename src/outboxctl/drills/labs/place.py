@@ -10,6 +10,7 @@ from outboxctl.core.database import Database
 from outboxctl.core.schema import migrations, namespaces
 from outboxctl.drills import services
 from outboxctl.drills.faults import guest
+from outboxctl.drills.faults.ledger import Ledger
 from outboxctl.drills.scratch.settings import Namespace
 from outboxctl.drills.services.model import SearchWish, Service, Services, silent
 from outboxctl.net.urls import mask, without_credentials
@@ -113,9 +114,10 @@ class StagingPlace:
     def namespace(self, lab: "type[Lab]") -> Iterator[Namespace]:
         """A schema and an index, both in the ledger while they exist."""
         names = self.names[lab]
-        with guest.holding(self._settings, names, "a lab") as url:
+        with Ledger(self._settings).holding(*guest.planned(self._settings, names, "a lab")):
             # Without credentials: the proxy before the sink would lend them to any client of its own.
             sink = without_credentials(self._sink)
+            url = namespaces.in_schema(self._url, names.schema)
             ends = {"DATABASE_URL": url, "ELASTIC_URL": sink, "ELASTIC_INDEX": names.index}
             ends |= guest.sink_credentials(self._settings)
             shown = {**lab.settings, **self._overrides}
