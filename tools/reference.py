@@ -101,7 +101,7 @@ def _shown_default(parameter: Any) -> str:
 
 
 def _settings() -> str:
-    from outboxctl.operations.explain.words import default_of
+    from outboxctl.operations.explain import default_of
     from outboxctl.settings import Settings, env_names, is_secret
 
     rows = ["| setting | default | meaning |", "| --- | --- | --- |"]
@@ -152,7 +152,7 @@ def _alerts() -> str:
 
 def _reasons() -> str:
     from outboxctl.domain.reason_texts import NOOP_TEXTS, REASON_TEXTS
-    from outboxctl.operations.explain.words import verdicts
+    from outboxctl.operations.explain import verdicts
 
     head = (
         "# Reasons\n\nEvery `error_reason`: also a metric label and a filter of `replay --error-reason`. "

@@ -63,7 +63,7 @@ def test_a_bad_op_without_a_row_and_a_document_is_told_as_it_is(cli: Cli, sql: p
     assert entity
     cli.ok("worker", "--drain")
     shown = cli.ok("failed", "show", event)
-    assert f"There is no source row block:{entity[0]}." in shown
+    assert f"search_index has no row for block:{entity[0]}" in shown
     assert f"There is no document block:{entity[0]} in the index." in shown
     assert "No difference: neither exists." in shown
     assert "gone" not in shown
@@ -79,7 +79,7 @@ def test_without_the_sink_the_rest_is_shown(cli: Cli, sql: psycopg.Connection) -
         shown = cli.ok("failed", "show", event, env=env)
         assert "The index could not be read" in shown
         assert "infinity" in shown
-        assert "There is no source row block:" in shown
+        assert "search_index has no row for block:" in shown
 
 
 def test_an_id_of_nothing_is_refused(cli: Cli, sql: psycopg.Connection) -> None:

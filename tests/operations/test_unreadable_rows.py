@@ -92,6 +92,6 @@ def test_failed_show_says_what_postgresql_raises_beside_the_document(
     assert len(failed) == len(bad)
     for id_, document in failed:
         shown = " ".join(cli.ok("failed", "show", id_).split())
-        assert f"The source row cannot be read: raised with {bad[document]}" in shown
+        assert f"search_index cannot be read: raised with {bad[document]}" in shown
         assert "They were not compared." in shown
         assert cli.json("failed", "show", id_)["document"]["body"]["text"]

@@ -69,9 +69,9 @@ def test_the_command_needs_no_server(tmp_path: Path) -> None:
     assert "First: `outboxctl doctor --only sink`" in cli("explain", "auth").stdout
     word = json.loads(cli("explain", "OutboxStuck", "--json").stdout)["word"]
     assert word["kind"] == "alert"
-    assert word["meaning"].startswith("Events are `processing`")
+    assert word["meaning"].startswith("Events are `processing`"), "the section of the runbook"
     assert word["first"] == next(each.first for each in alerts(AlertLimits()) if each.name == "OutboxStuck")
-    assert "outboxctl stuck" in word["runbook"]
+    assert "outboxctl stuck" in word["meaning"]
     listed = json.loads(cli("explain", "--json").stdout)["words"]
     assert set(listed) == {*WordKind}
     assert "mapping" in listed["reason"]

@@ -30,7 +30,7 @@ PANELS = {
     },
     "Repair": {
         "failed": ("failed.command", "app"),
-        "replay": ("replay", "replay"),
+        "replay": ("failed.command", "replay"),
         "verify": ("verify.command", "verify"),
         "rebuild": ("rebuild.command", "rebuild"),
         "index": ("index", "app"),

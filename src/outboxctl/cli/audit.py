@@ -1,6 +1,7 @@
 """`audit`: who did what to the events, when and why."""
 
 from dataclasses import asdict
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -19,12 +20,15 @@ if TYPE_CHECKING:
 def audit(
     limit: Limit = 20,
     audit_id: Annotated[
-        str | None, typer.Option("--id", help="One action: its events, and their present status.")
+        str | None, parse.option("--id", parse.uuid, help="One act: its events, and their present status.")
     ] = None,
     action: Annotated[str | None, typer.Option(help="Only this: replay, undo, discard, repair, …")] = None,
-    by: Annotated[str | None, typer.Option(help="Only what this operator did.")] = None,
+    by: Annotated[
+        str | None, parse.option("--by", parse.words, 120, help="Only what this operator did.")
+    ] = None,
     since: Annotated[
-        str | None, typer.Option(help="Only what ended at or after (ISO 8601; UTC if no zone).")
+        datetime | None,
+        parse.option("--since", parse.moment, help="Only what ended at or after (ISO 8601; UTC if no zone)."),
     ] = None,
     json: Json = False,
 ) -> None:
@@ -39,13 +43,12 @@ def audit(
             if value is not None:
                 hint = "leave one of them out"
                 raise UsageError(f"--id names one act: {name} does not go with it", hint=hint)
-        _show_one(parse.uuid("--id", audit_id), limit, json=json)
+        _show_one(audit_id, limit, json=json)
         return
-    action = parse.optional(parse.one_of, "--action", action, ACTIONS, "action")
-    by = parse.optional(parse.words, "--by", by, 120)
-    moment = parse.optional(parse.moment, "--since", since)
+    if action is not None:
+        parse.one_of("--action", action, ACTIONS, "action")
     with reading(settings()) as connection:
-        rows = recent_actions(connection, limit=limit, action=action, by=by, since=moment)
+        rows = recent_actions(connection, limit=limit, action=action, by=by, since=since)
     rendering.show({"audit": [asdict(row) for row in rows]}, lambda: _rows(rows), json=json)
 
 

@@ -1,13 +1,12 @@
 """`explain`: what a reason, metric, alert, finding or setting means, and what to do first."""
 
-import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from outboxctl.cli import completion, rendering
+from outboxctl.cli import rendering
 from outboxctl.cli.options import Json
 
 if TYPE_CHECKING:
@@ -17,9 +16,7 @@ if TYPE_CHECKING:
 def explain(
     word: Annotated[
         str | None,
-        typer.Argument(
-            help="A word of an error, a log, a finding, an alert.", autocompletion=completion.words
-        ),
+        typer.Argument(help="A word of an error, a log, a finding, an alert."),
     ] = None,
     json: Json = False,
 ) -> None:
@@ -53,18 +50,8 @@ def _one(word: "Word") -> Iterator[object]:
 
     yield Text.assemble((word.name, "bold"), f"  ({word.kind})")
     yield ""
-    yield _page(word.runbook) if word.runbook else word.meaning
+    yield word.meaning
     yield from (rendering.Item(f"{name}: {value}") for name, value in word.facts.items())
-    if word.first and not word.runbook:
+    if word.first and word.kind != "alert":
         yield f"\nFirst: {word.first}"
     yield rendering.Unbroken(f"\n{word.docs}")
-
-
-def _page(markdown: str) -> object:
-    """Drawn on a terminal; elsewhere as it is written, below its title."""
-    _, _, below = markdown.partition("\n\n")
-    if not sys.stdout.isatty():
-        return below
-    from rich.markdown import Markdown
-
-    return Markdown(below)

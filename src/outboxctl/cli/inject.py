@@ -104,7 +104,7 @@ def event(
 def _insert_plain(entity_id: str | None, count: int, op: str, *, yes: bool, json: bool) -> None:
     from outboxctl.core.operator import inject
 
-    entity = parse.optional(parse.uuid, "--entity-id", entity_id)
+    entity = entity_id and parse.uuid("--entity-id", entity_id)
 
     def insert(connection: "Connection") -> str:
         id_ = entity or str(uuid4())

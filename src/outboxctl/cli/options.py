@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from outboxctl.cli import parse
+
 if TYPE_CHECKING:
     from outboxctl.settings import Settings
 
@@ -22,21 +24,28 @@ LockWait = Annotated[
     float, typer.Option("--wait", min=0, max=86_400, help="Seconds to try to get the tables' locks.")
 ]
 # Who changes events, declarations or the marker says so, and why.
-By = Annotated[str, typer.Option("--by", help="Who does it (goes into the audit).")]
-Reason = Annotated[str, typer.Option("--reason", help="Why (goes into the audit).")]
+By = Annotated[str, parse.option("--by", parse.words, 120, help="Who does it (goes into the audit).")]
+Reason = Annotated[str, parse.option("--reason", parse.words, 2_000, help="Why (goes into the audit).")]
 # Of what is done by rule: retention, and an index that is made to agree with the rows.
-ByOrLogin = Annotated[str | None, typer.Option("--by", help="Who does it [default: the login name].")]
+ByOrLogin = Annotated[
+    str | None, parse.option("--by", parse.words, 120, help="Who does it [default: the login name].")
+]
 ReasonOrCommand = Annotated[
-    str | None, typer.Option("--reason", help="Why (goes into the audit) [default: the command's name].")
+    str | None,
+    parse.option(
+        "--reason", parse.words, 2_000, help="Why (goes into the audit) [default: the command's name]."
+    ),
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show what would be done.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask, even where the database is marked prod.")]
-OfProjection = Annotated[str | None, typer.Option("--projection", help="Only this projection's events.")]
+OfProjection = Annotated[
+    str | None, parse.option("--projection", parse.words, 50, help="Only this projection's events.")
+]
 IndexOfProjection = Annotated[
     str | None,
     typer.Option("--projection", help="The index of this projection [default: search_index's]."),
 ]
-OfType = Annotated[str | None, typer.Option("--entity-type", help="Only this entity type.")]
+OfType = Annotated[str | None, parse.option("--entity-type", parse.words, 50, help="Only this entity type.")]
 FaultDuration = Annotated[
     str | None, typer.Option("--for", help="Undo it by itself after this long: 30s, 5m.")
 ]
@@ -72,11 +81,8 @@ def print_progress(text: str) -> None:
 
 
 def audited(by: str | None, reason: str) -> dict[str, str]:
-    """`by` (the login name where it is None) and `reason`, as the audit takes them. Raises UsageError."""
-    from outboxctl.cli import parse
-
-    name = login() if by is None else by
-    return {"by": parse.words("--by", name, 120), "reason": parse.words("--reason", reason, 2_000)}
+    """`by` (the login name where it is None) and `reason`, as the audit takes them."""
+    return {"by": login() if by is None else by, "reason": reason}
 
 
 def login() -> str:

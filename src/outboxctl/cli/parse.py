@@ -4,11 +4,12 @@ import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
+import typer
+
 from outboxctl.domain.errors import UsageError
-from outboxctl.domain.failures import NO_REASON, Reason
 from outboxctl.domain.fingerprints import LENGTH, SHORTEST
 from outboxctl.domain.printable import CONTROL, SURROGATE, brief
 
@@ -20,12 +21,23 @@ ISO = re.compile(
     r"(?:T(?=.)(?:([0-9]{1,12})H)?(?:([0-9]{1,12})M)?(?:([0-9]{1,12}(?:\.[0-9]{1,6})?)S)?)?"
 )
 LONGEST = timedelta(days=365 * 100)
-Value = TypeVar("Value")
 
 
-def optional(parser: Callable[..., Value], flag: str, value: str | None, *more: Any) -> Value | None:
-    """What `parser` makes of the value of an option; None where the option was left out."""
-    return None if value is None else parser(flag, value, *more)
+def option(flag: str, parser: Callable[..., Any], *arguments: Any, **more: Any) -> Any:
+    """Typer's option whose values go through a parser of this module; `more` goes to typer."""
+    return typer.Option(flag, parser=_converter(flag, parser, arguments), **more)
+
+
+def argument(name: str, parser: Callable[..., Any], *arguments: Any, **more: Any) -> Any:
+    """The same for an argument."""
+    return typer.Argument(metavar=name, parser=_converter(name, parser, arguments), **more)
+
+
+def _converter(name: str, parser: Callable[..., Any], arguments: Sequence[Any]) -> Callable[[str], Any]:
+    def text(value: str) -> Any:  # its name is that of the type in the help
+        return parser(name, value, *arguments)
+
+    return text
 
 
 def uuid(flag: str, value: str) -> str:
@@ -45,11 +57,6 @@ def words(flag: str, value: str, limit: int) -> str:
     if len(value) > limit:
         raise UsageError(f"{flag} is longer than {limit} characters")
     return value.strip()
-
-
-def reason(flag: str, value: str) -> str:
-    """One of the closed set of reasons, or `none`."""
-    return one_of(flag, value, [*Reason, NO_REASON], "reason")
 
 
 def one_of(flag: str, value: str, known: Sequence[str], what: str) -> str:

@@ -2,7 +2,7 @@
 
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from time import monotonic
 from types import FrameType
@@ -17,30 +17,25 @@ def size(rate: float | None) -> int:
 
 
 def run(
-    step: Callable[[], int],
+    steps: Iterable[Callable[[], int]],
     *,
     stop: threading.Event,
     rate: float | None = None,
-    advance: Callable[[int], object] = lambda _: None,
-    more: Callable[[], bool] = lambda: True,
     clock: Callable[[], float] = monotonic,
-) -> int:
-    """Call `step`, which does one batch and returns its rows, until it returns 0 or `stop` is set.
+) -> Iterator[int]:
+    """Do the steps, of which each does one batch and returns its rows, until `stop` is set; yields the rows.
 
-    `rate` is the most rows a second over the run; `advance` is called with the rows of each batch. `more`
-    returns whether a step is left: there is no wait after the last one. Returns the sum of rows.
+    `rate` is the most rows a second over the run; there is no wait after the last step.
     """
     began, total = clock(), 0
-
-    def due() -> bool:
+    for step in steps:
         if rate and total:
             stop.wait(max(0.0, began + total / rate - clock()))
-        return not stop.is_set()
-
-    while more() and due() and (rows := step()):
+        if stop.is_set():
+            return
+        rows = step()
         total += rows
-        advance(rows)
-    return total
+        yield rows
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -31,10 +32,6 @@ class Walk:
         """The next range: its first block and the one after its last; None when all were taken."""
         first, self._at = self._at, min(self._end, self._at + self._length)
         return (first, self._at) if first < self._at else None
-
-    def more(self) -> bool:
-        """Whether a range is left."""
-        return self._at < self._end
 
     def adapt(self, rows: int) -> None:
         """Adapt the length to the `rows` of the last range: long where few are deleted, else short."""
@@ -82,25 +79,17 @@ def apply(
     """
     began, act_id = monotonic(), str(uuid4())
     walk = Walk(plan.blocks, max(1, min(BATCH, int(rate))))
-    audit = {"by": by, "reason": reason, "filters": filters, "act_id": act_id}
+    audit: dict[str, Any] = {"by": by, "reason": reason, "filters": filters, "act_id": act_id}
 
-    def step() -> int:
-        """One batch: the next range with rows to delete."""
-        while not stop.is_set() and (blocks := walk.take()):
-            rows = _batch(database, plan, blocks, audit)
-            walk.adapt(rows)
-            advance(blocks[1] - blocks[0])
+    def batch(first: int, end: int) -> int:
+        with database.begin() as connection:
+            rows = core.delete(connection, plan, first, end)
             if rows:
-                return rows
-        return 0
+                record(connection, "prune", ids=[], affected=rows, **audit)
+        walk.adapt(rows)
+        advance(end - first)
+        return rows
 
-    total = batches.run(step, stop=stop, rate=rate, more=walk.more)
+    steps = (partial(batch, *blocks) for blocks in iter(walk.take, None))
+    total = sum(batches.run(steps, stop=stop, rate=rate))
     return Pruned(total, act_id if total else None, stop.is_set(), monotonic() - began)
-
-
-def _batch(database: Database, plan: PrunePlan, blocks: tuple[int, int], audit: dict[str, Any]) -> int:
-    with database.begin() as connection:
-        rows = core.delete(connection, plan, *blocks)
-        if rows:
-            record(connection, "prune", ids=[], affected=rows, **audit)
-    return rows

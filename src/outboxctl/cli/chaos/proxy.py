@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from outboxctl.cli import completion, parse, rendering
+from outboxctl.cli import parse, rendering
 from outboxctl.cli.options import Json, NotProduction, settings
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import export
@@ -29,9 +29,7 @@ PLAIN, APPLIED = ("refuse", "blackhole"), ("delay", "gateway")
 def proxy(
     fault: Annotated[
         str | None,
-        typer.Option(
-            metavar="NAME[=VALUE]", help="What happens to requests.", autocompletion=completion.faults
-        ),
+        typer.Option(metavar="NAME[=VALUE]", help="What happens to requests."),
     ] = None,
     share: Annotated[
         float | None,
@@ -68,7 +66,7 @@ def proxy(
     from outboxctl.sink.transport.credentials import passing_on
 
     proxy_fault = chosen(fault, share=share, everything=everything or None, applied=applied)
-    longest = parse.optional(parse.duration, "--for", duration or None)
+    longest = parse.duration("--for", duration) if duration else None
     configured = settings()
     made = Proxy(_sink(configured, port, sure=sure), port, files=passing_on(configured))
     _run(made, proxy_fault, longest.total_seconds() if longest else inf, json=json)

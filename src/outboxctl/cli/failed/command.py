@@ -7,8 +7,17 @@ import typer
 
 from outboxctl.cli import parse, rendering
 from outboxctl.cli.failed import undo
-from outboxctl.cli.failed.moves import MoveWords, move
-from outboxctl.cli.failed.selection import AtMost, Ids, OfCause, OfReason, Since, Until, selection
+from outboxctl.cli.failed.moves import (
+    AtMost,
+    Ids,
+    MoveWords,
+    OfCause,
+    OfReason,
+    Since,
+    Until,
+    move,
+    selection,
+)
 from outboxctl.cli.guards import reading
 from outboxctl.cli.options import (
     By,
@@ -34,6 +43,7 @@ if TYPE_CHECKING:
 
 app = group("Failed events: what failed and why, closing what is not worth a replay, undoing one.")
 app.command("undo")(undo.undo)
+REPLAY = MoveWords("replay", "replayed", "went back to pending", "would go back to pending")
 DISCARD = MoveWords("discard", "discarded", "are done now, undelivered", "would be done, undelivered")
 
 
@@ -69,7 +79,7 @@ def list_(
 
 @app.command()
 def show(
-    event_id: Annotated[str, typer.Argument(metavar="ID", help="The event's id.")], json: Json = False
+    id_: Annotated[str, parse.argument("ID", parse.uuid, help="The event's id.")], json: Json = False
 ) -> None:
     """Show an event of any status, its source row, its document in the index, and how they differ.
 
@@ -81,17 +91,15 @@ def show(
     from outboxctl.core.operator.audit import replayed_as
     from outboxctl.core.operator.failed import event_by_id
     from outboxctl.operations.failed.inspect import inspect
-    from outboxctl.operations.failed.projected import projected
 
-    id_, configured = parse.uuid("ID", event_id), settings()
+    configured = settings()
     with reading(configured) as connection:
         event = event_by_id(connection, id_)
         login = replayed_as(connection, id_) if event and event.row["last_replayed_at"] else None
     if event is None:
         hint = "`outboxctl failed list --fingerprint …` lists failed ones"
         raise UsageError(f"there is no event {id_}", hint=hint)
-    made = None if event.key is None else projected(lambda: reading(configured), event)
-    inspection = inspect(event, configured, projected=made, replayed_as=login)
+    inspection = inspect(event, configured, lambda: reading(configured), replayed_as=login)
     lines: list[object] = [view(inspection)]
     if event.row["status"] == Status.FAILED:
         lines += ["", advice(event.row["error_reason"], f"--id {id_}")]
@@ -126,6 +134,36 @@ def discard(
         hint = f"give --id, {names} or --limit"
         raise UsageError("discard closes events for good: say which", hint=hint)
     move(DISCARD, apply, chosen, audited(by, reason), dry_run=dry_run, yes=yes, json=json)
+
+
+def replay(
+    by: By,
+    reason: Reason,
+    ids: Ids = None,
+    error_reason: OfReason = None,
+    fingerprint: OfCause = None,
+    entity_type: OfType = None,
+    projection: OfProjection = None,
+    since: Since = None,
+    until: Until = None,
+    limit: AtMost = None,
+    rate: Annotated[
+        float | None, typer.Option(min=0.1, max=1_000_000, help="At most this many events a second.")
+    ] = None,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    json: Json = False,
+) -> None:
+    """Put failed events back to pending, in whole batches, each audited in its own transaction.
+
+    ^C ends it after the current batch. `failed undo AUDIT_ID` takes back what is not delivered yet.
+
+    Example: outboxctl replay --by alice --reason "fixed root cause" --limit 100 --dry-run
+    """
+    from outboxctl.core.operator.moves import replay as apply
+
+    chosen = selection(ids, error_reason, fingerprint, entity_type, projection, since, until, limit)
+    move(REPLAY, apply, chosen, audited(by, reason), rate=rate, dry_run=dry_run, yes=yes, json=json)
 
 
 def _show_groups(groups: "Sequence[Group]", limit: int, *, json: bool) -> None:

@@ -1,23 +1,78 @@
-"""Moving failed events to another status: a plan or an action, and its report."""
+"""Moving failed events to another status: how they are chosen, a plan or an act, and its report."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from outboxctl.cli import rendering
+from outboxctl.cli import parse, rendering
 from outboxctl.cli.ending import INTERRUPTED
 from outboxctl.cli.guards import acting, reading
 from outboxctl.cli.options import settings
+from outboxctl.domain.errors import UsageError
+from outboxctl.domain.failures import NO_REASON, Reason
 from outboxctl.domain.printable import counted
 
 if TYPE_CHECKING:
-    from outboxctl.core.database import Database
+    from collections.abc import Callable
+
+    from outboxctl.core.operator.moves import Act
     from outboxctl.core.operator.selection import MovePlan, Selection
-    from outboxctl.operations.failed.apply import Apply, Outcome, Step
+    from outboxctl.operations.failed.apply import Outcome, Step
+    from outboxctl.settings import Settings
 
 SHOWN, CAUSES = 5, 20  # ids and causes that a person sees; --json has them all
+REASONS = [*Reason, NO_REASON]
+
+
+def _reasons(incomplete: str) -> list[str]:
+    """What the shell offers after Tab."""
+    return [str(reason) for reason in REASONS if reason.startswith(incomplete)]
+
+
+Ids = Annotated[list[str] | None, parse.option("--id", parse.uuid, help="Only this event; repeatable.")]
+OfReason = Annotated[
+    str | None,
+    parse.option(
+        "--error-reason",
+        parse.one_of,
+        REASONS,
+        "reason",
+        help="Only this reason, such as mapping or connect; none for rows without one.",
+        autocompletion=_reasons,
+    ),
+]
+OfCause = Annotated[
+    str | None,
+    parse.option(
+        "--fingerprint",
+        parse.fingerprint,
+        help="Only this cause: its fingerprint in failed list, or the beginning of it.",
+    ),
+]
+Since = Annotated[
+    datetime | None,
+    parse.option("--since", parse.moment, help="Created at or after (ISO 8601; UTC if no zone)."),
+]
+Until = Annotated[
+    datetime | None, parse.option("--until", parse.moment, help="Created before (ISO 8601; UTC if no zone).")
+]
+AtMost = Annotated[
+    int | None, typer.Option("--limit", min=1, max=2**63 - 1, help="At most this many, oldest first.")
+]
+
+
+def selection(*conditions: Any) -> "Selection":
+    """The fields of a Selection; UsageError for two times that exclude each other."""
+    from outboxctl.core.operator.selection import Selection
+
+    chosen = Selection(*conditions)
+    if chosen.since and chosen.until and chosen.since >= chosen.until:
+        times = f"--since {chosen.since.isoformat()} is not before --until {chosen.until.isoformat()}"
+        raise UsageError(f"{times}: no event can be both")
+    return chosen
 
 
 @dataclass(frozen=True)
@@ -29,10 +84,21 @@ class MoveWords:
     did: str
     would: str
 
+    def outcome(self, count: int, outcome: "Outcome | None") -> str:
+        """How many were moved, or would be."""
+        return f"{count:,} {self.did if outcome else f'{self.would} (dry run, nothing changed)'}."
+
+    def report(self, matched: int, ids: Sequence[str], outcome: "Outcome | None") -> dict[str, Any]:
+        """What every move reports as JSON."""
+        done = {"selected": len(ids)} if outcome is None else {self.participle: len(ids)}
+        interrupted = bool(outcome and outcome.interrupted)
+        report = {"matched": matched, **done, "dry_run": outcome is None, "ids": ids}
+        return report | {"audit_id": outcome and outcome.audit_id, "interrupted": interrupted}
+
 
 def move(
     words: MoveWords,
-    apply: "Apply",
+    apply: "Callable[..., Act]",
     chosen: "Selection",
     who: dict[str, str],
     *,
@@ -51,31 +117,38 @@ def move(
         planned = plan(connection, chosen)
     outcome = None if dry_run else Outcome([], None)
     if planned.ids and not dry_run:  # without events nothing changes, and nothing is to be confirmed
-        steps = moves(apply, planned, rate=rate, **who)
-        with acting(configured, f"{words.verb} {counted(len(planned.ids), 'event')}", yes=yes) as db:
-            outcome = perform(db, words, steps, len(planned.ids), rate=rate)
+        steps, total = moves(apply, planned, rate=rate, **who), len(planned.ids)
+        outcome = perform(configured, words, steps, total, of=counted(total, "event"), rate=rate, yes=yes)
+    ids = planned.ids if outcome is None else outcome.ids
     untried = len(planned.ids[outcome.tried * size(rate) :]) if outcome else 0
-    rendering.show(
-        _report(words, planned, outcome),
-        lambda: _lines(words, planned, outcome, untried),
-        json=json,
-    )
+    report = {"selected": len(planned.ids)} | words.report(planned.matched, ids, outcome)
+    report |= {"failed_again": planned.failed_again, "by_reason": planned.by_reason}
+    report |= {"causes": [asdict(cause) for cause in planned.causes]}
+    rendering.show(report, lambda: _lines(words, planned, ids, outcome, untried), json=json)
     leave(outcome)
 
 
 def perform(
-    db: "Database", words: MoveWords, steps: "Iterable[Step]", total: int, *, rate: float | None = None
+    settings: "Settings",
+    words: MoveWords,
+    steps: "Sequence[Step]",
+    total: int,
+    *,
+    of: str,
+    yes: bool,
+    rate: float | None = None,
 ) -> "Outcome":
     """Carry out the steps with a progress bar; ^C ends it after the current batch."""
     from outboxctl.operations.batches import stoppable
     from outboxctl.operations.failed.apply import carry_out
 
-    try:
-        with rendering.progress(words.verb, total) as advance, stoppable() as stop:
-            return carry_out(db, steps, stop=stop, rate=rate, advance=advance)
-    except KeyboardInterrupt as second:  # after the first the current batch is finished
-        typer.echo(f"outboxctl: {second}", err=True)
-        raise typer.Exit(INTERRUPTED) from None
+    with acting(settings, f"{words.verb} {of}", yes=yes) as db:
+        try:
+            with rendering.progress(words.verb, total) as advance, stoppable() as stop:
+                return carry_out(db, steps, stop=stop, rate=rate, advance=advance)
+        except KeyboardInterrupt as second:  # after the first the current batch is finished
+            typer.echo(f"outboxctl: {second}", err=True)
+            raise typer.Exit(INTERRUPTED) from None
 
 
 def leave(outcome: "Outcome | None") -> None:
@@ -84,23 +157,14 @@ def leave(outcome: "Outcome | None") -> None:
         raise typer.Exit(INTERRUPTED)
 
 
-def _report(words: MoveWords, plan: "MovePlan", outcome: "Outcome | None") -> dict[str, Any]:
-    ids = plan.ids if outcome is None else outcome.ids
-    count = {"selected": len(plan.ids)} | ({} if outcome is None else {words.participle: len(ids)})
-    report = {"matched": plan.matched, **count, "dry_run": outcome is None, "ids": ids}
-    report |= {"audit_id": outcome and outcome.audit_id, "interrupted": bool(outcome and outcome.interrupted)}
-    report |= {"failed_again": plan.failed_again, "by_reason": plan.by_reason}
-    return report | {"causes": [asdict(cause) for cause in plan.causes]}
-
-
-def _lines(words: MoveWords, plan: "MovePlan", outcome: "Outcome | None", untried: int) -> Iterable[Any]:
+def _lines(
+    words: MoveWords, plan: "MovePlan", ids: Sequence[str], outcome: "Outcome | None", untried: int
+) -> Iterable[Any]:
     """Details first, the totals last: on a small screen the last lines stay visible."""
-    ids = plan.ids if outcome is None else outcome.ids
     if ids:
         yield from _details(plan, ids)
-    did = words.did if outcome else f"{words.would} (dry run, nothing changed)"
     match = "matches" if plan.matched == 1 else "match"
-    yield f"{counted(plan.matched, 'failed event')} {match}; {len(ids):,} {did}."
+    yield f"{counted(plan.matched, 'failed event')} {match}; {words.outcome(len(ids), outcome)}"
     if outcome and outcome.interrupted:
         yield f"Interrupted: whole batches are done, {untried:,} were not tried. Run it again to go on."
     if outcome and (taken := len(plan.ids) - len(ids) - untried):

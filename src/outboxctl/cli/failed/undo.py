@@ -1,13 +1,12 @@
 """`failed undo`: a replay taken back."""
 
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
 
 from outboxctl.cli import parse, rendering
 from outboxctl.cli.failed.moves import MoveWords, leave, perform
-from outboxctl.cli.guards import acting, reading
-from outboxctl.cli.options import By, DryRun, Json, Reason, Yes, audited, settings
+from outboxctl.cli.guards import reading
+from outboxctl.cli.options import By, DryRun, Json, Reason, Yes, settings
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import brief
 
@@ -24,10 +23,7 @@ UNDO = MoveWords("undo", "undone", "went back to failed", "would go back to fail
 def undo(
     audit_id: Annotated[
         str,
-        typer.Argument(
-            metavar="AUDIT_ID",
-            help="The replay's id, from its output or from `audit`.",
-        ),
+        parse.argument("AUDIT_ID", parse.uuid, help="The replay's id, from its output or from `audit`."),
     ],
     by: By,
     reason: Reason,
@@ -41,23 +37,22 @@ def undo(
 
     Example: outboxctl failed undo 49a5f2c3-f5c8-4a11-bf90-2682d89d5cf7 --by alice --reason typo --dry-run
     """
-    from outboxctl.core.operator import audit
-    from outboxctl.operations.failed.apply import undoing
+    from outboxctl.core.operator import audit, moves
 
-    who, id_, configured = audited(by, reason), parse.uuid("AUDIT_ID", audit_id), settings()
-    outcome, waiting = None, list[str]()
+    configured, outcome, waiting = settings(), None, list[str]()
     with reading(configured) as connection:
-        act, batches = _undoable(connection, id_)
+        act, batches = _undoable(connection, audit_id)
     if not dry_run:
-        with acting(configured, f"undo the replay {id_}", yes=yes) as db:
-            steps = undoing(id_, batches, **who)
-            outcome = perform(db, UNDO, steps, act.affected)
+        steps = [partial(moves.undo, batch=batch, undoes=audit_id, by=by, reason=reason) for batch in batches]
+        outcome = perform(configured, UNDO, steps, act.affected, of=f"the replay {audit_id}", yes=yes)
     with reading(configured) as connection:
-        now = audit.states_of(connection, id_)
+        now = audit.states_of(connection, audit_id)
         if dry_run:
-            waiting = [event.id for event in audit.events_of(connection, id_) if event.now == "pending"]
+            waiting = [event.id for event in audit.events_of(connection, audit_id) if event.now == "pending"]
     ids = waiting if outcome is None else outcome.ids
-    rendering.show(_report(act, now, ids, outcome), lambda: _lines(act, now, ids, outcome), json=json)
+    report = UNDO.report(sum(now.values()), ids, outcome)
+    report |= {"now": now, "replayed_by": act.operator, "replayed_logged_in_as": act.logged_in_as}
+    rendering.show(report, lambda: _lines(act, now, ids, outcome), json=json)
     leave(outcome)
 
 
@@ -81,19 +76,9 @@ def _lines(
 ) -> "Iterator[object]":
     login = f", logged in as {brief(act.logged_in_as, 130)}" if act.logged_in_as else ""
     yield f"The replay was by {brief(act.operator, 120)}{login}."
-    did = UNDO.did if outcome else f"{UNDO.would} (dry run, nothing changed)"
-    yield f"{sum(now.values()):,} events were replayed; {len(ids):,} {did}."
+    yield f"{sum(now.values()):,} events were replayed; {UNDO.outcome(len(ids), outcome)}"
     if outcome and outcome.interrupted:
         yield "Interrupted: whole batches are done. Run it again to go on."
     yield rendering.counts("Events now", ("now", "events"), now)
     if outcome and outcome.audit_id:
         yield f"Audit {outcome.audit_id}"
-
-
-def _report(
-    act: "AuditRow", now: dict[str, int], ids: list[str], outcome: "Outcome | None"
-) -> dict[str, Any]:
-    count = {"selected": len(ids)} if outcome is None else {"undone": len(ids)}
-    report = {"matched": sum(now.values()), **count, "dry_run": outcome is None, "ids": ids, "now": now}
-    report |= {"audit_id": outcome and outcome.audit_id, "interrupted": bool(outcome and outcome.interrupted)}
-    return report | {"replayed_by": act.operator, "replayed_logged_in_as": act.logged_in_as}

@@ -74,30 +74,23 @@ def act(row: "AuditRow") -> Parts:
 def view(inspection: "Inspection") -> Parts:
     """An event, its source row, its document and what differs."""
     title = "Event" if inspection.fingerprint is None else f"Event (cause {inspection.fingerprint})"
-    source = _source(inspection) if inspection.key is None else _from_view(inspection)
     login = {"last_replayed_logged_in_as": inspection.last_replayed_logged_in_as}
     event = inspection.event | (login if inspection.last_replayed_logged_in_as else {})
-    return Parts(_fields(title, event), source, *_document(inspection))
+    return Parts(_fields(title, event), *_source(inspection), *_document(inspection))
 
 
-def _source(inspection: "Inspection") -> Any:
-    """The source row, or why there is none to show."""
-    if inspection.source:
-        return _fields("Source row", inspection.source)
+def _source(inspection: "Inspection") -> list[Any]:
+    """What the document is made of now, or why there is none; before it the key of a declared projection."""
+    key, name = brief(inspection.key or "(every document)", 600), brief(inspection.projection, 50)
+    declared = inspection.key is not None
+    head = [Text(f"Key {key} of projection {name}\n")] if declared else []
+    view = brief(inspection.view, 130) or "search_index"
     if inspection.source_error:
-        return Text(f"The source row cannot be read: {brief(inspection.source_error, 600)}\n")
-    return Text(f"There is no source row {brief(inspection.document_id, 120)}.\n")
-
-
-def _from_view(inspection: "Inspection") -> Parts:
-    """The key, and the document of a declared projection as its view has it."""
-    key, view = brief(inspection.key or "(every document)", 600), brief(inspection.view, 130)
-    head = Text(f"Key {key} of projection {brief(inspection.projection, 50)}\n")
-    if inspection.source_error:
-        return Parts(head, Text(f"There is no document to show: {brief(inspection.source_error, 600)}\n"))
+        return [*head, Text(f"{view} cannot be read: {brief(inspection.source_error, 600)}\n")]
     if inspection.source is None:
-        return Parts(head, Text(f"{view} has no row for key {key}: a delivery deletes the document.\n"))
-    return Parts(head, _fields(f"Document as {view} has it", inspection.source))
+        of = f"key {key}" if declared else brief(inspection.document_id, 120)
+        return [*head, Text(f"{view} has no row for {of}: a delivery deletes the document.\n")]
+    return [*head, _fields(f"Document as {view} has it", inspection.source)]
 
 
 def _fields(title: str, fields: Mapping[str, Any]) -> Any:
@@ -126,9 +119,8 @@ def _document(inspection: "Inspection") -> list[Any]:
 def _difference(inspection: "Inspection") -> Any:
     if inspection.difference is None:
         return Text("They were not compared.")
-    side = "source row" if inspection.key is None else "view"
     if not inspection.difference:
-        both = f"the document is the same as the {side}" if inspection.source else "neither exists"
+        both = "the document is as its source has it" if inspection.source else "neither exists"
         return Text(f"No difference: {both}.")
     rows = [(d.field, d.kind, _value(d.source), _value(d.document)) for d in inspection.difference]
-    return rendering.table("Difference", ("field", "", side, "index"), rows)
+    return rendering.table("Difference", ("field", "", "source", "index"), rows)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from outboxctl.cli import parse, rendering
+from outboxctl.cli import rendering
 from outboxctl.cli.guards import reading
 from outboxctl.cli.options import Json, Limit, OfProjection, OfType, settings
 
@@ -45,7 +45,6 @@ def status(
     from outboxctl.core.stats.following import FollowPace
 
     configured = settings()
-    chosen = parse.optional(parse.words, "--projection", projection, 50)
     patience, pace = None if watch is None or exact else PATIENCE, FollowPace()
 
     def read() -> "PipelineStatus":
@@ -54,7 +53,7 @@ def status(
                 connection,
                 max_processing=configured.max_processing_seconds,
                 exact=exact,
-                projection=chosen,
+                projection=projection,
                 pace=pace,
             )
 
@@ -104,9 +103,7 @@ def _scope(connection: "Connection", projection: str | None, entity_type: str | 
     """The condition on events. Raises UsageError for an unknown projection."""
     from outboxctl.core.projections import choosing
 
-    name = parse.optional(parse.words, "--projection", projection, 50)
-    kind = parse.optional(parse.words, "--entity-type", entity_type, 50)
-    return choosing.scope(*choosing.resolved(connection, name, kind))
+    return choosing.scope(*choosing.resolved(connection, projection, entity_type))
 
 
 def _lines(state: "PipelineStatus") -> "Iterator[object]":

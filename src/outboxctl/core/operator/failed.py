@@ -174,7 +174,7 @@ class Event:
 
     `source_error`: why that cannot be read.
     `fingerprint` is that of its error, None if it has none. One of a declared projection has no `source`: its
-    document is read apart (operations.failed.projected).
+    document is read apart (operations.failed.inspect).
     """
 
     row: dict[str, Any]

@@ -1,21 +1,28 @@
 """`failed show`: an event, its source row and its document side by side."""
 
-from collections.abc import Mapping
-from contextlib import closing
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, closing
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
+from outboxctl.core.database import Connection
 from outboxctl.core.operator.failed import Event
+from outboxctl.core.projections import choosing
+from outboxctl.core.projections import documents as view_documents
+from outboxctl.core.refused_reads import ReadRefusedError
 from outboxctl.domain.errors import RefusedError, UnreachableError
-from outboxctl.domain.json_numbers import same_json_types
+from outboxctl.domain.json_numbers import loads, same_json_types
 from outboxctl.domain.lifecycle import PROJECTION
-from outboxctl.operations.failed.projected import ProjectedDocument
+from outboxctl.domain.printable import brief
+from outboxctl.domain.projection import document_id
 from outboxctl.settings import Settings
 from outboxctl.sink.index import document as documents
 from outboxctl.sink.transport.open import connect
 
-PATIENCE = 5.0  # seconds for the sink: the rest is worth showing without it
+PATIENCE = 5.0  # seconds for the view, and for the sink: the rest is worth showing without it
+MANY = "the event stands for many documents: a worker writes an event for each"
+Begin = Callable[[], AbstractContextManager[Connection]]
 
 
 class FieldDifferenceKind(StrEnum):
@@ -79,19 +86,31 @@ class Inspection:
     source_error: str | None = None
 
 
-def inspect(
-    event: Event,
-    settings: Settings,
-    *,
-    projected: ProjectedDocument | None = None,
-    replayed_as: str | None = None,
-) -> Inspection:
-    """Read the event's document from the index; an unreachable sink is reported in the result.
+@dataclass(frozen=True)
+class _Made:
+    """What an event's document is made of now; `index` is empty where there is none to look into.
 
-    `projected` is what a declared projection makes of the event.
+    `routed`: a document of the index may be in any shard. `document` is None where there is no row, or where
+    `error` says why it cannot be read.
     """
-    made = projected or ProjectedDocument(
-        settings.elastic_index, event.document_id, document=event.source, error=event.source_error
+
+    index: str = ""
+    document_id: str = ""
+    view: str = ""
+    document: dict[str, Any] | None = None
+    error: str | None = None
+    routed: bool = False
+
+
+def inspect(event: Event, settings: Settings, begin: Begin, *, replayed_as: str | None = None) -> Inspection:
+    """Read the event's document from its source and from the index; what cannot be read is in the result.
+
+    `begin` begins a transaction. Raises OutboxctlError where the database cannot be used at all.
+    """
+    made = (
+        _declared(begin, event)
+        if event.key is not None
+        else _Made(settings.elastic_index, event.document_id, document=event.source, error=event.source_error)
     )
     document, error = _document(settings, made) if made.index and made.document_id else (None, None)
     known = made.index and not error and not made.error
@@ -111,9 +130,31 @@ def inspect(
     )
 
 
-def _document(
-    settings: Settings, made: ProjectedDocument
-) -> tuple[documents.StoredDocument | None, str | None]:
+def _declared(begin: Begin, event: Event) -> _Made:
+    """What a declared projection makes of an event."""
+    with begin() as connection:
+        declared = {each.name: each for each in choosing.declared(connection)}
+    projection = declared.get(event.projection)
+    if projection is None:
+        return _Made(error=f"no projection {brief(repr(event.projection), 80)} is in force")
+    if event.row["follow"] is not None:
+        return _Made(view=str(projection.document), error=MANY)
+    key = str(event.key)
+    made = _Made(
+        projection.index, document_id(key), str(projection.document), routed=bool(projection.routing)
+    )
+    try:
+        with begin() as connection:
+            found = view_documents.read(connection, projection, [key], seconds=PATIENCE)
+    except ValueError as error:
+        return replace(made, error=brief(error))
+    except ReadRefusedError as error:
+        return replace(made, error=error.words)
+    (text,) = found.texts
+    return replace(made, document=None if text is None else loads(text), error=found.unusable.get(0))
+
+
+def _document(settings: Settings, made: _Made) -> tuple[documents.StoredDocument | None, str | None]:
     """The document in the index, or why it could not be read."""
     try:
         with closing(connect(settings, connections=1, timeout=PATIENCE)) as client:

@@ -1,31 +1,60 @@
-"""All words, collected from the tables in the code, and finding one by what a person types."""
+"""`explain`: what a word of outboxctl means, from the same tables as the reference pages."""
 
+import dataclasses
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from enum import StrEnum
 from pathlib import Path
 
 import outboxctl
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.failures import RULES, Reason
 from outboxctl.domain.printable import brief
-from outboxctl.domain.reason_texts import NOOP_TEXTS, REASON_TEXTS, ReasonText
+from outboxctl.domain.reason_texts import NOOP_TEXTS, REASON_TEXTS
 from outboxctl.metrics.alerts.model import Alert, AlertLimits
 from outboxctl.metrics.alerts.rules import RUNBOOK, duration
 from outboxctl.metrics.alerts.table import alerts
 from outboxctl.metrics.registry import Metrics
 from outboxctl.operations.doctor import catalogue
-from outboxctl.operations.explain.model import Word, WordKind
 from outboxctl.settings import Settings, env_names, is_secret
 
 DOCS = RUNBOOK.removesuffix("runbook/")
 # Prometheus stores these series of one histogram.
 SERIES = re.compile(r"_(bucket|count|sum)$")
-MEANING = re.compile(r"\A# .+?\n\n(.+?)\n\n", re.DOTALL)  # of a section of the runbook
-LINKED = re.compile(r"\[([^]]+)\]\([^)]+\)")
-LINK = re.compile(r"\]\((?:([\w/-]+)\.md)?(#[\w-]+)?\)")  # to another page, or another section
-FOLLOW = ReasonText(
+
+
+class WordKind(StrEnum):
+    """Where a word stands."""
+
+    REASON = "reason"
+    NOOP = "no-op"
+    METRIC = "metric"
+    ALERT = "alert"
+    FINDING = "finding"
+    SETTING = "setting"
+    EVENT = "event"
+
+
+@dataclass(frozen=True)
+class Word:
+    """One word: `meaning` in sentences, `facts` by name, what to do `first`, empty where there is nothing.
+
+    `docs` is the address of the page that lists such words. Texts hold commands between backquotes.
+    """
+
+    name: str
+    kind: WordKind
+    meaning: str
+    docs: str
+    facts: dict[str, str] = dataclasses.field(default_factory=dict)
+    first: str = ""
+
+
+FOLLOW = Word(
+    "follow",
+    WordKind.EVENT,
     "A follow event stands for all documents behind one changed row of a followed table: so the application "
     "writes one row, however many documents there are. Its `follow` is the place of the table in the "
     "projection (-1: every document), its `entity_type` the projection, its `entity_key` the row's columns. "
@@ -33,21 +62,26 @@ FOLLOW = ReasonText(
     "`entity_key` names the documents themselves. "
     "It waits with `next_retry_at` = infinity, which is no retry: a worker finds the documents by the "
     "table's query, and writes an event for each of them.",
-    "`outboxctl status` says where they stand, a line a followed table: how many wait, the documents found "
-    "so far, the pace, and the time until all are expanded, once that is known. Where none is expanded, "
-    "`outboxctl doctor` says why, and `outboxctl projection plan FILE` names an index that is missing.",
+    f"{DOCS}projections/",
+    first="`outboxctl status` says where they stand, a line a followed table: how many wait, the documents "
+    "found so far, the pace, and the time until all are expanded, once that is known. Where none is "
+    "expanded, `outboxctl doctor` says why, and `outboxctl projection plan FILE` names a missing index.",
 )
 
 
 def words() -> Iterator[Word]:
     """Every word, kind by kind; those of alerts without their section of the runbook."""
-    for read in READERS.values():
+    for read in (_reasons, _noops, _metrics, _alerts, _findings, _settings):
         yield from read()
+    yield FOLLOW
 
 
 def names() -> dict[WordKind, list[str]]:
     """The names of each kind."""
-    return {kind: [word.name for word in read()] for kind, read in READERS.items()}
+    known: dict[WordKind, list[str]] = {kind: [] for kind in WordKind}
+    for word in words():
+        known[word.kind].append(word.name)
+    return known
 
 
 def find(text: str) -> Word:
@@ -56,7 +90,7 @@ def find(text: str) -> Word:
     wanted = text.strip().casefold()
     found = known.get(wanted) or known.get(SERIES.sub("", wanted))
     if found:
-        return _with_runbook(found) if found.kind is WordKind.ALERT else found
+        return replace(found, meaning=runbook(found.name)) if found.kind is WordKind.ALERT else found
     near = [known[name].name for name in get_close_matches(wanted, known, 3)]
     hint = f"did you mean {' or '.join(near)}?" if near else "`outboxctl explain` lists all words"
     raise UsageError(f"no word of outboxctl: {brief(repr(text), 80)}", hint=hint)
@@ -101,27 +135,13 @@ def _alerts() -> Iterator[Word]:
         yield Word(name, WordKind.ALERT, same[0].summary, address, rules, first=same[0].first)
 
 
-def _with_runbook(word: Word) -> Word:
-    """An alert with its section, and with the meaning that the section gives."""
-    section = runbook(word.name)
-    meaning = MEANING.search(section)
-    return replace(word, runbook=section, meaning=LINKED.sub(r"\1", meaning[1]) if meaning else word.meaning)
-
-
 def runbook(alert: str) -> str:
-    """The runbook's section of an alert as Markdown whose links are addresses.
-
-    In a wheel the page is inside the package, in a checkout in docs/.
-    """
+    """The runbook's section of an alert; the page is in the package, in a checkout in docs/."""
     package = Path(outboxctl.__file__).parent
     inside = package / "runbook.md"
     page = inside if inside.exists() else package.parents[1] / "docs" / "runbook.md"
     _, _, below = page.read_text(encoding="utf-8").partition(f"\n## {alert}\n")
-    return LINK.sub(_address, f"# {alert}\n" + below.partition("\n## ")[0])
-
-
-def _address(link: re.Match[str]) -> str:
-    return f"]({DOCS}{link[1] or 'runbook'}/{link[2] or ''})"
+    return below.partition("\n## ")[0].strip()
 
 
 def _findings() -> Iterator[Word]:
@@ -143,10 +163,6 @@ def _settings() -> Iterator[Word]:
             )
 
 
-def _events() -> Iterator[Word]:
-    yield Word("follow", WordKind.EVENT, FOLLOW.meaning, f"{DOCS}projections/", first=FOLLOW.first)
-
-
 def default_of(field: str) -> str:
     """The default of a setting as a person would write it."""
     about = Settings.model_fields[field]
@@ -160,14 +176,3 @@ def default_of(field: str) -> str:
 
 def _filled(facts: dict[str, str]) -> dict[str, str]:
     return {name: value for name, value in facts.items() if value}
-
-
-READERS: dict[WordKind, Callable[[], Iterator[Word]]] = {
-    WordKind.REASON: _reasons,
-    WordKind.NOOP: _noops,
-    WordKind.METRIC: _metrics,
-    WordKind.ALERT: _alerts,
-    WordKind.FINDING: _findings,
-    WordKind.SETTING: _settings,
-    WordKind.EVENT: _events,
-}
