@@ -8,87 +8,15 @@ Revises:
 """
 
 from alembic import op
+from sqlalchemy import DefaultClause, Table
+from sqlalchemy.schema import CreateColumn, CreateIndex, CreateTable
+
+from outboxctl.core.sql.engine import DIALECT
+from outboxctl.core.tables import EVENTS, METADATA, SOURCE
 
 revision = "0001"
 down_revision = None
 
-# entity_key: the text of the document's key, or with `follow` the changed row's columns as JSON. follow:
-# the followed table, in an event that stands for all documents behind one of its rows. follow_cursor: the
-# last key of the pages that have been expanded. traceparent: W3C Trace Context.
-EVENT_COLUMNS = {
-    "id": "uuid",
-    "entity_type": "varchar(50)",
-    "entity_id": "uuid",
-    "op": "varchar(20)",
-    "event_version": "bigint",
-    "status": "varchar(20)",
-    "owner": "varchar(120)",
-    "lease_token": "uuid",
-    "lease_until": "timestamptz",
-    "processing_started_at": "timestamptz",
-    "attempts": "integer",
-    "next_retry_at": "timestamptz",
-    "processed_at": "timestamptz",
-    "error_reason": "varchar(80)",
-    "error": "text",
-    "replay_count": "integer",
-    "last_replayed_at": "timestamptz",
-    "last_replayed_by": "varchar(120)",
-    "last_replayed_reason": "text",
-    "created_at": "timestamptz",
-    "updated_at": "timestamptz",
-    "traceparent": "varchar(55)",
-    "entity_key": "text",
-    "follow": "smallint",
-    "follow_cursor": "text",
-}
-SOURCE_COLUMNS = {
-    "id": "uuid",
-    "entity_type": "varchar(50)",
-    "entity_id": "uuid",
-    "library_id": "uuid",
-    "text": "text",
-    "snippet": "text",
-    "rank_score": "double precision",
-    "event_version": "bigint",
-    "created_at": "timestamptz",
-    "updated_at": "timestamptz",
-}
-DEFAULTS = {
-    "id": "gen_random_uuid()",
-    "status": "'pending'",
-    "attempts": "0",
-    "replay_count": "0",
-    "created_at": "now()",
-    "updated_at": "now()",
-}
-REQUIRED = {
-    "entity_type",
-    "entity_id",
-    "op",
-    "status",
-    "attempts",
-    "replay_count",
-    "created_at",
-    "updated_at",
-}
-
-# Lean on purpose: every further index is paid for at each of an event's three writes. due: the claim's two
-# ranges; processing: reclaim and the stuck scan; failed: the operator's commands; reclaimed: events that
-# are claimed apart; follow: those of one followed table, the begun ones (a cursor) apart.
-INDEXES = """
-CREATE INDEX IF NOT EXISTS ix_search_outbox_events_due ON search_outbox_events (next_retry_at, created_at)
-    WHERE status = 'pending';
-CREATE INDEX IF NOT EXISTS ix_search_outbox_events_processing ON search_outbox_events (lease_until)
-    WHERE status = 'processing';
-CREATE INDEX IF NOT EXISTS ix_search_outbox_events_failed ON search_outbox_events (created_at)
-    WHERE status = 'failed';
-CREATE INDEX IF NOT EXISTS ix_search_outbox_events_reclaimed ON search_outbox_events (created_at)
-    WHERE status = 'pending' AND error_reason = 'lease_expired';
-CREATE INDEX IF NOT EXISTS ix_search_outbox_events_follow
-    ON search_outbox_events (entity_type, follow, num_nulls(follow_cursor), created_at)
-    WHERE status = 'pending' AND next_retry_at = 'infinity' AND follow IS NOT NULL;
-"""
 # NOT VALID: old rows are not read, and one that another tool wrote does not stop the adoption.
 CONSTRAINTS = """
 DO $$
@@ -176,120 +104,7 @@ BEGIN
 END
 $$;
 """
-# One audit row a batch; the rows of one act share act_id (NULL: the row is an act by itself). What the
-# events said before the act is kept beside their ids, in the same order: an undo puts it back. The marker
-# and the version base are one row each. The versions of projected documents: base + serial number of the
-# snapshot that read them; the server and its timeline are those for which the base holds.
-OPERATOR_TABLES = """
-CREATE TABLE IF NOT EXISTS outbox_operator_audit (
-    id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
-    at timestamptz NOT NULL DEFAULT now(),
-    action varchar(20) NOT NULL,
-    operator varchar(120) NOT NULL,
-    reason text NOT NULL,
-    filters jsonb NOT NULL,
-    affected bigint NOT NULL,
-    event_ids uuid[] NOT NULL,
-    act_id uuid,
-    before_reasons text[],
-    before_errors text[],
-    before_attempts integer[],
-    before_times timestamptz[],
-    logged_in_as text DEFAULT session_user
-);
-CREATE INDEX IF NOT EXISTS ix_outbox_operator_audit_at ON outbox_operator_audit (at DESC);
-CREATE INDEX IF NOT EXISTS ix_outbox_operator_audit_act ON outbox_operator_audit (act_id)
-    WHERE act_id IS NOT NULL;
-CREATE TABLE IF NOT EXISTS outbox_environment (
-    singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton),
-    environment varchar(20) NOT NULL CHECK (environment IN ('dev', 'test', 'sandbox', 'prod')),
-    written_at timestamptz NOT NULL DEFAULT now()
-);
-"""
-# One unended row an alias: a rebuild that was killed is found there, and goes on. `body` is the new index
-# as it shall be in the end; `caught_up_to` the moment up to which events have been followed.
-REBUILDS = """
-CREATE TABLE IF NOT EXISTS outbox_rebuilds (
-    id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
-    action varchar(20) NOT NULL,
-    alias varchar(255) NOT NULL,
-    old_index varchar(255),
-    new_index varchar(255) NOT NULL,
-    concrete boolean NOT NULL,
-    body jsonb NOT NULL,
-    phase varchar(20) NOT NULL,
-    cursor_type varchar(50),
-    cursor_id uuid,
-    copied bigint NOT NULL DEFAULT 0,
-    caught_up bigint NOT NULL DEFAULT 0,
-    healed bigint NOT NULL DEFAULT 0,
-    refused bigint NOT NULL DEFAULT 0,
-    caught_up_to timestamptz NOT NULL DEFAULT now(),
-    operator varchar(120) NOT NULL,
-    reason text NOT NULL,
-    grace_seconds double precision NOT NULL,
-    started_at timestamptz NOT NULL DEFAULT now(),
-    updated_at timestamptz NOT NULL DEFAULT now(),
-    swapped_at timestamptz,
-    ended_at timestamptz,
-    kept_index varchar(255),
-    kept_until timestamptz
-);
-CREATE UNIQUE INDEX IF NOT EXISTS uq_outbox_rebuilds_under_way ON outbox_rebuilds (alias)
-    WHERE ended_at IS NULL;
-"""
-# Documents from the application's own tables.
-PROJECTIONS = """
-CREATE TABLE IF NOT EXISTS outbox_projections (
-    name varchar(50) PRIMARY KEY,
-    definition jsonb NOT NULL,
-    applied_at timestamptz NOT NULL DEFAULT now(),
-    applied_by varchar(120) NOT NULL
-);
-CREATE TABLE IF NOT EXISTS outbox_version_base (
-    singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton),
-    base bigint NOT NULL DEFAULT 0,
-    system_identifier text,
-    timeline text,
-    raised_at timestamptz NOT NULL DEFAULT now()
-);
-INSERT INTO outbox_version_base DEFAULT VALUES ON CONFLICT DO NOTHING;
-"""
-# A row a delivered delete, until it has been sent for the last time. projection as in the metrics;
-# document_id, version and routing are those of the action. No constraint but the key: a document that is
-# deleted twice has two rows, and of two deletes the index takes the newer one.
-DELETES = """
-CREATE TABLE IF NOT EXISTS outbox_deletes (
-    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    projection text NOT NULL,
-    document_id text NOT NULL,
-    version bigint NOT NULL,
-    routing text NOT NULL DEFAULT '',
-    delivered_at timestamptz NOT NULL DEFAULT now(),
-    due_at timestamptz NOT NULL
-);
-CREATE INDEX IF NOT EXISTS ix_outbox_deletes_due ON outbox_deletes (projection, due_at);
-"""
-# A row a worker process, written again at every heartbeat: room for HOT updates. progress_at: when it last
-# completed an event, or saw none waiting.
-WORKERS = """
-CREATE TABLE IF NOT EXISTS outbox_workers (
-    id uuid PRIMARY KEY,
-    worker_id varchar(120) NOT NULL,
-    host varchar(255) NOT NULL,
-    pid integer NOT NULL,
-    version varchar(40) NOT NULL,
-    started_at timestamptz NOT NULL,
-    heartbeat_at timestamptz NOT NULL,
-    in_flight integer NOT NULL,
-    outage_policy varchar(10) NOT NULL,
-    circuit_open boolean NOT NULL,
-    rate_in double precision,
-    rate_out double precision,
-    progress_at timestamptz,
-    login varchar(63)
-) WITH (fillfactor = 50);
-"""
+BASE = "INSERT INTO outbox_version_base DEFAULT VALUES ON CONFLICT DO NOTHING"
 # These two functions leave alone whoever may UPDATE the column, who could write the same a moment later: so
 # the owner restores a dump as it was. Functions are dropped before they are made, for OR REPLACE would
 # leave them to whoever made one of the name before.
@@ -392,32 +207,27 @@ CREATE TRIGGER outbox_workers_own BEFORE INSERT OR UPDATE OR DELETE ON outbox_wo
 
 
 def upgrade() -> None:
-    op.execute(_table("search_outbox_events", EVENT_COLUMNS))
-    op.execute(_table("search_index", SOURCE_COLUMNS))
-    for adopted in (CONSTRAINTS, INDEXES, IDS, AUTOVACUUM):
-        op.execute(adopted)
-    for table in (OPERATOR_TABLES, REBUILDS, PROJECTIONS, DELETES, WORKERS):
-        op.execute(table)
-    for trigger in (AUDITED, BEGINS, OWN_ROWS):
-        op.execute(trigger)
+    for table in METADATA.tables.values():
+        op.execute(CreateTable(table, if_not_exists=True))
+    for adopted in (EVENTS, SOURCE):
+        op.execute(_missing(adopted))
+    op.execute(CONSTRAINTS)
+    for table in METADATA.tables.values():
+        for index in sorted(table.indexes, key=lambda each: str(each.name)):
+            op.execute(CreateIndex(index, if_not_exists=True))
+    for statement in (IDS, AUTOVACUUM, BASE, AUDITED, BEGINS, OWN_ROWS):
+        op.execute(statement)
 
 
-def _table(name: str, columns: dict[str, str]) -> str:
-    create = ", ".join(f"{column} {_rest(column, kind)}" for column, kind in columns.items())
-    statements = [f"CREATE TABLE IF NOT EXISTS {name} ({create}, PRIMARY KEY (id))"]
-    statements += [
-        f"ALTER TABLE {name} ADD COLUMN IF NOT EXISTS {column} {_rest(column, kind)}"
-        for column, kind in columns.items()
+def _missing(table: Table) -> str:
+    """Columns and defaults. An event's id may have a default of the application's own: IDS looks."""
+    made = [
+        f"ALTER TABLE {table.name} ADD COLUMN IF NOT EXISTS {CreateColumn(column).compile(dialect=DIALECT)}"
+        for column in table.columns
     ]
-    # An event's id may have a default of the application's own: IDS looks.
-    statements += [
-        f"ALTER TABLE {name} ALTER COLUMN {column} SET DEFAULT {DEFAULTS[column]}"
-        for column in columns
-        if column in DEFAULTS and (name, column) != ("search_outbox_events", "id")
+    made += [
+        f"ALTER TABLE {table.name} ALTER COLUMN {column.name} SET DEFAULT {column.server_default.arg}"
+        for column in table.columns
+        if isinstance(column.server_default, DefaultClause) and column is not EVENTS.c.id
     ]
-    return ";\n".join(statements) + ";"
-
-
-def _rest(column: str, kind: str) -> str:
-    default = f" DEFAULT {DEFAULTS[column]}" if column in DEFAULTS else ""
-    return f"{kind}{' NOT NULL' if column in REQUIRED else ''}{default}"
+    return ";\n".join(made)

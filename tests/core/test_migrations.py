@@ -5,12 +5,16 @@ from uuid import RFC_4122, uuid4
 
 import psycopg
 import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy import create_engine
 
 from outboxctl.core.database import Database
 from outboxctl.core.schema import marker
 from outboxctl.core.schema.migrations import config, current, upgrade, upgrade_sql
-from outboxctl.core.schema.names import HEAD
+from outboxctl.core.schema.names import HEAD, VERSION
+from outboxctl.core.tables import METADATA
 from outboxctl.domain.errors import UsageError
 
 # The two tables as the lab document's own application has them: no defaults, an index on every column.
@@ -191,6 +195,16 @@ def test_each_partition_gets_its_own(empty: Database, raw: psycopg.Connection) -
     assert "autovacuum_vacuum_threshold=20000" in (autovacuum(raw, '"one of ""two"') or [])
     assert autovacuum(raw, "theirs") == ["autovacuum_enabled=off"]
     assert autovacuum(raw) is None
+
+
+@pytest.mark.filterwarnings("ignore:Can't validate argument 'dialect_options'")
+def test_the_tables_of_the_code_are_those_of_the_migrations(url: str) -> None:
+    """Columns, types, indexes; a constraint that an adopted table may have otherwise is not in METADATA."""
+    engine = create_engine(f"postgresql+psycopg://{url.partition('://')[2]}")
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"version_table": VERSION})
+        assert [each for each in compare_metadata(context, METADATA) if each[0] != "remove_constraint"] == []
+    engine.dispose()
 
 
 def test_head_is_the_newest_migration() -> None:

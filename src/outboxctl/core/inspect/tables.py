@@ -2,21 +2,19 @@
 
 from dataclasses import dataclass
 
+from sqlalchemy.schema import CreateIndex
+
 from outboxctl.core.schema import migrations
 from outboxctl.core.schema.names import EVENTS, HEAD, SOURCE, TABLES
 from outboxctl.core.search_path import places
 from outboxctl.core.sql import Connection, text
-from outboxctl.domain.failures import Reason
+from outboxctl.core.sql.engine import DIALECT
+from outboxctl.core.tables import METADATA
 
-# The indexes of claim, reclaim, the operator's commands and the expander.
+# The indexes of the outbox, as CREATE INDEX has them behind the table's name.
 INDEXES = {
-    "ix_search_outbox_events_due": "(next_retry_at, created_at) WHERE status = 'pending'",
-    "ix_search_outbox_events_processing": "(lease_until) WHERE status = 'processing'",
-    "ix_search_outbox_events_failed": "(created_at) WHERE status = 'failed'",
-    "ix_search_outbox_events_reclaimed": "(created_at) WHERE status = 'pending'"
-    f" AND error_reason = '{Reason.LEASE_EXPIRED}'",
-    "ix_search_outbox_events_follow": "(entity_type, follow, num_nulls(follow_cursor), created_at)"
-    " WHERE status = 'pending' AND next_retry_at = 'infinity' AND follow IS NOT NULL",
+    str(index.name): str(CreateIndex(index).compile(dialect=DIALECT)).partition(f" ON {EVENTS} ")[2]
+    for index in METADATA.tables[EVENTS].indexes
 }
 MISSING_TABLES = text("""
 SELECT t FROM unnest(CAST(:tables AS text[]), CAST(:names AS text[])) u (t, name)

@@ -84,16 +84,6 @@ class Rebuild:
         return self.new_index if self.phase == RebuildPhase.CREATE else None
 
 
-UNDER_WAY = text(f"SELECT {COLUMNS} FROM {REBUILDS} WHERE alias = :alias AND ended_at IS NULL")
-ONE = text(f"SELECT {COLUMNS} FROM {REBUILDS} WHERE id = CAST(:id AS uuid)")
-RECENT = text(f"""
-SELECT {COLUMNS} FROM {REBUILDS} WHERE alias = :alias ORDER BY started_at DESC, id LIMIT :limit
-""")
-# Of a declared projection, whichever index it has by now: under way, or with a kept index.
-LEFT = text(f"""
-SELECT {COLUMNS} FROM {REBUILDS} WHERE body ->> 'projection' = :projection
-    AND (ended_at IS NULL OR kept_index IS NOT NULL AND NOT :under_way) ORDER BY started_at DESC, id
-""")
 BEGIN = text(f"""
 INSERT INTO {REBUILDS} (action, alias, old_index, new_index, concrete, body, phase, operator, reason,
     grace_seconds, caught_up_to)
@@ -101,27 +91,15 @@ VALUES (:action, :alias, :old_index, :new_index, :concrete, CAST(:body AS jsonb)
     :grace_seconds, coalesce(CAST(:caught_up_to AS timestamptz), now()))
 RETURNING {COLUMNS}
 """)
-# What `save` may set: names of this module, never input.
-SETTERS = {
-    "phase": "phase = :phase",
-    "cursor_type": "cursor_type = :cursor_type",
+# Of the values of `save`, those that are not a column's as they are.
+CURSORS = {
     "cursor_id": "cursor_id = CAST(:cursor_id AS uuid)",
     "cursor": "body = jsonb_set(body, '{cursor}', to_jsonb(CAST(:cursor AS text)))",
-    "copied": "copied = :copied",
-    "caught_up": "caught_up = :caught_up",
-    "healed": "healed = :healed",
-    "refused": "refused = :refused",
-    "caught_up_to": "caught_up_to = :caught_up_to",
-    "kept_index": "kept_index = :kept_index",
 }
 SWAPPING = "swapped_at = now()"
 ENDING = "ended_at = now(), kept_until = now() + make_interval(secs => grace_seconds)"
 NOT_KEPT = text(f"""
 UPDATE {REBUILDS} SET kept_index = NULL, updated_at = now() WHERE alias = :alias AND kept_index = :index
-""")
-OVERDUE = text(f"""
-SELECT {COLUMNS} FROM {REBUILDS} WHERE alias = :alias AND kept_index IS NOT NULL
-    AND kept_until <= now() ORDER BY started_at
 """)
 # A running rebuild holds this lock in a transaction of its own, which ends with its process, also behind a
 # pooler in transaction mode. At READ COMMITTED an idle transaction has no snapshot, so it does not hold
@@ -138,8 +116,6 @@ SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND classid = 73
 
 # From the moment it is saved that the alias is about to move until it has moved.
 MOVING = f"phase = '{RebuildPhase.SWAP}' AND swapped_at IS NOT NULL AND ended_at IS NULL"
-MOVES = text(f"SELECT EXISTS (SELECT FROM {REBUILDS} WHERE alias = :alias AND {MOVING})")
-ALL_MOVES = text(f"SELECT {COLUMNS} FROM {REBUILDS} WHERE {MOVING} ORDER BY started_at")
 
 
 def lock(connection: Connection, alias: str) -> bool:
@@ -160,30 +136,41 @@ def still_locked(connection: Connection) -> None:
 
 def active_rebuild(connection: Connection, alias: str) -> Rebuild | None:
     """The unfinished rebuild of `alias`, whether its process runs or not."""
-    row = connection.execute(UNDER_WAY, {"alias": alias}).one_or_none()
-    return Rebuild(*row) if row else None
+    return next(iter(_rebuilds(connection, "alias = :alias AND ended_at IS NULL", alias=alias)), None)
 
 
 def one(connection: Connection, id_: str) -> Rebuild:
     """The row of this id."""
-    return Rebuild(*connection.execute(ONE, {"id": id_}).one())
+    (row,) = _rebuilds(connection, "id = CAST(:id AS uuid)", id=id_)
+    return row
 
 
 def recent(connection: Connection, alias: str, *, limit: int) -> list[Rebuild]:
     """The latest rebuilds of `alias`, newest first."""
-    return [Rebuild(*row) for row in connection.execute(RECENT, {"alias": alias, "limit": limit})]
+    return _rebuilds(connection, "alias = :alias", alias=alias, limit=limit)
 
 
 def left(connection: Connection, projection: str, *, under_way: bool) -> list[Rebuild]:
-    """The rebuilds of a projection that are under way or, unless only these are wanted, keep an index."""
-    return [
-        Rebuild(*row) for row in connection.execute(LEFT, {"projection": projection, "under_way": under_way})
-    ]
+    """The rebuilds of a projection, whichever index it has by now, that are under way.
+
+    Unless only these are wanted, also those that keep an index.
+    """
+    of = "body ->> 'projection' = :projection AND (ended_at IS NULL OR kept_index IS NOT NULL AND NOT :only)"
+    return _rebuilds(connection, of, projection=projection, only=under_way)
 
 
 def overdue(connection: Connection, alias: str) -> list[Rebuild]:
     """The rebuilds whose kept index may be deleted."""
-    return [Rebuild(*row) for row in connection.execute(OVERDUE, {"alias": alias})]
+    return _rebuilds(
+        connection, "alias = :alias AND kept_index IS NOT NULL AND kept_until <= now()", alias=alias
+    )
+
+
+def _rebuilds(connection: Connection, which: str, **values: Any) -> list[Rebuild]:
+    """Those of which a condition of this module holds, the newest first, at most `limit`."""
+    limit = "LIMIT :limit" if "limit" in values else ""
+    query = f"SELECT {COLUMNS} FROM {REBUILDS} WHERE {which} ORDER BY started_at DESC, id {limit}"
+    return [Rebuild(*row) for row in connection.execute(text(query), values)]
 
 
 def not_kept(connection: Connection, alias: str, index: str) -> None:
@@ -201,15 +188,14 @@ def move_state(connection: Connection, alias: str) -> MoveState | None:
 
     Raises OutboxctlError where this role may not read it.
     """
-    if not connection.execute(MOVES, {"alias": alias}).scalar_one():
+    if not _rebuilds(connection, f"alias = :alias AND {MOVING}", alias=alias):
         return None
     return MoveState.RUNS if runs(connection, alias) else MoveState.INTERRUPTED
 
 
 def interrupted_moves(connection: Connection) -> list[Rebuild]:
     """The rebuilds that may have left an index without writes: no process goes on with them."""
-    rows = [Rebuild(*row) for row in connection.execute(ALL_MOVES)]
-    return [row for row in rows if not runs(connection, row.alias)]
+    return [row for row in _rebuilds(connection, MOVING) if not runs(connection, row.alias)]
 
 
 def begin(
@@ -245,9 +231,9 @@ def save(connection: Connection, rebuild: Rebuild, *extra: str, **changes: Any) 
 
     `extra` is SWAPPING or ENDING. Raises UsageError if another process has changed the phase.
     """
-    sets = ", ".join([*extra, *(SETTERS[name] for name in changes), "updated_at = now()"])
+    written = (CURSORS.get(name, f"{name} = :{name}") for name in changes)
     statement = text(f"""
-        UPDATE {REBUILDS} SET {sets}
+        UPDATE {REBUILDS} SET {", ".join([*extra, *written, "updated_at = now()"])}
         WHERE id = CAST(:id AS uuid) AND phase = :was AND ended_at IS NULL RETURNING {COLUMNS}""")
     row = connection.execute(statement, {"id": rebuild.id, "was": rebuild.phase} | changes).one_or_none()
     if row is None:

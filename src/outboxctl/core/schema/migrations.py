@@ -14,9 +14,11 @@ import outboxctl
 from outboxctl.core.database import Database
 from outboxctl.core.schema import marker
 from outboxctl.core.schema.lock_wait import PATIENCE, with_lock_retries
-from outboxctl.core.schema.names import EVENTS, SOURCE, TABLES, VERSION
+from outboxctl.core.schema.names import TABLES, VERSION
 from outboxctl.core.search_path import places
 from outboxctl.core.sql import Connection, text
+from outboxctl.core.sql.engine import DIALECT
+from outboxctl.core.tables import EVENTS, SOURCE
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import brief
 
@@ -52,18 +54,11 @@ WHERE a.attrelid = to_regclass(:table) AND a.attnum > 0 AND NOT a.attisdropped
 """)
 MIGRATED = text(f"SELECT to_regclass('{VERSION}') IS NOT NULL")
 REVISION = text(f"SELECT version_num FROM {VERSION}")
-# The types that the statements need: a table with others cannot be adopted.
-NEEDED = {
-    EVENTS: {
-        "id": "uuid",
-        "entity_id": "uuid",
-        "lease_token": "uuid",
-        "next_retry_at": "timestamp with time zone",
-        "lease_until": "timestamp with time zone",
-        "created_at": "timestamp with time zone",
-    },
-    SOURCE: {"entity_id": "uuid", "event_version": "bigint"},
-}
+# The columns whose types the statements need: a table with others cannot be adopted.
+NEEDED = (
+    *EVENTS.c["id", "entity_id", "lease_token", "next_retry_at", "lease_until", "created_at"],
+    *SOURCE.c["entity_id", "event_version"],
+)
 
 
 @dataclass(frozen=True)
@@ -159,7 +154,11 @@ def _summary(added: set[str]) -> list[str]:
 
 
 def _check_owners(connection: Connection) -> None:
-    names = [places(connection).name(table) for table in (*TABLES, VERSION) if table not in NEEDED]
+    names = [
+        places(connection).name(table)
+        for table in (*TABLES, VERSION)
+        if table not in (EVENTS.name, SOURCE.name)
+    ]
     for name, owner in connection.execute(FOREIGN, {"tables": names}):
         raise UsageError(
             f"{brief(name, 140)} belongs to the role {brief(owner, 70)}: a superuser does not migrate it",
@@ -168,14 +167,12 @@ def _check_owners(connection: Connection) -> None:
 
 
 def _check_types(connection: Connection) -> None:
-    for table, needed in NEEDED.items():
-        name = places(connection).name(table)
-        kinds: dict[str, str] = dict(connection.execute(KINDS, {"table": name}).all())
-        wrong = [
-            f"{column} is {kinds[column]}, not {kind}"
-            for column, kind in needed.items()
-            if kinds[column] != kind
-        ]
+    for table in (EVENTS, SOURCE):
+        kinds: dict[str, str] = dict(
+            connection.execute(KINDS, {"table": places(connection).name(table.name)}).all()
+        )
+        needed = {c.name: c.type.compile(DIALECT).lower() for c in NEEDED if c.table is table}
+        wrong = [f"{name} is {kinds[name]}, not {it}" for name, it in needed.items() if kinds[name] != it]
         if wrong:
             raise UsageError(
                 f"table {table} cannot be adopted: {'; '.join(wrong)}",
