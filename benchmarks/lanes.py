@@ -18,14 +18,14 @@ from outboxctl.domain.failures import Classification, Verdict
 from outboxctl.metrics.registry import Metrics
 from outboxctl.sink.delivery.bulk import BulkAction
 from outboxctl.sink.delivery.result import Delivery, Sink
-from outboxctl.worker.claims import Claims
+from outboxctl.worker.claiming.claims import Claims
+from outboxctl.worker.claiming.leases import Batch, Lease
 from outboxctl.worker.context import WorkerContext
 from outboxctl.worker.daemon import tune_collector
 from outboxctl.worker.health import Health
-from outboxctl.worker.lane import Lane
-from outboxctl.worker.lease import Batch, Lease
-from outboxctl.worker.outcome import Outcomes
-from outboxctl.worker.parts import WorkerParts
+from outboxctl.worker.lane.lane import Lane
+from outboxctl.worker.settling.outcome import Outcomes
+from outboxctl.worker.wiring import WorkerParts
 
 DONE = Classification(Verdict.DONE)
 # Those that are done already are many, by statistics of an empty table: never read them again.

@@ -14,7 +14,7 @@ from outboxctl.sink.index import index_setup
 from outboxctl.sink.transport.client import Client
 from outboxctl.sink.transport.open import connect
 from outboxctl.sink.transport.request import request
-from outboxctl.worker.prepare import prepare
+from outboxctl.worker.lane.prepare import prepare
 
 SENDERS = (1, 2, 3)
 REQUEST_SIZE = 1_000  # documents

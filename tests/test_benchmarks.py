@@ -38,7 +38,7 @@ import sys
 
 class Slow(MetaPathFinder):
     def find_spec(self, name, path, target=None):
-        if name != "outboxctl.worker.prepare":
+        if name != "outboxctl.worker.lane.prepare":
             return None
         sys.meta_path.remove(self)
         spec = find_spec(name)

@@ -135,9 +135,8 @@ def _metrics() -> str:
 
 
 def _alerts() -> str:
-    from outboxctl.metrics.alerts.model import AlertLimits
-    from outboxctl.metrics.alerts.rules import duration
-    from outboxctl.metrics.alerts.table import alerts
+    from outboxctl.metrics.alerts.queries import AlertLimits, duration
+    from outboxctl.metrics.alerts.rules import alerts
 
     head = (
         "## Alerts\n\nWhat `outboxctl alerts` prints with the default limits, without the expressions."

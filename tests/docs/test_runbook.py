@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from docs.test_named_in_prose import unknown
-from outboxctl.metrics.alerts.model import AlertLimits
-from outboxctl.metrics.alerts.table import alerts
+from outboxctl.metrics.alerts.queries import AlertLimits
+from outboxctl.metrics.alerts.rules import alerts
 
 pytestmark = pytest.mark.no_servers
 RUNBOOK = (Path(__file__).parents[2] / "docs" / "runbook.md").read_text()

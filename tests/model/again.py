@@ -14,8 +14,8 @@ from outboxctl.metrics.registry import Metrics
 from outboxctl.sink.delivery.bisect import Bisection
 from outboxctl.sink.delivery.bulk import BulkAction
 from outboxctl.sink.delivery.result import Delivery
-from outboxctl.worker.deleting_again import DeletesAgain
 from outboxctl.worker.tracing import Tracing
+from outboxctl.worker.upkeep.deletes import DeletesAgain
 
 WAITING = text("SELECT count(*) FROM outbox_deletes")
 SIZE = 2  # deletes a batch
@@ -76,7 +76,7 @@ class Again:
         )
         context.of = lambda _: context
         unused: Any = None
-        open_never: Any = SimpleNamespace(breaker=SimpleNamespace(is_open=False))
+        open_never: Any = SimpleNamespace(away=False)
         return DeletesAgain(context, self, unused, unused, open_never)
 
 

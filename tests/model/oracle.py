@@ -8,7 +8,7 @@ from typing import Any
 from outboxctl.core.delivery.claim import Claimed
 from outboxctl.core.delivery.leases import SPARE
 from outboxctl.domain.lifecycle import Status
-from outboxctl.worker.outcome import Outcomes
+from outboxctl.worker.settling.outcome import Outcomes
 
 MAX_ATTEMPTS = 4  # with fewer, what was reclaimed never goes with others
 LEASE = 10  # seconds

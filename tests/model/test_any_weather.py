@@ -33,7 +33,9 @@ from model.world import Hand, World
 from outboxctl.core.database import Database
 from outboxctl.domain import clock
 from outboxctl.domain.lifecycle import Status
-from outboxctl.worker import deleting_again, lease, tally
+from outboxctl.worker.claiming import leases as lease
+from outboxctl.worker.settling import tally
+from outboxctl.worker.upkeep import deletes as deleting_again
 
 EXAMPLES = int(os.environ.get("OUTBOXCTL_MODEL_EXAMPLES", "0"))
 SETTINGS = settings(

@@ -21,10 +21,10 @@ from outboxctl.domain.failures import Classification
 from outboxctl.domain.lifecycle import Status
 from outboxctl.metrics.registry import Metrics
 from outboxctl.sink.delivery.bisect import Bisection
-from outboxctl.worker import tally
-from outboxctl.worker.lease import Lease
-from outboxctl.worker.outcome import RetryPolicy, decide
-from outboxctl.worker.prepare import Prepared, deleted, judge, prepare
+from outboxctl.worker.claiming.leases import Lease
+from outboxctl.worker.lane.prepare import Prepared, deleted, judge, prepare
+from outboxctl.worker.settling import tally
+from outboxctl.worker.settling.outcome import RetryPolicy, decide
 
 NOTHING = [Write("none", -1)]
 TURNS = 10  # a lease apart: until every delete has been sent for the last time, whatever was set back

@@ -23,7 +23,7 @@ from outboxctl.operations.rebuild.model import Tools
 from outboxctl.operations.rebuild.plan import plan
 from outboxctl.sink.delivery.deliver import ElasticSink
 from outboxctl.sink.index.index_setup import ensure
-from outboxctl.worker.prepare import prepare
+from outboxctl.worker.lane.prepare import prepare
 from rebuilding import documents, indexes, rows
 from sinks import client_of
 

@@ -15,7 +15,7 @@ from outboxctl.settings import load
 from outboxctl.sink.delivery.bulk import BulkAction
 from outboxctl.sink.delivery.result import Delivery, Place
 from outboxctl.worker.health import Health
-from outboxctl.worker.parts import WorkerParts
+from outboxctl.worker.wiring import WorkerParts
 
 FEW = 2  # ids a page
 SETTINGS = {"max_attempts": 5, "base_backoff_seconds": 0.01, "max_backoff_seconds": 0.01}

@@ -13,7 +13,7 @@ from outboxctl.core.database import Database
 from outboxctl.domain.clock import Deadline
 from outboxctl.domain.projection import Follow, KeyColumn, Projection, Relation
 from outboxctl.sink.delivery.bulk import BulkAction
-from outboxctl.worker import declared
+from outboxctl.worker.projections import reading as declared
 from projections import shop_tables
 from projections.stepped import Indexes, SteppedWorker
 

@@ -14,7 +14,7 @@ from outboxctl.core.database import Database
 from outboxctl.core.projections import changes, sweeps, triggers, version_base
 from outboxctl.core.projections.trigger_names import tables_of, watched_tables
 from outboxctl.domain.projection import Follow, Projection, Relation
-from outboxctl.worker import declared
+from outboxctl.worker.projections import reading as declared
 from projections.stepped import Indexes, MemoryIndex, SteppedWorker
 
 pytestmark = pytest.mark.slow(reason="any order of declarations, writes and deliveries")

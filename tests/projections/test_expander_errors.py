@@ -12,9 +12,9 @@ from fakes.postgres_proxy import Do, Proxy, postgres_proxy
 from outboxctl.core.database import Database
 from outboxctl.metrics.registry import Metrics
 from outboxctl.settings import load
+from outboxctl.worker.claiming.leases import release
 from outboxctl.worker.health import Health
-from outboxctl.worker.in_flight import release
-from outboxctl.worker.parts import WorkerParts
+from outboxctl.worker.wiring import WorkerParts
 from processes import Worker, eventually
 from projections.lossy_index import LossyIndex
 

@@ -17,10 +17,11 @@ from outboxctl.core.projections.follow_pages import HALF, PAGE
 from outboxctl.core.schema.migrations import upgrade
 from outboxctl.metrics.registry import Metrics
 from outboxctl.settings import load
-from outboxctl.worker import expanding, read_ahead
-from outboxctl.worker.expanding import Expander
 from outboxctl.worker.health import Health
-from outboxctl.worker.parts import WorkerParts
+from outboxctl.worker.projections import expanding
+from outboxctl.worker.projections import turns as read_ahead
+from outboxctl.worker.projections.expanding import Expander
+from outboxctl.worker.wiring import WorkerParts
 from processes import Cli
 from projections.lossy_index import LossyIndex
 from servers import Servers, drop_database, new_database

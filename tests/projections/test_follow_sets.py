@@ -18,9 +18,10 @@ from outboxctl.core.projections.follow_pages import HALF, FollowEvent
 from outboxctl.domain.projection import Follow, Projection, Relation
 from outboxctl.metrics.registry import Metrics
 from outboxctl.settings import load
-from outboxctl.worker import expanded_log, expanding
 from outboxctl.worker.health import Health
-from outboxctl.worker.parts import WorkerParts
+from outboxctl.worker.projections import expanding
+from outboxctl.worker.projections import turns as expanded_log
+from outboxctl.worker.wiring import WorkerParts
 from processes import Worker, eventually
 from projections.lossy_index import LossyIndex
 from servers import an_index

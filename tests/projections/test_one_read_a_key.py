@@ -13,9 +13,9 @@ from outboxctl.core.projections.documents import Documents
 from outboxctl.core.projections.reading import versioned
 from outboxctl.domain.clock import Deadline
 from outboxctl.domain.projection import Projection
-from outboxctl.worker import reading
-from outboxctl.worker.prepare import prepare
-from outboxctl.worker.reading import Reading
+from outboxctl.worker.lane.prepare import prepare
+from outboxctl.worker.projections import reading
+from outboxctl.worker.projections.reading import Reading
 
 GONE = "DELETE FROM shop.products WHERE id <> 2"
 

@@ -16,21 +16,20 @@ from fakes import fake_sink
 from fakes.faults import HEALTHY
 from outboxctl.core.database import Database
 from outboxctl.core.delivery.leases import BATCH, bring_forward
-from outboxctl.core.delivery.settle import Retry
 from outboxctl.domain.clock import Deadline
 from outboxctl.domain.errors import UnreachableError
-from outboxctl.domain.failures import Answer, Reason, classify
+from outboxctl.domain.failures import Answer, classify
+from outboxctl.domain.flow import RATE, STEP
 from outboxctl.drills.proxy import faults
 from outboxctl.metrics.registry import Metrics
 from outboxctl.settings import load
 from outboxctl.sink.delivery.bulk import BulkAction
 from outboxctl.sink.delivery.result import Delivery, Place
 from outboxctl.sink.index.index_setup import ensure
-from outboxctl.worker import pacing as module
+from outboxctl.worker.flow import control as module
+from outboxctl.worker.flow.control import FlowControl
 from outboxctl.worker.health import Health
-from outboxctl.worker.outcome import Outcomes
-from outboxctl.worker.pacing import RATE, STEP, Pacing
-from outboxctl.worker.parts import WorkerParts
+from outboxctl.worker.wiring import WorkerParts
 from processes import Worker, eventually
 from scene import Scene
 from servers import Servers
@@ -46,29 +45,6 @@ def products(products: str, db: Database, sql: psycopg.Connection) -> str:
     sql.execute(f"INSERT INTO shop.products SELECT n, 'p', 1, 1 FROM generate_series(1, {MANY}) n")
     shop.put_in_force(db, replace(shop.product(f"{products}-gone"), name="gone"))
     return products
-
-
-def outcomes(count: int) -> Outcomes:
-    """So many events that come back in 20 seconds."""
-    return Outcomes(retries=[Retry(str(n), 20.0, Reason.INDEX_UNAVAILABLE, "x") for n in range(count)])
-
-
-@pytest.mark.no_servers
-@pytest.mark.usefixtures("clock")
-def test_waits_are_spread_so_that_few_events_come_back_in_a_second() -> None:
-    pacing, one = Pacing(Mock(), Mock()), outcomes(10_000)
-    pacing.spread("gone", one)
-    delays = [each.delay for each in one.retries]
-    assert delays == sorted(delays)
-    assert (delays[0], delays[-1] > 9_999 / RATE - 1) == (20.0, True)
-    pacing.spread("gone", next_ones := outcomes(10))
-    assert next_ones.retries[0].delay > 10_000 / RATE - 1
-    pacing.spread("other", few := outcomes(10))
-    assert {each.delay for each in few.retries} == {20.0}
-    for _ in range(19):
-        pacing.spread("gone", more := outcomes(10_000))
-    assert len({each.delay for each in more.retries}) == pytest.approx(10_000 / RATE, abs=1)
-    assert more.retries[-1].delay == pytest.approx(200_010 / RATE, abs=1)
 
 
 @pytest.fixture
@@ -90,30 +66,36 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return now
 
 
+@pytest.fixture
+def flow(db: Database, clock: list[float]) -> FlowControl:
+    """That of a worker which delivers a moment after its start."""
+    clock[0] += 1_000
+    return WorkerParts(load(), db, Mock(), Metrics(), Health(300)).flow
+
+
 def test_waiting_events_are_due_batch_by_batch_as_they_are_delivered(
-    db: Database, sql: psycopg.Connection, waiting: int, clock: list[float]
+    flow: FlowControl, sql: psycopg.Connection, waiting: int, clock: list[float]
 ) -> None:
-    pacing, due = Pacing(db, Mock()), "next_retry_at <= now()"
-    pacing.delivered("gone", 1)
+    due = "next_retry_at <= now()"
+    flow.settled("gone", 1)
     assert _count(sql, due) == BATCH, "so many hold nobody up for long"
-    pacing.delivered("gone", BATCH // 2 - 1)
+    flow.settled("gone", BATCH // 2 - 1)
     assert _count(sql, due) == BATCH
-    pacing.delivered("gone", 1)
+    flow.settled("gone", 1)
     assert _count(sql, due) == 2 * BATCH
     clock[0] += STEP
-    pacing.delivered("gone", 1)
+    flow.settled("gone", 1)
     assert _count(sql, due) == waiting, "another worker may have delivered the others"
 
 
 def test_after_a_database_error_the_next_delivery_makes_waiting_events_due(
-    db: Database,
+    flow: FlowControl,
     sql: psycopg.Connection,
     waiting: int,
     clock: list[float],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    reporter, answers = Mock(), iter([UnreachableError("x")])
-    pacing = Pacing(db, reporter)
+    answers = iter([UnreachableError("x")])
 
     def failing_once(*args: Any) -> int:
         for error in answers:
@@ -121,12 +103,11 @@ def test_after_a_database_error_the_next_delivery_makes_waiting_events_due(
         return bring_forward(*args)
 
     monkeypatch.setattr(module, "bring_forward", failing_once)
-    pacing.spread("gone", outcomes(1))
-    pacing.delivered("gone", 1)
-    assert (_count(sql, "next_retry_at <= now()"), reporter.failed.call_count) == (0, 1)
+    flow.settled("gone", 1)
+    assert _count(sql, "next_retry_at <= now()") == 0
     for _ in range(3):
         clock[0] += STEP
-        pacing.delivered("gone", 1)
+        flow.settled("gone", 1)
     assert _count(sql, "next_retry_at <= now()") == waiting
 
 

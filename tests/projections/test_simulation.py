@@ -21,7 +21,7 @@ from outboxctl.settings import load
 from outboxctl.sink.delivery.bulk import BulkAction
 from outboxctl.sink.delivery.result import Delivery, Place
 from outboxctl.worker.health import Health
-from outboxctl.worker.parts import WorkerParts
+from outboxctl.worker.wiring import WorkerParts
 from processes import Worker, eventually
 from projections import shop_tables
 from projections.lossy_index import LossyIndex

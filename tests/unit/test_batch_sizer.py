@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outboxctl.worker.batch_sizer import BatchSizer
+from outboxctl.worker.claiming.batch_sizer import BatchSizer
 
 pytestmark = pytest.mark.no_servers
 BOUND = 8_000_000

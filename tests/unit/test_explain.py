@@ -7,8 +7,8 @@ import pytest
 
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.failures import Noop, Reason
-from outboxctl.metrics.alerts.model import AlertLimits
-from outboxctl.metrics.alerts.table import alerts
+from outboxctl.metrics.alerts.queries import AlertLimits
+from outboxctl.metrics.alerts.rules import alerts
 from outboxctl.metrics.registry import Metrics
 from outboxctl.operations.doctor import catalogue
 from outboxctl.operations.explain import WordKind, find, names

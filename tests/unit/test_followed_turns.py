@@ -6,7 +6,7 @@ from outboxctl.core.projections.follow_pages import HALF
 from outboxctl.core.projections.follow_sets import MOST
 from outboxctl.core.projections.follow_tables import MOST_BEGUN, FollowedTable
 from outboxctl.domain.projection import EVERYTHING
-from outboxctl.worker.followed import LONGEST_PAUSE, QUICK, Turn, Turns
+from outboxctl.worker.projections.turns import LONGEST_PAUSE, QUICK, Turn, Turns
 
 pytestmark = pytest.mark.no_servers
 

@@ -9,8 +9,8 @@ import pytest
 
 import outboxctl
 from outboxctl.domain import clock as clock_module
-from outboxctl.worker import lease as lease_module
-from outboxctl.worker.lease import Lease
+from outboxctl.worker.claiming import leases as lease_module
+from outboxctl.worker.claiming.leases import Lease
 
 pytestmark = pytest.mark.no_servers
 SOURCE = Path(outboxctl.__file__).parent

@@ -11,7 +11,7 @@ from outboxctl.core.delivery.claim import Claimed
 from outboxctl.domain import backoff
 from outboxctl.domain.failures import Classification, Reason, Verdict
 from outboxctl.settings import OutagePolicy, Settings
-from outboxctl.worker.outcome import RetryPolicy, decide
+from outboxctl.worker.settling.outcome import RetryPolicy, decide
 
 pytestmark = pytest.mark.no_servers
 DEFAULTS = {name: field.default for name, field in Settings.model_fields.items()}

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from outboxctl.core.delivery.claim import Claimed
 from outboxctl.domain import backoff
 from outboxctl.domain.failures import Answer, Classification, Reason, Verdict, classify
-from outboxctl.worker.outcome import RetryPolicy, decide
+from outboxctl.worker.settling.outcome import RetryPolicy, decide
 
 pytestmark = pytest.mark.no_servers
 POLICY = RetryPolicy(max_attempts=3, base=0.5, cap=30)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from outboxctl.core.delivery.claim import LEFT_OUT, Claimed
 from outboxctl.domain.failures import DONE, Classification, Noop, Reason, Verdict
 from outboxctl.sink.delivery.bulk import BulkAction
-from outboxctl.worker.prepare import UNSENT, judge, prepare
+from outboxctl.worker.lane.prepare import UNSENT, judge, prepare
 
 pytestmark = pytest.mark.no_servers
 ENTITY = "0b1c2d3e-0000-4000-8000-000000000001"

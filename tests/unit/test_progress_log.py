@@ -9,11 +9,12 @@ from structlog.testing import capture_logs
 from outboxctl.core.delivery.claim import Claimed
 from outboxctl.domain.failures import DONE, Classification, Reason, Verdict
 from outboxctl.metrics.registry import Metrics
-from outboxctl.worker import health, progress_log
+from outboxctl.worker import health
+from outboxctl.worker import reports as progress_log
 from outboxctl.worker.health import RECOVERY_SECONDS, Health
-from outboxctl.worker.outcome import RetryPolicy, decide
-from outboxctl.worker.progress_log import MINUTE, ProgressLog, Repeats
-from outboxctl.worker.tally import settled
+from outboxctl.worker.reports import MINUTE, ProgressLog, Repeats
+from outboxctl.worker.settling.outcome import RetryPolicy, decide
+from outboxctl.worker.settling.tally import settled
 
 pytestmark = pytest.mark.no_servers
 Settle = Callable[[Classification], None]

@@ -2,8 +2,8 @@
 
 import pytest
 
-from outboxctl.worker import claimer as module
-from outboxctl.worker.claimer import PATIENCE, TURN, ReclaimedTurns
+from outboxctl.worker.claiming import claimer as module
+from outboxctl.worker.claiming.claimer import PATIENCE, TURN, ReclaimedTurns
 
 pytestmark = pytest.mark.no_servers
 

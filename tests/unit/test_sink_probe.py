@@ -6,7 +6,7 @@ import pytest
 
 from outboxctl.domain.errors import RefusedError, UnreachableError
 from outboxctl.domain.failures import Answer, Classification, classify
-from outboxctl.worker.sink_probe import EVERY, ONSET, REFUSED, SinkProbe
+from outboxctl.worker.upkeep.probes import EVERY, ONSET, REFUSED, SinkProbe
 
 pytestmark = pytest.mark.no_servers
 AWAY = classify(Answer(0, "connect", "refused", request=True))
@@ -43,7 +43,7 @@ def test_a_sink_is_away_once_it_was_asked_twice() -> None:
 
 def test_a_round_of_silent_nodes_is_no_longer_than_its_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
-    monkeypatch.setattr("outboxctl.worker.sink_probe.monotonic", lambda: now[0])
+    monkeypatch.setattr("outboxctl.worker.upkeep.probes.monotonic", lambda: now[0])
 
     class Silent(Nodes):
         def ping(self) -> Classification | None:
@@ -58,7 +58,7 @@ def test_a_round_of_silent_nodes_is_no_longer_than_its_patience(monkeypatch: pyt
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     now = [0.0]
-    monkeypatch.setattr("outboxctl.worker.sink_probe.monotonic", lambda: now[0])
+    monkeypatch.setattr("outboxctl.worker.upkeep.probes.monotonic", lambda: now[0])
     return now
 
 

@@ -10,7 +10,7 @@ from outboxctl.domain.clock import Deadline
 from outboxctl.domain.failures import DONE, Answer, classify
 from outboxctl.sink.delivery.bulk import PROBE, BulkAction
 from outboxctl.sink.delivery.result import Delivery
-from outboxctl.worker.suspects import LARGE, SuspectIsolation, Suspects
+from outboxctl.worker.flow.suspects import LARGE, SuspectIsolation, Suspects
 
 pytestmark = pytest.mark.no_servers
 TIMEOUT = classify(Answer(0, "timeout", "no answer", request=True))

@@ -7,8 +7,8 @@ import pytest
 from outboxctl.core.delivery.claim import Claimed
 from outboxctl.domain.failures import DONE, Classification, Noop, Reason, Verdict
 from outboxctl.metrics.registry import Metrics
-from outboxctl.worker.outcome import RetryPolicy, decide
-from outboxctl.worker.tally import settled
+from outboxctl.worker.settling.outcome import RetryPolicy, decide
+from outboxctl.worker.settling.tally import settled
 
 pytestmark = pytest.mark.no_servers
 POLICY = RetryPolicy(max_attempts=3, base=0.5, cap=30, hold=True)

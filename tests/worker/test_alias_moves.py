@@ -8,7 +8,7 @@ from outboxctl.core.operator import rebuilds
 from outboxctl.core.operator.rebuilds import SWAPPING, RebuildPhase
 from outboxctl.domain.failures import DONE, Classification, Reason, Verdict
 from outboxctl.sink.delivery.result import Delivery
-from outboxctl.worker.alias_moves import waiting_for_move
+from outboxctl.worker.lane.delivering import waiting_for_move
 
 BLOCKED = Classification(Verdict.OUTAGE, Reason.WRITE_BLOCKED, error="403 cluster_block_exception")
 DELIVERY = Delivery([DONE, BLOCKED], [])

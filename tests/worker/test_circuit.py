@@ -9,13 +9,13 @@ import pytest
 from fakes import FakeSink, ProxyFault, Script, fake_sink
 from fakes.faults import refused
 from outboxctl.core.database import Database
+from outboxctl.domain.flow import PROBE_EVENTS
 from outboxctl.metrics.registry import Metrics
 from outboxctl.settings import load
 from outboxctl.sink.delivery.deliver import ElasticSink
 from outboxctl.sink.transport.open import connect
-from outboxctl.worker.circuit import PROBE_EVENTS
 from outboxctl.worker.health import Health
-from outboxctl.worker.parts import WorkerParts
+from outboxctl.worker.wiring import WorkerParts
 from processes import eventually
 from scene import Scene
 
@@ -54,11 +54,11 @@ def lane_at_work(url: str, db: Database, sink: FakeSink) -> Iterator[WorkerParts
 def test_silence_does_not_close_it(url: str, db: Database, scene: Scene, sink: FakeSink) -> None:
     scene.load(50)
     with lane_at_work(url, db, sink) as parts:
-        eventually(lambda: parts.circuit.breaker.is_open, what="opened by a word of the sink")
+        eventually(lambda: parts.flow.away, what="opened by a word of the sink")
         sink.script = Script.always(ProxyFault(before=60))
         probes = len(sink.requests)
         eventually(lambda: len(sink.requests) >= probes + 3, what="probes without an answer")
-        assert parts.circuit.breaker.is_open
+        assert parts.flow.away
         sizes = [len(bulk.ids) for bulk in sink.requests[probes + 1 :]]
         assert max(sizes) <= PROBE_EVENTS, "no whole batch is tried"
 
@@ -67,8 +67,8 @@ def test_where_nothing_is_due_it_closes(url: str, db: Database, scene: Scene, si
     """Another worker may have delivered the rest: this one must not stay unready for ever."""
     scene.load(1)
     with lane_at_work(url, db, sink) as parts:
-        eventually(lambda: parts.circuit.breaker.is_open, what="opened")
+        eventually(lambda: parts.flow.away, what="opened")
         taken = "UPDATE search_outbox_events SET status = 'done' WHERE status = 'pending'"
         eventually(lambda: scene.sql.execute(taken).rowcount, what="taken by somebody else")
-        eventually(lambda: not parts.circuit.breaker.is_open, what="closed")
+        eventually(lambda: not parts.flow.away, what="closed")
         assert "; not seen for " in str(parts.context.health.failing().get("sink")), "it ends by itself"

@@ -11,11 +11,11 @@ from outboxctl.core.database import Database
 from outboxctl.core.delivery.claim import Claimed, claim
 from outboxctl.metrics.registry import Metrics
 from outboxctl.settings import load
-from outboxctl.worker import claims
-from outboxctl.worker.claimer import Claimer
+from outboxctl.worker.claiming import claims
+from outboxctl.worker.claiming.claimer import Claimer
+from outboxctl.worker.claiming.leases import Batch
 from outboxctl.worker.health import Health
-from outboxctl.worker.lease import Batch
-from outboxctl.worker.parts import WorkerParts
+from outboxctl.worker.wiring import WorkerParts
 
 SIZE = 2
 PATIENCE = 20.0

@@ -16,13 +16,14 @@ from outboxctl.core.schema.migrations import upgrade
 from outboxctl.core.sql import Connection
 from outboxctl.metrics.registry import Metrics
 from outboxctl.settings import load
-from outboxctl.worker import claimer, listener
-from outboxctl.worker import parts as worker_parts
+from outboxctl.worker import wiring as worker_parts
+from outboxctl.worker.claiming import claimer
+from outboxctl.worker.claiming.leases import Batch
 from outboxctl.worker.health import Health
-from outboxctl.worker.lease import Batch
-from outboxctl.worker.listener import Listener
-from outboxctl.worker.parts import WorkerParts
 from outboxctl.worker.signals import Signals
+from outboxctl.worker.upkeep import listener
+from outboxctl.worker.upkeep.listener import Listener
+from outboxctl.worker.wiring import WorkerParts
 from processes import Worker, eventually
 from scene import Scene
 

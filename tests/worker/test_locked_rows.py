@@ -15,10 +15,10 @@ from outboxctl.core.database import Database
 from outboxctl.core.delivery.claim import claim
 from outboxctl.metrics.registry import Metrics
 from outboxctl.settings import Settings
-from outboxctl.worker.delivering import Renewal
+from outboxctl.worker.claiming.leases import Lease
 from outboxctl.worker.health import Health
-from outboxctl.worker.lease import Lease
-from outboxctl.worker.parts import WorkerParts
+from outboxctl.worker.upkeep.heartbeat import Renewal
+from outboxctl.worker.wiring import WorkerParts
 from processes import Worker, eventually
 from scene import Scene, ready
 from servers import Servers

@@ -13,10 +13,10 @@ from outboxctl.drills import services
 from outboxctl.metrics.registry import Metrics
 from outboxctl.settings import load
 from outboxctl.worker.health import Health
-from outboxctl.worker.outcome import Outcomes
-from outboxctl.worker.parts import WorkerParts
-from outboxctl.worker.settling import Settling
+from outboxctl.worker.settling.outcome import Outcomes
+from outboxctl.worker.settling.settling import Settling
 from outboxctl.worker.stopping import Stopping
+from outboxctl.worker.wiring import WorkerParts
 from scene import Scene
 
 SLOW = 2.5  # seconds of the first COMMIT that settles

@@ -18,7 +18,7 @@ from outboxctl.sink.delivery.deliver import ElasticSink
 from outboxctl.sink.transport.open import connect
 from outboxctl.worker.daemon import Daemon
 from outboxctl.worker.health import Health
-from outboxctl.worker.parts import WorkerParts
+from outboxctl.worker.wiring import WorkerParts
 from processes import Worker, eventually
 from scene import Scene
 from servers import Servers

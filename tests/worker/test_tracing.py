@@ -19,8 +19,8 @@ import outboxctl
 from fakes import Script, fake_sink
 from fakes.collector import Collector, attributes, collector, instrumented
 from fakes.faults import answered
-from outboxctl.worker.lease import Batch, Lease
-from outboxctl.worker.outcome import Outcomes
+from outboxctl.worker.claiming.leases import Batch, Lease
+from outboxctl.worker.settling.outcome import Outcomes
 from outboxctl.worker.spans import Spans
 from processes import Cli, Worker
 from scene import Scene

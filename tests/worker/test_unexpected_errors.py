@@ -11,11 +11,11 @@ from outboxctl.drills import services
 from processes import Worker, eventually, start_broken_worker
 from scene import Scene
 
-LANE = "outboxctl.worker.lane:Lane._process"
+LANE = "outboxctl.worker.lane.lane:Lane._process"
 BROKEN_PARTS = {
     "lane-0": LANE,
-    "maintenance": "outboxctl.worker.maintenance:Maintenance.turn",
-    "lease-renewal": "outboxctl.worker.delivering:Renewal.turn",
+    "maintenance": "outboxctl.worker.upkeep.maintenance:Maintenance.turn",
+    "lease-renewal": "outboxctl.worker.upkeep.heartbeat:Renewal.turn",
 }
 Broken = Callable[[str], Worker]
 

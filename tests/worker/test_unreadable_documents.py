@@ -11,8 +11,8 @@ from outboxctl.core.database import Database
 from outboxctl.core.delivery.claim import LEFT_OUT, claim
 from outboxctl.domain.clock import Deadline
 from outboxctl.domain.failures import Reason
-from outboxctl.worker import source_documents
-from outboxctl.worker.source_documents import with_documents
+from outboxctl.worker.claiming import claims
+from outboxctl.worker.claiming.claims import with_documents
 from processes import Worker, eventually
 from scene import Scene
 
@@ -168,14 +168,14 @@ def test_events_of_one_entity_share_one_read(scene: Scene, db: Database, sql: ps
         events = claim(connection, owner="w", token=str(uuid4()), size=9, lease=30, read=False)
     assert {event.document for event in events} == {LEFT_OUT}
     asked: list[list[str]] = []
-    read = source_documents._read
+    read = claims._documents
 
-    def counted(database: Database, most: int | None, ids: Sequence[str], seconds: float) -> Any:
+    def counted(database: Database, ids: Sequence[str], seconds: float, most: int | None) -> Any:
         asked.append([*ids])
-        return read(database, most, ids, seconds)
+        return read(database, ids, seconds, most)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(source_documents, "_read", counted)
+        patch.setattr(claims, "_documents", counted)
         whole, refusals = with_documents(db, events, deadline=Deadline.within(30), max_bytes=None)
     assert sorted(id_ for ids in asked for id_ in ids) == sorted({event.document_id for event in events})
     assert (len(whole), refusals) == (5, {})

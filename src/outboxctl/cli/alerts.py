@@ -30,9 +30,9 @@ def alerts(
 
     Example: outboxctl alerts --max-oldest-age 120 > outbox.rules.yml
     """
-    from outboxctl.metrics.alerts.model import AlertLimits
+    from outboxctl.metrics.alerts.queries import AlertLimits
+    from outboxctl.metrics.alerts.rules import alerts as table
     from outboxctl.metrics.alerts.rules import rule_file
-    from outboxctl.metrics.alerts.table import alerts as table
 
     sla = settings().sla_oldest_age_seconds if max_oldest_age is None else max_oldest_age
     limits = AlertLimits(sla, failed_growth=max_failed_growth, job=parse.words("--job", job, 200))

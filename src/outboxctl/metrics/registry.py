@@ -15,6 +15,7 @@ from prometheus_client import (
     Histogram,
     disable_created_metrics,
     generate_latest,
+    make_wsgi_app,
 )
 
 from outboxctl.domain.failures import Noop, Reason, Verdict
@@ -101,7 +102,7 @@ AT_ZERO: dict[str, list[tuple[str, ...]]] = {
 
 
 class Metrics:
-    """One registry; `snapshot()` is what `/metrics` serves. Safe to use from several threads."""
+    """One registry; `snapshot()` is what `/metrics` shows. Safe to use from several threads."""
 
     def __init__(self) -> None:
         self._projection = PROJECTION
@@ -109,6 +110,7 @@ class Metrics:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # they double the lines and are not used
         self._registry = CollectorRegistry()
         self._metrics = {key: self._made(key, *about) for key, about in METRICS.items()}
+        self.page = make_wsgi_app(self._registry)  # `/metrics`
         self._start_at_zero()
 
     def declare(self, projection: str) -> None:

@@ -13,9 +13,8 @@ from outboxctl.domain.errors import UsageError
 from outboxctl.domain.failures import RULES, Reason
 from outboxctl.domain.printable import brief
 from outboxctl.domain.reason_texts import NOOP_TEXTS, REASON_TEXTS
-from outboxctl.metrics.alerts.model import Alert, AlertLimits
-from outboxctl.metrics.alerts.rules import RUNBOOK, duration
-from outboxctl.metrics.alerts.table import alerts
+from outboxctl.metrics.alerts.queries import AlertLimits, duration
+from outboxctl.metrics.alerts.rules import RUNBOOK, Alert, alerts
 from outboxctl.metrics.registry import Metrics
 from outboxctl.operations.doctor import catalogue
 from outboxctl.settings import Settings, env_names, is_secret

@@ -5,11 +5,9 @@ from dataclasses import dataclass, replace
 from outboxctl.core.database import Database
 from outboxctl.metrics.registry import Metrics
 from outboxctl.settings import Settings
-from outboxctl.worker.database_reporter import DatabaseReporter
+from outboxctl.worker.claiming.leases import InFlight, Postponed
 from outboxctl.worker.health import Health
-from outboxctl.worker.in_flight import InFlight
-from outboxctl.worker.postponed_outcomes import Postponed
-from outboxctl.worker.progress_log import Progress
+from outboxctl.worker.reports import DatabaseReporter, Progress
 from outboxctl.worker.signals import Signals
 from outboxctl.worker.tracing import Tracing
 
@@ -19,7 +17,7 @@ class WorkerContext:
     """What the threads of one worker share; made once, by `WorkerParts`.
 
     Any thread may use it: no field is replaced, and each object is thread-safe by itself, as its class says.
-    What only some threads may call (claimer, admission, circuit, turns) is passed to their parts by name.
+    What only some threads may call (claimer, flow, turns) is passed to their parts by name.
     """
 
     settings: Settings
@@ -34,5 +32,5 @@ class WorkerContext:
     postponed: Postponed
 
     def of(self, projection: str) -> "WorkerContext":
-        """The same, whose metrics count for this projection."""
-        return replace(self, metrics=self.metrics.of(projection))
+        """The same, whose metrics count for this projection; search_index has an empty name."""
+        return replace(self, metrics=self.metrics.of(projection)) if projection else self

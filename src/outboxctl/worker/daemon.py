@@ -24,14 +24,16 @@ from outboxctl.metrics.registry import Metrics
 from outboxctl.metrics.server import MetricsServer
 from outboxctl.settings import OutagePolicy, Settings
 from outboxctl.sink.delivery.result import IndexedSink, Probe, Sink
-from outboxctl.worker.delivering import Renewal
 from outboxctl.worker.health import Health
-from outboxctl.worker.lane import Lane
-from outboxctl.worker.listener import Listener
-from outboxctl.worker.parts import WorkerParts
-from outboxctl.worker.progress_log import ProgressLog
+from outboxctl.worker.lane.lane import Lane
+from outboxctl.worker.reports import ProgressLog
 from outboxctl.worker.stopping import Stopping
 from outboxctl.worker.tracing import Tracing
+from outboxctl.worker.upkeep.heartbeat import Heartbeat, Renewal
+from outboxctl.worker.upkeep.listener import Listener
+from outboxctl.worker.upkeep.maintenance import Maintenance
+from outboxctl.worker.upkeep.probes import Probes
+from outboxctl.worker.wiring import WorkerParts
 
 log = structlog.get_logger()
 INTERVAL = 0.5  # seconds between two rounds of maintenance, and two probes of the sink
@@ -71,19 +73,14 @@ class Daemon:
     ) -> None:
         self.metrics = Metrics()
         self.health = Health(settings.sla_oldest_age_seconds, put_off=self.metrics.put_off)
-        self.parts = WorkerParts(
-            settings,
-            database,
-            sink,
-            self.metrics,
-            self.health,
-            sink_of=sink_of,
-            tracing=tracing,
+        parts = self.parts = WorkerParts(
+            settings, database, sink, self.metrics, self.health, sink_of=sink_of, tracing=tracing
         )
-        self.signals = self.parts.context.signals
+        context, self.signals = parts.context, parts.context.signals
         self._settings, self._database = settings, database
-        self._heartbeat = self.parts.heartbeat()
-        self._maintenance = self.parts.maintenance(probe, self._heartbeat)
+        self._heartbeat = Heartbeat(context, parts.flow)
+        maintenance = self._maintenance = Maintenance(context, self._heartbeat, parts.reclaimed, parts.flow)
+        self._probes = Probes(context, probe, parts.reclaimed, parts.flow, lag=lambda: maintenance.own_lag)
         self._lanes = list[Lane]()
         self._lane_threads: list[threading.Thread] = []
         self._helpers: list[threading.Thread] = []
@@ -99,52 +96,26 @@ class Daemon:
         Raises UsageError on a busy port or a missing schema, OutboxctlError if events are still claimed at
         the end.
         """
-        s, self._drain = self._settings, drain
+        self._drain = drain
         server = self._server()
         due = self._due()  # raises where the database or its schema is missing
-        self._maintenance.check_database()
+        self._probes.check_database()
         self._handle_signals()
         tune_collector()
         if server:
             server.start()
         # The client of the sink takes long to load: a drain with nothing due does not load it.
         probe_first = due or not drain
-        sink_probe = self._every(self._maintenance.check_sink, "sink-probe", at_once=probe_first)
+        sink_probe = self._every(self._probes.check_sink, "sink-probe", at_once=probe_first)
         if probe_first:
             self._await_first_probe()
-        log.info(
-            "worker started",
-            worker=s.worker_id,
-            lanes=s.concurrency,
-            batch=s.bulk_size,
-            **(addresses(s.metrics_host, s.metrics_port) if server else {}),
-        )
-        if s.outage_policy is OutagePolicy.COUNT:
-            outage = backoff.survives(s.max_attempts, base=s.base_backoff_seconds, cap=s.max_backoff_seconds)
-            log.info(
-                f"an outage of the sink fails events{' of search_index' * s.projections_hold}"
-                f" after {outage:.1f} s at the earliest (OUTBOX_OUTAGE_POLICY=count,"
-                f" OUTBOX_MAX_ATTEMPTS={s.max_attempts}); with hold it fails none"
-            )
-        self._helpers = [
-            self._every(self._maintenance.turn, "maintenance"),
-            self._every(self._maintenance.check_database, "database-probe"),
-            sink_probe,
-            self._every(ProgressLog(self.metrics, self.health).turn, "progress-log"),
-            self._renew_leases(),
-            self._every(partial(self.parts.expander.turn, always=drain, slow=False), "expander", hears=True),
-            self._every(partial(self.parts.expander.turn, always=drain, slow=True), "expander-slow"),
-        ]
-        if not drain:  # a drain does not wait for new events, and sends deletes again once none is left
-            self._helpers += [
-                self._every(Listener(self.parts.context).turn, "listener"),
-                self._every(self.parts.deletes.turn, "deletes"),
-            ]
+        self._say_started(serves=server is not None)
+        self._start_helpers(sink_probe)
         notify("READY=1")
         self._work()
         notify("STOPPING=1", "STATUS=finishing what is in flight")
         stopped = Stopping(self.parts.context, self._waiting).run(
-            self._lane_threads, s.shutdown_grace_seconds, leave=self._heartbeat.leave
+            self._lane_threads, self._settings.shutdown_grace_seconds, leave=self._heartbeat.leave
         )
         self.parts.expander.write_log()
         if server:
@@ -155,6 +126,45 @@ class Daemon:
             raise OutboxctlError(
                 "stopped with events in hand", hint="they come back once their lease is over"
             )
+
+    def _say_started(self, *, serves: bool) -> None:
+        s = self._settings
+        log.info(
+            "worker started",
+            worker=s.worker_id,
+            lanes=s.concurrency,
+            batch=s.bulk_size,
+            **(addresses(s.metrics_host, s.metrics_port) if serves else {}),
+        )
+        if s.outage_policy is OutagePolicy.COUNT:
+            outage = backoff.survives(s.max_attempts, base=s.base_backoff_seconds, cap=s.max_backoff_seconds)
+            log.info(
+                f"an outage of the sink fails events{' of search_index' * s.projections_hold}"
+                f" after {outage:.1f} s at the earliest (OUTBOX_OUTAGE_POLICY=count,"
+                f" OUTBOX_MAX_ATTEMPTS={s.max_attempts}); with hold it fails none"
+            )
+
+    def _start_helpers(self, sink_probe: threading.Thread) -> None:
+        context, expand, renewal = self.parts.context, self.parts.expander.turn, Renewal(self.parts.context)
+        self._helpers = [
+            self._every(self._maintenance.turn, "maintenance"),
+            self._every(self._probes.check_database, "database-probe"),
+            sink_probe,
+            self._every(ProgressLog(self.metrics, self.health).turn, "progress-log"),
+            # Also while the worker stops: batches in hand are finished, which may take long.
+            self._every(
+                renewal.turn, "lease-renewal", wait=lambda: self.signals.wait_for_abandon(renewal.interval)
+            ),
+            self._every(
+                partial(expand, always=self._drain, slow=False), "expander", wait=self._wait_for_news()
+            ),
+            self._every(partial(expand, always=self._drain, slow=True), "expander-slow"),
+        ]
+        if not self._drain:  # it waits for no new events, and sends deletes again once none is left
+            self._helpers += [
+                self._every(Listener(context).turn, "listener"),
+                self._every(self.parts.deletes.turn, "deletes"),
+            ]
 
     def _server(self) -> MetricsServer | None:
         s = self._settings
@@ -177,7 +187,7 @@ class Daemon:
         """Nothing is claimed before it is known whether the index exists, or that the sink is silent."""
         end = monotonic() + FIRST_PROBE
         while not (self.signals.stopping or monotonic() > end):
-            if self._maintenance.sink_checked.wait(TICK):
+            if self._probes.sink_checked.wait(TICK):
                 return
 
     def _work(self) -> None:
@@ -222,28 +232,34 @@ class Daemon:
         self._lanes = [self.parts.lane(drain=self._drain) for _ in range(self._settings.concurrency)]
         self._lane_threads = [_start(lane.run, f"lane-{n}") for n, lane in enumerate(self._lanes)]
 
-    def _renew_leases(self) -> threading.Thread:
-        """Also while the worker stops: batches in hand are finished, which may take long."""
-        renewal = Renewal(self.parts.context)
+    def _wait_for_news(self) -> Callable[[], bool]:
+        """Waits until soon after news of events, at most INTERVAL."""
+        news = 0
 
-        def loop() -> None:
-            while not self.signals.wait_for_abandon(renewal.interval):
-                self._guarded(renewal.turn, "lease-renewal")
+        def wait() -> bool:
+            nonlocal news
+            if not self.signals.wait_for_stop(TICK):
+                self.signals.wait_for_news(news, INTERVAL - TICK)
+                news = self.signals.news
+            return self.signals.stopping
 
-        return _start(loop, "lease-renewal")
+        return wait
 
     def _every(
-        self, action: Callable[[], None], name: str, *, at_once: bool = False, hears: bool = False
+        self,
+        action: Callable[[], None],
+        name: str,
+        *,
+        at_once: bool = False,
+        wait: Callable[[], bool] | None = None,
     ) -> threading.Thread:
-        """Run the action again and again; one that `hears` also soon after news of events."""
+        """Run the action again and again, after each `wait`, which returns whether to end."""
+        over = wait or (lambda: self.signals.wait_for_stop(INTERVAL))
 
         def loop() -> None:
-            pause, news = 0.0 if at_once else INTERVAL, 0
-            while not self.signals.wait_for_stop(TICK if hears else pause):
-                if hears:
-                    self.signals.wait_for_news(news, pause - TICK)
-                    news = self.signals.news
-                pause = INTERVAL
+            if at_once:
+                self._guarded(action, name)
+            while not over():
                 self._guarded(action, name)
 
         return _start(loop, name)

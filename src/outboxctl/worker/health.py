@@ -1,14 +1,14 @@
 """The conditions that fail now: reported by the worker's threads, read by `/healthz` and `/readyz`."""
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import structlog
 
 from outboxctl.domain.clock import monotonic
-from outboxctl.domain.failures import NO_ANSWER, Classification, Reason, Verdict
+from outboxctl.domain.failures import Classification
 
 log = structlog.get_logger()
 UNKNOWN = "not checked yet"
@@ -19,9 +19,6 @@ PATIENCE = 1.0  # seconds without an answer until it fails: readiness must turn 
 # Seconds without a problem until a condition ends: where a part of the sink is ill, some requests fail and
 # others succeed, and readiness must not alternate with them. The database has no parts.
 RECOVERY_SECONDS = {"sink": 2.0}
-LONGEST = 10.0  # seconds in which nothing that was sent is taken, until that is a problem
-# Answers about the sink; another retry may be about its event only.
-OF_THE_SINK = NO_ANSWER | {Reason.UNAVAILABLE, Reason.GATEWAY, Reason.RATE_LIMITED}
 
 
 @dataclass(frozen=True)
@@ -42,47 +39,6 @@ def problem_of(finding: Classification, *, begin: str = "", end: str = "") -> Pr
     return Problem(f"{begin}{text}{end}", f"{begin}{finding.public}{end}")
 
 
-class Standstill:
-    """Deliveries in a row of which the sink took no event. Thread-safe: any lane may call `observe`."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._taken_at = float("-inf")
-        self._since: float | None = None  # when the first of these deliveries began
-        self._last: Classification | None = None
-
-    def observe(self, findings: Sequence[Classification | None], *, sent_at: float) -> None:
-        """Take the findings of a delivery that began at `sent_at` (monotonic)."""
-        refused = [finding for finding in findings if finding and _of_the_sink(finding)]
-        with self._lock:
-            if any(finding and finding.verdict in (Verdict.DONE, Verdict.FAIL) for finding in findings):
-                self._taken_at, self._since = monotonic(), None
-            elif refused:
-                self._last = refused[0]
-                if self._since is None:
-                    self._since = max(sent_at, self._taken_at)
-
-    def idle(self) -> None:
-        """Note that no event waits."""
-        self._since = None
-
-    def taken_within(self, seconds: float) -> bool:
-        """Whether an event was taken within the last so many seconds."""
-        return monotonic() - self._taken_at < seconds
-
-    def problem(self) -> Problem | None:
-        """What keeps the sink from taking events, once that has lasted; None while it takes some."""
-        with self._lock:
-            since, last = self._since, self._last
-        if since is None or last is None or monotonic() - since <= LONGEST:
-            return None
-        return problem_of(last, begin=f"nothing was taken for {monotonic() - since:.0f} s: ")
-
-
-def _of_the_sink(finding: Classification) -> bool:
-    return finding.verdict is Verdict.OUTAGE or finding.reason in OF_THE_SINK
-
-
 class Health:
     """Failing conditions (`database`, `sink`, `draining`, `progress`) and when something last succeeded.
 
@@ -100,7 +56,7 @@ class Health:
         self._failing = {(name, "probe"): Problem(UNKNOWN, UNKNOWN) for name in ("database", "sink")}
         self._requested_at: dict[str, tuple[float, float]] = {}  # when, and the patience
         self._slow: dict[str, tuple[float, float]] = {}  # the last slow answer: when, and after how long
-        self.standstill = Standstill()
+        self.taken_at = float("-inf")  # when the sink took an event last; set by `FlowControl`
         self._succeeded: float | None = None
         self._nothing_due = self._nothing_waiting = monotonic()
 
@@ -192,7 +148,6 @@ class Health:
     def idle(self) -> None:
         """Note that no event waits for anything just now."""
         self._nothing_waiting = monotonic()
-        self.standstill.idle()
 
     def progress_age(self) -> float:
         """Seconds since an event was last completed, or none waited."""
@@ -231,7 +186,7 @@ class Health:
 
     def _waits(self, now: float) -> Iterator[tuple[str, float]]:
         """What has not answered in time, or did not just now; no wait counts while deliveries succeed."""
-        taking = self.standstill.taken_within(PATIENCE)
+        taking = now - self.taken_at < PATIENCE
         for name, (began, patience) in list(self._requested_at.items()):
             if now - began > patience and not (name == "sink" and taking):
                 yield name, now - began

@@ -22,8 +22,8 @@ from outboxctl.core.schema.names import EVENTS
 from outboxctl.domain.clock import monotonic
 from outboxctl.domain.failures import Reason
 from outboxctl.domain.lifecycle import PROJECTION
-from outboxctl.worker.lease import Batch
-from outboxctl.worker.outcome import Outcomes
+from outboxctl.worker.claiming.leases import Batch
+from outboxctl.worker.settling.outcome import Outcomes
 from outboxctl.worker.tracing import Tracing
 
 NOT_DONE = {"retried": "retries", "failed": "failures", "held": "held"}  # attribute, and list of Outcomes
@@ -53,7 +53,7 @@ class Spans(Tracing):
 
         Links, not a parent, also for a batch of one: which events go together is chance.
         """
-        return Harmless(lambda: self._batch(batch))
+        return harmless(lambda: self._batch(batch))
 
     @contextmanager
     def _batch(self, batch: Batch) -> Iterator[None]:
@@ -81,13 +81,15 @@ class Spans(Tracing):
         """The statements that write it."""
         return self._within(f"settle {EVENTS}", SpanKind.CLIENT, self._of("settle", "settle"))
 
-    def _within(self, name: str, kind: SpanKind, attributes: Mapping[str, str | int]) -> "Harmless":
+    def _within(
+        self, name: str, kind: SpanKind, attributes: Mapping[str, str | int]
+    ) -> AbstractContextManager[object]:
         begin = self._tracer.start_as_current_span
-        return Harmless(lambda: begin(name, kind=kind, attributes=attributes, **NO_ERRORS))
+        return harmless(lambda: begin(name, kind=kind, attributes=attributes, **NO_ERRORS))
 
     def settled(self, outcomes: Outcomes, written: int) -> None:
         """Counts by outcome; an error is whatever was not delivered, by its most frequent reason."""
-        with harmless():
+        with _logged():
             _record_outcomes(trace.get_current_span(), outcomes, written)
 
     def log_processors(self) -> list[Processor]:
@@ -139,30 +141,30 @@ def _reason(outcomes: Outcomes) -> str:
     return Counter(reasons).most_common(1)[0][0].value
 
 
-class Harmless(AbstractContextManager[None]):
+@contextmanager
+def harmless(begin: Callable[[], AbstractContextManager[object]] = nullcontext) -> Iterator[None]:
     """The span that `begin` makes, around a block, or none where it cannot be made.
 
     A sampler or a processor may be another library's: an error of it would cost each event of a batch an
     attempt. So it costs the span, and nothing of the work within it.
     """
-
-    def __init__(self, begin: Callable[[], AbstractContextManager[object]]) -> None:
-        self._begin = begin
-        self._span: AbstractContextManager[object] = nullcontext()
-
-    def __enter__(self) -> None:
-        with harmless():
-            span = self._begin()
-            span.__enter__()
-            self._span = span
-
-    def __exit__(self, *error: Any) -> None:
-        with harmless():
-            self._span.__exit__(*error)
+    span: AbstractContextManager[object] = nullcontext()
+    with _logged():
+        made = begin()
+        made.__enter__()
+        span = made
+    try:
+        yield
+    except BaseException as error:
+        with _logged():
+            span.__exit__(type(error), error, error.__traceback__)
+        raise
+    with _logged():
+        span.__exit__(None, None, None)
 
 
 @contextmanager
-def harmless() -> Iterator[None]:
+def _logged() -> Iterator[None]:
     """Log an error as OpenTelemetry itself would, and go on."""
     try:
         yield

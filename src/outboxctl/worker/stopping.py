@@ -7,11 +7,12 @@ from time import sleep
 
 import structlog
 
+from outboxctl.core.delivery import settle
 from outboxctl.domain.clock import monotonic
 from outboxctl.domain.errors import OutboxctlError
 from outboxctl.domain.printable import counted
+from outboxctl.worker.claiming.leases import release
 from outboxctl.worker.context import WorkerContext
-from outboxctl.worker.in_flight import release, still_held
 
 log = structlog.get_logger()
 RELEASE_SHARE = 0.2  # of the grace is kept for releasing what a hanging sink does not answer
@@ -82,8 +83,12 @@ class _Release:
         database, postponed = self._context.database, self._context.postponed
         postponed.turn()
         tokens = self._context.in_flight.tokens()
-        self.events += release(database, tokens)
-        if locked := still_held(database, tokens) + postponed.waiting:
+        locked = postponed.waiting
+        if tokens:
+            self.events += release(database, tokens)
+            with database.begin() as connection:
+                locked += len(settle.held(connection, list(tokens)))
+        if locked:
             self.problem = f"{counted(locked, 'event')} locked by another session"
             return False
         self._leave()

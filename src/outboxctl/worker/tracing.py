@@ -4,8 +4,8 @@ from contextlib import AbstractContextManager, nullcontext
 
 from structlog.typing import Processor
 
-from outboxctl.worker.lease import Batch
-from outboxctl.worker.outcome import Outcomes
+from outboxctl.worker.claiming.leases import Batch
+from outboxctl.worker.settling.outcome import Outcomes
 
 NOTHING: AbstractContextManager[None] = nullcontext()
 

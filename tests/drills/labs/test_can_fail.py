@@ -10,7 +10,7 @@ from broken_once import PROGRAM
 from processes import Cli, environment
 
 pytestmark = [pytest.mark.no_servers, pytest.mark.slow(reason="runs a lab on servers of its own")]
-RAISES = f"{sys.executable} {PROGRAM} outboxctl.worker.claimer:Claimer.claim worker"
+RAISES = f"{sys.executable} {PROGRAM} outboxctl.worker.claiming.claimer:Claimer.claim worker"
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,8 @@ import pytest
 import yaml
 
 from metrics.alerts.programs import needed
-from outboxctl.metrics.alerts.model import AlertLimits
-from outboxctl.metrics.alerts.rules import duration, rule_file
-from outboxctl.metrics.alerts.table import alerts
+from outboxctl.metrics.alerts.queries import AlertLimits, duration
+from outboxctl.metrics.alerts.rules import alerts, rule_file
 from outboxctl.metrics.registry import Metrics
 from processes import Cli, environment
 

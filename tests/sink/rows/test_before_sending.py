@@ -8,7 +8,7 @@ from acceptance import lab
 from fakes import FakeSink
 from outboxctl.core.delivery import claim
 from outboxctl.core.delivery.leases import reclaim
-from outboxctl.worker import claims
+from outboxctl.worker.claiming import claims
 from processes import Cli
 from sink.rows.bench import DONE, Bench, End, Put, end, metric
 

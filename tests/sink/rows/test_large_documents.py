@@ -5,7 +5,7 @@ import pytest
 from acceptance import lab
 from fakes import FakeSink
 from outboxctl.core.delivery import claim
-from outboxctl.worker import claims as worker_claims
+from outboxctl.worker.claiming import claims as worker_claims
 from sink.rows.bench import DONE, Bench, Put, metric
 
 BOUND = 5_000

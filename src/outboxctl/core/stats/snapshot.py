@@ -134,8 +134,9 @@ def pipeline_status(
     seen = by_projection.count(
         connection, max_processing=max_processing, exact=exact, only=projection, pace=pace
     )
+    counted = seen.sums
     known = workers.all_workers(connection)
-    flow, lag = workers.flow(known), seen.gauges.lag
+    flow, lag = workers.flow(known), counted.gauges.lag
     # A follow event waits for the expander, not for a retry, though its next_retry_at is `infinity`.
     not_due = counts.not_due(connection, replace(of, condition=f"{of.condition} AND follow IS NULL"))
     followed = [table for each in seen.projections for table in each.following]
@@ -146,13 +147,13 @@ def pipeline_status(
     rates = (flow.rate_in, flow.rate_out, drained)
     return PipelineStatus(
         projection or PROJECTION,
-        seen.status,
-        seen.gauges.stuck,
+        counted.status,
+        counted.gauges.stuck,
         lag,
-        seen.gauges.oldest_age_seconds,
+        counted.gauges.oldest_age_seconds,
         oldest(connection, limit=5, of=of),
-        seen.failed_by_reason,
-        seen.estimated,
+        counted.failed_by_reason,
+        counted.estimated,
         *(rates if projection is None else (None, None, None)),
         workers=known,
         circuit_open=flow.circuit_open,

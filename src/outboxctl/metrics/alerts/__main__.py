@@ -2,8 +2,7 @@
 
 import sys
 
-from outboxctl.metrics.alerts.model import AlertLimits
-from outboxctl.metrics.alerts.rules import rule_file
-from outboxctl.metrics.alerts.table import alerts
+from outboxctl.metrics.alerts.queries import AlertLimits
+from outboxctl.metrics.alerts.rules import alerts, rule_file
 
 sys.stdout.write(rule_file(alerts(AlertLimits())))

@@ -1,10 +1,10 @@
 """The sink answers 503 to everything: what the policy `hold` costs an event."""
 
 from outboxctl.domain import backoff
+from outboxctl.domain.flow import PROBE_EVENTS
 from outboxctl.drills.labs import Lab, LabContext
 from outboxctl.drills.proxy import faults
 from outboxctl.drills.scratch.worker import UNREADY
-from outboxctl.worker.circuit import PROBE_EVENTS
 
 UNAVAILABLE = "503 to every bulk request"
 ATTEMPTS = 3

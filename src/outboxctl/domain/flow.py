@@ -1,0 +1,280 @@
+"""The states of the sink and of one index, as a worker sees them: whether and how much is sent there.
+
+Pure: each transition takes a state, an answer and the time, and returns the next state (docs/outages.md has
+the table). `outboxctl.worker.flow` keeps one state of the sink, and one of the index of each projection.
+Times are those of `clock.monotonic`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import Enum, auto
+from math import ceil, inf
+from random import Random
+
+from outboxctl.domain import backoff
+from outboxctl.domain.failures import DONE, NO_ANSWER, Classification, Reason, Verdict
+
+Findings = Sequence[Classification | None]
+LONGEST_STEP = 5.0  # seconds between two probes at the most, so that recovery is soon noticed
+PROBE_EVENTS = 10  # of a probe under `hold`: of several shards, so that one that is unavailable is not all
+STEPS = 20  # successful windows from nothing back to the full number of events in flight
+STANDSTILL = 10.0  # seconds in which nothing that was sent is taken, until that is a problem
+# Answers about the sink; another retry may be about its event only.
+OF_THE_SINK = NO_ANSWER | {Reason.UNAVAILABLE, Reason.GATEWAY, Reason.RATE_LIMITED}
+# Outages of one index: the sink itself may take the documents of others.
+OF_ONE_INDEX = frozenset(
+    {Reason.INDEX_UNAVAILABLE, Reason.WRITE_BLOCKED, Reason.UNAVAILABLE, Reason.AUTH, Reason.CONFIG}
+)
+PAUSE, PASSING_PAUSE = (
+    1.0,
+    0.25,
+)  # seconds that an index is left alone; for what ends by itself within seconds
+RATE = 200.0  # events a second that one worker tries again while their index cannot be delivered to
+AGAIN = 10.0  # seconds between two times that the events of an index are brought forward
+# Seconds until that is done without an outage in this process: the one that spread the waits may be gone.
+SELDOM = 600.0
+STEP = 1.0  # seconds between two batches that are brought forward, unless half of the last one was delivered
+
+
+class Heard(Enum):
+    """What a delivery says of the sink as a whole."""
+
+    NOTHING = auto()  # nothing was sent, or only one index is away
+    ANSWER = auto()
+    SILENCE = auto()  # no answer about any event: it may be that of a node or of an event
+    OUTAGE = auto()
+
+
+@dataclass(frozen=True)
+class SinkPolicy:
+    """`hold`: an outage holds events back, and a probe is a few of them; else a probe is a whole batch.
+
+    `base` and `cap` of the pauses between probes, and `longest_pause` that the sink may ask for, are in
+    seconds. `silences`: how many deliveries may go unanswered at once, because of one node. `first`: events
+    in flight after an outage, since many workers must not send full batches at once.
+    """
+
+    hold: bool
+    base: float
+    cap: float
+    longest_pause: float
+    silences: int
+    first: int
+
+
+def hear(findings: Findings, *, hold: bool) -> tuple[Heard, Classification | None]:
+    """What a delivery says of the sink, and the finding that says so. What was not sent says nothing."""
+    told = [finding for finding in findings if finding and not finding.attempt_returned]
+    outage = next((f for f in told if f.verdict is Verdict.OUTAGE and not f.single), None)
+    if outage and hold:
+        return Heard.OUTAGE, outage
+    if not all(map(_of_no_event, told)):
+        return Heard.ANSWER, None
+    first = next((finding for finding in told if not finding.single), None)
+    return (Heard.OUTAGE if outage else Heard.SILENCE if first else Heard.NOTHING), outage or first
+
+
+def _of_no_event(finding: Classification) -> bool:
+    """Whether the sink said nothing of an event, or that it takes none, of whatever index.
+
+    What it says of one index or shard (`single`) is an answer, but for a 503: the whole sink may be away.
+    """
+    if finding.verdict is not Verdict.OUTAGE:
+        return finding.unanswered
+    return not finding.single or (finding.reason is Reason.UNAVAILABLE and not finding.of_shard)
+
+
+@dataclass(frozen=True)
+class SinkState:
+    """The sink as a whole.
+
+    `limit`: events that may be in flight, at most `most`; halved by an overload at most once for what was
+    sent before `cut_at`, and raised step by step (as in TCP: many workers reach their shares of the sink
+    without communication). Nothing is sent until `paused_until`. `failures`: outages in a row, the last one
+    for `why`; until `next_probe` nothing is sent then, and after it by one `prober` at a time. `silences`:
+    deliveries in a row without an answer. `refused_since`: since when nothing was taken, with the last
+    `refusal`.
+    """
+
+    most: float
+    limit: float
+    cut_at: float = 0.0
+    paused_until: float = 0.0
+    failures: int = 0
+    silences: int = 0
+    next_probe: float = 0.0
+    prober: int | None = None
+    why: Classification | None = None
+    taken_at: float = -inf
+    refused_since: float | None = None
+    refusal: Classification | None = None
+
+    @property
+    def away(self) -> bool:
+        """Whether the last deliveries were an outage: the circuit is open."""
+        return self.failures > 0
+
+    @property
+    def room(self) -> int:
+        """Events that may be in flight now; never less than one."""
+        return max(1, int(self.limit))
+
+    def resized(self, most: float) -> "SinkState":
+        """Batches have become larger or smaller: the limit changes in proportion."""
+        return replace(self, most=most, limit=self.limit * most / self.most)
+
+    def admitted(
+        self, size: int, in_flight: int, now: float, policy: SinkPolicy, *, who: int
+    ) -> tuple["SinkState", int]:
+        """How many of `size` events may be claimed now; while the sink is away `who` becomes its probe."""
+        size = 0 if now < self.paused_until else max(0, min(size, self.room - in_flight))
+        if not (size and self.away):
+            return self, size
+        if self.prober is not None or now < self.next_probe:
+            return self, 0
+        return replace(self, prober=who), min(size, PROBE_EVENTS) if policy.hold else size
+
+    def probe_ended(self, who: int) -> "SinkState":
+        """The probe of `who`, if it has one, is over, however it ended."""
+        return replace(self, prober=None) if self.prober == who else self
+
+    def after(
+        self, findings: Findings, *, sent_at: float, now: float, policy: SinkPolicy, rng: Random, who: int
+    ) -> "SinkState":
+        """The findings of a delivery of `who` that began at `sent_at`."""
+        state = self._loaded(findings, sent_at, now, policy)._taken(findings, sent_at, now)
+        heard, why = hear(findings, hold=policy.hold)
+        if heard is Heard.ANSWER:
+            return state.answered(policy)
+        silences = state.silences + (heard is Heard.SILENCE)
+        state = replace(state, silences=silences) if silences != state.silences else state
+        if heard is Heard.OUTAGE or (
+            heard is Heard.SILENCE and (self.away or state.silences > policy.silences)
+        ):
+            failures = state.failures + 1
+            wait = backoff.delay(failures, base=policy.base, cap=min(policy.cap, LONGEST_STEP), rng=rng)
+            return replace(state.probe_ended(who), failures=failures, next_probe=now + wait, why=why)
+        return state
+
+    def answered(self, policy: SinkPolicy) -> "SinkState":
+        """The sink answers, or there is nothing to send."""
+        if not (self.failures or self.silences):
+            return self  # the hot path
+        limit = min(self.limit, policy.first) if self.away else self.limit
+        return replace(self, failures=0, silences=0, prober=None, limit=limit, why=None)
+
+    def idle(self) -> "SinkState":
+        """No event waits."""
+        return replace(self, refused_since=None)
+
+    def standstill(self, now: float) -> tuple[float, Classification] | None:
+        """For how many seconds nothing was taken, once that has lasted, and what refuses it."""
+        if self.refused_since is None or self.refusal is None or now - self.refused_since <= STANDSTILL:
+            return None
+        return now - self.refused_since, self.refusal
+
+    def _loaded(self, findings: Findings, sent_at: float, now: float, policy: SinkPolicy) -> "SinkState":
+        """The sink is overloaded where half of the items are rejected, or the time was too short for all.
+
+        One rejected item in a thousand is only a retry.
+        """
+        others = [f for f in findings if f is not DONE]  # mostly none
+        limited = [f for f in others if f and f.reason is Reason.RATE_LIMITED]
+        unsent = None in others and any(findings)
+        if unsent or (limited and 2 * len(limited) >= len(findings)):
+            pause = min(limited[0].retry_after if limited else 0.0, policy.longest_pause)
+            state = replace(self, paused_until=max(self.paused_until, now + pause))
+            if sent_at < self.cut_at:  # it does not test the new limit
+                return state
+            return replace(state, limit=max(1.0, self.limit / 2), cut_at=now)
+        if self.limit >= self.most:
+            return self
+        done = len(findings) - len(others) + sum(f is not None and f.verdict is Verdict.DONE for f in others)
+        step = self.most / STEPS * min(1.0, done / self.limit)  # one for each whole window
+        return replace(self, limit=min(self.most, self.limit + step))
+
+    def _taken(self, findings: Findings, sent_at: float, now: float) -> "SinkState":
+        if any(finding and finding.verdict in (Verdict.DONE, Verdict.FAIL) for finding in findings):
+            return replace(self, taken_at=now, refused_since=None)
+        refusal = next((f for f in findings if f and _of_the_sink(f)), None)
+        if refusal is None:
+            return self
+        since = max(sent_at, self.taken_at) if self.refused_since is None else self.refused_since
+        return replace(self, refusal=refusal, refused_since=since)
+
+
+def _of_the_sink(finding: Classification) -> bool:
+    return finding.verdict is Verdict.OUTAGE or finding.reason in OF_THE_SINK
+
+
+def outage_of_index(findings: Sequence[Classification]) -> Classification | None:
+    """The first of these findings, if all wait for the index, or for the view, of one projection."""
+    waits = (
+        f.verdict is Verdict.OUTAGE and f.single and not f.of_shard and f.reason in OF_ONE_INDEX
+        for f in findings
+    )
+    return findings[0] if findings and all(waits) else None
+
+
+@dataclass(frozen=True)
+class IndexState:
+    """The index of one projection: what it answers delays its own events, and no others.
+
+    Until `closed_until` its events are put back untried, because of `why`. Retries are claimed before fresh
+    events, so many events that wait would hold up those of others: they come back RATE a second, the next
+    ones at `next_retry`, or at `next_of_shard` those whose shard takes nothing. Once something is delivered
+    the events that wait for one of these reasons (`waiting`) are brought forward, batch by batch as they are
+    `delivered`, the next ones at `next_step`; `looked_at` is when that began last.
+    """
+
+    closed_until: float = 0.0
+    why: Classification | None = None
+    next_retry: float = 0.0
+    next_of_shard: float = 0.0
+    looked_at: float = -inf
+    waiting: frozenset[Reason] = frozenset()
+    delivered: int = 0
+    next_step: float = 0.0
+
+    def untried(self, now: float) -> Classification | None:
+        """What becomes of events that are not tried, with their attempt; None where they are to be tried."""
+        return replace(self.why, attempt_returned=True) if self.why and now < self.closed_until else None
+
+    def closed(self, why: Classification, now: float) -> "IndexState":
+        """It is left alone from now on."""
+        return replace(self, why=why, closed_until=now + (PASSING_PAUSE if why.passing else PAUSE))
+
+    def spread(self, events: int, now: float, *, of_shard: bool) -> tuple["IndexState", list[float]]:
+        """The seconds until each of so many events may come back; those of one second at once.
+
+        A claim of many costs little more than a claim of one.
+        """
+        first = max(self.next_of_shard if of_shard else self.next_retry, now)
+        waits = [ceil(first + place / RATE) - now for place in range(events)]
+        if of_shard:
+            return replace(self, next_of_shard=first + events / RATE), waits
+        return replace(self, next_retry=first + events / RATE), waits
+
+    def taken(self, events: int, now: float) -> "IndexState":
+        """So many events were delivered: those that wait are to be brought forward.
+
+        Also at the first delivery of a process: another one may have put them back.
+        """
+        state, since = replace(self, delivered=self.delivered + events), now - self.looked_at
+        if since >= AGAIN and (self.next_retry > now or since >= SELDOM):
+            return replace(state, next_retry=0.0, looked_at=now, waiting=self.waiting | OF_ONE_INDEX)
+        return state
+
+    def recovered(self) -> "IndexState":
+        """A shard takes documents again: its events are to be brought forward."""
+        return replace(self, next_of_shard=0.0, waiting=self.waiting | {Reason.UNAVAILABLE})
+
+    def turn(self, now: float, batch: int) -> tuple["IndexState", frozenset[Reason]]:
+        """The reasons for which the next `batch` waits, if the caller is to bring it forward now."""
+        if not self.waiting or (now < self.next_step and self.delivered < batch / 2):
+            return self, frozenset()
+        return replace(self, waiting=frozenset(), delivered=0, next_step=now + STEP), self.waiting
+
+    def left(self, reasons: frozenset[Reason]) -> "IndexState":
+        """More events wait for these reasons than were brought forward."""
+        return replace(self, waiting=self.waiting | reasons)

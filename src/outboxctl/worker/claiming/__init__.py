@@ -1,0 +1,1 @@
+"""Claims: when, how many events, and what this worker holds."""

@@ -1,0 +1,205 @@
+"""Claiming for all lanes: as much as the sink can take now, and reclaimed events apart from all others."""
+
+import threading
+from collections.abc import Callable
+from uuid import uuid4
+
+from outboxctl.core.delivery.claim import GROUP
+from outboxctl.core.stats import snapshot
+from outboxctl.domain.clock import monotonic
+from outboxctl.domain.errors import UnreachableError
+from outboxctl.worker.claiming.claims import Claims, SmallerError
+from outboxctl.worker.claiming.leases import Batch, Lease
+from outboxctl.worker.context import WorkerContext
+from outboxctl.worker.flow.control import FlowControl
+
+TICK = 0.02  # seconds between two looks at an open circuit or a full pipeline: they change with the time
+FIRST_WAIT = 0.01  # seconds before the second look at an empty table; doubles up to the poll interval
+# The same where the database notifies: only what comes back by itself is found by looking, such as a retry.
+FIRST_WAIT_HEARING = 0.1
+TURN = 1.0  # seconds that reclaimed events have the process to themselves, and then the others
+PATIENCE = 1.0  # seconds that lanes wait for batches in progress; each time in vain doubles it
+
+
+class ReclaimedTurns:
+    """Whether reclaimed events may be claimed now, or all others.
+
+    The lane that holds the claim lock calls the methods; `may_exist` is set by any thread. A turn begins
+    once nothing else is in flight: waiting for batches in progress does not count. `patience` is how long to
+    wait for them: where they take longer, the others have as long a turn first.
+    """
+
+    def __init__(self) -> None:
+        self.may_exist = False  # there may be reclaimed events: cleared by a claim that returned none
+        self._ends = self._others_end = 0.0
+        self.patience = PATIENCE
+
+    def due(self) -> bool:
+        """Whether to wait for the batches in progress, and then claim reclaimed events."""
+        return self.may_exist and monotonic() >= self._others_end
+
+    def put_off(self) -> None:
+        """Batches in progress took longer than `patience`."""
+        self._ends, self._others_end = 0.0, monotonic() + self.patience
+        self.patience *= 2
+
+    def begin(self) -> bool:
+        """Nothing else is in flight: whether reclaimed events may be claimed, or their turn has ended."""
+        now, self.patience = monotonic(), PATIENCE
+        if self._ends and now >= self._ends:
+            self._ends, self._others_end = 0.0, now + TURN
+            return False
+        self._ends = self._ends or now + TURN
+        return True
+
+    def none_left(self) -> None:
+        """A claim returned no reclaimed event."""
+        self.may_exist, self._ends = False, 0.0
+
+
+class Claimer:
+    """Claims batches for the lanes of one worker; every lane calls `claim`.
+
+    Under `_claim_lock` one lane at a time looks for events, so an idle worker polls once an interval
+    whatever its number of lanes. The lock is never held while a batch is delivered. After a claim that was
+    full the next ones are made side by side, outside of the lock.
+    """
+
+    def __init__(
+        self,
+        context: WorkerContext,
+        claims: Claims,
+        flow: FlowControl,
+        reclaimed: ReclaimedTurns,
+        *,
+        expanding: Callable[[], bool],
+    ) -> None:
+        self._settings, self._database = context.settings, context.database
+        self._in_flight, self._signals = context.in_flight, context.signals
+        self._claims, self._flow, self._reclaimed = claims, flow, reclaimed
+        self._expanding = expanding  # whether key events of a follow event are about to be written
+        self._claim_lock = threading.Lock()
+        self._last_claim_full = False  # so the next one will return events, too; a hint, without a lock
+        self._taken_at, self._rest_ends = (
+            0,
+            0.0,
+        )  # of a claim that took all: the news before it
+
+    def claim(self, *, drain: bool) -> Batch | None:
+        """Wait for events and claim them; None when the worker stops or, with `drain`, when none is due.
+
+        Raises UnreachableError for the database, or with `drain` for the sink while events are due.
+        """
+        while not self._signals.stopping:
+            with self._claim_lock:
+                lease, batch = self._claim_in_turn(drain=drain)
+            if lease:
+                batch = self._claim_reserved(lease)
+            if batch or not lease:
+                return batch
+        return None
+
+    def _claim_in_turn(self, *, drain: bool) -> tuple[Lease | None, Batch | None]:
+        """A batch; or a reserved lease, to be claimed outside of the lock; or neither: there is none."""
+        if not drain:  # after a claim that took all: another look would take the interpreter from delivery
+            self._signals.wait_for_news(self._taken_at, self._rest_ends - monotonic())
+        wait = self._first_wait
+        while self._in_flight.wait_while_exclusive():
+            news = self._signals.news
+            size = self._flow.admit()
+            if not size:
+                if drain and self._nothing_due():
+                    break
+                self._signals.wait_for_change(TICK)
+                continue
+            if self._side_by_side():
+                lease = self._new_lease(size)
+                self._in_flight.add(lease)  # before it is sent: an exclusive claim waits for it
+                return lease, None
+            last = drain and not self._expanding()
+            try:
+                batch = self._look(size, last=last)
+            except SmallerError:
+                self._flow.end_probe()
+                continue
+            if batch or last:
+                return None, batch
+            self._flow.end_probe()  # a probe without an event is over: else there is no other
+            self._signals.wait_for_news(news, wait)
+            wait = min(wait * 2, self._settings.poll_interval_seconds)
+        return None, None
+
+    @property
+    def _first_wait(self) -> float:
+        """Seconds until a look after one that has left nothing."""
+        hearing = FIRST_WAIT_HEARING if self._signals.hearing else FIRST_WAIT
+        return min(hearing, self._settings.poll_interval_seconds)
+
+    def _side_by_side(self) -> bool:
+        """Whether the last claim was full, and nothing needs a lane to look alone."""
+        return self._last_claim_full and not self._reclaimed.may_exist and not self._flow.away
+
+    def _claim_reserved(self, lease: Lease) -> Batch | None:
+        """Claim for a reserved lease; None if other lanes and workers have taken everything meanwhile."""
+        batch = None
+        try:
+            batch = self._take(lease)
+        except SmallerError:
+            return None
+        finally:
+            if not batch:
+                self._in_flight.remove(lease.token)
+        return batch
+
+    def _look(self, size: int, *, last: bool) -> Batch | None:
+        """Claim reclaimed events when it is their turn, or when nothing else is due.
+
+        `last`: nobody looks again where there is none.
+        """
+        looked = self._reclaimed.due()
+        batch = self._take_reclaimed(size, in_turn=True) if looked else None
+        batch = batch or self._take(self._new_lease(size))
+        if not batch and not looked and (last or self._reclaimed.may_exist):
+            batch = self._take_reclaimed(size, in_turn=False)
+        # A lane that looked before the circuit opened is no probe: another one holds what is due.
+        if not batch and not self._reclaimed.may_exist:
+            self._flow.nothing_due()
+        return batch
+
+    def _take(self, lease: Lease) -> Batch | None:
+        size, news = lease.size, self._signals.news
+        batch = self._claims.take(lease, exclusive=False)
+        self._last_claim_full = batch is not None and len(batch.events) >= size
+        if not self._last_claim_full:
+            self._taken_at, self._rest_ends = news, monotonic() + self._first_wait
+        return batch
+
+    def _take_reclaimed(self, size: int, *, in_turn: bool) -> Batch | None:
+        """Reclaimed events, claimed once nothing else is in flight in this process.
+
+        Where that takes long, the others go on meanwhile: `in_turn` it counts as a turn in vain.
+        """
+        if not self._in_flight.wait_until_empty(self._reclaimed.patience if in_turn else PATIENCE):
+            if in_turn:
+                self._reclaimed.put_off()
+            return None
+        if not self._reclaimed.begin():
+            return None
+        batch = self._claims.take(self._new_lease(min(size, GROUP)), exclusive=True)
+        self._last_claim_full = False
+        if not batch:
+            self._reclaimed.none_left()
+        return batch
+
+    def _new_lease(self, size: int) -> Lease:
+        return Lease(str(uuid4()), self._settings.lease_seconds, size, requested_at=monotonic())
+
+    def _nothing_due(self) -> bool:
+        """Whether nothing is due while nothing may be claimed. UnreachableError where something is due."""
+        with self._database.begin() as connection:
+            due = snapshot.anything_due(connection)
+        if due and self._flow.closed:
+            raise UnreachableError(self._flow.missing, hint="events are due, and none was claimed")
+        if due and self._flow.holds_events and not self._in_flight.leases():
+            raise UnreachableError("the sink is unreachable and events are due", hint="check ELASTIC_URL")
+        return not due

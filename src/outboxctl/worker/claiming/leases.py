@@ -1,0 +1,223 @@
+"""What this worker holds: leases and batches in hand, claims without an answer, outcomes of locked rows."""
+
+import threading
+from collections.abc import Collection, Mapping
+from typing import NamedTuple, Protocol
+
+import structlog
+
+from outboxctl.core.database import Database
+from outboxctl.core.delivery import settle
+from outboxctl.core.delivery.claim import Claimed, Traces
+from outboxctl.domain.clock import Deadline, monotonic
+from outboxctl.domain.failures import Classification
+from outboxctl.settings import DELIVERY_SHARE
+from outboxctl.worker.signals import Signals
+
+log = structlog.get_logger()
+RENEW_BELOW = 0.75  # of a lease: a request that starts with less would have too little time
+LONGEST_LOOK = 0.5  # seconds between two looks at leases that end by the clock
+
+
+class Lease:
+    """The lease of one claim of `size` events, on this process's clock.
+
+    `requested_at` is when the claim was sent to the database, so no later than its documents were read.
+    `deadline` is that of requests to the sink. No request starts once the documents were read longer ago
+    than a lease: they may be old by then, and the batch is released instead.
+
+    Thread-safe without a lock: its lane sets `delivering`, the renewal alone moves `ends`, and each
+    attribute is replaced as a whole.
+    """
+
+    def __init__(self, token: str, seconds: float, size: int, *, requested_at: float) -> None:
+        self.token, self.size, self.requested_at = token, size, requested_at
+        self._seconds = seconds
+        self.ends = requested_at + seconds
+        self.deadline = Deadline(self._delivery_end, latest_start=self.ends)
+        self.delivering = False  # whether requests to the sink are under way
+
+    @property
+    def ended(self) -> bool:
+        """Whether the lease is over: another worker may have claimed the events."""
+        return monotonic() > self.ends
+
+    @property
+    def renewal_due(self) -> bool:
+        """Whether a delivery is under way that needs more time than is left for its next request."""
+        return self.delivering and monotonic() > self.ends - self._seconds * RENEW_BELOW
+
+    def renewed(self, requested_at: float) -> None:
+        """The database renewed the lease, at the earliest at `requested_at`."""
+        self.ends = requested_at + self._seconds
+        self.deadline.move(self._delivery_end)
+
+    def lost(self) -> None:
+        """The database did not renew it: the events are another worker's, or have taken too long."""
+        self.ends = 0.0
+        self.deadline.move(self._delivery_end)
+
+    @property
+    def _delivery_end(self) -> float:
+        return self.ends - self._seconds * (1 - DELIVERY_SHARE)
+
+
+class Batch(NamedTuple):
+    """A claim with its events.
+
+    `exclusive`: reclaimed events. Nothing else may be in flight in this process, for one of them may end it.
+    `traces` are those of the events, where tracing is on. `refusals`: by id, what becomes of documents of
+    search_index that cannot be read.
+    """
+
+    lease: Lease
+    events: list[Claimed]
+    exclusive: bool
+    traces: Traces = ()
+    refusals: Mapping[str, Classification] = {}
+
+
+class InFlight:
+    """The claims in hand, by lease token.
+
+    Thread-safe: any thread may call any method; its lock is held for a few instructions, once or twice a
+    batch. Lanes add and remove claims and wait for those of others; the renewal, the heartbeat, maintenance
+    and the release at the end read them.
+    """
+
+    def __init__(self, signals: Signals, *, lease_seconds: float) -> None:
+        self._signals, self._lease_seconds = signals, lease_seconds
+        self._lock = threading.Lock()
+        self._leases: dict[str, Lease] = {}
+        self._exclusive: str | None = None  # the token of the claim beside which nothing is claimed
+        self._unanswered: dict[str, float] = {}  # claims without an answer, until when they can hold events
+        self._abandoned = False
+
+    def add(self, lease: Lease, *, exclusive: bool = False) -> None:
+        """Count this claim as in hand; an `exclusive` one until it is removed, whatever its lease."""
+        with self._lock:
+            self._leases[lease.token] = lease
+            if exclusive:
+                self._exclusive = lease.token
+            if self._abandoned:
+                lease.deadline.expire()
+
+    def remove(self, token: str) -> None:
+        """Count it no more: it is settled, empty, or left to its lease."""
+        with self._lock:
+            self._leases.pop(token, None)
+            if self._exclusive == token:
+                self._exclusive = None
+        self._signals.changed()
+
+    def answer_lost(self, token: str) -> None:
+        """Note a claim that may hold events, or not: it is released again and again, for a lease."""
+        with self._lock:
+            self._unanswered[token] = monotonic() + self._lease_seconds
+
+    def abandon(self) -> None:
+        """Wait no longer for what is in hand: no request of a delivery starts from now on."""
+        with self._lock:
+            self._abandoned = True
+            for lease in self._leases.values():
+                lease.deadline.expire()
+        self._signals.abandon()
+
+    def leases(self) -> list[Lease]:
+        """The claims in hand, without those whose lease has ended, whatever their lanes still do."""
+        with self._lock:
+            return [lease for lease in self._leases.values() if not lease.ended]
+
+    def events(self) -> int:
+        """How many events the lanes hold."""
+        return sum(lease.size for lease in self.leases())
+
+    def unanswered(self) -> list[str]:
+        """The tokens of claims without an answer whose lease can still hold events."""
+        with self._lock:
+            now = monotonic()
+            self._unanswered = {token: end for token, end in self._unanswered.items() if end > now}
+            return list(self._unanswered)
+
+    def tokens(self) -> set[str]:
+        """All claims that may hold events."""
+        with self._lock:
+            tokens = set(self._leases)
+        return tokens.union(self.unanswered())
+
+    def wait_until_empty(self, seconds: float) -> bool:
+        """Wait at most `seconds` until nothing is in flight; False where something is, or the worker stops.
+
+        A claim that has been renewed for longer than a lease is not waited for: it may take long.
+        """
+        end = monotonic() + seconds
+        while self._young() and not self._signals.stopping and (left := end - monotonic()) > 0:
+            ends = min((lease.ends for lease in self.leases()), default=0.0)
+            look = max(0.001, min(LONGEST_LOOK, ends - monotonic()))
+            self._signals.wait_until(lambda: not self._young(), min(look, left))
+        return not (self._young() or self._signals.stopping)
+
+    def _young(self) -> bool:
+        since = monotonic() - self._lease_seconds
+        return any(lease.requested_at > since for lease in self.leases())
+
+    def wait_while_exclusive(self) -> bool:
+        """Wait until no exclusive claim is in hand; False once the worker stops."""
+        while self._exclusive and not self._signals.stopping:
+            self._signals.wait_until(lambda: not self._exclusive, LONGEST_LOOK)
+        return not self._signals.stopping
+
+
+class Pending(Protocol):
+    """Outcomes that are not written yet, of so many events that are `waiting`."""
+
+    @property
+    def waiting(self) -> int: ...  # noqa: D102
+
+    def again(self) -> None:
+        """Write those that can be written now."""
+
+    def leave_to_lease(self) -> None:
+        """Count the rest as lost."""
+
+
+class Postponed:
+    """Outcomes of events that another session has locked: lanes leave them to maintenance; thread-safe.
+
+    Each is tried again for the time of a lease. An event that is still locked then comes back by reclaim,
+    which costs an attempt.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._lock = threading.Lock()  # maintenance and the release at the stop both call `turn`
+        self._pending: dict[Pending, float] = {}
+
+    @property
+    def waiting(self) -> int:
+        """How many events wait."""
+        return sum(each.waiting for each in list(self._pending))
+
+    def add(self, pending: Pending) -> None:
+        """Try these again from now on."""
+        self._pending[pending] = monotonic() + self._seconds
+
+    def turn(self) -> None:
+        """Try each once."""
+        with self._lock:
+            for pending, ends in list(self._pending.items()):
+                pending.again()
+                if pending.waiting and monotonic() < ends:
+                    continue
+                del self._pending[pending]
+                if pending.waiting:
+                    log.warning("locked events are left to their lease", events=pending.waiting)
+                    pending.leave_to_lease()
+
+
+def release(database: Database, tokens: Collection[str]) -> int:
+    """Give back what these claims still hold, with their attempts; returns the number of events."""
+    if not tokens:
+        return 0
+    with database.begin() as connection:
+        return len(settle.release(connection, list(tokens)))

@@ -1,0 +1,1 @@
+"""Whether anything may be sent, where to, and how much at a time."""

@@ -1,0 +1,1 @@
+"""A lane: a batch from its claim to the sink and back."""

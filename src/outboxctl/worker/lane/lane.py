@@ -1,0 +1,109 @@
+"""A lane: one thread that claims, delivers and settles, batch by batch."""
+
+from collections.abc import Sequence
+from random import Random
+from threading import current_thread
+
+from outboxctl.core.delivery.claim import Claimed
+from outboxctl.domain.errors import OutboxctlError, UnreachableError
+from outboxctl.metrics import unexpected
+from outboxctl.worker.claiming.claimer import Claimer
+from outboxctl.worker.claiming.leases import Batch
+from outboxctl.worker.context import WorkerContext
+from outboxctl.worker.flow.control import FlowControl
+from outboxctl.worker.lane.delivering import Delivering
+from outboxctl.worker.settling.outcome import Outcomes, decide, policy_of
+from outboxctl.worker.settling.settling import Settling
+
+
+class Lane:
+    """One lane; `run` returns when the worker stops or, with `drain`, when nothing is due.
+
+    `error` is what ended a drain. Its parts are those of all lanes of a worker.
+    """
+
+    def __init__(
+        self,
+        context: WorkerContext,
+        claimer: Claimer,
+        delivering: Delivering,
+        flow: FlowControl,
+        *,
+        drain: bool,
+    ) -> None:
+        self._pause = min(1.0, context.settings.poll_interval_seconds)  # seconds after an error
+        self._context, self._claimer, self._delivering, self._flow = context, claimer, delivering, flow
+        self._drain = drain
+        self._rng = Random()  # noqa: S311 - jitter, not a secret
+        self.error: Exception | None = None
+
+    def run(self) -> None:
+        """Work until the stop; an error costs a batch, never the lane, except in a drain, which it ends."""
+        while not self._context.signals.stopping:
+            try:
+                if not self._turn():
+                    return
+            except Exception as error:
+                if self._drain:
+                    self.error = error
+                    return
+                self._report(error)
+                self._context.signals.wait_for_stop(self._pause)
+            finally:
+                self._flow.end_probe()  # however the turn ended
+
+    def _report(self, error: Exception) -> None:
+        # After any error but that of an unreachable database the claim is left to its lease: giving the
+        # attempt back would send an event that always fails here for ever.
+        if isinstance(error, OutboxctlError):
+            self._context.reporter.failed(error)
+        else:
+            unexpected.report(self._context.metrics, current_thread().name, error)
+
+    def _turn(self) -> bool:
+        """One batch; False when there was none and there will be none."""
+        batch = self._claimer.claim(drain=self._drain)
+        if batch:
+            self._carry_out(batch)
+        return batch is not None
+
+    def _carry_out(self, batch: Batch) -> None:
+        context, token = self._context, batch.lease.token
+        context.metrics.add("inflight", batch.lease.size)
+        try:
+            with context.tracing.batch(batch):
+                self._process(batch)
+        except UnreachableError:
+            context.in_flight.answer_lost(token)
+            raise
+        finally:
+            context.in_flight.remove(token)
+            context.metrics.add("inflight", -batch.lease.size)
+
+    def _process(self, batch: Batch) -> None:
+        """The events of search_index first, which have an empty name, then those of each projection."""
+        for name, events in by_projection(batch.events).items():
+            judged, deletes = self._delivering.deliver(name, events, batch)
+            outcomes = decide(judged, policy_of(self._context.settings, name), self._rng)
+            outcomes.deletes.update(deletes)
+            self._flow.spread(name, judged, outcomes)
+            self._settle(self._context.of(name), batch, outcomes)
+            self._flow.settled(name, len(outcomes.confirmed))
+            if self._drain and not name and self._flow.missing:  # it ends with an error, after all others
+                hint = "events of search_index wait for their index"
+                self.error = UnreachableError(self._flow.missing, hint=hint)
+
+    def _settle(self, context: WorkerContext, batch: Batch, outcomes: Outcomes) -> None:
+        # A drain has to end; a daemon has nothing better to do than to wait for the database.
+        until = batch.lease.ends if self._drain else None
+        with context.tracing.settling():
+            written = Settling(context, batch.lease.token, outcomes).run(until=until)
+        context.tracing.settled(outcomes, written)
+
+
+def by_projection(events: Sequence[Claimed]) -> dict[str, Sequence[Claimed]]:
+    """The events of each projection by its name, in their order; those of search_index by an empty one."""
+    names = sorted({event.projection or "" for event in events})
+    if len(names) == 1:  # the hot path
+        return {names[0]: events}
+    return {name: [event for event in events if (event.projection or "") == name] for name in names}

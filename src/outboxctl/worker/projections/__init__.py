@@ -1,0 +1,1 @@
+"""Documents of declared projections: read, and found behind changes of other tables."""

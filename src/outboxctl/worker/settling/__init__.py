@@ -1,0 +1,1 @@
+"""What becomes of each event of a batch, written and counted."""

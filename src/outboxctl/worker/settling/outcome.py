@@ -1,0 +1,137 @@
+"""From findings to what is written: pure, no I/O; the only place that ends attempts."""
+
+from collections.abc import Container, Iterable
+from dataclasses import dataclass, field
+from random import Random
+
+from outboxctl.core.delivery.claim import Claimed
+from outboxctl.core.delivery.deletes import DeliveredDelete
+from outboxctl.core.delivery.settle import Failure, Retry
+from outboxctl.domain import backoff
+from outboxctl.domain.failures import DONE, Classification, Reason, Verdict
+from outboxctl.settings import OutagePolicy, Settings
+from outboxctl.worker.lane.prepare import UNSENT
+
+LAST_STEP = 64  # an attempt at which the backoff has reached its cap
+REFUNDED_STEP = 3  # that of an event whose attempts do not grow
+PASSING_STEP = 1  # that of an event whose outage ends within seconds
+
+
+@dataclass(frozen=True)
+class RetryPolicy:
+    """Attempts, and the backoff's `base` and `cap` in seconds; `hold` gives the attempt back in an outage.
+
+    With `waits` each event then waits by itself, where the circuit does not: it counts.
+    """
+
+    max_attempts: int
+    base: float
+    cap: float
+    hold: bool = False
+    waits: bool = False
+
+
+def policy_of(settings: Settings, projection: str) -> RetryPolicy:
+    """The policy that the settings describe for events of a projection; search_index has an empty name."""
+    s, circuit = settings, settings.outage_policy is OutagePolicy.HOLD
+    hold = circuit or (bool(projection) and s.projections_hold)
+    return RetryPolicy(
+        s.max_attempts, s.base_backoff_seconds, s.max_backoff_seconds, hold, waits=hold and not circuit
+    )
+
+
+@dataclass
+class Outcomes:
+    """What to write for one claim, one list an outcome.
+
+    For the metrics: the events that the sink `confirmed`, and by event id the `findings` of all others.
+    `deletes` are the delivered ones, by event id.
+    """
+
+    confirmed: list[Claimed] = field(default_factory=list)
+    done: list[str] = field(default_factory=list)
+    retries: list[Retry] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+    held: list[str] = field(default_factory=list)
+    unsent: list[str] = field(default_factory=list)
+    findings: dict[str, tuple[Claimed, Classification]] = field(default_factory=dict)
+    deletes: dict[str, DeliveredDelete] = field(default_factory=dict)
+
+    @property
+    def ids(self) -> set[str]:
+        """The ids of all events with an outcome."""
+        return {event.id for event in self.confirmed} | self.findings.keys()
+
+    @property
+    def untried(self) -> list[str]:
+        """The events that go back with their attempts."""
+        return self.held + self.unsent
+
+    def only(self, ids: Container[str]) -> "Outcomes":
+        """The outcomes of these events."""
+        return Outcomes(
+            [event for event in self.confirmed if event.id in ids],
+            [id_ for id_ in self.done if id_ in ids],
+            [retry for retry in self.retries if retry.id in ids],
+            [failure for failure in self.failures if failure.id in ids],
+            [id_ for id_ in self.held if id_ in ids],
+            [id_ for id_ in self.unsent if id_ in ids],
+            {id_: pair for id_, pair in self.findings.items() if id_ in ids},
+            {id_: delete for id_, delete in self.deletes.items() if id_ in ids},
+        )
+
+
+def decide(judged: Iterable[tuple[Claimed, Classification]], policy: RetryPolicy, rng: Random) -> Outcomes:
+    """Sort events by outcome; a retry becomes a failure once the attempts are spent."""
+    judged = list(judged)
+    confirmed = [event for event, finding in judged if finding is DONE]
+    outcomes = Outcomes(confirmed, [event.id for event in confirmed])
+    for event, finding in [pair for pair in judged if pair[1] is not DONE]:
+        outcomes.findings[event.id] = (event, finding)
+        reason = finding.reason or Reason.UNKNOWN_EXCEPTION
+        if finding is UNSENT:
+            outcomes.unsent.append(event.id)
+        elif finding.verdict is Verdict.DONE:
+            outcomes.done.append(event.id)
+        elif finding.verdict is Verdict.OUTAGE and (policy.hold or finding.attempt_returned):
+            _hold(event, finding, outcomes, policy, rng)
+        elif policy.hold and finding.refundable:
+            _give_back(event, finding, outcomes, policy, rng, step=REFUNDED_STEP)
+        elif finding.verdict is Verdict.FAIL or event.attempts >= policy.max_attempts:
+            outcomes.failures.append(Failure(event.id, reason, finding.error))
+        else:
+            wait = backoff.delay(event.attempts, base=policy.base, cap=policy.cap, rng=rng)
+            outcomes.retries.append(Retry(event.id, _longer(wait, finding, policy), reason, finding.error))
+    return outcomes
+
+
+def _longer(wait: float, finding: Classification, policy: RetryPolicy) -> float:
+    return max(wait, min(finding.retry_after, policy.cap))
+
+
+def _hold(
+    event: Claimed, finding: Classification, outcomes: Outcomes, policy: RetryPolicy, rng: Random
+) -> None:
+    """Give the attempt back. A `single` event waits as well: else it would be each next probe."""
+    if finding.single:
+        step = PASSING_STEP if finding.passing else LAST_STEP
+        _give_back(event, finding, outcomes, policy, rng, step=step)
+    elif policy.waits:
+        _give_back(event, finding, outcomes, policy, rng, step=REFUNDED_STEP)
+    else:
+        outcomes.held.append(event.id)
+
+
+def _give_back(
+    event: Claimed,
+    finding: Classification,
+    outcomes: Outcomes,
+    policy: RetryPolicy,
+    rng: Random,
+    *,
+    step: int,
+) -> None:
+    """Let the event wait for this step of the backoff, and give its attempt back."""
+    wait = _longer(backoff.delay(step, base=policy.base, cap=policy.cap, rng=rng), finding, policy)
+    reason = finding.reason or Reason.UNKNOWN_EXCEPTION
+    outcomes.retries.append(Retry(event.id, wait, reason, finding.error, attempt_returned=True))

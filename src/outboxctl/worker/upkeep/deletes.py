@@ -1,0 +1,125 @@
+"""Sending delivered deletes again: a write that was held up on its way may have come after them.
+
+An index forgets a delete with its tombstone, and takes an older write then (docs/adr/0048). So each delete is
+sent again after a lease, when no worker sends any more what it had read before, and for the last time when
+nothing that was sent can be on its way.
+"""
+
+from collections.abc import Callable, Sequence
+
+import structlog
+
+from outboxctl.core.delivery import deletes
+from outboxctl.core.delivery.deletes import DueDelete
+from outboxctl.domain.clock import Deadline, monotonic
+from outboxctl.domain.errors import OutboxctlError
+from outboxctl.domain.failures import Classification, Noop, Verdict
+from outboxctl.domain.flow import LONGEST_STEP
+from outboxctl.domain.lifecycle import PROJECTION
+from outboxctl.domain.printable import brief
+from outboxctl.domain.projection import Projection
+from outboxctl.sink.delivery.bulk import BulkAction
+from outboxctl.sink.delivery.result import Delivery, IndexedSink, Sink
+from outboxctl.worker.context import WorkerContext
+from outboxctl.worker.flow.control import FlowControl
+from outboxctl.worker.projections.reading import Declared
+from outboxctl.worker.settling import tally
+
+log = structlog.get_logger()
+OBSERVER = "deletes"  # of the condition `database`
+SUPERSEDED = "superseded"  # a newer version is there, over which nothing older wins
+RESULTS = {Noop.DELETE_MISSING: "missing", Noop.SUPERSEDED: SUPERSEDED, None: "deleted"}  # for the metrics
+CAME_BACK = "documents that were deleted had come back by a write that was late: they were deleted again"
+
+
+class DeletesAgain:
+    """Sends what is due, batch by batch; one thread at a time calls `turn`.
+
+    What this worker takes for the last time and does not remove is due again a lease later, for any worker.
+    """
+
+    def __init__(
+        self,
+        context: WorkerContext,
+        sink: Sink,
+        declared: Declared,
+        sink_of: Callable[[Projection], IndexedSink],
+        flow: FlowControl,
+    ) -> None:
+        self._context, self._settings, self._database = context, context.settings, context.database
+        self._sink, self._declared, self._sink_of, self._flow = sink, declared, sink_of, flow
+        self._resumes: dict[str, float] = {}  # by projection whose index answered nothing, when it is asked
+
+    def turn(self) -> None:
+        """Send until nothing is due, no index takes it, or the worker stops; an error is reported."""
+        try:
+            names = self._due()
+            while names and not self._context.signals.stopping and not self._flow.away:
+                names = [name for name in names if self._batch(name)]
+        except OutboxctlError as error:
+            self._context.reporter.failed(error, observer=OBSERVER)
+        else:
+            self._context.reporter.succeeded(observer=OBSERVER)
+
+    def _due(self) -> list[str]:
+        with self._database.begin() as connection:
+            names = deletes.due(connection)
+        return [name for name in names if self._resumes.get(name, 0.0) <= monotonic()]
+
+    def _batch(self, name: str) -> bool:
+        """Send one batch of a projection; whether its index took some, and more may be due."""
+        sink = self._sink if name == PROJECTION else self._sink_of_declared(name)
+        if sink is None:
+            return False
+        began, s = monotonic(), self._settings
+        with self._database.begin() as connection:
+            taken = deletes.take(
+                connection, name, size=s.bulk_size, lease=s.lease_seconds, last=s.last_delete_seconds
+            )
+        if not taken:
+            return False
+        deadline = Deadline(began + s.delivery_seconds)
+        actions = [BulkAction(each.document_id, each.version, None, each.routing) for each in taken]
+        with self._context.tracing.untraced():
+            delivery = sink.deliver(actions, deadline=deadline)
+        return self._answered(name, taken, actions, delivery)
+
+    def _sink_of_declared(self, name: str) -> Sink | None:
+        projection = self._declared.get(name)
+        if projection:
+            return self._sink_of(projection)
+        with self._database.begin() as connection:  # it was dropped
+            deletes.drop(connection, name)
+        return None
+
+    def _answered(
+        self, name: str, taken: Sequence[DueDelete], actions: Sequence[BulkAction], delivery: Delivery
+    ) -> bool:
+        metrics = self._context.of(name).metrics
+        tally.deliveries(metrics, actions, delivery)
+        answered = {
+            each: result
+            for each, finding in zip(taken, delivery.findings, strict=True)
+            if (result := _result(finding))
+        }
+        if not answered:
+            self._resumes[name] = monotonic() + min(self._settings.max_backoff_seconds, LONGEST_STEP)
+            return False
+        if last := [each.id for each, result in answered.items() if each.last or result == SUPERSEDED]:
+            with self._database.begin() as connection:
+                deletes.remove(connection, last)
+        for result in answered.values():
+            metrics.deleted_again(result, 1)
+        if back := [each.document_id for each, result in answered.items() if result == "deleted"]:
+            log.warning(CAME_BACK, projection=name, documents=len(back), example=brief(min(back)))
+        return True
+
+
+def _result(finding: Classification | None) -> str:
+    """The word for the metrics; empty where the delete has to be sent again as it is.
+
+    One that fails for good is treated as sent: no answer to it will be another one.
+    """
+    if finding is None or finding.verdict not in (Verdict.DONE, Verdict.FAIL):
+        return ""
+    return "failed" if finding.verdict is Verdict.FAIL else RESULTS.get(finding.noop, "missing")

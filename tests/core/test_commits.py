@@ -1,0 +1,42 @@
+"""The fate of a transaction whose answer was lost, and of one that never came to an end."""
+
+from contextlib import suppress
+
+from outboxctl.core.database import Connection, Database
+from outboxctl.core.delivery import diagnosis
+from outboxctl.core.delivery.diagnosis import Fate
+
+
+def transaction_id(connection: Connection) -> str:
+    """The id of the current transaction."""
+    return str(connection.execute(diagnosis.TRANSACTION_ID).scalar_one())
+
+
+def broken_off(db: Database) -> str:
+    """The id of a transaction that was rolled back."""
+    transaction = ""
+    with suppress(KeyError), db.begin() as connection:
+        transaction = transaction_id(connection)
+        raise KeyError
+    return transaction
+
+
+def test_a_commit_is_remembered(db: Database) -> None:
+    with db.begin() as connection:
+        transaction = transaction_id(connection)
+    with db.begin() as connection:
+        assert diagnosis.commit_fate(connection, transaction) is Fate.COMMITTED
+
+
+def test_what_was_rolled_back_is_told_from_what_is_under_way(db: Database) -> None:
+    transaction = broken_off(db)
+    with db.begin() as connection:
+        assert diagnosis.commit_fate(connection, transaction) is Fate.ABORTED
+    with db.begin() as first, db.begin() as second:
+        assert diagnosis.commit_fate(second, transaction_id(first)) is Fate.IN_PROGRESS
+
+
+def test_a_transaction_that_a_failover_lost_has_not_committed(db: Database) -> None:
+    with db.begin() as connection:
+        beyond = str(int(transaction_id(connection)) + 1_000_000)
+        assert diagnosis.commit_fate(connection, beyond) is Fate.ABORTED

@@ -1,0 +1,298 @@
+"""Whether and how much is sent to the sink and to an index: no event starves or pays for another's fault."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from outboxctl.domain.failures import DONE, Answer, Classification, Reason, Verdict, classify
+from outboxctl.domain.flow import (
+    AGAIN,
+    LONGEST_STEP,
+    OF_ONE_INDEX,
+    PAUSE,
+    PROBE_EVENTS,
+    RATE,
+    SELDOM,
+    STANDSTILL,
+    STEP,
+    Findings,
+    IndexState,
+    SinkPolicy,
+    SinkState,
+    outage_of_index,
+)
+
+pytestmark = pytest.mark.no_servers
+LANES, SIZE, BATCH = 3, 100, 5_000
+MOST = LANES * SIZE
+HOLD = SinkPolicy(hold=True, base=0.5, cap=30, longest_pause=30, silences=LANES, first=SIZE)
+COUNT = replace(HOLD, hold=False, silences=1)
+ME, OTHER = 1, 2
+BUSY = Classification(Verdict.RETRY, Reason.RATE_LIMITED, retry_after=7)
+DEAD = Classification(Verdict.OUTAGE, Reason.CONNECT, error="connect: refused")
+SILENT = classify(Answer(0, "timeout", "a text of the sink", request=True))
+REFUSED = Classification(Verdict.OUTAGE, Reason.UNAVAILABLE, error="503")
+DEAD_PROXY = classify(Answer(502, request=True))
+SICK = classify(Answer(503, "unavailable_shards_exception", "[x][0] primary shard is not active"))
+MALFORMED = classify(Answer(400, "mapper_parsing_exception", "failed to parse"))
+OF_ONE_EVENT = classify(Answer(500, "null_pointer_exception", "a bug of the sink"))
+BLOCKED = classify(Answer(403, "cluster_block_exception", "blocked by: [FORBIDDEN/8/index write (api)]"))
+MISSING = replace(classify(Answer(404, "index_not_found_exception", request=True)), single=True)
+UNAVAILABLE_TO_ONE = replace(REFUSED, single=True)
+NOT_SENT = replace(SICK, attempt_returned=True)
+
+
+class Sink:
+    """The state of a sink, and a clock."""
+
+    def __init__(self, policy: SinkPolicy = HOLD, most: int = MOST) -> None:
+        self.state, self.policy, self.now = SinkState(most, most), policy, 100.0
+
+    def says(self, *findings: Classification | None, who: int = ME, seconds: float = 0.5) -> None:
+        """The answer to a delivery that began so many seconds ago."""
+        sent_at, rng = self.now - seconds, Random(1)
+        self.state = self.state.after(
+            findings, sent_at=sent_at, now=self.now, policy=self.policy, rng=rng, who=who
+        )
+
+    def admits(self, size: int = 1_000, in_flight: int = 0, who: int = ME) -> int:
+        """How many of so many events may be claimed."""
+        self.state, size = self.state.admitted(size, in_flight, self.now, self.policy, who=who)
+        return size
+
+
+def test_overload_halves_and_success_adds() -> None:
+    sink = Sink(most=400)
+    for _ in range(2):
+        sink.now += 1
+        sink.says(BUSY)
+    assert sink.state.room == 100
+    sink.says(*[DONE] * 100)
+    assert sink.state.room == 120
+    for _ in range(20):
+        sink.says(*[DONE] * sink.state.room)
+    assert sink.state.room == 400
+
+
+def test_what_was_sent_before_the_cut_does_not_cut_again() -> None:
+    sink = Sink(most=400)
+    sink.says(BUSY)
+    sink.says(BUSY, seconds=0.1)
+    assert sink.state.room == 200
+
+
+def test_the_sinks_own_pause_is_kept_but_not_beyond_the_cap() -> None:
+    sink = Sink(replace(HOLD, longest_pause=5))
+    sink.says(BUSY)
+    sink.now += 4.9
+    assert sink.admits(10) == 0
+    sink.now += 0.2
+    assert sink.admits(10) == 10
+
+
+def test_a_batch_that_could_not_all_be_sent_in_time_makes_the_next_one_smaller() -> None:
+    sink = Sink(most=400)
+    sink.says(DONE, None)
+    assert sink.admits() == 200
+
+
+def test_half_of_small_batches_is_half_of_large_ones() -> None:
+    """Where large documents make batches small, an overloaded sink gets fewer of them all the same."""
+    sink = Sink(most=3_000)
+    sink.state = sink.state.resized(24)
+    sink.says(BUSY)
+    assert sink.state.room == 12
+    assert sink.state.resized(3_000).room == 1_500
+
+
+def test_while_it_is_away_one_probe_at_a_time_is_sent() -> None:
+    sink = Sink()
+    sink.says(DEAD)
+    assert sink.admits() == 0, "not before its time"
+    sink.now += LONGEST_STEP
+    assert [sink.admits(), sink.admits(who=OTHER)] == [PROBE_EVENTS, 0]
+    sink.state = sink.state.probe_ended(OTHER)
+    assert sink.admits(who=OTHER) == 0, "it was not its own"
+    sink.state = sink.state.probe_ended(ME)
+    assert sink.admits() == PROBE_EVENTS, "a probe that came to nothing does not lock the sink"
+    sink.says(DONE)
+    assert sink.admits() == SIZE, "many workers must not send full batches at once"
+
+
+def test_probes_are_never_more_than_five_seconds_apart_and_under_count_whole_batches() -> None:
+    sink = Sink(COUNT)
+    for _ in range(100):
+        sink.says(DEAD)
+    sink.now += LONGEST_STEP
+    assert [sink.admits(SIZE), sink.admits(SIZE)] == [SIZE, 0]
+
+
+def test_a_late_failure_of_another_lane_does_not_let_a_second_probe_through() -> None:
+    sink = Sink()
+    sink.says(DEAD)
+    sink.now += LONGEST_STEP
+    assert sink.admits() == PROBE_EVENTS
+    sink.says(DEAD, who=OTHER)
+    sink.now += 60
+    assert sink.admits() == 0, "one is under way"
+
+
+@pytest.mark.parametrize(
+    ("policy", "deliveries", "away"),
+    [
+        pytest.param(COUNT, [[DEAD]], True, id="refused"),
+        pytest.param(COUNT, [[SILENT]], False, id="one timeout may be this batch's own"),
+        pytest.param(COUNT, [[SILENT], [SILENT]], True, id="two in a row"),
+        pytest.param(COUNT, [[SILENT], [DONE], [SILENT]], False, id="something was taken in between"),
+        pytest.param(COUNT, [[SILENT], [SILENT, DONE]], False, id="something of it was taken"),
+        pytest.param(COUNT, [[REFUSED]], True, id="503 to a whole request"),
+        pytest.param(COUNT, [[DEAD], [REFUSED]], True, id="it is there again, and takes nothing yet"),
+        pytest.param(COUNT, [[REFUSED, MALFORMED]], False, id="an answer about one event"),
+        pytest.param(COUNT, [[MALFORMED], [MALFORMED]], False, id="an answer, though no good one"),
+        pytest.param(COUNT, [[DEAD], [MALFORMED]], False, id="it answers again"),
+        pytest.param(COUNT, [[DEAD_PROXY], [DEAD_PROXY]], True, id="a proxy before a dead engine, twice"),
+        pytest.param(COUNT, [[DEAD], [SICK]], False, id="only one shard takes nothing any more"),
+        pytest.param(COUNT, [[MISSING], [MISSING]], False, id="the index of one projection"),
+        pytest.param(COUNT, [[DEAD], [UNAVAILABLE_TO_ONE]], True, id="503 to a projection is no news"),
+        pytest.param(COUNT, [[None], [None]], False, id="nothing was sent"),
+        pytest.param(COUNT, [[DEAD], [NOT_SENT]], True, id="what was not sent is no answer"),
+        pytest.param(HOLD, [[REFUSED, DONE]], True, id="hold: an outage of some"),
+        pytest.param(HOLD, [[DEAD_PROXY]] * LANES, False, id="hold: one node takes one of each lane along"),
+        pytest.param(HOLD, [[SILENT]] * (LANES + 1), True, id="hold: repeated"),
+        pytest.param(
+            HOLD, [*[[SILENT]] * LANES, [DONE], *[[SILENT]] * LANES], False, id="hold: taken in between"
+        ),
+        pytest.param(HOLD, [[DEAD], [SILENT]], True, id="hold: silence does not close it"),
+        pytest.param(HOLD, [[SICK]] * 20, False, id="hold: one shard says nothing about the others"),
+        pytest.param(HOLD, [*[[SILENT]] * LANES, [NOT_SENT], [SILENT]], True, id="hold: not sent, no answer"),
+    ],
+)
+def test_a_sink_that_takes_nothing_at_all_gets_fewer_requests(
+    policy: SinkPolicy, deliveries: list[list[Classification | None]], away: bool
+) -> None:
+    sink = Sink(policy)
+    for findings in deliveries:
+        sink.says(*findings)
+    assert sink.state.away is away
+
+
+@pytest.mark.parametrize("finding", [SILENT, BLOCKED, SICK])
+def test_nothing_taken_for_some_seconds_is_a_problem(finding: Classification) -> None:
+    sink = Sink()
+    sink.says(finding, None, seconds=1)
+    sink.now += STANDSTILL - 1
+    assert sink.state.standstill(sink.now) is None
+    sink.now += 1
+    assert sink.state.standstill(sink.now) == (STANDSTILL + 1, finding)
+    assert sink.state.idle().standstill(sink.now) is None, "no event waits"
+    sink.says(finding, DONE)
+    assert sink.state.standstill(sink.now) is None, "some are taken"
+
+
+@pytest.mark.parametrize("finding", [OF_ONE_EVENT, MALFORMED])
+def test_an_answer_about_one_event_is_no_standstill(finding: Classification) -> None:
+    sink = Sink()
+    sink.says(finding)
+    assert sink.state.standstill(sink.now + 600) is None
+
+
+def test_a_late_answer_to_an_old_request_counts_from_what_was_taken_meanwhile() -> None:
+    sink = Sink()
+    sink.now += 20
+    sink.says(DONE)
+    sink.says(SILENT, seconds=20)
+    assert sink.state.standstill(sink.now) is None
+    assert sink.state.standstill(sink.now + STANDSTILL + 1) is not None
+
+
+def test_waits_are_spread_so_that_few_events_come_back_in_a_second() -> None:
+    index, waits = IndexState().spread(10_000, 100.0, of_shard=False)
+    assert waits == sorted(waits)
+    assert waits[-1] > 9_999 / RATE - 1
+    index, next_ones = index.spread(10, 100.0, of_shard=False)
+    assert next_ones[0] > 10_000 / RATE - 1
+    assert index.spread(1, 100.0, of_shard=True)[1] == [0.0], "those of a shard wait for themselves"
+    assert len({*waits}) == pytest.approx(10_000 / RATE, abs=1)
+
+
+def test_what_waits_is_brought_forward_batch_by_batch_as_it_is_delivered() -> None:
+    index, _ = IndexState(looked_at=0.0).spread(10_000, 100.0, of_shard=False)
+    index, reasons = index.taken(1, 100.0).turn(100.0, BATCH)
+    assert reasons == OF_ONE_INDEX
+    assert index.turn(100.0 + STEP, BATCH)[1] == frozenset(), "nothing is left"
+    index = index.left(reasons)
+    assert index.turn(100.0, BATCH)[1] == frozenset(), "not at once: others have the worker meanwhile"
+    assert index.taken(BATCH // 2, 100.0).turn(100.0, BATCH)[1] == reasons
+    assert index.turn(100.0 + STEP, BATCH)[1] == reasons
+    assert index.recovered().waiting == reasons
+
+
+def test_without_an_outage_that_is_looked_for_rarely() -> None:
+    index = IndexState().taken(1, 1_000.0)
+    assert index.waiting, "another worker may have put some back"
+    index, _ = index.turn(1_000.0, BATCH)
+    assert not index.taken(1, 1_000.0 + SELDOM - 1).waiting
+    assert index.taken(1, 1_000.0 + SELDOM).waiting
+
+
+ANSWERS = [DONE, BUSY, DEAD, SILENT, REFUSED, SICK, MALFORMED, MISSING, UNAVAILABLE_TO_ONE, NOT_SENT, None]
+OF_AN_INDEX = [MISSING, SICK, replace(BLOCKED, single=True), NOT_SENT]
+Step = tuple[
+    float, Sequence[Classification | None], bool
+]  # seconds, findings, whether the lane is the prober
+STEPS = st.tuples(st.floats(0, 10), st.lists(st.sampled_from(ANSWERS), min_size=1, max_size=5), st.booleans())
+
+
+@given(st.lists(STEPS, max_size=40), st.sampled_from([HOLD, COUNT]))
+def test_whatever_it_has_answered_a_healed_sink_is_at_full_speed_within_a_minute(
+    steps: list[Step], policy: SinkPolicy
+) -> None:
+    sink = Sink(policy)
+    for seconds, findings, own in steps:
+        sink.now += seconds
+        size = sink.admits(SIZE)
+        assert 0 <= size <= SIZE
+        assert 1 <= sink.state.room <= MOST
+        if size:
+            sink.says(*findings, who=ME if own else OTHER)
+            sink.state = sink.state.probe_ended(ME)
+    healed, delivered = sink.now, 0
+    while sink.state.room < MOST or sink.state.away:
+        if size := sink.admits(SIZE):
+            sink.says(*[DONE] * size)
+            delivered += size
+        sink.now += 0.1
+        assert sink.now < healed + 60
+    assert sink.admits(SIZE) == SIZE, "no event starves"
+
+
+@given(st.lists(st.sampled_from(OF_AN_INDEX), max_size=20), st.sampled_from([HOLD, COUNT]))
+def test_what_one_index_refuses_holds_up_no_other(refused: list[Findings], policy: SinkPolicy) -> None:
+    sink, other = Sink(policy), IndexState()
+    for finding in refused:
+        sink.says(finding)  # type: ignore[arg-type]
+        sink.now += 0.1
+    assert sink.admits(SIZE) == SIZE
+    assert other.untried(sink.now) is None
+
+
+@given(st.lists(st.lists(st.sampled_from([DONE, MISSING, SICK, MALFORMED]), min_size=1, max_size=3)))
+def test_an_index_is_tried_again_a_second_after_all_of_a_batch_waited(
+    batches: list[list[Classification]],
+) -> None:
+    index, now = IndexState(), 100.0
+    for findings in batches:
+        if outage := outage_of_index(findings):
+            index = index.closed(outage, now)
+            untried = index.untried(now)
+            assert untried
+            assert untried.attempt_returned, "what is not tried costs no attempt"
+        else:
+            assert index.untried(now + PAUSE) is None
+        now += PAUSE
+        assert index.untried(now) is None
+    assert index.taken(1, now + AGAIN).waiting
