@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from outboxctl.settings import Source, all_names, dotenv, load, sources
+from outboxctl.settings import Source, all_names, folders, load, sources
 
 pytestmark = pytest.mark.no_servers
 
@@ -19,7 +19,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     tmp_path.chmod(0o755)
     (tmp_path / ".env").write_text("ELASTIC_INDEX=theirs\n")
     (tmp_path / ".env").chmod(0o644)
-    dotenv._say.cache_clear()
+    folders._say.cache_clear()
     return tmp_path
 
 
@@ -37,7 +37,7 @@ def test_ones_own_is_read_also_where_the_group_is_ones_own(
     assert read(capsys)
     (folder / ".env").chmod(0o664)
     for private in (True, False):
-        monkeypatch.setattr(dotenv, "_private", lambda _gid, own=private: own)
+        monkeypatch.setattr(folders, "_private", lambda _gid, own=private: own)
         assert read(capsys) is private
 
 

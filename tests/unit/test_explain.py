@@ -12,7 +12,7 @@ from outboxctl.metrics.alerts.rules import alerts
 from outboxctl.metrics.registry import Metrics
 from outboxctl.operations.doctor import catalogue
 from outboxctl.operations.explain import WordKind, find, names
-from outboxctl.settings.model import all_names
+from outboxctl.settings import all_names
 from processes import Cli, environment
 
 pytestmark = pytest.mark.no_servers

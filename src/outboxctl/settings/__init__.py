@@ -8,9 +8,17 @@ Imports `net` and `domain`.
 
 from outboxctl.settings.connections import MAX_INDEX_BYTES
 from outboxctl.settings.kinds import NotifyPolicy, OutagePolicy, SinkProduct
-from outboxctl.settings.loading import load
-from outboxctl.settings.model import Settings, all_names, env_names, is_secret, secrets
-from outboxctl.settings.origin import Source, secret_file, sources, variable_of
+from outboxctl.settings.loading import Settings, load
+from outboxctl.settings.sources import (
+    Source,
+    all_names,
+    env_names,
+    is_secret,
+    secret_file,
+    secrets,
+    sources,
+    variable_of,
+)
 from outboxctl.settings.worker import DELIVERY_SHARE
 
 __all__ = [

@@ -2,8 +2,7 @@
 
 import re
 
-from pydantic import AliasChoices, SecretStr, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, SecretStr, field_validator
 
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import CONTROL
@@ -14,20 +13,10 @@ MAX_INDEX_BYTES = 255
 FORBIDDEN_IN_INDEX = '\\/*?"<>| ,#:'
 
 
-class ConnectionSettings(BaseSettings):
+class ConnectionSettings(BaseModel):
     """PostgreSQL and the sink."""
 
-    model_config = SettingsConfigDict(
-        env_file=".env",
-        env_file_encoding="utf-8",
-        env_ignore_empty=True,
-        extra="ignore",
-        frozen=True,
-        hide_input_in_errors=True,
-        populate_by_name=True,
-        case_sensitive=True,
-        defer_build=True,  # no instance of this class alone is made
-    )
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True, extra="forbid")
 
     database_url: SecretStr | None = setting(
         "DATABASE_URL", None, "PostgreSQL: postgresql://, postgres:// or postgresql+psycopg://"
@@ -68,7 +57,7 @@ class ConnectionSettings(BaseSettings):
         "SHA-256 of the sink's certificate or its CA, in hex, in place of ELASTIC_CA_CERTS",
     )
     environment: Environment | None = setting(
-        AliasChoices("OUTBOX_ENV", "WORDLOOM_ENV"),
+        "OUTBOX_ENV WORDLOOM_ENV",
         None,
         "dev, test, sandbox or prod; checked against the marker in the database",
     )

@@ -1,13 +1,19 @@
-"""Where files of this user lie: state that outlives a command, and caches."""
+"""What another user may have written: files of this user's state and caches, and `.env`."""
 
+import grp
 import os
+import pwd
 import stat
+import sys
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 import platformdirs
 
 from outboxctl.domain.errors import UsageError
+
+DOTENV = ".env"
 
 
 def state_folder(state: Path | None = None) -> Path:
@@ -36,7 +42,9 @@ def refuse_foreign(folder: Path) -> Path:
     resolved = folder.resolve()
     for each in (resolved, *resolved.parents):
         with suppress(FileNotFoundError, NotADirectoryError):
-            if _others_can_change(each.lstat()):
+            status = each.lstat()
+            # In a sticky folder others replace only what is their own.
+            if status.st_uid != 0 or (_writable(status) and not status.st_mode & stat.S_ISVTX):
                 raise UsageError(
                     f"root does not work in {folder}: another user can change {each}",
                     hint="run it as that user, or name a folder of root's in OUTBOXCTL_STATE, OUTBOXCTL_CACHE"
@@ -45,7 +53,39 @@ def refuse_foreign(folder: Path) -> Path:
     return resolved
 
 
-def _others_can_change(status: os.stat_result) -> bool:
-    """Whether another user may replace what is in it; in a sticky folder only what is that user's own."""
-    shared = status.st_mode & stat.S_IWOTH or (status.st_mode & stat.S_IWGRP and status.st_gid != 0)
-    return status.st_uid != 0 or bool(shared and not status.st_mode & stat.S_ISVTX)
+def dotenv_usable() -> bool:
+    """Whether there is a `.env`, a regular file of this user's or of root's that nobody else may write.
+
+    The same must be true of its folder. Another one is ignored, and a line on stderr says so, once.
+    """
+    folder = Path.cwd()
+    with suppress(FileNotFoundError):
+        status = (folder / DOTENV).lstat()
+        if stat.S_ISREG(status.st_mode) and _own(status) and _own(folder.stat()):
+            return True
+        _say(folder)
+    return False
+
+
+@cache
+def _say(folder: Path) -> None:
+    rule = "it is read where it and its folder are yours or root's, and nobody else may write them"
+    sys.stderr.write(f"outboxctl: {folder / DOTENV} is ignored: {rule}\n")
+
+
+def _own(status: os.stat_result) -> bool:
+    return status.st_uid in {0, os.geteuid()} and not _writable(status)
+
+
+def _writable(status: os.stat_result) -> bool:
+    """Whether others than its owner may write."""
+    by_group = status.st_mode & stat.S_IWGRP and not _private(status.st_gid)
+    return bool(status.st_mode & stat.S_IWOTH or by_group)
+
+
+def _private(gid: int) -> bool:
+    """Whether a group is this user's own, as many systems make one for each user, or root's."""
+    with suppress(KeyError):
+        user, group = pwd.getpwuid(os.geteuid()), grp.getgrgid(gid)
+        return gid == user.pw_gid and group.gr_name == user.pw_name and not {*group.gr_mem} - {user.pw_name}
+    return False

@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, Field
+from pydantic import Field
 
 Seconds = Annotated[float, Field(gt=0, le=10 * 365 * 86_400, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
@@ -11,9 +11,10 @@ Port = Annotated[int, Field(ge=1, le=65_535)]
 Environment = Literal["dev", "test", "sandbox", "prod"]
 
 
-def setting(name: str | AliasChoices, default: Any, meaning: str, **bounds: Any) -> Any:
-    """The field of a setting: its variable in the environment, its default, and what it is for."""
-    return Field(default, validation_alias=name, description=meaning, **bounds)
+def setting(name: str, default: Any, meaning: str, **more: Any) -> Any:
+    """The field of a setting: its variable (or several) in the environment, its default, what it is for."""
+    value = {"default_factory": default} if callable(default) else {"default": default}
+    return Field(**value, description=meaning, json_schema_extra={"names": name}, **more)
 
 
 class OutagePolicy(StrEnum):

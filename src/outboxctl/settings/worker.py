@@ -3,7 +3,7 @@
 import os
 import socket
 
-from pydantic import Field, field_validator
+from pydantic import field_validator
 
 from outboxctl.domain.printable import CONTROL
 from outboxctl.settings.connections import ConnectionSettings
@@ -15,10 +15,10 @@ DELIVERY_SHARE = 0.75  # of the lease: a request must have ended by then, and le
 class WorkerSettings(ConnectionSettings):
     """The connections, and how a worker uses them."""
 
-    worker_id: str = Field(
-        default_factory=lambda: f"{socket.gethostname()[:80]}:{os.getpid()}",
-        validation_alias="OUTBOX_WORKER_ID",
-        description="name of this worker, for people; never the fence",
+    worker_id: str = setting(
+        "OUTBOX_WORKER_ID",
+        lambda: f"{socket.gethostname()[:80]}:{os.getpid()}",
+        "name of this worker, for people; never the fence",
         min_length=1,
         max_length=120,
     )

@@ -61,6 +61,6 @@ def _warn_of_setting(settings: "Settings", wanted: str) -> None:
     from outboxctl.settings import variable_of
 
     if settings.environment and settings.environment != wanted:
-        name = variable_of("environment", settings.environment)
+        name = variable_of("environment")
         why = f"commands refuse a database that is marked {wanted} until it is changed"
         print_progress(f"outboxctl: {name} is {settings.environment}: {why}")

@@ -63,7 +63,7 @@ def check(connection: Connection, environment: str | None, name: str) -> None:
     """Raise UsageError if the marker is another environment than the setting."""
     marked = read(connection)
     if environment and marked and marked != environment:
-        setting = variable_of("environment", environment)
+        setting = variable_of("environment")
         raise UsageError(
             f"{setting} is {environment}, but the database {name} is marked {marked}",
             hint="one of DATABASE_URL, this setting and the marker is wrong; "

@@ -19,7 +19,7 @@ def fixed(own: dict[str, Any]) -> Settings:
     defaults = {
         name: field.get_default(call_default_factory=True) for name, field in Settings.model_fields.items()
     }
-    return Settings(**({"_env_file": None} | defaults | own))
+    return Settings(**(defaults | own))
 
 
 def environment(own: dict[str, Any]) -> dict[str, str]:

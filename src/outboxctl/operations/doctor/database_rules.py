@@ -59,7 +59,7 @@ def contradicted(marked: str | None, settings: Settings) -> Iterator[Case]:
     if settings.environment and marked and marked != settings.environment:
         other = f"`outboxctl db mark {settings.environment} --by YOU --reason WHY`"
         mend = export("OUTBOX_ENV", marked) + f"  # or point DATABASE_URL to the right database, or {other}"
-        name = variable_of("environment", settings.environment)
+        name = variable_of("environment")
         yield f"{name} is {settings.environment}, the database is marked {marked}.", mend
 
 
