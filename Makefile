@@ -101,7 +101,7 @@ sbom: $(READY) ## Write the bill of materials of what runs, without the tools of
 	$(BIN)/python deploy/sbom.py > dist/outboxctl.cdx.json.part
 	@mv dist/outboxctl.cdx.json.part dist/outboxctl.cdx.json
 
-engine-jars: $(READY) ## Download the engines of `services up` anew and write the SHA-256 of their jars again
+engine-jars: $(READY) ## Download the engines of `services up` anew and print the SHA-256 of their jars
 	$(BIN)/python deploy/engine_jars.py
 
 notes: ## Print what the changelog says of a release (VERSION=1.2.3); nothing is an error

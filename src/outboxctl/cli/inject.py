@@ -37,6 +37,7 @@ class EventKind(StrEnum):
 
 
 OUTCOMES = {
+    EventKind.PLAIN: "A worker sends the entity's source row, or a delete where there is none.",
     EventKind.STALE: "Each ends in done: the document follows the row, so the index gets version 2.",
     EventKind.DUPLICATE: "All end in done, with one document.",
     EventKind.POISON: "Each ends in failed (mapping); the other events of the batch are delivered.",
@@ -52,10 +53,13 @@ def bad_op(count: Count = 1, yes: Yes = False, json: Json = False) -> None:
     """
     from outboxctl.core.operator import inject
 
-    def insert(connection: "Connection") -> str:
-        return inject.event(connection, entity_type="block", entity_id=str(uuid4()), op=BAD_OP, version=0)
+    def insert(connection: "Connection") -> list[str]:
+        return [
+            inject.event(connection, entity_type="block", entity_id=str(uuid4()), op=BAD_OP, version=0)
+            for _ in range(count)
+        ]
 
-    ids = _insert("bad events", insert, count, yes=yes, json=json)
+    ids = _insert("bad events", insert, yes=yes, json=json)
     shown = f"show {ids[0]}" if len(ids) == 1 else "list"
     if not json:
         print_progress(f"Inserted {counted(count, 'event')} with the unknown op {BAD_OP!r}.")
@@ -95,42 +99,32 @@ def event(
     alien += ["--bytes"] if size is not None and kind is not EventKind.OVERSIZED else []
     if alien:
         raise UsageError(f"{alien[0]} does not go with --kind {kind}")
-    if kind is EventKind.PLAIN:
-        _insert_plain(entity_id, count or 1, op or "upsert", yes=yes, json=json)
-    else:
-        _insert_kind(kind, count, OVER if size is None else size, yes=yes, json=json)
-
-
-def _insert_plain(entity_id: str | None, count: int, op: str, *, yes: bool, json: bool) -> None:
-    from outboxctl.core.operator import inject
-
     entity = entity_id and parse.uuid("--entity-id", entity_id)
-
-    def insert(connection: "Connection") -> str:
-        id_ = entity or str(uuid4())
-        return inject.good(connection, entity_type="block", entity_id=id_, op=op, version=1)
-
+    insert = _events(kind, entity, op or "upsert", count, size)
     try:
-        _insert("events", insert, count, yes=yes, json=json)
+        ids = _insert(f"{kind} events", insert, yes=yes, json=json)
     except ValueError as error:
         raise UsageError(str(error)) from None
     if not json:
-        print_progress(f"Inserted {counted(count, 'event')} ({op}, version 1).")
-        print_progress("A worker sends the entity's source row, or a delete where there is none.")
+        print_progress(f"Inserted {counted(len(ids), 'event')} ({kind}). {OUTCOMES[kind]}")
         print_progress("Next: outboxctl worker --drain")
 
 
-def _insert_kind(kind: EventKind, count: int | None, size: int, *, yes: bool, json: bool) -> None:
+def _events(
+    kind: EventKind, entity: str | None, op: str, count: int | None, size: int | None
+) -> "Callable[[Connection], list[str]]":
+    """What inserts events of this kind and returns their ids."""
     from outboxctl.core.operator import inject
 
+    def plain(connection: "Connection") -> str:
+        id_ = entity or str(uuid4())
+        return inject.good(connection, entity_type="block", entity_id=id_, op=op, version=1)
+
     if kind is EventKind.DUPLICATE:
-        _insert_all("duplicate events", lambda db: inject.duplicates(db, count or 2), yes=yes, json=json)
-    else:
-        rows = {EventKind.STALE: inject.stale, EventKind.POISON: inject.poison}
-        insert = rows.get(kind, partial(inject.oversized, size=size))
-        _insert(f"{kind} events", insert, count or 1, yes=yes, json=json)
-    if not json:
-        print_progress(OUTCOMES[kind])
+        return lambda connection: inject.duplicates(connection, count or 2)
+    rows = {EventKind.PLAIN: plain, EventKind.STALE: inject.stale, EventKind.POISON: inject.poison}
+    one = rows.get(kind, partial(inject.oversized, size=OVER if size is None else size))
+    return lambda connection: [one(connection) for _ in range(count or 1)]
 
 
 @app.command()
@@ -184,17 +178,7 @@ def load(
         raise typer.Exit(INTERRUPTED)
 
 
-def _insert(
-    what: str, insert: "Callable[[Connection], str]", count: int, *, yes: bool, json: bool
-) -> list[str]:
-    return _insert_all(
-        what, lambda connection: [insert(connection) for _ in range(count)], yes=yes, json=json
-    )
-
-
-def _insert_all(
-    what: str, insert: "Callable[[Connection], list[str]]", *, yes: bool, json: bool
-) -> list[str]:
+def _insert(what: str, insert: "Callable[[Connection], list[str]]", *, yes: bool, json: bool) -> list[str]:
     """Insert events in one transaction, print their ids and return them; what they are goes to stderr."""
     with acting(settings(), f"inject {what}", yes=yes) as db, db.begin() as connection:
         ids = insert(connection)

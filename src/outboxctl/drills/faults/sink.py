@@ -1,13 +1,11 @@
 """Whether the sink answers a request without credentials."""
 
-import http.client
-import ssl
-from contextlib import closing
 from http import HTTPStatus
 
 from outboxctl.domain.errors import InconclusiveError, UnreachableError, UsageError
+from outboxctl.drills.services import sockets
 from outboxctl.drills.services.process import within
-from outboxctl.net.urls import mask, parse_url, without_credentials
+from outboxctl.net.urls import mask, without_credentials
 from outboxctl.settings import Settings
 
 ANSWER_SECONDS = 1.0
@@ -25,19 +23,7 @@ def only(settings: Settings) -> str:
 
 def answers(url: str) -> bool:
     """Whether it answers with anything below 500; a refusal for want of credentials is an answer."""
-    parts = parse_url(url)
-    host, port = parts.hostname or "", parts.port
-    connection: http.client.HTTPConnection
-    if parts.scheme == "http":
-        connection = http.client.HTTPConnection(host, port, timeout=ANSWER_SECONDS)
-    else:
-        connection = http.client.HTTPSConnection(host, port, timeout=ANSWER_SECONDS, context=_trusting())
-    with closing(connection):
-        try:
-            connection.request("GET", "/")
-            return connection.getresponse().status < HTTPStatus.INTERNAL_SERVER_ERROR
-        except (OSError, http.client.HTTPException):
-            return False
+    return 0 < sockets.get(url, seconds=ANSWER_SECONDS)[0] < HTTPStatus.INTERNAL_SERVER_ERROR
 
 
 def goes_away(url: str, seconds: float = ENDING_SECONDS) -> bool:
@@ -56,10 +42,3 @@ def wait_back(url: str) -> None:
     """Wait until it answers. UnreachableError if it does not."""
     if not within(BACK_SECONDS, lambda: answers(url)):
         raise UnreachableError(f"{url} does not answer after {BACK_SECONDS:g} s", hint="look at its log")
-
-
-def _trusting() -> ssl.SSLContext:
-    """Verifies no certificate: no secret is sent, and of the answer only the status is used."""
-    context = ssl.create_default_context()
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    return context

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from typing import ClassVar
+from uuid import UUID
 
 from outboxctl.drills.labs.context import LabContext
 
@@ -14,8 +15,10 @@ class Lab:
     imitation of a search engine will not do. `own_engine`: it stops one of its own, where the servers are
     ours. `seconds` is how long it usually takes, and `engine_start` what the start of a real search engine
     adds to that. `by_hand` are the commands by which a person does the same. `judged` is the last line of
-    the document's conclusion, before the verdict.
+    the document's conclusion, before the verdict. `entities` are those that `prepare` has written.
     """
+
+    entities: list[UUID]
 
     name: ClassVar[str]
     number: ClassVar[int | None] = None
@@ -38,9 +41,9 @@ class Lab:
         return f"{cls.seconds:g}{longest} s"
 
     def prepare(self, ctx: LabContext) -> None:
-        """Write `events` rows and start one worker."""
-        ctx.load(self.events)
-        ctx.worker("w1").start()
+        """Write `events` rows and start a worker, past the proxy where the engine itself is to stop."""
+        self.entities = ctx.load(self.events)
+        ctx.worker("w1", direct=ctx.namespace.own is not None).start()
 
     def steady(self, ctx: LabContext) -> None:
         """Wait for the steady state: all events delivered, the worker ready."""

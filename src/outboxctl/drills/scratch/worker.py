@@ -6,15 +6,13 @@ import re
 import signal
 import subprocess
 import sys
-import urllib.error
-import urllib.request
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import psutil
 
 from outboxctl.domain.errors import OutboxctlError, UsageError
-from outboxctl.drills.services import Reserved, reserve_port
+from outboxctl.drills.services import Reserved, reserve_port, sockets
 from outboxctl.settings import env_names
 
 RECLAIMED = re.compile(r"Reclaimed (\d+) stuck outbox events")
@@ -130,15 +128,7 @@ class WorkerProcess:
 
     def get(self, path: str) -> tuple[int, str]:
         """Status and body of its HTTP server; (0, "") where it does not answer."""
-        try:
-            with urllib.request.urlopen(
-                f"http://127.0.0.1:{self.port}{path}", timeout=ANSWER_SECONDS
-            ) as answer:
-                return answer.status, answer.read().decode(errors="replace")
-        except urllib.error.HTTPError as error:
-            return error.code, error.read().decode(errors="replace")
-        except OSError:
-            return 0, ""
+        return sockets.get(f"http://127.0.0.1:{self.port}{path}", seconds=ANSWER_SECONDS)
 
     def failing(self) -> dict[str, str]:
         """What /readyz names as failing; nothing where it answers 200, or not at all."""

@@ -17,14 +17,16 @@ SOURCES = Path(__file__).parent / "engine"
 class Release:
     """One release. `product` names the folder of its sources here, and the property of its modules.
 
-    `transport` is the class of the module that speaks HTTP, `megabytes` those of its jars, `java` the oldest
-    one it runs on.
+    `transport` is the class of the module that speaks HTTP, `sha256` the digest of all jars (see
+    `maven.digest_of`), `java` the oldest release that it runs on.
     """
 
     product: str
     version: str
     transport: str
+    jars: int
     megabytes: int
+    sha256: str
     java: int = 21
 
     @property
@@ -56,10 +58,40 @@ class Release:
 # Of each line, the newest release whose HTTP transport is on Maven Central too. The recorded answers in the
 # tests are from 9.0.4.
 RELEASES: dict[Kind, Release] = {
-    "elasticsearch": Release("elasticsearch", "9.0.4", "LocalTransport", 40),
-    "elasticsearch8": Release("elasticsearch", "8.19.21", "LocalTransport", 43, java=17),
-    "opensearch": Release("opensearch", "2.19.6", "org.opensearch.transport.Netty4Plugin", 46, java=17),
-    "opensearch3": Release("opensearch", "3.9.0", "org.opensearch.transport.Netty4ModulePlugin", 64),
+    "elasticsearch": Release(
+        product="elasticsearch",
+        version="9.0.4",
+        transport="LocalTransport",
+        jars=48,
+        megabytes=40,
+        sha256="48caf6e7698133118a533a935045940b9c7264dcba346c3421edb36656537398",
+    ),
+    "elasticsearch8": Release(
+        product="elasticsearch",
+        version="8.19.21",
+        transport="LocalTransport",
+        jars=47,
+        megabytes=43,
+        sha256="6992f0dcc2860a2a6782372a26e28ea446269f3f52d11392a2fe36f1adcd59f3",
+        java=17,
+    ),
+    "opensearch": Release(
+        product="opensearch",
+        version="2.19.6",
+        transport="org.opensearch.transport.Netty4Plugin",
+        jars=56,
+        megabytes=46,
+        sha256="f86a531e0773cc48dd5a4d95a043abb2d11760f79d416df0267c6b31b3c8a242",
+        java=17,
+    ),
+    "opensearch3": Release(
+        product="opensearch",
+        version="3.9.0",
+        transport="org.opensearch.transport.Netty4ModulePlugin",
+        jars=71,
+        megabytes=64,
+        sha256="3db87bf84f0a61089e85b8d34274ccbbd4ee4540a75c8186b31317d3000debb7",
+    ),
 }
 
 

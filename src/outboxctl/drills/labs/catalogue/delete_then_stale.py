@@ -26,21 +26,17 @@ class DeleteThenStale(Lab):
         "outboxctl verify",
     )
 
-    def prepare(self, ctx: LabContext) -> None:
-        """Write rows, some of which will be deleted."""
-        self.entities = ctx.load(self.events)[:BATCH]
-        ctx.worker("w1").start()
-
     def inject(self, ctx: LabContext) -> None:
         """Hold the second versions before the sink; delete their rows."""
         ctx.hold_up("the upserts are held up before the sink", "before apply")
-        ctx.write(self.entities)
+        self.deleted = self.entities[:BATCH]
+        ctx.write(self.deleted)
         ctx.confirm("upserts are in flight", lambda: len(ctx.held()) == BATCH, within=10)
-        ctx.delete(self.entities)
+        ctx.delete(self.deleted)
         ctx.worker("w2", direct=True).start()
         ctx.confirm(
             "the deletes came first",
-            lambda: not any(ctx.versions(self.entities)) and len(ctx.held()),
+            lambda: not any(ctx.versions(self.deleted)) and len(ctx.held()),
         )
 
     def observe(self, ctx: LabContext) -> None:
@@ -50,7 +46,7 @@ class DeleteThenStale(Lab):
 
     def check(self, ctx: LabContext) -> None:
         """No document has come back, and no event has failed."""
-        back = sum(version is not None for version in ctx.versions(self.entities))
+        back = sum(version is not None for version in ctx.versions(self.deleted))
         ctx.expect("documents that came back", 0, back)
         ctx.expect_counts(done=ctx.written)
         superseded = "upserts refused for a newer version"

@@ -33,12 +33,12 @@ class DuplicateDelivery(Lab):
         """Kill the worker while the proxy holds the sink's answer."""
         worker = ctx.worker("w1")
         with ctx.proxy.hold("after apply"):
-            self.entities = ctx.load(BATCH)
-            ctx.wait(lambda: all(ctx.versions(self.entities)), within=10)
+            self.caught = ctx.load(BATCH)
+            ctx.wait(lambda: all(ctx.versions(self.caught)), within=10)
             ctx.fault("SIGKILL to worker w1 after the sink has applied its batch", worker.kill)
             ctx.confirm(
                 "applied, not settled, and the worker is dead",
-                lambda: not worker.running and all(ctx.versions(self.entities)) and len(ctx.held()),
+                lambda: not worker.running and all(ctx.versions(self.caught)) and len(ctx.held()),
                 within=3,
             )
 
@@ -47,11 +47,11 @@ class DuplicateDelivery(Lab):
         ctx.worker("w1").start()
         ctx.expect_recovered()
         again = "the whole batch was sent again"
-        ctx.confirm(again, lambda: min(ctx.times_sent(self.entities)) > 1, within=3)
+        ctx.confirm(again, lambda: min(ctx.times_sent(self.caught)) > 1, within=3)
 
     def check(self, ctx: LabContext) -> None:
         """The result is that of one delivery."""
-        ctx.expect("versions in the index", {1}, set(ctx.versions(self.entities)))
+        ctx.expect("versions in the index", {1}, set(ctx.versions(self.caught)))
         documents = index_setup.count(ctx.client, ctx.settings.elastic_index)
         ctx.expect("documents", self.events + BATCH, documents)
         ctx.expect_counts(done=ctx.written)

@@ -41,10 +41,6 @@ class BadOp(Lab):
             within=2,
         )
 
-    def recover(self, ctx: LabContext) -> None:
-        """Wait until all events of the batch are settled."""
-        ctx.expect_recovered(within=10)
-
     def check(self, ctx: LabContext) -> None:
         """Section 6.3: failed at once, with a reason; counted."""
         event, worker = ctx.events([self.bad])[0], ctx.worker("w1")

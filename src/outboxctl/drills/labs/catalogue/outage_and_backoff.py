@@ -41,11 +41,6 @@ class OutageAndBackoff(Lab):
     )
     judged = "v2 backoff and jitter:"
 
-    def prepare(self, ctx: LabContext) -> None:
-        """Write rows; start a worker that sends to the sink that will stop."""
-        ctx.load(self.events)
-        ctx.worker("w1", direct=ctx.namespace.own is not None).start()
-
     def inject(self, ctx: LabContext) -> None:
         """Stop the sink, then write events."""
         self.injection = outage.stop(ctx)
@@ -69,10 +64,6 @@ class OutageAndBackoff(Lab):
         self._expect_spread(ctx)
         self.controlled = self._expect_growing_waits(ctx)
         ctx.expect("no event fails for good", 0, ctx.counts().failed)
-
-    def recover(self, ctx: LabContext) -> None:
-        """Wait until all is delivered, which the longest backoff delays."""
-        ctx.expect_recovered()
 
     def check(self, ctx: LabContext) -> None:
         """All events are done; fill in the document's conclusion."""

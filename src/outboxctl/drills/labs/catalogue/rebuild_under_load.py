@@ -34,11 +34,6 @@ class RebuildUnderLoad(Lab):
         "outboxctl verify",
     )
 
-    def prepare(self, ctx: LabContext) -> None:
-        """Write rows to update and delete later."""
-        self.entities = ctx.load(self.events)
-        ctx.worker("w1").start()
-
     def inject(self, ctx: LabContext) -> None:
         """Rebuild, and write from before it until after it."""
         before = ctx.written

@@ -38,7 +38,7 @@ class ZombieWorker(Lab):
         """Freeze the worker while the sink holds its batch."""
         worker = ctx.worker("w1")
         ctx.hold_up("the sink holds the batch of worker w1", "before apply")
-        self.entities = ctx.load(BATCH)
+        self.caught = ctx.load(BATCH)
         ctx.wait(lambda: len(ctx.held()) == BATCH, within=10)
         ctx.fault("SIGSTOP to worker w1", lambda: worker.send(SIGSTOP), lambda: worker.send(SIGCONT))
         frozen = "it was frozen while it held a batch"
@@ -50,7 +50,7 @@ class ZombieWorker(Lab):
         ctx.worker("w2", OUTBOX_LEASE_SECONDS=LONG_LEASE, OUTBOX_BULK_SIZE="1").start()
         other = "another worker holds an event of it"
         ctx.expect_soon(other, lambda: "w2" in ctx.owners())
-        ctx.write(self.entities)
+        ctx.write(self.caught)
         ctx.worker("w3", direct=True).start()
         ctx.expect_soon(
             "a third one delivers all others",
@@ -61,7 +61,7 @@ class ZombieWorker(Lab):
 
     def check(self, ctx: LabContext) -> None:
         """No late write changed a document; each event counted once."""
-        ctx.expect("versions in the index", {2}, set(ctx.versions(self.entities)))
+        ctx.expect("versions in the index", {2}, set(ctx.versions(self.caught)))
         ctx.expect_processed()
 
     def _resume(self, ctx: LabContext) -> None:
