@@ -5,15 +5,31 @@ Resolution" and "Function Type Resolution" in its manual). So `pg_catalog` first
 which others may create objects is not searched at all, and our tables are named with their schema.
 """
 
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import lru_cache
 
-from outboxctl.core.schema.names import EVENTS, SOURCE
+from psycopg.sql import Identifier
+
+from outboxctl.core.schema.names import EVENTS, SOURCE, TABLES, VERSION
 from outboxctl.core.sql import Connection
-from outboxctl.core.sql.places import NAMES, UNKNOWN, Places, quoted
 from outboxctl.core.sql.transaction import exchange, state
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import brief
 
+KEY = "outboxctl.places"  # in the `info` of a connection
+NAMES = (*TABLES, VERSION)
+# A name by itself: not quoted, not part of a longer one, not qualified; of literals only those that become a
+# regclass.
+TABLE_NAMES = "|".join(NAMES)
+# Functions that migrations make for the trigger of the same name: a trigger's name takes no schema.
+FUNCTIONS = "outbox_audit_by_database|outbox_event_begins|outbox_workers_own"
+NAME = re.compile(
+    rf"(?<![\w.\"$'])({TABLE_NAMES})(?![\w\"$'])"
+    rf"|(?<![\w.\"$'])({FUNCTIONS})(?=\(\))"
+    rf"|'({TABLE_NAMES})'(?=::regclass| AS (?:pg_catalog\.)?regclass)|(?<=to_regclass\()'({TABLE_NAMES})'"
+)
 LITERALS = ", ".join(f"'{name}'" for name in NAMES)
 MAIN_TABLES = f"relname IN ('{EVENTS}', '{SOURCE}')"
 # Roles that have full control of the worker's sessions anyway. PUBLIC has the OID 0.
@@ -71,6 +87,49 @@ UNION ALL (SELECT 'code', '', name::text FROM path WHERE name NOT IN (SELECT nam
 COMMIT; BEGIN; """
 
 
+@dataclass(frozen=True, eq=False)
+class Places:
+    """The schemas that a login searches, and the schema of each table.
+
+    A missing table will be made in the first of the `schemas`. `searched`: the schemas that the application's
+    code on our tables (triggers, defaults) may need and in which no other role creates objects.
+    """
+
+    schemas: tuple[str, ...] = ()
+    tables: dict[str, str] = field(default_factory=dict)
+    searched: tuple[str, ...] = ()
+    render: Callable[[str], str] = field(init=False)  # a statement with our tables qualified; remembered
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "render", lru_cache(512)(self._render))
+
+    def schema(self, table: str) -> str | None:
+        """The schema of one of our tables; None where the login searches none."""
+        return self.tables.get(table) or next(iter(self.schemas), None)
+
+    def name(self, table: str, *, beside: str = "") -> str:
+        """The table's qualified name for SQL; of an unknown table in the schema of `beside`."""
+        schema = self.tables.get(table) or self.schema(beside)
+        return f"{quoted(schema)}.{table}" if schema else table
+
+    def _render(self, statement: str) -> str:
+        return NAME.sub(self._qualified, statement)
+
+    def _qualified(self, match: re.Match[str]) -> str:
+        if match[2]:
+            return self.name(match[2], beside=EVENTS).replace("%", "%%")
+        name = self.name(str(match[match.lastindex or 0])).replace("%", "%%")
+        return name if match[1] else f"""'{name.replace("'", "''")}'"""
+
+
+UNKNOWN = Places()  # of a connection that has not looked yet
+
+
+def quoted(name: str) -> str:
+    """An identifier for SQL."""
+    return Identifier(name).as_string()
+
+
 def set_search_path(searched: Iterable[str] = ()) -> str:
     """`SET LOCAL search_path`: PostgreSQL's own names, then these schemas, temporary tables last."""
     return f"SET LOCAL search_path = {', '.join(['pg_catalog', *map(quoted, searched), 'pg_temp'])}"
@@ -82,17 +141,18 @@ def pin(connection: Connection, limits: str) -> None:
     The first transaction of a connection begins now, and looks for our tables.
     """
     known = state(connection)
-    new = known.places is UNKNOWN
+    new = KEY not in connection.info
     if new:
         _read_places(connection, limits)
-    path = set_search_path(known.places.searched)
+    path = set_search_path(places(connection).searched)
     known.whole = "; ".join(filter(None, ("BEGIN", limits, path)))
     known.opening = "" if new else known.whole
 
 
 def places(connection: Connection) -> Places:
     """The schemas and tables of this connection's login."""
-    return state(connection).places
+    found: Places = connection.info.get(KEY, UNKNOWN)
+    return found
 
 
 def _read_places(connection: Connection, limits: str) -> None:
@@ -101,7 +161,7 @@ def _read_places(connection: Connection, limits: str) -> None:
     _refuse_foreign_owners([(name, owner) for kind, name, owner in rows if kind == "foreign"])
     tables = {name: schema for kind, name, schema in rows if kind == "table"}
     schemas, searched = (tuple(s for kind, _, s in rows if kind == each) for each in ("schema", "code"))
-    state(connection).places = Places(schemas, tables, searched)
+    connection.info[KEY] = Places(schemas, tables, searched)
     if searched:
         exchange(connection, set_search_path(searched))
 

@@ -89,25 +89,21 @@ FROM found
 """
 # Types for which PostgreSQL has exact operators: no other schema can have a better match.
 ID = "coalesce(c.entity_key, c.entity_type::text || ':' || c.entity_id::text)"
-MADE = f"""), made AS (
-    SELECT c.id AS event, {ID} AS document_id, c.op, c.event_version AS wanted, c.attempts,
-        c.projection, s.event_version AS source_version, s.document
-    FROM (SELECT * FROM claimed ORDER BY next_retry_at, created_at) c LEFT JOIN LATERAL (
-        SELECT s.event_version, {DOCUMENT} AS document
-        FROM {SOURCE} s
+EACH = f"""SELECT c.id AS event, {ID} AS document_id, c.op, c.event_version AS wanted, c.attempts,
+        c.projection"""
+IN_ORDER = "(SELECT * FROM claimed ORDER BY next_retry_at, created_at) c"
+WITH_SOURCE = f"""{IN_ORDER} LEFT JOIN LATERAL (
+        SELECT {{columns}} FROM {SOURCE} s
         WHERE s.entity_type = c.entity_type AND s.entity_id = c.entity_id
             AND num_nonnulls(c.projection) = 0 LIMIT 1
-    ) s ON true
+    ) s ON true"""
+MADE = f"""), made AS (
+    {EACH}, s.event_version AS source_version, s.document
+    FROM {WITH_SOURCE.format(columns=f"s.event_version, {DOCUMENT} AS document")}
 """
 MEASURED = f"""), measured AS (
-    SELECT c.id AS event, {ID} AS document_id, c.op, c.event_version AS wanted, c.attempts,
-        c.projection, s.*, sum(s.shortest) OVER (ROWS UNBOUNDED PRECEDING) AS so_far
-    FROM (SELECT * FROM claimed ORDER BY next_retry_at, created_at) c LEFT JOIN LATERAL (
-        SELECT {FIELDS}, {SHORTEST} AS shortest
-        FROM {SOURCE} s
-        WHERE s.entity_type = c.entity_type AND s.entity_id = c.entity_id
-            AND num_nonnulls(c.projection) = 0 LIMIT 1
-    ) s ON true
+    {EACH}, s.*, sum(s.shortest) OVER (ROWS UNBOUNDED PRECEDING) AS so_far
+    FROM {WITH_SOURCE.format(columns=f"{FIELDS}, {SHORTEST} AS shortest")}
 ), made AS (
     SELECT event, document_id, op, wanted, attempts, projection, s.event_version AS source_version,
         CASE WHEN s.entity_id IS NULL THEN NULL
@@ -117,10 +113,9 @@ MEASURED = f"""), measured AS (
 """
 # Nothing of the application's is read: a row that raises cannot make this claim fail.
 APART = f"""), made AS (
-    SELECT c.id AS event, {ID} AS document_id, c.op, c.event_version AS wanted, c.attempts,
-        c.projection, CAST(NULL AS bigint) AS source_version,
+    {EACH}, CAST(NULL AS bigint) AS source_version,
         CASE WHEN num_nulls(c.projection) = 1 THEN '{LEFT_OUT}' END AS document
-    FROM (SELECT * FROM claimed ORDER BY next_retry_at, created_at) c
+    FROM {IN_ORDER}
 """
 CLAIM, CLAIM_MEASURED, UNREAD = (text(STATEMENT.format(made=made)) for made in (MADE, MEASURED, APART))
 # Of its parameters, in a session that plans it once: parsing and planning it take 1 ms.

@@ -15,9 +15,8 @@ from outboxctl.core.projections import in_force
 from outboxctl.core.projections.server_identity import asking_again, server
 from outboxctl.core.projections.version_base import current, version_sql
 from outboxctl.core.refused_reads import reading_rows
-from outboxctl.core.search_path import places
+from outboxctl.core.search_path import Places, places
 from outboxctl.core.sql import Connection
-from outboxctl.core.sql.places import Places
 from outboxctl.domain.errors import ChangedError
 from outboxctl.domain.projection import KeyColumn, Projection, Relation, Routing, key_parts
 

@@ -9,7 +9,8 @@ from sqlalchemy import Connection, Engine, TextClause, create_engine, event
 from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
-from outboxctl.core.sql.transaction import open_now, state
+from outboxctl.core.search_path import places
+from outboxctl.core.sql.transaction import open_now
 
 LONGEST = 30.0  # seconds of waiting for a connection that others use
 # What they log is raised, too: without a handler a command that is interrupted would print it.
@@ -61,7 +62,7 @@ def _opened(
     What has the driver's form (`exec_driver_sql`) may be the user's, and is left as it is.
     """
     open_now(connection)
-    return state(connection).places.render(statement) if context.compiled else statement, values
+    return places(connection).render(statement) if context.compiled else statement, values
 
 
 def driver_form(statement: TextClause) -> str:

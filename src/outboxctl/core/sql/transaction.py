@@ -9,8 +9,6 @@ import psycopg
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from outboxctl.core.sql.places import UNKNOWN, Places
-
 # Statements without an answer that anybody needs.
 SETTINGS = {"BEGIN", "SET", "COMMIT", "PREPARE", "DEALLOCATE ALL"}
 KEY = "outboxctl.state"  # in the `info` of a connection, which lives as long as its session
@@ -27,11 +25,10 @@ class StatementResult(NamedTuple):
 class SessionState:
     """What is known of a session, which is in autocommit: we send BEGIN ourselves, with more.
 
-    `places`: the schemas of our tables. `whole`: what a transaction begins with; `opening`: the same until it
-    was sent, with the first message. Without a message there is no transaction.
+    `whole`: what a transaction begins with; `opening`: the same until it was sent, with the first message.
+    Without a message there is no transaction.
     """
 
-    places: Places = UNKNOWN
     opening: str = ""
     whole: str = ""
 

@@ -7,7 +7,7 @@ from outboxctl.core.inspect.projections import ProjectionsFacts
 from outboxctl.core.operator.rebuilds import Rebuild
 from outboxctl.core.projections.indexes import Unindexed
 from outboxctl.core.projections.trigger_faults import TriggerFault, TriggerProblem
-from outboxctl.core.sql.places import quoted
+from outboxctl.core.search_path import quoted
 from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import Relation
 from outboxctl.operations.doctor.model import ERROR, INFO, WARNING, Case, RuleGroup

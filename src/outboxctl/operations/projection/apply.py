@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from outboxctl.core.operator import audit
 from outboxctl.core.projections import changes
 from outboxctl.core.schema.lock_wait import with_lock_retries
-from outboxctl.core.sql.places import quoted
+from outboxctl.core.search_path import quoted
 from outboxctl.domain.printable import brief
 from outboxctl.operations.projection.declaration import Declaration
 from outboxctl.operations.projection.plan import Planned, PlanStep, plan
