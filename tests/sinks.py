@@ -4,8 +4,7 @@ from elasticsearch import Elasticsearch
 
 from outboxctl.sink.engines import ELASTICSEARCH
 from outboxctl.sink.transport.client import Client
-from outboxctl.sink.transport.credentials import Security
-from outboxctl.sink.transport.open import node_config
+from outboxctl.sink.transport.open import Security, node_config
 
 
 def client_of(engine: Elasticsearch) -> Client:

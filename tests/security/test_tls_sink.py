@@ -14,9 +14,8 @@ from outboxctl.domain.failures import Reason
 from outboxctl.operations.doctor.model import End
 from outboxctl.settings import load
 from outboxctl.sink.index.index_setup import ensure
-from outboxctl.sink.transport.credentials import passing_on
 from outboxctl.sink.transport.lazy import OpeningSink
-from outboxctl.sink.transport.open import connect
+from outboxctl.sink.transport.open import connect, passing_on
 from processes import Cli
 from servers import Servers
 from tls import HOST, Front, Papers, basic

@@ -106,7 +106,7 @@ def _reasons() -> Iterator[Word]:
 def verdicts(reason: Reason) -> str:
     """What an answer with this reason leads to: the verdicts of its rules, each once."""
     found = dict.fromkeys(rule.verdict.value for rule in RULES if rule.reason is reason)
-    return ", ".join(found) or "decided without the sink"
+    return ", ".join(found) or "decided without the search engine"
 
 
 def _noops() -> Iterator[Word]:

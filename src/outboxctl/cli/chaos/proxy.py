@@ -63,7 +63,7 @@ def proxy(
     Example: outboxctl chaos proxy --fault busy=2 --share 0.3 --for 30s
     """
     from outboxctl.drills.proxy import Proxy
-    from outboxctl.sink.transport.credentials import passing_on
+    from outboxctl.sink.transport.open import passing_on
 
     proxy_fault = chosen(fault, share=share, everything=everything or None, applied=applied)
     longest = parse.duration("--for", duration) if duration else None

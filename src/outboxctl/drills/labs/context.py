@@ -16,8 +16,7 @@ from outboxctl.drills.labs.model import LabVerdict, Record, Snapshot
 from outboxctl.drills.proxy import Proxy
 from outboxctl.drills.scratch.worker import WorkerProcess
 from outboxctl.sink.index import document
-from outboxctl.sink.transport.credentials import passing_on
-from outboxctl.sink.transport.open import connect
+from outboxctl.sink.transport.open import connect, passing_on
 
 if TYPE_CHECKING:
     from outboxctl.core.database import Connection

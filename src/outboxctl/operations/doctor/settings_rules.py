@@ -44,7 +44,7 @@ def outage(_: object, settings: Settings) -> Iterator[Case]:
     base, cap = settings.base_backoff_seconds, settings.max_backoff_seconds
     survived = backoff.survives(settings.max_attempts, base=base, cap=cap)
     if settings.outage_policy is OutagePolicy.COUNT and survived < OUTAGE:
-        what = f"Events survive an outage of the sink of about {survived:.0f} s."
+        what = f"Events survive an outage of the search engine of about {survived:.0f} s."
         yield what, export("OUTBOX_OUTAGE_POLICY", "hold")
 
 

@@ -17,7 +17,7 @@ URLS = RuleGroup("each URL")
 PRODUCT = RuleGroup("product and versions", vital=True)
 FORMATION = RuleGroup("nodes and leader", vital=True, spared=True)
 DISKS = RuleGroup("disks")
-SINK_RIGHTS = RuleGroup("rights in the sink")
+SINK_RIGHTS = RuleGroup("rights in the search engine")
 START = "start the nodes that are away: more than half of those that may lead must be up"
 LOOK = "look at that machine: is it paused, swapping, or collecting garbage? Then restart the node"
 DISCOVERED = "export OUTBOX_SINK_NODES=discovered"
@@ -83,7 +83,7 @@ def disk_full(disks: list[Disk], _: Settings) -> Iterator[Case]:
 
 @SINK_RIGHTS.rule("sink-rights-worker", ERROR)
 def worker(rights: SinkRights, _: Settings) -> Iterator[Case]:
-    """The sink refuses its deliveries (403), or the list of its documents after a TRUNCATE."""
+    """The search engine refuses its deliveries (403), or the list of its documents after a TRUNCATE."""
     yield from _grant(rights, rights.worker)
 
 
@@ -103,7 +103,7 @@ def _grant(rights: SinkRights, lacking: list[str]) -> Iterator[Case]:
     if lacking:
         body = {"indices": [{"names": names_of(rights.index), "privileges": lacking}]}
         mend = request("PUT", "_security/role/outboxctl", body) + "  # and give the user or key that role"
-        yield f"The sink's user or key lacks {', '.join(lacking)} on {rights.index}.", mend
+        yield f"The search engine's user or key lacks {', '.join(lacking)} on {rights.index}.", mend
 
 
 @FORMATION.rule("no-leader", ERROR)

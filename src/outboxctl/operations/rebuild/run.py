@@ -74,7 +74,7 @@ def apply(tools: Tools, plan: RebuildPlan, *, by: str, reason: str, grace_second
         abort(tools, _current(tools, row), by=by, reason="the new index refused documents")
     except UsageError:
         if _current(tools, row).phase == RebuildPhase.CREATE:
-            abort(tools, _current(tools, row), by=by, reason="the sink refused the new index")
+            abort(tools, _current(tools, row), by=by, reason="the search engine refused the new index")
         raise
     except RebuildInterrupted:
         pass

@@ -83,11 +83,12 @@ class Sender:
         if seconds > self._tools.patience and not busy:
             why = f"{finding.reason}: {finding.error}" if finding else "no answer"
             raise UnreachableError(
-                f"the sink did not take documents for {self._index} for {seconds:.0f} s ({why})", hint=AGAIN
+                f"the search engine took no documents for {self._index} for {seconds:.0f} s ({why})",
+                hint=AGAIN,
             )
         if busy and not self._said_busy:
             self._said_busy = True
-            self._tools.say("The sink asks for fewer requests (429): going on more slowly")
+            self._tools.say("The search engine asks for fewer requests (429): going on more slowly")
         if self._tools.stop.wait(self._pause(finding, failed)):
             raise RebuildInterrupted
 

@@ -7,6 +7,8 @@ from shlex import quote
 from time import monotonic
 from typing import Any
 
+import msgspec
+
 from outboxctl.domain.clock import Deadline
 from outboxctl.domain.failures import Answer, Classification, Reason, Verdict, classify
 from outboxctl.sink.delivery.bisect import Bisection
@@ -14,14 +16,14 @@ from outboxctl.sink.delivery.bulk import CONFIRMED, FILTER, BulkAction, body, pa
 from outboxctl.sink.delivery.raw import RawActions, all_created
 from outboxctl.sink.delivery.result import BulkRequest, Delivery
 from outboxctl.sink.transport.client import Client
-from outboxctl.sink.transport.reply import Decode
+from outboxctl.sink.transport.reply import FORBIDDEN, NOT_FOUND, Decode
 from outboxctl.sink.transport.request import ask
 
-FORBIDDEN = 403
 NO_INDEX = "no such index or alias"
 CONCRETE = 60.0  # seconds until a name that was no alias is looked up as one again
 # Seconds that the engine itself may wait for a shard or a leader, of those that a request has left: it names
 # the shard then, and the documents of all others are written. Its own default is a minute.
+_DECODER = msgspec.json.Decoder()
 WAITS, SHORTEST_WAIT, LONGEST_WAIT = 1 / 3, 0.1, 10.0
 
 
@@ -49,13 +51,14 @@ class ElasticSink:
             return None if answer.status == FORBIDDEN else classify(answer)  # writing may be allowed
         if answer:
             return None
-        return Classification(Verdict.OUTAGE, Reason.INDEX_UNAVAILABLE, error=self._absent(), own_text=True)
+        return classify(self._absent())
 
-    def _absent(self) -> str:
-        return (
+    def _absent(self) -> Answer:
+        text = (
             f"{NO_INDEX} {self._index}: `outboxctl --elastic-index {quote(self._index)} services up` makes it"
             " on local services, `outboxctl rebuild` elsewhere"
         )
+        return Answer(NOT_FOUND, "index_not_found_exception", text, request=True, own_text=True)
 
     def deliver(self, actions: Sequence[BulkAction], *, deadline: Deadline) -> Delivery:
         """Send the actions and return the finding of each; nothing is raised.
@@ -109,12 +112,7 @@ class ElasticSink:
                 self._concrete_until = monotonic() + CONCRETE if exists is True else 0.0
         if exists is True or exists is None or (isinstance(exists, Answer) and exists.status == FORBIDDEN):
             return None, False  # an API key that may only write may not ask either
-        missing = Answer(404, "index_not_found_exception", self._absent(), request=True, own_text=True)
-        return (exists if isinstance(exists, Answer) else missing), False
-
-    def _leader_wait(self, seconds: float) -> dict[str, Any]:
-        """How long the engine may wait for a leader, of a request that may take so many seconds."""
-        return {self._client.engine.leader_timeout: wait_of(seconds)}
+        return (exists if isinstance(exists, Answer) else self._absent()), False
 
     def _exists(self, deadline: Deadline, *path: str, leader: bool = False) -> bool | Answer | None:
         """Whether it exists; None where no time is left. Half of the time is kept for the bulk request.
@@ -124,7 +122,7 @@ class ElasticSink:
         seconds = deadline.seconds_left() / 2
         if seconds <= 0:
             return None
-        wait = self._leader_wait(seconds) if leader else {}
+        wait: dict[str, Any] = {self._client.engine.leader_timeout: wait_of(seconds)} if leader else {}
         answer: bool | Answer = ask(self._client, "HEAD", *path, seconds=seconds, **wait)
         if isinstance(answer, Answer) and classify(answer).verdict is Verdict.SPLIT:
             return replace(answer, kind="look_up_refused")  # the fault of no item
@@ -157,7 +155,15 @@ class ElasticSink:
 
 def _unless(expected: bytes) -> Decode:
     """Parses an answer, unless it is the expected one, which is returned; empty for none."""
-    return (lambda body: expected if body == expected else loads(body)) if expected else loads
+    return (lambda body: expected if body == expected else _read(body)) if expected else _read
+
+
+def _read(body: bytes) -> Any:
+    """The answer's JSON, in half of Python's time; by Python what msgspec refuses, as half a character."""
+    try:
+        return _DECODER.decode(body)
+    except msgspec.DecodeError:
+        return loads(body)
 
 
 def _paired(actions: Sequence[BulkAction], answer: Any, expected: bytes) -> list[Answer] | Answer:

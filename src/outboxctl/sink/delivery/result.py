@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from outboxctl.domain.clock import Deadline
 from outboxctl.domain.failures import Classification
 from outboxctl.sink.delivery.bisect import Findings
-from outboxctl.sink.delivery.bulk import BulkAction
+from outboxctl.sink.delivery.bulk import PROBE, BulkAction
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,18 @@ class Sink(Protocol):
 
 # A place in an index, as JSON: the ids of the views that are left, and the place in the first of them.
 Place = Mapping[str, Any]
+
+
+def probe_shards(sink: Sink, routings: Sequence[str], deadline: Deadline, *, longest: float) -> Findings:
+    """Whether the shard of each routing takes writes: the findings of one request without an event.
+
+    It may take `longest` seconds, and no longer than until `deadline`; None each where no time is left.
+    """
+    seconds = min(longest, deadline.seconds_left())
+    if seconds <= 0:
+        return [None] * len(routings)
+    probes = [PROBE._replace(routing=routing) for routing in routings]
+    return sink.deliver(probes, deadline=Deadline.within(seconds)).findings
 
 
 class IndexedSink(Sink, Protocol):

@@ -11,25 +11,23 @@ key of a row that is gone says where the document was, and another routing is an
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import structlog
 
 from outboxctl.domain.clock import Deadline, monotonic
 from outboxctl.domain.failures import DONE, Answer, Classification, Noop, Reason, Verdict, classify
 from outboxctl.domain.projection import Routing
-from outboxctl.sink.delivery import shards
 from outboxctl.sink.delivery.bulk import BulkAction
 from outboxctl.sink.delivery.deliver import NO_INDEX, ElasticSink
-from outboxctl.sink.delivery.layout import ONE, PARTITIONED, named_shard
 from outboxctl.sink.delivery.result import BulkRequest, Delivery, Sink
-from outboxctl.sink.delivery.shards import Shards
+from outboxctl.sink.delivery.shards import Shards, by_default, shards_of
+from outboxctl.sink.index.named import Index, described
 from outboxctl.sink.transport.client import Client
-from outboxctl.sink.transport.request import ask
+from outboxctl.sink.transport.reply import NOT_FOUND
 
 log = structlog.get_logger()
 TRIES = 3  # deliveries, if the alias leads to another index after each
-MISSING = 404
 REFUSED = frozenset({400, 401, 403, 404, 405, 410})  # of a request that this engine or this login has not
 AGAIN = 60.0  # seconds until shards are asked for again where that was refused
 RESIZED = "index.resize.source.name"  # the cut of another index, by its settings unknown
@@ -88,32 +86,32 @@ class RoutedSink:
         seconds = deadline.seconds_left()
         if seconds <= 0:
             return None
-        answer = ask(self._client, "GET", self._index, "_settings", flat_settings=True, seconds=seconds)
-        if isinstance(answer, Answer):
-            return self._refused(answer)
-        if len(answer) != 1:
-            return _outage(f"{self._index} leads to {len(answer)} indexes, and routing needs one")
-        settings = next(iter(answer.values()))["settings"]
-        same = known and settings["index.uuid"] == known.uuid
-        layout = known if known and same else self._new(settings)
+        about = described(self._client, self._index, seconds=seconds, filter_path="*.settings")
+        if isinstance(about, Answer):
+            return self._refused(about)
+        if len(about.indexes) != 1:
+            return _outage(f"{self._index} leads to {len(about.indexes)} indexes, and routing needs one")
+        if known and about.first.uuid == known.uuid:
+            return known
+        layout = self._new(about.first)
         if isinstance(layout, Layout):
             self._layout = layout
         return layout
 
-    def _new(self, settings: dict[str, Any]) -> Layout | Classification:
-        number = int(settings["index.number_of_shards"])
-        if int(settings.get(PARTITIONED, 1)) > 1:
-            return _outage(f"{self._index} has {PARTITIONED}, with which an id has several shards")
-        refused: list[Answer] = []
-        known = shards.cut(number, lambda routing: self._shard(routing, refused)) if number > 1 else ONE
-        if known:
-            return Layout(settings["index.uuid"], known)
-        if not refused:
+    def _new(self, index: Index) -> Layout | Classification:
+        if index.partitioned:
+            return _outage(
+                f"{self._index} has index.routing_partition_size, with which an id has several shards"
+            )
+        found = shards_of(self._client, index)
+        if isinstance(found, Shards):
+            return Layout(index.uuid, found)
+        if found is None:
             return _outage(f"the shards of {self._index} are not known")
-        if refused[0].status in REFUSED and RESIZED not in settings:
-            self._warn(refused[0])
-            return Layout(settings["index.uuid"], shards.by_default(number), monotonic() + AGAIN)
-        return self._refused(refused[0])
+        if found.status in REFUSED and RESIZED not in index.settings:
+            self._warn(found)
+            return Layout(index.uuid, by_default(index.shards), monotonic() + AGAIN)
+        return self._refused(found)
 
     def _warn(self, answer: Answer) -> None:
         """Once: no event has to wait for an answer that only confirms what is usual."""
@@ -121,18 +119,10 @@ class RoutedSink:
             self._warned = True
             log.warning(NOT_NAMED, index=self._index, problem=classify(answer).error, hint=RIGHT)
 
-    def _shard(self, routing: str, refused: list[Answer]) -> int | None:
-        """The shard of a routing by the engine's own answer; -1 without one, None where it has no copy."""
-        named = named_shard(self._client, self._index, routing)
-        if isinstance(named, Answer):
-            refused.append(named)
-            return -1
-        return named
-
     def _refused(self, answer: Answer) -> Classification:
         """An answer that is about no document."""
         finding = classify(answer)
-        if finding.reason is Reason.INDEX_UNAVAILABLE and answer.status == MISSING:
+        if finding.reason is Reason.INDEX_UNAVAILABLE and answer.status == NOT_FOUND:
             return replace(finding, error=f"{NO_INDEX} {self._index}", own_text=True)
         return finding if finding.verdict in (Verdict.OUTAGE, Verdict.RETRY) else _outage(finding.error)
 

@@ -3,6 +3,12 @@
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 
+from outboxctl.domain.failures import Answer
+from outboxctl.sink.index.named import Index, described
+from outboxctl.sink.transport.client import Client
+from outboxctl.sink.transport.request import ask
+
+LOOK_SECONDS = 2.0  # that the engine may take to describe an index, or one shard of it
 WORD = 0xFFFFFFFF
 MULTIPLIERS = 0xCC9E2D51, 0x1B873593
 MOST = 1_024  # parts that an index is cut into by default, so that it can be split
@@ -26,6 +32,41 @@ class Shards:
 
     def _routing(self, shard: int) -> str:
         return next(text for text in map(str, range(TRIED)) if self.of(text) == shard)
+
+
+class NotNamedError(Exception):
+    """The engine does not name the shard of a routing; `answer` says why."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(answer.text)
+        self.answer = answer
+
+
+def shards_of(client: Client, index: Index, *, seconds: float | None = None) -> Shards | Answer | None:
+    """The shards of an index, which the engine has `seconds` for each of to name; None where nothing fits."""
+
+    def named(routing: str) -> int | None:
+        answer = ask(client, "GET", index.name, "_search_shards", routing=routing, seconds=seconds)
+        if isinstance(answer, Answer):
+            raise NotNamedError(answer)
+        found = answer["shards"]
+        if len(found) != 1:
+            return -1
+        return int(found[0][0]["shard"]) if found[0] else None
+
+    try:
+        return Shards(1, 1) if index.shards == 1 else cut(index.shards, named)
+    except NotNamedError as error:
+        return error.answer
+
+
+def layout_of(client: Client, name: str) -> Shards | None:
+    """The shards of an index, or of the one behind an alias; None where they are not known now."""
+    found = described(client, name, seconds=LOOK_SECONDS, filter_path="*.settings")
+    if isinstance(found, Answer) or len(found.indexes) != 1 or found.first.partitioned:
+        return None
+    shards = shards_of(client, found.first, seconds=LOOK_SECONDS)
+    return shards if isinstance(shards, Shards) else None
 
 
 def cut(number: int, ask: Callable[[str], int | None]) -> Shards | None:

@@ -9,17 +9,15 @@ not sent until a probe of the shard is taken.
 import re
 import threading
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from outboxctl.domain.clock import Deadline, monotonic
 from outboxctl.domain.failures import MAPPING_WAIT, Classification, Reason, Verdict
 from outboxctl.domain.projection import Routing
 from outboxctl.sink.delivery.bulk import BulkAction
-from outboxctl.sink.delivery.layout import layout_of
-from outboxctl.sink.delivery.result import Delivery, Sink
+from outboxctl.sink.delivery.result import Delivery, Sink, probe_shards
 from outboxctl.sink.delivery.routed import sink_of
-from outboxctl.sink.delivery.shard_outages import ShardOutage, ShardOutages
-from outboxctl.sink.delivery.shard_probe import probe_shards
+from outboxctl.sink.delivery.shards import Shards, layout_of
 from outboxctl.sink.transport.client import Client
 
 # Both engines: `[index][3] primary shard is not active`, `[index][3] Not enough active copies`.
@@ -28,6 +26,35 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 5.0  # seconds between two probes of a shard: 
 PROBE_SECONDS = 1.5  # that a probe may take; the engine waits a third of it
 LOOK_AGAIN = 5.0  # seconds until it is asked again, where its answer did not help
 NOT_SENT = "not sent, because its shard took nothing before"
+
+
+@dataclass
+class ShardOutage:
+    """What is known of one shard: the engine's words, when to probe it, and how many probes failed."""
+
+    finding: Classification
+    next_probe: float
+    failed: int = 0
+
+
+@dataclass
+class ShardOutages:
+    """The unavailable shards of one index, by number; `layout` leads from ids to shards, None if unknown."""
+
+    index: str
+    layout: Shards | None = None
+    looked_at: float = 0.0
+    shards: dict[int, ShardOutage] = field(default_factory=dict)
+
+    @property
+    def total(self) -> bool:
+        """Whether all shards are unavailable."""
+        return self.layout is not None and len(self.shards) >= self.layout.number
+
+    def shard_of(self, action: BulkAction) -> int:
+        """The shard of an action, if it is an unavailable one, else -1."""
+        shard = self.layout.of(action.routing or action.id) if self.layout else -1
+        return shard if shard in self.shards else -1
 
 
 def shard_aware_sink_of(
@@ -41,52 +68,26 @@ def shard_aware_sink_of(
 class UnavailableShards:
     """In front of `sink`, the sink of one index or write alias. Safe to use from several threads.
 
-    While all shards are unavailable everything is sent, and the outage is one of the sink.
+    While all shards are unavailable everything is sent, and the outage is one of the search engine.
     """
 
     def __init__(self, client: Client, sink: Sink, index: str) -> None:
         self._client, self._sink, self._index = client, sink, index
         self._lock = threading.Lock()
-        self._outages: ShardOutages | None = None
+        self._outages = ShardOutages(index)
 
     def deliver(self, actions: Sequence[BulkAction], *, deadline: Deadline) -> Delivery:
         """As `ElasticSink.deliver`; an outage of their shard, `attempt_returned`, for those not sent."""
         outages = self._outages
-        if outages is None or outages.total or not outages.layout:
+        if not outages.shards or not outages.layout or outages.total:
             return self._send(actions, deadline)
-        findings: dict[int, Classification | None] = {}
-        delivery = self._send_some(actions, findings, self._outside(outages, actions, findings), deadline)
-        recovered = delivery.recovered
-        if self._probe(outages, deadline):
-            recovered = True
-            left = self._outside(outages, actions, findings)
-            more = self._send_some(actions, findings, left, deadline)
-            delivery = replace(delivery, requests=delivery.requests + more.requests)
-        for place, action in enumerate(actions):
-            if place not in findings:
-                findings[place] = self._put_back(outages, action)
-        ordered = [findings[place] for place in range(len(actions))]
-        return Delivery(ordered, delivery.requests, whole=False, recovered=recovered)
-
-    def _outside(
-        self, outages: ShardOutages, actions: Sequence[BulkAction], findings: dict[int, Classification | None]
-    ) -> list[int]:
-        """The places of actions without a finding whose shard is available."""
-        return [n for n, a in enumerate(actions) if n not in findings and outages.shard_of(a) < 0]
-
-    def _send_some(
-        self,
-        actions: Sequence[BulkAction],
-        findings: dict[int, Classification | None],
-        places: Sequence[int],
-        deadline: Deadline,
-    ) -> Delivery:
-        """Send the actions of these places, and note their findings."""
-        if not places:
-            return Delivery([], [])
-        delivery = self._send([actions[place] for place in places], deadline)
-        findings.update(zip(places, delivery.findings, strict=True))
-        return delivery
+        recovered = self._probe(outages, outages.layout, deadline)
+        kept = [self._kept_back(outages, action) for action in actions]
+        some = [action for action, finding in zip(actions, kept, strict=True) if not finding]
+        delivery = self._send(some, deadline) if some else Delivery([], [])
+        sent = iter(delivery.findings)
+        findings = [finding or next(sent) for finding in kept]
+        return Delivery(findings, delivery.requests, whole=False, recovered=recovered or delivery.recovered)
 
     def _send(self, actions: Sequence[BulkAction], deadline: Deadline) -> Delivery:
         """Send them all, and learn from their findings."""
@@ -94,10 +95,12 @@ class UnavailableShards:
         if any(finding and finding.of_shard for finding in delivery.findings):
             self._note(actions, delivery)
         outages = self._outages
-        if outages is None:
+        if not outages.shards:
             return delivery
-        recovered = self._note_taken(outages, actions, delivery)
-        if outages.total:  # an outage of the sink
+        pairs = zip(actions, delivery.findings, strict=True)
+        taken = {outages.shard_of(action) for action, f in pairs if f and f.verdict is Verdict.DONE}
+        recovered = self._recovered(outages, taken)
+        if outages.total:  # an outage of the search engine
             return replace(delivery, findings=[_of_all(finding) for finding in delivery.findings])
         return replace(delivery, recovered=recovered)
 
@@ -108,7 +111,8 @@ class UnavailableShards:
         if not refused:
             return
         named = {(match[1], int(match[2])): f for _, f in refused if (match := NAMED.search(f.error))}
-        known = self._known(next(iter(named))[0] if named else self._index_of_outages)
+        before = self._outages.index if self._outages.shards else self._index  # which may be an alias
+        known = self._known(next(iter(named))[0] if named else before)
         found = {number: finding for (name, number), finding in named.items() if name == known.index}
         if known.layout and not named:
             found = {known.layout.of(a.routing or a.id): f for a, f in refused}
@@ -118,42 +122,26 @@ class UnavailableShards:
                 known.shards[number] = ShardOutage(found[number], now + FIRST_PAUSE)
             self._outages = known
 
-    @property
-    def _index_of_outages(self) -> str:
-        """The index that is known already, else the name that may be an alias."""
-        return self._outages.index if self._outages else self._index
-
     def _known(self, index: str) -> ShardOutages:
         """What is known of this index, with its layout if the engine describes it."""
         known, now = self._outages, monotonic()
-        if known and known.index == index and (known.layout or now < known.looked_at + LOOK_AGAIN):
+        if known.index == index and known.shards and (known.layout or now < known.looked_at + LOOK_AGAIN):
             return known
         return ShardOutages(index, layout_of(self._client, index), now)
 
-    def _note_taken(self, outages: ShardOutages, actions: Sequence[BulkAction], delivery: Delivery) -> bool:
-        """Forget the shards that took a document; whether there was one."""
-        pairs = zip(actions, delivery.findings, strict=True)
-        return self._recovered(
-            outages, {outages.shard_of(action) for action, f in pairs if f and f.verdict is Verdict.DONE}
-        )
-
     def _recovered(self, outages: ShardOutages, taken: set[int]) -> bool:
-        """Forget these shards; whether one was unavailable, and its documents can be sent."""
+        """Forget the shards that took a document; whether one was unavailable: its documents can be sent."""
         with self._lock:
-            found = [outages.shards.pop(shard) for shard in taken if shard in outages.shards]
-            if not outages.shards and self._outages is outages:
-                self._outages = None
-        return bool(found)
+            return bool([outages.shards.pop(shard) for shard in taken if shard in outages.shards])
 
-    def _probe(self, outages: ShardOutages, deadline: Deadline) -> bool:
+    def _probe(self, outages: ShardOutages, layout: Shards, deadline: Deadline) -> bool:
         """Probe the shards that are due, in one request; whether one takes documents again."""
-        due, layout = self._take_due(outages), outages.layout
-        if not due or not layout:
+        due = self._take_due(outages)
+        if not due:
             return False
         routings = [layout.routings[shard] for shard in due]
         found = probe_shards(self._sink, routings, deadline, longest=PROBE_SECONDS)
-        answers = zip(due, found, strict=True)
-        return self._recovered(outages, {shard for shard, finding in answers if _takes(finding)})
+        return self._recovered(outages, {shard for shard, f in zip(due, found, strict=True) if _takes(f)})
 
     def _take_due(self, outages: ShardOutages) -> list[int]:
         """The shards to probe now, by this thread alone."""
@@ -165,10 +153,9 @@ class UnavailableShards:
                 shard.next_probe = now + min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(shard.failed, 10))
         return due
 
-    def _put_back(self, outages: ShardOutages, action: BulkAction) -> Classification | None:
-        """The finding of an action that is not sent; None where its shard recovered just now."""
-        with self._lock:
-            shard = outages.shards.get(outages.shard_of(action))
+    def _kept_back(self, outages: ShardOutages, action: BulkAction) -> Classification | None:
+        """The finding of an action that is not sent; None where its shard is not unavailable."""
+        shard = outages.shards.get(outages.shard_of(action))
         if not shard:
             return None
         return replace(shard.finding, error=f"{NOT_SENT}: {shard.finding.error}", attempt_returned=True)

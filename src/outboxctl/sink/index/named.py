@@ -11,7 +11,6 @@ from outboxctl.sink.transport.reply import NOT_FOUND
 from outboxctl.sink.transport.request import ask, failure
 
 Json = dict[str, Any]
-PARTITIONED = "index.routing_partition_size"  # above 1 an id has several shards
 WINDOW = 10_000  # the engine's default
 BLOCKS = ("write", "read_only", "read_only_allow_delete")
 PIPELINES, NO_PIPELINE = ("default_pipeline", "final_pipeline"), "_none"  # as the engine calls none
@@ -46,6 +45,11 @@ class Index:
     def shards(self) -> int:
         """Its primary shards."""
         return int(self.settings["index.number_of_shards"])
+
+    @property
+    def partitioned(self) -> bool:
+        """Whether an id has several shards."""
+        return int(self.setting("routing_partition_size", 1)) > 1
 
     @property
     def window(self) -> int:

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from outboxctl.domain.clock import Deadline
@@ -10,7 +11,7 @@ from outboxctl.domain.projection import Routing
 from outboxctl.settings import Settings
 from outboxctl.sink.delivery.bulk import BulkAction
 from outboxctl.sink.delivery.result import Delivery, Place, Sink
-from outboxctl.sink.transport.credentials import security
+from outboxctl.sink.transport.open import connect, security
 
 if TYPE_CHECKING:
     from outboxctl.sink.transport.client import Client
@@ -33,7 +34,8 @@ class OpeningSink:
         say: Callable[[str], object] = lambda _: None,
     ) -> None:
         security(settings)
-        self._settings, self._connections, self._timeout, self._say = settings, connections, timeout, say
+        self._settings = settings
+        self._open = partial(connect, connections=connections, timeout=timeout, say=say)
         self._lock = threading.Lock()  # the first thread that needs the sink opens it for all
         self._client: Client | None = None
         self._sinks: dict[tuple[str, str, Routing], Sink] = {}  # by index, pipeline and routing
@@ -96,13 +98,8 @@ class OpeningSink:
 
     def _connected(self) -> "Client":
         with self._lock:
-            self._client = self._client or self._open()
+            self._client = self._client or self._open(self._settings)
             return self._client
-
-    def _open(self) -> "Client":
-        from outboxctl.sink.transport.open import connect  # noqa: PLC0415 - slow to load
-
-        return connect(self._settings, connections=self._connections, timeout=self._timeout, say=self._say)
 
 
 class IndexSink:

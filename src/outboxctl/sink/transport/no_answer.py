@@ -19,6 +19,7 @@ ENDS: dict[type[BaseException], str] = {
     ConnectionResetError: "{node} reset the connection before it answered {asked}",
     HTTPException: "the answer of {node} to {asked} is not HTTP",
 }
+OTHER = "{node}, asked for {asked}: {cause}"
 
 
 class RefusedAnswerError(exceptions.HTTPError):
@@ -42,12 +43,12 @@ def explain(error: Exception, attempt: Attempt) -> Answer:
     if not isinstance(cause, OSError | HTTPException | exceptions.HTTPError):
         # Its text may hold a secret.
         return Answer(0, "client", type(cause).__name__, request=True, node=node, unsent=unsent)
-    reached = not isinstance(error, UNREACHED) and not isinstance(cause, socket.gaierror)
-    kind = _kind(cause, attempt) if reached else "connect"
+    if isinstance(error, UNREACHED) or isinstance(cause, socket.gaierror):
+        kind, text = "connect", _unreachable(cause, attempt)
+    else:
+        kind, text = _ended(cause, attempt)
     if kind == "tls":
-        text = f"{cut(str(cause), 300)}; {SINK.hint}"
-        return Answer(0, kind, text, request=True, node=node, unsent=unsent)
-    text = _unreachable(cause, attempt, reached) if kind == "connect" else _text(kind, cause, attempt)
+        return Answer(0, kind, f"{cut(text, 300)}; {SINK.hint}", request=True, node=node, unsent=unsent)
     return Answer(0, kind, cut(text, 500), request=True, unsent=unsent)
 
 
@@ -60,43 +61,42 @@ def _cause(error: Exception) -> Exception:
     return error
 
 
-def _kind(cause: Exception, attempt: Attempt) -> str:
+def _ended(cause: Exception, attempt: Attempt) -> tuple[str, str]:
+    """The kind and the words for a request to a node that was reached."""
+    node, asked = attempt.node, attempt.asked
     if attempt.watch.expired or isinstance(cause, TimeoutError | exceptions.TimeoutError):
-        return "timeout"
-    if isinstance(cause, exceptions.EmptyPoolError):
-        return "timeout"
+        return "timeout", _late(cause, attempt)
     if isinstance(cause, SSLError | exceptions.SSLError):
-        return "tls"
-    if isinstance(cause, ConnectionError) and attempt.status is None:
-        # What a size limit can look like; of a node that has never answered, TLS where the URL says http.
-        return "reset" if attempt.answered else "connect"
-    return "connection_lost"
-
-
-def _text(kind: str, cause: Exception, attempt: Attempt) -> str:
-    if kind == "timeout" and attempt.sent:
-        return f"{attempt.node} did not answer {attempt.asked} within {attempt.seconds:.3g} s"
-    if isinstance(cause, exceptions.EmptyPoolError):
-        return f"no connection to {attempt.node} was free within {attempt.connecting:.3g} s"
-    if kind == "timeout":
-        return f"{attempt.node} did not finish the TLS handshake within {attempt.connecting:.3g} s"
+        return "tls", str(cause)
     if attempt.status is not None:
-        return f"{attempt.node} closed the connection in the middle of its answer to {attempt.asked}"
-    end = next((text for end, text in ENDS.items() if isinstance(cause, end)), None)
-    if end:
-        return end.format(node=attempt.node, asked=attempt.asked)
-    return f"{attempt.node}, asked for {attempt.asked}: {cause}"
+        return "connection_lost", f"{node} closed the connection in the middle of its answer to {asked}"
+    if isinstance(cause, ConnectionError) and not attempt.answered:  # most of all where TLS is expected
+        ended = f"{node} ended the connection without an answer: {_words(cause)}"
+        return "connect", f"{ended}; if it speaks TLS, write https:// into ELASTIC_URL"
+    said = next((text for end, text in ENDS.items() if isinstance(cause, end)), OTHER)
+    # A reset is what a size limit can look like.
+    kind = "reset" if isinstance(cause, ConnectionError) else "connection_lost"
+    return kind, said.format(node=node, asked=asked, cause=cause)
 
 
-def _unreachable(cause: Exception, attempt: Attempt, reached: bool) -> str:
-    reason = cause.strerror if isinstance(cause, OSError) and cause.strerror else str(cause)
+def _late(cause: Exception, attempt: Attempt) -> str:
+    if attempt.sent:
+        return f"{attempt.node} did not answer {attempt.asked} within {attempt.seconds:.3g} s"
+    within = f"within {attempt.connecting:.3g} s"
+    if isinstance(cause, exceptions.EmptyPoolError):
+        return f"no connection to {attempt.node} was free {within}"
+    return f"{attempt.node} did not finish the TLS handshake {within}"
+
+
+def _unreachable(cause: Exception, attempt: Attempt) -> str:
     if isinstance(cause, socket.gaierror):
-        return f"the name of {attempt.node} cannot be resolved: {reason}"
+        return f"the name of {attempt.node} cannot be resolved: {_words(cause)}"
     if isinstance(cause, ConnectionRefusedError):
         return f"{attempt.node} refused the connection"
     if isinstance(cause, TimeoutError):
         return f"{attempt.node} did not accept the connection within {attempt.connecting:.3g} s"
-    if reached:  # and never answered: most of all a server that expects TLS
-        ended = f"{attempt.node} ended the connection without an answer: {reason}"
-        return f"{ended}; if it speaks TLS, write https:// into ELASTIC_URL"
-    return f"{attempt.node} cannot be reached: {reason}"
+    return f"{attempt.node} cannot be reached: {_words(cause)}"
+
+
+def _words(cause: Exception) -> str:
+    return (cause.strerror if isinstance(cause, OSError) else None) or str(cause)

@@ -75,7 +75,7 @@ def failure(answer: Answer) -> OutboxctlError:
     """
     if answer.kind == "tls":
         why = answer.text.removesuffix(f"; {SINK.hint}")
-        return UntrustedError(f"the sink at {answer.node} failed (tls): {why}", hint=SINK.hint)
+        return UntrustedError(f"the search engine at {answer.node} failed (tls): {why}", hint=SINK.hint)
     finding = classify(answer)
     text = f"{finding.reason}: {finding.error.removeprefix(f'{finding.reason}: ')}"
     hint = RIGHTS if finding.reason is Reason.AUTH else HINT
@@ -113,7 +113,7 @@ def change(
     if partial or (answer.get("acknowledged") is not True and not done()):
         what = f"{method} {_path(path)}: it may be done, later, or never"
         raise UnreachableError(
-            f"the sink at {client.where} did not confirm {what}",
+            f"the search engine at {client.where} did not confirm {what}",
             hint="look at GET /_alias and GET /_cluster/pending_tasks, then run the same command again",
         )
 

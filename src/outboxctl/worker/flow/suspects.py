@@ -13,8 +13,7 @@ from dataclasses import replace
 from outboxctl.domain.clock import Deadline
 from outboxctl.domain.failures import DONE, Classification, Reason, Verdict
 from outboxctl.sink.delivery.bulk import BulkAction
-from outboxctl.sink.delivery.result import Delivery, Sink
-from outboxctl.sink.delivery.shard_probe import probe_shards
+from outboxctl.sink.delivery.result import Delivery, Sink, probe_shards
 
 SIZES = (100, 10, 1)  # most documents in a request, by how often they were suspected
 MOST = 50_000  # suspect documents; beyond them all are forgotten
