@@ -3,8 +3,7 @@
 import json
 import socket
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
-from threading import Thread
+from contextlib import closing, contextmanager
 from time import monotonic, sleep
 
 import pytest
@@ -129,31 +128,6 @@ def test_where_none_works_one_that_refuses_is_asked_before_one_that_is_silent() 
         began = monotonic()
         assert all(isinstance(opened.send("PUT", "/x", {}, {}), SinkReply) for _ in range(5))
         assert monotonic() - began < 1
-
-
-def test_connections_are_used_again() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        accepted = count_of_connections(listener)
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        with closing(connect(load(elastic_url=url, sink="opensearch"))) as opened:
-            for method in ("HEAD", "GET", "DELETE"):
-                assert isinstance(opened.send(method, "/x", {}), SinkReply)
-        assert len(accepted) == 1
-
-
-def count_of_connections(listener: socket.socket) -> list[socket.socket]:
-    """A server that answers each request by an empty 404; the connections that it got."""
-    accepted: list[socket.socket] = []
-
-    def answer() -> None:
-        with suppress(OSError):
-            while True:
-                accepted.append(listener.accept()[0])
-                while accepted[-1].recv(65_536):
-                    accepted[-1].sendall(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
-
-    Thread(target=answer, daemon=True).start()
-    return accepted
 
 
 class Cluster(Script):

@@ -11,25 +11,17 @@ from collections.abc import Mapping
 OUR_OWN = frozenset({"none", "same-origin"})  # typed by the user; sent by what was loaded from here
 
 
-def from_a_page(headers: Mapping[str, str]) -> str | None:
-    """Why a request was sent for a web page from elsewhere; None where nothing says so.
+def from_a_page(headers: Mapping[str, str], own: frozenset[str]) -> str | None:
+    """Why a request was sent for a web page from elsewhere, or meant for another server; else None.
 
-    `headers` finds names in lower case.
+    `headers` finds names in lower case. `own` are our names, in lower case; a request without `Host` is let
+    through: every browser sends it.
     """
     if headers.get("origin") is not None:
         return "it has an Origin header, so a web page sent it"
-    site = headers.get("sec-fetch-site")
-    if site is not None and site.strip().lower() not in OUR_OWN:
+    if headers.get("sec-fetch-site", "none").strip().lower() not in OUR_OWN:
         return "its Sec-Fetch-Site header says that another site sent it"
-    return None
-
-
-def by_another_name(headers: Mapping[str, str], own: frozenset[str]) -> str | None:
-    """Why a request was meant for another server; None where its Host is one of `own` (in lower case).
-
-    A request without one is let through: every browser sends it.
-    """
     host = headers.get("host")
-    if host is None or host.strip().lower() in own:
-        return None
-    return f"its Host header is none of {', '.join(sorted(own))}"
+    if host is not None and host.strip().lower() not in own:
+        return f"its Host header is none of {', '.join(sorted(own))}"
+    return None

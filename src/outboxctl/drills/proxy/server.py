@@ -18,7 +18,7 @@ from outboxctl.drills.proxy import wire
 from outboxctl.drills.proxy.faults import HEALTHY, ActiveFault, ProxyFault
 from outboxctl.drills.proxy.wire import Backend, ProxyReply, ProxyRequest
 from outboxctl.drills.services.sockets import Reserved
-from outboxctl.net.browsers import by_another_name, from_a_page
+from outboxctl.net.browsers import from_a_page
 
 POLL = 0.02  # seconds until a server ceases to listen after shutdown()
 
@@ -121,7 +121,7 @@ class Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(length))
         if len(body) < int(length):  # the client has left
             self.close_connection = True
-        elif why := from_a_page(headers) or by_another_name(headers, self.server.names):
+        elif why := from_a_page(headers, self.server.names):
             self.send_error(403, explain=f"the fault proxy refused this request: {why}")
         else:
             self._send(ProxyRequest(self.command, self.path, headers, body))

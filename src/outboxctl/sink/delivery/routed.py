@@ -13,34 +13,25 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-import structlog
-
-from outboxctl.domain.clock import Deadline, monotonic
+from outboxctl.domain.clock import Deadline
 from outboxctl.domain.failures import DONE, Answer, Classification, Noop, Reason, Verdict, classify
 from outboxctl.domain.projection import Routing
 from outboxctl.sink.delivery.bulk import BulkAction
 from outboxctl.sink.delivery.deliver import NO_INDEX, ElasticSink
 from outboxctl.sink.delivery.result import BulkRequest, Delivery, Sink
-from outboxctl.sink.delivery.shards import Shards, by_default, shards_of
+from outboxctl.sink.delivery.shards import Shards, shards_of
 from outboxctl.sink.index.named import Index, described
 from outboxctl.sink.transport.client import Client
 from outboxctl.sink.transport.reply import NOT_FOUND
 
-log = structlog.get_logger()
 TRIES = 3  # deliveries, if the alias leads to another index after each
-REFUSED = frozenset({400, 401, 403, 404, 405, 410})  # of a request that this engine or this login has not
-AGAIN = 60.0  # seconds until shards are asked for again where that was refused
-RESIZED = "index.resize.source.name"  # the cut of another index, by its settings unknown
-NOT_NAMED = "the engine does not name the shard of a routing: the index is taken as one with default settings"
-RIGHT = "a login with the right view_index_metadata (`outboxctl roles`) has it named"
 
 
 class Layout(NamedTuple):
-    """The index behind the alias by its `uuid`, and its shards, until they are asked for again."""
+    """The index behind the alias by its `uuid`, and its shards."""
 
     uuid: str
     shards: Shards
-    until: float = float("inf")
 
 
 def sink_of(
@@ -62,12 +53,10 @@ class RoutedSink:
     def __init__(self, client: Client, index: str, sink: Sink) -> None:
         self._client, self._index, self._sink = client, index, sink
         self._layout: Layout | None = None
-        self._warned = False
 
     def deliver(self, actions: Sequence[BulkAction], *, deadline: Deadline) -> Delivery:
         """As `ElasticSink.deliver`; again where the alias was moved meanwhile: the shards were others'."""
-        known = self._layout
-        layout = known if known and monotonic() < known.until else self._look(deadline)
+        layout: Layout | Classification | None = self._layout or self._look(deadline)
         requests: list[BulkRequest] = []
         for _ in range(TRIES):
             if layout is None or isinstance(layout, Classification):
@@ -106,18 +95,7 @@ class RoutedSink:
         found = shards_of(self._client, index)
         if isinstance(found, Shards):
             return Layout(index.uuid, found)
-        if found is None:
-            return _outage(f"the shards of {self._index} are not known")
-        if found.status in REFUSED and RESIZED not in index.settings:
-            self._warn(found)
-            return Layout(index.uuid, by_default(index.shards), monotonic() + AGAIN)
-        return self._refused(found)
-
-    def _warn(self, answer: Answer) -> None:
-        """Once: no event has to wait for an answer that only confirms what is usual."""
-        if not self._warned:
-            self._warned = True
-            log.warning(NOT_NAMED, index=self._index, problem=classify(answer).error, hint=RIGHT)
+        return self._refused(found) if found else _outage(f"the shards of {self._index} are not known")
 
     def _refused(self, answer: Answer) -> Classification:
         """An answer that is about no document."""

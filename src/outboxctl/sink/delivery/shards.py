@@ -84,11 +84,6 @@ def cut(number: int, ask: Callable[[str], int | None]) -> Shards | None:
     return None
 
 
-def by_default(number: int) -> Shards:
-    """The shards of an index with `number` of them that is cut as the engines do by default."""
-    return Shards(number, next(_candidates(number)))
-
-
 def _agree(shards: Shards, answers: Mapping[str, int | None]) -> bool:
     """Whether these are the shards that the engine named for each text, and others where it named none."""
     named = {shard for shard in answers.values() if shard is not None}
