@@ -84,22 +84,6 @@ def test_hostile_entity_types_work_or_fail_alone(
     assert "Traceback" not in running.log.read_text()
 
 
-@pytest.mark.real_engine
-def test_a_document_that_cannot_be_written_fails_alone(
-    cli: Cli, sql: lab.Sql, engine: Elasticsearch, index: str
-) -> None:
-    good = [lab.put(sql)[1] for _ in range(5)]
-    _, bad = lab.put(sql, rank_score=float("nan"))
-    good += [lab.put(sql)[1] for _ in range(5)]
-    cli.ok("worker", "--drain")
-    row = lab.event_row(sql, bad)
-    assert (row["status"], row["attempts"], row["next_retry_at"]) == ("failed", 1, None)
-    assert row["error_reason"] in {"bad_document", "mapping"}
-    assert row["error"]
-    assert {lab.event_row(sql, each)["status"] for each in good} == {"done"}
-    lab.assert_nothing_lost(sql, engine, index, count=11)
-
-
 def test_impossible_dates_do_not_stop_the_worker_or_the_commands(
     cli: Cli, sql: lab.Sql, worker: Callable[..., Worker]
 ) -> None:

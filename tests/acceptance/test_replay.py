@@ -44,8 +44,25 @@ def test_filters_select_and_a_limit_takes_the_oldest(cli: Cli, sql: lab.Sql) -> 
     done = cli.json("replay", *WHO, "--limit", "2")
     assert set(done["ids"]) == {str(old), str(page)}
     assert lab.event_row(sql, new)["status"] == "failed"
+    (act,) = cli.json("audit")["audit"]
+    assert (act["id"], act["action"], act["operator"]) == (done["audit_id"], "replay", "alice")
+    assert (act["reason"], act["affected"], act["filters"]) == ("fixed root cause", 2, {"limit": 2})
+    assert set(act["event_ids"]) == set(done["ids"])
     nothing = cli.json("replay", *WHO, "--entity-type", "nobody")
     assert (nothing["matched"], nothing["ids"]) == (0, [])
+
+
+def test_what_is_discarded_is_done_for_good_and_who_did_it_is_known(cli: Cli, sql: lab.Sql) -> None:
+    closed, kept = _fail(sql, "mapping"), _fail(sql, "connect")
+    before = lab.event_row(sql, kept)
+    seen = cli.json("failed", "discard", *WHO, "--error-reason", "mapping")
+    assert (seen["matched"], seen["discarded"], seen["ids"]) == (1, 1, [str(closed)])
+    row = lab.event_row(sql, closed)
+    assert (row["status"], row["error_reason"]) == ("done", "discarded")
+    assert row["processed_at"] is not None
+    assert lab.event_row(sql, kept) == before
+    (audit,) = cli.json("audit")["audit"]
+    assert (audit["action"], audit["operator"], audit["id"]) == ("discard", "alice", seen["audit_id"])
 
 
 def test_only_failed_rows_can_be_replayed_whatever_the_id(cli: Cli, sql: lab.Sql) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from outboxctl.domain.errors import UnreachableError
 from outboxctl.drills.labs.context import LabContext
-from outboxctl.drills.labs.drill import Drill
+from outboxctl.drills.labs.drill import play
 from outboxctl.drills.labs.experiment import Experiment, FaultNotConfirmed, RunStopped
 from outboxctl.drills.labs.lab import Lab
 from outboxctl.drills.labs.model import LabPhase, LabVerdict, Record
@@ -89,7 +89,7 @@ class Stage(SimpleNamespace):
 
 def test_one_that_is_ended_has_not_refuted_what_there_was_no_time_for() -> None:
     ctx: Any = Stage(record=Record("ended", ""), stop=Event())
-    Drill(Ended(), ctx).play()
+    play(Ended(), ctx)
     record = ctx.record
     assert (record.verdict, record.interrupted) == (LabVerdict.INCONCLUSIVE, LabPhase.RECOVER)
     assert record.checks == []

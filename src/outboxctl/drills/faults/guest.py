@@ -7,7 +7,6 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
-from uuid import uuid4
 
 from pydantic import SecretStr
 
@@ -38,13 +37,11 @@ class GuestNames:
     index: str
 
 
-def new_mark() -> str:
-    """A suffix for the names of one run."""
-    return uuid4().hex[:6]
-
-
 def names(what: str, alias: str, mark: str) -> GuestNames:
-    """Names for `what` (`lab-bad-op`) in a system whose index is `alias`, within both servers' limits."""
+    """Names for `what` (`lab-bad-op`) in a system whose index is `alias`, within both servers' limits.
+
+    `mark` is that of one run.
+    """
     end = f"-{what}-{mark}"
     room = MAX_INDEX_BYTES - len(end) - len("-000001")
     schema = f"outboxctl_{what.replace('-', '_')[:44]}_{mark}"

@@ -15,74 +15,68 @@ SAMPLE_SECONDS = 0.25
 NO_ERROR, SAMPLED = "the lab ran without an error", "sampling went on"
 
 
-class Drill:
-    """One run of one lab; every result is in the context's record."""
+def play(lab: Lab, ctx: LabContext) -> None:
+    """Run all phases; every result is in the context's record.
 
-    def __init__(self, lab: Lab, ctx: LabContext) -> None:
-        self._lab, self._ctx, self._record = lab, ctx, ctx.record
+    UNDO runs whatever happened before, and is not cut short by `stop`.
+    """
+    record = ctx.record
+    with closing(Sampler(ctx)):
+        steady = _ran(ctx, LabPhase.PREPARE, lab.prepare) and _ran(ctx, LabPhase.STEADY, lab.steady, "A")
+        injected = steady and _ran(ctx, LabPhase.INJECT, lab.inject)
+        observed = injected and _ran(ctx, LabPhase.OBSERVE, lab.observe, "B")
+        stop, ctx.stop = ctx.stop, None
+        _ran(ctx, LabPhase.UNDO, lab.undo)
+        ctx.stop = stop
+        # RECOVER and the invariants come even if the fault was not confirmed; CHECK after both. But not after
+        # `stop`: what there was no time for is not refuted.
+        if steady and not record.interrupted:
+            recovered = _ran(ctx, LabPhase.RECOVER, lab.recover)
+            if observed and recovered and not record.interrupted:
+                _ran(ctx, LabPhase.CHECK, lab.check)
+            if not record.interrupted:
+                _ran(ctx, LabPhase.CHECK, _check_invariants)
+    record.seconds = ctx.now
+    _judge(lab, ctx)
 
-    def play(self) -> None:
-        """Run all phases. UNDO runs whatever happened before, and is not cut short by `stop`."""
-        lab, ctx = self._lab, self._ctx
-        with closing(Sampler(ctx)):
-            steady = self._ran(LabPhase.PREPARE, lab.prepare) and self._ran(LabPhase.STEADY, lab.steady, "A")
-            injected = steady and self._ran(LabPhase.INJECT, lab.inject)
-            observed = injected and self._ran(LabPhase.OBSERVE, lab.observe, "B")
-            stop, ctx.stop = ctx.stop, None
-            self._ran(LabPhase.UNDO, lab.undo)
-            ctx.stop = stop
-            if steady and not self._record.interrupted:
-                self._conclude(observed=observed)
-        self._record.seconds = ctx.now
-        self._judge()
 
-    def _conclude(self, *, observed: bool) -> None:
-        """RECOVER and the invariants come even if the fault was not confirmed; CHECK after both.
+def _check_invariants(ctx: LabContext) -> None:
+    ctx.snapshot("C")
+    invariants.check(ctx)
 
-        But not after `stop`: what there was no time for is not refuted.
-        """
-        recovered = self._ran(LabPhase.RECOVER, self._lab.recover)
-        if observed and recovered and not self._record.interrupted:
-            self._ran(LabPhase.CHECK, self._lab.check)
-        if not self._record.interrupted:
-            self._ran(LabPhase.CHECK, self._check_invariants)
 
-    def _check_invariants(self, ctx: LabContext) -> None:
-        ctx.snapshot("C")
-        invariants.check(ctx)
+def _ran(ctx: LabContext, phase: LabPhase, run: Callable[[LabContext], None], snapshot: str = "") -> bool:
+    """Run a phase, and take a snapshot with this label after it; whether it came to its end."""
+    ctx.phase, began = phase, ctx.now
+    try:
+        run(ctx)
+        if snapshot:
+            ctx.snapshot(snapshot)
+    except FaultNotConfirmed:
+        return False
+    except RunStopped:
+        ctx.record.interrupted = phase
+        return False
+    except Exception as error:
+        ctx.note(NO_ERROR, "no error", f"{type(error).__name__}: {error}", LabVerdict.INCONCLUSIVE)
+        return False
+    finally:
+        ctx.record.phases.append(Timed(phase, began, round(ctx.now - began, 3)))
+    return True
 
-    def _ran(self, phase: LabPhase, run: Callable[[LabContext], None], snapshot: str = "") -> bool:
-        """Run a phase, and take a snapshot with this label after it; whether it came to its end."""
-        ctx, began = self._ctx, self._ctx.now
-        ctx.phase = phase
-        try:
-            run(ctx)
-            if snapshot:
-                ctx.snapshot(snapshot)
-        except FaultNotConfirmed:
-            return False
-        except RunStopped:
-            self._record.interrupted = phase
-            return False
-        except Exception as error:
-            ctx.note(NO_ERROR, "no error", f"{type(error).__name__}: {error}", LabVerdict.INCONCLUSIVE)
-            return False
-        finally:
-            self._record.phases.append(Timed(phase, began, round(ctx.now - began, 3)))
-        return True
 
-    def _judge(self) -> None:
-        """The worst verdict of all checks; an interrupted run is at best INCONCLUSIVE."""
-        record = self._record
-        interrupted = [LabVerdict.INCONCLUSIVE] if record.interrupted else []
-        record.verdict = LabVerdict.worst([*(check.verdict for check in record.checks), *interrupted])
-        broken = next((check for check in record.checks if check.verdict is record.verdict), None)
-        if record.interrupted:
-            record.why = f"interrupted in phase {record.interrupted}"
-        elif broken and record.verdict is not LabVerdict.OK:
-            record.why = f"{broken.name}: expected {broken.expected}, seen {broken.seen}"
-        if judged := self._lab.judged:
-            self._ctx.conclude("verdict", f"{judged} {record.verdict}")
+def _judge(lab: Lab, ctx: LabContext) -> None:
+    """The worst verdict of all checks; an interrupted run is at best INCONCLUSIVE."""
+    record = ctx.record
+    interrupted = [LabVerdict.INCONCLUSIVE] if record.interrupted else []
+    record.verdict = LabVerdict.worst([*(check.verdict for check in record.checks), *interrupted])
+    broken = next((check for check in record.checks if check.verdict is record.verdict), None)
+    if record.interrupted:
+        record.why = f"interrupted in phase {record.interrupted}"
+    elif broken and record.verdict is not LabVerdict.OK:
+        record.why = f"{broken.name}: expected {broken.expected}, seen {broken.seen}"
+    if lab.judged:
+        ctx.conclude("verdict", f"{lab.judged} {record.verdict}")
 
 
 class Sampler:

@@ -5,6 +5,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from outboxctl.core.database import Database
 from outboxctl.core.schema import migrations, namespaces
@@ -97,7 +98,7 @@ class StagingPlace:
         self._url, self._sink = settings.require_database_url(), settings.sink_urls[0]
         self.sink = mask(self._sink)
         self._versions: dict[str, str] = {}
-        mark = guest.new_mark()
+        mark = uuid4().hex[:6]  # of this run
         self.names = {lab: guest.names(f"lab-{lab.name}", settings.elastic_index, mark) for lab in labs}
 
     def versions(self) -> dict[str, str]:
@@ -127,8 +128,3 @@ class StagingPlace:
 
 
 Place = OwnPlace | StagingPlace
-
-
-def lacks_engine(place: Place, lab: "type[Lab]") -> bool:
-    """Whether this lab needs a real search engine, and there is an imitation."""
-    return lab.real_engine and place.versions()["search"].startswith(IMITATION)

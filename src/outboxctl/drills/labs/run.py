@@ -11,10 +11,10 @@ from threading import Event
 from outboxctl.domain.errors import OutboxctlError
 from outboxctl.domain.printable import brief
 from outboxctl.drills.labs.context import LabContext
-from outboxctl.drills.labs.drill import Drill
+from outboxctl.drills.labs.drill import play
 from outboxctl.drills.labs.lab import Lab
 from outboxctl.drills.labs.model import LabCheck, LabPhase, LabVerdict, Record
-from outboxctl.drills.labs.place import Place, lacks_engine
+from outboxctl.drills.labs.place import IMITATION, Place
 
 NEEDS = "what the lab needs is here"
 NAMESPACE = "tables and an index of its own"
@@ -68,14 +68,14 @@ class Runner:
         folder = self.folder / lab.name
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            if lacks_engine(self.place, lab):
+            if lab.real_engine and self.place.versions()["search"].startswith(IMITATION):
                 why = "it needs a real search engine, and this is an imitation"
                 _inconclusive(record, NEEDS, "a real search engine", "an imitation", why)
                 return
             with self.place.namespace(lab) as namespace:
                 record.settings = dict(namespace.shown)
                 with closing(LabContext(namespace, record, folder, self.stop, self.command)) as ctx:
-                    Drill(lab(), ctx).play()
+                    play(lab(), ctx)
         except Exception as error:  # of one lab: the others go on
             text = str(error) if isinstance(error, OutboxctlError) else f"{type(error).__name__}: {error}"
             why = f"its tables and index could not be made, or not removed: {brief(text, 300)}"

@@ -56,8 +56,7 @@ class AuditedReplay(Lab):
         before = ctx.events()
         self.plan = ctx.transact(lambda c: selection.plan(c, Selection(limit=LIMIT)))
         failed = [each.id for each in before if each.status == "failed"]
-        names = "the dry run names the failed events"
-        _expect_same(ctx, names, failed, self.plan.ids)
+        _expect_same(ctx, "the dry run names the failed events", failed, self.plan.ids)
         acts = ctx.transact(lambda connection: audit.recent_actions(connection, limit=LIMIT))
         changed = sum(was != now for was, now in zip(before, ctx.events(), strict=True))
         ctx.expect(
@@ -76,13 +75,11 @@ class AuditedReplay(Lab):
     def check(self, ctx: LabContext) -> None:
         """Section 8.3: the rows and the audit; all events are done."""
         assert self.plan  # noqa: S101 - for mypy: there was a dry run
-        exactly = "exactly these are replayed"
-        _expect_same(ctx, exactly, self.plan.ids, self.replayed.ids)
+        _expect_same(ctx, "exactly these are replayed", self.plan.ids, self.replayed.ids)
         cleared, signed = self._rows_with(CLEARED), self._rows_with(SIGNED)
         ctx.expect("they are pending as new", CAUGHT, cleared)
         timed = sum(row["last_replayed_at"] is not None for row in self.rows)
-        fields = "who and why is in each row"
-        ctx.expect(fields, CAUGHT, min(signed, timed))
+        ctx.expect("who and why is in each row", CAUGHT, min(signed, timed))
         audited = self._expect_audited(ctx)
         ctx.expect_counts(done=ctx.written)
         ctx.conclude("matched by the dry run", self.plan.matched)

@@ -143,8 +143,7 @@ class DaemonLab(Lab):
             processing = "events were processing then"
             ctx.confirm(processing, lambda: ctx.counts().processing, within=1)
             self._expect_alert(ctx, "stuck")
-            rises = f"{STUCK} rises"
-            ctx.expect_soon(rises, lambda: witness.metric(STUCK) == BATCH, within=TIMEOUT)
+            ctx.expect_soon(f"{STUCK} rises", lambda: witness.metric(STUCK) == BATCH, within=TIMEOUT)
         ctx.undo()
 
     def _expect_alert(self, ctx: LabContext, name: str) -> None:

@@ -46,8 +46,7 @@ class DuplicateDelivery(Lab):
         """Start the next worker, which delivers the batch again."""
         ctx.worker("w1").start()
         ctx.expect_recovered()
-        again = "the whole batch was sent again"
-        ctx.confirm(again, lambda: min(ctx.times_sent(self.caught)) > 1, within=3)
+        ctx.confirm("the whole batch was sent again", lambda: min(ctx.times_sent(self.caught)) > 1, within=3)
 
     def check(self, ctx: LabContext) -> None:
         """The result is that of one delivery."""
@@ -55,5 +54,4 @@ class DuplicateDelivery(Lab):
         documents = index_setup.count(ctx.client, ctx.settings.elastic_index)
         ctx.expect("documents", self.events + BATCH, documents)
         ctx.expect_counts(done=ctx.written)
-        second = "processed by the second worker"
-        ctx.expect(second, BATCH, ctx.metric("outbox_processed_total"))
+        ctx.expect("processed by the second worker", BATCH, ctx.metric("outbox_processed_total"))

@@ -105,8 +105,7 @@ class AttemptsExhausted(Lab):
 
     def observe(self, ctx: LabContext) -> None:
         """Wait until all of them have failed."""
-        fail = "all events of the outage fail"
-        ctx.expect_soon(fail, lambda: ctx.counts().failed == CAUGHT, within=20)
+        ctx.expect_soon("all events of the outage fail", lambda: ctx.counts().failed == CAUGHT, within=20)
 
     def recover(self, ctx: LabContext) -> None:
         """The sink is back: write new events and wait for them."""

@@ -47,8 +47,7 @@ class KillAndHeal(Lab):
 
     def observe(self, ctx: LabContext) -> None:
         """Wait until the dead worker's leases are over."""
-        rises = "stuck rises above 0"
-        ctx.expect_soon(rises, lambda: ctx.counts().stuck, within=20)
+        ctx.expect_soon("stuck rises above 0", lambda: ctx.counts().stuck, within=20)
 
     def undo(self, ctx: LabContext) -> None:
         """Start the worker again."""
@@ -90,5 +89,4 @@ class KillAndHeal(Lab):
             f"max_processing={s.max_processing_seconds:g}s",
         )
         ctx.conclude("processing at the kill, about", self.held)
-        zero = "stuck back to zero after the restart"
-        ctx.conclude(zero, ctx.counts().stuck == 0)
+        ctx.conclude("stuck back to zero after the restart", ctx.counts().stuck == 0)

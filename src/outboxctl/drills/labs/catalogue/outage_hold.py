@@ -49,8 +49,7 @@ class OutageHold(Lab):
 
     def observe(self, ctx: LabContext) -> None:
         """Wait until more requests were refused than an event has attempts."""
-        why = "/readyz is 503 and says why"
-        ctx.expect_soon(why, lambda: self._unready(ctx), within=10, unless=ctx.idle)
+        ctx.expect_soon("/readyz is 503 and says why", lambda: self._unready(ctx), within=10, unless=ctx.idle)
         ctx.expect_soon(
             "it goes on probing",
             lambda: len(ctx.bulks_since(self.before)) >= PROBES,
@@ -65,8 +64,7 @@ class OutageHold(Lab):
         """No attempt was used, and the worker became ready by itself."""
         ctx.expect_counts(attempts_most=1, done=ctx.written)
         largest = max(self.sizes[1:], default=0)
-        few = f"at most {PROBE_EVENTS}"
-        ctx.expect("largest probe", few, largest, met=0 < largest <= PROBE_EVENTS)
+        ctx.expect("largest probe", f"at most {PROBE_EVENTS}", largest, met=0 < largest <= PROBE_EVENTS)
         ctx.expect_soon("/readyz is 200 again", lambda: ctx.ready("w1"), within=10)
 
     def _expect_pauses(self, ctx: LabContext) -> None:

@@ -48,8 +48,7 @@ class ZombieWorker(Lab):
     def observe(self, ctx: LabContext) -> None:
         """Two other workers take its events; resume it."""
         ctx.worker("w2", OUTBOX_LEASE_SECONDS=LONG_LEASE, OUTBOX_BULK_SIZE="1").start()
-        other = "another worker holds an event of it"
-        ctx.expect_soon(other, lambda: "w2" in ctx.owners())
+        ctx.expect_soon("another worker holds an event of it", lambda: "w2" in ctx.owners())
         ctx.write(self.caught)
         ctx.worker("w3", direct=True).start()
         ctx.expect_soon(
