@@ -8,10 +8,7 @@ import pytest
 
 from moments import Insert, at, when
 from outboxctl.core.database import Database
-from outboxctl.core.delivery.claim import CLAIM, PLAN, Claimed, claim
-from outboxctl.core.sql import text
-
-TOKEN = str(uuid4())
+from outboxctl.core.delivery.claim import Claimed, claim
 
 
 def claimed(db: Database, size: int = 100, seconds: float = 0, *, reclaimed: int = 100) -> list[Claimed]:
@@ -34,16 +31,6 @@ def test_the_attempt_counts_at_the_claim(db: Database, insert: Insert) -> None:
     assert claimed(db)[0].attempts == 3
 
 
-def test_a_reclaimed_event_is_claimed_alone_and_before_the_others(db: Database, insert: Insert) -> None:
-    """It may be what ended its worker: neighbours would lose their attempts with it."""
-    others = {insert(created_at=at(-9)), insert(created_at=at(-9), next_retry_at=at(-1))}
-    suspects = [insert(created_at=at(n), error_reason="lease_expired", attempts=1) for n in range(2)]
-    batches = [claimed(db) for _ in range(4)]
-    assert [[e.id for e in batch] for batch in batches[:2]] == [[id_] for id_ in suspects]
-    assert {e.id for e in batches[2]} == others
-    assert batches[3] == []
-
-
 def test_those_that_were_reclaimed_once_go_together_and_with_nobody_else(
     db: Database, insert: Insert
 ) -> None:
@@ -55,14 +42,6 @@ def test_those_that_were_reclaimed_once_go_together_and_with_nobody_else(
     ]
     batches = [{e.id for e in claimed(db, seconds=-1, reclaimed=n)} for n in (3, 100, 100, 100, 100)]
     assert batches == [set(once[:3]), set(once[3:]), {again}, others, set()]
-
-
-def test_reclaimed_events_can_be_left_for_later(db: Database, insert: Insert) -> None:
-    suspects = {insert(error_reason="lease_expired", next_retry_at=due) for due in (at(-1), None)}
-    others = {insert(error_reason="timeout"), insert()}
-    assert {e.id for e in claimed(db, reclaimed=0)} == others
-    assert claimed(db, reclaimed=0) == []
-    assert {e.id for e in claimed(db) + claimed(db)} == suspects
 
 
 def test_a_reclaimed_event_is_not_claimed_before_its_time(db: Database, insert: Insert) -> None:
@@ -124,58 +103,3 @@ def test_an_attempt_count_at_its_end_stops_nobody(
 def test_no_source_row_no_document(db: Database, insert: Insert) -> None:
     insert()
     assert claimed(db)[0][-2:] == (None, None)
-
-
-FILL = (
-    "INSERT INTO search_outbox_events (entity_type, entity_id, op, event_version, status, next_retry_at)"
-    " SELECT 'b', gen_random_uuid(), 'upsert', 1, 'pending', now() + interval '1 day'"
-    " FROM generate_series(1, 20000)"
-)
-
-
-ALL_RECLAIMED = "UPDATE search_outbox_events SET error_reason = 'lease_expired', next_retry_at = {}"
-ANALYSE = "VACUUM ANALYZE search_outbox_events"
-DELIVERED = "UPDATE search_outbox_events SET status = 'done', error_reason = NULL"
-# When statistics were made last, and what has happened since.
-HISTORIES = {
-    "before they were reclaimed": [FILL, ANALYSE],
-    "while all were reclaimed once": [FILL, ALL_RECLAIMED.format("now()"), ANALYSE, DELIVERED],
-    "while all were reclaimed again": [FILL, ALL_RECLAIMED.format("NULL"), ANALYSE, DELIVERED],
-}
-
-
-@pytest.mark.slow(reason="tables of many rows")
-@pytest.mark.parametrize("history", HISTORIES)
-@pytest.mark.parametrize("once", [200, 0], ids=["once", "again"])
-def test_reclaimed_events_are_found_without_reading_past_the_others(
-    db: Database, insert: Insert, sql: psycopg.Connection, once: int, history: str
-) -> None:
-    for statement in HISTORIES[history]:
-        sql.execute(statement.encode())
-    for due in (None, at(-1)):
-        for _ in range(200):
-            insert(next_retry_at=due)
-    for due in [at(-1)] * once + [None] * 100:
-        insert(error_reason="lease_expired", next_retry_at=due)
-    explained(db, 100)  # what is dead in an index is marked by who meets it first
-    nodes = explained(db, 100)
-    assert {n.get("Index Name") for n in nodes} >= {"ix_search_outbox_events_reclaimed"}
-    assert "ix_search_outbox_events_due" not in {n.get("Index Name") for n in nodes if n["Actual Loops"]}
-    read = [n["Actual Rows"] + n.get("Rows Removed by Filter", 0) for n in nodes if n["Actual Loops"]]
-    assert max(read) == 100, "those that go alone are passed over while the others are looked for"
-    assert nodes[0]["Actual Rows"] == (100 if once else 1)
-
-
-def explained(db: Database, reclaimed: int) -> list[dict]:  # type: ignore[type-arg]
-    """The plan's nodes for a claim of 100, or of so many reclaimed ones; rolled back."""
-    given = {"owner": "w", "token": TOKEN, "size": 100, "lease": 10, "max_bytes": 9}
-    given["reclaimed"] = reclaimed
-    with db.begin() as connection:
-        connection.exec_driver_sql(PLAN)
-        plan = connection.execute(text(f"EXPLAIN (ANALYZE, FORMAT JSON) {CLAIM.text}"), given).scalar_one()
-        connection.rollback()
-    return walk(plan[0]["Plan"])
-
-
-def walk(node: dict) -> list[dict]:  # type: ignore[type-arg]
-    return [node, *(found for child in node.get("Plans", []) for found in walk(child))]

@@ -12,7 +12,8 @@ from sqlalchemy import create_engine
 
 from outboxctl.core.database import Database
 from outboxctl.core.schema import marker
-from outboxctl.core.schema.migrations import config, current, upgrade, upgrade_sql
+from outboxctl.core.schema.marker import current
+from outboxctl.core.schema.migrations import config, upgrade, upgrade_sql
 from outboxctl.core.schema.names import HEAD, VERSION
 from outboxctl.core.tables import METADATA
 from outboxctl.domain.errors import UsageError

@@ -9,6 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from moments import Insert, at
 from outboxctl.core.database import Database, driver
 from outboxctl.core.delivery.claim import CLAIM, PLAN
 from outboxctl.core.delivery.claim import TYPES as CLAIM_TYPES
@@ -177,6 +178,39 @@ def only_what_it_takes(outbox: Outbox, nodes: list[Node]) -> None:
     assert passed_over(nodes) == 0
     # By each id PostgreSQL looks into every partition; before 18 it reads more pages there.
     assert pages(nodes[0]) <= (3_000 if outbox.sql.info.server_version >= 180_000 else 5_000)
+
+
+ALL_RECLAIMED = f"UPDATE {EVENTS} SET error_reason = 'lease_expired', next_retry_at = {{}}"
+DELIVERED = f"UPDATE {EVENTS} SET status = 'done', error_reason = NULL"
+# When statistics were made last, and what has happened since.
+HISTORIES = {
+    "before they were reclaimed": [WAITING, VACUUM],
+    "while all were reclaimed once": [WAITING, ALL_RECLAIMED.format("now()"), VACUUM, DELIVERED],
+    "while all were reclaimed again": [WAITING, ALL_RECLAIMED.format("NULL"), VACUUM, DELIVERED],
+}
+
+
+@pytest.mark.parametrize("history", HISTORIES)
+@pytest.mark.parametrize("once", [200, 0], ids=["once", "again"])
+def test_reclaimed_events_are_found_without_reading_past_the_others(
+    db: Database, insert: Insert, sql: psycopg.Connection, once: int, history: str
+) -> None:
+    for statement in HISTORIES[history]:
+        sql.execute(statement.encode())
+    for due in [None] * 200 + [at(-1)] * 200:
+        insert(next_retry_at=due)
+    for due in [at(-1)] * once + [None] * 100:
+        insert(error_reason="lease_expired", next_retry_at=due)
+    outbox = Outbox(db, sql, {})
+    given: Node = {"owner": "w", "token": TOKEN, "size": 100, "lease": 10, "reclaimed": 100}
+    given["max_bytes"] = 9
+    outbox.explained(CLAIM, **given)  # what is dead in an index is marked by who meets it first
+    nodes = [node for node in outbox.explained(CLAIM, **given) if node["Actual Loops"]]
+    assert RECLAIMED in outbox.scans(nodes)
+    assert DUE not in outbox.scans(nodes)
+    read = [node["Actual Rows"] + node.get("Rows Removed by Filter", 0) for node in nodes]
+    assert max(read) == 100, "those that go alone are passed over while the others are looked for"
+    assert nodes[0]["Actual Rows"] == (100 if once else 1)
 
 
 def test_what_was_claimed_is_found_by_its_ids_or_among_what_is_in_flight(outbox: Outbox) -> None:

@@ -9,7 +9,8 @@ import pytest
 from core.test_migrations import LAB
 from outboxctl.core.database import Database
 from outboxctl.core.schema import lock_wait
-from outboxctl.core.schema.migrations import current, upgrade
+from outboxctl.core.schema.marker import current
+from outboxctl.core.schema.migrations import upgrade
 from outboxctl.core.schema.names import HEAD
 from outboxctl.domain.errors import LockedError
 from processes import Cli, eventually

@@ -9,7 +9,7 @@ import pytest
 from outboxctl.core.database import Database
 from outboxctl.core.sql import text
 from outboxctl.core.stats import by_projection, counts, snapshot
-from outboxctl.core.stats.by_projection import Counts
+from outboxctl.core.stats.by_projection import Counted
 
 FILL = """
 INSERT INTO search_outbox_events (entity_type, entity_id, op, status, created_at, next_retry_at, error_reason)
@@ -38,10 +38,10 @@ def large(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def look(db: Database) -> Callable[..., Counts]:
-    def counted(*, exact: bool = False) -> Counts:
+def look(db: Database) -> Callable[..., Counted]:
+    def counted(*, exact: bool = False) -> Counted:
         with db.begin() as connection:
-            return by_projection.count(connection, max_processing=600, exact=exact).sums
+            return by_projection.count(connection, max_processing=600, exact=exact)
 
     return counted
 
@@ -60,7 +60,7 @@ def full(sql: psycopg.Connection) -> psycopg.Connection:
 
 
 def test_a_small_table_is_counted_whole_odd_statuses_included(
-    look: Callable[..., Counts], full: psycopg.Connection
+    look: Callable[..., Counted], full: psycopg.Connection
 ) -> None:
     full.execute("ALTER TABLE search_outbox_events DROP CONSTRAINT ck_search_outbox_events_status")
     fill(full, "theirs", 2)
@@ -75,7 +75,7 @@ def test_a_small_table_is_counted_whole_odd_statuses_included(
 @pytest.mark.usefixtures("large")
 @pytest.mark.parametrize("known", ["analysed", "lost in a crash"])
 def test_of_a_large_table_only_done_is_estimated(
-    look: Callable[..., Counts], full: psycopg.Connection, known: str
+    look: Callable[..., Counted], full: psycopg.Connection, known: str
 ) -> None:
     full.execute("VACUUM ANALYZE search_outbox_events")
     if known == "lost in a crash":
@@ -94,7 +94,7 @@ def test_of_a_large_table_only_done_is_estimated(
 
 @pytest.mark.usefixtures("large")
 def test_the_partitions_of_a_partitioned_table_count(
-    look: Callable[..., Counts], sql: psycopg.Connection
+    look: Callable[..., Counted], sql: psycopg.Connection
 ) -> None:
     sql.execute(PARTITIONED)
     fill(sql, "done", 4_000)
@@ -130,7 +130,7 @@ def test_impossible_moments_have_no_age(db: Database, sql: psycopg.Connection, s
         sql.execute(FILL, [status, created, None, None, 1])
     with db.begin() as connection:
         (gauges,) = by_projection.gauges(connection, (), max_processing=600).values()
-        counted = by_projection.count(connection, max_processing=600).sums.gauges
+        counted = by_projection.count(connection, max_processing=600).gauges
     assert (gauges.oldest_age_seconds, counted.oldest_age_seconds) == (0, 0)
 
 

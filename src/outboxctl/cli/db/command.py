@@ -93,11 +93,11 @@ def trigger(
 
 def _revisions() -> tuple[str | None, str]:
     """The database's revision, and the newest."""
-    from outboxctl.core.schema import migrations
+    from outboxctl.core.schema import marker, migrations
     from outboxctl.core.schema.names import HEAD
 
     with database(settings()) as db, db.begin() as connection:
         connection.exec_driver_sql("SET TRANSACTION READ ONLY")
-        revision = migrations.current(connection)
+        revision = marker.current(connection)
         migrations.check_known(revision, db.name)
         return revision, HEAD

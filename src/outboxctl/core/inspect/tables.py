@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy.schema import CreateIndex
 
 from outboxctl.core.schema import migrations
+from outboxctl.core.schema.marker import current
 from outboxctl.core.schema.names import EVENTS, HEAD, SOURCE, TABLES
 from outboxctl.core.search_path import places
 from outboxctl.core.sql import Connection, text
@@ -69,7 +70,7 @@ class Tables:
 
 def tables(connection: Connection) -> Tables:
     """Read the schema's facts."""
-    revision = migrations.current(connection)
+    revision = current(connection)
     names = [places(connection).name(table) for table in TABLES]
     missing = connection.execute(MISSING_TABLES, {"tables": list(TABLES), "names": names}).scalars()
     return Tables(

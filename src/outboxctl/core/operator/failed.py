@@ -2,11 +2,9 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from itertools import chain, islice
-from math import inf
 from typing import Any
 
 from outboxctl.core.operator.selection import (
@@ -28,14 +26,13 @@ from outboxctl.domain.lifecycle import PROJECTION
 # Equal errors are looked up by their hashes: nearly all may differ, and to sort a hundred thousand texts by
 # the rules of a language takes longer than all else. Should PostgreSQL sort, then by bytes.
 HASHED = "SET LOCAL work_mem = '64MB'; SET LOCAL jit = off"
-# PostgreSQL counts equal errors, different ones are folded here. Times are numbers: cheaper to read, and
-# `infinity` cannot break the decoder.
+# PostgreSQL counts equal errors, different ones are folded here. A time out of range would break the decoder.
+IN_RANGE = "updated_at BETWEEN '0001-01-02' AND '9999-12-30'"
 CAUSES = f"""
 SELECT error_reason COLLATE "C" AS reason, left(error, {LONGEST}) COLLATE "C" AS error,
     entity_type COLLATE "C", count(*) AS events,
     count(*) FILTER (WHERE {FAILED_AGAIN}) AS again,
-    extract(epoch FROM min(updated_at) FILTER (WHERE isfinite(updated_at)))::float8 AS first,
-    extract(epoch FROM max(updated_at) FILTER (WHERE isfinite(updated_at)))::float8 AS last
+    min(updated_at) FILTER (WHERE {IN_RANGE}) AS first, max(updated_at) FILTER (WHERE {IN_RANGE}) AS last
 {MATCHING} GROUP BY 1, 2, 3
 """
 FAILED_ROWS = f"""
@@ -44,7 +41,6 @@ SELECT id::text, entity_type, entity_id::text, op, event_version, attempts, erro
     coalesce(replay_count, 0), {FAILED_AGAIN}
 {MATCHING} ORDER BY {EVENTS}.created_at, id
 """
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -117,12 +113,13 @@ def failed_rows(connection: Connection, selection: Selection) -> list[FailedRow]
 
 
 class _Sum:
-    """The sums of one cause; times are seconds since 1970, since a hundred thousand are compared."""
+    """The sums of one cause."""
 
     def __init__(self, reason: str | None, error: str | None) -> None:
         self.reason, self.error = reason, error
         self.count = self.again = 0
-        self.first, self.last = inf, -inf
+        self.first: datetime | None = None
+        self.last: datetime | None = None
         self.types: Counter[str] = Counter()
 
     def add(self, figures: Sequence[Any], *, error: str | None) -> None:
@@ -131,13 +128,13 @@ class _Sum:
         self.count += count
         self.again += again
         self.types[kind] += count
-        if first is not None and last is not None:
-            if (last, error or "") > (self.last, self.error or ""):
-                self.error = error
-            self.first, self.last = min(self.first, first), max(self.last, last)
+        if first is None:
+            return
+        if self.last is None or (last, error or "") > (self.last, self.error or ""):
+            self.error = error
+        self.first, self.last = min(self.first or first, first), max(self.last or last, last)
 
     def group(self, name: str) -> Group:
-        first, last = (self.first, self.last) if self.first < inf else (None, None)
         return Group(
             name,
             self.reason or NO_REASON,
@@ -145,16 +142,10 @@ class _Sum:
             self.error,
             self.count,
             self.again,
-            _moment(first),
-            _moment(last),
+            self.first,
+            self.last,
             dict(self.types.most_common()),
         )
-
-
-def _moment(epoch: float | None) -> datetime | None:
-    with suppress(OverflowError):
-        return None if epoch is None else EPOCH + timedelta(seconds=epoch)
-    return None
 
 
 # JSON made by the server can hold any row: `infinity`, the year 20000, the application's own columns. The

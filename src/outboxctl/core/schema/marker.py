@@ -17,6 +17,7 @@ from outboxctl.settings import variable_of
 if TYPE_CHECKING:
     from outboxctl.core.database import Database
 
+MIGRATED = text(f"SELECT to_regclass('{VERSION}') IS NOT NULL")
 REVISION = text(f"SELECT version_num FROM {VERSION}")
 READ = text(f"SELECT environment FROM {MARKER}")
 EXISTS = text(f"SELECT to_regclass('{MARKER}') IS NOT NULL")
@@ -26,6 +27,14 @@ CHANGE = text(f"""
 INSERT INTO {MARKER} (environment) VALUES (:environment)
 ON CONFLICT (singleton) DO UPDATE SET environment = excluded.environment, written_at = now()
 """)
+
+
+def current(connection: Connection) -> str | None:
+    """The schema's revision, None before the first upgrade."""
+    if not connection.execute(MIGRATED).scalar():
+        return None
+    revision: str | None = connection.execute(REVISION).scalar()
+    return revision
 
 
 def read(connection: Connection) -> str | None:

@@ -14,6 +14,7 @@ import outboxctl
 from outboxctl.core.database import Database
 from outboxctl.core.schema import marker
 from outboxctl.core.schema.lock_wait import PATIENCE, with_lock_retries
+from outboxctl.core.schema.marker import current
 from outboxctl.core.schema.names import TABLES, VERSION
 from outboxctl.core.search_path import places
 from outboxctl.core.sql import Connection, text
@@ -52,8 +53,6 @@ KINDS = text("""
 SELECT a.attname, format_type(a.atttypid, NULL) FROM pg_attribute a
 WHERE a.attrelid = to_regclass(:table) AND a.attnum > 0 AND NOT a.attisdropped
 """)
-MIGRATED = text(f"SELECT to_regclass('{VERSION}') IS NOT NULL")
-REVISION = text(f"SELECT version_num FROM {VERSION}")
 # The columns whose types the statements need: a table with others cannot be adopted.
 NEEDED = (
     *EVENTS.c["id", "entity_id", "lease_token", "next_retry_at", "lease_until", "created_at"],
@@ -70,14 +69,6 @@ class Upgrade:
     added: list[str]
     changed: list[str]
     environment: str | None
-
-
-def current(connection: Connection) -> str | None:
-    """The database's revision, None before the first upgrade."""
-    if not connection.execute(MIGRATED).scalar():
-        return None
-    revision: str | None = connection.execute(REVISION).scalar()
-    return revision
 
 
 def version_table(connection: Connection) -> dict[str, Any]:

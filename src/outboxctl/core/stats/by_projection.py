@@ -6,7 +6,7 @@ take some tenths of a second.
 
 from collections import Counter as Tally
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from outboxctl.core.projections import choosing
@@ -42,16 +42,6 @@ class Gauges:
 
 
 @dataclass(frozen=True)
-class Counts:
-    """Events by status, failed ones by reason; `estimated` names the statuses that were not counted."""
-
-    status: dict[str, int]
-    failed_by_reason: dict[str, int]
-    estimated: list[str]
-    gauges: Gauges
-
-
-@dataclass(frozen=True)
 class ProjectionStatus:
     """The events of one projection that are not done; `following`: those for many documents, by table."""
 
@@ -72,9 +62,15 @@ class ProjectionStatus:
 
 @dataclass(frozen=True)
 class Counted:
-    """The sums of all that was asked for, and what each projection has, the built-in one last."""
+    """The events of all that was asked for by status, failed ones by reason; the built-in projection is last.
 
-    sums: Counts
+    `estimated` names the statuses that were not counted.
+    """
+
+    status: dict[str, int]
+    failed_by_reason: dict[str, int]
+    estimated: list[str]
+    gauges: Gauges
     projections: list[ProjectionStatus]
 
 
@@ -94,16 +90,19 @@ def count(
     live = None if exact else estimated_rows(connection)
     rows = _read(connection, ALL_EVENTS if live is None else PARTIAL, max_processing)
     followed = following(connection, declared, pace or FollowPace()) if any(r.follows for r in rows) else {}
-    declared_names = {*(row.projection for row in rows), *(each.name for each in declared)} - {None}
+    names = {*(row.projection for row in rows), *(each.name for each in declared)} - {None}
+    chosen = [row for row in rows if only in (None, row.projection or PROJECTION)]
+    estimated = [] if live is None else ["done"]
+    status = _by_status(chosen, live)
+    if only is not None and live is not None:
+        estimated = []
+        del status["done"]
     each = [
         _status(name, rows, followed.get(name, ()))
-        for name in [*sorted(declared_names), PROJECTION]
+        for name in [*sorted(names), PROJECTION]
         if only in (None, name)
     ]
-    sums = _summed([row for row in rows if only in (None, row.projection or PROJECTION)], live)
-    if only is not None and live is not None:
-        sums = replace(sums, status={k: n for k, n in sums.status.items() if k != Status.DONE}, estimated=[])
-    return Counted(sums, each)
+    return Counted(status, _by_reason(chosen), estimated, _gauges(chosen), each)
 
 
 def gauges(connection: Connection, declared: Collection[str], *, max_processing: float) -> dict[str, Gauges]:
@@ -132,14 +131,14 @@ def _status(name: str, rows: Iterable[Any], following: Sequence[Following]) -> P
     return ProjectionStatus(name, pending, processing, failed, stuck, age, _by_reason(own), [*following])
 
 
-def _summed(rows: Sequence[Any], live: int | None) -> Counts:
-    """What the rows of a statement say, of which `live` rows of the table are no part if they are done."""
+def _by_status(rows: Sequence[Any], live: int | None) -> dict[str, int]:
+    """The sums of these rows; of a table with `live` rows those that were not counted are done."""
     by_status = dict.fromkeys((status.value for status in Status), 0)
     for row in rows:
         by_status[row.status] = by_status.get(row.status, 0) + row.events
     if live is not None:
         by_status["done"] = max(0, live - sum(by_status.values()))
-    return Counts(by_status, _by_reason(rows), [] if live is None else ["done"], _gauges(rows))
+    return by_status
 
 
 def _by_reason(rows: Iterable[Any]) -> dict[str, int]:

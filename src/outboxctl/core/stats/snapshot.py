@@ -134,9 +134,8 @@ def pipeline_status(
     seen = by_projection.count(
         connection, max_processing=max_processing, exact=exact, only=projection, pace=pace
     )
-    counted = seen.sums
     known = workers.all_workers(connection)
-    flow, lag = workers.flow(known), counted.gauges.lag
+    flow, lag = workers.flow(known), seen.gauges.lag
     # A follow event waits for the expander, not for a retry, though its next_retry_at is `infinity`.
     not_due = counts.not_due(connection, replace(of, condition=f"{of.condition} AND follow IS NULL"))
     followed = [table for each in seen.projections for table in each.following]
@@ -147,13 +146,13 @@ def pipeline_status(
     rates = (flow.rate_in, flow.rate_out, drained)
     return PipelineStatus(
         projection or PROJECTION,
-        counted.status,
-        counted.gauges.stuck,
+        seen.status,
+        seen.gauges.stuck,
         lag,
-        counted.gauges.oldest_age_seconds,
+        seen.gauges.oldest_age_seconds,
         oldest(connection, limit=5, of=of),
-        counted.failed_by_reason,
-        counted.estimated,
+        seen.failed_by_reason,
+        seen.estimated,
         *(rates if projection is None else (None, None, None)),
         workers=known,
         circuit_open=flow.circuit_open,

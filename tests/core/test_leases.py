@@ -1,6 +1,5 @@
-"""A dead worker's events come back; those that outlived every attempt end."""
+"""A slow delivery keeps its events, but not for ever; a dead worker's come back, while attempts are left."""
 
-from typing import Any
 from uuid import uuid4
 
 import psycopg
@@ -8,10 +7,8 @@ import pytest
 
 from moments import Insert, at, when
 from outboxctl.core.database import Database
-from outboxctl.core.delivery import settle
 from outboxctl.core.delivery.claim import Claimed, claim
-from outboxctl.core.delivery.leases import Reclaimed, reclaim
-from outboxctl.domain.failures import Reason
+from outboxctl.core.delivery.leases import Reclaimed, Renewed, reclaim, renew
 
 
 def run(db: Database, seconds: float, max_attempts: int = 3) -> Reclaimed:
@@ -55,6 +52,48 @@ def test_spent_attempts_end_in_failed(db: Database, insert: Insert, sql: psycopg
     ]
 
 
+TOKEN = str(uuid4())
+
+
+def renewed(db: Database, seconds: float) -> Renewed:
+    with when(db, seconds) as connection:
+        return renew(connection, TOKEN, lease=10, max_processing=600)
+
+
+@pytest.fixture
+def held(db: Database, insert: Insert) -> None:
+    """Two events of one claim, at the second 0."""
+    insert(), insert()
+    with when(db, 0) as connection:
+        claim(connection, owner="w", token=TOKEN, size=10, lease=10)
+
+
+@pytest.mark.usefixtures("held")
+def test_a_renewed_claim_is_kept_up_to_the_longest_processing_time(db: Database) -> None:
+    assert renewed(db, 8) is Renewed.RENEWED
+    assert run(db, 17).total == 0
+    assert renewed(db, 599) is Renewed.RENEWED
+    assert renewed(db, 600) is Renewed.LOST
+    assert run(db, 601).total == 2
+
+
+@pytest.mark.usefixtures("held")
+def test_what_was_taken_away_cannot_be_renewed(db: Database, sql: psycopg.Connection) -> None:
+    assert run(db, 11).total == 2
+    before = sql.execute("SELECT * FROM search_outbox_events").fetchall()
+    assert renewed(db, 12) is Renewed.LOST
+    assert sql.execute("SELECT * FROM search_outbox_events").fetchall() == before
+
+
+@pytest.mark.usefixtures("held")
+def test_a_claim_whose_events_are_all_locked_is_not_lost(db: Database, sql: psycopg.Connection) -> None:
+    with sql.transaction():
+        sql.execute("SELECT FROM search_outbox_events FOR UPDATE")
+        with db.begin() as connection:
+            assert renew(connection, TOKEN, lease=10, max_processing=1e9) is Renewed.LOCKED
+    assert renewed(db, 9) is Renewed.RENEWED
+
+
 MAX_ATTEMPTS = 10
 
 
@@ -64,16 +103,15 @@ class Outbox:
     def __init__(self, db: Database, insert: Insert) -> None:
         self._db, self.ids, self.seconds = db, [insert() for _ in range(4)], 0
 
-    def claim(self) -> tuple[str, list[Claimed]]:
-        """The token and the events of one claim of any size."""
+    def claim(self) -> list[Claimed]:
+        """The events of one claim of any size."""
         self.seconds += 1
-        token = str(uuid4())
         with when(self._db, self.seconds) as connection:
-            return token, claim(connection, owner="w", token=token, size=100, lease=0.5)
+            return claim(connection, owner="w", token=str(uuid4()), size=100, lease=0.5)
 
     def die(self) -> list[int]:
         """Claim and be reclaimed: the attempts of what was claimed."""
-        _, events = self.claim()
+        events = self.claim()
         self.reclaim()
         return sorted(event.attempts for event in events)
 
@@ -81,11 +119,6 @@ class Outbox:
         """The last lease is over."""
         self.seconds += 1
         assert run(self._db, self.seconds, MAX_ATTEMPTS).failed_ops == []
-
-    def settle(self, token: str, **outcomes: Any) -> set[str]:
-        """Write what became of a claim."""
-        with when(self._db, self.seconds) as connection:
-            return settle.write(connection, token, **outcomes).hit
 
 
 @pytest.fixture
@@ -99,8 +132,7 @@ def test_reclaimed_events_go_together_once_and_then_each_alone(outbox: Outbox) -
     alone = [outbox.die() for _ in range(3)]  # of events of one age the order is any
     assert alone[0] == [2], "the attempt among others is back"
     assert [len(each) for each in alone] == [1, 1, 1]
-    token, (event,) = outbox.claim()
-    assert outbox.settle(token, done=[event.id]) == {event.id}
+    assert len(outbox.claim()) == 1
 
 
 def test_an_event_is_alone_until_its_attempts_are_spent(
@@ -132,29 +164,4 @@ def test_with_few_attempts_left_an_event_goes_alone_at_once(
 ) -> None:
     sql.execute("UPDATE search_outbox_events SET attempts = %s", [attempts - 1])
     assert outbox.die() == [attempts] * 4
-    assert len(outbox.claim()[1]) == together
-
-
-def test_what_a_stopping_worker_gives_back_is_suspected_as_before(outbox: Outbox) -> None:
-    """Neither cleared, it was not answered, nor made worse: nothing ended its worker."""
-    outbox.die()
-    for _ in range(2):
-        token, events = outbox.claim()
-        assert [event.attempts for event in events] == [2, 2, 2, 2]
-        outbox.settle(token, release_the_rest=True)
-    assert outbox.die() == [2, 2, 2, 2]
-    for _ in range(2):
-        token, events = outbox.claim()
-        assert [event.attempts for event in events] == [2]
-        outbox.settle(token, release_the_rest=True)
-
-
-def test_an_answer_clears_an_event_whatever_it_says(outbox: Outbox) -> None:
-    """The sink has had it, and the worker lives: it is as any other event again."""
-    outbox.die()
-    outbox.die()
-    for _ in outbox.ids:
-        token, (event,) = outbox.claim()
-        outbox.settle(token, retries=[settle.Retry(event.id, -1e9, Reason.GATEWAY, "x")])
-    assert outbox.die() == [3, 3, 3, 3], "with all others"
-    assert outbox.die() == [4, 4, 4, 4], "once more together"
+    assert len(outbox.claim()) == together
