@@ -37,14 +37,9 @@ def standing(error_reason: str = "connect") -> PipelineStatus:
         "e1", "block", "b1", "upsert", 1, "pending", None, 8, error_reason, None, at, at, None, None
     )
     status = {"pending": 756, "processing": 50, "done": 246_547, "failed": 0}
-    rest: dict[str, Any] = {
-        "rate_in": None,
-        "rate_out": None,
-        "drain_seconds": None,
-        "workers": [],
-        "circuit_open": None,
-    }
-    return PipelineStatus("p", status, 50, 806, 12.5, [row], {}, [], **rest)
+    rest: dict[str, Any] = dict.fromkeys(("rate_in", "rate_out", "drain_seconds", "circuit_open"))
+    rest |= {"lag": 806, "stuck": 50, "oldest_age_seconds": 12.5, "failed_by_reason": {}, "workers": []}
+    return PipelineStatus(projection="p", status=status, oldest_pending=[row], **rest)
 
 
 def record(

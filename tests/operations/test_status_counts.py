@@ -68,8 +68,8 @@ def test_a_small_table_is_counted_whole_odd_statuses_included(
     assert seen.status == {"pending": 3020, "processing": 10, "done": DONE, "failed": 110, "theirs": 2}
     assert list(seen.failed_by_reason.items()) == [("none", 60), ("mapping", 50)]
     assert seen.estimated == []
-    assert seen.gauges.lag == 3030
-    assert seen.gauges.stuck == 10, "neither lease nor start"
+    assert seen.lag == 3030
+    assert seen.stuck == 10, "neither lease nor start"
 
 
 @pytest.mark.usefixtures("large")
@@ -84,12 +84,12 @@ def test_of_a_large_table_only_done_is_estimated(
     assert (seen.estimated, whole.estimated) == (["done"], [])
     assert seen.status == whole.status | {"done": seen.status["done"]}
     assert abs(seen.status["done"] - DONE) < DONE / 50
-    assert (seen.failed_by_reason, seen.gauges.lag, seen.gauges.stuck) == (
+    assert (seen.failed_by_reason, seen.lag, seen.stuck) == (
         whole.failed_by_reason,
-        whole.gauges.lag,
-        whole.gauges.stuck,
+        whole.lag,
+        whole.stuck,
     )
-    assert seen.gauges.oldest_age_seconds == pytest.approx(whole.gauges.oldest_age_seconds, abs=60)
+    assert seen.oldest_age_seconds == pytest.approx(whole.oldest_age_seconds, abs=60)
 
 
 @pytest.mark.usefixtures("large")
@@ -130,7 +130,7 @@ def test_impossible_moments_have_no_age(db: Database, sql: psycopg.Connection, s
         sql.execute(FILL, [status, created, None, None, 1])
     with db.begin() as connection:
         (gauges,) = by_projection.gauges(connection, (), max_processing=600).values()
-        counted = by_projection.count(connection, max_processing=600).gauges
+        counted = by_projection.count(connection, max_processing=600)
     assert (gauges.oldest_age_seconds, counted.oldest_age_seconds) == (0, 0)
 
 

@@ -61,17 +61,16 @@ class ProjectionStatus:
 
 
 @dataclass(frozen=True)
-class Counted:
+class Counted(Gauges):
     """The events of all that was asked for by status, failed ones by reason; the built-in projection is last.
 
-    `estimated` names the statuses that were not counted.
+    `estimated` names the statuses whose count is an estimate.
     """
 
     status: dict[str, int]
     failed_by_reason: dict[str, int]
-    estimated: list[str]
-    gauges: Gauges
-    projections: list[ProjectionStatus]
+    estimated: list[str] = field(default_factory=list)
+    projections: list[ProjectionStatus] = field(default_factory=list)
 
 
 def count(
@@ -102,7 +101,13 @@ def count(
         for name in [*sorted(names), PROJECTION]
         if only in (None, name)
     ]
-    return Counted(status, _by_reason(chosen), estimated, _gauges(chosen), each)
+    return Counted(
+        **vars(_gauges(chosen)),
+        status=status,
+        failed_by_reason=_by_reason(chosen),
+        estimated=estimated,
+        projections=each,
+    )
 
 
 def gauges(connection: Connection, declared: Collection[str], *, max_processing: float) -> dict[str, Gauges]:

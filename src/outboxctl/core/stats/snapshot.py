@@ -1,6 +1,6 @@
 """The state of the pipeline: the lab document's snapshots A, B and C, rates and workers."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -9,7 +9,7 @@ from outboxctl.core.projections.choosing import Scope
 from outboxctl.core.schema.names import EVENTS, SAFE, STUCK
 from outboxctl.core.sql import Connection, TextClause, text
 from outboxctl.core.stats import by_projection, counts, workers
-from outboxctl.core.stats.by_projection import ProjectionStatus
+from outboxctl.core.stats.by_projection import Counted
 from outboxctl.core.stats.following import Following, FollowPace, drain_seconds
 from outboxctl.core.stats.workers import WorkerRow
 from outboxctl.domain.failures import Reason
@@ -79,26 +79,19 @@ class EventRow:
     entity_key: str | None = None
 
 
-@dataclass(frozen=True)
-class PipelineStatus:
+@dataclass(frozen=True, kw_only=True)
+class PipelineStatus(Counted):
     """`outboxctl status`: A (status), B (stuck), C (oldest_pending), failures, pace and workers.
 
-    `estimated` names the statuses whose count is an estimate. Rates are events a second as the living workers
-    last reported, null while none does; `drain_seconds` is null as `Flow.drain_seconds` says, and while
-    that of a followed table is not known.
+    Rates are events a second as the living workers last reported, null while none does; `drain_seconds` is
+    null as `Flow.drain_seconds` says, and while that of a followed table is not known.
     `waiting_for_retry` events of the lag are not due yet, the last of them in `retries_due_seconds`.
     Where one projection was `chosen`, all is of its events alone, without rates, and without done events
     that could only be estimated. `projections` has each projection, the built-in one last.
     """
 
     projection: str
-    status: dict[str, int]
-    stuck: int
-    lag: int
-    oldest_age_seconds: float
     oldest_pending: list[EventRow]
-    failed_by_reason: dict[str, int]
-    estimated: list[str]
     rate_in: float | None
     rate_out: float | None
     drain_seconds: float | None
@@ -106,7 +99,6 @@ class PipelineStatus:
     circuit_open: bool | None
     waiting_for_retry: int = 0
     retries_due_seconds: float = 0.0
-    projections: list[ProjectionStatus] = field(default_factory=list)
     chosen: bool = False
 
     @property
@@ -135,31 +127,27 @@ def pipeline_status(
         connection, max_processing=max_processing, exact=exact, only=projection, pace=pace
     )
     known = workers.all_workers(connection)
-    flow, lag = workers.flow(known), seen.gauges.lag
+    flow = workers.flow(known)
     # A follow event waits for the expander, not for a retry, though its next_retry_at is `infinity`.
     not_due = counts.not_due(connection, replace(of, condition=f"{of.condition} AND follow IS NULL"))
     followed = [table for each in seen.projections for table in each.following]
-    of_documents = lag - sum(table.events for table in followed)
+    of_documents = seen.lag - sum(table.events for table in followed)
     # Of what comes in while changes are expanded, most is written for them: it is in their time already.
     alone = replace(flow, rate_in=0.0) if followed else flow
     drained = drain_seconds(alone.drain_seconds(of_documents, not_due.count), followed)
-    rates = (flow.rate_in, flow.rate_out, drained)
+    whole = projection is None
     return PipelineStatus(
-        projection or PROJECTION,
-        seen.status,
-        seen.gauges.stuck,
-        lag,
-        seen.gauges.oldest_age_seconds,
-        oldest(connection, limit=5, of=of),
-        seen.failed_by_reason,
-        seen.estimated,
-        *(rates if projection is None else (None, None, None)),
+        **vars(seen),
+        projection=projection or PROJECTION,
+        oldest_pending=oldest(connection, limit=5, of=of),
+        rate_in=flow.rate_in if whole else None,
+        rate_out=flow.rate_out if whole else None,
+        drain_seconds=drained if whole else None,
         workers=known,
         circuit_open=flow.circuit_open,
         waiting_for_retry=not_due.count,
         retries_due_seconds=not_due.seconds,
-        projections=seen.projections,
-        chosen=projection is not None,
+        chosen=not whole,
     )
 
 
