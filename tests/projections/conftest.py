@@ -72,12 +72,12 @@ def owner(bare: psycopg.Connection) -> Iterator[str]:
 
 
 @pytest.fixture
-def store(sql: psycopg.Connection, cli: Cli, index: str, tmp_path: Path) -> Store:
+def store(sql: psycopg.Connection, db: Database, cli: Cli, index: str, tmp_path: Path) -> Store:
     """Tables, a view, and a file that declares a projection of them."""
     sql.execute(TABLES)
     file = tmp_path / "store.toml"
     file.write_text(FILE.format(index=f"{index}-products"), encoding="utf-8")
-    return Store(sql, cli, f"{index}-products", file)
+    return Store(sql, cli, f"{index}-products", file, db)
 
 
 @pytest.fixture

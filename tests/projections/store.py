@@ -8,6 +8,11 @@ from typing import Any
 
 import psycopg
 
+from outboxctl.core.database import Database
+from outboxctl.domain.errors import UsageError
+from outboxctl.domain.projection import Follow
+from outboxctl.operations.projection.declaration import read
+from outboxctl.operations.projection.plan import Planned, plan
 from processes import Cli
 
 TABLES = """
@@ -74,6 +79,24 @@ class Store:
     cli: Cli
     index: str
     file: Path
+    db: Database
+
+    def look(self) -> Planned:
+        """What `plan` finds without the index; UsageError where the file cannot be applied."""
+        with self.db.begin() as connection:
+            return plan(connection, None, read(self.file), built_in="none")[0]
+
+    def follows(self) -> dict[str, Follow]:
+        """How each table is followed, by its name."""
+        return {str(each.table): each for each in self.look().projection.follow}
+
+    def refusal(self) -> str:
+        """Why the file cannot be applied, and the lines to paste; empty where it can."""
+        try:
+            self.look()
+        except UsageError as error:
+            return f"{error}; {error.hint}\n\n{error.block}"
+        return ""
 
     def __call__(self, command: str, *args: str, **more: Any) -> CompletedProcess[str]:
         """`outboxctl projection COMMAND FILE …`."""
@@ -84,6 +107,10 @@ class Store:
         text = self.file.read_text(encoding="utf-8")
         assert old in text
         self.file.write_text(text.replace(old, new) + after, encoding="utf-8")
+
+    def query(self, select: str) -> None:
+        """Have the documents be those of this query."""
+        self.write('document = "store.documents"', f"query = '''{select}'''")
 
     def apply(self, *more: str) -> Any:
         """The report of an `apply` that must succeed."""

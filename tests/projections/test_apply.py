@@ -50,16 +50,6 @@ def test_what_is_planned_is_applied_once(store: Store, engine: Elasticsearch) ->
     }
 
 
-def test_rows_of_before_and_rows_of_later_have_events(store: Store) -> None:
-    store.sql.execute("INSERT INTO store.products (id, tenant) VALUES (1, 'a')")
-    store.apply()
-    assert store.events() == [("product", "", -1)], "one event for all documents of before"
-    store.sql.execute("UPDATE store.products SET title = 'x'")
-    assert store.events()[1:] == [("product", "1", None)]
-    store.apply()
-    assert len(store.events()) == 2
-
-
 def test_the_printed_sql_leaves_what_apply_leaves(store: Store, url: str) -> None:
     store.write('document = "store.documents"', QUERY)
     printed = store("sql").stdout
@@ -94,21 +84,6 @@ def test_two_at_once(store: Store) -> None:
     assert [each.returncode for each in done] == [0, 0], [each.stderr for each in done]
     audits = [json.loads(each.stdout)["audit_id"] for each in done]
     assert audits.count(None) == 1, "one applies, the other finds nothing to do"
-    assert store.what() == []
-
-
-def test_a_query_that_changes_replaces_the_view_and_reads_all_again(store: Store) -> None:
-    store.write('document = "store.documents"', QUERY)
-    store.sql.execute("INSERT INTO store.products (id, tenant) VALUES (1, 'a')")
-    store.apply()
-    store.write("p.title,", "p.title, p.color,")
-    assert store.what() == ["view", "triggers", "declaration", "documents", "mapping"]
-    store.apply()
-    assert store.events() == [("product", "", -1)] * 2
-    assert store.what() == []
-    store.write("p.title, p.color,", "upper(p.title) AS title,")
-    assert "documents" in store.what()
-    store.apply()
     assert store.what() == []
 
 
@@ -167,16 +142,6 @@ def test_a_mapping_that_the_engine_refuses_puts_nothing_in_force(store: Store, e
     assert not engine.indices.exists(index=store.index)
 
 
-def test_without_triggers_the_application_touches(store: Store) -> None:
-    store.apply("--no-triggers")
-    assert store.facts()[1] == []
-    assert store.what() == []  # what is in force is kept, unless a flag says otherwise
-    assert store.what("--triggers") == ["triggers", "declaration", "documents"]
-    store.apply("--triggers")
-    assert len(store.facts()[1]) > 0
-    assert store.what() == []
-
-
 @pytest.fixture
 def stranger(store: Store, url: str) -> Iterator[str]:
     """The URL of a role that may do everything but make triggers."""
@@ -200,30 +165,6 @@ def test_a_role_that_may_make_no_triggers_is_told_what_to_do(store: Store, stran
     assert store.facts()[0] == []
     assert store("apply", *WHO, "--no-triggers", env={"DATABASE_URL": stranger}).returncode == 0
     assert len(store.facts()[0]) == 1
-
-
-def test_triggers_that_somebody_changed_are_made_again(store: Store) -> None:
-    store.apply()
-    made = store.facts()
-    store.sql.execute("ALTER TABLE store.reviews DISABLE TRIGGER USER")
-    step, documents = store.plan()["steps"]
-    assert (step["what"], documents["what"]) == ("triggers", "documents")
-    assert "trigger disabled on store.reviews" in step["text"]
-    store.apply()
-    store.sql.execute(f"DROP TRIGGER {made[1][0][1]} ON {made[1][0][0]}")
-    assert "trigger missing on" in store.plan()["steps"][0]["text"]
-    store.apply()
-    assert store.facts() == made
-    assert store.what() == []
-
-
-def test_a_table_that_is_followed_no_more_loses_its_triggers(store: Store) -> None:
-    store.apply()
-    store.sql.execute("DROP VIEW store.documents")
-    store.sql.execute("CREATE VIEW store.documents AS SELECT id, title FROM store.products")
-    assert store.what() == ["triggers", "declaration", "documents"]
-    store.apply()
-    assert {row[0] for row in store.facts()[1]} == {"store.products"}
 
 
 @pytest.mark.real_engine

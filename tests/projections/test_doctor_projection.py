@@ -133,13 +133,6 @@ def test_a_table_that_only_the_new_view_reads(applied: Store) -> None:
     assert found(applied.cli) == {}, "what is ignored is in force, too"
 
 
-def test_a_root_that_only_the_new_view_joins_to_itself(applied: Store) -> None:
-    applied.sql.execute(
-        NEW_TABLE.replace("max(u.rate) FROM store.currencies", "max(u.price) FROM store.products")
-    )
-    assert "store.products" in found(applied.cli)["projection-unfollowed"]["what"]
-
-
 def test_rows_that_are_hidden_from_the_view(applied: Store, url: str) -> None:
     needs_release(applied.sql, 15, "views with security_invoker")
     with a_role(applied.sql, url) as (role, as_role):
@@ -156,12 +149,6 @@ def test_a_followed_table_without_the_index_that_finds_its_rows(applied: Store) 
     seen = only(applied.cli, "projection-follow-unindexed")
     applied.sql.execute(seen["mend"])
     assert found(applied.cli) == {}
-
-
-def test_a_lookup_without_the_index_that_finds_its_documents(applied: Store) -> None:
-    applied.sql.execute("DROP INDEX store.products_category_id_idx")
-    seen = only(applied.cli, "projection-follow-unindexed")
-    assert "a row of store.categories reads all of store.products" in seen["what"]
 
 
 def test_a_lookup_that_postgresql_refuses(store: Store) -> None:

@@ -115,53 +115,56 @@ BAD: dict[str, tuple[str, str, str]] = {
 }
 
 
-@pytest.mark.parametrize("case", BAD)
-def test_what_is_wrong_and_where_and_nothing_is_applied(case: str, store: Store) -> None:
-    old, new, said = BAD[case]
-    store.write(old, new) if old else store.write(after=new)
-    before = store.facts()
-    done = store("apply", *WHO)
-    assert (done.returncode, done.stdout) == (2, ""), done.stderr
-    assert "store.toml: [projections.product]" in done.stderr
-    assert said in done.stderr
-    assert store.facts() == before
+def test_what_is_wrong_and_where(store: Store) -> None:
+    text, unsaid = store.file.read_text(encoding="utf-8"), {}
+    for case, (old, new, said) in BAD.items():
+        store.write(old, new) if old else store.write(after=new)
+        refusal = store.refusal()
+        if said not in refusal or "store.toml: [projections.product]" not in refusal:
+            unsaid[case] = refusal
+        store.file.write_text(text, encoding="utf-8")
+    assert unsaid == {}
     assert store.sql.execute("SELECT count(*) FROM store.reviews").fetchone() == (0,)
 
 
-@pytest.mark.parametrize(
-    ("column", "said"),
-    [
-        ("ratio", "'ratio' is pg_catalog.float8; a key is of type uuid"),
-        ("moment", "'moment' is pg_catalog.timestamptz"),
-        ("maybe", "'maybe' can be NULL"),
-        ("fold", "has a collation in which different texts are equal"),
-        ("many", "'many' is pg_catalog.int4[]"),
-    ],
-)
-def test_types_that_are_no_key(store: Store, column: str, said: str) -> None:
-    store.sql.execute("CREATE COLLATION store.fold (locale = 'C')")
+def test_nothing_of_a_file_that_is_wrong_is_applied(store: Store) -> None:
+    store.write('"id"', '"idd"')
+    before = store.facts()
+    done = store("apply", *WHO)
+    assert (done.returncode, done.stdout) == (2, ""), done.stderr
+    assert "store.toml: [projections.product] key: store.products has no column 'idd'" in done.stderr
+    assert store.facts() == before
+
+
+NO_KEYS = {
+    "ratio": "'ratio' is pg_catalog.float8; a key is of type uuid",
+    "moment": "'moment' is pg_catalog.timestamptz",
+    "maybe": "'maybe' can be NULL",
+    "fold": "has a collation in which different texts are equal",
+    "many": "'many' is pg_catalog.int4[]",
+}
+KEY_TYPES = ("uuid", "smallint", "integer", "numeric", "varchar(20)", "char(9)", "date", "store.color")
+
+
+def test_types_that_are_keys_and_types_that_are_none(store: Store) -> None:
+    # `fold` is as a collation of ICU would be: not every build has that.
     store.sql.execute(
-        "ALTER TABLE store.products ADD fold text COLLATE store.fold NOT NULL UNIQUE DEFAULT ''"
+        "CREATE COLLATION store.fold (locale = 'C');"
+        " ALTER TABLE store.products ADD many int[] NOT NULL UNIQUE, ADD fold text COLLATE store.fold NOT NULL UNIQUE DEFAULT '';"
+        "UPDATE pg_collation SET collisdeterministic = false WHERE collname = 'fold'"
     )
-    # As one by ICU would be: not every build has that.
-    store.sql.execute("UPDATE pg_collation SET collisdeterministic = false WHERE collname = 'fold'")
-    store.sql.execute("ALTER TABLE store.products ADD many int[] NOT NULL UNIQUE")
-    store.write('key = "id"', f'key = "{column}"')
     store.write('"store.documents"', '"store.products"')
-    done = store("plan")
-    assert done.returncode == 2
-    assert "[projections.product] key: " in done.stderr
-    assert said in done.stderr
-
-
-@pytest.mark.parametrize(
-    "kind", ["uuid", "smallint", "integer", "numeric", "varchar(20)", "char(9)", "date", "store.color"]
-)
-def test_types_that_are_keys(store: Store, kind: str) -> None:
-    store.sql.execute(f"CREATE TABLE store.things (id {kind} PRIMARY KEY, name text)")
+    for column, said in NO_KEYS.items():
+        store.write('key = "id"', f'key = "{column}"')
+        refusal = store.refusal()
+        assert "[projections.product] key: " in refusal
+        assert said in refusal
+        store.write(f'key = "{column}"', 'key = "id"')
     store.write('"store.products"', '"store.things"')
-    store.write('"store.documents"', '"store.things"')
-    assert store.plan()["warnings"] == []
+    for kind in KEY_TYPES:
+        store.sql.execute(f"CREATE TABLE store.things (id {kind} PRIMARY KEY, name text)".encode())
+        assert store.look().notices == []
+        store.sql.execute("DROP TABLE store.things")
 
 
 def test_names_with_quotes_and_capitals(store: Store) -> None:
@@ -180,7 +183,7 @@ def test_names_with_quotes_and_capitals(store: Store) -> None:
     store.write('"store.products"', name)
     store.write('"store.documents"', '\'"My ""%Shop"."Docs"\'')
     store.write('"id"', '"Ke:y%s"')
-    assert [follow["key"] for follow in store.plan()["follow"]] == [["Of It"]]
+    assert [each.key for each in store.follows().values()] == [("Of It",)]
     store.apply()
     assert store.what() == []
     store.sql.execute('INSERT INTO "My ""%Shop"."Thin\'gs" VALUES (7)')
@@ -189,10 +192,10 @@ def test_names_with_quotes_and_capitals(store: Store) -> None:
 
 
 def test_a_table_that_is_reached_through_another_is_followed(store: Store) -> None:
-    found = {each["table"]: each for each in store.plan()["follow"]}
-    assert found["store.reviews"]["key"] == ["product_id"]
-    assert "category_id" in found["store.categories"]["keys"]
-    assert found["store.categories"]["columns"] == ["id", "name"]
+    found = store.follows()
+    assert found["store.reviews"].key == ("product_id",)
+    assert "category_id" in found["store.categories"].keys
+    assert found["store.categories"].columns == ("id", "name")
 
 
 def test_a_table_that_is_ignored_or_named_is_no_error(store: Store) -> None:
@@ -201,17 +204,17 @@ def test_a_table_that_is_ignored_or_named_is_no_error(store: Store) -> None:
         JOINED,
     )
     store.write(after='ignore = ["store.currencies"]\n')
-    assert store.plan()["follow"] == []
+    assert store.follows() == {}
     store.write('ignore = ["store.currencies"]\n')
     store.write(
         after='[[projections.product.follow]]\ntable = "store.currencies"\n'
         'keys = "SELECT id FROM store.products WHERE tenant = :code"\n'
     )
-    planned = store.plan()
-    assert [each["table"] for each in planned["follow"]] == ["store.currencies"]
-    assert "reads all of store.products" in " ".join(each["text"] for each in planned["warnings"])
+    planned = store.look()
+    assert [str(each.table) for each in planned.projection.follow] == ["store.currencies"]
+    assert "reads all of store.products" in " ".join(each.text for each in planned.notices)
     store.sql.execute("CREATE INDEX ON store.products (tenant)")
-    assert "reads all of" not in " ".join(each["text"] for each in store.plan()["warnings"])
+    assert "reads all of" not in " ".join(each.text for each in store.look().notices)
 
 
 LINKED = '''query = """SELECT p.id, (SELECT json_agg(t.name) FROM store.product_tags l
@@ -230,7 +233,7 @@ def test_a_table_that_is_read_twice_is_followed_for_both(store: Store) -> None:
     store.sql.execute(LINKS)
     nested = "(SELECT a.name FROM store.tags a WHERE a.id = t.above)"
     store.write('document = "store.documents"', LINKED.replace("json_agg(t.name)", f"json_agg({nested})"))
-    keys = [each["keys"] for each in store.plan()["follow"] if each["table"] == "store.tags"]
+    keys = [each.keys for each in store.look().projection.follow if each.table.name == "tags"]
     assert len(keys) == 2
     assert any('."tag_id" = :id' in each for each in keys)
     assert any('."above" = :id' in each for each in keys)
@@ -245,13 +248,8 @@ def test_only_the_triggers_that_change_are_named(store: Store) -> None:
 
 
 def test_a_self_join_is_followed(store: Store) -> None:
-    store.write(
-        'document = "store.documents"',
-        'query = """SELECT p.id, q.title\n'
-        'FROM store.products p LEFT JOIN store.products q ON q.id = p.maybe"""',
-    )
-    (follow,) = store.plan()["follow"]
-    assert (follow["table"], '."maybe" = :id' in follow["keys"]) == ("store.products", True)
+    store.query("SELECT p.id, q.title FROM store.products p LEFT JOIN store.products q ON q.id = p.maybe")
+    assert '."maybe" = :id' in store.follows()["store.products"].keys
 
 
 def test_two_projections_of_one_index(store: Store) -> None:
@@ -269,11 +267,8 @@ def test_two_projections_of_one_index(store: Store) -> None:
 
 
 def test_what_a_view_cannot_promise(store: Store) -> None:
-    store.write(
-        'document = "store.documents"',
-        'query = """SELECT id, now() AS at, random() AS r\nFROM store.products"""',
-    )
-    (warning,) = [each["text"] for each in store.plan()["warnings"]]
+    store.query("SELECT id, now() AS at, random() AS r FROM store.products")
+    (warning,) = [each.text for each in store.look().notices]
     assert "now()" in warning
     assert "random()" in warning
 
@@ -310,14 +305,6 @@ def test_a_schema_that_is_behind(empty_url: str, cli: Cli, tmp_path: Path) -> No
     done = cli("projection", "plan", str(file), env={"DATABASE_URL": empty_url})
     assert done.returncode == 2
     assert "db upgrade" in done.stderr
-
-
-def test_a_plan_changes_nothing(store: Store) -> None:
-    store.write('document = "store.documents"', QUERY)
-    before = store.facts()
-    steps = ["view", "triggers", "declaration", "index"]
-    assert (store.what(), store.what()) == (steps, steps)
-    assert store.facts() == before
 
 
 @pytest.mark.real_engine

@@ -30,7 +30,7 @@ def other(store: Store) -> Store:
     store.sql.execute(VIEW)
     file = store.file.with_name("starred.toml")
     file.write_text(OTHER.format(index=f"{store.index}-starred"), encoding="utf-8")
-    return Store(store.sql, store.cli, f"{store.index}-starred", file)
+    return Store(store.sql, store.cli, f"{store.index}-starred", file, store.db)
 
 
 def kinds(sql: psycopg.Connection, change: str) -> list[str]:
