@@ -95,45 +95,6 @@ SELECT d.id, to_jsonb(d) || jsonb_build_object('booking', (
 FROM stays."user" d
 """,
 )
-FAMILIES = Shape(
-    "families",
-    node(
-        *("elders", "elder"),
-        children=[
-            node(
-                *("kids", "child"),
-                label="children",
-                **tie(MANY, through_tables=["homes.home"]),
-                children=[node("kids", "grandchild", label="grandchildren", **tie(MANY))],
-            )
-        ],
-    ),
-    """
-CREATE SCHEMA elders; CREATE SCHEMA homes; CREATE SCHEMA kids;
-CREATE TABLE elders.elder (id int PRIMARY KEY, name text);
-CREATE TABLE homes.home (id int PRIMARY KEY, parent_id int REFERENCES elders.elder);
-CREATE TABLE kids.child (id int PRIMARY KEY, name text, parent_id int REFERENCES homes.home);
-CREATE TABLE kids.grandchild (id int PRIMARY KEY, name text, parent_id int REFERENCES kids.child);
-""",
-    """
-INSERT INTO elders.elder VALUES (1, 'A'), (2, 'B'), (3, 'C');
-INSERT INTO homes.home VALUES (7, 1), (8, 1), (9, 2);
-INSERT INTO kids.child VALUES (1, 'a', 7), (2, 'b', 8), (3, 'c', 9), (4, 'd', 7);
-INSERT INTO kids.grandchild VALUES (1, 'x', 1), (2, 'y', 1), (3, 'z', 3);
-""",
-    """
-UPDATE homes.home SET parent_id = 3 WHERE id = 9; UPDATE kids.grandchild SET parent_id = 2 WHERE id = 1;
-UPDATE kids.child SET name = name || '!';
-""",
-    """
-SELECT d.id, to_jsonb(d) || jsonb_build_object('children', (
-    SELECT jsonb_agg(to_jsonb(c) || jsonb_build_object('grandchildren', (
-            SELECT jsonb_agg(to_jsonb(g) ORDER BY g.id) FROM kids.grandchild g WHERE g.parent_id = c.id))
-        ORDER BY c.id)
-    FROM kids.child c JOIN homes.home h ON h.id = c.parent_id WHERE h.parent_id = d.id)) AS doc
-FROM elders.elder d
-""",
-)
 QUIZ = Shape(
     "quiz",
     node(
@@ -303,42 +264,6 @@ SELECT d.id, jsonb_build_object('id', d.id, 'name', d.name,
 FROM species.kind d
 """,
 )
-VIEWS = Shape(
-    "views",
-    node(
-        *("views", "sold_book", "id", "title"),
-        base_tables=["book"],
-        primary_key=["id"],
-        children=[
-            node(
-                *("views", "press_view", "name"),
-                base_tables=["press"],
-                primary_key=["id"],
-                label="press",
-                **tie(ONE, foreign_key={"child": ["id"], "parent": ["press_id"]}),
-            )
-        ],
-    ),
-    """
-CREATE SCHEMA views;
-CREATE TABLE views.press (id int PRIMARY KEY, name text, secret text);
-CREATE TABLE views.book (id int PRIMARY KEY, title text, press_id int REFERENCES views.press, sold boolean);
-CREATE VIEW views.press_view AS SELECT id, upper(name) AS name FROM views.press;
-CREATE VIEW views.sold_book AS SELECT id, title, press_id FROM views.book WHERE sold;
-""",
-    """
-INSERT INTO views.press VALUES (1, 'Reed'), (2, 'Sons');
-INSERT INTO views.book VALUES (1, 'One', 1, true), (2, 'Two', 2, false), (3, 'Three', NULL, true);
-""",
-    """
-UPDATE views.press SET name = 'Reeds' WHERE id = 1; UPDATE views.book SET sold = NOT sold WHERE id > 1;
-""",
-    """
-SELECT d.id, jsonb_build_object('id', d.id, 'title', d.title, 'press', (
-    SELECT jsonb_build_object('name', upper(p.name)) FROM views.press p WHERE p.id = d.press_id)) AS doc
-FROM views.book d WHERE d.sold
-""",
-)
 FLIGHTS = Shape(
     "flights",
     node(
@@ -384,4 +309,4 @@ SELECT rtrim(d.ref) AS id, to_jsonb(d) || jsonb_build_object('tickets', (
 FROM flights.booking d
 """,
 )
-SHAPES = (STAYS, FAMILIES, QUIZ, FILMS, SPECIES, VIEWS, FLIGHTS)
+SHAPES = (STAYS, QUIZ, FILMS, SPECIES, FLIGHTS)

@@ -11,8 +11,8 @@ from elasticsearch import Elasticsearch
 import outboxctl
 import shop
 from processes import Cli
+from projections.store import WHO
 
-WHO = ("--by", "alice", "--reason", "drill")
 TABLES = """
 CREATE SCHEMA air;
 CREATE DOMAIN air.code AS char(6);

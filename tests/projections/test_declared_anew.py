@@ -67,13 +67,6 @@ def worker(
         yield holding
 
 
-def rows(sql: psycopg.Connection, view: str = "shop.product_documents") -> dict[str, object]:
-    """What an index has to hold."""
-    return {
-        id_: json.loads(row) for id_, row in sql.execute(f"SELECT id::text, to_json(v)::text FROM {view} v")
-    }
-
-
 def test_events_of_a_projection_that_is_new_to_the_worker_are_delivered(
     worker: Callable[[Projection], SteppedWorker], db: Database, sql: psycopg.Connection, indexes: Indexes
 ) -> None:
@@ -85,7 +78,7 @@ def test_events_of_a_projection_that_is_new_to_the_worker_are_delivered(
     busy.deliver()
     assert list(indexes["others"].documents()) == ["2", "3"]
     busy.work()
-    assert indexes["others"].documents() == rows(sql)
+    assert indexes["others"].documents() == shop.documents(sql)
     assert sql.execute(NOT_DONE).fetchall() == []
 
 
@@ -106,7 +99,7 @@ def test_documents_are_read_and_sent_as_they_are_declared_when_they_are_read(
     shop.changed(sql, 2, 3)
     busy.work()
     sent = {id_: (document, routing) for id_, document, routing in indexes[after.index].sent[-2:]}
-    expected = rows(sql, str(after.document))["2"]
+    expected = shop.documents(sql, after.document)["2"]
     assert json.loads(sent["2"][0] or "") == expected
     assert sent["2"][1] == ("p2" if after.routing else "")
     assert sent["3"] == (None, "")
@@ -123,7 +116,7 @@ def test_a_view_that_the_new_declaration_does_not_need_may_be_gone(
     sql.execute("DROP VIEW shop.product_documents")
     shop.changed(sql, 1)
     assert busy.deliver()
-    assert indexes["products"].documents()["1"] == rows(sql, "shop.names")["1"]
+    assert indexes["products"].documents()["1"] == shop.documents(sql, "shop.names")["1"]
 
 
 def test_a_key_of_another_form_is_none_that_fails(
@@ -134,7 +127,7 @@ def test_a_key_of_another_form_is_none_that_fails(
     shop.put_in_force(db, replace(shop.product("products"), document=NAMES, key=both))
     shop.changed(sql, "1:p1")
     assert busy.deliver()
-    assert indexes["products"].documents()["1:p1"] == rows(sql, "shop.names")["1"]
+    assert indexes["products"].documents()["1:p1"] == shop.documents(sql, "shop.names")["1"]
 
 
 def test_an_event_of_a_projection_that_was_dropped_meanwhile_waits_and_is_not_delivered(
@@ -156,7 +149,7 @@ def test_a_sweep_lists_the_index_of_the_declaration_that_it_was_written_for(
     shop.put_in_force(db, shop.product("anew"))
     sweep(sql)
     busy.work()
-    assert indexes["anew"].documents() == rows(sql)
+    assert indexes["anew"].documents() == shop.documents(sql)
     assert sql.execute(NOT_DONE).fetchall() == []
 
 
@@ -170,7 +163,7 @@ def test_a_sweep_that_another_declaration_began_begins_again(
         assert busy.expand(), step
     shop.put_in_force(db, shop.product("anew"))
     busy.work()
-    assert indexes["anew"].documents() == rows(sql)
+    assert indexes["anew"].documents() == shop.documents(sql)
     assert sql.execute(NOT_DONE).fetchall() == []
 
 
@@ -193,7 +186,7 @@ def followed(
     apply(db, follow=(BY_CATEGORY, BY_BRAND))
     sweep(sql)
     busy.work()
-    assert indexes["products"].documents() == rows(sql)
+    assert indexes["products"].documents() == shop.documents(sql)
     return busy
 
 
@@ -211,7 +204,7 @@ def test_a_waiting_event_means_its_own_query_in_any_order_of_the_declaration(
     apply(db, follow=(BY_BRAND, BY_CATEGORY))
     before = len(indexes["products"].sent)
     followed.work()
-    assert indexes["products"].documents() == rows(sql)
+    assert indexes["products"].documents() == shop.documents(sql)
     assert {id_ for id_, _, _ in indexes["products"].sent[before:]} == {"1", "3", "5", "7", "9"}
     assert sql.execute(NOT_DONE).fetchall() == []
 
@@ -249,6 +242,6 @@ def test_a_waiting_event_whose_query_is_not_in_force_any_more_has_all_documents_
     sql.execute((state or "SELECT").encode())
     before = len(indexes["products"].sent)
     followed.work()
-    assert indexes["products"].documents() == rows(sql)
+    assert indexes["products"].documents() == shop.documents(sql)
     assert sql.execute(NOT_DONE).fetchall() == []
     assert len(indexes["products"].sent) - before <= 10, "all documents once, whatever the number of events"

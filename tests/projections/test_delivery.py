@@ -1,14 +1,12 @@
 """Events of a declared projection become documents of its index, by a real worker."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import psycopg
 import pytest
 from elasticsearch import Elasticsearch
 
 import shop
-from outboxctl.core.database import Database
 from outboxctl.drills import services
 from processes import Cli, Worker, eventually
 
@@ -84,20 +82,6 @@ def test_an_outage_of_the_sink_costs_a_projection_no_attempt_unless_a_policy_is_
     other = worker(**away, OUTBOX_OUTAGE_POLICY="count")
     eventually(lambda: sql.execute(of.format(0)).fetchone() == ("failed", 1, "connect"), within=20)
     other.end()
-
-
-def test_an_index_that_is_missing_holds_up_its_own_projection_only(
-    products: str, worker: Callable[..., Worker], sql: psycopg.Connection, engine: Elasticsearch, db: Database
-) -> None:
-    sql.execute("INSERT INTO shop.products VALUES (1, 'cup', 1, 1)")
-    shop.put_in_force(db, replace(shop.product(f"{products}-none"), name="missing"))
-    shop.changed(sql, 1, name="missing")
-    worker()
-    kept = "SELECT attempts, error_reason FROM search_outbox_events WHERE entity_type = 'missing'"
-    eventually(lambda: sql.execute(kept).fetchone() == (0, "index_unavailable"))
-    shop.changed(sql, 1)
-    eventually(lambda: shop.held(engine, products).keys() == {"1"}, within=5)
-    assert sql.execute(kept).fetchone() == (0, "index_unavailable")
 
 
 @pytest.mark.real_engine

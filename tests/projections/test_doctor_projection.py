@@ -249,23 +249,6 @@ def _load(store: Store) -> None:
     store.sql.execute(old)
 
 
-def test_check_judges_the_sum_of_all_projections_and_names_the_worst(applied: Store) -> None:
-    _load(applied)
-    cli = applied.cli
-    done = cli("check", "--json", "--max-lag", "2", "--max-failed", "0")
-    assert done.returncode == 4
-    figures = {each["name"]: each for each in json.loads(done.stdout)["figures"]}
-    lag = figures["lag"]  # three events wait in all: two of one projection, one of the other
-    assert (lag["value"], lag["well"], lag["projection"]) == (3, False, "product")
-    assert lag["help"] == "outboxctl status", "that of all projections"
-    assert "most of them in projection product" in lag["meaning"]
-    oldest = figures["oldest"]
-    assert (oldest["well"], oldest["projection"]) == (False, "product")
-    assert oldest["help"] == "outboxctl oldest --projection product"
-    assert (figures["failed"]["value"], figures["failed"]["projection"]) == (1, "product")
-    assert "(projection product)" in cli("check").stdout
-
-
 @pytest.mark.slow(reason="whole reports")
 def test_the_report_has_a_line_a_projection(applied: Store) -> None:
     _load(applied)

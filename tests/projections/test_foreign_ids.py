@@ -13,9 +13,9 @@ from outboxctl.core.database import Database
 from outboxctl.core.schema.migrations import upgrade
 from outboxctl.domain.projection import KeyColumn, Projection, Relation
 from processes import Cli
+from projections.store import WHO
 from servers import Servers, an_index, drop_database, new_database
 
-WHO = ("--by", "alice", "--reason", "drill")
 TABLES = """
 CREATE SCHEMA shop;
 CREATE TABLE shop.things (id text PRIMARY KEY, n int);

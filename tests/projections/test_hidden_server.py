@@ -9,9 +9,25 @@ from elasticsearch import Elasticsearch
 
 from outboxctl.core.database import Database
 from outboxctl.core.projections import version_base
-from projections import hidden
 from projections.store import WHO, Store, own
 
+# Built in functions cannot be replaced: calls by name find these.
+HIDES = b"""
+SET allow_system_table_mods = on;
+ALTER FUNCTION pg_catalog.pg_control_system() RENAME TO pg_control_system_hidden;
+ALTER FUNCTION pg_catalog.pg_current_wal_lsn() RENAME TO pg_current_wal_lsn_hidden;
+CREATE FUNCTION pg_catalog.pg_control_system(OUT system_identifier bigint) LANGUAGE plpgsql
+AS $$ BEGIN RAISE insufficient_privilege USING MESSAGE = 'permission denied for function'; END $$;
+CREATE FUNCTION pg_catalog.pg_current_wal_lsn() RETURNS pg_lsn LANGUAGE plpgsql
+AS $$ BEGIN RAISE object_not_in_prerequisite_state USING MESSAGE = 'wal_level must be set to logical'; END $$;
+RESET allow_system_table_mods;
+"""
+# A function of SQL is inlined: calls of the built in one would be its own.
+A_STANDBY = b"""
+SET allow_system_table_mods = on;
+CREATE OR REPLACE FUNCTION pg_catalog.pg_is_in_recovery() RETURNS boolean LANGUAGE sql VOLATILE
+AS 'SELECT true';
+"""
 RIGHTS = "EXECUTE ON FUNCTION pg_catalog.pg_control_system()"
 BASE = "SELECT base, system_identifier, timeline FROM outbox_version_base"
 TITLE = "UPDATE store.products SET title = %s"
@@ -42,7 +58,7 @@ def titles(engine: Elasticsearch, index: str) -> list[str]:
 def test_projections_work_on_a_server_that_hides_all_and_a_conflict_raises_their_versions(
     store: Store, engine: Elasticsearch
 ) -> None:
-    store.sql.execute(hidden.SQL)
+    store.sql.execute(HIDES)
     store.apply()
     store.sql.execute("INSERT INTO store.products (id, tenant, title) VALUES (1, 'a', 'cup')")
     store.cli.ok("worker", "--drain")
@@ -86,10 +102,10 @@ def test_what_is_not_hidden_still_shows_another_server(store: Store, login: str,
 
 def test_a_standby_that_hides_its_timeline_gives_no_version(store: Store, db: Database) -> None:
     """A pooler may lead a session there."""
-    store.sql.execute(hidden.SQL)
+    store.sql.execute(HIDES)
     store.apply()
     with db.begin() as connection:
         version_base.raise_base(connection)
         assert version_base.current(connection) is not None
-        connection.exec_driver_sql(hidden.A_STANDBY.decode())
+        connection.exec_driver_sql(A_STANDBY.decode())
         assert version_base.current(connection) is None

@@ -177,6 +177,26 @@ def test_all_that_is_wrong_is_said_at_once_with_file_and_node(convert: Convert) 
     assert all(line.startswith("outboxctl: ") for line in said)
 
 
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"nodes": None}, "nodes: it must be an object"),
+        ({"nodes": item("id", children=[maker("name", relationship={"type": ""})])}, "relationship"),
+        (
+            {"nodes": item("id", children=[maker("name", relationship={"through_tables": ["item"]})])},
+            "no foreign keys are between",
+        ),
+        ({"nodes": item("id", children=[maker("name", label="id")])}, "'id' is the label of a child"),
+        ({"nodes": item("id", children=[maker("name", label=" ")])}, "nodes.children[1].label: it is blank"),
+        ({"nodes": item("id", children=[maker("name", label="a\0b")])}, "it holds a NUL or half a character"),
+    ],
+)
+def test_what_no_document_can_be_is_refused(changed: dict[str, Any], said: str, convert: Convert) -> None:
+    (told,) = refused(convert(**changed))
+    assert "schema.json" in told
+    assert said in told
+
+
 def test_a_child_is_renamed_by_the_node_above(tables: psycopg.Connection, convert: Convert) -> None:
     done = convert(item("id", transform={"rename": {"maker": "made_by"}}, children=[maker("name")]))
     assert documents(tables, done)[1] == {"made_by": {"name": "Reed"}}

@@ -150,7 +150,8 @@ def test_types_that_are_keys_and_types_that_are_none(store: Store) -> None:
     # `fold` is as a collation of ICU would be: not every build has that.
     store.sql.execute(
         "CREATE COLLATION store.fold (locale = 'C');"
-        " ALTER TABLE store.products ADD many int[] NOT NULL UNIQUE, ADD fold text COLLATE store.fold NOT NULL UNIQUE DEFAULT '';"
+        " ALTER TABLE store.products ADD many int[] NOT NULL UNIQUE,"
+        " ADD fold text COLLATE store.fold NOT NULL UNIQUE DEFAULT '';"
         "UPDATE pg_collation SET collisdeterministic = false WHERE collname = 'fold'"
     )
     store.write('"store.documents"', '"store.products"')

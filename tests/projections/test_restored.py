@@ -15,7 +15,7 @@ from outboxctl.core.database import Database
 from outboxctl.core.projections import version_base
 from outboxctl.core.schema.migrations import upgrade
 from processes import Cli, Worker, eventually
-from projections import hidden, shop_tables
+from projections import shop_tables
 from projections.test_trigger_partitions import PARTITIONED
 from servers import an_index, drop_database, new_database
 
@@ -158,30 +158,6 @@ def test_a_dump_in_another_server_overwrites_what_was_sent_after_it(
         assert drained.returncode == 0
         assert names(engine, products) == {"1": "kept", "2": "kept", "3": "kept"}
         assert raised(drained.stderr)
-
-
-@pytest.mark.slow(reason="two PostgreSQL servers of its own")
-def test_a_dump_in_a_server_that_hides_its_identity_is_noticed_by_the_first_conflict(
-    own_url: str, products: str, cli: Cli, engine: Elasticsearch
-) -> None:
-    with psycopg.connect(own_url, autocommit=True) as sql, cluster() as other:
-        sql.execute(hidden.SQL)
-        sell(sql, "kept", 1, 2, 3)
-        dump = dumped(own_url)
-        lose(sql)
-        cli.ok("worker", "--drain", env={"DATABASE_URL": own_url})
-        assert names(engine, products) == {"1": "kept", "2": "lost", "4": "lost"}
-        url = new_database(other.url)
-        restore(url, dump)
-        with psycopg.connect(url, autocommit=True) as restored:
-            restored.execute(hidden.SQL)
-            assert serial(restored) < serial(sql), "nothing was lost"
-        drained = cli("worker", "--drain", env={"DATABASE_URL": url})
-        assert names(engine, products) == {"1": "kept", "2": "kept", "3": "kept", "4": "lost"}
-        assert raised(drained.stderr)
-        cli.ok("verify", "--projection", "product", "--repair", *WHO, env={"DATABASE_URL": url})
-        cli.ok("worker", "--drain", env={"DATABASE_URL": url})
-        assert names(engine, products) == {"1": "kept", "2": "kept", "3": "kept"}
 
 
 @pytest.mark.slow(reason="a base backup of a server of its own, restored to a point in time")

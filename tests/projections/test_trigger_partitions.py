@@ -218,6 +218,24 @@ def test_a_partition_that_comes_back_is_watched(db: Database, bare: psycopg.Conn
     assert faults(db, lines) == [("lines_2025", "ROW_BY_ROW", f"{LINES}_row")]
 
 
+def test_a_row_that_a_trigger_keeps_from_its_new_partition_is_not_missed(
+    db: Database, sql: psycopg.Connection
+) -> None:
+    sql.execute(
+        "CREATE SCHEMA shop; CREATE TABLE shop.t (id int PRIMARY KEY, n int) PARTITION BY RANGE (id);"
+        " CREATE TABLE shop.low PARTITION OF shop.t FOR VALUES FROM (0) TO (10);"
+        " CREATE TABLE shop.high PARTITION OF shop.t FOR VALUES FROM (10) TO (20);"
+        " CREATE FUNCTION shop.none() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';"
+        " CREATE TRIGGER none BEFORE INSERT ON shop.high FOR EACH ROW EXECUTE FUNCTION shop.none()"
+    )
+    watch(db, shop.of("t", "id", "pg_catalog.int4", columns=("id",)))
+    sql.execute("INSERT INTO shop.t VALUES (1, 1)")
+    assert keys(sql) == ["1"]
+    sql.execute("UPDATE shop.t SET id = 11")
+    assert sql.execute("SELECT 1 FROM shop.t").fetchall() == []
+    assert keys(sql) == ["1"]
+
+
 FOREIGN = """
 CREATE TABLE shop.far (id bigint, day date);
 CREATE TABLE shop.logs (id bigint, day date) PARTITION BY RANGE (day);

@@ -194,3 +194,14 @@ def test_who_may_insert_no_event_makes_no_trigger(bare: psycopg.Connection, owne
         assert len(taken(bare)) == 3
     finally:
         bare.execute(SQL("DROP OWNED BY {0} CASCADE; DROP ROLE {0}").format(Identifier(other)))
+
+
+def test_a_statement_that_changes_no_row_writes_nothing_whatever_became_of_the_columns(
+    watched: psycopg.Connection,
+) -> None:
+    watched.execute("ALTER TABLE shop.products RENAME name TO title")
+    watched.execute(
+        "UPDATE shop.products SET title = 'x' WHERE id = 99; DELETE FROM shop.products WHERE id = 99"
+    )
+    watched.execute("INSERT INTO shop.products (id) SELECT 99 WHERE false")
+    assert taken(watched) == []

@@ -43,6 +43,16 @@ CHILD = [
     ("UPDATE shop.reviews SET product_id = 3 WHERE product_id IS NULL", "3"),
     ("DELETE FROM shop.reviews WHERE stars = 5", "1 2"),
     ("DELETE FROM shop.reviews WHERE product_id IS NULL", ""),
+    # Of one row, which has a way of its own.
+    ("UPDATE shop.reviews SET product_id = 3 WHERE id = 1", "1 3"),
+    ("UPDATE shop.reviews SET product_id = 3 WHERE id = 4", "3"),
+    ("UPDATE shop.reviews SET product_id = NULL, stars = 2 WHERE id = 1", "1"),
+    ("UPDATE shop.reviews SET stars = 2 WHERE id = 4", ""),
+    ("UPDATE shop.reviews SET stars = 5, seen = now() WHERE id = 1", ""),
+    ("UPDATE shop.reviews SET stars = NULL WHERE id = 1", "1"),
+    ("UPDATE shop.products SET id = 9 WHERE id = 4", "4 9"),
+    ("DELETE FROM shop.reviews WHERE id = 4", ""),
+    ("INSERT INTO shop.reviews (product_id) VALUES (NULL)", ""),
     # Offers have no key, and the same values twice after it: one price of each has changed nonetheless.
     ("UPDATE shop.offers SET price = 20 WHERE product_id = 1", "1"),
     # Rows that exchange what they have count as changed.
@@ -180,3 +190,13 @@ def test_a_table_that_is_followed_besides_being_the_root(db: Database, bare: psy
     assert taken(bare) == [("product", "1", None), ("product", '{"id": "1"}', 0)]
     bare.execute("UPDATE shop.products SET parent_id = 1 WHERE id = 2")
     assert taken(bare) == [("product", "2", None)]
+
+
+def test_an_upsert_is_one_event(watched: psycopg.Connection) -> None:
+    for number in (7, 7, 8):
+        watched.execute(
+            "INSERT INTO shop.products (id, name) VALUES (7, %s)"
+            " ON CONFLICT (id) DO UPDATE SET name = excluded.name",
+            [f"n{number}"],
+        )
+    assert keys(watched) == ["7", "7"]  # the second one changes nothing

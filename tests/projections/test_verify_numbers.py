@@ -12,9 +12,9 @@ import shop
 from outboxctl.core.database import Database
 from outboxctl.domain.projection import KeyColumn, Projection, Relation
 from processes import Cli
+from projections.store import WHO
 from servers import an_index
 
-WHO = ("--by", "alice", "--reason", "drill")
 TABLES = """
 CREATE SCHEMA shop;
 CREATE TABLE shop.things (id int PRIMARY KEY, legacy_id int UNIQUE, n int, divisor int NOT NULL DEFAULT 1);

@@ -1,4 +1,4 @@
-"""Keys of documents behind a change that cannot be found: what is at fault pays, and nothing else waits."""
+"""Queries of `keys`: each runs as it was written and checked; what cannot be found by one pays alone."""
 
 from collections.abc import Callable
 
@@ -9,6 +9,7 @@ from elasticsearch import Elasticsearch
 import shop
 from outboxctl.core.database import Database
 from processes import Cli, Worker, eventually
+from projections.store import Store
 
 # One of its functions raises for one category, with a SQLSTATE of its own.
 RAISING = """
@@ -59,3 +60,47 @@ def test_a_row_for_which_the_views_condition_raises_keeps_no_other_from_being_re
     assert sql.execute(EVENTS).fetchall() == [("done", None, 1)]
     failed = "SELECT entity_key, error_reason FROM search_outbox_events WHERE status = 'failed'"
     assert sql.execute(failed).fetchall() == [("7", "bad_document")]
+
+
+SETTLED = "SELECT DISTINCT status FROM search_outbox_events"
+SHELVES = """
+[[projections.product.follow]]
+table = "store.shelves"
+keys = '''{keys}'''
+"""
+TABLE = "CREATE TABLE store.shelves (id int PRIMARY KEY, products bigint[], label text)"
+VIEW = """
+CREATE OR REPLACE VIEW store.documents AS
+SELECT p.id,
+    (SELECT json_agg(s.label ORDER BY s.id) FROM store.shelves s WHERE p.id = ANY (s.products)) AS shelves
+FROM store.products p
+"""
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        "SELECT p.id FROM store.products p WHERE :products IS NOT NULL AND p.id = ANY (:products)",
+        "SELECT unnest(:products)",
+        "SELECT id FROM store.products WHERE (:label IS NULL OR length(:label) > 0) AND id = ANY (:products)",
+        # A literal that names one of our tables, and an alias.
+        "SELECT search_index.id FROM store.products search_index WHERE id = ANY (:products)"
+        " AND 'a search_index b' = concat('a search', '_index b')",
+    ],
+)
+def test_a_keys_query_runs_as_it_was_checked(
+    store: Store, cli: Cli, engine: Elasticsearch, keys: str
+) -> None:
+    store.sql.execute(TABLE)
+    store.sql.execute("DROP VIEW store.documents")
+    store.sql.execute(VIEW.encode())
+    store.sql.execute("INSERT INTO store.products (id, tenant) VALUES (1, 'a')")
+    store.sql.execute("INSERT INTO store.shelves VALUES (1, '{1}', 'low')")
+    store.write(after=SHELVES.format(keys=keys))
+    store.apply()
+    cli.ok("worker", "--drain")
+    assert shop.held(engine, store.index) == {"1": {"id": 1, "shelves": ["low"]}}
+    store.sql.execute("UPDATE store.shelves SET label = 'high'")
+    cli.ok("worker", "--drain")
+    assert store.sql.execute(SETTLED).fetchall() == [("done",)]
+    assert shop.held(engine, store.index) == {"1": {"id": 1, "shelves": ["high"]}}

@@ -1,4 +1,4 @@
-"""ATTACH, DETACH and DROP of a partition fire no trigger: `plan` says so, and `verify --repair` mends it."""
+"""Tables that change beneath a projection: partitions and heirs come and go, and so do columns."""
 
 import json
 
@@ -10,6 +10,7 @@ from outboxctl.core.projections.trigger_names import function_name
 from outboxctl.domain.projection import Relation
 from processes import Cli
 from projections.store import WHO, Store
+from shop import documents, held
 
 ORDERS = """
 CREATE TABLE store.orders (id bigint, day date, note text, PRIMARY KEY (id, day)) PARTITION BY RANGE (day);
@@ -88,3 +89,54 @@ def test_a_partition_as_a_whole_writes_no_event_and_a_repair_mends_it(
     cli.ok("verify", "--projection", "product")
     engine.indices.refresh(index=orders.index)
     assert engine.count(index=orders.index)["count"] == 5 - found[1]
+
+
+INHERITED = "CREATE TABLE store.products_of_before (PRIMARY KEY (id)) INHERITS (store.products)"
+CHILD = "CREATE TABLE store.reviews_of_before () INHERITS (store.reviews)"
+
+
+@pytest.mark.parametrize("statement", [INHERITED, CHILD])
+def test_a_table_that_inherits_later_is_found_and_then_watched(store: Store, statement: str) -> None:
+    store.apply()
+    store.sql.execute(statement.encode())
+    table = statement.split()[2]
+    found = json.loads(store.cli("doctor", "--json").stdout)["findings"]
+    assert [each for each in found if table in each["what"] and "apply" in each["mend"]], found
+    assert {"triggers", "documents"} <= set(store.what())
+    warnings = [each for each in store.plan()["warnings"] if "inherits" in each["text"]]
+    assert [table.removesuffix("_of_before") in each["text"] for each in warnings] == [True]
+    store.apply()
+    assert store.what() == []
+    store.sql.execute("DELETE FROM search_outbox_events")
+    values = "(id, tenant) VALUES (7, 'a')" if "products" in table else "(id, product_id) VALUES (1, 7)"
+    store.sql.execute(f"INSERT INTO {table} {values}".encode())
+    assert store.events() == [("product", "7", None)]
+
+
+VIEW = """
+DROP VIEW store.documents;
+CREATE VIEW store.documents AS SELECT p.id, to_jsonb(p) - 'made' - 'moment' AS whole FROM store.products p;
+INSERT INTO store.products (id, tenant, title) VALUES (1, 'a', 'x')
+"""
+CHANGES = [
+    "ALTER TABLE store.products ADD grade int NOT NULL DEFAULT 5",
+    "ALTER TABLE store.products RENAME title TO headline;"
+    " ALTER TABLE store.products ADD title text DEFAULT 'new'",
+]
+
+
+@pytest.mark.parametrize("more", [(), ("--no-triggers",)], ids=["triggers", "application"])
+@pytest.mark.parametrize("change", CHANGES, ids=["added", "renamed"])
+def test_a_change_of_the_columns_is_planned_said_and_sent(
+    store: Store, cli: Cli, engine: Elasticsearch, change: str, more: tuple[str, ...]
+) -> None:
+    store.sql.execute(VIEW)
+    store.apply(*more)
+    cli.ok("worker", "--drain")
+    store.sql.execute(change.encode())
+    assert "documents" in store.what()
+    assert "projection apply" in cli("doctor", "--only", "database").stdout
+    store.apply()
+    assert store.what() == []
+    cli.ok("worker", "--drain")
+    assert held(engine, store.index) == documents(store.sql, "store.documents")
