@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from deploy.dockerfile import DOCKERFILE, Emulated, sent, stages, the, variables
+from deploy.dockerfile import CONTEXT, DOCKERFILE, Emulated, stages, the, variables
 from outboxctl.drills import services
 from processes import eventually
 
@@ -79,6 +79,7 @@ def test_a_changed_dependency_is_refused(image: Emulated) -> None:
 
 @pytest.mark.no_servers
 def test_the_last_stage_runs_nothing_and_is_nobody() -> None:
+    assert CONTEXT[1] == "*", "nothing is sent to the engine that the image does not need"
     names = [name for name, _ in stages()[1]]
     assert "RUN" not in names, "so nothing is installed in it: no compiler, no package manager's cache"
     assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", the("USER"))
@@ -86,9 +87,3 @@ def test_the_last_stage_runs_nothing_and_is_nobody() -> None:
     assert not re.search(r"^FROM .*(:latest|[^}]$)", DOCKERFILE.replace(" AS build", ""), re.MULTILINE)
     pinned = r"^ARG PYTHON=3\.\d+\.\d+-slim-\w+@sha256:[0-9a-f]{64}$"
     assert re.search(pinned, DOCKERFILE, re.MULTILINE), "a patch release, and the very image of it"
-
-
-@pytest.mark.no_servers
-@pytest.mark.parametrize("name", [".git", ".env", ".venv", "tests", "docs", "shared"])
-def test_what_the_image_does_not_need_is_not_sent_to_the_engine(name: str) -> None:
-    assert not sent(name)

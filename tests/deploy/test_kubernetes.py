@@ -72,7 +72,7 @@ def test_a_namespace_that_enforces_the_restricted_profile_takes_the_pods(kind: s
     assert own["allowPrivilegeEscalation"] is False
     assert own["capabilities"] == {"drop": ["ALL"]}
     assert own["readOnlyRootFilesystem"]
-    assert spec["automountServiceAccountToken"] is False
+    assert (spec["automountServiceAccountToken"], spec["enableServiceLinks"]) == (False, False)
     assert the("Namespace")["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
 
 
@@ -117,22 +117,6 @@ def test_a_worker_gets_the_time_to_stop_that_it_takes() -> None:
     assert pods()["Deployment"]["spec"]["terminationGracePeriodSeconds"] > grace
 
 
-def test_a_service_called_outbox_does_not_become_a_setting() -> None:
-    assert all(pod["spec"]["enableServiceLinks"] is False for pod in pods().values())
-
-
-def test_what_selects_workers_selects_the_workers() -> None:
-    labels = pods()["Deployment"]["metadata"]["labels"].items()
-    spread = pods()["Deployment"]["spec"]["topologySpreadConstraints"]
-    selectors = [the(kind)["spec"]["selector"] for kind in ("Deployment", "PodDisruptionBudget")]
-    selectors += [constraint["labelSelector"] for constraint in spread]
-    for chosen in [selector["matchLabels"] for selector in selectors] + [the("Service")["spec"]["selector"]]:
-        assert chosen.items() <= labels
-        assert not chosen.items() <= pods()["Job"]["metadata"]["labels"].items(), "not the migration"
-    policy = the("NetworkPolicy")["spec"]["podSelector"]["matchLabels"].items()
-    assert all(policy <= pod["metadata"]["labels"].items() for pod in pods().values()), "both may go out"
-
-
 def test_the_job_has_the_name_that_the_rules_look_for() -> None:
     monitor, service = the("ServiceMonitor")["spec"], the("Service")
     assert monitor["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
@@ -153,10 +137,3 @@ def test_the_lag_of_several_workers_is_not_added_up() -> None:
     assert aggregate == "max"
     assert f"# TYPE {metric} gauge" in Metrics().snapshot().decode()
     assert "replicas" not in the("Deployment")["spec"], "KEDA's number stays"
-
-
-def test_the_settings_that_change_roll_the_workers() -> None:
-    (source,) = container("Deployment")["envFrom"]
-    name = source["configMapRef"]["name"]
-    assert name == the("ConfigMap")["metadata"]["name"]
-    assert re.fullmatch(r"outboxctl-\w{10}", name)

@@ -1,6 +1,5 @@
 """The systemd unit: well-formed, tight, and in step with the settings that it lives with."""
 
-import re
 import shutil
 import subprocess
 import sys
@@ -8,13 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from outboxctl.settings import Settings, env_names
+from outboxctl.settings import Settings
 from processes import environment
 
 pytestmark = pytest.mark.no_servers
 ROOT = Path(__file__).parents[2]
 UNIT = ROOT / "deploy/systemd/outboxctl-worker@.service"
-PAGE = ROOT / "docs/deploy/systemd.md"
 EXPOSURE = "15"  # of 100, by systemd's own count; a unit without hardening has 96
 needs_systemd = pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="needs systemd-analyze")
 
@@ -68,11 +66,3 @@ def test_secrets_come_as_files() -> None:
     named = [value for value in values("Environment") if "_FILE=" in value]
     assert {value.partition("=%d/")[2] for value in named} == loaded
     assert not any(name in value for value in values("Environment") for name in ("URL=", "KEY=", "PASSWORD="))
-
-
-def test_the_page_names_settings_that_exist_and_keeps_events_through_an_outage() -> None:
-    (block,) = re.findall(r"```ini\n(.*?)```", PAGE.read_text(), re.DOTALL)
-    given = dict(line.split("=", 1) for line in block.splitlines() if not line.startswith("#"))
-    known = {name for field in Settings.model_fields for name in env_names(field)}
-    assert set(given) <= known
-    assert (given["OUTBOX_OUTAGE_POLICY"], given["OUTBOX_ENV"]) == ("hold", "prod")

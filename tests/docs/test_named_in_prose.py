@@ -1,20 +1,26 @@
-"""Every command, option and setting that a page names exists; decisions may name what is gone."""
+"""Every command, option and setting that a page names exists; decisions may name what is gone.
 
+The examples of `--help`, as reference/commands.md has them, are understood as a whole.
+"""
+
+import itertools
 import re
 import shlex
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 import typer
+from tools.reference import pages
 
-from docs.blocks import PAGES, ROOT
+from docs.blocks import PAGES, ROOT, Block, blocks
 from outboxctl.cli.app import app
 from outboxctl.settings import all_names
 from outboxctl.settings.loading import LINK
 
 pytestmark = pytest.mark.no_servers
+REFERENCE = ROOT / "docs/reference/commands.md"
+OPERATORS = {"|", "||", ">", "&&", ";", "outboxctl"}
 NOT_OURS = {"CHANGELOG.md", "from-the-lab-scripts.md"}
 TODAYS = [page for page in PAGES if "adr" not in page.parts and page.name not in NOT_OURS]
 INLINE = re.compile(r"`outboxctl ([^`]+)`")
@@ -28,21 +34,22 @@ def name(page: Path) -> str:
     return str(page.relative_to(ROOT))
 
 
-@cache
-def root() -> Any:
-    return typer.main.get_command(app)
+def command_of(words: list[str]) -> tuple[Any, list[str], list[str]]:
+    """The command that words name, those words, and the rest."""
+    command: Any = typer.main.get_command(app)
+    rest = [*words]
+    while rest and rest[0] in getattr(command, "commands", {}):
+        command = command.commands[rest.pop(0)]
+    return command, words[: len(words) - len(rest)], rest
 
 
 def unknown(text: str) -> list[str]:
     """The words of a command's line that are neither commands nor options where they stand."""
-    words, command = shlex.split(re.split(r" \||\|\||>", text)[0], comments=True), root()
-    while words and words[0] in getattr(command, "commands", {}):
-        command = command.commands[words.pop(0)]
+    words = shlex.split(re.split(r" \||\|\||>", text)[0], comments=True)
+    command, _, rest = command_of(words)
     flags = {flag for given in command.params for flag in (*given.opts, *given.secondary_opts)} | {"--help"}
-    given = [word.partition("=")[0] for word in words if word.startswith("--")]
-    lost = [
-        word for word in words[:1] if hasattr(command, "commands") and re.fullmatch(r"[a-z][a-z-]*", word)
-    ]
+    given = [word.partition("=")[0] for word in rest if word.startswith("--")]
+    lost = [each for each in rest[:1] if hasattr(command, "commands") and re.fullmatch(r"[a-z][a-z-]*", each)]
     return lost + [flag for flag in given if flag not in flags]
 
 
@@ -61,3 +68,18 @@ def test_the_settings_that_a_page_names_exist(page: Path) -> None:
     assert not {
         each for each in named - all_names() if not (LINK.fullmatch(each) or NO_SETTING.fullmatch(each))
     }
+
+
+EXAMPLES = [each for each in blocks(REFERENCE, pages()["reference/commands.md"]) if each.runs]
+
+
+@pytest.mark.parametrize("block", EXAMPLES, ids=lambda block: block.text.strip())
+def test_an_example_is_understood(block: Block) -> None:
+    """Its options and values are as the command takes them."""
+    words = shlex.split(block.text.replace("${DATABASE_URL/+psycopg/}", "URL"))
+    starts = [at for at, word in enumerate(words) if word == "outboxctl"]
+    assert starts
+    for start in starts:
+        call = itertools.takewhile(lambda word: word not in OPERATORS, words[start + 1 :])
+        command, path, rest = command_of([*call])
+        command.make_context(path[-1], rest)

@@ -7,7 +7,6 @@ import pytest
 import typer
 
 from outboxctl.cli.app import app
-from outboxctl.domain.errors import UsageError
 from outboxctl.operations.projection import declaration
 
 pytestmark = pytest.mark.no_servers
@@ -26,16 +25,3 @@ def test_every_key_of_a_declaration_is_explained() -> None:
 def test_every_command_is_named() -> None:
     group = typer.main.get_command(app).commands["projection"]  # type: ignore[attr-defined]
     assert set(re.findall(r"`outboxctl projection (\w+)", TEXT)) == set(group.commands)
-
-
-def test_the_example_of_an_error_is_what_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    toml = re.findall(r"^cat > products.toml <<'TOML'\n(.*?)^TOML$", TEXT, re.MULTILINE | re.DOTALL)[0]
-    mapping = re.findall(r"^cat > product.mapping.json <<'JSON'\n(.*?)^JSON$", TEXT, re.MULTILINE | re.DOTALL)
-    monkeypatch.chdir(tmp_path)
-    Path("products.toml").write_text(toml)
-    Path("product.mapping.json").write_text(mapping[0])
-    assert [each.name for each in declaration.read(Path("products.toml"))] == ["product"]
-    Path("products.toml").write_text(toml.replace("columns =", "colums ="))
-    with pytest.raises(UsageError) as refused:
-        declaration.read(Path("products.toml"))
-    assert f"{refused.value}\n{refused.value.hint}\n" in TEXT

@@ -1,6 +1,6 @@
 """The shop, who may write to it, and who owns it; the store, with a declaration file."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import uuid4
 
@@ -10,6 +10,7 @@ from elasticsearch import Elasticsearch
 from psycopg.sql import SQL, Identifier
 
 from outboxctl.core.database import Database
+from outboxctl.domain.projection import KeyColumn, Projection, Relation
 from processes import Cli
 from projections import shop_tables as shop
 from projections import stock
@@ -87,6 +88,23 @@ def products(engine: Elasticsearch, db: Database, sql: psycopg.Connection) -> It
     with an_index(engine) as name:
         put_in_force(db, product(name))
         yield name
+
+
+@pytest.fixture
+def things(engine: Elasticsearch, db: Database, sql: psycopg.Connection) -> Iterator[Callable[..., str]]:
+    """Makes the tables `things` and what is beside it, and puts the projection `thing` in force.
+
+    Returns its index; the document is that of a table or view of the shop.
+    """
+    with an_index(engine) as name:
+
+        def made(tables: str, document: str = "documents", kind: str = "pg_catalog.int4") -> str:
+            sql.execute(tables.encode())
+            root, view = Relation("shop", "things"), Relation("shop", document)
+            put_in_force(db, Projection("thing", root, (KeyColumn("id", kind),), view, name))
+            return name
+
+        yield made
 
 
 @pytest.fixture

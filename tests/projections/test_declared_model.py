@@ -14,7 +14,8 @@ from outboxctl.core.projections import changes, sweeps, triggers, version_base
 from outboxctl.core.projections.trigger_names import tables_of, watched_tables
 from outboxctl.domain.projection import Follow, Projection, Relation
 from outboxctl.worker.projections import reading as declared
-from projections.stepped import Indexes, MemoryIndex, SteppedWorker
+from projections.memory_index import MemoryIndex
+from projections.stepped import Indexes, SteppedWorker
 
 pytestmark = pytest.mark.slow(reason="any order of declarations, writes and deliveries")
 

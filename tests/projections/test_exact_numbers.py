@@ -1,7 +1,7 @@
 """A number that differs in its last digit differs, and `preview` prints each number as it is."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Any
 
 import psycopg
@@ -9,11 +9,8 @@ import pytest
 from elasticsearch import Elasticsearch
 
 import shop
-from outboxctl.core.database import Database
-from outboxctl.domain.projection import KeyColumn, Projection, Relation
 from processes import Cli
 from projections.store import WHO
-from servers import an_index
 
 TABLES = """
 CREATE SCHEMA shop;
@@ -26,15 +23,12 @@ DEEP = "12345678901234567890.26"
 
 
 @pytest.fixture
-def things(engine: Elasticsearch, db: Database, sql: psycopg.Connection, cli: Cli) -> Iterator[str]:
+def things(things: Callable[..., str], sql: psycopg.Connection, cli: Cli) -> str:
     """Delivered things with long numbers; their index."""
-    sql.execute(TABLES)
-    with an_index(engine) as name:
-        table = Relation("shop", "things")
-        shop.put_in_force(db, Projection("thing", table, (KeyColumn("id", "pg_catalog.int4"),), table, name))
-        shop.changed(sql, 1, 2, 3, name="thing")
-        cli.ok("worker", "--drain")
-        yield name
+    index = things(TABLES, "things")
+    shop.changed(sql, 1, 2, 3, name="thing")
+    cli.ok("worker", "--drain")
+    return index
 
 
 @pytest.mark.parametrize(("old", "new"), [("1.000000000000000001", OTHER), ("12345678901234567890.25", DEEP)])

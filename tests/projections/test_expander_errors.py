@@ -1,7 +1,7 @@
 """The database is away while changes are expanded: it is reported, and nothing waits for a lease."""
 
 from collections.abc import Callable, Iterator
-from random import Random
+from contextlib import closing
 
 import psycopg
 import pytest
@@ -16,7 +16,7 @@ from outboxctl.worker.claiming.leases import release
 from outboxctl.worker.health import Health
 from outboxctl.worker.wiring import WorkerParts
 from processes import Worker, eventually
-from projections.lossy_index import LossyIndex
+from projections.memory_index import parts_of
 
 KEYS = 5
 CLAIM = "e.follow_cursor, e.attempts"
@@ -43,12 +43,8 @@ def products(products: str, db: Database, sql: psycopg.Connection) -> str:
 @pytest.fixture
 def parts(proxy: Proxy) -> Iterator[WorkerParts]:
     """A worker's parts, behind the proxy."""
-    db, index = Database(proxy.url, connections=2), LossyIndex(Random(1))
-    health = Health(300)
-    health.report("database", None)
-    settings = load(database_url=proxy.url)
-    yield WorkerParts(settings, db, index, Metrics(), health, sink_of=lambda _: index)
-    db.close()
+    with closing(Database(proxy.url, connections=2)) as db:
+        yield parts_of(proxy.url, db)
 
 
 @pytest.mark.usefixtures("products")

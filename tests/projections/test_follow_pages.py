@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
-from random import Random
 from time import monotonic
 from typing import Any
 from uuid import UUID, uuid4
@@ -23,7 +22,7 @@ from outboxctl.worker.projections import turns as read_ahead
 from outboxctl.worker.projections.expanding import Expander
 from outboxctl.worker.wiring import WorkerParts
 from processes import Cli
-from projections.lossy_index import LossyIndex
+from projections.memory_index import parts_of
 from servers import Servers, drop_database, new_database
 
 KEYS = 4 * HALF + 5
@@ -53,8 +52,7 @@ def worker(url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Worker]:
 
     def made() -> Expander:
         databases.append(db := Database(url, connections=2))
-        settings, index = load(database_url=url), LossyIndex(Random(1))
-        return WorkerParts(settings, db, index, Metrics(), Health(300), sink_of=lambda _: index).expander
+        return parts_of(url, db).expander
 
     yield made
     for each in databases:

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from random import Random
 from typing import Any
 
 import psycopg
@@ -23,7 +22,7 @@ from outboxctl.worker.projections import expanding
 from outboxctl.worker.projections import turns as expanded_log
 from outboxctl.worker.wiring import WorkerParts
 from processes import Worker, eventually
-from projections.lossy_index import LossyIndex
+from projections.memory_index import parts_of
 from servers import an_index
 
 CATEGORIES, EACH = 300, 2  # categories, and products of each one
@@ -64,8 +63,7 @@ def parts(projection: Projection, url: str, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(expanding, "WATCHED", 0)
     assert projection
     with closing(Database(url, connections=2)) as db:
-        index = LossyIndex(Random(1))
-        yield WorkerParts(load(database_url=url), db, index, Metrics(), Health(300), sink_of=lambda _: index)
+        yield parts_of(url, db)
 
 
 @pytest.fixture
@@ -211,10 +209,7 @@ def test_two_workers_expand_all_changes(
 ) -> None:
     changed(sql, range(1, CATEGORIES + 1))
     with closing(Database(url, connections=2)) as db:
-        index = LossyIndex(Random(1))
-        other = WorkerParts(
-            load(database_url=url), db, index, Metrics(), Health(300), sink_of=lambda _: index
-        )
+        other = parts_of(url, db)
         for _ in range(20):
             parts.expander.step()
             other.expander.step()

@@ -1,7 +1,7 @@
 """A row without a document of its own (two rows for one key, an empty key) fails alone, and is named."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Any
 
 import psycopg
@@ -9,11 +9,8 @@ import pytest
 from elasticsearch import Elasticsearch
 
 import shop
-from outboxctl.core.database import Database
-from outboxctl.domain.projection import KeyColumn, Projection, Relation
 from processes import Cli
 from projections.store import WHO
-from servers import an_index
 
 TABLES = """
 CREATE SCHEMA shop;
@@ -28,14 +25,9 @@ EMPTY = "INSERT INTO shop.things VALUES ('', 0)"
 
 
 @pytest.fixture
-def things(engine: Elasticsearch, db: Database, sql: psycopg.Connection) -> Iterator[str]:
+def things(things: Callable[..., str]) -> str:
     """Twenty things by a text, and the index of their projection."""
-    sql.execute(TABLES)
-    with an_index(engine) as name:
-        key = (KeyColumn("id", "pg_catalog.text"),)
-        documents = Relation("shop", "documents")
-        shop.put_in_force(db, Projection("thing", Relation("shop", "things"), key, documents, name))
-        yield name
+    return things(TABLES, kind="pg_catalog.text")
 
 
 def wanted(sql: psycopg.Connection) -> dict[str, Any]:

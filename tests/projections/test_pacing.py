@@ -20,13 +20,14 @@ from outboxctl.domain.flow import RATE, STEP
 from outboxctl.metrics.registry import Metrics
 from outboxctl.settings import load
 from outboxctl.sink.delivery.bulk import BulkAction
-from outboxctl.sink.delivery.result import Delivery, Place
+from outboxctl.sink.delivery.result import Delivery
 from outboxctl.sink.index.index_setup import ensure
 from outboxctl.worker.flow import control as module
 from outboxctl.worker.flow.control import FlowControl
 from outboxctl.worker.health import Health
 from outboxctl.worker.wiring import WorkerParts
 from processes import Worker, eventually
+from projections.memory_index import MemoryIndex, parts_of
 from sinks import client_of
 
 MANY = 20_000
@@ -105,21 +106,16 @@ def test_after_a_database_error_the_next_delivery_makes_waiting_events_due(
     assert _count(sql, "next_retry_at <= now()") == waiting
 
 
-class Refusing:
+class Refusing(MemoryIndex):
     """Has no index; `deliveries` is how often that was found."""
 
-    def __init__(self) -> None:
-        self.deliveries = 0
+    deliveries = 0
 
     def deliver(self, actions: Sequence[BulkAction], *, deadline: Deadline) -> Delivery:
         """The same finding for each action."""
         assert deadline.seconds_left() > 0
         self.deliveries += 1
         return Delivery([classify(Answer(404, "index_not_found_exception", request=True))] * len(actions), [])
-
-    def ids(self, place: Place | None, size: int) -> tuple[list[str], Place | None]:
-        """Never called."""
-        raise NotImplementedError(place, size)
 
 
 def test_under_count_what_was_not_tried_costs_no_attempt(
@@ -130,8 +126,8 @@ def test_under_count_what_was_not_tried_costs_no_attempt(
     shop.put_in_force(db, shop.product("gone"))
     shop.changed(sql, 1)
     quick = {"max_attempts": 3, "base_backoff_seconds": 0.05, "max_backoff_seconds": 0.1}
-    settings, sink = load(database_url=url, outage_policy="count", **quick), Refusing()
-    parts = WorkerParts(settings, db, sink, Metrics(), Health(300), sink_of=lambda _: sink)
+    sink = Refusing()
+    parts = parts_of(url, db, sink, outage_policy="count", **quick)
     lane = threading.Thread(target=parts.lane(drain=False).run, daemon=True)
     lane.start()
     try:

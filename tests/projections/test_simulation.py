@@ -1,6 +1,5 @@
 """Whatever an application and a network do: an index ends with the rows of its view, and never goes back."""
 
-import json
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -16,15 +15,13 @@ from outboxctl.core.database import Database
 from outboxctl.core.delivery.leases import reclaim
 from outboxctl.domain.clock import Deadline
 from outboxctl.domain.errors import UnreachableError
-from outboxctl.metrics.registry import Metrics
-from outboxctl.settings import load
 from outboxctl.sink.delivery.bulk import BulkAction
 from outboxctl.sink.delivery.result import Delivery, Place
 from outboxctl.worker.health import Health
 from outboxctl.worker.wiring import WorkerParts
 from processes import Worker, eventually
 from projections import shop_tables
-from projections.lossy_index import LossyIndex
+from projections.memory_index import LossyIndex, parts_of
 from servers import an_index
 from shop.sessions import EMPTY_ALL, trade
 
@@ -62,8 +59,7 @@ def traded(db: Database, sql: psycopg.Connection) -> Callable[[str], None]:
 def lanes(url: str, index: LossyIndex) -> Iterator[None]:
     """All lanes of a worker, in this process, that deliver to this index."""
     db = Database(url, connections=LANES + 2)
-    settings = load(database_url=url, **SETTINGS)
-    parts = WorkerParts(settings, db, index, Metrics(), Health(300), sink_of=lambda _: index)
+    parts = parts_of(url, db, index, **SETTINGS)
 
     def freeze() -> None:
         with db.begin() as connection:
@@ -101,7 +97,7 @@ def test_lost_answers_late_requests_and_frozen_workers_leave_every_document_righ
             trade(url, SEED * 1000 + number)
             eventually(lambda: not sql.execute(UNFINISHED).rowcount, what="delivered")
             index.settle()
-            held = {id_: json.loads(document) for id_, document in index.documents().items()}
+            held = index.documents()
             assert held == shop.documents(sql, REVISIONS), f"seed {SEED}, round {number}"
             compared += len(held)
         assert not index.wrong, f"seed {SEED}: {index.wrong}"
@@ -244,5 +240,4 @@ def test_a_document_that_is_linked_to_a_row_while_it_changes_has_the_change(
         eventually(index.documents, what="delivered as it was before the change")
         changes.commit()
         eventually(lambda: not sql.execute(UNFINISHED).rowcount, what="delivered")
-    held = {id_: json.loads(document) for id_, document in index.documents().items()}
-    assert held == shop.documents(sql, REVISIONS)
+    assert index.documents() == shop.documents(sql, REVISIONS)

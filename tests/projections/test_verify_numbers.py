@@ -1,7 +1,7 @@
 """`verify` never agrees on sides whose numbers differ, nor on rows that only the view has."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import psycopg
@@ -9,11 +9,8 @@ import pytest
 from elasticsearch import Elasticsearch
 
 import shop
-from outboxctl.core.database import Database
-from outboxctl.domain.projection import KeyColumn, Projection, Relation
 from processes import Cli
 from projections.store import WHO
-from servers import an_index
 
 TABLES = """
 CREATE SCHEMA shop;
@@ -29,19 +26,9 @@ Begin = Callable[[str], str]
 
 
 @pytest.fixture
-def begin(engine: Elasticsearch, db: Database, sql: psycopg.Connection) -> Iterator[Begin]:
+def begin(things: Callable[..., str]) -> Begin:
     """Make the view, and put the projection in force; returns its index."""
-    sql.execute(TABLES)
-    with an_index(engine) as name:
-
-        def made(view: str) -> str:
-            sql.execute(f"CREATE VIEW shop.documents AS {view}".encode())
-            key = (KeyColumn("id", "pg_catalog.int4"),)
-            documents = Relation("shop", "documents")
-            shop.put_in_force(db, Projection("thing", Relation("shop", "things"), key, documents, name))
-            return name
-
-        yield made
+    return lambda view: things(f"{TABLES} CREATE VIEW shop.documents AS {view}")
 
 
 def report(cli: Cli, *more: str, code: int = 4) -> Any:

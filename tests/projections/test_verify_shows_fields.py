@@ -1,7 +1,7 @@
 """`verify` says which fields differ, and what is wrong where the tables are no more as they were declared."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Any
 
 import psycopg
@@ -9,11 +9,8 @@ import pytest
 from elasticsearch import Elasticsearch
 
 import shop
-from outboxctl.core.database import Database
-from outboxctl.domain.projection import KeyColumn, Projection, Relation
 from processes import Cli
 from projections.store import WHO
-from servers import an_index
 
 TABLES = """
 CREATE SCHEMA shop;
@@ -24,16 +21,12 @@ INSERT INTO shop.things SELECT n, n, 'p' || n, '{"a": 1}' FROM generate_series(1
 
 
 @pytest.fixture
-def things(engine: Elasticsearch, db: Database, sql: psycopg.Connection, cli: Cli) -> Iterator[str]:
+def things(things: Callable[..., str], sql: psycopg.Connection, cli: Cli) -> str:
     """Five things, delivered; the index of their projection."""
-    sql.execute(TABLES)
-    with an_index(engine) as name:
-        key = (KeyColumn("id", "pg_catalog.int4"),)
-        root, view = Relation("shop", "things"), Relation("shop", "documents")
-        shop.put_in_force(db, Projection("thing", root, key, view, name))
-        shop.changed(sql, *range(1, 6), name="thing")
-        cli.ok("worker", "--drain")
-        yield name
+    index = things(TABLES)
+    shop.changed(sql, *range(1, 6), name="thing")
+    cli.ok("worker", "--drain")
+    return index
 
 
 def test_what_differs_is_shown_with_its_fields(things: str, cli: Cli, engine: Elasticsearch) -> None:

@@ -10,8 +10,6 @@ from typing import Any
 import pytest
 import yaml
 
-from processes import environment
-
 pytestmark = pytest.mark.no_servers
 ROOT = Path(__file__).parents[2]
 GITHUB = ROOT / ".github"
@@ -102,17 +100,3 @@ def test_the_changelog_has_a_place_for_what_comes_next() -> None:
     assert headings[0] == "Unreleased"
     release = re.compile(r"\d+\.\d+\.\d+((a|b|rc)\d+)? - \d{4}-\d\d-\d\d")
     assert all(release.fullmatch(heading) for heading in headings[1:])
-
-
-@pytest.mark.parametrize(("tag", "kind"), [("v1.0.0rc1", "--prerelease"), ("v1.0.0", "--latest")])
-def test_a_pre_release_is_marked_as_one(tmp_path: Path, tag: str, kind: str) -> None:
-    script = FLOWS["release"]["jobs"]["github"]["steps"][-1]["run"]
-    (tmp_path / "gh").write_text('#!/bin/sh\necho "$*"\n')
-    (tmp_path / "gh").chmod(0o755)
-    (tmp_path / "outboxctl.whl").touch()
-    env = environment(GITHUB_REF_NAME=tag, GITHUB_REPOSITORY="one/outboxctl")
-    env["PATH"] = f"{tmp_path}:{env['PATH']}"
-    bash = ["bash", "--noprofile", "--norc", "-e", "-o", "pipefail", "-c", script]
-    done = subprocess.run(bash, cwd=tmp_path, env=env, capture_output=True, text=True, check=True)
-    assert done.stdout.startswith(f"release create {tag} {kind} --repo one/outboxctl ")
-    assert done.stdout.rstrip().endswith("./outboxctl.whl")
