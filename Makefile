@@ -72,7 +72,7 @@ bench: $(READY) ## Measure S, P, the bound B, the worker end to end, and a strea
 bench-check: $(READY) ## Has a ratio become worse than benchmarks/RESULTS.json says? Under five minutes
 	$(BIN)/python -m benchmarks.check
 
-bench-follow: $(READY) ## Measure what changes of followed tables cost: FOLLOW="--pgsync PATH --redis PATH"; ten minutes
+bench-follow: $(READY) ## Measure what changes of followed tables cost; ten minutes (FOLLOW=)
 	$(BIN)/python -m benchmarks --profiles follow $(FOLLOW)
 
 load: $(READY) ## Two databases as large as public ones, an application at work, workers killed; ten minutes (LOAD=)

@@ -13,7 +13,6 @@ from benchmarks import (
     comparing,
     fill,
     follow_fan_out,
-    follow_peers,
     follow_rate,
     follow_stream,
     follow_writers,
@@ -67,13 +66,10 @@ PROFILES = {
     "follow-fan-out": Profile(
         follow_fan_out.run, {"documents": 1_000_000, "repeat": 1}, {"documents": 3_000, "repeat": 1}
     ),
-    "follow-peers": Profile(
-        follow_peers.run, {"parents": 10_000, "repeat": 2} | PGSYNC, {"parents": 100, "repeat": 1}
-    ),
 }
 USUAL = ["pipeline", "stream"]
 GROUPS = {"follow": [name for name in PROFILES if name.startswith("follow-")]}
-BESIDE_PGSYNC = ("follow-peers", "nested", "peers")  # pgsync is looked for before the servers start
+BESIDE_PGSYNC = ("nested", "peers")  # pgsync is looked for before the servers start
 
 
 def main() -> None:

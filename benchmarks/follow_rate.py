@@ -23,6 +23,7 @@ FEW, MANY, ALONE = "expanded, few waiting", "expanded, many waiting", "expanded,
 LINEAR, RIGHT, WRITER = "many/few", "right after the writer's end", "its writer"
 LATE = "documents not right by then"
 UNITS = {OTHERS: "", LINEAR: "", RIGHT: "s", WRITER: "rows/s", LATE: ""}
+IDS = f"SELECT id FROM {shop.SCHEMA}.categories ORDER BY id LIMIT {{}}"
 ROUNDS = counting(1)  # each gives the categories another name
 NOTES = f"""\
 - Categories that are followed by `keys`; each has one product, so one document. Expanded: a change of the
@@ -91,7 +92,7 @@ def _beside_a_writer(rig: Rig, count: int) -> dict[str, float]:
         return index_setup.count(rig.client, index, {"prefix": {"category": f"{name} "}})
 
     with serving(rig):
-        began, ended = shop.updated(rig, count, statement)
+        began, ended = shop.updated(rig, statement, IDS.format(count))
         seconds = shop.until(lambda: right() >= count, ended, PATIENCE)
         late = count - right()
     wrong = {id_ for id_ in shop.wrong(rig, index) if id_ <= count}

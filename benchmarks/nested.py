@@ -117,7 +117,7 @@ def _updates(rig: Rig, name: str, index: str, tools: list[psutil.Process], paren
         name,
         tools,
         children,
-        write=lambda: shop.updated(rig, children),
+        write=lambda: shop.updated(rig, shop.CHANGE, shop.PART_IDS),
         found_at=lambda ended: shop.found_at(rig, index, parents, ended, shop.UPDATED),
     )
 

@@ -2,9 +2,7 @@
 
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, closing, contextmanager
-from random import Random
-from time import time
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import psutil
@@ -16,11 +14,8 @@ from benchmarks.pgsync import SETTINGS, VERSION, Pgsync, PgsyncIndex, runs, spen
 from benchmarks.processes import BY
 from benchmarks.report import Section
 from benchmarks.rig import Rig, must
-from outboxctl.core.database import Database
 from outboxctl.core.produce import COLUMNS
 from outboxctl.core.schema.names import EVENTS, SOURCE
-from outboxctl.core.sql import text
-from outboxctl.drills.load import content
 from outboxctl.sink.index import index_setup
 
 TITLE = "Beside pgsync"
@@ -37,7 +32,7 @@ UPDATED: dict[str, Any] = {"range": {"event_version": {"gte": 2}}}
 IDS = f"SELECT id::text FROM {SOURCE} ORDER BY id"
 UPDATE = f"""
 UPDATE {SOURCE} s SET text = n.content, snippet = left(n.content, 200), event_version = 2, updated_at = now()
-FROM unnest(CAST(:ids AS uuid[]), CAST(:contents AS text[])) n (id, content) WHERE s.id = n.id
+FROM unnest(CAST(%(ids)s AS uuid[]), CAST(%(contents)s AS text[])) n (id, content) WHERE s.id = n.id
 """
 # What an outbox asks of the application besides.
 WITH_EVENTS = f"""
@@ -107,7 +102,7 @@ def _updates(
         name,
         running,
         count,
-        write=lambda: updated(rig, size, events=name == "outboxctl"),
+        write=lambda: shop.updated(rig, UPDATE if name == "pgsync" else WITH_EVENTS, IDS, size),
         found_at=lambda ended: shop.found_at(rig, index, count, ended, UPDATED),
     )
     missing = count - index_setup.count(rig.client, index, UPDATED)
@@ -166,25 +161,3 @@ def _figure(name: str, values: list[float]) -> BenchFigure:
     if "CPU" in name or "lag" in name or "bootstrap" in name:
         return BenchFigure(name, "s", values, digits=2)
     return BenchFigure(name, "docs/s" if name.endswith("fill") else "rows/s", values)
-
-
-def updated(rig: Rig, size: int, *, events: bool) -> tuple[float, float]:
-    """Update every row once, in a process of its own: when it began, and when its last commit was done."""
-    statement, url = WITH_EVENTS if events else UPDATE, rig.settings.require_database_url()
-    found: tuple[float, float] = shop.elsewhere(_update, url, size, statement)
-    return found
-
-
-def _update(url: str, size: int, statement: str) -> tuple[float, float]:
-    rng = Random(1)  # noqa: S311 - test data
-    with closing(Database(url)) as database:
-        with database.begin() as connection:
-            ids = list(connection.execute(tables.sql(IDS)).scalars())
-        rng.shuffle(ids)
-        began = time()
-        for start in range(0, len(ids), shop.PER_COMMIT):
-            some = ids[start : start + shop.PER_COMMIT]
-            with database.begin() as connection:
-                contents = [content(size, rng) for _ in some]
-                connection.execute(text(statement), {"ids": some, "contents": contents})
-        return began, time()

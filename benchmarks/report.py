@@ -35,7 +35,7 @@ class Target:
 NESTED = "Nested documents"
 FOLLOW, STREAM = "Follow events", "A stream of follow events"
 WRITERS = "Writers beside two projections"
-FAN_OUT, PEERS = "A million documents behind one row", "Follow events beside pgsync"
+FAN_OUT = "A million documents behind one row"
 UNUSED_LARGE = "large: UPDATE of an unused column, with/bare"
 TARGETS = (
     Target("end to end against the bound B", "Pipeline", "E/B", 0.95, at_least=True),
@@ -68,15 +68,6 @@ TARGETS = (
     Target("a change with 1,000,000 documents", FAN_OUT, "the change's transaction", 2),
     Target("its keys, expanded", FAN_OUT, "expanded", 100_000, at_least=True),
     Target("the worker's memory meanwhile", FAN_OUT, "worker memory, last third/middle third", 1.05),
-    *(
-        Target(f"{what}, beside pgsync", PEERS, f"{what}, outboxctl/pgsync", bound, at_least=True)
-        for what, bound in (
-            ("children", 5),
-            ("children, its writer", 1),
-            ("looked-up rows", 5),
-            ("looked-up rows, its writer", 1),
-        )
-    ),
     Target("a first fill beside pgsync's", NESTED, "first fill, outboxctl/pgsync", 3, at_least=True),
     Target("the same of one table", "Beside pgsync", "first fill, outboxctl/pgsync", 3, at_least=True),
     Target("lag of updates of one table", "Beside pgsync", "outboxctl: lag", 1),

@@ -18,6 +18,7 @@ from benchmarks.processes import BY, wait_until
 from benchmarks.rig import Rig, must
 from outboxctl.core.database import Database
 from outboxctl.core.schema.names import EVENTS
+from outboxctl.drills.load import content
 from outboxctl.sink.index import index_setup
 from outboxctl.sink.transport.request import request
 
@@ -86,12 +87,11 @@ CHANGE = f"""
 UPDATE {SCHEMA}.parts SET note = {NOTE.format("id", "revision + 1")}, revision = revision + 1
 WHERE id = ANY (%(ids)s)
 """
+PART_IDS = f"SELECT id FROM {SCHEMA}.parts ORDER BY id"
 # Each part has its second revision.
 UPDATED = {
     "bool": {"must_not": [{"term": {"parts.revision": 1}}], "filter": [{"term": {"parts.revision": 2}}]}
 }
-RENAME = f"UPDATE {SCHEMA}.categories SET name = 'renamed ' || id WHERE id = ANY (%(ids)s)"
-RENAMED = {"prefix": {"category": "renamed "}}
 NEW = 1_000_000_000  # added to the id of what a case adds
 # Each on products of its own; what comes second follows as soon as the index has the first.
 SINGLE = f"WHERE product_id BETWEEN {{first}} AND {{last}} AND id %% {PARTS} = 0"
@@ -163,24 +163,28 @@ def elsewhere(act: Callable[..., Any], *args: object) -> Any:
         return pool.submit(act, *args).result(PATIENCE)
 
 
-def updated(rig: Rig, rows: int, statement: str = CHANGE) -> tuple[float, float]:
+def updated(rig: Rig, statement: str, ids: str, size: int = 0) -> tuple[float, float]:
     """Update every row once, in a process of its own: when it began, and when its last commit was done.
 
-    By default the rows are parts.
+    The rows are those of the query `ids`. With a size the statement gets so many bytes of text for each.
     """
-    found: tuple[float, float] = elsewhere(_update, rig.settings.require_database_url(), rows, statement)
+    url = rig.settings.require_database_url()
+    found: tuple[float, float] = elsewhere(_update, url, statement, ids, size)
     return found
 
 
-def _update(url: str, rows: int, statement: str) -> tuple[float, float]:
-    ids = [*range(1, rows + 1)]
-    Random(1).shuffle(ids)  # noqa: S311 - test data
+def _update(url: str, statement: str, ids: str, size: int) -> tuple[float, float]:
+    rng = Random(1)  # noqa: S311 - test data
     with closing(Database(url)) as database:
-        with database.begin():
-            began = time()
-        for start in range(0, rows, PER_COMMIT):
+        with database.begin() as connection:
+            rows = list(connection.exec_driver_sql(ids).scalars())
+        rng.shuffle(rows)
+        began = time()
+        for start in range(0, len(rows), PER_COMMIT):
+            some = rows[start : start + PER_COMMIT]
+            given = {"ids": some} | ({"contents": [content(size, rng) for _ in some]} if size else {})
             with database.begin() as connection:
-                connection.exec_driver_sql(statement, {"ids": ids[start : start + PER_COMMIT]})
+                connection.exec_driver_sql(statement, given)
         return began, time()
 
 

@@ -1,4 +1,4 @@
-"""What a fresh machine downloads is said before, and how far it is; the demo installs what it needs."""
+"""What a fresh machine downloads is said before; the demo installs what it needs."""
 
 import re
 import tomllib
