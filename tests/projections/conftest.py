@@ -2,20 +2,19 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from uuid import uuid4
 
 import psycopg
 import pytest
 from elasticsearch import Elasticsearch
-from psycopg.sql import SQL, Identifier
 
 from outboxctl.core.database import Database
 from outboxctl.domain.projection import KeyColumn, Projection, Relation
 from processes import Cli
 from projections import shop_tables as shop
 from projections import stock
-from projections.shop_tables import PRODUCT, roles, watch
-from projections.store import FILE, TABLES, Store
+from projections.logins import Login, a_login
+from projections.shop_tables import PRODUCT, watch
+from projections.store import FILE, TABLES, Store, own
 from servers import an_index
 from shop import SCHEMA, product, put_in_force
 
@@ -42,34 +41,22 @@ def watched(db: Database, bare: psycopg.Connection) -> psycopg.Connection:
 
 
 @pytest.fixture
-def writer(watched: psycopg.Connection, url: str) -> Iterator[psycopg.Connection]:
+def writer(watched: psycopg.Connection) -> Iterator[psycopg.Connection]:
     """A login that may write to the shop, and has no right on the outbox."""
-    name = f"t{uuid4().hex[:8]}"
-    watched.execute(SQL("CREATE ROLE {} LOGIN PASSWORD 'secret'").format(Identifier(name)))
-    watched.execute(SQL("GRANT USAGE ON SCHEMA shop TO {}").format(Identifier(name)))
-    rights = "GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON ALL TABLES IN SCHEMA shop TO {}"
-    watched.execute(SQL(rights).format(Identifier(name)))
-    with psycopg.connect(url, user=name, password="secret", autocommit=True) as own:
+    rights = "SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON ALL TABLES IN SCHEMA shop"
+    with (
+        a_login(watched, "USAGE ON SCHEMA shop", rights) as login,
+        psycopg.connect(login.url, autocommit=True) as own,
+    ):
         yield own
-    watched.execute(SQL("DROP OWNED BY {0} CASCADE; DROP ROLE {0}").format(Identifier(name)))
 
 
 @pytest.fixture
-def owner(bare: psycopg.Connection) -> Iterator[str]:
+def owner(bare: psycopg.Connection) -> Iterator[Login]:
     """Owns the shop and the outbox, and is no superuser."""
-    name = f"t{uuid4().hex[:8]}"
-    roles(bare, name)
-    tables = (
-        "SELECT oid::regclass::text FROM pg_class WHERE relkind IN ('r', 'v') AND relnamespace IN"
-        " ('shop'::regnamespace, 'public'::regnamespace)"
-    )
-    bare.execute(
-        SQL("ALTER SCHEMA shop OWNER TO {0}; ALTER SCHEMA public OWNER TO {0}").format(Identifier(name))
-    )
-    for (table,) in bare.execute(tables).fetchall():
-        bare.execute(SQL("ALTER TABLE {} OWNER TO {}").format(SQL(table), Identifier(name)))
-    yield name
-    bare.execute(SQL("DROP OWNED BY {0} CASCADE; DROP ROLE {0}").format(Identifier(name)))
+    with a_login(bare) as login:
+        own(bare, login.name, "shop")
+        yield login
 
 
 @pytest.fixture

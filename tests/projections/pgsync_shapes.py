@@ -33,68 +33,6 @@ def tie(kind: str, variant: str = "object", **more: Any) -> Json:
 
 
 ONE, MANY = "one_to_one", "one_to_many"
-STAYS = Shape(
-    "stays",
-    node(
-        *("stays", "user"),
-        children=[
-            node(
-                *("stays", "booking"),
-                **tie(ONE),
-                transform={
-                    "rename": {"starts": "from_date", "price": "nightly_price"},
-                    "mapping": {"from_date": {"type": "date"}},
-                },
-                children=[
-                    node(
-                        *("stays", "place"),
-                        **tie(ONE),
-                        children=[
-                            node("stays", "city", **tie(ONE)),
-                            node("stays", "host", "mail", **tie(ONE, "scalar")),
-                        ],
-                    ),
-                    node("stays", "review", **tie(ONE)),
-                ],
-            )
-        ],
-    ),
-    """
-CREATE SCHEMA stays;
-CREATE TABLE stays."user" (id int PRIMARY KEY, mail text NOT NULL);
-CREATE TABLE stays.host (id int PRIMARY KEY, mail text);
-CREATE TABLE stays.city (id int PRIMARY KEY, name text);
-CREATE TABLE stays.place (id int PRIMARY KEY, host_id int REFERENCES stays.host,
-    city_id int REFERENCES stays.city, address text);
-CREATE TABLE stays.booking (id int PRIMARY KEY, user_id int REFERENCES stays."user",
-    place_id int REFERENCES stays.place, starts timestamp, price float8 DEFAULT 0);
-CREATE TABLE stays.review (id int PRIMARY KEY, booking_id int UNIQUE REFERENCES stays.booking,
-    stars smallint);
-""",
-    """
-INSERT INTO stays."user" VALUES (1, 'a@b'), (2, 'c@d'), (3, 'e@f');
-INSERT INTO stays.host VALUES (1, 'h@i'); INSERT INTO stays.city VALUES (1, 'Ely'), (2, 'Bath');
-INSERT INTO stays.place VALUES (1, 1, 1, 'High St'), (2, 1, 2, NULL);
-INSERT INTO stays.booking VALUES (1, 1, 1, '2020-01-02 03:04', 90.5), (2, 1, 2, NULL, 1), (3, 2, 2, NULL, 2);
-INSERT INTO stays.review VALUES (1, 1, 5);
-""",
-    """
-UPDATE stays.city SET name = 'Wells' WHERE id = 1; UPDATE stays.host SET mail = NULL;
-UPDATE stays.booking SET user_id = 3 WHERE id = 3; DELETE FROM stays.review;
-""",
-    """
-SELECT d.id, to_jsonb(d) || jsonb_build_object('booking', (
-    SELECT to_jsonb(b) - 'starts' - 'price' || jsonb_build_object(
-        'from_date', b.starts, 'nightly_price', b.price,
-        'place', (SELECT to_jsonb(p) || jsonb_build_object(
-                'city', (SELECT to_jsonb(c) FROM stays.city c WHERE c.id = p.city_id),
-                'host', (SELECT h.mail FROM stays.host h WHERE h.id = p.host_id))
-            FROM stays.place p WHERE p.id = b.place_id),
-        'review', (SELECT to_jsonb(r) FROM stays.review r WHERE r.booking_id = b.id))
-    FROM stays.booking b WHERE b.user_id = d.id ORDER BY b.id LIMIT 1)) AS doc
-FROM stays."user" d
-""",
-)
 QUIZ = Shape(
     "quiz",
     node(
@@ -309,4 +247,4 @@ SELECT rtrim(d.ref) AS id, to_jsonb(d) || jsonb_build_object('tickets', (
 FROM flights.booking d
 """,
 )
-SHAPES = (STAYS, QUIZ, FILMS, SPECIES, FLIGHTS)
+SHAPES = (QUIZ, FILMS, SPECIES, FLIGHTS)

@@ -7,7 +7,6 @@ from hashlib import md5
 from uuid import UUID
 
 import psycopg
-from psycopg.sql import SQL, Identifier
 
 from outboxctl.core.database import Database
 from outboxctl.core.projections import catalog, changes, trigger_check, triggers
@@ -153,12 +152,6 @@ def owners(sql: psycopg.Connection) -> set[str]:
     """The owners of the functions of triggers."""
     found = sql.execute("SELECT proowner::regrole::text FROM pg_proc WHERE prosrc ~ '-- projections: '")
     return {name for (name,) in found}
-
-
-def roles(sql: psycopg.Connection, *names: str) -> None:
-    """Make logins."""
-    for name in names:
-        sql.execute(SQL("CREATE ROLE {} LOGIN PASSWORD 'secret'").format(Identifier(name)))
 
 
 def event_id(text: str) -> UUID:

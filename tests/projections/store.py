@@ -59,15 +59,14 @@ ORDER BY 1, 2
 
 OWNED = """
 SELECT oid::regclass::text FROM pg_class
-WHERE relkind IN ('r', 'v') AND relnamespace IN ('public'::regnamespace, 'store'::regnamespace)
+WHERE relkind IN ('r', 'p', 'v') AND relnamespace IN ('public'::regnamespace, '{}'::regnamespace)
 """
 
 
-def own(sql: psycopg.Connection, name: str) -> None:
-    """Make this login the owner of the store and of the outbox."""
-    sql.execute(f"GRANT ALL ON SCHEMA public TO {name}".encode())
-    sql.execute(f"ALTER SCHEMA store OWNER TO {name}".encode())
-    for (table,) in sql.execute(OWNED).fetchall():
+def own(sql: psycopg.Connection, name: str, schema: str = "store") -> None:
+    """Make this login the owner of these tables and of the outbox."""
+    sql.execute(f"ALTER SCHEMA {schema} OWNER TO {name}; ALTER SCHEMA public OWNER TO {name}".encode())
+    for (table,) in sql.execute(OWNED.format(schema).encode()).fetchall():
         sql.execute(f"ALTER TABLE {table} OWNER TO {name}".encode())
 
 

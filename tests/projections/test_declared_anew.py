@@ -108,17 +108,6 @@ def test_documents_are_read_and_sent_as_they_are_declared_when_they_are_read(
     assert sql.execute(NOT_DONE).fetchall() == []
 
 
-def test_a_view_that_the_new_declaration_does_not_need_may_be_gone(
-    worker: Callable[[Projection], SteppedWorker], db: Database, sql: psycopg.Connection, indexes: Indexes
-) -> None:
-    busy = worker(shop.product("products"))
-    shop.put_in_force(db, replace(shop.product("products"), document=NAMES))
-    sql.execute("DROP VIEW shop.product_documents")
-    shop.changed(sql, 1)
-    assert busy.deliver()
-    assert indexes["products"].documents()["1"] == shop.documents(sql, "shop.names")["1"]
-
-
 def test_a_key_of_another_form_is_none_that_fails(
     worker: Callable[[Projection], SteppedWorker], db: Database, sql: psycopg.Connection, indexes: Indexes
 ) -> None:
@@ -195,18 +184,6 @@ def apply(db: Database, *, follow: tuple[Follow, ...]) -> None:
     projection = shop.product("products", follow=follow)
     shop_tables.watch(db, projection)
     shop.put_in_force(db, projection)
-
-
-def test_a_waiting_event_means_its_own_query_in_any_order_of_the_declaration(
-    followed: SteppedWorker, db: Database, sql: psycopg.Connection, indexes: Indexes
-) -> None:
-    sql.execute("UPDATE shop.categories SET name = 'cups' WHERE id = 2")
-    apply(db, follow=(BY_BRAND, BY_CATEGORY))
-    before = len(indexes["products"].sent)
-    followed.work()
-    assert indexes["products"].documents() == shop.documents(sql)
-    assert {id_ for id_, _, _ in indexes["products"].sent[before:]} == {"1", "3", "5", "7", "9"}
-    assert sql.execute(NOT_DONE).fetchall() == []
 
 
 ANOTHER_PARAMETER = replace(

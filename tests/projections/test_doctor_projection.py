@@ -1,10 +1,7 @@
 """`doctor` and `check` on declared projections: each finding is brought about by what a person would do."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 
-import psycopg
 import pytest
 from elasticsearch import Elasticsearch
 
@@ -12,6 +9,7 @@ from operations.doctor.fronts import front, says
 from outboxctl.core.projections.trigger_names import function_name
 from outboxctl.domain.projection import Relation
 from processes import Cli
+from projections.logins import a_login
 from projections.store import Store
 from servers import Servers, needs_release
 
@@ -73,8 +71,11 @@ def test_a_view_that_is_gone(applied: Store) -> None:
     assert "store.documents" in found(applied.cli)["projection-view-missing"]["what"]
 
 
-def test_a_view_that_this_role_may_not_read(applied: Store, url: str) -> None:
-    with a_role(applied.sql, url) as (role, as_role):
+READS = "SELECT ON ALL TABLES IN SCHEMA public"
+
+
+def test_a_view_that_this_role_may_not_read(applied: Store) -> None:
+    with a_login(applied.sql, READS) as (role, as_role):
         seen = only(applied.cli, "projection-view-unreadable", "--only", "database", DATABASE_URL=as_role)
         applied.sql.execute(seen["mend"])
         assert role in seen["what"]
@@ -82,20 +83,6 @@ def test_a_view_that_this_role_may_not_read(applied: Store, url: str) -> None:
         assert "permission denied for table products" in lookup["what"]
         applied.sql.execute(f"GRANT SELECT ON store.products TO {role}")
         assert found(applied.cli, "--only", "database", DATABASE_URL=as_role) == {}
-
-
-@contextmanager
-def a_role(sql: psycopg.Connection, url: str) -> Iterator[tuple[str, str]]:
-    """A login that may read the outbox and nothing of the store, and its URL."""
-    role = f"reader_{url.rpartition('/')[2]}"
-    sql.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'x'")
-    sql.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}")
-    login = url.partition("//")[2].partition("@")[0]
-    try:
-        yield role, url.replace(f"//{login}@", f"//{role}:x@")
-    finally:
-        sql.execute(f"DROP OWNED BY {role}")
-        sql.execute(f"DROP ROLE {role}")
 
 
 VOLATILE = """
@@ -133,11 +120,10 @@ def test_a_table_that_only_the_new_view_reads(applied: Store) -> None:
     assert found(applied.cli) == {}, "what is ignored is in force, too"
 
 
-def test_rows_that_are_hidden_from_the_view(applied: Store, url: str) -> None:
+def test_rows_that_are_hidden_from_the_view(applied: Store) -> None:
     needs_release(applied.sql, 15, "views with security_invoker")
-    with a_role(applied.sql, url) as (role, as_role):
-        applied.sql.execute(f"GRANT USAGE ON SCHEMA store TO {role}")
-        applied.sql.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA store TO {role}")
+    of_store = ("USAGE ON SCHEMA store", "SELECT ON ALL TABLES IN SCHEMA store")
+    with a_login(applied.sql, READS, *of_store) as (_, as_role):
         applied.sql.execute("ALTER VIEW store.documents SET (security_invoker = true)")
         applied.sql.execute("ALTER TABLE store.reviews ENABLE ROW LEVEL SECURITY")
         seen = found(applied.cli, "--only", "database", DATABASE_URL=as_role)

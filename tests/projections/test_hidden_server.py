@@ -1,7 +1,6 @@
 """A server that hides its identity: projections work, and fallen versions are noticed by a conflict."""
 
 from collections.abc import Iterator
-from uuid import uuid4
 
 import psycopg
 import pytest
@@ -9,6 +8,7 @@ from elasticsearch import Elasticsearch
 
 from outboxctl.core.database import Database
 from outboxctl.core.projections import version_base
+from projections.logins import a_login
 from projections.store import WHO, Store, own
 
 # Built in functions cannot be replaced: calls by name find these.
@@ -34,14 +34,12 @@ TITLE = "UPDATE store.products SET title = %s"
 
 
 @pytest.fixture
-def login(store: Store, url: str) -> Iterator[str]:
+def login(store: Store) -> Iterator[str]:
     """The URL of a role that owns all tables and may not ask for the server's identifier."""
-    name = f"t{uuid4().hex[:12]}"
-    store.sql.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'x'".encode())
-    own(store.sql, name)
-    store.sql.execute(f"REVOKE {RIGHTS} FROM PUBLIC".encode())
-    yield f"postgresql://{name}:x@{url.partition('@')[2]}"
-    store.sql.execute(f"DROP OWNED BY {name} CASCADE; DROP ROLE {name}".encode())
+    with a_login(store.sql) as made:
+        own(store.sql, made.name)
+        store.sql.execute(f"REVOKE {RIGHTS} FROM PUBLIC".encode())
+        yield made.url
 
 
 def base(sql: psycopg.Connection) -> tuple[object, ...]:

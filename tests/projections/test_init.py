@@ -97,16 +97,6 @@ def test_children_are_nested_and_their_changes_reach_the_document(
     assert changed["Lo\"an'%s"][0]["user"] == "fay"
 
 
-def test_the_fields_of_what_is_nested_are_found(
-    init: Init, cli: Cli, engine: Elasticsearch, index: str, tmp_path: Path
-) -> None:
-    file = written(init("lib.books", "lib.authors"), tmp_path, f"{index}-b")
-    applied(file, cli)
-    filled(cli, "books")
-    found = engine.search(index=f"{index}-b", query={"match": {"authors.name": "ann"}})["hits"]["hits"]
-    assert [hit["_id"] for hit in found] == ["00-1"]
-
-
 def test_the_mapping_holds_what_is_nested_and_no_more(init: Init) -> None:
     alone = tomllib.loads(init("lib.books").stdout)["projections"]["books"]
     assert "mapping" not in alone
@@ -154,14 +144,6 @@ def test_two_foreign_keys_to_one_table_are_two_objects(
     cli.ok("worker", "--drain")
     document = held(engine, f"{index}-m")["1"]
     assert (document["from"]["name"], document["to"]["name"]) == ("Reed & Co!", "Idle!")
-
-
-def test_a_table_of_many_columns(
-    init: Init, cli: Cli, sql: psycopg.Connection, index: str, tmp_path: Path
-) -> None:
-    columns = ", ".join(f"c{n} int" for n in range(120))
-    sql.execute(f"CREATE TABLE lib.wide (id int PRIMARY KEY, isbn text REFERENCES lib.books, {columns})")
-    applied(written(init("lib.books", "lib.wide"), tmp_path, f"{index}-b"), cli)
 
 
 BAD = {

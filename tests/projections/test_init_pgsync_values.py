@@ -197,6 +197,18 @@ def test_what_no_document_can_be_is_refused(changed: dict[str, Any], said: str, 
     assert any(said in line for line in told), told
 
 
+def test_one_of_several_children_is_the_first_by_its_key(
+    tables: psycopg.Connection, convert: Convert
+) -> None:
+    tie = {
+        "type": "one_to_one",
+        "variant": "object",
+        "foreign_key": {"child": ["maker_id"], "parent": ["id"]},
+    }
+    nodes = {"table": "maker", "columns": ["id"], "children": [item("legacy_id", relationship=tie)]}
+    assert documents(tables, convert(nodes)) == {1: {"item": {"legacy_id": 71}}, 2: {"item": None}}
+
+
 def test_a_child_is_renamed_by_the_node_above(tables: psycopg.Connection, convert: Convert) -> None:
     done = convert(item("id", transform={"rename": {"maker": "made_by"}}, children=[maker("name")]))
     assert documents(tables, done)[1] == {"made_by": {"name": "Reed"}}

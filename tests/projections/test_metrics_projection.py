@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import psycopg
 import pytest
-from elasticsearch import Elasticsearch
 from prometheus_client.parser import text_string_to_metric_families
 
 import shop
@@ -93,17 +92,6 @@ def test_a_name_of_which_only_an_event_knows_is_no_label(worker: Start, sql: psy
     config = {"projection": BUILT_IN, "reason": "config"}
     eventually(lambda: running.metric("outbox_retry_scheduled_total", **config) >= 1)
     assert "nobody" not in running.get("/metrics")[1]
-
-
-def test_an_index_that_is_ahead_of_a_restored_database_is_counted(
-    products: str, worker: Start, sql: psycopg.Connection, engine: Elasticsearch
-) -> None:
-    sql.execute("INSERT INTO shop.products VALUES (1, 'cup', 1, 1)")
-    engine.index(index=products, id="1", document={"name": "x"}, version=2**33, version_type="external_gte")
-    running = worker()
-    shop.changed(sql, 1)
-    raised = "outbox_version_base_raised_total"
-    eventually(lambda: running.metric(raised, projection="product") == 1)
 
 
 def test_a_failed_event_is_shown_with_its_document_as_the_view_and_the_index_have_it(

@@ -1,9 +1,8 @@
 """`plan` names each index that is missing where documents are read or found, and no other."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import psycopg
 import pytest
@@ -41,7 +40,6 @@ INSERT INTO rental.payments
     SELECT n, DATE '2022-01-01' + n % 200, 1, 1 + n % 600, n FROM generate_series(1, 16000) n;
 ANALYZE;
 """
-READ = "EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) SELECT * FROM rental.paid_films WHERE id = 7"
 
 
 @pytest.fixture
@@ -63,7 +61,7 @@ def planned(sql: psycopg.Connection, cli: Cli, index: str, tmp_path: Path) -> Ca
 
 
 @pytest.mark.parametrize("rows", [ROWS, ""], ids=["rows", "empty"])
-def test_the_index_that_reading_a_document_lacks_is_printed_and_reads_less(
+def test_the_index_that_reading_a_document_lacks_is_printed(
     planned: Callable[[], list[str]], sql: psycopg.Connection, rows: str
 ) -> None:
     sql.execute(rows.encode())
@@ -73,29 +71,11 @@ def test_the_index_that_reading_a_document_lacks_is_printed_and_reads_less(
         "CREATE INDEX CONCURRENTLY ON rental.payments_2 (rental_id)",
         "CREATE INDEX ON rental.payments (rental_id)",
     ]
-    before = _rows_read(sql)
     for statement in proposed:
         sql.execute(statement.encode())
     indexes = "SELECT count(*) FROM pg_indexes WHERE tablename ~ '^payments' AND indexdef ~ 'rental_id'"
     assert sql.execute(indexes).fetchone() == (3,), "that of the whole table takes those of its partitions"
     assert planned() == []
-    if rows:
-        assert (before, _rows_read(sql)) == (16_000, 18)
-
-
-def _rows_read(sql: psycopg.Connection) -> float:
-    """Rows of payments that are read for one film, as the worker reads it."""
-    with sql.transaction():
-        sql.execute("SET LOCAL enable_seqscan = off")
-        plan: Any = sql.execute(READ).fetchone()
-    return sum(_of_payments(plan[0][0]["Plan"]))
-
-
-def _of_payments(node: Any) -> Iterator[float]:
-    if node.get("Relation Name", "").startswith("payments_"):
-        yield node["Actual Rows"] * node["Actual Loops"]
-    for inner in node.get("Plans", ()):
-        yield from _of_payments(inner)
 
 
 TREE = """

@@ -12,6 +12,7 @@ from outboxctl.core.projections import in_force, writer_costs
 from outboxctl.core.projections.scratch import one_statement
 from outboxctl.core.sql import Connection
 from processes import Cli
+from projections.logins import a_login
 from projections.store import Store
 from schemas import rental
 
@@ -106,22 +107,12 @@ def test_a_writer_does_not_wait_while_a_plan_measures(
 
 def test_a_role_that_may_make_no_temporary_table_is_told_so(store: Store) -> None:
     store.sql.execute(ROWS)
-    database = store.sql.info.dbname
-    role = f"r_{database}"
-    store.sql.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'secret'".encode())
-    try:
-        store.sql.execute(f"REVOKE TEMPORARY ON DATABASE {database} FROM PUBLIC".encode())
-        store.sql.execute(f"GRANT USAGE ON SCHEMA store TO {role}".encode())
-        store.sql.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA store, public TO {role}".encode())
-        info = store.sql.info
-        url = f"postgresql://{role}:secret@{info.host}:{info.port}/{database}"
-        done = store("plan", "--json", env={"DATABASE_URL": url})
-        assert done.returncode == 4, done.stderr
-        skipped = {each["skipped"] for each in json.loads(done.stdout)["writers"]}
-        assert len(skipped) == 1
-        assert "permission denied to create temporary tables" in skipped.pop()
-    finally:
-        store.sql.execute(f"DROP OWNED BY {role}; DROP ROLE {role}".encode())
+    store.sql.execute(f"REVOKE TEMPORARY ON DATABASE {store.sql.info.dbname} FROM PUBLIC".encode())
+    with a_login(store.sql, "USAGE ON SCHEMA store", "SELECT ON ALL TABLES IN SCHEMA store, public") as login:
+        done = store("plan", "--json", env={"DATABASE_URL": login.url})
+    assert done.returncode == 4, done.stderr
+    (skipped,) = {each["skipped"] for each in json.loads(done.stdout)["writers"]}
+    assert "permission denied to create temporary tables" in skipped
 
 
 def test_event_triggers_do_not_run_for_the_copies(store: Store) -> None:

@@ -11,6 +11,7 @@ import pytest
 from elasticsearch import Elasticsearch
 
 from processes import Cli
+from projections.logins import a_login
 from projections.store import QUERY, WHO, Store, own
 from security.test_sink_roles import permitted
 from servers import Servers
@@ -20,22 +21,16 @@ ActingAs = Callable[[str, Sequence[str]], AbstractContextManager[Front]]
 
 
 @pytest.fixture
-def roles(store: Store, url: str) -> Iterator[dict[str, str]]:
+def roles(store: Store) -> Iterator[dict[str, str]]:
     """URLs of a login in the group of viewers, and of one that owns all tables."""
     prefix = f"t{uuid4().hex[:12]}_"
     store.sql.execute(store.cli.ok("roles", "--sql", "--prefix", prefix))
-    names = {"viewer": f"{prefix}alice", "owner": f"{prefix}bob"}
-    for name in names.values():
-        store.sql.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'x'")
-    store.sql.execute(f"GRANT {prefix}viewer TO {names['viewer']}")
-    store.sql.execute(f"GRANT USAGE ON SCHEMA store TO {names['viewer']}")
-    store.sql.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA store TO {names['viewer']}")
-    own(store.sql, names["owner"])
-    yield {who: f"postgresql://{name}:x@{url.partition('@')[2]}" for who, name in names.items()}
-    groups = [f"{prefix}{role}" for role in ("worker", "operator", "viewer", "producer")]
-    for name in (*names.values(), *groups):
-        store.sql.execute(f"DROP OWNED BY {name} CASCADE")
-        store.sql.execute(f"DROP ROLE {name}")
+    rights = (f"{prefix}viewer", "USAGE ON SCHEMA store", "SELECT ON ALL TABLES IN SCHEMA store")
+    with a_login(store.sql, *rights) as viewer, a_login(store.sql) as owner:
+        own(store.sql, owner.name)
+        yield {"viewer": viewer.url, "owner": owner.url}
+    for role in ("worker", "operator", "viewer", "producer"):
+        store.sql.execute(f"DROP OWNED BY {prefix}{role} CASCADE; DROP ROLE {prefix}{role}")
 
 
 def test_a_viewer_may_look(store: Store, roles: dict[str, str], cli: Cli) -> None:

@@ -8,7 +8,6 @@ from uuid import UUID
 
 import psycopg
 import pytest
-from psycopg.sql import SQL, Identifier
 from sqlalchemy import create_engine, text
 from sqlalchemy.orm import Session
 
@@ -17,6 +16,7 @@ import shop
 from outboxctl.core.projections.fields import fields
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.projection import KeyColumn, Projection, Relation
+from projections.logins import a_login
 from projections.store import Store
 
 ID = UUID("a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11")
@@ -124,18 +124,13 @@ def test_each_column_of_a_key_has_its_form(store: Store, url: str) -> None:
 
 
 def test_a_login_that_may_only_insert_events_writes_them_as_they_are_given(
-    keyed: Callable[[str], psycopg.Connection], url: str
+    keyed: Callable[[str], psycopg.Connection],
 ) -> None:
     sql = keyed("int")
-    name = Identifier(f"t{UUID(int=7).hex[:8]}{id(url) % 10_000}")
-    sql.execute(SQL("CREATE ROLE {} LOGIN PASSWORD 'secret'").format(name))
-    try:
-        sql.execute(SQL("GRANT INSERT ON search_outbox_events TO {}").format(name))
-        with psycopg.connect(url, user=name.as_string().strip('"'), password="secret") as own:
-            outboxctl.touch(own, "product", "007")
-        assert written(sql) == [("007", True)]
-    finally:
-        sql.execute(SQL("DROP OWNED BY {0}; DROP ROLE {0}").format(name))
+    with a_login(sql, "INSERT ON search_outbox_events") as login, psycopg.connect(login.url) as own:
+        outboxctl.touch(own, "product", "007")
+        own.commit()
+    assert written(sql) == [("007", True)]
 
 
 def test_without_a_projection_in_force_the_event_is_written_as_it_is_given(sql: psycopg.Connection) -> None:

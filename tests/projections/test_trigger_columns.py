@@ -1,14 +1,12 @@
 """Columns that no trigger can read, that are added later, or whose name another one took."""
 
-from dataclasses import replace
-
 import psycopg
 import pytest
 
 from outboxctl.core.database import Database
 from outboxctl.domain.projection import Follow
 from projections import shop_tables as shop
-from projections.shop_tables import PRODUCT, faults, function, keys, taken, watch
+from projections.shop_tables import faults, function, keys, taken, watch
 from projections.store import Store
 from servers import needs_release
 
@@ -129,41 +127,3 @@ def test_a_column_that_took_the_name_of_another_one_is_no_reason_to_miss_a_chang
     assert keys(sql) == []
     sql.execute("UPDATE shop.t SET name = 'c'")
     assert keys(sql) == ["1"]
-
-
-def test_a_key_that_took_the_name_of_another_one_makes_an_event_of_all_documents(
-    watched: psycopg.Connection,
-) -> None:
-    watched.execute(
-        "ALTER TABLE shop.reviews RENAME product_id TO product;"
-        " ALTER TABLE shop.reviews ADD product_id bigint"
-    )
-    watched.execute("INSERT INTO shop.reviews (product) VALUES (3)")
-    assert taken(watched) == [("product", "", -1)]
-
-
-def test_after_a_dump_the_columns_have_other_numbers_and_the_triggers_are_as_they_were(
-    db: Database, bare: psycopg.Connection
-) -> None:
-    """A restored table has another oid, and no gaps where columns were dropped."""
-    bare.execute("ALTER TABLE shop.offers ADD gone int, ADD note text; ALTER TABLE shop.offers DROP gone")
-    projection = replace(
-        PRODUCT, follow=(Follow(shop.shop("offers"), key=("product_id",), columns=("note",)),)
-    )
-    watch(db, projection)
-    functions = bare.execute(
-        "SELECT pg_get_functiondef(oid) FROM pg_proc WHERE proname ~ '^outbox_(products|offers)_'"
-    ).fetchall()
-    made = bare.execute(
-        "SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE tgrelid = 'shop.offers'::regclass"
-    )
-    triggers = [row[0] for row in made.fetchall() if "outbox" in row[0]]
-    bare.execute(
-        "DROP VIEW shop.product_documents; DROP TABLE shop.offers;"
-        " CREATE TABLE shop.offers (product_id bigint, price numeric, note text)"
-    )
-    for statement in [*(row[0] for row in functions), *triggers]:
-        bare.execute(statement.encode())
-    assert faults(db, projection) == []
-    bare.execute("INSERT INTO shop.offers VALUES (1, 1, 'x'); UPDATE shop.offers SET note = 'y'")
-    assert keys(bare) == ["1", "1"]

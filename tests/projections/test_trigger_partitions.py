@@ -4,18 +4,17 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from uuid import uuid4
 
 import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
-from psycopg.sql import SQL, Identifier
 
 from outboxctl.core.database import Database
 from outboxctl.core.projections import changes
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.projection import Follow
 from projections import shop_tables as shop
+from projections.logins import Login, a_login
 from projections.shop_tables import PRODUCT, faults, function, keys, taken, unwatch, watch
 
 LINES = function("lines")
@@ -277,15 +276,15 @@ def test_a_foreign_partition_fails_no_write(db: Database, bare: psycopg.Connecti
 
 
 def test_who_does_not_own_the_partitions_has_events_row_by_row(
-    db: Database, bare: psycopg.Connection, url: str
+    db: Database, bare: psycopg.Connection
 ) -> None:
     """Only the owner of a table may disable its copy of a trigger."""
     bare.execute(PARTITIONED.encode())
     lines = shop.of("lines")
-    with an_owner(bare, "search_outbox_events") as name:
+    with an_owner(bare, "search_outbox_events") as login:
         for grant in ("TRIGGER ON ALL TABLES IN SCHEMA shop", "CREATE ON SCHEMA public"):
-            bare.execute(f"GRANT {grant} TO {name}".encode())
-        database = Database(f"postgresql://{name}:secret@{url.partition('@')[2]}", connections=1)
+            bare.execute(f"GRANT {grant} TO {login.name}".encode())
+        database = Database(login.url, connections=1)
         watch(database, lines)
         assert faults(database, lines) == []
         assert faults(db, lines) == [("lines", "ROW_BY_ROW", f"{LINES}_row")]
@@ -307,7 +306,7 @@ INSERT INTO shop.lines VALUES (1, '2026-05-05', 1), (2, '2027-05-05', 2)
 
 
 def test_the_owner_of_a_partitioned_table_makes_and_attaches_partitions(
-    db: Database, bare: psycopg.Connection, url: str
+    db: Database, bare: psycopg.Connection
 ) -> None:
     """Next month's rows would have nowhere to go."""
     bare.execute(PARTITIONED.encode())
@@ -319,17 +318,17 @@ def test_the_owner_of_a_partitioned_table_makes_and_attaches_partitions(
         assert faults(db, lines) == [("lines", "PARTITIONS", f"{LINES}_row")]
         watch(db, lines)
         assert faults(db, lines) == []
-        with psycopg.connect(url, user=owner, password="secret", autocommit=True) as own:
+        with psycopg.connect(owner.url, autocommit=True) as own:
             own.execute(ATTACHED)
             assert set(keys(bare)) == {"1", "2"}
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 own.execute("SELECT FROM public.search_outbox_events")
 
 
-def test_a_partition_on_which_no_trigger_may_be_made_is_named(bare: psycopg.Connection, url: str) -> None:
+def test_a_partition_on_which_no_trigger_may_be_made_is_named(bare: psycopg.Connection) -> None:
     bare.execute(PARTITIONED.encode())
     with an_owner(bare, "shop.lines", "shop.lines_2024") as owner:
-        database = Database(f"postgresql://{owner}:secret@{url.partition('@')[2]}", connections=1)
+        database = Database(owner.url, connections=1)
         with (
             database.begin() as connection,
             pytest.raises(UsageError, match=r"shop\.lines_2025, a partition"),
@@ -339,16 +338,9 @@ def test_a_partition_on_which_no_trigger_may_be_made_is_named(bare: psycopg.Conn
 
 
 @contextmanager
-def an_owner(sql: psycopg.Connection, *tables: str) -> Iterator[str]:
+def an_owner(sql: psycopg.Connection, *tables: str) -> Iterator[Login]:
     """A login that owns these tables, and nothing else."""
-    name = f"t{uuid4().hex[:8]}"
-    shop.roles(sql, name)
-    sql.execute(SQL("GRANT USAGE, CREATE ON SCHEMA shop TO {}").format(Identifier(name)))
-    for table in tables:
-        sql.execute(f"ALTER TABLE {table} OWNER TO {name}".encode())
-    try:
-        yield name
-    finally:
-        sql.execute(
-            f"REASSIGN OWNED BY {name} TO CURRENT_USER; DROP OWNED BY {name}; DROP ROLE {name}".encode()
-        )
+    with a_login(sql, "USAGE, CREATE ON SCHEMA shop") as login:
+        for table in tables:
+            sql.execute(f"ALTER TABLE {table} OWNER TO {login.name}".encode())
+        yield login

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import psycopg
 import pytest
-from psycopg.sql import SQL, Identifier
 
 from outboxctl.core.database import Database
 from outboxctl.domain.projection import Follow
 from projections import shop_tables as shop
+from projections.logins import Login, a_login
 from projections.shop_tables import (
     OFFERS,
     PRODUCT,
@@ -18,7 +18,6 @@ from projections.shop_tables import (
     function,
     keys,
     owners,
-    roles,
     taken,
     watch,
 )
@@ -141,11 +140,11 @@ def test_a_column_that_the_document_uses_is_not_dropped(watched: psycopg.Connect
 
 
 def test_functions_have_no_more_rights_than_the_owner_of_the_outbox(
-    db: Database, bare: psycopg.Connection, owner: str, url: str
+    db: Database, bare: psycopg.Connection, owner: Login
 ) -> None:
     watch(db, PRODUCT)
-    assert owners(bare) == {owner}
-    with psycopg.connect(url, user=owner, password="secret", autocommit=True) as own:
+    assert owners(bare) == {owner.name}
+    with psycopg.connect(owner.url, autocommit=True) as own:
         own.execute(create_sql(PRODUCT))
         own.execute("INSERT INTO shop.products (id) VALUES (7)")
         assert keys(bare) == ["7"]
@@ -153,47 +152,38 @@ def test_functions_have_no_more_rights_than_the_owner_of_the_outbox(
     assert owners(bare) == set()
 
 
-def test_a_function_that_somebody_else_owns_is_not_adopted(bare: psycopg.Connection, owner: str) -> None:
-    mallory = f"{owner}m"
-    roles(bare, mallory)
+@pytest.mark.usefixtures("owner")
+def test_a_function_that_somebody_else_owns_is_not_adopted(bare: psycopg.Connection) -> None:
     name = function("offers")
-    bare.execute(
-        f"CREATE FUNCTION public.{name}() RETURNS trigger LANGUAGE plpgsql"
-        " AS 'BEGIN RETURN NULL; END'".encode()
-    )
-    bare.execute(SQL("ALTER FUNCTION {}() OWNER TO {}").format(Identifier(name), Identifier(mallory)))
-    try:
-        with pytest.raises(psycopg.errors.RaiseException, match=mallory) as refused:
+    with a_login(bare) as mallory:
+        bare.execute(
+            f"CREATE FUNCTION public.{name}() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';"
+            f"ALTER FUNCTION {name}() OWNER TO {mallory.name}".encode()
+        )
+        with pytest.raises(psycopg.errors.RaiseException, match=mallory.name) as refused:
             bare.execute(create_sql(PRODUCT))
         assert "OWNER TO" in str(refused.value.diag.message_hint)
+        bare.execute("ROLLBACK")
         assert bare.execute("SELECT FROM pg_trigger WHERE tgname ~ '^outbox_products_'").fetchall() == []
-    finally:
-        bare.execute(SQL("DROP OWNED BY {0}; DROP ROLE {0}").format(Identifier(mallory)))
 
 
-def test_who_may_insert_no_event_makes_no_trigger(bare: psycopg.Connection, owner: str, url: str) -> None:
+@pytest.mark.usefixtures("owner")
+def test_who_may_insert_no_event_makes_no_trigger(bare: psycopg.Connection) -> None:
     """The application's writes would fail."""
-    other = f"{owner}o"
-    roles(bare, other)
-    bare.execute(SQL("GRANT TRIGGER ON ALL TABLES IN SCHEMA shop TO {0}").format(Identifier(other)))
-    bare.execute(SQL("GRANT USAGE ON SCHEMA shop TO {0}").format(Identifier(other)))
-    bare.execute(SQL("GRANT USAGE, CREATE ON SCHEMA public TO {0}").format(Identifier(other)))
-    try:
-        with psycopg.connect(url, user=other, password="secret", autocommit=True) as own:
-            statement = create_sql(PRODUCT)
+    of_shop = ("TRIGGER ON ALL TABLES IN SCHEMA shop", "USAGE ON SCHEMA shop")
+    with (
+        a_login(bare, *of_shop, "USAGE, CREATE ON SCHEMA public") as other,
+        psycopg.connect(other.url, autocommit=True) as own,
+    ):
+        statement = create_sql(PRODUCT)
+        for right in ("INSERT", "UPDATE"):
             with pytest.raises(psycopg.errors.RaiseException, match="may not insert events"):
                 own.execute(statement)
-            grant = SQL("GRANT {} ON public.search_outbox_events TO {}")
-            bare.execute(grant.format(SQL("INSERT"), Identifier(other)))
-            with pytest.raises(psycopg.errors.RaiseException, match="may not insert events"):
-                own.execute(statement)
-            bare.execute(grant.format(SQL("UPDATE"), Identifier(other)))
-            own.execute(statement)
+            bare.execute(f"GRANT {right} ON public.search_outbox_events TO {other.name}".encode())
+        own.execute(statement)
         bare.execute("INSERT INTO shop.products (id) VALUES (7); INSERT INTO shop.categories VALUES (9)")
         bare.execute("TRUNCATE shop.offers")
         assert len(taken(bare)) == 3
-    finally:
-        bare.execute(SQL("DROP OWNED BY {0} CASCADE; DROP ROLE {0}").format(Identifier(other)))
 
 
 def test_a_statement_that_changes_no_row_writes_nothing_whatever_became_of_the_columns(

@@ -9,7 +9,7 @@ import pytest
 from outboxctl.core.database import Database
 from outboxctl.domain.projection import Follow
 from projections import shop_tables as shop
-from projections.shop_tables import LINKS, PRODUCT, faults, keys, taken, unwatch, watch
+from projections.shop_tables import LINKS, PRODUCT, faults, taken, unwatch, watch
 
 TRIGGERS = (
     "SELECT tgname::text FROM pg_trigger WHERE tgrelid = %s::regclass AND tgname ~ '^outbox_' ORDER BY 1"
@@ -147,15 +147,3 @@ def test_columns_with_the_names_of_the_functions_own_ones(
         ):
             sql.execute(change.encode())
             assert len(taken(sql)) == 4 * (ids[1] - ids[0] + 1), change
-
-
-def test_a_function_that_still_writes_events_of_a_projection_is_named(
-    db: Database, two: psycopg.Connection
-) -> None:
-    fewer = replace(BASKET, follow=(LINKS,))
-    named = {(table, fault) for table, fault, _ in faults(db, fewer, PRODUCT)}
-    assert named == {("products", "STRAY")}
-    watch(db, fewer, PRODUCT, former=["products"])
-    assert faults(db, fewer, PRODUCT) == []
-    two.execute("UPDATE shop.products SET stock = 8")
-    assert keys(two) == []
