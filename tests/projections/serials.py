@@ -6,10 +6,9 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import count, pairwise
+from itertools import pairwise
 from operator import itemgetter
 from random import Random
-from time import sleep
 from typing import Any, NamedTuple
 
 import psycopg
@@ -18,20 +17,17 @@ from outboxctl.core.database import Database
 from outboxctl.core.projections import documents
 from outboxctl.core.sql import Connection
 from outboxctl.domain.projection import KeyColumn, Projection, Relation
+from shop.sessions import KEYS, Session
 
 SEED = int(os.environ.get("PROJECTIONS_SEED", "1"))
 WRITERS, READERS = 6, 4
 LONGEST = 120.0  # seconds for the states that are asked for
-SUBTRANSACTIONS = (0, 0, 0, 1, 3, 8, 70)  # with 70 a session no longer tells all of them to its snapshots
 SETTINGS = "max_prepared_transactions = 20\nautovacuum = off\n"  # each transaction is one of the test's
 # A document also shows the other numbers of its reader's snapshot, and the reader's own transaction.
 SCHEMA = f"""
 CREATE SCHEMA serials;
 CREATE TABLE serials.counters (id int PRIMARY KEY, n bigint NOT NULL);
 INSERT INTO serials.counters SELECT n, 0 FROM generate_series(0, {WRITERS - 1}) n;
-CREATE TABLE serials.parents (id bigserial PRIMARY KEY, writer int NOT NULL);
-CREATE TABLE serials.children (parent bigint NOT NULL REFERENCES serials.parents ON DELETE CASCADE);
-CREATE INDEX ON serials.children (parent);
 CREATE VIEW serials.states AS
 SELECT 1 AS id, (SELECT json_agg(n ORDER BY id) FROM serials.counters) AS counters,
     pg_snapshot_xmin(s)::text AS xmin, pg_snapshot_xmax(s)::text AS xmax,
@@ -46,6 +42,7 @@ STATES = Projection(
     "states",
 )
 
+ADD = "UPDATE serials.counters SET n = n + 1 WHERE id = {}"
 SLOW = """
 ALTER TABLE outbox_version_base RENAME TO kept_version_base;
 CREATE VIEW outbox_version_base AS SELECT b.* FROM kept_version_base b, LATERAL (
@@ -94,7 +91,7 @@ def wrong(states: list[State]) -> list[tuple[State, State]]:
 
 def add(session: psycopg.Connection, counter: int = 0) -> None:
     """A change that documents show."""
-    session.execute("UPDATE serials.counters SET n = n + 1 WHERE id = %s", [counter])
+    session.execute(ADD.format(counter).encode())
 
 
 @dataclass
@@ -106,6 +103,7 @@ class Application:
     states: list[State] = field(default_factory=list)
     errors: list[BaseException] = field(default_factory=list)
     over: threading.Event = field(default_factory=threading.Event)
+    pids: set[int] = field(default_factory=set)
 
     def run(self, wanted: int) -> None:
         """Run until so many different states were read."""
@@ -135,65 +133,13 @@ class Application:
 
     def _writer(self, number: int) -> Callable[[], None]:
         def run() -> None:
-            with psycopg.connect(self.url, autocommit=True) as session:
-                writer = Writer(session, number, Random(self.seed * WRITERS + number))
+            with psycopg.connect(self.url, autocommit=True) as sql:
+                session = Session(sql, Random(self.seed * WRITERS + number), self.pids, rare=())
                 while not self.over.is_set():
-                    writer.transaction()
+                    session.transaction(KEYS, ADD.format(number))
+                assert not session.errors, session.errors
 
         return run
-
-
-@dataclass
-class Writer:
-    """One session of the application."""
-
-    session: psycopg.Connection
-    number: int
-    random: Random
-    names: Iterator[int] = field(default_factory=count)
-
-    def transaction(self) -> None:
-        """A transaction of any shape, which ends in any way."""
-        self.session.execute(self.random.choice(["BEGIN", "BEGIN ISOLATION LEVEL REPEATABLE READ"]))
-        self._savepoints(self.random.choice(SUBTRANSACTIONS))
-        if self.random.random() < 0.3:
-            self._cascade()
-        add(self.session, self.number)
-        self._wait()
-        self._end()
-
-    def _savepoints(self, subtransactions: int) -> None:
-        if not subtransactions:
-            return
-        undone = [self.random.random() < 0.3 for _ in range(subtransactions)]
-        insert = f"INSERT INTO serials.parents (writer) VALUES ({self.number})"
-        self.session.execute(
-            ";".join(f"SAVEPOINT s; {insert}{'; ROLLBACK TO s' if each else ''}" for each in undone)
-        )
-
-    def _cascade(self) -> None:
-        self.session.execute(
-            "WITH made AS (INSERT INTO serials.parents (writer) VALUES (%s) RETURNING id)"
-            " INSERT INTO serials.children SELECT id FROM made, generate_series(1, 3)",
-            [self.number],
-        )
-        self.session.execute(
-            "DELETE FROM serials.parents WHERE writer = %s AND random() < 0.7", [self.number]
-        )
-
-    def _end(self) -> None:
-        how = self.random.choice(["COMMIT", "COMMIT", "COMMIT", "ROLLBACK", "PREPARED"])
-        if how != "PREPARED":
-            self.session.execute(how)
-            return
-        name = f"{self.number}-{next(self.names)}"
-        self.session.execute(f"PREPARE TRANSACTION '{name}'")
-        self._wait()
-        self.session.execute(f"{self.random.choice(['COMMIT', 'ROLLBACK'])} PREPARED '{name}'")
-
-    def _wait(self) -> None:
-        if self.random.random() < 0.3:
-            sleep(self.random.random() * 0.005)
 
 
 @contextmanager

@@ -7,7 +7,6 @@ from time import monotonic
 from typing import Any
 
 import psycopg
-from elasticsearch import Elasticsearch
 
 from outboxctl.domain.projection import KeyColumn, Projection, Relation, document_id, key_text
 
@@ -66,13 +65,6 @@ def wanted(sql: psycopg.Connection) -> dict[str, dict[str, Any]]:
     """The documents of the view by id."""
     rows = sql.execute("SELECT code, site, to_json(v) FROM stock.item_documents v").fetchall()
     return {document_id(key_text([code, site])): document for code, site, document in rows}
-
-
-def held(engine: Elasticsearch, index: str) -> dict[str, dict[str, Any]]:
-    """The documents of an index of at most 10,000 by id."""
-    engine.indices.refresh(index=index)
-    hits = engine.search(index=index, size=10_000)["hits"]["hits"]
-    return {hit["_id"]: hit["_source"] for hit in hits}
 
 
 class Writer(threading.Thread):

@@ -57,10 +57,10 @@ def test_a_name_is_read_as_sql_reads_it(
         assert catalog.resolve(connection, name) == found
 
 
-@pytest.mark.parametrize("name", ["", "a.b.c", "1a", 'a"b', '""', "a b", "a;b", "shop.", ".products", '"a'])
-def test_what_is_no_name_is_refused(connection: Connection, name: str) -> None:
-    with pytest.raises(ValueError, match="not the name"):
-        catalog.resolve(connection, name)
+def test_what_is_no_name_is_refused(connection: Connection) -> None:
+    for name in ("", "a.b.c", "1a", 'a"b', '""', "a b", "a;b", "shop.", ".products", '"a'):
+        with pytest.raises(ValueError, match="not the name"):
+            catalog.resolve(connection, name)
 
 
 COLUMNS = """
@@ -190,10 +190,7 @@ def test_a_table_as_the_document_counts_as_a_whole(connection: Connection) -> No
     ("expression", "named"),
     [
         ("now()", ["now()"]),
-        ("(SELECT random() + 1)", ["random()"]),
         ("CURRENT_TIMESTAMP", ["CURRENT_TIMESTAMP"]),
-        ("current_date - 1", ["CURRENT_DATE"]),
-        ("age(r.seen)", ["age()"]),
         ("shop.odd(r.id)", ["shop.odd()"]),
         ("r.id OPERATOR(shop.+!) 1", ["shop.odd2()"]),
         ("current_user", ["CURRENT_USER"]),

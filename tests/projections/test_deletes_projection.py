@@ -36,7 +36,8 @@ def test_what_came_back_is_deleted_again_until_the_projection_is_dropped(
     sql.execute("DELETE FROM shop.products WHERE id = 7")
     shop.changed(sql, 7)
     cli.ok("worker", "--drain")
-    by_key = in_force_routing(db) == "id"
+    with db.begin() as connection:
+        by_key = in_force.read(connection)[0].routing == "id"
     assert sql.execute(LEFT).fetchall() == [("product", "7", "7" if by_key else "")]
     forgets(engine, products)
     where: dict[str, Any] = {"routing": late["_routing"]} if "_routing" in late else {}
@@ -60,11 +61,6 @@ def test_those_of_a_dropped_projection_are_forgotten(cli: Cli, sql: psycopg.Conn
     sql.execute(AGE)
     cli.ok("worker", "--drain")
     assert sql.execute(LEFT).fetchall() == []
-
-
-def in_force_routing(db: Database) -> str:
-    with db.begin() as connection:
-        return in_force.read(connection)[0].routing
 
 
 def hits(engine: Elasticsearch, index: str) -> list[Any]:

@@ -5,13 +5,12 @@ import json
 import pytest
 from elasticsearch import Elasticsearch
 
-from operations.doctor.fronts import front, says
 from outboxctl.core.projections.trigger_names import function_name
 from outboxctl.domain.projection import Relation
 from processes import Cli
 from projections.logins import a_login
 from projections.store import Store
-from servers import Servers, needs_release
+from servers import needs_release
 
 pytestmark = pytest.mark.slow(reason="doctor on a declaration that is broken in each way")
 
@@ -196,17 +195,6 @@ def test_the_index_of_search_index_is_missed_only_where_search_index_is_used(
     assert not missed()
     applied.sql.execute("DELETE FROM outbox_projections")
     assert missed(), "without any projection deliveries need it"
-
-
-@pytest.mark.parametrize("lacking", ["delete", "read"])
-def test_a_worker_that_may_not_deliver_or_list(applied: Store, servers: Servers, lacking: str) -> None:
-    """The engine has no security; here it says that it has, and what is lacking."""
-    privileges = ("index", "delete", "view_index_metadata", "read", "maintenance")
-    held = {privilege: privilege != lacking for privilege in privileges}
-    answer = says(200, {"has_all_requested": False, "index": {applied.index: held}})
-    with front(servers.sink, {"/_security/user/_has_privileges": answer}) as url:
-        seen = only(applied.cli, "sink-rights-worker", ELASTIC_URL=url)
-    assert f"lacks {lacking} on {applied.index}" in seen["what"]
 
 
 @pytest.mark.real_engine

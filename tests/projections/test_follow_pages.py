@@ -1,9 +1,8 @@
 """What is written for a follow event, half a page at a time, by one worker or by several."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from time import monotonic
-from typing import Any
 from uuid import UUID, uuid4
 
 import psycopg
@@ -23,7 +22,6 @@ from outboxctl.worker.projections.expanding import Expander
 from outboxctl.worker.wiring import WorkerParts
 from processes import Cli
 from projections.memory_index import parts_of
-from servers import Servers, drop_database, new_database
 
 KEYS = 4 * HALF + 5
 BY_CATEGORY = shop.by_category()
@@ -249,25 +247,6 @@ def test_ids_are_in_the_order_of_time_and_of_the_keys(worker: Worker, sql: psyco
         " ('x', gen_random_uuid(), 'upsert') RETURNING id"
     ).fetchone() or (UUID(int=0),)
     assert fresh > rows[-1][0], "as the column's default makes them"
-
-
-def test_a_database_of_any_bytes_goes_on_behind_a_key_that_is_not_ascii(servers: Servers) -> None:
-    url = new_database(servers.postgres, options="ENCODING 'SQL_ASCII' LOCALE 'C' LOCALE_PROVIDER libc")
-    with closing(Database(url)) as db, psycopg.connect(url, autocommit=True) as sql:
-        upgrade(db, None)
-        shop.waiting(sql, {"id": "1"})
-        cursor, claim = {"after": "gr\u00f6\udcf6", "waits_for": None}, {"owner": "w", "lease": 60}
-        found = list[Mapping[str, Any]]()
-        for token in (str(uuid4()), str(uuid4())):
-            with db.begin() as connection:
-                (table,) = follow_tables.waiting(connection)
-                more = {"begun": bool(found), **claim}
-                event = follow.claim(connection, table, token=token, **more)  # type: ignore[arg-type]
-                assert event
-                found.append(event.cursor)
-                follow.put_back(connection, token, [event.id], cursor)
-        assert found == [{}, cursor]
-    drop_database(servers.postgres, url)
 
 
 def test_an_event_of_the_same_row_that_is_locked_holds_nothing_up(sql: psycopg.Connection, url: str) -> None:

@@ -106,14 +106,6 @@ def test_texts_are_joined_as_python_prints_their_values(tables: psycopg.Connecti
     assert [each["maker_label"] for each in found.values()] == ["Reed", None, "Reed"]
 
 
-def test_tables_have_their_names_in_the_query(convert: Convert) -> None:
-    query = made(convert(item("id", children=[maker("name"), maker("town", label="again")])))["query"]
-    assert "FROM public.item" in query
-    assert "maker.name" in query
-    assert "maker_2.town" in query
-    assert "t1" not in query
-
-
 def test_each_of_two_foreign_keys_of_a_table_between_is_chosen_by_name(
     tables: psycopg.Connection, convert: Convert
 ) -> None:
@@ -260,14 +252,6 @@ def test_variables_are_those_of_the_environment(convert: Convert) -> None:
     assert [found[name] for name in ("index", "pipeline", "routing")] == ["dev-things", "embed", "code"]
     (said,) = refused(convert(item("id", "code"), env=env, **texts | {"pipeline": "${GONE}"}))
     assert "pipeline: the environment has no variable GONE; export GONE=" in said
-
-
-def test_the_file_of_another_database_is_said(convert: Convert) -> None:
-    assert (
-        "# The file is of the database sales, and these tables are those of "
-        in convert(item("id"), database="sales").stdout
-    )
-    assert "of the database" not in convert(item("id")).stdout
 
 
 def test_the_table_beneath_a_view_is_found_by_its_key(tables: psycopg.Connection, convert: Convert) -> None:

@@ -47,7 +47,6 @@ BAD: dict[str, tuple[str, str, str]] = {
         "follow[1].columns: store.reviews has no column 'star'; did you mean stars?",
     ),
     "keys: syntax": ("", KEYS.format("SELEC 1 WHERE :id = 1"), "follow[1].keys: syntax error"),
-    "keys: no table": ("", KEYS.format("SELECT id FROM store.x WHERE id = :id"), "follow[1].keys: relation"),
     "keys: unqualified": (
         "",
         KEYS.format("SELECT id FROM products WHERE id = :id"),
@@ -80,11 +79,6 @@ BAD: dict[str, tuple[str, str, str]] = {
         'query = """SELECT id FROM store.products;\nDROP TABLE store.reviews"""',
         "query: cannot insert multiple commands",
     ),
-    "query: unqualified": (
-        'document = "store.documents"',
-        'query = """SELECT id\nFROM products"""',
-        "did you mean store.products?",
-    ),
     "query: a type without its schema": (
         'document = "store.documents"',
         "query = \"SELECT id, 'red'::color AS color FROM store.products\"",
@@ -95,7 +89,6 @@ BAD: dict[str, tuple[str, str, str]] = {
         'query = """SELECT p.id, p.titel\nFROM store.products p"""',
         'query: column p.titel does not exist; Perhaps you meant to reference the column "p.title".',
     ),
-    "a table without its schema": ('"store.products"', '"products"', "did you mean store.products?"),
     "a value as an object": (
         "",
         'mapping = \'\'\'\n{"mappings": {"properties": {"title": {"properties": {}}}}}\n\'\'\'\n',

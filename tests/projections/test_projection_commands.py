@@ -10,7 +10,6 @@ import pytest
 from elasticsearch import Elasticsearch
 
 import outboxctl
-from operations.terminal import screen, show
 from outboxctl.core.database import Database
 from outboxctl.core.delivery.claim import claim
 from processes import Cli
@@ -49,22 +48,6 @@ def test_list_and_show(applied: Store, cli: Cli) -> None:
     assert "store.reviews" in text
     assert "product_id" in text
     assert "product" in cli.ok("projection", "list")
-
-
-def test_on_a_terminal_lines_go_on_further_in_and_commands_are_whole(store: Store, cli: Cli) -> None:
-    keys = "SELECT id\nFROM store.products\nWHERE category_id = :id AND title IS DISTINCT FROM 'a title'"
-    store.write(after=f'[[projections.product.follow]]\ntable = "store.categories"\nkeys = """\n{keys}"""\n')
-    store.sql.execute("DROP INDEX store.products_category_id_idx")
-    raw = show(["projection", "plan", str(store.file)], cli.env, cli.cwd, columns=80).raw
-    lines = screen(raw, 80)
-    (place,) = [n for n, line in enumerate(lines) if line.startswith("  follows store.categories")]
-    assert lines[place].startswith("  follows store.categories: keys SELECT id FROM store.products WHERE")
-    assert lines[place + 1].startswith("    ")
-    assert f"\nNext: outboxctl projection apply {store.file} --by YOU --reason WHY" in raw.replace("\r", "")
-    for command in ("plan", "apply"):  # piped, a line is a line
-        out = store(command, *(WHO if command == "apply" else ())).stdout
-        starts = (" ", "product", "Documents behind", "A writer's", "Not measured", "Next", "Audit")
-        assert [line for line in out.splitlines() if line and not line.startswith(starts)] == []
 
 
 def test_both_servers_are_named_before_anything_is_done(store: Store, servers: Servers) -> None:

@@ -59,7 +59,7 @@ def test_applied_anew_before_the_swap_it_ends_and_the_alias_stays(
     cli.ok("index", "abort", *STOCK, "--yes")
     assert indexes(engine, items) == [f"{items}-000001"]
     assert cli.json("rebuild", *STOCK, "--yes")["phase"] == "done"
-    assert stock.held(engine, items) == wanted(sql)
+    assert shop.held(engine, items) == wanted(sql)
 
 
 def test_dropped_before_the_swap_it_ends_and_what_is_left_can_be_cleared(
@@ -112,7 +112,7 @@ def test_applied_anew_after_the_swap_all_documents_are_as_they_are_declared_now(
         rule.released.set()
         code, done, err = said(process)
     assert (code, done["phase"]) == (0, "done"), err
-    assert stock.held(engine, items) == wanted(sql)
+    assert shop.held(engine, items) == wanted(sql)
 
 
 def test_dropped_after_the_swap_it_ends(items: str, cli: Cli, engine: Elasticsearch, url: str) -> None:

@@ -6,6 +6,7 @@ import psycopg
 import pytest
 from elasticsearch import Elasticsearch
 
+import shop
 from processes import Cli, Worker, eventually
 from projections import stock
 from rebuilding import AliasReader, Hammer
@@ -37,4 +38,4 @@ def test_a_reader_never_sees_an_older_document_of_a_view(
     reader.stop()
     assert reader.looks > TIMES
     assert reader.steps_back == []
-    assert stock.held(engine, items) == stock.wanted(sql)
+    assert shop.held(engine, items) == stock.wanted(sql)

@@ -36,7 +36,7 @@ def test_a_new_index_holds_the_documents_of_the_view_and_none_of_the_old_ones_ru
     assert len(wanted) == 27
     assert (done["phase"], done["copied"], done["refused"]) == ("done", 27, 0)
     assert behind(engine, items) == [f"{items}-000002"]
-    assert stock.held(engine, items) == wanted
+    assert shop.held(engine, items) == wanted
     mapping = engine.indices.get_mapping(index=items)[f"{items}-000002"]["mappings"]
     assert mapping["properties"]["note"] == {"type": "keyword"}
     assert cli.json("verify", *STOCK)["projections"][0]["differences"] == 0
@@ -62,7 +62,7 @@ def test_while_an_application_writes_and_workers_deliver_nothing_is_lost(
     writer.stop()
     query = "SELECT count(*) FROM search_outbox_events WHERE status <> 'done'"
     eventually(lambda: sql.execute(query).fetchone() == (0,), what="all delivered")
-    assert stock.held(engine, items) == stock.wanted(sql)
+    assert shop.held(engine, items) == stock.wanted(sql)
 
 
 def test_what_changed_after_its_page_was_read_is_as_it_is_now(
@@ -77,11 +77,11 @@ def test_what_changed_after_its_page_was_read_is_as_it_is_now(
         sql.execute("DELETE FROM stock.items WHERE site = '%'")
         sql.execute("UPDATE stock.items SET code = code || '2', note = 'moved' WHERE site = ':'")
         cli.ok("worker", "--drain")
-        assert stock.held(engine, f"{items}-000002").keys() != stock.wanted(sql).keys()
+        assert shop.held(engine, f"{items}-000002").keys() != stock.wanted(sql).keys()
         rule.released.set()
         done = said(process)[1]
     assert (done["phase"], done["healed"]) == ("done", 0)
-    assert stock.held(engine, items) == stock.wanted(sql)
+    assert shop.held(engine, items) == stock.wanted(sql)
 
 
 @pytest.mark.parametrize("delivered", ["before the swap", "after it"])
@@ -103,7 +103,7 @@ def test_a_table_that_is_emptied_meanwhile_leaves_no_document(
         rule.released.set()
         assert said(process)[1]["phase"] == "done"
     cli.ok("worker", "--drain")
-    assert stock.held(engine, items) == {}
+    assert shop.held(engine, items) == {}
     assert cli.json("verify", *STOCK)["projections"][0]["in_flight"] == 0
 
 
@@ -121,7 +121,7 @@ def test_what_no_event_tells_is_found_by_comparing(
         sql.execute("DELETE FROM search_outbox_events")
         rule.released.set()
         assert said(process)[1]["healed"] == 4
-    assert stock.held(engine, items) == stock.wanted(sql)
+    assert shop.held(engine, items) == stock.wanted(sql)
 
 
 def test_a_late_write_of_a_deleted_document_is_kept_out_of_the_new_index_too(
@@ -156,7 +156,7 @@ def test_killed_in_the_middle_of_the_fill_it_goes_on_behind_the_last_key(
     assert "--projection stock" in refused.stderr
     report = cli.json("rebuild", *STOCK, "--yes")
     assert (report["phase"], report["copied"], report["resumed"]) == ("done", 36, True)
-    assert stock.held(engine, items) == stock.wanted(sql)
+    assert shop.held(engine, items) == stock.wanted(sql)
 
 
 def test_back_to_the_old_index_and_cleanup_of_the_other(
@@ -169,7 +169,7 @@ def test_back_to_the_old_index_and_cleanup_of_the_other(
     cli.ok("worker", "--drain")
     assert cli.json("index", "rollback", *STOCK, "--yes")["phase"] == "done"
     assert behind(engine, items) == [f"{items}-000001"]
-    assert stock.held(engine, items) == stock.wanted(sql)
+    assert shop.held(engine, items) == stock.wanted(sql)
     sql.execute("UPDATE outbox_rebuilds SET kept_until = now()")
     cli.ok("index", "cleanup", *STOCK, "--yes")
     assert indexes(engine, items) == [f"{items}-000001"]
@@ -222,7 +222,7 @@ def test_the_new_index_has_the_declared_mapping_or_the_one_that_is_asked_for(
     assert properties()[0]["amount"] == {"type": "long"}
     cli.ok("rebuild", *STOCK, "--mapping", "default", "--yes")
     assert properties()[0] == declared
-    assert stock.held(engine, items) == stock.wanted(sql)
+    assert shop.held(engine, items) == stock.wanted(sql)
 
 
 def test_an_index_that_is_gone_is_made_anew(
@@ -230,7 +230,7 @@ def test_an_index_that_is_gone_is_made_anew(
 ) -> None:
     engine.indices.delete(index=f"{items}-000001")
     cli.ok("rebuild", *STOCK, "--yes")
-    assert stock.held(engine, items) == stock.wanted(sql)
+    assert shop.held(engine, items) == stock.wanted(sql)
     mapping = engine.indices.get_mapping(index=items)[f"{items}-000001"]["mappings"]
     assert mapping["properties"]["amount"] == {"type": "integer"}
 

@@ -199,18 +199,6 @@ def test_a_routing_of_the_key_needs_no_other_shard(
     assert cli("verify", "--projection", "trip").returncode == 0
 
 
-def test_failed_show_finds_the_document_in_its_shard(
-    placed: Placed, cli: Cli, sql: psycopg.Connection
-) -> None:
-    filled(sql, cli)
-    assert placed() == rows(sql)
-    fail = "UPDATE search_outbox_events SET status = 'failed', error = 'x', error_reason = 'bad_document'"
-    ids = sql.execute(f"{fail} WHERE follow IS NULL RETURNING id").fetchall()[:5]
-    shown = [json.loads(cli.ok("failed", "show", str(id_), "--json")) for (id_,) in ids]
-    assert [(each["difference"], each["sink_error"]) for each in shown] == [([], None)] * 5
-    assert all(each["document"]["body"]["name"].startswith("car") for each in shown)
-
-
 @pytest.mark.parametrize("settings", [{}, {"number_of_routing_shards": 6}], ids=["default", "own"])
 def test_the_shard_of_a_routing_is_the_engines(
     index: str, engine: Elasticsearch, settings: dict[str, int]

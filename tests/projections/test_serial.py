@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
+import shop
 from clusters import Cluster, cluster
 from outboxctl.core.database import Database
 from outboxctl.core.projections import version_base
@@ -37,6 +38,7 @@ def own_url(server: Cluster) -> str:
         version_base.raise_base(connection)
     db.close()
     with psycopg.connect(url, autocommit=True) as sql:
+        sql.execute(shop.SCHEMA)
         sql.execute(serials.SCHEMA)
         sql.execute("CREATE SEQUENCE public.drawn")
     return url

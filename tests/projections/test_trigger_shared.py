@@ -58,6 +58,7 @@ def test_each_projection_has_the_events_of_its_own_columns(
     two.execute(change.encode())
     ids = two.execute("SELECT id FROM search_outbox_events ORDER BY ctid").fetchall()
     assert ids == sorted({*ids})
+    assert {(each.version, each.variant) for (each,) in ids} <= {(7, "specified in RFC 4122")}
     found = taken(two)
     assert [key for kind, key, _ in found if kind == "product"] == documents
     followed = [(f'{{"": "stocked", "id": "{row}"}}', 0) for row in rows]
@@ -147,3 +148,25 @@ def test_columns_with_the_names_of_the_functions_own_ones(
         ):
             sql.execute(change.encode())
             assert len(taken(sql)) == 4 * (ids[1] - ids[0] + 1), change
+
+
+UNIQUE = "SELECT count(*), count(DISTINCT id) FROM public.search_outbox_events"
+
+
+def test_sessions_that_write_at_the_same_time_make_different_ones(
+    watched: psycopg.Connection, url: str
+) -> None:
+    watched.execute("ALTER TABLE search_outbox_events DROP CONSTRAINT search_outbox_events_pkey")
+
+    def write(number: int) -> None:
+        with psycopg.connect(url, autocommit=True) as session:
+            session.execute("SELECT setseed(0.5)")
+            for _ in range(100):
+                session.execute("UPDATE shop.reviews SET stars = stars + 1 WHERE id = %s", [number])
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in (1, 2, 3)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join(60)
+    assert watched.execute(UNIQUE).fetchone() == (300, 300)

@@ -51,7 +51,7 @@ def found(report: Any) -> set[tuple[str, str]]:
 
 def spoil(engine: Elasticsearch, index: str) -> set[tuple[str, str]]:
     """Spoil documents in each way; what is to be found."""
-    held = stock.held(engine, index)
+    held = shop.held(engine, index)
     hashed = next(id_ for id_ in held if id_.startswith("sha256:"))
     for id_ in ("a%3Ab:n", "50%25:%25", hashed):
         engine.delete(index=index, id=id_)
@@ -82,7 +82,7 @@ def test_each_spoilt_document_is_found_and_healed_and_no_other_is_touched(
     repaired = compared(cli, "--projection", "stock", "--repair", *WHO, code=0)["repaired"]
     assert (repaired["enqueued"], repaired["removed"], repaired["left"]) == (7, 2, 0)
     cli.ok("worker", "--drain")
-    assert stock.held(engine, items) == stock.wanted(sql)
+    assert shop.held(engine, items) == stock.wanted(sql)
     after = {hit["_id"]: hit["_version"] for hit in _hits(engine, items)}
     spoilt = {id_ for _, id_ in wrong}
     assert {id_: v for id_, v in after.items() if id_ not in spoilt} == {
@@ -106,7 +106,7 @@ def test_a_document_of_another_application_is_left_if_one_says_so(
     engine.index(index=items, id=STRANGE, document={})
     repaired = compared(cli, "--projection", "stock", "--repair", "--keep-foreign", *WHO)["repaired"]
     assert (repaired["removed"], repaired["foreign"], repaired["left"]) == (0, 1, 1)
-    assert STRANGE in stock.held(engine, items)
+    assert STRANGE in shop.held(engine, items)
 
 
 def test_presence_alone_is_compared_where_versions_only_is_asked_for(
@@ -202,7 +202,7 @@ def test_while_an_application_writes_and_a_worker_delivers_nothing_differs(
     writer.stop()
     assert found(report) == {("extra", "a:nowhere")}
     assert report["after"]["differences"] == 0
-    eventually(lambda: stock.held(engine, items) == stock.wanted(sql))
+    eventually(lambda: shop.held(engine, items) == stock.wanted(sql))
     assert writer.acts > 100
 
 

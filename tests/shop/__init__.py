@@ -115,9 +115,11 @@ def waiting(sql: psycopg.Connection, *contents: object, follow: int = 0) -> None
     )
 
 
-def documents(sql: psycopg.Connection, view: object = "shop.product_documents") -> dict[str, Any]:
-    """What an index has to hold: the rows of a view by `id`."""
-    found = sql.execute(f"SELECT id::text, to_json(v)::text FROM {view} v".encode())
+def documents(
+    sql: psycopg.Connection, view: object = "shop.product_documents", key: str = "id"
+) -> dict[str, Any]:
+    """What an index has to hold: the rows of a view by their key."""
+    found = sql.execute(f"SELECT {key}::text, to_json(v)::text FROM {view} v".encode())
     return {id_: json.loads(row) for id_, row in found}
 
 

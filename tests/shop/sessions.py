@@ -80,8 +80,8 @@ class Session:
         self._two_phase, self._numbers = int(most) > 0, count()
 
     def transaction(self, keys: range = KEYS, *more: str) -> None:
-        """First `more`, then some statements, some of them undone, and any end; with `more` a commit."""
-        end = "COMMIT" if more else self.random.choices([*ENDS], [*ENDS.values()])[0]
+        """First `more`, then some statements, some of them undone, and any end."""
+        end = self.random.choices([*ENDS], [*ENDS.values()])[0]
         end = end if self._two_phase else end.partition(" ")[0]
         try:
             self.sql.execute(self.random.choice(BEGIN))
