@@ -13,108 +13,59 @@ FOLLOW = """
 [[projections.product.follow]]
 table = "store.reviews"
 """
-KEYS = FOLLOW + 'keys = "{}"\n'
-JOINED = '''query = """SELECT p.id, c.rate
-FROM store.products p CROSS JOIN store.currencies c"""'''
-# What is replaced in the file (nothing: added at its end), by what, and what is said.
-BAD: dict[str, tuple[str, str, str]] = {
-    "no root": (
-        '"store.products"',
-        '"store.product"',
-        "[projections.product] root: there is no table store.product",
-    ),
-    "view as root": ('"store.products"', '"store.documents"', "root: store.documents is a view"),
-    "no view": ('"store.documents"', '"store.docs"', "document: there is no table or view store.docs"),
-    "no key column": ('"id"', '"idd"', "key: store.products has no column 'idd'; did you mean id?"),
-    "key not in document": ('"id"', "'Odd \"%Name'", "key: store.documents has no column"),
-    "not unique": ('"id"', '"tenant"', "key: 'tenant' is not unique in store.products"),
-    "no routing": ("", 'routing = "tenants"\n', "routing: store.documents has no column 'tenants'"),
-    "bad ignore": ("", 'ignore = ["store.nothing"]\n', "ignore: there is no table store.nothing"),
-    "follow: no table": (
-        "",
-        FOLLOW.replace("reviews", "revews") + 'key = "id"',
-        "follow[1].table: there is no table",
-    ),
-    "follow: no column": (
-        "",
-        FOLLOW + 'key = "product"',
-        "follow[1].key: store.reviews has no column 'product'",
-    ),
-    "follow: another type": ("", FOLLOW + 'key = "body"', "follow[1].key: 'body' is pg_catalog.text"),
-    "follow: no such columns": (
-        "",
-        FOLLOW + 'key = "product_id"\ncolumns = ["star"]',
-        "follow[1].columns: store.reviews has no column 'star'; did you mean stars?",
-    ),
-    "keys: syntax": ("", KEYS.format("SELEC 1 WHERE :id = 1"), "follow[1].keys: syntax error"),
-    "keys: unqualified": (
-        "",
-        KEYS.format("SELECT id FROM products WHERE id = :id"),
-        "did you mean store.products?",
-    ),
-    "keys: parameter": (
-        "",
-        KEYS.format("SELECT id FROM store.products WHERE id = :star"),
-        "follow[1].keys: store.reviews has no column 'star'",
-    ),
-    "keys: none": ("", KEYS.format("SELECT id FROM store.products"), "follow[1].keys: it has no parameter"),
-    "keys: another type": (
-        "",
-        KEYS.format("SELECT title FROM store.products WHERE id = :product_id"),
-        "follow[1].keys: it returns pg_catalog.text",
-    ),
-    "keys: two statements": (
-        "",
-        KEYS.format("SELECT id FROM store.products WHERE id = :id; DROP TABLE store.reviews"),
-        "follow[1].keys: syntax error",
-    ),
-    "keys: a change": (
-        "",
-        KEYS.format("DELETE FROM store.products WHERE id = :product_id RETURNING id"),
-        "follow[1].keys: syntax error",
-    ),
-    "query: syntax": ('document = "store.documents"', 'query = """SELEC\nid"""', "query: syntax error"),
-    "query: two statements": (
-        'document = "store.documents"',
-        'query = """SELECT id FROM store.products;\nDROP TABLE store.reviews"""',
-        "query: cannot insert multiple commands",
-    ),
-    "query: a type without its schema": (
-        'document = "store.documents"',
-        "query = \"SELECT id, 'red'::color AS color FROM store.products\"",
-        "functions and types of yours are named with their schema, for example SCHEMA.color",
-    ),
-    "query: a column that is nearly there": (
-        'document = "store.documents"',
-        'query = """SELECT p.id, p.titel\nFROM store.products p"""',
-        'query: column p.titel does not exist; Perhaps you meant to reference the column "p.title".',
-    ),
-    "a value as an object": (
-        "",
-        'mapping = \'\'\'\n{"mappings": {"properties": {"title": {"properties": {}}}}}\n\'\'\'\n',
-        "[projections.product] mapping: 'title' is an object in it, and text in the document",
-    ),
-    "nothing follows": (
-        'document = "store.documents"',
-        JOINED,
-        "the view reads store.currencies, and nothing follows it: no equality of columns joins it"
-        " with store.products",
-    ),
-    "the key is text in the document": (
-        'document = "store.documents"',
-        'query = """SELECT id::text AS id\nFROM store.products"""',
-        "key: 'id' is pg_catalog.int8 in store.products and pg_catalog.text in the document",
-    ),
+JOINED = "SELECT p.id, c.rate FROM store.products p CROSS JOIN store.currencies c"
+# What is replaced in the file, by what, and what is said.
+REPLACED = [
+    ('"store.products"', '"store.product"', "[projections.product] root: there is no table store.product"),
+    ('"store.products"', '"store.documents"', "root: store.documents is a view"),
+    ('"store.documents"', '"store.docs"', "document: there is no table or view store.docs"),
+    ('"id"', '"idd"', "key: store.products has no column 'idd'; did you mean id?"),
+    ('"id"', "'Odd \"%Name'", "key: store.documents has no column"),
+    ('"id"', '"tenant"', "key: 'tenant' is not unique in store.products"),
+]
+OBJECT = '{"mappings": {"properties": {"title": {"properties": {}}}}}'
+# What is added, and what is said.
+ADDED = {
+    'routing = "tenants"\n': "routing: store.documents has no column 'tenants'",
+    'ignore = ["store.nothing"]\n': "ignore: there is no table store.nothing",
+    f"mapping = '''\n{OBJECT}\n'''\n": "mapping: 'title' is an object in it, and text in the document",
+    FOLLOW.replace("reviews", "revews") + 'key = "id"': "follow[1].table: there is no table",
+    FOLLOW + 'key = "product"': "follow[1].key: store.reviews has no column 'product'",
+    FOLLOW + 'key = "body"': "follow[1].key: 'body' is pg_catalog.text",
+    FOLLOW
+    + 'key = "product_id"\ncolumns = ["star"]': "follow[1].columns: store.reviews has no column 'star'; did",
+}
+KEYS = {
+    "SELEC 1 WHERE :id = 1": "syntax error",
+    "SELECT id FROM products WHERE id = :id": "",
+    "SELECT id FROM store.products WHERE id = :star": "store.reviews has no column 'star'",
+    "SELECT id FROM store.products": "it has no parameter",
+    "SELECT title FROM store.products WHERE id = :product_id": "it returns pg_catalog.text",
+    "SELECT id FROM store.products WHERE id = :id; DROP TABLE store.reviews": "syntax error",
+    "DELETE FROM store.products WHERE id = :product_id RETURNING id": "syntax error",
+}
+QUERIES = {
+    "SELEC\nid": "query: syntax error",
+    "SELECT id FROM store.products;\nDROP TABLE store.reviews": "query: cannot insert multiple commands",
+    "SELECT id\nFROM products": "did you mean store.products?",
+    "SELECT id, 'red'::color AS color FROM store.products": "types of yours are named with their schema",
+    "SELECT p.id, p.titel\nFROM store.products p": 'Perhaps you meant to reference the column "p.title".',
+    JOINED: "nothing follows it: no equality of columns joins it with store.products",
+    "SELECT id::text AS id\nFROM store.products": "in store.products and pg_catalog.text in the document",
 }
 
 
 def test_what_is_wrong_and_where(store: Store) -> None:
+    cases = [*REPLACED, *(("", new, said) for new, said in ADDED.items())]
+    cases += [("", f'{FOLLOW}keys = "{sql}"', f"follow[1].keys: {said}") for sql, said in KEYS.items()]
+    document = 'document = "store.documents"'
+    cases += [(document, f"query = '''\n{sql}'''", said) for sql, said in QUERIES.items()]
     text, unsaid = store.file.read_text(encoding="utf-8"), {}
-    for case, (old, new, said) in BAD.items():
+    for old, new, said in cases:
         store.write(old, new) if old else store.write(after=new)
         refusal = store.refusal()
         if said not in refusal or "store.toml: [projections.product]" not in refusal:
-            unsaid[case] = refusal
+            unsaid[new] = refusal
         store.file.write_text(text, encoding="utf-8")
     assert unsaid == {}
     assert store.sql.execute("SELECT count(*) FROM store.reviews").fetchone() == (0,)
@@ -193,10 +144,7 @@ def test_a_table_that_is_reached_through_another_is_followed(store: Store) -> No
 
 
 def test_a_table_that_is_ignored_or_named_is_no_error(store: Store) -> None:
-    store.write(
-        'document = "store.documents"',
-        JOINED,
-    )
+    store.query(JOINED)
     store.write(after='ignore = ["store.currencies"]\n')
     assert store.follows() == {}
     store.write('ignore = ["store.currencies"]\n')

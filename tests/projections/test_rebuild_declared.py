@@ -1,6 +1,7 @@
 """A rebuild beside `apply` and `drop`: it moves the alias by the declaration in force, or not at all."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -12,9 +13,9 @@ import shop
 from fakes.postgres_proxy import Do, postgres_proxy
 from outboxctl.core.database import Database
 from outboxctl.domain.projection import Relation
-from processes import Cli
+from processes import Cli, Worker, eventually
 from projections import stock
-from rebuilding import behind, held, indexes, said
+from rebuilding import AliasReader, Hammer, behind, held, indexes, said
 
 pytestmark = [pytest.mark.real_engine, pytest.mark.slow(reason="rebuilds while declarations change")]
 STOCK = ("--projection", "stock")
@@ -125,3 +126,32 @@ def test_dropped_after_the_swap_it_ends(items: str, cli: Cli, engine: Elasticsea
     assert (code, done["phase"]) == (0, "done"), err
     assert json.loads(cli.ok("index", "rebuilds", *STOCK, "--json"))["rebuilds"][0]["phase"] == "done"
     assert behind(engine, items) == [f"{items}-000002"]
+
+
+TIMES = 3  # rebuilds, one after the other
+STATES = "SELECT DISTINCT status, attempts FROM search_outbox_events"
+
+
+def test_a_reader_never_sees_an_older_document_of_a_view(
+    items: str,
+    cli: Cli,
+    worker: Callable[..., Worker],
+    sql: psycopg.Connection,
+    engine: Elasticsearch,
+    url: str,
+) -> None:
+    cli.ok("worker", "--drain")
+    worker(OUTBOX_POLL_INTERVAL_SECONDS="0.05")
+    more = b"UPDATE stock.items SET amount = amount + 1 WHERE (code, site) = ('a', 'n')"
+    writer = Hammer(url, lambda own: own.execute(more))
+    reader = AliasReader(engine, items, "a:n", lambda hit: int(hit["_source"]["amount"]))
+    writer.start()
+    reader.start()
+    for _ in range(TIMES):
+        assert cli.json("rebuild", "--projection", "stock", "--yes")["phase"] == "done"
+    writer.stop()
+    eventually(lambda: sql.execute(STATES).fetchall() == [("done", 1)], what="all done, each at once")
+    reader.stop()
+    assert reader.looks > TIMES
+    assert reader.steps_back == []
+    assert shop.held(engine, items) == stock.wanted(sql)

@@ -1,7 +1,5 @@
 """Commands for one projection beside another one that uses its tables."""
 
-import json
-
 import psycopg
 import pytest
 
@@ -63,17 +61,6 @@ def test_one_without_triggers_leaves_those_of_the_other_one(other: Store) -> Non
     assert other.what() == []
     other.sql.execute("INSERT INTO store.products (id, tenant) VALUES (1, 'a')")
     assert kinds(other.sql, "UPDATE store.products SET title = 'x', unused = 'x'") == ["product"]
-
-
-def test_what_is_wrong_with_a_function_is_said_with_all_that_use_it(other: Store, cli: Cli) -> None:
-    other.apply()
-    names = "SELECT p.oid::regprocedure::text FROM pg_proc p WHERE proname ~ '^outbox_reviews_'"
-    (name,) = other.sql.execute(names).fetchone() or ("",)
-    other.sql.execute(f"ALTER FUNCTION {name} SECURITY INVOKER".encode())
-    found = json.loads(cli("doctor", "--json").stdout)["findings"]
-    said = [each["what"] for each in found if each["id"] == "projection-triggers"]
-    assert len(said) == 2
-    assert all("of product, starred" in each for each in said)
 
 
 def test_a_printed_script_is_refused_where_others_use_its_tables_otherwise(

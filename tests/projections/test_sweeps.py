@@ -4,14 +4,11 @@ from collections.abc import Callable
 
 import psycopg
 import pytest
-from elasticsearch import Elasticsearch
 
-import shop
 from outboxctl.core.database import Database
 from outboxctl.core.projections.view_texts import definition
 from outboxctl.domain.projection import Relation
-from processes import Cli
-from projections.store import QUERY, WHO, Store
+from projections.store import QUERY, Store
 
 INNER = """
 CREATE VIEW store.inner_names AS SELECT id, title FROM store.products;
@@ -166,21 +163,6 @@ def test_the_printed_sql_reads_documents_again_as_apply_does(store: Store) -> No
     assert sweeps(store) == 1
     store.sql.execute(store("sql").stdout.encode())
     assert sweeps(store) == 0
-
-
-def test_documents_of_rows_that_went_while_nothing_was_in_force_go(
-    store: Store, cli: Cli, engine: Elasticsearch
-) -> None:
-    store.sql.execute("INSERT INTO store.products (id, tenant) VALUES (1, 'a')")
-    store.apply()
-    cli.ok("worker", "--drain")
-    assert shop.held(engine, store.index).keys() == {"1"}
-    cli.ok("projection", "drop", "product", *WHO, "--yes")
-    store.sql.execute("TRUNCATE store.products CASCADE")
-    assert again(store) == "every document is read: no projection of this name is in force"
-    store.apply()
-    cli.ok("worker", "--drain")
-    assert shop.held(engine, store.index) == {}
 
 
 def test_a_views_hash_does_not_depend_on_the_session(db: Database, sql: psycopg.Connection) -> None:

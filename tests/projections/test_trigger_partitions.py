@@ -201,22 +201,6 @@ def test_a_former_partition_keeps_its_triggers_until_drop_or_apply(
     assert bare.execute(left).fetchall() == []
 
 
-def test_a_partition_that_comes_back_is_watched(db: Database, bare: psycopg.Connection) -> None:
-    bare.execute(PARTITIONED.encode())
-    lines = shop.of("lines")
-    watch(db, lines)
-    bare.execute(
-        "ALTER TABLE shop.lines DETACH PARTITION shop.lines_2025; ALTER TABLE shop.lines"
-        " ATTACH PARTITION shop.lines_2025 FOR VALUES FROM ('2025-01-01') TO ('2026-01-01')"
-    )
-    for table in ("lines", "lines_2025"):
-        bare.execute(f"INSERT INTO shop.{table} (id, day) VALUES (1, '2025-05-05')".encode())
-        assert set(keys(bare)) == {"1"}
-        bare.execute(f"DELETE FROM shop.{table}".encode())
-        assert set(keys(bare)) == {"1"}
-    assert faults(db, lines) == [("lines_2025", "ROW_BY_ROW", f"{LINES}_row")]
-
-
 def test_a_row_that_a_trigger_keeps_from_its_new_partition_is_not_missed(
     db: Database, sql: psycopg.Connection
 ) -> None:
