@@ -15,7 +15,7 @@ from outboxctl.settings import load
 from outboxctl.sink.delivery.bulk import BulkAction
 from outboxctl.sink.delivery.result import Delivery, Place
 from outboxctl.worker.health import Health
-from outboxctl.worker.parts import WorkerParts
+from outboxctl.worker.wiring import WorkerParts
 from shop.past import Past
 
 SILENCE = classify(Answer(0, "timeout", "no answer", request=True))

@@ -10,10 +10,7 @@ from elasticsearch import Elasticsearch
 import shop
 from fakes.postgres_proxy import Do, Proxy, postgres_proxy
 from outboxctl.core.database import Database
-from outboxctl.metrics.registry import Metrics
-from outboxctl.settings import load
 from outboxctl.worker.claiming.leases import release
-from outboxctl.worker.health import Health
 from outboxctl.worker.wiring import WorkerParts
 from processes import Worker, eventually
 from projections.memory_index import parts_of

@@ -12,14 +12,9 @@ import shop
 from outboxctl.core.database import Database
 from outboxctl.core.projections import follow, follow_keys, follow_tables
 from outboxctl.core.projections.follow_pages import HALF, PAGE
-from outboxctl.core.schema.migrations import upgrade
-from outboxctl.metrics.registry import Metrics
-from outboxctl.settings import load
-from outboxctl.worker.health import Health
 from outboxctl.worker.projections import expanding
 from outboxctl.worker.projections import turns as read_ahead
 from outboxctl.worker.projections.expanding import Expander
-from outboxctl.worker.wiring import WorkerParts
 from processes import Cli
 from projections.memory_index import parts_of
 

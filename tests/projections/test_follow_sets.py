@@ -15,9 +15,6 @@ from outboxctl.core.database import Database
 from outboxctl.core.projections import follow_keys, follow_pages, follow_query, follow_sets, follow_tables
 from outboxctl.core.projections.follow_pages import HALF, FollowEvent
 from outboxctl.domain.projection import Follow, Projection, Relation
-from outboxctl.metrics.registry import Metrics
-from outboxctl.settings import load
-from outboxctl.worker.health import Health
 from outboxctl.worker.projections import expanding
 from outboxctl.worker.projections import turns as expanded_log
 from outboxctl.worker.wiring import WorkerParts

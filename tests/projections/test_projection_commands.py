@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import cast
 from uuid import UUID, uuid4
 
 import psycopg
@@ -72,11 +72,6 @@ def test_an_engine_that_nobody_named_is_said_to_be_the_default_one(store: Store)
     first, error = done.stderr.splitlines()[:2]
     assert (done.returncode, first.endswith(f" to {default}")) == (2, True), done.stderr
     assert f"refusing to apply the projections product, indexed at {default} unasked" in error
-
-
-def test_nothing_in_force(cli: Cli) -> None:
-    assert cli.json("projection", "list") == {"projections": []}
-    assert "no projection" in cli.ok("projection", "list")
 
 
 @pytest.mark.parametrize("command", [("show",), ("preview",), ("drop", *WHO)])
@@ -197,10 +192,6 @@ def test_a_view_of_the_users_own_stays(applied: Store, cli: Cli) -> None:
     assert applied.sql.execute("SELECT count(*) FROM store.documents").fetchone() == (0,)
 
 
-def wrong(value: Any) -> Any:
-    return value
-
-
 @pytest.mark.parametrize(
     ("call", "error"),
     [
@@ -209,8 +200,7 @@ def wrong(value: Any) -> Any:
         (lambda sql: outboxctl.touch(sql, "product", []), ValueError),
         (lambda sql: outboxctl.touch(sql, "product", "a\x00"), ValueError),
         (lambda sql: outboxctl.touch(sql, "product", True), TypeError),
-        (lambda sql: outboxctl.touch(sql, "product", wrong(1.5)), TypeError),
-        (lambda sql: outboxctl.touch(sql, "product", [wrong(1.5)]), TypeError),
+        (lambda sql: outboxctl.touch(sql, "product", cast("int", 1.5)), TypeError),
         (lambda _: outboxctl.touch(object(), "product", 1), TypeError),
     ],
 )

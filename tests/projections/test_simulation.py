@@ -17,8 +17,6 @@ from outboxctl.domain.clock import Deadline
 from outboxctl.domain.errors import UnreachableError
 from outboxctl.sink.delivery.bulk import BulkAction
 from outboxctl.sink.delivery.result import Delivery, Place
-from outboxctl.worker.health import Health
-from outboxctl.worker.wiring import WorkerParts
 from processes import Worker, eventually
 from projections import shop_tables
 from projections.memory_index import LossyIndex, parts_of
