@@ -77,6 +77,14 @@ def index_name(flag: str, value: str) -> str:
     return value
 
 
+def address(flag: str, value: str) -> str:
+    """It becomes a link in a page and in a mail."""
+    if not re.fullmatch(r"https?://[^\s]{1,1000}", value) or CONTROL.search(value):
+        hint = "it begins with https:// or http://"
+        raise UsageError(f"{flag} is no address: {brief(repr(value), 80)}", hint=hint)
+    return value
+
+
 def fingerprint(flag: str, value: str) -> str:
     """A fingerprint or its beginning, in lower case."""
     if not re.fullmatch(f"[0-9a-fA-F]{{{SHORTEST},{LENGTH}}}", value):

@@ -22,8 +22,12 @@ def roles(
         bool,
         typer.Option("--curl", help="Print the requests that make those of the search engine; none is sent."),
     ] = False,
-    prefix: Annotated[str, typer.Option(help="What the roles' names begin with.")] = "outbox_",
-    schema: Annotated[str, typer.Option(help="Where the tables are.")] = "public",
+    prefix: Annotated[
+        str, parse.option("--prefix", parse.words, 63, help="What the roles' names begin with.")
+    ] = "outbox_",
+    schema: Annotated[
+        str, parse.option("--schema", parse.words, 63, help="Where the tables are.")
+    ] = "public",
     engine: Annotated[str, typer.Option(help="elasticsearch or opensearch.")] = "elasticsearch",
     projection_index: Annotated[
         list[str] | None, typer.Option(help="The index of a projection, as its file names it; repeatable.")
@@ -49,7 +53,7 @@ def roles(
 
     if sql and curl:
         raise UsageError("--sql and --curl are for two servers", hint="ask for one of them")
-    script = roles_sql(parse.words("--prefix", prefix, 63), parse.words("--schema", schema, 63))
+    script = roles_sql(prefix, schema)
     if sql:
         typer.echo(script)
         return

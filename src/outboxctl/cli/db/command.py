@@ -1,18 +1,17 @@
 """`db`: the schema."""
 
 from dataclasses import asdict
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from outboxctl.cli import rendering
-from outboxctl.cli.db import mark, notify
-from outboxctl.cli.guards import as_owner, confirm, database, refuse_if_read_only
+from outboxctl.cli.db import mark
+from outboxctl.cli.guards import acting, as_owner, confirm, database, reading, refuse_if_read_only
 from outboxctl.cli.options import Json, LockWait, Yes, group, print_progress, settings
 from outboxctl.domain.errors import ExitCode
 
 app = group("The schema: migrate, inspect, print.")
-app.command("notify")(notify.notify)
 app.command("mark")(mark.mark)
 
 
@@ -89,6 +88,37 @@ def trigger(
     from outboxctl.core.schema.trigger import trigger_sql
 
     typer.echo(trigger_sql(schema))
+
+
+@app.command()
+def notify(
+    to: Annotated[
+        Literal["on", "off", "status"], typer.Argument(metavar="[on|off|status]", help="Default: status.")
+    ] = "status",
+    yes: Yes = False,
+    json: Json = False,
+) -> None:
+    """Have every INSERT into the outbox wake the workers (on), let them poll (off), or show which it is.
+
+    On: a trigger that fires once a statement. Its cost: NOTIFY takes a lock at commit that all notifying
+    transactions of the server queue for, and PREPARE TRANSACTION refuses what has notified. Workers
+    go on polling as well, for what is put back to pending.
+
+    Example: outboxctl db notify on
+
+    Example: outboxctl db notify status --json
+    """
+    from outboxctl.core.schema import notify as trigger
+
+    if to == "status":
+        with reading(settings()) as connection:
+            now = trigger.status(connection)
+    else:
+        with acting(settings(), f"switch NOTIFY {to}", yes=yes) as db, as_owner(), db.begin() as connection:
+            now = trigger.switch(connection, on=to == "on")
+    state = "notify" if now.on else "do not notify"
+    text = f"Inserts {state} (channel {now.channel}, {now.listening} listening)."
+    rendering.show(asdict(now), lambda: [text], json=json)
 
 
 def _revisions() -> tuple[str | None, str]:

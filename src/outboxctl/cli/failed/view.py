@@ -30,7 +30,7 @@ def cause(group: "Group") -> Parts:
     times = [rendering.cell(moment).plain for moment in (group.first_failed_at, group.last_failed_at)]
     kinds = ", ".join(f"{brief(kind, 50)} {count:,}" for kind, count in group.entity_types.items())
     below = f"{' to '.join(dict.fromkeys(times))}; {brief(kinds, rendering.room(SAMPLE))}\n{_words(group)}"
-    return Parts("", head, Padding(Text(below), (0, 0, 0, 2), expand=False))
+    return Parts("", _item(head, below))
 
 
 def _words(group: "Group") -> str:
@@ -56,7 +56,7 @@ def failure(row: "FailedRow") -> Parts:
     facts = [f"{rendering.cell(row.failed_at).plain}, {row.attempts} attempts, {row.replay_count} replays"]
     facts += ["failed again after a replay"] if row.failed_again else []
     below = f"{'; '.join(facts)}\n{brief(row.error or '', rendering.room(SAMPLE))}"
-    return Parts(head, Padding(Text(below), (0, 0, 0, 2), expand=False))
+    return _item(head, below)
 
 
 def act(row: "AuditRow") -> Parts:
@@ -68,6 +68,10 @@ def act(row: "AuditRow") -> Parts:
     filters = ", ".join(f"{name}={brief(value, SAMPLE)}" for name, value in row.filters.items())
     login = f"logged in as {brief(row.logged_in_as, 130)}; " if row.logged_in_as else ""
     below = f"{' to '.join(times)}; {login}{filters or 'all'}\n{brief(row.reason, 2_000)}"
+    return _item(head, below)
+
+
+def _item(head: Text, below: str) -> Parts:
     return Parts(head, Padding(Text(below), (0, 0, 0, 2), expand=False))
 
 

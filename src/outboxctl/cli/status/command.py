@@ -1,6 +1,6 @@
 """`status`, `stuck`, `oldest`: the state of the pipeline."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from time import sleep
 from typing import TYPE_CHECKING, Annotated
@@ -12,7 +12,6 @@ from outboxctl.cli.guards import reading
 from outboxctl.cli.options import Json, Limit, OfProjection, OfType, settings
 
 if TYPE_CHECKING:
-    from outboxctl.cli.status.watch import StatusSnapshot
     from outboxctl.core.database import Connection
     from outboxctl.core.projections.choosing import Scope
     from outboxctl.core.stats.snapshot import EventRow, PipelineStatus
@@ -40,7 +39,7 @@ def status(
 
     Example: outboxctl status --watch 2
     """
-    from outboxctl.cli.status.watch import snapshots
+    from outboxctl.cli.status.view import lines
     from outboxctl.core.stats import snapshot
     from outboxctl.core.stats.following import FollowPace
 
@@ -57,14 +56,16 @@ def status(
                 pace=pace,
             )
 
-    if watch is None:
+    if watch is not None:
+        from outboxctl.cli.status.watch import follow
+
+        follow(read, watch, json=json)
+        return
+    state = read()
+    if state.following:
+        sleep(SECOND_LOOK)
         state = read()
-        if state.following:
-            sleep(SECOND_LOOK)
-            state = read()
-        rendering.show(state, lambda: _lines(state), json=json)
-    else:
-        _follow(snapshots(read, watch), json=json)
+    rendering.show(state, lambda: lines(state), json=json)
 
 
 def stuck(
@@ -104,40 +105,6 @@ def _scope(connection: "Connection", projection: str | None, entity_type: str | 
     from outboxctl.core.projections import choosing
 
     return choosing.scope(*choosing.resolved(connection, projection, entity_type))
-
-
-def _lines(state: "PipelineStatus") -> "Iterator[object]":
-    from outboxctl.cli.status.view import WIDE, view
-
-    out = rendering.console()
-    yield view(state, wide=out.is_terminal and out.width >= WIDE)
-    steps = ["outboxctl doctor --only sink"] if state.circuit_open else []
-    steps += ["outboxctl failed list"] if state.failed_by_reason else []
-    if steps:
-        yield f"Next: {', then '.join(steps)}"
-
-
-def _follow(snapshots: "Iterator[StatusSnapshot]", *, json: bool) -> None:
-    """Redraw in place on a terminal, print below each other elsewhere; ^C exits 0."""
-    from outboxctl.cli.status.view import screen
-    from outboxctl.cli.status.watch import redraw
-
-    out = rendering.console()
-    if out.is_terminal and not out.is_dumb_terminal and not json:
-        redraw(snapshots, screen)
-        return
-    unreachable = False
-    try:
-        for each in snapshots:
-            if not each.problem and json:
-                rendering.emit_line(each.state)
-            elif not each.problem:
-                out.print(*_lines(each.state), sep="\n")
-            elif not unreachable:
-                rendering.console(stderr=True).print(rendering.cell(f"still waiting: {each.problem}"))
-            unreachable = bool(each.problem)
-    except KeyboardInterrupt:
-        raise typer.Exit from None
 
 
 def _show_events(title: str, columns: Sequence[str], rows: "list[EventRow]", *, json: bool) -> None:

@@ -1,10 +1,10 @@
 """The state of the pipeline as tables that fit the terminal."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console, Group
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
@@ -13,7 +13,6 @@ from outboxctl.domain.lifecycle import PROJECTION
 from outboxctl.domain.printable import brief, counted
 
 if TYPE_CHECKING:
-    from outboxctl.cli.status.watch import StatusSnapshot
     from outboxctl.core.stats.by_projection import ProjectionStatus
     from outboxctl.core.stats.following import Following
     from outboxctl.core.stats.snapshot import EventRow, PipelineStatus
@@ -29,58 +28,31 @@ WIDE = 80  # columns from which two tables stand side by side
 MOST = 1_000  # rows of a table, where nothing limits them
 
 
-def view(
-    state: "PipelineStatus",
-    *,
-    most: int = MOST,
-    wide: bool = False,
-    pace: str | None = None,
-    at: datetime | None = None,
-) -> Group:
-    """`status` as it was `at` a moment (by default now), at most `most` rows a list.
+def lines(state: "PipelineStatus") -> Iterator[object]:
+    """`status` as it is printed once, and the commands that show more."""
+    out = rendering.console()
+    yield view(state, wide=out.is_terminal and out.width >= WIDE)
+    steps = ["outboxctl doctor --only sink"] if state.circuit_open else []
+    steps += ["outboxctl failed list"] if state.failed_by_reason else []
+    if steps:
+        yield f"Next: {', then '.join(steps)}"
 
-    `pace` is shown in place of what the workers report.
-    """
+
+def view(
+    state: "PipelineStatus", *, most: int = MOST, wide: bool = False, at: datetime | None = None
+) -> Group:
+    """`status` as it was `at` a moment (by default now), at most `most` rows a list."""
     parts = [
-        Group(*headline(state, pace)),
-        *projections(state, most),
+        Group(*_headline(state)),
+        *_projections(state, most),
         *_beside(_statuses(state), _failed(state, most), wide=wide),
         Text(f"B  Stuck: {state.stuck:,}", style="bold"),
     ]
     if state.oldest_pending:
         rows = cells(OLDEST_COLUMNS, state.oldest_pending[:most], at)
-        parts.append(flat_table("C  Oldest pending", OLDEST_COLUMNS, rows))
-    parts += workers(state, most)
+        parts.append(_flat_table("C  Oldest pending", OLDEST_COLUMNS, rows))
+    parts += _workers(state, most)
     return Group(*(parts if most < MOST else _spaced(parts)))
-
-
-def screen(snapshot: "StatusSnapshot", out: Console) -> Group:
-    """One snapshot of `--watch`, with as many rows a list as fit the terminal."""
-    wide, at = out.width >= WIDE, snapshot.at
-    return fitted(
-        out,
-        lambda most: Group(
-            time(snapshot), view(snapshot.state, most=most, wide=wide, pace=snapshot.change, at=at)
-        ),
-    )
-
-
-def fitted(out: Console, make: Callable[[int], Group]) -> Group:
-    """What is made with as many rows a list as fit the terminal."""
-    for most in (5, 4, 3, 2):
-        shown = make(most)
-        if len(out.render_lines(shown, pad=False)) <= out.height:
-            return shown
-    return make(1)
-
-
-def time(snapshot: "StatusSnapshot") -> Text:
-    """When it was read, and why there is no newer one."""
-    at = snapshot.at.strftime("%H:%M:%SZ")
-    if snapshot.problem:
-        # Folded: the cause stands at the end of a long address.
-        return Text(f"as of {at}, waiting: {brief(snapshot.problem, 400)}", style="bold red", overflow="fold")
-    return Text(f"as of {at}", style="dim")
 
 
 def cells(columns: Sequence[str], rows: "list[EventRow]", at: datetime | None = None) -> list[list[Any]]:
@@ -97,7 +69,7 @@ def _cell(row: "EventRow", column: str, now: datetime) -> Any:
     return "due" if due else rendering.distance(moment, now)
 
 
-def rate(events: float | None) -> str:
+def _rate(events: float | None) -> str:
     """Events a second for people."""
     if events is None:
         return "-"
@@ -108,7 +80,7 @@ def _spaced(parts: Sequence[Any]) -> list[Any]:
     return [each for part in parts for each in (part, "")]
 
 
-def flat_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:
+def _flat_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:
     """A table without blank lines, whose cells are cut where the terminal is too narrow."""
     table = rendering.table(title, columns, rows)
     table.show_edge = False  # its blank lines: 24 of a terminal are few
@@ -118,7 +90,7 @@ def flat_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]
     return table
 
 
-def headline(state: "PipelineStatus", pace: str | None = None) -> list[Text]:
+def _headline(state: "PipelineStatus") -> list[Text]:
     """Lag and pace, and whether the circuit is open."""
     oldest = f", the oldest {rendering.age(state.oldest_age_seconds)} old" if state.lag else ""
     head = Text(f"Lag: {counted(state.lag, 'event')}{oldest}", style="bold")
@@ -129,14 +101,14 @@ def headline(state: "PipelineStatus", pace: str | None = None) -> list[Text]:
         )
     ]
     if not state.chosen:
-        lines.append(Text(pace or flow(state)))
+        lines.append(Text(_flow(state)))
     if state.circuit_open and not state.chosen:
         text = "Circuit open: the search engine takes nothing and is probed; see `outboxctl doctor`"
         lines.append(Text(text, style="bold red"))
     return lines
 
 
-def flow(state: "PipelineStatus") -> str:
+def _flow(state: "PipelineStatus") -> str:
     """Rates and time to drain, from what the workers report."""
     if state.circuit_open is None:
         return "Pace: no worker is running" + _retries(state)
@@ -149,7 +121,7 @@ def _rates(state: "PipelineStatus") -> str:
     if state.rate_out is None:
         why = "nothing is delivered while the circuit is open" if state.circuit_open else "not measured yet"
         return why + _retries(state)
-    rates = f"in {rate(state.rate_in)}, out {rate(state.rate_out)}"
+    rates = f"in {_rate(state.rate_in)}, out {_rate(state.rate_out)}"
     if state.drain_seconds is not None:
         return rates + (f", drained in {rendering.age(state.drain_seconds)}" if state.lag else "")
     if state.circuit_open or much_waits(state.lag, state.waiting_for_retry):
@@ -167,13 +139,13 @@ def _retries(state: "PipelineStatus") -> str:
     return f"; {state.waiting_for_retry:,} wait for a retry, the last is due in {last}"
 
 
-def projections(state: "PipelineStatus", most: int) -> list[Any]:
+def _projections(state: "PipelineStatus", most: int) -> list[Any]:
     """A line a projection, where any is declared, and a line a followed table for which events wait."""
     if all(each.name == PROJECTION for each in state.projections):
         return []
     rows = [_projection(each) for each in state.projections[:most]]
     title = _titled("Projections", state.projections, most)
-    return [Group(flat_table(title, PROJECTION_COLUMNS, rows), *map(Text, followed(state, most)))]
+    return [Group(_flat_table(title, PROJECTION_COLUMNS, rows), *map(Text, _followed(state, most)))]
 
 
 def _projection(state: "ProjectionStatus") -> list[Any]:
@@ -182,7 +154,7 @@ def _projection(state: "ProjectionStatus") -> list[Any]:
     return [state.name, *(f"{count:,}" for count in counts), oldest]
 
 
-def followed(state: "PipelineStatus", most: int) -> list[str]:
+def _followed(state: "PipelineStatus", most: int) -> list[str]:
     """A line a followed table for which events wait, at most `most`."""
     lines = [_following(each.name, table) for each in state.projections for table in each.following]
     more = [f"and {len(lines) - most:,} more followed tables"] if len(lines) > most else []
@@ -192,10 +164,10 @@ def followed(state: "PipelineStatus", most: int) -> list[str]:
 def _following(projection: str, table: "Following") -> str:
     parts = [f"{table.events:,} waiting"]
     if table.keys_done:
-        pace = f" ({rate(table.keys_per_second)})" if table.keys_per_second else ""
+        pace = f" ({_rate(table.keys_per_second)})" if table.keys_per_second else ""
         parts.append(f"{counted(table.keys_done, 'document')} found so far{pace}")
     if table.events_per_second:
-        parts.append(f"{rate(table.events_per_second)} expanded")
+        parts.append(f"{_rate(table.events_per_second)} expanded")
     if table.drain_seconds is not None:
         parts.append(f"expanded in {rendering.age(table.drain_seconds)}")
     elif table.events_per_second:
@@ -209,7 +181,7 @@ def _statuses(state: "PipelineStatus") -> Table:
         (status, f"about {count:,}" if status in state.estimated else f"{count:,}")
         for status, count in state.status.items()
     ]
-    table = flat_table("A  Status", ("status", "events"), rows)
+    table = _flat_table("A  Status", ("status", "events"), rows)
     table.columns[1].justify = "right"
     return table
 
@@ -222,7 +194,7 @@ def _failed(state: "PipelineStatus", most: int) -> Table | None:
         for reason, count in each.failed_by_reason.items()
     ]
     columns = ("projection", "reason", "events") if several else ("reason", "events")
-    return flat_table(_titled("Failed by reason", found, most), columns, found[:most]) if found else None
+    return _flat_table(_titled("Failed by reason", found, most), columns, found[:most]) if found else None
 
 
 def _titled(title: str, rows: Sequence[object], most: int) -> str:
@@ -237,14 +209,14 @@ def _beside(left: Table, right: Table | None, *, wide: bool) -> list[Any]:
     return [grid]
 
 
-def workers(state: "PipelineStatus", most: int) -> list[Any]:
+def _workers(state: "PipelineStatus", most: int) -> list[Any]:
     """A table with a line a worker, where there is any."""
     rows = [_worker(worker) for worker in state.workers[:most]]
-    return [flat_table(_titled("Workers", state.workers, most), WORKER_COLUMNS, rows)] if rows else []
+    return [_flat_table(_titled("Workers", state.workers, most), WORKER_COLUMNS, rows)] if rows else []
 
 
 def _worker(worker: "WorkerRow") -> list[Any]:
     age = worker.heartbeat_age_seconds
     heartbeat = None if age is None else rendering.age(age)
-    in_flight, out = f"{worker.in_flight:,}", rate(worker.rate_out if worker.alive else None)
+    in_flight, out = f"{worker.in_flight:,}", _rate(worker.rate_out if worker.alive else None)
     return [worker.worker_id, worker.host, heartbeat, in_flight, worker.outage_policy, out, worker.state]

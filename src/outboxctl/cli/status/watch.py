@@ -1,4 +1,4 @@
-"""Status snapshots at an interval; they go on while the database is unreachable."""
+"""`status --watch`: snapshots at an interval; they go on while the database is unreachable."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -7,35 +7,46 @@ from time import sleep
 from typing import TYPE_CHECKING
 
 import typer
+from rich.console import Group
+from rich.live import Live
+from rich.text import Text
 
 from outboxctl.cli import rendering
+from outboxctl.cli.status.view import WIDE, lines, view
 from outboxctl.domain.errors import UnreachableError
+from outboxctl.domain.printable import brief
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
+    from rich.console import Console
 
     from outboxctl.core.stats.snapshot import PipelineStatus
 
 
 @dataclass(frozen=True)
 class StatusSnapshot:
-    """The state at a moment; `problem` says why there is no newer one.
-
-    `change` is the rate since the snapshot before, for when no worker reports a pace.
-    """
+    """The state at a moment; `problem` says why there is no newer one."""
 
     state: "PipelineStatus"
     at: datetime
-    change: str | None = None
-    problem: str | None = None
+    problem: str = ""
 
 
-def snapshots(read: Callable[[], "PipelineStatus"], seconds: float) -> Iterator[StatusSnapshot]:
+def follow(read: Callable[[], "PipelineStatus"], seconds: float, *, json: bool) -> None:
+    """Redraw in place on a terminal, print below each other elsewhere; ^C exits 0."""
+    out, snapshots = rendering.console(), _snapshots(read, seconds)
+    in_place = out.is_terminal and not out.is_dumb_terminal and not json
+    try:
+        _redraw(snapshots, out) if in_place else _print(snapshots, out, json=json)
+    except KeyboardInterrupt:
+        raise typer.Exit from None
+
+
+def _snapshots(read: Callable[[], "PipelineStatus"], seconds: float) -> Iterator[StatusSnapshot]:
     """One every `seconds`, without end. Raises UnreachableError only if the first one fails."""
     last: StatusSnapshot | None = None
     while True:
         try:
-            last = _with_change(last, StatusSnapshot(read(), datetime.now(UTC)))
+            last = StatusSnapshot(read(), datetime.now(UTC))
             yield last
         except UnreachableError as error:
             if last is None:
@@ -44,30 +55,43 @@ def snapshots(read: Callable[[], "PipelineStatus"], seconds: float) -> Iterator[
         sleep(seconds)
 
 
-def _with_change(before: StatusSnapshot | None, now: StatusSnapshot) -> StatusSnapshot:
-    if before is None or now.state.circuit_open is not None:
-        return now
-    seconds = max(0.001, (now.at - before.at).total_seconds())
-    lag = (now.state.lag - before.state.lag) / seconds
-    failed = (now.state.status["failed"] - before.state.status["failed"]) / seconds
-    change = f"Pace: no worker is running; since the last look: lag {lag:+,.1f}/s, failed {failed:+,.1f}/s"
-    return replace(now, change=change)
-
-
-def redraw(
-    snapshots: Iterator[StatusSnapshot], draw: "Callable[[StatusSnapshot, Console], RenderableType]"
-) -> None:
-    """Draw on the terminal's other screen, as `less` does, until ^C, exit code 0; the last snapshot stays."""
-    from rich.live import Live
-
-    out = rendering.console()
+def _redraw(snapshots: Iterator[StatusSnapshot], out: "Console") -> None:
+    """Draw on the terminal's other screen, as `less` does; the last snapshot stays."""
+    each = next(snapshots)
     try:
-        each = next(snapshots)
-        try:
-            with Live(draw(each, out), console=out, auto_refresh=False, screen=True) as live:
-                for each in snapshots:
-                    live.update(draw(each, out), refresh=True)
-        finally:
-            out.print(draw(each, out))
-    except KeyboardInterrupt:
-        raise typer.Exit from None
+        with Live(_screen(each, out), console=out, auto_refresh=False, screen=True) as live:
+            for each in snapshots:
+                live.update(_screen(each, out), refresh=True)
+    finally:
+        out.print(_screen(each, out))
+
+
+def _print(snapshots: Iterator[StatusSnapshot], out: "Console", *, json: bool) -> None:
+    unreachable = ""
+    for each in snapshots:
+        if each.problem and not unreachable:
+            rendering.console(stderr=True).print(rendering.cell(f"still waiting: {each.problem}"))
+        elif json and not each.problem:
+            rendering.emit_line(each.state)
+        elif not each.problem:
+            out.print(*lines(each.state), sep="\n")
+        unreachable = each.problem
+
+
+def _screen(snapshot: StatusSnapshot, out: "Console") -> Group:
+    """One snapshot of `--watch`, with as many rows a list as fit the terminal."""
+    for most in (5, 4, 3, 2, 1):
+        state = view(snapshot.state, most=most, wide=out.width >= WIDE, at=snapshot.at)
+        shown = Group(_time(snapshot), state)
+        if len(out.render_lines(shown, pad=False)) <= out.height:
+            break
+    return shown
+
+
+def _time(snapshot: StatusSnapshot) -> Text:
+    """When it was read, and why there is no newer one."""
+    at = snapshot.at.strftime("%H:%M:%SZ")
+    if snapshot.problem:
+        # Folded: the cause stands at the end of a long address.
+        return Text(f"as of {at}, waiting: {brief(snapshot.problem, 400)}", style="bold red", overflow="fold")
+    return Text(f"as of {at}", style="dim")
