@@ -152,18 +152,11 @@ CASES = [
     (refused, [], "in_vain", "outboxctl doctor"),
     (being_tried, [], "in_vain", "outboxctl doctor"),
     (attended, ["--max-lag", "2"], "lag", "outboxctl status"),
-    (
-        fail_now,
-        ["--max-failed", "9", "--max-failed-growth", "0"],
-        "failed_growth",
-        "outboxctl failed list",
-    ),
     (unattended, [], "unattended", "outboxctl worker"),
 ]
 WELL = [
     (wait_long, ["--max-oldest-age", "3e8"]),
     (get_stuck, ["--max-stuck", "1"]),
-    (fail_old, ["--max-failed", "1", "--max-failed-growth", "0"]),
     (fail_old, []),
     (stalled, ["--max-no-success", "200"]),
     (refused, ["--max-no-success", "60"]),

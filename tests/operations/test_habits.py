@@ -4,6 +4,7 @@ import json
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -16,6 +17,24 @@ from processes import OUTBOXCTL, Cli
 from servers import Servers
 
 NARROW = 40  # columns; the session in the docs shows 80
+# What scripts rely on: the names of contract.md.
+NAMES = {
+    "failed list": {"failed", "groups"},
+    "lab list": {"labs"},
+    "oldest": {"events"},
+    "projection list": {"projections"},
+    "replay": {"matched", "selected", "dry_run", "ids"},
+    "status": {
+        *("projection", "status", "stuck", "lag", "oldest_age_seconds", "oldest_pending"),
+        "failed_by_reason",
+    },
+    "stuck": {"events"},
+}
+OF_EACH = {
+    ("lab list", "labs"): {"name"},
+    ("oldest", "events"): {"id", "created_at", "attempts", "next_retry_at", "error_reason"},
+    ("status", "oldest_pending"): {"id", "created_at", "attempts", "next_retry_at", "error_reason"},
+}
 
 
 @pytest.fixture(scope="module")
@@ -53,10 +72,15 @@ def test_help_says_how_to_begin(path: str, command: object) -> None:
 
 @pytest.mark.parametrize("path", READING)
 @pytest.mark.usefixtures("haunted")
-def test_json_is_one_document_on_stdout(cli: Cli, path: str) -> None:
+def test_json_is_one_document_on_stdout_with_the_names_that_scripts_rely_on(cli: Cli, path: str) -> None:
     done = cli(*path.split(), *READING[path], "--json")
     assert done.returncode in (0, 4), done.stderr
-    assert json.loads(done.stdout) is not None
+    document: Any = json.loads(done.stdout)
+    assert NAMES.get(path, set()) <= set(document)
+    for (command, key), names in OF_EACH.items():
+        if command == path:
+            assert document[key]
+            assert all(names <= set(each) for each in document[key])
     assert not any(raw in done.stdout + done.stderr for raw in ("\x1b", *RAW))
 
 

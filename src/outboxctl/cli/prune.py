@@ -11,12 +11,8 @@ from outboxctl.cli.guards import acting, reading
 from outboxctl.cli.options import ByOrLogin, DryRun, Json, ReasonOrCommand, Yes, audited, settings
 
 if TYPE_CHECKING:
-    from datetime import timedelta
-
-    from outboxctl.core.database import Database
     from outboxctl.core.operator.prune import PrunePlan
     from outboxctl.operations.prune import Pruned
-    from outboxctl.settings import Settings
 
 RATE = 25_000.0  # rows a second that leave a worker beside it nine tenths of its own rate
 
@@ -38,13 +34,25 @@ def prune(
 
     Example: outboxctl prune --older-than 7d --dry-run
     """
+    from outboxctl.core.operator import prune as core
+    from outboxctl.operations import batches
+    from outboxctl.operations import prune as pruning
+
     began, retention = monotonic(), parse.duration("--older-than", older_than)
     who, configured, done = audited(by, reason or "prune"), settings(), None
     if dry_run:
-        plan, rows = _count(configured, retention)
+        with reading(configured) as connection:
+            plan = core.plan(connection, retention)
+            with rendering.progress("Counting, page", plan.blocks) as advance:
+                rows = pruning.count(connection, plan, advance)
     else:
         with acting(configured, f"prune events done more than {older_than} ago", yes=yes) as db:
-            plan, done = _run(db, retention, rate=rate, who=who, older_than=older_than)
+            with db.begin() as connection:
+                plan = core.plan(connection, retention)
+            filters = {"older_than": older_than, "cutoff": plan.cutoff.isoformat()}
+            more: dict[str, Any] = {"filters": filters, "rate": rate, **who}
+            with batches.stoppable() as stop, rendering.progress("Pruning, page", plan.blocks) as advance:
+                done = pruning.apply(db, plan, stop=stop, advance=advance, **more)
         rows = done.rows
     seconds = done.seconds if done else monotonic() - began
     report: dict[str, Any] = {"pruned" if done else "matched": rows, "dry_run": dry_run}
@@ -53,30 +61,6 @@ def prune(
     rendering.show(report, lambda: _lines(plan, rows, done), json=json)
     if done and done.interrupted:
         raise typer.Exit(INTERRUPTED)
-
-
-def _count(settings: "Settings", retention: "timedelta") -> "tuple[PrunePlan, int]":
-    from outboxctl.core.operator import prune as core
-    from outboxctl.operations import prune as pruning
-
-    with reading(settings) as connection:
-        plan = core.plan(connection, retention)
-        with rendering.progress("Counting, page", plan.blocks) as advance:
-            return plan, pruning.count(connection, plan, advance)
-
-
-def _run(
-    db: "Database", retention: "timedelta", *, rate: float, who: dict[str, str], older_than: str
-) -> "tuple[PrunePlan, Pruned]":
-    from outboxctl.core.operator import prune as core
-    from outboxctl.operations import batches
-    from outboxctl.operations import prune as pruning
-
-    with db.begin() as connection:
-        plan = core.plan(connection, retention)
-    filters = {"older_than": older_than, "cutoff": plan.cutoff.isoformat()}
-    with batches.stoppable() as stop, rendering.progress("Pruning, page", plan.blocks) as advance:
-        return plan, pruning.apply(db, plan, filters=filters, stop=stop, rate=rate, advance=advance, **who)
 
 
 def _lines(plan: "PrunePlan", rows: int, done: "Pruned | None") -> list[str]:

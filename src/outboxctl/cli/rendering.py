@@ -34,7 +34,7 @@ class Unbroken(str):
 
 
 class Item(str):
-    """A text beneath a line: two blanks in."""
+    """A text beneath a line: two blanks in, and four where it goes on in the next line of a terminal."""
 
     __slots__ = ()
 
@@ -72,12 +72,17 @@ def show(report: Any, lines: Callable[[], Iterable[Any]], *, json: bool) -> None
     out = console()
     for line in lines():
         if isinstance(line, Item):
-            from rich.padding import Padding
-
-            out.print(Padding(line, (0, 0, 0, 2), expand=False))
+            _print_item(out, line)
             continue
         unbroken = isinstance(line, Unbroken) or (isinstance(line, str) and not out.is_terminal)
         out.print(line, soft_wrap=unbroken)
+
+
+def _print_item(out: "Console", item: Item) -> None:
+    from rich.text import Text
+
+    first, *others = Text(item).wrap(out, out.width - 4)
+    out.print(Text("  ") + first, *(Text("    ") + other for other in others), sep="\n")
 
 
 def emit_json(report: Any, *, own: bool = False) -> None:

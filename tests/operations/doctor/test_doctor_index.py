@@ -92,20 +92,6 @@ def test_an_alias_of_two_indexes_says_where_writes_go(ward: Ward, engine: Elasti
         engine.indices.delete(index=f"{index}-000002")
 
 
-def test_a_red_index_is_said_to_be_red(ward: Ward, engine: Elasticsearch, index: str) -> None:
-    engine.indices.delete(index=f"{index}-000001")
-    nowhere = {"index.routing.allocation.require._name": "no-such-node", "gc_deletes": "1h"}
-    engine.indices.create(
-        index=f"{index}-000001",
-        aliases={index: {}},
-        mappings=MAPPING,
-        settings=nowhere | {"number_of_replicas": 0},
-        wait_for_active_shards=0,
-    )
-    assert ward.ids(End.SINK) == ["index-red"]
-    ward.do(ward.one("index-red", End.SINK).mend)
-
-
 def test_fields_that_take_the_documents_values_are_no_finding(
     ward: Ward, engine: Elasticsearch, index: str
 ) -> None:
