@@ -1,5 +1,6 @@
-"""Events by hand."""
+"""Events by hand, and an empty database."""
 
+from collections.abc import Iterator
 from uuid import uuid4
 
 import psycopg
@@ -27,3 +28,9 @@ def insert(sql: psycopg.Connection) -> Insert:
         return str(row["id"])
 
     return insert_event
+
+
+@pytest.fixture
+def raw(empty_url: str) -> Iterator[psycopg.Connection]:
+    with psycopg.connect(empty_url, autocommit=True) as connection:
+        yield connection

@@ -48,12 +48,6 @@ def empty(empty_url: str) -> Iterator[Database]:
     db.close()
 
 
-@pytest.fixture
-def raw(empty_url: str) -> Iterator[psycopg.Connection]:
-    with psycopg.connect(empty_url, autocommit=True) as connection:
-        yield connection
-
-
 def row(status: str) -> tuple[object, ...]:
     return (uuid4(), uuid4(), status)
 

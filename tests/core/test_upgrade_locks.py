@@ -34,12 +34,6 @@ def previous(empty_url: str) -> Iterator[Database]:
 
 
 @pytest.fixture
-def raw(empty_url: str) -> Iterator[psycopg.Connection]:
-    with psycopg.connect(empty_url, autocommit=True) as connection:
-        yield connection
-
-
-@pytest.fixture
 def env(env: dict[str, str], empty_url: str) -> dict[str, str]:
     return env | {"DATABASE_URL": empty_url}
 

@@ -1,4 +1,4 @@
-"""The store: everything that speaks to PostgreSQL, by psycopg. Nothing else writes `status`.
+"""The store: all that speaks to PostgreSQL, by SQLAlchemy Core on psycopg. Nothing else writes `status`.
 
-Only the migrations load SQLAlchemy, for alembic. Imports settings, net and domain.
+Imports settings, net and domain.
 """
