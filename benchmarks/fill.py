@@ -16,7 +16,7 @@ from benchmarks.processes import BY, begin
 from benchmarks.report import Section
 from benchmarks.rig import SERVERS, Rig, must
 from outboxctl.core.documents import source_stream
-from outboxctl.core.projections import choosing
+from outboxctl.core.projections import in_force
 from outboxctl.core.schema.names import REBUILDS
 from outboxctl.operations.rebuild.projected import ProjectionSource
 from outboxctl.operations.rebuild.source import PAGE_BYTES
@@ -120,7 +120,7 @@ def _nested(rig: Rig, parents: int) -> dict[str, float]:
     shop.fill(rig, parents)
     with shop.declared(rig):
         with rig.database.begin() as connection:
-            projection = next(each for each in choosing.declared(connection) if each.name == "product")
+            projection = next(each for each in in_force.declared(connection) if each.name == "product")
         pages = ProjectionSource(projection).pages(rig.database, {"cursor": None}, rig.settings.bulk_size)
         reading = parents / _seconds(lambda: sum(page.batch.read for page in pages))
         filled = _filled(rig, parents, "nested: ", "--projection", "product", index=shop.index_of(rig))

@@ -11,8 +11,13 @@ import psycopg
 from outboxctl.core.database import Database
 from outboxctl.core.projections import catalog, changes, trigger_check, triggers
 from outboxctl.core.projections.follow_pages import NAME, FollowEvent
-from outboxctl.core.projections.trigger_names import WatchedTable, function_name, tables_of, watched_tables
-from outboxctl.core.projections.trigger_users import shared
+from outboxctl.core.projections.trigger_names import (
+    WatchedTable,
+    function_name,
+    shared,
+    tables_of,
+    watched_tables,
+)
 from outboxctl.domain.projection import DOCUMENTS, Follow, KeyColumn, Projection, Relation
 
 INT, TEXT = "pg_catalog.int8", "pg_catalog.text"

@@ -12,7 +12,8 @@ from outboxctl.core.database import Database
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.projection import Follow
 from outboxctl.operations.projection.declaration import read
-from outboxctl.operations.projection.plan import Planned, plan
+from outboxctl.operations.projection.plan import plan
+from outboxctl.operations.projection.resolved import Planned
 from processes import Cli
 
 TABLES = """

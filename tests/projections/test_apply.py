@@ -126,9 +126,26 @@ def test_the_files_mapping_counts(store: Store, engine: Elasticsearch) -> None:
     assert store.what() == []
     body["mappings"]["properties"]["reviews"]["properties"]["body"] = {"type": "text"}
     (store.file.parent / "m.json").write_text(json.dumps(body), encoding="utf-8")
-    assert store.what() == ["declaration", "mapping"]
+    assert store.what() == ["declaration", "documents", "mapping"]
     store.apply()
     assert store.what() == []
+
+
+def test_a_field_that_the_file_declares_later_is_found_in_documents_that_were_there(
+    store: Store, engine: Elasticsearch
+) -> None:
+    store.sql.execute("INSERT INTO store.products (id, tenant) VALUES (1, 'a')")
+    store.sql.execute("INSERT INTO store.reviews VALUES (1, 1, 5, 'quiet words')")
+    store.apply()
+    store.cli.ok("worker", "--drain")
+    fields = {"reviews": {"properties": {"body": {"type": "text"}}}}
+    store.write(after=f"mapping = '{json.dumps({'mappings': {'properties': fields}})}'\n")
+    assert "another mapping" in {step["what"]: step["text"] for step in store.plan()["steps"]}["documents"]
+    store.apply()
+    store.cli.ok("worker", "--drain")
+    engine.indices.refresh(index=store.index)
+    found = engine.search(index=store.index, query={"match": {"reviews.body": "quiet"}})["hits"]["hits"]
+    assert [each["_id"] for each in found] == ["1"]
 
 
 def test_a_mapping_that_the_engine_refuses_puts_nothing_in_force(store: Store, engine: Elasticsearch) -> None:

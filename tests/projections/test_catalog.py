@@ -8,7 +8,7 @@ import pytest
 from psycopg.sql import SQL, Identifier
 
 from outboxctl.core.database import Database
-from outboxctl.core.projections import catalog, dependencies, indexes, view_facts
+from outboxctl.core.projections import catalog, dependencies, indexes
 from outboxctl.core.projections.fields import fields
 from outboxctl.core.projections.view_texts import definition
 from outboxctl.core.sql import Connection
@@ -212,7 +212,7 @@ def test_functions_that_change_without_an_event_are_named(
     )
     there.execute("CREATE VIEW shop.tried AS SELECT * FROM shop.inner_view")
     with db.begin() as connection:
-        assert view_facts.volatile(connection, shop.shop("tried")) == named
+        assert dependencies.volatile(connection, shop.shop("tried")) == named
 
 
 def test_row_level_security_of_whoever_reads_is_named(db: Database, there: psycopg.Connection) -> None:
@@ -221,16 +221,16 @@ def test_row_level_security_of_whoever_reads_is_named(db: Database, there: psyco
     there.execute("ALTER TABLE shop.reviews ENABLE ROW LEVEL SECURITY")
     try:
         with db.begin() as connection:
-            assert view_facts.row_security(connection, shop.shop("product_documents")) == []
-            assert view_facts.row_security(connection, shop.shop("reviews")) == []
+            assert dependencies.row_security(connection, shop.shop("product_documents")) == []
+            assert dependencies.row_security(connection, shop.shop("reviews")) == []
         there.execute(SQL("ALTER VIEW shop.product_documents OWNER TO {}").format(Identifier(owner)))
         with db.begin() as connection:
-            found = view_facts.row_security(connection, shop.shop("product_documents"))
+            found = dependencies.row_security(connection, shop.shop("product_documents"))
             assert found == [shop.shop("reviews")]
         needs_release(there, 15, "views with security_invoker")
         there.execute("ALTER VIEW shop.product_documents SET (security_invoker = true)")
         with db.begin() as connection:
-            assert view_facts.row_security(connection, shop.shop("product_documents")) == []
+            assert dependencies.row_security(connection, shop.shop("product_documents")) == []
     finally:
         there.execute(SQL("DROP OWNED BY {0} CASCADE; DROP ROLE {0}").format(Identifier(owner)))
 

@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 import shop
 from outboxctl.core.database import Database
-from outboxctl.core.projections import follow_keys, follow_pages, follow_query, follow_sets, follow_tables
+from outboxctl.core.projections import follow_keys, follow_pages, follow_query, follow_tables
 from outboxctl.core.projections.follow_pages import HALF, FollowEvent
 from outboxctl.domain.projection import Follow, Projection, Relation
 from outboxctl.worker.projections import expanding
@@ -273,8 +273,8 @@ def test_changes_of_two_queries_are_no_set() -> None:
 def test_rows_with_large_columns_are_read_a_few_at_a_time(
     db: Database, sql: psycopg.Connection, projection: Projection
 ) -> None:
-    changed(sql, ["9" * (follow_sets.MOST_BYTES // 3)] * 9)
+    changed(sql, ["9" * (follow_tables.MOST_BYTES // 3)] * 9)
     with db.begin() as connection:
         (table,) = follow_tables.waiting(connection)
         assert table.projection == projection.name
-        assert len(follow_sets.lock(connection, table, 9)) == 2
+        assert len(follow_tables.lock(connection, table, 9)) == 2

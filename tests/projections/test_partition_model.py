@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from outboxctl.core.database import Database
-from outboxctl.core.projections import trigger_bulk
+from outboxctl.core.projections import trigger_functions
 from outboxctl.domain.projection import Follow, Projection
 from projections import shop_tables as shop
 from projections.shop_tables import faults, taken, watch
@@ -103,12 +103,12 @@ def a_change(rng: random.Random, there: set[str]) -> str:
 
 
 @pytest.mark.slow(reason="300 random transactions a seed")
-@pytest.mark.parametrize(("seed", "bulk"), [(0, trigger_bulk.BULK), (1, 2), (2, trigger_bulk.BULK)])
+@pytest.mark.parametrize(("seed", "bulk"), [(0, trigger_functions.BULK), (1, 2), (2, trigger_functions.BULK)])
 def test_no_change_is_missed_whichever_partition_is_named(
     db: Database, sql: psycopg.Connection, monkeypatch: pytest.MonkeyPatch, seed: int, bulk: int
 ) -> None:
     """By a projection that is watched by the columns that it uses, and by one that is by every column."""
-    monkeypatch.setattr(trigger_bulk, "BULK", bulk)
+    monkeypatch.setattr(trigger_functions, "BULK", bulk)
     sql.execute(TABLES.encode())
     for table, columns in COLUMNS.items():
         sql.execute(PARTS.format(table, columns).encode())

@@ -27,7 +27,7 @@ OBJECT = '{"mappings": {"properties": {"title": {"properties": {}}}}}'
 # What is added, and what is said.
 ADDED = {
     'routing = "tenants"\n': "routing: store.documents has no column 'tenants'",
-    'ignore = ["store.nothing"]\n': "ignore: there is no table store.nothing",
+    'ignore = ["store.nothing"]\n': "ignore: there is no table or view store.nothing",
     f"mapping = '''\n{OBJECT}\n'''\n": "mapping: 'title' is an object in it, and text in the document",
     FOLLOW.replace("reviews", "revews") + 'key = "id"': "follow[1].table: there is no table",
     FOLLOW + 'key = "product"': "follow[1].key: store.reviews has no column 'product'",

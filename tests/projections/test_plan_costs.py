@@ -1,4 +1,4 @@
-"""`plan` says how many documents are behind a row of each followed table, and how long one takes to read."""
+"""`plan` says how many documents are behind a row of each followed table."""
 
 import pytest
 
@@ -26,11 +26,8 @@ def test_the_documents_behind_a_row_are_counted(store: Store) -> None:
     figures = [categories[name] for name in ("median_documents", "most_documents", "sampled_rows")]
     assert (categories["table"], figures) == ("store.categories", [2, 80, 11])
     assert (reviews["median_documents"], reviews["most_documents"]) == (1, 1)
-    assert planned["reading"]["documents"] == 98
-    assert 0 < planned["reading"]["milliseconds"] < 1_000
     terminal = " ".join(store("plan").stdout.split())
     assert "store.categories 2 80" in terminal
-    assert "Reading a document takes 0." in terminal
 
 
 def test_a_value_that_the_sample_misses_counts_by_the_statistics(
@@ -42,7 +39,7 @@ def test_a_value_that_the_sample_misses_counts_by_the_statistics(
     with db.begin() as connection:
         planned = plan(connection, None, read(store.file), built_in="none")
         (cost,) = change_costs_of(connection, planned)
-    assert [each and each.most for each in cost.behind] == [80, 1]
+    assert [each and each.most for each in cost] == [80, 1]
 
 
 def test_a_change_that_reaches_every_document_is_said_to(store: Store) -> None:

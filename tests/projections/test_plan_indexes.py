@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from outboxctl.core.database import Database
-from outboxctl.operations.projection import lookups
+from outboxctl.operations.projection import notices
 from processes import Cli
 from schemas import rental
 
@@ -95,7 +95,8 @@ UNDER = "SELECT l.item FROM tree.links l JOIN tree.tags t ON t.id = l.tag WHERE 
 
 def lacking(db: Database, query: str) -> list[tuple[str, tuple[str, ...]]]:
     with db.begin() as connection:
-        found = [*lookups._missing(connection, lookups._compared(connection, query))]
+        compared = [("", each) for each in notices._compared(connection, query)]
+        found = notices.missing(connection, compared)
     return [(each.table.name, each.columns) for each in found]
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import psycopg
 
 from outboxctl.core.database import Database
-from outboxctl.core.projections.trigger_bulk import BULK, MOST
+from outboxctl.core.projections.trigger_functions import BULK, MOST
 from outboxctl.domain.projection import DOCUMENTS, Follow, KeyColumn
 from projections.shop_tables import INT, PRODUCT, TEXT, keys, of, shop, taken, watch
 

@@ -3,8 +3,7 @@
 import pytest
 
 from outboxctl.core.projections.follow_pages import HALF
-from outboxctl.core.projections.follow_sets import MOST
-from outboxctl.core.projections.follow_tables import MOST_BEGUN, FollowedTable
+from outboxctl.core.projections.follow_tables import MOST, MOST_BEGUN, FollowedTable
 from outboxctl.domain.projection import EVERYTHING
 from outboxctl.worker.projections.turns import LONGEST_PAUSE, QUICK, Turn, Turns
 

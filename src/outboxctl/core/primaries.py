@@ -23,7 +23,7 @@ from outboxctl.core.conninfo import (
 )
 from outboxctl.core.database_errors import public_cause, sqlstate
 from outboxctl.core.opening import FIRST_SECONDS, check_tls, connected
-from outboxctl.core.projections.server_identity import HIDDEN
+from outboxctl.core.projections.version_base import HIDDEN
 from outboxctl.domain.errors import OutboxctlError, UnreachableError, UsageError
 from outboxctl.domain.printable import brief
 from outboxctl.domain.redaction import redact

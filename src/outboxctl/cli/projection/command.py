@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from outboxctl.cli import guards
+from outboxctl.cli import guards, rendering
 from outboxctl.cli.options import (
     By,
     Json,
@@ -19,7 +19,6 @@ from outboxctl.cli.options import (
     settings,
 )
 from outboxctl.cli.projection import plan_view, view
-from outboxctl.cli.projection.servers import server_names
 from outboxctl.domain.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -75,7 +74,12 @@ def init(
             starts = pgsync.starts(connection, from_pgsync)
         else:
             starts = [starting.of_tables(connection, tables or [])]
-    view.starts(starts, json=json)
+    text = "\n".join(each.toml() for each in starts)
+    if json:
+        parts = [{"name": each.name, "query": each.query, "mapping": each.body} for each in starts]
+        rendering.emit_json({"toml": text, "projections": parts})
+    else:
+        typer.echo(text, nl=False)
 
 
 @app.command()
@@ -92,7 +96,7 @@ def plan(file: File, triggers: Triggers = None, json: Json = False) -> None:
     from outboxctl.operations.projection.plan import plan as planning
 
     declared, configured = declaration.read(file), settings()
-    servers = server_names(configured)
+    servers = view.server_names(configured)
     print_progress(str(servers))
     with _looking(configured) as connection, _sink(configured) as client:
         planned = planning(
@@ -122,7 +126,10 @@ def sql(file: File, triggers: Triggers = None, json: Json = False) -> None:
             connection, None, declared, built_in=configured.elastic_index, with_triggers=triggers
         )
         printed = script(connection, planned)
-    view.sql(printed, json=json)
+    if json:
+        rendering.emit_json({"sql": printed})
+    else:
+        typer.echo(printed)
 
 
 @app.command()
@@ -146,7 +153,7 @@ def apply(
     from outboxctl.operations.projection.apply import apply as applying
 
     declared, who, configured = declaration.read(file), audited(by, reason), settings()
-    servers = server_names(configured)
+    servers = view.server_names(configured)
     names = ", ".join(each.name for each in declared)
     what = f"apply the projections {names}, indexed at {servers.named_sink}"
     print_progress(str(servers))
@@ -183,10 +190,10 @@ def show(name: Name, json: Json = False) -> None:
 
     Example: outboxctl projection show product
     """
-    from outboxctl.operations.projection.known import overview
+    from outboxctl.operations.projection.known import overviews
 
     with guards.reading(settings()) as connection:
-        found = overview(connection, name)
+        (found,) = overviews(connection, name)
     view.overview(found, json=json)
 
 

@@ -12,11 +12,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from outboxctl.cli.projection.servers import ServerNames
+    from outboxctl.cli.projection.view import ServerNames
+    from outboxctl.core.projections.change_costs import DocumentsBehind
     from outboxctl.core.projections.writer_costs import WriterCosts
     from outboxctl.domain.projection import Follow
-    from outboxctl.operations.projection.costs import ChangeCosts
-    from outboxctl.operations.projection.plan import Planned
+    from outboxctl.operations.projection.resolved import Planned
+
+    Costs = Sequence[DocumentsBehind | None]  # of each followed table
 
 WRITERS = "A writer's µs a row without→with triggers, on copies"
 STATEMENTS = ("INSERT", "UPDATE", "UPDATE unused", "DELETE")
@@ -26,7 +28,7 @@ APPLY = "outboxctl projection apply {file} --by YOU --reason WHY"
 
 def plan(
     planned: "Sequence[Planned]",
-    costs: "Sequence[ChangeCosts]",
+    costs: "Sequence[Costs]",
     written: "Sequence[WriterCosts]",
     file: "Path",
     servers: "ServerNames",
@@ -44,17 +46,17 @@ def plan(
     rendering.show(report, lambda: _lines(both, written, file), json=json)
 
 
-def _with_costs(planned: "Planned", costs: "ChangeCosts") -> dict[str, Any]:
+def _with_costs(planned: "Planned", costs: "Costs") -> dict[str, Any]:
     report = view.planned(planned)
-    for follow, behind in zip(report["follow"], costs.behind, strict=True):
+    for follow, behind in zip(report["follow"], costs, strict=True):
         follow["median_documents"] = behind.median if behind else None
         follow["most_documents"] = behind.most if behind else None
         follow["sampled_rows"] = behind.rows if behind else None
-    return report | {"reading": asdict(costs.reading) if costs.reading else None}
+    return report
 
 
 def _lines(
-    both: "Sequence[tuple[Planned, ChangeCosts]]", written: "Sequence[WriterCosts]", file: "Path"
+    both: "Sequence[tuple[Planned, Costs]]", written: "Sequence[WriterCosts]", file: "Path"
 ) -> "Iterator[object]":
     for each, costs in both:
         projection = each.projection
@@ -71,16 +73,11 @@ def _lines(
     yield from _next([each for each, _ in both], file)
 
 
-def _costs(planned: "Planned", costs: "ChangeCosts") -> "Iterator[object]":
+def _costs(planned: "Planned", costs: "Costs") -> "Iterator[object]":
     """What the worker does for a change; an estimate, from a sample of the rows that are there."""
-    if costs.reading and costs.reading.documents:
-        each = costs.reading.milliseconds / costs.reading.documents
-        yield f"  Reading a document takes {each:.2f} ms ({costs.reading.documents} tried)."
-    elif costs.reading is None:
-        yield "  Reading a document takes longer than was waited for, or is refused."
     rows = [
         (follow.table, *((f"{behind.median:,}", f"{behind.most:,}") if behind else (None, None)))
-        for follow, behind in zip(planned.projection.follow, costs.behind, strict=True)
+        for follow, behind in zip(planned.projection.follow, costs, strict=True)
     ]
     if rows:
         yield rendering.table("Documents behind a changed row", ("table", "median", "most"), rows)

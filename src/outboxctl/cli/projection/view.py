@@ -1,25 +1,24 @@
 """The reports of `projection`."""
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-import typer
-
 from outboxctl.cli import rendering
+from outboxctl.cli.options import program_flags
 from outboxctl.domain import json_numbers
 from outboxctl.domain.printable import brief
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from outboxctl.cli.projection.servers import ServerNames
     from outboxctl.operations.projection.apply import Applied
     from outboxctl.operations.projection.drop import Dropped
     from outboxctl.operations.projection.known import ProjectionOverview
-    from outboxctl.operations.projection.plan import Planned
     from outboxctl.operations.projection.preview import Preview
-    from outboxctl.operations.projection.starting.text import Start
+    from outboxctl.operations.projection.resolved import Planned
+    from outboxctl.settings import Settings
 
+LONGEST_NAME = 600  # characters of a server's name
 LONGEST_VALUE = 2_000  # characters of a field's value that a person sees
 STILL_HELD = (
     "{events:,} events are still held by workers after {seconds:g} s. They come back as retries of a "
@@ -28,22 +27,37 @@ STILL_HELD = (
 REBUILD = "outboxctl rebuild --projection {name} --by YOU --reason WHY"
 
 
-def starts(made: "Sequence[Start]", *, json: bool) -> None:
-    """Print starting declarations as they are, one TOML file in all."""
-    text = "\n".join(each.toml() for each in made)
-    if json:
-        parts = [{"name": each.name, "query": each.query, "mapping": each.body} for each in made]
-        rendering.emit_json({"toml": text, "projections": parts})
-    else:
-        typer.echo(text, nl=False)
+@dataclass(frozen=True)
+class ServerNames:
+    """Both servers that `plan` and `apply` use, without secrets: `host:port/name`, and URLs.
+
+    `sink_is_default`: nobody has set ELASTIC_URL. Its default is somebody's engine on this machine.
+    """
+
+    database: str
+    sink: str
+    sink_is_default: bool
+
+    def __str__(self) -> str:
+        return f"From the database {self.database} to {self.named_sink}"
+
+    @property
+    def named_sink(self) -> str:
+        """The sink, with the default said to be one."""
+        return f"{self.sink} (default: ELASTIC_URL is not set)" if self.sink_is_default else self.sink
 
 
-def sql(text: str, *, json: bool) -> None:
-    """Print the SQL as it is."""
-    if json:
-        rendering.emit_json({"sql": text})
-    else:
-        typer.echo(text)
+def server_names(settings: "Settings") -> ServerNames:
+    """Of these settings. UsageError without a readable DATABASE_URL."""
+    from outboxctl.core.conninfo import describe, parameters
+    from outboxctl.net.urls import mask
+    from outboxctl.settings import Source, sources
+
+    return ServerNames(
+        brief(describe(parameters(settings.require_database_url())), LONGEST_NAME),
+        brief(", ".join(map(mask, settings.sink_urls)), LONGEST_NAME),
+        sources(**program_flags())["elastic_url"] is Source.DEFAULT,
+    )
 
 
 def one_line(query: str) -> str:
@@ -64,7 +78,7 @@ def planned(each: "Planned") -> dict[str, Any]:
         "follow": [followed(follow) for follow in projection.follow],
         "steps": [asdict(step) for step in each.steps],
         "warnings": [asdict(notice) for notice in each.notices],
-        "body": each.resolved.body,
+        "body": each.body,
     }
 
 
@@ -76,7 +90,7 @@ def warnings(planned: "Planned") -> "Iterator[object]":
             yield rendering.Unbroken(f"    {brief(statement, 600)};")
 
 
-def applied(done: "Applied", servers: "ServerNames", *, json: bool) -> None:
+def applied(done: "Applied", servers: ServerNames, *, json: bool) -> None:
     """Show what was done."""
     rows = [
         planned(each)
@@ -128,19 +142,12 @@ def overview(found: "ProjectionOverview", *, json: bool) -> None:
 
 
 def _overview_lines(found: "ProjectionOverview") -> "Iterator[object]":
-    facts = {
-        "index": found.index,
-        "root": found.root,
-        "key": ", ".join(found.key),
-        "document": found.document,
-        "routing": found.routing or None,
-        "pipeline": found.pipeline or None,
-        "pending": f"{found.pending:,}",
-        "processing": f"{found.processing:,}",
-        "failed": f"{found.failed:,}",
-        "oldest": _age(found.oldest_seconds),
-    }
-    yield rendering.table(found.name, ("what", ""), facts.items())
+    facts = asdict(found) | {"key": ", ".join(found.key), "oldest": _age(found.oldest_seconds)}
+    shown = {name: f"{each:,}" if isinstance(each, int) else each or None for name, each in facts.items()}
+    left_out = ("name", "follow", "oldest_seconds")
+    yield rendering.table(
+        found.name, ("what", ""), [each for each in shown.items() if each[0] not in left_out]
+    )
     rows = [
         (
             each["table"],

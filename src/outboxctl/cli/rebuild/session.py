@@ -13,7 +13,7 @@ from outboxctl.cli.options import audited, print_progress, settings
 from outboxctl.cli.rebuild import view
 from outboxctl.core.database import Connection, Database
 from outboxctl.core.operator import rebuilds
-from outboxctl.core.projections import choosing
+from outboxctl.core.projections import in_force
 from outboxctl.domain.errors import OutboxctlError, UsageError
 from outboxctl.domain.lifecycle import PROJECTION
 from outboxctl.operations import batches
@@ -135,7 +135,7 @@ def choose(
         known = named(connection, name)
         return Chosen(known.index, ProjectionSource(known, print_progress))
     index = settings.elastic_index
-    owner = next((each.name for each in choosing.declared(connection) if each.index == index), None)
+    owner = next((each.name for each in in_force.declared(connection) if each.index == index), None)
     if owner:
         raise UsageError(f"{index} is the index of the projection {owner}", hint=f"add --projection {owner}")
     return Chosen(index, SearchIndex())
@@ -144,5 +144,5 @@ def choose(
 def _left(connection: Connection, name: str, *, under_way: bool) -> str | None:
     """The alias of a rebuild that is left of a projection; None where the index in force has one itself."""
     aliases = [row.alias for row in rebuilds.left(connection, name, under_way=under_way)]
-    own = {each.index for each in choosing.declared(connection) if each.name == name}
+    own = {each.index for each in in_force.declared(connection) if each.name == name}
     return aliases[0] if aliases and not own & {*aliases} else None

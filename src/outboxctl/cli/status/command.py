@@ -13,7 +13,7 @@ from outboxctl.cli.options import Json, Limit, OfProjection, OfType, settings
 
 if TYPE_CHECKING:
     from outboxctl.core.database import Connection
-    from outboxctl.core.projections.choosing import Scope
+    from outboxctl.core.projections.in_force import Scope
     from outboxctl.core.stats.snapshot import EventRow, PipelineStatus
 
 SECOND_LOOK = 1.0  # seconds after the first one: the pace of follow events is measured in between
@@ -102,9 +102,9 @@ def oldest(
 
 def _scope(connection: "Connection", projection: str | None, entity_type: str | None) -> "Scope":
     """The condition on events. Raises UsageError for an unknown projection."""
-    from outboxctl.core.projections import choosing
+    from outboxctl.core.projections import in_force
 
-    return choosing.scope(*choosing.resolved(connection, projection, entity_type))
+    return in_force.scope(*in_force.resolved(connection, projection, entity_type))
 
 
 def _show_events(title: str, columns: Sequence[str], rows: "list[EventRow]", *, json: bool) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from outboxctl.core.database import Database
-from outboxctl.core.projections import choosing
+from outboxctl.core.projections import in_force
 from outboxctl.domain.lifecycle import PROJECTION
 from outboxctl.domain.projection import Projection
 from outboxctl.operations.projection.known import named, search_index_unused
@@ -72,7 +72,7 @@ def targets(settings: Settings, database: Database, client: Client, projection: 
     """
     with database.begin() as connection:
         if projection is None:
-            chosen = choosing.declared(connection)
+            chosen = in_force.declared(connection)
         else:
             chosen = [named(connection, projection)] if projection != PROJECTION else []
         unused = search_index_unused(connection)

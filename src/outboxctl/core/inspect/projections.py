@@ -3,18 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from outboxctl.core.projections import (
-    catalog,
-    choosing,
-    dependencies,
-    scratch,
-    trigger_check,
-    view_facts,
-)
+from outboxctl.core.projections import catalog, dependencies, in_force, scratch, trigger_check
 from outboxctl.core.projections.fields import Field, fields, parameter_types
-from outboxctl.core.projections.server_identity import STANDBY, server
-from outboxctl.core.projections.trigger_faults import TriggerProblem
-from outboxctl.core.projections.version_base import OTHER
+from outboxctl.core.projections.trigger_check import TriggerProblem
+from outboxctl.core.projections.version_base import OTHER, STANDBY, server
 from outboxctl.core.projections.view_texts import definition
 from outboxctl.core.schema.names import VERSION_BASE
 from outboxctl.core.sql import Connection, text
@@ -67,7 +59,7 @@ class ProjectionsFacts:
 
 def projections(connection: Connection) -> ProjectionsFacts:
     """Read the facts of all projections in force; none on an older schema."""
-    declared = choosing.declared(connection)
+    declared = in_force.declared(connection)
     role = str(connection.execute(ROLE).scalar_one())
     other = bool(declared) and _other_server(connection)
     return ProjectionsFacts(role, [_facts(connection, each, declared) for each in declared], other)
@@ -94,8 +86,8 @@ def _facts(connection: Connection, projection: Projection, declared: Sequence[Pr
         there=True,
         readable=readable,
         edited=edited,
-        changing=view_facts.volatile(connection, view),
-        hidden=view_facts.row_security(connection, view),
+        changing=dependencies.volatile(connection, view),
+        hidden=dependencies.row_security(connection, view),
         columns=fields(connection, view) if readable else [],
         refused=[
             (each.table, why)

@@ -7,7 +7,7 @@ from datetime import datetime
 from itertools import chain, islice
 from typing import Any, NamedTuple
 
-from outboxctl.core.projections import choosing
+from outboxctl.core.projections import in_force
 from outboxctl.core.schema.names import EVENTS, STATUS_IS, id_array, source
 from outboxctl.core.sql import Connection, text
 from outboxctl.domain.errors import UsageError
@@ -122,7 +122,7 @@ def plan(connection: Connection, selection: Selection) -> MovePlan:
 
 def resolved(connection: Connection, selection: Selection) -> Selection:
     """The selection with its projection: of an entity type that names one. UsageError for an unknown one."""
-    projection, kind = choosing.resolved(connection, selection.projection, selection.entity_type)
+    projection, kind = in_force.resolved(connection, selection.projection, selection.entity_type)
     return replace(selection, projection=projection, entity_type=kind)
 
 
@@ -162,7 +162,7 @@ def select_failed(connection: Connection, query: str, selection: Selection, **mo
     """The rows of a query that holds FITTING, a page at a time."""
     if selection.ids is not None:
         connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
-    of = choosing.scope(selection.projection)
+    of = in_force.scope(selection.projection)
     statement = text(query.format(which=(BY_STATUS if selection.ids is None else BY_ID) + of.condition))
     values = {name: getattr(selection, name) for name in ("entity_type", "since", "until")} | more
     values |= of.values

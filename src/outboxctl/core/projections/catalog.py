@@ -45,6 +45,7 @@ OF = (
 RELATION = f"pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace AND {OF}"
 PARTS = text("SELECT parse_ident(:name)")
 KIND = text(f"SELECT c.relkind::text FROM {RELATION} WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')")
+OID = text(f"SELECT c.oid::bigint FROM {RELATION}")
 # Rows of a partition arrive by its parent, too, for which no trigger of a statement on the partition fires.
 ROW_LEVEL = text(f"SELECT FROM {RELATION} WHERE c.relkind = 'p' OR c.relispartition")
 INHERITED = text(f"SELECT FROM {RELATION} JOIN pg_inherits i ON i.inhparent = c.oid LIMIT 1")
@@ -95,6 +96,12 @@ def kind(connection: Connection, relation: Relation) -> Kind | None:
     """What the relation is; None where there is none that can be read."""
     found = connection.execute(KIND, of(relation)).scalar()
     return Kind(found) if found else None
+
+
+def oid_of(connection: Connection, relation: Relation) -> int | None:
+    """Its oid; None where it is not there."""
+    found: int | None = connection.execute(OID, of(relation)).scalar()
+    return found
 
 
 def row_level(connection: Connection, tables: Collection[Relation]) -> set[Relation]:

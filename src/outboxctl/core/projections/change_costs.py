@@ -1,24 +1,23 @@
-"""What a change of a row costs the worker: the documents behind it, and the time to read one.
+"""What a change of a row costs the worker: the documents behind it.
 
 From a bounded sample of rows: of pages all over a large table, and the whole of a small one.
 """
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeVar
 
 from psycopg.sql import SQL, Composed, Identifier
 
 from outboxctl.core.database import driver
 from outboxctl.core.projections import catalog
-from outboxctl.core.projections.documents import arrays, looked_up, prepare, qualified
-from outboxctl.core.projections.pages import row_key
+from outboxctl.core.projections.documents import prepare, qualified
 from outboxctl.core.refused_reads import ReadRefusedError, reading_rows
 from outboxctl.core.sql import Connection
 from outboxctl.core.sql.transaction import undone
 from outboxctl.domain.keys_query import replaced
-from outboxctl.domain.projection import Follow, Projection, Relation, key_parts
+from outboxctl.domain.projection import Follow, Relation
 
 SECONDS = 1.0  # for one statement on a sample
 SIZES = (100, 10, 1)  # rows, one after the other where a statement takes too long
@@ -26,11 +25,6 @@ SIZES = (100, 10, 1)  # rows, one after the other where a statement takes too lo
 # in the next run.
 ROWS = "{table} {alias} TABLESAMPLE SYSTEM ({percent}) REPEATABLE (0)"
 ORDER = "ORDER BY md5({alias}.ctid::text) LIMIT {size}"
-# As the worker reads documents: each key by itself.
-BY_KEY = """
-SELECT d.document FROM unnest({arrays}) k ({names})
-LEFT JOIN LATERAL (SELECT to_json(v.*)::text AS document FROM {view} v WHERE {matches} LIMIT 2) d ON true
-"""
 MOST = 100_000  # documents that are counted behind one row
 ALIAS = "outbox_sampled_row"
 COUNTED = """
@@ -54,14 +48,6 @@ class DocumentsBehind:
     rows: int
 
 
-@dataclass(frozen=True)
-class ReadingTime:
-    """How long PostgreSQL takes to read `documents` in one statement: milliseconds in all."""
-
-    documents: int
-    milliseconds: float
-
-
 def behind(
     connection: Connection, root: Relation, follow: Follow, *, known: int = 0
 ) -> DocumentsBehind | None:
@@ -74,11 +60,6 @@ def behind(
     if follow.all:
         return _in_time(lambda _: _all(connection, root))
     return _in_time(lambda size: _counted(connection, follow, size, known))
-
-
-def reading(connection: Connection, projection: Projection, view: Relation) -> ReadingTime | None:
-    """The time to read documents of a sample of keys; None where even one takes too long, or is refused."""
-    return _in_time(lambda size: _timed(connection, projection, view, size))
 
 
 def _all(connection: Connection, root: Relation) -> DocumentsBehind:
@@ -101,18 +82,6 @@ def _counted(connection: Connection, follow: Follow, size: int, known: int) -> D
         counted = driver(connection).execute(composed.as_string().encode()).fetchone()
     median, most, number = counted or (0, 0, 0)
     return DocumentsBehind(median, most if number < size else max(most, known), number)
-
-
-def _timed(connection: Connection, projection: Projection, view: Relation, size: int) -> ReadingTime:
-    rows, end = sample(connection, projection.root, "r", size)
-    some = SQL("SELECT {} FROM {} {}").format(row_key(projection), rows, end).as_string()
-    by_key = SQL(BY_KEY).format(**looked_up(replace(projection, document=view))).as_string()
-    with _read_only(connection), reading_rows(connection):
-        keys = connection.exec_driver_sql(some).scalars().all()
-        parts = [key_parts(key, len(projection.key)) for key in keys]
-        statement = f"EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) {by_key}"
-        plan = connection.exec_driver_sql(statement, arrays(parts, projection)).scalar_one()
-    return ReadingTime(len(keys), float(plan[0]["Execution Time"]))
 
 
 def sample(connection: Connection, table: Relation, alias: str, size: int) -> tuple[Composed, Composed]:

@@ -12,8 +12,7 @@ from psycopg.sql import SQL, Composable, Composed, Identifier
 
 from outboxctl.core.delivery.claim import LEFT_OUT
 from outboxctl.core.projections import in_force
-from outboxctl.core.projections.server_identity import asking_again, server
-from outboxctl.core.projections.version_base import current, version_sql
+from outboxctl.core.projections.version_base import asking_again, current, server, version_sql
 from outboxctl.core.refused_reads import reading_rows
 from outboxctl.core.search_path import Places, places
 from outboxctl.core.sql import Connection

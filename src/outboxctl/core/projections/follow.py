@@ -44,15 +44,9 @@ CLAIM_BEGUN = text(CLAIM.format(which="id = CAST(:id AS uuid)"))
 # Back in its place, and with its attempt: a lane has claimed it, or one of its pages has been written.
 PUT_BACK = text(f"""
 UPDATE {EVENTS} SET status = 'pending', next_retry_at = 'infinity', error_reason = NULL, error = NULL,
-    attempts = greatest(attempts - 1, 0), follow_cursor = coalesce(:cursor, follow_cursor), {UNHELD},
-    updated_at = now()
+    attempts = greatest(attempts - 1, 0), {UNHELD}, updated_at = now(),
+    follow_cursor = CASE WHEN NOT :again THEN coalesce(:cursor, follow_cursor) END
 WHERE id = ANY (CAST(:ids AS uuid[])) AND {STATUS_IS} 'processing' AND lease_token = CAST(:token AS uuid)
-""")
-# What is expanded from its start, by another definition.
-AGAIN = text(f"""
-UPDATE {EVENTS} SET status = 'pending', next_retry_at = 'infinity', error_reason = NULL, error = NULL,
-    attempts = greatest(attempts - 1, 0), follow_cursor = NULL, {UNHELD}, updated_at = now()
-WHERE id = CAST(:id AS uuid) AND {STATUS_IS} 'processing' AND lease_token = CAST(:token AS uuid)
 """)
 # Events of the same row that wait beside it see the same keys, as this statement's snapshot sees them; the
 # event for every document stands for all others. One that another session has locked is expanded by itself:
@@ -116,12 +110,21 @@ def claim(
 
 
 def put_back(
-    connection: Connection, token: str, ids: Sequence[str], cursor: Mapping[str, Any] | None = None
+    connection: Connection,
+    token: str,
+    ids: Sequence[str],
+    cursor: Mapping[str, Any] | None = None,
+    *,
+    again: bool = False,
 ) -> None:
-    """Have these events wait again as follow events, with their attempt, and with this cursor if given."""
+    """Have these events wait again as follow events, with their attempt, and with this cursor if given.
+
+    `again`: as ones that nothing was written for, to be expanded from their start.
+    """
     # Not as escapes: the server refuses those that its encoding lacks (SQL_ASCII: all of them).
     as_json = None if cursor is None else json.dumps(cursor, ensure_ascii=False)
-    connection.execute(PUT_BACK, {"token": token, "ids": id_array(ids), "cursor": as_json})
+    values = {"token": token, "ids": id_array(ids), "cursor": as_json, "again": again}
+    connection.execute(PUT_BACK, values)
 
 
 def start_again(connection: Connection, event: FollowEvent, token: str, *, everything: bool) -> None:
@@ -132,7 +135,7 @@ def start_again(connection: Connection, event: FollowEvent, token: str, *, every
     if everything:
         _replace(connection, event, token, EVERYTHING, [""])
     else:
-        connection.execute(AGAIN, {"id": event.id, "token": token})
+        put_back(connection, token, [event.id], again=True)
 
 
 def expand(

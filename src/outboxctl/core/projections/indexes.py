@@ -1,12 +1,11 @@
 """How rows are found by some of their columns: unique keys, indexes, and how many rows one value has."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from outboxctl.core.projections.catalog import RELATION, of
 from outboxctl.core.sql import Connection, text
-from outboxctl.domain.projection import Projection, Relation
+from outboxctl.domain.projection import Relation
 
 # The names of an index's plain columns in its order, NULL for an expression. Columns that are only included
 # are not part of the key.
@@ -68,22 +67,13 @@ class UniqueKey(NamedTuple):
     partial: bool
 
 
-@dataclass(frozen=True)
-class MissingIndex:
-    """A table that is read as a whole, what its rows are found by, and statements that make an index."""
+class MissingIndex(NamedTuple):
+    """What reads a table as a whole (`reading a document`), how it looks for rows, and SQL of an index."""
 
+    what: str
     table: Relation
     columns: tuple[str, ...]
-    sql: list[str]
-
-
-@dataclass(frozen=True)
-class Unindexed:
-    """What reading a document reads as a whole, and what finding documents behind a changed row does."""
-
-    projection: Projection
-    reading: list[MissingIndex]
-    finding: list[tuple[Relation, MissingIndex]]
+    sql: tuple[str, ...]
 
 
 def finds(connection: Connection, relation: Relation, columns: Sequence[str]) -> bool:

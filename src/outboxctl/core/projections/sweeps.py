@@ -5,7 +5,7 @@ force: so whoever reads it finds that declaration, and no other comes in between
 """
 
 import json
-from collections.abc import Sequence
+from typing import Any
 
 from psycopg.sql import SQL, Composable, Identifier, Literal
 
@@ -26,6 +26,7 @@ READ_BY = {
     "columns": "other columns of the root count",
     "follow": "other tables, columns or queries are followed",
     "ignore": "other tables are ignored",
+    "mapping": "another mapping: a field that it adds is found in documents that are indexed after it",
 }
 MADE = "changes were not seen while there were no triggers"
 NEW = "no projection of this name is in force"
@@ -36,7 +37,7 @@ WITH swept AS (
     SELECT {name}, md5({name} || '/{all}:')::uuid, 'upsert', '', {all}, 'infinity', 'pending', 0, 0, now(),
         now()
     WHERE ({anyway} OR NOT EXISTS (SELECT FROM {projections} WHERE name = {name} AND {read}::jsonb = (
-        SELECT jsonb_object_agg(part, definition -> part) FROM unnest(ARRAY[{parts}]) part)))
+        SELECT jsonb_object_agg(part, {value}) FROM unnest(ARRAY[{parts}]) part)))
         {if_rows}
 )
 INSERT INTO {projections} (name, definition, applied_by)
@@ -44,6 +45,9 @@ VALUES ({name}, {definition}::jsonb, {by})
 ON CONFLICT (name) DO UPDATE SET definition = EXCLUDED.definition, applied_by = EXCLUDED.applied_by,
     applied_at = now() WHERE {projections_name}.definition IS DISTINCT FROM EXCLUDED.definition;
 """
+# Settings are not in it.
+VALUE = """CASE part WHEN 'mapping' THEN nullif(definition ->> part, '')::jsonb -> 'mappings'
+            ELSE definition -> part END"""
 IF_ROWS = "AND EXISTS (SELECT FROM {root})"
 
 
@@ -51,7 +55,8 @@ def reasons(before: Projection | None, after: Projection) -> list[str]:
     """Why every document is read where `after` is put in force after `before`; none where none is."""
     if before is None:
         return [NEW]
-    changed = [why for part, why in READ_BY.items() if getattr(before, part) != getattr(after, part)]
+    old, new = _parts(before), _parts(after)
+    changed = [why for part, why in READ_BY.items() if old[part] != new[part]]
     return [*changed, *([MADE] if after.triggers and not before.triggers else [])]
 
 
@@ -63,7 +68,7 @@ def declare_sql(
     `by` None: the login. Where the index is new, an empty root needs no event: else there may be documents of
     rows that are gone.
     """
-    definition, parts = projection.to_json(), [*READ_BY, *(["triggers"] if projection.triggers else [])]
+    read = _parts(projection) | ({"triggers": True} if projection.triggers else {})
     values: dict[str, Composable] = {
         "all": SQL(str(EVERYTHING)),
         "events": Identifier(schema, EVENTS),
@@ -71,13 +76,20 @@ def declare_sql(
         "projections_name": Identifier(PROJECTIONS),
         "by": SQL("current_user") if by is None else Literal(by),
         "name": Literal(projection.name),
-        "definition": _json(definition),
-        "read": _json({part: definition[part] for part in parts}),
-        "parts": _list(parts),
+        "definition": _json(projection.to_json()),
+        "read": _json(read),
+        "parts": SQL(", ").join(map(Literal, read)),
+        "value": SQL(VALUE),
         "anyway": SQL("true" if anyway else "false"),
         "if_rows": SQL(IF_ROWS if new_index else "").format(root=_name(projection.root)),
     }
     return SQL(DECLARE).format(**values).as_string()
+
+
+def _parts(projection: Projection) -> dict[str, Any]:
+    definition = projection.to_json()
+    mapping = json.loads(projection.mapping or "{}").get("mappings")
+    return {part: mapping if part == "mapping" else definition[part] for part in READ_BY}
 
 
 def has_rows(connection: Connection, projection: Projection) -> bool:
@@ -96,7 +108,3 @@ def _name(relation: Relation) -> Identifier:
 
 def _json(value: object) -> Literal:
     return Literal(json.dumps(value, ensure_ascii=False))
-
-
-def _list(texts: Sequence[str]) -> Composable:
-    return SQL(", ").join(map(Literal, texts))

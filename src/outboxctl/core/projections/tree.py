@@ -1,8 +1,11 @@
 """A document as a tree of tables, tied by foreign keys: what `projection init` writes a SELECT of."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
+
+from psycopg.sql import Identifier, Literal
 
 from outboxctl.core.sql import Connection, text
 from outboxctl.domain.projection import Relation
@@ -89,3 +92,163 @@ def constraints(connection: Connection) -> list[Step]:
     rows = connection.execute(FOREIGN_KEYS)
     steps = [Step(Relation(*row[:2]), tuple(row[4]), Relation(*row[2:4]), tuple(row[5])) for row in rows]
     return list(dict.fromkeys(steps))
+
+
+PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
+KEYWORDS = text("SELECT word::text FROM pg_get_keywords() WHERE catcode <> 'U'")
+MOST_FIELDS = 50  # of one json_build_object: a function has at most 100 arguments
+INDENT = "    "
+INTEGERS, FLOATS = ("int2", "int4", "int8"), ("float4", "float8")
+TEXTS = ("text", "varchar", "citext", "enum", "uuid")  # a cast of char(n) drops blanks that a document has
+LONGEST_ALIAS = 58  # bytes of 63: a number follows
+
+
+class Writer:
+    """Writes SELECTs; `empty`: an array without an element is one, else it is NULL."""
+
+    def __init__(self, connection: Connection, *, empty: bool) -> None:
+        self._keywords, self._empty = frozenset(connection.execute(KEYWORDS).scalars()), empty
+
+    def name(self, name: str) -> str:
+        """An identifier, in quotes where it needs them."""
+        if PLAIN.fullmatch(name) and name not in self._keywords:
+            return name
+        return Identifier(name).as_string()
+
+    def relation(self, relation: Relation) -> str:
+        """A qualified name of a table."""
+        return f"{self.name(relation.schema)}.{self.name(relation.name)}"
+
+    def select(self, root: NestedRows) -> str:
+        """The SELECT of the documents. A table has its own name, with a number where it recurs."""
+        names = Aliases()
+        alias = self.name(names.take(root.table))
+        values = [self._column(label, value, alias, names) for label, value in root.values.items()]
+        values += [
+            f"{self._nested(child, alias, names, 1)} AS {self.name(child.label)}" for child in root.children
+        ]
+        columns = f",\n{INDENT}".join(values)
+        return f"SELECT\n{INDENT}{columns}\nFROM {self._called(root.table, alias)}"
+
+    def _called(self, table: Relation, alias: str) -> str:
+        """A table with its name in the statement, where that is another."""
+        own = self.name(table.name) == alias
+        return self.relation(table) if own else f"{self.relation(table)} {alias}"
+
+    def _column(self, label: str, value: Value, alias: str, names: "Aliases") -> str:
+        sql = self._value(value, alias, names, 1)
+        same = sql == f"{alias}.{self.name(label)}"
+        return sql if same else f"{sql} AS {self.name(label)}"
+
+    def _nested(self, node: NestedRows, above: str, names: "Aliases", depth: int) -> str:
+        alias = self.name(names.take(node.table))
+        order = ", ".join(f"{alias}.{self.name(column)}" for column in node.order)
+        element = self._element(node, alias, names, depth + 1)
+        if node.many:
+            element = f"json_agg({element}{f' ORDER BY {order}' if order else ''})"
+            element = f"coalesce({element}, '[]')" if self._empty else element
+        tables, condition = self._joined(node, alias, above, names)
+        lines = [f"(SELECT {element}", f"FROM {tables}", f"WHERE {condition}"]
+        if not (node.many or node.single):
+            lines.append(f"ORDER BY {order or '1'} LIMIT 1")
+        return f"\n{INDENT * (depth + 1)}".join(lines) + ")"
+
+    def _element(self, node: NestedRows, alias: str, names: "Aliases", depth: int) -> str:
+        if node.scalar:
+            return self._value(next(iter(node.values.values())), alias, names, depth)
+        pairs = [(label, self._value(value, alias, names, depth)) for label, value in node.values.items()]
+        pairs += [(child.label, self._nested(child, alias, names, depth + 1)) for child in node.children]
+        return _object(pairs, depth)
+
+    def _joined(self, node: NestedRows, alias: str, above: str, names: "Aliases") -> tuple[str, str]:
+        """The tables of a nested node, and the condition that ties them to a row of the node above."""
+        first, *others = node.steps
+        tables, last, at = self._called(first.here, alias), first, alias
+        for step in others:
+            link = self.name(names.take(step.here))
+            tables += f" JOIN {self._called(step.here, link)} ON {self._equal(last, at, link)}"
+            last, at = step, link
+        return tables, self._equal(last, at, above)
+
+    def _equal(self, step: Step, here: str, there: str) -> str:
+        pairs = zip(step.columns, step.their_columns, strict=True)
+        equal = [f"{here}.{self.name(own)} = {there}.{self.name(theirs)}" for own, theirs in pairs]
+        return " AND ".join(equal)
+
+    def _value(self, value: Value, alias: str, names: "Aliases", depth: int) -> str:
+        if value.joined:
+            parts = ", ".join(self._text(part, alias, names, depth) for part in value.joined)
+            return f"concat_ws({literal(value.delimiter)}, {parts})"
+        sql = f"{alias}.{self.name(value.column)}"
+        for operator, step in value.path:
+            sql += f" {operator} {step if isinstance(step, int) else literal(step)}"
+        for old, new in value.replace:
+            sql = f"replace({_as_text(sql, value)}, {literal(old)}, {literal(new)})"
+            value = Value(kind="text")
+        return sql
+
+    def _text(self, part: Value | NestedRows | str, alias: str, names: "Aliases", depth: int) -> str:
+        """A part of a joined text, as Python prints it; NULL, false, zero and an empty text are left out."""
+        if isinstance(part, str):
+            return literal(part)
+        if isinstance(part, NestedRows):
+            inner = {label: Value(kind="text", joined=(value,)) for label, value in part.values.items()}
+            return f"nullif({self._nested(replace(part, values=inner), alias, names, depth + 1)}, '')"
+        sql = self._value(part, alias, names, depth)
+        if part.kind == "bool":
+            return f"CASE WHEN {sql} THEN 'True' END"
+        if part.kind in (*INTEGERS, *FLOATS, "numeric") and not part.replace:
+            return _number(sql, part.kind)
+        return f"nullif({sql if part.replace else _as_text(sql, part)}, '')"
+
+
+class Aliases:
+    """The names of tables in one statement, each taken once."""
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+
+    def take(self, table: Relation) -> str:
+        """The table's name, with a number from its second use on."""
+        short = table.name.encode()[:LONGEST_ALIAS].decode(errors="ignore")
+        numbered = (f"{short}_{number}" for number in range(2, 10_000))
+        name = next(each for each in (table.name, *numbered) if each not in self._taken)
+        self._taken.add(name)
+        return name
+
+
+def _number(sql: str, kind: str) -> str:
+    """A number's text as Python prints it from JSON: 24.9 for 24.90, 100.0 for 100.00; zero is NULL."""
+    if kind in INTEGERS:
+        return f"nullif({sql}, 0)::text"
+    exact = f"{sql}::text::numeric" if kind in FLOATS else sql
+    short = f"regexp_replace({exact}::float8::text, '^(-?[0-9]+)$', '\\1.0')"
+    return f"CASE WHEN {exact} = 0 THEN NULL WHEN scale({exact}) = 0 THEN {exact}::text ELSE {short} END"
+
+
+def literal(value: str) -> str:
+    """A text as SQL."""
+    return Literal(value).as_string().strip()
+
+
+def _as_text(sql: str, value: Value) -> str:
+    """The text that a document has of a value."""
+    if value.kind in TEXTS:
+        return sql if value.kind in TEXTS[:2] else f"{sql}::text"
+    return f"to_json({sql}) #>> '{{}}'"
+
+
+def _object(pairs: Sequence[tuple[str, str]], depth: int) -> str:
+    """One object; of more fields than a function has arguments for it is joined of several."""
+    listed = [f"{literal(label)}, {sql}" for label, sql in pairs]
+    if len(listed) <= MOST_FIELDS:
+        return _call("json_build_object", listed, depth)
+    parts = [listed[at : at + MOST_FIELDS] for at in range(0, len(listed), MOST_FIELDS)]
+    return "(" + " || ".join(_call("jsonb_build_object", part, depth) for part in parts) + ")"
+
+
+def _call(function: str, arguments: Sequence[str], depth: int) -> str:
+    if len(arguments) == 1:
+        return f"{function}({arguments[0]})"
+    lines = f",\n{INDENT * (depth + 1)}".join(arguments)
+    return f"{function}(\n{INDENT * (depth + 1)}{lines}\n{INDENT * depth})"

@@ -1,22 +1,22 @@
 """Whether the triggers of a projection's tables are in the database as `triggers.sql` makes them."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import groupby
 
 from psycopg.sql import SQL, Composable, Literal
 
 from outboxctl.core.projections import trigger_places
-from outboxctl.core.projections.catalog import RELATION, kind, of, row_level
+from outboxctl.core.projections.catalog import kind, oid_of, row_level
 from outboxctl.core.projections.changes import outbox_schema
 from outboxctl.core.projections.fields import fields
-from outboxctl.core.projections.trigger_faults import TriggerFault, TriggerProblem, of_triggers
-from outboxctl.core.projections.trigger_functions import RIGHTS
-from outboxctl.core.projections.trigger_keys import settings
-from outboxctl.core.projections.trigger_names import Watched, WatchedTable, function_name, watched
+from outboxctl.core.projections.trigger_functions import RIGHTS, settings
+from outboxctl.core.projections.trigger_names import Watched, WatchedTable, function_name, shared, watched
 from outboxctl.core.projections.trigger_places import function_call
-from outboxctl.core.projections.trigger_users import shared
-from outboxctl.core.projections.triggers import events_table, function_condition, functions_sql
-from outboxctl.core.sql import Connection, Row, text
+from outboxctl.core.projections.triggers import DIFFERING, events_table, function_condition, functions_sql
+from outboxctl.core.sql import Connection, Row
 from outboxctl.domain.projection import Projection, Relation
 
 # A partition gets its table's trigger of rows, from whoever makes or attaches it, who owns both.
@@ -33,13 +33,62 @@ FROM pg_proc p, to_regclass({{events}}) outbox WHERE {{ours}}
 # Ours, and functions of other tables that write this projection's events all the same.
 OURS = """({ours} OR {projection} = ANY (
     string_to_array(substring(p.prosrc FROM '^\n-- projections: ([a-z0-9_, ]*)'), ', ')))"""
-OID = text(f"SELECT c.oid::bigint FROM {RELATION}")
+# `none`: no trigger of ours is there but the copy of one of the partitioned table.
+DIFFERENCES = """
+SELECT n.nspname::text AS schema, c.relname::text AS "table", c.relkind = 'p' AS partitioned, c.oid::bigint,
+    NOT EXISTS (SELECT FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
+        WHERE t.tgrelid = c.oid AND t.tgparentid = 0 AND {ours}) AS none, d.*
+FROM ({rows}) d JOIN pg_class c ON c.oid = coalesce(d.place, d.watched)
+JOIN pg_namespace n ON n.oid = c.relnamespace
+ORDER BY d.declared::oid, d.by_row, d.depth, d.watched::oid, d.type & 1 DESC, d.type, 1, 2, d.tgname
+"""
+COPIES = """
+SELECT n.nspname::text AS schema, c.relname::text AS "table", w.*
+FROM ({rows}) w JOIN pg_class c ON c.oid = w.watched JOIN pg_namespace n ON n.oid = c.relnamespace
+"""
+# What `triggers.sql` would make.
+MADE = "SELECT function, watched::oid::bigint AS oid, body FROM ({functions}) made"
 # What `trigger_columns` puts into a function: the oid of the table, and the numbers of its columns.
 RECORDED = re.compile(r"\b(?:attrelid <>|attrelid =) (\d+)")
 NUMBERS = re.compile(
     r"(?<=TG_RELID, )\d+|(?<=attrelid <> )\d+|(?<=attrelid = )\d+|\d+::(?:oid|int2)|(?<=', )\d+(?=\))"
     r"|\b[on]\d+\b"
 )
+
+Rows = dict[tuple[int, str], Row]  # by the table's oid, and the name of the trigger
+
+
+class TriggerFault(StrEnum):
+    """What is wrong with a table's triggers."""
+
+    NO_TABLE = "table missing"
+    NO_COLUMN = "column missing"
+    NO_TRIGGER = "trigger missing"
+    DISABLED = "trigger disabled"
+    EDITED = "trigger edited"
+    FUNCTION = "function edited or out of date"
+    RIGHTS = "function may not insert events"
+    PARTITIONS = "owner of the table may not make partitions"
+    ROW_BY_ROW = "events row by row"
+    STRAY = "trigger of nothing in the declaration"
+
+    @property
+    def misses_changes(self) -> bool:
+        """Whether a change may have had no event."""
+        return self not in (self.PARTITIONS, self.ROW_BY_ROW, self.STRAY)
+
+
+@dataclass(frozen=True)
+class TriggerProblem:
+    """A table of a projection, what is wrong there, and the name of the trigger, function or column.
+
+    `users`: of a function, the projections whose events it writes.
+    """
+
+    table: Relation
+    fault: TriggerFault
+    name: str
+    users: tuple[str, ...] = ()
 
 
 def installed(
@@ -51,13 +100,15 @@ def installed(
     schema = outbox_schema(connection)
     tables = shared(connection, projection, in_force)
     ours = _condition(projection.name, tables, schema)
-    functions = {row.name: row for row in _rows(connection, SQL(FUNCTIONS), schema, ours)}
+    events = Literal(events_table(schema))
+    functions = {row.name: row for row in _rows(connection, FUNCTIONS, events=events, ours=ours)}
     rows = row_level(connection, [each.table for each in tables])
     found = [problem for one in watched(projection) for problem in _of_table(connection, one)]
     lacking = {each.table for each in found}
-    oids = {each.table: oid for each in tables if (oid := _oid(connection, each.table))}
+    oids = {each.table: oid for each in tables if (oid := oid_of(connection, each.table))}
     there = [each for each in tables if each.table not in lacking]
-    made = _made(connection, functions_sql(there, schema, rows, oids)) if there else {}
+    wanted = functions_sql(there, schema, rows, oids) if there else None
+    made = {row.function: row for row in _rows(connection, MADE, functions=wanted)} if wanted else {}
     for one in tables:
         for by_row in (False, True) if one.table in rows else (False,):
             name = function_name(schema, one.table, rows=by_row)
@@ -66,7 +117,7 @@ def installed(
     if not oids:
         return found
     wanted = trigger_places.wanted([*oids], schema, rows, oids)
-    return [*found, *of_triggers(connection, wanted, ours)]
+    return [*found, *_of_triggers(connection, wanted, ours)]
 
 
 def _condition(projection: str, tables: Iterable[WatchedTable], schema: str) -> Composable:
@@ -74,30 +125,18 @@ def _condition(projection: str, tables: Iterable[WatchedTable], schema: str) -> 
     return SQL(OURS).format(ours=ours, projection=Literal(projection))
 
 
-def _rows(connection: Connection, query: SQL, schema: str, ours: Composable) -> list[Row]:
-    composed = query.format(events=Literal(events_table(schema)), ours=ours).as_string()
-    return list(connection.exec_driver_sql(composed.replace("%", "%%")))
-
-
-def _oid(connection: Connection, table: Relation) -> int | None:
-    found: int | None = connection.execute(OID, of(table)).scalar()
-    return found
+def _rows(connection: Connection, query: str, **parts: Composable) -> list[Row]:
+    return list(connection.exec_driver_sql(SQL(query).format(**parts).as_string().replace("%", "%%")))
 
 
 def _of_table(connection: Connection, one: Watched) -> Iterator[TriggerProblem]:
-    if kind(connection, one.table) is None:
-        yield TriggerProblem(one.table, TriggerFault.NO_TABLE, one.table.name)
+    if kind(connection, one.of.table) is None:
+        yield TriggerProblem(one.of.table, TriggerFault.NO_TABLE, one.of.table.name)
         return
-    there = {field.name for field in fields(connection, one.table)}
-    yield from (
-        TriggerProblem(one.table, TriggerFault.NO_COLUMN, name) for name in one.all_names if name not in there
-    )
-
-
-def _made(connection: Connection, functions: Composable) -> dict[str, Row]:
-    """What `triggers.sql` would make: oid of the table and text, by the name of the function."""
-    query = f"SELECT function, watched::oid::bigint AS oid, body FROM ({functions.as_string()}) made"
-    return {row.function: row for row in connection.exec_driver_sql(query.replace("%", "%%"))}
+    there = {field.name for field in fields(connection, one.of.table)}
+    for name in one.all_names:
+        if name not in there:
+            yield TriggerProblem(one.of.table, TriggerFault.NO_COLUMN, name)
 
 
 def _of_function(one: WatchedTable, function: Row | None, made: Row | None) -> Iterator[TriggerProblem]:
@@ -119,3 +158,57 @@ def _same(body: str, made: Row) -> bool:
     if recorded and int(recorded[1]) != made.oid:
         return NUMBERS.sub("", body) == NUMBERS.sub("", made.body)
     return bool(body == made.body)
+
+
+def _of_triggers(connection: Connection, wanted: Composable, ours: Composable) -> Iterator[TriggerProblem]:
+    """What differs from `trigger_places.wanted`; `ours`: the condition of our functions `p`."""
+    differing = SQL(DIFFERING).format(wanted=wanted, ours=ours)
+    rows = _rows(connection, DIFFERENCES, rows=differing, ours=ours)
+    there: Rows = {(row.oid, row.tgname): row for row in rows if row.name is None}
+    copies: Rows = {
+        (row.oid, row.name): row for row in _rows(connection, COPIES, rows=trigger_places.copies(wanted))
+    }
+    missing = (row for row in rows if row.name is not None)
+    for _, each in groupby(missing, lambda row: (row.declared, row.by_row)):
+        yield from _of_tree(list(each), there, copies)
+    for row in copies.values():
+        if row.may or not row.setwise:
+            yield _problem(row, TriggerFault.ROW_BY_ROW if row.setwise else TriggerFault.DISABLED)
+    yield from (_problem(row, TriggerFault.STRAY, row.tgname) for row in there.values())
+
+
+def _of_tree(missing: Sequence[Row], there: Rows, copies: Rows) -> Iterator[TriggerProblem]:
+    """No more is named of a table that a role with fewer rights left row by row."""
+    row = missing[0]
+    found = there.get((row.oid, row.name))
+    if (
+        found
+        and found.enabled
+        and found.tgtype == row.type
+        and found.is_constraint == (row.kind == "TRIGGER")
+    ):
+        yield _problem(row, TriggerFault.ROW_BY_ROW)
+        for each in missing:
+            there.pop((each.oid, each.name), None)
+            copies.pop((each.oid, row.name), None)
+    else:
+        for _, several in groupby(missing, lambda row: row.oid):
+            yield from _of_one(list(several), there, copies)
+
+
+def _of_one(missing: Sequence[Row], there: Rows, copies: Rows) -> Iterator[TriggerProblem]:
+    """A partition that is new has no trigger but the copy, which is enabled; then no other is named."""
+    one = missing[0]
+    if one.depth and one.none:
+        copy = copies.pop((one.oid, one.by_row), None)
+        if copy or one.partitioned or not one.setwise:
+            yield _problem(one, TriggerFault.ROW_BY_ROW, one.by_row)
+            return
+    for each in missing:
+        found = there.pop((each.oid, each.name), None)
+        edited = TriggerFault.EDITED if found and found.enabled else TriggerFault.DISABLED
+        yield _problem(each, edited if found else TriggerFault.NO_TRIGGER)
+
+
+def _problem(row: Row, fault: TriggerFault, name: str = "") -> TriggerProblem:
+    return TriggerProblem(Relation(row.schema, row.table), fault, name or row.name)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from psycopg.sql import SQL, Composable, Literal
 
-# What `format` puts in for a field of a share of the text: a share has some of the columns.
+# What `format` puts in for a field of a part of the text: a part has some of the columns.
 FIELDS = (
     *("oid", "next", "number", "pairs", "names", "key_number", "key_pairs", "key_names"),
     *("as_before", "key_as_before", "old_columns", "new_columns", "paired", "old_named", "new_named"),
@@ -35,8 +35,8 @@ LARGE = (
 # `large`: columns whose values may be beside the row.
 FILLED = """
 SELECT w.function, w.watched, w.level, w.settings, format(w.body, VARIADIC (
-    SELECT array_agg(f.value ORDER BY s.share, f.place)
-    FROM (VALUES {shares}) s (function, share, names, keys), LATERAL (
+    SELECT array_agg(f.value ORDER BY s.part, f.place)
+    FROM (VALUES {parts}) s (function, part, names, keys), LATERAL (
         SELECT ARRAY[w.watched::oid::text,
             (SELECT (relnatts + 1)::text FROM pg_class WHERE oid = w.watched),
             count(*)::text, string_agg(pair, ', '), string_agg(quote_literal(name), ', '),
@@ -84,21 +84,21 @@ SELECT w.function, w.watched, w.level, w.settings, format(w.body, VARIADIC (
 FROM (VALUES {functions}) w (function, watched, level, settings, body)"""
 
 
-def fields(share: int) -> dict[str, str]:
-    """What stands in a function's text for each field of a share."""
-    return {name: f"%{share * len(FIELDS) + place}$s" for place, name in enumerate(FIELDS, 1)}
+def fields(part: int) -> dict[str, str]:
+    """What stands in a function's text for each field of a part."""
+    return {name: f"%{part * len(FIELDS) + place}$s" for place, name in enumerate(FIELDS, 1)}
 
 
-def filled(functions: Sequence[Composable], shares: Sequence[Composable]) -> Composable:
+def filled(functions: Sequence[Composable], parts: Sequence[Composable]) -> Composable:
     """The query of the functions: each a row of name, table, level, settings, text.
 
-    A share is a row of the function's name, number, names of columns, names of keys.
+    A part is a row of the function's name, number, names of columns, names of keys.
     """
     large = SQL(LARGE).format(same=SQL(SAME), compared=Literal(COMPARED)).as_string()
     by_value = SQL(LARGE).format(same=SQL("false"), compared=Literal(COMPARED)).as_string()
     return SQL(FILLED).format(
         functions=SQL(",\n    ").join(functions),
-        shares=SQL(",\n        ").join(shares),
+        parts=SQL(",\n        ").join(parts),
         large=Literal(large),
         large_by_value=Literal(by_value),
         numbered=SQL(NUMBERED),

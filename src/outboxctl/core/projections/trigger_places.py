@@ -11,39 +11,44 @@ Where a partition is one, all is done row by row. One is not attached later: the
 constraint trigger, which no foreign table can have, and an ATTACH that fails harms less than writes that do.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from psycopg.sql import SQL, Composable, Identifier, Literal
 
-from outboxctl.core.projections.trigger_names import (
-    INSERTED,
-    OF_ROWS,
-    OF_STATEMENTS,
-    function_name,
-    trigger_name,
-)
+from outboxctl.core.projections.trigger_names import function_name
 from outboxctl.domain.projection import Relation
 
 # Only the owner of a table disables a trigger; of copies, before PostgreSQL 15, only a superuser.
 MAY_DISABLE = """(pg_has_role(c.relowner, 'USAGE') AND (current_setting('server_version_num')::int >= 150000
                 OR (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)))"""
+# By the bits of pg_trigger.tgtype: row 1, INSERT 4, DELETE 8, UPDATE 16, TRUNCATE 32. One with transition
+# tables takes one event only. That of rows PostgreSQL copies to the partitions, also to later ones.
+TRIGGERS = """
+    ('insert', 4, '', 'new_rows', 'INSERT', 'REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT'),
+    ('update', 16, 'old_rows', 'new_rows', 'UPDATE',
+        'REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT'),
+    ('delete', 8, 'old_rows', '', 'DELETE', 'REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT'),
+    ('truncate', 32, '', '', 'TRUNCATE', 'FOR EACH STATEMENT'),
+    ('row', 29, '', '', 'INSERT OR UPDATE OR DELETE', 'FOR EACH ROW')"""
 # A row for each trigger that a table or partition has to have. `setwise`: what writes the events of a
 # partitioned table's statements; who may not disable the copies leaves what is there.
 WANTED = f"""
-SELECT k.relid::regclass AS watched, k.level AS depth, v.watched AS declared, v.name, v.function, v.type,
-    v.old_table, v.new_table, v.events, v.clauses, v.by_row, s.setwise,
-    CASE WHEN s.setwise AND v.type & 1 = 1 THEN 'CONSTRAINT TRIGGER' ELSE 'TRIGGER' END AS kind
-FROM (VALUES {{triggers}})
-    v (watched, name, function, type, old_table, new_table, events, clauses, by_row, first),
+SELECT k.relid::regclass AS watched, k.level AS depth, v.watched AS declared,
+    v.name || '_' || t.suffix AS name, v.name || '_row' AS by_row,
+    CASE t.type & 1 WHEN 1 THEN v.row_function ELSE v.function END AS function,
+    t.type, t.old_table, t.new_table, t.events, t.clauses, s.setwise,
+    CASE WHEN s.setwise AND t.type & 1 = 1 THEN 'CONSTRAINT TRIGGER' ELSE 'TRIGGER' END AS kind
+FROM (VALUES {{tables}}) v (watched, name, function, row_function, by_rows),
+    (VALUES {TRIGGERS}) t (suffix, type, old_table, new_table, events, clauses),
 LATERAL (
     SELECT NOT r.relispartition AND (r.relkind <> 'p' OR (SELECT bool_and(c.relkind <> 'f')
-            AND (bool_and(c.relkind = 'p' OR {MAY_DISABLE}) OR EXISTS (SELECT FROM pg_trigger t
-                WHERE t.tgrelid = r.oid AND t.tgname = v.first AND t.tgnewtable IS NOT NULL))
+            AND (bool_and(c.relkind = 'p' OR {MAY_DISABLE}) OR EXISTS (SELECT FROM pg_trigger g
+                WHERE g.tgrelid = r.oid AND g.tgname = v.name || '_insert' AND g.tgnewtable IS NOT NULL))
         FROM pg_partition_tree(r.oid) p JOIN pg_class c ON c.oid = p.relid)) AS setwise
     FROM pg_class r WHERE r.oid = v.watched) s,
 LATERAL (SELECT v.watched::oid, 0 UNION SELECT relid, level
     FROM pg_partition_tree(v.watched)) k (relid, level)
-WHERE CASE WHEN v.type & 1 = 1 THEN k.level = 0 WHEN v.events = 'TRUNCATE'
+WHERE CASE WHEN t.type & 1 = 1 THEN v.by_rows AND k.level = 0 WHEN t.events = 'TRUNCATE'
     THEN (SELECT relkind <> 'f' FROM pg_class WHERE oid = k.relid) ELSE s.setwise END"""
 # Copies that are not as they should be. One of a partition that has partitions of its own never fires, and
 # is what those that are made later are copied from. `may`: whether this role could make it so.
@@ -62,27 +67,16 @@ def wanted(
     oids: Mapping[Relation, int] | None = None,
 ) -> Composable:
     """WANTED for these tables; `oids` as in `triggers.functions_sql`."""
-    triggers = _triggers(tables, events_schema, partitioned, oids)
-    return SQL(WANTED).format(triggers=SQL(",\n        ").join(triggers))
-
-
-def _triggers(
-    tables: Sequence[Relation],
-    schema: str,
-    partitioned: Collection[Relation],
-    oids: Mapping[Relation, int] | None,
-) -> Iterator[Composable]:
-    for table in tables:
-        names = [Literal(trigger_name(schema, table, each)) for each in (OF_ROWS, INSERTED)]
-        for trigger in (OF_ROWS, *OF_STATEMENTS) if table in partitioned else OF_STATEMENTS:
-            yield SQL("({}::regclass, {}, {}, {}, {}, {}, {}, {}, {}, {})").format(
-                regclass(table, oids),
-                Literal(trigger_name(schema, table, trigger)),
-                Literal(function_call(schema, table, rows=trigger is OF_ROWS)),
-                Literal(trigger.type),
-                *map(Literal, (trigger.old, trigger.new, trigger.events, trigger.clauses)),
-                *names,
-            )
+    rows = [
+        SQL("({}::regclass, {}, {}, {}, {})").format(
+            regclass(table, oids),
+            Literal(function_name(events_schema, table)),
+            *(Literal(function_call(events_schema, table, rows=rows)) for rows in (False, True)),
+            Literal(table in partitioned),
+        )
+        for table in tables
+    ]
+    return SQL(WANTED).format(tables=SQL(",\n        ").join(rows))
 
 
 def copies(wanted_sql: Composable) -> Composable:

@@ -9,9 +9,8 @@ from collections.abc import Collection, Mapping, Sequence
 from psycopg.sql import SQL, Composable, Identifier, Literal
 
 from outboxctl.core.projections import trigger_columns, trigger_places
-from outboxctl.core.projections.trigger_functions import RIGHTS, tag, template
-from outboxctl.core.projections.trigger_keys import settings
-from outboxctl.core.projections.trigger_names import WatchedTable, function_name
+from outboxctl.core.projections.trigger_functions import RIGHTS, settings, template
+from outboxctl.core.projections.trigger_names import WatchedTable, function_name, tag
 from outboxctl.core.projections.trigger_places import function_call, regclass
 from outboxctl.core.schema.names import EVENTS
 from outboxctl.domain.projection import Relation
@@ -72,15 +71,8 @@ BEGIN
         RAISE EXCEPTION 'the role % of the function % may not insert events', each.owner, each.function
             USING HINT = 'run this as the owner of the outbox';
     END LOOP;
-    FOR each IN SELECT t.tgname, t.tgrelid::regclass AS place, w.*
-            FROM ({wanted}) w
-            FULL JOIN (SELECT t.* FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
-                WHERE {ours} AND t.tgparentid = 0) t
-            ON t.tgrelid = w.watched AND t.tgname = w.name AND t.tgfoid = to_regprocedure(w.function)
-                AND t.tgtype = w.type AND (t.tgconstraint <> 0) = (w.kind <> 'TRIGGER')
-                AND coalesce(t.tgoldtable, '') = w.old_table AND coalesce(t.tgnewtable, '') = w.new_table
-                AND t.tgenabled = 'O' AND t.tgqual IS NULL AND t.tgattr::text = ''
-            WHERE t.oid IS NULL OR w.name IS NULL OR w.kind = 'TRIGGER' AND w.events ~ '^INSERT'
+    FOR each IN {differing}
+                OR w.kind = 'TRIGGER' AND w.events ~ '^INSERT'
                 AND to_regprocedure(w.function) = ANY (changed)
             ORDER BY w.name IS NOT NULL, w.depth, w.name LOOP
         IF each.name IS NULL THEN
@@ -126,6 +118,18 @@ BEGIN
 END
 {outer};
 """
+# Triggers that differ. One that is not as it should be is two rows: what is there, and what is wanted.
+DIFFERING = """\
+SELECT t.tgname, t.tgrelid::regclass AS place, t.tgtype, t.tgenabled = 'O' AS enabled,
+                t.tgconstraint <> 0 AS is_constraint, w.*
+            FROM ({wanted}) w
+            FULL JOIN (SELECT t.* FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
+                WHERE {ours} AND t.tgparentid = 0) t
+            ON t.tgrelid = w.watched AND t.tgname = w.name AND t.tgfoid = to_regprocedure(w.function)
+                AND t.tgtype = w.type AND (t.tgconstraint <> 0) = (w.kind <> 'TRIGGER')
+                AND coalesce(t.tgoldtable, '') = w.old_table AND coalesce(t.tgnewtable, '') = w.new_table
+                AND t.tgenabled = 'O' AND t.tgqual IS NULL AND t.tgattr::text = ''
+            WHERE t.oid IS NULL OR w.name IS NULL"""
 # Functions `p` that are made here.
 OURS = "p.pronamespace = {schema}::regnamespace AND p.proname IN ({functions})"
 
@@ -154,7 +158,7 @@ def sql(
         names=SQL(", ").join(SQL("{}::regprocedure").format(name) for name in names),
         ours=ours,
         rights=SQL(RIGHTS),
-        wanted=wanted,
+        differing=SQL(DIFFERING).format(wanted=wanted, ours=ours),
         copies=trigger_places.copies(wanted),
     )
     return statement.as_string()
@@ -192,7 +196,7 @@ def functions_sql(
 
     With `oids` by these: who may not use a schema finds no table there by its name.
     """
-    functions, shares = [], []
+    functions, parts = [], []
     for call, one, rows in _functions(tables, events_schema, partitioned):
         functions.append(
             SQL("({}, {}::regclass, {}, {}, {})").format(
@@ -204,11 +208,13 @@ def functions_sql(
             )
         )
         columns = [(one.names, one.key_names), *((each.names, each.key_names) for each in one.users)]
-        shares += [
-            SQL("({}, {}, {}, {})").format(Literal(call), Literal(share), *map(_names, each))
-            for share, each in enumerate(columns)
+        parts += [
+            SQL("({}, {}, {}::text[], {}::text[])").format(
+                Literal(call), Literal(part), *(Literal([*names]) for names in each)
+            )
+            for part, each in enumerate(columns)
         ]
-    return trigger_columns.filled(functions, shares)
+    return trigger_columns.filled(functions, parts)
 
 
 def _functions(
@@ -220,10 +226,6 @@ def _functions(
         for one in tables
         for rows in ((False, True) if one.table in partitioned else (False,))
     ]
-
-
-def _names(names: Sequence[str]) -> Composable:
-    return SQL("ARRAY[{}]::text[]").format(SQL(", ").join(map(Literal, names)))
 
 
 def events_table(schema: str) -> str:

@@ -68,13 +68,14 @@ def read(connection: Connection, view: Relation, tables: Collection[Relation]) -
     with undone(connection):
         connection.exec_driver_sql(PINNED)
         views = {Relation(*row[:2]): str(row[2]) for row in connection.execute(TEXTS, of(view))}
-    columns = {table: _columns(connection, table) for table in tables}
+    columns = {
+        table: TableColumns(
+            {each.name: _type(each) for each in fields(connection, table)},
+            [frozenset(each.columns) for each in indexes.unique(connection, table)],
+        )
+        for table in tables
+    }
     return ViewTexts(views, columns, frozenset(connection.execute(AGGREGATES).scalars()))
-
-
-def _columns(connection: Connection, table: Relation) -> TableColumns:
-    types = {each.name: _type(each) for each in fields(connection, table)}
-    return TableColumns(types, [frozenset(each.columns) for each in indexes.unique(connection, table)])
 
 
 def _type(column: Field) -> str:

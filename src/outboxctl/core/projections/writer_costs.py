@@ -1,20 +1,25 @@
 """What the triggers of projections cost a writer: measured on temporary copies of the tables.
 
 The triggers of the copies write into a temporary copy of the outbox. All of it is rolled back; no permanent
-table is written to, and none is locked but as a SELECT does. Temporary tables have no WAL and no commit, so
-both figures are smaller than on the tables themselves; their difference is what the triggers add.
+table is written to, and none is locked but as a SELECT does. A copy has the columns, indexes and generated
+columns of its table, and no trigger, default, foreign key, rule or policy: so no function of a trigger runs,
+and no sequence is asked. Temporary tables have no WAL and no commit, so both figures are smaller than on the
+tables themselves; their difference is what the triggers add.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from time import monotonic
+from typing import NamedTuple
 
-from psycopg.sql import SQL, Composed
+from psycopg.sql import SQL, Composed, Identifier
 
-from outboxctl.core.projections import catalog, table_copies, triggers
-from outboxctl.core.projections.scratch import one_statement
-from outboxctl.core.projections.table_copies import TableCopy, listed, name
+from outboxctl.core.projections import catalog, triggers
+from outboxctl.core.projections.catalog import RELATION, of
+from outboxctl.core.projections.change_costs import sample
+from outboxctl.core.projections.scratch import TEMPORARY_SCHEMA, one_statement
 from outboxctl.core.projections.trigger_names import WatchedTable, watched, watched_tables
+from outboxctl.core.schema.names import EVENTS
 from outboxctl.core.sql import Connection, text
 from outboxctl.core.sql.transaction import undone
 from outboxctl.domain.errors import UsageError
@@ -32,6 +37,32 @@ UPDATE = "UPDATE {copy} SET ({changed}) = (SELECT {changed} FROM {rows} ORDER BY
 OTHER = "UPDATE {copy} SET {column} = {column}"
 DELETE = "DELETE FROM {copy}"
 EXPLAIN = "EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) "
+ROWS = 200
+BYTES = 2_000_000  # of their values, as they are stored
+LIKE = "INCLUDING GENERATED INCLUDING INDEXES INCLUDING STORAGE"
+COPY = f"CREATE TEMPORARY TABLE {{copy}} (LIKE {{table}} {LIKE}) {{partitions}}"
+EVENTS_COPY = f"CREATE TEMPORARY TABLE {{copy}} (LIKE {{table}} {LIKE} INCLUDING DEFAULTS)"
+DEFAULT = "CREATE TEMPORARY TABLE {part} PARTITION OF {copy} DEFAULT"
+# A hash has no default partition.
+PARTITIONS = text(f"""
+SELECT regexp_replace(pg_get_partkeydef(c.oid), '^HASH', 'RANGE') FROM {RELATION}
+WHERE c.relkind = 'p'
+""")
+# Of each column whether all rows may have one value of it.
+COLUMNS = text(f"""
+SELECT a.attname::text, NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid
+        AND (i.indisunique OR i.indisexclusion) AND a.attnum = ANY (i.indkey))
+    AND NOT EXISTS (SELECT FROM pg_partitioned_table p
+        WHERE p.partrelid = c.oid AND a.attnum = ANY (p.partattrs))
+FROM {RELATION} JOIN pg_attribute a ON a.attrelid = c.oid
+WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '' ORDER BY a.attnum
+""")
+FILL = """
+INSERT INTO {rows} ({columns}) SELECT {columns} FROM (
+    SELECT {columns}, sum({size}) OVER (ROWS UNBOUNDED PRECEDING) AS so_far FROM (
+        SELECT {columns} FROM {sampled} {end}) t
+) t WHERE so_far <= {bytes}
+"""
 # They run for the copies as for any table, and may do what a rollback does not undo.
 EVENT_TRIGGERS = text("""
 SELECT string_agg(quote_ident(evtname), ', ' ORDER BY evtname) FROM pg_event_trigger
@@ -46,6 +77,20 @@ class WrittenRows:
     statement: str
     bare: float
     with_triggers: float
+
+
+class TableCopies(NamedTuple):
+    """Two temporary copies of a table, one with triggers; `rows` holds `number` rows for them.
+
+    `columns` are those that are written, each with whether all rows may have the same value of it.
+    """
+
+    table: Relation
+    bare: str
+    watched: str
+    rows: str
+    columns: Mapping[str, bool]
+    number: int
 
 
 @dataclass(frozen=True)
@@ -71,7 +116,7 @@ def measure(
     What the projections `beside` them have of these tables' triggers is in it. `schema` is that of the
     outbox. Nothing is left of it.
     """
-    tables = list(dict.fromkeys(one.table for each in projections for one in watched(each)))
+    tables = list(dict.fromkeys(one.of.table for each in projections for one in watched(each)))
     if names := connection.execute(EVENT_TRIGGERS).scalar():
         why = f"event triggers would run for the copies: {brief(str(names), 200)}"
         return [WriterCosts(table, skipped=why) for table in tables]
@@ -87,9 +132,14 @@ def measure(
 def _measured(
     connection: Connection, tables: Sequence[WatchedTable], schema: str, seconds: float
 ) -> list[WriterCosts]:
-    copies = [table_copies.of_table(connection, each.table, n) for n, each in enumerate(tables)]
-    temporary = table_copies.of_events(connection, schema)
-    watch = [replace(each, table=copy.watched) for each, copy in zip(tables, copies, strict=True)]
+    copies = [_copies(connection, each.table, number) for number, each in enumerate(tables)]
+    like = SQL(EVENTS_COPY).format(copy=Identifier(EVENTS), table=Identifier(schema, EVENTS))
+    one_statement(connection, like.as_string())
+    temporary = str(connection.execute(TEMPORARY_SCHEMA).scalar_one())
+    watch = [
+        replace(each, table=Relation(temporary, copy.watched))
+        for each, copy in zip(tables, copies, strict=True)
+    ]
     rows = catalog.row_level(connection, [each.table for each in watch])
     if watch:
         one_statement(connection, triggers.sql("", watch, temporary, rows))
@@ -98,54 +148,82 @@ def _measured(
     return [_of_table(connection, copy, each.names or None, share, until) for copy, each in pairs]
 
 
+def _copies(connection: Connection, table: Relation, number: int) -> TableCopies:
+    """The copies of a table, the `number`th of this transaction. Raises UsageError where it is refused."""
+    bare, watched, rows = (f"outbox_{what}_{number}" for what in ("bare", "watched", "rows"))
+    partitions = connection.execute(PARTITIONS, of(table)).scalar()
+    for called in (bare, watched, rows):
+        copy, by = _temporary(called), SQL(f"PARTITION BY {partitions}" if partitions else "")
+        made = SQL(COPY).format(copy=copy, table=Identifier(table.schema, table.name), partitions=by)
+        one_statement(connection, made.as_string())
+        if partitions:
+            part = _temporary(f"{called}_default")
+            one_statement(connection, SQL(DEFAULT).format(part=part, copy=copy).as_string())
+    free = {str(column): bool(alike) for column, alike in connection.execute(COLUMNS, of(table))}
+    sampled, end = sample(connection, table, "t", ROWS)
+    sizes = (SQL("coalesce(pg_column_size({}), 0)::int8").format(Identifier(each)) for each in free)
+    filling = SQL(FILL).format(
+        rows=_temporary(rows),
+        columns=_listed([*free]),
+        size=SQL(" + ").join(sizes),
+        sampled=sampled,
+        end=end,
+        bytes=SQL(str(BYTES)),
+    )
+    filled = one_statement(connection, filling.as_string()).rowcount
+    return TableCopies(table, bare, watched, rows, free, int(filled))
+
+
+def _temporary(name: str) -> Identifier:
+    return Identifier("pg_temp", name)
+
+
+def _listed(columns: Sequence[str]) -> Composed:
+    return SQL(", ").join(map(Identifier, columns))
+
+
 def _of_table(
-    connection: Connection, copy: TableCopy, used: Collection[str] | None, share: float, until: float
+    connection: Connection, copy: TableCopies, used: Collection[str] | None, share: float, until: float
 ) -> WriterCosts:
+    """The costs of a table with this share of the time."""
     if copy.number < FEWEST:
         return WriterCosts(copy.table, copy.number, skipped=NO_ROWS)
+    rounds: list[dict[str, list[float]]] = []
+    end = min(monotonic() + share, until)
     if monotonic() > until:
         return WriterCosts(copy.table, copy.number, skipped="the time is over")
     try:
         with undone(connection):
-            rounds = _rounds(connection, copy, used, share)
+            while len(rounds) < FEWEST or (len(rounds) < ROUNDS and monotonic() < end):
+                rounds.append(_round(connection, copy, used))
     except UsageError as error:
         return WriterCosts(copy.table, copy.number, skipped=str(error))
-    figures = {what: [_each(rounds, what, n, copy.number) for n in (0, 1)] for what in rounds[0]}
-    statements = [WrittenRows(what, *pair) for what, pair in figures.items()]
+    statements = [
+        WrittenRows(what, *(_quickest([one[what][n] for one in rounds[1:]], copy.number) for n in (0, 1)))
+        for what in rounds[0]
+    ]
     return WriterCosts(copy.table, copy.number, statements)
 
 
-def _rounds(
-    connection: Connection, copy: TableCopy, used: Collection[str] | None, share: float
-) -> list[dict[str, list[float]]]:
-    """The rounds that count, of a table with this share of the time."""
-    found: list[dict[str, list[float]]] = []
-    until = monotonic() + share
-    while len(found) < FEWEST or (len(found) < ROUNDS and monotonic() < until):
-        found.append(_round(connection, copy, used))
-    return found[1:]
+def _quickest(milliseconds: Sequence[float], rows: int) -> float:
+    return round(min(milliseconds) * 1_000 / rows, 1)
 
 
-def _each(rounds: Sequence[Mapping[str, Sequence[float]]], what: str, place: int, rows: int) -> float:
-    return round(min(one[what][place] for one in rounds) * 1_000 / rows, 1)
-
-
-def _round(connection: Connection, copy: TableCopy, used: Collection[str] | None) -> dict[str, list[float]]:
+def _round(connection: Connection, copy: TableCopies, used: Collection[str] | None) -> dict[str, list[float]]:
     """Milliseconds of each statement, on the bare copy and on that with triggers."""
     both = [dict(_statements(copy, each, used)) for each in (copy.bare, copy.watched)]
     return {what: [_timed(connection, each[what]) for each in both] for what in both[0]}
 
 
-def _statements(
-    copy: TableCopy, on: Relation, used: Collection[str] | None
-) -> Iterator[tuple[str, Composed]]:
+def _statements(copy: TableCopies, on: str, used: Collection[str] | None) -> Iterator[tuple[str, Composed]]:
     """Each leaves what the next one needs; the last one leaves nothing."""
-    parts = {"copy": name(on), "rows": name(copy.rows), "columns": listed(copy.columns)}
+    parts = {"copy": _temporary(on), "rows": _temporary(copy.rows), "columns": _listed([*copy.columns])}
+    free = [name for name, alike in copy.columns.items() if alike]
     yield "INSERT", SQL(INSERT).format(**parts)
-    if free := [each for each in copy.columns if each in copy.free and (used is None or each in used)]:
-        yield "UPDATE", SQL(UPDATE).format(**parts, changed=listed(free))
-    if other := [each for each in copy.columns if each in copy.free and each not in (used or copy.free)]:
-        yield "UPDATE unused", SQL(OTHER).format(**parts, column=listed(other[:1]))
+    if own := [each for each in free if used is None or each in used]:
+        yield "UPDATE", SQL(UPDATE).format(**parts, changed=_listed(own))
+    if other := [each for each in free if used is not None and each not in used]:
+        yield "UPDATE unused", SQL(OTHER).format(**parts, column=_listed(other[:1]))
     yield "DELETE", SQL(DELETE).format(**parts)
 
 

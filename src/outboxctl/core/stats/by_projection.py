@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from outboxctl.core.projections import choosing
+from outboxctl.core.projections import in_force
 from outboxctl.core.schema.names import EVENTS, STUCK
 from outboxctl.core.sql import Connection, TextClause, text
 from outboxctl.core.stats.counts import AGE, FINITE, estimated_rows
@@ -19,7 +19,7 @@ from outboxctl.domain.lifecycle import PROJECTION, Status
 NOT_DONE = (Status.PENDING, Status.PROCESSING, Status.FAILED)
 # A branch for each partial index: `status IN (…)` would match none, and read the whole table.
 BRANCH = f"""
-SELECT status, {choosing.OF_EVENT} AS projection,
+SELECT status, {in_force.OF_EVENT} AS projection,
     CASE WHEN status = 'failed' THEN coalesce(error_reason, 'none') END AS reason,
     count(*) AS events, count(*) FILTER (WHERE {STUCK}) AS stuck,
     {AGE.format(f"min(created_at) FILTER (WHERE status IN ('pending', 'processing') AND {FINITE})")} AS age,
@@ -85,7 +85,7 @@ def count(
 
     The done events of a large table are estimated, unless `exact`; those of one projection are left out then.
     """
-    declared = choosing.declared(connection)
+    declared = in_force.declared(connection)
     live = None if exact else estimated_rows(connection)
     rows = _read(connection, ALL_EVENTS if live is None else PARTIAL, max_processing)
     followed = following(connection, declared, pace or FollowPace()) if any(r.follows for r in rows) else {}

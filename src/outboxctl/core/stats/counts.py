@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from outboxctl.core.delivery.claim import PLAN
-from outboxctl.core.projections.choosing import Scope
+from outboxctl.core.projections.in_force import Scope
 from outboxctl.core.schema.names import EVENTS, parts
 from outboxctl.core.sql import Connection, text
 from outboxctl.domain.failures import Reason

@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from outboxctl.core.projections import choosing, follow_tables
-from outboxctl.core.projections.choosing import Scope
+from outboxctl.core.projections import follow_tables, in_force
+from outboxctl.core.projections.in_force import Scope
 from outboxctl.core.schema.names import EVENTS, SAFE, STUCK
 from outboxctl.core.sql import Connection, TextClause, text
 from outboxctl.core.stats import by_projection, counts, workers
@@ -121,8 +121,8 @@ def pipeline_status(
     the next. Raises UsageError for an unknown projection.
     """
     if projection is not None:
-        choosing.require_known(connection, projection)
-    of = choosing.scope(projection)
+        in_force.require_known(connection, projection)
+    of = in_force.scope(projection)
     seen = by_projection.count(
         connection, max_processing=max_processing, exact=exact, only=projection, pace=pace
     )

@@ -12,7 +12,7 @@ from outboxctl.core.inspect.rights import rights
 from outboxctl.core.inspect.server import connection_link, read_only, read_or_refuse, server
 from outboxctl.core.inspect.tables import tables
 from outboxctl.core.operator.rebuilds import interrupted_moves
-from outboxctl.core.projections.indexes import Unindexed
+from outboxctl.core.projections.indexes import MissingIndex
 from outboxctl.core.schema import marker
 from outboxctl.domain.errors import (
     OutboxctlError,
@@ -202,10 +202,10 @@ def _database(exam: Examination) -> None:
             check(REBUILDS, lambda: ask(interrupted_moves))
 
 
-def _unindexed(projections: list[Projection], connection: Connection) -> list[Unindexed]:
-    from outboxctl.operations.projection.lookups import unindexed  # noqa: PLC0415 - slow to load
+def _unindexed(projections: list[Projection], connection: Connection) -> dict[str, list[MissingIndex]]:
+    from outboxctl.operations.projection.notices import unindexed  # noqa: PLC0415 - slow to load
 
-    return [unindexed(connection, each) for each in projections]
+    return {each.name: unindexed(connection, each) for each in projections}
 
 
 def _sink(exam: Examination) -> None:

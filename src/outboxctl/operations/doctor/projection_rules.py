@@ -5,8 +5,8 @@ from shlex import quote
 
 from outboxctl.core.inspect.projections import ProjectionsFacts
 from outboxctl.core.operator.rebuilds import Rebuild
-from outboxctl.core.projections.indexes import Unindexed
-from outboxctl.core.projections.trigger_faults import TriggerFault, TriggerProblem
+from outboxctl.core.projections.indexes import MissingIndex
+from outboxctl.core.projections.trigger_check import TriggerFault, TriggerProblem
 from outboxctl.core.search_path import quoted
 from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import Relation
@@ -112,15 +112,11 @@ def row_by_row(facts: ProjectionsFacts, _: Settings) -> Iterator[Case]:
 
 
 @LOOKUPS.rule("projection-follow-unindexed", WARNING)
-def follow_unindexed(several: list[Unindexed], _: Settings) -> Iterator[Case]:
+def follow_unindexed(several: dict[str, list[MissingIndex]], _: Settings) -> Iterator[Case]:
     """Each document that is read, or each changed row, reads a whole table."""
-    for each in several:
-        name = each.projection.name
-        for missing in each.reading:
-            yield f"Reading a document of {name} reads all of {missing.table}.", "; ".join(missing.sql)
-        for table, missing in each.finding:
-            finding = f"Finding the documents of {name} behind a row of {table}"
-            yield f"{finding} reads all of {missing.table}.", "; ".join(missing.sql)
+    for name, missing in several.items():
+        for each in missing:
+            yield f"In {name} {each.what} reads all of {each.table}.", "; ".join(each.sql)
 
 
 @PROJECTIONS.rule("projection-keys-refused", ERROR)

@@ -8,8 +8,8 @@ from typing import Any
 
 from outboxctl.core.database import Connection
 from outboxctl.core.operator.failed import Event
-from outboxctl.core.projections import choosing
 from outboxctl.core.projections import documents as view_documents
+from outboxctl.core.projections import in_force
 from outboxctl.core.refused_reads import ReadRefusedError
 from outboxctl.domain.errors import RefusedError, UnreachableError
 from outboxctl.domain.json_numbers import loads, same_json_types
@@ -133,7 +133,7 @@ def inspect(event: Event, settings: Settings, begin: Begin, *, replayed_as: str 
 def _declared(begin: Begin, event: Event) -> _Made:
     """What a declared projection makes of an event."""
     with begin() as connection:
-        declared = {each.name: each for each in choosing.declared(connection)}
+        declared = {each.name: each for each in in_force.declared(connection)}
     projection = declared.get(event.projection)
     if projection is None:
         return _Made(error=f"no projection {brief(repr(event.projection), 80)} is in force")

@@ -2,21 +2,21 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
+from outboxctl.core.database import Database
 from outboxctl.core.operator import audit
 from outboxctl.core.projections import changes
+from outboxctl.core.projections.trigger_names import tables_of
 from outboxctl.core.schema.lock_wait import with_lock_retries
 from outboxctl.core.search_path import quoted
+from outboxctl.core.sql import Connection
 from outboxctl.domain.printable import brief
 from outboxctl.operations.projection.declaration import Declaration
-from outboxctl.operations.projection.plan import Planned, PlanStep, plan
+from outboxctl.operations.projection.plan import plan
+from outboxctl.operations.projection.resolved import Planned, PlanStep
 from outboxctl.sink.index import lifecycle
 from outboxctl.sink.index.index_setup import ensure
-
-if TYPE_CHECKING:
-    from outboxctl.core.database import Connection, Database
-    from outboxctl.sink.transport.client import Client
+from outboxctl.sink.transport.client import Client
 
 IN_DATABASE = ("view", "triggers", "declaration", "documents")
 
@@ -31,8 +31,8 @@ class Applied:
 
 
 def apply(
-    database: "Database",
-    client: "Client",
+    database: Database,
+    client: Client,
     declared: Sequence[Declaration],
     *,
     by: str,
@@ -49,12 +49,12 @@ def apply(
     """
     options = {"built_in": built_in, "with_triggers": with_triggers}
 
-    def write(connection: "Connection") -> Applied:
+    def write(connection: Connection) -> Applied:
         new = {each.projection.index for each in first if each.new_index}
         again = plan(connection, client, declared, **options, new_indexes=new)  # type: ignore[arg-type]
         return _write(connection, again, by=by, reason=reason)
 
-    def prepare(connection: "Connection") -> list[Planned]:
+    def prepare(connection: Connection) -> list[Planned]:
         first = plan(connection, client, declared, **options)  # type: ignore[arg-type]
         for each in first:
             _check_rights(connection, each)
@@ -64,26 +64,30 @@ def apply(
 
     # Both under the lock that two applies wait for; no table is locked while the sink is asked.
     first = with_lock_retries(database, prepare, patience=patience, report=report)
-    tables = {f"{quoted(table.schema)}.{quoted(table.name)}" for each in first for table in each.tables}
+    tables = {
+        f"{quoted(table.schema)}.{quoted(table.name)}"
+        for each in first
+        for table in tables_of(each.projection)
+    }
     applied = with_lock_retries(database, write, patience=patience, report=report, tables=tables)
     return Applied(applied.planned, _joined(first, applied), applied.audit_id)
 
 
-def _check_rights(connection: "Connection", planned: Planned) -> None:
+def _check_rights(connection: Connection, planned: Planned) -> None:
     if any(step.what in ("view", "triggers") for step in planned.steps):
-        wanted = planned.tables if planned.projection.triggers else ()
+        wanted = tables_of(planned.projection) if planned.projection.triggers else ()
         changes.check_rights(connection, changes.outbox_schema(connection), wanted)
 
 
-def _prepare(client: "Client", planned: Planned) -> None:
+def _prepare(client: Client, planned: Planned) -> None:
     """Make the index, or add fields to its mapping."""
-    index, body = planned.projection.index, planned.resolved.body
+    index, body = planned.projection.index, planned.body
     ensure(client, index, mappings=body["mappings"], settings=body["settings"])
     if planned.lacking:
         lifecycle.map_fields(client, index, planned.lacking)
 
 
-def _write(connection: "Connection", planned: list[Planned], *, by: str, reason: str) -> Applied:
+def _write(connection: Connection, planned: list[Planned], *, by: str, reason: str) -> Applied:
     schema = changes.outbox_schema(connection)
     done = {each.projection.name: [s for s in each.steps if s.what in IN_DATABASE] for each in planned}
     names = [name for name, steps in done.items() if steps]

@@ -8,8 +8,7 @@ from typing import Any
 
 from outboxctl.domain.lifecycle import PROJECTION
 from outboxctl.domain.projection import NAME
-from outboxctl.operations.projection import files
-from outboxctl.operations.projection.place import Place, shown
+from outboxctl.operations.projection.place import Place, file_mapping, file_text, shown
 
 KEYS = ("root", "key", "document", "query", "index", "mapping", "routing", "pipeline", "ignore", "follow")
 FOLLOW_KEYS = ("table", "key", "keys", "all", "columns")
@@ -64,7 +63,7 @@ def read(path: Path) -> list[Declaration]:
     Raises UsageError with the file, the place in it and what is wrong: for TOML that does not parse, unknown
     keys, values of another type, files that it names and that are not there, two projections of one index.
     """
-    return parsed(path, files.text(Place(str(path)), path))
+    return parsed(path, file_text(Place(str(path)), path))
 
 
 def parsed(path: Path, text: str) -> list[Declaration]:
@@ -108,7 +107,7 @@ def _declaration(path: Path, name: str, table: Any) -> Declaration:
         _index(place, table),
         document=_document(place, table),
         query=_query(place, table, path.parent),
-        mapping=files.mapping(place, table, path.parent),
+        mapping=file_mapping(place, table, path.parent),
         routing=place.text(table, "routing"),
         pipeline=place.text(table, "pipeline"),
         ignore=place.texts(table, "ignore"),
@@ -133,7 +132,7 @@ def _query(place: Place, table: dict[str, Any], folder: Path) -> str:
         place.at("query"),
     )
     inline = "\n" in given.strip() or SELECT.match(given)
-    sql = given if inline else files.text(here, folder / here.one_line(given))
+    sql = given if inline else file_text(here, folder / here.one_line(given))
     if "\0" in sql or not (stripped := sql.strip().rstrip(";").rstrip()):
         here.fail("there is no SELECT in it")
     return stripped

@@ -1,23 +1,19 @@
 """Taking a projection out of force; its index stays."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from time import sleep
-from typing import TYPE_CHECKING
 
+from outboxctl.core.database import Database
 from outboxctl.core.operator import audit, moves
-from outboxctl.core.projections import catalog, changes, in_force, own_view, triggers
+from outboxctl.core.projections import catalog, changes, in_force, triggers
 from outboxctl.core.projections.catalog import is_own_view
-from outboxctl.core.projections.trigger_names import tables_of
-from outboxctl.core.projections.trigger_users import shared
+from outboxctl.core.projections.trigger_names import shared, tables_of
 from outboxctl.core.schema.lock_wait import with_lock_retries
+from outboxctl.core.sql import Connection
 from outboxctl.domain.clock import monotonic
+from outboxctl.domain.projection import Projection
 from outboxctl.operations.projection.known import named
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from outboxctl.core.database import Connection, Database
-    from outboxctl.domain.projection import Projection
 
 PAUSE = 0.2  # seconds between two looks at the events that a worker has in hand
 WAITING = "{name} is out of force; workers still hold {events:,} of its events: waiting at most {seconds:g} s"
@@ -38,13 +34,13 @@ class Dropped:
 
 
 def drop(
-    database: "Database",
+    database: Database,
     name: str,
     *,
     by: str,
     reason: str,
     patience: float = 60.0,
-    report: "Callable[[str], None]" = lambda _: None,
+    report: Callable[[str], None] = lambda _: None,
 ) -> Dropped:
     """Remove triggers, the view that we made and the declaration; waiting events are discarded. Audited.
 
@@ -53,12 +49,12 @@ def drop(
     a worker has in hand are waited for, for at most `patience` seconds.
     """
 
-    def remove(connection: "Connection") -> tuple[str, str]:
+    def remove(connection: Connection) -> tuple[str, str]:
         projection = named(connection, name)
         schema = changes.outbox_schema(connection)
         own = is_own_view(name, projection.document, schema)
         changes.run(connection, [_without(connection, projection, schema)])
-        changes.run(connection, [own_view.drop_sql(schema, name)] if own else [])
+        changes.run(connection, [changes.drop_sql(schema, name)] if own else [])
         in_force.remove(connection, name)
         filters = {"projection": name, "index": projection.index}
         act = audit.record(connection, "projection drop", by=by, reason=reason, filters=filters, ids=[])
@@ -75,7 +71,7 @@ def drop(
     return Dropped(name, index, discarded, in_hand, act)
 
 
-def _without(connection: "Connection", projection: "Projection", schema: str) -> str:
+def _without(connection: Connection, projection: Projection, schema: str) -> str:
     """SQL that leaves on its tables the triggers of the other projections."""
     untriggered, former = replace(projection, triggers=False), tables_of(projection)
     tables = shared(connection, untriggered, in_force.read(connection), former)
@@ -84,7 +80,7 @@ def _without(connection: "Connection", projection: "Projection", schema: str) ->
 
 
 def _until_none_waits(
-    discard: "Callable[[], tuple[int, int]]", name: str, patience: float, report: "Callable[[str], None]"
+    discard: Callable[[], tuple[int, int]], name: str, patience: float, report: Callable[[str], None]
 ) -> tuple[int, int]:
     """Discard what waits, and what comes back from workers: how many, and how many they still hold."""
     end, total, said = monotonic() + patience, 0, False

@@ -1,33 +1,26 @@
 """The tables whose changes reach documents: those of the declaration, and those that joins lead to."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from difflib import get_close_matches
-from typing import TYPE_CHECKING
 
 from outboxctl.core.projections import catalog, dependencies, scratch
 from outboxctl.core.projections.catalog import Kind, table_hint
-from outboxctl.core.projections.fields import Field, fields, parameter_types, stored, virtual
+from outboxctl.core.projections.fields import Field, fields, parameter_types, stored
+from outboxctl.core.sql import Connection
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.keys_query import parameters
 from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import BLANK_PADDED, Follow, KeyColumn, Relation
+from outboxctl.operations.projection.analysis.chains import same_text
 from outboxctl.operations.projection.declaration import Declaration, DeclaredFollow
 from outboxctl.operations.projection.place import Place, shown
 from outboxctl.operations.projection.proof import Proof, counting, follows, prove
 
-if TYPE_CHECKING:
-    from outboxctl.core.database import Connection
-
-TABLES, WORDS = catalog.TABLES, catalog.WORDS
-ALIKE = (
-    frozenset(f"pg_catalog.int{size}" for size in (2, 4, 8)),
-    frozenset(("pg_catalog.text", "pg_catalog.varchar", BLANK_PADDED)),
-)
-Columns = frozenset[str]
+ANY = (*catalog.TABLES, Kind.VIEW, Kind.MATERIALIZED_VIEW, Kind.FOREIGN_TABLE)
 
 
 def tables(
-    connection: "Connection",
+    connection: Connection,
     declared: Declaration,
     root: Relation,
     key: tuple[KeyColumn, ...],
@@ -39,7 +32,7 @@ def tables(
     Raises UsageError for tables that the view reads and nothing follows or ignores, and as `proof.prove`.
     """
     used = dependencies.used(connection, view)
-    ignored = [_ignored(connection, declared.place.at("ignore"), name) for name in declared.ignore]
+    ignored = [relation(connection, declared.place.at("ignore"), name, ANY) for name in declared.ignore]
     follow = [_declared(connection, each, key, used) for each in declared.follow]
     named = {each.table for each in follow}
     if both := named & set(ignored):
@@ -57,43 +50,32 @@ def check_column(place: Place, name: str, of: object, known: Sequence[str]) -> N
     if not name or name in known:
         return
     near = get_close_matches(name, known, n=1)
-    place.fail(f"{of} has no column {shown(name)}", f"did you mean {near[0]}?" if near else _listed(known))
+    hint = f"did you mean {near[0]}?" if near else f"its columns: {brief(', '.join(known), 300)}"
+    place.fail(f"{of} has no column {shown(name)}", hint if known else "")
 
 
-def _listed(known: Sequence[str]) -> str:
-    return f"its columns: {brief(', '.join(known), 300)}" if known else ""
-
-
-def relation(connection: "Connection", place: Place, name: str, *, view: bool = False) -> Relation:
+def relation(
+    connection: Connection, place: Place, name: str, kinds: Collection[Kind] = catalog.TABLES
+) -> Relation:
     """The table (or view) of this name. UsageError where it is not there, or of another kind."""
-    found, what = _named(connection, place, name), "table or view" if view else "table"
-    is_a = catalog.kind(connection, found) if found else None
-    if found is None or is_a is None:
-        place.fail(f"there is no {what} {brief(name, 140)}", table_hint(connection, name))
-    if is_a not in (*TABLES, *([Kind.VIEW] if view else [])):
-        place.fail(f"{found} is {WORDS[is_a]}")
-    return found
-
-
-def _ignored(connection: "Connection", place: Place, name: str) -> Relation:
-    found = _named(connection, place, name)
-    if found is None:
-        place.fail(f"there is no table {brief(name, 140)}", table_hint(connection, name))
-    return found
-
-
-def _named(connection: "Connection", place: Place, name: str) -> Relation | None:
     try:
-        return catalog.resolve(connection, name)
+        found = catalog.resolve(connection, name)
     except ValueError as error:
         place.fail(str(error), "a name with capitals or other characters is in quotes: 'shop.\"Products\"'")
+    is_a = catalog.kind(connection, found) if found else None
+    if found is None or is_a is None:
+        what = "table or view" if Kind.VIEW in kinds else "table"
+        place.fail(f"there is no {what} {brief(name, 140)}", table_hint(connection, name))
+    if is_a not in kinds:
+        place.fail(f"{found} is {catalog.WORDS[is_a]}")
+    return found
 
 
 def _declared(
-    connection: "Connection",
+    connection: Connection,
     declared: DeclaredFollow,
     key: tuple[KeyColumn, ...],
-    used: dict[Relation, Columns],
+    used: Mapping[Relation, frozenset[str]],
 ) -> Follow:
     place = declared.place
     table = relation(connection, place.at("table"), declared.table)
@@ -102,10 +84,16 @@ def _declared(
         for name in getattr(declared, part):
             check_column(place.at(part), name, table, list(columns))
     for name, wanted in zip(declared.key, key, strict=False):
-        _check_type(place.at("key"), columns[name], wanted)
+        own = columns[name]
+        if own.listed or not _same(own.type, wanted.type):
+            what = f"{shown(name)} is {own.type}, and the key's {shown(wanted.name)} {wanted.type}"
+            place.at("key").fail(what)
     names = _parameters(connection, declared, list(columns.values()), key)
-    _check_stored(place.at("key"), table, virtual(columns.values()), declared.key)
-    _check_stored(place.at("keys"), table, virtual(columns.values()), names)
+    for part, needed in (("key", declared.key), ("keys", names)):
+        for name in needed:
+            if (computed := columns[name].computed) is not None:
+                what = f"{shown(name)} is a virtual generated column of {table}: no trigger can read it"
+                place.at(part).fail(what, f"use what it is computed from: {brief(', '.join(computed), 300)}")
     counted = stored(columns.values(), declared.columns) or used.get(table, frozenset())
     return Follow(
         table,
@@ -118,22 +106,8 @@ def _declared(
     )
 
 
-def _check_stored(
-    place: Place, table: Relation, computed: Mapping[str, Sequence[str]], names: Sequence[str]
-) -> None:
-    for name in names:
-        if name in computed:
-            what = f"{shown(name)} is a virtual generated column of {table}: no trigger can read it"
-            place.fail(what, f"use what it is computed from: {brief(', '.join(computed[name]), 300)}")
-
-
-def _check_type(place: Place, column: Field, wanted: KeyColumn) -> None:
-    if column.listed or not _same(column.type, wanted.type):
-        place.fail(f"{shown(column.name)} is {column.type}, and the key's {shown(wanted.name)} {wanted.type}")
-
-
 def _parameters(
-    connection: "Connection",
+    connection: Connection,
     declared: DeclaredFollow,
     columns: Sequence[Field],
     key: tuple[KeyColumn, ...],
@@ -160,5 +134,5 @@ def _parameters(
 
 
 def _same(one: str, other: str) -> bool:
-    """Whether equal values of both types have the same text."""
-    return len({one, other}) == 1 or any({one, other} <= group for group in ALIKE)
+    """Whether equal values of both types have the same text, but for blanks at the end of a char(n)."""
+    return same_text(*("pg_catalog.text" if each == BLANK_PADDED else each for each in (one, other)))

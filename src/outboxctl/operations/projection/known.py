@@ -2,18 +2,16 @@
 
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from outboxctl.core.documents import entities
-from outboxctl.core.projections import choosing, in_force
+from outboxctl.core.projections import in_force
+from outboxctl.core.sql import Connection
 from outboxctl.core.stats import by_projection
 from outboxctl.core.stats.by_projection import ProjectionStatus
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import Follow, Projection
-
-if TYPE_CHECKING:
-    from outboxctl.core.database import Connection
 
 
 @dataclass(frozen=True)
@@ -34,13 +32,15 @@ class ProjectionOverview:
     oldest_seconds: float | None
 
 
-def overviews(connection: "Connection") -> list[ProjectionOverview]:
-    """Of all projections in force, by name."""
-    waiting = {each.name: each for each in by_projection.count(connection, max_processing=0.0).projections}
-    return [_overview(each, waiting[each.name]) for each in in_force.read(connection)]
+def overviews(connection: Connection, only: str | None = None) -> list[ProjectionOverview]:
+    """Of all projections in force, by name, or of one. UsageError where that is not in force."""
+    counted = by_projection.count(connection, max_processing=0.0, only=only)
+    waiting = {each.name: each for each in counted.projections}
+    several = [named(connection, only)] if only else in_force.read(connection)
+    return [_overview(each, waiting[each.name]) for each in several]
 
 
-def named(connection: "Connection", name: str) -> Projection:
+def named(connection: Connection, name: str) -> Projection:
     """The projection of this name. UsageError where none is in force."""
     known = {each.name: each for each in in_force.read(connection)}
     if name in known:
@@ -49,13 +49,6 @@ def named(connection: "Connection", name: str) -> Projection:
     meant = f"did you mean {near[0]}? " if near else ""
     hint = f"{meant}in force: {brief(', '.join(known) or 'none', 500)}"
     raise UsageError(f"no projection {brief(repr(name), 80)} is in force", hint=hint)
-
-
-def overview(connection: "Connection", name: str) -> ProjectionOverview:
-    """Of one. UsageError where it is not in force."""
-    projection = named(connection, name)
-    (waiting,) = by_projection.count(connection, max_processing=0.0, only=name).projections
-    return _overview(projection, waiting)
 
 
 def followed(follow: Follow) -> dict[str, Any]:
@@ -69,12 +62,12 @@ def followed(follow: Follow) -> dict[str, Any]:
     }
 
 
-def search_index_unused(connection: "Connection") -> bool:
+def search_index_unused(connection: Connection) -> bool:
     """Whether projections are in force, and search_index has neither a row nor an event that is not done.
 
     Without an index, too, nobody uses search_index: there is nothing to compare, and no index is missing.
     """
-    return bool(choosing.names(connection)) and entities.unused(connection)
+    return bool(in_force.names(connection)) and entities.unused(connection)
 
 
 def _overview(projection: Projection, waiting: ProjectionStatus) -> ProjectionOverview:

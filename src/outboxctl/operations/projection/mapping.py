@@ -38,7 +38,6 @@ KINDS: dict[str, Json] = {
     "timestamp": DATE,
     "timestamptz": DATE,
 }
-OBJECTS = ("json", "jsonb")
 # What an engine leaves out of the mapping that it shows, and what it changes without a new index.
 DEFAULTS: Json = {
     "index": True,
@@ -65,14 +64,15 @@ class MappingComparison:
 def body(columns: Sequence[Field], given: Json) -> Json:
     """The whole body of the index: what the columns need, changed and extended by what the file gives."""
     mappings = given.get("mappings", {})
-    properties = derived(columns) | mappings.get("properties", {})
+    derived = {each.name: found for each in columns if (found := field_of(each.kind))}
+    properties = derived | mappings.get("properties", {})
     settings = flat(SETTINGS) | flat(given.get("settings", {}))
     return {"settings": settings, "mappings": {"dynamic": False} | mappings | {"properties": properties}}
 
 
-def derived(columns: Sequence[Field]) -> Json:
-    """The fields of the columns, but for those of json."""
-    return {each.name: KINDS.get(each.kind, OTHER) for each in columns if each.kind not in OBJECTS}
+def field_of(kind: str) -> Json:
+    """The field of a kind of column; empty for json."""
+    return {} if kind in ("json", "jsonb") else KINDS.get(kind, OTHER)
 
 
 def unsearched(columns: Sequence[Field], mappings: Json) -> list[str]:
@@ -102,15 +102,12 @@ def compare(wanted: Json, there: Json, path: str = "") -> MappingComparison:
         if present is None:
             lacking[name] = field_
             continue
-        inner, differing = (
-            compare(field_, present, f"{path}{name}."),
-            _differing(f"{path}{name}", field_, present),
-        )
+        inner = compare(field_, present, f"{path}{name}.")
+        differing = _differing(f"{path}{name}", field_, present)
         rebuild += [*differing, *inner.rebuild]
         if not differing and (inner.lacking or _lacks_beside(field_, present)):
-            lacking[name] = _completed(present, field_) | (
-                {"properties": inner.lacking} if inner.lacking else {}
-            )
+            beneath = {"properties": inner.lacking} if inner.lacking else {}
+            lacking[name] = _completed(present, field_) | beneath
     return MappingComparison(lacking, tuple(rebuild))
 
 
@@ -144,12 +141,8 @@ def _completed(there: Json, wanted: Json) -> Json:
     """A field that is there, whole: to an engine a parameter that is left out is a change to its default."""
     subs, present = wanted.get("fields", {}), there.get("fields", {})
     fields = {name: _completed(present.get(name, {}), sub) for name, sub in subs.items()}
-    completed = _without_properties(there) | _without_properties(wanted)
+    completed = {name: value for name, value in {**there, **wanted}.items() if name != "properties"}
     return completed | ({"fields": present | fields} if present or fields else {})
-
-
-def _without_properties(field_: Json) -> Json:
-    return {name: value for name, value in field_.items() if name != "properties"}
 
 
 def _text(value: Any) -> str:

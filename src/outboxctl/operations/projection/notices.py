@@ -1,20 +1,23 @@
 """What `plan` warns of: what a projection costs, and what it cannot see."""
 
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from outboxctl.core.projections import catalog, view_facts
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import SqlglotError
+
+from outboxctl.core.projections import catalog, dependencies, indexes, view_texts
 from outboxctl.core.projections.catalog import Kind
-from outboxctl.core.projections.indexes import Unindexed
+from outboxctl.core.projections.indexes import MissingIndex
+from outboxctl.core.sql import Connection
+from outboxctl.domain.keys_query import replaced
 from outboxctl.domain.printable import brief
-from outboxctl.domain.projection import Projection, Relation, Routing
-from outboxctl.operations.projection import lookups
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
-    from outboxctl.core.database import Connection
-    from outboxctl.operations.projection.analysis.analyse import Analysis
+from outboxctl.domain.projection import Follow, Projection, Relation, Routing
+from outboxctl.operations.projection.analysis.analyse import Analysis, analyse
+from outboxctl.operations.projection.analysis.keys import Lookup
 
 ONE_BY_ONE = "create one, by these statements: the last one takes the others, and locks nobody out for long"
 
@@ -29,47 +32,42 @@ class Notice:
 
 
 def notices(
-    connection: "Connection",
+    connection: Connection,
     projection: Projection,
     view: Relation,
-    analysis: "Analysis",
-    unsearched: "Sequence[str]",
+    analysis: Analysis,
+    unsearched: Sequence[str],
 ) -> list[Notice]:
     """Warnings about a projection whose document is (or would be) `view`."""
     return [
         *_view(connection, view),
-        *_cost(lookups.of_analysis(connection, projection, analysis)),
+        *_cost(of_analysis(connection, projection, analysis)),
         *_partitions(connection, projection),
         *_fields(unsearched),
     ]
 
 
-def _view(connection: "Connection", view: Relation) -> "Iterator[Notice]":
-    if names := view_facts.volatile(connection, view):
+def _view(connection: Connection, view: Relation) -> "Iterator[Notice]":
+    if names := dependencies.volatile(connection, view):
         text = f"the view calls {brief(', '.join(names), 200)}: a document changes without an event"
         yield Notice(text, "keep the value in a column, or put up with documents that are out of date")
-    for table in view_facts.row_security(connection, view):
+    for table in dependencies.row_security(connection, view):
         text = f"{table} has row level security: rows that the worker may not see have no document"
         yield Notice(text, "give the worker's role a policy for all rows, or BYPASSRLS")
 
 
-def _cost(unindexed: Unindexed) -> "Iterator[Notice]":
+def _cost(several: Iterable[MissingIndex]) -> Iterator[Notice]:
     """What is read as a whole, each index that is missing once."""
-    found = [(f"reading a document reads all of {each.table}", each) for each in unindexed.reading]
-    found += [
-        (f"finding the documents behind a row of {table} reads all of {each.table}", each)
-        for table, each in unindexed.finding
-    ]
-    said = set[tuple[str, ...]]()
-    for text, each in found:
-        sql = tuple(each.sql)
-        if sql not in said:
-            fix = "create one" if len(sql) == 1 else ONE_BY_ONE
-            yield Notice(f"{text}: no index begins with {', '.join(each.columns)}", fix, sql)
-        said.add(sql)
+    first: dict[tuple[str, ...], MissingIndex] = {}
+    for each in several:
+        first.setdefault(each.sql, each)
+    for each in first.values():
+        fix = "create one" if len(each.sql) == 1 else ONE_BY_ONE
+        text = f"{each.what} reads all of {each.table}: no index begins with {', '.join(each.columns)}"
+        yield Notice(text, fix, each.sql)
 
 
-def _partitions(connection: "Connection", projection: Projection) -> "Iterator[Notice]":
+def _partitions(connection: Connection, projection: Projection) -> "Iterator[Notice]":
     """No trigger of the table fires for these, and partitions come and go after `apply`."""
     for table in dict.fromkeys([projection.root, *(each.table for each in projection.follow)]):
         if catalog.kind(connection, table) is Kind.PARTITIONED:
@@ -83,7 +81,7 @@ def _partitions(connection: "Connection", projection: Projection) -> "Iterator[N
             )
 
 
-def routing_cost(projection: Projection, settings: "Mapping[str, Any]") -> list[Notice]:
+def routing_cost(projection: Projection, settings: Mapping[str, Any]) -> list[Notice]:
     """What a routing costs that a document may change, in an index of these (flat) settings."""
     shards = int(settings.get("index.number_of_shards", 1))
     if projection.routed is not Routing.COLUMN or shards == 1:
@@ -93,7 +91,64 @@ def routing_cost(projection: Projection, settings: "Mapping[str, Any]") -> list[
     return [Notice(text, f"make {name} a part of the key if a row never changes it")]
 
 
-def _fields(names: "Sequence[str]") -> "Iterator[Notice]":
+def _fields(names: Sequence[str]) -> "Iterator[Notice]":
     if names:
         text = f"no search finds what is in {brief(', '.join(names), 200)}: json has no mapping by itself"
         yield Notice(text, "declare these fields in the mapping file if they shall be found")
+
+
+def unindexed(connection: Connection, projection: Projection) -> list[MissingIndex]:
+    """Indexes that a projection in force lacks, by its view as it is now."""
+    view, root = projection.document, projection.root
+    texts = view_texts.read(connection, view, {*dependencies.used(connection, view), root})
+    analysis = analyse(texts, view, root, [each.name for each in projection.key])
+    return of_analysis(connection, projection, analysis)
+
+
+def of_analysis(connection: Connection, projection: Projection, analysis: Analysis) -> list[MissingIndex]:
+    """The same of what was proved of a view."""
+    ways = [way for several in analysis.follows.values() for way in several]
+    declared = [Lookup(each.table, each.key) for each in projection.follow if each.key]
+    reading = [*(each for way in ways for each in way.reading), *declared]
+    found = [("reading a document", each) for each in reading]
+    for follow in projection.follow:
+        what = f"finding the documents behind a row of {follow.table}"
+        found += [(what, each) for each in lookups(connection, follow, analysis)]
+    return missing(connection, found)
+
+
+def missing(connection: Connection, found: Iterable[tuple[str, Lookup]]) -> list[MissingIndex]:
+    """The indexes that these lack: each with what it is for."""
+    return [
+        MissingIndex(what, table, columns, tuple(indexes.create_sql(connection, table, columns)))
+        for what, (table, columns) in dict.fromkeys(found)
+        if catalog.kind(connection, table) in catalog.TABLES and not indexes.finds(connection, table, columns)
+    ]
+
+
+def lookups(connection: Connection, follow: Follow, analysis: Analysis) -> tuple[Lookup, ...]:
+    """How the documents behind a row are found, in the order of the tables."""
+    ways = analysis.follows.get(follow.table, ())
+    made = next((way.finding for way in ways if way.keys and way.keys == follow.keys), None)
+    return tuple(_compared(connection, follow.keys)) if made is None and follow.keys else made or ()
+
+
+def _compared(connection: Connection, keys: str) -> Iterator[Lookup]:
+    """What a query compares with columns of the changed row, else with another table; nothing if unclear."""
+    try:
+        tree = sqlglot.parse_one(replaced(keys, lambda _: "$1"), read="postgres")
+    except SqlglotError:
+        return
+    tables = {each.alias_or_name: each for each in tree.find_all(exp.Table)}
+    given, joined = defaultdict[str, list[str]](list), defaultdict[str, list[str]](list)
+    for equal in tree.find_all(exp.EQ):
+        for one, other in ((equal.this, equal.expression), (equal.expression, equal.this)):
+            column = one.unnest()
+            if isinstance(column, exp.Column):
+                alias = column.table or next(iter(tables), "")
+                (given if other.find(exp.Parameter) else joined)[alias].append(column.name)
+    for alias, table in tables.items():
+        if columns := given.get(alias) or joined.get(alias):
+            relation = Relation(table.db or "public", table.name)
+            if catalog.kind(connection, relation) in catalog.TABLES:
+                yield Lookup(relation, tuple(dict.fromkeys(columns)))

@@ -2,21 +2,19 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from outboxctl.core.projections import documents, pages
 from outboxctl.core.refused_reads import ReadRefusedError
+from outboxctl.core.sql import Connection
 from outboxctl.domain import json_numbers
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.json_numbers import same_json_types
 from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import Projection, document_id
 from outboxctl.sink.index.scanned import ScannedDocument, SearchPage, search_page
+from outboxctl.sink.transport.client import Client
 from outboxctl.sink.transport.request import request
-
-if TYPE_CHECKING:
-    from outboxctl.core.database import Connection
-    from outboxctl.sink.transport.client import Client
 
 SECONDS = 60.0  # to read the view
 COPIES = 100  # of one id, that an index has by mistake, in several shards
@@ -48,11 +46,16 @@ class Preview:
 
 
 def preview(
-    connection: "Connection", client: "Client", projection: Projection, keys: Sequence[str]
+    connection: Connection, client: Client, projection: Projection, keys: Sequence[str]
 ) -> list[Preview]:
     """The documents of these keys (`key_text`). UsageError for a text that is no key of this projection."""
     for key in keys:
-        _check(connection, projection, key)
+        try:
+            pages.castable(connection, projection, key)
+        except ValueError as error:
+            raise UsageError(f"KEY: {error}", hint="several columns are joined by `:`") from None
+        except ReadRefusedError as error:
+            raise UsageError(f"KEY {brief(repr(key), 80)}: {error.words}") from None
     found = documents.read(connection, projection, keys, seconds=SECONDS)
     routings = found.routings or [""] * len(keys)
     sent = [None if text is None else json_numbers.loads(text) for text in found.texts]
@@ -63,16 +66,7 @@ def preview(
     ]
 
 
-def _check(connection: "Connection", projection: Projection, key: str) -> None:
-    try:
-        pages.castable(connection, projection, key)
-    except ValueError as error:
-        raise UsageError(f"KEY: {error}", hint="several columns are joined by `:`") from None
-    except ReadRefusedError as error:
-        raise UsageError(f"KEY {brief(repr(key), 80)}: {error.words}") from None
-
-
-def _compared(client: "Client", projection: Projection, key: str, sent: Any, routing: str) -> Preview:
+def _compared(client: Client, projection: Projection, key: str, sent: Any, routing: str) -> Preview:
     id_ = document_id(key)
     hits = _hits(client, projection, id_)
     indexed = json_numbers.loads(hits[0].body) if hits else None
@@ -84,7 +78,7 @@ def _compared(client: "Client", projection: Projection, key: str, sent: Any, rou
     return Preview(key, id_, sent, indexed, differences, same)
 
 
-def _hits(client: "Client", projection: Projection, id_: str) -> Sequence[ScannedDocument]:
+def _hits(client: Client, projection: Projection, id_: str) -> Sequence[ScannedDocument]:
     """What the index has, once for each shard; found by a search, for which no routing must be known."""
     if not id_ or not request(client, "HEAD", projection.index):
         return []

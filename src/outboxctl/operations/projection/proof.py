@@ -1,25 +1,21 @@
 """What a view's text must prove before its projection is put in force, and the follows that it proves."""
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NoReturn
 
 from psycopg.sql import Identifier
 
 from outboxctl.core.projections import catalog, dependencies, view_texts
 from outboxctl.core.projections.fields import Field, fields, parameter_types, virtual
+from outboxctl.core.sql import Connection
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import Follow, Relation
 from outboxctl.operations.projection.analysis.analyse import Analysis, analyse
 from outboxctl.operations.projection.analysis.keys import KeyPath
 from outboxctl.operations.projection.declaration import Declaration
-from outboxctl.operations.projection.place import Place
-from outboxctl.operations.projection.starting.text import quoted
-
-if TYPE_CHECKING:
-    from outboxctl.core.database import Connection
+from outboxctl.operations.projection.place import Place, quoted
 
 MISSING = (
     "write what is below into the file; in place of `all = true` (a change of any row has every document read"
@@ -55,7 +51,7 @@ class Proof:
 
 
 def prove(
-    connection: "Connection",
+    connection: Connection,
     declared: Declaration,
     root: Relation,
     view: Relation,
@@ -83,13 +79,13 @@ def _check_key(declared: Declaration, proof: Proof, follow: Sequence[Follow]) ->
         place.fail(f"it is not that of {proof.root}: in the view {brief(analysis.wrong_key, 300)}", hint)
     said = any(each.table == proof.root and (each.key == declared.key or each.all) for each in follow)
     if analysis.unknown_key and not said:
-        line = _follow_lines(declared.place, proof.root, f"key = {list(declared.key)}".replace("'", '"'))
+        block = _follow_lines(declared.place, proof.root, f"key = {list(declared.key)}".replace("'", '"'))
         what = f"it is not clear that it is that of {proof.root}: {analysis.unknown_key}"
-        place.fail(what, UNKNOWN, block="\n".join(line))
+        place.fail(what, UNKNOWN, block=block)
 
 
 def follows(
-    connection: "Connection", place: Place, proof: Proof, key: Sequence[str], named: Collection[Relation]
+    connection: Connection, place: Place, proof: Proof, key: Sequence[str], named: Collection[Relation]
 ) -> list[Follow]:
     """How the tables that are not `named` are followed, by the view's own joins.
 
@@ -99,48 +95,39 @@ def follows(
     found: list[Follow] = []
     missing: dict[Relation, str] = {}
     for table in sorted({*proof.used, proof.root} - {*named}, key=str):
+        if (kind := catalog.kind(connection, table)) not in catalog.TABLES:
+            what = catalog.WORDS[kind] if kind else "which is gone"
+            place.fail(f"the view reads {table}, {what}", "put it into `ignore`, or read a table")
         text = table if table in proof.analysis.read else above.get(table, table)
-        if why := _no_table(connection, table):
-            place.fail(f"the view reads {table}, {why}", "put it into `ignore`, or read a table")
-        ways, columns = _ways(proof, table, text, key), fields(connection, table)
-        if why := _why_not(proof, table, text) or _unreadable(columns, ways):
+        ways, columns = list(proof.analysis.follows.get(text, ())), fields(connection, table)
+        if text == proof.root != table:
+            ways.insert(0, KeyPath(key=tuple(key)))
+        if why := _why_not(proof, table, text, ways, columns):
             missing[table] = why
-        else:
-            found += (_made(proof, table, way, columns) for way in ways)
+            continue
+        for way in ways:
+            needed = [*way.key, *way.parameters]
+            counted = counting(proof.used.get(table, frozenset()), needed)
+            types = tuple(parameter_types(needed, columns).values())
+            found.append(Follow(table, way.key, way.keys, way.parameters, counted, types))
     if missing:
-        _refuse(place, missing)
+        what = "; ".join(f"{table}, and nothing follows it: {why}" for table, why in missing.items())
+        lines = [_follow_lines(place, table, "all = true", why) for table, why in missing.items()]
+        raise UnprovenError(f"{place}: the view reads {what}", block="\n".join(lines), tables=[*missing])
     return found
 
 
-def _ways(proof: Proof, table: Relation, text: Relation, key: Sequence[str]) -> list[KeyPath]:
-    ways = list(proof.analysis.follows.get(text, ()))
-    return [KeyPath(key=tuple(key)), *ways] if text == proof.root != table else ways
-
-
-def _no_table(connection: "Connection", table: Relation) -> str:
-    """What it is instead of a table that can have triggers; empty for one."""
-    kind = catalog.kind(connection, table)
-    words = catalog.WORDS[kind] if kind else "which is gone"
-    return "" if kind in catalog.TABLES else words
-
-
-def _why_not(proof: Proof, table: Relation, text: Relation) -> str:
-    """Why a table is not followed by itself; empty where it is."""
+def _why_not(
+    proof: Proof, table: Relation, text: Relation, ways: Sequence[KeyPath], columns: Sequence[Field]
+) -> str:
+    """Why a table is not followed by itself; empty where it is. `text` is its name in the view's text."""
     if text not in proof.analysis.read and table != proof.root:
         return "the view's text does not show where it is read"
-    return "; ".join(proof.analysis.unproven.get(text, ()))
-
-
-def _unreadable(columns: Sequence[Field], ways: Sequence[KeyPath]) -> str:
+    if unproven := proof.analysis.unproven.get(text):
+        return "; ".join(unproven)
     used = {name for way in ways for name in (*way.key, *way.parameters)} & virtual(columns).keys()
     names = brief(", ".join(sorted(used)), 200)
     return f"it is joined by {names}, a virtual generated column: no trigger can read it" if used else ""
-
-
-def _made(proof: Proof, table: Relation, way: KeyPath, columns: Sequence[Field]) -> Follow:
-    types = parameter_types(way.key or way.parameters, columns)
-    counted = counting(proof.used.get(table, frozenset()), [*way.key, *way.parameters])
-    return Follow(table, way.key, way.keys, way.parameters, counted, tuple(types.values()))
 
 
 def counting(columns: Collection[str], needed: Sequence[str]) -> tuple[str, ...]:
@@ -148,21 +135,8 @@ def counting(columns: Collection[str], needed: Sequence[str]) -> tuple[str, ...]
     return tuple(sorted({*columns, *needed})) if columns else ()
 
 
-def _refuse(place: Place, missing: Mapping[Relation, str]) -> NoReturn:
-    what = "; ".join(f"{table}, and nothing follows it: {why}" for table, why in missing.items())
-    lines = [
-        line for table, why in missing.items() for line in _follow_lines(place, table, "all = true", why)
-    ]
-    raise UnprovenError(f"{place}: the view reads {what}", block="\n".join(lines), tables=[*missing])
-
-
-def _follow_lines(place: Place, table: Relation, how: str, why: str = "") -> Iterator[str]:
-    yield f"[[{place.table}.follow]]" + (f"  # {brief(why, 200)}" if why else "")
-    yield f"table = {quoted(_name(table))}"
-    yield f"{how}\n"
-
-
-def _name(table: Relation) -> str:
-    """A table's name as the file takes it."""
+def _follow_lines(place: Place, table: Relation, how: str, why: str = "") -> str:
     parts = (table.schema, table.name)
-    return ".".join(each if PLAIN.fullmatch(each) else Identifier(each).as_string() for each in parts)
+    name = ".".join(each if PLAIN.fullmatch(each) else Identifier(each).as_string() for each in parts)
+    said = f"  # {brief(why, 200)}" if why else ""
+    return f"[[{place.table}.follow]]{said}\ntable = {quoted(name)}\n{how}\n"

@@ -3,43 +3,73 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from outboxctl.core.projections import first_rows, indexes, scratch
-from outboxctl.core.projections.catalog import LONGEST_WITH_QUERY, view_name
+from outboxctl.core.projections import catalog, first_rows, indexes, scratch, sweeps
+from outboxctl.core.projections.catalog import LONGEST_WITH_QUERY, Kind, view_name
 from outboxctl.core.projections.fields import Field, fields
 from outboxctl.core.projections.view_texts import definition
+from outboxctl.core.sql import Connection
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.projection import KeyColumn, Projection, Relation
 from outboxctl.operations.projection import followed, mapping
+from outboxctl.operations.projection.analysis.analyse import Analysis
 from outboxctl.operations.projection.declaration import Declaration
 from outboxctl.operations.projection.notices import Notice, notices, routing_cost
 from outboxctl.operations.projection.place import Place, shown
-
-if TYPE_CHECKING:
-    from outboxctl.core.database import Connection
-    from outboxctl.operations.projection.analysis.analyse import Analysis
 
 KEY_KINDS = ("uuid", "int2", "int4", "int8", "numeric", "text", "varchar", "bpchar", "date", "enum")
 KEY_HINT = "a key is of type uuid, smallint, integer, bigint, numeric, text, varchar, char, date or an enum"
 
 
 @dataclass(frozen=True)
-class Resolved:
-    """A projection that can be applied. `looked_at` is the view, or a temporary one of its `query`."""
+class PlanStep:
+    """One thing to do. `what`: view, triggers, declaration, documents, index, mapping or rebuild.
+
+    `command` does what `apply` does not.
+    """
+
+    what: str
+    text: str
+    command: str = ""
+
+
+@dataclass
+class Planned:
+    """A projection that can be applied, and what there is to do for it.
+
+    `looked_at` is the view, or a temporary one of its `query`, `body` that of the index, `before` what is in
+    force. `scripts` changes the database, `lacking` are fields that the index's mapping gets, in place;
+    `tampered` says what is not as it was put in force, so that documents may be wrong. `new_index`: it holds
+    no document of before.
+    """
 
     declaration: Declaration
     projection: Projection
     looked_at: Relation
-    columns: list[Field]
     body: dict[str, Any]
-    analysis: "Analysis"
-    notices: list[Notice] = field(default_factory=list)
+    analysis: Analysis
+    notices: list[Notice]
+    before: Projection | None = None
+    scripts: list[str] = field(default_factory=list)
+    steps: list[PlanStep] = field(default_factory=list)
+    lacking: dict[str, Any] = field(default_factory=dict)
+    tampered: list[str] = field(default_factory=list)
+    new_index: bool = False
+
+    def step(self, what: str, text: str, command: str = "") -> None:
+        """Add a thing to do."""
+        self.steps.append(PlanStep(what, text, command))
+
+    def declare_sql(self, schema: str, by: str | None) -> str:
+        """SQL that puts it in force; `by` None: the login."""
+        anyway, new = bool(self.tampered), self.new_index
+        return sweeps.declare_sql(schema, self.projection, by, anyway=anyway, new_index=new)
 
 
 def resolve(
-    connection: "Connection", declared: Declaration, *, schema: str, with_triggers: bool = True
-) -> Resolved:
+    connection: Connection, declared: Declaration, *, schema: str, with_triggers: bool = True
+) -> Planned:
     """Look everything up; `schema` is that of the outbox. A view that we make is made for a look only.
 
     Raises UsageError with the file, the place and what is wrong.
@@ -50,8 +80,7 @@ def resolve(
     view = _document(connection, declared, made)
     columns = fields(connection, view)
     key = _key(connection, declared, root, columns)
-    _check_routing(place.at("routing"), declared.routing, view, columns)
-    _check_mapping(place.at("mapping"), declared, columns)
+    _check_fields(declared, view, columns)
     root_columns, follow, ignored, proof = followed.tables(connection, declared, root, key, view)
     projection = Projection(
         name=declared.name,
@@ -68,27 +97,25 @@ def resolve(
         triggers=with_triggers,
         ignore=tuple(sorted(ignored, key=str)),
     )
-    _check_rows(connection, place.at("query" if declared.query else "document"), projection, view)
+    several = first_rows.several(connection, projection, view)
+    if several is not None:
+        hint = "a document is one row: aggregate the others (json_agg), or join them by a unique key"
+        at = place.at("query" if declared.query else "document")
+        at.fail(f"it has more than one row for the key {shown(several)}", hint)
     body = mapping.body(columns, declared.mapping)
     found = notices(
         connection, projection, view, proof.analysis, mapping.unsearched(columns, body["mappings"])
     )
     found += routing_cost(projection, body["settings"])
-    return Resolved(declared, projection, view, columns, body, proof.analysis, found)
+    return Planned(declared, projection, view, body, proof.analysis, found)
 
 
-def _check_rows(connection: "Connection", place: Place, projection: Projection, view: Relation) -> None:
-    key = first_rows.several(connection, projection, view)
-    if key is not None:
-        hint = "a document is one row: aggregate the others (json_agg), or join them by a unique key"
-        place.fail(f"it has more than one row for the key {shown(key)}", hint)
-
-
-def _document(connection: "Connection", declared: Declaration, made: Relation) -> Relation:
+def _document(connection: Connection, declared: Declaration, made: Relation) -> Relation:
     """The view, or a temporary one of the `query`, of which `made` will be made: `drop` takes that away."""
     if not declared.query:
         place = declared.place.at("document")
-        if (view := followed.relation(connection, place, declared.document, view=True)) == made:
+        view = followed.relation(connection, place, declared.document, (*catalog.TABLES, Kind.VIEW))
+        if view == made:
             place.fail(f"{made} is the name of the view that `query` makes", "give yours another name")
         return view
     if len(declared.name) > LONGEST_WITH_QUERY:
@@ -100,12 +127,12 @@ def _document(connection: "Connection", declared: Declaration, made: Relation) -
 
 
 def _key(
-    connection: "Connection", declared: Declaration, root: Relation, document: Sequence[Field]
+    connection: Connection, declared: Declaration, root: Relation, document: Sequence[Field]
 ) -> tuple[KeyColumn, ...]:
     place, columns = declared.place.at("key"), {each.name: each for each in fields(connection, root)}
     for name in declared.key:
-        _has(place, name, root, list(columns.values()))
-        _has(place, name, declared.document or "the query", document)
+        followed.check_column(place, name, root, list(columns))
+        followed.check_column(place, name, declared.document or "the query", [each.name for each in document])
     key = [columns[name] for name in declared.key]
     for each in key:
         _check_type(place, each)
@@ -118,6 +145,17 @@ def _key(
     return tuple(KeyColumn(each.name, each.type) for each in key)
 
 
+def _check_fields(declared: Declaration, view: Relation, columns: Sequence[Field]) -> None:
+    place, routing = declared.place.at("routing"), declared.routing
+    followed.check_column(place, routing, view, [each.name for each in columns])
+    if any(each.name == routing and (each.listed or each.kind == "json") for each in columns):
+        place.fail(f"{shown(routing)} is a list or an object", "a routing is one value of a document")
+    for each in mapping.objects_of_values(columns, declared.mapping):
+        what = f"{shown(each.name)} is an object in it, and {each.kind} in the document"
+        hint = "the engine would refuse each document: correct the field, or leave it out"
+        declared.place.at("mapping").fail(what, hint)
+
+
 def _check_type(place: Place, column: Field) -> None:
     if column.kind not in KEY_KINDS or column.listed:
         place.fail(f"{shown(column.name)} is {column.type}{'[]' if column.listed else ''}", KEY_HINT)
@@ -126,19 +164,3 @@ def _check_type(place: Place, column: Field) -> None:
         place.fail(f"{shown(column.name)} {why}")
     if not column.not_null:
         place.fail(f"{shown(column.name)} can be NULL", "a key is NOT NULL")
-
-
-def _check_mapping(place: Place, declared: Declaration, columns: Sequence[Field]) -> None:
-    for each in mapping.objects_of_values(columns, declared.mapping):
-        what = f"{shown(each.name)} is an object in it, and {each.kind} in the document"
-        place.fail(what, "the engine would refuse each document: correct the field, or leave it out")
-
-
-def _check_routing(place: Place, name: str, view: Relation, columns: Sequence[Field]) -> None:
-    _has(place, name, view, columns)
-    if any(each.name == name and (each.listed or each.kind == "json") for each in columns):
-        place.fail(f"{shown(name)} is a list or an object", "a routing is one value of a document")
-
-
-def _has(place: Place, name: str, of: object, columns: Sequence[Field]) -> None:
-    followed.check_column(place, name, of, [each.name for each in columns])

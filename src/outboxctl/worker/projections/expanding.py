@@ -11,12 +11,11 @@ from uuid import uuid4
 import structlog
 
 from outboxctl.core.database import Connection
-from outboxctl.core.projections import follow, follow_query, follow_sets, follow_tables
+from outboxctl.core.projections import follow, follow_query, follow_tables
 from outboxctl.core.projections.documents import LOCK_TIMEOUT
 from outboxctl.core.projections.follow import Page
 from outboxctl.core.projections.follow_pages import FollowEvent
-from outboxctl.core.projections.follow_sets import Expanded
-from outboxctl.core.projections.follow_tables import FollowedTable
+from outboxctl.core.projections.follow_tables import Expanded, FollowedTable
 from outboxctl.core.refused_reads import ReadRefusedError
 from outboxctl.domain.clock import monotonic
 from outboxctl.domain.errors import OutboxctlError, UnreachableError
@@ -169,7 +168,7 @@ class Expander:
         """Expand many events together; None where there is only one, or the first one stands alone."""
         projection, began = self._declared.get(table.projection), monotonic()
         with self._context.database.begin() as connection:
-            locked = follow_sets.lock(connection, table, turn.size)
+            locked = follow_tables.lock(connection, table, turn.size)
             if not (projection and locked and locked[0].stamp == projection.stamp):
                 return None if locked else False  # the claim of one event reads the definition again
             events = follow_query.together(projection, locked)
@@ -188,7 +187,7 @@ class Expander:
         """What was written; None where these were too many."""
         limits = self._limits(turn)
         try:
-            written = follow_sets.expand(
+            written = follow_tables.expand(
                 connection,
                 projection,
                 events,

@@ -13,8 +13,7 @@ import structlog
 
 from outboxctl.core.projections.follow_keys import AHEAD, KeysAhead
 from outboxctl.core.projections.follow_pages import HALF, FollowEvent
-from outboxctl.core.projections.follow_sets import MOST
-from outboxctl.core.projections.follow_tables import FollowedTable
+from outboxctl.core.projections.follow_tables import MOST, FollowedTable
 from outboxctl.domain.clock import monotonic
 from outboxctl.domain.projection import DOCUMENTS, EVERYTHING, Projection
 

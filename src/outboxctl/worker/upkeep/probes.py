@@ -6,7 +6,7 @@ from threading import Event
 import structlog
 
 from outboxctl.core.database import Connection
-from outboxctl.core.projections import choosing
+from outboxctl.core.projections import in_force
 from outboxctl.core.stats import snapshot
 from outboxctl.domain.clock import monotonic
 from outboxctl.domain.errors import OutboxctlError, RefusedError, UnreachableError
@@ -73,7 +73,7 @@ class Probes:
 
     def _learn_projections(self, connection: Connection) -> None:
         """Take up the projections in force."""
-        declared = choosing.declared(connection)
+        declared = in_force.declared(connection)
         for projection in declared:
             self._context.metrics.declare(projection.name)
         self._indexes = [projection.index for projection in declared]

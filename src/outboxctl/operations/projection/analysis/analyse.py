@@ -71,7 +71,8 @@ class _Prover:
             for end in ends:
                 if end.of(use):
                     self._follow(use, end)
-        self._made.several = next(filter(None, (self._several(end) for end in ends)), "")
+        faults = (rows.several(self._view, self._lineage, end.key[0], end.branches) for end in ends)
+        self._made.several = next(filter(None, faults), "")
         return self._made
 
     def _branch_keys(self) -> list[_End]:
@@ -82,7 +83,10 @@ class _Prover:
                 self._made.wrong_key = self._made.wrong_key or self._shown(name)
         if self._made.wrong_key:
             return []
-        by_branch = [{_branches(leaf): leaf for leaf in leaves} for leaves in columns]
+        by_branch = [
+            {tuple(each for each in leaf.crossed if len(each[0].branches) > 1): leaf for leaf in leaves}
+            for leaves in columns
+        ]
         if any(each.keys() != by_branch[0].keys() for each in by_branch):
             self._made.unknown_key = "its parts come from different SELECTs"
             return []
@@ -116,19 +120,10 @@ class _Prover:
             reasons = [next(iter(each)).reason for each in cut if each] + [reach.cut]
             reasons += [each.cut for each in use.level.within]
             why = next(filter(None, reasons), "")
-            self._note(use, OTHER_ROWS.format(why) if why else NOT_JOINED.format(self._root))
+            text = OTHER_ROWS.format(why) if why else NOT_JOINED.format(self._root)
+            text += f" ({use.alias})" if use.alias != use.table.name else ""
+            told = self._made.unproven.setdefault(use.table, [])
+            told += [text] if text not in told else []
         elif use.table != self._root or how.key != self._key:
             follows = self._made.follows.setdefault(use.table, [])
             follows += [how] if how not in follows else []
-
-    def _note(self, use: Use, why: str) -> None:
-        reasons = self._made.unproven.setdefault(use.table, [])
-        text = f"{why} ({use.alias})" if use.alias != use.table.name else why
-        reasons += [text] if text not in reasons else []
-
-    def _several(self, end: _End) -> str:
-        return rows.several(self._view, self._lineage, end.key[0], end.branches)
-
-
-def _branches(leaf: Leaf) -> tuple[Branch, ...]:
-    return tuple(each for each in leaf.crossed if len(each[0].branches) > 1)

@@ -1,7 +1,7 @@
 """Which tables a row's changes reach, by the equalities that must hold for the row to matter."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from sqlglot import exp
@@ -68,13 +68,10 @@ class Reach:
 
     def equal(self, one: Column, other: Column) -> bool:
         """Whether the values are the same."""
-        return self._first(one) == self._first(other)
+        return self.first(one) == self.first(other)
 
-    def join(self, one: Column, other: Column) -> None:
-        """Note that two columns have the same value."""
-        self.same[self._first(one)] = self._first(other)
-
-    def _first(self, column: Column) -> Column:
+    def first(self, column: Column) -> Column:
+        """The one column that stands for all that are equal to it."""
         while column in self.same and self.same[column] != column:
             column = self.same[column]
         return column
@@ -119,12 +116,10 @@ class Chains:
                 pending.append(there)
             if not found.came[there] or found.came[there][0].source.use is edge.source.use:
                 found.came[there].append(edge)
-        if self._same(edge):
-            found.join((edge.source.use, edge.source.column), (there, edge.target.column))
-
-    def _same(self, edge: Edge) -> bool:
         types = [self._lineage.type(leaf) for leaf in (edge.source, edge.target)]
-        return edge.operator == "=" and edge.source.plain and edge.target.plain and same_text(*types)
+        if edge.operator == "=" and edge.source.plain and edge.target.plain and same_text(*types):
+            one, other = (edge.source.use, edge.source.column), (there, edge.target.column)
+            found.same[found.first(one)] = found.first(other)
 
     def _edges(self, query: Query) -> Iterator[Edge]:
         for condition in query.conditions:
@@ -157,12 +152,8 @@ class Chains:
         if place is None:
             return None
         if element:
-            leaves = [_element(leaf) for leaf in leaves if leaf.plain]
+            leaves = [replace(leaf, element=True) for leaf in leaves if leaf.plain]
         return Side(place, leaves)
-
-
-def _element(leaf: Leaf) -> Leaf:
-    return Leaf(leaf.use, leaf.column, element=True, crossed=leaf.crossed, cut=leaf.cut)
 
 
 def _pairs(ones: Sequence[Leaf], others: Sequence[Leaf], operator: str) -> Iterator[Edge]:

@@ -1,6 +1,6 @@
 """Where a value comes from: through subqueries, views, WITH and UNION to columns of tables."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from sqlglot import exp
@@ -10,7 +10,6 @@ from outboxctl.domain.projection import Relation
 from outboxctl.operations.projection.analysis.model import (
     Derived,
     Element,
-    Joined,
     Leaf,
     Opaque,
     Query,
@@ -35,7 +34,7 @@ class Lineage:
             if column.table:
                 found = [column.table] if column.table in level.sources else []
             else:
-                found = [a for a, each in level.sources.items() if self._has(level, each, column.name)]
+                found = [a for a, each in level.sources.items() if self._has(each, column.name)]
             if found:
                 return SourcePlace(level, found[0]) if len(found) == 1 else None
         return None
@@ -58,9 +57,6 @@ class Lineage:
             return [Leaf(source, actual)] if actual else []
         if isinstance(source, Derived):
             return self.output(source, name)
-        if isinstance(source, Joined):
-            inner = [a for a in source.aliases if self._has(place.level, place.level.sources[a], name)]
-            return self.of(SourcePlace(place.level, inner[0]), name) if inner else []
         if isinstance(source, Element) and name == source.name:
             return [
                 replace(leaf, element=True) for leaf in self.value(place.level, source.array) if leaf.plain
@@ -95,11 +91,9 @@ class Lineage:
     def _actual(self, use: Use, name: str) -> str:
         return use.columns(self._tables[use.table].types).get(name, "")
 
-    def _has(self, level: Query, source: Source, name: str) -> bool:
+    def _has(self, source: Source, name: str) -> bool:
         if isinstance(source, Use):
             return bool(self._actual(source, name))
-        if isinstance(source, Joined):
-            return any(self._has(level, level.sources[each], name) for each in source.aliases)
         if isinstance(source, Opaque):
             return False
         return name in (source.names if isinstance(source, Derived) else [source.name])
@@ -133,12 +127,8 @@ def windows(select: exp.Select) -> Iterator[exp.Window]:
 
 
 def own_parts(node: exp.Expr, *without: type[exp.Expr]) -> Iterator[exp.Expr]:
-    """An expression and its parts, but SELECTs in it, and parts of these kinds."""
-    if isinstance(node, (exp.Select, exp.SetOperation, *without)):
-        return
-    yield node
-    for child in node.iter_expressions():
-        yield from own_parts(child, *without)
+    """An expression and its parts, but those of SELECTs in it, and of parts of these kinds."""
+    return node.walk(bfs=False, prune=lambda each: isinstance(each, (exp.Select, exp.SetOperation, *without)))
 
 
 def partition(select: exp.Select, window: exp.Window) -> Sequence[exp.Expr]:
@@ -161,10 +151,3 @@ def same_column(one: exp.Expr, other: exp.Expr) -> bool:
     if not (isinstance(left, exp.Column) and isinstance(right, exp.Column)):
         return False
     return (left.table, left.name) == (right.table, right.name)
-
-
-def is_aggregate(node: exp.Expr, aggregates: Collection[str]) -> bool:
-    """Whether it is a call of an aggregate function, by its name where the parser does not know it."""
-    if isinstance(node, exp.Anonymous):
-        return str(node.this).rpartition(".")[2] in aggregates
-    return isinstance(node, exp.AggFunc)

@@ -1,6 +1,6 @@
 """A view as it is analyzed: SELECTs, what each reads, and the columns that values come from."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -46,12 +46,6 @@ class Derived:
     reason: str = ""
 
 
-class Joined(NamedTuple):
-    """A join with a name: its columns are those of what it joins, of none where it renames them."""
-
-    aliases: Sequence[str]
-
-
 class Element(NamedTuple):
     """`unnest` of an array in FROM: its only column is an element of `array`."""
 
@@ -60,12 +54,12 @@ class Element(NamedTuple):
 
 
 class Opaque(NamedTuple):
-    """Rows of which nothing is known: of a function, of VALUES."""
+    """Rows of which nothing is known: of a function, of VALUES, of a join that has a name."""
 
     what: str
 
 
-Source = Use | Derived | Joined | Element | Opaque
+Source = Use | Derived | Element | Opaque
 Branch = tuple[Derived, int]
 
 
@@ -128,6 +122,7 @@ class Query:
     home: Derived
     within: frozenset[Derived]
     branch: Mapping[Derived, int]
+    withs: Mapping[str, "With"]
     sources: dict[str, Source] = field(default_factory=dict)
     conditions: list[Condition] = field(default_factory=list)
     memberships: list[Membership] = field(default_factory=list)
@@ -140,6 +135,14 @@ class Query:
             level = level.outer
 
 
+class With(NamedTuple):
+    """A WITH of some name: its SELECT, the names of its columns, and the WITHs that it may name."""
+
+    select: exp.Expr
+    columns: Sequence[str]
+    others: "Mapping[str, With]"
+
+
 @dataclass
 class AnalysedView:
     """A view as a whole: `top` are its rows, `uses` all readings of tables in their order."""
@@ -148,3 +151,10 @@ class AnalysedView:
     top: Derived
     uses: list[Use] = field(default_factory=list)
     queries: list[Query] = field(default_factory=list)
+
+
+def is_aggregate(node: exp.Expr, aggregates: Collection[str]) -> bool:
+    """Whether it is a call of an aggregate function, by its name where the parser does not know it."""
+    if isinstance(node, exp.Anonymous):
+        return str(node.this).rpartition(".")[2] in aggregates
+    return isinstance(node, exp.AggFunc)

@@ -6,7 +6,6 @@ from sqlglot import exp
 
 from outboxctl.operations.projection.analysis.lineage import (
     Lineage,
-    is_aggregate,
     own_parts,
     partition,
     same_column,
@@ -19,6 +18,7 @@ from outboxctl.operations.projection.analysis.model import (
     Query,
     SourcePlace,
     Use,
+    is_aggregate,
 )
 
 Column = tuple[str, str]  # an alias, and a column of its source
@@ -56,16 +56,23 @@ class _Rows:
         while found := [alias for alias in pending if self._one(query, alias, single, known)]:
             single |= {*found}
             pending = [alias for alias in pending if alias not in single]
-        if query.select.args.get("group") and self._grouped(query, single):
+        group = query.select.args.get("group")
+        if group and all(self._has_one(query, each, single) for each in group.expressions):
             return ""
-        # One that is joined on no column may be a table of one row.
-        return next(filter(None, (self._not_unique(query, alias, single, known) for alias in pending)), "")
+        for alias in pending:
+            # One that is joined on no column may be a table of one row.
+            if columns := ", ".join(sorted(self._fixed(query, alias, single, known))):
+                source = query.sources[alias]
+                what = f"{source.table} ({alias})" if isinstance(source, Use) else alias
+                return f"{what} is joined on {columns}, which is not unique there"
+        return ""
 
     def _one(self, query: Query, alias: str, single: set[str], known: Collection[Column]) -> bool:
         source, columns = query.sources[alias], self._fixed(query, alias, single, known)
         if isinstance(source, Use):
-            unique = self._tables[source.table].unique
-            return any(each <= self._actual(query, alias, columns) for each in unique)
+            place = SourcePlace(query, alias)
+            actual = {leaf.column for each in columns for leaf in self._lineage.of(place, each)}
+            return any(each <= actual for each in self._tables[source.table].unique)
         return not isinstance(source, Derived) or len(source.branches) > 1 or self._derived(source, columns)
 
     def _derived(self, derived: Derived, columns: Collection[str]) -> bool:
@@ -94,10 +101,6 @@ class _Rows:
             if isinstance(each, exp.Window) and isinstance(each.this, exp.RowNumber)
         )
 
-    def _actual(self, query: Query, alias: str, columns: Collection[str]) -> frozenset[str]:
-        leaves = (leaf for each in columns for leaf in self._lineage.of(SourcePlace(query, alias), each))
-        return frozenset(leaf.column for leaf in leaves)
-
     def _fixed(self, query: Query, alias: str, single: set[str], known: Collection[Column]) -> frozenset[str]:
         """The columns of a source that have one value beside a row of `single`."""
         found = {name for other, name in known if other == alias}
@@ -120,22 +123,12 @@ class _Rows:
                 yield sides[0], sides[1]
                 yield sides[1], sides[0]
 
-    def _grouped(self, query: Query, single: set[str]) -> bool:
-        parts = query.select.args["group"].expressions
-        return all(self._has_one(query, each, single) for each in parts)
-
     def _aggregated(self, select: exp.Select) -> bool:
         return any(
             is_aggregate(each, self._aggregates)
             for part in select.expressions
             for each in own_parts(part, exp.Window)
         )
-
-    def _not_unique(self, query: Query, alias: str, single: set[str], known: Collection[Column]) -> str:
-        source = query.sources[alias]
-        columns = ", ".join(sorted(self._fixed(query, alias, single, known)))
-        what = f"{source.table} ({alias})" if isinstance(source, Use) else alias
-        return f"{what} is joined on {columns}, which is not unique there" if columns else ""
 
 
 def _bare(node: exp.Expr) -> exp.Expr:

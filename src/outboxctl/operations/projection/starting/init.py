@@ -1,26 +1,24 @@
 """Starting declarations: made, and tried as `projection plan` reads them, before anything is printed."""
 
+import json
 import re
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from outboxctl.core.projections import indexes
 from outboxctl.core.projections.catalog import LONGEST_WITH_QUERY
-from outboxctl.core.projections.tree import NestedRows
-from outboxctl.core.projections.tree_sql import Writer
+from outboxctl.core.projections.tree import NestedRows, Writer
+from outboxctl.core.sql import Connection
 from outboxctl.core.sql.transaction import undone
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import brief
-from outboxctl.operations.projection import declaration
+from outboxctl.operations.projection import declaration, mapping
+from outboxctl.operations.projection.place import quoted
 from outboxctl.operations.projection.proof import UnprovenError
 from outboxctl.operations.projection.resolved import resolve
 from outboxctl.operations.projection.starting.tables import Builder
-from outboxctl.operations.projection.starting.text import HEAD, Start, properties
-
-if TYPE_CHECKING:
-    from outboxctl.core.database import Connection
 
 NO_KEY = (
     "give it a PRIMARY KEY, or write the file by hand with a unique constraint whose columns are NOT NULL"
@@ -28,9 +26,48 @@ NO_KEY = (
 NESTED = (
     'An array in the mapping is of "type": "nested" if a search must find fields of one and the same element.'
 )
+HEAD = "Look through the columns: whatever the query names is in the index."
+LONGEST = 300  # characters of a comment
 
 
-def of_tables(connection: "Connection", tables: Sequence[str]) -> Start:
+@dataclass(frozen=True)
+class Start:
+    """What a declaration begins with. `root` is a name as SQL has it, `follow` are tables of TOML."""
+
+    name: str
+    root: str
+    key: tuple[str, ...]
+    index: str
+    query: str
+    body: Mapping[str, Any]
+    routing: str = ""
+    pipeline: str = ""
+    follow: Sequence[Mapping[str, Any]] = ()
+    notes: Sequence[str] = field(default_factory=list)
+
+    def toml(self) -> str:
+        """The declaration."""
+        return "\n".join(self._lines()) + "\n"
+
+    def _lines(self) -> Iterator[str]:
+        yield from (f"# {brief(note, LONGEST)}" for note in self.notes)
+        yield f"[projections.{self.name}]"
+        yield f"root = {quoted(self.root)}"
+        yield f"key = {_texts(self.key)}"
+        yield f"index = {quoted(self.index)}"
+        for name in ("routing", "pipeline"):
+            if value := getattr(self, name):
+                yield f"{name} = {quoted(value)}"
+        yield f"query = {block(self.query)}"
+        if self.body:
+            yield f"mapping = {block(json.dumps(self.body, ensure_ascii=False, indent=2))}"
+        for follow in self.follow:
+            yield f"\n[[projections.{self.name}.follow]]"
+            for name, value in follow.items():
+                yield f"{name} = {json.dumps(value)}"
+
+
+def of_tables(connection: Connection, tables: Sequence[str]) -> Start:
     """The start for these tables, the root first, after which it is named.
 
     Raises UsageError where a table, its key or a foreign key is not there, and for what `plan` would refuse.
@@ -47,15 +84,11 @@ def of_tables(connection: "Connection", tables: Sequence[str]) -> Start:
         notes.append(f"Foreign keys tie these, too; name what a search needs: {' '.join(near)}")
     name = valid_name(root.table.name)
     index, query = name.lstrip("_"), writer.select(root)
-    start = Start(name, writer.relation(root.table), key, index, query, _body(root), notes=notes)
+    # The fields of what is nested; those of the columns are derived wherever the file is read.
+    fields = properties(replace(root, values={}))
+    body = {"mappings": {"properties": fields}} if fields else {}
+    start = Start(name, writer.relation(root.table), key, index, query, body, notes=notes)
     return checked(connection, start)
-
-
-def _body(root: NestedRows) -> dict[str, Any]:
-    """The fields of what is nested; those of the columns are derived wherever the file is read."""
-    nested = {child.label for child in root.children}
-    found = {name: each for name, each in properties(root).items() if name in nested}
-    return {"mappings": {"properties": found}} if found else {}
 
 
 def valid_name(wanted: str) -> str:
@@ -64,7 +97,7 @@ def valid_name(wanted: str) -> str:
     return made if made.strip("_") else "documents"
 
 
-def checked(connection: "Connection", start: Start) -> Start:
+def checked(connection: Connection, start: Start) -> Start:
     """The start, which `plan` accepts: a change of a table that its joins do not prove reaches everything.
 
     Raises UsageError with the reason where `plan` does not accept it.
@@ -79,7 +112,32 @@ def checked(connection: "Connection", start: Start) -> Start:
     return start
 
 
-def _try(connection: "Connection", start: Start) -> None:
+def _try(connection: Connection, start: Start) -> None:
     (declared,) = declaration.parsed(FilePath(start.name), start.toml())
     with undone(connection):
         resolve(connection, declared, schema="public")
+
+
+def block(text: str) -> str:
+    """A TOML text in several lines, as it is if that is possible."""
+    body = text.strip("\n")
+    if "'''" not in body and not body.endswith("'"):
+        return f"'''\n{body}\n'''"
+    return quoted(f"{body}\n")
+
+
+def _texts(texts: Sequence[str]) -> str:
+    return quoted(texts[0]) if len(texts) == 1 else f"[{', '.join(map(quoted, texts))}]"
+
+
+def properties(node: NestedRows) -> dict[str, Any]:
+    """The fields of an index for a node: those of its columns' types, or as somebody has declared them."""
+    found = {label: mapping.field_of(value.kind) for label, value in node.values.items()}
+    found = {label: field for label, field in found.items() if field}
+    for child in node.children:
+        inner = properties(child)
+        if child.scalar:
+            found |= {child.label: next(iter(inner.values()))} if inner else {}
+        else:
+            found[child.label] = {"properties": inner}
+    return found | node.mapping

@@ -4,29 +4,34 @@ What has no counterpart, such as a plugin, is not taken over, and named in a com
 document in silence is refused, all of it at once.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection
 from pathlib import Path as FilePath
-from typing import TYPE_CHECKING
 
-from outboxctl.core.projections import catalog
-from outboxctl.core.projections.tree import NestedRows
-from outboxctl.core.projections.tree_sql import Writer
+from outboxctl.core.projections import catalog, dependencies, indexes
+from outboxctl.core.projections.fields import fields
+from outboxctl.core.projections.tree import NestedRows, Value, Writer
+from outboxctl.core.sql import Connection
 from outboxctl.domain.errors import NotPermittedError, UsageError
 from outboxctl.domain.projection import Relation
-from outboxctl.operations.projection.place import Place
-from outboxctl.operations.projection.starting import init, pgsync_key, pgsync_mapping
-from outboxctl.operations.projection.starting.pgsync_file import TOP, Json, left_over, read, resolved
-from outboxctl.operations.projection.starting.pgsync_nodes import NodeReading
-from outboxctl.operations.projection.starting.problems import Problems
-from outboxctl.operations.projection.starting.text import HEAD, Start
-
-if TYPE_CHECKING:
-    from outboxctl.core.database import Connection
+from outboxctl.operations.projection import followed
+from outboxctl.operations.projection.place import Place, shown
+from outboxctl.operations.projection.starting import init, pgsync_file
+from outboxctl.operations.projection.starting.init import HEAD, Start
+from outboxctl.operations.projection.starting.pgsync_file import (
+    TOP,
+    Json,
+    Problems,
+    left_over,
+    read,
+    resolved,
+)
+from outboxctl.operations.projection.starting.pgsync_nodes import NodeReading, plain
 
 TEXTS = ("database", "index", "routing", "pipeline")
+RENAME = "its field of that name is the key: give the other one another name in a copy of the file"
 
 
-def starts(connection: "Connection", path: FilePath) -> list[Start]:
+def starts(connection: Connection, path: FilePath) -> list[Start]:
     """The start of each document of the file.
 
     Raises UsageError with the file, the place in it and what is wrong: ManyError with all of them.
@@ -43,22 +48,27 @@ def starts(connection: "Connection", path: FilePath) -> list[Start]:
     return made
 
 
-def _start(connection: "Connection", place: Place, document: Json) -> Start:
-    reading = NodeReading(connection, Problems())
-    texts = _texts(place, document, reading.problems)
-    root, base, key, body, routing = _root(reading, place, document, texts["routing"])
+def _start(connection: Connection, place: Place, document: Json) -> Start:
+    reading, texts = NodeReading(connection, Problems()), dict.fromkeys(TEXTS, "")
+    for key in TEXTS:
+        with reading.problems.noted():
+            texts[key] = resolved(place, document, key)
+    root, base, key_, body, routing = _root(reading, place, document, texts["routing"])
     writer, given = Writer(connection, empty=False), texts["index"] or texts["database"]
     name, lost = init.valid_name(given or root.table.name), left_over(place, document, TOP)
+    notes, here = [HEAD], catalog.database(connection)
+    if texts["database"] not in ("", here):
+        notes += [f"The file is of the database {texts['database']}, and these tables are those of {here}"]
     start = Start(
         name,
         writer.relation(base),
-        key,
+        key_,
         given or name.lstrip("_"),
         writer.select(root),
         body,
         routing=routing,
         pipeline=texts["pipeline"],
-        notes=[HEAD, *_of_database(connection, texts["database"]), *lost, *reading.notes],
+        notes=[*notes, *lost, *reading.notes],
     )
     try:
         return init.checked(connection, start)
@@ -67,14 +77,6 @@ def _start(connection: "Connection", place: Place, document: Json) -> Start:
     except UsageError as error:
         error.args = (f"{place}: {error}",)
         raise
-
-
-def _texts(place: Place, document: Json, problems: Problems) -> dict[str, str]:
-    found = dict.fromkeys(TEXTS, "")
-    for key in TEXTS:
-        with problems.noted():
-            found[key] = resolved(place, document, key)
-    return found
 
 
 def _root(
@@ -89,17 +91,72 @@ def _root(
         raise problems.error()
     base = root.table
     with problems.noted():
-        key = pgsync_key.put(reading, place.at("nodes"), nodes, root)
-        base = pgsync_key.base(reading.connection, place.at("nodes"), nodes, base, key)
+        key = _put_key(reading, place.at("nodes"), nodes, root)
+        base = _base(reading.connection, place.at("nodes"), nodes, base, key)
     with problems.noted():
-        body = pgsync_mapping.body(place, document, root)
+        body = pgsync_file.body(place, document, root)
     with problems.noted():
-        routing = pgsync_key.routing(place.at("routing"), routing, root, key)
+        if routing and routing not in root.values:
+            followed.check_column(place.at("routing"), routing, "the document", list(root.values))
+        # A copy of a column of the key: the key determines the shard then.
+        value = root.values.get(routing)
+        routing = next((column for column in key if value and root.values[column] == value), routing)
     problems.check()
     return root, base, key, body, routing
 
 
-def _of_database(connection: "Connection", given: str) -> Iterator[str]:
-    here = catalog.database(connection)
-    if given and given != here:
-        yield f"The file is of the database {given}, and these tables are those of {here}"
+def _put_key(reading: NodeReading, place: Place, nodes: Json, root: NestedRows) -> tuple[str, ...]:
+    """The key, whose columns are put into the document as they are."""
+    key = reading.tables.key(place, nodes, root.table)
+    if not key:
+        place.fail(f"{root.table} has no primary key", init.NO_KEY)
+    columns = {each.name: plain(each) for each in fields(reading.connection, root.table)}
+    for name in key:
+        followed.check_column(place.at("primary_key"), name, root.table, list(columns))
+        with reading.problems.noted():
+            if name in {each.label for each in root.children}:
+                what = f"{shown(name)} is the label of a child, and a column of the key"
+                place.at("children").fail(what, RENAME)
+            if (value := root.values.get(name, columns[name])) != columns[name]:
+                what = f"{shown(name)}, a column of the key, would hold {_what(value)}"
+                place.at("transform").fail(what, RENAME)
+    missing = [name for name in key if name not in root.values]
+    root.values = {name: columns[name] for name in missing} | root.values
+    reading.notes += [f"Added to the document: {name}, which is its key" for name in missing]
+    if len(key) > 1:
+        reading.notes.append("The ids of documents join the key's columns by `:`; pgsync joins them by `|`")
+    return key
+
+
+def _what(value: Value) -> str:
+    if value.joined:
+        return "a joined text"
+    return f"{shown(value.column)} with texts replaced" if value.replace else shown(value.column)
+
+
+def _base(
+    connection: Connection, place: Place, given: Json, table: Relation, key: Collection[str]
+) -> Relation:
+    """The root of a node: its table, or of a view the first of its `base_tables` that has the view's key.
+
+    Raises UsageError where none has it. Whether the rows are really those of the key, `plan` proves.
+    """
+    if catalog.kind(connection, table) in catalog.TABLES:
+        return table
+    read, here = dependencies.used(connection, table), place.at("base_tables")
+    named = place.texts(given, "base_tables") if given.get("base_tables") else ()
+    tables = [
+        Relation(schema or table.schema, name) for schema, _, name in (n.rpartition(".") for n in named)
+    ]
+    if unread := [each for each in tables if each not in read]:
+        here.fail(f"{table} does not read {unread[0]}", f"it reads {', '.join(sorted(map(str, read)))}")
+    keyed = [
+        each
+        for each in tables or sorted(read, key=str)
+        if {column.name for column in fields(connection, each)} >= {*key}
+        and indexes.is_unique(connection, each, [*key])
+    ]
+    if not keyed:
+        hint = "the documents' key must be a unique key, by the same names, of a table that the view reads"
+        here.fail(f"no table of {table} has the key {', '.join(key)}", hint)
+    return keyed[0]

@@ -2,13 +2,16 @@
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from string import Template
 from typing import Any
 
-from outboxctl.operations.projection import files
-from outboxctl.operations.projection.place import Place, shown
+from outboxctl.core.projections.tree import NestedRows
+from outboxctl.domain.errors import ManyError, NotPermittedError, UsageError
+from outboxctl.operations.projection.place import Place, file_text, json_value, shown
+from outboxctl.operations.projection.starting.init import properties
 
 Json = dict[str, Any]
 TOP = ("database", "index", "nodes", "mapping", "mappings", "setting", "routing", "pipeline")
@@ -17,7 +20,7 @@ TOP = ("database", "index", "nodes", "mapping", "mappings", "setting", "routing"
 def read(path: Path) -> list[Json]:
     """The documents of a schema file. UsageError for what is no such file."""
     place = Place(str(path))
-    content = files.parsed(place, "it", files.text(place, path))
+    content = json_value(place, "it", file_text(place, path))
     documents = [content] if isinstance(content, dict) else content
     if not isinstance(documents, list) or not documents or not all(isinstance(d, dict) for d in documents):
         place.fail("it holds no documents", "pgsync's schema file is a list of objects with `nodes`")
@@ -59,3 +62,85 @@ def an_object(place: Place, table: Json, name: str) -> Json:
     if not isinstance(given, dict):
         place.at(name).fail(f"it must be an object, not {shown(given)}")
     return given
+
+
+class Problems:
+    """The errors that were found so far."""
+
+    def __init__(self) -> None:
+        self.found: list[UsageError] = []
+
+    @contextmanager
+    def noted(self) -> Iterator[None]:
+        """Note a UsageError of the block, and go on behind it."""
+        try:
+            yield
+        except NotPermittedError:
+            raise
+        except ManyError as errors:
+            self.found += errors.parts
+        except UsageError as error:
+            self.found.append(error)
+
+    def check(self) -> None:
+        """Raise UsageError where anything was noted: ManyError for more than one."""
+        if self.found:
+            raise self.error()
+
+    def error(self) -> UsageError:
+        """All that was noted, as one error."""
+        return self.found[0] if len(self.found) == 1 else ManyError(self.found)
+
+
+OBJECTS = ("object", "nested")  # of an index
+WORDS = ("dynamic", "dynamic_templates", "date_detection", "numeric_detection")  # of a whole mapping
+
+
+def body(place: Place, document: Json, root: NestedRows) -> Json:
+    """The body of the index: of one field `mapping` counts before `mappings`, and both before the nodes.
+
+    Raises UsageError with the place of what is no mapping.
+    """
+    whole: Json = {"properties": properties(root)}
+    for name in ("mappings", "mapping"):
+        given = of_fields(place, document, name)
+        inner = given.get("properties")
+        if (
+            given
+            and not (isinstance(inner, dict) and "type" not in inner)
+            and "dynamic_templates" not in given
+        ):
+            given = {"properties": given}  # pgsync also takes the fields alone
+        fields = merged(whole["properties"], an_object(place.at(name), given, "properties"))
+        whole = whole | given | {"properties": fields}
+    if "dynamic_templates" in whole:  # they are for fields that no mapping names
+        whole = {"dynamic": True} | whole
+    settings = an_object(place, document, "setting")
+    return {**({"settings": settings} if settings else {}), "mappings": whole}
+
+
+def of_fields(place: Place, table: Json, name: str) -> Json:
+    """Fields of an index by their names, or what such an object is in."""
+    given = an_object(place, table, name)
+    for key, value in given.items():
+        if not isinstance(value, dict) and key not in WORDS:
+            place.at(name).at(str(key)).fail(f"it must be an object, not {shown(value)}")
+    return given
+
+
+def of_node(place: Place, transform: Json) -> Json:
+    """The fields of the index that a node declares, by their names in the document."""
+    rename = transform.get("rename")
+    new = rename if isinstance(rename, dict) else {}
+    fields = of_fields(place, transform, "mapping").items()
+    return {new[name] if isinstance(new.get(name), str) else name: each for name, each in fields}
+
+
+def merged(derived: Mapping[str, Any], given: Mapping[str, Any]) -> Json:
+    """Fields of an index, changed and extended by what is given: an object keeps the fields beneath it."""
+    found = {**derived, **given}
+    for name, each in given.items():
+        inner = derived.get(name, {}).get("properties")
+        if inner is not None and isinstance(each, dict) and each.get("type", "object") in OBJECTS:
+            found[name] = each | {"properties": merged(inner, each.get("properties", {}))}
+    return found

@@ -1,23 +1,25 @@
 """The nodes of a document of pgsync's schema file, as a tree of tables."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from outboxctl.core.projections.fields import Field, fields
 from outboxctl.core.projections.tree import NestedRows, Value
+from outboxctl.core.sql import Connection
 from outboxctl.domain.projection import Relation
 from outboxctl.operations.projection import followed
 from outboxctl.operations.projection.place import Place, shown
-from outboxctl.operations.projection.starting.pgsync_file import Json, an_object, children, left_over
-from outboxctl.operations.projection.starting.pgsync_mapping import of_node
+from outboxctl.operations.projection.starting.pgsync_file import (
+    Json,
+    Problems,
+    an_object,
+    children,
+    left_over,
+    of_node,
+)
 from outboxctl.operations.projection.starting.pgsync_tables import PgsyncTables
 from outboxctl.operations.projection.starting.pgsync_transforms import Transforms, renames
-from outboxctl.operations.projection.starting.problems import Problems
-
-if TYPE_CHECKING:
-    from outboxctl.core.database import Connection
 
 NODE = (
     *("table", "schema", "columns", "label", "primary_key", "base_tables"),
@@ -32,7 +34,7 @@ TRANSFORMS = ("rename", "replace", "concat", "mapping")
 class NodeReading:
     """Reads the nodes of one document; `problems` are all errors, `notes` what is not as in pgsync."""
 
-    connection: "Connection"
+    connection: Connection
     problems: Problems
     notes: list[str] = field(default_factory=list)
 
@@ -50,7 +52,11 @@ class NodeReading:
             name = place.text(given, "table", needed=True)
             table = self.tables.table(place.at("table"), given, name)
         node = self._own(place, given, table) if table else None
-        transforms = self._transforms(place, given, above or {})
+        at, own = place.at("transform"), Json()
+        with self.problems.noted():
+            own = an_object(place, given, "transform")
+        self.notes += left_over(at, own, TRANSFORMS)
+        transforms = Transforms(at, own, above or {}, self.problems, self.notes)
         renaming = self._children(place, given, node, transforms)
         if node:
             transforms.apply(node, renaming=renaming)
@@ -69,7 +75,11 @@ class NodeReading:
             made = self._child(at, child, node, transforms.beneath(_label(child)))
             if made and node:
                 with self.problems.noted():
-                    self._attach(at, node, made)
+                    if any(each.label == made.label for each in node.children):
+                        what = f"another child has the label {shown(made.label)}"
+                        at.fail(what, "give one a `label` of its own")
+                    node.values.pop(made.label, None)  # a column of its name gives way, as in pgsync
+                    node.children.append(made)
                     renaming += [made.label] if renames(child) else []
         return tuple(renaming)
 
@@ -81,7 +91,10 @@ class NodeReading:
         with self.problems.noted():
             place.text(given, "label")
             names = place.texts(given, "columns") if given.get("columns") else ()
-        node.values = _values(place.at("columns"), table, columns, names, self.problems)
+        for name in names or columns:
+            with self.problems.noted():
+                label, value = _value(place.at("columns"), table, columns, name)
+                node.values[label] = value
         with self.problems.noted():
             key = self.tables.key(place, given, table)
             node.order = tuple(name for name in key if name in columns)
@@ -92,20 +105,6 @@ class NodeReading:
             # Through a table pgsync sends a list of either type.
             node.many = bool(relationship.get("through_tables")) or relationship.get("type") == "one_to_many"
         return node
-
-    def _transforms(self, place: Place, given: Json, above: Json) -> Transforms:
-        own: Json = {}
-        with self.problems.noted():
-            own = an_object(place, given, "transform")
-        self.notes += left_over(place.at("transform"), own, TRANSFORMS)
-        return Transforms(place.at("transform"), own, above, self.problems, self.notes)
-
-    def _attach(self, place: Place, node: NestedRows, child: NestedRows) -> None:
-        """Add a child; a column of its name gives way, as in pgsync."""
-        if any(each.label == child.label for each in node.children):
-            place.fail(f"another child has the label {shown(child.label)}", "give one a `label` of its own")
-        node.values.pop(child.label, None)
-        node.children.append(child)
 
     def _child(self, place: Place, given: Json, above: NestedRows | None, rules: Json) -> NestedRows | None:
         node = self.node(place, given, rules)
@@ -121,18 +120,6 @@ class NodeReading:
 
 def _label(given: Json) -> str:
     return str(given.get("label") or given.get("table") or "")
-
-
-def _values(
-    place: Place, table: Relation, columns: Mapping[str, Field], names: Sequence[str], problems: Problems
-) -> dict[str, Value]:
-    """The fields by their names in the document: of these columns, of all if none is named."""
-    made = {}
-    for name in names or columns:
-        with problems.noted():
-            label, value = _value(place, table, columns, name)
-            made[label] = value
-    return made
 
 
 def _value(place: Place, table: Relation, columns: Mapping[str, Field], name: str) -> tuple[str, Value]:

@@ -10,8 +10,7 @@ from typing import Any
 
 from outboxctl.core.projections.tree import NestedRows, Value
 from outboxctl.operations.projection.place import Place, shown
-from outboxctl.operations.projection.starting.pgsync_file import Json, an_object
-from outboxctl.operations.projection.starting.problems import Problems
+from outboxctl.operations.projection.starting.pgsync_file import Json, Problems, an_object
 
 Part = Value | NestedRows | str
 NO_TEXTS = ("int2", "int4", "int8", "numeric", "float4", "float8", "bool")
@@ -97,7 +96,13 @@ class Transforms:
                 )
                 rule = name
             new[name] = rule
-        _relabel(node, new)
+        # Of two with one new name the last in the order of jsonb stays, as in pgsync.
+        by_length = sorted(new, key=lambda name: (len(name.encode()), name.encode()))
+        stays = {*{new[name]: name for name in by_length}.values()}
+        node.values = {new[name]: value for name, value in node.values.items() if name in stays}
+        node.children = [each for each in node.children if each.label in stays]
+        for child in node.children:
+            child.label = new[child.label]
 
     def _concat(self, place: Place, node: NestedRows, rule: Any) -> None:
         if not isinstance(rule, dict):
@@ -111,7 +116,15 @@ class Transforms:
             place.at("columns").fail(f"it must be a list of texts, not {shown(names)}")
         into, here = place.text(rule, "destination", needed=True), place.at("columns")
         fields: Mapping[str, Part] = _fields(node)
-        parts = [_checked(here, name, fields.get(name, name)) for name in names if name]
+        parts = [fields.get(name, name) for name in names if name]
+        for name, part in zip(filter(None, names), parts, strict=True):
+            value = part
+            if isinstance(part, NestedRows):
+                alone = part.scalar and not part.many
+                value = next(iter(part.values.values())) if alone else Value(listed=True)
+            if isinstance(value, Value) and (value.listed or value.kind == "json"):
+                # pgsync prints it as Python does.
+                here.fail(f"{shown(name)} is a list or an object", AS_TEXT if value.path else BY_HAND)
         delimiter = str(rule.get("delimiter", ""))
         node.children = [each for each in node.children if each.label != into]
         node.values[into] = Value(kind="text", joined=tuple(parts) or ("",), delimiter=delimiter)
@@ -132,23 +145,3 @@ def _fields(node: NestedRows) -> dict[str, Value | NestedRows]:
 
 def _of_texts(rule: Any) -> bool:
     return isinstance(rule, dict) and all(isinstance(each, str) for each in rule.values())
-
-
-def _relabel(node: NestedRows, new: Mapping[str, str]) -> None:
-    """Rename fields. Of two with one new name the last in the order of jsonb stays, as in pgsync."""
-    last = {new[name]: name for name in sorted(new, key=lambda name: (len(name.encode()), name.encode()))}
-    stays = {*last.values()}
-    node.values = {new[name]: value for name, value in node.values.items() if name in stays}
-    node.children = [each for each in node.children if each.label in stays]
-    for child in node.children:
-        child.label = new[child.label]
-
-
-def _checked(place: Place, name: str, part: Part) -> Part:
-    """A part of a joined text. UsageError for what pgsync prints as Python prints a list or an object."""
-    value = part
-    if isinstance(part, NestedRows):
-        value = next(iter(part.values.values())) if part.scalar and not part.many else Value(listed=True)
-    if isinstance(value, Value) and (value.listed or value.kind == "json"):
-        place.fail(f"{shown(name)} is a list or an object", AS_TEXT if value.path else BY_HAND)
-    return part

@@ -2,19 +2,16 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 from outboxctl.core.projections import indexes
 from outboxctl.core.projections.fields import fields
 from outboxctl.core.projections.tree import NestedRows, Step, Value, constraints
+from outboxctl.core.sql import Connection
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import Relation
 from outboxctl.operations.projection import followed
 from outboxctl.operations.projection.place import Place
-
-if TYPE_CHECKING:
-    from outboxctl.core.database import Connection
 
 LEFT_OUT = ("bytea", "tsvector", "tsquery")  # types whose text no search is for
 LINKS = 2  # foreign keys of a table between two others
@@ -23,7 +20,7 @@ LINKS = 2  # foreign keys of a table between two others
 class Builder:
     """Builds one tree; `left_out` are columns that are not in it, `near` tables that could be."""
 
-    def __init__(self, connection: "Connection") -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection, self._keys = connection, constraints(connection)
         self.left_out: list[str] = []
 
