@@ -46,7 +46,7 @@ test-cluster: $(READY) ## Delivery to clusters of three nodes, killed and frozen
 	PYTHONPATH=tests $(BIN)/python -m cluster $(ENGINES)
 
 alerts: $(READY) ## Check the alert rules and their tests by promtool, Alertmanager's example by amtool
-	PYTHONPATH=tests $(BIN)/python -m metrics.alerts
+	$(BIN)/python -m pytest tests/metrics/alerts
 
 lint: $(READY) ## Style
 	$(BIN)/ruff check

@@ -100,7 +100,8 @@ class Daemon:
         server = self._server()
         due = self._due()  # raises where the database or its schema is missing
         self._probes.check_database()
-        self._handle_signals()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_signal)
         tune_collector()
         if server:
             server.start()
@@ -195,7 +196,8 @@ class Daemon:
         while not self.signals.stopping:
             if self._drain:
                 self._maintenance.reclaim()
-            self._start_lanes()
+            self._lanes = [self.parts.lane(drain=self._drain) for _ in range(self._settings.concurrency)]
+            self._lane_threads = [_start(lane.run, f"lane-{n}") for n, lane in enumerate(self._lanes)]
             while (alive := [t for t in self._lane_threads if t.is_alive()]) and not self.signals.stopping:
                 self._watchdog()
                 alive[0].join(TICK)
@@ -210,27 +212,16 @@ class Daemon:
 
     def _watchdog(self) -> None:
         if monotonic() >= self._next_watchdog and not self._alive():
-            notify("WATCHDOG=1", f"STATUS={self._status()}")
+            failing = "; ".join(f"{name}: {why}" for name, why in self.health.failing().items())
+            status = brief(failing or "ready", 200)  # one line: a line end would begin another message
+            notify("WATCHDOG=1", f"STATUS={status}")
             self._next_watchdog = monotonic() + WATCHDOG_INTERVAL
-
-    def _status(self) -> str:
-        """The text that `systemctl status` shows: one line, since a line end would begin another message."""
-        failing = "; ".join(f"{name}: {why}" for name, why in self.health.failing().items())
-        return brief(failing or "ready", 200)
-
-    def _handle_signals(self) -> None:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._on_signal)
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         self._signal_count += 1
         if self._signal_count > 1:
             os._exit(128 + number)  # the second signal: leave everything to the leases
         self.signals.request_stop()  # lanes check it before each claim; no lock is taken here
-
-    def _start_lanes(self) -> None:
-        self._lanes = [self.parts.lane(drain=self._drain) for _ in range(self._settings.concurrency)]
-        self._lane_threads = [_start(lane.run, f"lane-{n}") for n, lane in enumerate(self._lanes)]
 
     def _wait_for_news(self) -> Callable[[], bool]:
         """Waits until soon after news of events, at most INTERVAL."""

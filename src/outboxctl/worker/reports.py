@@ -2,7 +2,8 @@
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
 
 import structlog
 
@@ -105,6 +106,16 @@ class DatabaseReporter:
     def succeeded(self, *, observer: str = "lane") -> None:
         """Report that the database answered this observer."""
         self._health.report("database", None, observer=observer)
+
+    @contextmanager
+    def reporting(self, observer: str) -> Iterator[None]:
+        """Around what an observer does at the database: its error is reported, and raised no further."""
+        try:
+            yield
+        except OutboxctlError as error:
+            self.failed(error, observer=observer)
+        else:
+            self.succeeded(observer=observer)
 
     def explain(self, error: OutboxctlError) -> Problem:
         """The error in one line; of a lock that was not granted, with the session that holds the table."""

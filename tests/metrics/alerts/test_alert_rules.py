@@ -1,5 +1,6 @@
 """The rules that ship are those of the code, on metrics that exist, with the limits that one gives."""
 
+import json
 import re
 import subprocess
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from metrics.alerts import histories
 from metrics.alerts.programs import needed
 from outboxctl.metrics.alerts.queries import AlertLimits, duration
 from outboxctl.metrics.alerts.rules import alerts, rule_file
@@ -73,13 +75,22 @@ def test_an_sla_shorter_than_a_scrape_is_no_page_by_itself(success: str, fires: 
     """Each success is 14 seconds old when it is looked at, as a scrape each 15 seconds may have it."""
     (tmp_path / "short.rules.yml").write_text(rule_file(alerts(AlertLimits(oldest_age=10.0))))
     (tmp_path / "busy.yml").write_text(BUSY % (success, fires))
-    done = subprocess.run(
-        [needed("promtool"), "test", "rules", "busy.yml"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    _accepts("promtool", "test", "rules", tmp_path / "busy.yml")
+
+
+def test_each_alert_is_pending_fires_and_is_resolved_and_what_is_well_wakes_nobody(tmp_path: Path) -> None:
+    (tmp_path / "histories.yml").write_text(json.dumps(histories.tests()))
+    _accepts("promtool", "test", "rules", tmp_path / "histories.yml")
+
+
+def test_what_ships_is_accepted_by_prometheus_and_alertmanager() -> None:
+    _accepts("promtool", "check", "rules", histories.RULES)
+    _accepts("promtool", "check", "config", SHIPPED / "prometheus.yml")
+    _accepts("amtool", "check-config", SHIPPED / "alertmanager.yml")
+
+
+def _accepts(program: str, *arguments: str | Path) -> None:
+    done = subprocess.run([needed(program), *arguments], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -18,7 +18,7 @@ from outboxctl.core.projections.follow_pages import FollowEvent
 from outboxctl.core.projections.follow_tables import Expanded, FollowedTable
 from outboxctl.core.refused_reads import ReadRefusedError
 from outboxctl.domain.clock import monotonic
-from outboxctl.domain.errors import OutboxctlError, UnreachableError
+from outboxctl.domain.errors import UnreachableError
 from outboxctl.domain.projection import DOCUMENTS, Projection
 from outboxctl.sink.delivery.result import IndexedSink
 from outboxctl.worker.claiming.leases import Lease
@@ -28,7 +28,6 @@ from outboxctl.worker.projections.reading import Declared
 from outboxctl.worker.projections.turns import QUICK, ExpandedLog, Limits, ReadAhead, Turn, Turns, name_of
 
 log = structlog.get_logger()
-OBSERVER = "expander"  # of the condition `database`
 SHARE = 0.5  # of a lease, for a statement of the thread for slow tables
 WATCHED = 1.0  # seconds after a page for which the next one is looked for often
 # Of the time that lanes took for half a page: they have the other half meanwhile. And seconds between two
@@ -82,11 +81,8 @@ class Expander:
         if not (always or self._context.metrics.declared):
             return
         try:
-            self._write_pages(slow)
-        except OutboxctlError as error:
-            self._context.reporter.failed(error, observer=OBSERVER)
-        else:
-            self._context.reporter.succeeded(observer=OBSERVER)
+            with self._context.reporter.reporting("expander"):
+                self._write_pages(slow)
         finally:
             self._unfinished.clear()
             self._log.write()

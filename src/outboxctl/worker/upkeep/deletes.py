@@ -12,7 +12,6 @@ import structlog
 from outboxctl.core.delivery import deletes
 from outboxctl.core.delivery.deletes import DueDelete
 from outboxctl.domain.clock import Deadline, monotonic
-from outboxctl.domain.errors import OutboxctlError
 from outboxctl.domain.failures import Classification, Noop, Verdict
 from outboxctl.domain.flow import LONGEST_STEP
 from outboxctl.domain.lifecycle import PROJECTION
@@ -26,7 +25,6 @@ from outboxctl.worker.projections.reading import Declared
 from outboxctl.worker.settling import tally
 
 log = structlog.get_logger()
-OBSERVER = "deletes"  # of the condition `database`
 SUPERSEDED = "superseded"  # a newer version is there, over which nothing older wins
 RESULTS = {Noop.DELETE_MISSING: "missing", Noop.SUPERSEDED: SUPERSEDED, None: "deleted"}  # for the metrics
 CAME_BACK = "documents that were deleted had come back by a write that was late: they were deleted again"
@@ -52,19 +50,12 @@ class DeletesAgain:
 
     def turn(self) -> None:
         """Send until nothing is due, no index takes it, or the worker stops; an error is reported."""
-        try:
-            names = self._due()
+        with self._context.reporter.reporting("deletes"):
+            with self._database.begin() as connection:
+                due = deletes.due(connection)
+            names = [name for name in due if self._resumes.get(name, 0.0) <= monotonic()]
             while names and not self._context.signals.stopping and not self._flow.away:
                 names = [name for name in names if self._batch(name)]
-        except OutboxctlError as error:
-            self._context.reporter.failed(error, observer=OBSERVER)
-        else:
-            self._context.reporter.succeeded(observer=OBSERVER)
-
-    def _due(self) -> list[str]:
-        with self._database.begin() as connection:
-            names = deletes.due(connection)
-        return [name for name in names if self._resumes.get(name, 0.0) <= monotonic()]
 
     def _batch(self, name: str) -> bool:
         """Send one batch of a projection; whether its index took some, and more may be due."""

@@ -101,7 +101,7 @@ class Renewal:
     """
 
     def __init__(self, context: WorkerContext) -> None:
-        self._context, self._failing = context, False
+        self._context = context
 
     @property
     def interval(self) -> float:
@@ -110,18 +110,10 @@ class Renewal:
 
     def turn(self) -> None:
         """Renew the leases that are due; a failure is reported, and tried again at the next turn."""
-        reporter = self._context.reporter
-        try:
+        with self._context.reporter.reporting("renewal"):
             for lease in self._context.in_flight.leases():
                 if lease.renewal_due:
                     self._renew(lease)
-        except OutboxctlError as error:
-            self._failing = True
-            reporter.failed(error, observer="renewal")
-        else:
-            if self._failing:
-                self._failing = False
-                reporter.succeeded(observer="renewal")
 
     def _renew(self, lease: Lease) -> None:
         s, requested_at = self._context.settings, monotonic()

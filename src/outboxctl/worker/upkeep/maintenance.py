@@ -7,7 +7,6 @@ import structlog
 from outboxctl.core.delivery.leases import reclaim
 from outboxctl.core.stats import by_projection, snapshot
 from outboxctl.domain.clock import monotonic
-from outboxctl.domain.errors import OutboxctlError
 from outboxctl.domain.failures import Reason
 from outboxctl.domain.lifecycle import PROJECTION, op_label
 from outboxctl.worker.claiming.claimer import ReclaimedTurns
@@ -34,7 +33,7 @@ class Maintenance:
     def turn(self) -> None:
         """One round at the database; an unreachable one is reported, not raised."""
         self._heartbeat.beat()
-        try:
+        with self._context.reporter.reporting("maintenance"):
             release(self._database, self._context.in_flight.unanswered())
             self._context.postponed.turn()
             if monotonic() >= self._next_reclaim:
@@ -42,10 +41,6 @@ class Maintenance:
                 self._next_reclaim = monotonic() + self._settings.reclaim_interval_seconds
             if monotonic() >= self._next_gauges:
                 self.refresh_gauges()
-        except OutboxctlError as error:
-            self._context.reporter.failed(error, observer="maintenance")
-        else:
-            self._context.reporter.succeeded(observer="maintenance")
 
     def refresh_gauges(self) -> None:
         """Set the gauges; rarely where that takes long: a million pending rows are counted each time."""

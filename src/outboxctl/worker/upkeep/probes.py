@@ -5,7 +5,6 @@ from threading import Event
 
 import structlog
 
-from outboxctl.core.database import Connection
 from outboxctl.core.projections import in_force
 from outboxctl.core.stats import snapshot
 from outboxctl.domain.clock import monotonic
@@ -65,15 +64,11 @@ class Probes:
                 writable = snapshot.writable(connection)
                 if snapshot.anything_reclaimed(connection):
                     self._reclaimed.may_exist = True
-                self._learn_projections(connection)
+                declared = in_force.declared(connection)
         except OutboxctlError as error:
             self._context.reporter.failed(error, observer="probe")
-        else:
-            health.report("database", None if writable else "the server is read-only")
-
-    def _learn_projections(self, connection: Connection) -> None:
-        """Take up the projections in force."""
-        declared = in_force.declared(connection)
+            return
+        health.report("database", None if writable else "the server is read-only")
         for projection in declared:
             self._context.metrics.declare(projection.name)
         self._indexes = [projection.index for projection in declared]
