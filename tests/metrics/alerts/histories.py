@@ -1,4 +1,4 @@
-"""What workers' metrics were over an hour, and which alerts that has to make: for promtool, which runs rules."""
+"""What workers' metrics were over an hour, and which alerts that has to make: a file for promtool."""
 
 import re
 from pathlib import Path
@@ -64,7 +64,7 @@ def _sample(text: str) -> dict[str, Any]:
     """`OutboxStuck firing ticket 2` is two of them; 1 is left out."""
     alert, *words = text.split()
     value = int(words.pop()) if re.fullmatch(r"\d+", words[-1]) else 1
-    labels = dict(word.split("=") if "=" in word else (STATES[word], word) for word in words)
+    labels = dict((STATES[word], word) if word in STATES else _label(word) for word in words)
     return {"labels": _written({"alertname": alert} | labels), "value": value}
 
 

@@ -1,4 +1,4 @@
-"""A sink that does not answer under `count`: few requests, one at a time; attempts are counted as before."""
+"""The sink is away: under `count` attempts are spent by few requests, under `hold` none is."""
 
 import threading
 from collections.abc import Iterator, Sequence
@@ -51,9 +51,9 @@ class Sink:
 
 
 @contextmanager
-def lanes_of(url: str, db: Database, sink: Sink) -> Iterator[WorkerParts]:
+def lanes_of(url: str, db: Database, sink: Sink, **more: Any) -> Iterator[WorkerParts]:
     """All lanes of a worker, in this process."""
-    parts = WorkerParts(load(database_url=url, **SETTINGS), db, sink, Metrics(), Health(300))
+    parts = WorkerParts(load(database_url=url, **SETTINGS, **more), db, sink, Metrics(), Health(300))
     lanes = [threading.Thread(target=parts.lane(drain=False).run, daemon=True) for _ in range(LANES)]
     for lane in lanes:
         lane.start()
@@ -79,3 +79,14 @@ def test_one_request_at_a_time_with_pauses_and_attempts_are_spent(
     pauses = [began - ended for (_, ended), (began, _) in pairwise(alone)]
     assert len(pauses) >= ATTEMPTS - LANES - 1  # each attempt is a delivery, more where batches were divided
     assert min(pauses) >= BASE / 2
+
+
+def test_under_hold_it_is_over_where_nothing_is_due(url: str, db: Database, scene: Scene) -> None:
+    """Another worker may have delivered the rest: this one must not stay unready for ever."""
+    scene.load(1)
+    with lanes_of(url, db, Sink(REFUSED), outage_policy="hold") as parts:
+        eventually(lambda: parts.flow.away, what="opened")
+        taken = "UPDATE search_outbox_events SET status = 'done' WHERE status = 'pending'"
+        eventually(lambda: scene.sql.execute(taken).rowcount, what="taken by somebody else")
+        eventually(lambda: not parts.flow.away, what="closed")
+        assert "; not seen for " in str(parts.context.health.failing().get("sink")), "it ends by itself"
