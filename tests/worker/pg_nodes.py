@@ -36,10 +36,8 @@ class Pair:
 
     @property
     def both(self) -> str:
-        """Both servers in one URL, the primary first."""
-        return self.url.replace(
-            f":{self.primary.port}/", f":{self.primary.port},127.0.0.1:{self.standby.port}/"
-        )
+        """Both servers in one URL, the standby first: a server that cannot be written must not be taken."""
+        return self.url.replace("@", f"@127.0.0.1:{self.standby.port},")
 
     @contextmanager
     def at(self, server: Cluster) -> Iterator[Scene]:

@@ -46,16 +46,6 @@ def loaded(own_url: str, engine: Elasticsearch, index: str) -> Iterator[Scene]:
         yield scene
 
 
-@pytest.fixture
-def standby(own: Cluster, loaded: Scene) -> Iterator[Cluster]:
-    """A streaming copy of that server, which afterwards runs again."""
-    streaming = "SELECT FROM pg_stat_replication WHERE state = 'streaming'"
-    with own.standby() as copy:
-        eventually(lambda: loaded.sql.execute(streaming).rowcount, what="streaming")
-        yield copy
-    own.start()
-
-
 def test_a_restart_costs_no_attempt_and_nothing_is_sent_twice(
     own: Cluster, own_url: str, loaded: Scene, worker: Callable[..., Worker]
 ) -> None:
@@ -68,17 +58,3 @@ def test_a_restart_costs_no_attempt_and_nothing_is_sent_twice(
         after = replace(loaded, sql=sql)
         after.finished_by(running, TOTAL)
         assert (after.rows("attempts"), after.sent()) == ([(1,)], TOTAL)
-
-
-def test_the_promoted_standby_is_found_by_itself(
-    own: Cluster, own_url: str, loaded: Scene, standby: Cluster, worker: Callable[..., Worker]
-) -> None:
-    """The standby comes first in the URL: a server that cannot be written must not be taken."""
-    both = own_url.replace("@", f"@127.0.0.1:{standby.port},")
-    running = worker(**QUICK, DATABASE_URL=both)
-    eventually(lambda: loaded.count("done"), what="works on the primary")
-    own.stop("fast")
-    eventually(lambda: blames(running, "database"), within=5, what="said so")
-    standby.promote()
-    with psycopg.connect(own_url.replace(str(own.port), str(standby.port)), autocommit=True) as sql:
-        replace(loaded, sql=sql).finished_by(running, TOTAL)
