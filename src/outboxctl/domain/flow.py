@@ -142,6 +142,9 @@ class SinkState:
         self, findings: Findings, *, sent_at: float, now: float, policy: SinkPolicy, rng: Random, who: int
     ) -> "SinkState":
         """The findings of a delivery of `who` that began at `sent_at`."""
+        well = self.limit >= self.most and not (self.failures or self.silences)
+        if well and findings and all(finding is DONE for finding in findings):
+            return replace(self, taken_at=now, refused_since=None)  # the hot path
         state = self._loaded(findings, sent_at, now, policy)._taken(findings, sent_at, now)
         heard, why = hear(findings, hold=policy.hold)
         if heard is Heard.ANSWER:
@@ -159,7 +162,7 @@ class SinkState:
     def answered(self, policy: SinkPolicy) -> "SinkState":
         """The sink answers, or there is nothing to send."""
         if not (self.failures or self.silences):
-            return self  # the hot path
+            return self
         limit = min(self.limit, policy.first) if self.away else self.limit
         return replace(self, failures=0, silences=0, prober=None, limit=limit, why=None)
 
