@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from outboxctl.cli import rendering
 from outboxctl.cli.ending import tolerate_closed_pipe
 from outboxctl.cli.options import Json
 from outboxctl.cli.services import Search
@@ -31,7 +32,6 @@ def demo(
 
     Example: outboxctl demo --search noida
     """
-    from outboxctl.cli import rendering
     from outboxctl.drills.demo.run import run_demo
     from outboxctl.drills.scratch.folder import SignalReceived
 
@@ -65,15 +65,11 @@ class DemoScreen:
 
     def say(self, text: str) -> None:
         """How far the step is: shown on a terminal alone."""
-        from outboxctl.cli import rendering
-
         if self._status:
             self._status.update(rendering.cell(f"{self._name:<{NAME_WIDTH}} {text}"))
 
     def detail(self, text: str) -> None:
         """Show a detail of the current step; in a log too, for it says what is downloaded."""
-        from outboxctl.cli import rendering
-
         if self._status:
             self.say(text)
         else:
@@ -81,8 +77,6 @@ class DemoScreen:
 
     def ended(self, text: str) -> None:
         """A step has ended."""
-        from outboxctl.cli import rendering
-
         first, *lines = text.splitlines()
         took = rendering.age(monotonic() - self._began)
         self.out.print(f"{self._name + ':':<{NAME_WIDTH}} {first} ({took})", markup=False)
@@ -92,8 +86,6 @@ class DemoScreen:
 
 def _close(report: "DemoReport", out: "Console") -> None:
     """The table of checks, and where the log is."""
-    from outboxctl.cli import rendering
-
     good = [check.verdict == "OK" for check in report.checks]
     cells = [
         (each.name, each.seen, each.expected, "yes" if ok else "NO")

@@ -52,14 +52,6 @@ class StopSignal:
             self.raising = False
 
 
-@contextmanager
-def stop_signal() -> Iterator[StopSignal]:
-    """Take note of signals in the block; ignored ones stay ignored."""
-    stop = StopSignal()
-    with handling(stop.arrive):
-        yield stop
-
-
 def cause(settings: "Settings", causes: Sequence[PlannedFault], duration: str | None, *, json: bool) -> None:
     """Begin the faults; hold them for as long as `--for` says, if it was given, or until a signal; undo them.
 
@@ -67,7 +59,8 @@ def cause(settings: "Settings", causes: Sequence[PlannedFault], duration: str | 
     undone) or cannot be undone.
     """
     seconds = None if duration is None else parse.duration("--for", duration).total_seconds()
-    with stop_signal() as stop:
+    stop = StopSignal()
+    with handling(stop.arrive):
         try:
             _hold(settings, causes, seconds, stop, json=json)
         except StoppedError:

@@ -123,7 +123,8 @@ def _sink(settings: "Settings", port: int, *, sure: bool) -> str:
 
 def _run(proxy: "Proxy", fault: "ProxyFault | None", seconds: float, *, json: bool) -> None:
     """Serve for so many seconds, or until a signal, then print what passed."""
-    from outboxctl.cli.chaos.hold import stop_signal, watch
+    from outboxctl.cli.chaos.hold import StopSignal, watch
+    from outboxctl.drills.signals import handling
 
     name = fault.name if fault else "no fault"
 
@@ -132,7 +133,8 @@ def _run(proxy: "Proxy", fault: "ProxyFault | None", seconds: float, *, json: bo
         text = f"{counts.requests:,} requests, {counts.struck:,} struck, {counts.items_failed:,} items failed"
         return f"{name}: {text}"
 
-    with stop_signal() as stop, proxy, proxy.fault(fault) if fault else nullcontext():
+    stop = StopSignal()
+    with handling(stop.arrive), proxy, proxy.fault(fault) if fault else nullcontext():
         typer.echo(export("ELASTIC_URL", proxy.url), err=json)
         began = monotonic()
         watch(line, seconds, stop)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from outboxctl.cli import parse
+from outboxctl.cli import parse, rendering
 from outboxctl.cli.options import Json
 
 if TYPE_CHECKING:
@@ -45,7 +45,6 @@ def list_labs(
 
     Example: outboxctl lab list kill-and-heal --lang zh
     """
-    from outboxctl.cli import rendering
     from outboxctl.drills.labs.messages import in_language
 
     labs = ordered() if name is None else chosen([name])
@@ -99,7 +98,6 @@ def _show(lab: "type[Lab]", lang: str) -> None:
     from rich.padding import Padding
     from rich.text import Text
 
-    from outboxctl.cli import rendering
     from outboxctl.drills.labs.messages import command, in_language
 
     out = rendering.console()

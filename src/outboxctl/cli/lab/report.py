@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from outboxctl.cli import rendering
 from outboxctl.cli.ending import tolerate_closed_pipe
 from outboxctl.cli.lab.catalogue import Lang, Language, ordered
 from outboxctl.cli.lab.run_arguments import HOME
@@ -45,14 +46,11 @@ def report(
 
 def show(run: "LabRun", evidence: Path, lang: str, *, json: bool) -> None:
     """Print a run as JSON, or for people; its reader may go away."""
-    from outboxctl.cli import rendering
-
     with tolerate_closed_pipe():
         rendering.emit_json(run) if json else _print(run, evidence, lang, rendering.console())
 
 
 def _print(run: "LabRun", evidence: Path, lang: str, out: "Console") -> None:
-    from outboxctl.cli import rendering
     from outboxctl.drills.labs.evidence.pages import STATES
     from outboxctl.drills.labs.messages import in_language
 
@@ -93,7 +91,6 @@ def _table(
 ) -> None:
     from rich.text import Text
 
-    from outboxctl.cli import rendering
     from outboxctl.drills.labs.messages import in_language
 
     table = rendering.table(in_language(title, lang), [in_language(head, lang) for head in heads], rows)
