@@ -150,6 +150,11 @@ def looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("outboxctl.sink.transport.discovery.INTERVAL", 0.1)
 
 
+def _unnamed(said: list[str]) -> int:
+    """How often it was said; a slow machine may also find a new node not to have answered yet."""
+    return sum("does not name its nodes" in each for each in said)
+
+
 @pytest.mark.usefixtures("looks_often")
 def test_nodes_that_the_cluster_names_are_used_while_it_names_them() -> None:
     names, said = Cluster(), list[str]()
@@ -162,12 +167,11 @@ def test_nodes_that_the_cluster_names_are_used_while_it_names_them() -> None:
                 names.urls = [named.url]
                 eventually(lambda: not _shares(opened, named, other)[1], what="and no more")
             names.urls = []
-            eventually(lambda: _shares(opened, named, other) and len(said) == 1, what="it says so")
+            eventually(lambda: _shares(opened, named, other) and _unnamed(said), what="it says so")
             for _ in range(3):
                 sleep(0.1)  # in which the transport looks again
                 assert _shares(opened, named, other)[0] >= 4
-    assert len(said) == 1
-    assert "does not name its nodes" in said[0]
+    assert _unnamed(said) == 1
 
 
 @pytest.mark.usefixtures("looks_often")
