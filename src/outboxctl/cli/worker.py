@@ -94,7 +94,8 @@ def worker(
         of_index = lambda projection: IndexSink(  # noqa: E731
             sink, projection.index, pipeline=projection.pipeline, routing=projection.routed
         )
-        Daemon(configured, db, sink, probe, tracing=spans, sink_of=of_index).run(drain=drain)
+        own = IndexSink(sink, configured.elastic_index)
+        Daemon(configured, db, own, probe, tracing=spans, sink_of=of_index).run(drain=drain)
 
 
 def _tracing(worker_id: str, index: str) -> "Tracing":

@@ -54,10 +54,6 @@ class OpeningSink:
 
         return health_problem(self._connected(), names)
 
-    def deliver(self, actions: Sequence[BulkAction], *, deadline: Deadline) -> Delivery:
-        """As `ElasticSink.deliver`."""
-        return self.deliver_to(self._settings.elastic_index, actions, deadline=deadline)
-
     def deliver_to(
         self,
         index: str,
@@ -67,7 +63,7 @@ class OpeningSink:
         pipeline: str = "",
         routing: Routing = Routing.NONE,
     ) -> Delivery:
-        """The same for another index or alias, by the same connections."""
+        """As `ElasticSink.deliver`, to any index or alias by the same connections."""
         delivery = self._sink(index, pipeline, routing).deliver(actions, deadline=deadline)
         self._renew(delivery.findings[0] if delivery.findings else None)  # a refused login is that of all
         return delivery
