@@ -15,6 +15,7 @@ from scene import Scene
 # The format of Nagios' plugin guidelines: text, a bar, then name=value[unit];warning;critical;least.
 PERFORMANCE = re.compile(r"([a-z_]+)=(?:(U|-?[\d.]+)(s?));;([\d.]*);0")
 Check = Callable[..., Result]
+ALIVE = -600  # seconds since its heartbeat: alive for as long as a test may take
 HEARTBEAT = """
 INSERT INTO outbox_workers VALUES (gen_random_uuid(), 'w', 'h', 7, '1', now(), now() - %s * interval '1 s',
     3, 'hold', false, 1, 1)
@@ -37,7 +38,7 @@ def check(env: dict[str, str]) -> Check:
 
 
 def test_all_is_well(cli: Cli, sql: psycopg.Connection) -> None:
-    sql.execute(HEARTBEAT, [1])
+    sql.execute(HEARTBEAT, [ALIVE])
     lab.put(sql)
     lines = cli.ok("check", "--max-lag", "1").splitlines()
     assert len(lines) == 1
@@ -61,7 +62,7 @@ def fail_now(sql: lab.Sql) -> None:
 
 
 def wait_long(sql: lab.Sql) -> None:
-    sql.execute(HEARTBEAT, [1])
+    sql.execute(HEARTBEAT, [ALIVE])
     lab.event(sql, lab.put(sql)[0], created="2026-01-01")
 
 
@@ -71,7 +72,7 @@ def get_stuck(sql: lab.Sql) -> None:
 
 
 def attended(sql: lab.Sql) -> None:
-    sql.execute(HEARTBEAT, [1])
+    sql.execute(HEARTBEAT, [ALIVE])
     lab.load(sql, 3)
 
 
@@ -82,7 +83,7 @@ def unattended(sql: lab.Sql) -> None:
 
 def stalled(sql: lab.Sql) -> None:
     """An event waits for its next attempt, and the worker has delivered none for 100 s."""
-    sql.execute(HEARTBEAT, [1])
+    sql.execute(HEARTBEAT, [ALIVE])
     sql.execute("UPDATE outbox_workers SET progress_at = now() - interval '100 s'")
     lab.load(sql, 1)
     sql.execute(
@@ -93,7 +94,7 @@ def stalled(sql: lab.Sql) -> None:
 
 def refused(sql: lab.Sql) -> None:
     """Others are delivered, and events of one shard are tried again and again."""
-    sql.execute(HEARTBEAT, [1])
+    sql.execute(HEARTBEAT, [ALIVE])
     sql.execute("UPDATE outbox_workers SET progress_at = now()")
     lab.load(sql, 2)
     sql.execute(
@@ -129,14 +130,14 @@ def put_off(sql: lab.Sql) -> None:
 
 def one_delivers(sql: lab.Sql) -> None:
     stalled(sql)
-    sql.execute(HEARTBEAT, [1])
+    sql.execute(HEARTBEAT, [ALIVE])
     sql.execute("UPDATE outbox_workers SET progress_at = now() - interval '5 s' WHERE progress_at IS NULL")
 
 
 def older_release(sql: lab.Sql) -> None:
     """Its heartbeat says nothing of its successes."""
     stalled(sql)
-    sql.execute(HEARTBEAT, [1])
+    sql.execute(HEARTBEAT, [ALIVE])
 
 
 def silent(sql: lab.Sql) -> None:
