@@ -187,7 +187,7 @@ def schemas() -> dict[str, Any]:
     """The schema of what a command prints with `--json`, of those that have one."""
     from outboxctl.core.stats.snapshot import PipelineStatus
     from outboxctl.drills.labs.model import LabRun
-    from outboxctl.operations.report.overview import Overview
+    from outboxctl.operations.report import Overview
 
     kinds = {"lab report": LabRun, "report": Overview, "status": PipelineStatus}
     return {command: _schema(kind) for command, kind in kinds.items()}

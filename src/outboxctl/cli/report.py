@@ -16,7 +16,7 @@ from outboxctl.domain.errors import ExitCode, UsageError
 from outboxctl.domain.printable import brief
 
 if TYPE_CHECKING:
-    from outboxctl.operations.report.overview import Overview
+    from outboxctl.operations.report import Overview
 
 PATIENCE = 10.0  # seconds for each part: a page without one of them is better than none
 WIDTH, ROWS, SAID = 120, 50, 240  # columns of the page, rows of a list, characters of a text from outside
@@ -54,7 +54,7 @@ def report(
 
     Example: outboxctl report --out outbox.html
     """
-    from outboxctl.operations.report.overview import overview
+    from outboxctl.operations.report import overview
 
     configured = settings()
     state = overview(configured, lambda: reading(configured, longest=PATIENCE))
