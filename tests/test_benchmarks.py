@@ -1,6 +1,5 @@
 """What the benchmarks measure is what they say: each profile, with tiny numbers, on real servers."""
 
-import os
 from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import closing
@@ -11,10 +10,8 @@ from time import perf_counter
 import psycopg
 import pytest
 from benchmarks import (
-    check,
     nested,
     pgsync,
-    pipeline,
     report,
     shop,
 )
@@ -27,41 +24,6 @@ from outboxctl.core.database import Database
 from outboxctl.domain.errors import ExitCode, UsageError
 from outboxctl.settings import Settings
 from outboxctl.sink.transport.open import connect
-
-# Loaded by each Python that has its folder on the path: a worker that burns 2 ms for each event.
-SLOWED = """
-from importlib.abc import MetaPathFinder
-from importlib.util import find_spec
-from time import process_time
-import sys
-
-
-class Slow(MetaPathFinder):
-    def find_spec(self, name, path, target=None):
-        if name != "outboxctl.worker.lane.prepare":
-            return None
-        sys.meta_path.remove(self)
-        spec = find_spec(name)
-        load = spec.loader.exec_module
-
-        def slowed(module):
-            load(module)
-            prepare = module.prepare
-
-            def burning(batch, *rest):
-                end = process_time() + 0.002 * len(batch)
-                while process_time() < end:
-                    pass
-                return prepare(batch, *rest)
-
-            module.prepare = burning
-
-        spec.loader.exec_module = slowed
-        return spec
-
-
-sys.meta_path.insert(0, Slow())
-"""
 
 
 @pytest.fixture
@@ -148,23 +110,3 @@ def test_a_program_that_is_missing_is_named_before_anything_starts(name: str) ->
         pgsync.prepare(Namespace(**flags))
     assert caught.value.exit_code is ExitCode.USAGE
     assert f"--{name} " in caught.value.hint
-
-
-@pytest.mark.slow(reason="S, P and E three times each, for two workers")
-@pytest.mark.real_engine
-def test_the_check_finds_a_worker_that_became_slower(
-    rig: Rig, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    def ratio() -> list[BenchFigure]:
-        return [
-            each
-            for each in pipeline.figures_of(pipeline.repeated(rig, 500, 300, 1, documents=500))
-            if each.name == "E/B"
-        ]
-
-    then = {figure.name: figure for figure in ratio()}
-    folder = tmp_path / "slowed"
-    folder.mkdir()
-    (folder / "sitecustomize.py").write_text(SLOWED)
-    monkeypatch.setenv("PYTHONPATH", f"{folder}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
-    assert check.judged(then, ratio()) is ExitCode.FINDINGS

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from deploy.dockerfile import CONTEXT, DOCKERFILE, Emulated, stages, the, variables
+from deploy.dockerfile import CONTEXT, DOCKERFILE, Emulated, stages, the
 from outboxctl.drills import services
 from processes import eventually
 
@@ -58,12 +58,6 @@ def test_it_migrates_and_works_without_a_home_and_stops_when_told(
     eventually(lambda: image.healthy(OUTBOX_METRICS_PORT=port, http_proxy="http://127.0.0.1:9"))
     running.send_signal(getattr(signal, the("STOPSIGNAL")))
     assert running.wait(30) == 0
-
-
-@pytest.mark.slow(reason="builds an image")
-def test_the_image_says_the_version_it_was_built_with(contained: Start) -> None:
-    out, _ = contained("--version").communicate(timeout=30)
-    assert out == f"outboxctl {variables(dict(stages()[0])['ARG'])['VERSION']}\n"
 
 
 @pytest.mark.slow(reason="builds an image")

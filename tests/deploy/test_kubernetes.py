@@ -117,6 +117,18 @@ def test_a_worker_gets_the_time_to_stop_that_it_takes() -> None:
     assert pods()["Deployment"]["spec"]["terminationGracePeriodSeconds"] > grace
 
 
+def test_what_selects_workers_selects_the_workers() -> None:
+    labels = pods()["Deployment"]["metadata"]["labels"].items()
+    spread = pods()["Deployment"]["spec"]["topologySpreadConstraints"]
+    selectors = [the(kind)["spec"]["selector"] for kind in ("Deployment", "PodDisruptionBudget")]
+    selectors += [constraint["labelSelector"] for constraint in spread]
+    for chosen in [selector["matchLabels"] for selector in selectors] + [the("Service")["spec"]["selector"]]:
+        assert chosen.items() <= labels
+        assert not chosen.items() <= pods()["Job"]["metadata"]["labels"].items(), "not the migration"
+    policy = the("NetworkPolicy")["spec"]["podSelector"]["matchLabels"].items()
+    assert all(policy <= pod["metadata"]["labels"].items() for pod in pods().values()), "both may go out"
+
+
 def test_the_job_has_the_name_that_the_rules_look_for() -> None:
     monitor, service = the("ServiceMonitor")["spec"], the("Service")
     assert monitor["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()

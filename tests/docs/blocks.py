@@ -37,6 +37,11 @@ VARIES = re.compile(r"…|\d[\d.]* s\b")  # in an output
 SAID = re.compile(r"<!-- page: (needs|run by) (.+?) -->")
 
 
+def name(page: Path) -> str:
+    """The path of a page."""
+    return str(page.relative_to(ROOT))
+
+
 @dataclass(frozen=True)
 class Block:
     """One fenced block: where it stands, its language, what follows that, the text, the paragraph before."""
@@ -49,7 +54,7 @@ class Block:
     before: str
 
     def __str__(self) -> str:
-        return f"{self.page.relative_to(ROOT)}:{self.line}"
+        return f"{name(self.page)}:{self.line}"
 
     @property
     def runs(self) -> bool:

@@ -1,4 +1,4 @@
-"""Links, tests and files that a page names exist; `make site` looks at the links within `docs/` once more."""
+"""Links and files that a page names exist; `make site` looks at the links within `docs/` once more."""
 
 import re
 from pathlib import Path
@@ -6,16 +6,11 @@ from pathlib import Path
 import pytest
 from markdown.extensions.toc import slugify
 
-from docs.blocks import PAGES, ROOT
+from docs.blocks import ROOT, name
 
 pytestmark = pytest.mark.no_servers
 LINK = re.compile(r"\]\((?!https?:|mailto:)([^)#\s]*)(?:#([^)]+))?\)")
-TEST = re.compile(r"`(tests/[^`]+\.py)::(\w+)")
 BLOCK = re.compile(r"^( *)```.*?^\1```$", re.MULTILINE | re.DOTALL)
-
-
-def name(page: Path) -> str:
-    return str(page.relative_to(ROOT))
 
 
 def anchors(page: Path) -> set[str]:
@@ -33,9 +28,3 @@ def test_a_link_outside_the_site_leads_somewhere(page: Path) -> None:
         target = (page.parent / link) if link else page
         assert target.exists(), link
         assert not anchor or anchor in anchors(target), f"{link}#{anchor}"
-
-
-@pytest.mark.parametrize("page", PAGES, ids=name)
-def test_each_test_that_a_page_names_exists(page: Path) -> None:
-    for path, test in TEST.findall(page.read_text()):
-        assert re.search(rf"^def {test}\(", (ROOT / path).read_text(), re.MULTILINE), f"{path}::{test}"

@@ -13,7 +13,7 @@ import pytest
 import typer
 from tools.reference import pages
 
-from docs.blocks import PAGES, ROOT, Block, blocks
+from docs.blocks import PAGES, ROOT, Block, blocks, name
 from outboxctl.cli.app import app
 from outboxctl.settings import all_names
 from outboxctl.settings.loading import LINK
@@ -28,10 +28,6 @@ IN_BLOCK = re.compile(r"^ *(?:\$ )?outboxctl (.+)$", re.MULTILINE)
 BLOCK = re.compile(r"^( *)```(?:bash|console).*?^\1```$", re.MULTILINE | re.DOTALL)
 # Examples of names that are none.
 NO_SETTING = re.compile(r"OUTBOX_(USE_ES_BULK|BULK_SIZES|MAX_ATTEMPT|PORT)?")
-
-
-def name(page: Path) -> str:
-    return str(page.relative_to(ROOT))
 
 
 def command_of(words: list[str]) -> tuple[Any, list[str], list[str]]:

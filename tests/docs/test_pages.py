@@ -5,17 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from docs.blocks import NEEDS, PAGES, ROOT, RUN, SHOWN, Block, blocks, said
+from docs.blocks import NEEDS, PAGES, ROOT, RUN, SHOWN, Block, blocks, name, said
 from docs.shell import Shell
 
 # It may only get smaller: each of these is a command that nobody knows to work.
 SKIPPED = 40
 BLOCKS = [block for page in PAGES for block in blocks(page)]
 RUNNABLE = [page for page in PAGES if not said(page)[1] and any(each.runs for each in blocks(page))]
-
-
-def name(page: Path) -> str:
-    return str(page.relative_to(ROOT))
 
 
 @pytest.mark.slow(reason="runs each block of a page as its reader would, in processes of their own")

@@ -1,11 +1,15 @@
-"""A command, setting, metric, reason, table or column cannot exist undocumented."""
+"""A command, setting, metric, reason, table, column or key of a declaration cannot exist undocumented."""
 
 import re
 from pathlib import Path
 
 import psycopg
 import pytest
+import typer
 from tools.reference import ON_THE_SITE, pages
+
+from outboxctl.cli.app import app
+from outboxctl.operations.projection import declaration
 
 DOCS = Path(__file__).parents[2] / "docs"
 COLUMNS = """
@@ -28,3 +32,21 @@ def test_the_page_on_the_schema_has_each_column_of_a_migrated_database(sql: psyc
         for column in re.findall(r"^\| `(\w+)` \|", part, re.MULTILINE)
     }
     assert named == set(sql.execute(COLUMNS).fetchall())
+
+
+PROJECTIONS = (DOCS / "projections.md").read_text()
+ROW = re.compile(r"^\| `(\w+)` \|", re.MULTILINE)
+
+
+@pytest.mark.no_servers
+def test_every_key_of_a_declaration_is_explained() -> None:
+    part = PROJECTIONS[PROJECTIONS.index("## The declaration") : PROJECTIONS.index("Files that are named")]
+    of_projection, of_follow = (ROW.findall(table) for table in part.split("And in `follow`:"))
+    assert sorted(of_projection) == sorted(declaration.KEYS)
+    assert sorted(of_follow) == sorted(declaration.FOLLOW_KEYS)
+
+
+@pytest.mark.no_servers
+def test_every_command_is_named() -> None:
+    group = typer.main.get_command(app).commands["projection"]  # type: ignore[attr-defined]
+    assert set(re.findall(r"`outboxctl projection (\w+)", PROJECTIONS)) == set(group.commands)

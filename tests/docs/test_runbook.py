@@ -21,14 +21,6 @@ def test_each_alert_has_its_section_and_each_section_its_alert() -> None:
     assert set(re.findall(r"^\| \[(\w+)\]\(#", RUNBOOK, re.MULTILINE)) == names
 
 
-@pytest.mark.parametrize("name", SECTIONS)
-def test_a_section_says_what_it_means_what_to_type_and_what_to_do(name: str) -> None:
-    meaning, *_ = SECTIONS[name].strip().split("\n\n")
-    assert re.match(r"\w", meaning)
-    assert "```bash\n" in SECTIONS[name]
-    assert "| do |\n" in SECTIONS[name]
-
-
 @pytest.mark.parametrize("alert", alerts(AlertLimits()), ids=lambda alert: f"{alert.name}-{alert.severity}")
 def test_what_an_alert_says_to_do_first_exists(alert: Any) -> None:
     assert not [each for each in re.findall(r"`outboxctl ([^`]+)`", alert.first) if unknown(each)]

@@ -93,10 +93,3 @@ def test_the_notes_of_a_release_are_its_section_of_the_changelog(tmp_path: Path)
     none = subprocess.run([*make, "VERSION=1.2.0"], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert none.returncode == 2
     assert "## 1.2.0" in none.stderr
-
-
-def test_the_changelog_has_a_place_for_what_comes_next() -> None:
-    headings = re.findall(r"^## (.+)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
-    assert headings[0] == "Unreleased"
-    release = re.compile(r"\d+\.\d+\.\d+((a|b|rc)\d+)? - \d{4}-\d\d-\d\d")
-    assert all(release.fullmatch(heading) for heading in headings[1:])
