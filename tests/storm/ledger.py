@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from decimal import Decimal
 from random import Random
 
 import psycopg
@@ -31,11 +30,11 @@ BETWEEN = 0.1  # seconds from one transaction to the next, at most
 class Ledger:
     """It is written to, and its declaration changes, from the beginning to `finish`."""
 
-    def __init__(self, plan: Plan, site: Site) -> None:
+    def __init__(self, plan: Plan, site: Site, engine: Node) -> None:
         env = environment(DATABASE_URL=site.url, ELASTIC_URL=site.sink, ELASTIC_INDEX=site.index)
         cli = Cli(env, site.folder)
         indexes = (f"{site.index}-accounts-a", f"{site.index}-accounts-b")
-        self._engine, self._site, self._indexes = Node(site.sink, number=Decimal), site, indexes
+        self._engine, self._site, self._indexes = engine, site, indexes
         self._over, self._stack, self.counts = threading.Event(), ExitStack(), Counter[str]()
         self.errors: list[str] = []
         sql = self._connect()

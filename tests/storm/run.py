@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import ExitStack, closing
+from decimal import Decimal
 
 import psycopg
 
@@ -26,13 +27,13 @@ def run(plan: Plan, site: Site, say: Callable[[str], None]) -> Report:
     """Storm, calm down and judge; whatever happens, no process and no thread is left."""
     with ExitStack() as stack:
         sql = stack.enter_context(psycopg.connect(site.url, autocommit=True))
-        engine = Node(site.sink)
+        engine = Node(site.sink, number=Decimal)
         application = stack.enter_context(closing(_application(plan, site)))
         weather = stack.enter_context(proxied(plan.rng("weather"), site.sink))
         fleet = stack.enter_context(closing(_fleet(plan, site, weather.url, sql)))
         fleet.start(plan.workers)
         shop = stack.enter_context(closing(Shop(plan, site, engine))) if plan.transactions else None
-        ledger = stack.enter_context(closing(Ledger(plan, site))) if plan.transactions else None
+        ledger = stack.enter_context(closing(Ledger(plan, site, engine))) if plan.transactions else None
         watched = [entity.document for entity in application.some(WATCHED)]
         watch = Watch(site.url, VersionLooks(engine, site.index, watched), fleet)
         storm = Storm(plan, site, sql, weather, application, fleet, watch, shop, ledger, say)
