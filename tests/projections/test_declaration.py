@@ -90,8 +90,6 @@ def replaced(old: str, new: str, text: str = GOOD) -> str:
 
 
 BAD = {
-    "no toml": ("[projections.product\n", "line 1"),
-    "nothing": ("", "`projections` is missing"),
     "another top": (GOOD + "[projection.x]\n", "projection: unknown key; did you mean projections?"),
     "unknown key": (GOOD + 'rooot = "x"', "[projections.product] rooot: unknown key; did you mean root?"),
     "unknown key of follow": (
@@ -103,7 +101,6 @@ BAD = {
     "no root": (replaced('root = "shop.products"\n', ""), "[projections.product]: `root` is missing"),
     "no key": (replaced('key = "id"\n', ""), "[projections.product]: `key` is missing"),
     "control": (replaced('"shop.products"', '"a\\u001bb"'), "root: it holds control characters"),
-    "key twice": (replaced('"id"', '["id", "id"]'), "[projections.product] key: 'id' occurs twice"),
     "neither": (replaced('document = "shop.product_documents"\n', ""), "`document` or `query` is missing"),
     "both": (GOOD + 'query = "x.sql"', "both `document` and `query` are there"),
     "no file": (

@@ -134,11 +134,6 @@ def test_of_a_renamed_column_only_what_needs_it_is_an_event_of_all_documents(
         assert taken(watched) == [("product", "", -1)]
 
 
-def test_a_column_that_the_document_uses_is_not_dropped(watched: psycopg.Connection) -> None:
-    with pytest.raises(psycopg.errors.DependentObjectsStillExist):
-        watched.execute("ALTER TABLE shop.reviews DROP COLUMN stars")
-
-
 def test_functions_have_no_more_rights_than_the_owner_of_the_outbox(
     db: Database, bare: psycopg.Connection, owner: Login
 ) -> None:
