@@ -65,7 +65,7 @@ BREAKING = {
 MENDING = {"chaos undo"}  # what was allowed to be broken
 # What else reads only: it prints SQL or YAML, or needs what the tests of projections make.
 PRINTING = {
-    *("alerts", "db sql", "db trigger", "explain", "lab report"),
+    *("alerts", "db sql", "db trigger", "explain", "lab report", "top"),
     *("projection init", "projection plan", "projection preview", "projection show", "projection sql"),
 }
 ACT = "10000000-0000-0000-0000-000000000000"

@@ -1,4 +1,4 @@
-"""`status --watch` is kept open for days: it stays in its place, and outlives its database."""
+"""`top`, and `status --watch`, which shows the same, stay in their place and outlive their database."""
 
 import json
 import re
@@ -37,7 +37,7 @@ def test_it_is_redrawn_in_its_place_and_waits_for_a_database_that_is_away(
     scene.load(30)
     sql.execute(CROWD)
     given = env | {"DATABASE_URL": proxy.url}
-    with Terminal(given, tmp_path, "status", "--watch", "0.1") as terminal:
+    with Terminal(given, tmp_path, "top", "--interval", "0.2") as terminal:
         shown = terminal.shows("Lag: 30 events")
         said = re.search(r"Workers \((\d+) of 30\)", "\n".join(shown))
         assert said

@@ -20,6 +20,7 @@ PANELS = {
     },
     "Look": {
         "status": ("status.command", "status"),
+        "top": ("status.command", "top"),
         "stuck": ("status.command", "stuck"),
         "oldest": ("status.command", "oldest"),
         "check": ("check", "check"),

@@ -1,4 +1,4 @@
-"""`status`, `stuck`, `oldest`: the state of the pipeline."""
+"""`status`, `top`, `stuck`, `oldest`: the state of the pipeline."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -66,6 +66,16 @@ def status(
         sleep(SECOND_LOOK)
         state = read()
     rendering.show(state, lambda: lines(state), json=json)
+
+
+def top(
+    interval: Annotated[float, typer.Option(min=0.2, max=3_600, help="Seconds between two looks.")] = 2.0,
+) -> None:
+    """Watch the state of the pipeline, until ^C; what `status --watch` shows.
+
+    Example: outboxctl top --interval 5
+    """
+    status(watch=interval)
 
 
 def stuck(
