@@ -80,10 +80,8 @@ class Claimer:
         self._expanding = expanding  # whether key events of a follow event are about to be written
         self._claim_lock = threading.Lock()
         self._last_claim_full = False  # so the next one will return events, too; a hint, without a lock
-        self._taken_at, self._rest_ends = (
-            0,
-            0.0,
-        )  # of a claim that took all: the news before it
+        self._taken_at = 0  # the news before a claim that took all that was due
+        self._rest_ends = 0.0  # when the next look is due after it
 
     def claim(self, *, drain: bool) -> Batch | None:
         """Wait for events and claim them; None when the worker stops or, with `drain`, when none is due.

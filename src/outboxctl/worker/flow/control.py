@@ -4,7 +4,7 @@
 """
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from random import Random
 
@@ -93,12 +93,14 @@ class FlowControl:
     def nothing_due(self) -> None:
         """No event is due: where this thread is a probe under `hold`, the sink could refuse nothing."""
         if self.holds and self._sink.prober == threading.get_ident():
-            self._change(lambda sink: sink.answered(self._policy))
+            with self._lock:
+                self._sink = self._sink.answered(self._policy)
             self._tell()
 
     def idle(self) -> None:
         """No event waits for anything."""
-        self._change(SinkState.idle)
+        with self._lock:
+            self._sink = self._sink.idle()
 
     def standstill(self) -> Problem | None:
         """What keeps the sink from taking events, once that has lasted; None while it takes some."""
@@ -115,25 +117,14 @@ class FlowControl:
 
     def learn(self, prepared: Prepared, delivery: Delivery, *, sent_at: float) -> None:
         """Adapt to a delivery that began at `sent_at` (monotonic)."""
-        who = threading.get_ident()
-        self._change(
-            lambda sink: sink.after(
-                delivery.findings,
-                sent_at=sent_at,
-                now=monotonic(),
-                policy=self._policy,
-                rng=self._rng,
-                who=who,
-            )
-        )
+        findings, policy, who = delivery.findings, self._policy, threading.get_ident()
+        with self._lock:
+            now, rng = monotonic(), self._rng
+            self._sink = self._sink.after(findings, sent_at=sent_at, now=now, policy=policy, rng=rng, who=who)
         if delivery.requests and delivery.whole:
             size = delivery.requests[0].size
             self._sizer.learn(len(prepared.actions), size, left_out=prepared.left_out)
         self._tell()
-
-    def _change(self, transition: Callable[[SinkState], SinkState]) -> None:
-        with self._lock:
-            self._sink = transition(self._sink)
 
     def _tell(self) -> None:
         """Under `count` readiness is left to the probe of maintenance: nothing may be due for hours."""

@@ -63,12 +63,11 @@ class Delivering:
             return [], {}
         if untried := self._flow.untried(name):
             return [(event, untried) for event in events], {}
-        deliver = self._as_declared if name else self._own
-        judged, deletes = deliver(name, events, batch)
+        judged, deletes = self._as_declared(name, events, batch) if name else self._own(events, batch)
         self._flow.judged(name, judged)
         return judged, deletes
 
-    def _own(self, _name: str, events: Sequence[Claimed], batch: Batch) -> Delivered:
+    def _own(self, events: Sequence[Claimed], batch: Batch) -> Delivered:
         prepared = prepare(events, batch.refusals)
         settle = holding_no_other if self._flow.serves_others else None
         index = self._context.settings.elastic_index
