@@ -11,12 +11,13 @@ from benchmarks.figure import BenchFigure
 from benchmarks.processes import BY
 from benchmarks.report import Section
 from benchmarks.rig import SERVERS, Rig
-from outboxctl.core.documents import entities, table_order
-from outboxctl.operations.verify.compare import rows_at_once
+from outboxctl.core.documents.source import PageRange
+from outboxctl.core.documents.table import TableSource
 from outboxctl.sink.index.scan import Reader
 
 TITLE = "Verify"
 MILLION = 1_000_000
+PAGES = 1_000  # of the table, read at once
 CPU = "CPU, comparing/reading alone"
 NOTES = """\
 - Whole commands, from start to exit. In full: every row and every document is read and compared, version and
@@ -101,16 +102,14 @@ def _in_full(rig: Rig, entities: int) -> dict[str, float]:
 def _reading(rig: Rig) -> list[float]:
     """CPU seconds of PostgreSQL and of the engine, each to read its side once."""
     with rig.database.begin() as connection:
-        count, width = entities.table_size(connection)
-        size = rows_at_once(width)
-        ranges = table_order.page_ranges(connection, count, size)
+        last = TableSource().last_page(connection) or 0
     reader = Reader(rig.client, rig.settings.elastic_index)
     before = [rig.cpu_seconds(server) for server in SERVERS]
     started = perf_counter()
-    for pages in ranges or ():
+    for first in range(0, max(1, last), PAGES):
         with rig.database.begin() as connection:
-            table_order.rows(connection, pages, content=True)
-    for _ in reader.everything(size, content=True):
+            TableSource().in_range(connection, PageRange(first, first + PAGES), content=True)
+    for _ in reader.everything(content=True):
         pass
     say(f"read both sides in {perf_counter() - started:.1f} s")
     sleep(processes.BACKENDS_END)

@@ -15,10 +15,11 @@ from benchmarks.figure import BenchFigure
 from benchmarks.processes import BY, begin
 from benchmarks.report import Section
 from benchmarks.rig import SERVERS, Rig, must
-from outboxctl.core.documents import source_stream
+from outboxctl.core.documents.copying import Page
+from outboxctl.core.documents.table import TableSource
+from outboxctl.core.documents.view import ViewSource
 from outboxctl.core.projections import in_force
 from outboxctl.core.schema.names import REBUILDS
-from outboxctl.operations.rebuild.projected import ProjectionSource
 from outboxctl.operations.rebuild.source import PAGE_BYTES
 from outboxctl.sink.delivery.raw import RawActions
 from outboxctl.sink.index import index_setup
@@ -100,8 +101,9 @@ def _bounds(rig: Rig, count: int) -> dict[str, float]:
     return {"S: sink alone": best, "R: reading alone": reading}
 
 
-def _pages(rig: Rig) -> Iterator[source_stream.Page]:
-    return source_stream.pages(rig.database, None, size=rig.settings.bulk_size, most=PAGE_BYTES)
+def _pages(rig: Rig) -> Iterator[Page]:
+    pages = TableSource().pages(rig.database, None, size=rig.settings.bulk_size, most=PAGE_BYTES)
+    return (page.rows for page in pages)
 
 
 def _bodies(rig: Rig) -> list[bytes]:
@@ -121,8 +123,8 @@ def _nested(rig: Rig, parents: int) -> dict[str, float]:
     with shop.declared(rig):
         with rig.database.begin() as connection:
             projection = next(each for each in in_force.declared(connection) if each.name == "product")
-        pages = ProjectionSource(projection).pages(rig.database, {"cursor": None}, rig.settings.bulk_size)
-        reading = parents / _seconds(lambda: sum(page.batch.read for page in pages))
+        pages = ViewSource(projection).pages(rig.database, None, size=rig.settings.bulk_size, most=PAGE_BYTES)
+        reading = parents / _seconds(lambda: sum(page.read for page in pages))
         filled = _filled(rig, parents, "nested: ", "--projection", "product", index=shop.index_of(rig))
     return {"nested: R: reading alone": reading, **filled}
 

@@ -9,8 +9,8 @@ import psycopg
 import pytest
 
 from outboxctl.core.database import Database
-from outboxctl.core.documents import source_rows
 from outboxctl.core.documents.since import Position, Since, position
+from outboxctl.core.documents.table import TableSource, entity_of
 from outboxctl.core.projections import events
 from processes import eventually
 from rebuilding import put, take_away
@@ -30,7 +30,11 @@ def changed(db: Database, seen: Position, *, gone: timedelta = LONG_AGO) -> set[
     moment = seen.moment - LONG_AGO
     with db.begin() as connection:
         since = Since(moment, moment - gone + LONG_AGO, seen)
-        return {id_ for page in source_rows.changed(connection, since, size=10) for _, id_, _ in page}
+        return {
+            entity_of(each.key)[1]
+            for page in TableSource().changed(connection, since, size=10)
+            for each in page
+        }
 
 
 def changed_keys(db: Database, seen: Position) -> set[str]:

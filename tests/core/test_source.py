@@ -9,9 +9,10 @@ import pytest
 
 import servers as test_servers
 from outboxctl.core.database import Database
-from outboxctl.core.documents import source_rows, source_stream
+from outboxctl.core.documents import source
+from outboxctl.core.documents.copying import RawDocument, from_json
 from outboxctl.core.documents.since import Since
-from outboxctl.core.documents.source_rows import Key
+from outboxctl.core.documents.table import TableSource
 from outboxctl.core.schema.migrations import upgrade
 from rebuilding import ROWS, put, take_away
 from servers import Servers
@@ -19,45 +20,47 @@ from servers import Servers
 MOST = 4_000_000
 
 
-def all_pages(db: Database, size: int) -> list[Key]:
+def all_pages(db: Database, size: int, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The key of every entity, as a rebuild reads them: some at a time."""
-    return [source_stream.key_of(id_) for id_, _, _ in chunks(db, size)]
+    monkeypatch.setattr(source, "CHUNK_ROWS", size)
+    return [from_json(row[0]) for row in rows(db, size)]
 
 
-def chunks(db: Database, size: int) -> Iterator[source_stream.RawDocument]:
-    """All rows by chunks of `size`."""
-    after = None
-    while chunk := source_stream._chunk(db, after, size, size=size, most=MOST):
-        assert len(chunk) == 1
-        yield from chunk[0]
-        after = source_stream.key_of(chunk[0][-1][0])
+def rows(db: Database, size: int, most: int = MOST) -> Iterator[RawDocument]:
+    """All rows by pages of `size`."""
+    for page in TableSource().pages(db, None, size=size, most=most):
+        assert page.read == len(page.rows) <= size
+        assert len(page.rows) == 1 or sum(len(row[3]) for row in page.rows) <= most
+        assert page.place == from_json(page.rows[-1][0])
+        yield from page.rows
 
 
 @pytest.mark.parametrize("key", ["entity_type, entity_id", "entity_id, entity_type"])
-def test_each_row_is_read_once_by_the_index_there_is(db: Database, sql: psycopg.Connection, key: str) -> None:
+def test_each_row_is_read_once_by_the_index_there_is(
+    db: Database, sql: psycopg.Connection, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sql.execute(ROWS, [50])
     sql.execute("ALTER TABLE search_index DROP CONSTRAINT uq_search_index_entity")
     sql.execute(f"CREATE UNIQUE INDEX theirs ON search_index ({key})")
-    found = all_pages(db, 7)
-    expected = sql.execute(f"SELECT entity_type, entity_id::text FROM search_index ORDER BY {key}").fetchall()
-    assert found == expected
+    found = all_pages(db, 7, monkeypatch)
+    query = f"SELECT entity_type || ':' || entity_id FROM search_index ORDER BY {key}"
+    assert found == [id_ for (id_,) in sql.execute(query)]
 
 
 @pytest.mark.parametrize("collation", ['"default"', '"C"', '"POSIX"'])
 def test_a_page_begins_in_the_index_and_reads_nothing_before(
-    db: Database, sql: psycopg.Connection, collation: str
+    db: Database, sql: psycopg.Connection, collation: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sql.execute(f"ALTER TABLE search_index ALTER entity_type TYPE varchar(50) COLLATE {collation}")
     sql.execute(ROWS, [5_000])
     sql.execute("UPDATE search_index SET entity_type = 'Block' WHERE rank_score IS NULL AND text LIKE '%7'")
-    assert len({*all_pages(db, 700)}) == 5_000
+    every = all_pages(db, 700, monkeypatch)
+    assert len({*every}) == 5_000
     read = "SELECT idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'search_index'"
     with db.begin() as connection:
-        pages: list[source_stream.Page] = []
-        source_stream._read(connection, None, 4_000, pages, size=10_000, most=MOST)
         before = connection.exec_driver_sql(read).scalar_one()
-        last = source_stream.key_of(pages[-1][-1][0])
-        source_stream._read(connection, last, 10, pages, size=10_000, most=MOST)
+        cut = TableSource()._after(connection, every[3_999], 10)
+        assert [*TableSource()._copied(connection, cut, 10, MOST, content=True)]
         assert connection.exec_driver_sql(read).scalar_one() == before + 10
 
 
@@ -72,13 +75,14 @@ def lenient(servers: Servers) -> Iterator[Database]:
     test_servers.drop_database(servers.postgres, url)
 
 
-def test_a_type_that_is_no_text_stops_no_page(lenient: Database) -> None:
+def test_a_type_that_is_no_text_stops_no_page(lenient: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     insert = """INSERT INTO public.search_index (id, entity_type, entity_id, event_version)
         SELECT gen_random_uuid(), convert_from(%s, 'SQL_ASCII'), gen_random_uuid(), 1"""
     with lenient.begin() as connection:
         for kind in (b"block", b"\xff\xfe", "\u4e2d".encode()):
             connection.exec_driver_sql(insert, (kind,))
-    assert sorted(kind for kind, _ in all_pages(lenient, 1)) == ["block", "\u4e2d", "\udcff\udcfe"]
+    kinds = sorted(key[:-37] for key in all_pages(lenient, 1, monkeypatch))
+    assert kinds == ["block", "\u4e2d", "\udcff\udcfe"]
 
 
 def test_what_changed_since_is_read_with_what_is_gone_for_longer(
@@ -99,13 +103,19 @@ def test_what_changed_since_is_read_with_what_is_gone_for_longer(
     with db.begin() as connection:
         now = connection.exec_driver_sql("SELECT now()").scalar_one()
         since, gone_since = now - timedelta(minutes=1), now - timedelta(hours=1)
-        reading = source_rows.changed(connection, Since(since, gone_since), size=2)
+        reading = TableSource().changed(connection, Since(since, gone_since), size=2)
         pages = [next(reading)]
         (cursors,) = connection.exec_driver_sql("SELECT count(*) FROM pg_cursors").one()
         pages += reading
-        rows = [row for page in pages for row in source_rows.named(connection, page)]
-    found = {row.entity_id: (row.version, row.newest, row.document is None) for row in rows}
-    assert found == {str(new): (2, 2, False), str(gone): (None, 2, True), str(old_gone): (None, 2, True)}
+        found = {
+            each.key: (each.newest, now.text is None)
+            for page in pages
+            for each, now in zip(
+                page, TableSource().read(connection, [each.key for each in page], content=True), strict=True
+            )
+        }
+    expected = {new: (2, False), gone: (2, True), old_gone: (2, True)}
+    assert found == {f"block:{id_}": values for id_, values in expected.items()}
     assert (cursors, max(map(len, pages))) == (1, 2)  # the server keeps the rest
 
 
@@ -113,24 +123,22 @@ def test_large_documents_are_read_a_few_at_a_time(
     db: Database, sql: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A chunk of ten thousand rows of a megabyte each would not fit into memory."""
-    monkeypatch.setattr(source_stream, "CHUNK_BYTES", 20_000)
+    monkeypatch.setattr(source, "CHUNK_BYTES", 20_000)
     sql.execute(ROWS, [300])
     sql.execute("UPDATE search_index SET text = repeat('x', 9000) WHERE text LIKE '%5'")
-    pages = [*source_stream.pages(db, None, size=50, most=10_000)]
-    found = [source_stream.key_of(id_) for page in pages for id_, _, _ in page]
+    found = [from_json(row[0]) for row in rows(db, 50, 10_000)]
     assert found == sorted({*found})
     assert len(found) == 300
-    for page in pages:
-        assert len(page) <= 50
-        assert len(page) == 1 or sum(len(document) for _, _, document in page) <= 10_000
-    cut = source_stream._chunk(db, None, 300, size=50, most=10_000)
+    cut = TableSource()._chunk(db, None, 300, 50, 10_000, content=True, versions=True)
     assert 1 < sum(map(len, cut)) < 100
     with db.begin() as connection:  # the session that was cut short can be used again
         assert connection.exec_driver_sql("SELECT 1").scalar_one() == 1
 
 
-def test_a_row_that_nothing_can_refer_to_is_no_document(db: Database, sql: psycopg.Connection) -> None:
+def test_a_row_that_nothing_can_refer_to_is_no_document(
+    db: Database, sql: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sql.execute("ALTER TABLE search_index ALTER entity_id DROP NOT NULL, ALTER entity_type DROP NOT NULL")
     sql.execute(ROWS, [3])
     sql.execute("UPDATE search_index SET entity_id = NULL WHERE text = 'text 1'")
-    assert len(all_pages(db, 10)) == 2
+    assert len(all_pages(db, 10, monkeypatch)) == 2

@@ -7,9 +7,10 @@ from threading import Event
 import pytest
 
 from outboxctl.core.database import Database
+from outboxctl.core.documents.table import TableSource
 from outboxctl.operations.verify.compare import compare
 from outboxctl.operations.verify.one_pass import OnePass
-from outboxctl.operations.verify.repair import Repaired, SearchIndexRepair
+from outboxctl.operations.verify.repair import Repair, Repaired
 from outboxctl.settings import Settings
 from outboxctl.sink.index.repair import Mender
 from outboxctl.sink.index.scan import Reader
@@ -36,9 +37,9 @@ def repair_all(db: Database, reader: Reader) -> Callable[..., Repaired]:
     """Compares, lets `meanwhile` happen, and repairs."""
 
     def run(meanwhile: Callable[[], object] = lambda: None) -> Repaired:
-        differences = [d for d in compare(db, reader) if not d.in_flight]
+        differences = [d for d in compare(db, reader, TableSource()) if not d.in_flight]
         meanwhile()
-        repair = SearchIndexRepair(db, Mender(reader.client, reader.shape.name), "alice", "drill")
+        repair = Repair(db, Mender(reader.client, reader.shape.name), TableSource(), "alice", "drill")
         repair.run(differences, stop=Event())
         return repair.done
 

@@ -70,7 +70,7 @@ def test_keys_that_change_while_it_fills_leave_no_document_behind(
     sql.execute(ROWS, [500])
     with (
         postgres_proxy(url) as proxy,
-        held(cli, proxy, "outbox_rebuilds SET cursor_type", Do.HOLD_STATEMENT, "", OUTBOX_BULK_SIZE="10") as (
+        held(cli, proxy, "outbox_rebuilds SET body", Do.HOLD_STATEMENT, "", OUTBOX_BULK_SIZE="10") as (
             process,
             rule,
         ),

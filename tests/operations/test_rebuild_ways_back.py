@@ -65,7 +65,10 @@ def test_an_aborted_one_leaves_nothing(
     cli: Cli, sql: Sql, engine: Elasticsearch, index: str, strict: str, url: str
 ) -> None:
     sql.execute(ROWS, [50])
-    with postgres_proxy(url) as proxy, held(cli, proxy, "SET cursor_type", Do.HOLD_STATEMENT) as (process, _):
+    with (
+        postgres_proxy(url) as proxy,
+        held(cli, proxy, "SET body", Do.HOLD_STATEMENT) as (process, _),
+    ):
         process.kill()
         proxy.cut()
     assert "has its mapping already" in cli("rebuild", "--yes", "--mapping", strict).stderr
@@ -193,7 +196,7 @@ def test_where_there_is_no_index_one_is_made(
     try:
         with postgres_proxy(url) as proxy:
             away = Cli(cli.env | {"ELASTIC_INDEX": name}, cli.cwd)
-            with held(away, proxy, "SET cursor_type", Do.HOLD_STATEMENT) as (process, rule):
+            with held(away, proxy, "SET body", Do.HOLD_STATEMENT) as (process, rule):
                 assert not engine.indices.exists_alias(name=name)
                 rule.released.set()
                 done = said(process)[1]

@@ -11,10 +11,11 @@ from elasticsearch import Elasticsearch
 from acceptance import lab
 from operations.disaster import Ground
 from outboxctl.core.database import Database
+from outboxctl.core.documents.table import TableSource
 from outboxctl.domain.errors import InconclusiveError
 from outboxctl.operations.verify.compare import compare
 from outboxctl.operations.verify.model import Difference
-from outboxctl.operations.verify.repair import Repaired, SearchIndexRepair
+from outboxctl.operations.verify.repair import Repair, Repaired
 from outboxctl.operations.verify.survey import survey
 from outboxctl.sink.index.repair import Mender
 from outboxctl.sink.index.scan import Reader
@@ -93,7 +94,7 @@ def test_batches_share_an_act_and_stop_between_two(
 ) -> None:
     monkeypatch.setattr("outboxctl.operations.verify.repair.BATCH", 3)
     ground.bulk([{"delete": {"_id": one.id}} for one in ground.documents()[:10]])
-    differences = list(compare(db, reader))
+    differences = list(compare(db, reader, TableSource()))
     stop, taken = Event(), 0
 
     def until_two_batches() -> Iterator[Any]:
@@ -103,7 +104,7 @@ def test_batches_share_an_act_and_stop_between_two(
                 stop.set()
             yield difference
 
-    repair = SearchIndexRepair(db, Mender(reader.client, reader.shape.name), "alice", "drill")
+    repair = Repair(db, Mender(reader.client, reader.shape.name), TableSource(), "alice", "drill")
     repair.run(until_two_batches(), stop=stop)
     audits = lab.rows(ground.sql, AUDIT)
     assert [len(audit["event_ids"]) for audit in audits] == [3, 3]
@@ -144,10 +145,10 @@ def test_a_document_written_again_meanwhile_is_not_removed(
     ground: Ground, db: Database, reader: Reader
 ) -> None:
     ground.bulk([{"index": {"_id": "foreign"}}, {"a": 1}])
-    differences = list(compare(db, reader))
+    differences = list(compare(db, reader, TableSource()))
     ground.bulk([{"index": {"_id": "foreign"}}, {"a": 2}])
-    repair = SearchIndexRepair(
-        db, Mender(reader.client, reader.shape.name), "alice", "drill", remove_foreign=True
+    repair = Repair(
+        db, Mender(reader.client, reader.shape.name), TableSource(), "alice", "drill", remove_foreign=True
     )
     repair.run(differences, stop=Event())
     assert (repair.done.removed, repair.done.left) == (0, 1)
@@ -162,14 +163,14 @@ def test_a_row_that_is_back_keeps_its_document_and_one_that_is_gone_gets_no_even
     row = lab.rows(ground.sql, "SELECT * FROM search_index WHERE entity_id = %s", back.key[1])[0]
     ground.sql.execute("DELETE FROM search_index WHERE entity_id = %s", [back.key[1]])
     ground.bulk([{"delete": {"_id": gone.id}}])
-    differences = list(compare(db, reader))
+    differences = list(compare(db, reader, TableSource()))
     assert {difference.kind for difference in differences} == {"extra", "missing"}
     names = ", ".join(row)
     ground.sql.execute(
         f"INSERT INTO search_index ({names}) VALUES ({', '.join(['%s'] * len(row))})", [*row.values()]
     )
     ground.sql.execute("DELETE FROM search_index WHERE entity_id = %s", [gone.key[1]])
-    repair = SearchIndexRepair(db, Mender(reader.client, reader.shape.name), "alice", "drill")
+    repair = Repair(db, Mender(reader.client, reader.shape.name), TableSource(), "alice", "drill")
     repair.run(differences, stop=Event())
     assert (repair.done.enqueued, repair.done.left) == (0, 2)
     assert lab.rows(ground.sql) == []
@@ -204,7 +205,7 @@ def test_what_was_replaced_meanwhile_is_neither_judged_nor_repaired(
 ) -> None:
     ground.bulk([{"delete": {"_id": ground.documents()[0].id}}])
     mender = Mender(reader.client, reader.shape.name)
-    repair = SearchIndexRepair(db, mender, "alice", "drill", check=reader.check_unchanged)
+    repair = Repair(db, mender, TableSource(), "alice", "drill", check=reader.check_unchanged)
 
     def act(found: Iterable[Difference]) -> None:
         differences = list(found)
@@ -218,6 +219,6 @@ def test_what_was_replaced_meanwhile_is_neither_judged_nor_repaired(
             repair.run(differences, stop=Event())
 
     with pytest.raises(InconclusiveError, match="any more") as raised:
-        survey(db, reader, content=True, limit=0, advance=lambda _: None, act=act)
+        survey(db, reader, TableSource(), content=True, limit=0, advance=lambda _: None, act=act)
     assert raised.value.exit_code == 5
     assert lab.rows(ground.sql, AUDIT) == []

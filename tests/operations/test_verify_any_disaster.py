@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from operations.disaster import WAYS, Ground
 from outboxctl.core.database import Database
+from outboxctl.core.documents.table import TableSource
 from outboxctl.operations.verify.compare import compare
 from outboxctl.operations.verify.model import Difference
-from outboxctl.operations.verify.repair import SearchIndexRepair
+from outboxctl.operations.verify.repair import Repair
 from outboxctl.settings import Settings
 from outboxctl.sink.index.repair import Mender
 from outboxctl.sink.index.scan import Reader
@@ -45,11 +46,11 @@ def test_any_disaster(
     for ways in rounds:
         rows = len(ground.documents())
         expected = ground.damage(Random(seed), min(len(ways), rows), ways)
-        differences = list(compare(db, reader))
+        differences = list(compare(db, reader, TableSource()))
         assert by_kind(differences) == expected
         heal(db, reader, differences)
         bench.deliver(settings.sink_urls[0], index=ground.index)
-        assert list(compare(db, reader)) == []
+        assert list(compare(db, reader, TableSource())) == []
         ground.assert_same()
 
 
@@ -64,6 +65,6 @@ def by_kind(differences: list[Difference]) -> dict[str, set[str]]:
 
 def heal(db: Database, reader: Reader, differences: list[Difference]) -> None:
     mender = Mender(reader.client, reader.shape.name)
-    repair = SearchIndexRepair(db, mender, "alice", "drill", remove_foreign=True)
+    repair = Repair(db, mender, TableSource(), "alice", "drill", remove_foreign=True)
     repair.run(differences, stop=Event())
     assert repair.done.left == 0

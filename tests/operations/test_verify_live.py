@@ -13,6 +13,7 @@ from elasticsearch import Elasticsearch
 
 from operations.disaster import Ground
 from outboxctl.core.database import Database
+from outboxctl.core.documents.table import TableSource
 from outboxctl.operations.verify.compare import compare
 from outboxctl.operations.verify.model import Census
 from outboxctl.sink.index.scan import Reader
@@ -79,7 +80,7 @@ def test_live_traffic_is_no_difference_and_damage_among_it_is_found(
         before = done[0]
         in_flight = rounds = 0
         while rounds < 4 or (not in_flight and rounds < 40):  # a fast worker leaves none on its way at times
-            found = list(compare(db, reader))
+            found = list(compare(db, reader, TableSource()))
             in_flight += sum(difference.in_flight for difference in found)
             rounds += 1
             assert {d.id for d in found if not d.in_flight} == {one.id for one in damaged}
@@ -88,7 +89,7 @@ def test_live_traffic_is_no_difference_and_damage_among_it_is_found(
     pending = "SELECT count(*) FROM search_outbox_events WHERE status <> 'done'"
     eventually(lambda: sql.execute(pending).fetchone() == (0,), what="drained")
     census = Census()
-    assert {d.id for d in compare(db, reader, census=census)} == {one.id for one in damaged}
+    assert {d.id for d in compare(db, reader, TableSource(), census=census)} == {one.id for one in damaged}
     assert census.documents == census.rows - len(damaged)
 
 
@@ -105,7 +106,7 @@ def test_events_that_wait_are_in_flight_and_those_that_failed_are_not(
             ids[1][-36:],
         ],
     )
-    found = {difference.id: difference.in_flight for difference in compare(db, reader)}
+    found = {difference.id: difference.in_flight for difference in compare(db, reader, TableSource())}
     assert found == {id_: id_ not in ids[:2] for id_ in ids[:12]}
 
 

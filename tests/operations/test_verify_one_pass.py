@@ -1,6 +1,5 @@
 """One pass over both sides finds what two passes find, and leaves to them what it cannot find."""
 
-from functools import partial
 from typing import Any
 
 import psycopg
@@ -9,9 +8,11 @@ from elasticsearch import Elasticsearch
 
 from operations.disaster import Ground, overwrite
 from outboxctl.core.database import Database
-from outboxctl.core.documents import table_order
+from outboxctl.core.documents.table import TableSource
+from outboxctl.operations.verify import one_pass
 from outboxctl.operations.verify.compare import Comparison, compare
 from outboxctl.operations.verify.model import Census, DifferenceKind
+from outboxctl.operations.verify.one_pass import OnePass
 from outboxctl.operations.verify.sketch import Sketch
 from outboxctl.sink.index.scan import Reader
 
@@ -27,7 +28,9 @@ def ground(sql: psycopg.Connection[Any], engine: Elasticsearch, index: str) -> G
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """A range of rows is one page of the table, a page of documents holds a few."""
-    monkeypatch.setattr("outboxctl.operations.verify.compare.rows_at_once", lambda _: 7)
+    for name in ("FIRST", "MOST", "LEAST"):
+        monkeypatch.setattr(one_pass, name, 7)
+    monkeypatch.setattr("outboxctl.sink.index.scan.FIRST", 7)
 
 
 @pytest.fixture
@@ -61,7 +64,7 @@ def spoil(ground: Ground) -> dict[str, DifferenceKind]:
 
 
 def found(db: Database, reader: Reader, census: Census | None = None) -> dict[str, DifferenceKind]:
-    differences = list(compare(db, reader, census=census))
+    differences = list(compare(db, reader, TableSource(), census=census))
     assert len({each.id for each in differences}) == len(differences)
     return {each.id: each.kind for each in differences}
 
@@ -79,7 +82,7 @@ def test_each_page_of_either_side_is_read_once(ground: Ground, db: Database, rea
 def test_what_a_pass_cannot_tell_is_compared_by_ids(
     change: str, ground: Ground, db: Database, reader: Reader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("outboxctl.operations.verify.one_pass.Sketch", partial(Sketch, 2))
+    monkeypatch.setattr(Sketch, "remaining", lambda _: None)
     expected = spoil(ground)
     ground.sql.execute(change.encode())
     by_id, used = Comparison._by_id, list[bool]()
@@ -95,13 +98,18 @@ def test_what_a_pass_cannot_tell_is_compared_by_ids(
 
 
 @pytest.mark.parametrize(("rows", "size"), [(300, 1), (300, 10_000), (0, 7), (1, 1)])
-def test_ranges_have_no_gaps(ground: Ground, db: Database, rows: int, size: int) -> None:
+def test_ranges_have_no_gaps(
+    ground: Ground, db: Database, reader: Reader, rows: int, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(one_pass, "FIRST", size)
+    table = TableSource()
     with db.begin() as connection:
-        ranges = table_order.page_ranges(connection, rows, size)
-    assert ranges
+        last = table.last_page(connection)
+    assert last
+    ranges = [*OnePass(db, reader, table, content=False)._ranges(last, rows)]
     ids: list[bytes] = []
     for each in ranges:
         with db.begin() as connection:
-            ids += [row[0] for row in table_order.rows(connection, each, content=False)]
+            ids += [row[0] for row in table.in_range(connection, each, content=False)]
     assert sorted(ids) == sorted(one.id.encode() for one in ground.documents())
     assert (ranges[0].first, ranges[-1].end) == (0, None)

@@ -27,7 +27,7 @@ IDS = [*PLAIN, "\U0001f600", "\x1f"]  # the last two are escaped in another way
 
 def raw(*ids: str, document: bytes = b'{"text":"a"}') -> RawActions:
     """Documents as the database writes them."""
-    return RawActions([(json.dumps(id_, ensure_ascii=False).encode(), b"7", document) for id_ in ids])
+    return RawActions([(json.dumps(id_, ensure_ascii=False).encode(), b"7", b"", document) for id_ in ids])
 
 
 @pytest.fixture

@@ -9,15 +9,14 @@ import pytest
 from typer.testing import CliRunner
 
 from outboxctl.cli.app import app
-from outboxctl.core.documents.source_rows import SourceEntity
+from outboxctl.core.documents.source import ChangedKey, SourceRow
 from outboxctl.core.produce import MAX_VERSION
 from outboxctl.domain.errors import UnreachableError, UsageError
 from outboxctl.domain.failures import DONE, Classification, Reason, Verdict
 from outboxctl.operations.rebuild.model import Tools
 from outboxctl.operations.rebuild.plan import choose
-from outboxctl.operations.rebuild.search_index import batch, prepare
 from outboxctl.operations.rebuild.sending import Sender
-from outboxctl.operations.rebuild.source import DocumentBatch
+from outboxctl.operations.rebuild.source import DocumentBatch, batch
 from outboxctl.sink.delivery.bulk import BulkAction
 from outboxctl.sink.delivery.result import Delivery
 from outboxctl.sink.index.index_setup import MAPPING
@@ -31,8 +30,8 @@ REFUSED = Classification(Verdict.FAIL, Reason.MAPPING, error="no number")
 
 @pytest.mark.parametrize("version", [None, -1, MAX_VERSION + 1])
 def test_a_row_whose_version_cannot_be_sent_is_refused(version: int | None) -> None:
-    actions, refused = prepare([SourceEntity("block", "e", version, "{}")])
-    assert (actions, [each.reason for each in refused]) == ([], ["deterministic_exception"])
+    made = batch([(ChangedKey("block:e"), SourceRow("block:e", "{}", version))], versioned=True)
+    assert (made.actions, [each.reason for each in made.refused]) == ([], ["deterministic_exception"])
 
 
 class Scripted:
@@ -78,7 +77,8 @@ def test_a_careless_command_is_refused_before_anything_is_opened(args: list[str]
 
 
 def entities(count: int) -> DocumentBatch:
-    return batch([SourceEntity("block", str(n), 1, "{}") for n in range(count)])
+    keys = [f"block:{n}" for n in range(count)]
+    return batch([(ChangedKey(key), SourceRow(key, "{}", 1)) for key in keys], versioned=True)
 
 
 def test_only_what_was_not_taken_is_sent_again() -> None:

@@ -138,8 +138,6 @@ REBUILDS = sa.Table(
     _required("concrete", sa.Boolean),
     _required("body", JSONB),
     _required("phase", sa.String(20)),
-    sa.Column("cursor_type", sa.String(50)),
-    sa.Column("cursor_id", sa.Uuid),
     _required("copied", sa.BigInteger, "0"),
     _required("caught_up", sa.BigInteger, "0"),
     _required("healed", sa.BigInteger, "0"),

@@ -65,8 +65,7 @@ def _parts(
     """What is given of the new index; of an interrupted rebuild nothing has to be given again."""
     from outboxctl.core.operator import rebuilds
     from outboxctl.operations.projection.known import named
-    from outboxctl.operations.rebuild.plan import choose
-    from outboxctl.operations.rebuild.projected import declared
+    from outboxctl.operations.rebuild.plan import choose, declared
 
     name = chosen.source.name
     if not name:

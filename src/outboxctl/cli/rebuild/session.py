@@ -12,17 +12,18 @@ from outboxctl.cli import guards
 from outboxctl.cli.options import audited, print_progress, settings
 from outboxctl.cli.rebuild import view
 from outboxctl.core.database import Connection, Database
+from outboxctl.core.documents.source import DocumentSource
+from outboxctl.core.documents.table import TableSource
+from outboxctl.core.documents.view import ViewSource
 from outboxctl.core.operator import rebuilds
 from outboxctl.core.projections import in_force
 from outboxctl.domain.errors import OutboxctlError, UsageError
 from outboxctl.domain.lifecycle import PROJECTION
 from outboxctl.operations import batches
 from outboxctl.operations.projection.known import named
-from outboxctl.operations.rebuild.model import DocumentSource, Tools
+from outboxctl.operations.rebuild.model import Tools
 from outboxctl.operations.rebuild.plan import RebuildPlan
-from outboxctl.operations.rebuild.projected import ProjectionSource
 from outboxctl.operations.rebuild.run import alone, apply
-from outboxctl.operations.rebuild.search_index import SearchIndex
 from outboxctl.settings import Settings
 from outboxctl.sink.transport.client import Client
 from outboxctl.sink.transport.open import connect
@@ -131,14 +132,14 @@ def choose(
     if projection not in {None, PROJECTION}:
         name = str(projection)
         if left and (alias := _left(connection, name, under_way=left is Left.UNDER_WAY)):
-            return Chosen(alias, SearchIndex(), gone=True)
+            return Chosen(alias, TableSource(), gone=True)
         known = named(connection, name)
-        return Chosen(known.index, ProjectionSource(known, print_progress))
+        return Chosen(known.index, ViewSource(known, print_progress))
     index = settings.elastic_index
     owner = next((each.name for each in in_force.declared(connection) if each.index == index), None)
     if owner:
         raise UsageError(f"{index} is the index of the projection {owner}", hint=f"add --projection {owner}")
-    return Chosen(index, SearchIndex())
+    return Chosen(index, TableSource())
 
 
 def _left(connection: Connection, name: str, *, under_way: bool) -> str | None:

@@ -5,55 +5,57 @@ from dataclasses import dataclass
 from typing import Any
 
 from outboxctl.core.database import Database
+from outboxctl.core.documents.source import DocumentSource
+from outboxctl.core.documents.table import TableSource
+from outboxctl.core.documents.view import ViewSource
 from outboxctl.core.projections import in_force
 from outboxctl.domain.lifecycle import PROJECTION
-from outboxctl.domain.projection import Projection
 from outboxctl.operations.projection.known import named, search_index_unused
-from outboxctl.operations.verify import repair
 from outboxctl.operations.verify.model import VerifyReport
-from outboxctl.operations.verify.projected import repair as projected
-from outboxctl.operations.verify.survey import rows, survey
+from outboxctl.operations.verify.repair import Repair, Repaired, foresee
+from outboxctl.operations.verify.survey import survey
 from outboxctl.settings import Settings
 from outboxctl.sink.index.index_setup import exists
 from outboxctl.sink.index.repair import Mender
-from outboxctl.sink.index.scan import Reader, RoutedReader
+from outboxctl.sink.index.scan import Reader, reader_of
 from outboxctl.sink.transport.client import Client
 
 
 @dataclass(frozen=True)
 class Target:
-    """The index of one projection; of search_index where that is None."""
+    """A source of documents and its index."""
 
     database: Database
     reader: Reader
-    projection: Projection | None = None
+    source: DocumentSource
 
     @property
     def name(self) -> str:
         """The projection's name, empty for search_index."""
-        return self.projection.name if self.projection else ""
+        return self.source.name
 
     def rows(self) -> int:
         """About how many rows there are to compare."""
-        return rows(self.database, self.projection)
+        with self.database.begin() as connection:
+            return self.source.count(connection)
 
     def survey(self, **more: Any) -> VerifyReport:
         """Compare."""
-        return survey(self.database, self.reader, self.projection, **more)
+        return survey(self.database, self.reader, self.source, **more)
 
-    def foresee(self, differences: Iterable[Any], *, remove_foreign: bool) -> repair.Repaired:
+    def foresee(self, differences: Iterable[Any], *, remove_foreign: bool) -> Repaired:
         """What a repair would do."""
-        foresee = projected.foresee if self.projection else repair.foresee
-        return foresee(differences, remove_foreign=remove_foreign)
+        return foresee(differences, versioned=self.source.versioned, remove_foreign=remove_foreign)
 
-    def repair(self, who: dict[str, str], *, remove_foreign: bool) -> repair.Repair:
+    def repair(self, who: dict[str, str], *, remove_foreign: bool) -> Repair:
         """A repair that has not begun."""
         mender = Mender(self.reader.client, self.reader.shape.name)
-        given: dict[str, Any] = {"database": self.database, "mender": mender, **who}
-        given |= {"remove_foreign": remove_foreign, "check": self.reader.check_unchanged}
-        if self.projection:
-            return projected.ProjectedRepair(**given, projection=self.projection)
-        return repair.SearchIndexRepair(**given)
+        given: dict[str, Any] = {
+            "remove_foreign": remove_foreign,
+            "check": self.reader.check_unchanged,
+            **who,
+        }
+        return Repair(self.database, mender, self.source, **given)
 
 
 @dataclass(frozen=True)
@@ -76,15 +78,13 @@ def targets(settings: Settings, database: Database, client: Client, projection: 
         else:
             chosen = [named(connection, projection)] if projection != PROJECTION else []
         unused = search_index_unused(connection)
-    declared = [_declared(database, client, each) for each in chosen]
+    sources = map(ViewSource, chosen)
+    declared = [
+        Target(database, reader_of(client, each.projection.index, each.routing), each) for each in sources
+    ]
     if projection not in {None, PROJECTION}:
         return ChosenTargets(declared)
     index = settings.elastic_index
     if projection is None and declared and unused and not exists(client, index):
         return ChosenTargets(declared, f"not used: no index {index}, no row, no event")
-    return ChosenTargets([Target(database, Reader(client, index)), *declared])
-
-
-def _declared(database: Database, client: Client, projection: Projection) -> Target:
-    reader = RoutedReader if projection.routing else Reader
-    return Target(database, reader(client, projection.index), projection)
+    return ChosenTargets([Target(database, Reader(client, index), TableSource()), *declared])

@@ -87,13 +87,16 @@ def _tables(report: Any) -> Iterator[object]:
     if report.differences:
         cells = [(kind, f"{count:,}", MEANING[kind]) for kind, count in report.by_kind.items() if count]
         yield rendering.table("Differences", ("kind", "documents", "which is"), cells)
-    if report.first and report.name:
-        rows: list[tuple[Any, ...]] = [(d.kind, d.id, d.error or ", ".join(d.fields)) for d in report.first]
-        yield rendering.table(_first(report), ("kind", "document", "fields or error"), rows)
-    elif report.first:
-        rows = [(d.kind, d.id, d.source_version, d.index_version, d.error) for d in report.first]
-        columns = ("kind", "document", "version of the row", "in the index", "error")
-        yield rendering.table(_first(report), columns, rows)
+    if report.first:
+        rows = [(d.kind, d.id, d.error or _detail(d)) for d in report.first]
+        yield rendering.table(_first(report), ("kind", "document", "versions, fields or error"), rows)
+
+
+def _detail(d: Any) -> str:
+    """The versions on both sides, where they differ, and the fields."""
+    versions = {"row": d.source_version, "index": d.index_version}
+    known = [f"{side} {version}" for side, version in versions.items() if version is not None]
+    return ", ".join([*(known if d.source_version != d.index_version else []), *d.fields])
 
 
 def _first(report: Any) -> str:

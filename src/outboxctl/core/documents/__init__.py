@@ -1,1 +1,1 @@
-"""Source rows as documents: by page, by key range, by recent events, at random."""
+"""Sources of documents: search_index, and the views of declared projections; read in order, or by key."""

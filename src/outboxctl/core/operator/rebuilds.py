@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from json import dumps
+from json import dumps, loads
 from typing import Any
 
 from outboxctl.core.operator import audit
@@ -33,7 +33,7 @@ class MoveState(StrEnum):
 
 
 COLUMNS = """id::text, action, alias, old_index, new_index, concrete, body, phase,
-    cursor_type, cursor_id::text, copied, caught_up, healed, refused,
+    copied, caught_up, healed, refused,
     caught_up_to, operator, reason, grace_seconds, started_at, swapped_at, ended_at, kept_index, kept_until"""
 
 
@@ -41,8 +41,8 @@ COLUMNS = """id::text, action, alias, old_index, new_index, concrete, body, phas
 class Rebuild:
     """One row. `action` is rebuild or rollback, `body` the final settings and mappings of the new index.
 
-    Of a declared projection `body` has its name, too (`projection`), the stamp of its definition
-    (`definition`), and the key up to which it is filled (`cursor`).
+    `body` has the key up to which it is filled, too (`cursor`, as JSON in a text), and of a declared
+    projection its name (`projection`) and the stamp of its definition (`definition`).
 
     `concrete`: ELASTIC_INDEX was an index, not an alias. `old_index` is None where there was neither.
     `kept_index` is the index that the alias no longer uses, kept until `kept_until`.
@@ -56,8 +56,6 @@ class Rebuild:
     concrete: bool
     body: dict[str, Any]
     phase: str
-    cursor_type: str | None
-    cursor_id: str | None
     copied: int
     caught_up: int
     healed: int
@@ -73,10 +71,10 @@ class Rebuild:
     kept_until: datetime | None
 
     @property
-    def place(self) -> dict[str, str | None]:
-        """How far it is filled: the values of the columns that `save` takes for it."""
+    def place(self) -> str | None:
+        """The key up to which it is filled."""
         cursor = self.body.get("cursor")
-        return {"cursor_type": self.cursor_type, "cursor_id": self.cursor_id, "cursor": cursor}
+        return None if cursor is None else str(loads(cursor))
 
     @property
     def unfinished(self) -> str | None:
@@ -92,10 +90,7 @@ VALUES (:action, :alias, :old_index, :new_index, :concrete, CAST(:body AS jsonb)
 RETURNING {COLUMNS}
 """)
 # Of the values of `save`, those that are not a column's as they are.
-CURSORS = {
-    "cursor_id": "cursor_id = CAST(:cursor_id AS uuid)",
-    "cursor": "body = jsonb_set(body, '{cursor}', to_jsonb(CAST(:cursor AS text)))",
-}
+CURSOR = {"cursor": "body = jsonb_set(body, '{cursor}', to_jsonb(CAST(:cursor AS text)))"}
 SWAPPING = "swapped_at = now()"
 ENDING = "ended_at = now(), kept_until = now() + make_interval(secs => grace_seconds)"
 NOT_KEPT = text(f"""
@@ -231,7 +226,7 @@ def save(connection: Connection, rebuild: Rebuild, *extra: str, **changes: Any) 
 
     `extra` is SWAPPING or ENDING. Raises UsageError if another process has changed the phase.
     """
-    written = (CURSORS.get(name, f"{name} = :{name}") for name in changes)
+    written = (CURSOR.get(name, f"{name} = :{name}") for name in changes)
     statement = text(f"""
         UPDATE {REBUILDS} SET {", ".join([*extra, *written, "updated_at = now()"])}
         WHERE id = CAST(:id AS uuid) AND phase = :was AND ended_at IS NULL RETURNING {COLUMNS}""")

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from outboxctl.core.documents.entities import Key
+from outboxctl.core.documents.table import EntityKey
 from outboxctl.core.operator.audit import record
 from outboxctl.core.produce import COLUMNS
 from outboxctl.core.schema.names import AUDIT, EVENTS, SOURCE
@@ -52,7 +52,7 @@ SELECT count(*) FROM {EVENTS} e JOIN (
 class RepairEntity(NamedTuple):
     """An entity, and the lowest version at which its event replaces the document in the index."""
 
-    key: Key
+    key: EntityKey
     version: int
 
 

@@ -37,6 +37,11 @@ MOVED_SINCE = text(f"""
 SELECT EXISTS (SELECT FROM {EVENTS}
     WHERE entity_type = :name AND (status IN ('pending', 'processing') OR updated_at >= :since))
 """)
+# The partial index on failed events has all of them; the number is bounded before equal ones are looked for.
+FAILED = text(f"""
+SELECT DISTINCT entity_key FROM (SELECT * FROM {EVENTS} WHERE status = 'failed' LIMIT :most) e
+WHERE entity_type = :name AND entity_key IS NOT NULL
+""")
 WRITE = text(f"""
 INSERT INTO {EVENTS} ({COLUMNS}, entity_key)
 SELECT CAST(:name AS text), md5(CAST(:name AS text) || ':' || key)::uuid, 'upsert', NULL, 'pending', 0, 0,
@@ -70,6 +75,11 @@ def in_flight(connection: Connection, name: str, ids: Sequence[str]) -> InFlight
 def moved(connection: Connection, name: str, since: datetime) -> bool:
     """Whether any event of a projection is not settled, or was settled since then."""
     return bool(connection.execute(MOVED_SINCE, {"name": name, "since": since}).scalar())
+
+
+def failed(connection: Connection, name: str, *, most: int) -> list[str]:
+    """The keys of a projection that have a failed event; `most` failed events, of all, are looked at."""
+    return [*connection.execute(FAILED, {"name": name, "most": most}).scalars()]
 
 
 def changed(

@@ -42,6 +42,6 @@ def _several(projection: Projection, view: Relation, of: str) -> str:
     own, roots = (SQL(", ").join(SQL(f"{alias}.{{}}").format(name) for name in names) for alias in "rt")
     chosen = SQL(of).format(columns=own, roots=roots, root=qualified(projection.root), some=SQL(str(SOME)))
     composed = SQL(SEVERAL).format(
-        key=row_key(projection), view=qualified(view), keyed=keyed(projection), of=chosen, columns=own
+        key=row_key(projection), view=qualified(view), keyed=keyed(projection.key), of=chosen, columns=own
     )
     return composed.as_string()

@@ -6,6 +6,7 @@ from time import monotonic, sleep
 from typing import Protocol
 from uuid import uuid4
 
+from outboxctl.core.documents.view import ViewSource
 from outboxctl.core.operator import selection
 from outboxctl.core.schema import migrations
 from outboxctl.domain.errors import OutboxctlError
@@ -164,9 +165,9 @@ class Story:
         )
 
     def _verify(self) -> str:
-        projection = self.ctx.transact(lambda c: named(c, NAME))
+        source = ViewSource(self.ctx.transact(lambda c: named(c, NAME)))
         reader = Reader(self.ctx.client, self.index)
-        report = survey(self.ctx.database, reader, projection, content=True, limit=0, advance=lambda _: None)
+        report = survey(self.ctx.database, reader, source, content=True, limit=0, advance=lambda _: None)
         differences = report.differences + report.in_flight
         self.ctx.expect("documents of the projection", self.total, report.documents)
         self.ctx.expect("documents that differ from their rows", 0, differences)

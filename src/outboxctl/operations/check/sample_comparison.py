@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from outboxctl.core.documents.samples import random_entities
-from outboxctl.operations.verify.judge import Review
+from outboxctl.core.documents.table import TableSource
 from outboxctl.operations.verify.model import DifferenceKind
+from outboxctl.operations.verify.review import Review
 from outboxctl.sink.index.scan import Reader
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def drift(database: "Database", client: "Client", index: str, size: int) -> Drif
         chosen = random_entities(connection, size)
     reader = Reader(client, index)
     reader.check_unchanged()  # looks at the index without a sample, too
-    review = Review(database, reader, content=False)
+    review = Review(database, reader, TableSource(), content=False)
     found = [
         each
         for start in range(0, len(chosen), CHUNK)

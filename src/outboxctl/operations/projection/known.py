@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
-from outboxctl.core.documents import entities
+from outboxctl.core.documents import table
 from outboxctl.core.projections import in_force
 from outboxctl.core.sql import Connection
 from outboxctl.core.stats import by_projection
@@ -67,7 +67,7 @@ def search_index_unused(connection: Connection) -> bool:
 
     Without an index, too, nobody uses search_index: there is nothing to compare, and no index is missing.
     """
-    return bool(in_force.names(connection)) and entities.unused(connection)
+    return bool(in_force.names(connection)) and table.unused(connection)
 
 
 def _overview(projection: Projection, waiting: ProjectionStatus) -> ProjectionOverview:

@@ -11,7 +11,7 @@ from outboxctl.domain import json_numbers
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.json_numbers import same_json_types
 from outboxctl.domain.printable import brief
-from outboxctl.domain.projection import Projection, document_id
+from outboxctl.domain.projection import Projection, document_id, key_parts
 from outboxctl.sink.index.scanned import ScannedDocument, SearchPage, search_page
 from outboxctl.sink.transport.client import Client
 from outboxctl.sink.transport.request import request
@@ -51,7 +51,7 @@ def preview(
     """The documents of these keys (`key_text`). UsageError for a text that is no key of this projection."""
     for key in keys:
         try:
-            pages.castable(connection, projection, key)
+            pages.castable(connection, projection.key, key_parts(key, len(projection.key)))
         except ValueError as error:
             raise UsageError(f"KEY: {error}", hint="several columns are joined by `:`") from None
         except ReadRefusedError as error:

@@ -1,5 +1,6 @@
 """Filling the new index with all source rows in key order, comparing both, and sending what differs."""
 
+import json
 from collections.abc import Callable
 from contextlib import suppress
 from time import monotonic
@@ -9,7 +10,7 @@ from outboxctl.domain.errors import OutboxctlError
 from outboxctl.operations.rebuild.model import RebuildInterrupted, Tools
 from outboxctl.operations.rebuild.pipeline import sent
 from outboxctl.operations.rebuild.sending import Sender, collect
-from outboxctl.operations.rebuild.source import DocumentPage, Place, Refused
+from outboxctl.operations.rebuild.source import DocumentBatch, Refused, differing, pages
 
 SAVED_EVERY = 1.0  # seconds: what was sent since is sent again by a process that goes on
 
@@ -23,13 +24,13 @@ def fill(tools: Tools, rebuild: Rebuild) -> Rebuild:
     _say_if_slow(tools)
     # A document whose routing changes meanwhile is sent again when the rebuild catches up.
     sender = Sender(tools, rebuild.new_index, once=True, gives_way=True)
-    pages = tools.source.pages(tools.db, rebuild.place, tools.size)
+    read = pages(tools.source, tools.db, rebuild.place, tools.size)
     filled = FillProgress(tools, rebuild)
     try:
-        with sent(pages, lambda page: sender.send(page.batch), tools.stop) as results:
-            for page, refused in results:
-                filled.add(page, refused)
-                tools.advance(page.batch.read)
+        with sent(read, sender.send, tools.stop) as results:
+            for batch, refused in results:
+                filled.add(batch, refused)
+                tools.advance(batch.read)
     except BaseException:
         with suppress(OutboxctlError):  # what has failed may be the database
             filled.save()
@@ -40,7 +41,7 @@ def fill(tools: Tools, rebuild: Rebuild) -> Rebuild:
 
 def _say_if_slow(tools: Tools) -> None:
     with tools.db.begin() as connection:
-        why = tools.source.slow(connection)
+        why = tools.source.unordered(connection)
     if why:
         tools.say(why)
 
@@ -50,22 +51,23 @@ class FillProgress:
 
     def __init__(self, tools: Tools, rebuild: Rebuild, *, clock: Callable[[], float] = monotonic) -> None:
         self._tools, self._row, self._clock = tools, rebuild, clock
-        self._place: Place = rebuild.place
+        self._place = rebuild.place
         self._copied, self._refused = rebuild.copied, rebuild.refused
         self._saves_at = clock()
 
-    def add(self, page: DocumentPage, refused: list[Refused]) -> None:
+    def add(self, page: DocumentBatch, refused: list[Refused]) -> None:
         """Count the next page, which is in the index but for what was refused; save if that is due."""
         new = collect(self._tools, refused, tolerant=self._tools.allow_failures)
         self._place = page.place
-        self._copied += len(page.batch.actions) + len(page.batch.refused) - new
+        self._copied += len(page.actions) + len(page.refused) - new
         self._refused += new
         if self._clock() >= self._saves_at:
             self.save()
 
     def save(self) -> Rebuild:
         """Write the place and the counts; the row."""
-        place = {name: value for name, value in self._place.items() if value is not None}
+        # As JSON, for a database that holds bytes which are no UTF-8.
+        place = {} if self._place is None else {"cursor": json.dumps(self._place)}
         counts = {"copied": self._copied, "refused": self._refused}
         self._row = self._tools.save(self._row, **place, **counts)
         self._saves_at = self._clock() + SAVED_EVERY
@@ -77,11 +79,9 @@ def heal(tools: Tools, index: str) -> int:
 
     Events that were pruned while the index was filled, say, are made up for.
     """
-    source, sender, healed = tools.source, Sender(tools, index), 0
-    differing = source.differing(
-        tools.db, tools.client, index, tools.size, advance=tools.advance, stop=tools.stop
-    )
-    for batch in differing:
+    sender, healed = Sender(tools, index), 0
+    ends = (tools.source, tools.db, tools.client, index, tools.size)
+    for batch in differing(*ends, advance=tools.advance, stop=tools.stop):
         if tools.stop.is_set():
             raise RebuildInterrupted
         refused = sender.send(batch)

@@ -8,11 +8,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from outboxctl.core.documents.since import Position
+from outboxctl.core.documents.source import DocumentSource
+from outboxctl.core.documents.table import TableSource
 from outboxctl.core.operator import rebuilds
 from outboxctl.core.operator.rebuilds import Rebuild
 from outboxctl.core.stats.counts import waiting
-from outboxctl.operations.rebuild.projected import ProjectionSource
-from outboxctl.operations.rebuild.search_index import SearchIndex
 from outboxctl.operations.rebuild.source import Refused
 from outboxctl.operations.rebuild.throttle import RebuildThrottle
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from outboxctl.sink.transport.client import Client
 
 SHOWN = 100  # refused documents in a report
-DocumentSource = SearchIndex | ProjectionSource
 
 
 class DocumentsRefusedError(Exception):
@@ -60,7 +59,7 @@ class Tools:
     say: Callable[[str], object] = lambda _: None
     advance: Callable[[int], object] = lambda _: None
     refused: dict[str, Refused] = field(default_factory=dict)
-    source: DocumentSource = field(default_factory=SearchIndex)
+    source: DocumentSource = field(default_factory=TableSource)
     followed: Followed = field(default_factory=Followed)
 
     @cached_property

@@ -5,11 +5,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from outboxctl.core.documents.source import DocumentSource
+from outboxctl.core.documents.table import TableSource
 from outboxctl.core.operator import rebuilds
 from outboxctl.core.operator.rebuilds import Rebuild, RebuildPhase
+from outboxctl.core.projections.fields import fields
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import SURROGATE
-from outboxctl.operations.rebuild.search_index import SearchIndex
+from outboxctl.domain.projection import Projection
+from outboxctl.operations.projection import mapping
 from outboxctl.operations.rebuild.source import Part
 from outboxctl.sink.index import alias, lifecycle
 from outboxctl.sink.index.index_setup import MAPPING
@@ -17,12 +21,11 @@ from outboxctl.sink.index.named import Named, look_for_one
 
 if TYPE_CHECKING:
     from outboxctl.core.database import Connection
-    from outboxctl.operations.rebuild.model import DocumentSource
     from outboxctl.sink.transport.client import Client
 
 LONGEST_NAME = 255  # bytes, of an index
 PARTS = {"mappings", "settings"}  # of the body that creates an index
-SEARCH_INDEX = SearchIndex()
+SEARCH_INDEX = TableSource()
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,7 @@ def plan(
     *,
     mappings: Part = None,
     settings: Part = None,
-    source: "DocumentSource" = SEARCH_INDEX,
+    source: DocumentSource = SEARCH_INDEX,
 ) -> RebuildPlan:
     """A new index for `name`, or the interrupted rebuild that goes on.
 
@@ -100,12 +103,19 @@ def plan(
     )
 
 
-def _owner(source: "DocumentSource") -> dict[str, Any]:
+def declared(connection: "Connection", projection: Projection) -> tuple[Part, Part]:
+    """The mappings that the view's columns and the declaration's file give, and the settings of the file."""
+    given = json.loads(projection.mapping or "{}")
+    columns = fields(connection, projection.document)
+    return mapping.body(columns, given)["mappings"], given.get("settings")
+
+
+def _owner(source: DocumentSource) -> dict[str, Any]:
     """What the row says of its source."""
     return {"projection": source.name, "definition": source.definition} if source.name else {}
 
 
-def _check_source(row: Rebuild, source: "DocumentSource", home: Named) -> None:
+def _check_source(row: Rebuild, source: DocumentSource, home: Named) -> None:
     """Raise UsageError where an interrupted rebuild was one of something else, or declared otherwise.
 
     What is in use already is made right by what is in force.
@@ -125,7 +135,7 @@ def _check_source(row: Rebuild, source: "DocumentSource", home: Named) -> None:
 
 
 def plan_rollback(
-    connection: "Connection", client: "Client", name: str, *, source: "DocumentSource" = SEARCH_INDEX
+    connection: "Connection", client: "Client", name: str, *, source: DocumentSource = SEARCH_INDEX
 ) -> RebuildPlan:
     """Back to the index that is kept, or the interrupted rollback that goes on.
 

@@ -10,6 +10,7 @@ from outboxctl.core.operator.rebuilds import Rebuild, RebuildPhase
 from outboxctl.operations.rebuild.model import RebuildInterrupted, Tools
 from outboxctl.operations.rebuild.pipeline import sent
 from outboxctl.operations.rebuild.sending import Sender, collect
+from outboxctl.operations.rebuild.source import changed
 
 ROUNDS = 5  # of catching up before the swap, at most
 SHORT = 3.0  # seconds: what came in during so short a round can wait for the one after the swap
@@ -47,10 +48,10 @@ def follow(tools: Tools, rebuild: Rebuild, *, gives_way: bool = False) -> Rebuil
     with tools.db.begin() as connection:
         reached = position(connection)
     tolerant = tools.allow_failures or rebuild.action != "rebuild" or rebuild.phase == RebuildPhase.RECONCILE
-    changed = tools.source.changed(tools.db, _since(tools, rebuild), tools.size)
+    read = changed(tools.source, tools.db, _since(tools, rebuild), tools.size)
     followed, refused = 0, 0
     sender = Sender(tools, rebuild.new_index, gives_way=gives_way)
-    with sent(changed, sender.send, tools.stop) as results:
+    with sent(read, sender.send, tools.stop) as results:
         for batch, found in results:
             refused += collect(tools, found, tolerant=tolerant)
             followed += batch.read

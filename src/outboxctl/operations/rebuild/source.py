@@ -1,19 +1,38 @@
-"""The documents of a new index, in batches and pages; they come from one of two sources."""
+"""What is sent to a new index: the documents of a source in batches, whatever the source."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from tempfile import SpooledTemporaryFile, gettempdir
-from typing import Any, NamedTuple
+from threading import Event
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from outboxctl.core.documents.copying import UNREADABLE, RawDocument, SourcePage, from_json
+from outboxctl.core.documents.since import Since
+from outboxctl.core.documents.source import ChangedKey, DocumentSource, SourceRow
+from outboxctl.core.produce import MAX_VERSION
 from outboxctl.domain.errors import UsageError
+from outboxctl.domain.failures import Reason
+from outboxctl.domain.projection import document_id
+from outboxctl.operations.verify.compare import compare
+from outboxctl.operations.verify.model import SENT_AGAIN, Difference, DifferenceKind
 from outboxctl.sink.delivery.bulk import BulkAction
+from outboxctl.sink.delivery.raw import RawActions
+from outboxctl.sink.index.scan import reader_of
 
+if TYPE_CHECKING:
+    from outboxctl.core.database import Database
+    from outboxctl.sink.transport.client import Client
+
+Part = dict[str, Any] | None  # the mappings or the settings of a new index; None: those of the old one
 MEMORY = 8_000_000  # bytes of JSON: some 100,000 keys
 PAGE_BYTES = 4_000_000  # of documents, in a page of several
-Part = dict[str, Any] | None  # the mappings or the settings of a new index; None: those of the old one
-Place = Mapping[str, str | None]  # how far an index is filled: columns of the rebuild's row
+UNREACHED = (
+    "{rows:,} rows of {view} have a key that no row of the root has, and are in no new index:"
+    " outboxctl verify lists them"
+)
 
 
 @dataclass(frozen=True)
@@ -26,18 +45,113 @@ class Refused:
 
 
 class DocumentBatch(NamedTuple):
-    """What is sent at once, and documents that cannot be sent; `read`: entities that were read for it."""
+    """What is sent at once, and documents that cannot be sent; `read`: rows that were read for it.
+
+    `place`: of a fill, the key where it ends.
+    """
 
     actions: Sequence[BulkAction]
     refused: list[Refused]
     read: int
+    place: str | None = None
 
 
-class DocumentPage(NamedTuple):
-    """A page of the source, and the place where it ends."""
+def pages(source: DocumentSource, db: "Database", place: str | None, size: int) -> Iterator[DocumentBatch]:
+    """All documents behind a place; they stay as the server wrote them."""
+    return map(_raw_batch, source.pages(db, place, size=size, most=PAGE_BYTES))
 
-    batch: DocumentBatch
-    place: Place
+
+def changed(source: DocumentSource, db: "Database", since: Since, size: int) -> Iterator[DocumentBatch]:
+    """The documents of events, or their deletes, read after the events."""
+    with ExitStack() as stack:
+        with db.begin() as connection:
+            keys = stack.enter_context(spooled(source.changed(connection, since, size=size)))
+        for some in keys:
+            yield from _again(source, db, [ChangedKey(*each) for each in some])
+
+
+def differing(
+    source: DocumentSource,
+    db: "Database",
+    client: "Client",
+    index: str,
+    size: int,
+    *,
+    advance: Callable[[int], object],
+    stop: Event,
+) -> Iterator[DocumentBatch]:
+    """What differs, as it is now: by version where rows have one (content follows it), else by content."""
+    reader = reader_of(client, index, source.routing)
+    content = not (source.versioned or reader.shape.no_content)
+    differences = compare(db, reader, source, content=content, advance=advance, stop=stop)
+    keys = _sent_again(source, differences)
+    while some := list(islice(keys, size)):
+        yield from _again(source, db, some)
+
+
+def _sent_again(source: DocumentSource, differences: Iterable[Difference]) -> Iterator[ChangedKey]:
+    """The keys of what differs and is right once it is sent again.
+
+    No event can have been missed where the index is ahead of its row. If a row is gone by then, its delete
+    has the version that the index holds.
+    """
+    unreached = 0
+    for each in differences:
+        unreached += each.kind is DifferenceKind.UNREACHED
+        if each.kind in SENT_AGAIN and each.key is not None and not each.in_flight:
+            version = each.source_version if each.index_version is None else each.index_version
+            yield ChangedKey(each.key, newest=version or 0)
+    if unreached:
+        source.say(UNREACHED.format(rows=unreached, view=source.view))
+
+
+def _raw_batch(page: SourcePage) -> DocumentBatch:
+    """What is sent of rows, and those whose version cannot be."""
+    good = [each for each in page.rows if each[1].isdigit()]
+    refused = list[Refused]()
+    if len(good) < len(page.rows):
+        refused = [_refused_row(each) for each in page.rows if not each[1].isdigit()]
+    return DocumentBatch(RawActions(good), refused, page.read, page.place)
+
+
+def _refused_row(row: RawDocument) -> Refused:
+    id_, version, _, document = row
+    if version == UNREADABLE:
+        return Refused(from_json(id_), Reason.BAD_DOCUMENT, document.decode(errors="replace"))
+    return _no_version(from_json(id_), version.decode() or None)
+
+
+def _no_version(id_: str, version: object) -> Refused:
+    error = f"the row's event_version is not in 0..2^63-1: {version}"
+    return Refused(id_, Reason.DETERMINISTIC_EXCEPTION, error)
+
+
+def _again(source: DocumentSource, db: "Database", keys: Sequence[ChangedKey]) -> Iterator[DocumentBatch]:
+    """What is sent of these keys, as they are now."""
+    by_key = {each.key: each for each in keys}
+    for part in source.each(db, [*by_key], lambda some: source.current(db, some)):
+        yield batch([(by_key[each.key], each) for each in part], versioned=source.versioned)
+
+
+def batch(entities: Sequence[tuple[ChangedKey, SourceRow]], *, versioned: bool) -> DocumentBatch:
+    """What is sent of keys with what they have now, and what cannot be sent.
+
+    One without a row is deleted; where rows have versions at the newest that is known.
+    """
+    actions, refused = list[BulkAction](), list[Refused]()
+    for changed_key, found in entities:
+        id_ = document_id(found.key)
+        gone = found.text is None
+        version = changed_key.newest if gone and versioned else found.version
+        if found.error:
+            refused.append(Refused(id_, Reason.BAD_DOCUMENT, found.error))
+        elif not (gone or changed_key.moved):
+            continue
+        elif version is not None and 0 <= version <= MAX_VERSION:
+            actions.append(BulkAction(id_, version, found.text, found.routing))
+        elif not gone:
+            refused.append(_no_version(id_, version))
+    return DocumentBatch(actions, refused, len(actions) + len(refused))
 
 
 @contextmanager

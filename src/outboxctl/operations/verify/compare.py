@@ -1,48 +1,52 @@
 """Comparing both sides, with flat memory: what differs at the first reading is only suspect.
 
 Both sides change while they are read. So each suspect is read again by id, on both sides, with the events in
-flight for it, and judged by that alone.
+flight for it, and judged by that alone (`review`).
 """
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from threading import Event
 
 from outboxctl.core.database import Database
-from outboxctl.core.documents import entities, source_stream
-from outboxctl.core.documents.entities import SourceRow
-from outboxctl.core.documents.source_stream import Page, RawDocument
+from outboxctl.core.documents.copying import UNREADABLE, RawDocument, SourcePage, from_json
+from outboxctl.core.documents.source import DocumentSource, SourceRow
+from outboxctl.core.documents.table import is_text
+from outboxctl.core.refused_reads import ReadRefusedError
 from outboxctl.domain.errors import UsageError
-from outboxctl.operations.verify.judge import Review, differs
-from outboxctl.operations.verify.lanes import LANES
-from outboxctl.operations.verify.model import Census, Difference, is_utf8, key_of
+from outboxctl.domain.projection import document_id
+from outboxctl.operations.verify.judge import differs
+from outboxctl.operations.verify.lanes import LANES, in_lanes
+from outboxctl.operations.verify.model import Census, Difference, DifferenceKind
 from outboxctl.operations.verify.one_pass import OnePass
-from outboxctl.operations.verify.two_passes import two_passes
+from outboxctl.operations.verify.review import Review
 from outboxctl.sink.index.scan import Reader
 from outboxctl.sink.index.scanned import ScannedDocument
 
 CONNECTIONS = LANES + 1  # that a comparison takes from the database's pool
-REVIEWED = 2_000  # entities read by id at once, at most
-ROWS = 8_000  # read at once, of 600 bytes: some 15 MB of memory
-BYTES = 8_000_000  # of rows read at once, where they are wider than a kilobyte
-LEAST = 50  # rows read at once, however wide they are
+SIZE = 1_000  # documents read by id at once, at most
+BYTES = 4_000_000  # of them
+ALL = "*"  # in place of a document's id, where a finding is of no single one
+NO_ROOT = "no row of {} has this key: correct the view, or the root and the key of the declaration"
+NOT_LOOKED_FOR = "rows of {} without a row of the root could not be looked for: {}"
 
 
 def compare(
     database: Database,
     reader: Reader,
+    source: DocumentSource,
     *,
     content: bool = True,
     census: Census | None = None,
     advance: Callable[[int], object] = lambda _: None,
     stop: Event | None = None,
 ) -> Iterator[Difference]:
-    """Yield each entity that differs, as soon as it is known; those with an event in flight are marked.
+    """Yield each document that differs, as soon as it is known; those with an event in flight are marked.
 
-    `database` needs CONNECTIONS connections. Without `content` versions alone are compared. `census` counts
-    what was read, `advance` is called with the rows of each page; after `stop` no page is begun.
-    Raises UsageError for an index that cannot be compared, UnreachableError for an unreachable side.
+    `database` needs CONNECTIONS connections. Without `content` versions alone are compared, or presence.
+    `census` counts what was read, `advance` is called with the rows of each page; after `stop` no page is
+    begun. Raises UsageError for an index that cannot be compared, InconclusiveError for a view that cannot be
+    read, UnreachableError for an unreachable side.
     """
     if content and reader.shape.no_content:
         raise UsageError(
@@ -50,67 +54,103 @@ def compare(
             hint="compare versions alone: --versions-only",
         )
     reader.refresh()
-    comparison = Comparison(database, reader, content=content, census=census or Census())
-    suspects = comparison.suspects(advance, stop or Event())
-    review = Review(database, reader, content=content)
-    while some := list(islice(suspects, min(REVIEWED, comparison.size))):
-        yield from review.of(some)
+    stop, unreadable = stop or Event(), False
+    comparison = Comparison(database, reader, source, content=content, census=census or Census())
+    suspects = comparison.suspects(advance, stop)
+    review = Review(database, reader, source, content=content)
+    while some := list(islice(suspects, SIZE)):
+        for difference in review.of(some):
+            unreadable |= difference.kind is DifferenceKind.UNREADABLE
+            yield difference
+    if not stop.is_set():
+        yield from _unreached(database, source, unreadable=unreadable)
 
 
-def rows_at_once(width: int) -> int:
-    """How many rows of `width` bytes on average are read at once."""
-    return max(LEAST, min(ROWS, BYTES // max(1, width)))
+def _unreached(database: Database, source: DocumentSource, *, unreadable: bool) -> Iterator[Difference]:
+    """Rows of the view whose key no row of the root has.
+
+    `unreadable`: a row that cannot be read was reported, and may be why these cannot be looked for.
+    """
+    try:
+        with database.begin() as connection:
+            text = NO_ROOT.format(source.root(connection))
+            for key in source.unreached(connection, size=SIZE):
+                yield Difference(DifferenceKind.UNREACHED, document_id(key), key=key, error=text)
+    except ReadRefusedError as error:
+        with source.reading(None), database.begin() as connection:
+            source.read(connection, [], content=False)
+        if not unreadable:
+            text = NOT_LOOKED_FOR.format(source.view, error.words)
+            yield Difference(DifferenceKind.UNREADABLE, ALL, error=text)
 
 
 class Comparison:
-    """One run over all rows and documents; `size` of them are read at once."""
+    """One run over all rows and documents."""
 
-    def __init__(self, database: Database, reader: Reader, *, content: bool, census: Census) -> None:
-        self._database, self._reader = database, reader
+    def __init__(
+        self, database: Database, reader: Reader, source: DocumentSource, *, content: bool, census: Census
+    ) -> None:
+        self._database, self._reader, self._source = database, reader, source
         self._content, self._census = content, census
-        with database.begin() as connection:
-            self._rows, width = entities.table_size(connection)
-        self.size = rows_at_once(width)
 
     def suspects(self, advance: Callable[[int], object], stop: Event) -> Iterator[str]:
         """Ids that differ at the first reading: in one pass over both sides if that suffices, else in two."""
-        whole = OnePass(self._database, self._reader, content=self._content, size=self.size)
-        census = Census()
-        ids = whole.suspects(self._rows, census, advance, stop)
+        whole = OnePass(self._database, self._reader, self._source, content=self._content)
+        ids = whole.suspects(self._census, advance, stop)
         if ids is None:
-            advance(-census.rows)
+            advance(-self._census.rows)
+            self._census.rows = self._census.documents = 0
             yield from self._by_id(advance, stop)
         else:
-            self._census.add(census)
             yield from ids
 
     def _by_id(self, advance: Callable[[int], object], stop: Event) -> Iterator[str]:
-        return two_passes(
-            source_stream.pages(self._database, None, size=self.size, most=BYTES),
-            self._differing,
-            self._reader,
-            self._without_row,
-            census=self._census,
-            advance=advance,
-            stop=stop,
+        """Each row's document, then each document's row. A few pages are in memory."""
+        rows = self._source.pages(
+            self._database, None, size=SIZE, most=BYTES, content=self._content, versions=False
         )
+        with in_lanes(self._differing, rows) as examined:
+            for page, suspects in examined:
+                yield from suspects
+                self._census.rows += len(page.rows)
+                advance(page.read)
+                if stop.is_set():
+                    return
+        with in_lanes(self._without_row, self._reader.everything()) as examined_documents:
+            for documents, suspects in examined_documents:
+                yield from suspects
+                self._census.documents += len(documents)
+                if stop.is_set():
+                    return
 
-    def _differing(self, page: Page) -> tuple[int, list[str]]:
+    def _differing(self, page: SourcePage) -> list[str]:
         """The ids of rows whose document differs, or that no document can have."""
-        rows = [_row(each) for each in page]
-        named = [row for row in rows if is_utf8(row.id)]
-        found = self._reader.get([row.id for row in named], content=self._content)
-        differing = [row.id for row, document in zip(named, found, strict=True) if differs(row, document)]
-        return len(rows), [row.id for row in rows if not is_utf8(row.id)] + differing
+        rows = {each.key: each for each in map(_row, page.rows)}
+        ids = [id_ for id_ in rows if is_text(id_)]
+        documents = dict(zip(ids, self._reader.get(ids, content=self._content), strict=True))
+        return [
+            id_
+            for id_, row in rows.items()
+            if id_ not in documents or differs(row, documents[id_], self._source)
+        ]
 
     def _without_row(self, page: Sequence[ScannedDocument]) -> list[str]:
-        keys = [key for document in page if (key := key_of(document.id))]
+        keys = self._source.keys(self._database, [each.id for each in page if is_text(each.id)])
+        parts = self._source.each(self._database, [*keys.values()], self._present)
+        there = {each.key for part in parts for each in part if each.error or each.text is not None}
+        return [each.id for each in page if keys.get(each.id) not in there]
+
+    def _present(self, keys: Sequence[str]) -> list[SourceRow]:
         with self._database.begin() as connection:
-            there = entities.present(connection, keys)
-        return [document.id for document in page if document.id not in there]
+            return self._source.read(connection, keys, content=False)
 
 
-def _row(raw: RawDocument) -> SourceRow:
-    """A row as it was read; one that cannot be read has no version, and is suspect."""
-    id_, version, document = (each.decode("utf-8", "surrogateescape") for each in raw)
-    return SourceRow(json.loads(id_), int(version) if version.lstrip("-").isdigit() else None, document)
+def _row(row: RawDocument) -> SourceRow:
+    """A row by id as it was read; one that cannot be read has no text."""
+    id_, version, routing, document = row
+    text = document.decode("utf-8", "surrogateescape")
+    if version == UNREADABLE:
+        return SourceRow(from_json(id_), error=text)
+    return SourceRow(
+        from_json(id_), text, int(version) if version else None, from_json(routing) if routing else ""
+    )

@@ -1,12 +1,7 @@
-"""What a comparison returns: how an entity differs, and how much was compared."""
+"""What a comparison returns: how a document differs, and how much was compared."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
-from uuid import UUID
-
-from outboxctl.core.documents.entities import Key
-from outboxctl.core.produce import MAX_TYPE
-from outboxctl.domain.printable import SURROGATE
 
 
 class DifferenceKind(StrEnum):
@@ -23,19 +18,22 @@ class DifferenceKind(StrEnum):
     UNCOUNTED = "uncounted"  # as many rows as documents there are not, though none of them differs
 
 
-# Of a declared projection; the others need a person.
-MENDED_BY_EVENTS = frozenset({DifferenceKind.MISSING, DifferenceKind.EXTRA, DifferenceKind.DIFFERENT})
+# Of search_index `ahead` and `altered` need a higher version, too; the others need a person.
+SENT_AGAIN = frozenset(
+    {DifferenceKind.MISSING, DifferenceKind.EXTRA, DifferenceKind.STALE, DifferenceKind.DIFFERENT}
+)
+MENDED_BY_EVENTS = SENT_AGAIN | {DifferenceKind.AHEAD, DifferenceKind.ALTERED}
 
 
 @dataclass(frozen=True)
 class Difference:
     """One document that differs.
 
-    The versions are those of search_index on both sides (None: not there), `key` is that of a declared
-    projection, None where its id is no key, or a hash. `in_flight`: an event may still deliver it, or it
-    changed meanwhile. `seq_no` and `primary_term` fence a delete of exactly the document that was read, whose
-    `routing` it has. `error`: why the row makes no document, or what is wrong. `fields`: those whose content
-    differs; `_routing` where it is in another shard than it belongs to, or in several.
+    The versions are those of search_index on both sides (None: not there). `key` is what an event names it
+    by, None where none can. `in_flight`: an event may still deliver it, or it changed meanwhile. `seq_no` and
+    `primary_term` fence a delete of exactly the document that was read, whose `routing` it has. `error`: why
+    the row makes no document, or what is wrong. `fields`: those whose content differs; `_routing` where it is
+    in another shard than it belongs to, or in several.
     """
 
     kind: DifferenceKind
@@ -50,12 +48,6 @@ class Difference:
     routing: str = ""
     fields: tuple[str, ...] = ()
 
-    @property
-    def target(self) -> Key | None:
-        """The entity for an event; None where no event can name it."""
-        key = key_of(self.id)
-        return key if key and len(key.entity_type) <= MAX_TYPE and is_utf8(self.id) else None
-
 
 @dataclass
 class Census:
@@ -63,11 +55,6 @@ class Census:
 
     rows: int = 0
     documents: int = 0
-
-    def add(self, other: "Census") -> None:
-        """Add the counts of another one."""
-        self.rows += other.rows
-        self.documents += other.documents
 
 
 @dataclass(frozen=True)
@@ -88,20 +75,5 @@ class VerifyReport:
     by_kind: dict[str, int]
     in_flight: int
     seconds: float
-    first: list[Difference]
+    first: list[Difference] = field(default_factory=list)
     with_failed_event: int = 0
-
-
-def key_of(id_: str) -> Key | None:
-    """The entity that a document's id names: `type:uuid` as a worker would write it, else None."""
-    kind, colon, entity = id_.rpartition(":")
-    try:
-        usual = bool(colon) and str(UUID(entity)) == entity
-    except ValueError:
-        return None
-    return Key(kind, entity) if usual and "\x00" not in kind else None
-
-
-def is_utf8(text: str) -> bool:
-    """Whether the text can be sent as UTF-8: a database may hold bytes that are none."""
-    return SURROGATE.search(text) is None

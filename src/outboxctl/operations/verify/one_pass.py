@@ -1,56 +1,64 @@
 """One pass over both sides, each in the order in which it lies there; no order of keys is shared.
 
-That is a fraction of what it costs to find rows and documents by ranges of keys: the engine unpacks each
-block of documents once instead of once a document, and PostgreSQL reads each page once. A sketch of both
-(`sketch.py`) finds the ids of what differs. Both sides change while they are read, so these are only suspect.
+That is a fraction of what it costs to find rows and documents by their keys: the engine unpacks each block of
+documents once instead of once a document, and PostgreSQL reads each page once. A sketch of both (`sketch.py`)
+finds the ids of what differs. Both sides change while they are read, so these are only suspect.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from threading import Event
 
 from outboxctl.core.database import Database
-from outboxctl.core.documents import table_order
-from outboxctl.core.documents.table_order import PageRange
+from outboxctl.core.documents.copying import RowState, SourcePage, state_of
+from outboxctl.core.documents.source import DocumentSource, PageRange
+from outboxctl.core.refused_reads import ReadRefusedError
 from outboxctl.domain.errors import OutboxctlError
+from outboxctl.domain.projection import Routing
 from outboxctl.operations.verify.lanes import ahead, begun, in_lanes
 from outboxctl.operations.verify.model import Census
-from outboxctl.operations.verify.sketch import Sketch, secret
+from outboxctl.operations.verify.sketch import Sketch, numbers, secret
 from outboxctl.sink.index.scan import Reader
+from outboxctl.sink.index.scanned import ScannedDocument
+
+FIRST, LEAST, MOST = 200, 50, 8_000  # rows of a range: the first one, and all others
+BYTES = 8_000_000  # about, of their documents: some 15 MB of memory
+PAGE = 1_000  # rows, where they are read by key
+NO_BODY = b"{}"  # where content is not compared
 
 
 class OnePass:
-    """One pass; `size` is the number of rows read at once, and of documents."""
+    """One pass."""
 
-    def __init__(self, database: Database, reader: Reader, *, content: bool, size: int) -> None:
-        self._database, self._reader = database, reader
-        self._content, self._size = content, size
+    def __init__(self, database: Database, reader: Reader, source: DocumentSource, *, content: bool) -> None:
+        self._database, self._reader, self._source = database, reader, source
+        self._content = content
         self._sketch, self._over = Sketch(), Event()
+        self._size = FIRST  # of the next range, by the documents of those before
 
-    def suspects(
-        self, rows: int, census: Census, advance: Callable[[int], object], stop: Event
-    ) -> Sequence[str] | None:
+    def suspects(self, census: Census, advance: Callable[[int], object], stop: Event) -> Sequence[str] | None:
         """The ids of what differs; none after `stop`.
 
-        None where they cannot be found so: they are too many, the source is a view, hashes have no secret
+        None where they cannot be found so: they are too many, a pipeline adds fields, hashes have no secret
         key, or a side failed, such as the node of a shard's copy: on another one the documents have another
         order. `census` counts all the same.
         """
-        if not secret():
+        if not secret() or (self._content and self._source.pipeline):
             return None
         try:
-            with self._database.begin() as connection:
-                ranges = table_order.page_ranges(connection, rows, self._size)
-            return self._compared(ranges, census, advance, stop) if ranges else None
+            return self._compared(census, advance, stop)
         except OutboxctlError:
             return None  # a role that may not read `ctid`, say; by keys it is raised again, or is no matter
         finally:
             self._over.set()
 
     def _compared(
-        self, ranges: Sequence[PageRange], census: Census, advance: Callable[[int], object], stop: Event
+        self, census: Census, advance: Callable[[int], object], stop: Event
     ) -> Sequence[str] | None:
+        with self._database.begin() as connection:
+            last, rows = self._source.last_page(connection), self._source.count(connection)
+        parts: Iterable[PageRange | SourcePage] = self._pages() if last is None else self._ranges(last, rows)
         documents = begun(lambda: self._read_index(stop))
-        with in_lanes(self._read_rows, ranges) as read:
+        with in_lanes(self._read_rows, parts) as read:
             for _, count in read:
                 census.rows += count
                 advance(count)
@@ -62,19 +70,45 @@ class OnePass:
         ids = self._sketch.remaining()
         return ids if ids is None else [id_.decode(errors="surrogateescape") for id_ in ids]
 
-    def _read_rows(self, pages: PageRange) -> int:
-        with self._database.begin() as connection:
-            rows = table_order.rows(connection, pages, content=self._content)
-        self._sketch.add(rows)
-        return len(rows)
+    def _ranges(self, last: int, rows: int) -> Iterator[PageRange]:
+        """All pages of a root that has so many, of about so many rows."""
+        first = 0
+        while (end := first + max(1, self._size * last // max(1, rows))) < last:
+            yield PageRange(first, end)
+            first = end
+        yield PageRange(first, None)
+
+    def _pages(self) -> Iterator[SourcePage]:
+        given = {"content": self._content, "versions": False}
+        return self._source.pages(self._database, None, size=PAGE, most=BYTES, **given)
+
+    def _read_rows(self, part: PageRange | SourcePage) -> int:
+        states = [*map(state_of, part.rows)] if isinstance(part, SourcePage) else self._range(part)
+        if states:
+            length = sum(len(document) for _, _, document, _ in states)
+            self._size = max(LEAST, min(MOST, BYTES * len(states) // max(1, length)))
+        if any(b"\n" in document for _, _, document, _ in states):  # which are sent without
+            states = [(id_, version, body.replace(b"\n", b" "), at) for id_, version, body, at in states]
+        self._sketch.add(numbers(states))
+        return len(states)
+
+    def _range(self, pages: PageRange) -> list[RowState]:
+        try:
+            with self._database.begin() as connection:
+                return self._source.in_range(connection, pages, content=self._content)
+        except ReadRefusedError:
+            return self._source.careful(self._database, pages, content=self._content)
+
+    def _document(self, each: ScannedDocument) -> RowState:
+        version = each.version if self._source.versioned else None
+        routing = b"" if self._source.routing is Routing.NONE else each.routing.encode()
+        body = each.body if self._content else NO_BODY
+        return each.id.encode("utf-8", "surrogatepass"), version, body, routing
 
     def _read_index(self, stop: Event) -> int:
         count = 0
-        for page in ahead(self._reader.everything(self._size, content=self._content)):
-            self._sketch.subtract(
-                (each.id.encode("utf-8", "surrogatepass"), each.version, each.body if self._content else None)
-                for each in page
-            )
+        for page in ahead(self._reader.everything(content=self._content)):
+            self._sketch.subtract(numbers(map(self._document, page)))
             count += len(page)
             if self._over.is_set() or stop.is_set():
                 break

@@ -1,7 +1,8 @@
-"""Repairing what differs: by an ordinary event where one can name the entity, else by a fenced removal.
+"""Repairing what differs: by an ordinary event where one can name the document, else by a fenced removal.
 
-The sink takes an event only if its row's version is not below what the index holds. Where it is below, the
-row's version is raised in the transaction of the event (docs/adr/0012).
+The event has the document read again. Of search_index the sink takes it only if the row's version is not
+below what the index holds: where it is below, the row's version is raised in the transaction of the event
+(docs/adr/0012). Whatever is read of a projection has a higher version.
 """
 
 from collections import Counter
@@ -10,14 +11,18 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import islice
 from threading import Event
+from typing import Any
 from uuid import uuid4
 
-from outboxctl.core.database import Database
+from outboxctl.core.database import Connection, Database
+from outboxctl.core.documents.source import DocumentSource
+from outboxctl.core.documents.table import entity_of
 from outboxctl.core.operator import repair
 from outboxctl.core.operator.audit import record
 from outboxctl.core.operator.repair import RepairEntity
+from outboxctl.core.projections import events
 from outboxctl.core.schema.encoding import encoding_of, storable
-from outboxctl.operations.verify.model import Difference, DifferenceKind
+from outboxctl.operations.verify.model import MENDED_BY_EVENTS, Difference, DifferenceKind
 from outboxctl.sink.index.repair import DocumentVersion, Mender
 
 # An application takes its next version from the row, and at 2^63-1 there is none. A version near to it
@@ -56,16 +61,21 @@ class Repaired:
     too_high: int = 0
 
 
-def action_for(difference: Difference, held: int = 0, *, remove_foreign: bool) -> RepairAction:
-    """What to do about a difference; `held` is the version of the tombstone of a missing document."""
-    if difference.kind is DifferenceKind.UNREADABLE:
+def action_for(
+    difference: Difference, held: int = 0, *, versioned: bool, remove_foreign: bool
+) -> RepairAction:
+    """What to do about a difference: an event of a row that cannot be read, say, would fail.
+
+    `versioned`: rows have versions of their own; `held` is that of the tombstone of a missing document.
+    """
+    if difference.kind not in MENDED_BY_EVENTS:
         return RepairAction.NONE
-    if not difference.target:
+    if difference.key is None:
         if difference.kind is not DifferenceKind.EXTRA:
             return RepairAction.NONE
         return RepairAction.REMOVE if remove_foreign else RepairAction.FOREIGN
     needed, row = winning_version(difference, held), difference.source_version
-    if difference.kind is DifferenceKind.EXTRA or (row is not None and row >= needed):
+    if not versioned or difference.kind is DifferenceKind.EXTRA or (row is not None and row >= needed):
         return RepairAction.EVENT
     return RepairAction.RAISE if needed <= HIGHEST else RepairAction.TOO_HIGH
 
@@ -75,13 +85,9 @@ def winning_version(difference: Difference, held: int = 0) -> int:
     return max(0, difference.index_version or held)
 
 
-def foresee(differences: Iterable[Difference], *, remove_foreign: bool) -> Repaired:
+def foresee(differences: Iterable[Difference], *, versioned: bool, remove_foreign: bool) -> Repaired:
     """What a repair would do, as far as that is known without the sink's tombstones."""
-    return foreseen(action_for(difference, remove_foreign=remove_foreign) for difference in differences)
-
-
-def foreseen(actions: Iterable[RepairAction]) -> Repaired:
-    """What these actions come to."""
+    actions = (action_for(each, versioned=versioned, remove_foreign=remove_foreign) for each in differences)
     to_do = Counter(actions)
     foreign, too_high = to_do[RepairAction.FOREIGN], to_do[RepairAction.TOO_HIGH]
     return Repaired(
@@ -104,6 +110,7 @@ class Repair:
 
     database: Database
     mender: Mender
+    source: DocumentSource
     by: str
     reason: str
     remove_foreign: bool = False
@@ -124,7 +131,57 @@ class Repair:
             return repair.undelivered(connection, self.done.act_id)
 
     def _repair_batch(self, some: Sequence[Difference]) -> None:
-        raise NotImplementedError
+        to_do = self._sorted(some)
+        self.done.foreign += len(to_do[RepairAction.FOREIGN])
+        self.done.too_high += len(to_do[RepairAction.TOO_HIGH])
+        if to_do[RepairAction.EVENT] or to_do[RepairAction.RAISE]:
+            with self.database.begin() as connection:
+                enqueue = self._enqueue if self.source.versioned else self._enqueue_keys
+                written, raised = enqueue(connection, to_do[RepairAction.EVENT], to_do[RepairAction.RAISE])
+            self.done.enqueued += written
+            self.done.raised += raised
+            self.done.left -= written
+        self._remove([difference for difference, _ in to_do[RepairAction.REMOVE]])
+
+    def _sorted(self, some: Sequence[Difference]) -> dict[RepairAction, list[Task]]:
+        """By what is to be done, each with the version that it takes; reads tombstones from the sink."""
+        held = dict[str, int]()
+        if self.source.versioned:
+            missing = [
+                each.id for each in some if each.kind is DifferenceKind.MISSING and each.key is not None
+            ]
+            held = self.mender.versions_left(missing)
+        to_do: dict[RepairAction, list[Task]] = {each: [] for each in RepairAction}
+        rules = {"versioned": self.source.versioned, "remove_foreign": self.remove_foreign}
+        for each in some:
+            version = held.get(each.id, 0)
+            to_do[action_for(each, version, **rules)].append((each, winning_version(each, version)))
+        return to_do
+
+    def _enqueue(
+        self, connection: Connection, plain: Sequence[Task], raises: Sequence[Task]
+    ) -> tuple[int, int]:
+        """The numbers of events written and of rows raised."""
+        both = [*plain, *raises]
+        written = repair.enqueue(
+            connection,
+            upserts=_wanted(task for task in both if task[0].kind is not DifferenceKind.EXTRA),
+            raises=_wanted(raises),
+            deletes=_wanted(task for task in both if task[0].kind is DifferenceKind.EXTRA),
+            filters=self._filters(both),
+            **self._act,
+        )
+        return len(written.ids), len(written.raised)
+
+    def _enqueue_keys(
+        self, connection: Connection, plain: Sequence[Task], _: Sequence[Task]
+    ) -> tuple[int, int]:
+        keys = [difference.key for difference, _ in plain if difference.key is not None]
+        filters = {"projection": self.source.name, **self._filters(plain)}
+        return len(events.repair(connection, self.source.name, keys, filters=filters, **self._act)), 0
+
+    def _filters(self, tasks: Sequence[Task]) -> dict[str, Any]:
+        return {"index": self.mender.index, **Counter(difference.kind.value for difference, _ in tasks)}
 
     def _remove(self, foreign: Sequence[Difference]) -> None:
         """Delete what no event can name, unless it was written again.
@@ -150,49 +207,10 @@ class Repair:
         return {"by": self.by, "reason": self.reason, "act_id": self.done.act_id}
 
 
-class SearchIndexRepair(Repair):
-    """The repair of search_index."""
-
-    def _repair_batch(self, some: Sequence[Difference]) -> None:
-        to_do = self._sorted(some)
-        self.done.foreign += len(to_do[RepairAction.FOREIGN])
-        if to_do[RepairAction.EVENT] or to_do[RepairAction.RAISE]:
-            self._enqueue(to_do[RepairAction.EVENT], to_do[RepairAction.RAISE])
-        self.done.too_high += len(to_do[RepairAction.TOO_HIGH])
-        self._remove([difference for difference, _ in to_do[RepairAction.REMOVE]])
-
-    def _sorted(self, some: Sequence[Difference]) -> dict[RepairAction, list[Task]]:
-        """By what is to be done, each with the version that it takes; reads tombstones from the sink."""
-        held = self.mender.versions_left(
-            [d.id for d in some if d.kind is DifferenceKind.MISSING and d.target]
-        )
-        to_do: dict[RepairAction, list[Task]] = {each: [] for each in RepairAction}
-        for d in some:
-            version = held.get(d.id, 0)
-            action = action_for(d, version, remove_foreign=self.remove_foreign)
-            to_do[action].append((d, winning_version(d, version)))
-        return to_do
-
-    def _enqueue(self, plain: Sequence[Task], raises: Sequence[Task]) -> None:
-        both = [*plain, *raises]
-        with self.database.begin() as connection:
-            written = repair.enqueue(
-                connection,
-                upserts=_wanted(task for task in both if task[0].kind is not DifferenceKind.EXTRA),
-                raises=_wanted(raises),
-                deletes=_wanted(task for task in both if task[0].kind is DifferenceKind.EXTRA),
-                filters={"index": self.mender.index, **Counter(d.kind.value for d, _ in both)},
-                **self._act,
-            )
-        self.done.enqueued += len(written.ids)
-        self.done.raised += len(written.raised)
-        self.done.left -= len(written.ids)
-
-
 def version_of(read: Difference) -> DocumentVersion:
     """The write of a document that was read."""
     return DocumentVersion(read.id, read.seq_no or 0, read.primary_term or 0, read.routing)
 
 
 def _wanted(tasks: Iterable[Task]) -> list[RepairEntity]:
-    return [RepairEntity(difference.target, version) for difference, version in tasks if difference.target]
+    return [RepairEntity(entity_of(difference.id), version) for difference, version in tasks]

@@ -12,7 +12,8 @@ from collections import Counter, deque
 from collections.abc import Iterable
 from threading import Lock
 
-State = tuple[bytes, int | None, bytes | None]  # id, version, body
+from outboxctl.core.documents.copying import RowState
+
 CELLS = 2**16  # a table; a power of two. Up to 20,000 numbers of one side are found 19 times of 20
 HASH_BITS, SECOND = 64, 32  # of the hash; its bits from there on select the cell of the second table
 HASH = (1 << HASH_BITS) - 1
@@ -36,15 +37,13 @@ class Sketch:
         self._last = cells - 1
         self._lock = Lock()
 
-    def add(self, states: Iterable[State]) -> None:
-        """Add entities of the one side."""
-        counted = numbers(states)
+    def add(self, counted: Iterable[int]) -> None:
+        """Add the `numbers` of entities of the one side."""
         with self._lock:
             self._add(counted)
 
-    def subtract(self, states: Iterable[State]) -> None:
-        """Subtract entities of the other side."""
-        counted = numbers(states)
+    def subtract(self, counted: Iterable[int]) -> None:
+        """Subtract those of the other side."""
         with self._lock:
             self._subtract(counted)
 
@@ -89,7 +88,7 @@ class Sketch:
         return self._first[place] if place < cells else self._second[place - cells]
 
 
-def numbers(states: Iterable[State]) -> list[int]:
+def numbers(states: Iterable[RowState]) -> list[int]:
     """States as positive numbers.
 
     Python hashes a number by its remainder (of 2^61 - 1), so versions that far apart would be the same: their
@@ -97,8 +96,8 @@ def numbers(states: Iterable[State]) -> list[int]:
     """
     read = int.from_bytes
     return [
-        read(MARK + id_) << HASH_BITS | hash((id_, version, (version or 0) >> 60, body)) & HASH
-        for id_, version, body in states
+        read(MARK + id_) << HASH_BITS | hash((id_, version, (version or 0) >> 60, body, routing)) & HASH
+        for id_, version, body, routing in states
     ]
 
 

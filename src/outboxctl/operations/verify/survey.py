@@ -2,34 +2,30 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
 from threading import Event
 from time import monotonic
-from typing import Any
 
-from outboxctl.core.database import Connection, Database
-from outboxctl.core.documents import entities, source_rows
-from outboxctl.core.projections import in_force, pages
-from outboxctl.domain.projection import Projection, document_id
-from outboxctl.operations.verify.compare import compare
+from outboxctl.core.database import Database
+from outboxctl.core.documents.source import READ, DocumentSource
+from outboxctl.domain.errors import UsageError
+from outboxctl.operations.verify.compare import ALL, compare
 from outboxctl.operations.verify.model import Census, Difference, DifferenceKind, VerifyReport
-from outboxctl.operations.verify.projected import compare as projected
-from outboxctl.operations.verify.projected.numbers import uncounted
+from outboxctl.sink.index.index_setup import count
 from outboxctl.sink.index.scan import Reader
 
 Act = Callable[[Iterable[Difference]], object]
 MOST_FAILED = 100_000  # failed events that are looked at: their ids are held in memory
-
-
-def rows(database: Database, projection: Projection | None) -> int:
-    """How many rows there are to compare, of a projection about."""
-    with database.begin() as connection:
-        return pages.estimate(connection, projection) if projection else source_rows.count(connection)
+DIFFERING = (
+    "{rows:,} rows and {documents:,} documents, though no document differs and nothing changed meanwhile:"
+    " an id may be in several shards; `outboxctl rebuild{which}` makes an index with each once"
+)
 
 
 def survey(
     database: Database,
     reader: Reader,
-    projection: Projection | None = None,
+    source: DocumentSource,
     *,
     content: bool,
     limit: int,
@@ -43,33 +39,49 @@ def survey(
     index, or another declaration is in force.
     """
     with database.begin() as connection:
-        entities.require_primary(connection)
+        connection.exec_driver_sql(READ)
+        if connection.exec_driver_sql("SELECT pg_is_in_recovery()").scalar_one():
+            raise UsageError(
+                "the database is a standby: its rows may be behind what was delivered",
+                hint="compare with the primary: DATABASE_URL",
+            )
         began = connection.exec_driver_sql("SELECT clock_timestamp()").scalar_one()
-        tally = DifferenceTally(limit, _failed(connection, projection))
-    given: dict[str, Any] = {"content": content, "census": tally.census, "advance": advance, "stop": stop}
+        tally = DifferenceTally(limit, source.failed(connection, most=MOST_FAILED))
 
     def every() -> Iterator[Difference]:
-        if projection is None:
-            yield from compare(database, reader, **given)
-            return
-        yield from projected.compare(database, reader, projection, **given)
+        given = {"content": content, "census": tally.census, "advance": advance, "stop": stop}
+        yield from compare(database, reader, source, **given)  # type: ignore[arg-type]
         if not (tally.differences or tally.in_flight or (stop and stop.is_set())):
-            yield from uncounted(database, projection, tally.census, began)
+            yield from _uncounted(database, reader, source, tally.census, began)
 
     (act or deque[Difference](maxlen=0).extend)(tally.count(every()))
     reader.check_unchanged()
-    if projection:
-        with database.begin() as connection:
-            in_force.require(connection, projection)
-    return tally.report(projection.name if projection else "", reader.shape.name, content=content)
+    with database.begin() as connection:
+        source.require(connection)
+    return tally.report(source.name, reader.shape.name, content=content)
 
 
-def _failed(connection: Connection, projection: Projection | None) -> frozenset[str]:
-    """The ids of documents that have a failed event."""
-    if projection is None:
-        return entities.failed(connection, most=MOST_FAILED)
-    keys = entities.failed_keys(connection, projection.name, most=MOST_FAILED)
-    return frozenset(map(document_id, keys))
+def _uncounted(
+    database: Database, reader: Reader, source: DocumentSource, census: Census, began: datetime
+) -> Iterator[Difference]:
+    """A finding where the numbers differ and no event since `began` explains it; where none else was made.
+
+    Both sides are counted again: a row that was updated while its table was read moves, with or without an
+    event, and may have been read twice, or not at all.
+    """
+    if census.rows == census.documents:
+        return
+    with database.begin() as connection:
+        census.rows = source.documents(connection)
+    census.documents = count(reader.client, reader.shape.name)
+    if census.rows == census.documents:
+        return
+    with database.begin() as connection:
+        moved = source.moved(connection, began)
+    if not moved:
+        which = f" --projection {source.name}" if source.name else ""
+        text = DIFFERING.format(rows=census.rows, documents=census.documents, which=which)
+        yield Difference(DifferenceKind.UNCOUNTED, ALL, error=text)
 
 
 class DifferenceTally:
@@ -82,9 +94,8 @@ class DifferenceTally:
         self.census = Census()
         self.by_kind: dict[str, int] = dict.fromkeys((kind.value for kind in DifferenceKind), 0)
         self.in_flight = self.with_failed_event = 0
-        self.failed = failed
-        self.first: list[Difference] = []
-        self._limit = limit
+        self._failed, self._limit = failed, limit
+        self._first: list[Difference] = []
         self._began = monotonic()
 
     def count(self, differences: Iterable[Difference]) -> Iterator[Difference]:
@@ -94,9 +105,9 @@ class DifferenceTally:
                 self.in_flight += 1
                 continue
             self.by_kind[difference.kind] += 1
-            self.with_failed_event += difference.id in self.failed
-            if len(self.first) < self._limit:
-                self.first.append(difference)
+            self.with_failed_event += difference.id in self._failed
+            if len(self._first) < self._limit:
+                self._first.append(difference)
             yield difference
 
     @property
@@ -116,6 +127,6 @@ class DifferenceTally:
             dict(self.by_kind),
             self.in_flight,
             round(monotonic() - self._began, 3),
-            self.first,
+            self._first,
             self.with_failed_event,
         )

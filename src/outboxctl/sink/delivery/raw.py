@@ -15,10 +15,10 @@ BEGIN, BETWEEN, END = (
 
 
 class RawActions(Sequence[BulkAction]):
-    """Documents to write, as bytes: ids as JSON, versions in digits, documents of one line, in UTF-8.
+    """Documents to write, as bytes: ids as JSON, versions in digits, routings as JSON or empty, documents.
 
-    Each is made a BulkAction only where it is looked at by itself. Any may be invalid UTF-8: what is sent
-    then is made from BulkActions, which names that document.
+    These have one line, in UTF-8. Each is made a BulkAction only where it is looked at by itself. Any may be
+    invalid UTF-8: what is sent then is made from BulkActions, which names that document.
     """
 
     def __init__(self, documents: Sequence[Sequence[bytes]]) -> None:
@@ -43,18 +43,12 @@ class RawActions(Sequence[BulkAction]):
 
     def body(self) -> bytes | None:
         """The NDJSON of a bulk request; None where a line end or invalid UTF-8 makes it none."""
-        lines = b"".join(
-            [
-                b'{"index":{"_id":%b,"version":%b,"version_type":"external_gte"}}\n%b\n'
-                % (id_, version, document)
-                for id_, version, document in self._documents
-            ]
-        )
+        lines = b"".join([_lines(*each) for each in self._documents])
         return lines if lines.count(b"\n") == 2 * len(self) and _is_utf_8(lines) else None
 
     def ids(self) -> Iterable[bytes]:
         """The ids as JSON."""
-        return [id_ for id_, _, _ in self._documents]
+        return [each[0] for each in self._documents]
 
 
 def all_created(actions: Sequence[BulkAction]) -> bytes:
@@ -71,9 +65,15 @@ def _id(action: BulkAction) -> bytes:
     return encode_basestring(action.id).encode("utf-8", "surrogatepass")
 
 
-def _action(id_: bytes, version: bytes, document: bytes) -> BulkAction:
-    name, text = (part.decode("utf-8", "surrogateescape") for part in (id_, document))
-    return BulkAction(loads(name), int(version), text)
+def _lines(id_: bytes, version: bytes, routing: bytes, document: bytes) -> bytes:
+    if routing:
+        id_ = b'%b,"routing":%b' % (id_, routing)
+    return b'{"index":{"_id":%b,"version":%b,"version_type":"external_gte"}}\n%b\n' % (id_, version, document)
+
+
+def _action(id_: bytes, version: bytes, routing: bytes, document: bytes) -> BulkAction:
+    name, text, place = (part.decode("utf-8", "surrogateescape") for part in (id_, document, routing))
+    return BulkAction(loads(name), int(version), text, loads(place) if place else "")
 
 
 def _is_utf_8(text: bytes) -> bool:

@@ -6,6 +6,7 @@ from typing import Any
 from outboxctl.domain.clock import monotonic
 from outboxctl.domain.errors import InconclusiveError
 from outboxctl.domain.failures import Answer
+from outboxctl.domain.projection import Routing
 from outboxctl.sink.index import scanned
 from outboxctl.sink.index.named import Index, one
 from outboxctl.sink.index.scanned import ScannedDocument, SearchPage, too_deep
@@ -14,7 +15,8 @@ from outboxctl.sink.transport.client import Client
 from outboxctl.sink.transport.reply import NESTED, Decode, error_of
 from outboxctl.sink.transport.request import ask, failure, request
 
-PAGE = 5_000  # documents a request, where their bodies are not asked for
+PAGE = 5_000  # documents a request
+BYTES, FIRST = 4_000_000, 200  # of their bodies, about; and documents, before their size is known
 EXTENDED_SECONDS = 60.0  # so often views that wait for their turn are kept from their end: see `KEEP_ALIVE`
 
 
@@ -44,15 +46,15 @@ class Reader:
         """Make everything written so far visible to `everything`."""
         request(self.client, "POST", self.shape.name, "_refresh")
 
-    def everything(self, size: int = PAGE, *, content: bool = False) -> Iterator[Sequence[ScannedDocument]]:
-        """All documents, each once, in the order in which they lie there, `size` a page.
+    def everything(self, most: int = PAGE, *, content: bool = False) -> Iterator[Sequence[ScannedDocument]]:
+        """All documents, each once, in the order in which they lie there, at most `most` a page.
 
         The engine reads them so at a fraction of what it takes to find them by their keys; see `view`.
         """
         with opened(self.client, self.shape.name, self.shape.shards) as views:
             extended = monotonic()
             for place, view in enumerate(views, 1):
-                for page in self._hits(view, min(size, self.shape.window), content=content):
+                for page in self._hits(view, min(most, self.shape.window), content=content):
                     yield page
                     if monotonic() - extended > EXTENDED_SECONDS:
                         for waiting in views[place:]:
@@ -75,8 +77,9 @@ class Reader:
             raise failure(Answer(0, *error_of(unread), request=True))
         return [doc if doc.found else None for doc in docs]
 
-    def _hits(self, view: View, size: int, *, content: bool) -> Iterator[Sequence[ScannedDocument]]:
+    def _hits(self, view: View, most: int, *, content: bool) -> Iterator[Sequence[ScannedDocument]]:
         after = None
+        size = min(FIRST, most) if content else most
         while True:
             page = self._page(view, size, after, content=content)
             view.follow(page.pit_id)
@@ -85,6 +88,9 @@ class Reader:
             if len(page.documents) < size:
                 return
             after = page.last
+            if content:
+                read = sum(len(bytes(each.source)) for each in page.documents)
+                size = max(1, min(most, BYTES * size // max(1, read)))
 
     def _page(self, view: View, size: int, after: Any, *, content: bool) -> SearchPage:
         body = {"size": size, "_source": content, "version": True, "track_total_hits": False}
@@ -105,6 +111,11 @@ class Reader:
         if answer.text == NESTED:
             raise too_deep(f"a document in {self.shape.name}")
         raise failure(answer)
+
+
+def reader_of(client: Client, index: str, routing: Routing) -> Reader:
+    """The reader of an index of documents with such a routing."""
+    return Reader(client, index) if routing is Routing.NONE else RoutedReader(client, index)
 
 
 class RoutedReader(Reader):

@@ -6,8 +6,8 @@ import structlog
 
 from outboxctl.core.database import Database
 from outboxctl.core.delivery.claim import LEFT_OUT, Claimed, Traces, claim, traces
-from outboxctl.core.documents import source_rows
-from outboxctl.core.documents.source_rows import SourceDocument
+from outboxctl.core.documents import table
+from outboxctl.core.documents.table import SourceDocument
 from outboxctl.core.refused_reads import ReadRefusedError, refused
 from outboxctl.domain.clock import Deadline, monotonic
 from outboxctl.domain.errors import CutOffError, LimitError, OutboxctlError
@@ -162,9 +162,8 @@ def _with_document(event: Claimed, read: SourceDocument | None) -> Claimed:
 def _documents(
     database: Database, ids: Sequence[str], seconds: float, max_bytes: int | None = None
 ) -> list[SourceDocument]:
-    keys = [(kind, id_) for kind, _, id_ in (each.rpartition(":") for each in ids)]
     with database.begin() as connection:
-        return source_rows.documents(connection, keys, seconds=seconds, max_bytes=max_bytes)
+        return table.documents(connection, ids, seconds=seconds, max_bytes=max_bytes)
 
 
 def _bad(verdict: Verdict, why: str) -> Classification:

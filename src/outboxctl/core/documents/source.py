@@ -1,0 +1,445 @@
+"""A source of documents: the rows of a table (its root), each with its key, its version and its document.
+
+Whoever compares documents or fills an index reads a source in one of three ways: by pages of the root in the
+order in which they lie there (each is read once, from first to last), by its key (a place can be written down
+between two pages), and of given ids. Each page is read by COPY in a transaction of its own that ends before
+the next step is waited for: a sink that is slow or away keeps no snapshot open, which would hold vacuum back.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from psycopg.sql import SQL, Composable
+from psycopg.types.string import ByteaBinaryLoader
+
+from outboxctl.core.database import Database, driver
+from outboxctl.core.delivery.claim import LEFT_OUT
+from outboxctl.core.documents.copying import (
+    UNREADABLE,
+    Page,
+    RawDocument,
+    RowState,
+    SourcePage,
+    as_json,
+    from_json,
+    length_of,
+    pages_of,
+    state_of,
+)
+from outboxctl.core.documents.since import Since
+from outboxctl.core.projections import pages
+from outboxctl.core.projections.documents import identifier, qualified
+from outboxctl.core.projections.version_base import asking_again
+from outboxctl.core.refused_reads import ReadRefusedError, by_halves, reading_rows
+from outboxctl.core.sql import Connection
+from outboxctl.domain.projection import KeyColumn, Relation, Routing
+
+# One snapshot for a row and its events; the server refuses every change.
+READ = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
+CHUNK_ROWS = 10_000  # of a transaction
+CHUNK_BYTES = 8_000_000  # of documents: about as many rows are asked for; twice as many are never kept
+ROWS_BY_KEY = 100  # in one page, whose bytes are not bounded
+BYTES = 4_000_000  # of documents that are read by key at once (UTF-8)
+FROM_PAGES = "AND {alias}.ctid >= CAST(%(first)s AS tid)"
+TO_PAGES = " AND {alias}.ctid < CAST(%(end)s AS tid)"
+
+
+class PageRange(NamedTuple):
+    """The pages of a table, or of each of its partitions, from `first` to before `end` (None: all)."""
+
+    first: int
+    end: int | None
+
+
+class SourceRow(NamedTuple):
+    """What is read by key: `text` is the document's JSON, None where there is none, LEFT_OUT without room.
+
+    `version`: that of the row, or of the snapshot. `error`: why no document can be made, often in
+    PostgreSQL's words.
+    """
+
+    key: str
+    text: str | None = None
+    version: int | None = None
+    routing: str = ""
+    error: str = ""
+
+
+class ChangedKey(NamedTuple):
+    """A key whose event `moved`, or whose row may be gone; `newest` is the newest version of its events."""
+
+    key: str
+    moved: bool = True
+    newest: int | None = None
+
+
+@dataclass
+class States:
+    """Documents at one moment, by id: their keys, their rows (or why one cannot be read), events in flight.
+
+    Both of one document are of one snapshot. An id without a key is none that a row can have.
+    """
+
+    keys: dict[str, str] = field(default_factory=dict)
+    rows: dict[str, SourceRow] = field(default_factory=dict)
+    flying: set[str] = field(default_factory=set)
+
+
+class Cut(NamedTuple):
+    """Which rows of the root: the end of a statement, and its parameters."""
+
+    sql: str
+    values: Mapping[str, object]
+
+
+class _EnoughReadError(Exception):
+    """Ends a COPY before its last row."""
+
+
+class DocumentSource(ABC):
+    """What is known of any source; `versioned`: rows have versions of their own.
+
+    `name`, `pipeline`, `routing`, `definition` (its stamp) and `view` are those of a declared projection.
+    """
+
+    name = pipeline = definition = view = ""
+    routing = Routing.NONE
+    versioned = True
+    key: Sequence[KeyColumn] = ()
+    alias = "r"  # of the root in statements
+
+    @abstractmethod
+    def root(self, connection: Connection) -> Relation:
+        """The table."""
+
+    @abstractmethod
+    def parts(self, key: str) -> list[str]:
+        """The values of the key's columns as texts. ValueError for another number of them."""
+
+    @abstractmethod
+    def read(self, connection: Connection, keys: Sequence[str], *, content: bool) -> list[SourceRow]:
+        """What these keys have in one snapshot, in their order; without `content` any text is `{}`.
+
+        At most BYTES of documents, or one. Raises ReadRefusedError for what PostgreSQL raises.
+        """
+
+    @abstractmethod
+    def current(self, db: Database, keys: Sequence[str]) -> list[SourceRow]:
+        """The same in a transaction of its own, with the version that is sent."""
+
+    @abstractmethod
+    def keys(self, db: Database, ids: Sequence[str]) -> dict[str, str]:
+        """The keys of those of these ids that a row can have."""
+
+    @abstractmethod
+    def nameable(self, key: str) -> bool:
+        """Whether an event can name it."""
+
+    @abstractmethod
+    def in_flight(self, connection: Connection, ids: Sequence[str]) -> set[str]:
+        """Those of these ids that have an event that is not settled."""
+
+    @abstractmethod
+    def failed(self, connection: Connection, *, most: int) -> frozenset[str]:
+        """The ids of documents that have a failed event; `most` failed events are looked at."""
+
+    @abstractmethod
+    def moved(self, connection: Connection, since: datetime) -> bool:
+        """Whether any event is not settled, or was settled since then."""
+
+    @abstractmethod
+    def changed(self, connection: Connection, since: Since, *, size: int) -> Iterator[list[ChangedKey]]:
+        """The keys whose events changed, and those that may be gone, `size` at a time; of one snapshot."""
+
+    @abstractmethod
+    def _row(self, connection: Connection, *, content: bool, versions: bool) -> tuple[Composable, Composable]:
+        """SQL for what comes before SELECT, and for the four lines of a row (`copying.RawDocument`)."""
+
+    @abstractmethod
+    def _columns(self, *, content: bool) -> Composable:
+        """SQL for the columns of a row (`copying.RowState`)."""
+
+    @abstractmethod
+    def _key(self) -> Composable:
+        """SQL for the text of a row's key."""
+
+    @abstractmethod
+    def _prepare(self, connection: Connection) -> None:
+        """Set what texts and plans depend on, for this transaction."""
+
+    def require(self, connection: Connection) -> None:  # noqa: B027 - what is built in is always in force
+        """Raise ChangedError unless this definition is in force."""
+
+    def renewed(self, connection: Connection) -> "DocumentSource | None":  # noqa: ARG002 - of the interface
+        """With the definition in force, if there is one that has this index."""
+        return self
+
+    def unreached(self, connection: Connection, *, size: int) -> Iterator[str]:  # noqa: ARG002
+        """Keys of documents that no row of the root has, `size` fetched at once."""
+        return iter(())
+
+    @abstractmethod
+    def documents(self, connection: Connection) -> int:
+        """How many documents there are, counted in one snapshot."""
+
+    def count(self, connection: Connection) -> int:
+        """About how many rows the root has."""
+        with self.reading(connection, self.root(connection)):
+            return pages.estimate(connection, self.root(connection))
+
+    def reading(
+        self,
+        connection: Connection | None,  # noqa: ARG002 - of the interface
+        relation: Relation | None = None,  # noqa: ARG002
+    ) -> AbstractContextManager[None]:
+        """Names what is read in the errors of the block that have no row for their reason."""
+        return nullcontext()
+
+    def say(self, text: str) -> None:  # noqa: B027 - a table has nothing to tell
+        """Tell the operator."""
+
+    # ------------------------------------------------------------------------------------------- in order
+
+    def unordered(self, connection: Connection) -> str:
+        """Why pages by key are slow; empty where an index has their order."""
+        if pages.ordered(connection, self.root(connection), self.key):
+            return ""
+        names = ", ".join(column.name for column in self.key)
+        return (
+            f"{self.root(connection).name} has no unique index on ({names}): all rows are sorted for each"
+            f" {CHUNK_ROWS:,} of them. `outboxctl doctor` says how to make one"
+        )
+
+    def last_page(self, connection: Connection) -> int | None:
+        """How many pages the root has; None where rows cannot be read by them."""
+        return pages.last_page(connection, self.root(connection))
+
+    def in_range(self, connection: Connection, pages_: PageRange, *, content: bool) -> list[RowState]:
+        """The documents of these pages, without the version of a snapshot.
+
+        A row that is updated meanwhile moves, and may be in no range or in two. Raises ReadRefusedError.
+        """
+        self._prepare(connection)
+        cut = self._pages_cut(pages_)
+        statement = self._select(connection, SQL(""), self._columns(content=content), cut.sql)
+        with reading_rows(connection), driver(connection).cursor(binary=True) as cursor:
+            cursor.adapters.register_loader("text", ByteaBinaryLoader)  # as the server sends them
+            cursor.execute(statement, cut.values)
+            return self._states(cursor.fetchall())
+
+    def careful(self, db: Database, pages_: PageRange, *, content: bool) -> list[RowState]:
+        """The same of a range with rows that cannot be read, whose version is NOT_READ."""
+        keys = self._keys(db, self._pages_cut(pages_))
+
+        def read(some: Sequence[str]) -> list[SourceRow]:
+            with db.begin() as connection:
+                return self.read(connection, some, content=content)
+
+        parts = self.each(db, keys, read)
+        return [state_of(row) for part in parts for row in self._by_id([_raw(each) for each in part])]
+
+    def _states(self, rows: list[RowState]) -> list[RowState]:
+        """The rows of a range by id, those that have a document."""
+        return rows
+
+    def pages(
+        self,
+        db: Database,
+        after: str | None,
+        *,
+        size: int,
+        most: int,
+        content: bool = True,
+        versions: bool = True,
+    ) -> Iterator[SourcePage]:
+        """All rows behind the key `after`, in the order of the unique index; a chunk is of one snapshot.
+
+        In pages of at most `size` rows, with at most `most` bytes of documents or one row. With `versions`
+        each row has the version that is sent.
+        """
+        rows = size  # until the size of documents is known
+        while chunk := self._chunk(db, after, rows, size, most, content=content, versions=versions):
+            for page in chunk:
+                after = from_json(page[-1][0])
+                yield SourcePage(self._by_id(page), after, len(page))
+            rows = _rows_after(chunk, size)
+
+    def _chunk(
+        self,
+        db: Database,
+        after: str | None,
+        rows: int,
+        size: int,
+        most: int,
+        *,
+        content: bool,
+        versions: bool,
+    ) -> list[Page]:
+        """The pages of the next rows; of fewer than `rows` where they are larger than was expected."""
+        found, total = list[Page](), 0
+        try:
+            # Leaving a COPY by an exception cancels it, and ends the transaction, in which nothing was
+            # written.
+            with suppress(_EnoughReadError), db.begin() as connection:
+                cut = self._after(connection, after, rows)
+                for page in self._copied(connection, cut, size, most, content=content, versions=versions):
+                    found.append(page)
+                    total += length_of([page])
+                    if total > 2 * CHUNK_BYTES:
+                        raise _EnoughReadError
+        except ReadRefusedError as error:
+            if error.of_any_row:
+                raise
+            return found or self._next_by_key(db, after)  # what came before the error is in order
+        return found
+
+    def _next_by_key(self, db: Database, after: str | None) -> list[Page]:
+        """The next rows, some of which cannot be read: these are UNREADABLE, and have the reason."""
+        with db.begin() as connection:
+            cut = self._after(connection, after, ROWS_BY_KEY)
+        keys = self._keys(db, cut)
+        found = [each for part in self.each(db, keys, lambda some: self.current(db, some)) for each in part]
+        return [[_raw(each) for each in found]] if found else []
+
+    def _keys(self, db: Database, cut: Cut) -> list[str]:
+        with db.begin() as connection:
+            self._prepare(connection)
+            statement = self._select(connection, SQL(""), self._key(), cut.sql)
+            root = self.root(connection)
+            with self.reading(connection, root):
+                return [*connection.exec_driver_sql(statement, dict(cut.values)).scalars()]
+
+    def _copied(
+        self,
+        connection: Connection,
+        cut: Cut,
+        size: int,
+        most: int,
+        *,
+        content: bool,
+        versions: bool = False,
+    ) -> Iterator[Page]:
+        self._prepare(connection)
+        before, row = self._row(connection, content=content, versions=versions)
+        query = f"COPY ({self._select(connection, before, row, cut.sql)}) TO STDOUT (FORMAT binary)"
+        with (
+            asking_again(connection),
+            reading_rows(connection),
+            driver(connection).cursor() as cursor,
+            cursor.copy(query, cut.values) as copy,
+        ):
+            for page in pages_of(copy, size=size, most=most):
+                yield self._checked(page)
+
+    def _select(self, connection: Connection, before: Composable, what: Composable, cut: str) -> str:
+        """A SELECT from the root; a row without a key is no document: no event can refer to it."""
+        composed = SQL("{before} SELECT {what} FROM {root} {alias} WHERE {keyed} {cut}").format(
+            before=before,
+            what=what,
+            root=qualified(self.root(connection)),
+            alias=SQL(self.alias),
+            keyed=pages.keyed(self.key, self.alias),
+            cut=SQL(cut),
+        )
+        return composed.as_string()
+
+    def _pages_cut(self, pages_: PageRange) -> Cut:
+        cut = FROM_PAGES if pages_.end is None else FROM_PAGES + TO_PAGES
+        return Cut(cut.format(alias=self.alias), {"first": f"({pages_.first},0)", "end": f"({pages_.end},0)"})
+
+    def _after(self, connection: Connection, after: str | None, rows: int) -> Cut:
+        """The next rows in the order of the unique index, which another order would sort the table for."""
+        order = pages.ordered(connection, self.root(connection), self.key) or self.key
+        names = SQL(", ").join(SQL(f"{self.alias}.{{}}").format(identifier(each.name)) for each in order)
+        values: dict[str, Any] = {"rows": rows}
+        beyond: Composable = SQL("")
+        if after is not None:
+            places = [self.key.index(column) for column in order]
+            given = SQL(", ").join(map(pages.value, places, order))
+            beyond = SQL("AND ({}) > ({})").format(names, given)
+            values |= {f"k{n}": part for n, part in enumerate(self.parts(after))}
+        cut = SQL("{} ORDER BY {} LIMIT %(rows)s").format(beyond, names)
+        return Cut(cut.as_string(), values)
+
+    def _by_id(self, page: Page) -> Page:
+        """The rows of a page that have a document, by id."""
+        return [row for row in page if row[3]]
+
+    def _checked(self, page: Page) -> Page:
+        """The page. Raises ReadRefusedError for a row that is no document."""
+        return page
+
+    # ---------------------------------------------------------------------------------------------- by id
+
+    def each(
+        self, db: Database, keys: Sequence[str], read: Callable[[Sequence[str]], list[SourceRow]]
+    ) -> Iterator[list[SourceRow]]:
+        """What `read` finds of these keys, in parts; one that cannot be read is alone, with its error.
+
+        A text that is no key of this source is left out. `read` is called without a key to look at the source
+        itself: raises InconclusiveError where it cannot be read at all.
+        """
+        waiting = [keys] if keys else []
+        for some, found in by_halves(waiting, read):
+            if isinstance(found, ReadRefusedError):
+                if self._is_key(db, some[0]):
+                    yield [SourceRow(some[0], error=found.words)]
+                continue
+            fit = next((n for n, each in enumerate(found) if each.text == LEFT_OUT), len(found))
+            yield found[:fit]
+            if rest := some[fit:]:
+                waiting.append(rest)
+
+    def states(self, db: Database, ids: Sequence[str], *, content: bool) -> States:
+        """These documents as the source has them now."""
+        keys = self.keys(db, ids)
+        ids_of, state = {key: id_ for id_, key in keys.items()}, States()
+
+        def read(some: Sequence[str]) -> list[SourceRow]:
+            with db.begin() as connection:
+                connection.exec_driver_sql(READ)
+                flying = self.in_flight(connection, [ids_of[key] for key in some])
+                found = self.read(connection, some, content=content)
+            state.flying |= flying
+            return found
+
+        for part in self.each(db, [*ids_of], read):
+            for each in part:
+                id_ = ids_of[each.key]
+                state.keys[id_] = each.key
+                if each.error or each.text is not None:
+                    state.rows[id_] = each
+        unread = [id_ for id_ in ids if id_ not in state.keys or state.rows.get(id_, SourceRow("")).error]
+        if unread:
+            with db.begin() as connection:
+                connection.exec_driver_sql(READ)
+                state.flying |= self.in_flight(connection, unread)
+        return state
+
+    def _is_key(self, db: Database, key: str) -> bool:
+        """Whether each part of the text is one of its column's type."""
+        try:
+            with db.begin() as connection:
+                pages.castable(connection, self.key, self.parts(key))
+        except ReadRefusedError:
+            return False
+        return True
+
+
+def _rows_after(chunk: Sequence[Page], size: int) -> int:
+    """How many rows to ask for, by those before; whole pages if there are several."""
+    number = sum(map(len, chunk))
+    rows = max(1, min(CHUNK_ROWS, CHUNK_BYTES * number // max(1, length_of(chunk))))
+    return rows - rows % size if rows > size else rows
+
+
+def _raw(each: SourceRow) -> RawDocument:
+    if each.error:
+        return [as_json(each.key), UNREADABLE, b"", each.error.encode(errors="replace")]
+    version = b"" if each.version is None else str(each.version).encode()
+    routing = as_json(each.routing) if each.routing else b""
+    return [as_json(each.key), version, routing, (each.text or "").encode("utf-8", "surrogateescape")]

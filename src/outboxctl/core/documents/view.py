@@ -1,0 +1,303 @@
+"""The source of a declared projection: a row of its root has the document that its view has for the key.
+
+The view is asked for each row by its key, as a worker asks it: this takes as long as to read the view as a
+whole, and none of its forms (a grouped subquery, say) is computed again for each page.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from psycopg.sql import SQL, Composable
+
+from outboxctl.core.database import Database
+from outboxctl.core.documents.copying import Page, RowState, as_json, from_json
+from outboxctl.core.documents.since import Since
+from outboxctl.core.documents.source import BYTES, ChangedKey, DocumentSource, SourceRow
+from outboxctl.core.projections import documents, events, in_force, pages, version_base
+from outboxctl.core.projections.documents import (
+    EMPTY,
+    Documents,
+    identifier,
+    key_column_text,
+    key_text_sql,
+    prepare,
+    qualified,
+)
+from outboxctl.core.projections.reading import versioned, with_version
+from outboxctl.core.refused_reads import ReadRefusedError, reading_of, reading_rows
+from outboxctl.core.search_path import places
+from outboxctl.core.sql import Connection
+from outboxctl.domain.projection import (
+    MAX_ID_BYTES,
+    KeyColumn,
+    Projection,
+    Relation,
+    Routing,
+    document_id,
+    is_hash,
+    key_parts,
+)
+
+RAISED = "The versions of documents were raised: this database was restored, or a standby promoted"
+ROW = "concat(to_json({key}), E'\\n', {version}, E'\\n', {made})"
+
+
+@dataclass(frozen=True)
+class ViewSource(DocumentSource):
+    """The documents of a projection; one that is read later has a higher version, and so has a delete.
+
+    `tell` is called with a sentence where all versions had to be raised.
+    """
+
+    projection: Projection
+    tell: Callable[[str], object] = lambda _: None
+    versioned = False
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        """The projection's."""
+        return self.projection.name
+
+    @property
+    def pipeline(self) -> str:  # type: ignore[override]
+        """The projection's."""
+        return self.projection.pipeline
+
+    @property
+    def routing(self) -> Routing:  # type: ignore[override]
+        """The projection's."""
+        return self.projection.routed
+
+    @property
+    def definition(self) -> str:  # type: ignore[override]
+        """The projection's, as it was read from the database."""
+        return self.projection.stamp
+
+    @property
+    def view(self) -> str:  # type: ignore[override]
+        """What has its documents."""
+        return str(self.projection.document)
+
+    @property
+    def key(self) -> Sequence[KeyColumn]:  # type: ignore[override]
+        """The projection's."""
+        return self.projection.key
+
+    def root(self, connection: Connection) -> Relation:  # noqa: ARG002 - of the interface
+        """The projection's."""
+        return self.projection.root
+
+    def parts(self, key: str) -> list[str]:
+        """The parts of a key's text."""
+        return key_parts(key, len(self.projection.key))
+
+    def read(self, connection: Connection, keys: Sequence[str], *, content: bool) -> list[SourceRow]:
+        """The documents of these keys, of one snapshot, without its version: documents are equal without."""
+        if not (content or self.projection.routing):
+            return _rows(keys, pages.presence(connection, self.projection, keys))
+        seconds = pages.SECONDS
+        found = documents.read(connection, self.projection, keys, seconds=seconds, max_bytes=BYTES)
+        return _rows(keys, found._replace(version=None))
+
+    def current(self, db: Database, keys: Sequence[str]) -> list[SourceRow]:
+        """The documents with the version of their snapshot."""
+        found = versioned(
+            db,
+            self.projection,
+            keys,
+            seconds=pages.SECONDS,
+            max_bytes=BYTES,
+            raise_base=lambda: self._raise(db),
+        )
+        return _rows(keys, found)
+
+    def keys(self, db: Database, ids: Sequence[str]) -> dict[str, str]:
+        """An id is the key, or the hash of a long one."""
+        found = {id_: id_ for id_ in ids if id_ == "" or pages.plausible(self.projection, id_)}
+        if hashes := [id_ for id_ in ids if is_hash(id_)]:
+            with reading_of(self.projection.document), db.begin() as connection:
+                long = pages.hashed(connection, self.projection, hashes)
+            found = {id_: key for id_, key in found.items() if id_ not in hashes} | long
+            # A key of this form is its own id: it is looked for where no other key has this hash.
+            found |= {id_: id_ for id_ in hashes if id_ not in long and pages.plausible(self.projection, id_)}
+        return found
+
+    def nameable(self, key: str) -> bool:  # noqa: ARG002 - of the interface
+        """Whatever its text."""
+        return True
+
+    def in_flight(self, connection: Connection, ids: Sequence[str]) -> set[str]:
+        """All of them where an event stands for documents that are not known yet."""
+        found = events.in_flight(connection, self.name, ids)
+        return {id_ for id_ in ids if id_ in found}
+
+    def failed(self, connection: Connection, *, most: int) -> frozenset[str]:
+        """The ids of the keys of failed events."""
+        return frozenset(map(document_id, events.failed(connection, self.name, most=most)))
+
+    def moved(self, connection: Connection, since: datetime) -> bool:
+        """Of the projection's events."""
+        return events.moved(connection, self.name, since)
+
+    def changed(self, connection: Connection, since: Since, *, size: int) -> Iterator[list[ChangedKey]]:
+        """Of the projection's events."""
+        for some in events.changed(connection, self.name, since, size=size):
+            yield [ChangedKey(key, moved) for key, moved in some if pages.plausible(self.projection, key)]
+
+    def require(self, connection: Connection) -> None:
+        """Raise ChangedError unless this definition is in force."""
+        in_force.require(connection, self.projection)
+
+    def renewed(self, connection: Connection) -> "ViewSource | None":
+        """With the definition in force, if there is one that has this index."""
+        known = {(each.name, each.index): each for each in in_force.read(connection)}
+        found = known.get((self.projection.name, self.projection.index))
+        return replace(self, projection=found) if found else None
+
+    def unreached(self, connection: Connection, *, size: int) -> Iterator[str]:
+        """Keys of rows of the view that no row of the root has. Raises ReadRefusedError."""
+        return pages.unreached(connection, self.projection, size=size)
+
+    def documents(self, connection: Connection) -> int:
+        """The rows of the view."""
+        with self.reading(connection, self.projection.document):
+            return pages.number(connection, self.projection)
+
+    @contextmanager
+    def _named(self, connection: Connection | None, relation: object) -> Iterator[None]:
+        with reading_of(relation), reading_rows(connection) if connection else nullcontext():
+            yield
+
+    def reading(
+        self, connection: Connection | None, relation: Relation | None = None
+    ) -> AbstractContextManager[None]:
+        """Raises InconclusiveError, with the relation's name."""
+        return self._named(connection, relation or self.projection.document)
+
+    def each(
+        self, db: Database, keys: Sequence[str], read: Callable[[Sequence[str]], list[SourceRow]]
+    ) -> Iterator[list[SourceRow]]:
+        """As of any source; the view is named where it cannot be read at all."""
+        with self.reading(None):
+            yield from super().each(db, keys, read)
+
+    def say(self, text: str) -> None:
+        """Tell the operator."""
+        self.tell(text)
+
+    def _raise(self, db: Database) -> None:
+        with db.begin() as connection:
+            base = version_base.raise_base(connection)
+        if base:
+            self.say(f"{RAISED}, to {base}")
+
+    def _chunk(
+        self,
+        db: Database,
+        after: str | None,
+        rows: int,
+        size: int,
+        most: int,
+        *,
+        content: bool,
+        versions: bool,
+    ) -> list[Page]:
+        def read() -> list[Page] | None:
+            found = super(ViewSource, self)._chunk(
+                db, after, rows, size, most, content=content, versions=versions
+            )
+            return None if versions and found and found[0][0][1] == b"" else found
+
+        return with_version(db, read, lambda: self._raise(db))
+
+    def _row(self, connection: Connection, *, content: bool, versions: bool) -> tuple[Composable, Composable]:
+        version = SQL("(SELECT version FROM version)" if versions else "NULL::text")
+        both = SQL("concat({}, E'\\n', {})").format(_as_json(self._routing()), _document(content=content))
+        made = SQL("coalesce({}, E'\\n')").format(self._looked_up(both))  # neither a routing nor a document
+        row = SQL(ROW).format(key=self._key(), version=version, made=made)
+        if not versions:
+            return SQL(""), row
+        version = SQL(places(connection).render(version_base.version_sql(version_base.server(connection))))
+        return SQL("WITH version AS MATERIALIZED ({})").format(version), row
+
+    def _columns(self, *, content: bool) -> Composable:
+        made, routing = _document(content=content), self._routing()
+        if self.projection.routed is Routing.COLUMN:  # the view is asked once for both
+            made, routing = SQL("concat({}, E'\\n', {})").format(routing, made), SQL("NULL::text")
+        return SQL("{}, NULL::bigint, {}, {}").format(self._key(), self._looked_up(made), routing)
+
+    def _states(self, rows: list[RowState]) -> list[RowState]:
+        if self.projection.routed is Routing.COLUMN:
+            rows = [
+                (id_, None, made[1], made[0])
+                for id_, _, both, _ in rows
+                if both and (made := both.split(b"\n", 1))
+            ]
+        return [
+            row if len(row[0]) <= MAX_ID_BYTES else (document_id(row[0].decode()).encode(), *row[1:])
+            for row in rows
+            if row[2]
+        ]
+
+    def _looked_up(self, what: Composable) -> Composable:
+        """What the view has for a row of the root; where that are several rows, the statement fails."""
+        matches = SQL(" AND ").join(map(_match, self.projection.key))
+        return SQL("(SELECT {} FROM {} v WHERE {})").format(
+            what, qualified(self.projection.document), matches
+        )
+
+    def _routing(self) -> Composable:
+        if self.projection.routed is Routing.NONE:
+            return SQL("''::text")
+        name = identifier(self.projection.routing)
+        if self.projection.routed is Routing.COLUMN:  # as the document has it: a date in ISO, say
+            return SQL("to_json(v.{}) #>> '{{}}'").format(name)
+        column = next(each for each in self.projection.key if each.name == self.projection.routing)
+        return key_column_text(SQL("r.{}").format(name), column)
+
+    def _key(self) -> Composable:
+        return pages.row_key(self.projection)
+
+    def _prepare(self, connection: Connection) -> None:
+        prepare(connection, pages.SECONDS)
+
+    def _by_id(self, page: Page) -> Page:
+        """The id of a long key is its hash."""
+        return [
+            row if len(row[0]) <= MAX_ID_BYTES else [as_json(document_id(from_json(row[0]))), *row[1:]]
+            for row in super()._by_id(page)
+        ]
+
+    def _checked(self, page: Page) -> Page:
+        if any(row[0] == b'""' for row in page):
+            raise ReadRefusedError("", EMPTY)
+        return page
+
+
+def _match(column: KeyColumn) -> Composable:
+    """The view's rows of a root's row; of two texts of one value only that of the root's is the key."""
+    name = identifier(column.name)
+    same = SQL("v.{0} = r.{0}").format(name)
+    if pages.form_of(column):
+        return same
+    texts = (key_text_sql([(SQL(f"{alias}.{{}}").format(name), column)]) for alias in "vr")
+    return SQL("{} AND {} = {}").format(same, *texts)
+
+
+def _document(*, content: bool) -> Composable:
+    return SQL("to_json(v.*)::text" if content else "'{}'::text")
+
+
+def _as_json(value: Composable) -> Composable:
+    return SQL("to_json(nullif({}, ''))").format(value)
+
+
+def _rows(keys: Sequence[str], read: Documents) -> list[SourceRow]:
+    """The texts of a reading, with the reason where none can be made."""
+    routings = read.routings or [""] * len(keys)
+    return [
+        SourceRow(key, text, read.version, routing, read.unusable.get(place, ""))
+        for place, (key, text, routing) in enumerate(zip(keys, read.texts, routings, strict=True))
+    ]

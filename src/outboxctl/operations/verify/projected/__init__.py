@@ -1,1 +1,0 @@
-"""`verify` for a declared projection: its documents are compared by content, page by page."""
