@@ -129,9 +129,7 @@ class Session:
 
     def _refused(self, error: psycopg.Error) -> None:
         self.counts[type(error).__name__] += 1
-        # Who empties several tables may meet a reader in another order: PostgreSQL ends one of both.
-        of_truncate = "AccessExclusiveLock" in f"{error.diag.message_detail}"
-        if not of_truncate and (problem := foreign(error, self.sessions)):
+        if problem := foreign(error, self.sessions):
             self.errors.append(f"an application's transaction failed, {problem}: {error}")
 
 

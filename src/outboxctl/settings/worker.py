@@ -109,5 +109,8 @@ class WorkerSettings(ConnectionSettings):
 
     @property
     def lock_seconds(self) -> float:
-        """Seconds that a worker's statement waits for a lock; its other claims' leases run meanwhile."""
-        return min(1.0, self.lease_seconds / 4)
+        """Seconds that a worker's statement waits for a lock; its other claims' leases run meanwhile.
+
+        Below the server's deadlock_timeout (1 s), so that a deadlock never ends an application's transaction.
+        """
+        return min(0.5, self.lease_seconds / 4)

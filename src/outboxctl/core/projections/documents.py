@@ -26,8 +26,10 @@ SESSION = (
     "SET LOCAL DateStyle = 'ISO, MDY'; SET LOCAL IntervalStyle = 'iso_8601'; SET LOCAL bytea_output = 'hex'; "
     "SET LOCAL extra_float_digits = 1"
 )
-# A view that another session has locked holds its own projection up, and no other for longer than this.
-LOCK_TIMEOUT = 1.0
+# A view that another session has locked holds its own projection up, and no other for longer than this. Below
+# the server's deadlock_timeout (1 s): in a deadlock with an application's TRUNCATE this reader is the one that
+# fails.
+LOCK_TIMEOUT = 0.5
 SEVERAL = "{view} has more than one row for this key, and a document is one row: correct the view"
 EMPTY = "its key is an empty text, and no engine takes an empty _id: give the row another key"
 # The key is compared as the column's type, so that an index finds it, and as text: of two texts of one value
