@@ -1,6 +1,6 @@
 """A reader of documents that meets a TRUNCATE of several tables in another order ends itself."""
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import psycopg
 import pytest
@@ -28,7 +28,7 @@ def test_an_application_that_truncates_is_not_ended_by_a_reader(
                 eventually(lambda: sql.execute(WAITS, [application.info.backend_pid]).fetchone() is not None)
                 reader.exec_driver_sql("SELECT FROM public.orders")
 
-        waits = []
+        waits: list[Future[psycopg.Cursor]] = []
         with pytest.raises(LockedError):
             read()
         assert waits[0].result().statusmessage == "TRUNCATE TABLE"

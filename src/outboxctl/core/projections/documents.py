@@ -27,7 +27,7 @@ SESSION = (
     "SET LOCAL extra_float_digits = 1"
 )
 # A view that another session has locked holds its own projection up, and no other for longer than this. Below
-# the server's deadlock_timeout (1 s): in a deadlock with an application's TRUNCATE this reader is the one that
+# the server's deadlock_timeout (1 s): in a deadlock with an application this reader is the one that
 # fails.
 LOCK_TIMEOUT = 0.5
 SEVERAL = "{view} has more than one row for this key, and a document is one row: correct the view"
