@@ -131,6 +131,10 @@ FOLLOWED: dict[str, tuple[str, dict[str, list[str]]]] = {
         " ORDER BY i.cid, i.day) z ON ((z.cid = c.id)))",
         {"inv": ["cid"]},
     ),
+    "a join with a name": (
+        "SELECT j.id, j.day FROM (s.c JOIN ( SELECT i.cid, i.day FROM s.inv i) p ON ((p.cid = c.id))) j",
+        {"inv": ["cid"]},
+    ),
     "a self join": (
         "SELECT c.id, p.name AS above FROM (s.c LEFT JOIN s.c p ON ((p.id = c.above)))",
         {"c": ["SELECT t1.id FROM c t1 WHERE t1.above = :id"]},

@@ -10,6 +10,7 @@ from outboxctl.domain.projection import Relation
 from outboxctl.operations.projection.analysis.model import (
     Derived,
     Element,
+    Joined,
     Leaf,
     Opaque,
     Query,
@@ -57,6 +58,9 @@ class Lineage:
             return [Leaf(source, actual)] if actual else []
         if isinstance(source, Derived):
             return self.output(source, name)
+        if isinstance(source, Joined):
+            inner = [each for each in source.aliases if self._has(place.level.sources[each], name)]
+            return self.of(SourcePlace(place.level, inner[0]), name) if len(inner) == 1 else []
         if isinstance(source, Element) and name == source.name:
             return [
                 replace(leaf, element=True) for leaf in self.value(place.level, source.array) if leaf.plain
@@ -94,7 +98,7 @@ class Lineage:
     def _has(self, source: Source, name: str) -> bool:
         if isinstance(source, Use):
             return bool(self._actual(source, name))
-        if isinstance(source, Opaque):
+        if isinstance(source, (Joined, Opaque)):
             return False
         return name in (source.names if isinstance(source, Derived) else [source.name])
 

@@ -46,6 +46,12 @@ class Derived:
     reason: str = ""
 
 
+class Joined(NamedTuple):
+    """A join with a name: its columns are those of what it joins, of none where it renames them."""
+
+    aliases: frozenset[str]
+
+
 class Element(NamedTuple):
     """`unnest` of an array in FROM: its only column is an element of `array`."""
 
@@ -54,12 +60,12 @@ class Element(NamedTuple):
 
 
 class Opaque(NamedTuple):
-    """Rows of which nothing is known: of a function, of VALUES, of a join that has a name."""
+    """Rows of which nothing is known: of a function, of VALUES."""
 
     what: str
 
 
-Source = Use | Derived | Element | Opaque
+Source = Use | Derived | Joined | Element | Opaque
 Branch = tuple[Derived, int]
 
 

@@ -15,6 +15,7 @@ from outboxctl.operations.projection.analysis.model import (
     AnalysedView,
     Derived,
     Element,
+    Joined,
     Membership,
     NotUnderstoodError,
     Opaque,
@@ -103,7 +104,8 @@ class _Reader:
         if isinstance(node, exp.Subquery) and isinstance(node.this, (exp.Table, exp.Subquery)):
             aliases = self._from(query, node.this, joins)
             if node.alias:
-                query.sources[node.alias] = Opaque(f"the join {node.alias}")
+                renamed = _columns(node) or Joined(frozenset()) in [query.sources[each] for each in aliases]
+                query.sources[node.alias] = Joined(frozenset() if renamed else aliases)
                 aliases |= {node.alias}
         else:
             name = node.alias or node.name
