@@ -34,6 +34,8 @@ def test_what_is_planned_is_applied_once(store: Store, engine: Elasticsearch) ->
     (audit,) = store.sql.execute("SELECT action, operator, reason, filters FROM outbox_operator_audit")
     assert audit[:3] == ("projection apply", "alice", "search")
     assert "product" in audit[3]["projections"]
+    with pytest.raises(psycopg.errors.DependentObjectsStillExist):
+        store.sql.execute("ALTER TABLE store.reviews DROP COLUMN stars")
     mapping = engine.indices.get_mapping(index=store.index).body[f"{store.index}-000001"]["mappings"]
     assert str(mapping["dynamic"]).lower() == "false"
     kinds = {name: each["type"] for name, each in mapping["properties"].items()}

@@ -5,12 +5,13 @@ import json
 import pytest
 from elasticsearch import Elasticsearch
 
+from operations.doctor.fronts import front, says
 from outboxctl.core.projections.trigger_names import function_name
 from outboxctl.domain.projection import Relation
 from processes import Cli
 from projections.logins import a_login
 from projections.store import Store
-from servers import needs_release
+from servers import Servers, needs_release
 
 pytestmark = pytest.mark.slow(reason="doctor on a declaration that is broken in each way")
 
@@ -129,9 +130,17 @@ def test_rows_that_are_hidden_from_the_view(applied: Store) -> None:
         assert "store.reviews" in seen["projection-rows-hidden"]["what"]
 
 
-def test_a_followed_table_without_the_index_that_finds_its_rows(applied: Store) -> None:
-    applied.sql.execute("DROP INDEX store.reviews_product_id_idx")
+@pytest.mark.parametrize(
+    ("index", "said"),
+    [
+        ("reviews_product_id_idx", "store.reviews"),
+        ("products_category_id_idx", "a row of store.categories reads all of store.products"),
+    ],
+)
+def test_the_index_that_finds_rows_or_documents_is_missed(applied: Store, index: str, said: str) -> None:
+    applied.sql.execute(f"DROP INDEX store.{index}".encode())
     seen = only(applied.cli, "projection-follow-unindexed")
+    assert said in seen["what"]
     applied.sql.execute(seen["mend"])
     assert found(applied.cli) == {}
 
@@ -197,6 +206,17 @@ def test_the_index_of_search_index_is_missed_only_where_search_index_is_used(
     assert missed(), "without any projection deliveries need it"
 
 
+@pytest.mark.parametrize("lacking", ["maintenance", "read"])
+def test_a_worker_that_may_not_list(applied: Store, servers: Servers, lacking: str) -> None:
+    """The engine has no security; here it says that it has, and what is lacking."""
+    privileges = ("index", "delete", "view_index_metadata", "read", "maintenance")
+    held = {privilege: privilege != lacking for privilege in privileges}
+    answer = says(200, {"has_all_requested": False, "index": {applied.index: held}})
+    with front(servers.sink, {"/_security/user/_has_privileges": answer}) as url:
+        seen = only(applied.cli, "sink-rights-worker", ELASTIC_URL=url)
+    assert f"lacks {lacking} on {applied.index}" in seen["what"]
+
+
 @pytest.mark.real_engine
 def test_the_index_of_a_projection_is_examined_as_any_other(applied: Store, engine: Elasticsearch) -> None:
     name = f"{applied.index}-000001"
@@ -206,26 +226,10 @@ def test_the_index_of_a_projection_is_examined_as_any_other(applied: Store, engi
     assert f"{name} forgets deletes after 60 s" in seen["gc-deletes"]["what"]
 
 
-def _load(store: Store) -> None:
-    """Three events of `product`, of which one failed and one is an hour old; one of search_index."""
-    store.sql.execute("INSERT INTO store.products (id, tenant) VALUES (1, 't')")
-    for id_ in (2, 3):
-        store.sql.execute(
-            f'INSERT INTO store.products (id, tenant, "Odd ""%Name") VALUES ({id_}, \'t\', {id_})'
-        )
-    store.sql.execute(
-        "INSERT INTO search_outbox_events (entity_type, entity_id, op, event_version)"
-        " VALUES ('doc', gen_random_uuid(), 'upsert', 1)"
-    )
-    failed = "UPDATE search_outbox_events SET status = 'failed', updated_at = now() WHERE entity_key = '1'"
-    store.sql.execute(failed)
-    old = "UPDATE search_outbox_events SET created_at = now() - interval '1 hour' WHERE entity_key = '2'"
-    store.sql.execute(old)
-
-
 @pytest.mark.slow(reason="whole reports")
 def test_the_report_has_a_line_a_projection(applied: Store) -> None:
-    _load(applied)
+    applied.sql.execute("INSERT INTO store.products (id, tenant) VALUES (1, 't')")
+    applied.cli.ok("inject", "event", "--count", "1")
     page = applied.cli.ok("report")
     assert "Projections" in page
     assert "product" in page

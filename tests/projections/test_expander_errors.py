@@ -69,6 +69,18 @@ def test_an_event_in_hand_is_given_back_once_the_database_is_there_again(
     assert rows == [("pending", 0, "infinity")]
 
 
+@pytest.mark.usefixtures("products")
+@pytest.mark.parametrize(("key", "words"), [("[1]", "not a JSON object"), ("{", "not fit the projection")])
+def test_an_event_that_cannot_be_read_fails_with_words(
+    parts: WorkerParts, sql: psycopg.Connection, key: str, words: str
+) -> None:
+    sql.execute("UPDATE search_outbox_events SET entity_key = %s", [key])
+    parts.expander.turn(always=True)
+    ((status, reason, said),) = shop.rows(sql)
+    assert (status, reason) == ("failed", "deterministic_exception")
+    assert words in said
+
+
 @pytest.mark.parametrize("do", [Do.DROP_STATEMENT, Do.DROP_ANSWER], ids=["not-executed", "executed"])
 def test_a_claim_whose_answer_was_lost_waits_for_no_lease(
     products: str,

@@ -56,18 +56,6 @@ def test_any_change_of_the_table_reaches_every_document(
     assert prices == {str(n): n * factor if factor else None for n in (1, 2, 3)}
 
 
-def test_changes_that_wait_together_are_one_pass(priced: Store, cli: Cli) -> None:
-    priced.apply()
-    cli.ok("worker", "--drain")
-    priced.sql.execute("TRUNCATE search_outbox_events")
-    for rate in (2, 3, 4):
-        priced.sql.execute("UPDATE store.currencies SET rate = %s", [rate])
-    cli.ok("worker", "--drain")
-    assert sorted(priced.events(), key=str) == sorted(
-        [("product", "", -1)] * 3 + [("product", str(n), None) for n in (1, 2, 3)], key=str
-    )
-
-
 def test_it_is_shown_and_taken_back(priced: Store) -> None:
     assert "a change reaches every document" in priced("plan").stdout
     priced.apply()

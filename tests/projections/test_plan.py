@@ -136,13 +136,6 @@ def test_names_with_quotes_and_capitals(store: Store) -> None:
     assert store.events() == [("product", "7", None)] * 2
 
 
-def test_a_table_that_is_reached_through_another_is_followed(store: Store) -> None:
-    found = store.follows()
-    assert found["store.reviews"].key == ("product_id",)
-    assert "category_id" in found["store.categories"].keys
-    assert found["store.categories"].columns == ("id", "name")
-
-
 def test_a_table_that_is_ignored_or_named_is_no_error(store: Store) -> None:
     store.query(JOINED)
     store.write(after='ignore = ["store.currencies"]\n')
@@ -159,39 +152,12 @@ def test_a_table_that_is_ignored_or_named_is_no_error(store: Store) -> None:
     assert "reads all of" not in " ".join(each.text for each in store.look().notices)
 
 
-LINKED = '''query = """SELECT p.id, (SELECT json_agg(t.name) FROM store.product_tags l
-    JOIN store.tags t ON t.id = l.tag_id WHERE l.product_id = p.id) AS tags
-FROM store.products p"""'''
-LINKS = """
-CREATE TABLE store.tags (id int PRIMARY KEY, name text, above int REFERENCES store.tags);
-CREATE TABLE store.product_tags (
-    product_id bigint REFERENCES store.products, tag_id int REFERENCES store.tags, "Weight" int DEFAULT 1,
-    PRIMARY KEY (product_id, tag_id)
-);
-"""
-
-
-def test_a_table_that_is_read_twice_is_followed_for_both(store: Store) -> None:
-    store.sql.execute(LINKS)
-    nested = "(SELECT a.name FROM store.tags a WHERE a.id = t.above)"
-    store.write('document = "store.documents"', LINKED.replace("json_agg(t.name)", f"json_agg({nested})"))
-    keys = [each.keys for each in store.look().projection.follow if each.table.name == "tags"]
-    assert len(keys) == 2
-    assert any('."tag_id" = :id' in each for each in keys)
-    assert any('."above" = :id' in each for each in keys)
-
-
 def test_only_the_triggers_that_change_are_named(store: Store) -> None:
     store.write('document = "store.documents"', QUERY)
     store.apply()
     store.write("p.title, ", "p.title, p.price, ")
     (step,) = [each["text"] for each in store.plan()["steps"] if each["what"] == "triggers"]
     assert step == "on store.products"
-
-
-def test_a_self_join_is_followed(store: Store) -> None:
-    store.query("SELECT p.id, q.title FROM store.products p LEFT JOIN store.products q ON q.id = p.maybe")
-    assert '."maybe" = :id' in store.follows()["store.products"].keys
 
 
 def test_two_projections_of_one_index(store: Store) -> None:

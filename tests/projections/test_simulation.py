@@ -8,7 +8,6 @@ from random import Random
 
 import psycopg
 import pytest
-from elasticsearch import Elasticsearch
 
 import shop
 from outboxctl.core.database import Database
@@ -17,10 +16,9 @@ from outboxctl.domain.clock import Deadline
 from outboxctl.domain.errors import UnreachableError
 from outboxctl.sink.delivery.bulk import BulkAction
 from outboxctl.sink.delivery.result import Delivery, Place
-from processes import Worker, eventually
+from processes import eventually
 from projections import shop_tables
 from projections.memory_index import LossyIndex, parts_of
-from servers import an_index
 from shop.sessions import EMPTY_ALL, trade
 
 ROUNDS = int(os.environ.get("PROJECTIONS_ROUNDS", "25"))
@@ -106,23 +104,6 @@ def test_lost_answers_late_requests_and_frozen_workers_leave_every_document_righ
     assert index.conflicts > ROUNDS // 5, "no request was too late"
     for kind in ("follow >= 0", "follow = -1"):
         assert sql.execute(f"SELECT FROM search_outbox_events WHERE {kind}").rowcount > ROUNDS / 5, kind
-
-
-def test_a_real_engine_ends_with_the_rows_of_the_view(
-    url: str,
-    sql: psycopg.Connection,
-    engine: Elasticsearch,
-    worker: Callable[..., Worker],
-    traded: Callable[[str], None],
-) -> None:
-    with an_index(engine) as index:
-        traded(index)
-        worker(OUTBOX_BULK_SIZE="5", OUTBOX_POLL_INTERVAL_SECONDS="0.05")
-        for number in range(5):
-            trade(url, SEED * 1000 + number)
-        eventually(lambda: not sql.execute(UNFINISHED).rowcount, what="delivered")
-        assert shop.held(engine, index) == shop.documents(sql, REVISIONS)
-        assert shop.documents(sql, REVISIONS)
 
 
 class SlowIndex(LossyIndex):

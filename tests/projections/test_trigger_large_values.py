@@ -90,6 +90,17 @@ def test_a_large_value_that_changes_is_an_event_and_one_that_is_written_again_is
     assert keys(large) == ["6"]
 
 
+@pytest.mark.slow(reason="values of 540 MB")
+@pytest.mark.parametrize("table", ["papers", "pages"])
+def test_a_value_of_540_megabytes_fails_no_write(large: psycopg.Connection, table: str) -> None:
+    unseen = large.info.server_version >= 170000
+    for change, found in (("text = repeat('x', 540000000)", ["1"]), ("n = 5", [] if unseen else ["1"])):
+        large.execute(f"UPDATE shop.{table} SET {change} WHERE id = 1".encode())
+        assert keys(large) == found, change
+    large.execute(f"DELETE FROM shop.{table} WHERE id = 1".encode())
+    assert keys(large) == ["1"]
+
+
 @pytest.mark.slow(reason="values of 270 MB")
 @pytest.mark.parametrize("partitioned", [False, True])
 def test_a_large_key_or_parameter_fails_no_write(

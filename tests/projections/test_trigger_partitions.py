@@ -161,27 +161,6 @@ DELETE FROM shop.{0}
 """
 
 
-def test_a_partition_below_one_that_was_there_misses_no_change(
-    db: Database, bare: psycopg.Connection
-) -> None:
-    """PostgreSQL copies a trigger as it is above: one that is disabled would be copied disabled."""
-    bare.execute(PARTITIONED.encode())
-    bare.execute(LATER)
-    lines = shop.of("lines")
-    watch(db, lines)
-    bare.execute(
-        "ALTER TABLE shop.lines_2027 DETACH PARTITION shop.late;"
-        " CREATE TABLE shop.later PARTITION OF shop.lines_2027 DEFAULT"
-    )
-    for table in ("later", "lines_2027"):
-        bare.execute(WRITE.format(table).encode())
-        assert set(keys(bare)) == {"1", "2"}
-    assert faults(db, lines) == [
-        ("later", "ROW_BY_ROW", f"{LINES}_row"),
-        *(("late", "STRAY", f"{LINES}_{each}") for each in ("delete", "insert", "truncate", "update")),
-    ]
-
-
 @pytest.mark.parametrize("dropped", [True, False], ids=["drop", "apply"])
 def test_a_former_partition_keeps_its_triggers_until_drop_or_apply(
     db: Database, bare: psycopg.Connection, dropped: bool

@@ -190,13 +190,3 @@ def test_a_table_that_is_followed_besides_being_the_root(db: Database, bare: psy
     assert taken(bare) == [("product", "1", None), ("product", '{"id": "1"}', 0)]
     bare.execute("UPDATE shop.products SET parent_id = 1 WHERE id = 2")
     assert taken(bare) == [("product", "2", None)]
-
-
-def test_an_upsert_is_one_event(watched: psycopg.Connection) -> None:
-    for number in (7, 7, 8):
-        watched.execute(
-            "INSERT INTO shop.products (id, name) VALUES (7, %s)"
-            " ON CONFLICT (id) DO UPDATE SET name = excluded.name",
-            [f"n{number}"],
-        )
-    assert keys(watched) == ["7", "7"]  # the second one changes nothing
