@@ -7,10 +7,10 @@ import pytest
 from elasticsearch import Elasticsearch
 
 from fakes import ProxyFault, Script, fake_sink
-from fakes.faults import HEALTHY
 from outboxctl.domain.clock import Deadline
 from outboxctl.domain.failures import Reason, Verdict
 from outboxctl.settings import load
+from outboxctl.sink.delivery import deliver
 from outboxctl.sink.delivery.bulk import BulkAction
 from outboxctl.sink.delivery.deliver import ElasticSink
 from outboxctl.sink.transport.open import connect
@@ -46,17 +46,22 @@ def test_an_alias_that_was_away_once_is_insisted_on_again(
     assert found == [Verdict.DONE, Verdict.OUTAGE, Verdict.DONE, Verdict.DONE, Verdict.DONE]
 
 
-def test_an_engine_that_takes_an_alias_for_none_gets_documents_all_the_same(
-    servers: Servers, index: str
+def test_a_sink_that_takes_an_alias_for_none_is_looked_at_each_time_for_a_minute(
+    servers: Servers, index: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    now = [1_000.0]
+    monkeypatch.setattr(deliver, "monotonic", lambda: now[0])
     refused = ProxyFault(items=lambda _: (404, {"type": "index_not_found_exception", "reason": NO_ALIAS}))
     with (
-        fake_sink(Script.of(refused, HEALTHY, refused), upstream=servers.sink) as proxy,
+        fake_sink(Script.of(refused), upstream=servers.sink) as proxy,
         closing(connect(load(elastic_url=proxy.url))) as client,
     ):
-        sink = ElasticSink(client, index)
-        assert [sent(sink, version) for version in (1, 2)] == [Verdict.DONE, Verdict.DONE]
-        assert len(proxy.requests) == 4
+        sink, looked = ElasticSink(client, index), list[int]()
+        for version, seconds in ((1, 0), (2, 0), (3, 0), (4, deliver.CONCRETE), (5, 0)):
+            now[0] += seconds
+            assert sent(sink, version) is Verdict.DONE
+            looked.append(len(proxy.lookups))
+    assert looked == [2, 3, 4, 5, 5]
 
 
 @pytest.fixture

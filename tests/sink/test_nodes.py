@@ -15,6 +15,7 @@ from outboxctl.drills import services
 from outboxctl.settings import load
 from outboxctl.sink.delivery.bulk import BulkAction, body
 from outboxctl.sink.transport.client import Client
+from outboxctl.sink.transport.node import NoAnswerError, SinkNode, SinkNodeConfig
 from outboxctl.sink.transport.open import connect
 from outboxctl.sink.transport.reply import SinkReply
 from processes import eventually
@@ -200,3 +201,12 @@ def test_the_cluster_is_asked_again_soon_while_a_node_fails(monkeypatch: pytest.
 def test_named_nodes_may_be_http_and_https(recwarn: pytest.WarningsRecorder) -> None:
     connect(load(elastic_url="http://one:9200,https://two:9200", sink_nodes="discovered")).close()
     assert not recwarn.list
+
+
+def test_where_all_connections_are_busy_it_is_a_timeout() -> None:
+    node = SinkNode(SinkNodeConfig("http", "127.0.0.1", 9, connections_per_node=1))
+    assert node._pool.pool
+    node._pool.pool.get()
+    with pytest.raises(NoAnswerError) as raised:
+        node.perform_request("GET", "/", request_timeout=0.1)
+    assert (raised.value.answer.kind, "was free within" in raised.value.answer.text) == ("timeout", True)

@@ -1,8 +1,11 @@
 """Where faults may be caused, what is a worker, and that a stopped sink is started again."""
 
+import os
+import signal
 import socket
 from pathlib import Path
 
+import psutil
 import pytest
 import typer
 from typer.testing import CliRunner
@@ -14,7 +17,9 @@ from outboxctl.drills.faults.gate import allow, local
 from outboxctl.drills.faults.ledger import Ledger
 from outboxctl.drills.faults.records import Fault
 from outboxctl.drills.faults.workers import runs_worker
+from outboxctl.drills.scratch.worker import WorkerProcess
 from outboxctl.settings import load
+from processes import eventually
 
 pytestmark = pytest.mark.no_servers
 URL = "http://127.0.0.1:9200"
@@ -136,3 +141,14 @@ def test_what_was_left_behind_can_be_undone() -> None:
     assert done.exit_code == 0, done.output
     assert "w1 is paused" in done.output
     assert records.load(records.folder()) == []
+
+
+def test_faults_reach_the_worker_behind_a_wrapper(tmp_path: Path) -> None:
+    worker = WorkerProcess(os.environ, tmp_path, command=["sh", "-c", "sleep 60; true"])
+    worker.start()
+    eventually(lambda: psutil.Process(worker.pid).children())
+    (wrapped,) = psutil.Process(worker.pid).children()
+    worker.send(signal.SIGSTOP)
+    eventually(lambda: wrapped.status() == psutil.STATUS_STOPPED)
+    worker.kill()
+    eventually(lambda: not wrapped.is_running() or wrapped.status() == psutil.STATUS_ZOMBIE)

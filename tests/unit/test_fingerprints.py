@@ -1,10 +1,15 @@
-"""Failures of one cause fall into one group, whatever ids and values their errors hold."""
+"""Failures of one cause fall into one group, whatever ids their errors hold; ids are in order of time."""
 
+from datetime import UTC, datetime
 from time import perf_counter
+from uuid import RFC_4122
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from outboxctl.domain.fingerprints import LONGEST, fingerprint, fold
+from outboxctl.domain.ids import laid_out
 
 pytestmark = pytest.mark.no_servers
 ID = "5b2f0a1e-6b7c-4d8e-9f00-112233445566"
@@ -59,3 +64,20 @@ def test_a_text_that_an_enemy_chose_is_bounded_and_takes_no_time(error: str) -> 
     assert len(fold(error * LONGEST)) <= LONGEST
     assert len(fingerprint("mapping", error)) == 12
     assert perf_counter() - began < 1
+
+
+MOMENTS = st.integers(0, int(datetime(9999, 12, 31, tzinfo=UTC).timestamp()) * 10**9)
+CHANCE = st.integers(0, 2**64 - 1)
+
+
+@given(MOMENTS, CHANCE)
+def test_every_bit_is_where_the_standard_wants_it(nanoseconds: int, chance: int) -> None:
+    made = laid_out(nanoseconds, chance)
+    assert (made.version, made.variant) == (7, RFC_4122)
+    assert made.int >> 80 == nanoseconds // 1_000_000
+    assert made.int & (1 << 62) - 1 == chance & (1 << 62) - 1
+
+
+@given(MOMENTS, st.integers(245, 10**12), CHANCE, CHANCE)
+def test_a_quarter_of_a_microsecond_later_is_greater(now: int, later: int, one: int, two: int) -> None:
+    assert laid_out(now, one) < laid_out(now + later, two)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from random import Random
+from unittest.mock import MagicMock, Mock
 
 import pytest
 from hypothesis import given
@@ -25,6 +26,11 @@ from outboxctl.domain.flow import (
     SinkState,
     outage_of_index,
 )
+from outboxctl.domain.lifecycle import PROJECTION
+from outboxctl.settings import load
+from outboxctl.sink.delivery.result import Delivery
+from outboxctl.worker.flow import control
+from outboxctl.worker.upkeep import deletes
 
 pytestmark = pytest.mark.no_servers
 LANES, SIZE, BATCH = 3, 100, 5_000
@@ -167,6 +173,7 @@ def test_a_late_failure_of_another_lane_does_not_let_a_second_probe_through() ->
             HOLD, [*[[SILENT]] * LANES, [DONE], *[[SILENT]] * LANES], False, id="hold: taken in between"
         ),
         pytest.param(HOLD, [[DEAD], [SILENT]], True, id="hold: silence does not close it"),
+        pytest.param(HOLD, [[DEAD], [UNAVAILABLE_TO_ONE]], False, id="hold: 503 to one index is an answer"),
         pytest.param(HOLD, [[SICK]] * 20, False, id="hold: one shard says nothing about the others"),
         pytest.param(HOLD, [*[[SILENT]] * LANES, [NOT_SENT], [SILENT]], True, id="hold: not sent, no answer"),
     ],
@@ -229,6 +236,17 @@ def test_what_waits_is_brought_forward_batch_by_batch_as_it_is_delivered() -> No
     assert index.taken(BATCH // 2, 100.0).turn(100.0, BATCH)[1] == reasons
     assert index.turn(100.0 + STEP, BATCH)[1] == reasons
     assert index.recovered().waiting == reasons
+
+
+def test_those_of_a_shard_are_so_too_where_search_index_is_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    moves = Mock(return_value=BATCH)
+    monkeypatch.setattr(control, "bring_forward", moves)
+    monkeypatch.setattr(control, "monotonic", lambda: 100.0)
+    flow = control.FlowControl(MagicMock(settings=load()), Mock())
+    flow.recovered("")
+    for _ in range(3):
+        flow.settled("", BATCH // 2)
+    assert moves.call_count == 3
 
 
 def test_without_an_outage_that_is_looked_for_rarely() -> None:
@@ -296,3 +314,17 @@ def test_an_index_is_tried_again_a_second_after_all_of_a_batch_waited(
         now += PAUSE
         assert index.untried(now) is None
     assert index.taken(1, now + AGAIN).waiting
+
+
+def test_an_index_that_takes_no_delete_again_is_asked_ever_less_often(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now, sink = [0.0], Mock(deliver=Mock(return_value=Delivery([None], [])))
+    monkeypatch.setattr(deletes, "monotonic", lambda: now[0])
+    monkeypatch.setattr(deletes, "deletes", Mock(due=lambda _: [PROJECTION], take=lambda *_, **__: [Mock()]))
+    context = MagicMock(settings=load(), signals=Mock(stopping=False))
+    again = deletes.DeletesAgain(context, sink, Mock(), Mock(), Mock(away=False))
+    for _ in range(600):
+        again.turn()
+        now[0] += 1
+    assert sink.deliver.call_count < 60, "in ten minutes"

@@ -1,4 +1,4 @@
-"""Attempts end; waiting times grow and stay within their bounds."""
+"""Attempts end; waiting times grow and stay within their bounds; only a row that was hit is counted."""
 
 from dataclasses import replace
 from random import Random
@@ -9,11 +9,14 @@ from hypothesis import strategies as st
 
 from outboxctl.core.delivery.claim import Claimed
 from outboxctl.domain import backoff
-from outboxctl.domain.failures import Answer, Classification, Reason, Verdict, classify
+from outboxctl.domain.failures import DONE, Answer, Classification, Noop, Reason, Verdict, classify
+from outboxctl.metrics.registry import Metrics
 from outboxctl.worker.settling.outcome import RetryPolicy, decide
+from outboxctl.worker.settling.tally import settled
 
 pytestmark = pytest.mark.no_servers
 POLICY = RetryPolicy(max_attempts=3, base=0.5, cap=30)
+HOLD = RetryPolicy(max_attempts=1, base=0.5, cap=30, hold=True)
 
 
 def decided(verdict: Verdict, attempts: int) -> str:
@@ -40,17 +43,15 @@ def test_where_an_event_ends(verdict: Verdict, attempts: int, end: str) -> None:
 
 
 def test_hold_gives_an_outage_back_and_nothing_else() -> None:
-    policy = RetryPolicy(max_attempts=1, base=0.5, cap=30, hold=True)
     events = [Claimed(verdict, "block:x", "upsert", 1, 1, 1, "{}") for verdict in Verdict]
     findings = [(event, Classification(Verdict(event.id), Reason.CONNECT)) for event in events]
-    outcomes = decide(findings, policy, Random(1))
+    outcomes = decide(findings, HOLD, Random(1))
     assert outcomes.held == ["outage"]
     assert {failure.id for failure in outcomes.failures} == {"retry", "fail", "split"}
 
 
 def test_hold_gives_back_what_a_request_cost_that_ended_without_a_word_about_the_event() -> None:
     """A timeout may be a node's, and so does not count; it is no reason to wait longer than a moment."""
-    policy = RetryPolicy(max_attempts=1, base=0.5, cap=30, hold=True)
     requests = [
         Answer(0, kind, request=True) for kind in ("timeout", "connection_lost", "reset", "bad_response")
     ]
@@ -58,11 +59,11 @@ def test_hold_gives_back_what_a_request_cost_that_ended_without_a_word_about_the
     items = [Answer(429, "es_rejected_execution_exception"), Answer(502, "bad_gateway")]
     findings = [classify(answer) for answer in requests + items]
     events = [Claimed(str(n), "block:x", "upsert", 1, 1, 1, "{}") for n in range(len(findings))]
-    outcomes = decide(list(zip(events, findings, strict=True)), policy, Random(1))
+    outcomes = decide(list(zip(events, findings, strict=True)), HOLD, Random(1))
     assert [retry.attempt_returned for retry in outcomes.retries] == [True] * len(findings)
     assert max(retry.delay for retry in outcomes.retries) <= 2
     at_fault = [(events[0], replace(findings[0], refundable=False))]
-    assert len(decide(at_fault, policy, Random(1)).failures) == 1, "found to be the event's own fault"
+    assert len(decide(at_fault, HOLD, Random(1)).failures) == 1, "found to be the event's own fault"
     counted = decide(list(zip(events, findings, strict=True)), POLICY, Random(1)).retries
     assert not any(retry.attempt_returned for retry in counted)
 
@@ -80,10 +81,9 @@ def test_an_event_that_was_not_sent_for_its_shard_keeps_its_attempt_under_either
 
 def test_hold_lets_an_event_wait_that_alone_is_refused_and_gives_its_attempt_back() -> None:
     """Else it is the oldest one due, and each probe of the circuit is it again."""
-    policy = RetryPolicy(max_attempts=1, base=0.5, cap=30, hold=True)
     event = Claimed("e", "block:x", "upsert", 1, 1, 1, "{}")
     finding = Classification(Verdict.OUTAGE, Reason.CONFIG, error="400", single=True)
-    outcomes = decide([(event, finding)], policy, Random(1))
+    outcomes = decide([(event, finding)], HOLD, Random(1))
     assert (outcomes.held, outcomes.failures) == ([], [])
     (retry,) = outcomes.retries
     assert (retry.reason, retry.error, retry.attempt_returned) == (Reason.CONFIG, "400", True)
@@ -102,3 +102,31 @@ def test_a_wait_is_never_zero_and_never_over_the_cap(
     wait = backoff.delay(attempts, base=base, cap=cap, rng=Random(seed))
     step = min(cap, base * 2.0 ** min(max(attempts, 1) - 1, 60))
     assert step / 2 <= wait <= cap
+
+
+def counted(metrics: Metrics, name: str) -> float:
+    lines = [line for line in metrics.snapshot().decode().splitlines() if line.startswith(f"{name}{{")]
+    return sum(float(line.rpartition(" ")[2]) for line in lines)
+
+
+FINDINGS = {
+    "done": DONE,
+    "superseded": Classification(Verdict.DONE, noop=Noop.SUPERSEDED),
+    "retry": Classification(Verdict.RETRY, Reason.CONNECT),
+    "fail": Classification(Verdict.FAIL, Reason.CONNECT),
+    "outage": Classification(Verdict.OUTAGE, Reason.CONNECT),
+}
+
+
+@pytest.mark.parametrize("finding", FINDINGS.values(), ids=FINDINGS)
+def test_only_what_was_hit_is_counted(finding: Classification) -> None:
+    events = [Claimed(name, f"block:{name}", "upsert", 1, 1, 1, "{}") for name in ("ours", "theirs")]
+    outcomes = decide([(event, finding) for event in events], replace(POLICY, hold=True), Random(1))
+    metrics, verdict = Metrics(), finding.verdict
+    settled(metrics, outcomes, {"ours"}, set())
+    assert counted(metrics, "outbox_idempotent_noop_total") == bool(finding.noop)
+    assert counted(metrics, "outbox_processed_total") == (verdict is Verdict.DONE)
+    assert counted(metrics, "outbox_failed_total") == (verdict is not Verdict.DONE)
+    assert counted(metrics, "outbox_retry_scheduled_total") == (verdict is Verdict.RETRY)
+    assert counted(metrics, "outbox_terminal_failed_total") == (verdict is Verdict.FAIL)
+    assert counted(metrics, "outbox_lease_lost_total") == 1

@@ -3,9 +3,12 @@
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import SpooledTemporaryFile
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from outboxctl.cli.app import app
@@ -13,6 +16,7 @@ from outboxctl.core.documents.source import ChangedKey, SourceRow
 from outboxctl.core.produce import MAX_VERSION
 from outboxctl.domain.errors import UnreachableError, UsageError
 from outboxctl.domain.failures import DONE, Classification, Reason, Verdict
+from outboxctl.operations.rebuild import source
 from outboxctl.operations.rebuild.model import Tools
 from outboxctl.operations.rebuild.plan import choose
 from outboxctl.operations.rebuild.sending import Sender
@@ -136,3 +140,27 @@ def test_a_mapping_that_no_database_keeps_is_refused_at_once(text: str, tmp_path
     path.write_text(text)
     with pytest.raises(UsageError, match="--mapping"):
         choose(str(path))
+
+
+KEYS = st.lists(st.lists(st.tuples(st.text(), st.integers(0, 2**63 - 1) | st.none()), min_size=1))
+
+
+@given(KEYS)
+def test_all_keys_come_again_in_their_order(pages: list[list[tuple[str, int | None]]]) -> None:
+    with source.spooled(pages) as kept:
+        assert [[tuple(item) for item in page] for page in kept] == pages
+
+
+def test_many_keys_are_in_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(source, "MEMORY", 10)
+    rolled = []
+
+    class Watched(SpooledTemporaryFile[str]):
+        def rollover(self) -> None:
+            rolled.append(True)
+            super().rollover()
+
+    monkeypatch.setattr(source, "SpooledTemporaryFile", Watched)
+    with source.spooled([["a" * 10], ["b" * 10]]) as kept:
+        assert [*kept] == [["a" * 10], ["b" * 10]]
+    assert rolled

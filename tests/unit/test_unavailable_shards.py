@@ -126,8 +126,10 @@ def test_a_shard_that_takes_a_probe_gets_its_documents_in_the_same_delivery(clus
     deliver(sick)
     cluster.sick = set()
     cluster.now += 1.1
+    cluster.sent.clear()
     delivery = deliver(sick)
     assert delivery.findings == [DONE] * len(ACTIONS)
+    assert PROBE.id not in {action.id for action in cluster.sent[0]}, "the others do not wait for it"
     assert delivery.recovered, "those that wait in the database can be sent, too"
     assert not deliver(sick).recovered
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from outboxctl.domain.errors import UnreachableError
 from outboxctl.domain.failures import Answer
 from outboxctl.sink.engines import OPENSEARCH
 from outboxctl.sink.index import scan, walk
@@ -36,6 +37,8 @@ class Shards:
 
     def _answer(self, method: str, path: str, params: dict[str, str], body: Any) -> tuple[int, Any]:
         if path == "/things":
+            if "local" in params or not self.ids:  # a node that lags does not know it
+                return 404, {"error": {"type": "index_not_found_exception", "reason": "no such index"}}
             return 200, {"things": {"settings": {"index.number_of_shards": str(len(self.ids))}}}
         if path.endswith("/_search/point_in_time") and method == "POST":
             return 200, {"pit_id": self._extended(f"view-{params['preference'].partition(':')[2]}")}
@@ -86,3 +89,8 @@ def test_a_list_of_an_index_reaches_its_last_shard(shards: Shards) -> None:
         found, place = walk.ids(shards, "things", place, 2)  # type: ignore[arg-type]
         seen += found
     assert seen == in_turn(shards)
+
+
+def test_an_index_that_is_not_known_is_no_list_without_documents() -> None:
+    with pytest.raises(UnreachableError, match="no such index"):
+        walk.ids(Shards(0, 0), "things", None, 2)  # type: ignore[arg-type]

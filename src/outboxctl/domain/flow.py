@@ -63,12 +63,15 @@ class SinkPolicy:
 
 
 def hear(findings: Findings, *, hold: bool) -> tuple[Heard, Classification | None]:
-    """What a delivery says of the sink, and the finding that says so. What was not sent says nothing."""
+    """What a delivery says of the sink, and the finding that says so. What was not sent says nothing.
+
+    Under `hold` every answer about one index ends an outage, a 503 too: the next delivery may open it again.
+    """
     told = [finding for finding in findings if finding and not finding.attempt_returned]
     outage = next((f for f in told if f.verdict is Verdict.OUTAGE and not f.single), None)
     if outage and hold:
         return Heard.OUTAGE, outage
-    if not all(map(_of_no_event, told)):
+    if not all(finding.unanswered if hold else _of_no_event(finding) for finding in told):
         return Heard.ANSWER, None
     first = next((finding for finding in told if not finding.single), None)
     return (Heard.OUTAGE if outage else Heard.SILENCE if first else Heard.NOTHING), outage or first
@@ -258,13 +261,14 @@ class IndexState:
             return replace(self, next_of_shard=first + events / RATE), waits
         return replace(self, next_retry=first + events / RATE), waits
 
-    def taken(self, events: int, now: float) -> "IndexState":
-        """So many events were delivered: those that wait are to be brought forward.
+    def taken(self, events: int, now: float, *, paced: bool = True) -> "IndexState":
+        """So many events were delivered: those that wait are to be brought forward, if they were spread.
 
-        Also at the first delivery of a process: another one may have put them back.
+        Also at the first delivery of a process: another one may have put them back. `paced`: that is so where
+        there are events of others.
         """
         state, since = replace(self, delivered=self.delivered + events), now - self.looked_at
-        if since >= AGAIN and (self.next_retry > now or since >= SELDOM):
+        if paced and since >= AGAIN and (self.next_retry > now or since >= SELDOM):
             return replace(state, next_retry=0.0, looked_at=now, waiting=self.waiting | OF_ONE_INDEX)
         return state
 

@@ -81,17 +81,21 @@ class MetricsServer(ThreadingWSGIServer):
         """The WSGI application; an error of ours costs one answer."""
         method = environ["REQUEST_METHOD"]
         try:
-            if environ["PATH_INFO"] == "/metrics":
-                return list(self._metrics.page(environ, start_response))
+            if environ["PATH_INFO"] == "/metrics" and method in METHODS:
+                head: list[Any] = []
+                page = self._metrics.page(
+                    {**environ, "REQUEST_METHOD": "GET"}, lambda *some: head.extend(some)
+                )
+                body = b"".join(page)
+                return _respond(start_response, method, head[0], head[1], body)
             status, said = self._state(environ["PATH_INFO"]) if method in METHODS else (405, "")
         except Exception as error:
             unexpected.report(self._metrics, "http", error)
             status, said = 500, ""
         body = said.encode() if isinstance(said, str) else json.dumps(said).encode() + b"\n"
         kind = "text/plain" if isinstance(said, str) else "application/json"
-        headers = [("Content-Type", kind), ("Content-Length", str(len(body)))]
-        start_response(f"{status} {HTTPStatus(status).phrase}", headers)
-        return [body] if method == "GET" else []
+        line = f"{status} {HTTPStatus(status).phrase}"
+        return _respond(start_response, method, line, [("Content-Type", kind)], body)
 
     def _state(self, path: str) -> tuple[int, dict[str, Any] | str]:
         if path == "/healthz":
@@ -142,6 +146,14 @@ class MetricsServer(ThreadingWSGIServer):
                 if place < surplus or end <= now:
                     with suppress(OSError):
                         request.shutdown(socket.SHUT_RDWR)
+
+
+def _respond(
+    start_response: Callable[..., Any], method: str, line: str, headers: list[tuple[str, str]], body: bytes
+) -> list[bytes]:
+    """Answer; wsgiref names itself and Python's version where there is no `Server`."""
+    start_response(line, [*headers, ("Server", _Quiet.server_version), ("Content-Length", str(len(body)))])
+    return [body] if method == "GET" else []
 
 
 class _Quiet(WSGIRequestHandler):

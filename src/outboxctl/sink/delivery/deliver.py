@@ -19,11 +19,11 @@ from outboxctl.sink.transport.client import Client
 from outboxctl.sink.transport.reply import FORBIDDEN, NOT_FOUND, Decode
 from outboxctl.sink.transport.request import ask
 
+_DECODER = msgspec.json.Decoder()
 NO_INDEX = "no such index or alias"
 CONCRETE = 60.0  # seconds until a name that was no alias is looked up as one again
 # Seconds that the engine itself may wait for a shard or a leader, of those that a request has left: it names
 # the shard then, and the documents of all others are written. Its own default is a minute.
-_DECODER = msgspec.json.Decoder()
 WAITS, SHORTEST_WAIT, LONGEST_WAIT = 1 / 3, 0.1, 10.0
 
 
@@ -42,6 +42,7 @@ class ElasticSink:
         self._index = index
         self._alias_only = False  # the name is known to be an alias, and requests carry `require_alias`
         self._concrete_until = 0.0  # the name was an index of its own lately: it may become an alias
+        self._doubted_until = 0.0  # the sink refused `require_alias` lately, though it says that it is one
 
     def ping(self) -> Classification | None:
         """None if the sink answers and the index exists, else what is wrong."""
@@ -71,50 +72,47 @@ class ElasticSink:
         return Delivery(bisection.deliver(actions), requests)
 
     def _send(
-        self,
-        actions: Sequence[BulkAction],
-        deadline: Deadline,
-        requests: list[BulkRequest],
-        *,
-        insist: bool = True,
+        self, actions: Sequence[BulkAction], deadline: Deadline, requests: list[BulkRequest]
     ) -> list[Answer] | Answer | None:
-        """One bulk request that must not create an index; `insist`: by `require_alias`, if it is an alias.
+        """One bulk request that must not create an index.
 
         A bulk request creates a missing index, with a guessed mapping, even by a versioned delete.
         With `require_alias` the sink itself refuses that for upserts. Deletes, and all writes to a
         concrete index, are preceded by a look-up instead, which leaves a window of milliseconds.
         """
-        required = insist and self._alias_only
-        if not required or any(action.document is None for action in actions):
-            missing = self._look_up(deadline)
+        insist = self._alias_only
+        if not insist or any(action.document is None for action in actions):
+            missing, insist = self._look_up(deadline)
             if missing:
                 return missing
-            required = insist and self._alias_only
         seconds = deadline.seconds_left()
         if seconds <= 0:
             return None
-        sent = self._bulk(actions, seconds, requests, insist=required)
-        if required and isinstance(sent, list) and any(_not_an_alias(a) for a in sent if a is not CONFIRMED):
-            # Gone since the look-up, or `require_alias` is not reliable here: a look-up shows which.
-            self._alias_only = False
-            return self._send(actions, deadline, requests, insist=False)
+        sent = self._bulk(actions, seconds, requests, insist=insist)
+        if insist and isinstance(sent, list) and any(_not_an_alias(a) for a in sent if a is not CONFIRMED):
+            # Gone since the look-up, or a sink whose `require_alias` is not reliable: a look-up shows which.
+            self._alias_only, self._doubted_until = False, monotonic() + CONCRETE
+            return self._send(actions, deadline, requests)
         return sent
 
-    def _look_up(self, deadline: Deadline) -> Answer | None:
-        """The Answer for a missing index, else None; whether it is an alias is known from then on.
+    def _look_up(self, deadline: Deadline) -> tuple[Answer | None, bool]:
+        """The Answer for a missing index, else None, and whether to send with `require_alias`.
 
         An alias passes for the index that it was until lately: that it exists is asked each time.
         """
         concrete = monotonic() < self._concrete_until
-        exists = False if concrete else self._exists(deadline, "_alias", self._index)
-        self._alias_only = exists is True
-        if exists is False:
+        exists = is_alias = False if concrete else self._exists(deadline, "_alias", self._index)
+        if is_alias is True:
+            self._alias_only = monotonic() >= self._doubted_until
+            return None, self._alias_only
+        if is_alias is False:
+            self._doubted_until = 0.0
             exists = self._exists(deadline, self._index, leader=True)
             if not (concrete and exists is True):
                 self._concrete_until = monotonic() + CONCRETE if exists is True else 0.0
         if exists is True or exists is None or (isinstance(exists, Answer) and exists.status == FORBIDDEN):
-            return None  # an API key that may only write may not ask either
-        return exists if isinstance(exists, Answer) else self._absent()
+            return None, False  # an API key that may only write may not ask either
+        return (exists if isinstance(exists, Answer) else self._absent()), False
 
     def _exists(self, deadline: Deadline, *path: str, leader: bool = False) -> bool | Answer | None:
         """Whether it exists; None where no time is left. Half of the time is kept for the bulk request.

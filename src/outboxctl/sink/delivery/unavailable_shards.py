@@ -81,13 +81,24 @@ class UnavailableShards:
         outages = self._outages
         if not outages.shards or not outages.layout or outages.total:
             return self._send(actions, deadline)
-        recovered = self._probe(outages, outages.layout, deadline)
+        first = self._send_healthy(outages, actions, deadline)
+        if not self._probe(outages, outages.layout, deadline):  # after them: it may take a while
+            return first
+        left = [n for n, f in enumerate(first.findings) if f and f.attempt_returned]
+        more = self._send_healthy(outages, [actions[n] for n in left], deadline)
+        later = dict(zip(left, more.findings, strict=True))
+        findings = [later.get(n, finding) for n, finding in enumerate(first.findings)]
+        return replace(first, findings=findings, requests=first.requests + more.requests, recovered=True)
+
+    def _send_healthy(
+        self, outages: ShardOutages, actions: Sequence[BulkAction], deadline: Deadline
+    ) -> Delivery:
+        """Send those whose shards are not unavailable; the others get the finding of their shard."""
         kept = [self._kept_back(outages, action) for action in actions]
         some = [action for action, finding in zip(actions, kept, strict=True) if not finding]
         delivery = self._send(some, deadline) if some else Delivery([], [])
         sent = iter(delivery.findings)
-        findings = [finding or next(sent) for finding in kept]
-        return Delivery(findings, delivery.requests, whole=False, recovered=recovered or delivery.recovered)
+        return replace(delivery, findings=[finding or next(sent) for finding in kept], whole=False)
 
     def _send(self, actions: Sequence[BulkAction], deadline: Deadline) -> Delivery:
         """Send them all, and learn from their findings."""

@@ -1,10 +1,11 @@
 """The ids of all documents of an index, page by page, with a place that can be written down between pages."""
 
+from outboxctl.domain.failures import Answer
 from outboxctl.sink.delivery.result import Place
-from outboxctl.sink.index.named import look
+from outboxctl.sink.index.named import described
 from outboxctl.sink.index.view import View
 from outboxctl.sink.transport.client import Client
-from outboxctl.sink.transport.request import request
+from outboxctl.sink.transport.request import failure, request
 
 
 def ids(client: Client, name: str, place: Place | None, size: int) -> tuple[list[str], Place | None]:
@@ -37,6 +38,10 @@ def _opened(client: Client, name: str) -> list[str]:
     """The views that together show the index as it is now."""
     request(client, "POST", name, "_refresh")
     kind = client.engine.point_in_time
-    shards = sum(each.shards for each in look(client, name).indexes) if kind.by_shard else 0
-    parts = [{"preference": f"_shards:{shard}"} for shard in range(shards)] if kind.by_shard else [{}]
-    return [View.open(client, name, **part).id for part in parts]
+    if not kind.by_shard:
+        return [View.open(client, name).id]
+    found = described(client, name)  # by the leader: no shards, or those of another index, end the list early
+    if isinstance(found, Answer):
+        raise failure(found)
+    shards = sum(each.shards for each in found.indexes)
+    return [View.open(client, name, preference=f"_shards:{shard}").id for shard in range(shards)]

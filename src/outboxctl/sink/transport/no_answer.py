@@ -13,6 +13,7 @@ from outboxctl.sink.transport.connection import Attempt
 
 LONGEST_PATH = 200  # characters of a path that are shown
 UNREACHED = (exceptions.NewConnectionError, exceptions.ConnectTimeoutError)
+LATE = (TimeoutError, exceptions.TimeoutError, exceptions.EmptyPoolError)
 # The first that fits: subclasses come before their base.
 ENDS: dict[type[BaseException], str] = {
     RemoteDisconnected: "{node} closed the connection before it answered {asked}",
@@ -64,7 +65,7 @@ def _cause(error: Exception) -> Exception:
 def _ended(cause: Exception, attempt: Attempt) -> tuple[str, str]:
     """The kind and the words for a request to a node that was reached."""
     node, asked = attempt.node, attempt.asked
-    if attempt.watch.expired or isinstance(cause, TimeoutError | exceptions.TimeoutError):
+    if attempt.watch.expired or isinstance(cause, LATE):
         return "timeout", _late(cause, attempt)
     if isinstance(cause, SSLError | exceptions.SSLError):
         return "tls", str(cause)

@@ -189,8 +189,8 @@ class FlowControl:
         """
         with self._lock:
             now, index = monotonic(), self._index(name)
-            if self._paced(name) and delivered:
-                index = index.taken(delivered, now)
+            if delivered:
+                index = index.taken(delivered, now, paced=self._paced(name))
             self._indexes[name], reasons = index.turn(now, BATCH)
         if not reasons:
             return

@@ -1,19 +1,20 @@
 """Sending delivered deletes again: a write that was held up on its way may have come after them.
 
-An index forgets a delete with its tombstone, and takes an older write then (docs/adr/0048). So each delete is
+An index forgets a delete with its tombstone, and takes an older write then (docs/adr/0004). So each delete is
 sent again after a lease, when no worker sends any more what it had read before, and for the last time when
 nothing that was sent can be on its way.
 """
 
 from collections.abc import Callable, Sequence
+from random import Random
 
 import structlog
 
 from outboxctl.core.delivery import deletes
 from outboxctl.core.delivery.deletes import DueDelete
+from outboxctl.domain import backoff
 from outboxctl.domain.clock import Deadline, monotonic
 from outboxctl.domain.failures import Classification, Noop, Verdict
-from outboxctl.domain.flow import LONGEST_STEP
 from outboxctl.domain.lifecycle import PROJECTION
 from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import Projection
@@ -46,14 +47,15 @@ class DeletesAgain:
     ) -> None:
         self._context, self._settings, self._database = context, context.settings, context.database
         self._sink, self._declared, self._sink_of, self._flow = sink, declared, sink_of, flow
-        self._resumes: dict[str, float] = {}  # by projection whose index answered nothing, when it is asked
+        self._rng = Random()  # noqa: S311 - jitter, not a secret
+        self._refused: dict[str, tuple[int, float]] = {}  # by projection: how often in a row, until when
 
     def turn(self) -> None:
         """Send until nothing is due, no index takes it, or the worker stops; an error is reported."""
         with self._context.reporter.reporting("deletes"):
             with self._database.begin() as connection:
                 due = deletes.due(connection)
-            names = [name for name in due if self._resumes.get(name, 0.0) <= monotonic()]
+            names = [name for name in due if self._refused.get(name, (0, 0.0))[1] <= monotonic()]
             while names and not self._context.signals.stopping and not self._flow.away:
                 names = [name for name in names if self._batch(name)]
 
@@ -94,8 +96,13 @@ class DeletesAgain:
             if (result := _result(finding))
         }
         if not answered:
-            self._resumes[name] = monotonic() + min(self._settings.max_backoff_seconds, LONGEST_STEP)
+            s, failed = self._settings, self._refused.get(name, (0, 0.0))[0] + 1
+            wait = backoff.delay(
+                failed, base=s.base_backoff_seconds, cap=s.max_backoff_seconds, rng=self._rng
+            )
+            self._refused[name] = failed, monotonic() + wait
             return False
+        self._refused.pop(name, None)
         if last := [each.id for each, result in answered.items() if each.last or result == SUPERSEDED]:
             with self._database.begin() as connection:
                 deletes.remove(connection, last)
