@@ -56,6 +56,10 @@ WRITES = (
     "DELETE FROM shop.reviews WHERE product_id = {a}",
     "UPDATE shop.categories SET name = name || 'y' WHERE id = {c}",
     "TRUNCATE shop.reviews",
+    "TRUNCATE shop.categories CASCADE; INSERT INTO shop.categories VALUES (1, 'new'), (2, 'new');"
+    " INSERT INTO shop.products SELECT n, 'new', 1, 1, 1 + n % 2 FROM generate_series(1, 6) n",
+    "WITH a AS (DELETE FROM shop.reviews WHERE product_id = {a}), b AS (UPDATE shop.products SET name = 'w'"
+    " WHERE id = {a} + 1) UPDATE shop.categories SET name = name || 'w' WHERE id = {c}",
 )
 
 
