@@ -1,6 +1,6 @@
-"""Documents of a shard that takes nothing are not sent until it takes a probe; those of others always are."""
+"""Documents of a shard that takes nothing wait for a probe; for how long the engine may wait for others."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -11,9 +11,12 @@ from outboxctl.domain.clock import Deadline
 from outboxctl.domain.failures import DONE, Answer, Classification, Verdict, classify
 from outboxctl.sink.delivery import unavailable_shards
 from outboxctl.sink.delivery.bulk import PROBE, BulkAction
+from outboxctl.sink.delivery.deliver import ElasticSink
 from outboxctl.sink.delivery.result import BulkRequest, Delivery
 from outboxctl.sink.delivery.shards import Shards
 from outboxctl.sink.delivery.unavailable_shards import UnavailableShards
+from outboxctl.sink.engines import ELASTICSEARCH, OPENSEARCH, Engine
+from outboxctl.sink.transport.reply import SinkReply
 
 pytestmark = pytest.mark.no_servers
 THREE = Shards(3, 768)
@@ -174,3 +177,37 @@ def test_whatever_shards_fall_ill_the_others_flow_and_in_the_end_all_do(data: An
             cluster.now += 5.0
             deliver(sick)
         assert deliver(sick).findings == [DONE] * len(ACTIONS)
+
+
+class Client:
+    """Keeps what it is to send; there is no alias, and nothing else may be looked at."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.sent: list[tuple[str, Mapping[str, str]]] = []
+
+    def send(
+        self, method: str, path: str, params: Mapping[str, str], *_: Any, **__: Any
+    ) -> SinkReply | Answer:
+        self.sent.append((f"{method} {path}", params))
+        return SinkReply(404, {}, None) if "_alias" in path else Answer(403, request=True)
+
+
+def test_a_bulk_request_says_how_long_the_engine_may_wait() -> None:
+    client = Client(ELASTICSEARCH)
+    sink = ElasticSink(client, "x")  # type: ignore[arg-type]
+    sink.deliver([BulkAction("block:1", 1, "{}")], deadline=Deadline.within(6.0))
+    ((_, parameters),) = [sent for sent in client.sent if "_bulk" in sent[0]]
+    assert 1_000 < int(parameters["timeout"].removesuffix("ms")) <= 2_000
+
+
+@pytest.mark.parametrize("engine", [ELASTICSEARCH, OPENSEARCH])
+def test_a_look_up_before_a_batch_does_not_wait_for_a_leader_for_longer_than_its_share(
+    engine: Engine,
+) -> None:
+    """The answer is that there is no leader then, where it would be none at all."""
+    client = Client(engine)
+    delete = BulkAction("block:1", 1, None)
+    ElasticSink(client, "x").deliver([delete], deadline=Deadline.within(6.0))  # type: ignore[arg-type]
+    (wait,) = [parameters for request, parameters in client.sent if request == "HEAD /x"]
+    assert 0 < int(wait[engine.leader_timeout].removesuffix("ms")) <= 1_000

@@ -1,6 +1,7 @@
-"""What differs, what only looks as if it did, and what is too soon to say."""
+"""What differs, at the second reading too, what only looks as if it did, and what is too soon to say."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -8,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from outboxctl.core.documents.source import SourceRow
+from outboxctl.core.documents.source import SourceRow, States
 from outboxctl.core.documents.table import TableSource, is_entity
 from outboxctl.operations.verify.judge import differs, same
-from outboxctl.operations.verify.model import DifferenceKind
+from outboxctl.operations.verify.model import Difference, DifferenceKind
+from outboxctl.operations.verify.review import Review
 from outboxctl.sink.index.scanned import ScannedDocument
 
 pytestmark = pytest.mark.no_servers
@@ -102,3 +104,65 @@ def test_only_ids_that_a_worker_would_write_name_an_entity(id_: str, is_one: boo
 def test_an_entity_whose_type_is_too_long_for_an_event_is_no_target() -> None:
     assert not TableSource().nameable("x" * 51 + ID[5:])
     assert TableSource().nameable(ID)
+
+
+class Told(TableSource):
+    """A source that has one state after the other; the last one stays."""
+
+    def __init__(self, *states: States) -> None:
+        self._told = list(states)
+
+    def states(self, *_: Any, **__: Any) -> States:
+        """The next one."""
+        return self._told.pop(0) if len(self._told) > 1 else self._told[0]
+
+
+class Index:
+    """An index that has one document after the other; the last one stays."""
+
+    def __init__(self, *documents: ScannedDocument | None) -> None:
+        self._documents = list(documents)
+
+    def get(self, ids: Sequence[str], **_: Any) -> list[ScannedDocument | None]:
+        """The next one."""
+        found = self._documents.pop(0) if len(self._documents) > 1 else self._documents[0]
+        return [found] * len(ids)
+
+
+def state(now: SourceRow | None = None, *, flying: bool = False) -> States:
+    return States({ID: ID}, {ID: now} if now else {}, {ID} if flying else set())
+
+
+def reviewed(source: Told, index: Index) -> list[Difference]:
+    nothing: Any = None
+    reader: Any = index
+    return list(Review(nothing, reader, source, content=True).of([ID]))
+
+
+STILL = state(row())
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (state(row(), flying=True), STILL),
+        (STILL, state(row(), flying=True)),
+        (STILL, state(row(4))),
+        (STILL, state(row(3, {"text": "other"}))),
+        (STILL, state()),
+    ],
+)
+def test_what_moves_is_in_flight(before: States, after: States) -> None:
+    (found,) = reviewed(Told(before, after), Index(document(1)))
+    assert found.in_flight
+
+
+def test_a_row_that_was_changed_and_changed_back_is_in_flight_by_its_document() -> None:
+    (found,) = reviewed(Told(STILL), Index(document(1), document(3)))
+    assert found.in_flight
+
+
+def test_what_is_still_differs_and_is_told_with_its_fence() -> None:
+    (found,) = reviewed(Told(STILL), Index(document(1)))
+    assert found == Difference(DifferenceKind.STALE, ID, 3, 1, False, 7, 1, key=ID)
+    assert reviewed(Told(STILL), Index(document(3))) == []
