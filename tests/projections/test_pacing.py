@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from time import monotonic
 from typing import Any
 from unittest.mock import Mock
 
@@ -11,12 +12,15 @@ import pytest
 from elasticsearch import Elasticsearch
 
 import shop
+from fakes import fake_sink
+from fakes.faults import HEALTHY
 from outboxctl.core.database import Database
 from outboxctl.core.delivery.leases import BATCH, bring_forward
 from outboxctl.domain.clock import Deadline
 from outboxctl.domain.errors import UnreachableError
 from outboxctl.domain.failures import Answer, classify
 from outboxctl.domain.flow import RATE, STEP
+from outboxctl.drills.proxy import faults
 from outboxctl.metrics.registry import Metrics
 from outboxctl.settings import load
 from outboxctl.sink.delivery.bulk import BulkAction
@@ -28,6 +32,8 @@ from outboxctl.worker.health import Health
 from outboxctl.worker.wiring import WorkerParts
 from processes import Worker, eventually
 from projections.memory_index import MemoryIndex, parts_of
+from scene import Scene
+from servers import Servers
 from sinks import client_of
 
 MANY = 20_000
@@ -160,6 +166,34 @@ def test_events_of_a_missing_index_come_back_slowly_and_all_at_once_when_it_is_t
     ensure(client_of(engine), f"{products}-gone")
     eventually(lambda: _count(sql, "status = 'done'") == MANY, within=60)
     assert int(engine.count(index=products)["count"]) == 1
+
+
+@pytest.mark.slow(reason="counts the requests of ten seconds")
+@pytest.mark.usefixtures("products")
+@pytest.mark.parametrize("policy", ["count", "hold"])
+def test_ten_seconds_of_503_to_all_cost_few_requests_and_all_is_delivered_soon_after(
+    worker: Callable[..., Worker],
+    sql: psycopg.Connection,
+    engine: Elasticsearch,
+    index: str,
+    servers: Servers,
+    policy: str,
+) -> None:
+    """Of a projection and of search_index beside it, while both are written."""
+    scene, unavailable = Scene(sql, engine, index), faults.unavailable(everything=True)
+    with fake_sink(upstream=servers.sink) as sink:
+        worker(ELASTIC_URL=sink.url, OUTBOX_OUTAGE_POLICY=policy, OUTBOX_BULK_SIZE="200")
+        shop.changed(sql, *range(1, 1_000))
+        eventually(lambda: scene.count("done") == 999, what="it delivers")
+        sink.script.choose, sink.script.lookups = lambda _: unavailable, unavailable
+        before, ends = len(sink.requests) + len(sink.lookups), monotonic() + 10
+        while monotonic() < ends:
+            shop.changed(sql, *range(1, 50))
+            scene.load(20)
+            threading.Event().wait(0.1)
+        assert len(sink.requests) + len(sink.lookups) - before <= 100
+        sink.script.choose, sink.script.lookups = lambda _: HEALTHY, HEALTHY
+        eventually(lambda: scene.rows("status") == [("done",)], within=25, what="delivered")
 
 
 def _count(sql: psycopg.Connection, condition: str) -> Any:
