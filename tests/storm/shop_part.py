@@ -53,7 +53,7 @@ class Shop:
         self.looks.finish()
         wrong = differences(sql, self._engine, view=VIEW, keys=["id"], index=self._site.products)
         ((documents,),) = sql.execute(f"SELECT count(*) FROM {VIEW}".encode()).fetchall()
-        verified = self._cli("verify", "--projection", NAME)
+        verified = self._cli("verify")  # the built-in one too: each `_version`
         report = PartReport(
             NAME,
             transactions=dict(self.traders.counts),

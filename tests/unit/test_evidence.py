@@ -116,6 +116,7 @@ def test_a_killed_run_says_so_and_keeps_what_had_ended(tmp_path: Path) -> None:
     assert (report.state, report.verdict) == (RunState.RUNNING, LabVerdict.INCONCLUSIVE)
     assert [lab.verdict for lab in report.records] == [LabVerdict.OK, LabVerdict.INCONCLUSIVE]
     assert "it is under way, or it was killed" in (path / "report.html").read_text()
+    assert suite(path).get("errors") == "1"
 
 
 def test_what_cannot_be_written_costs_no_other_lab_its_evidence(tmp_path: Path) -> None:

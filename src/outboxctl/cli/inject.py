@@ -76,7 +76,10 @@ def event(
     count: Annotated[
         int | None, typer.Option("--count", min=1, max=1_000_000, help="How many [default: 1; duplicate: 2].")
     ] = None,
-    entity_id: Annotated[str | None, typer.Option(help="Of a plain one: a UUID [default: new ones].")] = None,
+    entity_id: Annotated[
+        str | None,
+        parse.option("--entity-id", parse.uuid, help="Of a plain one: a UUID [default: new ones]."),
+    ] = None,
     size: Annotated[
         int | None,
         typer.Option("--bytes", min=1, max=MOST_BYTES, help="Of an oversized row's text [default: 101 MiB]."),
@@ -99,8 +102,7 @@ def event(
     alien += ["--bytes"] if size is not None and kind is not EventKind.OVERSIZED else []
     if alien:
         raise UsageError(f"{alien[0]} does not go with --kind {kind}")
-    entity = entity_id and parse.uuid("--entity-id", entity_id)
-    insert = _events(kind, entity, op or "upsert", count, size)
+    insert = _events(kind, entity_id, op or "upsert", count, size)
     try:
         ids = _insert(f"{kind} events", insert, yes=yes, json=json)
     except ValueError as error:

@@ -64,12 +64,15 @@ class Overview:
     drift: Drift | None = None
 
     def read(self, what: str, reader: Callable[[], Part]) -> Part | None:
-        """One part; None where it cannot be read, and `missing` holds why. Raises UsageError."""
+        """One part; None where it cannot be read, and `missing` holds why.
+
+        Raises UsageError for the database alone: a damaged schema, a contradicting marker.
+        """
         try:
             return reader()
-        except UsageError:
-            raise
         except OutboxctlError as error:
+            if what == "database" and isinstance(error, UsageError):
+                raise
             self.missing[what] = str(error)
             return None
 
@@ -116,7 +119,8 @@ def _rows(result: Overview, begin: "Begin", longest: float) -> None:
 
     result.stuck = part("stuck", lambda c: snapshot.stuck(c, limit=ROWS, max_processing=longest))
     result.acts = part("acts", lambda c: audit.recent_actions(c, limit=ROWS))
-    if causes := part("causes", lambda c: failed.failed_groups(c, Selection())):
+    causes = part("causes", lambda c: failed.failed_groups(c, Selection()))
+    if causes is not None:
         result.causes, result.causes_in_all = causes[:CAUSES], len(causes)
 
 

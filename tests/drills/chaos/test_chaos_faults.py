@@ -278,7 +278,7 @@ def test_an_interruption_ends_a_stop_command_that_hangs_and_undoes_it(chaos: Cli
     began, started = tmp_path / "began", tmp_path / "started"
     how = [
         "--stop-command",
-        f"sh -c 'echo $$ > {began}; sleep 60; true'",
+        f"sh -c 'sleep 60 & echo $! > {began}; wait'",
         "--start-command",
         f"touch {started}",
     ]
@@ -288,7 +288,7 @@ def test_an_interruption_ends_a_stop_command_that_hangs_and_undoes_it(chaos: Cli
         assert command.wait(20) == 130
     assert started.exists()
     assert under_way(chaos) == []
-    eventually(lambda: ended(int(began.read_text())), within=10)  # it does not go on
+    eventually(lambda: ended(int(began.read_text())), within=10)  # its child does not go on
 
 
 def test_a_sink_that_nobody_said_how_to_stop_is_not_touched(chaos: Cli, sink: Sink) -> None:

@@ -183,3 +183,10 @@ def test_a_disk_that_runs_full_is_found(ward: Ward, own_index: Elasticsearch) ->
         assert id_ not in ward.ids(End.SINK), "the cluster does not act on it"
     finally:
         own_index.cluster.put_settings(persistent={f"{disk}*": None})
+
+
+def test_batches_above_what_the_sink_takes_at_once(ward: Ward, servers: Servers) -> None:
+    node = {"name": "n1", "http": {"max_content_length_in_bytes": 2**16}}
+    with front(servers.sink, {"/_nodes/http": merged(nodes={"n1": node})}) as url:
+        ward.monkeypatch.setenv("ELASTIC_URL", url)
+        assert "the 64 KB that the engine takes at once" in ward.cures("batch-too-large", End.SINK).what

@@ -64,11 +64,11 @@ AtMost = Annotated[
 ]
 
 
-def selection(*conditions: Any) -> "Selection":
-    """The fields of a Selection; UsageError for two times that exclude each other."""
+def selection(ids: list[str] | None, *conditions: Any) -> "Selection":
+    """The fields of a Selection, each id once; UsageError for two times that exclude each other."""
     from outboxctl.core.operator.selection import Selection
 
-    chosen = Selection(*conditions)
+    chosen = Selection(ids and list(dict.fromkeys(ids)), *conditions)
     if chosen.since and chosen.until and chosen.since >= chosen.until:
         times = f"--since {chosen.since.isoformat()} is not before --until {chosen.until.isoformat()}"
         raise UsageError(f"{times}: no event can be both")

@@ -1,5 +1,6 @@
 """Processes that are paused, resumed and ended, each identified by pid and creation time; and commands."""
 
+import os
 import shlex
 import signal
 import socket
@@ -7,7 +8,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import IO, Any
 
 import psutil
 
@@ -86,8 +87,7 @@ def _wait(condition: Callable[[], bool], otherwise: str) -> None:
 def run(option: str, command: str, say: Say = silent) -> None:
     """Run a command of the user's, given by `option`, that must exit with 0. Raises OutboxctlError.
 
-    The output goes to a file: a server that it leaves in the background would hold a pipe open. What takes
-    too long, or is interrupted, is killed alone, for a server may be its child.
+    The output goes to a file: a server that it leaves in the background would hold a pipe open.
     """
     try:
         words = shlex.split(command)
@@ -97,22 +97,37 @@ def run(option: str, command: str, say: Say = silent) -> None:
         raise UsageError(f"{option} is empty")
     say(f"running {words[0]}")
     with tempfile.TemporaryFile("w+", errors="replace") as out:
-        try:
-            done = subprocess.run(
-                words,
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                timeout=COMMAND_SECONDS,
-                check=False,
-            )
-        except OSError as error:
-            raise UsageError(f"cannot run {words[0]}: {error.strerror}") from None
-        except subprocess.TimeoutExpired:
-            raise OutboxctlError(f"{words[0]} did not end within {COMMAND_SECONDS:g} s") from None
+        code = _exit_code(words, out)
         out.seek(0)
         output = out.read().strip()
-    if done.returncode:
+    if code:
         why = f": {output[-300:]}" if output else ", without output"
-        raise OutboxctlError(f"{words[0]} ended with {done.returncode}{why}")
+        raise OutboxctlError(f"{words[0]} ended with {code}{why}")
+
+
+def _exit_code(command: list[str], out: IO[str]) -> int:
+    """A command that takes too long is killed alone, for a server may be its child.
+
+    On an interruption its children are killed too, so that none does later what is undone now.
+    """
+    try:
+        child = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, start_new_session=True
+        )
+    except OSError as error:
+        raise UsageError(f"cannot run {command[0]}: {error.strerror}") from None
+    try:
+        return child.wait(COMMAND_SECONDS)
+    except subprocess.TimeoutExpired:
+        _kill(child, os.kill)
+        raise OutboxctlError(f"{command[0]} did not end within {COMMAND_SECONDS:g} s") from None
+    except BaseException:
+        _kill(child, os.killpg)
+        raise
+
+
+def _kill(child: subprocess.Popen[bytes], kill: Callable[[int, int], None]) -> None:
+    """Its pid cannot have been reused before wait(). A process of another user's (`sudo`) is not killed."""
+    with suppress(PermissionError, subprocess.TimeoutExpired):
+        kill(child.pid, signal.SIGKILL)
+        child.wait(1)

@@ -137,6 +137,15 @@ def unnamed(formation: Formation, settings: Settings) -> Iterator[Case]:
         yield what, f"{DISCOVERED}  # or name all nodes in ELASTIC_URL"
 
 
+@FORMATION.rule("batch-too-large", WARNING)
+def batch(formation: Formation, settings: Settings) -> Iterator[Case]:
+    """A batch above that limit is refused (413) and sent again in halves."""
+    most, limit = settings.max_batch_bytes, formation.request_limit
+    if limit and most > limit:
+        what = f"A batch may hold {size(most)}, more than the {size(limit)} that the engine takes at once"
+        yield f"{what} (http.max_content_length).", export("OUTBOX_MAX_BATCH_BYTES", max(1, limit // 2))
+
+
 def _named(formation: Formation, settings: Settings) -> bool:
     """Whether any URL of the settings is that of a node, by the address that the node names.
 

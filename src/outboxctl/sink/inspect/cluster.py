@@ -16,6 +16,7 @@ PATIENCE = "3s"  # that the node that is asked waits for the answers of the othe
 DISKS = "nodes.*.name,nodes.*.fs.data"
 LEADERS = ("master_node", "cluster_manager_node")  # of the elected master
 STATE = ",".join((*LEADERS, "nodes.*.name"))
+LIMIT = "nodes.*.http.max_content_length_in_bytes"
 
 
 @dataclass(frozen=True)
@@ -24,13 +25,14 @@ class Formation:
 
     `leader` is empty where there is none. `silent` are nodes that are part of the cluster and did not answer
     in time. `urls`: where the nodes take requests, as they say themselves. `away`: the URLs of ELASTIC_URL
-    (masked) that are unreachable.
+    (masked) that are unreachable. `request_limit` is what each node takes at once, in bytes; 0: unknown.
     """
 
     leader: str
     silent: list[str]
     urls: list[str]
     away: list[str] = field(default_factory=list)
+    request_limit: int = 0
 
 
 def formation(client: Client, away: list[str], *, urls: int) -> Formation:
@@ -47,11 +49,13 @@ def formation(client: Client, away: list[str], *, urls: int) -> Formation:
         if _leader(state):
             break
     names = {id_: str(node.get("name") or id_) for id_, node in state.get("nodes", {}).items()}
-    http = request(client, "GET", "_nodes", "http", timeout=PATIENCE, filter_path=FILTER)
+    http = request(client, "GET", "_nodes", "http", timeout=PATIENCE, filter_path=f"{FILTER},{LIMIT}")
     silent = sorted(name for id_, name in names.items() if id_ not in http.get("nodes", {}))
     leader = _leader(state)
     found = urls_of(http, client.where.split(", ")[0])
-    return Formation(names.get(leader, leader), silent, found, away)
+    nodes = [node.get("http", {}) for node in http.get("nodes", {}).values()]
+    limits = [node["max_content_length_in_bytes"] for node in nodes if "max_content_length_in_bytes" in node]
+    return Formation(names.get(leader, leader), silent, found, away, min(limits, default=0))
 
 
 def _leader(state: dict[str, Any]) -> str:

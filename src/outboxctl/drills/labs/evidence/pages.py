@@ -52,20 +52,20 @@ def markdown(run: LabRun, language: str) -> str:
 
 def junit(run: LabRun) -> str:
     """JUnit XML, as CI systems show it: one suite, a case a lab."""
-    outcomes = [_outcome(record) for record in run.records]
+    outcomes = [_outcome(record, run.state) for record in run.records]
     made = _environment(escape=True).get_template("junit.xml").render(run=run, outcomes=outcomes)
     return FORBIDDEN.sub("\ufffd", made) + "\n"
 
 
-def _outcome(record: Record) -> str | None:
-    """FAIL is a failure, an interrupted lab an error.
+def _outcome(record: Record, state: RunState) -> str | None:
+    """FAIL is a failure; an interrupted lab, or one that a killed run had not ended, an error.
 
     INCONCLUSIVE is `skipped`: it is shown with its reason, but does not fail a build whose servers lack what
     a lab needs; the exit code is 5 all the same.
     """
     if record.verdict is LabVerdict.FAIL:
         return "failure"
-    if record.interrupted:
+    if record.interrupted or (state is RunState.RUNNING and not record.started_at):
         return "error"
     return "skipped" if record.verdict is LabVerdict.INCONCLUSIVE else None
 
