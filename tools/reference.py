@@ -55,7 +55,7 @@ def _commands() -> str:
     from outboxctl.cli.app import app
 
     sections = [_command(path, command) for path, command in walk("outboxctl", typer.main.get_command(app))]
-    run = "<!-- page: run by tests/docs/test_examples.py -->"
+    run = "<!-- page: run by tests/docs/test_named_in_prose.py -->"
     return f"# Commands\n\n{run}\n\n" + "\n\n".join([*sections, _exit_codes()])
 
 
@@ -115,8 +115,8 @@ def _settings() -> str:
         "before any other command: `outboxctl --elastic-index products-next verify`. "
         "A secret may lie in a file wherever a value could stand: `DATABASE_URL_FILE`, `ELASTIC_URL_FILE`, "
         "`ELASTIC_API_KEY_FILE` and `ELASTIC_PASSWORD_FILE` are paths; a line end at the end of the file "
-        "does not count. A name that begins with `OUTBOX_` and is no setting is refused. A secret of the "
-        "environment is not sent where `.env` says: [a folder's `.env`](../security.md#a-folders-env)."
+        "does not count. A name that begins with `OUTBOX_` and is no setting is refused. Which `.env` is "
+        "read: [a folder's `.env`](../security.md#a-folders-env)."
     )
     return "# Settings\n\n" + text + "\n\n" + "\n".join(rows)
 

@@ -1,8 +1,4 @@
-"""The source of the built-in projection: the rows of search_index, which have versions of their own.
-
-Nothing here depends on the table's statistics or on the database's collation: types are only compared for
-equality, and ids as numbers.
-"""
+"""The source of the built-in projection: the rows of search_index, which have versions of their own."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext

@@ -127,7 +127,7 @@ class Story:
         self.ctx.expect("events done", total, now.done)
         self.ctx.expect("events failed (the bad op)", 1, now.failed)
         self.ctx.expect("events pending or processing", 0, now.lag)
-        return f"{total:,} rows in PostgreSQL, {indexed:,} documents in the index"
+        return f"{total:,} rows written, {now.done:,} events done, {indexed:,} documents in the index"
 
     def _plan_replay(self) -> str:
         plan = self.ctx.transact(lambda c: selection.plan(c, selection.Selection()))

@@ -71,7 +71,7 @@ class Proxy(ProxyServer):
     """A proxy of the sink at `upstream` that serves in the block of a `with`, on 127.0.0.1; port 0: any.
 
     Everything passes through, headers included, but for what a fault changes. UsageError where the port is
-    taken. At the end of the block every connection ends, and nothing is applied any more.
+    taken. At the end of the block every connection ends; what the sink has received it may still apply.
     """
 
     def __init__(self, upstream: str, port: int = 0, *, files: Files = PLAIN) -> None:
