@@ -31,6 +31,7 @@ MALFORMED = [
     ("verify", "--by", "alice"),
     ("--elastic-index", SQL, "rebuild", "--yes"),
     ("doctor", "--only", SQL),
+    ("inject", "event", "--entity-id", ""),
 ]
 
 

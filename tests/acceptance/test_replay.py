@@ -41,12 +41,15 @@ def test_filters_select_and_a_limit_takes_the_oldest(cli: Cli, sql: lab.Sql) -> 
     assert matched("--id", str(old), "--id", str(new)) == {str(old), str(new)}
     assert matched("--id", str(old), "--error-reason", "mapping") == set()
     assert matched("--limit", "1") == {str(old)}
-    done = cli.json("replay", *WHO, "--limit", "2")
+    chosen = [str(old), str(page), str(new)]
+    twice = [word for id_ in chosen * 2 for word in ("--id", id_)]
+    done = cli.json("replay", *WHO, "--limit", "2", *twice)
     assert set(done["ids"]) == {str(old), str(page)}
     assert lab.event_row(sql, new)["status"] == "failed"
     (act,) = cli.json("audit")["audit"]
     assert (act["id"], act["action"], act["operator"]) == (done["audit_id"], "replay", "alice")
-    assert (act["reason"], act["affected"], act["filters"]) == ("fixed root cause", 2, {"limit": 2})
+    assert (act["reason"], act["affected"]) == ("fixed root cause", 2)
+    assert act["filters"] == {"ids": chosen, "limit": 2}
     assert set(act["event_ids"]) == set(done["ids"])
     nothing = cli.json("replay", *WHO, "--entity-type", "nobody")
     assert (nothing["matched"], nothing["ids"]) == (0, [])
