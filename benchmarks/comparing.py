@@ -11,7 +11,7 @@ from benchmarks.figure import BenchFigure
 from benchmarks.processes import BY
 from benchmarks.report import Section
 from benchmarks.rig import SERVERS, Rig
-from outboxctl.core.documents.source import PageRange
+from outboxctl.core.documents.interface import PageRange
 from outboxctl.core.documents.table import TableSource
 from outboxctl.sink.index.scan import Reader
 

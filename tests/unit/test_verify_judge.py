@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from outboxctl.core.documents.source import SourceRow, States
+from outboxctl.core.documents.interface import SourceRow, States
 from outboxctl.core.documents.table import TableSource, is_entity
 from outboxctl.domain import json_numbers
 from outboxctl.operations.verify.judge import differs, same

@@ -10,8 +10,9 @@ from psycopg.sql import SQL, Composable
 
 from outboxctl.core.database import Database
 from outboxctl.core.delivery.claim import LEFT_OUT, PLAN
+from outboxctl.core.documents.interface import ChangedKey, SourceRow
 from outboxctl.core.documents.since import MOVED, Since
-from outboxctl.core.documents.source import BYTES, ChangedKey, DocumentSource, SourceRow
+from outboxctl.core.documents.source import BYTES, DocumentSource
 from outboxctl.core.produce import MAX_TYPE, MAX_VERSION
 from outboxctl.core.refused_reads import reading_rows
 from outboxctl.core.schema.names import DOCUMENT, EVENTS, PROJECTIONS, SOURCE

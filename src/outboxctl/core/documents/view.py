@@ -13,8 +13,9 @@ from psycopg.sql import SQL, Composable
 
 from outboxctl.core.database import Database
 from outboxctl.core.documents.copying import Page, RowState, as_json, from_json
+from outboxctl.core.documents.interface import ChangedKey, SourceRow
 from outboxctl.core.documents.since import Since
-from outboxctl.core.documents.source import BYTES, ChangedKey, DocumentSource, SourceRow
+from outboxctl.core.documents.source import BYTES, DocumentSource
 from outboxctl.core.projections import documents, events, in_force, pages, version_base
 from outboxctl.core.projections.documents import (
     EMPTY,

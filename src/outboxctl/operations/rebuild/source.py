@@ -10,8 +10,9 @@ from threading import Event
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from outboxctl.core.documents.copying import UNREADABLE, RawDocument, SourcePage, from_json
+from outboxctl.core.documents.interface import ChangedKey, SourceRow
 from outboxctl.core.documents.since import Since
-from outboxctl.core.documents.source import ChangedKey, DocumentSource, SourceRow
+from outboxctl.core.documents.source import DocumentSource
 from outboxctl.core.produce import MAX_VERSION
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.failures import Reason

@@ -10,7 +10,8 @@ from threading import Event
 
 from outboxctl.core.database import Database
 from outboxctl.core.documents.copying import UNREADABLE, RawDocument, SourcePage, from_json
-from outboxctl.core.documents.source import DocumentSource, SourceRow
+from outboxctl.core.documents.interface import SourceRow
+from outboxctl.core.documents.source import DocumentSource
 from outboxctl.core.documents.table import is_text
 from outboxctl.core.refused_reads import ReadRefusedError
 from outboxctl.domain.errors import UsageError

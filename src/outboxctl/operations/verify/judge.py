@@ -3,7 +3,7 @@
 from json import loads
 from typing import Any, Protocol
 
-from outboxctl.core.documents.source import SourceRow
+from outboxctl.core.documents.interface import SourceRow
 from outboxctl.domain import json_numbers
 from outboxctl.domain.json_numbers import same_json_types
 from outboxctl.domain.projection import Routing

@@ -10,7 +10,8 @@ from threading import Event
 
 from outboxctl.core.database import Database
 from outboxctl.core.documents.copying import RowState, SourcePage, state_of
-from outboxctl.core.documents.source import DocumentSource, PageRange
+from outboxctl.core.documents.interface import PageRange
+from outboxctl.core.documents.source import DocumentSource
 from outboxctl.core.refused_reads import ReadRefusedError
 from outboxctl.domain.errors import OutboxctlError
 from outboxctl.domain.projection import Routing
