@@ -11,6 +11,7 @@ from uuid import uuid4
 
 import psycopg
 from elasticsearch import Elasticsearch
+from elasticsearch.helpers import scan
 
 from fakes.postgres_proxy import Do, Proxy
 from processes import Cli, Process, eventually, piped
@@ -41,7 +42,6 @@ WITH gone AS (
 INSERT INTO search_outbox_events (id, entity_type, entity_id, op, event_version, status)
 SELECT gen_random_uuid(), entity_type, entity_id, 'delete', event_version + 1, 'pending' FROM gone
 """
-PAGE = 10_000
 Sides = dict[str, tuple[int, str]]
 
 
@@ -56,9 +56,8 @@ def rows(sql: psycopg.Connection) -> Sides:
 def documents(engine: Elasticsearch, index: str) -> Sides:
     """The same of each document, as a search finds them."""
     engine.indices.refresh(index=index)
-    hits = engine.search(index=index, size=PAGE, version=True, track_total_hits=True)["hits"]
-    assert hits["total"]["value"] <= PAGE
-    return {hit["_id"]: (hit["_version"], hit["_source"]["text"]) for hit in hits["hits"]}
+    hits = scan(engine, query={"version": True}, index=index)
+    return {hit["_id"]: (hit["_version"], hit["_source"]["text"]) for hit in hits}
 
 
 def behind(engine: Elasticsearch, alias: str) -> list[str]:

@@ -65,7 +65,7 @@ def kill_and_heal(machine: Machine, sql: lab.Sql, running: Worker) -> Worker:
     kill_in_processing(machine, sql)
     assert eventually(lambda: snapshot(sql)[1], what="stuck above 0") == HELD
     restarted = machine.worker(lab.blocks("4.2")[0])
-    eventually(lambda: lab.by_status(sql) == {"done": LOADED} and load.poll() == 0, within=120)
+    eventually(lambda: lab.by_status(sql) == {"done": LOADED} and load.poll() == 0, within=240)
     assert snapshot(sql) == ({}, 0, [])
     assert sum(map(int, RECLAIMED.findall(restarted.log.read_text()))) == HELD
     assert restarted.metric("outbox_processed_total") >= HELD
