@@ -85,7 +85,7 @@ def run(rig: Rig, args: Namespace) -> Section:
     figures = [
         *figures_of(m),
         BenchFigure("worker memory, backlog", "MB", [backlog], 150),
-        BenchFigure("outboxctl --help", "ms", processes.help_ms(RUNS), 60),
+        BenchFigure("outboxctl --help", "ms", processes.help_ms(RUNS), 250),
         BenchFigure("claim, backlog", "ms", [p.median_claim for p in m.p], digits=1),
         BenchFigure("longest claim, backlog", "ms", [p.longest_claim for p in m.p], 100, digits=1),
     ]

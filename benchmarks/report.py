@@ -73,12 +73,12 @@ TARGETS = (
     Target("lag of updates of one table", "Beside pgsync", "outboxctl: lag", 1),
     Target("the first fill against both ends", "First fill", "F/bound", 0.85, at_least=True),
     Target("its memory", "First fill", "memory", 150),
-    Target("updates of children", NESTED, "updates, outboxctl/pgsync", 3, at_least=True),
+    Target("updates of children", NESTED, "updates, outboxctl/pgsync", 5, at_least=True),
     Target("lag of children's updates", NESTED, "outboxctl: lag", 1),
     Target("1,000,000 compared, against reading alone", "Verify", "in full/bound", 1.25),
     Target("own CPU to compare 1,000,000 entities", "Verify", "own CPU a million", 8),
     Target("memory to compare any number of entities", "Verify", "memory", 200),
-    Target("the list of commands, exec to exit", "Pipeline", "outboxctl --help", 60),
+    Target("the list of commands, exec to exit", "Pipeline", "outboxctl --help", 250),
 )
 
 
