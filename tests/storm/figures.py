@@ -27,7 +27,7 @@ class PartReport:
     failed: dict[str, int]
     events: dict[str, int] = field(default_factory=dict)
     changes: dict[str, int] = field(default_factory=dict)
-    different: int = 0
+    changes_seen: int = 0
     verify: int = 0
 
     def lines(self) -> dict[str, str]:

@@ -39,7 +39,7 @@ class DocumentLooks:
 
     By its id, since a search shows what was refreshed last. `chosen` says which ids behind which aliases the
     next look is at, by the number of looks so far. With `gone` a document that is not there counts, too.
-    `steps_back` says what went back, `different` is how often one was another one than at the look before.
+    `steps_back` says what went back, `changes_seen` is how often one was another one than at the look before.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class DocumentLooks:
         self._engine, self._chosen, self._gone = engine, chosen, gone
         self._pasts: dict[tuple[str, str], Past] = {}
         self._last: dict[tuple[str, str], Any] = {}
-        self.steps_back, self.different = list[str](), 0
+        self.steps_back, self.changes_seen = list[str](), 0
         self._looking = Looking(lambda: self._look(self._looking.count), interval)
 
     @property
@@ -85,5 +85,5 @@ class DocumentLooks:
         at, shown = (alias, doc["_id"]), doc["_source"] if found else None
         if problem := self._pasts.setdefault(at, Past()).see(shown):
             self.steps_back.append(f"document {doc['_id']} of {doc['_index']}: {problem}: {shown}")
-        self.different += self._last.get(at) != shown
+        self.changes_seen += self._last.get(at) != shown
         self._last[at] = shown

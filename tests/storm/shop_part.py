@@ -64,7 +64,7 @@ class Shop:
             application_errors=len(self.traders.errors),
             failed=failed(sql, NAME),
             events=dict(sql.execute(EVENTS, [NAME]).fetchall()),
-            different=self.looks.different,
+            changes_seen=self.looks.changes_seen,
             verify=verified.returncode,
         )
         wrong += [f"went back: {text}" for text in self.looks.steps_back] + self.traders.errors

@@ -47,7 +47,7 @@ def test_what_is_well_is_called_so_and_each_damage_by_its_name(
 ) -> None:
     report, wrong = shop.judge(sql)
     assert wrong == []
-    assert report.different > report.documents > PLAN.stock
+    assert report.changes_seen > report.documents > PLAN.stock
     assert (report.lost, report.went_back, report.verify, report.failed) == (0, 0, 0, {})
     alias, (first, second) = f"{index}-products", ("1000001", "1000002")
     older: dict[str, Any] = engine.get(index=alias, id=first)["_source"] | {"rev": 0}

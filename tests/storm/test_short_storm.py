@@ -29,4 +29,4 @@ def test_nothing_is_amiss_after_a_storm(url: str, servers: Servers, index: str, 
     assert (shop.lost, shop.went_back, shop.verify, ledger.lost, ledger.went_back) == (0, 0, 0, 0, 0)
     assert shop.transactions["COMMIT"] > PLAN.transactions / 2
     assert shop.events.keys() == {"of documents", "of a category", "of all documents"}
-    assert shop.different > 100, f"the watch must have seen documents change: {shop}"
+    assert shop.changes_seen > 100, f"the watch must have seen documents change: {shop}"

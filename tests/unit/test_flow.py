@@ -35,8 +35,8 @@ from outboxctl.worker.upkeep import deletes
 pytestmark = pytest.mark.no_servers
 LANES, SIZE, BATCH = 3, 100, 5_000
 MOST = LANES * SIZE
-HOLD = SinkPolicy(hold=True, base=0.5, cap=30, longest_pause=30, silences=LANES, first=SIZE)
-COUNT = replace(HOLD, hold=False, silences=1)
+HOLD = SinkPolicy(hold=True, base=0.5, cap=30, longest_pause=30, unanswered=LANES, first=SIZE)
+COUNT = replace(HOLD, hold=False, unanswered=1)
 ME, OTHER = 1, 2
 BUSY = Classification(Verdict.RETRY, Reason.RATE_LIMITED, retry_after=7)
 DEAD = Classification(Verdict.OUTAGE, Reason.CONNECT, error="connect: refused")

@@ -25,10 +25,8 @@ OF_THE_SINK = NO_ANSWER | {Reason.UNAVAILABLE, Reason.GATEWAY, Reason.RATE_LIMIT
 OF_ONE_INDEX = frozenset(
     {Reason.INDEX_UNAVAILABLE, Reason.WRITE_BLOCKED, Reason.UNAVAILABLE, Reason.AUTH, Reason.CONFIG}
 )
-PAUSE, PASSING_PAUSE = (
-    1.0,
-    0.25,
-)  # seconds that an index is left alone; for what ends by itself within seconds
+PAUSE = 1.0  # seconds that an index is left alone
+PASSING_PAUSE = 0.25  # the same for what ends by itself within seconds
 RATE = 200.0  # events a second that one worker tries again while their index cannot be delivered to
 AGAIN = 10.0  # seconds between two times that the events of an index are brought forward
 # Seconds until that is done without an outage in this process: the one that spread the waits may be gone.
@@ -36,12 +34,12 @@ SELDOM = 600.0
 STEP = 1.0  # seconds between two batches that are brought forward, unless half of the last one was delivered
 
 
-class Heard(Enum):
+class Signal(Enum):
     """What a delivery says of the sink as a whole."""
 
     NOTHING = auto()  # nothing was sent, or only one index is away
     ANSWER = auto()
-    SILENCE = auto()  # no answer about any event: it may be that of a node or of an event
+    UNANSWERED = auto()  # no answer about any event: it may be that of a node or of an event
     OUTAGE = auto()
 
 
@@ -50,7 +48,7 @@ class SinkPolicy:
     """`hold`: an outage holds events back, and a probe is a few of them; else a probe is a whole batch.
 
     `base` and `cap` of the pauses between probes, and `longest_pause` that the sink may ask for, are in
-    seconds. `silences`: how many deliveries may go unanswered at once, because of one node. `first`: events
+    seconds. `unanswered`: how many deliveries may go unanswered at once, because of one node. `first`: events
     in flight after an outage, since many workers must not send full batches at once.
     """
 
@@ -58,23 +56,23 @@ class SinkPolicy:
     base: float
     cap: float
     longest_pause: float
-    silences: int
+    unanswered: int
     first: int
 
 
-def hear(findings: Findings, *, hold: bool) -> tuple[Heard, Classification | None]:
+def signal_of(findings: Findings, *, hold: bool) -> tuple[Signal, Classification | None]:
     """What a delivery says of the sink, and the finding that says so. What was not sent says nothing.
 
     Under `hold` every answer about one index ends an outage, a 503 too: the next delivery may open it again.
     """
-    told = [finding for finding in findings if finding and not finding.attempt_returned]
-    outage = next((f for f in told if f.verdict is Verdict.OUTAGE and not f.single), None)
+    tried = [finding for finding in findings if finding and not finding.attempt_returned]
+    outage = next((f for f in tried if f.verdict is Verdict.OUTAGE and not f.single), None)
     if outage and hold:
-        return Heard.OUTAGE, outage
-    if not all(finding.unanswered if hold else _of_no_event(finding) for finding in told):
-        return Heard.ANSWER, None
-    first = next((finding for finding in told if not finding.single), None)
-    return (Heard.OUTAGE if outage else Heard.SILENCE if first else Heard.NOTHING), outage or first
+        return Signal.OUTAGE, outage
+    if not all(finding.unanswered if hold else _of_no_event(finding) for finding in tried):
+        return Signal.ANSWER, None
+    first = next((finding for finding in tried if not finding.single), None)
+    return (Signal.OUTAGE if outage else Signal.UNANSWERED if first else Signal.NOTHING), outage or first
 
 
 def _of_no_event(finding: Classification) -> bool:
@@ -94,7 +92,7 @@ class SinkState:
     `limit`: events that may be in flight, at most `most`; halved by an overload at most once for what was
     sent before `cut_at`, and raised step by step (as in TCP: many workers reach their shares of the sink
     without communication). Nothing is sent until `paused_until`. `failures`: outages in a row, the last one
-    for `why`; until `next_probe` nothing is sent then, and after it by one `prober` at a time. `silences`:
+    for `why`; until `next_probe` nothing is sent then, and after it by one `prober` at a time. `unanswered`:
     deliveries in a row without an answer. `refused_since`: since when nothing was taken, with the last
     `refusal`.
     """
@@ -104,7 +102,7 @@ class SinkState:
     cut_at: float = 0.0
     paused_until: float = 0.0
     failures: int = 0
-    silences: int = 0
+    unanswered: int = 0
     next_probe: float = 0.0
     prober: int | None = None
     why: Classification | None = None
@@ -145,17 +143,17 @@ class SinkState:
         self, findings: Findings, *, sent_at: float, now: float, policy: SinkPolicy, rng: Random, who: int
     ) -> "SinkState":
         """The findings of a delivery of `who` that began at `sent_at`."""
-        well = self.limit >= self.most and not (self.failures or self.silences)
+        well = self.limit >= self.most and not (self.failures or self.unanswered)
         if well and findings and all(finding is DONE for finding in findings):
             return replace(self, taken_at=now, refused_since=None)  # the hot path
         state = self._loaded(findings, sent_at, now, policy)._taken(findings, sent_at, now)
-        heard, why = hear(findings, hold=policy.hold)
-        if heard is Heard.ANSWER:
+        signal, why = signal_of(findings, hold=policy.hold)
+        if signal is Signal.ANSWER:
             return state.answered(policy)
-        silences = state.silences + (heard is Heard.SILENCE)
-        state = replace(state, silences=silences) if silences != state.silences else state
-        if heard is Heard.OUTAGE or (
-            heard is Heard.SILENCE and (self.away or state.silences > policy.silences)
+        unanswered = state.unanswered + (signal is Signal.UNANSWERED)
+        state = replace(state, unanswered=unanswered) if unanswered != state.unanswered else state
+        if signal is Signal.OUTAGE or (
+            signal is Signal.UNANSWERED and (self.away or state.unanswered > policy.unanswered)
         ):
             failures = state.failures + 1
             wait = backoff.delay(failures, base=policy.base, cap=min(policy.cap, LONGEST_STEP), rng=rng)
@@ -164,10 +162,10 @@ class SinkState:
 
     def answered(self, policy: SinkPolicy) -> "SinkState":
         """The sink answers, or there is nothing to send."""
-        if not (self.failures or self.silences):
+        if not (self.failures or self.unanswered):
             return self
         limit = min(self.limit, policy.first) if self.away else self.limit
-        return replace(self, failures=0, silences=0, prober=None, limit=limit, why=None)
+        return replace(self, failures=0, unanswered=0, prober=None, limit=limit, why=None)
 
     def idle(self) -> "SinkState":
         """No event waits."""

@@ -133,7 +133,7 @@ class Named:
 def described(client: Client, name: str, **options: Any) -> Named | Answer:
     """What the engine says of a name, by options as of `ask`; an Answer for one that is not there, too.
 
-    `local=True` has the node that answers say what it knows, without its leader, which may hang.
+    With `local=True` a node answers from its own copy of the cluster's state: its leader may hang.
     """
     answer = ask(client, "GET", name, flat_settings=True, **options)
     if isinstance(answer, Answer):

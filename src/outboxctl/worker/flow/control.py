@@ -47,18 +47,18 @@ class FlowControl:
             s.base_backoff_seconds,
             s.max_backoff_seconds,
             longest_pause=s.max_backoff_seconds,
-            silences=s.concurrency if self.holds else 1,
+            unanswered=s.concurrency if self.holds else 1,
             first=s.bulk_size,
         )
         self._rng = Random()  # noqa: S311 - jitter, not a secret
-        self._lock, self._telling = threading.Lock(), threading.Lock()
-        self._told: Classification | None = None
+        self._lock, self._reporting = threading.Lock(), threading.Lock()
+        self._reported: Classification | None = None
         self._sink = SinkState(s.bulk_size * s.concurrency, s.bulk_size * s.concurrency)
         self._indexes: dict[str, IndexState] = {}
         self._existed = self.serves_others = False
         self.missing = ""  # why search_index cannot be delivered since the start; empty: it can
         self.suspects = Suspects()
-        self._tell()
+        self._report()
 
     @property
     def away(self) -> bool:
@@ -95,7 +95,7 @@ class FlowControl:
         if self.holds and self._sink.prober == threading.get_ident():
             with self._lock:
                 self._sink = self._sink.answered(self._policy)
-            self._tell()
+            self._report()
 
     def idle(self) -> None:
         """No event waits for anything."""
@@ -124,15 +124,15 @@ class FlowControl:
         if delivery.requests and delivery.whole:
             size = delivery.requests[0].size
             self._sizer.learn(len(prepared.actions), size, left_out=prepared.left_out)
-        self._tell()
+        self._report()
 
-    def _tell(self) -> None:
+    def _report(self) -> None:
         """Under `count` readiness is left to the probe of maintenance: nothing may be due for hours."""
-        with self._telling:
+        with self._reporting:
             sink, health = self._sink, self._context.health
             health.taken_at, why = sink.taken_at, sink.why if self.holds else None
-            if why is not self._told:
-                self._told = why
+            if why is not self._reported:
+                self._reported = why
                 problem = (
                     Problem(f"circuit open: {why.error}", f"circuit open: {why.public}") if why else None
                 )

@@ -21,8 +21,10 @@ log = structlog.get_logger()
 LOOK_INTERVAL = 5.0  # seconds between two looks for another primary
 TRIES = 2  # pings in a round: behind a single URL there may be a load balancer, with several nodes
 REFUSED = 60.0  # seconds until the health is asked for again where that is refused
-EVERY = 1.0  # seconds between two looks at the health of indexes that are well
-ONSET = 3.0  # seconds until what was well counts as ill: an election and a restart of a copy are shorter
+EVERY = 1.0  # seconds between two looks at the health of healthy indexes
+ONSET = (
+    3.0  # seconds until a healthy index counts as unhealthy: an election and a restart of a copy are shorter
+)
 ONE, SEVERAL = 1.0, 1.4  # seconds of patience: of several nodes one may be silent until another is asked
 
 
