@@ -68,8 +68,9 @@ def _add_typed_secrets() -> None:
             redaction.add_url(argument)
     with suppress(Exception):  # the error to print is another one than that of the settings
         from outboxctl.settings.loading import register_secrets
+        from outboxctl.settings.sources import levels
 
-        register_secrets({})
+        register_secrets({}, levels())
 
 
 def _print_usage_error(error: Any) -> int:

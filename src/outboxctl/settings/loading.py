@@ -13,6 +13,7 @@ from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import brief, plain
 from outboxctl.settings.sources import (
     SUFFIX,
+    Levels,
     Origin,
     Source,
     all_names,
@@ -60,9 +61,10 @@ def load(**flags: Any) -> Settings:
     """
     options = {name: value for name, value in flags.items() if value is not None}
     try:
-        register_secrets(options)
-        _refuse(options)
-        at = origins(options)
+        known = levels()
+        register_secrets(options, known)
+        _refuse(options, known)
+        at = origins(options, known)
     except (UnicodeDecodeError, OSError) as error:
         raise UsageError(f".env cannot be read: {type(error).__name__}") from None
     files = {field: origin for field, origin in at.items() if origin.path}
@@ -77,12 +79,12 @@ def load(**flags: Any) -> Settings:
     return settings
 
 
-def register_secrets(flags: Mapping[str, Any]) -> None:
+def register_secrets(flags: Mapping[str, Any], known: Levels) -> None:
     """Register for redaction every secret of flags, environment and `.env`, a malformed one too.
 
     A secret in a file is registered when it is read: it may change while the process runs.
     """
-    for level in levels().values():
+    for level in known.values():
         for name in [*(name for _, name in secrets()), *FOREIGN_SECRETS]:
             redaction.add_setting(name, level.get(name) or "")
     for field, name in secrets():
@@ -95,12 +97,12 @@ def unknown_names(level: Mapping[str, str | None], known: Collection[str]) -> li
     return sorted(name for name in names if not _by_kubernetes(name, level[name]))
 
 
-def _refuse(flags: Mapping[str, Any]) -> None:
+def _refuse(flags: Mapping[str, Any], known: Levels) -> None:
     """UsageError for an unknown name, and where one place has both a value and a file for a setting."""
-    known = all_names()
-    for place, level in levels().items():
-        for name in unknown_names(level, known):
-            near = next(iter(get_close_matches(name, known, 1)), None)
+    names = all_names()
+    for place, level in known.items():
+        for name in unknown_names(level, names):
+            near = next(iter(get_close_matches(name, names, 1)), None)
             hint = f"did you mean {near}?" if near else "`outboxctl config` lists all; unset it"
             raise UsageError(f"unknown setting {brief(name, 80)} in {PLACES[place]}", hint=hint)
         for field, name in secrets():

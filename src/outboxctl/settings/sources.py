@@ -42,6 +42,9 @@ class Origin(NamedTuple):
     path: str | None = None
 
 
+Levels = Mapping[Source, Mapping[str, str | None]]  # the settings of each place, by variable
+
+
 def env_names(field: str) -> list[str]:
     """The environment names of a field, the first one canonical."""
     return str(FIELDS[field].json_schema_extra["names"]).split()  # type: ignore[index]
@@ -63,21 +66,18 @@ def all_names() -> set[str]:
     return plain | {name + SUFFIX for _, name in secrets()}
 
 
-def levels() -> dict[Source, Mapping[str, str | None]]:
+def levels() -> Levels:
     """The environment before `.env`, where that is read."""
     read = dotenv_values(DOTENV, encoding="utf-8") if dotenv_usable() else {}
     return {Source.ENVIRONMENT: os.environ, Source.DOTENV: read}
 
 
-def origins(flags: Mapping[str, Any]) -> dict[str, Origin]:
+def origins(flags: Mapping[str, Any], known: Levels) -> dict[str, Origin]:
     """Where each field that does not have its default is set."""
-    known = levels()
     return {field: at for field in FIELDS if (at := _origin(field, flags, known))}
 
 
-def _origin(
-    field: str, flags: Mapping[str, Any], known: Mapping[Source, Mapping[str, str | None]]
-) -> Origin | None:
+def _origin(field: str, flags: Mapping[str, Any], known: Levels) -> Origin | None:
     if (value := flags.get(field)) is not None:
         return Origin(f"--{field.replace('_', '-')}", Source.FLAG, value)
     names = env_names(field)
@@ -92,20 +92,20 @@ def _origin(
 
 def sources(**flags: Any) -> dict[str, Source]:
     """Where each field's value comes from."""
-    at = origins(flags)
+    at = origins(flags, levels())
     kinds = {field: Source.FILE if origin.path else origin.place for field, origin in at.items()}
     return {field: kinds.get(field, Source.DEFAULT) for field in FIELDS}
 
 
 def secret_file(field: str) -> str | None:
     """The path of the file that holds this field's secret, where no value does."""
-    at = origins({}).get(field)
+    at = origins({}, levels()).get(field)
     return at and at.path
 
 
 def variable_of(field: str) -> str:
     """The variable that sets a field, `WORDLOOM_ENV (for OUTBOX_ENV) in .env`; its first name without one."""
-    at, first = origins({}).get(field), env_names(field)[0]
+    at, first = origins({}, levels()).get(field), env_names(field)[0]
     if at is None:
         return first
     place = " in .env" if at.place is Source.DOTENV else ""
