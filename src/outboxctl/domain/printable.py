@@ -20,6 +20,11 @@ PLAIN = {
 }
 
 
+def is_text(text: str) -> bool:
+    """Whether it can be sent as UTF-8: a SQL_ASCII database may hold bytes that are none."""
+    return SURROGATE.search(text) is None
+
+
 def clean(text: str) -> str:
     r"""Escape control characters and lone surrogates visibly (`\x1b`), hide secrets; the rest stays."""
     return SURROGATE.sub(_escape, CONTROL.sub(_escape, redact(text)))

@@ -2,8 +2,8 @@
 
 Whoever compares documents or fills an index reads a source in one of three ways: by pages of the root in the
 order in which they lie there (each is read once, from first to last), by its key (a place can be written down
-between two pages), and of given ids. Each page is read by COPY in a transaction of its own that ends before
-the next step is waited for: a sink that is slow or away keeps no snapshot open, which would hold vacuum back.
+between two pages), and of given ids. Each page is read in a transaction of its own that ends before the next
+step is waited for: a sink that is slow or away keeps no snapshot open, which would hold vacuum back.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence

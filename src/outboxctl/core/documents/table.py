@@ -19,7 +19,6 @@ from outboxctl.core.schema.names import DOCUMENT, EVENTS, PROJECTIONS, SOURCE
 from outboxctl.core.search_path import places
 from outboxctl.core.sql import Connection, text
 from outboxctl.domain.lifecycle import OPS
-from outboxctl.domain.printable import SURROGATE
 from outboxctl.domain.projection import KeyColumn, Relation
 
 SECONDS = 600.0  # for one statement
@@ -223,8 +222,3 @@ def _read(
 def _values(ids: Sequence[str]) -> dict[str, list[str]]:
     entities = [entity_of(id_) for id_ in ids]
     return {"types": [each.entity_type for each in entities], "ids": [each.entity_id for each in entities]}
-
-
-def is_text(id_: str) -> bool:
-    """Whether it can be sent as UTF-8: a database may hold bytes that are none."""
-    return SURROGATE.search(id_) is None

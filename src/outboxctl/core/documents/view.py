@@ -5,7 +5,7 @@ whole, and none of its forms (a grouped subquery, say) is computed again for eac
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -167,15 +167,11 @@ class ViewSource(DocumentSource):
             return pages.number(connection, self.projection)
 
     @contextmanager
-    def _named(self, connection: Connection | None, relation: object) -> Iterator[None]:
-        with reading_of(relation), reading_rows(connection) if connection else nullcontext():
-            yield
-
-    def reading(
-        self, connection: Connection | None, relation: Relation | None = None
-    ) -> AbstractContextManager[None]:
+    def reading(self, connection: Connection | None, relation: Relation | None = None) -> Iterator[None]:
         """Raises InconclusiveError, with the relation's name."""
-        return self._named(connection, relation or self.projection.document)
+        named = reading_of(relation or self.projection.document)
+        with named, reading_rows(connection) if connection else nullcontext():
+            yield
 
     def each(
         self, db: Database, keys: Sequence[str], read: Callable[[Sequence[str]], list[SourceRow]]

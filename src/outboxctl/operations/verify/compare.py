@@ -12,9 +12,9 @@ from outboxctl.core.database import Database
 from outboxctl.core.documents.copying import UNREADABLE, RawDocument, SourcePage, from_json
 from outboxctl.core.documents.interface import SourceRow
 from outboxctl.core.documents.source import DocumentSource
-from outboxctl.core.documents.table import is_text
 from outboxctl.core.refused_reads import ReadRefusedError
 from outboxctl.domain.errors import UsageError
+from outboxctl.domain.printable import is_text
 from outboxctl.domain.projection import document_id
 from outboxctl.operations.verify.judge import differs
 from outboxctl.operations.verify.lanes import LANES, in_lanes

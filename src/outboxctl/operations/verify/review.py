@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from outboxctl.core.database import Database
 from outboxctl.core.documents.interface import States
 from outboxctl.core.documents.source import DocumentSource
-from outboxctl.core.documents.table import is_text
+from outboxctl.domain.printable import is_text
 from outboxctl.operations.verify.judge import differing_fields, differs
 from outboxctl.operations.verify.model import Difference, DifferenceKind
 from outboxctl.sink.index.scan import Reader
