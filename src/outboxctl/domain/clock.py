@@ -11,6 +11,9 @@ from math import inf
 # Of a kind that counts suspended time, by platform; Windows has none that Python can read.
 CLOCKS = {"linux": "CLOCK_BOOTTIME", "darwin": "CLOCK_MONOTONIC"}
 _CLOCK: int | None = getattr(time, CLOCKS.get(sys.platform, ""), None)
+# Seconds that a statement of ours waits for a lock that an application may hold. Below PostgreSQL's
+# deadlock_timeout (1 s): in a deadlock with an application's transaction ours is the one that fails.
+LOCK_SECONDS = 0.5
 
 
 def monotonic() -> float:

@@ -5,6 +5,7 @@ import socket
 
 from pydantic import field_validator
 
+from outboxctl.domain.clock import LOCK_SECONDS
 from outboxctl.domain.printable import CONTROL
 from outboxctl.settings.connections import ConnectionSettings
 from outboxctl.settings.kinds import Count, NotifyPolicy, OutagePolicy, Port, Seconds, setting
@@ -109,8 +110,5 @@ class WorkerSettings(ConnectionSettings):
 
     @property
     def lock_seconds(self) -> float:
-        """Seconds that a worker's statement waits for a lock; its other claims' leases run meanwhile.
-
-        Below the server's deadlock_timeout (1 s), so that a deadlock never ends an application's transaction.
-        """
-        return min(0.5, self.lease_seconds / 4)
+        """Seconds that a worker's statement waits for a lock; its other claims' leases run meanwhile."""
+        return min(LOCK_SECONDS, self.lease_seconds / 4)

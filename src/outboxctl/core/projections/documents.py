@@ -16,6 +16,7 @@ from outboxctl.core.projections.version_base import asking_again, current, serve
 from outboxctl.core.refused_reads import reading_rows
 from outboxctl.core.search_path import Places, places
 from outboxctl.core.sql import Connection
+from outboxctl.domain.clock import LOCK_SECONDS
 from outboxctl.domain.errors import ChangedError
 from outboxctl.domain.projection import KeyColumn, Projection, Relation, Routing, key_parts
 
@@ -26,10 +27,6 @@ SESSION = (
     "SET LOCAL DateStyle = 'ISO, MDY'; SET LOCAL IntervalStyle = 'iso_8601'; SET LOCAL bytea_output = 'hex'; "
     "SET LOCAL extra_float_digits = 1"
 )
-# A view that another session has locked holds its own projection up, and no other for longer than this. Below
-# the server's deadlock_timeout (1 s): in a deadlock with an application this reader is the one that
-# fails.
-LOCK_TIMEOUT = 0.5
 SEVERAL = "{view} has more than one row for this key, and a document is one row: correct the view"
 EMPTY = "its key is an empty text, and no engine takes an empty _id: give the row another key"
 # The key is compared as the column's type, so that an index finds it, and as text: of two texts of one value
@@ -135,7 +132,7 @@ def prepare(connection: Connection, seconds: float) -> None:
     connection.exec_driver_sql(f"{session(seconds)}; SET LOCAL transaction_read_only = on")
 
 
-def session(seconds: float, lock_seconds: float = LOCK_TIMEOUT) -> str:
+def session(seconds: float, lock_seconds: float = LOCK_SECONDS) -> str:
     """What a transaction sets before it reads from the user's tables.
 
     Its statements take at most `seconds`, and wait at most `lock_seconds` for a lock.

@@ -19,13 +19,13 @@ from typing import Any
 from outboxctl.core.delivery import settle
 from outboxctl.core.delivery.claim import PLAN
 from outboxctl.core.projections import follow_keys, follow_pages
-from outboxctl.core.projections.documents import LOCK_TIMEOUT
 from outboxctl.core.projections.follow_keys import KeysAhead
 from outboxctl.core.projections.follow_pages import HALF, NAME, FollowEvent
 from outboxctl.core.projections.follow_tables import FOLLOWS, FRESH, FollowedTable
 from outboxctl.core.projections.in_force import STAMP
 from outboxctl.core.schema.names import EVENTS, ONE_MORE_ATTEMPT, STATUS_IS, UNHELD, id_array
 from outboxctl.core.sql import Connection, text
+from outboxctl.domain.clock import LOCK_SECONDS
 from outboxctl.domain.projection import EVERYTHING, Projection
 
 SAME_AMONG = 10_000  # events of the table that are looked at for others of the same row
@@ -146,7 +146,7 @@ def expand(
     *,
     size: int,
     seconds: float,
-    lock_seconds: float = LOCK_TIMEOUT,
+    lock_seconds: float = LOCK_SECONDS,
 ) -> Page | None:
     """Read at most `size` keys and write the first of them; after the last one the event is done.
 

@@ -15,7 +15,6 @@ from psycopg.sql import SQL, Composable
 from outboxctl.core.database import driver
 from outboxctl.core.projections import follow_query
 from outboxctl.core.projections.documents import (
-    LOCK_TIMEOUT,
     arrays,
     key_text_sql,
     looked_up,
@@ -26,6 +25,7 @@ from outboxctl.core.projections.documents import (
 from outboxctl.core.projections.follow_pages import HALF, FollowEvent
 from outboxctl.core.refused_reads import reading_rows
 from outboxctl.core.sql import Connection
+from outboxctl.domain.clock import LOCK_SECONDS
 from outboxctl.domain.projection import KeyColumn, Projection, key_parts
 
 AHEAD = 50_000  # keys in one reading: the user's query sorts all of its keys for each
@@ -78,7 +78,7 @@ def read(
     *,
     size: int,
     seconds: float,
-    lock_seconds: float = LOCK_TIMEOUT,
+    lock_seconds: float = LOCK_SECONDS,
 ) -> KeysAhead:
     """At most `size` keys from behind the event's cursor, in statements of at most `seconds`.
 

@@ -19,6 +19,7 @@ from outboxctl.core.projections.catalog import RELATION, of
 from outboxctl.core.projections.change_costs import sample
 from outboxctl.core.projections.scratch import TEMPORARY_SCHEMA, one_statement
 from outboxctl.core.projections.trigger_names import WatchedTable, watched, watched_tables
+from outboxctl.core.schema.lock_wait import SHORT_LOCK_TIMEOUT
 from outboxctl.core.schema.names import EVENTS
 from outboxctl.core.sql import Connection, text
 from outboxctl.core.sql.transaction import undone
@@ -123,7 +124,7 @@ def measure(
     try:
         with undone(connection):
             limit = int(SECONDS * 1_000)
-            connection.exec_driver_sql(f"SET LOCAL statement_timeout = {limit}; SET LOCAL lock_timeout = 500")
+            connection.exec_driver_sql(f"SET LOCAL statement_timeout = {limit}; {SHORT_LOCK_TIMEOUT}")
             return _measured(connection, watched_tables([*projections, *beside], tables), schema, seconds)
     except UsageError as error:
         return [WriterCosts(table, skipped=str(error)) for table in tables]

@@ -8,6 +8,7 @@ from outboxctl.core.database import Database
 from outboxctl.core.schema.names import TABLES
 from outboxctl.core.search_path import places
 from outboxctl.core.sql import Connection, text
+from outboxctl.domain.clock import LOCK_SECONDS
 from outboxctl.domain.errors import LockedError
 from outboxctl.domain.printable import brief
 
@@ -16,9 +17,7 @@ PATIENCE = 60.0  # seconds until the change is given up
 PAUSE = 1.0  # seconds between two tries: time for those who queued behind ours
 KEY = 7_316_108_409_001  # advisory: two changes at once run one after the other
 TAKE_ADVISORY_LOCK = text("SELECT pg_advisory_xact_lock(:key)")
-# Below the server's deadlock_timeout (1 s): in a deadlock with an application's transaction ours is the one
-# that fails.
-SHORT_LOCK_TIMEOUT = "SET LOCAL lock_timeout = '500ms'"
+SHORT_LOCK_TIMEOUT = f"SET LOCAL lock_timeout = {LOCK_SECONDS * 1_000:.0f}"
 # Of tables that are not ours writers alone are waited for: a trigger is made, or the columns that it watches
 # change.
 BLOCKER = text("""

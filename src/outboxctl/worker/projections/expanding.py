@@ -12,12 +12,11 @@ import structlog
 
 from outboxctl.core.database import Connection
 from outboxctl.core.projections import follow, follow_query, follow_tables
-from outboxctl.core.projections.documents import LOCK_TIMEOUT
 from outboxctl.core.projections.follow import Page
 from outboxctl.core.projections.follow_pages import FollowEvent
 from outboxctl.core.projections.follow_tables import Expanded, FollowedTable
 from outboxctl.core.refused_reads import ReadRefusedError
-from outboxctl.domain.clock import monotonic
+from outboxctl.domain.clock import LOCK_SECONDS, monotonic
 from outboxctl.domain.errors import UnreachableError
 from outboxctl.domain.projection import DOCUMENTS, Projection
 from outboxctl.sink.delivery.result import IndexedSink
@@ -203,7 +202,7 @@ class Expander:
     def _limits(self, turn: Turn) -> Limits:
         if not turn.slow:
             return QUICK
-        return Limits(self._context.settings.lease_seconds * SHARE, LOCK_TIMEOUT, patient=True)
+        return Limits(self._context.settings.lease_seconds * SHARE, LOCK_SECONDS, patient=True)
 
     def _expand_one(self, table: FollowedTable, turn: Turn, *, begun: bool) -> bool:
         """Claim one event and write half a page of it; False where there was none."""
