@@ -83,7 +83,7 @@ storm: $(READY) ## Write 40,000 events and a shop that becomes documents while w
 
 docs: $(READY) ## Write the generated pages and alert rules again, and build the site
 	$(BIN)/python -m tools.reference docs
-	$(BIN)/python -m outboxctl.metrics.alerts > deploy/prometheus/outbox.rules.yml
+	$(BIN)/outboxctl alerts --max-oldest-age 300 > deploy/prometheus/outbox.rules.yml
 	sed -i '/^spec:/q' $(KUBERNETES_RULES) && sed '1d; s/^/  /' deploy/prometheus/outbox.rules.yml >> $(KUBERNETES_RULES)
 	$(MAKE) --no-print-directory site
 

@@ -8,6 +8,7 @@ from collections import Counter as Tally
 from copy import copy
 from typing import Any
 
+import structlog
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -20,6 +21,8 @@ from prometheus_client import (
 
 from outboxctl.domain.failures import Noop, Reason, Verdict
 from outboxctl.domain.lifecycle import OPS, PROJECTION
+
+log = structlog.get_logger()
 
 # By the key that callers use: the name, its help, and the labels besides `projection`. A name that ends with
 # `_total` is a counter's, one with BUCKETS a histogram's, any other a gauge's.
@@ -102,40 +105,43 @@ AT_ZERO: dict[str, list[tuple[str, ...]]] = {
 
 
 class Metrics:
-    """One registry; `snapshot()` is what `/metrics` shows. Safe to use from several threads."""
+    """The metrics of one projection, in a registry of all; at first those of the built-in projection.
+
+    Safe to use from several threads.
+    """
 
     def __init__(self) -> None:
-        self._projection = PROJECTION
-        self._declared: dict[str, Metrics] = {}
+        self._by_projection: dict[str, Metrics] = {}
         disable_created_metrics()  # type: ignore[no-untyped-call]  # they double the lines and are not used
         self._registry = CollectorRegistry()
         self._metrics = {key: self._made(key, *about) for key, about in METRICS.items()}
         self.page = make_wsgi_app(self._registry)  # `/metrics`
-        self._start_at_zero()
+        self._projection = PROJECTION
+        self.declare(PROJECTION)
 
     def declare(self, projection: str) -> None:
         """Show a projection that is in force at 0; it keeps its series for as long as this process lives."""
-        if projection not in self._declared and projection != self._projection:
+        if projection not in self._by_projection:
             other = copy(self)
             other._projection = projection
             other._start_at_zero()
-            self._declared[projection] = other  # in one step: other threads read it
+            self._by_projection[projection] = other  # in one step: other threads read it
 
     @property
     def declared(self) -> list[str]:
         """The projections that were in force while this process lived, the built-in one not among them."""
-        return list(self._declared)
+        return [name for name in self._by_projection if name != PROJECTION]
 
     def of(self, projection: str) -> "Metrics":
         """The same metrics, which count under the name of a projection that was declared; else these.
 
         A name that stands in events only is no label.
         """
-        return self._declared.get(projection, self)
+        return self._by_projection.get(projection, self)
 
-    def processed(self, op: str, count: int) -> None:
-        """Count events that became done."""
-        self._series("processed", op).inc(count)
+    def count(self, key: str, count: int, *labels: str) -> None:
+        """Count under a counter, with the labels that it has besides the projection."""
+        self._series(key, *labels).inc(count)
 
     def not_done(self, outcome: str, op: str, reason: Reason, count: int) -> None:
         """Count deliveries that did not end in done; `outcome` is `retried`, `terminal` or `held`.
@@ -147,27 +153,16 @@ class Metrics:
             if key in ("failed", outcome):
                 series.inc(count)
 
-    def noop(self, op: str, noop: Noop, count: int) -> None:
-        """Count events that were done without a write of their own."""
-        self._series("noop", op, noop).inc(count)
-
-    def deleted_again(self, result: str, count: int) -> None:
-        """Count deletes sent again; `result` is `missing`, `deleted`, `superseded` or `failed`."""
-        self._series("deletes", result).inc(count)
-
-    def count(self, key: str, count: int) -> None:
-        """Count events under a counter without further labels."""
-        self._series(key).inc(count)
+    def unexpected(self, thread: str, error: BaseException) -> None:
+        """Log an error of a thread that no rule expects, and count it; the thread goes on."""
+        log.error("unexpected error", thread=thread, error=f"{type(error).__name__}: {error}", exc_info=error)
+        self.count("unexpected", 1)
 
     def request(self, result: str, seconds: float, size: int) -> None:
         """Count one bulk request by its result (`ok` or a reason), how long it took, and its bytes."""
         self._series("requests", result).inc()
         self._series("duration").observe(seconds)
         self._series("size").observe(size)
-
-    def item(self, op: str, result: str, count: int) -> None:
-        """Count items by their verdict."""
-        self._series("items", op, result).inc(count)
 
     def set(self, key: str, value: float) -> None:
         """Set a gauge."""

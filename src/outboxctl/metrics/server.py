@@ -16,7 +16,6 @@ from prometheus_client.exposition import ThreadingWSGIServer
 
 from outboxctl.domain.clock import monotonic
 from outboxctl.domain.errors import UsageError
-from outboxctl.metrics import unexpected
 from outboxctl.metrics.registry import Metrics
 
 MOST = 32  # connections at a time
@@ -28,6 +27,7 @@ OTHERS = "try /metrics, /healthz or /readyz\n"
 
 Probe = Callable[[], dict[str, str]]
 LastSuccess = Callable[[], float | None]
+Page = tuple[str, list[tuple[str, str]], bytes]  # the status line, headers and body of an answer
 
 
 class MetricsServer(ThreadingWSGIServer):
@@ -81,31 +81,29 @@ class MetricsServer(ThreadingWSGIServer):
         """The WSGI application; an error of ours costs one answer."""
         method = environ["REQUEST_METHOD"]
         try:
-            if environ["PATH_INFO"] == "/metrics" and method in METHODS:
-                head: list[Any] = []
-                page = self._metrics.page(
-                    {**environ, "REQUEST_METHOD": "GET"}, lambda *some: head.extend(some)
-                )
-                body = b"".join(page)
-                return _respond(start_response, method, head[0], head[1], body)
-            status, said = self._state(environ["PATH_INFO"]) if method in METHODS else (405, "")
+            line, headers, body = self._page(environ) if method in METHODS else _text(405, "")
         except Exception as error:
-            unexpected.report(self._metrics, "http", error)
-            status, said = 500, ""
-        body = said.encode() if isinstance(said, str) else json.dumps(said).encode() + b"\n"
-        kind = "text/plain" if isinstance(said, str) else "application/json"
-        line = f"{status} {HTTPStatus(status).phrase}"
-        return _respond(start_response, method, line, [("Content-Type", kind)], body)
+            self._metrics.unexpected("http", error)
+            line, headers, body = _text(500, "")
+        # wsgiref names itself and Python's version where there is no `Server`.
+        own = [("Server", _Quiet.server_version), ("Content-Length", str(len(body)))]
+        start_response(line, [*headers, *own])
+        return [body] if method == "GET" else []
 
-    def _state(self, path: str) -> tuple[int, dict[str, Any] | str]:
+    def _page(self, environ: dict[str, Any]) -> Page:
+        path = environ["PATH_INFO"]
+        if path == "/metrics":
+            head: list[Any] = []
+            page = self._metrics.page({**environ, "REQUEST_METHOD": "GET"}, lambda *some: head.extend(some))
+            return head[0], head[1], b"".join(page)
         if path == "/healthz":
             failing = self._alive()
-            return (503 if failing else 200), {"healthy": not failing, "failing": failing}
+            return _json(503 if failing else 200, {"healthy": not failing, "failing": failing})
         if path == "/readyz":
             if failing := self._ready():
-                return 503, {"ready": False, "failing": failing}
-            return 200, {"ready": True, "last_success_seconds": self._last_success()}
-        return 404, OTHERS
+                return _json(503, {"ready": False, "failing": failing})
+            return _json(200, {"ready": True, "last_success_seconds": self._last_success()})
+        return _text(404, OTHERS)
 
     def get_request(self) -> Any:
         """Accept a connection; pause where there is no descriptor for it, instead of trying all the time."""
@@ -132,7 +130,7 @@ class MetricsServer(ThreadingWSGIServer):
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - the base's names
         """Report an error of ours; the handler suppresses those of clients."""
         if error := sys.exc_info()[1]:
-            unexpected.report(self._metrics, "http", error)
+            self._metrics.unexpected("http", error)
 
     def service_actions(self) -> None:
         """Shut down the oldest connections beyond MOST, and those whose time is over; twice a second.
@@ -148,12 +146,12 @@ class MetricsServer(ThreadingWSGIServer):
                         request.shutdown(socket.SHUT_RDWR)
 
 
-def _respond(
-    start_response: Callable[..., Any], method: str, line: str, headers: list[tuple[str, str]], body: bytes
-) -> list[bytes]:
-    """Answer; wsgiref names itself and Python's version where there is no `Server`."""
-    start_response(line, [*headers, ("Server", _Quiet.server_version), ("Content-Length", str(len(body)))])
-    return [body] if method == "GET" else []
+def _text(status: int, text: str, kind: str = "text/plain") -> Page:
+    return f"{status} {HTTPStatus(status).phrase}", [("Content-Type", kind)], text.encode()
+
+
+def _json(status: int, said: dict[str, Any]) -> Page:
+    return _text(status, json.dumps(said) + "\n", "application/json")
 
 
 class _Quiet(WSGIRequestHandler):

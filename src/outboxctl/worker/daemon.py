@@ -19,7 +19,6 @@ from outboxctl.domain.clock import monotonic
 from outboxctl.domain.errors import OutboxctlError, UsageError
 from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import Projection
-from outboxctl.metrics import unexpected
 from outboxctl.metrics.registry import Metrics
 from outboxctl.metrics.server import MetricsServer
 from outboxctl.settings import OutagePolicy, Settings
@@ -260,7 +259,7 @@ class Daemon:
         try:
             action()
         except Exception as error:
-            unexpected.report(self.metrics, name, error)
+            self.metrics.unexpected(name, error)
 
     def _due(self) -> bool:
         """Whether anything is due; a drain that is over counts the events that wait until later."""

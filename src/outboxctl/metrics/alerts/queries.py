@@ -12,16 +12,11 @@ FRESH = 3  # minutes: a worker reads the gauges each 30 s at the least, however 
 
 @dataclass(frozen=True)
 class AlertLimits:
-    """The limits of the alerts, and queries with them; ages are in seconds.
-
-    `job`: Prometheus' job of the workers. `minute`: seconds that a minute of the rules lasts, fewer in tests.
-    """
+    """The limits of the alerts, and queries with them; ages are in seconds, `job` is that of the workers."""
 
     oldest_age: float = 300.0
-    no_success: float = 60.0
     failed_growth: int = 10
     job: str = "outboxctl"
-    minute: float = MINUTE
 
     def of_job(self, name: str) -> str:
         """A metric. Two outboxes with two jobs have two rule files, each with limits of its own."""
@@ -29,7 +24,7 @@ class AlertLimits:
 
     def gauge(self, name: str, which: str = "max") -> str:
         """A gauge of the database, without workers that have lost it: these repeat their last value."""
-        fresh = f"time() - {self.of_job(REFRESHED)} < {FRESH * self.minute:g}"
+        fresh = f"time() - {self.of_job(REFRESHED)} < {FRESH * MINUTE:g}"
         return f"{which} {EACH} ({self.of_job(name)} and {fresh})"
 
     def since(self, name: str) -> str:
@@ -51,8 +46,8 @@ class AlertLimits:
         Each worker's series are summed first: most of them appear when they are first counted, and
         `increase()` misses the value at which a series appears. The sum exists from the worker's start.
         """
-        window, step = duration(minutes * self.minute), duration(self.minute / 4)
-        return f"sum {EACH} (increase((sum without (op, reason) ({self.of_job(name)}))[{window}:{step}]))"
+        window = duration(minutes * MINUTE)
+        return f"sum {EACH} (increase((sum without (op, reason) ({self.of_job(name)}))[{window}:15s]))"
 
     def counted(self, name: str, minutes: float) -> str:
         """How often something was counted within that time, also before a worker's first scrape.
@@ -61,12 +56,12 @@ class AlertLimits:
         there `minutes` ago.
         """
         series = self.of_job(name)
-        new = f"sum {EACH} ({series} unless {series} offset {duration(minutes * self.minute)})"
+        new = f"sum {EACH} ({series} unless {series} offset {duration(minutes * MINUTE)})"
         return f"{self.grown(name, minutes)} > 0\nor {new} > 0"
 
     def highest(self, name: str, minutes: float) -> str:
         """The highest value of a gauge of any worker within that time."""
-        return f"max {EACH} (max_over_time({self.of_job(name)}[{duration(minutes * self.minute)}]))"
+        return f"max {EACH} (max_over_time({self.of_job(name)}[{duration(minutes * MINUTE)}]))"
 
 
 def duration(seconds: float) -> str:

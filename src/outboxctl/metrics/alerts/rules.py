@@ -7,11 +7,11 @@ from enum import StrEnum
 from functools import partial
 from textwrap import indent
 
-from outboxctl.metrics.alerts.queries import FRESH, REFRESHED, AlertLimits, duration
+from outboxctl.metrics.alerts.queries import FRESH, MINUTE, REFRESHED, AlertLimits, duration
 
 RUNBOOK = "https://outboxctl.readthedocs.io/en/latest/runbook/"
 # Prometheus' default is a minute: the value of a success could then be a minute old at each evaluation.
-INTERVAL = 15.0
+INTERVAL = "15s"
 HEAD = "# Made by `outboxctl alerts`; docs/alerts.md says how to install it."
 RULE = """\
 - alert: {name}
@@ -66,40 +66,40 @@ def alerts(limits: AlertLimits) -> list[Alert]:
 
 def _pages(limits: AlertLimits) -> list[Alert]:
     """The search is, or will soon be, wrong; the most complete standstill first."""
-    page, minute, up = partial(Alert, AlertSeverity.PAGE), limits.minute, limits.of_job("up")
+    page, up = partial(Alert, AlertSeverity.PAGE), limits.of_job("up")
     return [
         page(  # no worker of the job is up, or Prometheus has no target of it
             "OutboxWorkerGone",
             f"sum by (job, namespace) ({up}) == 0 or absent({up})",
-            2 * minute,
+            2 * MINUTE,
             "No worker of {{ $labels.job }} is up",
             "Nothing is delivered. Read the last lines of its log for what ended it, then start it again.",
         ),
         page(  # even the freshest gauges are old
             "OutboxMetricsStale",
-            f"{limits.since(REFRESHED)} > {FRESH * minute:g}",
-            2 * minute,
+            f"{limits.since(REFRESHED)} > {FRESH * MINUTE:g}",
+            2 * MINUTE,
             "No worker has read the database for {{ $value | humanizeDuration }}",
             "Workers are up, but their database is not: see /readyz of one, then the database itself.",
         ),
         page(
             "OutboxNoSuccess",
-            limits.without_success(max(limits.oldest_age / 5, minute / 2)),
-            max(limits.oldest_age, minute),
+            limits.without_success(max(limits.oldest_age / 5, MINUTE / 2)),
+            max(limits.oldest_age, MINUTE),
             "{{ $value }} events wait, and none has been delivered within the SLA",
             "See what /readyz of a worker and `outboxctl status` name: the sink, the database, or neither.",
         ),
         page(
             "OutboxOldestAgeOverSla",
             f"{limits.gauge('outbox_oldest_age_seconds')} > {limits.oldest_age:g}",
-            minute,
+            MINUTE,
             "The oldest event has waited for {{ $value | humanizeDuration }}",
             "Run `outboxctl status`: too few workers for the load, or single events that do not get through?",
         ),
         page(
             "OutboxTerminalFailures",
             f"{limits.grown('outbox_terminal_failed_total', WINDOW)} > {limits.failed_growth}",
-            minute,
+            MINUTE,
             'Terminal failures surge: {{ $value | printf "%.0f" }} events within 5 minutes',
             "Run `outboxctl failed list`. An outage under the policy `count` spends attempts: "
             "repair the sink first, then replay.",
@@ -109,13 +109,13 @@ def _pages(limits: AlertLimits) -> list[Alert]:
 
 def _tickets(limits: AlertLimits) -> list[Alert]:
     """A cause, or a loss that cannot grow: the next morning is early enough."""
-    ticket, minute, up = partial(Alert, AlertSeverity.TICKET), limits.minute, limits.of_job("up")
+    ticket, up = partial(Alert, AlertSeverity.TICKET), limits.of_job("up")
     retries = limits.grown("outbox_retry_scheduled_total", STORM)
     return [
         ticket(
             "OutboxWorkerGone",
             f"{up} == 0",
-            5 * minute,
+            5 * MINUTE,
             "Worker {{ $labels.instance }} does not answer",
             "Others may do its work: see `outboxctl status`. Restart it, or take it off Prometheus' list.",
         ),
@@ -123,29 +123,29 @@ def _tickets(limits: AlertLimits) -> list[Alert]:
         # database repeats an old one for longer than that.
         ticket(
             "OutboxNoSuccess",
-            limits.without_success(max(limits.no_success * 0.75, minute / 2), "min"),
-            max(limits.no_success, minute),
+            limits.without_success(45, "min"),
+            MINUTE,
             "{{ $value }} events wait, and none is being delivered",
             "See what /readyz of a worker and `outboxctl doctor` name. The policy `count` spends attempts.",
         ),
         ticket(
             "OutboxTerminalFailures",
             f"{limits.grown('outbox_terminal_failed_total', WINDOW)} > 0",
-            minute,
+            MINUTE,
             "Events failed for good",
             "Their documents are missing or old. Run `outboxctl failed list`, remove the cause, replay.",
         ),
         ticket(  # the wait outlasts the gauges of a worker that has lost the database
             "OutboxStuck",
             f"{limits.gauge('outbox_stuck_processing_events')} > 0",
-            FRESH * minute,
+            FRESH * MINUTE,
             "{{ $value }} events are stuck and nobody reclaims them",
             "Run `outboxctl stuck`. Mostly somebody's open transaction holds a lock on their rows.",
         ),
         ticket(
             "OutboxRetryStorm",
             f"{retries} > {LEAST_RETRIES}\nand {retries} > {limits.grown('outbox_processed_total', STORM)}",
-            5 * minute,
+            5 * MINUTE,
             "More deliveries are retried than succeed",
             "Run `outboxctl status`: the sink is overloaded or failing, and attempts are being spent.",
         ),
@@ -153,48 +153,45 @@ def _tickets(limits: AlertLimits) -> list[Alert]:
         ticket(
             "OutboxCircuitOpen",
             f"{limits.highest('outbox_circuit_open', 1)} == 1",
-            3 * minute,
+            3 * MINUTE,
             "The circuit to the sink is open: it takes no writes, and events wait",
             "See /readyz of the worker for the reason. No attempt is spent; do not restart workers.",
         ),
         ticket(
             "OutboxLeaseLost",
             f"{limits.grown('outbox_lease_lost_total', RARE)} > 0",
-            minute,
+            MINUTE,
             "A worker settled too late: its events had been reclaimed",
             "Harmless once. Often: OUTBOX_LEASE_SECONDS is too short, or a machine stops now and then.",
         ),
         ticket(
             "OutboxVersionAhead",
             f"{limits.grown('outbox_version_ahead_total', RARE)} > 0",
-            minute,
+            MINUTE,
             "The index holds newer versions than the database",
             "Run `outboxctl verify`: entities made anew with lower versions, or somebody else writes there.",
         ),
         ticket(
             "OutboxUnexpectedErrors",
             f"{limits.grown('outbox_unexpected_errors_total', RARE)} > 0",
-            minute,
+            MINUTE,
             "A worker met an error that no rule expects",
             "Read the lines `unexpected error` of the workers' logs: each has the thread and the traceback.",
         ),
         ticket(  # a worker does it at its start, mostly before it is scraped
             "OutboxVersionsRaised",
             limits.counted("outbox_version_base_raised_total", RARE),
-            minute,
+            MINUTE,
             "The database is not the one that wrote the index: restored, copied, or a promoted standby",
             "Run `outboxctl verify --repair`: of what the database lost nothing else corrects the index.",
         ),
     ]
 
 
-def rule_file(alerts: Sequence[Alert], runbook: str = RUNBOOK, *, interval: float = INTERVAL) -> str:
-    """The file's text; `runbook` is the address of the page that has a section for each alert.
-
-    `interval`: seconds between two evaluations.
-    """
+def rule_file(alerts: Sequence[Alert], runbook: str = RUNBOOK) -> str:
+    """The file's text; `runbook` is the address of the page that has a section for each alert."""
     rules = "".join(_rule(alert, f"{runbook}#{alert.anchor}") for alert in alerts)
-    group = f"  - name: outboxctl\n    interval: {duration(interval)}\n    rules:\n"
+    group = f"  - name: outboxctl\n    interval: {INTERVAL}\n    rules:\n"
     return f"{HEAD}\ngroups:\n{group}{indent(rules, ' ' * 6)}"
 
 

@@ -6,7 +6,6 @@ from threading import current_thread
 
 from outboxctl.core.delivery.claim import Claimed
 from outboxctl.domain.errors import OutboxctlError, UnreachableError
-from outboxctl.metrics import unexpected
 from outboxctl.worker.claiming.claimer import Claimer
 from outboxctl.worker.claiming.leases import Batch
 from outboxctl.worker.context import WorkerContext
@@ -58,7 +57,7 @@ class Lane:
         if isinstance(error, OutboxctlError):
             self._context.reporter.failed(error)
         else:
-            unexpected.report(self._context.metrics, current_thread().name, error)
+            self._context.metrics.unexpected(current_thread().name, error)
 
     def _turn(self) -> bool:
         """One batch; False when there was none and there will be none."""

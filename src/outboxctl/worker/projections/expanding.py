@@ -172,7 +172,7 @@ class Expander:
             written = self._write_set(connection, projection, events, turn)
         if written:
             turn.wrote(written.events, written.keys, written.ends, monotonic() - began)
-            self._context.metrics.of(table.projection).processed("upsert", written.events)
+            self._context.metrics.of(table.projection).count("processed", written.events, "upsert")
             self._log.add(table, projection, written.events, written.keys)
         return True
 
@@ -242,5 +242,5 @@ class Expander:
         done = int(event.cursor.get("done", 0)) + page.keys
         if not event.cursor:
             turn.wrote(1, page.keys, page.ends, seconds)
-        self._context.metrics.of(event.projection).processed("upsert", 1)
+        self._context.metrics.of(event.projection).count("processed", 1, "upsert")
         self._log.add(table, self._declared.get(event.projection), 1, done)

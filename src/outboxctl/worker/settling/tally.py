@@ -34,7 +34,7 @@ def deliveries(metrics: Metrics, actions: Sequence[BulkAction], delivery: Delive
         ]
     )
     for (deleted, verdict), count in items.items():
-        metrics.item("delete" if deleted else "upsert", verdict.value, count)
+        metrics.count("items", count, "delete" if deleted else "upsert", verdict)
 
 
 def settled(
@@ -73,10 +73,10 @@ def _done(metrics: Metrics, outcomes: Outcomes, hit: set[str]) -> int:
     noops = [pair for id_, pair in findings if pair[1].verdict is Verdict.DONE and id_ in hit]
     done = [event for event in outcomes.confirmed if event.id in hit] + [event for event, _ in noops]
     for op, count in Counter([event.op for event in done]).items():
-        metrics.processed(op_label(op), count)
+        metrics.count("processed", count, op_label(op))
     for (op, noop), count in Counter([(event.op, finding.noop) for event, finding in noops]).items():
         if noop:
-            metrics.noop(op_label(op), noop, count)
+            metrics.count("noop", count, op_label(op), noop)
     if done:
         metrics.set("last_success", time())
     return len(done)

@@ -107,7 +107,7 @@ class DeletesAgain:
             with self._database.begin() as connection:
                 deletes.remove(connection, last)
         for result in answered.values():
-            metrics.deleted_again(result, 1)
+            metrics.count("deletes", 1, result)
         if back := [each.document_id for each, result in answered.items() if result == "deleted"]:
             log.warning(CAME_BACK, projection=name, documents=len(back), example=brief(min(back)))
         return True
