@@ -190,7 +190,7 @@ DELETES = sa.Table(
     sa.Index("ix_outbox_deletes_due", "projection", "due_at"),
 )
 # A row a worker process, written again at every heartbeat: room for HOT updates. progress_at: when it last
-# completed an event, or saw none waiting.
+# completed an event, or saw none waiting. outages: what takes nothing, and for how many seconds then.
 WORKERS = sa.Table(
     names.WORKERS,
     METADATA,
@@ -208,5 +208,6 @@ WORKERS = sa.Table(
     sa.Column("rate_out", sa.Double),
     sa.Column("progress_at", TIME),
     sa.Column("login", sa.String(63)),
+    sa.Column("outages", JSONB),
     postgresql_with={"fillfactor": 50},
 )

@@ -224,7 +224,8 @@ def outage_of_index(findings: Sequence[Classification]) -> Classification | None
 class IndexState:
     """The index of one projection: what it answers delays its own events, and no others.
 
-    Until `closed_until` its events are put back untried, because of `why`. Retries are claimed before fresh
+    Until `closed_until` its events are put back untried, because of `why`; nothing was delivered there since
+    `away_since`. Retries are claimed before fresh
     events, so many events that wait would hold up those of others: they come back RATE a second, the next
     ones at `next_retry`, or at `next_of_shard` those whose shard takes nothing. Once something is delivered
     the events that wait for one of these reasons (`waiting`) are brought forward, batch by batch as they are
@@ -233,6 +234,7 @@ class IndexState:
 
     closed_until: float = 0.0
     why: Classification | None = None
+    away_since: float | None = None
     next_retry: float = 0.0
     next_of_shard: float = 0.0
     looked_at: float = -inf
@@ -246,7 +248,8 @@ class IndexState:
 
     def closed(self, why: Classification, now: float) -> "IndexState":
         """It is left alone from now on."""
-        return replace(self, why=why, closed_until=now + (PASSING_PAUSE if why.passing else PAUSE))
+        until, since = now + (PASSING_PAUSE if why.passing else PAUSE), self.away_since
+        return replace(self, why=why, closed_until=until, away_since=now if since is None else since)
 
     def spread(self, events: int, now: float, *, of_shard: bool) -> tuple["IndexState", list[float]]:
         """The seconds until each of so many events may come back; those of one second at once.
@@ -265,7 +268,7 @@ class IndexState:
         Also at the first delivery of a process: another one may have put them back. `paced`: that is so where
         there are events of others.
         """
-        state, since = replace(self, delivered=self.delivered + events), now - self.looked_at
+        state, since = replace(self, delivered=self.delivered + events, away_since=None), now - self.looked_at
         if paced and since >= AGAIN and (self.next_retry > now or since >= SELDOM):
             return replace(state, next_retry=0.0, looked_at=now, waiting=self.waiting | OF_ONE_INDEX)
         return state

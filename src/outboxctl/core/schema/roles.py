@@ -50,7 +50,7 @@ DELIVERY = (
     *("next_retry_at", "processed_at", "error_reason", "error", "updated_at"),
 )
 # What a heartbeat updates. The row belongs to the login that made it, by a trigger.
-HEARTBEAT = ("heartbeat_at", "in_flight", "circuit_open", "rate_in", "rate_out", "progress_at")
+HEARTBEAT = ("heartbeat_at", "in_flight", "circuit_open", "rate_in", "rate_out", "progress_at", "outages")
 # What the worker writes of projections: the events of the documents behind a changed row, or of each row of
 # several, and how far it is.
 # The documents themselves are the application's: GRANT SELECT on their view.

@@ -1,6 +1,7 @@
 """The state of the pipeline: the lab document's snapshots A, B and C, rates and workers."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -11,7 +12,7 @@ from outboxctl.core.sql import Connection, TextClause, text
 from outboxctl.core.stats import by_projection, counts, workers
 from outboxctl.core.stats.by_projection import Counted
 from outboxctl.core.stats.following import Following, FollowPace, drain_seconds
-from outboxctl.core.stats.workers import WorkerRow
+from outboxctl.core.stats.workers import Outage, WorkerRow
 from outboxctl.domain.failures import Reason
 from outboxctl.domain.lifecycle import PROJECTION
 
@@ -87,7 +88,8 @@ class PipelineStatus(Counted):
     null as `Flow.drain_seconds` says, and while that of a followed table is not known.
     `waiting_for_retry` events of the lag are not due yet, the last of them in `retries_due_seconds`.
     Where one projection was `chosen`, all is of its events alone, without rates, and without done events
-    that could only be estimated. `projections` has each projection, the built-in one last.
+    that could only be estimated. `projections` has each projection, the built-in one last. `away`: what takes
+    no events while some wait for it.
     """
 
     projection: str
@@ -100,6 +102,7 @@ class PipelineStatus(Counted):
     waiting_for_retry: int = 0
     retries_due_seconds: float = 0.0
     chosen: bool = False
+    away: list[Outage] = field(default_factory=list)
 
     @property
     def following(self) -> list[Following]:
@@ -148,7 +151,15 @@ def pipeline_status(
         waiting_for_retry=not_due.count,
         retries_due_seconds=not_due.seconds,
         chosen=not whole,
+        away=_away(known, seen),
     )
+
+
+def _away(known: Sequence[WorkerRow], seen: Counted) -> list[Outage]:
+    """The outages for which events wait, with their number."""
+    lags = {each.name: each.lag for each in seen.projections} | {None: seen.lag}
+    found = (replace(each, events=lags.get(each.projection, 0)) for each in workers.outages(known))
+    return [each for each in found if each.events]
 
 
 def oldest(connection: Connection, *, limit: int, of: Scope = Scope()) -> list[EventRow]:  # noqa: B008 - frozen

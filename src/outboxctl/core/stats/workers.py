@@ -1,8 +1,11 @@
 """The workers' heartbeats: one row for each process, updated every few seconds; the rates of all together."""
 
-from dataclasses import asdict, dataclass
-from datetime import datetime
-from typing import cast
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime, timedelta
+from json import dumps
+from typing import Any, cast
 
 from outboxctl.core.schema.names import EVENTS, SAFE, WORKERS, parts
 from outboxctl.core.sql import Connection, text
@@ -23,13 +26,15 @@ WITH seen AS (
             AND heartbeat_at < now() - make_interval(secs => :kept) FOR UPDATE SKIP LOCKED)
 )
 INSERT INTO {WORKERS} AS w (id, worker_id, host, pid, version, started_at, heartbeat_at, in_flight,
-    outage_policy, circuit_open, progress_at)
+    outage_policy, circuit_open, progress_at, outages)
 VALUES (CAST(:id AS uuid), :worker_id, :host, :pid, :version,
     now() - make_interval(secs => :uptime), now(), :in_flight,
-    :outage_policy, :circuit_open, now() - make_interval(secs => :progress_age))
+    :outage_policy, :circuit_open, now() - make_interval(secs => :progress_age),
+    CAST(:outages AS jsonb))
 -- While the circuit was open nothing was sent: there is no rate over such a time.
 ON CONFLICT (id) DO UPDATE SET heartbeat_at = excluded.heartbeat_at, in_flight = excluded.in_flight,
     circuit_open = excluded.circuit_open, progress_at = excluded.progress_at,
+    outages = excluded.outages,
     rate_out = CASE WHEN NOT w.circuit_open THEN :completed END / nullif(greatest(
         extract(epoch FROM excluded.heartbeat_at - w.heartbeat_at)::float8, 0), 0),
     rate_in = greatest((SELECT inserted FROM seen) - CAST(:inserted AS bigint), 0) / nullif(greatest(
@@ -55,10 +60,25 @@ WITH known AS (
 )
 SELECT id::text, worker_id, host, pid, version, {SAFE.format("started_at")}, {SAFE.format("heartbeat_at")},
     age, CASE WHEN alive THEN in_flight ELSE coalesce(events, 0) END, outage_policy, circuit_open,
-    {RATE.format("rate_in")}, {RATE.format("rate_out")}, alive, {AGE.format("progress_at")}
+    {RATE.format("rate_in")}, {RATE.format("rate_out")}, alive, {AGE.format("progress_at")},
+    outages
 FROM known LEFT JOIN held ON owner = worker_id
 ORDER BY alive DESC, worker_id, id LIMIT 1000
 """)
+
+
+@dataclass(frozen=True)
+class Outage:
+    """What has taken no event for `seconds`: the search engine, or one projection's index or view.
+
+    `projection` is null for the whole engine. `events` wait for it, which no worker counts by itself.
+    """
+
+    projection: str | None
+    reason: str
+    seconds: float
+    since: datetime | None = None
+    events: int = 0
 
 
 @dataclass(frozen=True)
@@ -79,6 +99,7 @@ class HeartbeatRow:
     circuit_open: bool
     completed: int
     progress_age: float = 0.0
+    outages: Sequence[Outage] = ()
 
 
 @dataclass(frozen=True)
@@ -88,7 +109,7 @@ class WorkerRow:
     `in_flight` of a worker that is not alive are the events that it still holds, until they are reclaimed.
 
     `rate_in` counts insertions into the outbox by anybody, `rate_out` what this worker completed.
-    `progress_age_seconds`: since it last completed an event, or none was waiting.
+    `progress_age_seconds`: since it last completed an event, or none was waiting. `outages` as it sees them.
     """
 
     id: str
@@ -106,6 +127,7 @@ class WorkerRow:
     rate_out: float | None
     alive: bool
     progress_age_seconds: float | None = None  # None: out of range
+    outages: list[Outage] = field(default_factory=list)
 
     @property
     def state(self) -> str:
@@ -150,6 +172,7 @@ def write_heartbeat(connection: Connection, own: HeartbeatRow, inserted: int | N
     """
     connection.exec_driver_sql(ASYNCHRONOUS_COMMIT)
     values = asdict(own) | {"inserted": inserted, "kept": KEPT}
+    values["outages"] = dumps(values["outages"])
     return int(connection.execute(HEARTBEAT, values).scalar_one())
 
 
@@ -161,7 +184,42 @@ def delete_worker(connection: Connection, id_: str) -> None:
 
 def all_workers(connection: Connection) -> list[WorkerRow]:
     """All workers, the living first."""
-    return [WorkerRow(*row) for row in connection.execute(ALL_WORKERS, {"silent": SILENT})]
+    rows = connection.execute(ALL_WORKERS, {"silent": SILENT})
+    return [_worker(WorkerRow(*row)) for row in rows]
+
+
+def _worker(row: WorkerRow) -> WorkerRow:
+    """Its outages, with the time since its last heartbeat; none where another program wrote the row."""
+    age, found = row.heartbeat_age_seconds or 0.0, list[Outage]()
+    with suppress(TypeError, KeyError, ValueError, OverflowError):
+        for each in cast("Any", row.outages) or ():
+            seconds = float(each["seconds"])
+            since = row.heartbeat_at and row.heartbeat_at - timedelta(seconds=seconds)
+            found.append(Outage(each["projection"], str(each["reason"]), seconds + age, since))
+    return replace(row, outages=found)
+
+
+def outages(workers: Sequence[WorkerRow]) -> list[Outage]:
+    """What living workers see, the longest of each, the whole engine first.
+
+    The engine is not away where another one has delivered something since: one may be cut off from it.
+    """
+    alive, longest = [worker for worker in workers if worker.alive], dict[str | None, Outage]()
+    for each in sorted((each for worker in alive for each in worker.outages), key=lambda each: each.seconds):
+        if each.projection is not None or not any(
+            _delivered_within(worker, each.seconds) for worker in alive
+        ):
+            longest[each.projection] = each
+    return sorted(longest.values(), key=lambda each: (each.projection is not None, -each.seconds))
+
+
+def _delivered_within(worker: WorkerRow, seconds: float) -> bool:
+    """Whether it completed something after an outage began, and since it started itself, by a second."""
+    age, began, seen = worker.progress_age_seconds, worker.started_at, worker.heartbeat_at
+    if age is None or began is None or seen is None:
+        return False
+    up = (seen - began).total_seconds() + (worker.heartbeat_age_seconds or 0.0)
+    return age + 1 < min(seconds, up)
 
 
 def clock(connection: Connection) -> datetime:

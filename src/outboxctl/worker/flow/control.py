@@ -12,10 +12,12 @@ import structlog
 
 from outboxctl.core.delivery.claim import Claimed
 from outboxctl.core.delivery.leases import BATCH, bring_forward
+from outboxctl.core.stats.workers import Outage
 from outboxctl.domain.clock import monotonic
 from outboxctl.domain.errors import OutboxctlError
 from outboxctl.domain.failures import Classification, Reason, Verdict
-from outboxctl.domain.flow import IndexState, SinkPolicy, SinkState, outage_of_index
+from outboxctl.domain.flow import STANDSTILL, IndexState, SinkPolicy, SinkState, outage_of_index
+from outboxctl.domain.lifecycle import PROJECTION
 from outboxctl.domain.printable import brief
 from outboxctl.settings import OutagePolicy
 from outboxctl.sink.delivery.result import Delivery
@@ -57,6 +59,7 @@ class FlowControl:
         self._indexes: dict[str, IndexState] = {}
         self._existed = self.serves_others = False
         self.missing = ""  # why search_index cannot be delivered since the start; empty: it can
+        self._missing_since: float | None = None
         self.suspects = Suspects()
         self._report()
 
@@ -109,11 +112,28 @@ class FlowControl:
         seconds, refusal = found
         return problem_of(refusal, begin=f"nothing was taken for {seconds:.0f} s: ")
 
+    def outages(self) -> list[Outage]:
+        """What takes nothing now, the sink or the index or view of a projection, and since when."""
+        sink, now, found = self._sink, monotonic(), list[Outage]()
+        if sink.away and sink.refused_since is not None and sink.refusal:
+            found.append(Outage(None, str(sink.refusal.reason), now - sink.refused_since))
+        if self.missing and self._missing_since is not None:
+            found.append(Outage(PROJECTION, Reason.INDEX_UNAVAILABLE, now - self._missing_since))
+        # Its last event may have been another worker's: a state that is not confirmed any more is no news.
+        recent = now - self._context.settings.max_backoff_seconds - STANDSTILL
+        with self._lock:
+            indexes = list(self._indexes.items())
+        for name, index in indexes:
+            if index.why and index.away_since is not None and index.closed_until > recent:
+                found.append(Outage(name or PROJECTION, str(index.why.reason), now - index.away_since))
+        return found
+
     def probed(self, finding: Classification | None) -> None:
         """Take the result of a probe of the sink: None if the index of search_index exists."""
         self._existed = self._existed or finding is None
         missing = finding is not None and finding.reason is Reason.INDEX_UNAVAILABLE
         self.missing = finding.error if finding and missing and not self._existed else ""
+        self._missing_since = (self._missing_since or monotonic()) if self.missing else None
 
     def learn(self, prepared: Prepared, delivery: Delivery, *, sent_at: float) -> None:
         """Adapt to a delivery that began at `sent_at` (monotonic)."""

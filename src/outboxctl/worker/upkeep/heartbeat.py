@@ -80,6 +80,7 @@ class Heartbeat:
             circuit_open=self._flow.holds_events,
             completed=completed,
             progress_age=self._context.health.progress_age(),
+            outages=self._flow.outages(),
         )
 
     def _pause_after(self, error: OutboxctlError) -> None:
