@@ -190,7 +190,7 @@ class Client:
         self, method: str, path: str, params: Mapping[str, str], *_: Any, **__: Any
     ) -> SinkReply | Answer:
         self.sent.append((f"{method} {path}", params))
-        return SinkReply(404, {}, None) if "_alias" in path else Answer(403, request=True)
+        return SinkReply(404, {}, b"") if "_alias" in path else Answer(403, request=True)
 
 
 def test_a_bulk_request_says_how_long_the_engine_may_wait() -> None:

@@ -11,7 +11,7 @@ from outboxctl.sink.engines import OPENSEARCH
 from outboxctl.sink.index import scan, walk
 from outboxctl.sink.index.named import Index
 from outboxctl.sink.index.scan import Reader
-from outboxctl.sink.transport.reply import SinkReply, parsed
+from outboxctl.sink.transport.reply import SinkReply
 
 pytestmark = pytest.mark.no_servers
 KEEP_ALIVE = 300.0  # seconds, as `view.KEEP_ALIVE` says
@@ -29,11 +29,11 @@ class Shards:
         self.requests = 0
 
     def send(
-        self, method: str, path: str, params: dict[str, str], body: Any, _: float | None, *, decode: Any
+        self, method: str, path: str, params: dict[str, str], body: Any, _: float | None
     ) -> SinkReply | Answer:
         self.requests += 1
         status, answer = self._answer(method, path, params, body)
-        return parsed(SinkReply(status, {}, json.dumps(answer).encode()), decode)
+        return SinkReply(status, {}, json.dumps(answer).encode())
 
     def _answer(self, method: str, path: str, params: dict[str, str], body: Any) -> tuple[int, Any]:
         if path == "/things":

@@ -91,9 +91,7 @@ def worker(
         local_commits=True,
     ) as db:
         require_storable(db, "OUTBOX_WORKER_ID", configured.worker_id)
-        of_index = lambda projection: IndexSink(  # noqa: E731
-            sink, projection.index, pipeline=projection.pipeline, routing=projection.routed
-        )
+        of_index = lambda its: IndexSink(sink, its.index, its.pipeline, its.routed)  # noqa: E731
         own = IndexSink(sink, configured.elastic_index)
         Daemon(configured, db, own, probe, tracing=spans, sink_of=of_index).run(drain=drain)
 

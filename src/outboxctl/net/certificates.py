@@ -3,7 +3,7 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import brief
@@ -80,6 +80,15 @@ class Files:
         text = _pem(self.names.key, key, "PRIVATE KEY-----")
         if not self.password and ("BEGIN ENCRYPTED" in text or "Proc-Type: 4,ENCRYPTED" in text):
             raise _bad(self.names.key, key, "the key is encrypted", "openssl pkey -in … -out … decrypts it")
+
+
+class Security(NamedTuple):
+    """The Authorization header; for TLS, a context, or what is pinned (`fingerprint`) in place of it."""
+
+    authorization: str | None
+    files: Files
+    context: "SSLContext | None" = None
+    fingerprint: str | None = None
 
 
 def _pem(name: str, path: str, wanted: str) -> str:

@@ -17,9 +17,9 @@ from outboxctl.sink.transport.connection import LEAST
 from outboxctl.sink.transport.discovery import SOONER, Discovery
 from outboxctl.sink.transport.node import NoAnswerError, SinkNode, SinkNodeConfig, url_of
 from outboxctl.sink.transport.pool import ProbingPool
-from outboxctl.sink.transport.reply import WRONG_PRODUCT, Decode, SinkReply, body_of, parsed
+from outboxctl.sink.transport.reply import WRONG_PRODUCT, SinkReply, body_of
 
-SERVER_ERROR = 500
+REFUSED = range(300, 500)
 JSON, LINES = "application/json", "application/x-ndjson"
 NOT_YET = frozenset({502, 503, 504})  # it is starting, has no leader, or a proxy does not reach it
 # What may be asked of another node again: it changes nothing. A view that was opened twice ends by itself.
@@ -108,13 +108,11 @@ class Client:
         params: Mapping[str, str],
         body: Any = None,
         seconds: float | None = None,
-        *,
-        decode: Decode = json.loads,
     ) -> SinkReply | Answer:
         """Send one request within `seconds`; an Answer says why there is no reply. Nothing is raised.
 
         Bytes are NDJSON and go as they are; any other body but None is written as JSON. A 2xx that does not
-        come from the engine is an Answer too, as far as the engine names itself. `decode` reads a 2xx's body.
+        come from the engine is an Answer too, as far as the engine names itself.
         """
         deadline = monotonic() + (seconds or self._timeout)
         reply = self._raw(method, path, params, body, deadline)
@@ -124,12 +122,11 @@ class Client:
         header = self.engine.header
         if reply.ok and header and reply.headers.get(PRODUCT_HEADER) != header:
             return unknown or replace(WRONG_PRODUCT, node=reply.node)
-        return parsed(reply, decode)
+        return reply
 
     def root(self, deadline: float | None = None) -> SinkReply | Answer:
         """`GET /`, whoever answers."""
-        reply = self._raw("GET", "/", {}, None, deadline or monotonic() + self._timeout)
-        return reply if isinstance(reply, Answer) else parsed(reply)
+        return self._raw("GET", "/", {}, None, deadline or monotonic() + self._timeout)
 
     def close(self) -> None:
         """Close the connections."""
@@ -141,18 +138,15 @@ class Client:
             if reply.ok:  # a refusal may come from a proxy
                 self._engine = ELASTICSEARCH
             return None
-        root = self.root(deadline)
-        if isinstance(root, Answer):
-            return root
-        if identity(root.body).distribution == OPENSEARCH.name:
+        about = body_of(self.root(deadline))
+        if identity(about).distribution == OPENSEARCH.name:
             self._engine = OPENSEARCH
-        refusal = body_of(root)
-        return refusal if isinstance(refusal, Answer) and root.status >= SERVER_ERROR else None
+        return about if isinstance(about, Answer) and about.status not in REFUSED else None
 
     def _raw(
         self, method: str, path: str, params: Mapping[str, str], body: Any, deadline: float
     ) -> SinkReply | Answer:
-        """The reply with its body as bytes, of the first node that can be asked."""
+        """The reply of the first node that can be asked."""
         try:
             content = body if body is None or isinstance(body, bytes) else _json(body)
             target = f"{path}?{urlencode(params, safe=',*')}" if params else path

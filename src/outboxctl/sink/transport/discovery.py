@@ -1,6 +1,7 @@
 """The nodes that the cluster names, used beside those of ELASTIC_URL (OUTBOX_SINK_NODES=discovered)."""
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from threading import Thread
 from typing import Any
 
@@ -9,9 +10,9 @@ from elastic_transport import NodeConfig, SniffOptions, Transport
 from outboxctl.domain.clock import monotonic
 from outboxctl.domain.failures import Answer, classify
 from outboxctl.net.urls import check_sink_urls, parse_url
-from outboxctl.sink.transport.node import NoAnswerError, SinkNode
+from outboxctl.sink.transport.node import NoAnswerError, SinkNode, url_of
 from outboxctl.sink.transport.pool import ProbingPool
-from outboxctl.sink.transport.reply import SinkReply, body_of, parsed
+from outboxctl.sink.transport.reply import SinkReply, body_of
 
 PATH = "/_nodes/http"
 FILTER = "nodes.*.roles,nodes.*.http.publish_address"
@@ -28,16 +29,15 @@ NOT_REACHED = (
 
 
 class Discovery:
-    """The `sniff_callback` of a transport. `named` are the nodes of ELASTIC_URL, whose first URL is `like`.
+    """The `sniff_callback` of a transport; `named` are the nodes of ELASTIC_URL.
 
     Those stay for good: they are never replaced by nothing. `say` gets a sentence, once each, where the
     cluster cannot be asked or its addresses do not answer.
     """
 
-    def __init__(self, named: Sequence[NodeConfig], like: str, say: Callable[[str], object]) -> None:
-        self._named, self._like, self._say = list(named), like, say
+    def __init__(self, named: Sequence[NodeConfig], say: Callable[[str], object]) -> None:
+        self._named, self._say = list(named), lru_cache(None)(say)
         self._found: list[NodeConfig] = []
-        self._said: set[str] = set()
         self._next = 0.0
 
     def __call__(self, transport: Transport, _: SniffOptions) -> list[NodeConfig]:
@@ -52,21 +52,16 @@ class Discovery:
     def _look(self, transport: Transport, pool: ProbingPool) -> None:
         found = [node for node in pool.all() if node.config in self._found]
         if found and not any(isinstance(node, SinkNode) and node.answered for node in found):
-            self._once(NOT_REACHED)
+            self._say(NOT_REACHED)
         answer = _published(transport)
-        urls = [] if isinstance(answer, Answer) else urls_of(answer, self._like)
+        urls = urls_of(answer, url_of(self._named[0]))
         if not urls:
-            self._once(f"{NOT_NAMED}: {classify(answer).error}" if isinstance(answer, Answer) else NOT_NAMED)
+            self._say(f"{NOT_NAMED}: {classify(answer).error}" if isinstance(answer, Answer) else NOT_NAMED)
             return
         parts = map(parse_url, urls)
         made = [self._named[0].replace(host=part.hostname, port=part.port) for part in parts]
         self._found = [config for config in made if config not in self._named]
         pool.replace([*self._named, *self._found])
-
-    def _once(self, text: str) -> None:
-        if text not in self._said:
-            self._said.add(text)
-            self._say(text)
 
 
 def _published(transport: Transport) -> object | Answer:
@@ -75,7 +70,7 @@ def _published(transport: Transport) -> object | Answer:
         meta, body = transport.perform_request("GET", target, request_timeout=LOOK_SECONDS)
     except NoAnswerError as error:
         return error.answer
-    return body_of(parsed(SinkReply(meta.status, meta.headers, body)))
+    return body_of(SinkReply(meta.status, meta.headers, body))
 
 
 def urls_of(body: Any, like: str) -> list[str]:
@@ -84,9 +79,8 @@ def urls_of(body: Any, like: str) -> list[str]:
     No credentials, whatever `like` holds. An address that is none is left out; `body` may be anything.
     """
     nodes = body.get("nodes") if isinstance(body, dict) else None
-    base = parse_url(like)
     found = (_address(node) for node in (nodes.values() if isinstance(nodes, dict) else ()))
-    return sorted({url for address in found if address for url in _url(base.scheme, address, base.path)})
+    return sorted({url for address in found if address for url in _url(address, like)})
 
 
 def _address(node: Any) -> str | None:
@@ -101,12 +95,13 @@ def _address(node: Any) -> str | None:
     return f"{name}:{numeric.rpartition(':')[2]}" if slash else address
 
 
-def _url(scheme: str, address: str, path: str) -> Iterator[str]:
+def _url(address: str, like: str) -> Iterator[str]:
     """One, or none where it cannot be a URL of the sink."""
     host, colon, port = address.rpartition(":")
     if not colon or not host or not port.isdecimal() or set(address) & set("@/?#,\\"):
         return
+    base = parse_url(like)
     try:
-        yield from check_sink_urls(f"{scheme}://{address}{path.rstrip('/')}")
+        yield from check_sink_urls(f"{base.scheme}://{address}{base.path.rstrip('/')}")
     except ValueError:
         return

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -38,80 +39,66 @@ class OpeningSink:
         self._open = partial(connect, connections=connections, timeout=timeout, say=say)
         self._lock = threading.Lock()  # the first thread that needs the sink opens it for all
         self._client: Client | None = None
-        self._sinks: dict[tuple[str, str, Routing], Sink] = {}  # by index, pipeline and routing
+        self._sinks: dict[IndexSink, Sink] = {}
 
     def ping(self) -> Classification | None:
         """None if the sink answers and the index is there, else what is wrong."""
         from outboxctl.sink.delivery.deliver import ElasticSink  # noqa: PLC0415 - slow to load
 
-        finding = ElasticSink(self._connected(), self._settings.elastic_index).ping()
-        self._renew(finding)
+        finding = ElasticSink(self.client(), self._settings.elastic_index).ping()
+        self.renew(finding)
         return finding
 
     def health(self, names: Sequence[str]) -> Classification | None:
         """As `sink.inspect.health.health_problem`."""
         from outboxctl.sink.inspect.health import health_problem  # noqa: PLC0415 - slow to load
 
-        return health_problem(self._connected(), names)
+        return health_problem(self.client(), names)
 
-    def deliver_to(
-        self,
-        index: str,
-        actions: Sequence[BulkAction],
-        *,
-        deadline: Deadline,
-        pipeline: str = "",
-        routing: Routing = Routing.NONE,
-    ) -> Delivery:
-        """As `ElasticSink.deliver`, to any index or alias by the same connections."""
-        delivery = self._sink(index, pipeline, routing).deliver(actions, deadline=deadline)
-        self._renew(delivery.findings[0] if delivery.findings else None)  # a refused login is that of all
-        return delivery
-
-    def ids(self, index: str, place: Place | None, size: int) -> tuple[list[str], Place | None]:
-        """As `sink.index.walk.ids`."""
-        from outboxctl.sink.index import walk  # noqa: PLC0415 - slow to load
-
-        return walk.ids(self._connected(), index, place, size)
-
-    def _renew(self, finding: Classification | None) -> None:
+    def renew(self, finding: Classification | None) -> None:
+        """Read the secrets again where the login is refused."""
         if finding and finding.reason is Reason.AUTH:
             with self._lock:
                 fresh = self._settings.renewed()
                 if fresh is not self._settings:
                     self._settings, self._client, self._sinks = fresh, None, {}
 
-    def _sink(self, index: str, pipeline: str, routing: Routing) -> Sink:
+    def of(self, part: "IndexSink") -> Sink:
+        """The sink of one index, which remembers what it has met."""
         from outboxctl.sink.delivery.unavailable_shards import shard_aware_sink_of  # noqa: PLC0415 - slow to load
 
-        client = self._connected()
+        client = self.client()
         with self._lock:
-            known = self._sinks.get((index, pipeline, routing))
-            if not known:
-                known = shard_aware_sink_of(client, index, pipeline=pipeline, routing=routing)
-                self._sinks[index, pipeline, routing] = known
-            return known
+            if part not in self._sinks:
+                self._sinks[part] = shard_aware_sink_of(
+                    client, part.index, pipeline=part.pipeline, routing=part.routing
+                )
+            return self._sinks[part]
 
-    def _connected(self) -> "Client":
+    def client(self) -> "Client":
+        """The client, opened by now."""
         with self._lock:
             self._client = self._client or self._open(self._settings)
             return self._client
 
 
+@dataclass(frozen=True)
 class IndexSink:
     """The part of a sink that is one index or alias."""
 
-    def __init__(
-        self, sink: OpeningSink, index: str, *, pipeline: str = "", routing: Routing = Routing.NONE
-    ) -> None:
-        self._sink, self._index, self._pipeline, self._routing = sink, index, pipeline, routing
+    sink: OpeningSink
+    index: str
+    pipeline: str = ""
+    routing: Routing = Routing.NONE
 
     def deliver(self, actions: Sequence[BulkAction], *, deadline: Deadline) -> Delivery:
         """As `ElasticSink.deliver`."""
-        return self._sink.deliver_to(
-            self._index, actions, deadline=deadline, pipeline=self._pipeline, routing=self._routing
-        )
+        delivery = self.sink.of(self).deliver(actions, deadline=deadline)
+        self.sink.renew(delivery.findings[0] if delivery.findings else None)  # a refused login is that of all
+        return delivery
 
     def ids(self, place: Place | None, size: int) -> tuple[list[str], Place | None]:
         """As `sink.index.walk.ids`."""
-        return self._sink.ids(self._index, place, size)
+        from outboxctl.sink.index import walk  # noqa: PLC0415 - slow to load
+
+        return walk.ids(self.sink.client(), self.index, place, size)

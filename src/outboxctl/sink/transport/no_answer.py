@@ -11,16 +11,15 @@ from outboxctl.domain.redaction import cut
 from outboxctl.net.certificates import SINK
 from outboxctl.sink.transport.connection import Attempt
 
-LONGEST_PATH = 200  # characters of a path that are shown
 UNREACHED = (exceptions.NewConnectionError, exceptions.ConnectTimeoutError)
 LATE = (TimeoutError, exceptions.TimeoutError, exceptions.EmptyPoolError)
-# The first that fits: subclasses come before their base.
+# Of a connection that was made: the first that fits, since subclasses come before their base.
 ENDS: dict[type[BaseException], str] = {
     RemoteDisconnected: "{node} closed the connection before it answered {asked}",
     ConnectionResetError: "{node} reset the connection before it answered {asked}",
     HTTPException: "the answer of {node} to {asked} is not HTTP",
+    Exception: "{node}, asked for {asked}: {cause}",
 }
-OTHER = "{node}, asked for {asked}: {cause}"
 
 
 class RefusedAnswerError(exceptions.HTTPError):
@@ -29,11 +28,6 @@ class RefusedAnswerError(exceptions.HTTPError):
     def __init__(self, kind: str, text: str) -> None:
         super().__init__(text)
         self.kind = kind
-
-
-def asked(method: str, target: str) -> str:
-    """A request for people: its method and its path, without parameters."""
-    return f"{method} {target.partition('?')[0][:LONGEST_PATH]}"
 
 
 def explain(error: Exception, attempt: Attempt) -> Answer:
@@ -45,9 +39,8 @@ def explain(error: Exception, attempt: Attempt) -> Answer:
         # Its text may hold a secret.
         return Answer(0, "client", type(cause).__name__, request=True, node=node, unsent=unsent)
     if isinstance(error, UNREACHED) or isinstance(cause, socket.gaierror):
-        kind, text = "connect", _unreachable(cause, attempt)
-    else:
-        kind, text = _ended(cause, attempt)
+        return Answer(0, "connect", cut(_unreached(cause, attempt), 500), request=True, unsent=unsent)
+    kind, text = _ended(cause, attempt)
     if kind == "tls":
         return Answer(0, kind, f"{cut(text, 300)}; {SINK.hint}", request=True, node=node, unsent=unsent)
     return Answer(0, kind, cut(text, 500), request=True, unsent=unsent)
@@ -62,34 +55,7 @@ def _cause(error: Exception) -> Exception:
     return error
 
 
-def _ended(cause: Exception, attempt: Attempt) -> tuple[str, str]:
-    """The kind and the words for a request to a node that was reached."""
-    node, asked = attempt.node, attempt.asked
-    if attempt.watch.expired or isinstance(cause, LATE):
-        return "timeout", _late(cause, attempt)
-    if isinstance(cause, SSLError | exceptions.SSLError):
-        return "tls", str(cause)
-    if attempt.status is not None:
-        return "connection_lost", f"{node} closed the connection in the middle of its answer to {asked}"
-    if isinstance(cause, ConnectionError) and not attempt.answered:  # most of all where TLS is expected
-        ended = f"{node} ended the connection without an answer: {_words(cause)}"
-        return "connect", f"{ended}; if it speaks TLS, write https:// into ELASTIC_URL"
-    said = next((text for end, text in ENDS.items() if isinstance(cause, end)), OTHER)
-    # A reset is what a size limit can look like.
-    kind = "reset" if isinstance(cause, ConnectionError) else "connection_lost"
-    return kind, said.format(node=node, asked=asked, cause=cause)
-
-
-def _late(cause: Exception, attempt: Attempt) -> str:
-    if attempt.sent:
-        return f"{attempt.node} did not answer {attempt.asked} within {attempt.seconds:.3g} s"
-    within = f"within {attempt.connecting:.3g} s"
-    if isinstance(cause, exceptions.EmptyPoolError):
-        return f"no connection to {attempt.node} was free {within}"
-    return f"{attempt.node} did not finish the TLS handshake {within}"
-
-
-def _unreachable(cause: Exception, attempt: Attempt) -> str:
+def _unreached(cause: Exception, attempt: Attempt) -> str:
     if isinstance(cause, socket.gaierror):
         return f"the name of {attempt.node} cannot be resolved: {_words(cause)}"
     if isinstance(cause, ConnectionRefusedError):
@@ -97,6 +63,27 @@ def _unreachable(cause: Exception, attempt: Attempt) -> str:
     if isinstance(cause, TimeoutError):
         return f"{attempt.node} did not accept the connection within {attempt.connecting:.3g} s"
     return f"{attempt.node} cannot be reached: {_words(cause)}"
+
+
+def _ended(cause: Exception, attempt: Attempt) -> tuple[str, str]:
+    """The kind and the words for a request to a node that was reached."""
+    node, asked = attempt.node, attempt.asked
+    if attempt.watch.expired or isinstance(cause, LATE):
+        busy = isinstance(cause, exceptions.EmptyPoolError)
+        text = f"no connection to {node} was free" if busy else f"{node} did not finish the TLS handshake"
+        late = f"{node} did not answer {asked} within {attempt.seconds:.3g} s"
+        return "timeout", late if attempt.sent else f"{text} within {attempt.connecting:.3g} s"
+    if isinstance(cause, SSLError | exceptions.SSLError):
+        return "tls", str(cause)
+    if attempt.status is not None:
+        return "connection_lost", f"{node} closed the connection in the middle of its answer to {asked}"
+    if isinstance(cause, ConnectionError) and not attempt.answered:  # most of all where TLS is expected
+        ended = f"{node} ended the connection without an answer: {_words(cause)}"
+        return "connect", f"{ended}; if it speaks TLS, write https:// into ELASTIC_URL"
+    text = next(text for end, text in ENDS.items() if isinstance(cause, end))
+    # A reset is what a size limit can look like.
+    kind = "reset" if isinstance(cause, ConnectionError) else "connection_lost"
+    return kind, text.format(node=node, asked=asked, cause=cause)
 
 
 def _words(cause: Exception) -> str:

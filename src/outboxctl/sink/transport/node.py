@@ -1,19 +1,25 @@
 """A node of the sink for elastic_transport: its answers are bounded in time and in bytes."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
-from elastic_transport import ApiResponseMeta, BaseNode, HttpHeaders, NodeConfig
+from elastic_transport import ApiResponseMeta, BaseNode, HttpHeaders, NodeConfig, TransportApiResponse
 from elastic_transport import ConnectionError as NodeError
 from elastic_transport.client_utils import DEFAULT, DefaultType
 from urllib3 import BaseHTTPResponse, Timeout
 
 from outboxctl.domain.clock import monotonic
 from outboxctl.domain.failures import Answer
+from outboxctl.net.certificates import Security
 from outboxctl.net.deadline import GUARD
+from outboxctl.net.urls import parse_url
 from outboxctl.sink.transport.connection import UNDER_WAY, Attempt, Pin, PlainPool, TlsPool
-from outboxctl.sink.transport.no_answer import RefusedAnswerError, asked, explain
+from outboxctl.sink.transport.no_answer import RefusedAnswerError, explain
 
+HEADERS = {"accept": "application/json", "user-agent": "outboxctl"}
+SPARE = 2  # connections to a node beside those that are asked for: of its probe and a look at the cluster
+LONGEST_PATH = 200  # characters of a path that are shown
 CONNECT_SECONDS = 5.0  # for a connection at most; and no more than half of what its request has
 MIB = 2**20
 ROOT = MIB
@@ -39,11 +45,24 @@ def url_of(config: NodeConfig) -> str:
     return f"{config.scheme}://{host}:{config.port}{config.path_prefix}"
 
 
-class NodeReply(NamedTuple):
-    """What elastic_transport takes from a node."""
-
-    meta: ApiResponseMeta
-    body: bytes
+def node_configs(urls: Iterable[str], secrets: Security, connections: int) -> list[SinkNodeConfig]:
+    """Where each URL leads, how to prove who we are there, and what to trust; each server once."""
+    headers = HEADERS | ({"authorization": secrets.authorization} if secrets.authorization else {})
+    pin = Pin(secrets.fingerprint, secrets.files) if secrets.fingerprint and secrets.context else None
+    made = [
+        SinkNodeConfig(
+            parts.scheme,
+            parts.hostname or "",
+            parts.port or 0,
+            parts.path.rstrip("/"),
+            headers=headers,
+            connections_per_node=connections + SPARE,
+            ssl_context=secrets.context if parts.scheme == "https" else None,
+            pin=pin,
+        )
+        for parts in map(parse_url, urls)
+    ]
+    return list(dict.fromkeys(made))
 
 
 class NoAnswerError(NodeError):
@@ -76,14 +95,14 @@ class SinkNode(BaseNode):
         body: bytes | None = None,
         headers: HttpHeaders | None = None,
         request_timeout: DefaultType | float | None = DEFAULT,
-    ) -> NodeReply:
+    ) -> TransportApiResponse:
         """Send one request, once, within `request_timeout` seconds. Raises NoAnswerError."""
         seconds = request_timeout if isinstance(request_timeout, int | float) else self.config.request_timeout
         assert seconds  # noqa: S101
         began, connecting = monotonic(), min(CONNECT_SECONDS, seconds / 2)
         with GUARD.over(seconds) as watch:
-            what = asked(method, target)
-            attempt = Attempt(url_of(self.config), what, seconds, connecting, self.answered, watch)
+            asked = f"{method} {target.partition('?')[0][:LONGEST_PATH]}"
+            attempt = Attempt(url_of(self.config), asked, seconds, connecting, self.answered, watch)
             UNDER_WAY.set(attempt)
             try:
                 response = self._send(method, target, body, headers)
@@ -98,7 +117,7 @@ class SinkNode(BaseNode):
         meta = ApiResponseMeta(
             response.status, "1.1", HttpHeaders(response.headers), monotonic() - began, self.config
         )
-        return NodeReply(meta, content)
+        return TransportApiResponse(meta, content)
 
     def close(self) -> None:
         """Close the idle connections."""
@@ -147,25 +166,18 @@ def _most(target: str, body: bytes | None) -> int:
 
 def _read(response: BaseHTTPResponse, limit: int) -> bytes:
     """The body. Raises RefusedAnswerError for one that is encoded or larger, and what urllib3 raises."""
-    if response.length_remaining == 0:
+    length, coding = response.length_remaining, response.headers.get("content-encoding", "identity")
+    if length == 0:
         return b""
-    _refuse_coding(response.headers.get("content-encoding", "identity").strip().lower())
-    if (response.length_remaining or 0) > limit:
-        raise _too_large(limit)
-    body = response.read() if response.length_remaining is not None else response.read(limit + 1)
-    if len(body) > limit:
-        raise _too_large(limit)
-    return body
-
-
-def _refuse_coding(coding: str) -> None:
-    if coding != "identity":
-        known = all(part.strip() in CODINGS for part in coding.split(","))  # the log gets no other text
-        name = coding[:40] if known else "an unknown one"
+    if coding.strip().lower() != "identity":
+        known = all(
+            part.strip().lower() in CODINGS for part in coding.split(",")
+        )  # the log gets no other text
+        name = coding.strip().lower()[:40] if known else "an unknown one"
         text = f"the answer has a content coding that was not asked for: {name}"
         raise RefusedAnswerError("encoded", text)
-
-
-def _too_large(limit: int) -> RefusedAnswerError:
-    text = f"the answer is larger than {limit:,} bytes, the most for its request"
-    return RefusedAnswerError("oversized", text)
+    body = b"" if (length or 0) > limit else response.read(None if length is not None else limit + 1)
+    if max(length or 0, len(body)) > limit:
+        text = f"the answer is larger than {limit:,} bytes, the most for its request"
+        raise RefusedAnswerError("oversized", text)
+    return body

@@ -5,45 +5,34 @@ Loads no client, which takes a moment, before one is made.
 
 from base64 import b64encode
 from collections.abc import Callable, Collection
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.redaction import add_login
-from outboxctl.net.certificates import SINK, Files
-from outboxctl.net.urls import credentials, parse_url
+from outboxctl.net.certificates import SINK, Files, Security
+from outboxctl.net.urls import credentials
 from outboxctl.settings import Settings
 from outboxctl.settings.kinds import SinkNodes
 from outboxctl.sink.engines import ENGINES
 
 if TYPE_CHECKING:
-    from ssl import SSLContext
-
     from outboxctl.sink.transport.client import Client
-    from outboxctl.sink.transport.connection import Pin
-    from outboxctl.sink.transport.node import SinkNodeConfig
 
-HEADERS = {"accept": "application/json", "user-agent": "outboxctl"}
 LONGEST = 30.0  # seconds that a request may take where no deadline is given
-SPARE = 2  # connections to a node beside those that are asked for: of its probe and a look at the cluster
-
-
-class Security(NamedTuple):
-    """The Authorization header; for TLS, a context, or what is pinned in place of it."""
-
-    authorization: str | None
-    context: "SSLContext | None" = None
-    pin: "Pin | None" = None
 
 
 def security(settings: Settings) -> Security:
     """Read it from the settings. UsageError for what cannot be read or sent, or does not fit together."""
-    urls = [urlsplit(url) for url in settings.sink_urls]
-    secure = {url.scheme == "https" for url in urls}
-    if len(secure) > 1 and (files(settings) or settings.elastic_fingerprint):
+    schemes, fingerprint = {urlsplit(url).scheme for url in settings.sink_urls}, settings.elastic_fingerprint
+    if len(schemes) > 1 and (files(settings) or fingerprint):
         raise _unusable("certificates are set, and not all URLs are https")
-    trusted = _trusted(settings) if True in secure else (None, None)
-    return Security(_authorization(settings), *trusted)
+    if "https" not in schemes:
+        return Security(_authorization(settings), files(settings))
+    if fingerprint and settings.elastic_ca_certs:
+        hint = "a fingerprint does without a CA: unset one of them"
+        raise UsageError("both ELASTIC_CA_CERTS and ELASTIC_FINGERPRINT are set", hint=hint)
+    return Security(_authorization(settings), files(settings), files(settings).context(), fingerprint)
 
 
 def files(settings: Settings) -> Files:
@@ -57,18 +46,6 @@ def passing_on(settings: Settings) -> Files:
         hint = "set ELASTIC_CA_CERTS in its place"
         raise UsageError("the fault proxy cannot go by ELASTIC_FINGERPRINT", hint=hint)
     return files(settings)
-
-
-def _trusted(settings: Settings) -> tuple["SSLContext | None", "Pin | None"]:
-    """Trust the named CAs alone, else the system's; with a fingerprint, only what has that."""
-    if not settings.elastic_fingerprint:
-        return files(settings).context(), None
-    if settings.elastic_ca_certs:
-        hint = "a fingerprint does without a CA: unset one of them"
-        raise UsageError("both ELASTIC_CA_CERTS and ELASTIC_FINGERPRINT are set", hint=hint)
-    from outboxctl.sink.transport.connection import Pin  # noqa: PLC0415 - ssl takes a moment, and http does without
-
-    return None, Pin(settings.elastic_fingerprint, files(settings))
 
 
 def _authorization(settings: Settings) -> str | None:
@@ -113,31 +90,13 @@ def connect(
     """
     from outboxctl.sink.transport.client import Client  # noqa: PLC0415 - slow to load
     from outboxctl.sink.transport.discovery import Discovery  # noqa: PLC0415
+    from outboxctl.sink.transport.node import node_configs  # noqa: PLC0415
 
-    secrets, urls = security(settings), list(only or settings.sink_urls)
-    nodes = list(dict.fromkeys(node_config(url, secrets, connections) for url in urls))
+    nodes = node_configs(only or settings.sink_urls, security(settings), connections)
     discovered = settings.sink_nodes is SinkNodes.DISCOVERED and not only
     return Client(
         nodes,
         ENGINES.get(settings.sink),
         timeout or min(LONGEST, settings.delivery_seconds),
-        discovery=Discovery(nodes, urls[0], say) if discovered else None,
-    )
-
-
-def node_config(url: str, secrets: Security, connections: int) -> "SinkNodeConfig":
-    """Where a URL leads, how to prove who we are there, and what to trust."""
-    from outboxctl.sink.transport.node import SinkNodeConfig  # noqa: PLC0415 - slow to load
-
-    parts = parse_url(url)
-    secure = parts.scheme == "https"
-    return SinkNodeConfig(
-        parts.scheme,
-        parts.hostname or "",
-        parts.port or 0,
-        parts.path.rstrip("/"),
-        headers=HEADERS | ({"authorization": secrets.authorization} if secrets.authorization else {}),
-        connections_per_node=connections + SPARE,
-        ssl_context=secrets.context if secure else None,
-        pin=secrets.pin if secure else None,
+        discovery=Discovery(nodes, say) if discovered else None,
     )

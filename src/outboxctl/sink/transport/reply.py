@@ -18,14 +18,11 @@ Decode = Callable[[bytes], Any]  # of the body of a 2xx; raises ValueError or Re
 
 
 class SinkReply(NamedTuple):
-    """An answer of any status: its headers, and its body parsed where it is JSON, None where it is empty.
-
-    `node`: the URL that it came from, masked.
-    """
+    """An answer of any status, its body as bytes; `node` is its URL, without credentials."""
 
     status: int
     headers: Mapping[str, str]
-    body: Any
+    body: bytes
     node: str = ""
 
     @property
@@ -34,20 +31,27 @@ class SinkReply(NamedTuple):
         return 200 <= self.status < 300  # noqa: PLR2004
 
 
-def parsed(reply: SinkReply, decode: Decode = json.loads) -> SinkReply | Answer:
-    """The reply with its body, bytes so far, as JSON; an Answer for a 2xx whose body is none.
+def body_of(reply: SinkReply | Answer, decode: Decode = json.loads, *, head: bool = False) -> Any | Answer:
+    """The body of a 2xx from JSON, None where it is empty; or an Answer that says why there is none.
 
-    `decode` is used for a 2xx.
+    `decode` reads it. For a `head` whether it is there.
     """
-    if not reply.body:
-        return reply._replace(body=None)
+    if isinstance(reply, Answer):
+        return reply
+    if head and (reply.ok or reply.status == NOT_FOUND):
+        return reply.ok
     try:
-        return reply._replace(body=(decode if reply.ok else json.loads)(reply.body))
+        body = (decode if reply.ok else json.loads)(reply.body) if reply.body else None
     except (ValueError, RecursionError) as error:
-        if not reply.ok:
-            return reply._replace(body=reply.body.decode(errors="replace"))
-        text = NESTED if isinstance(error, RecursionError) else cut(str(error), 500)
-        return Answer(reply.status, "bad_response", text, request=True, node=reply.node)
+        if reply.ok:
+            text = NESTED if isinstance(error, RecursionError) else cut(str(error), 500)
+            return Answer(reply.status, "bad_response", text, request=True, node=reply.node)
+        body = reply.body.decode(errors="replace")
+    if reply.ok:
+        return body
+    kind, text = error_of(body.get("error") if isinstance(body, dict) else body)
+    wait = _seconds(reply.headers.get("retry-after"))
+    return Answer(reply.status, kind, text, request=True, retry_after=wait, node=reply.node)
 
 
 def error_of(error: Any) -> tuple[str, str]:
@@ -55,32 +59,13 @@ def error_of(error: Any) -> tuple[str, str]:
     if error is None:
         return "", ""
     try:
-        return _named(error)
+        if not isinstance(error, dict):
+            return UNKNOWN, cut(str(error), 500)
+        cause, kind = error.get("caused_by"), error.get("type")
+        inner = f" ({cause.get('type')}: {cause.get('reason')})" if isinstance(cause, dict) else ""
+        return kind if isinstance(kind, str) and kind else UNKNOWN, f"{error.get('reason')}{inner}"
     except RecursionError:
         return UNKNOWN, "an error that is nested too deeply to be shown"
-
-
-def _named(error: Any) -> tuple[str, str]:
-    if not isinstance(error, dict):
-        return UNKNOWN, cut(str(error), 500)
-    cause, kind = error.get("caused_by"), error.get("type")
-    inner = f" ({cause.get('type')}: {cause.get('reason')})" if isinstance(cause, dict) else ""
-    return kind if isinstance(kind, str) and kind else UNKNOWN, f"{error.get('reason')}{inner}"
-
-
-def body_of(reply: SinkReply | Answer, *, head: bool = False) -> Any | Answer:
-    """The body of a 2xx reply, or an Answer that says why there is none; whether it is there, for a HEAD."""
-    if isinstance(reply, Answer):
-        return reply
-    if reply.ok:
-        return True if head else reply.body
-    return False if head and reply.status == NOT_FOUND else _refused(reply)
-
-
-def _refused(reply: SinkReply) -> Answer:
-    kind, text = error_of(reply.body.get("error") if isinstance(reply.body, dict) else reply.body)
-    wait = _seconds(reply.headers.get("retry-after"))
-    return Answer(reply.status, kind, text, request=True, retry_after=wait, node=reply.node)
 
 
 def _seconds(retry_after: str | None) -> float:

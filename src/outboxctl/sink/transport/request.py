@@ -1,7 +1,7 @@
 """One request to the sink, and whatever became of it: as an `Answer`, or raised where there must be one."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -53,8 +53,9 @@ def ask(
     `local=True` has a node say what it knows of indexes itself: while the leader is frozen, none asks that.
     `decode` reads the body of a 2xx answer.
     """
-    reply = client.send(method, _path(path), _texts(params), body, seconds, decode=decode)
-    return body_of(reply, head=method == "HEAD")
+    texts = {name: str(v).lower() if isinstance(v, bool) else str(v) for name, v in params.items()}
+    reply = client.send(method, _path(path), texts, body, seconds)
+    return body_of(reply, decode, head=method == "HEAD")
 
 
 def request(client: Client, method: str, *path: str, absent: Any = (), **more: Any) -> Any:
@@ -120,14 +121,6 @@ def change(
 
 def _path(parts: tuple[str, ...]) -> str:
     return "/" + "/".join(quote(part, safe=",*") for part in parts)
-
-
-def _texts(params: Mapping[str, Any]) -> dict[str, str]:
-    return {name: _text(value) for name, value in params.items()}
-
-
-def _text(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def shaped(read: Callable[[], Fact]) -> Fact:
