@@ -77,7 +77,7 @@ def checked(*, entity_type: str, entity_id: UUID | str, op: str, event_version: 
         "entity_type": _entity_type(entity_type),
         "entity_id": str(UUID(str(entity_id))),
         "op": _op(op),
-        "event_version": _version(event_version),
+        "event_version": version_of(event_version),
     }
 
 
@@ -128,7 +128,8 @@ def _op(value: str) -> str:
     return value
 
 
-def _version(value: int) -> int:
+def version_of(value: int) -> int:
+    """A version. Raises ValueError for what is none."""
     if type(value) is not int or not 0 <= value <= MAX_VERSION:
         raise ValueError(f"event_version must be an integer from 0 to 2**63-1: {value!r}")
     return value

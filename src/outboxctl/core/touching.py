@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from outboxctl.core.produce import COLUMNS, executor, traceparent_of
+from outboxctl.core.produce import COLUMNS, executor, traceparent_of, version_of
 from outboxctl.core.schema.names import EVENTS, PROJECTIONS
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.ids import uuid7
@@ -29,8 +29,8 @@ PART = "pg_catalog.json_extract_path_text(g.part, {0})"
 INSERT = f"""INSERT INTO {EVENTS} (id, {COLUMNS}, entity_key, traceparent)
 SELECT CAST({{id}} AS pg_catalog.uuid), CAST({{entity_type}} AS pg_catalog.text), CAST(pg_catalog.md5(
         pg_catalog.concat(CAST({{entity_type}} AS pg_catalog.text), ':', k.key)) AS pg_catalog.uuid),
-    'upsert', NULL, 'pending', 0, 0, pg_catalog.now(), pg_catalog.now(), k.key,
-    CAST({{traceparent}} AS pg_catalog.text)
+    'upsert', CAST({{event_version}} AS pg_catalog.int8), 'pending', 0, 0, pg_catalog.now(), pg_catalog.now(),
+    k.key, CAST({{traceparent}} AS pg_catalog.text)
 FROM (
     SELECT pg_catalog.string_agg(c.form, ':' ORDER BY c.place) AS key, pg_catalog.count(c.form) AS fit,
         pg_catalog.max(c.columns) AS columns
@@ -61,18 +61,24 @@ class KeyFormError(UsageError, ValueError):
 
 
 def touch(
-    connection: Any, projection: str, key: Part | Sequence[Part], *, traceparent: str | None = None
+    connection: Any,
+    projection: str,
+    key: Part | Sequence[Part],
+    *,
+    event_version: int | None = None,
+    traceparent: str | None = None,
 ) -> UUID:
     """Write an event of a projection's document in the transaction of `connection`; commit is the caller's.
 
-    For applications on whose tables no triggers may be made (`projection apply --no-triggers`): call it in
+    For applications on whose tables no triggers may be made (`events = "application"`): call it in
     the transaction that changes what the document is made of, and also for one that is deleted. The worker
     reads the document after the commit. `connection` and `traceparent` are as for `enqueue`.
 
     `key` is the document's key; of several columns a sequence, in their order. Whatever its form, the event
     has the text that triggers write of the columns' types: a UUID in small letters, 007 as 7, 1.0 as 1. A
     login that may not read the declarations (`outbox_producer` may), and a projection that is not in force,
-    get the text as it is given.
+    get the text as it is given. `event_version`: of a document that is deleted, where the declaration names a
+    column with versions; above that of the row.
 
     Returns the event's id. Raises ValueError for a bad argument, which a UsageError is where the key is none
     of the projection: nothing was written then, and the transaction goes on. Raises TypeError for no
@@ -85,6 +91,7 @@ def touch(
         raise ValueError("the key has no parts")
     values: dict[str, Any] = {"id": str(uuid7()), "entity_type": projection, "parts": _forms(parts)}
     values |= {"number": len(parts), "traceparent": traceparent_of(traceparent)}
+    values["event_version"] = None if event_version is None else version_of(event_version)
     execute = executor(connection, values, touch)
     may_read = execute(MAY_READ).fetchone()[0]
     source = KEY_COLUMNS if may_read else NOT_READ

@@ -82,8 +82,9 @@ class Projection:
     an ingest pipeline; each empty where there is none. `mapping` is the body of an index (JSON text of
     `settings` and `mappings`) as the file gives it, partly or whole; `view` a hash of the view's definition.
     `ignore` are tables that the view reads and whose changes do not count.
-    Without `triggers` the application writes the events (`outboxctl.touch`). `stamp` is a hash of the
-    definition as the database has it, empty where it was not read from there.
+    Without `triggers` the application writes the events (`outboxctl.touch`). `version` is a column of the
+    document that only grows; empty: the version is the serial number of the snapshot that reads. `stamp` is a
+    hash of the definition as the database has it, empty where it was not read from there.
     """
 
     name: str
@@ -99,6 +100,7 @@ class Projection:
     view: str = ""
     triggers: bool = True
     ignore: tuple[Relation, ...] = ()
+    version: str = ""
     stamp: str = field(default="", compare=False)
 
     @property

@@ -63,6 +63,10 @@ def _lines(
         yield f"{projection.name}: {brief(projection.document, 200)} into {brief(projection.index, 255)}"
         for follow in projection.follow:
             yield rendering.Item(brief(f"follows {follow.table}: {_how(follow)}", 400))
+        if not projection.triggers:
+            yield rendering.Item("events are written by the application (outboxctl.touch)")
+        if projection.version:
+            yield rendering.Item(brief(f"version: the column {projection.version}", 200))
         if not any(step.what == "documents" for step in each.steps):
             yield "  no document is read again" if each.steps else "  nothing to do"
         for step in each.steps:

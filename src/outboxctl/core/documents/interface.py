@@ -22,11 +22,14 @@ class PageRange(NamedTuple):
     end: int | None
 
 
+UNCONDITIONAL = -1  # the version of a delete of whatever the index holds
+
+
 class SourceRow(NamedTuple):
     """What is read by key: `text` is the document's JSON, None where there is none, LEFT_OUT without room.
 
-    `version`: that of the row, or of the snapshot. `error`: why no document can be made, often in
-    PostgreSQL's words.
+    `version`: that of the row, or of the snapshot; of a row that is gone perhaps UNCONDITIONAL. `error`: why
+    no document can be made, often in PostgreSQL's words.
     """
 
     key: str

@@ -13,7 +13,7 @@ from psycopg.sql import SQL, Composable
 
 from outboxctl.core.database import Database
 from outboxctl.core.documents.copying import Page, RowState, as_json, from_json
-from outboxctl.core.documents.interface import ChangedKey, SourceRow
+from outboxctl.core.documents.interface import UNCONDITIONAL, ChangedKey, SourceRow
 from outboxctl.core.documents.since import Since
 from outboxctl.core.documents.source import BYTES, DocumentSource
 from outboxctl.core.projections import documents, events, in_force, pages, version_base
@@ -23,6 +23,7 @@ from outboxctl.core.projections.documents import (
     identifier,
     key_column_text,
     key_text_sql,
+    own_version,
     prepare,
     qualified,
 )
@@ -42,6 +43,7 @@ from outboxctl.domain.projection import (
 )
 
 RAISED = "The versions of documents were raised: this database was restored, or a standby promoted"
+ROW_OF_OWN = "concat(to_json({key}), E'\\n', coalesce({made}, E'\\n\\n'))"
 ROW = "concat(to_json({key}), E'\\n', {version}, E'\\n', {made})"
 
 
@@ -100,7 +102,7 @@ class ViewSource(DocumentSource):
             return _rows(keys, pages.presence(connection, self.projection, keys))
         seconds = pages.SECONDS
         found = documents.read(connection, self.projection, keys, seconds=seconds, max_bytes=BYTES)
-        return _rows(keys, found._replace(version=None))
+        return _rows(keys, found._replace(version=None, versions=()))
 
     def current(self, db: Database, keys: Sequence[str]) -> list[SourceRow]:
         """The documents with the version of their snapshot."""
@@ -112,6 +114,9 @@ class ViewSource(DocumentSource):
             max_bytes=BYTES,
             raise_base=lambda: self._raise(db),
         )
+        if self.projection.version:  # nobody else writes to a new index: whatever it holds may be deleted
+            gone = [UNCONDITIONAL if each is None else each for each in found.versions]
+            found = found._replace(versions=gone)
         return _rows(keys, found)
 
     def keys(self, db: Database, ids: Sequence[str]) -> dict[str, str]:
@@ -205,13 +210,18 @@ class ViewSource(DocumentSource):
             found = super(ViewSource, self)._chunk(
                 db, after, rows, size, most, content=content, versions=versions
             )
-            return None if versions and found and found[0][0][1] == b"" else found
+            unknown = versions and not self.projection.version and found and found[0][0][1] == b""
+            return None if unknown else found
 
         return with_version(db, read, lambda: self._raise(db))
 
     def _row(self, connection: Connection, *, content: bool, versions: bool) -> tuple[Composable, Composable]:
         version = SQL("(SELECT version FROM version)" if versions else "NULL::text")
         both = SQL("concat({}, E'\\n', {})").format(_as_json(self._routing()), _document(content=content))
+        if versions and self.projection.version:
+            both = SQL("concat({}, E'\\n', {})").format(own_version(self.projection), both)
+            row = SQL(ROW_OF_OWN).format(key=self._key(), made=self._looked_up(both))
+            return SQL(""), row
         made = SQL("coalesce({}, E'\\n')").format(self._looked_up(both))  # neither a routing nor a document
         row = SQL(ROW).format(key=self._key(), version=version, made=made)
         if not versions:
@@ -294,7 +304,6 @@ def _as_json(value: Composable) -> Composable:
 def _rows(keys: Sequence[str], read: Documents) -> list[SourceRow]:
     """The texts of a reading, with the reason where none can be made."""
     routings = read.routings or [""] * len(keys)
-    return [
-        SourceRow(key, text, read.version, routing, read.unusable.get(place, ""))
-        for place, (key, text, routing) in enumerate(zip(keys, read.texts, routings, strict=True))
-    ]
+    versions = read.versions or [read.version] * len(keys)
+    rows = zip(keys, read.texts, versions, routings, strict=True)
+    return [SourceRow(*each, read.unusable.get(place, "")) for place, each in enumerate(rows)]

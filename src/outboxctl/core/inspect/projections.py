@@ -94,7 +94,9 @@ def _facts(connection: Connection, projection: Projection, declared: Sequence[Pr
             for each in projection.follow
             if _visible(connection, each) and (why := _refusal(connection, each))
         ],
-        unfollowed=sorted({*dependencies.used(connection, view)} - covered, key=str),
+        unfollowed=sorted({*dependencies.used(connection, view)} - covered, key=str)
+        if projection.triggers
+        else [],
         triggers=problems,
     )
 

@@ -44,7 +44,7 @@ def check_rights(connection: Connection, schema: str, tables: Collection[Relatio
     if refused:
         raise UsageError(
             f"this role may make no triggers on {brief(', '.join(refused), 300)}",
-            hint="GRANT TRIGGER ON …; or apply --no-triggers, and the application calls outboxctl.touch",
+            hint='GRANT TRIGGER ON …; or events = "application" (apply --no-triggers), with outboxctl.touch',
         )
     if no_objects:
         raise UsageError(

@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from psycopg.sql import SQL, Composable, Composed, Identifier
+from psycopg.sql import SQL, Composable, Composed, Identifier, Literal
 
 from outboxctl.core.delivery.claim import LEFT_OUT
 from outboxctl.core.projections import in_force
-from outboxctl.core.projections.version_base import asking_again, current, server, version_sql
+from outboxctl.core.projections.version_base import HIGHEST, asking_again, current, server, version_sql
 from outboxctl.core.refused_reads import reading_rows
 from outboxctl.core.search_path import Places, places
 from outboxctl.core.sql import Connection
@@ -27,24 +27,30 @@ SESSION = (
     "SET LOCAL DateStyle = 'ISO, MDY'; SET LOCAL IntervalStyle = 'iso_8601'; SET LOCAL bytea_output = 'hex'; "
     "SET LOCAL extra_float_digits = 1"
 )
+# An error of PostgreSQL, which is the row's own like that of any expression in the view.
+OWN_VERSION = f"""CASE WHEN {{column}} BETWEEN 0 AND {HIGHEST} THEN {{column}}::bigint
+    ELSE CAST(concat({{what}}, coalesce({{column}}::text, 'NULL'), ', no version from 0 to 2^62') AS bigint)
+    END"""
 SEVERAL = "{view} has more than one row for this key, and a document is one row: correct the view"
 EMPTY = "its key is an empty text, and no engine takes an empty _id: give the row another key"
 # The key is compared as the column's type, so that an index finds it, and as text: of two texts of one value
 # only that of the triggers is a key. Two rows are as many as are needed to see that there are several.
 STATEMENT = """
 WITH version AS MATERIALIZED ({version}), made AS (
-    SELECT k.place, d.document, d.routing
+    SELECT k.place, d.document, d.routing, d.own
     FROM unnest({arrays}) WITH ORDINALITY k ({names}, place)
     LEFT JOIN LATERAL (
-        SELECT to_json(v.*)::text AS document, {routing} AS routing FROM {view} v WHERE {matches} LIMIT 2
+        SELECT to_json(v.*)::text AS document, {routing} AS routing, {own} AS own
+        FROM {view} v WHERE {matches} LIMIT 2
     ) d ON true
 ), found AS (
-    SELECT place, document, routing,
+    SELECT place, document, routing, own,
         sum(octet_length(document)) OVER (ORDER BY place ROWS UNBOUNDED PRECEDING) AS so_far
     FROM made
 )
-SELECT version, place, CASE WHEN so_far > %(max_bytes)s AND so_far > octet_length(document) THEN '{left_out}'
-    ELSE document END, routing, coalesce({stamp} = %(stamp)s, false)
+SELECT {version_of}, place,
+    CASE WHEN so_far > %(max_bytes)s AND so_far > octet_length(document) THEN '{left_out}' ELSE document END,
+    routing, coalesce({stamp} = %(stamp)s, false)
 FROM version, found ORDER BY place
 """
 
@@ -52,7 +58,8 @@ FROM version, found ORDER BY place
 class Documents(NamedTuple):
     """Documents in the order of their keys: JSON text, None where the view has no row, LEFT_OUT without room.
 
-    `version` is that of the snapshot; None where the base has to be raised first. `routings` are in the same
+    `version` is that of the snapshot; None where the base has to be raised first. `versions` are those of the
+    rows where the projection has a column of them, None without a row. `routings` are in the same
     order, empty for a projection without routing; "" where a document has none, or none is known.
     `unusable`: by the place of a key, why no document can be made of what the view has for it.
     """
@@ -61,6 +68,7 @@ class Documents(NamedTuple):
     texts: list[str | None]
     routings: Sequence[str] = ()
     unusable: Mapping[int, str] = {}
+    versions: Sequence[int | None] = ()
 
 
 def read(
@@ -102,6 +110,8 @@ def _documents(
     """Rows of version, place from 1, text, routing, …, in the order of the places; some places twice."""
     first = [row for n, row in enumerate(rows) if n == 0 or row[1] != rows[n - 1][1]]
     read = Documents(rows[0][0], [row[2] for row in first], _routings(projection, parts, first))
+    if projection.version:
+        read = read._replace(versions=[None if row[2] is None else row[0] for row in first])
     return usable(projection, keys, [row[1] for row in rows], read)
 
 
@@ -161,9 +171,18 @@ def statement(projection: Projection, server: str, places: Places) -> str:
         left_out=SQL(LEFT_OUT),
         stamp=SQL(places.render(in_force.STAMP.format(name="%(name)s"))),
         routing=by_column if projection.routed is Routing.COLUMN else SQL("NULL"),
+        own=own_version(projection) if projection.version else SQL("NULL"),
+        version_of=SQL("coalesce(own, version)" if projection.version else "version"),
         **looked_up(projection),
     )
     return composed.as_string()
+
+
+def own_version(projection: Projection) -> Composable:
+    """SQL for the version that a row of the view has by itself; a row without a usable one raises."""
+    name = identifier(projection.version)
+    what = Literal(f"{projection.version[:100]} is ".replace("%", "%%"))
+    return SQL(OWN_VERSION).format(column=SQL("v.{}").format(name), what=SQL(what.as_string()))
 
 
 def looked_up(projection: Projection) -> dict[str, Composable]:

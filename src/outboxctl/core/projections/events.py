@@ -44,8 +44,8 @@ WHERE entity_type = :name AND entity_key IS NOT NULL
 """)
 WRITE = text(f"""
 INSERT INTO {EVENTS} ({COLUMNS}, entity_key)
-SELECT CAST(:name AS text), md5(CAST(:name AS text) || ':' || key)::uuid, 'upsert', NULL, 'pending', 0, 0,
-    now(), now(), key
+SELECT CAST(:name AS text), md5(CAST(:name AS text) || ':' || key)::uuid, CAST(:op AS text), NULL, 'pending',
+    0, 0, now(), now(), key
 FROM unnest(CAST(:keys AS text[])) key
 RETURNING id::text
 """)
@@ -95,9 +95,9 @@ def changed(
         yield [(key, moved) for key, moved in some]
 
 
-def write(connection: Connection, name: str, keys: Sequence[str]) -> list[str]:
-    """Write an event for each of these keys; returns the events' ids."""
-    return [*connection.execute(WRITE, {"name": name, "keys": list(keys)}).scalars()]
+def write(connection: Connection, name: str, keys: Sequence[str], *, op: str = "upsert") -> list[str]:
+    """Write an event for each of these keys; returns the events' ids. The document is read, whatever `op`."""
+    return [*connection.execute(WRITE, {"name": name, "keys": list(keys), "op": op}).scalars()]
 
 
 def repair(

@@ -5,6 +5,7 @@ force: so whoever reads it finds that declaration, and no other comes in between
 """
 
 import json
+from collections.abc import Collection
 from typing import Any
 
 from psycopg.sql import SQL, Composable, Identifier, Literal
@@ -28,6 +29,7 @@ READ_BY = {
     "ignore": "other tables are ignored",
     "mapping": "another mapping: a field that it adds is found in documents that are indexed after it",
 }
+WATCHED = ("columns", "follow", "ignore")  # parts that triggers, and nothing else, depend on
 MADE = "changes were not seen while there were no triggers"
 NEW = "no projection of this name is in force"
 DECLARE = """
@@ -55,8 +57,9 @@ def reasons(before: Projection | None, after: Projection) -> list[str]:
     """Why every document is read where `after` is put in force after `before`; none where none is."""
     if before is None:
         return [NEW]
-    old, new = _parts(before), _parts(after)
-    changed = [why for part, why in READ_BY.items() if old[part] != new[part]]
+    new = _parts(after)
+    old = _parts(before, list(new))
+    changed = [READ_BY[part] for part in new if old[part] != new[part]]
     return [*changed, *([MADE] if after.triggers and not before.triggers else [])]
 
 
@@ -86,10 +89,12 @@ def declare_sql(
     return SQL(DECLARE).format(**values).as_string()
 
 
-def _parts(projection: Projection) -> dict[str, Any]:
+def _parts(projection: Projection, parts: Collection[str] = ()) -> dict[str, Any]:
+    """These parts of it; of one without triggers those that its documents depend on."""
     definition = projection.to_json()
     mapping = json.loads(projection.mapping or "{}").get("mappings")
-    return {part: mapping if part == "mapping" else definition[part] for part in READ_BY}
+    chosen = parts or [each for each in READ_BY if projection.triggers or each not in WATCHED]
+    return {part: mapping if part == "mapping" else definition[part] for part in chosen}
 
 
 def has_rows(connection: Connection, projection: Projection) -> bool:

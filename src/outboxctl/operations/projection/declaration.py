@@ -10,7 +10,12 @@ from outboxctl.domain.lifecycle import PROJECTION
 from outboxctl.domain.projection import NAME
 from outboxctl.operations.projection.place import Place, file_mapping, file_text, shown
 
-KEYS = ("root", "key", "document", "query", "index", "mapping", "routing", "pipeline", "ignore", "follow")
+KEYS = (
+    *("root", "key", "document", "query", "index", "mapping", "routing", "pipeline", "version", "events"),
+    *("ignore", "follow"),
+)
+TRIGGERS, APPLICATION = EVENTS = ("triggers", "application")
+NO_FOLLOW = "leave it out: the application calls outboxctl.touch for each document that it changes"
 FOLLOW_KEYS = ("table", "key", "keys", "all", "columns")
 HOW = (
     "key: columns that hold the document's key; keys: a SELECT of the keys behind a changed row;"
@@ -40,7 +45,8 @@ class DeclaredFollow:
 class Declaration:
     """A projection as the file has it. One of `document` (a view) and `query` (a SELECT) is empty.
 
-    `mapping` is the partial body of an index: `settings`, `mappings`, or both, or empty.
+    `mapping` is the partial body of an index: `settings`, `mappings`, or both, or empty. `events` is one of
+    EVENTS, or empty.
     """
 
     place: Place
@@ -53,6 +59,8 @@ class Declaration:
     mapping: dict[str, Any] = field(default_factory=dict)
     routing: str = ""
     pipeline: str = ""
+    version: str = ""
+    events: str = ""
     ignore: tuple[str, ...] = ()
     follow: tuple[DeclaredFollow, ...] = ()
 
@@ -110,6 +118,8 @@ def _declaration(path: Path, name: str, table: Any) -> Declaration:
         mapping=file_mapping(place, table, path.parent),
         routing=place.text(table, "routing"),
         pipeline=place.text(table, "pipeline"),
+        version=place.text(table, "version"),
+        events=_events(place, table),
         ignore=place.texts(table, "ignore"),
         follow=_follows(place, table, len(key)),
     )
@@ -121,6 +131,14 @@ def _document(place: Place, table: dict[str, Any]) -> str:
         why = "both `document` and `query` are there" if both else "`document` or `query` is missing"
         place.fail(why, "document names a view that you made; query is a SELECT of which a view is made")
     return place.text(table, "document")
+
+
+def _events(place: Place, table: dict[str, Any]) -> str:
+    if (events := place.text(table, "events")) not in ("", *EVENTS):
+        place.at("events").fail(f"{shown(events)} is none of {', '.join(EVENTS)}")
+    if events == APPLICATION and "follow" in table:
+        place.at("follow").fail(f'with events = "{APPLICATION}" no table has triggers', NO_FOLLOW)
+    return events
 
 
 def _query(place: Place, table: dict[str, Any], folder: Path) -> str:

@@ -25,10 +25,13 @@ def tables(
     root: Relation,
     key: tuple[KeyColumn, ...],
     view: Relation,
+    *,
+    with_triggers: bool,
 ) -> tuple[tuple[str, ...], tuple[Follow, ...], tuple[Relation, ...], Proof]:
     """The root's columns that count (empty: all), the followed tables, those that are ignored, the proof.
 
     The followed ones are in the order of the declaration; those that the view's joins lead to come last.
+    Without triggers nothing is followed.
     Raises UsageError for tables that the view reads and nothing follows or ignores, and as `proof.prove`.
     """
     used = dependencies.used(connection, view)
@@ -38,6 +41,8 @@ def tables(
     if both := named & set(ignored):
         declared.place.at("ignore").fail(f"{next(iter(both))} is followed, too")
     proof = prove(connection, declared, root, view, follow)
+    if not with_triggers:
+        return (), (), tuple(ignored), proof
     # The root's own row is followed in any case.
     follow = [each for each in follow if each.table != root or each.key != declared.key]
     follow += follows(connection, declared.place, proof, declared.key, named | set(ignored))
@@ -45,12 +50,12 @@ def tables(
     return root_columns, tuple(follow), tuple(ignored), proof
 
 
-def check_column(place: Place, name: str, of: object, known: Sequence[str]) -> None:
+def check_column(place: Place, name: str, of: object, known: Sequence[str], fix: str = "") -> None:
     """Raise UsageError where a column that is named is not there; an empty name is none."""
     if not name or name in known:
         return
     near = get_close_matches(name, known, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"its columns: {brief(', '.join(known), 300)}"
+    hint = f"did you mean {near[0]}?" if near else fix or f"its columns: {brief(', '.join(known), 300)}"
     place.fail(f"{of} has no column {shown(name)}", hint if known else "")
 
 

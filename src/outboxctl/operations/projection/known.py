@@ -12,6 +12,7 @@ from outboxctl.core.stats.by_projection import ProjectionStatus
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import Follow, Projection
+from outboxctl.operations.projection.declaration import APPLICATION, TRIGGERS
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,8 @@ class ProjectionOverview:
     follow: list[dict[str, Any]]
     routing: str
     pipeline: str
+    version: str
+    events: str
     pending: int
     processing: int
     failed: int
@@ -80,6 +83,8 @@ def _overview(projection: Projection, waiting: ProjectionStatus) -> ProjectionOv
         follow=[followed(each) for each in projection.follow],
         routing=projection.routing,
         pipeline=projection.pipeline,
+        version=projection.version,
+        events=TRIGGERS if projection.triggers else APPLICATION,
         pending=waiting.pending,
         processing=waiting.processing,
         failed=waiting.failed,

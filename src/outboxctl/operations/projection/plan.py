@@ -12,7 +12,8 @@ from outboxctl.core.sql.transaction import undone
 from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import Projection, Relation
 from outboxctl.operations.projection import mapping
-from outboxctl.operations.projection.declaration import Declaration
+from outboxctl.operations.projection.declaration import TRIGGERS, Declaration
+from outboxctl.operations.projection.place import shown
 from outboxctl.operations.projection.resolved import Planned, resolve
 from outboxctl.sink.index import alias
 from outboxctl.sink.index.named import Named, look_for_one
@@ -20,7 +21,7 @@ from outboxctl.sink.transport.client import Client
 
 REBUILD = "outboxctl rebuild --projection {name} --by YOU --reason WHY"
 # Documents of before stay where or as they were: only a new index is right.
-ANEW = ("root", "key", "routing")
+ANEW = ("root", "key", "routing", "version")
 BUILT_IN, OWN_INDEX = "the built-in projection (ELASTIC_INDEX)", "each projection has an index of its own"
 MOST = 10  # names in a sentence
 HEAD = """\
@@ -41,9 +42,9 @@ def plan(
 ) -> list[Planned]:
     """What there is to do, in the order of the file; without a client the indexes are not looked at.
 
-    `built_in` is the index of the built-in projection. `with_triggers` None: as the projection in force has
-    it, and with triggers where none is in force. `new_indexes` were made since the first look. Raises
-    UsageError for a schema that is behind, and for a declaration that cannot be applied.
+    `built_in` is the index of the built-in projection. `with_triggers` None: as the file says, else as the
+    projection in force has it, and with triggers where none is in force. `new_indexes` were made since the
+    first look. Raises UsageError for a schema that is behind, and for a declaration that cannot be applied.
     """
     with undone(connection):
         known, schema = (
@@ -53,7 +54,7 @@ def plan(
         found = []
         for each in declared:
             before = known.get(each.name)
-            wanted = (before is None or before.triggers) if with_triggers is None else with_triggers
+            wanted = _with_triggers(each, before, with_triggers)
             found.append(resolve(connection, each, schema=schema, with_triggers=wanted))
             found[-1].before = before
         _check_indexes(client, declared, known.values(), built_in)
@@ -66,6 +67,13 @@ def plan(
             _triggers(connection, planned, schema, [*beside.values()])
             _documents(connection, client, planned, new_indexes)
         return found
+
+
+def _with_triggers(declared: Declaration, before: Projection | None, flag: bool | None) -> bool:
+    wanted = declared.events == TRIGGERS if declared.events else flag
+    if flag not in (None, wanted):
+        declared.place.at("events").fail(f"it is {shown(declared.events)}, and a flag says otherwise")
+    return (before is None or before.triggers) if wanted is None else wanted
 
 
 def _check_indexes(

@@ -9,6 +9,7 @@ from outboxctl.core.projections import catalog, first_rows, indexes, scratch, sw
 from outboxctl.core.projections.catalog import LONGEST_WITH_QUERY, Kind, view_name
 from outboxctl.core.projections.fields import Field, fields
 from outboxctl.core.projections.view_texts import definition
+from outboxctl.core.search_path import quoted
 from outboxctl.core.sql import Connection
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.projection import KeyColumn, Projection, Relation
@@ -19,6 +20,7 @@ from outboxctl.operations.projection.notices import Notice, notices, routing_cos
 from outboxctl.operations.projection.place import Place, shown
 
 KEY_KINDS = ("uuid", "int2", "int4", "int8", "numeric", "text", "varchar", "bpchar", "date", "enum")
+VERSION_KINDS = ("int2", "int4", "int8")
 KEY_HINT = "a key is of type uuid, smallint, integer, bigint, numeric, text, varchar, char, date or an enum"
 
 
@@ -81,7 +83,9 @@ def resolve(
     columns = fields(connection, view)
     key = _key(connection, declared, root, columns)
     _check_fields(declared, view, columns)
-    root_columns, follow, ignored, proof = followed.tables(connection, declared, root, key, view)
+    root_columns, follow, ignored, proof = followed.tables(
+        connection, declared, root, key, view, with_triggers=with_triggers
+    )
     projection = Projection(
         name=declared.name,
         root=root,
@@ -96,6 +100,7 @@ def resolve(
         view=definition(connection, view),
         triggers=with_triggers,
         ignore=tuple(sorted(ignored, key=str)),
+        version=declared.version,
     )
     several = first_rows.several(connection, projection, view)
     if several is not None:
@@ -150,10 +155,23 @@ def _check_fields(declared: Declaration, view: Relation, columns: Sequence[Field
     followed.check_column(place, routing, view, [each.name for each in columns])
     if any(each.name == routing and (each.listed or each.kind == "json") for each in columns):
         place.fail(f"{shown(routing)} is a list or an object", "a routing is one value of a document")
+    _check_version(declared, view, columns)
     for each in mapping.objects_of_values(columns, declared.mapping):
         what = f"{shown(each.name)} is an object in it, and {each.kind} in the document"
         hint = "the engine would refuse each document: correct the field, or leave it out"
         declared.place.at("mapping").fail(what, hint)
+
+
+def _check_version(declared: Declaration, view: Relation, columns: Sequence[Field]) -> None:
+    name, of = declared.version, declared.document or "the query"
+    if not name:
+        return
+    place, found = declared.place.at("version"), next((c for c in columns if c.name == name), None)
+    hint = f"it grows with each change of the document; in the SELECT: COLUMN::bigint AS {quoted(name)}"
+    if found is None:
+        followed.check_column(place, name, of, [each.name for each in columns], hint)
+    elif found.kind not in VERSION_KINDS or found.listed:
+        place.fail(f"{shown(name)} is {found.type}{'[]' if found.listed else ''} in {view}", hint)
 
 
 def _check_type(place: Place, column: Field) -> None:

@@ -10,7 +10,7 @@ from threading import Event
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from outboxctl.core.documents.copying import UNREADABLE, RawDocument, SourcePage, from_json
-from outboxctl.core.documents.interface import ChangedKey, SourceRow
+from outboxctl.core.documents.interface import UNCONDITIONAL, ChangedKey, SourceRow
 from outboxctl.core.documents.since import Since
 from outboxctl.core.documents.source import DocumentSource
 from outboxctl.core.produce import MAX_VERSION
@@ -148,7 +148,7 @@ def batch(entities: Sequence[tuple[ChangedKey, SourceRow]], *, versioned: bool) 
             refused.append(Refused(id_, Reason.BAD_DOCUMENT, found.error))
         elif not (gone or changed_key.moved):
             continue
-        elif version is not None and 0 <= version <= MAX_VERSION:
+        elif version is not None and (UNCONDITIONAL if gone else 0) <= version <= MAX_VERSION:
             actions.append(BulkAction(id_, version, found.text, found.routing))
         elif not gone:
             refused.append(_no_version(id_, version))

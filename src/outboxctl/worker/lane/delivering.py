@@ -1,8 +1,9 @@
 """Delivering the events of a batch: each projection by itself, whatever happens to another."""
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 from outboxctl.core.database import Database
 from outboxctl.core.delivery.claim import Claimed
@@ -96,8 +97,9 @@ class Delivering:
         """
         name, sink = projection.name, self._sink_of(projection)
         by_id, judged, deletes = {event.id: event for event in events}, Judged(), dict[str, DeliveredDelete]()
+        held = dict[str, int]()
         for _ in range(TRIES):
-            reading = self._read(projection, list(by_id.values()), lease)
+            reading = self._read(projection, list(by_id.values()), lease, held)
             prepared = prepare(reading.read)
             if reading.routings:
                 prepared.actions = [a._replace(routing=reading.routings[a.id]) for a in prepared.actions]
@@ -109,16 +111,22 @@ class Delivering:
             by_id = {id_: by_id[id_] for id_ in conflicts}
             if not by_id:
                 return judged, deletes
-            self._raise_above(name, conflicts.values())
-        judged += [(by_id[id_], _again(finding)) for id_, finding in conflicts.items()]
+            held = {id_: _current_version(finding) for id_, finding in conflicts.items()}
+            if not projection.version:  # no healthy index has one above the serial number asked again
+                raise_versions(self._context.of(name), above=max(held.values()))
+        again = partial(_went_back, projection) if projection.version else _again
+        judged += [(by_id[id_], again(finding)) for id_, finding in conflicts.items()]
         return judged, deletes
 
-    def _read(self, projection: Projection, events: Sequence[Claimed], lease: Lease) -> Reading:
+    def _read(
+        self, projection: Projection, events: Sequence[Claimed], lease: Lease, held: Mapping[str, int]
+    ) -> Reading:
         reading = Reading(
             self._context.of(projection.name),
             projection,
             deadline=lease.deadline,
             max_bytes=self._context.settings.max_batch_bytes,
+            held=held,
         ).run(events)
         if reading.blocked:  # said at once: another lane may be about to read
             self._flow.close(projection.name, reading.blocked)
@@ -156,11 +164,6 @@ class Delivering:
             self._flow.recovered(name)
         return delivery
 
-    def _raise_above(self, name: str, conflicts: Iterable[Classification]) -> None:
-        """No healthy index has a version above the serial number asked again: the server was restored."""
-        highest = max(map(_current_version, conflicts), default=-1)
-        raise_versions(self._context.of(name), above=highest)
-
 
 def _current_version(finding: Classification) -> int:
     """The version that the index holds, of a conflict; -1 where its text does not name it."""
@@ -173,6 +176,12 @@ def _again(finding: Classification) -> Classification:
     if _current_version(finding) >= 0:
         return UNSENT
     return Classification(Verdict.RETRY, Reason.BAD_RESPONSE, error=brief(f"a conflict: {finding.error}"))
+
+
+def _went_back(projection: Projection, finding: Classification) -> Classification:
+    """Of the same where rows have versions of their own: a tombstone is forgotten, a row counted up."""
+    text = f"the index holds a higher version than the row's {projection.version}: {finding.error}"
+    return Classification(Verdict.RETRY, Reason.DETERMINISTIC_EXCEPTION, error=brief(text))
 
 
 def _settled(finding: Classification) -> Classification:

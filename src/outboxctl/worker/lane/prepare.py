@@ -86,14 +86,16 @@ def deleted(
 ) -> dict[str, DeliveredDelete]:
     """The deletes that the index took, or had nothing to delete for, by the id of their entity's event.
 
-    Not one that met a newer version: a newer delete is written down by itself.
+    Not one that met a newer version: a newer delete is written down by itself. Not one of a declared
+    projection that was looked at again (`deletes.py`), and was not there.
     """
+    again = (Noop.SUPERSEDED, *((Noop.DELETE_MISSING,) if projection != PROJECTION else ()))
     triples = zip(prepared.newest, prepared.actions, findings, strict=True)
     return {
         event.id: DeliveredDelete(projection, action.id, action.version, action.routing)
         for event, action, finding in triples
         if action.document is None and finding and finding.verdict is Verdict.DONE
-        if finding.noop is not Noop.SUPERSEDED
+        if finding.noop not in (again if event.op == "delete" else again[:1])
     }
 
 

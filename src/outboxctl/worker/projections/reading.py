@@ -1,9 +1,10 @@
 """Reading the documents of a projection's events: by halves, so that one that cannot be read fails alone."""
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
+from types import MappingProxyType
 from typing import TypeVar
 
 import structlog
@@ -76,13 +77,20 @@ class Reading:
     `read` are the events with their documents, `judged` those without one and what becomes of them.
     `routings` are those of documents by id. Events of one key share what one statement returned: a document
     with the version of another read would supersede what was delivered between both.
+    `held`: by event id, the versions that the index had of documents that it refused to delete.
     """
 
     def __init__(
-        self, context: WorkerContext, projection: Projection, *, deadline: Deadline, max_bytes: int | None
+        self,
+        context: WorkerContext,
+        projection: Projection,
+        *,
+        deadline: Deadline,
+        max_bytes: int | None,
+        held: Mapping[str, int] = MappingProxyType({}),
     ) -> None:
         self._context, self._projection = context, projection
-        self._deadline, self._max_bytes = deadline, max_bytes
+        self._deadline, self._max_bytes, self._held = deadline, max_bytes, held
         self._unread: dict[str, list[Claimed]] = {}  # events by key
         self.read: list[Claimed] = []
         self.judged: Judged = []
@@ -138,7 +146,8 @@ class Reading:
             elif text is None and not key:
                 self._judge(key, NEVER_WAS)
             else:
-                self.read += self._with_document(key, text, found.version)
+                version = found.versions[place] if found.versions else found.version
+                self.read += self._with_document(key, text, version)
         if self._max_bytes is not None:  # the other halves have the rest of it
             self._max_bytes = max(1, self._max_bytes - sum(map(len, filter(None, found.texts))))
         if found.routings:
@@ -147,9 +156,12 @@ class Reading:
     def _with_document(self, key: str, text: str | None, version: int | None) -> Iterator[Claimed]:
         id_ = document_id(key)
         for event in self._unread.pop(key):
-            yield event._replace(
-                document_id=id_, event_version=version, source_version=version, document=text
-            )
+            sent = self._of_delete(event) if version is None else version
+            yield event._replace(document_id=id_, event_version=sent, source_version=sent, document=text)
+
+    def _of_delete(self, event: Claimed) -> int:
+        """The version of a delete where rows have versions of their own."""
+        return max(event.event_version or 0, self._held.get(event.id, 0))
 
     def _refused(self, key: str, error: ReadRefusedError) -> None:
         verdict = Verdict.RETRY if error.passes else Verdict.FAIL

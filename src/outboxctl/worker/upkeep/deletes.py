@@ -2,7 +2,8 @@
 
 An index forgets a delete with its tombstone, and takes an older write then (docs/adr/0004). So each delete is
 sent again after a lease, when no worker sends any more what it had read before, and for the last time when
-nothing that was sent can be on its way.
+nothing that was sent can be on its way. Where rows have versions of their own, a row that is made again may
+have that of the delete: an event has the document read again instead.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,12 +13,13 @@ import structlog
 
 from outboxctl.core.delivery import deletes
 from outboxctl.core.delivery.deletes import DueDelete
+from outboxctl.core.projections import events
 from outboxctl.domain import backoff
 from outboxctl.domain.clock import Deadline, monotonic
 from outboxctl.domain.failures import Classification, Noop, Verdict
 from outboxctl.domain.lifecycle import PROJECTION
 from outboxctl.domain.printable import brief
-from outboxctl.domain.projection import Projection
+from outboxctl.domain.projection import Projection, is_hash
 from outboxctl.sink.delivery.bulk import BulkAction
 from outboxctl.sink.delivery.result import Delivery, IndexedSink, Sink
 from outboxctl.worker.context import WorkerContext
@@ -71,11 +73,23 @@ class DeletesAgain:
             )
         if not taken:
             return False
+        if name != PROJECTION and self._looked_at(name, taken):
+            return True
         deadline = Deadline(began + s.delivery_seconds)
         actions = [BulkAction(each.document_id, each.version, None, each.routing) for each in taken]
         with self._context.tracing.untraced():
             delivery = sink.deliver(actions, deadline=deadline)
         return self._answered(name, taken, actions, delivery)
+
+    def _looked_at(self, name: str, taken: Sequence[DueDelete]) -> bool:
+        projection = self._declared.get(name)
+        if projection is None or not projection.version:
+            return False
+        keys = [each.document_id for each in taken if not is_hash(each.document_id)]
+        with self._database.begin() as connection:
+            events.write(connection, name, keys, op="delete")
+            deletes.remove(connection, [each.id for each in taken if each.last])
+        return True
 
     def _sink_of_declared(self, name: str) -> Sink | None:
         projection = self._declared.get(name)
