@@ -92,6 +92,20 @@ def stalled(sql: lab.Sql) -> None:
     )
 
 
+def cut_off(sql: lab.Sql) -> None:
+    """A worker has found the engine away for 11 s: it says so every 3 s, so within 14 s of the outage."""
+    sql.execute(HEARTBEAT, [ALIVE])
+    away = '[{"projection": null, "reason": "connect", "seconds": 11}]'
+    sql.execute("UPDATE outbox_workers SET outages = %s", [away])
+    lab.load(sql, 1)
+
+
+def cut_off_alone(sql: lab.Sql) -> None:
+    cut_off(sql)
+    sql.execute(HEARTBEAT, [ALIVE])
+    sql.execute("UPDATE outbox_workers SET progress_at = now() - interval '5 s' WHERE outages IS NULL")
+
+
 def refused(sql: lab.Sql) -> None:
     """Others are delivered, and events of one shard are tried again and again."""
     sql.execute(HEARTBEAT, [ALIVE])
@@ -150,6 +164,7 @@ CASES = [
     (fail_old, ["--max-failed", "0"], "failed", "outboxctl failed list"),
     (fail_now, [], "failed_growth", "outboxctl failed list"),
     (stalled, [], "no_success", "outboxctl doctor"),
+    (cut_off, [], "away", "outboxctl doctor"),
     (refused, [], "in_vain", "outboxctl doctor"),
     (being_tried, [], "in_vain", "outboxctl doctor"),
     (attended, ["--max-lag", "2"], "lag", "outboxctl status"),
@@ -161,6 +176,8 @@ WELL = [
     (fail_old, []),
     (stalled, ["--max-no-success", "200"]),
     (refused, ["--max-no-success", "60"]),
+    (cut_off, ["--max-away", "12"]),
+    (cut_off_alone, []),
     (replayed, []),
     (taken_back, []),
     (put_off, []),

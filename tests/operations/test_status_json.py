@@ -89,11 +89,25 @@ def test_right_after_an_outage_no_time_to_drain_is_made_up(
     sql.execute("UPDATE search_outbox_events SET next_retry_at = 'infinity'")
     assert valid(cli)["retries_due_seconds"] == 0
     sql.execute("UPDATE search_outbox_events SET next_retry_at = NULL")
-    sql.execute("UPDATE outbox_workers SET circuit_open = true, rate_out = 0")
-    assert valid(cli)["drain_seconds"] is None
+    away = [{"projection": p, "reason": "connect", "seconds": 9} for p in ("search_index_to_elastic", None)]
+    away += [{"projection": "idle", "reason": "config", "seconds": 9}]
+    sql.execute(
+        "UPDATE outbox_workers SET circuit_open = true, rate_out = 0, outages = %s", [json.dumps(away)]
+    )
+    seen = valid(cli)
+    assert seen["drain_seconds"] is None
+    assert [(each["projection"], each["events"]) for each in seen["away"]] == [
+        (None, 40),
+        ("search_index_to_elastic", 40),
+    ], "nothing waits for the third"
     text = cli.ok("status")
+    since = "since (\\d{4}-..-.. )?..:..:..Z"
+    assert re.match(
+        rf"The engine is away {since} \(connect\): 40 events wait\n"
+        rf"search_index_to_elastic is away {since} \(connect\): 40 events wait\nLag: 40 events",
+        text,
+    )
     assert "drained" not in text  # nor `never`: it is an outage
-    assert "Circuit open: the search engine takes nothing" in text
     assert text.endswith("Next: outboxctl doctor --only sink\n")
     sql.execute("UPDATE outbox_workers SET rate_out = NULL")  # so it is while the circuit is open
     assert "Pace: nothing is delivered while the circuit is open" in cli.ok("status")

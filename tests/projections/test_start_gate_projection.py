@@ -1,6 +1,7 @@
 """While projections are in force, a missing index of search_index holds up its own events only."""
 
 import json
+import re
 from collections.abc import Callable, Iterator
 
 import psycopg
@@ -45,7 +46,13 @@ def ready(running: Worker) -> tuple[bool, str]:
 
 @pytest.mark.parametrize("policy", ["count", "hold"])
 def test_documents_of_the_projection_arrive_and_no_event_of_search_index_loses_an_attempt(
-    products: str, later: str, worker: Start, sql: psycopg.Connection, engine: Elasticsearch, policy: str
+    products: str,
+    later: str,
+    worker: Start,
+    sql: psycopg.Connection,
+    engine: Elasticsearch,
+    policy: str,
+    cli: Cli,
 ) -> None:
     sql.execute(ROW)
     shop.changed(sql, 1)
@@ -59,6 +66,14 @@ def test_documents_of_the_projection_arrive_and_no_event_of_search_index_loses_a
     }
     eventually(lambda: "events of search_index wait until then" in ready(running)[1])
     assert later in running.log.read_text()
+    said = r"(?m)^{} is away since .* \(index_unavailable\): 1 event waits$"
+    eventually(lambda: re.search(said.format("search_index_to_elastic"), cli.ok("status")))
+    if policy == "hold":
+        engine.indices.delete(index=f"{products}-000001")
+        shop.changed(sql, 1)
+        eventually(lambda: re.search(said.format("product"), cli.ok("status")))
+        ensure(client_of(engine), products)
+        eventually(lambda: "product is away" not in cli.ok("status"))
     shop.changed(sql, 1)  # while the others are put back again and again
     eventually(
         lambda: sql.execute(OWN.replace("NULL", "NOT NULL") + " AND status <> 'done'").fetchall() == []

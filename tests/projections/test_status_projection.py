@@ -80,6 +80,20 @@ def test_status_has_each_projection_and_the_whole_table_beside(cli: Cli) -> None
 
 
 @pytest.mark.usefixtures("products")
+def test_a_built_in_projection_that_nobody_uses_is_not_shown(cli: Cli, sql: psycopg.Connection) -> None:
+    def names() -> list[str]:
+        return [each["name"] for each in cli.json("status")["projections"]]
+
+    sql.execute("DELETE FROM outbox_projections WHERE name = 'other'")
+    assert names() == ["product"]
+    said = cli.ok("status")
+    assert "(projection product)" in said.splitlines()[0]
+    assert BUILT_IN not in said + cli("check").stdout
+    own(sql, 1, status="failed", reason="mapping")
+    assert names() == ["product", BUILT_IN]
+
+
+@pytest.mark.usefixtures("products")
 def test_failures_of_two_projections_for_one_reason_are_added_up(cli: Cli, sql: psycopg.Connection) -> None:
     """The one hid the other: three had failed, `status` said 1, and `check --max-failed 2` was content."""
     shop.changed(sql, 1, 2)

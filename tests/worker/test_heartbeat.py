@@ -1,17 +1,19 @@
 """Workers say how they are, and delivery never pays for it."""
 
+import re
 import signal
 from collections.abc import Callable
 from dataclasses import replace
 from uuid import uuid4
 
 import psycopg
+import pytest
 
 from moments import at, when
 from outboxctl.core.database import Database
 from outboxctl.core.stats import workers
 from outboxctl.core.stats.workers import KEPT, SILENT, HeartbeatRow, WorkerRow
-from processes import Worker, eventually
+from processes import Cli, Worker, eventually
 from scene import Scene
 
 BEAT = HeartbeatRow(
@@ -115,6 +117,22 @@ def test_a_worker_is_seen_while_it_runs_and_its_row_goes_with_it(
     killed.signal(signal.SIGKILL)
     assert (clean.wait(), killed.wait()) == (0, -signal.SIGKILL)
     assert sql.execute("SELECT worker_id FROM outbox_workers").fetchall() == [("the second",)]
+
+
+@pytest.mark.parametrize("policy", ["count", "hold"])
+def test_an_engine_that_is_away_is_the_first_line_of_status_and_a_finding_of_check(
+    worker: Callable[..., Worker], sql: psycopg.Connection, scene: Scene, cli: Cli, policy: str
+) -> None:
+    scene.load(3)
+    worker(OUTBOX_OUTAGE_POLICY=policy, ELASTIC_URL="http://127.0.0.1:1")
+    first = "The engine is away since .* \\(connect\\): 3 events wait\n"
+    eventually(lambda: re.match(first, cli.ok("status")), what="shown")
+    sql.execute("UPDATE outbox_workers SET outages = jsonb_set(outages, '{0,seconds}', '11')")
+    done = cli("check")
+    assert done.returncode == 4
+    assert re.search(
+        "\naway: the search engine has been away for 1.*: 3 events wait.* doctor\n$", done.stdout
+    )
 
 
 def test_neither_a_locked_table_nor_none_at_all_costs_an_event(

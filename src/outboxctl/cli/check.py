@@ -43,6 +43,10 @@ def check(
             help="Seconds in which events wait and none is delivered, or one is tried in vain.",
         ),
     ] = 45.0,
+    max_away: Annotated[
+        float,
+        typer.Option(min=0, max=LONGEST, help="Seconds in which the engine or a projection takes nothing."),
+    ] = 10.0,
     drift_sample: Annotated[
         int, typer.Option(min=0, max=100_000, help="Compare so many entities, by version.")
     ] = 0,
@@ -71,6 +75,7 @@ def check(
         max_failed_growth,
         window,
         max_no_success,
+        max_away,
     )
     figures, problem = _figures(configured, limits, drift_sample)
     ok = all(figure.well for figure in figures)

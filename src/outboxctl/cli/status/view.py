@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Group
@@ -9,7 +10,6 @@ from rich.table import Table
 from rich.text import Text
 
 from outboxctl.cli import rendering
-from outboxctl.domain.lifecycle import PROJECTION
 from outboxctl.domain.printable import brief, counted
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def lines(state: "PipelineStatus") -> Iterator[object]:
     """`status` as it is printed once, and the commands that show more."""
     out = rendering.console()
     yield view(state, wide=out.is_terminal and out.width >= WIDE)
-    steps = ["outboxctl doctor --only sink"] if state.circuit_open else []
+    steps = ["outboxctl doctor --only sink"] if state.away or state.circuit_open else []
     steps += ["outboxctl failed list"] if state.failed_by_reason else []
     if steps:
         yield f"Next: {', then '.join(steps)}"
@@ -43,7 +43,7 @@ def view(
 ) -> Group:
     """`status` as it was `at` a moment (by default now), at most `most` rows a list."""
     parts = [
-        Group(*_headline(state)),
+        Group(*islice(_away(state, at), most), *_headline(state)),
         *_projections(state, most),
         *_beside(_statuses(state), _failed(state, most), wide=wide),
         Text(f"B  Stuck: {state.stuck:,}", style="bold"),
@@ -90,22 +90,25 @@ def _flat_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]
     return table
 
 
+def _away(state: "PipelineStatus", at: datetime | None) -> Iterator[Text]:
+    """A line an outage, the engine's first; the time without today's date."""
+    today = f"{at or datetime.now(UTC):%Y-%m-%d} "
+    for each in state.away:
+        whom = brief(each.projection, 50) if each.projection else "The engine"
+        since, events = rendering.cell(each.since).plain.removeprefix(today), counted(each.events, "event")
+        waits = "waits" if each.events == 1 else "wait"
+        text = f"{whom} is away since {since} ({brief(each.reason, 80)}): {events} {waits}"
+        yield Text(text, style="bold red")
+
+
 def _headline(state: "PipelineStatus") -> list[Text]:
-    """Lag and pace, and whether the circuit is open."""
+    """Lag and pace."""
     oldest = f", the oldest {rendering.age(state.oldest_age_seconds)} old" if state.lag else ""
     head = Text(f"Lag: {counted(state.lag, 'event')}{oldest}", style="bold")
-    several = len(state.projections) > 1
-    lines = [
-        head.append(
-            "  (all projections)" if several else f"  (projection {state.projection})", "not bold dim"
-        )
-    ]
-    if not state.chosen:
-        lines.append(Text(_flow(state)))
-    if state.circuit_open and not state.chosen:
-        text = "Circuit open: the search engine takes nothing and is probed; see `outboxctl doctor`"
-        lines.append(Text(text, style="bold red"))
-    return lines
+    names = [each.name for each in state.projections]
+    whose = "all projections" if len(names) > 1 else f"projection {names[0]}"
+    head.append(f"  ({whose})", "not bold dim")
+    return [head] if state.chosen else [head, Text(_flow(state))]
 
 
 def _flow(state: "PipelineStatus") -> str:
@@ -141,7 +144,7 @@ def _retries(state: "PipelineStatus") -> str:
 
 def _projections(state: "PipelineStatus", most: int) -> list[Any]:
     """A line a projection, where any is declared, and a line a followed table for which events wait."""
-    if all(each.name == PROJECTION for each in state.projections):
+    if not state.declared:
         return []
     rows = [_projection(each) for each in state.projections[:most]]
     title = _titled("Projections", state.projections, most)

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from outboxctl.core.documents import table
 from outboxctl.core.projections import in_force
 from outboxctl.core.schema.names import EVENTS, STUCK
 from outboxctl.core.sql import Connection, TextClause, text
@@ -62,7 +63,9 @@ class ProjectionStatus:
 
 @dataclass(frozen=True)
 class Counted(Gauges):
-    """The events of all that was asked for by status, failed ones by reason; the built-in projection is last.
+    """The events of all that was asked for by status, failed ones by reason; the last one is built in.
+
+    That is left out where projections are declared and it has neither rows nor events.
 
     `estimated` names the statuses whose count is an estimate.
     """
@@ -90,6 +93,7 @@ def count(
     rows = _read(connection, ALL_EVENTS if live is None else PARTIAL, max_processing)
     followed = following(connection, declared, pace or FollowPace()) if any(r.follows for r in rows) else {}
     names = {*(row.projection for row in rows), *(each.name for each in declared)} - {None}
+    used = only == PROJECTION or not declared or not table.unused(connection)
     chosen = [row for row in rows if only in (None, row.projection or PROJECTION)]
     estimated = [] if live is None else ["done"]
     status = _by_status(chosen, live)
@@ -98,7 +102,7 @@ def count(
         del status["done"]
     each = [
         _status(name, rows, followed.get(name, ()))
-        for name in [*sorted(names), PROJECTION]
+        for name in [*sorted(names), *([PROJECTION] if used else [])]
         if only in (None, name)
     ]
     return Counted(

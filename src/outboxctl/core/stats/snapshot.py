@@ -88,8 +88,8 @@ class PipelineStatus(Counted):
     null as `Flow.drain_seconds` says, and while that of a followed table is not known.
     `waiting_for_retry` events of the lag are not due yet, the last of them in `retries_due_seconds`.
     Where one projection was `chosen`, all is of its events alone, without rates, and without done events
-    that could only be estimated. `projections` has each projection, the built-in one last. `away`: what takes
-    no events while some wait for it.
+    that could only be estimated. `projections` has each one that is used, the built-in one last. `away`: what
+    takes no events while some wait for it.
     """
 
     projection: str
@@ -103,6 +103,11 @@ class PipelineStatus(Counted):
     retries_due_seconds: float = 0.0
     chosen: bool = False
     away: list[Outage] = field(default_factory=list)
+
+    @property
+    def declared(self) -> bool:
+        """Whether any projection but the built-in one is in force, or has events."""
+        return any(each.name != PROJECTION for each in self.projections)
 
     @property
     def following(self) -> list[Following]:

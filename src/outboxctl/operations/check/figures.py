@@ -9,8 +9,7 @@ from outboxctl.core.stats import counts, snapshot
 from outboxctl.core.stats.by_projection import ProjectionStatus
 from outboxctl.core.stats.counts import InVain, oldest_in_vain
 from outboxctl.core.stats.snapshot import PipelineStatus
-from outboxctl.core.stats.workers import WorkerRow
-from outboxctl.domain.printable import brief
+from outboxctl.domain.printable import brief, counted
 from outboxctl.operations.check.sample_comparison import Drift
 
 if TYPE_CHECKING:
@@ -36,6 +35,7 @@ class CheckLimits:
     failed_growth: int | None = 0
     window: float = 300.0
     no_success: float | None = 45.0
+    away: float = 10.0
 
 
 @dataclass(frozen=True)
@@ -111,11 +111,15 @@ def read(connection: "Connection", limits: CheckLimits, *, max_processing: float
 
 def judge(facts: CheckFacts, limits: CheckLimits, drift: Drift | None = None) -> list[CheckedFigure]:
     """Every figure with its limit; `drift` where a sample was taken."""
-    sampled, workers = [_drift(drift)] if drift else [], _workers(facts, limits)
-    nothing = any(figure.name == "no_success" and not figure.well for figure in workers)
-    # Where nothing is delivered, that is the finding.
-    refused = replace(_in_vain(facts, limits), limit=None) if nothing else _in_vain(facts, limits)
-    return [*_events(facts, limits), refused, *workers, *sampled]
+    away, refused = _away(facts, limits), _in_vain(facts, limits)
+    unattended, nothing = _unattended(facts), _no_success(facts, limits)
+    # Of one outage one figure is the finding, the one that says most.
+    if not away.well:
+        nothing = replace(nothing, limit=None)
+    if not nothing.well or (not away.well and away.projection in {"", refused.projection}):
+        refused = replace(refused, limit=None)
+    sampled = [_drift(drift)] if drift else []
+    return [*_events(facts, limits), away, refused, unattended, nothing, *sampled]
 
 
 def notes(figures: Sequence[CheckedFigure]) -> list[CheckedFigure]:
@@ -135,8 +139,21 @@ def _events(facts: CheckFacts, limits: CheckLimits) -> list[CheckedFigure]:
         _count("stuck", status.stuck, limits.stuck, "{} events are stuck", "outboxctl stuck"),
         _count("failed", status.status["failed"], limits.failed, "{} events failed for good", failed),
     ]
-    figures = [_worst(figure, status.projections) for figure in whole]
+    figures = [_worst(figure, status) for figure in whole]
     return [*figures, _count("failed_growth", facts.grown, limits.failed_growth, grown, failed)]
+
+
+def _away(facts: CheckFacts, limits: CheckLimits) -> CheckedFigure:
+    """How long the search engine, or else the index or view of a projection, has taken nothing."""
+    if not (away := facts.status.away):
+        return _age("away", 0.0, limits.away, "nothing is away", "outboxctl doctor")
+    first, others = away[0], f" (and {len(away) - 1} more)" if len(away) > 1 else ""
+    whom = f"projection {brief(first.projection, 50)}" if first.projection else "the search engine"
+    meaning = (
+        f"{whom} has been away for {{}} ({brief(first.reason, 80)}): {counted(first.events, 'event')} wait"
+    )
+    figure = _age("away", first.seconds, limits.away, meaning + others, "outboxctl doctor")
+    return replace(figure, projection=first.projection or "")
 
 
 def _in_vain(facts: CheckFacts, limits: CheckLimits) -> CheckedFigure:
@@ -144,19 +161,20 @@ def _in_vain(facts: CheckFacts, limits: CheckLimits) -> CheckedFigure:
     oldest = facts.in_vain
     if oldest is None:
         return _age("in_vain", 0.0, limits.no_success, "no event is tried in vain", "outboxctl doctor")
-    of = f", projection {brief(oldest.projection, 50)}" if len(facts.status.projections) > 1 else ""
+    of = f", projection {brief(oldest.projection, 50)}" if facts.status.declared else ""
     meaning = f"an event that was made {{}} ago is tried in vain ({brief(oldest.reason, 80)}{of})"
-    return _age("in_vain", oldest.age_seconds, limits.no_success, meaning, "outboxctl doctor")
+    figure = _age("in_vain", oldest.age_seconds, limits.no_success, meaning, "outboxctl doctor")
+    return replace(figure, projection=oldest.projection)
 
 
-def _worst(whole: CheckedFigure, projections: Sequence[ProjectionStatus]) -> CheckedFigure:
-    """The figure with the projection that has most of it, where there is more than the built-in one.
+def _worst(whole: CheckedFigure, status: PipelineStatus) -> CheckedFigure:
+    """The figure with the projection that has most of it, where any is declared.
 
     The value stays that of all: a limit of 2 is exceeded by three events in two projections.
     """
-    if len(projections) < 2:  # noqa: PLR2004 - two are more than one
+    if not status.declared:
         return whole
-    worst = max(projections, key=VALUES[whole.name])
+    worst = max(status.projections, key=VALUES[whole.name])
     name, most = brief(worst.name, 50), VALUES[whole.name](worst)
     if most < (whole.value or 0):
         meaning, help_ = f"{whole.meaning} (most of them in projection {name})", whole.help
@@ -165,19 +183,15 @@ def _worst(whole: CheckedFigure, projections: Sequence[ProjectionStatus]) -> Che
     return replace(whole, meaning=meaning, help=help_, projection=worst.name)
 
 
-def _workers(facts: CheckFacts, limits: CheckLimits) -> list[CheckedFigure]:
-    workers = facts.status.workers
-    unattended = facts.due and not any(worker.alive for worker in workers)
+def _unattended(facts: CheckFacts) -> CheckedFigure:
+    unattended = facts.due and not any(worker.alive for worker in facts.status.workers)
     waiting = facts.status.lag if unattended else 0
-    return [
-        _count("unattended", waiting, 0, "{} events wait and no worker is alive", "outboxctl worker"),
-        _no_success(facts, workers, limits),
-    ]
+    return _count("unattended", waiting, 0, "{} events wait and no worker is alive", "outboxctl worker")
 
 
-def _no_success(facts: CheckFacts, workers: Sequence[WorkerRow], limits: CheckLimits) -> CheckedFigure:
+def _no_success(facts: CheckFacts, limits: CheckLimits) -> CheckedFigure:
     """How long events have waited without a success of any worker; without a live one, see `unattended`."""
-    ages = [worker.progress_age_seconds for worker in workers if worker.alive]
+    ages = [worker.progress_age_seconds for worker in facts.status.workers if worker.alive]
     known = [age for age in ages if age is not None]
     complete = facts.waiting and known and len(known) == len(ages)
     meaning = "events wait, and none was delivered for {}"
