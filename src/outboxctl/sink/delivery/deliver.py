@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from json import loads
 from shlex import quote
 from time import monotonic
@@ -16,7 +17,7 @@ from outboxctl.sink.delivery.bulk import CONFIRMED, FILTER, BulkAction, body, pa
 from outboxctl.sink.delivery.raw import RawActions, all_created
 from outboxctl.sink.delivery.result import BulkRequest, Delivery
 from outboxctl.sink.transport.client import Client
-from outboxctl.sink.transport.reply import FORBIDDEN, NOT_FOUND, Decode
+from outboxctl.sink.transport.reply import FORBIDDEN, NOT_FOUND
 from outboxctl.sink.transport.request import ask
 
 _DECODER = msgspec.json.Decoder()
@@ -140,8 +141,9 @@ class ElasticSink:
         options |= self._parameters
         expected = all_created(actions) if self._new else b""
         started = monotonic()
-        answer = ask(self._client, "PUT", self._index, "_bulk", decode=_unless(expected), **options)
-        sent = _paired(actions, answer, expected)
+        decode = partial(_read, actions=actions, expected=expected)
+        answer = ask(self._client, "PUT", self._index, "_bulk", decode=decode, **options)
+        sent: list[Answer] | Answer = pair(actions, None) if answer is None else answer
         result = "ok" if isinstance(sent, list) else classify(sent).reason or Reason.UNKNOWN_EXCEPTION
         requests.append(BulkRequest(str(result), monotonic() - started, len(lines)))
         return sent
@@ -153,25 +155,17 @@ class ElasticSink:
         return routed_body(actions) if self._routed or actions[0].routing else body(actions)
 
 
-def _unless(expected: bytes) -> Decode:
-    """Parses an answer, unless it is the expected one, which is returned; empty for none."""
-    return (lambda body: expected if body == expected else _read(body)) if expected else _read
+def _read(body: bytes, actions: Sequence[BulkAction], expected: bytes) -> list[Answer] | Answer:
+    """The answer paired with the actions, without parsing where it is the expected one (empty: none is).
 
-
-def _read(body: bytes) -> Any:
-    """The answer's JSON, in half of Python's time; by Python what msgspec refuses, as half a character."""
-    try:
-        return _DECODER.decode(body)
-    except msgspec.DecodeError:
-        return loads(body)
-
-
-def _paired(actions: Sequence[BulkAction], answer: Any, expected: bytes) -> list[Answer] | Answer:
-    if isinstance(answer, Answer):
-        return answer
-    if answer is expected:
+    Read in half of Python's time; by Python what msgspec refuses, as half a character.
+    """
+    if expected and body == expected:
         return [CONFIRMED] * len(actions)
-    return pair(actions, answer)
+    try:
+        return pair(actions, _DECODER.decode(body))
+    except msgspec.DecodeError:
+        return pair(actions, loads(body))
 
 
 def wait_of(seconds: float) -> str:

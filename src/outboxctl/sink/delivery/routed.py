@@ -11,7 +11,6 @@ key of a row that is gone says where the document was, and another routing is an
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import NamedTuple
 
 from outboxctl.domain.clock import Deadline
 from outboxctl.domain.failures import DONE, Answer, Classification, Noop, Reason, Verdict, classify
@@ -19,19 +18,11 @@ from outboxctl.domain.projection import Routing
 from outboxctl.sink.delivery.bulk import BulkAction
 from outboxctl.sink.delivery.deliver import NO_INDEX, ElasticSink
 from outboxctl.sink.delivery.result import BulkRequest, Delivery, Sink
-from outboxctl.sink.delivery.shards import Shards, shards_of
-from outboxctl.sink.index.named import Index, described
+from outboxctl.sink.delivery.shards import NotNamedError, Shards, layout_of
 from outboxctl.sink.transport.client import Client
 from outboxctl.sink.transport.reply import NOT_FOUND
 
 TRIES = 3  # deliveries, if the alias leads to another index after each
-
-
-class Layout(NamedTuple):
-    """The index behind the alias by its `uuid`, and its shards."""
-
-    uuid: str
-    shards: Shards
 
 
 def sink_of(
@@ -52,16 +43,16 @@ class RoutedSink:
 
     def __init__(self, client: Client, index: str, sink: Sink) -> None:
         self._client, self._index, self._sink = client, index, sink
-        self._layout: Layout | None = None
+        self._layout: Shards | None = None
 
     def deliver(self, actions: Sequence[BulkAction], *, deadline: Deadline) -> Delivery:
         """As `ElasticSink.deliver`; again where the alias was moved meanwhile: the shards were others'."""
-        layout: Layout | Classification | None = self._layout or self._look(deadline)
+        layout: Shards | Classification | None = self._layout or self._look(deadline)
         requests: list[BulkRequest] = []
         for _ in range(TRIES):
             if layout is None or isinstance(layout, Classification):
                 return Delivery([layout] * len(actions), requests)
-            spread = [[*_spread(action, layout.shards)] for action in actions]
+            spread = [[*_spread(action, layout)] for action in actions]
             delivery = self._sink.deliver([each for some in spread for each in some], deadline=deadline)
             requests += delivery.requests
             before, layout = layout, self._look(deadline, layout)
@@ -70,32 +61,16 @@ class RoutedSink:
                 return Delivery([_joined([next(findings) for _ in some]) for some in spread], requests)
         return Delivery([None] * len(actions), requests)
 
-    def _look(self, deadline: Deadline, known: Layout | None = None) -> Layout | Classification | None:
+    def _look(self, deadline: Deadline, known: Shards | None = None) -> Shards | Classification | None:
         """The layout of the index, `known` if it is the same; or what is wrong, None if no time is left."""
         seconds = deadline.seconds_left()
         if seconds <= 0:
             return None
-        about = described(self._client, self._index, seconds=seconds, filter_path="*.settings")
-        if isinstance(about, Answer):
-            return self._refused(about)
-        if len(about.indexes) != 1:
-            return _outage(f"{self._index} leads to {len(about.indexes)} indexes, and routing needs one")
-        if known and about.first.uuid == known.uuid:
-            return known
-        layout = self._new(about.first)
-        if isinstance(layout, Layout):
-            self._layout = layout
-        return layout
-
-    def _new(self, index: Index) -> Layout | Classification:
-        if index.partitioned:
-            return _outage(
-                f"{self._index} has index.routing_partition_size, with which an id has several shards"
-            )
-        found = shards_of(self._client, index)
-        if isinstance(found, Shards):
-            return Layout(index.uuid, found)
-        return self._refused(found) if found else _outage(f"the shards of {self._index} are not known")
+        try:
+            self._layout = layout_of(self._client, self._index, seconds, known)
+        except NotNamedError as error:
+            return _outage(error.why) if isinstance(error.why, str) else self._refused(error.why)
+        return self._layout
 
     def _refused(self, answer: Answer) -> Classification:
         """An answer that is about no document."""

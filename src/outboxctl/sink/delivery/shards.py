@@ -1,14 +1,13 @@
 """The shard that a routing leads to, and routings that lead to each shard of an index."""
 
 from collections.abc import Callable, Iterator, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from outboxctl.domain.failures import Answer
-from outboxctl.sink.index.named import Index, described
+from outboxctl.sink.index.named import described
 from outboxctl.sink.transport.client import Client
 from outboxctl.sink.transport.request import ask
 
-LOOK_SECONDS = 2.0  # that the engine may take to describe an index, or one shard of it
 WORD = 0xFFFFFFFF
 MULTIPLIERS = 0xCC9E2D51, 0x1B873593
 MOST = 1_024  # parts that an index is cut into by default, so that it can be split
@@ -20,10 +19,11 @@ class Shards:
     """The shards of one index: `number` of them, made of `parts` parts of the same size.
 
     The engines hash a routing by Murmur3 (32 bit, of UTF-16), and a shard holds parts that are neighbours.
+    `uuid` is that of the index, once it is known.
     """
 
     def __init__(self, number: int, parts: int) -> None:
-        self.number, self._parts = number, parts
+        self.number, self._parts, self.uuid = number, parts, ""
         self.routings = [self._routing(shard) for shard in range(number)]
 
     def of(self, routing: str) -> int:
@@ -35,38 +35,44 @@ class Shards:
 
 
 class NotNamedError(Exception):
-    """The engine does not name the shard of a routing; `answer` says why."""
+    """The shards of an index are not known now; `why`: the engine's answer, or what is wrong."""
 
-    def __init__(self, answer: Answer) -> None:
-        super().__init__(answer.text)
-        self.answer = answer
-
-
-def shards_of(client: Client, index: Index, *, seconds: float | None = None) -> Shards | Answer | None:
-    """The shards of an index, which the engine has `seconds` for each of to name; None where nothing fits."""
-
-    def named(routing: str) -> int | None:
-        answer = ask(client, "GET", index.name, "_search_shards", routing=routing, seconds=seconds)
-        if isinstance(answer, Answer):
-            raise NotNamedError(answer)
-        found = answer["shards"]
-        if len(found) != 1:
-            return -1
-        return int(found[0][0]["shard"]) if found[0] else None
-
-    try:
-        return Shards(1, 1) if index.shards == 1 else cut(index.shards, named)
-    except NotNamedError as error:
-        return error.answer
+    def __init__(self, why: Answer | str) -> None:
+        super().__init__()
+        self.why = why
 
 
-def layout_of(client: Client, name: str) -> Shards | None:
-    """The shards of an index, or of the one behind an alias; None where they are not known now."""
-    found = described(client, name, seconds=LOOK_SECONDS, filter_path="*.settings")
-    if isinstance(found, Answer) or len(found.indexes) != 1 or found.first.partitioned:
-        return None
-    shards = shards_of(client, found.first, seconds=LOOK_SECONDS)
-    return shards if isinstance(shards, Shards) else None
+def layout_of(client: Client, name: str, seconds: float, known: Shards | None = None) -> Shards:
+    """The shards of an index, or of the one behind an alias; `known` if it is the same. NotNamedError.
+
+    The engine has `seconds` to describe the index, and for each shard that it is to name.
+    """
+    about = described(client, name, seconds=seconds, filter_path="*.settings")
+    if isinstance(about, Answer):
+        raise NotNamedError(about)
+    index = about.first
+    if len(about.indexes) != 1:
+        raise NotNamedError(f"{name} leads to {len(about.indexes)} indexes, and routing needs one")
+    if index.partitioned:
+        raise NotNamedError(f"{name} has index.routing_partition_size, with which an id has several shards")
+    if known and index.uuid == known.uuid:
+        return known
+    named = partial(_named, client, index.name, seconds)
+    shards = Shards(1, 1) if index.shards == 1 else cut(index.shards, named)
+    if not shards:
+        raise NotNamedError(f"the shards of {name} are not known")
+    shards.uuid = index.uuid
+    return shards
+
+
+def _named(client: Client, index: str, seconds: float, routing: str) -> int | None:
+    answer = ask(client, "GET", index, "_search_shards", routing=routing, seconds=seconds)
+    if isinstance(answer, Answer):
+        raise NotNamedError(answer)
+    found = answer["shards"]
+    if len(found) != 1:
+        return -1
+    return int(found[0][0]["shard"]) if found[0] else None
 
 
 def cut(number: int, ask: Callable[[str], int | None]) -> Shards | None:

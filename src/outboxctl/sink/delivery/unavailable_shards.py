@@ -9,6 +9,7 @@ not sent until a probe of the shard is taken.
 import re
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from outboxctl.domain.clock import Deadline, monotonic
@@ -17,20 +18,21 @@ from outboxctl.domain.projection import Routing
 from outboxctl.sink.delivery.bulk import BulkAction
 from outboxctl.sink.delivery.result import Delivery, Sink, probe_shards
 from outboxctl.sink.delivery.routed import sink_of
-from outboxctl.sink.delivery.shards import Shards, layout_of
+from outboxctl.sink.delivery.shards import NotNamedError, Shards, layout_of
 from outboxctl.sink.transport.client import Client
 
 # Both engines: `[index][3] primary shard is not active`, `[index][3] Not enough active copies`.
 NAMED = re.compile(r"unavailable_shards_exception: \[([^\[\]]+)\]\[(\d+)\]")
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 5.0  # seconds between two probes of a shard: doubled by each that failed
 PROBE_SECONDS = 1.5  # that a probe may take; the engine waits a third of it
+LOOK_SECONDS = 2.0  # that the engine may take to describe an index, or one shard of it
 LOOK_AGAIN = 5.0  # seconds until it is asked again, where its answer did not help
 NOT_SENT = "not sent, because its shard took nothing before"
 
 
 @dataclass
 class ShardOutage:
-    """What is known of one shard: the engine's words, when to probe it, and how many probes failed."""
+    """Of one shard: the finding of documents that are not sent, when to probe it, how many probes failed."""
 
     finding: Classification
     next_probe: float
@@ -52,9 +54,28 @@ class ShardOutages:
         return self.layout is not None and len(self.shards) >= self.layout.number
 
     def shard_of(self, action: BulkAction) -> int:
-        """The shard of an action, if it is an unavailable one, else -1."""
-        shard = self.layout.of(action.routing or action.id) if self.layout else -1
-        return shard if shard in self.shards else -1
+        """The shard of an action; -1 if that is not known."""
+        return self.layout.of(action.routing or action.id) if self.layout else -1
+
+    def finding_of(self, action: BulkAction) -> Classification | None:
+        """The finding of an action that is not sent; None where its shard is not unavailable."""
+        outage = self.shards.get(self.shard_of(action))
+        return outage.finding if outage else None
+
+    def add(self, found: dict[int, Classification], now: float) -> None:
+        """Remember the findings of these shards."""
+        for number in found.keys() - self.shards.keys():
+            error = f"{NOT_SENT}: {found[number].error}"
+            finding = replace(found[number], error=error, attempt_returned=True)
+            self.shards[number] = ShardOutage(finding, now + FIRST_PAUSE)
+
+    def take_due(self, now: float) -> list[int]:
+        """The shards to probe now; each waits longer for its next probe."""
+        due = [number for number, shard in self.shards.items() if shard.next_probe <= now]
+        for shard in (self.shards[number] for number in due):
+            shard.failed += 1
+            shard.next_probe = now + min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(shard.failed, 10))
+        return due
 
 
 def shard_aware_sink_of(
@@ -94,7 +115,7 @@ class UnavailableShards:
         self, outages: ShardOutages, actions: Sequence[BulkAction], deadline: Deadline
     ) -> Delivery:
         """Send those whose shards are not unavailable; the others get the finding of their shard."""
-        kept = [self._kept_back(outages, action) for action in actions]
+        kept = [outages.finding_of(action) for action in actions]
         some = [action for action, finding in zip(actions, kept, strict=True) if not finding]
         delivery = self._send(some, deadline) if some else Delivery([], [])
         sent = iter(delivery.findings)
@@ -103,8 +124,9 @@ class UnavailableShards:
     def _send(self, actions: Sequence[BulkAction], deadline: Deadline) -> Delivery:
         """Send them all, and learn from their findings."""
         delivery = self._sink.deliver(actions, deadline=deadline)
-        if any(finding and finding.of_shard for finding in delivery.findings):
-            self._note(actions, delivery)
+        pairs = zip(actions, delivery.findings, strict=True)
+        if refused := [(a, f) for a, f in pairs if f and f.of_shard and MAPPING_WAIT not in f.error]:
+            self._note(refused)
         outages = self._outages
         if not outages.shards:
             return delivery
@@ -115,30 +137,23 @@ class UnavailableShards:
             return replace(delivery, findings=[_of_all(finding) for finding in delivery.findings])
         return replace(delivery, recovered=recovered)
 
-    def _note(self, actions: Sequence[BulkAction], delivery: Delivery) -> None:
+    def _note(self, refused: Sequence[tuple[BulkAction, Classification]]) -> None:
         """Remember the shards that the engine named, and those of documents whose refusal names none."""
-        pairs = zip(actions, delivery.findings, strict=True)
-        refused = [(a, f) for a, f in pairs if f and f.of_shard and MAPPING_WAIT not in f.error]
-        if not refused:
-            return
         named = {(match[1], int(match[2])): f for _, f in refused if (match := NAMED.search(f.error))}
-        before = self._outages.index if self._outages.shards else self._index  # which may be an alias
-        known = self._known(next(iter(named))[0] if named else before)
-        found = {number: finding for (name, number), finding in named.items() if name == known.index}
-        if known.layout and not named:
-            found = {known.layout.of(a.routing or a.id): f for a, f in refused}
-        with self._lock:
-            now = monotonic()
-            for number in found.keys() - known.shards.keys():
-                known.shards[number] = ShardOutage(found[number], now + FIRST_PAUSE)
-            self._outages = known
-
-    def _known(self, index: str) -> ShardOutages:
-        """What is known of this index, with its layout if the engine describes it."""
         known, now = self._outages, monotonic()
-        if known.index == index and known.shards and (known.layout or now < known.looked_at + LOOK_AGAIN):
-            return known
-        return ShardOutages(index, layout_of(self._client, index), now)
+        before = known.index if known.shards else self._index  # which may be an alias
+        index = next(iter(named))[0] if named else before
+        useful = known.layout or now < known.looked_at + LOOK_AGAIN
+        if not (known.index == index and known.shards and useful):
+            known = ShardOutages(index, looked_at=now)
+            with suppress(NotNamedError):
+                known.layout = layout_of(self._client, index, LOOK_SECONDS)
+        found = {number: finding for (name, number), finding in named.items() if name == index}
+        if known.layout and not named:
+            found = {known.shard_of(action): f for action, f in refused}
+        with self._lock:
+            known.add(found, monotonic())
+            self._outages = known
 
     def _recovered(self, outages: ShardOutages, taken: set[int]) -> bool:
         """Forget the shards that took a document; whether one was unavailable: its documents can be sent."""
@@ -147,34 +162,14 @@ class UnavailableShards:
 
     def _probe(self, outages: ShardOutages, layout: Shards, deadline: Deadline) -> bool:
         """Probe the shards that are due, in one request; whether one takes documents again."""
-        due = self._take_due(outages)
+        with self._lock:  # so that one thread alone probes them
+            due = outages.take_due(monotonic())
         if not due:
             return False
         routings = [layout.routings[shard] for shard in due]
-        found = probe_shards(self._sink, routings, deadline, longest=PROBE_SECONDS)
-        return self._recovered(outages, {shard for shard, f in zip(due, found, strict=True) if _takes(f)})
-
-    def _take_due(self, outages: ShardOutages) -> list[int]:
-        """The shards to probe now, by this thread alone."""
-        with self._lock:
-            now = monotonic()
-            due = [number for number, shard in outages.shards.items() if shard.next_probe <= now]
-            for shard in (outages.shards[number] for number in due):
-                shard.failed += 1
-                shard.next_probe = now + min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(shard.failed, 10))
-        return due
-
-    def _kept_back(self, outages: ShardOutages, action: BulkAction) -> Classification | None:
-        """The finding of an action that is not sent; None where its shard is not unavailable."""
-        shard = outages.shards.get(outages.shard_of(action))
-        if not shard:
-            return None
-        return replace(shard.finding, error=f"{NOT_SENT}: {shard.finding.error}", attempt_returned=True)
-
-
-def _takes(finding: Classification | None) -> bool:
-    """Whether a shard that answers so takes documents."""
-    return finding is not None and finding.verdict not in (Verdict.OUTAGE, Verdict.RETRY)
+        found = zip(due, probe_shards(self._sink, routings, deadline, longest=PROBE_SECONDS), strict=True)
+        ill = (Verdict.OUTAGE, Verdict.RETRY)
+        return self._recovered(outages, {shard for shard, f in found if f and f.verdict not in ill})
 
 
 def _of_all(finding: Classification | None) -> Classification | None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from outboxctl.domain.errors import UnreachableError, UsageError
 from outboxctl.sink.index.index_setup import MAPPING, SETTINGS, count, exists
-from outboxctl.sink.index.named import Json, Named, itself
+from outboxctl.sink.index.named import Index, Json, Named, look
 from outboxctl.sink.transport.client import Client
 from outboxctl.sink.transport.request import ask, change, request
 
@@ -66,7 +66,7 @@ def withdraw(client: Client, name: str) -> None:
 
 def owned(client: Client, name: str, owner: str) -> bool:
     """Whether an index is there and carries this mark."""
-    return bool(_meta(client, name).get(MARK) == owner)
+    return bool(_itself(client, name).mapping.get("_meta", {}).get(MARK) == owner)
 
 
 def make_ready(client: Client, name: str, settings: Json) -> None:
@@ -89,11 +89,8 @@ def mark(client: Client, name: str, owner: str) -> None:
 
     One that cannot be marked can be replaced all the same: it is then nobody's to delete.
     """
-    ask(client, "PUT", name, "_mapping", body={"_meta": _meta(client, name) | {MARK: owner}})
-
-
-def _meta(client: Client, name: str) -> Json:
-    return dict(itself(client, name).mapping.get("_meta", {}))
+    meta = _itself(client, name).mapping.get("_meta", {})
+    ask(client, "PUT", name, "_mapping", body={"_meta": meta | {MARK: owner}})
 
 
 def clone(client: Client, source: str, target: str, owner: str) -> None:
@@ -151,10 +148,16 @@ def drop(client: Client, name: str) -> None:
 
 def has(client: Client, name: str, wanted: Json) -> bool:
     """Whether an index has these settings (flat names), None for one that is not set."""
-    held = itself(client, name).settings
+    held = _itself(client, name).settings
     return all(held.get(key) == (None if value is None else str(value)) for key, value in wanted.items())
 
 
 def uses(client: Client, name: str) -> list[str]:
     """The aliases that lead to an index."""
-    return sorted(itself(client, name).aliases)
+    return sorted(_itself(client, name).aliases)
+
+
+def _itself(client: Client, name: str) -> Index:
+    """The index that has this very name, empty as `Named.first` where there is none. Raises as `request`."""
+    found = look(client, name)
+    return found.first if found.concrete else Index("")

@@ -138,12 +138,19 @@ def described(client: Client, name: str, **options: Any) -> Named | Answer:
     answer = ask(client, "GET", name, flat_settings=True, **options)
     if isinstance(answer, Answer):
         return answer
-    return Named(name, [_index(*each) for each in sorted(answer.items())])
-
-
-def _index(name: str, about: Json) -> Index:
-    aliases, settings, mapping = (about.get(part, {}) for part in ("aliases", "settings", "mappings"))
-    return Index(name, aliases, settings, mapping, str(about.get("data_stream", "")))
+    return Named(
+        name,
+        [
+            Index(
+                index,
+                about.get("aliases", {}),
+                about.get("settings", {}),
+                about.get("mappings", {}),
+                str(about.get("data_stream", "")),
+            )
+            for index, about in sorted(answer.items())
+        ],
+    )
 
 
 def look(client: Client, name: str) -> Named:
@@ -176,12 +183,6 @@ def one(client: Client, name: str) -> Index:
     if not found.indexes:
         raise failure(Answer(NOT_FOUND, "index_not_found_exception", f"no such index [{name}]", request=True))
     return found.first
-
-
-def itself(client: Client, name: str) -> Index:
-    """The index that has this very name, empty as `Named.first` where there is none. Raises as `request`."""
-    found = look(client, name)
-    return found.first if found.concrete else Index("")
 
 
 def seconds(text: str) -> float | None:

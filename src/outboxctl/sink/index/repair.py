@@ -40,16 +40,19 @@ class Mender:
         heads = [{"_id": id_, "version": 0, "version_type": "external"} for id_ in ids]
         held: dict[str, int] = {}
         for id_, answer in zip(ids, self._deletes(heads), strict=True):
-            version = CURRENT.search(answer.text) if answer.status == CONFLICT else None
-            if version:
-                held[id_] = int(version.group(1))
+            if answer.status == CONFLICT and (version := CURRENT.search(answer.text)):
+                held[id_] = int(version[1])
             elif answer.status != GONE:
                 raise failure(answer)
         return held
 
     def remove(self, documents: Sequence[DocumentVersion]) -> list[str]:
         """Delete these documents unless they were written again since; returns the ids that are gone."""
-        heads = [_fence(document) for document in documents]
+        heads = [
+            {"_id": each.id, "if_seq_no": each.seq_no, "if_primary_term": each.primary_term}
+            | ({"routing": each.routing} if each.routing else {})
+            for each in documents
+        ]
         gone: list[str] = []
         for document, answer in zip(documents, self._deletes(heads), strict=True):
             if answer.status in {OK, GONE}:
@@ -69,10 +72,3 @@ class Mender:
         if isinstance(paired, Answer):
             raise failure(paired)
         return paired
-
-
-def _fence(document: DocumentVersion) -> dict[str, Any]:
-    """What has an action hit this very write only."""
-    routing = {"routing": document.routing} if document.routing else {}
-    write = {"if_seq_no": document.seq_no, "if_primary_term": document.primary_term}
-    return {"_id": document.id, **routing, **write}

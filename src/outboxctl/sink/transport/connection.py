@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from outboxctl.domain.clock import monotonic
@@ -128,15 +127,3 @@ class TlsConnection(PlainConnection, HTTPSConnection):
             self.ssl_context = self.pin.context
             self.cert_reqs, self.assert_hostname = self.ssl_context.verify_mode, False
         super().connect()
-
-
-class PlainPool(HTTPConnectionPool):
-    """Connections to one node."""
-
-    ConnectionCls = PlainConnection
-
-
-class TlsPool(HTTPSConnectionPool):
-    """The same over TLS."""
-
-    ConnectionCls = TlsConnection

@@ -7,14 +7,14 @@ from typing import Any
 from elastic_transport import ApiResponseMeta, BaseNode, HttpHeaders, NodeConfig, TransportApiResponse
 from elastic_transport import ConnectionError as NodeError
 from elastic_transport.client_utils import DEFAULT, DefaultType
-from urllib3 import BaseHTTPResponse, Timeout
+from urllib3 import BaseHTTPResponse, HTTPConnectionPool, HTTPSConnectionPool, Timeout
 
 from outboxctl.domain.clock import monotonic
 from outboxctl.domain.failures import Answer
 from outboxctl.net.certificates import Security
 from outboxctl.net.deadline import GUARD
 from outboxctl.net.urls import parse_url
-from outboxctl.sink.transport.connection import UNDER_WAY, Attempt, Pin, PlainPool, TlsPool
+from outboxctl.sink.transport.connection import UNDER_WAY, Attempt, Pin, PlainConnection, TlsConnection
 from outboxctl.sink.transport.no_answer import RefusedAnswerError, explain
 
 HEADERS = {"accept": "application/json", "user-agent": "outboxctl"}
@@ -82,11 +82,17 @@ class SinkNode(BaseNode):
     def __init__(self, config: SinkNodeConfig) -> None:
         super().__init__(config)
         self.answered = False
-        pool: Any = PlainPool
-        more: dict[str, Any] = {"maxsize": config.connections_per_node, "block": True}
+        at: dict[str, Any] = {
+            "host": config.host,
+            "port": config.port,
+            "maxsize": config.connections_per_node,
+        }
+        self._pool = HTTPConnectionPool(**at, block=True)
+        self._pool.ConnectionCls = PlainConnection
         if config.scheme == "https":
-            pool, more = TlsPool, more | {"ssl_context": config.ssl_context, "pin": config.pin}
-        self._pool: PlainPool | TlsPool = pool(config.host, config.port, **more)
+            at |= {"ssl_context": config.ssl_context, "pin": config.pin}
+            self._pool = HTTPSConnectionPool(**at, block=True)
+            self._pool.ConnectionCls = TlsConnection
 
     def perform_request(  # type: ignore[override] # its NodeApiResponse is the same, and private
         self,

@@ -99,10 +99,13 @@ class ProbingPool(NodePool):
         """Probe what is due; wait, so long at most, while nothing but first probes will tell what works."""
         if len(self._health) == 1:
             return
-        for node in self._due():
-            Thread(target=self._probe, args=(node,), name="probe", daemon=True).start()
         with self._changed:
-            self._changed.wait_for(lambda: not self._undecided(), min(PROBE_SECONDS, seconds))
+            now = monotonic()
+            for node, health in self._health.items():
+                if not health.works and not health.probing and health.until <= now:
+                    health.probing = True
+                    Thread(target=self._probe, args=(node,), name="probe", daemon=True).start()
+            self._changed.wait_for(self._decided, min(PROBE_SECONDS, seconds))
 
     def replace(self, configs: Collection[NodeConfig]) -> None:
         """Have exactly these nodes, known ones as they are."""
@@ -119,19 +122,12 @@ class ProbingPool(NodePool):
         for node in gone:
             node.close()
 
-    def _due(self) -> list[BaseNode]:
-        with self._changed:
-            now = monotonic()
-            due = [n for n, h in self._health.items() if not h.works and not h.probing and h.until <= now]
-            for node in due:
-                self._health[node].probing = True
-            return due
-
-    def _undecided(self) -> bool:
+    def _decided(self) -> bool:
         health = self._health.values()
-        return not any(h.works for h in health) and any(h.probing and not h.failures for h in health)
+        return any(h.works for h in health) or not any(h.probing and not h.failures for h in health)
 
     def _probe(self, node: BaseNode) -> None:
+        """After failures its next request decides, so that it is not probed to be well and fails for ever."""
         works = False
         try:
             status = node.perform_request("GET", "/", request_timeout=PROBE_SECONDS).meta.status
@@ -140,17 +136,13 @@ class ProbingPool(NodePool):
             pass
         finally:
             with self._changed:
-                if node in self._health:
-                    self._probed(self._health[node], works=works)
+                if health := self._health.get(node):
+                    health.probing = False
+                    if works:
+                        health.works, health.trying = True, False
+                    elif not health.works:
+                        self._leave_alone(health)
                 self._changed.notify_all()
-
-    def _probed(self, health: NodeHealth, *, works: bool) -> None:
-        """After failures its next request decides, so that it is not probed to be well and fails for ever."""
-        health.probing = False
-        if works:
-            health.works, health.trying = True, False
-        elif not health.works:
-            self._leave_alone(health)
 
     def _leave_alone(self, health: NodeHealth) -> None:
         health.works, health.trying, health.silent = False, False, UNDER_WAY.get().silent
