@@ -1,7 +1,7 @@
 """`python -m benchmarks`: measure in one run on the same servers, a section of RESULTS.json a profile.
 
-With minutes: pipeline (8), stream (3), fill (10), latency (5), projections (3), verify (6); beside pgsync
-peers (10) and nested (15). `follow` (10) is all that begin so: what a change of a followed table costs.
+With minutes: pipeline (8), stream (3), fill (10), latency (5), isolation (30), projections (3), verify (6);
+beside pgsync nested (15). `follow` (10) is all that begin so: what a change of a followed table costs.
 """
 
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
@@ -16,9 +16,9 @@ from benchmarks import (
     follow_rate,
     follow_stream,
     follow_writers,
+    isolation,
     latency,
     nested,
-    peers,
     pgsync,
     pipeline,
     projections,
@@ -46,9 +46,13 @@ PROFILES = {
     "stream": Profile(stream.run, {"events": 50_000, "bytes": 600, "repeat": 5}),
     "fill": Profile(fill.run, {"rows": 1_000_000, "bytes": 600, "parents": 50_000, "repeat": 3}),
     "latency": Profile(latency.run, {"rates": "1,50,500,5000", "seconds": 20.0, "repeat": 1}),
+    "isolation": Profile(
+        isolation.run,
+        {"backlog": 1_000_000, "faults": isolation.FAULTS, "policies": "unset,hold,count"}
+        | {"seconds": 20.0, "repeat": 1},
+    ),
     "projections": Profile(projections.run, {"events": 100_000, "bytes": 600, "repeat": 3}),
     "verify": Profile(comparing.run, {"entities": 1_000_000, "bytes": 600, "repeat": 3}),
-    "peers": Profile(peers.run, {"rows": 300_000, "bytes": 600, "repeat": 3} | PGSYNC),
     "nested": Profile(nested.run, {"parents": 20_000, "repeat": 3} | PGSYNC),
     "follow-rate": Profile(
         follow_rate.run,
@@ -69,7 +73,6 @@ PROFILES = {
 }
 USUAL = ["pipeline", "stream"]
 GROUPS = {"follow": [name for name in PROFILES if name.startswith("follow-")]}
-BESIDE_PGSYNC = ("nested", "peers")  # pgsync is looked for before the servers start
 
 
 def main() -> None:
@@ -85,7 +88,8 @@ def main() -> None:
     names, quick = flags.pop("profiles"), flags.pop("quick")
     tuning = {name: flags.get(name, TUNING[name]) for name in TUNING}
     given = {name: _given(PROFILES[name], flags, quick=quick) for name in names}
-    before = [partial(pgsync.prepare, Namespace(**given[n])) for n in names if n in BESIDE_PGSYNC]
+    # pgsync is looked for before the servers start
+    before = [partial(pgsync.prepare, Namespace(**given[n])) for n in names if n == "nested"]
     with exit_on_error(), started(*before, **tuning) as rig:
         for name in names:  # each section is written at once: an error in a later profile loses nothing
             say(f"--- {name}")

@@ -34,7 +34,7 @@ class Rig:
 
     `cpu` holds CPU seconds so far of `postgres` and `engine`, with their children. `checkpoint` makes
     PostgreSQL write out everything, so that it does not do so during a measurement. Workers are started in
-    `folder`, which has no `.env`.
+    `folder`, which has no `.env`, with `more` settings by field name.
     """
 
     settings: Settings
@@ -44,6 +44,7 @@ class Rig:
     versions: Mapping[str, str] = field(default_factory=dict)
     cpu: Mapping[str, Clock] = field(default_factory=dict)
     checkpoint: Callable[[], None] = lambda: None
+    more: Mapping[str, str] = field(default_factory=dict)
 
     def cpu_seconds(self, server: str) -> float:
         """CPU seconds of `postgres` or `engine` so far; 0 where that cannot be read."""
@@ -55,7 +56,7 @@ class Rig:
         own = {"database_url": s.require_database_url(), "elastic_url": s.elastic_url.get_secret_value()}
         names = ("elastic_index", "bulk_size", "max_batch_bytes", "concurrency")
         own |= {name: getattr(s, name) for name in names}
-        return environment(own | {"metrics_port": services.fresh_port()})
+        return environment(own | {"metrics_port": services.fresh_port()} | dict(self.more))
 
 
 def must(holds: bool, otherwise: str) -> None:

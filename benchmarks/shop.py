@@ -18,7 +18,6 @@ from benchmarks.processes import BY, wait_until
 from benchmarks.rig import Rig, must
 from outboxctl.core.database import Database
 from outboxctl.core.schema.names import EVENTS
-from outboxctl.drills.load import content
 from outboxctl.sink.index import index_setup
 from outboxctl.sink.transport.request import request
 
@@ -163,17 +162,17 @@ def elsewhere(act: Callable[..., Any], *args: object) -> Any:
         return pool.submit(act, *args).result(PATIENCE)
 
 
-def updated(rig: Rig, statement: str, ids: str, size: int = 0) -> tuple[float, float]:
+def updated(rig: Rig, statement: str, ids: str) -> tuple[float, float]:
     """Update every row once, in a process of its own: when it began, and when its last commit was done.
 
-    The rows are those of the query `ids`. With a size the statement gets so many bytes of text for each.
+    The rows are those of the query `ids`.
     """
     url = rig.settings.require_database_url()
-    found: tuple[float, float] = elsewhere(_update, url, statement, ids, size)
+    found: tuple[float, float] = elsewhere(_update, url, statement, ids)
     return found
 
 
-def _update(url: str, statement: str, ids: str, size: int) -> tuple[float, float]:
+def _update(url: str, statement: str, ids: str) -> tuple[float, float]:
     rng = Random(1)  # noqa: S311 - test data
     with closing(Database(url)) as database:
         with database.begin() as connection:
@@ -181,10 +180,8 @@ def _update(url: str, statement: str, ids: str, size: int) -> tuple[float, float
         rng.shuffle(rows)
         began = time()
         for start in range(0, len(rows), PER_COMMIT):
-            some = rows[start : start + PER_COMMIT]
-            given = {"ids": some} | ({"contents": [content(size, rng) for _ in some]} if size else {})
             with database.begin() as connection:
-                connection.exec_driver_sql(statement, given)
+                connection.exec_driver_sql(statement, {"ids": rows[start : start + PER_COMMIT]})
         return began, time()
 
 

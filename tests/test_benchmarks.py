@@ -46,6 +46,7 @@ LITTLE: dict[str, dict[str, object]] = {
     "pipeline": {"events": 40, "backlog": 9},
     "fill": {"rows": 3_000, "parents": 3_000},
     "verify": {"entities": 40},
+    "isolation": {"backlog": 50, "faults": "alone,dead", "policies": "count", "seconds": 1.0},
     "follow-writers": {},
     "follow-fan-out": {},
 }
