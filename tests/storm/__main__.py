@@ -4,19 +4,18 @@ import argparse
 import signal
 import sys
 
-from storm.plan import Plan
-from storm.run import run
-from storm.site import own_site
+from storm.plan import Plan, own_site
+from storm.storm import run
 
 INTERRUPTED = 130
 
 
 def main() -> int:
-    given = _arguments()
+    given = vars(_arguments())
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # what was started is ended all the same
     try:
-        with own_site() as site:
-            report = run(_plan(given), site, _say)
+        with own_site(given.pop("nodes")) as site:
+            report = run(Plan(**given), site, _say)
     except KeyboardInterrupt:
         return INTERRUPTED
     if sys.stderr.isatty():
@@ -38,6 +37,8 @@ def _arguments() -> argparse.Namespace:
         "--transactions", type=int, default=plan.transactions, help="of the shop; 0: no projection"
     )
     parser.add_argument("--seed", type=int, default=plan.seed)
+    parser.add_argument("--policy", choices=["hold", "count"], default=plan.policy, help="of outages")
+    parser.add_argument("--nodes", type=int, choices=[1, 3], default=1, help="of the engine")
     return parser.parse_args()
 
 
@@ -45,10 +46,6 @@ def _positive(text: str) -> int:
     if int(text) < 1:
         raise ValueError
     return int(text)
-
-
-def _plan(given: argparse.Namespace) -> Plan:
-    return Plan(given.events, given.kills, seed=given.seed, transactions=given.transactions)
 
 
 def _say(text: str) -> None:

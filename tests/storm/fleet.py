@@ -3,6 +3,8 @@
 import signal
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from random import Random
 from time import monotonic, sleep
@@ -11,7 +13,6 @@ import psycopg
 
 from outboxctl.drills import services
 from processes import Worker, eventually, start_worker
-from storm.place import Blow, Place
 from suspended import CLOCK, resume, suspend
 
 SETTINGS = {
@@ -35,6 +36,36 @@ HOLDERS = "SELECT DISTINCT owner FROM search_outbox_events WHERE status = 'proce
 TICK = 0.002
 A_BATCH = 0.03  # seconds, about, that a batch is under way at least
 ANY_TIME = 0.5  # seconds after which one is struck although none holds anything
+
+
+class Blow(StrEnum):
+    """What befalls a worker."""
+
+    KILL = "kill -9"
+    STOP = "SIGSTOP past the lease, SIGCONT"
+    SUSPEND = "machine suspended past the lease"
+    END = "SIGTERM"
+    CUT = "pg_terminate_backend"
+    LOCK = "a row locked past the lease"
+
+
+@dataclass
+class Place:
+    """One worker's place; `must_end` is the exit code that is expected of the one in it, if any."""
+
+    name: str
+    worker: Worker
+    up: bool = False
+    wakes_at: float | None = None
+    must_end: int | None = None
+
+    @property
+    def well(self) -> bool:
+        """Whether it works, as far as is known: no signal may come before its handlers are there."""
+        if self.wakes_at is not None or self.must_end is not None or self.worker.process.poll() is not None:
+            return False
+        self.up = self.up or self.worker.get("/healthz")[0] == 200
+        return self.up
 
 
 class Fleet:

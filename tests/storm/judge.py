@@ -6,9 +6,8 @@ from engines.node import Node
 from invariants import check_invariants
 from schemas.judge import differences
 from storm.application import KIND
-from storm.figures import failed
 from storm.fleet import SETTINGS
-from storm.report import Report
+from storm.report import Report, failed
 
 KEYS = ("entity_type", "entity_id")
 EVENTS = "SELECT count(*) FROM search_outbox_events WHERE entity_type = %s"

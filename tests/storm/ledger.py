@@ -15,11 +15,11 @@ from processes import Cli, environment
 from schemas.judge import differences
 from schemas.tables import tables
 from schemas.writer import Writer
-from storm.figures import PartReport, failed
 from storm.ledger_changes import Developer, Rebuilder
 from storm.ledger_schema import NAME, PARTITION_NAME, SCHEMA, VALUES
 from storm.looking import DocumentLooks
 from storm.plan import Plan, Site
+from storm.report import PartReport, failed
 
 WRITERS = 2
 INTERVAL = 0.2  # seconds between two looks

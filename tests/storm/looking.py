@@ -40,6 +40,7 @@ class DocumentLooks:
     By its id, since a search shows what was refreshed last. `chosen` says which ids behind which aliases the
     next look is at, by the number of looks so far. With `gone` a document that is not there counts, too.
     `steps_back` says what went back, `changes_seen` is how often one was another one than at the look before.
+    Where it has no `rev` its version is one.
     """
 
     def __init__(
@@ -75,14 +76,15 @@ class DocumentLooks:
             if ids:
                 status, answer = self._engine.ask("POST", f"/{alias}/_mget", {"ids": ids})
                 for doc in answer["docs"] if status == 200 else []:
-                    self.see(alias, doc)
+                    if "error" not in doc:  # else the index is not there
+                        self.see(alias, doc)
 
     def see(self, alias: str, doc: Any) -> None:
         """One look at one document, as the engine shows it."""
         found = doc.get("found", False)
         if not found and not self._gone:
             return
-        at, shown = (alias, doc["_id"]), doc["_source"] if found else None
+        at, shown = (alias, doc["_id"]), {"rev": doc.get("_version")} | doc["_source"] if found else None
         if problem := self._pasts.setdefault(at, Past()).see(shown):
             self.steps_back.append(f"document {doc['_id']} of {doc['_index']}: {problem}: {shown}")
         self.changes_seen += self._last.get(at) != shown

@@ -1,6 +1,7 @@
 """The shop's part of one storm: its tables and projection, the looks at its index, and the judgement."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import psycopg
@@ -9,11 +10,14 @@ from engines.node import Node
 from processes import Cli, environment
 from schemas.judge import differences
 from shop import DECLARATION, SCHEMA
-from storm.figures import PartReport, failed
+from storm import troubles
 from storm.fleet import SETTINGS
 from storm.looking import DocumentLooks
 from storm.plan import Plan, Site
+from storm.report import PartReport, failed
 from storm.traders import FILL, Traders
+from storm.troubles import Troubles
+from storm.weather import Weather
 
 NAME = "product"
 VIEW = "shop.product_revisions"
@@ -33,16 +37,18 @@ SELECT count(*) FROM search_outbox_events WHERE entity_type = %s AND (status NOT
 class Shop:
     """Its projection is in force, and it is looked at, from the beginning to `close`."""
 
-    def __init__(self, plan: Plan, site: Site, engine: Node) -> None:
+    def __init__(self, plan: Plan, site: Site, engine: Node, weather: Weather) -> None:
         env = environment(DATABASE_URL=site.url, ELASTIC_URL=site.sink, ELASTIC_INDEX=site.index)
         self._site, self._engine, self._cli = site, engine, Cli(env, site.folder)
-        with psycopg.connect(site.url, autocommit=True) as sql:
-            sql.execute(SCHEMA)
-            sql.execute(FILL.format(stock=plan.stock).encode())
+        self._sql = psycopg.connect(site.url, autocommit=True)
+        for statements in (SCHEMA, troubles.SCHEMA, FILL.format(stock=plan.stock)):
+            self._sql.execute(statements.encode())
         file = Path(site.folder, "shop.toml")
-        file.write_text(DECLARATION.format(index=site.products), encoding="utf-8")
+        declaration = DECLARATION.format(index=site.products).replace(VIEW, troubles.VIEW)
+        file.write_text(declaration, encoding="utf-8")
         self._cli.ok("projection", "apply", str(file), "--by", "storm", "--reason", "storm", "--yes")
         self.traders = Traders(plan, site.url)
+        self.troubles = Troubles(self._sql, engine, site, weather, self._cli, plan.rng("troubles"))
         self.looks = DocumentLooks(engine, self._chosen, INTERVAL, gone=True)
 
     def _chosen(self, look: int) -> Iterator[tuple[str, list[str]]]:
@@ -64,6 +70,7 @@ class Shop:
             application_errors=len(self.traders.errors),
             failed=failed(sql, NAME),
             events=dict(sql.execute(EVENTS, [NAME]).fetchall()),
+            changes=dict(self.troubles.seen),
             changes_seen=self.looks.changes_seen,
             verify=verified.returncode,
         )
@@ -76,5 +83,7 @@ class Shop:
 
     def close(self) -> None:
         """End its threads and their connections."""
+        with closing(self._sql):
+            self.troubles.finish()
         self.looks.close()
         self.traders.close()

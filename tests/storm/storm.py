@@ -2,23 +2,30 @@
 
 import re
 from collections.abc import Callable
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
+from decimal import Decimal
 from time import monotonic, sleep
 
 import psycopg
 
+from engines.node import Node
 from invariants import unexpected_errors
-from storm.application import Application
-from storm.fleet import Fleet
+from processes import environment
+from storm.application import Application, Author
+from storm.fleet import SETTINGS, Blow, Fleet
+from storm.judge import Judge
 from storm.ledger import Ledger
-from storm.place import Blow
+from storm.looking import DocumentLooks
 from storm.plan import Plan, Site
 from storm.report import Course, Report
 from storm.shop_part import Shop
-from storm.watch import Watch
-from storm.weather import Weather
+from storm.watch import INTERVAL, Watch
+from storm.weather import Weather, proxied
 
 BEHIND = 20  # transactions of the shop that have not begun at which the next blow waits
+AUTHORS = 2
+WATCHED = 500  # documents of search_index that are looked at all the time
 TICK = 0.05
 SECONDLY = 1.0  # from one line of progress to the next
 RECLAIMED = re.compile(r"Reclaimed (\d+) stuck outbox events")
@@ -37,6 +44,7 @@ class Storm:
     application: Application
     fleet: Fleet
     watch: Watch
+    documents: DocumentLooks
     shop: Shop | None
     ledger: Ledger | None
     say: Callable[[str], None]
@@ -49,6 +57,8 @@ class Storm:
         rng = self.plan.rng("blows")
         self._until(self.fleet.all_well, "all workers are well")
         self.weather.begin()
+        if self.shop:
+            self.shop.troubles.begin()
         blows = [*Blow] * -(-self.plan.kills // len(Blow))
         rng.shuffle(blows)
         for number, blow in enumerate(blows):
@@ -66,17 +76,20 @@ class Storm:
     def calm(self) -> None:
         """No more faults: everything must come to its end, and each worker be well."""
         self.weather.clear()
+        if self.shop:
+            self.shop.troubles.finish()
         self._until(self.weather.over, "late requests have arrived")
         self._until(lambda: not self._count(UNDER_WAY), "no event is under way")
+        if self.shop:
+            self.shop.troubles.replay()
+            self._until(lambda: not self._count(UNDER_WAY), "what was broken is delivered")
         self._until(self.fleet.all_well, "all workers are well")
         self._until(self.watch.none_too_many, "the sessions that were cut off are gone")
 
     def report(self) -> Report:
         """The figures."""
         log = self.fleet.logs()
-        self.wrong += self.fleet.deaths + [
-            f"stepped back: {text}" for text in self.watch.documents.steps_back
-        ]
+        self.wrong += self.fleet.deaths + [f"stepped back: {text}" for text in self.documents.steps_back]
         self.wrong += errors_of_workers(log)
         return Report(
             seed=self.plan.seed,
@@ -87,7 +100,7 @@ class Storm:
             requests=self.weather.requests,
             reclaimed=sum(map(int, RECLAIMED.findall(log))),
             resent=self._count(AGAIN),
-            looks=self.watch.looks,
+            looks=self.documents.count,
             memory=Course.of(self.watch.memory),
             connections=Course.of(self.watch.connections),
             wrong=self.wrong,
@@ -148,3 +161,44 @@ def _share(of: int, number: int, parts: int) -> int:
     """How much of it the part of this number has."""
     share, rest = divmod(of, parts)
     return share + (number < rest)
+
+
+def run(plan: Plan, site: Site, say: Callable[[str], None]) -> Report:
+    """Storm, calm down and judge; whatever happens, no process and no thread is left."""
+    with ExitStack() as stack:
+        sql = stack.enter_context(psycopg.connect(site.url, autocommit=True))
+        engine = Node(site.sink, number=Decimal)
+        application = stack.enter_context(closing(_application(plan, site)))
+        weather = stack.enter_context(proxied(plan.rng("weather"), site.sink))
+        fleet = stack.enter_context(closing(_fleet(plan, site, weather.url, sql)))
+        fleet.start(plan.workers)
+        shop = stack.enter_context(closing(Shop(plan, site, engine, weather))) if plan.transactions else None
+        ledger = stack.enter_context(closing(Ledger(plan, site, engine))) if plan.transactions else None
+        watched = [entity.document for entity in application.some(WATCHED)]
+        documents = DocumentLooks(engine, lambda _: [(site.index, watched)], INTERVAL, gone=False)
+        watch = Watch(site.url, fleet)
+        storm = Storm(plan, site, sql, weather, application, fleet, watch, documents, shop, ledger, say)
+        with closing(watch), closing(documents):
+            storm.rage()
+            storm.calm()
+        fleet.retire()
+        report = storm.report()
+        Judge(sql, engine, site.index).judge(report)
+        storm.judge_parts(report)
+        return report
+
+
+def _application(plan: Plan, site: Site) -> Application:
+    each = -(-plan.events // AUTHORS)
+    authors = [
+        Author(site.url, plan.rng(f"author {n}"), each, hot=plan.hot, per_entity=plan.per_entity)
+        for n in range(AUTHORS)
+    ]
+    return Application(authors)
+
+
+def _fleet(plan: Plan, site: Site, sink: str, sql: psycopg.Connection) -> Fleet:
+    env = environment(DATABASE_URL=site.url, ELASTIC_URL=sink, ELASTIC_INDEX=site.index, **SETTINGS)
+    env |= {"OUTBOX_BULK_SIZE": str(plan.batch), "OUTBOX_LEASE_SECONDS": str(plan.lease)}
+    env |= {"OUTBOX_OUTAGE_POLICY": plan.policy} if plan.policy else {}
+    return Fleet(env, site.folder, sql)

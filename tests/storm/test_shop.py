@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import psycopg
@@ -15,6 +16,7 @@ from servers import Servers
 from shop.past import Past
 from storm.plan import Plan, Site
 from storm.shop_part import Shop
+from storm.weather import Weather
 
 PLAN = Plan(transactions=60, stock=5)
 UNDER_WAY = "SELECT FROM search_outbox_events WHERE status IN ('pending', 'processing')"
@@ -31,7 +33,9 @@ def shop(
     worker: Callable[..., Worker],
 ) -> Iterator[Shop]:
     """All its transactions are made and delivered."""
-    with closing(Shop(PLAN, Site(url, servers.sink, index, tmp_path), Node(servers.sink))) as opened:
+    with closing(
+        Shop(PLAN, Site(url, servers.sink, index, tmp_path), Node(servers.sink), Weather(Random()))
+    ) as opened:
         worker()
         opened.traders.write(PLAN.transactions)
         eventually(lambda: not opened.traders.behind(), what="written")

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from servers import Servers
-from storm.place import Blow
+from storm.fleet import Blow
 from storm.plan import Plan, Site
-from storm.run import run
+from storm.storm import run
 
 PLAN = Plan(
     events=3_000, kills=30, transactions=500, stock=200, batch=30

@@ -1,14 +1,11 @@
-"""What is looked at while it storms: versions of documents, memory and connections of a worker."""
+"""What is looked at while it storms: memory and connections of a worker."""
 
-from collections.abc import Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 
 import psutil
 import psycopg
 
-from engines.node import Node
-from invariants import versions
 from storm.fleet import Fleet
 from storm.looking import Looking
 
@@ -20,33 +17,10 @@ SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND app
 
 
 @dataclass
-class VersionLooks:
-    """At the versions in an engine of one node. A document's version there never falls."""
-
-    engine: Node
-    index: str
-    ids: Sequence[str]
-    steps_back: list[str] = field(default_factory=list)
-    _highest: dict[str, int] = field(default_factory=dict)
-
-    def look(self) -> None:
-        """Once."""
-        for id_, version in versions(self.engine, self.index, [*self.ids]).items():
-            highest = self._highest.setdefault(id_, version)
-            if version < highest:
-                self.steps_back.append(f"{id_} from {highest} to {version}")
-            self._highest[id_] = max(highest, version)
-
-
-@dataclass
 class Watch:
-    """Looks again and again, and at the worker that lives on.
-
-    One reader, one request after the other: what it sees of a document is in the order of time.
-    """
+    """Looks again and again at the worker that lives on."""
 
     url: str
-    documents: VersionLooks
     fleet: Fleet
     memory: list[int] = field(default_factory=list)
     connections: list[int] = field(default_factory=list)
@@ -54,11 +28,6 @@ class Watch:
     def __post_init__(self) -> None:
         self._sql = psycopg.connect(self.url, autocommit=True)
         self._looking = Looking(self._look, INTERVAL)
-
-    @property
-    def looks(self) -> int:
-        """How many there were."""
-        return self._looking.count
 
     def close(self) -> None:
         """Look no more; raises what went wrong in its thread."""
@@ -70,10 +39,6 @@ class Watch:
         return all(count <= AT_MOST for count in self.connections[-1:])
 
     def _look(self) -> None:
-        self.documents.look()
-        self._look_at_worker()
-
-    def _look_at_worker(self) -> None:
         first = self.fleet.places[0]
         if not first.up:
             return

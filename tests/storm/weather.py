@@ -9,11 +9,13 @@ from time import monotonic
 
 from fakes import ProxyFault, Script, fake_sink
 from fakes.faults import DROP_AFTER, HEALTHY, RESET_BEFORE, answered, refused
+from outboxctl.drills.proxy.faults import blackhole
 from outboxctl.drills.proxy.server import Bulk
 from outboxctl.drills.proxy.wire import PRODUCT, ProxyReply
 from storm.plan import Plan
 
 Shape = Callable[[Bulk], ProxyFault]
+SILENCE = "no answer to declared projections"
 BUSY = ("es_rejected_execution_exception", "the storm says so")
 AN_ITEM = 0.003  # seconds of a slow request: time enough for a blow to meet it
 LATE = Plan.lease + 1  # seconds that a request is held: its sender has given up, others have sent newer ones
@@ -51,23 +53,28 @@ FAULTS: dict[str, tuple[float, Shape]] = {
     "502 after applying": (0.01, _always(ProxyFault(reply=GATEWAY))),
     "dropped after applying": (0.01, _always(DROP_AFTER)),
     "reset before applying": (0.005, _always(RESET_BEFORE)),
+    SILENCE: (0, _always(blackhole())),
 }
 
 
 class Weather:
-    """Draws the fault of each bulk request; `seen` counts those that came, `clear` ends them."""
+    """Draws the fault of each bulk request; `seen` counts those that came, `clear` ends them.
+
+    While it is `silent` no request of a declared projection is answered.
+    """
 
     def __init__(self, rng: Random) -> None:
         self.seen: Counter[str] = Counter()
         self._rng, self._lock, self._fine = rng, threading.Lock(), True
-        self._last = 0.0
+        self._last, self.silent = 0.0, False
         self.url, self.requests = "", 0
 
     def choose(self, bulk: Bulk) -> ProxyFault:
         """One fault by chance, or none."""
         with self._lock:
             self.requests += 1
-            drawn = None if self._fine else self._draw()
+            silent = self.silent and ":" not in bulk.ids[0]  # as in ids of search_index
+            drawn = SILENCE if silent else None if self._fine else self._draw()
             if drawn is None:
                 return HEALTHY
             self.seen[drawn] += 1

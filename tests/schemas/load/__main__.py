@@ -8,7 +8,7 @@ from dataclasses import asdict
 
 from schemas.load.plan import Plan
 from schemas.load.run import run
-from storm.site import own_site
+from storm.plan import own_site
 
 INTERRUPTED = 130
 

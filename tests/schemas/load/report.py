@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from storm.figures import counts
+from storm.report import counts
 
 SHOWN = 10
 

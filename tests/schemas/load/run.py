@@ -17,8 +17,7 @@ from schemas.load.application import SCHEMAS, Application
 from schemas.load.plan import Plan
 from schemas.load.report import Report, longest
 from schemas.place import FAILED, UNFINISHED, Place
-from storm.fleet import SETTINGS, Fleet
-from storm.place import Blow
+from storm.fleet import SETTINGS, Blow, Fleet
 from storm.plan import Site
 
 TICK = 0.1

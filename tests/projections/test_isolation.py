@@ -1,0 +1,90 @@
+"""A projection in trouble delays no other by more than a moment, however many of its events wait."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from time import monotonic
+
+import psycopg
+import pytest
+from elasticsearch import Elasticsearch
+
+import shop
+from outboxctl.core.database import Database
+from outboxctl.domain.projection import Relation
+from outboxctl.sink.index.index_setup import ensure
+from processes import Worker, eventually
+from scene import Scene
+from sinks import client_of
+
+MANY, OTHERS = 20_000, 15
+LATEST = 5.0  # seconds, beside other tests; benchmarks/isolation.py measures it
+SEEN = """
+CREATE OR REPLACE FUNCTION shop.seen(text) RETURNS text STABLE LANGUAGE plpgsql
+AS 'BEGIN PERFORM FROM shop.categories; {} RETURN $1; END'
+"""
+ILL = "CREATE VIEW shop.ill AS SELECT id, shop.seen(name) AS name FROM shop.products"
+
+
+@pytest.fixture
+def ill(products: str, db: Database, sql: psycopg.Connection, engine: Elasticsearch) -> Iterator[str]:
+    """The index of a projection that has many events; beside it are that of products and search_index."""
+    name = f"{products}-ill"
+    sql.execute(f"INSERT INTO shop.products SELECT n, 'p' FROM generate_series(1, {MANY}) n")
+    sql.execute(SEEN.format("").encode())
+    sql.execute(ILL)
+    shop.put_in_force(db, replace(shop.product(name, document=Relation("shop", "ill")), name="ill"))
+    ensure(client_of(engine), name)
+    shop.changed(sql, *range(1, MANY + 1), name="ill")
+    yield name
+    engine.indices.delete(index=f"{name}-000001", ignore_unavailable=True)
+
+
+@contextmanager
+def in_trouble(
+    kind: str, ill: str, sql: psycopg.Connection, url: str, engine: Elasticsearch
+) -> Iterator[None]:
+    with psycopg.connect(url) as other:
+        if kind == "slow view":
+            sql.execute(SEEN.format("PERFORM pg_sleep(0.2);").encode())
+        elif kind == "locked view":
+            other.execute("LOCK TABLE shop.categories")
+        elif kind == "blocked index":
+            engine.indices.put_settings(index=ill, settings={"index.blocks.write": True})
+        else:
+            engine.indices.delete(index=f"{ill}-000001")
+        yield
+
+
+@pytest.mark.real_engine
+@pytest.mark.slow(reason="20,000 events")
+@pytest.mark.xfail(reason="a claim takes events of several projections: a view that is slow takes all lanes")
+@pytest.mark.parametrize(
+    ("kind", "policy"),
+    [
+        ("slow view", ""),
+        ("slow view", "hold"),
+        ("locked view", "count"),
+        ("blocked index", "count"),
+        ("no index", "hold"),
+    ],
+)
+def test_a_projection_in_trouble_delays_no_other(
+    kind: str,
+    policy: str,
+    ill: str,
+    url: str,
+    index: str,
+    sql: psycopg.Connection,
+    engine: Elasticsearch,
+    worker: Callable[..., Worker],
+) -> None:
+    under_way = "SELECT FROM search_outbox_events WHERE entity_type <> 'ill' AND status <> 'done'"
+    with in_trouble(kind, ill, sql, url, engine):
+        worker(**{"OUTBOX_OUTAGE_POLICY": policy} if policy else {})
+        for number in range(OTHERS):
+            shop.changed(sql, MANY - number)
+            Scene(sql, engine, index).load(1)
+            began = monotonic()
+            eventually(lambda: not sql.execute(under_way).rowcount, within=60)
+            assert monotonic() - began < LATEST, f"the {number}. is late"
