@@ -127,7 +127,7 @@ class World:
                 concrete=False,
                 body=p.body,
                 phase=RebuildPhase.CREATE,
-                by="t",
+                operator="t",
                 reason="t",
                 grace_seconds=60,
             )

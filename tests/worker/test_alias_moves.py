@@ -27,11 +27,11 @@ def moves(db: Database) -> None:
             concrete=False,
             body={},
             phase=RebuildPhase.SWAP,
-            by="alice",
+            operator="alice",
             reason="new analyzer",
             grace_seconds=60,
         )
-        rebuilds.save(connection, row, SWAPPING)
+        rebuilds.save(connection, row, **SWAPPING)
 
 
 @pytest.mark.usefixtures("moves")

@@ -1,13 +1,16 @@
 """Opening one session at PostgreSQL: TLS files are checked, failures explained, any bytes read as text."""
 
+import json
 import os
 import re
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import psycopg
 from psycopg.abc import Buffer
 from psycopg.adapt import Loader
+from psycopg.types.json import set_json_dumps
 from psycopg.types.string import StrDumperUnknown
 
 from outboxctl.core.conninfo import describe
@@ -30,6 +33,8 @@ def connected(values: Mapping[str, Any]) -> psycopg.Connection:
         session = psycopg.connect(**values, prepare_threshold=None)
     except psycopg.OperationalError as error:
         raise tls_error(error, describe(values)) or error from None
+    # Without \\u escapes: a database in SQL_ASCII refuses those beyond ASCII.
+    set_json_dumps(partial(json.dumps, ensure_ascii=False), session)
     if session.info.parameter_status("server_encoding") == "SQL_ASCII":
         with GUARD.over(FIRST_SECONDS) as watch:
             watch.descriptor = session.fileno

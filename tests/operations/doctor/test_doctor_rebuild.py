@@ -38,12 +38,12 @@ def test_an_interrupted_move_of_an_alias(
             concrete=False,
             body=body,
             phase=RebuildPhase.SWAP,
-            by="alice",
+            operator="alice",
             reason="new analyzer",
             grace_seconds=60,
         )
         assert rebuilds.interrupted_moves(connection) == [], "nothing is blocked before that is saved"
-        rebuilds.save(connection, row, SWAPPING)
+        rebuilds.save(connection, row, **SWAPPING)
     with db.begin() as held:
         assert rebuilds.lock(held, "books")
         with db.begin() as connection:

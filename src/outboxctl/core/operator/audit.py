@@ -6,12 +6,14 @@ The database itself adds the login of the writer.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from json import dumps
 from typing import Any
+
+from sqlalchemy import insert
 
 from outboxctl.core.delivery.claim import PLAN
 from outboxctl.core.schema.names import AUDIT, EVENTS, SAFE
 from outboxctl.core.sql import Connection, text
+from outboxctl.core.tables import AUDIT as TABLE
 from outboxctl.domain.failures import Reason
 from outboxctl.domain.lifecycle import Status, Verb
 
@@ -23,12 +25,6 @@ ACTIONS = (
     *REBUILDS,
     *PROJECTION_ACTS,
 )
-INSERT_AUDIT = text(f"""
-INSERT INTO {AUDIT} (at, action, operator, reason, filters, affected, event_ids, act_id)
-VALUES (now(), :action, :by, :reason, CAST(:filters AS jsonb), :affected,
-    CAST(:ids AS uuid[]), CAST(:act_id AS uuid))
-RETURNING id::text
-""")
 
 
 def record(
@@ -48,17 +44,15 @@ def record(
     """
     if action not in ACTIONS:
         raise ValueError(f"unknown action {action!r}")
-    affected = len(ids) if affected is None else affected
-    values = {
+    row: dict[str, Any] = {
         "action": action,
-        "by": by,
+        "operator": by,
         "reason": reason,
-        "affected": affected,
-        "ids": list(ids),
+        "act_id": act_id,
+        "event_ids": list(ids),
     }
-    # Without \u escapes: a SQL_ASCII database refuses those beyond ASCII.
-    values |= {"filters": dumps(dict(filters), ensure_ascii=False), "act_id": act_id}
-    return str(connection.execute(INSERT_AUDIT, values).scalar_one())
+    row |= {"filters": dict(filters), "affected": len(ids) if affected is None else affected}
+    return str(connection.execute(insert(TABLE).values(row).returning(TABLE.c.id)).scalar_one())
 
 
 LISTED = 100  # event ids that a list of acts holds of each

@@ -3,19 +3,18 @@
 from collections.abc import Sequence
 from uuid import UUID, uuid4
 
+from sqlalchemy import func, insert
+
 from outboxctl.core.produce import COLUMNS, checked
 from outboxctl.core.schema.names import EVENTS, SOURCE
 from outboxctl.core.sql import Connection, text
+from outboxctl.core.tables import EVENTS as TABLE
+from outboxctl.domain.lifecycle import Status
 
 ENTITY_TYPE = "block"  # the default
 
-# Lab document, section 6.2, but for the parameters: any op can be inserted. The id is the column's default
-# unless the caller sets one, which the operator's role may not.
-VALUES = ":entity_type, CAST(:entity_id AS uuid), :op, :version, 'pending', 0, 0, now(), now()"
-EVENT = text(f"INSERT INTO {EVENTS} ({COLUMNS}) VALUES ({VALUES}) RETURNING id::text")
-NAMED_EVENT = text(f"""
-INSERT INTO {EVENTS} (id, {COLUMNS}) VALUES (CAST(:id AS uuid), {VALUES}) RETURNING id::text
-""")
+# An outbox that was adopted may lack defaults.
+NEW = {"status": Status.PENDING, "attempts": 0, "replay_count": 0, "created_at": func.now(), "updated_at": func.now()}
 # Row and event in one statement, so in one transaction: what an application does. Each row of the
 # input is one entity; a first write has version 1, the next ones count up.
 UPSERTS = text(f"""
@@ -60,11 +59,13 @@ def event(
     version: int,
     event_id: str | None = None,
 ) -> str:
-    """Insert one event as it is, whatever its op; returns its id."""
-    values = {"entity_type": entity_type, "entity_id": entity_id, "op": op, "version": version}
-    if event_id:
-        return str(connection.execute(NAMED_EVENT, values | {"id": event_id}).scalar_one())
-    return str(connection.execute(EVENT, values).scalar_one())
+    """Insert one event as it is, whatever its op; returns its id.
+
+    That is the column's default unless the caller sets one, which the operator's role may not.
+    """
+    row = {"entity_type": entity_type, "entity_id": entity_id, "op": op, "event_version": version}
+    row |= NEW | ({"id": event_id} if event_id else {})
+    return str(connection.execute(insert(TABLE).values(row).returning(TABLE.c.id)).scalar_one())
 
 
 def good(connection: Connection, *, entity_type: str, entity_id: str, op: str, version: int) -> str:

@@ -1,16 +1,19 @@
 """The state of rebuilds: a row each, by which another process resumes after a crash."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from enum import StrEnum
-from json import dumps, loads
+from json import loads
 from typing import Any
 
+from sqlalchemy import ColumnElement, Text, cast, func, insert, select, update
+
 from outboxctl.core.operator import audit
-from outboxctl.core.schema.names import REBUILDS
 from outboxctl.core.sql import Connection, text
+from outboxctl.core.tables import REBUILDS
 from outboxctl.domain.errors import UsageError
+
+COLUMN = REBUILDS.c
 
 
 class RebuildPhase(StrEnum):
@@ -30,11 +33,6 @@ class MoveState(StrEnum):
 
     RUNS = "runs"
     INTERRUPTED = "interrupted"
-
-
-COLUMNS = """id::text, action, alias, old_index, new_index, concrete, body, phase,
-    copied, caught_up, healed, refused,
-    caught_up_to, operator, reason, grace_seconds, started_at, swapped_at, ended_at, kept_index, kept_until"""
 
 
 @dataclass(frozen=True)
@@ -82,20 +80,13 @@ class Rebuild:
         return self.new_index if self.phase == RebuildPhase.CREATE else None
 
 
-BEGIN = text(f"""
-INSERT INTO {REBUILDS} (action, alias, old_index, new_index, concrete, body, phase, operator, reason,
-    grace_seconds, caught_up_to)
-VALUES (:action, :alias, :old_index, :new_index, :concrete, CAST(:body AS jsonb), :phase, :by, :reason,
-    :grace_seconds, coalesce(CAST(:caught_up_to AS timestamptz), now()))
-RETURNING {COLUMNS}
-""")
-# Of the values of `save`, those that are not a column's as they are.
-CURSOR = {"cursor": "body = jsonb_set(body, '{cursor}', to_jsonb(CAST(:cursor AS text)))"}
-SWAPPING = "swapped_at = now()"
-ENDING = "ended_at = now(), kept_until = now() + make_interval(secs => grace_seconds)"
-NOT_KEPT = text(f"""
-UPDATE {REBUILDS} SET kept_index = NULL, updated_at = now() WHERE alias = :alias AND kept_index = :index
-""")
+RETURNED = [cast(COLUMN.id, Text), *(COLUMN[each.name] for each in fields(Rebuild)[1:])]
+# Values for `save`.
+SWAPPING = {"swapped_at": func.now()}
+ENDING = {
+    "ended_at": func.now(),
+    "kept_until": func.now() + func.make_interval(0, 0, 0, 0, 0, 0, COLUMN.grace_seconds),
+}
 # A running rebuild holds this lock in a transaction of its own, which ends with its process, also behind a
 # pooler in transaction mode. At READ COMMITTED an idle transaction has no snapshot, so it does not hold
 # vacuum back; the server must not end it for being idle.
@@ -110,7 +101,7 @@ SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND classid = 73
 """)
 
 # From the moment it is saved that the alias is about to move until it has moved.
-MOVING = f"phase = '{RebuildPhase.SWAP}' AND swapped_at IS NOT NULL AND ended_at IS NULL"
+MOVING = (COLUMN.phase == RebuildPhase.SWAP) & COLUMN.swapped_at.is_not(None) & COLUMN.ended_at.is_(None)
 
 
 def lock(connection: Connection, alias: str) -> bool:
@@ -131,18 +122,18 @@ def still_locked(connection: Connection) -> None:
 
 def active_rebuild(connection: Connection, alias: str) -> Rebuild | None:
     """The unfinished rebuild of `alias`, whether its process runs or not."""
-    return next(iter(_rebuilds(connection, "alias = :alias AND ended_at IS NULL", alias=alias)), None)
+    return next(iter(_rebuilds(connection, COLUMN.alias == alias, COLUMN.ended_at.is_(None))), None)
 
 
 def one(connection: Connection, id_: str) -> Rebuild:
     """The row of this id."""
-    (row,) = _rebuilds(connection, "id = CAST(:id AS uuid)", id=id_)
+    (row,) = _rebuilds(connection, COLUMN.id == id_)
     return row
 
 
 def recent(connection: Connection, alias: str, *, limit: int) -> list[Rebuild]:
     """The latest rebuilds of `alias`, newest first."""
-    return _rebuilds(connection, "alias = :alias", alias=alias, limit=limit)
+    return _rebuilds(connection, COLUMN.alias == alias, limit=limit)
 
 
 def left(connection: Connection, projection: str, *, under_way: bool) -> list[Rebuild]:
@@ -150,27 +141,27 @@ def left(connection: Connection, projection: str, *, under_way: bool) -> list[Re
 
     Unless only these are wanted, also those that keep an index.
     """
-    of = "body ->> 'projection' = :projection AND (ended_at IS NULL OR kept_index IS NOT NULL AND NOT :only)"
-    return _rebuilds(connection, of, projection=projection, only=under_way)
+    open_, kept = COLUMN.ended_at.is_(None), COLUMN.kept_index.is_not(None)
+    wanted = open_ if under_way else open_ | kept
+    return _rebuilds(connection, COLUMN.body["projection"].astext == projection, wanted)
 
 
 def overdue(connection: Connection, alias: str) -> list[Rebuild]:
     """The rebuilds whose kept index may be deleted."""
-    return _rebuilds(
-        connection, "alias = :alias AND kept_index IS NOT NULL AND kept_until <= now()", alias=alias
-    )
+    kept = COLUMN.kept_index.is_not(None) & (COLUMN.kept_until <= func.now())
+    return _rebuilds(connection, COLUMN.alias == alias, kept)
 
 
-def _rebuilds(connection: Connection, which: str, **values: Any) -> list[Rebuild]:
-    """Those of which a condition of this module holds, the newest first, at most `limit`."""
-    limit = "LIMIT :limit" if "limit" in values else ""
-    query = f"SELECT {COLUMNS} FROM {REBUILDS} WHERE {which} ORDER BY started_at DESC, id {limit}"
-    return [Rebuild(*row) for row in connection.execute(text(query), values)]
+def _rebuilds(connection: Connection, *which: ColumnElement[bool], limit: int | None = None) -> list[Rebuild]:
+    """Those of which all conditions hold, the newest first."""
+    query = select(*RETURNED).where(*which).order_by(COLUMN.started_at.desc(), COLUMN.id).limit(limit)
+    return [Rebuild(*row) for row in connection.execute(query)]
 
 
 def not_kept(connection: Connection, alias: str, index: str) -> None:
     """Record that an index is no longer kept: it was deleted, or the alias uses it again."""
-    connection.execute(NOT_KEPT, {"alias": alias, "index": index})
+    of = (COLUMN.alias == alias) & (COLUMN.kept_index == index)
+    connection.execute(update(REBUILDS).where(of).values(kept_index=None, updated_at=func.now()))
 
 
 def runs(connection: Connection, alias: str) -> bool:
@@ -183,7 +174,7 @@ def move_state(connection: Connection, alias: str) -> MoveState | None:
 
     Raises OutboxctlError where this role may not read it.
     """
-    if not _rebuilds(connection, f"alias = :alias AND {MOVING}", alias=alias):
+    if not _rebuilds(connection, COLUMN.alias == alias, MOVING):
         return None
     return MoveState.RUNS if runs(connection, alias) else MoveState.INTERRUPTED
 
@@ -193,44 +184,22 @@ def interrupted_moves(connection: Connection) -> list[Rebuild]:
     return [row for row in _rebuilds(connection, MOVING) if not runs(connection, row.alias)]
 
 
-def begin(
-    connection: Connection,
-    *,
-    action: str,
-    alias: str,
-    old_index: str | None,
-    new_index: str,
-    concrete: bool,
-    body: Mapping[str, Any],
-    phase: RebuildPhase,
-    by: str,
-    reason: str,
-    grace_seconds: float,
-    caught_up_to: datetime | None = None,
-) -> Rebuild:
+def begin(connection: Connection, **row: Any) -> Rebuild:
     """Insert a rebuild's row; it follows events from `caught_up_to` (None: now) on."""
-    values: dict[str, Any] = {
-        "action": action,
-        "alias": alias,
-        "old_index": old_index,
-        "new_index": new_index,
-    }
-    values |= {"concrete": concrete, "phase": phase, "by": by, "reason": reason, "caught_up_to": caught_up_to}
-    # Without \u escapes: a SQL_ASCII database refuses those beyond ASCII.
-    values |= {"grace_seconds": grace_seconds, "body": dumps(dict(body), ensure_ascii=False)}
-    return Rebuild(*connection.execute(BEGIN, values).one())
+    given = {name: value for name, value in row.items() if value is not None}
+    return Rebuild(*connection.execute(insert(REBUILDS).values(given).returning(*RETURNED)).one())
 
 
-def save(connection: Connection, rebuild: Rebuild, *extra: str, **changes: Any) -> Rebuild:
+def save(connection: Connection, rebuild: Rebuild, **changes: Any) -> Rebuild:
     """Write what changed, if the row is still in the phase of `rebuild`; returns the row.
 
-    `extra` is SWAPPING or ENDING. Raises UsageError if another process has changed the phase.
+    SWAPPING and ENDING may be among it. Raises UsageError if another process has changed the phase.
     """
-    written = (CURSOR.get(name, f"{name} = :{name}") for name in changes)
-    statement = text(f"""
-        UPDATE {REBUILDS} SET {", ".join([*extra, *written, "updated_at = now()"])}
-        WHERE id = CAST(:id AS uuid) AND phase = :was AND ended_at IS NULL RETURNING {COLUMNS}""")
-    row = connection.execute(statement, {"id": rebuild.id, "was": rebuild.phase} | changes).one_or_none()
+    if "cursor" in changes:
+        changes["body"] = rebuild.body | {"cursor": changes.pop("cursor")}
+    same = (COLUMN.id == rebuild.id) & (COLUMN.phase == rebuild.phase) & COLUMN.ended_at.is_(None)
+    written = update(REBUILDS).where(same).values(changes | {"updated_at": func.now()})
+    row = connection.execute(written.returning(*RETURNED)).one_or_none()
     if row is None:
         raise UsageError(f"the rebuild of {rebuild.alias} was moved on by another process")
     return Rebuild(*row)

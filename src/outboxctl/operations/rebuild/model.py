@@ -71,10 +71,10 @@ class Tools:
         with self.db.begin() as connection:
             return waiting(connection)
 
-    def save(self, rebuild: Rebuild, *moment: Any, **values: Any) -> Rebuild:
+    def save(self, rebuild: Rebuild, **values: Any) -> Rebuild:
         """`rebuilds.save` in a transaction of its own."""
         with self.db.begin() as connection:
-            return rebuilds.save(connection, rebuild, *moment, **values)
+            return rebuilds.save(connection, rebuild, **values)
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ def _moved(tools: Tools, rebuild: Rebuild, home: Named) -> Rebuild:
         )
     rebuild = follow(tools, rebuild)
     if rebuild.swapped_at is None:
-        rebuild = tools.save(rebuild, SWAPPING)
+        rebuild = tools.save(rebuild, **SWAPPING)
     return _as_declared(tools, rebuild, home)
 
 

@@ -100,7 +100,7 @@ def _open(tools: Tools, plan: RebuildPlan, *, by: str, reason: str, grace_second
             concrete=plan.concrete,
             body=plan.body,
             phase=RebuildPhase.CATCH_UP if rollback else RebuildPhase.CREATE,
-            by=by,
+            operator=by,
             reason=reason,
             grace_seconds=grace_seconds,
             caught_up_to=last.swapped_at if last else None,
@@ -157,7 +157,7 @@ def _reconcile(tools: Tools, rebuild: Rebuild) -> Rebuild:
         rebuild = follow(tools, rebuild)
         healed = heal(tools, rebuild.new_index)
     ending = {"phase": RebuildPhase.DONE, "healed": rebuild.healed + healed, "kept_index": rebuild.old_index}
-    return tools.save(rebuild, ENDING, **ending)
+    return tools.save(rebuild, **ENDING, **ending)
 
 
 STEPS = {

@@ -38,7 +38,7 @@ def abort(tools: Tools, rebuild: Rebuild, *, by: str, reason: str, gone: bool = 
         lifecycle.drop(tools.client, name)
     with tools.db.begin() as connection:
         rebuilds.record(connection, "rebuild abort", rebuild, by=by, reason=reason)
-        rebuilds.save(connection, rebuild, ENDING, phase=RebuildPhase.ABORTED)
+        rebuilds.save(connection, rebuild, phase=RebuildPhase.ABORTED, **ENDING)
     return deleted
 
 
@@ -47,7 +47,7 @@ def _end(tools: Tools, rebuild: Rebuild, *, by: str, reason: str) -> list[str]:
     _unblock(tools.client, rebuild)
     with tools.db.begin() as connection:
         rebuilds.record(connection, "rebuild abort", rebuild, by=by, reason=reason)
-        rebuilds.save(connection, rebuild, ENDING, phase=RebuildPhase.DONE, kept_index=rebuild.old_index)
+        rebuilds.save(connection, rebuild, phase=RebuildPhase.DONE, kept_index=rebuild.old_index, **ENDING)
     return []
 
 
