@@ -9,7 +9,7 @@ from uuid import UUID
 import psycopg
 
 from outboxctl.core.database import Database
-from outboxctl.core.projections import catalog, changes, trigger_check, triggers
+from outboxctl.core.projections import catalog, changes, trigger_check
 from outboxctl.core.projections.follow_pages import NAME, FollowEvent
 from outboxctl.core.projections.trigger_names import (
     WatchedTable,
@@ -18,6 +18,7 @@ from outboxctl.core.projections.trigger_names import (
     tables_of,
     watched_tables,
 )
+from outboxctl.core.projections.triggers import Triggers
 from outboxctl.domain.projection import DOCUMENTS, Follow, KeyColumn, Projection, Relation
 
 INT, TEXT = "pg_catalog.int8", "pg_catalog.text"
@@ -89,7 +90,7 @@ def watch(db: Database, projection: Projection, *beside: Projection, former: Col
     with db.begin() as connection:
         tables = shared(connection, projection, beside, [shop(each) for each in former])
         rows = catalog.row_level(connection, [each.table for each in tables])
-        changes.run(connection, [triggers.sql(projection.name, tables, "public", rows)])
+        changes.run(connection, [Triggers(tables, "public", rows).sql(projection.name)])
 
 
 def unwatch(db: Database, projection: Projection, *beside: Projection) -> None:
@@ -101,13 +102,13 @@ def unwatch(db: Database, projection: Projection, *beside: Projection) -> None:
 def create_sql(projection: Projection, schema: str = "public") -> bytes:
     """SQL that makes its triggers, and no other's."""
     tables = watched_tables([projection], tables_of(projection))
-    return triggers.sql(projection.name, tables, schema, []).encode()
+    return Triggers(tables, schema, []).sql(projection.name).encode()
 
 
 def drop_sql(projection: Projection, schema: str = "public") -> bytes:
     """SQL that drops its triggers, which no other uses."""
     tables = [WatchedTable(each, ()) for each in tables_of(projection)]
-    return triggers.sql(projection.name, tables, schema, []).encode()
+    return Triggers(tables, schema, []).sql(projection.name).encode()
 
 
 def function(table: str, *, rows: bool = False) -> str:

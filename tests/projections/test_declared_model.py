@@ -10,8 +10,9 @@ import pytest
 
 import shop
 from outboxctl.core.database import Database
-from outboxctl.core.projections import changes, sweeps, triggers, version_base
+from outboxctl.core.projections import changes, sweeps, version_base
 from outboxctl.core.projections.trigger_names import tables_of, watched_tables
+from outboxctl.core.projections.triggers import Triggers
 from outboxctl.domain.projection import Follow, Projection, Relation
 from outboxctl.worker.projections import reading as declared
 from projections.memory_index import MemoryIndex
@@ -94,7 +95,7 @@ class Model:
         object.__setattr__(self.projection, "document", choose(VIEWS))
         with self.db.begin() as connection:
             tables = watched_tables([self.projection], tables_of(self.projection))
-            changes.run(connection, [triggers.sql("product", tables, "public", [])])
+            changes.run(connection, [Triggers(tables, "public", []).sql("product")])
             changes.run(connection, [sweeps.declare_sql("public", self.projection, "test")])
         return self.projection
 

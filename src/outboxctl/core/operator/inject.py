@@ -14,7 +14,13 @@ from outboxctl.domain.lifecycle import Status
 ENTITY_TYPE = "block"  # the default
 
 # An outbox that was adopted may lack defaults.
-NEW = {"status": Status.PENDING, "attempts": 0, "replay_count": 0, "created_at": func.now(), "updated_at": func.now()}
+NEW = {
+    "status": Status.PENDING,
+    "attempts": 0,
+    "replay_count": 0,
+    "created_at": func.now(),
+    "updated_at": func.now(),
+}
 # Row and event in one statement, so in one transaction: what an application does. Each row of the
 # input is one entity; a first write has version 1, the next ones count up.
 UPSERTS = text(f"""

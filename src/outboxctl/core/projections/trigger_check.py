@@ -1,8 +1,8 @@
-"""Whether the triggers of a projection's tables are in the database as `triggers.sql` makes them."""
+"""Whether the triggers of a projection's tables are in the database as `Triggers.sql` makes them."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import groupby
 
@@ -13,9 +13,8 @@ from outboxctl.core.projections.catalog import kind, oid_of, row_level
 from outboxctl.core.projections.changes import outbox_schema
 from outboxctl.core.projections.fields import fields
 from outboxctl.core.projections.trigger_functions import RIGHTS, settings
-from outboxctl.core.projections.trigger_names import Watched, WatchedTable, function_name, shared, watched
-from outboxctl.core.projections.trigger_places import function_call
-from outboxctl.core.projections.triggers import DIFFERING, events_table, function_condition, functions_sql
+from outboxctl.core.projections.trigger_names import Watched, WatchedTable, shared, watched
+from outboxctl.core.projections.triggers import Triggers
 from outboxctl.core.sql import Connection, Row
 from outboxctl.domain.projection import Projection, Relation
 
@@ -42,11 +41,12 @@ FROM ({rows}) d JOIN pg_class c ON c.oid = coalesce(d.place, d.watched)
 JOIN pg_namespace n ON n.oid = c.relnamespace
 ORDER BY d.declared::oid, d.by_row, d.depth, d.watched::oid, d.type & 1 DESC, d.type, 1, 2, d.tgname
 """
-COPIES = """
+COPIES = f"""
 SELECT n.nspname::text AS schema, c.relname::text AS "table", w.*
-FROM ({rows}) w JOIN pg_class c ON c.oid = w.watched JOIN pg_namespace n ON n.oid = c.relnamespace
+FROM ({trigger_places.COPIES}) w JOIN pg_class c ON c.oid = w.watched
+JOIN pg_namespace n ON n.oid = c.relnamespace
 """
-# What `triggers.sql` would make.
+# What `Triggers.sql` would make.
 MADE = "SELECT function, watched::oid::bigint AS oid, body FROM ({functions}) made"
 # What `trigger_columns` puts into a function: the oid of the table, and the numbers of its columns.
 RECORDED = re.compile(r"\b(?:attrelid <>|attrelid =) (\d+)")
@@ -94,35 +94,27 @@ class TriggerProblem:
 def installed(
     connection: Connection, projection: Projection, in_force: Iterable[Projection] = ()
 ) -> list[TriggerProblem]:
-    """What differs from what `triggers.sql` would leave, beside the other projections `in_force`."""
+    """What differs from what `Triggers.sql` would leave, beside the other projections `in_force`."""
     if not projection.triggers:
         return []
     schema = outbox_schema(connection)
     tables = shared(connection, projection, in_force)
-    ours = _condition(projection.name, tables, schema)
-    events = Literal(events_table(schema))
-    functions = {row.name: row for row in _rows(connection, FUNCTIONS, events=events, ours=ours)}
-    rows = row_level(connection, [each.table for each in tables])
     found = [problem for one in watched(projection) for problem in _of_table(connection, one)]
-    lacking = {each.table for each in found}
     oids = {each.table: oid for each in tables if (oid := oid_of(connection, each.table))}
-    there = [each for each in tables if each.table not in lacking]
-    wanted = functions_sql(there, schema, rows, oids) if there else None
-    made = {row.function: row for row in _rows(connection, MADE, functions=wanted)} if wanted else {}
-    for one in tables:
-        for by_row in (False, True) if one.table in rows else (False,):
-            name = function_name(schema, one.table, rows=by_row)
-            call = function_call(schema, one.table, rows=by_row)
-            found += _of_function(one, functions.get(name), made.get(call))
-    if not oids:
-        return found
-    wanted = trigger_places.wanted([*oids], schema, rows, oids)
-    return [*found, *_of_triggers(connection, wanted, ours)]
-
-
-def _condition(projection: str, tables: Iterable[WatchedTable], schema: str) -> Composable:
-    ours = function_condition([each.table for each in tables], schema)
-    return SQL(OURS).format(ours=ours, projection=Literal(projection))
+    rows = row_level(connection, oids)
+    there = Triggers([each for each in tables if each.table in oids], schema, rows, oids)
+    ours = SQL(OURS).format(ours=there.ours, projection=Literal(projection.name))
+    functions = {
+        row.name: row for row in _rows(connection, FUNCTIONS, events=Literal(there.events), ours=ours)
+    }
+    lacking = {each.table for each in found}
+    complete = replace(there, tables=[each for each in there.tables if each.table not in lacking])
+    made = {}
+    if complete.tables:
+        made = {row.function: row for row in _rows(connection, MADE, functions=complete.functions_sql)}
+    for each in there.functions:
+        found += _of_function(each.table, functions.get(each.name), made.get(each.call))
+    return [*found, *_of_triggers(connection, there, ours)] if oids else found
 
 
 def _rows(connection: Connection, query: str, **parts: Composable) -> list[Row]:
@@ -160,14 +152,12 @@ def _same(body: str, made: Row) -> bool:
     return bool(body == made.body)
 
 
-def _of_triggers(connection: Connection, wanted: Composable, ours: Composable) -> Iterator[TriggerProblem]:
-    """What differs from `trigger_places.wanted`; `ours`: the condition of our functions `p`."""
-    differing = SQL(DIFFERING).format(wanted=wanted, ours=ours)
-    rows = _rows(connection, DIFFERENCES, rows=differing, ours=ours)
+def _of_triggers(connection: Connection, made: Triggers, ours: Composable) -> Iterator[TriggerProblem]:
+    """What differs from these; `ours`: the condition of our functions `p`."""
+    rows = _rows(connection, DIFFERENCES, rows=made.differing(ours), ours=ours)
     there: Rows = {(row.oid, row.tgname): row for row in rows if row.name is None}
-    copies: Rows = {
-        (row.oid, row.name): row for row in _rows(connection, COPIES, rows=trigger_places.copies(wanted))
-    }
+    copied = _rows(connection, COPIES, wanted=made.wanted)
+    copies: Rows = {(row.oid, row.name): row for row in copied}
     missing = (row for row in rows if row.name is not None)
     for _, each in groupby(missing, lambda row: (row.declared, row.by_row)):
         yield from _of_tree(list(each), there, copies)

@@ -11,13 +11,6 @@ Where a partition is one, all is done row by row. One is not attached later: the
 constraint trigger, which no foreign table can have, and an ATTACH that fails harms less than writes that do.
 """
 
-from collections.abc import Collection, Mapping, Sequence
-
-from psycopg.sql import SQL, Composable, Identifier, Literal
-
-from outboxctl.core.projections.trigger_names import function_name
-from outboxctl.domain.projection import Relation
-
 # Only the owner of a table disables a trigger; of copies, before PostgreSQL 15, only a superuser.
 MAY_DISABLE = """(pg_has_role(c.relowner, 'USAGE') AND (current_setting('server_version_num')::int >= 150000
                 OR (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)))"""
@@ -58,37 +51,15 @@ SELECT c.oid::regclass AS watched, c.oid::bigint AS oid, t.tgname::text AS name,
 FROM ({{wanted}}) w, pg_partition_tree(w.watched) p JOIN pg_class c ON c.oid = p.relid
 JOIN pg_trigger t ON t.tgrelid = c.oid AND t.tgparentid <> 0
 WHERE w.type & 1 = 1 AND t.tgname = w.name AND p.isleaf AND (t.tgenabled = 'D') <> w.setwise"""
-
-
-def wanted(
-    tables: Sequence[Relation],
-    events_schema: str,
-    partitioned: Collection[Relation],
-    oids: Mapping[Relation, int] | None = None,
-) -> Composable:
-    """WANTED for these tables; `oids` as in `triggers.functions_sql`."""
-    rows = [
-        SQL("({}::regclass, {}, {}, {}, {})").format(
-            regclass(table, oids),
-            Literal(function_name(events_schema, table)),
-            *(Literal(function_call(events_schema, table, rows=rows)) for rows in (False, True)),
-            Literal(table in partitioned),
-        )
-        for table in tables
-    ]
-    return SQL(WANTED).format(tables=SQL(",\n        ").join(rows))
-
-
-def copies(wanted_sql: Composable) -> Composable:
-    """COPIES of what `wanted` says."""
-    return SQL(COPIES).format(wanted=wanted_sql)
-
-
-def function_call(schema: str, table: Relation, *, rows: bool = False) -> str:
-    """The qualified name of a function of a table, with its parentheses; `schema` is the outbox's."""
-    return f"{Identifier(schema, function_name(schema, table, rows=rows)).as_string()}()"
-
-
-def regclass(table: Relation, oids: Mapping[Relation, int] | None = None) -> Composable:
-    """The table as a literal: by its name, or its oid."""
-    return Literal(oids[table] if oids else Identifier(table.schema, table.name).as_string())
+# Triggers that differ. One that is not as it should be is two rows: what is there, and what is wanted.
+DIFFERING = """\
+SELECT t.tgname, t.tgrelid::regclass AS place, t.tgtype, t.tgenabled = 'O' AS enabled,
+                t.tgconstraint <> 0 AS is_constraint, w.*
+            FROM ({wanted}) w
+            FULL JOIN (SELECT t.* FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
+                WHERE {ours} AND t.tgparentid = 0) t
+            ON t.tgrelid = w.watched AND t.tgname = w.name AND t.tgfoid = to_regprocedure(w.function)
+                AND t.tgtype = w.type AND (t.tgconstraint <> 0) = (w.kind <> 'TRIGGER')
+                AND coalesce(t.tgoldtable, '') = w.old_table AND coalesce(t.tgnewtable, '') = w.new_table
+                AND t.tgenabled = 'O' AND t.tgqual IS NULL AND t.tgattr::text = ''
+            WHERE t.oid IS NULL OR w.name IS NULL"""

@@ -1,17 +1,19 @@
-"""SQL that makes and drops the triggers of a projection's tables, which write events of what is changed.
+"""The triggers of some tables as SQL: what makes them, what drops them, and how those that are there differ.
 
-A table has one set of triggers and one function for all projections: what is made or dropped for one of them
-has the others' events in it as before.
+They write events of what is changed. A table has one set of triggers and one function for all projections:
+what is made or dropped for one of them has the others' events in it as before.
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import NamedTuple
 
 from psycopg.sql import SQL, Composable, Identifier, Literal
 
 from outboxctl.core.projections import trigger_columns, trigger_places
 from outboxctl.core.projections.trigger_functions import RIGHTS, settings, template
 from outboxctl.core.projections.trigger_names import WatchedTable, function_name, tag
-from outboxctl.core.projections.trigger_places import function_call, regclass
 from outboxctl.core.schema.names import EVENTS
 from outboxctl.domain.projection import Relation
 
@@ -118,116 +120,132 @@ BEGIN
 END
 {outer};
 """
-# Triggers that differ. One that is not as it should be is two rows: what is there, and what is wanted.
-DIFFERING = """\
-SELECT t.tgname, t.tgrelid::regclass AS place, t.tgtype, t.tgenabled = 'O' AS enabled,
-                t.tgconstraint <> 0 AS is_constraint, w.*
-            FROM ({wanted}) w
-            FULL JOIN (SELECT t.* FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
-                WHERE {ours} AND t.tgparentid = 0) t
-            ON t.tgrelid = w.watched AND t.tgname = w.name AND t.tgfoid = to_regprocedure(w.function)
-                AND t.tgtype = w.type AND (t.tgconstraint <> 0) = (w.kind <> 'TRIGGER')
-                AND coalesce(t.tgoldtable, '') = w.old_table AND coalesce(t.tgnewtable, '') = w.new_table
-                AND t.tgenabled = 'O' AND t.tgqual IS NULL AND t.tgattr::text = ''
-            WHERE t.oid IS NULL OR w.name IS NULL"""
 # Functions `p` that are made here.
 OURS = "p.pronamespace = {schema}::regnamespace AND p.proname IN ({functions})"
 
 
-def sql(
-    projection: str, tables: Sequence[WatchedTable], events_schema: str, partitioned: Collection[Relation]
-) -> str:
-    """Plain SQL, one statement, that leaves exactly these triggers on the tables of a projection.
+class TriggerFunction(NamedTuple):
+    """The function of a table's triggers for each row, or for statements; `call`: its qualified name."""
 
-    A table that nobody uses any more is left without. `partitioned`: tables that need triggers for each row
-    (`catalog.row_level`).
+    table: WatchedTable
+    by_row: bool
+    name: str
+    call: str
+
+
+@dataclass(frozen=True)
+class Triggers:
+    """The triggers of these tables, and no others; a table that nobody uses any more is left without.
+
+    `schema` is the outbox's. `partitioned`: tables that need triggers for each row (`catalog.row_level`).
+    Tables are named by their `oids` where these are given: who may not use a schema finds none by its name.
     """
-    used = [each for each in tables if each.users]
-    ours = function_condition([each.table for each in tables], events_schema)
-    if not used:
-        return SQL(DROP).format(outer=SQL(tag("outbox", ours.as_string())), ours=ours).as_string()
-    functions = functions_sql(used, events_schema, partitioned)
-    names = [Literal(call) for call, _, _ in _functions(used, events_schema, partitioned)]
-    wanted = trigger_places.wanted([each.table for each in used], events_schema, partitioned)
-    columns = _columns(projection, used)
-    statement = SQL(CREATE).format(
-        outer=SQL(tag("outbox", functions.as_string() + ours.as_string() + columns.as_string())),
-        events=Literal(events_table(events_schema)),
-        columns=columns,
-        functions=functions,
-        names=SQL(", ").join(SQL("{}::regprocedure").format(name) for name in names),
-        ours=ours,
-        rights=SQL(RIGHTS),
-        differing=SQL(DIFFERING).format(wanted=wanted, ours=ours),
-        copies=trigger_places.copies(wanted),
-    )
-    return statement.as_string()
 
+    tables: Sequence[WatchedTable]
+    schema: str
+    partitioned: Collection[Relation]
+    oids: Mapping[Relation, int] = field(default_factory=dict)
 
-def function_condition(tables: Sequence[Relation], schema: str) -> Composable:
-    """Whether a function `p` is one of these tables."""
-    names = [function_name(schema, table, rows=rows) for table in tables for rows in (False, True)]
-    return SQL(OURS).format(
-        schema=Literal(Identifier(schema).as_string()),
-        functions=SQL(", ").join(map(Literal, names or [""])),
-    )
+    def sql(self, projection: str) -> str:
+        """Plain SQL, one statement, that leaves exactly these triggers, for a projection's declaration."""
+        text, columns = DROP, self._columns(projection)
+        parts = {"ours": self.ours}
+        if any(each.users for each in self.tables):
+            text = CREATE
+            calls = (SQL("{}::regprocedure").format(Literal(each.call)) for each in self.functions)
+            parts |= {
+                "events": Literal(self.events),
+                "columns": columns,
+                "functions": self.functions_sql,
+                "names": SQL(", ").join(calls),
+                "rights": SQL(RIGHTS),
+                "differing": self.differing(self.ours),
+                "copies": SQL(trigger_places.COPIES).format(wanted=self.wanted),
+            }
+        outer = tag("outbox", "".join(each.as_string() for each in parts.values()))
+        return SQL(text).format(outer=SQL(outer), **parts).as_string()
 
+    @property
+    def events(self) -> str:
+        """The qualified name of the outbox."""
+        return Identifier(self.schema, EVENTS).as_string()
 
-def _columns(projection: str, tables: Sequence[WatchedTable]) -> Composable:
-    """The columns that a projection's triggers read, as rows of table and name."""
-    rows = [
-        SQL("({}::regclass, {})").format(regclass(one.table), Literal(name))
-        for one in tables
-        for name in dict.fromkeys(
-            name for each in one.users if each.projection == projection for name in each.all_names
-        )
-    ]
-    none = SQL("SELECT NULL::regclass, NULL::text WHERE false")
-    return SQL("VALUES {}").format(SQL(", ").join(rows)) if rows else none
-
-
-def functions_sql(
-    tables: Sequence[WatchedTable],
-    events_schema: str,
-    partitioned: Collection[Relation],
-    oids: Mapping[Relation, int] | None = None,
-) -> Composable:
-    """The query of `trigger_columns` for the functions of these tables.
-
-    With `oids` by these: who may not use a schema finds no table there by its name.
-    """
-    functions, parts = [], []
-    for call, one, rows in _functions(tables, events_schema, partitioned):
-        functions.append(
-            SQL("({}, {}::regclass, {}, {}, {})").format(
-                Literal(call),
-                regclass(one.table, oids),
-                Literal("ROW" if rows else "STATEMENT"),
-                Literal(" ".join(f"SET {name} = {value}" for name, value in settings(one.users).items())),
-                Literal(template(one, events_schema, rows=rows)),
-            )
-        )
-        columns = [(one.names, one.key_names), *((each.names, each.key_names) for each in one.users)]
-        parts += [
-            SQL("({}, {}, {}::text[], {}::text[])").format(
-                Literal(call), Literal(part), *(Literal([*names]) for names in each)
-            )
-            for part, each in enumerate(columns)
+    @cached_property
+    def functions(self) -> list[TriggerFunction]:
+        """The functions of the tables that are used."""
+        used = [each for each in self.tables if each.users]
+        return [
+            self._function(each, by_row=by_row)
+            for each in used
+            for by_row in ((False, True) if each.table in self.partitioned else (False,))
         ]
-    return trigger_columns.filled(functions, parts)
 
+    def _function(self, table: WatchedTable, *, by_row: bool) -> TriggerFunction:
+        name = function_name(self.schema, table.table, rows=by_row)
+        return TriggerFunction(table, by_row, name, f"{Identifier(self.schema, name).as_string()}()")
 
-def _functions(
-    tables: Sequence[WatchedTable], schema: str, partitioned: Collection[Relation]
-) -> list[tuple[str, WatchedTable, bool]]:
-    """The functions by their names, each with its table, and whether it is called for each row."""
-    return [
-        (function_call(schema, one.table, rows=rows), one, rows)
-        for one in tables
-        for rows in ((False, True) if one.table in partitioned else (False,))
-    ]
+    @cached_property
+    def ours(self) -> Composable:
+        """Whether a function `p` is one of these tables."""
+        names = [self._function(each, by_row=rows).name for each in self.tables for rows in (False, True)]
+        return SQL(OURS).format(
+            schema=Literal(Identifier(self.schema).as_string()),
+            functions=SQL(", ").join(map(Literal, names or [""])),
+        )
 
+    @cached_property
+    def wanted(self) -> Composable:
+        """A row for each trigger (`trigger_places.WANTED`)."""
+        rows = [
+            SQL("({}::regclass, {}, {}, {}, {})").format(
+                self._regclass(each.table.table),
+                Literal(each.name),
+                Literal(each.call),
+                Literal(self._function(each.table, by_row=True).call),
+                Literal(each.table.table in self.partitioned),
+            )
+            for each in self.functions
+            if not each.by_row
+        ]
+        return SQL(trigger_places.WANTED).format(tables=SQL(",\n        ").join(rows))
 
-def events_table(schema: str) -> str:
-    """The qualified name of the outbox."""
-    return Identifier(schema, EVENTS).as_string()
+    def differing(self, ours: Composable) -> Composable:
+        """Triggers that differ; `ours` is the condition of the functions `p` whose triggers are looked at."""
+        return SQL(trigger_places.DIFFERING).format(wanted=self.wanted, ours=ours)
+
+    @cached_property
+    def functions_sql(self) -> Composable:
+        """The query of `trigger_columns` for the functions."""
+        functions, parts = [], []
+        for each in self.functions:
+            one = each.table
+            functions.append(
+                SQL("({}, {}::regclass, {}, {}, {})").format(
+                    Literal(each.call),
+                    self._regclass(one.table),
+                    Literal("ROW" if each.by_row else "STATEMENT"),
+                    Literal(" ".join(f"SET {name} = {value}" for name, value in settings(one.users).items())),
+                    Literal(template(one, self.schema, rows=each.by_row)),
+                )
+            )
+            columns = [(one.names, one.key_names), *((user.names, user.key_names) for user in one.users)]
+            parts += [
+                SQL("({}, {}, {}::text[], {}::text[])").format(
+                    Literal(each.call), Literal(part), *(Literal([*names]) for names in both)
+                )
+                for part, both in enumerate(columns)
+            ]
+        return trigger_columns.filled(functions, parts)
+
+    def _columns(self, projection: str) -> Composable:
+        """The columns that a projection's triggers read, as rows of table and name."""
+        users = (each for one in self.tables for each in one.users if each.projection == projection)
+        read = dict.fromkeys((each.of.table, name) for each in users for name in each.all_names)
+        rows = [
+            SQL("({}::regclass, {})").format(self._regclass(table), Literal(name)) for table, name in read
+        ]
+        none = SQL("SELECT NULL::regclass, NULL::text WHERE false")
+        return SQL("VALUES {}").format(SQL(", ").join(rows)) if rows else none
+
+    def _regclass(self, table: Relation) -> Composable:
+        return Literal(self.oids.get(table) or Identifier(table.schema, table.name).as_string())

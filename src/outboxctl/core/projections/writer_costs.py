@@ -14,11 +14,12 @@ from typing import NamedTuple
 
 from psycopg.sql import SQL, Composed, Identifier
 
-from outboxctl.core.projections import catalog, triggers
+from outboxctl.core.projections import catalog
 from outboxctl.core.projections.catalog import RELATION, of
 from outboxctl.core.projections.change_costs import sample
 from outboxctl.core.projections.scratch import TEMPORARY_SCHEMA, one_statement
 from outboxctl.core.projections.trigger_names import WatchedTable, watched, watched_tables
+from outboxctl.core.projections.triggers import Triggers
 from outboxctl.core.schema.lock_wait import SHORT_LOCK_TIMEOUT
 from outboxctl.core.schema.names import EVENTS
 from outboxctl.core.sql import Connection, text
@@ -143,7 +144,7 @@ def _measured(
     ]
     rows = catalog.row_level(connection, [each.table for each in watch])
     if watch:
-        one_statement(connection, triggers.sql("", watch, temporary, rows))
+        one_statement(connection, Triggers(watch, temporary, rows).sql(""))
     share, until = seconds / max(1, len(tables)), monotonic() + 2 * seconds
     pairs = zip(copies, tables, strict=True)
     return [_of_table(connection, copy, each.names or None, share, until) for copy, each in pairs]

@@ -6,9 +6,10 @@ from time import sleep
 
 from outboxctl.core.database import Database
 from outboxctl.core.operator import audit, moves
-from outboxctl.core.projections import catalog, changes, in_force, triggers
+from outboxctl.core.projections import catalog, changes, in_force
 from outboxctl.core.projections.catalog import is_own_view
 from outboxctl.core.projections.trigger_names import shared, tables_of
+from outboxctl.core.projections.triggers import Triggers
 from outboxctl.core.schema.lock_wait import with_lock_retries
 from outboxctl.core.sql import Connection
 from outboxctl.domain.clock import monotonic
@@ -76,7 +77,7 @@ def _without(connection: Connection, projection: Projection, schema: str) -> str
     untriggered, former = replace(projection, triggers=False), tables_of(projection)
     tables = shared(connection, untriggered, in_force.read(connection), former)
     rows = catalog.row_level(connection, [each.table for each in tables])
-    return triggers.sql(projection.name, tables, schema, rows)
+    return Triggers(tables, schema, rows).sql(projection.name)
 
 
 def _until_none_waits(

@@ -2,10 +2,11 @@
 
 from collections.abc import Collection, Iterable, Sequence
 
-from outboxctl.core.projections import catalog, changes, in_force, sweeps, trigger_check, triggers
+from outboxctl.core.projections import catalog, changes, in_force, sweeps, trigger_check
 from outboxctl.core.projections.catalog import view_name
 from outboxctl.core.projections.trigger_check import TriggerFault
 from outboxctl.core.projections.trigger_names import beside_sql, shared, tables_of
+from outboxctl.core.projections.triggers import Triggers
 from outboxctl.core.projections.view_texts import definition
 from outboxctl.core.sql import Connection
 from outboxctl.core.sql.transaction import undone
@@ -149,7 +150,7 @@ def _triggers(connection: Connection, planned: Planned, schema: str, beside: Seq
     former |= tables_of(before) if before and before.triggers else set()
     tables = shared(connection, projection, beside, former)
     rows = catalog.row_level(connection, [each.table for each in tables])
-    planned.scripts.append(triggers.sql(projection.name, tables, schema, rows))
+    planned.scripts.append(Triggers(tables, schema, rows).sql(projection.name))
     if not projection.triggers:
         if (before and before.triggers) or wrong:
             planned.step("triggers", "dropped: the application calls outboxctl.touch")
