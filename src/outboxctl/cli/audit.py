@@ -66,8 +66,6 @@ def _show_one(id_: str, limit: int, *, json: bool) -> None:
 
     with reading(settings()) as connection:
         act = audit.action_by_id(connection, id_)
-        if act is None:
-            raise UsageError(f"there is no act {id_} in the audit", hint="`outboxctl audit` lists them")
         now = audit.states_of(connection, id_)
         events = list(audit.events_of(connection, id_, limit=None if json else limit))
     report = {"act": asdict(act), "events": [asdict(event) for event in events]}

@@ -55,10 +55,10 @@ def checked_database(settings: "Settings", **limits: Any) -> "Iterator[Database]
 @contextmanager
 def looking(settings: "Settings") -> "Iterator[Connection]":
     """One transaction, also in a database without our tables; a marker that is there is checked."""
-    from outboxctl.core.schema.marker import check_if_any
+    from outboxctl.core.schema.marker import check
 
     with database(settings) as db, db.begin() as connection:
-        check_if_any(connection, settings.environment, db.name)
+        check(connection, settings.environment, db.name)
         yield connection
 
 
@@ -124,4 +124,4 @@ def _marker(db: "Database") -> str | None:
     from outboxctl.core.schema import marker
 
     with db.begin() as connection:
-        return marker.read_if_any(connection)  # `db upgrade` asks before there is one
+        return marker.read(connection)  # `db upgrade` asks before there is one

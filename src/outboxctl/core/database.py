@@ -155,9 +155,7 @@ class Database:
         """
         self._engine.dispose()
 
-    def close(self) -> None:
-        """Close the pool's connections."""
-        self._engine.dispose()
+    close = renew_connections
 
     def _connect(self) -> psycopg.Connection[Any]:
         new = self._sessions.open()

@@ -73,12 +73,13 @@ def enqueue(
 
 def checked(*, entity_type: str, entity_id: UUID | str, op: str, event_version: int) -> dict[str, Any]:
     """The values of an event as its columns take them. Raises ValueError for a bad one."""
-    return {
-        "entity_type": _entity_type(entity_type),
-        "entity_id": str(UUID(str(entity_id))),
-        "op": _op(op),
-        "event_version": version_of(event_version),
-    }
+    if not entity_type or len(entity_type) > MAX_TYPE or "\x00" in entity_type:
+        said = f"1 to {MAX_TYPE} characters, none of them NUL: {entity_type[:60]!r}"
+        raise ValueError(f"entity_type must have {said}")
+    if op not in OPS:
+        raise ValueError(f"op must be 'upsert' or 'delete': {op[:60]!r}")
+    values = {"entity_type": entity_type, "entity_id": str(UUID(str(entity_id))), "op": op}
+    return values | {"event_version": version_of(event_version)}
 
 
 def traceparent_of(traceparent: str | None) -> str | None:
@@ -112,20 +113,6 @@ def executor(connection: Any, values: dict[str, Any], caller: Callable[..., Any]
 
 def _marked(statement: str, mark: str) -> str:
     return statement.format(**{name: mark.format(name) for name in NAMES})
-
-
-def _entity_type(value: str) -> str:
-    if not value or len(value) > MAX_TYPE or "\x00" in value:
-        raise ValueError(
-            f"entity_type must have 1 to {MAX_TYPE} characters, none of them NUL: {value[:60]!r}"
-        )
-    return value
-
-
-def _op(value: str) -> str:
-    if value not in OPS:
-        raise ValueError(f"op must be 'upsert' or 'delete': {value[:60]!r}")
-    return value
 
 
 def version_of(value: int) -> int:

@@ -6,9 +6,8 @@ which others may create objects is not searched at all, and our tables are named
 """
 
 import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from functools import lru_cache
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache, partial
 
 from psycopg.sql import Identifier
 
@@ -87,21 +86,17 @@ UNION ALL (SELECT 'code', '', name::text FROM path WHERE name NOT IN (SELECT nam
 COMMIT; BEGIN; """
 
 
-@dataclass(frozen=True, eq=False)
 class Places:
     """The schemas that a login searches, and the schema of each table.
 
     A missing table will be made in the first of the `schemas`. `searched`: the schemas that the application's
-    code on our tables (triggers, defaults) may need and in which no other role creates objects.
+    code on our tables (triggers, defaults) may need and in which no other role creates objects. `render`: a
+    statement with our tables qualified, remembered.
     """
 
-    schemas: tuple[str, ...] = ()
-    tables: dict[str, str] = field(default_factory=dict)
-    searched: tuple[str, ...] = ()
-    render: Callable[[str], str] = field(init=False)  # a statement with our tables qualified; remembered
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "render", lru_cache(512)(self._render))
+    def __init__(self, schemas: Sequence[str], tables: Mapping[str, str], searched: Sequence[str]) -> None:
+        self.schemas, self.tables, self.searched = schemas, tables, searched
+        self.render = lru_cache(512)(partial(NAME.sub, self._qualified))
 
     def schema(self, table: str) -> str | None:
         """The schema of one of our tables; None where the login searches none."""
@@ -112,9 +107,6 @@ class Places:
         schema = self.tables.get(table) or self.schema(beside)
         return f"{quoted(schema)}.{table}" if schema else table
 
-    def _render(self, statement: str) -> str:
-        return NAME.sub(self._qualified, statement)
-
     def _qualified(self, match: re.Match[str]) -> str:
         if match[2]:
             return self.name(match[2], beside=EVENTS).replace("%", "%%")
@@ -122,7 +114,7 @@ class Places:
         return name if match[1] else f"""'{name.replace("'", "''")}'"""
 
 
-UNKNOWN = Places()  # of a connection that has not looked yet
+UNKNOWN = Places((), {}, ())  # of a connection that has not looked yet
 
 
 def quoted(name: str) -> str:

@@ -204,7 +204,7 @@ def test_no_question_can_write(ward: Ward, monkeypatch: pytest.MonkeyPatch) -> N
     def writing(connection: Connection) -> None:
         connection.exec_driver_sql("INSERT INTO public.outbox_environment (environment) VALUES ('test')")
 
-    monkeypatch.setattr("outboxctl.operations.doctor.examination.marker.read_if_any", writing)
+    monkeypatch.setattr("outboxctl.operations.doctor.examination.marker.read", writing)
     assert "read-only transaction" in ward.one("not-examined", End.DATABASE).what
 
 

@@ -61,8 +61,6 @@ def _undoable(connection: "Connection", id_: str) -> "tuple[AuditRow, list[str]]
     from outboxctl.core.operator import audit, moves
 
     act = audit.action_by_id(connection, id_)
-    if act is None:
-        raise UsageError(f"there is no act {id_} in the audit", hint="`outboxctl audit` lists them")
     if act.action != "replay":
         raise UsageError(f"{id_} is a {act.action}: only a replay can be undone")
     batches = moves.replay_batches(connection, id_)

@@ -4,7 +4,7 @@ The database itself adds the login of the writer.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +14,7 @@ from outboxctl.core.delivery.claim import PLAN
 from outboxctl.core.schema.names import AUDIT, EVENTS, SAFE
 from outboxctl.core.sql import Connection, text
 from outboxctl.core.tables import AUDIT as TABLE
+from outboxctl.domain.errors import UsageError
 from outboxctl.domain.failures import Reason
 from outboxctl.domain.lifecycle import Status, Verb
 
@@ -65,31 +66,26 @@ OF_ACT = "(a.act_id = CAST(:act AS uuid) OR a.act_id IS NULL AND a.id = CAST(:ac
 FILTERS = """CASE WHEN jsonb_typeof(filters) = 'object' THEN filters
     ELSE jsonb_build_object('', filters) END"""
 # The batches of an act have one action, operator and reason; the filters of a repair differ.
-GROUPED = f"""SELECT {ACT} AS act, min(at) AS at, max(at) AS ended_at, min(action) AS action,
-    min(operator) AS operator, min(reason) AS reason,
-    string_agg(DISTINCT logged_in_as, ', ' ORDER BY logged_in_as) AS logged_in_as,
-    sum(affected)::bigint AS affected, count(*) AS batches"""
-SHOWN = f"""act::text, {SAFE.format("at")}, {SAFE.format("ended_at")}, action, operator, logged_in_as,
-    reason, (
-    SELECT {FILTERS} FROM {AUDIT} a WHERE a.act_id = act OR a.id = act ORDER BY a.at, a.id LIMIT 1),
-    affected, batches"""
-RECENT = text(f"""
+ACTS = text(f"""
 WITH acts AS (
-    {GROUPED} FROM {AUDIT}
-    WHERE (CAST(:action AS text) IS NULL OR action = :action)
+    SELECT {ACT} AS act, min(at) AS at, max(at) AS ended_at, min(action) AS action,
+        min(operator) AS operator, min(reason) AS reason,
+        string_agg(DISTINCT logged_in_as, ', ' ORDER BY logged_in_as) AS logged_in_as,
+        sum(affected)::bigint AS affected, count(*) AS batches
+    FROM {AUDIT} a
+    WHERE (CAST(:act AS uuid) IS NULL OR {OF_ACT})
+        AND (CAST(:action AS text) IS NULL OR action = :action)
         AND (CAST(:by AS text) IS NULL OR operator = :by)
     GROUP BY {ACT}
     HAVING CAST(:since AS timestamptz) IS NULL OR max(at) >= :since
     ORDER BY max(at) DESC, {ACT} LIMIT :limit
 )
-SELECT {SHOWN}, ARRAY (
+SELECT act::text, {SAFE.format("at")}, {SAFE.format("ended_at")}, action, operator, logged_in_as, reason, (
+    SELECT {FILTERS} FROM {AUDIT} a WHERE a.act_id = act OR a.id = act ORDER BY a.at, a.id LIMIT 1),
+    affected, batches, ARRAY (
     SELECT u.id::text FROM {AUDIT} a, unnest(a.event_ids[1:{LISTED}]) WITH ORDINALITY AS u (id, place)
     WHERE a.act_id = act OR a.id = act ORDER BY a.at, a.id, u.place LIMIT {LISTED})
 FROM acts ORDER BY acts.ended_at DESC, act
-""")
-ONE_ACT = text(f"""
-WITH acts AS ({GROUPED} FROM {AUDIT} a WHERE {OF_ACT} GROUP BY {ACT})
-SELECT {SHOWN}, CAST(ARRAY[] AS text[]) FROM acts
 """)
 # The state of an event now. After a replay `failed` is failed again, unless the replay was undone; a
 # later replay is another act.
@@ -167,14 +163,17 @@ def recent_actions(
     since: datetime | None = None,
 ) -> list[AuditRow]:
     """The latest acts, newest first: those that ended at or after `since`."""
-    values = {"limit": limit, "action": action, "by": by, "since": since}
-    return [AuditRow(*row) for row in connection.execute(RECENT, values)]
+    values = {"limit": limit, "action": action, "by": by, "since": since, "act": None}
+    return [AuditRow(*row) for row in connection.execute(ACTS, values)]
 
 
-def action_by_id(connection: Connection, id_: str) -> AuditRow | None:
-    """One act by its id, without its event ids (see `events_of`); None if there is none."""
-    row = connection.execute(ONE_ACT, {"act": id_}).first()
-    return None if row is None else AuditRow(*row)
+def action_by_id(connection: Connection, id_: str) -> AuditRow:
+    """One act by its id, without its event ids (see `events_of`). UsageError if there is none."""
+    values = {"limit": 1, "action": None, "by": None, "since": None, "act": id_}
+    row = connection.execute(ACTS, values).first()
+    if row is None:
+        raise UsageError(f"there is no act {id_} in the audit", hint="`outboxctl audit` lists them")
+    return replace(AuditRow(*row), event_ids=[])
 
 
 def replayed_as(connection: Connection, id_: str) -> str | None:

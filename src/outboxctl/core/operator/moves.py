@@ -1,8 +1,10 @@
 """Moves of failed events: replay, discard, undo of a replay; one statement locks, moves and audits."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from json import dumps
+from typing import Any
 from uuid import uuid4
 
 from outboxctl.core.operator.audit import OF_ACT
@@ -107,11 +109,18 @@ def carry_out(
 
     A row that is no longer failed, or that somebody else has locked, is left alone and not in the result.
     """
-    act_id = act_id or str(uuid4())
     values = {"by": by, "reason": reason, "act_id": act_id, "planned": plan.at, "ids": plan.ids}
-    values["filters"] = dumps(plan.selection.as_filter(), ensure_ascii=False)
-    moved = set(connection.execute(statement, values).scalar() or ())
-    return Act([id_ for id_ in plan.ids if id_ in moved], act_id if moved else None)
+    act = _do(connection, statement, plan.selection.as_filter(), values)
+    moved = set(act.ids)
+    return Act([id_ for id_ in plan.ids if id_ in moved], act.audit_id)
+
+
+def _do(
+    connection: Connection, statement: TextClause, filters: Mapping[str, Any], values: Mapping[str, Any]
+) -> Act:
+    own = {"act_id": values["act_id"] or str(uuid4()), "filters": dumps(filters, ensure_ascii=False)}
+    ids = list(connection.execute(statement, {**values, **own}).scalar() or ())
+    return Act(ids, own["act_id"] if ids else None)
 
 
 replay = partial(carry_out, REPLAY)  # failed to pending: as new, but for the history
@@ -136,13 +145,10 @@ def undo(
 
     In the caller's transaction, the audit row too; a batch that moves nothing has none.
     """
-    act_id = act_id or str(uuid4())
-    values = {"batch": batch, "by": by, "reason": reason, "act_id": act_id}
-    values["filters"] = dumps({"audit_id": undoes})
     # Statistics may cause a nested loop: a thousand events joined with a thousand entries of the audit.
     connection.exec_driver_sql("SET LOCAL enable_nestloop = off")
-    ids = list(connection.execute(UNDO, values).scalar() or ())
-    return Act(ids, act_id if ids else None)
+    values = {"batch": batch, "by": by, "reason": reason, "act_id": act_id}
+    return _do(connection, UNDO, {"audit_id": undoes}, values)
 
 
 # The waiting events of a projection that is dropped.
@@ -165,5 +171,4 @@ def in_hand(connection: Connection, name: str) -> int:
 def discard_all(connection: Connection, name: str, *, by: str, reason: str, act_id: str) -> int:
     """End waiting events of a projection as done without a delivery, audited; how many, at most BATCH."""
     values = {"name": name, "by": by, "reason": reason, "act_id": act_id}
-    values["filters"] = dumps({"projection": name})
-    return len(connection.execute(DROP, values).scalar() or ())
+    return len(_do(connection, DROP, {"projection": name}, values).ids)

@@ -3,10 +3,8 @@
 From a bounded sample of rows: of pages all over a large table, and the whole of a small one.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
 
 from psycopg.sql import SQL, Composed, Identifier
 
@@ -36,7 +34,6 @@ FROM (SELECT * FROM {rows} {end}) {alias}, LATERAL (
     ) k LIMIT {most}) k
 ) counted
 """
-Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -58,15 +55,14 @@ def behind(
     if follow.key:
         return DocumentsBehind(1, 1, 0)
     if follow.all:
-        return _in_time(lambda _: _all(connection, root))
-    return _in_time(lambda size: _counted(connection, follow, size, known))
+        return _in_time(connection, lambda _: _all(connection, root))
+    return _in_time(connection, lambda size: _counted(connection, follow, size, known))
 
 
 def _all(connection: Connection, root: Relation) -> DocumentsBehind:
     """About how many rows the planner takes a table to have."""
     statement = SQL("EXPLAIN (FORMAT JSON) SELECT FROM {}").format(qualified(root)).as_string()
-    with _read_only(connection), reading_rows(connection):
-        plan = connection.exec_driver_sql(statement).scalar_one()
+    plan = connection.exec_driver_sql(statement).scalar_one()
     number = int(plan[0]["Plan"]["Plan Rows"])
     return DocumentsBehind(number, number, 0)
 
@@ -77,9 +73,8 @@ def _counted(connection: Connection, follow: Follow, size: int, known: int) -> D
     composed = SQL(COUNTED).format(
         rows=rows, end=end, alias=SQL(ALIAS), query=SQL(query), most=SQL(str(MOST))
     )
-    with _read_only(connection), reading_rows(connection):
-        # By the driver itself: the user's own SQL is not rewritten.
-        counted = driver(connection).execute(composed.as_string().encode()).fetchone()
+    # By the driver itself: the user's own SQL is not rewritten.
+    counted = driver(connection).execute(composed.as_string().encode()).fetchone()
     median, most, number = counted or (0, 0, 0)
     return DocumentsBehind(median, most if number < size else max(most, known), number)
 
@@ -91,20 +86,18 @@ def sample(connection: Connection, table: Relation, alias: str, size: int) -> tu
     return SQL(ROWS).format(table=qualified(table), **given), SQL(ORDER).format(**given)
 
 
-def _in_time(read: Callable[[int], Found]) -> Found | None:
-    """What `read` returns for the largest of SIZES that does not take too long."""
+def _in_time(connection: Connection, read: Callable[[int], DocumentsBehind]) -> DocumentsBehind | None:
+    """What `read` returns for the largest of SIZES that does not take too long.
+
+    It changes nothing, and reads with the settings of a worker.
+    """
     for size in SIZES:
         try:
-            return read(size)
+            with undone(connection):
+                prepare(connection, SECONDS)
+                with reading_rows(connection):
+                    return read(size)
         except ReadRefusedError as error:
             if not error.late:
                 break
     return None
-
-
-@contextmanager
-def _read_only(connection: Connection) -> Iterator[None]:
-    """Statements of at most SECONDS that change nothing, with the settings that the worker reads with."""
-    with undone(connection):
-        prepare(connection, SECONDS)
-        yield

@@ -7,9 +7,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from sqlalchemy import func, select
+from sqlalchemy.dialects.postgresql import insert
+
 from outboxctl.core.operator import audit
-from outboxctl.core.schema.names import HEAD, MARKER, VERSION
+from outboxctl.core.schema.names import HEAD, VERSION
+from outboxctl.core.search_path import places
 from outboxctl.core.sql import Connection, text
+from outboxctl.core.tables import MARKER
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import brief
 from outboxctl.settings import variable_of
@@ -17,40 +22,29 @@ from outboxctl.settings import variable_of
 if TYPE_CHECKING:
     from outboxctl.core.database import Database
 
-MIGRATED = text(f"SELECT to_regclass('{VERSION}') IS NOT NULL")
+EXISTS = text("SELECT to_regclass(:table) IS NOT NULL")
 REVISION = text(f"SELECT version_num FROM {VERSION}")
-READ = text(f"SELECT environment FROM {MARKER}")
-EXISTS = text(f"SELECT to_regclass('{MARKER}') IS NOT NULL")
-WRITE = text(f"INSERT INTO {MARKER} (environment) VALUES (:environment) ON CONFLICT DO NOTHING")
-READ_LOCKED = text(f"SELECT environment FROM {MARKER} FOR UPDATE")
-CHANGE = text(f"""
-INSERT INTO {MARKER} (environment) VALUES (:environment)
-ON CONFLICT (singleton) DO UPDATE SET environment = excluded.environment, written_at = now()
-""")
+MARKED = select(MARKER.c.environment)
 
 
 def current(connection: Connection) -> str | None:
     """The schema's revision, None before the first upgrade."""
-    if not connection.execute(MIGRATED).scalar():
-        return None
-    revision: str | None = connection.execute(REVISION).scalar()
-    return revision
+    return connection.execute(REVISION).scalar() if _is_there(connection, VERSION) else None
 
 
 def read(connection: Connection) -> str | None:
-    """The marker, None where none was ever written."""
-    marker = connection.execute(READ).scalar()
-    return None if marker is None else str(marker)
+    """The marker; None where none was ever written, and where the schema is not there yet."""
+    return connection.execute(MARKED).scalar() if _is_there(connection, MARKER.name) else None
 
 
-def read_if_any(connection: Connection) -> str | None:
-    """The marker; None also where the schema is not there yet."""
-    return read(connection) if connection.execute(EXISTS).scalar() else None
+def _is_there(connection: Connection, table: str) -> bool:
+    return bool(connection.execute(EXISTS, {"table": places(connection).name(table)}).scalar())
 
 
 def write(connection: Connection, environment: str) -> None:
     """Write the marker unless there is one."""
-    connection.execute(WRITE, {"environment": environment})
+    new = insert(MARKER).values(environment=environment)
+    connection.execute(new.on_conflict_do_nothing())
 
 
 def change(
@@ -60,10 +54,12 @@ def change(
 
     Returns the marker before, and the id of the audit row; None where the marker does not change.
     """
-    before = connection.execute(READ_LOCKED).scalar()
+    before = connection.execute(MARKED.with_for_update()).scalar()
     if before == environment:
         return before, None
-    connection.execute(CHANGE, {"environment": environment})
+    row = {"environment": environment, "written_at": func.now()}
+    new = insert(MARKER).values(row)
+    connection.execute(new.on_conflict_do_update(index_elements=[MARKER.c.singleton], set_=row))
     filters = {"before": before, "after": environment}
     return before, audit.record(connection, "mark", by=by, reason=reason, filters=filters, ids=[])
 
@@ -88,12 +84,6 @@ def check_revision(connection: Connection, name: str) -> None:
             f"the schema in {name} is at revision {brief(str(revision), 40)}, not {HEAD}",
             hint="run `outboxctl db upgrade`; where the schema is newer, upgrade outboxctl",
         )
-
-
-def check_if_any(connection: Connection, environment: str | None, name: str) -> None:
-    """The same, also where the schema is not there yet."""
-    if connection.execute(EXISTS).scalar():
-        check(connection, environment, name)
 
 
 @contextmanager

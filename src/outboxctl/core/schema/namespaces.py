@@ -1,5 +1,7 @@
 """Databases and schemas for isolated runs."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from urllib.parse import parse_qsl, quote, urlencode, urlunsplit
 from uuid import uuid4
 
@@ -26,13 +28,13 @@ def create_database(url: str, name: str, *, like: str | None = None) -> str:
     """
     own = f"{name[:50]}_{uuid4().hex[:8]}"
     template = parse_url(like).path[1:] if like else "template0"
-    _execute(url, sql.SQL("CREATE DATABASE {} TEMPLATE {} ENCODING 'UTF8'"), own, template)
+    _execute(url, "CREATE DATABASE {} TEMPLATE {} ENCODING 'UTF8'", own, template)
     return urlunsplit(parse_url(url)._replace(path=f"/{own}"))
 
 
 def drop_database(url: str, own: str) -> None:
     """Drop a database by the URL of `create_database`, whoever is connected; `url` is another one's."""
-    _execute(url, sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)"), parse_url(own).path[1:])
+    _execute(url, "DROP DATABASE IF EXISTS {} WITH (FORCE)", parse_url(own).path[1:])
 
 
 def in_schema(url: str, own: str) -> str:
@@ -51,9 +53,9 @@ def create_schema(url: str, own: str) -> str:
     lead to other tables. UnreachableError where the server is unreachable.
     """
     inside = in_schema(url, own)
-    _execute(url, sql.SQL("CREATE SCHEMA {}"), own)
+    _execute(url, "CREATE SCHEMA {}", own)
     if schema_of(inside) != own:
-        _execute(url, sql.SQL("DROP SCHEMA {}"), own)
+        _execute(url, "DROP SCHEMA {}", own)
         raise UsageError(
             f"{mask(url)} does not take the search path of a session: a pooler in transaction mode?",
             hint="set DATABASE_URL to PostgreSQL itself, not to the pooler before it",
@@ -63,14 +65,11 @@ def create_schema(url: str, own: str) -> str:
 
 def drop_schema(url: str, own: str) -> None:
     """Drop a schema of `create_schema` with its contents, and end its sessions; none is no error."""
-    try:
-        with psycopg.connect(**(BOUND | parameters(url)), autocommit=True) as connection:
-            connection.execute(END_SESSIONS, [own])
-            connection.execute("SET lock_timeout = '10s'")
-            connection.execute("SET client_min_messages = warning")
-            connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(own)))
-    except psycopg.Error as error:
-        raise translate(error, own) from error
+    with _session(url, own) as connection:
+        connection.execute(END_SESSIONS, [own])
+        connection.execute("SET lock_timeout = '10s'")
+        connection.execute("SET client_min_messages = warning")
+        connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(own)))
 
 
 def schema_of(url: str) -> str | None:
@@ -83,9 +82,15 @@ def schema_of(url: str) -> str | None:
     return str(row[0]) if row and row[0] else None
 
 
-def _execute(url: str, statement: sql.SQL, *names: str) -> None:
+def _execute(url: str, statement: str, *names: str) -> None:
+    with _session(url, names[0]) as connection:
+        connection.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
+
+
+@contextmanager
+def _session(url: str, name: str) -> Iterator[psycopg.Connection]:
     try:
         with psycopg.connect(**(BOUND | parameters(url)), autocommit=True) as connection:
-            connection.execute(statement.format(*map(sql.Identifier, names)))
+            yield connection
     except psycopg.Error as error:
-        raise translate(error, names[0]) from error
+        raise translate(error, name) from error

@@ -46,7 +46,7 @@ def _read_marker(settings: Settings) -> tuple[str | None, list[str]]:
     if settings.database_url is None:
         return None, []
     with closing(Database(settings.require_database_url(), connections=1)) as db, db.begin() as connection:
-        environment = marker.read_if_any(connection)
+        environment = marker.read(connection)
         if environment is not None:
             marker.check(connection, settings.environment, db.name)
         return environment, [] if here(host_of(connection)) else [db.name]

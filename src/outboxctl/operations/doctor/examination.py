@@ -191,7 +191,7 @@ def _database(exam: Examination) -> None:
         read_only(connection)
         ask, check = partial(read_or_refuse, connection, db.name), partial(exam.check, End.DATABASE)
         check(SERVER, lambda: ask(server))
-        check(MARKER, lambda: ask(marker.read_if_any))
+        check(MARKER, lambda: ask(marker.read))
         schema = check(TABLES, lambda: ask(tables))
         check(RIGHTS, lambda: ask(rights))
         if schema and not schema.missing:
