@@ -52,10 +52,12 @@ def row(status: str) -> tuple[object, ...]:
     return (uuid4(), uuid4(), status)
 
 
-def test_a_fresh_database(empty: Database) -> None:
+def test_a_fresh_database(empty: Database, raw: psycopg.Connection) -> None:
     done = upgrade(empty, None)
     assert (done.before, done.after) == (None, HEAD)
     assert "table search_outbox_events" in done.added
+    by_rows = {"autovacuum_vacuum_scale_factor=0", "autovacuum_vacuum_threshold=20000"}
+    assert by_rows <= set(autovacuum(raw) or []), "not by shares"
     assert upgrade(empty, None).added == []
 
 
@@ -103,13 +105,6 @@ def test_the_marker_is_written_once_and_defends_itself(empty: Database) -> None:
         upgrade(empty, "prod")
 
 
-def test_a_schema_from_the_future_is_left_alone(empty: Database, raw: psycopg.Connection) -> None:
-    upgrade(empty, None)
-    raw.execute("UPDATE outboxctl_alembic_version SET version_num = '9999'")
-    with pytest.raises(UsageError, match="9999"):
-        upgrade(empty, None)
-
-
 def test_the_printed_sql_makes_the_same_schema(
     empty: Database, raw: psycopg.Connection, sql: psycopg.Connection
 ) -> None:
@@ -155,23 +150,11 @@ def test_a_server_without_version_7_makes_the_same_ids_by_hand(raw: psycopg.Conn
     assert all(abs((id_.int >> 80) / 1000 - at) < 5 for id_, at in made)
 
 
-def test_an_id_of_the_applications_own_making_stays(empty: Database, raw: psycopg.Connection) -> None:
+def test_what_the_application_has_set_stays(empty: Database, raw: psycopg.Connection) -> None:
     raw.execute(LAB.replace("id uuid PRIMARY KEY", "id uuid PRIMARY KEY DEFAULT md5('x')::uuid", 1))
-    upgrade(empty, None)
-    assert "md5" in str(of_id(raw))
-
-
-def test_autovacuum_comes_by_rows_not_by_shares(empty: Database, raw: psycopg.Connection) -> None:
-    upgrade(empty, None)
-    assert {"autovacuum_vacuum_scale_factor=0", "autovacuum_vacuum_threshold=20000"} <= set(
-        autovacuum(raw) or []
-    )
-
-
-def test_an_autovacuum_that_somebody_has_set_stays(empty: Database, raw: psycopg.Connection) -> None:
-    raw.execute(LAB)
     raw.execute("ALTER TABLE search_outbox_events SET (autovacuum_vacuum_threshold = 7, fillfactor = 90)")
     upgrade(empty, None)
+    assert "md5" in str(of_id(raw))
     assert autovacuum(raw) == ["autovacuum_vacuum_threshold=7", "fillfactor=90"]
 
 
@@ -200,9 +183,6 @@ def test_the_tables_of_the_code_are_those_of_the_migrations(url: str) -> None:
         context = MigrationContext.configure(connection, opts={"version_table": VERSION})
         assert [each for each in compare_metadata(context, METADATA) if each[0] != "remove_constraint"] == []
     engine.dispose()
-
-
-def test_head_is_the_newest_migration() -> None:
     assert ScriptDirectory.from_config(config()).get_current_head() == HEAD
 
 
@@ -212,10 +192,12 @@ def test_another_schema_than_the_newest_is_refused_with_what_to_run(
     upgrade(empty, None)
     with marker.checked(empty, None):
         pass
-    raw.execute("UPDATE outboxctl_alembic_version SET version_num = '0000'")
+    raw.execute("UPDATE outboxctl_alembic_version SET version_num = '9999'")
     with pytest.raises(UsageError) as caught, marker.checked(empty, None):
         pass
     assert "outboxctl db upgrade" in caught.value.hint
+    with pytest.raises(UsageError, match="9999"):
+        upgrade(empty, None)
 
 
 def test_a_missing_schema_says_what_to_run(empty: Database) -> None:
