@@ -27,7 +27,7 @@ LOCK = f"""SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended({
 FROM pg_catalog.pg_class WHERE oid OPERATOR(pg_catalog.=) CAST('{EVENTS}' AS pg_catalog.regclass)
     AND relkind OPERATOR(pg_catalog.=) 'p'"""
 IF_NEW = f"WHERE NOT EXISTS (SELECT FROM {EVENTS} WHERE id OPERATOR(pg_catalog.=) {{id}})"
-NAMES = ("id", "entity_type", "entity_id", "op", "event_version", "traceparent", "parts", "number")
+NAMES = ("id", "entity_type", "entity_id", "op", "event_version", "traceparent", "key")
 # W3C Trace Context, section 3.2.2, as far as 55 characters hold it: neither version ff nor an id of zeros.
 TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 

@@ -1,6 +1,5 @@
 """`touch`: an event of a projection's document, written in the caller's own transaction."""
 
-import json
 from collections.abc import Sequence
 from datetime import date, datetime
 from decimal import Decimal
@@ -11,48 +10,30 @@ from outboxctl.core.produce import COLUMNS, executor, traceparent_of, version_of
 from outboxctl.core.schema.names import EVENTS, PROJECTIONS
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.ids import uuid7
-from outboxctl.domain.key_forms import AS_GIVEN, RAW, forms, number
+from outboxctl.domain.key_forms import form, number
 from outboxctl.domain.lifecycle import PROJECTION
 from outboxctl.domain.printable import brief
-from outboxctl.domain.projection import NAME
+from outboxctl.domain.projection import NAME, key_part
 
 # By full names: the search path is the application's. A statement that reads the declarations fails where
 # the login may not, and with it the application's transaction.
 MAY_READ = f"""SELECT pg_catalog.has_column_privilege(t, 'name', 'SELECT')
     AND pg_catalog.has_column_privilege(t, 'definition', 'SELECT')
 FROM pg_catalog.to_regclass('{PROJECTIONS}') t"""
-KEY_COLUMNS = f"""SELECT pg_catalog.jsonb_extract_path(p.definition, 'key') FROM {PROJECTIONS} p
-    WHERE CAST(p.name AS pg_catalog.text) OPERATOR(pg_catalog.=) CAST({{entity_type}} AS pg_catalog.text)"""
-NOT_READ = "SELECT CAST(NULL AS pg_catalog.jsonb)"
-PART = "pg_catalog.json_extract_path_text(g.part, {0})"
-# The form that the declared type of the column has: no cast of PostgreSQL, which would fail the transaction.
+# Of each column name, type and, where that is an enum, its labels; NULL where no such projection is in force.
+KEY_COLUMNS = f"""SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_array(c.name, c.type, ARRAY(
+        SELECT CAST(e.enumlabel AS pg_catalog.text) FROM pg_catalog.pg_enum e
+        WHERE e.enumtypid OPERATOR(pg_catalog.=) pg_catalog.to_regtype(c.type))) ORDER BY k.place)
+FROM {PROJECTIONS} p, pg_catalog.jsonb_array_elements(pg_catalog.jsonb_extract_path(p.definition, 'key'))
+        WITH ORDINALITY k (part, place),
+    pg_catalog.jsonb_to_record(k.part) c (name pg_catalog.text, type pg_catalog.text)
+WHERE CAST(p.name AS pg_catalog.text) OPERATOR(pg_catalog.=) CAST({{entity_type}} AS pg_catalog.text)"""
 INSERT = f"""INSERT INTO {EVENTS} (id, {COLUMNS}, entity_key, traceparent)
-SELECT CAST({{id}} AS pg_catalog.uuid), CAST({{entity_type}} AS pg_catalog.text), CAST(pg_catalog.md5(
-        pg_catalog.concat(CAST({{entity_type}} AS pg_catalog.text), ':', k.key)) AS pg_catalog.uuid),
+SELECT CAST({{id}} AS pg_catalog.uuid), k.type, CAST(pg_catalog.md5(
+        pg_catalog.concat(k.type, ':', k.key)) AS pg_catalog.uuid),
     'upsert', CAST({{event_version}} AS pg_catalog.int8), 'pending', 0, 0, pg_catalog.now(), pg_catalog.now(),
     k.key, CAST({{traceparent}} AS pg_catalog.text)
-FROM (
-    SELECT pg_catalog.string_agg(c.form, ':' ORDER BY c.place) AS key, pg_catalog.count(c.form) AS fit,
-        pg_catalog.max(c.columns) AS columns
-    FROM (
-        SELECT g.place, pg_catalog.jsonb_array_length(w.columns) AS columns,
-            CASE WHEN w.columns IS NULL THEN {PART.format(f"'{AS_GIVEN}'")} ELSE coalesce(
-                {PART.format("t.type")},
-                CASE WHEN EXISTS (SELECT FROM pg_catalog.pg_enum e
-                    WHERE e.enumtypid OPERATOR(pg_catalog.=) pg_catalog.to_regtype(t.type)
-                        AND CAST(e.enumlabel AS pg_catalog.text)
-                            OPERATOR(pg_catalog.=) {PART.format(f"'{RAW}'")})
-                THEN {PART.format(f"'{AS_GIVEN}'")} END) END AS form
-        FROM pg_catalog.json_array_elements(CAST({{parts}} AS pg_catalog.json))
-                WITH ORDINALITY g (part, place)
-            LEFT JOIN (COLUMNS_OF_THE_KEY) w (columns) ON true,
-            LATERAL (SELECT pg_catalog.jsonb_extract_path_text(
-                w.columns, {PART.format("'place'")}, 'type')) t (type)
-    ) c
-) k
-WHERE k.fit OPERATOR(pg_catalog.=) CAST({{number}} AS pg_catalog.int8)
-    AND coalesce(CAST(k.columns AS pg_catalog.int8) OPERATOR(pg_catalog.=) k.fit, true)
-RETURNING 1"""
+FROM (SELECT CAST({{entity_type}} AS pg_catalog.text), CAST({{key}} AS pg_catalog.text)) k (type, key)"""
 Part = str | int | UUID | Decimal | date
 
 
@@ -89,27 +70,27 @@ def touch(
     parts = [_part(part) for part in ([key] if isinstance(key, Part) else key)]
     if not parts:
         raise ValueError("the key has no parts")
-    values: dict[str, Any] = {"id": str(uuid7()), "entity_type": projection, "parts": _forms(parts)}
-    values |= {"number": len(parts), "traceparent": traceparent_of(traceparent)}
+    values: dict[str, Any] = {"id": str(uuid7()), "entity_type": projection}
+    values["traceparent"] = traceparent_of(traceparent)
     values["event_version"] = None if event_version is None else version_of(event_version)
     execute = executor(connection, values, touch)
     may_read = execute(MAY_READ).fetchone()[0]
-    source = KEY_COLUMNS if may_read else NOT_READ
-    if execute(INSERT.replace("COLUMNS_OF_THE_KEY", source)).fetchone() is None:
-        raise _no_key(projection, parts, execute(KEY_COLUMNS).fetchone()[0])
+    if may_read and (columns := execute(KEY_COLUMNS).fetchone()[0]):
+        parts = _as_written(projection, parts, columns)
+    values["key"] = ":".join(map(key_part, parts)) if len(parts) > 1 else parts[0]
+    execute(INSERT)
     return UUID(values["id"])
 
 
-def _forms(parts: Sequence[str]) -> str:
-    several = len(parts) > 1
-    made = [{**forms(part, several=several), "place": str(place)} for place, part in enumerate(parts)]
-    return json.dumps(made, ensure_ascii=False)  # an encoding that is not UTF8 refuses escapes
-
-
-def _no_key(projection: str, parts: Sequence[str], columns: Sequence[dict[str, str]]) -> KeyFormError:
-    given = brief(", ".join(map(repr, parts)), 200)
-    wanted = brief(", ".join(f"{each['name']} {each['type']}" for each in columns), 200)
-    return KeyFormError(f"{given}: no key of the projection {projection!r}, which is {wanted}")
+def _as_written(projection: str, parts: Sequence[str], columns: Sequence[Any]) -> list[str]:
+    """The parts in the forms of the columns' types. KeyFormError where they are no key."""
+    written = [form(part, type_, labels) for part, (_, type_, labels) in zip(parts, columns, strict=False)]
+    found = [each for each in written if each is not None]
+    if not len(found) == len(parts) == len(columns):
+        given = brief(", ".join(map(repr, parts)), 200)
+        wanted = brief(", ".join(f"{name} {type_}" for name, type_, _ in columns), 200)
+        raise KeyFormError(f"{given}: no key of the projection {projection!r}, which is {wanted}")
+    return found
 
 
 def _part(value: Part) -> str:

@@ -4,11 +4,11 @@ Made without a cast of PostgreSQL, which would leave the transaction of an appli
 """
 
 import re
+from collections.abc import Callable, Collection
 from datetime import date
 from decimal import Decimal, InvalidOperation
+from functools import partial
 from uuid import UUID
-
-from outboxctl.domain.projection import key_part
 
 INTEGERS = {"int2": 2**15, "int4": 2**31, "int8": 2**63}
 INTEGER = re.compile(r"\s*[+-]?[0-9]{1,30}\s*")
@@ -16,26 +16,13 @@ NUMBER = re.compile(r"\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,5})?\s
 NOT_NUMBERS = {"nan": "NaN", "infinity": "Infinity", "-infinity": "-Infinity"}
 # Years that Python does not have, and the ends of time.
 FAR = re.compile(r"[0-9]{4,7}-[0-9]{2}-[0-9]{2} BC|[0-9]{5,7}-[0-9]{2}-[0-9]{2}|-?infinity")
-AS_GIVEN, RAW = "given", "raw"  # no names of types, which have a point
 
 
-def forms(text: str, *, several: bool) -> dict[str, str]:
-    """The text by the name of each type of which it is a value; escaped where the key has `several` parts.
-
-    Under AS_GIVEN as it is, for a type that is not known, under RAW without escapes, for labels of an enum.
-    """
-    made = {
-        AS_GIVEN: text,
-        "pg_catalog.text": text,
-        "pg_catalog.varchar": text,
-        "pg_catalog.bpchar": text.rstrip(" "),
-        "pg_catalog.uuid": _uuid(text),
-        "pg_catalog.numeric": _number(text),
-        "pg_catalog.date": _date(text),
-        **{f"pg_catalog.{name}": _integer(text, limit) for name, limit in INTEGERS.items()},
-    }
-    written = {name: key_part(form) if several else form for name, form in made.items() if form is not None}
-    return {**written, RAW: text}
+def form(text: str, type_: str, labels: Collection[str]) -> str | None:
+    """The text of a value of this type, of an enum with these labels; None where it is none."""
+    if type_ in FORMS:
+        return FORMS[type_](text)
+    return text if text in labels else None
 
 
 def number(value: Decimal) -> str:
@@ -71,3 +58,14 @@ def _date(text: str) -> str | None:
         return date.fromisoformat(text.strip()).isoformat()
     except ValueError:
         return text if FAR.fullmatch(text) else None
+
+
+FORMS: dict[str, Callable[[str], str | None]] = {
+    "pg_catalog.text": str,
+    "pg_catalog.varchar": str,
+    "pg_catalog.bpchar": lambda text: text.rstrip(" "),
+    "pg_catalog.uuid": _uuid,
+    "pg_catalog.numeric": _number,
+    "pg_catalog.date": _date,
+    **{f"pg_catalog.{name}": partial(_integer, limit=limit) for name, limit in INTEGERS.items()},
+}

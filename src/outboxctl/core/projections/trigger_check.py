@@ -103,7 +103,7 @@ def installed(
     oids = {each.table: oid for each in tables if (oid := oid_of(connection, each.table))}
     rows = row_level(connection, oids)
     there = Triggers([each for each in tables if each.table in oids], schema, rows, oids)
-    ours = SQL(OURS).format(ours=there.ours, projection=Literal(projection.name))
+    ours = SQL(OURS).format(ours=there.condition, projection=Literal(projection.name))
     functions = {
         row.name: row for row in _rows(connection, FUNCTIONS, events=Literal(there.events), ours=ours)
     }

@@ -149,7 +149,7 @@ class Triggers:
     def sql(self, projection: str) -> str:
         """Plain SQL, one statement, that leaves exactly these triggers, for a projection's declaration."""
         text, columns = DROP, self._columns(projection)
-        parts = {"ours": self.ours}
+        parts = {"ours": self.condition}
         if any(each.users for each in self.tables):
             text = CREATE
             calls = (SQL("{}::regprocedure").format(Literal(each.call)) for each in self.functions)
@@ -159,7 +159,7 @@ class Triggers:
                 "functions": self.functions_sql,
                 "names": SQL(", ").join(calls),
                 "rights": SQL(RIGHTS),
-                "differing": self.differing(self.ours),
+                "differing": self.differing(self.condition),
                 "copies": SQL(trigger_places.COPIES).format(wanted=self.wanted),
             }
         outer = tag("outbox", "".join(each.as_string() for each in parts.values()))
@@ -185,7 +185,7 @@ class Triggers:
         return TriggerFunction(table, by_row, name, f"{Identifier(self.schema, name).as_string()}()")
 
     @cached_property
-    def ours(self) -> Composable:
+    def condition(self) -> Composable:
         """Whether a function `p` is one of these tables."""
         names = [self._function(each, by_row=rows).name for each in self.tables for rows in (False, True)]
         return SQL(OURS).format(
