@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import quote
 
 import psycopg
 import pytest
@@ -57,6 +58,9 @@ def test_a_document_moves_with_its_routing_and_a_delete_finds_it(
     sql.execute("DELETE FROM rent.cars WHERE id % 3 = 0")
     cli.ok("worker", "--drain")
     assert placed() == rows(sql)
+    sql.execute("DELETE FROM rent.cars")
+    cli.ok("worker", "--drain")
+    assert placed() == {}
     assert sql.execute("SELECT DISTINCT status FROM search_outbox_events").fetchall() == [("done",)]
 
 
@@ -92,6 +96,7 @@ def test_a_copy_in_another_shard_is_found_and_a_repair_removes_it(
         node.ok("PUT", f"/{cars}/_doc/{id_}?routing={tenant}", {"id": int(id_), "name": "x"})
     assert len(placed()["2"]) == 2
     assert cli("projection", "preview", "car", "1").returncode == 4
+    assert "77" in cli("verify", "--projection", "car", "--json").stdout
     assert cli("verify", "--projection", "car").returncode == 4
     cli("verify", "--projection", "car", "--repair", *WHO, "--yes")
     cli.ok("worker", "--drain")
@@ -122,10 +127,12 @@ def test_the_shard_of_a_routing_is_the_engines(index: str, node: Node, settings:
     node.ok("PUT", f"/{name}", {"settings": {"number_of_shards": 3, **settings}})
 
     def asked(routing: str) -> int:
-        found = node.ok("GET", f"/{name}/_search_shards?routing={routing}")["shards"]
+        found = node.ok("GET", f"/{name}/_search_shards?routing={quote(routing)}")["shards"]
         return int(found[0][0]["shard"])
 
     shown = shards.cut(3, asked)
     assert shown is not None
-    texts = ["a", "ab", "x" * 31, "tenant-77", *shown.routings]
+    texts = ["a", "ab", "grüße", "日本", "\U0001f600x", "x" * 31, "tenant-77", *shown.routings]
     assert [shown.of(text) for text in texts] == [asked(text) for text in texts]
+    assert [shown.of(text) for text in shown.routings] == [0, 1, 2]
+    assert shards.cut(4, asked) is None

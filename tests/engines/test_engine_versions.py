@@ -14,7 +14,6 @@ pytestmark = pytest.mark.real_engine
 DONE = (Verdict.DONE, None)
 SUPERSEDED = (Verdict.DONE, Noop.SUPERSEDED)
 MAPPING = (Verdict.FAIL, Reason.MAPPING)
-BAD_REQUEST = (Verdict.FAIL, Reason.BAD_REQUEST)
 NEWER, OLDER = '{"text": "newer"}', '{"text": "older"}'
 LONGEST = 2**63 - 1
 
@@ -77,15 +76,6 @@ def test_a_document_that_is_refused_fails_alone(send: Send, document: str) -> No
         BulkAction("block:3", 1, NEWER),
     ]
     assert send(*whole) == [DONE, MAPPING, DONE]
-
-
-@pytest.mark.parametrize(
-    "bad",
-    [pytest.param(("x" * 513, 1), id="an id too long"), pytest.param(("block:2", -1), id="a bad version")],
-)
-def test_what_spoils_a_whole_request_is_found_and_fails_alone(send: Send, bad: tuple[str, int]) -> None:
-    good = [BulkAction(f"block:{n}", 1, NEWER) for n in (1, 3, 4)]
-    assert send(good[0], BulkAction(*bad, NEWER), *good[1:]) == [DONE, BAD_REQUEST, DONE, DONE]
 
 
 def test_unknown_fields_are_kept_and_odd_characters_too(send: Send, node: Node, index: str) -> None:

@@ -4,18 +4,14 @@ import json
 from itertools import count
 from typing import Any
 
-import elastic_transport
 import pytest
 from elasticsearch import Elasticsearch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fakes import fake_sink
-from fakes.faults import DROP_AFTER, ProxyFault
-from fakes.script import Script
 from fakes.store import Kind, Store
 from outboxctl.sink.delivery.bulk import FILTER, BulkAction, body
-from servers import Servers
 
 VERSIONS = st.sampled_from([0, 1, 2, 3, 5, 2**63 - 1])
 ACTIONS = st.builds(
@@ -73,23 +69,6 @@ def test_filters_and_require_alias_answer_alike(engine: Elasticsearch, index: st
         sink.store.kind = Kind.INDEX
         name = f"{index}-000001"
         assert said(fake, name, actions[:1], **options) == said(engine, name, actions[:1], **options)
-
-
-@pytest.mark.real_engine
-def test_the_same_faults_sit_in_front_of_the_real_engine(
-    servers: Servers, engine: Elasticsearch, index: str
-) -> None:
-    script = Script.of(ProxyFault(items={"x": (429, {"type": "busy", "reason": "later"})}.get), DROP_AFTER)
-    actions = [BulkAction("x", 1, "{}"), BulkAction("y", 1, "{}")]
-    with fake_sink(script, upstream=servers.sink) as sink, Elasticsearch(sink.url, max_retries=0) as client:
-        assert [item[:3] for item in said(client, index, actions)] == [
-            ("index", "x", 429),
-            ("index", "y", 201),
-        ]
-        assert [doc[1] for doc in documents(client, index, ["x", "y"])] == [False, True]
-        with pytest.raises(elastic_transport.ConnectionError):
-            said(client, index, actions)
-        assert [doc[1] for doc in documents(engine, index, ["x", "y"])] == [True, True]
 
 
 def test_once_tombstones_are_forgotten_an_older_write_comes_back_and_is_found() -> None:

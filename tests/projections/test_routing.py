@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import psycopg
 import pytest
@@ -11,7 +10,6 @@ from elasticsearch import Elasticsearch
 
 from fakes import ProxyFault, Script, fake_sink
 from fakes.faults import refused
-from outboxctl.sink.delivery import shards
 from processes import Cli, eventually
 from projections.store import WHO
 from servers import Servers
@@ -83,29 +81,6 @@ def rows(sql: psycopg.Connection) -> dict[str, list[tuple[str, str]]]:
     return {id_: [(name, tenant)] for id_, name, tenant in found}
 
 
-def filled(sql: psycopg.Connection, cli: Cli) -> None:
-    """Every document is in the index, by a worker."""
-    sql.execute("UPDATE rent.cars SET name = name || '!'")
-    cli.ok("worker", "--drain")
-
-
-def test_a_document_moves_with_its_routing_and_a_delete_finds_it(
-    placed: Placed, cli: Cli, sql: psycopg.Connection
-) -> None:
-    filled(sql, cli)
-    assert placed() == rows(sql)
-    sql.execute("UPDATE rent.cars SET tenant = 'moved-' || id")
-    sql.execute("UPDATE rent.cars SET tenant = NULL WHERE id % 7 = 0")
-    sql.execute("DELETE FROM rent.cars WHERE id % 3 = 0")
-    cli.ok("worker", "--drain")
-    assert placed() == rows(sql)
-    sql.execute("DELETE FROM rent.cars")
-    cli.ok("worker", "--drain")
-    assert placed() == {}
-    statuses = sql.execute("SELECT DISTINCT status FROM search_outbox_events").fetchall()
-    assert statuses == [("done",)]
-
-
 class NamesNoShard(Script):
     """An engine for a login that may not ask `_search_shards`."""
 
@@ -129,23 +104,6 @@ def test_where_the_engine_names_no_shard_nothing_is_written_and_events_wait(
     assert placed() == rows(sql)
 
 
-def test_a_late_write_of_another_routing_is_refused(
-    rent: str, placed: Placed, cli: Cli, sql: psycopg.Connection, engine: Elasticsearch
-) -> None:
-    filled(sql, cli)
-    assert placed() == rows(sql)
-    old = engine.search(index=f"{rent}-cars", version=True, size=100)["hits"]["hits"]
-    sql.execute("UPDATE rent.cars SET tenant = 'moved-' || id; DELETE FROM rent.cars WHERE id > 40")
-    cli.ok("worker", "--drain")
-    lines: list[dict[str, Any]] = []
-    for hit in old:
-        about = {"_id": hit["_id"], "routing": hit["_routing"], "version": hit["_version"]}
-        lines += [{"index": about | {"version_type": "external_gte"}}, hit["_source"]]
-    answers = engine.bulk(index=f"{rent}-cars", operations=lines)["items"]
-    assert {each["index"]["status"] for each in answers} == {409}
-    assert placed() == rows(sql)
-
-
 def test_an_index_of_other_shards_behind_the_alias_is_noticed_by_a_running_worker(
     placed: Placed, cli: Cli, sql: psycopg.Connection, worker: Callable[..., object], file: Path
 ) -> None:
@@ -158,28 +116,6 @@ def test_an_index_of_other_shards_behind_the_alias_is_noticed_by_a_running_worke
     sql.execute("UPDATE rent.cars SET tenant = 'moved-' || id WHERE id % 2 = 0")
     sql.execute("DELETE FROM rent.cars WHERE id % 3 = 0")
     eventually(lambda: placed() == rows(sql))
-
-
-def test_verify_and_preview_find_a_copy_in_another_shard_and_repair_removes_it(
-    rent: str, placed: Placed, cli: Cli, sql: psycopg.Connection, engine: Elasticsearch
-) -> None:
-    cli.ok("rebuild", "--projection", "car", *WHO, "--yes")
-    cli.ok("worker", "--drain")
-    assert placed() == rows(sql)
-    assert cli("verify", "--projection", "car").returncode == 0
-    lines: list[dict[str, Any]] = []
-    for id_, tenant in ((1, "other-1"), (2, "other-22"), (77, "other-3")):
-        lines += [{"index": {"_id": str(id_), "routing": tenant}}, {"id": id_, "tenant": tenant, "name": "x"}]
-    engine.bulk(index=f"{rent}-cars", operations=lines, refresh=True)
-    assert [len(placed()[id_]) for id_ in ("1", "2", "77")] == [1, 2, 1]  # the first by the same shard
-    assert cli("projection", "preview", "car", "1").returncode == 4
-    report = json.loads(cli("verify", "--projection", "car", "--json").stdout)
-    assert "77" in json.dumps(report)
-    assert cli("verify", "--projection", "car").returncode == 4
-    cli("verify", "--projection", "car", "--repair", *WHO, "--yes")
-    cli.ok("worker", "--drain")
-    assert placed() == rows(sql)
-    assert cli("projection", "preview", "car", "1", "2", "77").returncode == 0
 
 
 def test_a_routing_of_the_key_needs_no_other_shard(
@@ -197,22 +133,3 @@ def test_a_routing_of_the_key_needs_no_other_shard(
     deletes = engine.indices.stats(index=f"{rent}-trips")["_all"]["primaries"]["indexing"]["delete_total"]
     assert deletes == 35  # 25 of the old keys, 10 of rows that are gone; none in other shards
     assert cli("verify", "--projection", "trip").returncode == 0
-
-
-@pytest.mark.parametrize("settings", [{}, {"number_of_routing_shards": 6}], ids=["default", "own"])
-def test_the_shard_of_a_routing_is_the_engines(
-    index: str, engine: Elasticsearch, settings: dict[str, int]
-) -> None:
-    name = f"{index}-shards"
-    engine.indices.create(index=name, settings={"number_of_shards": 3, **settings})
-
-    def asked(routing: str) -> int:
-        found = engine.search_shards(index=name, routing=routing)["shards"]
-        return int(found[0][0]["shard"])
-
-    shown = shards.cut(3, asked)
-    assert shown is not None
-    texts = ["a", "ab", "grüße", "日本", "\U0001f600x", "x" * 31, "tenant-77", *shown.routings]
-    assert [shown.of(text) for text in texts] == [asked(text) for text in texts]
-    assert [shown.of(text) for text in shown.routings] == [0, 1, 2]
-    assert shards.cut(4, asked) is None

@@ -173,8 +173,3 @@ def test_the_probes_of_a_worker_name_no_host() -> None:
 def test_failures_on_three_nodes_are_one_group(error: str) -> None:
     nodes = ["http://es-a.example:9200", "https://es-b.example:9201/path", "http://[::1]:9200"]
     assert len({fingerprint("x", error.format(node)) for node in nodes}) == 1
-
-
-def test_a_refusal_is_of_the_group_that_it_had_before_nodes_were_named() -> None:
-    before = "503 master_not_discovered_exception: null"
-    assert fingerprint("unavailable", f"{before} (from http://a:1)") == fingerprint("unavailable", before)

@@ -63,17 +63,6 @@ def test_events_too_large_for_a_proxy_that_resets_are_told_from_the_others(
     assert found.count((Verdict.DONE, None)) == count - 1
 
 
-def test_a_limit_on_size_is_met_by_halves() -> None:
-    sizes: list[int] = []
-
-    def send(some: Sequence[BulkAction]) -> Sent:
-        sizes.append(len(some))
-        return TOO_LARGE if len(some) > 100 else [CONFIRMED] * len(some)
-
-    assert verdicts(send, 700) == [(Verdict.DONE, None)] * 700
-    assert len(sizes) == 15  # 700, 350, 175, then eight of 87 or 88
-
-
 @pytest.mark.parametrize("count", [1, 2, 1000])
 def test_a_sink_that_resets_everything_costs_no_event_and_few_requests(count: int) -> None:
     sizes: list[int] = []

@@ -96,17 +96,14 @@ def orders(
         raise UsageError(
             f"{engine.title} has no API keys", hint="leave --api-keys out: users are given roles"
         )
-    names = names_of(index), [name for each in projected for name in names_of(each)]
-    return [
-        _order(engine, grant, prefix + grant.role, _permitted(grant, *names), keys=keys) for grant in GRANTS
-    ]
-
-
-def _permitted(grant: Grant, names: list[str], projected: list[str]) -> list[tuple[list[str], list[str]]]:
-    """Names, and the privileges on them; one pair where a projection's index needs none that is its own."""
-    if not projected or not grant.projected:
-        return [(names + projected, [*grant.index])]
-    return [(names, [*grant.index]), (projected, [*grant.index, *grant.projected])]
+    own, theirs = names_of(index), [name for each in projected for name in names_of(each)]
+    made = []
+    for grant in GRANTS:
+        permitted = [(own + theirs, [*grant.index])]
+        if theirs and grant.projected:
+            permitted = [(own, [*grant.index]), (theirs, [*grant.index, *grant.projected])]
+        made.append(_order(engine, grant, prefix + grant.role, permitted, keys=keys))
+    return made
 
 
 def names_of(index: str) -> list[str]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from json import loads
 from json.encoder import encode_basestring
-from typing import overload
+from typing import Any
 
 from outboxctl.sink.delivery.bulk import BulkAction
 
@@ -27,13 +27,7 @@ class RawActions(Sequence[BulkAction]):
     def __len__(self) -> int:
         return len(self._documents)
 
-    @overload
-    def __getitem__(self, place: int) -> BulkAction: ...
-
-    @overload
-    def __getitem__(self, place: slice) -> list[BulkAction]: ...
-
-    def __getitem__(self, place: int | slice) -> BulkAction | list[BulkAction]:
+    def __getitem__(self, place: Any) -> Any:
         if isinstance(place, slice):
             return [_action(*each) for each in self._documents[place]]
         return _action(*self._documents[place])
@@ -44,7 +38,12 @@ class RawActions(Sequence[BulkAction]):
     def body(self) -> bytes | None:
         """The NDJSON of a bulk request; None where a line end or invalid UTF-8 makes it none."""
         lines = b"".join([_lines(*each) for each in self._documents])
-        return lines if lines.count(b"\n") == 2 * len(self) and _is_utf_8(lines) else None
+        if lines.count(b"\n") != 2 * len(self):
+            return None
+        try:
+            return lines if lines.isascii() or lines.decode() else None
+        except UnicodeDecodeError:
+            return None
 
     def ids(self) -> Iterable[bytes]:
         """The ids as JSON."""
@@ -57,12 +56,10 @@ def all_created(actions: Sequence[BulkAction]) -> bytes:
     An answer of these bytes says of each item what bulk.pair compares, and nothing else; so it needs no
     parsing. An engine that writes the same in another way only costs the parsing.
     """
-    ids = actions.ids() if isinstance(actions, RawActions) else (_id(action) for action in actions)
+    if isinstance(actions, RawActions):
+        return BEGIN + BETWEEN.join(actions.ids()) + END
+    ids = (encode_basestring(action.id).encode("utf-8", "surrogatepass") for action in actions)
     return BEGIN + BETWEEN.join(ids) + END
-
-
-def _id(action: BulkAction) -> bytes:
-    return encode_basestring(action.id).encode("utf-8", "surrogatepass")
 
 
 def _lines(id_: bytes, version: bytes, routing: bytes, document: bytes) -> bytes:
@@ -74,13 +71,3 @@ def _lines(id_: bytes, version: bytes, routing: bytes, document: bytes) -> bytes
 def _action(id_: bytes, version: bytes, routing: bytes, document: bytes) -> BulkAction:
     name, text, place = (part.decode("utf-8", "surrogateescape") for part in (id_, document, routing))
     return BulkAction(loads(name), int(version), text, loads(place) if place else "")
-
-
-def _is_utf_8(text: bytes) -> bool:
-    if text.isascii():
-        return True
-    try:
-        text.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
