@@ -92,29 +92,6 @@ def test_an_end_of_the_connection(server: Server, text: bytes | None, said: str)
     assert error_of(url) == (Reason.CONNECTION_LOST, said.format(url=url))
 
 
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        pytest.param(
-            b"Content-Encoding: gzip\r\nContent-Length: 4\r\n\r\nabcd",
-            "encoded: the answer has a content coding that was not asked for: gzip",
-            id="gzip",
-        ),
-        pytest.param(
-            b"Content-Length: 99999999999\r\n\r\n",
-            "oversized: the answer is larger than 16,777,",
-            id="too large",
-        ),
-    ],
-)
-def test_an_answer_that_is_not_read(server: Server, text: bytes, said: str) -> None:
-    url = server(HEAD + text)
-    reason, error = error_of(url)
-    assert reason is (Reason.CONNECTION_LOST if said.startswith("encoded") else Reason.BAD_RESPONSE)
-    assert error.startswith(said)
-    assert error.endswith(f" (from {url})")
-
-
 def test_refused() -> None:
     url = f"http://127.0.0.1:{services.fresh_port()}"
     assert error_of(url) == (Reason.CONNECT, f"connect: {url} refused the connection")
