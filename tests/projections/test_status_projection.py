@@ -89,6 +89,12 @@ def test_a_built_in_projection_that_nobody_uses_is_not_shown(cli: Cli, sql: psyc
     said = cli.ok("status")
     assert "(projection product)" in said.splitlines()[0]
     assert BUILT_IN not in said + cli("check").stdout
+    sql.execute("INSERT INTO shop.products VALUES (1, 'cup', 1, 1)")
+    sampled = cli("check", "--drift-sample", "9", env={"ELASTIC_INDEX": "none"})
+    assert "drift: 1 of 1 sampled entities differ in the index (such as 1)" in sampled.stdout
+    shop.changed(sql, 1)
+    cli.ok("worker", "--drain")
+    assert "drift=0" in cli.ok("check", "--drift-sample", "9")
     own(sql, 1, status="failed", reason="mapping")
     assert names() == ["product", BUILT_IN]
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from outboxctl.settings import Source, all_names, folders, load, sources
+from outboxctl.settings import Source, all_names, folders, load
 
 pytestmark = pytest.mark.no_servers
 
@@ -25,8 +25,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def read(capsys: pytest.CaptureFixture[str]) -> bool:
     """Whether the values of `.env` count; it is said exactly once where they do not."""
-    read = load().elastic_index == "theirs"
-    assert (sources()["elastic_index"] is Source.DOTENV) is read
+    given = load()
+    read = given.elastic_index == "theirs"
+    assert (given.origin("elastic_index").source is Source.DOTENV) is read
     assert capsys.readouterr().err.count(".env is ignored") == (not read)
     return read
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from outboxctl.domain.errors import UsageError
-from outboxctl.settings import Source, all_names, load, secret_file, sources
+from outboxctl.settings import Source, all_names, load
 
 pytestmark = pytest.mark.no_servers
 
@@ -25,7 +25,8 @@ def test_a_secret_without_the_line_end_of_its_file(monkeypatch: pytest.MonkeyPat
     given = load()
     assert given.elastic_api_key
     assert given.elastic_api_key.get_secret_value() == "czNjcmV0 "
-    assert (sources()["elastic_api_key"], secret_file("elastic_api_key")) == (Source.FILE, "key")
+    assert given.origin("elastic_api_key")[-1] == "key"
+    assert given.origin("elastic_api_key").source is Source.FILE
 
 
 def test_a_file_stands_where_its_value_would(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -36,7 +37,7 @@ def test_a_file_stands_where_its_value_would(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("DATABASE_URL_FILE", "new")
     assert load().require_database_url() == "postgresql://new/d"
     assert load(database_url="postgres://flag/d").require_database_url() == "postgresql://flag/d"
-    assert sources(database_url="postgres://flag/d")["database_url"] is Source.FLAG
+    assert load(database_url="postgres://flag/d").origin("database_url").source is Source.FLAG
     monkeypatch.delenv("DATABASE_URL_FILE")
     monkeypatch.setenv("DATABASE_URL", "postgres://env/d")
     assert load().require_database_url() == "postgresql://env/d"

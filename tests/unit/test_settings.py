@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from outboxctl.domain.errors import UsageError
-from outboxctl.settings import Settings, Source, all_names, env_names, load, sources
+from outboxctl.settings import Settings, Source, all_names, env_names, load
 
 pytestmark = pytest.mark.no_servers
 NUMBERS = [
@@ -81,11 +81,11 @@ def test_flag_over_environment_over_dotenv_over_default(monkeypatch: pytest.Monk
     monkeypatch.setenv("OUTBOX_BULK_SIZE", "8")
     given = load(concurrency=5)
     assert (given.elastic_index, given.bulk_size, given.concurrency) == ("from-dotenv", 8, 5)
-    origin = sources(concurrency=5)
-    assert origin["elastic_index"] is Source.DOTENV
-    assert origin["bulk_size"] is Source.ENVIRONMENT
-    assert origin["concurrency"] is Source.FLAG
-    assert origin["lease_seconds"] is Source.DEFAULT
+    origin = load(concurrency=5).origin
+    assert origin("elastic_index").source is Source.DOTENV
+    assert origin("bulk_size").source is Source.ENVIRONMENT
+    assert origin("concurrency").source is Source.FLAG
+    assert origin("lease_seconds").source is Source.DEFAULT
 
 
 def test_the_documents_own_name_for_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

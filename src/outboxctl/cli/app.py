@@ -39,7 +39,7 @@ PANELS = {
     },
     "Set up": {
         "projection": ("projection.command", "app"),
-        "db": ("db.command", "app"),
+        "db": ("db", "app"),
         "roles": ("roles", "roles"),
         "config": ("config", "config"),
         "alerts": ("alerts", "alerts"),

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from outboxctl.cli import rendering
-from outboxctl.cli.options import Json, program_flags, settings
+from outboxctl.cli.options import Json, settings
 
 if TYPE_CHECKING:
     from outboxctl.settings import Settings
@@ -30,15 +30,14 @@ def config(show: Show = "show", json: Json = False) -> None:  # noqa: ARG001 - `
 
 def _rows(settings: "Settings") -> list[dict[str, Any]]:
     """Every setting with its secrets masked, and where its value came from."""
-    from outboxctl.settings import Source, env_names, secret_file, sources
+    from outboxctl.settings import env_names
 
-    origin = sources(**program_flags())
     return [
         {
             "setting": env_names(name)[0],
             "value": _masked(name, getattr(settings, name)),
-            "source": origin[name].value,
-            "file": secret_file(name) if origin[name] is Source.FILE else None,
+            "source": settings.origin(name).source.value,
+            "file": settings.origin(name).path,
         }
         for name in type(settings).model_fields
     ]

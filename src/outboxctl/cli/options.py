@@ -63,11 +63,6 @@ def set_program_flags(**flags: Any) -> None:
     _program_flags.update({name: value for name, value in flags.items() if value is not None})
 
 
-def program_flags() -> dict[str, Any]:
-    """The settings among the options before the command, by name."""
-    return dict(_program_flags)
-
-
 def settings(**flags: Any) -> "Settings":
     """All settings, with the options of this command line. Raises UsageError for a bad value."""
     from outboxctl.settings import load

@@ -14,9 +14,7 @@ from outboxctl.settings.sources import (
     all_names,
     env_names,
     is_secret,
-    secret_file,
     secrets,
-    sources,
     variable_of,
 )
 from outboxctl.settings.worker import DELIVERY_SHARE
@@ -33,8 +31,6 @@ __all__ = [
     "env_names",
     "is_secret",
     "load",
-    "secret_file",
     "secrets",
-    "sources",
     "variable_of",
 ]

@@ -38,18 +38,21 @@ FOREIGN_SECRETS = ("PGPASSWORD",)  # no setting of ours: libpq reads it from the
 class Settings(WorkerSettings):
     """All settings, validated. Seconds are floats in seconds; sizes are events."""
 
-    # Where the secrets that came from files are, by field.
-    _files: dict[str, Origin] = PrivateAttr(default_factory=dict)
+    _origins: dict[str, Origin] = PrivateAttr(default_factory=dict)  # of what does not have its default
+
+    def origin(self, field: str) -> Origin:
+        """Where a field's value comes from."""
+        return self._origins.get(field) or Origin(env_names(field)[0], Source.DEFAULT, None)
 
     def renewed(self) -> "Settings":
         """These settings with what the files of secrets hold now; unchanged where nothing new can be read."""
-        new = {}
-        for field, file in self._files.items():
+        new = dict[str, str]()
+        for field, origin in self._origins.items():
             with suppress(UsageError):  # the file is being replaced just now
-                new[field] = read_file(file.name, str(file.path))
+                new |= {field: read_file(origin)} if origin.path else {}
         with suppress(ValidationError):
             fresh = Settings(**(self.model_dump(include={*self.model_fields_set, "worker_id"}) | new))
-            fresh._files = self._files
+            fresh._origins = self._origins
             return self if fresh.model_dump() == self.model_dump() else fresh
         return self
 
@@ -67,15 +70,15 @@ def load(**flags: Any) -> Settings:
         at = origins(options, known)
     except (UnicodeDecodeError, OSError) as error:
         raise UsageError(f".env cannot be read: {type(error).__name__}") from None
-    files = {field: origin for field, origin in at.items() if origin.path}
-    values = {field: origin.value for field, origin in at.items() if field not in files}
-    values |= {field: read_file(file.name, str(file.path)) for field, file in files.items()}
+    values: dict[str, Any] = {
+        field: read_file(origin) if origin.path else origin.value for field, origin in at.items()
+    }
     try:
         settings = Settings(**values)
     except ValidationError as error:
         message, name = _explain(error, at)
         raise UsageError(message, hint=f"`outboxctl explain {name}`") from None
-    settings._files = files
+    settings._origins = at
     return settings
 
 

@@ -41,6 +41,11 @@ class Origin(NamedTuple):
     value: Any
     path: str | None = None
 
+    @property
+    def source(self) -> Source:
+        """The place, or that the value came from a file."""
+        return Source.FILE if self.path else self.place
+
 
 Levels = Mapping[Source, Mapping[str, str | None]]  # the settings of each place, by variable
 
@@ -90,19 +95,6 @@ def _origin(field: str, flags: Mapping[str, Any], known: Levels) -> Origin | Non
     return None
 
 
-def sources(**flags: Any) -> dict[str, Source]:
-    """Where each field's value comes from."""
-    at = origins(flags, levels())
-    kinds = {field: Source.FILE if origin.path else origin.place for field, origin in at.items()}
-    return {field: kinds.get(field, Source.DEFAULT) for field in FIELDS}
-
-
-def secret_file(field: str) -> str | None:
-    """The path of the file that holds this field's secret, where no value does."""
-    at = origins({}, levels()).get(field)
-    return at and at.path
-
-
 def variable_of(field: str) -> str:
     """The variable that sets a field, `WORDLOOM_ENV (for OUTBOX_ENV) in .env`; its first name without one."""
     at, first = origins({}, levels()).get(field), env_names(field)[0]
@@ -112,11 +104,12 @@ def variable_of(field: str) -> str:
     return (at.name if at.name == first else f"{at.name} (for {first})") + place
 
 
-def read_file(name: str, path: str) -> str:
-    """The text in the file of the setting `name`, without a line end; it is hidden in output from now on.
+def read_file(origin: Origin) -> str:
+    """The text in the file of a setting, without a line end; it is hidden in output from now on.
 
     UsageError, naming both, for what is no regular file of text that can be read.
     """
+    name, path = origin.name, str(origin.path)
     try:
         text = _text(Path(path))
         add_setting(name.removesuffix(SUFFIX), text)

@@ -4,7 +4,6 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from outboxctl.cli import rendering
-from outboxctl.cli.options import program_flags
 from outboxctl.domain import json_numbers
 from outboxctl.domain.printable import brief
 
@@ -51,12 +50,12 @@ def server_names(settings: "Settings") -> ServerNames:
     """Of these settings. UsageError without a readable DATABASE_URL."""
     from outboxctl.core.conninfo import describe, parameters
     from outboxctl.net.urls import mask
-    from outboxctl.settings import Source, sources
+    from outboxctl.settings import Source
 
     return ServerNames(
         brief(describe(parameters(settings.require_database_url())), LONGEST_NAME),
         brief(", ".join(map(mask, settings.sink_urls)), LONGEST_NAME),
-        sources(**program_flags())["elastic_url"] is Source.DEFAULT,
+        settings.origin("elastic_url").source is Source.DEFAULT,
     )
 
 

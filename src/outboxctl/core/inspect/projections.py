@@ -23,7 +23,7 @@ OTHER_SERVER = f"SELECT {OTHER} FROM {VERSION_BASE} b, (SELECT {{server}}) n"
 
 @dataclass(frozen=True)
 class ProjectionFacts:
-    """One projection in force.
+    """One projection in force; `role` is that of this session, quoted for SQL.
 
     Without its view (`there`) nothing else of the view is known; without the right to read it (`readable`)
     neither its columns nor whether it is `edited`.
@@ -34,6 +34,7 @@ class ProjectionFacts:
     """
 
     projection: Projection
+    role: str
     there: bool
     readable: bool = False
     edited: bool = False
@@ -45,37 +46,27 @@ class ProjectionFacts:
     triggers: list[TriggerProblem] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
-class ProjectionsFacts:
-    """All projections in force; `role` is that of this session, quoted for SQL.
-
-    `other_server`: the base of their versions is that of another server or timeline.
-    """
-
-    role: str
-    each: list[ProjectionFacts]
-    other_server: bool
-
-
-def projections(connection: Connection) -> ProjectionsFacts:
+def projections(connection: Connection) -> list[ProjectionFacts]:
     """Read the facts of all projections in force; none on an older schema."""
     declared = in_force.declared(connection)
     role = str(connection.execute(ROLE).scalar_one())
-    other = bool(declared) and _other_server(connection)
-    return ProjectionsFacts(role, [_facts(connection, each, declared) for each in declared], other)
+    return [_facts(connection, each, declared, role) for each in declared]
 
 
-def _other_server(connection: Connection) -> bool:
+def other_server(connection: Connection) -> bool:
+    """Whether the base of the projections' versions is that of another server or timeline."""
     if connection.exec_driver_sql(STANDBY).scalar_one():
         return False  # no worker writes here
     return bool(connection.execute(text(OTHER_SERVER.format(server=server(connection)))).scalar())
 
 
-def _facts(connection: Connection, projection: Projection, declared: Sequence[Projection]) -> ProjectionFacts:
+def _facts(
+    connection: Connection, projection: Projection, declared: Sequence[Projection], role: str
+) -> ProjectionFacts:
     view = projection.document
     problems = trigger_check.installed(connection, projection, declared)
     if catalog.kind(connection, view) is None:
-        return ProjectionFacts(projection, there=False, triggers=problems)
+        return ProjectionFacts(projection, role, there=False, triggers=problems)
     readable = bool(connection.execute(READABLE, catalog.of(view)).scalar())
     edited = readable and bool(projection.view) and definition(connection, view) != projection.view
     covered = {*(each.table for each in projection.follow), *projection.ignore}
@@ -83,6 +74,7 @@ def _facts(connection: Connection, projection: Projection, declared: Sequence[Pr
         covered.add(projection.root)
     return ProjectionFacts(
         projection,
+        role,
         there=True,
         readable=readable,
         edited=edited,

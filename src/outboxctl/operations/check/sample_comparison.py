@@ -1,43 +1,85 @@
-"""A random sample of the source rows, compared with the index; what has an event in flight does not count."""
+"""A random sample of rows, compared with their documents; what has an event in flight does not count."""
 
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
+from random import sample
 from typing import TYPE_CHECKING
 
-from outboxctl.core.documents.samples import random_entities
+from outboxctl.core.documents.copying import RowState, state_of
+from outboxctl.core.documents.interface import PageRange
+from outboxctl.core.documents.source import DocumentSource
 from outboxctl.core.documents.table import TableSource
+from outboxctl.core.documents.view import ViewSource
+from outboxctl.core.projections import in_force
+from outboxctl.core.refused_reads import ReadRefusedError
+from outboxctl.domain.printable import is_text
+from outboxctl.operations.projection.known import search_index_unused
 from outboxctl.operations.verify.model import DifferenceKind
 from outboxctl.operations.verify.review import Review
-from outboxctl.sink.index.scan import Reader
+from outboxctl.sink.index.scan import reader_of
 
 if TYPE_CHECKING:
     from outboxctl.core.database import Database
     from outboxctl.sink.transport.client import Client
 
 CHUNK = 1_000  # documents a request
+EACH = 10  # rows of one page, so that a sample is of many
+MOST = 1_000_000  # bytes of a page of keys
 
 
 @dataclass(frozen=True)
 class Drift:
-    """How many entities were compared, and the ids of the documents that are missing, stale or ahead."""
+    """How many rows were compared, and the ids of the documents that are missing, stale or ahead."""
 
     sampled: int
     differing: list[str]
 
 
 def drift(database: "Database", client: "Client", index: str, size: int) -> Drift:
-    """Compare about `size` random entities with the documents of `index`, by version.
+    """Compare about `size` random rows of all projections in use with their documents.
 
-    Raises UnreachableError if the database or the sink is unreachable, also for an index that is missing.
+    `index` is that of the built-in one. Raises UnreachableError if the database or the sink is unreachable,
+    also for an index that is missing.
     """
     with database.begin() as connection:
-        chosen = random_entities(connection, size)
-    reader = Reader(client, index)
-    reader.check_unchanged()  # looks at the index without a sample, too
-    review = Review(database, reader, TableSource(), content=False)
-    found = [
-        each
-        for start in range(0, len(chosen), CHUNK)
-        for each in review.of(chosen[start : start + CHUNK])
-        if not each.in_flight and each.kind is not DifferenceKind.UNREADABLE
-    ]
-    return Drift(len(chosen), [each.id for each in found])
+        declared, unused = in_force.declared(connection), search_index_unused(connection)
+    sources: list[tuple[DocumentSource, str]] = [] if unused else [(TableSource(), index)]
+    sources += [(ViewSource(each), each.index) for each in declared]
+    sampled, differing = 0, list[str]()
+    for source, name in sources:
+        ids = [*islice(_random_ids(database, source), max(1, size // len(sources)))]
+        reader = reader_of(client, name, source.routing)
+        reader.check_unchanged()  # looks at the index without a sample, too
+        review = Review(database, reader, source, content=not source.versioned)
+        for start in range(0, len(ids), CHUNK):
+            found = review.of(ids[start : start + CHUNK])
+            kept = (each for each in found if not each.in_flight)
+            differing += [each.id for each in kept if each.kind is not DifferenceKind.UNREADABLE]
+        sampled += len(ids)
+    return Drift(sampled, differing)
+
+
+def _random_ids(database: "Database", source: DocumentSource) -> Iterator[str]:
+    """The ids of rows that have a document, some of each page."""
+    for rows in _pages(database, source):
+        for id_, version, _, _ in sample(rows, min(EACH, len(rows))):
+            text = id_.decode("utf-8", "surrogateescape")
+            # A row without a version was never sent; no index has bytes that are not UTF-8.
+            if text and is_text(text) and (not source.versioned or (version is not None and version >= 0)):
+                yield text
+
+
+def _pages(database: "Database", source: DocumentSource) -> Iterator[list[RowState]]:
+    """The rows of pages that can be read, in random order; where there are none to read by, in the key's."""
+    with database.begin() as connection:
+        last = source.last_page(connection)
+    if last is None:
+        for page in source.pages(database, None, size=10 * EACH, most=MOST, content=False, versions=False):
+            yield [*map(state_of, page.rows)]
+    for number in sample(range(last or 0), last or 0):
+        rows = list[RowState]()
+        with suppress(ReadRefusedError), database.begin() as connection:
+            rows = source.in_range(connection, PageRange(number, number + 1), content=False)
+        yield rows

@@ -1,13 +1,13 @@
 """The checks of each end, in their order: what cannot be read becomes a finding, and the rest goes on."""
 
-from collections.abc import Callable, Collection
-from contextlib import closing, suppress
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from outboxctl.core.database import Connection, Database
-from outboxctl.core.inspect.projections import ProjectionFacts, projections
+from outboxctl.core.inspect.projections import ProjectionFacts, other_server, projections
 from outboxctl.core.inspect.rights import rights
 from outboxctl.core.inspect.server import connection_link, read_only, read_or_refuse, server
 from outboxctl.core.inspect.tables import tables
@@ -36,7 +36,7 @@ from outboxctl.operations.doctor.model import (
     FindingSeverity,
     RuleGroup,
 )
-from outboxctl.operations.doctor.projection_rules import LOOKUPS, PROJECTIONS, REBUILDS
+from outboxctl.operations.doctor.projection_rules import LOOKUPS, PROJECTIONS, REBUILDS, VERSIONS
 from outboxctl.operations.doctor.remedies import reaching, request
 from outboxctl.operations.doctor.settings_rules import SETTINGS
 from outboxctl.operations.doctor.sink_rules import DISKS, FORMATION, PRODUCT, SINK_RIGHTS, URLS
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 
 Fact = TypeVar("Fact")
 CHECKS = {
-    End.DATABASE: (SERVER, MARKER, TABLES, RIGHTS, PROJECTIONS, LOOKUPS, REBUILDS),
+    End.DATABASE: (SERVER, MARKER, TABLES, RIGHTS, PROJECTIONS, VERSIONS, LOOKUPS, REBUILDS),
     End.SINK: (URLS, PRODUCT, FORMATION, DISKS, SINK_RIGHTS, INDEX),
     End.SETTINGS: (SETTINGS,),
 }
@@ -82,8 +82,9 @@ class StopError(Exception):
 class Examination:
     """Collects findings; `say` is called with the name of each check as it begins.
 
-    The indexes of the `projections` that the database names are examined in the sink. `answers` raises where
-    an end that left a request unanswered answers no other one either; None: one is enough to say so.
+    The indexes of the `projections` that are in force (None: not read yet) are examined in the sink; the
+    built-in one may be `unused`. `answers` raises where an end that left a request unanswered answers no
+    other one either; None: one is enough to say so.
     """
 
     settings: Settings
@@ -92,7 +93,8 @@ class Examination:
     findings: list[Finding] = field(default_factory=list)
     examined: list[str] = field(default_factory=list)
     unreachable: bool = False
-    projections: list[ProjectionFacts] = field(default_factory=list)
+    projections: list[ProjectionFacts] | None = None
+    unused: bool = False
     answers: Callable[[], object] | None = None
 
     def check(self, end: End, check: RuleGroup, read: Callable[[], Fact]) -> Fact | None:
@@ -180,36 +182,49 @@ def catalogue() -> dict[str, tuple[str, FindingSeverity, str]]:
     }
 
 
+def _open(settings: Settings) -> Database:
+    return Database(settings.require_database_url(), connections=1, longest=TRANSACTION_SECONDS)
+
+
+@contextmanager
+def _asking(db: Database) -> Iterator[Callable[[Callable[[Connection], Fact]], Fact]]:
+    """What reads facts in one read-only transaction."""
+    with closing(db), db.begin() as connection:
+        read_only(connection)
+        yield partial(read_or_refuse, connection, db.name)
+
+
 def _database(exam: Examination) -> None:
-    """Examine PostgreSQL in one read-only transaction."""
+    """Examine PostgreSQL."""
+    exam.projections = []
     try:
-        db = Database(exam.settings.require_database_url(), connections=1, longest=TRANSACTION_SECONDS)
+        db = _open(exam.settings)
     except UsageError as error:
         exam.add("database-unusable", End.DATABASE, str(error), error.hint)
         return
-    with closing(db), db.begin() as connection:
-        read_only(connection)
-        ask, check = partial(read_or_refuse, connection, db.name), partial(exam.check, End.DATABASE)
+    with _asking(db) as ask:
+        check = partial(exam.check, End.DATABASE)
         check(SERVER, lambda: ask(server))
         check(MARKER, lambda: ask(marker.read))
         schema = check(TABLES, lambda: ask(tables))
         check(RIGHTS, lambda: ask(rights))
         if schema and not schema.missing:
             if declared := check(PROJECTIONS, lambda: ask(projections)):
-                exam.projections = declared.each
-                if readable := [each.projection for each in declared.each if each.readable]:
+                exam.projections, exam.unused = declared, ask(search_index_unused)
+                check(VERSIONS, lambda: ask(other_server))
+                if readable := [each.projection for each in declared if each.readable]:
                     check(LOOKUPS, lambda: ask(partial(_unindexed, readable)))
             check(REBUILDS, lambda: ask(interrupted_moves))
 
 
-def _unindexed(projections: list[Projection], connection: Connection) -> dict[str, list[MissingIndex]]:
+def _unindexed(projections: list[Projection], connection: Connection) -> list[tuple[str, MissingIndex]]:
     from outboxctl.operations.projection.notices import unindexed  # noqa: PLC0415 - slow to load
 
-    return {each.name: unindexed(connection, each) for each in projections}
+    return [(each.name, missing) for each in projections for missing in unindexed(connection, each)]
 
 
 def _sink(exam: Examination) -> None:
-    """Examine the cluster and the index; nothing more where another product or version answers."""
+    """Examine the cluster and the indexes; nothing more where another product or version answers."""
     try:
         reached = exam.check(End.SINK, URLS, lambda: reach(exam.settings, timeout=REQUEST_SECONDS))
     except UsageError as error:
@@ -227,38 +242,36 @@ def _by_requests(exam: Examination, client: "Client", away: list[str]) -> None:
     check(FORMATION, lambda: formation(client, away, urls=len(settings.sink_urls)))
     check(DISKS, lambda: disks(client))
     known: list[ExaminedIndex] = []
-    for facts in (None, *exam.projections):
+    for facts in _indexed(exam, client):
         name = facts.projection.index if facts else settings.elastic_index
         check(SINK_RIGHTS, partial(sink_rights, client, name, projected=facts is not None))
-        if found := check(INDEX, partial(_index, settings, client, facts, known)):
+        if found := check(INDEX, partial(_index, client, name, facts, known)):
             known = [*known, found]
 
 
+def _indexed(exam: Examination, client: "Client") -> Sequence[ProjectionFacts | None]:
+    """The projections in force; None is the built-in one, where it is used or its index is there."""
+    if exam.projections is None:  # the database was not to be examined
+        exam.projections = []
+        with suppress(OutboxctlError), _asking(_open(exam.settings)) as ask:
+            exam.projections, exam.unused = ask(projections), ask(search_index_unused)
+    found = False
+    with suppress(OutboxctlError):
+        found = exam.unused and bool(shaped(lambda: look(client, exam.settings.elastic_index)).indexes)
+    return exam.projections if exam.unused and not found else (None, *exam.projections)
+
+
 def _index(
-    settings: Settings, client: "Client", facts: ProjectionFacts | None, others: list[ExaminedIndex]
+    client: "Client", name: str, facts: ProjectionFacts | None, others: list[ExaminedIndex]
 ) -> ExaminedIndex:
-    """The index of a projection (None: of `search_index`), and what it shares with the `others`."""
-    found = look(client, facts.projection.index if facts else settings.elastic_index)
+    """The index of a projection (None: the built-in one), and what it shares with the `others`."""
+    found = look(client, name)
     healthy = health(client, found.name) if found.indexes else IndexHealth()
     mine = {each.name for each in found.indexes}
     shared = [
         (other.owner, index.name) for other in others for index in other.named.indexes if index.name in mine
     ]
-    needed = bool(facts or found.indexes) or not _unused(settings)
-    return ExaminedIndex(found, healthy, facts, needed, shared)
-
-
-def _unused(settings: Settings) -> bool:
-    """Whether nothing is delivered for `search_index`; False where the database cannot be read."""
-    with suppress(OutboxctlError):
-        url = settings.require_database_url()
-        with (
-            closing(Database(url, connections=1, longest=TRANSACTION_SECONDS)) as db,
-            db.begin() as connection,
-        ):
-            read_only(connection)
-            return read_or_refuse(connection, db.name, search_index_unused)
-    return False
+    return ExaminedIndex(found, healthy, facts, shared)
 
 
 def _settings(exam: Examination) -> None:

@@ -24,16 +24,14 @@ INDEX = RuleGroup("indexes and mappings")  # `mapping_rules` adds some
 
 @dataclass(frozen=True)
 class ExaminedIndex:
-    """What a projection's `index` names; `facts` are None for `search_index`.
+    """What a projection's `index` names; `facts` are None for the built-in one.
 
-    `needed`: False where it is known that nothing is delivered there. `shared`: other projections, each with
-    an index that both names stand for.
+    `shared`: other projections, each with an index that both names stand for.
     """
 
     named: Named
     health: IndexHealth
     facts: ProjectionFacts | None = None
-    needed: bool = True
     shared: list[tuple[str, str]] = field(default_factory=list)
 
     @property
@@ -57,7 +55,7 @@ class ExaminedIndex:
 def missing(each: ExaminedIndex, _: Settings) -> Iterator[Case]:
     """Every delivery to it ends in index_unavailable; the worker never creates an index."""
     name = each.named.name
-    if not each.named.indexes and each.needed:
+    if not each.named.indexes:
         body = {"aliases": {name: {"is_write_index": True}}, "mappings": MAPPING, "settings": SETTINGS}
         create = request("PUT", f"{name}-000001", body)
         yield f"There is no index or alias {name}.", apply(each.facts.projection) if each.facts else create

@@ -47,7 +47,10 @@ Look = Callable[[Any, Settings], Iterable[Case]]
 
 @dataclass(frozen=True)
 class DoctorRule:
-    """One thing that can be wrong: `look` takes a fact and the settings, and yields each case of it."""
+    """One thing that can be wrong: `look` takes a fact and the settings, and yields each case of it.
+
+    Of a fact that is a list it takes one item after the other.
+    """
 
     id: str
     severity: FindingSeverity
@@ -56,11 +59,16 @@ class DoctorRule:
 
     def findings(self, end: End, fact: Any, settings: Settings) -> list[Finding]:
         """What is wrong with the fact; names in it may be hostile, so control characters are escaped."""
+        cases = [
+            case
+            for each in (fact if isinstance(fact, list) else [fact])
+            for case in self.look(each, settings)
+        ]
         return [
             Finding(
                 self.id, end, self.severity, brief(what), self.why, brief(reaching(mend, settings), 2_000)
             )
-            for what, mend in self.look(fact, settings)
+            for what, mend in cases
         ]
 
 

@@ -72,13 +72,12 @@ def _version(engine: Engine, facts: ProductFacts) -> str:
 
 
 @DISKS.rule("disk-full", ERROR)
-def disk_full(disks: list[Disk], _: Settings) -> Iterator[Case]:
+def disk_full(disk: Disk, _: Settings) -> Iterator[Case]:
     """Shards leave this node, and a little later every index on it turns read-only."""
-    for disk in disks:
-        if disk.free < disk.high:
-            mark, free = size(disk.high), size(disk.free)
-            what = f"Node {disk.node} has {free} of disk left, below its watermark of {mark}."
-            yield what, request("GET", "_cat/allocation?v") + "  # then free space, or add a node"
+    if disk.free < disk.high:
+        mark, free = size(disk.high), size(disk.free)
+        what = f"Node {disk.node} has {free} of disk left, below its watermark of {mark}."
+        yield what, request("GET", "_cat/allocation?v") + "  # then free space, or add a node"
 
 
 @SINK_RIGHTS.rule("sink-rights-worker", ERROR)

@@ -1,1 +1,0 @@
-"""`db`: the schema, roles, triggers, NOTIFY and the environment marker."""
