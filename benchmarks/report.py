@@ -32,7 +32,7 @@ class Target:
     at_least: bool = False
 
 
-NESTED = "Nested documents"
+NESTED, ENDS = "Nested documents", "Nested documents against both ends"
 FOLLOW, STREAM = "Follow events", "A stream of follow events"
 WRITERS = "Writers beside two projections"
 FAN_OUT = "A million documents behind one row"

@@ -11,6 +11,8 @@ from benchmarks.rig import Rig, must
 from outboxctl.core.delivery.claim import Claimed, claim
 from outboxctl.sink.delivery import bulk
 from outboxctl.sink.index import index_setup
+from outboxctl.sink.index.index_setup import MAPPING
+from outboxctl.sink.index.named import Json
 from outboxctl.sink.transport.client import Client
 from outboxctl.sink.transport.open import connect
 from outboxctl.sink.transport.request import request
@@ -41,20 +43,22 @@ def _claim(rig: Rig, size: int) -> list[Claimed]:
         return claim(connection, owner="bench", token=str(uuid4()), size=size, lease=30)
 
 
-def warm_up(rig: Rig, requests: Sequence[bytes], events: int, *, documents: int = WARM_UP) -> None:
+def warm_up(
+    rig: Rig, requests: Sequence[bytes], events: int, *, documents: int = WARM_UP, mappings: Json = MAPPING
+) -> None:
     """Send so many documents, so that the engine's own code is compiled."""
     for _ in range(-(-documents // events)):
-        rate(rig, requests, max(SENDERS), events)
+        rate(rig, requests, max(SENDERS), events, mappings)
 
 
-def limit(rig: Rig, requests: Sequence[bytes], events: int) -> dict[int, float]:
+def limit(rig: Rig, requests: Sequence[bytes], events: int, mappings: Json = MAPPING) -> dict[int, float]:
     """Documents a second by number of senders, each into a fresh index; every document is counted."""
-    return {senders: rate(rig, requests, senders, events) for senders in SENDERS}
+    return {senders: rate(rig, requests, senders, events, mappings) for senders in SENDERS}
 
 
-def rate(rig: Rig, requests: Sequence[bytes], senders: int, events: int) -> float:
+def rate(rig: Rig, requests: Sequence[bytes], senders: int, events: int, mappings: Json = MAPPING) -> float:
     """Documents a second by so many senders into a fresh index; every document is counted."""
-    tables.fresh_index(rig)
+    tables.fresh_index(rig, mappings)
     with closing(connect(rig.settings, connections=senders)) as client, ThreadPoolExecutor(senders) as pool:
         started = perf_counter()
         failed = sum(pool.map(lambda body: _send(rig, client, body), requests))

@@ -7,6 +7,7 @@ from outboxctl.core.sql import TextClause, text
 from outboxctl.drills.load import Generator, Load, Scenario
 from outboxctl.drills.signals import undisturbed
 from outboxctl.sink.index import index_setup
+from outboxctl.sink.index.named import Json
 
 DONE = f"SELECT count(*) FROM {EVENTS} WHERE status = 'done'"
 LAST_SETTLE = f"SELECT coalesce(extract(epoch FROM max(processed_at)), 0) FROM {EVENTS}"
@@ -53,11 +54,11 @@ def reset(rig: Rig) -> None:
     fresh_index(rig)
 
 
-def fresh_index(rig: Rig) -> None:
+def fresh_index(rig: Rig, mappings: Json = index_setup.MAPPING) -> None:
     """Delete the index and create it as the product does."""
     name = rig.settings.elastic_index
     undisturbed(lambda: index_setup.remove(rig.client, name))
-    undisturbed(lambda: index_setup.ensure(rig.client, name))
+    undisturbed(lambda: index_setup.ensure(rig.client, name, mappings=mappings))
 
 
 def write(database: Database, events: int, size: int, commit: int) -> None:

@@ -9,6 +9,7 @@ from elasticsearch import Elasticsearch
 
 import shop
 from outboxctl.core.database import Database
+from outboxctl.core.projections.follow_pages import HALF
 from outboxctl.domain.projection import DOCUMENTS
 from processes import Cli
 
@@ -63,6 +64,18 @@ def test_an_event_that_names_documents_becomes_one_of_each(
     cli.ok("worker", "--drain")
     assert shop.held(engine, products).keys() == {"1", "2", "3"}
     assert sql.execute(ENDS.format("")).fetchall() == [("done", None, 2 + 4)]
+
+
+def test_documents_that_many_events_name_are_written_once(
+    products: str, followed: Callable[..., object], cli: Cli, sql: psycopg.Connection, engine: Elasticsearch
+) -> None:
+    followed()
+    named = [[str(n) for n in range(first, first + 500)] for first in range(1, 2 * HALF, 100)]
+    shop.waiting(sql, *named, follow=DOCUMENTS)
+    cli.ok("worker", "--drain")
+    assert shop.held(engine, products).keys() == {str(n) for n in range(1, 41)}
+    assert sql.execute(FOLLOWS).fetchall() == [("done", None, len(named) + 1)]
+    assert sql.execute(ENDS.format("WHERE follow IS NULL")).fetchall() == [("done", None, 2 * HALF + 400)]
 
 
 @pytest.mark.parametrize("content", ['{"id": ["1"', '{"id": ["1"], "x": ["1", "2"]}', "[1]", "1", "{}"])

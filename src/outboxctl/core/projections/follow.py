@@ -18,7 +18,7 @@ from typing import Any
 
 from outboxctl.core.delivery import settle
 from outboxctl.core.delivery.claim import PLAN
-from outboxctl.core.projections import follow_keys, follow_pages
+from outboxctl.core.projections import follow_keys, follow_pages, follow_tables
 from outboxctl.core.projections.follow_keys import KeysAhead
 from outboxctl.core.projections.follow_pages import HALF, NAME, FollowEvent
 from outboxctl.core.projections.follow_tables import FOLLOWS, FRESH, FollowedTable
@@ -26,7 +26,7 @@ from outboxctl.core.projections.in_force import STAMP
 from outboxctl.core.schema.names import EVENTS, ONE_MORE_ATTEMPT, STATUS_IS, UNHELD, id_array
 from outboxctl.core.sql import Connection, text
 from outboxctl.domain.clock import LOCK_SECONDS
-from outboxctl.domain.projection import EVERYTHING, Projection
+from outboxctl.domain.projection import DOCUMENTS, EVERYTHING, Projection
 
 SAME_AMONG = 10_000  # events of the table that are looked at for others of the same row
 CLAIM = f"""
@@ -65,14 +65,6 @@ SAME = text(
     )
 )
 ALL = text(DONE.format(same="true"))
-# In place of an event, whose own words a worker may not change.
-WRITE = text(f"""
-INSERT INTO {EVENTS} (entity_type, entity_id, op, entity_key, follow, next_retry_at)
-SELECT CAST(:name AS text),
-    md5(concat(CAST(:name AS text), '/', CAST(:place AS text), ':', key))::uuid, 'upsert', key,
-    CAST(:place AS int), 'infinity'
-FROM json_array_elements_text(CAST(:keys AS json)) key
-""")
 IN_HAND = text(f"""
 SELECT DISTINCT entity_key FROM {EVENTS}
 WHERE status = 'processing' AND entity_type = :name AND entity_key IS NOT NULL AND follow IS NULL
@@ -176,25 +168,8 @@ def write_ahead(connection: Connection, ahead: KeysAhead, token: str) -> Page:
     return Page(len(keys), ahead=left if rest else None)
 
 
-def write_documents(connection: Connection, event: FollowEvent, token: str) -> Page | None:
-    """Write events of the keys that an event names, which ends.
-
-    Raises ValueError where it does not hold an array of keys. Returns None where the claim is another
-    worker's by now, and nothing was written.
-    """
-    keys = json.loads(event.key)
-    if not (isinstance(keys, list) and all(isinstance(key, str) for key in keys)):
-        raise ValueError(f"not a JSON array of keys: {event.key[:200]!r}")
-    if event.id not in settle.hold(connection, token):
-        return None
-    keys = [*dict.fromkeys(keys)]
-    events = follow_pages.write(connection, event.projection, keys)
-    settle.write(connection, token, done=[event.id])
-    return Page(len(keys), end=True, ends=events)
-
-
 def write_rows(connection: Connection, event: FollowEvent, token: str) -> Page | None:
-    """Write a follow event of each row of an event of several, which ends. None as `write_documents`."""
+    """Write a follow event of each row of an event of several, which ends. None as `expand`."""
     rows = [{NAME: event.name, **row} if event.name else row for row in event.rows]
     texts = [json.dumps(row, ensure_ascii=False) for row in rows]
     return Page(0, end=True) if _replace(connection, event, token, event.place, texts) else None
@@ -204,8 +179,7 @@ def _replace(connection: Connection, event: FollowEvent, token: str, place: int,
     """End a claimed event with others of this place in its stead; False where the claim was lost."""
     if event.id not in settle.hold(connection, token):
         return False
-    values = {"name": event.projection, "place": place, "keys": json.dumps(keys, ensure_ascii=False)}
-    connection.execute(WRITE, values)
+    follow_tables.write_instead(connection, [event], place, keys)
     settle.write(connection, token, done=[event.id])
     return True
 
@@ -248,7 +222,7 @@ def _write_keys(
 
 
 def _complete_same(connection: Connection, event: FollowEvent) -> None:
-    if event.of_several:
+    if event.of_several or event.place == DOCUMENTS:
         return  # others of the same rows are rare, and their keys long
     same = {"name": event.projection, "place": event.place, "key": event.key}
     connection.execute(ALL if event.place == EVERYTHING else SAME, same)

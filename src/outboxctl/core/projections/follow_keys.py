@@ -26,7 +26,7 @@ from outboxctl.core.projections.follow_pages import HALF, FollowEvent
 from outboxctl.core.refused_reads import reading_rows
 from outboxctl.core.sql import Connection
 from outboxctl.domain.clock import LOCK_SECONDS
-from outboxctl.domain.projection import KeyColumn, Projection, key_parts
+from outboxctl.domain.projection import DOCUMENTS, KeyColumn, Projection, key_parts
 
 AHEAD = 50_000  # keys in one reading: the user's query sorts all of its keys for each
 AHEAD_BYTES = 4 * 2**20  # of their texts in all
@@ -85,6 +85,10 @@ def read(
     Raises ValueError for an event that does not fit the projection, and ReadRefusedError for what PostgreSQL
     raises for its query.
     """
+    if event.place == DOCUMENTS:
+        after = event.cursor.get("after")
+        keys = [key for key in event.documents if after is None or key > after]
+        return KeysAhead(projection, event, keys[:size], more=len(keys) > size)
     statement, values = _statement(projection, event, size)
     connection.exec_driver_sql(session(seconds, lock_seconds))
     keys, found = _keys(connection, statement, values)

@@ -81,6 +81,14 @@ class FollowEvent:
         return all(parameters <= row.keys() for row in self.rows)
 
     @cached_property
+    def documents(self) -> list[str]:
+        """The keys that an event of documents names, in order. ValueError where it holds no array of keys."""
+        keys = json.loads(self.key)
+        if not (isinstance(keys, list) and all(isinstance(key, str) for key in keys)):
+            raise ValueError(f"not a JSON array of keys: {self.key[:200]!r}")
+        return sorted({*keys})
+
+    @cached_property
     def _content(self) -> dict[str, Any]:
         content = json.loads(self.key)
         if not isinstance(content, dict):

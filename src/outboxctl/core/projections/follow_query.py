@@ -75,6 +75,9 @@ def together(projection: Projection, events: Sequence[FollowEvent]) -> list[Foll
     None where the first one does not fit, or its query's parameters have no types (an older version declared
     it): it is expanded by itself.
     """
+    if events[0].place == DOCUMENTS:
+        found = [event for event in events if _names_documents(event)]
+        return found if found[:1] == [events[0]] else []
     try:
         name, first = events[0].name, _followed(projection, events[0])
     except ValueError:
@@ -84,6 +87,13 @@ def together(projection: Projection, events: Sequence[FollowEvent]) -> list[Foll
     needed = {*keys_query.parameters(first.keys)}
     found = [event for event in events if _is_of(event, name, needed)]
     return found if found[:1] == [events[0]] else []
+
+
+def _names_documents(event: FollowEvent) -> bool:
+    try:
+        return bool(event.documents)
+    except ValueError:
+        return False
 
 
 def _is_of(event: FollowEvent, name: str, parameters: Set[str]) -> bool:

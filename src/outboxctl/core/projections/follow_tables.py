@@ -4,18 +4,20 @@ Its predicate is `FOLLOWS`; it begins with the projection and the table's place,
 table is never read past for another one.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import NamedTuple
 
 from outboxctl.core.delivery.claim import PLAN
 from outboxctl.core.projections import follow_keys, follow_pages
 from outboxctl.core.projections.documents import session
-from outboxctl.core.projections.follow_pages import FollowEvent
+from outboxctl.core.projections.follow_pages import HALF, FollowEvent
 from outboxctl.core.projections.in_force import STAMP
 from outboxctl.core.schema.names import EVENTS, ONE_MORE_ATTEMPT, STATUS_IS, UNHELD, id_array
 from outboxctl.core.sql import Connection, text
-from outboxctl.domain.projection import EVERYTHING, Projection
+from outboxctl.domain.projection import DOCUMENTS, EVERYTHING, Projection
 
 FOLLOWS = "status = 'pending' AND next_retry_at = 'infinity' AND follow IS NOT NULL"
 BEGUN, FRESH = "num_nulls(follow_cursor) = 0", "num_nulls(follow_cursor) = 1"
@@ -104,6 +106,15 @@ UPDATE {EVENTS} SET status = 'done', processed_at = now(), next_retry_at = NULL,
     error = NULL, attempts = {ONE_MORE_ATTEMPT}, {UNHELD}, updated_at = now()
 WHERE id = ANY (CAST(:ids AS uuid[])) AND {STATUS_IS} 'pending'
 """)
+# In place of other events, whose own words a worker may not change; as old as the oldest of them.
+WRITE = text(f"""
+INSERT INTO {EVENTS} (entity_type, entity_id, op, entity_key, follow, next_retry_at, created_at)
+SELECT CAST(:name AS text),
+    md5(concat(CAST(:name AS text), '/', CAST(:place AS text), ':', key))::uuid, 'upsert', key,
+    CAST(:place AS int), 'infinity', created_at
+FROM json_array_elements_text(CAST(:keys AS json)) key,
+    (SELECT min(created_at) AS created_at FROM {EVENTS} WHERE id = ANY (CAST(:ids AS uuid[]))) e
+""")
 
 
 class Expanded(NamedTuple):
@@ -141,9 +152,34 @@ def expand(
     one of them, in at most `seconds`; a lock on what it reads is waited for at most `lock_seconds`.
     """
     keys = follow_keys.read_set(connection, projection, events, seconds=seconds, lock_seconds=lock_seconds)
-    if keys is None:
-        return None
+    return None if keys is None else _write(connection, events, keys)
+
+
+def merge(connection: Connection, events: Sequence[FollowEvent]) -> Expanded:
+    """Write an event of each document that these events name, which end: of each one, however often it waits.
+
+    Where half a page has no room for them, one event of all of them is written in their place.
+    """
+    keys = sorted({*chain.from_iterable(event.documents for event in events)})
+    if len(keys) <= HALF:
+        return _write(connection, events, keys)
     connection.exec_driver_sql(session(WRITE_SECONDS))
-    ends = follow_pages.write(connection, projection.name, keys)
+    write_instead(connection, events, DOCUMENTS, [json.dumps(keys, ensure_ascii=False)])
+    connection.execute(COMPLETE, {"ids": id_array(event.id for event in events)})
+    return Expanded(len(events), 0, ())
+
+
+def write_instead(
+    connection: Connection, events: Sequence[FollowEvent], place: int, keys: Sequence[str]
+) -> None:
+    """Write follow events of this place, in place of these, which the caller ends."""
+    ids = id_array(event.id for event in events)
+    values = {"name": events[0].projection, "place": place, "ids": ids}
+    connection.execute(WRITE, values | {"keys": json.dumps(keys, ensure_ascii=False)})
+
+
+def _write(connection: Connection, events: Sequence[FollowEvent], keys: Sequence[str]) -> Expanded:
+    connection.exec_driver_sql(session(WRITE_SECONDS))
+    ends = follow_pages.write(connection, events[0].projection, keys)
     connection.execute(COMPLETE, {"ids": id_array(event.id for event in events)})
     return Expanded(len(events), len(keys), ends)

@@ -149,7 +149,7 @@ class Expander:
                 if not self._has_room(connection, turn):
                     return False
             turn.next_half()
-        together = turn.size > 1 and table.place != DOCUMENTS
+        together = turn.size > 1 or table.place == DOCUMENTS
         done = self._expand_set(table, turn) if together else None
         return done if done is not None else self._expand_one(table, turn, begun=False)
 
@@ -160,10 +160,11 @@ class Expander:
         return follow_tables.taken(connection, turn.before[0], turn.before[-1])
 
     def _expand_set(self, table: FollowedTable, turn: Turn) -> bool | None:
-        """Expand many events together; None where there is only one, or the first one stands alone."""
+        """Expand many events together; None where one is to be expanded by itself."""
         projection, began = self._declared.get(table.projection), monotonic()
         with self._context.database.begin() as connection:
-            locked = follow_tables.lock(connection, table, turn.size)
+            size = follow_tables.MOST if table.place == DOCUMENTS else turn.size
+            locked = follow_tables.lock(connection, table, size)
             if not (projection and locked and locked[0].stamp == projection.stamp):
                 return None if locked else False  # the claim of one event reads the definition again
             events = follow_query.together(projection, locked)
@@ -171,15 +172,20 @@ class Expander:
                 return None
             written = self._write_set(connection, projection, events, turn)
         if written:
-            turn.wrote(written.events, written.keys, written.ends, monotonic() - began)
+            if written.keys:
+                turn.wrote(written.events, written.keys, written.ends, monotonic() - began)
             self._context.metrics.of(table.projection).count("processed", written.events, "upsert")
             self._log.add(table, projection, written.events, written.keys)
+            if table.place == DOCUMENTS and not written.keys:
+                return None  # one waits in their place
         return True
 
     def _write_set(
         self, connection: Connection, projection: Projection, events: list[FollowEvent], turn: Turn
     ) -> Expanded | None:
         """What was written; None where these were too many."""
+        if events[0].place == DOCUMENTS:
+            return follow_tables.merge(connection, events)
         limits = self._limits(turn)
         try:
             written = follow_tables.expand(

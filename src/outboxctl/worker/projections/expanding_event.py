@@ -16,7 +16,7 @@ from outboxctl.core.schema.encoding import stored
 from outboxctl.domain.errors import OutboxctlError
 from outboxctl.domain.failures import Classification, Reason, Verdict
 from outboxctl.domain.printable import brief
-from outboxctl.domain.projection import DOCUMENTS, EVERYTHING, Projection, is_hash
+from outboxctl.domain.projection import EVERYTHING, Projection, is_hash
 from outboxctl.sink.delivery.result import IndexedSink, Place
 from outboxctl.worker.context import WorkerContext
 from outboxctl.worker.projections.reading import Declared
@@ -103,9 +103,6 @@ class EventExpansion:
         self, projection: Projection, event: FollowEvent, token: str, limits: Limits, *, size: int
     ) -> Page | None:
         database = self._context.database
-        if event.place == DOCUMENTS:
-            with database.begin() as connection:
-                return follow.write_documents(connection, event, token)
         if event.place == EVERYTHING and not event.cursor:
             with database.begin() as connection:
                 return follow.begin(connection, event, token)

@@ -1,0 +1,107 @@
+"""Nested documents, read, sent, compared and delivered, against what both ends can do alone."""
+
+from argparse import Namespace
+from time import perf_counter
+
+from benchmarks import processes, shop, sink, tables
+from benchmarks.command import OTHERS, collected, filled
+from benchmarks.figure import BenchFigure
+from benchmarks.processes import BY, ProcessRun
+from benchmarks.report import ENDS, Section
+from benchmarks.rig import Rig, must
+from outboxctl.core.database import driver
+from outboxctl.core.documents.view import ViewSource
+from outboxctl.core.projections import in_force
+from outboxctl.core.schema.names import EVENTS
+from outboxctl.operations.rebuild.source import PAGE_BYTES
+from outboxctl.sink.delivery.raw import RawActions
+
+VIEW = f"COPY (SELECT to_json(v.*)::text FROM {shop.SCHEMA}.documents v) TO STDOUT"
+CHANGE = f"UPDATE {shop.SCHEMA}.parts SET revision = revision + 1"
+TABLES = f"{EVENTS}, {shop.SCHEMA}.parts, {shop.SCHEMA}.categories"
+ONE = ("--projection", shop.NAME)
+BOUND = "bound, 1 / (1/S + 1/R)"
+PARTS = ("rebuild", "children updated", "categories renamed")
+FIGURES = (
+    BenchFigure("S: sink alone", "docs/s", []),
+    BenchFigure("R: COPY of the view alone", "docs/s", []),
+    BenchFigure(BOUND, "docs/s", []),
+    *(
+        BenchFigure(f"{part}{of}", unit, [], digits=digits)
+        for part in (*PARTS, "verify")
+        for of, unit, digits in (
+            ("", "docs/s", 0),
+            ("/bound", "", 2),
+            *((f": {whose} CPU", "us/document", 1) for whose in ("own", "PostgreSQL", "Elasticsearch")),
+        )
+        if (part, of) != ("verify", "/bound")
+    ),
+    BenchFigure(OTHERS, "", [], digits=2),
+)
+NOTES = f"""\
+- Documents of some 800 bytes with {shop.PARTS} children and a category's name each: a view with a subquery.
+- S: their bulk bodies from memory into a fresh index, by 1, 2 or 3 senders, whichever was best. R: one
+  process reads the view by COPY, and throws it away.
+- Rebuild and verify: whole commands, from exec to exit, with the comparison of all documents.
+- Children updated: one statement has changed all of them, and a worker delivers the documents. Categories
+  renamed: one statement has renamed half of them, and a worker finds the documents and delivers them. Both
+  from the worker's line "worker started" to the start of its last settle.
+- CPU: of the whole command, with its start, a document.
+"""
+
+
+def run(rig: Rig, args: Namespace) -> Section:
+    """All in each repetition; one before does not count, for the engine's code is still being compiled."""
+    shop.fill(rig, args.documents)
+    with shop.declared(rig):
+        bodies = _bodies(rig)
+        sink.warm_up(rig, bodies, args.documents, mappings=shop.MAPPINGS)
+        values = collected(rig, args.repeat, lambda _number: _repetition(rig, bodies, args.documents))
+    about = f"{args.documents:,} documents with {shop.PARTS} children each, {args.repeat} repetitions."
+    return Section(ENDS, about, filled(FIGURES, values), NOTES)
+
+
+def _repetition(rig: Rig, bodies: list[bytes], documents: int) -> dict[str, float]:
+    s, r = max(sink.limit(rig, bodies, documents, shop.MAPPINGS).values()), documents / _reading(rig)
+    bound = 1 / (1 / s + 1 / r)
+    found = dict(zip([figure.name for figure in FIGURES], (s, r, bound), strict=False))
+    tables.flush(rig)
+    for command in ("rebuild", "verify"):
+        ran = processes.run(rig, command, *ONE, *(BY if command == "rebuild" else ()))
+        found |= _figures(command, ran, documents / ran.wall, documents)
+    found |= _delivered(rig, PARTS[1], CHANGE, documents)
+    found |= _delivered(
+        rig, PARTS[2], shop.LENGTHEN.format(first=1, last=shop.CATEGORIES // 2), documents // 2
+    )
+    return found | {f"{part}/bound": found[part] / bound for part in PARTS}
+
+
+def _bodies(rig: Rig) -> list[bytes]:
+    with rig.database.begin() as connection:
+        projection = next(each for each in in_force.declared(connection) if each.name == shop.NAME)
+    pages = ViewSource(projection).pages(rig.database, None, size=sink.REQUEST_SIZE, most=PAGE_BYTES)
+    return [RawActions(page.rows).body() or b"" for page in pages]
+
+
+def _reading(rig: Rig) -> float:
+    with rig.database.begin() as connection, driver(connection).cursor() as cursor:
+        began = perf_counter()
+        with cursor.copy(VIEW) as copy:
+            for _ in copy:
+                pass
+        return perf_counter() - began
+
+
+def _delivered(rig: Rig, part: str, change: str, documents: int) -> dict[str, float]:
+    tables.execute(rig, f"TRUNCATE {EVENTS}")
+    tables.execute(rig, change)
+    tables.vacuum(rig, *TABLES.split(", "))
+    rig.checkpoint()
+    ran = processes.drain(rig)
+    must(not shop.wrong(rig, shop.index_of(rig)), "documents are wrong")
+    return _figures(part, ran, processes.drain_rate(rig, documents, ran), documents)
+
+
+def _figures(part: str, ran: ProcessRun, rate: float, documents: int) -> dict[str, float]:
+    spent = {"own": ran.worker, "PostgreSQL": ran.postgres, "Elasticsearch": ran.engine}
+    return {part: rate} | {f"{part}: {who} CPU": 1e6 * cpu / documents for who, cpu in spent.items()}
