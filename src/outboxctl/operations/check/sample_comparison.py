@@ -1,6 +1,6 @@
 """A random sample of rows, compared with their documents; what has an event in flight does not count."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from outboxctl.sink.transport.client import Client
 
 CHUNK = 1_000  # documents a request
+SPARE = 10  # pages: some may be empty
 EACH = 10  # rows of one page, so that a sample is of many
 MOST = 1_000_000  # bytes of a page of keys
 
@@ -49,7 +50,7 @@ def drift(database: "Database", client: "Client", index: str, size: int) -> Drif
     sources += [(ViewSource(each), each.index) for each in declared]
     sampled, differing = 0, list[str]()
     for source, name in sources:
-        ids = [*islice(_random_ids(database, source), max(1, size // len(sources)))]
+        ids = _random_ids(database, source, max(1, size // len(sources)))
         reader = reader_of(client, name, source.routing)
         reader.check_unchanged()  # looks at the index without a sample, too
         review = Review(database, reader, source, content=not source.versioned)
@@ -61,14 +62,23 @@ def drift(database: "Database", client: "Client", index: str, size: int) -> Drif
     return Drift(sampled, differing)
 
 
-def _random_ids(database: "Database", source: DocumentSource) -> Iterator[str]:
-    """The ids of rows that have a document, some of each page."""
-    for rows in _pages(database, source):
-        for id_, version, _, _ in sample(rows, min(EACH, len(rows))):
-            text = id_.decode("utf-8", "surrogateescape")
-            # A row without a version was never sent; no index has bytes that are not UTF-8.
-            if text and is_text(text) and (not source.versioned or (version is not None and version >= 0)):
-                yield text
+def _random_ids(database: "Database", source: DocumentSource, size: int) -> list[str]:
+    """The ids of up to `size` rows that have a document, some of each page; more where pages are few."""
+    found, others = list[str](), list[str]()
+    for rows in islice(_pages(database, source), size + SPARE):
+        ids = [*_ids(sample(rows, len(rows)), source)]
+        found, others = found + ids[:EACH], others + ids[EACH:]
+        if len(found) >= size:
+            break
+    return (found + sample(others, len(others)))[:size]
+
+
+def _ids(rows: Iterable[RowState], source: DocumentSource) -> Iterator[str]:
+    """Of those that can be in an index: it has no bytes that are not UTF-8, and no row without a version."""
+    for id_, version, _, _ in rows:
+        text = id_.decode("utf-8", "surrogateescape")
+        if text and is_text(text) and (not source.versioned or (version is not None and version >= 0)):
+            yield text
 
 
 def _pages(database: "Database", source: DocumentSource) -> Iterator[list[RowState]]:
