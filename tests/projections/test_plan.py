@@ -27,6 +27,11 @@ OBJECT = '{"mappings": {"properties": {"title": {"properties": {}}}}}'
 # What is added, and what is said.
 ADDED = {
     'routing = "tenants"\n': "routing: store.documents has no column 'tenants'",
+    'version = "titel"\n': "version: store.documents has no column 'titel'; did you mean title?",
+    'version = "v"\n': "version: store.documents has no column 'v'; it grows with each change",
+    'version = "price"\n': "version: 'price' is pg_catalog.numeric in store.documents; it grows with",
+    'events = "none"\n': "events: 'none' is none of triggers, application",
+    'events = "application"\n' + FOLLOW: 'follow: with events = "application" no table has triggers',
     'ignore = ["store.nothing"]\n': "ignore: there is no table or view store.nothing",
     f"mapping = '''\n{OBJECT}\n'''\n": "mapping: 'title' is an object in it, and text in the document",
     FOLLOW.replace("reviews", "revews") + 'key = "id"': "follow[1].table: there is no table",

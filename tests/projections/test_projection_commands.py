@@ -50,6 +50,29 @@ def test_list_and_show(applied: Store, cli: Cli) -> None:
     assert "product" in cli.ok("projection", "list")
 
 
+def test_the_built_in_projection_is_listed_shown_and_previewed_as_any_other(
+    applied: Store, cli: Cli, index: str
+) -> None:
+    id_ = uuid4()
+    row = "INSERT INTO search_index (entity_type, entity_id, text, event_version) VALUES ('doc', %s, 'x', 3)"
+    applied.sql.execute(row, [id_])
+    outboxctl.enqueue(applied.sql, entity_type="doc", entity_id=id_, event_version=3)
+    listed = {each["name"]: each for each in cli.json("projection", "list")["projections"]}
+    assert [*listed] == ["product", "search_index_to_elastic"]
+    shown = cli.json("projection", "show", "search_index_to_elastic")
+    assert {name: shown[name] for name in ("root", "version", "events", "index", "pending")} == {
+        **{"root": "public.search_index", "version": "event_version", "events": "application"},
+        **{"index": index, "pending": 1},
+    }
+    preview = ("projection", "preview", "search_index_to_elastic")
+    assert cli(*preview, f"doc:{id_}").returncode == 4
+    cli.ok("worker", "--drain")
+    (document,) = cli.json(*preview, f"doc:{id_}")["documents"]
+    assert (document["same"], document["sent"]["text"]) == (True, "x")
+    assert cli(*preview, "doc:1").returncode == 2
+    assert cli("projection", "drop", "search_index_to_elastic", *WHO, "--yes").returncode == 2
+
+
 def test_both_servers_are_named_before_anything_is_done(store: Store, servers: Servers) -> None:
     database = store.cli.env["DATABASE_URL"].rpartition("@")[2]
     named = f"From the database {database} to {servers.sink}\n"

@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
+from outboxctl.domain.lifecycle import PROJECTION
+
 MAX_ID_BYTES = 512  # Elasticsearch's limit on `_id`
 EVERYTHING = -1  # `follow` of an event that stands for every document of its projection
 DOCUMENTS = -2  # `follow` of an event whose key is a JSON array of keys of documents
@@ -104,6 +106,11 @@ class Projection:
     stamp: str = field(default="", compare=False)
 
     @property
+    def label(self) -> str:
+        """Its name for people, metrics and commands; `name` is empty for the built-in projection."""
+        return self.name or PROJECTION
+
+    @property
     def routed(self) -> Routing:
         """Where the routing of its documents comes from."""
         if not self.routing:
@@ -124,6 +131,15 @@ class Projection:
         value = asdict(self)
         del value["stamp"]
         return value
+
+
+ENTITY_KEY = (KeyColumn("entity_type", "pg_catalog.varchar"), KeyColumn("entity_id", "pg_catalog.uuid"))
+
+
+def built_in(index: str, schema: str = "public") -> Projection:
+    """The projection of search_index, which needs no declaration; `schema` is that of the outbox."""
+    root = Relation(schema, "search_index")
+    return Projection("", root, ENTITY_KEY, root, index, version="event_version", triggers=False)
 
 
 def key_text(parts: Sequence[str]) -> str:

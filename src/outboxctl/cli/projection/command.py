@@ -179,8 +179,9 @@ def list_(json: Json = False) -> None:
     """
     from outboxctl.operations.projection.known import overviews
 
-    with guards.reading(settings()) as connection:
-        found = overviews(connection)
+    configured = settings()
+    with guards.reading(configured) as connection:
+        found = overviews(connection, configured.elastic_index)
     view.overviews(found, json=json)
 
 
@@ -192,8 +193,9 @@ def show(name: Name, json: Json = False) -> None:
     """
     from outboxctl.operations.projection.known import overviews
 
-    with guards.reading(settings()) as connection:
-        (found,) = overviews(connection, name)
+    configured = settings()
+    with guards.reading(configured) as connection:
+        (found,) = overviews(connection, configured.elastic_index, name)
     view.overview(found, json=json)
 
 
@@ -207,6 +209,8 @@ def preview(
 ) -> None:
     """Show documents as they would be sent and as they are in the index; exit 4 if they differ.
 
+    A key of search_index_to_elastic is the document's id.
+
     Example: outboxctl projection preview product 42
     """
     from outboxctl.operations.projection.known import named
@@ -214,7 +218,8 @@ def preview(
 
     configured = settings()
     with guards.reading(configured) as connection, _sink(configured) as client:
-        found = previewing(connection, client, named(connection, name), keys)
+        projection = named(connection, name, configured.elastic_index)
+        found = previewing(connection, client, projection, keys)
     view.previews(name, found, json=json)
     if not all(each.same for each in found):
         raise typer.Exit(ExitCode.FINDINGS)

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 
     from outboxctl.operations.projection.apply import Applied
     from outboxctl.operations.projection.drop import Dropped
-    from outboxctl.operations.projection.known import ProjectionOverview
     from outboxctl.operations.projection.preview import Preview
     from outboxctl.operations.projection.resolved import Planned
     from outboxctl.settings import Settings
@@ -66,15 +65,9 @@ def one_line(query: str) -> str:
 
 def planned(each: "Planned") -> dict[str, Any]:
     """The plan of one projection for a report."""
-    from outboxctl.operations.projection.known import followed
+    from outboxctl.operations.projection.known import facts
 
-    projection = each.projection
-    return {
-        "name": projection.name,
-        "index": projection.index,
-        "root": str(projection.root),
-        "document": str(projection.document),
-        "follow": [followed(follow) for follow in projection.follow],
+    return facts(each.projection) | {
         "steps": [asdict(step) for step in each.steps],
         "warnings": [asdict(notice) for notice in each.notices],
         "body": each.body,
@@ -120,40 +113,36 @@ def _applied_lines(done: "Applied") -> "Iterator[object]":
         yield f"Audit {done.audit_id}"
 
 
-def overviews(found: "Sequence[ProjectionOverview]", *, json: bool) -> None:
-    """Show all in force."""
+def overviews(found: "Sequence[dict[str, Any]]", *, json: bool) -> None:
+    """Show all."""
     columns = ("name", "index", "root", "pending", "processing", "failed", "oldest")
-    cells = [
-        (
-            *(each.name, each.index, each.root),
-            *(f"{count:,}" for count in (each.pending, each.processing, each.failed)),
-            _age(each.oldest_seconds),
-        )
-        for each in found
-    ]
-    table = rendering.table("Projections", columns, cells) if found else "no projection is in force"
-    rendering.show({"projections": [asdict(each) for each in found]}, lambda: [table], json=json)
+    cells = [[_shown(each)[name] for name in columns] for each in found]
+    table = rendering.table("Projections", columns, cells)
+    rendering.show({"projections": found}, lambda: [table], json=json)
 
 
-def overview(found: "ProjectionOverview", *, json: bool) -> None:
+def overview(found: dict[str, Any], *, json: bool) -> None:
     """Show one."""
     rendering.show(found, lambda: _overview_lines(found), json=json)
 
 
-def _overview_lines(found: "ProjectionOverview") -> "Iterator[object]":
-    facts = asdict(found) | {"key": ", ".join(found.key), "oldest": _age(found.oldest_seconds)}
-    shown = {name: f"{each:,}" if isinstance(each, int) else each or None for name, each in facts.items()}
-    left_out = ("name", "follow", "oldest_seconds")
-    yield rendering.table(
-        found.name, ("what", ""), [each for each in shown.items() if each[0] not in left_out]
-    )
+def _shown(found: dict[str, Any]) -> dict[str, str | None]:
+    """The same for people, without what is followed."""
+    texts = {name: each for name, each in found.items() if name not in ("follow", "oldest_seconds")}
+    texts |= {"key": ", ".join(found["key"]), "oldest": _age(found["oldest_seconds"])}
+    return {name: f"{each:,}" if isinstance(each, int) else each or None for name, each in texts.items()}
+
+
+def _overview_lines(found: dict[str, Any]) -> "Iterator[object]":
+    shown = _shown(found)
+    yield rendering.table(found["name"], ("what", ""), [each for each in shown.items() if each[0] != "name"])
     rows = [
         (
             each["table"],
             "every one" if each["all"] else ", ".join(each["key"]) or one_line(each["keys"]),
             ", ".join(each["columns"]) or "all",
         )
-        for each in found.follow
+        for each in found["follow"]
     ]
     if rows:
         yield rendering.table("Follows", ("table", "documents found by", "columns"), rows, longest=400)

@@ -19,7 +19,7 @@ from outboxctl.core.schema.names import DOCUMENT, EVENTS, PROJECTIONS, SOURCE
 from outboxctl.core.search_path import places
 from outboxctl.core.sql import Connection, text
 from outboxctl.domain.lifecycle import OPS
-from outboxctl.domain.projection import KeyColumn, Relation
+from outboxctl.domain.projection import ENTITY_KEY, Relation
 
 SECONDS = 600.0  # for one statement
 # A failed event may be replayed. One with a key is a projection's, perhaps of one that is gone.
@@ -98,7 +98,7 @@ class EntityKey(NamedTuple):
 class TableSource(DocumentSource):
     """The rows of search_index; the key of an entity is the id of its document, `type:uuid`."""
 
-    key = (KeyColumn("entity_type", "pg_catalog.varchar"), KeyColumn("entity_id", "pg_catalog.uuid"))
+    key = ENTITY_KEY
     alias = "s"
 
     def root(self, connection: Connection) -> Relation:

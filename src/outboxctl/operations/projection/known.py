@@ -1,50 +1,49 @@
-"""Projections in force, by name, and how they are."""
+"""Projections by name, the built-in one among them, and how they are."""
 
-from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
-from outboxctl.core.documents import table
+from outboxctl.core.documents.source import DocumentSource
+from outboxctl.core.documents.table import TableSource, unused
+from outboxctl.core.documents.view import ViewSource
 from outboxctl.core.projections import in_force
+from outboxctl.core.projections.changes import outbox_schema
 from outboxctl.core.sql import Connection
 from outboxctl.core.stats import by_projection
-from outboxctl.core.stats.by_projection import ProjectionStatus
 from outboxctl.domain.errors import UsageError
+from outboxctl.domain.lifecycle import PROJECTION
 from outboxctl.domain.printable import brief
-from outboxctl.domain.projection import Follow, Projection
+from outboxctl.domain.projection import Projection, built_in
 from outboxctl.operations.projection.declaration import APPLICATION, TRIGGERS
 
 
-@dataclass(frozen=True)
-class ProjectionOverview:
-    """A projection in force, and its events that are not done; ages in seconds."""
+def overviews(connection: Connection, index: str, only: str | None = None) -> list[dict[str, Any]]:
+    """What all projections are, by name, or one, with their events that are not done; ages in seconds.
 
-    name: str
-    index: str
-    root: str
-    key: list[str]
-    document: str
-    follow: list[dict[str, Any]]
-    routing: str
-    pipeline: str
-    version: str
-    events: str
-    pending: int
-    processing: int
-    failed: int
-    oldest_seconds: float | None
-
-
-def overviews(connection: Connection, only: str | None = None) -> list[ProjectionOverview]:
-    """Of all projections in force, by name, or of one. UsageError where that is not in force."""
+    The built-in one, whose index is `index`, comes last, and only where it is used. UsageError where `only`
+    is not in force.
+    """
     counted = by_projection.count(connection, max_processing=0.0, only=only)
     waiting = {each.name: each for each in counted.projections}
-    several = [named(connection, only)] if only else in_force.read(connection)
-    return [_overview(each, waiting[each.name]) for each in several]
+    several = [named(connection, only, index)] if only else in_force.read(connection)
+    if not (only or search_index_unused(connection)):
+        several = [*several, named(connection, PROJECTION, index)]
+    return [
+        facts(each)
+        | {name: getattr(own, name) for name in ("pending", "processing", "failed")}
+        | {"oldest_seconds": own.oldest_age_seconds if own.lag else None}
+        for each in several
+        for own in (waiting[each.label],)
+    ]
 
 
-def named(connection: Connection, name: str) -> Projection:
-    """The projection of this name. UsageError where none is in force."""
+def named(connection: Connection, name: str, index: str = "") -> Projection:
+    """The projection of this name. UsageError where none is in force.
+
+    With `index`, that of the built-in projection, also that one.
+    """
+    if index and name == PROJECTION:
+        return built_in(index, outbox_schema(connection))
     known = {each.name: each for each in in_force.read(connection)}
     if name in known:
         return known[name]
@@ -54,14 +53,33 @@ def named(connection: Connection, name: str) -> Projection:
     raise UsageError(f"no projection {brief(repr(name), 80)} is in force", hint=hint)
 
 
-def followed(follow: Follow) -> dict[str, Any]:
-    """A followed table for a report; no columns means all of them."""
+def source_of(projection: Projection) -> DocumentSource:
+    """Where its documents are read."""
+    return ViewSource(projection) if projection.name else TableSource()
+
+
+def facts(projection: Projection) -> dict[str, Any]:
+    """What a projection is, for a report; no columns of a followed table means all of them."""
     return {
-        "table": str(follow.table),
-        "key": list(follow.key),
-        "keys": follow.keys,
-        "all": follow.all,
-        "columns": list(follow.columns),
+        "name": projection.label,
+        "index": projection.index,
+        "root": str(projection.root),
+        "key": [each.name for each in projection.key],
+        "document": str(projection.document),
+        "follow": [
+            {
+                "table": str(each.table),
+                "key": list(each.key),
+                "keys": each.keys,
+                "all": each.all,
+                "columns": list(each.columns),
+            }
+            for each in projection.follow
+        ],
+        "routing": projection.routing,
+        "pipeline": projection.pipeline,
+        "version": projection.version,
+        "events": TRIGGERS if projection.triggers else APPLICATION,
     }
 
 
@@ -70,23 +88,4 @@ def search_index_unused(connection: Connection) -> bool:
 
     Without an index, too, nobody uses search_index: there is nothing to compare, and no index is missing.
     """
-    return bool(in_force.names(connection)) and table.unused(connection)
-
-
-def _overview(projection: Projection, waiting: ProjectionStatus) -> ProjectionOverview:
-    return ProjectionOverview(
-        name=projection.name,
-        index=projection.index,
-        root=str(projection.root),
-        key=[each.name for each in projection.key],
-        document=str(projection.document),
-        follow=[followed(each) for each in projection.follow],
-        routing=projection.routing,
-        pipeline=projection.pipeline,
-        version=projection.version,
-        events=TRIGGERS if projection.triggers else APPLICATION,
-        pending=waiting.pending,
-        processing=waiting.processing,
-        failed=waiting.failed,
-        oldest_seconds=waiting.oldest_age_seconds if waiting.lag else None,
-    )
+    return bool(in_force.names(connection)) and unused(connection)

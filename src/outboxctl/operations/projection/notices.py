@@ -43,6 +43,7 @@ def notices(
         *_view(connection, view),
         *_cost(of_analysis(connection, projection, analysis)),
         *_partitions(connection, projection),
+        *_version(projection),
         *_fields(unsearched),
     ]
 
@@ -79,6 +80,13 @@ def _partitions(connection: Connection, projection: Projection) -> "Iterator[Not
             yield Notice(
                 f"{what}: one that is made later has none", "after it was made: apply this file again"
             )
+
+
+def _version(projection: Projection) -> Iterator[Notice]:
+    if projection.version and projection.follow:
+        names = brief(", ".join(dict.fromkeys(str(each.table) for each in projection.follow)), 200)
+        text = f"documents change with {names}: of two with one {projection.version} the last to arrive stays"
+        yield Notice(text, f"let {projection.version} grow with each of these changes, in its transaction")
 
 
 def routing_cost(projection: Projection, settings: Mapping[str, Any]) -> list[Notice]:

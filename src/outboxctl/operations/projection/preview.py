@@ -1,22 +1,23 @@
 """Documents as they would be sent, and as they are in the index."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
-from outboxctl.core.projections import documents, pages
+from outboxctl.core.documents.interface import SourceRow
+from outboxctl.core.projections import pages
 from outboxctl.core.refused_reads import ReadRefusedError
 from outboxctl.core.sql import Connection
 from outboxctl.domain import json_numbers
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.json_numbers import same_json_types
 from outboxctl.domain.printable import brief
-from outboxctl.domain.projection import Projection, document_id, key_parts
+from outboxctl.domain.projection import Projection, document_id
+from outboxctl.operations.projection.known import source_of
 from outboxctl.sink.index.scanned import ScannedDocument, SearchPage, search_page
 from outboxctl.sink.transport.client import Client
 from outboxctl.sink.transport.request import request
 
-SECONDS = 60.0  # to read the view
 COPIES = 100  # of one id, that an index has by mistake, in several shards
 
 
@@ -49,33 +50,29 @@ def preview(
     connection: Connection, client: Client, projection: Projection, keys: Sequence[str]
 ) -> list[Preview]:
     """The documents of these keys (`key_text`). UsageError for a text that is no key of this projection."""
+    source = source_of(projection)
     for key in keys:
         try:
-            pages.castable(connection, projection.key, key_parts(key, len(projection.key)))
+            pages.castable(connection, source.key, source.parts(key))
         except ValueError as error:
             raise UsageError(f"KEY: {error}", hint="several columns are joined by `:`") from None
         except ReadRefusedError as error:
             raise UsageError(f"KEY {brief(repr(key), 80)}: {error.words}") from None
-    found = documents.read(connection, projection, keys, seconds=SECONDS)
-    routings = found.routings or [""] * len(keys)
-    sent = [None if text is None else json_numbers.loads(text) for text in found.texts]
-    every = [_compared(client, projection, *each) for each in zip(keys, sent, routings, strict=True)]
-    return [
-        replace(each, error=found.unusable[place], same=False) if place in found.unusable else each
-        for place, each in enumerate(every)
-    ]
+    # One by one: what is read at once is bounded.
+    rows = [row for key in keys for row in source.read(connection, [key], content=True)]
+    return [_compared(client, projection, row) for row in rows]
 
 
-def _compared(client: Client, projection: Projection, key: str, sent: Any, routing: str) -> Preview:
-    id_ = document_id(key)
+def _compared(client: Client, projection: Projection, row: SourceRow) -> Preview:
+    id_, sent = document_id(row.key), None if row.text is None else json_numbers.loads(row.text)
     hits = _hits(client, projection, id_)
     indexed = json_numbers.loads(hits[0].body) if hits else None
     differences = list(_differences(projection, sent or {}, indexed or {}))
     there = [hit.routing for hit in hits]
-    if projection.routing and hits and sent is not None and there != [routing]:
-        differences.append(PreviewDifference("_routing", routing, there[0] if len(there) == 1 else there))
-    same = (sent is None) == (indexed is None) and not differences
-    return Preview(key, id_, sent, indexed, differences, same)
+    if projection.routing and hits and sent is not None and there != [row.routing]:
+        differences.append(PreviewDifference("_routing", row.routing, there[0] if len(there) == 1 else there))
+    same = not row.error and (sent is None) == (indexed is None) and not differences
+    return Preview(row.key, id_, sent, indexed, differences, same, row.error)
 
 
 def _hits(client: Client, projection: Projection, id_: str) -> Sequence[ScannedDocument]:

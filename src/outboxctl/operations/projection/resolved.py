@@ -155,14 +155,14 @@ def _check_fields(declared: Declaration, view: Relation, columns: Sequence[Field
     followed.check_column(place, routing, view, [each.name for each in columns])
     if any(each.name == routing and (each.listed or each.kind == "json") for each in columns):
         place.fail(f"{shown(routing)} is a list or an object", "a routing is one value of a document")
-    _check_version(declared, view, columns)
+    _check_version(declared, columns)
     for each in mapping.objects_of_values(columns, declared.mapping):
         what = f"{shown(each.name)} is an object in it, and {each.kind} in the document"
         hint = "the engine would refuse each document: correct the field, or leave it out"
         declared.place.at("mapping").fail(what, hint)
 
 
-def _check_version(declared: Declaration, view: Relation, columns: Sequence[Field]) -> None:
+def _check_version(declared: Declaration, columns: Sequence[Field]) -> None:
     name, of = declared.version, declared.document or "the query"
     if not name:
         return
@@ -171,7 +171,7 @@ def _check_version(declared: Declaration, view: Relation, columns: Sequence[Fiel
     if found is None:
         followed.check_column(place, name, of, [each.name for each in columns], hint)
     elif found.kind not in VERSION_KINDS or found.listed:
-        place.fail(f"{shown(name)} is {found.type}{'[]' if found.listed else ''} in {view}", hint)
+        place.fail(f"{shown(name)} is {found.type}{'[]' if found.listed else ''} in {of}", hint)
 
 
 def _check_type(place: Place, column: Field) -> None:
