@@ -64,12 +64,10 @@ def _parts(
 ) -> "tuple[Part, Part]":
     """What is given of the new index; of an interrupted rebuild nothing has to be given again."""
     from outboxctl.core.operator import rebuilds
-    from outboxctl.operations.projection.known import named
     from outboxctl.operations.rebuild.plan import choose, declared
 
-    name = chosen.source.name
-    if not name:
+    if not chosen.source.projection.name:
         return given or choose("default")
     if given and not (as_usual and rebuilds.active_rebuild(connection, chosen.name) is None):
         return given
-    return declared(connection, named(connection, name))
+    return declared(connection, chosen.source.projection)

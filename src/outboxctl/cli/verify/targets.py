@@ -32,7 +32,7 @@ class Target:
     @property
     def name(self) -> str:
         """The projection's name, empty for search_index."""
-        return self.source.name
+        return self.source.projection.name
 
     def rows(self) -> int:
         """About how many rows there are to compare."""

@@ -12,7 +12,7 @@ from psycopg.sql import Composable
 from outboxctl.core.database import Database
 from outboxctl.core.documents.since import Since
 from outboxctl.core.sql import Connection
-from outboxctl.domain.projection import KeyColumn, Relation, Routing
+from outboxctl.domain.projection import Projection, Relation, Routing
 
 
 class PageRange(NamedTuple):
@@ -60,16 +60,21 @@ class States:
 
 
 class SourceInterface(ABC):
-    """What is known of any source; `versioned`: rows have versions of their own.
+    """The documents of a projection; `versioned`: rows are compared by versions of their own."""
 
-    `name`, `pipeline`, `routing`, `definition` (its stamp) and `view` are those of a declared projection.
-    """
-
-    name = pipeline = definition = view = ""
-    routing = Routing.NONE
-    versioned = True
-    key: Sequence[KeyColumn] = ()
+    projection: Projection
+    versioned = False
     alias = "r"  # of the root in statements
+
+    @property
+    def pipeline(self) -> str:
+        """The projection's."""
+        return self.projection.pipeline
+
+    @property
+    def routing(self) -> Routing:
+        """The projection's."""
+        return self.projection.routed
 
     @abstractmethod
     def root(self, connection: Connection) -> Relation:

@@ -71,9 +71,9 @@ class DocumentSource(SourceInterface):
 
     def unordered(self, connection: Connection) -> str:
         """Why pages by key are slow; empty where an index has their order."""
-        if pages.ordered(connection, self.root(connection), self.key):
+        if pages.ordered(connection, self.root(connection), self.projection.key):
             return ""
-        names = ", ".join(column.name for column in self.key)
+        names = ", ".join(column.name for column in self.projection.key)
         return (
             f"{self.root(connection).name} has no unique index on ({names}): all rows are sorted for each"
             f" {CHUNK_ROWS:,} of them. `outboxctl doctor` says how to make one"
@@ -207,7 +207,7 @@ class DocumentSource(SourceInterface):
             what=what,
             root=qualified(self.root(connection)),
             alias=SQL(self.alias),
-            keyed=pages.keyed(self.key, self.alias),
+            keyed=pages.keyed(self.projection.key, self.alias),
             cut=SQL(cut),
         )
         return composed.as_string()
@@ -218,12 +218,12 @@ class DocumentSource(SourceInterface):
 
     def _after(self, connection: Connection, after: str | None, rows: int) -> Cut:
         """The next rows in the order of the unique index, which another order would sort the table for."""
-        order = pages.ordered(connection, self.root(connection), self.key) or self.key
+        order = pages.ordered(connection, self.root(connection), self.projection.key) or self.projection.key
         names = SQL(", ").join(SQL(f"{self.alias}.{{}}").format(identifier(each.name)) for each in order)
         values: dict[str, Any] = {"rows": rows}
         beyond: Composable = SQL("")
         if after is not None:
-            places = [self.key.index(column) for column in order]
+            places = [self.projection.key.index(column) for column in order]
             given = SQL(", ").join(map(pages.value, places, order))
             beyond = SQL("AND ({}) > ({})").format(names, given)
             values |= {f"k{n}": part for n, part in enumerate(self.parts(after))}
@@ -289,7 +289,7 @@ class DocumentSource(SourceInterface):
         """Whether each part of the text is one of its column's type."""
         try:
             with db.begin() as connection:
-                pages.castable(connection, self.key, self.parts(key))
+                pages.castable(connection, self.projection.key, self.parts(key))
         except ReadRefusedError:
             return False
         return True

@@ -19,7 +19,7 @@ from outboxctl.core.schema.names import DOCUMENT, EVENTS, PROJECTIONS, SOURCE
 from outboxctl.core.search_path import places
 from outboxctl.core.sql import Connection, text
 from outboxctl.domain.lifecycle import OPS
-from outboxctl.domain.projection import ENTITY_KEY, Relation
+from outboxctl.domain.projection import Relation, built_in
 
 SECONDS = 600.0  # for one statement
 # A failed event may be replayed. One with a key is a projection's, perhaps of one that is gone.
@@ -98,7 +98,8 @@ class EntityKey(NamedTuple):
 class TableSource(DocumentSource):
     """The rows of search_index; the key of an entity is the id of its document, `type:uuid`."""
 
-    key = ENTITY_KEY
+    projection = built_in("")
+    versioned = True
     alias = "s"
 
     def root(self, connection: Connection) -> Relation:

@@ -56,37 +56,6 @@ class ViewSource(DocumentSource):
 
     projection: Projection
     tell: Callable[[str], object] = lambda _: None
-    versioned = False
-
-    @property
-    def name(self) -> str:  # type: ignore[override]
-        """The projection's."""
-        return self.projection.name
-
-    @property
-    def pipeline(self) -> str:  # type: ignore[override]
-        """The projection's."""
-        return self.projection.pipeline
-
-    @property
-    def routing(self) -> Routing:  # type: ignore[override]
-        """The projection's."""
-        return self.projection.routed
-
-    @property
-    def definition(self) -> str:  # type: ignore[override]
-        """The projection's, as it was read from the database."""
-        return self.projection.stamp
-
-    @property
-    def view(self) -> str:  # type: ignore[override]
-        """What has its documents."""
-        return str(self.projection.document)
-
-    @property
-    def key(self) -> Sequence[KeyColumn]:  # type: ignore[override]
-        """The projection's."""
-        return self.projection.key
 
     def root(self, connection: Connection) -> Relation:  # noqa: ARG002 - of the interface
         """The projection's."""
@@ -136,20 +105,20 @@ class ViewSource(DocumentSource):
 
     def in_flight(self, connection: Connection, ids: Sequence[str]) -> set[str]:
         """All of them where an event stands for documents that are not known yet."""
-        found = events.in_flight(connection, self.name, ids)
+        found = events.in_flight(connection, self.projection.name, ids)
         return {id_ for id_ in ids if id_ in found}
 
     def failed(self, connection: Connection, *, most: int) -> frozenset[str]:
         """The ids of the keys of failed events."""
-        return frozenset(map(document_id, events.failed(connection, self.name, most=most)))
+        return frozenset(map(document_id, events.failed(connection, self.projection.name, most=most)))
 
     def moved(self, connection: Connection, since: datetime) -> bool:
         """Of the projection's events."""
-        return events.moved(connection, self.name, since)
+        return events.moved(connection, self.projection.name, since)
 
     def changed(self, connection: Connection, since: Since, *, size: int) -> Iterator[list[ChangedKey]]:
         """Of the projection's events."""
-        for some in events.changed(connection, self.name, since, size=size):
+        for some in events.changed(connection, self.projection.name, since, size=size):
             yield [ChangedKey(key, moved) for key, moved in some if pages.plausible(self.projection, key)]
 
     def require(self, connection: Connection) -> None:

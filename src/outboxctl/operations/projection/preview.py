@@ -53,7 +53,7 @@ def preview(
     source = source_of(projection)
     for key in keys:
         try:
-            pages.castable(connection, source.key, source.parts(key))
+            pages.castable(connection, projection.key, source.parts(key))
         except ValueError as error:
             raise UsageError(f"KEY: {error}", hint="several columns are joined by `:`") from None
         except ReadRefusedError as error:

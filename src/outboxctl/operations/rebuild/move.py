@@ -55,7 +55,7 @@ def _as_declared(tools: Tools, rebuild: Rebuild, home: Named) -> Rebuild:
 
     No `apply` and no `drop` comes between: they wait for the same lock.
     """
-    if not tools.source.name:
+    if not tools.source.projection.name:
         return _without_writes(tools, rebuild, home)
 
     def act(connection: "Connection") -> Rebuild:

@@ -84,9 +84,10 @@ def plan(
     old_index, new_index = alias.new_names(client, home)
     if len(new_index.encode()) > LONGEST_NAME:
         raise UsageError(f"{new_index} is too long for an index name", hint="choose a shorter ELASTIC_INDEX")
-    if source.name and home.index is None and mappings is None:
+    if source.projection.name and home.index is None and mappings is None:
         raise UsageError(
-            f"the index {name} of the projection {source.name} is not there, so its mapping is not known",
+            f"the index {name} of the projection {source.projection.name} is not there,"
+            " so its mapping is not known",
             hint="leave --mapping keep out",
         )
     body, names = lifecycle.body(home, mappings, settings) | _owner(source), sorted(home.first.aliases)
@@ -112,7 +113,11 @@ def declared(connection: "Connection", projection: Projection) -> tuple[Part, Pa
 
 def _owner(source: DocumentSource) -> dict[str, Any]:
     """What the row says of its source."""
-    return {"projection": source.name, "definition": source.definition} if source.name else {}
+    return (
+        {"projection": source.projection.name, "definition": source.projection.stamp}
+        if source.projection.name
+        else {}
+    )
 
 
 def _check_source(row: Rebuild, source: DocumentSource, home: Named) -> None:
@@ -121,15 +126,19 @@ def _check_source(row: Rebuild, source: DocumentSource, home: Named) -> None:
     What is in use already is made right by what is in force.
     """
     begun = row.body.get("projection", "")
-    if begun != source.name:
+    if begun != source.projection.name:
         was = f"of the projection {begun}" if begun else "of search_index"
         raise UsageError(
             f"the interrupted rebuild of {row.alias} is {was}",
             hint="`outboxctl index abort` ends it",
         )
-    if home.index != row.new_index and row.body.get("definition", source.definition) != source.definition:
+    if (
+        home.index != row.new_index
+        and row.body.get("definition", source.projection.stamp) != source.projection.stamp
+    ):
         raise UsageError(
-            f"the projection {source.name} was applied anew since the rebuild of {row.alias} was interrupted",
+            f"the projection {source.projection.name} was applied anew since the rebuild of {row.alias}"
+            " was interrupted",
             hint="`outboxctl index abort` ends it, then begin another",
         )
 

@@ -151,7 +151,9 @@ def _reconcile(tools: Tools, rebuild: Rebuild) -> Rebuild:
         source = tools.source.renewed(connection)
     healed = 0
     if source is None:
-        tools.say(f"{tools.source.name} has no documents in {rebuild.alias} any more: it stays as it is")
+        tools.say(
+            f"{tools.source.projection.name} has no documents in {rebuild.alias} any more: it stays as it is"
+        )
     else:
         tools = replace(tools, source=source)
         rebuild = follow(tools, rebuild)

@@ -81,7 +81,7 @@ def _unreached(database: Database, source: DocumentSource, *, unreadable: bool) 
         with source.reading(None), database.begin() as connection:
             source.read(connection, [], content=False)
         if not unreadable:
-            text = NOT_LOOKED_FOR.format(source.view, error.words)
+            text = NOT_LOOKED_FOR.format(source.projection.document, error.words)
             yield Difference(DifferenceKind.UNREADABLE, ALL, error=text)
 
 

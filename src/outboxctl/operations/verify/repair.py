@@ -177,8 +177,10 @@ class Repair:
         self, connection: Connection, plain: Sequence[Task], _: Sequence[Task]
     ) -> tuple[int, int]:
         keys = [difference.key for difference, _ in plain if difference.key is not None]
-        filters = {"projection": self.source.name, **self._filters(plain)}
-        return len(events.repair(connection, self.source.name, keys, filters=filters, **self._act)), 0
+        filters = {"projection": self.source.projection.name, **self._filters(plain)}
+        return len(
+            events.repair(connection, self.source.projection.name, keys, filters=filters, **self._act)
+        ), 0
 
     def _filters(self, tasks: Sequence[Task]) -> dict[str, Any]:
         return {"index": self.mender.index, **Counter(difference.kind.value for difference, _ in tasks)}

@@ -58,7 +58,7 @@ def survey(
     reader.check_unchanged()
     with database.begin() as connection:
         source.require(connection)
-    return tally.report(source.name, reader.shape.name, content=content)
+    return tally.report(source.projection.name, reader.shape.name, content=content)
 
 
 def _uncounted(
@@ -79,7 +79,7 @@ def _uncounted(
     with database.begin() as connection:
         moved = source.moved(connection, began)
     if not moved:
-        which = f" --projection {source.name}" if source.name else ""
+        which = f" --projection {source.projection.name}" if source.projection.name else ""
         text = DIFFERING.format(rows=census.rows, documents=census.documents, which=which)
         yield Difference(DifferenceKind.UNCOUNTED, ALL, error=text)
 
