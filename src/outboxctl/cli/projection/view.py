@@ -117,7 +117,7 @@ def overviews(found: "Sequence[dict[str, Any]]", *, json: bool) -> None:
     """Show all."""
     columns = ("name", "index", "root", "pending", "processing", "failed", "oldest")
     cells = [[_shown(each)[name] for name in columns] for each in found]
-    table = rendering.table("Projections", columns, cells)
+    table = rendering.table("Projections", columns, cells) if found else "no projection is in force"
     rendering.show({"projections": found}, lambda: [table], json=json)
 
 

@@ -20,13 +20,13 @@ from outboxctl.operations.projection.declaration import APPLICATION, TRIGGERS
 def overviews(connection: Connection, index: str, only: str | None = None) -> list[dict[str, Any]]:
     """What all projections are, by name, or one, with their events that are not done; ages in seconds.
 
-    The built-in one, whose index is `index`, comes last, and only where it is used. UsageError where `only`
-    is not in force.
+    The built-in one, whose index is `index`, comes last, and only where it has a row, or an event that is not
+    done. UsageError where `only` is not in force.
     """
     counted = by_projection.count(connection, max_processing=0.0, only=only)
     waiting = {each.name: each for each in counted.projections}
     several = [named(connection, only, index)] if only else in_force.read(connection)
-    if not (only or search_index_unused(connection)):
+    if not (only or unused(connection)):
         several = [*several, named(connection, PROJECTION, index)]
     return [
         facts(each)
