@@ -206,20 +206,6 @@ def test_a_view_of_ours_that_is_needed_no_more_is_dropped(store: Store) -> None:
     assert store.what() == []
 
 
-def test_what_a_person_reads(store: Store) -> None:
-    store.sql.execute("INSERT INTO store.categories VALUES (1, 'toys')")
-    store.sql.execute(
-        """INSERT INTO store.products (id, tenant, "Odd ""%Name", category_id)
-        SELECT i, 'a', i, 1 FROM generate_series(1, 500) i"""
-    )
-    planned = store("plan")
-    assert planned.returncode == 4
-    assert "follows store.reviews: key product_id" in planned.stdout
-    assert "store.categories 500 500" in " ".join(planned.stdout.split())
-    assert "triggers: on store.categories, store.products, store.reviews" in store("apply", *WHO).stdout
-    assert "as declared already; nothing was changed" in store("apply", *WHO).stdout
-
-
 def test_an_index_that_is_there_gets_what_it_lacks_and_keeps_what_it_has(
     store: Store, engine: Elasticsearch
 ) -> None:

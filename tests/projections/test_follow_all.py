@@ -4,7 +4,7 @@ import pytest
 from elasticsearch import Elasticsearch
 
 from processes import Cli
-from projections.store import WHO, Store
+from projections.store import Store
 from shop import held
 
 NOT_DONE = "SELECT count(*) FROM search_outbox_events WHERE status <> 'done'"
@@ -54,14 +54,3 @@ def test_any_change_of_the_table_reaches_every_document(
     assert priced.sql.execute(NOT_DONE).fetchone() == (0,)
     prices = {id_: document["price"] for id_, document in held(engine, priced.index).items()}
     assert prices == {str(n): n * factor if factor else None for n in (1, 2, 3)}
-
-
-def test_it_is_shown_and_taken_back(priced: Store) -> None:
-    assert "a change reaches every document" in priced("plan").stdout
-    priced.apply()
-    shown = priced.cli("projection", "show", "product")
-    assert "every one" in shown.stdout, shown.stderr
-    assert priced.what() == []
-    priced.write(FOLLOW, FOLLOW.replace("all = true", "all = false"))
-    refused = priced("apply", *WHO)
-    assert (refused.returncode, "one of `key`, `keys` and `all = true`" in refused.stderr) == (2, True)
