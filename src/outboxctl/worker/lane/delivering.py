@@ -181,7 +181,7 @@ def _again(finding: Classification) -> Classification:
 def _went_back(projection: Projection, finding: Classification) -> Classification:
     """Of the same where rows have versions of their own: a tombstone is forgotten, a row counted up."""
     text = f"the index holds a higher version than the row's {projection.version}: {finding.error}"
-    return Classification(Verdict.RETRY, Reason.DETERMINISTIC_EXCEPTION, error=brief(text))
+    return Classification(Verdict.RETRY, Reason.BAD_DOCUMENT, error=brief(text))
 
 
 def _settled(finding: Classification) -> Classification:
