@@ -145,6 +145,21 @@ def test_a_row_without_a_usable_version_fails_alone(
     assert cli("projection", "preview", "product", "2").returncode == 0
 
 
+def test_a_version_that_goes_back_is_refused_until_a_rebuild(
+    things: Store, cli: Cli, engine: Elasticsearch
+) -> None:
+    things.sql.execute("INSERT INTO store.things VALUES (1, 'x', 9)")
+    things.apply()
+    cli.ok("worker", "--drain")
+    things.sql.execute("UPDATE store.things SET name = 'y', rev = 3")
+    cli.ok("worker", "--drain", env={"OUTBOX_MAX_ATTEMPTS": "1"})
+    ((key, reason, error),) = failed(things.sql)
+    assert (key, reason, "higher version than the row's rev" in error) == ("1", "bad_document", True)
+    assert indexed(engine, things.index)["1"][0] == 9
+    cli.ok("rebuild", "--projection", "product", *WHO, "--yes")
+    assert indexed(engine, things.index) == rows(things.sql)
+
+
 def test_another_column_needs_a_rebuild_and_a_flag_does_not_contradict_the_file(things: Store) -> None:
     things.write('version = "rev"', 'events = "application"')
     things.apply()
