@@ -142,6 +142,9 @@ def built_in(index: str, schema: str = "public") -> Projection:
     return Projection("", root, ENTITY_KEY, root, index, version="event_version", triggers=False)
 
 
+BUILT_IN = built_in("")  # wherever its index is not asked for
+
+
 def key_text(parts: Sequence[str]) -> str:
     """One text of a key's parts: an only part as it is, several escaped and joined by `:`."""
     if len(parts) == 1:

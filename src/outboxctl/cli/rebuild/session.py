@@ -14,13 +14,12 @@ from outboxctl.cli.rebuild import view
 from outboxctl.core.database import Connection, Database
 from outboxctl.core.documents.source import DocumentSource
 from outboxctl.core.documents.table import TableSource
-from outboxctl.core.documents.view import ViewSource
 from outboxctl.core.operator import rebuilds
 from outboxctl.core.projections import in_force
 from outboxctl.domain.errors import OutboxctlError, UsageError
 from outboxctl.domain.lifecycle import PROJECTION
 from outboxctl.operations import batches
-from outboxctl.operations.projection.known import named
+from outboxctl.operations.projection.known import named, source_of
 from outboxctl.operations.rebuild.model import Tools
 from outboxctl.operations.rebuild.plan import RebuildPlan
 from outboxctl.operations.rebuild.run import alone, apply
@@ -129,17 +128,14 @@ def choose(
 
     With `left` also one that the projection had when a rebuild of it was left.
     """
-    if projection not in {None, PROJECTION}:
-        name = str(projection)
+    name, index = projection or PROJECTION, settings.elastic_index
+    if name != PROJECTION:
         if left and (alias := _left(connection, name, under_way=left is Left.UNDER_WAY)):
             return Chosen(alias, TableSource(), gone=True)
-        known = named(connection, name)
-        return Chosen(known.index, ViewSource(known, print_progress))
-    index = settings.elastic_index
-    owner = next((each.name for each in in_force.declared(connection) if each.index == index), None)
-    if owner:
+    elif owner := next((each.name for each in in_force.declared(connection) if each.index == index), None):
         raise UsageError(f"{index} is the index of the projection {owner}", hint=f"add --projection {owner}")
-    return Chosen(index, TableSource())
+    known = named(connection, name, index)
+    return Chosen(known.index, source_of(known, print_progress))
 
 
 def _left(connection: Connection, name: str, *, under_way: bool) -> str | None:

@@ -6,11 +6,9 @@ from typing import Any
 
 from outboxctl.core.database import Database
 from outboxctl.core.documents.source import DocumentSource
-from outboxctl.core.documents.table import TableSource
-from outboxctl.core.documents.view import ViewSource
 from outboxctl.core.projections import in_force
 from outboxctl.domain.lifecycle import PROJECTION
-from outboxctl.operations.projection.known import named, search_index_unused
+from outboxctl.operations.projection.known import named, search_index_unused, source_of
 from outboxctl.operations.verify.model import VerifyReport
 from outboxctl.operations.verify.repair import Repair, Repaired, foresee
 from outboxctl.operations.verify.survey import survey
@@ -72,19 +70,13 @@ def targets(settings: Settings, database: Database, client: Client, projection: 
     Of all, search_index is left out where projections are in force and nobody uses it: it has neither an
     index, nor rows, nor events.
     """
+    index, skipped = settings.elastic_index, ""
     with database.begin() as connection:
+        chosen = [named(connection, projection or PROJECTION, index)]
         if projection is None:
-            chosen = in_force.declared(connection)
-        else:
-            chosen = [named(connection, projection)] if projection != PROJECTION else []
+            chosen += in_force.declared(connection)
         unused = search_index_unused(connection)
-    sources = map(ViewSource, chosen)
-    declared = [
-        Target(database, reader_of(client, each.projection.index, each.routing), each) for each in sources
-    ]
-    if projection not in {None, PROJECTION}:
-        return ChosenTargets(declared)
-    index = settings.elastic_index
-    if projection is None and declared and unused and not exists(client, index):
-        return ChosenTargets(declared, f"not used: no index {index}, no row, no event")
-    return ChosenTargets([Target(database, Reader(client, index), TableSource()), *declared])
+    if projection is None and unused and not exists(client, index):
+        chosen, skipped = chosen[1:], f"not used: no index {index}, no row, no event"
+    found = [Target(database, reader_of(client, each.index, each.routed), source_of(each)) for each in chosen]
+    return ChosenTargets(found, skipped)

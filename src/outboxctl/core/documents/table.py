@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
+from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
@@ -19,7 +20,7 @@ from outboxctl.core.schema.names import DOCUMENT, EVENTS, PROJECTIONS, SOURCE
 from outboxctl.core.search_path import places
 from outboxctl.core.sql import Connection, text
 from outboxctl.domain.lifecycle import OPS
-from outboxctl.domain.projection import Relation, built_in
+from outboxctl.domain.projection import BUILT_IN, Projection, Relation
 
 SECONDS = 600.0  # for one statement
 # A failed event may be replayed. One with a key is a projection's, perhaps of one that is gone.
@@ -95,10 +96,11 @@ class EntityKey(NamedTuple):
     entity_id: str
 
 
+@dataclass(frozen=True)
 class TableSource(DocumentSource):
     """The rows of search_index; the key of an entity is the id of its document, `type:uuid`."""
 
-    projection = built_in("")
+    projection: Projection = BUILT_IN
     versioned = True
     alias = "s"
 

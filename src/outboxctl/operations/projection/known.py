@@ -1,5 +1,6 @@
 """Projections by name, the built-in one among them, and how they are."""
 
+from collections.abc import Callable
 from difflib import get_close_matches
 from typing import Any
 
@@ -53,9 +54,9 @@ def named(connection: Connection, name: str, index: str = "") -> Projection:
     raise UsageError(f"no projection {brief(repr(name), 80)} is in force", hint=hint)
 
 
-def source_of(projection: Projection) -> DocumentSource:
-    """Where its documents are read."""
-    return ViewSource(projection) if projection.name else TableSource()
+def source_of(projection: Projection, tell: Callable[[str], object] = lambda _: None) -> DocumentSource:
+    """Where its documents are read; `tell` as `ViewSource` has it."""
+    return ViewSource(projection, tell) if projection.name else TableSource(projection)
 
 
 def facts(projection: Projection) -> dict[str, Any]:
