@@ -198,7 +198,7 @@ def save(connection: Connection, rebuild: Rebuild, **changes: Any) -> Rebuild:
     if "cursor" in changes:
         changes["body"] = rebuild.body | {"cursor": changes.pop("cursor")}
     same = (COLUMN.id == rebuild.id) & (COLUMN.phase == rebuild.phase) & COLUMN.ended_at.is_(None)
-    written = update(REBUILDS).where(same).values(changes | {"updated_at": func.now()})
+    written = update(REBUILDS).where(same).ordered_values(*changes.items(), ("updated_at", func.now()))
     row = connection.execute(written.returning(*RETURNED)).one_or_none()
     if row is None:
         raise UsageError(f"the rebuild of {rebuild.alias} was moved on by another process")
