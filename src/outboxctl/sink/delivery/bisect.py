@@ -52,7 +52,9 @@ class Bisection:
     def _findings(self, actions: Sequence[BulkAction]) -> list[Classification | Lone | None]:
         if self._outage:
             return [self._outage] * len(actions)
-        sent = self._send_again_after_reset(actions)
+        sent = self._send(actions)
+        if _is_reset(sent):  # one may be chance, two in a row may be the batch's size
+            sent = self._send(actions) or NOT_RESENT
         if sent is None:
             return [None] * len(actions)
         if isinstance(sent, list):
@@ -64,13 +66,6 @@ class Bisection:
             middle = len(actions) // 2
             return self._findings(actions[:middle]) + self._findings(actions[middle:])
         return [self._refused_alone(actions[0], sent)]
-
-    def _send_again_after_reset(self, actions: Sequence[BulkAction]) -> Sent:
-        """One reset may be chance, two in a row may be the batch's size; the outcome of either is unknown."""
-        sent = self._send(actions)
-        if not _is_reset(sent):
-            return sent
-        return self._send(actions) or NOT_RESENT
 
     def _items(self, actions: Sequence[BulkAction], sent: list[Answer]) -> list[Classification]:
         self._note_accepted(actions[0])
@@ -84,14 +79,11 @@ class Bisection:
         if finding.reason not in AMBIGUOUS:
             return _final(finding)  # the answer is about this event: its size, its encoding
         self._refused += 1
-        test = self._known_good or self._confirm_with(answer)
+        # What tests a sink that has accepted nothing yet: a reset can be caused by size.
+        test = self._known_good or (self._last if _is_reset(answer) else PROBE)
         if self._refused >= MAX_REFUSED and not self._sink_accepts(test):
             self._outage = _fault_of_sink(finding)
         return Lone(action, answer, self._accepted)
-
-    def _confirm_with(self, answer: Answer) -> BulkAction:
-        """The action that tests a sink which has accepted nothing yet: a reset can be caused by size."""
-        return self._last if _is_reset(answer) else PROBE
 
     def _sink_accepts(self, action: BulkAction | None) -> bool:
         """Whether the sink accepts a request of this action now."""

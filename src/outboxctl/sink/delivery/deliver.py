@@ -50,9 +50,7 @@ class ElasticSink:
         answer = ask(self._client, "HEAD", self._index, local=True)  # without the leader, which may be away
         if isinstance(answer, Answer):
             return None if answer.status == FORBIDDEN else classify(answer)  # writing may be allowed
-        if answer:
-            return None
-        return classify(self._absent())
+        return None if answer else classify(self._absent())
 
     def _absent(self) -> Answer:
         text = (

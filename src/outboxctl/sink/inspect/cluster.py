@@ -123,13 +123,9 @@ def rights(client: Client, index: str, *, projected: bool = False) -> SinkRights
     (grant,) = [each for each in GRANTS if each.role == "worker"]
     worker = (*grant.index, *grant.projected) if projected else grant.index
     reader = [privilege for privilege in READS if privilege not in worker]
-    lacking = set(_lacking(client, index, (*worker, *reader, *OPERATOR)))
-    return SinkRights(index, *([p for p in some if p in lacking] for some in (worker, reader, OPERATOR)))
-
-
-def _lacking(client: Client, name: str, privileges: tuple[str, ...]) -> list[str]:
-    wanted = [{"names": [name], "privileges": list(privileges)}]
+    wanted = [{"names": [index], "privileges": [*worker, *reader, *OPERATOR]}]
     path = ("_security", "user", "_has_privileges")
     answer = request(client, "POST", *path, absent=NO_SUCH_API, body={"index": wanted}) or {}
-    held = answer.get("index", {}).get(name, {})
-    return [p for p in privileges if held.get(p) is False]
+    held = answer.get("index", {}).get(index, {})
+    lacking = ([p for p in some if held.get(p) is False] for some in (worker, reader, OPERATOR))
+    return SinkRights(index, *lacking)
