@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from outboxctl.cli.app import app
 from outboxctl.domain.errors import InconclusiveError, UsageError
-from outboxctl.drills.faults import engine, processes, records, sink
+from outboxctl.drills.faults import engine, processes, records
 from outboxctl.drills.faults.gate import allow, local
 from outboxctl.drills.faults.ledger import Ledger
 from outboxctl.drills.faults.records import Fault
@@ -122,9 +122,9 @@ def test_what_cannot_be_undone_here_stays(capsys: pytest.CaptureFixture[str]) ->
 def test_what_was_not_the_sink_is_mended_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[str] = []
     monkeypatch.setattr(processes, "run", lambda _, command, *__: told.append(command))
-    monkeypatch.setattr(sink, "answers", lambda _: True)
-    monkeypatch.setattr(sink, "AWAY_SECONDS", 0)
-    monkeypatch.setattr(sink, "ENDING_SECONDS", 0)
+    monkeypatch.setattr(engine, "answers", lambda _: True)
+    monkeypatch.setattr(engine, "AWAY_SECONDS", 0)
+    monkeypatch.setattr(engine, "ENDING_SECONDS", 0)
     with pytest.raises(InconclusiveError, match="still answers"):
         Ledger(load()).begin(
             *engine.stop(engine.SinkControl(stop_command="no", start_command="go"), URL, print)

@@ -7,11 +7,10 @@ from typing import Any
 import pytest
 
 from outboxctl.domain.errors import UnreachableError
-from outboxctl.drills.labs.context import LabContext
-from outboxctl.drills.labs.drill import play
+from outboxctl.drills.labs import CHECK, RECOVER, Lab, LabContext, Steps
 from outboxctl.drills.labs.experiment import Experiment, FaultNotConfirmed, RunStopped
-from outboxctl.drills.labs.lab import Lab
 from outboxctl.drills.labs.model import LabPhase, LabVerdict, Record
+from outboxctl.drills.labs.run import play
 
 SEEN = "it is broken"
 pytestmark = pytest.mark.no_servers
@@ -66,12 +65,12 @@ class Ended(Lab):
     def prepare(self, ctx: Any) -> None:
         pass
 
-    steady = inject = observe = undo = prepare
+    steady = prepare
 
-    def recover(self, ctx: Any) -> None:  # noqa: ARG002 - called as a Lab
+    def experiment(self, ctx: Any) -> Steps:
+        yield RECOVER
         raise RunStopped
-
-    def check(self, ctx: Any) -> None:
+        yield CHECK
         ctx.note("events done", "300", "274", LabVerdict.FAIL)
 
 
@@ -79,6 +78,9 @@ class Stage(SimpleNamespace):
     """What a drill asks of a scene, without servers."""
 
     now, phase, note = 0.0, LabPhase.PREPARE, LabContext.note
+
+    def undo(self) -> None:
+        pass
 
     def snapshot(self, label: str) -> None:
         pass

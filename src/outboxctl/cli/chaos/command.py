@@ -162,10 +162,10 @@ def _control(
 
     Raises UsageError where `verb` is not allowed, and for one command without the other.
     """
-    from outboxctl.drills.faults import engine, sink
+    from outboxctl.drills.faults import engine
 
     configured = _allowed(f"{verb} the sink", sure=sure)
-    url = sink.only(configured)
+    url = engine.sink_url(configured)
     if stop_command and start_command:
         return configured, url, engine.SinkControl(stop_command=stop_command, start_command=start_command)
     if stop_command or start_command:

@@ -1,6 +1,8 @@
 """`lab list`: the labs, what each asks, and how to do it by hand."""
 
+from collections.abc import Callable
 from enum import StrEnum
+from functools import partial
 from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
 
     from outboxctl.drills.labs.lab import Lab
 
+Phrase = Callable[[str], str]  # a message in the language that was asked for
 BEFORE = (
     "# if you have no system for it yet:",
     'eval "$(outboxctl services up)"; OUTBOX_ENV=dev outboxctl db upgrade',
@@ -48,15 +51,18 @@ def list_labs(
     from outboxctl.drills.labs.messages import in_language
 
     labs = ordered() if name is None else chosen([name])
-    if json:
-        rendering.emit_json({"labs": [_described(lab, lang) for lab in labs]})
-    elif name is None:
-        rows = [(lab.number, lab.name, lab.takes(), in_language(lab.question, lang)) for lab in labs]
-        heads = [in_language(each, lang) for each in ("no.", "name", "takes", "question")]
-        rendering.console().print(rendering.table(in_language("Labs", lang), heads, rows))
-    else:
-        for lab in labs:
-            _show(lab, lang)
+    say = partial(in_language, language=lang)
+
+    def lines() -> "Iterator[Any]":
+        if name is None:
+            rows = [(lab.number, lab.name, lab.takes(), say(lab.question)) for lab in labs]
+            heads = [say(each) for each in ("no.", "name", "takes", "question")]
+            yield rendering.table(say("Labs"), heads, rows)
+        else:
+            for lab in labs:
+                yield from _page(lab, say, lang)
+
+    rendering.show({"labs": [_described(lab, say, lang) for lab in labs]}, lines, json=json)
 
 
 def chosen(names: "Sequence[str]") -> "list[type[Lab]]":
@@ -77,14 +83,14 @@ def ordered() -> "list[type[Lab]]":
     return sorted(LABS, key=lambda lab: (lab.number or len(LABS), lab.name))
 
 
-def _described(lab: "type[Lab]", lang: str) -> dict[str, Any]:
+def _described(lab: "type[Lab]", say: Phrase, lang: str) -> dict[str, Any]:
     """A lab as JSON, its texts in one language."""
-    from outboxctl.drills.labs.messages import command, in_language
+    from outboxctl.drills.labs.messages import command
 
     return {
         "name": lab.name,
         "number": lab.number,
-        **{name: in_language(getattr(lab, name), lang) for name in ("title", "question", "hypothesis")},
+        **{name: say(getattr(lab, name)) for name in ("title", "question", "hypothesis")},
         "settings": dict(lab.settings),
         "real_engine": lab.real_engine,
         "seconds": lab.seconds,
@@ -93,28 +99,23 @@ def _described(lab: "type[Lab]", lang: str) -> dict[str, Any]:
     }
 
 
-def _show(lab: "type[Lab]", lang: str) -> None:
-    """Print its page; commands are never wrapped."""
-    from rich.padding import Padding
+def _page(lab: "type[Lab]", say: Phrase, lang: str) -> "Iterator[Any]":
+    """Its page; commands are never wrapped."""
     from rich.text import Text
 
-    from outboxctl.drills.labs.messages import command, in_language
+    from outboxctl.drills.labs.messages import command
 
-    out = rendering.console()
+    texts = {"Question": lab.question, "Hypothesis": lab.hypothesis}
+    texts |= {"Needs": "a real search engine"} if lab.real_engine else {}
+    exports = [f"export {name}={quote(value)}" for name, value in lab.settings.items()]
+    commands = {"Settings": exports} if exports else {}
+    commands |= {"By hand": [*BEFORE, *lab.by_hand], "Run it": [f"outboxctl lab run {lab.name}"]}
     number = f"{lab.number}. " if lab.number else ""
-    out.print(Text(f"{number}{lab.name} ({lab.takes()})", style="bold"))
-    out.print(in_language(lab.title, lang))
-    needs = ("Needs", "a real search engine") if lab.real_engine else None
-    for label, text in filter(None, (("Question", lab.question), ("Hypothesis", lab.hypothesis), needs)):
-        out.print(Text(f"\n{in_language(label, lang)}", style="bold"))
-        out.print(Padding(Text(in_language(text, lang)), (0, 0, 0, 2), expand=False))
-    for label, lines in _commands(lab):
-        out.print(Text(f"\n{in_language(label, lang)}", style="bold"))
-        out.print("\n".join(f"  {command(line, lang)}" for line in lines), soft_wrap=True)
-
-
-def _commands(lab: "type[Lab]") -> "Iterator[tuple[str, Sequence[str]]]":
-    if lab.settings:
-        yield "Settings", [f"export {name}={quote(value)}" for name, value in lab.settings.items()]
-    yield "By hand", [*BEFORE, *lab.by_hand]
-    yield "Run it", [f"outboxctl lab run {lab.name}"]
+    yield Text(f"{number}{lab.name} ({lab.takes()})", style="bold")
+    yield say(lab.title)
+    for label, text in texts.items():
+        yield Text(f"\n{say(label)}", style="bold")
+        yield rendering.Item(say(text))
+    for label, lines in commands.items():
+        yield Text(f"\n{say(label)}", style="bold")
+        yield rendering.Unbroken("\n".join(f"  {command(line, lang)}" for line in lines))

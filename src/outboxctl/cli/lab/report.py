@@ -1,24 +1,25 @@
 """`lab report`, and the end of a run: verdicts, unmet checks, conclusions, what to do next."""
 
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from outboxctl.cli import rendering
-from outboxctl.cli.ending import tolerate_closed_pipe
 from outboxctl.cli.lab.catalogue import Lang, Language, ordered
-from outboxctl.cli.lab.run_arguments import HOME
 from outboxctl.cli.options import Json
 from outboxctl.domain.errors import ExitCode
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
-    from rich.console import Console
+    from rich.table import Table
 
+    from outboxctl.cli.lab.catalogue import Phrase
     from outboxctl.drills.labs.model import LabRun
 
+HOME = Path("lab-evidence")
 PAGE = "report.html"
 COLOURS = {"OK": "green", "FAIL": "bold red", "INCONCLUSIVE": "yellow"}
 CODES = {"OK": ExitCode.OK, "FAIL": ExitCode.FINDINGS, "INCONCLUSIVE": ExitCode.INCONCLUSIVE}
@@ -46,55 +47,50 @@ def report(
 
 def show(run: "LabRun", evidence: Path, lang: str, *, json: bool) -> None:
     """Print a run as JSON, or for people; its reader may go away."""
-    with tolerate_closed_pipe():
-        rendering.emit_json(run) if json else _print(run, evidence, lang, rendering.console())
+    rendering.show(run, lambda: _lines(run, evidence, lang), json=json)
 
 
-def _print(run: "LabRun", evidence: Path, lang: str, out: "Console") -> None:
+def _lines(run: "LabRun", evidence: Path, lang: str) -> "Iterator[Any]":
+    from rich.text import Text
+
     from outboxctl.drills.labs.evidence.pages import STATES
     from outboxctl.drills.labs.messages import in_language
 
+    say = partial(in_language, language=lang)
     places = {lab.name: place for place, lab in enumerate(ordered())}
     records = sorted(run.records, key=lambda record: places.get(record.lab, len(places)))
     if state := STATES.get(run.state):
-        out.print(in_language(state, lang))
-    rows = [
-        (each.lab, each.verdict, f"{each.seconds:.1f} s", in_language(each.why, lang)) for each in records
-    ]
-    _table(out, lang, "Labs", ("lab", "verdict", "took", "why"), rows)
+        yield say(state)
+    rows = [(each.lab, each.verdict, f"{each.seconds:.1f} s", say(each.why)) for each in records]
+    yield _table(say, "Labs", ("lab", "verdict", "took", "why"), rows)
     unmet = [
-        (each.lab, in_language(check.phase, lang), in_language(check.name, lang), check.expected, check.seen)
+        (each.lab, say(check.phase), say(check.name), check.expected, check.seen)
         for each in records
         for check in each.unmet
     ]
     if unmet:
-        _table(out, lang, "Not met", ("lab", "phase", "check", "expected", "seen"), unmet)
+        yield _table(say, "Not met", ("lab", "phase", "check", "expected", "seen"), unmet)
     for record in records:
         if record.conclusion:
-            out.print(in_language(f"Conclusion of {record.lab}", lang), style="bold")
+            yield Text(say(f"Conclusion of {record.lab}"), style="bold")
         for line in record.conclusion:
-            text = f"  {in_language(line.name, lang)}: {in_language(line.value, lang)}"
-            out.print(rendering.cell(text), soft_wrap=True)
-    out.print()
-    out.print(in_language(f"Verdict: {run.verdict}", lang), style=COLOURS[run.verdict])
-    out.print(in_language(f"Evidence: {evidence}", lang), soft_wrap=True)
+            yield rendering.Unbroken(rendering.cell(f"  {say(line.name)}: {say(line.value)}"))
+    yield ""
+    yield Text(say(f"Verdict: {run.verdict}"), style=COLOURS[run.verdict])
+    yield rendering.Unbroken(say(f"Evidence: {evidence}"))
     if (evidence / PAGE).exists():
-        out.print(in_language(f"Charts: {evidence / PAGE}", lang), soft_wrap=True)
+        yield rendering.Unbroken(say(f"Charts: {evidence / PAGE}"))
     bad = next((each for each in records if each.verdict == run.verdict != "OK" and each.phases), None)
     if bad:
         text = f"Look at {evidence / bad.lab}: the worker's log, the timeline and the snapshots of {bad.lab}."
-        out.print(in_language(text, lang), soft_wrap=True)
+        yield rendering.Unbroken(say(text))
 
 
-def _table(
-    out: "Console", lang: str, title: str, heads: tuple[str, ...], rows: "Sequence[tuple[str, ...]]"
-) -> None:
+def _table(say: "Phrase", title: str, heads: tuple[str, ...], rows: "Sequence[tuple[str, ...]]") -> "Table":
     from rich.text import Text
 
-    from outboxctl.drills.labs.messages import in_language
-
-    table = rendering.table(in_language(title, lang), [in_language(head, lang) for head in heads], rows)
+    table = rendering.table(say(title), [say(head) for head in heads], rows)
     for cell in table.columns[1].cells:
         if isinstance(cell, Text):
             cell.style = COLOURS.get(cell.plain, "")
-    out.print(table)
+    return table

@@ -1,18 +1,24 @@
 """`lab run`: the labs, one verdict, and the exit code that goes with it."""
 
 import os
+import shlex
+import shutil
 import signal
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from outboxctl.cli import parse
 from outboxctl.cli.lab.catalogue import Lang, Language, chosen
+from outboxctl.cli.lab.report import CODES, HOME, show
 from outboxctl.cli.options import Json, NotProduction
 from outboxctl.cli.services import Search
 from outboxctl.domain.errors import OutboxctlError, UsageError
+from outboxctl.domain.printable import brief
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,6 +28,8 @@ if TYPE_CHECKING:
     from outboxctl.drills.labs.model import LabRun, Record
     from outboxctl.drills.labs.place import Place
 
+# Set by a lab itself, or by the caller.
+NOT_SET = {"database_url", "environment", "worker_id", "metrics_port", "metrics_host", "read_only"}
 JOBS = 6  # labs side by side
 CLEAR_UP = "import sys; from outboxctl.cli.chaos.ledger import recover; recover(); sys.exit(int(sys.argv[1]))"
 
@@ -59,15 +67,13 @@ def run(
     Example: outboxctl lab run all --set OUTBOX_LEASE_SECONDS=5 --worker '.venv-new/bin/outboxctl worker'
     """
     from outboxctl.cli.chaos.ledger import recover, say
-    from outboxctl.cli.lab import run_arguments
     from outboxctl.cli.lab.against import confirmed
-    from outboxctl.cli.lab.report import CODES, show
     from outboxctl.drills.labs.evidence import EvidenceFolder
     from outboxctl.drills.labs.place import OwnPlace, Place
     from outboxctl.drills.scratch.folder import SignalReceived, own_folder
 
-    labs, overrides = chosen(names), run_arguments.overrides(set_ or [])
-    command, path = run_arguments.command(worker), run_arguments.evidence(evidence)
+    labs, overrides = chosen(names), _overrides(set_ or [])
+    command, path = _worker(worker), _evidence(evidence)
     if against and search is not Search.AUTO:
         raise UsageError("--search: with --against the search engine is that of ELASTIC_URL")
     recover()
@@ -85,6 +91,52 @@ def run(
         lost = ", ".join(written.lost)
         raise OutboxctlError(f"evidence could not be written into {path}: {lost}", hint="is the disk full?")
     raise typer.Exit(128 + folder.interrupted if folder.interrupted else CODES[ended.verdict])
+
+
+def _overrides(options: "Sequence[str]") -> dict[str, str]:
+    """Settings by environment name, of `--set NAME=VALUE`. UsageError for unknown names and bad values."""
+    from pydantic import ValidationError
+
+    from outboxctl.drills.scratch.settings import by_field, fixed
+    from outboxctl.settings import Settings, env_names
+
+    fields = [f for f in Settings.model_fields if f not in NOT_SET and not f.startswith("elastic_")]
+    known = [name for field in fields for name in env_names(field)]
+    values: dict[str, str] = {}
+    for option in options:
+        name, equals, value = option.partition("=")
+        if not equals or not name:
+            hint = "for example --set OUTBOX_LEASE_SECONDS=10"
+            raise UsageError(f"--set: expected NAME=VALUE, got {brief(repr(option), 80)}", hint=hint)
+        values[parse.one_of("--set", name, known, "setting")] = value
+        try:
+            fixed(by_field({name: value}))
+        except ValidationError as error:
+            why = error.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")
+            raise UsageError(f"--set: bad setting {name} {brief(repr(value), 80)}: {why}") from None
+    return values
+
+
+def _worker(text: str | None) -> list[str] | None:
+    """The words of `--worker`; file names are made absolute, for labs run in another folder. UsageError."""
+    if text is None:
+        return None
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise UsageError(f"--worker: {error}: {brief(repr(text), 80)}") from None
+    if not words or not shutil.which(words[0]):
+        hint = "for example --worker '.venv-new/bin/outboxctl worker'"
+        raise UsageError(f"--worker: no such program: {brief(repr(text), 80)}", hint=hint)
+    return [os.path.abspath(word) if os.path.isfile(word) else word for word in words]
+
+
+def _evidence(path: Path | None) -> Path:
+    """A folder for evidence that is not there yet, or empty; by default named after the time. UsageError."""
+    folder = path or HOME / datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%SZ")
+    if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
+        raise UsageError(f"--evidence: {folder} is not empty", hint="name a new folder for each run")
+    return folder.absolute()
 
 
 class AnnouncedStop(Event):

@@ -3,22 +3,28 @@
 The ledger holds what a fault needs as JSON, commands too: its file is readable by its owner alone.
 """
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-from outboxctl.domain.errors import OutboxctlError, UsageError
+from outboxctl.domain.errors import InconclusiveError, OutboxctlError, UnreachableError, UsageError
 from outboxctl.drills import services
-from outboxctl.drills.faults import processes, sink
+from outboxctl.drills.faults import processes
 from outboxctl.drills.faults.records import Fault, PlannedFault
+from outboxctl.drills.services import sockets
 from outboxctl.drills.services.model import Say
-from outboxctl.drills.services.process import find
-from outboxctl.net.urls import parse_url
+from outboxctl.drills.services.process import within
+from outboxctl.net.urls import mask, parse_url, without_credentials
 from outboxctl.settings import Settings
 from outboxctl.settings.folders import state_folder
 
+ANSWER_SECONDS = 1.0
+AWAY_SECONDS, BACK_SECONDS = 30.0, 90.0
+ENDING_SECONDS = 5.0  # for a process that may be ending
 STOPPED, PAUSED = "sink-stopped", "sink-paused"
 
 
@@ -47,10 +53,29 @@ class SinkControl:
         else:
             processes.run("--start-command", self.start_command, say)
 
-    @property
-    def kind(self) -> str:
-        """For people."""
-        return "services" if self.state else "command"
+
+def sink_url(settings: Settings) -> str:
+    """The sink's URL, without credentials. UsageError where there are several."""
+    if len(settings.sink_urls) > 1:
+        shown = ", ".join(map(mask, settings.sink_urls))
+        raise UsageError(f"which of them: {shown}?", hint="name one: `outboxctl --elastic-url URL …`")
+    return without_credentials(settings.sink_urls[0])
+
+
+def answers(url: str) -> bool:
+    """Whether it answers with anything below 500; a refusal for want of credentials is an answer."""
+    return 0 < sockets.get(url, seconds=ANSWER_SECONDS)[0] < HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+def _goes_away(url: str, seconds: float = ENDING_SECONDS) -> bool:
+    """Whether it stops answering within so many seconds."""
+    return within(seconds, lambda: not answers(url))
+
+
+def wait_back(url: str) -> None:
+    """Wait until it answers. UnreachableError if it does not."""
+    if not within(BACK_SECONDS, lambda: answers(url)):
+        raise UnreachableError(f"{url} does not answer after {BACK_SECONDS:g} s", hint="look at its log")
 
 
 def own(url: str) -> SinkControl:
@@ -63,52 +88,48 @@ def own(url: str) -> SinkControl:
 
 def stop(control: SinkControl, url: str, say: Say) -> PlannedFault:
     """The sink stopped. UsageError where it does not answer."""
-    _require_answer(url)
-
-    def begin() -> None:
-        control.stop(say)
-        sink.wait_away(url)
-
-    return PlannedFault(_fault(STOPPED, url, control.kind, **asdict(control)), begin)
+    return _planned(STOPPED, url, control, asdict(control), lambda: control.stop(say))
 
 
 def pause(control: SinkControl, url: str) -> PlannedFault:
     """The engine of `services up` paused. UsageError where it does not answer, or is another one."""
-    _require_answer(url)
     process = _process(control)
+    return _planned(PAUSED, url, control, processes.identity(process), lambda: processes.pause(process))
 
-    def begin() -> None:
-        processes.pause(process)
-        sink.wait_away(url)
 
-    return PlannedFault(_fault(PAUSED, url, control.kind, **processes.identity(process)), begin)
+def _planned(
+    kind: str, url: str, control: SinkControl, facts: dict[str, Any], begin: Callable[[], None]
+) -> PlannedFault:
+    if not answers(url):
+        raise UsageError(f"{url} already does not answer", hint="see `outboxctl chaos undo --dry-run`")
+    means = "services" if control.state else "command"
+    what = f"the sink at {url} is {kind.removeprefix('sink-')} ({means})"
+
+    def away() -> None:
+        begin()
+        if not _goes_away(url, AWAY_SECONDS):
+            hint = "what was stopped is not what ELASTIC_URL names, or it was started again"
+            raise InconclusiveError(f"{url} still answers after {AWAY_SECONDS:g} s", hint=hint)
+
+    return PlannedFault(Fault(kind, what, {"sink": url, **facts}), away)
 
 
 def undo_stop(fault: Fault, _: Settings, say: Say) -> None:
     """A sink that answers may be about to stop; one that goes on answering may refuse a second start."""
     url, *how = (fault.facts[name] for name in ("sink", "state", "stop_command", "start_command"))
-    stays, control = sink.answers(url) and not sink.goes_away(url), SinkControl(*how)
+    stays, control = answers(url) and not _goes_away(url), SinkControl(*how)
     try:
         control.start(say)
     except OutboxctlError:
         if not stays:
             raise
-    sink.wait_back(url)
+    wait_back(url)
 
 
 def _process(control: SinkControl) -> psutil.Process:
     if not control.state:
         raise UsageError("only the search engine of `services up` can be paused")
     for each in services.status(Path(control.state)):
-        if each.role == "search" and each.pid and each.born and (running := find(each.pid, each.born)):
+        if each.role == "search" and (running := each.process):
             return running
     raise UsageError("the search engine of `services up` does not run")
-
-
-def _fault(kind: str, url: str, means: str, /, **facts: Any) -> Fault:
-    return Fault(kind, f"the sink at {url} is {kind.removeprefix('sink-')} ({means})", {"sink": url, **facts})
-
-
-def _require_answer(url: str) -> None:
-    if not sink.answers(url):
-        raise UsageError(f"{url} already does not answer", hint="see `outboxctl chaos undo --dry-run`")

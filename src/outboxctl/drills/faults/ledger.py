@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 
 from outboxctl.domain.errors import OutboxctlError, UsageError
-from outboxctl.drills.faults import engine, guest, processes, records, sink, workers
+from outboxctl.drills.faults import engine, guest, processes, records, workers
 from outboxctl.drills.faults.records import Fault
 from outboxctl.drills.services.model import Say, silent
 from outboxctl.drills.services.record import locked
@@ -113,9 +113,9 @@ class Ledger:
 def start_sink(ledger: Ledger, control: engine.SinkControl, url: str, say: Say) -> list[Fault]:
     """Undo every fault of this sink; where none is recorded and it does not answer, start it."""
     undone = [each for each in ledger.matching({"sink": url}) if ledger.undo(each)]
-    if not undone and not sink.answers(url):
+    if not undone and not engine.answers(url):
         control.start(say)
-        sink.wait_back(url)
+        engine.wait_back(url)
     return undone
 
 

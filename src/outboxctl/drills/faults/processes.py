@@ -46,10 +46,6 @@ def undo_pause(fault: Fault, _: Settings, __: Say) -> None:
 
 def pause(target: psutil.Process) -> None:
     """Stop it where it is, with SIGSTOP, and wait until it is."""
-    if paused(target):
-        raise UsageError(
-            f"process {target.pid} is paused already", hint="see `outboxctl chaos undo --dry-run`"
-        )
     try:
         _send(target, signal.SIGSTOP)
     except psutil.NoSuchProcess:
@@ -108,7 +104,8 @@ def run(option: str, command: str, say: Say = silent) -> None:
 def _exit_code(command: list[str], out: IO[str]) -> int:
     """A command that takes too long is killed alone, for a server may be its child.
 
-    On an interruption its children are killed too, so that none does later what is undone now.
+    On an interruption its children are killed too, so that none does later what is undone now. Its pid
+    cannot have been reused before wait(). A process of another user's (`sudo`) is not killed.
     """
     try:
         child = subprocess.Popen(
@@ -118,16 +115,11 @@ def _exit_code(command: list[str], out: IO[str]) -> int:
         raise UsageError(f"cannot run {command[0]}: {error.strerror}") from None
     try:
         return child.wait(COMMAND_SECONDS)
-    except subprocess.TimeoutExpired:
-        _kill(child, os.kill)
-        raise OutboxctlError(f"{command[0]} did not end within {COMMAND_SECONDS:g} s") from None
-    except BaseException:
-        _kill(child, os.killpg)
+    except BaseException as error:
+        late = isinstance(error, subprocess.TimeoutExpired)
+        with suppress(PermissionError, subprocess.TimeoutExpired):
+            (os.kill if late else os.killpg)(child.pid, signal.SIGKILL)
+            child.wait(1)
+        if late:
+            raise OutboxctlError(f"{command[0]} did not end within {COMMAND_SECONDS:g} s") from None
         raise
-
-
-def _kill(child: subprocess.Popen[bytes], kill: Callable[[int, int], None]) -> None:
-    """Its pid cannot have been reused before wait(). A process of another user's (`sudo`) is not killed."""
-    with suppress(PermissionError, subprocess.TimeoutExpired):
-        kill(child.pid, signal.SIGKILL)
-        child.wait(1)

@@ -1,6 +1,9 @@
 """Labs: experiments with a verdict and evidence. What a lab is written with is named here."""
 
 from outboxctl.drills.labs.context import LabContext
-from outboxctl.drills.labs.lab import Lab
+from outboxctl.drills.labs.lab import Lab, Steps
+from outboxctl.drills.labs.model import LabPhase
 
-__all__ = ["Lab", "LabContext"]
+OBSERVE, RECOVER, CHECK = LabPhase.OBSERVE, LabPhase.RECOVER, LabPhase.CHECK
+
+__all__ = ["CHECK", "OBSERVE", "RECOVER", "Lab", "LabContext", "Steps"]

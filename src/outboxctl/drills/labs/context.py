@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from signal import SIGCONT, SIGSTOP
 from threading import Event
 from typing import TYPE_CHECKING, Literal, TypeVar
 from uuid import UUID, uuid4
@@ -185,6 +186,11 @@ class LabContext(Experiment):
         """As a fault, hold every bulk request at this point until undone."""
         block = ExitStack()
         self.fault(name, lambda: block.enter_context(self.proxy.hold(point)), block.close)
+
+    def freeze(self, name: str) -> None:
+        """As a fault, stop the worker of this name by SIGSTOP until undone."""
+        worker = self.worker(name)
+        self.fault(f"SIGSTOP to worker {name}", lambda: worker.send(SIGSTOP), lambda: worker.send(SIGCONT))
 
     # Checks that many labs share.
 

@@ -15,7 +15,8 @@ NO_TRACEBACK = "no traceback in a worker's log"
 
 
 def check(ctx: LabContext) -> None:
-    """Add a check for each; one that does not hold is a FAIL."""
+    """Take snapshot C, and add a check for each; one that does not hold is a FAIL."""
+    ctx.snapshot("C")
     counts, most = ctx.counts(), ctx.settings.max_attempts
     ctx.expect(NOT_LOST, f"{ctx.written} events", f"{counts.total} events")
     ctx.expect(NOT_HELD, 0, counts.half_held)

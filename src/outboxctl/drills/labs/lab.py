@@ -1,14 +1,17 @@
 """The base class of every lab."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import ClassVar
 from uuid import UUID
 
 from outboxctl.drills.labs.context import LabContext
+from outboxctl.drills.labs.model import LabPhase
+
+Steps = Iterator[LabPhase]
 
 
 class Lab:
-    """A drill: a subclass sets the texts, and overrides the phases in which it does something.
+    """A drill: a subclass sets the texts, and says in `experiment` what is done.
 
     Texts are English; `messages.zh.toml` has their Chinese. `number` is that of the lab document, None for
     the other drills. `settings` are environment variables in place of the defaults. `real_engine`: an
@@ -49,19 +52,11 @@ class Lab:
         """Wait for the steady state: all events delivered, the worker ready."""
         ctx.expect_steady(self.events)
 
-    def inject(self, ctx: LabContext) -> None:
-        """Inject the fault (`ctx.fault`), then make sure of its effect (`ctx.confirm`)."""
+    def experiment(self, ctx: LabContext) -> Steps:
+        """Inject the fault (`ctx.fault`), and make sure of its effect (`ctx.confirm`).
 
-    def observe(self, ctx: LabContext) -> None:
-        """Observe the system while the fault lasts."""
-
-    def undo(self, ctx: LabContext) -> None:
-        """Undo the faults; called whatever happened before."""
-        ctx.undo()
-
-    def recover(self, ctx: LabContext) -> None:
-        """Wait until no event is left."""
-        ctx.expect_recovered()
-
-    def check(self, ctx: LabContext) -> None:
-        """Check the hypothesis: `ctx.expect`, `ctx.conclude`."""
+        What follows `yield OBSERVE` is done while the fault lasts; all faults are undone after it. What
+        follows `yield RECOVER` replaces the wait until no event is left. What follows `yield CHECK` is the
+        last: `ctx.expect`, `ctx.conclude`.
+        """
+        raise NotImplementedError

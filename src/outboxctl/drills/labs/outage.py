@@ -1,24 +1,19 @@
 """An outage of the sink: how labs bring it about, and confirm it."""
 
-import socket
-
 from outboxctl.drills import services
 from outboxctl.drills.labs.context import LabContext
 from outboxctl.drills.proxy import faults
-from outboxctl.net.urls import parse_url
+from outboxctl.drills.services import sockets
 
 UNREACHABLE = "nothing listens where the worker sends"
-STOPPED = "ES stopped"
-REFUSED = "connections to ES refused (as with a wrong URL)"
-CONNECT_SECONDS = 1.0
 CONFIRM_SECONDS = 3.0
 
 
 def refuse(ctx: LabContext) -> str:
     """Refuse every connection at the proxy. Returns how it was done. FaultNotConfirmed."""
     ctx.proxy_fault("every connection to the sink is refused", faults.refuse())
-    ctx.confirm(UNREACHABLE, lambda: not _listens(ctx.proxy.url), CONFIRM_SECONDS)
-    return REFUSED
+    _confirm(ctx, ctx.proxy.url)
+    return "connections to ES refused (as with a wrong URL)"
 
 
 def stop(ctx: LabContext) -> str:
@@ -34,14 +29,9 @@ def stop(ctx: LabContext) -> str:
         lambda: services.stop("search", own),
         lambda: services.start_search(own),
     )
-    ctx.confirm(UNREACHABLE, lambda: not _listens(ctx.namespace.ends["ELASTIC_URL"]), CONFIRM_SECONDS)
-    return STOPPED
+    _confirm(ctx, ctx.namespace.ends["ELASTIC_URL"])
+    return "ES stopped"
 
 
-def _listens(url: str) -> bool:
-    parts = parse_url(url)
-    try:
-        socket.create_connection((parts.hostname, parts.port or 0), CONNECT_SECONDS).close()
-    except OSError:
-        return False
-    return True
+def _confirm(ctx: LabContext, url: str) -> None:
+    ctx.confirm(UNREACHABLE, lambda: not sockets.get(url, seconds=1)[0], CONFIRM_SECONDS)

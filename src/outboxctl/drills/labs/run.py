@@ -1,4 +1,4 @@
-"""Running labs side by side, each in a namespace of its own."""
+"""Running labs side by side, each in a namespace of its own: its phases in order, and the verdict."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -6,16 +6,19 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from threading import Event
+from threading import Event, Thread
 
 from outboxctl.domain.errors import OutboxctlError
 from outboxctl.domain.printable import brief
+from outboxctl.drills.labs import invariants
 from outboxctl.drills.labs.context import LabContext
-from outboxctl.drills.labs.drill import play
+from outboxctl.drills.labs.experiment import FaultNotConfirmed, RunStopped
 from outboxctl.drills.labs.lab import Lab
-from outboxctl.drills.labs.model import LabCheck, LabPhase, LabVerdict, Record
+from outboxctl.drills.labs.model import Filled, LabCheck, LabPhase, LabSample, LabVerdict, Record, Timed
 from outboxctl.drills.labs.place import IMITATION, Place
 
+SAMPLE_SECONDS = 0.25
+NO_ERROR, SAMPLED = "the lab ran without an error", "sampling went on"
 NEEDS = "what the lab needs is here"
 NAMESPACE = "tables and an index of its own"
 
@@ -36,7 +39,7 @@ class Runner:
     jobs: int = 4
     command: Sequence[str] | None = None
 
-    def run(self, labs: Sequence[type[Lab]]) -> list[Record]:
+    def run(self, labs: Sequence[type[Lab]]) -> None:
         """Run labs, in this order as far as there are `jobs`.
 
         A first KeyboardInterrupt sets `stop`, a second one is raised at once. (An echo of the first is the
@@ -52,26 +55,25 @@ class Runner:
             self.stop.set()
             wait(futures)
         pool.shutdown()
-        return [future.result() for future in futures]
+        for future in futures:
+            future.result()
 
-    def _one(self, lab: type[Lab]) -> Record:
+    def _one(self, lab: type[Lab]) -> None:
         record = Record(lab.name, datetime.now(UTC).isoformat(timespec="seconds"))
         if self.stop.is_set():
             record.interrupted, record.why = LabPhase.PREPARE, "interrupted before it began"
+        elif lab.real_engine and self.place.versions()["search"].startswith(IMITATION):
+            why = "it needs a real search engine, and this is an imitation"
+            _inconclusive(record, NEEDS, "a real search engine", "an imitation", why)
         else:
             self.began(lab)
             self._play(lab, record)
         self.ended(record)
-        return record
 
     def _play(self, lab: type[Lab], record: Record) -> None:
         folder = self.folder / lab.name
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            if lab.real_engine and self.place.versions()["search"].startswith(IMITATION):
-                why = "it needs a real search engine, and this is an imitation"
-                _inconclusive(record, NEEDS, "a real search engine", "an imitation", why)
-                return
             with self.place.namespace(lab) as namespace:
                 record.settings = dict(namespace.shown)
                 with closing(LabContext(namespace, record, folder, self.stop, self.command)) as ctx:
@@ -88,3 +90,110 @@ def _inconclusive(record: Record, name: str, expected: str, observed: str, why: 
     record.checks.append(LabCheck(LabPhase.PREPARE, name, expected, brief(observed, 300), verdict))
     if record.verdict is not LabVerdict.FAIL:
         record.verdict, record.why = verdict, why
+
+
+def play(lab: Lab, ctx: LabContext) -> None:
+    """Run all phases; every result is in the context's record.
+
+    UNDO runs whatever happened before, and is not cut short by `stop`.
+    """
+    record, steps, upcoming = ctx.record, lab.experiment(ctx), LabPhase.INJECT
+
+    def part(phase: LabPhase) -> bool:
+        """What the lab itself does in this phase, if anything."""
+        nonlocal upcoming
+        if mine := upcoming is phase:
+            upcoming = next(steps, phase)
+        return mine
+
+    def observe() -> None:
+        part(LabPhase.OBSERVE)
+        ctx.snapshot("B")
+
+    def steady() -> None:
+        lab.steady(ctx)
+        ctx.snapshot("A")
+
+    with closing(Sampler(ctx)):
+        began = _ran(ctx, LabPhase.PREPARE, lambda: lab.prepare(ctx)) and _ran(ctx, LabPhase.STEADY, steady)
+        injected = began and _ran(ctx, LabPhase.INJECT, lambda: part(LabPhase.INJECT))
+        observed = injected and _ran(ctx, LabPhase.OBSERVE, observe)
+        stop, ctx.stop = ctx.stop, None
+        _ran(ctx, LabPhase.UNDO, ctx.undo)
+        ctx.stop = stop
+        # RECOVER and the invariants come even if the fault was not confirmed; CHECK after both. But not after
+        # `stop`: what there was no time for is not refuted.
+        if began and not record.interrupted:
+            recovered = _ran(ctx, LabPhase.RECOVER, lambda: part(LabPhase.RECOVER) or ctx.expect_recovered())
+            if observed and recovered and not record.interrupted:
+                _ran(ctx, LabPhase.CHECK, lambda: part(LabPhase.CHECK))
+            if not record.interrupted:
+                _ran(ctx, LabPhase.CHECK, lambda: invariants.check(ctx))
+    record.seconds = ctx.now
+    _judge(lab, record)
+
+
+def _ran(ctx: LabContext, phase: LabPhase, run: Callable[[], object]) -> bool:
+    """Run a phase; whether it came to its end."""
+    ctx.phase, began = phase, ctx.now
+    try:
+        run()
+    except FaultNotConfirmed:
+        return False
+    except RunStopped:
+        ctx.record.interrupted = phase
+        return False
+    except Exception as error:
+        ctx.note(NO_ERROR, "no error", f"{type(error).__name__}: {error}", LabVerdict.INCONCLUSIVE)
+        return False
+    finally:
+        ctx.record.phases.append(Timed(phase, began, round(ctx.now - began, 3)))
+    return True
+
+
+def _judge(lab: Lab, record: Record) -> None:
+    """The worst verdict of all checks; an interrupted run is at best INCONCLUSIVE."""
+    interrupted = [LabVerdict.INCONCLUSIVE] if record.interrupted else []
+    record.verdict = LabVerdict.worst([*(check.verdict for check in record.checks), *interrupted])
+    if record.interrupted:
+        record.why = f"interrupted in phase {record.interrupted}"
+    elif record.unmet:
+        broken = record.unmet[0]
+        record.why = f"{broken.name}: expected {broken.expected}, seen {broken.seen}"
+    if lab.judged:
+        record.conclusion.append(Filled("verdict", f"{lab.judged} {record.verdict}"))
+
+
+class Sampler:
+    """A thread that counts the events several times a second until `close`, and once more then.
+
+    While the database is unreachable it takes no sample. Any other error ends it, and makes the lab
+    inconclusive: the figures would be incomplete.
+    """
+
+    def __init__(self, ctx: LabContext) -> None:
+        self._ctx = ctx
+        self._closed, self._failed = Event(), False
+        self._thread = Thread(target=self._run, name="sampler", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop, and take the last sample."""
+        self._closed.set()
+        self._thread.join()
+        if not self._failed:
+            self._sample()
+
+    def _run(self) -> None:
+        while not (self._failed or self._closed.wait(SAMPLE_SECONDS)):
+            self._sample()
+
+    def _sample(self) -> None:
+        try:
+            counts = self._ctx.counts()
+            self._ctx.record.samples.append(LabSample(self._ctx.now, counts))
+        except OutboxctlError:
+            pass  # the fault of some labs
+        except Exception as error:
+            self._failed = True
+            self._ctx.note(SAMPLED, "no error", f"{type(error).__name__}: {error}", LabVerdict.INCONCLUSIVE)

@@ -4,23 +4,42 @@
 progress.
 """
 
+import shutil
+import signal
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
-from dataclasses import replace
+from contextlib import ExitStack, closing, suppress
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
-from outboxctl.domain.errors import UnreachableError
-from outboxctl.drills.services import launch, sockets
-from outboxctl.drills.services import postgres as database
-from outboxctl.drills.services.launch import ServiceRequest
-from outboxctl.drills.services.model import Role, Say, SearchWish, Service, Services, silent
-from outboxctl.drills.services.process import log_tail
-from outboxctl.drills.services.record import load, locked, save
+from outboxctl.domain.errors import UnreachableError, UsageError
+from outboxctl.drills.services import place, postgres, process, search, sockets
+from outboxctl.drills.services.model import ENGINES, Kind, Role, Say, SearchWish, Service, Services, silent
+from outboxctl.drills.services.record import load, locked, save, write
 from outboxctl.settings.folders import state_folder
 
-PAUSE_SECONDS = 0.1
-READY_SECONDS = 120.0
+PAUSE_SECONDS, READY_SECONDS, END_SECONDS = 0.1, 120.0, 20.0
+DEFAULT_PORTS: dict[Role, int] = {"postgres": 5435, "search": 9200}
+# PostgreSQL waits on SIGTERM until every client has disconnected.
+END_SIGNALS: dict[Role, signal.Signals] = {"postgres": signal.SIGINT, "search": signal.SIGTERM}
+
+
+@dataclass(frozen=True)
+class ServiceRequest:
+    """Which service to start. By default the kind, the port and the data are those it had last.
+
+    Port None of one that was never started: its usual one or, if `fresh`, any that is free.
+    `engine_settings` are node settings of a real engine, `name=value`. `fast` trades PostgreSQL's safety in a
+    power cut for speed.
+    """
+
+    role: Role
+    search: SearchWish = "auto"
+    port: int | None = None
+    fresh: bool = False
+    fast: bool = False
+    engine_settings: Sequence[str] = ()
 
 
 def up(
@@ -34,50 +53,32 @@ def up(
     fast: bool = False,
     say: Say = silent,
 ) -> Services:
-    """Start what does not run yet and wait until both answer.
+    """Start what does not run yet and wait until both answer; the arguments are those of ServiceRequest.
 
-    A port of None is the one used last, else 5435 and 9200, or with `fresh_ports` any free one.
-    `engine_settings` are node settings of a real engine, `name=value`. `fast` trades PostgreSQL's safety
-    in a power cut for speed. UnreachableError where a service does not start, UsageError where one runs
-    already that is not what was asked for.
+    UnreachableError where a service does not start, UsageError where one runs already that is not what was
+    asked for.
     """
-    return Services(
-        *_start(
-            state,
-            ServiceRequest("postgres", port=postgres_port, fresh=fresh_ports, fast=fast),
-            ServiceRequest("search", search, search_port, fresh_ports, settings=tuple(engine_settings)),
-            say=say,
-        )
-    )
+    database = ServiceRequest("postgres", port=postgres_port, fresh=fresh_ports, fast=fast)
+    engine = ServiceRequest("search", search, search_port, fresh_ports, engine_settings=engine_settings)
+    return Services(*_start(state, [database, engine], say))
 
 
-def start_search(
+def _alone(
+    role: Role,
     state: Path | None = None,
     *,
     search: SearchWish = "auto",
     port: int | None = None,
-    engine_settings: Sequence[str] = (),
-    fresh: bool = False,
-    say: Say = silent,
-) -> Service:
-    """Start the search engine alone; by default the kind, the port and the data are those it had last.
-
-    With `fresh`, one that was never started gets any free port.
-    """
-    request = ServiceRequest("search", search, port, fresh, settings=tuple(engine_settings))
-    return _start(state, request, say=say)[0]
-
-
-def start_postgres(
-    state: Path | None = None,
-    *,
-    port: int | None = None,
     fresh: bool = False,
     fast: bool = False,
+    engine_settings: Sequence[str] = (),
     say: Say = silent,
 ) -> Service:
-    """Start PostgreSQL alone, on the port and the data it had last; see `start_search` for `fresh`."""
-    return _start(state, ServiceRequest("postgres", port=port, fresh=fresh, fast=fast), say=say)[0]
+    """Start one service alone, and wait until it answers; see ServiceRequest."""
+    return _start(state, [ServiceRequest(role, search, port, fresh, fast, engine_settings)], say)[0]
+
+
+start_search, start_postgres = partial(_alone, "search"), partial(_alone, "postgres")
 
 
 def stop(role: Role, state: Path | None = None, *, kill: bool = False, say: Say = silent) -> Service | None:
@@ -93,10 +94,16 @@ def down(state: Path | None = None, *, purge: bool = False, say: Say = silent) -
     if not root.exists():
         return []
     with locked(root, say):
-        known = load(root).values()
-        ended = [service for service in known if _ended(root, service.role, False, say)]
-        for service in known if purge else ():
-            launch.purge(root, service)
+        known = load(root)
+        ended = [service for role in known if (service := _ended(root, role, False, say))]
+        for service in known.values() if purge else ():
+            shutil.rmtree(service.home, ignore_errors=True)
+            with suppress(
+                OSError
+            ):  # the folder made for it outside the state folder, if that is where it was
+                service.home.parent.rmdir()
+        if purge and known:
+            write(root, {})
     return ended
 
 
@@ -110,37 +117,104 @@ def states(folder: Path) -> list[Path]:
     return [record.parent for record in folder.rglob("services.json")]
 
 
-def _start(state: Path | None, *requests: ServiceRequest, say: Say) -> list[Service]:
+def _start(state: Path | None, requests: Sequence[ServiceRequest], say: Say) -> list[Service]:
     root = state_folder(state)
     with locked(root, say), ExitStack() as ports:  # which are held until the services answer
         # All start, the last first, for an engine takes longest; then each is waited for.
-        started = [launch.start(root, each, ports, say) for each in reversed(requests)]
+        started = [_begun(root, each, ports, say) for each in reversed(requests)]
         return [_ready(root, service, say) for service in reversed(started)]
+
+
+def _begun(root: Path, request: ServiceRequest, ports: ExitStack, say: Say) -> Service:
+    """Start a service, or find it running. It is recorded, and need not answer yet."""
+    known = load(root).get(request.role)
+    if known and known.running:
+        return _running(known, request, say)
+    if known and known.pid and known.born:
+        process.settle(known.pid, known.born, patience=END_SECONDS)
+    kind, role = _kind(request, known, say), request.role
+    if request.engine_settings and kind not in ENGINES:
+        raise UsageError(f"{kind} takes no engine settings", hint="they need search=elasticsearch")
+    # A folder for each kind: no engine reads another one's data.
+    home = place.home(root, "postgres" if kind == "embedded" else kind)
+    _clear(home / "data", role, say)  # first, for it may hold the port
+    port = ports.enter_context(closing(_port(request, known, say))).port
+    service = Service(role, kind, port, home / "data", settings=tuple(request.engine_settings))
+    if role == "postgres":
+        postgres.prepare(home, fast=request.fast)
+    place.make_data(service.data)
+    command = (
+        postgres.command(service, fast=request.fast) if role == "postgres" else search.command(service, say)
+    )
+    with process.spawned(
+        command, cwd=service.data, log=service.log, account=place.account(), env=place.environment()
+    ) as (pid, born):
+        say(f"{role}: starting {kind} on port {port} (pid {pid})")
+        return save(root, replace(service, pid=pid, born=born))
+
+
+def _running(known: Service, request: ServiceRequest, say: Say) -> Service:
+    """A service that runs already. UsageError where another kind or other settings are requested."""
+    other = request.engine_settings and tuple(request.engine_settings) != known.settings
+    if request.search not in ("auto", known.kind) or other:
+        running = f"{known.role} already runs as {known.kind} {' '.join(known.settings)}".rstrip()
+        raise UsageError(running, hint="outboxctl services down")
+    say(f"{known.role}: already running on port {known.port}")
+    return known
+
+
+def _kind(request: ServiceRequest, known: Service | None, say: Say) -> Kind:
+    if request.search != "auto":
+        return request.search
+    if known:
+        return known.kind
+    return search.choose(say) if request.role == "search" else "embedded"
+
+
+def _port(request: ServiceRequest, known: Service | None, say: Say) -> sockets.Reserved:
+    wanted = request.port or (known and known.port)
+    if not wanted and request.fresh:
+        return sockets.reserve()
+    wanted = wanted or DEFAULT_PORTS[request.role]
+    reserved = sockets.reserve_from(wanted)
+    if reserved.port != wanted:
+        say(f"{request.role}: port {wanted} is taken, using {reserved.port}")
+    return reserved
+
+
+def _clear(data: Path, role: Role, say: Say) -> None:
+    """End the processes that a killed server, or a lost record, left in the data folder."""
+    while leftovers := list(process.occupants(data)):
+        for leftover in leftovers:
+            say(f"{role}: ending a leftover process {leftover.pid}")
+            process.end(leftover, END_SIGNALS[role], patience=END_SECONDS / 4)
 
 
 def _ready(root: Path, service: Service, say: Say) -> Service:
     """Wait for a service and record its version. UnreachableError if its process ends or time is up."""
     deadline = time.monotonic() + READY_SECONDS
     while not (version := _version(service)):
-        if not service.running:
-            raise UnreachableError(f"{service.role} ended while it started", hint=log_tail(service.log))
-        if time.monotonic() > deadline:
+        why = f"{service.role} ended while it started"
+        if service.running:
+            if time.monotonic() < deadline:
+                time.sleep(PAUSE_SECONDS)
+                continue
             why = f"{service.role} does not answer after {READY_SECONDS:g} s"
-            raise UnreachableError(why, hint=log_tail(service.log))
-        time.sleep(PAUSE_SECONDS)
-    ready = save(root, replace(service, version=version))
-    say(f"{ready.role}: {ready.kind} {version} answers on port {ready.port}")
-    return ready
+        raise UnreachableError(why, hint=process.log_tail(service.log))
+    say(f"{service.role}: {service.kind} {version} answers on port {service.port}")
+    return save(root, replace(service, version=version))
 
 
 def _version(service: Service) -> str:
-    return database.version(service) if service.role == "postgres" else sockets.engine_version(service.port)
+    return postgres.version(service) if service.role == "postgres" else sockets.engine_version(service.port)
 
 
 def _ended(root: Path, role: Role, kill: bool, say: Say) -> Service | None:
+    """End a service, which is returned if it ran; its data and its port stay recorded."""
     service = load(root).get(role)
-    if service is None or not service.running:
+    if service is None or not (server := service.process):
         return None
-    launch.end(root, service, kill=kill)
+    process.end(server, signal.SIGKILL if kill else END_SIGNALS[role], patience=END_SECONDS)
+    save(root, replace(service, pid=None, born=None))
     say(f"{role}: ended")
     return service

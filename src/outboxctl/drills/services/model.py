@@ -6,9 +6,12 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from outboxctl.drills.services import process
+
+if TYPE_CHECKING:
+    import psutil
 
 Role = Literal["postgres", "search"]
 EngineKind = Literal["elasticsearch", "elasticsearch8", "opensearch", "opensearch3"]  # see engines.RELEASES
@@ -46,9 +49,14 @@ class Service:
     settings: tuple[str, ...] = ()
 
     @property
+    def process(self) -> psutil.Process | None:
+        """That process, if it runs."""
+        return process.find(self.pid, self.born) if self.pid and self.born else None
+
+    @property
     def running(self) -> bool:
         """Whether that process runs."""
-        return bool(self.pid and self.born and process.find(self.pid, self.born))
+        return self.process is not None
 
     @property
     def url(self) -> str:

@@ -56,10 +56,14 @@ def spawned(
 
 def find(pid: int, born: float) -> psutil.Process | None:
     """Return the running process with this pid and creation time, if there is one."""
+    return process if (process := _born(pid, born)) and _lives(process) else None
+
+
+def _born(pid: int, born: float) -> psutil.Process | None:
+    """The process with this pid and creation time, a zombie too."""
     with suppress(psutil.NoSuchProcess):
         process = psutil.Process(pid)
-        if abs(process.create_time() - born) < CLOCK_STEP_SECONDS and _lives(process):
-            return process
+        return process if abs(process.create_time() - born) < CLOCK_STEP_SECONDS else None
     return None
 
 
@@ -74,10 +78,8 @@ def end(process: psutil.Process, number: signal.Signals, *, patience: float) -> 
 
 def settle(pid: int, born: float, *, patience: float) -> None:
     """Wait until a process that was killed has released its port and files: a JVM takes a moment."""
-    with suppress(psutil.NoSuchProcess):
-        process = psutil.Process(pid)
-        if abs(process.create_time() - born) < CLOCK_STEP_SECONDS:
-            _gone(process, patience)
+    if process := _born(pid, born):
+        _gone(process, patience)
 
 
 def within(seconds: float, condition: Callable[[], bool]) -> bool:

@@ -30,33 +30,18 @@ def load(root: Path) -> dict[Role, Service]:
 
 def save(root: Path, service: Service) -> Service:
     """Record one service beside the others."""
-    _write(root, load(root) | {service.role: service})
+    write(root, load(root) | {service.role: service})
     return service
 
 
-def forget(root: Path, service: Service) -> None:
-    """Drop one service from the record."""
-    _write(root, {role: known for role, known in load(root).items() if role != service.role})
-
-
-def _write(root: Path, services: dict[Role, Service]) -> None:
+def write(root: Path, services: dict[Role, Service]) -> None:
+    """Record these services alone."""
     write_json(root / "services.json", [service.facts() for service in services.values()])
 
 
 @contextmanager
 def locked(folder: Path, say: Say) -> Iterator[None]:
     """Hold the folder's lock. The kernel releases it with its holder. UsageError where it cannot be made."""
-    lock = _try_lock(folder)
-    try:
-        if not lock.is_locked:
-            say(f"waiting for another outboxctl that works in {folder}")
-            lock.acquire()
-        yield
-    finally:
-        lock.release()
-
-
-def _try_lock(folder: Path) -> FileLock:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(refuse_foreign(folder) / "lock")  # again: another user may have made it just now
@@ -64,7 +49,13 @@ def _try_lock(folder: Path) -> FileLock:
             lock.acquire(blocking=False)
     except OSError as error:
         raise UsageError(f"cannot write to {folder}: {error.strerror}", hint="see OUTBOXCTL_STATE") from error
-    return lock
+    try:
+        if not lock.is_locked:
+            say(f"waiting for another outboxctl that works in {folder}")
+            lock.acquire()
+        yield
+    finally:
+        lock.release()
 
 
 def write_json(path: Path, value: Any) -> None:

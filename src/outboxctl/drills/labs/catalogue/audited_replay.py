@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from outboxctl.core.operator import audit, failed, moves, selection
 from outboxctl.core.operator.selection import Selection
-from outboxctl.drills.labs import Lab, LabContext, outage
+from outboxctl.drills.labs import CHECK, OBSERVE, RECOVER, Lab, LabContext, Steps, outage
 
 if TYPE_CHECKING:
     from outboxctl.core.database import Connection
@@ -42,61 +42,56 @@ class AuditedReplay(Lab):
         "outboxctl status",
     )
     judged = "v3 replay on the record:"
-    plan: selection.MovePlan | None = None  # until the dry run
 
-    def inject(self, ctx: LabContext) -> None:
-        """Make events fail in an outage longer than their attempts."""
+    def experiment(self, ctx: LabContext) -> Steps:
+        """An outage longer than the attempts, a dry run, and the replay once the cause is removed."""
         outage.refuse(ctx)
         ctx.load(CAUGHT)
         failed = "events have failed for good"
         ctx.confirm(failed, lambda: ctx.counts().failed == CAUGHT, within=15)
-
-    def observe(self, ctx: LabContext) -> None:
-        """Dry run: what a replay would move; nothing changes."""
-        before = ctx.events()
-        self.plan = ctx.transact(lambda c: selection.plan(c, Selection(limit=LIMIT)))
-        failed = [each.id for each in before if each.status == "failed"]
-        _expect_same(ctx, "the dry run names the failed events", failed, self.plan.ids)
-        acts = ctx.transact(lambda connection: audit.recent_actions(connection, limit=LIMIT))
-        changed = sum(was != now for was, now in zip(before, ctx.events(), strict=True))
-        ctx.expect(
-            "the dry run changes nothing",
-            "0 events changed, 0 acts in the audit",
-            f"{changed} events changed, {len(acts)} acts in the audit",
-        )
-
-    def recover(self, ctx: LabContext) -> None:
-        """The cause is removed: replay, and wait until all is delivered."""
-        if plan := self.plan:
-            self.replayed, self.rows = ctx.transact(lambda c: _replay(c, plan))
-            ctx.log(f"replayed {len(self.replayed.ids)} events as {BY}: {REASON}")
+        yield OBSERVE
+        plan = _dry_run(ctx)
+        yield RECOVER
+        act, rows = ctx.transact(lambda c: _replay(c, plan))
+        ctx.log(f"replayed {len(act.ids)} events as {BY}: {REASON}")
         ctx.expect_recovered(within=15)
-
-    def check(self, ctx: LabContext) -> None:
-        """Section 8.3: the rows and the audit; all events are done."""
-        assert self.plan  # noqa: S101 - for mypy: there was a dry run
-        _expect_same(ctx, "exactly these are replayed", self.plan.ids, self.replayed.ids)
-        cleared, signed = self._rows_with(CLEARED), self._rows_with(SIGNED)
+        yield CHECK  # section 8.3
+        _expect_same(ctx, "exactly these are replayed", plan.ids, act.ids)
+        cleared, signed = _with(CLEARED, rows), _with(SIGNED, rows)
         ctx.expect("they are pending as new", CAUGHT, cleared)
-        timed = sum(row["last_replayed_at"] is not None for row in self.rows)
+        timed = sum(row["last_replayed_at"] is not None for row in rows)
         ctx.expect("who and why is in each row", CAUGHT, min(signed, timed))
-        audited = self._expect_audited(ctx)
-        ctx.expect_counts(done=ctx.written)
-        ctx.conclude("matched by the dry run", self.plan.matched)
-        ctx.conclude("back to pending", cleared == CAUGHT)
-        ctx.conclude("audited", audited and signed == CAUGHT)
-
-    def _rows_with(self, values: dict[str, Any]) -> int:
-        """How many of the replayed rows have these values."""
-        return sum(all(row[name] == value for name, value in values.items()) for row in self.rows)
-
-    def _expect_audited(self, ctx: LabContext) -> bool:
         acts = ctx.transact(lambda connection: audit.recent_actions(connection, limit=2))
-        return ctx.expect(
+        audited = ctx.expect(
             "the audit has the act",
             [("replay", BY, REASON, CAUGHT)],
             [(act.action, act.operator, act.reason, act.affected) for act in acts],
         )
+        ctx.expect_counts(done=ctx.written)
+        ctx.conclude("matched by the dry run", plan.matched)
+        ctx.conclude("back to pending", cleared == CAUGHT)
+        ctx.conclude("audited", audited and signed == CAUGHT)
+
+
+def _dry_run(ctx: LabContext) -> selection.MovePlan:
+    """What a replay would move; nothing changes."""
+    before = ctx.events()
+    plan = ctx.transact(lambda c: selection.plan(c, Selection(limit=LIMIT)))
+    failed = [each.id for each in before if each.status == "failed"]
+    _expect_same(ctx, "the dry run names the failed events", failed, plan.ids)
+    acts = ctx.transact(lambda connection: audit.recent_actions(connection, limit=LIMIT))
+    changed = sum(was != now for was, now in zip(before, ctx.events(), strict=True))
+    ctx.expect(
+        "the dry run changes nothing",
+        "0 events changed, 0 acts in the audit",
+        f"{changed} events changed, {len(acts)} acts in the audit",
+    )
+    return plan
+
+
+def _with(values: dict[str, Any], rows: list[dict[str, Any]]) -> int:
+    """How many of the rows have these values."""
+    return sum(all(row[name] == value for name, value in values.items()) for row in rows)
 
 
 def _expect_same(ctx: LabContext, name: str, expected: list[str], ids: list[str]) -> None:

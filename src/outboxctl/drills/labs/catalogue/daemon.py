@@ -4,7 +4,7 @@ import signal
 
 from outboxctl.core.operator import moves, selection
 from outboxctl.core.operator.selection import Selection
-from outboxctl.drills.labs import Lab, LabContext, outage
+from outboxctl.drills.labs import CHECK, OBSERVE, Lab, LabContext, Steps, outage
 from outboxctl.drills.labs.context import OK
 from outboxctl.operations.check import figures
 from outboxctl.operations.check.figures import CheckLimits
@@ -58,97 +58,78 @@ class DaemonLab(Lab):
     )
     judged = "v4 fit to run as a daemon:"
 
-    def inject(self, ctx: LabContext) -> None:
-        """No alert fires at first; then refuse connections to the sink."""
+    def experiment(self, ctx: LabContext) -> Steps:
+        """No alert fires at first; then an outage, SIGTERM and a frozen worker, one after the other."""
         _expect_no_alert(ctx)
         outage.refuse(ctx)
         ctx.load(CAUGHT)
-
-    def observe(self, ctx: LabContext) -> None:
-        """An outage, SIGTERM and a frozen worker, one after the other."""
-        self._outage(ctx)
+        yield OBSERVE
+        fired: list[str] = []
+        unready = _outage(ctx, fired)
         ctx.undo()
-        self.ready = ctx.expect_soon(
-            "/readyz is 200 once the sink is back",
-            lambda: ctx.ready("w1"),
-            within=TIMEOUT,
-        )
-        self._replay(ctx)
-        self._terminate(ctx)
-        self._freeze(ctx)
-
-    def check(self, ctx: LabContext) -> None:
-        """All events are done, and no alert fires any more."""
+        back = "/readyz is 200 once the sink is back"
+        ready = ctx.expect_soon(back, lambda: ctx.ready("w1"), within=TIMEOUT)
+        # Replay what failed: otherwise the alert of failures would rightly stay.
+        ctx.expect_recovered(TIMEOUT)
+        failed, reason = Selection(), "the sink is back"
+        ctx.transact(lambda c: moves.replay(c, selection.plan(c, failed), by="lab", reason=reason))
+        ctx.expect_recovered(TIMEOUT)
+        code, finished = _terminate(ctx)
+        _freeze(ctx, fired)
+        yield CHECK
         ctx.expect_counts(done=ctx.written)
         _expect_no_alert(ctx)
-        ctx.conclude("SIGTERM: exit code", self.code)
-        ctx.conclude("the batch in flight was finished", self.finished)
-        ctx.conclude("/readyz tells the truth", bool(self.unready and self.ready))
-        ctx.conclude("alerts fire", ", ".join(self.fired))
+        ctx.conclude("SIGTERM: exit code", code)
+        ctx.conclude("the batch in flight was finished", finished)
+        ctx.conclude("/readyz tells the truth", bool(unready and ready))
+        ctx.conclude("alerts fire", ", ".join(fired))
 
-    def _outage(self, ctx: LabContext) -> None:
-        worker = ctx.worker("w1")
-        self.fired: list[str] = []
-        self._expect_alert(ctx, "oldest")
-        self.unready = ctx.expect_soon(
-            "/readyz is 503 and names the sink",
-            lambda: "sink" in worker.failing(),
-            within=TIMEOUT,
-        )
-        ctx.expect("/healthz stays 200", OK, worker.get("/healthz")[0])
-        ctx.confirm("events fail for good", lambda: ctx.counts().failed, TIMEOUT)
-        self._expect_alert(ctx, "failed_growth")
 
-    def _replay(self, ctx: LabContext) -> None:
-        """Replay what failed: otherwise the alert of failures would rightly stay."""
-        ctx.expect_recovered(TIMEOUT)
-        ctx.transact(
-            lambda c: moves.replay(c, selection.plan(c, Selection()), by="lab", reason="the sink is back")
-        )
-        ctx.expect_recovered(TIMEOUT)
+def _outage(ctx: LabContext, fired: list[str]) -> bool:
+    """Probes and alerts in an outage; whether /readyz names the sink."""
+    worker = ctx.worker("w1")
+    _expect_alert(ctx, "oldest", fired)
+    names = "/readyz is 503 and names the sink"
+    unready = ctx.expect_soon(names, lambda: "sink" in worker.failing(), within=TIMEOUT)
+    ctx.expect("/healthz stays 200", OK, worker.get("/healthz")[0])
+    ctx.confirm("events fail for good", lambda: ctx.counts().failed, TIMEOUT)
+    _expect_alert(ctx, "failed_growth", fired)
+    return unready
 
-    def _terminate(self, ctx: LabContext) -> None:
-        """SIGTERM while the sink holds a batch."""
-        worker, before = ctx.worker("w1"), ctx.counts().done
-        with ctx.proxy.hold("before apply"):
-            _hold_first_batch(ctx, BACKLOG)
-            ctx.fault("SIGTERM to worker w1", lambda: worker.send(signal.SIGTERM))
-            drains = "/readyz reports that it drains"
-            ctx.expect_soon(drains, lambda: "draining" in worker.failing(), within=10)
-        ctx.wait(lambda: not worker.running, TIMEOUT)
-        self.code, now = worker.code, ctx.counts()
-        ctx.expect("exit code after SIGTERM", 0, self.code)
-        ctx.expect("nothing is left processing", 0, now.processing)
-        batch = "the batch in flight is done, and no other was begun"
-        self.finished = ctx.expect(batch, BATCH, now.done - before)
 
-    def _freeze(self, ctx: LabContext) -> None:
-        """Two workers deliver the rest; then one is frozen with a batch, beyond its lease."""
-        for name in NEXT:
-            ctx.worker(
-                name, OUTBOX_LEASE_SECONDS=LEASE, OUTBOX_RECLAIM_INTERVAL_SECONDS=RECLAIM_INTERVAL
-            ).start()
-        ctx.expect_recovered()
-        ctx.wait(lambda: ctx.ready(*NEXT))
-        with ctx.proxy.hold("before apply"):
-            _hold_first_batch(ctx, BATCH)
-            owners = ctx.owners()
-            holder, other = sorted(NEXT, key=lambda name: name not in owners)
-            worker, witness = ctx.worker(holder), ctx.worker(other)
-            ctx.fault(
-                f"SIGSTOP to worker {holder}",
-                lambda: worker.send(signal.SIGSTOP),
-                lambda: worker.send(signal.SIGCONT),
-            )
-            processing = "events were processing then"
-            ctx.confirm(processing, lambda: ctx.counts().processing, within=1)
-            self._expect_alert(ctx, "stuck")
-            ctx.expect_soon(f"{STUCK} rises", lambda: witness.metric(STUCK) == BATCH, within=TIMEOUT)
-        ctx.undo()
+def _terminate(ctx: LabContext) -> tuple[int | None, bool]:
+    """SIGTERM while the sink holds a batch; the exit code, and whether the batch was finished."""
+    worker, before = ctx.worker("w1"), ctx.counts().done
+    with ctx.proxy.hold("before apply"):
+        _hold_first_batch(ctx, BACKLOG)
+        ctx.fault("SIGTERM to worker w1", lambda: worker.send(signal.SIGTERM))
+        drains = "/readyz reports that it drains"
+        ctx.expect_soon(drains, lambda: "draining" in worker.failing(), within=10)
+    ctx.wait(lambda: not worker.running, TIMEOUT)
+    now = ctx.counts()
+    ctx.expect("exit code after SIGTERM", 0, worker.code)
+    ctx.expect("nothing is left processing", 0, now.processing)
+    batch = "the batch in flight is done, and no other was begun"
+    return worker.code, ctx.expect(batch, BATCH, now.done - before)
 
-    def _expect_alert(self, ctx: LabContext, name: str) -> None:
-        if ctx.expect_soon(ALERTS[name], lambda: name in _alerts(ctx), TIMEOUT):
-            self.fired.append(name)
+
+def _freeze(ctx: LabContext, fired: list[str]) -> None:
+    """Two workers deliver the rest; then one is frozen with a batch, beyond its lease."""
+    for name in NEXT:
+        own = ctx.worker(name, OUTBOX_LEASE_SECONDS=LEASE, OUTBOX_RECLAIM_INTERVAL_SECONDS=RECLAIM_INTERVAL)
+        own.start()
+    ctx.expect_recovered()
+    ctx.wait(lambda: ctx.ready(*NEXT))
+    with ctx.proxy.hold("before apply"):
+        _hold_first_batch(ctx, BATCH)
+        owners = ctx.owners()
+        holder, other = sorted(NEXT, key=lambda name: name not in owners)
+        ctx.freeze(holder)
+        ctx.confirm("events were processing then", lambda: ctx.counts().processing, within=1)
+        _expect_alert(ctx, "stuck", fired)
+        witness = ctx.worker(other)
+        ctx.expect_soon(f"{STUCK} rises", lambda: witness.metric(STUCK) == BATCH, within=TIMEOUT)
+    ctx.undo()
 
 
 def _hold_first_batch(ctx: LabContext, events: int) -> None:
@@ -156,6 +137,11 @@ def _hold_first_batch(ctx: LabContext, events: int) -> None:
     before = ctx.proxy.counts.bulks
     ctx.load(events)
     ctx.confirm("a batch is in flight", lambda: ctx.proxy.counts.bulks > before, TIMEOUT)
+
+
+def _expect_alert(ctx: LabContext, name: str, fired: list[str]) -> None:
+    if ctx.expect_soon(ALERTS[name], lambda: name in _alerts(ctx), TIMEOUT):
+        fired.append(name)
 
 
 def _expect_no_alert(ctx: LabContext) -> None:

@@ -3,7 +3,7 @@
 from outboxctl.core.operator import failed
 from outboxctl.core.operator.selection import Selection
 from outboxctl.domain.failures import Reason
-from outboxctl.drills.labs import Lab, LabContext, outage
+from outboxctl.drills.labs import CHECK, OBSERVE, RECOVER, Lab, LabContext, Steps, outage
 
 BAD_OP = "not-a-real-op"
 NEIGHBOURS = 20
@@ -11,6 +11,7 @@ REASON = "deterministic_exception"
 ERROR = f"Unknown outbox op: {BAD_OP!r}"
 CAUGHT = 100  # events written during the outage
 LATER = 20  # and after it
+TERMINAL = "outbox_terminal_failed_total by this reason"
 
 
 class BadOp(Lab):
@@ -32,40 +33,26 @@ class BadOp(Lab):
     )
     judged = "deterministic errors end:"
 
-    def inject(self, ctx: LabContext) -> None:
+    def experiment(self, ctx: LabContext) -> Steps:
         """Insert one bad event and valid ones, in one batch."""
-        self.bad = ctx.fault("an event with an unknown op", lambda: ctx.insert(op=BAD_OP, beside=NEIGHBOURS))
-        ctx.confirm(
-            "the bad event is in the table",
-            lambda: ctx.events([self.bad])[0].op == BAD_OP,
-            within=2,
-        )
-
-    def check(self, ctx: LabContext) -> None:
-        """Section 6.3: failed at once, with a reason; counted."""
-        event, worker = ctx.events([self.bad])[0], ctx.worker("w1")
+        worker = ctx.worker("w1")
+        bad = ctx.fault("an event with an unknown op", lambda: ctx.insert(op=BAD_OP, beside=NEIGHBOURS))
+        ctx.confirm("the bad event is in the table", lambda: ctx.events([bad])[0].op == BAD_OP, within=2)
+        yield CHECK  # section 6.3
+        event = ctx.events([bad])[0]
         ctx.expect("its status", "failed", event.status)
         ctx.expect("its attempts", 1, event.attempts)
         ctx.expect("its next retry", None, event.next_retry_at)
         ctx.expect("its reason", REASON, event.error_reason)
-        named = ERROR in (event.error or "")
-        ctx.expect("its error names the op", ERROR, event.error, met=named)
+        ctx.expect("its error names the op", ERROR, event.error, met=ERROR in (event.error or ""))
         counts = ctx.expect_counts(failed=1)
         ctx.expect("all others are done", ctx.written - 1, counts.done)
-        ctx.expect(
-            "outbox_terminal_failed_total by this reason",
-            1.0,
-            worker.metric("outbox_terminal_failed_total", reason=REASON),
-        )
-        logged = ERROR if ERROR in worker.log_text() else "nothing of it"
-        ctx.expect("the log says why", ERROR, logged)
+        ctx.expect(TERMINAL, 1.0, worker.metric("outbox_terminal_failed_total", reason=REASON))
+        ctx.expect("the log says why", ERROR, ERROR if ERROR in worker.log_text() else "nothing of it")
         ctx.conclude("how it was inserted", "bad op by SQL")
         ctx.conclude("failed is terminal", event.status == "failed")
         value = event.error_reason
-        ctx.conclude(
-            "error_reason was written",
-            f"yes (value: {value})" if value else False,
-        )
+        ctx.conclude("error_reason was written", f"yes (value: {value})" if value else False)
 
 
 class AttemptsExhausted(Lab):
@@ -98,34 +85,25 @@ class AttemptsExhausted(Lab):
     )
     judged = "the limit of attempts works:"
 
-    def inject(self, ctx: LabContext) -> None:
-        """Refuse connections to the sink, then write events."""
-        self.injection = outage.refuse(ctx)
+    def experiment(self, ctx: LabContext) -> Steps:
+        """Refuse connections until all events have failed; new ones are delivered once the sink is back."""
+        injection = outage.refuse(ctx)
         ctx.load(CAUGHT)
-
-    def observe(self, ctx: LabContext) -> None:
-        """Wait until all of them have failed."""
+        yield OBSERVE
         ctx.expect_soon("all events of the outage fail", lambda: ctx.counts().failed == CAUGHT, within=20)
-
-    def recover(self, ctx: LabContext) -> None:
-        """The sink is back: write new events and wait for them."""
+        yield RECOVER
         ctx.load(LATER)
         ctx.expect_recovered(within=15)
-
-    def check(self, ctx: LabContext) -> None:
-        """Section 7.4: rows and metrics; failed events stay failed."""
+        yield CHECK  # section 7.4
         rows = ctx.transact(lambda connection: failed.failed_rows(connection, Selection()))
         ctx.expect("events failed", CAUGHT, len(rows))
         attempts = sorted({row.attempts for row in rows})
         ctx.expect("attempts of each", [ctx.settings.max_attempts], attempts)
-        reasons = sorted({str(row.error_reason) for row in rows})
-        ctx.expect("their reason", [Reason.CONNECT.value], reasons)
-        ctx.expect(
-            "outbox_terminal_failed_total by this reason",
-            float(CAUGHT),
-            ctx.worker("w1").metric("outbox_terminal_failed_total", reason=Reason.CONNECT.value),
-        )
+        connect = Reason.CONNECT.value
+        ctx.expect("their reason", [connect], sorted({str(row.error_reason) for row in rows}))
+        metric = ctx.worker("w1").metric("outbox_terminal_failed_total", reason=connect)
+        ctx.expect(TERMINAL, float(CAUGHT), metric)
         ctx.expect("all others are done", ctx.written - CAUGHT, ctx.counts().done)
-        ctx.conclude("way of injection", self.injection)
+        ctx.conclude("way of injection", injection)
         ctx.conclude("attempts in the end", ", ".join(map(str, attempts)))
         ctx.conclude("failed in the end", len(rows))

@@ -1,6 +1,6 @@
 """Lab 1 of the document: a worker is killed while its events are processing."""
 
-from outboxctl.drills.labs import Lab, LabContext
+from outboxctl.drills.labs import CHECK, OBSERVE, Lab, LabContext, Steps
 
 STUCK = "outbox_stuck_processing_events"
 
@@ -32,61 +32,36 @@ class KillAndHeal(Lab):
     )
     judged = "v1 stuck events are reclaimed:"
 
-    def inject(self, ctx: LabContext) -> None:
-        """Kill the worker while the sink holds its batch."""
+    def experiment(self, ctx: LabContext) -> Steps:
+        """Kill the worker while the sink holds its batch; start it again once its leases are over."""
         worker = ctx.worker("w1")
         with ctx.proxy.hold("before apply"):
             ctx.load(200)
             ctx.wait(lambda: ctx.counts().processing, within=10)
-            ctx.fault("SIGKILL to worker w1", worker.kill)
-        self.held = ctx.confirm(
-            "events were processing at the kill",
-            lambda: not worker.running and ctx.counts().processing,
-            within=3,
-        )
-
-    def observe(self, ctx: LabContext) -> None:
-        """Wait until the dead worker's leases are over."""
+            ctx.fault("SIGKILL to worker w1", worker.kill, worker.start)
+        killed = "events were processing at the kill"
+        held = ctx.confirm(killed, lambda: not worker.running and ctx.counts().processing, within=3)
+        yield OBSERVE
         ctx.expect_soon("stuck rises above 0", lambda: ctx.counts().stuck, within=20)
-
-    def undo(self, ctx: LabContext) -> None:
-        """Start the worker again."""
-        ctx.undo()
-        if not ctx.worker("w1").running:
-            ctx.worker("w1").start()
-
-    def check(self, ctx: LabContext) -> None:
-        """Section 4.4: the table, the log and the metrics."""
-        worker, now = ctx.worker("w1"), ctx.counts()
-        ctx.expect("stuck in the end", 0, now.stuck)
+        yield CHECK  # section 4.4: the table, the log and the metrics
+        stuck, reclaimed = ctx.counts().stuck, worker.reclaimed()
+        ctx.expect("stuck in the end", 0, stuck)
         ctx.expect_counts(done=ctx.written)
-        reclaimed = worker.reclaimed()
-        ctx.expect(
-            "the log reports the reclaim",
-            f"{self.held} reclaimed",
-            f"{reclaimed} reclaimed",
-            met=reclaimed >= self.held,
-        )
+        logged = "the log reports the reclaim"
+        ctx.expect(logged, f"{held} reclaimed", f"{reclaimed} reclaimed", met=reclaimed >= held)
         ctx.expect_soon(
             f"{STUCK} is back to 0",
             lambda: STUCK in worker.get("/metrics")[1] and worker.metric(STUCK) == 0,
             within=5,
         )
-        processed = worker.metric("outbox_processed_total")
-        ctx.expect(
-            "outbox_processed_total goes on growing",
-            f"at least {self.held:g} since the restart",
-            f"{processed:g}",
-            met=processed >= self.held,
-        )
-        self._conclude(ctx)
-
-    def _conclude(self, ctx: LabContext) -> None:
+        processed, least = worker.metric("outbox_processed_total"), f"at least {held:g} since the restart"
+        growing = "outbox_processed_total goes on growing"
+        ctx.expect(growing, least, f"{processed:g}", met=processed >= held)
         s = ctx.settings
         ctx.conclude(
             "parameters",
             f"lease={s.lease_seconds:g}s, reclaim_interval={s.reclaim_interval_seconds:g}s, "
             f"max_processing={s.max_processing_seconds:g}s",
         )
-        ctx.conclude("processing at the kill, about", self.held)
-        ctx.conclude("stuck back to zero after the restart", ctx.counts().stuck == 0)
+        ctx.conclude("processing at the kill, about", held)
+        ctx.conclude("stuck back to zero after the restart", stuck == 0)

@@ -2,7 +2,7 @@
 
 from outboxctl.core.stats import snapshot
 from outboxctl.domain import backoff
-from outboxctl.drills.labs import Lab, LabContext, outage
+from outboxctl.drills.labs import CHECK, OBSERVE, Lab, LabContext, Steps, outage
 
 CAUGHT = 100  # events written during the outage
 ROUNDS = 3  # retries of each that are waited for
@@ -41,64 +41,54 @@ class OutageAndBackoff(Lab):
     )
     judged = "v2 backoff and jitter:"
 
-    def inject(self, ctx: LabContext) -> None:
-        """Stop the sink, then write events."""
-        self.injection = outage.stop(ctx)
+    def experiment(self, ctx: LabContext) -> Steps:
+        """Stop the sink, then write events: retries at spread times, and none fails."""
+        worker, injection = ctx.worker("w1"), outage.stop(ctx)
         ctx.load(CAUGHT)
-
-    def observe(self, ctx: LabContext) -> None:
-        """Retries are scheduled at spread times, and no event fails."""
-        worker = ctx.worker("w1")
+        yield OBSERVE
         grows = f"{RETRIES} goes on growing"
-        self.growing = ctx.expect_soon(grows, lambda: worker.metric(RETRIES) >= ROUNDS * CAUGHT)
-        ctx.expect_soon(
-            "events wait for a next_retry_at in the future",
-            lambda: ctx.counts().waiting >= CAUGHT / 2,
-            within=10,
-        )
+        growing = ctx.expect_soon(grows, lambda: worker.metric(RETRIES) >= ROUNDS * CAUGHT)
+        waiting = "events wait for a next_retry_at in the future"
+        ctx.expect_soon(waiting, lambda: ctx.counts().waiting >= CAUGHT / 2, within=10)
         ctx.expect_soon(  # the gauges by which an outage is noticed
             f"{LAG} and {AGE} rise",
             lambda: worker.metric(LAG) == CAUGHT and worker.metric(AGE) > 0,
             within=10,
         )
-        self._expect_spread(ctx)
-        self.controlled = self._expect_growing_waits(ctx)
+        _expect_spread(ctx)
+        controlled = _expect_growing_waits(ctx)
         ctx.expect("no event fails for good", 0, ctx.counts().failed)
-
-    def check(self, ctx: LabContext) -> None:
-        """All events are done; fill in the document's conclusion."""
+        yield CHECK
         ctx.expect_counts(done=ctx.written)
-        ctx.conclude("way of injection", self.injection)
-        ctx.conclude("the retry metric grows", bool(self.growing))
-        ctx.conclude("attempts are under control", self.controlled)
+        ctx.conclude("way of injection", injection)
+        ctx.conclude("the retry metric grows", bool(growing))
+        ctx.conclude("attempts are under control", controlled)
 
-    def _expect_spread(self, ctx: LabContext) -> None:
-        """Without jitter all events of a batch, put back at one time, would be due at one time."""
-        pending = ctx.transact(lambda connection: snapshot.oldest(connection, limit=CAUGHT))
-        times = {event.next_retry_at for event in pending if event.next_retry_at}
-        ctx.expect(
-            "their times are spread by jitter",
-            f"at least {CAUGHT // 2} different",
-            f"{len(times)} different",
-            met=len(times) >= CAUGHT / 2,
-        )
 
-    def _expect_growing_waits(self, ctx: LabContext) -> bool:
-        """No event is due sooner than the shortest possible waits after its attempts add up to."""
-        base, cap = ctx.settings.base_backoff_seconds, ctx.settings.max_backoff_seconds
-        waits = [
-            (event.attempts, (event.next_retry_at - event.created_at).total_seconds())
-            for event in ctx.events()
-            if event.status == "pending" and event.next_retry_at and event.created_at
-        ]
-        early = [
-            f", such as attempt {attempts} after {seconds:.1f} s"
-            for attempts, seconds in waits
-            if seconds < backoff.survives(attempts + 1, base=base, cap=cap)
-        ]
-        return ctx.expect(
-            "attempts do not explode",
-            "0 events due sooner than growing waits allow",
-            f"{len(early)} of {len(waits)}{''.join(early[:1])}",
-            met=bool(waits) and not early,
-        )
+def _expect_spread(ctx: LabContext) -> None:
+    """Without jitter all events of a batch, put back at one time, would be due at one time."""
+    pending = ctx.transact(lambda connection: snapshot.oldest(connection, limit=CAUGHT))
+    times, least = {event.next_retry_at for event in pending if event.next_retry_at}, CAUGHT // 2
+    spread = "their times are spread by jitter"
+    ctx.expect(spread, f"at least {least} different", f"{len(times)} different", met=len(times) >= least)
+
+
+def _expect_growing_waits(ctx: LabContext) -> bool:
+    """No event is due sooner than the shortest possible waits after its attempts add up to."""
+    base, cap = ctx.settings.base_backoff_seconds, ctx.settings.max_backoff_seconds
+    waits = [
+        (event.attempts, (event.next_retry_at - event.created_at).total_seconds())
+        for event in ctx.events()
+        if event.status == "pending" and event.next_retry_at and event.created_at
+    ]
+    early = [
+        f", such as attempt {attempts} after {seconds:.1f} s"
+        for attempts, seconds in waits
+        if seconds < backoff.survives(attempts + 1, base=base, cap=cap)
+    ]
+    return ctx.expect(
+        "attempts do not explode",
+        "0 events due sooner than growing waits allow",
+        f"{len(early)} of {len(waits)}{''.join(early[:1])}",
+        met=bool(waits) and not early,
+    )

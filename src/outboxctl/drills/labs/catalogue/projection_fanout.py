@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from outboxctl.core.projections.follow_pages import PAGE
 from outboxctl.core.stats import by_projection
-from outboxctl.drills.labs import Lab, LabContext, shop
+from outboxctl.drills.labs import CHECK, OBSERVE, RECOVER, Lab, LabContext, Steps, shop
 from outboxctl.drills.labs.shop import HIDDEN, NAME, PUBLISHED
 from outboxctl.operations.projection import apply, declaration
 from outboxctl.sink.index import document, index_setup
@@ -67,38 +67,28 @@ class ProjectionFanout(Lab):
         ctx.written = self.events
         ctx.worker("w1").start()
 
-    def inject(self, ctx: LabContext) -> None:
-        """Publish the category, in one short transaction."""
-        self.took = ctx.fault(f"a row with {DOCUMENTS} documents behind it changes", lambda: _publish(ctx))
+    def experiment(self, ctx: LabContext) -> Steps:
+        """Publish the category, in one short transaction; kill the worker in the middle."""
+        took = ctx.fault(f"a row with {DOCUMENTS} documents behind it changes", lambda: _publish(ctx))
         ctx.confirm("the worker expands the change", lambda: ctx.counts().total > ctx.written + 1)
         ctx.written += 1 + DOCUMENTS
-
-    def observe(self, ctx: LabContext) -> None:
-        """Kill the worker in the middle, write another row, go on."""
+        yield OBSERVE
         ctx.expect_soon("status shows the progress", lambda: _keys_done(ctx) >= PAGE, unless=ctx.idle)
         worker = ctx.worker("w1")
         ctx.fault("SIGKILL to worker w1", worker.kill)
-        ctx.confirm(
-            "the worker was killed in the middle",
-            lambda: not worker.running and _status(ctx).following,
-            within=2,
-        )
+        killed = "the worker was killed in the middle"
+        ctx.confirm(killed, lambda: not worker.running and _status(ctx).following, within=2)
         _add_products(ctx, FRESH, FRESH, PUBLISHED)
         ctx.written += 1
         worker.start()
-        delivered = "a fresh event of another row is delivered"
-        ctx.expect_soon(delivered, lambda: self._version(ctx, str(FRESH)) is not None, within=DUE_SECONDS)
-
-    def recover(self, ctx: LabContext) -> None:
-        """Wait until all documents are delivered."""
+        delivered, fresh = "a fresh event of another row is delivered", str(FRESH)
+        ctx.expect_soon(delivered, lambda: _indexed(ctx, self.index, fresh), within=DUE_SECONDS)
+        yield RECOVER
         ctx.expect_recovered(within=DUE_SECONDS)
-
-    def check(self, ctx: LabContext) -> None:
-        """Short for the writer, one page for others, and nothing is lost."""
-        seconds = round(self.took, 3)
-        short = "seconds of the writer's transaction"
+        yield CHECK
+        short, seconds = "seconds of the writer's transaction", round(took, 3)
         ctx.expect(short, f"below {WRITER_SECONDS}", seconds, met=seconds < WRITER_SECONDS)
-        before = ctx.transact(lambda c: shop.sent_before(c, str(FRESH)))
+        before = ctx.transact(lambda c: shop.sent_before(c, fresh))
         waited = "documents sent before the fresh one"
         ctx.expect(waited, f"at most {MOST_BEFORE}", before, met=before <= MOST_BEFORE)
         ctx.expect_counts(done=ctx.written, failed=0)
@@ -111,9 +101,6 @@ class ProjectionFanout(Lab):
         declared = declaration.read(file)
         built_in = ctx.settings.elastic_index
         apply.apply(ctx.database, ctx.client, declared, by="lab", reason=self.name, built_in=built_in)
-
-    def _version(self, ctx: LabContext, id_: str) -> int | None:
-        return document.versions(ctx.client, self.index, [id_])[id_]
 
     def _expect_agreement(self, ctx: LabContext) -> None:
         """Check that the index holds exactly the rows of the view."""
@@ -134,6 +121,10 @@ def _publish(ctx: LabContext) -> float:
     began = monotonic()
     ctx.transact(lambda c: shop.execute(c, shop.PUBLISH, category=HIDDEN))
     return monotonic() - began
+
+
+def _indexed(ctx: LabContext, index: str, id_: str) -> bool:
+    return document.versions(ctx.client, index, [id_])[id_] is not None
 
 
 def _status(ctx: LabContext) -> "ProjectionStatus":

@@ -8,7 +8,7 @@ from threading import Event
 from outboxctl.core.database import Database
 from outboxctl.core.operator.rebuilds import RebuildPhase
 from outboxctl.core.stats import drill_snapshot
-from outboxctl.drills.labs import Lab, LabContext
+from outboxctl.drills.labs import CHECK, Lab, LabContext, Steps
 from outboxctl.operations.rebuild.model import RebuildReport, Tools
 from outboxctl.operations.rebuild.plan import plan
 from outboxctl.operations.rebuild.run import alone, apply
@@ -34,17 +34,14 @@ class RebuildUnderLoad(Lab):
         "outboxctl verify",
     )
 
-    def inject(self, ctx: LabContext) -> None:
+    def experiment(self, ctx: LabContext) -> Steps:
         """Rebuild, and write from before it until after it."""
         before = ctx.written
-        self.outcome = ctx.fault("rebuild under load", lambda: self._rebuild(ctx))
-        written = ctx.written - before
-        ctx.confirm("events were written meanwhile", lambda: self.outcome and written, within=0)
-
-    def check(self, ctx: LabContext) -> None:
-        """Each row has its document, and no document lacks a row."""
-        report = self.outcome if isinstance(self.outcome, RebuildReport) else None
-        ctx.expect("how the rebuild ended", RebuildPhase.DONE.value, report.phase if report else self.outcome)
+        outcome = ctx.fault("rebuild under load", lambda: self._rebuild(ctx))
+        ctx.confirm("events were written meanwhile", lambda: outcome and ctx.written > before, within=0)
+        yield CHECK
+        ended = outcome.phase if isinstance(outcome, RebuildReport) else outcome
+        ctx.expect("how the rebuild ended", RebuildPhase.DONE.value, ended)
         # Without `verify`, which a rebuild uses itself: the rows as SELECT has them, and their documents.
         rows, name = ctx.transact(drill_snapshot.rows), ctx.settings.elastic_index
         held = document.versions(ctx.client, name, [*rows]) if rows else {}

@@ -7,7 +7,6 @@ it keeps its size on any screen.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import ceil, floor, log10
-from typing import NamedTuple
 
 from outboxctl.drills.labs.model import LabSample, Record
 
@@ -24,48 +23,31 @@ STACKED = ("done", "failed", "processing", "pending")  # from the bottom
 Point = tuple[float, float]
 
 
-class Mark(NamedTuple):
-    """A label at so many percent of an axis."""
-
-    percent: float
-    text: str
-
-
-class Shape(NamedTuple):
-    """An SVG element: `polygon` or `polyline`, its class and its points."""
-
-    element: str
-    kind: str
-    points: str
-
-
-class Shade(NamedTuple):
-    """A fault's window: left edge and width in percent, and a label that has room above it."""
-
-    left: float
-    width: float
-    label: str
+Mark = tuple[float, str]  # a label at so many percent of an axis
 
 
 @dataclass(frozen=True)
 class LabChart:
-    """One chart; `peak` is its highest value."""
+    """One chart; `peak` is its highest value, `shapes` are SVG elements, their classes and points."""
 
     name: str
     title: str
     peak: str
-    shapes: list[Shape]
+    shapes: list[tuple[str, str, str]]
     xs: list[Mark]
     ys: list[Mark]
 
 
-def shades(record: Record) -> list[Shade]:
-    """The windows of all faults on the axis of time; they are numbered where there are several."""
+def shades(record: Record) -> list[tuple[float, float, str]]:
+    """The windows of all faults: left edge and width in percent of the axis of time, and a label.
+
+    They are numbered where there are several.
+    """
     end, many, found = _end(record), len(record.windows) > 1, []
     for number, window in enumerate(record.windows, 1):
         width = ((end if window.ended is None else window.ended) - window.began) / end * 100
         label = str(number) if many else window.fault
-        found.append(Shade(round(window.began / end * 100, 2), round(max(width, 0.4), 2), label))
+        found.append((round(window.began / end * 100, 2), round(max(width, 0.4), 2), label))
     return found
 
 
@@ -89,7 +71,7 @@ def _status(samples: Sequence[LabSample], end: float) -> LabChart:
     areas = []
     for name in STACKED:
         above = [(at, low + getattr(each.look, name)) for (at, low), each in zip(below, samples, strict=True)]
-        areas.append(Shape("polygon", name, _points([*above, *reversed(below)], end, top)))
+        areas.append(("polygon", name, _points([*above, *reversed(below)], end, top)))
         below = above
     return _chart("status", "", areas, end, top)
 
@@ -98,14 +80,14 @@ def _single(name: str, line: Sequence[Point], end: float) -> LabChart:
     peak = max(value for _, value in line)
     top = _nice(peak or 1)
     area = _points([*line, (line[-1][0], 0.0), (line[0][0], 0.0)], end, top)
-    shapes = [Shape("polygon", name, area), Shape("polyline", name, _points(line, end, top))]
+    shapes = [("polygon", name, area), ("polyline", name, _points(line, end, top))]
     return _chart(name, _number(peak), shapes, end, top)
 
 
-def _chart(name: str, peak: str, shapes: list[Shape], end: float, top: float) -> LabChart:
+def _chart(name: str, peak: str, shapes: list[tuple[str, str, str]], end: float, top: float) -> LabChart:
     step = _nice(end / 6)
-    xs = [Mark(round(n * step / end * 100, 2), f"{n * step:g}") for n in range(ceil(end / step))]
-    ys = [Mark(percent, _number(top * percent / 100)) for percent in (0, 50, 100)]
+    xs = [(round(n * step / end * 100, 2), f"{n * step:g}") for n in range(ceil(end / step))]
+    ys = [(percent, _number(top * percent / 100)) for percent in (0.0, 50.0, 100.0)]
     return LabChart(name, TITLES[name], peak, shapes, xs, ys)
 
 
