@@ -105,12 +105,11 @@ def test_a_server_that_reads_only_is_passed_over_and_said_to_be(url: str) -> Non
         assert connection.exec_driver_sql("SELECT 1").scalar() == 1
 
 
-def test_databases_and_schemas_are_made_at_the_server_that_takes_writes(url: str) -> None:
+def test_schemas_are_made_at_the_server_that_takes_writes(url: str) -> None:
     several = after(url, fresh_port())
-    own = namespaces.create_database(several, "several")
+    own = namespaces.create_schema(several, "inside")
     assert conninfo.addresses(conninfo.parameters(own)) == conninfo.addresses(conninfo.parameters(several))
-    namespaces.create_schema(own, "inside")
-    namespaces.drop_database(several, own)
+    namespaces.drop_schema(several, "inside")
 
 
 def test_a_url_with_fewer_ports_than_hosts_is_refused() -> None:

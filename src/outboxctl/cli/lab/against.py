@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from outboxctl.drills.labs.lab import Lab
-    from outboxctl.drills.labs.place import StagingPlace
+    from outboxctl.drills.labs.place import Place
 
 TASK = "run labs"
 LONGEST = 400  # characters of a line with a name, which is 255 bytes at most
@@ -28,7 +28,7 @@ def confirmed(
     worker: str | None,
     yes: bool,
     sure: bool,
-) -> "StagingPlace":
+) -> "Place":
     """The system of the settings, once its use is confirmed; `worker` is the command of `--worker`.
 
     Raises UsageError where that is refused, UnreachableError where a server is unreachable.
@@ -37,33 +37,36 @@ def confirmed(
     from outboxctl.cli.options import settings
     from outboxctl.core.database import Database
     from outboxctl.drills.faults.gate import allow
-    from outboxctl.drills.labs.place import StagingPlace
+    from outboxctl.drills.labs.place import Place
 
     used = settings()
     with closing(Database(used.require_database_url(), connections=1)) as database:
         allow(used, TASK, sure=sure)
-        place = StagingPlace(used, home, labs, overrides)
+        place = Place(used, home, overrides)
         with suppress(BrokenPipeError):  # stderr is closed: only --yes can confirm
-            _show(place, database.name, worker)
+            _show(place, labs, database.name, worker)
         confirm(used, database, TASK, yes=yes, always=True)
     return place
 
 
-def _show(place: "StagingPlace", database: str, worker: str | None) -> None:
+def _show(place: "Place", labs: "Sequence[type[Lab]]", database: str, worker: str | None) -> None:
     """What will be made where, and which faults injected; names are never cut, so that they can be copied."""
     from outboxctl.cli import rendering
+    from outboxctl.core.schema.namespaces import schema_of
+    from outboxctl.net.urls import mask
 
-    out, versions = rendering.console(stderr=True), place.versions()
-    out.print(f"Database {database} ({versions['postgres']}), sink {place.sink} ({versions['search']}).")
+    out, versions = rendering.console(stderr=True), place.versions
+    sink = mask(place.settings.sink_urls[0])
+    out.print(f"Database {database} ({versions['postgres']}), sink {sink} ({versions['search']}).")
     out.print("These are made there, and removed at the end:")
-    for names in place.names.values():
+    for names in map(place.names, labs):
         out.print(rendering.cell(f"  schema {names.schema}, index {names.index}", LONGEST), soft_wrap=True)
     out.print("Each lab writes some hundreds of events of its own.")
     out.print(FAULTS)
     if worker is None:
         out.print("Nothing else is touched.")
         return
-    schema = place.default_schema()
+    schema = schema_of(place.settings.require_database_url())  # without the search path
     where = f"in schema {brief(schema, 100)}" if schema else "wherever your role's search path leads"
     risk = (
         f"--worker {brief(worker, 200)} gets DATABASE_URL with options=-csearch_path=SCHEMA of its lab, and"

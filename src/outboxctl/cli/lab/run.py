@@ -69,7 +69,7 @@ def run(
     from outboxctl.cli.chaos.ledger import recover, say
     from outboxctl.cli.lab.against import confirmed
     from outboxctl.drills.labs.evidence import EvidenceFolder
-    from outboxctl.drills.labs.place import OwnPlace, Place
+    from outboxctl.drills.labs.place import own_place
     from outboxctl.drills.scratch.folder import SignalReceived, own_folder
 
     labs, overrides = chosen(names), _overrides(set_ or [])
@@ -79,9 +79,10 @@ def run(
     recover()
     try:
         with own_folder("lab", say) as folder:
-            place: Place = OwnPlace(folder.path, search.value, overrides, say)
             if against:
                 place = confirmed(labs, folder.path, overrides, worker=worker, yes=yes, sure=sure)
+            else:
+                place = own_place(folder.path, search.value, overrides, say)
             written = EvidenceFolder(path)
             ended = conduct(labs, place, written, command, lang=lang)
     except SignalReceived as arrived:
@@ -171,7 +172,7 @@ def conduct(
         say(in_language(f"{record.lab}: {record.verdict} after {record.seconds:.1f} s", lang))
         evidence.add(record)
 
-    versions = place.versions()  # starts the services
+    versions = place.versions
     evidence.begin([lab.name for lab in labs])
     try:
         Runner(place, evidence.path, began, ended, AnnouncedStop(), JOBS, command).run(labs)

@@ -1,9 +1,8 @@
-"""Databases and schemas for isolated runs."""
+"""Schemas for isolated runs."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import parse_qsl, quote, urlencode, urlunsplit
-from uuid import uuid4
 
 import psycopg
 from psycopg import sql
@@ -18,23 +17,6 @@ END_SESSIONS = """SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg
 WHERE application_name = %s AND usename = current_user AND pid <> pg_catalog.pg_backend_pid()"""
 BOUND = {"connect_timeout": "5"}  # seconds
 OPTIONS, NAME = "options", "application_name"
-
-
-def create_database(url: str, name: str, *, like: str | None = None) -> str:
-    """Create a database whose name begins with `name`, on the server of `url`; returns its URL.
-
-    It is empty, or a copy of the database whose URL is `like`, to which nobody may be connected. Raises
-    UsageError where the role lacks the right, UnreachableError where the server is unreachable.
-    """
-    own = f"{name[:50]}_{uuid4().hex[:8]}"
-    template = parse_url(like).path[1:] if like else "template0"
-    _execute(url, "CREATE DATABASE {} TEMPLATE {} ENCODING 'UTF8'", own, template)
-    return urlunsplit(parse_url(url)._replace(path=f"/{own}"))
-
-
-def drop_database(url: str, own: str) -> None:
-    """Drop a database by the URL of `create_database`, whoever is connected; `url` is another one's."""
-    _execute(url, "DROP DATABASE IF EXISTS {} WITH (FORCE)", parse_url(own).path[1:])
 
 
 def in_schema(url: str, own: str) -> str:
@@ -82,9 +64,9 @@ def schema_of(url: str) -> str | None:
     return str(row[0]) if row and row[0] else None
 
 
-def _execute(url: str, statement: str, *names: str) -> None:
-    with _session(url, names[0]) as connection:
-        connection.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
+def _execute(url: str, statement: str, name: str) -> None:
+    with _session(url, name) as connection:
+        connection.execute(sql.SQL(statement).format(sql.Identifier(name)))
 
 
 @contextmanager

@@ -43,10 +43,8 @@ class Runner:
         """Run labs, in this order as far as there are `jobs`.
 
         A first KeyboardInterrupt sets `stop`, a second one is raised at once. (An echo of the first is the
-        caller's to hold back: see `own_folder`.) Raises OutboxctlError where the servers cannot be reached or
-        started.
+        caller's to hold back: see `own_folder`.)
         """
-        self.place.versions()
         pool = ThreadPoolExecutor(self.jobs, thread_name_prefix="lab")
         futures = [pool.submit(self._one, lab) for lab in labs]
         try:
@@ -62,7 +60,7 @@ class Runner:
         record = Record(lab.name, datetime.now(UTC).isoformat(timespec="seconds"))
         if self.stop.is_set():
             record.interrupted, record.why = LabPhase.PREPARE, "interrupted before it began"
-        elif lab.real_engine and self.place.versions()["search"].startswith(IMITATION):
+        elif lab.real_engine and self.place.versions["search"].startswith(IMITATION):
             why = "it needs a real search engine, and this is an imitation"
             _inconclusive(record, NEEDS, "a real search engine", "an imitation", why)
         else:
