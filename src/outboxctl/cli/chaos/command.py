@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from outboxctl.cli import rendering
-from outboxctl.cli.chaos.ledger import opened, say, undo_leftovers
+from outboxctl.cli.chaos.ledger import cause, opened, say, undo_leftovers
 from outboxctl.cli.chaos.proxy import proxy
 from outboxctl.cli.guards import checked_database
 from outboxctl.cli.options import DryRun, FaultDuration, Json, NotProduction, group, settings
@@ -43,7 +43,6 @@ def stop(
 
     Example: outboxctl chaos es stop --for 30s
     """
-    from outboxctl.cli.chaos.hold import cause
     from outboxctl.drills.faults import engine
 
     configured, url, control = _control("pause" if pause else "stop", stop_command, start_command, sure=sure)
@@ -93,7 +92,6 @@ def kill(
 
     Example: outboxctl chaos kill --id w1
     """
-    from outboxctl.cli.chaos.hold import cause
     from outboxctl.core.stats import workers as rows
     from outboxctl.drills.faults import workers
     from outboxctl.drills.faults.ledger import kill_worker

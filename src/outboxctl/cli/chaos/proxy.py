@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from outboxctl.cli import parse, rendering
+from outboxctl.cli.chaos.ledger import StopSignal, watch
 from outboxctl.cli.options import Json, NotProduction, settings
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import export
@@ -123,7 +124,6 @@ def _sink(settings: "Settings", port: int, *, sure: bool) -> str:
 
 def _run(proxy: "Proxy", fault: "ProxyFault | None", seconds: float, *, json: bool) -> None:
     """Serve for so many seconds, or until a signal, then print what passed."""
-    from outboxctl.cli.chaos.hold import StopSignal, watch
     from outboxctl.drills.signals import handling
 
     name = fault.name if fault else "no fault"

@@ -112,24 +112,19 @@ class LabContext(Experiment):
         """Whether /readyz of each of these workers answers 200."""
         return all(self.worker(name).get("/readyz")[0] == OK for name in names)
 
-    def indexed(self, ids: Sequence[str]) -> dict[str, int | None]:
-        """The version of each document by its id (`block:…`), None where there is none."""
-        return document.versions(self.client, self.settings.elastic_index, ids)
-
     def versions(self, entities: Sequence[UUID]) -> list[int | None]:
         """The version of each entity's document, None where there is none."""
-        ids = [document_id(entity) for entity in entities]
-        versions = self.indexed(ids)
+        ids = [f"{ENTITY_TYPE}:{entity}" for entity in entities]
+        versions = document.versions(self.client, self.settings.elastic_index, ids)
         return [versions[id_] for id_ in ids]
-
-    def times_sent(self, entities: Sequence[UUID]) -> list[int]:
-        """How often each entity was sent through the proxy, in the last 200 bulk requests."""
-        sent = Counter(id_ for bulk in self.proxy.recent for id_ in bulk.ids)
-        return [sent[document_id(entity)] for entity in entities]
 
     def bulks_since(self, number: int) -> "list[Bulk]":
         """The bulk requests from this number on, of the last 200."""
         return [bulk for bulk in self.proxy.recent if bulk.number >= number]
+
+    def times_sent(self, since: int = 0) -> Counter[str]:
+        """How often each document was sent in the bulk requests from this number on, of the last 200."""
+        return Counter(id_ for bulk in self.bulks_since(since) for id_ in bulk.ids)
 
     # Writing.
 
@@ -231,8 +226,3 @@ class LabContext(Experiment):
     def _steady(self, events: int) -> bool:
         now = self.counts()
         return now.lag == 0 and now.done >= events and self.ready(*self.workers)
-
-
-def document_id(entity: UUID | str) -> str:
-    """The id of an entity's document in the index."""
-    return f"{ENTITY_TYPE}:{entity}"

@@ -1,7 +1,5 @@
 """The sink answers, and refuses: some items of a bulk request, or everything under the policy `hold`."""
 
-from collections import Counter
-
 from outboxctl.domain import backoff
 from outboxctl.domain.flow import PROBE_EVENTS
 from outboxctl.drills.labs import CHECK, OBSERVE, Lab, LabContext, Steps
@@ -43,24 +41,21 @@ class EsBulkPartial(Lab):
     def experiment(self, ctx: LabContext) -> Steps:
         """Refuse the same items each time, chosen by their ids."""
         fault, before = faults.some_items(SHARE), ctx.proxy.counts.bulks
-
-        def sent() -> Counter[str]:
-            return Counter(id_ for bulk in ctx.bulks_since(before) for id_ in bulk.ids)
-
         ctx.proxy_fault(f"{SHARE:.0%} of the items refused with 429", fault)
         ctx.load(200)
         ctx.confirm("items were refused", lambda: ctx.proxy.counts.items_failed)
         yield OBSERVE
         ctx.expect_soon(
             "refused items are sent again",
-            lambda: sum(times > 1 for times in sent().values()) >= RETRIED,
+            lambda: sum(times > 1 for times in ctx.times_sent(before).values()) >= RETRIED,
             within=10,
             unless=ctx.idle,
         )
         reasons = ", ".join(sorted({event.error_reason for event in ctx.events() if event.error_reason}))
         ctx.expect("their reason", "rate_limited", reasons)
         yield CHECK
-        accepted = [times for id_, times in sent().items() if not (fault.items and fault.items(id_))]
+        sent = ctx.times_sent(before).items()
+        accepted = [times for id_, times in sent if not (fault.items and fault.items(id_))]
         ctx.expect("events that were accepted and sent again", 0, sum(times > 1 for times in accepted))
         ctx.expect_counts(done=ctx.written)
         ctx.expect_processed()
