@@ -127,5 +127,5 @@ def test_what_cannot_be_written_costs_no_other_lab_its_evidence(tmp_path: Path) 
         folder.add(each)
     folder.finish({})
     assert [lost.split(" (")[0] for lost in folder.lost] == ["lab kill-and-heal"]
-    assert (folder.path / "bad-op" / "record.json").exists()
+    assert (folder.path / "bad-op" / "timeline.txt").exists()
     assert load(folder.path).state is RunState.FINISHED

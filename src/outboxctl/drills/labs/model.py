@@ -1,4 +1,4 @@
-"""The record of a lab and of a run of labs as plain data: the content of `record.json` and `report.json`."""
+"""The record of a lab and of a run of labs as plain data: the content of `report.json`."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field

@@ -40,11 +40,6 @@ def adapter(kind: type[T]) -> "TypeAdapter[T]":
     return TypeAdapter(kind)
 
 
-def write_json(path: Path, report: Any) -> None:
-    """A dataclass as JSON that its adapter reads again."""
-    write(path, adapter(type(report)).dump_json(report, indent=1).decode() + "\n")
-
-
 def tidy(record: Record) -> Record:
     """A copy that is safe to show: short and printable, without secrets, and without the long metrics."""
     plain = asdict(record)
@@ -90,7 +85,6 @@ def write_lab(folder: Path, tidied: Record, record: Record, by_hand: Sequence[st
             write(folder / f"metrics-{snapshot.label}-{worker}.txt", _safe(metrics))
     for log in filter(Path.exists, (folder / name for name in record.logs)):
         write(log, _safe(log.read_text(errors="backslashreplace")))
-    write_json(folder / "record.json", tidied)  # last: where it is, the rest is
 
 
 def samples_csv(samples: Sequence[LabSample]) -> str:

@@ -39,7 +39,7 @@ class EvidenceFolder:
             self.path.mkdir(parents=True, exist_ok=True)
             if (self.path / REPORT).exists():
                 raise UsageError(f"{self.path} holds the evidence of another run", hint="name a new folder")
-            files.write_json(self.path / REPORT, self._run)
+            self._write_json()
         except OSError as error:
             raise UsageError(f"cannot write to {self.path}: {error.strerror}") from None
 
@@ -68,9 +68,12 @@ class EvidenceFolder:
         self._run = replace(run, seconds=round(took, 1), verdict=verdict)
         try:
             pages.write(self.path, self._run)
-            files.write_json(self.path / REPORT, self._run)
+            self._write_json()
         except OSError as error:
             self.lost.append(f"the report ({error.strerror or error})")
+
+    def _write_json(self) -> None:
+        files.write(self.path / REPORT, files.adapter(LabRun).dump_json(self._run, indent=1).decode() + "\n")
 
 
 def load(path: Path) -> LabRun:

@@ -12,7 +12,7 @@ from outboxctl.drills.labs.messages import command, in_language
 from outboxctl.drills.labs.model import LabRun, LabVerdict, Record, RunState
 
 if TYPE_CHECKING:
-    from jinja2 import Environment
+    from jinja2 import Template
 
 FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # XML 1.0, Char
 MARKUP = re.compile(r"([\\`*_{}\[\]<>|#~&])")
@@ -25,36 +25,26 @@ STATES = {
     RunState.RUNNING: "This run has not ended: it is under way, or it was killed.",
     RunState.INTERRUPTED: "This run was interrupted before its end.",
 }
+# File, template and language.
+PAGES = (
+    ("report.html", "report.html", "en"),
+    ("report.md", "report.md", "en"),
+    ("report.zh.md", "report.md", "zh"),
+    ("junit.xml", "junit.xml", "en"),
+)
 SNAPSHOTS = {"A": "before", "B": "during", "C": "after"}
 
 
 def write(path: Path, run: LabRun) -> None:
-    """Write them into the run's folder."""
-    files.write(path / "report.html", html(run))
-    files.write(path / "report.md", markdown(run, "en"))
-    files.write(path / "report.zh.md", markdown(run, "zh"))
-    files.write(path / "junit.xml", junit(run))
+    """Write them into the run's folder.
 
-
-def html(run: LabRun) -> str:
-    """One page that needs nothing else: no script, no font, no picture from elsewhere."""
-    template = _environment(escape=True).get_template("report.html")
-    return template.render(**_template_values(run))
-
-
-def markdown(run: LabRun, language: str) -> str:
-    """The whole report as Markdown in one language, `en` or `zh`."""
-    environment = _environment(escape=False)
-    environment.filters["say"] = lambda text: in_language(text, language)
-    environment.filters["md"] = lambda text: MARKUP.sub(r"\\\1", clean(str(text)))
-    return environment.get_template("report.md").render(**_template_values(run), language=language)
-
-
-def junit(run: LabRun) -> str:
-    """JUnit XML, as CI systems show it: one suite, a case a lab."""
-    outcomes = [_outcome(record, run.state) for record in run.records]
-    made = _environment(escape=True).get_template("junit.xml").render(run=run, outcomes=outcomes)
-    return FORBIDDEN.sub("\ufffd", made) + "\n"
+    The HTML needs nothing else: no script, no font, no picture from elsewhere. JUnit XML, as CI systems show
+    it, is one suite with a case a lab.
+    """
+    values = _template_values(run)
+    for name, template, language in PAGES:
+        page = _template(template, language).render(**values, language=language)
+        files.write(path / name, FORBIDDEN.sub("\ufffd", page) + "\n" if name == "junit.xml" else page)
 
 
 def _outcome(record: Record, state: RunState) -> str | None:
@@ -70,12 +60,6 @@ def _outcome(record: Record, state: RunState) -> str | None:
     return "skipped" if record.verdict is LabVerdict.INCONCLUSIVE else None
 
 
-def ordered(run: LabRun) -> list[Record]:
-    """FAIL first, then INCONCLUSIVE, then OK; in each the document's labs by number, then the others."""
-    order, numbers = list(LabVerdict), {lab.name: lab.number or len(LABS) for lab in LABS}
-    return sorted(run.records, key=lambda each: (-order.index(each.verdict), numbers[each.lab], each.lab))
-
-
 def steps(record: Record) -> list[tuple[float, str, bool]]:
     """Phases and the lines of the timeline, by second; the last value says whether it is a phase."""
     phases: list[tuple[float, str, bool]] = [(each.began, each.phase, True) for each in record.phases]
@@ -84,24 +68,28 @@ def steps(record: Record) -> list[tuple[float, str, bool]]:
 
 
 def _template_values(run: LabRun) -> dict[str, Any]:
-    note = STATES.get(run.state)
+    note, order = STATES.get(run.state), list(LabVerdict)
+    numbers = {lab.name: lab.number or len(LABS) for lab in LABS}
+    # FAIL first, then INCONCLUSIVE, then OK; in each the document's labs by number, then the others.
+    first = sorted(run.records, key=lambda each: (-order.index(each.verdict), numbers[each.lab], each.lab))
     return {
         "run": run,
         "begun": datetime.fromisoformat(run.started_at).strftime("%Y-%m-%d %H:%M UTC"),
-        "records": ordered(run),
+        "records": first,
+        "outcomes": {record.lab: _outcome(record, run.state) for record in run.records},
         "labs": {lab.name: lab for lab in LABS},
         "meaning": note if run.state is RunState.RUNNING else MEANINGS[run.verdict],
         "note": note,
         "snapshots": SNAPSHOTS,
-        "verdicts": list(LabVerdict),
+        "verdicts": order,
     }
 
 
-def _environment(*, escape: bool) -> "Environment":
+def _template(name: str, language: str) -> "Template":
     from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415 - for pages alone
 
     environment = Environment(
-        autoescape=escape,  # noqa: S701 - off for Markdown, which escapes by a filter of its own
+        autoescape=name != "report.md",  # noqa: S701 - Markdown escapes by a filter of its own
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
         trim_blocks=True,
         lstrip_blocks=True,
@@ -109,4 +97,6 @@ def _environment(*, escape: bool) -> "Environment":
     )
     environment.globals.update(charts=charts.charts, shades=charts.shades, steps=steps, command=command)
     environment.globals.update(text=files.snapshot_text, in_language=in_language)
-    return environment
+    environment.filters["say"] = lambda text: in_language(text, language)
+    environment.filters["md"] = lambda text: MARKUP.sub(r"\\\1", clean(str(text)))
+    return environment.get_template(name)
