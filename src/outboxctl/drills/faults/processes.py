@@ -63,9 +63,8 @@ def resume(target: psutil.Process) -> None:
 def kill(target: psutil.Process) -> None:
     """End it with SIGKILL, as the kernel does when memory is short, and wait until it has ended."""
     with suppress(psutil.NoSuchProcess):
-        born = target.create_time()
         _send(target, signal.SIGKILL)
-        _wait(lambda: process.find(target.pid, born) is None, f"process {target.pid} does not end")
+        _wait(lambda: not process.lives(target), f"process {target.pid} does not end")
 
 
 def _send(target: psutil.Process, number: signal.Signals) -> None:

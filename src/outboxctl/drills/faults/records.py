@@ -1,6 +1,5 @@
 """The record of a fault, and the file of records."""
 
-import json
 import os
 import socket
 from collections.abc import Callable
@@ -10,9 +9,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import uuid4
 
-from outboxctl.domain.errors import UsageError
 from outboxctl.drills.services import process
-from outboxctl.drills.services.record import write_json
+from outboxctl.drills.services.record import read_json, write_json
 from outboxctl.settings.folders import state_folder
 
 FILE = "faults.json"
@@ -61,14 +59,8 @@ def folder(state: Path | None = None) -> Path:
 
 def load(where: Path) -> list[Fault]:
     """The faults of the file. UsageError where it is damaged."""
-    path = where / FILE
-    try:
-        return [Fault(**each) for each in json.loads(path.read_text())]
-    except FileNotFoundError:
-        return []
-    except (OSError, ValueError, TypeError) as error:
-        hint = "look what is still broken, repair it by hand, then delete the file"
-        raise UsageError(f"{path} is damaged: {error}", hint=hint) from None
+    hint = "look what is still broken, repair it by hand, then delete the file"
+    return read_json(where / FILE, lambda facts: Fault(**facts), hint=hint)
 
 
 def save(where: Path, faults: list[Fault]) -> None:

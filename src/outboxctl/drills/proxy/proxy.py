@@ -87,7 +87,6 @@ class Proxy(ProxyServer):
         """End every connection and all that waits."""
         self.closing.set()
         self.clear()
-        self.gates.let_all_go()
         self.close()
 
     @contextmanager

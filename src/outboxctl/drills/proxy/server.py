@@ -4,6 +4,7 @@ import socket
 import socketserver
 import sys
 import threading
+from abc import abstractmethod
 from collections import Counter, deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -181,9 +182,9 @@ class ProxyServer(ThreadingHTTPServer):
         with self._lock:
             return list(self._recent)
 
+    @abstractmethod
     def choose(self, request: ProxyRequest, bulk: Bulk | None) -> ActiveFault:
         """The fault that this request meets."""
-        raise NotImplementedError
 
     def answer(self, request: ProxyRequest) -> tuple[ProxyReply, ActiveFault]:
         """The answer, and the fault that says how to send it. ConnectionAbortedError once `closing`."""
@@ -247,6 +248,7 @@ class ProxyServer(ThreadingHTTPServer):
     def close(self) -> None:
         """Let nothing more be applied, and end everything; requests that are under way may take a moment."""
         self.closing.set()
+        self.gates.let_all_go()
         self.refuse()
         self._port.close()
 

@@ -56,7 +56,7 @@ def spawned(
 
 def find(pid: int, born: float) -> psutil.Process | None:
     """Return the running process with this pid and creation time, if there is one."""
-    return process if (process := _born(pid, born)) and _lives(process) else None
+    return process if (process := _born(pid, born)) and lives(process) else None
 
 
 def _born(pid: int, born: float) -> psutil.Process | None:
@@ -91,10 +91,10 @@ def within(seconds: float, condition: Callable[[], bool]) -> bool:
 
 
 def _gone(process: psutil.Process, seconds: float) -> bool:
-    return within(seconds, lambda: not _lives(process) and _threads(process) <= 1)
+    return within(seconds, lambda: not lives(process) and _threads(process) <= 1)
 
 
-def _lives(process: psutil.Process) -> bool:
+def lives(process: psutil.Process) -> bool:
     """Whether it still runs; a zombie, which waits for its parent, does not."""
     for child in _children:
         child.poll()

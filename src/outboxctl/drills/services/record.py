@@ -3,11 +3,11 @@
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from filelock import FileLock, Timeout
 
@@ -15,16 +15,12 @@ from outboxctl.domain.errors import UsageError
 from outboxctl.drills.services.model import Role, Say, Service
 from outboxctl.settings.folders import refuse_foreign
 
+T = TypeVar("T")
+
 
 def load(root: Path) -> dict[Role, Service]:
     """Every recorded service, running or not. UsageError where the file is damaged."""
-    path = root / "services.json"
-    try:
-        entries = [Service.from_facts(facts) for facts in json.loads(path.read_text())]
-    except FileNotFoundError:
-        return {}
-    except (ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"{path} is damaged: {error}", hint="delete it; the data stays") from error
+    entries = read_json(root / "services.json", Service.from_facts, hint="delete it; the data stays")
     return {entry.role: entry for entry in entries}
 
 
@@ -56,6 +52,16 @@ def locked(folder: Path, say: Say) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def read_json(path: Path, make: Callable[[dict[str, Any]], T], *, hint: str) -> list[T]:
+    """What a file of `write_json` lists, none without a file. UsageError where it is damaged."""
+    try:
+        return [make(facts) for facts in json.loads(path.read_text())]
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{path} is damaged: {error}", hint=hint) from None
 
 
 def write_json(path: Path, value: Any) -> None:
