@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from outboxctl.drills.labs.lab import Lab
-    from outboxctl.drills.labs.place import Place
+    from outboxctl.drills.labs.place import LabPlace
 
 TASK = "run labs"
 LONGEST = 400  # characters of a line with a name, which is 255 bytes at most
@@ -28,7 +28,7 @@ def confirmed(
     worker: str | None,
     yes: bool,
     sure: bool,
-) -> "Place":
+) -> "LabPlace":
     """The system of the settings, once its use is confirmed; `worker` is the command of `--worker`.
 
     Raises UsageError where that is refused, UnreachableError where a server is unreachable.
@@ -37,19 +37,19 @@ def confirmed(
     from outboxctl.cli.options import settings
     from outboxctl.core.database import Database
     from outboxctl.drills.faults.gate import allow
-    from outboxctl.drills.labs.place import Place
+    from outboxctl.drills.labs.place import LabPlace
 
     used = settings()
     with closing(Database(used.require_database_url(), connections=1)) as database:
         allow(used, TASK, sure=sure)
-        place = Place(used, home, overrides)
+        place = LabPlace(used, home, overrides)
         with suppress(BrokenPipeError):  # stderr is closed: only --yes can confirm
             _show(place, labs, database.name, worker)
         confirm(used, database, TASK, yes=yes, always=True)
     return place
 
 
-def _show(place: "Place", labs: "Sequence[type[Lab]]", database: str, worker: str | None) -> None:
+def _show(place: "LabPlace", labs: "Sequence[type[Lab]]", database: str, worker: str | None) -> None:
     """What will be made where, and which faults injected; names are never cut, so that they can be copied."""
     from outboxctl.cli import rendering
     from outboxctl.core.schema.namespaces import schema_of

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from outboxctl.drills.labs.evidence import EvidenceFolder
     from outboxctl.drills.labs.lab import Lab
     from outboxctl.drills.labs.model import LabRun, Record
-    from outboxctl.drills.labs.place import Place
+    from outboxctl.drills.labs.place import LabPlace
 
 # Set by a lab itself, or by the caller.
 NOT_SET = {"database_url", "environment", "worker_id", "metrics_port", "metrics_host", "read_only"}
@@ -153,7 +153,7 @@ class AnnouncedStop(Event):
 
 def conduct(
     labs: "list[type[Lab]]",
-    place: "Place",
+    place: "LabPlace",
     evidence: "EvidenceFolder",
     command: "Sequence[str] | None",
     *,

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 IMITATION = "noida"
 
 
-class Place:
+class LabPlace:
     """The database and the sink of `settings`, where each lab makes a schema and an index; workers run here.
 
     Nothing else is touched there. `home` is the folder of the workers, `overrides` are environment variables
@@ -73,8 +73,8 @@ class Place:
             yield made
 
 
-def own_place(folder: Path, search: SearchWish, overrides: Mapping[str, str], say: Say) -> Place:
+def own_place(folder: Path, search: SearchWish, overrides: Mapping[str, str], say: Say) -> LabPlace:
     """Services of our own, started in a run's folder, where they end with it."""
     both = services.up(folder, search=search, fresh_ports=True, fast=True, say=say)
     ends = {"database_url": both.postgres.url, "elastic_url": both.search.url, "elastic_index": "outbox"}
-    return Place(fixed(ends), folder, overrides, engine=search, state=folder)
+    return LabPlace(fixed(ends), folder, overrides, engine=search, state=folder)

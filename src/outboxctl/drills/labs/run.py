@@ -15,7 +15,7 @@ from outboxctl.drills.labs.context import LabContext
 from outboxctl.drills.labs.experiment import FaultNotConfirmed, RunStopped
 from outboxctl.drills.labs.lab import Lab
 from outboxctl.drills.labs.model import Filled, LabCheck, LabPhase, LabSample, LabVerdict, Record, Timed
-from outboxctl.drills.labs.place import IMITATION, Place
+from outboxctl.drills.labs.place import IMITATION, LabPlace
 
 SAMPLE_SECONDS = 0.25
 NO_ERROR, SAMPLED = "the lab ran without an error", "sampling went on"
@@ -31,7 +31,7 @@ class Runner:
     replaces our worker. Once `stop` is set, running labs undo their faults and end, and no other begins.
     """
 
-    place: Place
+    place: LabPlace
     folder: Path
     began: Callable[[type[Lab]], object]
     ended: Callable[[Record], object]

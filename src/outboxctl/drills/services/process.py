@@ -56,10 +56,10 @@ def spawned(
 
 def find(pid: int, born: float) -> psutil.Process | None:
     """Return the running process with this pid and creation time, if there is one."""
-    return process if (process := _born(pid, born)) and lives(process) else None
+    return process if (process := _with_pid(pid, born)) and lives(process) else None
 
 
-def _born(pid: int, born: float) -> psutil.Process | None:
+def _with_pid(pid: int, born: float) -> psutil.Process | None:
     """The process with this pid and creation time, a zombie too."""
     with suppress(psutil.NoSuchProcess):
         process = psutil.Process(pid)
@@ -78,7 +78,7 @@ def end(process: psutil.Process, number: signal.Signals, *, patience: float) -> 
 
 def settle(pid: int, born: float, *, patience: float) -> None:
     """Wait until a process that was killed has released its port and files: a JVM takes a moment."""
-    if process := _born(pid, born):
+    if process := _with_pid(pid, born):
         _gone(process, patience)
 
 
