@@ -95,9 +95,8 @@ class Generator:
     """Runs one load; ^C ends it after the transactions under way."""
 
     def __init__(self, database: Database, load: Load, tick: Callable[[int], None]) -> None:
-        self._database, self._load, self._tick = database, load, tick
-        self._lock = threading.Lock()
-        self._stopping = threading.Event()
+        self._database, self._rate, self._tick = database, load.rate, tick
+        self._lock, self._stopping = threading.Lock(), threading.Event()
         self._plans = [batches(share) for share in shares(load)]
         self._due = self._done = 0
 
@@ -118,26 +117,23 @@ class Generator:
     def _write(self, plan: Iterator[LoadTransaction]) -> None:
         try:
             for batch in plan:
-                if self._stopping.wait(self._wait_for(batch)):
+                if self._stopping.wait(self._seconds_until_due(len(batch.ids))):
                     return
-                self._transaction(batch)
+                with self._database.begin() as connection:
+                    if batch.delete:
+                        inject.deletes(connection, entity_type=ENTITY_TYPE, ids=batch.ids)
+                    else:
+                        texts = batch.contents
+                        inject.upserts(connection, entity_type=ENTITY_TYPE, ids=batch.ids, contents=texts)
+                with self._lock:
+                    self._done += len(batch.ids)
+                    self._tick(len(batch.ids))
         except Exception:
             self._stopping.set()
             raise
 
-    def _wait_for(self, batch: LoadTransaction) -> float:
-        """Seconds until this transaction is due: the rate holds on average, late ones follow at once."""
+    def _seconds_until_due(self, operations: int) -> float:
+        """The rate holds on average: late ones follow at once."""
         with self._lock:
-            turn, self._due = self._due, self._due + len(batch.ids)
-        rate = self._load.rate
-        return max(0.0, self._started + turn / rate - monotonic()) if rate else 0.0
-
-    def _transaction(self, batch: LoadTransaction) -> None:
-        with self._database.begin() as connection:
-            if batch.delete:
-                inject.deletes(connection, entity_type=ENTITY_TYPE, ids=batch.ids)
-            else:
-                inject.upserts(connection, entity_type=ENTITY_TYPE, ids=batch.ids, contents=batch.contents)
-        with self._lock:
-            self._done += len(batch.ids)
-            self._tick(len(batch.ids))
+            turn, self._due = self._due, self._due + operations
+        return max(0.0, self._started + turn / self._rate - monotonic()) if self._rate else 0.0
