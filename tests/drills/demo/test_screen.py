@@ -23,7 +23,7 @@ def report(*checks: LabCheck) -> DemoReport:
     ok = all(check.verdict is LabVerdict.OK for check in checks)
     log = None if ok else "/srv/worker.log"
     servers = ("3.11.0", "embedded 18", "noida 8")
-    return DemoReport(ok, 1.5, *servers, 2, [], Renamed(), list(checks), log)
+    return DemoReport(ok, 1.5, *servers, 2, [], Renamed("m", "n", 1, 1, 0.1), list(checks), log)
 
 
 @pytest.fixture

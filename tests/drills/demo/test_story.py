@@ -13,7 +13,7 @@ from outboxctl.domain.errors import OutboxctlError
 from outboxctl.drills.demo import story as demo_story
 from outboxctl.drills.demo.documents import Docstring
 from outboxctl.drills.demo.run import SETTINGS
-from outboxctl.drills.demo.story import STEPS, Story
+from outboxctl.drills.demo.story import Story
 from outboxctl.drills.labs.context import LabContext
 from outboxctl.drills.labs.model import LabVerdict, Record
 from outboxctl.drills.scratch.settings import Namespace
@@ -29,7 +29,6 @@ DOCUMENTS = [
     Docstring("shelf.sub.Box", "A box.", "shelf.sub"),
     Docstring("shelf.sub.Box.pack", "Pack it.", "shelf.sub"),
 ]
-PROJECTED = ("Your own tables", "Projection", "Rename", "Verify")
 
 
 class Told:
@@ -57,18 +56,7 @@ def story(env: dict[str, str], tmp_path: Path) -> Iterator[Story]:
     ends = {name: env[name] for name in ("DATABASE_URL", "ELASTIC_URL", "ELASTIC_INDEX")}
     namespace = Namespace(ends, SETTINGS, {}, tmp_path)
     with closing(LabContext(namespace, Record("demo", ""), tmp_path, Event())) as ctx:
-        made = Story(ctx, Told())
-        made.docs = DOCUMENTS
-        yield made
-
-
-def play(story: Story, monkeypatch: pytest.MonkeyPatch, *names: str) -> Told:
-    """These steps alone, and what was shown of them."""
-    monkeypatch.setattr(demo_story, "STEPS", [step for step in STEPS if step[0] in names])
-    story.worker.start()
-    story.play()
-    assert isinstance(story.screen, Told)
-    return story.screen
+        yield Story(ctx, Told(), DOCUMENTS)
 
 
 def bad(story: Story) -> dict[str, str]:
@@ -76,15 +64,15 @@ def bad(story: Story) -> dict[str, str]:
     return {check.name: check.seen for check in checks if check.verdict is not LabVerdict.OK}
 
 
-def test_one_event_for_all_documents_of_a_module(
-    story: Story, engine: Elasticsearch, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    told = play(story, monkeypatch, *PROJECTED)
+def test_one_event_for_all_documents_of_a_module(story: Story, engine: Elasticsearch) -> None:
+    story.worker.start()
+    shown = story.project()
     assert bad(story) == {}
-    assert told.texts[0] == "2 modules, 4 classes and functions, 3 members, in three tables"
-    shown = story.renamed
+    assert isinstance(story.screen, Told)
+    texts = story.screen.texts
+    assert texts[0] == "2 modules, 4 classes and functions, 3 members, in three tables"
     assert (shown.module, shown.renamed, shown.events, shown.followed) == ("shelf", "shelf_renamed", 1, 3)
-    assert f"shelf is shelf_renamed now: 1 event, 3 documents in {shown.seconds:.1f} s" in told.texts[2]
+    assert f"shelf is shelf_renamed now: 1 event, 3 documents in {shown.seconds:.1f} s" in texts[2]
     hits = engine.search(index=story.index, query={"term": {"module": "shelf_renamed"}})["hits"]["hits"]
     held = {hit["_source"]["name"]: hit["_source"] for hit in hits}
     assert {name: source["text"] for name, source in held.items()} == {
@@ -98,16 +86,15 @@ def test_one_event_for_all_documents_of_a_module(
     ]
 
 
-def test_documents_that_do_not_follow_are_a_finding(
-    story: Story, db: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_documents_that_do_not_follow_are_a_finding(story: Story, db: Database) -> None:
     def break_it() -> None:
         with db.begin() as connection:
             connection.exec_driver_sql("ALTER TABLE demo.modules DISABLE TRIGGER USER")
 
     assert isinstance(story.screen, Told)
     story.screen.at["Rename"] = break_it
-    play(story, monkeypatch, *PROJECTED)
+    story.worker.start()
+    story.project()
     assert bad(story) == {
         "events that the rename wrote": "0",
         "documents with the new name": "0",
@@ -118,5 +105,7 @@ def test_documents_that_do_not_follow_are_a_finding(
 
 def test_a_standstill_ends_the_demo(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(demo_story, "LONGEST_SECONDS", 0)
+    story.worker.start()
+    story.produce()
     with story.ctx.proxy.hold("before apply"), pytest.raises(OutboxctlError, match="it is not done"):
-        play(story, monkeypatch, "Produce", "Bad op")
+        story.break_one()

@@ -8,12 +8,13 @@ from time import monotonic
 
 from outboxctl.domain.errors import OutboxctlError
 from outboxctl.drills import services
+from outboxctl.drills.demo.documents import collect
 from outboxctl.drills.demo.story import Renamed, Screen, Story
 from outboxctl.drills.labs.context import LabContext
 from outboxctl.drills.labs.model import LabCheck, LabVerdict, Record
 from outboxctl.drills.scratch.folder import own_folder
 from outboxctl.drills.scratch.settings import Namespace
-from outboxctl.drills.services.model import SearchWish, Services
+from outboxctl.drills.services.model import SearchWish
 from outboxctl.sink.index.index_setup import Hit
 
 # Short leases, so that events of a killed worker are reclaimed soon.
@@ -55,10 +56,17 @@ def run_demo(search: SearchWish, screen: Screen) -> DemoReport:
             postgres, engine = (f"{each.kind} {each.version}" for each in (both.postgres, both.search))
             caveat = f" ({both.search.caveat})" if both.search.caveat else ""
             screen.ended(f"PostgreSQL: {postgres}, {engine}{caveat}")
-            namespace = Namespace(_addresses(both), SETTINGS, {}, folder.path)
+            ends = {
+                "DATABASE_URL": both.postgres.url,
+                "ELASTIC_URL": both.search.url,
+                "ELASTIC_INDEX": "demo",
+            }
+            namespace = Namespace(ends, SETTINGS, {}, folder.path)
+            screen.step("Documents", "reading the docstrings of Python's standard library")
+            docs = collect()
+            screen.ended(f"{len(docs):,} docstrings of Python's standard library")
             with closing(LabContext(namespace, record, folder.path, Event())) as ctx:
-                story = Story(ctx, screen)
-                story.play()
+                hits, renamed = Story(ctx, screen, docs).tell()
         except OutboxctlError as error:
             if not error.hint and folder.log.exists():
                 error.hint = f"the worker's log: {folder.log}"
@@ -66,7 +74,7 @@ def run_demo(search: SearchWish, screen: Screen) -> DemoReport:
         folder.succeeded = _ok(record)
         screen.step("Down", "ending what was started")
     screen.ended("the services have ended, their data is deleted")
-    left = sum((both.postgres.running, both.search.running, story.worker.running))
+    left = sum((both.postgres.running, both.search.running, ctx.worker("w1").running))
     ctx.expect("processes left running", 0, left)
     return DemoReport(
         ok=_ok(record),
@@ -74,16 +82,12 @@ def run_demo(search: SearchWish, screen: Screen) -> DemoReport:
         python=platform.python_version(),
         postgres=postgres,
         search=f"{engine}{caveat}",
-        documents=len(story.docs),
-        hits=story.hits,
-        renamed=story.renamed,
+        documents=len(docs),
+        hits=hits,
+        renamed=renamed,
         checks=record.checks,
         worker_log=None if folder.succeeded else str(folder.log),
     )
-
-
-def _addresses(both: Services) -> dict[str, str]:
-    return {"DATABASE_URL": both.postgres.url, "ELASTIC_URL": both.search.url, "ELASTIC_INDEX": "demo"}
 
 
 def _ok(record: Record) -> bool:
