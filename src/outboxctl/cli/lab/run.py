@@ -7,7 +7,6 @@ import signal
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from threading import Event
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
@@ -23,14 +22,9 @@ from outboxctl.domain.printable import brief
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from outboxctl.drills.labs.evidence import EvidenceFolder
-    from outboxctl.drills.labs.lab import Lab
-    from outboxctl.drills.labs.model import LabRun, Record
-    from outboxctl.drills.labs.place import LabPlace
 
 # Set by a lab itself, or by the caller.
 NOT_SET = {"database_url", "environment", "worker_id", "metrics_port", "metrics_host", "read_only"}
-JOBS = 6  # labs side by side
 CLEAR_UP = "import sys; from outboxctl.cli.chaos.ledger import recover; recover(); sys.exit(int(sys.argv[1]))"
 
 
@@ -69,7 +63,9 @@ def run(
     from outboxctl.cli.chaos.ledger import recover, say
     from outboxctl.cli.lab.against import confirmed
     from outboxctl.drills.labs.evidence import EvidenceFolder
+    from outboxctl.drills.labs.messages import in_language
     from outboxctl.drills.labs.place import own_place
+    from outboxctl.drills.labs.run import Runner
     from outboxctl.drills.scratch.folder import SignalReceived, own_folder
 
     labs, overrides = chosen(names), _overrides(set_ or [])
@@ -84,7 +80,10 @@ def run(
             else:
                 place = own_place(folder.path, search.value, overrides, say)
             written = EvidenceFolder(path)
-            ended = conduct(labs, place, written, command, lang=lang)
+            try:
+                ended = Runner(place, written, lambda text: say(in_language(text, lang)), command).run(labs)
+            except SignalReceived as again:
+                _take_over(again.code)
     except SignalReceived as arrived:
         raise typer.Exit(arrived.code) from None
     show(ended, path, lang, json=json)
@@ -138,47 +137,6 @@ def _evidence(path: Path | None) -> Path:
     if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
         raise UsageError(f"--evidence: {folder} is not empty", hint="name a new folder for each run")
     return folder.absolute()
-
-
-class AnnouncedStop(Event):
-    """The order to end early, announced on stderr."""
-
-    def set(self) -> None:
-        """Give the order, then announce it."""
-        from outboxctl.cli.chaos.ledger import say
-
-        super().set()
-        say("Ending: faults are undone, evidence is kept; ^C again ends at once.")
-
-
-def conduct(
-    labs: "list[type[Lab]]",
-    place: "LabPlace",
-    evidence: "EvidenceFolder",
-    command: "Sequence[str] | None",
-    *,
-    lang: str,
-) -> "LabRun":
-    """Run labs, say where each begins and ends, and write the evidence of each as it ends."""
-    from outboxctl.cli.chaos.ledger import say
-    from outboxctl.drills.labs.messages import in_language
-    from outboxctl.drills.labs.run import Runner
-    from outboxctl.drills.scratch.folder import SignalReceived
-
-    def began(lab: "type[Lab]") -> None:
-        say(in_language(f"{lab.name}: begins, about {lab.takes()}", lang))
-
-    def ended(record: "Record") -> None:
-        say(in_language(f"{record.lab}: {record.verdict} after {record.seconds:.1f} s", lang))
-        evidence.add(record)
-
-    versions = place.versions
-    evidence.begin([lab.name for lab in labs])
-    try:
-        Runner(place, evidence.path, began, ended, AnnouncedStop(), JOBS, command).run(labs)
-        return evidence.finish(versions)
-    except SignalReceived as again:
-        _take_over(again.code)
 
 
 def _take_over(code: int) -> NoReturn:

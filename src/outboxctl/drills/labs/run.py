@@ -3,20 +3,30 @@
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from threading import Event, Thread
 
 from outboxctl.domain.errors import OutboxctlError
 from outboxctl.domain.printable import brief
 from outboxctl.drills.labs import invariants
 from outboxctl.drills.labs.context import LabContext
+from outboxctl.drills.labs.evidence import EvidenceFolder
 from outboxctl.drills.labs.experiment import FaultNotConfirmed, RunStopped
 from outboxctl.drills.labs.lab import Lab
-from outboxctl.drills.labs.model import Filled, LabCheck, LabPhase, LabSample, LabVerdict, Record, Timed
+from outboxctl.drills.labs.model import (
+    Filled,
+    LabCheck,
+    LabPhase,
+    LabRun,
+    LabSample,
+    LabVerdict,
+    Record,
+    Timed,
+)
 from outboxctl.drills.labs.place import IMITATION, LabPlace
 
+JOBS = 6  # labs side by side
 SAMPLE_SECONDS = 0.25
 NO_ERROR, SAMPLED = "the lab ran without an error", "sampling went on"
 NEEDS = "what the lab needs is here"
@@ -25,36 +35,38 @@ NAMESPACE = "tables and an index of its own"
 
 @dataclass(frozen=True)
 class Runner:
-    """Runs `jobs` labs at once at a place; `began` gets each lab, `ended` its record once it is complete.
+    """Runs labs at a place, and writes the evidence of each as it ends; `say` gets a line about each.
 
-    `folder` is the evidence's: each lab's worker logs go to a folder of the lab's name in it. `command`
-    replaces our worker. Once `stop` is set, running labs undo their faults and end, and no other begins.
+    `command` replaces our worker. Once `stop` is set, running labs undo their faults and end, and no other
+    begins.
     """
 
     place: LabPlace
-    folder: Path
-    began: Callable[[type[Lab]], object]
-    ended: Callable[[Record], object]
-    stop: Event
-    jobs: int = 4
+    evidence: EvidenceFolder
+    say: Callable[[str], object]
     command: Sequence[str] | None = None
+    stop: Event = field(default_factory=Event)
 
-    def run(self, labs: Sequence[type[Lab]]) -> None:
-        """Run labs, in this order as far as there are `jobs`.
+    def run(self, labs: Sequence[type[Lab]]) -> LabRun:
+        """Run labs, in this order as far as there are JOBS.
 
         A first KeyboardInterrupt sets `stop`, a second one is raised at once. (An echo of the first is the
-        caller's to hold back: see `own_folder`.)
+        caller's to hold back: see `own_folder`.) UnreachableError, UsageError.
         """
-        pool = ThreadPoolExecutor(self.jobs, thread_name_prefix="lab")
+        versions = self.place.versions
+        self.evidence.begin([lab.name for lab in labs])
+        pool = ThreadPoolExecutor(JOBS, thread_name_prefix="lab")
         futures = [pool.submit(self._one, lab) for lab in labs]
         try:
             wait(futures)
         except KeyboardInterrupt:
             self.stop.set()
+            self.say("Ending: faults are undone, evidence is kept; ^C again ends at once.")
             wait(futures)
         pool.shutdown()
         for future in futures:
             future.result()
+        return self.evidence.finish(versions)
 
     def _one(self, lab: type[Lab]) -> None:
         record = Record(lab.name, datetime.now(UTC).isoformat(timespec="seconds"))
@@ -64,12 +76,13 @@ class Runner:
             why = "it needs a real search engine, and this is an imitation"
             _inconclusive(record, NEEDS, "a real search engine", "an imitation", why)
         else:
-            self.began(lab)
+            self.say(f"{lab.name}: begins, about {lab.takes()}")
             self._play(lab, record)
-        self.ended(record)
+        self.say(f"{record.lab}: {record.verdict} after {record.seconds:.1f} s")
+        self.evidence.add(record)
 
     def _play(self, lab: type[Lab], record: Record) -> None:
-        folder = self.folder / lab.name
+        folder = self.evidence.path / lab.name
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with self.place.namespace(lab) as namespace:
