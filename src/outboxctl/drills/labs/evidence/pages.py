@@ -43,7 +43,7 @@ def write(path: Path, run: LabRun) -> None:
     """
     values = _template_values(run)
     for name, template, language in PAGES:
-        page = _template(template, language).render(**values, language=language)
+        page = _template(template, language).render(**values)
         files.write(path / name, FORBIDDEN.sub("\ufffd", page) + "\n" if name == "junit.xml" else page)
 
 
