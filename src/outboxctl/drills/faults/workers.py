@@ -34,30 +34,28 @@ class VerifiedProcess:
         return f"worker {brief(self.row.worker_id, 120)} (pid {self.row.pid})"
 
 
-def verified_workers(rows: Sequence[WorkerRow], now: datetime) -> list[VerifiedProcess]:
-    """The workers that run on this machine; `now` is the database's time.
-
-    A process must have the host, pid and age of a row, and a command line that runs `outboxctl worker`. A
-    row without a recent heartbeat counts as well: its worker may be paused, or starved.
-    """
-    pairs = [(row, _process(row, now)) for row in rows if row.host == _host()]
-    return [VerifiedProcess(row, process) for row, process in pairs if process]
-
-
-def _host() -> str:
-    return socket.gethostname()[:255]
-
-
 def chosen(
     rows: Sequence[WorkerRow], now: datetime, *, worker_id: str | None = None, every: bool = False
 ) -> list[VerifiedProcess]:
-    """Those of this name, or all; without a choice the only one. UsageError for none, or several."""
-    here = verified_workers(rows, now)
+    """Those of this name that run on this machine, or all; without a choice the only one.
+
+    `now` is the database's time. A process must have the host, pid and age of a row, and a command line that
+    runs `outboxctl worker`. A row without a recent heartbeat counts as well: its worker may be paused, or
+    starved. UsageError for none, or several.
+    """
+    host = socket.gethostname()[:255]
+    here = [VerifiedProcess(row, found) for row in rows if row.host == host and (found := _process(row, now))]
     known = [each for each in here if worker_id in (None, each.row.worker_id)]
     names = ", ".join(each.name for each in here[:10])
     hint = f"there are: {names}" if names else "`outboxctl status` shows the workers of all machines"
     if not known:
-        raise UsageError(_missing(rows, worker_id), hint=hint)
+        away = next((row for row in rows if row.host != host and row.worker_id == worker_id), None)
+        unproved = "no process here is proved to be a worker of that name"
+        why = "no worker runs here" if worker_id is None else unproved
+        if away:
+            name, where = brief(away.worker_id, 120), brief(away.host, 120)
+            why = f"worker {name} (pid {away.pid}) runs on {where}, not here: go there"
+        raise UsageError(why, hint=hint)
     if len(known) > 1 and not every:
         raise UsageError(f"{len(known)} workers fit", hint=f"say --id or --all: {hint}")
     return known
@@ -94,15 +92,3 @@ def runs_worker(words: Sequence[str]) -> bool:
     if command[:1] != ["worker"]:
         return False
     return program == 0 or Path(words[0]).name.startswith(("python", "pypy"))
-
-
-def _missing(rows: Sequence[WorkerRow], worker_id: str | None) -> str:
-    for row in rows:
-        if row.host != _host() and row.worker_id == worker_id:
-            name, host = brief(row.worker_id, 120), brief(row.host, 120)
-            return f"worker {name} (pid {row.pid}) runs on {host}, not here: go there"
-    return (
-        "no worker runs here"
-        if worker_id is None
-        else "no process here is proved to be a worker of that name"
-    )
