@@ -23,7 +23,7 @@ def goes_on(sql: psycopg.Connection, events: int) -> None:
 
 
 def test_without_a_leader_every_event_waits_and_keeps_its_attempts(
-    cluster: SearchCluster, sql: psycopg.Connection, cli: Cli, worker: Start
+    cluster: SearchCluster, index: str, sql: psycopg.Connection, cli: Cli, worker: Start
 ) -> None:
     running = worker(OUTBOX_MAX_ATTEMPTS="2", **HOLD)
     load(cli, 100)
@@ -38,9 +38,11 @@ def test_without_a_leader_every_event_waits_and_keeps_its_attempts(
     assert "leader" in said or "unavailable" in said or "circuit" in said, said
     assert rows(sql).failed == 0
     query = "SELECT max(attempts) FROM search_outbox_events WHERE status = 'pending'"
-    assert sql.execute(query).fetchone() == (0,)
+    # A probe that one shard answers closes the circuit for a moment: a lane may hold all of them then.
+    eventually(lambda: sql.execute(query).fetchone() == (0,), what="put back with the attempt")
     cluster.restart()
-    eventually(lambda: done(sql) == 1_000, within=90, what="all, once there is a leader")
+    cluster.wait_for("yellow", index=index)  # on a busy machine primaries take their time
+    eventually(lambda: done(sql) == 1_000, within=60, what="all, once each shard has its primary")
     assert rows(sql) == (0, 1_000, 1, 0)
 
 
