@@ -26,6 +26,8 @@ from outboxctl.sink.transport.open import connect
 
 KIND = "namespace"
 IMITATION = "noida-db"
+SECRETS = ("elastic_api_key", "elastic_username", "elastic_password", "elastic_fingerprint")
+FILES = ("elastic_ca_certs", "elastic_client_cert", "elastic_client_key")
 MIGRATING = Lock()  # alembic takes one at a time
 
 
@@ -74,21 +76,15 @@ def versions(settings: Settings) -> dict[str, str]:
 
 def sink_credentials(settings: Settings) -> dict[str, str]:
     """The sink's credentials and certificates by environment name."""
-    user, password = settings.elastic_username, _secret(settings.elastic_password)
-    if not user:
-        user, password = credentials(settings.sink_urls[0]) or (user, password)
-    values = {
-        "ELASTIC_API_KEY": _secret(settings.elastic_api_key),
-        "ELASTIC_USERNAME": user,
-        "ELASTIC_PASSWORD": password,
-        "ELASTIC_FINGERPRINT": settings.elastic_fingerprint,
-        **{
-            env_names(field)[0]: str(Path(path).absolute())
-            for field in ("elastic_ca_certs", "elastic_client_cert", "elastic_client_key")
-            if (path := getattr(settings, field))
-        },
-    }
-    return {name: value for name, value in values.items() if value}
+    known = {field: getattr(settings, field) for field in (*SECRETS, *FILES)}
+    if not known["elastic_username"] and (inside := credentials(settings.sink_urls[0])):
+        known["elastic_username"], known["elastic_password"] = inside
+    found = {}
+    for field, value in known.items():
+        if value:
+            plain = value.get_secret_value() if isinstance(value, SecretStr) else value
+            found[env_names(field)[0]] = str(Path(plain).absolute()) if field in FILES else plain
+    return found
 
 
 def remove(fault: Fault, settings: Settings, say: Say) -> None:
@@ -127,7 +123,3 @@ def _masked_endpoints(settings: Settings) -> dict[str, str]:
         "DATABASE_URL": mask(settings.require_database_url()),
         "ELASTIC_URL": ",".join(map(mask, settings.sink_urls)),
     }
-
-
-def _secret(value: SecretStr | None) -> str | None:
-    return value.get_secret_value() if value else None

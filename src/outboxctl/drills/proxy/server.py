@@ -5,7 +5,7 @@ import socketserver
 import sys
 import threading
 from abc import abstractmethod
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -53,29 +53,24 @@ class Gates:
     """The gates that there are at the moment."""
 
     def __init__(self) -> None:
-        self._gates: list[Gate] = []
+        self.gates: list[Gate] = []
 
     @contextmanager
     def hold(self, point: Point) -> Iterator[Gate]:
         """Hold every bulk request that comes to this point until the block ends, or `let_go`."""
         gate = Gate(point)
-        self._gates.append(gate)
+        self.gates.append(gate)
         try:
             yield gate
         finally:
-            self._gates.remove(gate)
+            self.gates.remove(gate)
             gate.let_go()
 
     def pause(self, point: Point) -> None:
         """Hold the calling request while there is a gate at this point."""
-        for gate in [gate for gate in self._gates if gate.point is point]:
+        for gate in [gate for gate in self.gates if gate.point is point]:
             gate.reached.set()
             gate.opened.wait()
-
-    def let_all_go(self) -> None:
-        """Let go what is held anywhere."""
-        for gate in list(self._gates):
-            gate.let_go()
 
 
 @dataclass(frozen=True)
@@ -88,7 +83,7 @@ class Bulk:
     at: float
 
 
-@dataclass(frozen=True)
+@dataclass
 class ProxyCounts:
     """Counts of all requests, of bulk requests, of those that a fault struck, and of the items refused.
 
@@ -165,16 +160,10 @@ class ProxyServer(ThreadingHTTPServer):
         self.closing = threading.Event()  # once it is set, no request reaches the sink
         self.gates, self._backend = gates, backend
         self._lock = threading.Lock()
-        self._counted: Counter[str] = Counter()
+        self.counts = ProxyCounts()
         self._recent: deque[Bulk] = deque(maxlen=keep)
         self._connections: set[Any] = set()
         self._acceptor: threading.Thread | None = None
-
-    @property
-    def counts(self) -> ProxyCounts:
-        """The counts at this moment."""
-        with self._lock:
-            return ProxyCounts(**self._counted)
 
     @property
     def recent(self) -> list[Bulk]:
@@ -191,7 +180,8 @@ class ProxyServer(ThreadingHTTPServer):
         bulk = self._arrived(request)
         active = self.choose(request, bulk)
         fault = active.fault
-        self._count(struck=fault is not HEALTHY)
+        with self._lock:
+            self.counts.struck += fault is not HEALTHY
         active.over.wait(fault.before)
         if bulk:
             self.gates.pause(Point.BEFORE_APPLY)
@@ -205,13 +195,13 @@ class ProxyServer(ThreadingHTTPServer):
 
     def _arrived(self, request: ProxyRequest) -> Bulk | None:
         """Count a request; returns the facts of a bulk request."""
-        if not request.is_bulk:
-            self._count(requests=1)
-            return None
-        ids = tuple(action.id for action in request.actions())
+        ids = tuple(action.id for action in request.actions()) if request.is_bulk else ()
         with self._lock:
-            bulk = Bulk(self._counted["bulks"], ids, len(request.body), monotonic())
-            self._counted.update(requests=1, bulks=1)
+            self.counts.requests += 1
+            if not request.is_bulk:
+                return None
+            bulk = Bulk(self.counts.bulks, ids, len(request.body), monotonic())
+            self.counts.bulks += 1
             self._recent.append(bulk)
         return bulk
 
@@ -219,12 +209,9 @@ class ProxyServer(ThreadingHTTPServer):
         if not (fault.items and request.is_bulk):
             return self._backend(request)
         truth, failed = wire.apply_without(request, fault.items, self._backend)
-        self._count(items_failed=failed)
-        return truth
-
-    def _count(self, **more: int) -> None:
         with self._lock:
-            self._counted.update(more)
+            self.counts.items_failed += failed
+        return truth
 
     def listen(self) -> None:
         """Accept connections from now on."""
@@ -248,7 +235,8 @@ class ProxyServer(ThreadingHTTPServer):
     def close(self) -> None:
         """Let nothing more be applied, and end everything; requests that are under way may take a moment."""
         self.closing.set()
-        self.gates.let_all_go()
+        for gate in list(self.gates.gates):
+            gate.let_go()
         self.refuse()
         self._port.close()
 

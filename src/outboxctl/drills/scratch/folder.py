@@ -36,15 +36,6 @@ class ScratchFolder:
     interrupted: int = 0  # the signal's number
     interrupted_at: float = 0.0
 
-    def interrupt(self, number: int, now: float) -> bool:
-        """Record a signal at `now` (monotonic); False for the echo of the first one."""
-        if self.interrupted and now - self.interrupted_at < ECHO_SECONDS:
-            return False
-        if not self.interrupted:
-            self.interrupted_at = now
-        self.interrupted = number
-        return True
-
     @property
     def log(self) -> Path:
         """The worker's log; it outlives the folder's other contents where the run failed."""
@@ -70,9 +61,13 @@ def own_folder(kind: str, say: Say = silent) -> Iterator[ScratchFolder]:
     folder = _new(_parent(), kind)
 
     def leave(number: int, _frame: object) -> None:
-        if folder.interrupt(number, monotonic()):
-            _mute_hung_up()
-            raise SignalReceived(number)
+        if not folder.interrupted:
+            folder.interrupted_at = monotonic()
+        elif monotonic() - folder.interrupted_at < ECHO_SECONDS:
+            return
+        folder.interrupted = number
+        _mute_hung_up()
+        raise SignalReceived(number)
 
     with _lock(folder.path), handling(leave):
         try:
