@@ -18,7 +18,6 @@ from outboxctl.drills.labs.model import (
     Line,
     Record,
     Snapshot,
-    Timed,
     Window,
 )
 
@@ -57,17 +56,12 @@ def record(
         "settings": {"OUTBOX_LEASE_SECONDS": "10", "ELASTIC_PASSWORD": text},
         "why": "" if verdict is LabVerdict.OK else f"the backlog is gone: expected {text}, seen {text}",
         "seconds": 10.0,
-        "phases": [
-            Timed(LabPhase.STEADY, 0.0, 2.0),
-            Timed(LabPhase.INJECT, 2.0, 4.0),
-            Timed(LabPhase.RECOVER, 6.0, 2.5),
-        ],
         "checks": [LabCheck(LabPhase.CHECK, "the backlog is gone", text, text, verdict)],
         "conclusion": [Filled("their reason", text)],
         "windows": [Window(text, 2.0, 6.0)],
         "snapshots": [Snapshot("B", 5.0, standing(text), {"w1": f"outbox_lag_events 0.0\n# {text}\n"})],
         "samples": samples,
-        "timeline": [Line(2.5, text)],
+        "timeline": [Line(2.0, LabPhase.INJECT, phase=True), Line(2.5, text)],
     }
     return Record(lab, BEGUN, verdict=verdict, **{**made, **given})
 

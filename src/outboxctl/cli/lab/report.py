@@ -80,7 +80,7 @@ def _lines(run: "LabRun", evidence: Path, lang: str) -> "Iterator[Any]":
     yield rendering.Unbroken(say(f"Evidence: {evidence}"))
     if (evidence / PAGE).exists():
         yield rendering.Unbroken(say(f"Charts: {evidence / PAGE}"))
-    bad = next((each for each in records if each.verdict == run.verdict != "OK" and each.phases), None)
+    bad = next((each for each in records if each.verdict == run.verdict != "OK" and each.timeline), None)
     if bad:
         text = f"Look at {evidence / bad.lab}: the worker's log, the timeline and the snapshots of {bad.lab}."
         yield rendering.Unbroken(say(text))

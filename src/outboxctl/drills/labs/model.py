@@ -96,20 +96,12 @@ class Snapshot:
 
 
 @dataclass(frozen=True)
-class Timed:
-    """When a phase began and how long it took, in seconds of the lab."""
-
-    phase: LabPhase
-    began: float
-    seconds: float
-
-
-@dataclass(frozen=True)
 class Line:
-    """Something the lab did or observed, at this second of it."""
+    """Something the lab did or observed, at this second of it; or that a phase began."""
 
     at: float
     text: str
+    phase: bool = False
 
 
 @dataclass
@@ -127,7 +119,6 @@ class Record:
     why: str = ""
     seconds: float = 0.0
     interrupted: LabPhase | None = None
-    phases: list[Timed] = field(default_factory=list)
     checks: list[LabCheck] = field(default_factory=list)
     conclusion: list[Filled] = field(default_factory=list)
     windows: list[Window] = field(default_factory=list)

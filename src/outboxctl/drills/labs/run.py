@@ -21,8 +21,8 @@ from outboxctl.drills.labs.model import (
     LabRun,
     LabSample,
     LabVerdict,
+    Line,
     Record,
-    Timed,
 )
 from outboxctl.drills.labs.place import IMITATION, LabPlace
 
@@ -146,7 +146,8 @@ def play(lab: Lab, ctx: LabContext) -> None:
 
 def _ran(ctx: LabContext, phase: LabPhase, run: Callable[[], object]) -> bool:
     """Run a phase; whether it came to its end."""
-    ctx.phase, began = phase, ctx.now
+    ctx.phase = phase
+    ctx.record.timeline.append(Line(ctx.now, phase, phase=True))
     try:
         run()
     except FaultNotConfirmed:
@@ -157,8 +158,6 @@ def _ran(ctx: LabContext, phase: LabPhase, run: Callable[[], object]) -> bool:
     except Exception as error:
         ctx.note(NO_ERROR, "no error", f"{type(error).__name__}: {error}", LabVerdict.INCONCLUSIVE)
         return False
-    finally:
-        ctx.record.phases.append(Timed(phase, began, round(ctx.now - began, 3)))
     return True
 
 

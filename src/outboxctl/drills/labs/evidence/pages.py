@@ -60,13 +60,6 @@ def _outcome(record: Record, state: RunState) -> str | None:
     return "skipped" if record.verdict is LabVerdict.INCONCLUSIVE else None
 
 
-def steps(record: Record) -> list[tuple[float, str, bool]]:
-    """Phases and the lines of the timeline, by second; the last value says whether it is a phase."""
-    phases: list[tuple[float, str, bool]] = [(each.began, each.phase, True) for each in record.phases]
-    lines = [(each.at, each.text, False) for each in record.timeline]
-    return sorted(phases + lines, key=lambda step: step[0])
-
-
 def _template_values(run: LabRun) -> dict[str, Any]:
     note, order = STATES.get(run.state), list(LabVerdict)
     numbers = {lab.name: lab.number or len(LABS) for lab in LABS}
@@ -95,7 +88,7 @@ def _template(name: str, language: str) -> "Template":
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    environment.globals.update(charts=charts.charts, shades=charts.shades, steps=steps, command=command)
+    environment.globals.update(charts=charts.charts, shades=charts.shades, command=command)
     environment.globals.update(text=files.snapshot_text, in_language=in_language)
     environment.filters["say"] = lambda text: in_language(text, language)
     environment.filters["md"] = lambda text: MARKUP.sub(r"\\\1", clean(str(text)))
