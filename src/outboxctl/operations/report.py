@@ -126,7 +126,7 @@ def _rows(result: Overview, begin: "Begin", longest: float) -> None:
 
 def _sink(result: Overview, settings: "Settings") -> None:
     with closing(connect(settings, connections=1, timeout=PATIENCE)) as client:
-        server = shaped(lambda: product(client)).identity
+        server = shaped(lambda: product(client))
         result.product = f"{server.distribution} {server.number}".strip()
         if result.standing:
             with closing(Database(settings.require_database_url(), longest=PATIENCE)) as database:

@@ -3,6 +3,7 @@
 All of them take `application/json` and `application/x-ndjson`, and the same requests but for these.
 """
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 PRODUCT_HEADER = "x-elastic-product"
@@ -74,11 +75,15 @@ ENGINES = {engine.name: engine for engine in (ELASTICSEARCH, OPENSEARCH)}
 
 
 class Identity(NamedTuple):
-    """What `GET /` says of the server: its distribution and version (empty where it names none), its node."""
+    """What `GET /` says of the server: its distribution and version (empty where it names none), its node.
+
+    `engine`: the product that it names itself as, None where it is neither.
+    """
 
     distribution: str
     number: str
     node: str
+    engine: Engine | None
 
     @property
     def major(self) -> int:
@@ -87,12 +92,11 @@ class Identity(NamedTuple):
         return int(head) if head.isdecimal() and head.isascii() else 0
 
 
-def identity(body: Any) -> Identity:
-    """Read the body of `GET /`, whatever it is; Elasticsearch names no distribution."""
+def identity(body: Any, headers: Mapping[str, str]) -> Identity:
+    """Read the answer to `GET /`, whatever it is: Elasticsearch names itself in a header, OpenSearch here."""
     root: dict[str, Any] = body if isinstance(body, dict) else {}
     version = root["version"] if isinstance(root.get("version"), dict) else {}
-    return Identity(
-        str(version.get("distribution") or ELASTICSEARCH.name),
-        str(version.get("number") or ""),
-        str(root.get("name") or ""),
-    )
+    distribution = str(version.get("distribution") or ELASTICSEARCH.name)
+    named = ELASTICSEARCH if headers.get(PRODUCT_HEADER) == ELASTICSEARCH.header else None
+    engine = OPENSEARCH if distribution == OPENSEARCH.name else named
+    return Identity(distribution, str(version.get("number") or ""), str(root.get("name") or ""), engine)

@@ -19,9 +19,8 @@ from outboxctl.drills.services.model import Say
 from outboxctl.drills.signals import undisturbed
 from outboxctl.net.urls import credentials, mask
 from outboxctl.settings import MAX_INDEX_BYTES, Settings, env_names
-from outboxctl.sink.engines import identity
 from outboxctl.sink.index import index_setup as index
-from outboxctl.sink.inspect.product import root
+from outboxctl.sink.inspect.product import product
 from outboxctl.sink.transport.open import connect
 
 KIND = "namespace"
@@ -106,7 +105,7 @@ def remove(fault: Fault, settings: Settings, say: Say) -> None:
 def _search(settings: Settings) -> str:
     with closing(connect(settings)) as client:
         try:
-            server = identity(root(client)[0])
+            server = product(client)
         except RefusedError:  # a right that no worker needs
             return "elasticsearch, of a version that this user may not ask for"
         except UnreachableError as error:

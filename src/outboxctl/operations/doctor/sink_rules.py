@@ -8,9 +8,9 @@ from outboxctl.operations.doctor.model import ERROR, INFO, WARNING, Case, RuleGr
 from outboxctl.operations.doctor.remedies import export, request, size
 from outboxctl.settings import Settings
 from outboxctl.settings.kinds import SinkNodes
-from outboxctl.sink.engines import ELASTICSEARCH, Engine
+from outboxctl.sink.engines import ELASTICSEARCH, Engine, Identity
 from outboxctl.sink.inspect.cluster import Disk, Formation, SinkRights
-from outboxctl.sink.inspect.product import ProductFacts, Reached
+from outboxctl.sink.inspect.product import Reached
 from outboxctl.sink.roles import names_of
 
 URLS = RuleGroup("each URL")
@@ -33,42 +33,41 @@ def away(reached: Reached, settings: Settings) -> Iterator[Case]:
 
 
 @PRODUCT.rule("not-elasticsearch", ERROR)
-def product(facts: ProductFacts, _: Settings) -> Iterator[Case]:
+def product(facts: Identity, _: Settings) -> Iterator[Case]:
     """Elasticsearch names itself in each answer (X-Elastic-Product); no other answer is taken for its own."""
     if facts.engine is None:
-        server = facts.identity
-        what = f"{server.distribution} {server.number} answers" if server.number else "Something answers"
+        what = f"{facts.distribution} {facts.number} answers" if facts.number else "Something answers"
         mend = "export ELASTIC_URL=…  # an Elasticsearch 8 or 9; a proxy must pass X-Elastic-Product on"
         yield f"{what} without the header of Elasticsearch.", mend
 
 
 @PRODUCT.rule("other-client", ERROR)
-def other_client(facts: ProductFacts, settings: Settings) -> Iterator[Case]:
+def other_client(facts: Identity, settings: Settings) -> Iterator[Case]:
     """Requests and checks are those of the product that OUTBOX_SINK names."""
     there = (facts.engine or ELASTICSEARCH).name
     if settings.sink not in {"auto", there}:
-        what = f"{there} {facts.identity.number} answers, and OUTBOX_SINK is {settings.sink}."
+        what = f"{there} {facts.number} answers, and OUTBOX_SINK is {settings.sink}."
         yield what, export("OUTBOX_SINK", "auto")
 
 
 @PRODUCT.rule("server-too-old", ERROR)
-def server_too_old(facts: ProductFacts, _: Settings) -> Iterator[Case]:
+def server_too_old(facts: Identity, _: Settings) -> Iterator[Case]:
     """Requests are those of Elasticsearch 8 and OpenSearch 2; older servers refuse some of them."""
     engine = facts.engine
-    if engine and 0 < facts.identity.major < engine.oldest:
+    if engine and 0 < facts.major < engine.oldest:
         yield _version(engine, facts), engine.upgrade
 
 
 @PRODUCT.rule("server-too-new", WARNING)
-def server_too_new(facts: ProductFacts, _: Settings) -> Iterator[Case]:
+def server_too_new(facts: Identity, _: Settings) -> Iterator[Case]:
     """Requests are tried on Elasticsearch 8 and 9, OpenSearch 2 and 3; newer ones may refuse some."""
     engine = facts.engine
-    if engine and facts.identity.major > engine.newest:
+    if engine and facts.major > engine.newest:
         yield _version(engine, facts), "pip install --upgrade outboxctl"
 
 
-def _version(engine: Engine, facts: ProductFacts) -> str:
-    return f"The server is {engine.title} {facts.identity.number}."
+def _version(engine: Engine, facts: Identity) -> str:
+    return f"The server is {engine.title} {facts.number}."
 
 
 @DISKS.rule("disk-full", ERROR)

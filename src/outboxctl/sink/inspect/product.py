@@ -4,37 +4,22 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from outboxctl.domain.errors import RefusedError, UnreachableError
 from outboxctl.domain.failures import Answer
 from outboxctl.net.urls import mask
 from outboxctl.settings import Settings
-from outboxctl.sink.engines import ELASTICSEARCH, OPENSEARCH, PRODUCT_HEADER, Engine, Identity, identity
+from outboxctl.sink.engines import Identity, identity
 from outboxctl.sink.transport.client import Client
 from outboxctl.sink.transport.open import connect
 from outboxctl.sink.transport.reply import body_of
 from outboxctl.sink.transport.request import failure
 
 
-class ProductFacts(NamedTuple):
-    """What the server says of itself.
-
-    `engine` is the row of the product that it names itself as, None where it is neither: Elasticsearch sends
-    X-Elastic-Product, OpenSearch names itself in the body.
-    """
-
-    identity: Identity
-    engine: Engine | None
-
-
-def product(client: Client) -> ProductFacts:
+def product(client: Client) -> Identity:
     """Send `GET /`. Raises as `request`."""
-    body, headers = root(client)
-    server = identity(body)
-    named = ELASTICSEARCH if headers.get(PRODUCT_HEADER) == ELASTICSEARCH.header else None
-    engine = OPENSEARCH if server.distribution == OPENSEARCH.name else named
-    return ProductFacts(server, engine)
+    return identity(*root(client))
 
 
 def root(client: Client) -> tuple[Any, Mapping[str, str]]:

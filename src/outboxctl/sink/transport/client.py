@@ -139,7 +139,7 @@ class Client:
                 self._engine = ELASTICSEARCH
             return None
         about = body_of(self.root(deadline))
-        if identity(about).distribution == OPENSEARCH.name:
+        if identity(about, {}).engine is OPENSEARCH:
             self._engine = OPENSEARCH
         return about if isinstance(about, Answer) and about.status not in REFUSED else None
 
