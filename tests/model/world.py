@@ -139,7 +139,7 @@ class World:
         with self._database.begin() as connection:
             plan = selection.plan(connection, selection.Selection(limit=limit))
             done = moves.replay(connection, plan, by="alice", reason="model")
-        self.oracle.replayed(done.ids)
+        self.oracle.replayed(done)
 
     def check(self) -> None:
         """What must hold at any time."""

@@ -58,20 +58,21 @@ def test_the_events_of_one_act_and_where_they_are(cli: Cli, sql: psycopg.Connect
     fail(sql, "[/nope] \x1b[31m boom", attempts=9)
     fail_many(sql, 30, "connect")
     with db.begin() as connection:
-        act = moves.replay(connection, plan(connection, Selection()), by="alice", reason="x").audit_id
+        moves.replay(connection, plan(connection, Selection()), by="alice", reason="x")
+        act = audit.recent_actions(connection, limit=1)[0].id
     sql.execute(
         "UPDATE search_outbox_events SET status = 'failed' WHERE id IN (SELECT id FROM"
         " search_outbox_events LIMIT 5)"
     )
-    told = cli.json("audit", "--id", str(act))
+    told = cli.json("audit", "--id", act)
     assert told["act"]["affected"] == 31
     assert len(told["events"]) == 31
     assert {(e["error_reason"], e["attempts"]) for e in told["events"]} == {("mapping", 9), ("connect", 3)}
-    shown = cli.ok("audit", "--id", str(act), "--limit", "31")
+    shown = cli.ok("audit", "--id", act, "--limit", "31")
     assert "\x1b" not in shown
     assert "failed again" in shown
     assert "mapping" in shown
-    assert "and 30 more (--limit)" in cli.ok("audit", "--id", str(act), "--limit", "1")
+    assert "and 30 more (--limit)" in cli.ok("audit", "--id", act, "--limit", "1")
 
 
 def test_filters_and_bad_ones(cli: Cli, sql: psycopg.Connection, db: Database) -> None:

@@ -87,8 +87,8 @@ def test_it_waits_for_nobody_and_leaves_what_others_hold(db: Database, sql: psyc
         replay(other, held, by="bob", reason="first")
         connection.exec_driver_sql("SET LOCAL lock_timeout = 1")
         done = replay(connection, plan(connection, Selection()), by="alice", reason="second")
-        assert len(done.ids) == 6
-        assert not set(done.ids) & set(held.ids)
+        assert len(done) == 6
+        assert not {*done} & set(held.ids)
 
 
 def test_what_fails_again_meanwhile_is_not_replayed_again(db: Database, sql: psycopg.Connection) -> None:
@@ -98,11 +98,11 @@ def test_what_fails_again_meanwhile_is_not_replayed_again(db: Database, sql: psy
         planned = plan(connection, Selection())
     for expected in (3, 0):
         with db.begin() as connection:
-            assert len(replay(connection, planned, by="alice", reason="x").ids) == expected
+            assert len(replay(connection, planned, by="alice", reason="x")) == expected
         sql.execute("UPDATE search_outbox_events SET status = 'failed'")
     with db.begin() as connection:
         again = plan(connection, Selection())
-        assert len(replay(connection, again, by="alice", reason="x").ids) == 3
+        assert len(replay(connection, again, by="alice", reason="x")) == 3
 
 
 def test_a_database_that_refuses_in_the_middle_is_told_with_what_was_done(

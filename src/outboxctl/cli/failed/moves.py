@@ -18,7 +18,6 @@ from outboxctl.domain.printable import counted
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from outboxctl.core.operator.moves import Act
     from outboxctl.core.operator.selection import MovePlan, Selection
     from outboxctl.operations.failed.apply import Outcome, Step
     from outboxctl.settings import Settings
@@ -98,7 +97,7 @@ class MoveWords:
 
 def move(
     words: MoveWords,
-    apply: "Callable[..., Act]",
+    apply: "Callable[..., list[str]]",
     chosen: "Selection",
     who: dict[str, str],
     *,

@@ -1,11 +1,9 @@
 """Moves of failed events: replay, discard, undo of a replay; one statement locks, moves and audits."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
 from json import dumps
 from typing import Any
-from uuid import uuid4
 
 from outboxctl.core.operator.audit import OF_ACT
 from outboxctl.core.operator.selection import MovePlan
@@ -20,14 +18,6 @@ KEPT = 2_000  # characters of an error that the audit keeps for an undo: the wor
 # is no proof: the clock was set back, or another tool wrote `infinity`.
 REPLAYED_SINCE = """coalesce(last_replayed_at > CAST(:planned AS timestamptz)
         AND last_replayed_at <= now(), false)"""
-
-
-@dataclass(frozen=True)
-class Act:
-    """What an act did: the ids that it moved, and the act's id in the audit (None if it moved none)."""
-
-    ids: list[str]
-    audit_id: str | None
 
 
 PLANNED = f"id = ANY (CAST(:ids AS uuid[])) AND {STATUS_IS} {{status}} AND NOT {REPLAYED_SINCE}"
@@ -104,23 +94,22 @@ def carry_out(
     by: str,
     reason: str,
     act_id: str | None = None,
-) -> Act:
+) -> list[str]:
     """Move the planned events, in the caller's transaction; an act that moves none has no audit row.
 
-    A row that is no longer failed, or that somebody else has locked, is left alone and not in the result.
+    Returns the ids of those that were moved: a row that is no longer failed, or that somebody else has
+    locked, is left alone. Without an `act_id` the audit row is an act by itself.
     """
     values = {"by": by, "reason": reason, "act_id": act_id, "planned": plan.at, "ids": plan.ids}
-    act = _do(connection, statement, plan.selection.as_filter(), values)
-    moved = set(act.ids)
-    return Act([id_ for id_ in plan.ids if id_ in moved], act.audit_id)
+    moved = {*_moved(connection, statement, plan.selection.as_filter(), values)}
+    return [id_ for id_ in plan.ids if id_ in moved]
 
 
-def _do(
+def _moved(
     connection: Connection, statement: TextClause, filters: Mapping[str, Any], values: Mapping[str, Any]
-) -> Act:
-    own = {"act_id": values["act_id"] or str(uuid4()), "filters": dumps(filters, ensure_ascii=False)}
-    ids = list(connection.execute(statement, {**values, **own}).scalar() or ())
-    return Act(ids, own["act_id"] if ids else None)
+) -> list[str]:
+    given = {**values, "filters": dumps(filters, ensure_ascii=False)}
+    return list(connection.execute(statement, given).scalar() or ())
 
 
 replay = partial(carry_out, REPLAY)  # failed to pending: as new, but for the history
@@ -140,15 +129,15 @@ def undo(
     by: str,
     reason: str,
     act_id: str | None = None,
-) -> Act:
-    """Put back what one batch of the act `undoes` replayed and nobody has delivered or holds.
+) -> list[str]:
+    """Put back what one batch of the act `undoes` replayed and nobody has delivered or holds; their ids.
 
     In the caller's transaction, the audit row too; a batch that moves nothing has none.
     """
     # Statistics may cause a nested loop: a thousand events joined with a thousand entries of the audit.
     connection.exec_driver_sql("SET LOCAL enable_nestloop = off")
     values = {"batch": batch, "by": by, "reason": reason, "act_id": act_id}
-    return _do(connection, UNDO, {"audit_id": undoes}, values)
+    return _moved(connection, UNDO, {"audit_id": undoes}, values)
 
 
 # The waiting events of a projection that is dropped.
@@ -171,4 +160,4 @@ def in_hand(connection: Connection, name: str) -> int:
 def discard_all(connection: Connection, name: str, *, by: str, reason: str, act_id: str) -> int:
     """End waiting events of a projection as done without a delivery, audited; how many, at most BATCH."""
     values = {"name": name, "by": by, "reason": reason, "act_id": act_id}
-    return len(_do(connection, DROP, {"projection": name}, values).ids)
+    return len(_moved(connection, DROP, {"projection": name}, values))

@@ -9,9 +9,8 @@ from psycopg.sql import SQL, Identifier, Literal
 
 from outboxctl.core.database import driver
 from outboxctl.core.projections.catalog import view_name
-from outboxctl.core.projections.trigger_names import tag
 from outboxctl.core.schema.lock_wait import KEY
-from outboxctl.core.schema.names import EVENTS, PROJECTIONS
+from outboxctl.core.schema.names import EVENTS, PROJECTIONS, tag
 from outboxctl.core.search_path import places
 from outboxctl.core.sql import Connection, text
 from outboxctl.domain.errors import UsageError

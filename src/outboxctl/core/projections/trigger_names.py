@@ -14,7 +14,7 @@ from outboxctl.core.database import driver
 from outboxctl.core.projections import catalog
 from outboxctl.core.projections.catalog import MAX_NAME
 from outboxctl.core.projections.fields import fields
-from outboxctl.core.schema.names import PROJECTIONS
+from outboxctl.core.schema.names import PROJECTIONS, tag
 from outboxctl.core.sql import Connection
 from outboxctl.domain.projection import BLANK_PADDED, EVERYTHING, Follow, KeyColumn, Projection, Relation
 
@@ -120,13 +120,6 @@ def function_name(schema: str, table: Relation, *, rows: bool = False) -> str:
     digest = hashlib.sha256("\0".join((schema, table.schema, table.name)).encode()).hexdigest()[:8]
     readable = table.name.encode()[:LONGEST].decode(errors="ignore")
     return "_".join(("outbox", readable, digest, *(["row"] if rows else [])))
-
-
-def tag(word: str, text: str) -> str:
-    """A dollar quote that the text does not contain."""
-    while f"${word}$" in text:
-        word += "_"
-    return f"${word}$"
 
 
 # What others than these projections watch of these tables.

@@ -13,8 +13,8 @@ from psycopg.sql import SQL, Composable, Identifier, Literal
 
 from outboxctl.core.projections import trigger_columns, trigger_places
 from outboxctl.core.projections.trigger_functions import RIGHTS, settings, template
-from outboxctl.core.projections.trigger_names import WatchedTable, function_name, tag
-from outboxctl.core.schema.names import EVENTS
+from outboxctl.core.projections.trigger_names import WatchedTable, function_name
+from outboxctl.core.schema.names import EVENTS, tag
 from outboxctl.domain.projection import Relation
 
 # Whoever owns a function may replace its body, and it runs within every write of the application. One that

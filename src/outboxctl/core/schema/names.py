@@ -69,3 +69,10 @@ def parts(table: str) -> str:
     return (
         f"SELECT '{table}'::regclass AS part UNION SELECT relid FROM pg_partition_tree('{table}'::regclass)"
     )
+
+
+def tag(word: str, text: str) -> str:
+    """A dollar quote that the text does not contain."""
+    while f"${word}$" in text:
+        word += "_"
+    return f"${word}$"

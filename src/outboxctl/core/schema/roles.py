@@ -16,6 +16,7 @@ from outboxctl.core.schema.names import (
     VERSION,
     VERSION_BASE,
     WORKERS,
+    tag,
 )
 from outboxctl.domain.errors import UsageError
 
@@ -154,10 +155,8 @@ def _name(name: str) -> str:
 
 def _create(name: str) -> Composed:
     body = SQL(BODY).format(name=Literal(name), role=Identifier(name)).as_string()
-    tag = "$roles$"
-    while tag in body:  # a name can contain any text
-        tag = f"${tag.strip('$')}_$"
-    return SQL(CREATE).format(body=SQL(f"{tag}{body}{tag}"))
+    quote = tag("roles", body)  # a name can contain any text
+    return SQL(CREATE).format(body=SQL(f"{quote}{body}{quote}"))
 
 
 def _tables(schema: str, tables: tuple[str, ...]) -> Composed:

@@ -7,12 +7,11 @@ from threading import Event
 from uuid import uuid4
 
 from outboxctl.core.database import Database
-from outboxctl.core.operator.moves import Act
 from outboxctl.core.operator.selection import MovePlan
 from outboxctl.domain.errors import OutboxctlError
 from outboxctl.operations import batches
 
-Step = Callable[..., Act]  # one batch: called with a connection and the act's id
+Step = Callable[..., list[str]]  # one batch: called with a connection and the act's id; the ids moved
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,7 @@ class Outcome:
 
 
 def moves(
-    apply: Callable[..., Act], plan: MovePlan, *, by: str, reason: str, rate: float | None
+    apply: Callable[..., list[str]], plan: MovePlan, *, by: str, reason: str, rate: float | None
 ) -> list[Step]:
     """The batches of a plan, in its order; `apply` is `core.operator.moves.replay` or `discard`."""
     size = batches.size(rate)
@@ -54,7 +53,7 @@ def carry_out(
 
     def batch(step: Step) -> int:
         with database.begin() as connection:
-            ids = step(connection, act_id=act_id).ids
+            ids = step(connection, act_id=act_id)
         moved.extend(ids)
         return len(ids)
 

@@ -52,11 +52,11 @@ class AuditedReplay(Lab):
         yield OBSERVE
         plan = _dry_run(ctx)
         yield RECOVER
-        act, rows = ctx.transact(lambda c: _replay(c, plan))
-        ctx.log(f"replayed {len(act.ids)} events as {BY}: {REASON}")
+        ids, rows = ctx.transact(lambda c: _replay(c, plan))
+        ctx.log(f"replayed {len(ids)} events as {BY}: {REASON}")
         ctx.expect_recovered(within=15)
         yield CHECK  # section 8.3
-        _expect_same(ctx, "exactly these are replayed", plan.ids, act.ids)
+        _expect_same(ctx, "exactly these are replayed", plan.ids, ids)
         cleared, signed = _with(CLEARED, rows), _with(SIGNED, rows)
         ctx.expect("they are pending as new", CAUGHT, cleared)
         timed = sum(row["last_replayed_at"] is not None for row in rows)
@@ -99,8 +99,8 @@ def _expect_same(ctx: LabContext, name: str, expected: list[str], ids: list[str]
     ctx.expect(name, f"{len(expected)} events", f"{len(ids)} events", met=same)
 
 
-def _replay(connection: "Connection", plan: selection.MovePlan) -> tuple[moves.Act, list[dict[str, Any]]]:
-    """The act, and its rows, read before any worker can claim them."""
-    act = moves.replay(connection, plan, by=BY, reason=REASON)
-    events = [failed.event_by_id(connection, id_) for id_ in act.ids]
-    return act, [each.row for each in events if each]
+def _replay(connection: "Connection", plan: selection.MovePlan) -> tuple[list[str], list[dict[str, Any]]]:
+    """The ids of the events, and their rows, read before any worker can claim them."""
+    ids = moves.replay(connection, plan, by=BY, reason=REASON)
+    events = [failed.event_by_id(connection, id_) for id_ in ids]
+    return ids, [each.row for each in events if each]
