@@ -5,8 +5,7 @@ from time import monotonic, sleep
 from typing import TypeVar
 
 from outboxctl.core.database import Database
-from outboxctl.core.schema.names import TABLES
-from outboxctl.core.search_path import places
+from outboxctl.core.schema.names import OIDS
 from outboxctl.core.sql import Connection, text
 from outboxctl.domain.clock import LOCK_SECONDS
 from outboxctl.domain.errors import LockedError
@@ -20,7 +19,7 @@ TAKE_ADVISORY_LOCK = text("SELECT pg_advisory_xact_lock(:key)")
 SHORT_LOCK_TIMEOUT = f"SET LOCAL lock_timeout = {LOCK_SECONDS * 1_000:.0f}"
 # Of tables that are not ours writers alone are waited for: a trigger is made, or the columns that it watches
 # change.
-BLOCKER = text("""
+BLOCKER = text(f"""
 WITH others AS (
     SELECT to_regclass(t)::oid AS relid FROM unnest(CAST(:others AS text[])) t
     UNION SELECT p.relid FROM unnest(CAST(:others AS text[])) t, pg_partition_tree(to_regclass(t)) p
@@ -30,7 +29,7 @@ SELECT a.pid, a.application_name, extract(epoch FROM clock_timestamp() - a.xact_
 FROM pg_locks l JOIN pg_stat_activity a USING (pid)
 LEFT JOIN others o ON o.relid = l.relation AND l.mode NOT IN ('AccessShareLock', 'RowShareLock')
 WHERE l.granted AND a.pid <> pg_backend_pid() AND a.xact_start IS NOT NULL AND a.datname = current_database()
-    AND (o.relid IS NOT NULL OR l.relation IN (SELECT to_regclass(t) FROM unnest(CAST(:tables AS text[])) t)
+    AND (o.relid IS NOT NULL OR l.relation IN ({OIDS})
         OR l.locktype = 'advisory' AND l.objsubid = 1
             AND (CAST(l.classid AS bigint) << 32) + CAST(l.objid AS bigint) = :key)
 ORDER BY a.xact_start LIMIT 1
@@ -71,8 +70,7 @@ def with_lock_retries(
 
 def _blocker(database: Database, others: Collection[str]) -> str:
     with database.begin() as connection:
-        names = [places(connection).name(table) for table in TABLES]
-        row = connection.execute(BLOCKER, {"tables": names, "others": list(others), "key": KEY}).first()
+        row = connection.execute(BLOCKER, {"others": list(others), "key": KEY}).first()
     if row is None:
         return f"a session holds a table in {database.name}"
     name = brief(row.application_name, 60) or "no name"

@@ -15,7 +15,7 @@ from outboxctl.core.database import Database
 from outboxctl.core.schema import marker
 from outboxctl.core.schema.lock_wait import PATIENCE, with_lock_retries
 from outboxctl.core.schema.marker import current
-from outboxctl.core.schema.names import TABLES, VERSION
+from outboxctl.core.schema.names import OIDS, VERSION
 from outboxctl.core.search_path import places
 from outboxctl.core.sql import Connection, text
 from outboxctl.core.sql.engine import DIALECT
@@ -23,8 +23,8 @@ from outboxctl.core.tables import EVENTS, SOURCE
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import brief
 
-DESCRIBE = text("""
-WITH ours AS (SELECT CAST(to_regclass(t) AS oid) AS oid FROM unnest(CAST(:tables AS text[])) t)
+DESCRIBE = text(f"""
+WITH ours AS (SELECT * FROM unnest(CAST(ARRAY[{OIDS}] AS oid[])) oid)
 SELECT 'table ' || c.relname AS item FROM pg_class c JOIN ours USING (oid) WHERE c.relkind IN ('r', 'p')
 UNION ALL
 SELECT 'column ' || c.relname || '.' || a.attname || ' ' || format_type(a.atttypid, a.atttypmod)
@@ -42,16 +42,16 @@ SELECT 'constraint ' || conname FROM pg_constraint
     WHERE conrelid IN (SELECT oid FROM ours) AND contype IN ('c', 'p', 'u')
 """)
 # Where a superuser migrates, not even the events' owner is trusted: its trigger would run as superuser.
-FOREIGN = text("""
+FOREIGN = text(f"""
 SELECT c.oid::regclass::text, pg_get_userbyid(c.relowner) FROM pg_class c
-JOIN unnest(CAST(:tables AS text[])) t ON c.oid = to_regclass(t)
 JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_roles r ON r.oid = c.relowner
-WHERE current_setting('is_superuser')::boolean AND NOT r.rolsuper AND r.oid <> n.nspowner
+WHERE c.oid IN ({OIDS}, to_regclass('{VERSION}')) AND c.relname NOT IN ('{EVENTS}', '{SOURCE}')
+    AND current_setting('is_superuser')::boolean AND NOT r.rolsuper AND r.oid <> n.nspowner
     AND r.oid <> (SELECT datdba FROM pg_database WHERE datname = current_database()) LIMIT 1
 """)
-KINDS = text("""
-SELECT a.attname, format_type(a.atttypid, NULL) FROM pg_attribute a
-WHERE a.attrelid = to_regclass(:table) AND a.attnum > 0 AND NOT a.attisdropped
+KINDS = text(f"""
+SELECT c.relname, a.attname, format_type(a.atttypid, NULL)
+FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid WHERE c.oid IN ({OIDS}) AND a.attnum > 0
 """)
 # The columns whose types the statements need: a table with others cannot be adopted.
 NEEDED = (
@@ -130,8 +130,7 @@ def upgrade_sql() -> str:
 
 
 def _describe(connection: Connection) -> set[str]:
-    names = [places(connection).name(table) for table in TABLES]
-    return set(connection.execute(DESCRIBE, {"tables": names}).scalars())
+    return set(connection.execute(DESCRIBE).scalars())
 
 
 def _named(item: str) -> str:
@@ -145,12 +144,7 @@ def _summary(added: set[str]) -> list[str]:
 
 
 def _check_owners(connection: Connection) -> None:
-    names = [
-        places(connection).name(table)
-        for table in (*TABLES, VERSION)
-        if table not in (EVENTS.name, SOURCE.name)
-    ]
-    for name, owner in connection.execute(FOREIGN, {"tables": names}):
+    for name, owner in connection.execute(FOREIGN):
         raise UsageError(
             f"{brief(name, 140)} belongs to the role {brief(owner, 70)}: a superuser does not migrate it",
             hint="log in as that role; or, if you trust what it made, ALTER TABLE … OWNER TO a superuser",
@@ -158,12 +152,11 @@ def _check_owners(connection: Connection) -> None:
 
 
 def _check_types(connection: Connection) -> None:
+    kinds = {(table, name): kind for table, name, kind in connection.execute(KINDS)}
     for table in (EVENTS, SOURCE):
-        kinds: dict[str, str] = dict(
-            connection.execute(KINDS, {"table": places(connection).name(table.name)}).all()
-        )
         needed = {c.name: c.type.compile(DIALECT).lower() for c in NEEDED if c.table is table}
-        wrong = [f"{name} is {kinds[name]}, not {it}" for name, it in needed.items() if kinds[name] != it]
+        found = {name: kinds[table.name, name] for name in needed}
+        wrong = [f"{name} is {found[name]}, not {it}" for name, it in needed.items() if found[name] != it]
         if wrong:
             raise UsageError(
                 f"table {table} cannot be adopted: {'; '.join(wrong)}",

@@ -17,6 +17,9 @@ TABLES = (EVENTS, SOURCE, AUDIT, MARKER, WORKERS, REBUILDS, PROJECTIONS, VERSION
 VERSION = "outboxctl_alembic_version"  # the application's own alembic_version stays its own
 HEAD = "0001"  # the newest revision: without it every command would load alembic to know
 
+# The oids of our tables that are there.
+OIDS = ", ".join(f"to_regclass('{each}')" for each in TABLES)
+
 # The columns of a row `s` of the source, and its document: JSON text made by the server, in UTC where
 # TimeZone says so.
 FIELDS = """s.id, s.entity_type, s.entity_id, s.library_id, s.text, s.snippet, s.rank_score,
