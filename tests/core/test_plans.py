@@ -104,8 +104,8 @@ class Outbox:
         with self.db.begin() as connection:
             connection.exec_driver_sql(PLAN)
             session = psycopg.ClientCursor(driver(connection))
-            kept = PreparedStatements(session.connection.info.backend_pid)
-            kept.learn(session.connection.info.backend_pid)
+            kept = PreparedStatements()
+            kept.ours = True
             named = re.sub(r"(?<!:):(\w+)", r"%(\1)s", places(connection).render(statement.text))
             *prepare, execute = kept.of(named, types)
             session.execute("; ".join(prepare))

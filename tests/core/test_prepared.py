@@ -110,8 +110,8 @@ def test_a_statement_is_named_by_what_it_does() -> None:
     """Behind a pooler that went unnoticed a number could be the name of another worker's statement."""
 
     def named(*texts: str) -> str:
-        own = PreparedStatements(7)
-        own.learn(7)
+        own = PreparedStatements()
+        own.ours = True
         return [own.of(text, {"n": "int"})[-1] for text in texts][-1]
 
     assert named("SELECT %(n)s") == named("SELECT 0, %(n)s", "SELECT %(n)s")

@@ -40,8 +40,7 @@ class PlannedOnce(NamedTuple):
 class PreparedStatements:
     """The prepared statements of one session, by their text; used by whoever has the connection."""
 
-    def __init__(self, backend: int) -> None:
-        self._backend = backend  # as the server named it when the connection was opened
+    def __init__(self) -> None:
         self._names: dict[str, str] = {}
         self.ours: bool | None = None  # whether the session is ours alone; None: not known yet
 
@@ -59,21 +58,14 @@ class PreparedStatements:
         """After an error: what of the message was carried out is not known. All are prepared again."""
         self._names = {}
 
-    def learn(self, backend: int) -> None:
-        """Take the process id of the backend that answered."""
-        self.ours = backend == self._backend
-
     def _prepare(self, text: str, types: Mapping[str, str]) -> list[str]:
         before = [] if self._names else ["DEALLOCATE ALL"]  # those that were forgotten, too
-        self._names[text] = name = _name(text, types)
+        # By what it does: where a pooler went unnoticed, a session of others has no other statement by it.
+        digest = sha256("|".join([text, *types, *types.values()]).encode()).hexdigest()
+        self._names[text] = name = f"outboxctl_{digest[:16]}"
         for number, parameter in enumerate(types, 1):
             text = text.replace(f"%({parameter})s", f"${number}")
         return [*before, f"PREPARE {name} ({', '.join(types.values())}) AS {text}"]
-
-
-def _name(text: str, types: Mapping[str, str]) -> str:
-    """By what it does: where a pooler went unnoticed, a session of others has no other statement by it."""
-    return f"outboxctl_{sha256('|'.join([text, *types, *types.values()]).encode()).hexdigest()[:16]}"
 
 
 def send(
@@ -85,8 +77,7 @@ def send(
     was put off. After an error there are no answers, not of the statements before it either; one that comes
     in place of COMMIT's answer does not show whether it took effect.
     """
-    backend = session(connection).info.backend_pid
-    kept: PreparedStatements = connection.info.setdefault(KEY, PreparedStatements(backend))
+    kept: PreparedStatements = connection.info.setdefault(KEY, PreparedStatements())
     asks = kept.ours is None and any(isinstance(each, PlannedOnce) for each in statements)
     opening = take_opening(connection).replace("%", "%%")
     texts, values = _composed(connection, kept, statements)
@@ -97,7 +88,8 @@ def send(
         kept.forget()
         raise
     if asks:
-        kept.learn(results.pop(0).rows[0][0])
+        # As the server named it when the connection was opened.
+        kept.ours = results.pop(0).rows[0][0] == session(connection).info.backend_pid
     if commit:  # what is sent now is in another transaction, with the same limits
         known = state(connection)
         known.opening = known.whole
