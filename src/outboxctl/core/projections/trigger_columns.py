@@ -4,10 +4,6 @@ It runs where the function is made, so that the printed SQL is right on any serv
 are left out: no trigger can read one. In pairs of rows a column is known by its number: `c.o3`, `c.n3`.
 """
 
-from collections.abc import Sequence
-
-from psycopg.sql import SQL, Composable, Literal
-
 # What `format` puts in for a field of a part of the text: a part has some of the columns.
 FIELDS = (
     *("oid", "next", "number", "pairs", "names", "key_number", "key_pairs", "key_names"),
@@ -18,6 +14,7 @@ COMPARED = 1_000_000  # bytes of a value as they are stored: above that it count
 # Columns whose names cost less one by one than by a query. Before PostgreSQL 14 asking for one that is gone
 # is an error.
 LOOKED_AT = 6
+NAMED = "current_setting('server_version_num')::int >= 140000"
 # Two values with one number are one value beside the row, which the statement left alone.
 NUMBERED = "current_setting('server_version_num')::int >= 170000"
 SAME = (
@@ -27,25 +24,27 @@ SAME = (
 # Values are compared as images, by no function of their type. That reads what is beside the row: so not where
 # it is the same value, nor where it would take too much memory.
 LARGE = (
-    "CASE WHEN {same} THEN false WHEN coalesce(pg_column_size(%1$s)::int8, 0)"
+    "'CASE WHEN {same} THEN false WHEN coalesce(pg_column_size(%1$s)::int8, 0)"
     " + coalesce(pg_column_size(%2$s), 0) > {compared} THEN true"
-    " ELSE ROW(%1$s)::record *<> ROW(%2$s)::record END"
+    " ELSE ROW(%1$s)::record *<> ROW(%2$s)::record END'"
 )
-# `function`, `watched`, `level`, `settings`, and the text of the function, for each row of {functions}.
+BY_NUMBER, BY_VALUE = (LARGE.format(same=each, compared=COMPARED) for each in (SAME, "false"))
+# `function`, `watched`, `level`, `settings`, and the text of the function, for each row of {functions}. Of
+# {parts} each is a row of the function's name, a number, names of columns, names of keys.
 # `large`: columns whose values may be beside the row.
-FILLED = """
+FILLED = f"""
 SELECT w.function, w.watched, w.level, w.settings, format(w.body, VARIADIC (
     SELECT array_agg(f.value ORDER BY s.part, f.place)
-    FROM (VALUES {parts}) s (function, part, names, keys), LATERAL (
+    FROM (VALUES {{parts}}) s (function, part, names, keys), LATERAL (
         SELECT ARRAY[w.watched::oid::text,
             (SELECT (relnatts + 1)::text FROM pg_class WHERE oid = w.watched),
             count(*)::text, string_agg(pair, ', '), string_agg(quote_literal(name), ', '),
             (count(*) FILTER (WHERE is_key))::text,
             coalesce(string_agg(pair, ', ') FILTER (WHERE is_key), '('''', 0)'),
             coalesce(string_agg(quote_literal(name), ', ') FILTER (WHERE is_key), ''''''),
-            CASE WHEN {named} AND count(*) <= {looked_at} THEN string_agg(as_before, ' AND ')
+            CASE WHEN {NAMED} AND count(*) <= {LOOKED_AT} THEN string_agg(as_before, ' AND ')
                 ELSE 'false' END,
-            CASE WHEN {named} AND count(*) FILTER (WHERE is_key) <= {looked_at}
+            CASE WHEN {NAMED} AND count(*) FILTER (WHERE is_key) <= {LOOKED_AT}
                 THEN coalesce(string_agg(as_before, ' AND ') FILTER (WHERE is_key), 'true')
                 ELSE 'false' END,
             string_agg(format('o.%I AS o%s', name, attnum), ', '),
@@ -53,12 +52,12 @@ SELECT w.function, w.watched, w.level, w.settings, format(w.body, VARIADIC (
             string_agg(format('o.%1$I AS o%2$s, n.%1$I AS n%2$s', name, attnum), ', '),
             string_agg(format('c.o%s AS %I', attnum, name), ', '),
             string_agg(format('c.n%s AS %I', attnum, name), ', '),
-            concat_ws(' OR ', CASE s.names WHEN '{{}}' THEN 'outboxctl.more' END,
+            concat_ws(' OR ', CASE s.names WHEN '{{{{}}}}' THEN 'outboxctl.more' END,
                 'ROW(' || string_agg(old, ', ') FILTER (WHERE NOT large) || ')::record *<> ROW('
                     || string_agg(new, ', ') FILTER (WHERE NOT large) || ')::record',
                 string_agg(differs, ' OR ') FILTER (WHERE large)),
-            concat_ws(' OR ', CASE s.names WHEN '{{}}' THEN 'outboxctl.more' END,
-                CASE WHEN NOT {numbered} AND bool_or(large) THEN 'NULL' ELSE
+            concat_ws(' OR ', CASE s.names WHEN '{{{{}}}}' THEN 'outboxctl.more' END,
+                CASE WHEN NOT {NUMBERED} AND bool_or(large) THEN 'NULL' ELSE
                     concat('CASE WHEN coalesce(' || string_agg(numbers, ', ') || ') IS NULL THEN ',
                         'ROW(' || string_agg(old, ', ') || ')::record *<> ROW(' || string_agg(new, ', ')
                             || ')::record',
@@ -67,7 +66,7 @@ SELECT w.function, w.watched, w.level, w.settings, format(w.body, VARIADIC (
         FROM (SELECT *, CASE WHEN large THEN format('pg_column_toast_chunk_id(%s),'
                     ' pg_column_toast_chunk_id(%s)', old, new) END AS numbers,
                 format(CASE WHEN NOT large THEN 'ROW(%1$s)::record *<> ROW(%2$s)::record'
-                    WHEN {numbered} THEN {large} ELSE {large_by_value} END, old, new) AS differs
+                    WHEN {NUMBERED} THEN {BY_NUMBER} ELSE {BY_VALUE} END, old, new) AS differs
             FROM (SELECT attname::text AS name, attnum, attname = ANY (s.keys) AS is_key,
                     format('(%L, %s)', attname, attnum) AS pair,
                     format('(pg_identify_object_as_address(1259, TG_RELID, %s)).object_names[3] = %L',
@@ -77,31 +76,13 @@ SELECT w.function, w.watched, w.level, w.settings, format(w.body, VARIADIC (
                     format(CASE w.level WHEN 'ROW' THEN 'NEW.%1$I' ELSE 'c.n%2$s' END, attname, attnum)
                         AS new
                 FROM pg_attribute WHERE attrelid = w.watched AND attnum > 0 AND NOT attisdropped
-                    AND attgenerated <> 'v' AND (s.names = '{{}}' OR attname = ANY (s.names))
+                    AND attgenerated <> 'v' AND (s.names = '{{{{}}}}' OR attname = ANY (s.names))
                 ORDER BY attnum) a) b
     ) c, unnest(c.fields) WITH ORDINALITY f (value, place)
     WHERE s.function = w.function)) AS body
-FROM (VALUES {functions}) w (function, watched, level, settings, body)"""
+FROM (VALUES {{functions}}) w (function, watched, level, settings, body)"""
 
 
 def fields(part: int) -> dict[str, str]:
     """What stands in a function's text for each field of a part."""
     return {name: f"%{part * len(FIELDS) + place}$s" for place, name in enumerate(FIELDS, 1)}
-
-
-def filled(functions: Sequence[Composable], parts: Sequence[Composable]) -> Composable:
-    """The query of the functions: each a row of name, table, level, settings, text.
-
-    A part is a row of the function's name, number, names of columns, names of keys.
-    """
-    large = SQL(LARGE).format(same=SQL(SAME), compared=Literal(COMPARED)).as_string()
-    by_value = SQL(LARGE).format(same=SQL("false"), compared=Literal(COMPARED)).as_string()
-    return SQL(FILLED).format(
-        functions=SQL(",\n    ").join(functions),
-        parts=SQL(",\n        ").join(parts),
-        large=Literal(large),
-        large_by_value=Literal(by_value),
-        numbered=SQL(NUMBERED),
-        named=SQL("current_setting('server_version_num')::int >= 140000"),
-        looked_at=Literal(LOOKED_AT),
-    )

@@ -235,7 +235,9 @@ class Triggers:
                 )
                 for part, both in enumerate(columns)
             ]
-        return trigger_columns.filled(functions, parts)
+        return SQL(trigger_columns.FILLED).format(
+            functions=SQL(",\n    ").join(functions), parts=SQL(",\n        ").join(parts)
+        )
 
     def _columns(self, projection: str) -> Composable:
         """The columns that a projection's triggers read, as rows of table and name."""
