@@ -78,14 +78,6 @@ def test_a_renewed_claim_is_kept_up_to_the_longest_processing_time(db: Database)
 
 
 @pytest.mark.usefixtures("held")
-def test_what_was_taken_away_cannot_be_renewed(db: Database, sql: psycopg.Connection) -> None:
-    assert run(db, 11).total == 2
-    before = sql.execute("SELECT * FROM search_outbox_events").fetchall()
-    assert renewed(db, 12) is Renewed.LOST
-    assert sql.execute("SELECT * FROM search_outbox_events").fetchall() == before
-
-
-@pytest.mark.usefixtures("held")
 def test_a_claim_whose_events_are_all_locked_is_not_lost(db: Database, sql: psycopg.Connection) -> None:
     with sql.transaction():
         sql.execute("SELECT FROM search_outbox_events FOR UPDATE")
