@@ -14,13 +14,13 @@ from psycopg.types.json import set_json_dumps
 from psycopg.types.string import StrDumperUnknown
 
 from outboxctl.core.conninfo import describe
+from outboxctl.core.database_errors import NAMES
 from outboxctl.domain.errors import UntrustedError, UsageError
 from outboxctl.domain.printable import brief
 from outboxctl.net.certificates import DATABASE, Files, others_may_read
 from outboxctl.net.deadline import GUARD
 
 FIRST_SECONDS = 10.0  # that the first statements of a session may take
-NAMES = re.compile('"[^"]*"')  # a user, a database or a host may have any name, `SSL` too
 OF_TLS = re.compile(r"\bSSL\b|certificate|private key file|no encryption")  # in the texts of libpq
 OPTIONS = {"sslrootcert": "PGSSLROOTCERT", "sslcert": "PGSSLCERT", "sslkey": "PGSSLKEY"}
 WAITING = {"on", "remote_write", "remote_apply"}  # of synchronous_commit: COMMIT waits for a standby, if any
