@@ -1,7 +1,6 @@
 """`inject`: rows put in on purpose, as the lab document does by hand."""
 
 from enum import StrEnum
-from functools import partial
 from typing import TYPE_CHECKING, Annotated
 from uuid import uuid4
 
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
 app = group("Put rows in on purpose: bad ones, single ones, a load.")
 Count = Annotated[int, typer.Option("--count", min=1, max=1_000_000, help="How many.")]
 BAD_OP = "not-a-real-op"  # the lab document's
-MOST_BYTES = 500_000_000  # a text of PostgreSQL ends at 1 GB, and the worker holds it several times over
-OVER = 101 * 2**20  # http.max_content_length of Elasticsearch is 100 MiB unless somebody has set it
 
 
 class EventKind(StrEnum):
@@ -33,7 +30,6 @@ class EventKind(StrEnum):
     STALE = "stale"
     DUPLICATE = "duplicate"
     POISON = "poison"
-    OVERSIZED = "oversized"
 
 
 OUTCOMES = {
@@ -41,7 +37,6 @@ OUTCOMES = {
     EventKind.STALE: "Each ends in done: the document follows the row, so the index gets version 2.",
     EventKind.DUPLICATE: "All end in done, with one document.",
     EventKind.POISON: "Each ends in failed (mapping); the other events of the batch are delivered.",
-    EventKind.OVERSIZED: "Each ends in failed (payload_too_large) where the limit of a request is smaller.",
 }
 
 
@@ -80,18 +75,13 @@ def event(
         str | None,
         parse.option("--entity-id", parse.uuid, help="Of a plain one: a UUID [default: new ones]."),
     ] = None,
-    size: Annotated[
-        int | None,
-        typer.Option("--bytes", min=1, max=MOST_BYTES, help="Of an oversized row's text [default: 101 MiB]."),
-    ] = None,
     yes: Yes = False,
     json: Json = False,
 ) -> None:
     """Insert events: plain ones, which leave the source table alone, or rows whose event ends otherwise.
 
     stale: a row at version 2 whose event has version 1. duplicate: one row with several equal events.
-    poison: a row whose `rank_score` is NaN, which no index takes. oversized: a row larger than any request
-    to the search engine may be; the worker needs several times its bytes as memory.
+    poison: a row whose `rank_score` is NaN, which no index takes.
 
     Example: outboxctl inject event --entity-id 11111111-1111-1111-1111-111111111111 --op delete
 
@@ -99,10 +89,9 @@ def event(
     """
     plain = {"--op": op, "--entity-id": entity_id}
     alien = [name for name, value in plain.items() if value is not None and kind is not EventKind.PLAIN]
-    alien += ["--bytes"] if size is not None and kind is not EventKind.OVERSIZED else []
     if alien:
         raise UsageError(f"{alien[0]} does not go with --kind {kind}")
-    insert = _events(kind, entity_id, op or "upsert", count, size)
+    insert = _events(kind, entity_id, op or "upsert", count)
     try:
         ids = _insert(f"{kind} events", insert, yes=yes, json=json)
     except ValueError as error:
@@ -113,7 +102,7 @@ def event(
 
 
 def _events(
-    kind: EventKind, entity: str | None, op: str, count: int | None, size: int | None
+    kind: EventKind, entity: str | None, op: str, count: int | None
 ) -> "Callable[[Connection], list[str]]":
     """What inserts events of this kind and returns their ids."""
     from outboxctl.core.operator import inject
@@ -125,8 +114,7 @@ def _events(
     if kind is EventKind.DUPLICATE:
         return lambda connection: inject.duplicates(connection, count or 2)
     rows = {EventKind.PLAIN: plain, EventKind.STALE: inject.stale, EventKind.POISON: inject.poison}
-    one = rows.get(kind, partial(inject.oversized, size=OVER if size is None else size))
-    return lambda connection: [one(connection) for _ in range(count or 1)]
+    return lambda connection: [rows[kind](connection) for _ in range(count or 1)]
 
 
 @app.command()

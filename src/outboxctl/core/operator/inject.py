@@ -38,11 +38,10 @@ INSERT INTO {EVENTS} ({COLUMNS})
 SELECT entity_type, entity_id, 'upsert', event_version, 'pending', 0, 0, now(), now()
 FROM written
 """)
-# The server makes the text, since it may have a hundred megabytes.
 ROW = text(f"""
 INSERT INTO {SOURCE} (id, entity_type, entity_id, library_id, text, snippet, rank_score, event_version,
     created_at, updated_at)
-VALUES (gen_random_uuid(), '{ENTITY_TYPE}', CAST(:entity_id AS uuid), NULL, repeat('x', :size), 'injected',
+VALUES (gen_random_uuid(), '{ENTITY_TYPE}', CAST(:entity_id AS uuid), NULL, 'injected', 'injected',
     CAST(:rank_score AS float8), :version, now(), now())
 """)
 DELETES = text(f"""
@@ -109,14 +108,9 @@ def poison(connection: Connection) -> str:
     return _event_of(connection, _row(connection, rank_score="NaN"))
 
 
-def oversized(connection: Connection, *, size: int) -> str:
-    """Insert a row with a text of `size` bytes, and its event."""
-    return _event_of(connection, _row(connection, size=size))
-
-
-def _row(connection: Connection, *, version: int = 1, size: int = 20, rank_score: str = "0") -> str:
+def _row(connection: Connection, *, version: int = 1, rank_score: str = "0") -> str:
     entity = str(uuid4())
-    values = {"entity_id": entity, "version": version, "size": size, "rank_score": rank_score}
+    values = {"entity_id": entity, "version": version, "rank_score": rank_score}
     connection.execute(ROW, values)
     return entity
 
