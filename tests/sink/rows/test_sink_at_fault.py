@@ -78,6 +78,6 @@ def test_timeout__slow_look_ups_use_an_attempt(bench: Bench, sink: FakeSink, lea
 
 def test_a_look_up_takes_at_most_half_of_the_time(bench: Bench, sink: FakeSink) -> None:
     (put,) = bench.put()
-    sink.script.lookups = ProxyFault(before=0.3)
-    bench.to(sink, lease_seconds=1.0)
+    sink.script.lookups = ProxyFault(before=1.0)
+    bench.to(sink, lease_seconds=4.0)
     assert bench.end(put) == DONE
