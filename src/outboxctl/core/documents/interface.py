@@ -22,6 +22,7 @@ class PageRange(NamedTuple):
     end: int | None
 
 
+SECONDS = 600.0  # for one statement: a page of a heavy view
 UNCONDITIONAL = -1  # the version of a delete of whatever the index holds
 
 
@@ -85,7 +86,9 @@ class SourceInterface(ABC):
         """The values of the key's columns as texts. ValueError for another number of them."""
 
     @abstractmethod
-    def read(self, connection: Connection, keys: Sequence[str], *, content: bool) -> list[SourceRow]:
+    def read(
+        self, connection: Connection, keys: Sequence[str], *, content: bool, seconds: float = SECONDS
+    ) -> list[SourceRow]:
         """What these keys have in one snapshot, in their order; without `content` any text is `{}`.
 
         At most BYTES of documents, or one. Raises ReadRefusedError for what PostgreSQL raises.

@@ -11,7 +11,7 @@ from psycopg.sql import SQL, Composable
 
 from outboxctl.core.database import Database
 from outboxctl.core.delivery.claim import LEFT_OUT, PLAN
-from outboxctl.core.documents.interface import ChangedKey, SourceRow
+from outboxctl.core.documents.interface import SECONDS, ChangedKey, SourceRow
 from outboxctl.core.documents.since import MOVED, Since
 from outboxctl.core.documents.source import BYTES, DocumentSource
 from outboxctl.core.produce import MAX_TYPE, MAX_VERSION
@@ -22,7 +22,6 @@ from outboxctl.core.sql import Connection, text
 from outboxctl.domain.lifecycle import OPS
 from outboxctl.domain.projection import BUILT_IN, Projection, Relation
 
-SECONDS = 600.0  # for one statement
 # A failed event may be replayed. One with a key is a projection's, perhaps of one that is gone.
 UNUSED = text(f"""
 SELECT NOT EXISTS (SELECT FROM {SOURCE}) AND NOT EXISTS (
@@ -113,10 +112,12 @@ class TableSource(DocumentSource):
         kind, _, id_ = key.rpartition(":")
         return [kind, id_]
 
-    def read(self, connection: Connection, keys: Sequence[str], *, content: bool) -> list[SourceRow]:
+    def read(
+        self, connection: Connection, keys: Sequence[str], *, content: bool, seconds: float = SECONDS
+    ) -> list[SourceRow]:
         """The rows. Without a key, other OutboxctlErrors (through Database.begin) than ReadRefusedError."""
         with reading_rows(connection) if keys else nullcontext():
-            rows = _read(connection, keys, seconds=SECONDS, max_bytes=BYTES, content=content)
+            rows = _read(connection, keys, seconds=seconds, max_bytes=BYTES, content=content)
         return [
             SourceRow(key, document, version) for key, (version, document) in zip(keys, rows, strict=True)
         ]

@@ -13,7 +13,7 @@ from psycopg.sql import SQL, Composable
 
 from outboxctl.core.database import Database
 from outboxctl.core.documents.copying import Page, RowState, as_json, from_json
-from outboxctl.core.documents.interface import UNCONDITIONAL, ChangedKey, SourceRow
+from outboxctl.core.documents.interface import SECONDS, UNCONDITIONAL, ChangedKey, SourceRow
 from outboxctl.core.documents.since import Since
 from outboxctl.core.documents.source import BYTES, DocumentSource
 from outboxctl.core.projections import documents, events, in_force, pages, version_base
@@ -65,11 +65,12 @@ class ViewSource(DocumentSource):
         """The parts of a key's text."""
         return key_parts(key, len(self.projection.key))
 
-    def read(self, connection: Connection, keys: Sequence[str], *, content: bool) -> list[SourceRow]:
+    def read(
+        self, connection: Connection, keys: Sequence[str], *, content: bool, seconds: float = SECONDS
+    ) -> list[SourceRow]:
         """The documents of these keys, of one snapshot, without its version: documents are equal without."""
         if not (content or self.projection.routing):
             return _rows(keys, pages.presence(connection, self.projection, keys))
-        seconds = pages.SECONDS
         found = documents.read(connection, self.projection, keys, seconds=seconds, max_bytes=BYTES)
         return _rows(keys, found._replace(version=None, versions=()))
 

@@ -1,7 +1,7 @@
 """Failed events: by cause, event by event, and one in full with its source row."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain, islice
@@ -15,8 +15,7 @@ from outboxctl.core.operator.selection import (
     resolved,
     select_failed,
 )
-from outboxctl.core.refused_reads import ReadRefusedError, reading_rows
-from outboxctl.core.schema.names import DOCUMENT, EVENTS, SAFE, SOURCE
+from outboxctl.core.schema.names import EVENTS, SAFE
 from outboxctl.core.sql import Connection, text
 from outboxctl.domain.failures import NO_REASON
 from outboxctl.domain.fingerprints import LENGTH, LONGEST, fingerprint, fold
@@ -153,25 +152,14 @@ class _Sum:
 EVENT = text(f"""
 SELECT to_json(e)::text, error_reason, left(error, {LONGEST}) FROM {EVENTS} e WHERE id = CAST(:id AS uuid)
 """)
-SOURCE_ROW = text(f"""
-SELECT {DOCUMENT} FROM {SOURCE} s WHERE entity_type = :entity_type AND entity_id = CAST(:entity_id AS uuid)
-LIMIT 1
-""")
 
 
 @dataclass(frozen=True)
 class Event:
-    """Every column of an event by name, and what would be sent for its entity now (None: a delete).
-
-    `source_error`: why that cannot be read.
-    `fingerprint` is that of its error, None if it has none. One of a declared projection has no `source`: its
-    document is read apart (operations.failed.inspect).
-    """
+    """Every column of an event by name; `fingerprint` is that of its error, None if it has none."""
 
     row: dict[str, Any]
     fingerprint: str | None
-    source: dict[str, Any] | None
-    source_error: str | None = None
 
     @property
     def key(self) -> str | None:
@@ -184,28 +172,14 @@ class Event:
         return PROJECTION if self.key is None else str(self.row["entity_type"])
 
     @property
-    def document_id(self) -> str:
-        """The id of its entity's document in the index."""
-        return f"{self.row['entity_type']}:{self.row['entity_id']}"
+    def of(self) -> str:
+        """The key of its document; of search_index type and id of the entity."""
+        return f"{self.row['entity_type']}:{self.row['entity_id']}" if self.key is None else self.key
 
 
 def event_by_id(connection: Connection, id_: str) -> Event | None:
     """The event of this id, whatever its status; None if there is none."""
-    connection.exec_driver_sql("SET LOCAL TimeZone = 'UTC'")  # as the worker's documents have it
     row = connection.execute(EVENT, {"id": id_}).first()
     if row is None:
         return None
-    event, cause = loads(row[0]), fingerprint(*row[1:]) if row[1] or row[2] else None
-    if event.get("entity_key") is not None:
-        return Event(event, cause, None)
-    try:
-        return Event(event, cause, _source(connection, event))
-    except ReadRefusedError as error:
-        return Event(event, cause, None, error.words)
-
-
-def _source(connection: Connection, event: Mapping[str, Any]) -> dict[str, Any] | None:
-    entity = {name: event[name] for name in ("entity_type", "entity_id")}
-    with reading_rows(connection), connection.begin_nested():
-        source = connection.execute(SOURCE_ROW, entity).scalar()
-    return None if source is None else dict(loads(source))
+    return Event(loads(row[0]), fingerprint(*row[1:]) if row[1] or row[2] else None)

@@ -8,14 +8,14 @@ from typing import Any
 
 from outboxctl.core.database import Connection
 from outboxctl.core.operator.failed import Event
-from outboxctl.core.projections import documents as view_documents
 from outboxctl.core.projections import in_force
 from outboxctl.core.refused_reads import ReadRefusedError
 from outboxctl.domain.errors import RefusedError, UnreachableError
 from outboxctl.domain.json_numbers import loads, same_json_types
 from outboxctl.domain.lifecycle import PROJECTION
 from outboxctl.domain.printable import brief
-from outboxctl.domain.projection import document_id
+from outboxctl.domain.projection import built_in, document_id
+from outboxctl.operations.projection.known import source_of
 from outboxctl.settings import Settings
 from outboxctl.sink.index import document as documents
 from outboxctl.sink.transport.open import connect
@@ -107,11 +107,7 @@ def inspect(event: Event, settings: Settings, begin: Begin, *, replayed_as: str 
 
     `begin` begins a transaction. Raises OutboxctlError where the database cannot be used at all.
     """
-    made = (
-        _declared(begin, event)
-        if event.key is not None
-        else _Made(settings.elastic_index, event.document_id, document=event.source, error=event.source_error)
-    )
+    made = _made(begin, event, settings.elastic_index)
     document, error = _document(settings, made) if made.index and made.document_id else (None, None)
     known = made.index and not error and not made.error
     return Inspection(
@@ -130,28 +126,26 @@ def inspect(event: Event, settings: Settings, begin: Begin, *, replayed_as: str 
     )
 
 
-def _declared(begin: Begin, event: Event) -> _Made:
-    """What a declared projection makes of an event."""
+def _made(begin: Begin, event: Event, index: str) -> _Made:
+    """What its projection makes of an event; `index` is that of the built-in one."""
     with begin() as connection:
-        declared = {each.name: each for each in in_force.declared(connection)}
-    projection = declared.get(event.projection)
+        known = {each.label: each for each in (*in_force.declared(connection), built_in(index))}
+    projection = known.get(event.projection)
     if projection is None:
         return _Made(error=f"no projection {brief(repr(event.projection), 80)} is in force")
-    if event.row["follow"] is not None:
-        return _Made(view=str(projection.document), error=MANY)
-    key = str(event.key)
-    made = _Made(
-        projection.index, document_id(key), str(projection.document), routed=bool(projection.routing)
-    )
+    view = str(projection.document) if projection.name else ""
+    if event.row.get("follow") is not None:
+        return _Made(view=view, error=MANY)
+    made = _Made(projection.index, document_id(event.of), view, routed=bool(projection.routing))
     try:
         with begin() as connection:
-            found = view_documents.read(connection, projection, [key], seconds=PATIENCE)
+            source = source_of(projection)
+            (row,) = source.read(connection, [event.of], content=True, seconds=PATIENCE)
     except ValueError as error:
         return replace(made, error=brief(error))
     except ReadRefusedError as error:
         return replace(made, error=error.words)
-    (text,) = found.texts
-    return replace(made, document=None if text is None else loads(text), error=found.unusable.get(0))
+    return replace(made, document=None if row.text is None else loads(row.text), error=row.error or None)
 
 
 def _document(settings: Settings, made: _Made) -> tuple[documents.StoredDocument | None, str | None]:

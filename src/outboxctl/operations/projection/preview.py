@@ -18,6 +18,7 @@ from outboxctl.sink.index.scanned import ScannedDocument, SearchPage, search_pag
 from outboxctl.sink.transport.client import Client
 from outboxctl.sink.transport.request import request
 
+PATIENCE = 60.0  # seconds to read a document
 COPIES = 100  # of one id, that an index has by mistake, in several shards
 
 
@@ -59,7 +60,7 @@ def preview(
         except ReadRefusedError as error:
             raise UsageError(f"KEY {brief(repr(key), 80)}: {error.words}") from None
     # One by one: what is read at once is bounded.
-    rows = [row for key in keys for row in source.read(connection, [key], content=True)]
+    rows = [row for key in keys for row in source.read(connection, [key], content=True, seconds=PATIENCE)]
     return [_compared(client, projection, row) for row in rows]
 
 
