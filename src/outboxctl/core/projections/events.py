@@ -1,12 +1,10 @@
 """Events of a projection: those in flight, those that changed lately, and new ones of a repair."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from outboxctl.core.documents.since import MOVED, Since
-from outboxctl.core.operator.audit import record
 from outboxctl.core.produce import COLUMNS
 from outboxctl.core.schema.encoding import stored
 from outboxctl.core.schema.names import EVENTS
@@ -98,19 +96,3 @@ def changed(
 def write(connection: Connection, name: str, keys: Sequence[str], *, op: str = "upsert") -> list[str]:
     """Write an event for each of these keys; returns the events' ids. The document is read, whatever `op`."""
     return [*connection.execute(WRITE, {"name": name, "keys": list(keys), "op": op}).scalars()]
-
-
-def repair(
-    connection: Connection,
-    name: str,
-    keys: Sequence[str],
-    *,
-    by: str,
-    reason: str,
-    act_id: str,
-    filters: Mapping[str, Any],
-) -> list[str]:
-    """Write events for these keys, and the audit row; returns the events' ids."""
-    ids = write(connection, name, keys)
-    record(connection, "repair", by=by, reason=reason, filters=filters, ids=ids, act_id=act_id)
-    return ids

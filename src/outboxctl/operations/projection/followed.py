@@ -40,7 +40,7 @@ def tables(
     named = {each.table for each in follow}
     if both := named & set(ignored):
         declared.place.at("ignore").fail(f"{next(iter(both))} is followed, too")
-    proof = prove(connection, declared, root, view, follow)
+    proof = prove(connection, declared, root, view, follow, used=used)
     if not with_triggers:
         return (), (), tuple(ignored), proof
     # The root's own row is followed in any case.

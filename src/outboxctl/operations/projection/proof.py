@@ -56,12 +56,13 @@ def prove(
     root: Relation,
     view: Relation,
     follow: Sequence[Follow],
+    *,
+    used: Mapping[Relation, frozenset[str]],
 ) -> Proof:
-    """Analyse a view; `follow` are the tables that the declaration names.
+    """Analyse a view; `follow` are the tables that the declaration names, `used` those that the view reads.
 
     Raises UsageError where its key is not the root's, or where its joins make several rows of one key.
     """
-    used = dependencies.used(connection, view)
     texts = view_texts.read(connection, view, {*used, root})
     proof = Proof(root, used, analyse(texts, view, root, declared.key))
     _check_key(declared, proof, follow)

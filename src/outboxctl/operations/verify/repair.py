@@ -176,11 +176,12 @@ class Repair:
     def _enqueue_keys(
         self, connection: Connection, plain: Sequence[Task], _: Sequence[Task]
     ) -> tuple[int, int]:
+        name = self.source.projection.name
         keys = [difference.key for difference, _ in plain if difference.key is not None]
-        filters = {"projection": self.source.projection.name, **self._filters(plain)}
-        return len(
-            events.repair(connection, self.source.projection.name, keys, filters=filters, **self._act)
-        ), 0
+        ids = events.write(connection, name, keys)
+        filters = {"projection": name, **self._filters(plain)}
+        record(connection, "repair", filters=filters, ids=ids, affected=None, **self._act)
+        return len(ids), 0
 
     def _filters(self, tasks: Sequence[Task]) -> dict[str, Any]:
         return {"index": self.mender.index, **Counter(difference.kind.value for difference, _ in tasks)}
