@@ -9,7 +9,7 @@ import pytest
 from elasticsearch import Elasticsearch
 
 from operations.failures import everything, fail, source
-from outboxctl.operations.failed.inspect import FieldDifferenceKind, differences
+from outboxctl.operations.inspection import FieldDifferenceKind, differences
 from processes import Cli
 
 

@@ -1,6 +1,6 @@
 """The tree of commands: what belongs to a command is loaded once it is asked for."""
 
-from collections.abc import Iterator, Mapping
+from collections import UserDict
 from importlib import import_module
 from typing import Annotated, Any
 
@@ -54,25 +54,14 @@ COMMANDS = {name: (panel, *place) for panel, commands in PANELS.items() for name
 SHOWN: dict[str, Any] = {"pretty_exceptions_enable": False, "rich_markup_mode": "markdown"}
 
 
-class LateCommands(Mapping[str, Any]):
+class LateCommands(UserDict[str, Any]):
     """The commands by name, each made when it is first asked for."""
-
-    def __init__(self) -> None:
-        self._made: dict[str, Any] = {}
 
     def __getitem__(self, name: str) -> Any:
         """Typer's command of that name."""
-        if name not in self._made:
-            self._made[name] = _command(name, *COMMANDS[name])
-        return self._made[name]
-
-    def __iter__(self) -> Iterator[str]:
-        """The names, as the help lists them."""
-        return iter(COMMANDS)
-
-    def __len__(self) -> int:
-        """How many there are."""
-        return len(COMMANDS)
+        if self.data[name] is None:
+            self.data[name] = _command(name, *COMMANDS[name])
+        return self.data[name]
 
 
 def _command(name: str, panel: str, module: str, attribute: str) -> Any:
@@ -90,7 +79,7 @@ class ProgramGroup(TyperGroup):
 
     def __init__(self, **more: Any) -> None:
         super().__init__(**more)
-        self.commands: Any = LateCommands()
+        self.commands: Any = LateCommands(dict.fromkeys(COMMANDS))
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - typer gives it
         """The names of all commands; the base class would load each of them."""

@@ -16,10 +16,7 @@ from outboxctl.domain.printable import CONTROL, SURROGATE, brief
 UNITS = {"w": "weeks", "d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
 SHORT = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,6})?)([wdhms])")
 # ISO 8601, but for years and months: they have no fixed length.
-ISO = re.compile(
-    r"P(?=.)(?:([0-9]{1,12})W)?(?:([0-9]{1,12})D)?"
-    r"(?:T(?=.)(?:([0-9]{1,12})H)?(?:([0-9]{1,12})M)?(?:([0-9]{1,12}(?:\.[0-9]{1,6})?)S)?)?"
-)
+ISO = re.compile(r"P[^YMT]*(T.+)?")
 LONGEST = timedelta(days=365 * 100)
 
 
@@ -105,16 +102,18 @@ def moment(flag: str, value: str) -> datetime:
 
 def duration(flag: str, value: str) -> timedelta:
     """A length of time above zero: `7d`, `12h`, `30m`, `90s`, or ISO 8601 without years and months."""
-    short, iso = SHORT.fullmatch(value), ISO.fullmatch(value)
+    from pydantic import TypeAdapter, ValidationError
+
     hint = "for example 7d, 12h, 30m, 90s or P1DT12H"
-    if short:
-        parts = {UNITS[short[2]]: float(short[1])}
-    elif iso:
-        parts = {unit: float(n or 0) for unit, n in zip(UNITS.values(), iso.groups(), strict=True)}
-    else:
-        raise UsageError(f"{flag}: not a duration: {brief(repr(value), 80)}", hint=hint)
     try:
-        length = timedelta(**parts)
+        if short := SHORT.fullmatch(value):
+            length = timedelta(**{UNITS[short[2]]: float(short[1])})
+        elif ISO.fullmatch(value):
+            length = TypeAdapter(timedelta).validate_python(value)
+        else:
+            raise UsageError(f"{flag}: not a duration: {brief(repr(value), 80)}", hint=hint)
+    except ValidationError:
+        raise UsageError(f"{flag}: not a duration: {brief(repr(value), 80)}", hint=hint) from None
     except OverflowError:
         length = timedelta.max
     if not timedelta(0) < length <= LONGEST:

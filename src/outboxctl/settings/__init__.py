@@ -6,31 +6,15 @@ from a file wherever a value could: NAME_FILE is its path.
 Imports `net` and `domain`.
 """
 
-from outboxctl.settings.connections import MAX_INDEX_BYTES
-from outboxctl.settings.kinds import NotifyPolicy, OutagePolicy, SinkProduct
-from outboxctl.settings.loading import Settings, load
-from outboxctl.settings.sources import (
-    Source,
-    all_names,
-    env_names,
-    is_secret,
-    secrets,
-    variable_of,
-)
-from outboxctl.settings.worker import DELIVERY_SHARE
-
-__all__ = [
-    "DELIVERY_SHARE",
-    "MAX_INDEX_BYTES",
-    "NotifyPolicy",
-    "OutagePolicy",
-    "Settings",
-    "SinkProduct",
-    "Source",
-    "all_names",
-    "env_names",
-    "is_secret",
-    "load",
-    "secrets",
-    "variable_of",
-]
+from outboxctl.settings.connections import MAX_INDEX_BYTES as MAX_INDEX_BYTES
+from outboxctl.settings.kinds import NotifyPolicy as NotifyPolicy
+from outboxctl.settings.kinds import OutagePolicy as OutagePolicy
+from outboxctl.settings.kinds import SinkProduct as SinkProduct
+from outboxctl.settings.loading import Settings as Settings
+from outboxctl.settings.loading import load as load
+from outboxctl.settings.sources import Source as Source
+from outboxctl.settings.sources import all_names as all_names
+from outboxctl.settings.sources import env_names as env_names
+from outboxctl.settings.sources import is_secret as is_secret
+from outboxctl.settings.sources import variable_of as variable_of
+from outboxctl.settings.worker import DELIVERY_SHARE as DELIVERY_SHARE

@@ -90,7 +90,7 @@ def show(
     from outboxctl.cli.failed.view import advice, view
     from outboxctl.core.operator.audit import replayed_as
     from outboxctl.core.operator.failed import event_by_id
-    from outboxctl.operations.failed.inspect import inspect
+    from outboxctl.operations.inspection import inspect
 
     configured = settings()
     with reading(configured) as connection:

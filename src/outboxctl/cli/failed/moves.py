@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from outboxctl.core.operator.selection import MovePlan, Selection
-    from outboxctl.operations.failed.apply import Outcome, Step
+    from outboxctl.operations.batches import Outcome, Step
     from outboxctl.settings import Settings
 
 SHOWN, CAUSES = 5, 20  # ids and causes that a person sees; --json has them all
@@ -108,8 +108,7 @@ def move(
 ) -> None:
     """Plan; then show the plan, or carry it out and show what was done. Exits 130 if interrupted."""
     from outboxctl.core.operator.selection import plan
-    from outboxctl.operations.batches import size
-    from outboxctl.operations.failed.apply import Outcome, moves
+    from outboxctl.operations.batches import Outcome, moves, size
 
     configured = settings()
     with reading(configured) as connection:
@@ -138,8 +137,7 @@ def perform(
     rate: float | None = None,
 ) -> "Outcome":
     """Carry out the steps with a progress bar; ^C ends it after the current batch."""
-    from outboxctl.operations.batches import stoppable
-    from outboxctl.operations.failed.apply import carry_out
+    from outboxctl.operations.batches import carry_out, stoppable
 
     with acting(settings, f"{words.verb} {of}", yes=yes) as db:
         try:

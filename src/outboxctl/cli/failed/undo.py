@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from outboxctl.core.database import Connection
     from outboxctl.core.operator.audit import AuditRow
-    from outboxctl.operations.failed.apply import Outcome
+    from outboxctl.operations.batches import Outcome
 
 UNDO = MoveWords("undo", "undone", "went back to failed", "would go back to failed")
 

@@ -15,7 +15,7 @@ from outboxctl.domain.printable import brief, counted
 if TYPE_CHECKING:
     from outboxctl.core.operator.audit import AuditRow
     from outboxctl.core.operator.failed import FailedRow, Group
-    from outboxctl.operations.failed.inspect import Inspection
+    from outboxctl.operations.inspection import Inspection
 
 WHO = "--by YOU --reason WHY --dry-run"  # pasted unread it changes nothing
 SAMPLE = 240  # characters of an error in a list: three lines of 80 columns

@@ -106,7 +106,7 @@ def _headline(state: "PipelineStatus") -> list[Text]:
     oldest = f", the oldest {rendering.age(state.oldest_age_seconds)} old" if state.lag else ""
     head = Text(f"Lag: {counted(state.lag, 'event')}{oldest}", style="bold")
     names = [each.name for each in state.projections]
-    whose = "all projections" if len(names) > 1 else f"projection {names[0]}"
+    whose = "all projections" if len(names) > 1 else f"projection {''.join(names) or state.projection}"
     head.append(f"  ({whose})", "not bold dim")
     return [head] if state.chosen else [head, Text(_flow(state))]
 

@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING
 from outboxctl.core.documents.copying import RowState, state_of
 from outboxctl.core.documents.interface import PageRange
 from outboxctl.core.documents.source import DocumentSource
-from outboxctl.core.documents.table import TableSource
-from outboxctl.core.documents.view import ViewSource
 from outboxctl.core.projections import in_force
 from outboxctl.core.refused_reads import ReadRefusedError
+from outboxctl.domain.lifecycle import PROJECTION
 from outboxctl.domain.printable import is_text
-from outboxctl.operations.projection.known import search_index_unused
+from outboxctl.operations.projection.known import named, search_index_unused, source_of
 from outboxctl.operations.verify.model import DifferenceKind
 from outboxctl.operations.verify.review import Review
 from outboxctl.sink.index.scan import reader_of
@@ -45,13 +44,12 @@ def drift(database: "Database", client: "Client", index: str, size: int) -> Drif
     also for an index that is missing.
     """
     with database.begin() as connection:
-        declared, unused = in_force.declared(connection), search_index_unused(connection)
-    sources: list[tuple[DocumentSource, str]] = [] if unused else [(TableSource(), index)]
-    sources += [(ViewSource(each), each.index) for each in declared]
+        used = [] if search_index_unused(connection) else [named(connection, PROJECTION, index)]
+        projections = [*used, *in_force.declared(connection)]
     sampled, differing = 0, list[str]()
-    for source, name in sources:
-        ids = _random_ids(database, source, max(1, size // len(sources)))
-        reader = reader_of(client, name, source.routing)
+    for projection in projections:
+        source, reader = source_of(projection), reader_of(client, projection.index, projection.routed)
+        ids = _random_ids(database, source, max(1, size // len(projections)))
         reader.check_unchanged()  # looks at the index without a sample, too
         review = Review(database, reader, source, content=not source.versioned)
         for start in range(0, len(ids), CHUNK):

@@ -2,9 +2,8 @@
 
 from collections.abc import Iterator
 
-from outboxctl.core.inspect.rights import MissingRight, Rights
 from outboxctl.core.inspect.server import ServerFacts
-from outboxctl.core.inspect.tables import INDEXES, TableIndex, Tables
+from outboxctl.core.inspect.tables import INDEXES, MissingRight, Rights, TableIndex, Tables
 from outboxctl.core.schema.names import EVENTS, SOURCE
 from outboxctl.core.schema.roles import DELIVERY, Role
 from outboxctl.operations.doctor.model import ERROR, INFO, WARNING, Case, RuleGroup

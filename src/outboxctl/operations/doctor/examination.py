@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 from outboxctl.core.database import Connection, Database
 from outboxctl.core.inspect.projections import ProjectionFacts, other_server, projections
-from outboxctl.core.inspect.rights import rights
 from outboxctl.core.inspect.server import connection_link, read_only, read_or_refuse, server
-from outboxctl.core.inspect.tables import tables
+from outboxctl.core.inspect.tables import rights, tables
 from outboxctl.core.operator.rebuilds import interrupted_moves
+from outboxctl.core.projections.fields import Field
 from outboxctl.core.projections.indexes import MissingIndex
 from outboxctl.core.schema import marker
 from outboxctl.domain.errors import (
@@ -22,7 +22,7 @@ from outboxctl.domain.errors import (
     UsageError,
 )
 from outboxctl.domain.printable import brief
-from outboxctl.domain.projection import Projection
+from outboxctl.domain.projection import Projection, built_in
 from outboxctl.net.urls import local, parse_url
 from outboxctl.operations.doctor.database_rules import MARKER, RIGHTS, SERVER, TABLES
 from outboxctl.operations.doctor.index_rules import ExaminedIndex
@@ -242,36 +242,40 @@ def _by_requests(exam: Examination, client: "Client", away: list[str]) -> None:
     check(FORMATION, lambda: formation(client, away, urls=len(settings.sink_urls)))
     check(DISKS, lambda: disks(client))
     known: list[ExaminedIndex] = []
-    for facts in _indexed(exam, client):
-        name = facts.projection.index if facts else settings.elastic_index
-        check(SINK_RIGHTS, partial(sink_rights, client, name, projected=facts is not None))
-        if found := check(INDEX, partial(_index, client, name, facts, known)):
+    for projection, columns in _indexed(exam, client):
+        name = projection.index
+        check(SINK_RIGHTS, partial(sink_rights, client, name, projected=bool(projection.name)))
+        if found := check(INDEX, partial(_index, client, projection, columns, known)):
             known = [*known, found]
 
 
-def _indexed(exam: Examination, client: "Client") -> Sequence[ProjectionFacts | None]:
-    """The projections in force; None is the built-in one, where it is used or its index is there."""
+def _indexed(exam: Examination, client: "Client") -> Sequence[tuple[Projection, Sequence[Field]]]:
+    """The projections in force with their columns; the built-in one where it is used, or has an index."""
     if exam.projections is None:  # the database was not to be examined
         exam.projections = []
         with suppress(OutboxctlError), _asking(_open(exam.settings)) as ask:
             exam.projections, exam.unused = ask(projections), ask(search_index_unused)
-    found = False
+    name, found = exam.settings.elastic_index, not exam.unused
     with suppress(OutboxctlError):
-        found = exam.unused and bool(shaped(lambda: look(client, exam.settings.elastic_index)).indexes)
-    return exam.projections if exam.unused and not found else (None, *exam.projections)
+        found = found or bool(shaped(lambda: look(client, name)).indexes)
+    first: list[tuple[Projection, Sequence[Field]]] = [(built_in(name), [])] if found else []
+    return [*first, *((each.projection, each.columns) for each in exam.projections)]
 
 
 def _index(
-    client: "Client", name: str, facts: ProjectionFacts | None, others: list[ExaminedIndex]
+    client: "Client", projection: Projection, columns: Sequence[Field], others: list[ExaminedIndex]
 ) -> ExaminedIndex:
-    """The index of a projection (None: the built-in one), and what it shares with the `others`."""
-    found = look(client, name)
+    """The index of a projection, and what it shares with the `others`."""
+    found = look(client, projection.index)
     healthy = health(client, found.name) if found.indexes else IndexHealth()
     mine = {each.name for each in found.indexes}
     shared = [
-        (other.owner, index.name) for other in others for index in other.named.indexes if index.name in mine
+        (other.projection.label, index.name)
+        for other in others
+        for index in other.named.indexes
+        if index.name in mine
     ]
-    return ExaminedIndex(found, healthy, facts, shared)
+    return ExaminedIndex(found, healthy, projection, columns, shared)
 
 
 def _settings(exam: Examination) -> None:

@@ -1,11 +1,12 @@
 """Rules for each index that takes documents: it is there, takes writes and keeps them, with enough copies."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from shlex import quote
 
-from outboxctl.core.inspect.projections import ProjectionFacts
+from outboxctl.core.projections.fields import Field
 from outboxctl.domain.printable import brief
+from outboxctl.domain.projection import Projection
 from outboxctl.operations.doctor.model import ERROR, WARNING, Case, RuleGroup
 from outboxctl.operations.doctor.remedies import apply, index_setting, request
 from outboxctl.settings import Settings
@@ -17,21 +18,21 @@ TOMBSTONES = 3_600.0  # seconds: what this project's own indexes have
 DEFAULT_TOMBSTONES = 60.0  # the engine's default
 
 EXPLAIN = request("GET", "_cluster/allocation/explain")
-BUILT_IN = "search_index"
 
 INDEX = RuleGroup("indexes and mappings")  # `mapping_rules` adds some
 
 
 @dataclass(frozen=True)
 class ExaminedIndex:
-    """What a projection's `index` names; `facts` are None for the built-in one.
+    """What a projection's `index` names; `columns` are those of its view, none for the built-in one.
 
     `shared`: other projections, each with an index that both names stand for.
     """
 
     named: Named
     health: IndexHealth
-    facts: ProjectionFacts | None = None
+    projection: Projection
+    columns: Sequence[Field]
     shared: list[tuple[str, str]] = field(default_factory=list)
 
     @property
@@ -40,15 +41,10 @@ class ExaminedIndex:
         return self.named.writes_to
 
     @property
-    def owner(self) -> str:
-        """Whose documents it takes."""
-        return self.facts.projection.name if self.facts else BUILT_IN
-
-    @property
     def rebuild(self) -> str:
         """The command that fills a new index."""
-        projection = f" --projection {quote(self.facts.projection.name)}" if self.facts else ""
-        return f"outboxctl rebuild{projection} --yes"
+        name = self.projection.name
+        return f"outboxctl rebuild{f' --projection {quote(name)}' * bool(name)} --yes"
 
 
 @INDEX.rule("index-missing", ERROR)
@@ -58,16 +54,16 @@ def missing(each: ExaminedIndex, _: Settings) -> Iterator[Case]:
     if not each.named.indexes:
         body = {"aliases": {name: {"is_write_index": True}}, "mappings": MAPPING, "settings": SETTINGS}
         create = request("PUT", f"{name}-000001", body)
-        yield f"There is no index or alias {name}.", apply(each.facts.projection) if each.facts else create
+        mend = apply(each.projection) if each.projection.name else create
+        yield f"There is no index or alias {name}.", mend
 
 
 @INDEX.rule("index-shared", ERROR)
 def shared(each: ExaminedIndex, _: Settings) -> Iterator[Case]:
     """Two projections overwrite and delete each other's documents: their names stand for one index."""
-    if each.facts:
-        for other, index in each.shared:
-            what = f"The index {index} is that of {each.owner} and of {other}."
-            yield what, f"{apply(each.facts.projection)}, with an index of its own"
+    for other, index in each.shared:
+        what = f"The index {index} is that of {each.projection.label} and of {other}."
+        yield what, f"{apply(each.projection)}, with an index of its own"
 
 
 @INDEX.rule("alias-no-write-index", ERROR)

@@ -32,7 +32,7 @@ __all__ = ["INDEX"]
 @INDEX.rule("mapping-refuses", ERROR)
 def refuses(each: ExaminedIndex, _: Settings) -> Iterator[Case]:
     """Each document with such a value is refused, and its event fails (mapping)."""
-    index = None if each.facts else each.writes_to
+    index = None if each.projection.name else each.writes_to
     for field, there in index.mapping.get("properties", {}).items() if index else ():
         column = MAPPING["properties"].get(field, {}).get("type")
         if index and column and (kind := _kind(there)) not in TAKES[column]:
@@ -43,7 +43,7 @@ def refuses(each: ExaminedIndex, _: Settings) -> Iterator[Case]:
 @INDEX.rule("mapping-strict", ERROR)
 def strict(each: ExaminedIndex, _: Settings) -> Iterator[Case]:
     """A strict mapping refuses every document with a field that it does not name."""
-    index = None if each.facts else each.writes_to
+    index = None if each.projection.name else each.writes_to
     if index and str(index.mapping.get("dynamic")) == "strict":
         fields = index.mapping.get("properties", {})
         if lacking := {name: kind for name, kind in MAPPING["properties"].items() if name not in fields}:
@@ -54,11 +54,11 @@ def strict(each: ExaminedIndex, _: Settings) -> Iterator[Case]:
 @INDEX.rule("mapping-differs", WARNING)
 def differs(each: ExaminedIndex, _: Settings) -> Iterator[Case]:
     """Searches of these fields find nothing, or not what was declared."""
-    if each.facts is None or (index := each.writes_to) is None or not each.facts.columns:
+    if (index := each.writes_to) is None or not each.columns:
         return
-    projection = each.facts.projection
+    projection = each.projection
     declared = json.loads(projection.mapping) if projection.mapping else {}
-    compared = mapping.compare(mapping.body(each.facts.columns, declared)["mappings"], index.mapping)
+    compared = mapping.compare(mapping.body(each.columns, declared)["mappings"], index.mapping)
     if compared.lacking:
         names = brief(", ".join(compared.lacking), 300)
         yield f"The index {index.name} of {projection.name} lacks the fields {names}.", apply(projection)
@@ -71,7 +71,7 @@ def no_source(each: ExaminedIndex, _: Settings) -> Iterator[Case]:
     """`failed show`, `verify` and reindexing have nothing to read."""
     if (index := each.writes_to) and index.mapping.get("_source", {}).get("enabled") is False:
         what = f"{index.name} does not keep documents (_source is disabled)."
-        yield what, each.rebuild if each.facts else REMAP
+        yield what, each.rebuild if each.projection.name else REMAP
 
 
 def _kind(field: dict[str, Any]) -> str:

@@ -1,1 +1,0 @@
-"""`failed`, `replay`, `discard`: an event beside its document; moves of events in paced, audited batches."""
