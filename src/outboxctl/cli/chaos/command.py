@@ -1,7 +1,7 @@
 """`chaos`: the search engine stopped, workers killed, and the end of every fault."""
 
 from time import monotonic
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +13,8 @@ from outboxctl.cli.options import DryRun, FaultDuration, Json, NotProduction, gr
 from outboxctl.domain.errors import OutboxctlError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from outboxctl.drills.faults.engine import SinkControl
     from outboxctl.drills.faults.records import Fault
     from outboxctl.settings import Settings
@@ -124,7 +126,7 @@ def undo(dry_run: DryRun = False, json: Json = False) -> None:
     from outboxctl.drills.scratch.folder import sweep
 
     if dry_run:
-        _show({"faults": [_row(each) for each in records.load(records.folder())]}, json=json)
+        _show("faults", "Faults under way", records.load(records.folder()), json=json)
         return
     sweep("lab", say)
     ledger = opened(settings())
@@ -132,10 +134,10 @@ def undo(dry_run: DryRun = False, json: Json = False) -> None:
     for fault in ledger.faults():
         try:
             if ledger.undo(fault):
-                undone.append(_row(fault))
+                undone.append(fault)
         except OutboxctlError as error:  # the others are undone all the same
             failed = failed or error
-    _show({"undone": undone}, json=json)
+    _show("undone", "Undone", undone, json=json)
     if failed:
         raise failed
 
@@ -171,16 +173,14 @@ def _control(
     return configured, url, engine.own(url)
 
 
-def _show(report: dict[str, list[dict[str, Any]]], *, json: bool) -> None:
+def _show(name: str, title: str, faults: "Sequence[Fault]", *, json: bool) -> None:
     """A table of the faults under way, or undone."""
-    ((name, faults),) = report.items()
-    title = "Undone" if name == "undone" else "Faults under way"
-    cells = [[row[column.replace(" ", "_")] for column in COLUMNS] for row in faults]
-    table = rendering.table(title, COLUMNS, cells) if faults else "no faults under way"
-    rendering.show(report, lambda: [table], json=json)
-
-
-def _row(fault: "Fault") -> dict[str, Any]:
-    holder = None if fault.pid is None else f"pid {fault.pid} on {fault.host}"
     names = ("id", "kind", "what", "since", "left_over")
-    return {name: getattr(fault, name) for name in names} | {"held_by": holder}
+    holders = (None if each.pid is None else f"pid {each.pid} on {each.host}" for each in faults)
+    rows = [
+        {name: getattr(each, name) for name in names} | {"held_by": holder}
+        for each, holder in zip(faults, holders, strict=True)
+    ]
+    cells = [[row[column.replace(" ", "_")] for column in COLUMNS] for row in rows]
+    table = rendering.table(title, COLUMNS, cells) if faults else "no faults under way"
+    rendering.show({name: rows}, lambda: [table], json=json)
