@@ -12,6 +12,7 @@ from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from outboxctl.domain.errors import UnreachableError, UsageError
 from outboxctl.drills.services import place, postgres, process, search, sockets
@@ -63,19 +64,9 @@ def up(
     return Services(*_start(state, [database, engine], say))
 
 
-def _alone(
-    role: Role,
-    state: Path | None = None,
-    *,
-    search: SearchWish = "auto",
-    port: int | None = None,
-    fresh: bool = False,
-    fast: bool = False,
-    engine_settings: Sequence[str] = (),
-    say: Say = silent,
-) -> Service:
-    """Start one service alone, and wait until it answers; see ServiceRequest."""
-    return _start(state, [ServiceRequest(role, search, port, fresh, fast, engine_settings)], say)[0]
+def _alone(role: Role, state: Path | None = None, *, say: Say = silent, **request: Any) -> Service:
+    """Start one service alone, and wait until it answers; `request` holds fields of ServiceRequest."""
+    return _start(state, [ServiceRequest(role, **request)], say)[0]
 
 
 start_search, start_postgres = partial(_alone, "search"), partial(_alone, "postgres")
@@ -140,17 +131,21 @@ def _begun(root: Path, request: ServiceRequest, ports: ExitStack, say: Say) -> S
     _clear(home / "data", role, say)  # first, for it may hold the port
     port = ports.enter_context(closing(_port(request, known, say))).port
     service = Service(role, kind, port, home / "data", settings=tuple(request.engine_settings))
-    if role == "postgres":
-        postgres.prepare(home, fast=request.fast)
-    place.make_data(service.data)
-    command = (
-        postgres.command(service, fast=request.fast) if role == "postgres" else search.command(service, say)
-    )
-    with process.spawned(
-        command, cwd=service.data, log=service.log, account=place.account(), env=place.environment()
-    ) as (pid, born):
+    command = _command(service, request, say)
+    account, env = place.account(), place.environment()
+    with process.spawned(command, cwd=service.data, log=service.log, account=account, env=env) as (pid, born):
         say(f"{role}: starting {kind} on port {port} (pid {pid})")
         return save(root, replace(service, pid=pid, born=born))
+
+
+def _command(service: Service, request: ServiceRequest, say: Say) -> list[str]:
+    """Make its data folder unless it is there; returns the command line."""
+    if service.role == "postgres":
+        postgres.prepare(service.home, fast=request.fast)
+    place.make_data(service.data)
+    if service.role == "postgres":
+        return postgres.command(service, fast=request.fast)
+    return search.command(service, say)
 
 
 def _running(known: Service, request: ServiceRequest, say: Say) -> Service:
@@ -194,13 +189,11 @@ def _ready(root: Path, service: Service, say: Say) -> Service:
     """Wait for a service and record its version. UnreachableError if its process ends or time is up."""
     deadline = time.monotonic() + READY_SECONDS
     while not (version := _version(service)):
-        why = f"{service.role} ended while it started"
-        if service.running:
-            if time.monotonic() < deadline:
-                time.sleep(PAUSE_SECONDS)
-                continue
-            why = f"{service.role} does not answer after {READY_SECONDS:g} s"
-        raise UnreachableError(why, hint=process.log_tail(service.log))
+        running, late = service.running, time.monotonic() > deadline
+        if late or not running:
+            why = f"does not answer after {READY_SECONDS:g} s" if running else "ended while it started"
+            raise UnreachableError(f"{service.role} {why}", hint=process.log_tail(service.log))
+        time.sleep(PAUSE_SECONDS)
     say(f"{service.role}: {service.kind} {version} answers on port {service.port}")
     return save(root, replace(service, version=version))
 
