@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from outboxctl.core.documents.since import MOVED, Since
-from outboxctl.core.produce import COLUMNS
 from outboxctl.core.schema.encoding import stored
 from outboxctl.core.schema.names import EVENTS
 from outboxctl.core.sql import Connection, text
@@ -40,10 +39,10 @@ FAILED = text(f"""
 SELECT DISTINCT entity_key FROM (SELECT * FROM {EVENTS} WHERE status = 'failed' LIMIT :most) e
 WHERE entity_type = :name AND entity_key IS NOT NULL
 """)
+# No other column: a worker's role may write no more.
 WRITE = text(f"""
-INSERT INTO {EVENTS} ({COLUMNS}, entity_key)
-SELECT CAST(:name AS text), md5(CAST(:name AS text) || ':' || key)::uuid, CAST(:op AS text), NULL, 'pending',
-    0, 0, now(), now(), key
+INSERT INTO {EVENTS} (entity_type, entity_id, op, entity_key)
+SELECT CAST(:name AS text), md5(CAST(:name AS text) || ':' || key)::uuid, CAST(:op AS text), key
 FROM unnest(CAST(:keys AS text[])) key
 RETURNING id::text
 """)
