@@ -1,7 +1,7 @@
 """`python -m benchmarks`: measure in one run on the same servers, a section of RESULTS.json a profile.
 
-With minutes: pipeline (8), stream (3), fill (10), latency (5), isolation (30), projections (3), verify (6);
-beside pgsync nested (15). `follow` (10) is all that begin so: what a change of a followed table costs.
+With minutes: pipeline (8), stream (3), fill (10), latency (5), isolation (30), verify (6), ends (8); beside
+pgsync nested (15). `follow` (10) is all that begin so: what a change of a followed table costs.
 """
 
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from benchmarks import (
+    both_ends,
     comparing,
     fill,
     follow_fan_out,
@@ -21,7 +22,6 @@ from benchmarks import (
     nested,
     pgsync,
     pipeline,
-    projections,
     stream,
 )
 from benchmarks.command import exit_on_error, say, started, write
@@ -44,15 +44,15 @@ class Profile(NamedTuple):
 PROFILES = {
     "pipeline": Profile(pipeline.run, {"events": 100_000, "bytes": 600, "backlog": 200_000, "repeat": 5}),
     "stream": Profile(stream.run, {"events": 50_000, "bytes": 600, "repeat": 5}),
-    "fill": Profile(fill.run, {"rows": 1_000_000, "bytes": 600, "parents": 50_000, "repeat": 3}),
+    "fill": Profile(fill.run, {"rows": 1_000_000, "bytes": 600, "repeat": 3}),
     "latency": Profile(latency.run, {"rates": "1,50,500,5000", "seconds": 20.0, "repeat": 1}),
     "isolation": Profile(
         isolation.run,
         {"backlog": 1_000_000, "faults": isolation.FAULTS, "policies": "unset,hold,count"}
         | {"seconds": 20.0, "repeat": 1},
     ),
-    "projections": Profile(projections.run, {"events": 100_000, "bytes": 600, "repeat": 3}),
     "verify": Profile(comparing.run, {"entities": 1_000_000, "bytes": 600, "repeat": 3}),
+    "ends": Profile(both_ends.run, {"documents": 100_000, "repeat": 3}),
     "nested": Profile(nested.run, {"parents": 20_000, "repeat": 3} | PGSYNC),
     "follow-rate": Profile(
         follow_rate.run,

@@ -4,13 +4,13 @@ from argparse import Namespace
 from time import perf_counter
 
 from benchmarks import processes, shop, sink, tables
-from benchmarks.command import OTHERS, collected, filled
+from benchmarks.command import OTHERS, collected
 from benchmarks.figure import BenchFigure
 from benchmarks.processes import BY, ProcessRun
 from benchmarks.report import ENDS, Section
 from benchmarks.rig import Rig, must
 from outboxctl.core.database import driver
-from outboxctl.core.documents.view import ViewSource
+from outboxctl.core.documents.source import DocumentSource
 from outboxctl.core.projections import in_force
 from outboxctl.core.schema.names import EVENTS
 from outboxctl.operations.rebuild.source import PAGE_BYTES
@@ -20,33 +20,16 @@ VIEW = f"COPY (SELECT to_json(v.*)::text FROM {shop.SCHEMA}.documents v) TO STDO
 CHANGE = f"UPDATE {shop.SCHEMA}.parts SET revision = revision + 1"
 TABLES = f"{EVENTS}, {shop.SCHEMA}.parts, {shop.SCHEMA}.categories"
 ONE = ("--projection", shop.NAME)
-BOUND = "bound, 1 / (1/S + 1/R)"
+WARM_UPS = 4
 PARTS = ("rebuild", "children updated", "categories renamed")
-FIGURES = (
-    BenchFigure("S: sink alone", "docs/s", []),
-    BenchFigure("R: COPY of the view alone", "docs/s", []),
-    BenchFigure(BOUND, "docs/s", []),
-    *(
-        BenchFigure(f"{part}{of}", unit, [], digits=digits)
-        for part in (*PARTS, "verify")
-        for of, unit, digits in (
-            ("", "docs/s", 0),
-            ("/bound", "", 2),
-            *((f": {whose} CPU", "us/document", 1) for whose in ("own", "PostgreSQL", "Elasticsearch")),
-        )
-        if (part, of) != ("verify", "/bound")
-    ),
-    BenchFigure(OTHERS, "", [], digits=2),
-)
 NOTES = f"""\
 - Documents of some 800 bytes with {shop.PARTS} children and a category's name each: a view with a subquery.
 - S: their bulk bodies from memory into a fresh index, by 1, 2 or 3 senders, whichever was best. R: one
   process reads the view by COPY, and throws it away.
-- Rebuild and verify: whole commands, from exec to exit, with the comparison of all documents.
+- Rebuild and verify: whole commands, from exec to exit, with the comparison of all documents. So is CPU.
 - Children updated: one statement has changed all of them, and a worker delivers the documents. Categories
   renamed: one statement has renamed half of them, and a worker finds the documents and delivers them. Both
   from the worker's line "worker started" to the start of its last settle.
-- CPU: of the whole command, with its start, a document.
 """
 
 
@@ -55,16 +38,17 @@ def run(rig: Rig, args: Namespace) -> Section:
     shop.fill(rig, args.documents)
     with shop.declared(rig):
         bodies = _bodies(rig)
-        sink.warm_up(rig, bodies, args.documents, mappings=shop.MAPPINGS)
+        for _ in range(WARM_UPS):
+            sink.rate(rig, bodies, 3, args.documents, shop.MAPPINGS)
         values = collected(rig, args.repeat, lambda _number: _repetition(rig, bodies, args.documents))
     about = f"{args.documents:,} documents with {shop.PARTS} children each, {args.repeat} repetitions."
-    return Section(ENDS, about, filled(FIGURES, values), NOTES)
+    return Section(ENDS, about, [_figure(*each) for each in values.items()], NOTES)
 
 
 def _repetition(rig: Rig, bodies: list[bytes], documents: int) -> dict[str, float]:
     s, r = max(sink.limit(rig, bodies, documents, shop.MAPPINGS).values()), documents / _reading(rig)
     bound = 1 / (1 / s + 1 / r)
-    found = dict(zip([figure.name for figure in FIGURES], (s, r, bound), strict=False))
+    found = {"S: sink alone": s, "R: COPY of the view alone": r, "bound, 1 / (1/S + 1/R)": bound}
     tables.flush(rig)
     for command in ("rebuild", "verify"):
         ran = processes.run(rig, command, *ONE, *(BY if command == "rebuild" else ()))
@@ -79,7 +63,7 @@ def _repetition(rig: Rig, bodies: list[bytes], documents: int) -> dict[str, floa
 def _bodies(rig: Rig) -> list[bytes]:
     with rig.database.begin() as connection:
         projection = next(each for each in in_force.declared(connection) if each.name == shop.NAME)
-    pages = ViewSource(projection).pages(rig.database, None, size=sink.REQUEST_SIZE, most=PAGE_BYTES)
+    pages = DocumentSource(projection).pages(rig.database, None, size=sink.REQUEST_SIZE, most=PAGE_BYTES)
     return [RawActions(page.rows).body() or b"" for page in pages]
 
 
@@ -105,3 +89,10 @@ def _delivered(rig: Rig, part: str, change: str, documents: int) -> dict[str, fl
 def _figures(part: str, ran: ProcessRun, rate: float, documents: int) -> dict[str, float]:
     spent = {"own": ran.worker, "PostgreSQL": ran.postgres, "Elasticsearch": ran.engine}
     return {part: rate} | {f"{part}: {who} CPU": 1e6 * cpu / documents for who, cpu in spent.items()}
+
+
+def _figure(name: str, values: list[float]) -> BenchFigure:
+    if name.endswith("/bound") or name == OTHERS:
+        return BenchFigure(name, "", values, digits=2)
+    cpu = "CPU" in name
+    return BenchFigure(name, "us/document" if cpu else "docs/s", values, digits=int(cpu))

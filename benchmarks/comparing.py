@@ -11,7 +11,7 @@ from benchmarks.figure import BenchFigure
 from benchmarks.processes import BY
 from benchmarks.report import Section
 from benchmarks.rig import SERVERS, Rig
-from outboxctl.core.documents.interface import PageRange
+from outboxctl.core.documents.rows import PageRange
 from outboxctl.core.documents.table import TableSource
 from outboxctl.sink.index.scan import Reader
 
@@ -26,17 +26,12 @@ NOTES = """\
   one side after the other, and thrown away. The bound is the CPU that this costs PostgreSQL and the engine,
   divided by the cores: no comparison that reads both sides so can be faster.
 - "CPU, comparing/reading alone": of all three processes, without that of a run that reads nothing.
-- A rebuild has filled the index, so documents lie in the order of their keys. Of one that a worker has
-  filled, in any order, 1,000,000 took 13.1 s (2.84 times the bound), with 8.3 s of our own CPU.
-- Against the 40 to 53 s of earlier versions, which found each row and each document by its key.
-- Versions only is no shorter way: the engine unpacks a document to tell its id.
 """
 FIGURES = (
     BenchFigure("in full", "s", [], digits=1),
     BenchFigure("bound", "s", [], digits=1),
     BenchFigure("in full/bound", "", [], digits=2),
     BenchFigure(CPU, "", [], digits=2),
-    BenchFigure("versions only", "s", [], digits=1),
     *(BenchFigure(f"{whose} CPU", "s", [], digits=1) for whose in ("own", "PostgreSQL", "Elasticsearch")),
     BenchFigure("own CPU a million", "s", [], digits=1),
     *(
@@ -51,7 +46,7 @@ FIGURES = (
 def run(rig: Rig, args: Namespace) -> Section:
     """Fill both sides once, then every figure in each repetition."""
     _fill(rig, args.entities, args.bytes)
-    values = collected(rig, args.repeat, lambda _number: _compare(rig, args.entities))
+    values = collected(rig, args.repeat, lambda _number: _in_full(rig, args.entities))
     values["in full/bound"] = ratios(values["in full"], values["bound"])
     about = f"{args.entities:,} entities of {args.bytes} bytes of JSON, {args.repeat} repetitions."
     title = TITLE if args.entities == MILLION else f"{TITLE}, {args.entities:,} entities"
@@ -71,13 +66,6 @@ def _fill(rig: Rig, entities: int, size: int) -> None:
     tables.entities(rig, entities, sink.text_of(rig, size))
     processes.run(rig, "rebuild", *BY)
     processes.run(rig, "verify")
-
-
-def _compare(rig: Rig, entities: int) -> dict[str, float]:
-    return {
-        **_in_full(rig, entities),
-        "versions only": processes.run(rig, "verify", "--versions-only").wall,
-    }
 
 
 def _in_full(rig: Rig, entities: int) -> dict[str, float]:

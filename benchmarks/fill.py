@@ -9,16 +9,14 @@ from typing import NamedTuple
 
 import psutil
 
-from benchmarks import shop, sink, tables
+from benchmarks import sink, tables
 from benchmarks.command import OTHERS, collected, say
 from benchmarks.figure import BenchFigure
 from benchmarks.processes import BY, begin
 from benchmarks.report import Section
 from benchmarks.rig import SERVERS, Rig, must
-from outboxctl.core.documents.copying import Page
+from outboxctl.core.documents.rows import Page
 from outboxctl.core.documents.table import TableSource
-from outboxctl.core.documents.view import ViewSource
-from outboxctl.core.projections import in_force
 from outboxctl.core.schema.names import REBUILDS
 from outboxctl.operations.rebuild.source import PAGE_BYTES
 from outboxctl.sink.delivery.raw import RawActions
@@ -41,7 +39,6 @@ NOTES = f"""\
 - F: a real `outboxctl rebuild --yes`, from the row's phase `fill` to the next one; its CPU an entity, and
   that of both servers, are of these seconds. "Whole": from exec to exit, with start, swap and the comparison
   of all entities. Memory: the most of the whole process.
-- Nested: the projection of "Nested documents", five children a document.
 """
 
 
@@ -60,16 +57,13 @@ def run(rig: Rig, args: Namespace) -> Section:
 
     def repetition(_number: int) -> dict[str, float]:
         tables.entities(rig, args.rows, text)
-        found = _against_bounds(rig, args.rows)
-        if args.parents:
-            found |= _nested(rig, args.parents)
-        return found
+        return _against_bounds(rig, args.rows)
 
     say("warm-up")
     _warm_up(rig, min(args.rows, FEW), text)
     figures = [_figure(name, each) for name, each in collected(rig, args.repeat, repetition).items()]
-    about = f"{args.rows:,} rows and {args.parents:,} nested documents, {args.bytes} bytes of JSON a row"
-    return Section(TITLE, f"{about}; {args.repeat} repetitions.", figures, NOTES)
+    about = f"{args.rows:,} rows of {args.bytes} bytes of JSON, {args.repeat} repetitions."
+    return Section(TITLE, about, figures, NOTES)
 
 
 def quick(rig: Rig, count: int, size: int, repeat: int) -> list[BenchFigure]:
@@ -85,7 +79,7 @@ def _warm_up(rig: Rig, count: int, text: int) -> None:
 
 def _against_bounds(rig: Rig, count: int) -> dict[str, float]:
     """What both ends can do alone, the fill, and the ratios."""
-    found = _bounds(rig, count) | _filled(rig, count, "", index=rig.settings.elastic_index)
+    found = _bounds(rig, count) | _filled(rig, count)
     s, r, f = found["S: sink alone"], found["R: reading alone"], found["F: filling"]
     both = 1 / (1 / r + 1 / s)
     return found | dict(zip(RATIOS, (f / s, f / both, f / min(s, both), found["whole"] / s), strict=True))
@@ -117,32 +111,20 @@ def _seconds(act: Callable[[], object]) -> float:
     return perf_counter() - began
 
 
-def _nested(rig: Rig, parents: int) -> dict[str, float]:
-    """A projection with children: what reading it alone does, and its fill."""
-    shop.fill(rig, parents)
-    with shop.declared(rig):
-        with rig.database.begin() as connection:
-            projection = next(each for each in in_force.declared(connection) if each.name == "product")
-        pages = ViewSource(projection).pages(rig.database, None, size=rig.settings.bulk_size, most=PAGE_BYTES)
-        reading = parents / _seconds(lambda: sum(page.read for page in pages))
-        filled = _filled(rig, parents, "nested: ", "--projection", "product", index=shop.index_of(rig))
-    return {"nested: R: reading alone": reading, **filled}
-
-
-def _filled(rig: Rig, count: int, prefix: str, *args: str, index: str) -> dict[str, float]:
+def _filled(rig: Rig, count: int) -> dict[str, float]:
     """A rebuild from exec to exit, and that all documents are there."""
     tables.flush(rig)
     began = perf_counter()
-    with begin(rig, "rebuild", *BY, "--json", *args, stderr=subprocess.DEVNULL) as process:
+    with begin(rig, "rebuild", *BY, "--json", stderr=subprocess.DEVNULL) as process:
         try:
             figures = _watched(rig, process, count)
         finally:
             process.kill()
     must(process.returncode == 0, f"rebuild exited with {process.returncode}")
     whole = count / (perf_counter() - began)
-    held = index_setup.count(rig.client, index)
+    held = index_setup.count(rig.client, rig.settings.elastic_index)
     must(held == count, f"{held} documents for {count} entities")
-    return {f"{prefix}{name}": value for name, value in (figures | {"whole": whole}).items()}
+    return figures | {"whole": whole}
 
 
 def _watched(rig: Rig, process: subprocess.Popen[str], count: int) -> dict[str, float]:

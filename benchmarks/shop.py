@@ -48,7 +48,8 @@ CREATE VIEW {SCHEMA}.documents AS
 NOTE = "md5({} || ':' || {})"
 ROWS = f"""
 INSERT INTO {SCHEMA}.categories SELECT n, 'category ' || n FROM generate_series(1, {{categories}}) n;
-INSERT INTO {SCHEMA}.products SELECT n, 'product ' || md5(n::text), 1 + (n - 1) %% {{categories}}
+INSERT INTO {SCHEMA}.products SELECT n, 'product ' || md5(n::text) || repeat(' of words', 24),
+    1 + (n - 1) %% {{categories}}
     FROM generate_series(1, {{products}}) n;
 INSERT INTO {SCHEMA}.parts SELECT n, 1 + (n - 1) / {PARTS}, 'sku-' || n, {NOTE.format("n", "1")}
     FROM generate_series(1, {{parts}} * {{products}}) n;

@@ -43,12 +43,10 @@ def _claim(rig: Rig, size: int) -> list[Claimed]:
         return claim(connection, owner="bench", token=str(uuid4()), size=size, lease=30)
 
 
-def warm_up(
-    rig: Rig, requests: Sequence[bytes], events: int, *, documents: int = WARM_UP, mappings: Json = MAPPING
-) -> None:
+def warm_up(rig: Rig, requests: Sequence[bytes], events: int, *, documents: int = WARM_UP) -> None:
     """Send so many documents, so that the engine's own code is compiled."""
     for _ in range(-(-documents // events)):
-        rate(rig, requests, max(SENDERS), events, mappings)
+        rate(rig, requests, max(SENDERS), events)
 
 
 def limit(rig: Rig, requests: Sequence[bytes], events: int, mappings: Json = MAPPING) -> dict[int, float]:

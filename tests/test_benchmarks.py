@@ -44,7 +44,8 @@ def measured(rig: Rig, profile: str, **given: object) -> dict[str, BenchFigure]:
 
 LITTLE: dict[str, dict[str, object]] = {
     "pipeline": {"events": 40, "backlog": 9},
-    "fill": {"rows": 3_000, "parents": 3_000},
+    "fill": {"rows": 3_000},
+    "ends": {"documents": 300},
     "verify": {"entities": 40},
     "isolation": {"backlog": 50, "faults": "alone,dead", "policies": "count", "seconds": 1.0},
     "follow-writers": {},

@@ -10,7 +10,7 @@ import pytest
 import servers as test_servers
 from outboxctl.core.database import Database
 from outboxctl.core.documents import source
-from outboxctl.core.documents.copying import RawDocument, from_json
+from outboxctl.core.documents.rows import RawDocument, from_json
 from outboxctl.core.documents.since import Since
 from outboxctl.core.documents.table import TableSource
 from outboxctl.core.schema.migrations import upgrade

@@ -14,8 +14,8 @@ import shop
 from fakes.postgres_proxy import Do, postgres_proxy
 from outboxctl.core.database import Database
 from outboxctl.core.documents import source
-from outboxctl.core.documents.copying import from_json
-from outboxctl.core.documents.view import ViewSource
+from outboxctl.core.documents.rows import from_json
+from outboxctl.core.documents.source import DocumentSource
 from outboxctl.domain.projection import KeyColumn, Projection, Relation
 from outboxctl.operations.verify.compare import Comparison, compare
 from outboxctl.operations.verify.sketch import Sketch
@@ -124,7 +124,7 @@ def test_one_pass_over_both_sides_finds_what_looking_for_each_document_finds(
 
     monkeypatch.setattr(Comparison, "_by_id", counted)
     with closing(connect(settings)) as client:
-        view = ViewSource(stock.projection(items))
+        view = DocumentSource(stock.projection(items))
         differences = [*compare(db, reader_of(client, items, view.routing), view)]
     assert {(each.kind, each.id) for each in differences} == wrong
     assert (len(differences), bool(used)) == (len(wrong), not enough)
@@ -317,7 +317,7 @@ def test_pages_hold_every_key_once_in_the_order_of_its_type(
     table = Relation("public", "T %x")
     column = KeyColumn("K %s", kind)
     projection = Projection("t", table, (column,), table, "i")
-    view = ViewSource(projection)
+    view = DocumentSource(projection)
     monkeypatch.setattr(source, "CHUNK_ROWS", 2)
     pages = [*view.pages(db, None, size=2, most=1_000, versions=False)]
     every = [from_json(row[0]) for page in pages for row in page.rows]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from outboxctl.cli.app import app
-from outboxctl.core.documents.interface import ChangedKey, SourceRow
+from outboxctl.core.documents.rows import ChangedKey, SourceRow
 from outboxctl.core.produce import MAX_VERSION
 from outboxctl.domain.errors import UnreachableError, UsageError
 from outboxctl.domain.failures import DONE, Classification, Reason, Verdict

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from outboxctl.core.documents.interface import SourceRow, States
+from outboxctl.core.documents.rows import SourceRow, States
 from outboxctl.core.documents.table import TableSource, is_entity
 from outboxctl.domain import json_numbers
 from outboxctl.operations.verify.judge import differs, same
@@ -111,6 +111,7 @@ class Told(TableSource):
     """A source that has one state after the other; the last one stays."""
 
     def __init__(self, *states: States) -> None:
+        super().__init__()
         self._told = list(states)
 
     def states(self, *_: Any, **__: Any) -> States:

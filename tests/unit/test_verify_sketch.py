@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outboxctl.core.documents.copying import RowState as State
+from outboxctl.core.documents.rows import RowState as State
 from outboxctl.operations.verify.lanes import in_lanes
 from outboxctl.operations.verify.sketch import CELLS, Sketch, numbers
 

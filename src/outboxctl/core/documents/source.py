@@ -8,6 +8,7 @@ step is waited for: a sink that is slow or away keeps no snapshot open, which wo
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from psycopg.sql import SQL, Composable
@@ -15,21 +16,23 @@ from psycopg.types.string import ByteaBinaryLoader
 
 from outboxctl.core.database import Database, driver
 from outboxctl.core.delivery.claim import LEFT_OUT
-from outboxctl.core.documents.copying import (
-    UNREADABLE,
+from outboxctl.core.documents.rows import (
     Page,
-    RawDocument,
+    PageRange,
     RowState,
     SourcePage,
-    as_json,
+    SourceRow,
+    States,
     from_json,
     length_of,
     pages_of,
+    raw_of,
     state_of,
 )
-from outboxctl.core.documents.interface import PageRange, SourceInterface, SourceRow, States
-from outboxctl.core.projections import pages
+from outboxctl.core.documents.statements import DocumentStatements
+from outboxctl.core.projections import in_force, pages
 from outboxctl.core.projections.documents import identifier, qualified
+from outboxctl.core.projections.reading import with_version
 from outboxctl.core.projections.version_base import asking_again
 from outboxctl.core.refused_reads import ReadRefusedError, by_halves, reading_rows
 from outboxctl.core.sql import Connection
@@ -39,7 +42,6 @@ READ = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 CHUNK_ROWS = 10_000  # of a transaction
 CHUNK_BYTES = 8_000_000  # of documents: about as many rows are asked for; twice as many are never kept
 ROWS_BY_KEY = 100  # in one page, whose bytes are not bounded
-BYTES = 4_000_000  # of documents that are read by key at once (UTF-8)
 FROM_PAGES = "AND {alias}.ctid >= CAST(%(first)s AS tid)"
 TO_PAGES = " AND {alias}.ctid < CAST(%(end)s AS tid)"
 
@@ -55,12 +57,16 @@ class _EnoughReadError(Exception):
     """Ends a COPY before its last row."""
 
 
-class DocumentSource(SourceInterface):
-    """What is read alike of any source."""
+class DocumentSource(DocumentStatements):
+    """The documents of a projection."""
 
-    def renewed(self, connection: Connection) -> "DocumentSource | None":  # noqa: ARG002 - of the interface
+    def renewed(self, connection: Connection) -> "DocumentSource | None":
         """With the definition in force, if there is one that has this index."""
-        return self
+        if not self.projection.name:
+            return self
+        known = {(each.name, each.index): each for each in in_force.read(connection)}
+        found = known.get((self.projection.name, self.projection.index))
+        return replace(self, projection=found) if found else None
 
     def count(self, connection: Connection) -> int:
         """About how many rows the root has."""
@@ -105,11 +111,7 @@ class DocumentSource(SourceInterface):
                 return self.read(connection, some, content=content)
 
         parts = self.each(db, keys, read)
-        return [state_of(row) for part in parts for row in self._by_id([_raw(each) for each in part])]
-
-    def _states(self, rows: list[RowState]) -> list[RowState]:
-        """The rows of a range by id, those that have a document."""
-        return rows
+        return [state_of(row) for part in parts for row in self._by_id([raw_of(each) for each in part])]
 
     def pages(
         self,
@@ -144,6 +146,26 @@ class DocumentSource(SourceInterface):
         content: bool,
         versions: bool,
     ) -> list[Page]:
+        """The pages of the next rows; the base of all versions is raised first where that is needed."""
+
+        def read() -> list[Page] | None:
+            found = self._read_chunk(db, after, rows, size, most, content=content, versions=versions)
+            unknown = versions and not self.projection.version and found and found[0][0][1] == b""
+            return None if unknown else found
+
+        return with_version(db, read, lambda: self._raise(db))
+
+    def _read_chunk(
+        self,
+        db: Database,
+        after: str | None,
+        rows: int,
+        size: int,
+        most: int,
+        *,
+        content: bool,
+        versions: bool,
+    ) -> list[Page]:
         """The pages of the next rows; of fewer than `rows` where they are larger than was expected."""
         found, total = list[Page](), 0
         try:
@@ -168,7 +190,7 @@ class DocumentSource(SourceInterface):
             cut = self._after(connection, after, ROWS_BY_KEY)
         keys = self._keys(db, cut)
         found = [each for part in self.each(db, keys, lambda some: self.current(db, some)) for each in part]
-        return [[_raw(each) for each in found]] if found else []
+        return [[raw_of(each) for each in found]] if found else []
 
     def _keys(self, db: Database, cut: Cut) -> list[str]:
         with db.begin() as connection:
@@ -230,14 +252,6 @@ class DocumentSource(SourceInterface):
         cut = SQL("{} ORDER BY {} LIMIT %(rows)s").format(beyond, names)
         return Cut(cut.as_string(), values)
 
-    def _by_id(self, page: Page) -> Page:
-        """The rows of a page that have a document, by id."""
-        return [row for row in page if row[3]]
-
-    def _checked(self, page: Page) -> Page:
-        """The page. Raises ReadRefusedError for a row that is no document."""
-        return page
-
     # ---------------------------------------------------------------------------------------------- by id
 
     def each(
@@ -249,15 +263,16 @@ class DocumentSource(SourceInterface):
         itself: raises InconclusiveError where it cannot be read at all.
         """
         waiting = [keys] if keys else []
-        for some, found in by_halves(waiting, read):
-            if isinstance(found, ReadRefusedError):
-                if self._is_key(db, some[0]):
-                    yield [SourceRow(some[0], error=found.words)]
-                continue
-            fit = next((n for n, each in enumerate(found) if each.text == LEFT_OUT), len(found))
-            yield found[:fit]
-            if rest := some[fit:]:
-                waiting.append(rest)
+        with self.reading(None):
+            for some, found in by_halves(waiting, read):
+                if isinstance(found, ReadRefusedError):
+                    if self._is_key(db, some[0]):
+                        yield [SourceRow(some[0], error=found.words)]
+                    continue
+                fit = next((n for n, each in enumerate(found) if each.text == LEFT_OUT), len(found))
+                yield found[:fit]
+                if rest := some[fit:]:
+                    waiting.append(rest)
 
     def states(self, db: Database, ids: Sequence[str], *, content: bool) -> States:
         """These documents as the source has them now."""
@@ -300,11 +315,3 @@ def _rows_after(chunk: Sequence[Page], size: int) -> int:
     number = sum(map(len, chunk))
     rows = max(1, min(CHUNK_ROWS, CHUNK_BYTES * number // max(1, length_of(chunk))))
     return rows - rows % size if rows > size else rows
-
-
-def _raw(each: SourceRow) -> RawDocument:
-    if each.error:
-        return [as_json(each.key), UNREADABLE, b"", each.error.encode(errors="replace")]
-    version = b"" if each.version is None else str(each.version).encode()
-    routing = as_json(each.routing) if each.routing else b""
-    return [as_json(each.key), version, routing, (each.text or "").encode("utf-8", "surrogateescape")]

@@ -1,7 +1,7 @@
 """The source of the built-in projection: the rows of search_index, which have versions of their own."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
@@ -11,9 +11,9 @@ from psycopg.sql import SQL, Composable
 
 from outboxctl.core.database import Database
 from outboxctl.core.delivery.claim import LEFT_OUT, PLAN
-from outboxctl.core.documents.interface import SECONDS, ChangedKey, SourceRow
+from outboxctl.core.documents.rows import BYTES, SECONDS, ChangedKey, Page, RowState, SourceRow
 from outboxctl.core.documents.since import MOVED, Since
-from outboxctl.core.documents.source import BYTES, DocumentSource
+from outboxctl.core.documents.source import DocumentSource
 from outboxctl.core.produce import MAX_TYPE, MAX_VERSION
 from outboxctl.core.refused_reads import reading_rows
 from outboxctl.core.schema.names import DOCUMENT, EVENTS, PROJECTIONS, SOURCE
@@ -127,7 +127,7 @@ class TableSource(DocumentSource):
         with db.begin() as connection:
             return self.read(connection, keys, content=True)
 
-    def keys(self, db: Database, ids: Sequence[str]) -> dict[str, str]:  # noqa: ARG002 - of the interface
+    def keys(self, db: Database, ids: Sequence[str]) -> dict[str, str]:  # noqa: ARG002
         """The ids that a worker would write."""
         return {id_: id_ for id_ in ids if is_entity(id_)}
 
@@ -157,13 +157,29 @@ class TableSource(DocumentSource):
         for some in rows.partitions(size):
             yield [ChangedKey(key, newest=newest) for key, newest in some]
 
+    def require(self, connection: Connection) -> None:
+        """It is always in force."""
+
+    def unreached(self, connection: Connection, *, size: int) -> Iterator[str]:  # noqa: ARG002
+        """Each row has its own document."""
+        return iter(())
+
     def documents(self, connection: Connection) -> int:
         """The rows with a key, counted."""
         return int(connection.execute(COUNT).scalar_one())
 
+    @contextmanager
+    def reading(
+        self,
+        connection: Connection | None,  # noqa: ARG002
+        relation: Relation | None = None,  # noqa: ARG002
+    ) -> Iterator[None]:
+        """An error is that of the database."""
+        yield
+
     def _row(
         self,
-        connection: Connection,  # noqa: ARG002 - of the interface
+        connection: Connection,  # noqa: ARG002 - of the overridden
         *,
         content: bool,
         versions: bool,  # noqa: ARG002
@@ -174,6 +190,12 @@ class TableSource(DocumentSource):
     def _columns(self, *, content: bool) -> Composable:
         document = SQL(DOCUMENT if content else "'{}'::text")
         return SQL("{}, s.event_version, {}, ''::text").format(self._key(), document)
+
+    def _states(self, rows: list[RowState]) -> list[RowState]:
+        return rows
+
+    def _by_id(self, page: Page) -> Page:
+        return [row for row in page if row[3]]
 
     def _key(self) -> Composable:
         return SQL("concat(s.entity_type, ':', s.entity_id)")

@@ -196,7 +196,7 @@ def save(connection: Connection, rebuild: Rebuild, **changes: Any) -> Rebuild:
     SWAPPING and ENDING may be among it. Raises UsageError if another process has changed the phase.
     """
     if "cursor" in changes:
-        changes["body"] = rebuild.body | {"cursor": changes.pop("cursor")}
+        changes = {"body": rebuild.body | {"cursor": changes.pop("cursor")}} | changes
     same = (COLUMN.id == rebuild.id) & (COLUMN.phase == rebuild.phase) & COLUMN.ended_at.is_(None)
     written = update(REBUILDS).where(same).ordered_values(*changes.items(), ("updated_at", func.now()))
     row = connection.execute(written.returning(*RETURNED)).one_or_none()

@@ -40,7 +40,7 @@ WITH version AS MATERIALIZED ({version}), made AS (
     SELECT k.place, d.document, d.routing, d.own
     FROM unnest({arrays}) WITH ORDINALITY k ({names}, place)
     LEFT JOIN LATERAL (
-        SELECT to_json(v.*)::text AS document, {routing} AS routing, {own} AS own
+        SELECT {document} AS document, {routing} AS routing, {own} AS own
         FROM {view} v WHERE {matches} LIMIT 2
     ) d ON true
 ), found AS (
@@ -78,9 +78,11 @@ def read(
     *,
     seconds: float,
     max_bytes: int | None = None,
+    content: bool = True,
 ) -> Documents:
     """The documents of these keys (`key_text`), in one snapshot, in at most `seconds`.
 
+    Without `content` an empty object for each key with a row in the view, of which nothing else is read.
     They have at most `max_bytes` (UTF-8) in all, or there is only one. Without a key nothing is returned, and
     raised is what no key is the reason for. Raises ValueError for a key with another number of parts,
     ChangedError where another definition of the projection is in force in that snapshot, and ReadRefusedError
@@ -92,7 +94,7 @@ def read(
     values = arrays(parts, projection) | given
     server_ = server(connection)
     with asking_again(connection), reading_rows(connection):
-        query = statement(projection, server_, places(connection))
+        query = statement(projection, server_, places(connection), content=content)
         rows = connection.exec_driver_sql(query, values).all()
         if not rows:
             return Documents(current(connection), [])
@@ -158,7 +160,7 @@ def arrays(parts: Sequence[Sequence[str]], projection: Projection) -> dict[str, 
 
 
 @lru_cache(256)
-def statement(projection: Projection, server: str, places: Places) -> str:
+def statement(projection: Projection, server: str, places: Places, *, content: bool = True) -> str:
     """The statement that reads documents, where our tables are at these places.
 
     Its parameters are k0, k1, … (arrays of text), max_bytes, and name and stamp of the projection. `server`
@@ -166,12 +168,14 @@ def statement(projection: Projection, server: str, places: Places) -> str:
     """
     # As the document has it: a date in ISO, a number as it is written there.
     by_column = SQL("to_json(v.{}) #>> '{{}}'").format(identifier(projection.routing))
+    own = own_version(projection) if content and projection.version else SQL("NULL::bigint")
     composed = SQL(STATEMENT).format(
         version=SQL(places.render(version_sql(server))),
         left_out=SQL(LEFT_OUT),
         stamp=SQL(places.render(in_force.STAMP.format(name="%(name)s"))),
+        document=SQL("to_json(v.*)::text" if content else "'{}'::text"),
         routing=by_column if projection.routed is Routing.COLUMN else SQL("NULL"),
-        own=own_version(projection) if projection.version else SQL("NULL"),
+        own=own,
         version_of=SQL("coalesce(own, version)" if projection.version else "version"),
         **looked_up(projection),
     )

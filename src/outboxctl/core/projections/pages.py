@@ -12,15 +12,11 @@ from psycopg.sql import SQL, Composable, Composed, Identifier, Literal
 from outboxctl.core.projections import indexes
 from outboxctl.core.projections.catalog import RELATION, of
 from outboxctl.core.projections.documents import (
-    Documents,
-    arrays,
     identifier,
     key_text_sql,
-    looked_up,
     prepare,
     qualified,
     type_of,
-    usable,
 )
 from outboxctl.core.refused_reads import reading_rows
 from outboxctl.core.sql import Connection, text
@@ -37,11 +33,6 @@ FROM (SELECT c.oid AS part FROM {RELATION} UNION
     SELECT p.relid FROM {RELATION}, pg_partition_tree(c.oid::regclass) p) parts
 JOIN pg_class ON pg_class.oid = part
 """)
-# A lateral query with a limit keeps the planner from reading the whole view for a join.
-PRESENT = """
-SELECT k.place FROM unnest({arrays}) WITH ORDINALITY k ({names}, place)
-JOIN LATERAL (SELECT FROM {view} v WHERE {matches} LIMIT 2) d ON true
-"""
 UNREACHED = """
 SELECT {key} FROM {view} r WHERE {keyed} AND NOT EXISTS (SELECT FROM {root} t WHERE {same})
     AND NOT row_security_active(CAST({name} AS regclass))
@@ -91,24 +82,6 @@ def ordered(
     names = (each.columns for each in keys if not each.partial and {*each.columns} == columns.keys())
     found = next(names, None)
     return None if found is None else [columns[name] for name in found]
-
-
-def presence(connection: Connection, projection: Projection, keys: Sequence[str]) -> Documents:
-    """An empty object for each key with a row in the view, without a version; raises as `documents.read`."""
-    places = _places(connection, projection, keys)
-    every, there = range(1, len(keys) + 1), {*places}
-    texts = ["{}" if place in there else None for place in every]
-    with_lacking = sorted([*places, *({*every} - there)])
-    return usable(projection, keys, with_lacking, Documents(None, texts))
-
-
-def _places(connection: Connection, projection: Projection, keys: Sequence[str]) -> Sequence[int]:
-    """The place of each key from 1, as often as it has rows in the view, twice at most."""
-    prepare(connection, SECONDS)
-    values = arrays([key_parts(key, len(projection.key)) for key in keys], projection)
-    statement = SQL(PRESENT).format(**looked_up(projection)).as_string()
-    with reading_rows(connection):
-        return [int(place) for place in connection.exec_driver_sql(statement, values).scalars()]
 
 
 def hashed(connection: Connection, projection: Projection, ids: Sequence[str]) -> dict[str, str]:

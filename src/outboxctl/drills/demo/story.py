@@ -6,7 +6,7 @@ from time import monotonic, sleep
 from typing import Protocol
 from uuid import uuid4
 
-from outboxctl.core.documents.view import ViewSource
+from outboxctl.core.documents.source import DocumentSource
 from outboxctl.core.operator import selection
 from outboxctl.core.schema import migrations
 from outboxctl.domain.errors import OutboxctlError
@@ -157,7 +157,10 @@ class Story:
         ended(f"apply made {done}; {counts[1]:,} documents with their nested members delivered")
         renamed = self._rename()
         step("Verify", "comparing each document with its row of the SELECT")
-        source, reader = ViewSource(ctx.transact(lambda c: named(c, NAME))), Reader(ctx.client, self.index)
+        source, reader = (
+            DocumentSource(ctx.transact(lambda c: named(c, NAME))),
+            Reader(ctx.client, self.index),
+        )
         report = survey(ctx.database, reader, source, content=True, limit=0, advance=lambda _: None)
         differences = report.differences + report.in_flight
         ctx.expect("documents of the projection", counts[1], report.documents)

@@ -7,8 +7,7 @@ from itertools import islice
 from random import sample
 from typing import TYPE_CHECKING
 
-from outboxctl.core.documents.copying import RowState, state_of
-from outboxctl.core.documents.interface import PageRange
+from outboxctl.core.documents.rows import PageRange, RowState, state_of
 from outboxctl.core.documents.source import DocumentSource
 from outboxctl.core.projections import in_force
 from outboxctl.core.refused_reads import ReadRefusedError

@@ -6,7 +6,6 @@ from typing import Any
 
 from outboxctl.core.documents.source import DocumentSource
 from outboxctl.core.documents.table import TableSource, unused
-from outboxctl.core.documents.view import ViewSource
 from outboxctl.core.projections import in_force
 from outboxctl.core.projections.changes import outbox_schema
 from outboxctl.core.sql import Connection
@@ -55,8 +54,8 @@ def named(connection: Connection, name: str, index: str = "") -> Projection:
 
 
 def source_of(projection: Projection, tell: Callable[[str], object] = lambda _: None) -> DocumentSource:
-    """Where its documents are read; `tell` as `ViewSource` has it."""
-    return ViewSource(projection, tell) if projection.name else TableSource(projection)
+    """Where its documents are read; `tell` as `DocumentSource` has it."""
+    return DocumentSource(projection, tell) if projection.name else TableSource(projection)
 
 
 def facts(projection: Projection) -> dict[str, Any]:

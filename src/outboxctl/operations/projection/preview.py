@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from outboxctl.core.documents.interface import SourceRow
+from outboxctl.core.documents.rows import SourceRow
 from outboxctl.core.projections import pages
 from outboxctl.core.refused_reads import ReadRefusedError
 from outboxctl.core.sql import Connection

@@ -9,8 +9,7 @@ from tempfile import SpooledTemporaryFile, gettempdir
 from threading import Event
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from outboxctl.core.documents.copying import UNREADABLE, RawDocument, SourcePage, from_json
-from outboxctl.core.documents.interface import UNCONDITIONAL, ChangedKey, SourceRow
+from outboxctl.core.documents.rows import UNCONDITIONAL, ChangedKey, SourcePage, SourceRow, row_of
 from outboxctl.core.documents.since import Since
 from outboxctl.core.documents.source import DocumentSource
 from outboxctl.core.produce import MAX_VERSION
@@ -111,15 +110,14 @@ def _raw_batch(page: SourcePage) -> DocumentBatch:
     good = [each for each in page.rows if each[1].isdigit()]
     refused = list[Refused]()
     if len(good) < len(page.rows):
-        refused = [_refused_row(each) for each in page.rows if not each[1].isdigit()]
+        refused = [_refused_row(row_of(each)) for each in page.rows if not each[1].isdigit()]
     return DocumentBatch(RawActions(good), refused, page.read, page.place)
 
 
-def _refused_row(row: RawDocument) -> Refused:
-    id_, version, _, document = row
-    if version == UNREADABLE:
-        return Refused(from_json(id_), Reason.BAD_DOCUMENT, document.decode(errors="replace"))
-    return _no_version(from_json(id_), version.decode() or None)
+def _refused_row(row: SourceRow) -> Refused:
+    if row.error:
+        return Refused(row.key, Reason.BAD_DOCUMENT, row.error)
+    return _no_version(row.key, row.version)
 
 
 def _no_version(id_: str, version: object) -> Refused:

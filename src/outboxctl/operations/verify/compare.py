@@ -9,8 +9,7 @@ from itertools import islice
 from threading import Event
 
 from outboxctl.core.database import Database
-from outboxctl.core.documents.copying import UNREADABLE, RawDocument, SourcePage, from_json
-from outboxctl.core.documents.interface import SourceRow
+from outboxctl.core.documents.rows import SourcePage, SourceRow, row_of
 from outboxctl.core.documents.source import DocumentSource
 from outboxctl.core.refused_reads import ReadRefusedError
 from outboxctl.domain.errors import UsageError
@@ -126,7 +125,7 @@ class Comparison:
 
     def _differing(self, page: SourcePage) -> list[str]:
         """The ids of rows whose document differs, or that no document can have."""
-        rows = {each.key: each for each in map(_row, page.rows)}
+        rows = {each.key: each for each in map(row_of, page.rows)}
         ids = [id_ for id_ in rows if is_text(id_)]
         documents = dict(zip(ids, self._reader.get(ids, content=self._content), strict=True))
         return [
@@ -144,14 +143,3 @@ class Comparison:
     def _present(self, keys: Sequence[str]) -> list[SourceRow]:
         with self._database.begin() as connection:
             return self._source.read(connection, keys, content=False)
-
-
-def _row(row: RawDocument) -> SourceRow:
-    """A row by id as it was read; one that cannot be read has no text."""
-    id_, version, routing, document = row
-    text = document.decode("utf-8", "surrogateescape")
-    if version == UNREADABLE:
-        return SourceRow(from_json(id_), error=text)
-    return SourceRow(
-        from_json(id_), text, int(version) if version else None, from_json(routing) if routing else ""
-    )

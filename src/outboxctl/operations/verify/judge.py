@@ -1,9 +1,10 @@
 """Whether a document differs from its row: the rules, which are pure."""
 
 from json import loads
-from typing import Any, Protocol
+from typing import Any
 
-from outboxctl.core.documents.interface import SourceRow
+from outboxctl.core.documents.rows import SourceRow
+from outboxctl.core.documents.source import DocumentSource
 from outboxctl.domain import json_numbers
 from outboxctl.domain.json_numbers import same_json_types
 from outboxctl.domain.projection import Routing
@@ -11,23 +12,9 @@ from outboxctl.operations.verify.model import DifferenceKind
 from outboxctl.sink.index.scanned import ScannedDocument, too_deep
 
 
-class Rules(Protocol):
-    """What the rules depend on, of a source."""
-
-    @property
-    def versioned(self) -> bool:
-        """Whether rows have versions of their own."""
-
-    @property
-    def pipeline(self) -> str:
-        """What may add fields to documents."""
-
-    @property
-    def routing(self) -> Routing:
-        """Where a document's routing comes from."""
-
-
-def differs(row: SourceRow | None, document: ScannedDocument | None, rules: Rules) -> DifferenceKind | None:
+def differs(
+    row: SourceRow | None, document: ScannedDocument | None, rules: DocumentSource
+) -> DifferenceKind | None:
     """How a document differs from its row, None if it does not; bodies are compared where both were read.
 
     Fields that the row does not have are not compared with a pipeline, which may add some. A document that is
@@ -47,13 +34,13 @@ def differs(row: SourceRow | None, document: ScannedDocument | None, rules: Rule
     return DifferenceKind.ALTERED if rules.versioned else DifferenceKind.DIFFERENT
 
 
-def _equal(row: SourceRow, document: ScannedDocument, rules: Rules) -> bool:
+def _equal(row: SourceRow, document: ScannedDocument, rules: DocumentSource) -> bool:
     if not document.body or row.text is None:
         return True
     return (_same_fields if rules.pipeline else same)(document.body, row.text)
 
 
-def misplaced(row: SourceRow, document: ScannedDocument, rules: Rules) -> bool:
+def misplaced(row: SourceRow, document: ScannedDocument, rules: DocumentSource) -> bool:
     """Whether it is not in the shard that its routing leads to, or in others, too."""
     return document.copies > 1 or (rules.routing is not Routing.NONE and document.routing != row.routing)
 
@@ -72,7 +59,7 @@ def same(body: bytes, text: str) -> bool:
 
 
 def differing_fields(
-    row: SourceRow | None, document: ScannedDocument | None, rules: Rules
+    row: SourceRow | None, document: ScannedDocument | None, rules: DocumentSource
 ) -> tuple[str, ...]:
     """The fields of a row's document and of the index's that differ, those of the row first."""
     if row is None or document is None or row.text is None:

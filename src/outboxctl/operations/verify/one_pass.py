@@ -9,8 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from threading import Event
 
 from outboxctl.core.database import Database
-from outboxctl.core.documents.copying import RowState, SourcePage, state_of
-from outboxctl.core.documents.interface import PageRange
+from outboxctl.core.documents.rows import PageRange, RowState, SourcePage, state_of
 from outboxctl.core.documents.source import DocumentSource
 from outboxctl.core.refused_reads import ReadRefusedError
 from outboxctl.domain.errors import OutboxctlError

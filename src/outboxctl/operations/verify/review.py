@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from outboxctl.core.database import Database
-from outboxctl.core.documents.interface import States
+from outboxctl.core.documents.rows import States
 from outboxctl.core.documents.source import DocumentSource
 from outboxctl.domain.printable import is_text
 from outboxctl.operations.verify.judge import differing_fields, differs

@@ -12,7 +12,7 @@ from collections import Counter, deque
 from collections.abc import Iterable
 from threading import Lock
 
-from outboxctl.core.documents.copying import RowState
+from outboxctl.core.documents.rows import RowState
 
 CELLS = 2**16  # a table; a power of two. Up to 20,000 numbers of one side are found 19 times of 20
 HASH_BITS, SECOND = 64, 32  # of the hash; its bits from there on select the cell of the second table

@@ -1,13 +1,16 @@
-"""Rows as the bytes that the server made of them, read by COPY."""
+"""Rows of a source: as the bytes that the server made of them, read by COPY, and as they are read by key."""
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from psycopg.abc import Buffer
 
 HEADER = 19  # bytes before the first row of a binary COPY
 FIELD = 6  # bytes before the value of a row's only column: the number of columns, and its length
+SECONDS = 600.0  # for one statement: a page of a heavy view
+BYTES = 4_000_000  # of documents that are read by key at once (UTF-8)
 UNREADABLE = b"unreadable"  # in place of the version, where the document is the reason
 
 # A row's key as JSON, its version in digits (empty where it has none), its routing as JSON (empty where it
@@ -18,7 +21,49 @@ RawDocument = Sequence[bytes]
 Page = list[RawDocument]
 # A document's id, the version of its row, the document and its routing, as a comparison needs them.
 RowState = tuple[bytes, int | None, bytes, bytes]
+UNCONDITIONAL = -1  # the version of a delete of whatever the index holds
 NOT_READ = -1  # the version of a row that cannot be read: no document has it
+
+
+class PageRange(NamedTuple):
+    """The pages of a table, or of each of its partitions, from `first` to before `end` (None: all)."""
+
+    first: int
+    end: int | None
+
+
+class SourceRow(NamedTuple):
+    """What is read by key: `text` is the document's JSON, None where there is none, LEFT_OUT without room.
+
+    `version`: that of the row, or of the snapshot; of a row that is gone perhaps UNCONDITIONAL. `error`: why
+    no document can be made, often in PostgreSQL's words.
+    """
+
+    key: str
+    text: str | None = None
+    version: int | None = None
+    routing: str = ""
+    error: str = ""
+
+
+class ChangedKey(NamedTuple):
+    """A key whose event `moved`, or whose row may be gone; `newest` is the newest version of its events."""
+
+    key: str
+    moved: bool = True
+    newest: int | None = None
+
+
+@dataclass
+class States:
+    """Documents at one moment, by id: their keys, their rows (or why one cannot be read), events in flight.
+
+    Both of one document are of one snapshot. An id without a key is none that a row can have.
+    """
+
+    keys: dict[str, str] = field(default_factory=dict)
+    rows: dict[str, SourceRow] = field(default_factory=dict)
+    flying: set[str] = field(default_factory=set)
 
 
 class SourcePage(NamedTuple):
@@ -56,6 +101,25 @@ def state_of(row: RawDocument) -> RowState:
     id_, version, routing, document = row
     read = NOT_READ if version == UNREADABLE else int(version) if version else None
     return _bytes(id_), read, document, routing and _bytes(routing)
+
+
+def raw_of(row: SourceRow) -> RawDocument:
+    """A row that was read by key, as one that was copied; one that cannot be read has the reason."""
+    if row.error:
+        return [as_json(row.key), UNREADABLE, b"", row.error.encode(errors="replace")]
+    version = b"" if row.version is None else str(row.version).encode()
+    routing = as_json(row.routing) if row.routing else b""
+    return [as_json(row.key), version, routing, (row.text or "").encode("utf-8", "surrogateescape")]
+
+
+def row_of(raw: RawDocument) -> SourceRow:
+    """The inverse; one that cannot be read has no text."""
+    id_, version, routing, document = raw
+    text = document.decode("utf-8", "surrogateescape")
+    if version == UNREADABLE:
+        return SourceRow(from_json(id_), error=text)
+    read = int(version) if version else None
+    return SourceRow(from_json(id_), text, read, from_json(routing) if routing else "")
 
 
 def length_of(pages: Iterable[Page]) -> int:

@@ -1,4 +1,4 @@
-"""The source of a declared projection: a row of its root has the document that its view has for the key.
+"""The statements of a source: a row of a projection's root has the document that its view has for the key.
 
 The view is asked for each row by its key, as a worker asks it: this takes as long as to read the view as a
 whole, and none of its forms (a grouped subquery, say) is computed again for each page.
@@ -6,16 +6,24 @@ whole, and none of its forms (a grouped subquery, say) is computed again for eac
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from psycopg.sql import SQL, Composable
 
 from outboxctl.core.database import Database
-from outboxctl.core.documents.copying import Page, RowState, as_json, from_json
-from outboxctl.core.documents.interface import SECONDS, UNCONDITIONAL, ChangedKey, SourceRow
+from outboxctl.core.documents.rows import (
+    BYTES,
+    SECONDS,
+    UNCONDITIONAL,
+    ChangedKey,
+    Page,
+    RowState,
+    SourceRow,
+    as_json,
+    from_json,
+)
 from outboxctl.core.documents.since import Since
-from outboxctl.core.documents.source import BYTES, DocumentSource
 from outboxctl.core.projections import documents, events, in_force, pages, version_base
 from outboxctl.core.projections.documents import (
     EMPTY,
@@ -27,7 +35,7 @@ from outboxctl.core.projections.documents import (
     prepare,
     qualified,
 )
-from outboxctl.core.projections.reading import versioned, with_version
+from outboxctl.core.projections.reading import versioned
 from outboxctl.core.refused_reads import ReadRefusedError, reading_of, reading_rows
 from outboxctl.core.search_path import places
 from outboxctl.core.sql import Connection
@@ -48,34 +56,57 @@ ROW = "concat(to_json({key}), E'\\n', {version}, E'\\n', {made})"
 
 
 @dataclass(frozen=True)
-class ViewSource(DocumentSource):
-    """The documents of a projection; one that is read later has a higher version, and so has a delete.
+class DocumentStatements:
+    """What is asked of PostgreSQL for a projection's documents; `versioned`: by their rows' own versions.
 
-    `tell` is called with a sentence where all versions had to be raised.
+    Else one that is read later has a higher version, and so has a delete. `tell` is called with a sentence
+    where all versions had to be raised.
     """
 
     projection: Projection
     tell: Callable[[str], object] = lambda _: None
 
-    def root(self, connection: Connection) -> Relation:  # noqa: ARG002 - of the interface
-        """The projection's."""
+    versioned = False
+    alias = "r"  # of the root in statements
+
+    @property
+    def pipeline(self) -> str:
+        """What may add fields to documents."""
+        return self.projection.pipeline
+
+    @property
+    def routing(self) -> Routing:
+        """Where a document's routing comes from."""
+        return self.projection.routed
+
+    def root(self, connection: Connection) -> Relation:  # noqa: ARG002 - search_index is looked for
+        """The table whose rows have the keys."""
         return self.projection.root
 
     def parts(self, key: str) -> list[str]:
-        """The parts of a key's text."""
+        """The values of the key's columns as texts. ValueError for another number of them."""
         return key_parts(key, len(self.projection.key))
 
     def read(
         self, connection: Connection, keys: Sequence[str], *, content: bool, seconds: float = SECONDS
     ) -> list[SourceRow]:
-        """The documents of these keys, of one snapshot, without its version: documents are equal without."""
-        if not (content or self.projection.routing):
-            return _rows(keys, pages.presence(connection, self.projection, keys))
-        found = documents.read(connection, self.projection, keys, seconds=seconds, max_bytes=BYTES)
+        """What these keys have in one snapshot, in their order, at most BYTES of documents, or one.
+
+        Without the snapshot's version: documents are equal without. Without `content` any text is `{}`.
+        Raises ReadRefusedError for what PostgreSQL raises.
+        """
+        found = documents.read(
+            connection,
+            self.projection,
+            keys,
+            seconds=seconds,
+            max_bytes=BYTES,
+            content=content or bool(self.projection.routing),
+        )
         return _rows(keys, found._replace(version=None, versions=()))
 
     def current(self, db: Database, keys: Sequence[str]) -> list[SourceRow]:
-        """The documents with the version of their snapshot."""
+        """The same in a transaction of its own, with the version that is sent."""
         found = versioned(
             db,
             self.projection,
@@ -90,7 +121,7 @@ class ViewSource(DocumentSource):
         return _rows(keys, found)
 
     def keys(self, db: Database, ids: Sequence[str]) -> dict[str, str]:
-        """An id is the key, or the hash of a long one."""
+        """The keys of those of these ids that a row can have: an id is the key, or the hash of a long one."""
         found = {id_: id_ for id_ in ids if id_ == "" or pages.plausible(self.projection, id_)}
         if hashes := [id_ for id_ in ids if is_hash(id_)]:
             with reading_of(self.projection.document), db.begin() as connection:
@@ -100,25 +131,28 @@ class ViewSource(DocumentSource):
             found |= {id_: id_ for id_ in hashes if id_ not in long and pages.plausible(self.projection, id_)}
         return found
 
-    def nameable(self, key: str) -> bool:  # noqa: ARG002 - of the interface
-        """Whatever its text."""
+    def nameable(self, key: str) -> bool:  # noqa: ARG002 - of search_index not every one
+        """Whether an event can name it."""
         return True
 
     def in_flight(self, connection: Connection, ids: Sequence[str]) -> set[str]:
-        """All of them where an event stands for documents that are not known yet."""
+        """Those of these ids that have an event that is not settled.
+
+        All of them where one stands for documents that are not known yet.
+        """
         found = events.in_flight(connection, self.projection.name, ids)
         return {id_ for id_ in ids if id_ in found}
 
     def failed(self, connection: Connection, *, most: int) -> frozenset[str]:
-        """The ids of the keys of failed events."""
+        """The ids of documents that have a failed event; `most` failed events are looked at."""
         return frozenset(map(document_id, events.failed(connection, self.projection.name, most=most)))
 
     def moved(self, connection: Connection, since: datetime) -> bool:
-        """Of the projection's events."""
+        """Whether any event is not settled, or was settled since then."""
         return events.moved(connection, self.projection.name, since)
 
     def changed(self, connection: Connection, since: Since, *, size: int) -> Iterator[list[ChangedKey]]:
-        """Of the projection's events."""
+        """The keys whose events changed, and those that may be gone, `size` at a time; of one snapshot."""
         for some in events.changed(connection, self.projection.name, since, size=size):
             yield [ChangedKey(key, moved) for key, moved in some if pages.plausible(self.projection, key)]
 
@@ -126,34 +160,24 @@ class ViewSource(DocumentSource):
         """Raise ChangedError unless this definition is in force."""
         in_force.require(connection, self.projection)
 
-    def renewed(self, connection: Connection) -> "ViewSource | None":
-        """With the definition in force, if there is one that has this index."""
-        known = {(each.name, each.index): each for each in in_force.read(connection)}
-        found = known.get((self.projection.name, self.projection.index))
-        return replace(self, projection=found) if found else None
-
     def unreached(self, connection: Connection, *, size: int) -> Iterator[str]:
-        """Keys of rows of the view that no row of the root has. Raises ReadRefusedError."""
+        """Keys of rows of the view that no row of the root has, `size` fetched at once.
+
+        Raises ReadRefusedError.
+        """
         return pages.unreached(connection, self.projection, size=size)
 
     def documents(self, connection: Connection) -> int:
-        """The rows of the view."""
+        """How many documents there are: the rows of the view, counted in one snapshot."""
         with self.reading(connection, self.projection.document):
             return pages.number(connection, self.projection)
 
     @contextmanager
     def reading(self, connection: Connection | None, relation: Relation | None = None) -> Iterator[None]:
-        """Raises InconclusiveError, with the relation's name."""
+        """Names what is read in the errors of the block that have no row for their reason."""
         named = reading_of(relation or self.projection.document)
         with named, reading_rows(connection) if connection else nullcontext():
             yield
-
-    def each(
-        self, db: Database, keys: Sequence[str], read: Callable[[Sequence[str]], list[SourceRow]]
-    ) -> Iterator[list[SourceRow]]:
-        """As of any source; the view is named where it cannot be read at all."""
-        with self.reading(None):
-            yield from super().each(db, keys, read)
 
     def say(self, text: str) -> None:
         """Tell the operator."""
@@ -165,27 +189,8 @@ class ViewSource(DocumentSource):
         if base:
             self.say(f"{RAISED}, to {base}")
 
-    def _chunk(
-        self,
-        db: Database,
-        after: str | None,
-        rows: int,
-        size: int,
-        most: int,
-        *,
-        content: bool,
-        versions: bool,
-    ) -> list[Page]:
-        def read() -> list[Page] | None:
-            found = super(ViewSource, self)._chunk(
-                db, after, rows, size, most, content=content, versions=versions
-            )
-            unknown = versions and not self.projection.version and found and found[0][0][1] == b""
-            return None if unknown else found
-
-        return with_version(db, read, lambda: self._raise(db))
-
     def _row(self, connection: Connection, *, content: bool, versions: bool) -> tuple[Composable, Composable]:
+        """SQL for what comes before SELECT, and for the four lines of a row (`rows.RawDocument`)."""
         version = SQL("(SELECT version FROM version)" if versions else "NULL::text")
         both = SQL("concat({}, E'\\n', {})").format(_as_json(self._routing()), _document(content=content))
         if versions and self.projection.version:
@@ -200,12 +205,14 @@ class ViewSource(DocumentSource):
         return SQL("WITH version AS MATERIALIZED ({})").format(version), row
 
     def _columns(self, *, content: bool) -> Composable:
+        """SQL for the columns of a row (`rows.RowState`)."""
         made, routing = _document(content=content), self._routing()
         if self.projection.routed is Routing.COLUMN:  # the view is asked once for both
             made, routing = SQL("concat({}, E'\\n', {})").format(routing, made), SQL("NULL::text")
         return SQL("{}, NULL::bigint, {}, {}").format(self._key(), self._looked_up(made), routing)
 
     def _states(self, rows: list[RowState]) -> list[RowState]:
+        """Those with these columns by id, without the rows that have no document."""
         if self.projection.routed is Routing.COLUMN:
             rows = [
                 (id_, None, made[1], made[0])
@@ -235,19 +242,23 @@ class ViewSource(DocumentSource):
         return key_column_text(SQL("r.{}").format(name), column)
 
     def _key(self) -> Composable:
+        """SQL for the text of a row's key."""
         return pages.row_key(self.projection)
 
     def _prepare(self, connection: Connection) -> None:
+        """Set what texts and plans depend on, for this transaction."""
         prepare(connection, pages.SECONDS)
 
     def _by_id(self, page: Page) -> Page:
-        """The id of a long key is its hash."""
+        """The rows of a page that have a document, by id: of a long key its hash."""
         return [
             row if len(row[0]) <= MAX_ID_BYTES else [as_json(document_id(from_json(row[0]))), *row[1:]]
-            for row in super()._by_id(page)
+            for row in page
+            if row[3]
         ]
 
     def _checked(self, page: Page) -> Page:
+        """The page. Raises ReadRefusedError for a row that is no document."""
         if any(row[0] == b'""' for row in page):
             raise ReadRefusedError("", EMPTY)
         return page
