@@ -54,10 +54,10 @@ class WithSeconds:
 class TimedClaims(WithSeconds, Claims):
     """Records the seconds of each claim that returned events."""
 
-    def take(self, lease: Lease, *, exclusive: bool) -> Batch | None:
+    def take(self, lease: Lease, **more: Any) -> Batch | None:
         """As `Claims.take`."""
         started = perf_counter()
-        batch = super().take(lease, exclusive=exclusive)
+        batch = super().take(lease, **more)
         if batch:
             self.seconds.append(perf_counter() - started)
         return batch

@@ -6,15 +6,42 @@ from uuid import uuid4
 import psycopg
 import pytest
 
+import claiming
 from moments import Insert, at, when
 from outboxctl.core.database import Database
-from outboxctl.core.delivery.claim import Claimed, claim
+from outboxctl.core.delivery.claim import Claimed, Taken, claim
 
 
 def claimed(db: Database, size: int = 100, seconds: float = 0, *, reclaimed: int = 100) -> list[Claimed]:
-    given = {"owner": "w", "token": str(uuid4()), "size": size, "lease": 10, "reclaimed": reclaimed}
     with when(db, seconds) as connection:
-        return claim(connection, **given)  # type: ignore[arg-type]
+        return claiming.claimed(connection, size, lease=10, reclaimed=reclaimed)
+
+
+def taken(db: Database, after: str, *closed: str, only: str | None = None, size: int = 9) -> Taken:
+    given = {"owner": "w", "token": str(uuid4()), "lease": 10, "sizes": {"few": 1}}
+    with when(db, 0) as connection:
+        return claim(connection, **given, size=size, after=after, closed=closed, only=only)  # type: ignore[arg-type]
+
+
+def test_projections_are_served_in_turn_and_no_claim_has_events_of_two(db: Database, insert: Insert) -> None:
+    for name, key in (("doc", None), ("few", "1"), ("few", "2"), ("many", "1"), ("many", "1"), ("rest", "1")):
+        insert(entity_type=name, entity_key=key)
+    insert(entity_type="later", entity_key="1", next_retry_at=at(60))
+    seen = [taken(db, "few"), taken(db, "many", "rest"), taken(db, ""), taken(db, "few", only="few")]
+    assert [(each.name, len(each.events)) for each in seen] == [("many", 2), ("", 1), ("few", 1), ("few", 1)]
+    assert [event.document_id for event in seen[0].events] == ["1", "1"]
+    assert taken(db, "rest").name == "rest", "around, to where it began"
+    assert taken(db, "") == (None, [])
+
+
+def test_events_that_others_have_locked_are_left_to_them_and_their_projection_is_named(
+    db: Database, insert: Insert, sql: psycopg.Connection
+) -> None:
+    insert(entity_type="locked", entity_key="1"), insert(entity_type="other", entity_key="1")
+    with sql.transaction():
+        sql.execute("SELECT FROM search_outbox_events WHERE entity_type = 'locked' FOR UPDATE")
+        assert taken(db, "") == ("locked", [])
+        assert len(taken(db, "locked").events) == 1
 
 
 def test_due_retries_first_then_the_oldest_and_nothing_that_waits(db: Database, insert: Insert) -> None:
@@ -54,8 +81,8 @@ def test_a_reclaimed_event_is_not_claimed_before_its_time(db: Database, insert: 
 def test_two_claims_never_share_an_event(db: Database, insert: Insert) -> None:
     ids = {insert() for _ in range(20)}
     with db.begin() as first, db.begin() as second:
-        one = claim(first, owner="w", token=str(uuid4()), size=10, lease=10)
-        two = claim(second, owner="w", token=str(uuid4()), size=20, lease=10)
+        one = claim(first, owner="w", token=str(uuid4()), size=10, lease=10).events
+        two = claim(second, owner="w", token=str(uuid4()), size=20, lease=10).events
     assert len(one) + len(two) == 20
     assert {e.id for e in one} | {e.id for e in two} == ids
 
@@ -102,4 +129,4 @@ def test_an_attempt_count_at_its_end_stops_nobody(
 
 def test_no_source_row_no_document(db: Database, insert: Insert) -> None:
     insert()
-    assert claimed(db)[0][-2:] == (None, None)
+    assert claimed(db)[0][-3:] == (None, None, None)

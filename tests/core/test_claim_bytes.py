@@ -12,15 +12,22 @@ from moments import Insert, at, when
 from outboxctl.core.database import Database
 from outboxctl.core.delivery import settle
 from outboxctl.core.delivery.claim import LEFT_OUT, Claimed, claim
+from outboxctl.core.documents.table import documents
 
 BOUND = 2_000
 TRIED = 2  # attempts that every event had before
 
 
-def claimed(db: Database, token: str, bound: int | None = BOUND, *, reclaimed: int = 0) -> list[Claimed]:
+def claimed(db: Database, token: str, bound: int | None = BOUND) -> list[Claimed]:
+    """Events with their documents, read until there is no room."""
     with when(db, 0) as connection:
-        given = {"owner": "w", "token": token, "size": 50, "lease": 10, "reclaimed": reclaimed}
-        return claim(connection, **given, max_bytes=bound)  # type: ignore[arg-type]
+        events = claim(connection, owner="w", token=token, size=50, lease=10).events
+    with db.begin() as connection:
+        rows = documents(connection, [each.document_id for each in events], seconds=9, max_bytes=bound)
+    return [
+        event._replace(source_version=version, document=document)
+        for event, (version, document) in zip(events, rows, strict=True)
+    ]
 
 
 def put(sql: psycopg.Connection, insert: Insert, texts: Sequence[int | None]) -> list[str]:

@@ -5,6 +5,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 
+from claiming import claimed
 from moments import Insert, at, when
 from outboxctl.core.database import Database
 from outboxctl.core.delivery.claim import Claimed, claim
@@ -99,7 +100,7 @@ class Outbox:
         """The events of one claim of any size."""
         self.seconds += 1
         with when(self._db, self.seconds) as connection:
-            return claim(connection, owner="w", token=str(uuid4()), size=100, lease=0.5)
+            return claimed(connection, 100, lease=0.5)
 
     def die(self) -> list[int]:
         """Claim and be reclaimed: the attempts of what was claimed."""

@@ -38,7 +38,7 @@ def event(sql: psycopg.Connection) -> str:
 def taken(db: Database, token: str | None = None) -> list[str]:
     with db.begin() as connection:
         found = claim(connection, owner="w", token=token or str(uuid4()), size=9, lease=30, commit=True)
-    return [each.id for each in found]
+    return [each.id for each in found.events]
 
 
 def kept(db: Database) -> int:
@@ -63,7 +63,7 @@ def test_it_claims_what_is_due_and_no_more_than_it_was_asked_for(
     found: list[Claimed] = []
     for size in (1, 2, 0, 3):
         with db.begin() as connection:
-            found += claim(connection, owner="w", token=str(uuid4()), size=size, lease=30, max_bytes=1)
+            found += claim(connection, owner="w", token=str(uuid4()), size=size, lease=30).events
     assert kept(db) == 1
     assert [each.id for each in found] == ids[:6]
 

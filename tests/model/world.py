@@ -6,6 +6,7 @@ from uuid import UUID
 
 import psycopg
 
+from claiming import claimed
 from fakes.store import Write
 from model.again import Again
 from model.application import Application, document_id
@@ -14,7 +15,7 @@ from model.oracle import LEASE, MAX_ATTEMPTS, MAX_PROCESSING, TABLE, Oracle, Row
 from model.weather import FAIR, WEATHERS, Sky
 from outboxctl.core.database import Database
 from outboxctl.core.delivery import deletes, settle
-from outboxctl.core.delivery.claim import GROUP, claim
+from outboxctl.core.delivery.claim import GROUP
 from outboxctl.core.delivery.leases import Renewed, reclaim, renew
 from outboxctl.core.operator import moves, selection
 from outboxctl.domain.failures import Classification
@@ -65,7 +66,7 @@ class World:
         self._claims += 1
         token, requested_at = str(UUID(int=self._claims)), self.clocks.steady
         with self._database.begin() as connection:
-            batch = claim(connection, owner="w", token=token, size=size, lease=LEASE, reclaimed=reclaimed)
+            batch = claimed(connection, size, lease=LEASE, token=token, reclaimed=reclaimed)
         batch.sort()
         self.oracle.claimed(batch, token, size, self.clocks.now, reclaimed=reclaimed)
         source = self.application.source()

@@ -12,8 +12,8 @@ from elasticsearch import Elasticsearch
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from claiming import claimed
 from outboxctl.core.database import Database
-from outboxctl.core.delivery.claim import Claimed, claim
 from outboxctl.core.operator import rebuilds
 from outboxctl.core.operator.rebuilds import Rebuild, RebuildPhase
 from outboxctl.domain.clock import Deadline
@@ -29,6 +29,8 @@ from sinks import client_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from outboxctl.core.delivery.claim import Claimed
 
 pytestmark = pytest.mark.real_engine
 ENTITIES = [uuid4() for _ in range(5)]
@@ -77,7 +79,7 @@ class World:
     def claim(self, _: int) -> bool:
         """The worker reads a batch."""
         with self.db.begin() as connection:
-            batch = claim(connection, owner="w", token=str(uuid4()), size=2, lease=3600)
+            batch = claimed(connection, 2, lease=3600)
         self.claims += [batch] if batch else []
         return bool(batch)
 

@@ -15,7 +15,7 @@ from outboxctl.domain.clock import Deadline
 from outboxctl.domain.projection import Projection
 from outboxctl.worker.lane.prepare import prepare
 from outboxctl.worker.projections import reading
-from outboxctl.worker.projections.reading import Reading
+from outboxctl.worker.projections.reading import Reading, ViewReader
 
 GONE = "DELETE FROM shop.products WHERE id <> 2"
 
@@ -28,7 +28,7 @@ class Context:
 
 
 def event(number: int, key: str) -> Claimed:
-    return Claimed(f"00000000-0000-0000-0000-{number:012}", key, "upsert", None, 1, None, None, "product")
+    return Claimed(f"00000000-0000-0000-0000-{number:012}", key, "upsert", None, 1)
 
 
 @pytest.fixture
@@ -61,12 +61,8 @@ def test_a_document_that_changes_between_two_halves_is_never_sent_with_a_later_v
 
     monkeypatch.setattr(reading, "versioned", read)
     events = [event(n, key) for n, key in enumerate(["1", "3", "1", "2", "3", "1"])]
-    done = Reading(
-        Context(db),  # type: ignore[arg-type] # all of it that is used
-        projection,
-        deadline=Deadline.within(30),
-        max_bytes=None,
-    ).run(events)
+    source = ViewReader(Context(db), projection)  # type: ignore[arg-type] # all of it that is used
+    done = Reading(source, deadline=Deadline.within(30), max_bytes=10**9).run(events)
     prepared = prepare(done.read)
     assert {action.id for action in prepared.actions} == {"1", "3"}
     for action in prepared.actions:

@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from time import monotonic
 from typing import Any
-from unittest.mock import Mock
 
 import psycopg
 import pytest
@@ -15,21 +14,12 @@ import shop
 from fakes import fake_sink
 from fakes.faults import HEALTHY
 from outboxctl.core.database import Database
-from outboxctl.core.delivery.leases import BATCH, bring_forward
 from outboxctl.domain.clock import Deadline
-from outboxctl.domain.errors import UnreachableError
 from outboxctl.domain.failures import Answer, classify
-from outboxctl.domain.flow import RATE, STEP
 from outboxctl.drills.proxy import faults
-from outboxctl.metrics.registry import Metrics
-from outboxctl.settings import load
 from outboxctl.sink.delivery.bulk import BulkAction
 from outboxctl.sink.delivery.result import Delivery
 from outboxctl.sink.index.index_setup import ensure
-from outboxctl.worker.flow import control as module
-from outboxctl.worker.flow.control import FlowControl
-from outboxctl.worker.health import Health
-from outboxctl.worker.wiring import WorkerParts
 from processes import Worker, eventually
 from projections.memory_index import MemoryIndex, parts_of
 from scene import Scene
@@ -46,70 +36,6 @@ def products(products: str, db: Database, sql: psycopg.Connection) -> str:
     sql.execute(f"INSERT INTO shop.products SELECT n, 'p', 1, 1 FROM generate_series(1, {MANY}) n")
     shop.put_in_force(db, replace(shop.product(f"{products}-gone"), name="gone"))
     return products
-
-
-@pytest.fixture
-def waiting(sql: psycopg.Connection) -> int:
-    """So many events wait for their index, each for an hour."""
-    shop.changed(sql, *range(2 * BATCH + 10), name="gone")
-    sql.execute(
-        "UPDATE search_outbox_events SET next_retry_at = now() + interval '1 hour', attempts = 1,"
-        " error_reason = 'index_unavailable'"
-    )
-    return 2 * BATCH + 10
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The time of the pacing."""
-    now = [100.0]
-    monkeypatch.setattr(module, "monotonic", lambda: now[0])
-    return now
-
-
-@pytest.fixture
-def flow(db: Database, clock: list[float]) -> FlowControl:
-    """That of a worker which delivers a moment after its start."""
-    clock[0] += 1_000
-    return WorkerParts(load(), db, Mock(), Metrics(), Health(300)).flow
-
-
-def test_waiting_events_are_due_batch_by_batch_as_they_are_delivered(
-    flow: FlowControl, sql: psycopg.Connection, waiting: int, clock: list[float]
-) -> None:
-    due = "next_retry_at <= now()"
-    flow.settled("gone", 1)
-    assert _count(sql, due) == BATCH, "so many hold nobody up for long"
-    flow.settled("gone", BATCH // 2 - 1)
-    assert _count(sql, due) == BATCH
-    flow.settled("gone", 1)
-    assert _count(sql, due) == 2 * BATCH
-    clock[0] += STEP
-    flow.settled("gone", 1)
-    assert _count(sql, due) == waiting, "another worker may have delivered the others"
-
-
-def test_after_a_database_error_the_next_delivery_makes_waiting_events_due(
-    flow: FlowControl,
-    sql: psycopg.Connection,
-    waiting: int,
-    clock: list[float],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    answers = iter([UnreachableError("x")])
-
-    def failing_once(*args: Any) -> int:
-        for error in answers:
-            raise error
-        return bring_forward(*args)
-
-    monkeypatch.setattr(module, "bring_forward", failing_once)
-    flow.settled("gone", 1)
-    assert _count(sql, "next_retry_at <= now()") == 0
-    for _ in range(3):
-        clock[0] += STEP
-        flow.settled("gone", 1)
-    assert _count(sql, "next_retry_at <= now()") == waiting
 
 
 class Refusing(MemoryIndex):
@@ -148,7 +74,7 @@ def test_under_count_what_was_not_tried_costs_no_attempt(
 @pytest.mark.slow(reason="20,000 events")
 @pytest.mark.timeout(200)
 @pytest.mark.parametrize("policy", ["hold", "count"])
-def test_events_of_a_missing_index_come_back_slowly_and_all_at_once_when_it_is_there(
+def test_events_of_a_missing_index_are_left_alone_but_for_probes_and_delivered_once_it_is_there(
     products: str,
     worker: Callable[..., Worker],
     sql: psycopg.Connection,
@@ -156,13 +82,11 @@ def test_events_of_a_missing_index_come_back_slowly_and_all_at_once_when_it_is_t
     policy: str,
 ) -> None:
     shop.changed(sql, *range(1, MANY + 1), name="gone")
-    worker(OUTBOX_OUTAGE_POLICY=policy, OUTBOX_MAX_BACKOFF_SECONDS="5")
-    tried = f"SELECT count(*) FROM search_outbox_events WHERE {GONE} AND error_reason IS NULL"
-    eventually(lambda: sql.execute(tried).fetchone() == (0,), within=60)
-    assert _count(sql, "next_retry_at < now() + interval '15 s'") < 30 * RATE
-    assert _count(sql, "next_retry_at > now() + interval '40 s'") > MANY / 4
+    running = worker(OUTBOX_OUTAGE_POLICY=policy, OUTBOX_MAX_BACKOFF_SECONDS="5", OUTBOX_BULK_SIZE="200")
+    eventually(lambda: running.metric("outbox_retry_scheduled_total", reason="index_unavailable") > 0)
     shop.changed(sql, 1)
-    eventually(lambda: shop.held(engine, products).keys() == {"1"})
+    eventually(lambda: shop.held(engine, products).keys() == {"1"}, within=5)
+    assert _count(sql, "error_reason IS NULL") > MANY / 2
     ensure(client_of(engine), f"{products}-gone")
     eventually(lambda: _count(sql, "status = 'done'") == MANY, within=60)
     assert int(engine.count(index=products)["count"]) == 1

@@ -9,17 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from outboxctl.core.delivery.leases import BATCH
+from outboxctl.domain import clock
 from outboxctl.domain.failures import DONE, Answer, Classification, Reason, Verdict, classify
 from outboxctl.domain.flow import (
-    AGAIN,
     LONGEST_STEP,
-    OF_ONE_INDEX,
     PAUSE,
     PROBE_EVENTS,
     RATE,
-    SELDOM,
     STANDSTILL,
-    STEP,
     Findings,
     IndexState,
     SinkPolicy,
@@ -33,7 +31,7 @@ from outboxctl.worker.flow import control
 from outboxctl.worker.upkeep import deletes
 
 pytestmark = pytest.mark.no_servers
-LANES, SIZE, BATCH = 3, 100, 5_000
+LANES, SIZE = 3, 100
 MOST = LANES * SIZE
 HOLD = SinkPolicy(hold=True, base=0.5, cap=30, longest_pause=30, unanswered=LANES, first=SIZE)
 COUNT = replace(HOLD, hold=False, unanswered=1)
@@ -216,45 +214,23 @@ def test_a_late_answer_to_an_old_request_counts_from_what_was_taken_meanwhile() 
     assert sink.state.standstill(sink.now + STANDSTILL + 1) is not None
 
 
-def test_waits_are_spread_so_that_few_events_come_back_in_a_second() -> None:
-    index, waits = IndexState().spread(10_000, 100.0, of_shard=False)
+def test_events_of_a_shard_are_spread_so_that_few_come_back_in_a_second() -> None:
+    index, waits = IndexState().spread(10_000, 100.0)
     assert waits == sorted(waits)
     assert waits[-1] > 9_999 / RATE - 1
-    index, next_ones = index.spread(10, 100.0, of_shard=False)
+    _, next_ones = index.spread(10, 100.0)
     assert next_ones[0] > 10_000 / RATE - 1
-    assert index.spread(1, 100.0, of_shard=True)[1] == [0.0], "those of a shard wait for themselves"
     assert len({*waits}) == pytest.approx(10_000 / RATE, abs=1)
 
 
-def test_what_waits_is_brought_forward_batch_by_batch_as_it_is_delivered() -> None:
-    index, _ = IndexState(looked_at=0.0).spread(10_000, 100.0, of_shard=False)
-    index, reasons = index.taken(1, 100.0).turn(100.0, BATCH)
-    assert reasons == OF_ONE_INDEX
-    assert index.turn(100.0 + STEP, BATCH)[1] == frozenset(), "nothing is left"
-    index = index.left(reasons)
-    assert index.turn(100.0, BATCH)[1] == frozenset(), "not at once: others have the worker meanwhile"
-    assert index.taken(BATCH // 2, 100.0).turn(100.0, BATCH)[1] == reasons
-    assert index.turn(100.0 + STEP, BATCH)[1] == reasons
-    assert index.recovered().waiting == reasons
-
-
-def test_those_of_a_shard_are_so_too_where_search_index_is_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    moves = Mock(return_value=BATCH)
+def test_once_their_shard_takes_documents_they_are_brought_forward(monkeypatch: pytest.MonkeyPatch) -> None:
+    moves = Mock(side_effect=[BATCH, BATCH, 3])
     monkeypatch.setattr(control, "bring_forward", moves)
-    monkeypatch.setattr(control, "monotonic", lambda: 100.0)
-    flow = control.FlowControl(MagicMock(settings=load()), Mock())
+    flow = control.FlowControl(MagicMock(settings=load()))
     flow.recovered("")
-    for _ in range(3):
-        flow.settled("", BATCH // 2)
+    for _ in range(5):
+        flow.bring_forward("")
     assert moves.call_count == 3
-
-
-def test_without_an_outage_that_is_looked_for_rarely() -> None:
-    index = IndexState().taken(1, 1_000.0)
-    assert index.waiting, "another worker may have put some back"
-    index, _ = index.turn(1_000.0, BATCH)
-    assert not index.taken(1, 1_000.0 + SELDOM - 1).waiting
-    assert index.taken(1, 1_000.0 + SELDOM).waiting
 
 
 ANSWERS = [DONE, BUSY, DEAD, SILENT, REFUSED, SICK, MALFORMED, MISSING, UNAVAILABLE_TO_ONE, NOT_SENT, None]
@@ -290,30 +266,122 @@ def test_whatever_it_has_answered_a_healed_sink_is_at_full_speed_within_a_minute
 
 @given(st.lists(st.sampled_from(OF_AN_INDEX), max_size=20), st.sampled_from([HOLD, COUNT]))
 def test_what_one_index_refuses_holds_up_no_other(refused: list[Findings], policy: SinkPolicy) -> None:
-    sink, other = Sink(policy), IndexState()
+    sink = Sink(policy)
     for finding in refused:
         sink.says(finding)  # type: ignore[arg-type]
         sink.now += 0.1
     assert sink.admits(SIZE) == SIZE
-    assert other.untried(sink.now) is None
 
 
-@given(st.lists(st.lists(st.sampled_from([DONE, MISSING, SICK, MALFORMED]), min_size=1, max_size=3)))
-def test_an_index_is_tried_again_a_second_after_all_of_a_batch_waited(
+@given(st.lists(st.lists(st.sampled_from([DONE, MISSING, SICK, MALFORMED, SILENT]), min_size=1, max_size=3)))
+def test_an_index_is_closed_for_a_second_after_all_of_a_batch_waited(
     batches: list[list[Classification]],
 ) -> None:
     index, now = IndexState(), 100.0
     for findings in batches:
-        if outage := outage_of_index(findings):
-            index = index.closed(outage, now)
-            untried = index.untried(now)
-            assert untried
-            assert untried.attempt_returned, "what is not tried costs no attempt"
-        else:
-            assert index.untried(now + PAUSE) is None
+        index = index.after(findings, now)
+        assert index.closed(now) is (index.why is not None)
+        if outage_of_index(findings):
+            assert index.closed(now)
         now += PAUSE
-        assert index.untried(now) is None
-    assert index.taken(1, now + AGAIN).waiting
+        assert not index.closed(now), "it is probed"
+    assert index.after([MALFORMED], now).why is None, "an answer opens it"
+
+
+def test_a_closed_index_is_probed_by_one_lane_and_with_few_events_under_hold() -> None:
+    index = IndexState().after([MISSING], 100.0)
+    assert not index.closed(100.0 + PAUSE)
+    probed = replace(index, prober=ME)
+    assert probed.closed(100.0 + 60)
+    again = probed.after([SILENT], 200.0)
+    assert (again.why, again.closed(200.0), again.closed(200.0 + PAUSE)) == (MISSING, True, False)
+    assert again.after([MISSING], 202.0).failures == 2
+    assert again.after([DONE], 202.0).failures == 0
+
+
+def choosing(held: dict[str, int], slow: Sequence[str] = (), lanes: int = 4) -> control.FlowControl:
+    """The flow of a worker whose lanes hold so many batches of each projection."""
+    leases = [Mock(requested_at=float("inf")) for _ in range(sum(held.values()))]
+    for lease, name in zip(leases, [name for name, n in held.items() for _ in range(n)], strict=True):
+        lease.name = name
+    context = MagicMock(settings=load(concurrency=lanes, outage_policy="hold"))
+    context.in_flight.leases.return_value = leases
+    flow = control.FlowControl(context)
+    for name in ("quick", "slow", "other"):
+        flow.ended(name, 1, clock.monotonic() - (1.0 if name in slow else 0.0))
+    return flow
+
+
+@pytest.mark.parametrize(
+    ("held", "slow", "closed"),
+    [
+        ({"slow": 1, "quick": 3}, ["slow"], []),
+        ({"slow": 2}, ["slow"], ["slow"]),
+        ({"slow": 1, "other": 1}, ["slow", "other"], ["other", "slow"]),
+        ({"quick": 4}, [], []),
+        ({"": 1}, [], [""]),
+    ],
+)
+def test_slow_projections_hold_at_most_half_of_the_lanes(
+    held: dict[str, int], slow: list[str], closed: list[str]
+) -> None:
+    """One that was never measured holds one, here search_index."""
+    assert choosing(held, slow).choice(SIZE, probing=True).closed == closed
+
+
+def test_a_projection_alone_may_hold_all_lanes_however_slow() -> None:
+    context = MagicMock(settings=load(concurrency=2))
+    context.in_flight.leases.return_value = [Mock(requested_at=0.0), Mock(requested_at=0.0)]
+    for lease in context.in_flight.leases.return_value:
+        lease.name = "slow"
+    flow = control.FlowControl(context)
+    flow.ended("slow", 1, clock.monotonic() - 5)
+    assert flow.choice(SIZE, probing=True).closed == []
+
+
+def test_an_outage_closes_its_own_projection_and_the_next_claim_of_it_is_small() -> None:
+    flow = choosing({})
+    flow.judged("slow", [MISSING])
+    assert flow.choice(SIZE, probing=True).closed == ["slow"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(control, "monotonic", lambda: clock.monotonic() + PAUSE)
+        assert flow.choice(SIZE, probing=True) == ([], {"slow": PROBE_EVENTS})
+        assert flow.choice(SIZE, probing=False).closed == ["slow"], "side by side none is probed"
+        flow.claimed("slow")
+        assert flow.choice(SIZE, probing=True).closed == ["slow"], "one lane at a time"
+        flow.end_probe()
+        assert flow.choice(SIZE, probing=True).closed == ["slow"], "and not at once again"
+
+
+BOUND = 8_000_000
+
+
+def test_claims_are_as_large_as_their_documents_have_room() -> None:
+    index = IndexState().sized(1_000, 700_000, left_out=False)
+    assert index.size(1_000, BOUND) == 1_000
+    index = index.sized(8, 8_000_000, left_out=True)
+    assert index.size(1_000, BOUND) == 8
+
+
+@given(st.lists(st.tuples(st.integers(1, 1_000), st.integers(1, 10**9), st.booleans())))
+def test_there_is_always_one_and_never_more_than_most(batches: list[tuple[int, int, bool]]) -> None:
+    index = IndexState()
+    for documents, each, left_out in batches:
+        index = index.sized(documents, documents * each, left_out=left_out)
+        assert 1 <= index.size(1_000, BOUND) <= 1_000
+
+
+def test_after_a_read_that_took_too_long_claims_are_small_and_grow_again() -> None:
+    index, sizes = IndexState().late(500), list[int]()
+    while (size := index.size(1_000, BOUND)) < 1_000:
+        sizes.append(size)
+        index = index.ended(size, 0.1, 0.0, 1_000)
+    assert index.ended(1_000, 5.0, 0.0, 1_000).size(1_000, BOUND) == 500, "each keeps a lane for long"
+    assert sizes == [8, 16, 32, 64, 128, 256, 512]
+    assert IndexState().late(500).ended(3, 0.1, 0.0, 1_000).size(1_000, BOUND) == 8, (
+        "a small one says nothing"
+    )
+    assert IndexState().late(4).size(1_000, BOUND) == 1
 
 
 def test_an_index_that_takes_no_delete_again_is_asked_ever_less_often(

@@ -1,13 +1,12 @@
-"""What is sent follows the source row, how much the size of documents; what cannot be sent fails alone."""
+"""What is sent follows the source row; what cannot be sent fails alone."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outboxctl.core.delivery.claim import LEFT_OUT, Claimed
+from outboxctl.core.delivery.claim import Claimed
 from outboxctl.domain.failures import DONE, Classification, Noop, Reason, Verdict
 from outboxctl.sink.delivery.bulk import BulkAction
-from outboxctl.worker.claiming.batch_sizer import BatchSizer
 from outboxctl.worker.lane.prepare import UNSENT, judge, prepare
 
 pytestmark = pytest.mark.no_servers
@@ -81,19 +80,6 @@ def test_the_lab_documents_words() -> None:
     assert "Unknown outbox op: 'not-a-real-op'" in finding.error
 
 
-def test_what_had_no_room_goes_back_unless_its_entity_is_sent_anyway() -> None:
-    """All events of an entity read the same row: one document of it is enough for all."""
-    sent, with_it = event(1, version=1), event(2, version=2, source=2)._replace(document=LEFT_OUT)
-    sent = sent._replace(source_version=2)
-    alone = event(3, entity_id="another")._replace(document=LEFT_OUT)
-    prepared = prepare([sent, with_it, alone])
-    assert prepared.left_out
-    assert [action.document for action in prepared.actions] == [sent.document]
-    ends = {e.id: finding for e, finding in judge(prepared, [DONE])}
-    assert ends["event-3"] is UNSENT
-    assert [ends[id_].verdict for id_ in ("event-1", "event-2")] == [Verdict.DONE] * 2
-
-
 VERSIONS = st.sampled_from([None, -1, 0, 1, 2, 2**63 - 1, 2**63])
 IDS = st.sampled_from(["block:a", "block:b", "", "é" * 256, "é" * 257, "x" * 512, "x" * 513, "\ud800"])
 EVENTS = st.builds(
@@ -104,7 +90,7 @@ EVENTS = st.builds(
     VERSIONS,
     st.just(1),
     VERSIONS,
-    st.sampled_from([None, "{}", LEFT_OUT]),
+    st.sampled_from([None, "{}"]),
 )
 
 
@@ -121,46 +107,3 @@ def test_every_event_gets_one_finding_and_every_entity_one_action(
     refused = {event.id for event, _ in prepared.decided}
     for event, finding in judged:
         assert event.id in refused or finding.verdict is (said or UNSENT).verdict
-
-
-BOUND = 8_000_000
-
-
-def learn(batch_sizer: BatchSizer, documents: int, each: int, *, left_out: bool = False) -> int:
-    batch_sizer.learn(documents, documents * each, left_out=left_out)
-    return batch_sizer.size
-
-
-def test_after_documents_were_left_out_only_what_has_room_is_claimed() -> None:
-    batch_sizer = BatchSizer(1_000, BOUND)
-    learn(batch_sizer, 1_000, 700)
-    assert learn(batch_sizer, 8, 1_000_000, left_out=True) == 8
-    assert learn(batch_sizer, 8, 1_000_000) == 8
-
-
-@given(st.lists(st.tuples(st.integers(1, 1_000), st.integers(1, 10**9), st.booleans())))
-def test_there_is_always_one_and_never_more_than_most(batches: list[tuple[int, int, bool]]) -> None:
-    batch_sizer = BatchSizer(1_000, BOUND)
-    for documents, each, left_out in batches:
-        assert 1 <= learn(batch_sizer, documents, each, left_out=left_out) <= 1_000
-
-
-def test_claims_that_fail_get_smaller_and_those_that_come_in_time_larger_again() -> None:
-    batch_sizer = BatchSizer(1_000, BOUND)
-    sizes = []
-    while not batch_sizer.take_unread():
-        sizes.append(batch_sizer.size)
-        batch_sizer.failed(batch_sizer.size, by_one=False)
-    assert sizes == [1_000, 100, 10, 1]
-    assert not batch_sizer.take_unread(), "once for each failure"
-    for _ in range(12):
-        sizes.append(batch_sizer.size)
-        batch_sizer.succeeded(batch_sizer.size)
-    assert sizes[4:] == [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1_000, 1_000]
-
-
-def test_a_claim_that_found_little_says_nothing_of_larger_ones() -> None:
-    batch_sizer = BatchSizer(1_000, BOUND)
-    batch_sizer.failed(1_000, by_one=False)
-    batch_sizer.succeeded(3)
-    assert batch_sizer.size == 100

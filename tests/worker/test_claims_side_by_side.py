@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from outboxctl.core.database import Database
-from outboxctl.core.delivery.claim import Claimed, claim
+from outboxctl.core.delivery.claim import Taken, claim
 from outboxctl.metrics.registry import Metrics
 from outboxctl.settings import load
 from outboxctl.worker.claiming import claims
@@ -59,7 +59,7 @@ class HeldClaim:
         self.sent, self.let_go = threading.Event(), threading.Event()
         monkeypatch.setattr(claims, "claim", self._claim)
 
-    def _claim(self, *args: Any, **kwargs: Any) -> list[Claimed]:
+    def _claim(self, *args: Any, **kwargs: Any) -> Taken:
         if not self.sent.is_set():
             self.sent.set()
             assert self.let_go.wait(PATIENCE)

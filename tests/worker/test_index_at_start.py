@@ -98,10 +98,8 @@ def test_an_outage_burns_nothing_and_ends_with_it(
     running = worker(ELASTIC_URL=f"http://127.0.0.1:{port}", **HOLD)
     eventually(lambda: running.metric("outbox_failed_total", reason="connect") > 303, what="probes go on")
     eventually(lambda: (a := running.get("/readyz"))[0] == 503 and "circuit open" in a[1], what="not ready")
-    rows = sql.execute(
-        "SELECT DISTINCT attempts, error_reason FROM search_outbox_events WHERE status = 'pending'"
-    )
-    assert rows.fetchall() == [(0, None)]
+    rows = "SELECT DISTINCT attempts, error_reason FROM search_outbox_events WHERE status = 'pending'"
+    eventually(lambda: sql.execute(rows).fetchall() == [(0, None)])
     assert running.metric("outbox_terminal_failed_total") == 0
     with fake_sink(upstream=servers.sink, port=port):
         eventually(lambda: running.metric("outbox_processed_total") == 300, within=10, what="recovered")

@@ -65,7 +65,7 @@ def test_a_commit_that_outlasts_our_patience_is_waited_for(
     scene.load(10)
     token = str(uuid4())
     with hasty.begin() as connection:
-        events = claim(connection, owner="w", token=token, size=10, lease=30)
+        events = claim(connection, owner="w", token=token, size=10, lease=30).events
     sql.execute(SLOW_COMMIT)
     outcomes = Outcomes(done=[e.id for e in events], findings={e.id: (e, DONE) for e in events})
     parts = parts_with(hasty)

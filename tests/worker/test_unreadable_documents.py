@@ -1,18 +1,16 @@
-"""A document that cannot be read with its claim: its neighbours are delivered, and it ends with a name."""
+"""A document that cannot be read: its neighbours are delivered, and it ends with a name."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
 from uuid import uuid4
 
 import psycopg
 import pytest
 
 from outboxctl.core.database import Database
-from outboxctl.core.delivery.claim import LEFT_OUT, claim
+from outboxctl.core.delivery.claim import Claimed, claim
 from outboxctl.domain.clock import Deadline
 from outboxctl.domain.failures import Reason
-from outboxctl.worker.claiming import claims
-from outboxctl.worker.claiming.claims import with_documents
+from outboxctl.worker.projections.reading import Reading, ReadRows, TableReader
 from processes import Worker, eventually
 from scene import Scene
 
@@ -118,9 +116,37 @@ class Passing(Deadline):
         return next(self._lefts)
 
 
+def claimed(db: Database) -> list[Claimed]:
+    with db.begin() as connection:
+        return claim(connection, owner="w", token=str(uuid4()), size=9, lease=30).events
+
+
+class Context:
+    """What a reading needs of a worker."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+
+class Counted(TableReader):
+    """Notes which keys were read together."""
+
+    def __init__(self, db: Database) -> None:
+        super().__init__(Context(db))  # type: ignore[arg-type] # all of it that is used
+        self.asked: list[list[str]] = []
+
+    def read(self, keys: Sequence[str], seconds: float, max_bytes: int | None) -> ReadRows:
+        self.asked.append([*keys])
+        return super().read(keys, seconds, max_bytes)
+
+
 @pytest.mark.parametrize(
     ("lefts", "document", "reason"),
-    [([20.0, 10.0], True, None), ([20.0, 0.0], False, Reason.BAD_DOCUMENT), ([0.0], False, None)],
+    [
+        ([20.0, 10.0], True, None),
+        ([20.0, 0.0], False, Reason.BAD_DOCUMENT),
+        ([0.0], False, Reason.TIMEOUT),
+    ],
     ids=["in time", "too late", "too late before it began"],
 )
 def test_what_can_be_read_after_all_is_sent_if_there_is_time(
@@ -128,11 +154,9 @@ def test_what_can_be_read_after_all_is_sent_if_there_is_time(
 ) -> None:
     """An attempt counts only where it was the document that took the time."""
     scene.load(1)
-    with db.begin() as connection:
-        (event,) = claim(connection, owner="w", token=str(uuid4()), size=1, lease=30, read=False)
-    (whole,), refusals = with_documents(db, [event], deadline=Passing(lefts), max_bytes=None)
-    assert bool(whole.document) == document
-    assert [finding.reason for finding in refusals.values()] == ([reason] if reason else [])
+    done = Reading(Counted(db), deadline=Passing(lefts), max_bytes=10**9).run(claimed(db))
+    assert bool(done.read) == document
+    assert [finding.reason for _, finding in done.judged] == ([reason] if reason else [])
 
 
 @pytest.fixture
@@ -164,22 +188,11 @@ def test_events_of_one_entity_share_one_read(scene: Scene, db: Database, sql: ps
     (first, *_) = sql.execute("SELECT entity_id FROM search_outbox_events ORDER BY created_at, id").fetchall()
     again = "INSERT INTO search_outbox_events (entity_type, entity_id, op, event_version)"
     sql.execute((again + " VALUES ('block', %s, 'upsert', 1)").encode(), first)
-    with db.begin() as connection:
-        events = claim(connection, owner="w", token=str(uuid4()), size=9, lease=30, read=False)
-    assert {event.document for event in events} == {LEFT_OUT}
-    asked: list[list[str]] = []
-    read = claims._documents
-
-    def counted(database: Database, ids: Sequence[str], seconds: float, most: int | None) -> Any:
-        asked.append([*ids])
-        return read(database, ids, seconds, most)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(claims, "_documents", counted)
-        whole, refusals = with_documents(db, events, deadline=Deadline.within(30), max_bytes=None)
-    assert sorted(id_ for ids in asked for id_ in ids) == sorted({event.document_id for event in events})
-    assert (len(whole), refusals) == (5, {})
-    assert all(event.document and event.source_version == 1 for event in whole)
+    source, events = Counted(db), claimed(db)
+    done = Reading(source, deadline=Deadline.within(30), max_bytes=10**9).run(events)
+    assert sorted(id_ for ids in source.asked for id_ in ids) == sorted({e.document_id for e in events})
+    assert (len(done.read), done.judged) == (5, [])
+    assert all(event.document and event.source_version == 1 for event in done.read)
 
 
 def test_a_source_of_which_no_row_can_be_read_costs_no_event_anything(
@@ -192,6 +205,6 @@ def test_a_source_of_which_no_row_can_be_read_costs_no_event_anything(
     scene.load(30)
     running = worker()
     eventually(lambda: "division by zero" in running.log.read_text())
-    assert sql.execute(HELD).fetchall() == [("pending", 0)]
+    eventually(lambda: sql.execute(HELD).fetchall() == [("pending", 0)])
     sql.execute("DROP VIEW search_index; ALTER TABLE kept RENAME TO search_index")
     eventually(lambda: scene.count("done") == 30)

@@ -34,9 +34,10 @@ def _index(name: str, *columns: str, where: str, unique: bool = False) -> sa.Ind
 # entity_key: the text of the document's key, or with `follow` the changed row's columns as JSON. follow:
 # the followed table, in an event that stands for all documents behind one of its rows. follow_cursor: the
 # last key of the pages that have been expanded. traceparent: W3C Trace Context.
-# Indexes are few: every further one is paid for at each of an event's three writes. due: the claim's two
-# ranges; processing: reclaim and the stuck scan; failed: the operator's commands; reclaimed: events that
-# are claimed apart; follow: those of one followed table, the begun ones (a cursor) apart.
+# Indexes are few: every further one is paid for at each of an event's three writes. next: the claim's two
+# ranges of each projection; processing: reclaim and the stuck scan; failed: the operator's commands;
+# reclaimed: events that are claimed apart; follow: those of one followed table, the begun ones (a cursor)
+# apart.
 EVENTS = sa.Table(
     names.EVENTS,
     METADATA,
@@ -65,7 +66,7 @@ EVENTS = sa.Table(
     sa.Column("entity_key", sa.Text),
     sa.Column("follow", sa.SmallInteger),
     sa.Column("follow_cursor", sa.Text),
-    _index("ix_search_outbox_events_due", "next_retry_at", "created_at", where="status = 'pending'"),
+    _index(names.DUE, names.OF_PROJECTION, "next_retry_at", "created_at", where="status = 'pending'"),
     _index("ix_search_outbox_events_processing", "lease_until", where="status = 'processing'"),
     _index("ix_search_outbox_events_failed", "created_at", where="status = 'failed'"),
     _index(

@@ -25,13 +25,13 @@ OF_THE_SINK = NO_ANSWER | {Reason.UNAVAILABLE, Reason.GATEWAY, Reason.RATE_LIMIT
 OF_ONE_INDEX = frozenset(
     {Reason.INDEX_UNAVAILABLE, Reason.WRITE_BLOCKED, Reason.UNAVAILABLE, Reason.AUTH, Reason.CONFIG}
 )
-PAUSE = 1.0  # seconds that an index is left alone
+PAUSE = 1.0  # seconds between two probes of an index
 PASSING_PAUSE = 0.25  # the same for what ends by itself within seconds
-RATE = 200.0  # events a second that one worker tries again while their index cannot be delivered to
-AGAIN = 10.0  # seconds between two times that the events of an index are brought forward
-# Seconds until that is done without an outage in this process: the one that spread the waits may be gone.
-SELDOM = 600.0
-STEP = 1.0  # seconds between two batches that are brought forward, unless half of the last one was delivered
+RATE = 200.0  # events a second of unavailable shards that one worker looks at
+SLOW = 0.3  # seconds of a batch, from its claim to its end: longer ones hold at most half of the lanes
+LONG = 2.0  # seconds of a batch: after one that took longer the next ones are smaller
+KEPT = 0.5  # weight of earlier batches at each new one: one huge document soon has no effect
+FEW, SHRINK = 8, 10  # events after some that took too long: a tenth, and no more than this
 
 
 class Signal(Enum):
@@ -220,69 +220,106 @@ def outage_of_index(findings: Sequence[Classification]) -> Classification | None
     return findings[0] if findings and all(waits) else None
 
 
+class Judgement(Enum):
+    """What a batch says of the index of its projection."""
+
+    NOTHING = auto()  # nothing was tried, or nothing was answered
+    ANSWER = auto()
+    OUTAGE = auto()
+
+
+def judgement_of(findings: Sequence[Classification]) -> tuple[Judgement, Classification | None]:
+    """What the findings of all events of a batch say of the index, and the outage."""
+    if outage := outage_of_index(findings):
+        return Judgement.OUTAGE, outage
+    said = any(not (f.attempt_returned or f.unanswered) for f in findings)
+    return Judgement.ANSWER if said else Judgement.NOTHING, None
+
+
 @dataclass(frozen=True)
 class IndexState:
-    """The index of one projection: what it answers delays its own events, and no others.
+    """The index and the view of one projection: what they answer delays its own events, and no others.
 
-    Until `closed_until` its events are put back untried, because of `why`; nothing was delivered there since
-    `away_since`. Retries are claimed before fresh
-    events, so many events that wait would hold up those of others: they come back RATE a second, the next
-    ones at `next_retry`, or at `next_of_shard` those whose shard takes nothing. Once something is delivered
-    the events that wait for one of these reasons (`waiting`) are brought forward, batch by batch as they are
-    `delivered`, the next ones at `next_step`; `looked_at` is when that began last.
+    After an outage (`failures` in a row since `away_since`, the last one for `why`) nothing is claimed until
+    `next_probe`, and then by one `prober` at a time, until something is answered.
+    `seconds`: of its last batch, from the claim to its end, of `pace` events a second; None: not known.
+    `limit`: events that a claim may take after one that took too long (None: any number). Its last documents,
+    so many, had so many `bytes`.
+    Events of unavailable shards come back RATE a second, the next ones at `next_of_shard`: they are claimed
+    before fresh events, which would have no turn else.
     """
 
-    closed_until: float = 0.0
     why: Classification | None = None
     away_since: float | None = None
-    next_retry: float = 0.0
+    failures: int = 0
+    next_probe: float = 0.0
+    prober: int | None = None
+    seconds: float | None = None
+    pace: float = 0.0
+    served_at: float = -inf
+    limit: int | None = None
+    documents: float = 0.0
+    bytes: float = 0.0
     next_of_shard: float = 0.0
-    looked_at: float = -inf
-    waiting: frozenset[Reason] = frozenset()
-    delivered: int = 0
-    next_step: float = 0.0
 
-    def untried(self, now: float) -> Classification | None:
-        """What becomes of events that are not tried, with their attempt; None where they are to be tried."""
-        return replace(self.why, attempt_returned=True) if self.why and now < self.closed_until else None
+    def closed(self, now: float) -> bool:
+        """Whether nothing of it may be claimed."""
+        return self.why is not None and (self.prober is not None or now < self.next_probe)
 
-    def closed(self, why: Classification, now: float) -> "IndexState":
-        """It is left alone from now on."""
-        until, since = now + (PASSING_PAUSE if why.passing else PAUSE), self.away_since
-        return replace(self, why=why, closed_until=until, away_since=now if since is None else since)
+    def out(self, why: Classification, now: float) -> "IndexState":
+        """It takes nothing."""
+        pause = PASSING_PAUSE if why.passing else PAUSE
+        since = now if self.away_since is None else self.away_since
+        return replace(
+            self, why=why, failures=self.failures + 1, next_probe=now + pause, prober=None, away_since=since
+        )
 
-    def spread(self, events: int, now: float, *, of_shard: bool) -> tuple["IndexState", list[float]]:
-        """The seconds until each of so many events may come back; those of one second at once.
+    def after(self, findings: Sequence[Classification], now: float) -> "IndexState":
+        """The findings of all events of a batch."""
+        judgement, why = judgement_of(findings)
+        if why:
+            return self.out(why, now)
+        if self.why is None:
+            return self
+        if judgement is Judgement.ANSWER:
+            return replace(self, why=None, failures=0, prober=None, away_since=None)
+        return replace(self, next_probe=now + PAUSE, prober=None)
 
-        A claim of many costs little more than a claim of one.
+    def size(self, most: int, max_bytes: int) -> int:
+        """Events to claim, at most `most`: about as many as have documents of `max_bytes`, at least one."""
+        most = min(most, self.limit or most)
+        if self.documents * max_bytes >= most * self.bytes:
+            return most
+        return max(1, int(self.documents * max_bytes / self.bytes))
+
+    def late(self, events: int) -> "IndexState":
+        """So many took too long to read: the next ones are few."""
+        return replace(self, limit=max(1, min(FEW, events // SHRINK)))
+
+    def sized(self, documents: int, size: int, *, left_out: bool) -> "IndexState":
+        """So many documents had so many bytes; `left_out`: there was no room for others."""
+        kept = 0.0 if left_out else KEPT
+        return replace(self, documents=self.documents * kept + documents, bytes=self.bytes * kept + size)
+
+    def ended(self, events: int, seconds: float, now: float, most: int) -> "IndexState":
+        """A batch of so many events took so many seconds: the next one is smaller, or grows again."""
+        limit = self.limit
+        if seconds > LONG:
+            limit = max(1, events // 2)
+        elif limit is not None and events >= limit and seconds < LONG / 2:
+            limit = 2 * limit if 2 * limit < most else None
+        pace = events / max(seconds, 0.001)
+        return replace(self, seconds=seconds, pace=pace, served_at=now, limit=limit)
+
+    def slow(self) -> bool:
+        """Whether its batches keep a lane for long, as far as is known."""
+        return self.seconds is not None and self.seconds > SLOW
+
+    def spread(self, events: int, now: float) -> tuple["IndexState", list[float]]:
+        """The seconds until each of so many events of unavailable shards may come back.
+
+        Those of one second come back at once: a claim of many costs little more than a claim of one.
         """
-        first = max(self.next_of_shard if of_shard else self.next_retry, now)
+        first = max(self.next_of_shard, now)
         waits = [ceil(first + place / RATE) - now for place in range(events)]
-        if of_shard:
-            return replace(self, next_of_shard=first + events / RATE), waits
-        return replace(self, next_retry=first + events / RATE), waits
-
-    def taken(self, events: int, now: float, *, paced: bool = True) -> "IndexState":
-        """So many events were delivered: those that wait are to be brought forward, if they were spread.
-
-        Also at the first delivery of a process: another one may have put them back. `paced`: that is so where
-        there are events of others.
-        """
-        state, since = replace(self, delivered=self.delivered + events, away_since=None), now - self.looked_at
-        if paced and since >= AGAIN and (self.next_retry > now or since >= SELDOM):
-            return replace(state, next_retry=0.0, looked_at=now, waiting=self.waiting | OF_ONE_INDEX)
-        return state
-
-    def recovered(self) -> "IndexState":
-        """A shard takes documents again: its events are to be brought forward."""
-        return replace(self, next_of_shard=0.0, waiting=self.waiting | {Reason.UNAVAILABLE})
-
-    def turn(self, now: float, batch: int) -> tuple["IndexState", frozenset[Reason]]:
-        """The reasons for which the next `batch` waits, if the caller is to bring it forward now."""
-        if not self.waiting or (now < self.next_step and self.delivered < batch / 2):
-            return self, frozenset()
-        return replace(self, waiting=frozenset(), delivered=0, next_step=now + STEP), self.waiting
-
-    def left(self, reasons: frozenset[Reason]) -> "IndexState":
-        """More events wait for these reasons than were brought forward."""
-        return replace(self, waiting=self.waiting | reasons)
+        return replace(self, next_of_shard=first + events / RATE), waits

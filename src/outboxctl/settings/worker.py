@@ -103,10 +103,10 @@ class WorkerSettings(ConnectionSettings):
         """Seconds until a worker's transaction is cut off: its server may never answer."""
         return max(5.0, min(self.lease_seconds, 30.0))
 
-    @property
-    def projections_hold(self) -> bool:
-        """Whether an outage gives the attempts of events of declared projections back."""
-        return self.outage_policy is OutagePolicy.HOLD or "outage_policy" not in self.model_fields_set
+    def holds(self, projection: str) -> bool:
+        """Whether an outage gives attempts back to events of a projection; search_index has an empty name."""
+        unset = "outage_policy" not in self.model_fields_set
+        return self.outage_policy is OutagePolicy.HOLD or (bool(projection) and unset)
 
     @property
     def lock_seconds(self) -> float:

@@ -139,7 +139,7 @@ class Daemon:
         if s.outage_policy is OutagePolicy.COUNT:
             outage = backoff.survives(s.max_attempts, base=s.base_backoff_seconds, cap=s.max_backoff_seconds)
             log.info(
-                f"an outage of the sink fails events{' of search_index' * s.projections_hold}"
+                f"an outage of the sink fails events{' of search_index' * s.holds('declared')}"
                 f" after {outage:.1f} s at the earliest (OUTBOX_OUTAGE_POLICY=count,"
                 f" OUTBOX_MAX_ATTEMPTS={s.max_attempts}); with hold it fails none"
             )

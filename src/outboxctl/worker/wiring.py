@@ -7,7 +7,6 @@ from outboxctl.domain.projection import Projection
 from outboxctl.metrics.registry import Metrics
 from outboxctl.settings import Settings
 from outboxctl.sink.delivery.result import IndexedSink, Sink
-from outboxctl.worker.claiming.batch_sizer import BatchSizer
 from outboxctl.worker.claiming.claimer import Claimer, ReclaimedTurns
 from outboxctl.worker.claiming.claims import Claims
 from outboxctl.worker.claiming.leases import InFlight, Postponed
@@ -57,13 +56,12 @@ class WorkerParts:
             Progress(health, signals),
             Postponed(s.lease_seconds),
         )
-        sink_of, batch_sizer = sink_of or _no_sink, BatchSizer(s.bulk_size, s.max_batch_bytes)
-        declared = Declared(database, metrics)
-        self.reclaimed, self.flow = ReclaimedTurns(), FlowControl(context, batch_sizer)
+        sink_of, declared = sink_of or _no_sink, Declared(database, metrics)
+        self.reclaimed, self.flow = ReclaimedTurns(), FlowControl(context)
         self._delivering = Delivering(context, self.flow, declared, sink, sink_of)
         self.expander = Expander(context, declared, sink_of)
         self.deletes = DeletesAgain(context, sink, declared, sink_of, self.flow)
-        self.claims = self.CLAIMS(context, batch_sizer)
+        self.claims = self.CLAIMS(context)
         self.claimer = Claimer(
             context, self.claims, self.flow, self.reclaimed, expanding=lambda: self.expander.expanding
         )

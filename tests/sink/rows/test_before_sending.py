@@ -1,14 +1,17 @@
 """What no answer decides: the bad row has its own end, its neighbours are delivered."""
 
 import uuid
+from collections.abc import Sequence
 
 import pytest
 
 from acceptance import lab
+from claiming import claimed
 from fakes import FakeSink
 from outboxctl.core.delivery import claim
 from outboxctl.core.delivery.leases import reclaim
-from outboxctl.worker.claiming import claims
+from outboxctl.worker.lane import delivering
+from outboxctl.worker.lane.prepare import Prepared, prepare
 from processes import Cli
 from sink.rows.bench import DONE, Bench, End, Put, end, metric
 
@@ -78,11 +81,12 @@ def test_bad_document(
 ) -> None:
     (bad,) = bench.put()
 
-    def spoilt(*args: object, **more: object) -> list[claim.Claimed]:
-        batch = claim.claim(*args, **more)  # type: ignore[arg-type] # passed on as they came
-        return [e._replace(document='{"text":"\ud800"}') if e.id == str(bad.event) else e for e in batch]
+    def spoilt(batch: Sequence[claim.Claimed]) -> Prepared:
+        return prepare(
+            [e._replace(document='{"text":"\ud800"}') if e.id == str(bad.event) else e for e in batch]
+        )
 
-    monkeypatch.setattr(claims, "claim", spoilt)
+    monkeypatch.setattr(delivering, "prepare", spoilt)
     deliver_beside(bench, sink, neighbours)
     assert bench.end(bad) == end("fail", "bad_document", "count")
 
@@ -178,6 +182,6 @@ def test_lease_expired(bench: Bench, sink: FakeSink) -> None:
 def die_with_it(bench: Bench) -> None:
     """Claim, never settle, and let the lease run out."""
     with bench.database.begin() as connection:
-        assert claim.claim(connection, owner="dead", token=uuid.uuid4().hex, size=10, lease=-1)
+        assert claimed(connection, 10, lease=-1)
     with bench.database.begin() as connection:
         assert reclaim(connection, max_processing=600, max_attempts=MAX_ATTEMPTS).total == 1

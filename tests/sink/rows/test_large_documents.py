@@ -49,9 +49,9 @@ def test_few_events_are_claimed_in_vain(
     """The first batch teaches how many have room: what goes back was written twice, and read, for nothing."""
     claims: list[int] = []
 
-    def counted(*args: object, **more: object) -> list[claim.Claimed]:
+    def counted(*args: object, **more: object) -> claim.Taken:
         batch = claim.claim(*args, **more)  # type: ignore[arg-type] # passed on as they came
-        claims.append(len(batch))
+        claims.append(len(batch.events))
         return batch
 
     monkeypatch.setattr(worker_claims, "claim", counted)

@@ -1,16 +1,14 @@
-"""Claim: a batch of due events becomes the worker's, and its source rows are read, in one statement."""
+"""Claim: a batch of due events of one projection becomes the worker's; documents are read afterwards."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
+import json
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from outboxctl.core.message import PlannedOnce, send
 from outboxctl.core.schema.names import (
-    DOCUMENT,
     EVENTS,
-    FIELDS,
+    OF_PROJECTION,
     ONE_MORE_ATTEMPT,
-    SHORTEST,
-    SOURCE,
     STATUS_IS,
     id_array,
     source,
@@ -30,114 +28,103 @@ PLAN = (
 
 LEFT_OUT = ""  # in place of a document for which the batch had no room; the text of none is empty
 GROUP = 200  # reclaimed events in one claim: as many must go alone if the worker dies again
-INNOCENT = f"error_reason IS DISTINCT FROM '{Reason.LEASE_EXPIRED}'"
-RECLAIMED = f"status = {source(Verb.CLAIM)} AND error_reason = '{Reason.LEASE_EXPIRED}'"
+PENDING = f"status = {source(Verb.CLAIM)}"
+RECLAIMED = f"{PENDING} AND error_reason = '{Reason.LEASE_EXPIRED}'"
+INNOCENT = f"{PENDING} AND error_reason IS DISTINCT FROM '{Reason.LEASE_EXPIRED}'"
+IN_ORDER = f"ORDER BY {OF_PROJECTION}, next_retry_at, created_at"
+RETRIES, FRESH = (
+    f"FROM {EVENTS} WHERE {INNOCENT} AND {OF_PROJECTION} = {{name}} AND next_retry_at {when} {IN_ORDER}"
+    for when in ("<= now()", "IS NULL")
+)
+OPEN = "<> ALL (CAST(:closed AS text[]))"
 
-# Reclaimed events are never claimed with others: one of them may be what ended its worker. Those that were
-# reclaimed once are claimed together (reclaim.py gives them a next_retry_at), after them the others (NULL)
-# one by one. They have an index of their own, mostly empty; the conditions on next_retry_at are written so
-# that the planner cannot use the index of all that are due instead.
-# Else retries that are due come first: they are older. Two ranges of one partial index, so that neither
-# a million fresh events nor a million waiting for their retry are ever read past. Only reclaimed ones
-# are, while they wait: 30,000 cost 25 ms.
-# The fence is lease_token. No timestamp is returned: '-infinity' would break the decoder after
-# the claim has committed. The document is JSON text made by the server; the worker never parses it.
-# A batch is as many of the oldest documents as have room, and at least one. The rest is left out on the
-# server: to receive it would cost the memory that the limit saves. In the measured form a document that is
-# certain to have no room is not made, by the lengths of its values: a thousand large ones take many seconds.
-# It costs 4 us an event more, so it is used only once a claim has failed or come too late.
-STATEMENT = f"""
-WITH together AS MATERIALIZED (
-    SELECT id FROM {EVENTS} WHERE {RECLAIMED} AND coalesce(next_retry_at, 'infinity') <= now()
-    ORDER BY created_at LIMIT CAST(:reclaimed AS integer) FOR UPDATE SKIP LOCKED
-), alone AS MATERIALIZED (
-    SELECT id FROM {EVENTS} WHERE {RECLAIMED} AND num_nulls(next_retry_at) = 1 ORDER BY created_at
-    LIMIT CASE WHEN EXISTS (SELECT FROM together) THEN 0 ELSE least(CAST(:reclaimed AS integer), 1) END
-    FOR UPDATE SKIP LOCKED
-), reclaimed AS MATERIALIZED (
-    SELECT id FROM together UNION ALL SELECT id FROM alone
+# The next projection after `after`, in the order of names and around, that has something due and is not
+# `closed`: each name is one descent of the index, and so is each look for what is due. Then its retries that
+# are due, since they are older, and fresh events: two ranges of one index, so that neither a million fresh
+# events nor a million that wait for their retry are ever read past; nor is a backlog of another projection.
+# Rows that others have locked are passed over: a name without an event says that they are at it.
+NEXT = f"""
+WITH RECURSIVE names (name, again) AS (
+    SELECT CAST(:after AS text) COLLATE "C", false WHERE CAST(:only AS text) IS NULL
+    UNION ALL
+    SELECT next.name, next.again FROM names n CROSS JOIN LATERAL (
+        (SELECT {OF_PROJECTION} AS name, n.again FROM {EVENTS}
+            WHERE {PENDING} AND {OF_PROJECTION} > n.name {IN_ORDER} LIMIT 1)
+        UNION ALL
+        (SELECT {OF_PROJECTION}, true FROM {EVENTS} WHERE {PENDING} AND NOT n.again {IN_ORDER} LIMIT 1)
+        LIMIT 1
+    ) next WHERE NOT next.again OR next.name <= CAST(:after AS text)
+), chosen AS MATERIALIZED (
+    SELECT CAST(:only AS text) AS name WHERE CAST(:only AS text) IS NOT NULL
+    UNION ALL
+    (SELECT n.name FROM names n CROSS JOIN LATERAL (
+        (SELECT 1 {RETRIES.format(name="n.name")} LIMIT 1)
+        UNION ALL (SELECT 1 {FRESH.format(name="n.name")} LIMIT 1)
+        LIMIT 1
+    ) due WHERE (n.again OR n.name <> CAST(:after AS text)) AND n.name {OPEN} LIMIT 1)
+), most AS MATERIALIZED (
+    SELECT coalesce(CAST(CAST(:sizes AS json) ->> name AS integer), CAST(:size AS integer)) AS size
+    FROM chosen
 ), retries AS MATERIALIZED (
-    SELECT id FROM {EVENTS}
-    WHERE status = {source(Verb.CLAIM)} AND next_retry_at <= now() AND {INNOCENT}
-    ORDER BY next_retry_at, created_at
-    LIMIT CASE WHEN EXISTS (SELECT FROM reclaimed) THEN 0 ELSE :size END FOR UPDATE SKIP LOCKED
+    SELECT id {RETRIES.format(name="(SELECT name FROM chosen)")}
+    LIMIT (SELECT size FROM most) FOR UPDATE SKIP LOCKED
 ), fresh AS MATERIALIZED (
-    SELECT id FROM {EVENTS}
-    WHERE status = {source(Verb.CLAIM)} AND next_retry_at IS NULL AND {INNOCENT}
-    ORDER BY next_retry_at, created_at
-    LIMIT CASE WHEN EXISTS (SELECT FROM reclaimed) THEN 0 ELSE :size END - (SELECT count(*) FROM retries)
-    FOR UPDATE SKIP LOCKED
-), claimed AS (
+    SELECT id {FRESH.format(name="(SELECT name FROM chosen)")}
+    LIMIT (SELECT size FROM most) - (SELECT count(*) FROM retries) FOR UPDATE SKIP LOCKED
+), due AS (SELECT id FROM retries UNION ALL SELECT id FROM fresh)"""
+# Reclaimed events are never claimed with others: one of them may be what ended its worker. Those that were
+# reclaimed once are claimed together (leases.py gives them a next_retry_at), after them the others (NULL)
+# one by one. They have an index of their own, mostly empty; the conditions are written so that the
+# planner cannot use the index of all that are due instead.
+ONCE, ALONE = (
+    f"FROM {EVENTS} WHERE {RECLAIMED} AND {condition} AND {OF_PROJECTION} {OPEN}"
+    for condition in ("coalesce(next_retry_at, 'infinity') <= now()", "num_nulls(next_retry_at) = 1")
+)
+AGAIN = f"""
+WITH chosen AS MATERIALIZED (
+    SELECT {OF_PROJECTION} AS name {ONCE} ORDER BY created_at LIMIT 1 FOR UPDATE SKIP LOCKED
+), together AS MATERIALIZED (
+    SELECT id, {OF_PROJECTION} AS name {ONCE} AND {OF_PROJECTION} || '' = (SELECT name FROM chosen)
+    ORDER BY created_at LIMIT CAST(:size AS integer) FOR UPDATE SKIP LOCKED
+), alone AS MATERIALIZED (
+    SELECT id, {OF_PROJECTION} AS name {ALONE} ORDER BY created_at
+    LIMIT CASE WHEN EXISTS (SELECT FROM together) THEN 0 ELSE 1 END FOR UPDATE SKIP LOCKED
+), due AS (SELECT * FROM together UNION ALL SELECT * FROM alone)"""
+# The fence is lease_token. No timestamp is returned: '-infinity' would break the decoder after the claim has
+# committed.
+STATEMENT = f"""{{found}}, claimed AS (
     UPDATE {EVENTS} SET
         status = {target(Verb.CLAIM)}, owner = :owner, lease_token = CAST(:token AS uuid),
-        lease_until = now() + make_interval(secs => :lease),
-        processing_started_at = now(),
+        lease_until = now() + make_interval(secs => :lease), processing_started_at = now(),
         attempts = {ONE_MORE_ATTEMPT}, updated_at = now()
-    WHERE id = ANY (ARRAY (
-        SELECT id FROM reclaimed UNION ALL SELECT id FROM retries UNION ALL SELECT id FROM fresh))
-        AND {STATUS_IS} {source(Verb.CLAIM)}
-    RETURNING id, entity_type, entity_id, op, event_version, attempts, next_retry_at, created_at,
-        entity_key,
-        CASE WHEN num_nonnulls(entity_key) = 1 THEN concat_ws('/', entity_type, follow) END AS projection
-{{made}}), found AS (
-    SELECT *, sum(octet_length(document)) OVER (ROWS UNBOUNDED PRECEDING) AS so_far FROM made
+    WHERE id = ANY (ARRAY (SELECT id FROM due)) AND {STATUS_IS} {source(Verb.CLAIM)}
+    RETURNING id, entity_type, entity_id, entity_key, op, event_version, attempts, follow, next_retry_at,
+        created_at
 )
-SELECT event::text, document_id, op, wanted, attempts, source_version,
-    CASE WHEN so_far > :max_bytes AND so_far > octet_length(document) THEN '{LEFT_OUT}' ELSE document END,
-    projection
-FROM found
+SELECT c.id::text, coalesce(c.entity_key, c.entity_type::text || ':' || c.entity_id::text), c.op,
+    c.event_version, c.attempts, NULL, NULL, c.follow, {{name}}
+FROM {{rows}} ORDER BY c.next_retry_at, c.created_at
 """
-# Types for which PostgreSQL has exact operators: no other schema can have a better match.
-ID = "coalesce(c.entity_key, c.entity_type::text || ':' || c.entity_id::text)"
-EACH = f"""SELECT c.id AS event, {ID} AS document_id, c.op, c.event_version AS wanted, c.attempts,
-        c.projection"""
-IN_ORDER = "(SELECT * FROM claimed ORDER BY next_retry_at, created_at) c"
-WITH_SOURCE = f"""{IN_ORDER} LEFT JOIN LATERAL (
-        SELECT {{columns}} FROM {SOURCE} s
-        WHERE s.entity_type = c.entity_type AND s.entity_id = c.entity_id
-            AND num_nonnulls(c.projection) = 0 LIMIT 1
-    ) s ON true"""
-MADE = f"""), made AS (
-    {EACH}, s.event_version AS source_version, s.document
-    FROM {WITH_SOURCE.format(columns=f"s.event_version, {DOCUMENT} AS document")}
-"""
-MEASURED = f"""), measured AS (
-    {EACH}, s.*, sum(s.shortest) OVER (ROWS UNBOUNDED PRECEDING) AS so_far
-    FROM {WITH_SOURCE.format(columns=f"{FIELDS}, {SHORTEST} AS shortest")}
-), made AS (
-    SELECT event, document_id, op, wanted, attempts, projection, s.event_version AS source_version,
-        CASE WHEN s.entity_id IS NULL THEN NULL
-            WHEN so_far > :max_bytes AND so_far > shortest THEN '{LEFT_OUT}'
-            ELSE {DOCUMENT} END AS document
-    FROM measured s
-"""
-# Nothing of the application's is read: a row that raises cannot make this claim fail.
-APART = f"""), made AS (
-    {EACH}, CAST(NULL AS bigint) AS source_version,
-        CASE WHEN num_nulls(c.projection) = 1 THEN '{LEFT_OUT}' END AS document
-    FROM {IN_ORDER}
-"""
-CLAIM, CLAIM_MEASURED, UNREAD = (text(STATEMENT.format(made=made)) for made in (MADE, MEASURED, APART))
-# Of its parameters, in a session that plans it once: parsing and planning it take 1 ms.
+CLAIM = text(STATEMENT.format(found=NEXT, name="chosen.name", rows="chosen LEFT JOIN claimed c ON true"))
+CLAIM_AGAIN = text(STATEMENT.format(found=AGAIN, name=OF_PROJECTION, rows="claimed c"))
+# Of its parameters, in a session that plans it once: parsing and planning it take more than 1 ms.
 TYPES = {
     "owner": "text",
     "token": "uuid",
-    "size": "integer",
     "lease": "float8",
-    "reclaimed": "integer",
-    "max_bytes": "bigint",
+    "size": "integer",
+    "closed": "text[]",
+    "after": "text",
+    "only": "text",
+    "sizes": "json",
 }
 
 
 class Claimed(NamedTuple):
-    """One claimed event with its source row as it is now.
+    """One claimed event, once its document was read with what that says of its source as it is then.
 
-    `document` is None where there is no source row, LEFT_OUT where the batch had no room for it, or it was
-    not read.
-
-    `projection` is None for an event of search_index. Else it is the name of a declared projection, with "/"
-    and a place where the event stands for all documents behind a row of that followed table; `document_id` is
-    the event's key then, and there is neither a version nor a document before these are read.
+    `document_id` is the event's key until then; `document` is None where there is no row. `follow`: the event
+    stands for all documents behind a row of that followed table.
     """
 
     id: str
@@ -145,9 +132,19 @@ class Claimed(NamedTuple):
     op: str
     event_version: int | None
     attempts: int
-    source_version: int | None
-    document: str | None
-    projection: str | None = None
+    source_version: int | None = None
+    document: str | None = None
+    follow: int | None = None
+
+
+class Taken(NamedTuple):
+    """A claim: the projection, empty for the built-in one, None where none has anything due; its events.
+
+    Without an event of it others have locked those that are due.
+    """
+
+    name: str | None
+    events: list[Claimed]
 
 
 def claim(
@@ -157,28 +154,44 @@ def claim(
     token: str,
     size: int,
     lease: float,
-    reclaimed: int = GROUP,
-    max_bytes: int | None = None,
-    read: bool = True,
-    measure: bool = False,
+    after: str = "",
+    closed: Collection[str] = (),
+    sizes: Mapping[str, int] | None = None,
+    only: str | None = None,
     commit: bool = False,
-) -> list[Claimed]:
-    """Claim up to `size` due events under the fence `token` for `lease` seconds.
+) -> Taken:
+    """Claim up to `size` due events of one projection under the fence `token` for `lease` seconds.
 
-    Reclaimed events, if there are any, are the batch, whatever `size` is: up to `reclaimed` of those that
-    were reclaimed once, or one of the others. With 0 none of them is claimed.
-    The documents have at most `max_bytes` (UTF-8; None: no limit) in all, or there is only one; those of
-    younger events are left out. Without `read` all are left out, with the versions of their rows, whether
-    these are there or not; with `measure` none is made that is left out for its length.
+    It is the first one after the name `after`, and around, that has some and is not among `closed`, or `only`
+    this one. Of those in `sizes` as many are claimed as that says. Reclaimed ones are left to `claim_again`.
     The attempt counts from here on: an event that kills its worker runs out of attempts.
     With `commit` the same message ends the transaction: after an error the events may be claimed.
     """
-    values = {"owner": owner, "token": token, "size": size, "lease": lease, "reclaimed": reclaimed}
-    values |= {"max_bytes": max_bytes}
-    usual = PlannedOnce(CLAIM, values, TYPES)
-    statement = usual if read and not measure else (CLAIM_MEASURED if read else UNREAD, values)
-    ((rows, _),) = send(connection, PLAN, statement, commit=commit)
-    return list(map(Claimed._make, rows))
+    values = {"owner": owner, "token": token, "size": size, "lease": lease, "closed": list(closed)}
+    values |= {"after": after, "only": only, "sizes": json.dumps(sizes or {})}
+    return _taken(send(connection, PLAN, PlannedOnce(CLAIM, values, TYPES), commit=commit)[0].rows)
+
+
+def claim_again(
+    connection: Connection,
+    *,
+    owner: str,
+    token: str,
+    size: int = GROUP,
+    lease: float,
+    closed: Collection[str] = (),
+    commit: bool = False,
+) -> Taken:
+    """As `claim`, of reclaimed events: up to `size` of those that were reclaimed once, or one other."""
+    values = {"owner": owner, "token": token, "size": size, "lease": lease, "closed": list(closed)}
+    return _taken(send(connection, PLAN, (CLAIM_AGAIN, values), commit=commit)[0].rows)
+
+
+def _taken(rows: Sequence[Sequence[Any]]) -> Taken:
+    """Rows of an event each, or of none, and the projection's name."""
+    if not rows or rows[0][0] is None:
+        return Taken(rows[0][-1] if rows else None, [])
+    return Taken(rows[0][-1], [Claimed._make(row[:-1]) for row in rows])
 
 
 MAX_LINKS = 128  # links a span: OpenTelemetry's own limit, by default

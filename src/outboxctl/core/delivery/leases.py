@@ -9,7 +9,16 @@ from dataclasses import dataclass
 from enum import Enum
 
 from outboxctl.core.delivery.claim import PLAN
-from outboxctl.core.schema.names import EVENTS, OVERDUE, STATUS_IS, STUCK, UNHELD, source, target
+from outboxctl.core.schema.names import (
+    EVENTS,
+    OF_PROJECTION,
+    OVERDUE,
+    STATUS_IS,
+    STUCK,
+    UNHELD,
+    source,
+    target,
+)
 from outboxctl.core.sql import Connection, text
 from outboxctl.domain.failures import Reason
 from outboxctl.domain.lifecycle import Status, Verb
@@ -106,14 +115,13 @@ def renew(
 
 
 BATCH = 5_000  # events in one transaction
-# A follow event waits at `infinity`, and for its expander. Events of search_index have no key.
+# A follow event waits at `infinity`, and for its expander.
 BRING_FORWARD = text(f"""
 WITH waiting AS MATERIALIZED (
     SELECT id FROM {EVENTS}
-    WHERE status = '{Status.PENDING}' AND next_retry_at > now() AND next_retry_at < 'infinity'
+    WHERE status = '{Status.PENDING}' AND {OF_PROJECTION} = :name
+        AND next_retry_at > now() AND next_retry_at < 'infinity'
         AND error_reason = ANY (CAST(:reasons AS text[]))
-        AND CASE WHEN CAST(:name AS text) = '' THEN num_nulls(entity_key) = 1
-            ELSE entity_type = :name AND num_nonnulls(entity_key) = 1 AND num_nulls(follow) = 1 END
     LIMIT {BATCH} FOR UPDATE SKIP LOCKED
 )
 UPDATE {EVENTS} SET next_retry_at = now(), updated_at = now()

@@ -15,25 +15,26 @@ VERSION_BASE = "outbox_version_base"
 DELETES = "outbox_deletes"
 TABLES = (EVENTS, SOURCE, AUDIT, MARKER, WORKERS, REBUILDS, PROJECTIONS, VERSION_BASE, DELETES)
 VERSION = "outboxctl_alembic_version"  # the application's own alembic_version stays its own
-HEAD = "0001"  # the newest revision: without it every command would load alembic to know
+HEAD = "0013"  # the newest revision: without it every command would load alembic to know
 
 # The oids of our tables that are there.
 OIDS = ", ".join(f"to_regclass('{each}')" for each in TABLES)
 
-# The columns of a row `s` of the source, and its document: JSON text made by the server, in UTC where
-# TimeZone says so.
+# The document of a row `s` of the source: JSON text made by the server, in UTC where TimeZone says so.
 FIELDS = """s.id, s.entity_type, s.entity_id, s.library_id, s.text, s.snippet, s.rank_score,
            s.event_version, s.created_at, s.updated_at"""
 DOCUMENT = f"""(SELECT to_json(d)::text FROM (
     SELECT {FIELDS}) d)"""
-# A lower bound of a document's length, from the headers of the values: nothing is decompressed for it.
-SHORTEST = "coalesce(octet_length(s.text), 0) + coalesce(octet_length(s.snippet), 0)"
 
 # The columns of a row that no worker has claimed.
 UNHELD = "owner = NULL, lease_token = NULL, lease_until = NULL, processing_started_at = NULL"
 
 # The attempts of an event that is claimed: the application may have written any number, or none.
 ONE_MORE_ATTEMPT = "least(coalesce(attempts, 0), 2147483646) + 1"
+
+DUE = "ix_search_outbox_events_next"  # the index of due events
+# SQL: the projection of an event, empty for the built-in one; what DUE begins with.
+OF_PROJECTION = "(CASE WHEN entity_key IS NULL THEN '' ELSE entity_type::text END) COLLATE \"C\""
 
 # A timestamp out of Python's range (infinity, the year 20000) would break the decoder.
 SAFE = "CASE WHEN {0} BETWEEN '0001-01-02' AND '9999-12-30' THEN {0} END AS {0}"
@@ -79,3 +80,22 @@ def tag(word: str, text: str) -> str:
     while f"${word}$" in text:
         word += "_"
     return f"${word}$"
+
+
+def pending(where: str, *, limit: str = "") -> str:
+    """A query of pending events that are in ranges of DUE: of each projection those `where`, up to `limit`.
+
+    Each projection that has some is found by one descent of the index.
+    """
+    names = f"SELECT {OF_PROJECTION} AS name FROM {EVENTS} WHERE status = 'pending'"
+    order = f"ORDER BY {OF_PROJECTION}, next_retry_at, created_at"
+    return f"""WITH RECURSIVE pending (name) AS (
+    ({names} {order} LIMIT 1)
+    UNION ALL
+    SELECT ({names} AND {OF_PROJECTION} > p.name {order} LIMIT 1)
+    FROM pending p WHERE num_nonnulls(p.name) = 1
+)
+SELECT e.* FROM pending p CROSS JOIN LATERAL (
+    SELECT * FROM {EVENTS} WHERE status = 'pending' AND {OF_PROJECTION} = p.name AND {where}
+    {f"{order} LIMIT {limit}" if limit else ""}
+) e"""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from outboxctl.core.delivery.claim import PLAN
 from outboxctl.core.projections.in_force import Scope
-from outboxctl.core.schema.names import EVENTS, parts
+from outboxctl.core.schema.names import EVENTS, parts, pending
 from outboxctl.core.sql import Connection, text
 from outboxctl.domain.failures import Reason
 from outboxctl.domain.lifecycle import PROJECTION
@@ -45,7 +45,7 @@ def failed_within(connection: Connection, seconds: float) -> int:
 NOT_DUE = f"""
 SELECT count(*), coalesce(extract(epoch FROM max(next_retry_at) FILTER (WHERE isfinite(next_retry_at))
     - now()), 0)::float8
-FROM {EVENTS} WHERE status = 'pending' AND next_retry_at > now(){{scope}}
+FROM ({pending("next_retry_at > now(){scope}")}) e
 """
 
 
@@ -71,7 +71,7 @@ OLDEST_TRIED = text(f"""
 SELECT {AGE.format(SINCE)}, error_reason,
     CASE WHEN entity_key IS NOT NULL THEN entity_type ELSE '{PROJECTION}' END
 FROM (
-    (SELECT * FROM {EVENTS} WHERE status = 'pending' AND next_retry_at IS NOT NULL AND {TRIED}
+    (SELECT * FROM ({pending(f"next_retry_at IS NOT NULL AND {TRIED}")}) e
         ORDER BY {SINCE} LIMIT 1)
     UNION ALL
     (SELECT * FROM {EVENTS} WHERE status = 'processing' AND {TRIED} ORDER BY {SINCE} LIMIT 1)
@@ -95,11 +95,11 @@ def oldest_in_vain(connection: Connection) -> InVain | None:
 
 
 SOME = 10  # events: a lone one waits for the next poll, however quick the worker is
-# The index has events that were never tried in this order, so these are the first of their range.
+# The index has events that were never tried in this order, so these are the first of their ranges.
 WAITING = text(f"""
-SELECT extract(epoch FROM now() - created_at)::float8 FROM {EVENTS}
-WHERE status = 'pending' AND next_retry_at IS NULL AND {FINITE}
-ORDER BY next_retry_at, created_at OFFSET {SOME - 1} LIMIT 1
+SELECT extract(epoch FROM now() - created_at)::float8
+FROM ({pending(f"next_retry_at IS NULL AND {FINITE}", limit=str(SOME))}) e
+ORDER BY created_at OFFSET {SOME - 1} LIMIT 1
 """)
 
 

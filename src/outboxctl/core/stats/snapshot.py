@@ -7,7 +7,7 @@ from typing import Any
 
 from outboxctl.core.projections import follow_tables, in_force
 from outboxctl.core.projections.in_force import Scope
-from outboxctl.core.schema.names import EVENTS, SAFE, STUCK
+from outboxctl.core.schema.names import EVENTS, OF_PROJECTION, SAFE, STUCK, pending
 from outboxctl.core.sql import Connection, TextClause, text
 from outboxctl.core.stats import by_projection, counts, workers
 from outboxctl.core.stats.by_projection import Counted
@@ -26,28 +26,27 @@ COLUMNS = f"""id::text, entity_type, entity_id::text, op, event_version, status,
 # (the claim reads the same two ranges). Events of one time, of a bulk insert a million, have no order there.
 OLDEST_OF = f"""
 SELECT {COLUMNS} FROM (
-    (SELECT * FROM {EVENTS} WHERE status = 'pending' AND next_retry_at IS NULL{{scope}}
-        ORDER BY next_retry_at, created_at LIMIT :limit)
+    ({pending("next_retry_at IS NULL{scope}", limit=":limit")})
     UNION ALL
-    (SELECT * FROM {EVENTS} WHERE status = 'pending' AND next_retry_at IS NOT NULL{{scope}}
-        ORDER BY created_at LIMIT :limit)
+    (SELECT * FROM ({pending("next_retry_at IS NOT NULL{scope}")}) e ORDER BY created_at LIMIT :limit)
 ) o ORDER BY o.created_at, o.id LIMIT :limit
 """
 STUCK_ROWS = f"""
 SELECT {COLUMNS} FROM {EVENTS} o WHERE {STUCK}{{scope}} ORDER BY lease_until, id LIMIT :limit
 """
-DUE = text(f"""
-SELECT EXISTS (SELECT FROM {EVENTS} WHERE status = 'pending'
+FRESH, RETRIES = (
+    f"EXISTS ({pending(f'next_retry_at {when}', limit='1')})" for when in ("IS NULL", "<= now()")
+)
+DUE = text(f"SELECT {FRESH} OR {RETRIES}")
+DUE_OF = text(f"""
+SELECT EXISTS (SELECT FROM {EVENTS} WHERE status = 'pending' AND {OF_PROJECTION} = :name
     AND (next_retry_at IS NULL OR next_retry_at <= now()))
 """)
 # Retries that are not due count, but not events that were never tried and have a later next_retry_at. Retries
 # are due within OUTBOX_MAX_BACKOFF_SECONDS, so they are among the first 1,000.
 WAITING = text(f"""
-SELECT EXISTS (SELECT FROM {EVENTS} WHERE status = 'pending' AND next_retry_at IS NULL)
-    OR EXISTS (SELECT FROM {EVENTS} WHERE status = 'pending' AND next_retry_at <= now())
-    OR EXISTS (SELECT FROM {EVENTS} WHERE status = 'processing')
-    OR EXISTS (SELECT FROM (SELECT attempts FROM {EVENTS} WHERE status = 'pending'
-        AND next_retry_at > now() ORDER BY next_retry_at LIMIT 1000) e WHERE attempts > 0)
+SELECT {FRESH} OR {RETRIES} OR EXISTS (SELECT FROM {EVENTS} WHERE status = 'processing')
+    OR EXISTS (SELECT FROM ({pending("next_retry_at > now()", limit="1000")}) e WHERE attempts > 0)
 """)
 RECLAIMED = text(f"""
 SELECT EXISTS (SELECT FROM {EVENTS} WHERE status = 'pending' AND error_reason = '{Reason.LEASE_EXPIRED}')
@@ -184,9 +183,11 @@ def stuck(
     return _rows(connection, statement, of, limit=limit, max_processing=max_processing)
 
 
-def claimable(connection: Connection) -> bool:
-    """Whether a claim would return an event."""
-    return bool(connection.execute(DUE).scalar())
+def claimable(connection: Connection, *, of: str | None = None) -> bool:
+    """Whether a claim would return an event, `of` this projection (empty: search_index)."""
+    if of is None:
+        return bool(connection.execute(DUE).scalar())
+    return bool(connection.execute(DUE_OF, {"name": of}).scalar())
 
 
 def anything_due(connection: Connection) -> bool:

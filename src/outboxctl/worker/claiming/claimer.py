@@ -5,10 +5,11 @@ from collections.abc import Callable
 from uuid import uuid4
 
 from outboxctl.core.delivery.claim import GROUP
+from outboxctl.core.schema.names import SOURCE
 from outboxctl.core.stats import snapshot
 from outboxctl.domain.clock import monotonic
 from outboxctl.domain.errors import UnreachableError
-from outboxctl.worker.claiming.claims import Claims, SmallerError
+from outboxctl.worker.claiming.claims import Claims
 from outboxctl.worker.claiming.leases import Batch, Lease
 from outboxctl.worker.context import WorkerContext
 from outboxctl.worker.flow.control import FlowControl
@@ -17,6 +18,7 @@ TICK = 0.02  # seconds between two looks at an open circuit or a full pipeline: 
 FIRST_WAIT = 0.01  # seconds before the second look at an empty table; doubles up to the poll interval
 # The same where the database notifies: only what comes back by itself is found by looking, such as a retry.
 FIRST_WAIT_HEARING = 0.1
+ALONE = 0.05  # seconds in which lanes claim side by side what one projection has, without a look at others
 TURN = 1.0  # seconds that reclaimed events have the process to themselves, and then the others
 PATIENCE = 1.0  # seconds that lanes wait for batches in progress; each time in vain doubles it
 
@@ -61,8 +63,9 @@ class Claimer:
     """Claims batches for the lanes of one worker; every lane calls `claim`.
 
     Under `_claim_lock` one lane at a time looks for events, so an idle worker polls once an interval
-    whatever its number of lanes. The lock is never held while a batch is delivered. After a claim that was
-    full the next ones are made side by side, outside of the lock.
+    whatever its number of lanes. The lock is never held while a batch is delivered. Projections are served in
+    turn. After a claim that was full, where no other projection had events, the next ones of that projection
+    are made side by side, outside of the lock.
     """
 
     def __init__(
@@ -79,14 +82,16 @@ class Claimer:
         self._claims, self._flow, self._reclaimed = claims, flow, reclaimed
         self._expanding = expanding  # whether key events of a follow event are about to be written
         self._claim_lock = threading.Lock()
-        self._last_claim_full = False  # so the next one will return events, too; a hint, without a lock
+        self._after = ""  # the projection that was served last; without a lock: others may have an early turn
+        self._alone: str | None = None  # the projection that had events when no other one had, until when
+        self._alone_until = 0.0
         self._taken_at = 0  # the news before a claim that took all that was due
         self._rest_ends = 0.0  # when the next look is due after it
 
     def claim(self, *, drain: bool) -> Batch | None:
         """Wait for events and claim them; None when the worker stops or, with `drain`, when none is due.
 
-        Raises UnreachableError for the database, or with `drain` for the sink while events are due.
+        Raises UnreachableError for the database, or with `drain` where events are due that cannot be sent.
         """
         while not self._signals.stopping:
             with self._claim_lock:
@@ -110,22 +115,24 @@ class Claimer:
                     break
                 self._signals.wait_for_change(TICK)
                 continue
-            if self._side_by_side():
-                lease = self._new_lease(size)
+            if (name := self._side_by_side()) is not None:
+                lease = self._new_lease(size, name)
                 self._in_flight.add(lease)  # before it is sent: an exclusive claim waits for it
                 return lease, None
             last = drain and not self._expanding()
-            try:
-                batch = self._look(size, last=last)
-            except SmallerError:
-                self._flow.end_probe()
-                continue
-            if batch or last:
+            batch = self._look(size, last=last)
+            if batch or (last and self._none_left()):
                 return None, batch
             self._flow.end_probe()  # a probe without an event is over: else there is no other
-            self._signals.wait_for_news(news, wait)
+            self._wait(news, wait)
             wait = min(wait * 2, self._settings.poll_interval_seconds)
         return None, None
+
+    def _wait(self, news: int, seconds: float) -> None:
+        """For news; where slow projections were left out also for the end of a batch: its lane waits."""
+        held = self._in_flight.leases() if self._flow.limited else []
+        signals = self._signals
+        signals.wait_until(lambda: signals.news != news or len(self._in_flight.leases()) < len(held), seconds)
 
     @property
     def _first_wait(self) -> float:
@@ -133,17 +140,18 @@ class Claimer:
         hearing = FIRST_WAIT_HEARING if self._signals.hearing else FIRST_WAIT
         return min(hearing, self._settings.poll_interval_seconds)
 
-    def _side_by_side(self) -> bool:
-        """Whether the last claim was full, and nothing needs a lane to look alone."""
-        return self._last_claim_full and not self._reclaimed.may_exist and not self._flow.away
+    def _side_by_side(self) -> str | None:
+        """The projection that is claimed without a look at others: none of them had events just now."""
+        if monotonic() > self._alone_until or self._reclaimed.may_exist or self._flow.away:
+            return None
+        closed = self._flow.choice(1, probing=False).closed
+        return None if self._alone in closed else self._alone
 
     def _claim_reserved(self, lease: Lease) -> Batch | None:
         """Claim for a reserved lease; None if other lanes and workers have taken everything meanwhile."""
         batch = None
         try:
-            batch = self._take(lease)
-        except SmallerError:
-            return None
+            batch = self._take(lease, only=lease.name)
         finally:
             if not batch:
                 self._in_flight.remove(lease.token)
@@ -164,11 +172,29 @@ class Claimer:
             self._flow.nothing_due()
         return batch
 
-    def _take(self, lease: Lease) -> Batch | None:
-        size, news = lease.size, self._signals.news
-        batch = self._claims.take(lease, exclusive=False)
-        self._last_claim_full = batch is not None and len(batch.events) >= size
-        if not self._last_claim_full:
+    def _take(self, lease: Lease, *, only: str | None = None) -> Batch | None:
+        """A batch of the projection whose turn it is; others than it, where its events are locked."""
+        news, size, after = self._signals.news, lease.size, self._after
+        choice = self._flow.choice(size, probing=only is None)
+        passed = set[str]()
+        batch = self._claims.take(lease, choice=choice, after=after, only=only)
+        while batch and not batch.events and batch.name not in passed and only is None:
+            passed.add(batch.name)
+            lease.size = size
+            batch = self._claims.take(lease, choice=choice, after=batch.name)
+        if batch is None or not batch.events:
+            self._alone_until = 0.0
+            self._taken_at, self._rest_ends = news, monotonic() + self._first_wait
+            return None
+        self._after = batch.name
+        full = len(batch.events) >= choice.sizes.get(batch.name, size)
+        self._flow.claimed(batch.name)
+        if only is None:
+            alone = full and batch.name == after and not passed
+            self._alone, self._alone_until = batch.name, monotonic() + ALONE if alone else 0.0
+        elif not full:
+            self._alone_until = 0.0
+        if not full and batch.name == after:
             self._taken_at, self._rest_ends = news, monotonic() + self._first_wait
         return batch
 
@@ -183,21 +209,35 @@ class Claimer:
             return None
         if not self._reclaimed.begin():
             return None
-        batch = self._claims.take(self._new_lease(min(size, GROUP)), exclusive=True)
-        self._last_claim_full = False
+        choice = self._flow.choice(size, probing=True)
+        batch = self._claims.take(self._new_lease(min(size, GROUP)), exclusive=True, choice=choice)
+        self._alone_until = 0.0
         if not batch:
             self._reclaimed.none_left()
+            return None
+        self._flow.claimed(batch.name)
         return batch
 
-    def _new_lease(self, size: int) -> Lease:
-        return Lease(str(uuid4()), self._settings.lease_seconds, size, requested_at=monotonic())
+    def _new_lease(self, size: int, name: str | None = None) -> Lease:
+        seconds = self._settings.lease_seconds
+        return Lease(str(uuid4()), seconds, size, requested_at=monotonic(), name=name)
+
+    def _none_left(self) -> bool:
+        """Whether a drain that found nothing is over. UnreachableError for events of a closed index."""
+        if not (out := self._flow.out()):
+            return True
+        with self._database.begin() as connection:
+            due = sorted(name for name in out if snapshot.claimable(connection, of=name))
+        if due and not self._in_flight.leases():
+            name, why = due[0], out[due[0]]
+            waiting = f"events of {name or SOURCE} are due, and none can be sent"
+            raise UnreachableError(why, hint=waiting)
+        return not due
 
     def _nothing_due(self) -> bool:
         """Whether nothing is due while nothing may be claimed. UnreachableError where something is due."""
         with self._database.begin() as connection:
             due = snapshot.anything_due(connection)
-        if due and self._flow.closed:
-            raise UnreachableError(self._flow.missing, hint="events are due, and none was claimed")
         if due and self._flow.holds_events and not self._in_flight.leases():
             raise UnreachableError("the sink is unreachable and events are due", hint="check ELASTIC_URL")
         return not due

@@ -1,7 +1,7 @@
 """What this worker holds: leases and batches in hand, claims without an answer, outcomes of locked rows."""
 
 import threading
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from typing import NamedTuple, Protocol
 
 import structlog
@@ -10,7 +10,6 @@ from outboxctl.core.database import Database
 from outboxctl.core.delivery import settle
 from outboxctl.core.delivery.claim import Claimed, Traces
 from outboxctl.domain.clock import Deadline, monotonic
-from outboxctl.domain.failures import Classification
 from outboxctl.settings import DELIVERY_SHARE
 from outboxctl.worker.signals import Signals
 
@@ -22,7 +21,8 @@ LONGEST_LOOK = 0.5  # seconds between two looks at leases that end by the clock
 class Lease:
     """The lease of one claim of `size` events, on this process's clock.
 
-    `requested_at` is when the claim was sent to the database, so no later than its documents were read.
+    `name` is that of their projection (None: of the expander, or not known yet). `requested_at` is when the
+    claim was sent to the database, so no later than its documents were read.
     `deadline` is that of requests to the sink. No request starts once the documents were read longer ago
     than a lease: they may be old by then, and the batch is released instead.
 
@@ -30,8 +30,10 @@ class Lease:
     attribute is replaced as a whole.
     """
 
-    def __init__(self, token: str, seconds: float, size: int, *, requested_at: float) -> None:
-        self.token, self.size, self.requested_at = token, size, requested_at
+    def __init__(
+        self, token: str, seconds: float, size: int, *, requested_at: float, name: str | None = None
+    ) -> None:
+        self.token, self.size, self.requested_at, self.name = token, size, requested_at, name
         self._seconds = seconds
         self.ends = requested_at + seconds
         self.deadline = Deadline(self._delivery_end, latest_start=self.ends)
@@ -63,18 +65,17 @@ class Lease:
 
 
 class Batch(NamedTuple):
-    """A claim with its events.
+    """A claim with its events, all of the projection `name` (empty: search_index).
 
     `exclusive`: reclaimed events. Nothing else may be in flight in this process, for one of them may end it.
-    `traces` are those of the events, where tracing is on. `refusals`: by id, what becomes of documents of
-    search_index that cannot be read.
+    `traces` are those of the events, where tracing is on.
     """
 
     lease: Lease
     events: list[Claimed]
     exclusive: bool
     traces: Traces = ()
-    refusals: Mapping[str, Classification] = {}
+    name: str = ""
 
 
 class InFlight:

@@ -1,48 +1,66 @@
-"""Whether anything may be sent, and how much: the states of the sink and of each index, for all threads.
+"""What may be sent, and how much: the states of the sink and of each projection, for all threads.
 
 `outboxctl.domain.flow` has the transitions; here is their lock, and what a change of a state is told to.
 """
 
 import threading
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from random import Random
+from threading import get_ident
+from typing import NamedTuple
 
 import structlog
 
-from outboxctl.core.delivery.claim import Claimed
 from outboxctl.core.delivery.leases import BATCH, bring_forward
 from outboxctl.core.stats.workers import Outage
 from outboxctl.domain.clock import monotonic
-from outboxctl.domain.errors import OutboxctlError
-from outboxctl.domain.failures import Classification, Reason, Verdict
-from outboxctl.domain.flow import STANDSTILL, IndexState, SinkPolicy, SinkState, outage_of_index
+from outboxctl.domain.failures import Classification, Reason
+from outboxctl.domain.flow import (
+    FEW,
+    PAUSE,
+    PROBE_EVENTS,
+    SLOW,
+    STANDSTILL,
+    IndexState,
+    SinkPolicy,
+    SinkState,
+)
 from outboxctl.domain.lifecycle import PROJECTION
-from outboxctl.domain.printable import brief
 from outboxctl.settings import OutagePolicy
 from outboxctl.sink.delivery.result import Delivery
-from outboxctl.worker.claiming.batch_sizer import BatchSizer
 from outboxctl.worker.context import WorkerContext
 from outboxctl.worker.flow.suspects import Suspects
 from outboxctl.worker.health import Problem, problem_of
-from outboxctl.worker.lane.prepare import Prepared
 from outboxctl.worker.settling.outcome import Outcomes
 
 log = structlog.get_logger()
+RECENT = 60.0  # seconds: a projection whose batches ended within them is one of several
+
+
+class Choice(NamedTuple):
+    """What the next claim may take: no events of `closed` projections, and of some only so many (`sizes`).
+
+    search_index, the built-in projection, has an empty name.
+    """
+
+    closed: Collection[str]
+    sizes: Mapping[str, int]
 
 
 class FlowControl:
-    """Any thread may call any method. search_index, the built-in projection, has an empty name.
+    """Any thread may call any method.
 
-    An index of search_index that is missing at the start was never created, or its name is misspelt: nothing
-    is claimed until it has existed once, or, while other projections are in force (`serves_others`, set by
-    maintenance), its events are put back untried. A sink that does not answer, and an index that is deleted
-    later, are outages.
+    An index of search_index that is missing at the start was never created, or its name is misspelt: it is
+    closed until it has existed once (`missing`). A sink that does not answer, and an index that is deleted
+    later, are outages; of the sink where no other projection is in force (`declared`, set by the probe of
+    the database).
     """
 
-    def __init__(self, context: WorkerContext, batch_sizer: BatchSizer) -> None:
+    def __init__(self, context: WorkerContext) -> None:
         s = context.settings
-        self._context, self._lanes, self._sizer = context, s.concurrency, batch_sizer
+        self._context, self._settings, self._lanes = context, s, s.concurrency
         self.holds = s.outage_policy is OutagePolicy.HOLD
         self._policy = SinkPolicy(
             self.holds,
@@ -55,9 +73,13 @@ class FlowControl:
         self._rng = Random()  # noqa: S311 - jitter, not a secret
         self._lock, self._reporting = threading.Lock(), threading.Lock()
         self._reported: Classification | None = None
+        self._size = s.bulk_size  # of a batch, by the last documents
         self._sink = SinkState(s.bulk_size * s.concurrency, s.bulk_size * s.concurrency)
-        self._indexes: dict[str, IndexState] = {}
-        self._existed = self.serves_others = False
+        self._indexes = defaultdict[str, IndexState](IndexState)
+        self._existed = False
+        self._recovered = set[str]()  # whose events of shards that were away are to be brought forward
+        self.declared: Collection[str] = ()
+        self.limited = False  # whether the last claim left out slow projections: until a batch ends
         self.missing = ""  # why search_index cannot be delivered since the start; empty: it can
         self._missing_since: float | None = None
         self.suspects = Suspects()
@@ -73,29 +95,72 @@ class FlowControl:
         """Whether an outage holds events back. Under `count` none is held: each has its own retry."""
         return self.holds and self._sink.away
 
-    @property
-    def closed(self) -> bool:
-        """Whether nothing may be claimed, because the index was never there."""
-        return bool(self.missing) and not self.serves_others
-
     def admit(self) -> int:
         """Events that may be claimed now; while the sink is away this thread becomes its probe. 0: none."""
-        if self.closed:
-            return 0
-        size, in_flight, who = self._sizer.size, self._context.in_flight.events(), threading.get_ident()
+        size, in_flight, who = self._settings.bulk_size, self._context.in_flight.events(), get_ident()
         with self._lock:
-            sink = self._sink.resized(size * self._lanes)
+            sink = self._sink.resized(self._size * self._lanes)
             self._sink, size = sink.admitted(size, in_flight, monotonic(), self._policy, who=who)
         return size
 
-    def end_probe(self) -> None:
-        """The probe of this thread, if it has one, is over."""
+    def choice(self, size: int, *, probing: bool) -> Choice:
+        """What a claim of `size` events may take; without `probing` no index is probed by it."""
         with self._lock:
-            self._sink = self._sink.probe_ended(threading.get_ident())
+            now = monotonic()
+            states = {name: self._indexes[name] for name in {"", *self._indexes, *self.declared}}
+            closed = {
+                name for name, state in states.items() if state.closed(now) or (state.why and not probing)
+            }
+            if self.missing:
+                closed.add("")
+            sizes = {name: self._size_of(name, state, size) for name, state in states.items()}
+            self.limited = False
+            if self._several(states, now):
+                without = self._without_share(states, now)
+                self.limited, closed = bool(without), closed | without
+                if self._lanes == 1:  # the others wait for each batch
+                    slow = {name: state for name, state in states.items() if state.slow()}
+                    sizes |= {n: max(1, min(sizes[n], int(s.pace * SLOW))) for n, s in slow.items()}
+        return Choice(sorted(closed), {name: own for name, own in sizes.items() if own < size})
+
+    def _several(self, states: Mapping[str, IndexState], now: float) -> bool:
+        held = {lease.name for lease in self._context.in_flight.leases() if lease.name is not None}
+        return len(held | {name for name, state in states.items() if state.served_at > now - RECENT}) > 1
+
+    def _without_share(self, states: Mapping[str, IndexState], now: float) -> set[str]:
+        """Those whose batches are slow, where they hold all lanes that they may while there are others."""
+        leases = self._context.in_flight.leases()
+        held = [lease.name for lease in leases if lease.name is not None]
+        slow = {name for name, state in states.items() if state.slow()}
+        slow |= {lease.name for lease in leases if lease.name is not None and lease.requested_at < now - SLOW}
+        # One lane each until something is known of it.
+        unknown = {name for name in held if states.get(name, IndexState()).seconds is None}
+        return unknown | (slow if sum(name in slow for name in held) >= max(1, self._lanes // 2) else set())
+
+    def _size_of(self, name: str, state: IndexState, most: int) -> int:
+        size = state.size(most, self._settings.max_batch_bytes)
+        if name and state.seconds is None:  # its view may be slow
+            return min(size, FEW)
+        return min(size, PROBE_EVENTS) if state.why and self._settings.holds(name) else size
+
+    def claimed(self, name: str) -> None:
+        """Events of a projection were claimed by this thread: of a closed index it is the probe."""
+        if self._indexes[name].why:
+            with self._lock:
+                self._indexes[name] = replace(self._indexes[name], prober=get_ident())
+
+    def end_probe(self) -> None:
+        """The probes of this thread, if it has any, are over, however they ended."""
+        who = get_ident()
+        with self._lock:
+            self._sink = self._sink.probe_ended(who)
+            for name, state in self._indexes.items():
+                if state.prober == who:
+                    self._indexes[name] = replace(state, prober=None, next_probe=monotonic() + PAUSE)
 
     def nothing_due(self) -> None:
         """No event is due: where this thread is a probe under `hold`, the sink could refuse nothing."""
-        if self.holds and self._sink.prober == threading.get_ident():
+        if self.holds and self._sink.prober == get_ident():
             with self._lock:
                 self._sink = self._sink.answered(self._policy)
             self._report()
@@ -112,6 +177,13 @@ class FlowControl:
         seconds, refusal = found
         return problem_of(refusal, begin=f"nothing was taken for {seconds:.0f} s: ")
 
+    def probed(self, finding: Classification | None) -> None:
+        """Take the result of a probe of the sink: None if the index of search_index exists."""
+        self._existed = self._existed or finding is None
+        missing = finding is not None and finding.reason is Reason.INDEX_UNAVAILABLE
+        self.missing = finding.error if finding and missing and not self._existed else ""
+        self._missing_since = (self._missing_since or monotonic()) if self.missing else None
+
     def outages(self) -> list[Outage]:
         """What takes nothing now, the sink or the index or view of a projection, and since when."""
         sink, now, found = self._sink, monotonic(), list[Outage]()
@@ -120,31 +192,44 @@ class FlowControl:
         if self.missing and self._missing_since is not None:
             found.append(Outage(PROJECTION, Reason.INDEX_UNAVAILABLE, now - self._missing_since))
         # Its last event may have been another worker's: a state that is not confirmed any more is no news.
-        recent = now - self._context.settings.max_backoff_seconds - STANDSTILL
+        recent = now - self._settings.max_backoff_seconds - STANDSTILL
         with self._lock:
             indexes = list(self._indexes.items())
         for name, index in indexes:
-            if index.why and index.away_since is not None and index.closed_until > recent:
+            if index.why and index.away_since is not None and index.next_probe > recent:
                 found.append(Outage(name or PROJECTION, str(index.why.reason), now - index.away_since))
         return found
 
-    def probed(self, finding: Classification | None) -> None:
-        """Take the result of a probe of the sink: None if the index of search_index exists."""
-        self._existed = self._existed or finding is None
-        missing = finding is not None and finding.reason is Reason.INDEX_UNAVAILABLE
-        self.missing = finding.error if finding and missing and not self._existed else ""
-        self._missing_since = (self._missing_since or monotonic()) if self.missing else None
+    def out(self) -> dict[str, str]:
+        """The projections of which nothing is claimed because of their index or view, and why.
 
-    def learn(self, prepared: Prepared, delivery: Delivery, *, sent_at: float) -> None:
+        Without those that come back within seconds by themselves.
+        """
+        with self._lock:
+            states = self._indexes.items()
+            found = {name: state.why.error for name, state in states if state.why and not state.why.passing}
+        return found | ({"": self.missing} if self.missing else {})
+
+    def learn(self, delivery: Delivery, *, sent_at: float) -> None:
         """Adapt to a delivery that began at `sent_at` (monotonic)."""
-        findings, policy, who = delivery.findings, self._policy, threading.get_ident()
+        findings, policy, who = delivery.findings, self._policy, get_ident()
         with self._lock:
             now, rng = monotonic(), self._rng
             self._sink = self._sink.after(findings, sent_at=sent_at, now=now, policy=policy, rng=rng, who=who)
+        self._report()
+
+    def sized(self, name: str, delivery: Delivery, documents: int, *, left_out: bool) -> None:
+        """Take the size of the documents of a batch; `left_out`: there was no room for others."""
         if delivery.requests and delivery.whole:
             size = delivery.requests[0].size
-            self._sizer.learn(len(prepared.actions), size, left_out=prepared.left_out)
-        self._report()
+            with self._lock:
+                state = self._indexes[name] = self._indexes[name].sized(documents, size, left_out=left_out)
+                self._size = state.size(self._settings.bulk_size, self._settings.max_batch_bytes)
+
+    def late(self, name: str, events: int) -> None:
+        """So many documents of a projection took too long to read."""
+        with self._lock:
+            self._indexes[name] = self._indexes[name].late(events)
 
     def _report(self) -> None:
         """Under `count` readiness is left to the probe of maintenance: nothing may be due for hours."""
@@ -160,76 +245,42 @@ class FlowControl:
             self._context.metrics.set("circuit_open", self.holds_events)
             self._context.metrics.set("inflight_limit", sink.room)
 
-    def untried(self, name: str) -> Classification | None:
-        """What becomes of a projection's events that are put back untried; None where they may be sent."""
-        if not name and self.missing and self.serves_others:
-            text = brief(f"{Reason.INDEX_UNAVAILABLE}: {self.missing}")
-            return Classification(
-                Verdict.OUTAGE, Reason.INDEX_UNAVAILABLE, error=text, single=True, attempt_returned=True
-            )
-        return self._index(name).untried(monotonic())
-
-    def close(self, name: str, why: Classification) -> None:
-        """Leave this projection alone for a moment: its index, or its view, is away."""
+    def judged(self, name: str, findings: Sequence[Classification]) -> int:
+        """Take the findings of a batch; how many in a row were outages of its index, or its view."""
         with self._lock:
-            self._indexes[name] = self._index(name).closed(why, monotonic())
+            state = self._indexes[name] = self._indexes[name].after(findings, monotonic())
+        return state.failures
 
-    def judged(self, name: str, judged: Sequence[tuple[Claimed, Classification]]) -> None:
-        """Leave it alone if all of these events, which were tried, wait for its index or its view."""
-        if outage := outage_of_index([finding for _, finding in judged]):
-            self.close(name, outage)
+    def ended(self, name: str, events: int, requested_at: float) -> None:
+        """A batch of so many events, claimed at `requested_at`, was settled."""
+        with self._lock:
+            now = monotonic()
+            state = self._indexes[name]
+            self._indexes[name] = state.ended(events, now - requested_at, now, self._settings.bulk_size)
+
+    def spread(self, name: str, outcomes: Outcomes) -> None:
+        """Lengthen the waits of events whose shard takes nothing."""
+        waiting = [each for each in outcomes.retries if outcomes.findings[each.id][1].of_shard]
+        if not waiting:
+            return
+        with self._lock:
+            self._indexes[name], waits = self._indexes[name].spread(len(waiting), monotonic())
+        later = {each.id: max(each.delay, wait) for each, wait in zip(waiting, waits, strict=True)}
+        outcomes.retries = [replace(each, delay=later.get(each.id, each.delay)) for each in outcomes.retries]
 
     def recovered(self, name: str) -> None:
-        """A shard of its index takes documents again: its events are due from the next `settled` on."""
+        """A shard of its index takes documents again: its events are brought forward from now on."""
         with self._lock:
-            self._indexes[name] = self._index(name).recovered()
+            self._indexes[name] = replace(self._indexes[name], next_of_shard=0.0)
+            self._recovered.add(name)
 
-    def spread(self, name: str, judged: Sequence[tuple[Claimed, Classification]], outcomes: Outcomes) -> None:
-        """Lengthen the waits of events that none of could be delivered, or whose shard takes nothing."""
-        if not outcomes.retries:
+    def bring_forward(self, name: str) -> None:
+        """Make a batch of events due that wait for a shard which takes documents again."""
+        if name not in self._recovered:
             return
-        if self._paced(name) and outage_of_index([finding for _, finding in judged]):
-            waiting, of_shard = outcomes.retries, False
-        else:
-            waiting = [each for each in outcomes.retries if outcomes.findings[each.id][1].of_shard]
-            of_shard = True
-        if waiting:
-            with self._lock:
-                index, waits = self._index(name).spread(len(waiting), monotonic(), of_shard=of_shard)
-                self._indexes[name] = index
-            later = {each.id: max(each.delay, wait) for each, wait in zip(waiting, waits, strict=True)}
-            outcomes.retries = [
-                replace(each, delay=later.get(each.id, each.delay)) for each in outcomes.retries
-            ]
-
-    def settled(self, name: str, delivered: int) -> None:
-        """So many events of a projection were delivered: bring forward those that wait, if it is time.
-
-        A database error is reported, and the next delivery tries again.
-        """
-        with self._lock:
-            now, index = monotonic(), self._index(name)
-            if delivered:
-                index = index.taken(delivered, now, paced=self._paced(name))
-            self._indexes[name], reasons = index.turn(now, BATCH)
-        if not reasons:
-            return
-        try:
-            with self._context.database.begin() as connection:
-                moved = bring_forward(connection, name, reasons)
-        except OutboxctlError as error:
-            self._context.reporter.failed(error)
-            moved = BATCH  # they still wait
-        else:
-            if moved:
-                log.info("events that waited for their index are due", projection=name, events=moved)
-        if moved == BATCH:
-            with self._lock:
-                self._indexes[name] = self._index(name).left(reasons)
-
-    def _paced(self, name: str) -> bool:
-        """Whether there are others that its events may hold up."""
-        return bool(name) or self.serves_others
-
-    def _index(self, name: str) -> IndexState:
-        return self._indexes.get(name) or IndexState()
+        with self._context.database.begin() as connection:
+            moved = bring_forward(connection, name, {Reason.UNAVAILABLE})
+        if moved:
+            log.info("events that waited for their shard are due", projection=name, events=moved)
+        if moved < BATCH:
+            self._recovered.discard(name)

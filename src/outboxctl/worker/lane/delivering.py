@@ -1,9 +1,10 @@
-"""Delivering the events of a batch: each projection by itself, whatever happens to another."""
+"""Delivering a batch: the documents of its events are read, prepared and sent."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import NamedTuple
 
 from outboxctl.core.database import Database
 from outboxctl.core.delivery.claim import Claimed
@@ -13,8 +14,9 @@ from outboxctl.core.projections import follow
 from outboxctl.core.projections.version_base import HIGHEST
 from outboxctl.domain.clock import monotonic
 from outboxctl.domain.errors import ChangedError, OutboxctlError
-from outboxctl.domain.failures import Classification, Noop, Reason, Verdict
+from outboxctl.domain.failures import DONE, Classification, Noop, Reason, Verdict
 from outboxctl.domain.flow import OF_ONE_INDEX
+from outboxctl.domain.lifecycle import PROJECTION
 from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import Projection
 from outboxctl.sink.delivery.result import Delivery, IndexedSink, Sink
@@ -23,7 +25,15 @@ from outboxctl.worker.context import WorkerContext
 from outboxctl.worker.flow.control import FlowControl
 from outboxctl.worker.flow.suspects import SuspectIsolation
 from outboxctl.worker.lane.prepare import UNSENT, Prepared, deleted, judge, prepare
-from outboxctl.worker.projections.reading import Declared, Judged, Reading, raise_versions
+from outboxctl.worker.projections.reading import (
+    Declared,
+    DocumentReader,
+    Judged,
+    Reading,
+    TableReader,
+    ViewReader,
+    raise_versions,
+)
 from outboxctl.worker.settling import tally
 
 # Reads of one document whose index holds a newer version, or whose declaration changes, before its event is
@@ -39,6 +49,16 @@ MOVES = {
 Delivered = tuple[Judged, dict[str, DeliveredDelete]]
 
 
+class Route(NamedTuple):
+    """Where events of a projection come from and go; the built-in one has an empty name."""
+
+    name: str
+    source: DocumentReader
+    sink: Sink
+    alias: str
+    projection: Projection | None = None
+
+
 class Delivering:
     """Delivers to `sink`, that of search_index, and to those of projections. Any lane may call it."""
 
@@ -50,103 +70,83 @@ class Delivering:
         sink: Sink,
         sink_of: Callable[[Projection], IndexedSink],
     ) -> None:
-        self._context, self._flow, self._declared = context, flow, declared
-        self._sink, self._sink_of = sink, sink_of
+        self._context, self._flow, self._declared, self._sink_of = context, flow, declared, sink_of
+        self._built_in = Route("", TableReader(context), sink, context.settings.elastic_index)
 
-    def deliver(self, name: str, events: Sequence[Claimed], batch: Batch) -> Delivered:
-        """Read and send the documents of one projection's events: what becomes of each event.
+    def deliver(self, batch: Batch) -> Delivered:
+        """Read and send the documents of a batch: what becomes of each event.
 
         Also the deletes that were delivered, by event id. Raises OutboxctlError where the database fails.
         """
-        if "/" in name:  # follow events that were reclaimed, retried or replayed
-            with self._context.database.begin() as connection:
-                follow.put_back(connection, batch.lease.token, [event.id for event in events])
-            return [], {}
-        if untried := self._flow.untried(name):
-            return [(event, untried) for event in events], {}
-        judged, deletes = self._as_declared(name, events, batch) if name else self._own(events, batch)
-        self._flow.judged(name, judged)
-        return judged, deletes
-
-    def _own(self, events: Sequence[Claimed], batch: Batch) -> Delivered:
-        prepared = prepare(events, batch.refusals)
-        settle = holding_no_other if self._flow.serves_others else None
-        index = self._context.settings.elastic_index
-        delivery = self._send("", self._sink, index, prepared, batch.lease, settle=settle)
-        return judge(prepared, delivery.findings), deleted(prepared, delivery.findings)
-
-    def _as_declared(self, name: str, events: Sequence[Claimed], batch: Batch) -> Delivered:
-        """By the declaration in force where the documents are read: read again while it changes."""
-        projection = self._declared.get(name)
-        for _ in range(TRIES):
-            if projection is None:
+        events, name = batch.events, batch.name
+        if follows := [event.id for event in events if event.follow is not None]:
+            with self._context.database.begin() as connection:  # they were reclaimed, retried or replayed
+                follow.put_back(connection, batch.lease.token, follows)
+            events = [event for event in events if event.follow is None]
+        for again in range(TRIES if events else 0):
+            projection = (self._declared.again if again else self._declared.get)(name) if name else None
+            if name and projection is None:
                 text = brief(f"no projection {name!r} is in force: `outboxctl projection list` shows them")
                 # Tried again: a `drop` discards what waits, and `apply` may put it in force again.
                 finding = Classification(Verdict.RETRY, Reason.CONFIG, error=text)
                 return [(event, finding) for event in events], {}
             try:
-                return self._declared_ones(projection, events, batch.lease)
-            except ChangedError:
-                projection = self._declared.again(name)
+                return self._through(self._route(projection), events, batch.lease)
+            except ChangedError:  # what was sent is sent again
+                continue
         return [(event, UNSENT) for event in events], {}
 
-    def _declared_ones(self, projection: Projection, events: Sequence[Claimed], lease: Lease) -> Delivered:
-        """A version conflict settles nothing: the document is read again, with a higher version.
+    def _route(self, projection: Projection | None) -> Route:
+        if projection is None:
+            return self._built_in
+        source = ViewReader(self._context.of(projection.name), projection)
+        return Route(projection.name, source, self._sink_of(projection), projection.index, projection)
 
-        Raises ChangedError where another declaration is in force; what was sent before is sent again then.
+    def _through(self, route: Route, events: Sequence[Claimed], lease: Lease) -> Delivered:
+        """Of a declared projection a conflict settles nothing: the document is read again.
+
+        Raises ChangedError where another declaration is in force.
         """
-        name, sink = projection.name, self._sink_of(projection)
-        by_id, judged, deletes = {event.id: event for event in events}, Judged(), dict[str, DeliveredDelete]()
-        held = dict[str, int]()
+        judged, deletes, held = Judged(), dict[str, DeliveredDelete](), dict[str, int]()
         for _ in range(TRIES):
-            reading = self._read(projection, list(by_id.values()), lease, held)
+            reading = self._read(route, events, lease, held)
             prepared = prepare(reading.read)
             if reading.routings:
                 prepared.actions = [a._replace(routing=reading.routings[a.id]) for a in prepared.actions]
-            delivery = self._send(name, sink, projection.index, prepared, lease, settle=_settled)
-            deletes |= deleted(prepared, delivery.findings, name)
+            delivery = self._send(route, prepared, lease)
+            self._flow.sized(route.name, delivery, len(prepared.actions), left_out=reading.left_out)
+            deletes |= deleted(prepared, delivery.findings, route.name or PROJECTION)
             pairs = reading.judged + judge(prepared, delivery.findings)
+            if route.projection is None:
+                return pairs, deletes
             conflicts = {event.id: finding for event, finding in pairs if finding.noop is Noop.SUPERSEDED}
             judged += [pair for pair in pairs if pair[0].id not in conflicts]
-            by_id = {id_: by_id[id_] for id_ in conflicts}
-            if not by_id:
+            events = [event for event in events if event.id in conflicts]
+            if not events:
                 return judged, deletes
             held = {id_: _current_version(finding) for id_, finding in conflicts.items()}
-            if not projection.version:  # no healthy index has one above the serial number asked again
-                raise_versions(self._context.of(name), above=max(held.values()))
-        again = partial(_went_back, projection) if projection.version else _again
-        judged += [(by_id[id_], again(finding)) for id_, finding in conflicts.items()]
-        return judged, deletes
+            if not route.projection.version:  # no healthy index has one above the serial number asked again
+                raise_versions(self._context.of(route.name), above=max(held.values()))
+        own_version = route.projection is not None and route.projection.version
+        again = partial(_went_back, own_version) if own_version else _again
+        return judged + [(event, again(conflicts[event.id])) for event in events], deletes
 
     def _read(
-        self, projection: Projection, events: Sequence[Claimed], lease: Lease, held: Mapping[str, int]
+        self, route: Route, events: Sequence[Claimed], lease: Lease, held: Mapping[str, int]
     ) -> Reading:
-        reading = Reading(
-            self._context.of(projection.name),
-            projection,
-            deadline=lease.deadline,
-            max_bytes=self._context.settings.max_batch_bytes,
-            held=held,
-        ).run(events)
-        if reading.blocked:  # said at once: another lane may be about to read
-            self._flow.close(projection.name, reading.blocked)
+        most = self._context.settings.max_batch_bytes
+        reading = Reading(route.source, deadline=lease.deadline, max_bytes=most, held=held).run(events)
+        if reading.late:
+            self._flow.late(route.name, len(events))
         return reading
 
-    def _send(
-        self,
-        name: str,
-        sink: Sink,
-        index: str,
-        prepared: Prepared,
-        lease: Lease,
-        *,
-        settle: Callable[[Classification], Classification] | None,
-    ) -> Delivery:
-        """Send the actions until the lease's deadline; one finding an action, as `settle` makes it."""
+    def _send(self, route: Route, prepared: Prepared, lease: Lease) -> Delivery:
+        """Send the actions until the lease's deadline; one finding an action."""
         if not prepared.actions:
             return Delivery([], [])
-        if self._flow.holds:
-            sink = SuspectIsolation(sink, self._flow.suspects, index)
+        sink = route.sink
+        if self._context.settings.holds(route.name):
+            sink = SuspectIsolation(sink, self._flow.suspects, route.alias)
         sent_at = monotonic()
         lease.delivering = True
         try:
@@ -154,15 +154,22 @@ class Delivering:
                 delivery = sink.deliver(prepared.actions, deadline=lease.deadline)
         finally:
             lease.delivering = False
-        tally.deliveries(self._context.of(name).metrics, prepared.actions, delivery)
-        delivery = waiting_for_move(self._context.database, index, delivery)
-        if settle:
-            findings = [finding and settle(finding) for finding in delivery.findings]
-            delivery = replace(delivery, findings=findings)
-        self._flow.learn(prepared, delivery, sent_at=sent_at)
+        tally.deliveries(self._context.of(route.name).metrics, prepared.actions, delivery)
+        if any(finding is not DONE for finding in delivery.findings):
+            delivery = self._of_route(route, delivery)
+        self._flow.learn(delivery, sent_at=sent_at)
         if delivery.recovered:
-            self._flow.recovered(name)
+            self._flow.recovered(route.name)
         return delivery
+
+    def _of_route(self, route: Route, delivery: Delivery) -> Delivery:
+        delivery = waiting_for_move(self._context.database, route.alias, delivery)
+        findings = delivery.findings
+        if not route.source.versioned:
+            findings = [finding and _reachable(finding) for finding in findings]
+        if route.name or self._flow.declared:
+            findings = [finding and holding_no_other(finding) for finding in findings]
+        return replace(delivery, findings=findings)
 
 
 def _current_version(finding: Classification) -> int:
@@ -178,20 +185,18 @@ def _again(finding: Classification) -> Classification:
     return Classification(Verdict.RETRY, Reason.BAD_RESPONSE, error=brief(f"a conflict: {finding.error}"))
 
 
-def _went_back(projection: Projection, finding: Classification) -> Classification:
+def _went_back(column: str, finding: Classification) -> Classification:
     """Of the same where rows have versions of their own: a tombstone is forgotten, a row counted up."""
-    text = f"the index holds a higher version than the row's {projection.version}: {finding.error}"
+    text = f"the index holds a higher version than the row's {column}: {finding.error}"
     return Classification(Verdict.RETRY, Reason.BAD_DOCUMENT, error=brief(text))
 
 
-def _settled(finding: Classification) -> Classification:
-    """An outage of this index holds up no other's; a version that is out of reach supersedes nothing."""
-    if finding.noop is Noop.SUPERSEDED and _current_version(finding) > HIGHEST:
-        text = brief(
-            f"the index holds a version that no database reaches; delete the document: {finding.error}"
-        )
-        return Classification(Verdict.FAIL, Reason.DETERMINISTIC_EXCEPTION, error=text)
-    return holding_no_other(finding)
+def _reachable(finding: Classification) -> Classification:
+    """A version that is out of reach supersedes nothing."""
+    if finding.noop is not Noop.SUPERSEDED or _current_version(finding) <= HIGHEST:
+        return finding
+    text = brief(f"the index holds a version that no database reaches; delete the document: {finding.error}")
+    return Classification(Verdict.FAIL, Reason.DETERMINISTIC_EXCEPTION, error=text)
 
 
 def holding_no_other(finding: Classification) -> Classification:

@@ -1,10 +1,8 @@
 """A lane: one thread that claims, delivers and settles, batch by batch."""
 
-from collections.abc import Sequence
 from random import Random
 from threading import current_thread
 
-from outboxctl.core.delivery.claim import Claimed
 from outboxctl.domain.errors import OutboxctlError, UnreachableError
 from outboxctl.worker.claiming.claimer import Claimer
 from outboxctl.worker.claiming.leases import Batch
@@ -80,17 +78,15 @@ class Lane:
             context.metrics.add("inflight", -batch.lease.size)
 
     def _process(self, batch: Batch) -> None:
-        """The events of search_index first, which have an empty name, then those of each projection."""
-        for name, events in by_projection(batch.events).items():
-            judged, deletes = self._delivering.deliver(name, events, batch)
-            outcomes = decide(judged, policy_of(self._context.settings, name), self._rng)
-            outcomes.deletes.update(deletes)
-            self._flow.spread(name, judged, outcomes)
-            self._settle(self._context.of(name), batch, outcomes)
-            self._flow.settled(name, len(outcomes.confirmed))
-            if self._drain and not name and self._flow.missing:  # it ends with an error, after all others
-                hint = "events of search_index wait for their index"
-                self.error = UnreachableError(self._flow.missing, hint=hint)
+        flow, name = self._flow, batch.name
+        judged, deletes = self._delivering.deliver(batch)
+        in_a_row = flow.judged(name, [finding for _, finding in judged])
+        outcomes = decide(judged, policy_of(self._context.settings, name, in_a_row), self._rng)
+        outcomes.deletes.update(deletes)
+        flow.spread(name, outcomes)
+        self._settle(self._context.of(name), batch, outcomes)
+        flow.ended(name, batch.lease.size, batch.lease.requested_at)
+        flow.bring_forward(name)
 
     def _settle(self, context: WorkerContext, batch: Batch, outcomes: Outcomes) -> None:
         # A drain has to end; a daemon has nothing better to do than to wait for the database.
@@ -98,11 +94,3 @@ class Lane:
         with context.tracing.settling():
             written = Settling(context, batch.lease.token, outcomes).run(until=until)
         context.tracing.settled(outcomes, written)
-
-
-def by_projection(events: Sequence[Claimed]) -> dict[str, Sequence[Claimed]]:
-    """The events of each projection by its name, in their order; those of search_index by an empty one."""
-    names = sorted({event.projection or "" for event in events})
-    if len(names) == 1:  # the hot path
-        return {names[0]: events}
-    return {name: [event for event in events if (event.projection or "") == name] for name in names}

@@ -1,13 +1,13 @@
 """From claimed events to what is sent: pure, no I/O.
 
 The document follows the source row, not the event: an event only says that the row changed, and the row
-that was read with the claim is sent. So a late, duplicated or replayed event is harmless.
+that was read after the claim is sent. So a late, duplicated or replayed event is harmless.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from outboxctl.core.delivery.claim import LEFT_OUT, Claimed
+from outboxctl.core.delivery.claim import Claimed
 from outboxctl.core.delivery.deletes import DeliveredDelete
 from outboxctl.core.produce import MAX_VERSION
 from outboxctl.domain.failures import DONE, Classification, Noop, Reason, Verdict
@@ -24,22 +24,19 @@ MAX_ID_BYTES = 512  # Elasticsearch's limit on `_id`
 class Prepared:
     """Events `decided` without the sink, and for each entity its newest event and the action to send.
 
-    `newest` and `actions` are in the same order. `coalesced` are the entities' other events. `left_out`: for
-    some documents there was no room in the batch; their events are among the decided.
+    `newest` and `actions` are in the same order. `coalesced` are the entities' other events.
     """
 
     decided: list[tuple[Claimed, Classification]] = field(default_factory=list)
     actions: list[BulkAction] = field(default_factory=list)
     newest: list[Claimed] = field(default_factory=list)
     coalesced: list[Claimed] = field(default_factory=list)
-    left_out: bool = False
 
 
-def prepare(batch: Sequence[Claimed], refusals: Mapping[str, Classification] = {}) -> Prepared:
-    """Decide what can be decided without the sink; several events of one entity are sent once.
-
-    `refusals`: by id, what becomes of documents that could not be read. The others without room are UNSENT.
-    """
+def prepare(batch: Sequence[Claimed]) -> Prepared:
+    """Decide what can be decided without the sink; several events of one entity are sent once."""
+    if len({event.document_id for event in batch}) == len(batch) and all(map(_ordinary, batch)):
+        return Prepared(actions=[_action(event) for event in batch], newest=[*batch])  # the hot path
     prepared = Prepared()
     newest: dict[str, Claimed] = {}
     for event in batch:
@@ -47,27 +44,11 @@ def prepare(batch: Sequence[Claimed], refusals: Mapping[str, Classification] = {
             prepared.decided.append((event, finding))
         elif (first := newest.setdefault(event.document_id, event)) is not event:
             older, newer = sorted((event, first), key=_version)
-            # All have the same source row, of the claim's snapshot; the first of them has its document.
-            newest[event.document_id] = newer._replace(document=first.document)
+            newest[event.document_id] = newer  # all have the document of one read
             prepared.coalesced.append(older)
     prepared.newest = list(newest.values())
-    _leave_out(prepared, refusals)
     prepared.actions = [_action(event) for event in prepared.newest]
     return prepared
-
-
-def _leave_out(prepared: Prepared, refusals: Mapping[str, Classification]) -> None:
-    """Do not send the documents that were left out of the claim."""
-    entities = {event.document_id for event in prepared.newest if event.document == LEFT_OUT}
-    if not entities:
-        return
-    prepared.left_out = True
-    events = prepared.newest + prepared.coalesced
-    prepared.decided += [
-        (event, refusals.get(event.document_id, UNSENT)) for event in events if event.document_id in entities
-    ]
-    prepared.newest = [event for event in prepared.newest if event.document_id not in entities]
-    prepared.coalesced = [event for event in prepared.coalesced if event.document_id not in entities]
 
 
 def judge(
@@ -146,8 +127,7 @@ def _refusal(event: Claimed) -> Classification | None:
         return _never(f"ValueError: Unknown outbox op: {event.op!r}")
     if not _in_range(event.event_version):
         return _never(f"event_version is not in 0..2^63-1: {event.event_version}")
-    unread = event.document == LEFT_OUT and event.source_version is None
-    if event.document is not None and not unread and not _in_range(event.source_version):
+    if event.document is not None and not _in_range(event.source_version):
         return _never(f"the source row's event_version is not in 0..2^63-1: {event.source_version}")
     return _unusable(event.document_id)
 

@@ -202,7 +202,7 @@ class EventExpansion:
         self._put_back(event, token, cursor)
 
     def _settle(self, event: FollowEvent, token: str, finding: Classification) -> None:
-        claimed = Claimed(event.id, event.key, "upsert", None, event.attempts, None, None, event.projection)
+        claimed = Claimed(event.id, event.key, "upsert", None, event.attempts)
         policy = policy_of(self._context.settings, event.projection)
         outcomes = decide([(claimed, finding)], policy, self._rng)
         Settling(self._context.of(event.projection), token, outcomes).run(until=None)

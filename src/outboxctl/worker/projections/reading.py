@@ -1,23 +1,26 @@
-"""Reading the documents of a projection's events: by halves, so that one that cannot be read fails alone."""
+"""Reading the documents of claimed events: by halves, so that one that cannot be read fails alone."""
 
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from types import MappingProxyType
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import structlog
 
 from outboxctl.core.database import Database
-from outboxctl.core.delivery.claim import Claimed
+from outboxctl.core.delivery.claim import LEFT_OUT, Claimed
+from outboxctl.core.documents import table
+from outboxctl.core.documents.table import SourceDocument
 from outboxctl.core.projections import in_force, version_base
-from outboxctl.core.projections.documents import Documents
 from outboxctl.core.projections.reading import versioned
 from outboxctl.core.refused_reads import ReadRefusedError, by_halves
+from outboxctl.core.schema.names import SOURCE
 from outboxctl.domain.clock import Deadline, monotonic
 from outboxctl.domain.failures import Classification, Noop, Reason, Verdict
-from outboxctl.domain.printable import brief
+from outboxctl.domain.printable import SURROGATE, brief
 from outboxctl.domain.projection import Projection, document_id, key_parts
 from outboxctl.metrics.registry import Metrics
 from outboxctl.worker.context import WorkerContext
@@ -31,8 +34,10 @@ LEAST = 1.0  # seconds to read no key
 # No engine takes an empty _id: there is no document to delete.
 NEVER_WAS = Classification(Verdict.DONE, noop=Noop.SOURCE_MISSING)
 
+TOO_LATE = "it takes longer than the lease (OUTBOX_LEASE_SECONDS) allows"
+
 Judged = list[tuple[Claimed, Classification]]
-Found = TypeVar("Found")
+Read = TypeVar("Read")
 
 
 class Declared:
@@ -71,31 +76,120 @@ class Declared:
         self._projections, self._read_at = {each.name: each for each in read}, began
 
 
+class ReadRows(NamedTuple):
+    """What was read of some keys, in their order: versions and documents, both None where there is no row.
+
+    `routings` is empty for a projection without routing. `unusable`: by the place of a key, why there is no
+    document of what was read.
+    """
+
+    rows: Sequence[SourceDocument]
+    routings: Sequence[str] = ()
+    unusable: Mapping[int, str] = {}
+
+
+class DocumentReader(ABC):
+    """Where the documents of one projection come from; `place` for errors.
+
+    `versioned`: its rows have versions of their own, and events name them.
+    """
+
+    versioned = True
+    place = SOURCE
+
+    def __init__(self, context: WorkerContext) -> None:
+        self._context = context
+
+    @abstractmethod
+    def read(self, keys: Sequence[str], seconds: float, max_bytes: int | None) -> ReadRows:
+        """The documents of these keys in one snapshot; without a key, ReadRefusedError if none can be read.
+
+        Raises as `core.projections.documents.read`.
+        """
+
+    def problems(self, keys: Sequence[str]) -> dict[str, str]:
+        """By key, why an event with it has no document."""
+        if all(map(str.isascii, keys)):  # the hot path
+            return {}
+        return {key: f"the document id is no UTF-8: {key!r}" for key in keys if SURROGATE.search(key)}
+
+    def require(self) -> None:  # noqa: B027 - what is built in is always in force
+        """Raise ChangedError unless this declaration is in force."""
+
+
+class TableReader(DocumentReader):
+    """The rows of search_index."""
+
+    def read(self, keys: Sequence[str], seconds: float, max_bytes: int | None) -> ReadRows:
+        """As they are now."""
+        with self._context.database.begin() as connection:
+            return ReadRows(table.documents(connection, keys, seconds=seconds, max_bytes=max_bytes))
+
+
+class ViewReader(DocumentReader):
+    """The query of a declared projection, whose documents have the version of their snapshot."""
+
+    versioned = False
+
+    def __init__(self, context: WorkerContext, projection: Projection) -> None:
+        super().__init__(context)
+        self._projection, self.place = projection, str(projection.document)
+
+    def read(self, keys: Sequence[str], seconds: float, max_bytes: int | None) -> ReadRows:
+        """As the declaration of that snapshot has them."""
+        found = versioned(
+            self._context.database,
+            self._projection,
+            keys,
+            seconds=seconds,
+            max_bytes=max_bytes,
+            raise_base=partial(raise_versions, self._context),
+        )
+        versions = found.versions or [found.version] * len(keys)
+        return ReadRows([*zip(versions, found.texts, strict=True)], found.routings, found.unusable)
+
+    def problems(self, keys: Sequence[str]) -> dict[str, str]:
+        """Of keys with another number of parts."""
+        found, number = dict[str, str](), len(self._projection.key)
+        for key in keys:
+            try:
+                key_parts(key, number)
+            except ValueError as error:
+                found[key] = f"the event's key is not one of {self._projection.name}: {error}"
+        return found
+
+    def require(self) -> None:
+        """What cannot be read may be readable as it is declared by now."""
+        with self._context.database.begin() as connection:
+            in_force.require(connection, self._projection)
+
+
 class Reading:
-    """One reading of a projection's documents, each key once, in statements that end before `deadline`.
+    """One reading of the documents of events, each key once, in statements that end before `deadline`.
 
     `read` are the events with their documents, `judged` those without one and what becomes of them.
     `routings` are those of documents by id. Events of one key share what one statement returned: a document
-    with the version of another read would supersede what was delivered between both.
+    with the version of another read would supersede what was delivered between both. `left_out`: for some
+    there was no room; `late`: a statement took too long. `blocked`: the source cannot be read at all.
     `held`: by event id, the versions that the index had of documents that it refused to delete.
     """
 
     def __init__(
         self,
-        context: WorkerContext,
-        projection: Projection,
+        source: DocumentReader,
         *,
         deadline: Deadline,
-        max_bytes: int | None,
+        max_bytes: int,
         held: Mapping[str, int] = MappingProxyType({}),
     ) -> None:
-        self._context, self._projection = context, projection
-        self._deadline, self._max_bytes, self._held = deadline, max_bytes, held
-        self._unread: dict[str, list[Claimed]] = {}  # events by key
+        self._source, self._deadline, self._max_bytes, self._held = source, deadline, max_bytes, held
+        self._unread = dict[str, Claimed]()  # an event of each key
+        self._more = dict[str, list[Claimed]]()  # the others of those keys that have several
         self.read: list[Claimed] = []
         self.judged: Judged = []
         self.routings: dict[str, str] = {}
-        self.blocked: Classification | None = None  # once the view cannot be read at all
+        self.left_out = self.late = False
+        self.blocked: Classification | None = None
 
     def run(self, events: Sequence[Claimed]) -> "Reading":
         """Read the documents of these events.
@@ -103,61 +197,74 @@ class Reading:
         Raises ChangedError where another declaration is in force, other OutboxctlErrors where the database
         cannot be used.
         """
-        for event in events:
-            if self._has_key(event):
-                self._unread.setdefault(event.document_id, []).append(event)
+        keys = [event.document_id for event in events]
+        self._unread = dict(zip(keys, events, strict=True))
+        if len(self._unread) < len(keys):
+            for event in events:
+                if event is not self._unread[event.document_id]:
+                    self._more.setdefault(event.document_id, []).append(event)
+        for key, why in self._source.problems(keys).items():
+            self._judge(key, Classification(Verdict.FAIL, Reason.DETERMINISTIC_EXCEPTION, error=brief(why)))
         self._read([*self._unread])
         for key in [*self._unread]:
             self._judge(key, self.blocked or UNSENT)
         if any(finding is not UNSENT for _, finding in self.judged):
-            self._require_declaration()
+            self._source.require()
         return self
-
-    def _require_declaration(self) -> None:
-        """What cannot be read may be readable as it is declared by now."""
-        with self._context.database.begin() as connection:
-            in_force.require(connection, self._projection)
-
-    def _has_key(self, event: Claimed) -> bool:
-        try:
-            key_parts(event.document_id, len(self._projection.key))
-        except ValueError as error:
-            text = brief(f"the event's key is not one of {self._projection.name}: {error}")
-            finding = Classification(Verdict.FAIL, Reason.DETERMINISTIC_EXCEPTION, error=text)
-            self.judged.append((event, finding))
-            return False
-        return True
 
     def _read(self, keys: Sequence[str]) -> None:
         try:
             for some, found in in_time([keys] if keys else [], self._documents, self._deadline):
                 if isinstance(found, ReadRefusedError):
                     self._refused(some[0], found)
+                elif len(keys) == 1 and self._deadline.seconds_left() <= 0:
+                    self._judge(some[0], _bad_document(Verdict.RETRY, self._why(TOO_LATE)))
                 else:
                     self._take(some, found)
         except ReadRefusedError as error:
-            text = brief(f"config: the view {self._projection.document} cannot be read: {error.words}")
-            self.blocked = Classification(Verdict.OUTAGE, Reason.CONFIG, error=text, single=True)
+            text = brief(f"config: {self._source.place} cannot be read: {error.words}")
+            self.blocked = Classification(
+                Verdict.OUTAGE, Reason.CONFIG, error=text, single=True, attempt_returned=True
+            )
 
-    def _take(self, keys: Sequence[str], found: Documents) -> None:
-        for place, (key, text) in enumerate(zip(keys, found.texts, strict=True)):
+    def _documents(self, keys: Sequence[str], seconds: float) -> ReadRows:
+        try:
+            return self._source.read(keys, seconds, self._max_bytes)
+        except ReadRefusedError as error:
+            self.late = self.late or error.late
+            raise
+
+    def _take(self, keys: Sequence[str], found: ReadRows) -> None:
+        if found.routings:
+            self.routings.update(zip(map(document_id, keys), found.routings, strict=True))
+        texts = [text for _, text in found.rows]
+        length = sum(map(len, filter(None, texts)))
+        self._max_bytes = max(1, self._max_bytes - length)  # the other halves have the rest of it
+        if self._source.versioned and not self._more and LEFT_OUT not in texts:  # the hot path
+            events = map(self._unread.pop, keys)
+            pairs = zip(events, found.rows, strict=True)
+            self.read += [Claimed._make((*event[:5], *row, None)) for event, row in pairs]
+            return
+        for place, (key, (version, text)) in enumerate(zip(keys, found.rows, strict=True)):
             if place in found.unusable:
                 self._judge(key, _bad_document(Verdict.FAIL, found.unusable[place]))
             elif text is None and not key:
                 self._judge(key, NEVER_WAS)
+            elif text == LEFT_OUT:
+                self.left_out = True
+                self._judge(key, UNSENT)
             else:
-                version = found.versions[place] if found.versions else found.version
-                self.read += self._with_document(key, text, version)
-        if self._max_bytes is not None:  # the other halves have the rest of it
-            self._max_bytes = max(1, self._max_bytes - sum(map(len, filter(None, found.texts))))
-        if found.routings:
-            self.routings.update(zip(map(document_id, keys), found.routings, strict=True))
+                self.read += self._with_document(key, version, text)
 
-    def _with_document(self, key: str, text: str | None, version: int | None) -> Iterator[Claimed]:
+    def _with_document(self, key: str, version: int | None, text: str | None) -> Iterator[Claimed]:
+        if self._source.versioned:
+            for event in self._events(key):
+                yield event._replace(source_version=version, document=text)
+            return
         id_ = document_id(key)
-        for event in self._unread.pop(key):
+        for event in self._events(key):
             sent = self._of_delete(event) if version is None else version
-            yield event._replace(document_id=id_, event_version=sent, source_version=sent, document=text)
+            yield Claimed(event.id, id_, event.op, sent, event.attempts, sent, text)
 
     def _of_delete(self, event: Claimed) -> int:
         """The version of a delete where rows have versions of their own."""
@@ -165,21 +272,16 @@ class Reading:
 
     def _refused(self, key: str, error: ReadRefusedError) -> None:
         verdict = Verdict.RETRY if error.passes else Verdict.FAIL
-        why = f"the document cannot be read from {self._projection.document}: {error.words}"
-        self._judge(key, _bad_document(verdict, why))
+        self._judge(key, _bad_document(verdict, self._why(f"{error.state} {error.words}")))
+
+    def _why(self, words: str) -> str:
+        return f"the document cannot be read from {self._source.place}: {words}"
 
     def _judge(self, key: str, finding: Classification) -> None:
-        self.judged += [(event, finding) for event in self._unread.pop(key)]
+        self.judged += [(event, finding) for event in self._events(key)]
 
-    def _documents(self, keys: Sequence[str], seconds: float) -> Documents:
-        return versioned(
-            self._context.database,
-            self._projection,
-            keys,
-            seconds=seconds,
-            max_bytes=self._max_bytes,
-            raise_base=partial(raise_versions, self._context),
-        )
+    def _events(self, key: str) -> list[Claimed]:
+        return [self._unread.pop(key), *self._more.pop(key, ())]
 
 
 def _bad_document(verdict: Verdict, why: str) -> Classification:
@@ -199,14 +301,14 @@ def raise_versions(context: WorkerContext, *, above: int = -1) -> None:
 
 
 def in_time(
-    waiting: list[Sequence[str]], read: Callable[[Sequence[str], float], Found], deadline: Deadline
-) -> Iterator[tuple[Sequence[str], Found | ReadRefusedError]]:
+    waiting: list[Sequence[str]], read: Callable[[Sequence[str], float], Read], deadline: Deadline
+) -> Iterator[tuple[Sequence[str], Read | ReadRefusedError]]:
     """As `by_halves`, of `read` with the seconds that it may take; keys that are not returned are not read.
 
     Raises ReadRefusedError where no key can be read, and what else `read` raises.
     """
 
-    def timed(some: Sequence[str]) -> Found:
+    def timed(some: Sequence[str]) -> Read:
         seconds = deadline.seconds_left() * (SHARE if len(some) > 1 else 1)
         if not some:  # what became of the row before depends on it
             seconds = max(seconds, LEAST)

@@ -14,6 +14,8 @@ from outboxctl.worker.lane.prepare import UNSENT
 
 LAST_STEP = 64  # an attempt at which the backoff has reached its cap
 REFUNDED_STEP = 3  # that of an event whose attempts do not grow
+# That of events which probed a closed index: others probe it meanwhile, and once it is open they come soon.
+LONGEST_STEP = 5
 PASSING_STEP = 1  # that of an event whose outage ends within seconds
 
 
@@ -21,7 +23,8 @@ PASSING_STEP = 1  # that of an event whose outage ends within seconds
 class RetryPolicy:
     """Attempts, and the backoff's `base` and `cap` in seconds; `hold` gives the attempt back in an outage.
 
-    With `waits` each event then waits by itself, where the circuit does not: it counts.
+    With `waits` each event then waits by itself, where the circuit does not: it counts. `step`: that of an
+    event which alone is refused; of several outages of an index in a row the events of each wait longer.
     """
 
     max_attempts: int
@@ -29,15 +32,18 @@ class RetryPolicy:
     cap: float
     hold: bool = False
     waits: bool = False
+    step: int = LAST_STEP
 
 
-def policy_of(settings: Settings, projection: str) -> RetryPolicy:
-    """The policy that the settings describe for events of a projection; search_index has an empty name."""
-    s, circuit = settings, settings.outage_policy is OutagePolicy.HOLD
-    hold = circuit or (bool(projection) and s.projections_hold)
-    return RetryPolicy(
-        s.max_attempts, s.base_backoff_seconds, s.max_backoff_seconds, hold, waits=hold and not circuit
-    )
+def policy_of(settings: Settings, projection: str, in_a_row: int = 0) -> RetryPolicy:
+    """The policy that the settings describe for events of a projection; search_index has an empty name.
+
+    `in_a_row`: how many batches were outages of its index.
+    """
+    s, hold = settings, settings.holds(projection)
+    waits = hold and s.outage_policy is not OutagePolicy.HOLD
+    step = min(REFUNDED_STEP + in_a_row - 1, LONGEST_STEP) if in_a_row else LAST_STEP
+    return RetryPolicy(s.max_attempts, s.base_backoff_seconds, s.max_backoff_seconds, hold, waits, step)
 
 
 @dataclass
@@ -114,7 +120,7 @@ def _hold(
 ) -> None:
     """Give the attempt back. A `single` event waits as well: else it would be each next probe."""
     if finding.single:
-        step = PASSING_STEP if finding.passing else LAST_STEP
+        step = PASSING_STEP if finding.passing else policy.step
         _give_back(event, finding, outcomes, policy, rng, step=step)
     elif policy.waits:
         _give_back(event, finding, outcomes, policy, rng, step=REFUNDED_STEP)

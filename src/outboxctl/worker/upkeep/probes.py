@@ -74,7 +74,7 @@ class Probes:
         for projection in declared:
             self._context.metrics.declare(projection.name)
         self._indexes = [projection.index for projection in declared]
-        self._flow.serves_others = bool(declared)
+        self._flow.declared = [projection.name for projection in declared]
 
     def check_sink(self) -> None:
         """Report whether the sink answers, its index exists, and what is written to takes events."""
@@ -85,11 +85,11 @@ class Probes:
             unhealthy = self._probe.health(self._written(finding))
         flow.probed(finding)
         missing = finding is not None and finding.reason is Reason.INDEX_UNAVAILABLE
-        others_go_on, lag, waits = missing and flow.serves_others, self._lag(), ""
-        if flow.closed:
-            waits = "; nothing is claimed until then"
-        elif others_go_on:
+        others_go_on, lag, waits = missing and bool(flow.declared), self._lag(), ""
+        if others_go_on:
             waits = "; events of search_index wait until then"
+        elif flow.missing:
+            waits = "; nothing is claimed until then"
         if not others_go_on or lag is not None:  # once the events of search_index have been counted
             problem = problem_of(finding, end=waits) if finding and (lag or not others_go_on) else None
             health.report("sink", problem)
