@@ -315,27 +315,38 @@ def choosing(held: dict[str, int], slow: Sequence[str] = (), lanes: int = 4) -> 
 @pytest.mark.parametrize(
     ("held", "slow", "closed"),
     [
-        ({"slow": 1, "quick": 3}, ["slow"], []),
+        ({"slow": 1, "quick": 1}, ["slow"], []),
         ({"slow": 2}, ["slow"], ["slow"]),
-        ({"slow": 1, "other": 1}, ["slow", "other"], ["other", "slow"]),
+        ({"slow": 1, "other": 1}, ["slow", "other"], []),
+        ({"slow": 2, "other": 1}, ["slow", "other"], ["other", "slow"]),
+        ({"slow": 1, "quick": 2}, ["slow"], ["slow"]),
         ({"quick": 4}, [], []),
         ({"": 1}, [], [""]),
     ],
 )
-def test_slow_projections_hold_at_most_half_of_the_lanes(
+def test_a_slow_projection_holds_at_most_half_of_the_lanes_and_never_the_last_one(
     held: dict[str, int], slow: list[str], closed: list[str]
 ) -> None:
     """One that was never measured holds one, here search_index."""
     assert choosing(held, slow).choice(SIZE, probing=True).closed == closed
 
 
-def test_a_projection_alone_may_hold_all_lanes_however_slow() -> None:
+@pytest.mark.parametrize(("seconds", "closed"), [(5.0, ["slow"]), (0.5, [])])
+def test_a_projection_alone_leaves_a_lane_to_the_next_event_of_another_one(
+    seconds: float, closed: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flow = choosing({"slow": 3})
+    flow.ended("slow", 1, clock.monotonic() - seconds)
+    monkeypatch.setattr(control, "RECENT", 0.0)
+    assert flow.choice(SIZE, probing=True).closed == closed
+
+
+def test_a_worker_of_one_projection_uses_all_its_lanes() -> None:
     context = MagicMock(settings=load(concurrency=2))
-    context.in_flight.leases.return_value = [Mock(requested_at=0.0), Mock(requested_at=0.0)]
-    for lease in context.in_flight.leases.return_value:
-        lease.name = "slow"
+    context.in_flight.leases.return_value = [Mock(requested_at=0.0)]
+    context.in_flight.leases.return_value[0].name = ""
     flow = control.FlowControl(context)
-    flow.ended("slow", 1, clock.monotonic() - 5)
+    flow.ended("", 1, clock.monotonic() - 5)
     assert flow.choice(SIZE, probing=True).closed == []
 
 

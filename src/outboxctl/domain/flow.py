@@ -311,9 +311,9 @@ class IndexState:
         pace = events / max(seconds, 0.001)
         return replace(self, seconds=seconds, pace=pace, served_at=now, limit=limit)
 
-    def slow(self) -> bool:
-        """Whether its batches keep a lane for long, as far as is known."""
-        return self.seconds is not None and self.seconds > SLOW
+    def over(self, bound: float) -> bool:
+        """Whether its last batch took more seconds, as far as is known."""
+        return self.seconds is not None and self.seconds > bound
 
     def spread(self, events: int, now: float) -> tuple["IndexState", list[float]]:
         """The seconds until each of so many events of unavailable shards may come back.

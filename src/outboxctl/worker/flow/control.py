@@ -4,7 +4,7 @@
 """
 
 import threading
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from random import Random
@@ -36,6 +36,7 @@ from outboxctl.worker.health import Problem, problem_of
 from outboxctl.worker.settling.outcome import Outcomes
 
 log = structlog.get_logger()
+LONG = 1.0  # seconds of a batch that leaves the last free lane to others
 RECENT = 60.0  # seconds: a projection whose batches ended within them is one of several
 
 
@@ -115,11 +116,12 @@ class FlowControl:
                 closed.add("")
             sizes = {name: self._size_of(name, state, size) for name, state in states.items()}
             self.limited = False
-            if self._several(states, now):
-                without = self._without_share(states, now)
+            if len(states) > 1:
+                several = self._several(states, now)
+                without = self._without_share(states, now, several=several)
                 self.limited, closed = bool(without), closed | without
-                if self._lanes == 1:  # the others wait for each batch
-                    slow = {name: state for name, state in states.items() if state.slow()}
+                if self._lanes == 1 and several:  # the others wait for each batch
+                    slow = {name: state for name, state in states.items() if state.over(SLOW)}
                     sizes |= {n: max(1, min(sizes[n], int(s.pace * SLOW))) for n, s in slow.items()}
         return Choice(sorted(closed), {name: own for name, own in sizes.items() if own < size})
 
@@ -127,15 +129,24 @@ class FlowControl:
         held = {lease.name for lease in self._context.in_flight.leases() if lease.name is not None}
         return len(held | {name for name, state in states.items() if state.served_at > now - RECENT}) > 1
 
-    def _without_share(self, states: Mapping[str, IndexState], now: float) -> set[str]:
-        """Those whose batches are slow, where they hold all lanes that they may while there are others."""
-        leases = self._context.in_flight.leases()
-        held = [lease.name for lease in leases if lease.name is not None]
-        slow = {name for name, state in states.items() if state.slow()}
-        slow |= {lease.name for lease in leases if lease.name is not None and lease.requested_at < now - SLOW}
-        # One lane each until something is known of it.
-        unknown = {name for name in held if states.get(name, IndexState()).seconds is None}
-        return unknown | (slow if sum(name in slow for name in held) >= max(1, self._lanes // 2) else set())
+    def _without_share(self, states: Mapping[str, IndexState], now: float, *, several: bool) -> set[str]:
+        """Those that get no more lanes now: a slow one that holds half of them, while others have events.
+
+        The last free lane is for those whose batches are short, also while nobody else has events: the next
+        event of another one must not wait for a batch. One lane each until something is known of it.
+        """
+        leases = [lease for lease in self._context.in_flight.leases() if lease.name is not None]
+        held = Counter(lease.name for lease in leases)
+
+        def over(bound: float) -> set[str | None]:
+            late = {lease.name for lease in leases if lease.requested_at < now - bound}
+            return late | {name for name, state in states.items() if state.over(bound)}
+
+        share = max(1, self._lanes // 2)
+        closed = {name for name in held if states.get(name or "", IndexState()).seconds is None}
+        closed |= {name for name in over(SLOW) if held[name] >= share} if several else set()
+        closed |= over(LONG) if len(leases) >= self._lanes - 1 > 0 else set()
+        return {name for name in closed if name is not None}
 
     def _size_of(self, name: str, state: IndexState, most: int) -> int:
         size = state.size(most, self._settings.max_batch_bytes)
