@@ -82,6 +82,12 @@ def test_without_the_sink_the_rest_is_shown(cli: Cli, sql: psycopg.Connection) -
         assert "search_index has no row for block:" in shown
 
 
+def test_times_are_in_utc_whatever_the_sessions_zone(cli: Cli, sql: psycopg.Connection) -> None:
+    event = fail(sql, created_at="2026-01-02 03:04:05+00")
+    seen = cli.json("failed", "show", event, env={"PGTZ": "Asia/Shanghai"})
+    assert seen["event"]["created_at"] == "2026-01-02T03:04:05+00:00"
+
+
 def test_an_id_of_nothing_is_refused(cli: Cli, sql: psycopg.Connection) -> None:
     fail(sql)
     for bad, why in ((str(uuid4()), "there is no event"), ("' OR 1=1 --\x1b", "not a UUID")):

@@ -90,7 +90,7 @@ def test_a_healthy_outbox_says_so(cli: Cli, scene: Scene) -> None:
     assert (facts["state"], facts["findings"], facts["missing"]) == ("OK", [], {})
     assert facts["standing"]["status"]["done"] == 300
     validate(facts, json.loads(SCHEMA.read_text()))
-    assert (facts["drift"], facts["causes"]) == ({"sampled": 200, "differing": []}, [])
+    assert (facts["drift"], facts["causes"]) == ({"sampled": 200, "differing": [], "problems": []}, [])
 
 
 @pytest.mark.usefixtures("disaster")

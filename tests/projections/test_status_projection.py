@@ -80,21 +80,35 @@ def test_status_has_each_projection_and_the_whole_table_beside(cli: Cli) -> None
 
 
 @pytest.mark.usefixtures("products")
-def test_a_built_in_projection_that_nobody_uses_is_not_shown(cli: Cli, sql: psycopg.Connection) -> None:
+def test_a_built_in_projection_that_nobody_uses_is_not_shown(
+    cli: Cli, sql: psycopg.Connection, db: Database
+) -> None:
     def names() -> list[str]:
-        return [each["name"] for each in cli.json("status")["projections"]]
+        return [each["name"] for each in cli.json("status")["projections"] if each["used"]]
 
     sql.execute("DELETE FROM outbox_projections WHERE name = 'other'")
     assert names() == ["product"]
     said = cli.ok("status")
     assert "(projection product)" in said.splitlines()[0]
     assert BUILT_IN not in said + cli("check").stdout
+    assert of(cli.json("status"), BUILT_IN)["pending"] == 0, "for scripts"
     sql.execute("INSERT INTO shop.products VALUES (1, 'cup', 1, 1)")
     sampled = cli("check", "--drift-sample", "9", env={"ELASTIC_INDEX": "none"})
     assert "drift: 1 of 1 sampled entities differ in the index (such as 1)" in sampled.stdout
     shop.changed(sql, 1)
     cli.ok("worker", "--drain")
     assert "drift=0" in cli.ok("check", "--drift-sample", "9")
+    shop.put_in_force(db, replace(shop.product("there-is-none"), name="away"))
+    done = cli("check", "--drift-sample", "9")
+    assert done.returncode == 4
+    assert "drift=U;" in done.stdout
+    assert "projection away could not be compared: index_unavailable" in done.stdout
+    sql.execute("DELETE FROM outbox_projections WHERE name = 'away'")
+    sql.execute("UPDATE shop.products SET divisor = 0")
+    assert "drift: 1 of 1 sampled" in cli("check", "--drift-sample", "9").stdout, "it cannot be read"
+    sql.execute("DROP VIEW shop.product_documents")
+    done = cli("check", "--drift-sample", "9")
+    assert (done.returncode, "projection product could not be compared" in done.stdout) == (4, True)
     own(sql, 1, status="failed", reason="mapping")
     assert names() == ["product", BUILT_IN]
 
@@ -242,3 +256,22 @@ def test_the_time_until_changes_are_expanded_is_that_of_what_was_expanded(
     assert seen.events_per_second
     assert seen.drain_seconds
     assert seen.drain_seconds * seen.events_per_second == pytest.approx(7 * 4 / 3)
+
+
+@pytest.mark.usefixtures("products")
+def test_a_projection_that_is_away_hides_no_other_that_stands_still(
+    cli: Cli, sql: psycopg.Connection
+) -> None:
+    sql.execute(
+        "INSERT INTO outbox_workers (id, worker_id, host, pid, version, started_at, heartbeat_at, in_flight,"
+        " outage_policy, circuit_open, progress_at, outages)"
+        " VALUES (gen_random_uuid(), 'w', 'h', 7, '1', now(),"
+        " now() + interval '9 min', 0, 'hold', false, now() - interval '1 h',"
+        """ '[{"projection": "other", "reason": "index_unavailable", "seconds": 60}]')"""
+    )
+    shop.changed(sql, 1)
+    sql.execute("UPDATE search_outbox_events SET entity_type = 'other'")
+    assert cli("check").stdout.startswith("OUTBOX CRITICAL - away ")
+    assert "no_success: events" not in cli("check").stdout, "all that waits is away"
+    shop.changed(sql, 2)
+    assert "no_success: events wait, and none was delivered for 36" in cli("check").stdout

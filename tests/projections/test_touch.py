@@ -8,6 +8,7 @@ from uuid import UUID
 
 import psycopg
 import pytest
+from psycopg.types.json import set_json_loads
 from sqlalchemy import create_engine, text
 from sqlalchemy.orm import Session
 
@@ -108,6 +109,7 @@ def test_each_column_of_a_key_has_its_form(store: Store, url: str) -> None:
     store.write('key = "id"', 'key = ["a", "b", "c"]')
     store.apply("--no-triggers")
     key = [str(ID).upper(), "1.50", "x:%y"]
+    set_json_loads(str, store.sql)  # as an application may
     outboxctl.touch(store.sql, "product", key)
     engine = create_engine(f"postgresql+psycopg://{url.partition('://')[2]}")
     with engine.begin() as connection:

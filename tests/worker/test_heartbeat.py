@@ -75,7 +75,11 @@ def test_the_flow_is_that_of_the_living_alone(db: Database, sql: psycopg.Connect
     assert (one.rate_out, one.circuit_open) == (0.5, False)
     assert one.drain_seconds(1) is None, "more comes in than goes out"
     sql.execute("UPDATE outbox_workers SET rate_in = 'NaN', heartbeat_at = 'infinity', host = E'\\x1b[2J'")
-    assert [(row.rate_in, row.alive) for row in seen(db, 20)] == [(None, False)] * 2
+    for odd in ('["a"], "seconds": 1', 'null, "seconds": "NaN"'):
+        outages = f'[{{"reason": "", "projection": {odd}}}]'
+        sql.execute("UPDATE outbox_workers SET outages = %s", [outages])
+        rows = [(row.rate_in, row.alive, row.outages) for row in seen(db, 20)]
+        assert rows == [(None, False, [])] * 2
 
 
 def test_a_killed_worker_is_shown_with_what_it_holds_now(

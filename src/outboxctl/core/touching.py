@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import date, datetime
 from decimal import Decimal
+from json import loads
 from typing import Any
 from uuid import UUID
 
@@ -21,9 +22,11 @@ MAY_READ = f"""SELECT pg_catalog.has_column_privilege(t, 'name', 'SELECT')
     AND pg_catalog.has_column_privilege(t, 'definition', 'SELECT')
 FROM pg_catalog.to_regclass('{PROJECTIONS}') t"""
 # Of each column name, type and, where that is an enum, its labels; NULL where no such projection is in force.
-KEY_COLUMNS = f"""SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_array(c.name, c.type, ARRAY(
+# As text: the application's connection may load JSON in its own way.
+KEY_COLUMNS = f"""SELECT CAST(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_array(c.name, c.type, ARRAY(
         SELECT CAST(e.enumlabel AS pg_catalog.text) FROM pg_catalog.pg_enum e
         WHERE e.enumtypid OPERATOR(pg_catalog.=) pg_catalog.to_regtype(c.type))) ORDER BY k.place)
+    AS pg_catalog.text)
 FROM {PROJECTIONS} p, pg_catalog.jsonb_array_elements(pg_catalog.jsonb_extract_path(p.definition, 'key'))
         WITH ORDINALITY k (part, place),
     pg_catalog.jsonb_to_record(k.part) c (name pg_catalog.text, type pg_catalog.text)
@@ -76,7 +79,7 @@ def touch(
     execute = executor(connection, values, touch)
     may_read = execute(MAY_READ).fetchone()[0]
     if may_read and (columns := execute(KEY_COLUMNS).fetchone()[0]):
-        parts = _as_written(projection, parts, columns)
+        parts = _as_written(projection, parts, loads(columns))
     values["key"] = ":".join(map(key_part, parts)) if len(parts) > 1 else parts[0]
     execute(INSERT)
     return UUID(values["id"])

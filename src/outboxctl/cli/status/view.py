@@ -105,7 +105,7 @@ def _headline(state: "PipelineStatus") -> list[Text]:
     """Lag and pace."""
     oldest = f", the oldest {rendering.age(state.oldest_age_seconds)} old" if state.lag else ""
     head = Text(f"Lag: {counted(state.lag, 'event')}{oldest}", style="bold")
-    names = [each.name for each in state.projections]
+    names = [each.name for each in state.shown]
     whose = "all projections" if len(names) > 1 else f"projection {''.join(names) or state.projection}"
     head.append(f"  ({whose})", "not bold dim")
     return [head] if state.chosen else [head, Text(_flow(state))]
@@ -146,8 +146,8 @@ def _projections(state: "PipelineStatus", most: int) -> list[Any]:
     """A line a projection, where any is declared, and a line a followed table for which events wait."""
     if not state.declared:
         return []
-    rows = [_projection(each) for each in state.projections[:most]]
-    title = _titled("Projections", state.projections, most)
+    rows = [_projection(each) for each in state.shown[:most]]
+    title = _titled("Projections", state.shown, most)
     return [Group(_flat_table(title, PROJECTION_COLUMNS, rows), *map(Text, _followed(state, most)))]
 
 
@@ -190,7 +190,7 @@ def _statuses(state: "PipelineStatus") -> Table:
 
 
 def _failed(state: "PipelineStatus", most: int) -> Table | None:
-    several = len(state.projections) > 1
+    several = len(state.shown) > 1
     found = [
         (*([each.name] if several else []), reason, f"{count:,}")
         for each in state.projections

@@ -36,6 +36,7 @@ from outboxctl.core.projections.reading import with_version
 from outboxctl.core.projections.version_base import asking_again
 from outboxctl.core.refused_reads import ReadRefusedError, by_halves, reading_rows
 from outboxctl.core.sql import Connection
+from outboxctl.domain.printable import is_text
 
 # One snapshot for a row and its events; the server refuses every change.
 READ = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
@@ -44,6 +45,11 @@ CHUNK_BYTES = 8_000_000  # of documents: about as many rows are asked for; twice
 ROWS_BY_KEY = 100  # in one page, whose bytes are not bounded
 FROM_PAGES = "AND {alias}.ctid >= CAST(%(first)s AS tid)"
 TO_PAGES = " AND {alias}.ctid < CAST(%(end)s AS tid)"
+# SYSTEM reads the chosen pages only: as many pages as rows are asked for, so that the sample is spread over
+# the whole table, whatever its keys are.
+SAMPLE = """SELECT {key} FROM {root} {alias} TABLESAMPLE SYSTEM (CAST(%(percent)s AS real))
+WHERE {keyed} {sent} ORDER BY random() LIMIT %(size)s"""
+SPARE = 10  # pages more: some may be empty
 
 
 class Cut(NamedTuple):
@@ -88,6 +94,38 @@ class DocumentSource(DocumentStatements):
     def last_page(self, connection: Connection) -> int | None:
         """How many pages the root has; None where rows cannot be read by them."""
         return pages.last_page(connection, self.root(connection))
+
+    def sample(self, db: Database, size: int) -> list[str]:
+        """The ids of up to `size` random rows of the root, whether or not the view has them.
+
+        Where the pages that are read have fewer rows, and of a root that is no table, the first by key.
+        """
+        sent = f"AND {self.alias}.event_version >= 0" if self.versioned else ""  # others were never sent
+        keys = list[str]()
+        with suppress(ReadRefusedError), db.begin() as connection:
+            keys += self._random_keys(connection, size, sent)
+        if len(keys) < size:
+            with db.begin() as connection:
+                cut = self._after(connection, None, size)
+            keys += self._keys(db, Cut(f"{sent} {cut.sql}", cut.values))
+        rows = self._by_id([raw_of(SourceRow(key, "{}")) for key in dict.fromkeys(keys)])
+        return [id_ for id_ in (from_json(row[0]) for row in rows) if id_ and is_text(id_)][:size]
+
+    def _random_keys(self, connection: Connection, size: int, sent: str) -> list[str]:
+        """Raises ReadRefusedError."""
+        self._prepare(connection)
+        root = self.root(connection)
+        statement = SQL(SAMPLE).format(
+            key=self._key(),
+            root=qualified(root),
+            alias=SQL(self.alias),
+            keyed=pages.keyed(self.projection.key, self.alias),
+            sent=SQL(sent),
+        )
+        with reading_rows(connection):
+            percent = min(100.0, 100.0 * (size + SPARE) / max(1, pages.total(connection, root)))
+            values = {"percent": percent, "size": size}
+            return [*connection.exec_driver_sql(statement.as_string(), values).scalars()]
 
     def in_range(self, connection: Connection, pages_: PageRange, *, content: bool) -> list[RowState]:
         """The documents of these pages, without the version of a snapshot.

@@ -179,6 +179,7 @@ class Event:
 
 def event_by_id(connection: Connection, id_: str) -> Event | None:
     """The event of this id, whatever its status; None if there is none."""
+    connection.exec_driver_sql("SET LOCAL TimeZone = 'UTC'")  # as the worker's documents have it
     row = connection.execute(EVENT, {"id": id_}).first()
     if row is None:
         return None

@@ -6,7 +6,7 @@ take some tenths of a second.
 
 from collections import Counter as Tally
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from outboxctl.core.documents import table
@@ -44,7 +44,10 @@ class Gauges:
 
 @dataclass(frozen=True)
 class ProjectionStatus:
-    """The events of one projection that are not done; `following`: those for many documents, by table."""
+    """The events of one projection that are not done; `following`: those for many documents, by table.
+
+    `used`: false of the built-in one where others are declared, and it has neither rows nor events.
+    """
 
     name: str
     pending: int = 0
@@ -54,6 +57,7 @@ class ProjectionStatus:
     oldest_age_seconds: float = 0.0
     failed_by_reason: dict[str, int] = field(default_factory=dict)
     following: list[Following] = field(default_factory=list)
+    used: bool = True
 
     @property
     def lag(self) -> int:
@@ -65,8 +69,6 @@ class ProjectionStatus:
 class Counted(Gauges):
     """The events of all that was asked for by status, failed ones by reason; the last one is built in.
 
-    That is left out where projections are declared and it has neither rows nor events.
-
     `estimated` names the statuses whose count is an estimate.
     """
 
@@ -74,6 +76,11 @@ class Counted(Gauges):
     failed_by_reason: dict[str, int]
     estimated: list[str] = field(default_factory=list)
     projections: list[ProjectionStatus] = field(default_factory=list)
+
+    @property
+    def shown(self) -> list[ProjectionStatus]:
+        """The projections that people read: without the built-in one where nobody uses it."""
+        return [each for each in self.projections if each.used]
 
 
 def count(
@@ -102,9 +109,10 @@ def count(
         del status["done"]
     each = [
         _status(name, rows, followed.get(name, ()))
-        for name in [*sorted(names), *([PROJECTION] if used else [])]
+        for name in [*sorted(names), PROJECTION]
         if only in (None, name)
     ]
+    each[-1:] = [replace(last, used=used or last.name != PROJECTION) for last in each[-1:]]
     return Counted(
         **vars(_gauges(chosen)),
         status=status,

@@ -87,7 +87,7 @@ class PipelineStatus(Counted):
     null as `Flow.drain_seconds` says, and while that of a followed table is not known.
     `waiting_for_retry` events of the lag are not due yet, the last of them in `retries_due_seconds`.
     Where one projection was `chosen`, all is of its events alone, without rates, and without done events
-    that could only be estimated. `projections` has each one that is used, the built-in one last. `away`: what
+    that could only be estimated. `projections` has the built-in one last. `away`: what
     takes no events while some wait for it.
     """
 

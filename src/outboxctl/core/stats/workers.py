@@ -5,6 +5,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from json import dumps
+from math import isfinite
 from typing import Any, cast
 
 from outboxctl.core.schema.names import EVENTS, SAFE, WORKERS, parts
@@ -193,9 +194,11 @@ def _worker(row: WorkerRow) -> WorkerRow:
     age, found = row.heartbeat_age_seconds or 0.0, list[Outage]()
     with suppress(TypeError, KeyError, ValueError, OverflowError):
         for each in cast("Any", row.outages) or ():
-            seconds = float(each["seconds"])
+            seconds, projection = float(each["seconds"]), each["projection"]
+            if not (isfinite(seconds) and isinstance(projection, str | None)):
+                raise ValueError
             since = row.heartbeat_at and row.heartbeat_at - timedelta(seconds=seconds)
-            found.append(Outage(each["projection"], str(each["reason"]), seconds + age, since))
+            found.append(Outage(projection, str(each["reason"]), seconds + age, since))
     return replace(row, outages=found)
 
 

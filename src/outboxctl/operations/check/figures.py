@@ -78,7 +78,7 @@ class CheckedFigure:
     def shown(self) -> str:
         """Its value for people."""
         if self.value is None:
-            return "an unknown time"
+            return "an unknown time" if self.unit else "an unknown number"
         return f"{self.value:.1f} s" if self.unit == "s" else f"{self.value:,}"
 
     @property
@@ -114,12 +114,17 @@ def judge(facts: CheckFacts, limits: CheckLimits, drift: Drift | None = None) ->
     away, refused = _away(facts, limits), _in_vain(facts, limits)
     unattended, nothing = _unattended(facts), _no_success(facts, limits)
     # Of one outage one figure is the finding, the one that says most.
-    if not away.well:
+    if not away.well and (not away.projection or _all_away(facts)):
         nothing = replace(nothing, limit=None)
     if not nothing.well or (not away.well and away.projection in {"", refused.projection}):
         refused = replace(refused, limit=None)
     sampled = [_drift(drift)] if drift else []
     return [*_events(facts, limits), away, refused, unattended, nothing, *sampled]
+
+
+def _all_away(facts: CheckFacts) -> bool:
+    """Whether all events that are not done wait for what is away."""
+    return sum(each.events for each in facts.status.away) >= facts.status.lag
 
 
 def notes(figures: Sequence[CheckedFigure]) -> list[CheckedFigure]:
@@ -199,9 +204,14 @@ def _no_success(facts: CheckFacts, limits: CheckLimits) -> CheckedFigure:
 
 
 def _drift(drift: Drift) -> CheckedFigure:
-    meaning = f"{{}} of {drift.sampled} sampled entities differ in the index"
+    """Unknown where a projection could not be compared, and none of the others differs."""
     example = f" (such as {drift.differing[0]})" if drift.differing else ""
-    return _count("drift", len(drift.differing), 0, meaning + example, "outboxctl verify")
+    meaning = "; ".join(
+        [f"{{}} of {drift.sampled} sampled entities differ in the index{example}", *drift.problems]
+    )
+    value = None if drift.problems and not drift.differing else len(drift.differing)
+    help_ = "outboxctl doctor" if drift.problems else "outboxctl verify"
+    return CheckedFigure("drift", value, 0, "", meaning, help_)
 
 
 def _count(name: str, value: int, limit: int | None, meaning: str, help_: str) -> CheckedFigure:

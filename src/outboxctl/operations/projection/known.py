@@ -33,7 +33,7 @@ def overviews(connection: Connection, index: str, only: str | None = None) -> li
         | {name: getattr(own, name) for name in ("pending", "processing", "failed")}
         | {"oldest_seconds": own.oldest_age_seconds if own.lag else None}
         for each in several
-        for own in (waiting[each.label],)
+        for own in (waiting.get(each.label, by_projection.ProjectionStatus(each.label)),)
     ]
 
 
