@@ -28,10 +28,11 @@ def test_projections_are_served_in_turn_and_no_claim_has_events_of_two(db: Datab
         insert(entity_type=name, entity_key=key)
     insert(entity_type="later", entity_key="1", next_retry_at=at(60))
     seen = [taken(db, "few"), taken(db, "many", "rest"), taken(db, ""), taken(db, "few", only="few")]
-    assert [(each.name, len(each.events)) for each in seen] == [("many", 2), ("", 1), ("few", 1), ("few", 1)]
+    found = [(each.name, len(each.events), each.others) for each in seen]
+    assert found == [("many", 2, True), ("", 1, True), ("few", 1, True), ("few", 1, False)]
     assert [event.document_id for event in seen[0].events] == ["1", "1"]
     assert taken(db, "rest").name == "rest", "around, to where it began"
-    assert taken(db, "") == (None, [])
+    assert taken(db, "") == (None, [], False)
 
 
 def test_events_that_others_have_locked_are_left_to_them_and_their_projection_is_named(
@@ -40,7 +41,7 @@ def test_events_that_others_have_locked_are_left_to_them_and_their_projection_is
     insert(entity_type="locked", entity_key="1"), insert(entity_type="other", entity_key="1")
     with sql.transaction():
         sql.execute("SELECT FROM search_outbox_events WHERE entity_type = 'locked' FOR UPDATE")
-        assert taken(db, "") == ("locked", [])
+        assert taken(db, "") == ("locked", [], True)
         assert len(taken(db, "locked").events) == 1
 
 

@@ -43,6 +43,7 @@ OPEN = "<> ALL (CAST(:closed AS text[]))"
 # are due, since they are older, and fresh events: two ranges of one index, so that neither a million fresh
 # events nor a million that wait for their retry are ever read past; nor is a backlog of another projection.
 # Rows that others have locked are passed over: a name without an event says that they are at it.
+# `others`: a second projection has something due, so that nobody has to ask where none has.
 NEXT = f"""
 WITH RECURSIVE names (name, again) AS (
     SELECT CAST(:after AS text) COLLATE "C", false WHERE CAST(:only AS text) IS NULL
@@ -54,14 +55,16 @@ WITH RECURSIVE names (name, again) AS (
         (SELECT {OF_PROJECTION}, true FROM {EVENTS} WHERE {PENDING} AND NOT n.again {IN_ORDER} LIMIT 1)
         LIMIT 1
     ) next WHERE NOT next.again OR next.name <= CAST(:after AS text)
-), chosen AS MATERIALIZED (
+), two AS MATERIALIZED (
     SELECT CAST(:only AS text) AS name WHERE CAST(:only AS text) IS NOT NULL
     UNION ALL
     (SELECT n.name FROM names n CROSS JOIN LATERAL (
         (SELECT 1 {RETRIES.format(name="n.name")} LIMIT 1)
         UNION ALL (SELECT 1 {FRESH.format(name="n.name")} LIMIT 1)
         LIMIT 1
-    ) due WHERE (n.again OR n.name <> CAST(:after AS text)) AND n.name {OPEN} LIMIT 1)
+    ) due WHERE (n.again OR n.name <> CAST(:after AS text)) AND n.name {OPEN} LIMIT 2)
+), chosen AS MATERIALIZED (
+    SELECT name, (SELECT count(*) FROM two) > 1 AS others FROM two LIMIT 1
 ), most AS MATERIALIZED (
     SELECT coalesce(CAST(CAST(:sizes AS json) ->> name AS integer), CAST(:size AS integer)) AS size
     FROM chosen
@@ -102,11 +105,12 @@ STATEMENT = f"""{{found}}, claimed AS (
         created_at
 )
 SELECT c.id::text, coalesce(c.entity_key, c.entity_type::text || ':' || c.entity_id::text), c.op,
-    c.event_version, c.attempts, NULL, NULL, c.follow, {{name}}
+    c.event_version, c.attempts, NULL, NULL, c.follow, {{name}}, {{others}}
 FROM {{rows}} ORDER BY c.next_retry_at, c.created_at
 """
-CLAIM = text(STATEMENT.format(found=NEXT, name="chosen.name", rows="chosen LEFT JOIN claimed c ON true"))
-CLAIM_AGAIN = text(STATEMENT.format(found=AGAIN, name=OF_PROJECTION, rows="claimed c"))
+ROWS_OF_NEXT = "chosen LEFT JOIN claimed c ON true"
+CLAIM = text(STATEMENT.format(found=NEXT, name="chosen.name", others="others", rows=ROWS_OF_NEXT))
+CLAIM_AGAIN = text(STATEMENT.format(found=AGAIN, name=OF_PROJECTION, others="true", rows="claimed c"))
 # Of its parameters, in a session that plans it once: parsing and planning it take more than 1 ms.
 TYPES = {
     "owner": "text",
@@ -140,11 +144,12 @@ class Claimed(NamedTuple):
 class Taken(NamedTuple):
     """A claim: the projection, empty for the built-in one, None where none has anything due; its events.
 
-    Without an event of it others have locked those that are due.
+    Without an event of it others have locked those that are due. `others`: another one may have some due.
     """
 
     name: str | None
     events: list[Claimed]
+    others: bool = False
 
 
 def claim(
@@ -188,10 +193,11 @@ def claim_again(
 
 
 def _taken(rows: Sequence[Sequence[Any]]) -> Taken:
-    """Rows of an event each, or of none, and the projection's name."""
-    if not rows or rows[0][0] is None:
-        return Taken(rows[0][-1] if rows else None, [])
-    return Taken(rows[0][-1], [Claimed._make(row[:-1]) for row in rows])
+    """Rows of an event each, or of none, with the projection's name and whether others have some."""
+    if not rows:
+        return Taken(None, [])
+    *event, name, others = rows[0]
+    return Taken(name, [Claimed._make(row[:-2]) for row in rows] if event[0] is not None else [], others)
 
 
 MAX_LINKS = 128  # links a span: OpenTelemetry's own limit, by default

@@ -189,12 +189,12 @@ class Claimer:
         self._after = batch.name
         full = len(batch.events) >= choice.sizes.get(batch.name, size)
         self._flow.claimed(batch.name)
+        alone = not (batch.others or passed)
         if only is None:
-            alone = full and batch.name == after and not passed
-            self._alone, self._alone_until = batch.name, monotonic() + ALONE if alone else 0.0
+            self._alone, self._alone_until = batch.name, monotonic() + ALONE if full and alone else 0.0
         elif not full:
             self._alone_until = 0.0
-        if not full and batch.name == after:
+        if not full and alone:
             self._taken_at, self._rest_ends = news, monotonic() + self._first_wait
         return batch
 

@@ -40,7 +40,7 @@ class Claims:
         lease.size, lease.name = len(taken.events), taken.name
         if taken.events:
             self._in_flight.add(lease, exclusive=exclusive)
-        return Batch(lease, taken.events, exclusive, traces_, taken.name)
+        return Batch(lease, taken.events, exclusive, traces_, taken.name, taken.others)
 
     def _ask(
         self, lease: Lease, choice: Choice, after: str, only: str | None, *, exclusive: bool

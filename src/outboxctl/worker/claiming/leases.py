@@ -68,7 +68,7 @@ class Batch(NamedTuple):
     """A claim with its events, all of the projection `name` (empty: search_index).
 
     `exclusive`: reclaimed events. Nothing else may be in flight in this process, for one of them may end it.
-    `traces` are those of the events, where tracing is on.
+    `traces` are those of the events, where tracing is on. `others`: other projections may have some due.
     """
 
     lease: Lease
@@ -76,6 +76,7 @@ class Batch(NamedTuple):
     exclusive: bool
     traces: Traces = ()
     name: str = ""
+    others: bool = False
 
 
 class InFlight:
