@@ -23,7 +23,7 @@ ILLS = {
     "isolation-level": "ALTER DATABASE {} SET default_transaction_isolation = 'serializable'",
     "database-read-only": "ALTER DATABASE {} SET default_transaction_read_only = on",
     "db-index-missing": f"""UPDATE pg_index SET indisvalid = false
-        WHERE indexrelid = 'ix_{EVENTS}_due'::regclass""",
+        WHERE indexrelid = 'ix_{EVENTS}_next'::regclass""",
     "source-not-unique": "ALTER TABLE search_index DROP CONSTRAINT uq_search_index_entity",
 }
 HARMFUL = {
@@ -90,7 +90,7 @@ def test_a_partitioned_outbox_is_examined_part_by_part(ward: Ward, empty_url: st
     ward.do(PARTITIONED)
     ward.do("outboxctl db upgrade")
     assert ward.ids(End.DATABASE) == []
-    ward.do(f"DROP INDEX ix_{EVENTS}_due; CREATE INDEX odd ON {EVENTS} (status)")
+    ward.do(f"DROP INDEX ix_{EVENTS}_next; CREATE INDEX odd ON {EVENTS} (status)")
     ward.cures("db-index-missing", End.DATABASE)
     ward.cures("db-index-harmful", End.DATABASE)
     assert ward.ids(End.DATABASE) == []
