@@ -109,10 +109,10 @@ def test_an_outbox_with_the_index_of_before_gets_the_one_that_begins_with_the_pr
     empty: Database, raw: psycopg.Connection
 ) -> None:
     upgrade(empty, None)
-    raw.execute(f"DROP INDEX {DUE}")
+    raw.execute(f"DROP INDEX {DUE}; ALTER TABLE outbox_workers DROP COLUMN outages")
     old = "CREATE INDEX ix_search_outbox_events_due ON search_outbox_events (next_retry_at, created_at)"
     raw.execute(f"{old} WHERE status = 'pending'; UPDATE outboxctl_alembic_version SET version_num = '0001'")
-    assert upgrade(empty, None).added == [f"index {DUE}"]
+    assert upgrade(empty, None).added == ["column outbox_workers.outages jsonb", f"index {DUE}"]
     named = "SELECT count(*) FROM pg_indexes WHERE indexname = 'ix_search_outbox_events_due'"
     assert raw.execute(named).fetchone() == (0,)
 

@@ -9,6 +9,7 @@ from typer.testing import CliRunner, Result
 
 from acceptance import lab
 from outboxctl.cli.app import app
+from outboxctl.operations.check.figures import FIGURES
 from processes import Cli
 from scene import Scene
 
@@ -47,7 +48,9 @@ def test_all_is_well(cli: Cli, sql: psycopg.Connection) -> None:
     assert (seen["lag"], seen["failed"], seen["unattended"]) == ("1", "0", "0")
     report = cli.json("check")
     assert (report["ok"], report["state"], report["findings"]) == (True, "OK", [])
-    assert {each["name"]: each["limit"] for each in report["figures"]}["oldest"] == 300
+    limits = {each["name"]: each["limit"] for each in report["figures"]}
+    assert limits["oldest"] == 300
+    assert {*limits, "drift"} == set(FIGURES), "`explain` knows each"
 
 
 def fail_old(sql: lab.Sql) -> None:

@@ -204,6 +204,7 @@ def test_a_view_of_ours_that_is_needed_no_more_is_dropped(store: Store) -> None:
     store.apply()
     assert store.facts()[3] == []
     assert store.what() == []
+    assert "as declared already; nothing was changed" in store("apply", *WHO).stdout
 
 
 def test_an_index_that_is_there_gets_what_it_lacks_and_keeps_what_it_has(

@@ -133,6 +133,11 @@ def test_a_row_that_is_not_there_is_a_delete(applied: Store, cli: Cli, engine: E
     done = cli("projection", "preview", "product", "5")
     assert done.returncode == 4
     assert "no row in the view: a delete" in done.stdout
+    key = f"doc:{uuid4()}"
+    said = cli("projection", "preview", "search_index_to_elastic", key, env={"ELASTIC_INDEX": applied.index})
+    assert "sent: no row: a delete" in said.stdout
+    dropped = cli("projection", "drop", "search_index_to_elastic", "--by", "me", "--reason", "none")
+    assert (dropped.returncode, "built in" in dropped.stderr) == (2, True)
 
 
 def test_a_key_of_another_number_of_columns(store: Store, cli: Cli) -> None:

@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fakes import Script, fake_sink
+from fakes.faults import IDS_SWAPPED, ITEM_MISSING, ITEM_TOO_MANY, STATUS_NOT_INT
 from outboxctl.domain.clock import Deadline
 from outboxctl.domain.failures import DONE, Verdict
 from outboxctl.settings import Settings
@@ -17,6 +19,7 @@ from outboxctl.sink.delivery.bulk import CONFIRMED, BulkAction, body, pair
 from outboxctl.sink.delivery.deliver import ElasticSink
 from outboxctl.sink.delivery.raw import RawActions, all_created
 from outboxctl.sink.transport.open import connect
+from servers import Servers
 
 PLAIN = ["block:1", 'q"uo\\te', "ß中", "line\nend\x01", "a,b"]
 IDS = [*PLAIN, "\U0001f600", "\x1f"]  # the last two are escaped in another way
@@ -70,6 +73,16 @@ def test_what_is_not_new_is_judged_as_usual(sink: ElasticSink) -> None:
     for _ in range(2):
         found = sink.deliver(raw(*IDS), deadline=Deadline.within(10.0)).findings
         assert [each and each.verdict for each in found] == [Verdict.DONE] * len(IDS)
+
+
+@pytest.mark.parametrize("fault", [ITEM_MISSING, ITEM_TOO_MANY, IDS_SWAPPED, STATUS_NOT_INT])
+def test_an_answer_that_is_none_confirms_nothing(fault: Any, settings: Settings, servers: Servers) -> None:
+    with fake_sink(Script.always(fault), upstream=servers.sink) as fake:
+        there = settings.model_copy(update={"elastic_url": type(settings.elastic_url)(fake.url)})
+        with closing(connect(there)) as client:
+            sink = ElasticSink(client, settings.elastic_index, new=True)
+            found = sink.deliver(raw("a", "b"), deadline=Deadline.within(10.0)).findings
+    assert {each and each.verdict for each in found} == {Verdict.RETRY}
 
 
 @pytest.mark.parametrize("document", [b'{"text":\n"a"}', b'{"text":"\xff"}'])

@@ -20,11 +20,12 @@ GOOD = {
     "P1DT12H": timedelta(days=1, hours=12),
     "PT90M": timedelta(minutes=90),
     "PT0.5S": timedelta(seconds=0.5),
+    "P1.5D": timedelta(hours=36),
     "36500d": timedelta(days=36_500),
 }
 BAD = [
     *("", "7", "d", " 7d", "-7d", "0s", "0.0000001s", "nan", "1e3s", "7D", "P", "P7DT", "P1Y", "P-7D"),
-    *("36501d", "9" * 400 + "d", "٣d", "7d\n", "\x1b[31m7d", "\udcff"),
+    *("36501d", "P999999999999D", "9" * 400 + "d", "٣d", "7d\n", "\x1b[31m7d", "\udcff"),
 ]
 
 

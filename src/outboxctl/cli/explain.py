@@ -20,7 +20,9 @@ def explain(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Explain a failure reason, no-op, metric, alert, finding of doctor, or setting; without one, list all.
+    """Explain a failure reason, no-op, metric, alert, finding of doctor, figure of check, or setting.
+
+    Without a word, list all.
 
     It reads neither the database nor the search engine. Of an alert it prints the section of the runbook.
 

@@ -14,9 +14,10 @@ from outboxctl.domain.fingerprints import LENGTH, SHORTEST
 from outboxctl.domain.printable import CONTROL, SURROGATE, brief
 
 UNITS = {"w": "weeks", "d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
-SHORT = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,6})?)([wdhms])")
+NUMBER = r"([0-9]{1,12}(?:\.[0-9]{1,6})?)"
+SHORT = re.compile(rf"{NUMBER}([wdhms])")
 # ISO 8601, but for years and months: they have no fixed length.
-ISO = re.compile(r"P[^YMT]*(T.+)?")
+ISO = re.compile(rf"P(?=.)(?:{NUMBER}W)?(?:{NUMBER}D)?(?:T(?=.)(?:{NUMBER}H)?(?:{NUMBER}M)?(?:{NUMBER}S)?)?")
 LONGEST = timedelta(days=365 * 100)
 
 
@@ -102,20 +103,19 @@ def moment(flag: str, value: str) -> datetime:
 
 def duration(flag: str, value: str) -> timedelta:
     """A length of time above zero: `7d`, `12h`, `30m`, `90s`, or ISO 8601 without years and months."""
-    from pydantic import TypeAdapter, ValidationError
-
     hint = "for example 7d, 12h, 30m, 90s or P1DT12H"
+    if short := SHORT.fullmatch(value):
+        parts = {UNITS[short[2]]: float(short[1])}
+    elif iso := ISO.fullmatch(value):
+        parts = {unit: float(n or 0) for unit, n in zip(UNITS.values(), iso.groups(), strict=True)}
+    else:
+        raise UsageError(f"{flag}: not a duration: {brief(repr(value), 80)}", hint=hint)
     try:
-        if short := SHORT.fullmatch(value):
-            length = timedelta(**{UNITS[short[2]]: float(short[1])})
-        elif ISO.fullmatch(value):
-            length = TypeAdapter(timedelta).validate_python(value)
-        else:
-            raise UsageError(f"{flag}: not a duration: {brief(repr(value), 80)}", hint=hint)
-    except ValidationError:
-        raise UsageError(f"{flag}: not a duration: {brief(repr(value), 80)}", hint=hint) from None
+        length = timedelta(**parts)
     except OverflowError:
         length = timedelta.max
-    if not timedelta(0) < length <= LONGEST:
-        raise UsageError(f"{flag} must be above zero and at most 100 years: {brief(value, 80)}", hint=hint)
+    if length > LONGEST:
+        raise UsageError(f"{flag} is too long, at most 100 years: {brief(value, 80)}", hint=hint)
+    if not length:
+        raise UsageError(f"{flag} must be above zero: {brief(value, 80)}", hint=hint)
     return length

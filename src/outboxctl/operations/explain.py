@@ -16,6 +16,7 @@ from outboxctl.domain.reason_texts import NOOP_TEXTS, REASON_TEXTS
 from outboxctl.metrics.alerts.queries import AlertLimits, duration
 from outboxctl.metrics.alerts.rules import RUNBOOK, Alert, alerts
 from outboxctl.metrics.registry import Metrics
+from outboxctl.operations.check.figures import FIGURES
 from outboxctl.operations.doctor import catalogue
 from outboxctl.settings import Settings, env_names, is_secret
 
@@ -34,6 +35,7 @@ class WordKind(StrEnum):
     FINDING = "finding"
     SETTING = "setting"
     EVENT = "event"
+    FIGURE = "figure of check"
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ FOLLOW = Word(
 
 def words() -> Iterator[Word]:
     """Every word, kind by kind; those of alerts without their section of the runbook."""
-    for read in (_reasons, _noops, _metrics, _alerts, _findings, _settings):
+    for read in (_reasons, _noops, _metrics, _alerts, _findings, _settings, _figures):
         yield from read()
     yield FOLLOW
 
@@ -160,6 +162,12 @@ def _settings() -> Iterator[Word]:
             yield Word(
                 name, WordKind.SETTING, meaning, f"{DOCS}reference/settings/", _filled(facts), first=first
             )
+
+
+def _figures() -> Iterator[Word]:
+    first = "`outboxctl check` says how high it is, its limit, and what to run."
+    for name, meaning in FIGURES.items():
+        yield Word(name, WordKind.FIGURE, meaning, f"{DOCS}operators-desk/check/", first=first)
 
 
 def default_of(field: str) -> str:

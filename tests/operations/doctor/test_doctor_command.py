@@ -68,6 +68,8 @@ def test_bad_input_is_named(cli: Cli, arguments: tuple[str, ...], said: str) -> 
 def test_without_a_database_the_other_ends_can_be_examined(cli: Cli) -> None:
     assert cli("doctor", env={"DATABASE_URL": ""}).returncode == 2
     assert cli("doctor", "--only", "sink", env={"DATABASE_URL": ""}).returncode == 0
+    away = cli("doctor", "--only", "sink", env={"DATABASE_URL": "postgresql://me@127.0.0.1:1/x"})
+    assert (away.returncode, "not-examined" in away.stdout) == (0, True), "it does not know of other indexes"
 
 
 def test_passwords_stay_unsaid(cli: Cli) -> None:

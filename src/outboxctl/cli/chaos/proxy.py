@@ -10,7 +10,7 @@ import typer
 
 from outboxctl.cli import parse, rendering
 from outboxctl.cli.chaos.ledger import StopSignal, watch
-from outboxctl.cli.options import FaultDuration, Json, NotProduction, settings
+from outboxctl.cli.options import Json, NotProduction, settings
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import export
 
@@ -48,7 +48,9 @@ def proxy(
     port: Annotated[
         int, typer.Option("--port", min=0, max=65_535, help="Port of 127.0.0.1; 0: any free one.")
     ] = 9201,
-    duration: FaultDuration = None,
+    duration: Annotated[
+        str | None, typer.Option("--for", help="End the proxy after this long: 30s, 5m.")
+    ] = None,
     sure: NotProduction = False,
     json: Json = False,
 ) -> None:

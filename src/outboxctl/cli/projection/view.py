@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from outboxctl.cli import rendering
 from outboxctl.domain import json_numbers
+from outboxctl.domain.lifecycle import PROJECTION
 from outboxctl.domain.printable import brief
 
 if TYPE_CHECKING:
@@ -155,13 +156,14 @@ def _age(seconds: float | None) -> str | None:
 def previews(name: str, found: "Sequence[Preview]", *, json: bool) -> None:
     """Show documents."""
     report = {"projection": name, "documents": [asdict(each) for each in found]}
-    rendering.show(report, lambda: _preview_lines(found), json=json)
+    rendering.show(report, lambda: _preview_lines(name, found), json=json)
 
 
-def _preview_lines(found: "Sequence[Preview]") -> "Iterator[object]":
+def _preview_lines(name: str, found: "Sequence[Preview]") -> "Iterator[object]":
+    where = "" if name == PROJECTION else " in the view"
     for each in found:
         yield f"{brief(each.key, 520)} ({'the same in the index' if each.same else 'differs from the index'})"
-        nothing = each.error or "no row in the view: a delete"
+        nothing = each.error or f"no row{where}: a delete"
         sent = nothing if each.sent is None else _value(each.sent)
         yield rendering.Item(f"sent: {sent}")
         yield rendering.Item(f"indexed: {_value(each.indexed) if each.indexed is not None else 'not there'}")

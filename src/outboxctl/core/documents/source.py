@@ -30,7 +30,7 @@ from outboxctl.core.documents.rows import (
     state_of,
 )
 from outboxctl.core.documents.statements import DocumentStatements
-from outboxctl.core.projections import in_force, pages
+from outboxctl.core.projections import catalog, in_force, pages
 from outboxctl.core.projections.documents import identifier, qualified
 from outboxctl.core.projections.reading import with_version
 from outboxctl.core.projections.version_base import asking_again
@@ -123,7 +123,7 @@ class DocumentSource(DocumentStatements):
             sent=SQL(sent),
         )
         with reading_rows(connection):
-            percent = min(100.0, 100.0 * (size + SPARE) / max(1, pages.total(connection, root)))
+            percent = min(100.0, 100.0 * (size + SPARE) / max(1, catalog.pages(connection, root)))
             values = {"percent": percent, "size": size}
             return [*connection.exec_driver_sql(statement.as_string(), values).scalars()]
 

@@ -53,6 +53,15 @@ def projections(connection: Connection) -> list[ProjectionFacts]:
     return [_facts(connection, each, declared, role) for each in declared]
 
 
+def declared_columns(connection: Connection) -> list[tuple[Projection, list[Field]]]:
+    """The projections in force with the columns of their views, of which this role may read them."""
+    found = [(each, catalog.of(each.document)) for each in in_force.declared(connection)]
+    return [
+        (each, fields(connection, each.document) if connection.execute(READABLE, of).scalar() else [])
+        for each, of in found
+    ]
+
+
 def other_server(connection: Connection) -> bool:
     """Whether the base of the projections' versions is that of another server or timeline."""
     if connection.exec_driver_sql(STANDBY).scalar_one():

@@ -33,11 +33,6 @@ FROM (SELECT c.oid AS part FROM {RELATION} UNION
     SELECT p.relid FROM {RELATION}, pg_partition_tree(c.oid::regclass) p) parts
 JOIN pg_class ON pg_class.oid = part
 """)
-PAGES = text(f"""
-SELECT coalesce(sum(pg_relation_size(part)) / current_setting('block_size')::bigint, 0)::bigint
-FROM (SELECT c.oid AS part FROM {RELATION} UNION
-    SELECT p.relid FROM {RELATION}, pg_partition_tree(c.oid::regclass) p) parts
-""")
 UNREACHED = """
 SELECT {key} FROM {view} r WHERE {keyed} AND NOT EXISTS (SELECT FROM {root} t WHERE {same})
     AND NOT row_security_active(CAST({name} AS regclass))
@@ -76,11 +71,6 @@ def last_page(connection: Connection, relation: Relation) -> int | None:
     """How many pages a table has, of partitions the largest; None where rows cannot be read by pages."""
     last, ordered = connection.execute(LAST_PAGE, of(relation)).one()
     return int(last) if ordered else None
-
-
-def total(connection: Connection, relation: Relation) -> int:
-    """How many pages a table has, all partitions together."""
-    return int(connection.execute(PAGES, of(relation)).scalar_one())
 
 
 def ordered(

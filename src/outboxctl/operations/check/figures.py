@@ -24,6 +24,24 @@ VALUES: dict[str, Callable[[ProjectionStatus], float]] = {
 }
 
 
+# What each figure means, for `explain`.
+FIGURES = {
+    "oldest": "How long the oldest event that is not done has waited.",
+    "stuck": "Events whose lease or processing time ran out, and that nobody has reclaimed.",
+    "failed": "Events that failed for good, however long ago; it has no limit by default.",
+    "failed_growth": "Events that failed within the window of `check --window`, and still are.",
+    "lag": "Events that are pending or processing; it has no limit by default.",
+    "unattended": "Events that are due while no worker is alive.",
+    "away": "How long the search engine, or the index or view of one projection, has taken nothing, as the "
+    "workers find, while events wait for it.",
+    "no_success": "How long events have waited without one that any living worker has delivered.",
+    "in_vain": "How long ago an event was made or replayed that has been refused and is tried again, while "
+    "others are delivered: of one shard, one index or one projection.",
+    "drift": "How many rows of a random sample differ from their documents, or cannot be read; unknown where "
+    "a projection could not be compared.",
+}
+
+
 @dataclass(frozen=True)
 class CheckLimits:
     """The highest figures that pass, None for any. Ages and the window are in seconds."""

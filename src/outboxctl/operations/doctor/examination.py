@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from outboxctl.core.database import Connection, Database
-from outboxctl.core.inspect.projections import ProjectionFacts, other_server, projections
+from outboxctl.core.inspect.projections import declared_columns, other_server, projections
 from outboxctl.core.inspect.server import connection_link, read_only, read_or_refuse, server
 from outboxctl.core.inspect.tables import rights, tables
 from outboxctl.core.operator.rebuilds import interrupted_moves
@@ -59,6 +59,7 @@ CHECKS = {
     End.SETTINGS: (SETTINGS,),
 }
 REQUEST_SECONDS = 10.0
+UNREAD = "The indexes of declared projections could not be examined"
 WAITS = "the server answers, and not this: look for a node that hangs"
 TRANSACTION_SECONDS = 60.0  # longer than all checks together take: a server may stop answering
 # Findings that no rule makes: what could not be examined. By id: severity, and why it matters.
@@ -82,9 +83,9 @@ class StopError(Exception):
 class Examination:
     """Collects findings; `say` is called with the name of each check as it begins.
 
-    The indexes of the `projections` that are in force (None: not read yet) are examined in the sink; the
-    built-in one may be `unused`. `answers` raises where an end that left a request unanswered answers no
-    other one either; None: one is enough to say so.
+    The indexes of the `declared` projections, each with its columns (None: not read yet), are examined in
+    the sink; the built-in one may be `unused`. `answers` raises where an end that left a request unanswered
+    answers no other one either; None: one is enough to say so.
     """
 
     settings: Settings
@@ -93,7 +94,7 @@ class Examination:
     findings: list[Finding] = field(default_factory=list)
     examined: list[str] = field(default_factory=list)
     unreachable: bool = False
-    projections: list[ProjectionFacts] | None = None
+    declared: Sequence[tuple[Projection, Sequence[Field]]] | None = None
     unused: bool = False
     answers: Callable[[], object] | None = None
 
@@ -182,8 +183,8 @@ def catalogue() -> dict[str, tuple[str, FindingSeverity, str]]:
     }
 
 
-def _open(settings: Settings) -> Database:
-    return Database(settings.require_database_url(), connections=1, longest=TRANSACTION_SECONDS)
+def _open(settings: Settings, longest: float = TRANSACTION_SECONDS) -> Database:
+    return Database(settings.require_database_url(), connections=1, longest=longest)
 
 
 @contextmanager
@@ -196,7 +197,7 @@ def _asking(db: Database) -> Iterator[Callable[[Callable[[Connection], Fact]], F
 
 def _database(exam: Examination) -> None:
     """Examine PostgreSQL."""
-    exam.projections = []
+    exam.declared = []
     try:
         db = _open(exam.settings)
     except UsageError as error:
@@ -210,7 +211,8 @@ def _database(exam: Examination) -> None:
         check(RIGHTS, lambda: ask(rights))
         if schema and not schema.missing:
             if declared := check(PROJECTIONS, lambda: ask(projections)):
-                exam.projections, exam.unused = declared, ask(search_index_unused)
+                exam.declared = [(each.projection, each.columns) for each in declared]
+                exam.unused = ask(search_index_unused)
                 check(VERSIONS, lambda: ask(other_server))
                 if readable := [each.projection for each in declared if each.readable]:
                     check(LOOKUPS, lambda: ask(partial(_unindexed, readable)))
@@ -251,15 +253,18 @@ def _by_requests(exam: Examination, client: "Client", away: list[str]) -> None:
 
 def _indexed(exam: Examination, client: "Client") -> Sequence[tuple[Projection, Sequence[Field]]]:
     """The projections in force with their columns; the built-in one where it is used, or has an index."""
-    if exam.projections is None:  # the database was not to be examined
-        exam.projections = []
-        with suppress(OutboxctlError), _asking(_open(exam.settings)) as ask:
-            exam.projections, exam.unused = ask(projections), ask(search_index_unused)
+    if exam.declared is None and exam.settings.database_url:  # it was not to be examined
+        exam.say(f"{End.SINK}: declared projections")
+        try:
+            with _asking(_open(exam.settings, longest=REQUEST_SECONDS)) as ask:
+                exam.declared, exam.unused = ask(declared_columns), ask(search_index_unused)
+        except OutboxctlError as error:
+            exam.add("not-examined", End.SINK, f"{UNREAD}: {error}", "outboxctl doctor --only database")
     name, found = exam.settings.elastic_index, not exam.unused
     with suppress(OutboxctlError):
         found = found or bool(shaped(lambda: look(client, name)).indexes)
     first: list[tuple[Projection, Sequence[Field]]] = [(built_in(name), [])] if found else []
-    return [*first, *((each.projection, each.columns) for each in exam.projections)]
+    return [*first, *(exam.declared or ())]
 
 
 def _index(

@@ -13,6 +13,8 @@ from outboxctl.core.projections.triggers import Triggers
 from outboxctl.core.schema.lock_wait import with_lock_retries
 from outboxctl.core.sql import Connection
 from outboxctl.domain.clock import monotonic
+from outboxctl.domain.errors import UsageError
+from outboxctl.domain.lifecycle import PROJECTION
 from outboxctl.domain.projection import Projection
 from outboxctl.operations.projection.known import named
 
@@ -45,10 +47,13 @@ def drop(
 ) -> Dropped:
     """Remove triggers, the view that we made and the declaration; waiting events are discarded. Audited.
 
-    Raises UsageError where it is not in force, LockedError where a table stays locked, with nothing changed.
+    Raises UsageError where it is not in force or built in, LockedError where a table stays locked, with
+    nothing changed.
     Events are discarded in batches afterwards: a table is locked no longer than its triggers need. Those that
     a worker has in hand are waited for, for at most `patience` seconds.
     """
+    if name == PROJECTION:
+        raise UsageError(f"{name} is built in: it cannot be dropped")
 
     def remove(connection: Connection) -> tuple[str, str]:
         projection = named(connection, name)
