@@ -1,6 +1,8 @@
 """A projection whose rows carry their own version, and whose events the application writes."""
 
 import json
+import threading
+from contextlib import closing
 from random import Random
 from typing import Any
 
@@ -9,6 +11,14 @@ import pytest
 from elasticsearch import ConflictError, Elasticsearch
 
 import outboxctl
+from outboxctl.core.documents.rows import ChangedKey
+from outboxctl.core.projections import in_force
+from outboxctl.operations.projection.known import source_of
+from outboxctl.operations.rebuild.model import Tools
+from outboxctl.operations.rebuild.sending import Sender
+from outboxctl.operations.rebuild.source import again
+from outboxctl.settings import Settings
+from outboxctl.sink.transport.open import connect
 from processes import Cli
 from projections.store import TRIGGERS, WHO, Store
 
@@ -139,10 +149,21 @@ def test_a_row_without_a_usable_version_fails_alone(
     cli.ok("worker", "--drain")
     ((key, reason, error),) = failed(things.sql)
     assert (key, reason) == ("1", "bad_document")
-    assert "rev is" in error
-    assert "no version from 0 to 2^62" in error
+    assert error.endswith(f"store.thing_documents: rev is {version}, no version from 0 to 2^62")
     assert indexed(engine, things.index)["2"][0] == 7
     assert cli("projection", "preview", "product", "2").returncode == 0
+
+
+def test_the_base_of_the_serial_numbers_is_left_alone(things: Store, cli: Cli, engine: Elasticsearch) -> None:
+    things.apply()
+    things.sql.execute("UPDATE outbox_version_base SET system_identifier = 'other'")
+    base = things.facts()[-1]
+    for change in "INSERT INTO store.things VALUES (1, 'x', 9)", "DELETE FROM store.things":
+        things.sql.execute(change)
+        cli.ok("worker", "--drain")
+        assert indexed(engine, things.index) == rows(things.sql)
+    cli.ok("rebuild", "--projection", "product", *WHO, "--yes")
+    assert things.facts()[-1] == base
 
 
 def test_a_version_that_goes_back_is_refused_until_a_rebuild(
@@ -160,12 +181,58 @@ def test_a_version_that_goes_back_is_refused_until_a_rebuild(
     assert indexed(engine, things.index) == rows(things.sql)
 
 
-def test_another_column_needs_a_rebuild_and_a_flag_does_not_contradict_the_file(things: Store) -> None:
-    things.write('version = "rev"', 'events = "application"')
+def test_a_rebuild_deletes_no_document_that_a_worker_has_written_meanwhile(
+    things: Store, cli: Cli, engine: Elasticsearch, settings: Settings
+) -> None:
+    """After the swap workers write to the new index."""
     things.apply()
-    things.write('events = "application"', 'events = "application"\nversion = "rev"')
-    (step,) = [step for step in things.plan()["steps"] if step["what"] == "rebuild"]
-    assert "version changes" in step["text"]
-    assert "documents" not in things.what()
+    with things.db.begin() as connection:
+        source = source_of(in_force.read(connection)[0])
+    with closing(connect(settings)) as client, things.db.begin() as held:
+        tools = Tools(things.db, client, held, threading.Event(), source=source)
+        (gone,) = again(source, things.db, [ChangedKey("1")])
+        things.sql.execute("INSERT INTO store.things VALUES (1, 'x', 9)")
+        cli.ok("worker", "--drain")
+        assert Sender(tools, things.index).send(gone) == []
+        assert indexed(engine, things.index) == rows(things.sql)
+        things.sql.execute("DELETE FROM store.things")
+        for batch in again(source, things.db, [ChangedKey("1")]):
+            assert Sender(tools, things.index).send(batch) == []
+        assert indexed(engine, things.index) == {}
+
+
+def test_a_rollback_to_higher_versions_names_the_documents(
+    things: Store, cli: Cli, engine: Elasticsearch
+) -> None:
+    things.sql.execute("INSERT INTO store.things VALUES (1, 'x', 9), (2, 'z', 2)")
+    things.apply()
+    cli.ok("worker", "--drain")
+    things.sql.execute("UPDATE store.things SET name = 'y', rev = 3 WHERE id = 1")
+    cli.ok("rebuild", "--projection", "product", *WHO, "--yes")
+    done = cli("index", "rollback", "--projection", "product", *WHO, "--yes", "--json")
+    assert done.returncode == 4
+    report = json.loads(done.stdout)
+    ((key, error),) = [(each["id"], each["error"]) for each in report["failures"]]
+    assert (report["phase"], key, "`outboxctl rebuild`" in error) == ("aborted", "1", True)
+    assert indexed(engine, things.index) == rows(things.sql)
+
+
+@pytest.mark.parametrize("column", ["rev", ""])
+def test_another_version_takes_another_index_and_a_flag_does_not_contradict_the_file(
+    things: Store, engine: Elasticsearch, column: str
+) -> None:
+    with_one = 'version = "rev"\n'
+    things.write(with_one, 'events = "application"\n' + with_one * bool(column))
+    things.apply()
+    things.write(
+        'events = "application"\n' + with_one * bool(column),
+        'events = "application"\n' + with_one * (not column),
+    )
+    for refused in things("plan"), things("apply", *WHO):
+        assert (refused.returncode, "name a new `index` with it" in refused.stderr) == (2, True)
     refused = things("plan", "--triggers")
     assert (refused.returncode, "a flag says otherwise" in refused.stderr) == (2, True)
+    engine.indices.delete(index=f"{things.index}-000001")
+    assert "index" in things.what()
+    things.write(things.index, f"{things.index}-b")
+    assert "index" in things.what()

@@ -34,8 +34,9 @@ REFUSED = Classification(Verdict.FAIL, Reason.MAPPING, error="no number")
 
 @pytest.mark.parametrize("version", [None, -1, MAX_VERSION + 1])
 def test_a_row_whose_version_cannot_be_sent_is_refused(version: int | None) -> None:
-    made = batch([(ChangedKey("block:e"), SourceRow("block:e", "{}", version))], versioned=True)
+    made = batch([(ChangedKey("e"), SourceRow("e", "{}", version))], versioned=False, column="rev")
     assert (made.actions, [each.reason for each in made.refused]) == ([], ["deterministic_exception"])
+    assert made.refused[0].error.startswith("the row's rev is not in")
 
 
 class Scripted:
@@ -82,7 +83,9 @@ def test_a_careless_command_is_refused_before_anything_is_opened(args: list[str]
 
 def entities(count: int) -> DocumentBatch:
     keys = [f"block:{n}" for n in range(count)]
-    return batch([(ChangedKey(key), SourceRow(key, "{}", 1)) for key in keys], versioned=True)
+    return batch(
+        [(ChangedKey(key), SourceRow(key, "{}", 1)) for key in keys], versioned=True, column="event_version"
+    )
 
 
 def test_only_what_was_not_taken_is_sent_again() -> None:

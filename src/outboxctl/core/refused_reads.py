@@ -4,6 +4,7 @@ Whether the session is lost decides that the database is away, not the SQLSTATE:
 foreign table of the application raises what it likes (docs/adr/0058-an-error-belongs-to-the-row.md).
 """
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
@@ -23,6 +24,9 @@ CUT_OFF = "57014"
 # What passes by itself: a statement that was cancelled, a lock that was not given, a deadlock, two
 # transactions that cannot both be right.
 PASSING = frozenset({CUT_OFF, "55P03", "40P01", "40001"})
+# A text of ours that PostgreSQL quotes in its words, of a row without a usable version.
+OURS, NO_VERSION = "outboxctl: ", ", no version from 0 to 2^62"
+QUOTED = re.compile(rf"{OURS}(.*{re.escape(NO_VERSION)})", re.DOTALL)
 HINT = "correct the row or what reads it, then run the same again"
 Key = TypeVar("Key")
 Found = TypeVar("Found")
@@ -31,8 +35,9 @@ Found = TypeVar("Found")
 class ReadRefusedError(InconclusiveError):
     """The server refused to read rows of the application, and the session goes on.
 
-    `words` are PostgreSQL's. `late`: the statement was cancelled, after its time limit in general. `passes`:
-    the same may be read at another time. `of_any_row`: whatever is read, it is refused.
+    `words` are PostgreSQL's, or ours, without a `state`. `late`: the statement was cancelled, after its time
+    limit in general. `passes`: the same may be read at another time. `of_any_row`: whatever is read, it is
+    refused.
     """
 
     of_any_row = False
@@ -52,8 +57,10 @@ def reading_rows(connection: Connection) -> Iterator[None]:
         error = driver_error(raised)
         if lost(connection) or _severity(error) in ENDS_SESSION:
             raise
-        words = brief(redact(str(error)).strip().partition("\n")[0], 500)
-        raise ReadRefusedError(sqlstate(error), words) from error
+        quoted = QUOTED.search(str(error))
+        words = quoted[1] if quoted else str(error)
+        words = brief(redact(words).strip().partition("\n")[0], 500)
+        raise ReadRefusedError("" if quoted else sqlstate(error), words) from error
 
 
 @contextmanager

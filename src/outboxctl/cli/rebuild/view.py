@@ -79,7 +79,7 @@ def report(done: "RebuildReport", projection: str | None = None, *, json: bool) 
             yield of_projection(line, projection) if isinstance(line, str) else line
 
     rendering.show(done, lines, json=json)
-    if done.phase == "done":
+    if done.phase == "done" and not any(each.behind for each in done.failures):
         return ExitCode.OK
     return ExitCode.FINDINGS if done.failures else INTERRUPTED
 
@@ -97,7 +97,8 @@ def _result_lines(done: "RebuildReport") -> "Iterator[object]":
             yield f"{done.kept_index} is kept; back: `outboxctl index rollback`"
             yield f"`outboxctl index cleanup` deletes it after {rendering.cell(done.kept_until)}"
     elif done.phase == "aborted":
-        yield f"{done.new_index} is deleted, {done.alias} was not touched."
+        deleted = f"{done.new_index} is deleted, " if done.action == "rebuild" else ""
+        yield f"{deleted}{done.alias} was not touched."
         yield "Correct the rows or the mapping, or leave the documents out: --allow-failures"
     else:
         yield f"Stopped in phase {done.phase} of {done.new_index}: {counts}."

@@ -9,7 +9,6 @@ from psycopg.abc import Buffer
 
 HEADER = 19  # bytes before the first row of a binary COPY
 FIELD = 6  # bytes before the value of a row's only column: the number of columns, and its length
-SECONDS = 600.0  # for one statement: a page of a heavy view
 BYTES = 4_000_000  # of documents that are read by key at once (UTF-8)
 UNREADABLE = b"unreadable"  # in place of the version, where the document is the reason
 
@@ -21,7 +20,6 @@ RawDocument = Sequence[bytes]
 Page = list[RawDocument]
 # A document's id, the version of its row, the document and its routing, as a comparison needs them.
 RowState = tuple[bytes, int | None, bytes, bytes]
-UNCONDITIONAL = -1  # the version of a delete of whatever the index holds
 NOT_READ = -1  # the version of a row that cannot be read: no document has it
 
 
@@ -35,7 +33,7 @@ class PageRange(NamedTuple):
 class SourceRow(NamedTuple):
     """What is read by key: `text` is the document's JSON, None where there is none, LEFT_OUT without room.
 
-    `version`: that of the row, or of the snapshot; of a row that is gone perhaps UNCONDITIONAL. `error`: why
+    `version`: that of the row, or of the snapshot; None where a row that is gone had its own. `error`: why
     no document can be made, often in PostgreSQL's words.
     """
 

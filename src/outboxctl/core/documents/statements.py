@@ -14,8 +14,6 @@ from psycopg.sql import SQL, Composable
 from outboxctl.core.database import Database
 from outboxctl.core.documents.rows import (
     BYTES,
-    SECONDS,
-    UNCONDITIONAL,
     ChangedKey,
     Page,
     RowState,
@@ -88,7 +86,7 @@ class DocumentStatements:
         return key_parts(key, len(self.projection.key))
 
     def read(
-        self, connection: Connection, keys: Sequence[str], *, content: bool, seconds: float = SECONDS
+        self, connection: Connection, keys: Sequence[str], *, content: bool, seconds: float = pages.SECONDS
     ) -> list[SourceRow]:
         """What these keys have in one snapshot, in their order, at most BYTES of documents, or one.
 
@@ -115,9 +113,6 @@ class DocumentStatements:
             max_bytes=BYTES,
             raise_base=lambda: self._raise(db),
         )
-        if self.projection.version:  # nobody else writes to a new index: whatever it holds may be deleted
-            gone = [UNCONDITIONAL if each is None else each for each in found.versions]
-            found = found._replace(versions=gone)
         return _rows(keys, found)
 
     def keys(self, db: Database, ids: Sequence[str]) -> dict[str, str]:

@@ -12,11 +12,12 @@ from psycopg.sql import SQL, Composable
 
 from outboxctl.core.database import Database
 from outboxctl.core.delivery.claim import LEFT_OUT, PLAN
-from outboxctl.core.documents.rows import BYTES, SECONDS, ChangedKey, Page, RowState, SourceRow
+from outboxctl.core.documents.rows import BYTES, ChangedKey, Page, RowState, SourceRow
 from outboxctl.core.documents.since import MOVED, Since
 from outboxctl.core.documents.source import DocumentSource
 from outboxctl.core.message import PlannedOnce, send
 from outboxctl.core.produce import MAX_TYPE, MAX_VERSION
+from outboxctl.core.projections.pages import SECONDS
 from outboxctl.core.refused_reads import reading_rows
 from outboxctl.core.schema.names import DOCUMENT, EVENTS, PROJECTIONS, SOURCE
 from outboxctl.core.search_path import places

@@ -13,7 +13,7 @@ from psycopg.sql import SQL, Composable, Composed, Identifier, Literal
 from outboxctl.core.delivery.claim import LEFT_OUT
 from outboxctl.core.projections import in_force
 from outboxctl.core.projections.version_base import HIGHEST, asking_again, current, server, version_sql
-from outboxctl.core.refused_reads import reading_rows
+from outboxctl.core.refused_reads import NO_VERSION, OURS, reading_rows
 from outboxctl.core.search_path import Places, places
 from outboxctl.core.sql import Connection
 from outboxctl.domain.clock import LOCK_SECONDS
@@ -29,8 +29,9 @@ SESSION = (
 )
 # An error of PostgreSQL, which is the row's own like that of any expression in the view.
 OWN_VERSION = f"""CASE WHEN {{column}} BETWEEN 0 AND {HIGHEST} THEN {{column}}::bigint
-    ELSE CAST(concat({{what}}, coalesce({{column}}::text, 'NULL'), ', no version from 0 to 2^62') AS bigint)
+    ELSE CAST(concat('{OURS}', {{what}}, coalesce({{column}}::text, 'NULL'), '{NO_VERSION}') AS bigint)
     END"""
+NO_SERIAL = "SELECT NULL"  # rows have versions of their own
 SEVERAL = "{view} has more than one row for this key, and a document is one row: correct the view"
 EMPTY = "its key is an empty text, and no engine takes an empty _id: give the row another key"
 # The key is compared as the column's type, so that an index finds it, and as text: of two texts of one value
@@ -58,9 +59,9 @@ FROM version, found ORDER BY place
 class Documents(NamedTuple):
     """Documents in the order of their keys: JSON text, None where the view has no row, LEFT_OUT without room.
 
-    `version` is that of the snapshot; None where the base has to be raised first. `versions` are those of the
-    rows where the projection has a column of them, None without a row. `routings` are in the same
-    order, empty for a projection without routing; "" where a document has none, or none is known.
+    `version` is that of the snapshot; None where the base has to be raised first, and where the projection
+    has a column of versions: `versions` are those of the rows then, None without a row. `routings` are in the
+    same order, empty for a projection without routing; "" where a document has none, or none is known.
     `unusable`: by the place of a key, why no document can be made of what the view has for it.
     """
 
@@ -113,7 +114,7 @@ def _documents(
     first = [row for n, row in enumerate(rows) if n == 0 or row[1] != rows[n - 1][1]]
     read = Documents(rows[0][0], [row[2] for row in first], _routings(projection, parts, first))
     if projection.version:
-        read = read._replace(versions=[None if row[2] is None else row[0] for row in first])
+        read = read._replace(version=None, versions=[row[0] for row in first])
     return usable(projection, keys, [row[1] for row in rows], read)
 
 
@@ -170,13 +171,13 @@ def statement(projection: Projection, server: str, places: Places, *, content: b
     by_column = SQL("to_json(v.{}) #>> '{{}}'").format(identifier(projection.routing))
     own = own_version(projection) if content and projection.version else SQL("NULL::bigint")
     composed = SQL(STATEMENT).format(
-        version=SQL(places.render(version_sql(server))),
+        version=SQL(NO_SERIAL if projection.version else places.render(version_sql(server))),
         left_out=SQL(LEFT_OUT),
         stamp=SQL(places.render(in_force.STAMP.format(name="%(name)s"))),
         document=SQL("to_json(v.*)::text" if content else "'{}'::text"),
         routing=by_column if projection.routed is Routing.COLUMN else SQL("NULL"),
         own=own,
-        version_of=SQL("coalesce(own, version)" if projection.version else "version"),
+        version_of=SQL("own" if projection.version else "version"),
         **looked_up(projection),
     )
     return composed.as_string()

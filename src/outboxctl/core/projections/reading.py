@@ -32,7 +32,7 @@ def versioned(
     def read() -> Documents | None:
         with database.begin() as connection:
             found = documents.read(connection, projection, keys, seconds=seconds, max_bytes=max_bytes)
-        return None if found.version is None else found
+        return None if found.version is None and not projection.version else found
 
     return with_version(database, read, raise_base)
 

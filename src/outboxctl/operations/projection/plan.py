@@ -22,7 +22,9 @@ from outboxctl.sink.transport.client import Client
 
 REBUILD = "outboxctl rebuild --projection {name} --by YOU --reason WHY"
 # Documents of before stay where or as they were: only a new index is right.
-ANEW = ("root", "key", "routing", "version")
+ANEW = ("root", "key", "routing")
+TWO_KINDS = "it was {before}, and {index} has documents of that: versions of two kinds cannot be compared"
+NEW_INDEX = "name a new `index` with it, or drop the projection, delete the index, and apply again"
 BUILT_IN, OWN_INDEX = "the built-in projection (ELASTIC_INDEX)", "each projection has an index of its own"
 MOST = 10  # names in a sentence
 HEAD = """\
@@ -108,11 +110,22 @@ def _documents(
         planned.step("declaration", f"put in force: {changed}" if before else "put in force")
     home = look_for_one(client, projection.index) if client else None
     planned.new_index = projection.index in new_indexes or (home is not None and home.index is None)
+    if before and not planned.new_index:
+        _require_one_kind(planned, before)
     why = [*sweeps.reasons(before, projection), *planned.tampered]
     if why and not (planned.new_index and not sweeps.has_rows(connection, projection)):
         planned.step("documents", f"every document is read{' again' * bool(before)}: {'; '.join(why)}")
     if home:
         _index(home, planned)
+
+
+def _require_one_kind(planned: Planned, before: Projection) -> None:
+    """Raise UsageError where versions of two kinds would meet in one index."""
+    projection = planned.projection
+    if before.index == projection.index and before.version != projection.version:
+        was = shown(before.version) if before.version else "not set"
+        what = TWO_KINDS.format(before=was, index=brief(projection.index, 250))
+        planned.declaration.place.at("version").fail(what, NEW_INDEX)
 
 
 def _view(connection: Connection, planned: Planned, schema: str) -> None:

@@ -43,17 +43,20 @@ def follow(tools: Tools, rebuild: Rebuild, *, gives_way: bool = False) -> Rebuil
     """One round: the entities of all events written or moved since the last, as they are now.
 
     So each event that was delivered to the other index is repeated in this one: a row that is gone becomes a
-    delete at its newest version, and so a tombstone. With `gives_way` it pauses while live events wait.
+    delete at its newest version, and so a tombstone. A rollback ends where the index that it goes back to
+    holds a higher version than a row. With `gives_way` it pauses while live events wait.
     """
     with tools.db.begin() as connection:
         reached = position(connection)
-    tolerant = tools.allow_failures or rebuild.action != "rebuild" or rebuild.phase == RebuildPhase.RECONCILE
+    reconciling = rebuild.phase == RebuildPhase.RECONCILE
+    tolerant = tools.allow_failures or rebuild.action != "rebuild" or reconciling
     read = changed(tools.source, tools.db, _since(tools, rebuild), tools.size)
     followed, refused = 0, 0
     sender = Sender(tools, rebuild.new_index, gives_way=gives_way)
     with sent(read, sender.send, tools.stop) as results:
         for batch, found in results:
-            refused += collect(tools, found, tolerant=tolerant)
+            behind = rebuild.action != "rebuild" and any(each.behind for each in found)
+            refused += collect(tools, found, tolerant=tolerant and (reconciling or not behind))
             followed += batch.read
     if tools.stop.is_set():
         raise RebuildInterrupted

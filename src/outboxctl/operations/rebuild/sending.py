@@ -4,17 +4,20 @@ from collections.abc import Callable, Sequence
 from random import Random
 from time import monotonic
 
+from outboxctl.core.documents.rows import ChangedKey
+from outboxctl.core.produce import MAX_VERSION
 from outboxctl.domain.backoff import delay
 from outboxctl.domain.clock import Deadline
 from outboxctl.domain.errors import UnreachableError
-from outboxctl.domain.failures import DONE, Classification, Reason, Verdict
+from outboxctl.domain.failures import DONE, Classification, Noop, Reason, Verdict
 from outboxctl.domain.projection import Routing
 from outboxctl.operations.rebuild.model import DocumentsRefusedError, RebuildInterrupted, Tools
-from outboxctl.operations.rebuild.source import DocumentBatch, Refused
+from outboxctl.operations.rebuild.source import WENT_BACK, DocumentBatch, Refused, again
 from outboxctl.sink.delivery.bisect import Findings
 from outboxctl.sink.delivery.bulk import BulkAction
 from outboxctl.sink.delivery.deliver import NO_INDEX
 from outboxctl.sink.delivery.routed import sink_of
+from outboxctl.sink.index.repair import CURRENT
 
 LONGEST = 30.0  # seconds a request
 AGAIN = "once it does, `outboxctl rebuild` goes on where this one stopped"
@@ -43,6 +46,8 @@ class Sender:
         routing = tools.source.routing
         if once and routing is Routing.COLUMN:  # no other shard can have a copy
             routing = Routing.KEY
+        source = tools.source
+        self._column = "" if source.versioned else source.projection.version
         pipeline = tools.source.pipeline
         self._sink = sink_of(tools.client, index, pipeline=pipeline, routing=routing, new=once)
         self._index = index
@@ -67,14 +72,40 @@ class Sender:
                 self._taken_at = self._clock()
                 return refused
             refused += _refused(actions, findings)
-            again = [(a, f) for a, f in zip(actions, findings, strict=True) if not _settled(f)]
-            if len(again) < len(actions):
+            unsettled = [(a, f) for a, f in zip(actions, findings, strict=True) if not _settled(f)]
+            if len(unsettled) < len(actions):
                 self._taken_at, failed = self._clock(), 0
             failed += 1
-            actions = [action for action, _ in again]
+            conflicts = {a.id: f for a, f in zip(actions, findings, strict=True) if f and _conflict(f)}
+            actions = [action for action, _ in unsettled]
             if actions:
-                self._wait(again[0][1], failed, self._clock() - max(began, self._taken_at))
+                self._wait(unsettled[0][1], failed, self._clock() - max(began, self._taken_at))
+            if conflicts and self._column:
+                more, behind = self._read_again(conflicts)
+                actions, refused = actions + more, refused + behind
         return refused
+
+    def _read_again(self, conflicts: dict[str, Classification]) -> tuple[list[BulkAction], list[Refused]]:
+        """What is sent of documents of which the index holds a higher version, and what stays below that.
+
+        They are read after that version is known: one that is gone is deleted with it.
+        """
+        if self._tools.stop.is_set():
+            raise RebuildInterrupted
+        source, db = self._tools.source, self._tools.db
+        named = {id_: CURRENT.search(each.error) for id_, each in conflicts.items()}
+        held = {id_: int(found[1]) if found else MAX_VERSION for id_, found in named.items()}
+        keys = [ChangedKey(key, newest=held[id_]) for id_, key in source.keys(db, [*held]).items()]
+        actions, refused = list[BulkAction](), list[Refused]()
+        for batch in again(source, db, keys):
+            refused += batch.refused
+            for each in batch.actions:
+                if each.version >= held[each.id] and named[each.id]:
+                    actions.append(each)
+                else:
+                    text = WENT_BACK.format(column=self._column, held=conflicts[each.id].error)
+                    refused.append(Refused(each.id, Reason.BAD_DOCUMENT, text))
+        return actions, refused
 
     def _wait(self, finding: Classification | None, failed: int, seconds: float) -> None:
         if finding and NO_INDEX in finding.error:
@@ -99,6 +130,10 @@ class Sender:
 
 def _settled(finding: Classification | None) -> bool:
     return finding is not None and finding.verdict in (Verdict.DONE, Verdict.FAIL)
+
+
+def _conflict(finding: Classification) -> bool:
+    return finding.noop is Noop.SUPERSEDED
 
 
 def _refused(actions: Sequence[BulkAction], findings: Findings) -> list[Refused]:

@@ -9,7 +9,7 @@ from tempfile import SpooledTemporaryFile, gettempdir
 from threading import Event
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from outboxctl.core.documents.rows import UNCONDITIONAL, ChangedKey, SourcePage, SourceRow, row_of
+from outboxctl.core.documents.rows import ChangedKey, SourcePage, SourceRow, row_of
 from outboxctl.core.documents.since import Since
 from outboxctl.core.documents.source import DocumentSource
 from outboxctl.core.produce import MAX_VERSION
@@ -33,6 +33,8 @@ UNREACHED = (
     "{rows:,} rows of {view} have a key that no row of the root has, and are in no new index:"
     " outboxctl verify lists them"
 )
+BEHIND = "the index holds a higher version"
+WENT_BACK = f"{BEHIND} than the row's {{column}}, {{held}}: `outboxctl rebuild` fills an index without it"
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,11 @@ class Refused:
     id: str
     reason: str
     error: str
+
+    @property
+    def behind(self) -> bool:
+        """Whether the index holds a higher version than the row, with another document."""
+        return self.error.startswith(BEHIND)
 
 
 class DocumentBatch(NamedTuple):
@@ -58,7 +65,8 @@ class DocumentBatch(NamedTuple):
 
 def pages(source: DocumentSource, db: "Database", place: str | None, size: int) -> Iterator[DocumentBatch]:
     """All documents behind a place; they stay as the server wrote them."""
-    return map(_raw_batch, source.pages(db, place, size=size, most=PAGE_BYTES))
+    read = source.pages(db, place, size=size, most=PAGE_BYTES)
+    return (_raw_batch(each, source.projection.version) for each in read)
 
 
 def changed(source: DocumentSource, db: "Database", since: Since, size: int) -> Iterator[DocumentBatch]:
@@ -67,7 +75,7 @@ def changed(source: DocumentSource, db: "Database", since: Since, size: int) -> 
         with db.begin() as connection:
             keys = stack.enter_context(spooled(source.changed(connection, since, size=size)))
         for some in keys:
-            yield from _again(source, db, [ChangedKey(*each) for each in some])
+            yield from again(source, db, [ChangedKey(*each) for each in some])
 
 
 def differing(
@@ -86,7 +94,7 @@ def differing(
     differences = compare(db, reader, source, content=content, advance=advance, stop=stop)
     keys = _sent_again(source, differences)
     while some := list(islice(keys, size)):
-        yield from _again(source, db, some)
+        yield from again(source, db, some)
 
 
 def _sent_again(source: DocumentSource, differences: Iterable[Difference]) -> Iterator[ChangedKey]:
@@ -105,51 +113,54 @@ def _sent_again(source: DocumentSource, differences: Iterable[Difference]) -> It
         source.say(UNREACHED.format(rows=unreached, view=source.projection.document))
 
 
-def _raw_batch(page: SourcePage) -> DocumentBatch:
+def _raw_batch(page: SourcePage, column: str) -> DocumentBatch:
     """What is sent of rows, and those whose version cannot be."""
     good = [each for each in page.rows if each[1].isdigit()]
     refused = list[Refused]()
     if len(good) < len(page.rows):
-        refused = [_refused_row(row_of(each)) for each in page.rows if not each[1].isdigit()]
+        refused = [_refused_row(row_of(each), column) for each in page.rows if not each[1].isdigit()]
     return DocumentBatch(RawActions(good), refused, page.read, page.place)
 
 
-def _refused_row(row: SourceRow) -> Refused:
+def _refused_row(row: SourceRow, column: str) -> Refused:
     if row.error:
         return Refused(row.key, Reason.BAD_DOCUMENT, row.error)
-    return _no_version(row.key, row.version)
+    return _no_version(row.key, row.version, column)
 
 
-def _no_version(id_: str, version: object) -> Refused:
-    error = f"the row's event_version is not in 0..2^63-1: {version}"
+def _no_version(id_: str, version: object, column: str) -> Refused:
+    error = f"the row's {column} is not in 0..2^63-1: {version}"
     return Refused(id_, Reason.DETERMINISTIC_EXCEPTION, error)
 
 
-def _again(source: DocumentSource, db: "Database", keys: Sequence[ChangedKey]) -> Iterator[DocumentBatch]:
+def again(source: DocumentSource, db: "Database", keys: Sequence[ChangedKey]) -> Iterator[DocumentBatch]:
     """What is sent of these keys, as they are now."""
     by_key = {each.key: each for each in keys}
     for part in source.each(db, [*by_key], lambda some: source.current(db, some)):
-        yield batch([(by_key[each.key], each) for each in part], versioned=source.versioned)
+        read = [(by_key[each.key], each) for each in part]
+        yield batch(read, versioned=source.versioned, column=source.projection.version)
 
 
-def batch(entities: Sequence[tuple[ChangedKey, SourceRow]], *, versioned: bool) -> DocumentBatch:
+def batch(entities: Sequence[tuple[ChangedKey, SourceRow]], *, versioned: bool, column: str) -> DocumentBatch:
     """What is sent of keys with what they have now, and what cannot be sent.
 
-    One without a row is deleted; where rows have versions at the newest that is known.
+    One without a row is deleted; where rows have versions (of this `column`) at the newest that is known.
     """
     actions, refused = list[BulkAction](), list[Refused]()
     for changed_key, found in entities:
         id_ = document_id(found.key)
         gone = found.text is None
-        version = changed_key.newest if gone and versioned else found.version
+        version = found.version
+        if gone and (versioned or column):
+            version = changed_key.newest if versioned else changed_key.newest or 0
         if found.error:
             refused.append(Refused(id_, Reason.BAD_DOCUMENT, found.error))
         elif not (gone or changed_key.moved):
             continue
-        elif version is not None and (UNCONDITIONAL if gone else 0) <= version <= MAX_VERSION:
+        elif version is not None and 0 <= version <= MAX_VERSION:
             actions.append(BulkAction(id_, version, found.text, found.routing))
         elif not gone:
-            refused.append(_no_version(id_, version))
+            refused.append(_no_version(id_, version, column))
     return DocumentBatch(actions, refused, len(actions) + len(refused))
 
 

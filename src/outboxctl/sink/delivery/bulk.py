@@ -14,10 +14,7 @@ WRITTEN = frozenset({"created", "updated", "deleted", None})  # None: a proxy th
 
 
 class BulkAction(NamedTuple):
-    """One document to write (`document` is its JSON text) or, with None, to delete; its routing, or "".
-
-    A delete with a negative version deletes whatever the index holds.
-    """
+    """One document to write (`document` is its JSON text) or, with None, to delete; its routing, or ""."""
 
     id: str
     version: int
@@ -47,7 +44,6 @@ def _lines(action: BulkAction) -> str:
     id_, version, document, _ = action
     about = f'"_id":{quoted(id_)},"version":{version},"version_type":"external_gte"'
     if document is None:
-        about = about if version >= 0 else f'"_id":{quoted(id_)}'
         return f'{{"delete":{{{about}}}}}\n'
     if "\n" in document:  # whitespace of a `json` column may hold line ends, which would end the line here
         document = document.replace("\n", " ")

@@ -272,7 +272,7 @@ class Reading:
 
     def _refused(self, key: str, error: ReadRefusedError) -> None:
         verdict = Verdict.RETRY if error.passes else Verdict.FAIL
-        self._judge(key, _bad_document(verdict, self._why(f"{error.state} {error.words}")))
+        self._judge(key, _bad_document(verdict, self._why(f"{error.state} {error.words}".strip())))
 
     def _why(self, words: str) -> str:
         return f"the document cannot be read from {self._source.place}: {words}"
