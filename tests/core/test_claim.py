@@ -9,7 +9,8 @@ import pytest
 import claiming
 from moments import Insert, at, when
 from outboxctl.core.database import Database
-from outboxctl.core.delivery.claim import Claimed, Taken, claim
+from outboxctl.core.delivery.claim import Claimed, Taken, claim, claim_again
+from outboxctl.core.stats import snapshot
 
 
 def claimed(db: Database, size: int = 100, seconds: float = 0, *, reclaimed: int = 100) -> list[Claimed]:
@@ -70,6 +71,29 @@ def test_those_that_were_reclaimed_once_go_together_and_with_nobody_else(
     ]
     batches = [{e.id for e in claimed(db, seconds=-1, reclaimed=n)} for n in (3, 100, 100, 100, 100)]
     assert batches == [set(once[:3]), set(once[3:]), {again}, others, set()]
+
+
+def test_of_a_slow_projection_few_reclaimed_events_are_claimed_at_once(db: Database, insert: Insert) -> None:
+    for key in "12345":
+        insert(entity_type="slow", entity_key=key, error_reason="lease_expired", next_retry_at=at(-1))
+    given = {"owner": "w", "token": str(uuid4()), "lease": 10}
+    with when(db, 0) as connection:
+        assert snapshot.anything_reclaimed(connection)
+        assert not snapshot.anything_reclaimed(connection, closed=["slow"])
+        sizes = {"slow": 2, "other": 1}
+        assert len(claim_again(connection, **given, sizes=sizes).events) == 2  # type: ignore[arg-type]
+        assert len(claim_again(connection, **given, sizes={"slow": 500}, size=2).events) == 2  # type: ignore[arg-type]
+
+
+def test_what_is_due_of_one_projection(db: Database, insert: Insert) -> None:
+    insert(entity_type="retried", entity_key="1", next_retry_at=at(-1))
+    insert(entity_type="waits", entity_key="1", next_retry_at=at(60), error_reason="connect")
+    insert(entity_type="fresh", entity_key="1")
+    with when(db, 0) as connection:
+        due = [name for name in ("", "retried", "waits", "fresh") if snapshot.due_of(connection, name)]
+        assert due == ["retried", "fresh"]
+        assert snapshot.due_of(connection, "waits", held="connect")
+        assert not snapshot.due_of(connection, "waits", held="tls")
 
 
 def test_a_reclaimed_event_is_not_claimed_before_its_time(db: Database, insert: Insert) -> None:

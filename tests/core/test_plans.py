@@ -199,7 +199,7 @@ def test_reclaimed_events_are_found_without_reading_past_the_others(
     for due in [at(-1)] * once + [None] * 100:
         insert(error_reason="lease_expired", next_retry_at=due)
     outbox = Outbox(db, sql, {})
-    given: Node = {"owner": "w", "token": TOKEN, "size": 100, "lease": 10, "closed": []}
+    given: Node = {"owner": "w", "token": TOKEN, "size": 100, "lease": 10, "closed": [], "sizes": "{}"}
     outbox.explained(CLAIM_AGAIN, **given)  # what is dead in an index is marked by who meets it first
     nodes = [node for node in outbox.explained(CLAIM_AGAIN, **given) if node["Actual Loops"]]
     assert RECLAIMED in outbox.scans(nodes)

@@ -13,7 +13,7 @@ import shop
 from outboxctl.core.database import Database
 from outboxctl.domain.projection import Relation
 from outboxctl.sink.index.index_setup import ensure
-from processes import Worker, eventually
+from processes import Cli, Worker, eventually
 from scene import Scene
 from sinks import client_of
 
@@ -87,3 +87,39 @@ def test_a_projection_in_trouble_delays_no_other(
             began = monotonic()
             eventually(lambda: not sql.execute(under_way).rowcount, within=60)
             assert monotonic() - began < LATEST, f"the {number}. is late"
+
+
+BY_STATUS = "SELECT status, attempts, count(*) FROM search_outbox_events GROUP BY 1, 2"
+SIZE, TWENTY = "5", 20
+
+
+@pytest.mark.parametrize("size", [SIZE, "500"])
+@pytest.mark.usefixtures("products")
+def test_a_drain_does_not_wait_for_a_sink_that_is_away(size: str, cli: Cli, sql: psycopg.Connection) -> None:
+    """Events of a projection are held by default."""
+    shop.changed(sql, *range(TWENTY))
+    dead = {"ELASTIC_URL": "http://127.0.0.1:9", "OUTBOX_BULK_SIZE": size}
+    assert cli("worker", "--drain", env=dead).returncode == 3
+    assert sql.execute(BY_STATUS).fetchall() == [("pending", 0, TWENTY)]
+
+
+@pytest.mark.parametrize(
+    ("policy", "code", "left"),
+    [("hold", 3, ("pending", 0, TWENTY)), ("count", 0, ("failed", 1, TWENTY))],
+)
+def test_a_drain_with_an_index_away_ends_at_once_only_where_its_events_are_held(
+    policy: str,
+    code: int,
+    left: tuple[object, ...],
+    products: str,
+    cli: Cli,
+    sql: psycopg.Connection,
+    engine: Elasticsearch,
+) -> None:
+    sql.execute(f"INSERT INTO shop.products SELECT n, 'p' FROM generate_series(0, {TWENTY}) n")
+    shop.changed(sql, *range(TWENTY))
+    engine.indices.delete(index=f"{products}-000001")
+    given = {"OUTBOX_OUTAGE_POLICY": policy, "OUTBOX_MAX_ATTEMPTS": "1", "OUTBOX_BULK_SIZE": SIZE}
+    done = cli("worker", "--drain", env=given)
+    assert done.returncode == code, done.stderr
+    assert sql.execute(BY_STATUS).fetchall() == [left]

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from math import inf
 from random import Random
 from unittest.mock import MagicMock, Mock
 
@@ -356,12 +357,14 @@ def test_an_outage_closes_its_own_projection_and_the_next_claim_of_it_is_small()
     assert flow.choice(SIZE, probing=True).closed == ["slow"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(control, "monotonic", lambda: clock.monotonic() + PAUSE)
-        assert flow.choice(SIZE, probing=True) == ([], {"slow": PROBE_EVENTS})
+        assert flow.choice(SIZE, probing=True) == control.Choice([], {"slow": PROBE_EVENTS})
         assert flow.choice(SIZE, probing=False).closed == ["slow"], "side by side none is probed"
         flow.claimed("slow")
         assert flow.choice(SIZE, probing=True).closed == ["slow"], "one lane at a time"
+        assert flow.next_probe() < inf, "its end is waited for"
         flow.end_probe()
         assert flow.choice(SIZE, probing=True).closed == ["slow"], "and not at once again"
+        assert flow.closed() == ["slow"]
 
 
 BOUND = 8_000_000

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from time import monotonic
 from typing import Any
 
 import psycopg
@@ -9,11 +10,13 @@ import pytest
 
 from outboxctl.core.database import Database
 from outboxctl.core.delivery.claim import Taken, claim
+from outboxctl.domain.failures import Classification, Reason, Verdict
 from outboxctl.metrics.registry import Metrics
 from outboxctl.settings import load
+from outboxctl.sink.delivery.result import Delivery
 from outboxctl.worker.claiming import claims
 from outboxctl.worker.claiming.claimer import Claimer
-from outboxctl.worker.claiming.leases import Batch
+from outboxctl.worker.claiming.leases import Batch, Lease
 from outboxctl.worker.health import Health
 from outboxctl.worker.wiring import WorkerParts
 
@@ -110,3 +113,44 @@ def test_nothing_is_claimed_beside_a_reclaimed_event(
     parts.context.in_flight.remove(alone.lease.token)  # settled
     other.join(PATIENCE)
     assert not batches[0].exclusive
+
+
+MISSING = Classification(Verdict.OUTAGE, Reason.INDEX_UNAVAILABLE, error="no index", single=True)
+DEAD = Classification(Verdict.OUTAGE, Reason.CONNECT, error="connect: refused")
+OF_ITEM = """INSERT INTO search_outbox_events (entity_type, entity_id, entity_key, op, event_version)
+VALUES ('item', gen_random_uuid(), '1', 'upsert', 1)"""
+
+
+def test_a_closed_index_is_probed_in_time_however_rarely_the_table_is_polled(
+    db: Database, sql: psycopg.Connection
+) -> None:
+    """Also while the sink is away: events that were left out are no sign that it is there."""
+    settings = load(poll_interval_seconds=30, outage_policy="hold")
+    parts = WorkerParts(settings, db, None, Metrics(), Health(300))  # type: ignore[arg-type]
+    sql.execute(OF_ITEM)
+    parts.flow.judged("item", [MISSING])
+    parts.flow.learn(Delivery([DEAD], []), sent_at=monotonic())
+    began, batch = monotonic(), parts.claimer.claim(drain=False)
+    assert batch
+    assert batch.name == "item"
+    assert 0.5 < monotonic() - began < 10
+    assert parts.flow.away
+
+
+def test_a_drain_waits_for_the_end_of_a_batch_where_a_slow_projection_has_its_share(
+    db: Database, sql: psycopg.Connection
+) -> None:
+    parts = WorkerParts(load(concurrency=2), db, None, Metrics(), Health(300))  # type: ignore[arg-type]
+    sql.execute(OF_ITEM)
+    parts.flow.ended("item", 1, monotonic() - 5)
+    lease = Lease("token", 60, 1, requested_at=monotonic(), name="item")
+    parts.context.in_flight.add(lease)
+    batches = list[Batch | None]()
+    lane = threading.Thread(target=lambda: batches.append(parts.claimer.claim(drain=True)), daemon=True)
+    lane.start()
+    lane.join(1.5)
+    assert not batches
+    parts.context.in_flight.remove(lease.token)
+    lane.join(PATIENCE)
+    assert batches
+    assert batches[0]

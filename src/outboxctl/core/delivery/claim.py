@@ -88,7 +88,9 @@ WITH chosen AS MATERIALIZED (
     SELECT {OF_PROJECTION} AS name {ONCE} ORDER BY created_at LIMIT 1 FOR UPDATE SKIP LOCKED
 ), together AS MATERIALIZED (
     SELECT id, {OF_PROJECTION} AS name {ONCE} AND {OF_PROJECTION} || '' = (SELECT name FROM chosen)
-    ORDER BY created_at LIMIT CAST(:size AS integer) FOR UPDATE SKIP LOCKED
+    ORDER BY created_at
+    LIMIT least(CAST(CAST(:sizes AS json) ->> (SELECT name FROM chosen) AS integer), CAST(:size AS integer))
+    FOR UPDATE SKIP LOCKED
 ), alone AS MATERIALIZED (
     SELECT id, {OF_PROJECTION} AS name {ALONE} ORDER BY created_at
     LIMIT CASE WHEN EXISTS (SELECT FROM together) THEN 0 ELSE 1 END FOR UPDATE SKIP LOCKED
@@ -185,10 +187,12 @@ def claim_again(
     size: int = GROUP,
     lease: float,
     closed: Collection[str] = (),
+    sizes: Mapping[str, int] | None = None,
     commit: bool = False,
 ) -> Taken:
     """As `claim`, of reclaimed events: up to `size` of those that were reclaimed once, or one other."""
     values = {"owner": owner, "token": token, "size": size, "lease": lease, "closed": list(closed)}
+    values |= {"sizes": json.dumps(sizes or {})}
     return _taken(send(connection, PLAN, (CLAIM_AGAIN, values), commit=commit)[0].rows)
 
 

@@ -38,9 +38,13 @@ FRESH, RETRIES = (
     f"EXISTS ({pending(f'next_retry_at {when}', limit='1')})" for when in ("IS NULL", "<= now()")
 )
 DUE = text(f"SELECT {FRESH} OR {RETRIES}")
+OF_ONE = f"SELECT FROM {EVENTS} WHERE status = 'pending' AND {OF_PROJECTION} = :name AND next_retry_at"
+# Two ranges of one index, and of the events that wait longer the next ones.
 DUE_OF = text(f"""
-SELECT EXISTS (SELECT FROM {EVENTS} WHERE status = 'pending' AND {OF_PROJECTION} = :name
-    AND (next_retry_at IS NULL OR next_retry_at <= now()))
+SELECT EXISTS ({OF_ONE} IS NULL) OR EXISTS ({OF_ONE} <= now()) OR EXISTS (SELECT FROM (
+    {OF_ONE.replace("SELECT", "SELECT error_reason", 1)} > now()
+    ORDER BY {OF_PROJECTION}, next_retry_at LIMIT 1000
+) e WHERE error_reason = CAST(:held AS text))
 """)
 # Retries that are not due count, but not events that were never tried and have a later next_retry_at. Retries
 # are due within OUTBOX_MAX_BACKOFF_SECONDS, so they are among the first 1,000.
@@ -49,7 +53,8 @@ SELECT {FRESH} OR {RETRIES} OR EXISTS (SELECT FROM {EVENTS} WHERE status = 'proc
     OR EXISTS (SELECT FROM ({pending("next_retry_at > now()", limit="1000")}) e WHERE attempts > 0)
 """)
 RECLAIMED = text(f"""
-SELECT EXISTS (SELECT FROM {EVENTS} WHERE status = 'pending' AND error_reason = '{Reason.LEASE_EXPIRED}')
+SELECT EXISTS (SELECT FROM {EVENTS} WHERE status = 'pending' AND error_reason = '{Reason.LEASE_EXPIRED}'
+    AND {OF_PROJECTION} <> ALL (CAST(:closed AS text[])))
 """)
 WRITABLE = text("SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean")
 
@@ -183,15 +188,19 @@ def stuck(
     return _rows(connection, statement, of, limit=limit, max_processing=max_processing)
 
 
-def claimable(connection: Connection, *, of: str | None = None) -> bool:
-    """Whether a claim would return an event, `of` this projection (empty: search_index)."""
-    if of is None:
-        return bool(connection.execute(DUE).scalar())
-    return bool(connection.execute(DUE_OF, {"name": of}).scalar())
+def claimable(connection: Connection) -> bool:
+    """Whether an event is due; a claim may pass it over: it may be locked, or its index away."""
+    return bool(connection.execute(DUE).scalar())
+
+
+def due_of(connection: Connection, name: str, *, held: str | None = None) -> bool:
+    """The same of one projection (empty: search_index), or whether one waits that was put back as `held`."""
+    connection.exec_driver_sql("SET LOCAL enable_seqscan = off")  # as in `anything_waiting`
+    return bool(connection.execute(DUE_OF, {"name": name, "held": held}).scalar())
 
 
 def anything_due(connection: Connection) -> bool:
-    """Whether a claim would return an event, or the expander of a worker could go on with a follow event."""
+    """Whether an event is due, or the expander of a worker could go on with a follow event."""
     return claimable(connection) or follow_tables.due(connection)
 
 
@@ -202,9 +211,9 @@ def anything_waiting(connection: Connection) -> bool:
     return bool(connection.execute(WAITING).scalar())
 
 
-def anything_reclaimed(connection: Connection) -> bool:
-    """Whether reclaimed events wait, which are claimed apart from all others."""
-    return bool(connection.execute(RECLAIMED).scalar())
+def anything_reclaimed(connection: Connection, *, closed: Sequence[str] = ()) -> bool:
+    """Whether reclaimed events wait, which are claimed apart from others, not of `closed` projections."""
+    return bool(connection.execute(RECLAIMED, {"closed": list(closed)}).scalar())
 
 
 def _rows(connection: Connection, statement: TextClause, of: Scope, **values: Any) -> list[EventRow]:

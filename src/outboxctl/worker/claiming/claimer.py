@@ -5,6 +5,7 @@ from collections.abc import Callable
 from uuid import uuid4
 
 from outboxctl.core.delivery.claim import GROUP
+from outboxctl.core.projections import in_force
 from outboxctl.core.schema.names import SOURCE
 from outboxctl.core.stats import snapshot
 from outboxctl.domain.clock import monotonic
@@ -12,7 +13,7 @@ from outboxctl.domain.errors import UnreachableError
 from outboxctl.worker.claiming.claims import Claims
 from outboxctl.worker.claiming.leases import Batch, Lease
 from outboxctl.worker.context import WorkerContext
-from outboxctl.worker.flow.control import FlowControl
+from outboxctl.worker.flow.control import Choice, FlowControl
 
 TICK = 0.02  # seconds between two looks at an open circuit or a full pipeline: they change with the time
 FIRST_WAIT = 0.01  # seconds before the second look at an empty table; doubles up to the poll interval
@@ -119,20 +120,22 @@ class Claimer:
                 lease = self._new_lease(size, name)
                 self._in_flight.add(lease)  # before it is sent: an exclusive claim waits for it
                 return lease, None
-            last = drain and not self._expanding()
-            batch = self._look(size, last=last)
+            held, next_probe = len(self._in_flight.leases()), self._flow.next_probe()
+            choice = self._flow.choice(size, probing=True)
+            last = drain and not (self._expanding() or choice.limited)
+            batch = self._look(size, choice, last=last)
             if batch or (last and self._none_left()):
                 return None, batch
             self._flow.end_probe()  # a probe without an event is over: else there is no other
-            self._wait(news, wait)
+            seconds = min(wait, next_probe - monotonic())
+            self._wait(news, seconds, held=held if choice.limited else 0)
             wait = min(wait * 2, self._settings.poll_interval_seconds)
         return None, None
 
-    def _wait(self, news: int, seconds: float) -> None:
-        """For news; where slow projections were left out also for the end of a batch: its lane waits."""
-        held = self._in_flight.leases() if self._flow.limited else []
+    def _wait(self, news: int, seconds: float, *, held: int) -> None:
+        """For news, or until fewer than `held` batches are in progress."""
         signals = self._signals
-        signals.wait_until(lambda: signals.news != news or len(self._in_flight.leases()) < len(held), seconds)
+        signals.wait_until(lambda: signals.news != news or len(self._in_flight.leases()) < held, seconds)
 
     @property
     def _first_wait(self) -> float:
@@ -151,31 +154,34 @@ class Claimer:
         """Claim for a reserved lease; None if other lanes and workers have taken everything meanwhile."""
         batch = None
         try:
-            batch = self._take(lease, only=lease.name)
+            choice = self._flow.choice(lease.size, probing=False)
+            batch = self._take(lease, choice, only=lease.name)
         finally:
             if not batch:
                 self._in_flight.remove(lease.token)
         return batch
 
-    def _look(self, size: int, *, last: bool) -> Batch | None:
+    def _look(self, size: int, choice: Choice, *, last: bool) -> Batch | None:
         """Claim reclaimed events when it is their turn, or when nothing else is due.
 
         `last`: nobody looks again where there is none.
         """
         looked = self._reclaimed.due()
         batch = self._take_reclaimed(size, in_turn=True) if looked else None
-        batch = batch or self._take(self._new_lease(size))
+        if looked and not batch:  # it may have waited
+            choice = self._flow.choice(size, probing=True)
+        batch = batch or self._take(self._new_lease(size), choice)
         if not batch and not looked and (last or self._reclaimed.may_exist):
             batch = self._take_reclaimed(size, in_turn=False)
         # A lane that looked before the circuit opened is no probe: another one holds what is due.
-        if not batch and not self._reclaimed.may_exist:
+        none = not (batch or self._reclaimed.may_exist)
+        if none and self._flow.holds_events and not (choice.closed and self._anything_due()):
             self._flow.nothing_due()
         return batch
 
-    def _take(self, lease: Lease, *, only: str | None = None) -> Batch | None:
+    def _take(self, lease: Lease, choice: Choice, *, only: str | None = None) -> Batch | None:
         """A batch of the projection whose turn it is; others than it, where its events are locked."""
         news, size, after = self._signals.news, lease.size, self._after
-        choice = self._flow.choice(size, probing=only is None)
         passed = set[str]()
         batch = self._claims.take(lease, choice=choice, after=after, only=only)
         while batch and not batch.events and batch.name not in passed and only is None:
@@ -224,20 +230,37 @@ class Claimer:
 
     def _none_left(self) -> bool:
         """Whether a drain that found nothing is over. UnreachableError for events of a closed index."""
+        self._refuse_held()
         if not (out := self._flow.out()):
             return True
         with self._database.begin() as connection:
-            due = sorted(name for name in out if snapshot.claimable(connection, of=name))
-        if due and not self._in_flight.leases():
-            name, why = due[0], out[due[0]]
-            waiting = f"events of {name or SOURCE} are due, and none can be sent"
-            raise UnreachableError(why, hint=waiting)
+            due = sorted(name for name in out if snapshot.due_of(connection, name))
+        for name in [] if self._in_flight.leases() else due:
+            if why := out[name]:
+                waiting = f"events of {name or SOURCE} are due, and none can be sent"
+                raise UnreachableError(why, hint=waiting)
         return not due
 
     def _nothing_due(self) -> bool:
         """Whether nothing is due while nothing may be claimed. UnreachableError where something is due."""
+        self._refuse_held()
+        return not self._anything_due()
+
+    def _anything_due(self) -> bool:
         with self._database.begin() as connection:
-            due = snapshot.anything_due(connection)
-        if due and self._flow.holds_events and not self._in_flight.leases():
+            return snapshot.anything_due(connection)
+
+    def _refuse_held(self) -> None:
+        """UnreachableError where the sink is away, and events wait for it that an outage holds.
+
+        Where only declared projections hold, their events that were tried have a retry: they wait as well.
+        """
+        reason = self._flow.why_away
+        if reason is None or self._in_flight.leases():
+            return
+        with self._database.begin() as connection:
+            names = ["", *(projection.name for projection in in_force.declared(connection))]
+            holding, held = filter(self._settings.holds, names), None if self._flow.holds else str(reason)
+            due = any(snapshot.due_of(connection, name, held=held) for name in holding)
+        if due:
             raise UnreachableError("the sink is unreachable and events are due", hint="check ELASTIC_URL")
-        return not due

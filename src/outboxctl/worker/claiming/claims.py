@@ -54,7 +54,7 @@ class Claims:
                 if signals.stopping:  # connecting may have taken seconds
                     return nothing
                 sent = True
-                ask = claim_again if exclusive else partial(claim, after=after, only=only, sizes=choice.sizes)
+                ask = claim_again if exclusive else partial(claim, after=after, only=only)
                 taken = ask(
                     connection,
                     owner=s.worker_id,
@@ -62,6 +62,7 @@ class Claims:
                     size=lease.size,
                     lease=s.lease_seconds,
                     closed=choice.closed,
+                    sizes=choice.sizes,
                     commit=not traced,
                 )
                 return taken, traces(connection, [event.id for event in taken.events]) if traced else ()

@@ -7,6 +7,7 @@ import threading
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from math import inf
 from random import Random
 from threading import get_ident
 from typing import NamedTuple
@@ -43,11 +44,13 @@ RECENT = 60.0  # seconds: a projection whose batches ended within them is one of
 class Choice(NamedTuple):
     """What the next claim may take: no events of `closed` projections, and of some only so many (`sizes`).
 
-    search_index, the built-in projection, has an empty name.
+    search_index, the built-in projection, has an empty name. `limited`: slow ones are among `closed` until a
+    batch ends.
     """
 
     closed: Collection[str]
     sizes: Mapping[str, int]
+    limited: bool = False
 
 
 class FlowControl:
@@ -80,7 +83,6 @@ class FlowControl:
         self._existed = False
         self._recovered = set[str]()  # whose events of shards that were away are to be brought forward
         self.declared: Collection[str] = ()
-        self.limited = False  # whether the last claim left out slow projections: until a batch ends
         self.missing = ""  # why search_index cannot be delivered since the start; empty: it can
         self._missing_since: float | None = None
         self.suspects = Suspects()
@@ -90,6 +92,11 @@ class FlowControl:
     def away(self) -> bool:
         """Whether the sink takes nothing at all: the circuit is open."""
         return self._sink.away
+
+    @property
+    def why_away(self) -> Reason | None:
+        """Why the circuit is open; None while it is not."""
+        return self._sink.why.reason if self._sink.why else None
 
     @property
     def holds_events(self) -> bool:
@@ -115,15 +122,15 @@ class FlowControl:
             if self.missing:
                 closed.add("")
             sizes = {name: self._size_of(name, state, size) for name, state in states.items()}
-            self.limited = False
+            limited = False
             if len(states) > 1:
                 several = self._several(states, now)
                 without = self._without_share(states, now, several=several)
-                self.limited, closed = bool(without), closed | without
+                limited, closed = bool(without), closed | without
                 if self._lanes == 1 and several:  # the others wait for each batch
                     slow = {name: state for name, state in states.items() if state.over(SLOW)}
                     sizes |= {n: max(1, min(sizes[n], int(s.pace * SLOW))) for n, s in slow.items()}
-        return Choice(sorted(closed), {name: own for name, own in sizes.items() if own < size})
+        return Choice(sorted(closed), {name: own for name, own in sizes.items() if own < size}, limited)
 
     def _several(self, states: Mapping[str, IndexState], now: float) -> bool:
         held = {lease.name for lease in self._context.in_flight.leases() if lease.name is not None}
@@ -211,14 +218,38 @@ class FlowControl:
                 found.append(Outage(name or PROJECTION, str(index.why.reason), now - index.away_since))
         return found
 
-    def out(self) -> dict[str, str]:
+    def closed(self) -> list[str]:
+        """The projections of which nothing may be claimed now because of their index or view."""
+        with self._lock:
+            now = monotonic()
+            found = {name for name, state in self._indexes.items() if state.closed(now)}
+        return sorted(found | ({""} if self.missing else set()))
+
+    def next_probe(self) -> float:
+        """When to look again because of a closed index (monotonic); `inf`: not because of one."""
+        with self._lock:
+            now, states = monotonic(), self._indexes.values()
+            times = (s.next_probe if s.prober is None else now + PAUSE for s in states if s.why)
+            return min((time for time in times if time > now), default=inf)
+
+    def out(self) -> dict[str, str | None]:
         """The projections of which nothing is claimed because of their index or view, and why.
 
-        Without those that come back within seconds by themselves.
+        None in place of why where a drain goes on: the outage passes within seconds, costs attempts and so
+        ends, or has not been confirmed by a probe.
         """
+
+        def lasts(name: str, state: IndexState, why: Classification) -> bool:
+            holds = self._settings.holds(name) or why.attempt_returned
+            confirmed = state.next_probe - (state.away_since or 0.0) >= 2 * PAUSE
+            return holds and confirmed and not why.passing
+
         with self._lock:
-            states = self._indexes.items()
-            found = {name: state.why.error for name, state in states if state.why and not state.why.passing}
+            found = {
+                name: state.why.error if lasts(name, state, state.why) else None
+                for name, state in self._indexes.items()
+                if state.why
+            }
         return found | ({"": self.missing} if self.missing else {})
 
     def learn(self, delivery: Delivery, *, sent_at: float) -> None:

@@ -64,7 +64,7 @@ class Probes:
         try:
             with health.waiting_for("database"), database.begin() as connection:
                 writable = snapshot.writable(connection)
-                if snapshot.anything_reclaimed(connection):
+                if snapshot.anything_reclaimed(connection, closed=self._flow.closed()):
                     self._reclaimed.may_exist = True
                 declared = in_force.declared(connection)
         except OutboxctlError as error:
