@@ -105,14 +105,25 @@ def test_the_marker_is_written_once_and_defends_itself(empty: Database) -> None:
         upgrade(empty, "prod")
 
 
+@pytest.mark.parametrize("interrupted", [False, True])
 def test_an_outbox_with_the_index_of_before_gets_the_one_that_begins_with_the_projection(
-    empty: Database, raw: psycopg.Connection
+    empty: Database, raw: psycopg.Connection, *, interrupted: bool
 ) -> None:
     upgrade(empty, None)
     raw.execute(f"DROP INDEX {DUE}; ALTER TABLE outbox_workers DROP COLUMN outages")
     old = "CREATE INDEX ix_search_outbox_events_due ON search_outbox_events (next_retry_at, created_at)"
     raw.execute(f"{old} WHERE status = 'pending'; UPDATE outboxctl_alembic_version SET version_num = '0001'")
-    assert upgrade(empty, None).added == ["column outbox_workers.outages jsonb", f"index {DUE}"]
+    if interrupted:
+        raw.execute(
+            "INSERT INTO search_outbox_events (entity_type, entity_id, op, event_version)"
+            " SELECT 'block', gen_random_uuid(), 'upsert', 1 FROM generate_series(1, 2)"
+        )
+        with pytest.raises(psycopg.errors.UniqueViolation):  # it leaves an index that no query uses
+            raw.execute(f"CREATE UNIQUE INDEX CONCURRENTLY {DUE} ON search_outbox_events (op)")
+    added = ["column outbox_workers.outages jsonb", *([] if interrupted else [f"index {DUE}"])]
+    assert upgrade(empty, None).added == added
+    valid = "SELECT indisvalid AND NOT indisunique FROM pg_index WHERE indexrelid = %s::regclass"
+    assert raw.execute(valid, (DUE,)).fetchone() == (True,)
     named = "SELECT count(*) FROM pg_indexes WHERE indexname = 'ix_search_outbox_events_due'"
     assert raw.execute(named).fetchone() == (0,)
 

@@ -1,6 +1,7 @@
 """Whether and how much is sent to the sink and to an index: no event starves or pays for another's fault."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from math import inf
 from random import Random
@@ -10,10 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from outboxctl.core.delivery.claim import Claimed
 from outboxctl.core.delivery.leases import BATCH
 from outboxctl.domain import clock
 from outboxctl.domain.failures import DONE, Answer, Classification, Reason, Verdict, classify
 from outboxctl.domain.flow import (
+    FEW,
     LONGEST_STEP,
     PAUSE,
     PROBE_EVENTS,
@@ -21,14 +24,18 @@ from outboxctl.domain.flow import (
     STANDSTILL,
     Findings,
     IndexState,
+    Judgement,
     SinkPolicy,
     SinkState,
+    judgement_of,
     outage_of_index,
 )
 from outboxctl.domain.lifecycle import PROJECTION
 from outboxctl.settings import load
 from outboxctl.sink.delivery.result import Delivery
 from outboxctl.worker.flow import control
+from outboxctl.worker.lane.prepare import UNSENT, prepare
+from outboxctl.worker.projections.reading import NEVER_WAS
 from outboxctl.worker.upkeep import deletes
 
 pytestmark = pytest.mark.no_servers
@@ -294,10 +301,35 @@ def test_a_closed_index_is_probed_by_one_lane_and_with_few_events_under_hold() -
     assert not index.closed(100.0 + PAUSE)
     probed = replace(index, prober=ME)
     assert probed.closed(100.0 + 60)
-    again = probed.after([SILENT], 200.0)
+    assert probed.after([MISSING], 200.0, who=OTHER) == probed, "it was claimed before the outage"
+    again = probed.after([SILENT], 200.0, who=ME)
     assert (again.why, again.closed(200.0), again.closed(200.0 + PAUSE)) == (MISSING, True, False)
     assert again.after([MISSING], 202.0).failures == 2
     assert again.after([DONE], 202.0).failures == 0
+
+
+@pytest.mark.parametrize(
+    ("findings", "judgement"),
+    [
+        ([UNSENT, MISSING], Judgement.OUTAGE),
+        ([SILENT, MISSING], Judgement.OUTAGE),
+        ([replace(MALFORMED, unsent=True), *[MISSING] * 9], Judgement.OUTAGE),
+        ([NEVER_WAS, *[MISSING] * 5], Judgement.OUTAGE),
+        ([DONE, MISSING], Judgement.ANSWER),
+        ([MALFORMED, DEAD], Judgement.ANSWER),
+        ([SICK], Judgement.ANSWER),
+        *[([finding], Judgement.NOTHING) for finding in (UNSENT, NEVER_WAS, DEAD, REFUSED, NOT_SENT)],
+    ],
+)
+def test_an_index_is_judged_by_what_was_sent_to_it_and_answered(
+    findings: list[Classification], judgement: Judgement
+) -> None:
+    assert judgement_of(findings)[0] is judgement
+
+
+def test_what_is_decided_without_the_sink_is_no_answer() -> None:
+    batch = [Claimed(op, op, op, version, 1, None, None) for op, version in (("bad", 1), ("upsert", -1))]
+    assert [finding.unsent for _, finding in prepare(batch).decided] == [True, True]
 
 
 def choosing(held: dict[str, int], slow: Sequence[str] = (), lanes: int = 4) -> control.FlowControl:
@@ -309,7 +341,8 @@ def choosing(held: dict[str, int], slow: Sequence[str] = (), lanes: int = 4) -> 
     context.in_flight.leases.return_value = leases
     flow = control.FlowControl(context)
     for name in ("quick", "slow", "other"):
-        flow.ended(name, 1, clock.monotonic() - (1.0 if name in slow else 0.0))
+        for events in (FEW, 2 * FEW, 4 * FEW, 8 * FEW):  # the first ones are few
+            flow.ended(name, events, clock.monotonic() - (1.0 if name in slow else 0.0))
     return flow
 
 
@@ -351,6 +384,26 @@ def test_a_worker_of_one_projection_uses_all_its_lanes() -> None:
     assert flow.choice(SIZE, probing=True).closed == []
 
 
+def test_a_declared_projection_alone_uses_all_lanes_until_search_index_has_events() -> None:
+    context = MagicMock(settings=load(concurrency=2))
+    context.in_flight.leases.return_value = [Mock(requested_at=0.0)]
+    context.in_flight.leases.return_value[0].name = "one"
+    flow = control.FlowControl(context)
+    flow.declare(["one"])
+    flow.ended("one", 1, clock.monotonic() - 5)
+    assert flow.choice(SIZE, probing=True).closed == []
+    flow.claimed("")
+    assert flow.choice(SIZE, probing=True).closed == ["one"]
+
+
+def test_what_is_neither_declared_nor_in_flight_nor_away_is_forgotten() -> None:
+    flow = choosing({"other": 1})
+    flow.judged("slow", [MISSING])
+    flow.declare(["declared"])
+    assert flow.choice(SIZE, probing=True).closed == ["slow"]
+    assert set(flow._indexes) == {"slow", "other"}
+
+
 def test_an_outage_closes_its_own_projection_and_the_next_claim_of_it_is_small() -> None:
     flow = choosing({})
     flow.judged("slow", [MISSING])
@@ -360,6 +413,9 @@ def test_an_outage_closes_its_own_projection_and_the_next_claim_of_it_is_small()
         assert flow.choice(SIZE, probing=True) == control.Choice([], {"slow": PROBE_EVENTS})
         assert flow.choice(SIZE, probing=False).closed == ["slow"], "side by side none is probed"
         flow.claimed("slow")
+        with ThreadPoolExecutor() as another:
+            another.submit(flow.claimed, "slow").result()
+            another.submit(flow.end_probe).result()
         assert flow.choice(SIZE, probing=True).closed == ["slow"], "one lane at a time"
         assert flow.next_probe() < inf, "its end is waited for"
         flow.end_probe()
@@ -396,6 +452,7 @@ def test_after_a_read_that_took_too_long_claims_are_small_and_grow_again() -> No
         "a small one says nothing"
     )
     assert IndexState().late(4).size(1_000, BOUND) == 1
+    assert IndexState().late(500).ended(500, 5.0, 0.0, 1_000).size(1_000, BOUND) == 8, "not half of it"
 
 
 def test_an_index_that_takes_no_delete_again_is_asked_ever_less_often(

@@ -96,7 +96,7 @@ class Classification:
     comes from the sink. `attempt_returned`: an outage that costs no attempt under either policy.
     `passing`: an outage that ends by itself within seconds, so its events come back soon.
     `refundable`: a retry whose cause may be a node, a proxy or the network: `hold` gives the attempt back.
-    `node`: the URL that `error` ends with, else empty.
+    `node`: the URL that `error` ends with, else empty. `unsent`: it was decided without the sink.
     """
 
     verdict: Verdict
@@ -111,6 +111,7 @@ class Classification:
     of_shard: bool = False
     refundable: bool = False
     passing: bool = False
+    unsent: bool = False
 
     @property
     def unanswered(self) -> bool:

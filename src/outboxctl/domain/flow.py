@@ -29,6 +29,7 @@ PAUSE = 1.0  # seconds between two probes of an index
 PASSING_PAUSE = 0.25  # the same for what ends by itself within seconds
 RATE = 200.0  # events a second of unavailable shards that one worker looks at
 SLOW = 0.3  # seconds of a batch, from its claim to its end: longer ones hold at most half of the lanes
+LAST_LANE = 1.0  # seconds of a batch that leaves the last free lane to others
 LONG = 2.0  # seconds of a batch: after one that took longer the next ones are smaller
 KEPT = 0.5  # weight of earlier batches at each new one: one huge document soon has no effect
 FEW, SHRINK = 8, 10  # events after some that took too long: a tenth, and no more than this
@@ -213,11 +214,18 @@ def _of_the_sink(finding: Classification) -> bool:
 
 def outage_of_index(findings: Sequence[Classification]) -> Classification | None:
     """The first of these findings, if all wait for the index, or for the view, of one projection."""
-    waits = (
-        f.verdict is Verdict.OUTAGE and f.single and not f.of_shard and f.reason in OF_ONE_INDEX
-        for f in findings
-    )
-    return findings[0] if findings and all(waits) else None
+    return findings[0] if findings and all(map(_of_the_index, findings)) else None
+
+
+def _of_the_index(f: Classification) -> bool:
+    return f.verdict is Verdict.OUTAGE and f.single and not f.of_shard and f.reason in OF_ONE_INDEX
+
+
+def _of_no_index(finding: Classification) -> bool:
+    """Whether it says nothing of the index: it was not sent, not answered, or refused by the whole sink."""
+    if finding.verdict is Verdict.OUTAGE:
+        return finding.attempt_returned if finding.of_shard else not _of_the_index(finding)
+    return finding.unsent or finding.unanswered
 
 
 class Judgement(Enum):
@@ -230,9 +238,9 @@ class Judgement(Enum):
 
 def judgement_of(findings: Sequence[Classification]) -> tuple[Judgement, Classification | None]:
     """What the findings of all events of a batch say of the index, and the outage."""
-    if outage := outage_of_index(findings):
+    said = [finding for finding in findings if not _of_no_index(finding)]
+    if outage := outage_of_index(said):
         return Judgement.OUTAGE, outage
-    said = any(not (f.attempt_returned or f.unanswered) for f in findings)
     return Judgement.ANSWER if said else Judgement.NOTHING, None
 
 
@@ -243,8 +251,8 @@ class IndexState:
     After an outage (`failures` in a row since `away_since`, the last one for `why`) nothing is claimed until
     `next_probe`, and then by one `prober` at a time, until something is answered.
     `seconds`: of its last batch, from the claim to its end, of `pace` events a second; None: not known.
-    `limit`: events that a claim may take after one that took too long (None: any number). Its last documents,
-    so many, had so many `bytes`.
+    `limit`: events that a claim may take after one that took too long, or at first of a view (None: any
+    number). Its last documents, so many, had so many `bytes`.
     Events of unavailable shards come back RATE a second, the next ones at `next_of_shard`: they are claimed
     before fresh events, which would have no turn else.
     """
@@ -266,24 +274,23 @@ class IndexState:
         """Whether nothing of it may be claimed."""
         return self.why is not None and (self.prober is not None or now < self.next_probe)
 
-    def out(self, why: Classification, now: float) -> "IndexState":
-        """It takes nothing."""
-        pause = PASSING_PAUSE if why.passing else PAUSE
-        since = now if self.away_since is None else self.away_since
-        return replace(
-            self, why=why, failures=self.failures + 1, next_probe=now + pause, prober=None, away_since=since
-        )
-
-    def after(self, findings: Sequence[Classification], now: float) -> "IndexState":
-        """The findings of all events of a batch."""
+    def after(
+        self, findings: Sequence[Classification], now: float, *, who: int | None = None
+    ) -> "IndexState":
+        """The findings of all events of a batch of `who`: of a closed index, of its probe."""
         judgement, why = judgement_of(findings)
-        if why:
-            return self.out(why, now)
-        if self.why is None:
-            return self
         if judgement is Judgement.ANSWER:
-            return replace(self, why=None, failures=0, prober=None, away_since=None)
-        return replace(self, next_probe=now + PAUSE, prober=None)
+            return replace(self, why=None, failures=0, prober=None, away_since=None) if self.why else self
+        if self.why is None and why is None:
+            return self
+        if self.why is not None and self.prober != who:  # claimed before the outage
+            return self
+        pause = PASSING_PAUSE if why and why.passing else PAUSE
+        state = replace(self, next_probe=now + pause, prober=None)
+        if why is None:
+            return state
+        since = now if self.away_since is None else self.away_since
+        return replace(state, why=why, failures=self.failures + 1, away_since=since)
 
     def size(self, most: int, max_bytes: int) -> int:
         """Events to claim, at most `most`: about as many as have documents of `max_bytes`, at least one."""
@@ -305,7 +312,7 @@ class IndexState:
         """A batch of so many events took so many seconds: the next one is smaller, or grows again."""
         limit = self.limit
         if seconds > LONG:
-            limit = max(1, events // 2)
+            limit = min(limit or most, max(1, events // 2))
         elif limit is not None and events >= limit and seconds < LONG / 2:
             limit = 2 * limit if 2 * limit < most else None
         pace = events / max(seconds, 0.001)

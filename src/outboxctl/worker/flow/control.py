@@ -4,7 +4,7 @@
 """
 
 import threading
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from math import inf
@@ -20,6 +20,7 @@ from outboxctl.domain.clock import monotonic
 from outboxctl.domain.failures import Classification, Reason
 from outboxctl.domain.flow import (
     FEW,
+    LAST_LANE,
     PAUSE,
     PROBE_EVENTS,
     SLOW,
@@ -37,7 +38,6 @@ from outboxctl.worker.health import Problem, problem_of
 from outboxctl.worker.settling.outcome import Outcomes
 
 log = structlog.get_logger()
-LONG = 1.0  # seconds of a batch that leaves the last free lane to others
 RECENT = 60.0  # seconds: a projection whose batches ended within them is one of several
 
 
@@ -58,8 +58,8 @@ class FlowControl:
 
     An index of search_index that is missing at the start was never created, or its name is misspelt: it is
     closed until it has existed once (`missing`). A sink that does not answer, and an index that is deleted
-    later, are outages; of the sink where no other projection is in force (`declared`, set by the probe of
-    the database).
+    later, are outages; of the sink where no other projection is in force (`declared`, of the probe of the
+    database).
     """
 
     def __init__(self, context: WorkerContext) -> None:
@@ -79,7 +79,7 @@ class FlowControl:
         self._reported: Classification | None = None
         self._size = s.bulk_size  # of a batch, by the last documents
         self._sink = SinkState(s.bulk_size * s.concurrency, s.bulk_size * s.concurrency)
-        self._indexes = defaultdict[str, IndexState](IndexState)
+        self._indexes = dict[str, IndexState]()  # of what had events
         self._existed = False
         self._recovered = set[str]()  # whose events of shards that were away are to be brought forward
         self.declared: Collection[str] = ()
@@ -115,7 +115,7 @@ class FlowControl:
         """What a claim of `size` events may take; without `probing` no index is probed by it."""
         with self._lock:
             now = monotonic()
-            states = {name: self._indexes[name] for name in {"", *self._indexes, *self.declared}}
+            states = {name: self._state(name) for name in {*self._indexes, *self.declared}}
             closed = {
                 name for name, state in states.items() if state.closed(now) or (state.why and not probing)
             }
@@ -131,6 +131,15 @@ class FlowControl:
                     slow = {name: state for name, state in states.items() if state.over(SLOW)}
                     sizes |= {n: max(1, min(sizes[n], int(s.pace * SLOW))) for n, s in slow.items()}
         return Choice(sorted(closed), {name: own for name, own in sizes.items() if own < size}, limited)
+
+    def declare(self, names: Collection[str]) -> None:
+        """Take the projections in force; others are forgotten once they have no events and no outage."""
+        self.declared = names
+        kept = {"", *names, *(lease.name for lease in self._context.in_flight.leases())}
+        with self._lock:
+            since = monotonic() - RECENT
+            states = self._indexes.items()
+            self._indexes = {n: state for n, state in states if n in kept or state.next_probe > since}
 
     def _several(self, states: Mapping[str, IndexState], now: float) -> bool:
         held = {lease.name for lease in self._context.in_flight.leases() if lease.name is not None}
@@ -152,20 +161,23 @@ class FlowControl:
         share = max(1, self._lanes // 2)
         closed = {name for name in held if states.get(name or "", IndexState()).seconds is None}
         closed |= {name for name in over(SLOW) if held[name] >= share} if several else set()
-        closed |= over(LONG) if len(leases) >= self._lanes - 1 > 0 else set()
+        closed |= over(LAST_LANE) if len(leases) >= self._lanes - 1 > 0 else set()
         return {name for name in closed if name is not None}
+
+    def _state(self, name: str) -> IndexState:
+        """That of a projection without events has few of them at first: its view may be slow."""
+        return self._indexes.get(name) or IndexState(limit=FEW if name else None)
 
     def _size_of(self, name: str, state: IndexState, most: int) -> int:
         size = state.size(most, self._settings.max_batch_bytes)
-        if name and state.seconds is None:  # its view may be slow
-            return min(size, FEW)
         return min(size, PROBE_EVENTS) if state.why and self._settings.holds(name) else size
 
     def claimed(self, name: str) -> None:
         """Events of a projection were claimed by this thread: of a closed index it is the probe."""
-        if self._indexes[name].why:
-            with self._lock:
-                self._indexes[name] = replace(self._indexes[name], prober=get_ident())
+        with self._lock:
+            state = self._indexes.setdefault(name, self._state(name))
+            if state.why and state.prober is None:
+                self._indexes[name] = replace(state, prober=get_ident())
 
     def end_probe(self) -> None:
         """The probes of this thread, if it has any, are over, however they ended."""
@@ -265,13 +277,13 @@ class FlowControl:
         if delivery.requests and delivery.whole:
             size = delivery.requests[0].size
             with self._lock:
-                state = self._indexes[name] = self._indexes[name].sized(documents, size, left_out=left_out)
+                state = self._indexes[name] = self._state(name).sized(documents, size, left_out=left_out)
                 self._size = state.size(self._settings.bulk_size, self._settings.max_batch_bytes)
 
     def late(self, name: str, events: int) -> None:
         """So many documents of a projection took too long to read."""
         with self._lock:
-            self._indexes[name] = self._indexes[name].late(events)
+            self._indexes[name] = self._state(name).late(events)
 
     def _report(self) -> None:
         """Under `count` readiness is left to the probe of maintenance: nothing may be due for hours."""
@@ -290,15 +302,15 @@ class FlowControl:
     def judged(self, name: str, findings: Sequence[Classification]) -> int:
         """Take the findings of a batch; how many in a row were outages of its index, or its view."""
         with self._lock:
-            state = self._indexes[name] = self._indexes[name].after(findings, monotonic())
+            state = self._indexes[name] = self._state(name).after(findings, monotonic(), who=get_ident())
         return state.failures
 
     def ended(self, name: str, events: int, requested_at: float) -> None:
         """A batch of so many events, claimed at `requested_at`, was settled."""
         with self._lock:
             now = monotonic()
-            state = self._indexes[name]
-            self._indexes[name] = state.ended(events, now - requested_at, now, self._settings.bulk_size)
+            seconds, most = now - requested_at, self._settings.bulk_size
+            self._indexes[name] = self._state(name).ended(events, seconds, now, most)
 
     def spread(self, name: str, outcomes: Outcomes) -> None:
         """Lengthen the waits of events whose shard takes nothing."""
@@ -306,14 +318,14 @@ class FlowControl:
         if not waiting:
             return
         with self._lock:
-            self._indexes[name], waits = self._indexes[name].spread(len(waiting), monotonic())
+            self._indexes[name], waits = self._state(name).spread(len(waiting), monotonic())
         later = {each.id: max(each.delay, wait) for each, wait in zip(waiting, waits, strict=True)}
         outcomes.retries = [replace(each, delay=later.get(each.id, each.delay)) for each in outcomes.retries]
 
     def recovered(self, name: str) -> None:
         """A shard of its index takes documents again: its events are brought forward from now on."""
         with self._lock:
-            self._indexes[name] = replace(self._indexes[name], next_of_shard=0.0)
+            self._indexes[name] = replace(self._state(name), next_of_shard=0.0)
             self._recovered.add(name)
 
     def bring_forward(self, name: str) -> None:

@@ -88,7 +88,7 @@ class Delivering:
             if name and projection is None:
                 text = brief(f"no projection {name!r} is in force: `outboxctl projection list` shows them")
                 # Tried again: a `drop` discards what waits, and `apply` may put it in force again.
-                finding = Classification(Verdict.RETRY, Reason.CONFIG, error=text)
+                finding = Classification(Verdict.RETRY, Reason.CONFIG, error=text, unsent=True)
                 return [(event, finding) for event in events], {}
             try:
                 return self._through(self._route(projection), events, batch.lease)

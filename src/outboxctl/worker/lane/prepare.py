@@ -16,7 +16,7 @@ from outboxctl.domain.printable import brief
 from outboxctl.sink.delivery.bulk import BulkAction
 
 # Not sent: the time was over before, or the document had no room in the batch. The attempt is given back.
-UNSENT = Classification(Verdict.RETRY, Reason.TIMEOUT, error="not sent")
+UNSENT = Classification(Verdict.RETRY, Reason.TIMEOUT, error="not sent", unsent=True)
 MAX_ID_BYTES = 512  # Elasticsearch's limit on `_id`
 
 
@@ -145,7 +145,7 @@ def _in_range(version: int | None) -> bool:
 
 
 def _never(text: str) -> Classification:
-    return Classification(Verdict.FAIL, Reason.DETERMINISTIC_EXCEPTION, error=brief(text))
+    return Classification(Verdict.FAIL, Reason.DETERMINISTIC_EXCEPTION, error=brief(text), unsent=True)
 
 
 def _invisible(event: Claimed) -> Classification | None:
@@ -154,4 +154,4 @@ def _invisible(event: Claimed) -> Classification | None:
     if event.source_version >= event.event_version:
         return None
     text = f"the source row is at version {event.source_version}, the event at {event.event_version}"
-    return Classification(Verdict.RETRY, Reason.SOURCE_NOT_VISIBLE, error=text)
+    return Classification(Verdict.RETRY, Reason.SOURCE_NOT_VISIBLE, error=text, unsent=True)

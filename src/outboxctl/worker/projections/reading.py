@@ -32,7 +32,7 @@ SHARE = 0.5  # of the time left, for several documents: the rest is for their ha
 MOST_REFUSALS = 100  # rows that cannot be read, of a few statements each: then others have a turn
 LEAST = 1.0  # seconds to read no key
 # No engine takes an empty _id: there is no document to delete.
-NEVER_WAS = Classification(Verdict.DONE, noop=Noop.SOURCE_MISSING)
+NEVER_WAS = Classification(Verdict.DONE, noop=Noop.SOURCE_MISSING, unsent=True)
 
 TOO_LATE = "it takes longer than the lease (OUTBOX_LEASE_SECONDS) allows"
 
@@ -204,7 +204,10 @@ class Reading:
                 if event is not self._unread[event.document_id]:
                     self._more.setdefault(event.document_id, []).append(event)
         for key, why in self._source.problems(keys).items():
-            self._judge(key, Classification(Verdict.FAIL, Reason.DETERMINISTIC_EXCEPTION, error=brief(why)))
+            finding = Classification(
+                Verdict.FAIL, Reason.DETERMINISTIC_EXCEPTION, error=brief(why), unsent=True
+            )
+            self._judge(key, finding)
         self._read([*self._unread])
         for key in [*self._unread]:
             self._judge(key, self.blocked or UNSENT)
@@ -285,7 +288,7 @@ class Reading:
 
 
 def _bad_document(verdict: Verdict, why: str) -> Classification:
-    return Classification(verdict, Reason.BAD_DOCUMENT, error=brief(why))
+    return Classification(verdict, Reason.BAD_DOCUMENT, error=brief(why), unsent=True)
 
 
 def raise_versions(context: WorkerContext, *, above: int = -1) -> None:

@@ -74,7 +74,7 @@ class Probes:
         for projection in declared:
             self._context.metrics.declare(projection.name)
         self._indexes = [projection.index for projection in declared]
-        self._flow.declared = [projection.name for projection in declared]
+        self._flow.declare([projection.name for projection in declared])
 
     def check_sink(self) -> None:
         """Report whether the sink answers, its index exists, and what is written to takes events."""
