@@ -396,6 +396,16 @@ def test_a_declared_projection_alone_uses_all_lanes_until_search_index_has_event
     assert flow.choice(SIZE, probing=True).closed == ["one"]
 
 
+def test_few_events_of_a_new_projection_leave_the_room_of_others_as_it_was() -> None:
+    flow = choosing({})
+    flow._context.in_flight.events.return_value = 0
+    whole = flow.admit()
+    flow.sized("new", Delivery([DONE], [Mock(size=1_000)]), 1, left_out=False)
+    flow._context.in_flight.events.return_value = 3 * whole
+    assert flow.choice(SIZE, probing=True).sizes == {"new": FEW}
+    assert flow.admit() == whole
+
+
 def test_what_is_neither_declared_nor_in_flight_nor_away_is_forgotten() -> None:
     flow = choosing({"other": 1})
     flow.judged("slow", [MISSING])

@@ -278,7 +278,8 @@ class FlowControl:
             size = delivery.requests[0].size
             with self._lock:
                 state = self._indexes[name] = self._state(name).sized(documents, size, left_out=left_out)
-                self._size = state.size(self._settings.bulk_size, self._settings.max_batch_bytes)
+                bulk_size, most_bytes = self._settings.bulk_size, self._settings.max_batch_bytes
+                self._size = replace(state, limit=None).size(bulk_size, most_bytes)
 
     def late(self, name: str, events: int) -> None:
         """So many documents of a projection took too long to read."""
