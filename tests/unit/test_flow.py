@@ -396,12 +396,14 @@ def test_a_declared_projection_alone_uses_all_lanes_until_search_index_has_event
     assert flow.choice(SIZE, probing=True).closed == ["one"]
 
 
-def test_few_events_of_a_new_projection_leave_the_room_of_others_as_it_was() -> None:
+def test_few_events_of_a_new_projection_leave_the_room_of_others_as_it_was(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     flow = choosing({})
-    flow._context.in_flight.events.return_value = 0
+    monkeypatch.setattr(flow._context.in_flight, "events", lambda: 0)
     whole = flow.admit()
     flow.sized("new", Delivery([DONE], [Mock(size=1_000)]), 1, left_out=False)
-    flow._context.in_flight.events.return_value = 3 * whole
+    monkeypatch.setattr(flow._context.in_flight, "events", lambda: 3 * whole)
     assert flow.choice(SIZE, probing=True).sizes == {"new": FEW}
     assert flow.admit() == whole
 
