@@ -143,6 +143,7 @@ def test_a_drain_waits_for_the_end_of_a_batch_where_a_slow_projection_has_its_sh
     parts = WorkerParts(load(concurrency=2), db, None, Metrics(), Health(300))  # type: ignore[arg-type]
     sql.execute(OF_ITEM)
     parts.flow.ended("item", 1, monotonic() - 5)
+    parts.flow.claimed("")  # else it would have all lanes
     lease = Lease("token", 60, 1, requested_at=monotonic(), name="item")
     parts.context.in_flight.add(lease)
     batches = list[Batch | None]()
