@@ -135,6 +135,12 @@ def test_a_session_that_ends_while_rows_are_read_fails_no_event_and_costs_no_att
     eventually(lambda: sql.execute(HELD).fetchall() == [("done", 1, None)])
 
 
+def waiting(sql: psycopg.Connection) -> bool:
+    """Whether some events were tried in vain, and all have their attempts: the others are not claimed."""
+    rows = sql.execute(HELD).fetchall()
+    return ("pending", 0, "config") in rows and set(rows) <= {("pending", 0, "config"), ("pending", 0, None)}
+
+
 @pytest.mark.parametrize(
     ("away", "back"),
     [(GONE, BACK), (VIEW.format(share="1 / 0"), VIEW.format(share="1"))],
@@ -147,7 +153,7 @@ def test_a_view_of_which_not_even_no_row_can_be_read_holds_its_events(
     sql.execute(away.encode())
     shop.changed(sql, *range(200, 250))
     worker(OUTBOX_OUTAGE_POLICY="hold", OUTBOX_MAX_BACKOFF_SECONDS="1")
-    eventually(lambda: sql.execute(HELD).fetchall() == [("pending", 0, "config")])
+    eventually(lambda: waiting(sql))
     sql.execute(back.encode())
     eventually(lambda: ("done", 1, None) in (left := sql.execute(HELD).fetchall()) and len(left) == 1)
 
@@ -203,7 +209,7 @@ def test_events_of_a_view_over_a_foreign_table_wait_while_its_server_is_away(
     sql.execute(AWAY)
     shop.changed(sql, *range(1, 51))
     worker(OUTBOX_OUTAGE_POLICY="hold", OUTBOX_MAX_BACKOFF_SECONDS="1")
-    eventually(lambda: sql.execute(HELD).fetchall() == [("pending", 0, "config")])
+    eventually(lambda: waiting(sql))
     sql.execute(AWAY.replace("'1'", f"'{place['port']}'").encode())
     eventually(lambda: sql.execute(HELD).fetchall() == [("done", 1, None)])
     assert {each["share"] for each in shop.held(engine, products).values()} == set(range(10, 510, 10))
