@@ -119,7 +119,12 @@ def test_a_drain_with_an_index_away_ends_at_once_only_where_its_events_are_held(
     sql.execute(f"INSERT INTO shop.products SELECT n, 'p' FROM generate_series(0, {TWENTY}) n")
     shop.changed(sql, *range(TWENTY))
     engine.indices.delete(index=f"{products}-000001")
-    given = {"OUTBOX_OUTAGE_POLICY": policy, "OUTBOX_MAX_ATTEMPTS": "1", "OUTBOX_BULK_SIZE": SIZE}
+    given = {
+        "OUTBOX_OUTAGE_POLICY": policy,
+        "OUTBOX_MAX_ATTEMPTS": "1",
+        "OUTBOX_BULK_SIZE": SIZE,
+        "OUTBOX_CONCURRENCY": "1",
+    }
     done = cli("worker", "--drain", env=given)
     assert done.returncode == code, done.stderr
     assert sql.execute(BY_STATUS).fetchall() == [left]
