@@ -131,6 +131,6 @@ def test_a_routing_of_the_key_needs_no_other_shard(
     keys = sql.execute("SELECT tenant, tenant || ':' || id FROM rent.trips ORDER BY 2").fetchall()
     assert sorted((hit["_routing"], hit["_id"]) for hit in hits) == sorted(keys)
     deletes = engine.indices.stats(index=f"{rent}-trips")["_all"]["primaries"]["indexing"]["delete_total"]
-    # 25 of the old keys, 10 of rows that are gone, five of which may be told by two batches; none in other shards.
+    # 25 of the old keys, 10 of rows that are gone, of which two batches may tell 5; none in other shards.
     assert 35 <= deletes <= 40
     assert cli("verify", "--projection", "trip").returncode == 0
