@@ -82,7 +82,7 @@ def test_who_says_nothing_takes_healthz_from_nobody(ready: Worker, crowd: ExitSt
             began = monotonic()
             assert ready.get("/healthz")[0] == 200
             assert monotonic() - began < 2, "before any of them had to go"
-        assert held(ready) <= MOST
+        eventually(lambda: held(ready) <= MOST)  # some are just being closed
 
 
 def test_a_byte_now_and_then_holds_a_connection_no_longer_than_a_request_may_take(
