@@ -77,6 +77,7 @@ def test_a_person_sees_what_is_measured_and_on_what(store: Store) -> None:
 
 LOCKS = """
 SELECT DISTINCT l.mode FROM pg_locks l JOIN pg_class c ON c.oid = l.relation
+    JOIN pg_stat_activity a ON a.pid = l.pid AND a.backend_type = 'client backend'
 WHERE l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
     AND c.relnamespace IN (CAST('store' AS regnamespace), CAST('public' AS regnamespace))
 """
