@@ -74,7 +74,9 @@ def _own(say: Say) -> Iterator[Servers]:
     try:
         kind = f"{both.search.kind} {both.search.version}"
         label = f"embedded PostgreSQL {both.postgres.version}, {kind}"
-        yield Servers(both.postgres.admin_url, both.search.url, label, both.search.kind != "noida")
+        yield Servers(
+            both.postgres.admin_url.partition("?")[0], both.search.url, label, both.search.kind != "noida"
+        )
     finally:
         _end(state)
 

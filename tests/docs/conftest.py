@@ -83,7 +83,7 @@ def own_servers(tmp_path: Path) -> Iterator[Env]:
     state = tmp_path / "state"
     both = services.up(state, search="noida", fresh_ports=True, fast=True)
     env = environment(
-        DATABASE_URL=both.postgres.admin_url,
+        DATABASE_URL=both.postgres.admin_url.partition("?")[0],
         ELASTIC_URL=both.search.url,
         ELASTIC_INDEX="outbox-search-index",
         OUTBOX_METRICS_PORT=str(services.fresh_port()),

@@ -30,7 +30,10 @@ def _tested(kind: Any, report: Path) -> Count:
 def _servers(kind: Any, state: Path) -> Iterator[dict[str, str]]:
     both = services.up(state, search=kind, fresh_ports=True, fast=True, say=say)
     try:
-        yield {"TEST_DATABASE_URL": both.postgres.admin_url, "TEST_ELASTIC_URL": both.search.url}
+        yield {
+            "TEST_DATABASE_URL": both.postgres.admin_url.partition("?")[0],
+            "TEST_ELASTIC_URL": both.search.url,
+        }
     finally:
         services.down(state, purge=True)
 

@@ -199,6 +199,9 @@ def _ready(root: Path, service: Service, say: Say) -> Service:
 
 
 def _version(service: Service) -> str:
+    """What our own process answers, and nobody else who took the port before it; empty until it does."""
+    if not service.listens:
+        return ""
     return postgres.version(service) if service.role == "postgres" else sockets.engine_version(service.port)
 
 

@@ -25,6 +25,7 @@ CAVEATS: dict[Kind, str] = {
     **dict.fromkeys(ENGINES, "no security, ILM, reindex or scripting"),
     "noida": "an imitation: keeps no tombstones, accepts index names that Elasticsearch refuses",
 }
+PROVEN = "require_auth=scram-sha-256"
 
 
 def silent(_: str) -> None:
@@ -59,6 +60,12 @@ class Service:
         return self.process is not None
 
     @property
+    def listens(self) -> bool:
+        """Whether that process runs, and is the one that listens on the port."""
+        server = self.process
+        return server is not None and process.listens(server, self.port)
+
+    @property
     def url(self) -> str:
         """Ready for `DATABASE_URL`, psql too, or `ELASTIC_URL`."""
         if self.role == "search":
@@ -67,10 +74,13 @@ class Service:
 
     @property
     def admin_url(self) -> str:
-        """The superuser's URL of PostgreSQL; it holds a secret. For a search engine the same as `url`."""
+        """The superuser's URL of PostgreSQL; it holds a secret. For a search engine the same as `url`.
+
+        Another local user may listen on the port: by SCRAM he learns no password, and has to know it himself.
+        """
         if self.kind != "embedded":
             return self.url
-        return self._database("postgres", self.password_file.read_text(), "postgres")
+        return f"{self._database('postgres', self.password_file.read_text(), 'postgres')}?{PROVEN}"
 
     @property
     def caveat(self) -> str:

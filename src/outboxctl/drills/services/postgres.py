@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psycopg
 
-from outboxctl.domain.errors import UnreachableError
+from outboxctl.domain.errors import UnreachableError, UsageError
 from outboxctl.drills.services import place
 from outboxctl.drills.services.model import Service
 from outboxctl.net.urls import check_database_url
@@ -36,6 +36,7 @@ OPTIONS = {
 }
 # Survives a killed server all the same, but not a power cut.
 FAST_OPTIONS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+REQUIRES_AUTH, NEWER = 160_000, "pip install 'psycopg[binary]', which has its own"
 
 
 def prepare(home: Path, *, fast: bool) -> Path:
@@ -65,7 +66,9 @@ def command(service: Service, *, fast: bool) -> list[str]:
 
 
 def version(service: Service) -> str:
-    """The version, read as the superuser, whose password only our own server has; empty until it answers."""
+    """The version, read as the superuser; empty until our own server answers."""
+    if psycopg.pq.version() < REQUIRES_AUTH:
+        raise UsageError("libpq is older than 16: it says a password to whoever asks for it", hint=NEWER)
     try:
         with psycopg.connect(check_database_url(service.admin_url), connect_timeout=2) as connection:
             return connection.info.parameter_status("server_version") or ""

@@ -103,6 +103,17 @@ def lives(process: psutil.Process) -> bool:
     return False
 
 
+def listens(server: psutil.Process, port: int) -> bool:
+    """Whether it listens on this port; of one whose sockets this user may not see, whether it runs."""
+    try:
+        sockets = server.net_connections("tcp")
+    except psutil.AccessDenied:  # root without CAP_SYS_PTRACE, as in a container
+        return lives(server)
+    except psutil.NoSuchProcess:
+        return False
+    return any(each.status == psutil.CONN_LISTEN and each.laddr.port == port for each in sockets)
+
+
 def _threads(process: psutil.Process) -> int:
     with suppress(psutil.NoSuchProcess):
         return int(process.num_threads())
