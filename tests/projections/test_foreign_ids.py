@@ -87,3 +87,20 @@ def test_verify_lists_them_as_extra_and_a_repair_deletes_them(
     cli.ok("verify", "--projection", "thing")
     removed = sql.execute("SELECT sum(affected) FROM outbox_operator_audit WHERE action = 'repair'")
     assert removed.fetchone() == (3,)
+
+
+def test_an_id_that_postgresql_cannot_hold_does_not_stop_a_sweep_of_other_keys(
+    things: str, cli: Cli, sql: psycopg.Connection, engine: Elasticsearch
+) -> None:
+    """Where one id is no number, each id becomes an event, but for those that no event can name."""
+    sql.execute("DELETE FROM outbox_projections; TRUNCATE shop.things")
+    sql.execute("ALTER TABLE shop.things ADD number int UNIQUE NOT NULL")
+    with closing(Database(cli.env["DATABASE_URL"])) as db:
+        table, key = Relation("shop", "things"), (KeyColumn("number", "pg_catalog.int4"),)
+        shop.put_in_force(db, Projection("thing", table, key, table, things))
+    engine.index(index=things, id="7", document={"n": 0}, refresh=True)
+    sql.execute(EVERY_DOCUMENT)
+    cli.ok("worker", "--drain")
+    assert "7" not in shop.held(engine, things)
+    done = sql.execute("SELECT status FROM search_outbox_events WHERE follow IS NOT NULL").fetchall()
+    assert done == [("done",)]

@@ -48,6 +48,14 @@ def test_a_foreign_action_is_a_commit_with_its_patch_release_beside_it() -> None
     assert not [line for line in used if not pinned.search(line)]
 
 
+def test_the_images_that_an_action_runs_are_named_by_their_digest() -> None:
+    """By default these two actions run the latest emulator, as a privileged container, and builder."""
+    options = {"setup-qemu": "image", "setup-buildx": "driver-opts"}
+    for action, option in options.items():
+        (step,) = [each for each in STEPS if f"docker/{action}-action@" in each.get("uses", "")]
+        assert re.search(r":[\w.-]+@sha256:[0-9a-f]{64}$", step.get("with", {}).get(option, "")), action
+
+
 @pytest.mark.parametrize("name", sorted(FLOWS))
 def test_a_workflow_may_read_and_nothing_else(name: str) -> None:
     assert FLOWS[name]["permissions"] == {"contents": "read"}

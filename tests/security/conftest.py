@@ -8,6 +8,7 @@ import pytest
 
 from operations.doctor.ward import Ward
 from outboxctl.settings import all_names
+from projections.conftest import store as store  # noqa: PLC0414 - a fixture
 from security.as_roles import Roles, roles
 from tls import Papers
 

@@ -150,7 +150,7 @@ def _query(place: Place, table: dict[str, Any], folder: Path) -> str:
         place.at("query"),
     )
     inline = "\n" in given.strip() or SELECT.match(given)
-    sql = given if inline else file_text(here, folder / here.one_line(given))
+    sql = given if inline else file_text(here, folder / here.one_line(given), folder=folder)
     if "\0" in sql or not (stripped := sql.strip().rstrip(";").rstrip()):
         here.fail("there is no SELECT in it")
     return stripped

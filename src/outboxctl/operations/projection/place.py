@@ -1,6 +1,7 @@
 """A place in a declaration file, for errors that name the file, the table in it and the key."""
 
 import json
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -8,7 +9,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from outboxctl.domain.errors import UsageError
-from outboxctl.domain.printable import CONTROL, SURROGATE, brief
+from outboxctl.domain.printable import CONTROL, SURROGATE, brief, clean_json
 
 LONGEST = 100  # characters of a value that an error repeats
 
@@ -91,9 +92,11 @@ LARGEST = 4_000_000  # bytes
 PARTS = ("mappings", "settings")  # of the body that creates an index
 
 
-def file_text(place: Place, path: Path) -> str:
-    """What a file holds, as UTF-8. UsageError where it cannot be read."""
+def file_text(place: Place, path: Path, *, folder: Path | None = None) -> str:
+    """What a file holds, as UTF-8: with `folder` a regular one in it. UsageError where it cannot be read."""
     try:
+        if folder is not None:
+            path = _within(place, path, folder)
         with path.open("rb") as file:
             content = file.read(LARGEST + 1)
     except (OSError, ValueError) as error:
@@ -107,6 +110,16 @@ def file_text(place: Place, path: Path) -> str:
         place.fail(f"{brief(str(path), 200)} is not UTF-8, at byte {error.start:,}")
 
 
+def _within(place: Place, path: Path, folder: Path) -> Path:
+    """Where a path leads. UsageError where that is elsewhere: an error would repeat what it holds."""
+    real = Path(os.path.realpath(path, strict=True))
+    if not real.is_relative_to(folder.resolve()):
+        place.fail(f"{brief(str(path), 200)} is not in the folder of the declaration", "copy it there")
+    if not real.is_file():
+        place.fail(f"{brief(str(path), 200)} is no regular file")
+    return real
+
+
 def file_mapping(place: Place, table: dict[str, Any], folder: Path) -> dict[str, Any]:
     """The body of an index, or a part of it: JSON, or the name of a file; empty where it is left out."""
     if "mapping" not in table:
@@ -114,7 +127,7 @@ def file_mapping(place: Place, table: dict[str, Any], folder: Path) -> dict[str,
     given = place.value(table, "mapping", str, "the name of a file, or JSON")
     here, inline = place.at("mapping"), "\n" in given.strip() or given.lstrip().startswith("{")
     name = "it" if inline else here.one_line(given)
-    body = json_value(here, name, given if inline else file_text(here, folder / name))
+    body = json_value(here, name, given if inline else file_text(here, folder / name, folder=folder))
     if not isinstance(body, dict) or not all(isinstance(part, dict) for part in body.values()):
         here.fail(
             f"{brief(name, 200)} is no object of objects", 'it holds {"settings": {…}, "mappings": {…}}'
@@ -140,4 +153,4 @@ def json_value(place: Place, name: str, content: str) -> Any:
 
 def quoted(text: str) -> str:
     """A TOML text in one line."""
-    return json.dumps(text, ensure_ascii=False)
+    return clean_json(json.dumps(text, ensure_ascii=False))

@@ -11,6 +11,7 @@ from outboxctl.core.projections.view_texts import definition
 from outboxctl.core.sql import Connection
 from outboxctl.core.sql.transaction import undone
 from outboxctl.domain.printable import brief
+from outboxctl.domain.printable_sql import clean_sql
 from outboxctl.domain.projection import Projection, Relation
 from outboxctl.operations.projection import mapping
 from outboxctl.operations.projection.declaration import TRIGGERS, Declaration
@@ -91,7 +92,7 @@ def _check_indexes(
                 f"{brief(each.index, 250)} is the index of {owner} already", OWN_INDEX
             )
     owners |= {each.index: each.name for each in declared}
-    behind = alias.leads_to(client, owners) if client else {}
+    behind = alias.leads_to(client, owners) if client else {name: set[str]() for name in owners}
     for each in declared:
         for other, index in alias.meeting(behind, each.index):
             name, owner = brief(each.index, 250), owners[other]
@@ -211,4 +212,4 @@ def script(connection: Connection, planned: Sequence[Planned]) -> str:
     parts = [HEAD.format(names=", ".join(names)), changes.BEGIN, beside]
     for each in planned:
         parts += [*each.scripts, each.declare_sql(schema, None).lstrip()]
-    return "\n".join([*parts, changes.END])
+    return clean_sql("\n".join([*parts, changes.END]))

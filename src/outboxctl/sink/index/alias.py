@@ -70,6 +70,12 @@ def leads_to(client: Client, names: Collection[str]) -> dict[str, set[str]]:
 
 
 def meeting(behind: Mapping[str, set[str]], name: str) -> Iterator[tuple[str, str]]:
-    """Another of the names and an index, for each index that both lead to."""
+    """Another of the names and an index, for each index that both lead to, or that one is made behind."""
     for other in sorted(behind.keys() - {name}):
-        yield from ((other, index) for index in sorted(behind.get(name, set()) & behind[other]))
+        numbered = {longer for longer, shorter in ((name, other), (other, name)) if _behind(shorter, longer)}
+        yield from ((other, index) for index in sorted(behind.get(name, set()) & behind[other] | numbered))
+
+
+def _behind(name: str, index: str) -> bool:
+    """Whether an index is called as one that is made behind this name."""
+    return re.fullmatch(rf"{re.escape(name)}-\d{{6}}", index) is not None

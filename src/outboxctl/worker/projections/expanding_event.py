@@ -135,6 +135,8 @@ class EventExpansion:
         except OutboxctlError as error:
             raise _ListingError(f"the index {projection.index} cannot be listed: {error}") from error
         keys = [id_ for id_ in found if not is_hash(id_)]  # of a key that is not known: `verify --repair`
+        with self._context.database.begin() as connection:
+            keys = stored(connection, keys)
         try:
             return self._without_row(projection, keys, seconds), place
         except ValueError:
@@ -146,7 +148,7 @@ class EventExpansion:
 
     def _without_row(self, projection: Projection, keys: list[str], seconds: float) -> list[str]:
         with self._context.database.begin() as connection:
-            return follow_keys.without_row(connection, projection, stored(connection, keys), seconds=seconds)
+            return follow_keys.without_row(connection, projection, keys, seconds=seconds)
 
     def _refused(
         self,

@@ -13,7 +13,8 @@ from outboxctl.core.projections.tree import NestedRows, Writer
 from outboxctl.core.sql import Connection
 from outboxctl.core.sql.transaction import undone
 from outboxctl.domain.errors import UsageError
-from outboxctl.domain.printable import brief
+from outboxctl.domain.printable import brief, clean_json
+from outboxctl.domain.printable_sql import clean_sql
 from outboxctl.operations.projection import declaration, mapping
 from outboxctl.operations.projection.place import quoted
 from outboxctl.operations.projection.proof import UnprovenError
@@ -58,9 +59,9 @@ class Start:
         for name in ("routing", "pipeline"):
             if value := getattr(self, name):
                 yield f"{name} = {quoted(value)}"
-        yield f"query = {block(self.query)}"
+        yield f"query = {block(clean_sql(self.query))}"
         if self.body:
-            yield f"mapping = {block(json.dumps(self.body, ensure_ascii=False, indent=2))}"
+            yield f"mapping = {block(clean_json(json.dumps(self.body, ensure_ascii=False, indent=2)))}"
         for follow in self.follow:
             yield f"\n[[projections.{self.name}.follow]]"
             for name, value in follow.items():
