@@ -10,7 +10,7 @@ from benchmarks.processes import BY, ProcessRun
 from benchmarks.report import ENDS, Section
 from benchmarks.rig import Rig, must
 from outboxctl.core.database import driver
-from outboxctl.core.documents.source import DocumentSource
+from outboxctl.core.documents.source import DocumentSource, PageOptions
 from outboxctl.core.projections import in_force
 from outboxctl.core.schema.names import EVENTS
 from outboxctl.operations.rebuild.source import PAGE_BYTES
@@ -63,7 +63,8 @@ def _repetition(rig: Rig, bodies: list[bytes], documents: int) -> dict[str, floa
 def _bodies(rig: Rig) -> list[bytes]:
     with rig.database.begin() as connection:
         projection = next(each for each in in_force.declared(connection) if each.name == shop.NAME)
-    pages = DocumentSource(projection).pages(rig.database, None, size=sink.REQUEST_SIZE, most=PAGE_BYTES)
+    wanted = PageOptions(sink.REQUEST_SIZE, PAGE_BYTES)
+    pages = DocumentSource(projection).pages(rig.database, None, wanted)
     return [RawActions(page.rows).body() or b"" for page in pages]
 
 

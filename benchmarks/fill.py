@@ -16,6 +16,7 @@ from benchmarks.processes import BY, begin
 from benchmarks.report import Section
 from benchmarks.rig import SERVERS, Rig, must
 from outboxctl.core.documents.rows import Page
+from outboxctl.core.documents.source import PageOptions
 from outboxctl.core.documents.table import TableSource
 from outboxctl.core.schema.names import REBUILDS
 from outboxctl.operations.rebuild.source import PAGE_BYTES
@@ -96,7 +97,7 @@ def _bounds(rig: Rig, count: int) -> dict[str, float]:
 
 
 def _pages(rig: Rig) -> Iterator[Page]:
-    pages = TableSource().pages(rig.database, None, size=rig.settings.bulk_size, most=PAGE_BYTES)
+    pages = TableSource().pages(rig.database, None, PageOptions(rig.settings.bulk_size, PAGE_BYTES))
     return (page.rows for page in pages)
 
 

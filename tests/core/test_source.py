@@ -12,6 +12,7 @@ from outboxctl.core.database import Database
 from outboxctl.core.documents import source
 from outboxctl.core.documents.rows import RawDocument, from_json
 from outboxctl.core.documents.since import Since
+from outboxctl.core.documents.source import PageOptions
 from outboxctl.core.documents.table import TableSource
 from outboxctl.core.schema.migrations import upgrade
 from rebuilding import ROWS, put, take_away
@@ -28,7 +29,7 @@ def all_pages(db: Database, size: int, monkeypatch: pytest.MonkeyPatch) -> list[
 
 def rows(db: Database, size: int, most: int = MOST) -> Iterator[RawDocument]:
     """All rows by pages of `size`."""
-    for page in TableSource().pages(db, None, size=size, most=most):
+    for page in TableSource().pages(db, None, PageOptions(size, most)):
         assert page.read == len(page.rows) <= size
         assert len(page.rows) == 1 or sum(len(row[3]) for row in page.rows) <= most
         assert page.place == from_json(page.rows[-1][0])
@@ -60,7 +61,7 @@ def test_a_page_begins_in_the_index_and_reads_nothing_before(
     with db.begin() as connection:
         before = connection.exec_driver_sql(read).scalar_one()
         cut = TableSource()._after(connection, every[3_999], 10)
-        assert [*TableSource()._copied(connection, cut, 10, MOST, content=True)]
+        assert [*TableSource()._copied(connection, cut, PageOptions(10, MOST, versions=False))]
         assert connection.exec_driver_sql(read).scalar_one() == before + 10
 
 
@@ -129,7 +130,7 @@ def test_large_documents_are_read_a_few_at_a_time(
     found = [from_json(row[0]) for row in rows(db, 50, 10_000)]
     assert found == sorted({*found})
     assert len(found) == 300
-    cut = TableSource()._chunk(db, None, 300, 50, 10_000, content=True, versions=True)
+    cut = TableSource()._chunk(db, None, 300, PageOptions(50, 10_000))
     assert 1 < sum(map(len, cut)) < 100
     with db.begin() as connection:  # the session that was cut short can be used again
         assert connection.exec_driver_sql("SELECT 1").scalar_one() == 1

@@ -15,7 +15,7 @@ from fakes.postgres_proxy import Do, postgres_proxy
 from outboxctl.core.database import Database
 from outboxctl.core.documents import source
 from outboxctl.core.documents.rows import from_json
-from outboxctl.core.documents.source import DocumentSource
+from outboxctl.core.documents.source import DocumentSource, PageOptions
 from outboxctl.domain.projection import KeyColumn, Projection, Relation
 from outboxctl.operations.verify.compare import Comparison, compare
 from outboxctl.operations.verify.sketch import Sketch
@@ -319,7 +319,7 @@ def test_pages_hold_every_key_once_in_the_order_of_its_type(
     projection = Projection("t", table, (column,), table, "i")
     view = DocumentSource(projection)
     monkeypatch.setattr(source, "CHUNK_ROWS", 2)
-    pages = [*view.pages(db, None, size=2, most=1_000, versions=False)]
+    pages = [*view.pages(db, None, PageOptions(2, 1_000, versions=False))]
     every = [from_json(row[0]) for page in pages for row in page.rows]
     with db.begin() as connection:
         assert view.count(connection) == len(values)

@@ -59,6 +59,18 @@ class Cut(NamedTuple):
     values: Mapping[str, object]
 
 
+class PageOptions(NamedTuple):
+    """Pages of at most `size` rows, with at most `most` bytes of documents or one row.
+
+    Without `content` a document is `{}`; with `versions` each row has the version that is sent.
+    """
+
+    size: int
+    most: int
+    content: bool = True
+    versions: bool = True
+
+
 class _EnoughReadError(Exception):
     """Ends a COPY before its last row."""
 
@@ -151,67 +163,33 @@ class DocumentSource(DocumentStatements):
         parts = self.each(db, keys, read)
         return [state_of(row) for part in parts for row in self._by_id([raw_of(each) for each in part])]
 
-    def pages(
-        self,
-        db: Database,
-        after: str | None,
-        *,
-        size: int,
-        most: int,
-        content: bool = True,
-        versions: bool = True,
-    ) -> Iterator[SourcePage]:
-        """All rows behind the key `after`, in the order of the unique index; a chunk is of one snapshot.
-
-        In pages of at most `size` rows, with at most `most` bytes of documents or one row. With `versions`
-        each row has the version that is sent.
-        """
-        rows = size  # until the size of documents is known
-        while chunk := self._chunk(db, after, rows, size, most, content=content, versions=versions):
+    def pages(self, db: Database, after: str | None, wanted: PageOptions) -> Iterator[SourcePage]:
+        """All rows behind the key `after`, in the order of the unique index; a chunk is of one snapshot."""
+        rows = wanted.size  # until the size of documents is known
+        while chunk := self._chunk(db, after, rows, wanted):
             for page in chunk:
                 after = from_json(page[-1][0])
                 yield SourcePage(self._by_id(page), after, len(page))
-            rows = _rows_after(chunk, size)
+            rows = _rows_after(chunk, wanted.size)
 
-    def _chunk(
-        self,
-        db: Database,
-        after: str | None,
-        rows: int,
-        size: int,
-        most: int,
-        *,
-        content: bool,
-        versions: bool,
-    ) -> list[Page]:
+    def _chunk(self, db: Database, after: str | None, rows: int, wanted: PageOptions) -> list[Page]:
         """The pages of the next rows; the base of all versions is raised first where that is needed."""
 
         def read() -> list[Page] | None:
-            found = self._read_chunk(db, after, rows, size, most, content=content, versions=versions)
-            unknown = versions and not self.projection.version and found and found[0][0][1] == b""
+            found = self._read_chunk(db, after, rows, wanted)
+            unknown = wanted.versions and not self.projection.version and found and found[0][0][1] == b""
             return None if unknown else found
 
         return with_version(db, read, lambda: self._raise(db))
 
-    def _read_chunk(
-        self,
-        db: Database,
-        after: str | None,
-        rows: int,
-        size: int,
-        most: int,
-        *,
-        content: bool,
-        versions: bool,
-    ) -> list[Page]:
+    def _read_chunk(self, db: Database, after: str | None, rows: int, wanted: PageOptions) -> list[Page]:
         """The pages of the next rows; of fewer than `rows` where they are larger than was expected."""
         found, total = list[Page](), 0
         try:
             # Leaving a COPY by an exception cancels it, and ends the transaction, in which nothing was
             # written.
             with suppress(_EnoughReadError), db.begin() as connection:
-                cut = self._after(connection, after, rows)
-                for page in self._copied(connection, cut, size, most, content=content, versions=versions):
+                for page in self._copied(connection, self._after(connection, after, rows), wanted):
                     found.append(page)
                     total += length_of([page])
                     if total > 2 * CHUNK_BYTES:
@@ -238,18 +216,9 @@ class DocumentSource(DocumentStatements):
             with self.reading(connection, root):
                 return [*connection.exec_driver_sql(statement, dict(cut.values)).scalars()]
 
-    def _copied(
-        self,
-        connection: Connection,
-        cut: Cut,
-        size: int,
-        most: int,
-        *,
-        content: bool,
-        versions: bool = False,
-    ) -> Iterator[Page]:
+    def _copied(self, connection: Connection, cut: Cut, wanted: PageOptions) -> Iterator[Page]:
         self._prepare(connection)
-        before, row = self._row(connection, content=content, versions=versions)
+        before, row = self._row(connection, content=wanted.content, versions=wanted.versions)
         query = f"COPY ({self._select(connection, before, row, cut.sql)}) TO STDOUT (FORMAT binary)"
         with (
             asking_again(connection),
@@ -257,7 +226,7 @@ class DocumentSource(DocumentStatements):
             driver(connection).cursor() as cursor,
             cursor.copy(query, cut.values) as copy,
         ):
-            for page in pages_of(copy, size=size, most=most):
+            for page in pages_of(copy, size=wanted.size, most=wanted.most):
                 yield self._checked(page)
 
     def _select(self, connection: Connection, before: Composable, what: Composable, cut: str) -> str:

@@ -11,6 +11,7 @@ from outboxctl.operations.rebuild.model import RebuildInterrupted, Tools
 from outboxctl.operations.rebuild.pipeline import sent
 from outboxctl.operations.rebuild.sending import Sender, collect
 from outboxctl.operations.rebuild.source import DocumentBatch, Refused, differing, pages
+from outboxctl.operations.verify.rows_side import RowsSide
 
 SAVED_EVERY = 1.0  # seconds: what was sent since is sent again by a process that goes on
 
@@ -24,7 +25,7 @@ def fill(tools: Tools, rebuild: Rebuild) -> Rebuild:
     _say_if_slow(tools)
     # A document whose routing changes meanwhile is sent again when the rebuild catches up.
     sender = Sender(tools, rebuild.new_index, once=True, gives_way=True)
-    read = pages(tools.source, tools.db, rebuild.place, tools.size)
+    read = pages(tools.source, tools.db, rebuild.place, tools.size, _side(tools, rebuild))
     filled = FillProgress(tools, rebuild)
     try:
         with sent(read, sender.send, tools.stop) as results:
@@ -37,6 +38,14 @@ def fill(tools: Tools, rebuild: Rebuild) -> Rebuild:
         raise
     row = filled.save()
     return row if tools.stop.is_set() else tools.save(row, phase=RebuildPhase.CATCH_UP)
+
+
+def _side(tools: Tools, rebuild: Rebuild) -> RowsSide | None:
+    """What keeps the rows for the comparison; None where not all of them are read here."""
+    if rebuild.place is not None:
+        return None
+    with tools.db.begin() as connection:
+        return tools.filled.begin(connection, tools.source)
 
 
 def _say_if_slow(tools: Tools) -> None:
@@ -81,7 +90,9 @@ def heal(tools: Tools, index: str) -> int:
     """
     sender, healed = Sender(tools, index), 0
     ends = (tools.source, tools.db, tools.client, index, tools.size)
-    for batch in differing(*ends, advance=tools.advance, stop=tools.stop):
+    with tools.db.begin() as connection:
+        side = tools.filled.still(connection)
+    for batch in differing(*ends, side=side, advance=tools.advance, stop=tools.stop):
         if tools.stop.is_set():
             raise RebuildInterrupted
         refused = sender.send(batch)

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from outboxctl.core.documents.rows import ChangedKey, SourcePage, SourceRow, row_of
 from outboxctl.core.documents.since import Since
-from outboxctl.core.documents.source import DocumentSource
+from outboxctl.core.documents.source import DocumentSource, PageOptions
 from outboxctl.core.produce import MAX_VERSION
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.failures import Reason
 from outboxctl.domain.projection import document_id
 from outboxctl.operations.verify.compare import compare
 from outboxctl.operations.verify.model import SENT_AGAIN, Difference, DifferenceKind
+from outboxctl.operations.verify.rows_side import RowsSide
 from outboxctl.sink.delivery.bulk import BulkAction
 from outboxctl.sink.delivery.raw import RawActions
 from outboxctl.sink.index.scan import reader_of
@@ -63,10 +64,14 @@ class DocumentBatch(NamedTuple):
     place: str | None = None
 
 
-def pages(source: DocumentSource, db: "Database", place: str | None, size: int) -> Iterator[DocumentBatch]:
-    """All documents behind a place; they stay as the server wrote them."""
-    read = source.pages(db, place, size=size, most=PAGE_BYTES)
-    return (_raw_batch(each, source.projection.version) for each in read)
+def pages(
+    source: DocumentSource, db: "Database", place: str | None, size: int, side: RowsSide | None = None
+) -> Iterator[DocumentBatch]:
+    """All documents behind a place; they stay as the server wrote them. `side` keeps what was read."""
+    for each in source.pages(db, place, PageOptions(size, PAGE_BYTES)):
+        if side:
+            side.add_sent(each)
+        yield _raw_batch(each, source.projection.version)
 
 
 def changed(source: DocumentSource, db: "Database", since: Since, size: int) -> Iterator[DocumentBatch]:
@@ -85,13 +90,18 @@ def differing(
     index: str,
     size: int,
     *,
+    side: RowsSide | None,
     advance: Callable[[int], object],
     stop: Event,
 ) -> Iterator[DocumentBatch]:
-    """What differs, as it is now: by version where rows have one (content follows it), else by content."""
+    """What differs, as it is now: by version where rows have one (content follows it), else by content.
+
+    `side`: the rows, where they need not be read.
+    """
     reader = reader_of(client, index, source.routing)
     content = not (source.versioned or reader.shape.no_content)
-    differences = compare(db, reader, source, content=content, advance=advance, stop=stop)
+    filled = side if side and side.content == content else None
+    differences = compare(db, reader, source, content=content, advance=advance, stop=stop, filled=filled)
     keys = _sent_again(source, differences)
     while some := list(islice(keys, size)):
         yield from again(source, db, some)

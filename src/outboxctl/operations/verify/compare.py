@@ -10,7 +10,7 @@ from threading import Event
 
 from outboxctl.core.database import Database
 from outboxctl.core.documents.rows import SourcePage, SourceRow, row_of
-from outboxctl.core.documents.source import DocumentSource
+from outboxctl.core.documents.source import DocumentSource, PageOptions
 from outboxctl.core.refused_reads import ReadRefusedError
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import is_text
@@ -20,6 +20,7 @@ from outboxctl.operations.verify.lanes import LANES, in_lanes
 from outboxctl.operations.verify.model import Census, Difference, DifferenceKind
 from outboxctl.operations.verify.one_pass import OnePass
 from outboxctl.operations.verify.review import Review
+from outboxctl.operations.verify.rows_side import RowsSide
 from outboxctl.sink.index.scan import Reader
 from outboxctl.sink.index.scanned import ScannedDocument
 
@@ -40,13 +41,14 @@ def compare(
     census: Census | None = None,
     advance: Callable[[int], object] = lambda _: None,
     stop: Event | None = None,
+    filled: RowsSide | None = None,
 ) -> Iterator[Difference]:
     """Yield each document that differs, as soon as it is known; those with an event in flight are marked.
 
     `database` needs CONNECTIONS connections. Without `content` versions alone are compared, or presence.
     `census` counts what was read, `advance` is called with the rows of each page; after `stop` no page is
-    begun. Raises UsageError for an index that cannot be compared, InconclusiveError for a view that cannot be
-    read, UnreachableError for an unreachable side.
+    begun. `filled` holds all rows, which are not read then. Raises UsageError for an index that cannot be
+    compared, InconclusiveError for a view that cannot be read, UnreachableError for an unreachable side.
     """
     if content and reader.shape.no_content:
         raise UsageError(
@@ -56,7 +58,7 @@ def compare(
     reader.refresh()
     stop, unreadable = stop or Event(), False
     comparison = Comparison(database, reader, source, content=content, census=census or Census())
-    suspects = comparison.suspects(advance, stop)
+    suspects = comparison.suspects(advance, stop, filled)
     review = Review(database, reader, source, content=content)
     while some := list(islice(suspects, SIZE)):
         for difference in review.of(some):
@@ -93,9 +95,12 @@ class Comparison:
         self._database, self._reader, self._source = database, reader, source
         self._content, self._census = content, census
 
-    def suspects(self, advance: Callable[[int], object], stop: Event) -> Iterator[str]:
+    def suspects(
+        self, advance: Callable[[int], object], stop: Event, filled: RowsSide | None = None
+    ) -> Iterator[str]:
         """Ids that differ at the first reading: in one pass over both sides if that suffices, else in two."""
-        whole = OnePass(self._database, self._reader, self._source, content=self._content)
+        sides = (self._database, self._reader, self._source)
+        whole = OnePass(*sides, content=self._content, filled=filled)
         ids = whole.suspects(self._census, advance, stop)
         if ids is None:
             advance(-self._census.rows)
@@ -106,9 +111,8 @@ class Comparison:
 
     def _by_id(self, advance: Callable[[int], object], stop: Event) -> Iterator[str]:
         """Each row's document, then each document's row. A few pages are in memory."""
-        rows = self._source.pages(
-            self._database, None, size=SIZE, most=BYTES, content=self._content, versions=False
-        )
+        wanted = PageOptions(SIZE, BYTES, self._content, versions=False)
+        rows = self._source.pages(self._database, None, wanted)
         with in_lanes(self._differing, rows) as examined:
             for page, suspects in examined:
                 yield from suspects

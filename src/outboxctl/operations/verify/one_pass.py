@@ -10,29 +10,37 @@ from threading import Event
 
 from outboxctl.core.database import Database
 from outboxctl.core.documents.rows import PageRange, RowState, SourcePage, state_of
-from outboxctl.core.documents.source import DocumentSource
+from outboxctl.core.documents.source import DocumentSource, PageOptions
 from outboxctl.core.refused_reads import ReadRefusedError
 from outboxctl.domain.errors import OutboxctlError
 from outboxctl.domain.projection import Routing
 from outboxctl.operations.verify.lanes import ahead, begun, in_lanes
 from outboxctl.operations.verify.model import Census
-from outboxctl.operations.verify.sketch import Sketch, numbers, secret
+from outboxctl.operations.verify.rows_side import NO_BODY, RowsSide, possible
+from outboxctl.operations.verify.sketch import numbers
 from outboxctl.sink.index.scan import Reader
 from outboxctl.sink.index.scanned import ScannedDocument
 
 FIRST, LEAST, MOST = 200, 50, 8_000  # rows of a range: the first one, and all others
 BYTES = 8_000_000  # about, of their documents: some 15 MB of memory
 PAGE = 1_000  # rows, where they are read by key
-NO_BODY = b"{}"  # where content is not compared
 
 
 class OnePass:
-    """One pass."""
+    """One pass; with `filled` the rows are in that sketch already."""
 
-    def __init__(self, database: Database, reader: Reader, source: DocumentSource, *, content: bool) -> None:
+    def __init__(
+        self,
+        database: Database,
+        reader: Reader,
+        source: DocumentSource,
+        *,
+        content: bool,
+        filled: RowsSide | None = None,
+    ) -> None:
         self._database, self._reader, self._source = database, reader, source
-        self._content = content
-        self._sketch, self._over = Sketch(), Event()
+        self._content, self._filled = content, filled
+        self._side, self._over = filled or RowsSide(source, content=content), Event()
         self._size = FIRST  # of the next range, by the documents of those before
 
     def suspects(self, census: Census, advance: Callable[[int], object], stop: Event) -> Sequence[str] | None:
@@ -42,7 +50,7 @@ class OnePass:
         key, or a side failed, such as the node of a shard's copy: on another one the documents have another
         order. `census` counts all the same.
         """
-        if not secret() or (self._content and self._source.pipeline):
+        if not possible(self._source, content=self._content):
             return None
         try:
             return self._compared(census, advance, stop)
@@ -54,21 +62,29 @@ class OnePass:
     def _compared(
         self, census: Census, advance: Callable[[int], object], stop: Event
     ) -> Sequence[str] | None:
+        documents = begun(lambda: self._read_index(stop))
+        for count in self._counts():
+            census.rows += count
+            advance(count)
+            if stop.is_set():
+                return []
+            if documents.done():
+                documents.result()  # raises what was raised there
+        census.documents = documents.result()
+        ids = [] if stop.is_set() else self._side.sketch.remaining()
+        return ids if ids is None else [id_.decode(errors="surrogateescape") for id_ in ids]
+
+    def _counts(self) -> Iterator[int]:
+        """How many rows are in the sketch, as they come to it."""
+        if self._filled:
+            yield self._filled.rows
+            return
         with self._database.begin() as connection:
             last, rows = self._source.last_page(connection), self._source.count(connection)
         parts: Iterable[PageRange | SourcePage] = self._pages() if last is None else self._ranges(last, rows)
-        documents = begun(lambda: self._read_index(stop))
         with in_lanes(self._read_rows, parts) as read:
             for _, count in read:
-                census.rows += count
-                advance(count)
-                if stop.is_set():
-                    return []
-                if documents.done():
-                    documents.result()  # raises what was raised there
-        census.documents = documents.result()
-        ids = self._sketch.remaining()
-        return ids if ids is None else [id_.decode(errors="surrogateescape") for id_ in ids]
+                yield count
 
     def _ranges(self, last: int, rows: int) -> Iterator[PageRange]:
         """All pages of a root that has so many, of about so many rows."""
@@ -79,17 +95,15 @@ class OnePass:
         yield PageRange(first, None)
 
     def _pages(self) -> Iterator[SourcePage]:
-        given = {"content": self._content, "versions": False}
-        return self._source.pages(self._database, None, size=PAGE, most=BYTES, **given)
+        wanted = PageOptions(PAGE, BYTES, self._content, versions=False)
+        return self._source.pages(self._database, None, wanted)
 
     def _read_rows(self, part: PageRange | SourcePage) -> int:
         states = [*map(state_of, part.rows)] if isinstance(part, SourcePage) else self._range(part)
         if states:
             length = sum(len(document) for _, _, document, _ in states)
             self._size = max(LEAST, min(MOST, BYTES * len(states) // max(1, length)))
-        if any(b"\n" in document for _, _, document, _ in states):  # which are sent without
-            states = [(id_, version, body.replace(b"\n", b" "), at) for id_, version, body, at in states]
-        self._sketch.add(numbers(states))
+        self._side.add(states)
         return len(states)
 
     def _range(self, pages: PageRange) -> list[RowState]:
@@ -99,17 +113,25 @@ class OnePass:
         except ReadRefusedError:
             return self._source.careful(self._database, pages, content=self._content)
 
-    def _document(self, each: ScannedDocument) -> RowState:
-        version = each.version if self._source.versioned else None
-        routing = b"" if self._source.routing is Routing.NONE else each.routing.encode()
-        body = each.body if self._content else NO_BODY
-        return each.id.encode("utf-8", "surrogatepass"), version, body, routing
-
     def _read_index(self, stop: Event) -> int:
         count = 0
         for page in ahead(self._reader.everything(content=self._content)):
-            self._sketch.subtract(numbers(map(self._document, page)))
+            self._side.sketch.subtract(numbers(self._states(page)))
             count += len(page)
             if self._over.is_set() or stop.is_set():
                 break
         return count
+
+    def _states(self, page: Sequence[ScannedDocument]) -> Iterator[RowState]:
+        """Documents as states of rows: in one loop, since it runs for each document."""
+        versioned, content = self._source.versioned, self._content
+        routed = self._source.routing is not Routing.NONE
+        return (
+            (
+                each.id.encode("utf-8", "surrogatepass"),
+                each.version if versioned else None,
+                bytes(each.source) if content else NO_BODY,
+                each.routing.encode() if routed else b"",
+            )
+            for each in page
+        )
