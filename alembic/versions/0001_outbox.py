@@ -13,6 +13,7 @@ from sqlalchemy.schema import CreateColumn, CreateIndex, CreateTable
 
 from outboxctl.core.sql.engine import DIALECT
 from outboxctl.core.tables import EVENTS, METADATA, SOURCE
+from outboxctl.domain.projection import MAX_KEY_BYTES
 
 revision = "0001"
 down_revision = None
@@ -137,6 +138,7 @@ LATER: tuple[str, ...] = (
     "processed_at",
 )
 LATER += ("error_reason", "error", "last_replayed_at", "last_replayed_by", "last_replayed_reason")
+LATER += ("follow", "follow_cursor")
 MARKED = f"""event->>'status' IS DISTINCT FROM 'pending' OR coalesce(event->>'attempts', '0') <> '0'
             OR coalesce(event->>'replay_count', '0') <> '0'
             OR num_nonnulls({", ".join(f"event->>'{column}'" for column in LATER)}) > 0"""
@@ -164,8 +166,12 @@ BEGIN
     IF NOT of_any_status AND ({MARKED}) THEN
         RAISE insufficient_privilege USING
             MESSAGE = format('permission denied for table %s: an event begins as pending, with no attempt,'
-                ' failure, lease, retry or replay', TG_TABLE_NAME),
+                ' failure, lease, retry or replay, and follows nothing', TG_TABLE_NAME),
             HINT = 'insert entity_type, entity_id, op and event_version; the defaults are right';
+    END IF;
+    IF NOT of_any_status AND octet_length(event->>'entity_key') > {MAX_KEY_BYTES} THEN
+        RAISE program_limit_exceeded USING
+            MESSAGE = 'entity_key is longer than {MAX_KEY_BYTES} bytes: no document has such a key';
     END IF;
     IF NOT of_any_time THEN{SET_TIME.format("created_at")}{SET_TIME.format("updated_at")}
     END IF;

@@ -16,7 +16,7 @@ from processes import Worker, eventually
 from projections.memory_index import parts_of
 
 KEYS = 5
-CLAIM = "e.follow_cursor, e.attempts"
+CLAIM = "END, e.attempts"
 WRITE = "json_array_elements_text"  # of key events
 
 

@@ -17,6 +17,10 @@ from outboxctl.domain.lifecycle import PROJECTION
 MAX_ID_BYTES = 512  # Elasticsearch's limit on `_id`
 EVERYTHING = -1  # `follow` of an event that stands for every document of its projection
 DOCUMENTS = -2  # `follow` of an event whose key is a JSON array of keys of documents
+# `follow` of a claimed event whose key is over MAX_KEY_BYTES. No index has room for as long a key, with its
+# escapes, unless it compresses well: a thousand of them are a batch.
+KEY_TOO_LONG = -3
+MAX_KEY_BYTES = 8_192
 BLANK_PADDED = "pg_catalog.bpchar"  # char(n): the blanks at its end are no part of a value
 HASH = re.compile(r"sha256:[0-9a-f]{64}")
 NAME = re.compile(r"[a-z0-9_]{1,50}")

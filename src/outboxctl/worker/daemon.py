@@ -78,7 +78,9 @@ class Daemon:
         context, self.signals = parts.context, parts.context.signals
         self._settings, self._database = settings, database
         self._heartbeat = Heartbeat(context, parts.flow)
-        maintenance = self._maintenance = Maintenance(context, self._heartbeat, parts.reclaimed, parts.flow)
+        maintenance = self._maintenance = Maintenance(
+            context, self._heartbeat, parts.reclaimed, parts.flow, parts.expander
+        )
         self._probes = Probes(context, probe, parts.reclaimed, parts.flow, lag=lambda: maintenance.own_lag)
         self._lanes = list[Lane]()
         self._lane_threads: list[threading.Thread] = []

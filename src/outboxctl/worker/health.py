@@ -58,7 +58,7 @@ class Health:
         self._slow: dict[str, tuple[float, float]] = {}  # the last slow answer: when, and after how long
         self.taken_at = float("-inf")  # when the sink took an event last; set by `FlowControl`
         self._succeeded: float | None = None
-        self._nothing_due = self._nothing_waiting = monotonic()
+        self._nothing_due = self._nothing_waiting = self._expanded = monotonic()
 
     @contextmanager
     def waiting_for(self, name: str, *, patience: float = PATIENCE) -> Iterator[None]:
@@ -165,6 +165,18 @@ class Health:
         stalled = due and age > self._sla
         text = f"events are due, no success for {age:.0f} s" if stalled else None
         self.report("progress", text, since=since)
+
+    def expanded(self) -> None:
+        """Note that a change was expanded just now, or none waited."""
+        self._expanded = monotonic()
+
+    def following(self, *, due: bool) -> None:
+        """Report `progress`, too, where changes could be expanded and none was within the SLA."""
+        if not due:
+            self.expanded()
+        age = monotonic() - self._expanded
+        text = f"changes of followed tables wait, none was expanded for {age:.0f} s"
+        self.report("progress", text if age > self._sla else None, observer="expander", since=self._expanded)
 
     def failing(self) -> dict[str, str]:
         """The problem of each failing condition, in our own sentences; empty when ready."""

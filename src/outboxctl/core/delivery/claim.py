@@ -17,6 +17,7 @@ from outboxctl.core.schema.names import (
 from outboxctl.core.sql import Connection, text
 from outboxctl.domain.failures import Reason
 from outboxctl.domain.lifecycle import Verb
+from outboxctl.domain.projection import KEY_TOO_LONG, MAX_KEY_BYTES
 
 # The plan must not depend on statistics: on a table that was emptied and vacuumed they say "no rows".
 # With these off, each step has only its index to use. SET LOCAL also survives a pooler. What an earlier
@@ -96,7 +97,7 @@ WITH chosen AS MATERIALIZED (
     LIMIT CASE WHEN EXISTS (SELECT FROM together) THEN 0 ELSE 1 END FOR UPDATE SKIP LOCKED
 ), due AS (SELECT * FROM together UNION ALL SELECT * FROM alone)"""
 # The fence is lease_token. No timestamp is returned: '-infinity' would break the decoder after the claim has
-# committed.
+# committed; nor a key that is not needed, or would fill the memory of whoever gets a batch of them.
 STATEMENT = f"""{{found}}, claimed AS (
     UPDATE {EVENTS} SET
         status = {target(Verb.CLAIM)}, owner = :owner, lease_token = CAST(:token AS uuid),
@@ -106,8 +107,11 @@ STATEMENT = f"""{{found}}, claimed AS (
     RETURNING id, entity_type, entity_id, entity_key, op, event_version, attempts, follow, next_retry_at,
         created_at
 )
-SELECT c.id::text, coalesce(c.entity_key, c.entity_type::text || ':' || c.entity_id::text), c.op,
-    c.event_version, c.attempts, NULL, NULL, c.follow, {{name}}, {{others}}
+SELECT c.id::text, CASE WHEN c.entity_key IS NULL THEN c.entity_type::text || ':' || c.entity_id::text
+        WHEN c.follow IS NULL AND octet_length(c.entity_key) <= {MAX_KEY_BYTES} THEN c.entity_key ELSE '' END,
+    c.op, c.event_version, c.attempts, NULL, NULL,
+    CASE WHEN c.follow IS NULL AND octet_length(c.entity_key) > {MAX_KEY_BYTES} THEN {KEY_TOO_LONG}
+        ELSE c.follow END, {{name}}, {{others}}
 FROM {{rows}} ORDER BY c.next_retry_at, c.created_at
 """
 ROWS_OF_NEXT = "chosen LEFT JOIN claimed c ON true"
@@ -130,7 +134,7 @@ class Claimed(NamedTuple):
     """One claimed event, once its document was read with what that says of its source as it is then.
 
     `document_id` is the event's key until then; `document` is None where there is no row. `follow`: the event
-    stands for all documents behind a row of that followed table.
+    stands for all documents behind a row of that followed table, or KEY_TOO_LONG; its key is not read.
     """
 
     id: str

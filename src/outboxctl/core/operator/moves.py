@@ -7,7 +7,7 @@ from typing import Any
 
 from outboxctl.core.operator.audit import OF_ACT
 from outboxctl.core.operator.selection import MovePlan
-from outboxctl.core.schema.names import AUDIT, EVENTS, STATUS_IS, UNHELD, source, target
+from outboxctl.core.schema.names import AUDIT, EVENTS, OF_PROJECTION, STATUS_IS, UNHELD, source, target
 from outboxctl.core.sql import Connection, TextClause, text
 from outboxctl.domain.failures import Reason
 from outboxctl.domain.lifecycle import Status, Verb
@@ -142,12 +142,14 @@ def undo(
 
 # The waiting events of a projection that is dropped.
 BATCH = 5_000  # events in one transaction
-IN_HAND = text(f"SELECT count(*) FROM {EVENTS} WHERE status = '{Status.PROCESSING}' AND entity_type = :name")
+IN_HAND = text(
+    f"SELECT count(*) FROM {EVENTS} WHERE status = '{Status.PROCESSING}' AND {OF_PROJECTION} = :name"
+)
 # Only events that no worker holds; one that is settled after all is not touched.
 DROP = move_statement(
     Verb.DROP,
     DISCARDED,
-    which=f"status = {{status}} AND entity_type = :name LIMIT {BATCH}",
+    which=f"status = {{status}} AND {OF_PROJECTION} = :name LIMIT {BATCH}",
     action="projection drop",
 )
 

@@ -20,13 +20,13 @@ from outboxctl.core.delivery import settle
 from outboxctl.core.delivery.claim import PLAN
 from outboxctl.core.projections import follow_keys, follow_pages, follow_tables
 from outboxctl.core.projections.follow_keys import KeysAhead
-from outboxctl.core.projections.follow_pages import HALF, NAME, FollowEvent
+from outboxctl.core.projections.follow_pages import CURSOR, HALF, KEY, NAME, FollowEvent, cursor_of
 from outboxctl.core.projections.follow_tables import FOLLOWS, FRESH, FollowedTable
 from outboxctl.core.projections.in_force import STAMP
 from outboxctl.core.schema.names import EVENTS, ONE_MORE_ATTEMPT, STATUS_IS, UNHELD, id_array
 from outboxctl.core.sql import Connection, text
 from outboxctl.domain.clock import LOCK_SECONDS
-from outboxctl.domain.projection import DOCUMENTS, EVERYTHING, Projection
+from outboxctl.domain.projection import DOCUMENTS, EVERYTHING, MAX_KEY_BYTES, Projection
 
 SAME_AMONG = 10_000  # events of the table that are looked at for others of the same row
 CLAIM = f"""
@@ -36,7 +36,7 @@ UPDATE {EVENTS} e SET status = 'processing', owner = :owner, lease_token = CAST(
     lease_until = now() + make_interval(secs => :lease), processing_started_at = now(),
     attempts = {ONE_MORE_ATTEMPT}, updated_at = now()
 FROM due WHERE e.id = due.id AND e.{STATUS_IS} 'pending'
-RETURNING e.id::text, e.entity_type, e.follow, e.entity_key, e.follow_cursor, e.attempts,
+RETURNING e.id::text, e.entity_type, e.follow, {KEY}, {CURSOR}, e.attempts,
     {STAMP.format(name="e.entity_type")}
 """
 CLAIM_FRESH = text(CLAIM.format(which=FRESH))
@@ -67,7 +67,8 @@ SAME = text(
 ALL = text(DONE.format(same="true"))
 IN_HAND = text(f"""
 SELECT DISTINCT entity_key FROM {EVENTS}
-WHERE status = 'processing' AND entity_type = :name AND entity_key IS NOT NULL AND follow IS NULL
+WHERE status = 'processing' AND entity_type = :name AND follow IS NULL
+    AND octet_length(entity_key) <= {MAX_KEY_BYTES}
 """)
 
 
@@ -98,7 +99,7 @@ def claim(
     if row is None:
         return None
     id_, name, place, key, cursor, attempts, stamp = row
-    return FollowEvent(id_, name, place, key, json.loads(cursor or "{}"), attempts, stamp)
+    return FollowEvent(id_, name, place, key, cursor_of(cursor), attempts, stamp)
 
 
 def put_back(

@@ -21,6 +21,11 @@ TIME_HALF = """\
 overlay(lpad(to_hex((date_part('epoch', clock_timestamp()) * 4096000)::bigint), 15, '0')
                 PLACING '7' FROM 13 FOR 0)"""
 NUMBER_HALF = "(uuid_hash_extended(gen_random_uuid(), 0) & ((1::bigint << 61) - 1)) + (1::bigint << 63)"
+# What is longer is not read: then an event stands for every document (`follow_query.fits`), or fails for its
+# cursor. `follow_tables.merge` writes half as much at most.
+KEY = f"CASE WHEN octet_length(entity_key) <= {8 * 2**20} THEN entity_key ELSE '' END"
+CURSOR = f"CASE WHEN octet_length(follow_cursor) > {2**20} THEN '[]' ELSE follow_cursor END"
+BAD_CURSOR: Mapping[str, Any] = {"of": "no definition"}
 # The keys are one JSON text: an array costs the worker five times as much CPU.
 WRITE = text(f"""
 WITH page AS MATERIALIZED (
@@ -83,14 +88,14 @@ class FollowEvent:
     @cached_property
     def documents(self) -> list[str]:
         """The keys that an event of documents names, in order. ValueError where it holds no array of keys."""
-        keys = json.loads(self.key)
+        keys = parsed(self.key)
         if not (isinstance(keys, list) and all(isinstance(key, str) for key in keys)):
             raise ValueError(f"not a JSON array of keys: {self.key[:200]!r}")
         return sorted({*keys})
 
     @cached_property
     def _content(self) -> dict[str, Any]:
-        content = json.loads(self.key)
+        content = parsed(self.key)
         if not isinstance(content, dict):
             raise ValueError(f"not a JSON object: {self.key[:200]!r}")
         return content
@@ -104,6 +109,27 @@ class FollowEvent:
         done = int(self.cursor.get("done", 0)) + len(keys)
         more = {"done": done, "events": events or before, "waits_for": before, "of": self.stamp}
         return {**self.cursor, **place, **more}
+
+
+def parsed(text: str) -> Any:
+    """A text as JSON. ValueError where it is none."""
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def cursor_of(text: str | None) -> Mapping[str, Any]:
+    """A `follow_cursor`; BAD_CURSOR where `behind` has not written it."""
+    try:
+        cursor = parsed(text or "{}")
+        for event in (*(cursor.get("events") or ()), *(cursor.get("waits_for") or ())):
+            UUID(event)
+        kinds = {"after": str, "index": dict | None, "done": int, "of": str | None}
+        good = all(isinstance(cursor[name], kind) for name, kind in kinds.items() if name in cursor)
+    except (ValueError, TypeError, AttributeError):
+        good = False
+    return cursor if good else BAD_CURSOR
 
 
 def _text(value: object) -> str | None:

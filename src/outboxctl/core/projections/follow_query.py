@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence, Set
 from psycopg.sql import SQL
 
 from outboxctl.core.projections.documents import identifier, qualified
-from outboxctl.core.projections.follow_pages import FollowEvent
+from outboxctl.core.projections.follow_pages import BAD_CURSOR, FollowEvent
 from outboxctl.domain import keys_query
 from outboxctl.domain.projection import DOCUMENTS, EVERYTHING, Follow, Projection
 
@@ -61,9 +61,13 @@ def _types(followed: Follow) -> dict[str, str]:
 def fits(projection: Projection, event: FollowEvent) -> bool:
     """Whether the projection has the query that the event was written for, and the event its parameters.
 
-    Raises ValueError where the event's key is no JSON object.
+    Raises ValueError where its key is no JSON object, or its cursor none of ours.
     """
-    if event.place in (EVERYTHING, DOCUMENTS):
+    if event.cursor is BAD_CURSOR:
+        raise ValueError("its follow_cursor is not one that a worker writes")
+    if event.place == EVERYTHING or not event.key:
+        return event.place == EVERYTHING
+    if event.place == DOCUMENTS:
         return True
     followed = projection.followed(event.place, event.name)
     return followed is not None and event.has({*keys_query.parameters(followed.keys)})

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from outboxctl.core.delivery.claim import PLAN
 from outboxctl.core.projections import follow_keys, follow_pages
 from outboxctl.core.projections.documents import session
-from outboxctl.core.projections.follow_pages import HALF, FollowEvent
+from outboxctl.core.projections.follow_pages import CURSOR, HALF, KEY, FollowEvent
 from outboxctl.core.projections.in_force import STAMP
 from outboxctl.core.schema.names import EVENTS, ONE_MORE_ATTEMPT, STATUS_IS, UNHELD, id_array
 from outboxctl.core.sql import Connection, text
@@ -30,7 +30,10 @@ WAIT = f"""EXISTS (SELECT FROM {EVENTS} l
         AND (coalesce(l.attempts, 0) = 0 OR EXISTS (SELECT FROM {EVENTS} w
             WHERE w.id = CAST({{first}} AS uuid) AND w.{STATUS_IS} 'pending')))"""
 WAITS = text(f"SELECT {WAIT.format(first=':first', last=':last')}")
-OF_CURSOR = WAIT.format(first="(cursor #>> '{waits_for,0}')", last="(cursor #>> '{waits_for,1}')")
+# Of a cursor as `follow.put_back` writes it. A cast to JSON would fail for all events where one has another.
+ID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+IDS = f"""regexp_match({CURSOR}, '"waits_for": \\["({ID})", "({ID})"\\]')"""
+OF_CURSOR = WAIT.format(first="ids[1]", last="ids[2]")
 NEXT = f"SELECT entity_type, follow FROM {EVENTS} WHERE {FOLLOWS}"
 OF_TABLE = f"{FOLLOWS} AND entity_type = t.entity_type AND follow = t.follow"
 WAITING = text(f"""
@@ -45,7 +48,7 @@ SELECT t.entity_type, t.follow, EXISTS (SELECT FROM {EVENTS} WHERE {OF_TABLE} AN
 FROM tables t CROSS JOIN LATERAL (
     SELECT count(*) AS number,
         (array_agg(id::text ORDER BY created_at) FILTER (WHERE NOT {OF_CURSOR}))[1] AS due
-    FROM (SELECT id, created_at, CAST(follow_cursor AS json) AS cursor FROM {EVENTS}
+    FROM (SELECT id, created_at, {IDS} AS ids FROM {EVENTS}
         WHERE {OF_TABLE} AND {BEGUN} ORDER BY created_at LIMIT {LOOKED_AT}) b
 ) begun
 """)
@@ -91,7 +94,7 @@ WRITE_SECONDS = 15.0  # for a statement that writes what was found: on a busy se
 MOST_BYTES = 4 * 2**20  # of the rows' columns in one set
 LOCK = text(f"""
 WITH locked AS MATERIALIZED (
-    SELECT id, created_at, entity_key, attempts FROM {EVENTS}
+    SELECT id, created_at, {KEY} AS entity_key, attempts FROM {EVENTS}
     WHERE {FOLLOWS} AND entity_type = :name AND follow = :place AND {FRESH}
     ORDER BY created_at LIMIT :size FOR UPDATE SKIP LOCKED
 ), measured AS (

@@ -18,7 +18,7 @@ from outboxctl.domain.failures import DONE, Classification, Noop, Reason, Verdic
 from outboxctl.domain.flow import OF_ONE_INDEX
 from outboxctl.domain.lifecycle import PROJECTION
 from outboxctl.domain.printable import brief
-from outboxctl.domain.projection import Projection
+from outboxctl.domain.projection import KEY_TOO_LONG, MAX_KEY_BYTES, Projection
 from outboxctl.sink.delivery.result import Delivery, IndexedSink, Sink
 from outboxctl.worker.claiming.leases import Batch, Lease
 from outboxctl.worker.context import WorkerContext
@@ -46,6 +46,12 @@ MOVES = {
     MoveState.INTERRUPTED: "a rebuild of {alias} was interrupted while its index takes no writes: "
     "`outboxctl rebuild` goes on, `outboxctl index abort` ends it",
 }
+TOO_LONG = Classification(
+    Verdict.FAIL,
+    Reason.DETERMINISTIC_EXCEPTION,
+    error=f"the event's key is longer than {MAX_KEY_BYTES:,} bytes",
+    unsent=True,
+)
 Delivered = tuple[Judged, dict[str, DeliveredDelete]]
 
 
@@ -79,10 +85,14 @@ class Delivering:
         Also the deletes that were delivered, by event id. Raises OutboxctlError where the database fails.
         """
         events, name = batch.events, batch.name
-        if follows := [event.id for event in events if event.follow is not None]:
+        if apart := [event for event in events if event.follow is not None]:
+            too_long = [(event, TOO_LONG) for event in apart if event.follow == KEY_TOO_LONG]
             with self._context.database.begin() as connection:  # they were reclaimed, retried or replayed
-                follow.put_back(connection, batch.lease.token, follows)
+                ids = [event.id for event in apart if event.follow != KEY_TOO_LONG]
+                follow.put_back(connection, batch.lease.token, ids)
             events = [event for event in events if event.follow is None]
+            judged, deletes = self.deliver(batch._replace(events=events))
+            return too_long + judged, deletes
         for again in range(TRIES if events else 0):
             projection = (self._declared.again if again else self._declared.get)(name) if name else None
             if name and projection is None:

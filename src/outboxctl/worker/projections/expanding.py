@@ -49,6 +49,7 @@ class Expander:
         self._read_ahead, self._turns, self._log = ReadAhead(), Turns(), ExpandedLog()
         self._unfinished = set[str]()  # events of which this worker has written a page
         self._steps: dict[bool | None, int] = {}  # by thread; odd: one is under way
+        self._waiting = False  # whether follow events were seen, whatever is in force
 
     @property
     def expanding(self) -> bool:
@@ -64,6 +65,7 @@ class Expander:
         if any(steps % 2 for steps in before.values()):
             return True
         tables = follow_tables.waiting(connection)
+        self._waiting = bool(tables)
         ready = [
             table
             for table, turn in self._turns.open(tables, monotonic())
@@ -75,9 +77,10 @@ class Expander:
         """Write pages until no follow event waits, or the worker stops.
 
         Without a projection in force there is none, unless somebody wrote one by hand: that is looked for
-        with `always`, since a drain does not end before. A database error is reported, and ends the turn.
+        with `always`, since a drain does not end before, and by `due`. A database error is reported, and ends
+        the turn.
         """
-        if not (always or self._context.metrics.declared):
+        if not (always or self._waiting or self._context.metrics.declared):
             return
         try:
             with self._context.reporter.reporting("expander"):
@@ -113,6 +116,8 @@ class Expander:
             used = [self._turn(*pair) for pair in self._turns.open(tables, monotonic(), slow=slow)]
         finally:
             self._steps[slow] += 1
+        if any(used):
+            self._context.health.expanded()
         return any(used)
 
     def _turn(self, table: FollowedTable, turn: Turn) -> bool:

@@ -13,6 +13,7 @@ from outboxctl.worker.claiming.claimer import ReclaimedTurns
 from outboxctl.worker.claiming.leases import release
 from outboxctl.worker.context import WorkerContext
 from outboxctl.worker.flow.control import FlowControl
+from outboxctl.worker.projections.expanding import Expander
 from outboxctl.worker.upkeep.heartbeat import Heartbeat
 
 log = structlog.get_logger()
@@ -23,10 +24,15 @@ class Maintenance:
     """A thread of its own calls `turn` again and again; a drain calls `reclaim` before the lanes start."""
 
     def __init__(
-        self, context: WorkerContext, heartbeat: Heartbeat, reclaimed: ReclaimedTurns, flow: FlowControl
+        self,
+        context: WorkerContext,
+        heartbeat: Heartbeat,
+        reclaimed: ReclaimedTurns,
+        flow: FlowControl,
+        expander: Expander,
     ) -> None:
         self._context, self._settings, self._database = context, context.settings, context.database
-        self._heartbeat, self._reclaimed, self._flow = heartbeat, reclaimed, flow
+        self._heartbeat, self._reclaimed, self._flow, self._expander = heartbeat, reclaimed, flow, expander
         self._next_reclaim = self._next_gauges = 0.0
         self.own_lag: int | None = None  # events of search_index that are not done; None: not read yet
 
@@ -54,6 +60,7 @@ class Maintenance:
                 )
                 due = snapshot.anything_due(connection)
                 waiting = snapshot.anything_waiting(connection)
+                following = self._expander.due(connection)
         finally:
             self._next_gauges = monotonic() + min(LONGEST_PAUSE, 10 * (monotonic() - started))
         for name, figures in now.items():
@@ -67,6 +74,7 @@ class Maintenance:
             context.health.idle()
             self._flow.idle()
         context.health.progress(due=due)
+        context.health.following(due=following)
 
     def reclaim(self) -> None:
         """Free stuck events of any worker."""
