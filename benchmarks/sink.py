@@ -9,7 +9,7 @@ from uuid import uuid4
 from benchmarks import tables
 from benchmarks.rig import Rig, must
 from outboxctl.core.delivery.claim import Claimed, claim
-from outboxctl.core.documents.table import documents
+from outboxctl.core.documents.table import TableSource
 from outboxctl.sink.delivery import bulk
 from outboxctl.sink.index import index_setup
 from outboxctl.sink.index.index_setup import MAPPING
@@ -42,10 +42,11 @@ def text_of(rig: Rig, document: int) -> int:
 def _claim(rig: Rig, size: int) -> list[Claimed]:
     with rig.database.begin() as connection:
         events = claim(connection, owner="bench", token=str(uuid4()), size=size, lease=30).events
-        rows = documents(connection, [event.document_id for event in events], seconds=30, max_bytes=None)
+    keys = [event.document_id for event in events]
+    read = TableSource().latest(rig.database, keys, seconds=30, max_bytes=None)
     return [
         event._replace(source_version=version, document=document)
-        for event, (version, document) in zip(events, rows, strict=True)
+        for event, version, document in zip(events, read.versions, read.texts, strict=True)
     ]
 
 

@@ -12,7 +12,7 @@ from moments import Insert, at, when
 from outboxctl.core.database import Database
 from outboxctl.core.delivery import settle
 from outboxctl.core.delivery.claim import LEFT_OUT, Claimed, claim
-from outboxctl.core.documents.table import documents
+from outboxctl.core.documents.table import TableSource
 
 BOUND = 2_000
 TRIED = 2  # attempts that every event had before
@@ -22,11 +22,10 @@ def claimed(db: Database, token: str, bound: int | None = BOUND) -> list[Claimed
     """Events with their documents, read until there is no room."""
     with when(db, 0) as connection:
         events = claim(connection, owner="w", token=token, size=50, lease=10).events
-    with db.begin() as connection:
-        rows = documents(connection, [each.document_id for each in events], seconds=9, max_bytes=bound)
+    read = TableSource().latest(db, [each.document_id for each in events], seconds=9, max_bytes=bound)
     return [
         event._replace(source_version=version, document=document)
-        for event, (version, document) in zip(events, rows, strict=True)
+        for event, version, document in zip(events, read.versions, read.texts, strict=True)
     ]
 
 

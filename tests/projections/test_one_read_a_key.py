@@ -9,22 +9,16 @@ import pytest
 import shop
 from outboxctl.core.database import Database
 from outboxctl.core.delivery.claim import Claimed
+from outboxctl.core.documents import statements
+from outboxctl.core.documents.source import DocumentSource
 from outboxctl.core.projections.documents import Documents
 from outboxctl.core.projections.reading import versioned
 from outboxctl.domain.clock import Deadline
 from outboxctl.domain.projection import Projection
 from outboxctl.worker.lane.prepare import prepare
-from outboxctl.worker.projections import reading
-from outboxctl.worker.projections.reading import Reading, ViewReader
+from outboxctl.worker.projections.reading import Reading
 
 GONE = "DELETE FROM shop.products WHERE id <> 2"
-
-
-class Context:
-    """What a reading needs of a worker."""
-
-    def __init__(self, database: Database) -> None:
-        self.database = database
 
 
 def event(number: int, key: str) -> Claimed:
@@ -59,10 +53,9 @@ def test_a_document_that_changes_between_two_halves_is_never_sent_with_a_later_v
         sql.execute(change.encode())
         return found
 
-    monkeypatch.setattr(reading, "versioned", read)
+    monkeypatch.setattr(statements, "versioned", read)
     events = [event(n, key) for n, key in enumerate(["1", "3", "1", "2", "3", "1"])]
-    source = ViewReader(Context(db), projection)  # type: ignore[arg-type] # all of it that is used
-    done = Reading(source, deadline=Deadline.within(30), max_bytes=10**9).run(events)
+    done = Reading(DocumentSource(projection), db, deadline=Deadline.within(30), max_bytes=10**9).run(events)
     prepared = prepare(done.read)
     assert {action.id for action in prepared.actions} == {"1", "3"}
     for action in prepared.actions:

@@ -1,6 +1,8 @@
 """A document that cannot be read: its neighbours are delivered, and it ends with a name."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 from uuid import uuid4
 
 import psycopg
@@ -8,9 +10,11 @@ import pytest
 
 from outboxctl.core.database import Database
 from outboxctl.core.delivery.claim import Claimed, claim
+from outboxctl.core.documents.table import TableSource
+from outboxctl.core.projections.documents import Documents
 from outboxctl.domain.clock import Deadline
 from outboxctl.domain.failures import Reason
-from outboxctl.worker.projections.reading import Reading, ReadRows, TableReader
+from outboxctl.worker.projections.reading import Reading
 from processes import Worker, eventually
 from scene import Scene
 
@@ -121,23 +125,15 @@ def claimed(db: Database) -> list[Claimed]:
         return claim(connection, owner="w", token=str(uuid4()), size=9, lease=30).events
 
 
-class Context:
-    """What a reading needs of a worker."""
-
-    def __init__(self, database: Database) -> None:
-        self.database = database
-
-
-class Counted(TableReader):
+@dataclass(frozen=True)
+class Counted(TableSource):
     """Notes which keys were read together."""
 
-    def __init__(self, db: Database) -> None:
-        super().__init__(Context(db))  # type: ignore[arg-type] # all of it that is used
-        self.asked: list[list[str]] = []
+    asked: list[list[str]] = field(default_factory=list)
 
-    def read(self, keys: Sequence[str], seconds: float, max_bytes: int | None) -> ReadRows:
+    def latest(self, db: Database, keys: Sequence[str], **more: Any) -> Documents:
         self.asked.append([*keys])
-        return super().read(keys, seconds, max_bytes)
+        return super().latest(db, keys, **more)
 
 
 @pytest.mark.parametrize(
@@ -154,7 +150,7 @@ def test_what_can_be_read_after_all_is_sent_if_there_is_time(
 ) -> None:
     """An attempt counts only where it was the document that took the time."""
     scene.load(1)
-    done = Reading(Counted(db), deadline=Passing(lefts), max_bytes=10**9).run(claimed(db))
+    done = Reading(Counted(), db, deadline=Passing(lefts), max_bytes=10**9).run(claimed(db))
     assert bool(done.read) == document
     assert [finding.reason for _, finding in done.judged] == ([reason] if reason else [])
 
@@ -188,8 +184,8 @@ def test_events_of_one_entity_share_one_read(scene: Scene, db: Database, sql: ps
     (first, *_) = sql.execute("SELECT entity_id FROM search_outbox_events ORDER BY created_at, id").fetchall()
     again = "INSERT INTO search_outbox_events (entity_type, entity_id, op, event_version)"
     sql.execute((again + " VALUES ('block', %s, 'upsert', 1)").encode(), first)
-    source, events = Counted(db), claimed(db)
-    done = Reading(source, deadline=Deadline.within(30), max_bytes=10**9).run(events)
+    source, events = Counted(), claimed(db)
+    done = Reading(source, db, deadline=Deadline.within(30), max_bytes=10**9).run(events)
     assert sorted(id_ for ids in source.asked for id_ in ids) == sorted({e.document_id for e in events})
     assert (len(done.read), done.judged) == (5, [])
     assert all(event.document and event.source_version == 1 for event in done.read)

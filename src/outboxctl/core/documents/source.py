@@ -180,7 +180,7 @@ class DocumentSource(DocumentStatements):
             unknown = wanted.versions and not self.projection.version and found and found[0][0][1] == b""
             return None if unknown else found
 
-        return with_version(db, read, lambda: self._raise(db))
+        return with_version(db, read, lambda: self.raise_base(db))
 
     def _read_chunk(self, db: Database, after: str | None, rows: int, wanted: PageOptions) -> list[Page]:
         """The pages of the next rows; of fewer than `rows` where they are larger than was expected."""

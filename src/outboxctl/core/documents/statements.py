@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from psycopg.sql import SQL, Composable
 
@@ -48,7 +49,7 @@ from outboxctl.domain.projection import (
     key_parts,
 )
 
-RAISED = "The versions of documents were raised: this database was restored, or a standby promoted"
+RAISED = "the versions of documents were raised: this database was restored, or a standby promoted"
 ROW_OF_OWN = "concat(to_json({key}), E'\\n', coalesce({made}, E'\\n\\n'))"
 ROW = "concat(to_json({key}), E'\\n', {version}, E'\\n', {made})"
 
@@ -57,15 +58,21 @@ ROW = "concat(to_json({key}), E'\\n', {version}, E'\\n', {made})"
 class DocumentStatements:
     """What is asked of PostgreSQL for a projection's documents; `versioned`: by their rows' own versions.
 
-    Else one that is read later has a higher version, and so has a delete. `tell` is called with a sentence
-    where all versions had to be raised.
+    Else one that is read later has a higher version, and so has a delete. `tell` is called with a sentence,
+    `raised` with the new base of all versions where it had to be raised.
     """
 
     projection: Projection
     tell: Callable[[str], object] = lambda _: None
+    raised: Callable[[int], object] | None = None
 
     versioned = False
     alias = "r"  # of the root in statements
+
+    @property
+    def place(self) -> str:
+        """What is read, for errors."""
+        return str(self.projection.document)
 
     @property
     def pipeline(self) -> str:
@@ -105,15 +112,30 @@ class DocumentStatements:
 
     def current(self, db: Database, keys: Sequence[str]) -> list[SourceRow]:
         """The same in a transaction of its own, with the version that is sent."""
-        found = versioned(
-            db,
-            self.projection,
-            keys,
-            seconds=pages.SECONDS,
-            max_bytes=BYTES,
-            raise_base=lambda: self._raise(db),
+        return _rows(keys, self.latest(db, keys, seconds=pages.SECONDS, max_bytes=BYTES))
+
+    def latest(
+        self, db: Database, keys: Sequence[str], *, seconds: float, max_bytes: int | None
+    ) -> Documents:
+        """What is sent of these keys now, in their order: read in a transaction of its own.
+
+        It takes at most `seconds`, and has documents of at most `max_bytes`, or one. Without a key,
+        ReadRefusedError if none can be read. Raises as `core.projections.documents.read`.
+        """
+        raise_base = partial(self.raise_base, db)
+        return versioned(
+            db, self.projection, keys, seconds=seconds, max_bytes=max_bytes, raise_base=raise_base
         )
-        return _rows(keys, found)
+
+    def not_keys(self, keys: Sequence[str]) -> dict[str, str]:
+        """Why those of these texts that are no key of this source are none."""
+        found, number = dict[str, str](), len(self.projection.key)
+        for key in keys:
+            try:
+                key_parts(key, number)
+            except ValueError as error:
+                found[key] = f"the event's key is not one of {self.projection.name}: {error}"
+        return found
 
     def keys(self, db: Database, ids: Sequence[str]) -> dict[str, str]:
         """The keys of those of these ids that a row can have: an id is the key, or the hash of a long one."""
@@ -178,11 +200,14 @@ class DocumentStatements:
         """Tell the operator."""
         self.tell(text)
 
-    def _raise(self, db: Database) -> None:
+    def raise_base(self, db: Database, *, above: int = -1) -> None:
+        """Raise the base of all versions where that is needed, or where it is not `above` this one."""
         with db.begin() as connection:
-            base = version_base.raise_base(connection)
-        if base:
-            self.say(f"{RAISED}, to {base}")
+            base = version_base.raise_base(connection, above=above)
+        if base and self.raised:
+            self.raised(base)
+        elif base:
+            self.say(f"{RAISED.capitalize()}, to {base}")
 
     def _row(self, connection: Connection, *, content: bool, versions: bool) -> tuple[Composable, Composable]:
         """SQL for what comes before SELECT, and for the four lines of a row (`rows.RawDocument`)."""

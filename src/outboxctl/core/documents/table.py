@@ -17,12 +17,14 @@ from outboxctl.core.documents.since import MOVED, Since
 from outboxctl.core.documents.source import DocumentSource
 from outboxctl.core.message import PlannedOnce, send
 from outboxctl.core.produce import MAX_TYPE, MAX_VERSION
+from outboxctl.core.projections.documents import Documents
 from outboxctl.core.projections.pages import SECONDS
 from outboxctl.core.refused_reads import reading_rows
 from outboxctl.core.schema.names import DOCUMENT, EVENTS, PROJECTIONS, SOURCE
 from outboxctl.core.search_path import places
 from outboxctl.core.sql import Connection, text
 from outboxctl.domain.lifecycle import OPS
+from outboxctl.domain.printable import SURROGATE
 from outboxctl.domain.projection import BUILT_IN, Projection, Relation
 
 # A failed event may be replayed. One with a key is a projection's, perhaps of one that is gone.
@@ -89,8 +91,6 @@ ROW = "concat(to_json({key}), E'\\n', s.event_version, E'\\n\\n', {document})"
 IN_ORDER = f"""{PLAN}; SET LOCAL enable_sort = off; SET LOCAL enable_incremental_sort = off;
 SET LOCAL enable_bitmapscan = off"""
 
-SourceDocument = tuple[int | None, str | None]  # a row's version, and its document; both None without a row
-
 
 class EntityKey(NamedTuple):
     """The key of an entity."""
@@ -106,6 +106,7 @@ class TableSource(DocumentSource):
     projection: Projection = BUILT_IN
     versioned = True
     alias = "s"
+    place = SOURCE
 
     def root(self, connection: Connection) -> Relation:
         """Where it is."""
@@ -130,6 +131,21 @@ class TableSource(DocumentSource):
         """The rows with their versions."""
         with db.begin() as connection:
             return self.read(connection, keys, content=True)
+
+    def latest(
+        self, db: Database, keys: Sequence[str], *, seconds: float, max_bytes: int | None
+    ) -> Documents:
+        """The rows, each with its version; the transaction ends by the message that reads them."""
+        with db.begin() as connection, reading_rows(connection):
+            rows = _read(connection, keys, seconds=seconds, max_bytes=max_bytes, content=True, commit=True)
+        versions, texts = zip(*rows, strict=True) if rows else ((), ())
+        return Documents(None, texts, versions=versions)
+
+    def not_keys(self, keys: Sequence[str]) -> dict[str, str]:
+        """Those that are no UTF-8: no engine takes them as an id."""
+        if all(map(str.isascii, keys)):  # the hot path
+            return {}
+        return {key: f"the document id is no UTF-8: {key!r}" for key in keys if SURROGATE.search(key)}
 
     def keys(self, db: Database, ids: Sequence[str]) -> dict[str, str]:  # noqa: ARG002
         """The ids that a worker would write."""
@@ -223,19 +239,6 @@ def entity_of(id_: str) -> EntityKey:
     return EntityKey(kind, entity)
 
 
-def documents(
-    connection: Connection, ids: Sequence[str], *, seconds: float, max_bytes: int | None
-) -> list[SourceDocument]:
-    """The documents of these entities as they are now, in their order, in at most `seconds`.
-
-    They have at most `max_bytes` (UTF-8) in all, or there is only one; the others are LEFT_OUT. Raises
-    ReadRefusedError for what PostgreSQL raises while it reads; without a key, for what no row is the reason.
-    The transaction ends with it, by the same message.
-    """
-    with reading_rows(connection):
-        return _read(connection, ids, seconds=seconds, max_bytes=max_bytes, content=True, commit=True)
-
-
 def unused(connection: Connection) -> bool:
     """Whether there is neither a row nor an event of the built-in projection that is not done."""
     return bool(connection.execute(UNUSED).scalar())
@@ -249,7 +252,8 @@ def _read(
     max_bytes: int | None,
     content: bool,
     commit: bool = False,
-) -> list[SourceDocument]:
+) -> list[tuple[int | None, str | None]]:
+    """Version and document of each, both None without a row; LEFT_OUT where `max_bytes` (UTF-8) are spent."""
     limits = f"{PLAN}; SET LOCAL statement_timeout = {max(1, int(seconds * 1_000))}"
     statement = PlannedOnce(IN_FULL if content else PRESENCE, _values(ids) | {"max_bytes": max_bytes}, TYPES)
     return send(connection, limits, statement, commit=commit)[0].rows

@@ -66,7 +66,7 @@ class Documents(NamedTuple):
     """
 
     version: int | None
-    texts: list[str | None]
+    texts: Sequence[str | None]
     routings: Sequence[str] = ()
     unusable: Mapping[int, str] = {}
     versions: Sequence[int | None] = ()

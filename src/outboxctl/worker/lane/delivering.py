@@ -6,9 +6,14 @@ from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
+import structlog
+
 from outboxctl.core.database import Database
 from outboxctl.core.delivery.claim import Claimed
 from outboxctl.core.delivery.deletes import DeliveredDelete
+from outboxctl.core.documents.source import DocumentSource
+from outboxctl.core.documents.statements import RAISED
+from outboxctl.core.documents.table import TableSource
 from outboxctl.core.operator.rebuilds import MoveState, move_state
 from outboxctl.core.projections import follow
 from outboxctl.core.projections.version_base import HIGHEST
@@ -25,15 +30,7 @@ from outboxctl.worker.context import WorkerContext
 from outboxctl.worker.flow.control import FlowControl
 from outboxctl.worker.flow.suspects import SuspectIsolation
 from outboxctl.worker.lane.prepare import UNSENT, Prepared, deleted, judge, prepare
-from outboxctl.worker.projections.reading import (
-    Declared,
-    DocumentReader,
-    Judged,
-    Reading,
-    TableReader,
-    ViewReader,
-    raise_versions,
-)
+from outboxctl.worker.projections.reading import Declared, Judged, Reading
 from outboxctl.worker.settling import tally
 
 # Reads of one document whose index holds a newer version, or whose declaration changes, before its event is
@@ -52,6 +49,7 @@ TOO_LONG = Classification(
     error=f"the event's key is longer than {MAX_KEY_BYTES:,} bytes",
     unsent=True,
 )
+log = structlog.get_logger()
 Delivered = tuple[Judged, dict[str, DeliveredDelete]]
 
 
@@ -59,7 +57,7 @@ class Route(NamedTuple):
     """Where events of a projection come from and go; the built-in one has an empty name."""
 
     name: str
-    source: DocumentReader
+    source: DocumentSource
     sink: Sink
     alias: str
     projection: Projection | None = None
@@ -77,7 +75,7 @@ class Delivering:
         sink_of: Callable[[Projection], IndexedSink],
     ) -> None:
         self._context, self._flow, self._declared, self._sink_of = context, flow, declared, sink_of
-        self._built_in = Route("", TableReader(context), sink, context.settings.elastic_index)
+        self._built_in = Route("", TableSource(), sink, context.settings.elastic_index)
 
     def deliver(self, batch: Batch) -> Delivered:
         """Read and send the documents of a batch: what becomes of each event.
@@ -109,8 +107,12 @@ class Delivering:
     def _route(self, projection: Projection | None) -> Route:
         if projection is None:
             return self._built_in
-        source = ViewReader(self._context.of(projection.name), projection)
+        source = DocumentSource(projection, raised=partial(self._raised, projection.name))
         return Route(projection.name, source, self._sink_of(projection), projection.index, projection)
+
+    def _raised(self, name: str, base: int) -> None:
+        self._context.of(name).metrics.count("version_base_raised", 1)
+        log.warning(RAISED, base=base)
 
     def _through(self, route: Route, events: Sequence[Claimed], lease: Lease) -> Delivered:
         """Of a declared projection a conflict settles nothing: the document is read again.
@@ -136,7 +138,7 @@ class Delivering:
                 return judged, deletes
             held = {id_: _current_version(finding) for id_, finding in conflicts.items()}
             if not route.projection.version:  # no healthy index has one above the serial number asked again
-                raise_versions(self._context.of(route.name), above=max(held.values()))
+                route.source.raise_base(self._context.database, above=max(held.values()))
         own_version = route.projection is not None and route.projection.version
         again = partial(_went_back, own_version) if own_version else _again
         return judged + [(event, again(conflicts[event.id])) for event in events], deletes
@@ -145,7 +147,9 @@ class Delivering:
         self, route: Route, events: Sequence[Claimed], lease: Lease, held: Mapping[str, int]
     ) -> Reading:
         most = self._context.settings.max_batch_bytes
-        reading = Reading(route.source, deadline=lease.deadline, max_bytes=most, held=held).run(events)
+        reading = Reading(
+            route.source, self._context.database, deadline=lease.deadline, max_bytes=most, held=held
+        ).run(events)
         if reading.late:
             self._flow.late(route.name, len(events))
         return reading

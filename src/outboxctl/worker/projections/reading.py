@@ -1,29 +1,24 @@
 """Reading the documents of claimed events: by halves, so that one that cannot be read fails alone."""
 
 import threading
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from functools import partial
 from types import MappingProxyType
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 import structlog
 
 from outboxctl.core.database import Database
 from outboxctl.core.delivery.claim import LEFT_OUT, Claimed
-from outboxctl.core.documents import table
-from outboxctl.core.documents.table import SourceDocument
-from outboxctl.core.projections import in_force, version_base
-from outboxctl.core.projections.reading import versioned
+from outboxctl.core.documents.source import DocumentSource
+from outboxctl.core.projections import in_force
+from outboxctl.core.projections.documents import Documents
 from outboxctl.core.refused_reads import ReadRefusedError, by_halves
-from outboxctl.core.schema.names import SOURCE
 from outboxctl.domain.clock import Deadline, monotonic
 from outboxctl.domain.failures import Classification, Noop, Reason, Verdict
-from outboxctl.domain.printable import SURROGATE, brief
-from outboxctl.domain.projection import Projection, document_id, key_parts
+from outboxctl.domain.printable import brief
+from outboxctl.domain.projection import Projection, document_id
 from outboxctl.metrics.registry import Metrics
-from outboxctl.worker.context import WorkerContext
 from outboxctl.worker.lane.prepare import UNSENT
 
 log = structlog.get_logger()
@@ -76,94 +71,6 @@ class Declared:
         self._projections, self._read_at = {each.name: each for each in read}, began
 
 
-class ReadRows(NamedTuple):
-    """What was read of some keys, in their order: versions and documents, both None where there is no row.
-
-    `routings` is empty for a projection without routing. `unusable`: by the place of a key, why there is no
-    document of what was read.
-    """
-
-    rows: Sequence[SourceDocument]
-    routings: Sequence[str] = ()
-    unusable: Mapping[int, str] = {}
-
-
-class DocumentReader(ABC):
-    """Where the documents of one projection come from; `place` for errors.
-
-    `versioned`: its rows have versions of their own, and events name them.
-    """
-
-    versioned = True
-    place = SOURCE
-
-    def __init__(self, context: WorkerContext) -> None:
-        self._context = context
-
-    @abstractmethod
-    def read(self, keys: Sequence[str], seconds: float, max_bytes: int | None) -> ReadRows:
-        """The documents of these keys in one snapshot; without a key, ReadRefusedError if none can be read.
-
-        Raises as `core.projections.documents.read`.
-        """
-
-    def problems(self, keys: Sequence[str]) -> dict[str, str]:
-        """By key, why an event with it has no document."""
-        if all(map(str.isascii, keys)):  # the hot path
-            return {}
-        return {key: f"the document id is no UTF-8: {key!r}" for key in keys if SURROGATE.search(key)}
-
-    def require(self) -> None:  # noqa: B027 - what is built in is always in force
-        """Raise ChangedError unless this declaration is in force."""
-
-
-class TableReader(DocumentReader):
-    """The rows of search_index."""
-
-    def read(self, keys: Sequence[str], seconds: float, max_bytes: int | None) -> ReadRows:
-        """As they are now."""
-        with self._context.database.begin() as connection:
-            return ReadRows(table.documents(connection, keys, seconds=seconds, max_bytes=max_bytes))
-
-
-class ViewReader(DocumentReader):
-    """The query of a declared projection, whose documents have the version of their snapshot."""
-
-    versioned = False
-
-    def __init__(self, context: WorkerContext, projection: Projection) -> None:
-        super().__init__(context)
-        self._projection, self.place = projection, str(projection.document)
-
-    def read(self, keys: Sequence[str], seconds: float, max_bytes: int | None) -> ReadRows:
-        """As the declaration of that snapshot has them."""
-        found = versioned(
-            self._context.database,
-            self._projection,
-            keys,
-            seconds=seconds,
-            max_bytes=max_bytes,
-            raise_base=partial(raise_versions, self._context),
-        )
-        versions = found.versions or [found.version] * len(keys)
-        return ReadRows([*zip(versions, found.texts, strict=True)], found.routings, found.unusable)
-
-    def problems(self, keys: Sequence[str]) -> dict[str, str]:
-        """Of keys with another number of parts."""
-        found, number = dict[str, str](), len(self._projection.key)
-        for key in keys:
-            try:
-                key_parts(key, number)
-            except ValueError as error:
-                found[key] = f"the event's key is not one of {self._projection.name}: {error}"
-        return found
-
-    def require(self) -> None:
-        """What cannot be read may be readable as it is declared by now."""
-        with self._context.database.begin() as connection:
-            in_force.require(connection, self._projection)
-
-
 class Reading:
     """One reading of the documents of events, each key once, in statements that end before `deadline`.
 
@@ -176,13 +83,15 @@ class Reading:
 
     def __init__(
         self,
-        source: DocumentReader,
+        source: DocumentSource,
+        database: Database,
         *,
         deadline: Deadline,
         max_bytes: int,
         held: Mapping[str, int] = MappingProxyType({}),
     ) -> None:
-        self._source, self._deadline, self._max_bytes, self._held = source, deadline, max_bytes, held
+        self._source, self._database, self._held = source, database, held
+        self._deadline, self._max_bytes = deadline, max_bytes
         self._unread = dict[str, Claimed]()  # an event of each key
         self._more = dict[str, list[Claimed]]()  # the others of those keys that have several
         self.read: list[Claimed] = []
@@ -203,7 +112,7 @@ class Reading:
             for event in events:
                 if event is not self._unread[event.document_id]:
                     self._more.setdefault(event.document_id, []).append(event)
-        for key, why in self._source.problems(keys).items():
+        for key, why in self._source.not_keys(keys).items():
             finding = Classification(
                 Verdict.FAIL, Reason.DETERMINISTIC_EXCEPTION, error=brief(why), unsent=True
             )
@@ -212,7 +121,8 @@ class Reading:
         for key in [*self._unread]:
             self._judge(key, self.blocked or UNSENT)
         if any(finding is not UNSENT for _, finding in self.judged):
-            self._source.require()
+            with self._database.begin() as connection:  # it may be readable as it is declared by now
+                self._source.require(connection)
         return self
 
     def _read(self, keys: Sequence[str]) -> None:
@@ -230,25 +140,25 @@ class Reading:
                 Verdict.OUTAGE, Reason.CONFIG, error=text, single=True, attempt_returned=True
             )
 
-    def _documents(self, keys: Sequence[str], seconds: float) -> ReadRows:
+    def _documents(self, keys: Sequence[str], seconds: float) -> Documents:
         try:
-            return self._source.read(keys, seconds, self._max_bytes)
+            return self._source.latest(self._database, keys, seconds=seconds, max_bytes=self._max_bytes)
         except ReadRefusedError as error:
             self.late = self.late or error.late
             raise
 
-    def _take(self, keys: Sequence[str], found: ReadRows) -> None:
+    def _take(self, keys: Sequence[str], found: Documents) -> None:
         if found.routings:
             self.routings.update(zip(map(document_id, keys), found.routings, strict=True))
-        texts = [text for _, text in found.rows]
+        texts, versions = found.texts, found.versions or [found.version] * len(keys)
         length = sum(map(len, filter(None, texts)))
         self._max_bytes = max(1, self._max_bytes - length)  # the other halves have the rest of it
         if self._source.versioned and not self._more and LEFT_OUT not in texts:  # the hot path
             events = map(self._unread.pop, keys)
-            pairs = zip(events, found.rows, strict=True)
-            self.read += [Claimed._make((*event[:5], *row, None)) for event, row in pairs]
+            rows = zip(events, versions, texts, strict=True)
+            self.read += [Claimed._make((*event[:5], version, text, None)) for event, version, text in rows]
             return
-        for place, (key, (version, text)) in enumerate(zip(keys, found.rows, strict=True)):
+        for place, (key, version, text) in enumerate(zip(keys, versions, texts, strict=True)):
             if place in found.unusable:
                 self._judge(key, _bad_document(Verdict.FAIL, found.unusable[place]))
             elif text is None and not key:
@@ -289,18 +199,6 @@ class Reading:
 
 def _bad_document(verdict: Verdict, why: str) -> Classification:
     return Classification(verdict, Reason.BAD_DOCUMENT, error=brief(why), unsent=True)
-
-
-def raise_versions(context: WorkerContext, *, above: int = -1) -> None:
-    """Raise the base of all versions where that is needed, and say so."""
-    with context.database.begin() as connection:
-        base = version_base.raise_base(connection, above=above)
-    if base:
-        context.metrics.count("version_base_raised", 1)
-        log.warning(
-            "the versions of documents were raised: this database was restored, or a standby promoted",
-            base=base,
-        )
 
 
 def in_time(
