@@ -33,7 +33,7 @@ NOTES = f"""\
   and none is left out, or the bad moments would not be measured. "Writer late": at the most.
 - From: COMMIT has returned to the writer. Acknowledged: the sink has answered, and the settle's transaction
   begins (`processed_at`). A search finds the document after the index's next refresh, each second by default.
-- A polling worker that is idle looks again after 10 ms, 20 ms, … up to OUTBOX_POLL_INTERVAL_SECONDS (1 s):
+- A polling worker that is idle looks again after 20 ms, 40 ms, … up to OUTBOX_POLL_INTERVAL_SECONDS (1 s):
   a lone event after a silence waits about half as long as the silence. One that is notified also looks, after
   100 ms, 200 ms, …
 - The first {WARM_UP:g} s of each cell are thrown away, and one whole cell before the first.

@@ -56,7 +56,7 @@ WITH RECURSIVE names (name, again) AS (
         (SELECT {OF_PROJECTION}, true FROM {EVENTS} WHERE {PENDING} AND NOT n.again {IN_ORDER} LIMIT 1)
         LIMIT 1
     ) next WHERE NOT next.again OR next.name <= CAST(:after AS text)
-), two AS MATERIALIZED (
+), candidates AS MATERIALIZED (
     SELECT CAST(:only AS text) AS name WHERE CAST(:only AS text) IS NOT NULL
     UNION ALL
     (SELECT n.name FROM names n CROSS JOIN LATERAL (
@@ -65,7 +65,7 @@ WITH RECURSIVE names (name, again) AS (
         LIMIT 1
     ) due WHERE (n.again OR n.name <> CAST(:after AS text)) AND n.name {OPEN} LIMIT 2)
 ), chosen AS MATERIALIZED (
-    SELECT name, (SELECT count(*) FROM two) > 1 AS others FROM two LIMIT 1
+    SELECT name, (SELECT count(*) FROM candidates) > 1 AS others FROM candidates LIMIT 1
 ), most AS MATERIALIZED (
     SELECT coalesce(CAST(CAST(:sizes AS json) ->> name AS integer), CAST(:size AS integer)) AS size
     FROM chosen

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 from pydantic import TypeAdapter
 
@@ -24,8 +25,13 @@ REMOVE = text(f"DELETE FROM {PROJECTIONS} WHERE name = :name")
 
 def read(connection: Connection) -> list[Projection]:
     """All projections in force, by name. UsageError (through Database.begin) without the tables."""
-    rows = connection.execute(READ)
-    return [replace(OF_JSON.validate_json(definition), stamp=stamp) for definition, stamp in rows]
+    return [_parsed(definition, stamp) for definition, stamp in connection.execute(READ)]
+
+
+@lru_cache(1_024)
+def _parsed(definition: str, stamp: str) -> Projection:
+    """Of fifty projections it takes 5 ms, and a worker reads them several times a second."""
+    return replace(OF_JSON.validate_json(definition), stamp=stamp)
 
 
 def holds(connection: Connection, projection: Projection) -> bool:

@@ -113,24 +113,31 @@ class FlowControl:
 
     def choice(self, size: int, *, probing: bool) -> Choice:
         """What a claim of `size` events may take; without `probing` no index is probed by it."""
+        leases = self._leases()
         with self._lock:
-            now = monotonic()
-            states = {name: self._state(name) for name in {*self._indexes, *self.declared}}
-            closed = {
-                name for name, state in states.items() if state.closed(now) or (state.why and not probing)
-            }
+            now, states = monotonic(), self._indexes
+            closed = {n for n, s in states.items() if s.why and (s.closed(now) or not probing)}
             if self.missing:
                 closed.add("")
             sizes = {name: self._size_of(name, state, size) for name, state in states.items()}
-            limited = False
-            if len(states) > 1:
-                several = self._several(states, now)
-                without = self._without_share(states, now, several=several)
-                limited, closed = bool(without), closed | without
-                if self._lanes == 1 and several:  # the others wait for each batch
+            sizes |= {name: min(FEW, size) for name in self.declared if name not in states}
+            without = set[str]()
+            if len(sizes) > 1:
+                without = self._without_share(leases, now)
+                if self._lanes == 1 and self._several(leases, now):  # the others wait for each batch
                     slow = {name: state for name, state in states.items() if state.over(SLOW)}
                     sizes |= {n: max(1, min(sizes[n], int(s.pace * SLOW))) for n, s in slow.items()}
-        return Choice(sorted(closed), {name: own for name, own in sizes.items() if own < size}, limited)
+        smaller = {name: own for name, own in sizes.items() if own < size}
+        return Choice(sorted(closed | without), smaller, bool(without))
+
+    def takes_more(self, name: str) -> bool:
+        """Whether a claim that probes nothing may take events of this projection: `choice`, of it alone."""
+        leases = self._leases()
+        with self._lock:
+            if self._state(name).why or (self.missing and not name):
+                return False
+            several = len({*self._indexes, *self.declared}) > 1
+            return not (several and name in self._without_share(leases, monotonic()))
 
     def declare(self, names: Collection[str]) -> None:
         """Take the projections in force; others are forgotten once they have no events and no outage."""
@@ -141,28 +148,36 @@ class FlowControl:
             states = self._indexes.items()
             self._indexes = {n: state for n, state in states if n in kept or state.next_probe > since}
 
-    def _several(self, states: Mapping[str, IndexState], now: float) -> bool:
-        held = {lease.name for lease in self._context.in_flight.leases() if lease.name is not None}
-        return len(held | {name for name, state in states.items() if state.served_at > now - RECENT}) > 1
+    def _leases(self) -> list[tuple[str, float]]:
+        """The projection of each batch in progress, and since when."""
+        leases = self._context.in_flight.leases()
+        return [(lease.name, lease.requested_at) for lease in leases if lease.name is not None]
 
-    def _without_share(self, states: Mapping[str, IndexState], now: float, *, several: bool) -> set[str]:
+    def _several(self, leases: Sequence[tuple[str, float]], now: float) -> bool:
+        recent = (name for name, state in self._indexes.items() if state.served_at > now - RECENT)
+        return len({name for name, _ in leases}.union(recent)) > 1
+
+    def _without_share(self, leases: Sequence[tuple[str, float]], now: float) -> set[str]:
         """Those that get no more lanes now: a slow one that holds half of them, while others have events.
 
         The last free lane is for those whose batches are short, also while nobody else has events: the next
         event of another one must not wait for a batch. One lane each until something is known of it.
         """
-        leases = [lease for lease in self._context.in_flight.leases() if lease.name is not None]
-        held = Counter(lease.name for lease in leases)
+        if not leases:  # mostly so of many quiet ones
+            return set()
+        held, states = Counter(name for name, _ in leases), self._indexes
 
-        def over(bound: float) -> set[str | None]:
-            late = {lease.name for lease in leases if lease.requested_at < now - bound}
-            return late | {name for name, state in states.items() if state.over(bound)}
+        def over(bound: float) -> set[str]:
+            late = {name for name, since in leases if since < now - bound}
+            return late.union(name for name, state in states.items() if state.over(bound))
 
         share = max(1, self._lanes // 2)
-        closed = {name for name in held if states.get(name or "", IndexState()).seconds is None}
-        closed |= {name for name in over(SLOW) if held[name] >= share} if several else set()
-        closed |= over(LAST_LANE) if len(leases) >= self._lanes - 1 > 0 else set()
-        return {name for name in closed if name is not None}
+        closed = {name for name in held if name not in states or states[name].seconds is None}
+        if max(held.values()) >= share and self._several(leases, now):
+            closed |= {name for name in over(SLOW) if held[name] >= share}
+        if len(leases) >= self._lanes - 1 > 0:
+            closed |= over(LAST_LANE)
+        return closed
 
     def _state(self, name: str) -> IndexState:
         """That of a projection without events has few of them at first: its view may be slow."""
