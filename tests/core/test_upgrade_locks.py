@@ -47,7 +47,7 @@ def test_a_writer_waits_no_longer_than_one_try(
         for _ in range(20):  # through the gaps
             raw.execute(EVENT)
         eventually(lambda: told, what="it says who is in the way")
-        assert f"pid {long.info.backend_pid} (a dump" in told[0]
+        assert f"pid {long.info.backend_pid}, {long.info.user} (a dump" in told[0]
         assert "\x1b" not in told[0]
     migrating.join(30)
     with previous.begin() as connection:
@@ -73,6 +73,6 @@ def test_two_at_once_run_one_after_the_other_and_neither_waits_for_ever(
     monkeypatch.setattr(lock_wait, "PAUSE", 0.01)
     with psycopg.connect(empty_url, application_name="migration job") as other:
         other.execute(f"SELECT pg_advisory_xact_lock({lock_wait.KEY})")
-        with pytest.raises(LockedError, match=f"pid {other.info.backend_pid} .migration job"):
+        with pytest.raises(LockedError, match=f"pid {other.info.backend_pid}, .* .migration job"):
             upgrade(previous, None, patience=0)
     assert upgrade(previous, None).before is None

@@ -91,7 +91,7 @@ def test_no_drop_comes_between_the_last_look_at_the_declaration_and_the_swap(
 ) -> None:
     cli.ok("worker", "--drain")
     with postgres_proxy(url) as proxy:
-        look = ("md5(definition::text", Do.HOLD_ANSWER, "pg_advisory_xact_lock")
+        look = ("md5(definition::text", Do.HOLD_ANSWER, "LOCK TABLE")
         with held(cli, proxy, *look, *STOCK) as (process, rule):
             dropped = cli("projection", "drop", "stock", *WHO, "--yes", "--wait", "1")
             assert dropped.returncode == 3, dropped.stdout

@@ -94,10 +94,14 @@ STAY_IDLE = """SELECT set_config(name, '0', true) FROM pg_settings
 WHERE name IN ('idle_in_transaction_session_timeout', 'transaction_timeout')"""
 IDLE = f"SET TRANSACTION ISOLATION LEVEL READ COMMITTED; {STAY_IDLE}"
 LOCK = text("SELECT pg_try_advisory_xact_lock(731610841, hashtext(:alias))")
-RUNS = text("""
-SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND classid = 731610841 AND granted
-    AND objid::bigint = hashtext(:alias)::bigint & 4294967295
-    AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))
+# Any login may take an advisory lock: it is a rebuild's where its holder may change these rows.
+HOLDERS = text(f"""
+SELECT concat('pid ', a.pid, ', ', a.usename, ' (', a.application_name, ')'),
+    has_table_privilege(a.usesysid, to_regclass('{REBUILDS}'), 'UPDATE')
+FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+WHERE l.locktype = 'advisory' AND l.classid = 731610841 AND l.granted
+    AND l.objid::bigint = hashtext(:alias)::bigint & 4294967295
+    AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
 """)
 
 # From the moment it is saved that the alias is about to move until it has moved.
@@ -166,7 +170,12 @@ def not_kept(connection: Connection, alias: str, index: str) -> None:
 
 def runs(connection: Connection, alias: str) -> bool:
     """Whether a process rebuilds `alias` now."""
-    return bool(connection.execute(RUNS, {"alias": alias}).scalar_one())
+    return any(may for _, may in connection.execute(HOLDERS, {"alias": alias}))
+
+
+def stranger(connection: Connection, alias: str) -> str | None:
+    """A session that holds the lock of `alias` and is no rebuild."""
+    return next((who for who, may in connection.execute(HOLDERS, {"alias": alias}) if not may), None)
 
 
 def move_state(connection: Connection, alias: str) -> MoveState | None:

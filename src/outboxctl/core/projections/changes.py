@@ -9,8 +9,8 @@ from psycopg.sql import SQL, Identifier, Literal
 
 from outboxctl.core.database import driver
 from outboxctl.core.projections.catalog import view_name
-from outboxctl.core.schema.lock_wait import KEY
-from outboxctl.core.schema.names import EVENTS, PROJECTIONS, tag
+from outboxctl.core.schema.lock_wait import LOCK
+from outboxctl.core.schema.names import EVENTS, PROJECTIONS, REBUILDS, tag
 from outboxctl.core.search_path import places
 from outboxctl.core.sql import Connection, text
 from outboxctl.domain.errors import UsageError
@@ -27,12 +27,20 @@ SELECT NOT has_schema_privilege(quote_ident(CAST(:schema AS text)), 'CREATE'), A
 """)
 # psql sends each statement in a transaction of its own unless told otherwise, so the path is the session's.
 # In one transaction it waits for another change, and for the swap of a rebuild, as `apply` does.
-BEGIN = f"""\
-SELECT pg_catalog.pg_advisory_xact_lock({KEY});
+BEGIN = """\
+DO {lock};
 SELECT pg_catalog.set_config('outboxctl.searched', pg_catalog.current_setting('search_path'), false),
     pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', false);
 """
 END = "SELECT set_config('search_path', current_setting('outboxctl.searched'), false);\n"
+
+
+def begin_sql(schema: str) -> str:
+    """The beginning of a script for psql; END is its end."""
+    lock = LOCK.replace(REBUILDS, Identifier(schema, REBUILDS).as_string())
+    body = f"BEGIN {lock}; END"
+    quote = tag("lock", body)
+    return BEGIN.format(lock=f"{quote}{body}{quote}")
 
 
 def check_rights(connection: Connection, schema: str, tables: Collection[Relation]) -> None:

@@ -209,7 +209,7 @@ def script(connection: Connection, planned: Sequence[Planned]) -> str:
     schema, names = changes.outbox_schema(connection), [each.projection.name for each in planned]
     tables = {table for each in planned for table in tables_of(each.projection)}
     beside = beside_sql(connection, schema, names, tables)
-    parts = [HEAD.format(names=", ".join(names)), changes.BEGIN, beside]
+    parts = [HEAD.format(names=", ".join(names)), changes.begin_sql(schema), beside]
     for each in planned:
         parts += [*each.scripts, each.declare_sql(schema, None).lstrip()]
     return clean_sql("\n".join([*parts, changes.END]))

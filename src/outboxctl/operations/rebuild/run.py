@@ -12,6 +12,7 @@ from outboxctl.core.documents.since import position
 from outboxctl.core.operator import rebuilds
 from outboxctl.core.operator.rebuilds import ENDING, Rebuild, RebuildPhase
 from outboxctl.domain.errors import ChangedError, UsageError
+from outboxctl.domain.printable import brief
 from outboxctl.operations.rebuild.filling import fill, heal
 from outboxctl.operations.rebuild.model import (
     DocumentsRefusedError,
@@ -48,6 +49,11 @@ def alone(db: "Database", alias: str) -> "Iterator[Connection]":
     """Hold the lock of `alias` in a transaction; raises UsageError if another process holds it."""
     with db.begin() as held:
         if not rebuilds.lock(held, alias):
+            if stranger := rebuilds.stranger(held, alias):
+                raise UsageError(
+                    f"{brief(stranger, 200)} holds the lock of a rebuild of {alias}, and may run none",
+                    hint="end that session: pg_terminate_backend",
+                )
             raise UsageError(
                 f"a rebuild of {alias} is running", hint="`outboxctl index rebuilds` shows how far it is"
             )
