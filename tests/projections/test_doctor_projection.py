@@ -85,6 +85,14 @@ def test_a_view_that_this_role_may_not_read(applied: Store) -> None:
         assert found(applied.cli, "--only", "database", DATABASE_URL=as_role) == {}
 
 
+def test_a_view_of_ours_that_another_role_owns(store: Store) -> None:
+    store.query("SELECT id, title FROM store.products")
+    store.apply()
+    with a_login(store.sql) as role:
+        store.sql.execute(f"ALTER VIEW outbox_document_product OWNER TO {role.name}".encode())
+        assert role.name in found(store.cli, "--only", "database")["projection-view-owner"]["what"]
+
+
 VOLATILE = """
 CREATE OR REPLACE VIEW store.documents AS
 SELECT p.id, p.tenant, p.title, p.price, p.sold, p.color, p.made, c.name AS category,

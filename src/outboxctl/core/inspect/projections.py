@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from outboxctl.core.projections import catalog, dependencies, in_force, scratch, trigger_check
+from outboxctl.core.projections.catalog import is_own_view
+from outboxctl.core.projections.changes import ViewOwners, outbox_schema, owners
 from outboxctl.core.projections.fields import Field, fields, parameter_types
 from outboxctl.core.projections.trigger_check import TriggerProblem
 from outboxctl.core.projections.version_base import OTHER, STANDBY, server
@@ -29,6 +31,7 @@ class ProjectionFacts:
     neither its columns nor whether it is `edited`.
     `changing` are functions of the view whose result changes by itself, `hidden` tables whose rows are hidden
     by row level security, `refused` followed tables whose `keys` query is refused, with PostgreSQL's words.
+    `owners`: whose a view of ours is.
     `edited`: the view is not as it was when the projection was applied. `unfollowed`: tables that it reads
     now, and that the projection neither follows nor ignores; the root where an edited view reads it twice.
     """
@@ -44,6 +47,7 @@ class ProjectionFacts:
     refused: list[tuple[Relation, str]] = field(default_factory=list)
     unfollowed: list[Relation] = field(default_factory=list)
     triggers: list[TriggerProblem] = field(default_factory=list)
+    owners: ViewOwners | None = None
 
 
 def projections(connection: Connection) -> list[ProjectionFacts]:
@@ -77,6 +81,7 @@ def _facts(
     if catalog.kind(connection, view) is None:
         return ProjectionFacts(projection, role, there=False, triggers=problems)
     readable = bool(connection.execute(READABLE, catalog.of(view)).scalar())
+    own_view = is_own_view(projection.name, view, outbox_schema(connection))
     edited = readable and bool(projection.view) and definition(connection, view) != projection.view
     covered = {*(each.table for each in projection.follow), *projection.ignore}
     if not edited or dependencies.occurrences(connection, view, projection.root) <= 1:
@@ -99,6 +104,7 @@ def _facts(
         if projection.triggers
         else [],
         triggers=problems,
+        owners=(own_view and owners(connection, view)) or None,
     )
 
 

@@ -4,11 +4,12 @@ The statements have all names in full and no parameters, so that they do the sam
 """
 
 from collections.abc import Collection, Sequence
+from typing import NamedTuple
 
 from psycopg.sql import SQL, Identifier, Literal
 
 from outboxctl.core.database import driver
-from outboxctl.core.projections.catalog import view_name
+from outboxctl.core.projections.catalog import RELATION, of, view_name
 from outboxctl.core.schema.lock_wait import LOCK
 from outboxctl.core.schema.names import EVENTS, PROJECTIONS, REBUILDS, tag
 from outboxctl.core.search_path import places
@@ -78,10 +79,31 @@ WHERE c.relkind = 'v' AND c.relname = CAST(:name AS text) AND n.nspname = CAST(:
     AND a.attnum > 0 AND NOT a.attisdropped
 """)
 CREATE = "CREATE OR REPLACE VIEW {view} AS\n{query}\n;\n"
-GRANT = """
+# Whether this role may give a view to the owner of the outbox, `ours`.
+GIVES = """pg_has_role(ours, CASE WHEN current_setting('server_version_num')::int < 160000
+            THEN 'MEMBER' ELSE 'SET' END)
+        AND ((SELECT rolsuper FROM pg_roles WHERE rolname = current_user)
+            OR has_schema_privilege(ours, {schema}, 'CREATE'))"""
+OWNERS = text(f"""
+SELECT quote_ident(owner), quote_ident(ours), owner IN (ours, current_user) OR rolsuper,
+    owner <> ours AND {GIVES.format(schema="relnamespace")}
+FROM (SELECT pg_get_userbyid(c.relowner) AS owner, pg_get_userbyid(o.relowner) AS ours, c.relnamespace
+    FROM {RELATION}, pg_class o WHERE o.oid = to_regclass('{EVENTS}')) v JOIN pg_roles ON rolname = owner
+""")
+# The view reads with its owner's rights: those of the outbox's owner, whoever runs this. One that was there
+# keeps its owner, who may replace it.
+GIVE = """
 DECLARE
+    ours constant name := (SELECT pg_get_userbyid(relowner) FROM pg_class WHERE oid = to_regclass({events}));
+    owner constant name := (SELECT pg_get_userbyid(relowner) FROM pg_class WHERE oid = to_regclass({name}));
     reader text;
 BEGIN
+    IF owner NOT IN (ours, current_user) AND NOT (SELECT rolsuper FROM pg_roles WHERE rolname = owner) THEN
+        RAISE EXCEPTION 'the view % belongs to the role %', {name}, owner USING HINT = {trust};
+    ELSIF owner <> ours AND {gives} THEN
+        EXECUTE format('ALTER VIEW %s OWNER TO %I', {name}, ours);
+        EXECUTE format('SELECT * FROM %s LIMIT 0', {name});
+    END IF;
     FOR reader IN SELECT DISTINCT quote_ident(r.rolname) FROM pg_class c, aclexplode(c.relacl) a
             JOIN pg_roles r ON r.oid = a.grantee
             WHERE c.oid = to_regclass({projections}) AND a.privilege_type = 'SELECT'
@@ -90,17 +112,42 @@ BEGIN
     END LOOP;
 END
 """
+TRUST = "if you trust that role: ALTER VIEW … OWNER TO …; otherwise drop it"
+
+
+class ViewOwners(NamedTuple):
+    """The owner of a view and that of the outbox, quoted for SQL.
+
+    `trusted`: the view's is that of the outbox, a superuser or this role. `given`: this role may, and `apply`
+    will, make the outbox's its owner.
+    """
+
+    owner: str
+    ours: str
+    trusted: bool
+    given: bool
+
+
+def owners(connection: Connection, view: Relation) -> ViewOwners | None:
+    """Whose a view is; None where it or the outbox is not there."""
+    row = connection.execute(OWNERS, of(view)).one_or_none()
+    return row and ViewOwners(*row)
 
 
 def create_sql(schema: str, projection: str, query: str, *, anew: bool) -> str:
     """SQL that makes the view or replaces it; `anew` drops it first, where its columns are others.
 
     Who may read the declarations (those of `outboxctl roles`) may read it: it reads with its owner's rights.
+    The owner is the outbox's, where this role may give it away; a stranger's view is refused.
     """
     name = Identifier(schema, view_name(projection))
     create = SQL(CREATE).format(view=name, query=SQL(query)).as_string()
     table = Literal(Identifier(schema, PROJECTIONS).as_string())
-    grant = SQL(GRANT).format(name=Literal(name.as_string()), projections=table).as_string()
+    place = Literal(Identifier(schema).as_string())
+    gives = SQL(GIVES).format(schema=SQL("{}::regnamespace").format(place))
+    events = Literal(Identifier(schema, EVENTS).as_string())
+    parts = {"name": Literal(name.as_string()), "projections": table, "events": events, "gives": gives}
+    grant = SQL(GIVE).format(**parts, trust=Literal(TRUST)).as_string()
     quote = tag("grant", grant)
     return f"{drop_sql(schema, projection) if anew else ''}{create}DO {quote}{grant}{quote};\n"
 

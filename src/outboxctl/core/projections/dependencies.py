@@ -137,21 +137,24 @@ WHERE p.provolatile = 'v' OR p.provolatile = 's' AND CASE WHEN n.nspname = 'pg_c
 ORDER BY name
 """)
 # A view reads its tables with the rights of its owner, or of whoever asks (security_invoker).
-HIDDEN = text(f"""
+SECURED = f"""
 WITH RECURSIVE {VIEWS}, read AS (
     SELECT c.oid, current_user AS reader FROM {RELATION} WHERE c.relkind <> 'v'
-    UNION SELECT d.refobjid, CASE WHEN v.reloptions && '{{security_invoker=true,security_invoker=on}}'
+    UNION SELECT d.refobjid, CASE WHEN v.reloptions && '{{{{security_invoker=true,security_invoker=on}}}}'
         THEN current_user ELSE pg_get_userbyid(v.relowner) END
     FROM rules r JOIN pg_class v ON v.oid = r.ev_class
     JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
         AND d.refclassid = 'pg_class'::regclass AND d.refobjid <> r.ev_class
 )
-SELECT DISTINCT n.nspname::text, c.relname::text FROM read
+SELECT DISTINCT n.nspname::text, c.relname::text{{more}} FROM read
 JOIN pg_class c ON c.oid = read.oid AND c.relrowsecurity JOIN pg_namespace n ON n.oid = c.relnamespace
-JOIN pg_roles u ON u.rolname = read.reader AND NOT u.rolsuper AND NOT u.rolbypassrls
-WHERE c.relforcerowsecurity OR NOT pg_has_role(read.reader, c.relowner, 'USAGE')
+JOIN pg_roles u ON u.rolname = read.reader
+WHERE (NOT (u.rolsuper OR u.rolbypassrls)
+    AND (c.relforcerowsecurity OR NOT pg_has_role(read.reader, c.relowner, 'USAGE'))) = {{applies}}
 ORDER BY 1, 2
-""")
+"""
+HIDDEN = text(SECURED.format(more="", applies="true"))
+PASSED = text(SECURED.format(more=", quote_ident(read.reader)", applies="false"))
 
 
 def volatile(connection: Connection, view: Relation) -> list[str]:
@@ -174,3 +177,8 @@ def row_security(connection: Connection, view: Relation) -> list[Relation]:
     That is the view's owner; the current role for a view with `security_invoker` and for a table.
     """
     return [Relation(*row) for row in connection.execute(HIDDEN, of(view))]
+
+
+def passed_security(connection: Connection, view: Relation) -> list[tuple[Relation, str]]:
+    """Tables that a view reads past their row level security, each with the role that it reads as."""
+    return [(Relation(*row[:2]), row[2]) for row in connection.execute(PASSED, of(view))]

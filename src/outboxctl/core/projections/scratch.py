@@ -13,6 +13,7 @@ from psycopg.sql import SQL, Identifier
 from outboxctl.core.database import driver
 from outboxctl.core.database_errors import CONNECTION_ERRORS
 from outboxctl.core.projections.catalog import schema_hint, table_hint, view_name
+from outboxctl.core.projections.changes import owners
 from outboxctl.core.projections.fields import TYPE_NAME
 from outboxctl.core.sql import Connection, text
 from outboxctl.domain.errors import UsageError
@@ -41,7 +42,16 @@ def temporary_view(connection: Connection, name: str, query: str) -> Relation:
         Identifier(view_name(name)), SQL(query)
     )
     one_statement(connection, composed.as_string())
-    return Relation(str(connection.execute(TEMPORARY_SCHEMA).scalar_one()), view_name(name))
+    made = Relation(str(connection.execute(TEMPORARY_SCHEMA).scalar_one()), view_name(name))
+    if (whose := owners(connection, made)) and whose.given:  # it shall read as the one that is made
+        view = SQL(".").join(map(Identifier, (made.schema, made.name))).as_string()
+        one_statement(connection, f"ALTER VIEW {view} OWNER TO {whose.ours}")
+        try:
+            one_statement(connection, f"SELECT * FROM {view} LIMIT 0")
+        except UsageError as error:
+            what = f"the view will belong to the outbox's owner, {whose.ours}: {error}"
+            raise UsageError(what, hint=f"GRANT SELECT ON … TO {whose.ours}") from error
+    return made
 
 
 def key_types(connection: Connection, query: str, types: Mapping[str, str]) -> list[str]:

@@ -56,6 +56,14 @@ def view_changed(each: ProjectionFacts, _: Settings) -> Iterator[Case]:
         yield f"The view {p.document} is not as it was when {p.name} was applied.", apply(p)
 
 
+@PROJECTIONS.rule("projection-view-owner", WARNING)
+def view_owner(each: ProjectionFacts, _: Settings) -> Iterator[Case]:
+    """It reads with its owner's rights: a superuser's reads past row level security."""
+    if each.owners and each.owners.owner != each.owners.ours:
+        p, whose = each.projection, each.owners
+        yield f"The view {p.document} of {p.name} belongs to {whose.owner}, not to {whose.ours}.", apply(p)
+
+
 @PROJECTIONS.rule("projection-unfollowed", WARNING)
 def unfollowed(each: ProjectionFacts, _: Settings) -> Iterator[Case]:
     """Changes of these tables write no event, so documents become out of date."""

@@ -41,6 +41,7 @@ def notices(
     """Warnings about a projection whose document is (or would be) `view`."""
     return [
         *_view(connection, view),
+        *_passed(connection, view),
         *_cost(of_analysis(connection, projection, analysis)),
         *_partitions(connection, projection),
         *_version(projection),
@@ -55,6 +56,14 @@ def _view(connection: Connection, view: Relation) -> "Iterator[Notice]":
     for table in dependencies.row_security(connection, view):
         text = f"{table} has row level security: rows that the worker may not see have no document"
         yield Notice(text, "give the worker's role a policy for all rows, or BYPASSRLS")
+
+
+def _passed(connection: Connection, view: Relation) -> "Iterator[Notice]":
+    for table, reader in dependencies.passed_security(connection, view):
+        text = (
+            f"{table} has row level security, which {reader} reads past: rows of everybody are in one index"
+        )
+        yield Notice(text, "leave out of the view what a search must not find, or filter each search")
 
 
 def _cost(several: Iterable[MissingIndex]) -> Iterator[Notice]:

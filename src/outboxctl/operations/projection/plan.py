@@ -145,6 +145,11 @@ def _view(connection: Connection, planned: Planned, schema: str) -> None:
             f"{schema}.{name} is there already, and no projection in force has made it",
             "drop it, or give it another name",
         )
+    whose = changes.owners(connection, Relation(schema, name))
+    if whose and not whose.trusted:
+        declared.place.at("query").fail(f"{schema}.{name} belongs to the role {whose.owner}", changes.TRUST)
+    if whose and whose.given:
+        planned.step("view", f"give the view {schema}.{name}, {whose.owner}'s, to {whose.ours}")
     if there != projection.view:
         verb = "replace" if there else "create"
         planned.step("view", f"{verb} the view {schema}.{name}")
