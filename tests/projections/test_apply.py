@@ -62,6 +62,9 @@ def test_the_printed_sql_leaves_what_apply_leaves(store: Store, url: str) -> Non
             assert fresh.execute("SHOW search_path").fetchone() == ("store, public",)
     by_sql = store.facts()
     assert by_sql[3], "there is a view of ours"
+    (audit,) = store.sql.execute("SELECT action, operator, filters FROM outbox_operator_audit").fetchall()
+    assert audit[:2] == ("projection apply", store.sql.info.user), "once: the second run did nothing"
+    assert "product" in audit[2]["projections"]
     assert store.what() == ["index"]
     store.sql.execute("DELETE FROM outbox_projections")
     store.sql.execute("DROP VIEW outbox_document_product")

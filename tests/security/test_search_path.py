@@ -159,7 +159,8 @@ def triggers(town: Town) -> int:
     return len(
         town.admin.execute(
             "SELECT FROM pg_trigger WHERE NOT tgisinternal AND tgname NOT IN"
-            " ('outbox_event_begins', 'outbox_audit_by_database', 'outbox_workers_own')"
+            " ('outbox_event_begins', 'outbox_audit_by_database', 'outbox_workers_own',"
+            " 'outbox_version_base_rises')"
         ).fetchall()
     )
 

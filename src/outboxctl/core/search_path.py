@@ -23,7 +23,7 @@ NAMES = (*TABLES, VERSION)
 # regclass.
 TABLE_NAMES = "|".join(NAMES)
 # Functions that migrations make for the trigger of the same name: a trigger's name takes no schema.
-FUNCTIONS = "outbox_audit_by_database|outbox_event_begins|outbox_workers_own"
+FUNCTIONS = "outbox_audit_by_database|outbox_event_begins|outbox_version_base_rises|outbox_workers_own"
 NAME = re.compile(
     rf"(?<![\w.\"$'])({TABLE_NAMES})(?![\w\"$'])"
     rf"|(?<![\w.\"$'])({FUNCTIONS})(?=\(\))"

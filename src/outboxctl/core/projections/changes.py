@@ -131,7 +131,7 @@ class ViewOwners(NamedTuple):
 def owners(connection: Connection, view: Relation) -> ViewOwners | None:
     """Whose a view is; None where it or the outbox is not there."""
     row = connection.execute(OWNERS, of(view)).one_or_none()
-    return row and ViewOwners(*row)
+    return None if row is None else ViewOwners(*row)
 
 
 def create_sql(schema: str, projection: str, query: str, *, anew: bool) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 from psycopg.sql import SQL, Composable, Identifier, Literal
 
 from outboxctl.core.database import driver
-from outboxctl.core.schema.names import EVENTS, PROJECTIONS
+from outboxctl.core.schema.names import AUDIT, EVENTS, PROJECTIONS
 from outboxctl.core.sql import Connection
 from outboxctl.domain.projection import EVERYTHING, Projection, Relation
 
@@ -41,12 +41,18 @@ WITH swept AS (
     WHERE ({anyway} OR NOT EXISTS (SELECT FROM {projections} WHERE name = {name} AND {read}::jsonb = (
         SELECT jsonb_object_agg(part, {value}) FROM unnest(ARRAY[{parts}]) part)))
         {if_rows}
-)
+){declared}
 INSERT INTO {projections} (name, definition, applied_by)
 VALUES ({name}, {definition}::jsonb, {by})
 ON CONFLICT (name) DO UPDATE SET definition = EXCLUDED.definition, applied_by = EXCLUDED.applied_by,
-    applied_at = now() WHERE {projections_name}.definition IS DISTINCT FROM EXCLUDED.definition;
+    applied_at = now() WHERE {projections_name}.definition IS DISTINCT FROM EXCLUDED.definition{audited};
 """
+# `apply` writes its own row, of all that it does.
+AUDITED = """ RETURNING name)
+INSERT INTO {audit} (action, operator, reason, filters, affected, event_ids)
+SELECT 'projection apply', current_user, 'by the SQL of outboxctl projection sql',
+    json_build_object('projections', json_build_object(name, ARRAY['declaration: put in force'])), 0,
+    ARRAY[]::uuid[] FROM declared"""
 # Settings are not in it.
 VALUE = """CASE part WHEN 'mapping' THEN nullif(definition ->> part, '')::jsonb -> 'mappings'
             ELSE definition -> part END"""
@@ -68,8 +74,8 @@ def declare_sql(
 ) -> str:
     """SQL that writes the declaration, and the event of all documents where it is needed, or `anyway`.
 
-    `by` None: the login. Where the index is new, an empty root needs no event: else there may be documents of
-    rows that are gone.
+    `by` None: the login, and an audit row. Where the index is new, an empty root needs no event: else there
+    may be documents of rows that are gone.
     """
     read = _parts(projection) | ({"triggers": True} if projection.triggers else {})
     values: dict[str, Composable] = {
@@ -78,6 +84,8 @@ def declare_sql(
         "projections": Identifier(schema, PROJECTIONS),
         "projections_name": Identifier(PROJECTIONS),
         "by": SQL("current_user") if by is None else Literal(by),
+        "declared": SQL(", declared AS (" if by is None else ""),
+        "audited": SQL(AUDITED if by is None else "").format(audit=Identifier(schema, AUDIT)),
         "name": Literal(projection.name),
         "definition": _json(projection.to_json()),
         "read": _json(read),

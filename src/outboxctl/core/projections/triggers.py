@@ -23,6 +23,7 @@ from outboxctl.domain.projection import Relation
 # A trigger that is as it should be is left alone: it takes a lock that writers wait for. Where a function
 # changes, one trigger of each table is made again for that very lock: a transaction that has written by the
 # old function has ended before the documents are read. A table is locked before its partitions.
+# To drop a trigger takes its table's owner; with its function, which is ours, whoever made it drops it.
 CREATE = """\
 DO {outer}
 DECLARE
@@ -78,7 +79,11 @@ BEGIN
                 AND to_regprocedure(w.function) = ANY (changed)
             ORDER BY w.name IS NOT NULL, w.depth, w.name LOOP
         IF each.name IS NULL THEN
-            EXECUTE format('DROP TRIGGER %I ON %s', each.tgname, each.place);
+            IF EXISTS (SELECT FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
+                    WHERE c.oid = each.place AND t.tgname = each.tgname
+                        AND (t.tgfoid IN ({names}) OR pg_has_role(c.relowner, 'USAGE'))) THEN
+                EXECUTE format('DROP TRIGGER %I ON %s', each.tgname, each.place);
+            END IF;
         ELSIF each.tgname IS NULL THEN
             EXECUTE format('CREATE %s %I AFTER %s ON %s %s EXECUTE FUNCTION %s', each.kind, each.name,
                 each.events, each.watched, each.clauses, each.function);
@@ -95,7 +100,7 @@ BEGIN
     END LOOP;
     FOR each IN SELECT p.oid::regprocedure AS function FROM pg_proc p
             WHERE {ours} AND p.oid NOT IN ({names}) LOOP
-        EXECUTE format('DROP FUNCTION %s', each.function);
+        EXECUTE format('DROP FUNCTION %s CASCADE', each.function);
     END LOOP;
     PERFORM set_config('search_path', searched, true);
 END
@@ -109,12 +114,12 @@ DECLARE
 BEGIN
     PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
     FOR each IN SELECT t.tgname, t.tgrelid::regclass AS place
-            FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
-            WHERE {ours} AND t.tgparentid = 0 LOOP
+            FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid JOIN pg_class c ON c.oid = t.tgrelid
+            WHERE {ours} AND t.tgparentid = 0 AND pg_has_role(c.relowner, 'USAGE') LOOP
         EXECUTE format('DROP TRIGGER %I ON %s', each.tgname, each.place);
     END LOOP;
     FOR each IN SELECT p.oid::regprocedure AS function FROM pg_proc p WHERE {ours} LOOP
-        EXECUTE format('DROP FUNCTION %s', each.function);
+        EXECUTE format('DROP FUNCTION %s CASCADE', each.function);
     END LOOP;
     PERFORM set_config('search_path', searched, true);
 END

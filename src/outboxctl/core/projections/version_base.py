@@ -17,6 +17,7 @@ from outboxctl.core.schema.names import VERSION_BASE
 from outboxctl.core.sql import Connection, text
 
 STEP = 2**32  # above the transactions of any database that is not near its end; 2**30 steps fit
+AT_ONCE = 2**61  # the base that a worker may raise it to; above by one step a time (migration 0015)
 HIGHEST = 2**62  # no version of ours is above: one that an index holds was written by somebody else
 # Of the statement's own snapshot. A transaction that has written counts itself: it must not have written.
 SERIAL = """(SELECT pg_snapshot_xmax(s)::text::bigint - (SELECT count(*) FROM pg_snapshot_xip(s))
@@ -31,9 +32,9 @@ VERSION = f"""SELECT CASE WHEN {SAME}
     FROM {VERSION_BASE} b, (SELECT {{server}}) n"""
 RAISE = f"""
 UPDATE {VERSION_BASE} b SET
-    base = b.base + {STEP} * CASE
+    base = least(greatest({AT_ONCE}, b.base + {STEP}), b.base + {STEP} * CASE
         WHEN b.base + {SERIAL} < CAST(:above AS bigint) THEN (:above - b.base - {SERIAL}) / {STEP} + 1
-        WHEN {OTHER} THEN 1 ELSE 0 END,
+        WHEN {OTHER} THEN 1 ELSE 0 END),
     system_identifier = coalesce(n.system_identifier, b.system_identifier, ''),
     timeline = coalesce(n.timeline, b.timeline, ''), raised_at = now()
 FROM (SELECT {{server}}) n, (SELECT base AS before FROM {VERSION_BASE}) o

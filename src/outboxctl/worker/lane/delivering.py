@@ -16,7 +16,7 @@ from outboxctl.core.documents.statements import RAISED
 from outboxctl.core.documents.table import TableSource
 from outboxctl.core.operator.rebuilds import MoveState, move_state
 from outboxctl.core.projections import follow
-from outboxctl.core.projections.version_base import HIGHEST
+from outboxctl.core.projections.version_base import AT_ONCE, HIGHEST
 from outboxctl.domain.clock import monotonic
 from outboxctl.domain.errors import ChangedError, OutboxctlError
 from outboxctl.domain.failures import DONE, Classification, Noop, Reason, Verdict
@@ -37,6 +37,7 @@ from outboxctl.worker.settling import tally
 # given back.
 TRIES = 3
 # Elasticsearch and OpenSearch: VersionConflictEngineException.
+UNREACHED = "the index holds a version that no database reaches; delete the document"
 CURRENT_VERSION = re.compile(r"current version \[(\d+)\]")
 MOVES = {
     MoveState.RUNS: "a rebuild moves the alias {alias}, and its index takes no writes until then",
@@ -194,6 +195,10 @@ def _current_version(finding: Classification) -> int:
 
 def _again(finding: Classification) -> Classification:
     """Of a conflict that came back each time: others write the document, so its event is given back."""
+    if _current_version(finding) > AT_ONCE:
+        return Classification(
+            Verdict.RETRY, Reason.BAD_DOCUMENT, error=brief(f"{UNREACHED}: {finding.error}")
+        )
     if _current_version(finding) >= 0:
         return UNSENT
     return Classification(Verdict.RETRY, Reason.BAD_RESPONSE, error=brief(f"a conflict: {finding.error}"))
@@ -209,7 +214,7 @@ def _reachable(finding: Classification) -> Classification:
     """A version that is out of reach supersedes nothing."""
     if finding.noop is not Noop.SUPERSEDED or _current_version(finding) <= HIGHEST:
         return finding
-    text = brief(f"the index holds a version that no database reaches; delete the document: {finding.error}")
+    text = brief(f"{UNREACHED}: {finding.error}")
     return Classification(Verdict.FAIL, Reason.DETERMINISTIC_EXCEPTION, error=text)
 
 

@@ -1,0 +1,96 @@
+"""What the roles may do with projections is what they need: raise the base of versions, apply, drop."""
+
+from collections.abc import Iterator
+from contextlib import closing
+
+import psycopg
+import pytest
+from elasticsearch import Elasticsearch
+
+from outboxctl.core.database import Database
+from outboxctl.core.projections import version_base
+from outboxctl.core.projections.version_base import AT_ONCE, STEP
+from outboxctl.core.schema.roles import Role
+from projections.logins import Login, a_login
+from projections.store import OWNED, WHO, Store
+from security.as_roles import Roles
+
+BASE = "SELECT base FROM outbox_version_base"
+SET = "UPDATE outbox_version_base SET base = %s"
+
+
+@pytest.fixture
+def worker_url(as_roles: Roles) -> str:
+    """A worker's login."""
+    return as_roles.login("daemon", Role.WORKER)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "may"),
+    [
+        (STEP, STEP - 1, False),
+        (STEP, 0, False),
+        (0, 2**63 - 1, False),
+        (0, AT_ONCE + 1, False),
+        (0, STEP, True),
+        (0, AT_ONCE, True),
+        (AT_ONCE, AT_ONCE + STEP, True),
+        (AT_ONCE, AT_ONCE + STEP + 1, False),
+        (2**63 - 1, 2**63 - 2, False),
+    ],
+)
+def test_a_stolen_worker_raises_the_base_of_versions_within_bounds(
+    worker_url: str, sql: psycopg.Connection, before: int, after: int, may: bool
+) -> None:
+    """At 2^63 - 1 no event would be delivered any more, and below what it was documents stay out of date."""
+    sql.execute(SET, [before])
+    with psycopg.connect(worker_url, autocommit=True) as worker:
+        try:
+            worker.execute(SET, [after])
+        except psycopg.errors.InsufficientPrivilege:
+            assert not may
+    assert sql.execute(BASE).fetchone() == (after if may else before,)
+
+
+def test_a_worker_raises_it_as_far_as_it_may(worker_url: str, sql: psycopg.Connection) -> None:
+    with closing(Database(worker_url)) as db:
+        for above, base in ((2**40, 2**40), (2**62, AT_ONCE), (2**62, AT_ONCE + STEP)):
+            with db.begin() as connection:
+                version_base.raise_base(connection, above=above)
+            assert sql.execute(BASE).fetchone() == (base,)
+
+
+@pytest.mark.real_engine
+def test_a_version_that_is_out_of_reach_costs_its_own_event_attempts(
+    store: Store, engine: Elasticsearch
+) -> None:
+    store.apply()
+    store.sql.execute("INSERT INTO store.products (id, tenant) VALUES (1, 'a')")
+    version = {"version": AT_ONCE + 2**40, "version_type": "external_gte"}
+    engine.index(index=store.index, id="1", document={"id": 1}, **version)  # type: ignore[arg-type]
+    store.cli.ok("worker", "--drain", env={"OUTBOX_MAX_ATTEMPTS": "1"})
+    (failed,) = store.sql.execute("SELECT status, error FROM search_outbox_events").fetchall()
+    assert failed[0] == "failed"
+    assert "no database reaches" in failed[1]
+
+
+@pytest.fixture
+def applies(store: Store) -> Iterator[Login]:
+    """Has what the page asks of whoever applies, and no more: the tables are another role's."""
+    grants = ("USAGE ON SCHEMA store", "SELECT, TRIGGER ON ALL TABLES IN SCHEMA store")
+    with a_login(store.sql, *grants) as login:
+        store.sql.execute(f"ALTER SCHEMA public OWNER TO {login.name}".encode())
+        for (table,) in store.sql.execute(OWNED.format("public").encode()).fetchall():
+            store.sql.execute(f"ALTER TABLE {table} OWNER TO {login.name}".encode())
+        yield login
+
+
+def test_what_must_be_granted_is_enough_to_apply_change_and_drop(store: Store, applies: Login) -> None:
+    as_login = {"DATABASE_URL": applies.url}
+    assert store("apply", *WHO, env=as_login).returncode == 0
+    store.query("SELECT id, title FROM store.products")
+    done = store("apply", *WHO, env=as_login)
+    assert done.returncode == 0, done.stderr
+    assert {row[0] for row in store.facts()[1]} == {"store.products"}
+    store.cli.ok("projection", "drop", "product", *WHO, "--yes", env=as_login)
+    assert store.facts()[:4] == [[], [], [], []]
