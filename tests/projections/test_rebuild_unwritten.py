@@ -1,6 +1,6 @@
 """A rebuild reads no row twice where nothing was written meanwhile, and again where anything was."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from threading import Event
 from typing import Any
@@ -19,7 +19,7 @@ from outboxctl.core.projections import in_force
 from outboxctl.operations.rebuild import run
 from outboxctl.operations.rebuild.model import RebuildReport, Tools
 from outboxctl.operations.rebuild.plan import plan
-from processes import eventually
+from outboxctl.operations.verify.review import Review
 from projections import stock
 from sinks import client_of
 
@@ -86,6 +86,22 @@ def test_what_the_index_has_otherwise_than_it_was_sent_is_found_without_reading_
     assert shop.held(engine, items) == stock.wanted(sql)
 
 
+def test_what_a_fill_has_read_is_what_the_index_has(
+    items: str, many: Database, engine: Elasticsearch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else each document would be suspect, and read once more by its key."""
+    looked_at = list[str]()
+
+    def look(_: Review, suspects: Sequence[str]) -> Iterator[Any]:
+        looked_at.extend(suspects)
+        return iter(())
+
+    monkeypatch.setattr(unwritten, "unwritten", lambda *_: True)
+    monkeypatch.setattr(Review, "of", look)
+    done, _ = rebuilt(many, engine, items)
+    assert (done.phase, looked_at) == ("done", [])
+
+
 def test_a_row_that_changes_without_an_event_is_read_again(
     items: str,
     many: Database,
@@ -148,14 +164,11 @@ def test_whatever_is_written_at_the_server_shows(many: Database, sql: psycopg.Co
     assert not unwritten.unwritten(before, marks(many), set())
 
 
-def test_where_only_its_own_transactions_were_nothing_was_written(many: Database) -> None:
-    def quiet() -> bool:  # other tests may write at the same server
-        before, own = marks(many), set[int]()
-        with many.begin() as connection:
-            own.add(unwritten.number(connection))
-        return unwritten.unwritten(before, marks(many), own)
-
-    eventually(quiet)
+def test_its_own_transaction_is_one_of_those_between_two_marks(many: Database) -> None:
+    before = marks(many)
+    with many.begin() as connection:
+        own = unwritten.number(connection)
+    assert before.oldest <= before.following <= own < marks(many).following
 
 
 def test_a_server_that_was_started_anew_and_foreign_tables_may_have_changed_anything() -> None:

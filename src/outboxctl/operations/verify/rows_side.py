@@ -23,14 +23,17 @@ class RowsSide:
 
     def add(self, states: Sequence[RowState]) -> None:
         """Add rows as a comparison reads them; safe to use from several threads."""
-        if any(b"\n" in body for _, _, body, _ in states):  # which are sent without
+        if [None for state in states if b"\n" in state[2]]:  # which are sent without
             states = [(id_, version, body.replace(b"\n", b" "), at) for id_, version, body, at in states]
         self.sketch.add(numbers(states))
 
     def add_sent(self, page: SourcePage) -> None:
         """Add rows as a fill sends them, by one thread."""
-        self.add([self._compared(*state_of(each)) for each in page.rows])
+        versioned, content = self._versioned, self.content
+        self.add(
+            [
+                (id_, version if versioned else None, body if content else NO_BODY, routing)
+                for id_, version, body, routing in map(state_of, page.rows)
+            ]
+        )
         self.rows += len(page.rows)
-
-    def _compared(self, id_: bytes, version: int | None, body: bytes, routing: bytes) -> RowState:
-        return id_, version if self._versioned else None, body if self.content else NO_BODY, routing
