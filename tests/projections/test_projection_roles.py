@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from uuid import uuid4
 
+import psycopg
 import pytest
 from elasticsearch import Elasticsearch
 
+from outboxctl.core.projections.changes import READERS
 from processes import Cli
 from projections.logins import a_login
 from projections.store import QUERY, WHO, Store, own
@@ -67,6 +69,32 @@ def test_the_groups_may_read_the_view_that_is_made(store: Store, roles: dict[str
     done = cli("projection", "preview", "product", "1", env={"DATABASE_URL": roles["viewer"]})
     assert done.returncode == 4, done.stderr
     assert "Bird" in done.stdout
+
+
+def test_no_other_role_gets_the_documents_or_keeps_them(store: Store, roles: dict[str, str]) -> None:
+    store.write('document = "store.documents"', QUERY)
+    owner, view = {"DATABASE_URL": roles["owner"]}, "SELECT FROM outbox_document_product"
+    with (
+        a_login(store.sql, "SELECT ON outbox_projections") as curious,
+        a_login(store.sql, *(f"SELECT ON {each}" for each in READERS)) as former,
+    ):
+        assert store("apply", *WHO, env=owner).returncode == 0
+        with psycopg.connect(curious.url, autocommit=True) as own:
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                own.execute(view)
+            store.sql.execute(f"GRANT SELECT ON outbox_document_product TO {curious.name}, PUBLIC")
+            own.execute(view)
+            with psycopg.connect(former.url, autocommit=True) as other:
+                other.execute(view)
+                store.sql.execute(f"REVOKE ALL ON search_index FROM {former.name}")
+                assert store("plan", env=owner).returncode == 4
+                assert store("apply", *WHO, env=owner).returncode == 0
+                assert store("plan", env=owner).returncode == 0
+                for each in (own, other):
+                    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                        each.execute(view)
+    with psycopg.connect(roles["viewer"], autocommit=True) as viewer:
+        viewer.execute(view)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 import shop
 from outboxctl.core.database import Database
 from outboxctl.core.delivery.claim import claim
-from outboxctl.core.projections import follow, follow_tables
+from outboxctl.core.projections import follow
 from outboxctl.core.schema.roles import Role
 from outboxctl.domain.clock import monotonic
 from outboxctl.worker import health
@@ -65,7 +65,10 @@ def test_one_that_is_there_fails_and_is_never_sent_to_a_worker(db: Database, cli
     event(sql, entity_key="k" * 30_000_000)
     event(sql, entity_key="1")
     event(sql, entity_key="x" * 30_000_000, follow=0)
+    for key in ("2", "k" * 30_000_000):
+        event(sql, entity_key=key, status="processing", lease_until="infinity")
     with db.begin() as connection:
+        assert connection.execute(follow.IN_HAND, {"name": "product"}).scalars().all() == ["2"]
         taken = claim(connection, owner="o", token=str(uuid4()), size=10, lease=1)
         assert {len(each.document_id) for each in taken.events} <= {0, 1}
         connection.rollback()
@@ -75,9 +78,12 @@ def test_one_that_is_there_fails_and_is_never_sent_to_a_worker(db: Database, cli
     assert "8,192 bytes" in failed[2]
 
 
-def test_a_change_whose_columns_are_too_long_stands_for_all_documents(parts: WorkerParts, sql: Sql) -> None:
-    """A trigger wrote it, and the application's statement did not fail."""
-    shop.waiting(sql, {"id": "1" * 9_000_000})
+@pytest.mark.parametrize("key", [f'{{"id": "{"1" * 9_000_000}"}}', None], ids=["long", "none"])
+def test_a_change_whose_columns_cannot_be_read_stands_for_all_documents(
+    parts: WorkerParts, sql: Sql, key: str | None
+) -> None:
+    """A trigger wrote it, and the application's statement did not fail. It stops no other, either."""
+    event(sql, entity_key=key, follow=0, next_retry_at="infinity")
     parts.expander.turn(always=True)
     events = sql.execute("SELECT status, follow FROM search_outbox_events ORDER BY follow").fetchall()
     assert events == [("done", -1), ("done", 0), ("pending", None)]
@@ -177,20 +183,3 @@ def test_without_a_projection_in_force_a_daemon_ends_it_too(parts: WorkerParts, 
         assert parts.expander.due(connection)
     parts.expander.turn()
     assert [row[:2] for row in shop.rows(sql)] == [("failed", "config")]
-
-
-def test_events_in_hand_with_long_keys_are_not_read_by_who_lists_an_index(db: Database, sql: Sql) -> None:
-    for key in ("1", "k" * 30_000_000):
-        event(sql, entity_key=key, status="processing")
-    with db.begin() as connection:
-        keys = connection.execute(follow.IN_HAND, {"name": "product"}).scalars().all()
-    assert keys == ["1"]
-
-
-def test_a_follow_event_without_a_key_stops_no_other(parts: WorkerParts, sql: Sql) -> None:
-    event(sql, follow=0, next_retry_at="infinity")
-    shop.waiting(sql, {"id": "1"})
-    for _ in range(2):
-        parts.expander.turn(always=True)
-    with parts.context.database.begin() as connection:
-        assert [table.place for table in follow_tables.waiting(connection)] in ([], [-1])

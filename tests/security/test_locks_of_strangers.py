@@ -14,7 +14,6 @@ from outboxctl.core.projections import changes
 from outboxctl.core.schema import lock_wait
 from outboxctl.core.schema.migrations import upgrade
 from outboxctl.core.schema.roles import Role
-from outboxctl.domain.errors import LockedError
 from processes import Cli
 from projections.store import Store
 from security.as_roles import Roles
@@ -48,16 +47,6 @@ def test_only_who_may_change_rebuilds_takes_the_lock_of_changes(
             own.execute(changes.begin_sql("public").encode())
         own.rollback()
     assert upgrade(db, None, patience=0).added == []
-
-
-def test_the_first_upgrade_names_it(as_roles: Roles, empty_url: str) -> None:
-    name = as_roles.login("mallory").partition("//")[2].partition(":")[0]
-    with psycopg.connect(empty_url.replace("//wordloom:wordloom", f"//{name}:secret")) as own:
-        own.execute(f"SELECT pg_advisory_lock({lock_wait.KEY})".encode())
-        database = Database(empty_url, connections=2)
-        with pytest.raises(LockedError, match=f"pid {own.info.backend_pid}, {name}"):
-            upgrade(database, None, patience=0)
-        database.close()
 
 
 def test_a_rebuild_names_who_holds_its_lock_and_none_is_said_to_run(

@@ -6,12 +6,12 @@ The statements have all names in full and no parameters, so that they do the sam
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
-from psycopg.sql import SQL, Identifier, Literal
+from psycopg.sql import SQL, Composed, Identifier, Literal
 
 from outboxctl.core.database import driver
 from outboxctl.core.projections.catalog import RELATION, of, view_name
 from outboxctl.core.schema.lock_wait import LOCK
-from outboxctl.core.schema.names import EVENTS, PROJECTIONS, REBUILDS, tag
+from outboxctl.core.schema.names import EVENTS, PROJECTIONS, REBUILDS, SOURCE, VERSION_BASE, tag
 from outboxctl.core.search_path import places
 from outboxctl.core.sql import Connection, text
 from outboxctl.domain.errors import UsageError
@@ -79,6 +79,19 @@ WHERE c.relkind = 'v' AND c.relname = CAST(:name AS text) AND n.nspname = CAST(:
     AND a.attnum > 0 AND NOT a.attisdropped
 """)
 CREATE = "CREATE OR REPLACE VIEW {view} AS\n{query}\n;\n"
+# Documents are for who reads those of search_index, too, as the groups of `outboxctl roles` do, not for each
+# role that may read the declarations. A row for each that lacks the view, or has it and should not.
+READERS = (PROJECTIONS, SOURCE, VERSION_BASE)
+DIFFERING = f"""
+SELECT coalesce(due.role, has.role) AS role, has.role IS NULL AS lacks
+FROM (SELECT a.grantee AS role, v.relowner FROM pg_class v, unnest({{tables}}::text[]) t
+        JOIN pg_class c ON c.oid = to_regclass(t), aclexplode(c.relacl) a
+    WHERE v.oid = to_regclass({{view}}) AND a.privilege_type = 'SELECT'
+        AND a.grantee NOT IN (0, c.relowner, v.relowner)
+    GROUP BY 1, 2 HAVING count(DISTINCT c.oid) = {len(READERS)}) due
+FULL JOIN (SELECT DISTINCT a.grantee AS role FROM pg_class v, aclexplode(v.relacl) a
+    WHERE v.oid = to_regclass({{view}}) AND a.grantee <> v.relowner) has ON has.role = due.role
+WHERE due.role IS NULL OR has.role IS NULL"""
 # Whether this role may give a view to the owner of the outbox, `ours`.
 GIVES = """pg_has_role(ours, CASE WHEN current_setting('server_version_num')::int < 160000
             THEN 'MEMBER' ELSE 'SET' END)
@@ -96,7 +109,7 @@ GIVE = """
 DECLARE
     ours constant name := (SELECT pg_get_userbyid(relowner) FROM pg_class WHERE oid = to_regclass({events}));
     owner constant name := (SELECT pg_get_userbyid(relowner) FROM pg_class WHERE oid = to_regclass({name}));
-    reader text;
+    found record;
 BEGIN
     IF owner NOT IN (ours, current_user) AND NOT (SELECT rolsuper FROM pg_roles WHERE rolname = owner) THEN
         RAISE EXCEPTION 'the view % belongs to the role %', {name}, owner USING HINT = {trust};
@@ -104,11 +117,10 @@ BEGIN
         EXECUTE format('ALTER VIEW %s OWNER TO %I', {name}, ours);
         EXECUTE format('SELECT * FROM %s LIMIT 0', {name});
     END IF;
-    FOR reader IN SELECT DISTINCT quote_ident(r.rolname) FROM pg_class c, aclexplode(c.relacl) a
-            JOIN pg_roles r ON r.oid = a.grantee
-            WHERE c.oid = to_regclass({projections}) AND a.privilege_type = 'SELECT'
-                AND r.oid <> c.relowner LOOP
-        EXECUTE format('GRANT SELECT ON %s TO %s', {name}, reader);
+    FOR found IN {differing} LOOP
+        EXECUTE format(CASE WHEN found.lacks THEN 'GRANT SELECT ON %s TO %s'
+            ELSE 'REVOKE ALL ON %s FROM %s CASCADE' END, {name},
+            CASE found.role WHEN 0 THEN 'PUBLIC' ELSE found.role::regrole::text END);
     END LOOP;
 END
 """
@@ -137,19 +149,30 @@ def owners(connection: Connection, view: Relation) -> ViewOwners | None:
 def create_sql(schema: str, projection: str, query: str, *, anew: bool) -> str:
     """SQL that makes the view or replaces it; `anew` drops it first, where its columns are others.
 
-    Who may read the declarations (those of `outboxctl roles`) may read it: it reads with its owner's rights.
+    The groups of `outboxctl roles` may read it, and no other role: it reads with its owner's rights.
     The owner is the outbox's, where this role may give it away; a stranger's view is refused.
     """
     name = Identifier(schema, view_name(projection))
     create = SQL(CREATE).format(view=name, query=SQL(query)).as_string()
-    table = Literal(Identifier(schema, PROJECTIONS).as_string())
+    view = Literal(name.as_string())
     place = Literal(Identifier(schema).as_string())
     gives = SQL(GIVES).format(schema=SQL("{}::regnamespace").format(place))
     events = Literal(Identifier(schema, EVENTS).as_string())
-    parts = {"name": Literal(name.as_string()), "projections": table, "events": events, "gives": gives}
+    parts = {"name": view, "differing": _differing(schema, view), "events": events, "gives": gives}
     grant = SQL(GIVE).format(**parts, trust=Literal(TRUST)).as_string()
     quote = tag("grant", grant)
     return f"{drop_sql(schema, projection) if anew else ''}{create}DO {quote}{grant}{quote};\n"
+
+
+def grants_differ(connection: Connection, view: Relation) -> bool:
+    """Whether the view is there, and others may read it than should."""
+    name = Literal(Identifier(view.schema, view.name).as_string())
+    return driver(connection).execute(_differing(view.schema, name)).fetchone() is not None
+
+
+def _differing(schema: str, view: Literal) -> Composed:
+    tables = [Identifier(schema, table).as_string() for table in READERS]
+    return SQL(DIFFERING).format(view=view, tables=Literal(tables))
 
 
 def drop_sql(schema: str, projection: str) -> str:

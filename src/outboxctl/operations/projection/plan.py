@@ -145,11 +145,7 @@ def _view(connection: Connection, planned: Planned, schema: str) -> None:
             f"{schema}.{name} is there already, and no projection in force has made it",
             "drop it, or give it another name",
         )
-    whose = changes.owners(connection, Relation(schema, name))
-    if whose and not whose.trusted:
-        declared.place.at("query").fail(f"{schema}.{name} belongs to the role {whose.owner}", changes.TRUST)
-    if whose and whose.given:
-        planned.step("view", f"give the view {schema}.{name}, {whose.owner}'s, to {whose.ours}")
+    _whose(connection, planned, Relation(schema, name))
     if there != projection.view:
         verb = "replace" if there else "create"
         planned.step("view", f"{verb} the view {schema}.{name}")
@@ -159,6 +155,18 @@ def _view(connection: Connection, planned: Planned, schema: str) -> None:
     new = changes.shape(connection, planned.looked_at.schema, name)
     anew = new[: len(was)] != was
     planned.scripts.append(changes.create_sql(schema, projection.name, declared.query, anew=anew))
+
+
+def _whose(connection: Connection, planned: Planned, view: Relation) -> None:
+    """Who owns the view, if it is there, and who may read it."""
+    whose = changes.owners(connection, view)
+    if whose and not whose.trusted:
+        what = f"{view} belongs to the role {whose.owner}"
+        planned.declaration.place.at("query").fail(what, changes.TRUST)
+    if whose and whose.given:
+        planned.step("view", f"give the view {view}, {whose.owner}'s, to {whose.ours}")
+    if changes.grants_differ(connection, view):
+        planned.step("view", f"let the groups of `outboxctl roles` alone read {view}")
 
 
 def _triggers(connection: Connection, planned: Planned, schema: str, beside: Sequence[Projection]) -> None:
