@@ -24,7 +24,8 @@ WARM_UPS = 4
 PARTS = ("rebuild", "children updated", "categories renamed")
 NOTES = f"""\
 - Documents of some 800 bytes with {shop.PARTS} children and a category's name each: a view with a subquery.
-- S: their bulk bodies from memory into a fresh index, by 1, 2 or 3 senders, whichever was best. R: one
+- S: their bulk bodies from memory into a fresh index, by 1, 2 or 3 senders, whichever was best. S of
+  updates: the same bodies again, over the documents that are there, as those that change are sent. R: one
   process reads the view by COPY, and throws it away.
 - Rebuild and verify: whole commands, from exec to exit, with the comparison of all documents. So is CPU.
 - Children updated: one statement has changed all of them, and a worker delivers the documents. Categories
@@ -47,8 +48,13 @@ def run(rig: Rig, args: Namespace) -> Section:
 
 def _repetition(rig: Rig, bodies: list[bytes], documents: int) -> dict[str, float]:
     s, r = max(sink.limit(rig, bodies, documents, shop.MAPPINGS).values()), documents / _reading(rig)
-    bound = 1 / (1 / s + 1 / r)
-    found = {"S: sink alone": s, "R: COPY of the view alone": r, "bound, 1 / (1/S + 1/R)": bound}
+    bound, updates = 1 / (1 / s + 1 / r), max(_again(rig, bodies, documents))
+    found = {
+        "S: sink alone": s,
+        "S of updates": updates,
+        "R: COPY of the view alone": r,
+        "bound, 1 / (1/S + 1/R)": bound,
+    }
     tables.flush(rig)
     for command in ("rebuild", "verify"):
         ran = processes.run(rig, command, *ONE, *(BY if command == "rebuild" else ()))
@@ -66,6 +72,11 @@ def _bodies(rig: Rig) -> list[bytes]:
     wanted = PageOptions(sink.REQUEST_SIZE, PAGE_BYTES)
     pages = DocumentSource(projection).pages(rig.database, None, wanted)
     return [RawActions(page.rows).body() or b"" for page in pages]
+
+
+def _again(rig: Rig, bodies: list[bytes], documents: int) -> list[float]:
+    senders = sink.SENDERS
+    return [sink.rate(rig, bodies, number, documents, shop.MAPPINGS, fresh=False) for number in senders]
 
 
 def _reading(rig: Rig) -> float:

@@ -61,9 +61,18 @@ def limit(rig: Rig, requests: Sequence[bytes], events: int, mappings: Json = MAP
     return {senders: rate(rig, requests, senders, events, mappings) for senders in SENDERS}
 
 
-def rate(rig: Rig, requests: Sequence[bytes], senders: int, events: int, mappings: Json = MAPPING) -> float:
-    """Documents a second by so many senders into a fresh index; every document is counted."""
-    tables.fresh_index(rig, mappings)
+def rate(
+    rig: Rig,
+    requests: Sequence[bytes],
+    senders: int,
+    events: int,
+    mappings: Json = MAPPING,
+    *,
+    fresh: bool = True,
+) -> float:
+    """Documents a second by so many senders into an index that is `fresh`, or holds them; all are counted."""
+    if fresh:
+        tables.fresh_index(rig, mappings)
     with closing(connect(rig.settings, connections=senders)) as client, ThreadPoolExecutor(senders) as pool:
         started = perf_counter()
         failed = sum(pool.map(lambda body: _send(rig, client, body), requests))

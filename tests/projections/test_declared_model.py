@@ -10,7 +10,7 @@ import pytest
 
 import shop
 from outboxctl.core.database import Database
-from outboxctl.core.projections import changes, sweeps, version_base
+from outboxctl.core.projections import changes, follow_pages, sweeps, version_base
 from outboxctl.core.projections.trigger_names import tables_of, watched_tables
 from outboxctl.core.projections.triggers import Triggers
 from outboxctl.domain.projection import Follow, Projection, Relation
@@ -122,6 +122,7 @@ def test_any_order_of_changed_declarations_writes_and_deliveries_ends_with_the_r
     url: str, db: Database, sql: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(declared, "FRESH", 3600)  # what a worker holds is as old as can be
+    monkeypatch.setattr(follow_pages, "LEAST", 2)
     sql.execute(shop.SCHEMA)
     sql.execute(OTHER_VIEW)
     sql.execute("INSERT INTO shop.categories VALUES (1, 'tea'), (2, 'pots')")

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import psycopg
 import pytest
@@ -228,19 +228,6 @@ def test_a_reading_ends_at_its_number_of_keys_and_of_bytes(
     assert written(sql) == KEYS
     assert readings[0] == 999
     assert len(readings) > KEYS / PAGE
-
-
-def test_ids_are_in_the_order_of_time_and_of_the_keys(worker: Worker, sql: psycopg.Connection) -> None:
-    worker().turn(always=True)
-    query = "SELECT id, entity_key::bigint FROM search_outbox_events WHERE follow IS NULL ORDER BY id"
-    rows = sql.execute(query).fetchall()
-    assert [key for _, key in rows] == [*range(1, PAGE + 1)]
-    assert {(id_.version, id_.variant) for id_, _ in rows} == {(7, "specified in RFC 4122")}
-    (fresh,) = sql.execute(
-        "INSERT INTO search_outbox_events (entity_type, entity_id, op) VALUES"
-        " ('x', gen_random_uuid(), 'upsert') RETURNING id"
-    ).fetchone() or (UUID(int=0),)
-    assert fresh > rows[-1][0], "as the column's default makes them"
 
 
 def test_a_database_of_any_bytes_goes_on_behind_a_key_that_is_not_ascii(servers: Servers) -> None:

@@ -21,6 +21,7 @@ DOCUMENTS = -2  # `follow` of an event whose key is a JSON array of keys of docu
 # escapes, unless it compresses well: a thousand of them are a batch.
 KEY_TOO_LONG = -3
 MAX_KEY_BYTES = 8_192
+MAX_PAGE_BYTES = 2**17  # of the key of an event that names documents, where a claim reads it
 BLANK_PADDED = "pg_catalog.bpchar"  # char(n): the blanks at its end are no part of a value
 HASH = re.compile(r"sha256:[0-9a-f]{64}")
 NAME = re.compile(r"[a-z0-9_]{1,50}")

@@ -59,7 +59,7 @@ class WorkerParts:
         sink_of, declared = sink_of or _no_sink, Declared(database, metrics)
         self.reclaimed, self.flow = ReclaimedTurns(), FlowControl(context)
         self._delivering = Delivering(context, self.flow, declared, sink, sink_of)
-        self.expander = Expander(context, declared, sink_of)
+        self.expander = Expander(context, declared, sink_of, self.flow.together)
         self.deletes = DeletesAgain(context, sink, declared, sink_of, self.flow)
         self.claims = self.CLAIMS(context)
         self.claimer = Claimer(

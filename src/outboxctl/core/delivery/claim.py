@@ -17,7 +17,7 @@ from outboxctl.core.schema.names import (
 from outboxctl.core.sql import Connection, text
 from outboxctl.domain.failures import Reason
 from outboxctl.domain.lifecycle import Verb
-from outboxctl.domain.projection import KEY_TOO_LONG, MAX_KEY_BYTES
+from outboxctl.domain.projection import DOCUMENTS, KEY_TOO_LONG, MAX_KEY_BYTES, MAX_PAGE_BYTES
 
 # The plan must not depend on statistics: on a table that was emptied and vacuumed they say "no rows".
 # With these off, each step has only its index to use. SET LOCAL also survives a pooler. What an earlier
@@ -108,7 +108,9 @@ STATEMENT = f"""{{found}}, claimed AS (
         created_at
 )
 SELECT c.id::text, CASE WHEN c.entity_key IS NULL THEN c.entity_type::text || ':' || c.entity_id::text
-        WHEN c.follow IS NULL AND octet_length(c.entity_key) <= {MAX_KEY_BYTES} THEN c.entity_key ELSE '' END,
+        WHEN c.follow IS NULL AND octet_length(c.entity_key) <= {MAX_KEY_BYTES} THEN c.entity_key
+        WHEN c.follow = {DOCUMENTS} AND octet_length(c.entity_key) <= {MAX_PAGE_BYTES} THEN c.entity_key
+        ELSE '' END,
     c.op, c.event_version, c.attempts, NULL, NULL,
     CASE WHEN c.follow IS NULL AND octet_length(c.entity_key) > {MAX_KEY_BYTES} THEN {KEY_TOO_LONG}
         ELSE c.follow END, {{name}}, {{others}}
@@ -134,7 +136,8 @@ class Claimed(NamedTuple):
     """One claimed event, once its document was read with what that says of its source as it is then.
 
     `document_id` is the event's key until then; `document` is None where there is no row. `follow`: the event
-    stands for all documents behind a row of that followed table, or KEY_TOO_LONG; its key is not read.
+    stands for all documents behind a row of that followed table, or KEY_TOO_LONG; its key is not read
+    then, unless it is DOCUMENTS.
     """
 
     id: str

@@ -4,8 +4,10 @@ Each statement is guarded by the lease token and returns the ids that it changed
 they are counted, and no error.
 """
 
+import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from outboxctl.core.delivery.claim import PLAN
@@ -20,6 +22,7 @@ from outboxctl.core.delivery.settle_statements import (
     RELEASE,
     RETRY,
     RETURN_ATTEMPT,
+    SPLIT,
     WRITTEN,
 )
 from outboxctl.core.message import PlannedOnce, Statement, send
@@ -92,12 +95,17 @@ def write(
     release_the_rest: bool = False,
     only: Collection[str] | None = None,
     deletes: Mapping[str, Any] | None = None,
+    splits: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> Settled:
     """Write all outcomes of one claim in one message, and release `only` these of the others.
 
     `deletes` (`deletes.noted`) are written in the statement that completes `done`, to be sent again.
+    `splits`: of these among `done`, which name many documents, the keys that have an event each from now on.
     """
     statements: list[Statement | PlannedOnce | str] = [(TRANSACTION_ID, {})]
+    for id_, keys in splits.items():
+        values = {"token": token, "id": id_, "keys": json.dumps(keys, ensure_ascii=False)}
+        statements += [PLAN, (SPLIT, values)]
     if done:
         statements += _completing(token, done, deletes)
     if retries:
@@ -107,6 +115,7 @@ def write(
     if release_the_rest:
         statements += _releasing([token], only)
     first, *answers = send(connection, *statements)
+    answers = answers[len(splits) :]
     hit = _ids(answers)
     if done:
         hit |= _completed(connection, done, answers[0].size)

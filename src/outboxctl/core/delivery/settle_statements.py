@@ -20,6 +20,15 @@ COMPLETE = text(COMPLETED)
 # Deletes are written whatever the claim still holds: they were delivered.
 COMPLETE_DELETES = text(f"WITH noted AS ({NOTED}) {COMPLETED}")
 
+# An event of each of these documents of a page that is completed by the same transaction.
+SPLIT = text(f"""
+INSERT INTO {EVENTS} (entity_type, entity_id, op, entity_key, created_at)
+SELECT e.entity_type, CAST(md5(concat(e.entity_type, ':', key)) AS uuid), 'upsert', key, e.created_at
+FROM {EVENTS} e CROSS JOIN json_array_elements_text(CAST(:keys AS json)) key
+WHERE e.id = CAST(:id AS uuid) AND e.{STATUS_IS} {source(Verb.COMPLETE)}
+    AND e.lease_token = CAST(:token AS uuid)
+""")
+
 # Executed only where the row count is short: a thousand returned ids cost the worker half a microsecond each.
 # A row that this transaction wrote has its id as xmin.
 WRITTEN = text(f"""

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from outboxctl.core.documents.since import MOVED, Since
+from outboxctl.core.projections import follow_pages
 from outboxctl.core.schema.encoding import stored
 from outboxctl.core.schema.names import EVENTS
 from outboxctl.core.sql import Connection, text
-from outboxctl.domain.projection import MAX_ID_BYTES
+from outboxctl.domain.projection import DOCUMENTS, MAX_ID_BYTES, MAX_PAGE_BYTES
 
 ID = f"""CASE WHEN octet_length(entity_key) > {MAX_ID_BYTES}
     THEN 'sha256:' || encode(sha256(convert_to(entity_key, 'UTF8')), 'hex') ELSE entity_key END"""
@@ -21,13 +22,14 @@ WITH e AS MATERIALIZED (
 SELECT DISTINCT CASE WHEN follow IS NULL THEN {ID} END FROM e
 WHERE follow IS NOT NULL OR {ID} = ANY (CAST(:ids AS text[]))
 """)
-# An event of many documents becomes events of each: those are what is sent.
+# A follow event becomes events of documents: those are what is sent.
 CHANGED = text(f"""
-SELECT entity_key, moved FROM (
-    SELECT entity_key, bool_or(updated_at >= :since AND {MOVED}) AS moved FROM {EVENTS} e
-    WHERE entity_type = :name AND follow IS NULL AND entity_key IS NOT NULL
+SELECT entity_key, follow, moved FROM (
+    SELECT entity_key, follow, bool_or(updated_at >= :since AND {MOVED}) AS moved FROM {EVENTS} e
+    WHERE entity_type = :name AND entity_key IS NOT NULL
+        AND (follow IS NULL OR follow = {DOCUMENTS} AND octet_length(entity_key) <= {MAX_PAGE_BYTES})
         AND updated_at >= coalesce(:gone_since, CAST(:since AS timestamptz))
-    GROUP BY entity_key
+    GROUP BY entity_key, follow
 ) k WHERE moved OR CAST(:gone_since AS timestamptz) IS NOT NULL
 """)
 MOVED_SINCE = text(f"""
@@ -89,7 +91,12 @@ def changed(
     options = {"stream_results": True, "max_row_buffer": size}
     rows = connection.execute(CHANGED, since.values | {"name": name}, execution_options=options)
     for some in rows.partitions(size):
-        yield [(key, moved) for key, moved in some]
+        keys = dict[str, bool]()
+        for text_, place, moved in some:
+            for key in follow_pages.named(text_, place):
+                keys[key] = keys.get(key, False) or moved
+        found = [*keys.items()]
+        yield from (found[start : start + size] for start in range(0, len(found), size))
 
 
 def write(connection: Connection, name: str, keys: Sequence[str], *, op: str = "upsert") -> list[str]:

@@ -2,13 +2,13 @@
 
 Such an event has `follow`, EVERYTHING (-1) or the place that the followed table had in the projection, and in
 `entity_key` the row's columns as JSON, with the name of the followed table (`Follow.name`): places change. A
-statement of many rows writes arrays of columns, or with DOCUMENTS (-2) an array of documents' keys. An event
-waits with `next_retry_at` = infinity, so that no lane claims it. `follow_cursor` is JSON: `of` is the stamp
-of the definition that it is expanded by, `after` the last key so far, `done` the number of keys, `events` the
-first and the last event of the last half page. The next keys are written once those in `waits_for`, of the
-half page before, were claimed: so the events of others wait for one page at most. Of the event for every
-document, `index` is the place in the index: its ids for which the view has no row come before the rows of the
-view.
+statement of many rows writes arrays of columns, or with DOCUMENTS (-2) an array of documents' keys, as half a
+page of many keys does, which is due at once (`follow_pages.write`). Another event waits with `next_retry_at`
+= infinity, so that no lane claims it. `follow_cursor` is JSON: `of` is the stamp of the definition that it is
+expanded by, `after` the last key so far, `done` the number of keys, `events` the first and the last event of
+the last half page. The next keys are written once those in `waits_for`, of the half page before, were
+claimed: so the events of others wait for one page at most. Of the event for every document, `index` is the
+place in the index: its ids for which the view has no row come before the rows of the view.
 """
 
 import json
@@ -26,7 +26,7 @@ from outboxctl.core.projections.in_force import STAMP
 from outboxctl.core.schema.names import EVENTS, ONE_MORE_ATTEMPT, STATUS_IS, UNHELD, id_array
 from outboxctl.core.sql import Connection, text
 from outboxctl.domain.clock import LOCK_SECONDS
-from outboxctl.domain.projection import DOCUMENTS, EVERYTHING, MAX_KEY_BYTES, Projection
+from outboxctl.domain.projection import DOCUMENTS, EVERYTHING, MAX_KEY_BYTES, MAX_PAGE_BYTES, Projection
 
 SAME_AMONG = 10_000  # events of the table that are looked at for others of the same row
 CLAIM = f"""
@@ -66,9 +66,10 @@ SAME = text(
 )
 ALL = text(DONE.format(same="true"))
 IN_HAND = text(f"""
-SELECT DISTINCT entity_key FROM {EVENTS}
-WHERE status = 'processing' AND entity_type = :name AND follow IS NULL
-    AND octet_length(entity_key) <= {MAX_KEY_BYTES}
+SELECT DISTINCT entity_key, follow FROM {EVENTS}
+WHERE status = 'processing' AND entity_type = :name
+    AND (follow IS NULL AND octet_length(entity_key) <= {MAX_KEY_BYTES}
+        OR follow = {DOCUMENTS} AND octet_length(entity_key) <= {MAX_PAGE_BYTES})
 """)
 
 
@@ -99,7 +100,7 @@ def claim(
     if row is None:
         return None
     id_, name, place, key, cursor, attempts, stamp = row
-    return FollowEvent(id_, name, place, key, cursor_of(cursor), attempts, stamp)
+    return FollowEvent(id_, name, place, key, cursor_of(cursor), attempts, stamp, table.together)
 
 
 def put_back(
@@ -159,7 +160,7 @@ def expand(
 def write_ahead(connection: Connection, ahead: KeysAhead, token: str) -> Page:
     """Write half a page of these keys, of a claimed event; after the last one the event is done."""
     event, keys, rest = ahead.event, ahead.keys[:HALF], ahead.keys[HALF:]
-    events = follow_pages.write(connection, event.projection, keys)
+    events = follow_pages.write(connection, event, keys)
     if not (rest or ahead.more):
         settle.write(connection, token, done=[event.id])
         return Page(len(keys), end=True, ends=events)
@@ -194,7 +195,8 @@ def begin(connection: Connection, event: FollowEvent, token: str) -> Page | None
     if event.id not in settle.hold(connection, token):
         return None
     _complete_same(connection, event)
-    keys = connection.execute(IN_HAND, {"name": event.projection}).scalars().all()
+    found = connection.execute(IN_HAND, {"name": event.projection})
+    keys = [*{key: None for text, place in found for key in follow_pages.named(text, place)}]
     return _write_keys(connection, event, token, keys, {})
 
 
@@ -217,7 +219,7 @@ def write_keys(
 def _write_keys(
     connection: Connection, event: FollowEvent, token: str, keys: Sequence[str], place: Mapping[str, Any]
 ) -> Page:
-    events = follow_pages.write(connection, event.projection, keys)
+    events = follow_pages.write(connection, event, keys)
     put_back(connection, token, [event.id], event.behind(keys, events, place))
     return Page(len(keys))
 

@@ -1,4 +1,4 @@
-"""A follow event, and the pages of key events that are written for it."""
+"""A follow event, and the pages that are written for it: an event of each key, or one of many keys."""
 
 import json
 from collections.abc import Mapping, Sequence, Set
@@ -9,34 +9,25 @@ from uuid import UUID
 
 from outboxctl.core.schema.names import EVENTS
 from outboxctl.core.sql import Connection, text
+from outboxctl.domain.projection import DOCUMENTS, MAX_PAGE_BYTES
 
 PAGE = 2_000  # key events of one follow event that wait at a time, at most: others' events wait for these
 NAME = ""  # in the JSON of an event's key, beside the names of columns: that of the followed table
 HALF = PAGE // 2  # keys in one statement: a half is written while lanes claim the other one
-# Ids of the events that one statement writes: one draw of time and random bits, from which rows are counted.
-# The first half is the time, as in the column's default, the second one a number (RFC 9562, section 6.2): its
-# first bits are 100, so it has 16 digits, and room for 2^61 rows. To draw each id costs as much as the rest
-# of its row, where PostgreSQL is built without OpenSSL.
-TIME_HALF = """\
-overlay(lpad(to_hex((date_part('epoch', clock_timestamp()) * 4096000)::bigint), 15, '0')
-                PLACING '7' FROM 13 FOR 0)"""
-NUMBER_HALF = "(uuid_hash_extended(gen_random_uuid(), 0) & ((1::bigint << 61) - 1)) + (1::bigint << 63)"
 # What is longer is not read: then an event stands for every document (`follow_query.fits`), or fails for its
 # cursor. `follow_tables.merge` writes half as much at most.
 KEY = f"CASE WHEN octet_length(entity_key) <= {8 * 2**20} THEN entity_key ELSE '' END"
 CURSOR = f"CASE WHEN octet_length(follow_cursor) > {2**20} THEN '[]' ELSE follow_cursor END"
 BAD_CURSOR: Mapping[str, Any] = {"of": "no definition"}
-# The keys are one JSON text: an array costs the worker five times as much CPU.
+LEAST = 100  # keys that have one event for all of them: fewer are sent with events of others
+LONGEST = MAX_PAGE_BYTES // 2  # bytes of these keys in UTF-8: in no other encoding are they twice as many
+# Due at once: a lane claims them. The keys are one JSON text: an array costs the worker five times as much.
 WRITE = text(f"""
-WITH page AS MATERIALIZED (
-    SELECT {TIME_HALF} AS start, {NUMBER_HALF} AS number
-), written AS (
-    INSERT INTO {EVENTS} (id, entity_type, entity_id, op, entity_key)
-    SELECT CAST(start || to_hex(number + place) AS uuid), CAST(:name AS text),
-        CAST(md5(CAST(:before AS text) || key) AS uuid), 'upsert', key
-    FROM json_array_elements_text(CAST(:keys AS json)) WITH ORDINALITY k (key, place), page
-)
-SELECT start || to_hex(number + 1), start || to_hex(number + json_array_length(CAST(:keys AS json))) FROM page
+INSERT INTO {EVENTS} (entity_type, entity_id, op, entity_key, follow)
+SELECT CAST(:name AS text), CAST(md5(CAST(:before AS text) || key) AS uuid), 'upsert', key,
+    CAST(:place AS smallint)
+FROM json_array_elements_text(CAST(:keys AS json)) key
+RETURNING id::text
 """)
 
 
@@ -45,6 +36,7 @@ class FollowEvent:
     """A claimed follow event: `rows` are the columns of the changed rows, `cursor` how far it is.
 
     `stamp` is that of the definition in force at the claim (`Projection.stamp`), None where there is none.
+    `together`: so many documents behind it may have one event.
     """
 
     id: str
@@ -54,6 +46,7 @@ class FollowEvent:
     cursor: Mapping[str, Any]
     attempts: int
     stamp: str | None = None
+    together: int = 0
 
     @property
     def begun_otherwise(self) -> bool:
@@ -136,9 +129,41 @@ def _text(value: object) -> str | None:
     return None if value is None else str(value)
 
 
-def write(connection: Connection, projection: str, keys: Sequence[str]) -> list[str]:
-    """Write an event of each key, in their order; returns the ids of the first and of the last one."""
+def write(connection: Connection, event: FollowEvent, keys: Sequence[str]) -> list[str]:
+    """Write an event of each key, or of many, in their order; returns the ids of the first and the last.
+
+    A lane sends the documents of one of many in one request (worker/lane/pages.py).
+    """
     if not keys:
         return []
-    values = {"name": projection, "before": f"{projection}:", "keys": json.dumps(keys, ensure_ascii=False)}
-    return [str(UUID(id_)) for id_ in connection.execute(WRITE, values).one()]
+    before, place = f"{event.projection}:", None
+    if pages := _pages(keys, event.together):
+        keys, before, place = pages, f"{event.projection}/{DOCUMENTS}:", DOCUMENTS
+    values = {"name": event.projection, "before": before, "place": place, "keys": _json(keys)}
+    ids = connection.execute(WRITE, values).scalars().all()
+    return [ids[0], ids[-1]]
+
+
+def _pages(keys: Sequence[str], size: int) -> list[str]:
+    """The keys as JSON, `size` at a time; none where each is to have an event."""
+    if not len(keys) >= LEAST <= size:
+        return []
+    pages = [_json(keys[start : start + size]) for start in range(0, len(keys), size)]
+    return pages if max(len(page.encode("utf-8", "surrogatepass")) for page in pages) <= LONGEST else []
+
+
+def _json(texts: Sequence[str]) -> str:
+    return json.dumps(texts, ensure_ascii=False)
+
+
+def named(key: str, place: int | None) -> list[str]:
+    """The keys of documents that an event stands for, by its `entity_key` and `follow`.
+
+    None where it names no documents, or holds what no trigger and no worker writes.
+    """
+    if place is None:
+        return [key]
+    try:
+        return FollowEvent("", "", place, key, {}, 0).documents if place == DOCUMENTS else []
+    except (ValueError, RecursionError):
+        return []

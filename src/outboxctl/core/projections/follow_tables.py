@@ -59,6 +59,7 @@ class FollowedTable:
     """A followed table of a projection by its place, of which events wait.
 
     `fresh`: some have not begun; `begun` have; `due` is the id of one whose next keys may be written.
+    `together`: so many documents may have one event.
     """
 
     projection: str
@@ -66,6 +67,7 @@ class FollowedTable:
     fresh: bool
     begun: int
     due: str | None
+    together: int = 0
 
     @property
     def may_begin(self) -> bool:
@@ -136,7 +138,7 @@ def lock(connection: Connection, table: FollowedTable, size: int) -> list[Follow
     connection.exec_driver_sql(PLAN)
     values = {"name": table.projection, "place": table.place, "size": size}
     return [
-        FollowEvent(id_, table.projection, table.place, key, {}, attempts or 0, stamp)
+        FollowEvent(id_, table.projection, table.place, key, {}, attempts or 0, stamp, table.together)
         for id_, key, attempts, stamp in connection.execute(LOCK, values)
     ]
 
@@ -183,6 +185,6 @@ def write_instead(
 
 def _write(connection: Connection, events: Sequence[FollowEvent], keys: Sequence[str]) -> Expanded:
     connection.exec_driver_sql(session(WRITE_SECONDS))
-    ends = follow_pages.write(connection, events[0].projection, keys)
+    ends = follow_pages.write(connection, events[0], keys)
     connection.execute(COMPLETE, {"ids": id_array(event.id for event in events)})
     return Expanded(len(events), len(keys), ends)

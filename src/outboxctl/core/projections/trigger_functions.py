@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from psycopg.sql import Identifier, Literal
 
 from outboxctl.core.produce import COLUMNS
-from outboxctl.core.projections.follow_pages import NAME, NUMBER_HALF
+from outboxctl.core.projections.follow_pages import NAME
 from outboxctl.core.projections.trigger_columns import fields
 from outboxctl.core.projections.trigger_names import Watched, WatchedTable
 from outboxctl.core.schema.names import EVENTS
@@ -78,7 +78,6 @@ def template(table: WatchedTable, schema: str, *, rows: bool) -> str:
         events=_escaped(Identifier(schema, EVENTS).as_string()),
         inserted=", ".join(INSERTED),
         everything=EVERYTHING,
-        number_half=NUMBER_HALF,
         at_least=BULK,
         most=MOST,
         largest=LARGEST,

@@ -139,6 +139,14 @@ class FlowControl:
             several = len({*self._indexes, *self.declared}) > 1
             return not (several and name in self._without_share(leases, monotonic()))
 
+    def together(self, name: str) -> int:
+        """How many documents of a projection may have one event, and be sent by it; 0 while one may fail."""
+        with self._lock:
+            state, sink = self._state(name), self._sink
+        if state.why or sink.away:
+            return 0
+        return min(state.size(self._settings.bulk_size, self._settings.max_batch_bytes), sink.room)
+
     def declare(self, names: Collection[str]) -> None:
         """Take the projections in force; others are forgotten once they have no events and no outage."""
         self.declared = names

@@ -78,19 +78,19 @@ class Delivering:
         self._context, self._flow, self._declared, self._sink_of = context, flow, declared, sink_of
         self._built_in = Route("", TableSource(), sink, context.settings.elastic_index)
 
-    def deliver(self, batch: Batch) -> Delivered:
-        """Read and send the documents of a batch: what becomes of each event.
+    def deliver(self, batch: Batch, events: Sequence[Claimed]) -> Delivered:
+        """Read and send the documents of these events of a batch: what becomes of each event.
 
         Also the deletes that were delivered, by event id. Raises OutboxctlError where the database fails.
         """
-        events, name = batch.events, batch.name
+        name = batch.name
         if apart := [event for event in events if event.follow is not None]:
             too_long = [(event, TOO_LONG) for event in apart if event.follow == KEY_TOO_LONG]
             with self._context.database.begin() as connection:  # they were reclaimed, retried or replayed
                 ids = [event.id for event in apart if event.follow != KEY_TOO_LONG]
                 follow.put_back(connection, batch.lease.token, ids)
             events = [event for event in events if event.follow is None]
-            judged, deletes = self.deliver(batch._replace(events=events))
+            judged, deletes = self.deliver(batch, events)
             return too_long + judged, deletes
         for again in range(TRIES if events else 0):
             projection = (self._declared.again if again else self._declared.get)(name) if name else None

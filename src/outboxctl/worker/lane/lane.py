@@ -3,12 +3,14 @@
 from random import Random
 from threading import current_thread
 
+from outboxctl.core.delivery import settle
 from outboxctl.domain.errors import OutboxctlError, UnreachableError
 from outboxctl.worker.claiming.claimer import Claimer
 from outboxctl.worker.claiming.leases import Batch
 from outboxctl.worker.context import WorkerContext
 from outboxctl.worker.flow.control import FlowControl
 from outboxctl.worker.lane.delivering import Delivering
+from outboxctl.worker.lane.pages import Unfolded, unfold
 from outboxctl.worker.settling.outcome import Outcomes, decide, policy_of
 from outboxctl.worker.settling.settling import Settling
 
@@ -65,8 +67,8 @@ class Lane:
         return batch is not None
 
     def _carry_out(self, batch: Batch) -> None:
-        context, token = self._context, batch.lease.token
-        context.metrics.add("inflight", batch.lease.size)
+        context, token, size = self._context, batch.lease.token, batch.lease.size
+        context.metrics.add("inflight", size)
         try:
             with context.tracing.batch(batch):
                 self._process(batch)
@@ -75,18 +77,31 @@ class Lane:
             raise
         finally:
             context.in_flight.remove(token)
-            context.metrics.add("inflight", -batch.lease.size)
+            context.metrics.add("inflight", -size)
 
     def _process(self, batch: Batch) -> None:
         flow, name = self._flow, batch.name
-        judged, deletes = self._delivering.deliver(batch)
+        unfolded = self._unfolded(batch)
+        judged, deletes = self._delivering.deliver(batch, unfolded.documents)
         in_a_row = flow.judged(name, [finding for _, finding in judged])
+        judged, splits = unfolded.folded(judged)
         outcomes = decide(judged, policy_of(self._context.settings, name, in_a_row), self._rng)
         outcomes.deletes.update(deletes)
+        outcomes.splits += splits
         flow.spread(name, outcomes)
         self._settle(self._context.of(name), batch, outcomes)
         flow.ended(name, batch.lease.size, batch.lease.requested_at)
         flow.bring_forward(name)
+
+    def _unfolded(self, batch: Batch) -> Unfolded:
+        """What is delivered of a batch. Pages behind the first one are for other lanes."""
+        found = unfold(batch.events, self._flow.together(batch.name), exclusive=batch.exclusive)
+        batch.lease.size = len(found.documents)
+        if found.later:
+            with self._context.database.begin() as connection:
+                settle.release(connection, [batch.lease.token], only=found.later)
+            self._context.signals.wake()
+        return found
 
     def _settle(self, context: WorkerContext, batch: Batch, outcomes: Outcomes) -> None:
         # A drain has to end; a daemon has nothing better to do than to wait for the database.

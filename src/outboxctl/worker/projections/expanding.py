@@ -5,6 +5,7 @@ Two threads do it: what takes one of them long is left to the other one, so that
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from uuid import uuid4
 
@@ -35,16 +36,20 @@ OFTEN, LEAST, MOST = 0.3, 0.005, 0.25
 
 
 class Expander:
-    """Writes the key events of follow events.
+    """Writes the events of documents behind follow events; `together` as `FlowControl.together`.
 
     `turn` and `step` are called by two threads at most, one with `slow` and one without: each has tables of
     its own. None: one thread has all.
     """
 
     def __init__(
-        self, context: WorkerContext, declared: Declared, sink_of: Callable[[Projection], IndexedSink]
+        self,
+        context: WorkerContext,
+        declared: Declared,
+        sink_of: Callable[[Projection], IndexedSink],
+        together: Callable[[str], int],
     ) -> None:
-        self._context, self._declared = context, declared
+        self._context, self._declared, self._together = context, declared, together
         self._one = EventExpansion(context, declared, sink_of)
         self._read_ahead, self._turns, self._log = ReadAhead(), Turns(), ExpandedLog()
         self._unfinished = set[str]()  # events of which this worker has written a page
@@ -124,6 +129,7 @@ class Expander:
         """Half a page of an event that has begun, and one of those that have not."""
         if self._context.signals.stopping:
             return False
+        table = replace(table, together=self._together(table.projection))
         used = bool(table.due) and self._guarded(table, turn, partial(self._expand_one, begun=True))
         if table.may_begin and turn.resumes <= monotonic():
             used |= self._guarded(table, turn, self._begin)

@@ -7,7 +7,7 @@ keeps of follow events: keys that it has read ahead, and what is to be logged.
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import structlog
 
@@ -132,7 +132,7 @@ class ReadAhead:
     def take(self, event: FollowEvent) -> KeysAhead | None:
         """The keys behind the event's cursor; None where they are not here. They are no longer kept."""
         ahead, _ = self._kept.pop(event.id, (None, 0.0))
-        return ahead if ahead and ahead.fits(event) else None
+        return replace(ahead, event=event) if ahead and ahead.fits(event) else None
 
     def forget_old(self, current: Callable[[str], Projection | None]) -> None:
         """Forget what was kept for long, and keys of a declaration that is no longer in force."""

@@ -1,8 +1,9 @@
 """From findings to what is written: pure, no I/O; the only place that ends attempts."""
 
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from random import Random
+from typing import NamedTuple
 
 from outboxctl.core.delivery.claim import Claimed
 from outboxctl.core.delivery.deletes import DeliveredDelete
@@ -12,6 +13,7 @@ from outboxctl.domain.failures import DONE, Classification, Reason, Verdict
 from outboxctl.settings import OutagePolicy, Settings
 from outboxctl.worker.lane.prepare import UNSENT
 
+ID_LENGTH = 36  # of an event's id
 LAST_STEP = 64  # an attempt at which the backoff has reached its cap
 REFUNDED_STEP = 3  # that of an event whose attempts do not grow
 # That of events which probed a closed index: others probe it meanwhile, and once it is open they come soon.
@@ -46,12 +48,23 @@ def policy_of(settings: Settings, projection: str, in_a_row: int = 0) -> RetryPo
     return RetryPolicy(s.max_attempts, s.base_backoff_seconds, s.max_backoff_seconds, hold, waits, step)
 
 
+class Split(NamedTuple):
+    """Documents of the event `id`, by their `keys`, that have an event each once it is done.
+
+    `tried`: those that were not delivered, and why.
+    """
+
+    id: str
+    keys: Sequence[str]
+    tried: Sequence[tuple[Claimed, Classification]]
+
+
 @dataclass
 class Outcomes:
     """What to write for one claim, one list an outcome.
 
     For the metrics: the events that the sink `confirmed`, and by event id the `findings` of all others.
-    `deletes` are the delivered ones, by event id.
+    `deletes` are the delivered ones, by event id; of a document of a page it begins with that of the page.
     """
 
     confirmed: list[Claimed] = field(default_factory=list)
@@ -62,6 +75,7 @@ class Outcomes:
     unsent: list[str] = field(default_factory=list)
     findings: dict[str, tuple[Claimed, Classification]] = field(default_factory=dict)
     deletes: dict[str, DeliveredDelete] = field(default_factory=dict)
+    splits: list[Split] = field(default_factory=list)
 
     @property
     def ids(self) -> set[str]:
@@ -83,7 +97,8 @@ class Outcomes:
             [id_ for id_ in self.held if id_ in ids],
             [id_ for id_ in self.unsent if id_ in ids],
             {id_: pair for id_, pair in self.findings.items() if id_ in ids},
-            {id_: delete for id_, delete in self.deletes.items() if id_ in ids},
+            {id_: delete for id_, delete in self.deletes.items() if id_[:ID_LENGTH] in ids},
+            [split for split in self.splits if split.id in ids],
         )
 
 

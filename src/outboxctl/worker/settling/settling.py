@@ -132,6 +132,7 @@ class Settling:
             release_the_rest=bool(released),
             only=released,
             deletes=self._noted(outcomes),
+            splits={split.id: split.keys for split in outcomes.splits},
         )
         missed = len(hit) < self.waiting
         locked = settle.held(connection, [self._token]) & self._outcomes.ids if missed else set()

@@ -54,6 +54,8 @@ def settled(
     }
     for outcome, ids in not_done.items():
         _not_done(metrics, outcome, [outcomes.findings[id_] for id_ in ids if id_ in hit], repeats)
+    for split in outcomes.splits:
+        _not_done(metrics, "retried", split.tried if split.id in hit else [], repeats)
     lost = len(outcomes.confirmed) + len(outcomes.findings) - len(hit)
     if lost:
         metrics.count("lease_lost", lost)
