@@ -12,7 +12,7 @@ from math import ceil, inf
 from random import Random
 
 from outboxctl.domain import backoff
-from outboxctl.domain.failures import DONE, NO_ANSWER, Classification, Reason, Verdict
+from outboxctl.domain.failures import DONE, NO_ANSWER, Classification, Reason, Verdict, all_done
 
 Findings = Sequence[Classification | None]
 LONGEST_STEP = 5.0  # seconds between two probes at the most, so that recovery is soon noticed
@@ -145,7 +145,7 @@ class SinkState:
     ) -> "SinkState":
         """The findings of a delivery of `who` that began at `sent_at`."""
         well = self.limit >= self.most and not (self.failures or self.unanswered)
-        if well and findings and all(finding is DONE for finding in findings):
+        if well and findings and all_done(findings):
             return replace(self, taken_at=now, refused_since=None)  # the hot path
         state = self._loaded(findings, sent_at, now, policy)._taken(findings, sent_at, now)
         signal, why = signal_of(findings, hold=policy.hold)
@@ -238,6 +238,8 @@ class Judgement(Enum):
 
 def judgement_of(findings: Sequence[Classification]) -> tuple[Judgement, Classification | None]:
     """What the findings of all events of a batch say of the index, and the outage."""
+    if findings and all_done(findings):
+        return Judgement.ANSWER, None  # the hot path
     said = [finding for finding in findings if not _of_no_index(finding)]
     if outage := outage_of_index(said):
         return Judgement.OUTAGE, outage

@@ -1,7 +1,8 @@
 """Claim: a batch of due events of one projection becomes the worker's; documents are read afterwards."""
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from outboxctl.core.message import PlannedOnce, send
@@ -150,6 +151,10 @@ class Claimed(NamedTuple):
     follow: int | None = None
 
 
+# As `Claimed._make`, in a third of its time: each event is made twice.
+as_claimed: Callable[[Sequence[Any]], Claimed] = partial(tuple.__new__, Claimed)
+
+
 class Taken(NamedTuple):
     """A claim: the projection, empty for the built-in one, None where none has anything due; its events.
 
@@ -208,7 +213,7 @@ def _taken(rows: Sequence[Sequence[Any]]) -> Taken:
     if not rows:
         return Taken(None, [])
     *event, name, others = rows[0]
-    return Taken(name, [Claimed._make(row[:-2]) for row in rows] if event[0] is not None else [], others)
+    return Taken(name, [as_claimed(row[:-2]) for row in rows] if event[0] is not None else [], others)
 
 
 MAX_LINKS = 128  # links a span: OpenTelemetry's own limit, by default

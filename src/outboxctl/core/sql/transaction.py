@@ -107,5 +107,8 @@ def _answers(cursor: psycopg.ClientCursor[Any]) -> Iterator[StatementResult]:
     more: bool | None = True
     while more:
         if cursor.statusmessage not in SETTINGS:
-            yield StatementResult(cursor.fetchall() if cursor.description else [], cursor.rowcount)
+            # Not `cursor.description`: an object for each column takes longer than reading a row.
+            result = cursor.pgresult
+            rows = cursor.fetchall() if result and result.nfields else []
+            yield StatementResult(rows, cursor.rowcount)
         more = cursor.nextset()

@@ -1,6 +1,7 @@
 """The bulk request: actions to bytes, and its answer paired item by item with what was sent."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from json.encoder import encode_basestring_ascii as quoted
 from typing import Any, NamedTuple
 
@@ -22,6 +23,7 @@ class BulkAction(NamedTuple):
     routing: str = ""
 
 
+as_action: Callable[[Sequence[Any]], BulkAction] = partial(tuple.__new__, BulkAction)
 # Tests whether the sink accepts bulk requests, by the same path and media type, without an event. It deletes
 # nothing: a document of this id and of version 0 does not exist.
 PROBE = BulkAction("outboxctl:probe", 0, None)

@@ -19,7 +19,7 @@ from outboxctl.core.projections import follow
 from outboxctl.core.projections.version_base import AT_ONCE, HIGHEST
 from outboxctl.domain.clock import monotonic
 from outboxctl.domain.errors import ChangedError, OutboxctlError
-from outboxctl.domain.failures import DONE, Classification, Noop, Reason, Verdict
+from outboxctl.domain.failures import Classification, Noop, Reason, Verdict, all_done
 from outboxctl.domain.flow import OF_ONE_INDEX
 from outboxctl.domain.lifecycle import PROJECTION
 from outboxctl.domain.printable import brief
@@ -170,7 +170,7 @@ class Delivering:
         finally:
             lease.delivering = False
         tally.deliveries(self._context.of(route.name).metrics, prepared.actions, delivery)
-        if any(finding is not DONE for finding in delivery.findings):
+        if not all_done(delivery.findings):
             delivery = self._of_route(route, delivery)
         self._flow.learn(delivery, sent_at=sent_at)
         if delivery.recovered:

@@ -9,7 +9,7 @@ from typing import TypeVar
 import structlog
 
 from outboxctl.core.database import Database
-from outboxctl.core.delivery.claim import LEFT_OUT, Claimed
+from outboxctl.core.delivery.claim import LEFT_OUT, Claimed, as_claimed
 from outboxctl.core.documents.source import DocumentSource
 from outboxctl.core.projections import in_force
 from outboxctl.core.projections.documents import Documents
@@ -156,7 +156,7 @@ class Reading:
         if self._source.versioned and not self._more and LEFT_OUT not in texts:  # the hot path
             events = map(self._unread.pop, keys)
             rows = zip(events, versions, texts, strict=True)
-            self.read += [Claimed._make((*event[:5], version, text, None)) for event, version, text in rows]
+            self.read += [as_claimed((*event[:5], version, text, None)) for event, version, text in rows]
             return
         for place, (key, version, text) in enumerate(zip(keys, versions, texts, strict=True)):
             if place in found.unusable:
