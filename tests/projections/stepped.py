@@ -4,6 +4,7 @@ from collections import defaultdict
 from contextlib import suppress
 
 from outboxctl.core.database import Database
+from outboxctl.domain.flow import IndexState
 from outboxctl.domain.projection import Projection
 from outboxctl.metrics.registry import Metrics
 from outboxctl.settings import load
@@ -36,6 +37,9 @@ class SteppedWorker:
         self.parts = WorkerParts(
             settings, self.database, indexes["built-in"], Metrics(), Health(300), sink_of=indexes.of
         )
+        # Full batches from the first one on: what is sent is counted.
+        flow = self.parts.flow
+        flow._state = lambda name: flow._indexes.get(name) or IndexState()  # type: ignore[method-assign]
         self._lane = self.parts.lane(drain=True)
 
     def deliver(self) -> bool:
