@@ -11,7 +11,6 @@ from outboxctl.operations.rebuild.model import RebuildInterrupted, Tools
 from outboxctl.operations.rebuild.pipeline import sent
 from outboxctl.operations.rebuild.sending import Sender, collect
 from outboxctl.operations.rebuild.source import DocumentBatch, Refused, differing, pages
-from outboxctl.operations.verify.rows_side import RowsSide
 
 SAVED_EVERY = 1.0  # seconds: what was sent since is sent again by a process that goes on
 
@@ -25,7 +24,10 @@ def fill(tools: Tools, rebuild: Rebuild) -> Rebuild:
     _say_if_slow(tools)
     # A document whose routing changes meanwhile is sent again when the rebuild catches up.
     sender = Sender(tools, rebuild.new_index, once=True, gives_way=True)
-    read = pages(tools.source, tools.db, rebuild.place, tools.size, _side(tools, rebuild))
+    if rebuild.place is None:
+        with tools.db.begin() as connection:
+            tools.filled.begin(connection, tools.source)
+    read = pages(tools.source, tools.db, rebuild.place, tools.size, tools.filled.add)
     filled = FillProgress(tools, rebuild)
     try:
         with sent(read, sender.send, tools.stop) as results:
@@ -38,14 +40,6 @@ def fill(tools: Tools, rebuild: Rebuild) -> Rebuild:
         raise
     row = filled.save()
     return row if tools.stop.is_set() else tools.save(row, phase=RebuildPhase.CATCH_UP)
-
-
-def _side(tools: Tools, rebuild: Rebuild) -> RowsSide | None:
-    """What keeps the rows for the comparison; None where not all of them are read here."""
-    if rebuild.place is not None:
-        return None
-    with tools.db.begin() as connection:
-        return tools.filled.begin(connection, tools.source)
 
 
 def _say_if_slow(tools: Tools) -> None:

@@ -65,12 +65,15 @@ class DocumentBatch(NamedTuple):
 
 
 def pages(
-    source: DocumentSource, db: "Database", place: str | None, size: int, side: RowsSide | None = None
+    source: DocumentSource,
+    db: "Database",
+    place: str | None,
+    size: int,
+    note: Callable[[SourcePage], object],
 ) -> Iterator[DocumentBatch]:
-    """All documents behind a place; they stay as the server wrote them. `side` keeps what was read."""
+    """All documents behind a place; they stay as the server wrote them. `note` is called with each page."""
     for each in source.pages(db, place, PageOptions(size, PAGE_BYTES)):
-        if side:
-            side.add_sent(each)
+        note(each)
         yield _raw_batch(each, source.projection.version)
 
 
