@@ -69,7 +69,7 @@ TEXTS = [
     f'SELECT x."{NAME}" FROM (SELECT 1 AS "{NAME}") x',
     "SELECT A\u202eb FROM (SELECT 2 AS a\u202eB) x",
     'SELECT U&\'\\0041\x9b\', U&"\\0061\x9b" FROM (SELECT 3 AS "a\x9b") x',
-    "SELECT 1 -- \x1b[2J '\r, 2 /* \u202e ' */ ,\f\v3\r\n",
+    "SELECT 1 -- \x1b[2J '\r, 2 /* \u202e ' */ ,\f3\r\n",
     f"SELECT CASE WHEN true THEN'{LITERAL}'END",
 ]
 
