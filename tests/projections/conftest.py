@@ -55,7 +55,7 @@ def writer(watched: psycopg.Connection) -> Iterator[psycopg.Connection]:
 def owner(bare: psycopg.Connection) -> Iterator[Login]:
     """Owns the shop and the outbox, and is no superuser."""
     with a_login(bare) as login:
-        own(bare, login.name, "shop")
+        own(bare, login.name, "shop", "public")
         yield login
 
 

@@ -58,17 +58,16 @@ ORDER BY 1, 2
 """
 
 
-OWNED = """
-SELECT oid::regclass::text FROM pg_class
-WHERE relkind IN ('r', 'p', 'v') AND relnamespace IN ('public'::regnamespace, '{}'::regnamespace)
-"""
+OWNED = """SELECT oid::regclass::text FROM pg_class
+WHERE relkind IN ('r', 'p', 'v') AND relnamespace = '{}'::regnamespace"""
 
 
-def own(sql: psycopg.Connection, name: str, schema: str = "store") -> None:
-    """Make this login the owner of these tables and of the outbox."""
-    sql.execute(f"ALTER SCHEMA {schema} OWNER TO {name}; ALTER SCHEMA public OWNER TO {name}".encode())
-    for (table,) in sql.execute(OWNED.format(schema).encode()).fetchall():
-        sql.execute(f"ALTER TABLE {table} OWNER TO {name}".encode())
+def own(sql: psycopg.Connection, name: str, *schemas: str) -> None:
+    """Make this login the owner of these schemas and their tables; by default of the store and the outbox."""
+    for schema in schemas or ("store", "public"):
+        sql.execute(f"ALTER SCHEMA {schema} OWNER TO {name}".encode())
+        for (table,) in sql.execute(OWNED.format(schema).encode()).fetchall():
+            sql.execute(f"ALTER TABLE {table} OWNER TO {name}".encode())
 
 
 @dataclass

@@ -12,7 +12,7 @@ from outboxctl.core.projections import version_base
 from outboxctl.core.projections.version_base import AT_ONCE, STEP
 from outboxctl.core.schema.roles import Role
 from projections.logins import Login, a_login
-from projections.store import OWNED, WHO, Store
+from projections.store import WHO, Store, own
 from security.as_roles import Roles
 
 BASE = "SELECT base FROM outbox_version_base"
@@ -79,9 +79,7 @@ def applies(store: Store) -> Iterator[Login]:
     """Has what the page asks of whoever applies, and no more: the tables are another role's."""
     grants = ("USAGE ON SCHEMA store", "SELECT, TRIGGER ON ALL TABLES IN SCHEMA store")
     with a_login(store.sql, *grants) as login:
-        store.sql.execute(f"ALTER SCHEMA public OWNER TO {login.name}".encode())
-        for (table,) in store.sql.execute(OWNED.format("public").encode()).fetchall():
-            store.sql.execute(f"ALTER TABLE {table} OWNER TO {login.name}".encode())
+        own(store.sql, login.name, "public")
         yield login
 
 

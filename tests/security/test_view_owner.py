@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from projections.logins import Login, a_login
-from projections.store import OWNED, QUERY, WHO, Store, own
+from projections.store import QUERY, WHO, Store, own
 
 VIEW = "outbox_document_product"
 OWNER = f"SELECT relowner::regrole::text FROM pg_class WHERE oid = '{VIEW}'::regclass"
@@ -22,10 +22,8 @@ def owner(store: Store) -> Iterator[Login]:
     """Owns the outbox, and may read the store, which is another role's; a superuser applies."""
     with ExitStack() as stack:
         outbox, shop = (stack.enter_context(a_login(store.sql)) for _ in range(2))
-        own(store.sql, shop.name)
-        store.sql.execute(f"ALTER SCHEMA public OWNER TO {outbox.name}".encode())
-        for (table,) in store.sql.execute(OWNED.format("public").encode()).fetchall():
-            store.sql.execute(f"ALTER TABLE {table} OWNER TO {outbox.name}".encode())
+        own(store.sql, shop.name, "store")
+        own(store.sql, outbox.name, "public")
         store.sql.execute(f"GRANT USAGE ON SCHEMA store TO {outbox.name}".encode())
         store.sql.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA store TO {outbox.name}".encode())
         store.write('document = "store.documents"', QUERY)

@@ -89,9 +89,7 @@ def down(state: Path | None = None, *, purge: bool = False, say: Say = silent) -
         ended = [service for role in known if (service := _ended(root, role, False, say))]
         for service in known.values() if purge else ():
             shutil.rmtree(service.home, ignore_errors=True)
-            with suppress(
-                OSError
-            ):  # the folder made for it outside the state folder, if that is where it was
+            with suppress(OSError):  # the folder made for it, where that was outside the state folder
                 service.home.parent.rmdir()
         if purge and known:
             write(root, {})

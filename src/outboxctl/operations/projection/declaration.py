@@ -145,10 +145,7 @@ def _query(place: Place, table: dict[str, Any], folder: Path) -> str:
     """A SELECT: the text itself where it is one, or has more than one line; else that of the file."""
     if "query" not in table:
         return ""
-    given, here = (
-        place.value(table, "query", str, "the name of a file, or a SELECT"),
-        place.at("query"),
-    )
+    given, here = place.value(table, "query", str, "the name of a file, or a SELECT"), place.at("query")
     inline = "\n" in given.strip() or SELECT.match(given)
     sql = given if inline else file_text(here, folder / here.one_line(given), folder=folder)
     if "\0" in sql or not (stripped := sql.strip().rstrip(";").rstrip()):

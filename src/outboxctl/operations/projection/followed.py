@@ -112,10 +112,7 @@ def _declared(
 
 
 def _parameters(
-    connection: Connection,
-    declared: DeclaredFollow,
-    columns: Sequence[Field],
-    key: tuple[KeyColumn, ...],
+    connection: Connection, declared: DeclaredFollow, columns: Sequence[Field], key: tuple[KeyColumn, ...]
 ) -> tuple[str, ...]:
     """The parameters of a `keys` query. UsageError for one that is no column, and where it does not parse."""
     place, query = declared.place.at("keys"), declared.keys

@@ -51,10 +51,8 @@ def plan(
     first look. Raises UsageError for a schema that is behind, and for a declaration that cannot be applied.
     """
     with undone(connection):
-        known, schema = (
-            {each.name: each for each in in_force.read(connection)},
-            changes.outbox_schema(connection),
-        )
+        known = {each.name: each for each in in_force.read(connection)}
+        schema = changes.outbox_schema(connection)
         found = []
         for each in declared:
             before = known.get(each.name)
@@ -64,9 +62,7 @@ def plan(
         _check_indexes(client, declared, known.values(), built_in)
         beside = dict(known)
         for planned in found:
-            beside[planned.projection.name] = (
-                planned.projection
-            )  # those before it in the file are in force then
+            beside[planned.projection.name] = planned.projection  # in force for those that follow in the file
             _view(connection, planned, schema)
             _triggers(connection, planned, schema, [*beside.values()])
             _documents(connection, client, planned, new_indexes)

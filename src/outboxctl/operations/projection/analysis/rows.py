@@ -4,12 +4,7 @@ from collections.abc import Collection, Iterator, Sequence
 
 from sqlglot import exp
 
-from outboxctl.operations.projection.analysis.lineage import (
-    Lineage,
-    own_parts,
-    partition,
-    same_column,
-)
+from outboxctl.operations.projection.analysis.lineage import Lineage, own_parts, partition, same_column
 from outboxctl.operations.projection.analysis.model import (
     AnalysedView,
     Branch,
