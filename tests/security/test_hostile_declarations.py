@@ -104,16 +104,10 @@ def test_what_init_and_sql_print_moves_no_terminal_and_does_what_it_says(store: 
 
 
 def test_two_projections_have_no_index_in_common_by_an_alias(store: Store) -> None:
-    """The index behind the alias of the first is what the second one names: before it is made, and after."""
-    first = store.file.read_text(encoding="utf-8")
+    """The index behind the alias of the first is what the second one names, and nothing is there yet."""
     second = FILE.format(index=f"{store.index}-000001").replace("product]", "other]")
-    store.file.write_text(first + second, encoding="utf-8")
+    store.write(after=second)
     for command in (("plan",), ("sql",), ("apply", *WHO)):
         done = store(*command)
         assert done.returncode == 2, done.stdout
         assert "is the index of" in done.stderr
-    store.file.write_text(first, encoding="utf-8")
-    store.apply()
-    store.file.write_text(second, encoding="utf-8")
-    for command in (("plan",), ("sql",), ("apply", *WHO)):
-        assert store(*command).returncode == 2
