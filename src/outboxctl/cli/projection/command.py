@@ -177,7 +177,7 @@ def list_(json: Json = False) -> None:
 
     Example: outboxctl projection list
     """
-    from outboxctl.operations.projection.known import overviews
+    from outboxctl.operations.projection.overview import overviews
 
     configured = settings()
     with guards.reading(configured) as connection:
@@ -191,7 +191,7 @@ def show(name: Name, json: Json = False) -> None:
 
     Example: outboxctl projection show product
     """
-    from outboxctl.operations.projection.known import overviews
+    from outboxctl.operations.projection.overview import overviews
 
     configured = settings()
     with guards.reading(configured) as connection:

@@ -66,7 +66,7 @@ def one_line(query: str) -> str:
 
 def planned(each: "Planned") -> dict[str, Any]:
     """The plan of one projection for a report."""
-    from outboxctl.operations.projection.known import facts
+    from outboxctl.operations.projection.overview import facts
 
     return facts(each.projection) | {
         "steps": [asdict(step) for step in each.steps],
