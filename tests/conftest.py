@@ -28,7 +28,7 @@ hypothesis.settings.load_profile("busy")
 WHOLE_SUITE = 2_500  # tests; fewer are a part of it
 SLOW_SHARE = 0.15
 SHARED = pytest.StashKey[Servers]()
-pytest_plugins = ["operations.repairing"]  # fixtures of tests in several folders
+pytest_plugins = ["operations.repairing", "shared"]  # fixtures of tests in several folders
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -54,11 +54,10 @@ def event_row(sql: Sql, event: uuid.UUID) -> Any:
 
 
 def state(sql: Sql) -> Any:
-    """Every row version of the tables that a command may change: a write of the same values shows too."""
-    return [
-        sql.execute(f"SELECT xmin::text, ctid::text, t::text FROM {table} t ORDER BY 2").fetchall()
-        for table in ("search_outbox_events", "search_index", "outbox_operator_audit")
-    ]
+    """Every row version of the tables that a command may change: the same values written again, a lock."""
+    tables = ("search_outbox_events", "search_index", "outbox_operator_audit", "outbox_rebuilds")
+    query = "SELECT ctid::text, xmin::text, xmax::text, t::text FROM {} t ORDER BY 1"
+    return [sql.execute(query.format(table)).fetchall() for table in tables]
 
 
 def by_status(sql: Sql) -> dict[str, int]:

@@ -17,21 +17,81 @@ DISCARD = ("failed", "discard", *WHO)
 SQL = "' OR 1=1 --"
 ESC = "\x1b[31m"
 
-MALFORMED = [
-    (*REPLAY, "--id", SQL),
-    (*REPLAY, "--error-reason", SQL),
-    (*REPLAY, "--fingerprint", SQL),
-    (*REPLAY, "--entity-type", ESC),
-    (*REPLAY, "--since", "2026-01-02", "--until", "2026-01-01"),
-    DISCARD,
-    ("failed", "undo", str(uuid.uuid4()), *WHO),
-    ("failed", "show", SQL),
-    ("failed", "list", "--fingerprint", SQL),
-    ("prune", "--older-than", SQL),
-    ("verify", "--by", "alice"),
-    ("--elastic-index", SQL, "rebuild", "--yes"),
-    ("doctor", "--only", SQL),
-    ("inject", "event", "--entity-id", ""),
+# A command, and what it is told; "" where the command says what it likes.
+MALFORMED: list[tuple[tuple[str, ...], str]] = [
+    (("replay", "--reason", "why"), "--by"),
+    (("replay", "--by", "alice"), "--reason"),
+    (("replay", "--by", "  ", "--reason", "why"), "--by is blank"),
+    (("replay", "--by", "alice", "--reason", ""), "--reason is blank"),
+    (("replay", "--by", "al\nice", "--reason", "why"), "--by"),
+    (("replay", "--by", "alice", "--reason", f"why{ESC}"), "--reason"),
+    (("replay", "--by", "a" * 121, "--reason", "why"), "--by"),
+    ((*REPLAY, "--id", f"{SQL}{ESC}"), "--id: not a UUID"),
+    ((*REPLAY, "--error-reason", "None"), "did you mean none?"),
+    ((*REPLAY, "--error-reason", SQL), "unknown reason"),
+    ((*REPLAY, "--fingerprint", SQL), "not a fingerprint"),
+    ((*REPLAY, "--fingerprint", "abc"), "6 to 12 hex digits"),
+    ((*REPLAY, "--entity-type", ESC), "control characters"),
+    ((*REPLAY, "--since", "yesterday-ish"), "--since"),
+    ((*REPLAY, "--since", "2026-02-03", "--until", "2026-02-03"), "is not before"),
+    ((*REPLAY, "--rate", "nan"), "--rate"),
+    ((*REPLAY, "--rate", "0"), "--rate"),
+    ((*REPLAY, "--limit", "0"), "--limit"),
+    ((*REPLAY, "--limit", "99999999999999999999"), "--limit"),
+    (DISCARD, ""),
+    (("failed", "undo", str(uuid.uuid4()), *WHO), "there is no act"),
+    (("failed", "undo", SQL, *WHO), "not a UUID"),
+    (("failed", "show", str(uuid.uuid4())), "there is no event"),
+    (("failed", "show", f"{SQL}{ESC}"), "not a UUID"),
+    (("failed", "list", "--fingerprint", SQL), "not a fingerprint"),
+    (("audit", "--id", "x"), ""),
+    (("audit", "--id", "1" * 32), ""),
+    (("audit", "--since", "soon"), "--since"),
+    (("audit", "--by", ESC), "--by"),
+    (("audit", "--action", ""), ""),
+    (("audit", "--action", "replya"), "did you mean replay?"),
+    # It was ignored: the act that was shown might be anybody's.
+    (("audit", "--id", str(uuid.uuid4()), "--action", "replay"), "--action does not go with it"),
+    (("audit", "--id", str(uuid.uuid4()), "--by", "alice"), "--by does not go with it"),
+    (("audit", "--id", str(uuid.uuid4()), "--since", "2026-02-03"), "--since does not go with it"),
+    (("prune",), "--older-than"),
+    (("prune", "--older-than", "0d"), "--older-than"),
+    (("prune", "--older-than", "-1d"), "--older-than"),
+    (("prune", "--older-than", SQL), "--older-than"),
+    (("prune", "--older-than", "7d", "--rate", "0"), "--rate"),
+    (("prune", "--older-than", "7d", "--rate", "nan"), "--rate"),
+    (("prune", "--older-than", "7d", "--by", ESC), "--by"),
+    (("prune", "--older-than", "7d", "--reason", " "), "--reason"),
+    (("verify", "--repair", "--by", " ", "--reason", "why"), "--by"),
+    (("verify", "--repair", "--by", "al\nice", "--reason", "why"), "--by"),
+    (("verify", "--by", "alice"), "--by"),
+    (("verify", "--wait", "3"), "--wait"),
+    (("verify", "--dry-run"), "--dry-run"),
+    (("verify", "--keep-foreign"), "--keep-foreign"),
+    (("verify", "--limit", "-1"), "--limit"),
+    (("--elastic-index", SQL, "rebuild", "--yes"), "--elastic-index"),
+    (("rebuild", "--yes", "--mapping", "missing.json"), "--mapping"),
+    (("rebuild", "--yes", "--keep-old", "soon"), "--keep-old"),
+    (("rebuild", "--yes", "--by", " "), "--by"),
+    (("rebuild", "--yes", "--reason", ""), "--reason"),
+    (("rebuild", "--yes", "--by", "al\nice"), "--by"),
+    (("check", "--max-oldest-age", "nan"), "--max-oldest-age"),
+    (("check", "--max-oldest-age", "-1"), "--max-oldest-age"),
+    (("check", "--max-no-success", "inf"), "--max-no-success"),
+    (("check", "--max-no-success", "9"), "--max-no-success"),
+    (("check", "--max-no-success", "nan"), "--max-no-success"),
+    (("check", "--window", "0"), "--window"),
+    (("check", "--max-lag", "-1"), "--max-lag"),
+    (("check", "--max-failed", "few"), "--max-failed"),
+    (("check", "--drift-sample", "1e9"), "--drift-sample"),
+    (("report", "--out", "/nowhere/page.html"), "--out: cannot write /nowhere/page.html"),
+    (("report", "--out", "."), "--out: cannot write .: Is a directory"),
+    (("doctor", "--only", SQL), "--only"),
+    (("inject", "event", "--entity-id", ""), ""),
+    (("oldest", "--limit", "0"), "--limit"),
+    (("status", "--watch", "nan"), "--watch"),
+    *((("inject", "load", *bad), bad[0]) for bad in (("--count", "0"), ("--rate", "nan"))),
+    *((("inject", "load", *bad), bad[0]) for bad in (("--scenario", "nonsense"), ("--concurrency", "-1"))),
 ]
 
 
@@ -62,9 +122,10 @@ def _all(cli: Cli, commands: Sequence[tuple[str, ...]], **env: str) -> list[subp
 @pytest.mark.usefixtures("failed")
 def test_malformed_input_is_refused_and_changes_nothing(cli: Cli, sql: lab.Sql) -> None:
     before = lab.state(sql)
-    for args, done in zip(MALFORMED, _all(cli, MALFORMED), strict=True):
+    for (args, told), done in zip(MALFORMED, _all(cli, [args for args, _ in MALFORMED]), strict=True):
         assert (done.returncode, done.stdout) == (2, ""), (args, done)
         assert done.stderr.strip(), args
+        assert told in done.stderr, (args, done.stderr)
         assert "\x1b" not in done.stderr, args
     assert lab.state(sql) == before
 

@@ -1,7 +1,6 @@
 """Replay: audited, filtered, and a dry run changes nothing."""
 
 import uuid
-from typing import Any
 
 import pytest
 from elasticsearch import Elasticsearch
@@ -23,10 +22,6 @@ def _fail(sql: lab.Sql, reason: str = "mapping", kind: str = "block", created: s
     return event
 
 
-def _everything(sql: lab.Sql) -> Any:
-    return lab.rows(sql), lab.rows(sql, "SELECT * FROM outbox_operator_audit")
-
-
 def test_filters_select_and_a_limit_takes_the_oldest(cli: Cli, sql: lab.Sql) -> None:
     old = _fail(sql, "connect", created="2024-01-01T00:00:00Z")
     page = _fail(sql, "mapping", kind="page", created="2024-06-01T00:00:00Z")
@@ -42,7 +37,7 @@ def test_filters_select_and_a_limit_takes_the_oldest(cli: Cli, sql: lab.Sql) -> 
     assert matched("--id", str(old), "--error-reason", "mapping") == set()
     assert matched("--limit", "1") == {str(old)}
     chosen = [str(old), str(page), str(new)]
-    twice = [word for id_ in chosen * 2 for word in ("--id", id_)]
+    twice = [word for id_ in (*chosen, chosen[0].upper()) for word in ("--id", id_)]
     done = cli.json("replay", *WHO, "--limit", "2", *twice)
     assert set(done["ids"]) == {str(old), str(page)}
     assert lab.event_row(sql, new)["status"] == "failed"
@@ -53,6 +48,7 @@ def test_filters_select_and_a_limit_takes_the_oldest(cli: Cli, sql: lab.Sql) -> 
     assert set(act["event_ids"]) == set(done["ids"])
     nothing = cli.json("replay", *WHO, "--entity-type", "nobody")
     assert (nothing["matched"], nothing["ids"]) == (0, [])
+    assert "0 failed events match" in cli.ok("replay", *WHO, "--entity-type", "nobody")
 
 
 def test_what_is_discarded_is_done_for_good_and_who_did_it_is_known(cli: Cli, sql: lab.Sql) -> None:
@@ -101,30 +97,3 @@ def test_a_replayed_old_event_after_newer_ones_harms_nothing(
     assert lab.by_status(sql) == {"done": 3}
     assert lab.event_row(sql, event)["replay_count"] == 2
     assert lab.one(sql, "SELECT count(*) FROM outbox_operator_audit") == 2
-
-
-REFUSED = [
-    ["--reason", "why"],
-    ["--by", "alice"],
-    ["--by", "  ", "--reason", "why"],
-    ["--by", "alice", "--reason", ""],
-    ["--by", "al\nice", "--reason", "why"],
-    ["--by", "alice", "--reason", "why\x1b[31m"],
-    ["--by", "a" * 121, "--reason", "why"],
-    [*WHO, "--limit", "0"],
-    [*WHO, "--since", "yesterday-ish"],
-]
-
-
-@pytest.mark.parametrize(
-    "args", REFUSED, ids=lambda args: " ".join(args)[-30:].strip().encode("unicode_escape").decode()
-)
-def test_a_careless_replay_is_refused_and_changes_nothing(cli: Cli, sql: lab.Sql, args: list[str]) -> None:
-    _fail(sql)
-    before = _everything(sql)
-    done = cli("replay", *args)
-    assert done.returncode == 2, done.stdout + done.stderr
-    assert done.stderr.strip()
-    assert done.stdout == ""
-    assert "\x1b" not in done.stderr
-    assert _everything(sql) == before

@@ -7,7 +7,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from fakes.postgres_proxy import Do, Proxy, postgres_proxy
+from fakes.postgres_proxy import Do, Proxy
 from outboxctl.core.database import Database
 from outboxctl.core.delivery.claim import claim
 from outboxctl.core.message import send
@@ -39,15 +39,9 @@ INSERT INTO search_outbox_events (entity_type, entity_id, op) VALUES ('block', g
 
 
 @pytest.fixture
-def proxy(url: str) -> Iterator[Proxy]:
-    with postgres_proxy(url) as proxy:
-        yield proxy
-
-
-@pytest.fixture
-def near(proxy: Proxy) -> Iterator[Database]:
+def near(database_proxy: Proxy) -> Iterator[Database]:
     """Through the proxy; its only connection has been used."""
-    with closing(Database(proxy.url, connections=1, longest=20)) as db:
+    with closing(Database(database_proxy.url, connections=1, longest=20)) as db:
         with db.begin() as connection:
             send(connection, (ONE, {"value": "first"}), commit=True)
         yield db
@@ -62,14 +56,16 @@ def test_a_value_comes_back_as_it_was(url: str, strings: str, value: str) -> Non
     assert (rows, size) == ([(value,)], 1)
 
 
-def test_one_message_is_one_round_trip_and_an_empty_transaction_none(near: Database, proxy: Proxy) -> None:
-    before = len(proxy.transactions("BEGIN"))
+def test_one_message_is_one_round_trip_and_an_empty_transaction_none(
+    near: Database, database_proxy: Proxy
+) -> None:
+    before = len(database_proxy.transactions("BEGIN"))
     with near.begin():
         pass
-    assert len(proxy.transactions("BEGIN")) == before
+    assert len(database_proxy.transactions("BEGIN")) == before
     with near.begin() as connection:
         send(connection, "SET LOCAL jit = off", (ONE, {"value": "x"}), (ONE, {"value": "y"}), commit=True)
-    assert [each.trips for each in proxy.transactions("SET LOCAL jit")] == [1]
+    assert [each.trips for each in database_proxy.transactions("SET LOCAL jit")] == [1]
 
 
 def test_an_error_takes_back_what_was_before_it(db: Database, sql: psycopg.Connection) -> None:
@@ -88,9 +84,11 @@ def test_a_claim_whose_commit_is_refused_has_claimed_nothing(db: Database, sql: 
     assert sql.execute("SELECT status, attempts FROM search_outbox_events").fetchall() == [("pending", 0)]
 
 
-def test_a_connection_that_broke_before_a_transaction_is_not_used_again(near: Database, proxy: Proxy) -> None:
+def test_a_connection_that_broke_before_a_transaction_is_not_used_again(
+    near: Database, database_proxy: Proxy
+) -> None:
     """What opens a transaction is the first message that notices."""
-    proxy.cut()
+    database_proxy.cut()
     with pytest.raises(UnreachableError), near.begin() as connection:
         connection.execute(text("SELECT 1"))
     with near.begin() as connection:
@@ -98,8 +96,10 @@ def test_a_connection_that_broke_before_a_transaction_is_not_used_again(near: Da
 
 
 @pytest.mark.parametrize("do", [Do.DROP_STATEMENT, Do.DROP_ANSWER])
-def test_a_connection_that_broke_in_a_message_is_not_used_again(near: Database, proxy: Proxy, do: Do) -> None:
-    proxy.on("COMMIT", do)
+def test_a_connection_that_broke_in_a_message_is_not_used_again(
+    near: Database, database_proxy: Proxy, do: Do
+) -> None:
+    database_proxy.on("COMMIT", do)
     with pytest.raises(UnreachableError), near.begin() as connection:
         send(connection, (ONE, {"value": "x"}), commit=True)
     with near.begin() as connection:

@@ -1,13 +1,15 @@
-"""A database and an index, and what must hold in them."""
+"""A system that is compared, and damaged."""
+
+from typing import Any
 
 import psycopg
 import pytest
 from elasticsearch import Elasticsearch
 
-from scene import Scene
+from operations.disaster import Ground
 
 
 @pytest.fixture
-def scene(sql: psycopg.Connection, engine: Elasticsearch, index: str) -> Scene:
-    """This test's database and index."""
-    return Scene(sql, engine, index)
+def ground(sql: psycopg.Connection[Any], engine: Elasticsearch, index: str) -> Ground:
+    """Twenty rows and their documents."""
+    return Ground.filled(sql, engine, index, 20)

@@ -42,17 +42,3 @@ def fail_many(sql: psycopg.Connection, count: int, reason: str = "mapping") -> N
 def source(sql: psycopg.Connection, entity: str | UUID, version: int = 1) -> None:
     """The source row of an entity."""
     sql.execute(SOURCE, [entity, version])
-
-
-def everything(sql: psycopg.Connection) -> list[tuple[object, ...]]:
-    """All events and all audit rows, as far as a single bit of them."""
-    return [
-        row
-        for table in ("search_outbox_events", "outbox_operator_audit")
-        for row in sql.execute(f"SELECT xmin, xmax, ctid, t.* FROM {table} t ORDER BY id").fetchall()
-    ]
-
-
-def states(sql: psycopg.Connection) -> dict[str, int]:
-    """How many events of each status."""
-    return dict(sql.execute("SELECT status, count(*) FROM search_outbox_events GROUP BY 1").fetchall())

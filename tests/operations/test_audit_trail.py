@@ -2,7 +2,6 @@
 
 import json
 from datetime import timedelta
-from uuid import uuid4
 
 import psycopg
 
@@ -75,7 +74,7 @@ def test_the_events_of_one_act_and_where_they_are(cli: Cli, sql: psycopg.Connect
     assert "and 30 more (--limit)" in cli.ok("audit", "--id", act, "--limit", "1")
 
 
-def test_filters_and_bad_ones(cli: Cli, sql: psycopg.Connection, db: Database) -> None:
+def test_filters(cli: Cli, sql: psycopg.Connection, db: Database) -> None:
     fail(sql)
     with db.begin() as connection:
         moves.discard(connection, plan(connection, Selection()), by="%", reason="x")
@@ -84,13 +83,6 @@ def test_filters_and_bad_ones(cli: Cli, sql: psycopg.Connection, db: Database) -
     ]
     assert cli.json("audit", "--by", "' OR 1=1 --")["audit"] == []
     assert cli.ok("audit", "--action", "replay").strip() == "Audit: none"
-    for bad in (("--id", "x"), ("--id", "1" * 32), ("--since", "soon"), ("--by", "\x1b"), ("--action", "")):
-        refused = cli("audit", *bad)
-        assert (refused.returncode, refused.stdout) == (2, ""), bad
-        assert refused.stderr
-    refused = cli("audit", "--action", "replya")
-    assert refused.returncode == 2
-    assert "did you mean replay?" in refused.stderr
 
 
 def test_a_discard_is_told_like_a_replay(cli: Cli, sql: psycopg.Connection) -> None:
@@ -102,11 +94,3 @@ def test_a_discard_is_told_like_a_replay(cli: Cli, sql: psycopg.Connection) -> N
     assert {event["id"] for event in told["events"]} == set(done["ids"])
     assert {event["now"] for event in told["events"]} == {"discarded"}, "which is not: delivered"
     assert act["filters"] == {"error_reason": "mapping", "limit": 1_100}
-
-
-def test_a_filter_beside_an_id_is_refused(cli: Cli) -> None:
-    """It was ignored: the act that was shown might be anybody's."""
-    for flag, value in (("--action", "replay"), ("--by", "alice"), ("--since", "2026-02-03")):
-        done = cli("audit", "--id", str(uuid4()), flag, value)
-        assert done.returncode == 2
-        assert f"{flag} does not go with it" in done.stderr

@@ -4,7 +4,8 @@ from typing import Any
 
 import psycopg
 
-from operations.failures import WHO, everything, fail, fail_many, states
+from acceptance import lab
+from operations.failures import WHO, fail, fail_many
 from outboxctl.core.database import Database
 from outboxctl.core.operator.failed import failed_groups
 from outboxctl.core.operator.selection import Selection
@@ -40,7 +41,7 @@ def test_a_group_holds_what_failed_of_one_cause(db: Database, sql: psycopg.Conne
 def test_the_page_names_the_causes_and_the_next_command(cli: Cli, sql: psycopg.Connection) -> None:
     fail_many(sql, 50, "connect")
     hostile = fail(sql, HOSTILE, entity_type="[bold]\x1b[1m", replay_count=1, last_replayed_at="2026-01-01Z")
-    before = everything(sql)
+    before = lab.state(sql)
     seen = cli.json("failed", "list")
     assert (seen["failed"], seen["causes"], [g["count"] for g in seen["groups"]]) == (51, 2, [50, 1])
     name = seen["groups"][0]["fingerprint"]
@@ -55,7 +56,7 @@ def test_the_page_names_the_causes_and_the_next_command(cli: Cli, sql: psycopg.C
     listed = cli.json("failed", "list", "--fingerprint", name, "--limit", "5")["events"]
     assert len(listed) == 5
     assert cli.json("failed", "list", "--fingerprint", "0123456789ab")["events"] == []
-    assert everything(sql) == before
+    assert lab.state(sql) == before
 
 
 def test_a_replay_is_named_only_where_it_can_help(cli: Cli, sql: psycopg.Connection) -> None:
@@ -83,10 +84,10 @@ def test_discard_takes_the_same_selection_and_guards(cli: Cli, sql: psycopg.Conn
     fail_many(sql, 5)
     kept = fail(sql, "another cause")
     name = fingerprint("mapping", "it broke 1")
-    before = everything(sql)
+    before = lab.state(sql)
     assert cli.json("failed", "discard", *WHO, "--fingerprint", name, "--dry-run")["selected"] == 5
-    assert everything(sql) == before
+    assert lab.state(sql) == before
     assert cli.json("failed", "discard", *WHO, "--fingerprint", name)["discarded"] == 5
-    assert states(sql) == {"done": 5, "failed": 1}
+    assert lab.by_status(sql) == {"done": 5, "failed": 1}
     assert cli.json("failed", "list")["groups"][0]["count"] == 1
     assert kept

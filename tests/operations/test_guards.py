@@ -6,12 +6,12 @@ import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import psycopg
 import pytest
 import typer
 
+from acceptance import lab
 from operations.every_command import ACT, BREAKING, CHANGING, leaves
 from outboxctl.cli.app import app
 from outboxctl.domain.errors import UsageError
@@ -31,11 +31,6 @@ os.execv(sys.argv[1], sys.argv[1:])
 
 COMMANDS = dict(leaves())
 GUARDED = sorted(set(COMMANDS) & set(CHANGING))
-
-
-def _everything(sql: psycopg.Connection) -> list[Any]:
-    tables = ("search_outbox_events", "search_index", "outbox_operator_audit", "outbox_rebuilds")
-    return [sql.execute(f"SELECT xmin, xmax, * FROM {table} ORDER BY id").fetchall() for table in tables]
 
 
 @pytest.fixture
@@ -66,21 +61,21 @@ def test_what_changes_something_can_be_told_yes() -> None:
 
 @pytest.mark.parametrize("path", GUARDED)
 def test_read_only_mode_refuses(path: str, cli: Cli, prod: psycopg.Connection) -> None:
-    before = _everything(prod)
+    before = lab.state(prod)
     done = cli(*path.split(), *CHANGING[path], env={"OUTBOX_READ_ONLY": "1"})
     assert (done.returncode, done.stdout) == (2, ""), done.stderr
     assert "OUTBOX_READ_ONLY is set: refusing to" in done.stderr
-    assert _everything(prod) == before
+    assert lab.state(prod) == before
 
 
 @pytest.mark.parametrize("path", sorted(set(GUARDED) - UNASKED - AFTER_A_REBUILD))
 def test_prod_is_not_changed_unasked(path: str, cli: Cli, prod: psycopg.Connection) -> None:
-    before = _everything(prod)
+    before = lab.state(prod)
     done = cli(*path.split(), *CHANGING[path])
     assert (done.returncode, done.stdout) == (2, ""), done.stderr
     assert "is prod: refusing to" in done.stderr
     assert "--yes" in done.stderr
-    assert _everything(prod) == before
+    assert lab.state(prod) == before
 
 
 @pytest.mark.no_servers
@@ -119,7 +114,7 @@ def test_with_a_yes_prod_is_changed_and_a_worker_needs_none(cli: Cli) -> None:
     ("keys", "code"), [(b"y\n", 0), (b"n\n", 2), (b"\n", 2), (b"what\nn\n", 2), (b"\x03", 2), (b"\x04", 2)]
 )
 def test_on_a_terminal_it_asks(keys: bytes, code: int, cli: Cli, prod: psycopg.Connection) -> None:
-    before = _everything(prod)
+    before = lab.state(prod)
     ours, theirs = pty.openpty()
     command = [sys.executable, "-c", OWN_TERMINAL, *OUTBOXCTL, "prune", "--older-than", "1d", "--json"]
     with subprocess.Popen(
@@ -145,4 +140,4 @@ def test_on_a_terminal_it_asks(keys: bytes, code: int, cli: Cli, prod: psycopg.C
     os.close(ours)
     assert b"prod. Really prune events done more than 1d ago?" in shown
     assert (b'"pruned": 1' in out) == (code == 0)
-    assert (_everything(prod) == before) == (code != 0)
+    assert (lab.state(prod) == before) == (code != 0)

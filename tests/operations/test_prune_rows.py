@@ -8,6 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from acceptance import lab
 from outboxctl.core.database import Database
 from outboxctl.core.operator import prune as core
 from outboxctl.core.operator.selection import Selection, plan
@@ -32,12 +33,6 @@ def left(sql: psycopg.Connection) -> list[tuple[Any, ...]]:
         "SELECT status, processed_at::text, count(*) FROM search_outbox_events GROUP BY 1, 2 ORDER BY 1, 2"
     )
     return sql.execute(query).fetchall()
-
-
-def everything(sql: psycopg.Connection) -> list[Any]:
-    """All rows with what the server knows of who wrote them: not even a lock may be left."""
-    tables = ("search_outbox_events", "outbox_operator_audit")
-    return [sql.execute(f"SELECT ctid, xmin, xmax, * FROM {t} ORDER BY id").fetchall() for t in tables]
 
 
 def audited(sql: psycopg.Connection) -> int:
@@ -124,11 +119,11 @@ def test_a_batch_that_cannot_be_audited_deletes_nothing(db: Database, sql: psyco
 def test_a_dry_run_counts_and_changes_no_bit(cli: Cli, sql: psycopg.Connection) -> None:
     put(sql, "done", "2020-01-01", rows=40)
     put(sql, "failed", None, rows=3)
-    before = everything(sql)
+    before = lab.state(sql)
     seen = cli.json("prune", "--older-than", "7d", "--dry-run")
     assert (seen["matched"], seen["dry_run"], seen["audit_id"], seen["older_than"]) == (40, True, None, "7d")
     assert "40 events" in cli.ok("prune", "--older-than", "P7D", "--dry-run")
-    assert everything(sql) == before
+    assert lab.state(sql) == before
 
 
 def test_the_command_prunes_and_the_audit_tells_it_back(cli: Cli, sql: psycopg.Connection) -> None:
@@ -144,27 +139,3 @@ def test_the_command_prunes_and_the_audit_tells_it_back(cli: Cli, sql: psycopg.C
     assert rows == [(seen["audit_id"], "alice", "disk is dear", 40)]
     nothing = cli.json("prune", "--older-than", "90s")
     assert (nothing["pruned"], nothing["audit_id"]) == (0, None)
-
-
-@pytest.mark.parametrize(
-    "args",
-    [
-        [],
-        ["--older-than", "0d"],
-        ["--older-than", "-1d"],
-        ["--older-than", "soon"],
-        ["--older-than", "' OR 1=1 --"],
-        ["--older-than", "7d", "--rate", "0"],
-        ["--older-than", "7d", "--rate", "nan"],
-        ["--older-than", "7d", "--by", "\x1b[31m"],
-        ["--older-than", "7d", "--reason", " "],
-    ],
-    ids=lambda args: repr(" ".join(args))[-24:],
-)
-def test_a_careless_prune_is_refused(cli: Cli, sql: psycopg.Connection, args: list[str]) -> None:
-    put(sql, "done", "2020-01-01")
-    done = cli("prune", *args)
-    assert (done.returncode, done.stdout) == (2, ""), done.stderr
-    assert done.stderr.strip()
-    assert "\x1b" not in done.stderr
-    assert len(left(sql)) == 1

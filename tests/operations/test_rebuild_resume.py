@@ -1,7 +1,6 @@
 """A rebuild that is killed, interrupted or cut off goes on where it stopped; and there is one at a time."""
 
 import signal
-from collections.abc import Iterator
 
 import psycopg
 import pytest
@@ -9,7 +8,7 @@ from elasticsearch import Elasticsearch
 
 from fakes import ProxyFault, Script, fake_sink
 from fakes.faults import refused as refusal
-from fakes.postgres_proxy import Do, Proxy, postgres_proxy
+from fakes.postgres_proxy import Do, Proxy
 from processes import Cli
 from rebuilding import ROWS, behind, documents, held, indexes, rows, said
 from servers import Servers
@@ -40,23 +39,16 @@ def cli(cli: Cli) -> Cli:
     return Cli(cli.env | SMALL, cli.cwd)
 
 
-@pytest.fixture
-def proxy(url: str) -> Iterator[Proxy]:
-    """The way to the database of the rebuild that is killed."""
-    with postgres_proxy(url) as proxy:
-        yield proxy
-
-
 @pytest.mark.slow(reason="a rebuild that is killed, or takes turns with workers")
 @pytest.mark.parametrize("step", STEPS)
 def test_killed_at_each_step_it_goes_on(
-    step: str, cli: Cli, proxy: Proxy, sql: psycopg.Connection, engine: Elasticsearch, index: str
+    step: str, cli: Cli, database_proxy: Proxy, sql: psycopg.Connection, engine: Elasticsearch, index: str
 ) -> None:
     sql.execute(ROWS, [TOTAL])
-    with held(cli, proxy, *STEPS[step]) as (process, _):
+    with held(cli, database_proxy, *STEPS[step]) as (process, _):
         process.send_signal(signal.SIGKILL)
         process.wait(10)
-        proxy.cut()  # as the kernel does to the connections of a dead process
+        database_proxy.cut()  # as the kernel does to the connections of a dead process
     assert behind(engine, index) == [f"{index}-00000{2 if step in SWAPPED else 1}"]
     sql.execute("UPDATE search_index SET text = 'newer', event_version = 2 WHERE entity_type = 'page'")
     done = cli.json("rebuild", "--yes")
@@ -69,10 +61,10 @@ def test_killed_at_each_step_it_goes_on(
 
 
 def test_interrupted_it_ends_whole_and_goes_on(
-    cli: Cli, proxy: Proxy, sql: psycopg.Connection, engine: Elasticsearch, index: str
+    cli: Cli, database_proxy: Proxy, sql: psycopg.Connection, engine: Elasticsearch, index: str
 ) -> None:
     sql.execute(ROWS, [TOTAL])
-    with held(cli, proxy, *STEPS["a-page-is-sent"]) as (process, rule):
+    with held(cli, database_proxy, *STEPS["a-page-is-sent"]) as (process, rule):
         process.send_signal(signal.SIGINT)
         rule.released.set()
         code, report, err = said(process)
@@ -84,9 +76,11 @@ def test_interrupted_it_ends_whole_and_goes_on(
     assert documents(engine, index) == rows(sql)
 
 
-def test_a_second_one_is_turned_away(cli: Cli, proxy: Proxy, sql: psycopg.Connection, index: str) -> None:
+def test_a_second_one_is_turned_away(
+    cli: Cli, database_proxy: Proxy, sql: psycopg.Connection, index: str
+) -> None:
     sql.execute(ROWS, [TOTAL])
-    with held(cli, proxy, *STEPS["a-page-is-sent"]) as (process, rule):
+    with held(cli, database_proxy, *STEPS["a-page-is-sent"]) as (process, rule):
         for args in (("rebuild",), ("index", "abort")):
             second = cli(*args, "--yes")
             assert second.returncode == 2
@@ -98,10 +92,10 @@ def test_a_second_one_is_turned_away(cli: Cli, proxy: Proxy, sql: psycopg.Connec
 
 
 def test_without_its_lock_it_swaps_nothing(
-    cli: Cli, proxy: Proxy, sql: psycopg.Connection, engine: Elasticsearch, index: str
+    cli: Cli, database_proxy: Proxy, sql: psycopg.Connection, engine: Elasticsearch, index: str
 ) -> None:
     sql.execute(ROWS, [TOTAL])
-    with held(cli, proxy, *STEPS["caught-up"]) as (process, rule):
+    with held(cli, database_proxy, *STEPS["caught-up"]) as (process, rule):
         ended = sql.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_locks JOIN pg_stat_activity a USING (pid)"
             " WHERE locktype = 'advisory' AND a.datname = current_database()"

@@ -26,11 +26,6 @@ WHO = ("--by", "alice", "--reason", "drill")
 AUDIT = "SELECT * FROM outbox_operator_audit ORDER BY at"
 
 
-@pytest.fixture
-def ground(sql: psycopg.Connection[Any], engine: Elasticsearch, index: str) -> Ground:
-    return Ground.filled(sql, engine, index, 20)
-
-
 def test_the_row_of_a_deleted_document_is_raised_above_the_tombstone_and_the_audit_says_so(
     cli: Cli, ground: Ground
 ) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from operations.failures import WHO, fail_many, states
+from acceptance import lab
+from operations.failures import WHO, fail_many
 from outboxctl.core.database import Database
 from outboxctl.core.operator.moves import replay
 from outboxctl.core.operator.selection import Selection, plan
@@ -46,19 +47,19 @@ def test_interrupted_it_ends_after_whole_batches_and_says_what_was_done(
 ) -> None:
     fail_many(sql, 500)
     running = _start(cli, "--rate", "50")
-    eventually(lambda: states(sql).get("pending", 0) >= 50, what="a first batch")
+    eventually(lambda: lab.by_status(sql).get("pending", 0) >= 50, what="a first batch")
     running.send_signal(signal.SIGINT)
     said = json.loads(running.communicate(timeout=20)[0])
     assert (running.returncode, said["interrupted"], said["matched"]) == (130, True, 500)
     assert said["replayed"] % 50 == 0
     assert set(said["ids"]) == set(_audited(sql)) == _replayed(sql)
-    assert states(sql) == {"pending": said["replayed"], "failed": 500 - said["replayed"]}
+    assert lab.by_status(sql) == {"pending": said["replayed"], "failed": 500 - said["replayed"]}
 
 
 def test_killed_in_the_middle_the_audit_tells_of_what_was_done(cli: Cli, sql: psycopg.Connection) -> None:
     fail_many(sql, 500)
     running = _start(cli, "--rate", "100")
-    eventually(lambda: states(sql).get("pending", 0) >= 100, what="a first batch")
+    eventually(lambda: lab.by_status(sql).get("pending", 0) >= 100, what="a first batch")
     running.kill()
     running.communicate(timeout=20)
     assert set(_audited(sql)) == _replayed(sql)
@@ -75,7 +76,7 @@ def test_two_at_once_never_take_a_row_twice(cli: Cli, sql: psycopg.Connection, u
     said = [json.loads(each.communicate(timeout=60)[0]) for each in both]
     assert [each.returncode for each in both] == [0, 0]
     assert Counter(said[0]["ids"] + said[1]["ids"]) == Counter(_replayed(sql))
-    assert states(sql) == {"pending": 6_000}
+    assert lab.by_status(sql) == {"pending": 6_000}
     assert max(Counter(_audited(sql)).values()) == 1
 
 
@@ -119,5 +120,5 @@ def test_a_database_that_refuses_in_the_middle_is_told_with_what_was_done(
     assert (failed.returncode, failed.stdout) == (1, "")
     assert "disk on fire" in failed.stderr
     assert "1,000 events were done before that" in failed.stderr
-    assert states(sql) == {"pending": 1_000, "failed": 500}
+    assert lab.by_status(sql) == {"pending": 1_000, "failed": 500}
     assert set(_audited(sql)) == _replayed(sql)

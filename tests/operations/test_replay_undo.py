@@ -1,10 +1,9 @@
 """A replay of the wrong events can be taken back, as far as no worker was quicker."""
 
-from uuid import uuid4
-
 import psycopg
 
-from operations.failures import WHO, everything, fail, states
+from acceptance import lab
+from operations.failures import WHO, fail
 from processes import Cli
 
 SAID = "SELECT status, attempts, error_reason, error, replay_count FROM search_outbox_events WHERE id = %s"
@@ -25,10 +24,10 @@ def test_what_waits_is_failed_again_as_it_was_and_the_rest_stays(cli: Cli, sql: 
     )
     sql.execute("UPDATE search_outbox_events SET status = 'failed' WHERE id = %s", [failing])
     sql.execute("DELETE FROM search_outbox_events WHERE id = %s", [pruned])
-    before = everything(sql)
+    before = lab.state(sql)
     rehearsed = cli.json("failed", "undo", act, *WHO, "--dry-run")
     assert (rehearsed["selected"], rehearsed["ids"], rehearsed["dry_run"]) == (1, [waiting], True)
-    assert everything(sql) == before
+    assert lab.state(sql) == before
     done = cli.json("failed", "undo", act, "--by", "bob", "--reason", "wrong ones")
     assert (done["matched"], done["undone"], done["ids"]) == (5, 1, [waiting])
     assert done["now"] == {"undone": 1, "processing": 1, "done": 1, "failed again": 1, "gone": 1}
@@ -45,7 +44,7 @@ def test_undone_twice_there_is_nothing_left(cli: Cli, sql: psycopg.Connection) -
     act = cli.json("replay", *WHO)["audit_id"]
     cli.ok("failed", "undo", act, *WHO)
     again = cli.json("failed", "undo", act, *WHO)
-    assert (again["undone"], again["audit_id"], states(sql)) == (0, None, {"failed": 1})
+    assert (again["undone"], again["audit_id"], lab.by_status(sql)) == (0, None, {"failed": 1})
     assert len(cli.json("audit")["audit"]) == 2
     assert cli.json("failed", "list")["groups"][0]["failed_again"] == 0, "an undone replay did not happen"
 
@@ -83,8 +82,6 @@ def test_a_discard_an_old_or_unknown_act_cannot_be_undone(cli: Cli, sql: psycopg
     for act, why in (
         (discarded, "only a replay can be undone"),
         (str(row[0]), "kept nothing"),
-        (str(uuid4()), "there is no act"),
-        ("' OR 1=1 --", "not a UUID"),
     ):
         refused = cli("failed", "undo", act, *WHO)
         assert (refused.returncode, refused.stdout) == (2, ""), act

@@ -160,22 +160,6 @@ def test_an_index_that_cannot_be_compared_costs_the_page_nothing_else(cli: Cli, 
     assert "Nothing is beyond a limit." in Page(done.stdout).text
 
 
-@pytest.mark.parametrize(
-    ("args", "more", "why"),
-    [
-        (("--out", "/nowhere/page.html"), {}, "--out: cannot write /nowhere/page.html"),
-        (("--out", "."), {}, "--out: cannot write .: Is a directory"),
-        ((), {"DATABASE_URL": ""}, "DATABASE_URL is not set"),
-    ],
-)
-def test_what_cannot_be_meant_is_refused(
-    cli: Cli, args: tuple[str, ...], more: dict[str, str], why: str
-) -> None:
-    done = cli("report", *args, env=more)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert why in done.stderr
-
-
 def test_only_a_plain_file_is_replaced(cli: Cli, tmp_path: Path) -> None:
     """As root, `--out /dev/null` would otherwise make a file of it for everybody."""
     pipe, link, target = tmp_path / "pipe", tmp_path / "link.html", tmp_path / "page.html"

@@ -4,13 +4,11 @@ import json
 import re
 import signal
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
-import pytest
 
-from fakes.postgres_proxy import Proxy, postgres_proxy
+from fakes.postgres_proxy import Proxy
 from operations.watching import COLUMNS, LINES, Terminal
 from processes import OUTBOXCTL, Cli, eventually
 from scene import Scene
@@ -23,32 +21,26 @@ FROM generate_series(1, 30) n
 """
 
 
-@pytest.fixture
-def proxy(url: str) -> Iterator[Proxy]:
-    with postgres_proxy(url) as between:
-        yield between
-
-
 def test_it_is_redrawn_in_its_place_and_waits_for_a_database_that_is_away(
-    env: dict[str, str], tmp_path: Path, sql: psycopg.Connection, scene: Scene, proxy: Proxy
+    env: dict[str, str], tmp_path: Path, sql: psycopg.Connection, scene: Scene, database_proxy: Proxy
 ) -> None:
     scene.load(30)
     sql.execute("UPDATE search_outbox_events SET status = 'failed', error_reason = md5(id::text)")
     scene.load(30)
     sql.execute(CROWD)
-    given = env | {"DATABASE_URL": proxy.url}
+    given = env | {"DATABASE_URL": database_proxy.url}
     with Terminal(given, tmp_path, "top", "--interval", "0.2") as terminal:
         shown = terminal.shows("Lag: 30 events")
         said = re.search(r"Workers \((\d+) of 30\)", "\n".join(shown))
         assert said
         states = re.findall(r"  (?:alive|silent|gone)\b", "\n".join(shown))  # on a slow machine they grow old
         assert len(states) == int(said[1]), "as many as fit, and no more"
-        proxy.refuse()
+        database_proxy.refuse()
         shown = terminal.shows("waiting: the database")
         assert "refused" in "".join(line.strip() for line in shown), "why, on 80 columns too"
         assert any("Lag: 30 events" in line for line in shown), "what was seen last stays"
         scene.load(12)
-        proxy.heal()
+        database_proxy.heal()
         shown = terminal.shows("Lag: 42 events")
         assert max(map(len, shown)) <= COLUMNS
         terminal.process.send_signal(signal.SIGINT)
@@ -60,11 +52,11 @@ def test_it_is_redrawn_in_its_place_and_waits_for_a_database_that_is_away(
     assert "\x1b[2J" not in before, "nor flickers"
 
 
-def test_as_json_it_is_a_document_a_line(cli: Cli, scene: Scene, proxy: Proxy) -> None:
+def test_as_json_it_is_a_document_a_line(cli: Cli, scene: Scene, database_proxy: Proxy) -> None:
     scene.load(3)
     with subprocess.Popen(
         [*OUTBOXCTL, "status", "--watch", "0.1", "--json"],
-        env=cli.env | {"DATABASE_URL": proxy.url},
+        env=cli.env | {"DATABASE_URL": database_proxy.url},
         cwd=cli.cwd,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -73,10 +65,10 @@ def test_as_json_it_is_a_document_a_line(cli: Cli, scene: Scene, proxy: Proxy) -
         assert process.stdout
         assert process.stderr
         assert json.loads(process.stdout.readline())["lag"] == 3
-        proxy.refuse()
+        database_proxy.refuse()
         assert "still waiting: the database" in process.stderr.readline()
         scene.load(4)
-        proxy.heal()
+        database_proxy.heal()
         eventually(lambda: json.loads(process.stdout.readline())["lag"] == 7)  # type: ignore[union-attr]
         process.send_signal(signal.SIGINT)
         process.stdout.read()

@@ -3,7 +3,6 @@
 import json
 import sys
 from collections.abc import Iterator
-from typing import Any
 
 import psycopg
 import pytest
@@ -18,11 +17,6 @@ from servers import Servers
 
 pytestmark = pytest.mark.real_engine
 WHO = ("--by", "alice", "--reason", "drill")
-
-
-@pytest.fixture
-def ground(sql: psycopg.Connection[Any], engine: Elasticsearch, index: str) -> Ground:
-    return Ground.filled(sql, engine, index, 20)
 
 
 @pytest.fixture

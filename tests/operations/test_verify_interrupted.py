@@ -5,11 +5,9 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import psycopg
 import pytest
-from elasticsearch import Elasticsearch
 
 from acceptance import lab
 from operations.disaster import Ground
@@ -31,11 +29,6 @@ def command(env: dict[str, str], cwd: Path, *args: str) -> Iterator[Process]:
     finally:
         process.kill()
         process.wait(10)
-
-
-@pytest.fixture
-def ground(sql: psycopg.Connection[Any], engine: Elasticsearch, index: str) -> Ground:
-    return Ground.filled(sql, engine, index, 20)
 
 
 def test_a_repair_ends_after_the_batch_under_way(

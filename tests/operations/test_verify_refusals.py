@@ -2,9 +2,7 @@
 
 import uuid
 from collections.abc import Iterator
-from typing import Any
 
-import psycopg
 import pytest
 from elasticsearch import Elasticsearch
 
@@ -13,11 +11,6 @@ from processes import Cli
 
 pytestmark = pytest.mark.real_engine
 WHO = ("--by", "alice", "--reason", "drill")
-
-
-@pytest.fixture
-def ground(sql: psycopg.Connection[Any], engine: Elasticsearch, index: str) -> Ground:
-    return Ground.filled(sql, engine, index, 20)
 
 
 @pytest.fixture
@@ -52,25 +45,6 @@ def test_sides_that_are_away(cli: Cli, index: str) -> None:
     assert "index_unavailable" in refused(cli, 3, "--elastic-index", f"{index}-none", "verify")
     assert "connect" in refused(cli, 3, "verify", ELASTIC_URL="http://127.0.0.1:9")
     assert "cannot be used" in refused(cli, 3, "verify", DATABASE_URL="postgresql://u:hush@127.0.0.1:9/x")
-
-
-@pytest.mark.parametrize(
-    "args",
-    [
-        ["--repair", "--by", " ", "--reason", "why"],
-        ["--repair", "--by", "al\nice", "--reason", "why"],
-        ["--by", "alice"],
-        ["--wait", "3"],
-        ["--dry-run"],
-        ["--keep-foreign"],
-        ["--limit", "-1"],
-    ],
-    ids=lambda args: " ".join(args).encode("unicode_escape").decode(),
-)
-def test_careless_flags(cli: Cli, args: list[str]) -> None:
-    done = cli("verify", *args)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.strip()
 
 
 def test_guards_stand_before_a_repair_and_not_before_a_look(cli: Cli, ground: Ground) -> None:

@@ -103,21 +103,6 @@ def test_recorded_answer(entry: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("answer", "verdict", "reason"),
     [
-        (Answer(0, "connect", request=True), Verdict.OUTAGE, Reason.CONNECT),
-        (Answer(0, "tls", request=True), Verdict.OUTAGE, Reason.TLS),
-        (Answer(0, "timeout", request=True), Verdict.RETRY, Reason.TIMEOUT),
-        (Answer(0, "connection_lost", request=True), Verdict.RETRY, Reason.CONNECTION_LOST),
-        (Answer(200, "bad_response", request=True), Verdict.RETRY, Reason.BAD_RESPONSE),
-        (Answer(200, "wrong_product", request=True), Verdict.OUTAGE, Reason.BAD_RESPONSE),
-        (Answer(302, request=True), Verdict.OUTAGE, Reason.BAD_RESPONSE),
-        (Answer(204, request=True), Verdict.RETRY, Reason.BAD_RESPONSE),
-        (Answer(401, request=True), Verdict.OUTAGE, Reason.AUTH),
-        (Answer(403, "security_exception", "no", request=True), Verdict.OUTAGE, Reason.AUTH),
-        (Answer(403, "security_exception", "no"), Verdict.OUTAGE, Reason.AUTH),
-        (Answer(406, request=True), Verdict.OUTAGE, Reason.CONFIG),
-        (Answer(429, request=True), Verdict.RETRY, Reason.RATE_LIMITED),
-        (Answer(429, "circuit_breaking_exception", "Data too large"), Verdict.RETRY, Reason.RATE_LIMITED),
-        (Answer(500), Verdict.RETRY, Reason.SERVER_ERROR),
         # Both engines, of an item with a new field, when the frozen node of the leader had just been removed.
         (
             Answer(500, "mapper_exception", "timed out while waiting for a dynamic mapping update"),
@@ -130,22 +115,13 @@ def test_recorded_answer(entry: dict[str, Any]) -> None:
             Verdict.OUTAGE,
             Reason.UNAVAILABLE,
         ),
-        (
-            Answer(503, "cluster_block_exception", "[SERVICE_UNAVAILABLE/2/no master]"),
-            Verdict.OUTAGE,
-            Reason.UNAVAILABLE,
-        ),
-        (Answer(502, request=True), Verdict.RETRY, Reason.GATEWAY),
-        (Answer(504, request=True), Verdict.RETRY, Reason.GATEWAY),
-        (Answer(503, request=True), Verdict.OUTAGE, Reason.UNAVAILABLE),
-        (Answer(503), Verdict.OUTAGE, Reason.UNAVAILABLE),
-        (Answer(403, "cluster_block_exception", "[FORBIDDEN/12/x]"), Verdict.OUTAGE, Reason.DISK_FULL),
-        (Answer(400, "anything_exception", "else"), Verdict.FAIL, Reason.BAD_REQUEST),
         (Answer(404, "document_missing_exception", "x"), Verdict.RETRY, Reason.UNKNOWN_EXCEPTION),
-        (Answer(418, "teapot", "x"), Verdict.RETRY, Reason.UNKNOWN_EXCEPTION),
     ],
 )
-def test_what_no_server_could_be_made_to_record(answer: Answer, verdict: Verdict, reason: Reason) -> None:
+def test_what_is_neither_recorded_nor_a_row_of_the_table(
+    answer: Answer, verdict: Verdict, reason: Reason
+) -> None:
+    """The others are in `sink/rows`."""
     found = classify(answer)
     assert (found.verdict, found.reason) == (verdict, reason)
 

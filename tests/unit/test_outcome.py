@@ -19,29 +19,6 @@ POLICY = RetryPolicy(max_attempts=3, base=0.5, cap=30)
 HOLD = RetryPolicy(max_attempts=1, base=0.5, cap=30, hold=True)
 
 
-def decided(verdict: Verdict, attempts: int) -> str:
-    event = Claimed("e", "block:x", "upsert", 1, attempts, 1, "{}")
-    outcomes = decide([(event, Classification(verdict, Reason.CONNECT))], POLICY, Random(1))
-    return "done" if outcomes.done else "retry" if outcomes.retries else "fail"
-
-
-@pytest.mark.parametrize(
-    ("verdict", "attempts", "end"),
-    [
-        (Verdict.DONE, 1, "done"),
-        (Verdict.DONE, 9, "done"),
-        (Verdict.RETRY, 1, "retry"),
-        (Verdict.RETRY, 2, "retry"),
-        (Verdict.RETRY, 3, "fail"),
-        (Verdict.OUTAGE, 2, "retry"),
-        (Verdict.OUTAGE, 3, "fail"),
-        (Verdict.FAIL, 1, "fail"),
-    ],
-)
-def test_where_an_event_ends(verdict: Verdict, attempts: int, end: str) -> None:
-    assert decided(verdict, attempts) == end
-
-
 def test_hold_gives_an_outage_back_and_nothing_else() -> None:
     events = [Claimed(verdict, "block:x", "upsert", 1, 1, 1, "{}") for verdict in Verdict]
     findings = [(event, Classification(Verdict(event.id), Reason.CONNECT)) for event in events]

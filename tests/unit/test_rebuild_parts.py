@@ -9,9 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from typer.testing import CliRunner
 
-from outboxctl.cli.app import app
 from outboxctl.core.documents.rows import ChangedKey, SourceRow
 from outboxctl.core.produce import MAX_VERSION
 from outboxctl.domain.errors import UnreachableError, UsageError
@@ -63,22 +61,6 @@ def sender(sink: Scripted, *, patience: float = 60.0, stop: bool = False) -> Sen
     made._sink = sink  # type: ignore[assignment]
     made._pause = lambda *_: 0.0  # type: ignore[method-assign]
     return made
-
-
-@pytest.mark.parametrize(
-    ("args", "named"),
-    [
-        (["--mapping", "missing.json"], "--mapping"),
-        (["--keep-old", "soon"], "--keep-old"),
-        (["--by", " "], "--by"),
-        (["--reason", ""], "--reason"),
-        (["--by", "al\nice"], "--by"),
-    ],
-)
-def test_a_careless_command_is_refused_before_anything_is_opened(args: list[str], named: str) -> None:
-    done = CliRunner().invoke(app, ["rebuild", "--yes", *args], env={"DATABASE_URL": "postgresql://nowhere"})
-    assert isinstance(done.exception, UsageError)
-    assert named in str(done.exception)
 
 
 def entities(count: int) -> DocumentBatch:

@@ -6,16 +6,9 @@ from pathlib import Path
 import pytest
 
 from outboxctl.domain.errors import UsageError
-from outboxctl.settings import Source, all_names, load
+from outboxctl.settings import Source, load
 
-pytestmark = pytest.mark.no_servers
-
-
-@pytest.fixture(autouse=True)
-def _clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.chdir(tmp_path)
-    for name in all_names():
-        monkeypatch.delenv(name, raising=False)
+pytestmark = [pytest.mark.no_servers, pytest.mark.usefixtures("no_settings")]
 
 
 @pytest.mark.parametrize("end", ["", "\n", "\r\n"])

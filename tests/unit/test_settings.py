@@ -5,19 +5,12 @@ from pathlib import Path
 import pytest
 
 from outboxctl.domain.errors import UsageError
-from outboxctl.settings import Settings, Source, all_names, env_names, load
+from outboxctl.settings import Settings, Source, env_names, load
 
-pytestmark = pytest.mark.no_servers
+pytestmark = [pytest.mark.no_servers, pytest.mark.usefixtures("no_settings")]
 NUMBERS = [
     env_names(name)[0] for name, field in Settings.model_fields.items() if field.annotation in {int, float}
 ]
-
-
-@pytest.fixture(autouse=True)
-def _clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.chdir(tmp_path)
-    for name in all_names():
-        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.mark.parametrize("name", NUMBERS)

@@ -1,15 +1,18 @@
 """Sinks that misbehave in ways that a real one cannot be made to show."""
 
 from collections.abc import Iterator
+from contextlib import ExitStack
+from urllib.parse import urlsplit
 
-import psycopg
 import pytest
 from elasticsearch import Elasticsearch
 
+from clusters import cluster
 from fakes import ProxyFault, Script, fake_sink
-from fakes.postgres_proxy import Proxy, postgres_proxy
-from scene import Scene
-from servers import Servers
+from outboxctl.core.database import Database
+from outboxctl.core.schema.migrations import upgrade
+from servers import Servers, new_database
+from worker.pg_nodes import Pair
 
 SLOW = 1.0  # seconds a bulk request is held before it is passed on
 
@@ -29,13 +32,16 @@ def silent_sink(servers: Servers) -> Iterator[str]:
 
 
 @pytest.fixture
-def scene(sql: psycopg.Connection, engine: Elasticsearch, index: str) -> Scene:
-    """This test's database and index, with what must hold in them."""
-    return Scene(sql, engine, index)
-
-
-@pytest.fixture
-def database_proxy(url: str) -> Iterator[Proxy]:
-    """A proxy in front of this test's database."""
-    with postgres_proxy(url) as proxy:
-        yield proxy
+def two(engine: Elasticsearch, index: str) -> Iterator[Pair]:
+    """A fresh primary with an empty outbox, and a standby that has what it has."""
+    with ExitStack() as stack:
+        primary = stack.enter_context(cluster())
+        url = new_database(primary.url)
+        db = Database(url)
+        upgrade(db, None)
+        db.close()
+        standby = stack.enter_context(primary.standby())
+        both = Pair(primary, standby, url, engine, index)
+        assert urlsplit(url).port == primary.port
+        both.catch_up()
+        yield both

@@ -1,19 +1,15 @@
 """A primary and a standby for the tests of several PostgreSQL servers: fork them, and look at both."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 import psycopg
 from elasticsearch import Elasticsearch
 
-from clusters import Cluster, cluster
-from outboxctl.core.database import Database
-from outboxctl.core.schema.migrations import upgrade
+from clusters import Cluster
 from processes import eventually
 from scene import Scene
-from servers import new_database
 
 CAUGHT_UP = "SELECT FROM pg_stat_replication WHERE replay_lsn = pg_current_wal_lsn()"
 RECEIVES = "SELECT FROM pg_stat_wal_receiver"
@@ -61,19 +57,3 @@ class Pair:
     def promote(self) -> None:
         """Two primaries from now on, as the old one is not told."""
         self.standby.promote()
-
-
-@contextmanager
-def pair(engine: Elasticsearch, index: str, settings: str = "") -> Iterator[Pair]:
-    """A fresh primary with an empty outbox, and a standby that streams; `settings` are the standby's."""
-    with ExitStack() as stack:
-        primary = stack.enter_context(cluster())
-        url = new_database(primary.url)
-        db = Database(url)
-        upgrade(db, None)
-        db.close()
-        standby = stack.enter_context(primary.standby(settings))
-        both = Pair(primary, standby, url, engine, index)
-        assert urlsplit(url).port == primary.port
-        both.catch_up()
-        yield both

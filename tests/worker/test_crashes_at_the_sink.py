@@ -26,17 +26,10 @@ Stop = Callable[[ExitStack, FakeSink, Proxy], Callable[[], object]]
 
 
 @pytest.fixture
-def sick() -> Iterator[FakeSink]:
-    """The sink as the worker sees it that will die: documents of the entities to delete are there."""
-    with fake_sink() as sink:
-        yield sink
-
-
-@pytest.fixture
-def well(sick: FakeSink) -> Iterator[FakeSink]:
+def well(sink: FakeSink) -> Iterator[FakeSink]:
     """The same documents through another door, at which nothing is held."""
-    with fake_sink(store=sick.store) as sink:
-        yield sink
+    with fake_sink(store=sink.store) as other:
+        yield other
 
 
 @pytest.fixture
@@ -79,15 +72,15 @@ def before_settling(_: ExitStack, __: FakeSink, proxy: Proxy) -> Callable[[], ob
 def test_a_crash_at_each_step(
     there: Scene,
     worker: Start,
-    sick: FakeSink,
+    sink: FakeSink,
     well: FakeSink,
     database_proxy: Proxy,
     stop: Stop,
 ) -> None:
-    kept = fill(there, sick)
+    kept = fill(there, sink)
     with ExitStack() as stack:
-        reached = stop(stack, sick, database_proxy)
-        first = worker(ELASTIC_URL=sick.url, DATABASE_URL=database_proxy.url)
+        reached = stop(stack, sink, database_proxy)
+        first = worker(ELASTIC_URL=sink.url, DATABASE_URL=database_proxy.url)
         eventually(lambda: there.count("processing") == TOTAL, what="claimed")
         reached()
         kill(first, database_proxy)
@@ -95,18 +88,18 @@ def test_a_crash_at_each_step(
         second = start(worker, well)
         there.holds(TOTAL)
     assert RECLAIMED in second.log.read_text()
-    assert sick.store.versions() == {f"block:{entity}": 1 for entity in kept}
-    assert sick.store.steps_back() == []
+    assert sink.store.versions() == {f"block:{entity}": 1 for entity in kept}
+    assert sink.store.steps_back() == []
     assert there.rows("attempts") == [(2,)]
     assert [len(bulk.ids) for bulk in well.requests] == [TOTAL], "together, the first time"
 
 
 def test_what_a_dead_worker_sent_and_arrives_late_changes_nothing(
-    there: Scene, worker: Start, sick: FakeSink, well: FakeSink, database_proxy: Proxy
+    there: Scene, worker: Start, sink: FakeSink, well: FakeSink, database_proxy: Proxy
 ) -> None:
-    updated, removed, same, *_ = fill(there, sick)
-    with sick.script.hold(Point.BEFORE_APPLY) as gate:
-        first = worker(ELASTIC_URL=sick.url, DATABASE_URL=database_proxy.url)
+    updated, removed, same, *_ = fill(there, sink)
+    with sink.script.hold(Point.BEFORE_APPLY) as gate:
+        first = worker(ELASTIC_URL=sink.url, DATABASE_URL=database_proxy.url)
         gate.wait()
         kill(first, database_proxy)
         lab.source(there.sql, updated, 2)
@@ -116,10 +109,10 @@ def test_what_a_dead_worker_sent_and_arrives_late_changes_nothing(
         there.pass_leases()
         start(worker, well)
         there.holds(TOTAL + 2)
-    eventually(lambda: len(sick.store.history[f"block:{same}"]) == 2, what="the late request")
-    assert sick.store.steps_back() == []
-    assert sick.store.versions()[f"block:{updated}"] == 2
-    assert f"block:{removed}" not in sick.store.versions()
+    eventually(lambda: len(sink.store.history[f"block:{same}"]) == 2, what="the late request")
+    assert sink.store.steps_back() == []
+    assert sink.store.versions()[f"block:{updated}"] == 2
+    assert f"block:{removed}" not in sink.store.versions()
 
 
 def start(worker: Start, sink: FakeSink) -> Worker:

@@ -9,7 +9,7 @@ import pytest
 from elasticsearch import Elasticsearch
 
 from acceptance import lab
-from fakes import FakeSink, ProxyFault, fake_sink
+from fakes import FakeSink, ProxyFault
 from fakes.faults import refused
 from fakes.postgres_proxy import Do, Proxy
 from outboxctl.drills.proxy.wire import parse_bulk
@@ -26,13 +26,6 @@ AGE = """
 UPDATE outbox_deletes SET due_at = now(),
     delivered_at = least(delivered_at, now() - make_interval(secs => %s))
 """
-
-
-@pytest.fixture
-def sink() -> Iterator[FakeSink]:
-    """An index that can be made to forget its tombstones."""
-    with fake_sink() as sink:
-        yield sink
 
 
 @pytest.fixture

@@ -1,13 +1,12 @@
 """Two PostgreSQL servers, both primaries for a while: workers go to the promoted one and stay there."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
-from elasticsearch import Elasticsearch
 
 from processes import Worker, eventually
 from scene import ready
-from worker.pg_nodes import Pair, pair
+from worker.pg_nodes import Pair
 
 QUICK = {"OUTBOX_BULK_SIZE": "20", "OUTBOX_CONCURRENCY": "2", "OUTBOX_LEASE_SECONDS": "5"}
 SLOW = pytest.mark.slow(reason="a server of its own and a standby, promoted")
@@ -16,13 +15,6 @@ SESSIONS = (
 )
 
 pytestmark = pytest.mark.real_engine
-
-
-@pytest.fixture
-def two(engine: Elasticsearch, index: str) -> Iterator[Pair]:
-    """A primary, and a standby that has what it has."""
-    with pair(engine, index) as servers:
-        yield servers
 
 
 @SLOW

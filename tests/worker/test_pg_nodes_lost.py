@@ -1,18 +1,17 @@
 """A promoted standby that lacks what the old primary had: the rest goes on, and a repair mends the index."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import psycopg
 import pytest
-from elasticsearch import Elasticsearch
 
 from outboxctl.core.database import Database
 from outboxctl.domain.errors import UnreachableError
 from processes import Cli, Worker, eventually
 from scene import Scene
-from worker.pg_nodes import Pair, pair
+from worker.pg_nodes import Pair
 
 QUICK = {"OUTBOX_BULK_SIZE": "50", "OUTBOX_CONCURRENCY": "1"}
 WHO = ("--by", "alice", "--reason", "a failover")
@@ -43,13 +42,6 @@ pytestmark = [
     pytest.mark.real_engine,
     pytest.mark.slow(reason="a server of its own and a standby, promoted"),
 ]
-
-
-@pytest.fixture
-def two(engine: Elasticsearch, index: str) -> Iterator[Pair]:
-    """A primary, and a standby that has what it has."""
-    with pair(engine, index) as servers:
-        yield servers
 
 
 @dataclass(frozen=True)

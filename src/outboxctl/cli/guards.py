@@ -74,10 +74,7 @@ def reading(settings: "Settings", *, longest: float | None = None) -> "Iterator[
 
 @contextmanager
 def acting(settings: "Settings", what: str, *, yes: bool, connections: int = 1) -> "Iterator[Database]":
-    """The checked database for a command that is about to do `what` (`replay 12 events`).
-
-    Raises UsageError, before anything was changed, in read-only mode, and in prod without a yes.
-    """
+    """The checked database for a command about to do `what`; UsageError: read-only, or prod without a yes."""
     refuse_if_read_only(settings, what)
     with checked_database(settings, connections=connections) as db:
         confirm(settings, db, what, yes=yes)

@@ -41,10 +41,7 @@ def configure(
     colour: bool = False,
     more: Sequence[Processor] = (),
 ) -> None:
-    """Set up structlog for this process; `json` None means JSON unless `stream` is a terminal.
-
-    `more` are processors that add to each line.
-    """
+    """Set up structlog; `json` None: unless `stream` is a terminal; `more` processors add to each line."""
     as_json = not stream.isatty() if json is None else json
     renderer: Any = structlog.processors.JSONRenderer(ensure_ascii=True)
     if not as_json:

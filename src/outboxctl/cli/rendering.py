@@ -86,10 +86,7 @@ def _print_item(out: "Console", item: Item) -> None:
 
 
 def emit_json(report: Any, *, own: bool = False) -> None:
-    """Print a report (dataclass or mapping) as one JSON document.
-
-    Secrets are redacted, unless they are `own`: the passwords of servers that outboxctl started itself.
-    """
+    """Print a report as one JSON document; secrets are redacted unless `own`, of servers that we started."""
     typer.echo(json_text(report, own=own))
 
 

@@ -30,10 +30,7 @@ app = group("A local PostgreSQL and search engine for a laptop or CI.")
 
 
 class Search(StrEnum):
-    """Which search engine; `auto` takes the first that this machine can run.
-
-    `elasticsearch` is version 9 and `opensearch` version 2.
-    """
+    """Which search engine (Elasticsearch 9, OpenSearch 2); `auto`: the first that this machine can run."""
 
     AUTO = "auto"
     ELASTICSEARCH = "elasticsearch"

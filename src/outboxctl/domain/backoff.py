@@ -16,10 +16,7 @@ def delay(attempts: int, *, base: float, cap: float, rng: Random) -> float:
 
 
 def survives(max_attempts: int, *, base: float, cap: float) -> float:
-    """The shortest outage in seconds after which an event can fail: its waits, with the lowest jitter.
-
-    For a sink that refuses at once: the time of the requests is added to that.
-    """
+    """The shortest outage in seconds after which an event can fail, where requests take no time."""
     steps = (
         min(cap, base * 2.0 ** min(attempt, MAX_EXPONENT)) for attempt in range(min(max_attempts - 1, 64))
     )

@@ -31,10 +31,7 @@ ORIGIN = re.compile(r"(?: \(from URL\))+\Z")  # which node of a cluster it was i
 
 
 def fold(error: str | None) -> str:
-    """The error on one line, with URL, '*', ID and N in place of its values; at most LONGEST characters.
-
-    HTTP statuses and error types stay.
-    """
+    """The error on one line with URL, '*', ID and N for its values; HTTP statuses and error types stay."""
     folded = VALUE.sub(_placeholder, " ".join(cut(error or "", LONGEST).split()))
     return ORIGIN.sub("", folded)[:LONGEST]
 

@@ -62,10 +62,7 @@ class SinkPolicy:
 
 
 def signal_of(findings: Findings, *, hold: bool) -> tuple[Signal, Classification | None]:
-    """What a delivery says of the sink, and the finding that says so. What was not sent says nothing.
-
-    Under `hold` every answer about one index ends an outage, a 503 too: the next delivery may open it again.
-    """
+    """What a delivery says of the sink, and by which finding. Under `hold` any answer ends an outage."""
     tried = [finding for finding in findings if finding and not finding.attempt_returned]
     outage = next((f for f in tried if f.verdict is Verdict.OUTAGE and not f.single), None)
     if outage and hold:
@@ -179,10 +176,7 @@ class SinkState:
         return now - self.refused_since, self.refusal
 
     def _loaded(self, findings: Findings, sent_at: float, now: float, policy: SinkPolicy) -> "SinkState":
-        """The sink is overloaded where half of the items are rejected, or the time was too short for all.
-
-        One rejected item in a thousand is only a retry.
-        """
+        """Overloaded: half of the items are rejected, not one in a thousand; or time was too short."""
         others = [f for f in findings if f is not DONE]  # mostly none
         limited = [f for f in others if f and f.reason is Reason.RATE_LIMITED]
         unsent = None in others and any(findings)
@@ -325,10 +319,7 @@ class IndexState:
         return self.seconds is not None and self.seconds > bound
 
     def spread(self, events: int, now: float) -> tuple["IndexState", list[float]]:
-        """The seconds until each of so many events of unavailable shards may come back.
-
-        Those of one second come back at once: a claim of many costs little more than a claim of one.
-        """
+        """The whole seconds until each of so many events of unavailable shards may come back."""
         first = max(self.next_of_shard, now)
         waits = [ceil(first + place / RATE) - now for place in range(events)]
         return replace(self, next_of_shard=first + events / RATE), waits

@@ -20,10 +20,7 @@ def handling(handler: "signal._HANDLER") -> Iterator[None]:
 
 
 def undisturbed(work: Callable[[], object]) -> None:
-    """Complete `work`; a signal that arrives meanwhile is handled after it.
-
-    The engine may carry out a request whose client has left: an index would be made after its removal.
-    """
+    """Complete `work`, which an engine may do for a client that left; a signal is handled after it."""
     if current_thread() is not main_thread():  # Python handles no signal there
         work()
         return

@@ -1,4 +1,1 @@
-"""What a dashboard reads: the metrics of the contract, and the HTTP server for them and the probes.
-
-Imports settings and below.
-"""
+"""The metrics of the contract, and the HTTP server for them and the probes. Imports settings and below."""

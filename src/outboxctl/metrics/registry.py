@@ -105,10 +105,7 @@ AT_ZERO: dict[str, list[tuple[str, ...]]] = {
 
 
 class Metrics:
-    """The metrics of one projection, in a registry of all; at first those of the built-in projection.
-
-    Safe to use from several threads.
-    """
+    """The metrics of one projection, at first the built-in one, in a registry of all. Thread-safe."""
 
     def __init__(self) -> None:
         self._by_projection: dict[str, Metrics] = {}
@@ -133,10 +130,7 @@ class Metrics:
         return [name for name in self._by_projection if name != PROJECTION]
 
     def of(self, projection: str) -> "Metrics":
-        """The same metrics, which count under the name of a projection that was declared; else these.
-
-        A name that stands in events only is no label.
-        """
+        """The same metrics under the name of a declared projection; these for any other name."""
         return self._by_projection.get(projection, self)
 
     def count(self, key: str, count: int, *labels: str) -> None:
@@ -144,10 +138,7 @@ class Metrics:
         self._series(key, *labels).inc(count)
 
     def not_done(self, outcome: str, op: str, reason: Reason, count: int) -> None:
-        """Count deliveries that did not end in done; `outcome` is `retried`, `terminal` or `held`.
-
-        A held delivery counts only as not delivered.
-        """
+        """Count deliveries that did not end in done: `retried`, `terminal`, or `held`, only not done."""
         for key in BY_REASON:
             series = self._series(key, op, reason)  # at 0 where it is new
             if key in ("failed", outcome):

@@ -34,10 +34,7 @@ def run(
     rate: float | None = None,
     clock: Callable[[], float] = monotonic,
 ) -> Iterator[int]:
-    """Do the steps, of which each does one batch and returns its rows, until `stop` is set; yields the rows.
-
-    `rate` is the most rows a second over the run; there is no wait after the last step.
-    """
+    """Do steps of a batch each, at most `rate` rows a second, until `stop`; yields the rows of each."""
     began, total = clock(), 0
     for step in steps:
         if rate and total:

@@ -40,10 +40,7 @@ class WordKind(StrEnum):
 
 @dataclass(frozen=True)
 class Word:
-    """One word: `meaning` in sentences, `facts` by name, what to do `first`, empty where there is nothing.
-
-    `docs` is the address of the page that lists such words. Texts hold commands between backquotes.
-    """
+    """One word: `meaning`, `facts` by name, what to do `first`, its page; commands are in backquotes."""
 
     name: str
     kind: WordKind

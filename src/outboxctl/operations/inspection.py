@@ -103,10 +103,7 @@ class _Made:
 
 
 def inspect(event: Event, settings: Settings, begin: Begin, *, replayed_as: str | None = None) -> Inspection:
-    """Read the event's document from its source and from the index; what cannot be read is in the result.
-
-    `begin` begins a transaction. Raises OutboxctlError where the database cannot be used at all.
-    """
+    """Read the event's document from its source and the index; what cannot be read is in the result."""
     made = _made(begin, event, settings.elastic_index)
     document, error = _document(settings, made) if made.index and made.document_id else (None, None)
     known = made.index and not error and not made.error

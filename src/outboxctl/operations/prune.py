@@ -73,10 +73,7 @@ def apply(
     rate: float,
     advance: Callable[[int], object] = lambda _: None,
 ) -> Pruned:
-    """Delete at most `rate` rows a second until all blocks were read or `stop` is set; audits each batch.
-
-    `advance` is called with the number of blocks read.
-    """
+    """Delete at most `rate` rows a second until all blocks are read (`advance`) or `stop`; audited."""
     began, act_id = monotonic(), str(uuid4())
     walk = Walk(plan.blocks, max(1, min(BATCH, int(rate))))
     audit: dict[str, Any] = {"by": by, "reason": reason, "filters": filters, "act_id": act_id}

@@ -54,10 +54,7 @@ def refuse_foreign(folder: Path) -> Path:
 
 
 def dotenv_usable() -> bool:
-    """Whether there is a `.env`, a regular file of this user's or of root's that nobody else may write.
-
-    The same must be true of its folder. Another one is ignored, and a line on stderr says so, once.
-    """
+    """Whether `.env` and its folder are such that this user or root alone may write; else stderr says so."""
     folder = Path.cwd()
     with suppress(FileNotFoundError):
         status = (folder / DOTENV).lstat()

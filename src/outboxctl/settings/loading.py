@@ -58,10 +58,7 @@ class Settings(WorkerSettings):
 
 
 def load(**flags: Any) -> Settings:
-    """Read all settings; a flag that is None was not given.
-
-    Raises UsageError naming a bad one, and for a misspelt name with our prefix.
-    """
+    """Read all settings; a flag that is None was not given. UsageError names a bad or misspelt one."""
     options = {name: value for name, value in flags.items() if value is not None}
     try:
         known = levels()
@@ -83,10 +80,7 @@ def load(**flags: Any) -> Settings:
 
 
 def register_secrets(flags: Mapping[str, Any], known: Levels) -> None:
-    """Register for redaction every secret of flags, environment and `.env`, a malformed one too.
-
-    A secret in a file is registered when it is read: it may change while the process runs.
-    """
+    """Register for redaction every secret of flags, environment and `.env`; of a file when it is read."""
     for level in known.values():
         for name in [*(name for _, name in secrets()), *FOREIGN_SECRETS]:
             redaction.add_setting(name, level.get(name) or "")

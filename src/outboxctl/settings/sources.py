@@ -105,10 +105,7 @@ def variable_of(field: str) -> str:
 
 
 def read_file(origin: Origin) -> str:
-    """The text in the file of a setting, without a line end; it is hidden in output from now on.
-
-    UsageError, naming both, for what is no regular file of text that can be read.
-    """
+    """The text of a setting's file without a line end, hidden in output from now on. UsageError."""
     name, path = origin.name, str(origin.path)
     try:
         text = _text(Path(path))

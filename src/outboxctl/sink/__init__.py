@@ -1,4 +1,1 @@
-"""The sink: everything that is sent to Elasticsearch or OpenSearch.
-
-Nothing else imports elastic_transport, urllib3 and msgspec.
-"""
+"""The sink: everything sent to a search engine. Nothing else imports elastic_transport, urllib3, msgspec."""

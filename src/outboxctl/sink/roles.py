@@ -17,10 +17,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Grant:
-    """What a role may do: `index` privileges on our names, `cluster` ones; `why` in a few words.
-
-    `projected`: further ones on the indexes of projections.
-    """
+    """What a role may do: `index` privileges on our names, `projected` on projections', `cluster` ones."""
 
     role: str
     index: tuple[str, ...]

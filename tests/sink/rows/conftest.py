@@ -7,7 +7,6 @@ import pytest
 
 import servers as test_servers
 from acceptance import lab
-from fakes import FakeSink, fake_sink
 from outboxctl.core.database import Database
 from outboxctl.core.schema.migrations import upgrade
 from servers import Servers
@@ -61,13 +60,6 @@ def unencoded(servers: Servers) -> Iterator[Bench]:
         yield Bench(sql, db, url)
     db.close()
     test_servers.drop_database(servers.postgres, url)
-
-
-@pytest.fixture
-def sink() -> Iterator[FakeSink]:
-    """A healthy fake; give it a script."""
-    with fake_sink() as sink:
-        yield sink
 
 
 @pytest.fixture(params=["count", "hold"])

@@ -143,10 +143,7 @@ def undo(dry_run: DryRun = False, json: Json = False) -> None:
 
 
 def _allowed(what: str, *, sure: bool) -> "Settings":
-    """The settings, once what a killed command left is undone.
-
-    Raises UsageError where it is not allowed to do `what` (`stop the sink`).
-    """
+    """The settings, once what a killed command left is undone. UsageError where `what` is not allowed."""
     from outboxctl.drills.faults.gate import allow
 
     configured = settings()
@@ -158,10 +155,7 @@ def _allowed(what: str, *, sure: bool) -> "Settings":
 def _control(
     verb: str, stop_command: str | None, start_command: str | None, *, sure: bool
 ) -> "tuple[Settings, str, SinkControl]":
-    """Settings, URL of the search engine, and the commands that stop and start it, or the services.
-
-    Raises UsageError where `verb` is not allowed, and for one command without the other.
-    """
+    """Settings, URL of the engine, and what stops and starts it. UsageError where `verb` is not allowed."""
     from outboxctl.drills.faults import engine
 
     configured = _allowed(f"{verb} the sink", sure=sure)

@@ -38,10 +38,7 @@ def say(line: str) -> None:
 
 
 def undo_leftovers(settings: "Callable[[], Settings]") -> None:
-    """Undo what a killed `chaos` or `lab` left; what cannot be undone stays in the ledger.
-
-    `settings` are read only where there is something to undo.
-    """
+    """Undo what a killed `chaos` or `lab` left, or keep it in the ledger; only then are `settings` read."""
     from outboxctl.drills.faults import records
 
     if records.load(records.folder()):

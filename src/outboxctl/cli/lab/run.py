@@ -140,10 +140,7 @@ def _evidence(path: Path | None) -> Path:
 
 
 def _take_over(code: int) -> NoReturn:
-    """Replace this process by one that ends everything of this run at once.
-
-    The threads end with it: they may be starting a service or a worker, and must not start another.
-    """
+    """Replace this process, whose threads may be starting servers, by one that ends all of this run."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # inherited: nothing interrupts the clean-up
     os.execv(sys.executable, [sys.executable, "-P", "-c", CLEAR_UP, str(code)])  # noqa: S606 - a list, no shell

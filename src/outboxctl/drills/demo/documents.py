@@ -1,7 +1,4 @@
-"""Real texts without a download: the docstrings of Python's standard library.
-
-Modules are parsed, not imported: some have side effects (`antigravity` opens a browser).
-"""
+"""Real texts without a download: docstrings of the standard library, which is parsed, not imported."""
 
 import ast
 import sys

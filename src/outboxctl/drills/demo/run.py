@@ -44,10 +44,7 @@ class DemoReport:
 
 
 def run_demo(search: SearchWish, screen: Screen) -> DemoReport:
-    """Run all steps on services of its own; returns the report once everything has ended.
-
-    Raises SignalReceived where a signal ended it, and OutboxctlError.
-    """
+    """Run all steps on services of its own; the report once everything has ended. SignalReceived."""
     began, record = monotonic(), Record("demo", "")
     with own_folder("demo", screen.detail) as folder:
         try:

@@ -44,10 +44,7 @@ class Screen(Protocol):
 
 @dataclass(frozen=True)
 class Renamed:
-    """One row with many documents behind it: the transaction that gave `module` the name `renamed`.
-
-    It wrote `events`; `followed` documents had the name `seconds` after the transaction began.
-    """
+    """A transaction that renamed `module` wrote `events`; so many documents `followed` within `seconds`."""
 
     module: str
     renamed: str
@@ -57,10 +54,7 @@ class Renamed:
 
 
 class Story:
-    """From rows to documents: `tell` it, or a chapter. Checks are in the context's record.
-
-    `docs` are the texts of which the rows are made.
-    """
+    """From rows, made of the texts `docs`, to documents: `tell` it, or a chapter; checks go to the record."""
 
     def __init__(self, ctx: LabContext, screen: Screen, docs: list[documents.Docstring]) -> None:
         self.ctx, self.screen, self.docs, self.worker = ctx, screen, docs, ctx.worker("w1")

@@ -1,7 +1,4 @@
-"""An application's own tables: modules, their classes and functions, and the members of the classes.
-
-Nothing here knows of the outbox, but for `rename`, which counts the events of its transaction.
-"""
+"""An application's own tables, which know no outbox: modules, their functions, members of classes."""
 
 from collections.abc import Sequence
 

@@ -30,10 +30,7 @@ STOPPED, PAUSED = "sink-stopped", "sink-paused"
 
 @dataclass(frozen=True)
 class SinkControl:
-    """How it is stopped and started: that of `services up`, by its state folder, or by a pair of commands.
-
-    Commands are split like a shell does, but no shell runs them.
-    """
+    """How it is stopped and started: by the state folder of `services up`, or commands without a shell."""
 
     state: str = ""
     stop_command: str = ""

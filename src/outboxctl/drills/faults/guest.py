@@ -1,7 +1,4 @@
-"""A schema and an index for one run in the user's own system, removed when it ends.
-
-Both are in the ledger before they are made, so that the next run removes those of a killed one.
-"""
+"""A schema and an index for one run in the user's own system; in the ledger before they are made."""
 
 from contextlib import closing
 from dataclasses import dataclass
@@ -39,10 +36,7 @@ class GuestNames:
 
 
 def names(what: str, alias: str, mark: str) -> GuestNames:
-    """Names for `what` (`lab-bad-op`) in a system whose index is `alias`, within both servers' limits.
-
-    `mark` is that of one run.
-    """
+    """Names for `what` of the run `mark` in a system whose index is `alias`, within both servers' limits."""
     end = f"-{what}-{mark}"
     room = MAX_INDEX_BYTES - len(end) - len("-000001")
     schema = f"outboxctl_{what.replace('-', '_')[:44]}_{mark}"

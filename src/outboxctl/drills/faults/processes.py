@@ -80,10 +80,7 @@ def _wait(condition: Callable[[], bool], otherwise: str) -> None:
 
 
 def run(option: str, command: str, say: Say = silent) -> None:
-    """Run a command of the user's, given by `option`, that must exit with 0. Raises OutboxctlError.
-
-    The output goes to a file: a server that it leaves in the background would hold a pipe open.
-    """
+    """Run a command of the user's, which must exit with 0; output goes to a file: it may leave a server."""
     try:
         words = shlex.split(command)
     except ValueError as error:

@@ -18,10 +18,7 @@ FILE = "faults.json"
 
 @dataclass(frozen=True)
 class Fault:
-    """A fault under way. `what` is for people; `facts` is all that its undoing needs, JSON, no secrets.
-
-    `pid` and `born` identify its holder, a process of `host`; both are None for one that stays until undone.
-    """
+    """A fault: `facts` (JSON, no secrets) undo it; `pid`, `born`, `host`: its holder, None if it stays."""
 
     kind: str
     what: str

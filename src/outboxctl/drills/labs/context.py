@@ -43,10 +43,7 @@ T = TypeVar("T")
 
 
 class LabContext(Experiment):
-    """An experiment with its servers and workers; `proxy` stands before the sink.
-
-    `folder` is for the workers' logs. `command` is the worker's, None for our own.
-    """
+    """An experiment with its servers and workers, which log in `folder`; `proxy` is before the sink."""
 
     def __init__(
         self,

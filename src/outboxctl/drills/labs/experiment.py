@@ -23,10 +23,7 @@ class FaultNotConfirmed(Exception):  # noqa: N818 - a result, not an error
 
 
 class Experiment:
-    """One run of one lab, recorded in `record` as it goes; `phase` is the current one.
-
-    `stop` ends every wait with RunStopped.
-    """
+    """One run of one lab, recorded in `record` as it goes; `stop` ends every wait with RunStopped."""
 
     def __init__(self, record: Record, *, stop: Event) -> None:
         self.record, self.phase = record, LabPhase.PREPARE
@@ -61,10 +58,7 @@ class Experiment:
             self.record.windows[number] = Window(window.fault, window.began, self.now)
 
     def wait(self, condition: Callable[[], T], within: float = TIMEOUT_SECONDS, *, unless: Test = bool) -> T:
-        """The first true value of `condition`, or its last one after `within` seconds. RunStopped.
-
-        Once `unless` is true, `condition` cannot become true any more: the wait ends.
-        """
+        """The first true `condition`, or the last after `within` seconds, or once `unless`. RunStopped."""
         end = monotonic() + within
         while not (value := condition()) and monotonic() < end:
             if unless():

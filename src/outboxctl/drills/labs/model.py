@@ -84,10 +84,7 @@ class LabSample:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The document's queries before (A), during (B) and after (C) the fault.
-
-    `metrics` are the answers of /metrics by the worker's name, "" where it did not answer.
-    """
+    """The document's queries before (A), during (B) and after (C) the fault, and each worker's `metrics`."""
 
     label: str
     at: float

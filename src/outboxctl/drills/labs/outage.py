@@ -17,10 +17,7 @@ def refuse(ctx: LabContext) -> str:
 
 
 def stop(ctx: LabContext) -> str:
-    """Stop the lab's own search engine; where it has none, `refuse`. FaultNotConfirmed.
-
-    The worker must send to the engine itself: a proxy before a stopped one would still answer.
-    """
+    """Stop the lab's own engine, to which the worker sends without a proxy; where it has none, `refuse`."""
     own = ctx.namespace.own
     if own is None:
         return refuse(ctx)

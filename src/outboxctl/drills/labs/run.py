@@ -104,10 +104,7 @@ def _inconclusive(record: Record, name: str, expected: str, observed: str, why: 
 
 
 def play(lab: Lab, ctx: LabContext) -> None:
-    """Run all phases; every result is in the context's record.
-
-    UNDO runs whatever happened before, and is not cut short by `stop`.
-    """
+    """Run all phases into the context's record; UNDO runs whatever happened, whole despite `stop`."""
     record, steps, upcoming = ctx.record, lab.experiment(ctx), LabPhase.INJECT
 
     def part(phase: LabPhase) -> bool:

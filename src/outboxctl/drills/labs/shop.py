@@ -1,7 +1,4 @@
-"""The tables, the view and the declaration of the lab of projections: products in categories.
-
-A category that is not published hides its products. `{schema}` is that of the outbox.
-"""
+"""Tables, view and declaration of the lab of projections: products in categories, which may be hidden."""
 
 import json
 from typing import Any

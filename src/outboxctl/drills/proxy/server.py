@@ -85,10 +85,7 @@ class Bulk:
 
 @dataclass
 class ProxyCounts:
-    """Counts of all requests, of bulk requests, of those that a fault struck, and of the items refused.
-
-    Refused connections are not counted: the proxy sees none.
-    """
+    """Counts of requests (not of refused connections), bulk requests, those struck, and items refused."""
 
     requests: int = 0
     bulks: int = 0

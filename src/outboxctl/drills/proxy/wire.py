@@ -122,10 +122,7 @@ def _operation(line: bytes, lines: Iterator[bytes]) -> BulkOperation:
 def apply_without(
     request: ProxyRequest, refusal: Callable[[str], Refusal | None], backend: Backend
 ) -> tuple[ProxyReply, int]:
-    """Pass on the items that are not refused, and put the others into the answer; returns their count, too.
-
-    An answer that holds no items (the sink refuses all) stays as it is.
-    """
+    """Pass on the items not refused, put the others into the answer if it has items; and their count."""
     actions = request.actions()
     kept = [action for action in actions if not refusal(action.id)]
     if len(kept) == len(actions):

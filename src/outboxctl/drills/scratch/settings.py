@@ -12,10 +12,7 @@ from outboxctl.settings.loading import unknown_names
 
 
 def fixed(own: dict[str, Any]) -> Settings:
-    """Settings that no environment variable and no `.env` of the user's can change.
-
-    `own` are values by field name. Raises pydantic's ValidationError for a bad one.
-    """
+    """Settings by field name that no environment variable and no `.env` can change. ValidationError."""
     defaults = {
         name: field.get_default(call_default_factory=True) for name, field in Settings.model_fields.items()
     }

@@ -73,10 +73,7 @@ class WorkerProcess:
         return [*self._deaths, *([code] if code and not self._ended_by_us else [])]
 
     def start(self) -> None:
-        """Start one in a session of its own, which a ^C at this terminal does not reach.
-
-        UsageError for a command that cannot be run.
-        """
+        """Start one in a session of its own, which a ^C here does not reach. UsageError if it cannot."""
         self._deaths, self._ended_by_us = self.deaths, False
         self._release()
         self._reserved = reserve_port()
@@ -105,10 +102,7 @@ class WorkerProcess:
         return self._end(signal.SIGTERM)
 
     def send(self, number: signal.Signals) -> None:
-        """Send it a signal, such as SIGSTOP and SIGCONT, and wait for nothing.
-
-        Signals that cannot be caught are sent to its children too: a command may be a wrapper, like `uv run`.
-        """
+        """Send it a signal; one that cannot be caught to its children too, for a command may be a wrapper."""
         if self.running:
             send = os.killpg if number in UNCATCHABLE else os.kill
             send(self.pid, number)

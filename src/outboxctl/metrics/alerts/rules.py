@@ -41,10 +41,7 @@ class AlertSeverity(StrEnum):
 
 @dataclass(frozen=True)
 class Alert:
-    """One rule: it fires once `expr` has had a result for `wait` seconds.
-
-    `summary` and `first` (what to do first) may hold Prometheus' templates.
-    """
+    """One rule, pending for `wait` seconds; `summary` and `first` (to do) may hold Prometheus' templates."""
 
     severity: AlertSeverity
     name: str

@@ -191,10 +191,7 @@ def _in_vain(facts: CheckFacts, limits: CheckLimits) -> CheckedFigure:
 
 
 def _worst(whole: CheckedFigure, status: PipelineStatus) -> CheckedFigure:
-    """The figure with the projection that has most of it, where any is declared.
-
-    The value stays that of all: a limit of 2 is exceeded by three events in two projections.
-    """
+    """The figure, still of all projections, with the name of the one that has most of it, if declared."""
     if not status.declared:
         return whole
     worst = max(status.projections, key=VALUES[whole.name])

@@ -21,10 +21,7 @@ CHUNK = 1_000  # documents a request
 
 @dataclass
 class Drift:
-    """How many rows were compared, and the ids of those that differ from their documents, or cannot be read.
-
-    `problems`: the projections that could not be compared, each with the reason.
-    """
+    """How many rows were compared, the ids that differ, and by projection why some could not be compared."""
 
     sampled: int = 0
     differing: list[str] = field(default_factory=list)

@@ -24,10 +24,7 @@ INDEX = RuleGroup("indexes and mappings")  # `mapping_rules` adds some
 
 @dataclass(frozen=True)
 class ExaminedIndex:
-    """What a projection's `index` names; `columns` are those of its view, none for the built-in one.
-
-    `shared`: other projections, each with an index that both names stand for.
-    """
+    """What a projection's `index` names, the view's `columns`, and who else has it (`shared`)."""
 
     named: Named
     health: IndexHealth

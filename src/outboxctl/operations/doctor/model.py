@@ -47,10 +47,7 @@ Look = Callable[[Any, Settings], Iterable[Case]]
 
 @dataclass(frozen=True)
 class DoctorRule:
-    """One thing that can be wrong: `look` takes a fact and the settings, and yields each case of it.
-
-    Of a fact that is a list it takes one item after the other.
-    """
+    """One thing that can be wrong: `look` takes a fact, or each item of a list, and yields cases of it."""
 
     id: str
     severity: FindingSeverity
@@ -74,10 +71,7 @@ class DoctorRule:
 
 @dataclass(frozen=True)
 class RuleGroup:
-    """Rules that share a fact, under the name that people see.
-
-    `vital`: after an error the end is left. `spared`: not after a refusal, which many a user gets there.
-    """
+    """Rules that share a fact. `vital`: after an error the end is left; `spared`: not after a refusal."""
 
     name: str
     rules: list[DoctorRule] = field(default_factory=list)

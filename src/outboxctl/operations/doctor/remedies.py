@@ -24,10 +24,7 @@ def request(method: str, path: str, body: Mapping[str, Any] | None = None) -> st
 
 
 def reaching(mend: str, settings: Settings, *, user: str = "") -> str:
-    """The command with the sink's address and credentials; secrets stay in the environment.
-
-    Where the settings have no credentials, curl asks for the password of `user`, if one is given.
-    """
+    """The command with the sink's address; secrets stay in the environment, or curl asks `user` for one."""
     if not mend.startswith("curl "):
         return mend
     url = settings.sink_urls[0].rstrip("/")

@@ -145,10 +145,7 @@ def batch(formation: Formation, settings: Settings) -> Iterator[Case]:
 
 
 def _named(formation: Formation, settings: Settings) -> bool:
-    """Whether any URL of the settings is that of a node, by the address that the node names.
-
-    Behind a load balancer none is, and one is enough.
-    """
+    """Whether any URL of the settings is a node's own address; behind a load balancer none is."""
     return not {*map(_place, settings.sink_urls)}.isdisjoint(map(_place, formation.urls))
 
 

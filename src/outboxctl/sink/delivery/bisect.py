@@ -18,10 +18,7 @@ NOT_RESENT = Answer(0, "connection_lost", "reset, and no time was left to send i
 
 @dataclass(frozen=True)
 class Lone:
-    """An event that was refused, or reset, although it was sent alone; judged when the rest has been sent.
-
-    `accepted` is how many requests the sink had accepted by then.
-    """
+    """An event refused alone, judged when the rest was sent; `accepted`: requests taken by then."""
 
     action: BulkAction
     answer: Answer

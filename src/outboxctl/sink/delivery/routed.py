@@ -94,10 +94,7 @@ def _spread(action: BulkAction, cut: Shards) -> Iterator[BulkAction]:
 
 
 def _joined(findings: Sequence[Classification | None]) -> Classification | None:
-    """What becomes of a document by the findings of all its shards: the worst, its own where all are well.
-
-    Its own is the last one.
-    """
+    """What becomes of a document by the findings of its shards: the worst, or its own, which is the last."""
     failed = [each for each in findings if each and each.verdict is not Verdict.DONE]
     newer = [each for each in findings if each and each.noop is Noop.SUPERSEDED]
     if failed or None in findings:  # one shard that takes nothing holds up all documents

@@ -45,10 +45,7 @@ def versions(client: Client, index: str, ids: Sequence[str]) -> dict[str, int | 
 def by_id(
     client: Client, index: str, ids: Sequence[str], *, decode: Decode = json.loads, **options: Any
 ) -> dict[str, Mapping[str, Any]]:
-    """What the index has of each of these documents that is there, refreshed or not.
-
-    UnreachableError where it cannot be read: a request for many documents succeeds all the same.
-    """
+    """What the index has of these documents, refreshed or not. UnreachableError if it cannot be read."""
     answer = request(client, "POST", index, "_mget", decode=decode, body={"ids": list(ids)}, **options)
     refused = next((doc["error"] for doc in answer["docs"] if "error" in doc), None)
     if refused:

@@ -43,10 +43,7 @@ def ensure(
     mappings: Mapping[str, Any] = MAPPING,
     settings: Mapping[str, Any] = SETTINGS,
 ) -> bool:
-    """Create `name` as a write alias of `name-000001` unless it exists; True if it was created.
-
-    A body that the engine refuses is a UsageError.
-    """
+    """Create `name` as a write alias of `name-000001` unless it exists; True if created. UsageError."""
     if exists(client, name):
         return False
     alias: Mapping[str, Any] = {name: {"is_write_index": True}}

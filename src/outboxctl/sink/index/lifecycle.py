@@ -45,10 +45,7 @@ def flat(settings: Mapping[str, Any], prefix: str = "") -> Json:
 
 
 def create(client: Client, name: str, body: Json, owner: str) -> None:
-    """Create an index that is quick to fill, marked as `owner`'s, unless his is there.
-
-    Raises UsageError for a bad body, or if somebody else's has the name.
-    """
+    """Create an index that is quick to fill, marked as `owner`'s, unless his is there. UsageError."""
     if not owned(client, name, owner):
         meta = body["mappings"].get("_meta") or {}
         mappings = body["mappings"] | {"_meta": meta | {MARK: owner}}
@@ -114,10 +111,7 @@ def clone(client: Client, source: str, target: str, owner: str) -> None:
 
 
 def block(client: Client, name: str) -> None:
-    """Let an index take no more writes; those that it had begun to take have ended then.
-
-    The engine keeps the setting only once they have. UnreachableError where it does not.
-    """
+    """Let an index take no more writes; those begun have ended then. UnreachableError."""
     blocked = {"index.blocks.write": "true"}
     change(client, "PUT", name, "_block", "write", done=lambda: has(client, name, blocked))
     if not has(client, name, blocked):

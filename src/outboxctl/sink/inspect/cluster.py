@@ -116,10 +116,7 @@ class SinkRights:
 
 
 def rights(client: Client, index: str, *, projected: bool = False) -> SinkRights:
-    """Ask the security API; `projected`: for the index of a projection, whose documents a worker lists.
-
-    Raises as `request`.
-    """
+    """Ask the security API; `projected`: for a projection's index, of which a worker lists the documents."""
     (grant,) = [each for each in GRANTS if each.role == "worker"]
     worker = (*grant.index, *grant.projected) if projected else grant.index
     reader = [privilege for privilege in READS if privilege not in worker]

@@ -40,10 +40,7 @@ class Reached:
 
 
 def reach(settings: Settings, *, timeout: float) -> Reached:
-    """Ask at all URLs at once, `timeout` seconds each. UnreachableError if none answers.
-
-    UsageError where no client can be made of the settings.
-    """
+    """Ask at all URLs at once, `timeout` seconds each. UnreachableError if none answers; UsageError."""
     urls = settings.sink_urls
     clients = [connect(settings, connections=1, timeout=timeout, only=[url]) for url in urls]
     with ThreadPoolExecutor(len(urls)) as pool:

@@ -55,10 +55,7 @@ class Pin:
         self.context.check_hostname, self.context.verify_mode = False, ssl.CERT_NONE
 
     def proven(self, connected: Any) -> bool:
-        """Whether the server at this `SSLSocket` has proven it; False: not before a new handshake.
-
-        ssl.SSLError where its certificates have other fingerprints.
-        """
+        """Whether the server at this `SSLSocket` has proven it; else after a new handshake. SSLError."""
         own = connected.getpeercert(binary_form=True) or b""
         if self._fits(own) or connected.context.verify_mode is ssl.CERT_REQUIRED:
             return True

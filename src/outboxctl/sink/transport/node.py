@@ -74,10 +74,7 @@ class NoAnswerError(NodeError):
 
 
 class SinkNode(BaseNode):
-    """Safe to use from several threads. `Urllib3HttpNode` would trust certifi's CAs beside an `ssl_context`.
-
-    `answered`: it has, at some time.
-    """
+    """Thread-safe; `Urllib3HttpNode` would trust certifi's CAs, too. `answered`: it has, at some time."""
 
     def __init__(self, config: SinkNodeConfig) -> None:
         super().__init__(config)

@@ -1,7 +1,4 @@
-"""Making a client of the settings: who we are, which servers are trusted, and where they are.
-
-Loads no client, which takes a moment, before one is made.
-"""
+"""A client of the settings: who we are, which servers are trusted, where they are. Loads none before that."""
 
 from base64 import b64encode
 from collections.abc import Callable, Collection

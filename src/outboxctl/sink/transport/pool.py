@@ -62,10 +62,7 @@ class ProbingPool(NodePool):
             return any(health.failures for health in self._health.values())
 
     def get(self) -> BaseNode:
-        """The node for the next request; where none works, the one that was left alone longest.
-
-        One that refuses comes before one that is silent.
-        """
+        """The node for the next request; if none works, the one left alone longest, silent ones last."""
         with self._changed:
             on_trial = [n for n, h in self._health.items() if h.works and h.failures and not h.trying]
             well = [n for n, h in self._health.items() if h.works and not h.failures]

@@ -32,10 +32,7 @@ class SinkReply(NamedTuple):
 
 
 def body_of(reply: SinkReply | Answer, decode: Decode = json.loads, *, head: bool = False) -> Any | Answer:
-    """The body of a 2xx from JSON, None where it is empty; or an Answer that says why there is none.
-
-    `decode` reads it. For a `head` whether it is there.
-    """
+    """The body of a 2xx by `decode` (None: empty; of a `head`: is it there), or an Answer: why not."""
     if isinstance(reply, Answer):
         return reply
     if head and (reply.ok or reply.status == NOT_FOUND):

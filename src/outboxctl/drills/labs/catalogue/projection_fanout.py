@@ -25,10 +25,7 @@ DUE_SECONDS = 60.0
 
 
 class ProjectionFanout(Lab):
-    """A category with all products is published, and the worker is killed while it expands the change.
-
-    The products' index is named after the lab's, so whatever removes the one removes the other.
-    """
+    """A category with all products is published, and the worker is killed while it expands the change."""
 
     name = "projection-fanout"
     title = "One row, many documents"

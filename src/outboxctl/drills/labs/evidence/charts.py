@@ -39,10 +39,7 @@ class LabChart:
 
 
 def shades(record: Record) -> list[tuple[float, float, str]]:
-    """The windows of all faults: left edge and width in percent of the axis of time, and a label.
-
-    They are numbered where there are several.
-    """
+    """The windows of all faults, numbered if several: left edge and width in percent, and a label."""
     end, many, found = _end(record), len(record.windows) > 1, []
     for number, window in enumerate(record.windows, 1):
         width = ((end if window.ended is None else window.ended) - window.began) / end * 100

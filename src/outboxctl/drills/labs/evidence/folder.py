@@ -19,10 +19,7 @@ REPORT = "report.json"
 
 
 class EvidenceFolder:
-    """The evidence of one run in `path`: `begin`, `add` as each lab ends (from any thread), `finish`.
-
-    What could not be written, on a full disk perhaps, is named in `lost`: the verdict is still given.
-    """
+    """The evidence of one run: `begin`, `add` (from any thread), `finish`; `lost`: could not be written."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
