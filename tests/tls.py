@@ -77,33 +77,26 @@ class Papers:
 
     def forged(self) -> tuple[str, str]:
         """A certificate for HOST that names the authority as its issuer, which has not signed it."""
-        key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
-        authority = x509.load_pem_x509_certificate(Path(self.ca).read_bytes())
-        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, HOST)])
-        made = (
-            x509.CertificateBuilder(authority.subject, name, key.public_key(), x509.random_serial_number())
-            .not_valid_before(now - timedelta(days=1))
-            .not_valid_after(now + timedelta(days=1))
-            .sign(key, SHA256())
-        )
-        chain = made.public_bytes(Encoding.PEM) + Path(self.ca).read_bytes()
-        return self._write("forged.pem", chain), self._write("forged.key", _plain(key))
+        authority = Path(self.ca).read_bytes()
+        return self._unsigned("forged", x509.load_pem_x509_certificate(authority).subject, authority)
 
     def self_signed(self) -> tuple[str, str]:
         """Certificate and key of a server at HOST that nobody vouches for."""
-        key = ec.generate_private_key(ec.SECP256R1())
+        return self._unsigned("alone", x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, HOST)]))
+
+    def _unsigned(self, file: str, issuer: x509.Name, chain: bytes = b"") -> tuple[str, str]:
+        key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, HOST)])
-        now = datetime.now(UTC)
         made = (
-            x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+            x509.CertificateBuilder(issuer, name, key.public_key(), x509.random_serial_number())
             .not_valid_before(now - timedelta(days=1))
             .not_valid_after(now + timedelta(days=1))
             .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address(HOST))]), critical=False)
             .sign(key, SHA256())
         )
-        return self._write("alone.pem", made.public_bytes(Encoding.PEM)), self._write(
-            "alone.key", _plain(key)
-        )
+        plain = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        both = made.public_bytes(Encoding.PEM) + chain
+        return self._write(f"{file}.pem", both), self._write(f"{file}.key", plain)
 
     def encrypted(self, key: str) -> str:
         """The same key, encrypted."""
@@ -179,10 +172,6 @@ class Door(TcpServer):
         inside = self.context.wrap_socket(connection, server_side=True)
         with inside, socket.create_connection(self.target) as beyond:
             relay(inside, beyond, pump, pump)
-
-
-def _plain(key: ec.EllipticCurvePrivateKey) -> bytes:
-    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
 Pump = Callable[[socket.socket, socket.socket], None]

@@ -8,7 +8,7 @@ import pytest
 from elasticsearch import ConflictError, Elasticsearch
 
 from acceptance import lab
-from fakes.postgres_proxy import Do, postgres_proxy
+from fakes.postgres_proxy import Do, Proxy
 from outboxctl.domain.failures import Reason
 from processes import Cli, Worker, eventually
 from rebuilding import ROWS, Application, behind, documents, held, put, rows, said, take_away
@@ -48,15 +48,12 @@ def test_under_500_events_a_second_none_is_lost(
 
 
 def test_what_went_to_the_old_index_meanwhile_is_made_up_for(
-    cli: Cli, sql: psycopg.Connection, engine: Elasticsearch, index: str, url: str
+    cli: Cli, sql: psycopg.Connection, engine: Elasticsearch, index: str, database_proxy: Proxy
 ) -> None:
     """Before the swap, when everything has been caught up: the worker still writes to the old index."""
     kept, changed, gone, new, same_version = (uuid4() for _ in range(5))
     put(sql, kept, changed, gone, same_version)
-    with (
-        postgres_proxy(url) as proxy,
-        held(cli, proxy, "SET swapped_at", Do.HOLD_STATEMENT) as (process, rule),
-    ):
+    with held(cli, database_proxy, "SET swapped_at", Do.HOLD_STATEMENT) as (process, rule):
         put(sql, changed, new)
         take_away(sql, gone)
         sql.execute("UPDATE search_index SET text = 'other' WHERE entity_id = %s", [same_version])
@@ -72,14 +69,11 @@ def test_what_went_to_the_old_index_meanwhile_is_made_up_for(
 
 
 def test_what_no_event_tells_any_more_is_found_by_comparing(
-    cli: Cli, sql: psycopg.Connection, engine: Elasticsearch, index: str, url: str
+    cli: Cli, sql: psycopg.Connection, engine: Elasticsearch, index: str, database_proxy: Proxy
 ) -> None:
     changed, gone = uuid4(), uuid4()
     put(sql, changed, gone)
-    with (
-        postgres_proxy(url) as proxy,
-        held(cli, proxy, "SET swapped_at", Do.HOLD_STATEMENT) as (process, rule),
-    ):
+    with held(cli, database_proxy, "SET swapped_at", Do.HOLD_STATEMENT) as (process, rule):
         put(sql, changed)
         take_away(sql, gone)
         sql.execute("DELETE FROM search_outbox_events")

@@ -11,7 +11,7 @@ import pytest
 from elasticsearch import Elasticsearch
 
 from fakes.postgres_link import Rule
-from fakes.postgres_proxy import Do, Proxy, postgres_proxy
+from fakes.postgres_proxy import Do, Proxy
 from processes import Cli, Process, Worker, eventually
 from rebuilding import AliasReader, Hammer, documents, held, put, rows, said
 
@@ -80,10 +80,15 @@ def standing_in_the_move(cli: Cli, proxy: Proxy, *args: str) -> Iterator[tuple[P
 
 
 def test_events_that_come_during_the_move_wait_for_it_and_lose_nothing(
-    delivering: tuple[Worker, list[UUID]], cli: Cli, sql: Sql, engine: Elasticsearch, index: str, url: str
+    delivering: tuple[Worker, list[UUID]],
+    cli: Cli,
+    sql: Sql,
+    engine: Elasticsearch,
+    index: str,
+    database_proxy: Proxy,
 ) -> None:
     running, ids = delivering
-    with postgres_proxy(url) as proxy, standing_in_the_move(cli, proxy) as (process, rule):
+    with standing_in_the_move(cli, database_proxy) as (process, rule):
         put(sql, *ids)
         eventually(lambda: sql.execute(WAITING).fetchone() == (20,), what="all wait")
         (text,) = sql.execute("SELECT DISTINCT error FROM search_outbox_events WHERE error <> ''").fetchall()
@@ -106,13 +111,13 @@ def test_killed_in_the_move_no_event_fails_and_the_next_command_ends_the_block(
     sql: Sql,
     engine: Elasticsearch,
     index: str,
-    url: str,
+    database_proxy: Proxy,
 ) -> None:
     put(sql, one := uuid4())
-    with postgres_proxy(url) as proxy, standing_in_the_move(cli, proxy) as (process, _):
+    with standing_in_the_move(cli, database_proxy) as (process, _):
         process.kill()
         process.wait(10)
-        proxy.cut()
+        database_proxy.cut()
     running = worker(OUTBOX_MAX_ATTEMPTS="1", OUTBOX_MAX_BACKOFF_SECONDS="1", OUTBOX_OUTAGE_POLICY="count")
     put(sql, one)
     eventually(lambda: running.metric("outbox_retry_scheduled_total") > 4, what="several tries")

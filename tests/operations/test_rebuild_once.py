@@ -6,7 +6,7 @@ import psycopg
 import pytest
 from elasticsearch import Elasticsearch
 
-from fakes.postgres_proxy import Do, postgres_proxy
+from fakes.postgres_proxy import Do, Proxy
 from processes import Cli
 from rebuilding import ROWS, documents, held, put, rows, said, take_away
 
@@ -38,7 +38,7 @@ COMMANDS = {"rebuild": ("rebuild",), "rollback": ("index", "rollback")}
 @pytest.mark.slow(reason="a rebuild that is killed, or takes turns with workers")
 @pytest.mark.parametrize("action", COMMANDS)
 def test_what_changes_between_two_rounds_is_sent_by_one_of_them(
-    action: str, cli: Cli, sql: psycopg.Connection, engine: Elasticsearch, index: str, url: str
+    action: str, cli: Cli, sql: psycopg.Connection, engine: Elasticsearch, index: str, database_proxy: Proxy
 ) -> None:
     changed, gone, new = uuid4(), uuid4(), uuid4()
     put(sql, changed, gone, *(uuid4() for _ in range(100)))
@@ -48,9 +48,9 @@ def test_what_changes_between_two_rounds_is_sent_by_one_of_them(
         cli.ok("rebuild", "--yes")
         number = 1
     before = written(engine, f"{index}-000001") if action == "rollback" else 102
-    with (
-        postgres_proxy(url) as proxy,
-        held(cli, proxy, "SET swapped_at", Do.HOLD_STATEMENT, command=COMMANDS[action]) as (process, rule),
+    with held(cli, database_proxy, "SET swapped_at", Do.HOLD_STATEMENT, command=COMMANDS[action]) as (
+        process,
+        rule,
     ):
         between = written(engine, f"{index}-00000{number}")
         put(sql, changed, new)
@@ -64,17 +64,13 @@ def test_what_changes_between_two_rounds_is_sent_by_one_of_them(
 
 
 def test_keys_that_change_while_it_fills_leave_no_document_behind(
-    cli: Cli, sql: psycopg.Connection, engine: Elasticsearch, index: str, url: str
+    cli: Cli, sql: psycopg.Connection, engine: Elasticsearch, index: str, database_proxy: Proxy
 ) -> None:
     """Forwards and backwards, past the place where it reads, and no event tells."""
     sql.execute(ROWS, [500])
-    with (
-        postgres_proxy(url) as proxy,
-        held(cli, proxy, "outbox_rebuilds SET body", Do.HOLD_STATEMENT, "", OUTBOX_BULK_SIZE="10") as (
-            process,
-            rule,
-        ),
-    ):
+    with held(
+        cli, database_proxy, "outbox_rebuilds SET body", Do.HOLD_STATEMENT, "", OUTBOX_BULK_SIZE="10"
+    ) as (process, rule):
         sql.execute("UPDATE search_index SET entity_id = gen_random_uuid() WHERE text LIKE '%7'")
         sql.execute("UPDATE search_index SET entity_type = 'a' WHERE text LIKE '%8'")
         rule.released.set()

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from elasticsearch import Elasticsearch
 
-from fakes.postgres_proxy import Do, postgres_proxy
+from fakes.postgres_proxy import Do, Proxy, postgres_proxy
 from processes import Cli
 from rebuilding import ROWS, behind, documents, held, indexes, put, rows, said, take_away
 
@@ -62,15 +62,12 @@ def test_as_told_it_goes_on_without_the_refused_documents(
 
 
 def test_an_aborted_one_leaves_nothing(
-    cli: Cli, sql: Sql, engine: Elasticsearch, index: str, strict: str, url: str
+    cli: Cli, sql: Sql, engine: Elasticsearch, index: str, strict: str, database_proxy: Proxy
 ) -> None:
     sql.execute(ROWS, [50])
-    with (
-        postgres_proxy(url) as proxy,
-        held(cli, proxy, "SET body", Do.HOLD_STATEMENT) as (process, _),
-    ):
+    with held(cli, database_proxy, "SET body", Do.HOLD_STATEMENT) as (process, _):
         process.kill()
-        proxy.cut()
+        database_proxy.cut()
     assert "has its mapping already" in cli("rebuild", "--yes", "--mapping", strict).stderr
     assert cli.json("index", "abort", "--dry-run")["new_index"] == f"{index}-000002"
     assert indexes(engine, index) == [f"{index}-000001", f"{index}-000002"]
@@ -101,18 +98,15 @@ def test_rolled_back_the_old_index_has_what_it_missed(
 
 @pytest.mark.parametrize("moment", ["before the swap", "after it"])
 def test_an_interrupted_rollback_goes_on_with_the_same_command(
-    moment: str, cli: Cli, sql: Sql, engine: Elasticsearch, index: str, url: str
+    moment: str, cli: Cli, sql: Sql, engine: Elasticsearch, index: str, database_proxy: Proxy
 ) -> None:
     put(sql, uuid4())
     cli.ok("rebuild", "--yes")
     put(sql, uuid4())
     step = "SET caught_up_to" if moment == "before the swap" else 'INSERT INTO "public".outbox_operator_audit'
-    with (
-        postgres_proxy(url) as proxy,
-        held(cli, proxy, step, Do.HOLD_STATEMENT, command=("index", "rollback")) as (process, _),
-    ):
+    with held(cli, database_proxy, step, Do.HOLD_STATEMENT, command=("index", "rollback")) as (process, _):
         process.kill()
-        proxy.cut()
+        database_proxy.cut()
     done = cli.json("index", "rollback", "--yes")
     assert (done["action"], done["phase"], done["resumed"]) == ("rollback", "done", True)
     assert behind(engine, index) == [f"{index}-000001"]
@@ -162,18 +156,15 @@ def test_a_concrete_index_becomes_an_alias_and_is_kept_under_another_name(
 @pytest.mark.slow(reason="a rebuild that is killed, or takes turns with workers")
 @pytest.mark.parametrize("end", [("rebuild",), ("index", "abort")])
 def test_killed_while_a_concrete_index_takes_no_writes(
-    end: tuple[str, ...], cli: Cli, sql: Sql, engine: Elasticsearch, index: str, url: str
+    end: tuple[str, ...], cli: Cli, sql: Sql, engine: Elasticsearch, index: str, database_proxy: Proxy
 ) -> None:
     name = f"{index}-concrete"
     cli = Cli(cli.env | {"ELASTIC_INDEX": name}, cli.cwd)
     engine.indices.create(index=name)
     put(sql, uuid4())
-    with (
-        postgres_proxy(url) as proxy,
-        held(cli, proxy, "COMMIT", Do.HOLD_ANSWER, "SET swapped_at") as (process, _),
-    ):
+    with held(cli, database_proxy, "COMMIT", Do.HOLD_ANSWER, "SET swapped_at") as (process, _):
         process.kill()
-        proxy.cut()
+        database_proxy.cut()
     (row,) = sql.execute("SELECT id::text FROM outbox_rebuilds").fetchall()
     engine.indices.put_mapping(index=name, meta={"outboxctl_rebuild": row[0]})  # as far as it may have come
     engine.indices.add_block(index=name, block="write")

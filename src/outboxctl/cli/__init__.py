@@ -1,7 +1,4 @@
-"""The commands: parse, call one use case, render. Heavy modules are imported inside the bodies.
-
-Imports everything below.
-"""
+"""The commands: parse, call one use case, render; heavy modules are imported in the bodies. Imports all."""
 
 import gc
 import sys

@@ -1,7 +1,4 @@
-"""The one output path: a report becomes rich tables for people or JSON for machines, on stdout.
-
-Rich is imported in the bodies: a command that prints nothing starts without it.
-"""
+"""The one output path: a report becomes tables or JSON on stdout; rich is loaded where it prints."""
 
 import os
 import sys
@@ -99,7 +96,7 @@ def json_text(report: Any, *, indent: int | None = 2, own: bool = False) -> str:
     """A report (dataclass or mapping) as one JSON document, redacted; `own` as for `emit_json`."""
     plain = asdict(report) if is_dataclass(report) and not isinstance(report, type) else report
     shown = plain if own else redacted(plain)
-    safe = _plain if own else _safe
+    safe = _plain if own else lambda value: redact(_plain(value))
     return clean_json(json_numbers.dumps(shown, indent=indent, ensure_ascii=False, default=safe))
 
 
@@ -164,10 +161,6 @@ def distance(moment: datetime | None, now: datetime) -> str | None:
 
 def _plain(value: Any) -> Any:
     return value.isoformat() if isinstance(value, datetime) else str(value)
-
-
-def _safe(value: Any) -> Any:
-    return redact(_plain(value))
 
 
 @contextmanager

@@ -6,11 +6,7 @@ MAX_EXPONENT = 60  # 2**60 is beyond any cap; a larger one would overflow a floa
 
 
 def delay(attempts: int, *, base: float, cap: float, rng: Random) -> float:
-    """Seconds to wait after `attempts` (from 1) failed ones: between half and all of the step.
-
-    Half of the step is kept ("equal jitter"), so that a retry storm spreads out and a single event
-    still never comes back at once.
-    """
+    """Seconds to wait after `attempts` (from 1): half to all of the step ("equal jitter"), against storms."""
     step = min(cap, base * 2.0 ** min(max(attempts, 1) - 1, MAX_EXPONENT))
     return step / 2 + rng.random() * step / 2
 

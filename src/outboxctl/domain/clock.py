@@ -17,10 +17,7 @@ LOCK_SECONDS = 0.5
 
 
 def monotonic() -> float:
-    """Seconds since an unknown start, never less than before. Compare only with its own values.
-
-    In place of `time.monotonic` in all of `outboxctl.worker` and wherever a deadline is shared with it.
-    """
+    """Seconds since an unknown start, for the worker and its deadlines; compare with no other clock."""
     return time.monotonic() if _CLOCK is None else time.clock_gettime(_CLOCK)
 
 

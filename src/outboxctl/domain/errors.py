@@ -1,7 +1,4 @@
-"""Errors that end a command, each with the exit code of the public contract.
-
-A message is one line: what was wrong, where, and what to do. It never holds a secret that is known.
-"""
+"""Errors that end a command, each with its exit code; a message is one line without a known secret."""
 
 from collections.abc import Sequence
 from enum import IntEnum

@@ -195,15 +195,12 @@ class SinkState:
     def _taken(self, findings: Findings, sent_at: float, now: float) -> "SinkState":
         if any(finding and finding.verdict in (Verdict.DONE, Verdict.FAIL) for finding in findings):
             return replace(self, taken_at=now, refused_since=None)
-        refusal = next((f for f in findings if f and _of_the_sink(f)), None)
+        refused = (f for f in findings if f and (f.verdict is Verdict.OUTAGE or f.reason in OF_THE_SINK))
+        refusal = next(refused, None)
         if refusal is None:
             return self
         since = max(sent_at, self.taken_at) if self.refused_since is None else self.refused_since
         return replace(self, refusal=refusal, refused_since=since)
-
-
-def _of_the_sink(finding: Classification) -> bool:
-    return finding.verdict is Verdict.OUTAGE or finding.reason in OF_THE_SINK
 
 
 def outage_of_index(findings: Sequence[Classification]) -> Classification | None:

@@ -1,7 +1,4 @@
-"""Values of JSON: numbers are compared by their exact value, and written as they were read.
-
-Python's own reading makes a float of them, which has 17 digits: two numbers of PostgreSQL may be one float.
-"""
+"""Values of JSON: numbers are compared exactly and written as read, unlike Python's floats of 17 digits."""
 
 import json
 import re

@@ -54,10 +54,7 @@ class Files:
         return bool(self.ca or self.cert or self.key)
 
     def context(self, authority: bytes | None = None) -> "SSLContext":
-        """For a client that trusts only these CAs, or that one (DER); the system's where there is none.
-
-        UsageError, naming the setting and its file, for what cannot be read or does not belong together.
-        """
+        """For a client that trusts only these CAs, or that one (DER); else the system's. UsageError."""
         import ssl  # noqa: PLC0415 - takes a moment, and http does without
 
         if self.key and not self.cert:

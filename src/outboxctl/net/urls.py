@@ -18,10 +18,7 @@ EXPECTED = "expected postgresql://user:password@host:5432/name"
 
 
 def check_database_url(url: str) -> str:
-    """Return the URL as libpq reads it (scheme `postgresql`); ValueError for one that it would not read.
-
-    libpq's own message would repeat a part of it, such as the password.
-    """
+    """Return the URL as libpq reads it; ValueError, without any part of it, if it would not."""
     scheme, separator, rest = url.strip().partition("://")
     if not separator or scheme.lower() not in DATABASE_SCHEMES or CONTROL.search(url.strip()):
         raise ValueError(EXPECTED)
@@ -46,10 +43,7 @@ def check_sink_urls(urls: str) -> list[str]:
 
 
 def parse_url(url: str, setting: str = "") -> SplitResult:
-    """The parts of a URL of either end; the only place where one is taken apart.
-
-    UsageError, naming the setting and what is wrong but nothing of the URL, for a malformed one.
-    """
+    """The parts of a URL. UsageError names the setting and what is wrong, but nothing of the URL."""
     scheme = url.strip().partition("://")[0]
     database = scheme.lower() in DATABASE_SCHEMES
     try:

@@ -1,7 +1,4 @@
-"""Work in batches, one transaction each: paced, and stopped between two of them on request.
-
-An act on events is carried out so, each batch with its audit row: what is committed stays.
-"""
+"""Work in batches, a transaction each: paced, and stopped between two; what is committed stays."""
 
 import signal
 import threading
@@ -67,10 +64,7 @@ def stoppable() -> Iterator[threading.Event]:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What was done: the ids that were moved, and the act's id in the audit (None if none was).
-
-    `interrupted`: stopped before the last step; `tried` steps were carried out.
-    """
+    """The ids that were moved and the act's id in the audit; `interrupted` after `tried` steps."""
 
     ids: list[str]
     audit_id: str | None

@@ -64,10 +64,7 @@ class Overview:
     drift: Drift | None = None
 
     def read(self, what: str, reader: Callable[[], Part]) -> Part | None:
-        """One part; None where it cannot be read, and `missing` holds why.
-
-        Raises UsageError for the database alone: a damaged schema, a contradicting marker.
-        """
+        """One part; None where it cannot be read (`missing` says why). UsageError of the database alone."""
         try:
             return reader()
         except OutboxctlError as error:

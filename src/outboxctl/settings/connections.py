@@ -122,10 +122,7 @@ class ConnectionSettings(BaseModel):
 
 
 def broken_rule_of_names(name: str) -> str | None:
-    """What of Elasticsearch's rules for names a name breaks, else None; control characters are our own rule.
-
-    Source: "Index names must meet the following criteria", reference of the create index API, 9.0.
-    """
+    """What of Elasticsearch's rules for index names (9.0), or ours on control characters, a name breaks."""
     broken = {
         "it must be lower case": name != name.lower(),
         "it must not begin with - _ or +": name.startswith(("-", "_", "+")),

@@ -17,10 +17,7 @@ DOTENV = ".env"
 
 
 def state_folder(state: Path | None = None) -> Path:
-    """Return the argument, else `OUTBOXCTL_STATE`, else the platform's folder for state.
-
-    UsageError for root where another user can change it: what is recorded there is ended and deleted.
-    """
+    """The argument, else `OUTBOXCTL_STATE`, else the platform's. UsageError for root if others may write."""
     folder = state or os.environ.get("OUTBOXCTL_STATE")
     return refuse_foreign(Path(folder).resolve() if folder else platformdirs.user_state_path("outboxctl"))
 

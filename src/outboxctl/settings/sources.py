@@ -1,7 +1,4 @@
-"""Where a setting is set: a flag, the environment, `.env`, or a file that NAME_FILE names in one of these.
-
-Files of secrets are those of Docker and Kubernetes.
-"""
+"""Where a setting is set: a flag, the environment, `.env`, or a file that NAME_FILE names in one of these."""
 
 import os
 import stat

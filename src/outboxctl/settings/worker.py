@@ -87,10 +87,7 @@ class WorkerSettings(ConnectionSettings):
 
     @property
     def last_delete_seconds(self) -> float:
-        """Seconds after its delivery when a delete is sent again for the last time.
-
-        A document is read before that, sent at most a lease later, and then on its way.
-        """
+        """Seconds after its delivery when a delete is sent last: a late read, a lease, and the way there."""
         return self.lease_seconds + self.late_write_seconds
 
     @property

@@ -12,7 +12,7 @@ import pytest
 
 from drills.chaos.conftest import Held
 from drills.chaos.through import PLAIN, ask, bulk, connected, raw
-from operations.doctor.fronts import front, self_signed
+from operations.doctor.fronts import front
 from outboxctl.domain.errors import UsageError
 from outboxctl.drills import services
 from outboxctl.drills.proxy import Proxy, faults
@@ -20,6 +20,7 @@ from outboxctl.drills.proxy.wire import ProxyReply, ProxyRequest
 from outboxctl.net.certificates import SINK, Files
 from processes import eventually
 from servers import Servers
+from tls import Papers
 
 HEAD = b"PUT /any/_bulk HTTP/1.1\r\nUser-Agent: x\r\nContent-Type: application/json\r\n"
 
@@ -75,7 +76,7 @@ def test_credentials_pass_and_those_of_the_address_are_added_where_there_are_non
 
 
 def test_tls_behind_it_is_verified(servers: Servers, tmp_path: Path) -> None:
-    certificate = self_signed(tmp_path)
+    certificate = Path(Papers(tmp_path).self_signed()[0])
     with front(servers.sink, {}, certificate=certificate) as url:
         with Proxy(url, files=Files(SINK, str(certificate))) as proxy:
             assert ask(proxy).status == 200

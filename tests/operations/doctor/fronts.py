@@ -2,7 +2,6 @@
 
 import json
 import ssl
-import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -40,13 +39,13 @@ class TlsSink(FakeSink):
         super().server_activate()
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         assert self.certificate
-        context.load_cert_chain(self.certificate)
+        context.load_cert_chain(self.certificate, self.certificate.with_suffix(".key"))
         self.socket = context.wrap_socket(self.socket, server_side=True)
 
 
 @contextmanager
 def front(url: str, changes: Mapping[str, Change], *, certificate: Path | None = None) -> Iterator[str]:
-    """The URL of a front before `url`; https with a certificate (a PEM file with its key)."""
+    """The URL of a front before `url`; https with a certificate (a PEM file beside its key)."""
     kind = TlsSink if certificate else FakeSink
     sink = kind(0, Script(), Store(), Front(url, changes).answer)
     sink.certificate = certificate
@@ -70,15 +69,3 @@ def merged(**fields: Any) -> Change:
 def with_header(name: str, value: str | None) -> Change:
     """The real answer with this header; without it if the value is None."""
     return lambda _, reply: replace(reply, headers={**reply.headers, name: value})
-
-
-def self_signed(folder: Path) -> Path:
-    """A certificate for 127.0.0.1 that only itself vouches for, and its key."""
-    key, certificate = folder / "key.pem", folder / "certificate.pem"
-    subject = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", *subject]
-    subprocess.run(
-        [*command, "-keyout", key, "-out", certificate], check=True, capture_output=True, timeout=60
-    )
-    certificate.write_text(certificate.read_text() + key.read_text())
-    return certificate

@@ -8,12 +8,13 @@ import psycopg
 import pytest
 from elasticsearch import Elasticsearch
 
-from operations.doctor.fronts import front, merged, says, self_signed, with_header
+from operations.doctor.fronts import front, merged, says, with_header
 from operations.doctor.ward import Ward
 from outboxctl.drills.proxy.wire import ProxyReply, ProxyRequest
 from outboxctl.operations.doctor.model import End, FindingSeverity
 from outboxctl.sink.roles import READS, WRITES
 from servers import Servers
+from tls import Papers
 
 pytestmark = pytest.mark.real_engine
 # What an OpenSearch 2.19.6 really said.
@@ -104,7 +105,7 @@ def test_what_a_key_may_not_ask_is_said_and_the_rest_examined(ward: Ward, server
 def test_a_certificate_that_nobody_vouches_for_needs_its_ca(
     ward: Ward, servers: Servers, tmp_path: Path
 ) -> None:
-    certificate = self_signed(tmp_path)
+    certificate = Path(Papers(tmp_path).self_signed()[0])
     with front(servers.sink, {}, certificate=certificate) as url:
         ward.monkeypatch.setenv("ELASTIC_URL", url)
         assert ward.ids(End.SINK) == ["sink-tls"]

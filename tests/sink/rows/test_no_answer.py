@@ -5,6 +5,7 @@ import socket
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from unittest.mock import Mock
 
 import pytest
 
@@ -16,16 +17,6 @@ from sink.rows.bench import Bench, end
 LEASE = 1.0  # seconds; a delivery gets three quarters of it
 
 
-def unresolved(*_: object, **__: object) -> object:
-    """What looking up a name that nobody knows does."""
-    raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-
-
-def unroutable(*_: object, **__: object) -> object:
-    """What connecting to a host that no route leads to does."""
-    raise OSError(errno.EHOSTUNREACH, "No route to host")
-
-
 def test_connect__refused(bench: Bench, policy: str) -> None:
     batch = bench.put(2)
     bench.deliver(f"http://127.0.0.1:{services.fresh_port()}", outage_policy=policy)
@@ -33,15 +24,18 @@ def test_connect__refused(bench: Bench, policy: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("target", "broken"),
-    [("socket.getaddrinfo", unresolved), ("urllib3.util.connection.create_connection", unroutable)],
+    ("target", "error"),
+    [
+        ("socket.getaddrinfo", socket.gaierror(socket.EAI_NONAME, "Name or service not known")),
+        ("urllib3.util.connection.create_connection", OSError(errno.EHOSTUNREACH, "No route to host")),
+    ],
 )
 def test_connect__no_such_host_or_no_route(
-    bench: Bench, policy: str, monkeypatch: pytest.MonkeyPatch, target: str, broken: Callable[..., object]
+    bench: Bench, policy: str, monkeypatch: pytest.MonkeyPatch, target: str, error: OSError
 ) -> None:
     (put,) = bench.put()
     with bench.database.begin():  # connected already: only the sink is away
-        monkeypatch.setattr(target, broken)
+        monkeypatch.setattr(target, Mock(side_effect=error))
     bench.deliver("http://sink.invalid:9200", outage_policy=policy)
     assert bench.end(put) == end("outage", "connect", policy)
 

@@ -84,11 +84,7 @@ class StopSignal:
 
 
 def cause(settings: "Settings", causes: "Causes", duration: str | None, *, json: bool) -> None:
-    """Begin the faults; hold them for as long as `--for` says, if it was given, or until a signal; undo them.
-
-    A signal ends the beginning, too. Raises OutboxctlError where one does not take effect (those begun are
-    undone) or cannot be undone.
-    """
+    """Begin the faults, hold them for `--for` or until a signal, undo them. OutboxctlError if one fails."""
     seconds = None if duration is None else parse.duration("--for", duration).total_seconds()
     stop = StopSignal()
     with handling(stop.arrive):

@@ -74,10 +74,7 @@ def proxy(
 
 
 def chosen(text: str | None, **flags: Any) -> "ProxyFault | None":
-    """The fault of `NAME` or `NAME=VALUE` with these flags (those that are not None); None without a name.
-
-    Raises UsageError for a value or a flag that the fault does not take, and for a value that it needs.
-    """
+    """The fault of `NAME` or `NAME=VALUE` with these flags; None without a name. UsageError for a misfit."""
     from outboxctl.drills.proxy.faults import KNOWN
 
     given = {flag: value for flag, value in flags.items() if value is not None}

@@ -29,10 +29,7 @@ def confirmed(
     yes: bool,
     sure: bool,
 ) -> "LabPlace":
-    """The system of the settings, once its use is confirmed; `worker` is the command of `--worker`.
-
-    Raises UsageError where that is refused, UnreachableError where a server is unreachable.
-    """
+    """The system of the settings, once its use is confirmed. UsageError, UnreachableError."""
     from outboxctl.cli.guards import confirm
     from outboxctl.cli.options import settings
     from outboxctl.core.database import Database

@@ -52,7 +52,7 @@ def view(
         rows = cells(OLDEST_COLUMNS, state.oldest_pending[:most], at)
         parts.append(_flat_table("C  Oldest pending", OLDEST_COLUMNS, rows))
     parts += _workers(state, most)
-    return Group(*(parts if most < MOST else _spaced(parts)))
+    return Group(*(parts if most < MOST else [each for part in parts for each in (part, "")]))
 
 
 def cells(columns: Sequence[str], rows: "list[EventRow]", at: datetime | None = None) -> list[list[Any]]:
@@ -74,10 +74,6 @@ def _rate(events: float | None) -> str:
     if events is None:
         return "-"
     return f"{events:.1f}/s" if events < 10 else f"{events:,.0f}/s"  # noqa: PLR2004 - tenths matter below
-
-
-def _spaced(parts: Sequence[Any]) -> list[Any]:
-    return [each for part in parts for each in (part, "")]
 
 
 def _flat_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:

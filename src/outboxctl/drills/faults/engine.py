@@ -1,7 +1,4 @@
-"""The search engine stopped or paused: that of `services up`, or another by a pair of commands.
-
-The ledger holds what a fault needs as JSON, commands too: its file is readable by its owner alone.
-"""
+"""The engine stopped or paused: that of `services up`, or another by commands, which the ledger holds."""
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass

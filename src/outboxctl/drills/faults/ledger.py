@@ -68,10 +68,7 @@ class Ledger:
             self.undo(held)
 
     def undo(self, fault: Fault) -> bool:
-        """Undo a fault and delete its record; False where another command has.
-
-        Raises OutboxctlError where it cannot be undone, and UsageError for an unknown kind; it stays then.
-        """
+        """Undo a fault and delete its record; False where another command has. OutboxctlError: it stays."""
         with locked(self.folder, self._say):
             if all(each.id != fault.id for each in self.faults()):
                 return False
@@ -83,10 +80,7 @@ class Ledger:
         return True
 
     def recover(self) -> list[Fault]:
-        """Undo the faults that are left over and report it; returns those that could not be undone.
-
-        For a process that holds no fault: one with its pid is of the program that it was before exec().
-        """
+        """Undo the faults left over, and say so; those that could not be. For a process that holds none."""
         kept = []
         for fault in self.faults():
             try:

@@ -172,11 +172,7 @@ def _judge(lab: Lab, record: Record) -> None:
 
 
 class Sampler:
-    """A thread that counts the events several times a second until `close`, and once more then.
-
-    While the database is unreachable it takes no sample. Any other error ends it, and makes the lab
-    inconclusive: the figures would be incomplete.
-    """
+    """Counts the events several times a second, if the database answers, until `close`; an error is kept."""
 
     def __init__(self, ctx: LabContext) -> None:
         self._ctx = ctx

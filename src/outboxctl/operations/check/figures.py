@@ -132,17 +132,13 @@ def judge(facts: CheckFacts, limits: CheckLimits, drift: Drift | None = None) ->
     away, refused = _away(facts, limits), _in_vain(facts, limits)
     unattended, nothing = _unattended(facts), _no_success(facts, limits)
     # Of one outage one figure is the finding, the one that says most.
-    if not away.well and (not away.projection or _all_away(facts)):
+    all_away = sum(each.events for each in facts.status.away) >= facts.status.lag
+    if not away.well and (not away.projection or all_away):
         nothing = replace(nothing, limit=None)
     if not nothing.well or (not away.well and away.projection in {"", refused.projection}):
         refused = replace(refused, limit=None)
     sampled = [_drift(drift)] if drift else []
     return [*_events(facts, limits), away, refused, unattended, nothing, *sampled]
-
-
-def _all_away(facts: CheckFacts) -> bool:
-    """Whether all events that are not done wait for what is away."""
-    return sum(each.events for each in facts.status.away) >= facts.status.lag
 
 
 def notes(figures: Sequence[CheckedFigure]) -> list[CheckedFigure]:

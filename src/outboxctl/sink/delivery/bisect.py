@@ -29,10 +29,7 @@ Findings = list[Classification | None]
 
 
 class Bisection:
-    """One delivery. `send` sends one request: an answer an action, one for all, or None if not sent.
-
-    For one bad item in n it takes about 2 log2(n) requests.
-    """
+    """One delivery; `send` sends one request (None: not sent). A bad item in n takes about 2 log2(n)."""
 
     def __init__(self, send: Callable[[Sequence[BulkAction]], Sent]) -> None:
         self._send = send
@@ -111,10 +108,7 @@ class Bisection:
         return not self._outage and self._sink_accepts(self._known_good)
 
     def _judge_refused(self, lone: Lone, finding: Classification) -> Classification:
-        """The event fails if the sink has accepted another one since, and then refuses this one again.
-
-        It is sent again because the sink may have refused everything at the time of the first answer.
-        """
+        """The event fails if the sink has accepted another since, and then refuses this one again."""
         accepted_since = self._accepted > lone.accepted
         if self._outage or not (accepted_since or self._sink_accepts(self._known_good or PROBE)):
             return _fault_of_sink(finding)

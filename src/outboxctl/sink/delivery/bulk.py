@@ -30,10 +30,7 @@ PROBE = BulkAction("outboxctl:probe", 0, None)
 
 
 def body(actions: Sequence[BulkAction]) -> bytes:
-    """The NDJSON of a bulk request; versions are `external_gte`, so an older one never wins.
-
-    The routing of the actions is not in it: it would cost those that have none.
-    """
+    """The NDJSON of a bulk request, without routings; by `external_gte` an older version never wins."""
     return "".join(map(_lines, actions)).encode()
 
 

@@ -154,10 +154,7 @@ class ElasticSink:
 
 
 def _read(body: bytes, actions: Sequence[BulkAction], expected: bytes) -> list[Answer] | Answer:
-    """The answer paired with the actions, without parsing where it is the expected one (empty: none is).
-
-    Read in half of Python's time; by Python what msgspec refuses, as half a character.
-    """
+    """The answer paired with the actions, unparsed where it is as expected; else by msgspec, or Python."""
     if expected and body == expected:
         return [CONFIRMED] * len(actions)
     try:

@@ -46,10 +46,7 @@ Place = Mapping[str, Any]
 
 
 def probe_shards(sink: Sink, routings: Sequence[str], deadline: Deadline, *, longest: float) -> Findings:
-    """Whether the shard of each routing takes writes: the findings of one request without an event.
-
-    It may take `longest` seconds, and no longer than until `deadline`; None each where no time is left.
-    """
+    """Whether the shard of each routing takes writes, within `longest` seconds; None if no time is left."""
     seconds = min(longest, deadline.seconds_left())
     if seconds <= 0:
         return [None] * len(routings)

@@ -24,14 +24,11 @@ class Shards:
 
     def __init__(self, number: int, parts: int) -> None:
         self.number, self._parts, self.uuid = number, parts, ""
-        self.routings = [self._routing(shard) for shard in range(number)]
+        self.routings = [next(t for t in map(str, range(TRIED)) if self.of(t) == n) for n in range(number)]
 
     def of(self, routing: str) -> int:
         """The shard of a routing (of the id, where a document has none)."""
         return hashed(routing) % self._parts // (self._parts // self.number)
-
-    def _routing(self, shard: int) -> str:
-        return next(text for text in map(str, range(TRIED)) if self.of(text) == shard)
 
 
 class NotNamedError(Exception):
@@ -43,10 +40,7 @@ class NotNamedError(Exception):
 
 
 def layout_of(client: Client, name: str, seconds: float, known: Shards | None = None) -> Shards:
-    """The shards of an index, or of the one behind an alias; `known` if it is the same. NotNamedError.
-
-    The engine has `seconds` to describe the index, and for each shard that it is to name.
-    """
+    """The shards of an index or alias, `known` if it is the same; `seconds` a request. NotNamedError."""
     about = described(client, name, seconds=seconds, filter_path="*.settings")
     if isinstance(about, Answer):
         raise NotNamedError(about)

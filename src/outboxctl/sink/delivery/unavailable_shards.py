@@ -87,10 +87,7 @@ def shard_aware_sink_of(
 
 
 class UnavailableShards:
-    """In front of `sink`, the sink of one index or write alias. Safe to use from several threads.
-
-    While all shards are unavailable everything is sent, and the outage is one of the search engine.
-    """
+    """In front of `sink`; while all shards are unavailable, everything is sent. Thread-safe."""
 
     def __init__(self, client: Client, sink: Sink, index: str) -> None:
         self._client, self._sink, self._index = client, sink, index

@@ -82,10 +82,7 @@ def refresh(client: Client, name: str) -> None:
 
 
 def mark(client: Client, name: str, owner: str) -> None:
-    """Mark an index that is about to be replaced, so that `owner` may delete it once it was kept.
-
-    One that cannot be marked can be replaced all the same: it is then nobody's to delete.
-    """
+    """Mark an index about to be replaced, so that `owner` may delete it later; unmarked it is nobody's."""
     meta = _itself(client, name).mapping.get("_meta", {})
     ask(client, "PUT", name, "_mapping", body={"_meta": meta | {MARK: owner}})
 

@@ -47,10 +47,7 @@ class Reader:
         request(self.client, "POST", self.shape.name, "_refresh")
 
     def everything(self, most: int = PAGE, *, content: bool = False) -> Iterator[Sequence[ScannedDocument]]:
-        """All documents, each once, in the order in which they lie there, at most `most` a page.
-
-        The engine reads them so at a fraction of what it takes to find them by their keys; see `view`.
-        """
+        """All documents, each once, in the order in which they lie there, at most `most` a page."""
         with opened(self.client, self.shape.name, self.shape.shards) as views:
             extended = monotonic()
             for place, view in enumerate(views, 1):

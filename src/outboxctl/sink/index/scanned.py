@@ -87,10 +87,7 @@ _PAGE, _FOUND = Decoder(SearchPage), Decoder(DocumentsById)
 
 
 def search_page(body: bytes) -> SearchPage:
-    """A search's answer. Raises ValueError or RecursionError as json.loads.
-
-    What this decoder refuses and Python's takes is read by Python's: half of a surrogate pair, NaN.
-    """
+    """A search's answer; half of a surrogate pair and NaN are read by Python. ValueError, RecursionError."""
     try:
         return _PAGE.decode(body)
     except DecodeError:

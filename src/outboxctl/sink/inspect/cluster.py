@@ -1,7 +1,4 @@
-"""The cluster: its nodes and leader, its disks, and what this user may do with an index.
-
-Each is asked of the node that answers alone: while the leader is frozen, none waits for it.
-"""
+"""The cluster's nodes, leader, disks, and this user's rights, asked of one node: the leader may hang."""
 
 from dataclasses import dataclass, field
 from typing import Any

@@ -1,7 +1,4 @@
-"""The health of indexes and of their shards' copies, as the node that answers knows it.
-
-Only the node that is asked takes part (`local`): the leader may be the one that does not answer.
-"""
+"""The health of indexes and their shards, as the node that is asked knows it alone: the leader may hang."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress

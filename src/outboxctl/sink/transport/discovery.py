@@ -74,10 +74,7 @@ def _published(transport: Transport) -> object | Answer:
 
 
 def urls_of(body: Any, like: str) -> list[str]:
-    """The URLs in an answer to `GET /_nodes/http`, sorted, with scheme and path of the URL `like`.
-
-    No credentials, whatever `like` holds. An address that is none is left out; `body` may be anything.
-    """
+    """The URLs in an answer to `GET /_nodes/http`, sorted, as `like` but without credentials; any `body`."""
     nodes = body.get("nodes") if isinstance(body, dict) else None
     found = (_address(node) for node in (nodes.values() if isinstance(nodes, dict) else ()))
     return sorted({url for address in found if address for url in _url(address, like)})
