@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from outboxctl.domain.errors import NotPermittedError, UsageError
+from outboxctl.domain.printable import brief
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from outboxctl.core.database import Connection, Database
+    from outboxctl.domain.projection import Projection
     from outboxctl.settings import Settings
 
 
@@ -70,6 +72,22 @@ def reading(settings: "Settings", *, longest: float | None = None) -> "Iterator[
     with database(settings, longest=longest) as db, checked(db, settings.environment) as connection:
         connection.exec_driver_sql("SET TRANSACTION READ ONLY")
         yield connection
+
+
+def warn_superuser(connection: "Connection", projections: "Iterable[Projection]") -> None:
+    """Say on stderr whose code a superuser may run by reading what others own."""
+    from outboxctl.core.database import parameter_status
+    from outboxctl.core.projections import owners
+
+    if parameter_status(connection, "is_superuser") != "on":
+        return
+    for each in projections:
+        if names := sorted({one.owner for one in owners.others(connection, each.document)}):
+            text = (
+                f"outboxctl: you are a superuser, and {each.label} reads what {brief(', '.join(names), 200)}"
+                " owns: what it calls runs with all your rights; log in as the outbox's owner or a viewer"
+            )
+            typer.echo(text, err=True)
 
 
 @contextmanager

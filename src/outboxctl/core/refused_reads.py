@@ -27,6 +27,9 @@ PASSING = frozenset({CUT_OFF, "55P03", "40P01", "40001"})
 # A text of ours that PostgreSQL quotes in its words, of a row without a usable version.
 OURS, NO_VERSION = "outboxctl: ", ", no version from 0 to 2^62"
 QUOTED = re.compile(rf"{OURS}(.*{re.escape(NO_VERSION)})", re.DOTALL)
+# PostgreSQL's function that refuses to run a policy where `row_security` is off.
+POLICY = "check_enable_rls"
+NO_POLICY = "whoever reads it, of a view its owner, needs BYPASSRLS, or to own the table without FORCE"
 HINT = "correct the row or what reads it, then run the same again"
 Key = TypeVar("Key")
 Found = TypeVar("Found")
@@ -60,6 +63,8 @@ def reading_rows(connection: Connection) -> Iterator[None]:
         quoted = QUOTED.search(str(error))
         words = quoted[1] if quoted else str(error)
         words = brief(redact(words).strip().partition("\n")[0], 500)
+        if isinstance(error, psycopg.Error) and error.diag.source_function == POLICY:
+            words = f"{words}: {NO_POLICY}"
         raise ReadRefusedError("" if quoted else sqlstate(error), words) from error
 
 

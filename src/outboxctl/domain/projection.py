@@ -45,6 +45,11 @@ class KeyColumn:
     name: str
     type: str
 
+    @property
+    def built_in(self) -> bool:
+        """Whether the type is PostgreSQL's own, of which no user makes a cast."""
+        return self.type.startswith("pg_catalog.")
+
 
 @dataclass(frozen=True)
 class Follow:

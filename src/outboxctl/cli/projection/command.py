@@ -219,6 +219,7 @@ def preview(
     configured = settings()
     with guards.reading(configured) as connection, _sink(configured) as client:
         projection = named(connection, name, configured.elastic_index)
+        guards.warn_superuser(connection, [projection])
         found = previewing(connection, client, projection, keys)
     view.previews(name, found, json=json)
     if not all(each.same for each in found):

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from outboxctl.cli.guards import warn_superuser
 from outboxctl.core.database import Database
 from outboxctl.core.documents.source import DocumentSource
 from outboxctl.core.projections import in_force
@@ -76,6 +77,7 @@ def targets(settings: Settings, database: Database, client: Client, projection: 
         if projection is None:
             chosen += in_force.declared(connection)
         unused = search_index_unused(connection)
+        warn_superuser(connection, chosen)
     if projection is None and unused and not exists(client, index):
         chosen, skipped = chosen[1:], f"not used: no index {index}, no row, no event"
     found = [Target(database, reader_of(client, each.index, each.routed), source_of(each)) for each in chosen]

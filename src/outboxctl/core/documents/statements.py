@@ -31,7 +31,7 @@ from outboxctl.core.projections.documents import (
     key_column_text,
     key_text_sql,
     own_version,
-    prepare,
+    prepare_documents,
     qualified,
 )
 from outboxctl.core.projections.reading import versioned
@@ -267,7 +267,7 @@ class DocumentStatements:
 
     def _prepare(self, connection: Connection) -> None:
         """Set what texts and plans depend on, for this transaction."""
-        prepare(connection, pages.SECONDS)
+        prepare_documents(connection, self.projection.document, pages.SECONDS)
 
     def _by_id(self, page: Page) -> Page:
         """The rows of a page that have a document, by id: of a long key its hash."""

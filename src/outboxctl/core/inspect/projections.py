@@ -7,6 +7,7 @@ from outboxctl.core.projections import catalog, dependencies, in_force, scratch,
 from outboxctl.core.projections.catalog import is_own_view
 from outboxctl.core.projections.changes import ViewOwners, outbox_schema, owners
 from outboxctl.core.projections.fields import Field, fields, parameter_types
+from outboxctl.core.projections.owners import OwnedByOther, others
 from outboxctl.core.projections.trigger_check import TriggerProblem
 from outboxctl.core.projections.version_base import OTHER, STANDBY, server
 from outboxctl.core.projections.view_texts import definition
@@ -30,8 +31,8 @@ class ProjectionFacts:
     Without its view (`there`) nothing else of the view is known; without the right to read it (`readable`)
     neither its columns nor whether it is `edited`.
     `changing` are functions of the view whose result changes by itself, `hidden` tables whose rows are hidden
-    by row level security, `refused` followed tables whose `keys` query is refused, with PostgreSQL's words.
-    `owners`: whose a view of ours is.
+    by row level security, `others` what it reads and others own, `refused` followed tables whose `keys`
+    query is refused, with PostgreSQL's words. `owners`: whose a view of ours is.
     `edited`: the view is not as it was when the projection was applied. `unfollowed`: tables that it reads
     now, and that the projection neither follows nor ignores; the root where an edited view reads it twice.
     """
@@ -43,6 +44,7 @@ class ProjectionFacts:
     edited: bool = False
     changing: list[str] = field(default_factory=list)
     hidden: list[Relation] = field(default_factory=list)
+    others: list[OwnedByOther] = field(default_factory=list)
     columns: list[Field] = field(default_factory=list)
     refused: list[tuple[Relation, str]] = field(default_factory=list)
     unfollowed: list[Relation] = field(default_factory=list)
@@ -94,6 +96,7 @@ def _facts(
         edited=edited,
         changing=dependencies.volatile(connection, view),
         hidden=dependencies.row_security(connection, view),
+        others=others(connection, view),
         columns=fields(connection, view) if readable else [],
         refused=[
             (each.table, why)

@@ -11,11 +11,12 @@ from typing import Any, NamedTuple
 from psycopg.sql import SQL, Composable, Composed, Identifier, Literal
 
 from outboxctl.core.delivery.claim import LEFT_OUT
-from outboxctl.core.projections import in_force
+from outboxctl.core.projections import in_force, owners
 from outboxctl.core.projections.version_base import HIGHEST, asking_again, current, server, version_sql
 from outboxctl.core.refused_reads import NO_VERSION, OURS, reading_rows
 from outboxctl.core.search_path import Places, places
 from outboxctl.core.sql import Connection
+from outboxctl.core.sql.transaction import exchange, take_opening
 from outboxctl.domain.clock import LOCK_SECONDS
 from outboxctl.domain.errors import ChangedError
 from outboxctl.domain.projection import KeyColumn, Projection, Relation, Routing, key_parts
@@ -27,6 +28,8 @@ SESSION = (
     "SET LOCAL DateStyle = 'ISO, MDY'; SET LOCAL IntervalStyle = 'iso_8601'; SET LOCAL bytea_output = 'hex'; "
     "SET LOCAL extra_float_digits = 1"
 )
+# Nothing is written, and no policy of a table's owner runs: PostgreSQL raises an error in its place.
+ONLY_READS = "SET LOCAL transaction_read_only = on; SET LOCAL row_security = off"
 # An error of PostgreSQL, which is the row's own like that of any expression in the view.
 OWN_VERSION = f"""CASE WHEN {{column}} BETWEEN 0 AND {HIGHEST} THEN {{column}}::bigint
     ELSE CAST(concat('{OURS}', {{what}}, coalesce({{column}}::text, 'NULL'), '{NO_VERSION}') AS bigint)
@@ -90,7 +93,7 @@ def read(
     for what PostgreSQL raises while it reads.
     """
     parts = [key_parts(key, len(projection.key)) for key in keys]
-    prepare(connection, seconds)
+    prepare_documents(connection, projection.document, seconds)
     given = {"max_bytes": max_bytes, "name": projection.name, "stamp": projection.stamp}
     values = arrays(parts, projection) | given
     server_ = server(connection)
@@ -140,9 +143,19 @@ def _routings(
     return [row[3] or "" for row in rows] if projection.routed is Routing.COLUMN else ()
 
 
-def prepare(connection: Connection, seconds: float) -> None:
-    """Make this transaction one that only reads keys and documents, each statement in at most `seconds`."""
-    connection.exec_driver_sql(f"{session(seconds)}; SET LOCAL transaction_read_only = on")
+def prepare(connection: Connection, seconds: float, lock_seconds: float = LOCK_SECONDS) -> None:
+    """Make this transaction, or savepoint, one that only reads keys; limits as `session` has them."""
+    connection.exec_driver_sql(f"{session(seconds, lock_seconds)}; {ONLY_READS}")
+
+
+def prepare_documents(connection: Connection, document: Relation, seconds: float) -> None:
+    """The same for documents of this view. ReadRefusedError where that would run a cast of a stranger's.
+
+    One message with what opens the transaction.
+    """
+    message = "; ".join(filter(None, (take_opening(connection), session(seconds), ONLY_READS, owners.CASTS)))
+    if exchange(connection, message)[0].rows[0][0]:
+        owners.refuse_casts(connection, document)
 
 
 def session(seconds: float, lock_seconds: float = LOCK_SECONDS) -> str:
@@ -155,9 +168,21 @@ def session(seconds: float, lock_seconds: float = LOCK_SECONDS) -> str:
     return SESSION + times
 
 
-def arrays(parts: Sequence[Sequence[str]], projection: Projection) -> dict[str, list[str]]:
-    """The parameters k0, k1, … of the keys with these parts."""
-    return {f"k{place}": [part[place] for part in parts] for place in range(len(projection.key))}
+def arrays(parts: Sequence[Sequence[str]], projection: Projection) -> dict[str, Any]:
+    """The parameters k0, k1, … of the keys with these parts; t0, t1, … of types that are not PostgreSQL's."""
+    found: dict[str, Any] = {
+        f"k{place}": [part[place] for part in parts] for place in range(len(projection.key))
+    }
+    for place, column in enumerate(projection.key):
+        if not column.built_in:
+            found[f"t{place}"] = array_literal(found[f"k{place}"])
+    return found
+
+
+def array_literal(values: Sequence[str]) -> str:
+    """An array as text: its elements are read by their type's input function, and by no cast."""
+    quoted = (value.replace("\\", "\\\\").replace('"', '\\"') for value in values)
+    return "{" + ",".join(f'"{value}"' for value in quoted) + "}"
 
 
 @lru_cache(256)
@@ -192,13 +217,16 @@ def own_version(projection: Projection) -> Composable:
 
 def looked_up(projection: Projection) -> dict[str, Composable]:
     """The parts of a statement that looks keys up in the view `v`: `arrays`, `names`, `view`, `matches`."""
-    columns = [identifier(f"k{place}") for place in range(len(projection.key))]
-    pairs = zip(columns, projection.key, strict=True)
+    places = range(len(projection.key))
+    own = [place for place in places if not projection.key[place].built_in]
+    given = {f"k{place}": SQL("text") for place in places}
+    given |= {f"t{place}": type_of(projection.key[place]) for place in own}
+    arrays = (SQL(f"CAST(%({name})s AS {{}}[])").format(kind) for name, kind in given.items())
     return {
-        "arrays": SQL(", ").join(SQL(f"CAST(%(k{place})s AS text[])") for place in range(len(columns))),
-        "names": SQL(", ").join(columns),
+        "arrays": SQL(", ").join(arrays),
+        "names": SQL(", ").join(map(SQL, given)),
         "view": qualified(projection.document),
-        "matches": SQL(" AND ").join(_match(value, column) for value, column in pairs),
+        "matches": SQL(" AND ").join(_match(place, each) for place, each in enumerate(projection.key)),
     }
 
 
@@ -217,11 +245,13 @@ def qualified(relation: Relation) -> Composed:
     return SQL(".").join(map(identifier, (relation.schema, relation.name)))
 
 
-def _match(value: SQL, column: KeyColumn) -> Composed:
-    name = identifier(column.name)
-    return SQL("v.{name} = CAST(k.{value} AS {type}) AND {text} = k.{value}").format(
-        name=name, value=value, type=type_of(column), text=key_column_text(SQL("v.{}").format(name), column)
+def _match(place: int, column: KeyColumn) -> Composed:
+    name = SQL("v.{}").format(identifier(column.name))
+    typed = (
+        SQL(f"CAST(k.k{place} AS {{}})").format(type_of(column)) if column.built_in else SQL(f"k.t{place}")
     )
+    text = key_column_text(name, column)
+    return SQL(f"{{name}} = {{typed}} AND {{text}} = k.k{place}").format(name=name, typed=typed, text=text)
 
 
 def key_text_sql(columns: Sequence[tuple[Composable, KeyColumn]]) -> Composable:
@@ -237,4 +267,5 @@ def key_column_text(value: Composable, column: KeyColumn) -> Composed:
     """SQL for the text of a key's column: the same for equal values."""
     if column.type == "pg_catalog.numeric":
         return SQL("trim_scale({})::text").format(value)
-    return SQL("{}::text").format(value)
+    # By the output function: a cast may be a function of the type's owner.
+    return SQL("{}::text" if column.built_in else "concat({})").format(value)

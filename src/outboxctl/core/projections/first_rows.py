@@ -5,7 +5,7 @@ In a bounded time: of a large view only the rows of some keys are looked at.
 
 from psycopg.sql import SQL
 
-from outboxctl.core.projections.documents import identifier, qualified, session
+from outboxctl.core.projections.documents import identifier, prepare_documents, qualified
 from outboxctl.core.projections.pages import AS_A_WHOLE, keyed, row_key
 from outboxctl.core.refused_reads import ReadRefusedError, reading_rows
 from outboxctl.core.sql import Connection
@@ -22,16 +22,17 @@ def several(connection: Connection, projection: Projection, view: Relation) -> s
     """The key of which the view has more than one row; None where there is none, or none found in time."""
     for of in ("", OF_SOME):
         try:
-            return _first(connection, _several(projection, view, of))
+            return _first(connection, view, _several(projection, view, of))
         except ReadRefusedError as error:
             if not error.late:
                 break  # a row that cannot be read is for `verify` to list
     return None
 
 
-def _first(connection: Connection, statement: str) -> str | None:
+def _first(connection: Connection, view: Relation, statement: str) -> str | None:
     with undone(connection):
-        connection.exec_driver_sql(f"{session(SECONDS)}; {AS_A_WHOLE}")
+        prepare_documents(connection, view, SECONDS)
+        connection.exec_driver_sql(AS_A_WHOLE)
         with reading_rows(connection):
             key: str | None = connection.exec_driver_sql(statement).scalar()
             return key

@@ -19,12 +19,13 @@ from outboxctl.core.projections.documents import (
     key_text_sql,
     looked_up,
     prepare,
-    session,
+    prepare_documents,
     type_of,
 )
 from outboxctl.core.projections.follow_pages import HALF, FollowEvent
 from outboxctl.core.refused_reads import reading_rows
 from outboxctl.core.sql import Connection
+from outboxctl.core.sql.transaction import undone
 from outboxctl.domain.clock import LOCK_SECONDS
 from outboxctl.domain.projection import DOCUMENTS, KeyColumn, Projection, key_parts
 
@@ -90,8 +91,9 @@ def read(
         keys = [key for key in event.documents if after is None or key > after]
         return KeysAhead(projection, event, keys[:size], more=len(keys) > size)
     statement, values = _statement(projection, event, size)
-    connection.exec_driver_sql(session(seconds, lock_seconds))
-    keys, found = _keys(connection, statement, values)
+    with undone(connection):
+        prepare(connection, seconds, lock_seconds)
+        keys, found = _keys(connection, statement, values)
     return KeysAhead(projection, event, keys, more=found > len(keys) or found == size)
 
 
@@ -109,8 +111,10 @@ def read_set(
     """
     query, values = follow_query.of_rows(projection, events)
     statement = _keys_statement(projection, query, SQL("").format(), HALF + 1)
-    connection.exec_driver_sql(f"{JOINED}; {session(seconds, lock_seconds)}")
-    keys, found = _keys(connection, statement, values)
+    with undone(connection):
+        prepare(connection, seconds, lock_seconds)
+        connection.exec_driver_sql(JOINED)
+        keys, found = _keys(connection, statement, values)
     return keys if found == len(keys) <= HALF else None
 
 
@@ -125,7 +129,7 @@ def _keys(connection: Connection, statement: str, values: Mapping[str, str | Non
 def probe(connection: Connection, projection: Projection, event: FollowEvent, *, seconds: float) -> None:
     """Raise ReadRefusedError where an event's query fails whatever the changed row is: no row is read."""
     statement, values = _statement(projection, event, 0)
-    connection.exec_driver_sql(session(seconds))
+    prepare(connection, seconds)
     with reading_rows(connection):
         driver(connection).execute(statement.encode(), dict.fromkeys(values))
 
@@ -139,7 +143,7 @@ def without_row(
     for the view, or for a key that is not of the column's type; without a key, for the view alone.
     """
     parts = [key_parts(key, len(projection.key)) for key in keys]
-    prepare(connection, seconds)
+    prepare_documents(connection, projection.document, seconds)
     statement = SQL(WITHOUT_ROW).format(**looked_up(projection)).as_string()
     values = arrays(parts, projection)
     with reading_rows(connection):

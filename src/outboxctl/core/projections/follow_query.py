@@ -27,7 +27,10 @@ def of_rows(projection: Projection, events: Sequence[FollowEvent]) -> tuple[str,
     query, names = bound(followed.keys, _types(followed), CHANGED + ".p{}")
     rows = {tuple(row[name] for name in names) for event in events for row in event.rows}
     objects = [{f"p{n}": value for n, value in enumerate(row)} for row in rows]
-    columns = SQL(", ").join(SQL(f"p{n} text") for n in range(len(names) or 1))
+    # A type of the user's is read from JSON by its input function: a cast may be a function of its owner's.
+    types = [_types(followed).get(name, "") for name in names] or [""]
+    own = [kind.replace("%", "%%") if _is_own(kind) else "text" for kind in types]
+    columns = SQL(", ").join(SQL(f"p{n} {kind}") for n, kind in enumerate(own))
     return SQL(OF_ROWS).format(columns=columns, query=SQL(query)).as_string(), {
         "rows": json.dumps(objects, ensure_ascii=False)
     }
@@ -52,6 +55,10 @@ def _followed(projection: Projection, event: FollowEvent) -> Follow:
     if followed is None:
         raise ValueError(f"{projection.name} does not follow {event.name or event.place} by a query")
     return followed
+
+
+def _is_own(kind: str) -> bool:
+    return bool(kind) and not kind.startswith("pg_catalog.")
 
 
 def _types(followed: Follow) -> dict[str, str]:

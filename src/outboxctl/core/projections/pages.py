@@ -7,7 +7,7 @@ the order of the pages, and the view is asked by key. Its plan is then that of t
 import re
 from collections.abc import Iterator, Sequence
 
-from psycopg.sql import SQL, Composable, Composed, Identifier, Literal
+from psycopg.sql import SQL, Composable, Composed
 
 from outboxctl.core.projections import indexes
 from outboxctl.core.projections.catalog import RELATION, of
@@ -15,11 +15,13 @@ from outboxctl.core.projections.documents import (
     identifier,
     key_text_sql,
     prepare,
+    prepare_documents,
     qualified,
     type_of,
 )
 from outboxctl.core.refused_reads import reading_rows
 from outboxctl.core.sql import Connection, text
+from outboxctl.core.sql.transaction import undone
 from outboxctl.domain.projection import MAX_ID_BYTES, KeyColumn, Projection, Relation, key_parts
 
 SECONDS = 600.0  # for one statement: a page of a heavy view, all keys of a large table
@@ -33,11 +35,7 @@ FROM (SELECT c.oid AS part FROM {RELATION} UNION
     SELECT p.relid FROM {RELATION}, pg_partition_tree(c.oid::regclass) p) parts
 JOIN pg_class ON pg_class.oid = part
 """)
-UNREACHED = """
-SELECT {key} FROM {view} r WHERE {keyed} AND NOT EXISTS (SELECT FROM {root} t WHERE {same})
-    AND NOT row_security_active(CAST({name} AS regclass))
-"""
-# Rows of the root that are hidden from this role are not missing: `doctor` finds that.
+UNREACHED = "SELECT {key} FROM {view} r WHERE {keyed} AND NOT EXISTS (SELECT FROM {root} t WHERE {same})"
 # All of both are read: the plan that `prepare` asks for finds rows by their keys, and takes far longer.
 AS_A_WHOLE = "SET LOCAL enable_seqscan = on"
 # Only long keys have a hash as `_id`, and no index finds a key by it.
@@ -64,7 +62,9 @@ def estimate(connection: Connection, relation: Relation) -> int:
     if rows >= EXACT:
         return rows
     statement = SQL("SELECT count(*) FROM {}").format(qualified(relation))
-    return int(connection.exec_driver_sql(statement.as_string()).scalar_one())
+    with undone(connection):
+        prepare(connection, SECONDS)
+        return int(connection.exec_driver_sql(statement.as_string()).scalar_one())
 
 
 def last_page(connection: Connection, relation: Relation) -> int | None:
@@ -89,7 +89,7 @@ def hashed(connection: Connection, projection: Projection, ids: Sequence[str]) -
 
     Raises ReadRefusedError where one of them cannot be read.
     """
-    prepare(connection, SECONDS)
+    prepare_documents(connection, projection.document, SECONDS)
     composed = SQL(HASHED).format(
         key=row_key(projection),
         view=qualified(projection.document),
@@ -103,7 +103,7 @@ def hashed(connection: Connection, projection: Projection, ids: Sequence[str]) -
 
 def number(connection: Connection, projection: Projection) -> int:
     """How many rows with a key the view has, counted."""
-    prepare(connection, SECONDS)
+    prepare_documents(connection, projection.document, SECONDS)
     connection.exec_driver_sql(AS_A_WHOLE)
     composed = SQL("SELECT count(*) FROM {} r WHERE {}").format(
         qualified(projection.document), keyed(projection.key)
@@ -117,7 +117,7 @@ def unreached(connection: Connection, projection: Projection, *, size: int) -> I
 
     No page of the root, and no event of it, leads to them. Raises ReadRefusedError.
     """
-    prepare(connection, SECONDS)
+    prepare_documents(connection, projection.document, SECONDS)
     connection.exec_driver_sql(AS_A_WHOLE)
     composed = _unreached(projection)
     with reading_rows(connection):
@@ -126,14 +126,12 @@ def unreached(connection: Connection, projection: Projection, *, size: int) -> I
 
 
 def _unreached(projection: Projection) -> Composed:
-    root = Identifier(projection.root.schema, projection.root.name)
     names = [identifier(column.name) for column in projection.key]
     return SQL(UNREACHED).format(
         key=row_key(projection),
         view=qualified(projection.document),
         keyed=keyed(projection.key),
         root=qualified(projection.root),
-        name=SQL(Literal(root.as_string()).as_string().replace("%", "%%")),
         same=SQL(" AND ").join(SQL("t.{0} = r.{0}").format(name) for name in names),
     )
 
@@ -167,8 +165,9 @@ def form_of(column: KeyColumn) -> str | None:
 
 
 def value(place: int, column: KeyColumn) -> Composed:
-    """SQL for the parameter of a key's column."""
-    return SQL("CAST({} AS {})").format(SQL(f"CAST(%(k{place})s AS text)"), type_of(column))
+    """SQL for the parameter of a key's column; without a cast from text, which may be somebody's function."""
+    given = SQL(f"CAST(%(k{place})s AS text)" if column.built_in else f"%(k{place})s")
+    return SQL("CAST({} AS {})").format(given, type_of(column))
 
 
 def keyed(key: Sequence[KeyColumn], alias: str = "r") -> Composed:

@@ -7,6 +7,7 @@ from outboxctl.core.inspect.projections import ProjectionFacts
 from outboxctl.core.operator.rebuilds import Rebuild
 from outboxctl.core.projections.indexes import MissingIndex
 from outboxctl.core.projections.trigger_check import TriggerFault, TriggerProblem
+from outboxctl.core.refused_reads import NO_POLICY
 from outboxctl.core.search_path import quoted
 from outboxctl.domain.printable import brief
 from outboxctl.operations.doctor.model import ERROR, INFO, WARNING, Case, RuleGroup
@@ -81,12 +82,30 @@ def view_volatile(each: ProjectionFacts, _: Settings) -> Iterator[Case]:
         yield what, "keep the value in a column of a table that is followed"
 
 
-@PROJECTIONS.rule("projection-rows-hidden", WARNING)
+@PROJECTIONS.rule("projection-rows-hidden", ERROR)
 def rows_hidden(each: ProjectionFacts, _: Settings) -> Iterator[Case]:
-    """Rows that the worker may not see have no document."""
+    """A policy would run code of the table's owner as the worker: none is run, and events wait (config)."""
     for table in each.hidden:
-        what = f"Row level security of {table} hides rows from {each.projection.document}."
-        yield what, "give the view's owner a policy for all rows, or BYPASSRLS"
+        what = f"Row level security of {table} applies where {each.projection.document} reads it."
+        yield what, f"ALTER ROLE … BYPASSRLS; {NO_POLICY}"
+
+
+@PROJECTIONS.rule("projection-cast-to-json", ERROR)
+def cast_to_json(each: ProjectionFacts, _: Settings) -> Iterator[Case]:
+    """The cast would run code of the type's owner as the worker: it is not run, and events wait (config)."""
+    for one in each.others:
+        if one.cast_by:
+            what = f"{one.name}, a type in {each.projection.document}, is cast to json by {one.owner}."
+            yield what, f"ALTER FUNCTION {one.cast_by} OWNER TO the outbox's owner; or drop the cast"
+
+
+@PROJECTIONS.rule("projection-other-owners", INFO)
+def other_owners(each: ProjectionFacts, _: Settings) -> Iterator[Case]:
+    """Who owns a table or type that documents are made of decides what is in them."""
+    if each.others:
+        named, p = _listed(dict.fromkeys(f"{one.name} ({one.owner})" for one in each.others)), each.projection
+        what = f"{p.name} reads what neither the outbox's owner nor a superuser owns: {named}."
+        yield what, f"ALTER … OWNER TO …, if that role is not trusted with the documents of {p.name}"
 
 
 @PROJECTIONS.rule("projection-triggers", ERROR)

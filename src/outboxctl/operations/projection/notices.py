@@ -9,9 +9,10 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
-from outboxctl.core.projections import catalog, dependencies, indexes, view_texts
+from outboxctl.core.projections import catalog, dependencies, indexes, owners, view_texts
 from outboxctl.core.projections.catalog import Kind
 from outboxctl.core.projections.indexes import MissingIndex
+from outboxctl.core.refused_reads import NO_POLICY
 from outboxctl.core.sql import Connection
 from outboxctl.domain.keys_query import replaced
 from outboxctl.domain.printable import brief
@@ -54,8 +55,12 @@ def _view(connection: Connection, view: Relation) -> "Iterator[Notice]":
         text = f"the view calls {brief(', '.join(names), 200)}: a document changes without an event"
         yield Notice(text, "keep the value in a column, or put up with documents that are out of date")
     for table in dependencies.row_security(connection, view):
-        text = f"{table} has row level security: rows that the worker may not see have no document"
-        yield Notice(text, "give the worker's role a policy for all rows, or BYPASSRLS")
+        text = f"{table} has row level security, whose policies are not run: no document can be read"
+        yield Notice(text, NO_POLICY)
+    for each in owners.others(connection, view):
+        if each.cast_by:
+            text = f"{each.name} is cast to json by {each.cast_by} of {each.owner}: no document can be read"
+            yield Notice(text, "drop the cast, or give the function to the outbox's owner")
 
 
 def _passed(connection: Connection, view: Relation) -> "Iterator[Notice]":
