@@ -121,3 +121,19 @@ def test_a_large_key_or_parameter_fails_no_write(
     assert [follow for _, _, follow in taken(sql)] == [None, -1, 1]
     sql.execute("DELETE FROM shop.pages")
     assert [follow for _, _, follow in taken(sql)] == [None, 1]
+
+
+@pytest.mark.parametrize("partitioned", [False, True])
+def test_a_parameter_that_is_far_larger_as_json_makes_no_event_of_its_size(
+    db: Database, sql: psycopg.Connection, partitioned: bool
+) -> None:
+    """It has 230 kB as it is stored, and 120 MB as JSON; with lz4 1 MB were above PostgreSQL's limit."""
+    sql.execute(TABLES.format(by="PARTITION BY RANGE (id)" if partitioned else "").encode())
+    sql.execute((PARTS if partitioned else "").encode())
+    by_query = Follow(shop.shop("pages"), keys="SELECT :text", parameters=("text",), columns=("other",))
+    watch(db, shop.of("papers", "text", shop.TEXT, columns=("n",), follow=(by_query,)))
+    sql.execute("INSERT INTO shop.pages VALUES (1, 1, 0, repeat(E'\\x01', 20000000), 'a')")
+    sql.execute("UPDATE shop.pages SET other = 'b'")
+    sql.execute("DELETE FROM shop.pages")
+    follows = sql.execute("SELECT follow, octet_length(entity_key) FROM search_outbox_events").fetchall()
+    assert follows == [(-1, 0)] * 3

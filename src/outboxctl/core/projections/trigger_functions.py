@@ -38,9 +38,9 @@ RIGHTS = f"""(SELECT bool_and(has_column_privilege(p.proowner, outbox, c, 'INSER
             FROM unnest(ARRAY['{"', '".join(("id", *INSERTED))}']) c)
         AND has_column_privilege(p.proowner, outbox, 'status', 'UPDATE')
         AND has_column_privilege(p.proowner, outbox, 'created_at', 'UPDATE')"""
-# Bytes as they are stored. No index of a root holds a larger key, however well it is compressed, and the text
-# of a smaller one fits into an event.
-LARGEST = 1_000_000
+# Bytes as they are stored. No document has a larger key. The text of a smaller one, however well it is
+# compressed (lz4: 255 times) and if JSON writes six bytes for each of its own, is far from PostgreSQL's 1 GB.
+LARGEST = 100_000
 SHORT_TYPES = {f"pg_catalog.{name}" for name in ("int2", "int4", "int8", "uuid", "bool")}
 LONG_TYPES = {f"pg_catalog.{name}" for name in ("text", "varchar", "bpchar", "numeric")}
 # No setting changes their texts.
