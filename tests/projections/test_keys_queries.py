@@ -104,3 +104,43 @@ def test_a_keys_query_runs_as_it_was_checked(
     cli.ok("worker", "--drain")
     assert store.sql.execute(SETTLED).fetchall() == [("done",)]
     assert shop.held(engine, store.index) == {"1": {"id": 1, "shelves": ["high"]}}
+
+
+NAMED_AS_OURS = """
+CREATE TABLE store.search_index (id int PRIMARY KEY, outbox_workers text);
+CREATE TABLE store.outbox_deletes (id int PRIMARY KEY, search_index int, name text);
+CREATE INDEX ON store.outbox_deletes (search_index);
+INSERT INTO store.search_index VALUES (1, 'a');
+INSERT INTO store.outbox_deletes VALUES (1, 1, 'x');
+"""
+SELECT = """SELECT search_index.id, search_index.outbox_workers, 'to_regclass(search_index) ' AS text,
+(SELECT json_agg(outbox_deletes.name) FROM store.outbox_deletes
+    WHERE outbox_deletes.search_index = search_index.id) AS names FROM store.search_index"""
+DECLARED = """
+[projections.product]
+root = "store.search_index"
+key = "id"
+query = '''{select}'''
+index = "{index}"
+[[projections.product.follow]]
+table = "store.outbox_deletes"
+keys = "SELECT search_index FROM store.outbox_deletes WHERE search_index = :search_index"
+"""
+
+
+def test_tables_of_yours_that_have_the_names_of_ours_are_yours(
+    store: Store, cli: Cli, engine: Elasticsearch
+) -> None:
+    """No SQL of the user's is rewritten: the names of our tables in it are not qualified."""
+    store.sql.execute(NAMED_AS_OURS)
+    store.file.write_text(DECLARED.format(select=SELECT, index=store.index), encoding="utf-8")
+    store.apply()
+    cli.ok("worker", "--drain")
+    store.sql.execute("UPDATE store.search_index SET outbox_workers = 'b'")
+    store.sql.execute("UPDATE store.outbox_deletes SET name = 'y'")
+    cli.ok("worker", "--drain")
+    text = "to_regclass(search_index) "
+    document = {"id": 1, "outbox_workers": "b", "text": text, "names": ["y"]}
+    assert shop.held(engine, store.index) == {"1": document}
+    cli.ok("verify", "--projection", "product")
+    cli.ok("projection", "preview", "product", "1")

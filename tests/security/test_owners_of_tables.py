@@ -148,6 +148,16 @@ def test_who_looks_runs_no_code_of_theirs(mall: Mall, kind: str, who: str) -> No
         assert ("superuser" in each and mall.mallory in each) == (who == "superuser"), each
 
 
+INDEX = """CREATE FUNCTION mall.sly(int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS
+'BEGIN PERFORM mall.evil(); RETURN $1; END'; CREATE INDEX ON mall.goods (mall.sly(n))"""
+
+
+def test_plan_measures_no_copy_that_calls_their_functions(mall: Mall) -> None:
+    with psycopg.connect(mall.urls["mallory"], autocommit=True) as session:
+        session.execute(INDEX)
+    assert "mall.sly" in mall("superuser", "projection", "plan", str(mall.file))
+
+
 def test_the_event_of_all_documents_is_written_without_a_look_at_a_row(mall: Mall) -> None:
     mall.attack("policy")
     mall.sql.execute("DELETE FROM outbox_projections; DELETE FROM search_outbox_events")

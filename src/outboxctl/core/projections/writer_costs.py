@@ -65,6 +65,17 @@ INSERT INTO {rows} ({columns}) SELECT {columns} FROM (
         SELECT {columns} FROM {sampled} {end}) t
 ) t WHERE so_far <= {bytes}
 """
+# Functions of others that an index or a generated column of the copy would call, as who measures.
+CALLED = text(f"""
+SELECT string_agg(DISTINCT p.oid::regprocedure::text, ', ') FROM {RELATION} JOIN pg_depend d
+    ON d.classid = 'pg_class'::regclass
+        AND d.objid IN (SELECT indexrelid FROM pg_index WHERE indrelid = c.oid)
+    OR d.classid = 'pg_attrdef'::regclass AND d.objid IN (
+        SELECT oid FROM pg_attrdef WHERE adrelid = c.oid AND adnum IN (
+            SELECT attnum FROM pg_attribute WHERE attrelid = c.oid AND attgenerated <> ''))
+JOIN pg_proc p ON d.refclassid = 'pg_proc'::regclass AND p.oid = d.refobjid
+JOIN pg_roles u ON u.oid = p.proowner AND NOT u.rolsuper AND u.rolname <> current_user
+""")
 # They run for the copies as for any table, and may do what a rollback does not undo.
 EVENT_TRIGGERS = text("""
 SELECT string_agg(quote_ident(evtname), ', ' ORDER BY evtname) FROM pg_event_trigger
@@ -125,7 +136,9 @@ def measure(
     try:
         with undone(connection):
             limit = int(SECONDS * 1_000)
-            connection.exec_driver_sql(f"SET LOCAL statement_timeout = {limit}; {SHORT_LOCK_TIMEOUT}")
+            connection.exec_driver_sql(
+                f"SET LOCAL statement_timeout = {limit}; {SHORT_LOCK_TIMEOUT}; SET LOCAL row_security = off"
+            )
             return _measured(connection, watched_tables([*projections, *beside], tables), schema, seconds)
     except UsageError as error:
         return [WriterCosts(table, skipped=str(error)) for table in tables]
@@ -152,14 +165,18 @@ def _measured(
 
 def _copies(connection: Connection, table: Relation, number: int) -> TableCopies:
     """The copies of a table, the `number`th of this transaction. Raises UsageError where it is refused."""
+    if called := connection.execute(CALLED, of(table)).scalar():
+        raise UsageError(
+            f"an index or generated column of {table} calls what others own: {brief(called, 200)}"
+        )
     bare, watched, rows = (f"outbox_{what}_{number}" for what in ("bare", "watched", "rows"))
     partitions = connection.execute(PARTITIONS, of(table)).scalar()
-    for called in (bare, watched, rows):
-        copy, by = _temporary(called), SQL(f"PARTITION BY {partitions}" if partitions else "")
+    for each in (bare, watched, rows):
+        copy, by = _temporary(each), SQL(f"PARTITION BY {partitions}" if partitions else "")
         made = SQL(COPY).format(copy=copy, table=Identifier(table.schema, table.name), partitions=by)
         one_statement(connection, made.as_string())
         if partitions:
-            part = _temporary(f"{called}_default")
+            part = _temporary(f"{each}_default")
             one_statement(connection, SQL(DEFAULT).format(part=part, copy=copy).as_string())
     free = {str(column): bool(alike) for column, alike in connection.execute(COLUMNS, of(table))}
     sampled, end = sample(connection, table, "t", ROWS)
