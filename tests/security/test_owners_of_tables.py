@@ -108,7 +108,7 @@ def mall(
     urls["worker"] = as_roles.login("worker_1", Role.WORKER)
     names = {each: as_roles.prefix + each for each in ("keeper", "mallory", "worker")}
     sql.execute(TABLES.format(**names).encode())
-    own(sql, names["keeper"], "mart")
+    own(sql, names["keeper"], "mart", "public")
     with an_index(engine) as index:
         file = tmp_path / "mall.toml"
         file.write_text(FILE.format(index=index), encoding="utf-8")
