@@ -13,9 +13,6 @@ from outboxctl.operations.rebuild.sending import Sender, collect
 from outboxctl.operations.rebuild.source import DocumentBatch, Refused, differing, pages
 
 SAVED_EVERY = 1.0  # seconds: what was sent since is sent again by a process that goes on
-# Of the time so far, where that is longer: after 50 writes autovacuum analyses the table, in a transaction
-# that nobody can tell from one of the application (`filled.py`).
-SAVED_AFTER = 0.1
 
 
 def fill(tools: Tools, rebuild: Rebuild) -> Rebuild:
@@ -27,10 +24,7 @@ def fill(tools: Tools, rebuild: Rebuild) -> Rebuild:
     _say_if_slow(tools)
     # A document whose routing changes meanwhile is sent again when the rebuild catches up.
     sender = Sender(tools, rebuild.new_index, once=True, gives_way=True)
-    if rebuild.place is None:
-        with tools.db.begin() as connection:
-            tools.filled.begin(connection, tools.source)
-    read = pages(tools.source, tools.db, rebuild.place, tools.size, tools.filled.add)
+    read = pages(tools.source, tools.db, rebuild.place, tools.size)
     filled = FillProgress(tools, rebuild)
     try:
         with sent(read, sender.send, tools.stop) as results:
@@ -59,7 +53,7 @@ class FillProgress:
         self._tools, self._row, self._clock = tools, rebuild, clock
         self._place = rebuild.place
         self._copied, self._refused = rebuild.copied, rebuild.refused
-        self._began = self._saves_at = clock()
+        self._saves_at = clock()
 
     def add(self, page: DocumentBatch, refused: list[Refused]) -> None:
         """Count the next page, which is in the index but for what was refused; save if that is due."""
@@ -76,8 +70,7 @@ class FillProgress:
         place = {} if self._place is None else {"cursor": json.dumps(self._place)}
         counts = {"copied": self._copied, "refused": self._refused}
         self._row = self._tools.save(self._row, **place, **counts)
-        now = self._clock()
-        self._saves_at = now + max(SAVED_EVERY, SAVED_AFTER * (now - self._began))
+        self._saves_at = self._clock() + SAVED_EVERY
         return self._row
 
 
@@ -88,9 +81,7 @@ def heal(tools: Tools, index: str) -> int:
     """
     sender, healed = Sender(tools, index), 0
     ends = (tools.source, tools.db, tools.client, index, tools.size)
-    with tools.db.begin() as connection:
-        side = tools.filled.still(connection)
-    for batch in differing(*ends, side=side, advance=tools.advance, stop=tools.stop):
+    for batch in differing(*ends, advance=tools.advance, stop=tools.stop):
         if tools.stop.is_set():
             raise RebuildInterrupted
         refused = sender.send(batch)

@@ -13,7 +13,6 @@ from outboxctl.core.documents.table import TableSource
 from outboxctl.core.operator import rebuilds
 from outboxctl.core.operator.rebuilds import Rebuild
 from outboxctl.core.stats.counts import waiting
-from outboxctl.operations.rebuild.filled import FilledRows
 from outboxctl.operations.rebuild.source import Refused
 from outboxctl.operations.rebuild.throttle import RebuildThrottle
 
@@ -62,7 +61,6 @@ class Tools:
     refused: dict[str, Refused] = field(default_factory=dict)
     source: DocumentSource = field(default_factory=TableSource)
     followed: Followed = field(default_factory=Followed)
-    filled: FilledRows = field(default_factory=FilledRows)
 
     @cached_property
     def throttle(self) -> RebuildThrottle:
@@ -76,13 +74,7 @@ class Tools:
     def save(self, rebuild: Rebuild, **values: Any) -> Rebuild:
         """`rebuilds.save` in a transaction of its own."""
         with self.db.begin() as connection:
-            return self.save_in(connection, rebuild, **values)
-
-    def save_in(self, connection: "Connection", rebuild: Rebuild, **values: Any) -> Rebuild:
-        """`rebuilds.save` in this transaction."""
-        saved = rebuilds.save(connection, rebuild, **values)
-        self.filled.written(connection)
-        return saved
+            return rebuilds.save(connection, rebuild, **values)
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ def swap(tools: Tools, rebuild: Rebuild) -> Rebuild:
         action = "rebuild" if rebuild.action == "rebuild" else f"rebuild {rebuild.action}"
         rebuilds.record(connection, action, rebuild, by=rebuild.operator, reason=rebuild.reason)
         rebuilds.not_kept(connection, rebuild.alias, rebuild.new_index)
-        return tools.save_in(connection, rebuild, phase=RebuildPhase.RECONCILE)
+        return rebuilds.save(connection, rebuild, phase=RebuildPhase.RECONCILE)
 
 
 def _moved(tools: Tools, rebuild: Rebuild, home: Named) -> Rebuild:

@@ -18,7 +18,6 @@ from outboxctl.domain.failures import Reason
 from outboxctl.domain.projection import document_id
 from outboxctl.operations.verify.compare import compare
 from outboxctl.operations.verify.model import SENT_AGAIN, Difference, DifferenceKind
-from outboxctl.operations.verify.rows_side import RowsSide
 from outboxctl.sink.delivery.bulk import BulkAction
 from outboxctl.sink.delivery.raw import RawActions
 from outboxctl.sink.index.scan import reader_of
@@ -64,17 +63,10 @@ class DocumentBatch(NamedTuple):
     place: str | None = None
 
 
-def pages(
-    source: DocumentSource,
-    db: "Database",
-    place: str | None,
-    size: int,
-    note: Callable[[SourcePage], object],
-) -> Iterator[DocumentBatch]:
-    """All documents behind a place; they stay as the server wrote them. `note` is called with each page."""
-    for each in source.pages(db, place, PageOptions(size, PAGE_BYTES)):
-        note(each)
-        yield _raw_batch(each, source.projection.version)
+def pages(source: DocumentSource, db: "Database", place: str | None, size: int) -> Iterator[DocumentBatch]:
+    """All documents behind a place; they stay as the server wrote them."""
+    read = source.pages(db, place, PageOptions(size, PAGE_BYTES))
+    return (_raw_batch(each, source.projection.version) for each in read)
 
 
 def changed(source: DocumentSource, db: "Database", since: Since, size: int) -> Iterator[DocumentBatch]:
@@ -93,18 +85,13 @@ def differing(
     index: str,
     size: int,
     *,
-    side: RowsSide | None,
     advance: Callable[[int], object],
     stop: Event,
 ) -> Iterator[DocumentBatch]:
-    """What differs, as it is now: by version where rows have one (content follows it), else by content.
-
-    `side`: the rows, where they need not be read.
-    """
+    """What differs, as it is now: by version where rows have one (content follows it), else by content."""
     reader = reader_of(client, index, source.routing)
     content = not (source.versioned or reader.shape.no_content)
-    filled = side if side and side.content == content else None
-    differences = compare(db, reader, source, content=content, advance=advance, stop=stop, filled=filled)
+    differences = compare(db, reader, source, content=content, advance=advance, stop=stop)
     keys = _sent_again(source, differences)
     while some := list(islice(keys, size)):
         yield from again(source, db, some)

@@ -20,7 +20,6 @@ from outboxctl.operations.verify.lanes import LANES, in_lanes
 from outboxctl.operations.verify.model import Census, Difference, DifferenceKind
 from outboxctl.operations.verify.one_pass import OnePass
 from outboxctl.operations.verify.review import Review
-from outboxctl.operations.verify.rows_side import RowsSide
 from outboxctl.sink.index.scan import Reader
 from outboxctl.sink.index.scanned import ScannedDocument
 
@@ -41,14 +40,13 @@ def compare(
     census: Census | None = None,
     advance: Callable[[int], object] = lambda _: None,
     stop: Event | None = None,
-    filled: RowsSide | None = None,
 ) -> Iterator[Difference]:
     """Yield each document that differs, as soon as it is known; those with an event in flight are marked.
 
     `database` needs CONNECTIONS connections. Without `content` versions alone are compared, or presence.
     `census` counts what was read, `advance` is called with the rows of each page; after `stop` no page is
-    begun. `filled` holds all rows, which are not read then. Raises UsageError for an index that cannot be
-    compared, InconclusiveError for a view that cannot be read, UnreachableError for an unreachable side.
+    begun. Raises UsageError for an index that cannot be compared, InconclusiveError for a view that cannot be
+    read, UnreachableError for an unreachable side.
     """
     if content and reader.shape.no_content:
         raise UsageError(
@@ -58,7 +56,7 @@ def compare(
     reader.refresh()
     stop, unreadable = stop or Event(), False
     comparison = Comparison(database, reader, source, content=content, census=census or Census())
-    suspects = comparison.suspects(advance, stop, filled)
+    suspects = comparison.suspects(advance, stop)
     review = Review(database, reader, source, content=content)
     while some := list(islice(suspects, SIZE)):
         for difference in review.of(some):
@@ -95,12 +93,9 @@ class Comparison:
         self._database, self._reader, self._source = database, reader, source
         self._content, self._census = content, census
 
-    def suspects(
-        self, advance: Callable[[int], object], stop: Event, filled: RowsSide | None = None
-    ) -> Iterator[str]:
+    def suspects(self, advance: Callable[[int], object], stop: Event) -> Iterator[str]:
         """Ids that differ at the first reading: in one pass over both sides if that suffices, else in two."""
-        sides = (self._database, self._reader, self._source)
-        whole = OnePass(*sides, content=self._content, filled=filled)
+        whole = OnePass(self._database, self._reader, self._source, content=self._content)
         ids = whole.suspects(self._census, advance, stop)
         if ids is None:
             advance(-self._census.rows)

@@ -16,31 +16,23 @@ from outboxctl.domain.errors import OutboxctlError
 from outboxctl.domain.projection import Routing
 from outboxctl.operations.verify.lanes import ahead, begun, in_lanes
 from outboxctl.operations.verify.model import Census
-from outboxctl.operations.verify.rows_side import NO_BODY, RowsSide, possible
-from outboxctl.operations.verify.sketch import numbers
+from outboxctl.operations.verify.sketch import Sketch, numbers, secret
 from outboxctl.sink.index.scan import Reader
 from outboxctl.sink.index.scanned import ScannedDocument
 
 FIRST, LEAST, MOST = 200, 50, 8_000  # rows of a range: the first one, and all others
 BYTES = 8_000_000  # about, of their documents: some 15 MB of memory
 PAGE = 1_000  # rows, where they are read by key
+NO_BODY = b"{}"  # where content is not compared
 
 
 class OnePass:
-    """One pass; with `filled` the rows are in that sketch already."""
+    """One pass."""
 
-    def __init__(
-        self,
-        database: Database,
-        reader: Reader,
-        source: DocumentSource,
-        *,
-        content: bool,
-        filled: RowsSide | None = None,
-    ) -> None:
+    def __init__(self, database: Database, reader: Reader, source: DocumentSource, *, content: bool) -> None:
         self._database, self._reader, self._source = database, reader, source
-        self._content, self._filled = content, filled
-        self._side, self._over = filled or RowsSide(source, content=content), Event()
+        self._content = content
+        self._sketch, self._over = Sketch(), Event()
         self._size = FIRST  # of the next range, by the documents of those before
 
     def suspects(self, census: Census, advance: Callable[[int], object], stop: Event) -> Sequence[str] | None:
@@ -50,7 +42,7 @@ class OnePass:
         key, or a side failed, such as the node of a shard's copy: on another one the documents have another
         order. `census` counts all the same.
         """
-        if not possible(self._source, content=self._content):
+        if not secret() or (self._content and self._source.pipeline):
             return None
         try:
             return self._compared(census, advance, stop)
@@ -62,29 +54,21 @@ class OnePass:
     def _compared(
         self, census: Census, advance: Callable[[int], object], stop: Event
     ) -> Sequence[str] | None:
-        documents = begun(lambda: self._read_index(stop))
-        for count in self._counts():
-            census.rows += count
-            advance(count)
-            if stop.is_set():
-                return []
-            if documents.done():
-                documents.result()  # raises what was raised there
-        census.documents = documents.result()
-        ids = [] if stop.is_set() else self._side.sketch.remaining()
-        return ids if ids is None else [id_.decode(errors="surrogateescape") for id_ in ids]
-
-    def _counts(self) -> Iterator[int]:
-        """How many rows are in the sketch, as they come to it."""
-        if self._filled:
-            yield self._filled.rows
-            return
         with self._database.begin() as connection:
             last, rows = self._source.last_page(connection), self._source.count(connection)
         parts: Iterable[PageRange | SourcePage] = self._pages() if last is None else self._ranges(last, rows)
+        documents = begun(lambda: self._read_index(stop))
         with in_lanes(self._read_rows, parts) as read:
             for _, count in read:
-                yield count
+                census.rows += count
+                advance(count)
+                if stop.is_set():
+                    return []
+                if documents.done():
+                    documents.result()  # raises what was raised there
+        census.documents = documents.result()
+        ids = self._sketch.remaining()
+        return ids if ids is None else [id_.decode(errors="surrogateescape") for id_ in ids]
 
     def _ranges(self, last: int, rows: int) -> Iterator[PageRange]:
         """All pages of a root that has so many, of about so many rows."""
@@ -103,7 +87,9 @@ class OnePass:
         if states:
             length = sum(len(document) for _, _, document, _ in states)
             self._size = max(LEAST, min(MOST, BYTES * len(states) // max(1, length)))
-        self._side.add(states)
+        if [None for state in states if b"\n" in state[2]]:  # which are sent without
+            states = [(id_, version, body.replace(b"\n", b" "), at) for id_, version, body, at in states]
+        self._sketch.add(numbers(states))
         return len(states)
 
     def _range(self, pages: PageRange) -> list[RowState]:
@@ -116,7 +102,7 @@ class OnePass:
     def _read_index(self, stop: Event) -> int:
         count = 0
         for page in ahead(self._reader.everything(content=self._content)):
-            self._side.sketch.subtract(numbers(self._states(page)))
+            self._sketch.subtract(numbers(self._states(page)))
             count += len(page)
             if self._over.is_set() or stop.is_set():
                 break
