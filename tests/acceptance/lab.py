@@ -55,7 +55,8 @@ def event_row(sql: Sql, event: uuid.UUID) -> Any:
 
 def state(sql: Sql) -> Any:
     """Every row version of the tables that a command may change: the same values written again, a lock."""
-    tables = ("search_outbox_events", "search_index", "outbox_operator_audit", "outbox_rebuilds")
+    tables = ["search_outbox_events", "search_index"]
+    tables += ["outbox_operator_audit", "outbox_rebuilds", "outbox_environment"]
     query = "SELECT ctid::text, xmin::text, xmax::text, t::text FROM {} t ORDER BY 1"
     return [sql.execute(query.format(table)).fetchall() for table in tables]
 

@@ -5,7 +5,7 @@ from typing import Any
 import psycopg
 
 from acceptance import lab
-from operations.failures import WHO, fail, fail_many
+from operations.failures import fail, fail_many
 from outboxctl.core.database import Database
 from outboxctl.core.operator.failed import failed_groups
 from outboxctl.core.operator.selection import Selection
@@ -78,16 +78,3 @@ def test_a_replay_is_named_only_where_it_can_help(cli: Cli, sql: psycopg.Connect
     ]
     assert discard in shown
     assert f"Next: outboxctl replay --fingerprint {fingerprint('mapping', '503')} --by YOU" in shown
-
-
-def test_discard_takes_the_same_selection_and_guards(cli: Cli, sql: psycopg.Connection) -> None:
-    fail_many(sql, 5)
-    kept = fail(sql, "another cause")
-    name = fingerprint("mapping", "it broke 1")
-    before = lab.state(sql)
-    assert cli.json("failed", "discard", *WHO, "--fingerprint", name, "--dry-run")["selected"] == 5
-    assert lab.state(sql) == before
-    assert cli.json("failed", "discard", *WHO, "--fingerprint", name)["discarded"] == 5
-    assert lab.by_status(sql) == {"done": 5, "failed": 1}
-    assert cli.json("failed", "list")["groups"][0]["count"] == 1
-    assert kept

@@ -123,14 +123,6 @@ def test_a_sink_of_which_one_node_fails_is_said_once_to_be_ill_and_once_to_be_we
     assert logs[-1]["seconds"] == 119.0, "until it was well, not until that was certain"
 
 
-def test_the_database_is_well_at_once(clock: list[float]) -> None:
-    health = healthy()
-    health.report("database", "gone")
-    clock[0] += 0.1
-    health.report("database", None)
-    assert health.failing() == {}
-
-
 def test_a_sink_that_answers_late_does_not_alternate(clock: list[float]) -> None:
     health = healthy()
     for _ in range(10):

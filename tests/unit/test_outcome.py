@@ -13,6 +13,7 @@ from outboxctl.domain.failures import DONE, Answer, Classification, Noop, Reason
 from outboxctl.metrics.registry import Metrics
 from outboxctl.worker.settling.outcome import RetryPolicy, decide
 from outboxctl.worker.settling.tally import settled
+from sink.rows.bench import metric
 
 pytestmark = pytest.mark.no_servers
 POLICY = RetryPolicy(max_attempts=3, base=0.5, cap=30)
@@ -81,11 +82,6 @@ def test_a_wait_is_never_zero_and_never_over_the_cap(
     assert step / 2 <= wait <= cap
 
 
-def counted(metrics: Metrics, name: str) -> float:
-    lines = [line for line in metrics.snapshot().decode().splitlines() if line.startswith(f"{name}{{")]
-    return sum(float(line.rpartition(" ")[2]) for line in lines)
-
-
 FINDINGS = {
     "done": DONE,
     "superseded": Classification(Verdict.DONE, noop=Noop.SUPERSEDED),
@@ -101,9 +97,9 @@ def test_only_what_was_hit_is_counted(finding: Classification) -> None:
     outcomes = decide([(event, finding) for event in events], replace(POLICY, hold=True), Random(1))
     metrics, verdict = Metrics(), finding.verdict
     settled(metrics, outcomes, {"ours"}, set())
-    assert counted(metrics, "outbox_idempotent_noop_total") == bool(finding.noop)
-    assert counted(metrics, "outbox_processed_total") == (verdict is Verdict.DONE)
-    assert counted(metrics, "outbox_failed_total") == (verdict is not Verdict.DONE)
-    assert counted(metrics, "outbox_retry_scheduled_total") == (verdict is Verdict.RETRY)
-    assert counted(metrics, "outbox_terminal_failed_total") == (verdict is Verdict.FAIL)
-    assert counted(metrics, "outbox_lease_lost_total") == 1
+    assert metric(metrics, "outbox_idempotent_noop_total") == bool(finding.noop)
+    assert metric(metrics, "outbox_processed_total") == (verdict is Verdict.DONE)
+    assert metric(metrics, "outbox_failed_total") == (verdict is not Verdict.DONE)
+    assert metric(metrics, "outbox_retry_scheduled_total") == (verdict is Verdict.RETRY)
+    assert metric(metrics, "outbox_terminal_failed_total") == (verdict is Verdict.FAIL)
+    assert metric(metrics, "outbox_lease_lost_total") == 1

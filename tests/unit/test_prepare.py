@@ -51,5 +51,9 @@ def test_every_event_gets_one_finding_and_every_entity_one_action(
     assert sorted(event.id for event, _ in judged) == sorted(event.id for event in batch)
     assert len({action.id for action in prepared.actions}) == len(prepared.actions)
     refused = {event.id for event, _ in prepared.decided}
+    assert refused >= {event.id for event in batch if event.op not in {"upsert", "delete"}}
+    for action in prepared.actions:
+        assert 0 <= action.version < 2**63
+        assert len(action.id.encode(errors="surrogatepass")) <= 512
     for event, finding in judged:
         assert event.id in refused or finding.verdict is (said or UNSENT).verdict

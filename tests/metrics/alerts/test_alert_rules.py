@@ -106,15 +106,6 @@ def test_limits_come_from_settings_and_flags(bare: Cli) -> None:
 
 
 @pytest.mark.parametrize(
-    ("flag", "value"), [("--runbook", "ftp://x"), ("--runbook", "http://a b"), ("--job", " ")]
-)
-def test_a_bad_flag_is_named(flag: str, value: str, bare: Cli) -> None:
-    done = bare("alerts", flag, value)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert flag in done.stderr
-
-
-@pytest.mark.parametrize(
     ("seconds", "text"), [(300, "5m"), (90, "90s"), (3600, "1h"), (1.5, "1500ms"), (0.0001, "1ms")]
 )
 def test_durations_as_prometheus_writes_them(seconds: float, text: str) -> None:

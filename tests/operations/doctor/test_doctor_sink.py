@@ -1,6 +1,5 @@
 """The cluster: products, versions, rights and disks, on a real engine or with its answers changed."""
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +100,6 @@ def test_what_a_key_may_not_ask_is_said_and_the_rest_examined(ward: Ward, server
         assert "sink: product and versions" in ward.examine(End.SINK).examined
 
 
-@pytest.mark.skipif(not shutil.which("openssl"), reason="makes a certificate with openssl")
 def test_a_certificate_that_nobody_vouches_for_needs_its_ca(
     ward: Ward, servers: Servers, tmp_path: Path
 ) -> None:
