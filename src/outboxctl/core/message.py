@@ -26,13 +26,15 @@ WHO = "SELECT pg_backend_pid()"
 # A plan for any values: they are in EXECUTE. The settings of the plan stand before it, as before the
 # statement itself: the server plans again where a table, an index or its statistics have changed.
 GENERIC = "SET LOCAL plan_cache_mode = force_generic_plan"
-Statement = tuple[TextClause, Mapping[str, Any]]
+MOST = 100  # statements that a session keeps: of that many views a plan each takes some 10 MB of a server
+# A text has the driver's form already, and our tables their schemas.
+Statement = tuple[TextClause | str, Mapping[str, Any]]
 
 
 class PlannedOnce(NamedTuple):
     """A statement that a session plans once, where it can; `types` are the SQL types of its parameters."""
 
-    statement: TextClause
+    statement: TextClause | str
     values: Mapping[str, Any]
     types: Mapping[str, str]
 
@@ -59,6 +61,8 @@ class PreparedStatements:
         self._names = {}
 
     def _prepare(self, text: str, types: Mapping[str, str]) -> list[str]:
+        if len(self._names) >= MOST:
+            self.forget()
         before = [] if self._names else ["DEALLOCATE ALL"]  # those that were forgotten, too
         # By what it does: where a pooler went unnoticed, a session of others has no other statement by it.
         digest = sha256("|".join([text, *types, *types.values()]).encode()).hexdigest()
@@ -105,10 +109,12 @@ def _composed(
         if isinstance(statement, str):
             texts.append(statement)
             continue
-        text = places(connection).render(_numbered(statement[0], number))
-        values |= {f"{name}_{number}": value for name, value in statement[1].items()}
+        text, suffix = statement[0], ""
+        if not isinstance(text, str):
+            text, suffix = places(connection).render(_numbered(text, number)), f"_{number}"
+        values |= {f"{name}{suffix}": value for name, value in statement[1].items()}
         types = statement.types if isinstance(statement, PlannedOnce) else {}
-        numbered = {f"{name}_{number}": each for name, each in types.items()}
+        numbered = {f"{name}{suffix}": each for name, each in types.items()}
         texts += kept.of(text, numbered) if types else [text]
     return texts, values
 

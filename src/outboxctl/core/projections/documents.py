@@ -5,12 +5,13 @@ counts itself in the serial number of its snapshots (version_base.py).
 """
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 from psycopg.sql import SQL, Composable, Composed, Identifier, Literal
 
 from outboxctl.core.delivery.claim import LEFT_OUT
+from outboxctl.core.message import PlannedOnce, send
 from outboxctl.core.projections import in_force, owners
 from outboxctl.core.projections.version_base import HIGHEST, asking_again, current, server, version_sql
 from outboxctl.core.refused_reads import NO_VERSION, OURS, reading_rows
@@ -55,8 +56,11 @@ WITH version AS MATERIALIZED ({version}), made AS (
 SELECT {version_of}, place,
     CASE WHEN so_far > %(max_bytes)s AND so_far > octet_length(document) THEN '{left_out}' ELSE document END,
     routing, coalesce({stamp} = %(stamp)s, false)
-FROM version, found ORDER BY place
+FROM version, found{only} ORDER BY place
 """
+# Where a cast may be a stranger's, no row is asked for: PostgreSQL looks at this first, and once.
+NO_CASTS = f" WHERE (SELECT NOT ({owners.CASTS}))"
+FEW = 10  # keys for which planning takes longer than reading: a session plans these statements once
 
 
 class Documents(NamedTuple):
@@ -83,6 +87,7 @@ def read(
     seconds: float,
     max_bytes: int | None = None,
     content: bool = True,
+    commit: bool = False,
 ) -> Documents:
     """The documents of these keys (`key_text`), in one snapshot, in at most `seconds`.
 
@@ -90,16 +95,22 @@ def read(
     They have at most `max_bytes` (UTF-8) in all, or there is only one. Without a key nothing is returned, and
     raised is what no key is the reason for. Raises ValueError for a key with another number of parts,
     ChangedError where another definition of the projection is in force in that snapshot, and ReadRefusedError
-    for what PostgreSQL raises while it reads.
+    for what PostgreSQL raises while it reads. With `commit` the message that reads them ends the transaction.
     """
     parts = [key_parts(key, len(projection.key)) for key in keys]
-    prepare_documents(connection, projection.document, seconds)
     given = {"max_bytes": max_bytes, "name": projection.name, "stamp": projection.stamp}
     values = arrays(parts, projection) | given
+    rows: Sequence[Any] = ()
     server_ = server(connection)
+    query = partial(statement, projection, server_, places(connection), content=content)
     with asking_again(connection), reading_rows(connection):
-        query = statement(projection, server_, places(connection), content=content)
-        rows = connection.exec_driver_sql(query, values).all()
+        if keys and commit:
+            types = _types(projection) if len(keys) <= FEW else {}
+            once = PlannedOnce(query(only=NO_CASTS), values, types)
+            rows = send(connection, f"{session(seconds)}; {ONLY_READS}", once, commit=True)[0].rows
+        if not rows:  # there are such casts: of whom is asked first
+            prepare_documents(connection, projection.document, seconds)
+            rows = connection.exec_driver_sql(query(), values).all()
         if not rows:
             return Documents(current(connection), [])
     if projection.stamp and not rows[0][4]:
@@ -185,8 +196,21 @@ def array_literal(values: Sequence[str]) -> str:
     return "{" + ",".join(f'"{value}"' for value in quoted) + "}"
 
 
-@lru_cache(256)
-def statement(projection: Projection, server: str, places: Places, *, content: bool = True) -> str:
+def _types(projection: Projection) -> dict[str, str]:
+    """The types of the parameters of `statement`."""
+    own = {
+        f"t{n}": f"{type_of(each).as_string()}[]"
+        for n, each in enumerate(projection.key)
+        if not each.built_in
+    }
+    keys = {f"k{n}": "text[]" for n in range(len(projection.key))}
+    return keys | own | {"max_bytes": "bigint", "name": "text", "stamp": "text"}
+
+
+@lru_cache(512)
+def statement(
+    projection: Projection, server: str, places: Places, *, content: bool = True, only: str = ""
+) -> str:
     """The statement that reads documents, where our tables are at these places.
 
     Its parameters are k0, k1, … (arrays of text), max_bytes, and name and stamp of the projection. `server`
@@ -203,6 +227,7 @@ def statement(projection: Projection, server: str, places: Places, *, content: b
         routing=by_column if projection.routed is Routing.COLUMN else SQL("NULL"),
         own=own,
         version_of=SQL("own" if projection.version else "version"),
+        only=SQL(only),
         **looked_up(projection),
     )
     return composed.as_string()

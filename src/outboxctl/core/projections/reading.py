@@ -31,7 +31,9 @@ def versioned(
 
     def read() -> Documents | None:
         with database.begin() as connection:
-            found = documents.read(connection, projection, keys, seconds=seconds, max_bytes=max_bytes)
+            found = documents.read(
+                connection, projection, keys, seconds=seconds, max_bytes=max_bytes, commit=True
+            )
         return None if found.version is None and not projection.version else found
 
     return with_version(database, read, raise_base)
