@@ -1,4 +1,4 @@
-"""Each row of the page's table "Who can do what", tried as SQL or as a request by the one it speaks of.
+"""Rows of the page on threats, tried as SQL or as a request by the one they speak of.
 
 Logins are those of `outboxctl roles`; the sink's roles are a front that refuses what no privilege is for.
 """
@@ -85,6 +85,14 @@ def denied(session: Sql, *statements: str) -> None:
     for statement in statements:
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             session.execute(statement.encode())
+
+
+def test_the_page_names_tests_that_are_there() -> None:
+    page = (ROOT / "docs/threats.md").read_text()
+    named = {*re.findall(r"`((?:\w+/)?test_\w+)`", page)}
+    files = {each if "/" in each else f"security/{each}" for each in named}
+    assert len(files) > 20
+    assert not [each for each in files if not (ROOT / f"tests/{each}.py").is_file()]
 
 
 def documents(engine: Elasticsearch, index: str) -> dict[str, str]:
