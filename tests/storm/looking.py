@@ -76,7 +76,8 @@ class DocumentLooks:
             if ids:
                 status, answer = self._engine.ask("POST", f"/{alias}/_mget", {"ids": ids})
                 for doc in answer["docs"] if status == 200 else []:
-                    if "error" not in doc:  # else the index is not there
+                    # Else the index is not there, or was made by a request as it was deleted (ADR 3).
+                    if "error" not in doc and doc["_index"] != alias:
                         self.see(alias, doc)
 
     def see(self, alias: str, doc: Any) -> None:

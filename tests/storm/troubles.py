@@ -115,6 +115,7 @@ class Troubles:
         (name,) = self._engine.ok("GET", f"/_alias/{self._index}")
         self._engine.ok("DELETE", f"/{name}")
         yield
+        self.seen["index made by a request"] += self._engine.there(self._index)
         self._cli.ok("rebuild", "--projection", "product", *WHO, timeout=300)
 
     @contextmanager
