@@ -148,14 +148,49 @@ def test_who_looks_runs_no_code_of_theirs(mall: Mall, kind: str, who: str) -> No
         assert ("superuser" in each and mall.mallory in each) == (who == "superuser"), each
 
 
-INDEX = """CREATE FUNCTION mall.sly(int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS
-'BEGIN PERFORM mall.evil(); RETURN $1; END'; CREATE INDEX ON mall.goods (mall.sly(n))"""
+SLY = """CREATE SEQUENCE mall.calls;
+GRANT USAGE ON mall.calls TO PUBLIC;
+CREATE FUNCTION mall.sly(int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS
+    'BEGIN PERFORM nextval(''mall.calls''); RETURN $1; END';
+CREATE FUNCTION mall.sum(int, int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT mall.sly($1)';
+CREATE FUNCTION mall.diff(int, int) RETURNS float8 IMMUTABLE LANGUAGE sql AS 'SELECT mall.sly($1)';
+CREATE OPERATOR mall.|+| (FUNCTION = mall.sum, LEFTARG = int, RIGHTARG = int);
+CREATE DOMAIN mall.dom AS int CHECK (mall.sly(VALUE) IS NOT NULL);
+CREATE TYPE mall.span AS RANGE (SUBTYPE = int, SUBTYPE_DIFF = mall.diff);
+CREATE TABLE mall.parts (state mall.state, n int) PARTITION BY RANGE (mall.sly(n));
+CREATE TABLE mall.part PARTITION OF mall.parts DEFAULT;
+INSERT INTO mall.parts VALUES ('a', 1), ('b', 2);
+GRANT SELECT, TRIGGER ON mall.parts TO PUBLIC;
+"""
+CALLING = {
+    "function": "CREATE INDEX ON mall.goods (mall.sly(n))",
+    "operator": "CREATE INDEX ON mall.goods ((n OPERATOR(mall.|+|) 1))",
+    "domain": "CREATE INDEX ON mall.goods ((n::mall.dom::int))",
+    "range": "ALTER TABLE mall.goods ADD span mall.span; CREATE INDEX ON mall.goods USING gist (span)",
+    "generated": "ALTER TABLE mall.goods ADD g int GENERATED ALWAYS AS (n OPERATOR(mall.|+|) 1) STORED",
+    "partitions": "",
+}
+PARTS = """
+query = '''SELECT g.state, (SELECT max(p.n) FROM mall.parts p WHERE p.state = g.state) AS n
+FROM mall.goods g'''
+[[projections.good.follow]]
+table = "mall.parts"
+key = "state"
+"""
 
 
-def test_plan_measures_no_copy_that_calls_their_functions(mall: Mall) -> None:
+@pytest.mark.parametrize("kind", CALLING)
+def test_plan_measures_no_copy_that_calls_what_others_own(mall: Mall, kind: str) -> None:
     with psycopg.connect(mall.urls["mallory"], autocommit=True) as session:
-        session.execute(INDEX)
-    assert "mall.sly" in mall("superuser", "projection", "plan", str(mall.file))
+        session.execute(SLY.encode())
+        session.execute(CALLING[kind].encode())
+    if kind == "partitions":
+        kept = mall.file.read_text().replace('document = "mart.documents"', "").partition("[[")[0]
+        mall.file.write_text(kept + PARTS)
+    calls = mall.sql.execute("SELECT last_value FROM mall.calls").fetchall()
+    said = mall("superuser", "projection", "plan", str(mall.file))
+    assert mall.sql.execute("SELECT last_value FROM mall.calls").fetchall() == calls, said
+    assert "would call what others own: function mall." in said
 
 
 def test_the_event_of_all_documents_is_written_without_a_look_at_a_row(mall: Mall) -> None:

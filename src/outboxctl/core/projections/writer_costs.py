@@ -65,16 +65,31 @@ INSERT INTO {rows} ({columns}) SELECT {columns} FROM (
         SELECT {columns} FROM {sampled} {end}) t
 ) t WHERE so_far <= {bytes}
 """
-# Functions of others that an index or a generated column of the copy would call, as who measures.
+# What others own of all that the indexes, generated columns, checks, defaults and partition key depend on:
+# the copy would run it as who measures. A domain depends on its checks; an enum runs no code.
 CALLED = text(f"""
-SELECT string_agg(DISTINCT p.oid::regprocedure::text, ', ') FROM {RELATION} JOIN pg_depend d
-    ON d.classid = 'pg_class'::regclass
-        AND d.objid IN (SELECT indexrelid FROM pg_index WHERE indrelid = c.oid)
-    OR d.classid = 'pg_attrdef'::regclass AND d.objid IN (
-        SELECT oid FROM pg_attrdef WHERE adrelid = c.oid AND adnum IN (
-            SELECT attnum FROM pg_attribute WHERE attrelid = c.oid AND attgenerated <> ''))
-JOIN pg_proc p ON d.refclassid = 'pg_proc'::regclass AND p.oid = d.refobjid
-JOIN pg_roles u ON u.oid = p.proowner AND NOT u.rolsuper AND u.rolname <> current_user
+WITH RECURSIVE used (class, oid, part) AS (
+    SELECT own.* FROM {RELATION} CROSS JOIN LATERAL (
+        SELECT 'pg_class'::regclass::oid, c.oid, 0
+        UNION ALL SELECT 'pg_class'::regclass, indexrelid, 0 FROM pg_index WHERE indrelid = c.oid
+        UNION ALL SELECT 'pg_attrdef'::regclass, oid, 0 FROM pg_attrdef WHERE adrelid = c.oid
+        UNION ALL SELECT 'pg_constraint'::regclass, oid, 0 FROM pg_constraint
+            WHERE conrelid = c.oid AND contype = 'c') own
+    UNION SELECT more.* FROM used u CROSS JOIN LATERAL (
+        SELECT refclassid, refobjid, refobjsubid FROM pg_depend
+            WHERE classid = u.class AND objid = u.oid AND objsubid = u.part
+        UNION ALL SELECT 'pg_constraint'::regclass, oid, 0 FROM pg_constraint
+            WHERE u.class = 'pg_type'::regclass AND contypid = u.oid) more
+)
+SELECT min(pg_describe_object(u.class, u.oid, 0)) FROM used u
+JOIN pg_shdepend s ON s.classid = u.class AND s.objid = u.oid AND s.deptype = 'o'
+    AND s.dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
+JOIN pg_roles o ON o.oid = s.refobjid AND NOT o.rolsuper AND o.rolname <> current_user
+    AND o.oid IS DISTINCT FROM (SELECT relowner FROM pg_class WHERE oid = to_regclass('{EVENTS}'))
+WHERE u.class IN ('pg_proc'::regclass, 'pg_operator'::regclass, 'pg_collation'::regclass,
+        'pg_opclass'::regclass, 'pg_type'::regclass)
+    AND NOT EXISTS (SELECT FROM pg_type t
+        WHERE u.class = 'pg_type'::regclass AND t.oid = u.oid AND t.typtype = 'e')
 """)
 # They run for the copies as for any table, and may do what a rollback does not undo.
 EVENT_TRIGGERS = text("""
@@ -166,9 +181,7 @@ def _measured(
 def _copies(connection: Connection, table: Relation, number: int) -> TableCopies:
     """The copies of a table, the `number`th of this transaction. Raises UsageError where it is refused."""
     if called := connection.execute(CALLED, of(table)).scalar():
-        raise UsageError(
-            f"an index or generated column of {table} calls what others own: {brief(called, 200)}"
-        )
+        raise UsageError(f"copies of {table} would call what others own: {brief(called, 200)}")
     bare, watched, rows = (f"outbox_{what}_{number}" for what in ("bare", "watched", "rows"))
     partitions = connection.execute(PARTITIONS, of(table)).scalar()
     for each in (bare, watched, rows):
