@@ -184,6 +184,23 @@ def test_changes_of_a_table_that_is_locked_keep_their_attempts_and_hold_up_no_ot
     assert sql.execute(tried).fetchone() == (0,)
 
 
+def test_that_one_table_was_expanded_is_known_before_the_others_had_their_turn(
+    parts: WorkerParts, sql: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changed(sql, [1])
+    changed(sql, [1], place=1)
+    order, begin = list[str](), parts.expander._begin
+
+    def beginning(table: follow_tables.FollowedTable, turn: expanded_log.Turn) -> bool:
+        order.append("begin")
+        return begin(table, turn)
+
+    monkeypatch.setattr(parts.context.health, "expanded", lambda: order.append("told"))
+    monkeypatch.setattr(parts.expander, "_begin", beginning)
+    parts.expander.step()
+    assert order == ["begin", "told", "begin", "told"]
+
+
 @pytest.mark.usefixtures("projection")
 def test_a_change_of_one_table_is_delivered_while_hundreds_of_a_locked_one_wait(
     db: Database, worker: Callable[..., Worker], sql: psycopg.Connection, engine: Elasticsearch, url: str

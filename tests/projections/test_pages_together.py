@@ -18,7 +18,6 @@ from outboxctl.domain.failures import Answer, classify
 from outboxctl.domain.projection import DOCUMENTS, EVERYTHING
 from outboxctl.sink.delivery.bulk import BulkAction
 from outboxctl.sink.delivery.result import Delivery
-from outboxctl.worker.flow.control import FlowControl
 from projections.memory_index import MemoryIndex
 from projections.stepped import Indexes, SteppedWorker
 
@@ -52,11 +51,8 @@ def index() -> Index:
 
 
 @pytest.fixture(autouse=True)
-def worker(
-    url: str, db: Database, sql: psycopg.Connection, index: Index, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[SteppedWorker]:
+def worker(url: str, db: Database, sql: psycopg.Connection, index: Index) -> Iterator[SteppedWorker]:
     """A worker whose index has taken batches before, and a category with so many products."""
-    monkeypatch.setattr(FlowControl, "together", lambda *_: 1_000)
     sql.execute(shop.SCHEMA)
     sql.execute("INSERT INTO shop.categories VALUES (1, 'tea')")
     sql.execute(f"INSERT INTO shop.products SELECT n, 'p', 1, 1, 1 FROM generate_series(1, {MANY}) n")
@@ -178,6 +174,18 @@ def test_a_lane_leaves_the_next_ones_to_other_lanes(
     assert states[0] == {("processing", 1, None): 1, ("pending", 0, None): 1}
     assert index.batches == [HALF, HALF]
     assert single(sql) == []
+
+
+def test_events_for_which_there_is_no_room_beside_them_are_a_batch_of_their_own(
+    worker: SteppedWorker, sql: psycopg.Connection, index: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker.parts.flow, "together", lambda *_, **__: MANY)
+    shop.changed(sql, *range(1, MANY))
+    shop.waiting(sql, {"id": "1"})
+    worker.work()
+    assert index.batches == [MANY - 1, MANY]
+    assert index.documents() == shop.documents(sql)
+    assert len(single(sql)) == MANY - 1
 
 
 def test_a_worker_whose_lease_is_lost_writes_no_event(

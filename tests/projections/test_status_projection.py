@@ -250,6 +250,8 @@ def test_the_time_until_changes_are_expanded_is_that_of_what_was_expanded(
     assert (first.events_per_second, first.drain_seconds) == (None, None), "nothing was done yet"
     sql.execute("UPDATE search_outbox_events SET status = 'done' WHERE entity_key < '{\"id\": \"4\"}'")
     shop.changed(sql, '{"id": "11"}', follow=0)
+    sql.execute("UPDATE search_outbox_events SET next_retry_at = 'infinity'")
+    shop.changed(sql, '["1", "2"]', follow=-2)  # a page, which is no change that waits
     with db.begin() as connection:
         (seen,) = following(connection, [declared], pace)["product"]
     assert (seen.table, seen.events) == ("shop.categories", 7)

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from math import inf
 from random import Random
+from typing import Any
 from unittest.mock import MagicMock, Mock
 
 import pytest
@@ -406,6 +407,38 @@ def test_few_events_of_a_new_projection_leave_the_room_of_others_as_it_was(
     monkeypatch.setattr(flow._context.in_flight, "events", lambda: 3 * whole)
     assert flow.choice(SIZE, probing=True).sizes == {"new": FEW}
     assert flow.admit() == whole
+
+
+@pytest.mark.parametrize(
+    ("changes", "room", "found", "spared"),
+    [
+        ({}, MOST, SIZE, SIZE),
+        ({"why": BLOCKED}, MOST, 0, 0),
+        ({"limit": 30}, MOST, 30, 60),
+        ({"documents": 10, "bytes": 2**20}, MOST, 80, SIZE),
+        ({}, 20, 20, 20),
+        ({"seconds": 2.0, "pace": 100.0}, MOST, 30, 60),
+        ({"seconds": 0.2, "pace": 100.0}, MOST, SIZE, SIZE),
+    ],
+)
+def test_no_more_documents_are_sent_at_once_than_the_sink_and_other_projections_have_room_for(
+    changes: dict[str, Any], room: int, found: int, spared: int
+) -> None:
+    context = MagicMock(settings=load(concurrency=1, bulk_size=SIZE, max_batch_bytes=2**23))
+    context.in_flight.leases.return_value = [Mock(requested_at=0.0)]
+    context.in_flight.leases.return_value[0].name = "other"
+    flow = control.FlowControl(context)
+    flow.declare(["one", "other"])
+    flow._sink = replace(flow._sink, limit=room)
+    flow._indexes["one"] = replace(IndexState(served_at=clock.monotonic()), **changes)
+    assert [flow.together("one"), flow.together("one", spare=2)] == [found, spared]
+    assert not found or flow.choice(SIZE, probing=False).sizes.get("one", SIZE) in (found, SIZE)
+    flow._sink = replace(flow._sink, failures=1)
+    assert flow.together("one") == 0
+
+
+def test_a_new_projection_has_few_documents_together() -> None:
+    assert control.FlowControl(MagicMock(settings=load())).together("unknown") == FEW
 
 
 def test_what_is_neither_declared_nor_in_flight_nor_away_is_forgotten() -> None:

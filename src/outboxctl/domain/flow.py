@@ -315,6 +315,10 @@ class IndexState:
         """Whether its last batch took more seconds, as far as is known."""
         return self.seconds is not None and self.seconds > bound
 
+    def quick(self, size: int) -> int:
+        """As many of so many events as do not take longer than SLOW, as far as is known."""
+        return max(1, min(size, int(self.pace * SLOW))) if self.over(SLOW) else size
+
     def spread(self, events: int, now: float) -> tuple["IndexState", list[float]]:
         """The whole seconds until each of so many events of unavailable shards may come back."""
         first = max(self.next_of_shard, now)

@@ -21,7 +21,7 @@ from outboxctl.sink.index import document as documents
 from outboxctl.sink.transport.open import connect
 
 PATIENCE = 5.0  # seconds for the view, and for the sink: the rest is worth showing without it
-MANY = "the event stands for many documents: a worker writes an event for each"
+MANY = "the event stands for many documents: `outboxctl explain follow`"
 Begin = Callable[[], AbstractContextManager[Connection]]
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 
 from outboxctl.core.documents.since import MOVED, Since
 from outboxctl.core.projections import follow_pages
@@ -11,6 +12,7 @@ from outboxctl.core.schema.names import EVENTS
 from outboxctl.core.sql import Connection, text
 from outboxctl.domain.projection import DOCUMENTS, MAX_ID_BYTES, MAX_PAGE_BYTES
 
+ROWS = 100  # that are read at a time: one may name the documents of half a page
 ID = f"""CASE WHEN octet_length(entity_key) > {MAX_ID_BYTES}
     THEN 'sha256:' || encode(sha256(convert_to(entity_key, 'UTF8')), 'hex') ELSE entity_key END"""
 # One branch for each partial index: a backlog is read once for all keys, done events never.
@@ -88,15 +90,17 @@ def changed(
 
     In lists of at most `size`; one snapshot.
     """
-    options = {"stream_results": True, "max_row_buffer": size}
+    options = {"stream_results": True, "max_row_buffer": ROWS}
     rows = connection.execute(CHANGED, since.values | {"name": name}, execution_options=options)
-    for some in rows.partitions(size):
-        keys = dict[str, bool]()
-        for text_, place, moved in some:
-            for key in follow_pages.named(text_, place):
-                keys[key] = keys.get(key, False) or moved
-        found = [*keys.items()]
-        yield from (found[start : start + size] for start in range(0, len(found), size))
+    keys = dict[str, bool]()
+    for text_, place, moved in chain.from_iterable(rows.partitions(ROWS)):
+        for key in follow_pages.named(text_, place):
+            keys[key] = keys.get(key, False) or moved
+            if len(keys) == size:
+                yield [*keys.items()]
+                keys.clear()
+    if keys:
+        yield [*keys.items()]
 
 
 def write(connection: Connection, name: str, keys: Sequence[str], *, op: str = "upsert") -> list[str]:

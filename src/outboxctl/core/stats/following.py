@@ -17,12 +17,14 @@ from outboxctl.core.stats.counts import FINITE
 from outboxctl.domain.projection import DOCUMENTS, Projection
 
 BEGUN = 1_000  # events with a cursor that are read: few have begun at a time
-# The name of a followed table is in the event, beside its place: one event of each place is looked at.
+# The name of a followed table is in the event, beside its place: one event of each place is looked at. Pages
+# are no changes that wait: lanes claim them.
 WAITING = text(f"""
 SELECT entity_type::text, follow, min(entity_key COLLATE "C"), count(*),
     count(*) FILTER (WHERE created_at > CAST(:since AS timestamptz)),
     max(extract(epoch FROM now() - created_at)) FILTER (WHERE {FINITE})::float8, now()
-FROM {EVENTS} WHERE status IN ('pending', 'processing') AND follow IS NOT NULL GROUP BY 1, 2
+FROM {EVENTS} WHERE status IN ('pending', 'processing') AND follow IS NOT NULL
+    AND (follow <> {DOCUMENTS} OR next_retry_at = 'infinity') GROUP BY 1, 2
 """)
 CURSORS = text(f"""
 SELECT entity_type::text, follow, follow_cursor FROM {EVENTS}

@@ -124,9 +124,8 @@ class FlowControl:
             without = set[str]()
             if len(sizes) > 1:
                 without = self._without_share(leases, now)
-                if self._lanes == 1 and self._several(leases, now):  # the others wait for each batch
-                    slow = {name: state for name, state in states.items() if state.over(SLOW)}
-                    sizes |= {n: max(1, min(sizes[n], int(s.pace * SLOW))) for n, s in slow.items()}
+                if self._others_wait(leases, now):
+                    sizes |= {name: state.quick(sizes[name]) for name, state in states.items()}
         smaller = {name: own for name, own in sizes.items() if own < size}
         return Choice(sorted(closed | without), smaller, bool(without))
 
@@ -139,13 +138,20 @@ class FlowControl:
             several = len({*self._indexes, *self.declared}) > 1
             return not (several and name in self._without_share(leases, monotonic()))
 
-    def together(self, name: str) -> int:
-        """How many documents of a projection may have one event, and be sent by it; 0 while one may fail."""
+    def together(self, name: str, *, spare: int = 1) -> int:
+        """How many documents of a projection may have one event, and be sent at once; 0 while one may fail.
+
+        `spare`: so many times the number that their size and their pace leave room for.
+        """
+        leases, bulk_size = self._leases(), self._settings.bulk_size
         with self._lock:
             state, sink = self._state(name), self._sink
-        if state.why or sink.away:
-            return 0
-        return min(state.size(self._settings.bulk_size, self._settings.max_batch_bytes), sink.room)
+            if state.why or sink.away:
+                return 0
+            size = state.size(bulk_size, self._settings.max_batch_bytes)
+            if self._others_wait(leases, monotonic()):
+                size = state.quick(size)
+        return min(spare * size, bulk_size, sink.room)
 
     def declare(self, names: Collection[str]) -> None:
         """Take the projections in force; others are forgotten once they have no events and no outage."""
@@ -164,6 +170,10 @@ class FlowControl:
     def _several(self, leases: Sequence[tuple[str, float]], now: float) -> bool:
         recent = (name for name, state in self._indexes.items() if state.served_at > now - RECENT)
         return len({name for name, _ in leases}.union(recent)) > 1
+
+    def _others_wait(self, leases: Sequence[tuple[str, float]], now: float) -> bool:
+        """Whether those of one projection wait for each batch of another one: there is one lane."""
+        return self._lanes == 1 and self._several(leases, now)
 
     def _without_share(self, leases: Sequence[tuple[str, float]], now: float) -> set[str]:
         """Those that get no more lanes now: a slow one that holds half of them, while others have events.

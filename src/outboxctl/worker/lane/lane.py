@@ -4,13 +4,15 @@ from random import Random
 from threading import current_thread
 
 from outboxctl.core.delivery import settle
+from outboxctl.core.delivery.deletes import DeliveredDelete
 from outboxctl.domain.errors import OutboxctlError, UnreachableError
 from outboxctl.worker.claiming.claimer import Claimer
 from outboxctl.worker.claiming.leases import Batch
 from outboxctl.worker.context import WorkerContext
 from outboxctl.worker.flow.control import FlowControl
 from outboxctl.worker.lane.delivering import Delivering
-from outboxctl.worker.lane.pages import Unfolded, unfold
+from outboxctl.worker.lane.pages import FULL, Unfolded, unfold
+from outboxctl.worker.projections.reading import Judged
 from outboxctl.worker.settling.outcome import Outcomes, decide, policy_of
 from outboxctl.worker.settling.settling import Settling
 
@@ -82,7 +84,11 @@ class Lane:
     def _process(self, batch: Batch) -> None:
         flow, name = self._flow, batch.name
         unfolded = self._unfolded(batch)
-        judged, deletes = self._delivering.deliver(batch, unfolded.documents)
+        judged, deletes = Judged(), dict[str, DeliveredDelete]()
+        for documents in unfolded.requests:
+            more, deleted = self._delivering.deliver(batch, documents)
+            judged += more
+            deletes |= deleted
         in_a_row = flow.judged(name, [finding for _, finding in judged])
         judged, splits = unfolded.folded(judged)
         outcomes = decide(judged, policy_of(self._context.settings, name, in_a_row), self._rng)
@@ -95,8 +101,9 @@ class Lane:
 
     def _unfolded(self, batch: Batch) -> Unfolded:
         """What is delivered of a batch. Pages behind the first one are for other lanes."""
-        found = unfold(batch.events, self._flow.together(batch.name), exclusive=batch.exclusive)
-        batch.lease.size = len(found.documents)
+        together = self._flow.together(batch.name, spare=FULL)
+        found = unfold(batch.events, together, exclusive=batch.exclusive)
+        batch.lease.size = sum(map(len, found.requests))
         if found.later:
             with self._context.database.begin() as connection:
                 settle.release(connection, [batch.lease.token], only=found.later)

@@ -121,8 +121,6 @@ class Expander:
             used = [self._turn(*pair) for pair in self._turns.open(tables, monotonic(), slow=slow)]
         finally:
             self._steps[slow] += 1
-        if any(used):
-            self._context.health.expanded()
         return any(used)
 
     def _turn(self, table: FollowedTable, turn: Turn) -> bool:
@@ -133,6 +131,8 @@ class Expander:
         used = bool(table.due) and self._guarded(table, turn, partial(self._expand_one, begun=True))
         if table.may_begin and turn.resumes <= monotonic():
             used |= self._guarded(table, turn, self._begin)
+        if used:
+            self._context.health.expanded()
         return used
 
     def _guarded(
@@ -166,9 +166,10 @@ class Expander:
 
     def _has_room(self, connection: Connection, turn: Turn) -> bool:
         """Whether lanes have taken so many key events of this table that others may be written."""
-        if not (turn.full and turn.before):
+        before = turn.before  # once: the thread that has the table may begin its next half
+        if not (turn.full and before):
             return True
-        return follow_tables.taken(connection, turn.before[0], turn.before[-1])
+        return follow_tables.taken(connection, before[0], before[-1])
 
     def _expand_set(self, table: FollowedTable, turn: Turn) -> bool | None:
         """Expand many events together; None where one is to be expanded by itself."""

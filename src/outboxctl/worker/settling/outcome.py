@@ -14,6 +14,8 @@ from outboxctl.settings import OutagePolicy, Settings
 from outboxctl.worker.lane.prepare import UNSENT
 
 ID_LENGTH = 36  # of an event's id
+# Of a page of which no document was delivered: it is done, and no progress.
+UNFOLDED = Classification(Verdict.DONE, unsent=True)
 LAST_STEP = 64  # an attempt at which the backoff has reached its cap
 REFUNDED_STEP = 3  # that of an event whose attempts do not grow
 # That of events which probed a closed index: others probe it meanwhile, and once it is open they come soon.

@@ -13,7 +13,7 @@ from outboxctl.metrics.registry import Metrics
 from outboxctl.sink.delivery.bulk import BulkAction
 from outboxctl.sink.delivery.result import Delivery
 from outboxctl.worker.reports import Repeats
-from outboxctl.worker.settling.outcome import Outcomes
+from outboxctl.worker.settling.outcome import UNFOLDED, Outcomes
 
 log = structlog.get_logger()
 UNKNOWN = Reason.UNKNOWN_EXCEPTION
@@ -72,7 +72,11 @@ def settled(
 
 def _done(metrics: Metrics, outcomes: Outcomes, hit: set[str]) -> int:
     findings = outcomes.findings.items()
-    noops = [pair for id_, pair in findings if pair[1].verdict is Verdict.DONE and id_ in hit]
+    noops = [
+        pair
+        for id_, pair in findings
+        if pair[1].verdict is Verdict.DONE and pair[1] is not UNFOLDED and id_ in hit
+    ]
     done = [event for event in outcomes.confirmed if event.id in hit] + [event for event, _ in noops]
     for op, count in Counter([event.op for event in done]).items():
         metrics.count("processed", count, op_label(op))
