@@ -1,6 +1,7 @@
 """Owners of tables and types that a projection reads run no code as who reads: worker, owner, superuser."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,7 +9,10 @@ import psycopg
 import pytest
 from elasticsearch import Elasticsearch
 
+from outboxctl.core.database import Database
+from outboxctl.core.projections import owners
 from outboxctl.core.schema.roles import Role
+from outboxctl.domain.projection import Relation
 from processes import Cli
 from projections.store import WHO, own
 from security.as_roles import Roles
@@ -141,10 +145,12 @@ def test_who_looks_runs_no_code_of_theirs(mall: Mall, kind: str, who: str) -> No
         mall(who, "projection", "preview", "good", "a"),
         mall(who, "verify", "--projection", "good"),
         mall(who, "projection", "plan", str(mall.file)),
+        mall(who, "projection", "sql", str(mall.file)),
+        mall(who, "projection", "apply", str(mall.file), *WHO),
     ]
     assert mall.loot() == [], said
     assert not any("evil runs" in each or '"evil"' in each or "Traceback" in each for each in said), said
-    for each in said[:2]:
+    for each in said if who == "superuser" else said[:2]:
         assert ("superuser" in each and mall.mallory in each) == (who == "superuser"), each
 
 
@@ -191,6 +197,59 @@ def test_plan_measures_no_copy_that_calls_what_others_own(mall: Mall, kind: str)
     said = mall("superuser", "projection", "plan", str(mall.file))
     assert mall.sql.execute("SELECT last_value FROM mall.calls").fetchall() == calls, said
     assert "would call what others own: function mall." in said
+
+
+IMMUTABLE = """CREATE SEQUENCE mall.seen; GRANT USAGE ON mall.seen TO PUBLIC;
+CREATE FUNCTION mall.constant() RETURNS boolean IMMUTABLE LANGUAGE plpgsql AS
+    'BEGIN PERFORM nextval(''mall.seen''); RETURN mall.evil(); END';
+ALTER TABLE mall.goods ENABLE ROW LEVEL SECURITY;
+CREATE POLICY looked ON mall.goods USING (mall.constant())"""
+QUERY = (
+    """query = 'SELECT g.state, g.mood, g.n, l.name FROM mall.goods g LEFT JOIN mall.names l USING (state)'"""
+)
+
+
+@pytest.mark.parametrize("by_query", [True, False])
+@pytest.mark.parametrize("args", [("plan",), ("apply", *WHO), ("sql",)])
+def test_the_planner_runs_no_policy_that_is_called_immutable(
+    mall: Mall, args: tuple[str, ...], by_query: bool
+) -> None:
+    if by_query:
+        mall.file.write_text(mall.file.read_text().replace('document = "mart.documents"', QUERY))
+    script = mall.cli.ok("projection", "sql", str(mall.file))
+    with psycopg.connect(mall.urls["mallory"], autocommit=True) as session:
+        session.execute(IMMUTABLE)
+    said = mall("superuser", "projection", args[0], str(mall.file), *args[1:])
+    assert "you are a superuser" in said
+    if args == ("sql",):
+        mall.sql.execute(script.encode())
+    assert mall.loot() == []
+    assert mall.sql.execute("SELECT is_called FROM mall.seen").fetchone() == (False,)
+
+
+def test_keys_under_a_policy_are_refused_in_clear_words(mall: Mall) -> None:
+    mall.attack("policy")
+    said = mall("keeper", "projection", "plan", str(mall.file))
+    assert "row-level security" in said
+    assert "BYPASSRLS" in said
+
+
+FUNCTION = """CREATE FUNCTION mall.shown(text) RETURNS mall.mood LANGUAGE sql AS 'SELECT NULL::mall.mood';
+CREATE OPERATOR mall.|+| (FUNCTION = mall.shown, RIGHTARG = text)"""
+VIEW = """CREATE TABLE mart.own (id int PRIMARY KEY, name text);
+CREATE VIEW mart.called AS SELECT id, ({call} IS NULL) AS shown FROM mart.own;
+ALTER TABLE mart.own OWNER TO {keeper}; ALTER VIEW mart.called OWNER TO {keeper}"""
+
+
+@pytest.mark.parametrize("call", ["mall.shown(name)", "OPERATOR(mall.|+|) name"])
+def test_functions_of_others_are_named(mall: Mall, url: str, call: str) -> None:
+    with psycopg.connect(mall.urls["mallory"], autocommit=True) as session:
+        session.execute(FUNCTION)
+    keeper = mall.mallory.replace("mallory", "keeper")
+    mall.sql.execute(VIEW.format(call=call, keeper=keeper).encode())
+    with closing(Database(url)) as db, db.begin() as connection:
+        found = {one.name for one in owners.others(connection, Relation("mart", "called"))}
+    assert found == {"mall.shown(text)", "mall.mood"}
 
 
 def test_the_event_of_all_documents_is_written_without_a_look_at_a_row(mall: Mall) -> None:

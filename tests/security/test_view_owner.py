@@ -6,6 +6,7 @@ from contextlib import ExitStack
 import psycopg
 import pytest
 
+from outboxctl.core.projections import changes
 from projections.logins import Login, a_login
 from projections.store import QUERY, WHO, Store, own
 
@@ -64,6 +65,16 @@ def test_one_that_a_superuser_made_before_is_named_and_given_away(store: Store, 
     assert whose(store) == (owner.name,)
     assert store.what() == []
     assert '"projection-view-owner"' not in store.cli("doctor", "--json", "--only", "database").stdout
+
+
+def test_a_member_without_the_owners_rights_keeps_the_view(store: Store, owner: Login) -> None:
+    """He could give it away, by SET ROLE, and grant nothing on it then."""
+    with a_login(store.sql, "USAGE, CREATE ON SCHEMA public") as member:
+        store.sql.execute(f"ALTER ROLE {member.name} NOINHERIT; GRANT {owner.name} TO {member.name}".encode())
+        store.sql.execute(f"GRANT CREATE ON SCHEMA public TO {owner.name}".encode())
+        with psycopg.connect(member.url, autocommit=True) as sql:
+            sql.execute(changes.create_sql("public", "product", "SELECT 1 AS id", anew=False).encode())
+        assert whose(store) == (member.name,)
 
 
 def test_what_the_owner_may_not_read_is_refused_before_anything_is_made(store: Store, owner: Login) -> None:

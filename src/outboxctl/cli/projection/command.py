@@ -102,6 +102,7 @@ def plan(file: File, triggers: Triggers = None, json: Json = False) -> None:
         planned = planning(
             connection, client, declared, built_in=configured.elastic_index, with_triggers=triggers
         )
+        guards.warn_superuser_of(connection, planned)
         costs, written = change_costs_of(connection, planned), writer_costs_of(connection, planned)
     plan_view.plan(planned, costs, written, file, servers, json=json)
     if any(each.steps for each in planned):
@@ -125,6 +126,7 @@ def sql(file: File, triggers: Triggers = None, json: Json = False) -> None:
         planned = planning(
             connection, None, declared, built_in=configured.elastic_index, with_triggers=triggers
         )
+        guards.warn_superuser_of(connection, planned)
         printed = script(connection, planned)
     if json:
         rendering.emit_json({"sql": printed})
@@ -168,6 +170,8 @@ def apply(
             patience=wait,
             report=print_progress,
         )
+        with db.begin() as connection:
+            guards.warn_superuser_of(connection, done.planned)
     view.applied(done, servers, json=json)
 
 

@@ -1,4 +1,4 @@
-"""Who else owns what a projection reads: tables, views, types, and casts of these types to json.
+"""Who else owns what a projection reads or calls: tables, views, functions, types, their casts to json.
 
 Whoever owns a type can make its cast to json, which PostgreSQL's `to_json` and its like look for and call,
 with the rights of whoever reads. Types are looked at for each reading: a column can be added at any time.
@@ -25,14 +25,19 @@ WITH RECURSIVE {VIEWS}, used AS (
         ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
 ), read AS (
     SELECT oid FROM views UNION SELECT oid FROM used WHERE class = 'pg_class'::regclass
+), called (oid) AS (
+    SELECT oid FROM used WHERE class = 'pg_proc'::regclass
+    UNION SELECT o.oprcode FROM used JOIN pg_operator o USING (oid) WHERE class = 'pg_operator'::regclass
 ), types (oid) AS (
     (SELECT a.atttypid FROM read JOIN pg_attribute a ON a.attrelid = read.oid AND a.attnum > 0
-        UNION SELECT oid FROM used WHERE class = 'pg_type'::regclass)
+        UNION SELECT oid FROM used WHERE class = 'pg_type'::regclass
+        UNION SELECT p.prorettype FROM called JOIN pg_proc p USING (oid))
     UNION SELECT p.oid FROM types JOIN pg_type t USING (oid) CROSS JOIN LATERAL (
         SELECT t.typelem AS oid UNION ALL SELECT t.typbasetype
         UNION ALL SELECT atttypid FROM pg_attribute WHERE attrelid = t.typrelid AND attnum > 0) p
 ), found (owner, name, cast_by) AS (
     SELECT c.relowner, c.oid::regclass::text, '' FROM read JOIN pg_class c USING (oid)
+    UNION ALL SELECT p.proowner, p.oid::regprocedure::text, '' FROM called JOIN pg_proc p USING (oid)
     UNION ALL SELECT t.typowner, t.oid::regtype::text, '' FROM types JOIN pg_type t USING (oid)
         WHERE t.typtype IN ('e', 'd', 'r', 'b') AND t.typelem = 0 OR t.typrelid IN (
             SELECT oid FROM pg_class WHERE relkind = 'c')
@@ -47,7 +52,7 @@ ORDER BY 1, 2
 
 
 class OwnedByOther(NamedTuple):
-    """A table, view or type of a role that neither owns the outbox nor is a superuser.
+    """A table, view, function or type of a role that neither owns the outbox nor is a superuser.
 
     `cast_by`: the role's function by which the type is cast to json, if there is one.
     """

@@ -13,9 +13,12 @@ from psycopg.sql import SQL, Identifier
 from outboxctl.core.database import driver
 from outboxctl.core.database_errors import CONNECTION_ERRORS
 from outboxctl.core.projections.catalog import schema_hint, table_hint, view_name
-from outboxctl.core.projections.changes import owners
+from outboxctl.core.projections.changes import owners, unread
+from outboxctl.core.projections.documents import ONLY_READS
 from outboxctl.core.projections.fields import TYPE_NAME
+from outboxctl.core.refused_reads import NO_POLICY, POLICY
 from outboxctl.core.sql import Connection, text
+from outboxctl.core.sql.transaction import undone
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.keys_query import replaced
 from outboxctl.domain.printable import brief
@@ -46,11 +49,9 @@ def temporary_view(connection: Connection, name: str, query: str) -> Relation:
     if (whose := owners(connection, made)) and whose.given:  # it shall read as the one that is made
         view = SQL(".").join(map(Identifier, (made.schema, made.name))).as_string()
         one_statement(connection, f"ALTER VIEW {view} OWNER TO {whose.ours}")
-        try:
-            one_statement(connection, f"SELECT * FROM {view} LIMIT 0")
-        except UsageError as error:
-            what = f"the view will belong to the outbox's owner, {whose.ours}: {error}"
-            raise UsageError(what, hint=f"GRANT SELECT ON … TO {whose.ours}") from error
+        if table := unread(connection, made, whose.ours):
+            what = f"the view will belong to the outbox's owner, {whose.ours}: permission denied for table "
+            raise UsageError(what + brief(table, 70), hint=f"GRANT SELECT ON … TO {whose.ours}")
     return made
 
 
@@ -60,8 +61,11 @@ def key_types(connection: Connection, query: str, types: Mapping[str, str]) -> l
     Raises UsageError with PostgreSQL's words where it refuses the query. Nothing is read.
     """
     typed = replaced(query, lambda name: f"CAST(NULL AS {types[name]})")
-    # A subquery: one that changes data is refused there.
-    cursor = one_statement(connection, f"SELECT * FROM (\n{typed}\n) keys LIMIT 0")
+    # The planner runs functions that are called immutable: read-only, and no policy's.
+    with undone(connection):
+        connection.exec_driver_sql(ONLY_READS)
+        # A subquery: one that changes data is refused there.
+        cursor = one_statement(connection, f"SELECT * FROM (\n{typed}\n) keys LIMIT 0")
     oids = [column.type_code for column in cursor.description]
     return [str(connection.execute(TYPE, {"oid": oid}).scalar()) for oid in oids]
 
@@ -79,6 +83,8 @@ def one_statement(connection: Connection, statement: str) -> Any:
         raise
     except psycopg.Error as error:
         said = brief(str(error).strip().partition("\n")[0], 300)
+        if error.diag.source_function == POLICY:
+            said = f"{said}: {NO_POLICY}"
         raise UsageError(said, hint=_hint(connection, error)) from error
 
 

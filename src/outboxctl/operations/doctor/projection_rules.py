@@ -101,7 +101,7 @@ def cast_to_json(each: ProjectionFacts, _: Settings) -> Iterator[Case]:
 
 @PROJECTIONS.rule("projection-other-owners", INFO)
 def other_owners(each: ProjectionFacts, _: Settings) -> Iterator[Case]:
-    """Who owns a table or type that documents are made of decides what is in them."""
+    """Who owns a table, function or type that documents are made of decides what is in them."""
     if each.others:
         named, p = _listed(dict.fromkeys(f"{one.name} ({one.owner})" for one in each.others)), each.projection
         what = f"{p.name} reads what neither the outbox's owner nor a superuser owns: {named}."

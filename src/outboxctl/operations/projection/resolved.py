@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from outboxctl.core.projections import catalog, first_rows, indexes, scratch, sweeps
+from outboxctl.core.projections import catalog, first_rows, indexes, owners, scratch, sweeps
 from outboxctl.core.projections.catalog import LONGEST_WITH_QUERY, Kind, view_name
 from outboxctl.core.projections.fields import Field, fields
 from outboxctl.core.projections.view_texts import definition
@@ -40,10 +40,10 @@ class PlanStep:
 class Planned:
     """A projection that can be applied, and what there is to do for it.
 
-    `looked_at` is the view, or a temporary one of its `query`, `body` that of the index, `before` what is in
-    force. `scripts` changes the database, `lacking` are fields that the index's mapping gets, in place;
-    `tampered` says what is not as it was put in force, so that documents may be wrong. `new_index`: it holds
-    no document of before.
+    `looked_at` is the view, or a temporary one of its `query`, `others` own what it reads, `body` that of the
+    index, `before` what is in force. `scripts` changes the database, `lacking` are fields that the index's
+    mapping gets, in place; `tampered` says what is not as it was put in force, so that documents may be
+    wrong. `new_index`: it holds no document of before.
     """
 
     declaration: Declaration
@@ -52,6 +52,7 @@ class Planned:
     body: dict[str, Any]
     analysis: Analysis
     notices: list[Notice]
+    others: list[owners.OwnedByOther]
     before: Projection | None = None
     scripts: list[str] = field(default_factory=list)
     steps: list[PlanStep] = field(default_factory=list)
@@ -112,7 +113,8 @@ def resolve(
         connection, projection, view, proof.analysis, mapping.unsearched(columns, body["mappings"])
     )
     found += routing_cost(projection, body["settings"])
-    return Planned(declared, projection, view, body, proof.analysis, found)
+    others = owners.others(connection, view)
+    return Planned(declared, projection, view, body, proof.analysis, found, others)
 
 
 def _document(connection: Connection, declared: Declaration, made: Relation) -> Relation:
