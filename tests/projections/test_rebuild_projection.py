@@ -225,13 +225,17 @@ def test_the_new_index_has_the_declared_mapping_or_the_one_that_is_asked_for(
     assert shop.held(engine, items) == stock.wanted(sql)
 
 
+@pytest.mark.parametrize("made", [False, True], ids=["gone", "with an index in its place"])
 def test_an_index_that_is_gone_is_made_anew(
-    items: str, cli: Cli, sql: psycopg.Connection, engine: Elasticsearch
+    made: bool, items: str, cli: Cli, sql: psycopg.Connection, engine: Elasticsearch
 ) -> None:
     engine.indices.delete(index=f"{items}-000001")
+    if made:  # by a request, without a mapping
+        engine.options(ignore_status=404).delete(index=items, id="1", version=1, version_type="external_gte")
+        assert indexes(engine, items) == [items]
     cli.ok("rebuild", *STOCK, "--yes")
     assert shop.held(engine, items) == stock.wanted(sql)
-    mapping = engine.indices.get_mapping(index=items)[f"{items}-000001"]["mappings"]
+    mapping = engine.indices.get_mapping(index=items)[f"{items}-00000{1 + made}"]["mappings"]
     assert mapping["properties"]["amount"] == {"type": "integer"}
 
 

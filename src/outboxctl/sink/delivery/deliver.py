@@ -41,6 +41,7 @@ class ElasticSink:
         self._client, self._routed, self._new = client, routed, new
         self._parameters = {"pipeline": pipeline} if pipeline else {}
         self._index = index
+        self._was_alias = False  # once: an index of that name is then one that a request made by accident
         self._alias_only = False  # the name is known to be an alias, and requests carry `require_alias`
         self._concrete_until = 0.0  # the name was an index of its own lately: it may become an alias
         self._doubted_until = 0.0  # the sink refused `require_alias` lately, though it says that it is one
@@ -58,6 +59,13 @@ class ElasticSink:
             " on local services, `outboxctl rebuild` elsewhere"
         )
         return Answer(NOT_FOUND, "index_not_found_exception", text, request=True, own_text=True)
+
+    def _made_anew(self) -> Answer:
+        text = (
+            f"{self._index} was an alias and is an index now, as a request makes one whose index was deleted:"
+            f" delete the index {self._index}, then `outboxctl rebuild`. If it is meant, restart the worker"
+        )
+        return Answer(NOT_FOUND, "aliases_not_found_exception", text, request=True, own_text=True)
 
     def deliver(self, actions: Sequence[BulkAction], *, deadline: Deadline) -> Delivery:
         """Send the actions and return the finding of each; nothing is raised.
@@ -77,8 +85,13 @@ class ElasticSink:
 
         A bulk request creates a missing index, with a guessed mapping, even by a versioned delete.
         With `require_alias` the sink itself refuses that for upserts. Deletes, and all writes to a
-        concrete index, are preceded by a look-up instead, which leaves a window of milliseconds.
+        concrete index, are preceded by a look-up instead, when the body is ready: the window that this
+        leaves is the way of the request.
         """
+        try:
+            lines = self._lines(actions)
+        except UnicodeEncodeError as error:
+            return Answer(0, "unencodable", str(error), request=True)
         insist = self._alias_only
         if not insist or any(action.document is None for action in actions):
             missing, insist = self._look_up(deadline)
@@ -87,7 +100,7 @@ class ElasticSink:
         seconds = deadline.seconds_left()
         if seconds <= 0:
             return None
-        sent = self._bulk(actions, seconds, requests, insist=insist)
+        sent = self._bulk(actions, lines, seconds, requests, insist=insist)
         if insist and isinstance(sent, list) and any(_not_an_alias(a) for a in sent if a is not CONFIRMED):
             # Gone since the look-up, or a sink whose `require_alias` is not reliable: a look-up shows which.
             self._alias_only, self._doubted_until = False, monotonic() + CONCRETE
@@ -102,11 +115,14 @@ class ElasticSink:
         concrete = monotonic() < self._concrete_until
         exists = is_alias = False if concrete else self._exists(deadline, "_alias", self._index)
         if is_alias is True:
+            self._was_alias = True
             self._alias_only = monotonic() >= self._doubted_until
             return None, self._alias_only
         if is_alias is False:
             self._doubted_until = 0.0
             exists = self._exists(deadline, self._index, leader=True)
+            if exists is True and self._was_alias:
+                return self._made_anew(), False
             if not (concrete and exists is True):
                 self._concrete_until = monotonic() + CONCRETE if exists is True else 0.0
         if exists is True or exists is None or (isinstance(exists, Answer) and exists.status == FORBIDDEN):
@@ -128,18 +144,19 @@ class ElasticSink:
         return answer
 
     def _bulk(
-        self, actions: Sequence[BulkAction], seconds: float, requests: list[BulkRequest], *, insist: bool
+        self,
+        actions: Sequence[BulkAction],
+        lines: bytes,
+        seconds: float,
+        requests: list[BulkRequest],
+        *,
+        insist: bool,
     ) -> list[Answer] | Answer:
-        try:
-            lines = self._lines(actions)
-        except UnicodeEncodeError as error:
-            return Answer(0, "unencodable", str(error), request=True)
         options: dict[str, Any] = {"require_alias": True} if insist else {}
         options |= {"body": lines, "filter_path": FILTER, "seconds": seconds, "timeout": wait_of(seconds)}
         options |= self._parameters
-        expected = all_created(actions) if self._new else b""
         started = monotonic()
-        decode = partial(_read, actions=actions, expected=expected)
+        decode = partial(_read, actions=actions, new=self._new)
         answer = ask(self._client, "PUT", self._index, "_bulk", decode=decode, **options)
         sent: list[Answer] | Answer = pair(actions, None) if answer is None else answer
         result = "ok" if isinstance(sent, list) else classify(sent).reason or Reason.UNKNOWN_EXCEPTION
@@ -153,9 +170,9 @@ class ElasticSink:
         return routed_body(actions) if self._routed or actions[0].routing else body(actions)
 
 
-def _read(body: bytes, actions: Sequence[BulkAction], expected: bytes) -> list[Answer] | Answer:
-    """The answer paired with the actions, unparsed where it is as expected; else by msgspec, or Python."""
-    if expected and body == expected:
+def _read(body: bytes, actions: Sequence[BulkAction], *, new: bool) -> list[Answer] | Answer:
+    """The answer paired with the actions, unparsed where all were created; else by msgspec, or Python."""
+    if new and body == all_created(actions):
         return [CONFIRMED] * len(actions)
     try:
         return pair(actions, _DECODER.decode(body))
