@@ -13,6 +13,7 @@ from outboxctl.core.delivery.claim import Claimed
 from outboxctl.core.documents.since import Since
 from outboxctl.core.projections import events
 from outboxctl.domain.failures import DONE, Answer, classify
+from outboxctl.domain.lifecycle import PROJECTION
 from outboxctl.domain.projection import DOCUMENTS
 from outboxctl.metrics.registry import Metrics
 from outboxctl.worker.lane.pages import unfold
@@ -64,7 +65,9 @@ def test_what_is_not_done_has_an_event_and_a_page_of_which_nothing_is_done_is_no
     assert [key for split in splits for key in split.keys] == KEYS[taken:]
     outcomes = decide(judged, RetryPolicy(3, 0.5, 30), Random(1))
     assert outcomes.done == [PAGE.id]
-    assert settled(Metrics(), outcomes, {PAGE.id}, set()) == counted
+    metrics = Metrics()
+    assert settled(metrics, outcomes, {PAGE.id}, set()) == counted
+    assert f'outbox_processed_total{{op="upsert",projection="{PROJECTION}"}} 1.0' in metrics.snapshot().decode()
 
 
 def test_rows_that_name_many_documents_are_read_a_few_at_a_time() -> None:

@@ -40,7 +40,7 @@ def deliveries(metrics: Metrics, actions: Sequence[BulkAction], delivery: Delive
 def settled(
     metrics: Metrics, outcomes: Outcomes, hit: set[str], ahead: set[str], repeats: Repeats | None = None
 ) -> int:
-    """Count the rows that settling hit, and no others; returns how many became done.
+    """Count the rows that settling hit, and no others; returns how many became done by a delivery.
 
     `ahead` are those of which the index holds a newer version than the source row. Reasons that `repeats`
     has had lately are not logged again: the minute's line counts them.
@@ -72,20 +72,17 @@ def settled(
 
 def _done(metrics: Metrics, outcomes: Outcomes, hit: set[str]) -> int:
     findings = outcomes.findings.items()
-    noops = [
-        pair
-        for id_, pair in findings
-        if pair[1].verdict is Verdict.DONE and pair[1] is not UNFOLDED and id_ in hit
-    ]
+    noops = [pair for id_, pair in findings if pair[1].verdict is Verdict.DONE and id_ in hit]
     done = [event for event in outcomes.confirmed if event.id in hit] + [event for event, _ in noops]
     for op, count in Counter([event.op for event in done]).items():
         metrics.count("processed", count, op_label(op))
     for (op, noop), count in Counter([(event.op, finding.noop) for event, finding in noops]).items():
         if noop:
             metrics.count("noop", count, op_label(op), noop)
-    if done:
+    delivered = len(done) - sum(finding is UNFOLDED for _, finding in noops)
+    if delivered:
         metrics.set("last_success", time())
-    return len(done)
+    return delivered
 
 
 def _not_done(
