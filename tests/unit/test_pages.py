@@ -67,7 +67,8 @@ def test_what_is_not_done_has_an_event_and_a_page_of_which_nothing_is_done_is_no
     assert outcomes.done == [PAGE.id]
     metrics = Metrics()
     assert settled(metrics, outcomes, {PAGE.id}, set()) == counted
-    assert f'outbox_processed_total{{op="upsert",projection="{PROJECTION}"}} 1.0' in metrics.snapshot().decode()
+    processed = f'outbox_processed_total{{op="upsert",projection="{PROJECTION}"}} 1.0'
+    assert processed in metrics.snapshot().decode()
 
 
 def test_rows_that_name_many_documents_are_read_a_few_at_a_time() -> None:
