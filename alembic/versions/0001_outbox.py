@@ -147,16 +147,18 @@ SET_TIME = """
                 AND clock_timestamp() + interval '1 minute' THEN
             NEW.{0} := now();
         END IF;"""
-# The function leaves alone who may UPDATE both columns; who may UPDATE the table may. WHEN says the same
-# without a call: 2 us an event of a projection, whose triggers run as the owner of the outbox.
+# The function leaves alone who may UPDATE both columns (of the outbox: TG_RELID may be a partition of it, on
+# which no role has rights); who may UPDATE the table may. WHEN says the same without a call: 2 us an event of
+# a projection, whose triggers run as the owner of the outbox.
 BEGINS = f"""
 DROP TRIGGER IF EXISTS outbox_event_begins ON search_outbox_events;
 DROP FUNCTION IF EXISTS outbox_event_begins();
 CREATE FUNCTION outbox_event_begins() RETURNS trigger LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp AS $outbox$
 DECLARE
-    of_any_status constant boolean := has_column_privilege(TG_RELID, 'status', 'UPDATE');
-    of_any_time constant boolean := has_column_privilege(TG_RELID, 'created_at', 'UPDATE');
+    outbox constant oid := coalesce(pg_partition_root(TG_RELID), TG_RELID);
+    of_any_status constant boolean := has_column_privilege(outbox, 'status', 'UPDATE');
+    of_any_time constant boolean := has_column_privilege(outbox, 'created_at', 'UPDATE');
     event jsonb;
 BEGIN
     IF of_any_status AND of_any_time THEN
@@ -171,7 +173,7 @@ BEGIN
     END IF;
     IF NOT of_any_status AND octet_length(event->>'entity_key') > {MAX_KEY_BYTES} THEN
         RAISE program_limit_exceeded USING
-            MESSAGE = 'entity_key is longer than {MAX_KEY_BYTES} bytes: no document has such a key';
+            MESSAGE = 'an entity_key of more than {MAX_KEY_BYTES} bytes is not supported';
     END IF;
     IF NOT of_any_time THEN{SET_TIME.format("created_at")}{SET_TIME.format("updated_at")}
     END IF;

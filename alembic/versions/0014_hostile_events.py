@@ -1,4 +1,4 @@
-"""Who may not UPDATE events writes neither a follow event nor a key that no document has.
+"""Who may not UPDATE events writes neither a follow event nor a key of more than 8,192 bytes.
 
 Revision ID: 0014
 Revises: 0013

@@ -69,26 +69,29 @@ CREATE TABLE rest PARTITION OF search_outbox_events DEFAULT;
 """
 
 
-def test_an_application_waits_for_no_stranger_who_holds_the_id_of_its_event(
-    stranger: Sql, url: str, sql: Sql
-) -> None:
-    """In a partitioned outbox no unique index says that an id is there. It waits for another writer of it."""
+def test_a_deadlock_of_two_enqueues_ends_by_the_servers_error(url: str, sql: Sql) -> None:
+    """In a partitioned outbox an advisory lock stands for the unique index on the id."""
     sql.execute(PARTITIONED)
-    events = {version: uuid4() for version in (1, 2)}
+    ids = [uuid4(), uuid4()]
+    ends: list[str] = []
 
-    def enqueue(own: Sql, id_: UUID, version: int) -> None:
-        outboxctl.enqueue(own, entity_type="b", entity_id=uuid4(), event_version=version, event_id=id_)
+    def enqueue(own: Sql, id_: UUID) -> None:
+        outboxctl.enqueue(own, entity_type="b", entity_id=uuid4(), event_version=1, event_id=id_)
 
-    stranger.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", [str(events[1])])
-    sql.execute("SET statement_timeout = '20s'")
-    enqueue(sql, events[1], 1)
-    with psycopg.connect(url) as first:
-        enqueue(first, events[2], 2)
-        second = threading.Thread(target=enqueue, args=(sql, events[2], 3))
-        second.start()
-        second.join(0.2)
-        assert second.is_alive()
-        first.commit()
-        second.join(20)
-    found = sql.execute("SELECT event_version FROM search_outbox_events ORDER BY 1").fetchall()
-    assert found == [(1,), (2,)]
+    def second(own: Sql, id_: UUID) -> None:
+        try:
+            enqueue(own, id_)
+        except psycopg.Error as error:
+            ends.append(type(error).__name__)
+            own.rollback()
+
+    with psycopg.connect(url) as one, psycopg.connect(url) as two:
+        for own, id_ in zip((one, two), ids, strict=True):
+            own.execute("SET statement_timeout = '20s'")
+            enqueue(own, id_)
+        waiting = threading.Thread(target=second, args=(one, ids[1]))
+        waiting.start()
+        second(two, ids[0])
+        waiting.join(30)
+    assert ends == ["DeadlockDetected"]
+    assert sql.execute("SELECT count(*), count(DISTINCT id) FROM search_outbox_events").fetchone() == (2, 2)

@@ -1,19 +1,25 @@
 """What the roles may do with projections is what they need: raise the base of versions, apply, drop."""
 
+import json
 from collections.abc import Iterator
 from contextlib import closing
+from uuid import uuid4
 
 import psycopg
 import pytest
 from elasticsearch import Elasticsearch
 
 from outboxctl.core.database import Database
-from outboxctl.core.projections import version_base
+from outboxctl.core.delivery import settle
+from outboxctl.core.projections import follow_pages, follow_tables, version_base
+from outboxctl.core.projections.follow_pages import FollowEvent
 from outboxctl.core.projections.version_base import AT_ONCE, STEP
+from outboxctl.core.schema.migrations import upgrade
 from outboxctl.core.schema.roles import Role
+from outboxctl.domain.projection import DOCUMENTS
 from projections.logins import Login, a_login
 from projections.store import WHO, Store, own
-from security.as_roles import Roles
+from security.as_roles import Roles, roles
 
 BASE = "SELECT base FROM outbox_version_base"
 SET = "UPDATE outbox_version_base SET base = %s"
@@ -58,6 +64,38 @@ def test_a_worker_raises_it_as_far_as_it_may(worker_url: str, sql: psycopg.Conne
             with db.begin() as connection:
                 version_base.raise_base(connection, above=above)
             assert sql.execute(BASE).fetchone() == (base,)
+
+
+def test_a_worker_replaces_events_of_yesterdays_partition(empty_url: str) -> None:
+    """No time of a worker's choice is let in, and PostgreSQL moves no row to now's partition."""
+    with psycopg.connect(empty_url, autocommit=True) as owner, closing(Database(empty_url)) as db:
+        owner.execute(
+            "CREATE TABLE search_outbox_events (id uuid NOT NULL, created_at timestamptz NOT NULL"
+            " DEFAULT now(), PRIMARY KEY (id, created_at)) PARTITION BY RANGE (created_at);"
+            "CREATE TABLE old PARTITION OF search_outbox_events FOR VALUES FROM (MINVALUE) TO (CURRENT_DATE);"
+            "CREATE TABLE rest PARTITION OF search_outbox_events DEFAULT"
+        )
+        upgrade(db, None)
+        (page, other, token) = (str(uuid4()) for _ in range(3))
+        owner.execute(
+            "INSERT INTO search_outbox_events (id, entity_type, entity_id, op, entity_key, follow, status,"
+            " lease_token, created_at) SELECT id, 'p', id, 'upsert', '[\"1\", \"2\"]', -2, status, token,"
+            " CURRENT_DATE - interval '12 hours' FROM (VALUES (%s::uuid, 'processing', %s::uuid),"
+            " (%s, 'pending', NULL)) e (id, status, token)",
+            [page, token, other],
+        )
+        keys = json.dumps([str(n) for n in range(follow_pages.HALF + 1)])
+        with (
+            roles(owner, empty_url) as made,
+            closing(Database(made.login("daemon", Role.WORKER))) as worker,
+            worker.begin() as connection,
+        ):
+            settle.write(connection, token, done=[page], splits={page: ["1", "2"]})
+            follow_tables.merge(connection, [FollowEvent(other, "p", DOCUMENTS, keys, {}, 0)])
+        found = owner.execute(
+            "SELECT status, follow, count(*) FROM search_outbox_events GROUP BY 1, 2 ORDER BY 1, 2"
+        ).fetchall()
+        assert found == [("done", -2, 2), ("pending", -2, 1), ("pending", None, 2)]
 
 
 @pytest.mark.real_engine

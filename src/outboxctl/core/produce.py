@@ -21,24 +21,11 @@ ROW = "{id}, {entity_type}, {entity_id}, {op}, {event_version}, 'pending', 0, 0,
 ONCE = "ON CONFLICT (id) DO NOTHING"
 # A partitioned table has no unique index on the id, and could hold one twice: so the id is looked up, by one
 # transaction after the other. Only there: two SERIALIZABLE transactions would fail over such a read, and a
-# plan made while the table was empty would read all of it for every event. Any login may take such a lock:
-# another transaction waits only for one that may write events, as a unique index would have it.
+# plan made while the table was empty would read all of it for every event. Any login may take such a lock.
 # By full names and exact types: the search path is the application's.
-TRY = "pg_catalog.pg_try_advisory_xact_lock(key)"
-LOCK = f"""WITH RECURSIVE tries (key, got) AS (
-    SELECT key, {TRY} FROM pg_catalog.pg_class, pg_catalog.hashtextextended({{id}}, 0) k (key)
-    WHERE oid OPERATOR(pg_catalog.=) CAST('{EVENTS}' AS pg_catalog.regclass)
-        AND relkind OPERATOR(pg_catalog.=) 'p'
-    UNION ALL SELECT key, {TRY}
-    FROM tries, LATERAL pg_catalog.pg_sleep(CAST(0.01 AS pg_catalog.float8))
-    WHERE NOT got AND EXISTS (SELECT FROM pg_catalog.pg_locks l, pg_catalog.pg_stat_activity a
-        WHERE a.pid OPERATOR(pg_catalog.=) l.pid AND l.granted AND l.objsubid OPERATOR(pg_catalog.=) 1
-            AND l.locktype OPERATOR(pg_catalog.=) 'advisory'
-            AND (CAST(l.classid AS pg_catalog.int8) OPERATOR(pg_catalog.<<) 32)
-                OPERATOR(pg_catalog.|) CAST(l.objid AS pg_catalog.int8) OPERATOR(pg_catalog.=) key
-            AND pg_catalog.has_any_column_privilege(
-                a.usesysid, CAST('{EVENTS}' AS pg_catalog.regclass), 'INSERT'))
-) SELECT pg_catalog.bool_or(got) FROM tries"""
+LOCK = f"""SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended({{id}}, 0))
+FROM pg_catalog.pg_class WHERE oid OPERATOR(pg_catalog.=) CAST('{EVENTS}' AS pg_catalog.regclass)
+    AND relkind OPERATOR(pg_catalog.=) 'p'"""
 IF_NEW = f"WHERE NOT EXISTS (SELECT FROM {EVENTS} WHERE id OPERATOR(pg_catalog.=) {{id}})"
 NAMES = ("id", "entity_type", "entity_id", "op", "event_version", "traceparent", "key")
 # W3C Trace Context, section 3.2.2, as far as 55 characters hold it: neither version ff nor an id of zeros.
@@ -77,7 +64,7 @@ def enqueue(
     execute = executor(connection, values, enqueue)
     if not event_id:
         execute(f"{INTO} VALUES ({ROW})")
-    elif execute(LOCK).fetchone()[0] is None:
+    elif execute(LOCK).fetchone() is None:
         execute(f"{INTO} VALUES ({ROW}) {ONCE}")
     else:
         execute(f"{INTO} SELECT {ROW} {IF_NEW}")

@@ -20,10 +20,11 @@ COMPLETE = text(COMPLETED)
 # Deletes are written whatever the claim still holds: they were delivered.
 COMPLETE_DELETES = text(f"WITH noted AS ({NOTED}) {COMPLETED}")
 
-# An event of each of these documents of a page that is completed by the same transaction.
+# An event of each of these documents of a page that is completed by the same transaction. Their age begins
+# anew: a worker may choose no time.
 SPLIT = text(f"""
-INSERT INTO {EVENTS} (entity_type, entity_id, op, entity_key, created_at)
-SELECT e.entity_type, CAST(md5(concat(e.entity_type, ':', key)) AS uuid), 'upsert', key, e.created_at
+INSERT INTO {EVENTS} (entity_type, entity_id, op, entity_key)
+SELECT e.entity_type, CAST(md5(concat(e.entity_type, ':', key)) AS uuid), 'upsert', key
 FROM {EVENTS} e CROSS JOIN json_array_elements_text(CAST(:keys AS json)) key
 WHERE e.id = CAST(:id AS uuid) AND e.{STATUS_IS} {source(Verb.COMPLETE)}
     AND e.lease_token = CAST(:token AS uuid)

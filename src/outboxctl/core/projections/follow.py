@@ -181,7 +181,7 @@ def _replace(connection: Connection, event: FollowEvent, token: str, place: int,
     """End a claimed event with others of this place in its stead; False where the claim was lost."""
     if event.id not in settle.hold(connection, token):
         return False
-    follow_tables.write_instead(connection, [event], place, keys)
+    follow_tables.write_instead(connection, event.projection, place, keys)
     settle.write(connection, token, done=[event.id])
     return True
 

@@ -111,14 +111,13 @@ UPDATE {EVENTS} SET status = 'done', processed_at = now(), next_retry_at = NULL,
     error = NULL, attempts = {ONE_MORE_ATTEMPT}, {UNHELD}, updated_at = now()
 WHERE id = ANY (CAST(:ids AS uuid[])) AND {STATUS_IS} 'pending'
 """)
-# In place of other events, whose own words a worker may not change; as old as the oldest of them.
+# In place of other events, whose own words a worker may not change. Their age begins anew, as in `SPLIT`.
 WRITE = text(f"""
-INSERT INTO {EVENTS} (entity_type, entity_id, op, entity_key, follow, next_retry_at, created_at)
+INSERT INTO {EVENTS} (entity_type, entity_id, op, entity_key, follow, next_retry_at)
 SELECT CAST(:name AS text),
     md5(concat(CAST(:name AS text), '/', CAST(:place AS text), ':', key))::uuid, 'upsert', key,
-    CAST(:place AS int), 'infinity', created_at
-FROM json_array_elements_text(CAST(:keys AS json)) key,
-    (SELECT min(created_at) AS created_at FROM {EVENTS} WHERE id = ANY (CAST(:ids AS uuid[]))) e
+    CAST(:place AS int), 'infinity'
+FROM json_array_elements_text(CAST(:keys AS json)) key
 """)
 
 
@@ -169,18 +168,15 @@ def merge(connection: Connection, events: Sequence[FollowEvent]) -> Expanded:
     if len(keys) <= HALF:
         return _write(connection, events, keys)
     connection.exec_driver_sql(session(WRITE_SECONDS))
-    write_instead(connection, events, DOCUMENTS, [json.dumps(keys, ensure_ascii=False)])
+    write_instead(connection, events[0].projection, DOCUMENTS, [json.dumps(keys, ensure_ascii=False)])
     connection.execute(COMPLETE, {"ids": id_array(event.id for event in events)})
     return Expanded(len(events), 0, ())
 
 
-def write_instead(
-    connection: Connection, events: Sequence[FollowEvent], place: int, keys: Sequence[str]
-) -> None:
-    """Write follow events of this place, in place of these, which the caller ends."""
-    ids = id_array(event.id for event in events)
-    values = {"name": events[0].projection, "place": place, "ids": ids}
-    connection.execute(WRITE, values | {"keys": json.dumps(keys, ensure_ascii=False)})
+def write_instead(connection: Connection, name: str, place: int, keys: Sequence[str]) -> None:
+    """Write follow events of this place of a projection, in place of others, which the caller ends."""
+    values = {"name": name, "place": place, "keys": json.dumps(keys, ensure_ascii=False)}
+    connection.execute(WRITE, values)
 
 
 def _write(connection: Connection, events: Sequence[FollowEvent], keys: Sequence[str]) -> Expanded:

@@ -55,7 +55,7 @@ HEARTBEAT = ("heartbeat_at", "in_flight", "circuit_open", "rate_in", "rate_out",
 # What the worker writes of projections: the events of the documents behind a changed row, or of each row of
 # several, and how far it is.
 # The documents themselves are the application's: GRANT SELECT on their view.
-KEY_EVENT = ("id", "entity_type", "entity_id", "op", "entity_key", "follow", "next_retry_at", "created_at")
+KEY_EVENT = ("id", "entity_type", "entity_id", "op", "entity_key", "follow", "next_retry_at")
 REPLAY = ("replay_count", "last_replayed_at", "last_replayed_by", "last_replayed_reason")
 # What an INSERT of an event may set. A trigger restricts the second line to the values of a new event.
 NEW_EVENT = (

@@ -47,7 +47,7 @@ MOVES = {
 TOO_LONG = Classification(
     Verdict.FAIL,
     Reason.DETERMINISTIC_EXCEPTION,
-    error=f"the event's key is longer than {MAX_KEY_BYTES:,} bytes",
+    error=f"the event's key is longer than {MAX_KEY_BYTES:,} bytes, which is not supported",
     unsent=True,
 )
 log = structlog.get_logger()
