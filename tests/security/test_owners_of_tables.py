@@ -227,13 +227,6 @@ def test_the_planner_runs_no_policy_that_is_called_immutable(
     assert mall.sql.execute("SELECT is_called FROM mall.seen").fetchone() == (False,)
 
 
-def test_keys_under_a_policy_are_refused_in_clear_words(mall: Mall) -> None:
-    mall.attack("policy")
-    said = mall("keeper", "projection", "plan", str(mall.file))
-    assert "row-level security" in said
-    assert "BYPASSRLS" in said
-
-
 FUNCTION = """CREATE FUNCTION mall.shown(text) RETURNS mall.mood LANGUAGE sql AS 'SELECT NULL::mall.mood';
 CREATE OPERATOR mall.|+| (FUNCTION = mall.shown, RIGHTARG = text)"""
 VIEW = """CREATE TABLE mart.own (id int PRIMARY KEY, name text);
