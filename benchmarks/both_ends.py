@@ -55,6 +55,7 @@ def _repetition(rig: Rig, bodies: list[bytes], documents: int) -> dict[str, floa
         "R: COPY of the view alone": r,
         "bound, 1 / (1/S + 1/R)": bound,
     }
+    tables.fresh_index(rig)  # else the engine goes on merging what S has left
     tables.flush(rig)
     for command in ("rebuild", "verify"):
         ran = processes.run(rig, command, *ONE, *(BY if command == "rebuild" else ()))
