@@ -8,7 +8,7 @@ from typing import Any
 
 import psycopg
 
-from outboxctl.domain.projection import KeyColumn, Projection, Relation, document_id, key_text
+from outboxctl.domain.projection import KeyColumn, Projection, Relation, key_text
 
 # The unique index has another order of columns than the key.
 SCHEMA = """
@@ -64,7 +64,7 @@ def some(sql: psycopg.Connection) -> None:
 def wanted(sql: psycopg.Connection) -> dict[str, dict[str, Any]]:
     """The documents of the view by id."""
     rows = sql.execute("SELECT code, site, to_json(v) FROM stock.item_documents v").fetchall()
-    return {document_id(key_text([code, site])): document for code, site, document in rows}
+    return {projection("").id_of(key_text([code, site])): document for code, site, document in rows}
 
 
 class Writer(threading.Thread):

@@ -11,9 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from outboxctl.core.documents.rows import ChangedKey, SourceRow
+from outboxctl.core.documents.source import DocumentSource
+from outboxctl.core.documents.table import TableSource
 from outboxctl.core.produce import MAX_VERSION
 from outboxctl.domain.errors import UnreachableError, UsageError
 from outboxctl.domain.failures import DONE, Classification, Reason, Verdict
+from outboxctl.domain.projection import KeyColumn, Projection, Relation
 from outboxctl.operations.rebuild import source
 from outboxctl.operations.rebuild.model import Tools
 from outboxctl.operations.rebuild.plan import choose
@@ -32,7 +35,9 @@ REFUSED = Classification(Verdict.FAIL, Reason.MAPPING, error="no number")
 
 @pytest.mark.parametrize("version", [None, -1, MAX_VERSION + 1])
 def test_a_row_whose_version_cannot_be_sent_is_refused(version: int | None) -> None:
-    made = batch([(ChangedKey("e"), SourceRow("e", "{}", version))], versioned=False, column="rev")
+    view = Relation("shop", "documents")
+    declared = Projection("p", view, (KeyColumn("id", "pg_catalog.text"),), view, "p", version="rev")
+    made = batch([(ChangedKey("e"), SourceRow("e", "{}", version))], DocumentSource(declared))
     assert (made.actions, [each.reason for each in made.refused]) == ([], ["deterministic_exception"])
     assert made.refused[0].error.startswith("the row's rev is not in")
 
@@ -65,9 +70,7 @@ def sender(sink: Scripted, *, patience: float = 60.0, stop: bool = False) -> Sen
 
 def entities(count: int) -> DocumentBatch:
     keys = [f"block:{n}" for n in range(count)]
-    return batch(
-        [(ChangedKey(key), SourceRow(key, "{}", 1)) for key in keys], versioned=True, column="event_version"
-    )
+    return batch([(ChangedKey(key), SourceRow(key, "{}", 1)) for key in keys], TableSource())
 
 
 def test_only_what_was_not_taken_is_sent_again() -> None:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
 
 from outboxctl.domain.lifecycle import PROJECTION
@@ -96,7 +97,8 @@ class Projection:
     `ignore` are tables that the view reads and whose changes do not count.
     Without `triggers` the application writes the events (`outboxctl.touch`). `version` is a column of the
     document that only grows; empty: the version is the serial number of the snapshot that reads. `stamp` is a
-    hash of the definition as the database has it, empty where it was not read from there.
+    hash of the definition as the database has it, empty where it was not read from there. `id_prefix` is in
+    front of each `_id`, so that several projections can have one index.
     """
 
     name: str
@@ -113,12 +115,29 @@ class Projection:
     triggers: bool = True
     ignore: tuple[Relation, ...] = ()
     version: str = ""
+    id_prefix: str = ""
     stamp: str = field(default="", compare=False)
 
     @property
     def label(self) -> str:
         """Its name for people, metrics and commands; `name` is empty for the built-in projection."""
         return self.name or PROJECTION
+
+    @cached_property
+    def longest_key(self) -> int:
+        """The bytes of a key's text for which an `_id` has room."""
+        return MAX_ID_BYTES - len(self.id_prefix.encode())
+
+    def id_of(self, key: str) -> str:
+        """The `_id` of a key's text; behind the prefix a hash where it is longer than the engines allow."""
+        encoded = key.encode("utf-8", "surrogateescape")
+        if len(encoded) > self.longest_key:
+            key = f"sha256:{hashlib.sha256(encoded).hexdigest()}"
+        return self.id_prefix + key
+
+    def key_in(self, id_: str) -> str | None:
+        """The inverse: the key's text, or its hash (`is_hash`); None for an id that is another's."""
+        return id_.removeprefix(self.id_prefix) if id_.startswith(self.id_prefix) else None
 
     @property
     def routed(self) -> Routing:
@@ -177,14 +196,6 @@ def key_parts(text: str, count: int) -> list[str]:
     return parts
 
 
-def is_hash(id_: str) -> bool:
-    """Whether an `_id` may be the hash of a longer key, which cannot be read from it."""
-    return HASH.fullmatch(id_) is not None
-
-
-def document_id(text: str) -> str:
-    """The `_id` of a key's text: a hash where it is longer than the engines allow."""
-    encoded = text.encode("utf-8", "surrogateescape")
-    if len(encoded) <= MAX_ID_BYTES:
-        return text
-    return f"sha256:{hashlib.sha256(encoded).hexdigest()}"
+def is_hash(key: str) -> bool:
+    """Whether what an `_id` has for a key may be the hash of a longer one, which cannot be read from it."""
+    return HASH.fullmatch(key) is not None

@@ -14,7 +14,7 @@ from outboxctl.domain.errors import RefusedError, UnreachableError
 from outboxctl.domain.json_numbers import loads, same_json_types
 from outboxctl.domain.lifecycle import PROJECTION
 from outboxctl.domain.printable import brief
-from outboxctl.domain.projection import built_in, document_id
+from outboxctl.domain.projection import built_in
 from outboxctl.operations.projection.known import source_of
 from outboxctl.settings import Settings
 from outboxctl.sink.index import document as documents
@@ -133,7 +133,7 @@ def _made(begin: Begin, event: Event, index: str) -> _Made:
     view = str(projection.document) if projection.name else ""
     if event.row.get("follow") is not None:
         return _Made(view=view, error=MANY)
-    made = _Made(projection.index, document_id(event.of), view, routed=bool(projection.routing))
+    made = _Made(projection.index, projection.id_of(event.of), view, routed=bool(projection.routing))
     try:
         with begin() as connection:
             source = source_of(projection)

@@ -39,12 +39,10 @@ from outboxctl.core.refused_reads import ReadRefusedError, reading_of, reading_r
 from outboxctl.core.search_path import places
 from outboxctl.core.sql import Connection
 from outboxctl.domain.projection import (
-    MAX_ID_BYTES,
     KeyColumn,
     Projection,
     Relation,
     Routing,
-    document_id,
     is_hash,
     key_parts,
 )
@@ -138,31 +136,33 @@ class DocumentStatements:
         return found
 
     def keys(self, db: Database, ids: Sequence[str]) -> dict[str, str]:
-        """The keys of those of these ids that a row can have: an id is the key, or the hash of a long one."""
-        found = {id_: id_ for id_ in ids if id_ == "" or pages.plausible(self.projection, id_)}
-        if hashes := [id_ for id_ in ids if is_hash(id_)]:
+        """The keys of those of these ids that a row can have: an id has the key, or a long one's hash."""
+        own = self._own(ids)
+        found = {id_: key for id_, key in own.items() if key == "" or pages.plausible(self.projection, key)}
+        if hashes := {id_: key for id_, key in own.items() if is_hash(key)}:
             with reading_of(self.projection.document), db.begin() as connection:
-                long = pages.hashed(connection, self.projection, hashes)
-            found = {id_: key for id_, key in found.items() if id_ not in hashes} | long
+                long = pages.hashed(connection, self.projection, [*hashes.values()])
             # A key of this form is its own id: it is looked for where no other key has this hash.
-            found |= {id_: id_ for id_ in hashes if id_ not in long and pages.plausible(self.projection, id_)}
+            found |= {id_: long[key] for id_, key in hashes.items() if key in long}
         return found
 
-    def nameable(self, key: str) -> bool:  # noqa: ARG002 - of search_index not every one
+    def nameable(self, key: str) -> bool:
         """Whether an event can name it."""
-        return True
+        return key != ""
 
     def in_flight(self, connection: Connection, ids: Sequence[str]) -> set[str]:
         """Those of these ids that have an event that is not settled.
 
         All of them where one stands for documents that are not known yet.
         """
-        found = events.in_flight(connection, self.projection.name, ids)
-        return {id_ for id_ in ids if id_ in found}
+        own = self._own(ids)
+        found = events.in_flight(connection, self.projection, [*own.values()])
+        return {id_ for id_, key in own.items() if key in found}
 
     def failed(self, connection: Connection, *, most: int) -> frozenset[str]:
         """The ids of documents that have a failed event; `most` failed events are looked at."""
-        return frozenset(map(document_id, events.failed(connection, self.projection.name, most=most)))
+        keys = events.failed(connection, self.projection.name, most=most)
+        return frozenset(map(self.projection.id_of, keys))
 
     def moved(self, connection: Connection, since: datetime) -> bool:
         """Whether any event is not settled, or was settled since then."""
@@ -239,8 +239,10 @@ class DocumentStatements:
                 for id_, _, both, _ in rows
                 if both and (made := both.split(b"\n", 1))
             ]
+        id_of, longest = self.projection.id_of, self.projection.longest_key
+        prefix = self.projection.id_prefix.encode()
         return [
-            row if len(row[0]) <= MAX_ID_BYTES else (document_id(row[0].decode()).encode(), *row[1:])
+            (prefix + row[0] if len(row[0]) <= longest else id_of(row[0].decode()).encode(), *row[1:])
             for row in rows
             if row[2]
         ]
@@ -271,11 +273,17 @@ class DocumentStatements:
 
     def _by_id(self, page: Page) -> Page:
         """The rows of a page that have a document, by id: of a long key its hash."""
+        id_of, longest = self.projection.id_of, self.projection.longest_key
+        start = as_json(self.projection.id_prefix)[:-1]
         return [
-            row if len(row[0]) <= MAX_ID_BYTES else [as_json(document_id(from_json(row[0]))), *row[1:]]
+            [start + row[0][1:] if len(row[0]) <= longest else as_json(id_of(from_json(row[0]))), *row[1:]]
             for row in page
             if row[3]
         ]
+
+    def _own(self, ids: Sequence[str]) -> dict[str, str]:
+        """What those of these ids that are this projection's have for their keys."""
+        return {id_: key for id_ in ids if (key := self.projection.key_in(id_)) is not None}
 
     def _checked(self, page: Page) -> Page:
         """The page. Raises ReadRefusedError for a row that is no document."""

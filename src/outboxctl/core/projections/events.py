@@ -10,10 +10,11 @@ from outboxctl.core.projections import follow_pages
 from outboxctl.core.schema.encoding import stored
 from outboxctl.core.schema.names import EVENTS
 from outboxctl.core.sql import Connection, text
-from outboxctl.domain.projection import DOCUMENTS, MAX_ID_BYTES, MAX_PAGE_BYTES
+from outboxctl.domain.projection import DOCUMENTS, MAX_PAGE_BYTES, Projection
 
 ROWS = 100  # that are read at a time: one may name the documents of half a page
-ID = f"""CASE WHEN octet_length(entity_key) > {MAX_ID_BYTES}
+# The key, or its hash where an `_id` has no room for it.
+ID = """CASE WHEN octet_length(entity_key) > CAST(:longest AS int)
     THEN 'sha256:' || encode(sha256(convert_to(entity_key, 'UTF8')), 'hex') ELSE entity_key END"""
 # One branch for each partial index: a backlog is read once for all keys, done events never.
 IN_FLIGHT = text(f"""
@@ -22,7 +23,7 @@ WITH e AS MATERIALIZED (
     UNION ALL SELECT entity_key, follow FROM {EVENTS} WHERE status = 'processing' AND entity_type = :name
 )
 SELECT DISTINCT CASE WHEN follow IS NULL THEN {ID} END FROM e
-WHERE follow IS NOT NULL OR {ID} = ANY (CAST(:ids AS text[]))
+WHERE follow IS NOT NULL OR {ID} = ANY (CAST(:keys AS text[]))
 """)
 # A follow event becomes events of documents: those are what is sent.
 CHANGED = text(f"""
@@ -53,24 +54,24 @@ RETURNING id::text
 
 
 @dataclass(frozen=True)
-class InFlightIds:
-    """The ids of documents with an event in flight; `every` where one stands for documents not known yet."""
+class InFlightKeys:
+    """The keys with an event in flight; `every` where one stands for documents that are not known yet."""
 
-    ids: set[str]
+    keys: set[str]
     every: bool
 
-    def __contains__(self, id_: str) -> bool:
-        return self.every or id_ in self.ids
+    def __contains__(self, key: str) -> bool:
+        return self.every or key in self.keys
 
 
-def in_flight(connection: Connection, name: str, ids: Sequence[str]) -> InFlightIds:
-    """Which of these documents of a projection have an event that is not settled.
+def in_flight(connection: Connection, projection: Projection, keys: Sequence[str]) -> InFlightKeys:
+    """Which of these keys, or hashes of them (`Projection.key_in`), have an event that is not settled.
 
-    An id that PostgreSQL cannot hold as a text has none.
+    A text that PostgreSQL cannot hold has none.
     """
-    values = {"name": name, "ids": stored(connection, ids)}
+    values = {"name": projection.name, "longest": projection.longest_key, "keys": stored(connection, keys)}
     found = {*connection.execute(IN_FLIGHT, values).scalars()}
-    return InFlightIds({id_ for id_ in found if id_ is not None}, None in found)
+    return InFlightKeys({key for key in found if key is not None}, None in found)
 
 
 def moved(connection: Connection, name: str, since: datetime) -> bool:

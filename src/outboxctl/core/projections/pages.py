@@ -22,7 +22,7 @@ from outboxctl.core.projections.documents import (
 from outboxctl.core.refused_reads import reading_rows
 from outboxctl.core.sql import Connection, text
 from outboxctl.core.sql.transaction import undone
-from outboxctl.domain.projection import MAX_ID_BYTES, KeyColumn, Projection, Relation, key_parts
+from outboxctl.domain.projection import KeyColumn, Projection, Relation, key_parts
 
 SECONDS = 600.0  # for one statement: a page of a heavy view, all keys of a large table
 EXACT = 100_000  # rows above which the statistics of the table are good enough for a progress bar
@@ -40,12 +40,12 @@ UNREACHED = "SELECT {key} FROM {view} r WHERE {keyed} AND NOT EXISTS (SELECT FRO
 AS_A_WHOLE = "SET LOCAL enable_seqscan = on"
 # Only long keys have a hash as `_id`, and no index finds a key by it.
 HASHED = """
-SELECT id, key FROM (
-    SELECT 'sha256:' || encode(sha256(bytes), 'hex') AS id, key
+SELECT hash, key FROM (
+    SELECT 'sha256:' || encode(sha256(bytes), 'hex') AS hash, key
     FROM (SELECT key, convert_to(key, 'UTF8') AS bytes
         FROM (SELECT {key} AS key FROM {view} r WHERE {there}) k) b
     WHERE octet_length(bytes) > {longest}
-) h WHERE id = ANY (CAST(%(ids)s AS text[]))
+) h WHERE hash = ANY (CAST(%(hashes)s AS text[]))
 """
 # Of these types PostgreSQL writes one text for a value: any other text is no key, and need not be asked for.
 FORMS = {
@@ -84,8 +84,8 @@ def ordered(
     return None if found is None else [columns[name] for name in found]
 
 
-def hashed(connection: Connection, projection: Projection, ids: Sequence[str]) -> dict[str, str]:
-    """The keys of rows in the view by those of these ids (`sha256:…`) that they have: reads all its keys.
+def hashed(connection: Connection, projection: Projection, hashes: Sequence[str]) -> dict[str, str]:
+    """The keys of rows in the view by those of these hashes (`sha256:…`) that they have: reads all its keys.
 
     Raises ReadRefusedError where one of them cannot be read.
     """
@@ -94,10 +94,10 @@ def hashed(connection: Connection, projection: Projection, ids: Sequence[str]) -
         key=row_key(projection),
         view=qualified(projection.document),
         there=keyed(projection.key),
-        longest=SQL(str(MAX_ID_BYTES)),
+        longest=SQL(str(projection.longest_key)),
     )
     with reading_rows(connection):
-        rows = connection.exec_driver_sql(composed.as_string(), {"ids": list(ids)})
+        rows = connection.exec_driver_sql(composed.as_string(), {"hashes": list(hashes)})
         return dict(map(tuple, rows))
 
 

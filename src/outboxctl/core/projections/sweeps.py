@@ -6,6 +6,7 @@ force: so whoever reads it finds that declaration, and no other comes in between
 
 import json
 from collections.abc import Collection
+from dataclasses import fields
 from typing import Any
 
 from psycopg.sql import SQL, Composable, Identifier, Literal
@@ -22,6 +23,7 @@ READ_BY = {
     "document": "another view",
     "view": "the view, or what it uses, has changed",
     "index": "another index",
+    "id_prefix": "another prefix of ids",
     "routing": "another routing",
     "pipeline": "another pipeline",
     "columns": "other columns of the root count",
@@ -29,6 +31,7 @@ READ_BY = {
     "ignore": "other tables are ignored",
     "mapping": "another mapping: a field that it adds is found in documents that are indexed after it",
 }
+DEFAULTS = {each.name: each.default for each in fields(Projection) if isinstance(each.default, str | bool)}
 WATCHED = ("columns", "follow", "ignore")  # parts that triggers, and nothing else, depend on
 MADE = "changes were not seen while there were no triggers"
 NEW = "no projection of this name is in force"
@@ -53,9 +56,9 @@ INSERT INTO {audit} (action, operator, reason, filters, affected, event_ids)
 SELECT 'projection apply', current_user, 'by the SQL of outboxctl projection sql',
     json_build_object('projections', json_build_object(name, ARRAY['declaration: put in force'])), 0,
     ARRAY[]::uuid[] FROM declared"""
-# Settings are not in it.
+# Settings are not in it. A definition of before lacks the parts that are newer.
 VALUE = """CASE part WHEN 'mapping' THEN nullif(definition ->> part, '')::jsonb -> 'mappings'
-            ELSE definition -> part END"""
+            ELSE coalesce(definition -> part, {defaults}::jsonb -> part) END"""
 # No row is looked at: that would run the policies of the table's owner, with the rights of who declares.
 ROWS = """EXISTS (WITH RECURSIVE family (oid) AS (
             SELECT {root}::regclass::oid
@@ -95,7 +98,7 @@ def declare_sql(
         "definition": _json(projection.to_json()),
         "read": _json(read),
         "parts": SQL(", ").join(map(Literal, read)),
-        "value": SQL(VALUE),
+        "value": SQL(VALUE).format(defaults=_json(DEFAULTS)),
         "anyway": SQL("true" if anyway else "false"),
         "if_rows": SQL(f"AND {ROWS}" if new_index else "").format(root=_literal(projection.root)),
     }

@@ -12,7 +12,7 @@ from outboxctl.domain import json_numbers
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.json_numbers import same_json_types
 from outboxctl.domain.printable import brief
-from outboxctl.domain.projection import Projection, document_id
+from outboxctl.domain.projection import Projection
 from outboxctl.operations.projection.known import source_of
 from outboxctl.sink.index.scanned import ScannedDocument, SearchPage, search_page
 from outboxctl.sink.transport.client import Client
@@ -65,7 +65,7 @@ def preview(
 
 
 def _compared(client: Client, projection: Projection, row: SourceRow) -> Preview:
-    id_, sent = document_id(row.key), None if row.text is None else json_numbers.loads(row.text)
+    id_, sent = projection.id_of(row.key), None if row.text is None else json_numbers.loads(row.text)
     hits = _hits(client, projection, id_)
     indexed = json_numbers.loads(hits[0].body) if hits else None
     differences = list(_differences(projection, sent or {}, indexed or {}))

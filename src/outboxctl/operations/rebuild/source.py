@@ -15,7 +15,6 @@ from outboxctl.core.documents.source import DocumentSource, PageOptions
 from outboxctl.core.produce import MAX_VERSION
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.failures import Reason
-from outboxctl.domain.projection import document_id
 from outboxctl.operations.verify.compare import compare
 from outboxctl.operations.verify.model import SENT_AGAIN, Difference, DifferenceKind
 from outboxctl.sink.delivery.bulk import BulkAction
@@ -138,17 +137,18 @@ def again(source: DocumentSource, db: "Database", keys: Sequence[ChangedKey]) ->
     by_key = {each.key: each for each in keys}
     for part in source.each(db, [*by_key], lambda some: source.current(db, some)):
         read = [(by_key[each.key], each) for each in part]
-        yield batch(read, versioned=source.versioned, column=source.projection.version)
+        yield batch(read, source)
 
 
-def batch(entities: Sequence[tuple[ChangedKey, SourceRow]], *, versioned: bool, column: str) -> DocumentBatch:
+def batch(entities: Sequence[tuple[ChangedKey, SourceRow]], source: DocumentSource) -> DocumentBatch:
     """What is sent of keys with what they have now, and what cannot be sent.
 
-    One without a row is deleted; where rows have versions (of this `column`) at the newest that is known.
+    One without a row is deleted; where rows have versions of their own at the newest that is known.
     """
     actions, refused = list[BulkAction](), list[Refused]()
+    versioned, column = source.versioned, source.projection.version
     for changed_key, found in entities:
-        id_ = document_id(found.key)
+        id_ = source.projection.id_of(found.key)
         gone = found.text is None
         version = found.version
         if gone and (versioned or column):

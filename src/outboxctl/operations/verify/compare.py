@@ -14,7 +14,6 @@ from outboxctl.core.documents.source import DocumentSource, PageOptions
 from outboxctl.core.refused_reads import ReadRefusedError
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import is_text
-from outboxctl.domain.projection import document_id
 from outboxctl.operations.verify.judge import differs
 from outboxctl.operations.verify.lanes import LANES, in_lanes
 from outboxctl.operations.verify.model import Census, Difference, DifferenceKind
@@ -75,7 +74,8 @@ def _unreached(database: Database, source: DocumentSource, *, unreadable: bool) 
         with database.begin() as connection:
             text = NO_ROOT.format(source.root(connection))
             for key in source.unreached(connection, size=SIZE):
-                yield Difference(DifferenceKind.UNREACHED, document_id(key), key=key, error=text)
+                id_ = source.projection.id_of(key)
+                yield Difference(DifferenceKind.UNREACHED, id_, key=key, error=text)
     except ReadRefusedError as error:
         with source.reading(None), database.begin() as connection:
             source.read(connection, [], content=False)

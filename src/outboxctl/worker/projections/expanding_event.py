@@ -134,7 +134,8 @@ class EventExpansion:
             found, place = self._sink_of(projection).ids(event.cursor.get("index"), HALF)
         except OutboxctlError as error:
             raise _ListingError(f"the index {projection.index} cannot be listed: {error}") from error
-        keys = [id_ for id_ in found if not is_hash(id_)]  # of a key that is not known: `verify --repair`
+        own = (key for id_ in found if (key := projection.key_in(id_)) is not None)
+        keys = [key for key in own if not is_hash(key)]  # of a key that is not known: `verify --repair`
         with self._context.database.begin() as connection:
             keys = stored(connection, keys)
         try:

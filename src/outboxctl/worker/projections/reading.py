@@ -17,7 +17,7 @@ from outboxctl.core.refused_reads import ReadRefusedError, by_halves
 from outboxctl.domain.clock import Deadline, monotonic
 from outboxctl.domain.failures import Classification, Noop, Reason, Verdict
 from outboxctl.domain.printable import brief
-from outboxctl.domain.projection import Projection, document_id
+from outboxctl.domain.projection import Projection
 from outboxctl.metrics.registry import Metrics
 from outboxctl.worker.lane.prepare import UNSENT
 
@@ -149,7 +149,8 @@ class Reading:
 
     def _take(self, keys: Sequence[str], found: Documents) -> None:
         if found.routings:
-            self.routings.update(zip(map(document_id, keys), found.routings, strict=True))
+            ids = map(self._source.projection.id_of, keys)
+            self.routings.update(zip(ids, found.routings, strict=True))
         texts, versions = found.texts, found.versions or [found.version] * len(keys)
         length = sum(map(len, filter(None, texts)))
         self._max_bytes = max(1, self._max_bytes - length)  # the other halves have the rest of it
@@ -174,7 +175,7 @@ class Reading:
             for event in self._events(key):
                 yield event._replace(source_version=version, document=text)
             return
-        id_ = document_id(key)
+        id_ = self._source.projection.id_of(key)
         for event in self._events(key):
             sent = self._of_delete(event) if version is None else version
             yield Claimed(event.id, id_, event.op, sent, event.attempts, sent, text)

@@ -85,7 +85,8 @@ class DeletesAgain:
         projection = self._declared.get(name)
         if projection is None or not projection.version:
             return False
-        keys = [each.document_id for each in taken if not is_hash(each.document_id)]
+        own = (key for each in taken if (key := projection.key_in(each.document_id)) is not None)
+        keys = [key for key in own if not is_hash(key)]
         with self._database.begin() as connection:
             events.write(connection, name, keys, op="delete")
             deletes.remove(connection, [each.id for each in taken if each.last])
