@@ -45,6 +45,11 @@ class MemoryIndex:
         size = min(size, FEW)  # else all of them are the first page
         return left[:size], {"left": left[size:]} if left[size:] else None
 
+    def holds(self, seconds: float) -> str:
+        """It is never made anew."""
+        assert seconds > 0
+        return "memory"
+
     def documents(self) -> dict[str, Any]:
         """What a search finds."""
         with self._lock:

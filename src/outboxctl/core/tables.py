@@ -190,6 +190,22 @@ DELETES = sa.Table(
     _required("due_at", TIME),
     sa.Index("ix_outbox_deletes_due", "projection", "due_at"),
 )
+# A row an address that the document of a key may have (core/delivery/places.py): it is written before
+# anything is sent there. `opened` by whoever sends there; `content`, if all that was sent is confirmed, is a
+# hash of it. Rows are found by their address and by their key.
+PLACES = sa.Table(
+    names.PLACES,
+    METADATA,
+    _required("projection", sa.Text, primary_key=True),
+    _required("document_id", sa.Text, primary_key=True),
+    _required("index_name", sa.Text, primary_key=True),
+    _required("entity_id", sa.Uuid, primary_key=True),
+    _required("entity_key", sa.Text),
+    sa.Column("opened", sa.Uuid),
+    sa.Column("content", sa.LargeBinary),
+    sa.Index("ix_outbox_places_entity", "projection", "entity_id"),
+    postgresql_with={"fillfactor": 80},
+)
 # A row a worker process, written again at every heartbeat: room for HOT updates. progress_at: when it last
 # completed an event, or saw none waiting. outages: what takes nothing, and for how many seconds then.
 WORKERS = sa.Table(

@@ -76,6 +76,7 @@ class Noop(StrEnum):
     DELETE_MISSING = "delete_missing"
     SUPERSEDED = "superseded"
     DROPPED = "dropped"
+    UNCHANGED = "unchanged"
 
 
 class Verdict(StrEnum):

@@ -98,7 +98,8 @@ class Projection:
     Without `triggers` the application writes the events (`outboxctl.touch`). `version` is a column of the
     document that only grows; empty: the version is the serial number of the snapshot that reads. `stamp` is a
     hash of the definition as the database has it, empty where it was not read from there. `id_prefix` is in
-    front of each `_id`, so that several projections can have one index.
+    front of each `_id`, so that several projections can have one index. `id` is a column of the document
+    whose text is the `_id`, in place of the key's. `skip_unchanged`: what the index holds is not sent again.
     """
 
     name: str
@@ -116,6 +117,8 @@ class Projection:
     ignore: tuple[Relation, ...] = ()
     version: str = ""
     id_prefix: str = ""
+    id: KeyColumn | None = None
+    skip_unchanged: bool = False
     stamp: str = field(default="", compare=False)
 
     @property
@@ -140,10 +143,22 @@ class Projection:
         return id_.removeprefix(self.id_prefix) if id_.startswith(self.id_prefix) else None
 
     @property
+    def moves(self) -> bool:
+        """Whether the key alone does not say where a document is."""
+        return self.id is not None
+
+    @property
+    def placed(self) -> bool:
+        """Whether the database keeps where its documents may be, or what they hold (`outbox_places`)."""
+        return self.moves or self.skip_unchanged
+
+    @property
     def routed(self) -> Routing:
-        """Where the routing of its documents comes from."""
+        """Where the routing of its documents comes from; a key that moves does not say where another was."""
         if not self.routing:
             return Routing.NONE
+        if self.moves:
+            return Routing.COLUMN
         return Routing.KEY if self.routing in {each.name for each in self.key} else Routing.COLUMN
 
     def followed(self, place: int, name: str) -> Follow | None:

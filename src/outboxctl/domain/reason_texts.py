@@ -137,4 +137,5 @@ NOOP_TEXTS = {
     Noop.DELETE_MISSING: "The document that was to be deleted was not there.",
     Noop.SUPERSEDED: "The sink already holds a newer version of the document.",
     Noop.DROPPED: "The sink's ingest pipeline dropped the document.",
+    Noop.UNCHANGED: "The index holds the document as it is (`skip_unchanged`): it was not sent.",
 }

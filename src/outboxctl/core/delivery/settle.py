@@ -96,11 +96,13 @@ def write(
     only: Collection[str] | None = None,
     deletes: Mapping[str, Any] | None = None,
     splits: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    places: Sequence[Statement] = (),
 ) -> Settled:
     """Write all outcomes of one claim in one message, and release `only` these of the others.
 
     `deletes` (`deletes.noted`) are written in the statement that completes `done`, to be sent again.
     `splits`: of these among `done`, which name many documents, the keys that have an event each from now on.
+    `places` are `places.settling`.
     """
     statements: list[Statement | PlannedOnce | str] = [(TRANSACTION_ID, {})]
     for id_, keys in splits.items():
@@ -114,6 +116,8 @@ def write(
         statements += _failing(connection, token, failures)
     if release_the_rest:
         statements += _releasing([token], only)
+    if places:
+        statements += [PLAN, *places]
     first, *answers = send(connection, *statements)
     answers = answers[len(splits) :]
     hit = _ids(answers)

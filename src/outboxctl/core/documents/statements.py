@@ -9,10 +9,12 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from typing import Any
 
 from psycopg.sql import SQL, Composable
 
 from outboxctl.core.database import Database
+from outboxctl.core.documents import placing
 from outboxctl.core.documents.rows import (
     BYTES,
     ChangedKey,
@@ -27,6 +29,7 @@ from outboxctl.core.projections import documents, events, in_force, pages, versi
 from outboxctl.core.projections.documents import (
     EMPTY,
     Documents,
+    Opening,
     identifier,
     key_column_text,
     key_text_sql,
@@ -57,12 +60,14 @@ class DocumentStatements:
     """What is asked of PostgreSQL for a projection's documents; `versioned`: by their rows' own versions.
 
     Else one that is read later has a higher version, and so has a delete. `tell` is called with a sentence,
-    `raised` with the new base of all versions where it had to be raised.
+    `raised` with the new base of all versions where it had to be raised. `holds` names the index as it is:
+    where it is empty, whatever is read to be sent is sent.
     """
 
     projection: Projection
     tell: Callable[[str], object] = lambda _: None
     raised: Callable[[int], object] | None = None
+    holds: str = ""
 
     versioned = False
     alias = "r"  # of the root in statements
@@ -120,10 +125,15 @@ class DocumentStatements:
         It takes at most `seconds`, and has documents of at most `max_bytes`, or one. Without a key,
         ReadRefusedError if none can be read. Raises as `core.projections.documents.read`.
         """
-        raise_base = partial(self.raise_base, db)
-        return versioned(
-            db, self.projection, keys, seconds=seconds, max_bytes=max_bytes, raise_base=raise_base
-        )
+        limits: dict[str, Any] = {"seconds": seconds, "max_bytes": max_bytes}
+        limits |= {"raise_base": partial(self.raise_base, db)}
+
+        def read(some: Sequence[str], opening: Opening | None = None) -> Documents:
+            return versioned(db, self.projection, some, opening=opening, **limits)
+
+        if self.projection.placed:
+            return placing.read(db, self.projection, keys, self.holds, read)
+        return read(keys)
 
     def not_keys(self, keys: Sequence[str]) -> dict[str, str]:
         """Why those of these texts that are no key of this source are none."""

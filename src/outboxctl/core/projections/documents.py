@@ -4,6 +4,7 @@ Read after the claim has committed, in a transaction that writes nothing: a tran
 counts itself in the serial number of its snapshots (version_base.py).
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
@@ -15,6 +16,7 @@ from outboxctl.core.message import PlannedOnce, send
 from outboxctl.core.projections import in_force, owners
 from outboxctl.core.projections.version_base import HIGHEST, asking_again, current, server, version_sql
 from outboxctl.core.refused_reads import NO_VERSION, OURS, reading_rows
+from outboxctl.core.schema.names import PLACES, VERSION_BASE
 from outboxctl.core.search_path import Places, places
 from outboxctl.core.sql import Connection
 from outboxctl.core.sql.transaction import exchange, take_opening
@@ -42,24 +44,50 @@ EMPTY = "its key is an empty text, and no engine takes an empty _id: give the ro
 # only that of the triggers is a key. Two rows are as many as are needed to see that there are several.
 STATEMENT = """
 WITH version AS MATERIALIZED ({version}), made AS (
-    SELECT k.place, d.document, d.routing, d.own
+    SELECT k.place, {sent} AS document, d.routing, d.own, {address} AS address
     FROM unnest({arrays}) WITH ORDINALITY k ({names}, place)
     LEFT JOIN LATERAL (
-        SELECT {document} AS document, {routing} AS routing, {own} AS own
+        SELECT {document} AS document, {routing} AS routing, {own} AS own, {id} AS id
         FROM {view} v WHERE {matches} LIMIT 2
-    ) d ON true
+    ) d ON true{placed}
 ), found AS (
-    SELECT place, document, routing, own,
+    SELECT place, document, routing, own, address,
         sum(octet_length(document)) OVER (ORDER BY place ROWS UNBOUNDED PRECEDING) AS so_far
     FROM made
 )
 SELECT {version_of}, place,
     CASE WHEN so_far > %(max_bytes)s AND so_far > octet_length(document) THEN '{left_out}' ELSE document END,
-    routing, coalesce({stamp} = %(stamp)s, false)
+    routing, coalesce({stamp} = %(stamp)s, false), address
 FROM version, found{only} ORDER BY place
 """
 # Where a cast may be a stranger's, no row is asked for: PostgreSQL looks at this first, and once.
 NO_CASTS = f" WHERE (SELECT NOT ({owners.CASTS}))"
+# Of a projection with addresses that are kept (core/delivery/places.py): those of each key, and for each of
+# them the other keys that it may be of. Only a document whose address `opening` has opened is read.
+PLACED = f"""
+    LEFT JOIN LATERAL (
+        SELECT CASE WHEN num_nonnulls(d.document) = 1 THEN {{content}} END AS content OFFSET 0
+    ) c ON true
+    LEFT JOIN LATERAL (
+        SELECT json_agg(json_build_array(p.index_name, p.document_id, p.opened, o.keys)) AS places,
+            bool_or({{here}} AND p.opened = CAST(%(opening)s AS uuid)) AS open,
+            count(*) = 1 AND bool_and({{here}} AND p.content = c.content AND num_nulls(o.keys) = 1)
+                AS unchanged
+        FROM {PLACES} p LEFT JOIN LATERAL (
+            SELECT json_agg(q.entity_key) AS keys FROM {PLACES} q
+            WHERE {{moves}} AND q.projection = p.projection AND q.document_id = p.document_id
+                AND q.index_name = p.index_name AND q.entity_id <> p.entity_id
+        ) o ON true
+        WHERE p.projection = %(name)s AND p.index_name = {{index}}
+            AND p.entity_id = CAST(md5(concat(%(name)s, ':', k.key)) AS uuid)
+    ) p ON true"""
+# SHA-256 is PostgreSQL's own since version 11. What the base of all versions was raised for may have changed
+# the index unseen.
+CONTENT = f"""sha256(convert_to(concat(%(holds)s, (SELECT base FROM {VERSION_BASE} LIMIT 1), E'\n', d.routing,
+            E'\n', d.document), 'UTF8'))"""
+# Without anything to say of what is unchanged: of a sweep that are most.
+ADDRESS = """CASE WHEN {unchanged} THEN NULL
+        ELSE json_build_array(num_nonnulls(d.document) = 1, d.id, {content}, {open}, {places}) END"""
 FEW = 10  # keys for which planning takes longer than reading: a session plans these statements once
 
 
@@ -77,6 +105,37 @@ class Documents(NamedTuple):
     routings: Sequence[str] = ()
     unusable: Mapping[int, str] = {}
     versions: Sequence[int | None] = ()
+    at: Sequence["Addressed"] = ()
+    sent: Sequence[Any] = ()  # core.documents.placing.Sent
+
+
+class Addressed(NamedTuple):
+    """Where the document of a key is, of a projection that keeps that (`Projection.placed`).
+
+    `there`: the view has a row. `id` is the text of its `id`, where it has one. `content` is a hash of it,
+    `open`: it may be sent, `unchanged`: its address holds it. `places`: all addresses that it may have, each
+    as index, `_id`, by whom it was opened last, and the other keys that it may be of.
+    """
+
+    there: bool
+    id: str | None = None
+    content: str | None = None
+    open: bool = False
+    places: Sequence[tuple[str, str, str | None, Sequence[str] | None]] | None = None
+    unchanged: bool = False
+
+
+UNCHANGED = Addressed(there=True, unchanged=True)
+
+
+class Opening(NamedTuple):
+    """Who reads documents to send them: `token` opens their addresses, `holds` names the index as it is.
+
+    With an empty one nothing is unchanged.
+    """
+
+    token: str
+    holds: str = ""
 
 
 def read(
@@ -88,6 +147,7 @@ def read(
     max_bytes: int | None = None,
     content: bool = True,
     commit: bool = False,
+    opening: Opening | None = None,
 ) -> Documents:
     """The documents of these keys (`key_text`), in one snapshot, in at most `seconds`.
 
@@ -96,16 +156,20 @@ def read(
     raised is what no key is the reason for. Raises ValueError for a key with another number of parts,
     ChangedError where another definition of the projection is in force in that snapshot, and ReadRefusedError
     for what PostgreSQL raises while it reads. With `commit` the message that reads them ends the transaction.
+    With `opening` only documents whose addresses that has opened have a text.
     """
     parts = [key_parts(key, len(projection.key)) for key in keys]
     given = {"max_bytes": max_bytes, "name": projection.name, "stamp": projection.stamp}
     values = arrays(parts, projection) | given
+    if opening:
+        holds = json.dumps([opening.holds, projection.index, projection.pipeline, projection.mapping])
+        values |= {"keys": list(keys), "opening": opening.token, "holds": opening.holds and holds}
     rows: Sequence[Any] = ()
-    server_ = server(connection)
-    query = partial(statement, projection, server_, places(connection), content=content)
+    known, sending = (server(connection), places(connection)), opening is not None
+    query = partial(statement, projection, *known, content=content, sending=sending)
     with asking_again(connection), reading_rows(connection):
         if keys and commit:
-            types = _types(projection) if len(keys) <= FEW else {}
+            types = _types(projection, sending=sending) if len(keys) <= FEW else {}
             once = PlannedOnce(query(only=NO_CASTS), values, types)
             rows = send(connection, f"{session(seconds)}; {ONLY_READS}", once, commit=True)[0].rows
         if not rows:  # there are such casts: of whom is asked first
@@ -126,7 +190,8 @@ def _documents(
 ) -> Documents:
     """Rows of version, place from 1, text, routing, …, in the order of the places; some places twice."""
     first = [row for n, row in enumerate(rows) if n == 0 or row[1] != rows[n - 1][1]]
-    read = Documents(rows[0][0], [row[2] for row in first], _routings(projection, parts, first))
+    at = [Addressed(*row[5]) if row[5] else UNCHANGED for row in first] if projection.placed else ()
+    read = Documents(rows[0][0], [row[2] for row in first], _routings(projection, parts, first), at=at)
     if projection.version:
         read = read._replace(version=None, versions=[row[0] for row in first])
     return usable(projection, keys, [row[1] for row in rows], read)
@@ -196,7 +261,7 @@ def array_literal(values: Sequence[str]) -> str:
     return "{" + ",".join(f'"{value}"' for value in quoted) + "}"
 
 
-def _types(projection: Projection) -> dict[str, str]:
+def _types(projection: Projection, *, sending: bool) -> dict[str, str]:
     """The types of the parameters of `statement`."""
     own = {
         f"t{n}": f"{type_of(each).as_string()}[]"
@@ -204,17 +269,24 @@ def _types(projection: Projection) -> dict[str, str]:
         if not each.built_in
     }
     keys = {f"k{n}": "text[]" for n in range(len(projection.key))}
-    return keys | own | {"max_bytes": "bigint", "name": "text", "stamp": "text"}
+    placed = {"keys": "text[]", "opening": "uuid", "holds": "text"} if sending else {}
+    return keys | own | placed | {"max_bytes": "bigint", "name": "text", "stamp": "text"}
 
 
 @lru_cache(512)
 def statement(
-    projection: Projection, server: str, places: Places, *, content: bool = True, only: str = ""
+    projection: Projection,
+    server: str,
+    places: Places,
+    *,
+    content: bool = True,
+    sending: bool = False,
+    only: str = "",
 ) -> str:
     """The statement that reads documents, where our tables are at these places.
 
-    Its parameters are k0, k1, … (arrays of text), max_bytes, and name and stamp of the projection. `server`
-    as `version_sql` has it.
+    Its parameters are k0, k1, … (arrays of text), max_bytes, and name and stamp of the projection; with
+    `sending` the keys, and what Opening has. `server` as `version_sql` has it.
     """
     # As the document has it: a date in ISO, a number as it is written there.
     by_column = SQL("to_json(v.{}) #>> '{{}}'").format(identifier(projection.routing))
@@ -228,9 +300,42 @@ def statement(
         own=own,
         version_of=SQL("own" if projection.version else "version"),
         only=SQL(only),
-        **looked_up(projection),
+        id=id_text(projection),
+        **_placed(projection, places, sending=sending),
+        **looked_up(projection, keys=sending),
     )
     return composed.as_string()
+
+
+def id_text(projection: Projection) -> Composable:
+    """SQL for the text of a row's `id` in the view `v`; NULL where its key is its `_id`."""
+    if projection.id is None:
+        return SQL("NULL::text")
+    return key_column_text(SQL("v.{}").format(identifier(projection.id.name)), projection.id)
+
+
+def _placed(projection: Projection, places: Places, *, sending: bool) -> dict[str, Composable]:
+    """The parts of `statement` about addresses."""
+    if not sending:
+        bare = ADDRESS.format(content="NULL", open="false", unchanged="false", places="NULL")
+        address = SQL(bare if projection.placed else "NULL::json")
+        return {"sent": SQL("d.document"), "placed": SQL(""), "address": address}
+    prefix = Literal(projection.id_prefix.replace("%", "%%"))
+    here = SQL("p.document_id = {} || d.id").format(prefix) if projection.moves else SQL("true")
+    hashed = f"CASE WHEN %(holds)s <> '' THEN {CONTENT} END" if projection.skip_unchanged else "NULL::bytea"
+    placed = SQL(places.render(PLACED)).format(
+        content=SQL(places.render(hashed)),
+        here=here,
+        moves=SQL(str(projection.moves)),
+        index=Literal(projection.index),
+    )
+    known = ADDRESS.format(
+        content="encode(c.content, 'hex')",
+        open="coalesce(p.open, false)",
+        unchanged="coalesce(p.unchanged, false)",
+        places="p.places",
+    )
+    return {"sent": SQL("CASE WHEN p.open THEN d.document END"), "placed": placed, "address": SQL(known)}
 
 
 def own_version(projection: Projection) -> Composable:
@@ -240,16 +345,21 @@ def own_version(projection: Projection) -> Composable:
     return SQL(OWN_VERSION).format(column=SQL("v.{}").format(name), what=SQL(what.as_string()))
 
 
-def looked_up(projection: Projection) -> dict[str, Composable]:
-    """The parts of a statement that looks keys up in the view `v`: `arrays`, `names`, `view`, `matches`."""
+def looked_up(projection: Projection, *, keys: bool = False) -> dict[str, Composable]:
+    """The parts of a statement that looks keys up in the view `v`: `arrays`, `names`, `view`, `matches`.
+
+    With `keys` the parameter of that name, the keys' texts, is among the arrays, as `key`.
+    """
     places = range(len(projection.key))
     own = [place for place in places if not projection.key[place].built_in]
     given = {f"k{place}": SQL("text") for place in places}
     given |= {f"t{place}": type_of(projection.key[place]) for place in own}
+    if keys:
+        given["keys"] = SQL("text")
     arrays = (SQL(f"CAST(%({name})s AS {{}}[])").format(kind) for name, kind in given.items())
     return {
         "arrays": SQL(", ").join(arrays),
-        "names": SQL(", ").join(map(SQL, given)),
+        "names": SQL(", ").join(SQL(name if name != "keys" else "key") for name in given),
         "view": qualified(projection.document),
         "matches": SQL(" AND ").join(_match(place, each) for place, each in enumerate(projection.key)),
     }

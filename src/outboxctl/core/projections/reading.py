@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from outboxctl.core.database import Database
 from outboxctl.core.projections import documents
-from outboxctl.core.projections.documents import Documents
+from outboxctl.core.projections.documents import Documents, Opening
 from outboxctl.core.refused_reads import ReadRefusedError
 from outboxctl.domain.errors import UnreachableError
 from outboxctl.domain.projection import Projection
@@ -22,6 +22,7 @@ def versioned(
     seconds: float,
     max_bytes: int | None,
     raise_base: Callable[[], object],
+    opening: Opening | None = None,
 ) -> Documents:
     """The documents of these keys with a version.
 
@@ -32,7 +33,13 @@ def versioned(
     def read() -> Documents | None:
         with database.begin() as connection:
             found = documents.read(
-                connection, projection, keys, seconds=seconds, max_bytes=max_bytes, commit=True
+                connection,
+                projection,
+                keys,
+                seconds=seconds,
+                max_bytes=max_bytes,
+                commit=True,
+                opening=opening,
             )
         return None if found.version is None and not projection.version else found
 

@@ -12,7 +12,7 @@ from typing import Any
 from psycopg.sql import SQL, Composable, Identifier, Literal
 
 from outboxctl.core.database import driver
-from outboxctl.core.schema.names import AUDIT, EVENTS, PROJECTIONS
+from outboxctl.core.schema.names import AUDIT, EVENTS, PLACES, PROJECTIONS
 from outboxctl.core.sql import Connection
 from outboxctl.domain.projection import EVERYTHING, Projection, Relation
 
@@ -24,6 +24,7 @@ READ_BY = {
     "view": "the view, or what it uses, has changed",
     "index": "another index",
     "id_prefix": "another prefix of ids",
+    "id": "another column is the _id",
     "routing": "another routing",
     "pipeline": "another pipeline",
     "columns": "other columns of the root count",
@@ -35,6 +36,11 @@ DEFAULTS = {each.name: each.default for each in fields(Projection) if isinstance
 WATCHED = ("columns", "follow", "ignore")  # parts that triggers, and nothing else, depend on
 MADE = "changes were not seen while there were no triggers"
 NEW = "no projection of this name is in force"
+# What was sent while nothing was skipped is in no hash.
+FORGET = """
+UPDATE {places} SET content = NULL WHERE projection = {name} AND content IS NOT NULL AND NOT EXISTS (
+    SELECT FROM {projections} WHERE name = {name} AND definition -> 'skip_unchanged' = 'true');
+"""
 DECLARE = """
 WITH swept AS (
     INSERT INTO {events} (entity_type, entity_id, op, entity_key, follow, next_retry_at, status, attempts,
@@ -89,6 +95,7 @@ def declare_sql(
     values: dict[str, Composable] = {
         "all": SQL(str(EVERYTHING)),
         "events": Identifier(schema, EVENTS),
+        "places": Identifier(schema, PLACES),
         "projections": Identifier(schema, PROJECTIONS),
         "projections_name": Identifier(PROJECTIONS),
         "by": SQL("current_user") if by is None else Literal(by),
@@ -102,7 +109,8 @@ def declare_sql(
         "anyway": SQL("true" if anyway else "false"),
         "if_rows": SQL(f"AND {ROWS}" if new_index else "").format(root=_literal(projection.root)),
     }
-    return SQL(DECLARE).format(**values).as_string()
+    forget = FORGET if projection.skip_unchanged else ""
+    return SQL(forget + DECLARE).format(**values).as_string()
 
 
 def _parts(projection: Projection, parts: Collection[str] = ()) -> dict[str, Any]:

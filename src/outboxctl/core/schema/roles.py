@@ -10,6 +10,7 @@ from outboxctl.core.schema.names import (
     DELETES,
     EVENTS,
     MARKER,
+    PLACES,
     PROJECTIONS,
     REBUILDS,
     SOURCE,
@@ -22,7 +23,9 @@ from outboxctl.domain.errors import UsageError
 
 MAX_NAME = 63  # bytes; PostgreSQL silently truncates a longer name
 # The source is the application's.
-TOOL_TABLES = (EVENTS, AUDIT, MARKER, WORKERS, REBUILDS, VERSION, PROJECTIONS, VERSION_BASE, DELETES)
+TOOL_TABLES = (
+    *(EVENTS, AUDIT, MARKER, WORKERS, REBUILDS, VERSION, PROJECTIONS, VERSION_BASE, DELETES, PLACES),
+)
 TABLES = (*TOOL_TABLES, SOURCE)
 
 
@@ -76,7 +79,7 @@ RIGHTS = (
     Right(Role.WORKER, EVENTS, "UPDATE", (*DELIVERY, "follow_cursor")),
     Right(Role.WORKER, EVENTS, "INSERT", KEY_EVENT),
     Right(Role.WORKER, VERSION_BASE, "UPDATE", ("base", "system_identifier", "timeline", "raised_at")),
-    Right(Role.WORKER, DELETES, "SELECT, INSERT, UPDATE, DELETE"),
+    *(Right(Role.WORKER, table, "SELECT, INSERT, UPDATE, DELETE") for table in (DELETES, PLACES)),
     Right(Role.WORKER, WORKERS, "SELECT, INSERT, DELETE"),
     Right(Role.WORKER, WORKERS, "UPDATE", HEARTBEAT),
     *(Right(Role.OPERATOR, table, "SELECT") for table in TABLES),
@@ -86,7 +89,7 @@ RIGHTS = (
     Right(Role.OPERATOR, EVENTS, "UPDATE", DELIVERY + REPLAY),
     Right(Role.OPERATOR, SOURCE, "UPDATE", ("event_version",)),
     Right(Role.OPERATOR, AUDIT, "INSERT", AUDIT_ROW),
-    Right(Role.OPERATOR, REBUILDS, "INSERT, UPDATE"),
+    *(Right(Role.OPERATOR, table, "INSERT, UPDATE") for table in (REBUILDS, PLACES)),
     *(Right(Role.VIEWER, table, "SELECT") for table in TABLES),
     # An event that is sent twice is recognised by its id, which must be readable for that.
     Right(Role.PRODUCER, EVENTS, "INSERT", ("id", *NEW_EVENT)),

@@ -12,7 +12,7 @@ from outboxctl.operations.projection.place import Place, file_mapping, file_text
 
 KEYS = (
     *("root", "key", "document", "query", "index", "mapping", "routing", "pipeline", "version", "events"),
-    *("ignore", "follow"),
+    *("ignore", "follow", "skip_unchanged"),
 )
 TRIGGERS, APPLICATION = EVENTS = ("triggers", "application")
 NO_FOLLOW = "leave it out: the application calls outboxctl.touch for each document that it changes"
@@ -60,6 +60,8 @@ class Declaration:
     routing: str = ""
     pipeline: str = ""
     version: str = ""
+    id: str = ""
+    skip_unchanged: bool = False
     events: str = ""
     ignore: tuple[str, ...] = ()
     follow: tuple[DeclaredFollow, ...] = ()
@@ -119,10 +121,16 @@ def _declaration(path: Path, name: str, table: Any) -> Declaration:
         routing=place.text(table, "routing"),
         pipeline=place.text(table, "pipeline"),
         version=place.text(table, "version"),
+        id=place.text(table, "id"),
+        skip_unchanged=_flag(place, table, "skip_unchanged"),
         events=_events(place, table),
         ignore=place.texts(table, "ignore"),
         follow=_follows(place, table, len(key)),
     )
+
+
+def _flag(place: Place, table: dict[str, Any], key: str) -> bool:
+    return key in table and bool(place.value(table, key, bool, "true or false"))
 
 
 def _document(place: Place, table: dict[str, Any]) -> str:
@@ -177,7 +185,7 @@ def _follow(place: Place, table: dict[str, Any], count: int) -> DeclaredFollow:
     place.known(table, FOLLOW_KEYS)
     name, key = place.text(table, "table", needed=True), place.texts(table, "key", several=False)
     keys = str(place.value(table, "keys", str, "a SELECT")).strip().rstrip(";") if "keys" in table else ""
-    every = "all" in table and bool(place.value(table, "all", bool, "true or false"))
+    every = _flag(place, table, "all")
     if bool(key) + ("keys" in table) + every != 1:
         place.fail("one of `key`, `keys` and `all = true` must be there", HOW)
     if "keys" in table and (not keys.strip() or "\0" in keys):

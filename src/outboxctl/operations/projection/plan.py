@@ -23,7 +23,7 @@ from outboxctl.sink.transport.client import Client
 
 REBUILD = "outboxctl rebuild --projection {name} --by YOU --reason WHY"
 # Documents of before stay where or as they were: only a new index is right.
-ANEW = ("root", "key", "routing")
+ANEW = ("root", "key", "id", "routing")
 TWO_KINDS = "it was {before}, and {index} has documents of that: versions of two kinds cannot be compared"
 NEW_INDEX = "name a new `index` with it, or drop the projection, delete the index, and apply again"
 BUILT_IN, OWN_INDEX = "the built-in projection (ELASTIC_INDEX)", "each projection has an index of its own"

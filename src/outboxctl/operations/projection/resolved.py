@@ -20,6 +20,10 @@ from outboxctl.operations.projection.notices import Notice, notices, routing_cos
 from outboxctl.operations.projection.place import Place, shown
 
 KEY_KINDS = ("uuid", "int2", "int4", "int8", "numeric", "text", "varchar", "bpchar", "date", "enum")
+ONE_OR_OTHER = (
+    "the versions of two rows that have had one `_id` cannot be compared, nor those of before a restore:"
+    " leave `version` out, and documents have the snapshot's"
+)
 VERSION_KINDS = ("int2", "int4", "int8")
 KEY_HINT = "a key is of type uuid, smallint, integer, bigint, numeric, text, varchar, char, date or an enum"
 
@@ -102,6 +106,8 @@ def resolve(
         triggers=with_triggers,
         ignore=tuple(sorted(ignored, key=str)),
         version=declared.version,
+        id=_own_id(connection, declared, root, columns),
+        skip_unchanged=declared.skip_unchanged,
     )
     several = first_rows.several(connection, projection, view)
     if several is not None:
@@ -143,6 +149,8 @@ def _key(
     key = [columns[name] for name in declared.key]
     for each in key:
         _check_type(place, each)
+        if not each.not_null:
+            place.fail(f"{shown(each.name)} can be NULL", "a key is NOT NULL")
         shown_as = next(column for column in document if column.name == each.name)
         if shown_as.type != each.type or shown_as.listed:
             place.fail(f"{shown(each.name)} is {each.type} in {root} and {shown_as.type} in the document")
@@ -150,6 +158,29 @@ def _key(
         hint = "it needs a primary key, or a unique constraint whose columns are NOT NULL"
         place.fail(f"{', '.join(map(shown, declared.key))} is not unique in {root}", hint)
     return tuple(KeyColumn(each.name, each.type) for each in key)
+
+
+def _own_id(
+    connection: Connection, declared: Declaration, root: Relation, document: Sequence[Field]
+) -> KeyColumn | None:
+    """The column whose text is the `_id`; None where that is the key's."""
+    name, place = declared.id, declared.place.at("id")
+    if declared.version and (name or declared.skip_unchanged):
+        place = place if name else declared.place.at("skip_unchanged")
+        place.fail("not together with `version`", ONE_OR_OTHER)
+    followed.check_column(place, name, declared.document or "the query", [each.name for each in document])
+    if not name or declared.key == (name,):
+        return None
+    column = next(each for each in document if each.name == name)
+    _check_type(place, column)
+    if name in {each.name for each in fields(connection, root)} and not _unique(connection, root, name):
+        hint = f"ALTER TABLE {root} ADD UNIQUE ({quoted(name)})"
+        place.fail(f"{shown(name)} is not unique in {root}: two rows would have one document", hint)
+    return KeyColumn(name, column.type)
+
+
+def _unique(connection: Connection, root: Relation, name: str) -> bool:
+    return any(each.columns == (name,) for each in indexes.unique(connection, root))
 
 
 def _check_fields(declared: Declaration, view: Relation, columns: Sequence[Field]) -> None:
@@ -182,5 +213,3 @@ def _check_type(place: Place, column: Field) -> None:
     if not column.deterministic:
         why = "has a collation in which different texts are equal: one row would have two documents"
         place.fail(f"{shown(column.name)} {why}")
-    if not column.not_null:
-        place.fail(f"{shown(column.name)} can be NULL", "a key is NOT NULL")

@@ -15,6 +15,7 @@ from typing import Any
 from uuid import uuid4
 
 from outboxctl.core.database import Connection, Database
+from outboxctl.core.delivery import places
 from outboxctl.core.documents.source import DocumentSource
 from outboxctl.core.documents.table import entity_of
 from outboxctl.core.operator import repair
@@ -179,6 +180,8 @@ class Repair:
         name = self.source.projection.name
         keys = [difference.key for difference, _ in plain if difference.key is not None]
         ids = events.write(connection, name, keys)
+        if self.source.projection.placed:
+            places.forget(connection, name, keys)
         filters = {"projection": name, **self._filters(plain)}
         record(connection, "repair", filters=filters, ids=ids, affected=None, **self._act)
         return len(ids), 0

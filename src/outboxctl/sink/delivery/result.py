@@ -61,6 +61,10 @@ class IndexedSink(Sink, Protocol):
         """Up to `size` ids after `place` (None: from the start), and the next place; None after the last."""
         ...
 
+    def holds(self, seconds: float) -> str:
+        """Which index this is as it is: one that is made anew has another text; empty if that is unknown."""
+        ...
+
 
 class Probe(Protocol):
     """A sink that is asked whether it answers, whether its index exists, and how its indexes are."""

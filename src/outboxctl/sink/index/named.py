@@ -153,6 +153,12 @@ def described(client: Client, name: str, **options: Any) -> Named | Answer:
     )
 
 
+def uuids(client: Client, name: str, seconds: float) -> str:
+    """The uuids of the indexes that a name leads to; empty where they are not known now."""
+    found = described(client, name, seconds=seconds, filter_path="*.settings")
+    return "" if isinstance(found, Answer) else ",".join(each.uuid for each in found.indexes)
+
+
 def look(client: Client, name: str) -> Named:
     """The same, without indexes where there are none. Raises as `request`."""
     found = described(client, name, local=True)

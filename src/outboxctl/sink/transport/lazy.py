@@ -102,3 +102,9 @@ class IndexSink:
         from outboxctl.sink.index import walk  # noqa: PLC0415 - slow to load
 
         return walk.ids(self.sink.client(), self.index, place, size)
+
+    def holds(self, seconds: float) -> str:
+        """As `sink.index.named.uuids`."""
+        from outboxctl.sink.index.named import uuids  # noqa: PLC0415 - slow to load
+
+        return uuids(self.sink.client(), self.index, seconds)

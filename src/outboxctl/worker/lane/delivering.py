@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import NamedTuple
 
@@ -11,6 +11,7 @@ import structlog
 from outboxctl.core.database import Database
 from outboxctl.core.delivery.claim import Claimed
 from outboxctl.core.delivery.deletes import DeliveredDelete
+from outboxctl.core.delivery.places import PlaceWrite
 from outboxctl.core.documents.source import DocumentSource
 from outboxctl.core.documents.statements import RAISED
 from outboxctl.core.documents.table import TableSource
@@ -30,12 +31,13 @@ from outboxctl.worker.context import WorkerContext
 from outboxctl.worker.flow.control import FlowControl
 from outboxctl.worker.flow.suspects import SuspectIsolation
 from outboxctl.worker.lane.prepare import UNSENT, Prepared, deleted, judge, prepare
-from outboxctl.worker.projections.reading import Declared, Judged, Reading
+from outboxctl.worker.projections.reading import Declared, Judged, Reading, whole
 from outboxctl.worker.settling import tally
 
 # Reads of one document whose index holds a newer version, or whose declaration changes, before its event is
 # given back.
 TRIES = 3
+ASKED = 5.0  # seconds at most to ask which index it is
 # Elasticsearch and OpenSearch: VersionConflictEngineException.
 UNREACHED = "the index holds a version that no database reaches; delete the document"
 CURRENT_VERSION = re.compile(r"current version \[(\d+)\]")
@@ -51,7 +53,28 @@ TOO_LONG = Classification(
     unsent=True,
 )
 log = structlog.get_logger()
-Delivered = tuple[Judged, dict[str, DeliveredDelete]]
+
+
+@dataclass
+class Answered:
+    """What the index has answered, by event or part: deletes, and places to settle."""
+
+    deletes: dict[str, DeliveredDelete] = field(default_factory=dict)
+    places: dict[str, list[PlaceWrite]] = field(default_factory=dict)
+
+    def confirm(self, places: Mapping[str, list[PlaceWrite]], judged: Judged) -> None:
+        """Keep those of these places that belong to what is done; not where a newer version was met."""
+        for event, finding in judged if places else ():
+            if finding.verdict is Verdict.DONE and finding.noop is not Noop.SUPERSEDED:
+                self.places.setdefault(event.id, []).extend(places.get(event.id, ()))
+
+    def add(self, other: "Answered") -> None:
+        """What another request was answered."""
+        self.deletes |= other.deletes
+        self.places |= other.places
+
+
+Delivered = tuple[Judged, Answered]
 
 
 class Route(NamedTuple):
@@ -81,7 +104,7 @@ class Delivering:
     def deliver(self, batch: Batch, events: Sequence[Claimed]) -> Delivered:
         """Read and send the documents of these events of a batch: what becomes of each event.
 
-        Also the deletes that were delivered, by event id. Raises OutboxctlError where the database fails.
+        Also what the index has answered. Raises OutboxctlError where the database fails.
         """
         name = batch.name
         if apart := [event for event in events if event.follow is not None]:
@@ -90,26 +113,29 @@ class Delivering:
                 ids = [event.id for event in apart if event.follow != KEY_TOO_LONG]
                 follow.put_back(connection, batch.lease.token, ids)
             events = [event for event in events if event.follow is None]
-            judged, deletes = self.deliver(batch, events)
-            return too_long + judged, deletes
+            judged, answered = self.deliver(batch, events)
+            return too_long + judged, answered
         for again in range(TRIES if events else 0):
             projection = (self._declared.again if again else self._declared.get)(name) if name else None
             if name and projection is None:
                 text = brief(f"no projection {name!r} is in force: `outboxctl projection list` shows them")
                 # Tried again: a `drop` discards what waits, and `apply` may put it in force again.
                 finding = Classification(Verdict.RETRY, Reason.CONFIG, error=text, unsent=True)
-                return [(event, finding) for event in events], {}
+                return [(event, finding) for event in events], Answered()
             try:
-                return self._through(self._route(projection), events, batch.lease)
+                return self._through(self._route(projection, batch.lease), events, batch.lease)
             except ChangedError:  # what was sent is sent again
                 continue
-        return [(event, UNSENT) for event in events], {}
+        return [(event, UNSENT) for event in events], Answered()
 
-    def _route(self, projection: Projection | None) -> Route:
+    def _route(self, projection: Projection | None, lease: Lease) -> Route:
         if projection is None:
             return self._built_in
-        source = DocumentSource(projection, raised=partial(self._raised, projection.name))
-        return Route(projection.name, source, self._sink_of(projection), projection.index, projection)
+        sink, seconds = self._sink_of(projection), lease.deadline.seconds_left()
+        # Known before documents are read: of an index that is made meanwhile it is another.
+        holds = sink.holds(min(seconds, ASKED)) if projection.skip_unchanged and seconds > 0 else ""
+        source = DocumentSource(projection, raised=partial(self._raised, projection.name), holds=holds)
+        return Route(projection.name, source, sink, projection.index, projection)
 
     def _raised(self, name: str, base: int) -> None:
         self._context.of(name).metrics.count("version_base_raised", 1)
@@ -120,7 +146,7 @@ class Delivering:
 
         Raises ChangedError where another declaration is in force.
         """
-        judged, deletes, held = Judged(), dict[str, DeliveredDelete](), dict[str, int]()
+        judged, answered, held = Judged(), Answered(), dict[str, int]()
         for _ in range(TRIES):
             reading = self._read(route, events, lease, held)
             prepared = prepare(reading.read)
@@ -128,21 +154,23 @@ class Delivering:
                 prepared.actions = [a._replace(routing=reading.routings[a.id]) for a in prepared.actions]
             delivery = self._send(route, prepared, lease)
             self._flow.sized(route.name, delivery, len(prepared.actions), left_out=reading.left_out)
-            deletes |= deleted(prepared, delivery.findings, route.name or PROJECTION)
+            answered.deletes |= deleted(prepared, delivery.findings, route.name or PROJECTION)
             pairs = reading.judged + judge(prepared, delivery.findings)
             if route.projection is None:
-                return pairs, deletes
+                return pairs, answered
+            answered.confirm(reading.places, pairs)
+            pairs = whole(pairs)
             conflicts = {event.id: finding for event, finding in pairs if finding.noop is Noop.SUPERSEDED}
             judged += [pair for pair in pairs if pair[0].id not in conflicts]
             events = [event for event in events if event.id in conflicts]
             if not events:
-                return judged, deletes
+                return judged, answered
             held = {id_: _current_version(finding) for id_, finding in conflicts.items()}
             if not route.projection.version:  # no healthy index has one above the serial number asked again
                 route.source.raise_base(self._context.database, above=max(held.values()))
         own_version = route.projection is not None and route.projection.version
         again = partial(_went_back, own_version) if own_version else _again
-        return judged + [(event, again(conflicts[event.id])) for event in events], deletes
+        return judged + [(event, again(conflicts[event.id])) for event in events], answered
 
     def _read(
         self, route: Route, events: Sequence[Claimed], lease: Lease, held: Mapping[str, int]

@@ -4,13 +4,12 @@ from random import Random
 from threading import current_thread
 
 from outboxctl.core.delivery import settle
-from outboxctl.core.delivery.deletes import DeliveredDelete
 from outboxctl.domain.errors import OutboxctlError, UnreachableError
 from outboxctl.worker.claiming.claimer import Claimer
 from outboxctl.worker.claiming.leases import Batch
 from outboxctl.worker.context import WorkerContext
 from outboxctl.worker.flow.control import FlowControl
-from outboxctl.worker.lane.delivering import Delivering
+from outboxctl.worker.lane.delivering import Answered, Delivering
 from outboxctl.worker.lane.pages import FULL, Unfolded, unfold
 from outboxctl.worker.projections.reading import Judged
 from outboxctl.worker.settling.outcome import Outcomes, decide, policy_of
@@ -84,15 +83,16 @@ class Lane:
     def _process(self, batch: Batch) -> None:
         flow, name = self._flow, batch.name
         unfolded = self._unfolded(batch)
-        judged, deletes = Judged(), dict[str, DeliveredDelete]()
+        judged, answered = Judged(), Answered()
         for documents in unfolded.requests:
-            more, deleted = self._delivering.deliver(batch, documents)
+            more, also = self._delivering.deliver(batch, documents)
             judged += more
-            deletes |= deleted
+            answered.add(also)
         in_a_row = flow.judged(name, [finding for _, finding in judged])
         judged, splits = unfolded.folded(judged)
         outcomes = decide(judged, policy_of(self._context.settings, name, in_a_row), self._rng)
-        outcomes.deletes.update(deletes)
+        outcomes.deletes.update(answered.deletes)
+        outcomes.places.update(answered.places)
         outcomes.splits += splits
         flow.spread(name, outcomes)
         self._settle(self._context.of(name), batch, outcomes)

@@ -10,6 +10,8 @@ import structlog
 
 from outboxctl.core.database import Database
 from outboxctl.core.delivery.claim import LEFT_OUT, Claimed, as_claimed
+from outboxctl.core.delivery.places import PlaceWrite
+from outboxctl.core.documents.placing import Sent
 from outboxctl.core.documents.source import DocumentSource
 from outboxctl.core.projections import in_force
 from outboxctl.core.projections.documents import Documents
@@ -28,6 +30,8 @@ MOST_REFUSALS = 100  # rows that cannot be read, of a few statements each: then 
 LEAST = 1.0  # seconds to read no key
 # No engine takes an empty _id: there is no document to delete.
 NEVER_WAS = Classification(Verdict.DONE, noop=Noop.SOURCE_MISSING, unsent=True)
+UNCHANGED = Classification(Verdict.DONE, noop=Noop.UNCHANGED, unsent=True)
+PART = "+"  # in the id of a part of an event
 
 TOO_LATE = "it takes longer than the lease (OUTBOX_LEASE_SECONDS) allows"
 
@@ -79,6 +83,8 @@ class Reading:
     with the version of another read would supersede what was delivered between both. `left_out`: for some
     there was no room; `late`: a statement took too long. `blocked`: the source cannot be read at all.
     `held`: by event id, the versions that the index had of documents that it refused to delete.
+    An event whose key has several addresses has a part for each, with its id and PART; `places`: by event or
+    part, what becomes of places once that is done.
     """
 
     def __init__(
@@ -97,6 +103,7 @@ class Reading:
         self.read: list[Claimed] = []
         self.judged: Judged = []
         self.routings: dict[str, str] = {}
+        self.places = dict[str, list[PlaceWrite]]()
         self.left_out = self.late = False
         self.blocked: Classification | None = None
 
@@ -148,12 +155,15 @@ class Reading:
             raise
 
     def _take(self, keys: Sequence[str], found: Documents) -> None:
-        if found.routings:
-            ids = map(self._source.projection.id_of, keys)
-            self.routings.update(zip(ids, found.routings, strict=True))
         texts, versions = found.texts, found.versions or [found.version] * len(keys)
         length = sum(map(len, filter(None, texts)))
         self._max_bytes = max(1, self._max_bytes - length)  # the other halves have the rest of it
+        if found.sent:
+            self._take_placed(keys, found)
+            return
+        if found.routings:
+            ids = map(self._source.projection.id_of, keys)
+            self.routings.update(zip(ids, found.routings, strict=True))
         if self._source.versioned and not self._more and LEFT_OUT not in texts:  # the hot path
             events = map(self._unread.pop, keys)
             rows = zip(events, versions, texts, strict=True)
@@ -169,6 +179,39 @@ class Reading:
                 self._judge(key, UNSENT)
             else:
                 self.read += self._with_document(key, version, text)
+
+    def _take_placed(self, keys: Sequence[str], found: Documents) -> None:
+        routings = found.routings or [""] * len(keys)
+        rows = zip(keys, found.texts, found.sent, routings, strict=True)
+        for place, (key, text, sent, routing) in enumerate(rows):
+            ids = [*filter(None, [sent.id]), *sent.left]
+            if place in found.unusable:
+                self._judge(key, _bad_document(Verdict.FAIL, found.unusable[place]))
+            elif text == LEFT_OUT:
+                self.left_out = True
+                self._judge(key, UNSENT)
+            elif sent.unchanged:
+                self._judge(key, UNCHANGED)
+            else:
+                # Where the key says it, a delete has the routing of the document.
+                self.routings |= dict.fromkeys(ids, "" if self._source.projection.moves else routing)
+                self.routings |= {sent.id: routing} if sent.id else {}
+                self._take_parts(key, ids, found.version, text, sent)
+
+    def _take_parts(
+        self, key: str, ids: Sequence[str], version: int | None, text: str | None, sent: Sent
+    ) -> None:
+        """An event for each address; without one there is nothing to send."""
+        for event in self._events(key):
+            if not ids:
+                self.judged.append((event, NEVER_WAS))
+            for n, id_ in enumerate(ids):
+                part = f"{event.id}{PART}{n}" if n else event.id
+                document = text if id_ == sent.id else None
+                self.read.append(Claimed(part, id_, event.op, version, event.attempts, version, document))
+                self.places[part] = [write for at, write in sent.writes.items() if at == id_]
+            taken = [write for at, write in sent.writes.items() if at not in ids]
+            self.places.setdefault(event.id, []).extend(taken)
 
     def _with_document(self, key: str, version: int | None, text: str | None) -> Iterator[Claimed]:
         if self._source.versioned:
@@ -196,6 +239,28 @@ class Reading:
 
     def _events(self, key: str) -> list[Claimed]:
         return [self._unread.pop(key), *self._more.pop(key, ())]
+
+
+def whole(judged: Judged) -> Judged:
+    """What becomes of events by what became of their parts: the worst, or of the event's own document."""
+    if not any(PART in event.id for event, _ in judged):
+        return judged
+    found = dict[str, tuple[Claimed, Classification]]()
+    for event, finding in judged:
+        id_ = event.id.partition(PART)[0]
+        first = found.get(id_)
+        own = event.id == id_
+        if first is None:
+            found[id_] = event._replace(id=id_), finding
+        elif _worse(finding, first[1]) or (own and not _worse(first[1], finding)):
+            found[id_] = (event if own else first[0])._replace(id=id_), finding
+    return [*found.values()]
+
+
+def _worse(one: Classification, other: Classification) -> bool:
+    """A document that met a newer version is read again: only what fails is worse."""
+    rank = [each.noop is Noop.SUPERSEDED or 2 * (each.verdict is not Verdict.DONE) for each in (one, other)]
+    return rank[0] > rank[1]
 
 
 def _bad_document(verdict: Verdict, why: str) -> Classification:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from outboxctl.core.delivery.claim import Claimed
 from outboxctl.core.delivery.deletes import DeliveredDelete
+from outboxctl.core.delivery.places import PlaceWrite
 from outboxctl.core.delivery.settle import Failure, Retry
 from outboxctl.domain import backoff
 from outboxctl.domain.failures import DONE, Classification, Reason, Verdict
@@ -66,7 +67,8 @@ class Outcomes:
     """What to write for one claim, one list an outcome.
 
     For the metrics: the events that the sink `confirmed`, and by event id the `findings` of all others.
-    `deletes` are the delivered ones, by event id; of a document of a page it begins with that of the page.
+    `deletes` are the delivered ones, and `places` those to settle, by event id; of a document of a page, or
+    a part of an event, it begins with that.
     """
 
     confirmed: list[Claimed] = field(default_factory=list)
@@ -78,6 +80,7 @@ class Outcomes:
     findings: dict[str, tuple[Claimed, Classification]] = field(default_factory=dict)
     deletes: dict[str, DeliveredDelete] = field(default_factory=dict)
     splits: list[Split] = field(default_factory=list)
+    places: dict[str, list[PlaceWrite]] = field(default_factory=dict)
 
     @property
     def ids(self) -> set[str]:
@@ -101,6 +104,7 @@ class Outcomes:
             {id_: pair for id_, pair in self.findings.items() if id_ in ids},
             {id_: delete for id_, delete in self.deletes.items() if id_[:ID_LENGTH] in ids},
             [split for split in self.splits if split.id in ids],
+            {id_: some for id_, some in self.places.items() if id_[:ID_LENGTH] in ids},
         )
 
 

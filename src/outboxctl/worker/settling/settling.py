@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from outboxctl.core.database import Connection
-from outboxctl.core.delivery import deletes, diagnosis, settle
+from outboxctl.core.delivery import deletes, diagnosis, places, settle
 from outboxctl.core.delivery.diagnosis import Fate, index_ahead
+from outboxctl.core.message import Statement
 from outboxctl.domain.clock import monotonic
 from outboxctl.domain.errors import CutOffError, LockedError, UnreachableError
 from outboxctl.domain.failures import Noop
@@ -133,6 +134,7 @@ class Settling:
             only=released,
             deletes=self._noted(outcomes),
             splits={split.id: split.keys for split in outcomes.splits},
+            places=self._placed(outcomes),
         )
         missed = len(hit) < self.waiting
         locked = settle.held(connection, [self._token]) & self._outcomes.ids if missed else set()
@@ -145,6 +147,11 @@ class Settling:
         if not outcomes.deletes:
             return None
         return deletes.noted([*outcomes.deletes.values()], first=self._context.settings.lease_seconds)
+
+    def _placed(self, outcomes: Outcomes) -> Sequence[Statement]:
+        """What settles the places whose addresses have confirmed what was sent."""
+        writes = [write for some in outcomes.places.values() for write in some]
+        return places.settling(writes) if writes else ()
 
 
 def _together(written: Written, earlier: Sequence[Written]) -> Written:

@@ -1,0 +1,142 @@
+"""Where the documents of a projection may be, where their keys do not say it, and what they hold there.
+
+A row is an address (index and `_id`) that the document of a key may have: more of them than are true, never
+fewer. It is opened before anything is sent to its address, by a token of whoever sends, and what is sent is
+read after that: the snapshot shows the token. So of two that send to one address, who opened it later has
+read later, and its version wins. A row whose token is still the sender's when the index has confirmed what
+was sent is closed, with a hash of that; or it is removed, after a delete. Whoever sees it closed knows what
+the index holds: all that is sent there later is read later, too.
+"""
+
+import json
+from collections.abc import Collection, Sequence
+from typing import Any, NamedTuple
+
+from outboxctl.core.delivery.claim import PLAN
+from outboxctl.core.message import Statement, send
+from outboxctl.core.schema.names import PLACES, REBUILDS
+from outboxctl.core.sql import Connection, text
+
+ENTITY = "CAST(md5(concat(CAST(:projection AS text), ':', g.key)) AS uuid)"
+GIVEN = """ROWS FROM (json_array_elements_text(CAST(:keys AS json)),
+    json_array_elements_text(CAST(:indexes AS json)), json_array_elements_text(CAST(:ids AS json)))
+    g (key, index_name, document_id)"""
+SAME = "p.projection = :projection AND p.document_id = g.document_id AND p.index_name = g.index_name"
+# All rows of these addresses, other keys' too, in one order: who opens some waits for no one that waits.
+LOCK = text(f"""
+SELECT FROM {GIVEN} JOIN {PLACES} p ON {SAME}
+ORDER BY p.document_id, p.index_name, p.entity_id FOR UPDATE OF p
+""")
+OPEN_OTHERS = text(f"""
+UPDATE {PLACES} p SET opened = CAST(:token AS uuid), content = NULL FROM {GIVEN} WHERE {SAME}
+""")
+# A row that another session is removing is waited for, and written again.
+OPEN = text(f"""
+INSERT INTO {PLACES} AS p (projection, entity_id, entity_key, index_name, document_id, opened)
+SELECT DISTINCT ON (g.document_id, g.index_name, 2) :projection, {ENTITY}, g.key, g.index_name,
+    g.document_id, CAST(:token AS uuid)
+FROM {GIVEN} ORDER BY g.document_id, g.index_name, 2
+ON CONFLICT (projection, document_id, index_name, entity_id)
+    DO UPDATE SET opened = EXCLUDED.opened, content = NULL
+""")
+SETTLED = f"""FROM (SELECT * FROM ROWS FROM (json_array_elements_text(CAST(:keys AS json)),
+        json_array_elements_text(CAST(:indexes AS json)), json_array_elements_text(CAST(:ids AS json)),
+        json_array_elements_text(CAST(:tokens AS json)), json_array_elements_text(CAST(:contents AS json)))
+        n (key, index_name, document_id, token, content) ORDER BY document_id, index_name, key) g
+WHERE {SAME} AND p.entity_id = {ENTITY} AND p.opened = CAST(g.token AS uuid)"""
+CLOSE = text(
+    f"UPDATE {PLACES} p SET content = decode(g.content, 'hex') {SETTLED} AND num_nulls(g.content) = 0"
+)
+# While an index of before is kept, or a new one is filled, it may have what is removed from the other one.
+REMOVE = text(f"""
+DELETE FROM {PLACES} p USING {SETTLED.removeprefix("FROM ")} AND num_nulls(g.content) = 1
+    AND NOT EXISTS (SELECT FROM {REBUILDS} r WHERE r.alias = p.index_name
+        AND (num_nulls(r.ended_at) = 1 OR num_nonnulls(r.kept_index) = 1))
+""")
+FORGET = text(f"""
+UPDATE {PLACES} p SET content = NULL, opened = NULL
+FROM json_array_elements_text(CAST(:keys AS json)) g (key)
+WHERE p.projection = :projection AND p.entity_id = {ENTITY}
+""")
+KEYS = text(f"""
+SELECT DISTINCT ON (document_id) document_id, entity_key FROM {PLACES}
+WHERE projection = :projection AND document_id = ANY (CAST(:ids AS text[])) ORDER BY document_id, entity_id
+""")
+IDS = text(f"""
+SELECT p.document_id FROM json_array_elements_text(CAST(:keys AS json)) g (key)
+JOIN {PLACES} p ON p.projection = :projection AND p.entity_id = {ENTITY}
+""")
+DROP = text(f"DELETE FROM {PLACES} WHERE projection = :projection")
+
+
+class Place(NamedTuple):
+    """An address that the document of a key of a projection may have."""
+
+    projection: str
+    key: str
+    alias: str
+    id: str
+
+
+class PlaceWrite(NamedTuple):
+    """What becomes of a place once its address has confirmed what was sent.
+
+    If `token` opened it last, it is closed with `content`, a hash in hex; with None it is removed.
+    """
+
+    place: Place
+    token: str
+    content: str | None
+
+
+def open_(connection: Connection, places: Collection[Place], token: str, *, shared: bool) -> None:
+    """Open these places, all of one projection.
+
+    With `shared` also those that other keys have at their addresses. One message, which ends the
+    transaction. Places that are not there are made.
+    """
+    values = {**_columns([*places]), "token": token}
+    others: list[Statement] = [(LOCK, values), (OPEN_OTHERS, values)] if shared else []
+    send(connection, PLAN, *others, (OPEN, values), commit=True)
+
+
+def settling(writes: Sequence[PlaceWrite]) -> list[Statement]:
+    """The statements that close and remove places, all of one projection, after PLAN."""
+    values = _columns([each.place for each in writes])
+    values |= {
+        "tokens": json.dumps([each.token for each in writes]),
+        "contents": json.dumps([each.content for each in writes]),
+    }
+    closes = any(each.content is not None for each in writes)
+    removes = any(each.content is None for each in writes)
+    return [(CLOSE, values)] * closes + [(REMOVE, values)] * removes
+
+
+def forget(connection: Connection, projection: str, keys: Sequence[str]) -> None:
+    """Have the documents of these keys sent, whatever they hold."""
+    connection.execute(FORGET, {"projection": projection, "keys": _json(keys)})
+
+
+def keys(connection: Connection, projection: str, ids: Sequence[str]) -> dict[str, str]:
+    """By these ids one key each of which the document may be."""
+    return dict(map(tuple, connection.execute(KEYS, {"projection": projection, "ids": list(ids)})))
+
+
+def ids(connection: Connection, projection: str, keys: Sequence[str]) -> list[str]:
+    """The ids that the documents of these keys may have."""
+    return [*connection.execute(IDS, {"projection": projection, "keys": _json(keys)}).scalars()]
+
+
+def drop(connection: Connection, projection: str) -> None:
+    """Remove the places of a projection that is not in force."""
+    connection.execute(DROP, {"projection": projection})
+
+
+def _columns(places: Sequence[Place]) -> dict[str, Any]:
+    """The parameters of GIVEN, as texts: the driver takes 2 us for each element of an array."""
+    (projection, *_), keys, indexes, ids = zip(*places, strict=True)
+    return {"projection": projection, "keys": _json(keys), "indexes": _json(indexes), "ids": _json(ids)}
+
+
+def _json(texts: Sequence[str]) -> str:
+    return json.dumps(texts, ensure_ascii=False)

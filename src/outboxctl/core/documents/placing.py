@@ -1,0 +1,143 @@
+"""Reading documents whose addresses are kept: each is open before it is read (core/delivery/places.py).
+
+An address that a key may have, and has not, gets a delete, unless the same snapshot has the document of
+another key there: then nothing is sent, for the event of that key sends, or has sent, a newer version there.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+from uuid import uuid4
+
+from outboxctl.core.database import Database
+from outboxctl.core.delivery import places
+from outboxctl.core.delivery.claim import LEFT_OUT
+from outboxctl.core.delivery.places import Place, PlaceWrite
+from outboxctl.core.projections.documents import Addressed, Documents, Opening
+from outboxctl.domain.printable import brief
+from outboxctl.domain.projection import Projection
+
+TRIES = 5  # readings: one shows the addresses, one the documents; others where keys change meanwhile
+TWO = "{id} is the _id of {one} and of {other}: a document has an _id of its own"
+NO_ID = "its {column} is {what}, and is its _id"
+TOO_LONG = "of more than {bytes} bytes"
+
+
+class Sent(NamedTuple):
+    """What is sent of a key besides the document at its `id`: a delete to each of the ids `left`.
+
+    `writes` are the places to settle, by the id that has to be confirmed first; "" where none has.
+    """
+
+    id: str
+    left: Sequence[str] = ()
+    writes: Mapping[str, PlaceWrite] = {}
+    unchanged: bool = False
+
+
+def read(
+    database: Database,
+    projection: Projection,
+    keys: Sequence[str],
+    holds: str,
+    documents: Callable[..., Documents],
+) -> Documents:
+    """What `documents` reads of these keys, and what is sent of each (`Documents.sent`).
+
+    Texts are LEFT_OUT where addresses change again and again.
+    """
+    opening, others = Opening(str(uuid4()), holds), list[str]()
+    for _ in range(TRIES):
+        found = documents([*keys, *others], opening=opening)
+        looked = Looked(projection, opening.token, [*keys, *others], found)
+        sent = [looked.of(n) for n in range(len(keys))]
+        if not (looked.closed or looked.unread):
+            return _of(found, len(keys), sent, looked.unusable)
+        if looked.closed:
+            with database.begin() as connection:
+                wanted = dict.fromkeys(looked.closed)
+                places.open_(connection, wanted, opening.token, shared=projection.moves)
+        others += dict.fromkeys(looked.unread)
+    return Documents(found.version, [LEFT_OUT] * len(keys), sent=[Sent("")] * len(keys))
+
+
+def _of(found: Documents, count: int, sent: Sequence[Sent], why: Mapping[int, str]) -> Documents:
+    unusable = {n: text for n, text in found.unusable.items() if n < count} | dict(why)
+    texts = [None if n in unusable else text for n, text in enumerate(found.texts[:count])]
+    return Documents(found.version, texts, found.routings[:count], unusable, sent=sent)
+
+
+class Looked:
+    """One reading: what it says of keys, and which places it found `closed`, which other keys `unread`."""
+
+    def __init__(self, projection: Projection, token: str, keys: Sequence[str], found: Documents) -> None:
+        self._projection, self._token, self._keys, self._found = projection, token, keys, found
+        self._at = dict(zip(keys, found.at, strict=True))
+        self.closed, self.unread = list[Place](), list[str]()
+        self.unusable = dict[int, str]()
+
+    def of(self, n: int) -> Sent:
+        """What is sent of a key, by its place among them."""
+        key, at = self._keys[n], self._found.at[n]
+        if at.unchanged or n in self._found.unusable:
+            return Sent("", unchanged=at.unchanged)
+        id_ = self._id(key, at)
+        if at.there and (why := self._refusal(key, at, id_)):
+            self.unusable[n] = why
+            return Sent("")
+        here = self._place(key, id_)
+        writes = dict[str, PlaceWrite]()
+        if at.there:
+            self._require_open(here, open_=at.open)
+            if at.content:
+                writes[id_] = PlaceWrite(here, self._token, at.content)
+        left = self._left(here, at, writes)
+        if not (at.there or at.places or self._projection.moves):
+            left = [id_]  # a document of before its places were kept
+        return Sent(id_ if at.there else "", left, writes)
+
+    def _left(self, here: Place, at: Addressed, writes: dict[str, PlaceWrite]) -> list[str]:
+        left = []
+        for _, id_, opened, others in at.places or ():
+            place = self._place(here.key, id_)
+            if at.there and place == here:
+                continue
+            owner = self._owner(place, others or ())
+            if owner is None:
+                self._require_open(place, open_=opened == self._token)
+                left.append(id_)
+                writes[id_] = PlaceWrite(place, self._token, None)
+            elif opened:
+                writes[f"\n{id_}"] = PlaceWrite(place, opened, None)
+        return left
+
+    def _owner(self, place: Place, others: Sequence[str]) -> str | None:
+        """The key whose document is there."""
+        self.unread += [key for key in others if key not in self._at]
+        return next((key for key in others if self._is_at(key, place)), None)
+
+    def _is_at(self, key: str, place: Place) -> bool:
+        at = self._at.get(key)
+        return at is not None and at.there and self._id(key, at) == place.id
+
+    def _require_open(self, place: Place, *, open_: bool) -> None:
+        if not open_:
+            self.closed.append(place)
+
+    def _place(self, key: str, id_: str) -> Place:
+        return Place(self._projection.name, key, self._projection.index, id_)
+
+    def _id(self, key: str, at: Addressed) -> str:
+        return self._projection.id_of(key if self._projection.id is None else at.id or "")
+
+    def _refusal(self, key: str, at: Addressed, id_: str) -> str:
+        """Why a row can have no document; empty where it can."""
+        if self._projection.id is None:
+            return ""
+        column, longest = self._projection.id.name, self._projection.longest_key
+        if not at.id:
+            return NO_ID.format(column=column, what="NULL" if at.id is None else "empty")
+        if len(at.id.encode("utf-8", "surrogateescape")) > longest:
+            return NO_ID.format(column=column, what=TOO_LONG.format(bytes=longest))
+        others = [each for _, id_there, _, each in at.places or () if id_there == id_]
+        owner = self._owner(self._place(key, id_), others[0] or () if others else ())
+        return brief(TWO.format(id=id_, one=key, other=owner)) if owner is not None else ""

@@ -1,0 +1,107 @@
+"""An `_id` that is a column, and what is not sent twice: each address ends with what the view has for it."""
+
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from random import Random
+from typing import Any
+
+import psycopg
+import pytest
+
+import shop
+from outboxctl.core.database import Database
+from outboxctl.domain.projection import KeyColumn, Projection, Relation
+from processes import eventually
+from projections import shop_tables
+from projections.memory_index import LossyIndex
+from projections.test_simulation import UNFINISHED, lanes
+
+ROUNDS = int(os.environ.get("PROJECTIONS_ROUNDS", "25"))
+SEED = int(os.environ.get("PROJECTIONS_SEED", "1"))
+TABLES = """
+CREATE SCHEMA wares;
+CREATE TABLE wares.items (id int PRIMARY KEY, sku text UNIQUE DEFERRABLE INITIALLY DEFERRED, price int,
+    shown boolean NOT NULL DEFAULT true);
+CREATE VIEW wares.documents AS SELECT id, sku, price FROM wares.items WHERE shown;
+"""
+PUT = """
+INSERT INTO wares.items VALUES (%(id)s, %(sku)s, %(price)s)
+ON CONFLICT (id) DO UPDATE SET price = EXCLUDED.price, shown = random() < 0.8
+"""
+SWAP = """
+UPDATE wares.items i SET sku = o.sku FROM wares.items o
+WHERE (i.id, o.id) IN ((%(id)s, %(other)s), (%(other)s, %(id)s))
+"""
+RENAME = """
+UPDATE wares.items SET sku = %(sku)s WHERE id = %(id)s AND %(sku)s NOT IN (SELECT sku FROM wares.items)
+"""
+ACTS = (
+    [PUT] * 4
+    + [SWAP] * 2
+    + [RENAME] * 2
+    + [
+        "DELETE FROM wares.items WHERE id = %(id)s",
+        "UPDATE wares.items SET id = %(other)s WHERE id = %(id)s"
+        " AND %(other)s NOT IN (SELECT id FROM wares.items)",
+        "UPDATE wares.items SET price = %(price)s, shown = NOT shown WHERE id = %(id)s",
+    ]
+)
+BY_SKU = KeyColumn("sku", shop_tables.TEXT)
+
+
+def wares(index: str, **more: Any) -> Projection:
+    """The projection `wares`."""
+    key = (KeyColumn("id", "pg_catalog.int4"),)
+    return Projection("wares", Relation("wares", "items"), key, Relation("wares", "documents"), index, **more)
+
+
+def trade(sql: psycopg.Connection, rng: Random) -> None:
+    """Few rows, skus and prices: what was comes back."""
+    for _ in range(12):
+        numbers = {"id": rng.randrange(6), "other": rng.randrange(6), "price": rng.randrange(2)}
+        values = {**numbers, "sku": rng.choice("abcdefgh")}
+        with suppress(psycopg.errors.UniqueViolation), sql.transaction(force_rollback=rng.random() < 0.1):
+            for _ in range(rng.randrange(1, 3)):
+                sql.execute(rng.choice(ACTS).encode(), values)
+
+
+@pytest.fixture
+def put_in_force(db: Database, sql: psycopg.Connection) -> Callable[..., Projection]:
+    """Puts the projection of wares in force, with triggers."""
+    sql.execute(TABLES)
+
+    def put(index: str = "wares", **more: Any) -> Projection:
+        projection = shop.put_in_force(db, wares(index, **more))
+        shop_tables.watch(db, projection)
+        return projection
+
+    return put
+
+
+@pytest.mark.slow(reason="rounds of random writers, frozen workers and late requests")
+@pytest.mark.parametrize(("own_id", "skip"), [(BY_SKU, False), (None, True), (BY_SKU, True)])
+def test_whatever_comes_back_swaps_or_freezes_each_address_has_what_the_view_has(
+    url: str,
+    sql: psycopg.Connection,
+    put_in_force: Callable[..., Projection],
+    own_id: KeyColumn | None,
+    skip: bool,
+) -> None:
+    put_in_force(id=own_id, skip_unchanged=skip)
+    index, rng = LossyIndex(Random(SEED)), Random(SEED)
+    with lanes(url, index):
+        for number in range(ROUNDS):
+            trade(sql, rng)
+            eventually(lambda: not sql.execute(UNFINISHED).rowcount, what="delivered")
+            index.settle()
+            wanted = shop.documents(sql, "wares.documents", "sku" if own_id else "id")
+            assert index.documents() == wanted, f"seed {SEED}, round {number}"
+    assert sql.execute("SELECT DISTINCT status, error FROM search_outbox_events").fetchall() == [
+        ("done", None)
+    ]
+    assert index.conflicts, "no request was too late"
+    places = sql.execute("SELECT DISTINCT entity_id, document_id FROM outbox_places").fetchall()
+    assert len(places) >= len(wanted)
+    if skip:
+        assert sql.execute("SELECT FROM outbox_places WHERE content IS NOT NULL").rowcount
