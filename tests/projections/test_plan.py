@@ -16,8 +16,7 @@ table = "store.reviews"
 JOINED = "SELECT p.id, c.rate FROM store.products p CROSS JOIN store.currencies c"
 # What is replaced in the file, by what, and what is said.
 REPLACED = [
-    ('"store.products"', '"store.product"', "[projections.product] root: there is no table store.product"),
-    ('"store.products"', '"store.documents"', "root: store.documents is a view"),
+    ('"store.products"', '"store.product"', "root: there is no table or view store.product"),
     ('"store.documents"', '"store.docs"', "document: there is no table or view store.docs"),
     ('"id"', '"idd"', "key: store.products has no column 'idd'; did you mean id?"),
     ('"id"', "'Odd \"%Name'", "key: store.documents has no column"),

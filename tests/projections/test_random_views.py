@@ -13,7 +13,7 @@ from outboxctl.core.database import Database
 from outboxctl.core.projections import dependencies, view_texts
 from outboxctl.domain.keys_query import replaced
 from outboxctl.domain.projection import Relation
-from outboxctl.operations.projection.analysis.analyse import Analysis, analyse
+from outboxctl.operations.projection.analysis.analyse import Analysis, TableKey, analyse
 from projections.random_views import COLUMNS, SCHEMA, ViewMaker
 
 ROUNDS = int(os.environ.get("PROJECTIONS_ROUNDS", "15"))
@@ -27,7 +27,7 @@ def analysis(db: Database) -> Analysis:
     with db.begin() as connection:
         used = dependencies.used(connection, VIEW)
         texts = view_texts.read(connection, VIEW, {*used, ROOT})
-    return analyse(texts, VIEW, ROOT, ["id"])
+    return analyse(texts, VIEW, TableKey(ROOT, ("id",)), ["id"])
 
 
 def documents(sql: psycopg.Connection) -> dict[int, list[str]]:

@@ -4,7 +4,7 @@ import pytest
 
 from outboxctl.core.projections.view_texts import TableColumns, ViewTexts
 from outboxctl.domain.projection import Relation
-from outboxctl.operations.projection.analysis.analyse import Analysis, analyse
+from outboxctl.operations.projection.analysis.analyse import Analysis, TableKey, analyse
 
 INT, LONG, TEXT, NUMBER = (f"pg_catalog.{each}" for each in ("int4", "int8", "text", "numeric"))
 TABLES = {
@@ -39,7 +39,7 @@ def analysis(select: str, root: str = "c", key: str = "id", **views: str) -> Ana
     return analyse(
         ViewTexts(texts, tables, {"jsonb_agg", "count"}),
         Relation("s", "v"),
-        Relation("s", root),
+        TableKey(Relation("s", root), tuple(key.split(","))),
         key.split(","),
     )
 

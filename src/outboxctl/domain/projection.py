@@ -41,10 +41,19 @@ class Relation:
 
 @dataclass(frozen=True)
 class KeyColumn:
-    """A column of the key, and its type as a qualified name that an SQL cast takes (`pg_catalog.int8`)."""
+    """A column of the key, and its type as a qualified name that an SQL cast takes (`pg_catalog.int8`).
+
+    `of` is its name in the root where that is another one.
+    """
 
     name: str
     type: str
+    of: str = ""
+
+    @property
+    def in_root(self) -> str:
+        """Its name in the root."""
+        return self.of or self.name
 
     @property
     def built_in(self) -> bool:
@@ -170,10 +179,19 @@ class Projection:
         """The routing of a key with these parts, where the key determines it."""
         return parts[[each.name for each in self.key].index(self.routing)]
 
+    @property
+    def root_key(self) -> tuple[KeyColumn, ...]:
+        """The key's columns as the root has them."""
+        return tuple(KeyColumn(each.in_root, each.type) for each in self.key)
+
     def to_json(self) -> dict[str, Any]:
         """As the database keeps it."""
         value = asdict(self)
         del value["stamp"]
+        # As versions before have written it: a definition that differs has every document read again.
+        for column in (*value["key"], *([value["id"]] if self.id else [])):
+            if not column["of"]:
+                del column["of"]
         return value
 
 

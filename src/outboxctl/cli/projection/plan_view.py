@@ -61,6 +61,9 @@ def _lines(
     for each, costs in both:
         projection = each.projection
         yield f"{projection.name}: {brief(projection.document, 200)} into {brief(projection.index, 255)}"
+        if each.unfolded:
+            own = ", ".join(column.in_root for column in projection.key)
+            yield rendering.Item(brief(f"root: {projection.root} by {own}, beneath {each.unfolded}", 400))
         for follow in projection.follow:
             yield rendering.Item(brief(f"follows {follow.table}: {_how(follow)}", 400))
         if not projection.triggers:

@@ -130,7 +130,8 @@ def overview(found: dict[str, Any], *, json: bool) -> None:
 def _shown(found: dict[str, Any]) -> dict[str, str | None]:
     """The same for people, without what is followed."""
     texts = {name: each for name, each in found.items() if name not in ("follow", "oldest_seconds")}
-    texts |= {"key": ", ".join(found["key"]), "oldest": _age(found["oldest_seconds"])}
+    texts |= {name: ", ".join(found[name]) for name in ("key", "root_key")}
+    texts |= {"oldest": _age(found["oldest_seconds"])}
     return {name: f"{each:,}" if isinstance(each, int) else each or None for name, each in texts.items()}
 
 

@@ -95,9 +95,9 @@ class DocumentSource(DocumentStatements):
 
     def unordered(self, connection: Connection) -> str:
         """Why pages by key are slow; empty where an index has their order."""
-        if pages.ordered(connection, self.root(connection), self.projection.key):
+        if pages.ordered(connection, self.root(connection), self.projection.root_key):
             return ""
-        names = ", ".join(column.name for column in self.projection.key)
+        names = ", ".join(column.name for column in self.projection.root_key)
         return (
             f"{self.root(connection).name} has no unique index on ({names}): all rows are sorted for each"
             f" {CHUNK_ROWS:,} of them. `outboxctl doctor` says how to make one"
@@ -131,7 +131,7 @@ class DocumentSource(DocumentStatements):
             key=self._key(),
             root=qualified(root),
             alias=SQL(self.alias),
-            keyed=pages.keyed(self.projection.key, self.alias),
+            keyed=pages.keyed(self.projection.root_key, self.alias),
             sent=SQL(sent),
         )
         with reading_rows(connection):
@@ -236,7 +236,7 @@ class DocumentSource(DocumentStatements):
             what=what,
             root=qualified(self.root(connection)),
             alias=SQL(self.alias),
-            keyed=pages.keyed(self.projection.key, self.alias),
+            keyed=pages.keyed(self.projection.root_key, self.alias),
             cut=SQL(cut),
         )
         return composed.as_string()
@@ -247,12 +247,13 @@ class DocumentSource(DocumentStatements):
 
     def _after(self, connection: Connection, after: str | None, rows: int) -> Cut:
         """The next rows in the order of the unique index, which another order would sort the table for."""
-        order = pages.ordered(connection, self.root(connection), self.projection.key) or self.projection.key
+        key = self.projection.root_key
+        order = pages.ordered(connection, self.root(connection), key) or key
         names = SQL(", ").join(SQL(f"{self.alias}.{{}}").format(identifier(each.name)) for each in order)
         values: dict[str, Any] = {"rows": rows}
         beyond: Composable = SQL("")
         if after is not None:
-            places = [self.projection.key.index(column) for column in order]
+            places = [key.index(column) for column in order]
             given = SQL(", ").join(map(pages.value, places, order))
             beyond = SQL("AND ({}) > ({})").format(names, given)
             values |= {f"k{n}": part for n, part in enumerate(self.parts(after))}

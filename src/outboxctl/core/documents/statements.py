@@ -271,11 +271,11 @@ class DocumentStatements:
         if self.projection.routed is Routing.COLUMN:  # as the document has it: a date in ISO, say
             return SQL("to_json(v.{}) #>> '{{}}'").format(name)
         column = next(each for each in self.projection.key if each.name == self.projection.routing)
-        return key_column_text(SQL("r.{}").format(name), column)
+        return key_column_text(SQL("r.{}").format(identifier(column.in_root)), column)
 
     def _key(self) -> Composable:
         """SQL for the text of a row's key."""
-        return pages.row_key(self.projection)
+        return pages.row_key(self.projection.root_key)
 
     def _prepare(self, connection: Connection) -> None:
         """Set what texts and plans depend on, for this transaction."""
@@ -304,11 +304,11 @@ class DocumentStatements:
 
 def _match(column: KeyColumn) -> Composable:
     """The view's rows of a root's row; of two texts of one value only that of the root's is the key."""
-    name = identifier(column.name)
-    same = SQL("v.{0} = r.{0}").format(name)
+    both = [SQL("v.{}").format(identifier(column.name)), SQL("r.{}").format(identifier(column.in_root))]
+    same = SQL("{} = {}").format(*both)
     if pages.form_of(column):
         return same
-    texts = (key_text_sql([(SQL(f"{alias}.{{}}").format(name), column)]) for alias in "vr")
+    texts = (key_text_sql([(value, column)]) for value in both)
     return SQL("{} AND {} = {}").format(same, *texts)
 
 

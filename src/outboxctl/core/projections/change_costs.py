@@ -83,7 +83,8 @@ def sample(connection: Connection, table: Relation, alias: str, size: int) -> tu
     """The FROM and the end of a SELECT of at most `size` rows of a table; a small one is read."""
     percent = min(100.0, 100.0 * size / max(1, catalog.pages(connection, table)))
     given = {"alias": SQL(alias), "percent": SQL(f"{percent:.9f}"), "size": SQL(str(size))}
-    return SQL(ROWS).format(table=qualified(table), **given), SQL(ORDER).format(**given)
+    named = Identifier(table.schema, table.name)  # whoever runs it gives it no values: a % stays one
+    return SQL(ROWS).format(table=named, **given), SQL(ORDER).format(**given)
 
 
 def _in_time(connection: Connection, read: Callable[[int], DocumentsBehind]) -> DocumentsBehind | None:

@@ -39,10 +39,12 @@ def _first(connection: Connection, view: Relation, statement: str) -> str | None
 
 
 def _several(projection: Projection, view: Relation, of: str) -> str:
-    names = [identifier(column.name) for column in projection.key]
-    own, roots = (SQL(", ").join(SQL(f"{alias}.{{}}").format(name) for name in names) for alias in "rt")
+    own, roots = (
+        SQL(", ").join(SQL(f"{alias}.{{}}").format(identifier(column.name)) for column in key)
+        for alias, key in (("r", projection.key), ("t", projection.root_key))
+    )
     chosen = SQL(of).format(columns=own, roots=roots, root=qualified(projection.root), some=SQL(str(SOME)))
     composed = SQL(SEVERAL).format(
-        key=row_key(projection), view=qualified(view), keyed=keyed(projection.key), of=chosen, columns=own
+        key=row_key(projection.key), view=qualified(view), keyed=keyed(projection.key), of=chosen, columns=own
     )
     return composed.as_string()

@@ -91,7 +91,7 @@ def hashed(connection: Connection, projection: Projection, hashes: Sequence[str]
     """
     prepare_documents(connection, projection.document, SECONDS)
     composed = SQL(HASHED).format(
-        key=row_key(projection),
+        key=row_key(projection.key),
         view=qualified(projection.document),
         there=keyed(projection.key),
         longest=SQL(str(projection.longest_key)),
@@ -126,13 +126,15 @@ def unreached(connection: Connection, projection: Projection, *, size: int) -> I
 
 
 def _unreached(projection: Projection) -> Composed:
-    names = [identifier(column.name) for column in projection.key]
+    pairs = zip(projection.root_key, projection.key, strict=True)
     return SQL(UNREACHED).format(
-        key=row_key(projection),
+        key=row_key(projection.key),
         view=qualified(projection.document),
         keyed=keyed(projection.key),
         root=qualified(projection.root),
-        same=SQL(" AND ").join(SQL("t.{0} = r.{0}").format(name) for name in names),
+        same=SQL(" AND ").join(
+            SQL("t.{} = r.{}").format(identifier(of.name), identifier(own.name)) for of, own in pairs
+        ),
     )
 
 
@@ -176,6 +178,6 @@ def keyed(key: Sequence[KeyColumn], alias: str = "r") -> Composed:
     return SQL(" AND ").join(columns)
 
 
-def row_key(projection: Projection) -> Composable:
+def row_key(key: Sequence[KeyColumn]) -> Composable:
     """SQL for the key's text of a row `r`."""
-    return key_text_sql([(SQL("r.{}").format(identifier(each.name)), each) for each in projection.key])
+    return key_text_sql([(SQL("r.{}").format(identifier(each.name)), each) for each in key])

@@ -1,6 +1,7 @@
 """The tables whose changes reach documents: those of the declaration, and those that joins lead to."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 
 from outboxctl.core.projections import catalog, dependencies, scratch
@@ -11,6 +12,8 @@ from outboxctl.domain.errors import UsageError
 from outboxctl.domain.keys_query import parameters
 from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import BLANK_PADDED, Follow, KeyColumn, Relation
+from outboxctl.operations.projection import unfolded
+from outboxctl.operations.projection.analysis.analyse import TableKey
 from outboxctl.operations.projection.analysis.chains import same_text
 from outboxctl.operations.projection.declaration import Declaration, DeclaredFollow
 from outboxctl.operations.projection.place import Place, shown
@@ -22,7 +25,7 @@ ANY = (*catalog.TABLES, Kind.VIEW, Kind.MATERIALIZED_VIEW, Kind.FOREIGN_TABLE)
 def tables(
     connection: Connection,
     declared: Declaration,
-    root: Relation,
+    root: TableKey,
     key: tuple[KeyColumn, ...],
     view: Relation,
     *,
@@ -40,14 +43,35 @@ def tables(
     named = {each.table for each in follow}
     if both := named & set(ignored):
         declared.place.at("ignore").fail(f"{next(iter(both))} is followed, too")
-    proof = prove(connection, declared, root, view, follow, used=used)
-    if not with_triggers:
-        return (), (), tuple(ignored), proof
-    # The root's own row is followed in any case.
-    follow = [each for each in follow if each.table != root or each.key != declared.key]
-    follow += follows(connection, declared.place, proof, declared.key, named | set(ignored))
-    root_columns = counting(used.get(root, frozenset()), [each.name for each in key])
-    return root_columns, tuple(follow), tuple(ignored), proof
+    named |= {*ignored}
+    views = {each for each in named if catalog.kind(connection, each) is Kind.VIEW}
+    proof = prove(connection, declared, root, view, follow, used=used, said=views)
+    root_columns: tuple[str, ...] = ()
+    if with_triggers:
+        follow = [
+            each
+            for given, one in zip(declared.follow, follow, strict=True)
+            for each in (unfolded.follows(connection, given, one, named) if one.table in views else [one])
+        ]
+        # The root's own row is followed in any case.
+        follow = [each for each in follow if (each.table, each.key) != root]
+        follow = _together(follow + follows(connection, declared.place, proof, named))
+        root_columns = counting(used.get(root.table, frozenset()), root.columns)
+    else:
+        follow = []
+    beneath = {table for each in views for table in dependencies.used(connection, each)}
+    tables = {*ignored} - views | (beneath & used.keys() - {root.table, *(each.table for each in follow)})
+    return root_columns, tuple(follow), tuple(tables), proof
+
+
+def _together(follow: Sequence[Follow]) -> list[Follow]:
+    """Those that say the same of a table as one, for all columns that count for any of them."""
+    found = dict[tuple[object, ...], Follow]()
+    for each in follow:
+        what = (each.table, each.key, each.keys, each.all)
+        both = each.columns, found.get(what, each).columns
+        found[what] = replace(each, columns=counting({*both[0], *both[1]}, ()) if all(both) else ())
+    return [*found.values()]
 
 
 def check_column(place: Place, name: str, of: object, known: Sequence[str], fix: str = "") -> None:
@@ -72,7 +96,10 @@ def relation(
         what = "table or view" if Kind.VIEW in kinds else "table"
         place.fail(f"there is no {what} {brief(name, 140)}", table_hint(connection, name))
     if is_a not in kinds:
-        place.fail(f"{found} is {catalog.WORDS[is_a]}")
+        place.fail(
+            f"{found} is {catalog.WORDS[is_a]}",
+            "name a table, or a view of tables" if Kind.VIEW in kinds else "",
+        )
     return found
 
 
@@ -83,7 +110,7 @@ def _declared(
     used: Mapping[Relation, frozenset[str]],
 ) -> Follow:
     place = declared.place
-    table = relation(connection, place.at("table"), declared.table)
+    table = relation(connection, place.at("table"), declared.table, (*catalog.TABLES, Kind.VIEW))
     columns = {each.name: each for each in fields(connection, table)}
     for part in ("key", "columns"):
         for name in getattr(declared, part):

@@ -17,7 +17,7 @@ from outboxctl.core.sql import Connection
 from outboxctl.domain.keys_query import replaced
 from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import Follow, Projection, Relation, Routing
-from outboxctl.operations.projection.analysis.analyse import Analysis, analyse
+from outboxctl.operations.projection.analysis.analyse import Analysis, TableKey, analyse
 from outboxctl.operations.projection.analysis.keys import Lookup
 
 ONE_BY_ONE = "create one, by these statements: the last one takes the others, and locks nobody out for long"
@@ -123,16 +123,16 @@ def unindexed(connection: Connection, projection: Projection) -> list[MissingInd
     """Indexes that a projection in force lacks, by its view as it is now."""
     view, root = projection.document, projection.root
     texts = view_texts.read(connection, view, {*dependencies.used(connection, view), root})
-    analysis = analyse(texts, view, root, [each.name for each in projection.key])
+    key = [each.name for each in projection.key]
+    own = TableKey(root, tuple(each.in_root for each in projection.key))
+    analysis = analyse(texts, view, own, key)
     return of_analysis(connection, projection, analysis)
 
 
 def of_analysis(connection: Connection, projection: Projection, analysis: Analysis) -> list[MissingIndex]:
     """The same of what was proved of a view."""
-    ways = [way for several in analysis.follows.values() for way in several]
     declared = [Lookup(each.table, each.key) for each in projection.follow if each.key]
-    reading = [*(each for way in ways for each in way.reading), *declared]
-    found = [("reading a document", each) for each in reading]
+    found = [("reading a document", each) for each in (*analysis.reading, *declared)]
     for follow in projection.follow:
         what = f"finding the documents behind a row of {follow.table}"
         found += [(what, each) for each in lookups(connection, follow, analysis)]

@@ -39,6 +39,7 @@ def facts(projection: Projection) -> dict[str, Any]:
         "index": projection.index,
         "root": str(projection.root),
         "key": [each.name for each in projection.key],
+        "root_key": [each.in_root for each in projection.key],
         "document": str(projection.document),
         "follow": [
             {

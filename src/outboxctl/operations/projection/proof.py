@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from psycopg.sql import Identifier
 
 from outboxctl.core.projections import catalog, dependencies, view_texts
+from outboxctl.core.projections.catalog import Kind
 from outboxctl.core.projections.fields import Field, fields, parameter_types, virtual
 from outboxctl.core.sql import Connection
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import Follow, Relation
-from outboxctl.operations.projection.analysis.analyse import Analysis, analyse
+from outboxctl.operations.projection.analysis.analyse import Analysis, TableKey, analyse
 from outboxctl.operations.projection.analysis.keys import KeyPath
 from outboxctl.operations.projection.declaration import Declaration
 from outboxctl.operations.projection.place import Place, quoted
@@ -30,6 +31,13 @@ SEVERAL = (
     "make one value of its rows, (SELECT json_agg(…) FROM … WHERE …), or GROUP BY the key; if there is one"
     " row at most, a unique index on these columns says so"
 )
+INSTEAD = {
+    Kind.MATERIALIZED_VIEW: "read its tables in its place; or write what is below, and have whoever refreshes"
+    " it update that row in the same transaction: every document is read again then",
+    Kind.FOREIGN_TABLE: "read a table with a copy of its rows; or write what is below, and run `outboxctl"
+    " verify --repair` when its rows have changed",
+}
+REFRESHED = "a table of one row, that you make for this"
 PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
 
 
@@ -43,9 +51,12 @@ class UnprovenError(UsageError):
 
 @dataclass(frozen=True)
 class Proof:
-    """What is proved of a view: `used` are the tables that it reads, with the columns of each."""
+    """What is proved of a view: `used` are the tables that it reads, with the columns of each.
 
-    root: Relation
+    `root`: the table of its documents; None where its rows are none.
+    """
+
+    root: TableKey | None
     used: Mapping[Relation, frozenset[str]]
     analysis: Analysis
 
@@ -53,57 +64,60 @@ class Proof:
 def prove(
     connection: Connection,
     declared: Declaration,
-    root: Relation,
+    root: TableKey,
     view: Relation,
     follow: Sequence[Follow],
     *,
     used: Mapping[Relation, frozenset[str]],
+    said: Collection[Relation],
 ) -> Proof:
     """Analyse a view; `follow` are the tables that the declaration names, `used` those that the view reads.
 
+    `said` are views that the declaration follows or ignores.
+
     Raises UsageError where its key is not the root's, or where its joins make several rows of one key.
     """
-    texts = view_texts.read(connection, view, {*used, root})
-    proof = Proof(root, used, analyse(texts, view, root, declared.key))
-    _check_key(declared, proof, follow)
+    texts = view_texts.read(connection, view, {*used, root.table})
+    proof = Proof(root, used, analyse(texts, view, root, declared.key, said))
+    _check_key(declared, proof.analysis, root, follow)
     if proof.analysis.several:
         what = f"there can be several rows for one key: {proof.analysis.several}"
         declared.place.at("query" if declared.query else "document").fail(what, SEVERAL)
     return proof
 
 
-def _check_key(declared: Declaration, proof: Proof, follow: Sequence[Follow]) -> None:
-    place, analysis = declared.place.at("key"), proof.analysis
+def _check_key(declared: Declaration, analysis: Analysis, root: TableKey, follow: Sequence[Follow]) -> None:
+    place, (table, own) = declared.place.at("key"), root
     if analysis.wrong_key:
-        names = ", ".join(declared.key)
-        hint = f"write {names} of {proof.root} into the view under this name, as it is"
-        place.fail(f"it is not that of {proof.root}: in the view {brief(analysis.wrong_key, 300)}", hint)
-    said = any(each.table == proof.root and (each.key == declared.key or each.all) for each in follow)
+        under = "under this name" if own == declared.key else f"as {', '.join(declared.key)}"
+        hint = f"write {', '.join(own)} of {table} into the view {under}, as it is"
+        place.fail(f"it is not that of {table}: in the view {brief(analysis.wrong_key, 300)}", hint)
+    said = any(each.table == table and (each.key == own or each.all) for each in follow)
     if analysis.unknown_key and not said:
-        block = _follow_lines(declared.place, proof.root, f"key = {list(declared.key)}".replace("'", '"'))
-        what = f"it is not clear that it is that of {proof.root}: {analysis.unknown_key}"
+        block = _follow_lines(declared.place, table, f"key = {list(own)}".replace("'", '"'))
+        what = f"it is not clear that it is that of {table}: {analysis.unknown_key}"
         place.fail(what, UNKNOWN, block=block)
 
 
-def follows(
-    connection: Connection, place: Place, proof: Proof, key: Sequence[str], named: Collection[Relation]
-) -> list[Follow]:
+def follows(connection: Connection, place: Place, proof: Proof, named: Collection[Relation]) -> list[Follow]:
     """How the tables that are not `named` are followed, by the view's own joins.
 
     Raises UsageError with a block to paste for all that cannot be.
     """
-    above = dependencies.ancestors(connection, set(proof.used), proof.analysis.read)
+    analysis, root = proof.analysis, proof.root.table if proof.root else None
+    in_text = analysis.read | analysis.beneath
+    above = dependencies.ancestors(connection, set(proof.used), in_text)
     found: list[Follow] = []
     missing: dict[Relation, str] = {}
-    for table in sorted({*proof.used, proof.root} - {*named}, key=str):
-        if (kind := catalog.kind(connection, table)) not in catalog.TABLES:
-            what = catalog.WORDS[kind] if kind else "which is gone"
-            place.fail(f"the view reads {table}, {what}", "put it into `ignore`, or read a table")
-        text = table if table in proof.analysis.read else above.get(table, table)
-        ways, columns = list(proof.analysis.follows.get(text, ())), fields(connection, table)
-        if text == proof.root != table:
-            ways.insert(0, KeyPath(key=tuple(key)))
-        if why := _why_not(proof, table, text, ways, columns):
+    for table in sorted({*proof.used, *([root] if root else [])} - {*named}, key=str):
+        text = table if table in in_text else above.get(table, table)
+        if text in analysis.beneath - analysis.read - {root}:
+            continue
+        require_table(connection, place, table)
+        ways, columns = list(analysis.follows.get(text, ())), fields(connection, table)
+        if proof.root and text == root != table:
+            ways.insert(0, KeyPath(key=proof.root.columns))
+        if why := _why_not(proof, text, ways, columns):
             missing[table] = why
             continue
         for way in ways:
@@ -118,11 +132,10 @@ def follows(
     return found
 
 
-def _why_not(
-    proof: Proof, table: Relation, text: Relation, ways: Sequence[KeyPath], columns: Sequence[Field]
-) -> str:
+def _why_not(proof: Proof, text: Relation, ways: Sequence[KeyPath], columns: Sequence[Field]) -> str:
     """Why a table is not followed by itself; empty where it is. `text` is its name in the view's text."""
-    if text not in proof.analysis.read and table != proof.root:
+    known = proof.analysis.read | proof.analysis.beneath | ({proof.root.table} if proof.root else set())
+    if text not in known:
         return "the view's text does not show where it is read"
     if unproven := proof.analysis.unproven.get(text):
         return "; ".join(unproven)
@@ -131,13 +144,29 @@ def _why_not(
     return f"it is joined by {names}, a virtual generated column: no trigger can read it" if used else ""
 
 
+def require_table(connection: Connection, place: Place, table: Relation) -> None:
+    """Raise UsageError for what a view reads and no trigger can be on, with what to do instead."""
+    kind = catalog.kind(connection, table)
+    if kind in catalog.TABLES:
+        return
+    block = f"ignore = [{toml_name(table)}]\n"
+    if kind is Kind.MATERIALIZED_VIEW:
+        block += f"\n{_follow_lines(place, Relation(table.schema, 'refreshed'), 'all = true', REFRESHED)}"
+    what, hint = (catalog.WORDS[kind], INSTEAD[kind]) if kind else ("which is gone", "")
+    place.fail(f"the view reads {table}, {what}", hint, block=block)
+
+
 def counting(columns: Collection[str], needed: Sequence[str]) -> tuple[str, ...]:
     """Columns whose change counts, those of the key among them; none of them means all."""
     return tuple(sorted({*columns, *needed})) if columns else ()
 
 
 def _follow_lines(place: Place, table: Relation, how: str, why: str = "") -> str:
-    parts = (table.schema, table.name)
-    name = ".".join(each if PLAIN.fullmatch(each) else Identifier(each).as_string() for each in parts)
     said = f"  # {brief(why, 200)}" if why else ""
-    return f"[[{place.table}.follow]]{said}\ntable = {quoted(name)}\n{how}\n"
+    return f"[[{place.table}.follow]]{said}\ntable = {toml_name(table)}\n{how}\n"
+
+
+def toml_name(table: Relation) -> str:
+    """The name of a table as a declaration has it."""
+    parts = (table.schema, table.name)
+    return quoted(".".join(each if PLAIN.fullmatch(each) else Identifier(each).as_string() for each in parts))

@@ -13,8 +13,8 @@ from outboxctl.core.search_path import quoted
 from outboxctl.core.sql import Connection
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.projection import KeyColumn, Projection, Relation
-from outboxctl.operations.projection import followed, mapping
-from outboxctl.operations.projection.analysis.analyse import Analysis
+from outboxctl.operations.projection import followed, mapping, unfolded
+from outboxctl.operations.projection.analysis.analyse import Analysis, TableKey
 from outboxctl.operations.projection.declaration import Declaration
 from outboxctl.operations.projection.notices import Notice, notices, routing_cost
 from outboxctl.operations.projection.place import Place, shown
@@ -47,7 +47,7 @@ class Planned:
     `looked_at` is the view, or a temporary one of its `query`, `others` own what it reads, `body` that of the
     index, `before` what is in force. `scripts` changes the database, `lacking` are fields that the index's
     mapping gets, in place; `tampered` says what is not as it was put in force, so that documents may be
-    wrong. `new_index`: it holds no document of before.
+    wrong. `new_index`: it holds no document of before. `unfolded` is the view that is declared as the root.
     """
 
     declaration: Declaration
@@ -63,6 +63,7 @@ class Planned:
     lacking: dict[str, Any] = field(default_factory=dict)
     tampered: list[str] = field(default_factory=list)
     new_index: bool = False
+    unfolded: Relation | None = None
 
     def step(self, what: str, text: str, command: str = "") -> None:
         """Add a thing to do."""
@@ -82,7 +83,11 @@ def resolve(
     Raises UsageError with the file, the place and what is wrong.
     """
     place = declared.place
-    root = followed.relation(connection, place.at("root"), declared.root)
+    named = followed.relation(connection, place.at("root"), declared.root, (*catalog.TABLES, Kind.VIEW))
+    for name in declared.key:
+        known = [each.name for each in fields(connection, named)]
+        followed.check_column(place.at("key"), name, named, known)
+    root = unfolded.root(connection, place.at("root"), named, declared.key)
     made = Relation(schema, view_name(declared.name))
     view = _document(connection, declared, made)
     columns = fields(connection, view)
@@ -93,7 +98,7 @@ def resolve(
     )
     projection = Projection(
         name=declared.name,
-        root=root,
+        root=root.table,
         key=key,
         document=made if declared.query else view,
         index=declared.index,
@@ -106,7 +111,7 @@ def resolve(
         triggers=with_triggers,
         ignore=tuple(sorted(ignored, key=str)),
         version=declared.version,
-        id=_own_id(connection, declared, root, columns),
+        id=_own_id(connection, declared, root.table, columns),
         skip_unchanged=declared.skip_unchanged,
     )
     several = first_rows.several(connection, projection, view)
@@ -120,7 +125,8 @@ def resolve(
     )
     found += routing_cost(projection, body["settings"])
     others = owners.others(connection, view)
-    return Planned(declared, projection, view, body, proof.analysis, found, others)
+    of = named if named != root.table else None
+    return Planned(declared, projection, view, body, proof.analysis, found, others, unfolded=of)
 
 
 def _document(connection: Connection, declared: Declaration, made: Relation) -> Relation:
@@ -140,24 +146,23 @@ def _document(connection: Connection, declared: Declaration, made: Relation) -> 
 
 
 def _key(
-    connection: Connection, declared: Declaration, root: Relation, document: Sequence[Field]
+    connection: Connection, declared: Declaration, root: TableKey, document: Sequence[Field]
 ) -> tuple[KeyColumn, ...]:
-    place, columns = declared.place.at("key"), {each.name: each for each in fields(connection, root)}
-    for name in declared.key:
-        followed.check_column(place, name, root, list(columns))
+    place, table = declared.place.at("key"), root.table
+    columns = {each.name: each for each in fields(connection, table)}
+    for name, own in zip(declared.key, root.columns, strict=True):
         followed.check_column(place, name, declared.document or "the query", [each.name for each in document])
-    key = [columns[name] for name in declared.key]
-    for each in key:
-        _check_type(place, each)
-        if not each.not_null:
-            place.fail(f"{shown(each.name)} can be NULL", "a key is NOT NULL")
-        shown_as = next(column for column in document if column.name == each.name)
-        if shown_as.type != each.type or shown_as.listed:
-            place.fail(f"{shown(each.name)} is {each.type} in {root} and {shown_as.type} in the document")
-    if not indexes.is_unique(connection, root, declared.key):
+        _check_type(place, columns[own])
+        if not columns[own].not_null:
+            place.fail(f"{shown(own)} can be NULL", "a key is NOT NULL")
+        shown_as, type_ = next(each for each in document if each.name == name), columns[own].type
+        if shown_as.type != type_ or shown_as.listed:
+            place.fail(f"{shown(own)} is {type_} in {table} and {shown_as.type} in the document")
+    if not indexes.is_unique(connection, table, root.columns):
         hint = "it needs a primary key, or a unique constraint whose columns are NOT NULL"
-        place.fail(f"{', '.join(map(shown, declared.key))} is not unique in {root}", hint)
-    return tuple(KeyColumn(each.name, each.type) for each in key)
+        place.fail(f"{', '.join(map(shown, root.columns))} is not unique in {table}", hint)
+    pairs = zip(declared.key, root.columns, strict=True)
+    return tuple(KeyColumn(name, columns[own].type, own if own != name else "") for name, own in pairs)
 
 
 def _own_id(

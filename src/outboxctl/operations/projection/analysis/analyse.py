@@ -1,18 +1,27 @@
 """What a view's text proves: that its key is the root's, and how a change of each table is followed."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import product
+from typing import NamedTuple
 
 from outboxctl.core.projections.view_texts import ViewTexts
 from outboxctl.domain.projection import Relation
 from outboxctl.operations.projection.analysis import reading, rows
 from outboxctl.operations.projection.analysis.chains import Chains
-from outboxctl.operations.projection.analysis.keys import KeyPath, key_path
+from outboxctl.operations.projection.analysis.keys import KeyPath, Lookup, key_path
 from outboxctl.operations.projection.analysis.lineage import Lineage
 from outboxctl.operations.projection.analysis.model import AnalysedView, Branch, Leaf, NotUnderstoodError, Use
 
 OTHER_ROWS = "{} makes documents depend on others' rows"
 NOT_JOINED = "no equality of columns joins it with {}"
+
+
+class TableKey(NamedTuple):
+    """A table, and those of its columns that hold a key."""
+
+    table: Relation
+    columns: tuple[str, ...]
 
 
 @dataclass
@@ -22,7 +31,9 @@ class Analysis:
     `follows`: how the documents of a changed row of each table are found, the root's own rows apart;
     `unproven`: tables of which one use at least cannot be followed, with the reasons. `wrong_key` says what
     the view has as its key instead of the root's, `unknown_key` why that cannot be told. `several` says what
-    makes several rows of one key, `read` are the tables that the view's text names.
+    makes several rows of one key, `read` are the tables that the view's text names, `beneath` those that it
+    names in views of which the declaration says how they are followed. `keyed` are the tables whose columns
+    its key is, for each SELECT that UNION puts together. `reading`: how a document's rows are found.
     """
 
     follows: dict[Relation, list[KeyPath]] = field(default_factory=dict)
@@ -31,12 +42,38 @@ class Analysis:
     unknown_key: str = ""
     several: str = ""
     read: set[Relation] = field(default_factory=set)
+    beneath: set[Relation] = field(default_factory=set)
+    keyed: list[list[TableKey]] = field(default_factory=list)
+    reading: list[Lookup] = field(default_factory=list)
 
 
-def analyse(texts: ViewTexts, view: Relation, root: Relation, key: Sequence[str]) -> Analysis:
-    """Analyse a view of the documents of `root`, whose key are the columns of the view of the same names."""
+def analyse(
+    texts: ViewTexts,
+    view: Relation,
+    root: TableKey,
+    key: Sequence[str],
+    said: Collection[Relation] = (),
+) -> Analysis:
+    """Analyse a view of the documents of `root`, whose key is in the columns `key` of the view.
+
+    `said` are views of which the declaration says how they are followed, wherever this one reads them.
+    """
+    return _analysed(texts, view, root, key, said)
+
+
+def analyse_part(texts: ViewTexts, view: Relation, key: Sequence[str]) -> Analysis:
+    """Analyse a view of any rows: how the values of its columns `key` behind a changed row are found.
+
+    They may be of any tables, and one may have several rows.
+    """
+    return _analysed(texts, view, None, key, ())
+
+
+def _analysed(
+    texts: ViewTexts, view: Relation, root: TableKey | None, key: Sequence[str], said: Collection[Relation]
+) -> Analysis:
     try:
-        return _Prover(reading.read(texts, view), root, key).analysis()
+        return _Prover(reading.read(texts, view), root, key, said).analysis()
     except NotUnderstoodError as error:
         every = {table: [str(error)] for table in texts.tables}
         return Analysis(unknown_key=str(error), unproven=every, read={*every})
@@ -55,24 +92,30 @@ class _End:
 
 
 class _Prover:
-    def __init__(self, view: AnalysedView, root: Relation, key: Sequence[str]) -> None:
-        self._view, self._root, self._key = view, root, tuple(key)
-        self._types = [view.texts.tables[root].types[name] for name in key]
+    def __init__(
+        self, view: AnalysedView, root: TableKey | None, key: Sequence[str], said: Collection[Relation]
+    ) -> None:
+        self._view, self._root, self._key, self._said = view, root, tuple(key), frozenset(said)
         self._lineage, self._chains = Lineage(view.texts.tables), Chains(view)
-        self._made = Analysis(read={use.table for use in view.uses})
+        self._made = Analysis()
+        for use in view.uses:
+            (self._made.beneath if use.views & self._said else self._made.read).add(use.table)
 
     def analysis(self) -> Analysis:
         ends = self._branch_keys()
-        for end in ends:
-            self._made.wrong_key = self._made.wrong_key or self._key_fault(end)
+        self._made.keyed = [[*self._keyed(end)] for end in ends]
+        if self._root:
+            for end, keyed in zip(ends, self._made.keyed, strict=True):
+                if self._root not in keyed:
+                    self._made.wrong_key = self._made.wrong_key or self._named(end)
+            faults = (rows.several(self._view, self._lineage, end.key[0], end.branches) for end in ends)
+            self._made.several = next(filter(None, faults), "")
         if self._made.unknown_key:
             self._made.unproven = {table: [self._made.unknown_key] for table in self._made.read}
         for use in self._view.uses:
             for end in ends:
                 if end.of(use):
                     self._follow(use, end)
-        faults = (rows.several(self._view, self._lineage, end.key[0], end.branches) for end in ends)
-        self._made.several = next(filter(None, faults), "")
         return self._made
 
     def _branch_keys(self) -> list[_End]:
@@ -99,31 +142,43 @@ class _Prover:
         node = query.select.expressions[index].unalias()
         return f"{name} is {node.sql('postgres', normalize_functions='lower')[:200]}"
 
-    def _key_fault(self, end: _End) -> str:
-        """What the key is instead of the root's; empty where it is the root's."""
+    def _keyed(self, end: _End) -> Iterator[TableKey]:
+        """The tables with a row beside each row of the view that has its key, by these columns."""
         first = end.key[0].use
         reach = self._chains.reach(first, end.branches, rows=False)
         for use in (first, *reach.came):
-            pairs = zip(end.key, self._key, strict=True)
-            if use.table == self._root and all(
-                reach.equal((use, name), (leaf.use, leaf.column)) for leaf, name in pairs
-            ):
-                return ""
+            for names in product(*(reach.holding(use, leaf) for leaf in end.key)):
+                yield TableKey(use.table, names)
+
+    def _named(self, end: _End) -> str:
+        """What the key is."""
         pairs = zip(end.key, self._key, strict=True)
         return ", ".join(f"{name} is {leaf.column} of {leaf.use.table}" for leaf, name in pairs)
 
     def _follow(self, use: Use, end: _End) -> None:
         reach = self._chains.reach(use, end.branches)
         cut = [leaf.cut & use.level.within for leaf in end.key]
-        how = None if any(cut) else key_path(reach, end.key, self._types)
+        how = None if any(cut) else key_path(reach, end.key, self._types(end))
+        self._made.reading += how.reading if how else ()
+        if use.views & self._said:
+            return
         if how is None:
             reasons = [next(iter(each)).reason for each in cut if each] + [reach.cut]
             reasons += [each.cut for each in use.level.within]
             why = next(filter(None, reasons), "")
-            text = OTHER_ROWS.format(why) if why else NOT_JOINED.format(self._root)
+            text = OTHER_ROWS.format(why) if why else NOT_JOINED.format(self._joined_with(end))
             text += f" ({use.alias})" if use.alias != use.table.name else ""
             told = self._made.unproven.setdefault(use.table, [])
             told += [text] if text not in told else []
-        elif use.table != self._root or how.key != self._key:
+        elif self._root != (use.table, how.key):
             follows = self._made.follows.setdefault(use.table, [])
             follows += [how] if how not in follows else []
+
+    def _types(self, end: _End) -> list[str]:
+        if self._root is None:
+            return [self._lineage.type(leaf) for leaf in end.key]
+        types = self._view.texts.tables[self._root.table].types
+        return [types[name] for name in self._root.columns]
+
+    def _joined_with(self, end: _End) -> Relation:
+        return self._root.table if self._root else end.key[0].use.table

@@ -70,6 +70,11 @@ class Reach:
         """Whether the values are the same."""
         return self.first(one) == self.first(other)
 
+    def holding(self, use: Use, leaf: Leaf) -> list[str]:
+        """The columns of a use that are equal to a leaf, that column itself first."""
+        names = sorted(self.types(use), key=lambda name: use is not leaf.use or name != leaf.column)
+        return [name for name in names if self.equal((use, name), (leaf.use, leaf.column))]
+
     def first(self, column: Column) -> Column:
         """The one column that stands for all that are equal to it."""
         while column in self.same and self.same[column] != column:

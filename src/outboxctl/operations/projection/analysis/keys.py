@@ -56,17 +56,14 @@ def key_path(reach: Reach, key: Sequence[Leaf], types: Sequence[str]) -> KeyPath
 def _own(reach: Reach, leaf: Leaf, type_: str) -> str:
     """The column of the row itself that holds this part of the key; empty where there is none."""
     types = reach.types(reach.use)
-    names = sorted(types, key=lambda name: leaf.use is not reach.use or name != leaf.column)
-    equal = (name for name in names if reach.equal((reach.use, name), (leaf.use, leaf.column)))
-    return next((name for name in equal if same_text(types[name], type_)), "")
+    return next((name for name in reach.holding(reach.use, leaf) if same_text(types[name], type_)), "")
 
 
 def _in(reach: Reach, leaf: Leaf, uses: Sequence[Use]) -> tuple[int, str] | None:
     """The first table of a path, by its place, with a column that holds this part of the key."""
     for place, use in enumerate(uses, 1):
-        for name in reach.types(use):
-            if reach.equal((use, name), (leaf.use, leaf.column)):
-                return place, name
+        for name in reach.holding(use, leaf):
+            return place, name
     return None
 
 
@@ -87,7 +84,8 @@ def _query(
         matches=SQL(" AND ").join(_equal(edge, 0) for edge in first),
     )
     uses = [first[0].source.use, *(step[0].target.use for step in steps)]
-    last = [Lookup(uses[place].table, (name,)) for place, name in filter(None, columns)]
+    held = [each for each in columns if each]
+    last = [Lookup(uses[at].table, tuple(name for place, name in held if place == at)) for at, _ in held]
     return KeyPath(
         keys=text.as_string(),
         parameters=tuple(dict.fromkeys(names)),

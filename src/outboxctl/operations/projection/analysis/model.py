@@ -18,13 +18,14 @@ class NotUnderstoodError(Exception):
 class Use:
     """One reading of a table: two in a view that joins it with itself. `level` is the SELECT that reads it.
 
-    `renamed` are other names of its first columns.
+    `renamed` are other names of its first columns, `views` the views whose text has it.
     """
 
     table: Relation
     alias: str
     level: "Query"
     renamed: Sequence[str] = ()
+    views: frozenset[Relation] = frozenset()
 
     def columns(self, names: Iterable[str]) -> dict[str, str]:
         """The columns of the table, of these names, by the names that they have here."""

@@ -37,14 +37,14 @@ def read(texts: ViewTexts, view: Relation) -> AnalysedView:
     """Read a view, or a table as the SELECT of its columns. Raises NotUnderstoodError."""
     reader = _Reader(texts)
     if view in texts.views:
-        node = parsed(texts.views[view])
-    elif view in texts.tables:
+        reader.view.top = reader.of_view(view, None)
+        return reader.view
+    if view in texts.tables:
         columns = [exp.column(name, table=view.name, quoted=True) for name in texts.tables[view].types]
         node = exp.select(*columns).from_(exp.to_table(view.name, db=view.schema))
-    else:
-        raise NotUnderstoodError(f"nothing is known of {view}")
-    reader.view.top = reader.derived(node, None, {})
-    return reader.view
+        reader.view.top = reader.derived(node, None, {})
+        return reader.view
+    raise NotUnderstoodError(f"nothing is known of {view}")
 
 
 def parsed(sql: str) -> exp.Expr:
@@ -64,6 +64,14 @@ class _Reader:
         self.view = AnalysedView(texts, Derived([]))
         self._open: list[exp.Expr] = []  # WITHs that are being read
         self._recursive: set[int] = set()
+        self._views: list[Relation] = []  # that are being read
+
+    def of_view(self, view: Relation, beside: Query | None) -> Derived:
+        """Read a view, whose columns are its own whatever is around it."""
+        self._views.append(view)
+        made = self.derived(parsed(self._texts.views[view]), None, {}, beside)
+        self._views.pop()
+        return made
 
     def derived(
         self,
@@ -151,11 +159,11 @@ class _Reader:
     def _named(self, query: Query, node: exp.Table) -> Source:
         table = Relation(node.db, node.name)
         if table in self._texts.tables:
-            use = Use(table, node.alias_or_name, query, _columns(node))
+            use = Use(table, node.alias_or_name, query, _columns(node), frozenset(self._views))
             self.view.uses.append(use)
             return use
         if table in self._texts.views:
-            return _renamed(self.derived(parsed(self._texts.views[table]), None, {}, query), node)
+            return _renamed(self.of_view(table, query), node)
         if not node.db and node.name in query.withs:
             return _renamed(self._with(query, query.withs[node.name], node.name), node)
         return Opaque(brief(node.sql("postgres"), 80))

@@ -4,15 +4,13 @@ What has no counterpart, such as a plugin, is not taken over, and named in a com
 document in silence is refused, all of it at once.
 """
 
-from collections.abc import Collection
 from pathlib import Path as FilePath
 
-from outboxctl.core.projections import catalog, dependencies, indexes
+from outboxctl.core.projections import catalog
 from outboxctl.core.projections.fields import fields
 from outboxctl.core.projections.tree import NestedRows, Value, Writer
 from outboxctl.core.sql import Connection
 from outboxctl.domain.errors import NotPermittedError, UsageError
-from outboxctl.domain.projection import Relation
 from outboxctl.operations.projection import followed
 from outboxctl.operations.projection.place import Place, shown
 from outboxctl.operations.projection.starting import init, pgsync_file
@@ -53,7 +51,7 @@ def _start(connection: Connection, place: Place, document: Json) -> Start:
     for key in TEXTS:
         with reading.problems.noted():
             texts[key] = resolved(place, document, key)
-    root, base, key_, body, routing = _root(reading, place, document, texts["routing"])
+    root, key_, body, routing = _root(reading, place, document, texts["routing"])
     writer, given = Writer(connection, empty=False), texts["index"] or texts["database"]
     name, lost = init.valid_name(given or root.table.name), left_over(place, document, TOP)
     notes, here = [HEAD], catalog.database(connection)
@@ -61,7 +59,7 @@ def _start(connection: Connection, place: Place, document: Json) -> Start:
         notes += [f"The file is of the database {texts['database']}, and these tables are those of {here}"]
     start = Start(
         name,
-        writer.relation(base),
+        writer.relation(root.table),
         key_,
         given or name.lstrip("_"),
         writer.select(root),
@@ -81,18 +79,16 @@ def _start(connection: Connection, place: Place, document: Json) -> Start:
 
 def _root(
     reading: NodeReading, place: Place, document: Json, routing: str
-) -> tuple[NestedRows, Relation, tuple[str, ...], Json, str]:
-    """The tree, its table, the key of its documents, the index's body, the routing. Raises all errors."""
+) -> tuple[NestedRows, tuple[str, ...], Json, str]:
+    """The tree, the key of its documents, the index's body, the routing. Raises all errors."""
     root, key, body, problems = None, tuple[str, ...](), Json(), reading.problems
     with problems.noted():
         nodes = place.value(document, "nodes", dict, "an object")
         root = reading.node(place.at("nodes"), nodes)
     if root is None:
         raise problems.error()
-    base = root.table
     with problems.noted():
         key = _put_key(reading, place.at("nodes"), nodes, root)
-        base = _base(reading.connection, place.at("nodes"), nodes, base, key)
     with problems.noted():
         body = pgsync_file.body(place, document, root)
     with problems.noted():
@@ -102,7 +98,7 @@ def _root(
         value = root.values.get(routing)
         routing = next((column for column in key if value and root.values[column] == value), routing)
     problems.check()
-    return root, base, key, body, routing
+    return root, key, body, routing
 
 
 def _put_key(reading: NodeReading, place: Place, nodes: Json, root: NestedRows) -> tuple[str, ...]:
@@ -132,31 +128,3 @@ def _what(value: Value) -> str:
     if value.joined:
         return "a joined text"
     return f"{shown(value.column)} with texts replaced" if value.replace else shown(value.column)
-
-
-def _base(
-    connection: Connection, place: Place, given: Json, table: Relation, key: Collection[str]
-) -> Relation:
-    """The root of a node: its table, or of a view the first of its `base_tables` that has the view's key.
-
-    Raises UsageError where none has it. Whether the rows are really those of the key, `plan` proves.
-    """
-    if catalog.kind(connection, table) in catalog.TABLES:
-        return table
-    read, here = dependencies.used(connection, table), place.at("base_tables")
-    named = place.texts(given, "base_tables") if given.get("base_tables") else ()
-    tables = [
-        Relation(schema or table.schema, name) for schema, _, name in (n.rpartition(".") for n in named)
-    ]
-    if unread := [each for each in tables if each not in read]:
-        here.fail(f"{table} does not read {unread[0]}", f"it reads {', '.join(sorted(map(str, read)))}")
-    keyed = [
-        each
-        for each in tables or sorted(read, key=str)
-        if {column.name for column in fields(connection, each)} >= {*key}
-        and indexes.is_unique(connection, each, [*key])
-    ]
-    if not keyed:
-        hint = "the documents' key must be a unique key, by the same names, of a table that the view reads"
-        here.fail(f"no table of {table} has the key {', '.join(key)}", hint)
-    return keyed[0]
