@@ -144,6 +144,10 @@ def test_what_is_wrong_and_where(case: str, file: Path) -> None:
         ("[]", "is no object of objects"),
         ('{"mapings": {}}', "mapping.mapings: unknown key; did you mean mappings?"),
         ('{"mappings": {"properties": {"a": 1}}}', "mapping.mappings.properties: they must be"),
+        (
+            '{"mappings": {"properties": {"a": {"properties": [1]}}}}',
+            "mapping.mappings.properties.a.properties: they must",
+        ),
         ('{"mappings": {"x": NaN}}', "is not JSON"),
         ('{"mappings": {"x": "\\u0000"}}', "holds a NUL"),
     ],

@@ -97,14 +97,6 @@ def test_children_are_nested_and_their_changes_reach_the_document(
     assert changed["Lo\"an'%s"][0]["user"] == "fay"
 
 
-def test_the_mapping_holds_what_is_nested_and_no_more(init: Init) -> None:
-    alone = tomllib.loads(init("lib.books").stdout)["projections"]["books"]
-    assert "mapping" not in alone
-    nested = tomllib.loads(init("lib.books", "lib.authors").stdout)["projections"]["books"]
-    fields = json.loads(nested["mapping"])["mappings"]["properties"]
-    assert list(fields) == ["authors"]
-
-
 def test_a_table_behind_a_table_that_only_links_is_what_is_offered(init: Init) -> None:
     offered = init("lib.books").stdout.partition("[projections.books]")[0]
     assert "lib.authors" in offered

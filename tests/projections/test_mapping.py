@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from outboxctl.core.projections.fields import Field
-from outboxctl.operations.projection.mapping import body, compare, unsearched
+from outboxctl.operations.projection.mapping import body, compare, declared
 
 pytestmark = pytest.mark.no_servers
 
@@ -37,13 +37,43 @@ def test_each_type(kind: str, listed: bool) -> None:
     assert mapped["properties"]["a"]["type"] == KINDS[kind]
 
 
-def test_json_is_kept_and_said_to_be_unsearched() -> None:
-    columns = [column("a", "json"), column("b", "jsonb"), column("c", "text")]
-    assert list(body(columns, {})["mappings"]["properties"]) == ["c"]
-    assert unsearched(columns, body(columns, {})["mappings"]) == ["a", "b"]
-    given = {"mappings": {"properties": {"a": {"type": "nested"}}}}
-    assert unsearched(columns, body(columns, given)["mappings"]) == ["b"]
-    assert unsearched(columns, body(columns, {"mappings": {"dynamic": True}})["mappings"]) == []
+LONG: dict[str, Any] = {"type": "long"}
+OBJECT = {"a": {"properties": {"b": LONG, "c": LONG}}}
+GIVEN: list[tuple[dict[str, Any], dict[str, Any]]] = [
+    ({}, OBJECT["a"]),
+    ({"properties": {"b": {"type": "text"}}}, {"properties": {"b": {"type": "text"}, "c": LONG}}),
+    ({"type": "nested"}, {"type": "nested", **OBJECT["a"]}),
+    *(
+        (closed, closed)
+        for closed in ({"type": "flattened"}, {"dynamic": "true"}, {"type": "object", "enabled": "false"})
+    ),
+]
+
+
+@pytest.mark.parametrize(("given", "wanted"), GIVEN)
+def test_the_file_wins_field_by_field_in_objects(given: dict[str, Any], wanted: dict[str, Any]) -> None:
+    file = {"mappings": {"properties": {"a": given} if given else {}}}
+    made = body([column("a", "jsonb"), column("d", "json")], file, OBJECT)["mappings"]
+    assert made["properties"] == {"a": wanted}
+    everything = body([column("a", "json")], {"mappings": {"dynamic": True}}, OBJECT)["mappings"]
+    assert everything["properties"] == {}
+
+
+@pytest.mark.parametrize(
+    ("path", "given", "said"),
+    [
+        ("d", {}, False),
+        ("d", {"properties": {"d": {"type": "nested"}}}, True),
+        ("d.e", {"properties": {"d": {"properties": {"f": LONG}}}}, False),
+        ("d.e", {"properties": {"d": {"type": "flattened"}}}, True),
+        ("d.e", {"properties": {"d": {"dynamic": "true"}}}, True),
+        ("d.e", {"dynamic": True}, True),
+    ],
+)
+def test_a_field_that_no_search_finds_is_said_unless_the_file_names_it(
+    path: str, given: dict[str, Any], said: bool
+) -> None:
+    assert declared(path.split("."), given) is said
 
 
 def test_the_file_wins_and_its_settings_may_be_nested() -> None:

@@ -109,6 +109,7 @@ class Projection:
     hash of the definition as the database has it, empty where it was not read from there. `id_prefix` is in
     front of each `_id`, so that several projections can have one index. `id` is a column of the document
     whose text is the `_id`, in place of the key's. `skip_unchanged`: what the index holds is not sent again.
+    `objects`: the mapping of fields in columns of json (JSON text of `properties`), as the view makes them.
     """
 
     name: str
@@ -128,6 +129,7 @@ class Projection:
     id_prefix: str = ""
     id: KeyColumn | None = None
     skip_unchanged: bool = False
+    objects: str = ""
     stamp: str = field(default="", compare=False)
 
     @property

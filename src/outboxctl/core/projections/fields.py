@@ -1,7 +1,8 @@
 """The columns of a table or view, with what keys and mappings depend on."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from outboxctl.core.projections.catalog import RELATION, of
 from outboxctl.core.sql import Connection, text
@@ -10,9 +11,18 @@ from outboxctl.domain.projection import Relation
 # A qualified name of a type; PostgreSQL's own need no quotes after their schema.
 TYPE_NAME = """CASE WHEN {n}.nspname = 'pg_catalog' AND {t}.typname ~ '^[a-z0-9_]+$'
     THEN concat('pg_catalog.', {t}.typname) ELSE format('%I.%I', {n}.nspname, {t}.typname) END"""
+# What becomes a JSON object is `json`: a row type, and what is cast to json.
+KIND = """CASE t.typtype WHEN 'e' THEN 'enum' WHEN 'c' THEN 'json' ELSE CASE WHEN EXISTS (
+    SELECT FROM pg_cast WHERE castsource = t.oid AND casttarget = 'json'::regtype)
+    THEN 'json' ELSE t.typname::text END END"""
+ROW = """(SELECT ARRAY[b.nspname, s.relname]::text[]
+    FROM pg_class s JOIN pg_namespace b ON b.oid = s.relnamespace WHERE s.oid = t.typrelid)"""
+# A domain is the type beneath it, an array that of its elements.
+IS_MORE = "t.typtype = 'd' OR t.typcategory = 'A' AND t.typelem <> 0"
+NEXT = "CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE t.typelem END"
 # Of a partitioned table, whose partitions may compute a virtual column (PostgreSQL 18) from others, those of
-# all partitions. A domain is the type beneath it, an array that of its elements. NOT NULL of a domain does
-# not count: an outer join may put NULL into such a column all the same.
+# all partitions. NOT NULL of a domain does not count: an outer join may put NULL into such a column all the
+# same.
 FIELDS = text(f"""
 WITH RECURSIVE family (oid) AS (
     SELECT c.oid FROM {RELATION}
@@ -31,18 +41,22 @@ WITH RECURSIVE family (oid) AS (
     FROM {RELATION} JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
     UNION ALL
     SELECT l.attnum, l.attname, l.attnotnull, l.attcollation,
-        CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE t.typelem END, l.listed OR t.typtype <> 'd'
-    FROM leaf l JOIN pg_type t ON t.oid = l.type
-    WHERE t.typtype = 'd' OR t.typcategory = 'A' AND t.typelem <> 0
+        {NEXT}, l.listed OR t.typtype <> 'd'
+    FROM leaf l JOIN pg_type t ON t.oid = l.type WHERE {IS_MORE}
 )
-SELECT l.attname::text, {TYPE_NAME.format(n="n", t="t")}, CASE t.typtype WHEN 'e' THEN 'enum'
-        WHEN 'c' THEN 'json' ELSE CASE WHEN EXISTS (SELECT FROM pg_cast WHERE castsource = t.oid
-            AND casttarget = 'json'::regtype) THEN 'json' ELSE t.typname::text END END,
-    l.attnotnull, coalesce(c.collisdeterministic, true), l.listed, v.columns
+SELECT l.attname::text, {TYPE_NAME.format(n="n", t="t")}, {KIND},
+    l.attnotnull, coalesce(c.collisdeterministic, true), l.listed, v.columns, {ROW}
 FROM leaf l JOIN pg_type t ON t.oid = l.type JOIN pg_namespace n ON n.oid = t.typnamespace
 LEFT JOIN pg_collation c ON c.oid = l.attcollation LEFT JOIN computed v ON v.attname = l.attname
-WHERE NOT (t.typtype = 'd' OR t.typcategory = 'A' AND t.typelem <> 0)
+WHERE NOT ({IS_MORE})
 ORDER BY l.attnum
+""")
+TYPES = text(f"""
+WITH RECURSIVE leaf (oid, type) AS (
+    SELECT oid, oid FROM unnest(CAST(:oids AS oid[])) oid
+    UNION ALL SELECT l.oid, {NEXT} FROM leaf l JOIN pg_type t ON t.oid = l.type WHERE {IS_MORE}
+)
+SELECT l.oid::bigint, {KIND}, {ROW} FROM leaf l JOIN pg_type t ON t.oid = l.type WHERE NOT ({IS_MORE})
 """)
 
 
@@ -52,6 +66,7 @@ class Field:
 
     `kind` is the bare name of that type, `enum` for any enum, `json` for whatever becomes a JSON object.
     `computed`: of a virtual generated column, which no trigger can read, those that it is computed from.
+    `row`: of a row type what `fields` has the columns of.
     """
 
     name: str
@@ -61,11 +76,30 @@ class Field:
     deterministic: bool
     listed: bool
     computed: Sequence[str] | None = None
+    row: Relation | None = None
 
 
 def fields(connection: Connection, relation: Relation) -> list[Field]:
     """The columns in their order; none where there is no such table or view."""
-    return [Field(*row) for row in connection.execute(FIELDS, of(relation))]
+    rows = connection.execute(FIELDS, of(relation))
+    return [replace(Field(*columns), row=_relation(row)) for *columns, row in rows]
+
+
+class Type(NamedTuple):
+    """What a value becomes in JSON: `kind` and `row` as `Field` has them."""
+
+    kind: str
+    row: Relation | None
+
+
+def types(connection: Connection, oids: Iterable[int]) -> dict[int, Type]:
+    """The types of these oids; of a list that of its elements."""
+    rows = connection.execute(TYPES, {"oids": [*{*oids}]})
+    return {oid: Type(kind, _relation(row)) for oid, kind, row in rows}
+
+
+def _relation(row: Sequence[str] | None) -> Relation | None:
+    return Relation(*row) if row else None
 
 
 def virtual(columns: Iterable[Field]) -> dict[str, Sequence[str]]:

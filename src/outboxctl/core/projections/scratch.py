@@ -4,7 +4,7 @@ One statement at a time, by PostgreSQL's extended protocol: a text with a second
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import psycopg
@@ -16,6 +16,7 @@ from outboxctl.core.projections.catalog import schema_hint, table_hint, view_nam
 from outboxctl.core.projections.changes import owners, unread
 from outboxctl.core.projections.documents import ONLY_READS
 from outboxctl.core.projections.fields import TYPE_NAME
+from outboxctl.core.projections.view_texts import PINNED
 from outboxctl.core.refused_reads import POLICY
 from outboxctl.core.sql import Connection, text
 from outboxctl.core.sql.transaction import undone
@@ -36,6 +37,7 @@ UNKNOWN: dict[str, Callable[[Connection, str], str]] = {
     "42883": lambda _, name: schema_hint(name),
     "42704": lambda _, name: schema_hint(name),
 }
+AT_ONCE = 500  # a SELECT has at most 1,664 columns
 TEMPORARY_SCHEMA = text("SELECT nspname::text FROM pg_namespace WHERE oid = pg_my_temp_schema()")
 
 
@@ -76,11 +78,32 @@ def key_types(connection: Connection, query: str, types: Mapping[str, str]) -> l
 
 
 def _described(connection: Connection, statement: str) -> list[int]:
-    """The types that a statement returns, parsed and not planned: who reads may be past its policies."""
+    """The types that a statement returns, parsed and not planned: who reads may be past its policies.
+
+    None where PostgreSQL refuses it: then the transaction has failed.
+    """
     session = driver(connection).pgconn
     session.prepare(b"", statement.encode())
     found = session.describe_prepared(b"")
     return [found.ftype(place) for place in range(found.nfields)]
+
+
+def value_types(connection: Connection, selects: Sequence[str]) -> dict[str, int]:
+    """The oid of the type that each SELECT of one value returns; nothing is planned or run.
+
+    Names are those of a session without a search path. A SELECT that PostgreSQL refuses is left out.
+    """
+    if len(selects) > AT_ONCE:
+        several = (selects[n : n + AT_ONCE] for n in range(0, len(selects), AT_ONCE))
+        return {each: oid for some in several for each, oid in value_types(connection, some).items()}
+    with undone(connection):
+        connection.exec_driver_sql(PINNED)
+        oids = _described(connection, f"SELECT {', '.join(selects)}")
+    if len(oids) == len(selects):
+        return dict(zip(selects, oids, strict=True))
+    half = len(selects) // 2
+    parts = (selects[:half], selects[half:]) if half else ()
+    return {each: oid for some in parts for each, oid in value_types(connection, some).items()}
 
 
 def one_statement(connection: Connection, statement: str) -> Any:

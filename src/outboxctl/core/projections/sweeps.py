@@ -30,9 +30,12 @@ READ_BY = {
     "columns": "other columns of the root count",
     "follow": "other tables, columns or queries are followed",
     "ignore": "other tables are ignored",
+    "objects": "other fields in objects: they are found in documents that are indexed after it",
     "mapping": "another mapping: a field that it adds is found in documents that are indexed after it",
 }
-DEFAULTS = {each.name: each.default for each in fields(Projection) if isinstance(each.default, str | bool)}
+DEFAULTS = {
+    each.name: each.default for each in fields(Projection) if isinstance(each.default, str | bool | tuple)
+}
 WATCHED = ("columns", "follow", "ignore")  # parts that triggers, and nothing else, depend on
 MADE = "changes were not seen while there were no triggers"
 NEW = "no projection of this name is in force"

@@ -1,6 +1,5 @@
 """Rules for mappings: that of `search_index` takes its columns, that of a projection is as declared."""
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -57,8 +56,7 @@ def differs(each: ExaminedIndex, _: Settings) -> Iterator[Case]:
     if (index := each.writes_to) is None or not each.columns:
         return
     projection = each.projection
-    declared = json.loads(projection.mapping) if projection.mapping else {}
-    compared = mapping.compare(mapping.body(each.columns, declared)["mappings"], index.mapping)
+    compared = mapping.compare(mapping.in_force(each.columns, projection)["mappings"], index.mapping)
     if compared.lacking:
         names = brief(", ".join(compared.lacking), 300)
         yield f"The index {index.name} of {projection.name} lacks the fields {names}.", apply(projection)

@@ -1,16 +1,18 @@
 """The body of a projection's index: derived from the document's columns, changed by the file, compared.
 
-Columns of json have no derived mapping. What is in them is not known: an object, a list of objects, of texts
-or of numbers, different in each row. A guess that does not fit refuses documents, and cannot be corrected
-without a rebuild. `dynamic: false` keeps them in the document all the same; what shall be searched the file
-declares.
+What is in a column of json is derived where the view makes it (`contents`). Of a column that a table has it
+is not known: an object, a list of objects, of texts or of numbers, different in each row. A guess that does
+not fit refuses documents, and cannot be corrected without a rebuild. `dynamic: false` keeps such fields in
+the document all the same; what shall be searched the file declares.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from outboxctl.core.projections.fields import Field
+from outboxctl.domain.projection import Projection
 from outboxctl.sink.index.index_setup import SETTINGS
 from outboxctl.sink.index.lifecycle import flat
 
@@ -20,6 +22,7 @@ TEXT: Json = {"type": "text", "fields": {"keyword": {"type": "keyword", "ignore_
 # A keyword has at most 32,766 bytes, and a character at most four: a longer value would refuse its document.
 OTHER: Json = {"type": "keyword", "ignore_above": 8191}
 DATE: Json = {"type": "date"}
+JSON = ("json", "jsonb")
 KINDS: dict[str, Json] = {
     "uuid": KEYWORD,
     "enum": KEYWORD,
@@ -50,6 +53,7 @@ DEFAULTS: Json = {
     "analyzer": "standard",
     "format": "strict_date_optional_time||epoch_millis",
 }
+MOST_FIELDS = "index.mapping.total_fields.limit"
 IN_PLACE = ("ignore_above", "ignore_malformed", "search_analyzer", "dynamic")
 
 
@@ -61,25 +65,74 @@ class MappingComparison:
     rebuild: tuple[str, ...] = ()
 
 
-def body(columns: Sequence[Field], given: Json) -> Json:
-    """The whole body of the index: what the columns need, changed and extended by what the file gives."""
+def body(columns: Sequence[Field], given: Json, objects: Json | None = None) -> Json:
+    """The whole body of the index: what the columns need, changed and extended by what the file gives.
+
+    `objects` are fields in columns of json, in `properties` of these.
+    """
     mappings = given.get("mappings", {})
-    derived = {each.name: found for each in columns if (found := field_of(each.kind))}
-    properties = derived | mappings.get("properties", {})
+    inner = {} if _dynamic(mappings) else objects or {}
+    derived = {each.name: found for each in columns if (found := _of_column(each, inner))}
+    properties = merged(derived, mappings.get("properties", {}))
     settings = flat(SETTINGS) | flat(given.get("settings", {}))
     return {"settings": settings, "mappings": {"dynamic": False} | mappings | {"properties": properties}}
 
 
+def in_force(columns: Sequence[Field], projection: Projection) -> Json:
+    """The body that the index of a projection in force needs, whose view has these columns."""
+    given, objects = (json.loads(each or "{}") for each in (projection.mapping, projection.objects))
+    return body(columns, given, objects)
+
+
+def _of_column(column: Field, objects: Json) -> Json:
+    found: Json = objects.get(column.name, {}) if column.kind in JSON else field_of(column.kind)
+    return found
+
+
 def field_of(kind: str) -> Json:
     """The field of a kind of column; empty for json."""
-    return {} if kind in ("json", "jsonb") else KINDS.get(kind, OTHER)
+    return {} if kind in JSON else KINDS.get(kind, OTHER)
 
 
-def unsearched(columns: Sequence[Field], mappings: Json) -> list[str]:
-    """Columns that are in the documents and that no search finds: json that the file does not declare."""
-    if mappings.get("dynamic") is not False:
-        return []
-    return [each.name for each in columns if each.name not in mappings["properties"]]
+def merged(derived: Json, given: Json) -> Json:
+    """Fields as they are given; beneath an object of these also those that it does not name."""
+    found = derived | given
+    for name, field_ in given.items():
+        beneath = derived.get(name, {}).get("properties")
+        if beneath and field_.get("type", "object") in ("object", "nested") and not _closed(field_):
+            found[name] = field_ | {"properties": merged(beneath, field_.get("properties", {}))}
+    return found
+
+
+def _closed(given: Json) -> bool:
+    return _dynamic(given) or _text(given.get("enabled", True)) == "false"
+
+
+def _dynamic(given: Json) -> bool:
+    """Whether the engine adds fields to this object, or refuses them."""
+    return _text(given.get("dynamic", False)) != "false"
+
+
+def declared(path: Sequence[str], given: Json) -> bool:
+    """Whether the file says what becomes of a place in the documents that has no mapping by itself."""
+    if not path or _closed(given):
+        return True
+    below = given.get("properties", {}).get(path[0])
+    if below is None:
+        return False
+    return below.get("type", "object") not in ("object", "nested") or declared(path[1:], below)
+
+
+def too_many(body: Json) -> int:
+    """How many fields these are if the engine does not take so many, else 0."""
+    size = _size(body["mappings"])
+    most = str(body["settings"].get(MOST_FIELDS, 1_000))
+    return size if most.isdecimal() and size > int(most) else 0
+
+
+def _size(mappings: Json) -> int:
+    beneath = mappings.get("properties", {}).values()
+    return len(mappings.get("fields", {})) + sum(1 + _size(each) for each in beneath)
 
 
 def objects_of_values(columns: Sequence[Field], given: Json) -> list[Field]:

@@ -19,6 +19,7 @@ from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import Follow, Projection, Relation, Routing
 from outboxctl.operations.projection.analysis.analyse import Analysis, TableKey, analyse
 from outboxctl.operations.projection.analysis.keys import Lookup
+from outboxctl.operations.projection.contents import Unknown
 
 ONE_BY_ONE = "create one, by these statements: the last one takes the others, and locks nobody out for long"
 
@@ -37,7 +38,7 @@ def notices(
     projection: Projection,
     view: Relation,
     analysis: Analysis,
-    unsearched: Sequence[str],
+    unsearched: Sequence[Unknown],
 ) -> list[Notice]:
     """Warnings about a projection whose document is (or would be) `view`."""
     return [
@@ -113,9 +114,11 @@ def routing_cost(projection: Projection, settings: Mapping[str, Any]) -> list[No
     return [Notice(text, f"make {name} a part of the key if a row never changes it")]
 
 
-def _fields(names: Sequence[str]) -> "Iterator[Notice]":
-    if names:
-        text = f"no search finds what is in {brief(', '.join(names), 200)}: json has no mapping by itself"
+def _fields(unsearched: Sequence[Unknown]) -> "Iterator[Notice]":
+    """By the reason; of an object of which nothing is known its name alone."""
+    for why in dict.fromkeys(each.why for each in unsearched):
+        names = [".".join(each.path) for each in unsearched if each.why == why]
+        text = f"no search finds what is in {brief(', '.join(names), 200)}: {why}"
         yield Notice(text, "declare these fields in the mapping file if they shall be found")
 
 

@@ -15,6 +15,7 @@ from outboxctl.domain.errors import UsageError
 from outboxctl.domain.projection import KeyColumn, Projection, Relation
 from outboxctl.operations.projection import followed, mapping, unfolded
 from outboxctl.operations.projection.analysis.analyse import Analysis, TableKey
+from outboxctl.operations.projection.contents import Unknown, contents
 from outboxctl.operations.projection.declaration import Declaration
 from outboxctl.operations.projection.notices import Notice, notices, routing_cost
 from outboxctl.operations.projection.place import Place, shown
@@ -96,6 +97,7 @@ def resolve(
     root_columns, follow, ignored, proof = followed.tables(
         connection, declared, root, key, view, with_triggers=with_triggers
     )
+    body, objects, unknown = _body(connection, declared, columns, proof.analysis)
     projection = Projection(
         name=declared.name,
         root=root.table,
@@ -113,16 +115,14 @@ def resolve(
         version=declared.version,
         id=_own_id(connection, declared, root.table, columns),
         skip_unchanged=declared.skip_unchanged,
+        objects=json.dumps(objects, sort_keys=True) if objects else "",
     )
     several = first_rows.several(connection, projection, view)
     if several is not None:
         hint = "a document is one row: aggregate the others (json_agg), or join them by a unique key"
         at = place.at("query" if declared.query else "document")
         at.fail(f"it has more than one row for the key {shown(several)}", hint)
-    body = mapping.body(columns, declared.mapping)
-    found = notices(
-        connection, projection, view, proof.analysis, mapping.unsearched(columns, body["mappings"])
-    )
+    found = notices(connection, projection, view, proof.analysis, unknown)
     found += routing_cost(projection, body["settings"])
     others = owners.others(connection, view)
     of = named if named != root.table else None
@@ -143,6 +143,20 @@ def _document(connection: Connection, declared: Declaration, made: Relation) -> 
         return scratch.temporary_view(connection, declared.name, declared.query)
     except UsageError as error:
         declared.place.at("query").fail(str(error), error.hint)
+
+
+def _body(
+    connection: Connection, declared: Declaration, columns: Sequence[Field], analysis: Analysis
+) -> tuple[dict[str, Any], dict[str, Any], list[Unknown]]:
+    """The body of the index, the fields in objects that it has of the view, and what no search finds."""
+    objects, unknown = contents(connection, columns, analysis.view)
+    body = mapping.body(columns, declared.mapping, objects)
+    if objects and (size := mapping.too_many(body)):
+        why = f"an index with them has {size:,} fields, and {mapping.MOST_FIELDS} in `settings` is lower"
+        unknown, objects = [Unknown((name,), why) for name in objects], {}
+        body = mapping.body(columns, declared.mapping, objects)
+    given = declared.mapping.get("mappings", {})
+    return body, objects, [each for each in unknown if not mapping.declared(each.path, given)]
 
 
 def _key(

@@ -106,9 +106,8 @@ def plan(
 
 def declared(connection: "Connection", projection: Projection) -> tuple[Part, Part]:
     """The mappings that the view's columns and the declaration's file give, and the settings of the file."""
-    given = json.loads(projection.mapping or "{}")
-    columns = fields(connection, projection.document)
-    return mapping.body(columns, given)["mappings"], given.get("settings")
+    body = mapping.in_force(fields(connection, projection.document), projection)
+    return body["mappings"], json.loads(projection.mapping or "{}").get("settings")
 
 
 def _owner(source: DocumentSource) -> dict[str, Any]:

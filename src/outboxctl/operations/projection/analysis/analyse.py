@@ -33,7 +33,8 @@ class Analysis:
     the view has as its key instead of the root's, `unknown_key` why that cannot be told. `several` says what
     makes several rows of one key, `read` are the tables that the view's text names, `beneath` those that it
     names in views of which the declaration says how they are followed. `keyed` are the tables whose columns
-    its key is, for each SELECT that UNION puts together. `reading`: how a document's rows are found.
+    its key is, for each SELECT that UNION puts together. `reading`: how a document's rows are found. `view` is its text as it was
+    understood.
     """
 
     follows: dict[Relation, list[KeyPath]] = field(default_factory=dict)
@@ -45,6 +46,7 @@ class Analysis:
     beneath: set[Relation] = field(default_factory=set)
     keyed: list[list[TableKey]] = field(default_factory=list)
     reading: list[Lookup] = field(default_factory=list)
+    view: AnalysedView | None = None
 
 
 def analyse(
@@ -97,7 +99,7 @@ class _Prover:
     ) -> None:
         self._view, self._root, self._key, self._said = view, root, tuple(key), frozenset(said)
         self._lineage, self._chains = Lineage(view.texts.tables), Chains(view)
-        self._made = Analysis()
+        self._made = Analysis(view=view)
         for use in view.uses:
             (self._made.beneath if use.views & self._said else self._made.read).add(use.table)
 

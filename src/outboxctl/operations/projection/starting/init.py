@@ -25,7 +25,8 @@ NO_KEY = (
     "give it a PRIMARY KEY, or write the file by hand with a unique constraint whose columns are NOT NULL"
 )
 NESTED = (
-    'An array in the mapping is of "type": "nested" if a search must find fields of one and the same element.'
+    'For a search of fields of one and the same element: mapping = \'{"mappings": {"properties": {"NAME": '
+    '{"type": "nested"}}}}\'.'
 )
 HEAD = "Look through the columns: whatever the query names is in the index."
 LONGEST = 300  # characters of a comment
@@ -85,10 +86,7 @@ def of_tables(connection: Connection, tables: Sequence[str]) -> Start:
         notes.append(f"Foreign keys tie these, too; name what a search needs: {' '.join(near)}")
     name = valid_name(root.table.name)
     index, query = name.lstrip("_"), writer.select(root)
-    # The fields of what is nested; those of the columns are derived wherever the file is read.
-    fields = properties(replace(root, values={}))
-    body = {"mappings": {"properties": fields}} if fields else {}
-    start = Start(name, writer.relation(root.table), key, index, query, body, notes=notes)
+    start = Start(name, writer.relation(root.table), key, index, query, {}, notes=notes)
     return checked(connection, start)
 
 

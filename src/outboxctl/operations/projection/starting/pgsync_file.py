@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from string import Template
@@ -10,6 +10,7 @@ from typing import Any
 
 from outboxctl.core.projections.tree import NestedRows
 from outboxctl.domain.errors import ManyError, NotPermittedError, UsageError
+from outboxctl.operations.projection import mapping
 from outboxctl.operations.projection.place import Place, file_text, json_value, shown
 from outboxctl.operations.projection.starting.init import properties
 
@@ -92,7 +93,6 @@ class Problems:
         return self.found[0] if len(self.found) == 1 else ManyError(self.found)
 
 
-OBJECTS = ("object", "nested")  # of an index
 WORDS = ("dynamic", "dynamic_templates", "date_detection", "numeric_detection")  # of a whole mapping
 
 
@@ -111,7 +111,7 @@ def body(place: Place, document: Json, root: NestedRows) -> Json:
             and "dynamic_templates" not in given
         ):
             given = {"properties": given}  # pgsync also takes the fields alone
-        fields = merged(whole["properties"], an_object(place.at(name), given, "properties"))
+        fields = mapping.merged(whole["properties"], an_object(place.at(name), given, "properties"))
         whole = whole | given | {"properties": fields}
     if "dynamic_templates" in whole:  # they are for fields that no mapping names
         whole = {"dynamic": True} | whole
@@ -134,13 +134,3 @@ def of_node(place: Place, transform: Json) -> Json:
     new = rename if isinstance(rename, dict) else {}
     fields = of_fields(place, transform, "mapping").items()
     return {new[name] if isinstance(new.get(name), str) else name: each for name, each in fields}
-
-
-def merged(derived: Mapping[str, Any], given: Mapping[str, Any]) -> Json:
-    """Fields of an index, changed and extended by what is given: an object keeps the fields beneath it."""
-    found = {**derived, **given}
-    for name, each in given.items():
-        inner = derived.get(name, {}).get("properties")
-        if inner is not None and isinstance(each, dict) and each.get("type", "object") in OBJECTS:
-            found[name] = each | {"properties": merged(inner, each.get("properties", {}))}
-    return found
