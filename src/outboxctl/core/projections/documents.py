@@ -162,7 +162,8 @@ def read(
     given = {"max_bytes": max_bytes, "name": projection.name, "stamp": projection.stamp}
     values = arrays(parts, projection) | given
     if opening:
-        holds = json.dumps([opening.holds, projection.index, projection.pipeline, projection.mapping])
+        fields = (projection.mapping, projection.objects)
+        holds = json.dumps([opening.holds, projection.index, projection.pipeline, *fields])
         values |= {"keys": list(keys), "opening": opening.token, "holds": opening.holds and holds}
     rows: Sequence[Any] = ()
     known, sending = (server(connection), places(connection)), opening is not None

@@ -33,8 +33,8 @@ class Analysis:
     the view has as its key instead of the root's, `unknown_key` why that cannot be told. `several` says what
     makes several rows of one key, `read` are the tables that the view's text names, `beneath` those that it
     names in views of which the declaration says how they are followed. `keyed` are the tables whose columns
-    its key is, for each SELECT that UNION puts together. `reading`: how a document's rows are found. `view` is its text as it was
-    understood.
+    its key is, for each SELECT that UNION puts together. `reading`: how a document's rows are found.
+    `view` is its text as it was understood.
     """
 
     follows: dict[Relation, list[KeyPath]] = field(default_factory=dict)
