@@ -12,7 +12,10 @@ from outboxctl.core.sql import Connection
 
 
 def run_offline() -> None:
-    context.configure(dialect_name="postgresql", literal_binds=True, version_table=VERSION)
+    named = {"paramstyle": "named"}  # any other doubles each per cent
+    context.configure(
+        dialect_name="postgresql", dialect_opts=named, literal_binds=True, version_table=VERSION
+    )
     with context.begin_transaction():
         context.run_migrations()
 

@@ -23,7 +23,20 @@ ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 RUN = {"bash", "python", "sql"}
 # Everything else is output, a file's content or a picture; `sh` and a bare fence would hide a command.
-SHOWN = {"console", "css", "dockerfile", "html", "ini", "json", "mermaid", "promql", "text", "toml", "yaml"}
+SHOWN = {
+    "console",
+    "css",
+    "dockerfile",
+    "html",
+    "ini",
+    "json",
+    "mermaid",
+    "promql",
+    "ruby",
+    "text",
+    "toml",
+    "yaml",
+}
 # What a page may need, and is given in `conftest.py`.
 NEEDS = {
     "empty database": "no table is there yet",

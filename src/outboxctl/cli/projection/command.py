@@ -231,6 +231,35 @@ def preview(
 
 
 @app.command()
+def migrate(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The migration: plain SQL, one transaction.")],
+    by: By,
+    reason: Reason,
+    tables: Annotated[
+        list[str] | None,
+        typer.Option("--table", help="A table that it changes [default: all that projections name]."),
+    ] = None,
+    wait: LockWait = 60.0,
+    yes: Yes = False,
+    json: Json = False,
+) -> None:
+    """Run a migration of the application's own tables, with the views of projections put aside meanwhile.
+
+    All in one transaction: the views are made again at the end, or nothing has happened. What the change
+    means for documents is said.
+
+    Example: outboxctl projection migrate 0043_prices.sql --by alice --reason "prices with tax"
+    """
+    from outboxctl.operations.projection.migrate import migrate as migrating
+    from outboxctl.operations.projection.migration_file import statements
+
+    given, who, configured = statements(file), audited(by, reason), settings()
+    with guards.acting(configured, f"run {file}", yes=yes) as db:
+        done = migrating(db, given, tables=tables or (), **who, patience=wait, report=print_progress)
+    view.migrated(done, json=json)
+
+
+@app.command()
 def drop(
     name: Name, by: By, reason: Reason, wait: LockWait = 60.0, yes: Yes = False, json: Json = False
 ) -> None:

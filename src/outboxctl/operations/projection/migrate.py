@@ -1,0 +1,98 @@
+"""A migration of the application: its SQL in one transaction, in which the views of projections are aside."""
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import psycopg
+
+from outboxctl.core.database import Database, driver
+from outboxctl.core.database_errors import FAILED, driver_error, sqlstate
+from outboxctl.core.operator import audit
+from outboxctl.core.projections import catalog, in_force, suspended
+from outboxctl.core.projections.trigger_names import tables_of
+from outboxctl.core.refused_reads import PASSING
+from outboxctl.core.schema.lock_wait import with_lock_retries
+from outboxctl.core.search_path import places, set_search_path
+from outboxctl.core.sql import Connection
+from outboxctl.core.sql.transaction import lost
+from outboxctl.domain.errors import UsageError
+from outboxctl.domain.printable import brief
+from outboxctl.domain.projection import Relation
+from outboxctl.domain.redaction import redact
+from outboxctl.operations.projection import followed
+from outboxctl.operations.projection.migration_file import Statement
+from outboxctl.operations.projection.place import Place
+
+# As in the login's own sessions; a role that the file has set is not the one that makes views again.
+AS_LOGIN, AS_BEFORE = "SET LOCAL search_path TO DEFAULT", "RESET ROLE; {path}"
+
+
+@dataclass(frozen=True)
+class Migrated:
+    """The views that were put aside and made again, and what the change means for projections."""
+
+    views: Sequence[str]
+    said: Sequence[str]
+    audit_id: str
+
+
+def migrate(
+    database: Database,
+    statements: Sequence[Statement],
+    *,
+    tables: Sequence[str] = (),
+    by: str,
+    reason: str,
+    patience: float = 60.0,
+    report: Callable[[str], None] = lambda _: None,
+) -> Migrated:
+    """Run these statements, and make the views again, in one transaction; audited.
+
+    `tables` are those that they change; by default all that projections in force name. Raises UsageError with
+    the line, and LockedError where a table stays locked, with nothing changed.
+    """
+
+    def run(connection: Connection) -> Migrated:
+        with _named(connection):
+            views = suspended.suspend(connection, _tables(connection, tables))
+            driver(connection).execute(AS_LOGIN)
+        for each in statements:
+            with _named(connection, each):
+                driver(connection).execute(each.sql.encode())
+        with _named(connection):
+            path = set_search_path(places(connection).searched)
+            driver(connection).execute(AS_BEFORE.format(path=path).encode())
+            said = suspended.resume(connection)
+        digest = hashlib.sha256("\n".join(each.sql for each in statements).encode()).hexdigest()
+        file = brief(statements[0].file, 200) if statements else ""
+        filters = {"file": file, "sha256": digest, "views": views}
+        act = audit.record(connection, "projection migrate", by=by, reason=reason, filters=filters, ids=[])
+        return Migrated(views, said, act)
+
+    return with_lock_retries(database, run, patience=patience, report=report)
+
+
+def _tables(connection: Connection, names: Sequence[str]) -> list[Relation]:
+    given = [followed.relation(connection, Place("--table"), name, tuple(catalog.Kind)) for name in names]
+    declared = in_force.read(connection)
+    known = {table for each in declared for table in (*tables_of(each), *each.ignore)}
+    return given or [each for each in sorted(known, key=str) if catalog.kind(connection, each)]
+
+
+@contextmanager
+def _named(connection: Connection, statement: Statement | None = None) -> Iterator[None]:
+    """Raise UsageError with PostgreSQL's words and the line of the file, for what does not pass by itself."""
+    try:
+        yield
+    except FAILED as raised:
+        error = driver_error(raised)
+        if not isinstance(error, psycopg.Error) or sqlstate(error) in PASSING or lost(connection):
+            raise
+        diag = error.diag
+        words = [brief(redact(each), 500) for each in (diag.message_primary, diag.message_detail) if each]
+        text, hint = ". ".join(words), brief(redact(diag.message_hint or "nothing was changed"), 500)
+        if statement is None:
+            raise UsageError(text, hint=hint) from error
+        statement.place(int(diag.statement_position or 1)).fail(text, hint)

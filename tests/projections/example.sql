@@ -1,0 +1,1 @@
+ALTER TABLE shop.products ALTER price TYPE numeric(12, 3);

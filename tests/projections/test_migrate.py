@@ -1,0 +1,160 @@
+"""`projection migrate`: the application's migration from a file, beside workers and writers."""
+
+import json
+from collections.abc import Callable
+from random import Random
+from subprocess import CompletedProcess
+from threading import Event, Thread
+from time import sleep
+
+import psycopg
+import pytest
+from elasticsearch import Elasticsearch
+from psycopg.conninfo import make_conninfo
+
+from processes import Worker
+from projections.store import WHO, Store
+from shop import documents, held
+
+LOAN = """store."Lo""an'%:s\""""
+RETYPE = "ALTER TABLE store.products ALTER price TYPE numeric(14, 4) USING price * 2;\n"
+
+
+ITEMS = """
+CREATE TABLE store.items (id int PRIMARY KEY, name text, n int NOT NULL);
+CREATE TABLE store.parts (id bigserial PRIMARY KEY, item int REFERENCES store.items ON DELETE CASCADE, w int);
+CREATE INDEX ON store.parts (item);
+CREATE VIEW store.item_documents AS SELECT i.id, i.name, i.n,
+    (SELECT sum(p.w) FROM store.parts p WHERE p.item = i.id) AS w FROM store.items i;
+"""
+GROW = """
+ALTER TABLE store.parts ALTER item TYPE bigint;
+ALTER TABLE store.items ALTER id TYPE bigint, ALTER n TYPE bigint USING n * 10;
+"""
+WRITES = (
+    "INSERT INTO store.items VALUES ({a}, 'new', {b}) ON CONFLICT DO NOTHING",
+    "INSERT INTO store.parts (item, w) SELECT id, {b} FROM store.items WHERE id IN ({a}, {b})",
+    "UPDATE store.items SET n = n + 1, name = 'x{b}' WHERE id IN ({a}, {b})",
+    "UPDATE store.parts SET item = (SELECT min(id) FROM store.items WHERE id >= {a}) WHERE w = {b}",
+    "DELETE FROM store.items WHERE id = {a}",
+)
+MAPPING = """mapping = '{"mappings": {"properties": {"id": {"type": "long"}, "n": {"type": "long"}}}}'"""
+FAILED = "SELECT count(*) FROM search_outbox_events WHERE status = 'failed'"
+BIG = 2**31 + 10
+
+
+def run(store: Store, sql: str | bytes, *more: str) -> CompletedProcess[str]:
+    """The command on a file of this text."""
+    file = store.file.with_name("change.sql")
+    file.write_bytes(sql if isinstance(sql, bytes) else sql.encode())
+    return store.cli("projection", "migrate", str(file), *WHO, *more)
+
+
+def test_it_runs_the_file_says_what_it_means_and_is_audited(store: Store) -> None:
+    store.apply()
+    done = run(
+        store, f"-- a; b\n{RETYPE}SELECT ';' AS \"x;y\" /* ; */; CREATE TABLE store.t (a int);", "--json"
+    )
+    report = json.loads(done.stdout)
+    assert report["views"] == ["store.documents"]
+    assert "plan FILE" in report["said"][0]
+    (act,) = store.cli.json("audit", "--action", "projection migrate")["audit"]
+    assert (act["id"], act["filters"]["views"]) == (report["audit_id"], ["store.documents"])
+    assert store.what() == ["declaration", "documents"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        pytest.param("ALTER TABLE store.products\n ADD x int,\n ADD y no;", 'sql:3: type "no"', id="parsed"),
+        pytest.param("SELECT 1;\nALTER TABLE store.products DROP title;", "title of store", id="used"),
+        pytest.param("SELECT 1;\n\nSELECT 1 / 0;", "change.sql:3: division by zero", id="run"),
+        pytest.param("CREATE INDEX CONCURRENTLY ON store.products (title)", "transaction", id="alone"),
+    ],
+)
+def test_what_fails_is_named_with_its_line_and_nothing_is_changed(
+    store: Store, text: str, words: str
+) -> None:
+    store.apply()
+    before = store.facts()
+    done = run(store, text)
+    assert (done.returncode, words in done.stderr) == (2, True), done.stderr
+    assert store.facts() == before
+
+
+def test_a_table_by_name_with_quotes_and_capitals(store: Store) -> None:
+    store.sql.execute(
+        f"""CREATE TABLE {LOAN} (id int PRIMARY KEY, "A ""b" int);
+        CREATE VIEW store."D'oc %s" AS SELECT * FROM {LOAN}""".encode()
+    )
+    store.write('"store.products"', f"'''{LOAN}'''")
+    store.write('"store.documents"', "'''store.\"D'oc %s\"'''")
+    store.apply()
+    done = run(
+        store, 'ALTER TABLE store."Lo""an\'%:s" ALTER "A ""b" TYPE text', "--table", 'store."Lo""an\'%:s"'
+    )
+    assert done.returncode == 0, done.stderr
+    assert "D'oc %s" in done.stdout
+    assert run(store, "SELECT 1", "--table", "store.nothing").returncode == 2
+
+
+def write(url: str, seed: int, end: Event, errors_: list[str]) -> None:
+    """Random transactions until the end; the second half of the keys are not int any more."""
+    random, keys = Random(seed), [*range(1, 15)]
+    with psycopg.connect(url) as own:
+        while not end.is_set():
+            texts = [random.choice(WRITES).format(a=random.choice(keys), b=random.choice(keys)) for _ in "ab"]
+            try:
+                with own.transaction(force_rollback=random.random() < 0.1):
+                    for each in texts:
+                        own.execute(each.encode())
+            except (psycopg.errors.DeadlockDetected, psycopg.errors.ForeignKeyViolation):
+                continue
+            except psycopg.Error as error:
+                errors_.append(f"{each}: {error}")
+            sleep(0.002)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_nothing_is_lost_of_what_is_written_beside_it_and_larger_keys_are_sent(
+    store: Store, engine: Elasticsearch, worker: Callable[..., Worker], seed: int
+) -> None:
+    store.sql.execute(ITEMS)
+    store.write("store.products", "store.items")
+    store.write("store.documents", "store.item_documents")
+    store.write(
+        after='mapping = """{"mappings": {"properties": {"id": {"type": "long"}, "n": {"type": "long"}}}}"""'
+    )
+    store.apply()
+    url, end, errors_ = (
+        make_conninfo(store.sql.info.dsn, password=store.sql.info.password),
+        Event(),
+        list[str](),
+    )
+    writers = [Thread(target=write, args=(url, seed * 10 + n, end, errors_)) for n in range(3)]
+    started = worker(OUTBOX_METRICS_PORT="0")
+    for each in writers:
+        each.start()
+    sleep(1.5)
+    try:
+        done = run(store, GROW)
+        assert done.returncode == 0, done.stderr
+        store.sql.execute(
+            f"INSERT INTO store.items VALUES ({BIG}, 'big', {BIG}), ({BIG + 1}, '', 0)".encode()
+        )
+        store.sql.execute("INSERT INTO store.parts (item, w) SELECT id, 1 FROM store.items WHERE id > 15")
+        store.sql.execute("UPDATE store.parts SET w = 7 WHERE item = %s", [BIG])
+        sleep(1.5)
+    finally:
+        end.set()
+        for each in writers:
+            each.join()
+    assert errors_ == []
+    started.signal()
+    started.wait()
+    assert store.cli("worker", "--drain").returncode == 0
+    assert held(engine, store.index) == documents(store.sql, "store.item_documents")
+    assert str(BIG) in held(engine, store.index)
+    assert store.sql.execute(
+        "SELECT count(*) FROM search_outbox_events WHERE status = 'failed'"
+    ).fetchone() == (0,)

@@ -1,0 +1,167 @@
+"""The application's migrations: views put aside and made again, and what does not fit any more."""
+
+from contextlib import ExitStack
+
+import psycopg
+import pytest
+from elasticsearch import Elasticsearch
+from psycopg import errors
+from psycopg.conninfo import make_conninfo
+
+from projections.logins import a_login
+from projections.store import Store, own
+from shop import documents, held
+
+OUR_VIEW = 'query = """SELECT p.id, p.title, p.price, p.sold FROM store.products p"""'
+OF_ALL = "SELECT count(*) FROM search_outbox_events WHERE follow = -1 AND status = 'pending'"
+OURS = (
+    "SELECT relowner::regrole = current_user::regrole FROM pg_class WHERE relname = 'outbox_document_product'"
+)
+FACTS = """
+SELECT pg_get_viewdef(c.oid), c.relowner::regrole::text, c.relacl::text, c.reloptions::text,
+    obj_description(c.oid), col_description(c.oid, 3), (SELECT pg_get_expr(adbin, adrelid) FROM pg_attrdef
+        WHERE adrelid = c.oid), (SELECT attacl::text FROM pg_attribute WHERE attrelid = c.oid AND attnum = 2)
+FROM pg_class c WHERE c.oid = 'store.documents'::regclass
+"""
+
+
+def login(store: Store) -> str:
+    """How this test's superuser connects."""
+    return make_conninfo(store.sql.info.dsn, password=store.sql.info.password)
+
+
+def migrate(store: Store, *statements: str, url: str = "", table: str = "store.products") -> list[str]:
+    """Run them in one transaction, between `suspend` and `resume`: what `resume` says."""
+    with psycopg.connect(url or login(store)) as sql:
+        sql.execute("SELECT outbox_projections_suspend(%s)", [table])
+        for each in statements:
+            sql.execute(each.encode())
+        return [said for (said,) in sql.execute("SELECT outbox_projections_resume()")]
+
+
+def ready(store: Store, *, own_view: bool = False) -> None:
+    """One product, sent."""
+    store.sql.execute("INSERT INTO store.products (id, tenant, title, price) VALUES (1, 'a', 'Pan', 5)")
+    if own_view:
+        store.sql.execute("DROP VIEW store.documents")
+        store.write('document = "store.documents"', OUR_VIEW)
+    store.apply()
+    assert store.cli("worker", "--drain").returncode == 0
+
+
+def test_without_it_postgresql_refuses_and_with_it_every_document_is_read_again(
+    store: Store, engine: Elasticsearch
+) -> None:
+    ready(store)
+    retype = "ALTER TABLE store.products ALTER price TYPE numeric(12, 3) USING price * 2"
+    with pytest.raises(errors.FeatureNotSupported):
+        store.sql.execute(retype)
+    said = migrate(store, retype)
+    assert "every document is read again" in said[0]
+    assert store.cli("worker", "--drain").returncode == 0
+    assert held(engine, store.index) == documents(store.sql, "store.documents")
+    assert held(engine, store.index)["1"]["price"] == 10
+
+
+def test_a_view_is_as_it_was_with_owner_grants_comments_options_and_defaults(store: Store) -> None:
+    with ExitStack() as stack:
+        reader, owner = (stack.enter_context(a_login(store.sql)) for _ in range(2))
+        own(store.sql, owner.name, "store")
+        store.sql.execute(
+            f"""
+            ALTER VIEW store.documents SET (security_barrier = true);
+            COMMENT ON VIEW store.documents IS 'for "search"''s sake';
+            COMMENT ON COLUMN store.documents.title IS 'a name';
+            ALTER VIEW store.documents ALTER title SET DEFAULT 'none';
+            GRANT SELECT ON store.documents TO {reader.name} WITH GRANT OPTION;
+            GRANT UPDATE (tenant) ON store.documents TO PUBLIC;
+            REVOKE DELETE ON store.documents FROM {owner.name};
+            ALTER DEFAULT PRIVILEGES IN SCHEMA store GRANT SELECT ON TABLES TO PUBLIC""".encode()
+        )
+        before = store.sql.execute(FACTS).fetchone()
+        ready(store)
+        migrate(store, "ALTER TABLE store.products ALTER sold TYPE text")
+        assert store.sql.execute(FACTS).fetchone() == before
+
+
+def test_the_tables_owner_needs_no_right_on_the_outbox_and_gets_none(store: Store) -> None:
+    with a_login(store.sql) as owner, a_login(store.sql, "USAGE ON SCHEMA store") as other:
+        ready(store, own_view=True)
+        own(store.sql, owner.name, "store")
+        migrate(store, "ALTER TABLE store.products ALTER price TYPE numeric(12, 3)", url=owner.url)
+        assert store.sql.execute(OURS.encode()).fetchone() == (True,)
+        with (
+            psycopg.connect(other.url) as sql,
+            pytest.raises(errors.InsufficientPrivilege, match="must be owner"),
+        ):
+            sql.execute("SELECT outbox_projections_suspend('store.products')")
+
+
+def test_a_stranger_of_the_view_cannot_drop_it(store: Store) -> None:
+    with a_login(store.sql) as owner, a_login(store.sql, "USAGE, CREATE ON SCHEMA store") as team:
+        ready(store)
+        store.sql.execute(f"ALTER TABLE store.products OWNER TO {owner.name}".encode())
+        store.sql.execute(f"GRANT USAGE ON SCHEMA store TO {owner.name}".encode())
+        store.sql.execute(f"ALTER VIEW store.documents OWNER TO {team.name}".encode())
+        with pytest.raises(errors.InsufficientPrivilege, match="owner of view documents"):
+            migrate(store, url=owner.url)
+
+
+@pytest.mark.parametrize(
+    "end", ["COMMIT", "PREPARE TRANSACTION 'forgotten'", "SET CONSTRAINTS ALL IMMEDIATE"]
+)
+def test_a_forgotten_resume_ends_no_transaction(store: Store, end: str) -> None:
+    ready(store)
+    store.sql.execute("BEGIN; SELECT outbox_projections_suspend('store.products'); SAVEPOINT a")
+    store.sql.execute("SELECT outbox_projections_resume()")
+    store.sql.execute("ROLLBACK TO a")
+    with pytest.raises(errors.ObjectNotInPrerequisiteState, match="views of the projection product"):
+        store.sql.execute(end.encode())
+    store.sql.execute("ROLLBACK")
+    assert store.what() == []
+
+
+def test_what_is_rolled_back_to_a_savepoint_is_not_suspended(store: Store) -> None:
+    ready(store)
+    store.sql.execute(
+        "BEGIN; SAVEPOINT a; SELECT outbox_projections_suspend('store.products'); ROLLBACK TO a; COMMIT"
+    )
+    assert store.what() == []
+
+
+@pytest.mark.parametrize("own_view", [False, True])
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("DROP COLUMN price", "column price of store.products was dropped"),
+        ("RENAME price TO cost", "column price of store.products was renamed to cost"),
+    ],
+)
+def test_a_used_column_that_goes_fails_the_migration(
+    store: Store, own_view: bool, change: str, words: str
+) -> None:
+    ready(store, own_view=own_view)
+    with pytest.raises(errors.UndefinedColumn, match=f"of the projection product cannot .*{words}"):
+        migrate(store, f"ALTER TABLE store.products {change}")
+    assert store.what() == []
+
+
+def test_an_unused_column_goes_and_nothing_is_read_again(store: Store) -> None:
+    ready(store)
+    said = migrate(store, "ALTER TABLE store.products DROP COLUMN unused")
+    assert said == []
+    assert store.sql.execute(OF_ALL).fetchone() == (0,)
+
+
+def test_a_rename_before_is_followed_by_the_view_and_said_where_the_declaration_names_it(
+    store: Store, engine: Elasticsearch
+) -> None:
+    ready(store)
+    with psycopg.connect(login(store)) as sql:
+        sql.execute("ALTER TABLE store.products RENAME price TO cost")
+        sql.execute("SELECT outbox_projections_suspend('store.products')")
+        said = sql.execute("SELECT outbox_projections_resume()").fetchall()
+    assert "store.products has no column price any more" in str(said)
+    store.sql.execute("UPDATE store.products SET cost = 7")
+    assert store.cli("worker", "--drain").returncode == 0
+    assert held(engine, store.index)["1"]["price"] == 7
