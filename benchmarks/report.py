@@ -36,6 +36,7 @@ NESTED, ENDS = "Nested documents", "Nested documents against both ends"
 FOLLOW, STREAM = "Follow events", "A stream of follow events"
 WRITERS = "Writers beside two projections"
 FAN_OUT = "A million documents behind one row"
+UNCHANGED = "A pass over unchanged documents"
 UNUSED_LARGE = "large: UPDATE of an unused column, with/bare"
 TARGETS = (
     Target("end to end against the bound B", "Pipeline", "E/B", 0.95, at_least=True),
@@ -75,6 +76,8 @@ TARGETS = (
     Target("a change with 1,000,000 documents", FAN_OUT, "the change's transaction", 2),
     Target("its keys, expanded", FAN_OUT, "expanded", 100_000, at_least=True),
     Target("the worker's memory meanwhile", FAN_OUT, "worker memory, last third/middle third", 1.05),
+    Target("unchanged documents, looked at", UNCHANGED, "unchanged, looked at", 50_000, at_least=True),
+    Target("of these sent", UNCHANGED, "unchanged, sent", 1),
     Target("a first fill beside pgsync's", NESTED, "first fill, outboxctl/pgsync", 3, at_least=True),
     Target("the first fill against both ends", "First fill", "F/bound", 0.85, at_least=True),
     Target("its memory", "First fill", "memory", 150),

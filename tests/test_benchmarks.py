@@ -50,6 +50,7 @@ LITTLE: dict[str, dict[str, object]] = {
     "isolation": {"backlog": 50, "faults": "alone,dead", "policies": "count", "seconds": 1.0},
     "follow-writers": {},
     "follow-fan-out": {},
+    "unchanged": {"documents": 300, "repeat": 1},
 }
 
 

@@ -142,7 +142,8 @@ def _made(begin: Begin, event: Event, index: str) -> _Made:
         return replace(made, error=brief(error))
     except ReadRefusedError as error:
         return replace(made, error=error.words)
-    return replace(made, document=None if row.text is None else loads(row.text), error=row.error or None)
+    document = None if row.text is None else loads(row.text)
+    return replace(made, document_id=row.id or made.document_id, document=document, error=row.error or None)
 
 
 def _document(settings: Settings, made: _Made) -> tuple[documents.StoredDocument | None, str | None]:

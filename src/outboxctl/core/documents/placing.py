@@ -60,6 +60,13 @@ def read(
     return Documents(found.version, [LEFT_OUT] * len(keys), sent=[Sent("")] * len(keys))
 
 
+def named(projection: Projection, keys: Sequence[str], found: Documents) -> Documents:
+    """What was read of these keys, nothing of which is sent, with the `_id` of each."""
+    looked = Looked(projection, "", keys, found)
+    sent = [looked.of(n)._replace(left=()) for n in range(len(keys))]
+    return _of(found, len(keys), sent, looked.unusable)
+
+
 def _of(found: Documents, count: int, sent: Sequence[Sent], why: Mapping[int, str]) -> Documents:
     unusable = {n: text for n, text in found.unusable.items() if n < count} | dict(why)
     texts = [None if n in unusable else text for n, text in enumerate(found.texts[:count])]

@@ -34,7 +34,7 @@ class SourceRow(NamedTuple):
     """What is read by key: `text` is the document's JSON, None where there is none, LEFT_OUT without room.
 
     `version`: that of the row, or of the snapshot; None where a row that is gone had its own. `error`: why
-    no document can be made, often in PostgreSQL's words.
+    no document can be made, often in PostgreSQL's words. `id` is its `_id` where the key does not say it.
     """
 
     key: str
@@ -42,6 +42,7 @@ class SourceRow(NamedTuple):
     version: int | None = None
     routing: str = ""
     error: str = ""
+    id: str = ""
 
 
 class ChangedKey(NamedTuple):
@@ -65,11 +66,15 @@ class States:
 
 
 class SourcePage(NamedTuple):
-    """Documents by id instead of key, those of `read` rows; `place` is the key of the last of these."""
+    """Documents by id instead of key, those of `read` rows; `place` is the key of the last of these.
+
+    `ids`: the `_id` of each key, where the key does not say it.
+    """
 
     rows: Page
     place: str
     read: int
+    ids: Sequence[tuple[str, str]] = ()
 
 
 def pages_of(copy: Iterable[Buffer], *, size: int, most: int) -> Iterator[Page]:
@@ -98,7 +103,7 @@ def state_of(row: RawDocument) -> RowState:
     """A row that was copied."""
     id_, version, routing, document = row
     read = NOT_READ if version == UNREADABLE else int(version) if version else None
-    return _bytes(id_), read, document, routing and _bytes(routing)
+    return encoded(id_), read, document, routing and encoded(routing)
 
 
 def raw_of(row: SourceRow) -> RawDocument:
@@ -132,10 +137,11 @@ def as_json(text: str) -> bytes:
 
 def from_json(text: bytes) -> str:
     """What a JSON text stands for."""
-    return _bytes(text).decode("utf-8", "surrogateescape")
+    return encoded(text).decode("utf-8", "surrogateescape")
 
 
-def _bytes(text: bytes) -> bytes:
+def encoded(text: bytes) -> bytes:
+    """The same as bytes."""
     if b"\\" not in text:  # as most
         return text[1:-1]
     return str(json.loads(text.decode("utf-8", "surrogateescape"))).encode("utf-8", "surrogateescape")

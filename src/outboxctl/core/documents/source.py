@@ -26,7 +26,6 @@ from outboxctl.core.documents.rows import (
     from_json,
     length_of,
     pages_of,
-    raw_of,
     state_of,
 )
 from outboxctl.core.documents.statements import DocumentStatements
@@ -120,8 +119,21 @@ class DocumentSource(DocumentStatements):
             with db.begin() as connection:
                 cut = self._after(connection, None, size)
             keys += self._keys(db, Cut(f"{sent} {cut.sql}", cut.values))
-        rows = self._by_id([raw_of(SourceRow(key, "{}")) for key in dict.fromkeys(keys)])
-        return [id_ for id_ in (from_json(row[0]) for row in rows) if id_ and is_text(id_)][:size]
+        rows = self._with_ids(db, [*dict.fromkeys(keys)])
+        return [id_ for id_ in (from_json(row[0]) for row in self._by_id(rows)) if id_ and is_text(id_)][
+            :size
+        ]
+
+    def _with_ids(self, db: Database, keys: Sequence[str]) -> Page:
+        """Rows of these keys, whether or not the view has them if the key says their `_id`."""
+        if not self.projection.moves:
+            return [self._raw(SourceRow(key, "{}")) for key in keys]
+
+        def read(some: Sequence[str]) -> list[SourceRow]:
+            with db.begin() as connection:
+                return self.read(connection, some, content=False)
+
+        return [self._raw(each) for part in self.each(db, keys, read) for each in part if each.text]
 
     def _random_keys(self, connection: Connection, size: int, sent: str) -> list[str]:
         """Raises ReadRefusedError."""
@@ -161,7 +173,7 @@ class DocumentSource(DocumentStatements):
                 return self.read(connection, some, content=content)
 
         parts = self.each(db, keys, read)
-        return [state_of(row) for part in parts for row in self._by_id([raw_of(each) for each in part])]
+        return [state_of(row) for part in parts for row in self._by_id([self._raw(each) for each in part])]
 
     def pages(self, db: Database, after: str | None, wanted: PageOptions) -> Iterator[SourcePage]:
         """All rows behind the key `after`, in the order of the unique index; a chunk is of one snapshot."""
@@ -169,7 +181,7 @@ class DocumentSource(DocumentStatements):
         while chunk := self._chunk(db, after, rows, wanted):
             for page in chunk:
                 after = from_json(page[-1][0])
-                yield SourcePage(self._by_id(page), after, len(page))
+                yield SourcePage(self._by_id(page), after, len(page), self._ids(page))
             rows = _rows_after(chunk, wanted.size)
 
     def _chunk(self, db: Database, after: str | None, rows: int, wanted: PageOptions) -> list[Page]:
@@ -206,7 +218,7 @@ class DocumentSource(DocumentStatements):
             cut = self._after(connection, after, ROWS_BY_KEY)
         keys = self._keys(db, cut)
         found = [each for part in self.each(db, keys, lambda some: self.current(db, some)) for each in part]
-        return [[raw_of(each) for each in found]] if found else []
+        return [[self._raw(each) for each in found]] if found else []
 
     def _keys(self, db: Database, cut: Cut) -> list[str]:
         with db.begin() as connection:
@@ -277,35 +289,38 @@ class DocumentSource(DocumentStatements):
                     if self._is_key(db, some[0]):
                         yield [SourceRow(some[0], error=found.words)]
                     continue
-                fit = next((n for n, each in enumerate(found) if each.text == LEFT_OUT), len(found))
-                yield found[:fit]
+                fit = next((n for n, each in enumerate(found) if each.text == LEFT_OUT), len(some))
+                kept = {*some[:fit]}
+                yield [each for each in found if each.key in kept]
                 if rest := some[fit:]:
                     waiting.append(rest)
 
     def states(self, db: Database, ids: Sequence[str], *, content: bool) -> States:
         """These documents as the source has them now."""
-        keys = self.keys(db, ids)
-        ids_of, state = {key: id_ for id_, key in keys.items()}, States()
+        keys, state = self.keys(db, ids), States()
+        ids_of: dict[str, list[str]] = {}
+        for id_, key in keys.items():
+            ids_of.setdefault(key, []).append(id_)
 
         def read(some: Sequence[str]) -> list[SourceRow]:
             with db.begin() as connection:
                 connection.exec_driver_sql(READ)
-                flying = self.in_flight(connection, [ids_of[key] for key in some])
+                flying = self.in_flight(connection, [id_ for key in some for id_ in ids_of[key]], keys)
                 found = self.read(connection, some, content=content)
             state.flying |= flying
             return found
 
         for part in self.each(db, [*ids_of], read):
             for each in part:
-                id_ = ids_of[each.key]
-                state.keys[id_] = each.key
-                if each.error or each.text is not None:
-                    state.rows[id_] = each
+                for id_ in ids_of[each.key]:
+                    state.keys[id_] = each.key
+                    if each.error or (each.text is not None and each.id in ("", id_)):
+                        state.rows[id_] = each
         unread = [id_ for id_ in ids if id_ not in state.keys or state.rows.get(id_, SourceRow("")).error]
         if unread:
             with db.begin() as connection:
                 connection.exec_driver_sql(READ)
-                state.flying |= self.in_flight(connection, unread)
+                state.flying |= self.in_flight(connection, unread, keys)
         return state
 
     def _is_key(self, db: Database, key: str) -> bool:

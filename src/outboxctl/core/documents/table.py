@@ -1,10 +1,11 @@
 """The source of the built-in projection: the rows of search_index, which have versions of their own."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import NamedTuple
 from uuid import UUID
 
@@ -155,7 +156,12 @@ class TableSource(DocumentSource):
         """Whether its type has room in an event."""
         return len(key.rpartition(":")[0]) <= MAX_TYPE
 
-    def in_flight(self, connection: Connection, ids: Sequence[str]) -> set[str]:
+    def in_flight(
+        self,
+        connection: Connection,
+        ids: Sequence[str],
+        keys: Mapping[str, str] = MappingProxyType({}),  # noqa: ARG002 - of the overridden
+    ) -> set[str]:
         """Of those that name an entity."""
         connection.exec_driver_sql(f"{PLAN}; SET LOCAL enable_hashjoin = on")
         return set(connection.execute(IN_FLIGHT, _values([id_ for id_ in ids if is_entity(id_)])).scalars())

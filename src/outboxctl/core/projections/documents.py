@@ -308,11 +308,11 @@ def statement(
     return composed.as_string()
 
 
-def id_text(projection: Projection) -> Composable:
-    """SQL for the text of a row's `id` in the view `v`; NULL where its key is its `_id`."""
+def id_text(projection: Projection, alias: str = "v") -> Composable:
+    """SQL for the text of a row's `id` in the view; NULL where its key is its `_id`."""
     if projection.id is None:
         return SQL("NULL::text")
-    return key_column_text(SQL("v.{}").format(identifier(projection.id.name)), projection.id)
+    return key_column_text(SQL(f"{alias}.{{}}").format(identifier(projection.id.name)), projection.id)
 
 
 def _placed(projection: Projection, places: Places, *, sending: bool) -> dict[str, Composable]:

@@ -12,6 +12,7 @@ from psycopg.sql import SQL, Composable, Composed
 from outboxctl.core.projections import indexes
 from outboxctl.core.projections.catalog import RELATION, of
 from outboxctl.core.projections.documents import (
+    id_text,
     identifier,
     key_text_sql,
     prepare,
@@ -46,6 +47,9 @@ SELECT hash, key FROM (
         FROM (SELECT {key} AS key FROM {view} r WHERE {there}) k) b
     WHERE octet_length(bytes) > {longest}
 ) h WHERE hash = ANY (CAST(%(hashes)s AS text[]))
+"""
+BY_ID = """
+SELECT {id}, {key} FROM {view} r WHERE {there} AND {column} = ANY (CAST(%(ids)s AS {type}[]))
 """
 # Of these types PostgreSQL writes one text for a value: any other text is no key, and need not be asked for.
 FORMS = {
@@ -99,6 +103,30 @@ def hashed(connection: Connection, projection: Projection, hashes: Sequence[str]
     with reading_rows(connection):
         rows = connection.exec_driver_sql(composed.as_string(), {"hashes": list(hashes)})
         return dict(map(tuple, rows))
+
+
+def by_id(connection: Connection, projection: Projection, ids: Sequence[str]) -> dict[str, str]:
+    """The keys of the view's rows whose `id` column has one of these texts, by the text.
+
+    Raises ReadRefusedError where one of them cannot be read.
+    """
+    if projection.id is None:
+        return {}
+    prepare_documents(connection, projection.document, SECONDS)
+    # As a text or uuid an index finds it.
+    kind = projection.id.type.removeprefix("pg_catalog.")
+    column = SQL("r.{}").format(identifier(projection.id.name))
+    composed = SQL(BY_ID).format(
+        id=id_text(projection, "r"),
+        key=row_key(projection.key),
+        view=qualified(projection.document),
+        there=keyed(projection.key),
+        column=column if kind in ("text", "varchar", "uuid") else id_text(projection, "r"),
+        type=SQL("uuid" if kind == "uuid" else "text"),
+    )
+    given = [id_ for id_ in ids if _has_form(id_, projection.id)]
+    with reading_rows(connection):
+        return dict(map(tuple, connection.exec_driver_sql(composed.as_string(), {"ids": given})))
 
 
 def number(connection: Connection, projection: Projection) -> int:

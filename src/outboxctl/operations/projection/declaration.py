@@ -12,7 +12,7 @@ from outboxctl.operations.projection.place import Place, file_mapping, file_text
 
 KEYS = (
     *("root", "key", "document", "query", "index", "mapping", "routing", "pipeline", "version", "events"),
-    *("ignore", "follow", "skip_unchanged"),
+    *("ignore", "follow", "id", "skip_unchanged"),
 )
 TRIGGERS, APPLICATION = EVENTS = ("triggers", "application")
 NO_FOLLOW = "leave it out: the application calls outboxctl.touch for each document that it changes"

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from outboxctl.core.delivery import places
 from outboxctl.core.documents.rows import SourceRow
 from outboxctl.core.projections import pages
 from outboxctl.core.refused_reads import ReadRefusedError
@@ -61,11 +62,18 @@ def preview(
             raise UsageError(f"KEY {brief(repr(key), 80)}: {error.words}") from None
     # One by one: what is read at once is bounded.
     rows = [row for key in keys for row in source.read(connection, [key], content=True, seconds=PATIENCE)]
-    return [_compared(client, projection, row) for row in rows]
+    return [_compared(client, projection, row, _id(connection, projection, row)) for row in rows]
 
 
-def _compared(client: Client, projection: Projection, row: SourceRow) -> Preview:
-    id_, sent = projection.id_of(row.key), None if row.text is None else json_numbers.loads(row.text)
+def _id(connection: Connection, projection: Projection, row: SourceRow) -> str:
+    """Where its document is, or was; empty where a key that does not say it has none."""
+    if row.id or not projection.moves:
+        return row.id or projection.id_of(row.key)
+    return next(iter(places.ids(connection, projection.name, [row.key])), "")
+
+
+def _compared(client: Client, projection: Projection, row: SourceRow, id_: str) -> Preview:
+    sent = None if row.text is None else json_numbers.loads(row.text)
     hits = _hits(client, projection, id_)
     indexed = json_numbers.loads(hits[0].body) if hits else None
     differences = list(_differences(projection, sent or {}, indexed or {}))

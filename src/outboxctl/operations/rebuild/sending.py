@@ -3,7 +3,10 @@
 from collections.abc import Callable, Sequence
 from random import Random
 from time import monotonic
+from uuid import uuid4
 
+from outboxctl.core.delivery import places
+from outboxctl.core.delivery.places import Place
 from outboxctl.core.documents.rows import ChangedKey
 from outboxctl.core.produce import MAX_VERSION
 from outboxctl.domain.backoff import delay
@@ -64,6 +67,7 @@ class Sender:
         """
         if self._throttle:
             self._throttle.wait(batch.read)
+        self._place(batch.ids)
         actions, refused = batch.actions, [*batch.refused]
         began, failed = self._clock(), 0
         while actions:
@@ -84,6 +88,14 @@ class Sender:
                 more, behind = self._read_again(conflicts)
                 actions, refused = actions + more, refused + behind
         return refused
+
+    def _place(self, ids: Sequence[tuple[str, str]]) -> None:
+        """Write down where the documents of these keys will be: a worker deletes them there."""
+        projection = self._tools.source.projection
+        wanted = [Place(projection.name, key, projection.index, id_) for key, id_ in ids]
+        if wanted:
+            with self._tools.db.begin() as connection:
+                places.open_(connection, wanted, str(uuid4()), shared=False)
 
     def _read_again(self, conflicts: dict[str, Classification]) -> tuple[list[BulkAction], list[Refused]]:
         """What is sent of documents of which the index holds a higher version, and what stays below that.

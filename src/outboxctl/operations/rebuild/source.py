@@ -53,13 +53,14 @@ class Refused:
 class DocumentBatch(NamedTuple):
     """What is sent at once, and documents that cannot be sent; `read`: rows that were read for it.
 
-    `place`: of a fill, the key where it ends.
+    `place`: of a fill, the key where it ends; `ids` the `_id` of each key, where the key does not say it.
     """
 
     actions: Sequence[BulkAction]
     refused: list[Refused]
     read: int
     place: str | None = None
+    ids: Sequence[tuple[str, str]] = ()
 
 
 def pages(source: DocumentSource, db: "Database", place: str | None, size: int) -> Iterator[DocumentBatch]:
@@ -118,7 +119,7 @@ def _raw_batch(page: SourcePage, column: str) -> DocumentBatch:
     refused = list[Refused]()
     if len(good) < len(page.rows):
         refused = [_refused_row(row_of(each), column) for each in page.rows if not each[1].isdigit()]
-    return DocumentBatch(RawActions(good), refused, page.read, page.place)
+    return DocumentBatch(RawActions(good), refused, page.read, page.place, page.ids)
 
 
 def _refused_row(row: SourceRow, column: str) -> Refused:
@@ -148,14 +149,14 @@ def batch(entities: Sequence[tuple[ChangedKey, SourceRow]], source: DocumentSour
     actions, refused = list[BulkAction](), list[Refused]()
     versioned, column = source.versioned, source.projection.version
     for changed_key, found in entities:
-        id_ = source.projection.id_of(found.key)
+        id_ = found.id or source.projection.id_of(found.key)
         gone = found.text is None
         version = found.version
         if gone and (versioned or column):
             version = changed_key.newest if versioned else changed_key.newest or 0
         if found.error:
             refused.append(Refused(id_, Reason.BAD_DOCUMENT, found.error))
-        elif not (gone or changed_key.moved):
+        elif not (gone or changed_key.moved) or (gone and source.projection.moves and not found.id):
             continue
         elif version is not None and 0 <= version <= MAX_VERSION:
             actions.append(BulkAction(id_, version, found.text, found.routing))

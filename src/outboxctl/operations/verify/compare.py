@@ -135,9 +135,11 @@ class Comparison:
 
     def _without_row(self, page: Sequence[ScannedDocument]) -> list[str]:
         keys = self._source.keys(self._database, [each.id for each in page if is_text(each.id)])
-        parts = self._source.each(self._database, [*keys.values()], self._present)
-        there = {each.key for part in parts for each in part if each.error or each.text is not None}
-        return [each.id for each in page if keys.get(each.id) not in there]
+        parts = self._source.each(self._database, [*dict.fromkeys(keys.values())], self._present)
+        id_of = self._source.projection.id_of
+        rows = (each for part in parts for each in part if each.error or each.text is not None)
+        there = {each.id or id_of(each.key) for each in rows}
+        return [each.id for each in page if each.id not in there]
 
     def _present(self, keys: Sequence[str]) -> list[SourceRow]:
         with self._database.begin() as connection:

@@ -6,6 +6,7 @@ from typing import Any
 
 import structlog
 
+from outboxctl.core.delivery import places
 from outboxctl.core.delivery.claim import Claimed
 from outboxctl.core.projections import follow, follow_keys, follow_query
 from outboxctl.core.projections.follow import Page
@@ -138,6 +139,9 @@ class EventExpansion:
         keys = [key for key in own if not is_hash(key)]  # of a key that is not known: `verify --repair`
         with self._context.database.begin() as connection:
             keys = stored(connection, keys)
+            if projection.moves:
+                ids = stored(connection, found)
+                keys = [*{*places.keys(connection, projection.name, ids).values()}]
         try:
             return self._without_row(projection, keys, seconds), place
         except ValueError:
