@@ -22,7 +22,7 @@ RUN SETUPTOOLS_SCM_PRETEND_VERSION=${VERSION} \
 RUN python -m venv --without-pip /opt/outboxctl \
  && wheel=$(ls "$PWD"/dist/*.whl) \
  && python -m pip --python /opt/outboxctl install --quiet --constraint requirements.lock \
-    "outboxctl @ file://$wheel#sha256=$(sha256sum "$wheel" | cut -d ' ' -f 1)"
+    "outboxctl[aws] @ file://$wheel#sha256=$(sha256sum "$wheel" | cut -d ' ' -f 1)"
 
 FROM python:${PYTHON}
 ARG VERSION=0.0.0

@@ -109,7 +109,7 @@ notes: ## Print what the changelog says of a release (VERSION=1.2.3); nothing is
 	  END { if (!said) { print "CHANGELOG.md says nothing under: ## " version > "/dev/stderr"; exit 2 } }' CHANGELOG.md
 
 lock: ## Resolve the dependencies again (needs uv, and a pip to ask for the sizes)
-	echo 'elasticsearch<9' | uv pip compile pyproject.toml --universal --python-version 3.11 --extra embedded --group dev \
+	echo 'elasticsearch<9' | uv pip compile pyproject.toml --universal --python-version 3.11 --extra aws --extra embedded --group dev \
 	  --constraint - --generate-hashes --no-header --quiet | $(PYTHON) -m tools.lock
 
 clean: ## Remove what was installed and cached here

@@ -18,7 +18,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ENTRY = re.compile(r"^(?P<name>[\w.-]+)==.*$", re.MULTILINE)
-EXTRAS = ("embedded",)
+EXTRAS = ("aws", "embedded")
 
 
 def needed(name: str, extras: Iterable[str]) -> set[str]:

@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from email.message import Message
 from functools import cached_property
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Self
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import trustme
 from cryptography import x509
@@ -195,6 +196,7 @@ def pump(source: socket.socket, target: socket.socket, change: Callable[[bytes],
 
 
 Asked = tuple[str, str]  # method, path
+Whole = tuple[str, str, Message, bytes]  # method, target, headers, body
 
 
 @dataclass
@@ -202,13 +204,14 @@ class Front:
     """The sink behind a door that knows who may come in, and notes what is asked of it.
 
     `lets_in`: the Authorization headers that it takes, any where there are none. `permits`: what of the
-    rest is answered with 403.
+    rest is answered with 403. `check` sees a whole request, and may refuse it with a status and a body.
     """
 
     sink: str
     context: ssl.SSLContext | None = None
     lets_in: set[str] = field(default_factory=set)
     permits: Callable[[str, str], bool] = lambda _method, _path: True
+    check: Callable[[Whole], tuple[int, bytes] | None] = lambda _whole: None
     asked: list[Asked] = field(default_factory=list)
     refused: list[Asked] = field(default_factory=list)
     port: int = 0
@@ -260,10 +263,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _any(self) -> None:
         body = self.rfile.read(int(self.headers.get("content-length") or 0))
-        asked = (self.command, self.path.partition("?")[0])
+        asked = (self.command, unquote(self.path.partition("?")[0]))
         self.front.asked.append(asked)
         if self.front.lets_in and self.headers.get("authorization") not in self.front.lets_in:
             self._refuse(401, "missing or unknown credentials")
+        elif refusal := self.front.check((self.command, self.path, self.headers, body)):
+            self.front.refused.append(asked)
+            self._answer(refusal[0], {"content-type": "application/json"}, refusal[1])
         elif not self.front.permits(*asked):
             self.front.refused.append(asked)
             self._refuse(403, f"action [{' '.join(asked)}] is unauthorized")

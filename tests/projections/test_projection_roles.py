@@ -104,9 +104,7 @@ def acting_as(servers: Servers, index: str) -> ActingAs:
     def opened(role: str, projected: Sequence[str]) -> AbstractContextManager[Front]:
         return Front(
             servers.sink,
-            permits=lambda method, path: permitted(
-                role, method, path.replace("%2C", ","), index, projected=projected
-            ),
+            permits=lambda method, path: permitted(role, method, path, index, projected=projected),
         ).open()
 
     return opened

@@ -73,16 +73,16 @@ def error_of(url: str, seconds: float = 20) -> tuple[Reason | None, str]:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        pytest.param(b"", "reset: {url} closed the connection before it answered PUT /x/_bulk", id="closed"),
-        pytest.param(None, "reset: {url} reset the connection before it answered PUT /x/_bulk", id="reset"),
+        pytest.param(b"", "reset: {url} closed the connection before it answered POST /x/_bulk", id="closed"),
+        pytest.param(None, "reset: {url} reset the connection before it answered POST /x/_bulk", id="reset"),
         pytest.param(
             HEAD + b"Content-Length: 99\r\n\r\n{",
-            "connection_lost: {url} closed the connection in the middle of its answer to PUT /x/_bulk",
+            "connection_lost: {url} closed the connection in the middle of its answer to POST /x/_bulk",
             id="cut",
         ),
         pytest.param(
             b"SSH-2.0-OpenSSH\r\n",
-            "connection_lost: the answer of {url} to PUT /x/_bulk is not HTTP",
+            "connection_lost: the answer of {url} to POST /x/_bulk is not HTTP",
             id="not http",
         ),
     ],
@@ -142,7 +142,7 @@ def test_the_probes_of_a_worker_name_no_host() -> None:
 @pytest.mark.parametrize(
     "error",
     [
-        "timeout: {} did not answer PUT /x/_bulk within 22.5 s",
+        "timeout: {} did not answer POST /x/_bulk within 22.5 s",
         "connect: {} refused the connection",
         "503 master_not_discovered_exception: null (from {})",
     ],

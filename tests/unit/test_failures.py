@@ -115,6 +115,16 @@ def test_recorded_answer(entry: dict[str, Any]) -> None:
             Verdict.OUTAGE,
             Reason.UNAVAILABLE,
         ),
+        # An item of a Serverless collection that is not of type SEARCH (docs/deploy/aws.md).
+        (
+            Answer(
+                400,
+                "illegal_argument_exception",
+                "Document ID is not supported in create/index operation request",
+            ),
+            Verdict.OUTAGE,
+            Reason.CONFIG,
+        ),
         (Answer(404, "document_missing_exception", "x"), Verdict.RETRY, Reason.UNKNOWN_EXCEPTION),
     ],
 )

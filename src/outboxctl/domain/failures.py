@@ -39,6 +39,7 @@ class Reason(StrEnum):
 
 
 DROPPED = "noop"  # the kind of a 2xx item whose document an ingest pipeline dropped
+NO_CREDENTIALS = "no_credentials"  # the kind of a request that could not be signed
 UNKNOWN = "unknown"  # the kind of an error that names no type
 # Refused before sending, because of the event's own columns: until these change, a replay fails again.
 REPLAY_FAILS = frozenset({Reason.DETERMINISTIC_EXCEPTION})
@@ -143,7 +144,8 @@ class Answer:
 
     `status` is 0 where there was none; `kind` is the error's type, or for a request without an answer the
     transport's failure: connect, tls, timeout, reset (closed before the first byte), connection_lost,
-    bad_response, encoded or oversized (the answer was not read), unencodable (the request could not be sent).
+    bad_response, encoded or oversized (the answer was not read), unencodable or no_credentials (the request
+    could not be sent).
     `retry_after` is in seconds. `own_text`: the text is this program's, and has no part of the answer.
     `node`: the URL that it came from, masked, where the text does not say so. `unsent`: nothing of the
     request has left this program, so that it may be sent to another node.
@@ -227,6 +229,8 @@ UNAVAILABLE = _kinds(
     "shard_not_in_primary_mode_exception",
     "already_closed_exception",
 )
+# Of a Serverless collection for time series or vectors.
+NO_IDS = "Document ID is not supported"
 # Of an item whose new fields no leader wrote into the mapping within the request's `timeout`.
 MAPPING_WAIT = "timed out while waiting for a dynamic mapping update"
 MAPPING = _kinds(
@@ -279,8 +283,9 @@ RULES = (
     FailureRule(Verdict.OUTAGE, Reason.UNAVAILABLE, kinds=UNAVAILABLE, of_shard=True),
     FailureRule(Verdict.OUTAGE, Reason.UNAVAILABLE, texts=(MAPPING_WAIT,), request=False, of_shard=True),
     FailureRule(Verdict.RETRY, Reason.RATE_LIMITED, kinds=REJECTED),
-    FailureRule(Verdict.OUTAGE, Reason.AUTH, kinds=_kinds("security_exception")),
+    FailureRule(Verdict.OUTAGE, Reason.AUTH, kinds=_kinds("security_exception", NO_CREDENTIALS)),
     FailureRule(Verdict.OUTAGE, Reason.CONFIG, kinds=MEDIA_TYPE),
+    FailureRule(Verdict.OUTAGE, Reason.CONFIG, texts=(NO_IDS,), request=False),
     FailureRule(Verdict.OUTAGE, Reason.CONFIG, kinds=_kinds("look_up_refused"), request=True),
     FailureRule(Verdict.OUTAGE, Reason.CONFIG, texts=("unrecognized parameter",), request=True),
     FailureRule(Verdict.FAIL, Reason.MAPPING, kinds=MAPPING, request=False),

@@ -1,6 +1,7 @@
 """Certificates of both ends, read before anything is sent."""
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -10,6 +11,9 @@ from outboxctl.domain.printable import brief
 
 if TYPE_CHECKING:
     from ssl import SSLContext
+
+
+Sign = Callable[[str, str, bytes | None], dict[str, str]]
 
 
 @dataclass(frozen=True)
@@ -80,12 +84,16 @@ class Files:
 
 
 class Security(NamedTuple):
-    """The Authorization header; for TLS, a context, or what is pinned (`fingerprint`) in place of it."""
+    """The Authorization header; for TLS, a context, or what is pinned (`fingerprint`) in place of it.
+
+    `sign` makes the headers that prove who sends a request, of its method, URL and body, in their place.
+    """
 
     authorization: str | None
     files: Files
     context: "SSLContext | None" = None
     fingerprint: str | None = None
+    sign: Sign | None = None
 
 
 def _pem(name: str, path: str, wanted: str) -> str:

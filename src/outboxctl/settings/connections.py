@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, SecretStr, field_validator
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import CONTROL
 from outboxctl.net.urls import check_database_url, check_sink_urls
-from outboxctl.settings.kinds import Environment, SinkNodes, SinkProduct, setting
+from outboxctl.settings.kinds import AwsService, Environment, SinkNodes, SinkProduct, setting
 
 MAX_INDEX_BYTES = 255
 FORBIDDEN_IN_INDEX = '\\/*?"<>| ,#:'
@@ -42,6 +42,16 @@ class ConnectionSettings(BaseModel):
     )
     elastic_username: str | None = setting("ELASTIC_USERNAME", None, "user for basic authentication")
     elastic_password: SecretStr | None = setting("ELASTIC_PASSWORD", None, "its password")
+    aws_service: AwsService | None = setting(
+        "OUTBOX_AWS_SERVICE",
+        None,
+        "sign requests for AWS, by `outboxctl[aws]`: `es` (OpenSearch Service) or `aoss` (Serverless)",
+    )
+    aws_region: str | None = setting(
+        "AWS_REGION",
+        None,
+        "region that requests are signed for; else AWS_DEFAULT_REGION, or that of the profile",
+    )
     elastic_ca_certs: str | None = setting(
         "ELASTIC_CA_CERTS", None, "PEM file of the CA that signed the sink's certificate"
     )

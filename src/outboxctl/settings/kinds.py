@@ -38,6 +38,13 @@ class SinkNodes(StrEnum):
     DISCOVERED = "discovered"
 
 
+class AwsService(StrEnum):
+    """What of AWS requests are signed for: a domain of OpenSearch Service, or a Serverless collection."""
+
+    DOMAIN = "es"
+    SERVERLESS = "aoss"
+
+
 class SinkProduct(StrEnum):
     """Which search engine the sink is; `auto`: its first answers decide."""
 

@@ -32,7 +32,8 @@ PREFIX = "OUTBOX_"
 LINK = re.compile(r"OUTBOX_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_\w+)?)")
 LINKED_PORT = re.compile(r"(tcp|udp|sctp)://\S+")
 PLACES = {Source.ENVIRONMENT: "the environment", Source.DOTENV: ".env"}
-FOREIGN_SECRETS = ("PGPASSWORD",)  # no setting of ours: libpq reads it from the environment by itself
+# No settings of ours: libpq and botocore read them from the environment by themselves.
+FOREIGN_SECRETS = ("PGPASSWORD", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 
 
 class Settings(WorkerSettings):

@@ -27,7 +27,8 @@ class Engine(NamedTuple):
     `header` is the value of X-Elastic-Product in each 2xx answer, None where the engine does not send it.
     `leader_timeout` is the parameter that limits how long a request waits for the cluster's leader.
     Supported are the major versions from `oldest` to `newest`. `roles` is the path of its API for roles,
-    `administrator` the user who may ask it in a new cluster.
+    `administrator` the user who may ask it in a new cluster. `lists`: it shows all that an index holds by
+    now, by `_refresh` and a view of each shard, and has nodes that can be asked.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Engine(NamedTuple):
     administrator: str
     api_keys: bool
     leader_timeout: str
+    lists: bool = True
 
 
 ELASTICSEARCH = Engine(
@@ -71,6 +73,8 @@ OPENSEARCH = Engine(
     api_keys=False,
     leader_timeout="cluster_manager_timeout",
 )
+# Of its requests Serverless has those for indexes, aliases and documents alone (docs/deploy/aws.md).
+SERVERLESS = OPENSEARCH._replace(title="OpenSearch Serverless", lists=False)
 ENGINES = {engine.name: engine for engine in (ELASTICSEARCH, OPENSEARCH)}
 
 

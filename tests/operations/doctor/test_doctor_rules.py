@@ -52,6 +52,6 @@ def test_durations_as_the_engine_writes_them(text: str, value: float | None) -> 
 
 def test_each_finding_is_brought_about_by_a_test() -> None:
     tests = Path(__file__).parents[2]
-    folders = (Path(__file__).parent, tests / "projections", tests / "security")
+    folders = (Path(__file__).parent, *(tests / each for each in ("engines", "projections", "security")))
     texts = "".join(path.read_text() for folder in folders for path in folder.glob("test_*.py"))
     assert [id_ for id_ in catalogue() if f'"{id_}"' not in texts] == []

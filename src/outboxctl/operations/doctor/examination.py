@@ -58,6 +58,8 @@ CHECKS = {
     End.SINK: (URLS, PRODUCT, FORMATION, DISKS, SINK_RIGHTS, INDEX),
     End.SETTINGS: (SETTINGS,),
 }
+LOGIN = "export ELASTIC_API_KEY=…  # or ELASTIC_USERNAME and ELASTIC_PASSWORD"
+SIGNED = "aws sts get-caller-identity  # who signs; docs/deploy/aws.md: what it must be allowed"
 REQUEST_SECONDS = 10.0
 UNREAD = "The indexes of declared projections could not be examined"
 WAITS = "the server answers, and not this: look for a node that hangs"
@@ -121,7 +123,7 @@ class Examination:
 
     def _refused(self, end: End, check: RuleGroup, error: RefusedError) -> None:
         if check.vital and not check.spared:
-            mend = "export ELASTIC_API_KEY=…  # or ELASTIC_USERNAME and ELASTIC_PASSWORD"
+            mend = SIGNED if self.settings.aws_service else LOGIN
             self.add("sink-refuses", end, str(error), mend)
             raise StopError
         self._not_examined(end, check, error, "use a role that may read it, or --ignore not-examined")
@@ -241,8 +243,9 @@ def _by_requests(exam: Examination, client: "Client", away: list[str]) -> None:
     check, settings = partial(exam.check, End.SINK), exam.settings
     check(PRODUCT, lambda: product(client))
     exam.answers = lambda: product(client)
-    check(FORMATION, lambda: formation(client, away, urls=len(settings.sink_urls)))
-    check(DISKS, lambda: disks(client))
+    if client.engine.lists:
+        check(FORMATION, lambda: formation(client, away, urls=len(settings.sink_urls)))
+        check(DISKS, lambda: disks(client))
     known: list[ExaminedIndex] = []
     for projection, columns in _indexed(exam, client):
         name = projection.index
@@ -272,7 +275,8 @@ def _index(
 ) -> ExaminedIndex:
     """The index of a projection, and what it shares with the `others`."""
     found = look(client, projection.index)
-    healthy = health(client, found.name) if found.indexes else IndexHealth()
+    examined = found.indexes and client.engine.lists
+    healthy = health(client, found.name) if examined else IndexHealth("green" if found.indexes else "red")
     mine = {each.name for each in found.indexes}
     shared = [
         (other.projection.label, index.name)

@@ -10,6 +10,7 @@ from outboxctl.domain.projection import Projection
 from outboxctl.operations.doctor.model import ERROR, WARNING, Case, RuleGroup
 from outboxctl.operations.doctor.remedies import apply, index_setting, request
 from outboxctl.settings import Settings
+from outboxctl.settings.kinds import AwsService
 from outboxctl.sink.index.index_setup import MAPPING, SETTINGS
 from outboxctl.sink.index.named import Index, Named, seconds
 from outboxctl.sink.inspect.health import Copies, IndexHealth
@@ -94,12 +95,13 @@ def blocked(each: ExaminedIndex, _: Settings) -> Iterator[Case]:
 
 
 @INDEX.rule("gc-deletes", WARNING)
-def gc_deletes(each: ExaminedIndex, _: Settings) -> Iterator[Case]:
+def gc_deletes(each: ExaminedIndex, settings: Settings) -> Iterator[Case]:
     """A write held up for longer than that brings a document back, until its delete is sent again.
 
-    A restart of the node or a close of the index ends the memory of deletes sooner.
+    A restart of the node or a close of the index ends the memory of deletes sooner. Serverless has no such
+    setting (`serverless`).
     """
-    index = each.writes_to
+    index = None if settings.aws_service is AwsService.SERVERLESS else each.writes_to
     kept = seconds(index.setting("gc_deletes")) or DEFAULT_TOMBSTONES if index else TOMBSTONES
     if index and kept < TOMBSTONES:
         what = f"{index.name} forgets deletes after {kept:g} s (index.gc_deletes)."

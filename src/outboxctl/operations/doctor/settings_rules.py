@@ -50,8 +50,8 @@ def outage(_: object, settings: Settings) -> Iterator[Case]:
 
 @SETTINGS.rule("sink-in-clear", WARNING)
 def sink_in_clear(_: object, settings: Settings) -> Iterator[Case]:
-    """Anybody on the network path can read the password or API key, and the documents."""
-    secret = settings.elastic_api_key or settings.elastic_username
+    """Anybody on the network path can read the password, API key or session token, and the documents."""
+    secret = settings.elastic_api_key or settings.elastic_username or settings.aws_service
     for url in settings.sink_urls:
         parts = parse_url(url)
         if parts.scheme == "http" and (secret or credentials(url)) and not local(str(parts.hostname)):

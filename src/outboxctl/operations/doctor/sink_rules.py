@@ -7,7 +7,7 @@ from outboxctl.net.urls import mask, parse_url
 from outboxctl.operations.doctor.model import ERROR, INFO, WARNING, Case, RuleGroup
 from outboxctl.operations.doctor.remedies import export, request, size
 from outboxctl.settings import Settings
-from outboxctl.settings.kinds import SinkNodes
+from outboxctl.settings.kinds import AwsService, SinkNodes
 from outboxctl.sink.engines import ELASTICSEARCH, Engine, Identity
 from outboxctl.sink.inspect.cluster import Disk, Formation, SinkRights
 from outboxctl.sink.inspect.product import Reached
@@ -48,6 +48,18 @@ def other_client(facts: Identity, settings: Settings) -> Iterator[Case]:
     if settings.sink not in {"auto", there}:
         what = f"{there} {facts.number} answers, and OUTBOX_SINK is {settings.sink}."
         yield what, export("OUTBOX_SINK", "auto")
+
+
+@PRODUCT.rule("serverless", INFO)
+def serverless(_: Identity, settings: Settings) -> Iterator[Case]:
+    """Its documentation has no request for what these need, and none of ours was tried on it."""
+    if settings.aws_service is AwsService.SERVERLESS:
+        what = (
+            "A Serverless collection: verify, rebuild and preview are refused, health and rights are not"
+            " examined, TRUNCATE leaves documents, for how long a delete is remembered is not known, searches"
+            " see a write after 10 s and more, and only a collection of type SEARCH takes our ids."
+        )
+        yield what, "export OUTBOX_AWS_SERVICE=es  # with a domain, where you need one of these"
 
 
 @PRODUCT.rule("server-too-old", ERROR)

@@ -74,7 +74,7 @@ def body(columns: Sequence[Field], given: Json, objects: Json | None = None) -> 
     inner = {} if _dynamic(mappings) else objects or {}
     derived = {each.name: found for each in columns if (found := _of_column(each, inner))}
     properties = merged(derived, mappings.get("properties", {}))
-    settings = flat(SETTINGS) | flat(given.get("settings", {}))
+    settings = SETTINGS | flat(given.get("settings", {}))
     return {"settings": settings, "mappings": {"dynamic": False} | mappings | {"properties": properties}}
 
 

@@ -17,7 +17,7 @@ from outboxctl.domain.projection import Projection
 from outboxctl.operations.projection.known import source_of
 from outboxctl.sink.index.scanned import ScannedDocument, SearchPage, search_page
 from outboxctl.sink.transport.client import Client
-from outboxctl.sink.transport.request import request
+from outboxctl.sink.transport.request import refresh, request
 
 PATIENCE = 60.0  # seconds to read a document
 COPIES = 100  # of one id, that an index has by mistake, in several shards
@@ -88,7 +88,7 @@ def _hits(client: Client, projection: Projection, id_: str) -> Sequence[ScannedD
     """What the index has, once for each shard; found by a search, for which no routing must be known."""
     if not id_ or not request(client, "HEAD", projection.index):
         return []
-    request(client, "POST", projection.index, "_refresh")
+    refresh(client, projection.index)
     query = {"query": {"ids": {"values": [id_]}}, "size": COPIES}
     page: SearchPage = request(client, "POST", projection.index, "_search", decode=search_page, body=query)
     return page.documents

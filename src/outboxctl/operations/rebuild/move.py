@@ -15,6 +15,7 @@ from outboxctl.operations.rebuild.model import Tools
 from outboxctl.operations.rebuild.rounds import follow
 from outboxctl.sink.index import alias, lifecycle
 from outboxctl.sink.index.named import Named, look_for_one
+from outboxctl.sink.transport.request import refresh
 
 if TYPE_CHECKING:
     from outboxctl.core.database import Connection
@@ -78,7 +79,7 @@ def _without_writes(tools: Tools, rebuild: Rebuild, home: Named) -> Rebuild:
             rebuild = follow(tools, rebuild)
         if home.concrete and rebuild.old_index:
             lifecycle.clone(tools.client, rebuild.alias, rebuild.old_index, rebuild.id)
-        lifecycle.refresh(tools.client, rebuild.new_index)
+        refresh(tools.client, rebuild.new_index, lifecycle.LONG)
         alias.swap(tools.client, home, rebuild.new_index)
     except BaseException:
         with suppress(OutboxctlError):

@@ -18,6 +18,7 @@ from outboxctl.operations.rebuild.source import Part
 from outboxctl.sink.index import alias, lifecycle
 from outboxctl.sink.index.index_setup import MAPPING
 from outboxctl.sink.index.named import Named, look_for_one
+from outboxctl.sink.transport.request import must_list
 
 if TYPE_CHECKING:
     from outboxctl.core.database import Connection
@@ -70,6 +71,7 @@ def plan(
     `mappings` and `settings` change what is kept of the old index. Raises UsageError if `name` is not one
     index, or if the interrupted rebuild has made its index with others.
     """
+    must_list(client)
     open_row = rebuilds.active_rebuild(connection, name)
     home = look_for_one(client, name, besides=open_row.unfinished if open_row else None)
     entities = source.count(connection)
@@ -159,6 +161,7 @@ def plan_rollback(
             f"a rebuild of {name} is under way: it is not rolled back but ended",
             hint="`outboxctl index abort`, or `outboxctl rebuild` to go on with it",
         )
+    must_list(client)
     home, last = look_for_one(client, name), last_done(connection, name)
     if last is None or last.kept_index is None or home.index != last.new_index:
         raise UsageError(f"there is no kept index to which {name} could be rolled back")

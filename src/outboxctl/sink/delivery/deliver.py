@@ -157,7 +157,7 @@ class ElasticSink:
         options |= self._parameters
         started = monotonic()
         decode = partial(_read, actions=actions, new=self._new)
-        answer = ask(self._client, "PUT", self._index, "_bulk", decode=decode, **options)
+        answer = ask(self._client, "POST", self._index, "_bulk", decode=decode, **options)
         sent: list[Answer] | Answer = pair(actions, None) if answer is None else answer
         result = "ok" if isinstance(sent, list) else classify(sent).reason or Reason.UNKNOWN_EXCEPTION
         requests.append(BulkRequest(str(result), monotonic() - started, len(lines)))

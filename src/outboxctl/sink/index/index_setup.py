@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from outboxctl.sink.engines import SERVERLESS
 from outboxctl.sink.transport.client import Client
-from outboxctl.sink.transport.request import change, request
+from outboxctl.sink.transport.request import change, refresh, request
 
 MAPPING: dict[str, Any] = {
     # Columns beyond these are kept in the document but not indexed: an unknown one is no error.
@@ -24,7 +25,11 @@ MAPPING: dict[str, Any] = {
     },
 }
 # Tombstones of deleted documents keep a late, older write out; the engine's default is 60 s.
-SETTINGS: dict[str, Any] = {"number_of_shards": 1, "number_of_replicas": 0, "index.gc_deletes": "1h"}
+SETTINGS: dict[str, Any] = {
+    "index.number_of_shards": 1,
+    "index.number_of_replicas": 0,
+    "index.gc_deletes": "1h",
+}
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,8 @@ def ensure(
     if exists(client, name):
         return False
     alias: Mapping[str, Any] = {name: {"is_write_index": True}}
+    if client.engine is SERVERLESS:  # which has its own shards, copies and tombstones, and no such settings
+        settings = {setting: value for setting, value in settings.items() if setting not in SETTINGS}
     body = {"mappings": mappings, "settings": settings, "aliases": alias}
     change(client, "PUT", f"{name}-000001", body=body, done=lambda: exists(client, name))
     return True
@@ -66,7 +73,7 @@ def remove(client: Client, name: str) -> None:
 
 def count(client: Client, name: str, query: Mapping[str, Any] | None = None) -> int:
     """How many documents a search would find now (refreshes first); with a query those that match it."""
-    request(client, "POST", name, "_refresh")
+    refresh(client, name)
     body = {"query": query} if query else None
     return int(request(client, "POST", name, "_count", body=body)["count"])
 

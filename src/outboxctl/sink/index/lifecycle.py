@@ -8,7 +8,7 @@ from outboxctl.domain.errors import UnreachableError, UsageError
 from outboxctl.sink.index.index_setup import MAPPING, SETTINGS, count, exists
 from outboxctl.sink.index.named import Index, Json, Named, look
 from outboxctl.sink.transport.client import Client
-from outboxctl.sink.transport.request import ask, change, request
+from outboxctl.sink.transport.request import ask, change, refresh
 
 LONG = 600.0  # seconds for what moves files: a clone, its recovery
 WAIT = "60s"  # for shards to be there
@@ -25,9 +25,7 @@ FILLING = {REFRESH: "-1", REPLICAS: "0"}
 def body(home: Named, mappings: Json | None, settings: Json | None) -> Json:
     """The new index: as the old one, or the project's own where there is none, changed by what is given."""
     kept = {name: value for name, value in home.first.settings.items() if not OWN.match(name)}
-    chosen = (
-        {TOMBSTONES: SETTINGS[TOMBSTONES]} | (kept if home.index else flat(SETTINGS)) | flat(settings or {})
-    )
+    chosen = {TOMBSTONES: SETTINGS[TOMBSTONES]} | (kept if home.index else SETTINGS) | flat(settings or {})
     if mappings is None:
         mappings = home.first.mapping if home.index else MAPPING
     return {"settings": chosen, "mappings": mappings}
@@ -70,15 +68,10 @@ def make_ready(client: Client, name: str, settings: Json) -> None:
     """Give a filled index the settings it shall have, show all documents, and wait for its copies."""
     final = {REFRESH: settings.get(REFRESH), REPLICAS: settings.get(REPLICAS)}  # None: the engine's default
     change(client, "PUT", name, "_settings", body=final, done=lambda: has(client, name, final))
-    refresh(client, name)
+    refresh(client, name, LONG)
     copied: Json = {"wait_for_no_initializing_shards": True, "timeout": WAIT}
     # A key for this index alone may not ask for health: then nobody waits.
     ask(client, "GET", "_cluster", "health", name, seconds=LONG, **copied)
-
-
-def refresh(client: Client, name: str) -> None:
-    """Show searches all documents of an index."""
-    request(client, "POST", name, "_refresh", seconds=LONG)
 
 
 def mark(client: Client, name: str, owner: str) -> None:

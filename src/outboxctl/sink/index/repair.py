@@ -67,7 +67,7 @@ class Mender:
         if not ask(self.client, "HEAD", self.index):
             raise UnreachableError(f"the index {self.index} is gone", hint="look, then run the same again")
         lines = "".join(f"{dumps({'delete': head})}\n" for head in heads).encode()
-        answer = request(self.client, "PUT", self.index, "_bulk", body=lines, filter_path=FILTER)
+        answer = request(self.client, "POST", self.index, "_bulk", body=lines, filter_path=FILTER)
         paired = pair([BulkAction(head["_id"], 0, None) for head in heads], answer)
         if isinstance(paired, Answer):
             raise failure(paired)

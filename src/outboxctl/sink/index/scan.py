@@ -13,7 +13,7 @@ from outboxctl.sink.index.scanned import ScannedDocument, SearchPage, too_deep
 from outboxctl.sink.index.view import View, opened
 from outboxctl.sink.transport.client import Client
 from outboxctl.sink.transport.reply import NESTED, Decode, error_of
-from outboxctl.sink.transport.request import ask, failure, request
+from outboxctl.sink.transport.request import ask, failure, refresh
 
 PAGE = 5_000  # documents a request
 BYTES, FIRST = 4_000_000, 200  # of their bodies, about; and documents, before their size is known
@@ -44,7 +44,7 @@ class Reader:
 
     def refresh(self) -> None:
         """Make everything written so far visible to `everything`."""
-        request(self.client, "POST", self.shape.name, "_refresh")
+        refresh(self.client, self.shape.name)
 
     def everything(self, most: int = PAGE, *, content: bool = False) -> Iterator[Sequence[ScannedDocument]]:
         """All documents, each once, in the order in which they lie there, at most `most` a page."""

@@ -5,7 +5,7 @@ from outboxctl.sink.delivery.result import Place
 from outboxctl.sink.index.named import described
 from outboxctl.sink.index.view import View
 from outboxctl.sink.transport.client import Client
-from outboxctl.sink.transport.request import failure, request
+from outboxctl.sink.transport.request import failure, refresh, request
 
 
 def ids(client: Client, name: str, place: Place | None, size: int) -> tuple[list[str], Place | None]:
@@ -36,7 +36,7 @@ def ids(client: Client, name: str, place: Place | None, size: int) -> tuple[list
 
 def _opened(client: Client, name: str) -> list[str]:
     """The views that together show the index as it is now."""
-    request(client, "POST", name, "_refresh")
+    refresh(client, name)
     kind = client.engine.point_in_time
     if not kind.by_shard:
         return [View.open(client, name).id]

@@ -10,15 +10,19 @@ from outboxctl.domain.errors import RefusedError, UnreachableError
 from outboxctl.domain.failures import Answer
 from outboxctl.net.urls import mask
 from outboxctl.settings import Settings
-from outboxctl.sink.engines import Identity, identity
+from outboxctl.sink.engines import OPENSEARCH, SERVERLESS, Identity, identity
 from outboxctl.sink.transport.client import Client
 from outboxctl.sink.transport.open import connect
-from outboxctl.sink.transport.reply import body_of
+from outboxctl.sink.transport.reply import NOT_FOUND, body_of
 from outboxctl.sink.transport.request import failure
 
 
 def product(client: Client) -> Identity:
-    """Send `GET /`. Raises as `request`."""
+    """Send `GET /`, which Serverless does not know: whom it lets in gets 404. Raises as `request`."""
+    if client.engine is SERVERLESS:
+        answer = body_of(client.root())
+        if isinstance(answer, Answer) and answer.status == NOT_FOUND:
+            return Identity(OPENSEARCH.name, "", "", OPENSEARCH)
     return identity(*root(client))
 
 

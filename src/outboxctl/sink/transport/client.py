@@ -5,7 +5,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 from warnings import catch_warnings, simplefilter
 
 from elastic_transport import OpenTelemetrySpan, SerializerCollection, Transport, TransportWarning
@@ -41,7 +41,10 @@ class Bytes(SerializerCollection):
 
 
 class Request(NamedTuple):
-    """What is sent; `target` is the path with its parameters, below that of the URL."""
+    """What is sent; `target` is the path with its parameters, below that of the URL.
+
+    All but letters, digits and `-._~` is percent-encoded: one spelling, which a signature has to repeat.
+    """
 
     method: str
     target: str
@@ -149,7 +152,7 @@ class Client:
         """The reply of the first node that can be asked."""
         try:
             content = body if body is None or isinstance(body, bytes) else _json(body)
-            target = f"{path}?{urlencode(params, safe=',*')}" if params else path
+            target = f"{path}?{urlencode(params, quote_via=quote, safe='')}" if params else path
         except Exception as error:
             return Answer(0, "client", type(error).__name__, request=True)  # its text may hold a secret
         kind = {} if content is None else {"content-type": LINES if content is body else JSON}

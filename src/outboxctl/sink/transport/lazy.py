@@ -22,8 +22,8 @@ class OpeningSink:
     """The sink of the settings; options as those of `outboxctl.sink.transport.open.connect`.
 
     Raises UsageError at once for settings that no client can be made of: with the first batch it would cost
-    that batch its attempts. Where the sink refuses the login, secrets that came from files are read again:
-    whoever changes a password need not start a worker again.
+    that batch its attempts. Where the sink refuses the login, secrets that came from files are read again,
+    and AWS credentials from wherever they are: whoever changes a password need not start a worker again.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class OpeningSink:
         if finding and finding.reason is Reason.AUTH:
             with self._lock:
                 fresh = self._settings.renewed()
-                if fresh is not self._settings:
+                if fresh is not self._settings or fresh.aws_service:
                     self._settings, self._client, self._sinks = fresh, None, {}
 
     def of(self, part: "IndexSink") -> Sink:

@@ -6,9 +6,10 @@ from ssl import SSLError
 
 from urllib3 import exceptions
 
-from outboxctl.domain.failures import Answer
+from outboxctl.domain.failures import NO_CREDENTIALS, Answer
 from outboxctl.domain.redaction import cut
 from outboxctl.net.certificates import SINK
+from outboxctl.sink.transport.aws import CredentialsError
 from outboxctl.sink.transport.connection import Attempt
 
 UNREACHED = (exceptions.NewConnectionError, exceptions.ConnectTimeoutError)
@@ -35,6 +36,8 @@ def explain(error: Exception, attempt: Attempt) -> Answer:
     node, unsent, cause = attempt.node, not attempt.sent, _cause(error)
     if isinstance(error, RefusedAnswerError):
         return Answer(0, error.kind, str(error), request=True, node=node)
+    if isinstance(error, CredentialsError):
+        return Answer(0, NO_CREDENTIALS, cut(str(error), 500), request=True, unsent=True)
     if not isinstance(cause, OSError | HTTPException | exceptions.HTTPError):
         # Its text may hold a secret.
         return Answer(0, "client", type(cause).__name__, request=True, node=node, unsent=unsent)

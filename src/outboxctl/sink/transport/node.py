@@ -11,7 +11,7 @@ from urllib3 import BaseHTTPResponse, HTTPConnectionPool, HTTPSConnectionPool, T
 
 from outboxctl.domain.clock import monotonic
 from outboxctl.domain.failures import Answer
-from outboxctl.net.certificates import Security
+from outboxctl.net.certificates import Security, Sign
 from outboxctl.net.deadline import GUARD
 from outboxctl.net.urls import parse_url
 from outboxctl.sink.transport.connection import UNDER_WAY, Attempt, Pin, PlainConnection, TlsConnection
@@ -34,9 +34,10 @@ SLOW = 1.0  # seconds after which a failure counts as silence: such a node is as
 
 @dataclass(eq=False)
 class SinkNodeConfig(NodeConfig):
-    """A node's URL, its headers, and `ssl_context`, or `pin` in its place."""
+    """A node's URL, its headers, and `ssl_context`, or `pin` in its place; `sign` as that of `Security`."""
 
     pin: Pin | None = None
+    sign: Sign | None = None
 
 
 def url_of(config: NodeConfig) -> str:
@@ -59,6 +60,7 @@ def node_configs(urls: Iterable[str], secrets: Security, connections: int) -> li
             connections_per_node=connections + SPARE,
             ssl_context=secrets.context if parts.scheme == "https" else None,
             pin=pin,
+            sign=secrets.sign,
         )
         for parts in map(parse_url, urls)
     ]
@@ -78,7 +80,7 @@ class SinkNode(BaseNode):
 
     def __init__(self, config: SinkNodeConfig) -> None:
         super().__init__(config)
-        self.answered = False
+        self.answered, self._sign, self._url = False, config.sign, url_of(config)
         at: dict[str, Any] = {
             "host": config.host,
             "port": config.port,
@@ -105,7 +107,7 @@ class SinkNode(BaseNode):
         began, connecting = monotonic(), min(CONNECT_SECONDS, seconds / 2)
         with GUARD.over(seconds) as watch:
             asked = f"{method} {target.partition('?')[0][:LONGEST_PATH]}"
-            attempt = Attempt(url_of(self.config), asked, seconds, connecting, self.answered, watch)
+            attempt = Attempt(self._url, asked, seconds, connecting, self.answered, watch)
             UNDER_WAY.set(attempt)
             try:
                 response = self._send(method, target, body, headers)
@@ -130,11 +132,12 @@ class SinkNode(BaseNode):
         self, method: str, target: str, body: bytes | None, headers: HttpHeaders | None
     ) -> BaseHTTPResponse:
         attempt = UNDER_WAY.get()
+        proof = self._sign(method, self._url + target, body) if self._sign else {}
         return self._pool.urlopen(
             method,
             self.path_prefix + target,
             body,
-            {**self.headers, **(headers or {})},
+            {**self.headers, **(headers or {}), **proof},
             retries=False,
             redirect=False,
             timeout=Timeout(connect=attempt.connecting, read=attempt.seconds),

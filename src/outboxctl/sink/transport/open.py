@@ -7,11 +7,11 @@ from urllib.parse import urlsplit
 
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.redaction import add_login
-from outboxctl.net.certificates import SINK, Files, Security
+from outboxctl.net.certificates import SINK, Files, Security, Sign
 from outboxctl.net.urls import credentials
 from outboxctl.settings import Settings
-from outboxctl.settings.kinds import SinkNodes
-from outboxctl.sink.engines import ENGINES
+from outboxctl.settings.kinds import AwsService, SinkNodes
+from outboxctl.sink.engines import ENGINES, SERVERLESS
 
 if TYPE_CHECKING:
     from outboxctl.sink.transport.client import Client
@@ -24,12 +24,13 @@ def security(settings: Settings) -> Security:
     schemes, fingerprint = {urlsplit(url).scheme for url in settings.sink_urls}, settings.elastic_fingerprint
     if len(schemes) > 1 and (files(settings) or fingerprint):
         raise _unusable("certificates are set, and not all URLs are https")
+    who, sign = _authorization(settings), _signer(settings)
     if "https" not in schemes:
-        return Security(_authorization(settings), files(settings))
+        return Security(who, files(settings), sign=sign)
     if fingerprint and settings.elastic_ca_certs:
         hint = "a fingerprint does without a CA: unset one of them"
         raise UsageError("both ELASTIC_CA_CERTS and ELASTIC_FINGERPRINT are set", hint=hint)
-    return Security(_authorization(settings), files(settings), files(settings).context(), fingerprint)
+    return Security(who, files(settings), files(settings).context(), fingerprint, sign)
 
 
 def files(settings: Settings) -> Files:
@@ -43,6 +44,20 @@ def passing_on(settings: Settings) -> Files:
         hint = "set ELASTIC_CA_CERTS in its place"
         raise UsageError("the fault proxy cannot go by ELASTIC_FINGERPRINT", hint=hint)
     return files(settings)
+
+
+def _signer(settings: Settings) -> Sign | None:
+    if not settings.aws_service:
+        return None
+    from outboxctl.sink.transport.aws import Signer  # noqa: PLC0415
+
+    if _authorization(settings):
+        hint = "a request carries one: unset ELASTIC_API_KEY, or user and password, or OUTBOX_AWS_SERVICE"
+        raise UsageError("OUTBOX_AWS_SERVICE is set, and a user or an API key too", hint=hint)
+    if settings.sink_nodes is SinkNodes.DISCOVERED:
+        hint = "unset OUTBOX_SINK_NODES: AWS has one address for all nodes"
+        raise UsageError("OUTBOX_AWS_SERVICE and OUTBOX_SINK_NODES=discovered are set", hint=hint)
+    return Signer(settings.aws_service, settings.aws_region)
 
 
 def _authorization(settings: Settings) -> str | None:
@@ -93,7 +108,7 @@ def connect(
     discovered = settings.sink_nodes is SinkNodes.DISCOVERED and not only
     return Client(
         nodes,
-        ENGINES.get(settings.sink),
+        SERVERLESS if settings.aws_service is AwsService.SERVERLESS else ENGINES.get(settings.sink),
         timeout or min(LONGEST, settings.delivery_seconds),
         discovery=Discovery(nodes, say) if discovered else None,
     )

@@ -9,9 +9,11 @@ from typing import Any, NamedTuple
 
 from outboxctl.domain.failures import UNKNOWN, Answer
 from outboxctl.domain.redaction import cut
+from outboxctl.sink.transport.aws import QUOTE, advised
 
 WRONG_PRODUCT = Answer(200, "wrong_product", "no X-Elastic-Product header", request=True)
 FORBIDDEN, NOT_FOUND = 403, 404
+REFUSED = (401, FORBIDDEN)
 LONGEST_WAIT = 86_400.0  # seconds: a Retry-After beyond a day is a day
 NESTED = "the body is nested too deeply to be read"
 Decode = Callable[[bytes], Any]  # of the body of a 2xx; raises ValueError or RecursionError as json.loads
@@ -46,7 +48,8 @@ def body_of(reply: SinkReply | Answer, decode: Decode = json.loads, *, head: boo
         body = reply.body.decode(errors="replace")
     if reply.ok:
         return body
-    kind, text = error_of(body.get("error") if isinstance(body, dict) else body)
+    kind, text = error_of(body.get("error", body.get("message")) if isinstance(body, dict) else body)
+    text = advised(text) if reply.status in REFUSED else text
     wait = _seconds(reply.headers.get("retry-after"))
     return Answer(reply.status, kind, text, request=True, retry_after=wait, node=reply.node)
 
@@ -57,7 +60,7 @@ def error_of(error: Any) -> tuple[str, str]:
         return "", ""
     try:
         if not isinstance(error, dict):
-            return UNKNOWN, cut(str(error), 500)
+            return UNKNOWN, cut(str(error).partition(QUOTE)[0], 500)
         cause, kind = error.get("caused_by"), error.get("type")
         inner = f" ({cause.get('type')}: {cause.get('reason')})" if isinstance(cause, dict) else ""
         return kind if isinstance(kind, str) and kind else UNKNOWN, f"{error.get('reason')}{inner}"

@@ -13,13 +13,14 @@ from outboxctl.domain.errors import (
     UntrustedError,
     UsageError,
 )
-from outboxctl.domain.failures import Answer, Reason, Verdict, classify
+from outboxctl.domain.failures import NO_CREDENTIALS, Answer, Reason, Verdict, classify
 from outboxctl.net.certificates import SINK
 from outboxctl.sink.transport.client import Client
 from outboxctl.sink.transport.reply import Decode, body_of
 
 HINT = "check ELASTIC_URL and ELASTIC_INDEX: `outboxctl doctor --only sink` says more"
 RIGHTS = "check the user or key and its rights: `outboxctl roles` (--projection-index for a projection)"
+OURS = ("client", NO_CREDENTIALS)  # without a status: it was we who could not ask
 # The engine's words for a change that waited for 30 s behind others, and was given up before it began.
 NOT_BEGUN = "process_cluster_event_timeout_exception"
 # For a change, longer than the 30 s for which the engine waits for a node that does not confirm it.
@@ -80,11 +81,26 @@ def failure(answer: Answer) -> OutboxctlError:
     finding = classify(answer)
     text = f"{finding.reason}: {finding.error.removeprefix(f'{finding.reason}: ')}"
     hint = RIGHTS if finding.reason is Reason.AUTH else HINT
-    if not answer.status and answer.kind != "client":  # then it was we who could not ask
+    if not answer.status and answer.kind not in OURS:
         return UnreachableError(text, hint=hint)
     if finding.verdict in (Verdict.FAIL, Verdict.SPLIT):
         return BadRequestError(text)
     return SinkRefusedError(text, hint=hint)
+
+
+def must_list(client: Client) -> None:
+    """Raise RefusedError where the engine cannot show all that an index holds by now."""
+    if not client.engine.lists:
+        raise RefusedError(
+            f"{client.engine.title} cannot show all that an index holds: it has no _refresh and no shards",
+            hint="verify, rebuild and preview need a domain: docs/deploy/aws.md says what goes without them",
+        )
+
+
+def refresh(client: Client, name: str, seconds: float | None = None) -> None:
+    """Show searches everything written so far. Raises as `request` and `must_list`."""
+    must_list(client)
+    request(client, "POST", name, "_refresh", seconds=seconds)
 
 
 def change(
@@ -120,7 +136,7 @@ def change(
 
 
 def _path(parts: tuple[str, ...]) -> str:
-    return "/" + "/".join(quote(part, safe=",*") for part in parts)
+    return "/" + "/".join(quote(part, safe="") for part in parts)
 
 
 def shaped(read: Callable[[], Fact]) -> Fact:
