@@ -13,6 +13,7 @@ from outboxctl.sink.delivery import shards
 from outboxctl.sink.index import scan, walk
 from outboxctl.sink.transport.client import Client
 from processes import Cli
+from projections import mall
 from projections.store import WHO
 from projections.test_routing import FILE, SHARDS, TABLES, rows
 
@@ -136,3 +137,27 @@ def test_the_shard_of_a_routing_is_the_engines(index: str, node: Node, settings:
     assert [shown.of(text) for text in texts] == [asked(text) for text in texts]
     assert [shown.of(text) for text in shown.routings] == [0, 1, 2]
     assert shards.cut(4, asked) is None
+
+
+@SLOW
+def test_a_join_field_finds_products_by_their_reviews(
+    index: str, node: Node, cli: Cli, sql: psycopg.Connection, tmp_path: Path
+) -> None:
+    join = {"mappings": {"properties": {"kind": mall.JOIN}}}
+    if node.ask("PUT", f"/{index}-join", join)[0] == 400:
+        pytest.skip("this engine has no module parent-join")
+    name = f"{index}-mall"
+    sql.execute(mall.TABLES)
+    sql.execute(mall.SOME)
+    cli.ok("projection", "apply", str(mall.declaration(tmp_path, name, mall.JOIN)), *WHO)
+    cli.ok("rebuild", "--projection", "product", "--yes")
+    sql.execute("UPDATE mall.reviews SET product_id = 7 WHERE stars = 4 AND product_id > 10")
+    sql.execute("DELETE FROM mall.products WHERE id IN (4, 9)")
+    cli.ok("worker", "--drain")
+    node.ok("POST", f"/{name}/_refresh")
+    query = {"has_child": {"type": "review", "query": {"term": {"stars": 4}}}}
+    hits = node.ok("POST", f"/{name}/_search", {"query": query, "size": 100})["hits"]["hits"]
+    found = sql.execute("SELECT DISTINCT product_id FROM mall.reviews WHERE stars = 4").fetchall()
+    assert {hit["_id"] for hit in hits} == {f"product:{id_}" for (id_,) in found}
+    for each in ("product", "review"):
+        cli.ok("verify", "--projection", each)

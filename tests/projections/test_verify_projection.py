@@ -125,7 +125,7 @@ def test_one_pass_over_both_sides_finds_what_looking_for_each_document_finds(
     monkeypatch.setattr(Comparison, "_by_id", counted)
     with closing(connect(settings)) as client:
         view = DocumentSource(stock.projection(items))
-        differences = [*compare(db, reader_of(client, items, view.routing), view)]
+        differences = [*compare(db, reader_of(client, items, view.projection), view)]
     assert {(each.kind, each.id) for each in differences} == wrong
     assert (len(differences), bool(used)) == (len(wrong), not enough)
 

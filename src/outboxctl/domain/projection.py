@@ -24,7 +24,8 @@ KEY_TOO_LONG = -3
 MAX_KEY_BYTES = 8_192
 MAX_PAGE_BYTES = 2**17  # of the key of an event that names documents, where a claim reads it
 BLANK_PADDED = "pg_catalog.bpchar"  # char(n): the blanks at its end are no part of a value
-HASH = re.compile(r"sha256:[0-9a-f]{64}")
+HASHED = "sha256:"
+HASH = re.compile(rf"{HASHED}[0-9a-f]{{64}}")
 NAME = re.compile(r"[a-z0-9_]{1,50}")
 
 
@@ -146,7 +147,7 @@ class Projection:
         """The `_id` of a key's text; behind the prefix a hash where it is longer than the engines allow."""
         encoded = key.encode("utf-8", "surrogateescape")
         if len(encoded) > self.longest_key:
-            key = f"sha256:{hashlib.sha256(encoded).hexdigest()}"
+            key = f"{HASHED}{hashlib.sha256(encoded).hexdigest()}"
         return self.id_prefix + key
 
     def key_in(self, id_: str) -> str | None:
@@ -229,6 +230,11 @@ def key_parts(text: str, count: int) -> list[str]:
     if len(parts) != count:
         raise ValueError(f"{len(parts)} parts in a key of {count} columns: {text[:200]!r}")
     return parts
+
+
+def disjoint(one: str, other: str) -> bool:
+    """Whether no `_id` begins with both of these prefixes: documents with them can share an index."""
+    return not (one.startswith(other) or other.startswith(one))
 
 
 def is_hash(key: str) -> bool:

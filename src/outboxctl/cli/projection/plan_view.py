@@ -61,9 +61,7 @@ def _lines(
     for each, costs in both:
         projection = each.projection
         yield f"{projection.name}: {brief(projection.document, 200)} into {brief(projection.index, 255)}"
-        if each.unfolded:
-            own = ", ".join(column.in_root for column in projection.key)
-            yield rendering.Item(brief(f"root: {projection.root} by {own}, beneath {each.unfolded}", 400))
+        yield from map(rendering.Item, _where(each))
         for follow in projection.follow:
             yield rendering.Item(brief(f"follows {follow.table}: {_how(follow)}", 400))
         if not projection.triggers:
@@ -78,6 +76,17 @@ def _lines(
         yield from _costs(each, costs)
     yield from _writers(written)
     yield from _next([each for each, _ in both], file)
+
+
+def _where(planned: "Planned") -> "Iterator[str]":
+    """Which rows it is of, and which ids, where that is not what the file says as it stands."""
+    projection = planned.projection
+    if planned.unfolded:
+        own = ", ".join(column.in_root for column in projection.key)
+        yield brief(f"root: {projection.root} by {own}, beneath {planned.unfolded}", 400)
+    if projection.id_prefix:
+        shared = f"; {', '.join(planned.shares)} has the same index" if planned.shares else ""
+        yield brief(f"ids begin with {projection.id_prefix}{shared}", 400)
 
 
 def _costs(planned: "Planned", costs: "Costs") -> "Iterator[object]":

@@ -24,6 +24,10 @@ STILL_HELD = (
     "{events:,} events are still held by workers after {seconds:g} s. They come back as retries of a "
     "projection that is not in force, and fail as `config` in the end: `outboxctl failed list` shows them."
 )
+SHARED = (
+    "Its documents, whose ids begin with {prefix}, stay in {index} until that is rebuilt: "
+    "`outboxctl rebuild --projection {other}` makes an index without them."
+)
 REBUILD = "outboxctl rebuild --projection {name} --by YOU --reason WHY"
 
 
@@ -72,7 +76,8 @@ def planned(each: "Planned") -> dict[str, Any]:
     return facts(each.projection) | {
         "steps": [asdict(step) for step in each.steps],
         "warnings": [asdict(notice) for notice in each.notices],
-        "body": each.body,
+        "shares": each.shares,
+        "body": each.whole,
     }
 
 
@@ -192,6 +197,8 @@ def dropped(done: "Dropped", *, waited: float, json: bool) -> None:
         f"The projection {done.name} is not in force any more; the index {brief(done.index, 255)} stays.",
         f"{done.discarded:,} waiting events were discarded.",
     ]
+    if done.shares:
+        lines.append(SHARED.format(index=done.index, prefix=done.id_prefix, other=done.shares[0]))
     if done.in_hand:
         lines.append(STILL_HELD.format(events=done.in_hand, seconds=waited))
     lines.append(f"Audit {done.audit_id}")

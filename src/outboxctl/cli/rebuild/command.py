@@ -51,10 +51,12 @@ def rebuild(
     grace = parse.duration("--keep-old", keep_old).total_seconds()
     given = choose(mapping or "keep") if mapping != "default" else None
     with opened("rebuild", projection, by, reason, dry_run=dry_run, yes=yes) as work:
-        source, name = work.chosen.source, work.chosen.name
+        sources, name = work.chosen.sources, work.chosen.name
         with work.db.begin() as connection:
             mappings, settings = _parts(connection, work.chosen, given, as_usual=mapping is None)
-            planned = plan(connection, work.client, name, mappings=mappings, settings=settings, source=source)
+            planned = plan(
+                connection, work.client, name, mappings=mappings, settings=settings, sources=sources
+            )
         more = {"allow_failures": allow_failures, "dry_run": dry_run, "json": json}
         work.carry_out(planned, grace=grace, patience=patience, **more)
 
@@ -66,8 +68,9 @@ def _parts(
     from outboxctl.core.operator import rebuilds
     from outboxctl.operations.rebuild.plan import choose, declared
 
-    if not chosen.source.projection.name:
+    projections = [each.projection for each in chosen.sources]
+    if not projections[0].name:
         return given or choose("default")
     if given and not (as_usual and rebuilds.active_rebuild(connection, chosen.name) is None):
         return given
-    return declared(connection, chosen.source.projection)
+    return declared(connection, projections)

@@ -1,6 +1,6 @@
 """The index that a command about rebuilds is for, both ends open, and what is asked before a change."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -19,7 +19,7 @@ from outboxctl.core.projections import in_force
 from outboxctl.domain.errors import OutboxctlError, UsageError
 from outboxctl.domain.lifecycle import PROJECTION
 from outboxctl.operations import batches
-from outboxctl.operations.projection.known import named, source_of
+from outboxctl.operations.projection.known import named, sharing, source_of
 from outboxctl.operations.rebuild.model import Tools
 from outboxctl.operations.rebuild.plan import RebuildPlan
 from outboxctl.operations.rebuild.run import alone, apply
@@ -42,7 +42,7 @@ class Chosen:
     """The index or alias that is rebuilt, and what from; `gone`: no projection in force has it any more."""
 
     name: str
-    source: DocumentSource
+    sources: Sequence[DocumentSource]
     gone: bool = False
 
 
@@ -89,8 +89,9 @@ class IndexSession:
     def tools(self, *, patience: float = 0.0, **more: Any) -> Iterator[Tools]:
         """What a rebuild works with, while no other one of this index runs."""
         with alone(self.db, self.chosen.name) as held, batches.stoppable() as stop:
-            more |= {"size": self.settings.bulk_size, "patience": patience, "source": self.chosen.source}
-            yield Tools(self.db, self.client, held, stop, **more)
+            first, *beside = self.chosen.sources
+            more |= {"size": self.settings.bulk_size, "patience": patience}
+            yield Tools(self.db, self.client, held, stop, source=first, beside=beside, **more)
 
 
 @contextmanager
@@ -131,11 +132,11 @@ def choose(
     name, index = projection or PROJECTION, settings.elastic_index
     if name != PROJECTION:
         if left and (alias := _left(connection, name, under_way=left is Left.UNDER_WAY)):
-            return Chosen(alias, TableSource(), gone=True)
+            return Chosen(alias, [TableSource()], gone=True)
     elif owner := next((each.name for each in in_force.declared(connection) if each.index == index), None):
         raise UsageError(f"{index} is the index of the projection {owner}", hint=f"add --projection {owner}")
     known = named(connection, name, index)
-    return Chosen(known.index, source_of(known, print_progress))
+    return Chosen(known.index, [source_of(each, print_progress) for each in sharing(connection, known)])
 
 
 def _left(connection: Connection, name: str, *, under_way: bool) -> str | None:

@@ -80,5 +80,5 @@ def targets(settings: Settings, database: Database, client: Client, projection: 
         warn_superuser(connection, chosen)
     if projection is None and unused and not exists(client, index):
         chosen, skipped = chosen[1:], f"not used: no index {index}, no row, no event"
-    found = [Target(database, reader_of(client, each.index, each.routed), source_of(each)) for each in chosen]
+    found = [Target(database, reader_of(client, each.index, each), source_of(each)) for each in chosen]
     return ChosenTargets(found, skipped)

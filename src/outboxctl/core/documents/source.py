@@ -8,7 +8,6 @@ step is waited for: a sink that is slow or away keeps no snapshot open, which wo
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 from psycopg.sql import SQL, Composable
@@ -29,7 +28,7 @@ from outboxctl.core.documents.rows import (
     state_of,
 )
 from outboxctl.core.documents.statements import DocumentStatements
-from outboxctl.core.projections import catalog, in_force, pages
+from outboxctl.core.projections import catalog, pages
 from outboxctl.core.projections.documents import identifier, qualified
 from outboxctl.core.projections.reading import with_version
 from outboxctl.core.projections.version_base import asking_again
@@ -76,14 +75,6 @@ class _EnoughReadError(Exception):
 
 class DocumentSource(DocumentStatements):
     """The documents of a projection."""
-
-    def renewed(self, connection: Connection) -> "DocumentSource | None":
-        """With the definition in force, if there is one that has this index."""
-        if not self.projection.name:
-            return self
-        known = {(each.name, each.index): each for each in in_force.read(connection)}
-        found = known.get((self.projection.name, self.projection.index))
-        return replace(self, projection=found) if found else None
 
     def count(self, connection: Connection) -> int:
         """About how many rows the root has."""

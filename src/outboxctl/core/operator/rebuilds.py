@@ -6,7 +6,7 @@ from enum import StrEnum
 from json import loads
 from typing import Any
 
-from sqlalchemy import ColumnElement, Text, cast, func, insert, select, update
+from sqlalchemy import ColumnElement, Text, cast, func, insert, literal, select, update
 
 from outboxctl.core.operator import audit
 from outboxctl.core.sql import Connection, text
@@ -39,8 +39,9 @@ class MoveState(StrEnum):
 class Rebuild:
     """One row. `action` is rebuild or rollback, `body` the final settings and mappings of the new index.
 
-    `body` has the key up to which it is filled, too (`cursor`, as JSON in a text), and of a declared
-    projection its name (`projection`) and the stamp of its definition (`definition`).
+    `body` has the projection and the key up to which it is filled, too (`cursor`, as JSON in a text), and of
+    the declared projections that have the index, joined by commas, the names (`projection`) and the stamps of
+    their definitions (`definition`).
 
     `concrete`: ELASTIC_INDEX was an index, not an alias. `old_index` is None where there was neither.
     `kept_index` is the index that the alias no longer uses, kept until `kept_until`.
@@ -69,10 +70,15 @@ class Rebuild:
     kept_until: datetime | None
 
     @property
-    def place(self) -> str | None:
-        """The key up to which it is filled."""
+    def place(self) -> tuple[str, str | None] | None:
+        """The projection, and its key, up to which it is filled."""
         cursor = self.body.get("cursor")
-        return None if cursor is None else str(loads(cursor))
+        return None if cursor is None else tuple(loads(cursor))
+
+    @property
+    def projections(self) -> list[str]:
+        """The names of the projections that it is filled from; one empty name: search_index."""
+        return str(self.body.get("projection", "")).split(",")
 
     @property
     def unfinished(self) -> str | None:
@@ -147,7 +153,8 @@ def left(connection: Connection, projection: str, *, under_way: bool) -> list[Re
     """
     open_, kept = COLUMN.ended_at.is_(None), COLUMN.kept_index.is_not(None)
     wanted = open_ if under_way else open_ | kept
-    return _rebuilds(connection, COLUMN.body["projection"].astext == projection, wanted)
+    names = func.string_to_array(COLUMN.body["projection"].astext, ",")
+    return _rebuilds(connection, literal(projection) == func.any(names), wanted)
 
 
 def overdue(connection: Connection, alias: str) -> list[Rebuild]:

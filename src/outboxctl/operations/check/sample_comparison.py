@@ -50,7 +50,7 @@ def drift(database: "Database", client: "Client", index: str, size: int) -> Drif
 
 
 def _compare(database: "Database", client: "Client", projection: Projection, size: int, found: Drift) -> None:
-    source, reader = source_of(projection), reader_of(client, projection.index, projection.routed)
+    source, reader = source_of(projection), reader_of(client, projection.index, projection)
     reader.check_unchanged()  # looks at the index without a sample, too
     ids = source.sample(database, size)
     review = Review(database, reader, source, content=not source.versioned)

@@ -22,7 +22,7 @@ from outboxctl.domain.errors import (
     UsageError,
 )
 from outboxctl.domain.printable import brief
-from outboxctl.domain.projection import Projection, built_in
+from outboxctl.domain.projection import Projection, built_in, disjoint
 from outboxctl.net.urls import local, parse_url
 from outboxctl.operations.doctor.database_rules import MARKER, RIGHTS, SERVER, TABLES
 from outboxctl.operations.doctor.index_rules import ExaminedIndex
@@ -116,7 +116,8 @@ class Examination:
             return None
         self.examined.append(f"{end}: {check.name}")
         findings = [f for rule in check.rules for f in rule.findings(end, fact, self.settings)]
-        self.findings += findings
+        said = {(each.id, each.what) for each in self.findings}  # of an index that several projections have
+        self.findings += [each for each in findings if (each.id, each.what) not in said]
         if check.vital and any(finding.severity is ERROR for finding in findings):
             raise StopError
         return fact
@@ -281,6 +282,7 @@ def _index(
     shared = [
         (other.projection.label, index.name)
         for other in others
+        if other.named.name != found.name or not disjoint(other.projection.id_prefix, projection.id_prefix)
         for index in other.named.indexes
         if index.name in mine
     ]

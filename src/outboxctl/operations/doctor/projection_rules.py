@@ -154,7 +154,7 @@ def other(there: bool, _: Settings) -> Iterator[Case]:
 @REBUILDS.rule("rebuild-interrupted-move", ERROR)
 def interrupted(row: Rebuild, _: Settings) -> Iterator[Case]:
     """Its index may take no writes: its events wait, with their attempts, until it goes on or ends."""
-    name = row.body.get("projection", "")
+    name = row.projections[0]
     options = f" --projection {quote(name)}" * bool(name)
     what = f"A {row.action} of {row.alias} was interrupted while it moved the alias."
     again = "index rollback" if row.action == "rollback" else "rebuild"

@@ -81,7 +81,7 @@ def _check_rights(connection: Connection, planned: Planned) -> None:
 
 def _prepare(client: Client, planned: Planned) -> None:
     """Make the index, or add fields to its mapping."""
-    index, body = planned.projection.index, planned.body
+    index, body = planned.projection.index, planned.whole
     ensure(client, index, mappings=body["mappings"], settings=body["settings"])
     if planned.lacking:
         lifecycle.map_fields(client, index, planned.lacking)

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from outboxctl.domain.lifecycle import PROJECTION
-from outboxctl.domain.projection import NAME
+from outboxctl.domain.projection import HASHED, NAME, disjoint
 from outboxctl.operations.projection.place import Place, file_mapping, file_text, shown
 
 KEYS = (
-    *("root", "key", "document", "query", "index", "mapping", "routing", "pipeline", "version", "events"),
-    *("ignore", "follow", "id", "skip_unchanged"),
+    *("root", "key", "document", "query", "index", "id_prefix", "mapping", "routing", "pipeline", "version"),
+    *("events", "ignore", "follow", "id", "skip_unchanged"),
 )
 TRIGGERS, APPLICATION = EVENTS = ("triggers", "application")
 NO_FOLLOW = "leave it out: the application calls outboxctl.touch for each document that it changes"
@@ -20,6 +20,11 @@ FOLLOW_KEYS = ("table", "key", "keys", "all", "columns")
 HOW = (
     "key: columns that hold the document's key; keys: a SELECT of the keys behind a changed row;"
     " all = true: a change reaches every document"
+)
+MAX_PREFIX = 100  # bytes: an `_id` has 512, and a hash takes 71 of them
+OWN_INDEX = (
+    "each has an index of its own, or each an `id_prefix`, of which none begins with another: several"
+    " projections then share the index"
 )
 MAX_INDEX = 248  # bytes: the engine's limit, less the number of the index behind the alias
 SELECT = re.compile(r"\s*(select|with)\s", re.IGNORECASE)
@@ -54,6 +59,7 @@ class Declaration:
     root: str
     key: tuple[str, ...]
     index: str
+    id_prefix: str = ""
     document: str = ""
     query: str = ""
     mapping: dict[str, Any] = field(default_factory=dict)
@@ -115,6 +121,7 @@ def _declaration(path: Path, name: str, table: Any) -> Declaration:
         root,
         key,
         _index(place, table),
+        id_prefix=_id_prefix(place, table),
         document=_document(place, table),
         query=_query(place, table, path.parent),
         mapping=file_mapping(place, table, path.parent),
@@ -174,6 +181,15 @@ def _index(place: Place, table: dict[str, Any]) -> str:
     return index
 
 
+def _id_prefix(place: Place, table: dict[str, Any]) -> str:
+    prefix, here = place.text(table, "id_prefix"), place.at("id_prefix")
+    if len(prefix.encode()) > MAX_PREFIX:
+        here.fail(f"it has more than {MAX_PREFIX} bytes", 'a short one suffices: id_prefix = "product:"')
+    if prefix.startswith(HASHED):
+        here.fail(f"{shown(prefix)} begins as the ids of long keys do, {HASHED}")
+    return prefix
+
+
 def _follows(place: Place, table: dict[str, Any], count: int) -> tuple[DeclaredFollow, ...]:
     given = table.get("follow", [])
     if not isinstance(given, list) or not all(isinstance(each, dict) for each in given):
@@ -196,10 +212,8 @@ def _follow(place: Place, table: dict[str, Any], count: int) -> DeclaredFollow:
 
 
 def _check_indexes(declared: list[Declaration]) -> None:
-    first: dict[str, str] = {}
-    for each in declared:
-        if (other := first.setdefault(each.index, each.name)) != each.name:
+    for each, other in ((each, other) for n, each in enumerate(declared) for other in declared[:n]):
+        if each.index == other.index and not disjoint(each.id_prefix, other.id_prefix):
             each.place.at("index").fail(
-                f"{shown(each.index)} is the index of {other} already",
-                "each projection has an index of its own",
+                f"{shown(each.index)} is the index of {other.name} already", OWN_INDEX
             )

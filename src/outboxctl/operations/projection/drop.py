@@ -1,6 +1,6 @@
 """Taking a projection out of force; its index stays."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from time import sleep
 
@@ -17,7 +17,7 @@ from outboxctl.domain.clock import monotonic
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.lifecycle import PROJECTION
 from outboxctl.domain.projection import Projection
-from outboxctl.operations.projection.known import named
+from outboxctl.operations.projection.known import named, sharing
 
 PAUSE = 0.2  # seconds between two looks at the events that a worker has in hand
 WAITING = "{name} is out of force; workers still hold {events:,} of its events: waiting at most {seconds:g} s"
@@ -25,7 +25,7 @@ WAITING = "{name} is out of force; workers still hold {events:,} of its events: 
 
 @dataclass(frozen=True)
 class Dropped:
-    """What was dropped; `discarded` events had been waiting.
+    """What was dropped; `discarded` events had been waiting; `shares`: what else has documents in the index.
 
     `in_hand`: events that a worker held for longer than they were waited for.
     """
@@ -35,6 +35,8 @@ class Dropped:
     discarded: int
     in_hand: int
     audit_id: str
+    id_prefix: str = ""
+    shares: Sequence[str] = ()
 
 
 def drop(
@@ -56,7 +58,7 @@ def drop(
     if name == PROJECTION:
         raise UsageError(f"{name} is built in: it cannot be dropped")
 
-    def remove(connection: Connection) -> tuple[str, str]:
+    def remove(connection: Connection) -> tuple[Projection, list[str], str]:
         projection = named(connection, name)
         schema = changes.outbox_schema(connection)
         own = is_own_view(name, projection.document, schema)
@@ -65,9 +67,9 @@ def drop(
         in_force.remove(connection, name)
         filters = {"projection": name, "index": projection.index}
         act = audit.record(connection, "projection drop", by=by, reason=reason, filters=filters, ids=[])
-        return projection.index, act
+        return projection, [each.name for each in sharing(connection, projection)], act
 
-    index, act = with_lock_retries(database, remove, patience=patience, report=report)
+    projection, shares, act = with_lock_retries(database, remove, patience=patience, report=report)
 
     def discard() -> tuple[int, int]:
         with database.begin() as connection:
@@ -76,7 +78,7 @@ def drop(
             return count, moves.in_hand(connection, name)
 
     discarded, in_hand = _until_none_waits(discard, name, patience, report)
-    return Dropped(name, index, discarded, in_hand, act)
+    return Dropped(name, projection.index, discarded, in_hand, act, projection.id_prefix, shares)
 
 
 def _without(connection: Connection, projection: Projection, schema: str) -> str:

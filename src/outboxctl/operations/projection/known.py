@@ -35,6 +35,14 @@ def source_of(projection: Projection, tell: Callable[[str], object] = lambda _: 
     return DocumentSource(projection, tell) if projection.name else TableSource(projection)
 
 
+def sharing(connection: Connection, projection: Projection) -> list[Projection]:
+    """What is in force for the index of a projection, in the order of names; the built-in one has its own."""
+    if not projection.name:
+        return [projection]
+    found = [each for each in in_force.read(connection) if each.index == projection.index]
+    return sorted(found, key=lambda each: each.name)
+
+
 def search_index_unused(connection: Connection) -> bool:
     """Whether projections are in force, and search_index has neither a row nor an event that is not done.
 

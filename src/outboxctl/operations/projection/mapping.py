@@ -9,9 +9,12 @@ the document all the same; what shall be searched the file declares.
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import reduce
 from typing import Any
 
 from outboxctl.core.projections.fields import Field
+from outboxctl.domain.errors import UsageError
+from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import Projection
 from outboxctl.sink.index.index_setup import SETTINGS
 from outboxctl.sink.index.lifecycle import flat
@@ -53,6 +56,7 @@ DEFAULTS: Json = {
     "analyzer": "standard",
     "format": "strict_date_optional_time||epoch_millis",
 }
+OPEN = {"dynamic": False}  # where no file says otherwise
 MOST_FIELDS = "index.mapping.total_fields.limit"
 IN_PLACE = ("ignore_above", "ignore_malformed", "search_analyzer", "dynamic")
 
@@ -75,13 +79,43 @@ def body(columns: Sequence[Field], given: Json, objects: Json | None = None) -> 
     derived = {each.name: found for each in columns if (found := _of_column(each, inner))}
     properties = merged(derived, mappings.get("properties", {}))
     settings = SETTINGS | flat(given.get("settings", {}))
-    return {"settings": settings, "mappings": {"dynamic": False} | mappings | {"properties": properties}}
+    return {"settings": settings, "mappings": OPEN | mappings | {"properties": properties}}
 
 
 def in_force(columns: Sequence[Field], projection: Projection) -> Json:
     """The body that the index of a projection in force needs, whose view has these columns."""
     given, objects = (json.loads(each or "{}") for each in (projection.mapping, projection.objects))
     return body(columns, given, objects)
+
+
+def together(*bodies: Json) -> Json:
+    """The body of an index that these projections have; a default gives way. Raises as `joined`."""
+    own = [
+        {
+            "settings": {
+                name: value for name, value in each["settings"].items() if SETTINGS.get(name) != value
+            },
+            "mappings": {name: value for name, value in each["mappings"].items() if OPEN.get(name) != value},
+        }
+        for each in bodies
+    ]
+    whole = reduce(joined, own)
+    return {"settings": SETTINGS | whole["settings"], "mappings": OPEN | whole["mappings"]}
+
+
+def joined(one: Json, other: Json, path: str = "", *, of_fields: bool = False) -> Json:
+    """What both say; `of_fields`: these are fields by name. UsageError, with both, where they differ."""
+    both = {}
+    for name in one.keys() & other.keys():
+        pair, here = (one[name], other[name]), f"{path}.{name}".removeprefix(".")
+        objects = isinstance(pair[0], dict) and isinstance(pair[1], dict)
+        kinds = [_text(each.get("type", "object") if objects and of_fields else each) for each in pair]
+        if kinds[0] != kinds[1] and (of_fields or not objects):
+            shown = brief(here.removeprefix("mappings.properties."), 200)
+            raise UsageError(f"{shown} is {brief(kinds[0], 100)}, and {brief(kinds[1], 100)}")
+        deeper = not of_fields and name in ("properties", "fields")
+        both[name] = joined(*pair, here, of_fields=deeper) if objects else pair[0]
+    return one | other | both
 
 
 def _of_column(column: Field, objects: Json) -> Json:

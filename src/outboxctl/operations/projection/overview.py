@@ -37,6 +37,7 @@ def facts(projection: Projection) -> dict[str, Any]:
     return {
         "name": projection.label,
         "index": projection.index,
+        "id_prefix": projection.id_prefix,
         "root": str(projection.root),
         "key": [each.name for each in projection.key],
         "root_key": [each.in_root for each in projection.key],

@@ -12,9 +12,9 @@ from outboxctl.core.sql import Connection
 from outboxctl.core.sql.transaction import undone
 from outboxctl.domain.printable import brief
 from outboxctl.domain.printable_sql import clean_sql
-from outboxctl.domain.projection import Projection, Relation
-from outboxctl.operations.projection import mapping
-from outboxctl.operations.projection.declaration import TRIGGERS, Declaration
+from outboxctl.domain.projection import Projection, Relation, disjoint
+from outboxctl.operations.projection import mapping, sharing
+from outboxctl.operations.projection.declaration import OWN_INDEX, TRIGGERS, Declaration
 from outboxctl.operations.projection.place import shown
 from outboxctl.operations.projection.resolved import Planned, resolve
 from outboxctl.sink.index import alias
@@ -23,10 +23,10 @@ from outboxctl.sink.transport.client import Client
 
 REBUILD = "outboxctl rebuild --projection {name} --by YOU --reason WHY"
 # Documents of before stay where or as they were: only a new index is right.
-ANEW = ("root", "key", "id", "routing")
+ANEW = ("root", "key", "id", "id_prefix", "routing")
 TWO_KINDS = "it was {before}, and {index} has documents of that: versions of two kinds cannot be compared"
 NEW_INDEX = "name a new `index` with it, or drop the projection, delete the index, and apply again"
-BUILT_IN, OWN_INDEX = "the built-in projection (ELASTIC_INDEX)", "each projection has an index of its own"
+BUILT_IN = "the built-in projection (ELASTIC_INDEX)"
 MOST = 10  # names in a sentence
 HEAD = """\
 -- Projections: {names}. Made by `outboxctl projection sql`.
@@ -60,6 +60,7 @@ def plan(
             found.append(resolve(connection, each, schema=schema, with_triggers=wanted))
             found[-1].before = before
         _check_indexes(client, declared, known.values(), built_in)
+        sharing.share(connection, found, known.values())
         beside = dict(known)
         for planned in found:
             beside[planned.projection.name] = planned.projection  # in force for those that follow in the file
@@ -81,13 +82,14 @@ def _check_indexes(
 ) -> None:
     """Raise UsageError for a declared index that is another projection's, by its name or behind an alias."""
     names = {each.name for each in declared}
-    owners = {**{each.index: each.name for each in before if each.name not in names}, built_in: BUILT_IN}
+    others = [(each.index, each.id_prefix, each.name) for each in before if each.name not in names]
+    others.append((built_in, "", BUILT_IN))
     for each in declared:
-        if owner := owners.get(each.index):
-            each.place.at("index").fail(
-                f"{brief(each.index, 250)} is the index of {owner} already", OWN_INDEX
-            )
-    owners |= {each.index: each.name for each in declared}
+        for index, prefix, owner in others:
+            if index == each.index and not disjoint(each.id_prefix, prefix):
+                what = f"{brief(index, 250)} is the index of {owner} already"
+                each.place.at("index").fail(f"{what}{f', with ids {prefix}…' * bool(prefix)}", OWN_INDEX)
+    owners = {index: owner for index, _, owner in others} | {each.index: each.name for each in declared}
     behind = alias.leads_to(client, owners) if client else {name: set[str]() for name in owners}
     for each in declared:
         for other, index in alias.meeting(behind, each.index):

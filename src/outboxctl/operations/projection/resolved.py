@@ -45,10 +45,11 @@ class PlanStep:
 class Planned:
     """A projection that can be applied, and what there is to do for it.
 
-    `looked_at` is the view, or a temporary one of its `query`, `others` own what it reads, `body` that of the
-    index, `before` what is in force. `scripts` changes the database, `lacking` are fields that the index's
-    mapping gets, in place; `tampered` says what is not as it was put in force, so that documents may be
-    wrong. `new_index`: it holds no document of before. `unfolded` is the view that is declared as the root.
+    `looked_at` is the view, or a temporary one of its `query`, `others` own what it reads, `body` is what it
+    needs of its index, `whole` the same with what those need that it `shares` the index with, `before` what
+    is in force. `scripts` changes the database, `lacking` are fields that the index's mapping gets, in place;
+    `tampered` says what is not as it was put in force, so that documents may be wrong. `new_index`: it holds
+    no document of before. `unfolded` is the view that is declared as the root.
     """
 
     declaration: Declaration
@@ -58,6 +59,8 @@ class Planned:
     analysis: Analysis
     notices: list[Notice]
     others: list[owners.OwnedByOther]
+    shares: list[str] = field(default_factory=list)
+    whole: dict[str, Any] = field(default_factory=dict)
     before: Projection | None = None
     scripts: list[str] = field(default_factory=list)
     steps: list[PlanStep] = field(default_factory=list)
@@ -104,6 +107,7 @@ def resolve(
         key=key,
         document=made if declared.query else view,
         index=declared.index,
+        id_prefix=declared.id_prefix,
         columns=root_columns,
         follow=tuple(sorted((each.named() for each in follow), key=lambda each: each.name)),
         routing=declared.routing,

@@ -21,22 +21,30 @@ def fill(tools: Tools, rebuild: Rebuild) -> Rebuild:
     Raises DocumentsRefusedError, UnreachableError or RebuildInterrupted; what was saved stays valid.
     """
     tools.advance(rebuild.copied)
-    _say_if_slow(tools)
-    # A document whose routing changes meanwhile is sent again when the rebuild catches up.
-    sender = Sender(tools, rebuild.new_index, once=True, gives_way=True)
-    read = pages(tools.source, tools.db, rebuild.place, tools.size)
     filled = FillProgress(tools, rebuild)
+    begun, place = rebuild.place or ("", None)
     try:
-        with sent(read, sender.send, tools.stop) as results:
-            for batch, refused in results:
-                filled.add(batch, refused)
-                tools.advance(batch.read)
+        for each in tools.each():
+            if (name := each.source.projection.name) >= begun and not tools.stop.is_set():
+                _fill_from(each, rebuild.new_index, filled, place if name == begun else None)
     except BaseException:
         with suppress(OutboxctlError):  # what has failed may be the database
             filled.save()
         raise
     row = filled.save()
     return row if tools.stop.is_set() else tools.save(row, phase=RebuildPhase.CATCH_UP)
+
+
+def _fill_from(tools: Tools, index: str, filled: "FillProgress", place: str | None) -> None:
+    """Copy what one source has behind this key."""
+    _say_if_slow(tools)
+    # A document whose routing changes meanwhile is sent again when the rebuild catches up.
+    sender = Sender(tools, index, once=True, gives_way=True)
+    read = pages(tools.source, tools.db, place, tools.size)
+    with sent(read, sender.send, tools.stop) as results:
+        for batch, refused in results:
+            filled.add(tools.source.projection.name, batch, refused)
+            tools.advance(batch.read)
 
 
 def _say_if_slow(tools: Tools) -> None:
@@ -55,10 +63,10 @@ class FillProgress:
         self._copied, self._refused = rebuild.copied, rebuild.refused
         self._saves_at = clock()
 
-    def add(self, page: DocumentBatch, refused: list[Refused]) -> None:
-        """Count the next page, which is in the index but for what was refused; save if that is due."""
+    def add(self, name: str, page: DocumentBatch, refused: list[Refused]) -> None:
+        """Count the next page of a projection, in the index but for what was refused; save if that is due."""
         new = collect(self._tools, refused, tolerant=self._tools.allow_failures)
-        self._place = page.place
+        self._place = name, page.place
         self._copied += len(page.actions) + len(page.refused) - new
         self._refused += new
         if self._clock() >= self._saves_at:
@@ -79,14 +87,15 @@ def heal(tools: Tools, index: str) -> int:
 
     Events that were pruned while the index was filled, say, are made up for.
     """
-    sender, healed = Sender(tools, index), 0
-    ends = (tools.source, tools.db, tools.client, index, tools.size)
-    for batch in differing(*ends, advance=tools.advance, stop=tools.stop):
-        if tools.stop.is_set():
-            raise RebuildInterrupted
-        refused = sender.send(batch)
-        collect(tools, refused, tolerant=True)
-        healed += batch.read - len(refused)
+    healed = 0
+    for each in tools.each():
+        sender, ends = Sender(each, index), (each.source, each.db, each.client, index, each.size)
+        for batch in differing(*ends, advance=each.advance, stop=each.stop):
+            if tools.stop.is_set():
+                raise RebuildInterrupted
+            refused = sender.send(batch)
+            collect(tools, refused, tolerant=True)
+            healed += batch.read - len(refused)
     if tools.stop.is_set():
         raise RebuildInterrupted  # not all was compared
     return healed

@@ -61,7 +61,7 @@ def _as_declared(tools: Tools, rebuild: Rebuild, home: Named) -> Rebuild:
 
     def act(connection: "Connection") -> Rebuild:
         rebuilds.stay_idle(connection)
-        tools.source.require(connection)
+        tools.require(connection)
         return _without_writes(tools, rebuild, home)
 
     def say(text: str) -> None:

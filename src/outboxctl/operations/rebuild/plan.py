@@ -1,7 +1,9 @@
 """What a rebuild or a rollback would do; nothing is changed."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 
 LONGEST_NAME = 255  # bytes, of an index
 PARTS = {"mappings", "settings"}  # of the body that creates an index
-SEARCH_INDEX = TableSource()
+SEARCH_INDEX = (TableSource(),)
 
 
 @dataclass(frozen=True)
@@ -64,9 +66,9 @@ def plan(
     *,
     mappings: Part = None,
     settings: Part = None,
-    source: DocumentSource = SEARCH_INDEX,
+    sources: Sequence[DocumentSource] = SEARCH_INDEX,
 ) -> RebuildPlan:
-    """A new index for `name`, or the interrupted rebuild that goes on.
+    """A new index for `name`, or the interrupted rebuild that goes on; `sources` are all that have it.
 
     `mappings` and `settings` change what is kept of the old index. Raises UsageError if `name` is not one
     index, or if the interrupted rebuild has made its index with others.
@@ -74,9 +76,9 @@ def plan(
     must_list(client)
     open_row = rebuilds.active_rebuild(connection, name)
     home = look_for_one(client, name, besides=open_row.unfinished if open_row else None)
-    entities = source.count(connection)
+    entities = sum(each.count(connection) for each in sources)
     if open_row:
-        _check_source(open_row, source, home)
+        _check_sources(open_row, sources, home)
         if _other(open_row, mappings, settings):
             raise UsageError(
                 f"a rebuild of {name} was interrupted: its new index has its mapping already",
@@ -86,13 +88,13 @@ def plan(
     old_index, new_index = alias.new_names(client, home)
     if len(new_index.encode()) > LONGEST_NAME:
         raise UsageError(f"{new_index} is too long for an index name", hint="choose a shorter ELASTIC_INDEX")
-    if source.projection.name and home.index is None and mappings is None:
+    names = ", ".join(each.projection.name for each in sources)
+    if names and home.index is None and mappings is None:
         raise UsageError(
-            f"the index {name} of the projection {source.projection.name} is not there,"
-            " so its mapping is not known",
+            f"the index {name} of the projection {names} is not there, so its mapping is not known",
             hint="leave --mapping keep out",
         )
-    body, names = lifecycle.body(home, mappings, settings) | _owner(source), sorted(home.first.aliases)
+    body, aliases = lifecycle.body(home, mappings, settings) | _owner(sources), sorted(home.first.aliases)
     return RebuildPlan(
         "rebuild",
         name,
@@ -101,61 +103,62 @@ def plan(
         home.concrete,
         alias.documents(client, home),
         entities,
-        names,
+        aliases,
         body=body,
     )
 
 
-def declared(connection: "Connection", projection: Projection) -> tuple[Part, Part]:
-    """The mappings that the view's columns and the declaration's file give, and the settings of the file."""
-    body = mapping.in_force(fields(connection, projection.document), projection)
-    return body["mappings"], json.loads(projection.mapping or "{}").get("settings")
+def declared(connection: "Connection", projections: Sequence[Projection]) -> tuple[Part, Part]:
+    """The mappings that columns of the views and files of the declarations give, and the files' settings."""
+    bodies = [mapping.in_force(fields(connection, each.document), each) for each in projections]
+    given = [json.loads(each.mapping or "{}").get("settings", {}) for each in projections]
+    return mapping.together(*bodies)["mappings"], reduce(mapping.joined, map(lifecycle.flat, given)) or None
 
 
-def _owner(source: DocumentSource) -> dict[str, Any]:
-    """What the row says of its source."""
-    return (
-        {"projection": source.projection.name, "definition": source.projection.stamp}
-        if source.projection.name
-        else {}
-    )
+def _owner(sources: Sequence[DocumentSource]) -> dict[str, Any]:
+    """What the row says of its sources."""
+    names, stamps = zip(*((each.projection.name, each.projection.stamp) for each in sources), strict=True)
+    return {"projection": ",".join(names), "definition": ",".join(stamps)} if names != ("",) else {}
 
 
-def _check_source(row: Rebuild, source: DocumentSource, home: Named) -> None:
+def _check_sources(row: Rebuild, sources: Sequence[DocumentSource], home: Named) -> None:
     """Raise UsageError where an interrupted rebuild was one of something else, or declared otherwise.
 
     What is in use already is made right by what is in force.
     """
-    begun = row.body.get("projection", "")
-    if begun != source.projection.name:
-        was = f"of the projection {begun}" if begun else "of search_index"
+    begun, names = row.projections, [each.projection.name for each in sources]
+    in_use = home.index == row.new_index
+    if begun != names and not (in_use and {*begun} & {*names}):
+        was = f"of the projection {', '.join(begun)}" if begun != [""] else "of search_index"
         raise UsageError(
             f"the interrupted rebuild of {row.alias} is {was}",
             hint="`outboxctl index abort` ends it",
         )
-    if (
-        home.index != row.new_index
-        and row.body.get("definition", source.projection.stamp) != source.projection.stamp
-    ):
+    if not in_use and row.body.get("definition", "") != _owner(sources).get("definition", ""):
         raise UsageError(
-            f"the projection {source.projection.name} was applied anew since the rebuild of {row.alias}"
+            f"the projection {', '.join(names)} was applied anew since the rebuild of {row.alias}"
             " was interrupted",
             hint="`outboxctl index abort` ends it, then begin another",
         )
 
 
 def plan_rollback(
-    connection: "Connection", client: "Client", name: str, *, source: DocumentSource = SEARCH_INDEX
+    connection: "Connection",
+    client: "Client",
+    name: str,
+    *,
+    sources: Sequence[DocumentSource] = SEARCH_INDEX,
 ) -> RebuildPlan:
     """Back to the index that is kept, or the interrupted rollback that goes on.
 
     Raises UsageError if there is none, or a rebuild is under way.
     """
     open_row = rebuilds.active_rebuild(connection, name)
+    entities = sum(each.count(connection) for each in sources)
     if open_row and open_row.action == "rollback":
         home = look_for_one(client, name)
-        _check_source(open_row, source, home)
-        return _going_on(client, open_row, home, source.count(connection))
+        _check_sources(open_row, sources, home)
+        return _going_on(client, open_row, home, entities)
     if open_row:
         raise UsageError(
             f"a rebuild of {name} is under way: it is not rolled back but ended",
@@ -169,8 +172,8 @@ def plan_rollback(
     if kept.index is None:
         raise UsageError(f"{last.kept_index}, which was kept, is not there any more")
     names = sorted(home.first.aliases)
-    facts = (home.index, kept.index, False, alias.documents(client, home), source.count(connection), names)
-    return RebuildPlan("rollback", name, *facts, body=_owner(source))
+    facts = (home.index, kept.index, False, alias.documents(client, home), entities, names)
+    return RebuildPlan("rollback", name, *facts, body=_owner(sources))
 
 
 def last_done(connection: "Connection", name: str) -> Rebuild | None:

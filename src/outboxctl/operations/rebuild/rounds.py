@@ -48,6 +48,19 @@ def follow(tools: Tools, rebuild: Rebuild, *, gives_way: bool = False) -> Rebuil
     """
     with tools.db.begin() as connection:
         reached = position(connection)
+    followed, refused = 0, 0
+    for each in tools.each():
+        some = _follow_one(each, rebuild, gives_way=gives_way)
+        followed, refused = followed + some[0], refused + some[1]
+    # The server has not begun anew meanwhile, giving numbers of transactions a second time.
+    rebuilds.still_locked(tools.held)
+    tools.followed.position = reached
+    counts = {"caught_up": rebuild.caught_up + followed - refused, "refused": rebuild.refused + refused}
+    return tools.save(rebuild, caught_up_to=reached.moment, **counts)
+
+
+def _follow_one(tools: Tools, rebuild: Rebuild, *, gives_way: bool) -> tuple[int, int]:
+    """The same of one source: how many documents were read, and refused for the first time."""
     reconciling = rebuild.phase == RebuildPhase.RECONCILE
     tolerant = tools.allow_failures or rebuild.action != "rebuild" or reconciling
     read = changed(tools.source, tools.db, _since(tools, rebuild), tools.size)
@@ -60,11 +73,7 @@ def follow(tools: Tools, rebuild: Rebuild, *, gives_way: bool = False) -> Rebuil
             followed += batch.read
     if tools.stop.is_set():
         raise RebuildInterrupted
-    # The server has not begun anew meanwhile, giving numbers of transactions a second time.
-    rebuilds.still_locked(tools.held)
-    tools.followed.position = reached
-    counts = {"caught_up": rebuild.caught_up + followed - refused, "refused": rebuild.refused + refused}
-    return tools.save(rebuild, caught_up_to=reached.moment, **counts)
+    return followed, refused
 
 
 def _since(tools: Tools, rebuild: Rebuild) -> Since:

@@ -4,7 +4,6 @@ Each phase can be repeated from its start, as a rebuild that was killed does.
 """
 
 from contextlib import contextmanager
-from dataclasses import replace
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -129,7 +128,7 @@ def _steps(tools: Tools, row: Rebuild) -> None:
             raise RebuildInterrupted
         if row.phase in FILLING:
             with tools.db.begin() as connection:
-                tools.source.require(connection)
+                tools.require(connection)
         tools.say(PROGRESS[RebuildPhase(row.phase)].format(new=row.new_index, alias=row.alias))
         row = STEPS[RebuildPhase(row.phase)](tools, row)
 
@@ -154,16 +153,15 @@ def _reconcile(tools: Tools, rebuild: Rebuild) -> Rebuild:
     whose events are gone. Raises ChangedError where the declaration changes meanwhile.
     """
     with tools.db.begin() as connection:
-        source = tools.source.renewed(connection)
+        renewed = tools.renewed(connection)
     healed = 0
-    if source is None:
+    if renewed is None:
         tools.say(
             f"{tools.source.projection.name} has no documents in {rebuild.alias} any more: it stays as it is"
         )
     else:
-        tools = replace(tools, source=source)
-        rebuild = follow(tools, rebuild)
-        healed = heal(tools, rebuild.new_index)
+        rebuild = follow(renewed, rebuild)
+        healed = heal(renewed, rebuild.new_index)
     ending = {"phase": RebuildPhase.DONE, "healed": rebuild.healed + healed, "kept_index": rebuild.old_index}
     return tools.save(rebuild, **ENDING, **ending)
 

@@ -89,7 +89,7 @@ def differing(
     stop: Event,
 ) -> Iterator[DocumentBatch]:
     """What differs, as it is now: by version where rows have one (content follows it), else by content."""
-    reader = reader_of(client, index, source.routing)
+    reader = reader_of(client, index, source.projection)
     content = not (source.versioned or reader.shape.no_content)
     differences = compare(db, reader, source, content=content, advance=advance, stop=stop)
     keys = _sent_again(source, differences)

@@ -11,7 +11,6 @@ from outboxctl.core.documents.source import READ, DocumentSource
 from outboxctl.domain.errors import UsageError
 from outboxctl.operations.verify.compare import ALL, compare
 from outboxctl.operations.verify.model import Census, Difference, DifferenceKind, VerifyReport
-from outboxctl.sink.index.index_setup import count
 from outboxctl.sink.index.scan import Reader
 
 Act = Callable[[Iterable[Difference]], object]
@@ -73,7 +72,7 @@ def _uncounted(
         return
     with database.begin() as connection:
         census.rows = source.documents(connection)
-    census.documents = count(reader.client, reader.shape.name)
+    census.documents = reader.count()
     if census.rows == census.documents:
         return
     with database.begin() as connection:

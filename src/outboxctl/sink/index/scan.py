@@ -6,8 +6,9 @@ from typing import Any
 from outboxctl.domain.clock import monotonic
 from outboxctl.domain.errors import InconclusiveError
 from outboxctl.domain.failures import Answer
-from outboxctl.domain.projection import Routing
+from outboxctl.domain.projection import Projection, Routing
 from outboxctl.sink.index import scanned
+from outboxctl.sink.index.index_setup import count
 from outboxctl.sink.index.named import Index, one
 from outboxctl.sink.index.scanned import ScannedDocument, SearchPage, too_deep
 from outboxctl.sink.index.view import View, opened
@@ -21,10 +22,14 @@ EXTENDED_SECONDS = 60.0  # so often views that wait for their turn are kept from
 
 
 class Reader:
-    """Reads one index, or the one behind an alias; safe to use from several threads."""
+    """Reads one index, or the one behind an alias; safe to use from several threads.
 
-    def __init__(self, client: Client, name: str) -> None:
-        self.client, self.name = client, name
+    Of several projections that share it, the one whose ids begin with `prefix`. No engine looks for a part of
+    an `_id`: all documents are read, and those of others put aside.
+    """
+
+    def __init__(self, client: Client, name: str, prefix: str = "") -> None:
+        self.client, self.name, self._prefix = client, name, prefix
         self._shape: Index | None = None
 
     @property
@@ -52,11 +57,19 @@ class Reader:
             extended = monotonic()
             for place, view in enumerate(views, 1):
                 for page in self._hits(view, min(most, self.shape.window), content=content):
-                    yield page
+                    if own := [each for each in page if each.id.startswith(self._prefix)]:
+                        yield own
                     if monotonic() - extended > EXTENDED_SECONDS:
                         for waiting in views[place:]:
                             waiting.extend()
                         extended = monotonic()
+
+    def count(self) -> int:
+        """How many documents there are, unrefreshed ones included."""
+        if not self._prefix:
+            return count(self.client, self.shape.name)
+        self.refresh()
+        return sum(map(len, self.everything()))
 
     def get(self, ids: Sequence[str], *, content: bool) -> list[ScannedDocument | None]:
         """The documents of these ids as they are this moment, unrefreshed writes included.
@@ -110,9 +123,10 @@ class Reader:
         raise failure(answer)
 
 
-def reader_of(client: Client, index: str, routing: Routing) -> Reader:
-    """The reader of an index of documents with such a routing."""
-    return Reader(client, index) if routing is Routing.NONE else RoutedReader(client, index)
+def reader_of(client: Client, index: str, projection: Projection) -> Reader:
+    """The reader of an index for a projection's documents."""
+    kind = Reader if projection.routed is Routing.NONE else RoutedReader
+    return kind(client, index, projection.id_prefix)
 
 
 class RoutedReader(Reader):
