@@ -97,6 +97,8 @@ CREATE OR REPLACE FUNCTION @.outbox_projections_save(
     tables regclass[], OUT place int, OUT view text, OUT own bool
 ) RETURNS SETOF record LANGUAGE plpgsql {DEFINER} AS $save$
 DECLARE
+    our_owner constant name := (SELECT pg_get_userbyid(c.relowner) FROM pg_class c
+        WHERE c.oid = (SELECT p.tableoid FROM @.outbox_projections p LIMIT 1));
     each record;
     saved int;
     why text;
@@ -144,7 +146,7 @@ BEGIN
                 HINT = 'drop it, and make it again, in the migration itself';
         END IF;
         saved := saved + 1;
-        place := saved; view := each.name; own := each.owner = current_user;
+        place := saved; view := each.name; own := each.owner IN (current_user, our_owner);
         UPDATE @.outbox_projections p SET suspended = jsonb_set(suspended, '{{views}}', suspended -> 'views'
             || jsonb_build_array(@.outbox_projections_view(each.relation) || jsonb_build_object(
                 'place', saved, 'own', own, 'projections', each.projections)))

@@ -165,3 +165,23 @@ def test_a_rename_before_is_followed_by_the_view_and_said_where_the_declaration_
     store.sql.execute("UPDATE store.products SET cost = 7")
     assert store.cli("worker", "--drain").returncode == 0
     assert held(engine, store.index)["1"]["price"] == 7
+
+
+def test_by_hand_events_of_keys_of_the_new_type_wait_for_apply(store: Store, engine: Elasticsearch) -> None:
+    store.sql.execute("CREATE TABLE store.items (id int PRIMARY KEY, name text)")
+    store.sql.execute("CREATE VIEW store.item_documents AS SELECT * FROM store.items")
+    store.write("store.products", "store.items")
+    store.write("store.documents", "store.item_documents")
+    store.write(after="""mapping = '{"mappings": {"properties": {"id": {"type": "long"}}}}'""")
+    store.apply()
+    store.sql.execute("DROP VIEW store.item_documents; ALTER TABLE store.items ALTER id TYPE bigint")
+    store.sql.execute("CREATE VIEW store.item_documents AS SELECT * FROM store.items")
+    store.sql.execute("INSERT INTO store.items VALUES (1, 'a'), (3000000000, 'b')")
+    store.cli("worker", "--drain", timeout=60)
+    assert store.sql.execute(
+        "SELECT count(*) FROM search_outbox_events WHERE status = 'failed'"
+    ).fetchone() == (0,)
+    assert "rebuild" not in store.what()
+    store.apply()
+    assert store.cli("worker", "--drain").returncode == 0
+    assert held(engine, store.index) == documents(store.sql, "store.item_documents")

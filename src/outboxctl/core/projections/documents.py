@@ -14,8 +14,9 @@ from psycopg.sql import SQL, Composable, Composed, Identifier, Literal
 from outboxctl.core.delivery.claim import LEFT_OUT
 from outboxctl.core.message import PlannedOnce, send
 from outboxctl.core.projections import in_force, owners
+from outboxctl.core.projections.fields import fields
 from outboxctl.core.projections.version_base import HIGHEST, asking_again, current, server, version_sql
-from outboxctl.core.refused_reads import NO_VERSION, OURS, reading_rows
+from outboxctl.core.refused_reads import NO_VERSION, OURS, ReadRefusedError, reading_rows
 from outboxctl.core.schema.names import PLACES, VERSION_BASE
 from outboxctl.core.search_path import Places, places
 from outboxctl.core.sql import Connection
@@ -39,6 +40,7 @@ OWN_VERSION = f"""CASE WHEN {{column}} BETWEEN 0 AND {HIGHEST} THEN {{column}}::
     END"""
 NO_SERIAL = "SELECT NULL"  # rows have versions of their own
 SEVERAL = "{view} has more than one row for this key, and a document is one row: correct the view"
+RETYPED = "the key {} is {} now, and {} in the declaration: outboxctl projection apply FILE"
 EMPTY = "its key is an empty text, and no engine takes an empty _id: give the row another key"
 # The key is compared as the column's type, so that an index finds it, and as text: of two texts of one value
 # only that of the triggers is a key. Two rows are as many as are needed to see that there are several.
@@ -177,10 +179,22 @@ def read(
             prepare_documents(connection, projection.document, seconds)
             rows = connection.exec_driver_sql(query(), values).all()
         if not rows:
+            _require_types(connection, projection)
             return Documents(current(connection), [])
     if projection.stamp and not rows[0][4]:
         raise ChangedError(projection.name)
     return _documents(projection, keys, parts, rows)
+
+
+def _require_types(connection: Connection, projection: Projection) -> None:
+    """Raise ReadRefusedError where a key's column has another type than the declaration says.
+
+    That a key is no value of the declared type is no fault of its row then.
+    """
+    types = {each.name: each.type for each in fields(connection, projection.document)}
+    for column in projection.key if projection.name else ():
+        if (now := types.get(column.name, column.type)) != column.type:
+            raise ReadRefusedError("", RETYPED.format(column.name, now, column.type))
 
 
 def _documents(

@@ -14,6 +14,7 @@ from outboxctl.domain.printable import brief
 from outboxctl.domain.printable_sql import clean_sql
 from outboxctl.domain.projection import Projection, Relation, disjoint
 from outboxctl.operations.projection import mapping, sharing
+from outboxctl.operations.projection.analysis.chains import same_text
 from outboxctl.operations.projection.declaration import OWN_INDEX, TRIGGERS, Declaration
 from outboxctl.operations.projection.place import shown
 from outboxctl.operations.projection.resolved import Planned, resolve
@@ -205,11 +206,19 @@ def _index(home: Named, planned: Planned) -> None:
         names = brief(", ".join(compared.lacking), 300)
         planned.step("mapping", f"added in place to {home.index}: {names}")
     before = planned.before or projection
-    changed = [f"{name} changes" for name in ANEW if getattr(before, name) != getattr(projection, name)]
+    parts = [name for name in ANEW if name != "key" or not _same_ids(before, projection)]
+    changed = [f"{name} changes" for name in parts if getattr(before, name) != getattr(projection, name)]
     if reasons := [*changed, *compared.rebuild]:
         why = "; ".join(reasons[:MOST])
         command = REBUILD.format(name=projection.name)
         planned.step("rebuild", f"needs a rebuild: {why}", command)
+
+
+def _same_ids(before: Projection, after: Projection) -> bool:
+    """Whether a row has the text of its key as it had it: `int` has become `bigint`."""
+    pairs = [*zip(before.key, after.key, strict=False)]
+    alike = all(one.name == other.name and same_text(one.type, other.type) for one, other in pairs)
+    return alike and len(before.key) == len(after.key)
 
 
 def script(connection: Connection, planned: Sequence[Planned]) -> str:
