@@ -11,7 +11,10 @@ import pytest
 from elasticsearch import Elasticsearch
 from psycopg.errors import DeadlockDetected, IntegrityError
 
+from outboxctl.core.database import Database
+from outboxctl.core.inspect.projections import ProjectionFacts, projections
 from processes import Cli, Worker, eventually
+from projections.store import Store
 from shop import documents, held
 
 TABLES = """
@@ -96,6 +99,12 @@ ID = """replace(replace("T:", '%', '%25'), ':', '%3A') || ':' || "Id\""""
 WHO = ("--by", "alice", "--reason", "search", "--yes")
 
 
+def doctored(db: Database) -> list[ProjectionFacts]:
+    """What `doctor` looks at."""
+    with db.begin() as connection:
+        return projections(connection)
+
+
 def write(url: str, seed: int, number: int) -> None:
     """One session, of transactions of some of these statements."""
     random = Random(seed)
@@ -113,6 +122,7 @@ def write(url: str, seed: int, number: int) -> None:
 @pytest.mark.parametrize("said", ["", SAID], ids=["by joins", "as declared"])
 def test_documents_of_views_follow_writes_to_the_tables_beneath_and_through_views(
     sql: psycopg.Connection,
+    db: Database,
     engine: Elasticsearch,
     index: str,
     url: str,
@@ -135,9 +145,31 @@ def test_documents_of_views_follow_writes_to_the_tables_beneath_and_through_view
         wanted = documents(sql, '"View:s %".documents', ID)
         assert wanted
         assert held(engine, name) == wanted
+    (facts,) = doctored(db)
+    assert (facts.unfollowed, facts.triggers) == ([], [])
     for command in ("verify", "rebuild"):
         cli.ok(command, "--projection", "product", *(WHO if command == "rebuild" else ()))
         assert held(engine, name) == wanted
     assert "the same in the index" in cli.ok("projection", "preview", "product", min(wanted))
     sql.execute('TRUNCATE "View:s %"."Pro""ducts %", "View:s %".labels_de')
     eventually(lambda: held(engine, name) == {}, within=30)
+
+
+def test_a_row_that_raises_leaves_the_others_of_a_renamed_key(
+    store: Store, engine: Elasticsearch, sql: psycopg.Connection
+) -> None:
+    """All keys are those of the root then, by the names that it has for them."""
+    sql.execute("CREATE VIEW store.v AS SELECT id AS number, 1 / (id - 3) AS x FROM store.products")
+    sql.execute(
+        'INSERT INTO store.products (id, tenant, "Odd ""%Name") SELECT n, \'t\', n FROM'
+        " generate_series(1, 5) n"
+    )
+    store.write('root = "store.products"\nkey = "id"', 'root = "store.v"\nkey = "number"')
+    store.query("SELECT number FROM store.v WHERE x IS NOT NULL")
+    store.apply()
+    store.cli("worker", "--drain")
+    assert held(engine, store.index).keys() == {"1", "2", "4", "5"}
+    failed = "SELECT entity_key, error_reason FROM search_outbox_events WHERE status = 'failed'"
+    assert sql.execute(failed).fetchall() == [("3", "bad_document")]
+    (facts,) = doctored(store.db)
+    assert (facts.unfollowed, facts.triggers) == ([], [])
