@@ -139,7 +139,7 @@ def test_all_projections_of_a_file_and_partitioned_tables_count(
     sql.execute(rental.TABLES.encode())
     sql.execute(PAID)
     file = tmp_path / "rental.toml"
-    indexes = {name: f"{index}-{name}" for name in ("film", "customer", "payment")}
+    indexes = {name: f"{index}-{name}" for name in ("film", "customer", "listed", "payment")}
     file.write_text(rental.DECLARATION.format(**indexes), encoding="utf-8")
     done = cli("projection", "plan", str(file), "--json")
     assert done.returncode == 4, done.stderr

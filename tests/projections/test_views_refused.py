@@ -70,6 +70,9 @@ def test_a_view_as_the_root_is_the_table_whose_key_it_has(store: Store, select: 
     found = store.look().projection
     assert f"{found.root.name}.{found.root_key[0].name}" == ROOTS[select]
     assert found.key[0].name == "id"
+    if R not in select and own == "id":
+        store.write("query =", 'document = "store.v"\n#')
+        assert store.look().projection.root == found.root
 
 
 @pytest.mark.parametrize("select", REFUSED)
@@ -161,7 +164,8 @@ def test_what_a_followed_view_does_not_prove_can_be_pasted(store: Store) -> None
 
 
 def test_an_ignored_view_ignores_its_tables_where_it_reads_them_and_nowhere_else(store: Store) -> None:
-    view(store, "SELECT r.product_id, c.name FROM store.reviews r JOIN store.categories c ON c.id = r.stars")
+    other = "store.categories c JOIN store.reviews o ON o.stars > c.id"
+    view(store, f"SELECT r.product_id, c.name FROM {R} JOIN ({other}) ON c.id > r.stars")
     store.query(
         "SELECT p.id, (SELECT min(name) FROM store.v WHERE product_id = p.id) AS n,"
         " ARRAY(SELECT body FROM store.reviews r WHERE r.product_id = p.id) AS texts,"
@@ -170,7 +174,7 @@ def test_an_ignored_view_ignores_its_tables_where_it_reads_them_and_nowhere_else
     )
     store.write(ROOT, f'{ROOT}\nignore = ["store.v", "store.sums"]')
     found = store.look().projection
-    assert [str(each.table) for each in found.follow] == ["store.reviews"]
+    assert [(str(each.table), each.key) for each in found.follow] == [("store.reviews", ("product_id",))]
     assert sorted(map(str, found.ignore)) == ["store.categories", "store.sums"]
 
 

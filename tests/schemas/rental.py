@@ -64,6 +64,11 @@ SELECT c.id, c.name, c.created, a.street, a.district, t.name AS city, n.name AS 
 FROM rental.customers c LEFT JOIN rental.addresses a ON a.id = c.address_id
 LEFT JOIN rental.cities t ON t.id = a.city_id LEFT JOIN rental.countries n ON n.id = t.country_id
 WHERE c.active IS NOT false;
+CREATE VIEW rental.customer_list AS
+SELECT c.id AS cid, c.name, a.street, t.name AS city, n.name AS country, c.store_id AS sid,
+    CASE WHEN c.active THEN 'active' ELSE '' END AS notes
+FROM rental.customers c JOIN rental.addresses a ON a.id = c.address_id
+JOIN rental.cities t ON t.id = a.city_id JOIN rental.countries n ON n.id = t.country_id;
 CREATE VIEW rental.payment_documents AS
 SELECT p.paid, p.id, p.amount, r.rented
 FROM rental.payments p LEFT JOIN rental.rentals r ON r.id = p.rental_id;
@@ -90,6 +95,12 @@ root = "rental.customers"
 key = "id"
 document = "rental.customer_documents"
 index = "{customer}"
+
+[projections.listed]
+root = "rental.customer_list"
+key = "cid"
+document = "rental.customer_list"
+index = "{listed}"
 
 [projections.payment]
 root = "rental.payments"
