@@ -111,6 +111,7 @@ class Projection:
     front of each `_id`, so that several projections can have one index. `id` is a column of the document
     whose text is the `_id`, in place of the key's. `skip_unchanged`: what the index holds is not sent again.
     `objects`: the mapping of fields in columns of json (JSON text of `properties`), as the view makes them.
+    `vectors` are columns whose values become arrays of numbers.
     """
 
     name: str
@@ -131,6 +132,7 @@ class Projection:
     id: KeyColumn | None = None
     skip_unchanged: bool = False
     objects: str = ""
+    vectors: tuple[str, ...] = ()
     stamp: str = field(default="", compare=False)
 
     @property

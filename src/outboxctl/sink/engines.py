@@ -92,8 +92,14 @@ class Identity(NamedTuple):
     @property
     def major(self) -> int:
         """The first number of the version, 0 where there is none."""
-        head = self.number.partition(".")[0]
-        return int(head) if head.isdecimal() and head.isascii() else 0
+        return self.release[0]
+
+    @property
+    def release(self) -> tuple[int, int]:
+        """The first two numbers of the version, 0 where there is none."""
+        parts = [int(each) if each.isdecimal() and each.isascii() else 0 for each in self.number.split(".")]
+        major, minor = [*parts, 0, 0][:2]
+        return major, minor
 
 
 def identity(body: Any, headers: Mapping[str, str]) -> Identity:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from outboxctl.cli.rebuild.session import Chosen
     from outboxctl.core.database import Connection
     from outboxctl.operations.rebuild.source import Part
+    from outboxctl.sink.transport.client import Client
 
 Mapping = Annotated[
     str | None,
@@ -53,7 +54,7 @@ def rebuild(
     with opened("rebuild", projection, by, reason, dry_run=dry_run, yes=yes) as work:
         sources, name = work.chosen.sources, work.chosen.name
         with work.db.begin() as connection:
-            mappings, settings = _parts(connection, work.chosen, given, as_usual=mapping is None)
+            mappings, settings = _parts(connection, work.client, work.chosen, given, as_usual=mapping is None)
             planned = plan(
                 connection, work.client, name, mappings=mappings, settings=settings, sources=sources
             )
@@ -62,7 +63,12 @@ def rebuild(
 
 
 def _parts(
-    connection: "Connection", chosen: "Chosen", given: "tuple[Part, Part] | None", *, as_usual: bool
+    connection: "Connection",
+    client: "Client",
+    chosen: "Chosen",
+    given: "tuple[Part, Part] | None",
+    *,
+    as_usual: bool,
 ) -> "tuple[Part, Part]":
     """What is given of the new index; of an interrupted rebuild nothing has to be given again."""
     from outboxctl.core.operator import rebuilds
@@ -73,4 +79,4 @@ def _parts(
         return given or choose("default")
     if given and not (as_usual and rebuilds.active_rebuild(connection, chosen.name) is None):
         return given
-    return declared(connection, projections)
+    return declared(connection, client, projections)

@@ -249,7 +249,8 @@ class DocumentStatements:
     def _row(self, connection: Connection, *, content: bool, versions: bool) -> tuple[Composable, Composable]:
         """SQL for what comes before SELECT, and for the four lines of a row (`rows.RawDocument`)."""
         version = SQL("(SELECT version FROM version)" if versions else "NULL::text")
-        both = SQL("concat({}, E'\\n', {})").format(_as_json(self._routing()), _document(content=content))
+        document = documents.document(self.projection, content=content)
+        both = SQL("concat({}, E'\\n', {})").format(_as_json(self._routing()), document)
         if self.projection.moves:  # a line more
             both = SQL("concat(to_json({}), E'\\n', {})").format(documents.id_text(self.projection), both)
         if versions and self.projection.version:
@@ -266,14 +267,13 @@ class DocumentStatements:
 
     def _columns(self, *, content: bool) -> Composable:
         """SQL for the columns of a row (`rows.RowState`)."""
-        made, routing = _document(content=content), self._routing()
+        document = documents.document(self.projection, content=content)
+        made, routing = document, self._routing()
         if self.projection.routed is Routing.COLUMN:  # the view is asked once for both
             made, routing = SQL("concat({}, E'\\n', {})").format(routing, made), SQL("NULL::text")
         if self.projection.moves:
             both = SQL("concat(to_json({}), E'\\n', {}, E'\\n', {})")
-            made = both.format(
-                documents.id_text(self.projection), self._routing(), _document(content=content)
-            )
+            made = both.format(documents.id_text(self.projection), self._routing(), document)
         return SQL("{}, NULL::bigint, {}, {}").format(self._key(), self._looked_up(made), routing)
 
     def _states(self, rows: list[RowState]) -> list[RowState]:
@@ -375,10 +375,6 @@ def _match(column: KeyColumn) -> Composable:
         return same
     texts = (key_text_sql([(value, column)]) for value in both)
     return SQL("{} AND {} = {}").format(same, *texts)
-
-
-def _document(*, content: bool) -> Composable:
-    return SQL("to_json(v.*)::text" if content else "'{}'::text")
 
 
 def _as_json(value: Composable) -> Composable:

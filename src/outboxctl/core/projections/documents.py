@@ -38,6 +38,11 @@ ONLY_READS = "SET LOCAL transaction_read_only = on; SET LOCAL row_security = off
 OWN_VERSION = f"""CASE WHEN {{column}} BETWEEN 0 AND {HIGHEST} THEN {{column}}::bigint
     ELSE CAST(concat('{OURS}', {{what}}, coalesce({{column}}::text, 'NULL'), '{NO_VERSION}') AS bigint)
     END"""
+# To PostgreSQL a vector is a text of numbers in brackets, which is an array of JSON. All else stays as
+# `to_json` writes it. A cast, so that what is no array raises, as the row's own error.
+WITH_ARRAYS = """(SELECT concat('{{', string_agg(concat(to_json(e.key), ':', CASE WHEN e.key IN ({})
+    THEN coalesce((e.value #>> '{{}}')::json, 'null') ELSE e.value END), ','), '}}')
+    FROM json_each(to_json(v.*)) e)"""
 NO_SERIAL = "SELECT NULL"  # rows have versions of their own
 SEVERAL = "{view} has more than one row for this key, and a document is one row: correct the view"
 RETYPED = "the key {} is {} now, and {} in the declaration: outboxctl projection apply FILE"
@@ -310,7 +315,7 @@ def statement(
         version=SQL(NO_SERIAL if projection.version else places.render(version_sql(server))),
         left_out=SQL(LEFT_OUT),
         stamp=SQL(places.render(in_force.STAMP.format(name="%(name)s"))),
-        document=SQL("to_json(v.*)::text" if content else "'{}'::text"),
+        document=document(projection, content=content),
         routing=by_column if projection.routed is Routing.COLUMN else SQL("NULL"),
         own=own,
         version_of=SQL("own" if projection.version else "version"),
@@ -351,6 +356,16 @@ def _placed(projection: Projection, places: Places, *, sending: bool) -> dict[st
         places="p.places",
     )
     return {"sent": SQL("CASE WHEN p.open THEN d.document END"), "placed": placed, "address": SQL(known)}
+
+
+def document(projection: Projection, *, content: bool) -> Composable:
+    """SQL for the JSON text of a row `v` of the view; without `content` an empty object."""
+    if not content:
+        return SQL("'{}'::text")
+    if not projection.vectors:
+        return SQL("to_json(v.*)::text")
+    names = (SQL(Literal(each).as_string().replace("%", "%%")) for each in projection.vectors)
+    return SQL(WITH_ARRAYS).format(SQL(", ").join(names))
 
 
 def own_version(projection: Projection) -> Composable:

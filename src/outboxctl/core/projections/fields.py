@@ -37,15 +37,16 @@ WITH RECURSIVE family (oid) AS (
     LEFT JOIN pg_attribute b ON b.attrelid = d.refobjid AND b.attnum = d.refobjsubid AND b.attnum <> a.attnum
     GROUP BY a.attname
 ), leaf AS (
-    SELECT a.attnum, a.attname, a.attnotnull, a.attcollation, a.atttypid AS type, false AS listed
+    SELECT a.attnum, a.attname, a.attnotnull, a.attcollation, a.atttypid AS type, a.atttypmod AS modifier,
+        false AS listed
     FROM {RELATION} JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
     UNION ALL
     SELECT l.attnum, l.attname, l.attnotnull, l.attcollation,
-        {NEXT}, l.listed OR t.typtype <> 'd'
+        {NEXT}, CASE t.typtype WHEN 'd' THEN t.typtypmod ELSE l.modifier END, l.listed OR t.typtype <> 'd'
     FROM leaf l JOIN pg_type t ON t.oid = l.type WHERE {IS_MORE}
 )
 SELECT l.attname::text, {TYPE_NAME.format(n="n", t="t")}, {KIND},
-    l.attnotnull, coalesce(c.collisdeterministic, true), l.listed, v.columns, {ROW}
+    l.attnotnull, coalesce(c.collisdeterministic, true), l.listed, v.columns, l.modifier, {ROW}
 FROM leaf l JOIN pg_type t ON t.oid = l.type JOIN pg_namespace n ON n.oid = t.typnamespace
 LEFT JOIN pg_collation c ON c.oid = l.attcollation LEFT JOIN computed v ON v.attname = l.attname
 WHERE NOT ({IS_MORE})
@@ -66,7 +67,8 @@ class Field:
 
     `kind` is the bare name of that type, `enum` for any enum, `json` for whatever becomes a JSON object.
     `computed`: of a virtual generated column, which no trigger can read, those that it is computed from.
-    `row`: of a row type what `fields` has the columns of.
+    `modifier` is that of the type (the dimensions of a vector), -1 without one. `row`: of a row type what
+    `fields` has the columns of.
     """
 
     name: str
@@ -76,6 +78,7 @@ class Field:
     deterministic: bool
     listed: bool
     computed: Sequence[str] | None = None
+    modifier: int = -1
     row: Relation | None = None
 
 

@@ -31,6 +31,7 @@ READ_BY = {
     "follow": "other tables, columns or queries are followed",
     "ignore": "other tables are ignored",
     "objects": "other fields in objects: they are found in documents that are indexed after it",
+    "vectors": "vectors become arrays",
     "mapping": "another mapping: a field that it adds is found in documents that are indexed after it",
 }
 DEFAULTS = {

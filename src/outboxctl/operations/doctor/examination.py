@@ -43,6 +43,7 @@ from outboxctl.operations.doctor.sink_rules import DISKS, FORMATION, PRODUCT, SI
 from outboxctl.operations.projection.known import search_index_unused
 from outboxctl.settings import Settings
 from outboxctl.sink.index.named import look
+from outboxctl.sink.index.vectors import DENSE, vectors
 from outboxctl.sink.inspect.cluster import disks, formation
 from outboxctl.sink.inspect.cluster import rights as sink_rights
 from outboxctl.sink.inspect.health import IndexHealth, health
@@ -286,7 +287,8 @@ def _index(
         for index in other.named.indexes
         if index.name in mine
     ]
-    return ExaminedIndex(found, healthy, projection, columns, shared)
+    engine = vectors(client) if projection.vectors else DENSE
+    return ExaminedIndex(found, healthy, projection, columns, shared, engine)
 
 
 def _settings(exam: Examination) -> None:

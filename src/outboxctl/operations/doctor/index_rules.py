@@ -13,6 +13,7 @@ from outboxctl.settings import Settings
 from outboxctl.settings.kinds import AwsService
 from outboxctl.sink.index.index_setup import MAPPING, SETTINGS
 from outboxctl.sink.index.named import Index, Named, seconds
+from outboxctl.sink.index.vectors import DENSE, Vectors
 from outboxctl.sink.inspect.health import Copies, IndexHealth
 
 TOMBSTONES = 3_600.0  # seconds: what this project's own indexes have
@@ -25,13 +26,17 @@ INDEX = RuleGroup("indexes and mappings")  # `mapping_rules` adds some
 
 @dataclass(frozen=True)
 class ExaminedIndex:
-    """What a projection's `index` names, the view's `columns`, and who else has it (`shared`)."""
+    """What a projection's `index` names, the view's `columns`, and who else has it (`shared`).
+
+    `vectors`: how the engine maps them.
+    """
 
     named: Named
     health: IndexHealth
     projection: Projection
     columns: Sequence[Field]
     shared: list[tuple[str, str]] = field(default_factory=list)
+    vectors: Vectors = DENSE
 
     @property
     def writes_to(self) -> Index | None:

@@ -56,7 +56,9 @@ def differs(each: ExaminedIndex, _: Settings) -> Iterator[Case]:
     if (index := each.writes_to) is None or not each.columns:
         return
     projection = each.projection
-    compared = mapping.compare(mapping.in_force(each.columns, projection)["mappings"], index.mapping)
+    compared = mapping.compare(
+        mapping.in_force(each.columns, projection, each.vectors)["mappings"], index.mapping
+    )
     if compared.lacking:
         names = brief(", ".join(compared.lacking), 300)
         yield f"The index {index.name} of {projection.name} lacks the fields {names}.", apply(projection)

@@ -1,4 +1,7 @@
-"""The fields in a view's columns of JSON, whose types PostgreSQL knows of the expressions that make them."""
+"""The fields in a view's columns of JSON, whose types PostgreSQL knows of the expressions that make them.
+
+And what of its columns no search finds.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -20,6 +23,10 @@ NO_MAPPING = "json has no mapping by itself"
 SEVERAL = "its values are of several types"
 TOO_DEEP = f"it is beneath {DEEPEST} objects"
 NO_NAME = "an index has no field of such a name"
+# By the kind of a column, and in an object.
+NO_DIMENSIONS = "its type does not say how many dimensions it has, as vector(768) does"
+SPARSE = "a sparsevec is sent as a text"
+TEXT_VECTOR = "in an object a vector is a text: cast it, COLUMN::real[]"
 TOO_MANY = f"there are more than {MOST:,} fields"
 
 
@@ -41,6 +48,7 @@ def contents(
 
     Of a view that was not understood the fields of row types are known.
     """
+    vectors = [Unknown((each.name,), why) for each in columns if (why := _no_vector(each))]
     asked = [each for each in columns if each.kind in mapping.JSON]
     try:
         reader = _Reader(connection)
@@ -50,8 +58,15 @@ def contents(
         for each in asked:
             reader.column(each, made.get(each.name))
     except (TooManyError, RecursionError):
-        return {}, [Unknown((each.name,), TOO_MANY) for each in asked]
-    return reader.properties, reader.unknown
+        return {}, [*vectors, *(Unknown((each.name,), TOO_MANY) for each in asked)]
+    return reader.properties, [*vectors, *reader.unknown]
+
+
+def _no_vector(column: Field) -> str:
+    """Why no vector search finds a column of pgvector; empty where one does, and of any other column."""
+    if column.kind == "sparsevec":
+        return SPARSE
+    return NO_DIMENSIONS if mapping.is_vector(column) and column.modifier < 1 else ""
 
 
 class _Reader:
@@ -93,6 +108,8 @@ class _Reader:
                 self._rows[of.row] = fields(self._connection, of.row)
             columns = self._rows[of.row]
             return self._object(path, ((each.name, Type(each.kind, each.row)) for each in columns))
+        if of.kind in mapping.VECTORS:
+            return self._unknown(path, TEXT_VECTOR)
         return mapping.field_of(of.kind) or self._unknown(path, NO_MAPPING)
 
     def _object(self, path: tuple[str, ...], parts: "Iterator[tuple[str, Made | Type]]") -> Json:

@@ -18,6 +18,7 @@ from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import Projection
 from outboxctl.sink.index.index_setup import SETTINGS
 from outboxctl.sink.index.lifecycle import flat
+from outboxctl.sink.index.vectors import DENSE, Vectors
 
 Json = dict[str, Any]
 KEYWORD: Json = {"type": "keyword"}
@@ -26,6 +27,7 @@ TEXT: Json = {"type": "text", "fields": {"keyword": {"type": "keyword", "ignore_
 OTHER: Json = {"type": "keyword", "ignore_above": 8191}
 DATE: Json = {"type": "date"}
 JSON = ("json", "jsonb")
+VECTORS = ("vector", "halfvec")  # of pgvector
 KINDS: dict[str, Json] = {
     "uuid": KEYWORD,
     "enum": KEYWORD,
@@ -69,23 +71,25 @@ class MappingComparison:
     rebuild: tuple[str, ...] = ()
 
 
-def body(columns: Sequence[Field], given: Json, objects: Json | None = None) -> Json:
+def body(
+    columns: Sequence[Field], given: Json, objects: Json | None = None, vectors: Vectors = DENSE
+) -> Json:
     """The whole body of the index: what the columns need, changed and extended by what the file gives.
 
     `objects` are fields in columns of json, in `properties` of these.
     """
     mappings = given.get("mappings", {})
     inner = {} if _dynamic(mappings) else objects or {}
-    derived = {each.name: found for each in columns if (found := _of_column(each, inner))}
+    derived = {each.name: found for each in columns if (found := _of_column(each, inner, vectors))}
     properties = merged(derived, mappings.get("properties", {}))
-    settings = SETTINGS | flat(given.get("settings", {}))
+    settings = SETTINGS | vector_settings(properties, vectors) | flat(given.get("settings", {}))
     return {"settings": settings, "mappings": OPEN | mappings | {"properties": properties}}
 
 
-def in_force(columns: Sequence[Field], projection: Projection) -> Json:
+def in_force(columns: Sequence[Field], projection: Projection, vectors: Vectors) -> Json:
     """The body that the index of a projection in force needs, whose view has these columns."""
     given, objects = (json.loads(each or "{}") for each in (projection.mapping, projection.objects))
-    return body(columns, given, objects)
+    return body(columns, given, objects, vectors)
 
 
 def together(*bodies: Json) -> Json:
@@ -118,7 +122,25 @@ def joined(one: Json, other: Json, path: str = "", *, of_fields: bool = False) -
     return one | other | both
 
 
-def _of_column(column: Field, objects: Json) -> Json:
+def vector_settings(properties: Json, vectors: Vectors) -> Json:
+    """The settings that an index with these fields is made with, where some are vectors."""
+    return dict(vectors.settings) if _has(properties, vectors.type) else {}
+
+
+def _has(properties: Json, kind: str) -> bool:
+    return any(
+        each.get("type") == kind or _has(each.get("properties", {}), kind) for each in properties.values()
+    )
+
+
+def is_vector(column: Field) -> bool:
+    """Whether its values become arrays of numbers."""
+    return column.kind in VECTORS and not column.listed
+
+
+def _of_column(column: Field, objects: Json, vectors: Vectors) -> Json:
+    if is_vector(column):
+        return vectors.field(column.modifier) if column.modifier > 0 else {}
     found: Json = objects.get(column.name, {}) if column.kind in JSON else field_of(column.kind)
     return found
 

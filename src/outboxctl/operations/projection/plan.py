@@ -19,7 +19,8 @@ from outboxctl.operations.projection.declaration import OWN_INDEX, TRIGGERS, Dec
 from outboxctl.operations.projection.place import shown
 from outboxctl.operations.projection.resolved import Planned, resolve
 from outboxctl.sink.index import alias
-from outboxctl.sink.index.named import Named, look_for_one
+from outboxctl.sink.index.named import Index, Named, look_for_one
+from outboxctl.sink.index.vectors import DENSE, vectors
 from outboxctl.sink.transport.client import Client
 
 REBUILD = "outboxctl rebuild --projection {name} --by YOU --reason WHY"
@@ -54,11 +55,12 @@ def plan(
     with undone(connection):
         known = {each.name: each for each in in_force.read(connection)}
         schema = changes.outbox_schema(connection)
+        engine = vectors(client) if client else DENSE
         found = []
         for each in declared:
             before = known.get(each.name)
             wanted = _with_triggers(each, before, with_triggers)
-            found.append(resolve(connection, each, schema=schema, with_triggers=wanted))
+            found.append(resolve(connection, each, schema=schema, with_triggers=wanted, vectors=engine))
             found[-1].before = before
         _check_indexes(client, declared, known.values(), built_in)
         sharing.share(connection, found, known.values())
@@ -208,7 +210,7 @@ def _index(home: Named, planned: Planned) -> None:
     before = planned.before or projection
     parts = [name for name in ANEW if name != "key" or not _same_ids(before, projection)]
     changed = [f"{name} changes" for name in parts if getattr(before, name) != getattr(projection, name)]
-    if reasons := [*changed, *compared.rebuild]:
+    if reasons := [*changed, *compared.rebuild, *_made_without(home.first, planned)]:
         why = "; ".join(reasons[:MOST])
         command = REBUILD.format(name=projection.name)
         planned.step("rebuild", f"needs a rebuild: {why}", command)
@@ -219,6 +221,14 @@ def _same_ids(before: Projection, after: Projection) -> bool:
     pairs = [*zip(before.key, after.key, strict=False)]
     alike = all(one.name == other.name and same_text(one.type, other.type) for one, other in pairs)
     return alike and len(before.key) == len(after.key)
+
+
+def _made_without(index: Index, planned: Planned) -> list[str]:
+    """Settings that an index of vectors is made with, and that this one lacks."""
+    wanted = planned.whole["settings"]
+    needed = mapping.vector_settings(planned.body["mappings"]["properties"], planned.vectors)
+    lacking = (name for name in needed if index.settings.get(name) != str(wanted[name]).lower())
+    return [f"the index was made without {name}" for name in lacking]
 
 
 def script(connection: Connection, planned: Sequence[Planned]) -> str:

@@ -19,6 +19,7 @@ from outboxctl.operations.projection.contents import Unknown, contents
 from outboxctl.operations.projection.declaration import Declaration
 from outboxctl.operations.projection.notices import Notice, notices, routing_cost
 from outboxctl.operations.projection.place import Place, shown
+from outboxctl.sink.index.vectors import DENSE, Vectors
 
 KEY_KINDS = ("uuid", "int2", "int4", "int8", "numeric", "text", "varchar", "bpchar", "date", "enum")
 ONE_OR_OTHER = (
@@ -46,10 +47,11 @@ class Planned:
     """A projection that can be applied, and what there is to do for it.
 
     `looked_at` is the view, or a temporary one of its `query`, `others` own what it reads, `body` is what it
-    needs of its index, `whole` the same with what those need that it `shares` the index with, `before` what
-    is in force. `scripts` changes the database, `lacking` are fields that the index's mapping gets, in place;
-    `tampered` says what is not as it was put in force, so that documents may be wrong. `new_index`: it holds
-    no document of before. `unfolded` is the view that is declared as the root.
+    needs of its index, `whole` the same with what those need that it `shares` the index with, `vectors` how
+    its engine has them, `before` what is in force. `scripts` changes the database, `lacking` are fields that
+    the index's mapping gets, in place; `tampered` says what is not as it was put in force, so that documents
+    may be wrong. `new_index`: it holds no document of before. `unfolded` is the view that is declared as the
+    root.
     """
 
     declaration: Declaration
@@ -59,6 +61,7 @@ class Planned:
     analysis: Analysis
     notices: list[Notice]
     others: list[owners.OwnedByOther]
+    vectors: Vectors
     shares: list[str] = field(default_factory=list)
     whole: dict[str, Any] = field(default_factory=dict)
     before: Projection | None = None
@@ -80,9 +83,16 @@ class Planned:
 
 
 def resolve(
-    connection: Connection, declared: Declaration, *, schema: str, with_triggers: bool = True
+    connection: Connection,
+    declared: Declaration,
+    *,
+    schema: str,
+    with_triggers: bool = True,
+    vectors: Vectors = DENSE,
 ) -> Planned:
     """Look everything up; `schema` is that of the outbox. A view that we make is made for a look only.
+
+    `vectors` are those of the engine.
 
     Raises UsageError with the file, the place and what is wrong.
     """
@@ -100,7 +110,7 @@ def resolve(
     root_columns, follow, ignored, proof = followed.tables(
         connection, declared, root, key, view, with_triggers=with_triggers
     )
-    body, objects, unknown = _body(connection, declared, columns, proof.analysis)
+    body, objects, unknown = _body(connection, declared, columns, proof.analysis, vectors)
     projection = Projection(
         name=declared.name,
         root=root.table,
@@ -119,6 +129,7 @@ def resolve(
         version=declared.version,
         id=_own_id(connection, declared, root.table, columns),
         skip_unchanged=declared.skip_unchanged,
+        vectors=tuple(each.name for each in columns if mapping.is_vector(each)),
         objects=json.dumps(objects, sort_keys=True) if objects else "",
     )
     several = first_rows.several(connection, projection, view)
@@ -130,7 +141,7 @@ def resolve(
     found += routing_cost(projection, body["settings"])
     others = owners.others(connection, view)
     of = named if named != root.table else None
-    return Planned(declared, projection, view, body, proof.analysis, found, others, unfolded=of)
+    return Planned(declared, projection, view, body, proof.analysis, found, others, vectors, unfolded=of)
 
 
 def _document(connection: Connection, declared: Declaration, made: Relation) -> Relation:
@@ -150,15 +161,19 @@ def _document(connection: Connection, declared: Declaration, made: Relation) -> 
 
 
 def _body(
-    connection: Connection, declared: Declaration, columns: Sequence[Field], analysis: Analysis
+    connection: Connection,
+    declared: Declaration,
+    columns: Sequence[Field],
+    analysis: Analysis,
+    vectors: Vectors,
 ) -> tuple[dict[str, Any], dict[str, Any], list[Unknown]]:
     """The body of the index, the fields in objects that it has of the view, and what no search finds."""
     objects, unknown = contents(connection, columns, analysis.view)
-    body = mapping.body(columns, declared.mapping, objects)
+    body = mapping.body(columns, declared.mapping, objects, vectors)
     if objects and (size := mapping.too_many(body)):
         why = f"an index with them has {size:,} fields, and {mapping.MOST_FIELDS} in `settings` is lower"
         unknown, objects = [Unknown((name,), why) for name in objects], {}
-        body = mapping.body(columns, declared.mapping, objects)
+        body = mapping.body(columns, declared.mapping, objects, vectors)
     given = declared.mapping.get("mappings", {})
     return body, objects, [each for each in unknown if not mapping.declared(each.path, given)]
 

@@ -9,6 +9,7 @@ from outboxctl.domain.errors import UsageError
 from outboxctl.domain.projection import Projection
 from outboxctl.operations.projection import mapping
 from outboxctl.operations.projection.resolved import Planned
+from outboxctl.sink.index.vectors import DENSE
 
 ALIKE = "declare the field alike in both mappings (one file for both, say), or name the columns differently"
 
@@ -22,7 +23,8 @@ def share(connection: Connection, planned: Sequence[Planned], before: Collection
     index = {each.projection.index for each in planned}
     kept = [each for each in before if each.name not in names and each.index in index]
     places = [f"the projection {each.name}, in force" for each in kept]
-    bodies = [mapping.in_force(fields(connection, each.document), each) for each in kept]
+    engine = next((each.vectors for each in planned), DENSE)
+    bodies = [mapping.in_force(fields(connection, each.document), each, engine) for each in kept]
     known = [
         *zip(kept, places, bodies, strict=True),
         *((each.projection, str(each.declaration.place), each.body) for each in planned),

@@ -20,6 +20,7 @@ from outboxctl.operations.rebuild.source import Part
 from outboxctl.sink.index import alias, lifecycle
 from outboxctl.sink.index.index_setup import MAPPING
 from outboxctl.sink.index.named import Named, look_for_one
+from outboxctl.sink.index.vectors import DENSE, vectors
 from outboxctl.sink.transport.request import must_list
 
 if TYPE_CHECKING:
@@ -108,11 +109,16 @@ def plan(
     )
 
 
-def declared(connection: "Connection", projections: Sequence[Projection]) -> tuple[Part, Part]:
+def declared(
+    connection: "Connection", client: "Client", projections: Sequence[Projection]
+) -> tuple[Part, Part]:
     """The mappings that columns of the views and files of the declarations give, and the files' settings."""
-    bodies = [mapping.in_force(fields(connection, each.document), each) for each in projections]
+    engine = vectors(client) if any(each.vectors for each in projections) else DENSE
+    bodies = [mapping.in_force(fields(connection, each.document), each, engine) for each in projections]
+    mappings = mapping.together(*bodies)["mappings"]
     given = [json.loads(each.mapping or "{}").get("settings", {}) for each in projections]
-    return mapping.together(*bodies)["mappings"], reduce(mapping.joined, map(lifecycle.flat, given)) or None
+    needed = mapping.vector_settings(mappings["properties"], engine)
+    return mappings, needed | reduce(mapping.joined, map(lifecycle.flat, given)) or None
 
 
 def _owner(sources: Sequence[DocumentSource]) -> dict[str, Any]:
