@@ -89,6 +89,8 @@ def test_the_file_wins_and_its_settings_may_be_nested() -> None:
 
 
 TEXT = {"type": "text"}
+VECTOR: dict[str, Any] = {"type": "dense_vector", "dims": 3}
+HNSW = {"type": "hnsw", "m": 16}
 CASES: list[tuple[dict[str, Any], dict[str, Any], list[str], list[str]]] = [
     ({"a": TEXT}, {"a": TEXT}, [], []),
     ({"a": TEXT}, {}, ["a"], []),
@@ -110,6 +112,13 @@ CASES: list[tuple[dict[str, Any], dict[str, Any], list[str], list[str]]] = [
         ["a.k is long in the index, not keyword"],
     ),
     ({"a": {"properties": {"b": TEXT}}}, {"a": {"properties": {"c": TEXT}}}, ["a"], []),
+    ({"a": VECTOR | {"index_options": {"type": "hnsw"}}}, {"a": VECTOR | {"index_options": HNSW}}, [], []),
+    (
+        {"a": VECTOR | {"index_options": {"m": 8}}},
+        {"a": VECTOR | {"index_options": HNSW}},
+        [],
+        ["index_options of a is {'type': 'hnsw', 'm': 16} in the index, not {'m': 8}"],
+    ),
     ({"a": {"type": "nested"}}, {"a": {"properties": {}}}, [], ["a is object in the index, not nested"]),
     (
         {"a": {"properties": {"b": TEXT}}},
