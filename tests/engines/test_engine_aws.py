@@ -53,6 +53,7 @@ def _same(sql: psycopg.Connection, node: Node, index: str) -> None:
     )
 
 
+@pytest.mark.slow(reason="`make test-engines` runs it on each engine, too")
 def test_a_domain_takes_a_projections_whole_life(
     cli: Cli, servers: Servers, sql: psycopg.Connection, node: Node, index: str, file: str
 ) -> None:

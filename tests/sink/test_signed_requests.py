@@ -18,13 +18,15 @@ from outboxctl.domain.failures import Answer
 from outboxctl.settings import load
 from outboxctl.sink.transport.lazy import OpeningSink
 from outboxctl.sink.transport.open import connect
+from outboxctl.sink.transport.reply import SinkReply, body_of
 from outboxctl.sink.transport.request import ask
 from processes import Cli, Worker, eventually
 from servers import Servers
-from signed import INVALID, Aws
+from signed import INVALID, MISMATCH, Aws
 from tls import Front
 
 WHO = ("--by", "alice", "--reason", "why", "--yes")
+ROLE = "x-amz-security-token:FwoGZXIvYXdz"  # none that the environment holds
 TOKEN = "IQoJb3JpZ2luX2VjEIv//////////wEaCXVzLXdlc3Q="
 
 
@@ -52,12 +54,14 @@ def test_aws_spells_every_request_as_we_signed_it(
     aws = Aws()
     for name, value in aws.environment(AWS_SESSION_TOKEN=TOKEN).items():
         monkeypatch.setenv(name, value)
-    with fake_sink() as sink, _front(aws, sink.url) as front:
-        for prefix in ("", "/behind/a%20path"):
-            with closing(connect(load(elastic_url=front.url + prefix))) as client:
-                ask(client, "POST" if body else "GET", *path, body=body, **params)
-        assert front.asked
-        assert front.refused == []
+    with fake_sink() as sink, _front(aws, sink.url) as one, _front(aws, sink.url) as other:
+        for prefix in ("", "/behind/a%20path"):  # of two nodes, each is told of its own Host
+            with closing(connect(load(elastic_url=f"{one.url}{prefix},{other.url}{prefix}"))) as client:
+                for _ in range(2):
+                    ask(client, "POST" if body else "GET", *path, body=body, **params)
+        assert one.asked
+        assert other.asked
+        assert one.refused + other.refused == []
 
 
 def test_every_command_and_the_worker_are_let_in(
@@ -183,6 +187,16 @@ def test_without_botocore_the_command_to_install_it_is_named(monkeypatch: pytest
     with pytest.raises(UsageError) as raised:
         OpeningSink(load(aws_service="es"), connections=1)
     assert raised.value.hint == "pip install 'outboxctl[aws]'"
+
+
+@pytest.mark.no_servers
+def test_the_session_token_of_a_role_is_not_shown_where_aws_quotes_the_request() -> None:
+    quoted = (
+        f"{MISMATCH}\n\nThe Canonical String for this request should have been\n'GET\n/\n\nhost:x\n{ROLE}"
+    )
+    answer = body_of(SinkReply(403, {}, json.dumps({"message": quoted}).encode()))
+    assert ROLE not in answer.text
+    assert "check the secret key" in answer.text
 
 
 @pytest.mark.no_servers

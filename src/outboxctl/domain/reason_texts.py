@@ -72,7 +72,8 @@ REASON_TEXTS = {
     ),
     Reason.AUTH: ReasonText(
         "The sink refuses the user or key, or does not allow it to write this index.",
-        "`outboxctl doctor --only sink` says what is missing; `outboxctl roles` prints the rights.",
+        "`outboxctl doctor --only sink` says what is missing; `outboxctl roles` prints the rights. Where AWS "
+        "refuses a signed request the error says what to check (docs/deploy/aws.md).",
     ),
     Reason.INDEX_UNAVAILABLE: ReasonText(
         "The index is missing or closed, the alias has no index that takes writes, or the cluster has no "
