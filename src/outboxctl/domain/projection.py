@@ -112,6 +112,7 @@ class Projection:
     whose text is the `_id`, in place of the key's. `skip_unchanged`: what the index holds is not sent again.
     `objects`: the mapping of fields in columns of json (JSON text of `properties`), as the view makes them.
     `vectors` are columns whose values become arrays of numbers.
+    `family` is the name of a declaration for several schemas, `schema` that of which this one was made.
     """
 
     name: str
@@ -133,6 +134,8 @@ class Projection:
     skip_unchanged: bool = False
     objects: str = ""
     vectors: tuple[str, ...] = ()
+    family: str = ""
+    schema: str = ""
     stamp: str = field(default="", compare=False)
 
     @property

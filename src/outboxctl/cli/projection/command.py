@@ -91,21 +91,24 @@ def plan(file: File, triggers: Triggers = None, json: Json = False) -> None:
 
     Example: outboxctl projection plan products.toml
     """
-    from outboxctl.operations.projection import declaration
+    from outboxctl.operations.projection import declaration, schemas
     from outboxctl.operations.projection.costs import change_costs_of, writer_costs_of
     from outboxctl.operations.projection.plan import plan as planning
 
     declared, configured = declaration.read(file), settings()
-    servers = view.server_names(configured)
+    servers, options = view.server_names(configured), {"built_in": configured.elastic_index}
     print_progress(str(servers))
     with _looking(configured) as connection, _sink(configured) as client:
-        planned = planning(
-            connection, client, declared, built_in=configured.elastic_index, with_triggers=triggers
-        )
+        gone = schemas.gone(connection, declared)
+        planned = [
+            each
+            for group in schemas.by_schema(schemas.expand(connection, declared))
+            for each in planning(connection, client, group, with_triggers=triggers, **options)
+        ]
         guards.warn_superuser_of(connection, planned)
         costs, written = change_costs_of(connection, planned), writer_costs_of(connection, planned)
-    plan_view.plan(planned, costs, written, file, servers, json=json)
-    if any(each.steps for each in planned):
+    plan_view.plan(planned, costs, written, file, servers, gone=gone, json=json)
+    if gone or any(each.steps for each in planned):
         raise typer.Exit(ExitCode.FINDINGS)
 
 
@@ -117,14 +120,15 @@ def sql(file: File, triggers: Triggers = None, json: Json = False) -> None:
 
     Example: outboxctl projection sql products.toml > 0042_products.sql
     """
-    from outboxctl.operations.projection import declaration
+    from outboxctl.operations.projection import declaration, schemas
     from outboxctl.operations.projection.plan import plan as planning
     from outboxctl.operations.projection.plan import script
 
     declared, configured = declaration.read(file), settings()
     with _looking(configured) as connection:
+        each_schema = schemas.expand(connection, declared)
         planned = planning(
-            connection, None, declared, built_in=configured.elastic_index, with_triggers=triggers
+            connection, None, each_schema, built_in=configured.elastic_index, with_triggers=triggers
         )
         guards.warn_superuser_of(connection, planned)
         printed = script(connection, planned)
@@ -140,19 +144,27 @@ def apply(
     by: By,
     reason: Reason,
     triggers: Triggers = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Go on until SIGTERM: schemas that are new are taken up.")
+    ] = False,
     wait: LockWait = 60.0,
     yes: Yes = False,
     json: Json = False,
 ) -> None:
     """Put the declared projections in force, in one transaction; what is as declared already stays.
 
+    A declaration for several schemas is applied schema by schema, once all of them fit; the projection of a
+    schema that is gone is dropped. With --watch a schema that does not fit is tried again.
+
     Workers take it up within a second. A missing index is made behind its alias; one that is there only
     gets new fields. A projection that the file does not name stays as it is.
 
     Example: outboxctl projection apply products.toml --by alice --reason "product search"
     """
+    from outboxctl.operations.batches import stoppable
     from outboxctl.operations.projection import declaration
-    from outboxctl.operations.projection.apply import apply as applying
+    from outboxctl.operations.projection.apply import Applying
+    from outboxctl.operations.projection.watch import SchemaWatch
 
     declared, who, configured = declaration.read(file), audited(by, reason), settings()
     servers = view.server_names(configured)
@@ -160,16 +172,14 @@ def apply(
     what = f"apply the projections {names}, indexed at {servers.named_sink}"
     print_progress(str(servers))
     with guards.acting(configured, what, yes=yes) as db, _sink(configured) as client:
-        done = applying(
-            db,
-            client,
-            declared,
-            **who,
-            built_in=configured.elastic_index,
-            with_triggers=triggers,
-            patience=wait,
-            report=print_progress,
-        )
+        index = configured.elastic_index
+        work = Applying(db, client, who["by"], who["reason"], index, triggers, wait, print_progress)
+        if watch:
+            with stoppable() as stop:
+                for done in SchemaWatch(work, declared).run(stop):
+                    view.applied(done, servers, json=json)
+            return
+        done = work.apply(declared)
         with db.begin() as connection:
             guards.warn_superuser_of(connection, done.planned)
     view.applied(done, servers, json=json)
@@ -193,13 +203,15 @@ def list_(json: Json = False) -> None:
 def show(name: Name, json: Json = False) -> None:
     """Show a projection in force: its index, the tables that it follows, and its events.
 
+    Of a declaration for several schemas all its projections are listed.
+
     Example: outboxctl projection show product
     """
     from outboxctl.operations.projection.overview import overviews
 
     configured = settings()
     with guards.reading(configured) as connection:
-        (found,) = overviews(connection, configured.elastic_index, name)
+        found = overviews(connection, configured.elastic_index, name)
     view.overview(found, json=json)
 
 
@@ -269,11 +281,14 @@ def drop(
 
     Example: outboxctl projection drop product --by alice --reason "search was switched off"
     """
+    from outboxctl.core.projections import in_force
     from outboxctl.operations.projection.drop import drop as dropping
 
     who, configured = audited(by, reason), settings()
     with guards.acting(configured, f"drop the projection {name}", yes=yes) as db:
-        done = dropping(db, name, **who, patience=wait, report=print_progress)
+        with db.begin() as connection:
+            names = in_force.members(connection, name)
+        done = [dropping(db, each, **who, patience=wait, report=print_progress) for each in names]
     view.dropped(done, waited=wait, json=json)
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from outboxctl.cli.projection.view import ServerNames
     from outboxctl.core.projections.change_costs import DocumentsBehind
     from outboxctl.core.projections.writer_costs import WriterCosts
-    from outboxctl.domain.projection import Follow
+    from outboxctl.domain.projection import Follow, Projection
     from outboxctl.operations.projection.resolved import Planned
 
     Costs = Sequence[DocumentsBehind | None]  # of each followed table
@@ -33,17 +33,19 @@ def plan(
     file: "Path",
     servers: "ServerNames",
     *,
+    gone: "Sequence[Projection]",
     json: bool,
 ) -> None:
-    """Show the plan of a declaration file."""
+    """Show the plan of a declaration file; the schemas of `gone` are not there any more."""
     both = [*zip(planned, costs, strict=True)]
     report = {
         "servers": asdict(servers),
-        "to_do": any(each.steps for each in planned),
+        "to_do": bool(gone) or any(each.steps for each in planned),
         "projections": [_with_costs(each, cost) for each, cost in both],
+        "gone": [{"name": each.name, "index": each.index, "schema": each.schema} for each in gone],
         "writers": [asdict(each) | {"table": str(each.table)} for each in written],
     }
-    rendering.show(report, lambda: _lines(both, written, file), json=json)
+    rendering.show(report, lambda: _lines(both, written, file, gone), json=json)
 
 
 def _with_costs(planned: "Planned", costs: "Costs") -> dict[str, Any]:
@@ -56,26 +58,40 @@ def _with_costs(planned: "Planned", costs: "Costs") -> dict[str, Any]:
 
 
 def _lines(
-    both: "Sequence[tuple[Planned, Costs]]", written: "Sequence[WriterCosts]", file: "Path"
+    both: "Sequence[tuple[Planned, Costs]]",
+    written: "Sequence[WriterCosts]",
+    file: "Path",
+    gone: "Sequence[Projection]",
 ) -> "Iterator[object]":
+    from outboxctl.operations.projection.costs import one_of_each
+
+    first = one_of_each([each for each, _ in both])
     for each, costs in both:
-        projection = each.projection
-        yield f"{projection.name}: {brief(projection.document, 200)} into {brief(projection.index, 255)}"
-        yield from map(rendering.Item, _where(each))
-        for follow in projection.follow:
-            yield rendering.Item(brief(f"follows {follow.table}: {_how(follow)}", 400))
-        if not projection.triggers:
-            yield rendering.Item("events are written by the application (outboxctl.touch)")
-        if projection.version:
-            yield rendering.Item(brief(f"version: the column {projection.version}", 200))
-        if not any(step.what == "documents" for step in each.steps):
-            yield "  no document is read again" if each.steps else "  nothing to do"
-        for step in each.steps:
-            yield rendering.Item(brief(f"{step.what}: {step.text}", 600))
-        yield from view.warnings(each)
-        yield from _costs(each, costs)
+        yield from _of_one(each)
+        if each in first:  # of other schemas they are the same
+            yield from _costs(each, costs)
+    for lost in gone:
+        yield f"{lost.name}: {brief(lost.document, 200)} into {brief(lost.index, 255)}"
+        yield rendering.Item(f"declaration: dropped: no schema {brief(repr(lost.schema), 100)} matches")
     yield from _writers(written)
-    yield from _next([each for each, _ in both], file)
+    yield from _next([each for each, _ in both], file, any_gone=bool(gone))
+
+
+def _of_one(planned: "Planned") -> "Iterator[object]":
+    projection = planned.projection
+    yield f"{projection.name}: {brief(projection.document, 200)} into {brief(projection.index, 255)}"
+    yield from map(rendering.Item, _where(planned))
+    for follow in projection.follow:
+        yield rendering.Item(brief(f"follows {follow.table}: {_how(follow)}", 400))
+    if not projection.triggers:
+        yield rendering.Item("events are written by the application (outboxctl.touch)")
+    if projection.version:
+        yield rendering.Item(brief(f"version: the column {projection.version}", 200))
+    if not any(step.what == "documents" for step in planned.steps):
+        yield "  no document is read again" if planned.steps else "  nothing to do"
+    for step in planned.steps:
+        yield rendering.Item(brief(f"{step.what}: {step.text}", 600))
+    yield from view.warnings(planned)
 
 
 def _where(planned: "Planned") -> "Iterator[str]":
@@ -130,10 +146,10 @@ def _how(follow: "Follow") -> str:
     return f"key {', '.join(follow.key)}" if follow.key else f"keys {view.one_line(follow.keys)}"
 
 
-def _next(planned: "Sequence[Planned]", file: "Path") -> "Iterator[object]":
+def _next(planned: "Sequence[Planned]", file: "Path", *, any_gone: bool) -> "Iterator[object]":
     """The command that does what is planned; what `apply` does not do comes after it."""
     steps = [step for each in planned for step in each.steps]
-    if any(step.what != "rebuild" for step in steps):
+    if any_gone or any(step.what != "rebuild" for step in steps):
         yield ""
         yield rendering.Unbroken(f"Next: {APPLY.format(file=quote(brief(file, 200)))}")
     for command in dict.fromkeys(step.command for step in steps if step.command):

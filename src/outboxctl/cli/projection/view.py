@@ -99,7 +99,8 @@ def applied(done: "Applied", servers: ServerNames, *, json: bool) -> None:
         }
         for each in done.planned
     ]
-    report = {"servers": asdict(servers), "projections": rows, "audit_id": done.audit_id}
+    gone = [asdict(each) for each in done.gone]
+    report = {"servers": asdict(servers), "projections": rows, "gone": gone, "audit_id": done.audit_id}
     rendering.show(report, lambda: _applied_lines(done), json=json)
 
 
@@ -116,21 +117,43 @@ def _applied_lines(done: "Applied") -> "Iterator[object]":
         for step in each.steps:
             if step.command:
                 yield rendering.Unbroken(f"Next: {step.command}")
+    for lost in done.gone:
+        yield f"{lost.name}: its schema is gone"
+        yield from map(rendering.Item, _dropped_lines(lost, waited=0.0))
     if done.audit_id:
         yield f"Audit {done.audit_id}"
 
 
-def overviews(found: "Sequence[dict[str, Any]]", *, json: bool) -> None:
-    """Show all."""
+def overviews(found: "Sequence[dict[str, Any]]", *, json: bool, grouped: bool = True) -> None:
+    """Show all; `grouped`: those of a declaration for several schemas in one line."""
     columns = ("name", "index", "root", "pending", "processing", "failed", "oldest")
-    cells = [[_shown(each)[name] for name in columns] for each in found]
+    rows = _by_family(found) if grouped else found
+    cells = [[_shown(each)[name] for name in columns] for each in rows]
     table = rendering.table("Projections", columns, cells) if found else "no projection is in force"
     rendering.show({"projections": found}, lambda: [table], json=json)
 
 
-def overview(found: dict[str, Any], *, json: bool) -> None:
-    """Show one."""
-    rendering.show(found, lambda: _overview_lines(found), json=json)
+def _by_family(found: "Sequence[dict[str, Any]]") -> "Iterator[dict[str, Any]]":
+    """Each as it is, and those of a declaration for several schemas together."""
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for each in found:
+        groups.setdefault(each["family"] or each["name"], []).append(each)
+    for name, several in groups.items():
+        ages = [each["oldest_seconds"] for each in several if each["oldest_seconds"] is not None]
+        sums = {what: sum(each[what] for each in several) for what in ("pending", "processing", "failed")}
+        if several[0]["family"]:
+            what = {"name": name, "index": None, "root": f"{len(several):,} schemas"}
+            yield several[0] | what | sums | {"oldest_seconds": max(ages, default=None)}
+        else:
+            yield several[0]
+
+
+def overview(found: "Sequence[dict[str, Any]]", *, json: bool) -> None:
+    """Show what a name chooses."""
+    if len(found) > 1:
+        overviews(found, json=json, grouped=False)
+    else:
+        rendering.show(found[0], lambda: _overview_lines(found[0]), json=json)
 
 
 def _shown(found: dict[str, Any]) -> dict[str, str | None]:
@@ -191,8 +214,14 @@ def migrated(done: "Migrated", *, json: bool) -> None:
     rendering.show(done, lambda: lines, json=json)
 
 
-def dropped(done: "Dropped", *, waited: float, json: bool) -> None:
+def dropped(done: "Sequence[Dropped]", *, waited: float, json: bool) -> None:
     """Show what was dropped; `waited`: seconds in which workers could give back events."""
+    report = done[0] if len(done) == 1 else {"dropped": [asdict(each) for each in done]}
+    lines = [line for each in done for line in _dropped_lines(each, waited=waited)]
+    rendering.show(report, lambda: lines, json=json)
+
+
+def _dropped_lines(done: "Dropped", *, waited: float) -> list[str]:
     lines = [
         f"The projection {done.name} is not in force any more; the index {brief(done.index, 255)} stays.",
         f"{done.discarded:,} waiting events were discarded.",
@@ -201,5 +230,4 @@ def dropped(done: "Dropped", *, waited: float, json: bool) -> None:
         lines.append(SHARED.format(index=done.index, prefix=done.id_prefix, other=done.shares[0]))
     if done.in_hand:
         lines.append(STILL_HELD.format(events=done.in_hand, seconds=waited))
-    lines.append(f"Audit {done.audit_id}")
-    rendering.show(done, lambda: lines, json=json)
+    return [*lines, f"Audit {done.audit_id}"]

@@ -42,24 +42,36 @@ def rebuild(
     """Build a new index from the database while events flow, and put it behind the alias at once.
 
     Killed or interrupted, the same command goes on where it stopped. `index` has what comes after it:
-    its progress, the way back, and the end of one that was interrupted.
+    its progress, the way back, and the end of one that was interrupted. Of a declaration for several schemas
+    each index is built, one after the other.
 
     Example: outboxctl rebuild --by alice --reason "new analyzer" --mapping new.json --yes
     """
-    from outboxctl.cli.rebuild.session import opened
+    from outboxctl.cli.rebuild.session import members, opened
     from outboxctl.operations.rebuild.plan import choose, plan
 
     grace = parse.duration("--keep-old", keep_old).total_seconds()
     given = choose(mapping or "keep") if mapping != "default" else None
-    with opened("rebuild", projection, by, reason, dry_run=dry_run, yes=yes) as work:
-        sources, name = work.chosen.sources, work.chosen.name
-        with work.db.begin() as connection:
-            mappings, settings = _parts(connection, work.client, work.chosen, given, as_usual=mapping is None)
-            planned = plan(
-                connection, work.client, name, mappings=mappings, settings=settings, sources=sources
-            )
-        more = {"allow_failures": allow_failures, "dry_run": dry_run, "json": json}
-        work.carry_out(planned, grace=grace, patience=patience, **more)
+    more = {"allow_failures": allow_failures, "dry_run": dry_run, "json": json}
+
+    def one(each: str | None) -> None:
+        with opened("rebuild", each, by, reason, dry_run=dry_run, yes=yes) as work:
+            sources, name = work.chosen.sources, work.chosen.name
+            with work.db.begin() as connection:
+                parts = _parts(connection, work.client, work.chosen, given, as_usual=mapping is None)
+                planned = plan(
+                    connection, work.client, name, mappings=parts[0], settings=parts[1], sources=sources
+                )
+            work.carry_out(planned, grace=grace, patience=patience, **more)
+
+    *others, last = members(projection)
+    for each in others:  # of a declaration for several schemas
+        try:
+            one(each)
+        except typer.Exit as done:
+            if done.exit_code:
+                raise
+    one(last)
 
 
 def _parts(

@@ -94,6 +94,21 @@ class IndexSession:
             yield Tools(self.db, self.client, held, stop, source=first, beside=beside, **more)
 
 
+def members(projection: str | None) -> Sequence[str | None]:
+    """The projections that a name stands for, of those with one index the first.
+
+    Of none, search_index's, or one that is gone: itself.
+    """
+    if projection is None:
+        return [None]
+    with guards.reading(settings()) as connection:
+        indexes = {each.name: each.index for each in in_force.declared(connection)}
+        first: dict[str | None, str] = {}
+        for name in in_force.members(connection, projection):
+            first.setdefault(indexes.get(name), name)
+        return [*first.values()]
+
+
 @contextmanager
 def opened(
     name: str,

@@ -114,7 +114,7 @@ def _scope(connection: "Connection", projection: str | None, entity_type: str | 
     """The condition on events. Raises UsageError for an unknown projection."""
     from outboxctl.core.projections import in_force
 
-    return in_force.scope(*in_force.resolved(connection, projection, entity_type))
+    return in_force.scope(connection, *in_force.resolved(connection, projection, entity_type))
 
 
 def _show_events(title: str, columns: Sequence[str], rows: "list[EventRow]", *, json: bool) -> None:

@@ -9,7 +9,8 @@ from outboxctl.core.database import Database
 from outboxctl.core.documents.source import DocumentSource
 from outboxctl.core.projections import in_force
 from outboxctl.domain.lifecycle import PROJECTION
-from outboxctl.operations.projection.known import named, search_index_unused, source_of
+from outboxctl.operations.projection.known import chosen as several
+from outboxctl.operations.projection.known import search_index_unused, source_of
 from outboxctl.operations.verify.model import VerifyReport
 from outboxctl.operations.verify.repair import Repair, Repaired, foresee
 from outboxctl.operations.verify.survey import survey
@@ -66,14 +67,14 @@ class ChosenTargets:
 
 
 def targets(settings: Settings, database: Database, client: Client, projection: str | None) -> ChosenTargets:
-    """What is compared: all, or the one `projection`. UsageError if it is not in force.
+    """What is compared: all, or what `projection` chooses. UsageError if it is not in force.
 
     Of all, search_index is left out where projections are in force and nobody uses it: it has neither an
     index, nor rows, nor events.
     """
     index, skipped = settings.elastic_index, ""
     with database.begin() as connection:
-        chosen = [named(connection, projection or PROJECTION, index)]
+        chosen = several(connection, projection or PROJECTION, index)
         if projection is None:
             chosen += in_force.declared(connection)
         unused = search_index_unused(connection)

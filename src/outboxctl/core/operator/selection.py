@@ -162,7 +162,7 @@ def select_failed(connection: Connection, query: str, selection: Selection, **mo
     """The rows of a query that holds FITTING, a page at a time."""
     if selection.ids is not None:
         connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
-    of = in_force.scope(selection.projection)
+    of = in_force.scope(connection, selection.projection)
     statement = text(query.format(which=(BY_STATUS if selection.ids is None else BY_ID) + of.condition))
     values = {name: getattr(selection, name) for name in ("entity_type", "since", "until")} | more
     values |= of.values

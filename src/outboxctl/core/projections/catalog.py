@@ -13,6 +13,7 @@ from psycopg.errors import InvalidParameterValue
 from sqlalchemy.exc import DBAPIError
 
 from outboxctl.core.sql import Connection, text
+from outboxctl.core.sql.kept import kept
 from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import Relation
 
@@ -60,6 +61,7 @@ SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n
 WHERE c.relkind IN ('r', 'p', 'v') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
 ORDER BY 1 LIMIT 10000
 """)
+SCHEMAS = text("SELECT nspname::text, oid::bigint FROM pg_namespace WHERE nspname !~ '^pg_' ORDER BY 1")
 NAMED = "tables, functions and types of yours are named with their schema, for example SCHEMA.{name}"
 SHOWN = 3  # tables of a near name
 
@@ -72,6 +74,11 @@ def database(connection: Connection) -> str:
 def names(connection: Connection) -> list[str]:
     """The names of tables and views as SQL has them, at most 10,000."""
     return [str(name) for name in connection.execute(ALL).scalars()]
+
+
+def schemas(connection: Connection) -> dict[str, int]:
+    """The schemas of the database with their oids, PostgreSQL's own left out."""
+    return {name: oid for name, oid in connection.execute(SCHEMAS) if name != "information_schema"}
 
 
 def resolve(connection: Connection, name: str) -> Relation | None:
@@ -92,12 +99,14 @@ def resolve(connection: Connection, name: str) -> Relation | None:
     return relation if kind(connection, relation) else None
 
 
+@kept
 def kind(connection: Connection, relation: Relation) -> Kind | None:
     """What the relation is; None where there is none that can be read."""
     found = connection.execute(KIND, of(relation)).scalar()
     return Kind(found) if found else None
 
 
+@kept
 def oid_of(connection: Connection, relation: Relation) -> int | None:
     """Its oid; None where it is not there."""
     found: int | None = connection.execute(OID, of(relation)).scalar()

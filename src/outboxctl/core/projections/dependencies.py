@@ -13,6 +13,7 @@ from psycopg.sql import Identifier
 from outboxctl.core.projections.catalog import RELATION, of, oid_of
 from outboxctl.core.projections.fields import fields, stored
 from outboxctl.core.sql import Connection, text
+from outboxctl.core.sql.kept import kept
 from outboxctl.domain.projection import Relation
 
 # The relation itself and all views that it reads, at any depth, with their parse trees.
@@ -63,6 +64,7 @@ RECORD = 2249  # the type of a row of a join or a subquery
 NAMED_JOIN = re.compile(r":alias \{ALIAS [^}]*\} :eref \{ALIAS (?:[^}\\]|\\.)*\} :rtekind 2\b", re.S)
 
 
+@kept
 def used(connection: Connection, view: Relation) -> dict[Relation, frozenset[str]]:
     """The tables that a view reads, through views of views, with the columns; none: every column counts.
 

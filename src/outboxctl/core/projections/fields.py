@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from outboxctl.core.projections.catalog import RELATION, of
 from outboxctl.core.sql import Connection, text
+from outboxctl.core.sql.kept import kept
 from outboxctl.domain.projection import Relation
 
 # A qualified name of a type; PostgreSQL's own need no quotes after their schema.
@@ -82,6 +83,7 @@ class Field:
     row: Relation | None = None
 
 
+@kept
 def fields(connection: Connection, relation: Relation) -> list[Field]:
     """The columns in their order; none where there is no such table or view."""
     rows = connection.execute(FIELDS, of(relation))

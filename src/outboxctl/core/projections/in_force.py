@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from typing import Any
 
 from pydantic import TypeAdapter
 
@@ -56,6 +57,7 @@ DECLARED = "entity_key IS NOT NULL"
 OF_EVENT = f"CASE WHEN {DECLARED} THEN entity_type::text END"
 MAY_READ = text(f"SELECT coalesce(has_table_privilege(to_regclass('{PROJECTIONS}'), 'SELECT'), false)")
 NAMES = text(f"SELECT name::text FROM {PROJECTIONS} ORDER BY name")
+MEMBERS = text(f"SELECT name::text FROM {PROJECTIONS} WHERE definition ->> 'family' = :family ORDER BY name")
 # One branch for each partial index: done events are not read.
 LEFT = text(f"""
 SELECT EXISTS (SELECT FROM {EVENTS} WHERE status = 'pending' AND {DECLARED} AND entity_type = :name)
@@ -69,7 +71,7 @@ class Scope:
     """A condition on events that begins with AND, and the values of its parameters; empty: all events."""
 
     condition: str = ""
-    values: Mapping[str, str] = field(default_factory=dict)
+    values: Mapping[str, Any] = field(default_factory=dict)
 
 
 def declared(connection: Connection) -> list[Projection]:
@@ -82,10 +84,16 @@ def names(connection: Connection) -> list[str]:
     return list(connection.execute(NAMES).scalars()) if _readable(connection) else []
 
 
+def members(connection: Connection, name: str) -> list[str]:
+    """The names of the projections that a name stands for: those of a declaration for schemas, or itself."""
+    found = list(connection.execute(MEMBERS, {"family": name}).scalars()) if _readable(connection) else []
+    return found or [name]
+
+
 def require_known(connection: Connection, name: str) -> None:
     """Raise UsageError unless the projection is built in, in force, or has events that are not done."""
     there = names(connection)
-    if name == PROJECTION or name in there:
+    if name == PROJECTION or name in there or members(connection, name) != [name]:
         return
     if connection.execute(LEFT, {"name": name}).scalar():
         return  # it was dropped
@@ -105,21 +113,21 @@ def resolved(
     if projection is not None:
         require_known(connection, projection)
         return projection, None if entity_type == projection else entity_type
-    if entity_type is not None and entity_type in names(connection):
+    if entity_type is not None and not {*names(connection)}.isdisjoint(members(connection, entity_type)):
         return entity_type, None
     return None, entity_type
 
 
-def scope(projection: str | None, entity_type: str | None = None) -> Scope:
+def scope(connection: Connection, projection: str | None, entity_type: str | None = None) -> Scope:
     """The events of a projection (None: of any) and of an entity type (None: of any)."""
-    values = {"of_type": entity_type} if entity_type is not None else {}
+    values: dict[str, Any] = {"of_type": entity_type} if entity_type is not None else {}
     condition = " AND entity_type = :of_type" if entity_type is not None else ""
     if projection is None:
         return Scope(condition, values)
     if projection == PROJECTION:
         return Scope(f"{condition} AND entity_key IS NULL", values)
-    of = f" AND {DECLARED} AND entity_type = :of_projection"
-    return Scope(condition + of, values | {"of_projection": projection})
+    of = f" AND {DECLARED} AND entity_type = ANY(:of_projections)"
+    return Scope(condition + of, values | {"of_projections": members(connection, projection)})
 
 
 def _readable(connection: Connection) -> bool:

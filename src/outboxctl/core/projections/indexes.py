@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from outboxctl.core.projections.catalog import RELATION, of
 from outboxctl.core.sql import Connection, text
+from outboxctl.core.sql.kept import kept
 from outboxctl.domain.projection import Relation
 
 # The names of an index's plain columns in its order, NULL for an expression. Columns that are only included
@@ -105,6 +106,7 @@ def _leaves(connection: Connection, relation: Relation) -> list[Relation]:
     return [] if found == [relation] else found
 
 
+@kept
 def unique(connection: Connection, relation: Relation) -> list[UniqueKey]:
     """The valid unique indexes on columns alone."""
     return [UniqueKey(tuple(names), *flags) for names, *flags in connection.execute(UNIQUE, of(relation))]

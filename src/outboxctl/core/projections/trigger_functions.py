@@ -12,7 +12,7 @@ from it (`follow.write_documents`), or runs the query of keys for all of its row
 
 import json
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -66,6 +66,7 @@ def settings(users: Sequence[Watched]) -> dict[str, str]:
     return {**PATH, **ISO} if any(dates) else PATH
 
 
+@lru_cache(1_024)  # for a plan, what is compared with it, and its SQL
 def template(table: WatchedTable, schema: str, *, rows: bool) -> str:
     """The function's text for `trigger_columns.FILLED`, which puts in what depends on the table's columns."""
     return _template().render(

@@ -93,15 +93,17 @@ def count(
 ) -> Counted:
     """Count in one snapshot: the whole table, or `only` one projection; `pace` has the look before.
 
-    The done events of a large table are estimated, unless `exact`; those of one projection are left out then.
+    `only` may stand for several. The done events of a large table are estimated, unless `exact`; those of one
+    projection are left out then.
     """
+    of = None if only is None else in_force.members(connection, only)
     declared = in_force.declared(connection)
     live = None if exact else estimated_rows(connection)
     rows = _read(connection, ALL_EVENTS if live is None else PARTIAL, max_processing)
     followed = following(connection, declared, pace or FollowPace()) if any(r.follows for r in rows) else {}
     names = {*(row.projection for row in rows), *(each.name for each in declared)} - {None}
     used = only == PROJECTION or not declared or not table.unused(connection)
-    chosen = [row for row in rows if only in (None, row.projection or PROJECTION)]
+    chosen = [row for row in rows if of is None or (row.projection or PROJECTION) in of]
     estimated = [] if live is None else ["done"]
     status = _by_status(chosen, live)
     if only is not None and live is not None:
@@ -110,7 +112,7 @@ def count(
     each = [
         _status(name, rows, followed.get(name, ()))
         for name in [*sorted(names), PROJECTION]
-        if only in (None, name)
+        if of is None or name in of
     ]
     each[-1:] = [replace(last, used=used or last.name != PROJECTION) for last in each[-1:]]
     return Counted(

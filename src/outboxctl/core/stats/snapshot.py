@@ -134,7 +134,7 @@ def pipeline_status(
     """
     if projection is not None:
         in_force.require_known(connection, projection)
-    of = in_force.scope(projection)
+    of = in_force.scope(connection, projection)
     seen = by_projection.count(
         connection, max_processing=max_processing, exact=exact, only=projection, pace=pace
     )

@@ -13,7 +13,8 @@ from outboxctl.domain.errors import OutboxctlError
 from outboxctl.domain.printable import counted
 from outboxctl.drills.demo import documents, tables
 from outboxctl.drills.labs.context import LabContext
-from outboxctl.operations.projection import apply, declaration
+from outboxctl.operations.projection import declaration
+from outboxctl.operations.projection.apply import Applying
 from outboxctl.operations.projection.known import named
 from outboxctl.operations.verify.survey import survey
 from outboxctl.sink.index import index_setup
@@ -145,7 +146,7 @@ class Story:
         file, built_in = ctx.folder / "demo.toml", ctx.settings.elastic_index
         file.write_text(tables.DECLARATION.format(name=NAME, index=self.index), encoding="utf-8")
         known = declaration.read(file)
-        applied = apply.apply(ctx.database, ctx.client, known, by="demo", reason="demo", built_in=built_in)
+        applied = Applying(ctx.database, ctx.client, "demo", "demo", built_in).apply(known)
         self.watch(ctx.idle)
         done = ", ".join(dict.fromkeys(each.what for each in applied.steps[NAME]))
         ended(f"apply made {done}; {counts[1]:,} documents with their nested members delivered")

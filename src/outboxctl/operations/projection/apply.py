@@ -1,7 +1,8 @@
 """Putting a plan in force: the index first, then everything in the database in one transaction."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from outboxctl.core.database import Database
 from outboxctl.core.operator import audit
@@ -11,66 +12,122 @@ from outboxctl.core.schema.lock_wait import with_lock_retries
 from outboxctl.core.search_path import quoted
 from outboxctl.core.sql import Connection
 from outboxctl.domain.printable import brief
+from outboxctl.domain.projection import Projection
+from outboxctl.operations.projection import schemas
 from outboxctl.operations.projection.declaration import Declaration
+from outboxctl.operations.projection.drop import Dropped, drop
 from outboxctl.operations.projection.plan import plan
 from outboxctl.operations.projection.resolved import Planned, PlanStep
 from outboxctl.sink.index import lifecycle
 from outboxctl.sink.index.index_setup import ensure
 from outboxctl.sink.transport.client import Client
 
+T = TypeVar("T")
 IN_DATABASE = ("view", "triggers", "declaration", "documents")
 
 
 @dataclass(frozen=True)
 class Applied:
-    """What was done, and what is left (`rebuild`); no audit id where nothing had to be done."""
+    """What was done, and what is left (`rebuild`); no audit id where nothing had to be done.
+
+    `gone` are projections that were dropped: their schema is gone.
+    """
 
     planned: list[Planned]
     steps: dict[str, list[PlanStep]] = field(default_factory=dict)
     audit_id: str | None = None
+    gone: list[Dropped] = field(default_factory=list)
 
 
-def apply(
-    database: Database,
-    client: Client,
-    declared: Sequence[Declaration],
-    *,
-    by: str,
-    reason: str,
-    built_in: str,
-    with_triggers: bool | None = None,
-    patience: float = 60.0,
-    report: Callable[[str], None] = lambda _: None,
-) -> Applied:
-    """Do what `plan` says. Raises its errors, with nothing changed, and LockedError where tables stay locked.
+@dataclass(frozen=True)
+class Applying:
+    """What an `apply` works with, and who does it, why.
 
-    An index is made, and gets new fields, before the database is changed: a mapping that the engine refuses
-    puts nothing in force. What is made there and then not used is empty.
+    `built_in` and `with_triggers` as `plan` has them. Each transaction waits for locks for `patience`
+    seconds, and reports which.
     """
-    options = {"built_in": built_in, "with_triggers": with_triggers}
 
-    def write(connection: Connection) -> Applied:
+    database: Database
+    client: Client
+    by: str
+    reason: str
+    built_in: str
+    with_triggers: bool | None = None
+    patience: float = 60.0
+    report: Callable[[str], None] = lambda _: None
+
+    def apply(self, declared: Sequence[Declaration]) -> Applied:
+        """Do what `plan` says. Raises its errors, with nothing changed, LockedError where tables stay locked.
+
+        An index is made, and gets new fields, before the database is changed: a mapping that the engine
+        refuses puts nothing in force. What is made there and then not used is empty.
+        All is planned before anything is done. Each schema of those that a declaration is for is a
+        transaction: after a LockedError those before it are applied.
+        """
+        groups, gone = self.expanded(declared)
+        looked = [self.look(group) for group in groups]
+        done = [self.carry_out(first) for first in looked]
+        return Applied(
+            [planned for each in done for planned in each.planned],
+            {name: steps for each in done for name, steps in each.steps.items()},
+            next((each.audit_id for each in done if each.audit_id), None),
+            [self.drop(each.name) for each in gone],
+        )
+
+    def expanded(self, declared: Sequence[Declaration]) -> tuple[list[list[Declaration]], list[Projection]]:
+        """What is applied together, and what is dropped."""
+        with self.database.begin() as connection:
+            groups = schemas.by_schema(schemas.expand(connection, declared))
+            return groups, schemas.gone(connection, declared)
+
+    def look(self, declared: Sequence[Declaration]) -> list[Planned]:
+        """What there is to do, and may be done. Nothing is changed, no table stays locked."""
+
+        def check(connection: Connection) -> list[Planned]:
+            planned = self._plan(connection, declared)
+            for each in planned:
+                _check_rights(connection, each)
+            return planned
+
+        return self._retried(check)
+
+    def carry_out(self, first: Sequence[Planned]) -> Applied:
+        """Do what is planned: the index first, then everything in the database in one transaction."""
+        if not any(each.steps for each in first):
+            return Applied([*first], {each.projection.name: [] for each in first})
         new = {each.projection.index for each in first if each.new_index}
-        again = plan(connection, client, declared, **options, new_indexes=new)  # type: ignore[arg-type]
-        return _write(connection, again, by=by, reason=reason)
+        declared = [each.declaration for each in first]
 
-    def prepare(connection: Connection) -> list[Planned]:
-        first = plan(connection, client, declared, **options)  # type: ignore[arg-type]
-        for each in first:
-            _check_rights(connection, each)
-        for each in first:
-            _prepare(client, each)
-        return first
+        def write(connection: Connection) -> Applied:
+            again = self._plan(connection, declared, new)
+            return _write(connection, again, by=self.by, reason=self.reason)
 
-    # Both under the lock that two applies wait for; no table is locked while the sink is asked.
-    first = with_lock_retries(database, prepare, patience=patience, report=report)
-    tables = {
-        f"{quoted(table.schema)}.{quoted(table.name)}"
-        for each in first
-        for table in tables_of(each.projection)
-    }
-    applied = with_lock_retries(database, write, patience=patience, report=report, tables=tables)
-    return Applied(applied.planned, _joined(first, applied), applied.audit_id)
+        # No table is locked while the sink is asked.
+        self._retried(lambda _: _prepare(self.client, first))
+        tables = {
+            f"{quoted(table.schema)}.{quoted(table.name)}"
+            for each in first
+            for table in tables_of(each.projection)
+        }
+        applied = self._retried(write, tables)
+        return Applied(applied.planned, _joined(first, applied), applied.audit_id)
+
+    def drop(self, name: str) -> Dropped:
+        """Take a projection out of force whose schema is gone."""
+        who = {"by": self.by, "reason": self.reason}
+        return drop(self.database, name, **who, patience=self.patience, report=self.report)
+
+    def _plan(
+        self, connection: Connection, declared: Sequence[Declaration], new: Collection[str] = ()
+    ) -> list[Planned]:
+        options = {"built_in": self.built_in, "with_triggers": self.with_triggers}
+        return plan(connection, self.client, declared, **options, new_indexes=new)  # type: ignore[arg-type]
+
+    def _retried(self, act: Callable[[Connection], T], tables: Collection[str] = ()) -> T:
+        """Under the lock that two applies wait for."""
+        return with_lock_retries(
+            self.database, act, patience=self.patience, report=self.report, tables=tables
+        )
 
 
 def _check_rights(connection: Connection, planned: Planned) -> None:
@@ -79,12 +136,13 @@ def _check_rights(connection: Connection, planned: Planned) -> None:
         changes.check_rights(connection, changes.outbox_schema(connection), wanted)
 
 
-def _prepare(client: Client, planned: Planned) -> None:
-    """Make the index, or add fields to its mapping."""
-    index, body = planned.projection.index, planned.whole
-    ensure(client, index, mappings=body["mappings"], settings=body["settings"])
-    if planned.lacking:
-        lifecycle.map_fields(client, index, planned.lacking)
+def _prepare(client: Client, planned: Sequence[Planned]) -> None:
+    """Make the indexes, or add fields to their mapping."""
+    for each in planned:
+        index, body = each.projection.index, each.whole
+        ensure(client, index, mappings=body["mappings"], settings=body["settings"])
+        if each.lacking:
+            lifecycle.map_fields(client, index, each.lacking)
 
 
 def _write(connection: Connection, planned: list[Planned], *, by: str, reason: str) -> Applied:
@@ -104,7 +162,7 @@ def _write(connection: Connection, planned: list[Planned], *, by: str, reason: s
     return Applied(planned, audit_id=act)
 
 
-def _joined(first: list[Planned], applied: Applied) -> dict[str, list[PlanStep]]:
+def _joined(first: Sequence[Planned], applied: Applied) -> dict[str, list[PlanStep]]:
     """The steps that were done: those in the index, of the first look, and those in the database."""
     steps = {}
     for before, after in zip(first, applied.planned, strict=True):

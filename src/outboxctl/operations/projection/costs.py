@@ -19,22 +19,29 @@ SECONDS = 10.0  # after which the documents behind no other table's rows are cou
 def change_costs_of(connection: Connection, planned: Sequence[Planned]) -> list[list[DocumentsBehind | None]]:
     """The documents behind a row of each followed table, in the order of the plan; from samples.
 
-    None where that takes too long to look at, or is refused. Nothing is changed.
+    None where that takes too long to look at, or is refused, and of all schemas of a declaration but the
+    first. Nothing is changed.
     """
-    until = monotonic() + SECONDS
+    until, looked_at = monotonic() + SECONDS, {id(each) for each in one_of_each(planned)}
     with undone(connection):
         return [
             [
-                _behind(connection, one, each) if monotonic() < until else None
+                _behind(connection, one, each) if id(one) in looked_at and monotonic() < until else None
                 for each in one.projection.follow
             ]
             for one in planned
         ]
 
 
+def one_of_each(planned: Sequence[Planned]) -> list[Planned]:
+    """Those of the plan that say what the others cost: of a declaration for several schemas the first."""
+    first = {each.projection.family or each.projection.name: each for each in reversed(planned)}
+    return [*first.values()]
+
+
 def writer_costs_of(connection: Connection, planned: Sequence[Planned]) -> list[WriterCosts]:
-    """Of each table that triggers of the plan's projections are on. Nothing is changed."""
-    projections = [each.projection for each in planned if each.projection.triggers]
+    """Of each table that triggers of `one_of_each` are on. Nothing is changed."""
+    projections = [each.projection for each in one_of_each(planned) if each.projection.triggers]
     named = {each.projection.name for each in planned}
     beside = [each for each in in_force.read(connection) if each.name not in named]
     schema = changes.outbox_schema(connection)

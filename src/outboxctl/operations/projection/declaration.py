@@ -6,13 +6,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from outboxctl.core.projections.catalog import MAX_NAME
 from outboxctl.domain.lifecycle import PROJECTION
 from outboxctl.domain.projection import HASHED, NAME, disjoint
 from outboxctl.operations.projection.place import Place, file_mapping, file_text, shown
 
 KEYS = (
     *("root", "key", "document", "query", "index", "id_prefix", "mapping", "routing", "pipeline", "version"),
-    *("events", "ignore", "follow", "id", "skip_unchanged"),
+    *("events", "ignore", "follow", "id", "skip_unchanged", "schemas"),
 )
 TRIGGERS, APPLICATION = EVENTS = ("triggers", "application")
 NO_FOLLOW = "leave it out: the application calls outboxctl.touch for each document that it changes"
@@ -28,6 +29,8 @@ OWN_INDEX = (
 )
 MAX_INDEX = 248  # bytes: the engine's limit, less the number of the index behind the alias
 SELECT = re.compile(r"\s*(select|with)\s", re.IGNORECASE)
+SCHEMA = "{schema}"  # in a declaration with `schemas`
+LONGEST_FAMILY = 30  # characters
 BAD_IN_INDEX = set('\\/*?"<>| ,#:')
 
 
@@ -51,7 +54,8 @@ class Declaration:
     """A projection as the file has it. One of `document` (a view) and `query` (a SELECT) is empty.
 
     `mapping` is the partial body of an index: `settings`, `mappings`, or both, or empty. `events` is one of
-    EVENTS, or empty.
+    EVENTS, or empty. With `schemas`, patterns of their names, it stands for a declaration for each schema
+    that matches (`schemas.expand`); of such a one `family` is the name of that declaration.
     """
 
     place: Place
@@ -71,6 +75,9 @@ class Declaration:
     events: str = ""
     ignore: tuple[str, ...] = ()
     follow: tuple[DeclaredFollow, ...] = ()
+    schemas: tuple[str, ...] = ()
+    family: str = ""
+    schema: str = ""
 
 
 def read(path: Path) -> list[Declaration]:
@@ -91,7 +98,7 @@ def parsed(path: Path, text: str) -> list[Declaration]:
     if not tables:
         top.fail("it declares no projection", "a projection begins with [projections.NAME]")
     declared = [_declaration(path, name, table) for name, table in tables.items()]
-    _check_indexes(declared)
+    check_indexes(declared)
     return declared
 
 
@@ -115,7 +122,7 @@ def _declaration(path: Path, name: str, table: Any) -> Declaration:
     root, key = place.text(table, "root", needed=True), place.texts(table, "key", several=False)
     if not key:
         place.fail("`key` is missing", "name the column, or the columns, that are the key of the root")
-    return Declaration(
+    declared = Declaration(
         place,
         name,
         root,
@@ -133,7 +140,30 @@ def _declaration(path: Path, name: str, table: Any) -> Declaration:
         events=_events(place, table),
         ignore=place.texts(table, "ignore"),
         follow=_follows(place, table, len(key)),
+        schemas=place.texts(table, "schemas"),
     )
+    _check_schemas(declared)
+    return declared
+
+
+def _check_schemas(declared: Declaration) -> None:
+    """What tells apart the projections of several schemas: tables, indexes, and names."""
+    place, name = declared.place, declared.name
+    if not declared.schemas:
+        return
+    if len(name) > LONGEST_FAMILY or "__" in name or name.strip("_") != name:
+        place.fail(
+            "with `schemas` it cannot be the name of a projection",
+            f"at most {LONGEST_FAMILY} of a-z, 0-9 and _, without __ and without _ at its ends",
+        )
+    if SCHEMA not in declared.root:
+        place.at("root").fail(f"with `schemas` it names {SCHEMA}: each schema has tables of its own")
+    if SCHEMA not in declared.index + declared.id_prefix:
+        one = f'each schema has an index of its own, or all have one with id_prefix = "{SCHEMA}:"'
+        place.at("index").fail(f"with `schemas` it names {SCHEMA}", one)
+    for key, most in (("index", MAX_INDEX), ("id_prefix", MAX_PREFIX)):
+        if len(getattr(declared, key).replace(SCHEMA, "x" * MAX_NAME).encode()) > most:
+            place.at(key).fail(f"with a schema of {MAX_NAME} bytes it has more than {most}")
 
 
 def _flag(place: Place, table: dict[str, Any], key: str) -> bool:
@@ -211,7 +241,8 @@ def _follow(place: Place, table: dict[str, Any], count: int) -> DeclaredFollow:
     return DeclaredFollow(place, name, key, keys, place.texts(table, "columns"), every)
 
 
-def _check_indexes(declared: list[Declaration]) -> None:
+def check_indexes(declared: list[Declaration]) -> None:
+    """Raise UsageError for two declarations of one index, unless their ids are disjoint."""
     for each, other in ((each, other) for n, each in enumerate(declared) for other in declared[:n]):
         if each.index == other.index and not disjoint(each.id_prefix, other.id_prefix):
             each.place.at("index").fail(

@@ -15,18 +15,33 @@ from outboxctl.domain.projection import Projection, built_in
 
 
 def named(connection: Connection, name: str, index: str = "") -> Projection:
-    """The projection of this name. UsageError where none is in force.
+    """The projection of this name. UsageError where none is in force, or it stands for several.
 
     With `index`, that of the built-in projection, also that one.
     """
     if index and name == PROJECTION:
         return built_in(index, outbox_schema(connection))
-    known = {each.name: each for each in in_force.read(connection)}
-    if name in known:
-        return known[name]
-    near = get_close_matches(name, list(known), n=1)
+    found = chosen(connection, name)
+    if len(found) == 1:
+        return found[0]
+    each = brief(", ".join(each.name for each in found), 300)
+    raise UsageError(f"{name} stands for {len(found)} projections", hint=f"name one: {each}")
+
+
+def chosen(connection: Connection, name: str, index: str = "") -> list[Projection]:
+    """The projections that a name chooses: that one, or those of a declaration for several schemas.
+
+    Raises as `named`, but for several.
+    """
+    if index and name == PROJECTION:
+        return [built_in(index, outbox_schema(connection))]
+    known = in_force.read(connection)
+    if found := [each for each in known if name in (each.name, each.family)]:
+        return found
+    names = [*dict.fromkeys(each.family or each.name for each in known)]
+    near = get_close_matches(name, [*names, *(each.name for each in known)], n=1)
     meant = f"did you mean {near[0]}? " if near else ""
-    hint = f"{meant}in force: {brief(', '.join(known) or 'none', 500)}"
+    hint = f"{meant}in force: {brief(', '.join(names) or 'none', 500)}"
     raise UsageError(f"no projection {brief(repr(name), 80)} is in force", hint=hint)
 
 

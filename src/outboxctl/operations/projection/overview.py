@@ -9,18 +9,18 @@ from outboxctl.core.stats import by_projection
 from outboxctl.domain.lifecycle import PROJECTION
 from outboxctl.domain.projection import Projection
 from outboxctl.operations.projection.declaration import APPLICATION, TRIGGERS
-from outboxctl.operations.projection.known import named
+from outboxctl.operations.projection.known import chosen, named
 
 
 def overviews(connection: Connection, index: str, only: str | None = None) -> list[dict[str, Any]]:
-    """What all projections are, by name, or one, with their events that are not done; ages in seconds.
+    """What all projections are, by name, or those of a name, with events that are not done; ages in seconds.
 
     The built-in one, whose index is `index`, comes last, and only where it has a row, or an event that is not
     done. UsageError where `only` is not in force.
     """
     counted = by_projection.count(connection, max_processing=0.0, only=only)
     waiting = {each.name: each for each in counted.projections}
-    several = [named(connection, only, index)] if only else in_force.read(connection)
+    several = chosen(connection, only, index) if only else in_force.read(connection)
     if not (only or unused(connection)):
         several = [*several, named(connection, PROJECTION, index)]
     return [
@@ -57,5 +57,7 @@ def facts(projection: Projection) -> dict[str, Any]:
         "version": projection.version,
         "id": projection.id.name if projection.id else "",
         "skip_unchanged": projection.skip_unchanged,
+        "family": projection.family,
+        "schema": projection.schema,
         "events": TRIGGERS if projection.triggers else APPLICATION,
     }

@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NoReturn
@@ -21,18 +21,20 @@ class Place:
     file: str
     table: str = ""
     key: str = ""
+    schema: str = ""  # of those for which the table stands
 
     def __str__(self) -> str:
         table = f"[{self.table}]" if self.table else ""
-        return f"{brief(self.file, 200)}: {' '.join(filter(None, (table, self.key)))}".rstrip(": ")
+        schema = f"in the schema {shown(self.schema)}" if self.schema else ""
+        return f"{brief(self.file, 200)}: {' '.join(filter(None, (table, schema, self.key)))}".rstrip(": ")
 
     def at(self, key: str) -> "Place":
         """The place of a key beneath this one."""
-        return Place(self.file, self.table, f"{self.key}.{key}" if self.key else key)
+        return replace(self, key=f"{self.key}.{key}" if self.key else key)
 
     def item(self, number: int) -> "Place":
         """The place of an element of a list, counted from 1."""
-        return Place(self.file, self.table, f"{self.key}[{number}]")
+        return replace(self, key=f"{self.key}[{number}]")
 
     def fail(self, what: str, hint: str = "", *, block: str = "") -> NoReturn:
         """Raise UsageError: what is wrong here; `block` are lines to paste."""

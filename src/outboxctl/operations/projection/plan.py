@@ -9,6 +9,7 @@ from outboxctl.core.projections.trigger_names import beside_sql, shared, tables_
 from outboxctl.core.projections.triggers import Triggers
 from outboxctl.core.projections.view_texts import definition
 from outboxctl.core.sql import Connection
+from outboxctl.core.sql.kept import keeping
 from outboxctl.core.sql.transaction import undone
 from outboxctl.domain.printable import brief
 from outboxctl.domain.printable_sql import clean_sql
@@ -52,7 +53,7 @@ def plan(
     projection in force has it, and with triggers where none is in force. `new_indexes` were made since the
     first look. Raises UsageError for a schema that is behind, and for a declaration that cannot be applied.
     """
-    with undone(connection):
+    with undone(connection), keeping(connection):
         known = {each.name: each for each in in_force.read(connection)}
         schema = changes.outbox_schema(connection)
         engine = vectors(client) if client else DENSE
@@ -92,8 +93,9 @@ def _check_indexes(
             if index == each.index and not disjoint(each.id_prefix, prefix):
                 what = f"{brief(index, 250)} is the index of {owner} already"
                 each.place.at("index").fail(f"{what}{f', with ids {prefix}…' * bool(prefix)}", OWN_INDEX)
-    owners = {index: owner for index, _, owner in others} | {each.index: each.name for each in declared}
-    behind = alias.leads_to(client, owners) if client else {name: set[str]() for name in owners}
+    own = {each.index: each.name for each in declared}
+    owners = {index: owner for index, _, owner in others} | own
+    behind = alias.leads_to(client, own, owners) if client else {name: set[str]() for name in owners}
     for each in declared:
         for other, index in alias.meeting(behind, each.index):
             name, owner = brief(each.index, 250), owners[other]

@@ -131,6 +131,8 @@ def resolve(
         skip_unchanged=declared.skip_unchanged,
         vectors=tuple(each.name for each in columns if mapping.is_vector(each)),
         objects=json.dumps(objects, sort_keys=True) if objects else "",
+        family=declared.family,
+        schema=declared.schema,
     )
     several = first_rows.several(connection, projection, view)
     if several is not None:

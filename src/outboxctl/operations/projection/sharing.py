@@ -21,7 +21,13 @@ def share(connection: Connection, planned: Sequence[Planned], before: Collection
     """
     names = {each.projection.name for each in planned}
     index = {each.projection.index for each in planned}
-    kept = [each for each in before if each.name not in names and each.index in index]
+    # Of one declaration for several schemas one stands for all: the others' fields are in the index already.
+    families = {each.projection.family for each in planned} - {""}
+    kept = [
+        each
+        for each in before
+        if each.name not in names and each.index in index and each.family not in families
+    ]
     places = [f"the projection {each.name}, in force" for each in kept]
     engine = next((each.vectors for each in planned), DENSE)
     bodies = [mapping.in_force(fields(connection, each.document), each, engine) for each in kept]

@@ -58,15 +58,18 @@ def swap(client: Client, home: Named, new: str) -> None:
         )
 
 
-def leads_to(client: Client, names: Collection[str]) -> dict[str, set[str]]:
-    """The indexes behind each of these names; none for one that is not there, or not this login's.
+def leads_to(client: Client, names: Collection[str], others: Collection[str]) -> dict[str, set[str]]:
+    """The indexes behind each of these names, and which of them are behind `others`, by their aliases.
 
-    Raises as `request`.
+    None for a name that is not there, or not this login's. Raises as `request`.
     """
-    return {
-        name: set(request(client, "GET", name, "_alias", absent=(FORBIDDEN, NOT_FOUND)) or ())
-        for name in names
-    }
+    behind = {name: set[str]() for name in (*names, *others)}
+    for name in names:
+        found = request(client, "GET", name, "_alias", absent=(FORBIDDEN, NOT_FOUND)) or {}
+        for index, about in found.items():
+            for each in {name, index, *about["aliases"]} & behind.keys():
+                behind[each].add(index)
+    return behind
 
 
 def meeting(behind: Mapping[str, set[str]], name: str) -> Iterator[tuple[str, str]]:

@@ -7,7 +7,8 @@ from outboxctl.core.projections.follow_pages import PAGE
 from outboxctl.core.stats import by_projection
 from outboxctl.drills.labs import CHECK, OBSERVE, RECOVER, Lab, LabContext, Steps, shop
 from outboxctl.drills.labs.shop import HIDDEN, NAME, PUBLISHED
-from outboxctl.operations.projection import apply, declaration
+from outboxctl.operations.projection import declaration
+from outboxctl.operations.projection.apply import Applying
 from outboxctl.sink.index import document, index_setup
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ class ProjectionFanout(Lab):
         file.write_text(ctx.transact(lambda c: shop.declaration(c, self.index)), encoding="utf-8")
         declared = declaration.read(file)
         built_in = ctx.settings.elastic_index
-        apply.apply(ctx.database, ctx.client, declared, by="lab", reason=self.name, built_in=built_in)
+        Applying(ctx.database, ctx.client, "lab", self.name, built_in).apply(declared)
 
     def _expect_agreement(self, ctx: LabContext) -> None:
         """Check that the index holds exactly the rows of the view."""

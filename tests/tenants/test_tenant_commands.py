@@ -1,0 +1,66 @@
+"""What commands do with the name of a declaration for several schemas: it chooses all its projections."""
+
+import os
+import signal
+from pathlib import Path
+
+from processes import eventually, start
+from tenants.tenancy import TABLES, WHO, Tenants
+
+
+def test_a_name_chooses_all_schemas(tenants: Tenants) -> None:
+    tenants.apply()
+    cli, names = tenants.cli, [f"product__tenant_{each}" for each in "abc"]
+    tenants.sql.execute("UPDATE search_outbox_events SET status = 'failed', error_reason = 'none'")
+    for chosen, count in (("product", 3), (names[0], 1)):
+        shown = cli.json("projection", "show", chosen)
+        listed = shown["projections"] if count > 1 else [shown]
+        assert [each["name"] for each in listed] == names[:count]
+        status = cli.json("status", "--projection", chosen)
+        assert [each["name"] for each in status["projections"]] == names[:count]
+        failed = sum(each["failed"] for each in listed)
+        assert status["status"]["failed"] == failed > 0
+        for option in ("--projection", "--entity-type"):
+            assert cli.json("failed", "list", option, chosen)["failed"] == failed
+    (line,) = [each for each in cli.ok("projection", "list").splitlines() if "product" in each]
+    assert "3 schemas" in line
+    cli.ok("replay", "--projection", "product", *WHO)
+    tenants.drain()
+    assert tenants.judged() == {}
+    tenants.engine.delete(index=f"{tenants.index}-tenant_b", id="1", refresh=True)
+    tenants.engine.delete(index=f"{tenants.index}-tenant_c", id="2", refresh=True)
+    assert cli("verify", "--projection", names[0]).returncode == 0
+    assert cli("verify", "--projection", "product").returncode == 4
+    cli.ok("rebuild", "--projection", "product", *WHO, "--yes")
+    assert tenants.judged() == {}
+    assert tenants.engine.indices.exists(index=f"{tenants.index}-tenant_c-000002")
+    refused = cli("projection", "preview", "product", "1")
+    assert refused.returncode == 2
+    assert names[2] in refused.stderr
+    cli.ok("doctor")
+    assert "product__tenant_c" in cli.ok("projection", "drop", "product", *WHO)
+    assert tenants.in_force() == {}
+
+
+def test_watch_takes_up_what_is_new_and_waits_for_what_does_not_fit(tenants: Tenants, tmp_path: Path) -> None:
+    tenants.sql.execute("CREATE SCHEMA tenant_bad")
+    log = (tmp_path / "watch.log").open("w+")
+    args = ["projection", "apply", str(tenants.file), *WHO, "--watch"]
+    with Path(os.devnull).open() as nothing:
+        files = (nothing.fileno(), log.fileno(), log.fileno())
+        watching = start(args, tenants.cli.env, tmp_path, files)
+    try:
+        eventually(lambda: len(tenants.in_force()) == 3)
+        tenants.add("tenant_d")
+        eventually(lambda: "tenant_d" in tenants.in_force())
+        assert "in the schema 'tenant_bad' root: there is no table" in Path(log.name).read_text()
+        tenants.sql.execute("DROP SCHEMA tenant_bad, tenant_b CASCADE")
+        eventually(lambda: "tenant_b" not in tenants.in_force())
+        tenants.add("tenant_bad", "tenant_b", tables=TABLES)
+        eventually(lambda: len(tenants.in_force()) == 5)
+        watching.send_signal(signal.SIGTERM)
+        assert watching.wait(20) == 0
+    finally:
+        watching.kill()
+    tenants.drain()
+    assert tenants.judged() == {}
