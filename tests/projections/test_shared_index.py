@@ -92,6 +92,11 @@ def test_a_rebuild_of_one_fills_the_new_index_from_both_while_both_change(
     assert (done["phase"], done["refused"], done["resumed"]) == ("done", 0, killed)
     assert behind(engine, shared) == [f"{shared}-000002"]
     check(sql, engine, shared, cli)
+    sql.execute("UPDATE mall.products SET name = 'x' || id; DELETE FROM mall.reviews WHERE stars = 1")
+    cli.ok("index", "rollback", "--projection", "product", "--yes")
+    assert behind(engine, shared) == [f"{shared}-000001"]
+    engine.delete(index=shared, id="nobody's")
+    check(sql, engine, shared, cli)
 
 
 def test_verify_repairs_its_own_documents_only(
