@@ -65,7 +65,7 @@ def _declared(rig: Rig, *, skip: str) -> Iterator[None]:
     file.write_text(DECLARED.format(index=shop.index_of(rig), skip=skip))
     processes.answer(rig, "projection", "apply", str(file), *BY)
     try:
-        processes.answer(rig, "worker", "--drain")
+        processes.drain(rig)
         yield
     finally:
         processes.answer(rig, "projection", "drop", shop.NAME, *BY)
