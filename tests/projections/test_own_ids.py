@@ -24,6 +24,9 @@ key = "id"
 document = "wares.documents"
 index = "{index}"
 """
+PREFIX = """
+UPDATE outbox_projections SET definition = jsonb_set(definition, '{id_prefix}', '"w:"'), applied_at = now()
+"""
 REASONS = "SELECT status, error_reason, error FROM search_outbox_events WHERE status <> 'done'"
 
 
@@ -151,6 +154,12 @@ def test_what_is_unchanged_is_sent_where_the_index_may_not_hold_it(wares: Wares)
     shop.changed(wares.sql, 1, 2, 3, name="wares")
     wares.cli.ok("worker", "--drain")
     assert wares.versions() == before
+    wares.sql.execute(PREFIX)
+    shop.changed(wares.sql, 1, 2, 3, name="wares")
+    wares.do()
+    wares.agree("'w:' || id")
+    wares.apply("skip_unchanged = true")
+    before = wares.versions()
     wares.do("UPDATE wares.items SET price = 11 WHERE id = 1")
     wares.do("UPDATE wares.items SET price = 10 WHERE id = 1")
     assert {id_ for id_, version in wares.versions().items() if version != before[id_]} == {"1"}

@@ -3,14 +3,19 @@
 import os
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from random import Random
 from typing import Any
+from uuid import uuid4
 
 import psycopg
 import pytest
 
 import shop
 from outboxctl.core.database import Database
+from outboxctl.core.delivery import places, settle
+from outboxctl.core.documents.source import DocumentSource
+from outboxctl.core.projections.documents import Documents
 from outboxctl.domain.projection import KeyColumn, Projection, Relation
 from processes import eventually
 from projections import shop_tables
@@ -101,7 +106,45 @@ def test_whatever_comes_back_swaps_or_freezes_each_address_has_what_the_view_has
         ("done", None)
     ]
     assert index.conflicts, "no request was too late"
-    places = sql.execute("SELECT DISTINCT entity_id, document_id FROM outbox_places").fetchall()
-    assert len(places) >= len(wanted)
+    assert sql.execute("SELECT DISTINCT entity_id, document_id FROM outbox_places").rowcount >= len(wanted)
     if skip:
         assert sql.execute("SELECT FROM outbox_places WHERE content IS NOT NULL").rowcount
+
+
+def settle_places(db: Database, read: Documents) -> None:
+    """The index has confirmed all of it."""
+    writes = [write for sent in read.sent for write in sent.writes.values()]
+    with db.begin() as connection:
+        settle.write(connection, str(uuid4()), places=places.settling(writes))
+
+
+def test_who_opened_a_place_last_alone_closes_or_removes_it(
+    db: Database, sql: psycopg.Connection, put_in_force: Callable[..., Projection]
+) -> None:
+    source = DocumentSource(put_in_force(id=BY_SKU, skip_unchanged=True), holds="an index")
+
+    def looked() -> Documents:
+        return source.latest(db, ["1"], seconds=30, max_bytes=None)
+
+    sql.execute("INSERT INTO wares.items VALUES (1, 'a', 1)")
+    first = looked()
+    sql.execute("UPDATE wares.items SET price = 2")
+    second = looked()
+    sql.execute("UPDATE wares.items SET price = 1")
+    settle_places(db, second)
+    settle_places(db, first)  # its request came before; the index holds the second
+    third = looked()
+    assert not third.sent[0].unchanged
+    settle_places(db, third)
+    assert looked().sent[0].unchanged
+    source, known = replace(source, holds="a new index"), source
+    assert not looked().sent[0].unchanged
+    source = known
+    sql.execute("UPDATE wares.items SET sku = 'b'")
+    left = looked()
+    sql.execute("UPDATE wares.items SET sku = 'a'")
+    back = looked()
+    settle_places(db, left)
+    assert sql.execute("SELECT FROM outbox_places WHERE document_id = 'a'").rowcount == 1
+    settle_places(db, back)
+    assert sql.execute("SELECT document_id FROM outbox_places").fetchall() == [("a",)]

@@ -169,7 +169,7 @@ def read(
     given = {"max_bytes": max_bytes, "name": projection.name, "stamp": projection.stamp}
     values = arrays(parts, projection) | given
     if opening:
-        fields = (projection.mapping, projection.objects)
+        fields = (projection.mapping, projection.objects, projection.id_prefix)
         holds = json.dumps([opening.holds, projection.index, projection.pipeline, *fields])
         values |= {"keys": list(keys), "opening": opening.token, "holds": opening.holds and holds}
     rows: Sequence[Any] = ()
