@@ -65,7 +65,7 @@ def test_a_delete_is_written_down_with_the_outcome_of_its_event(
         claim(connection, owner="w", token=TOKEN, size=1, lease=10)
     note(db, delivered("a"), 2, events=[event])
     assert sql.execute("SELECT status FROM search_outbox_events").fetchall() == [("done",)]
-    assert [each[1:] for each in take(db, 32)] == [("a", 7, "", False)]
+    assert [each[1:] for each in take(db, 32)] == [("a", 7, "", "", False)]
 
 
 def test_it_is_due_once_a_lease_is_over_and_taken_by_one_worker(db: Database) -> None:

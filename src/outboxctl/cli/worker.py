@@ -4,6 +4,7 @@
 import gc
 import os
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -74,7 +75,7 @@ def worker(
 
     from outboxctl.cli import logs
     from outboxctl.core.schema.encoding import require_storable
-    from outboxctl.sink.transport.lazy import IndexSink, OpeningSink
+    from outboxctl.sink.transport.lazy import IndexSink, OpeningSink, sink_of
     from outboxctl.worker.daemon import Daemon
 
     colour = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
@@ -91,9 +92,8 @@ def worker(
         local_commits=True,
     ) as db:
         require_storable(db, "OUTBOX_WORKER_ID", configured.worker_id)
-        of_index = lambda its: IndexSink(sink, its.index, its.pipeline, its.routed)  # noqa: E731
         own = IndexSink(sink, configured.elastic_index)
-        Daemon(configured, db, own, probe, tracing=spans, sink_of=of_index).run(drain=drain)
+        Daemon(configured, db, own, probe, tracing=spans, sink_of=partial(sink_of, sink)).run(drain=drain)
 
 
 def _tracing(worker_id: str, index: str) -> "Tracing":

@@ -177,8 +177,9 @@ VERSION_BASE = sa.Table(
     sa.CheckConstraint("singleton"),
 )
 # A row a delivered delete, until it has been sent for the last time. projection as in the metrics;
-# document_id, version and routing are those of the action. No constraint but the key: a document that is
-# deleted twice has two rows, and of two deletes the index takes the newer one.
+# document_id, version and routing are those of the action; index_name, too, where a column chooses it. No
+# constraint but the key: a document that is deleted twice has two rows, and of two deletes the index takes
+# the newer one.
 DELETES = sa.Table(
     names.DELETES,
     METADATA,
@@ -187,6 +188,7 @@ DELETES = sa.Table(
     _required("document_id", sa.Text),
     _required("version", sa.BigInteger),
     _required("routing", sa.Text, "''"),
+    _required("index_name", sa.Text, "''"),
     _required("delivered_at", TIME, "now()"),
     _required("due_at", TIME),
     sa.Index("ix_outbox_deletes_due", "projection", "due_at"),

@@ -27,6 +27,13 @@ BLANK_PADDED = "pg_catalog.bpchar"  # char(n): the blanks at its end are no part
 HASHED = "sha256:"
 HASH = re.compile(rf"{HASHED}[0-9a-f]{{64}}")
 NAME = re.compile(r"[a-z0-9_]{1,50}")
+OWNER = "outboxctl_projection"  # in the `_meta` of a mapping: whose index it is, one of several
+MAX_INDEX = 248  # bytes: the engine's limit, less the number of the index behind the alias
+BAD_IN_INDEX = set('\\/*?"<>| ,#:{}')
+BRACES = re.compile(r"\{[^{}]+\}")  # a column in the name of an index
+NUMBERED = re.compile(r"-\d{6}$")  # how the indexes behind an alias end
+OF_VALUE = "it needs a text in lower case without blanks"
+OF_INDEX = f"lower case, none of {' '.join(sorted(BAD_IN_INDEX - {' '}))}, at most {MAX_INDEX} bytes"
 
 
 @dataclass(frozen=True)
@@ -113,6 +120,9 @@ class Projection:
     `objects`: the mapping of fields in columns of json (JSON text of `properties`), as the view makes them.
     `vectors` are columns whose values become arrays of numbers.
     `family` is the name of a declaration for several schemas, `schema` that of which this one was made.
+    `column` is one of the document that chooses its index, whose name has its value in place of `{column}`;
+    `body` is the index's body (JSON text) then, by which a worker makes the index of a value that is new.
+    `value`: this is only the part of the projection whose documents have that value (`of`).
     """
 
     name: str
@@ -136,7 +146,10 @@ class Projection:
     vectors: tuple[str, ...] = ()
     family: str = ""
     schema: str = ""
+    column: str = ""
+    body: str = ""
     stamp: str = field(default="", compare=False)
+    value: str = ""
 
     @property
     def label(self) -> str:
@@ -162,12 +175,12 @@ class Projection:
     @property
     def moves(self) -> bool:
         """Whether the key alone does not say where a document is."""
-        return self.id is not None
+        return self.id is not None or self.parted
 
     @property
     def placed(self) -> bool:
         """Whether the database keeps where its documents may be, or what they hold (`outbox_places`)."""
-        return self.moves or self.skip_unchanged
+        return self.moves or self.skip_unchanged or bool(self.column)
 
     @property
     def routed(self) -> Routing:
@@ -177,6 +190,34 @@ class Projection:
         if self.moves:
             return Routing.COLUMN
         return Routing.KEY if self.routing in {each.name for each in self.key} else Routing.COLUMN
+
+    @property
+    def parted(self) -> bool:
+        """Whether its documents are in several indexes."""
+        return bool(self.column) and not self.value
+
+    @property
+    def chosen_by(self) -> str:
+        """What a command's `--projection` chooses it by."""
+        return f"{self.name}:{self.value}" if self.value else self.name
+
+    @property
+    def everywhere(self) -> str:
+        """Its index, or a pattern for the engine of the aliases of all its parts."""
+        return self.index.replace(f"{{{self.column}}}", "*") if self.parted else self.index
+
+    def index_of(self, value: str | None) -> str:
+        """The index of a document with this value of `column`. ValueError says why there is none."""
+        name = self.index.replace(f"{{{self.column}}}", value or "")
+        if not value or not index_name(name) or NUMBERED.search(name):
+            raise ValueError(
+                f"{self.column} is {shown_value(value)}, which makes no index's name: {OF_VALUE}"
+            )
+        return name
+
+    def of(self, value: str | None) -> "Projection":
+        """The part of it whose documents have this value, as a projection of one index. ValueError."""
+        return replace(self, index=self.index_of(value), value=value or "")
 
     def followed(self, place: int, name: str) -> Follow | None:
         """The followed table with a query that an event means; one without a name means that at its place."""
@@ -195,7 +236,7 @@ class Projection:
     def to_json(self) -> dict[str, Any]:
         """As the database keeps it."""
         value = asdict(self)
-        del value["stamp"]
+        del value["stamp"], value["value"]
         # As versions before have written it: a definition that differs has every document read again.
         for column in (*value["key"], *([value["id"]] if self.id else [])):
             if not column["of"]:
@@ -213,6 +254,36 @@ def built_in(index: str, schema: str = "public") -> Projection:
 
 
 BUILT_IN = built_in("")  # wherever its index is not asked for
+
+
+def shown_value(value: str | None) -> str:
+    """A value as an error shows it."""
+    return "NULL" if value is None else ascii(value[:100])
+
+
+def index_name(name: str) -> bool:
+    """Whether an engine takes this as the name of an index, and of one with a number behind it."""
+    return (
+        bool(name)
+        and name == name.lower()
+        and not BAD_IN_INDEX & set(name)
+        and name[0] not in "-_+."
+        and name.isprintable()
+        and len(name.encode("utf-8", "surrogateescape")) <= MAX_INDEX
+    )
+
+
+def may_meet(one: str, other: str) -> bool:
+    """Whether these names, each perhaps with a column in braces, may stand for one index."""
+    if "{" not in one + other:  # of hundreds of schemas each is compared with each
+        return one == other
+    patterns = sorted((BRACES.split(one), BRACES.split(other)), key=len)
+    if len(patterns[0]) > 1:
+        (before, after), (start, end) = patterns
+        starts = before.startswith(start) or start.startswith(before)
+        return starts and (after.endswith(end) or end.endswith(after))
+    made = ".+".join(map(re.escape, patterns[1]))
+    return re.fullmatch(f"{made}({NUMBERED.pattern})?", patterns[0][0]) is not None
 
 
 def key_text(parts: Sequence[str]) -> str:

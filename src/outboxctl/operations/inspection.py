@@ -90,7 +90,7 @@ class Inspection:
 class _Made:
     """What an event's document is made of now; `index` is empty where there is none to look into.
 
-    `routed`: a document of the index may be in any shard. `document` is None where there is no row, or where
+    `routed`: a document may be in any shard, or index. `document` is None where there is no row, or where
     `error` says why it cannot be read.
     """
 
@@ -133,7 +133,8 @@ def _made(begin: Begin, event: Event, index: str) -> _Made:
     view = str(projection.document) if projection.name else ""
     if event.row.get("follow") is not None:
         return _Made(view=view, error=MANY)
-    made = _Made(projection.index, projection.id_of(event.of), view, routed=bool(projection.routing))
+    anywhere = bool(projection.routing) or projection.parted
+    made = _Made(projection.everywhere, projection.id_of(event.of), view, routed=anywhere)
     try:
         with begin() as connection:
             source = source_of(projection)

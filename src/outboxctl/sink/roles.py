@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from outboxctl.domain.errors import UsageError
+from outboxctl.domain.projection import BRACES
 from outboxctl.sink.engines import OPENSEARCH, Engine
 
 Json = dict[str, Any]
@@ -106,13 +107,16 @@ def orders(
 def names_of(index: str) -> list[str]:
     """The names in a role: `index` itself, and what a rebuild calls its indexes, `index-` and six digits.
 
+    A column in braces, whose value chooses the index, stands for any value.
+
     A wildcard would cover every index whose name begins so. Both products take a text between slashes as
     a regular expression of the whole name: Elasticsearch as Lucene's (its page "Defining roles", and
     `Automatons.java`), OpenSearch as Java's (`WildcardMatcher.java` of its security plugin). A backslash
     before what is neither letter nor digit makes it literal in both.
     """
-    literal = re.sub(r"([^\w-])", r"\\\1", index)
-    return [index, f"/{literal}-[0-9]{{6}}/"]
+    parts = [re.sub(r"([^\w-])", r"\\\1", part) for part in BRACES.split(index)]
+    literal = ".+".join(parts)
+    return [f"/{literal}/" if len(parts) > 1 else index, f"/{literal}-[0-9]{{6}}/"]
 
 
 def _order(

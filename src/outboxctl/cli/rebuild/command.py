@@ -42,8 +42,8 @@ def rebuild(
     """Build a new index from the database while events flow, and put it behind the alias at once.
 
     Killed or interrupted, the same command goes on where it stopped. `index` has what comes after it:
-    its progress, the way back, and the end of one that was interrupted. Of a declaration for several schemas
-    each index is built, one after the other.
+    its progress, the way back, and the end of one that was interrupted. Of a declaration for several schemas,
+    and where a column chooses the index (NAME:VALUE is one), each index is built, one after the other.
 
     Example: outboxctl rebuild --by alice --reason "new analyzer" --mapping new.json --yes
     """
@@ -65,7 +65,7 @@ def rebuild(
             work.carry_out(planned, grace=grace, patience=patience, **more)
 
     *others, last = members(projection)
-    for each in others:  # of a declaration for several schemas
+    for each in others:  # of several schemas, or of several values
         try:
             one(each)
         except typer.Exit as done:

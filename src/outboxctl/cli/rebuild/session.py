@@ -18,8 +18,10 @@ from outboxctl.core.operator import rebuilds
 from outboxctl.core.projections import in_force
 from outboxctl.domain.errors import OutboxctlError, UsageError
 from outboxctl.domain.lifecycle import PROJECTION
+from outboxctl.domain.projection import may_meet
 from outboxctl.operations import batches
 from outboxctl.operations.projection.known import named, sharing, source_of
+from outboxctl.operations.projection.parts import parts
 from outboxctl.operations.rebuild.model import Tools
 from outboxctl.operations.rebuild.plan import RebuildPlan
 from outboxctl.operations.rebuild.run import alone, apply
@@ -95,18 +97,24 @@ class IndexSession:
 
 
 def members(projection: str | None) -> Sequence[str | None]:
-    """The projections that a name stands for, of those with one index the first.
+    """The projections that a name stands for, of those with one index the first, or their parts.
 
-    Of none, search_index's, or one that is gone: itself.
+    Of none, search_index's: itself. Raises UsageError where there is no index.
     """
     if projection is None:
         return [None]
-    with guards.reading(settings()) as connection:
+    configured, found = settings(), list[str]()
+    with closing(connect(configured)) as client, guards.reading(configured) as connection:
         indexes = {each.name: each.index for each in in_force.declared(connection)}
         first: dict[str | None, str] = {}
         for name in in_force.members(connection, projection):
             first.setdefault(indexes.get(name), name)
-        return [*first.values()]
+        for name in first.values():
+            each = named(connection, name, configured.elastic_index)
+            found += [part.chosen_by or name for part in parts(connection, client, each).found]
+    if not found:
+        raise UsageError(f"{projection} has no index yet: no row names one")
+    return found
 
 
 @contextmanager
@@ -151,11 +159,15 @@ def choose(
     elif owner := next((each.name for each in in_force.declared(connection) if each.index == index), None):
         raise UsageError(f"{index} is the index of the projection {owner}", hint=f"add --projection {owner}")
     known = named(connection, name, index)
+    if known.parted:
+        hint = f"name one: --projection {known.name}:VALUE"
+        raise UsageError(f"{known.name} has an index for each {known.column}", hint=hint)
     return Chosen(known.index, [source_of(each, print_progress) for each in sharing(connection, known)])
 
 
 def _left(connection: Connection, name: str, *, under_way: bool) -> str | None:
     """The alias of a rebuild that is left of a projection; None where the index in force has one itself."""
     aliases = [row.alias for row in rebuilds.left(connection, name, under_way=under_way)]
-    own = {each.index for each in in_force.declared(connection) if each.name == name}
-    return aliases[0] if aliases and not own & {*aliases} else None
+    own = [each.index for each in in_force.declared(connection) if each.name == name]
+    known = any(may_meet(index, each) for index in own for each in aliases)
+    return aliases[0] if aliases and not known else None

@@ -8,7 +8,12 @@ from outboxctl.cli.guards import warn_superuser
 from outboxctl.core.database import Database
 from outboxctl.core.documents.source import DocumentSource
 from outboxctl.core.projections import in_force
+from outboxctl.core.refused_reads import ReadRefusedError
+from outboxctl.domain.errors import InconclusiveError
 from outboxctl.domain.lifecycle import PROJECTION
+from outboxctl.domain.printable import brief
+from outboxctl.domain.projection import Projection
+from outboxctl.operations.projection import parts
 from outboxctl.operations.projection.known import chosen as several
 from outboxctl.operations.projection.known import search_index_unused, source_of
 from outboxctl.operations.verify.model import VerifyReport
@@ -20,14 +25,18 @@ from outboxctl.sink.index.repair import Mender
 from outboxctl.sink.index.scan import Reader, reader_of
 from outboxctl.sink.transport.client import Client
 
+NOWHERE = "rows are in no index, for their {column} makes no name of one: {values}"
+FOREIGN = "rows belong into indexes that do not say that they are of {name}: {indexes}"
+
 
 @dataclass(frozen=True)
 class Target:
-    """A source of documents and its index."""
+    """A source of documents and its index; `why_not`: it cannot be compared."""
 
     database: Database
     reader: Reader
     source: DocumentSource
+    why_not: str = ""
 
     @property
     def name(self) -> str:
@@ -41,6 +50,7 @@ class Target:
 
     def survey(self, **more: Any) -> VerifyReport:
         """Compare."""
+        self._comparable()
         return survey(self.database, self.reader, self.source, **more)
 
     def foresee(self, differences: Iterable[Any], *, remove_foreign: bool) -> Repaired:
@@ -49,6 +59,7 @@ class Target:
 
     def repair(self, who: dict[str, str], *, remove_foreign: bool) -> Repair:
         """A repair that has not begun."""
+        self._comparable()
         mender = Mender(self.reader.client, self.reader.shape.name)
         given: dict[str, Any] = {
             "remove_foreign": remove_foreign,
@@ -56,6 +67,10 @@ class Target:
             **who,
         }
         return Repair(self.database, mender, self.source, **given)
+
+    def _comparable(self) -> None:
+        if self.why_not:
+            raise InconclusiveError(self.why_not, hint="correct these rows, or rename these indexes")
 
 
 @dataclass(frozen=True)
@@ -81,5 +96,27 @@ def targets(settings: Settings, database: Database, client: Client, projection: 
         warn_superuser(connection, chosen)
     if projection is None and unused and not exists(client, index):
         chosen, skipped = chosen[1:], f"not used: no index {index}, no row, no event"
-    found = [Target(database, reader_of(client, each.index, each), source_of(each)) for each in chosen]
+    found = [each for one in chosen for each in _parts(database, client, one)]
     return ChosenTargets(found, skipped)
+
+
+def _parts(database: Database, client: Client, projection: Projection) -> list[Target]:
+    """What is compared of a projection, index by index; last, where rows are in none, why not all is."""
+    try:
+        with database.begin() as connection:
+            whole = parts.parts(connection, client, projection)
+    except ReadRefusedError as error:
+        return [_not_compared(database, client, projection, error.words)]
+    found = [Target(database, reader_of(client, each.index, each), source_of(each)) for each in whole.found]
+    if nowhere := ", ".join(whole.nowhere):
+        why = NOWHERE.format(column=projection.column, values=brief(nowhere, 300))
+        found.append(_not_compared(database, client, projection, why))
+    if foreign := ", ".join(whole.foreign):
+        why = FOREIGN.format(name=projection.name, indexes=brief(foreign, 300))
+        found.append(_not_compared(database, client, projection, why))
+    return found
+
+
+def _not_compared(database: Database, client: Client, projection: Projection, why: str) -> Target:
+    reader = reader_of(client, projection.index, projection)
+    return Target(database, reader, source_of(projection), why)

@@ -16,11 +16,11 @@ from outboxctl.domain.lifecycle import PROJECTION
 
 # A part of the statement that completes the events (settle.py): no further round trip.
 NOTED = f"""
-INSERT INTO {DELETES} (projection, document_id, version, routing, delivered_at, due_at)
+INSERT INTO {DELETES} (projection, document_id, version, routing, index_name, delivered_at, due_at)
 SELECT :projection, n.*, now(),
     now() + make_interval(secs => CAST(:first AS float8))
 FROM ROWS FROM (json_array_elements_text(CAST(:documents AS json)), unnest(CAST(:versions AS bigint[])),
-    json_array_elements_text(CAST(:routings AS json))) n
+    json_array_elements_text(CAST(:routings AS json)), json_array_elements_text(CAST(:aliases AS json))) n
 """
 # Each name once, by the first column of the index; then whether one of its rows is due.
 DUE = text(f"""
@@ -42,7 +42,7 @@ UPDATE {DELETES} SET due_at = greatest(
 WHERE id = ANY (ARRAY (
     SELECT id FROM {DELETES} WHERE projection = :projection AND due_at <= now()
     ORDER BY due_at LIMIT CAST(:size AS integer) FOR UPDATE SKIP LOCKED))
-RETURNING id, document_id, version, routing,
+RETURNING id, document_id, version, routing, index_name,
     delivered_at + make_interval(secs => CAST(:last AS float8)) <= now()
 """)
 # A document id ends with a UUID (claim.ID); one that somebody wrote by hand must not stop the others.
@@ -65,12 +65,16 @@ DROP = text(f"DELETE FROM {DELETES} WHERE projection = :projection")
 
 
 class DeliveredDelete(NamedTuple):
-    """A delete that the index has answered; `projection` as the metrics name it, `routing` may be ""."""
+    """A delete that the index has answered; `projection` as the metrics name it, `routing` may be "".
+
+    `alias`: the index, where a column of the document chooses it.
+    """
 
     projection: str
     document_id: str
     version: int
     routing: str
+    alias: str = ""
 
 
 class DueDelete(NamedTuple):
@@ -80,6 +84,7 @@ class DueDelete(NamedTuple):
     document_id: str
     version: int
     routing: str
+    alias: str
     last: bool
 
 
@@ -94,6 +99,7 @@ def noted(deletes: Sequence[DeliveredDelete], *, first: float) -> dict[str, Any]
         "documents": json.dumps([each.document_id for each in deletes], ensure_ascii=False),
         "versions": f"{{{','.join(str(each.version) for each in deletes)}}}",
         "routings": json.dumps([each.routing for each in deletes], ensure_ascii=False),
+        "aliases": json.dumps([each.alias for each in deletes], ensure_ascii=False),
     }
 
 

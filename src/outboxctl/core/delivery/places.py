@@ -39,6 +39,11 @@ FROM {GIVEN} ORDER BY g.document_id, g.index_name, 2
 ON CONFLICT (projection, document_id, index_name, entity_id)
     DO UPDATE SET opened = EXCLUDED.opened, content = NULL
 """)
+NOTE = text(f"""
+INSERT INTO {PLACES} (projection, entity_id, entity_key, index_name, document_id)
+SELECT :projection, {ENTITY}, g.key, g.index_name, g.document_id
+FROM {GIVEN} ORDER BY g.document_id, g.index_name, 2 ON CONFLICT DO NOTHING
+""")
 SETTLED = f"""FROM (SELECT * FROM ROWS FROM (json_array_elements_text(CAST(:keys AS json)),
         json_array_elements_text(CAST(:indexes AS json)), json_array_elements_text(CAST(:ids AS json)),
         json_array_elements_text(CAST(:tokens AS json)), json_array_elements_text(CAST(:contents AS json)))
@@ -65,6 +70,9 @@ WHERE projection = :projection AND document_id = ANY (CAST(:ids AS text[])) ORDE
 IDS = text(f"""
 SELECT p.document_id FROM json_array_elements_text(CAST(:keys AS json)) g (key)
 JOIN {PLACES} p ON p.projection = :projection AND p.entity_id = {ENTITY}
+""")
+KNOWN = text(f"""
+SELECT EXISTS (SELECT FROM {PLACES} WHERE projection = :projection AND index_name = :alias)
 """)
 DROP = text(f"DELETE FROM {PLACES} WHERE projection = :projection")
 
@@ -112,6 +120,12 @@ def settling(writes: Sequence[PlaceWrite]) -> list[Statement]:
     return [(CLOSE, values)] * closes + [(REMOVE, values)] * removes
 
 
+def note(connection: Connection, places: Collection[Place]) -> None:
+    """Write down places, all of one projection, at which documents were found; what is known stays."""
+    if places:
+        connection.execute(NOTE, _columns([*places]))
+
+
 def forget(connection: Connection, projection: str, keys: Sequence[str]) -> None:
     """Have the documents of these keys sent, whatever they hold."""
     connection.execute(FORGET, {"projection": projection, "keys": _json(keys)})
@@ -125,6 +139,11 @@ def keys(connection: Connection, projection: str, ids: Sequence[str]) -> dict[st
 def ids(connection: Connection, projection: str, keys: Sequence[str]) -> list[str]:
     """The ids that the documents of these keys may have."""
     return [*connection.execute(IDS, {"projection": projection, "keys": _json(keys)}).scalars()]
+
+
+def known(connection: Connection, projection: str, alias: str) -> bool:
+    """Whether a document may be in this index."""
+    return bool(connection.execute(KNOWN, {"projection": projection, "alias": alias}).scalar())
 
 
 def drop(connection: Connection, projection: str) -> None:

@@ -5,6 +5,7 @@ another key there: then nothing is sent, for the event of that key sends, or has
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 from uuid import uuid4
 
@@ -23,15 +24,18 @@ TOO_LONG = "of more than {bytes} bytes"
 
 
 class Sent(NamedTuple):
-    """What is sent of a key besides the document at its `id`: a delete to each of the ids `left`.
+    """What is sent of a key besides the document `at` its place: a delete to each of the places `left`.
 
-    `writes` are the places to settle, by the id that has to be confirmed first; "" where none has.
+    `writes` are the places to settle once they have confirmed that, `freed` those that nothing is sent to.
+    `waits`: why nothing can be sent now.
     """
 
-    id: str
-    left: Sequence[str] = ()
-    writes: Mapping[str, PlaceWrite] = {}
+    at: Place | None
+    left: Sequence[Place] = ()
+    writes: Mapping[Place, PlaceWrite] = {}
+    freed: Sequence[PlaceWrite] = ()
     unchanged: bool = False
+    waits: str = ""
 
 
 def read(
@@ -40,24 +44,28 @@ def read(
     keys: Sequence[str],
     holds: str,
     documents: Callable[..., Documents],
+    *,
+    make: Callable[[str], str] = lambda _: "",
 ) -> Documents:
     """What `documents` reads of these keys, and what is sent of each (`Documents.sent`).
 
+    `make` is called with each index before a place in it is opened, and returns why it cannot be used.
     Texts are LEFT_OUT where addresses change again and again.
     """
-    opening, others = Opening(str(uuid4()), holds), list[str]()
+    opening, others, refused = Opening(str(uuid4()), holds), list[str](), dict[str, str]()
     for _ in range(TRIES):
         found = documents([*keys, *others], opening=opening)
-        looked = Looked(projection, opening.token, [*keys, *others], found)
+        looked = Looked(projection, opening.token, [*keys, *others], found, refused)
         sent = [looked.of(n) for n in range(len(keys))]
         if not (looked.closed or looked.unread):
             return _of(found, len(keys), sent, looked.unusable)
-        if looked.closed:
+        aliases = sorted({each.alias for each in looked.closed})
+        refused |= {alias: why for alias in aliases if (why := make(alias))}
+        if wanted := dict.fromkeys(each for each in looked.closed if each.alias not in refused):
             with database.begin() as connection:
-                wanted = dict.fromkeys(looked.closed)
                 places.open_(connection, wanted, opening.token, shared=projection.moves)
         others += dict.fromkeys(looked.unread)
-    return Documents(found.version, [LEFT_OUT] * len(keys), sent=[Sent("")] * len(keys))
+    return Documents(found.version, [LEFT_OUT] * len(keys), sent=[Sent(None)] * len(keys))
 
 
 def named(projection: Projection, keys: Sequence[str], found: Documents) -> Documents:
@@ -70,15 +78,25 @@ def named(projection: Projection, keys: Sequence[str], found: Documents) -> Docu
 def _of(found: Documents, count: int, sent: Sequence[Sent], why: Mapping[int, str]) -> Documents:
     unusable = {n: text for n, text in found.unusable.items() if n < count} | dict(why)
     texts = [None if n in unusable else text for n, text in enumerate(found.texts[:count])]
-    return Documents(found.version, texts, found.routings[:count], unusable, sent=sent)
+    indexes = found.indexes[:count]
+    return Documents(found.version, texts, found.routings[:count], unusable, indexes=indexes, sent=sent)
 
 
 class Looked:
     """One reading: what it says of keys, and which places it found `closed`, which other keys `unread`."""
 
-    def __init__(self, projection: Projection, token: str, keys: Sequence[str], found: Documents) -> None:
+    def __init__(
+        self,
+        projection: Projection,
+        token: str,
+        keys: Sequence[str],
+        found: Documents,
+        refused: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        self._refused = refused
         self._projection, self._token, self._keys, self._found = projection, token, keys, found
         self._at = dict(zip(keys, found.at, strict=True))
+        self._indexes = dict(zip(keys, found.indexes, strict=True)) if found.indexes else {}
         self.closed, self.unread = list[Place](), list[str]()
         self.unusable = dict[int, str]()
 
@@ -86,35 +104,38 @@ class Looked:
         """What is sent of a key, by its place among them."""
         key, at = self._keys[n], self._found.at[n]
         if at.unchanged or n in self._found.unusable:
-            return Sent("", unchanged=at.unchanged)
-        id_ = self._id(key, at)
-        if at.there and (why := self._refusal(key, at, id_)):
+            return Sent(None, unchanged=at.unchanged)
+        here = self._place(key, at)
+        if at.there and (why := self._refusal(here, at)):
             self.unusable[n] = why
-            return Sent("")
-        here = self._place(key, id_)
-        writes = dict[str, PlaceWrite]()
+            return Sent(None)
+        if at.there and here.alias in self._refused:
+            return Sent(None, waits=f"{here.alias}: {self._refused[here.alias]}")
+        writes, freed = dict[Place, PlaceWrite](), list[PlaceWrite]()
         if at.there:
             self._require_open(here, open_=at.open)
             if at.content:
-                writes[id_] = PlaceWrite(here, self._token, at.content)
-        left = self._left(here, at, writes)
+                writes[here] = PlaceWrite(here, self._token, at.content)
+        left = self._left(here, at, writes, freed)
         if not (at.there or at.places or self._projection.moves):
-            left = [id_]  # a document of before its places were kept
-        return Sent(id_ if at.there else "", left, writes)
+            left = [here]  # a document of before its places were kept
+        return Sent(here if at.there else None, left, writes, freed)
 
-    def _left(self, here: Place, at: Addressed, writes: dict[str, PlaceWrite]) -> list[str]:
+    def _left(
+        self, here: Place, at: Addressed, writes: dict[Place, PlaceWrite], freed: list[PlaceWrite]
+    ) -> list[Place]:
         left = []
-        for _, id_, opened, others in at.places or ():
-            place = self._place(here.key, id_)
+        for alias, id_, opened, others in at.places or ():
+            place = here._replace(alias=alias, id=id_)
             if at.there and place == here:
                 continue
             owner = self._owner(place, others or ())
             if owner is None:
                 self._require_open(place, open_=opened == self._token)
-                left.append(id_)
-                writes[id_] = PlaceWrite(place, self._token, None)
+                left.append(place)
+                writes[place] = PlaceWrite(place, self._token, None)
             elif opened:
-                writes[f"\n{id_}"] = PlaceWrite(place, opened, None)
+                freed.append(PlaceWrite(place, opened, None))
         return left
 
     def _owner(self, place: Place, others: Sequence[str]) -> str | None:
@@ -124,19 +145,19 @@ class Looked:
 
     def _is_at(self, key: str, place: Place) -> bool:
         at = self._at.get(key)
-        return at is not None and at.there and self._id(key, at) == place.id
+        return at is not None and at.there and self._place(key, at) == place._replace(key=key)
 
     def _require_open(self, place: Place, *, open_: bool) -> None:
         if not open_:
             self.closed.append(place)
 
-    def _place(self, key: str, id_: str) -> Place:
-        return Place(self._projection.name, key, self._projection.index, id_)
+    def _place(self, key: str, at: Addressed) -> Place:
+        """Where the document of a key is in this snapshot."""
+        projection = self._projection
+        id_ = projection.id_of(key if projection.id is None else at.id or "")
+        return Place(projection.name, key, self._indexes.get(key, projection.index), id_)
 
-    def _id(self, key: str, at: Addressed) -> str:
-        return self._projection.id_of(key if self._projection.id is None else at.id or "")
-
-    def _refusal(self, key: str, at: Addressed, id_: str) -> str:
+    def _refusal(self, here: Place, at: Addressed) -> str:
         """Why a row can have no document; empty where it can."""
         if self._projection.id is None:
             return ""
@@ -145,6 +166,6 @@ class Looked:
             return NO_ID.format(column=column, what="NULL" if at.id is None else "empty")
         if len(at.id.encode("utf-8", "surrogateescape")) > longest:
             return NO_ID.format(column=column, what=TOO_LONG.format(bytes=longest))
-        others = [each for _, id_there, _, each in at.places or () if id_there == id_]
-        owner = self._owner(self._place(key, id_), others[0] or () if others else ())
-        return brief(TWO.format(id=id_, one=key, other=owner)) if owner is not None else ""
+        others = [each for *there, _, each in at.places or () if there == [here.alias, here.id]]
+        owner = self._owner(here, others[0] or () if others else ())
+        return brief(TWO.format(id=here.id, one=here.key, other=owner)) if owner is not None else ""

@@ -34,7 +34,8 @@ class SourceRow(NamedTuple):
     """What is read by key: `text` is the document's JSON, None where there is none, LEFT_OUT without room.
 
     `version`: that of the row, or of the snapshot; None where a row that is gone had its own. `error`: why
-    no document can be made, often in PostgreSQL's words. `id` is its `_id` where the key does not say it.
+    no document can be made, often in PostgreSQL's words. `id` is its `_id` where the key does not say it,
+    `alias` its index where a column chooses that.
     """
 
     key: str
@@ -43,6 +44,7 @@ class SourceRow(NamedTuple):
     routing: str = ""
     error: str = ""
     id: str = ""
+    alias: str = ""
 
 
 class ChangedKey(NamedTuple):

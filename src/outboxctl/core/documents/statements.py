@@ -36,11 +36,13 @@ from outboxctl.core.projections.documents import (
     Documents,
     Opening,
     identifier,
+    in_part,
     key_column_text,
     key_text_sql,
     own_version,
     prepare_documents,
     qualified,
+    value_of,
 )
 from outboxctl.core.projections.reading import versioned
 from outboxctl.core.refused_reads import ReadRefusedError, reading_of, reading_rows
@@ -67,13 +69,14 @@ class DocumentStatements:
 
     Else one that is read later has a higher version, and so has a delete. `tell` is called with a sentence,
     `raised` with the new base of all versions where it had to be raised. `holds` names the index as it is:
-    where it is empty, whatever is read to be sent is sent.
+    where it is empty, whatever is read to be sent is sent. `make` is as `placing.read` has it.
     """
 
     projection: Projection
     tell: Callable[[str], object] = lambda _: None
     raised: Callable[[int], object] | None = None
     holds: str = ""
+    make: Callable[[str], str] = lambda _: ""
 
     versioned = False
     alias = "r"  # of the root in statements
@@ -140,7 +143,7 @@ class DocumentStatements:
             return versioned(db, self.projection, some, opening=opening, **limits)
 
         if self.projection.placed:
-            return placing.read(db, self.projection, keys, self.holds, read)
+            return placing.read(db, self.projection, keys, self.holds, read, make=self.make)
         return read(keys)
 
     def not_keys(self, keys: Sequence[str]) -> dict[str, str]:
@@ -300,18 +303,20 @@ class DocumentStatements:
         ]
 
     def _looked_up(self, what: Composable) -> Composable:
-        """What the view has for a row of the root; where that are several rows, the statement fails."""
+        """What the view has for a row of the root, NULL for one of another part.
+
+        Where that are several rows, the statement fails.
+        """
         matches = SQL(" AND ").join(map(_match, self.projection.key))
         return SQL("(SELECT {} FROM {} v WHERE {})").format(
-            what, qualified(self.projection.document), matches
+            in_part(self.projection, what), qualified(self.projection.document), matches
         )
 
     def _routing(self) -> Composable:
         if self.projection.routed is Routing.NONE:
             return SQL("''::text")
-        name = identifier(self.projection.routing)
-        if self.projection.routed is Routing.COLUMN:  # as the document has it: a date in ISO, say
-            return SQL("to_json(v.{}) #>> '{{}}'").format(name)
+        if self.projection.routed is Routing.COLUMN:
+            return value_of(self.projection.routing)
         column = next(each for each in self.projection.key if each.name == self.projection.routing)
         return key_column_text(SQL("r.{}").format(identifier(column.in_root)), column)
 
@@ -340,10 +345,11 @@ class DocumentStatements:
         return {id_: key for id_ in ids if (key := self.projection.key_in(id_)) is not None}
 
     def _ids(self, page: Page) -> Sequence[tuple[str, str]]:
-        """The `_id` of each key with a document, where the key does not say it."""
-        id_of = self.projection.id_of
-        rows = (row for row in page if row[3] != b"\n") if self.projection.moves else ()
-        return [(from_json(row[0]), id_of(from_json(row[2]))) for row in rows]
+        """The `_id` of each key with a document, where places are kept (core/delivery/places.py)."""
+        id_of, moves = self.projection.id_of, self.projection.moves
+        placed = moves or self.projection.column
+        rows = (row for row in page if row[3] != (b"\n" if moves else b"")) if placed else ()
+        return [(from_json(row[0]), id_of(from_json(row[2 if moves else 0]))) for row in rows]
 
     def _raw(self, row: SourceRow) -> RawDocument:
         """A row that was read by key, as one that was copied."""
@@ -385,8 +391,9 @@ def _rows(keys: Sequence[str], read: Documents) -> list[SourceRow]:
     """The texts of a reading, with the reason where none can be made; behind them what keys have left."""
     routings = read.routings or [""] * len(keys)
     versions = read.versions or [read.version] * len(keys)
-    ids = [sent.id for sent in read.sent] or [""] * len(keys)
+    ids = [sent.at.id if sent.at else "" for sent in read.sent] or [""] * len(keys)
     rows = zip(keys, read.texts, versions, routings, strict=True)
-    found = [SourceRow(*each, read.unusable.get(place, ""), ids[place]) for place, each in enumerate(rows)]
-    left = [(key, id_) for key, sent in zip(keys, read.sent, strict=False) for id_ in sent.left]
+    indexes = read.indexes or [""] * len(keys)
+    found = [SourceRow(*row, read.unusable.get(n, ""), ids[n], indexes[n]) for n, row in enumerate(rows)]
+    left = [(key, place.id) for key, sent in zip(keys, read.sent, strict=False) for place in sent.left]
     return [*found, *(SourceRow(key, None, read.version, id=id_) for key, id_ in left)]

@@ -23,7 +23,7 @@ from outboxctl.core.sql import Connection
 from outboxctl.core.sql.transaction import exchange, take_opening
 from outboxctl.domain.clock import LOCK_SECONDS
 from outboxctl.domain.errors import ChangedError
-from outboxctl.domain.projection import KeyColumn, Projection, Relation, Routing, key_parts
+from outboxctl.domain.projection import BRACES, KeyColumn, Projection, Relation, Routing, key_parts
 
 # What the text of a value depends on, in the forms that the triggers write keys in. The plan must not depend
 # on statistics that say "no rows": a table is not read as a whole where an index finds the key.
@@ -54,7 +54,7 @@ WITH version AS MATERIALIZED ({version}), made AS (
     SELECT k.place, {sent} AS document, d.routing, d.own, {address} AS address
     FROM unnest({arrays}) WITH ORDINALITY k ({names}, place)
     LEFT JOIN LATERAL (
-        SELECT {document} AS document, {routing} AS routing, {own} AS own, {id} AS id
+        SELECT {document} AS document, {routing} AS routing, {own} AS own, {id} AS id, {value} AS value
         FROM {view} v WHERE {matches} LIMIT 2
     ) d ON true{placed}
 ), found AS (
@@ -85,7 +85,7 @@ PLACED = f"""
             WHERE {{moves}} AND q.projection = p.projection AND q.document_id = p.document_id
                 AND q.index_name = p.index_name AND q.entity_id <> p.entity_id
         ) o ON true
-        WHERE p.projection = %(name)s AND p.index_name = {{index}}
+        WHERE p.projection = %(name)s AND {{own}}
             AND p.entity_id = CAST(md5(concat(%(name)s, ':', k.key)) AS uuid)
     ) p ON true"""
 # SHA-256 is PostgreSQL's own since version 11. What the base of all versions was raised for may have changed
@@ -94,7 +94,7 @@ CONTENT = f"""sha256(convert_to(concat(%(holds)s, (SELECT base FROM {VERSION_BAS
             E'\n', d.document), 'UTF8'))"""
 # Without anything to say of what is unchanged: of a sweep that are most.
 ADDRESS = """CASE WHEN {unchanged} THEN NULL
-        ELSE json_build_array(num_nonnulls(d.document) = 1, d.id, {content}, {open}, {places}) END"""
+        ELSE json_build_array(num_nonnulls(d.document) = 1, d.id, d.value, {content}, {open}, {places}) END"""
 FEW = 10  # keys for which planning takes longer than reading: a session plans these statements once
 
 
@@ -104,6 +104,7 @@ class Documents(NamedTuple):
     `version` is that of the snapshot; None where the base has to be raised first, and where the projection
     has a column of versions: `versions` are those of the rows then, None without a row. `routings` are in the
     same order, empty for a projection without routing; "" where a document has none, or none is known.
+    `indexes`: where a column chooses it, the index of each; "" without a row.
     `unusable`: by the place of a key, why no document can be made of what the view has for it.
     """
 
@@ -112,6 +113,7 @@ class Documents(NamedTuple):
     routings: Sequence[str] = ()
     unusable: Mapping[int, str] = {}
     versions: Sequence[int | None] = ()
+    indexes: Sequence[str] = ()
     at: Sequence["Addressed"] = ()
     sent: Sequence[Any] = ()  # core.documents.placing.Sent
 
@@ -119,13 +121,15 @@ class Documents(NamedTuple):
 class Addressed(NamedTuple):
     """Where the document of a key is, of a projection that keeps that (`Projection.placed`).
 
-    `there`: the view has a row. `id` is the text of its `id`, where it has one. `content` is a hash of it,
-    `open`: it may be sent, `unchanged`: its address holds it. `places`: all addresses that it may have, each
-    as index, `_id`, by whom it was opened last, and the other keys that it may be of.
+    `there`: the view has a row. `id` is the text of its `id`, `value` what it has in the column that chooses
+    its index, where there is such a one. `content` is a hash of it, `open`: it may be sent, `unchanged`: its
+    address holds it. `places`: all addresses that it may have, each as index, `_id`, by whom it was opened
+    last, and the other keys that it may be of.
     """
 
     there: bool
     id: str | None = None
+    value: str | None = None
     content: str | None = None
     open: bool = False
     places: Sequence[tuple[str, str, str | None, Sequence[str] | None]] | None = None
@@ -214,7 +218,22 @@ def _documents(
     read = Documents(rows[0][0], [row[2] for row in first], _routings(projection, parts, first), at=at)
     if projection.version:
         read = read._replace(version=None, versions=[row[0] for row in first])
+    if projection.parted:
+        read = _indexed(projection, read)
     return usable(projection, keys, [row[1] for row in rows], read)
+
+
+def _indexed(projection: Projection, read: Documents) -> Documents:
+    """What was read with the index of each document; without the texts of those whose value names none."""
+    indexes, unusable = [""] * len(read.texts), dict[int, str]()
+    for place, at in enumerate(read.at):
+        try:
+            if at.there and not at.unchanged:
+                indexes[place] = projection.index_of(at.value)
+        except ValueError as error:
+            unusable[place] = str(error)
+    texts = [None if n in unusable else text for n, text in enumerate(read.texts)]
+    return read._replace(texts=texts, indexes=indexes, unusable=unusable)
 
 
 def usable(projection: Projection, keys: Sequence[str], places: Sequence[int], read: Documents) -> Documents:
@@ -228,7 +247,7 @@ def usable(projection: Projection, keys: Sequence[str], places: Sequence[int], r
     why = {place - 1: several for place, before in zip(places[1:], places, strict=False) if place == before}
     why |= {n: EMPTY for n, key in enumerate(keys) if key == "" and read.texts[n] is not None}
     texts = [None if n in why else text for n, text in enumerate(read.texts)]
-    return read._replace(texts=texts, unusable=why)
+    return read._replace(texts=texts, unusable={**read.unusable, **why})
 
 
 def _routings(
@@ -308,15 +327,14 @@ def statement(
     Its parameters are k0, k1, … (arrays of text), max_bytes, and name and stamp of the projection; with
     `sending` the keys, and what Opening has. `server` as `version_sql` has it.
     """
-    # As the document has it: a date in ISO, a number as it is written there.
-    by_column = SQL("to_json(v.{}) #>> '{{}}'").format(identifier(projection.routing))
     own = own_version(projection) if content and projection.version else SQL("NULL::bigint")
     composed = SQL(STATEMENT).format(
         version=SQL(NO_SERIAL if projection.version else places.render(version_sql(server))),
         left_out=SQL(LEFT_OUT),
         stamp=SQL(places.render(in_force.STAMP.format(name="%(name)s"))),
-        document=document(projection, content=content),
-        routing=by_column if projection.routed is Routing.COLUMN else SQL("NULL"),
+        document=in_part(projection, document(projection, content=content)),
+        routing=value_of(projection.routing) if projection.routed is Routing.COLUMN else SQL("NULL"),
+        value=value_of(projection.column) if projection.parted else SQL("NULL"),
         own=own,
         version_of=SQL("own" if projection.version else "version"),
         only=SQL(only),
@@ -325,6 +343,23 @@ def statement(
         **looked_up(projection, keys=sending),
     )
     return composed.as_string()
+
+
+def value_of(column: str, alias: str = "v") -> Composed:
+    """SQL for a column's value as the document has it: a date in ISO, a number as it is written there."""
+    return SQL(f"to_json({alias}.{{}}) #>> '{{{{}}}}'").format(identifier(column))
+
+
+def in_part(projection: Projection, what: Composable) -> Composable:
+    """SQL for what a row of the view `v` has; NULL for one of another part of the projection."""
+    return SQL("CASE WHEN {} THEN {} END").format(of_part(projection), what) if projection.value else what
+
+
+def of_part(projection: Projection, alias: str = "v") -> Composable:
+    """SQL for whether a row of the view is of this part of a projection."""
+    if not projection.value:
+        return SQL("true")
+    return SQL("({}) = {}").format(value_of(projection.column, alias), _text(projection.value))
 
 
 def id_text(projection: Projection, alias: str = "v") -> Composable:
@@ -340,14 +375,10 @@ def _placed(projection: Projection, places: Places, *, sending: bool) -> dict[st
         bare = ADDRESS.format(content="NULL", open="false", unchanged="false", places="NULL")
         address = SQL(bare if projection.placed else "NULL::json")
         return {"sent": SQL("d.document"), "placed": SQL(""), "address": address}
-    prefix = Literal(projection.id_prefix.replace("%", "%%"))
-    here = SQL("p.document_id = {} || d.id").format(prefix) if projection.moves else SQL("true")
     hashed = f"CASE WHEN %(holds)s <> '' THEN {CONTENT} END" if projection.skip_unchanged else "NULL::bytea"
+    here, own = _addresses(projection)
     placed = SQL(places.render(PLACED)).format(
-        content=SQL(places.render(hashed)),
-        here=here,
-        moves=SQL(str(projection.moves)),
-        index=Literal(projection.index),
+        content=SQL(places.render(hashed)), here=here, moves=SQL(str(projection.moves)), own=own
     )
     known = ADDRESS.format(
         content="encode(c.content, 'hex')",
@@ -364,8 +395,29 @@ def document(projection: Projection, *, content: bool) -> Composable:
         return SQL("'{}'::text")
     if not projection.vectors:
         return SQL("to_json(v.*)::text")
-    names = (SQL(Literal(each).as_string().replace("%", "%%")) for each in projection.vectors)
+    names = (_text(each) for each in projection.vectors)
     return SQL(WITH_ARRAYS).format(SQL(", ").join(names))
+
+
+def _addresses(projection: Projection) -> tuple[Composable, Composable]:
+    """SQL for whether a place `p` is the address of the row `d`, and whether it is in an index in force."""
+    here: list[Composable] = [SQL("true")]
+    if projection.id:
+        here.append(SQL("p.document_id = {} || d.id").format(_text(projection.id_prefix)))
+    if not projection.parted:
+        own = SQL("p.index_name = {}").format(_text(projection.index))
+        return SQL(" AND ").join(here), own
+    before, after = map(_text, BRACES.split(projection.index))
+    here.append(SQL("p.index_name = concat({}, d.value, {})").format(before, after))
+    own = SQL("starts_with(p.index_name, {0}) AND right(p.index_name, length({1})) = {1}").format(
+        before, after
+    )
+    return SQL(" AND ").join(here), own
+
+
+def _text(value: str) -> SQL:
+    """A text in such a statement."""
+    return SQL(Literal(value).as_string().replace("%", "%%"))
 
 
 def own_version(projection: Projection) -> Composable:

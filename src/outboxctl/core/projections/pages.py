@@ -15,10 +15,12 @@ from outboxctl.core.projections.documents import (
     id_text,
     identifier,
     key_text_sql,
+    of_part,
     prepare,
     prepare_documents,
     qualified,
     type_of,
+    value_of,
 )
 from outboxctl.core.refused_reads import reading_rows
 from outboxctl.core.sql import Connection, text
@@ -36,7 +38,8 @@ FROM (SELECT c.oid AS part FROM {RELATION} UNION
     SELECT p.relid FROM {RELATION}, pg_partition_tree(c.oid::regclass) p) parts
 JOIN pg_class ON pg_class.oid = part
 """)
-UNREACHED = "SELECT {key} FROM {view} r WHERE {keyed} AND NOT EXISTS (SELECT FROM {root} t WHERE {same})"
+UNREACHED = """SELECT {key} FROM {view} r
+WHERE {keyed} AND {of_part} AND NOT EXISTS (SELECT FROM {root} t WHERE {same})"""
 # All of both are read: the plan that `prepare` asks for finds rows by their keys, and takes far longer.
 AS_A_WHOLE = "SET LOCAL enable_seqscan = on"
 # Only long keys have a hash as `_id`, and no index finds a key by it.
@@ -133,11 +136,26 @@ def number(connection: Connection, projection: Projection) -> int:
     """How many rows with a key the view has, counted."""
     prepare_documents(connection, projection.document, SECONDS)
     connection.exec_driver_sql(AS_A_WHOLE)
-    composed = SQL("SELECT count(*) FROM {} r WHERE {}").format(
-        qualified(projection.document), keyed(projection.key)
+    composed = SQL("SELECT count(*) FROM {} r WHERE {} AND {}").format(
+        qualified(projection.document), keyed(projection.key), of_part(projection, "r")
     )
     with reading_rows(connection):
         return int(connection.exec_driver_sql(composed.as_string()).scalar_one())
+
+
+def values(connection: Connection, projection: Projection, most: int) -> list[str | None]:
+    """What the rows of the view have in the column that chooses their index, each once, at most so many.
+
+    Raises ReadRefusedError.
+    """
+    prepare_documents(connection, projection.document, SECONDS)
+    connection.exec_driver_sql(AS_A_WHOLE)
+    value = value_of(projection.column, "r")
+    composed = SQL("SELECT DISTINCT {} FROM {} r WHERE {} LIMIT {}").format(
+        value, qualified(projection.document), keyed(projection.key), SQL(str(most))
+    )
+    with reading_rows(connection):
+        return list(connection.exec_driver_sql(composed.as_string()).scalars())
 
 
 def unreached(connection: Connection, projection: Projection, *, size: int) -> Iterator[str]:
@@ -159,6 +177,7 @@ def _unreached(projection: Projection) -> Composed:
         key=row_key(projection.key),
         view=qualified(projection.document),
         keyed=keyed(projection.key),
+        of_part=of_part(projection, "r"),
         root=qualified(projection.root),
         same=SQL(" AND ").join(
             SQL("t.{} = r.{}").format(identifier(of.name), identifier(own.name)) for of, own in pairs

@@ -16,7 +16,7 @@ DELETES = "outbox_deletes"
 PLACES = "outbox_places"
 TABLES = (EVENTS, SOURCE, AUDIT, MARKER, WORKERS, REBUILDS, PROJECTIONS, VERSION_BASE, DELETES, PLACES)
 VERSION = "outboxctl_alembic_version"  # the application's own alembic_version stays its own
-HEAD = "0017"  # the newest revision: without it every command would load alembic to know
+HEAD = "0018"  # the newest revision: without it every command would load alembic to know
 
 # The oids of our tables that are there.
 OIDS = ", ".join(f"to_regclass('{each}')" for each in TABLES)

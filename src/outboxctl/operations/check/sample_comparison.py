@@ -8,6 +8,7 @@ from outboxctl.domain.errors import OutboxctlError, UnreachableError
 from outboxctl.domain.lifecycle import PROJECTION
 from outboxctl.domain.projection import Projection
 from outboxctl.operations.projection.known import named, search_index_unused, source_of
+from outboxctl.operations.projection.parts import there
 from outboxctl.operations.verify.review import Review
 from outboxctl.sink.index.named import look
 from outboxctl.sink.index.scan import reader_of
@@ -39,7 +40,7 @@ def drift(database: "Database", client: "Client", index: str, size: int) -> Drif
         projections, found = [*used, *in_force.declared(connection)], Drift()
     for projection in projections:
         try:
-            _compare(database, client, projection, max(1, size // len(projections)), found)
+            _compare_parts(database, client, projection, max(1, size // len(projections)), found)
         except OutboxctlError as error:
             if [projection] == used == projections:
                 raise
@@ -47,6 +48,14 @@ def drift(database: "Database", client: "Client", index: str, size: int) -> Drif
                 _raise_if_away(database, client, projection)
             found.problems.append(f"projection {projection.label} could not be compared: {error}")
     return found
+
+
+def _compare_parts(
+    database: "Database", client: "Client", projection: Projection, size: int, found: Drift
+) -> None:
+    several = there(client, projection)
+    for part in several:
+        _compare(database, client, part, max(1, size // len(several)), found)
 
 
 def _compare(database: "Database", client: "Client", projection: Projection, size: int, found: Drift) -> None:
@@ -64,4 +73,4 @@ def _raise_if_away(database: "Database", client: "Client", projection: Projectio
     """Raise UnreachableError where an end is away, and not this index alone."""
     with database.begin() as connection:
         connection.exec_driver_sql("SELECT 1")
-    look(client, projection.index)
+    look(client, projection.everywhere)

@@ -41,6 +41,7 @@ from outboxctl.operations.doctor.remedies import reaching, request
 from outboxctl.operations.doctor.settings_rules import SETTINGS
 from outboxctl.operations.doctor.sink_rules import DISKS, FORMATION, PRODUCT, SINK_RIGHTS, URLS
 from outboxctl.operations.projection.known import search_index_unused
+from outboxctl.operations.projection.parts import there
 from outboxctl.settings import Settings
 from outboxctl.sink.index.named import look
 from outboxctl.sink.index.vectors import DENSE, vectors
@@ -249,7 +250,7 @@ def _by_requests(exam: Examination, client: "Client", away: list[str]) -> None:
         check(FORMATION, lambda: formation(client, away, urls=len(settings.sink_urls)))
         check(DISKS, lambda: disks(client))
     known: list[ExaminedIndex] = []
-    for projection, columns in _indexed(exam, client):
+    for projection, columns in _parts(client, _indexed(exam, client)):
         name = projection.index
         check(SINK_RIGHTS, partial(sink_rights, client, name, projected=bool(projection.name)))
         if found := check(INDEX, partial(_index, client, projection, columns, known)):
@@ -270,6 +271,15 @@ def _indexed(exam: Examination, client: "Client") -> Sequence[tuple[Projection, 
         found = found or bool(shaped(lambda: look(client, name)).indexes)
     first: list[tuple[Projection, Sequence[Field]]] = [(built_in(name), [])] if found else []
     return [*first, *(exam.declared or ())]
+
+
+def _parts(
+    client: "Client", declared: Sequence[tuple[Projection, Sequence[Field]]]
+) -> Iterator[tuple[Projection, Sequence[Field]]]:
+    """Those of one index each; of a projection of several those that are there, and the login may see."""
+    for projection, columns in declared:
+        with suppress(RefusedError):
+            yield from ((part, columns) for part in there(client, projection))
 
 
 def _index(

@@ -46,7 +46,7 @@ class ExaminedIndex:
     @property
     def rebuild(self) -> str:
         """The command that fills a new index."""
-        name = self.projection.name
+        name = self.projection.chosen_by
         return f"outboxctl rebuild{f' --projection {quote(name)}' * bool(name)} --yes"
 
 

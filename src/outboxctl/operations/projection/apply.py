@@ -137,12 +137,14 @@ def _check_rights(connection: Connection, planned: Planned) -> None:
 
 
 def _prepare(client: Client, planned: Sequence[Planned]) -> None:
-    """Make the indexes, or add fields to their mapping."""
+    """Make the indexes that are not there, and add fields to the mappings of others."""
     for each in planned:
-        index, body = each.projection.index, each.whole
-        ensure(client, index, mappings=body["mappings"], settings=body["settings"])
-        if each.lacking:
-            lifecycle.map_fields(client, index, each.lacking)
+        body = each.whole
+        for index, fields in each.lacking.items():
+            if fields:
+                lifecycle.map_fields(client, index, fields)
+            else:
+                ensure(client, index, mappings=body["mappings"], settings=body["settings"])
 
 
 def _write(connection: Connection, planned: list[Planned], *, by: str, reason: str) -> Applied:

@@ -8,7 +8,16 @@ from typing import Any
 
 from outboxctl.core.projections.catalog import MAX_NAME
 from outboxctl.domain.lifecycle import PROJECTION
-from outboxctl.domain.projection import HASHED, NAME, disjoint
+from outboxctl.domain.projection import (
+    BRACES,
+    HASHED,
+    MAX_INDEX,
+    NAME,
+    OF_INDEX,
+    disjoint,
+    index_name,
+    may_meet,
+)
 from outboxctl.operations.projection.place import Place, file_mapping, file_text, shown
 
 KEYS = (
@@ -27,11 +36,9 @@ OWN_INDEX = (
     "each has an index of its own, or each an `id_prefix`, of which none begins with another: several"
     " projections then share the index"
 )
-MAX_INDEX = 248  # bytes: the engine's limit, less the number of the index behind the alias
 SELECT = re.compile(r"\s*(select|with)\s", re.IGNORECASE)
 SCHEMA = "{schema}"  # in a declaration with `schemas`
 LONGEST_FAMILY = 30  # characters
-BAD_IN_INDEX = set('\\/*?"<>| ,#:')
 
 
 @dataclass(frozen=True)
@@ -78,6 +85,16 @@ class Declaration:
     schemas: tuple[str, ...] = ()
     family: str = ""
     schema: str = ""
+
+    @property
+    def column(self) -> str:
+        """The column of the document whose value is put into the index's name; empty: it is one index."""
+        return found[0][1:-1] if (found := BRACES.search(self.pattern)) else ""
+
+    @property
+    def pattern(self) -> str:
+        """The name of its index; of a declaration for several schemas with a name in place of theirs."""
+        return self.index.replace(SCHEMA, "schema") if self.schemas else self.index
 
 
 def read(path: Path) -> list[Declaration]:
@@ -199,15 +216,13 @@ def _query(place: Place, table: dict[str, Any], folder: Path) -> str:
 
 
 def _index(place: Place, table: dict[str, Any]) -> str:
+    """The name, with the name of one column in braces where each document's value of it is put in."""
     index, here = place.text(table, "index", needed=True), place.at("index")
-    if (
-        index != index.lower()
-        or BAD_IN_INDEX & set(index)
-        or index[0] in "-_+."
-        or len(index.encode()) > MAX_INDEX
-    ):
-        hint = f"lower case, none of {' '.join(sorted(BAD_IN_INDEX - {' '}))}, at most {MAX_INDEX} bytes"
-        here.fail(f"{shown(index)} cannot be an index's name", hint)
+    if BRACES.match(index):
+        here.fail(f"{shown(index)} begins with a column", "any index could be one of its own: products-{…}")
+    one = index.replace(SCHEMA, "x") if "schemas" in table else index
+    if not index_name(BRACES.sub("x", one, count=1)):
+        here.fail(f"{shown(index)} cannot be an index's name", f"{OF_INDEX}; one {{COLUMN}} of the document")
     return index
 
 
@@ -241,10 +256,22 @@ def _follow(place: Place, table: dict[str, Any], count: int) -> DeclaredFollow:
     return DeclaredFollow(place, name, key, keys, place.texts(table, "columns"), every)
 
 
+def meeting(declared: Declaration, index: str, id_prefix: str) -> bool:
+    """Whether a document may be one of another projection of this index, too."""
+    if not may_meet(declared.pattern, index):
+        return False
+    # An index that a column chooses says of one projection alone that it is its own.
+    several = any(map(BRACES.search, (declared.pattern, index)))
+    return several or not disjoint(declared.id_prefix, id_prefix)
+
+
 def check_indexes(declared: list[Declaration]) -> None:
     """Raise UsageError for two declarations of one index, unless their ids are disjoint."""
     for each, other in ((each, other) for n, each in enumerate(declared) for other in declared[:n]):
-        if each.index == other.index and not disjoint(each.id_prefix, other.id_prefix):
+        if meeting(each, other.pattern, other.id_prefix):
             each.place.at("index").fail(
-                f"{shown(each.index)} is the index of {other.name} already", OWN_INDEX
+                f"{shown(each.index)} is the index of {other.name} already"
+                if each.index == other.index
+                else f"{shown(each.index)} may be an index of {other.name}, which has {shown(other.index)}",
+                OWN_INDEX,
             )

@@ -17,13 +17,15 @@ from outboxctl.domain.projection import Projection, built_in
 def named(connection: Connection, name: str, index: str = "") -> Projection:
     """The projection of this name. UsageError where none is in force, or it stands for several.
 
-    With `index`, that of the built-in projection, also that one.
+    With `index`, that of the built-in projection, also that one. `NAME:VALUE` is the part of a projection
+    whose documents have this value of the column that chooses their index.
     """
+    name, _, value = name.partition(":")
     if index and name == PROJECTION:
         return built_in(index, outbox_schema(connection))
     found = chosen(connection, name)
     if len(found) == 1:
-        return found[0]
+        return _part(found[0], value) if value else found[0]
     each = brief(", ".join(each.name for each in found), 300)
     raise UsageError(f"{name} stands for {len(found)} projections", hint=f"name one: {each}")
 
@@ -35,14 +37,24 @@ def chosen(connection: Connection, name: str, index: str = "") -> list[Projectio
     """
     if index and name == PROJECTION:
         return [built_in(index, outbox_schema(connection))]
+    name, _, value = name.partition(":")
     known = in_force.read(connection)
     if found := [each for each in known if name in (each.name, each.family)]:
-        return found
+        return [_part(each, value) for each in found] if value else found
     names = [*dict.fromkeys(each.family or each.name for each in known)]
     near = get_close_matches(name, [*names, *(each.name for each in known)], n=1)
     meant = f"did you mean {near[0]}? " if near else ""
     hint = f"{meant}in force: {brief(', '.join(names) or 'none', 500)}"
     raise UsageError(f"no projection {brief(repr(name), 80)} is in force", hint=hint)
+
+
+def _part(projection: Projection, value: str) -> Projection:
+    try:
+        if projection.parted:
+            return projection.of(value)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    raise UsageError(f"{projection.name} has one index", hint=f"name it {projection.name}, without `:`")
 
 
 def source_of(projection: Projection, tell: Callable[[str], object] = lambda _: None) -> DocumentSource:
@@ -54,7 +66,10 @@ def sharing(connection: Connection, projection: Projection) -> list[Projection]:
     """What is in force for the index of a projection, in the order of names; the built-in one has its own."""
     if not projection.name:
         return [projection]
-    found = [each for each in in_force.read(connection) if each.index == projection.index]
+    known, value = in_force.read(connection), projection.value
+    if value:  # each part has its own
+        known = [each.of(value) for each in known if each.name == projection.name and each.parted]
+    found = [each for each in known if each.index == projection.index]
     return sorted(found, key=lambda each: each.name)
 
 

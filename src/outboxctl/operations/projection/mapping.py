@@ -15,7 +15,7 @@ from typing import Any
 from outboxctl.core.projections.fields import Field
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import brief
-from outboxctl.domain.projection import Projection
+from outboxctl.domain.projection import OWNER, Projection
 from outboxctl.sink.index.index_setup import SETTINGS
 from outboxctl.sink.index.lifecycle import flat
 from outboxctl.sink.index.vectors import DENSE, Vectors
@@ -72,13 +72,20 @@ class MappingComparison:
 
 
 def body(
-    columns: Sequence[Field], given: Json, objects: Json | None = None, vectors: Vectors = DENSE
+    columns: Sequence[Field],
+    given: Json,
+    objects: Json | None = None,
+    vectors: Vectors = DENSE,
+    owner: str = "",
 ) -> Json:
     """The whole body of the index: what the columns need, changed and extended by what the file gives.
 
-    `objects` are fields in columns of json, in `properties` of these.
+    `objects` are fields in columns of json, in `properties` of these. `owner` is the projection whose index
+    it says that it is, one of several.
     """
     mappings = given.get("mappings", {})
+    if owner:
+        mappings = mappings | {"_meta": mappings.get("_meta", {}) | {OWNER: owner}}
     inner = {} if _dynamic(mappings) else objects or {}
     derived = {each.name: found for each in columns if (found := _of_column(each, inner, vectors))}
     properties = merged(derived, mappings.get("properties", {}))
@@ -89,7 +96,7 @@ def body(
 def in_force(columns: Sequence[Field], projection: Projection, vectors: Vectors) -> Json:
     """The body that the index of a projection in force needs, whose view has these columns."""
     given, objects = (json.loads(each or "{}") for each in (projection.mapping, projection.objects))
-    return body(columns, given, objects, vectors)
+    return body(columns, given, objects, vectors, projection.name if projection.column else "")
 
 
 def together(*bodies: Json) -> Json:

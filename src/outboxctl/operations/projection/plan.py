@@ -1,6 +1,7 @@
 """What `apply` would do: nothing is changed here, neither in the database nor in the index."""
 
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 
 from outboxctl.core.projections import catalog, changes, in_force, sweeps, trigger_check
 from outboxctl.core.projections.catalog import view_name
@@ -8,15 +9,17 @@ from outboxctl.core.projections.trigger_check import TriggerFault
 from outboxctl.core.projections.trigger_names import beside_sql, shared, tables_of
 from outboxctl.core.projections.triggers import Triggers
 from outboxctl.core.projections.view_texts import definition
+from outboxctl.core.refused_reads import ReadRefusedError
 from outboxctl.core.sql import Connection
 from outboxctl.core.sql.kept import keeping
 from outboxctl.core.sql.transaction import undone
+from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import brief
 from outboxctl.domain.printable_sql import clean_sql
-from outboxctl.domain.projection import Projection, Relation, disjoint
-from outboxctl.operations.projection import mapping, sharing
+from outboxctl.domain.projection import BRACES, Projection, Relation
+from outboxctl.operations.projection import mapping, parts, sharing
 from outboxctl.operations.projection.analysis.chains import same_text
-from outboxctl.operations.projection.declaration import OWN_INDEX, TRIGGERS, Declaration
+from outboxctl.operations.projection.declaration import OWN_INDEX, TRIGGERS, Declaration, meeting
 from outboxctl.operations.projection.place import shown
 from outboxctl.operations.projection.resolved import Planned, resolve
 from outboxctl.sink.index import alias
@@ -30,6 +33,7 @@ ANEW = ("root", "key", "id", "id_prefix", "routing")
 TWO_KINDS = "it was {before}, and {index} has documents of that: versions of two kinds cannot be compared"
 NEW_INDEX = "name a new `index` with it, or drop the projection, delete the index, and apply again"
 BUILT_IN = "the built-in projection (ELASTIC_INDEX)"
+NOT_OURS = 'name it otherwise; or, if it is this projection\'s: _meta: {{"outboxctl_projection": "{name}"}}'
 MOST = 10  # names in a sentence
 HEAD = """\
 -- Projections: {names}. Made by `outboxctl projection sql`.
@@ -90,13 +94,15 @@ def _check_indexes(
     others.append((built_in, "", BUILT_IN))
     for each in declared:
         for index, prefix, owner in others:
-            if index == each.index and not disjoint(each.id_prefix, prefix):
-                what = f"{brief(index, 250)} is the index of {owner} already"
+            if meeting(each, index, prefix):
+                what = f"{brief(each.index, 250)} is the index of {owner} already"
                 each.place.at("index").fail(f"{what}{f', with ids {prefix}…' * bool(prefix)}", OWN_INDEX)
     own = {each.index: each.name for each in declared}
     owners = {index: owner for index, _, owner in others} | own
-    behind = alias.leads_to(client, own, owners) if client else {name: set[str]() for name in owners}
-    for each in declared:
+    # Of those whose index a column chooses the names say enough: what they make says whose it is.
+    single, beside = ([name for name in some if not BRACES.search(name)] for some in (own, owners))
+    behind = alias.leads_to(client, single, beside) if client else {name: set[str]() for name in beside}
+    for each in (each for each in declared if not each.column):
         for other, index in alias.meeting(behind, each.index):
             name, owner = brief(each.index, 250), owners[other]
             what = f"{name} leads to {index}, which is the index of {owner} already, by {brief(other, 250)}"
@@ -112,15 +118,32 @@ def _documents(
         old, new = before.to_json() if before else {}, projection.to_json()
         changed = ", ".join(name for name in new if old.get(name) != new[name])
         planned.step("declaration", f"put in force: {changed}" if before else "put in force")
-    home = look_for_one(client, projection.index) if client else None
-    planned.new_index = projection.index in new_indexes or (home is not None and home.index is None)
+    homes = _homes(connection, client, planned) if client else []
+    nothing = client is not None and all(home.index is None for home in homes)
+    planned.new_index = projection.index in new_indexes or nothing
     if before and not planned.new_index:
         _require_one_kind(planned, before)
     why = [*sweeps.reasons(before, projection), *planned.tampered]
     if why and not (planned.new_index and not sweeps.has_rows(connection, projection)):
         planned.step("documents", f"every document is read{' again' * bool(before)}: {'; '.join(why)}")
-    if home:
+    for home in homes:
         _index(home, planned)
+
+
+def _homes(connection: Connection, client: Client, planned: Planned) -> list[Named]:
+    """The index of each part. Of a view that cannot be read those that are there: workers make the others."""
+    looked_at = replace(planned.projection, document=planned.looked_at)
+    try:
+        whole = parts.parts(connection, client, looked_at)
+        found, foreign = whole.found, whole.foreign
+    except ReadRefusedError:
+        found, foreign = parts.there(client, looked_at), list[str]()
+    except UsageError as error:
+        planned.declaration.place.at("index").fail(str(error), error.hint)
+    if foreign:
+        what = f"{brief(', '.join(foreign), 300)} is there, and does not say whose it is"
+        planned.declaration.place.at("index").fail(what, NOT_OURS.format(name=looked_at.name))
+    return [look_for_one(client, each.index) for each in found]
 
 
 def _require_one_kind(planned: Planned, before: Projection) -> None:
@@ -202,11 +225,12 @@ def _watched(projection: Projection) -> tuple[object, ...]:
 def _index(home: Named, planned: Planned) -> None:
     projection, wanted = planned.projection, planned.body["mappings"]
     if home.index is None:
-        planned.step("index", f"create {projection.index}-000001 behind {projection.index}")
+        planned.step("index", f"create {home.name}-000001 behind {home.name}")
+        planned.lacking[home.name] = {}
         return
     compared = mapping.compare(wanted, home.first.mapping)
-    planned.lacking.update(compared.lacking)
     if compared.lacking:
+        planned.lacking[home.name] = compared.lacking
         names = brief(", ".join(compared.lacking), 300)
         planned.step("mapping", f"added in place to {home.index}: {names}")
     before = planned.before or projection

@@ -13,7 +13,7 @@ from outboxctl.domain import json_numbers
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.json_numbers import same_json_types
 from outboxctl.domain.printable import brief
-from outboxctl.domain.projection import Projection
+from outboxctl.domain.projection import NUMBERED, Projection
 from outboxctl.operations.projection.known import source_of
 from outboxctl.sink.index.scanned import ScannedDocument, SearchPage, search_page
 from outboxctl.sink.transport.client import Client
@@ -74,23 +74,33 @@ def _id(connection: Connection, projection: Projection, row: SourceRow) -> str:
 
 def _compared(client: Client, projection: Projection, row: SourceRow, id_: str) -> Preview:
     sent = None if row.text is None else json_numbers.loads(row.text)
-    hits = _hits(client, projection, id_)
+    hits = _hits(client, row.alias or projection.everywhere, id_)
     indexed = json_numbers.loads(hits[0].body) if hits else None
     differences = list(_differences(projection, sent or {}, indexed or {}))
     there = [hit.routing for hit in hits]
+    if row.alias and (elsewhere := _elsewhere(client, projection, row.alias, id_)):
+        differences.append(PreviewDifference("_index", row.alias, elsewhere))
     if projection.routing and hits and sent is not None and there != [row.routing]:
         differences.append(PreviewDifference("_routing", row.routing, there[0] if len(there) == 1 else there))
     same = not row.error and (sent is None) == (indexed is None) and not differences
     return Preview(row.key, id_, sent, indexed, differences, same, row.error)
 
 
-def _hits(client: Client, projection: Projection, id_: str) -> Sequence[ScannedDocument]:
+def _elsewhere(client: Client, projection: Projection, alias: str, id_: str) -> list[str]:
+    """The other indexes of a projection that have this document, too."""
+    refresh(client, projection.everywhere)
+    query = {"query": {"ids": {"values": [id_]}}, "size": COPIES, "_source": False}
+    found = request(client, "POST", projection.everywhere, "_search", body=query)["hits"]["hits"]
+    return sorted({hit["_index"] for hit in found if NUMBERED.sub("", hit["_index"]) != alias})
+
+
+def _hits(client: Client, index: str, id_: str) -> Sequence[ScannedDocument]:
     """What the index has, once for each shard; found by a search, for which no routing must be known."""
-    if not id_ or not request(client, "HEAD", projection.index):
+    if not id_ or not request(client, "HEAD", index):
         return []
-    refresh(client, projection.index)
+    refresh(client, index)
     query = {"query": {"ids": {"values": [id_]}}, "size": COPIES}
-    page: SearchPage = request(client, "POST", projection.index, "_search", decode=search_page, body=query)
+    page: SearchPage = request(client, "POST", index, "_search", decode=search_page, body=query)
     return page.documents
 
 

@@ -48,10 +48,10 @@ class Planned:
 
     `looked_at` is the view, or a temporary one of its `query`, `others` own what it reads, `body` is what it
     needs of its index, `whole` the same with what those need that it `shares` the index with, `vectors` how
-    its engine has them, `before` what is in force. `scripts` changes the database, `lacking` are fields that
-    the index's mapping gets, in place; `tampered` says what is not as it was put in force, so that documents
-    may be wrong. `new_index`: it holds no document of before. `unfolded` is the view that is declared as the
-    root.
+    its engine has them, `before` what is in force. `scripts` changes the database, `lacking` are, by index,
+    fields that its mapping gets, in place, of one that is made none; `tampered` says what is not as it was
+    put in force, so that documents may be wrong. `new_index`: it holds no document of before. `unfolded` is
+    the view that is declared as the root.
     """
 
     declaration: Declaration
@@ -67,7 +67,7 @@ class Planned:
     before: Projection | None = None
     scripts: list[str] = field(default_factory=list)
     steps: list[PlanStep] = field(default_factory=list)
-    lacking: dict[str, Any] = field(default_factory=dict)
+    lacking: dict[str, dict[str, Any]] = field(default_factory=dict)
     tampered: list[str] = field(default_factory=list)
     new_index: bool = False
     unfolded: Relation | None = None
@@ -127,6 +127,8 @@ def resolve(
         triggers=with_triggers,
         ignore=tuple(sorted(ignored, key=str)),
         version=declared.version,
+        column=declared.column,
+        body=json.dumps(body, sort_keys=True) if declared.column else "",
         id=_own_id(connection, declared, root.table, columns),
         skip_unchanged=declared.skip_unchanged,
         vectors=tuple(each.name for each in columns if mapping.is_vector(each)),
@@ -171,11 +173,12 @@ def _body(
 ) -> tuple[dict[str, Any], dict[str, Any], list[Unknown]]:
     """The body of the index, the fields in objects that it has of the view, and what no search finds."""
     objects, unknown = contents(connection, columns, analysis.view)
-    body = mapping.body(columns, declared.mapping, objects, vectors)
+    owner = declared.name if declared.column else ""
+    body = mapping.body(columns, declared.mapping, objects, vectors, owner)
     if objects and (size := mapping.too_many(body)):
         why = f"an index with them has {size:,} fields, and {mapping.MOST_FIELDS} in `settings` is lower"
         unknown, objects = [Unknown((name,), why) for name in objects], {}
-        body = mapping.body(columns, declared.mapping, objects, vectors)
+        body = mapping.body(columns, declared.mapping, objects, vectors, owner)
     given = declared.mapping.get("mappings", {})
     return body, objects, [each for each in unknown if not mapping.declared(each.path, given)]
 
@@ -205,9 +208,9 @@ def _own_id(
 ) -> KeyColumn | None:
     """The column whose text is the `_id`; None where that is the key's."""
     name, place = declared.id, declared.place.at("id")
-    if declared.version and (name or declared.skip_unchanged):
-        place = place if name else declared.place.at("skip_unchanged")
-        place.fail("not together with `version`", ONE_OR_OTHER)
+    if declared.version and (name or declared.skip_unchanged or declared.column):
+        key = "id" if name else "skip_unchanged" if declared.skip_unchanged else "index"
+        declared.place.at(key).fail("not together with `version`", ONE_OR_OTHER)
     followed.check_column(place, name, declared.document or "the query", [each.name for each in document])
     if not name or declared.key == (name,):
         return None
@@ -224,10 +227,11 @@ def _unique(connection: Connection, root: Relation, name: str) -> bool:
 
 
 def _check_fields(declared: Declaration, view: Relation, columns: Sequence[Field]) -> None:
-    place, routing = declared.place.at("routing"), declared.routing
-    followed.check_column(place, routing, view, [each.name for each in columns])
-    if any(each.name == routing and (each.listed or each.kind == "json") for each in columns):
-        place.fail(f"{shown(routing)} is a list or an object", "a routing is one value of a document")
+    for key, name in (("routing", declared.routing), ("index", declared.column)):
+        place = declared.place.at(key)
+        followed.check_column(place, name, view, [each.name for each in columns])
+        if any(each.name == name and (each.listed or each.kind == "json") for each in columns):
+            place.fail(f"{shown(name)} is a list or an object", f"`{key}` takes one value of a document")
     _check_version(declared, columns)
     for each in mapping.objects_of_values(columns, declared.mapping):
         what = f"{shown(each.name)} is an object in it, and {each.kind} in the document"

@@ -16,6 +16,7 @@ from uuid import uuid4
 
 from outboxctl.core.database import Connection, Database
 from outboxctl.core.delivery import places
+from outboxctl.core.delivery.places import Place
 from outboxctl.core.documents.source import DocumentSource
 from outboxctl.core.documents.table import entity_of
 from outboxctl.core.operator import repair
@@ -177,10 +178,16 @@ class Repair:
     def _enqueue_keys(
         self, connection: Connection, plain: Sequence[Task], _: Sequence[Task]
     ) -> tuple[int, int]:
-        name = self.source.projection.name
+        projection = self.source.projection
+        name = projection.name
+        if projection.column:  # no event leads to an index that no place of the document's names
+            found = [difference for difference, _ in plain if difference.kind is DifferenceKind.EXTRA]
+            places.note(
+                connection, [Place(name, each.key or "", projection.index, each.id) for each in found]
+            )
         keys = [difference.key for difference, _ in plain if difference.key is not None]
         ids = events.write(connection, name, keys)
-        if self.source.projection.placed:
+        if projection.placed:
             places.forget(connection, name, keys)
         filters = {"projection": name, **self._filters(plain)}
         record(connection, "repair", filters=filters, ids=ids, affected=None, **self._act)

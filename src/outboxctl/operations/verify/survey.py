@@ -78,7 +78,7 @@ def _uncounted(
     with database.begin() as connection:
         moved = source.moved(connection, began)
     if not moved:
-        which = f" --projection {source.projection.name}" if source.projection.name else ""
+        which = f" --projection {source.projection.chosen_by}" if source.projection.name else ""
         text = DIFFERING.format(rows=census.rows, documents=census.documents, which=which)
         yield Difference(DifferenceKind.UNCOUNTED, ALL, error=text)
 

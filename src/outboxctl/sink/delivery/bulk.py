@@ -15,12 +15,16 @@ WRITTEN = frozenset({"created", "updated", "deleted", None})  # None: a proxy th
 
 
 class BulkAction(NamedTuple):
-    """One document to write (`document` is its JSON text) or, with None, to delete; its routing, or ""."""
+    """One document to write (`document` is its JSON text) or, with None, to delete; its routing, or "".
+
+    `alias`: its index, where a column of the document chooses that (`parted.PartedSink`).
+    """
 
     id: str
     version: int
     document: str | None
     routing: str = ""
+    alias: str = ""
 
 
 as_action: Callable[[Sequence[Any]], BulkAction] = partial(tuple.__new__, BulkAction)
@@ -40,7 +44,7 @@ def routed_body(actions: Sequence[BulkAction]) -> bytes:
 
 
 def _lines(action: BulkAction) -> str:
-    id_, version, document, _ = action
+    id_, version, document, _, _ = action
     about = f'"_id":{quoted(id_)},"version":{version},"version_type":"external_gte"'
     if document is None:
         return f'{{"delete":{{{about}}}}}\n'

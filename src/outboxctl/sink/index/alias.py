@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterator, Mapping
 
 from outboxctl.domain.errors import UnreachableError
 from outboxctl.domain.failures import Answer
+from outboxctl.domain.projection import OWNER
 from outboxctl.sink.index.named import Json, Named, look_for_one
 from outboxctl.sink.transport.client import Client
 from outboxctl.sink.transport.reply import FORBIDDEN, NOT_FOUND
@@ -56,6 +57,24 @@ def swap(client: Client, home: Named, new: str) -> None:
             f"the search engine confirmed a move of {home.name}, which leads to {now}, not to {new}",
             hint="look at GET /_alias, then run the same command again",
         )
+
+
+def written(client: Client, pattern: str, projection: str) -> set[str]:
+    """The aliases of this pattern by which documents are written to an index of this projection's own.
+
+    An index that does not say whose it is (OWNER), and an alias that is there for searches, are others'.
+    """
+    shown = "*.aliases,*.mappings._meta"
+    found = request(client, "GET", pattern, local=True, filter_path=shown, absent=(NOT_FOUND,)) or {}
+    own = [each for each in found.values() if _owner(each) == projection]
+    return {
+        name for each in own for name, about in each.get("aliases", {}).items() if about.get("is_write_index")
+    }
+
+
+def _owner(index: Json) -> str | None:
+    owner: str | None = index.get("mappings", {}).get("_meta", {}).get(OWNER)
+    return owner
 
 
 def leads_to(client: Client, names: Collection[str], others: Collection[str]) -> dict[str, set[str]]:

@@ -8,7 +8,7 @@ from typing import Any
 from outboxctl.domain.errors import RefusedError, UnreachableError
 from outboxctl.domain.failures import Classification, Reason, Verdict
 from outboxctl.domain.printable import brief
-from outboxctl.sink.index.named import look
+from outboxctl.sink.index.named import Index, look
 from outboxctl.sink.transport.client import Client
 from outboxctl.sink.transport.request import request
 
@@ -71,8 +71,14 @@ def _wrong(client: Client, names: Sequence[str]) -> list[str]:
     red = {name: each for name, each in shards.get("indices", {}).items() if each["status"] == "red"}
     if not red:
         return [NO_LEADER]  # Elasticsearch says it in no other way: all is red, and no index is
-    written = {index.name for name in names if (index := look(client, name).writes_to)}
+    written = {each.name for name in names for each in _written(client, name)}
     return [_red(name, _copies(facts)) for name, facts in red.items() if name in written]
+
+
+def _written(client: Client, name: str) -> list[Index]:
+    """The index that takes the documents of this name; of a pattern all."""
+    found = look(client, name)
+    return found.indexes if "*" in name else [each for each in (found.writes_to,) if each]
 
 
 def _groups(names: Sequence[str]) -> Iterator[list[str]]:

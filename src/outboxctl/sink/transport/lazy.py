@@ -1,5 +1,6 @@
 """A sink whose client is loaded and opened when it is first used: no claim needs it."""
 
+import json
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -7,11 +8,13 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from outboxctl.domain.clock import Deadline
+from outboxctl.domain.errors import OutboxctlError
 from outboxctl.domain.failures import Classification, Reason
-from outboxctl.domain.projection import Routing
+from outboxctl.domain.projection import Projection, Routing
 from outboxctl.settings import Settings
 from outboxctl.sink.delivery.bulk import BulkAction
-from outboxctl.sink.delivery.result import Delivery, Place, Sink
+from outboxctl.sink.delivery.parted import PartedSink
+from outboxctl.sink.delivery.result import Delivery, IndexedSink, Place, Sink
 from outboxctl.sink.transport.open import connect, security
 
 if TYPE_CHECKING:
@@ -108,3 +111,29 @@ class IndexSink:
         from outboxctl.sink.index.named import uuids  # noqa: PLC0415 - slow to load
 
         return uuids(self.sink.client(), self.index, seconds)
+
+    def make(self, body: str, projection: str) -> str:
+        """As `MadeSink.make`; an index that is there, and not this projection's, is not used."""
+        from outboxctl.sink.index import alias, index_setup  # noqa: PLC0415 - slow to load
+
+        whole, client = json.loads(body), self.sink.client()
+        try:
+            index_setup.ensure(client, self.index, **whole)
+            own = self.index in alias.written(client, self.index, projection)
+        except OutboxctlError as error:
+            return str(error)
+        return "" if own else f"it is there, and does not say that it is one of {projection}"
+
+
+def sink_of(sink: OpeningSink, projection: Projection) -> IndexedSink:
+    """The part of a sink that is a projection's: its index, or each that a column of it chooses."""
+
+    def one(alias: str) -> IndexSink:
+        return IndexSink(sink, alias, projection.pipeline, projection.routed)
+
+    def aliases() -> set[str]:
+        from outboxctl.sink.index import alias  # noqa: PLC0415 - slow to load
+
+        return alias.written(sink.client(), projection.everywhere, projection.name)
+
+    return PartedSink(projection.everywhere, one, aliases) if projection.parted else one(projection.index)

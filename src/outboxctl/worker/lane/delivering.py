@@ -9,6 +9,7 @@ from typing import NamedTuple
 import structlog
 
 from outboxctl.core.database import Database
+from outboxctl.core.delivery import places
 from outboxctl.core.delivery.claim import Claimed
 from outboxctl.core.delivery.deletes import DeliveredDelete
 from outboxctl.core.delivery.places import PlaceWrite
@@ -25,6 +26,8 @@ from outboxctl.domain.flow import OF_ONE_INDEX
 from outboxctl.domain.lifecycle import PROJECTION
 from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import KEY_TOO_LONG, MAX_KEY_BYTES, Projection
+from outboxctl.sink.delivery.bulk import BulkAction
+from outboxctl.sink.delivery.parted import PartedSink
 from outboxctl.sink.delivery.result import Delivery, IndexedSink, Sink
 from outboxctl.worker.claiming.leases import Batch, Lease
 from outboxctl.worker.context import WorkerContext
@@ -99,6 +102,7 @@ class Delivering:
         sink_of: Callable[[Projection], IndexedSink],
     ) -> None:
         self._context, self._flow, self._declared, self._sink_of = context, flow, declared, sink_of
+        self._known = set[tuple[str, str]]()  # indexes that were there, by definition and alias
         self._built_in = Route("", TableSource(), sink, context.settings.elastic_index)
 
     def deliver(self, batch: Batch, events: Sequence[Claimed]) -> Delivered:
@@ -134,8 +138,24 @@ class Delivering:
         sink, seconds = self._sink_of(projection), lease.deadline.seconds_left()
         # Known before documents are read: of an index that is made meanwhile it is another.
         holds = sink.holds(min(seconds, ASKED)) if projection.skip_unchanged and seconds > 0 else ""
-        source = DocumentSource(projection, raised=partial(self._raised, projection.name), holds=holds)
+        raised = partial(self._raised, projection.name)
+        source = DocumentSource(projection, raised=raised, holds=holds)
+        if isinstance(sink, PartedSink):
+            source = replace(source, make=partial(self._make, projection, sink))
         return Route(projection.name, source, sink, projection.index, projection)
+
+    def _make(self, projection: Projection, sink: PartedSink, alias: str) -> str:
+        """Make the index of a value that no document had before; why it cannot be used, or an empty text.
+
+        One that had documents and is gone is an outage (docs/adr/0003-no-index-by-accident.md).
+        """
+        if (projection.stamp, alias) not in self._known:
+            with self._context.database.begin() as connection:
+                known = places.known(connection, projection.name, alias)
+            if not known and (why := sink.one(alias).make(projection.body, projection.name)):
+                return why
+            self._known.add((projection.stamp, alias))
+        return ""
 
     def _raised(self, name: str, base: int) -> None:
         self._context.of(name).metrics.count("version_base_raised", 1)
@@ -149,7 +169,7 @@ class Delivering:
         judged, answered, held = Judged(), Answered(), dict[str, int]()
         for _ in range(TRIES):
             reading = self._read(route, events, lease, held)
-            prepared = prepare(reading.read)
+            prepared = prepare(reading.read, reading.aliases)
             if reading.routings:
                 prepared.actions = [a._replace(routing=reading.routings[a.id]) for a in prepared.actions]
             delivery = self._send(route, prepared, lease)
@@ -187,9 +207,7 @@ class Delivering:
         """Send the actions until the lease's deadline; one finding an action."""
         if not prepared.actions:
             return Delivery([], [])
-        sink = route.sink
-        if self._context.settings.holds(route.name):
-            sink = SuspectIsolation(sink, self._flow.suspects, route.alias)
+        sink = self._isolating(route) if self._context.settings.holds(route.name) else route.sink
         sent_at = monotonic()
         lease.delivering = True
         try:
@@ -199,14 +217,22 @@ class Delivering:
             lease.delivering = False
         tally.deliveries(self._context.of(route.name).metrics, prepared.actions, delivery)
         if not all_done(delivery.findings):
-            delivery = self._of_route(route, delivery)
+            delivery = self._of_route(route, prepared.actions, delivery)
         self._flow.learn(delivery, sent_at=sent_at)
         if delivery.recovered:
             self._flow.recovered(route.name)
         return delivery
 
-    def _of_route(self, route: Route, delivery: Delivery) -> Delivery:
-        delivery = waiting_for_move(self._context.database, route.alias, delivery)
+    def _isolating(self, route: Route) -> Sink:
+        def isolating(sink: Sink, alias: str) -> Sink:
+            return SuspectIsolation(sink, self._flow.suspects, alias)
+
+        whole = route.sink
+        return whole.through(isolating) if isinstance(whole, PartedSink) else isolating(whole, route.alias)
+
+    def _of_route(self, route: Route, actions: Sequence[BulkAction], delivery: Delivery) -> Delivery:
+        aliases = [action.alias or route.alias for action in actions]
+        delivery = waiting_for_move(self._context.database, aliases, delivery)
         findings = delivery.findings
         if not route.source.versioned:
             findings = [finding and _reachable(finding) for finding in findings]
@@ -253,22 +279,33 @@ def holding_no_other(finding: Classification) -> Classification:
     return finding
 
 
-def waiting_for_move(database: Database, alias: str, delivery: Delivery) -> Delivery:
+def waiting_for_move(database: Database, aliases: Sequence[str], delivery: Delivery) -> Delivery:
     """The delivery, with what a rebuild's block of the index refused as what waits for the alias to move.
 
-    These events wait with their attempts, under either outage policy, and hold up no other's. Where the
-    rebuilds cannot be read, nothing changes: then it is an outage like any other.
+    `aliases` are those of its actions. These events wait with their attempts, under either outage policy, and
+    hold up no other's. Where the rebuilds cannot be read, nothing changes: it is an outage like any other.
     """
-    if not any(finding and finding.reason is Reason.WRITE_BLOCKED for finding in delivery.findings):
+    pairs = [*zip(aliases, delivery.findings, strict=True)]
+    blocked = {alias for alias, each in pairs if each and each.reason is Reason.WRITE_BLOCKED}
+    if not blocked:
         return delivery
     try:
         with database.begin() as connection:
-            state = move_state(connection, alias)
+            states = {alias: move_state(connection, alias) for alias in sorted(blocked)}
     except OutboxctlError:
         return delivery
-    if state is None:
+    waits = {alias: _waits(alias, state) for alias, state in states.items() if state}
+    if not waits:
         return delivery
-    waits = Classification(
+    findings = [
+        waits.get(alias, each) if each and each.reason is Reason.WRITE_BLOCKED else each
+        for alias, each in pairs
+    ]
+    return replace(delivery, findings=findings)
+
+
+def _waits(alias: str, state: MoveState) -> Classification:
+    return Classification(
         Verdict.OUTAGE,
         Reason.WRITE_BLOCKED,
         error=brief(f"{Reason.WRITE_BLOCKED}: {MOVES[state].format(alias=alias)}"),
@@ -277,5 +314,3 @@ def waiting_for_move(database: Database, alias: str, delivery: Delivery) -> Deli
         attempt_returned=True,
         passing=state is MoveState.RUNS,
     )
-    findings = [waits if each and each.reason is Reason.WRITE_BLOCKED else each for each in delivery.findings]
-    return replace(delivery, findings=findings)

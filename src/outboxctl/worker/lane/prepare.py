@@ -4,9 +4,10 @@ The document follows the source row, not the event: an event only says that the 
 that was read after the claim is sent. So a late, duplicated or replayed event is harmless.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import le
+from types import MappingProxyType
 from typing import Any
 
 from outboxctl.core.delivery.claim import Claimed
@@ -26,30 +27,36 @@ MAX_ID_BYTES = 512  # Elasticsearch's limit on `_id`
 class Prepared:
     """Events `decided` without the sink, and for each entity its newest event and the action to send.
 
-    `newest` and `actions` are in the same order. `coalesced` are the entities' other events.
+    `newest` and `actions` are in the same order. `coalesced` are the entities' other events. `aliases` are
+    the indexes of events, where a column chooses these: there a document may have an entity in each.
     """
 
     decided: list[tuple[Claimed, Classification]] = field(default_factory=list)
     actions: list[BulkAction] = field(default_factory=list)
     newest: list[Claimed] = field(default_factory=list)
     coalesced: list[Claimed] = field(default_factory=list)
+    aliases: Mapping[str, str] = field(default_factory=dict)
+
+    def entity(self, event: Claimed) -> tuple[str, str]:
+        """Which document of which index."""
+        return event.document_id, self.aliases.get(event.id, "")
 
 
-def prepare(batch: Sequence[Claimed]) -> Prepared:
+def prepare(batch: Sequence[Claimed], aliases: Mapping[str, str] = MappingProxyType({})) -> Prepared:
     """Decide what can be decided without the sink; several events of one entity are sent once."""
-    if batch and _are_writes(*zip(*batch, strict=True)):  # the hot path
-        return Prepared(actions=[as_action((e[1], e[5], e[6], "")) for e in batch], newest=[*batch])
-    prepared = Prepared()
-    newest: dict[str, Claimed] = {}
+    if batch and not aliases and _are_writes(*zip(*batch, strict=True)):  # the hot path
+        return Prepared(actions=[as_action((e[1], e[5], e[6], "", "")) for e in batch], newest=[*batch])
+    prepared = Prepared(aliases=aliases)
+    newest: dict[tuple[str, str], Claimed] = {}
     for event in batch:
         if not _ordinary(event) and (finding := _refusal(event) or _invisible(event)):
             prepared.decided.append((event, finding))
-        elif (first := newest.setdefault(event.document_id, event)) is not event:
+        elif (first := newest.setdefault(prepared.entity(event), event)) is not event:
             older, newer = sorted((event, first), key=_version)
-            newest[event.document_id] = newer  # all have the document of one read
+            newest[prepared.entity(event)] = newer  # all have the document of one read
             prepared.coalesced.append(older)
     prepared.newest = list(newest.values())
-    prepared.actions = [_action(event) for event in prepared.newest]
+    prepared.actions = [_action(event)._replace(alias=alias) for (_, alias), event in newest.items()]
     return prepared
 
 
@@ -75,7 +82,7 @@ def deleted(
     again = (Noop.SUPERSEDED, *((Noop.DELETE_MISSING,) if projection != PROJECTION else ()))
     triples = zip(prepared.newest, prepared.actions, findings, strict=True)
     return {
-        event.id: DeliveredDelete(projection, action.id, action.version, action.routing)
+        event.id: DeliveredDelete(projection, action.id, action.version, action.routing, action.alias)
         for event, action, finding in triples
         if action.document is None and finding and finding.verdict is Verdict.DONE
         if finding.noop not in (again if event.op == "delete" else again[:1])
@@ -88,8 +95,9 @@ def _coalesced(
     if not prepared.coalesced:
         return []
     done = Classification(Verdict.DONE, noop=Noop.COALESCED)
-    by_document = {a.id: finding or UNSENT for a, finding in zip(prepared.actions, findings, strict=True)}
-    pairs = [(event, by_document[event.document_id]) for event in prepared.coalesced]
+    sent = zip(prepared.actions, findings, strict=True)
+    by_entity = {(action.id, action.alias): finding or UNSENT for action, finding in sent}
+    pairs = [(event, by_entity[prepared.entity(event)]) for event in prepared.coalesced]
     return [(event, done if finding.verdict is Verdict.DONE else finding) for event, finding in pairs]
 
 

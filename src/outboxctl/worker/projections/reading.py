@@ -79,10 +79,11 @@ class Reading:
     """One reading of the documents of events, each key once, in statements that end before `deadline`.
 
     `read` are the events with their documents, `judged` those without one and what becomes of them.
-    `routings` are those of documents by id. Events of one key share what one statement returned: a document
-    with the version of another read would supersede what was delivered between both. `left_out`: for some
-    there was no room; `late`: a statement took too long. `blocked`: the source cannot be read at all.
-    `held`: by event id, the versions that the index had of documents that it refused to delete.
+    `routings` are those of documents by id, `aliases` by event the index where a column chooses it. Events of
+    one key share what one statement returned: a document with the version of another read would supersede
+    what was delivered between both. `left_out`: for some there was no room; `late`: one took too long.
+    `blocked`: the source cannot be read at all. `held`: by event id, the versions that the index had of
+    documents that it refused to delete.
     An event whose key has several addresses has a part for each, with its id and PART; `places`: by event or
     part, what becomes of places once that is done.
     """
@@ -103,6 +104,7 @@ class Reading:
         self.read: list[Claimed] = []
         self.judged: Judged = []
         self.routings: dict[str, str] = {}
+        self.aliases: dict[str, str] = {}
         self.places = dict[str, list[PlaceWrite]]()
         self.left_out = self.late = False
         self.blocked: Classification | None = None
@@ -184,34 +186,39 @@ class Reading:
         routings = found.routings or [""] * len(keys)
         rows = zip(keys, found.texts, found.sent, routings, strict=True)
         for place, (key, text, sent, routing) in enumerate(rows):
-            ids = [*filter(None, [sent.id]), *sent.left]
             if place in found.unusable:
                 self._judge(key, _bad_document(Verdict.FAIL, found.unusable[place]))
             elif text == LEFT_OUT:
                 self.left_out = True
                 self._judge(key, UNSENT)
+            elif sent.waits:
+                self._judge(key, _waiting(sent.waits))
             elif sent.unchanged:
                 self._judge(key, UNCHANGED)
             else:
                 # Where the key says it, a delete has the routing of the document.
-                self.routings |= dict.fromkeys(ids, "" if self._source.projection.moves else routing)
-                self.routings |= {sent.id: routing} if sent.id else {}
-                self._take_parts(key, ids, found.version, text, sent)
+                left = "" if self._source.projection.moves else routing
+                self.routings |= dict.fromkeys([each.id for each in sent.left], left)
+                self.routings |= {sent.at.id: routing} if sent.at else {}
+                self._take_parts(key, found.version, text, sent)
 
-    def _take_parts(
-        self, key: str, ids: Sequence[str], version: int | None, text: str | None, sent: Sent
-    ) -> None:
+    def _take_parts(self, key: str, version: int | None, text: str | None, sent: Sent) -> None:
         """An event for each address; without one there is nothing to send."""
+        places = [*filter(None, [sent.at]), *sent.left]
         for event in self._events(key):
-            if not ids:
+            if not places:
                 self.judged.append((event, NEVER_WAS))
-            for n, id_ in enumerate(ids):
+            self.places[event.id] = [*sent.freed]
+            for n, place in enumerate(places):
                 part = f"{event.id}{PART}{n}" if n else event.id
-                document = text if id_ == sent.id else None
-                self.read.append(Claimed(part, id_, event.op, version, event.attempts, version, document))
-                self.places[part] = [write for at, write in sent.writes.items() if at == id_]
-            taken = [write for at, write in sent.writes.items() if at not in ids]
-            self.places.setdefault(event.id, []).extend(taken)
+                document = text if place == sent.at else None
+                self.read.append(
+                    Claimed(part, place.id, event.op, version, event.attempts, version, document)
+                )
+                if self._source.projection.parted:
+                    self.aliases[part] = place.alias
+                if place in sent.writes:
+                    self.places.setdefault(part, []).append(sent.writes[place])
 
     def _with_document(self, key: str, version: int | None, text: str | None) -> Iterator[Claimed]:
         if self._source.versioned:
@@ -261,6 +268,19 @@ def _worse(one: Classification, other: Classification) -> bool:
     """A document that met a newer version is read again: only what fails is worse."""
     rank = [each.noop is Noop.SUPERSEDED or 2 * (each.verdict is not Verdict.DONE) for each in (one, other)]
     return rank[0] > rank[1]
+
+
+def _waiting(why: str) -> Classification:
+    """Of a document whose index is not there, and cannot be made by this worker."""
+    text = brief(f"{Reason.INDEX_UNAVAILABLE}: {why}; `outboxctl projection apply` makes it")
+    return Classification(
+        Verdict.OUTAGE,
+        Reason.INDEX_UNAVAILABLE,
+        error=text,
+        single=True,
+        attempt_returned=True,
+        own_text=True,
+    )
 
 
 def _bad_document(verdict: Verdict, why: str) -> Classification:

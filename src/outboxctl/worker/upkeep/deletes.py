@@ -76,7 +76,9 @@ class DeletesAgain:
         if name != PROJECTION and self._looked_at(name, taken):
             return True
         deadline = Deadline(began + s.delivery_seconds)
-        actions = [BulkAction(each.document_id, each.version, None, each.routing) for each in taken]
+        actions = [
+            BulkAction(each.document_id, each.version, None, each.routing, each.alias) for each in taken
+        ]
         with self._context.tracing.untraced():
             delivery = sink.deliver(actions, deadline=deadline)
         return self._answered(name, taken, actions, delivery)

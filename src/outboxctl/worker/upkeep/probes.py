@@ -73,7 +73,7 @@ class Probes:
         health.report("database", None if writable else "the server is read-only")
         for projection in declared:
             self._context.metrics.declare(projection.name)
-        self._indexes = [projection.index for projection in declared]
+        self._indexes = [projection.everywhere for projection in declared]
         self._flow.declare([projection.name for projection in declared])
 
     def check_sink(self) -> None:
