@@ -114,9 +114,11 @@ def test_fields_that_no_search_will_find_are_named(store: Store, column: str, wa
     assert looked(store, column)[1] == [wanted] * bool(wanted)
 
 
+@pytest.mark.parametrize("skip", ["", "skip_unchanged = true"])
 def test_a_search_finds_what_is_in_objects_and_in_documents_of_before(
-    store: Store, engine: Elasticsearch
+    store: Store, engine: Elasticsearch, skip: str
 ) -> None:
+    store.write(after=skip)
     store.sql.execute(
         'INSERT INTO store.products (id, tenant, "Odd ""%Name") SELECT n, n, n FROM generate_series(1, 2) n'
     )
