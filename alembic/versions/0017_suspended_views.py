@@ -321,8 +321,8 @@ SELECT definition || jsonb_build_object(
     'key', (SELECT jsonb_agg(k || jsonb_build_object('type', CASE WHEN r.now = d.now THEN d.now ELSE t END)
             ORDER BY place)
         FROM jsonb_array_elements(definition -> 'key') WITH ORDINALITY e (k, place),
-            LATERAL (SELECT k ->> 'type', k ->> 'name') c (t, n),
-            LATERAL @.outbox_projections_type(t, definition -> 'root', n) r (now),
+            LATERAL (SELECT k ->> 'type', k ->> 'name', coalesce(k ->> 'of', k ->> 'name')) c (t, n, own),
+            LATERAL @.outbox_projections_type(t, definition -> 'root', own) r (now),
             LATERAL @.outbox_projections_type(t, definition -> 'document', n) d (now)),
     'follow', (SELECT coalesce(jsonb_agg(f || jsonb_build_object('types', (
             SELECT coalesce(jsonb_agg(@.outbox_projections_type(t, f -> 'table',
@@ -340,9 +340,10 @@ CREATE OR REPLACE FUNCTION @.outbox_projections_missing(
 SELECT DISTINCT r.name, n, e.of_document FROM (
     SELECT definition -> 'document' AS named, jsonb_path_query_array(definition, '$.key[*].name')
         || coalesce(definition -> 'routing', '[]') || coalesce(definition -> 'version', '[]')
-        || coalesce(definition -> 'id', '[]') AS columns, true AS of_document
-    UNION ALL SELECT definition -> 'root',
-        jsonb_path_query_array(definition, '$.key[*].name') || coalesce(definition -> 'columns', '[]'), false
+        || jsonb_path_query_array(definition, '$.id.name') AS columns, true AS of_document
+    UNION ALL SELECT definition -> 'root', coalesce(definition -> 'columns', '[]')
+        || (SELECT jsonb_agg(coalesce(k -> 'of', k -> 'name'))
+            FROM jsonb_array_elements(definition -> 'key') k), false
     UNION ALL SELECT f -> 'table',
         coalesce(f -> 'key', '[]') || coalesce(f -> 'parameters', '[]') || coalesce(f -> 'columns', '[]'),
         false
