@@ -46,7 +46,7 @@ WITH RECURSIVE family (oid) AS (
     WHERE coalesce(e.read, i.inhrelid) IS NOT NULL
 )
 SELECT d.name, d.oid, max(a.place) FROM documents d LEFT JOIN above a USING (oid)
-WHERE d.name IN (SELECT b.name FROM documents b JOIN above USING (oid)) GROUP BY 1, 2
+WHERE d.oid IS NOT NULL AND d.name IN (SELECT b.name FROM documents b JOIN above USING (oid)) GROUP BY 1, 2
 $sql$
 """
 # The names and types of the columns of what is a projection's document.

@@ -17,6 +17,13 @@ OF_ALL = "SELECT count(*) FROM search_outbox_events WHERE follow = -1 AND status
 OURS = (
     "SELECT relowner::regrole = current_user::regrole FROM pg_class WHERE relname = 'outbox_document_product'"
 )
+SHARED = """
+[projections.{name}]
+root = "store.orders"
+key = ["id", "day"]
+document = "store.{name}"
+index = "{index}-{name}"
+"""
 FACTS = """
 SELECT pg_get_viewdef(c.oid), c.relowner::regrole::text, c.relacl::text, c.reloptions::text,
     obj_description(c.oid), col_description(c.oid, 3), (SELECT pg_get_expr(adbin, adrelid) FROM pg_attrdef
@@ -203,3 +210,37 @@ def test_a_key_that_the_view_renames_and_an_id_of_ones_own_are_known_by_their_na
     assert store.cli("worker", "--drain").returncode == 0
     assert held(engine, store.index) == {"b": {"id": 3000000000, "sku": "b"}}
     assert "rebuild" not in store.what()
+
+
+def test_views_that_projections_share_over_partitions_in_several_calls(store: Store) -> None:
+    store.sql.execute("""
+        CREATE TABLE store.orders (id int, day date, note varchar(9), PRIMARY KEY (id, day))
+            PARTITION BY RANGE (day);
+        CREATE TABLE store.orders_1 PARTITION OF store.orders DEFAULT;
+        CREATE VIEW store.one AS SELECT * FROM store.orders_1;
+        CREATE VIEW store."Ba""s e" AS SELECT o.id, o.day, o.note, c.name FROM store.orders o
+            LEFT JOIN store.categories c ON c.id = o.id;
+        CREATE VIEW store.first AS SELECT * FROM store."Ba""s e";
+        CREATE VIEW store.second AS SELECT b.* FROM store."Ba""s e" b WHERE b.note <> '';
+        CREATE VIEW store.elsewhere AS SELECT name FROM store.categories""")
+    for name in ("first", "second"):
+        store.write(after=SHARED.format(name=name, index=store.index))
+    store.apply()
+    before = store.facts()
+    texts = "SELECT oid::regclass::text, pg_get_viewdef(oid) FROM pg_class WHERE relkind = 'v' ORDER BY 1"
+    views = store.sql.execute(texts).fetchall()
+    store.sql.execute("BEGIN; DROP VIEW store.one, store.elsewhere")
+    calls = ["store.orders", "store.categories", "store.orders"]
+    dropped = [
+        {name for (name,) in store.sql.execute("SELECT outbox_projections_suspend(%s)", [each])}
+        for each in calls
+    ]
+    assert dropped == [{"store.first", "store.second", 'store."Ba""s e"'}, {"store.documents"}, set()]
+    store.sql.execute("ALTER TABLE store.orders ALTER note TYPE varchar(20)")
+    store.sql.execute("ALTER TABLE store.categories ALTER name TYPE text")
+    said = {text for (text,) in store.sql.execute("SELECT outbox_projections_resume()")}
+    store.sql.execute("COMMIT")
+    assert {each.partition(":")[0] for each in said} == {"first", "second"}
+    assert store.facts()[0] == before[0]
+    made = [each for each in views if each[0] not in ("store.one", "store.elsewhere")]
+    assert store.sql.execute(texts).fetchall() == made
