@@ -4,6 +4,7 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from outboxctl.core.produce import MAX_VERSION
 from outboxctl.domain.errors import UnreachableError, UsageError
 from outboxctl.domain.failures import DONE, Classification, Reason, Verdict
 from outboxctl.domain.projection import KeyColumn, Projection, Relation
-from outboxctl.operations.rebuild import source
+from outboxctl.operations.rebuild import filling, source
 from outboxctl.operations.rebuild.model import Tools
 from outboxctl.operations.rebuild.plan import choose
 from outboxctl.operations.rebuild.sending import Sender
@@ -40,6 +41,32 @@ def test_a_row_whose_version_cannot_be_sent_is_refused(version: int | None) -> N
     made = batch([(ChangedKey("e"), SourceRow("e", "{}", version))], DocumentSource(declared))
     assert (made.actions, [each.reason for each in made.refused]) == ([], ["deterministic_exception"])
     assert made.refused[0].error.startswith("the row's rev is not in")
+
+
+@pytest.mark.parametrize(
+    ("cursor", "filled"),
+    [
+        (None, [("article", None), ("product", None)]),
+        (["article", "7"], [("article", "7"), ("product", None)]),
+        (["product", "9"], [("product", "9")]),
+    ],
+)
+def test_a_fill_from_several_projections_goes_on_in_the_one_where_it_stopped(
+    monkeypatch: pytest.MonkeyPatch, cursor: Any, filled: list[tuple[str, str | None]]
+) -> None:
+    view, seen, nothing = Relation("shop", "documents"), list[tuple[str, str | None]](), Any
+    key = (KeyColumn("id", "pg_catalog.text"),)
+    sources = [DocumentSource(Projection(name, view, key, view, "p")) for name in ("article", "product")]
+
+    def noted(tools: Tools, _: str, __: object, place: str | None) -> None:
+        seen.append((tools.source.projection.name, place))
+
+    monkeypatch.setattr(filling, "_fill_from", noted)
+    monkeypatch.setattr(Tools, "save", lambda _, row, **__: row)
+    row: Any = SimpleNamespace(copied=0, refused=0, new_index="p-2", place=cursor and tuple(cursor))
+    two: Any = Tools(nothing, nothing, nothing, threading.Event(), source=sources[0], beside=sources[1:])  # type: ignore[arg-type]
+    filling.fill(two, row)
+    assert seen == filled
 
 
 class Scripted:
