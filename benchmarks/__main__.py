@@ -1,8 +1,8 @@
 """`python -m benchmarks`: measure in one run on the same servers, a section of RESULTS.json a profile.
 
 With minutes: pipeline (8), stream (3), fill (10), latency (5), isolation (30), verify (6), ends (8),
-unchanged (5); beside pgsync nested (15). `follow` (10) is all that begin so: what a change of a followed
-table costs.
+unchanged (5), tenants (20); beside pgsync nested (15). `follow` (10) is all that begin so: what a change of
+a followed table costs.
 """
 
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
@@ -24,6 +24,7 @@ from benchmarks import (
     pgsync,
     pipeline,
     stream,
+    tenants,
     unchanged,
 )
 from benchmarks.command import exit_on_error, say, started, write
@@ -58,6 +59,7 @@ PROFILES = {
     "unchanged": Profile(
         unchanged.run, {"documents": 100_000, "repeat": 3}, {"documents": 3_000, "repeat": 1}
     ),
+    "tenants": Profile(tenants.run, {"schemas": 500, "seconds": 20.0, "repeat": 1}),
     "nested": Profile(nested.run, {"parents": 20_000, "repeat": 3} | PGSYNC),
     "follow-rate": Profile(
         follow_rate.run,

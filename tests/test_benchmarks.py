@@ -51,6 +51,7 @@ LITTLE: dict[str, dict[str, object]] = {
     "follow-writers": {},
     "follow-fan-out": {},
     "unchanged": {"documents": 300, "repeat": 1},
+    "tenants": {"schemas": 2, "seconds": 2.0},
 }
 
 

@@ -5,6 +5,7 @@ take some tenths of a second.
 """
 
 from collections import Counter as Tally
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -109,8 +110,9 @@ def count(
     if only is not None and live is not None:
         estimated = []
         del status["done"]
+    by_name = _by_name(rows)
     each = [
-        _status(name, rows, followed.get(name, ()))
+        _status(name, by_name.get(name, []), followed.get(name, ()))
         for name in [*sorted(names), PROJECTION]
         if of is None or name in of
     ]
@@ -131,7 +133,8 @@ def gauges(connection: Connection, declared: Collection[str], *, max_processing:
     """
     rows = _read(connection, UNDER_WAY, max_processing)
     rest = [row for row in rows if row.projection not in declared]
-    own = {name: [row for row in rows if row.projection == name] for name in declared}
+    by_name = _by_name(rows)
+    own = {name: by_name.get(name, []) for name in declared}
     return {name: _gauges(each) for name, each in (own | {PROJECTION: rest}).items()}
 
 
@@ -142,8 +145,15 @@ def _read(connection: Connection, statement: TextClause, max_processing: float) 
     return connection.execute(statement, {"max_processing": max_processing}).all()
 
 
-def _status(name: str, rows: Iterable[Any], following: Sequence[Following]) -> ProjectionStatus:
-    own = [row for row in rows if (row.projection or PROJECTION) == name]
+def _by_name(rows: Iterable[Any]) -> dict[str, list[Any]]:
+    """The rows of each projection."""
+    found = defaultdict[str, list[Any]](list)
+    for row in rows:
+        found[row.projection or PROJECTION].append(row)
+    return found
+
+
+def _status(name: str, own: Sequence[Any], following: Sequence[Following]) -> ProjectionStatus:
     pending, processing, failed = (sum(r.events for r in own if r.status == each) for each in NOT_DONE)
     known = _gauges(own)
     stuck, age = known.stuck, known.oldest_age_seconds

@@ -50,6 +50,7 @@ class Declared:
     def __init__(self, database: Database, metrics: Metrics) -> None:
         self._database, self._metrics = database, metrics
         self._lock = threading.Lock()
+        self._kept, self._known = in_force.Kept(), list[Projection]()
         self._projections: dict[str, Projection] = {}
         self._read_at = float("-inf")
 
@@ -69,10 +70,12 @@ class Declared:
     def _read(self) -> None:
         began = monotonic()
         with self._database.begin() as connection:
-            read = in_force.read(connection)
-        for each in read:
-            self._metrics.declare(each.name)
-        self._projections, self._read_at = {each.name: each for each in read}, began
+            read = self._kept.read(connection)
+        if read is not self._known:
+            for each in read:
+                self._metrics.declare(each.name)
+            self._known, self._projections = read, {each.name: each for each in read}
+        self._read_at = began
 
 
 class Reading:

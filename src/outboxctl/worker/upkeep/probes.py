@@ -10,6 +10,7 @@ from outboxctl.core.stats import snapshot
 from outboxctl.domain.clock import monotonic
 from outboxctl.domain.errors import OutboxctlError, RefusedError, UnreachableError
 from outboxctl.domain.failures import NO_ANSWER, Classification, Reason
+from outboxctl.domain.projection import Projection
 from outboxctl.settings.kinds import SinkNodes
 from outboxctl.sink.delivery.result import Probe
 from outboxctl.worker.claiming.claimer import ReclaimedTurns
@@ -47,7 +48,9 @@ class Probes:
         self._context, self._health, self._probe = context, context.health, SinkProbe(probe, several=several)
         self._reclaimed, self._flow, self._lag = reclaimed, flow, lag
         self._next_look = 0.0
+        self._kept, self._declared = in_force.Kept(), list[Projection]()
         self._indexes: list[str] = []  # of the projections in force
+        self._names: list[str] = []
         self.sink_checked = Event()  # at least once
 
     def check_database(self) -> None:
@@ -66,15 +69,18 @@ class Probes:
                 writable = snapshot.writable(connection)
                 if snapshot.anything_reclaimed(connection, closed=self._flow.closed()):
                     self._reclaimed.may_exist = True
-                declared = in_force.declared(connection)
+                declared = in_force.declared(connection, self._kept)
         except OutboxctlError as error:
             self._context.reporter.failed(error, observer="probe")
             return
         health.report("database", None if writable else "the server is read-only")
-        for projection in declared:
-            self._context.metrics.declare(projection.name)
-        self._indexes = [projection.everywhere for projection in declared]
-        self._flow.declare([projection.name for projection in declared])
+        if declared is not self._declared:
+            for projection in declared:
+                self._context.metrics.declare(projection.name)
+            self._declared = declared
+            self._indexes = [projection.everywhere for projection in declared]
+            self._names = [projection.name for projection in declared]
+        self._flow.declare(self._names)
 
     def check_sink(self) -> None:
         """Report whether the sink answers, its index exists, and what is written to takes events."""

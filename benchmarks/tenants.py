@@ -1,0 +1,81 @@
+"""One declaration for many schemas: what `apply` takes, an idle worker, and the commands that show them."""
+
+from argparse import Namespace
+from time import perf_counter, sleep
+
+import psutil
+
+from benchmarks import processes, tables
+from benchmarks.command import OTHERS, collected
+from benchmarks.figure import BenchFigure
+from benchmarks.processes import BY, serving
+from benchmarks.report import Section
+from benchmarks.rig import Rig
+from outboxctl.sink.index import index_setup
+
+TITLE = "Tenants"
+S = "bench_tenant_"
+CHILDREN = [f"child_{number}" for number in range(8)]  # with the root and a looked-up table ten
+TABLES = f"""
+DROP SCHEMA IF EXISTS {S}{{0}} CASCADE; CREATE SCHEMA {S}{{0}};
+CREATE TABLE {S}{{0}}.categories (id int PRIMARY KEY, name text);
+CREATE TABLE {S}{{0}}.products (id bigint PRIMARY KEY, name text, category_id int);
+CREATE INDEX ON {S}{{0}}.products (category_id);
+""" + "".join(
+    f"""CREATE TABLE {S}{{0}}.{child} (id bigint PRIMARY KEY, product_id bigint, body text);
+    CREATE INDEX ON {S}{{0}}.{child} (product_id);"""
+    for child in CHILDREN
+)
+PARTS = ", ".join(
+    f"(SELECT json_agg(c.body) FROM {{schema}}.{child} c WHERE c.product_id = p.id) AS {child}"
+    for child in CHILDREN
+)
+DECLARED = f"""
+[projections.product]
+schemas = ["{S}*"]
+root = "{{schema}}.products"
+key = "id"
+index = "{{schema}}"
+mapping = '{{"settings": {{"number_of_shards": 1, "number_of_replicas": 0}}}}'
+query = '''SELECT p.id, p.name, c.name AS category, {PARTS}
+FROM {{schema}}.products p LEFT JOIN {{schema}}.categories c ON c.id = p.category_id'''
+"""
+SHOWN = {"status": ("status",), "projection list": ("projection", "list"), "doctor": ("doctor",)}
+COMMITS = "SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()"
+NOTES = """\
+- Ten tables a schema: the root, one looked up, eight children; no rows. `apply` from exec to exit, first and
+  again; then the worker and PostgreSQL while nothing is written.
+- The engine has an index with one shard and no copy for each schema.
+"""
+
+
+def run(rig: Rig, args: Namespace) -> Section:
+    """So many schemas, once a repetition."""
+    values = collected(rig, args.repeat, lambda _: _measured(rig, args.schemas, args.seconds))
+    figures = [BenchFigure(name, _unit(name), each, digits=3) for name, each in values.items()]
+    return Section(TITLE, f"{args.schemas:,} schemas of ten tables.", figures, NOTES)
+
+
+def _unit(name: str) -> str:
+    return "cores" if "idle" in name else "" if name in (OTHERS, "transactions/s") else "s"
+
+
+def _measured(rig: Rig, schemas: int, seconds: float) -> dict[str, float]:
+    tables.reset(rig)
+    for number in range(schemas):
+        tables.execute(rig, TABLES.format(f"{number:04}"))
+        index_setup.remove(rig.client, f"{S}{number:04}")
+    file = rig.folder / "tenants.toml"
+    file.write_text(DECLARED)
+    apply = ("projection", "apply", str(file), *BY)
+    found = {each: processes.run(rig, *apply).wall for each in ("first apply", "apply again")}
+    with serving(rig) as worker:
+        sleep(seconds / 4)
+        process, began, commits = psutil.Process(worker.pid), perf_counter(), tables.number(rig, COMMITS)
+        spent = sum(process.cpu_times()[:2]), rig.cpu_seconds("postgres")
+        sleep(seconds)
+        took = perf_counter() - began
+        found["idle worker"] = (sum(process.cpu_times()[:2]) - spent[0]) / took
+        found["idle PostgreSQL"] = (rig.cpu_seconds("postgres") - spent[1]) / took
+        found["transactions/s"] = (tables.number(rig, COMMITS) - commits) / took
+        return found | {name: processes.run(rig, *words).wall for name, words in SHOWN.items()}
