@@ -71,23 +71,22 @@ FROM version, found{only} ORDER BY place
 NO_CASTS = f" WHERE (SELECT NOT ({owners.CASTS}))"
 # Of a projection with addresses that are kept (core/delivery/places.py): those of each key, and for each of
 # them the other keys that it may be of. Only a document whose address `opening` has opened is read.
+OF_KEY = f"""FROM {PLACES} p
+        WHERE p.projection = %(name)s AND {{own}}
+            AND p.entity_id = CAST(md5(concat(%(name)s, ':', {{key}})) AS uuid)"""
+OTHERS = f"""FROM {PLACES} q WHERE q.projection = p.projection AND q.document_id = p.document_id
+            AND q.index_name = p.index_name AND q.entity_id <> p.entity_id"""
 PLACED = f"""
     LEFT JOIN LATERAL (
         SELECT CASE WHEN num_nonnulls(d.document) = 1 THEN {{content}} END AS content OFFSET 0
     ) c ON true
     LEFT JOIN LATERAL (
-        SELECT json_agg(json_build_array(p.index_name, p.document_id, p.opened, o.keys)) AS places,
-            bool_or({{here}} AND p.opened = CAST(%(opening)s AS uuid)) AS open,
-            count(*) = 1 AND bool_and({{here}} AND p.content = c.content AND num_nulls(o.keys) = 1)
-                AS unchanged
-        FROM {PLACES} p LEFT JOIN LATERAL (
-            SELECT json_agg(q.entity_key) AS keys FROM {PLACES} q
-            WHERE {{moves}} AND q.projection = p.projection AND q.document_id = p.document_id
-                AND q.index_name = p.index_name AND q.entity_id <> p.entity_id
-        ) o ON true
-        WHERE p.projection = %(name)s AND {{own}}
-            AND p.entity_id = CAST(md5(concat(%(name)s, ':', k.key)) AS uuid)
+        SELECT bool_or({{here}} AND p.opened = CAST(%(opening)s AS uuid)) AS open,
+            bool_and({{here}} AND p.content = c.content AND {{alone}}) AS unchanged
+        {OF_KEY}
     ) p ON true"""
+EVERY_PLACE = f"""(SELECT json_agg(json_build_array(p.index_name, p.document_id, p.opened, {{others}}))
+        {OF_KEY})"""
 # SHA-256 is PostgreSQL's own since version 11. What the base of all versions was raised for may have changed
 # the index unseen.
 CONTENT = f"""sha256(convert_to(concat(%(holds)s, (SELECT base FROM {VERSION_BASE} LIMIT 1), E'\n', d.routing,
@@ -175,7 +174,7 @@ def read(
     if opening:
         fields = (projection.mapping, projection.objects, projection.id_prefix)
         holds = json.dumps([opening.holds, projection.index, projection.pipeline, *fields])
-        values |= {"keys": list(keys), "opening": opening.token, "holds": opening.holds and holds}
+        values |= {"opening": opening.token, "holds": opening.holds and holds}
     rows: Sequence[Any] = ()
     known, sending = (server(connection), places(connection)), opening is not None
     query = partial(statement, projection, *known, content=content, sending=sending)
@@ -308,7 +307,7 @@ def _types(projection: Projection, *, sending: bool) -> dict[str, str]:
         if not each.built_in
     }
     keys = {f"k{n}": "text[]" for n in range(len(projection.key))}
-    placed = {"keys": "text[]", "opening": "uuid", "holds": "text"} if sending else {}
+    placed = {"opening": "uuid", "holds": "text"} if sending else {}
     return keys | own | placed | {"max_bytes": "bigint", "name": "text", "stamp": "text"}
 
 
@@ -325,7 +324,7 @@ def statement(
     """The statement that reads documents, where our tables are at these places.
 
     Its parameters are k0, k1, … (arrays of text), max_bytes, and name and stamp of the projection; with
-    `sending` the keys, and what Opening has. `server` as `version_sql` has it.
+    `sending` what Opening has. `server` as `version_sql` has it.
     """
     own = own_version(projection) if content and projection.version else SQL("NULL::bigint")
     composed = SQL(STATEMENT).format(
@@ -340,7 +339,7 @@ def statement(
         only=SQL(only),
         id=id_text(projection),
         **_placed(projection, places, sending=sending),
-        **looked_up(projection, keys=sending),
+        **looked_up(projection),
     )
     return composed.as_string()
 
@@ -373,20 +372,27 @@ def _placed(projection: Projection, places: Places, *, sending: bool) -> dict[st
     """The parts of `statement` about addresses."""
     if not sending:
         bare = ADDRESS.format(content="NULL", open="false", unchanged="false", places="NULL")
-        address = SQL(bare if projection.placed else "NULL::json")
-        return {"sent": SQL("d.document"), "placed": SQL(""), "address": address}
-    hashed = f"CASE WHEN %(holds)s <> '' THEN {CONTENT} END" if projection.skip_unchanged else "NULL::bytea"
+        only = SQL(bare if projection.placed else "NULL::json")
+        return {"sent": SQL("d.document"), "placed": SQL(""), "address": only}
     here, own = _addresses(projection)
-    placed = SQL(places.render(PLACED)).format(
-        content=SQL(places.render(hashed)), here=here, moves=SQL(str(projection.moves)), own=own
-    )
+    hashed = f"CASE WHEN %(holds)s <> '' THEN {CONTENT} END" if projection.skip_unchanged else "NULL::bytea"
+    others, alone = f"(SELECT json_agg(q.entity_key) {OTHERS})", f"NOT EXISTS (SELECT {OTHERS})"
+    parts: dict[str, Composable] = {
+        "content": SQL(places.render(hashed)),
+        "here": here,
+        "own": own,
+        "key": key_text_of([SQL(f"k.k{place}") for place in range(len(projection.key))]),
+        "others": SQL(places.render(others) if projection.moves else "NULL"),
+        "alone": SQL(places.render(alone) if projection.moves else "true"),
+    }
     known = ADDRESS.format(
         content="encode(c.content, 'hex')",
         open="coalesce(p.open, false)",
         unchanged="coalesce(p.unchanged, false)",
-        places="p.places",
+        places=places.render(EVERY_PLACE),
     )
-    return {"sent": SQL("CASE WHEN p.open THEN d.document END"), "placed": placed, "address": SQL(known)}
+    placed, address = (SQL(each).format(**parts) for each in (places.render(PLACED), known))
+    return {"sent": SQL("CASE WHEN p.open THEN d.document END"), "placed": placed, "address": address}
 
 
 def document(projection: Projection, *, content: bool) -> Composable:
@@ -427,21 +433,16 @@ def own_version(projection: Projection) -> Composable:
     return SQL(OWN_VERSION).format(column=SQL("v.{}").format(name), what=SQL(what.as_string()))
 
 
-def looked_up(projection: Projection, *, keys: bool = False) -> dict[str, Composable]:
-    """The parts of a statement that looks keys up in the view `v`: `arrays`, `names`, `view`, `matches`.
-
-    With `keys` the parameter of that name, the keys' texts, is among the arrays, as `key`.
-    """
+def looked_up(projection: Projection) -> dict[str, Composable]:
+    """The parts of a statement that looks keys up in the view `v`: `arrays`, `names`, `view`, `matches`."""
     places = range(len(projection.key))
     own = [place for place in places if not projection.key[place].built_in]
     given = {f"k{place}": SQL("text") for place in places}
     given |= {f"t{place}": type_of(projection.key[place]) for place in own}
-    if keys:
-        given["keys"] = SQL("text")
     arrays = (SQL(f"CAST(%({name})s AS {{}}[])").format(kind) for name, kind in given.items())
     return {
         "arrays": SQL(", ").join(arrays),
-        "names": SQL(", ").join(SQL(name if name != "keys" else "key") for name in given),
+        "names": SQL(", ").join(map(SQL, given)),
         "view": qualified(projection.document),
         "matches": SQL(" AND ").join(_match(place, each) for place, each in enumerate(projection.key)),
     }
@@ -473,7 +474,11 @@ def _match(place: int, column: KeyColumn) -> Composed:
 
 def key_text_sql(columns: Sequence[tuple[Composable, KeyColumn]]) -> Composable:
     """SQL for the text of a key with these values (domain.projection.key_text), as the triggers write it."""
-    texts = [key_column_text(value, column) for value, column in columns]
+    return key_text_of([key_column_text(value, column) for value, column in columns])
+
+
+def key_text_of(texts: Sequence[Composable]) -> Composable:
+    """The same of the texts of a key's columns."""
     if len(texts) == 1:
         return texts[0]
     escaped = [SQL("replace(replace({}, '%%', '%%25'), ':', '%%3A')").format(each) for each in texts]
