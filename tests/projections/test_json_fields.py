@@ -67,6 +67,7 @@ UNKNOWN = [
     ("json_build_object('a', p.extra, 'b', p.extra -> 'c')", "o.a, o.b: json has no mapping by itself"),
     (f"(SELECT json_object_agg(c.name, c.id) {NAMES})", "o: its keys are values"),
     ("json_build_object(p.title, 1, 'a', 2)", "o: its keys are values"),
+    ("row_to_json(ROW(1, p.title))", "o: json has no mapping by itself"),
     ("json_build_object(VARIADIC ARRAY['a', 'b'])", "o: its keys are values"),
     ("CASE WHEN p.sold THEN to_json(1) ELSE to_json(p.title) END", "o: its values are of several types"),
     (

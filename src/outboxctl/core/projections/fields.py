@@ -12,10 +12,10 @@ from outboxctl.domain.projection import Relation
 # A qualified name of a type; PostgreSQL's own need no quotes after their schema.
 TYPE_NAME = """CASE WHEN {n}.nspname = 'pg_catalog' AND {t}.typname ~ '^[a-z0-9_]+$'
     THEN concat('pg_catalog.', {t}.typname) ELSE format('%I.%I', {n}.nspname, {t}.typname) END"""
-# What becomes a JSON object is `json`: a row type, and what is cast to json.
-KIND = """CASE t.typtype WHEN 'e' THEN 'enum' WHEN 'c' THEN 'json' ELSE CASE WHEN EXISTS (
+# What becomes a JSON object is `json`: a row, of a type (`c`) or of none (`p`), and what is cast to json.
+KIND = """CASE WHEN t.typtype = 'e' THEN 'enum' WHEN t.typtype IN ('c', 'p') OR EXISTS (
     SELECT FROM pg_cast WHERE castsource = t.oid AND casttarget = 'json'::regtype)
-    THEN 'json' ELSE t.typname::text END END"""
+    THEN 'json' ELSE t.typname::text END"""
 ROW = """(SELECT ARRAY[b.nspname, s.relname]::text[]
     FROM pg_class s JOIN pg_namespace b ON b.oid = s.relnamespace WHERE s.oid = t.typrelid)"""
 # A domain is the type beneath it, an array that of its elements.

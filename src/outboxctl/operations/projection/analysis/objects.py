@@ -85,9 +85,11 @@ class Objects:
     def _output(self, derived: Derived, name: str) -> Made:
         place = id(derived), name
         if place not in self._outputs:
-            index = list(derived.names).index(name)
-            outputs = ((query, query.select.expressions[index]) for query in derived.branches)
-            self._outputs[place] = _together(self._made(*each) for each in outputs)
+            index = [*derived.names].index(name) if name in derived.names else -1
+            selects = [(each, each.select.expressions) for each in derived.branches]
+            known = all(0 <= index < len(outputs) for _, outputs in selects)
+            found = (self._made(query, outputs[index]) for query, outputs in selects if known)
+            self._outputs[place] = _together(found)
         return self._outputs[place]
 
     def _made(self, query: Query, node: exp.Expr) -> Made:
@@ -193,7 +195,8 @@ class Objects:
         named = None if query.outer else query.select.find_ancestor(exp.CTE)
         if named is None or named.parent is None or named.parent.parent is None:
             return query.outer
-        return self._outer(self._queries[id(next(_selects(named.parent.parent)))])
+        around = self._queries.get(id(next(_selects(named.parent.parent))))
+        return self._outer(around) if around else None
 
 
 def _together(several: Iterable[Made]) -> Made:
