@@ -137,10 +137,12 @@ def test_two_rows_of_one_id_and_a_row_without_one_fail_by_name(wares: Wares) -> 
         ('skip_unchanged = true\nversion = "price"', "skip_unchanged: not together with `version`"),
         ('skip_unchanged = "yes"', "it must be true or false"),
         ("id = 7", "it must be a text"),
+        ("skip_unchanged = true #{sku}", "not together with an index that a column chooses"),
     ],
 )
 def test_what_cannot_be_right_is_refused(wares: Wares, line: str, says: str) -> None:
-    wares.file.write_text(FILE.format(index=wares.index) + line, encoding="utf-8")
+    index = f"{wares.index}-{line.partition('#')[2]}".rstrip("-")
+    wares.file.write_text(FILE.format(index=index) + line, encoding="utf-8")
     done = wares.cli("projection", "apply", str(wares.file), *WHO)
     assert done.returncode == 2
     assert says in done.stderr.replace("\n", " "), done.stderr

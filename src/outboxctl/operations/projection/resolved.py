@@ -208,6 +208,9 @@ def _own_id(
 ) -> KeyColumn | None:
     """The column whose text is the `_id`; None where that is the key's."""
     name, place = declared.id, declared.place.at("id")
+    if declared.column and declared.skip_unchanged:
+        what = "not together with an index that a column chooses"
+        declared.place.at("skip_unchanged").fail(what, "which of its indexes was made anew is not known")
     if declared.version and (name or declared.skip_unchanged or declared.column):
         key = "id" if name else "skip_unchanged" if declared.skip_unchanged else "index"
         declared.place.at(key).fail("not together with `version`", ONE_OR_OTHER)
