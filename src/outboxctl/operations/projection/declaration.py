@@ -34,7 +34,7 @@ HOW = (
 MAX_PREFIX = 100  # bytes: an `_id` has 512, and a hash takes 71 of them
 OWN_INDEX = (
     "each has an index of its own, or each an `id_prefix`, of which none begins with another: several"
-    " projections then share the index"
+    " projections then share the index, unless a column chooses it"
 )
 SELECT = re.compile(r"\s*(select|with)\s", re.IGNORECASE)
 SCHEMA = "{schema}"  # in a declaration with `schemas`
