@@ -1,6 +1,6 @@
 """What the database has of each declared projection: its view, its triggers, the base of its versions."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from outboxctl.core.projections import catalog, dependencies, in_force, scratch, trigger_check
@@ -13,6 +13,7 @@ from outboxctl.core.projections.version_base import OTHER, STANDBY, server
 from outboxctl.core.projections.view_texts import definition
 from outboxctl.core.schema.names import VERSION_BASE
 from outboxctl.core.sql import Connection, text
+from outboxctl.core.sql.kept import keeping
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.projection import Follow, Projection, Relation
 
@@ -52,11 +53,16 @@ class ProjectionFacts:
     owners: ViewOwners | None = None
 
 
-def projections(connection: Connection) -> list[ProjectionFacts]:
-    """Read the facts of all projections in force; none on an older schema."""
+def projections(connection: Connection, names: Collection[str] | None = None) -> list[ProjectionFacts]:
+    """Read the facts of the projections in force, all or those of these names; none on an older schema."""
     declared = in_force.declared(connection)
     role = str(connection.execute(ROLE).scalar_one())
-    return [_facts(connection, each, declared, role) for each in declared]
+    with keeping(connection):
+        return [
+            _facts(connection, each, declared, role)
+            for each in declared
+            if names is None or each.name in names
+        ]
 
 
 def declared_columns(connection: Connection) -> list[tuple[Projection, list[Field]]]:

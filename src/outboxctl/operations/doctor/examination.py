@@ -7,10 +7,11 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from outboxctl.core.database import Connection, Database
-from outboxctl.core.inspect.projections import declared_columns, other_server, projections
+from outboxctl.core.inspect.projections import ProjectionFacts, declared_columns, other_server, projections
 from outboxctl.core.inspect.server import connection_link, read_only, read_or_refuse, server
 from outboxctl.core.inspect.tables import rights, tables
 from outboxctl.core.operator.rebuilds import interrupted_moves
+from outboxctl.core.projections import in_force
 from outboxctl.core.projections.fields import Field
 from outboxctl.core.projections.indexes import MissingIndex
 from outboxctl.core.schema import marker
@@ -65,6 +66,7 @@ SIGNED = "aws sts get-caller-identity  # who signs; docs/deploy/aws.md: what it 
 REQUEST_SECONDS = 10.0
 UNREAD = "The indexes of declared projections could not be examined"
 WAITS = "the server answers, and not this: look for a node that hangs"
+PART = 20  # projections that are examined in one transaction
 TRANSACTION_SECONDS = 60.0  # longer than all checks together take: a server may stop answering
 # Findings that no rule makes: what could not be examined. By id: severity, and why it matters.
 WITHOUT_A_RULE = {
@@ -215,13 +217,23 @@ def _database(exam: Examination) -> None:
         schema = check(TABLES, lambda: ask(tables))
         check(RIGHTS, lambda: ask(rights))
         if schema and not schema.missing:
-            if declared := check(PROJECTIONS, lambda: ask(projections)):
+            names = ask(in_force.names)
+            if declared := check(PROJECTIONS, lambda: _projections(exam.settings, names)):
                 exam.declared = [(each.projection, each.columns) for each in declared]
                 exam.unused = ask(search_index_unused)
                 check(VERSIONS, lambda: ask(other_server))
                 if readable := [each.projection for each in declared if each.readable]:
                     check(LOOKUPS, lambda: ask(partial(_unindexed, readable)))
             check(REBUILDS, lambda: ask(interrupted_moves))
+
+
+def _projections(settings: Settings, names: Sequence[str]) -> list[ProjectionFacts]:
+    """What is known of them, of PART in a transaction: of hundreds it takes minutes, and locks."""
+    found = list[ProjectionFacts]()
+    for part in (names[start : start + PART] for start in range(0, len(names), PART)):
+        with _asking(_open(settings)) as ask:
+            found += ask(partial(projections, names=part))
+    return found
 
 
 def _unindexed(projections: list[Projection], connection: Connection) -> list[tuple[str, MissingIndex]]:
