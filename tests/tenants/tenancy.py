@@ -105,7 +105,7 @@ class Tenants:
 
     def delete_indexes(self) -> None:
         """Of all schemas."""
-        for name in self.engine.indices.get(index=f"{self.index}-*", expand_wildcards="all"):
+        for name in self.engine.indices.get(index=f"{self.index}*", expand_wildcards="all"):
             self.engine.indices.delete(index=name)
 
     def held(self, index: str) -> dict[str, Any]:

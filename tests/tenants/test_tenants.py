@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from processes import Worker, eventually
-from tenants.tenancy import TABLES, WHO, Tenants
+from tenants.tenancy import SELECT, TABLES, WHO, Tenants
 
 HOSTILE = (
     'Tenant "1"',
@@ -167,3 +167,30 @@ def test_no_other_declaration_takes_a_name_or_an_index(tenants: Tenants, name: s
         dropped = name if first is plain else "product"
         tenants.cli.ok("projection", "drop", dropped, *WHO)
         tenants.delete_indexes()
+
+
+def test_all_tenants_share_an_index_by_the_prefix_of_their_ids(tenants: Tenants) -> None:
+    tenants.add("Tenant D")
+    tenants.declare("tenant_*", "Tenant D")
+    text = tenants.file.read_text(encoding="utf-8")
+    text = text.replace("-{schema}", "").replace("query =", 'id_prefix = "{schema}:"\nquery =')
+    tenants.file.write_text(text, encoding="utf-8")
+    tenants.apply()
+    tenants.drain()
+    tenants.sql.execute("DELETE FROM tenant_b.products WHERE id = 2")
+    tenants.sql.execute("DROP SCHEMA tenant_c CASCADE")
+    tenants.apply()
+    tenants.drain()
+    found = tenants.held(tenants.index)
+    prefixes = {
+        schema: next(id_[:-1] for id_ in found if found[id_]["tenant"] == schema)
+        for schema in tenants.in_force()
+    }
+    wanted = {
+        prefixes[s] + key: row for s in tenants.in_force() for key, row in tenants.rows(s, SELECT).items()
+    }
+    assert {id_: row for id_, row in found.items() if row["tenant"] != "tenant_c"} == wanted
+    assert prefixes["tenant_a"] == "tenant_a:"
+    tenants.cli.ok("rebuild", "--projection", "product", *WHO, "--yes")
+    assert tenants.held(tenants.index) == wanted
+    assert tenants.cli("verify", "--projection", "product").returncode == 0
