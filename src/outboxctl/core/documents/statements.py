@@ -193,7 +193,9 @@ class DocumentStatements:
 
         All of them where one stands for documents that are not known yet.
         """
-        own = {id_: keys.get(id_, key) for id_, key in self._own(ids).items()}
+        # The hash of a long key, as an id has it.
+        of, prefix = self.projection.id_of, len(self.projection.id_prefix)
+        own = {id_: of(keys.get(id_, key))[prefix:] for id_, key in self._own(ids).items()}
         found = events.in_flight(connection, self.projection, [*own.values()])
         return {id_ for id_, key in own.items() if key in found}
 

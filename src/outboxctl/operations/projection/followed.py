@@ -96,10 +96,8 @@ def relation(
         what = "table or view" if Kind.VIEW in kinds else "table"
         place.fail(f"there is no {what} {brief(name, 140)}", table_hint(connection, name))
     if is_a not in kinds:
-        place.fail(
-            f"{found} is {catalog.WORDS[is_a]}",
-            "name a table, or a view of tables" if Kind.VIEW in kinds else "",
-        )
+        hint = "name a table, or a view of tables" if Kind.VIEW in kinds else "name the tables that it reads"
+        place.fail(f"{found} is {catalog.WORDS[is_a]}", hint)
     return found
 
 
