@@ -77,7 +77,7 @@ SELECT EXISTS (SELECT FROM {PLACES} WHERE projection = :projection AND index_nam
 DROP = text(f"DELETE FROM {PLACES} WHERE projection = :projection")
 
 
-class Place(NamedTuple):
+class DocumentPlace(NamedTuple):
     """An address that the document of a key of a projection may have."""
 
     projection: str
@@ -92,12 +92,12 @@ class PlaceWrite(NamedTuple):
     If `token` opened it last, it is closed with `content`, a hash in hex; with None it is removed.
     """
 
-    place: Place
+    place: DocumentPlace
     token: str
     content: str | None
 
 
-def open_(connection: Connection, places: Collection[Place], token: str, *, shared: bool) -> None:
+def open_(connection: Connection, places: Collection[DocumentPlace], token: str, *, shared: bool) -> None:
     """Open these places, all of one projection.
 
     With `shared` also those that other keys have at their addresses. One message, which ends the
@@ -120,7 +120,7 @@ def settling(writes: Sequence[PlaceWrite]) -> list[Statement]:
     return [(CLOSE, values)] * closes + [(REMOVE, values)] * removes
 
 
-def note(connection: Connection, places: Collection[Place]) -> None:
+def note(connection: Connection, places: Collection[DocumentPlace]) -> None:
     """Write down places, all of one projection, at which documents were found; what is known stays."""
     if places:
         connection.execute(NOTE, _columns([*places]))
@@ -151,7 +151,7 @@ def drop(connection: Connection, projection: str) -> None:
     connection.execute(DROP, {"projection": projection})
 
 
-def _columns(places: Sequence[Place]) -> dict[str, Any]:
+def _columns(places: Sequence[DocumentPlace]) -> dict[str, Any]:
     """The parameters of GIVEN, as texts: the driver takes 2 us for each element of an array."""
     (projection, *_), keys, indexes, ids = zip(*places, strict=True)
     return {"projection": projection, "keys": _json(keys), "indexes": _json(indexes), "ids": _json(ids)}

@@ -12,7 +12,7 @@ from uuid import uuid4
 from outboxctl.core.database import Database
 from outboxctl.core.delivery import places
 from outboxctl.core.delivery.claim import LEFT_OUT
-from outboxctl.core.delivery.places import Place, PlaceWrite
+from outboxctl.core.delivery.places import DocumentPlace, PlaceWrite
 from outboxctl.core.projections.documents import Addressed, Documents, Opening
 from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import Projection
@@ -30,9 +30,9 @@ class Sent(NamedTuple):
     `waits`: why nothing can be sent now.
     """
 
-    at: Place | None
-    left: Sequence[Place] = ()
-    writes: Mapping[Place, PlaceWrite] = {}
+    at: DocumentPlace | None
+    left: Sequence[DocumentPlace] = ()
+    writes: Mapping[DocumentPlace, PlaceWrite] = {}
     freed: Sequence[PlaceWrite] = ()
     unchanged: bool = False
     waits: str = ""
@@ -97,7 +97,7 @@ class Looked:
         self._projection, self._token, self._keys, self._found = projection, token, keys, found
         self._at = dict(zip(keys, found.at, strict=True))
         self._indexes = dict(zip(keys, found.indexes, strict=True)) if found.indexes else {}
-        self.closed, self.unread = list[Place](), list[str]()
+        self.closed, self.unread = list[DocumentPlace](), list[str]()
         self.unusable = dict[int, str]()
 
     def of(self, n: int) -> Sent:
@@ -111,7 +111,7 @@ class Looked:
             return Sent(None)
         if at.there and here.alias in self._refused:
             return Sent(None, waits=f"{here.alias}: {self._refused[here.alias]}")
-        writes, freed = dict[Place, PlaceWrite](), list[PlaceWrite]()
+        writes, freed = dict[DocumentPlace, PlaceWrite](), list[PlaceWrite]()
         if at.there:
             self._require_open(here, open_=at.open)
             if at.content:
@@ -122,8 +122,12 @@ class Looked:
         return Sent(here if at.there else None, left, writes, freed)
 
     def _left(
-        self, here: Place, at: Addressed, writes: dict[Place, PlaceWrite], freed: list[PlaceWrite]
-    ) -> list[Place]:
+        self,
+        here: DocumentPlace,
+        at: Addressed,
+        writes: dict[DocumentPlace, PlaceWrite],
+        freed: list[PlaceWrite],
+    ) -> list[DocumentPlace]:
         left = []
         for alias, id_, opened, others in at.places or ():
             place = here._replace(alias=alias, id=id_)
@@ -138,26 +142,26 @@ class Looked:
                 freed.append(PlaceWrite(place, opened, None))
         return left
 
-    def _owner(self, place: Place, others: Sequence[str]) -> str | None:
+    def _owner(self, place: DocumentPlace, others: Sequence[str]) -> str | None:
         """The key whose document is there."""
         self.unread += [key for key in others if key not in self._at]
         return next((key for key in others if self._is_at(key, place)), None)
 
-    def _is_at(self, key: str, place: Place) -> bool:
+    def _is_at(self, key: str, place: DocumentPlace) -> bool:
         at = self._at.get(key)
         return at is not None and at.there and self._place(key, at) == place._replace(key=key)
 
-    def _require_open(self, place: Place, *, open_: bool) -> None:
+    def _require_open(self, place: DocumentPlace, *, open_: bool) -> None:
         if not open_:
             self.closed.append(place)
 
-    def _place(self, key: str, at: Addressed) -> Place:
+    def _place(self, key: str, at: Addressed) -> DocumentPlace:
         """Where the document of a key is in this snapshot."""
         projection = self._projection
         id_ = projection.id_of(key if projection.id is None else at.id or "")
-        return Place(projection.name, key, self._indexes.get(key, projection.index), id_)
+        return DocumentPlace(projection.name, key, self._indexes.get(key, projection.index), id_)
 
-    def _refusal(self, here: Place, at: Addressed) -> str:
+    def _refusal(self, here: DocumentPlace, at: Addressed) -> str:
         """Why a row can have no document; empty where it can."""
         if self._projection.id is None:
             return ""

@@ -6,7 +6,7 @@ from time import monotonic
 from uuid import uuid4
 
 from outboxctl.core.delivery import places
-from outboxctl.core.delivery.places import Place
+from outboxctl.core.delivery.places import DocumentPlace
 from outboxctl.core.documents.rows import ChangedKey
 from outboxctl.core.produce import MAX_VERSION
 from outboxctl.domain.backoff import delay
@@ -92,7 +92,7 @@ class Sender:
     def _place(self, ids: Sequence[tuple[str, str]]) -> None:
         """Write down where the documents of these keys will be: a worker deletes them there."""
         projection = self._tools.source.projection
-        wanted = [Place(projection.name, key, projection.index, id_) for key, id_ in ids]
+        wanted = [DocumentPlace(projection.name, key, projection.index, id_) for key, id_ in ids]
         if wanted:
             with self._tools.db.begin() as connection:
                 places.open_(connection, wanted, str(uuid4()), shared=False)

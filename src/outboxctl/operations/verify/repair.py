@@ -16,7 +16,7 @@ from uuid import uuid4
 
 from outboxctl.core.database import Connection, Database
 from outboxctl.core.delivery import places
-from outboxctl.core.delivery.places import Place
+from outboxctl.core.delivery.places import DocumentPlace
 from outboxctl.core.documents.source import DocumentSource
 from outboxctl.core.documents.table import entity_of
 from outboxctl.core.operator import repair
@@ -183,7 +183,7 @@ class Repair:
         if projection.column:  # no event leads to an index that no place of the document's names
             found = [difference for difference, _ in plain if difference.kind is DifferenceKind.EXTRA]
             places.note(
-                connection, [Place(name, each.key or "", projection.index, each.id) for each in found]
+                connection, [DocumentPlace(name, each.key or "", projection.index, each.id) for each in found]
             )
         keys = [difference.key for difference, _ in plain if difference.key is not None]
         ids = events.write(connection, name, keys)

@@ -34,7 +34,7 @@ from outboxctl.worker.context import WorkerContext
 from outboxctl.worker.flow.control import FlowControl
 from outboxctl.worker.flow.suspects import SuspectIsolation
 from outboxctl.worker.lane.prepare import UNSENT, Prepared, deleted, judge, prepare
-from outboxctl.worker.projections.reading import Declared, Judged, Reading, whole
+from outboxctl.worker.projections.reading import Declared, Judged, Reading, of_events
 from outboxctl.worker.settling import tally
 
 # Reads of one document whose index holds a newer version, or whose declaration changes, before its event is
@@ -179,7 +179,7 @@ class Delivering:
             if route.projection is None:
                 return pairs, answered
             answered.confirm(reading.places, pairs)
-            pairs = whole(pairs)
+            pairs = of_events(pairs)
             conflicts = {event.id: finding for event, finding in pairs if finding.noop is Noop.SUPERSEDED}
             judged += [pair for pair in pairs if pair[0].id not in conflicts]
             events = [event for event in events if event.id in conflicts]

@@ -251,7 +251,7 @@ class Reading:
         return [self._unread.pop(key), *self._more.pop(key, ())]
 
 
-def whole(judged: Judged) -> Judged:
+def of_events(judged: Judged) -> Judged:
     """What becomes of events by what became of their parts: the worst, or of the event's own document."""
     if not any(PART in event.id for event, _ in judged):
         return judged
