@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from outboxctl.core.database import Connection, Database
-from outboxctl.core.inspect.projections import ProjectionFacts, declared_columns, other_server, projections
+from outboxctl.core.inspect.projections import declared_columns, other_server, projections
 from outboxctl.core.inspect.server import connection_link, read_only, read_or_refuse, server
 from outboxctl.core.inspect.tables import rights, tables
 from outboxctl.core.operator.rebuilds import interrupted_moves
@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from outboxctl.sink.transport.client import Client
 
 Fact = TypeVar("Fact")
+Item = TypeVar("Item")
 CHECKS = {
     End.DATABASE: (SERVER, MARKER, TABLES, RIGHTS, PROJECTIONS, VERSIONS, LOOKUPS, REBUILDS),
     End.SINK: (URLS, PRODUCT, FORMATION, DISKS, SINK_RIGHTS, INDEX),
@@ -216,27 +217,34 @@ def _database(exam: Examination) -> None:
         check(MARKER, lambda: ask(marker.read))
         schema = check(TABLES, lambda: ask(tables))
         check(RIGHTS, lambda: ask(rights))
-        if schema and not schema.missing:
-            names = ask(in_force.names)
-            if declared := check(PROJECTIONS, lambda: _projections(exam.settings, names)):
-                exam.declared = [(each.projection, each.columns) for each in declared]
-                exam.unused = ask(search_index_unused)
-                check(VERSIONS, lambda: ask(other_server))
-                if readable := [each.projection for each in declared if each.readable]:
-                    check(LOOKUPS, lambda: ask(partial(_unindexed, readable)))
-            check(REBUILDS, lambda: ask(interrupted_moves))
+        if not schema or schema.missing:
+            return
+        names = ask(in_force.names)
+    # In transactions of their own: of hundreds of projections all takes minutes, and many locks.
+    own = partial(_in_parts, exam.settings)
+    if declared := check(PROJECTIONS, lambda: own(names, projections)):
+        exam.declared = [(each.projection, each.columns) for each in declared]
+        with _asking(_open(exam.settings)) as ask:
+            exam.unused = ask(search_index_unused)
+            check(VERSIONS, lambda: ask(other_server))
+        if readable := [each.projection for each in declared if each.readable]:
+            check(LOOKUPS, lambda: own(readable, _unindexed))
+    with _asking(_open(exam.settings)) as ask:
+        check(REBUILDS, lambda: ask(interrupted_moves))
 
 
-def _projections(settings: Settings, names: Sequence[str]) -> list[ProjectionFacts]:
-    """What is known of them, of PART in a transaction: of hundreds it takes minutes, and locks."""
-    found = list[ProjectionFacts]()
-    for part in (names[start : start + PART] for start in range(0, len(names), PART)):
+def _in_parts(
+    settings: Settings, items: Sequence[Item], read: Callable[[Connection, Sequence[Item]], list[Fact]]
+) -> list[Fact]:
+    """What is known of these, read of PART in a transaction."""
+    found = list[Fact]()
+    for part in (items[start : start + PART] for start in range(0, len(items), PART)):
         with _asking(_open(settings)) as ask:
-            found += ask(partial(projections, names=part))
+            found += ask(lambda connection, part=part: read(connection, part))  # type: ignore[misc]
     return found
 
 
-def _unindexed(projections: list[Projection], connection: Connection) -> list[tuple[str, MissingIndex]]:
+def _unindexed(connection: Connection, projections: Sequence[Projection]) -> list[tuple[str, MissingIndex]]:
     from outboxctl.operations.projection.notices import unindexed  # noqa: PLC0415 - slow to load
 
     return [(each.name, missing) for each in projections for missing in unindexed(connection, each)]
