@@ -3,7 +3,7 @@
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,13 +17,13 @@ SOURCES = Path(__file__).parent / "engine"
 class Release:
     """One release. `product` names the folder of its sources here, and the property of its modules.
 
-    `transport` is the class of the module that speaks HTTP, `sha256` the digest of all jars (see
-    `maven.digest_of`), `java` the oldest release that it runs on.
+    `modules` are the classes of its modules by their names, `transport` speaks HTTP; `sha256` is the digest
+    of all jars (see `maven.digest_of`), `java` the oldest release that it runs on.
     """
 
     product: str
     version: str
-    transport: str
+    modules: Mapping[str, str]
     jars: int
     megabytes: int
     sha256: str
@@ -39,29 +39,28 @@ class Release:
         """What Maven Central lacks of it."""
         return SOURCES / self.product
 
-    @property
-    def descriptor(self) -> str:
-        """Of its transport: both products load a module only with such a file beside it."""
+    def descriptor(self, module: str) -> str:
+        """Of a module: both products load one only with such a file beside it."""
         return "\n".join(
             (
-                "name=transport",
-                "description=HTTP",
+                f"name={module}",
+                f"description={module}",
                 f"version={self.version}",
                 f"{self.product}.version={self.version}",
                 f"java.version={self.java}",
-                f"classname={self.transport}",
+                f"classname={self.modules[module]}",
                 "has.native.controller=false\n",
             )
         )
 
 
 # Of each line, the newest release whose HTTP transport is on Maven Central too. The recorded answers in the
-# tests are from 9.0.4.
+# tests are from 9.0.4. Elasticsearch's module parent-join (fields of type `join`) is not there since 8.
 RELEASES: dict[Kind, Release] = {
     "elasticsearch": Release(
         product="elasticsearch",
         version="9.0.4",
-        transport="LocalTransport",
+        modules={"transport": "LocalTransport"},
         jars=48,
         megabytes=40,
         sha256="48caf6e7698133118a533a935045940b9c7264dcba346c3421edb36656537398",
@@ -69,7 +68,7 @@ RELEASES: dict[Kind, Release] = {
     "elasticsearch8": Release(
         product="elasticsearch",
         version="8.19.21",
-        transport="LocalTransport",
+        modules={"transport": "LocalTransport"},
         jars=47,
         megabytes=43,
         sha256="6992f0dcc2860a2a6782372a26e28ea446269f3f52d11392a2fe36f1adcd59f3",
@@ -78,19 +77,25 @@ RELEASES: dict[Kind, Release] = {
     "opensearch": Release(
         product="opensearch",
         version="2.19.6",
-        transport="org.opensearch.transport.Netty4Plugin",
-        jars=56,
+        modules={
+            "transport": "org.opensearch.transport.Netty4Plugin",
+            "parent-join": "org.opensearch.join.ParentJoinPlugin",
+        },
+        jars=57,
         megabytes=46,
-        sha256="f86a531e0773cc48dd5a4d95a043abb2d11760f79d416df0267c6b31b3c8a242",
+        sha256="da658a638f15d93e1db3e410cff5b00291d20479079d65a1b776983d9ee6d242",
         java=17,
     ),
     "opensearch3": Release(
         product="opensearch",
         version="3.9.0",
-        transport="org.opensearch.transport.Netty4ModulePlugin",
-        jars=71,
+        modules={
+            "transport": "org.opensearch.transport.Netty4ModulePlugin",
+            "parent-join": "org.opensearch.join.ParentJoinModulePlugin",
+        },
+        jars=72,
         megabytes=64,
-        sha256="3db87bf84f0a61089e85b8d34274ccbbd4ee4540a75c8186b31317d3000debb7",
+        sha256="7f7ebcd253b719ea0742b23340e8f7a7ed50686ff877f6d80f07f08b5c0e3c08",
     ),
 }
 

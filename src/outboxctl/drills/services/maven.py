@@ -20,7 +20,7 @@ from outboxctl.drills.services.model import Say
 from outboxctl.drills.services.record import locked
 from outboxctl.settings.folders import cache_folder
 
-MODULE = "transport"
+TRANSPORT = "transport"
 PATIENCE_SECONDS = 900.0
 # Maven's message: Could not transfer artifact G:A:jar:V from/to … (…): Checksum validation failed, …
 FORGED = re.compile(r"artifact (\S+) from/to [^\n]*?(Checksum validation failed[^\n]*?)(?: ->|\n|$)")
@@ -77,7 +77,7 @@ def digest_of(engine: Release, home: Path) -> tuple[int, str]:
 
     About 0.1 s for the 40 to 65 MB of an engine: several jars are read at a time.
     """
-    own = home / "modules" / MODULE / f"{MODULE}.jar"  # of our own transport
+    own = home / "modules" / TRANSPORT / f"{TRANSPORT}.jar"  # of our own
     jars = [jar for jar in home.rglob("*.jar") if jar != own or not _own_transport(engine).exists()]
     with ThreadPoolExecutor() as pool:
         digests = pool.map(_digest, jars)
@@ -91,33 +91,40 @@ def _digest(jar: Path) -> str:
 
 
 def _own_transport(engine: Release) -> Path:
-    return engine.sources / f"{engine.transport}.java"
+    return engine.sources / f"{engine.modules[TRANSPORT]}.java"
 
 
 def _fingerprint(engine: Release) -> str:
     """Changed sources make another home, so that an upgrade of outboxctl never starts old classes."""
     sources = sorted(engine.sources.iterdir())
-    content = [f"{engine.descriptor}{engine.sha256}".encode(), *(path.read_bytes() for path in sources)]
+    descriptors = "".join(map(engine.descriptor, engine.modules))
+    content = [f"{descriptors}{engine.sha256}".encode(), *(path.read_bytes() for path in sources)]
     return hashlib.sha256(b"".join(content)).hexdigest()[:8]
 
 
 def _build(engine: Release, home: Path, javac: Path) -> None:
-    """Make the folder that the server expects: jars, configuration, and the transport as a module."""
-    module = home / "modules" / MODULE
-    for folder in (module, home / "config", home / "plugins"):
+    """Make the folder that the server expects: jars, configuration, and the modules."""
+    for folder in (home / "config", home / "plugins"):
         folder.mkdir(parents=True)
-    (module / "plugin-descriptor.properties").write_text(engine.descriptor)
     shutil.copy(SOURCES / "log4j2.properties", home / "config")
     fetch(engine, home / "lib")
     check_jars(engine, home)  # before any of it is run, by the compiler too
     _compile(engine, "Engine", home, javac)
-    # Both products load a module's class only from a jar of the module's own.
-    if _own_transport(engine).exists():
-        compiled = _compile(engine, engine.transport, home, javac)
-        shutil.make_archive(str(module / MODULE), "zip", compiled)
-        (module / f"{MODULE}.zip").rename(module / f"{MODULE}.jar")
+    for name in engine.modules:
+        _add_module(engine, name, home, javac)
+
+
+def _add_module(engine: Release, name: str, home: Path, javac: Path) -> None:
+    """Put a module beside its descriptor: both products load its class only from a jar of its own."""
+    module = home / "modules" / name
+    module.mkdir(parents=True)
+    (module / "plugin-descriptor.properties").write_text(engine.descriptor(name))
+    if name == TRANSPORT and _own_transport(engine).exists():
+        compiled = _compile(engine, engine.modules[name], home, javac)
+        shutil.make_archive(str(module / name), "zip", compiled)
+        (module / f"{name}.zip").rename(module / f"{name}.jar")
     else:
-        for jar in (home / "lib").glob("transport-netty4-*.jar"):
+        for jar in (home / "lib").glob(f"{name}-*client-{engine.version}.jar"):
             shutil.move(jar, module)
 
 
