@@ -149,7 +149,7 @@ def test_what_cannot_be_right_is_refused(wares: Wares, line: str, says: str) -> 
     assert wares.sql.execute("SELECT FROM outbox_projections").rowcount == 0
 
 
-def test_what_is_unchanged_is_sent_where_the_index_may_not_hold_it(wares: Wares) -> None:
+def test_unchanged_is_sent_only_where_the_index_may_not_hold_it(wares: Wares) -> None:
     wares.apply("skip_unchanged = true")
     before = wares.versions()
     wares.do("UPDATE wares.items SET price = price")

@@ -14,6 +14,11 @@ BEFORE_SENDING = {
     ),
     "source_missing": ("upsert whose source row is gone", "a versioned delete, done", "source_missing"),
     "source_not_visible": ("source row older than the event's version", "retry", "source_not_visible"),
+    "unchanged": (
+        "document that the index is known to hold as it is, with `skip_unchanged`",
+        "not sent, done",
+        "unchanged",
+    ),
     "coalesced": ("several events of one entity in one batch", "newest sent, all done", "coalesced"),
 }
 WHAT_COMES_BACK = {

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -81,10 +82,9 @@ def test_bad_document(
 ) -> None:
     (bad,) = bench.put()
 
-    def spoilt(batch: Sequence[claim.Claimed]) -> Prepared:
-        return prepare(
-            [e._replace(document='{"text":"\ud800"}') if e.id == str(bad.event) else e for e in batch]
-        )
+    def spoilt(batch: Sequence[claim.Claimed], *more: Any) -> Prepared:
+        spoiled = '{"text":"\ud800"}'
+        return prepare([e._replace(document=spoiled) if e.id == str(bad.event) else e for e in batch], *more)
 
     monkeypatch.setattr(delivering, "prepare", spoilt)
     deliver_beside(bench, sink, neighbours)

@@ -12,7 +12,7 @@ from sink.rows.table import ROWS
 
 pytestmark = pytest.mark.no_servers
 MODULES = [f"sink.rows.{path.stem}" for path in Path(__file__).parent.glob("test_*.py")]
-MODULES.append("engines.test_engine_index")
+MODULES += ["engines.test_engine_index", "projections.test_own_ids"]
 
 
 def names(module: Any) -> Iterator[str]:
