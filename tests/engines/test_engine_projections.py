@@ -8,6 +8,8 @@ from urllib.parse import quote
 import psycopg
 import pytest
 
+from docs.blocks import ROOT, blocks
+from docs.shell import terminal
 from engines.node import Node
 from outboxctl.sink.delivery import shards
 from outboxctl.sink.index import scan, walk
@@ -161,3 +163,28 @@ def test_a_join_field_finds_products_by_their_reviews(
     assert {hit["_id"] for hit in hits} == {f"product:{id_}" for (id_,) in found}
     for each in ("product", "review"):
         cli.ok("verify", "--projection", each)
+
+
+@SLOW
+def test_the_join_field_of_the_page_is_found(
+    index: str, node: Node, env: dict[str, str], tmp_path: Path
+) -> None:
+    if node.ask("PUT", f"/{index}-join", {"mappings": {"properties": {"kind": mall.JOIN}}})[0] == 400:
+        pytest.skip("this engine has no module parent-join")
+    page = blocks(ROOT / "docs/identity.md")
+    _, mapping, query = (each.text.strip() for each in page if each.language in {"toml", "json"})
+    written = next(each.text for each in page if "<<'JSON'" in each.text).split("JSON")[1].strip("'\n")
+    stands_for = {
+        written: mapping,
+        'id_prefix = "place:"': 'id_prefix = "place:"\nrouting = "id"',
+        'id_prefix = "rating:"': 'id_prefix = "rating:"\nrouting = "place_id"',
+        'index = "guide"': f'index = "{index}-guide"',
+        "/guide/": f"/{index}-guide/",
+    }
+    with terminal(env, tmp_path, stands_for) as shell:
+        for block in page:
+            if block.runs:
+                shell.run(block)
+    node.ok("POST", f"/{index}-guide/_refresh")
+    found = node.ok("POST", f"/{index}-guide/_search", json.loads(query))["hits"]["hits"]
+    assert [hit["_id"] for hit in found] == ["place:1"]
