@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -15,14 +16,16 @@ from elasticsearch import Elasticsearch
 from fakes import fake_sink
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.failures import Answer
+from outboxctl.domain.redaction import redact, without_secrets
 from outboxctl.settings import load
+from outboxctl.sink.transport.aws import Signer
 from outboxctl.sink.transport.lazy import OpeningSink
 from outboxctl.sink.transport.open import connect
 from outboxctl.sink.transport.reply import SinkReply, body_of
 from outboxctl.sink.transport.request import ask
 from processes import Cli, Worker, eventually
 from servers import Servers
-from signed import INVALID, MISMATCH, Aws
+from signed import INVALID, MISMATCH, SECRET, Aws
 from tls import Front
 
 WHO = ("--by", "alice", "--reason", "why", "--yes")
@@ -197,6 +200,28 @@ def test_the_session_token_of_a_role_is_not_shown_where_aws_quotes_the_request()
     answer = body_of(SinkReply(403, {}, json.dumps({"message": quoted}).encode()))
     assert ROLE not in answer.text
     assert "check the secret key" in answer.text
+
+
+@pytest.mark.no_servers
+def test_what_signs_is_hidden_wherever_it_was_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = tmp_path / "credentials"
+    file.write_text(
+        f"[default]\naws_access_key_id=A\naws_secret_access_key={SECRET}\naws_session_token={TOKEN}\n"
+    )
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(file))
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    with without_secrets():
+        Signer("es", "eu-central-2")("GET", "https://domain.example/", None)
+        assert redact(f"{SECRET} {TOKEN}") == "*** ***"
+
+
+@pytest.mark.no_servers
+@pytest.mark.parametrize("name", ["message", "Message"])
+def test_the_words_of_a_refusal_are_read_under_either_name(name: str) -> None:
+    said = "User: anonymous is not authorized to perform: es:ESHttpGet"
+    answer = body_of(SinkReply(403, {}, json.dumps({name: said}).encode()))
+    assert answer.text == f"{said} (the request was not signed: set OUTBOX_AWS_SERVICE=es)"
 
 
 @pytest.mark.no_servers

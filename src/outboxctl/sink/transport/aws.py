@@ -5,6 +5,7 @@ import threading
 from typing import Any
 
 from outboxctl.domain.errors import UsageError
+from outboxctl.domain.redaction import add_secret
 
 TOKENS = {"connect_timeout": 3, "read_timeout": 5, "retries": {"total_max_attempts": 2}}  # of the STS service
 CLOCK = "the clock of this machine is wrong: set it, by NTP"
@@ -48,6 +49,7 @@ class Signer:
         self._session, self._lock = Session(), threading.Lock()
         self._session.set_default_client_config(Config(**TOKENS))
         self._service, self._region = service, region or _asked(self._session)
+        self._hidden: Any = None  # the credentials that no text shows
 
     def __call__(self, method: str, url: str, body: bytes | None) -> dict[str, str]:
         """The headers that prove who sends this very request. Raises CredentialsError.
@@ -74,6 +76,10 @@ class Signer:
         if not frozen:
             where = "in the environment, a profile, or the role of this container or instance"
             raise CredentialsError(f"there are no AWS credentials {where}")
+        if frozen != self._hidden:  # they may be of no setting, and AWS's refusals quote the request
+            self._hidden = frozen
+            for secret in filter(None, (frozen.secret_key, frozen.token)):
+                add_secret(secret)
         return frozen
 
 

@@ -48,7 +48,9 @@ def body_of(reply: SinkReply | Answer, decode: Decode = json.loads, *, head: boo
         body = reply.body.decode(errors="replace")
     if reply.ok:
         return body
-    kind, text = error_of(body.get("error", body.get("message")) if isinstance(body, dict) else body)
+    names = ("error", "message", "Message")  # the engine's; those of AWS
+    said = next((body[n] for n in names if n in body), None) if isinstance(body, dict) else body
+    kind, text = error_of(said)
     text = advised(text) if reply.status in REFUSED else text
     wait = _seconds(reply.headers.get("retry-after"))
     return Answer(reply.status, kind, text, request=True, retry_after=wait, node=reply.node)
