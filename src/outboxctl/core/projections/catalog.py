@@ -7,7 +7,7 @@ tied, `indexes` how rows are found.
 from collections.abc import Collection
 from difflib import get_close_matches
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from psycopg.errors import InvalidParameterValue
 from sqlalchemy.exc import DBAPIError
@@ -45,11 +45,27 @@ OF = (
 )
 RELATION = f"pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace AND {OF}"
 PARTS = text("SELECT parse_ident(:name)")
-KIND = text(f"SELECT c.relkind::text FROM {RELATION} WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')")
-OID = text(f"SELECT c.oid::bigint FROM {RELATION}")
+# Tables and views of a schema with their columns and indexes, types and owners; without the schema's name.
+SHAPES = text("""
+SELECT n.nspname::text, md5(replace(string_agg(concat_ws(' ', c.relname, c.relkind, c.relispartition,
+    c.relrowsecurity, c.relforcerowsecurity, c.relowner, c.relacl, pg_get_viewdef(c.oid), (
+        SELECT string_agg(concat_ws(' ', a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
+            a.attgenerated, a.attcollation), ', ' ORDER BY a.attnum)
+        FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+    ), (
+        SELECT string_agg(concat_ws(' ', i.indisvalid, pg_get_indexdef(i.indexrelid)), ', '
+            ORDER BY x.relname)
+        FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid WHERE i.indrelid = c.oid
+    )), '; ' ORDER BY c.relname), quote_ident(n.nspname), '')) || n.nspowner || coalesce(n.nspacl::text, '')
+FROM pg_namespace n JOIN pg_class c ON c.relnamespace = n.oid AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+WHERE n.nspname = ANY (CAST(:schemas AS text[])) GROUP BY n.oid
+""")
 # Rows of a partition arrive by its parent, too, for which no trigger of a statement on the partition fires.
-ROW_LEVEL = text(f"SELECT FROM {RELATION} WHERE c.relkind = 'p' OR c.relispartition")
-INHERITED = text(f"SELECT FROM {RELATION} JOIN pg_inherits i ON i.inhparent = c.oid LIMIT 1")
+FACTS = text(f"""
+SELECT c.relkind::text, c.oid::bigint, c.relkind = 'p' OR c.relispartition,
+    EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = c.oid)
+FROM {RELATION}
+""")
 # Also where it was never analyzed; of a partitioned table that of its partitions.
 PAGES = text(f"""
 SELECT coalesce(sum(pg_relation_size(p.oid)) / current_setting('block_size')::int, 0)::bigint
@@ -81,6 +97,12 @@ def schemas(connection: Connection) -> dict[str, int]:
     return {name: oid for name, oid in connection.execute(SCHEMAS) if name != "information_schema"}
 
 
+def shapes(connection: Connection, schemas: Collection[str]) -> dict[str, str]:
+    """What is in these schemas, as a text that is the same where their tables are."""
+    rows = connection.execute(SHAPES, {"schemas": [*schemas]})
+    return {row[0]: row[1] for row in rows}
+
+
 def resolve(connection: Connection, name: str) -> Relation | None:
     """The relation of a name as SQL has it; without a schema that of `public`. None where there is none.
 
@@ -99,28 +121,40 @@ def resolve(connection: Connection, name: str) -> Relation | None:
     return relation if kind(connection, relation) else None
 
 
+class Facts(NamedTuple):
+    """Of a relation; `row_level`: a partitioned table or a partition, `inherited`: tables inherit from it."""
+
+    kind: str
+    oid: int
+    row_level: bool
+    inherited: bool
+
+
 @kept
+def _facts(connection: Connection, relation: Relation) -> Facts | None:
+    row = connection.execute(FACTS, of(relation)).first()
+    return Facts(*row) if row else None
+
+
 def kind(connection: Connection, relation: Relation) -> Kind | None:
     """What the relation is; None where there is none that can be read."""
-    found = connection.execute(KIND, of(relation)).scalar()
-    return Kind(found) if found else None
+    found = _facts(connection, relation)
+    return Kind(found.kind) if found and found.kind in {*Kind} else None
 
 
-@kept
 def oid_of(connection: Connection, relation: Relation) -> int | None:
     """Its oid; None where it is not there."""
-    found: int | None = connection.execute(OID, of(relation)).scalar()
-    return found
+    return found.oid if (found := _facts(connection, relation)) else None
 
 
 def row_level(connection: Connection, tables: Collection[Relation]) -> set[Relation]:
     """Those of the tables that need a trigger for each row: they are partitioned, or a partition."""
-    return {table for table in tables if connection.execute(ROW_LEVEL, of(table)).first() is not None}
+    return {table for table in tables if (found := _facts(connection, table)) and found.row_level}
 
 
 def is_inherited(connection: Connection, table: Relation) -> bool:
     """Whether tables inherit from it."""
-    return connection.execute(INHERITED, of(table)).first() is not None
+    return bool((found := _facts(connection, table)) and found.inherited)
 
 
 def pages(connection: Connection, relation: Relation) -> int:

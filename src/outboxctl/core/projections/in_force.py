@@ -19,11 +19,11 @@ from outboxctl.domain.projection import Projection
 HASH = "md5(definition::text || extract(epoch FROM applied_at)::text)"
 STAMP = f"(SELECT {HASH} FROM {PROJECTIONS} WHERE name = {{name}})"
 READ = text(f"SELECT definition::text, {HASH} FROM {PROJECTIONS} ORDER BY name")
+SOME = text(f"SELECT definition::text, {HASH} FROM {PROJECTIONS} WHERE name = ANY(CAST(:names AS text[]))")
 # Another text after each row that is written, whoever writes it.
-ROWS = text(
-    "SELECT md5(string_agg(concat_ws(' ', name, applied_at, xmin, ctid), ',' ORDER BY name))"
-    f" FROM {PROJECTIONS}"
-)
+ROW = "concat_ws(' ', name, applied_at, xmin, ctid)"
+ROWS = text(f"SELECT md5(string_agg({ROW}, ',' ORDER BY name)) FROM {PROJECTIONS}")
+EACH = text(f"SELECT name::text, {ROW} FROM {PROJECTIONS} ORDER BY name")
 IS_STAMP = text(f"SELECT {STAMP.format(name=':name')}")
 OF_JSON = TypeAdapter(Projection)
 REMOVE = text(f"DELETE FROM {PROJECTIONS} WHERE name = :name")
@@ -41,21 +41,31 @@ def _parsed(definition: str, stamp: str) -> Projection:
 
 
 class Kept:
-    """The projections in force as they were read last; read again where a row was written or removed since.
+    """The projections in force as they were read last; those whose row was written since are read again.
 
     For one thread at a time. Hundreds of definitions are megabytes, and a worker asks several times a second.
     """
 
     def __init__(self) -> None:
         self._rows: object = self  # nothing that a database says
+        self._each: dict[str, str] = {}
         self._read: list[Projection] = []
 
     def read(self, connection: Connection) -> list[Projection]:
         """As `read`: the same list while nothing has changed."""
         rows = connection.execute(ROWS).scalar()
         if rows != self._rows:
-            self._rows, self._read = rows, read(connection)
+            self._rows, self._read = rows, self._changed(connection)
         return self._read
+
+    def _changed(self, connection: Connection) -> list[Projection]:
+        before, self._each = self._each, {row[0]: row[1] for row in connection.execute(EACH)}
+        new = [name for name, row in self._each.items() if before.get(name) != row]
+        found = {each.name: each for each in self._read}
+        found |= {
+            each.name: each for each in (_parsed(*row) for row in connection.execute(SOME, {"names": new}))
+        }
+        return [found[name] for name in self._each if name in found]
 
 
 def holds(connection: Connection, projection: Projection) -> bool:

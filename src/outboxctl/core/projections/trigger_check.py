@@ -108,7 +108,8 @@ def installed(
         row.name: row for row in _rows(connection, FUNCTIONS, events=Literal(there.events), ours=ours)
     }
     lacking = {each.table for each in found}
-    complete = replace(there, tables=[each for each in there.tables if each.table not in lacking])
+    to_compare = {each.table.table for each in there.functions if each.name in functions} - lacking
+    complete = replace(there, tables=[each for each in there.tables if each.table in to_compare])
     made = {}
     if complete.tables:
         made = {row.function: row for row in _rows(connection, MADE, functions=complete.functions_sql)}

@@ -153,9 +153,12 @@ def shared(
     `in_force`: any projections; one of the same name does not count. A former table that is not there by its
     name, and that others watch, is left out: it stays as it is.
     """
-    others = [each for each in in_force if each.name != projection.name]
     own = tables_of(projection) if projection.triggers else set()
-    used = {each.table: each for each in watched_tables([projection, *others], own | {*former})}
+    every = own | {*former}
+    others = [
+        each for each in in_force if each.name != projection.name and not every.isdisjoint(tables_of(each))
+    ]
+    used = {each.table: each for each in watched_tables([projection, *others], every)}
     found = [used.get(table, WatchedTable(table, ())) for table in sorted(own | {*former}, key=str)]
     return [
         _usable(connection, each, projection.name)

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeVar
 
 from outboxctl.core.database import Database
 from outboxctl.core.operator import audit
-from outboxctl.core.projections import changes
+from outboxctl.core.projections import changes, in_force
 from outboxctl.core.projections.trigger_names import tables_of
 from outboxctl.core.schema.lock_wait import with_lock_retries
 from outboxctl.core.search_path import quoted
@@ -16,7 +17,7 @@ from outboxctl.domain.projection import Projection
 from outboxctl.operations.projection import schemas
 from outboxctl.operations.projection.declaration import Declaration
 from outboxctl.operations.projection.drop import Dropped, drop
-from outboxctl.operations.projection.plan import plan
+from outboxctl.operations.projection.plan import check_indexes, plan
 from outboxctl.operations.projection.resolved import Planned, PlanStep
 from outboxctl.sink.index import lifecycle
 from outboxctl.sink.index.index_setup import ensure
@@ -55,18 +56,19 @@ class Applying:
     with_triggers: bool | None = None
     patience: float = 60.0
     report: Callable[[str], None] = lambda _: None
+    known: in_force.Kept = field(default_factory=in_force.Kept)
 
     def apply(self, declared: Sequence[Declaration]) -> Applied:
         """Do what `plan` says. Raises its errors, with nothing changed, LockedError where tables stay locked.
 
         An index is made, and gets new fields, before the database is changed: a mapping that the engine
         refuses puts nothing in force. What is made there and then not used is empty.
-        All is planned before anything is done. Each schema of those that a declaration is for is a
-        transaction: after a LockedError those before it are applied.
+        Each schema of those that a declaration is for is a transaction: after a LockedError those before it
+        are applied. Before the first one all that differ in their tables are planned (`schemas.unlike`).
         """
         groups, gone = self.expanded(declared)
-        looked = [self.look(group) for group in groups]
-        done = [self.carry_out(first) for first in looked]
+        self.look(groups)
+        done = [self.carry_out(group) for group in groups]
         return Applied(
             [planned for each in done for planned in each.planned],
             {name: steps for each in done for name, steps in each.steps.items()},
@@ -80,37 +82,32 @@ class Applying:
             groups = schemas.by_schema(schemas.expand(connection, declared))
             return groups, schemas.gone(connection, declared)
 
-    def look(self, declared: Sequence[Declaration]) -> list[Planned]:
-        """What there is to do, and may be done. Nothing is changed, no table stays locked."""
+    def look(self, groups: Sequence[Sequence[Declaration]]) -> None:
+        """Raise what keeps any of several groups from being applied. Nothing is changed."""
+        if len(groups) == 1:
+            return  # it is planned as a whole before it is done
+        with self.database.begin() as connection:
+            every = [declared for group in groups for declared in group]
+            check_indexes(self.client, every, self.known.read(connection), self.built_in)
+            unlike = schemas.unlike(connection, groups)
+        for group in unlike:
+            self._retried(partial(self._plan, declared=group))
 
-        def check(connection: Connection) -> list[Planned]:
-            planned = self._plan(connection, declared)
-            for each in planned:
-                _check_rights(connection, each)
-            return planned
+    def carry_out(self, declared: Sequence[Declaration]) -> Applied:
+        """Do what there is to do: the index first, then everything in the database in one transaction."""
+        first: list[list[Planned]] = []
+        tables: set[str] = set()
 
-        return self._retried(check)
+        def act(connection: Connection) -> Applied:
+            made = [each.projection.index for planned in first for each in planned if each.new_index]
+            planned = self._plan(connection, declared, made)
+            first.append(planned)
+            tables.update(_tables(planned))
+            _prepare(self.client, planned)  # no table is locked while the sink is asked
+            return _write(connection, planned, by=self.by, reason=self.reason)
 
-    def carry_out(self, first: Sequence[Planned]) -> Applied:
-        """Do what is planned: the index first, then everything in the database in one transaction."""
-        if not any(each.steps for each in first):
-            return Applied([*first], {each.projection.name: [] for each in first})
-        new = {each.projection.index for each in first if each.new_index}
-        declared = [each.declaration for each in first]
-
-        def write(connection: Connection) -> Applied:
-            again = self._plan(connection, declared, new)
-            return _write(connection, again, by=self.by, reason=self.reason)
-
-        # No table is locked while the sink is asked.
-        self._retried(lambda _: _prepare(self.client, first))
-        tables = {
-            f"{quoted(table.schema)}.{quoted(table.name)}"
-            for each in first
-            for table in tables_of(each.projection)
-        }
-        applied = self._retried(write, tables)
-        return Applied(applied.planned, _joined(first, applied), applied.audit_id)
+        applied = self._retried(act, tables)
+        return Applied(applied.planned, _joined(first[0], applied), applied.audit_id)
 
     def drop(self, name: str) -> Dropped:
         """Take a projection out of force whose schema is gone."""
@@ -120,8 +117,11 @@ class Applying:
     def _plan(
         self, connection: Connection, declared: Sequence[Declaration], new: Collection[str] = ()
     ) -> list[Planned]:
-        options = {"built_in": self.built_in, "with_triggers": self.with_triggers}
-        return plan(connection, self.client, declared, **options, new_indexes=new)  # type: ignore[arg-type]
+        options = {"built_in": self.built_in, "with_triggers": self.with_triggers, "known": self.known}
+        planned = plan(connection, self.client, declared, **options, new_indexes=new)  # type: ignore[arg-type]
+        for each in planned:
+            _check_rights(connection, each)
+        return planned
 
     def _retried(self, act: Callable[[Connection], T], tables: Collection[str] = ()) -> T:
         """Under the lock that two applies wait for."""
@@ -134,6 +134,11 @@ def _check_rights(connection: Connection, planned: Planned) -> None:
     if any(step.what in ("view", "triggers") for step in planned.steps):
         wanted = tables_of(planned.projection) if planned.projection.triggers else ()
         changes.check_rights(connection, changes.outbox_schema(connection), wanted)
+
+
+def _tables(planned: Sequence[Planned]) -> set[str]:
+    every = {table for each in planned for table in tables_of(each.projection)}
+    return {f"{quoted(table.schema)}.{quoted(table.name)}" for table in every}
 
 
 def _prepare(client: Client, planned: Sequence[Planned]) -> None:

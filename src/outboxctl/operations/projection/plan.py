@@ -50,30 +50,34 @@ def plan(
     built_in: str,
     with_triggers: bool | None = None,
     new_indexes: Collection[str] = (),
+    known: in_force.Kept | None = None,
 ) -> list[Planned]:
     """What there is to do, in the order of the file; without a client the indexes are not looked at.
 
     `built_in` is the index of the built-in projection. `with_triggers` None: as the file says, else as the
     projection in force has it, and with triggers where none is in force. `new_indexes` were made since the
-    first look. Raises UsageError for a schema that is behind, and for a declaration that cannot be applied.
+    first look, `known` are the projections as they were read last.
+
+    Raises UsageError for a schema that is behind, and for a declaration that cannot be applied.
     """
     with undone(connection), keeping(connection):
-        known = {each.name: each for each in in_force.read(connection)}
+        there = (known or in_force.Kept()).read(connection)
+        before_all = {each.name: each for each in there}
         schema = changes.outbox_schema(connection)
         engine = vectors(client) if client else DENSE
         found = []
         for each in declared:
-            before = known.get(each.name)
+            before = before_all.get(each.name)
             wanted = _with_triggers(each, before, with_triggers)
             found.append(resolve(connection, each, schema=schema, with_triggers=wanted, vectors=engine))
             found[-1].before = before
-        _check_indexes(client, declared, known.values(), built_in)
-        sharing.share(connection, found, known.values())
-        beside = dict(known)
+        check_indexes(client, declared, there, built_in)
+        sharing.share(connection, found, there)
+        beside = dict(before_all)
         for planned in found:
             beside[planned.projection.name] = planned.projection  # in force for those that follow in the file
             _view(connection, planned, schema)
-            _triggers(connection, planned, schema, [*beside.values()])
+            _triggers(connection, planned, schema, there, [*beside.values()])
             _documents(connection, client, planned, new_indexes)
         return found
 
@@ -85,7 +89,7 @@ def _with_triggers(declared: Declaration, before: Projection | None, flag: bool 
     return (before is None or before.triggers) if wanted is None else wanted
 
 
-def _check_indexes(
+def check_indexes(
     client: Client | None, declared: Sequence[Declaration], before: Iterable[Projection], built_in: str
 ) -> None:
     """Raise UsageError for a declared index that is another projection's, by its name or behind an alias."""
@@ -195,10 +199,16 @@ def _whose(connection: Connection, planned: Planned, view: Relation) -> None:
         planned.step("view", f"let the groups of `outboxctl roles` alone read {view}")
 
 
-def _triggers(connection: Connection, planned: Planned, schema: str, beside: Sequence[Projection]) -> None:
+def _triggers(
+    connection: Connection,
+    planned: Planned,
+    schema: str,
+    known: Sequence[Projection],
+    beside: Sequence[Projection],
+) -> None:
     projection, before = planned.projection, planned.before
     # Of a projection that is new all are missing: the tables say as much.
-    wrong = trigger_check.installed(connection, projection, in_force.read(connection))
+    wrong = trigger_check.installed(connection, projection, known)
     former = {each.table for each in wrong if each.fault is TriggerFault.STRAY}
     former |= tables_of(before) if before and before.triggers else set()
     tables = shared(connection, projection, beside, former)

@@ -79,6 +79,16 @@ def by_schema(declared: Sequence[Declaration]) -> list[list[Declaration]]:
     return [*groups.values()]
 
 
+def unlike(connection: Connection, groups: Sequence[Sequence[Declaration]]) -> list[Sequence[Declaration]]:
+    """Of groups whose schemas have the same tables the first: where that fits, the others do."""
+    shapes = catalog.shapes(connection, [group[0].schema for group in groups])
+    first: dict[object, Sequence[Declaration]] = {}
+    for group in groups:
+        names = tuple(each.family for each in group)
+        first.setdefault((names, shapes.get(group[0].schema)), group)
+    return [*first.values()]
+
+
 def short(schema: str, room: int = MAX_NAME) -> str:
     """At most `room` of a-z, 0-9 and _, for each schema another text: its name where that is one.
 

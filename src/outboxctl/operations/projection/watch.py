@@ -82,7 +82,7 @@ class SchemaWatch:
         """What was done of a schema, if anything."""
         name = group[0].schema
         try:
-            done = self.applying.carry_out(self.applying.look(group))
+            done = self.applying.carry_out(group)
         except OutboxctlError as error:
             self._failed[name] = self._failed.get(name, NextTry()).later()
             self._report(error, self._failed[name])

@@ -11,6 +11,8 @@ from outboxctl.sink.transport.client import Client
 from outboxctl.sink.transport.reply import FORBIDDEN, NOT_FOUND
 from outboxctl.sink.transport.request import ask, change, request
 
+NUMBER = re.compile(r"-\d{6}")
+
 
 def documents(client: Client, home: Named) -> int | None:
     """How many there are; None where they cannot be counted: an ill index can be replaced all the same."""
@@ -100,4 +102,4 @@ def meeting(behind: Mapping[str, set[str]], name: str) -> Iterator[tuple[str, st
 
 def _behind(name: str, index: str) -> bool:
     """Whether an index is called as one that is made behind this name."""
-    return re.fullmatch(rf"{re.escape(name)}-\d{{6}}", index) is not None
+    return index.startswith(f"{name}-") and NUMBER.fullmatch(index, len(name)) is not None
