@@ -91,19 +91,25 @@ def plan(file: File, triggers: Triggers = None, json: Json = False) -> None:
 
     Example: outboxctl projection plan products.toml
     """
+    from outboxctl.core.projections import in_force
     from outboxctl.operations.projection import declaration, schemas
     from outboxctl.operations.projection.costs import change_costs_of, writer_costs_of
     from outboxctl.operations.projection.plan import plan as planning
 
     declared, configured = declaration.read(file), settings()
-    servers, options = view.server_names(configured), {"built_in": configured.elastic_index}
+    servers, known = view.server_names(configured), in_force.Kept()
+    options: dict[str, Any] = {
+        "built_in": configured.elastic_index,
+        "with_triggers": triggers,
+        "known": known,
+    }
     print_progress(str(servers))
     with _looking(configured) as connection, _sink(configured) as client:
         gone = schemas.gone(connection, declared)
         planned = [
             each
             for group in schemas.by_schema(schemas.expand(connection, declared))
-            for each in planning(connection, client, group, with_triggers=triggers, **options)
+            for each in planning(connection, client, group, **options)
         ]
         guards.warn_superuser_of(connection, planned)
         costs, written = change_costs_of(connection, planned), writer_costs_of(connection, planned)
