@@ -97,19 +97,16 @@ def plan(file: File, triggers: Triggers = None, json: Json = False) -> None:
     from outboxctl.operations.projection.plan import plan as planning
 
     declared, configured = declaration.read(file), settings()
-    servers, known = view.server_names(configured), in_force.Kept()
-    options: dict[str, Any] = {
-        "built_in": configured.elastic_index,
-        "with_triggers": triggers,
-        "known": known,
-    }
+    servers, index, known = view.server_names(configured), configured.elastic_index, in_force.Kept()
     print_progress(str(servers))
     with _looking(configured) as connection, _sink(configured) as client:
         gone = schemas.gone(connection, declared)
         planned = [
             each
             for group in schemas.by_schema(schemas.expand(connection, declared))
-            for each in planning(connection, client, group, **options)
+            for each in planning(
+                connection, client, group, built_in=index, with_triggers=triggers, known=known
+            )
         ]
         guards.warn_superuser_of(connection, planned)
         costs, written = change_costs_of(connection, planned), writer_costs_of(connection, planned)
