@@ -7,6 +7,7 @@ import pytest
 
 from outboxctl.core.database import Database
 from outboxctl.operations.projection import apply, declaration
+from outboxctl.operations.projection.plan import plan
 from outboxctl.sink.transport.client import Client
 from sinks import client_of
 from tenants.tenancy import WHO, Tenants
@@ -34,7 +35,6 @@ def test_each_tenant_is_planned_once_and_one_of_them_beforehand(
     tenants: Tenants, db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     planned = list[str]()
-    plan = apply.plan
 
     def counted(
         connection: Any, client: Client, declared: Sequence[declaration.Declaration], **more: Any
