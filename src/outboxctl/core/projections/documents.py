@@ -32,6 +32,8 @@ SESSION = (
     "SET LOCAL DateStyle = 'ISO, MDY'; SET LOCAL IntervalStyle = 'iso_8601'; SET LOCAL bytea_output = 'hex'; "
     "SET LOCAL extra_float_digits = 1"
 )
+# A claim allows nested loops alone: each row would be compared with every row of a table without an index.
+JOINED = "SET LOCAL enable_hashjoin = on; SET LOCAL enable_mergejoin = on"
 # Nothing is written, and no policy of a table's owner runs: PostgreSQL raises an error in its place.
 ONLY_READS = "SET LOCAL transaction_read_only = on; SET LOCAL row_security = off"
 # An error of PostgreSQL, which is the row's own like that of any expression in the view.
@@ -49,23 +51,24 @@ RETYPED = "the key {} is {} now, and {} in the declaration: outboxctl projection
 EMPTY = "its key is an empty text, and no engine takes an empty _id: give the row another key"
 # The key is compared as the column's type, so that an index finds it, and as text: of two texts of one value
 # only that of the triggers is a key. Two rows are as many as are needed to see that there are several.
-STATEMENT = """
-WITH version AS MATERIALIZED ({version}), made AS (
+MADE = """made AS (
     SELECT k.place, {sent} AS document, d.routing, d.own, {address} AS address
     FROM unnest({arrays}) WITH ORDINALITY k ({names}, place)
     LEFT JOIN LATERAL (
         SELECT {document} AS document, {routing} AS routing, {own} AS own, {id} AS id, {value} AS value
         FROM {view} v WHERE {matches} LIMIT 2
     ) d ON true{placed}
-), found AS (
+)"""
+STATEMENT = f"""
+WITH version AS MATERIALIZED ({{version}}), {MADE}, found AS (
     SELECT place, document, routing, own, address,
         sum(octet_length(document)) OVER (ORDER BY place ROWS UNBOUNDED PRECEDING) AS so_far
     FROM made
 )
-SELECT {version_of}, place,
-    CASE WHEN so_far > %(max_bytes)s AND so_far > octet_length(document) THEN '{left_out}' ELSE document END,
-    routing, coalesce({stamp} = %(stamp)s, false), address
-FROM version, found{only} ORDER BY place
+SELECT {{version_of}}, place,
+    CASE WHEN so_far > %(max_bytes)s AND so_far > octet_length(document) THEN '{LEFT_OUT}' ELSE document END,
+    routing, coalesce({{stamp}} = %(stamp)s, false), address
+FROM version, found{{only}} ORDER BY place
 """
 # Where a cast may be a stranger's, no row is asked for: PostgreSQL looks at this first, and once.
 NO_CASTS = f" WHERE (SELECT NOT ({owners.CASTS}))"
@@ -169,12 +172,7 @@ def read(
     With `opening` only documents whose addresses that has opened have a text.
     """
     parts = [key_parts(key, len(projection.key)) for key in keys]
-    given = {"max_bytes": max_bytes, "name": projection.name, "stamp": projection.stamp}
-    values = arrays(parts, projection) | given
-    if opening:
-        fields = (projection.mapping, projection.objects, projection.id_prefix)
-        holds = json.dumps([opening.holds, projection.index, projection.pipeline, *fields])
-        values |= {"opening": opening.token, "holds": opening.holds and holds}
+    values = {**parameters(projection, parts, opening), "max_bytes": max_bytes}
     rows: Sequence[Any] = ()
     known, sending = (server(connection), places(connection)), opening is not None
     query = partial(statement, projection, *known, content=content, sending=sending)
@@ -192,6 +190,18 @@ def read(
     if projection.stamp and not rows[0][4]:
         raise ChangedError(projection.name)
     return _documents(projection, keys, parts, rows)
+
+
+def parameters(
+    projection: Projection, parts: Sequence[Sequence[str]], opening: Opening | None
+) -> dict[str, Any]:
+    """Those of `statement` but max_bytes, for keys with these parts."""
+    values = arrays(parts, projection) | {"name": projection.name, "stamp": projection.stamp}
+    if opening:
+        fields = (projection.mapping, projection.objects, projection.id_prefix)
+        holds = json.dumps([opening.holds, projection.index, projection.pipeline, *fields])
+        values |= {"opening": opening.token, "holds": opening.holds and holds}
+    return values
 
 
 def _require_types(connection: Connection, projection: Projection) -> None:
@@ -320,16 +330,16 @@ def statement(
     content: bool = True,
     sending: bool = False,
     only: str = "",
+    template: str = STATEMENT,
 ) -> str:
-    """The statement that reads documents, where our tables are at these places.
+    """The statement that reads documents, or another one of MADE, where our tables are at these places.
 
     Its parameters are k0, k1, … (arrays of text), max_bytes, and name and stamp of the projection; with
     `sending` what Opening has. `server` as `version_sql` has it.
     """
     own = own_version(projection) if content and projection.version else SQL("NULL::bigint")
-    composed = SQL(STATEMENT).format(
+    composed = SQL(places.render(template)).format(
         version=SQL(NO_SERIAL if projection.version else places.render(version_sql(server))),
-        left_out=SQL(LEFT_OUT),
         stamp=SQL(places.render(in_force.STAMP.format(name="%(name)s"))),
         document=in_part(projection, document(projection, content=content)),
         routing=value_of(projection.routing) if projection.routed is Routing.COLUMN else SQL("NULL"),

@@ -77,13 +77,14 @@ WHERE status = 'processing' AND entity_type = :name
 class Page:
     """What was written: the number of keys. `end`: they were the last. `ahead`: what was read of others.
 
-    `ends` of the last page: its first and last event, as `follow_pages.write`.
+    `ends` of the last page: its first and last event, as `follow_pages.write`. `unchanged` as `KeysAhead`.
     """
 
     keys: int
     end: bool = False
     ahead: KeysAhead | None = None
     ends: Sequence[str] = ()
+    unchanged: int = 0
 
 
 def claim(
@@ -141,6 +142,7 @@ def expand(
     size: int,
     seconds: float,
     lock_seconds: float = LOCK_SECONDS,
+    holds: str = "",
 ) -> Page | None:
     """Read at most `size` keys and write the first of them; after the last one the event is done.
 
@@ -152,7 +154,7 @@ def expand(
     if not event.cursor:
         _complete_same(connection, event)
     ahead = follow_keys.read(
-        connection, projection, event, size=size, seconds=seconds, lock_seconds=lock_seconds
+        connection, projection, event, size=size, seconds=seconds, lock_seconds=lock_seconds, holds=holds
     )
     return write_ahead(connection, ahead, token)
 
@@ -163,11 +165,11 @@ def write_ahead(connection: Connection, ahead: KeysAhead, token: str) -> Page:
     events = follow_pages.write(connection, event, keys)
     if not (rest or ahead.more):
         settle.write(connection, token, done=[event.id])
-        return Page(len(keys), end=True, ends=events)
-    cursor = event.behind(keys, events, {"after": keys[-1]})
+        return Page(len(keys), end=True, ends=events, unchanged=ahead.unchanged)
+    cursor = event.behind(keys, events, {"after": keys[-1] if rest else ahead.last})
     put_back(connection, token, [event.id], cursor)
-    left = replace(ahead, event=replace(event, cursor=cursor), keys=rest)
-    return Page(len(keys), ahead=left if rest else None)
+    left = replace(ahead, event=replace(event, cursor=cursor), keys=rest, unchanged=0)
+    return Page(len(keys), ahead=left if rest else None, unchanged=ahead.unchanged)
 
 
 def write_rows(connection: Connection, event: FollowEvent, token: str) -> Page | None:

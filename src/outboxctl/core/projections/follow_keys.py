@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from psycopg.sql import SQL, Composable
 
 from outboxctl.core.database import driver
-from outboxctl.core.projections import follow_query
+from outboxctl.core.projections import follow_query, unchanged
 from outboxctl.core.projections.documents import (
+    JOINED,
     arrays,
     key_text_sql,
     looked_up,
@@ -45,9 +46,6 @@ FROM (
     ) o
 ) f
 """
-
-# A claim allows nested loops alone: each row would be compared with every row of a table without an index.
-JOINED = "SET LOCAL enable_hashjoin = on; SET LOCAL enable_mergejoin = on"
 WITHOUT_ROW = """
 SELECT k.place FROM unnest({arrays}) WITH ORDINALITY k ({names}, place)
 WHERE NOT EXISTS (SELECT FROM {view} v WHERE {matches}) ORDER BY place
@@ -56,12 +54,18 @@ WHERE NOT EXISTS (SELECT FROM {view} v WHERE {matches}) ORDER BY place
 
 @dataclass(frozen=True)
 class KeysAhead:
-    """Keys of a follow event, in their order, from behind its cursor. `more`: others may come after them."""
+    """Keys of a follow event, in their order, from behind its cursor to the key `last`.
+
+    `more`: others may come after that. `unchanged`: so many have no event, for the index holds them as they
+    are.
+    """
 
     projection: Projection
     event: FollowEvent
     keys: Sequence[str]
     more: bool
+    last: str = ""
+    unchanged: int = 0
 
     def fits(self, event: FollowEvent) -> bool:
         """Whether they are those that this event goes on with.
@@ -80,21 +84,27 @@ def read(
     size: int,
     seconds: float,
     lock_seconds: float = LOCK_SECONDS,
+    holds: str = "",
 ) -> KeysAhead:
     """At most `size` keys from behind the event's cursor, in statements of at most `seconds`.
 
+    Without those of documents that the index holds as they are; `holds` names it (`Opening.holds`).
     Raises ValueError for an event that does not fit the projection, and ReadRefusedError for what PostgreSQL
     raises for its query.
     """
     if event.place == DOCUMENTS:
         after = event.cursor.get("after")
         keys = [key for key in event.documents if after is None or key > after]
-        return KeysAhead(projection, event, keys[:size], more=len(keys) > size)
-    statement, values = _statement(projection, event, size)
-    with undone(connection):
-        prepare(connection, seconds, lock_seconds)
-        keys, found = _keys(connection, statement, values)
-    return KeysAhead(projection, event, keys, more=found > len(keys) or found == size)
+        keys, more = keys[:size], len(keys) > size
+    else:
+        statement, values = _statement(projection, event, size)
+        with undone(connection):
+            prepare(connection, seconds, lock_seconds)
+            keys, found = _keys(connection, statement, values)
+        more = found > len(keys) or found == size
+    left, looked = unchanged.without(connection, projection, keys, holds, seconds=seconds)
+    last = keys[looked - 1] if keys else ""
+    return KeysAhead(projection, event, left, more or looked < len(keys), last, looked - len(left))
 
 
 def read_set(

@@ -19,6 +19,7 @@ from outboxctl.core.projections.follow_tables import Expanded, FollowedTable
 from outboxctl.core.refused_reads import ReadRefusedError
 from outboxctl.domain.clock import LOCK_SECONDS, monotonic
 from outboxctl.domain.errors import UnreachableError
+from outboxctl.domain.failures import Noop
 from outboxctl.domain.projection import DOCUMENTS, Projection
 from outboxctl.sink.delivery.result import IndexedSink
 from outboxctl.worker.claiming.leases import Lease
@@ -251,6 +252,8 @@ class Expander:
     def _report(
         self, table: FollowedTable, turn: Turn, event: FollowEvent, page: Page, seconds: float
     ) -> None:
+        if page.unchanged:
+            self._context.metrics.of(event.projection).count("noop", page.unchanged, "upsert", Noop.UNCHANGED)
         if not page.end:
             turn.size, turn.pause = 1, 0.0
             self._unfinished.add(event.id)
@@ -259,6 +262,6 @@ class Expander:
         self._unfinished.discard(event.id)
         done = int(event.cursor.get("done", 0)) + page.keys
         if not event.cursor:
-            turn.wrote(1, page.keys, page.ends, seconds)
+            turn.wrote(1, page.keys + page.unchanged, page.ends, seconds)
         self._context.metrics.of(event.projection).count("processed", 1, "upsert")
         self._log.add(table, self._declared.get(event.projection), 1, done)

@@ -1,6 +1,7 @@
 """Expanding one claimed follow event: half a page of its key events, or what becomes of it otherwise."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from random import Random
 from typing import Any
 
@@ -26,6 +27,7 @@ from outboxctl.worker.settling.outcome import decide, policy_of
 from outboxctl.worker.settling.settling import Settling
 
 log = structlog.get_logger()
+ASKED = 5.0  # seconds at most to ask which index it is
 
 
 class WaitError(Exception):
@@ -103,7 +105,7 @@ class EventExpansion:
     def _write(
         self, projection: Projection, event: FollowEvent, token: str, limits: Limits, *, size: int
     ) -> Page | None:
-        database = self._context.database
+        database, holds = self._context.database, ""
         if event.place == EVERYTHING and not event.cursor:
             with database.begin() as connection:
                 return follow.begin(connection, event, token)
@@ -111,6 +113,9 @@ class EventExpansion:
             keys, place = self._listed(projection, event, limits.seconds)
             with database.begin() as connection:
                 return follow.write_keys(connection, event, token, keys, place)
+        if projection.skip_unchanged:  # known before documents are read, as in `Delivering`
+            with suppress(OutboxctlError):
+                holds = self._sink_of(projection).holds(min(limits.seconds, ASKED))
         with database.begin() as connection:
             return follow.expand(
                 connection,
@@ -120,6 +125,7 @@ class EventExpansion:
                 size=size,
                 seconds=limits.seconds,
                 lock_seconds=limits.lock_seconds,
+                holds=holds,
             )
 
     def _listed(
