@@ -38,8 +38,8 @@ FIGURES = (
 )
 NOTES = """\
 - A category that all documents have is changed in a way that none shows, then a worker starts: from its line
-  "worker started" to the last event that is done. It finds the documents, writes their events, and reads
-  them. Sent: the same declaration without `skip_unchanged`.
+  "worker started" to the last event that is done. It finds the documents, and those among
+  them that the index does not hold. Sent: the same declaration without `skip_unchanged`.
 """
 
 
