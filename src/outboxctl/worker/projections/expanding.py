@@ -98,10 +98,11 @@ class Expander:
     def _write_pages(self, slow: bool | None) -> None:
         began, written_at, pause = monotonic(), float("-inf"), LEAST
         while not self._context.signals.stopping:
+            looked = monotonic()  # what the step itself takes, lanes do not wait for
             written = self.step(slow=slow)
             now = monotonic()
             if written:
-                pause = min(max(OFTEN * (now - max(began, written_at)), LEAST), MOST)
+                pause = min(max(OFTEN * (looked - max(began, written_at)), LEAST), MOST)
                 written_at = now
                 self._context.signals.wake()
             elif now > written_at + WATCHED:
