@@ -73,7 +73,7 @@ def test_every_series_a_dashboard_needs_is_there_at_zero_from_the_start(
         assert f"\n{name}" in text, name
     assert running.metric("outbox_processed_total") == 0
     samples = [line for line in text.splitlines() if not line.startswith("#")]
-    assert len(samples) <= 66, "one screen, not a matrix of zeros"
+    assert len(samples) <= 67, "one screen, not a matrix of zeros"
     for reason in ("connect", "mapping", "deterministic_exception", "lease_expired"):
         assert f'reason="{reason}"' in text, reason
     for reason in ("coalesced", "superseded", "delete_missing", "source_missing"):
