@@ -175,3 +175,25 @@ def test_unchanged_is_sent_only_where_the_index_may_not_hold_it(wares: Wares) ->
     shop.changed(wares.sql, 1, 2, 3, name="wares")
     wares.cli.ok("worker", "--drain")
     assert len(wares.agree("id")) == 3
+
+
+def test_what_is_unchanged_is_skipped_while_the_index_of_other_ids_is_kept(wares: Wares) -> None:
+    wares.apply("skip_unchanged = true")
+    wares.file.write_text(FILE.format(index=wares.index) + 'id = "sku"\nskip_unchanged = true')
+    wares.cli.ok("projection", "apply", str(wares.file), *WHO)
+    wares.cli.ok("rebuild", "--projection", "wares", *WHO)
+
+    def looked_at() -> tuple[dict[str, int], Any]:
+        shop.changed(wares.sql, 1, 2, 3, name="wares")
+        wares.cli.ok("worker", "--drain")
+        return wares.versions(), wares.sql.execute("SELECT * FROM outbox_deletes ORDER BY 1, 2").fetchall()
+
+    before = looked_at()
+    assert looked_at() == before
+    assert wares.sql.execute("SELECT FROM outbox_places").rowcount == 6  # for a rollback
+    wares.do("UPDATE wares.items SET price = 11 WHERE id = 1")
+    assert looked_at()[1] == before[1]
+    wares.sql.execute("UPDATE outbox_rebuilds SET kept_index = NULL")
+    wares.do("UPDATE wares.items SET price = price + 1", "DELETE FROM wares.items WHERE id = 3")
+    wares.agree()
+    assert wares.sql.execute("SELECT FROM outbox_places").rowcount == 2

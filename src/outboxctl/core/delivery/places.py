@@ -46,15 +46,17 @@ FROM {GIVEN} ORDER BY g.document_id, g.index_name, 2 ON CONFLICT DO NOTHING
 """)
 SETTLED = f"""FROM (SELECT * FROM ROWS FROM (json_array_elements_text(CAST(:keys AS json)),
         json_array_elements_text(CAST(:indexes AS json)), json_array_elements_text(CAST(:ids AS json)),
-        json_array_elements_text(CAST(:tokens AS json)), json_array_elements_text(CAST(:contents AS json)))
-        n (key, index_name, document_id, token, content) ORDER BY document_id, index_name, key) g
+        json_array_elements_text(CAST(:tokens AS json)), json_array_elements_text(CAST(:contents AS json)),
+        json_array_elements_text(CAST(:left AS json)))
+        n (key, index_name, document_id, token, content, is_left) ORDER BY document_id, index_name, key) g
 WHERE {SAME} AND p.entity_id = {ENTITY} AND p.opened = CAST(g.token AS uuid)"""
 CLOSE = text(
     f"UPDATE {PLACES} p SET content = decode(g.content, 'hex') {SETTLED} AND num_nulls(g.content) = 0"
 )
 # While an index of before is kept, or a new one is filled, it may have what is removed from the other one.
+# Until that has ended the row stays, closed.
 REMOVE = text(f"""
-DELETE FROM {PLACES} p USING {SETTLED.removeprefix("FROM ")} AND num_nulls(g.content) = 1
+DELETE FROM {PLACES} p USING {SETTLED.removeprefix("FROM ")} AND CAST(g.is_left AS boolean)
     AND NOT EXISTS (SELECT FROM {REBUILDS} r WHERE r.alias = p.index_name
         AND (num_nulls(r.ended_at) = 1 OR num_nonnulls(r.kept_index) = 1))
 """)
@@ -89,12 +91,13 @@ class DocumentPlace(NamedTuple):
 class PlaceWrite(NamedTuple):
     """What becomes of a place once its address has confirmed what was sent.
 
-    If `token` opened it last, it is closed with `content`, a hash in hex; with None it is removed.
+    If `token` opened it last, it is closed with `content`, a hash in hex, and one that was `left` is removed.
     """
 
     place: DocumentPlace
     token: str
     content: str | None
+    left: bool = False
 
 
 def open_(connection: Connection, places: Collection[DocumentPlace], token: str, *, shared: bool) -> None:
@@ -114,10 +117,11 @@ def settling(writes: Sequence[PlaceWrite]) -> list[Statement]:
     values |= {
         "tokens": json.dumps([each.token for each in writes]),
         "contents": json.dumps([each.content for each in writes]),
+        "left": json.dumps([each.left for each in writes]),
     }
     closes = any(each.content is not None for each in writes)
-    removes = any(each.content is None for each in writes)
-    return [(CLOSE, values)] * closes + [(REMOVE, values)] * removes
+    removes = any(each.left for each in writes)
+    return [(REMOVE, values)] * removes + [(CLOSE, values)] * closes
 
 
 def note(connection: Connection, places: Collection[DocumentPlace]) -> None:

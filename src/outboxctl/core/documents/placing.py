@@ -1,7 +1,8 @@
 """Reading documents whose addresses are kept: each is open before it is read (core/delivery/places.py).
 
-An address that a key may have, and has not, gets a delete, unless the same snapshot has the document of
-another key there: then nothing is sent, for the event of that key sends, or has sent, a newer version there.
+An address that a key may have, and has not, gets a delete, unless it is known to hold nothing, or the same
+snapshot has the document of another key there: then nothing is sent, for the event of that key sends, or has
+sent, a newer version there.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -129,17 +130,17 @@ class Looked:
         freed: list[PlaceWrite],
     ) -> list[DocumentPlace]:
         left = []
-        for alias, id_, opened, others in at.places or ():
+        for alias, id_, opened, others, gone in at.places or ():
             place = here._replace(alias=alias, id=id_)
             if at.there and place == here:
                 continue
             owner = self._owner(place, others or ())
-            if owner is None:
+            if owner is None and not gone:
                 self._require_open(place, open_=opened == self._token)
                 left.append(place)
-                writes[place] = PlaceWrite(place, self._token, None)
+                writes[place] = PlaceWrite(place, self._token, at.gone, left=True)
             elif opened:
-                freed.append(PlaceWrite(place, opened, None))
+                freed.append(PlaceWrite(place, opened, at.gone, left=True))
         return left
 
     def _owner(self, place: DocumentPlace, others: Sequence[str]) -> str | None:
@@ -170,6 +171,6 @@ class Looked:
             return NO_ID.format(column=column, what="NULL" if at.id is None else "empty")
         if len(at.id.encode("utf-8", "surrogateescape")) > longest:
             return NO_ID.format(column=column, what=TOO_LONG.format(bytes=longest))
-        others = [each for *there, _, each in at.places or () if there == [here.alias, here.id]]
+        others = [each for *there, _, each, _ in at.places or () if there == [here.alias, here.id]]
         owner = self._owner(here, others[0] or () if others else ())
         return brief(TWO.format(id=here.id, one=here.key, other=owner)) if owner is not None else ""

@@ -85,18 +85,24 @@ PLACED = f"""
     ) c ON true
     LEFT JOIN LATERAL (
         SELECT bool_or({{here}} AND p.opened = CAST(%(opening)s AS uuid)) AS open,
-            bool_and({{here}} AND p.content = c.content AND {{alone}}) AS unchanged
+            bool_or({{here}}) AND bool_and(coalesce(CASE WHEN {{here}}
+                THEN p.content = c.content AND {{alone}} ELSE p.content = {{gone}} END, false)) AS unchanged
         {OF_KEY}
     ) p ON true"""
-EVERY_PLACE = f"""(SELECT json_agg(json_build_array(p.index_name, p.document_id, p.opened, {{others}}))
+EVERY_PLACE = f"""(SELECT json_agg(json_build_array(p.index_name, p.document_id, p.opened, {{others}},
+            p.content = {{gone}}))
         {OF_KEY})"""
 # SHA-256 is PostgreSQL's own since version 11. What the base of all versions was raised for may have changed
 # the index unseen.
 CONTENT = f"""sha256(convert_to(concat(%(holds)s, (SELECT base FROM {VERSION_BASE} LIMIT 1), E'\n', d.routing,
             E'\n', d.document), 'UTF8'))"""
+# Of a place that a document has left, whose delete was confirmed: once for all rows of a statement.
+GONE = f"""(SELECT CASE WHEN %(holds)s <> '' THEN
+            sha256(convert_to(concat(%(holds)s, (SELECT base FROM {VERSION_BASE} LIMIT 1)), 'UTF8')) END)"""
 # Without anything to say of what is unchanged: of a sweep that are most.
 ADDRESS = """CASE WHEN {unchanged} THEN NULL
-        ELSE json_build_array(num_nonnulls(d.document) = 1, d.id, d.value, {content}, {open}, {places}) END"""
+        ELSE json_build_array(num_nonnulls(d.document) = 1, d.id, d.value, {content}, {open}, {places},
+            {gone}) END"""
 FEW = 10  # keys for which planning takes longer than reading: a session plans these statements once
 
 
@@ -126,7 +132,8 @@ class Addressed(NamedTuple):
     `there`: the view has a row. `id` is the text of its `id`, `value` what it has in the column that chooses
     its index, where there is such a one. `content` is a hash of it, `open`: it may be sent, `unchanged`: its
     address holds it. `places`: all addresses that it may have, each as index, `_id`, by whom it was opened
-    last, and the other keys that it may be of.
+    last, the other keys that it may be of, and whether it is known to hold nothing: then its content is
+    `gone`.
     """
 
     there: bool
@@ -134,7 +141,8 @@ class Addressed(NamedTuple):
     value: str | None = None
     content: str | None = None
     open: bool = False
-    places: Sequence[tuple[str, str, str | None, Sequence[str] | None]] | None = None
+    places: Sequence[tuple[str, str, str | None, Sequence[str] | None, bool | None]] | None = None
+    gone: str | None = None
     unchanged: bool = False
 
 
@@ -381,14 +389,17 @@ def id_text(projection: Projection, alias: str = "v") -> Composable:
 def _placed(projection: Projection, places: Places, *, sending: bool) -> dict[str, Composable]:
     """The parts of `statement` about addresses."""
     if not sending:
-        bare = ADDRESS.format(content="NULL", open="false", unchanged="false", places="NULL")
+        bare = ADDRESS.format(content="NULL", open="false", unchanged="false", places="NULL", gone="NULL")
         only = SQL(bare if projection.placed else "NULL::json")
         return {"sent": SQL("d.document"), "placed": SQL(""), "address": only}
     here, own = _addresses(projection)
-    hashed = f"CASE WHEN %(holds)s <> '' THEN {CONTENT} END" if projection.skip_unchanged else "NULL::bytea"
+    hashed, gone = "NULL::bytea", "NULL::bytea"
+    if projection.skip_unchanged:
+        hashed, gone = f"CASE WHEN %(holds)s <> '' THEN {CONTENT} END", GONE
     others, alone = f"(SELECT json_agg(q.entity_key) {OTHERS})", f"NOT EXISTS (SELECT {OTHERS})"
     parts: dict[str, Composable] = {
         "content": SQL(places.render(hashed)),
+        "gone": SQL(places.render(gone)),
         "here": here,
         "own": own,
         "key": key_text_of([SQL(f"k.k{place}") for place in range(len(projection.key))]),
@@ -400,6 +411,7 @@ def _placed(projection: Projection, places: Places, *, sending: bool) -> dict[st
         open="coalesce(p.open, false)",
         unchanged="coalesce(p.unchanged, false)",
         places=places.render(EVERY_PLACE),
+        gone="encode({gone}, 'hex')",
     )
     placed, address = (SQL(each).format(**parts) for each in (places.render(PLACED), known))
     return {"sent": SQL("CASE WHEN p.open THEN d.document END"), "placed": placed, "address": address}
