@@ -63,11 +63,14 @@ KNOWN = [
 ]
 # What a column is, and what is said of what is in it.
 UNKNOWN = [
-    ("p.extra", "o: json has no mapping by itself"),
-    ("json_build_object('a', p.extra, 'b', p.extra -> 'c')", "o.a, o.b: json has no mapping by itself"),
+    ("p.extra", "o: JSON has no mapping by itself"),
+    (
+        "json_build_object('a', p.extra, 'b', p.extra -> 'c')",
+        "o.a, o.b: JSON has no mapping by itself",
+    ),
     (f"(SELECT json_object_agg(c.name, c.id) {NAMES})", "o: its keys are values"),
     ("json_build_object(p.title, 1, 'a', 2)", "o: its keys are values"),
-    ("row_to_json(ROW(1, p.title))", "o: json has no mapping by itself"),
+    ("row_to_json(ROW(1, p.title))", "o: JSON has no mapping by itself"),
     ("json_build_object(VARIADIC ARRAY['a', 'b'])", "o: its keys are values"),
     ("CASE WHEN p.sold THEN to_json(1) ELSE to_json(p.title) END", "o: its values are of several types"),
     (
@@ -75,7 +78,7 @@ UNKNOWN = [
         "o: its values are of several types",
     ),
     ("json_build_object('a.b', 1, '', 2, ' ', 3)", "o.a.b, o., o. : an index has no field of such a name"),
-    ("jsonb_build_object('a', 1) || p.extra", "o: json has no mapping by itself"),
+    ("jsonb_build_object('a', 1) || p.extra", "o: JSON has no mapping by itself"),
     ("(SELECT to_json(x) FROM generate_series(1, 2) x LIMIT 1)", ""),
 ]
 

@@ -15,7 +15,7 @@ from projections.store import WHO, Store
 
 ODD = "Odd \"%s {}' \\"  # a column's name
 TABLES = """
-CREATE EXTENSION vector;
+CREATE EXTENSION IF NOT EXISTS vector;
 CREATE TABLE store.items (id int PRIMARY KEY, name text, embedding vector(3), "Odd ""%%s {{}}' \\" halfvec(2),
     loose vector, sparse sparsevec(5), several vector(3)[], extra json);
 """
@@ -58,8 +58,9 @@ def test_the_mapping_has_the_dimensions_and_what_has_none_is_said(items: Store) 
     assert [each.text.removeprefix("no search finds what is in ") for each in found.notices] == [
         "loose: its type does not say how many dimensions it has, as vector(768) does",
         "sparse: a sparsevec is sent as a text",
-        "extra: json has no mapping by itself",
-        "o.v: in an object a vector is a text: cast it, COLUMN::real[]",
+        "extra: JSON has no mapping by itself",
+        "o.v: in an object a vector is a text: cast it, COLUMN::real[], and declare its field with its"
+        " dimensions",
     ]
 
 
@@ -154,3 +155,19 @@ def test_each_engine_has_its_own_type_and_settings() -> None:
     kept = "index.mapping.exclude_source_vectors"
     for number, there in ("8.19.1", False), ("9.1.9", False), ("9.2.0", True), ("10.0.0", True), ("", False):
         assert (kept in of(Identity("elasticsearch", number, "", ELASTICSEARCH)).settings) is there
+
+
+@pytest.mark.parametrize(("dims", "says"), [(32, "the column has 3 dimensions, the file says 32"), (3, "")])
+def test_other_dimensions_than_the_column_has_are_refused_with_their_place(
+    items: Store, dims: int, says: str
+) -> None:
+    field = f'{{"type": "dense_vector", "dims": {dims}}}'
+    items.write(after=f'mapping = \'{{"mappings": {{"properties": {{"embedding": {field}}}}}}}\'')
+    refused = items.refusal()
+    assert says in refused
+    assert bool(says) == ("[projections.item] mapping.mappings.properties.embedding.dims" in refused)
+
+
+def test_a_type_without_its_schema_is_named_with_it(items: Store) -> None:
+    items.write("SELECT * FROM", "SELECT id, loose::vector(3) FROM")
+    assert "did you mean public.vector?" in items.refusal()

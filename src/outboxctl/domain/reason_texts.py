@@ -38,8 +38,9 @@ REASON_TEXTS = {
     Reason.MAPPING: ReasonText(
         "The index does not take the document: a field has another type than the mapping says, is not in a "
         "strict mapping, or there are too many fields.",
-        "Read the field in `outboxctl failed list`. Correct the rows, or make an index with another mapping "
-        "by `outboxctl rebuild --mapping FILE`, then replay. A replay sends the row as it is then. "
+        "Read the field in the engine's words, which `outboxctl failed show ID` shows whole. Correct the "
+        "rows, or make an index with another mapping by `outboxctl rebuild --mapping FILE`, then replay. A "
+        "replay sends the row as it is then. "
         "Of search_index: `UPDATE search_index SET …, event_version = event_version + 1, updated_at = now() "
         "WHERE entity_id = '…'`. Of a projection: correct your own table, or the view, or the mapping in its "
         "file (`outboxctl projection apply FILE`, then `outboxctl rebuild --projection NAME` if it says so).",

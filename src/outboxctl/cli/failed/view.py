@@ -28,7 +28,8 @@ def cause(group: "Group") -> Parts:
     if group.failed_again:
         head.append(f", {group.failed_again:,} failed again after a replay", style="not bold")
     times = [rendering.cell(moment).plain for moment in (group.first_failed_at, group.last_failed_at)]
-    kinds = ", ".join(f"{brief(kind, 50)} {count:,}" for kind, count in group.entity_types.items())
+    of = group.entity_types.items()
+    kinds = ", ".join(f"{counted(count, 'event')} of {brief(kind, 50)}" for kind, count in of)
     below = f"{' to '.join(dict.fromkeys(times))}; {brief(kinds, rendering.room(SAMPLE))}\n{_words(group)}"
     return Parts("", _item(head, below))
 

@@ -31,12 +31,10 @@ WHERE t.oid = :oid
 """)
 # In PostgreSQL's words: `relation "loans" does not exist`, `function shelf(integer) does not exist`.
 NAME = re.compile(r'"([^"]+)"|([^\s(]+)\(')
-# By SQLSTATE: tables, functions, types.
-UNKNOWN: dict[str, Callable[[Connection, str], str]] = {
-    "42P01": table_hint,
-    "42883": lambda _, name: schema_hint(name),
-    "42704": lambda _, name: schema_hint(name),
-}
+TYPES = text("""
+SELECT DISTINCT format('%I.%I', n.nspname, t.typname) FROM pg_type t
+JOIN pg_namespace n ON n.oid = t.typnamespace WHERE t.typname = :name ORDER BY 1 LIMIT 3
+""")
 AT_ONCE = 500  # a SELECT has at most 1,664 columns
 TEMPORARY_SCHEMA = text("SELECT nspname::text FROM pg_namespace WHERE oid = pg_my_temp_schema()")
 
@@ -120,6 +118,20 @@ def one_statement(connection: Connection, statement: str) -> Any:
     except psycopg.Error as error:
         said = brief(str(error).strip().partition("\n")[0], 300)
         raise UsageError(said, hint=_hint(connection, error)) from error
+
+
+def type_hint(connection: Connection, name: str) -> str:
+    """Types of this name with their schemas, else how one is named."""
+    same = connection.execute(TYPES, {"name": name.rpartition(".")[2]}).scalars().all()
+    return f"did you mean {brief(' or '.join(same), 300)}?" if same else schema_hint(name)
+
+
+# By SQLSTATE: tables, functions, types.
+UNKNOWN: dict[str, Callable[[Connection, str], str]] = {
+    "42P01": table_hint,
+    "42883": lambda _, name: schema_hint(name),
+    "42704": type_hint,
+}
 
 
 def _hint(connection: Connection, error: psycopg.Error) -> str:

@@ -19,14 +19,16 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 MOST = 10_000  # fields: ten times an engine's limit
 DEEPEST = 20  # names in a path: an engine's `index.mapping.depth.limit`
-NO_MAPPING = "json has no mapping by itself"
+NO_MAPPING = "JSON has no mapping by itself"
 SEVERAL = "its values are of several types"
 TOO_DEEP = f"it is beneath {DEEPEST} objects"
 NO_NAME = "an index has no field of such a name"
 # By the kind of a column, and in an object.
 NO_DIMENSIONS = "its type does not say how many dimensions it has, as vector(768) does"
 SPARSE = "a sparsevec is sent as a text"
-TEXT_VECTOR = "in an object a vector is a text: cast it, COLUMN::real[]"
+TEXT_VECTOR = (
+    "in an object a vector is a text: cast it, COLUMN::real[], and declare its field with its dimensions"
+)
 TOO_MANY = f"there are more than {MOST:,} fields"
 
 

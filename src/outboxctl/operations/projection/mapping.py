@@ -210,6 +210,17 @@ def objects_of_values(columns: Sequence[Field], given: Json) -> list[Field]:
     ]
 
 
+def wrong_dimensions(columns: Sequence[Field], given: Json, vectors: Vectors) -> list[tuple[Field, Any]]:
+    """Vectors of which the file says other dimensions than their column has, with those of the file."""
+    declared = given.get("mappings", {}).get("properties", {})
+    said = [(each, declared.get(each.name, {}).get(vectors.dims)) for each in columns if is_vector(each)]
+    return [
+        (each, dims)
+        for each, dims in said
+        if each.modifier > 0 and dims is not None and _text(dims) != _text(each.modifier)
+    ]
+
+
 def compare(wanted: Json, there: Json, path: str = "") -> MappingComparison:
     """What an index (`mappings` of it) lacks of the wanted `properties`, and what it has otherwise."""
     lacking, rebuild = dict[str, Any](), list[str]()

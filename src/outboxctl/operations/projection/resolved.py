@@ -107,6 +107,7 @@ def resolve(
     columns = fields(connection, view)
     key = _key(connection, declared, root, columns)
     _check_fields(declared, view, columns)
+    _check_dimensions(declared, columns, vectors)
     root_columns, follow, ignored, proof = followed.tables(
         connection, declared, root, key, view, with_triggers=with_triggers
     )
@@ -240,6 +241,13 @@ def _check_fields(declared: Declaration, view: Relation, columns: Sequence[Field
         what = f"{shown(each.name)} is an object in it, and {each.kind} in the document"
         hint = "the engine would refuse each document: correct the field, or leave it out"
         declared.place.at("mapping").fail(what, hint)
+
+
+def _check_dimensions(declared: Declaration, columns: Sequence[Field], vectors: Vectors) -> None:
+    for each, dims in mapping.wrong_dimensions(columns, declared.mapping, vectors):
+        place = declared.place.at("mapping.mappings.properties").at(each.name).at(vectors.dims)
+        what = f"the column has {each.modifier} dimensions, the file says {shown(dims)}"
+        place.fail(what, "the engine would refuse each document: correct it, or leave the field out")
 
 
 def _check_version(declared: Declaration, columns: Sequence[Field]) -> None:
