@@ -42,6 +42,7 @@ NEEDS = {
     "empty database": "no table is there yet",
     "evidence": "of two runs of labs, in lab-evidence/before and after",
     "nothing failed": "all that was due was delivered, two events are",
+    "knn": "of the servers of its own the engine is a real one",
     "own servers": "they may be stopped, and have roles made in them",
     "worker": "one is running",
 }

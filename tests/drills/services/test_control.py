@@ -83,3 +83,13 @@ def test_an_engine_that_dies_is_an_error_with_its_last_words(state: Path) -> Non
         services.start_search(state, port=services.fresh_port(), engine_settings=["no.such.setting=1"])
     assert "unknown setting [no.such.setting]" in failed.value.hint
     assert [service.running for service in services.status(state)] == [False]
+
+
+@pytest.mark.slow(reason="a server of its own")
+def test_each_database_has_pgvector_without_a_superuser(state: Path) -> None:
+    made = services.start_postgres(state, port=services.fresh_port(), fast=True)
+    sql(made.url, "CREATE EXTENSION IF NOT EXISTS vector")
+    sql(made.url, "CREATE TABLE embedded (embedding vector(3))")
+    with psycopg.connect(check_database_url(made.url), autocommit=True) as connection:
+        connection.execute("CREATE DATABASE another")
+    assert sql(made.url.replace("/wordloom?", "/another?"), "SELECT '[1]'::vector(1)") == "('[1]',)"

@@ -14,8 +14,11 @@ from outboxctl.net.urls import check_database_url
 
 # CREATEROLE is for `roles --sql`. Since PostgreSQL 16 it gives nobody what he does not have himself: the
 # roles that it makes are no superusers, and that of the superuser cannot be changed by it.
+# Of pgvector, which only a superuser can install, each database has a copy: from template1, where this runs.
 # Single-user mode reads one statement a line, before anybody can connect.
 BOOTSTRAP = """\
+DO $$BEGIN IF EXISTS (SELECT FROM pg_available_extensions WHERE name = 'vector') \
+THEN CREATE EXTENSION vector; END IF; END$$;
 ALTER ROLE postgres PASSWORD '{password}';
 CREATE ROLE wordloom LOGIN CREATEDB CREATEROLE PASSWORD 'wordloom';
 CREATE DATABASE wordloom OWNER wordloom;
@@ -52,7 +55,7 @@ def prepare(home: Path, *, fast: bool) -> Path:
     # As the user that runs the server, who could put a link there: the file is not written as root.
     _as_server_user(["/bin/sh", "-c", "cat >pg_hba.conf"], cwd=part, stdin=HBA)
     sql = BOOTSTRAP.format(password=_new_password(home))
-    _run("postgres", "--single", "-c", "exit_on_error=on", "-D", str(part), "postgres", cwd=part, stdin=sql)
+    _run("postgres", "--single", "-c", "exit_on_error=on", "-D", str(part), "template1", cwd=part, stdin=sql)
     return part.rename(data)
 
 
