@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 
 from outboxctl.core.database import Database
+from outboxctl.core.projections import in_force
 from outboxctl.operations.projection import apply, declaration
 from outboxctl.operations.projection.plan import plan
 from outboxctl.sink.transport.client import Client
 from sinks import client_of
-from tenants.tenancy import WHO, Tenants
+from tenants.tenancy import SELECT, WHO, Tenants
 
 
 @pytest.mark.parametrize(
@@ -52,3 +53,19 @@ def test_each_tenant_is_planned_once_and_one_of_them_beforehand(
     assert not any(again.steps.values())
     tenants.drain()
     assert tenants.judged() == {}
+
+
+def test_what_is_kept_of_the_declarations_is_what_is_in_force(tenants: Tenants, db: Database) -> None:
+    kept = in_force.Kept()
+    for patterns, select in (
+        (("tenant_*",), SELECT),
+        (("tenant_[ab]",), SELECT),
+        (("*_[bc]",), f"{SELECT} "),
+    ):
+        tenants.declare(*patterns, select=select)
+        tenants.apply()
+        with db.begin() as connection:
+            found, wanted = kept.read(connection), in_force.read(connection)
+            assert kept.read(connection) is found
+        assert [(each, each.stamp) for each in found] == [(each, each.stamp) for each in wanted]
+        assert len(found) == len(tenants.in_force()) > 1

@@ -7,6 +7,7 @@ Lists are left out, as in a mapping: a field of a list is one of its elements.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
+from typing import Any
 
 from sqlglot import exp
 
@@ -180,11 +181,9 @@ class Objects:
     def _frame(self, query: Query, *, grouped: bool) -> str:
         place = id(query.select), grouped
         if place not in self._frames:
-            select = query.select.copy()
-            for name in ROWS if grouped else (*ROWS, *GROUPED):
-                select.set(name, None)
-            select.set("with_", _withs(query.select))
-            select.set("expressions", [exp.column(PLACE)])
+            left_out = ("expressions", "with_", *ROWS, *(() if grouped else GROUPED))
+            parts = {name: _copied(part) for name, part in query.select.args.items() if name not in left_out}
+            select = exp.Select(expressions=[exp.column(PLACE)], with_=_withs(query.select), **parts)
             around = self._outer(query)
             outer = self._frame(around, grouped=False) if around else PLACE
             self._frames[place] = outer.replace(PLACE, f"({_sql(select)})")
@@ -242,6 +241,12 @@ def _withs(select: exp.Select) -> exp.With | None:
     return (
         exp.With(expressions=[each.copy() for each in found.values()], recursive=recursive) if found else None
     )
+
+
+def _copied(part: Any) -> Any:
+    if isinstance(part, list):
+        return [_copied(each) for each in part]
+    return part.copy() if isinstance(part, exp.Expr) else part
 
 
 def _sql(node: exp.Expr) -> str:
