@@ -156,3 +156,8 @@ def test_an_error_text_is_cut_and_cleaned() -> None:
     assert "\x00" not in found.error
     assert "\x1b" not in found.error
     found.error.encode()
+
+
+@pytest.mark.parametrize("error", ["timeout: no answer", "no answer"])
+def test_a_failure_says_its_reason_once(error: str) -> None:
+    assert Classification(Verdict.RETRY, Reason.TIMEOUT, error=error).words == "timeout: no answer"

@@ -122,6 +122,11 @@ class Classification:
         return self.reason in NO_ANSWER or (self.refundable and self.reason is not Reason.RATE_LIMITED)
 
     @property
+    def words(self) -> str:
+        """The reason, once, and the text: of many failures that begins with it."""
+        return f"{self.reason}: {self.error.removeprefix(f'{self.reason}: ')}"
+
+    @property
     def public(self) -> str:
         """The reason and its meaning, without a text of the sink."""
         text = self.error.removeprefix(f"{self.reason}: ") if self.own_text else ""

@@ -124,7 +124,7 @@ class Sender:
             raise UnreachableError(f"{self._index}, which is being filled, is gone", hint=GONE)
         busy = finding is not None and finding.reason is Reason.RATE_LIMITED
         if seconds > self._tools.patience and not busy:
-            why = f"{finding.reason}: {finding.error}" if finding else "no answer"
+            why = finding.words if finding else "no answer"
             raise UnreachableError(
                 f"the search engine took no documents for {self._index} for {seconds:.0f} s ({why})",
                 hint=AGAIN,

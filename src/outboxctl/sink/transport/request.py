@@ -79,7 +79,7 @@ def failure(answer: Answer) -> OutboxctlError:
         why = answer.text.removesuffix(f"; {SINK.hint}")
         return UntrustedError(f"the search engine at {answer.node} failed (tls): {why}", hint=SINK.hint)
     finding = classify(answer)
-    text = f"{finding.reason}: {finding.error.removeprefix(f'{finding.reason}: ')}"
+    text = finding.words
     hint = RIGHTS if finding.reason is Reason.AUTH else HINT
     if not answer.status and answer.kind not in OURS:
         return UnreachableError(text, hint=hint)
