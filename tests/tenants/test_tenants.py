@@ -8,6 +8,7 @@ import psycopg
 import pytest
 
 from processes import Worker, eventually
+from projections.logins import a_login
 from tenants.tenancy import SELECT, TABLES, WHO, Tenants
 
 HOSTILE = (
@@ -113,6 +114,22 @@ def test_one_schema_that_does_not_fit_is_named_and_none_is_applied(tenants: Tena
     assert not tenants.engine.indices.exists(index=f"{tenants.index}-tenant_a")
 
 
+def test_a_schema_of_a_stranger_is_left_out_until_its_owner_is_named(tenants: Tenants) -> None:
+    database = tenants.sql.info.dbname
+    with a_login(tenants.sql, f"CREATE ON DATABASE {database}") as stranger:
+        tenants.add("tenant_x")
+        tenants.sql.execute(f"ALTER SCHEMA tenant_x OWNER TO {stranger.name}".encode())
+        applied = tenants("apply", *WHO)
+        assert f"'tenant_x' matches and is left out: it is of the role \"{stranger.name}\"" in applied.stderr
+        assert "tenant_x" not in tenants.in_force()
+        text = tenants.file.read_text(encoding="utf-8").replace(
+            "root =", f'owners = ["{stranger.name}"]\nroot ='
+        )
+        tenants.file.write_text(text, encoding="utf-8")
+        assert "left out" not in tenants("apply", *WHO).stderr
+        assert "tenant_x" in tenants.in_force()
+
+
 @pytest.mark.parametrize(
     ("old", "new", "why"),
     [
@@ -124,6 +141,7 @@ def test_one_schema_that_does_not_fit_is_named_and_none_is_applied(tenants: Tena
         ('["tenant_*"]', '"tenant_*"', "schemas: it must be a list of texts"),
         ("'{schema}' AS tenant", "'of {schema}' AS tenant", "part of a text"),
         ("'{schema}' AS tenant", "'{schema}' AS tenant -- {schema}", "part of a text"),
+        ('-{schema}"', '"\nid_prefix = "{schema}"', "ids of one schema could begin as those of another one"),
         ("{schema}.reviews r", "{schema}.review r", "in the schema 'tenant_a' query: relation"),
     ],
 )

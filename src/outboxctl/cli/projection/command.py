@@ -101,6 +101,8 @@ def plan(file: File, triggers: Triggers = None, json: Json = False) -> None:
     print_progress(str(servers))
     with _looking(configured) as connection, _sink(configured) as client:
         gone = schemas.gone(connection, declared)
+        for line in schemas.left_out(connection, declared):
+            print_progress(line)
         planned = [
             each
             for group in schemas.by_schema(schemas.expand(connection, declared))

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from psycopg.errors import InvalidParameterValue
 from sqlalchemy.exc import DBAPIError
 
+from outboxctl.core.schema.names import EVENTS
 from outboxctl.core.sql import Connection, text
 from outboxctl.core.sql.kept import kept
 from outboxctl.domain.printable import brief
@@ -77,9 +78,21 @@ SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n
 WHERE c.relkind IN ('r', 'p', 'v') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
 ORDER BY 1 LIMIT 10000
 """)
-SCHEMAS = text("SELECT nspname::text, oid::bigint FROM pg_namespace WHERE nspname !~ '^pg_' ORDER BY 1")
+SCHEMAS = text(f"""
+SELECT nspname::text, n.oid::bigint, rolname::text, rolsuper OR rolname = session_user
+    OR nspowner = (SELECT relowner FROM pg_class WHERE oid = to_regclass('{EVENTS}'))
+FROM pg_namespace n JOIN pg_roles r ON r.oid = nspowner WHERE nspname !~ '^pg_' ORDER BY 1
+""")
 NAMED = "tables, functions and types of yours are named with their schema, for example SCHEMA.{name}"
 SHOWN = 3  # tables of a near name
+
+
+class Schema(NamedTuple):
+    """Its oid and owner; `ours`: that is the outbox's owner, a superuser, or whoever asks."""
+
+    oid: int
+    owner: str
+    ours: bool
 
 
 def database(connection: Connection) -> str:
@@ -92,9 +105,10 @@ def names(connection: Connection) -> list[str]:
     return [str(name) for name in connection.execute(ALL).scalars()]
 
 
-def schemas(connection: Connection) -> dict[str, int]:
-    """The schemas of the database with their oids, PostgreSQL's own left out."""
-    return {name: oid for name, oid in connection.execute(SCHEMAS) if name != "information_schema"}
+def schemas(connection: Connection) -> dict[str, Schema]:
+    """The schemas of the database, PostgreSQL's own left out."""
+    found = connection.execute(SCHEMAS)
+    return {name: Schema(*more) for name, *more in found if name != "information_schema"}
 
 
 def shapes(connection: Connection, schemas: Collection[str]) -> dict[str, str]:

@@ -79,6 +79,8 @@ class Applying:
     def expanded(self, declared: Sequence[Declaration]) -> tuple[list[list[Declaration]], list[Projection]]:
         """What is applied together, and what is dropped."""
         with self.database.begin() as connection:
+            for line in schemas.left_out(connection, declared):
+                self.report(line)
             groups = schemas.by_schema(schemas.expand(connection, declared))
             return groups, schemas.gone(connection, declared)
 

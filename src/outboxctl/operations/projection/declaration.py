@@ -22,7 +22,7 @@ from outboxctl.operations.projection.place import Place, file_mapping, file_text
 
 KEYS = (
     *("root", "key", "document", "query", "index", "id_prefix", "mapping", "routing", "pipeline", "version"),
-    *("events", "ignore", "follow", "id", "skip_unchanged", "schemas"),
+    *("events", "ignore", "follow", "id", "skip_unchanged", "schemas", "owners"),
 )
 TRIGGERS, APPLICATION = EVENTS = ("triggers", "application")
 NO_FOLLOW = "leave it out: the application calls outboxctl.touch for each document that it changes"
@@ -62,7 +62,8 @@ class Declaration:
 
     `mapping` is the partial body of an index: `settings`, `mappings`, or both, or empty. `events` is one of
     EVENTS, or empty. With `schemas`, patterns of their names, it stands for a declaration for each schema
-    that matches (`schemas.expand`); of such a one `family` is the name of that declaration.
+    that matches (`schemas.expand`), and is of the outbox's owner or of one of `owners`; of such a one
+    `family` is the name of that declaration.
     """
 
     place: Place
@@ -83,6 +84,7 @@ class Declaration:
     ignore: tuple[str, ...] = ()
     follow: tuple[DeclaredFollow, ...] = ()
     schemas: tuple[str, ...] = ()
+    owners: tuple[str, ...] = ()
     family: str = ""
     schema: str = ""
 
@@ -158,6 +160,7 @@ def _declaration(path: Path, name: str, table: Any) -> Declaration:
         ignore=place.texts(table, "ignore"),
         follow=_follows(place, table, len(key)),
         schemas=place.texts(table, "schemas"),
+        owners=place.texts(table, "owners"),
     )
     _check_schemas(declared)
     return declared
@@ -181,6 +184,14 @@ def _check_schemas(declared: Declaration) -> None:
     for key, most in (("index", MAX_INDEX), ("id_prefix", MAX_PREFIX)):
         if len(getattr(declared, key).replace(SCHEMA, "x" * MAX_NAME).encode()) > most:
             place.at(key).fail(f"with a schema of {MAX_NAME} bytes it has more than {most}")
+    _check_apart(place.at("id_prefix"), declared.id_prefix)
+
+
+def _check_apart(place: Place, prefix: str) -> None:
+    """Whoever may make a schema could have its ids begin as those of another one."""
+    if re.search(r"\{schema\}([a-z0-9_]|\Z)", prefix):
+        hint = f'end it with another character: id_prefix = "{SCHEMA}:"'
+        place.fail("ids of one schema could begin as those of another one", hint)
 
 
 def _flag(place: Place, table: dict[str, Any], key: str) -> bool:

@@ -2,12 +2,12 @@
 
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 
 from outboxctl.core.projections import catalog, in_force
-from outboxctl.core.projections.catalog import LONGEST_WITH_QUERY, MAX_NAME
+from outboxctl.core.projections.catalog import LONGEST_WITH_QUERY, MAX_NAME, Schema
 from outboxctl.core.search_path import quoted
 from outboxctl.core.sql import Connection
 from outboxctl.domain.keys_query import TOKEN
@@ -21,6 +21,10 @@ HASHED = re.compile(rf"_[0-9a-f]{{{DIGITS}}}\Z")
 IN_SQL = re.compile(r"""(?P<quote>['"]?)\{schema\}(?P=quote)""")
 IN_TEXT = "{schema} is part of a text, a quoted name or a comment"
 TAKEN = "take another name, or drop that one first: outboxctl projection drop {name}"
+STRANGE = (
+    "{place} the schema {schema} matches and is left out: it is of the role {owner}, neither the outbox's"
+    ' owner nor you: if it is meant, name that role: owners = ["app"]'
+)
 HOW = "by itself it is the schema's name, as in {schema}.products; '{schema}' in quotes is its text"
 
 
@@ -53,9 +57,27 @@ def _check_names(declared: Iterable[Declaration], known: Iterable[Projection]) -
                 each.place.fail(f"{shown(name)} is the name of another declaration", TAKEN.format(name=name))
 
 
-def matched(declared: Declaration, there: Iterable[str]) -> list[str]:
-    """The schemas that its patterns match."""
-    return [name for name in there if any(fnmatchcase(name, pattern) for pattern in declared.schemas)]
+def matched(declared: Declaration, there: Mapping[str, Schema], *, strange: bool = False) -> list[str]:
+    """The schemas that its patterns match; `strange`: instead those among them that nobody vouches for.
+
+    Whoever may make a schema could otherwise have a worker run the functions of its views.
+    """
+    return [
+        name
+        for name, schema in there.items()
+        if (schema.ours or schema.owner in declared.owners) is not strange
+        if any(fnmatchcase(name, pattern) for pattern in declared.schemas)
+    ]
+
+
+def left_out(connection: Connection, declared: Iterable[Declaration]) -> list[str]:
+    """A line for each schema that matches, and that is another role's than those whose schemas count."""
+    there = catalog.schemas(connection)
+    return [
+        STRANGE.format(place=each.place, schema=shown(name), owner=quoted(there[name].owner))
+        for each in declared
+        for name in matched(each, there, strange=True)
+    ]
 
 
 def gone(connection: Connection, declared: Iterable[Declaration]) -> list[Projection]:

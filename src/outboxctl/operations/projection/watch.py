@@ -71,9 +71,11 @@ class SchemaWatch:
 
     def _there(self) -> dict[str, int]:
         with self.applying.database.begin() as connection:
-            oids = catalog.schemas(connection)
+            all_ = catalog.schemas(connection)
         found = {} if all(each.schemas for each in self.declared) else {"": 0}
-        return found | {name: oids[name] for each in self.declared for name in schemas.matched(each, oids)}
+        return found | {
+            name: all_[name].oid for each in self.declared for name in schemas.matched(each, all_)
+        }
 
     def _may(self, name: str) -> bool:
         return monotonic() >= self._failed.get(name, NextTry()).at
