@@ -262,3 +262,38 @@ def test_a_name_that_may_be_an_index_of_another_projection_is_refused(lands: Lan
     done = lands.cli("projection", "plan", str(file))
     assert done.returncode == 2
     assert "is the index of product already" in done.stderr
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_one_id_in_two_indexes_has_the_routing_of_each(lands: Lands, order: int) -> None:
+    lands.sql.execute("ALTER TABLE shop.products ADD tenant text")
+    lands.sql.execute("DROP VIEW shop.documents")
+    lands.sql.execute("CREATE VIEW shop.documents AS SELECT * FROM shop.products")
+    more = 'id = "name"\nrouting = "tenant"\nmapping = "lands.json"'
+    lands.file.write_text(lands.file.read_text() + more, encoding="utf-8")
+    shards = {"settings": {"number_of_shards": 3}, "mappings": {}}
+    lands.file.with_name("lands.json").write_text(json.dumps(shards), encoding="utf-8")
+    lands.sql.execute("ALTER TABLE shop.products ADD UNIQUE (name) DEFERRABLE INITIALLY DEFERRED")
+    lands.sql.execute("INSERT INTO shop.products VALUES (1, 'at', 'c', 't1'), (2, 'ch', 'a', 't2')")
+    lands.apply()
+    lands.drain()
+    with lands.sql.transaction():
+        for name, id_ in (("a", 1), ("b", 2))[::order]:
+            lands.sql.execute("UPDATE shop.products SET name = %s WHERE id = %s", (name, id_))
+    lands.drain()
+    lands.engine.indices.refresh(index=f"{lands.name}-*")
+    hits = lands.engine.search(index=f"{lands.name}-*")["hits"]["hits"]
+    assert {(hit["_id"], hit["_routing"]) for hit in hits} == {("a", "t1"), ("b", "t2")}
+    assert lands.cli("verify", "--projection", "product").returncode == 0
+
+
+def test_a_part_cannot_be_dropped_alone(lands: Lands) -> None:
+    lands.sql.execute(SOME)
+    lands.apply()
+    lands.drain()
+    done = lands.cli("projection", "drop", "product:at", *WHO, "--yes")
+    assert done.returncode == 2
+    assert "drop product, all of it" in done.stderr
+    lands.sql.execute("UPDATE shop.products SET name = 'new'")
+    lands.drain()
+    lands.check(within=5)

@@ -60,6 +60,6 @@ def test_a_document_that_changes_between_two_halves_is_never_sent_with_a_later_v
     assert {action.id for action in prepared.actions} == {"1", "3"}
     for action in prepared.actions:
         text, routing = seen[action.version][action.id]
-        assert (action.document, done.routings[action.id]) == (text, routing)
+        assert (action.document, done.routings[action.id, action.alias]) == (text, routing)
     assert len(prepared.newest) + len(prepared.coalesced) + len(done.judged) == len(events)
     assert [each.document_id for each, _ in done.judged] == ["2"]

@@ -50,8 +50,8 @@ def drop(
 ) -> Dropped:
     """Remove triggers, the view that we made and the declaration; waiting events are discarded. Audited.
 
-    Raises UsageError where it is not in force or built in, LockedError where a table stays locked, with
-    nothing changed.
+    Raises UsageError where it is not in force, built in or a part, LockedError where a table stays locked,
+    with nothing changed.
     Events are discarded in batches afterwards: a table is locked no longer than its triggers need. Those that
     a worker has in hand are waited for, for at most `patience` seconds.
     """
@@ -60,6 +60,9 @@ def drop(
 
     def remove(connection: Connection) -> tuple[Projection, list[str], str]:
         projection = named(connection, name)
+        if projection.value:
+            hint = f"drop {projection.name}, all of it; or delete the index {projection.index}"
+            raise UsageError(f"{name} is a part of a projection: it cannot be dropped alone", hint=hint)
         schema = changes.outbox_schema(connection)
         own = is_own_view(name, projection.document, schema)
         changes.run(connection, [_without(connection, projection, schema)])

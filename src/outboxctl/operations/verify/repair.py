@@ -180,7 +180,9 @@ class Repair:
     ) -> tuple[int, int]:
         projection = self.source.projection
         name = projection.name
-        if projection.column:  # no event leads to an index that no place of the document's names
+        if (
+            projection.moves or projection.column
+        ):  # no event leads to an index that no place of the document's names
             found = [difference for difference, _ in plain if difference.kind is DifferenceKind.EXTRA]
             places.note(
                 connection, [DocumentPlace(name, each.key or "", projection.index, each.id) for each in found]

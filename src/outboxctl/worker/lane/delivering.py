@@ -171,7 +171,9 @@ class Delivering:
             reading = self._read(route, events, lease, held)
             prepared = prepare(reading.read, reading.aliases)
             if reading.routings:
-                prepared.actions = [a._replace(routing=reading.routings[a.id]) for a in prepared.actions]
+                prepared.actions = [
+                    a._replace(routing=reading.routings[a.id, a.alias]) for a in prepared.actions
+                ]
             delivery = self._send(route, prepared, lease)
             self._flow.sized(route.name, delivery, len(prepared.actions), left_out=reading.left_out)
             answered.deletes |= deleted(prepared, delivery.findings, route.name or PROJECTION)

@@ -106,7 +106,7 @@ class Reading:
         self._more = dict[str, list[Claimed]]()  # the others of those keys that have several
         self.read: list[Claimed] = []
         self.judged: Judged = []
-        self.routings: dict[str, str] = {}
+        self.routings: dict[tuple[str, str], str] = {}
         self.aliases: dict[str, str] = {}
         self.places = dict[str, list[PlaceWrite]]()
         self.left_out = self.late = False
@@ -168,7 +168,7 @@ class Reading:
             return
         if found.routings:
             ids = map(self._source.projection.id_of, keys)
-            self.routings.update(zip(ids, found.routings, strict=True))
+            self.routings.update(((id_, ""), r) for id_, r in zip(ids, found.routings, strict=True))
         if self._source.versioned and not self._more and LEFT_OUT not in texts:  # the hot path
             events = map(self._unread.pop, keys)
             rows = zip(events, versions, texts, strict=True)
@@ -201,8 +201,11 @@ class Reading:
             else:
                 # Where the key says it, a delete has the routing of the document.
                 left = "" if self._source.projection.moves else routing
-                self.routings |= dict.fromkeys([each.id for each in sent.left], left)
-                self.routings |= {sent.at.id: routing} if sent.at else {}
+                parted = self._source.projection.parted
+                for each in (*sent.left, *filter(None, [sent.at])):
+                    address = each.id, each.alias if parted else ""
+                    if each == sent.at or address not in self.routings:
+                        self.routings[address] = routing if each == sent.at else left
                 self._take_parts(key, found.version, text, sent)
 
     def _take_parts(self, key: str, version: int | None, text: str | None, sent: Sent) -> None:
