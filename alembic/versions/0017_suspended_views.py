@@ -59,6 +59,13 @@ FROM pg_attribute WHERE attnum > 0 AND NOT attisdropped
         definition #>> '{{document,name}}'))
 $sql$
 """
+# What another version of says that rows may be others: the file of a table, the query of a view.
+FILE = f"""
+CREATE OR REPLACE FUNCTION @.outbox_projections_file(relation oid) RETURNS text LANGUAGE sql STABLE {PINNED}
+AS $sql$
+SELECT coalesce(pg_relation_filenode(relation)::text, pg_get_viewdef(relation))
+$sql$
+"""
 # All that CREATE VIEW, ALTER VIEW, COMMENT and GRANT need to make a view again. What it `reads` by oid: none
 # of that may be another relation then.
 VIEW = f"""
@@ -110,13 +117,17 @@ BEGIN
     PERFORM FROM @.outbox_projections p
     WHERE name IN (SELECT r.projection FROM @.outbox_projections_reading(tables) r)
     ORDER BY name FOR UPDATE;
+    FOR each IN SELECT t AS name FROM unnest(tables) t
+            WHERE NOT EXISTS (SELECT FROM @.outbox_projections_reading(ARRAY[t])) LOOP
+        RAISE NOTICE 'no projection in force reads %', each.name;
+    END LOOP;
     -- Of a table that is written anew the file is another one: its values may have changed.
     UPDATE @.outbox_projections p SET suspended = jsonb_build_object(
         'views', coalesce(suspended -> 'views', '[]'),
         'shape', coalesce(suspended -> 'shape', to_jsonb(@.outbox_projections_shape(definition)), 'null'),
         'files', r.files || coalesce(suspended -> 'files', '{{}}'))
     FROM (SELECT r.projection,
-            jsonb_object_agg(r.relation, coalesce(pg_relation_filenode(r.relation), 0)) AS files
+            jsonb_object_agg(r.relation, @.outbox_projections_file(r.relation)) AS files
         FROM @.outbox_projections_reading(tables) r GROUP BY 1) r
     WHERE p.name = r.projection;
     SELECT count(*) INTO saved FROM @.outbox_projections_saved();
@@ -157,8 +168,10 @@ END
 $save$
 """
 # Both with the rights of whoever calls it: the outbox's owner by `outbox_projections_own`.
-ANEW = """'change the query: outboxctl projection sql FILE prints what makes view and triggers anew,'
-                ' to be run before outbox_projections_resume'"""
+ANEW = """CASE WHEN strpos({view}, 'outbox_document_') > 0
+                THEN 'change the query: outboxctl projection sql FILE prints what makes view and triggers'
+                    ' anew, to be run before outbox_projections_resume'
+                ELSE 'make the view anew, with another query, before outbox_projections_resume' END"""
 DROP = f"""
 CREATE OR REPLACE FUNCTION @.outbox_projections_drop(view text) RETURNS void LANGUAGE plpgsql {PINNED}
 AS $drop$
@@ -201,7 +214,8 @@ BEGIN
                 WHEN each.gone THEN format('its column %I of %s was dropped', each.name, each.table)
                 ELSE format('its column %I of %s was renamed to %I', each.name, each.table, each.now) END),
             HINT = concat(CASE WHEN NOT each.gone
-                THEN 'a view follows a rename of before outbox_projections_suspend; or ' END, {ANEW});
+                THEN 'rename the column before outbox_projections_suspend; or ' END,
+                {ANEW.format(view="view")});
     END;
     FOR each IN SELECT DISTINCT d.refobjid::regclass AS name
             FROM pg_rewrite r JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
@@ -210,7 +224,7 @@ BEGIN
                 AND NOT d.refobjid::regclass::text = ANY (below) LOOP
         RAISE object_not_in_prerequisite_state USING
             MESSAGE = format('the view %s of the projection %s would read another %s than before', view,
-                saved ->> 'projections', each.name), HINT = {ANEW};
+                saved ->> 'projections', each.name), HINT = {ANEW.format(view="view")};
     END LOOP;
     IF saved ->> 'owner' <> current_user THEN
         EXECUTE format('ALTER VIEW %s OWNER TO %I', view, saved ->> 'owner');
@@ -362,16 +376,24 @@ DECLARE
     fault record;
     typed jsonb;
 BEGIN
-    FOR fault IN SELECT s.saved FROM @.outbox_projections_saved() s LEFT JOIN pg_class c
-            ON c.oid = to_regclass(s.saved ->> 'view')
-                AND pg_get_userbyid(c.relowner) = s.saved ->> 'owner' WHERE c.oid IS NULL LOOP
-        RAISE object_not_in_prerequisite_state USING HINT = 'call outbox_projections_resume()',
-            MESSAGE = format('the view %s of the role %s was not made again', fault.saved ->> 'view',
-                fault.saved ->> 'owner');
+    FOR fault IN SELECT s.saved ->> 'view' AS view, s.saved ->> 'owner' AS owner,
+                pg_get_userbyid(c.relowner) AS now
+            FROM @.outbox_projections_saved() s
+            LEFT JOIN pg_class c ON c.oid = to_regclass(s.saved ->> 'view')
+            WHERE pg_get_userbyid(c.relowner) IS DISTINCT FROM (s.saved ->> 'owner')::name LOOP
+        IF fault.now IS NULL THEN
+            RAISE object_not_in_prerequisite_state USING HINT = 'call outbox_projections_resume()',
+                MESSAGE = format('the view %s of the role %s was not made again', fault.view, fault.owner);
+        END IF;
+        RAISE object_not_in_prerequisite_state USING
+            MESSAGE = format('the view %s is there, but belongs to %s, not to %s', fault.view, fault.now,
+                fault.owner),
+            HINT = format('ALTER VIEW %s OWNER TO %I before outbox_projections_resume', fault.view,
+                fault.owner);
     END LOOP;
     FOR each IN SELECT * FROM @.outbox_projections WHERE suspended IS NOT NULL ORDER BY name LOOP
         FOR fault IN SELECT * FROM @.outbox_projections_missing(each.definition) m WHERE m.of_document LOOP
-            RAISE undefined_column USING HINT = {ANEW},
+            RAISE undefined_column USING HINT = {ANEW.format(view="fault.relation")},
                 MESSAGE = format('the projection %s needs the column %I of %s, which is not there any more',
                     each.name, fault.name, fault.relation);
         END LOOP;
@@ -381,10 +403,16 @@ BEGIN
             RETURN NEXT format('%s: the new types of its key, or of columns that it follows, were taken over',
                 each.name);
         END IF;
+        -- A worker that waited for a lock of this transaction reads a view made anew in a snapshot of before
+        -- it: what the migration has written is not there. Its event comes after, and reads all again.
         IF to_jsonb(@.outbox_projections_shape(each.definition)) IS DISTINCT FROM each.suspended -> 'shape'
-                OR EXISTS (SELECT FROM jsonb_each(each.suspended -> 'files') f
+                OR EXISTS (SELECT FROM jsonb_each_text(each.suspended -> 'files') f
                     JOIN pg_class c ON c.oid = f.key::oid
-                    WHERE to_jsonb(coalesce(pg_relation_filenode(c.oid), 0)) <> f.value) THEN
+                    WHERE @.outbox_projections_file(c.oid) <> f.value)
+                OR EXISTS (SELECT FROM @.outbox_projections_saved() s
+                    WHERE each.name = ANY (string_to_array(s.saved ->> 'projections', ', '))
+                        AND @.outbox_projections_file(to_regclass(s.saved ->> 'view')) <> s.saved ->> 'query')
+        THEN
             INSERT INTO @.search_outbox_events (entity_type, entity_id, op, entity_key, follow,
                 next_retry_at, status, attempts, replay_count, created_at, updated_at)
             VALUES (each.name, md5(each.name || '/{EVERYTHING}:')::uuid, 'upsert', '', {EVERYTHING},
@@ -392,8 +420,13 @@ BEGIN
             RETURN NEXT format('%s: every document is read again; outboxctl projection plan FILE says whether'
                 ' its index needs a rebuild', each.name);
         END IF;
+        FOR fault IN SELECT DISTINCT m.relation FROM @.outbox_projections_missing(each.definition) m
+                WHERE NOT m.of_document AND to_regclass(m.relation) IS NULL LOOP
+            RETURN NEXT format('%s: %s is gone: run outboxctl projection apply FILE', each.name,
+                fault.relation);
+        END LOOP;
         FOR fault IN SELECT * FROM @.outbox_projections_missing(each.definition) m
-                WHERE NOT m.of_document LOOP
+                WHERE NOT m.of_document AND to_regclass(m.relation) IS NOT NULL LOOP
             RETURN NEXT format('%s: %s has no column %I any more, and until outboxctl projection apply FILE'
                 ' each change of it has all documents read again', each.name, fault.relation, fault.name);
         END LOOP;
@@ -437,7 +470,7 @@ END
 $owned$
 """
 ALL = (
-    *(READING, SHAPE, VIEW, SAVED, SAVE, DROP, MAKE, OWN, SUSPEND, RESUME),
+    *(READING, SHAPE, FILE, VIEW, SAVED, SAVE, DROP, MAKE, OWN, SUSPEND, RESUME),
     *(TYPE, TYPED, MISSING, SETTLE, RESUMED, CHECKED),
 )
 # In the schema of the outbox, whichever is searched; each function names its tables by it.

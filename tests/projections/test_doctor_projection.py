@@ -66,6 +66,14 @@ def test_a_trigger_that_is_disabled_dropped_or_edited(applied: Store) -> None:
     assert found(applied.cli) == {}
 
 
+def test_a_followed_column_that_was_renamed_has_all_documents_read_again(applied: Store) -> None:
+    applied.sql.execute("ALTER TABLE store.products RENAME price TO cost")
+    seen = found(applied.cli)
+    assert "store.products.price" in seen["projection-column-missing"]["what"]
+    assert seen["projection-column-missing"]["severity"] == "warning"
+    assert "projection-triggers" not in seen
+
+
 def test_a_view_that_is_gone(applied: Store) -> None:
     applied.sql.execute("DROP VIEW store.documents")
     assert "store.documents" in found(applied.cli)["projection-view-missing"]["what"]

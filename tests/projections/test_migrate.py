@@ -12,7 +12,7 @@ import pytest
 from elasticsearch import Elasticsearch
 from psycopg.conninfo import make_conninfo
 
-from processes import Worker
+from processes import Worker, eventually
 from projections.store import WHO, Store
 from shop import documents, held
 
@@ -79,6 +79,7 @@ def test_what_fails_is_named_with_its_line_and_nothing_is_changed(
     before = store.facts()
     done = run(store, text)
     assert (done.returncode, words in done.stderr) == (2, True), done.stderr
+    assert "outbox_projections_" not in done.stderr
     assert store.facts() == before
 
 
@@ -96,6 +97,7 @@ def test_a_table_by_name_with_quotes_and_capitals(store: Store) -> None:
     assert done.returncode == 0, done.stderr
     assert "D'oc %s" in done.stdout
     assert run(store, "SELECT 1", "--table", "store.nothing").returncode == 2
+    assert "the file has no statement" in run(store, "-- none\n").stdout
 
 
 def write(url: str, seed: int, end: Event, errors_: list[str]) -> None:
@@ -158,3 +160,37 @@ def test_nothing_is_lost_of_what_is_written_beside_it_and_larger_keys_are_sent(
     assert store.sql.execute(
         "SELECT count(*) FROM search_outbox_events WHERE status = 'failed'"
     ).fetchone() == (0,)
+
+
+WAITING = "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+LEFT = "SELECT FROM search_outbox_events WHERE status NOT IN ('done', 'superseded')"
+VIEW = """
+CREATE VIEW store.documents AS SELECT p.id, p.price, c.label AS category
+    FROM store.products p LEFT JOIN store.categories c ON c.id = p.category_id
+"""
+LABELLED = f"""
+SELECT outbox_projections_suspend('store.categories');
+ALTER TABLE store.categories ADD label text;
+UPDATE store.categories SET label = name;
+{VIEW}"""
+
+
+def test_who_waits_for_the_migration_keeps_no_value_of_before_it(
+    store: Store, engine: Elasticsearch, worker: Callable[..., Worker]
+) -> None:
+    """A statement that was planned before has the snapshot of before, in which the new column is empty."""
+    store.sql.execute("DROP VIEW store.documents; INSERT INTO store.categories VALUES (1, 'Pans')")
+    store.sql.execute(VIEW.replace("label", "name").encode())
+    store.sql.execute("INSERT INTO store.products (id, tenant, category_id) VALUES (1, 'a', 1)")
+    store.apply()
+    worker(OUTBOX_METRICS_PORT="0")
+    eventually(lambda: "1" in held(engine, store.index))
+    with psycopg.connect(make_conninfo(store.sql.info.dsn, password=store.sql.info.password)) as sql:
+        sql.execute(LABELLED.encode())
+        store.sql.execute("UPDATE store.products SET price = 7")
+        eventually(lambda: store.sql.execute(WAITING).fetchall())
+        said = sql.execute("SELECT outbox_projections_resume()").fetchall()
+    eventually(lambda: not store.sql.execute(LEFT).fetchall())
+    assert held(engine, store.index) == documents(store.sql, "store.documents")
+    assert held(engine, store.index)["1"]["category"] == "Pans"
+    assert "every document is read again" in str(said)

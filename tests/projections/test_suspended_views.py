@@ -175,6 +175,21 @@ def test_a_rename_before_is_followed_by_the_view_and_said_where_the_declaration_
     assert held(engine, store.index)["1"]["price"] == 7
 
 
+def test_a_table_that_is_gone_and_one_that_nothing_reads_are_said(store: Store) -> None:
+    ready(store)
+    said = migrate(
+        store,
+        "DROP TABLE store.categories CASCADE",
+        "CREATE VIEW store.documents AS SELECT id, title FROM store.products",
+        table="store.categories",
+    )
+    assert "product: store.categories is gone: run outboxctl projection apply FILE" in said
+    assert "no column" not in str(said)
+    store.sql.add_notice_handler(lambda each: said.append(str(each.message_primary)))
+    store.sql.execute("SELECT outbox_projections_suspend('store.currencies')")
+    assert said[-1] == "no projection in force reads store.currencies"
+
+
 def test_by_hand_events_of_keys_of_the_new_type_wait_for_apply(store: Store, engine: Elasticsearch) -> None:
     store.sql.execute("CREATE TABLE store.items (id int PRIMARY KEY, name text)")
     store.sql.execute("CREATE VIEW store.item_documents AS SELECT * FROM store.items")

@@ -73,7 +73,7 @@ def test_no_other_relation_gets_into_the_view(owners: Owners) -> None:
 def test_no_view_of_his_takes_its_place(owners: Owners) -> None:
     owners.store.sql.execute(f"GRANT CREATE ON SCHEMA public TO {owners.shop.name}".encode())
     mine = "CREATE VIEW public.outbox_document_product AS SELECT id, title, 0 AS reviews FROM store.products"
-    words = "was not made again"
+    words = f"is there, but belongs to {owners.shop.name}, not to {owners.outbox.name}"
     refused(owners.shop.url, errors.ObjectNotInPrerequisiteState, words, SUSPEND, mine, RESUME)
 
 

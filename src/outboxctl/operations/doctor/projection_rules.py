@@ -111,12 +111,22 @@ def other_owners(each: ProjectionFacts, _: Settings) -> Iterator[Case]:
 @PROJECTIONS.rule("projection-triggers", ERROR)
 def triggers(each: ProjectionFacts, _: Settings) -> Iterator[Case]:
     """Changes write no event, or the wrong one, so documents become out of date."""
-    if wrong := [p for p in each.triggers if p.fault is not TriggerFault.ROW_BY_ROW]:
+    others = (TriggerFault.ROW_BY_ROW, TriggerFault.NO_COLUMN)
+    if wrong := [p for p in each.triggers if p.fault not in others]:
         named = "; ".join(f"{p.fault} on {p.table} ({_named(p)})" for p in wrong[:MOST])
         more = f" and {len(wrong) - MOST} more" if len(wrong) > MOST else ""
         p = each.projection
         repair = f"{apply(p)}, then: outboxctl verify --projection {p.name} --repair"
         yield f"Triggers of {p.name}: {named}{more}.", repair
+
+
+@PROJECTIONS.rule("projection-column-missing", WARNING)
+def column_missing(each: ProjectionFacts, _: Settings) -> Iterator[Case]:
+    """Each change of such a table has all documents read again: none is out of date, and it is slow."""
+    if gone := [f"{p.table}.{p.name}" for p in each.triggers if p.fault is TriggerFault.NO_COLUMN]:
+        p = each.projection
+        what = f"{p.name} follows columns that were renamed or dropped: {_listed(gone)}."
+        yield what, f"name in its file what is there now, then: {apply(p)}"
 
 
 @PROJECTIONS.rule("projection-row-by-row", INFO)

@@ -25,6 +25,11 @@ from outboxctl.operations.projection import followed
 from outboxctl.operations.projection.migration_file import Statement
 from outboxctl.operations.projection.place import Place
 
+NOT_ANEW = (
+    "nothing was changed; have the file make this view anew as well, with a query that fits"
+    " (`outboxctl projection sql FILE` prints such SQL); or rename by psql, without views put aside"
+)
+EMPTY = "the file has no statement, so nothing was changed"
 # As in the login's own sessions; a role that the file has set is not the one that makes views again.
 AS_LOGIN, AS_BEFORE = "SET LOCAL search_path TO DEFAULT", "RESET ROLE; {path}"
 
@@ -61,10 +66,10 @@ def migrate(
         for each in statements:
             with _named(connection, each):
                 driver(connection).execute(each.sql.encode())
-        with _named(connection):
+        with _named(connection, hint=NOT_ANEW):
             path = set_search_path(places(connection).searched)
             driver(connection).execute(AS_BEFORE.format(path=path).encode())
-            said = suspended.resume(connection)
+            said = [*suspended.resume(connection), *([] if statements else [EMPTY])]
         digest = hashlib.sha256("\n".join(each.sql for each in statements).encode()).hexdigest()
         file = brief(statements[0].file, 200) if statements else ""
         filters = {"file": file, "sha256": digest, "views": views}
@@ -82,8 +87,11 @@ def _tables(connection: Connection, names: Sequence[str]) -> list[Relation]:
 
 
 @contextmanager
-def _named(connection: Connection, statement: Statement | None = None) -> Iterator[None]:
-    """Raise UsageError with PostgreSQL's words and the line of the file, for what does not pass by itself."""
+def _named(connection: Connection, statement: Statement | None = None, *, hint: str = "") -> Iterator[None]:
+    """Raise UsageError with PostgreSQL's words and the line of the file, for what does not pass by itself.
+
+    `hint` stands for PostgreSQL's.
+    """
     try:
         yield
     except FAILED as raised:
@@ -92,7 +100,8 @@ def _named(connection: Connection, statement: Statement | None = None) -> Iterat
             raise
         diag = error.diag
         words = [brief(redact(each), 500) for each in (diag.message_primary, diag.message_detail) if each]
-        text, hint = ". ".join(words), brief(redact(diag.message_hint or "nothing was changed"), 500)
+        text = ". ".join(words)
+        hint = hint or brief(redact(diag.message_hint or "nothing was changed"), 500)
         if statement is None:
             raise UsageError(text, hint=hint) from error
         statement.place(int(diag.statement_position or 1)).fail(text, hint)
