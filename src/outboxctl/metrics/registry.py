@@ -60,7 +60,12 @@ METRICS: dict[str, tuple[str, ...]] = {
         "outbox_unexpected_errors_total",
         "Errors of a worker that no rule expects; its log has the traceback",
     ),
-    "noop": ("outbox_idempotent_noop_total", "Events done without a write of their own", "op", "reason"),
+    "noop": (
+        "outbox_idempotent_noop_total",
+        "Events, and documents of events for many, done without a write of their own",
+        "op",
+        "reason",
+    ),
     "deletes": (
         "outbox_deletes_repeated_total",
         "Deletes sent again because an older write may have been late, by what they met",
