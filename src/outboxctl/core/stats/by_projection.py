@@ -102,7 +102,9 @@ def count(
     live = None if exact else estimated_rows(connection)
     rows = _read(connection, ALL_EVENTS if live is None else PARTIAL, max_processing)
     followed = following(connection, declared, pace or FollowPace()) if any(r.follows for r in rows) else {}
-    names = {*(row.projection for row in rows), *(each.name for each in declared)} - {None}
+    # One that was dropped is listed while it has events that need somebody, or where it is asked for.
+    left = {row.projection for row in rows if only is not None or row.status != Status.DONE}
+    names = {*left, *(each.name for each in declared)} - {None}
     used = only == PROJECTION or not declared or not table.unused(connection)
     chosen = [row for row in rows if of is None or (row.projection or PROJECTION) in of]
     estimated = [] if live is None else ["done"]
