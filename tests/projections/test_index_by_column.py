@@ -121,6 +121,12 @@ def test_a_value_that_makes_no_index_fails_its_own_event_and_creates_nothing(lan
     verified = lands.cli("verify", "--projection", "product")
     assert verified.returncode not in (0, 4)
     assert "their country makes no name of one: NULL, ''" in verified.stderr
+    assert "then `outboxctl replay --projection product`" in verified.stderr
+    assert "makes no name" not in verified.stdout
+    assert (
+        "their country makes no name of one: NULL, ''"
+        in lands.cli("projection", "plan", str(lands.file)).stdout
+    )
 
 
 def test_the_events_of_a_country_whose_index_is_gone_wait_and_no_others(lands: Lands) -> None:

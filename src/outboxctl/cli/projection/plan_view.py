@@ -66,8 +66,9 @@ def _lines(
     from outboxctl.operations.projection.costs import one_of_each
 
     first = one_of_each([each for each, _ in both])
+    made = set[str]()  # an index that several share is made once
     for each, costs in both:
-        yield from _of_one(each)
+        yield from _of_one(each, made)
         if each in first:  # of other schemas they are the same
             yield from _costs(each, costs)
     for lost in gone:
@@ -77,7 +78,7 @@ def _lines(
     yield from _next([each for each, _ in both], file, any_gone=bool(gone))
 
 
-def _of_one(planned: "Planned") -> "Iterator[object]":
+def _of_one(planned: "Planned", made: set[str]) -> "Iterator[object]":
     projection = planned.projection
     yield f"{projection.name}: {brief(projection.document, 200)} into {brief(projection.index, 255)}"
     yield from map(rendering.Item, _where(planned))
@@ -89,8 +90,7 @@ def _of_one(planned: "Planned") -> "Iterator[object]":
         yield rendering.Item(brief(f"version: the column {projection.version}", 200))
     if not any(step.what == "documents" for step in planned.steps):
         yield "  no document is read again" if planned.steps else "  nothing to do"
-    for step in planned.steps:
-        yield rendering.Item(brief(f"{step.what}: {step.text}", 600))
+    yield from view.steps(planned.steps, made)
     yield from view.warnings(planned)
 
 
@@ -152,5 +152,4 @@ def _next(planned: "Sequence[Planned]", file: "Path", *, any_gone: bool) -> "Ite
     if any_gone or any(step.what != "rebuild" for step in steps):
         yield ""
         yield rendering.Unbroken(f"Next: {APPLY.format(file=quote(brief(file, 200)))}")
-    for command in dict.fromkeys(step.command for step in steps if step.command):
-        yield rendering.Unbroken(f"Next: {command}")
+    yield from view.next_commands(planned)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from outboxctl.operations.projection.drop import Dropped
     from outboxctl.operations.projection.migrate import Migrated
     from outboxctl.operations.projection.preview import Preview
-    from outboxctl.operations.projection.resolved import Planned
+    from outboxctl.operations.projection.resolved import Planned, PlanStep
     from outboxctl.settings import Settings
 
 LONGEST_NAME = 600  # characters of a server's name
@@ -89,6 +89,28 @@ def warnings(planned: "Planned") -> "Iterator[object]":
             yield rendering.Unbroken(f"    {brief(statement, 600)};")
 
 
+def steps(several: "Sequence[PlanStep]", made: set[str]) -> "Iterator[object]":
+    """A line a step; an index that several share is made once: what is `made` by now is left out."""
+    for step in several:
+        if step.what == "index":
+            if step.text in made:
+                continue
+            made.add(step.text)
+        yield rendering.Item(brief(f"{step.what}: {step.text}", 600))
+
+
+def next_commands(planned: "Sequence[Planned]") -> "Iterator[object]":
+    """What `apply` does not do: one command for an index, whoever has documents in it."""
+    commands = {
+        (each.projection.index, step.what): step.command
+        for each in planned
+        for step in each.steps
+        if step.command
+    }
+    for command in commands.values():
+        yield rendering.Unbroken(f"Next: {command}")
+
+
 def applied(done: "Applied", servers: ServerNames, *, json: bool) -> None:
     """Show what was done."""
     rows = [
@@ -105,18 +127,16 @@ def applied(done: "Applied", servers: ServerNames, *, json: bool) -> None:
 
 
 def _applied_lines(done: "Applied") -> "Iterator[object]":
+    made = set[str]()
     for each in done.planned:
-        projection, steps = each.projection, done.steps[each.projection.name]
-        yield f"{projection.name}: {'' if steps else 'as declared already; nothing was changed'}".rstrip(": ")
-        for step in [*steps, *(step for step in each.steps if step.what == "rebuild")]:
-            yield rendering.Item(brief(f"{step.what}: {step.text}", 600))
+        projection, own = each.projection, done.steps[each.projection.name]
+        yield f"{projection.name}: {'' if own else 'as declared already; nothing was changed'}".rstrip(": ")
+        yield from steps([*own, *(step for step in each.steps if step.what == "rebuild")], made)
         yield from warnings(each)
-        if each.before is None and steps:
+        if each.before is None and own:
             yield f"  Workers fill {brief(projection.index, 255)} from here on; faster, where it is large:"
             yield rendering.Unbroken(f"    {REBUILD.format(name=projection.name)}")
-        for step in each.steps:
-            if step.command:
-                yield rendering.Unbroken(f"Next: {step.command}")
+    yield from next_commands(done.planned)
     for lost in done.gone:
         yield f"{lost.name}: its schema is gone"
         yield from map(rendering.Item, _dropped_lines(lost, waited=0.0))

@@ -25,18 +25,22 @@ from outboxctl.sink.index.repair import Mender
 from outboxctl.sink.index.scan import Reader, reader_of
 from outboxctl.sink.transport.client import Client
 
-NOWHERE = "rows are in no index, for their {column} makes no name of one: {values}"
+CORRECT = (
+    "correct these rows (`outboxctl failed list --projection {name}`), then"
+    " `outboxctl replay --projection {name}`"
+)
 FOREIGN = "rows belong into indexes that do not say that they are of {name}: {indexes}"
 
 
 @dataclass(frozen=True)
 class Target:
-    """A source of documents and its index; `why_not`: it cannot be compared."""
+    """A source of documents and its index; `why_not`: it cannot be compared; `fix`: what to do."""
 
     database: Database
     reader: Reader
     source: DocumentSource
     why_not: str = ""
+    fix: str = ""
 
     @property
     def name(self) -> str:
@@ -70,7 +74,7 @@ class Target:
 
     def _comparable(self) -> None:
         if self.why_not:
-            raise InconclusiveError(self.why_not, hint="correct these rows, or rename these indexes")
+            raise InconclusiveError(self.why_not, hint=self.fix)
 
 
 @dataclass(frozen=True)
@@ -109,14 +113,16 @@ def _parts(database: Database, client: Client, projection: Projection) -> list[T
         return [_not_compared(database, client, projection, error.words)]
     found = [Target(database, reader_of(client, each.index, each), source_of(each)) for each in whole.found]
     if nowhere := ", ".join(whole.nowhere):
-        why = NOWHERE.format(column=projection.column, values=brief(nowhere, 300))
-        found.append(_not_compared(database, client, projection, why))
+        why = parts.NOWHERE.format(column=projection.column, values=brief(nowhere, 300))
+        found.append(_not_compared(database, client, projection, why, CORRECT.format(name=projection.name)))
     if foreign := ", ".join(whole.foreign):
         why = FOREIGN.format(name=projection.name, indexes=brief(foreign, 300))
-        found.append(_not_compared(database, client, projection, why))
+        found.append(_not_compared(database, client, projection, why, "rename these indexes"))
     return found
 
 
-def _not_compared(database: Database, client: Client, projection: Projection, why: str) -> Target:
+def _not_compared(
+    database: Database, client: Client, projection: Projection, why: str, fix: str = ""
+) -> Target:
     reader = reader_of(client, projection.index, projection)
-    return Target(database, reader, source_of(projection), why)
+    return Target(database, reader, source_of(projection), why, fix)

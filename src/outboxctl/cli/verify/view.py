@@ -1,6 +1,6 @@
 """The report of `verify`: the differences, and what a repair did about them."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -67,14 +67,16 @@ def show(compared: Sequence[Compared], *, skipped: str, dry_run: bool, json: boo
     rendering.show(report, lambda: _lines(compared, skipped), json=json)
 
 
-def _lines(compared: Iterable[Compared], skipped: str) -> Iterator[object]:
+def _lines(compared: Sequence[Compared], skipped: str) -> Iterator[object]:
     if skipped:
         yield f"search_index: not compared: {skipped}.\n"
+    first = next((each for each in compared if each.error), None)
     for place, each in enumerate(compared):
         if place:
             yield ""
         if each.error:
-            yield f"{each.name}: not compared: {each.error}"
+            said = each is first  # with what to do, at the end
+            yield f"{each.name}: not compared" + (", see the end" if said else f": {each.error}")
             continue
         yield from _tables(each.report)
         yield _next(each.report, each.repaired, each.planned, compared=each.after is not None)

@@ -182,10 +182,19 @@ def of(relation: Relation) -> dict[str, Any]:
 
 
 def table_hint(connection: Connection, name: str) -> str:
-    """Tables of the same name in other schemas, else the one of the nearest name, else `schema_hint`."""
-    known = names(connection)
-    same = [each for each in known if each.rpartition(".")[2] == name.rpartition(".")[2]]
-    near = same[:SHOWN] or get_close_matches(name, known, n=1)
+    """Tables that were meant, else `schema_hint`: what has a schema that is there is in no other one.
+
+    Else they are those of the same name in any schema, or the one of the nearest name.
+    """
+    known = {each.replace('"', ""): each for each in names(connection)}
+    wanted = name.replace('"', "")
+    schema, _, own = wanted.rpartition(".")
+    if schema in {each.replace('"', "") for each in schemas(connection)}:
+        beside = {each.rpartition(".")[2]: known[each] for each in known if each.rpartition(".")[0] == schema}
+        near = [beside[each] for each in get_close_matches(own, beside, n=1)]
+    else:
+        same = [known[each] for each in known if each.rpartition(".")[2] == own]
+        near = same[:SHOWN] or [known[each] for each in get_close_matches(wanted, known, n=1)]
     return f"did you mean {brief(' or '.join(near), 300)}?" if near else schema_hint(name)
 
 

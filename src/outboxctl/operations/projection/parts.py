@@ -19,6 +19,7 @@ from outboxctl.sink.transport.client import Client
 
 MOST = 1_000  # indexes of one projection: an engine has a limit of as many shards a node
 TOO_MANY = "{column} has more than {most:,} values in {view}: no engine is made for as many indexes"
+NOWHERE = "rows are in no index, for their {column} makes no name of one: {values}"
 FEWER = "choose a column with fewer values, or keep the documents in one index, with `routing`"
 
 

@@ -20,6 +20,7 @@ from outboxctl.domain.projection import BRACES, Projection, Relation
 from outboxctl.operations.projection import mapping, parts, sharing
 from outboxctl.operations.projection.analysis.chains import same_text
 from outboxctl.operations.projection.declaration import OWN_INDEX, TRIGGERS, Declaration, meeting
+from outboxctl.operations.projection.notices import Notice
 from outboxctl.operations.projection.place import shown
 from outboxctl.operations.projection.resolved import Planned, resolve
 from outboxctl.sink.index import alias
@@ -140,6 +141,10 @@ def _homes(connection: Connection, client: Client, planned: Planned) -> list[Nam
     try:
         whole = parts.parts(connection, client, looked_at)
         found, foreign = whole.found, whole.foreign
+        if whole.nowhere:
+            values = brief(", ".join(whole.nowhere), 300)
+            text = parts.NOWHERE.format(column=looked_at.column, values=values)
+            planned.notices.append(Notice(text, "correct these rows: their documents are in no index"))
     except ReadRefusedError:
         found, foreign = parts.there(client, looked_at), list[str]()
     except UsageError as error:
@@ -245,6 +250,8 @@ def _index(home: Named, planned: Planned) -> None:
         planned.step("mapping", f"added in place to {home.index}: {names}")
     before = planned.before or projection
     parts = [name for name in ANEW if name != "key" or not _same_ids(before, projection)]
+    if before.index != projection.index:  # this one has no document of before
+        parts = []
     changed = [f"{name} changes" for name in parts if getattr(before, name) != getattr(projection, name)]
     if reasons := [*changed, *compared.rebuild, *_made_without(home.first, planned)]:
         why = "; ".join(reasons[:MOST])
