@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from outboxctl.cli import rendering
+from outboxctl.cli.status.families import families
 from outboxctl.domain.printable import brief, counted
 
 if TYPE_CHECKING:
@@ -142,9 +143,11 @@ def _projections(state: "PipelineStatus", most: int) -> list[Any]:
     """A line a projection, where any is declared, and a line a followed table for which events wait."""
     if not state.declared:
         return []
-    rows = [_projection(each) for each in state.shown[:most]]
-    title = _titled("Projections", state.shown, most)
-    return [Group(_flat_table(title, PROJECTION_COLUMNS, rows), *map(Text, _followed(state, most)))]
+    both = [(each, ()) for each in state.shown] if state.chosen else [*families(state.shown)]
+    rows = [_projection(row) for each, apart in both for row in (each, *apart)]
+    title = _titled("Projections", rows, most)
+    followed = _followed([each for each, _ in both], most)
+    return [Group(_flat_table(title, PROJECTION_COLUMNS, rows[:most]), *map(Text, followed))]
 
 
 def _projection(state: "ProjectionStatus") -> list[Any]:
@@ -153,9 +156,9 @@ def _projection(state: "ProjectionStatus") -> list[Any]:
     return [state.name, *(f"{count:,}" for count in counts), oldest]
 
 
-def _followed(state: "PipelineStatus", most: int) -> list[str]:
+def _followed(several: "Sequence[ProjectionStatus]", most: int) -> list[str]:
     """A line a followed table for which events wait, at most `most`."""
-    lines = [_following(each.name, table) for each in state.projections for table in each.following]
+    lines = [_following(each.name, table) for each in several for table in each.following]
     more = [f"and {len(lines) - most:,} more followed tables"] if len(lines) > most else []
     return lines[:most] + more
 

@@ -48,6 +48,7 @@ class ProjectionStatus:
     """The events of one projection that are not done; `following`: those for many documents, by table.
 
     `used`: false of the built-in one where others are declared, and it has neither rows nor events.
+    `family` is the name of the declaration for several schemas that it is of.
     """
 
     name: str
@@ -59,6 +60,7 @@ class ProjectionStatus:
     failed_by_reason: dict[str, int] = field(default_factory=dict)
     following: list[Following] = field(default_factory=list)
     used: bool = True
+    family: str = ""
 
     @property
     def lag(self) -> int:
@@ -118,6 +120,8 @@ def count(
         for name in [*sorted(names), PROJECTION]
         if of is None or name in of
     ]
+    of_family = {one.name: one.family for one in declared}
+    each = [replace(one, family=of_family.get(one.name, "")) for one in each]
     each[-1:] = [replace(last, used=used or last.name != PROJECTION) for last in each[-1:]]
     return Counted(
         **vars(_gauges(chosen)),
