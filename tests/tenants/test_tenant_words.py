@@ -55,3 +55,27 @@ def test_status_has_a_line_for_all_tenants_and_one_for_that_which_fails(tenants:
     assert "product__tenant_b" in table
     assert "product__tenant_a" not in table
     assert "product__tenant_a" in tenants.cli.ok("status", "--projection", "product")
+
+
+def test_what_stays_in_a_shared_index_is_said_of_all_that_are_left(tenants: Tenants) -> None:
+    _into_one_index(tenants)
+    said = tenants("apply", *WHO).stdout
+    assert said.count("faster, where it is large") == 1
+    assert "outboxctl rebuild --projection product --by" in said
+    dropped = {each: tenants.cli.ok("projection", "drop", f"product__tenant_{each}", *WHO) for each in "abc"}
+    assert f"--projection NAME`, of any projection of {tenants.index}," in " ".join(dropped["a"].split())
+    assert "outboxctl rebuild --projection product__tenant_c` makes" in " ".join(dropped["b"].split())
+    assert f"All documents are still in {tenants.index}, which no projection" in dropped["c"]
+
+
+def test_prefixes_that_meet_are_both_named_and_show_says_what_is_set(tenants: Tenants) -> None:
+    tenants.apply()
+    shown = tenants.cli.ok("projection", "show", "product__tenant_a")
+    assert "skip_unchanged" not in shown
+    assert "root_key" not in shown
+    _into_one_index(tenants)
+    text = tenants.file.read_text(encoding="utf-8")
+    other = text.replace("projections.product", "projections.other").replace('"{schema}:"', '"{schema}:x:"')
+    tenants.file.write_text(text + other, encoding="utf-8")
+    refused = tenants("plan").stderr
+    assert "ids begin with 'tenant_a:'; here: ids begin with 'tenant_a:x:'" in refused

@@ -182,7 +182,7 @@ def apply(
         if watch:
             with stoppable() as stop:
                 for done in SchemaWatch(work, declared).run(stop):
-                    view.applied(done, servers, json=json)
+                    view.applied(done, servers, watching=True, json=json)
             return
         done = work.apply(declared)
         with db.begin() as connection:

@@ -26,8 +26,9 @@ STILL_HELD = (
 )
 SHARED = (
     "Its documents, whose ids begin with {prefix}, stay in {index} until that is rebuilt: "
-    "`outboxctl rebuild --projection {other}` makes an index without them."
+    "`outboxctl rebuild --projection {other} makes an index without them."
 )
+LAST = "All documents are still in {index}, which no projection has any more: it is yours to delete."
 REBUILD = "outboxctl rebuild --projection {name} --by YOU --reason WHY"
 
 
@@ -111,8 +112,8 @@ def next_commands(planned: "Sequence[Planned]") -> "Iterator[object]":
         yield rendering.Unbroken(f"Next: {command}")
 
 
-def applied(done: "Applied", servers: ServerNames, *, json: bool) -> None:
-    """Show what was done."""
+def applied(done: "Applied", servers: ServerNames, *, watching: bool = False, json: bool) -> None:
+    """Show what was done; to who is not `watching` also what fills large indexes faster."""
     rows = [
         planned(each)
         | {
@@ -123,25 +124,36 @@ def applied(done: "Applied", servers: ServerNames, *, json: bool) -> None:
     ]
     gone = [asdict(each) for each in done.gone]
     report = {"servers": asdict(servers), "projections": rows, "gone": gone, "audit_id": done.audit_id}
-    rendering.show(report, lambda: _applied_lines(done), json=json)
+    rendering.show(report, lambda: _applied_lines(done, watching=watching), json=json)
 
 
-def _applied_lines(done: "Applied") -> "Iterator[object]":
+def _applied_lines(done: "Applied", *, watching: bool) -> "Iterator[object]":
     made = set[str]()
     for each in done.planned:
         projection, own = each.projection, done.steps[each.projection.name]
         yield f"{projection.name}: {'' if own else 'as declared already; nothing was changed'}".rstrip(": ")
         yield from steps([*own, *(step for step in each.steps if step.what == "rebuild")], made)
         yield from warnings(each)
-        if each.before is None and own:
-            yield f"  Workers fill {brief(projection.index, 255)} from here on; faster, where it is large:"
-            yield rendering.Unbroken(f"    {REBUILD.format(name=projection.name)}")
+    if not watching:
+        yield from _filled(done)
     yield from next_commands(done.planned)
     for lost in done.gone:
         yield f"{lost.name}: its schema is gone"
         yield from map(rendering.Item, _dropped_lines(lost, waited=0.0))
     if done.audit_id:
         yield f"Audit {done.audit_id}"
+
+
+def _filled(done: "Applied") -> "Iterator[object]":
+    """What fills the indexes of projections that are new, by a command for all schemas of a declaration."""
+    new = [each for each in done.planned if each.before is None and done.steps[each.projection.name]]
+    indexes: dict[str, list[str]] = {}
+    for each in new:
+        indexes.setdefault(each.projection.family or each.projection.name, []).append(each.projection.index)
+    for name, several in indexes.items():
+        what = brief(several[0], 255) if len({*several}) == 1 else f"{len(several):,} indexes"
+        yield f"  Workers fill {what} from here on; faster, where it is large:"
+        yield rendering.Unbroken(f"    {REBUILD.format(name=name)}")
 
 
 def overviews(found: "Sequence[dict[str, Any]]", *, json: bool, grouped: bool = True) -> None:
@@ -180,13 +192,16 @@ def _shown(found: dict[str, Any]) -> dict[str, str | None]:
     """The same for people, without what is followed."""
     texts = {name: each for name, each in found.items() if name not in ("follow", "oldest_seconds")}
     texts |= {name: ", ".join(found[name]) for name in ("key", "root_key")}
-    texts |= {"oldest": _age(found["oldest_seconds"])}
+    texts |= {"oldest": _age(found["oldest_seconds"]), "skip_unchanged": "yes" * found["skip_unchanged"]}
     return {name: f"{each:,}" if isinstance(each, int) else each or None for name, each in texts.items()}
 
 
 def _overview_lines(found: dict[str, Any]) -> "Iterator[object]":
     shown = _shown(found)
-    yield rendering.table(found["name"], ("what", ""), [each for each in shown.items() if each[0] != "name"])
+    left_out = {"name"} | {name for name in ("skip_unchanged",) if not found[name]}
+    left_out |= {"root_key"} if found["root_key"] == found["key"] else set()
+    cells = [each for each in shown.items() if each[0] not in left_out]
+    yield rendering.table(found["name"], ("what", ""), cells)
     rows = [
         (
             each["table"],
@@ -246,8 +261,11 @@ def _dropped_lines(done: "Dropped", *, waited: float) -> list[str]:
         f"The projection {done.name} is not in force any more; the index {brief(done.index, 255)} stays.",
         f"{done.discarded:,} waiting events were discarded.",
     ]
-    if done.shares:
-        lines.append(SHARED.format(index=done.index, prefix=done.id_prefix, other=done.shares[0]))
+    if done.id_prefix:
+        index, prefix = brief(done.index, 255), brief(done.id_prefix, 100)
+        other = f"{done.shares[0]}`" if len(done.shares) == 1 else f"NAME`, of any projection of {index},"
+        text = SHARED if done.shares else LAST
+        lines.append(text.format(index=index, prefix=prefix, other=other))
     if done.in_hand:
         lines.append(STILL_HELD.format(events=done.in_hand, seconds=waited))
     return [*lines, f"Audit {done.audit_id}"]

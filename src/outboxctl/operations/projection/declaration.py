@@ -276,12 +276,19 @@ def meeting(declared: Declaration, index: str, id_prefix: str) -> bool:
     return several or not disjoint(declared.id_prefix, id_prefix)
 
 
+def prefixes(own: str, other: str) -> str:
+    """Of two projections of one index, for an error: empty where no ids begin with any."""
+    texts = [f"ids begin with {shown(each)}" if each else "no id_prefix" for each in (other, own)]
+    return f" ({texts[0]}; here: {texts[1]})" if own or other else ""
+
+
 def check_indexes(declared: list[Declaration]) -> None:
     """Raise UsageError for two declarations of one index, unless their ids are disjoint."""
     for each, other in ((each, other) for n, each in enumerate(declared) for other in declared[:n]):
         if meeting(each, other.pattern, other.id_prefix):
             each.place.at("index").fail(
                 f"{shown(each.index)} is the index of {other.name} already"
+                + prefixes(each.id_prefix, other.id_prefix)
                 if each.index == other.index
                 else f"{shown(each.index)} may be an index of {other.name}, which has {shown(other.index)}",
                 OWN_INDEX,

@@ -19,7 +19,7 @@ from outboxctl.domain.printable_sql import clean_sql
 from outboxctl.domain.projection import BRACES, Projection, Relation
 from outboxctl.operations.projection import mapping, parts, sharing
 from outboxctl.operations.projection.analysis.chains import same_text
-from outboxctl.operations.projection.declaration import OWN_INDEX, TRIGGERS, Declaration, meeting
+from outboxctl.operations.projection.declaration import OWN_INDEX, TRIGGERS, Declaration, meeting, prefixes
 from outboxctl.operations.projection.notices import Notice
 from outboxctl.operations.projection.place import shown
 from outboxctl.operations.projection.resolved import Planned, resolve
@@ -101,7 +101,7 @@ def check_indexes(
         for index, prefix, owner in others:
             if meeting(each, index, prefix):
                 what = f"{brief(each.index, 250)} is the index of {owner} already"
-                each.place.at("index").fail(f"{what}{f', with ids {prefix}…' * bool(prefix)}", OWN_INDEX)
+                each.place.at("index").fail(f"{what}{prefixes(each.id_prefix, prefix)}", OWN_INDEX)
     own = {each.index: each.name for each in declared}
     owners = {index: owner for index, _, owner in others} | own
     # Of those whose index a column chooses the names say enough: what they make says whose it is.

@@ -1,6 +1,6 @@
 """Putting in force what becomes new: schemas that are made, or that are gone."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from threading import Event
 from typing import NamedTuple
@@ -8,6 +8,7 @@ from typing import NamedTuple
 from outboxctl.core.projections import catalog
 from outboxctl.domain.clock import monotonic
 from outboxctl.domain.errors import OutboxctlError
+from outboxctl.domain.printable import counted
 from outboxctl.operations.projection import schemas
 from outboxctl.operations.projection.apply import Applied, Applying
 from outboxctl.operations.projection.declaration import Declaration
@@ -40,6 +41,8 @@ class SchemaWatch:
     declared: Sequence[Declaration]
     _known: dict[str, int] = field(default_factory=dict)  # with its oid: it may be made anew
     _failed: dict[str, NextTry] = field(default_factory=dict)
+    _said: dict[str, str] = field(default_factory=dict)  # of each that fails; not said again
+    _begun: bool = False
 
     def run(self, stop: Event) -> Iterator[Applied]:
         """What is done, until `stop` is set."""
@@ -48,13 +51,15 @@ class SchemaWatch:
             try:
                 yield from self._look(stop)
                 retry = NextTry()
+                self._said.pop("", None)
             except OutboxctlError as error:
                 retry = retry.later()
-                self._report(error, retry)
+                self._report("", error)
             stop.wait(max(LOOK, retry.pause))
 
     def _look(self, stop: Event) -> Iterator[Applied]:
         there = self._there()
+        self._begin(there)
         due = [name for name, oid in there.items() if self._known.get(name) != oid and self._may(name)]
         if not (due or self._known.keys() - there):
             return
@@ -68,6 +73,13 @@ class SchemaWatch:
         for each in gone:
             yield Applied([], gone=[self.applying.drop(each.name)])
         self._known = {name: oid for name, oid in self._known.items() if name in there}
+
+    def _begin(self, there: Collection[str]) -> None:
+        """Say once what is watched."""
+        if not self._begun:
+            patterns = ", ".join(pattern for each in self.declared for pattern in each.schemas)
+            self.applying.report(f"watching {patterns}: {counted(len({*there} - {''}), 'schema')}")
+            self._begun = True
 
     def _there(self) -> dict[str, int]:
         with self.applying.database.begin() as connection:
@@ -87,10 +99,14 @@ class SchemaWatch:
             done = self.applying.carry_out(group)
         except OutboxctlError as error:
             self._failed[name] = self._failed.get(name, NextTry()).later()
-            self._report(error, self._failed[name])
+            self._report(name, error)
             return
         self._failed.pop(name, None)
+        self._said.pop(name, None)
         yield from [done] if done.audit_id else []
 
-    def _report(self, error: OutboxctlError, retry: NextTry) -> None:
-        self.applying.report(f"{error}: trying again in {retry.pause:g} s")
+    def _report(self, name: str, error: OutboxctlError) -> None:
+        """Once for each schema, and again when it fails for another reason."""
+        if self._said.get(name) != str(error):
+            self._said[name] = str(error)
+            self.applying.report(f"{error}: trying again, once a minute at least")
