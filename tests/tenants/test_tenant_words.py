@@ -78,4 +78,19 @@ def test_prefixes_that_meet_are_both_named_and_show_says_what_is_set(tenants: Te
     other = text.replace("projections.product", "projections.other").replace('"{schema}:"', '"{schema}:x:"')
     tenants.file.write_text(text + other, encoding="utf-8")
     refused = tenants("plan").stderr
-    assert "ids begin with 'tenant_a:'; here: ids begin with 'tenant_a:x:'" in refused
+    assert "(ids begin with '{schema}:'; here: ids begin with '{schema}:x:')" in refused
+
+
+def test_a_schema_is_left_out_and_a_name_that_is_no_index_is_alike_in_all_families(tenants: Tenants) -> None:
+    tenants.add("Tenant of the North and of the South")
+    tenants.declare("*enant*", "!tenant_[bc]")
+    text = tenants.file.read_text(encoding="utf-8")
+    other = text.replace("projections.product", "projections.another_product").replace("-{s", "-other-{s")
+    tenants.file.write_text(text + other, encoding="utf-8")
+    tenants.apply()
+    listed = tenants.cli.json("projection", "list")["projections"]
+    assert {each["schema"] for each in listed} == {"Tenant of the North and of the South", "tenant_a"}
+    north = {each["name"].partition("__")[2] for each in listed if each["schema"] != "tenant_a"}
+    assert len(north) == 1
+    assert {each["index"].endswith(*north) for each in listed if each["schema"] != "tenant_a"} == {True}
+    assert f"{tenants.index}-{{schema}}" in tenants.cli.ok("projection", "list")

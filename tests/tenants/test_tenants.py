@@ -133,6 +133,7 @@ def test_a_schema_of_a_stranger_is_left_out_until_its_owner_is_named(tenants: Te
 @pytest.mark.parametrize(
     ("old", "new", "why"),
     [
+        ('["tenant_*"]', '["tenant_*", "!tenant_?"]', "no schema matches"),
         ("[projections.product]", f"[projections.{'x' * 31}]", "cannot be the name of a projection"),
         ("[projections.product]", "[projections.a__b]", "cannot be the name of a projection"),
         ('root = "{schema}.products"', 'root = "tenant_a.products"', "names {schema}"),

@@ -103,13 +103,13 @@ def plan(file: File, triggers: Triggers = None, json: Json = False) -> None:
         gone = schemas.gone(connection, declared)
         for line in schemas.left_out(connection, declared):
             print_progress(line)
-        planned = [
-            each
-            for group in schemas.by_schema(schemas.expand(connection, declared))
-            for each in planning(
-                connection, client, group, built_in=index, with_triggers=triggers, known=known
-            )
-        ]
+        groups, planned = schemas.by_schema(schemas.expand(connection, declared)), []
+        with rendering.progress("planning", len(groups)) as advance:
+            for group in groups:
+                planned += planning(
+                    connection, client, group, built_in=index, with_triggers=triggers, known=known
+                )
+                advance(1)
         guards.warn_superuser_of(connection, planned)
         costs, written = change_costs_of(connection, planned), writer_costs_of(connection, planned)
     plan_view.plan(planned, costs, written, file, servers, gone=gone, json=json)
@@ -178,7 +178,9 @@ def apply(
     print_progress(str(servers))
     with guards.acting(configured, what, yes=yes) as db, _sink(configured) as client:
         index = configured.elastic_index
-        work = Applying(db, client, who["by"], who["reason"], index, triggers, wait, print_progress)
+        work = Applying(
+            db, client, who["by"], who["reason"], index, triggers, wait, print_progress, rendering.progress
+        )
         if watch:
             with stoppable() as stop:
                 for done in SchemaWatch(work, declared).run(stop):

@@ -1,12 +1,13 @@
 """The reports of `projection`."""
 
+import re
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from outboxctl.cli import rendering
 from outboxctl.domain import json_numbers
 from outboxctl.domain.lifecycle import PROJECTION
-from outboxctl.domain.printable import brief
+from outboxctl.domain.printable import brief, counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -174,10 +175,23 @@ def _by_family(found: "Sequence[dict[str, Any]]") -> "Iterator[dict[str, Any]]":
         ages = [each["oldest_seconds"] for each in several if each["oldest_seconds"] is not None]
         sums = {what: sum(each[what] for each in several) for what in ("pending", "processing", "failed")}
         if several[0]["family"]:
-            what = {"name": name, "index": None, "root": f"{len(several):,} schemas"}
+            what = {"name": name, "index": _index_of_all(several), "root": counted(len(several), "schema")}
             yield several[0] | what | sums | {"oldest_seconds": max(ages, default=None)}
         else:
             yield several[0]
+
+
+def _index_of_all(several: "Sequence[dict[str, Any]]") -> str | None:
+    """The index of a declaration for several schemas, with `{schema}` where it has their names."""
+    from outboxctl.operations.projection.declaration import SCHEMA
+    from outboxctl.operations.projection.schemas import short
+
+    index, name = several[0]["index"], short(several[0]["schema"])
+    at = (match.start() for match in re.finditer(re.escape(name), index))
+    patterns = [index, *(f"{index[:n]}{SCHEMA}{index[n + len(name) :]}" for n in at)]
+    made = [(each["index"], short(each["schema"])) for each in several]
+    fitting = (each for each in patterns if all(own == each.replace(SCHEMA, text) for own, text in made))
+    return next(fitting, None)
 
 
 def overview(found: "Sequence[dict[str, Any]]", *, json: bool) -> None:

@@ -1,6 +1,7 @@
 """Putting a plan in force: the index first, then everything in the database in one transaction."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
@@ -24,6 +25,9 @@ from outboxctl.sink.index.index_setup import ensure
 from outboxctl.sink.transport.client import Client
 
 T = TypeVar("T")
+Progress = Callable[
+    [str, int], AbstractContextManager[Callable[[int], None]]
+]  # a label, and how much there is
 IN_DATABASE = ("view", "triggers", "declaration", "documents")
 
 
@@ -38,6 +42,11 @@ class Applied:
     steps: dict[str, list[PlanStep]] = field(default_factory=dict)
     audit_id: str | None = None
     gone: list[Dropped] = field(default_factory=list)
+
+
+@contextmanager
+def _no_progress(_: str, total: int) -> Iterator[Callable[[int], None]]:  # noqa: ARG001
+    yield lambda _: None
 
 
 @dataclass(frozen=True)
@@ -56,6 +65,7 @@ class Applying:
     with_triggers: bool | None = None
     patience: float = 60.0
     report: Callable[[str], None] = lambda _: None
+    progress: Progress = _no_progress
     known: in_force.Kept = field(default_factory=in_force.Kept)
 
     def apply(self, declared: Sequence[Declaration]) -> Applied:
@@ -68,13 +78,19 @@ class Applying:
         """
         groups, gone = self.expanded(declared)
         self.look(groups)
-        done = [self.carry_out(group) for group in groups]
+        with self.progress("applying", len(groups)) as advance:
+            done = [self._advanced(group, advance) for group in groups]
         return Applied(
             [planned for each in done for planned in each.planned],
             {name: steps for each in done for name, steps in each.steps.items()},
             next((each.audit_id for each in done if each.audit_id), None),
             [self.drop(each.name) for each in gone],
         )
+
+    def _advanced(self, declared: Sequence[Declaration], advance: Callable[[int], None]) -> Applied:
+        done = self.carry_out(declared)
+        advance(1)
+        return done
 
     def expanded(self, declared: Sequence[Declaration]) -> tuple[list[list[Declaration]], list[Projection]]:
         """What is applied together, and what is dropped."""

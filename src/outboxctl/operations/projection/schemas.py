@@ -17,6 +17,8 @@ from outboxctl.operations.projection.place import Place, shown
 
 PLAIN = re.compile(r"[a-z0-9][a-z0-9_]*")
 DIGITS = 12  # of a hash
+LONGEST_HASHED = 28  # with what is readable: as short as a name of 17 characters leaves room for
+NOT = "!"  # a pattern of schemas that are left out
 HASHED = re.compile(rf"_[0-9a-f]{{{DIGITS}}}\Z")
 IN_SQL = re.compile(r"""(?P<quote>['"]?)\{schema\}(?P=quote)""")
 IN_TEXT = "{schema} is part of a text, a quoted name or a comment"
@@ -66,8 +68,17 @@ def matched(declared: Declaration, there: Mapping[str, Schema], *, strange: bool
         name
         for name, schema in there.items()
         if (schema.ours or schema.owner in declared.owners) is not strange
-        if any(fnmatchcase(name, pattern) for pattern in declared.schemas)
+        if _chosen(name, declared.schemas)
     ]
+
+
+def _chosen(name: str, patterns: Sequence[str]) -> bool:
+    """Whether any pattern matches, and none of those that begin with NOT."""
+    without = [each.removeprefix(NOT) for each in patterns if each.startswith(NOT)]
+    wanted = [each for each in patterns if not each.startswith(NOT)]
+    return any(fnmatchcase(name, each) for each in wanted) and not any(
+        fnmatchcase(name, each) for each in without
+    )
 
 
 def left_out(connection: Connection, declared: Iterable[Declaration]) -> list[str]:
@@ -114,12 +125,13 @@ def unlike(connection: Connection, groups: Sequence[Sequence[Declaration]]) -> l
 def short(schema: str, room: int = MAX_NAME) -> str:
     """At most `room` of a-z, 0-9 and _, for each schema another text: its name where that is one.
 
-    Otherwise what is readable of it, and a hash. A name that ends as if in such a hash gets one, too.
+    Otherwise what is readable of it, and a hash, alike wherever there is room for LONGEST_HASHED. A name that
+    ends as if in such a hash gets one, too.
     """
     if PLAIN.fullmatch(schema) and len(schema) <= room and not HASHED.search(schema):
         return schema
     digest = hashlib.sha256(schema.encode("utf-8", "surrogateescape")).hexdigest()[:DIGITS]
-    readable = re.sub(r"[^a-z0-9]+", "_", schema.lower()).strip("_")[: room - DIGITS - 1]
+    readable = re.sub(r"[^a-z0-9]+", "_", schema.lower()).strip("_")[: min(room, LONGEST_HASHED) - DIGITS - 1]
     return f"{readable or 'x'}_{digest}"
 
 
