@@ -198,3 +198,23 @@ def test_what_is_unchanged_is_skipped_while_the_index_of_other_ids_is_kept(wares
     wares.do("UPDATE wares.items SET price = price + 1", "DELETE FROM wares.items WHERE id = 3")
     wares.agree()
     assert wares.sql.execute("SELECT FROM outbox_places").rowcount == 2
+
+
+def test_a_row_that_raises_or_is_no_key_fails_no_event_of_who_takes_its_id(wares: Wares) -> None:
+    wares.sql.execute("DROP VIEW wares.documents")
+    wares.sql.execute("CREATE VIEW wares.documents AS SELECT id, sku, 60 / price AS price FROM wares.items")
+    wares.apply('id = "sku"')
+    wares.sql.execute(
+        "INSERT INTO outbox_places (projection, document_id, index_name, entity_id, entity_key)"
+        " SELECT projection, document_id, index_name, md5('of a text')::uuid, 'k' || entity_key"
+        " FROM outbox_places"
+    )
+    wares.do(
+        "UPDATE wares.items SET sku = 'z', price = 0 WHERE id = 1",
+        "UPDATE wares.items SET sku = 'a' WHERE id = 2",
+    )
+    failed = "SELECT DISTINCT entity_key FROM search_outbox_events WHERE status <> 'done'"
+    assert wares.sql.execute(failed).fetchall() == [("1",)]
+    assert shop.held(wares.engine, wares.index)["a"]["id"] == 2
+    wares.do("UPDATE wares.items SET price = 10 WHERE id = 1")
+    assert set(wares.agree()) == {"a", "c", "z"}

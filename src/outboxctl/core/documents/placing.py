@@ -5,7 +5,7 @@ snapshot has the document of another key there: then nothing is sent, for the ev
 sent, a newer version there.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 from uuid import uuid4
@@ -14,7 +14,9 @@ from outboxctl.core.database import Database
 from outboxctl.core.delivery import places
 from outboxctl.core.delivery.claim import LEFT_OUT
 from outboxctl.core.delivery.places import DocumentPlace, PlaceWrite
+from outboxctl.core.projections import pages
 from outboxctl.core.projections.documents import Addressed, Documents, Opening
+from outboxctl.core.refused_reads import ReadRefusedError, by_halves
 from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import Projection
 
@@ -53,10 +55,18 @@ def read(
     `make` is called with each index before a place in it is opened, and returns why it cannot be used.
     Texts are LEFT_OUT where addresses change again and again.
     """
-    opening, others, refused = Opening(str(uuid4()), holds), list[str](), dict[str, str]()
+    opening, refused = Opening(str(uuid4()), holds), dict[str, str]()
+    others, unknown = list[str](), set[str]()
     for _ in range(TRIES):
-        found = documents([*keys, *others], opening=opening)
-        looked = Looked(projection, opening.token, [*keys, *others], found, refused)
+        try:
+            found = documents([*keys, *others], opening=opening)
+        except ReadRefusedError as error:
+            if error.late or not (raising := _raising(documents, others)):
+                raise
+            unknown |= raising
+            others = [key for key in others if key not in unknown]
+            continue
+        looked = Looked(projection, opening.token, [*keys, *others], found, refused, unknown=unknown)
         sent = [looked.of(n) for n in range(len(keys))]
         if not (looked.closed or looked.unread):
             return _of(found, len(keys), sent, looked.unusable)
@@ -67,6 +77,12 @@ def read(
                 places.open_(connection, wanted, opening.token, shared=projection.moves)
         others += dict.fromkeys(looked.unread)
     return Documents(found.version, [LEFT_OUT] * len(keys), sent=[Sent(None)] * len(keys))
+
+
+def _raising(documents: Callable[..., Documents], others: Sequence[str]) -> set[str]:
+    """Those of these keys that cannot be read: that is no fault of a neighbour's."""
+    parts = by_halves([others] if others else [], documents)
+    return {key for some, found in parts if isinstance(found, ReadRefusedError) for key in some}
 
 
 def named(projection: Projection, keys: Sequence[str], found: Documents) -> Documents:
@@ -84,7 +100,10 @@ def _of(found: Documents, count: int, sent: Sequence[Sent], why: Mapping[int, st
 
 
 class Looked:
-    """One reading: what it says of keys, and which places it found `closed`, which other keys `unread`."""
+    """One reading: what it says of keys, and which places it found `closed`, which other keys `unread`.
+
+    Where the documents of the `unknown` keys are cannot be read: what may be theirs is left as it is.
+    """
 
     def __init__(
         self,
@@ -93,8 +112,10 @@ class Looked:
         keys: Sequence[str],
         found: Documents,
         refused: Mapping[str, str] = MappingProxyType({}),
+        *,
+        unknown: Collection[str] = (),
     ) -> None:
-        self._refused = refused
+        self._refused, self._unknown = refused, unknown
         self._projection, self._token, self._keys, self._found = projection, token, keys, found
         self._at = dict(zip(keys, found.at, strict=True))
         self._indexes = dict(zip(keys, found.indexes, strict=True)) if found.indexes else {}
@@ -135,6 +156,8 @@ class Looked:
             if at.there and place == here:
                 continue
             owner = self._owner(place, others or ())
+            if owner is None and not gone and any(key in self._unknown for key in others or ()):
+                continue  # the event of that key deletes it
             if owner is None and not gone:
                 self._require_open(place, open_=opened == self._token)
                 left.append(place)
@@ -145,7 +168,9 @@ class Looked:
 
     def _owner(self, place: DocumentPlace, others: Sequence[str]) -> str | None:
         """The key whose document is there."""
-        self.unread += [key for key in others if key not in self._at]
+        known = {*self._at, *self._unknown}
+        others = [key for key in others if pages.plausible(self._projection, key)]  # its type has changed
+        self.unread += [key for key in others if key not in known]
         return next((key for key in others if self._is_at(key, place)), None)
 
     def _is_at(self, key: str, place: DocumentPlace) -> bool:
