@@ -141,6 +141,10 @@ def test_the_events_of_a_country_whose_index_is_gone_wait_and_no_others(lands: L
     assert lands.held() == expected
     waiting = lands.sql.execute("SELECT error_reason FROM search_outbox_events WHERE status = 'pending'")
     assert {*waiting.fetchall()} == {("index_unavailable",)}
+    errors = lands.sql.execute("SELECT error FROM search_outbox_events WHERE status = 'pending'")
+    assert all("rebuild --projection product:de" in error for (error,) in errors)
+    listed = lands.cli("failed", "list", "--projection", "product:de")
+    assert (listed.returncode, "name it product" in listed.stderr) == (2, True)
     lands.apply()
     lands.cli.ok("rebuild", "--projection", "product:de", *WHO, "--yes")
     lands.drain()
@@ -303,3 +307,22 @@ def test_a_part_cannot_be_dropped_alone(lands: Lands) -> None:
     lands.sql.execute("UPDATE shop.products SET name = 'new'")
     lands.drain()
     lands.check(within=5)
+
+
+def test_an_index_that_is_gone_on_purpose_holds_up_nothing_that_leaves_it(
+    lands: Lands, worker: Callable[..., Worker]
+) -> None:
+    lands.sql.execute(SOME)
+    lands.apply()
+    lands.drain()
+    lands.sql.execute("DELETE FROM shop.products WHERE id = 3")
+    lands.drain()
+    lands.engine.indices.delete(index=f"{lands.name}-at-000001")
+    lands.sql.execute("UPDATE shop.products SET country = 'de' WHERE id = 6")
+    lands.sql.execute("DELETE FROM shop.products WHERE id = 9")
+    lands.drain()
+    lands.check(within=5)
+    assert lands.sql.execute("SELECT FROM search_outbox_events WHERE status <> 'done'").rowcount == 0
+    lands.sql.execute("UPDATE outbox_deletes SET due_at = now(), delivered_at = now() - interval '1 day'")
+    worker()
+    eventually(lambda: not lands.sql.execute("SELECT FROM outbox_deletes").rowcount, what="forgotten")

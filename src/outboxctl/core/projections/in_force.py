@@ -132,10 +132,10 @@ def require_known(connection: Connection, name: str) -> None:
         return
     if connection.execute(LEFT, {"name": name}).scalar():
         return  # it was dropped
+    whole = name.partition(":")[0]
     known = ", ".join([*there, PROJECTION])
-    raise UsageError(
-        f"no projection {brief(repr(name), 80)} is in force", hint=f"there are: {brief(known, 500)}"
-    )
+    hint = f"name it {whole}" if whole in there else f"there are: {brief(known, 500)}"
+    raise UsageError(f"no projection {brief(repr(name), 80)} is in force", hint=hint)
 
 
 def resolved(

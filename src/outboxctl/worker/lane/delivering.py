@@ -25,9 +25,9 @@ from outboxctl.domain.failures import Classification, Noop, Reason, Verdict, all
 from outboxctl.domain.flow import OF_ONE_INDEX
 from outboxctl.domain.lifecycle import PROJECTION
 from outboxctl.domain.printable import brief
-from outboxctl.domain.projection import KEY_TOO_LONG, MAX_KEY_BYTES, Projection
+from outboxctl.domain.projection import BRACES, KEY_TOO_LONG, MAX_KEY_BYTES, Projection
 from outboxctl.sink.delivery.bulk import BulkAction
-from outboxctl.sink.delivery.parted import PartedSink
+from outboxctl.sink.delivery.parted import NOWHERE, PartedSink
 from outboxctl.sink.delivery.result import Delivery, IndexedSink, Sink
 from outboxctl.worker.claiming.leases import Batch, Lease
 from outboxctl.worker.context import WorkerContext
@@ -44,6 +44,8 @@ ASKED = 5.0  # seconds at most to ask which index it is
 # Elasticsearch and OpenSearch: VersionConflictEngineException.
 UNREACHED = "the index holds a version that no database reaches; delete the document"
 CURRENT_VERSION = re.compile(r"current version \[(\d+)\]")
+GONE = "index_not_found_exception"
+REBUILT = "`outboxctl rebuild --projection {name}:{value}` makes it anew"
 MOVES = {
     MoveState.RUNS: "a rebuild moves the alias {alias}, and its index takes no writes until then",
     MoveState.INTERRUPTED: "a rebuild of {alias} was interrupted while its index takes no writes: "
@@ -181,7 +183,7 @@ class Delivering:
             if route.projection is None:
                 return pairs, answered
             answered.confirm(reading.places, pairs)
-            pairs = of_events(pairs)
+            pairs = of_events(pairs) if reading.places else pairs
             conflicts = {event.id: finding for event, finding in pairs if finding.noop is Noop.SUPERSEDED}
             judged += [pair for pair in pairs if pair[0].id not in conflicts]
             events = [event for event in events if event.id in conflicts]
@@ -236,11 +238,26 @@ class Delivering:
         aliases = [action.alias or route.alias for action in actions]
         delivery = waiting_for_move(self._context.database, aliases, delivery)
         findings = delivery.findings
+        if route.projection and route.projection.parted:
+            index = route.projection.index
+            pairs = zip(actions, findings, strict=True)
+            findings = [finding and _of_gone(route.name, index, each, finding) for each, finding in pairs]
         if not route.source.versioned:
             findings = [finding and _reachable(finding) for finding in findings]
         if route.name or self._flow.declared:
             findings = [finding and holding_no_other(finding) for finding in findings]
         return replace(delivery, findings=findings)
+
+
+def _of_gone(name: str, index: str, action: BulkAction, finding: Classification) -> Classification:
+    """Of an index that a column chose and somebody has deleted: it holds no document to be deleted."""
+    if GONE not in finding.error:
+        return finding
+    if action.document is None:
+        return NOWHERE
+    before, after = BRACES.split(index)
+    value = action.alias[len(before) : len(action.alias) - len(after)]
+    return replace(finding, error=brief(f"{finding.error}; {REBUILT.format(name=name, value=value)}"))
 
 
 def _current_version(finding: Classification) -> int:

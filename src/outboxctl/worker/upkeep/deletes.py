@@ -28,6 +28,7 @@ from outboxctl.worker.projections.reading import Declared
 from outboxctl.worker.settling import tally
 
 log = structlog.get_logger()
+GONE = "index_not_found_exception"
 SUPERSEDED = "superseded"  # a newer version is there, over which nothing older wins
 RESULTS = {Noop.DELETE_MISSING: "missing", Noop.SUPERSEDED: SUPERSEDED, None: "deleted"}  # for the metrics
 CAME_BACK = "documents that were deleted had come back by a write that was late: they were deleted again"
@@ -110,7 +111,7 @@ class DeletesAgain:
         answered = {
             each: result
             for each, finding in zip(taken, delivery.findings, strict=True)
-            if (result := _result(finding))
+            if (result := _result(finding, parted=bool(each.alias)))
         }
         if not answered:
             s, failed = self._settings, self._refused.get(name, (0, 0.0))[0] + 1
@@ -130,11 +131,13 @@ class DeletesAgain:
         return True
 
 
-def _result(finding: Classification | None) -> str:
+def _result(finding: Classification | None, *, parted: bool) -> str:
     """The word for the metrics; empty where the delete has to be sent again as it is.
 
     One that fails for good is treated as sent: no answer to it will be another one.
     """
+    if finding and parted and GONE in finding.error:  # an index of a value that is no more
+        return RESULTS[Noop.DELETE_MISSING]
     if finding is None or finding.verdict not in (Verdict.DONE, Verdict.FAIL):
         return ""
     return "failed" if finding.verdict is Verdict.FAIL else RESULTS.get(finding.noop, "missing")
