@@ -297,6 +297,16 @@ def test_one_id_in_two_indexes_has_the_routing_of_each(lands: Lands, order: int)
     assert lands.cli("verify", "--projection", "product").returncode == 0
 
 
+def test_no_index_is_made_of_a_value_that_no_row_has(lands: Lands) -> None:
+    lands.sql.execute(SOME)
+    lands.apply()
+    done = lands.cli("rebuild", "--projection", "product:zz", *WHO, "--yes")
+    assert done.returncode == 2
+    assert "no row has 'zz' for its country" in done.stderr
+    assert "at, ch, de" in done.stderr
+    assert lands.there() == ["at", "ch", "de"]
+
+
 def test_a_part_cannot_be_dropped_alone(lands: Lands) -> None:
     lands.sql.execute(SOME)
     lands.apply()

@@ -12,13 +12,15 @@ from outboxctl.cli import guards
 from outboxctl.cli.options import audited, print_progress, settings
 from outboxctl.cli.rebuild import view
 from outboxctl.core.database import Connection, Database
+from outboxctl.core.delivery import places
 from outboxctl.core.documents.source import DocumentSource
 from outboxctl.core.documents.table import TableSource
 from outboxctl.core.operator import rebuilds
 from outboxctl.core.projections import in_force
 from outboxctl.domain.errors import OutboxctlError, UsageError
 from outboxctl.domain.lifecycle import PROJECTION
-from outboxctl.domain.projection import may_meet
+from outboxctl.domain.printable import brief
+from outboxctl.domain.projection import Projection, may_meet, shown_value
 from outboxctl.operations import batches
 from outboxctl.operations.projection.known import named, sharing, source_of
 from outboxctl.operations.projection.parts import parts
@@ -111,10 +113,22 @@ def members(projection: str | None) -> Sequence[str | None]:
             first.setdefault(indexes.get(name), name)
         for name in first.values():
             each = named(connection, name, configured.elastic_index)
+            _require_value(connection, client, each)
             found += [part.chosen_by or name for part in parts(connection, client, each).found]
     if not found:
         raise UsageError(f"{projection} has no index yet: no row names one")
     return found
+
+
+def _require_value(connection: Connection, client: Client, part: Projection) -> None:
+    """Raise UsageError for a part of which there is no row, no index and no document."""
+    if not part.value or places.known(connection, part.name, part.index):
+        return
+    whole = named(connection, part.name)
+    there = {each.index: each.value for each in parts(connection, client, whole).found}
+    if part.index not in there:
+        hint = f"there are: {brief(', '.join(there.values()) or 'none', 500)}"
+        raise UsageError(f"no row has {shown_value(part.value)} for its {whole.column}", hint=hint)
 
 
 @contextmanager
