@@ -6,6 +6,7 @@ import pytest
 from elasticsearch import Elasticsearch
 
 from projections.store import WHO, Store
+from shop import held
 
 REVIEWS = "FROM store.reviews r WHERE r.product_id = p.id"
 NAMES = "FROM store.categories c"
@@ -171,3 +172,27 @@ def test_more_fields_than_an_index_takes_are_left_out_and_said(store: Store) -> 
         "no search finds what is in o: an index with them has 1,042 fields, and"
         " index.mapping.total_fields.limit in `settings` is lower"
     )
+
+
+def test_a_name_that_another_makes_an_object_has_no_field(store: Store) -> None:
+    fields, unknown = looked(store, "json_build_object('a', 1, 'a.b', 2, 'c', 3)")
+    assert (fields, unknown[0].partition(":")[0]) == ("c integer", "o.a")
+
+
+def test_values_that_a_derived_field_does_not_take_are_delivered(store: Store, engine: Elasticsearch) -> None:
+    store.sql.execute(
+        """CREATE TYPE store.span AS (until date, share float8);
+        CREATE TABLE store.things (n int PRIMARY KEY, until timestamptz, amount numeric);
+        INSERT INTO store.things VALUES (1, 'infinity', 1), (2, '0044-03-15 BC', 1), (3, '2020-01-01', 'NaN'),
+            (4, '12345-01-01', power(10::numeric, 400)), (5, '2020-01-01', 7);
+        DROP VIEW store.documents;
+        CREATE VIEW store.documents AS SELECT t.n, json_build_object('until', t.until, 'amount', t.amount,
+            'dates', ARRAY[t.until::date], 'a', 1, 'a.b', 2, 'row', ROW(t.until, 'Infinity')::store.span) AS o
+        FROM store.things t"""
+    )
+    store.write('root = "store.products"\nkey = "id"', 'root = "store.things"\nkey = "n"')
+    store.apply()
+    assert store.cli("worker", "--drain").returncode == 0
+    assert held(engine, store.index).keys() == {"1", "2", "3", "4", "5"}
+    found = engine.search(index=store.index, query={"term": {"o.amount": 7}})["hits"]["hits"]
+    assert [hit["_id"] for hit in found] == ["5"]

@@ -23,6 +23,7 @@ NO_MAPPING = "JSON has no mapping by itself"
 SEVERAL = "its values are of several types"
 TOO_DEEP = f"it is beneath {DEEPEST} objects"
 NO_NAME = "an index has no field of such a name"
+BOTH = "another name begins with it and a dot, for which it would have to be an object"
 # By the kind of a column, and in an object.
 NO_DIMENSIONS = "its type does not say how many dimensions it has, as vector(768) does"
 SPARSE = "a sparsevec is sent as a text"
@@ -112,15 +113,18 @@ class _Reader:
             return self._object(path, ((each.name, Type(each.kind, each.row)) for each in columns))
         if of.kind in mapping.VECTORS:
             return self._unknown(path, TEXT_VECTOR)
-        return mapping.field_of(of.kind) or self._unknown(path, NO_MAPPING)
+        return mapping.in_object(of.kind) or self._unknown(path, NO_MAPPING)
 
     def _object(self, path: tuple[str, ...], parts: "Iterator[tuple[str, Made | Type]]") -> Json:
-        found = {}
-        for name, each in parts:
+        found, fields_ = {}, dict(parts)
+        begun = {name[:n] for name in fields_ for n, each in enumerate(name) if each == "."}
+        for name, each in fields_.items():
             self._count += 1
             if self._count > MOST:
                 raise TooManyError
-            if field := self._field((*path, name), each):
+            if name in begun:
+                self._unknown((*path, name), BOTH)
+            elif field := self._field((*path, name), each):
                 found[name] = field
         return {"properties": found} if found else {}
 

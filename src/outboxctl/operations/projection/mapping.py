@@ -157,6 +157,15 @@ def field_of(kind: str) -> Json:
     return {} if kind in JSON else KINDS.get(kind, OTHER)
 
 
+def in_object(kind: str) -> Json:
+    """The same of a field in a column of JSON: a value that the type does not take is left unsearched.
+
+    Infinity, NaN and years before Christ were delivered before such fields were derived.
+    """
+    found = field_of(kind)
+    return {**found, "ignore_malformed": True} if found.get("type") in ("date", "double") else found
+
+
 def merged(derived: Json, given: Json) -> Json:
     """Fields as they are given; beneath an object of these also those that it does not name."""
     found = derived | given
