@@ -32,11 +32,17 @@ Statement = tuple[TextClause | str, Mapping[str, Any]]
 
 
 class PlannedOnce(NamedTuple):
-    """A statement that a session plans once, where it can; `types` are the SQL types of its parameters."""
+    """A statement that a session plans once, where it can; `types` are the SQL types of its parameters.
+
+    EXECUTE takes its snapshot before it waits for locks: of a table that is written anew meanwhile (ALTER
+    TABLE … TYPE) that sees no row. So `locks`, a statement that reads the same tables and no row, in the
+    driver's form, is executed before it, and has an answer of its own.
+    """
 
     statement: TextClause | str
     values: Mapping[str, Any]
     types: Mapping[str, str]
+    locks: str = ""
 
 
 class PreparedStatements:
@@ -54,6 +60,8 @@ class PreparedStatements:
         if not self.ours:
             return [text]
         new = [] if text in self._names else self._prepare(text, types)
+        if not types:
+            return [*new, f"EXECUTE {self._names[text]}"]
         return [*new, GENERIC, f"EXECUTE {self._names[text]} ({', '.join(f'%({name})s' for name in types)})"]
 
     def forget(self) -> None:
@@ -69,7 +77,8 @@ class PreparedStatements:
         self._names[text] = name = f"outboxctl_{digest[:16]}"
         for number, parameter in enumerate(types, 1):
             text = text.replace(f"%({parameter})s", f"${number}")
-        return [*before, f"PREPARE {name} ({', '.join(types.values())}) AS {text}"]
+        given = f" ({', '.join(types.values())})" if types else ""
+        return [*before, f"PREPARE {name}{given} AS {text}"]
 
 
 def send(
@@ -115,6 +124,8 @@ def _composed(
         values |= {f"{name}{suffix}": value for name, value in statement[1].items()}
         types = statement.types if isinstance(statement, PlannedOnce) else {}
         numbered = {f"{name}{suffix}": each for name, each in types.items()}
+        if kept.ours and types and isinstance(statement, PlannedOnce) and statement.locks:
+            texts += kept.of(statement.locks, {})
         texts += kept.of(text, numbered) if types else [text]
     return texts, values
 

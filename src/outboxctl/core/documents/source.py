@@ -223,10 +223,13 @@ class DocumentSource(DocumentStatements):
         self._prepare(connection)
         before, row = self._row(connection, content=wanted.content, versions=wanted.versions)
         query = f"COPY ({self._select(connection, before, row, cut.sql)}) TO STDOUT (FORMAT binary)"
+        # As before EXECUTE (message.PlannedOnce): COPY waits for locks with the snapshot that it reads in.
+        locks = self._select(connection, before, row, "AND false")
         with (
             asking_again(connection),
             reading_rows(connection),
             driver(connection).cursor() as cursor,
+            cursor.execute(locks, {}),
             cursor.copy(query, cut.values) as copy,
         ):
             for page in pages_of(copy, size=wanted.size, most=wanted.most):
@@ -295,7 +298,7 @@ class DocumentSource(DocumentStatements):
 
         def read(some: Sequence[str]) -> list[SourceRow]:
             with db.begin() as connection:
-                connection.exec_driver_sql(READ)
+                self._one_snapshot(connection)
                 flying = self.in_flight(connection, [id_ for key in some for id_ in ids_of[key]], keys)
                 found = self.read(connection, some, content=content)
             state.flying |= flying
@@ -313,6 +316,22 @@ class DocumentSource(DocumentStatements):
                 connection.exec_driver_sql(READ)
                 state.flying |= self.in_flight(connection, unread, keys)
         return state
+
+    def _one_snapshot(self, connection: Connection) -> None:
+        """Have all that this transaction reads be of one snapshot, taken once it has the locks it needs.
+
+        Of before a table is written anew that would see no row. LOCK takes none, but needs rights on whole
+        tables, and a view that is no materialized one: else it is done without.
+        """
+        connection.exec_driver_sql(READ)
+        read = self.root(connection) if self.versioned else self.projection.document
+        lock = SQL("LOCK {} IN ACCESS SHARE MODE").format(qualified(read))
+        try:
+            with reading_rows(connection), connection.begin_nested():
+                connection.exec_driver_sql(lock.as_string(), {})
+        except ReadRefusedError as error:
+            if error.passes:
+                raise
 
     def _is_key(self, db: Database, key: str) -> bool:
         """Whether each part of the text is one of its column's type."""

@@ -51,6 +51,7 @@ FROM (
     ) s ON true
 ) found
 """
+LOCKS = f"SELECT FROM {SOURCE} WHERE false"
 TYPES = {"ids": "json", "max_bytes": "bigint"}  # of its parameters
 IN_FULL, PRESENCE = text(DOCUMENTS.format(document=DOCUMENT)), text(DOCUMENTS.format(document="'{}'::text"))
 # One branch for each partial index: a backlog is read once for all keys, done events never.
@@ -261,8 +262,9 @@ def _read(
 ) -> list[tuple[int | None, str | None]]:
     """Version and document of each, both None without a row; LEFT_OUT where `max_bytes` (UTF-8) are spent."""
     limits = f"{PLAN}; SET LOCAL statement_timeout = {max(1, int(seconds * 1_000))}"
-    statement = PlannedOnce(IN_FULL if content else PRESENCE, _values(ids) | {"max_bytes": max_bytes}, TYPES)
-    return send(connection, limits, statement, commit=commit)[0].rows
+    values, locks = _values(ids) | {"max_bytes": max_bytes}, places(connection).render(LOCKS)
+    statement = PlannedOnce(IN_FULL if content else PRESENCE, values, TYPES, locks)
+    return send(connection, limits, statement, commit=commit)[-1].rows
 
 
 def _values(ids: Sequence[str]) -> dict[str, str]:

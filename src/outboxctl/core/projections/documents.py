@@ -103,6 +103,7 @@ GONE = f"""(SELECT CASE WHEN %(holds)s <> '' THEN
 ADDRESS = """CASE WHEN {unchanged} THEN NULL
         ELSE json_build_array(num_nonnulls(d.document) = 1, d.id, d.value, {content}, {open}, {places},
             {gone}) END"""
+LOCKS = "SELECT FROM {} WHERE false"  # takes the locks of all tables that a view reads
 FEW = 10  # keys for which planning takes longer than reading: a session plans these statements once
 
 
@@ -187,8 +188,9 @@ def read(
     with asking_again(connection), reading_rows(connection):
         if keys and commit:
             types = _types(projection, sending=sending) if len(keys) <= FEW else {}
-            once = PlannedOnce(query(only=NO_CASTS), values, types)
-            rows = send(connection, f"{session(seconds)}; {ONLY_READS}", once, commit=True)[0].rows
+            locks = SQL(LOCKS).format(qualified(projection.document)).as_string()
+            once = PlannedOnce(query(only=NO_CASTS), values, types, locks)
+            rows = send(connection, f"{session(seconds)}; {ONLY_READS}", once, commit=True)[-1].rows
         if not rows:  # there are such casts: of whom is asked first
             prepare_documents(connection, projection.document, seconds)
             rows = connection.exec_driver_sql(query(), values).all()
