@@ -52,7 +52,7 @@ QUERIES = {
     "SELEC\nid": "query: syntax error",
     "SELECT id FROM store.products;\nDROP TABLE store.reviews": "query: cannot insert multiple commands",
     "SELECT id\nFROM products": "did you mean store.products?",
-    "SELECT id, 'red'::color AS color FROM store.products": "types of yours are named with their schema",
+    "SELECT id, 'red'::color AS color FROM store.products": "did you mean store.color?",
     "SELECT p.id, p.titel\nFROM store.products p": 'Perhaps you meant to reference the column "p.title".',
     JOINED: "nothing follows it: no equality of columns joins it with store.products",
     "SELECT id::text AS id\nFROM store.products": "in store.products and pg_catalog.text in the document",
