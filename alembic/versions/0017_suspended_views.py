@@ -1,8 +1,8 @@
 """The application's migrations put the views of projections aside, and make them again, in one transaction.
 
 A view of the outbox's owner is dropped and made with that role's rights, whoever owns the table: what is made
-is what `pg_get_viewdef` said of it, and it may read the relations that it read before, and no others. Any
-other view is dropped and made with the caller's rights.
+is what `pg_get_viewdef` said of it, and it may read the relations that it read before, and no others, and run
+functions and types of whoever had such in it. Any other view is dropped and made with the caller's rights.
 
 Revision ID: 0017
 Revises: 0016
@@ -66,6 +66,46 @@ AS $sql$
 SELECT coalesce(pg_relation_filenode(relation)::text, pg_get_viewdef(relation))
 $sql$
 """
+# The functions that a view runs, also by operators. A cast is one of them.
+FUNCTIONS = f"""
+CREATE OR REPLACE FUNCTION @.outbox_projections_functions(view oid, OUT name text, OUT owner oid)
+RETURNS SETOF record LANGUAGE sql STABLE {PINNED} AS $sql$
+SELECT format('the function %s', p.oid::regprocedure), p.proowner
+FROM pg_rewrite r JOIN pg_depend d ON d.objid = r.oid AND d.classid = 'pg_rewrite'::regclass
+LEFT JOIN pg_operator o ON d.refclassid = 'pg_operator'::regclass AND o.oid = d.refobjid
+JOIN pg_proc p ON p.oid = CASE d.refclassid WHEN 'pg_proc'::regclass THEN d.refobjid ELSE o.oprcode END
+WHERE r.ev_class = view
+$sql$
+"""
+# Functions and types of roles that had none there: whoever reads the view would run code of theirs. A type
+# does so by casts of which the view says nothing (`column || 'x'`), and while the view is made.
+TRUSTED = f"""
+CREATE OR REPLACE FUNCTION @.outbox_projections_trusted(saved jsonb) RETURNS void
+LANGUAGE plpgsql STABLE {PINNED} AS $trusted$
+DECLARE
+    each record;
+BEGIN
+    FOR each IN SELECT n.name, r.rolname AS owner FROM (
+            SELECT f.name, f.owner FROM @.outbox_projections_functions(to_regclass(saved ->> 'view')) f
+            WHERE NOT saved -> 'runs' ? f.owner::text
+            UNION ALL SELECT format('the type %s', t.oid::regtype), t.typowner
+            FROM (SELECT u.owner, a.atttypid AS oid
+                FROM jsonb_to_recordset(saved -> 'used') u ("table" text, oid oid, name name, owner oid)
+                JOIN pg_attribute a ON a.attrelid IN (u.oid, to_regclass(u."table")) AND a.attname = u.name
+                UNION ALL SELECT u.owner, to_regtype(u.name)
+                FROM jsonb_to_recordset(saved -> 'types') u (name text, owner oid)) was
+            JOIN pg_type t ON t.oid = was.oid AND t.typowner <> was.owner
+        ) n JOIN pg_roles r ON r.oid = n.owner
+        WHERE NOT r.rolsuper AND r.rolname NOT IN (saved ->> 'owner', current_user) ORDER BY 1 LOOP
+        RAISE insufficient_privilege USING
+            MESSAGE = format('the view %s of the projection %s would use %s of the role %I, who had none in it',
+                saved ->> 'view', saved ->> 'projections', each.name, each.owner),
+            HINT = format('give it to %I, who owns the view, or to a superuser,'
+                ' before outbox_projections_resume', saved ->> 'owner');
+    END LOOP;
+END
+$trusted$
+"""
 # All that CREATE VIEW, ALTER VIEW, COMMENT and GRANT need to make a view again. What it `reads` by oid: none
 # of that may be another relation then.
 VIEW = f"""
@@ -76,7 +116,14 @@ WITH uses AS (
         AND d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass
     WHERE r.ev_class = view AND d.refobjid <> view
 )
-SELECT jsonb_build_object('view', format('%I.%I', n.nspname, c.relname),
+SELECT jsonb_build_object('runs', (SELECT coalesce(jsonb_agg(DISTINCT f.owner::text), '[]')
+        FROM @.outbox_projections_functions(view) f),
+    'types', (SELECT coalesce(jsonb_agg(DISTINCT jsonb_build_object('name', t.oid::regtype,
+            'owner', t.typowner)), '[]')
+        FROM pg_rewrite r JOIN pg_depend d ON d.objid = r.oid AND d.classid = 'pg_rewrite'::regclass
+            AND d.refclassid = 'pg_type'::regclass JOIN pg_type t ON t.oid = d.refobjid
+        WHERE r.ev_class = view),
+    'view', format('%I.%I', n.nspname, c.relname),
     'owner', pg_get_userbyid(c.relowner), 'query', pg_get_viewdef(c.oid),
     'options', (SELECT string_agg(format('%I = %L', split_part(o, '=', 1), substr(o, strpos(o, '=') + 1)),
         ', ') FROM unnest(c.reloptions) o),
@@ -92,9 +139,10 @@ SELECT jsonb_build_object('view', format('%I.%I', n.nspname, c.relname),
             UNION ALL SELECT x.*, format(' (%I)', a.attname) FROM pg_attribute a, aclexplode(a.attacl) x
             WHERE a.attrelid = c.oid) x),
     'reads', (SELECT coalesce(jsonb_agg(DISTINCT d.refobjid::text), '[]') FROM uses d),
-    'used', (SELECT jsonb_agg(DISTINCT jsonb_build_object('table', a.attrelid::regclass, 'oid', a.attrelid,
-            'num', a.attnum, 'name', a.attname))
+    'used', (SELECT coalesce(jsonb_agg(DISTINCT jsonb_build_object('table', a.attrelid::regclass,
+            'oid', a.attrelid, 'num', a.attnum, 'name', a.attname, 'owner', t.typowner)), '[]')
         FROM uses d JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+            JOIN pg_type t ON t.oid = a.atttypid
         WHERE d.refobjsubid > 0))
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = view
 $sql$
@@ -199,6 +247,9 @@ BEGIN
     IF to_regclass(view) IS NOT NULL THEN
         RETURN;  -- the migration has made it anew, for example by the SQL of `projection sql`
     END IF;
+    IF (saved -> 'own')::bool THEN  -- before too: literals of a type are read while the view is made
+        PERFORM @.outbox_projections_trusted(saved);
+    END IF;
     BEGIN
         EXECUTE format('CREATE VIEW %s %s AS %s', view, 'WITH (' || (saved ->> 'options') || ')',
             saved ->> 'query');
@@ -226,6 +277,9 @@ BEGIN
             MESSAGE = format('the view %s of the projection %s would read another %s than before', view,
                 saved ->> 'projections', each.name), HINT = {ANEW.format(view="view")};
     END LOOP;
+    IF (saved -> 'own')::bool THEN
+        PERFORM @.outbox_projections_trusted(saved);
+    END IF;
     IF saved ->> 'owner' <> current_user THEN
         EXECUTE format('ALTER VIEW %s OWNER TO %I', view, saved ->> 'owner');
     END IF;
@@ -470,7 +524,7 @@ END
 $owned$
 """
 ALL = (
-    *(READING, SHAPE, FILE, VIEW, SAVED, SAVE, DROP, MAKE, OWN, SUSPEND, RESUME),
+    *(READING, SHAPE, FILE, FUNCTIONS, TRUSTED, VIEW, SAVED, SAVE, DROP, MAKE, OWN, SUSPEND, RESUME),
     *(TYPE, TYPED, MISSING, SETTLE, RESUMED, CHECKED),
 )
 # In the schema of the outbox, whichever is searched; each function names its tables by it.

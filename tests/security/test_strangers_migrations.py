@@ -105,3 +105,55 @@ def test_what_cannot_be_made_again_is_not_dropped(owners: Owners, made: str, wor
     with pytest.raises(psycopg.Error) as raised:
         run(owners.shop.url, SUSPEND)
     assert words in str(raised.value)
+
+
+SPY = """LANGUAGE plpgsql AS $$BEGIN RETURN 'read as ' || current_user; END$$"""
+EVIL = f"""
+CREATE TYPE store.evil AS (t text);
+CREATE FUNCTION store.evil_text(store.evil) RETURNS text {SPY};
+CREATE CAST (store.evil AS text) WITH FUNCTION store.evil_text(store.evil) AS {{context}};
+ALTER TABLE store.products ALTER title TYPE store.evil USING ROW(title)::store.evil
+"""
+SWAP = f"DROP FUNCTION lib.fmt(text); CREATE FUNCTION lib.fmt(t text) RETURNS text {SPY}"
+OVERLOAD = f"""
+CREATE FUNCTION lib.fmt(t varchar) RETURNS text {SPY};
+ALTER TABLE store.products ALTER title TYPE varchar(90)
+"""
+OPERATOR = f"""
+DROP OPERATOR lib.+ (text, text);
+CREATE FUNCTION lib.plus(text, text) RETURNS text {SPY};
+CREATE OPERATOR lib.+ (LEFTARG = text, RIGHTARG = text, FUNCTION = lib.plus)
+"""
+
+
+@pytest.mark.parametrize(
+    ("select", "change"),
+    [
+        ("lower(p.title)", EVIL.format(context="IMPLICIT")),
+        ("p.title || '!'", EVIL.format(context="ASSIGNMENT")),
+        (
+            "concat(p.title)",
+            "CREATE DOMAIN store.d AS text; ALTER TABLE store.products ALTER title TYPE store.d",
+        ),
+        ("lib.fmt(p.title)", SWAP),
+        ("lib.fmt(p.title)", OVERLOAD),
+        ("p.title OPERATOR(lib.+) 'x'", OPERATOR),
+    ],
+)
+def test_no_code_of_his_gets_into_the_view(owners: Owners, select: str, change: str) -> None:
+    """Whoever reads it, and the outbox's owner who makes it, would run that."""
+    sql = owners.store.sql
+    sql.execute(
+        f"""
+        INSERT INTO store.products (id, tenant, title) VALUES (1, 't', 'Pan');
+        CREATE SCHEMA lib AUTHORIZATION {owners.shop.name};
+        GRANT USAGE ON SCHEMA lib TO {owners.outbox.name};
+        CREATE FUNCTION lib.fmt(t text) RETURNS text LANGUAGE sql AS 'SELECT t';
+        CREATE OPERATOR lib.+ (LEFTARG = text, RIGHTARG = text, FUNCTION = pg_catalog.textcat);
+        ALTER FUNCTION lib.fmt OWNER TO {owners.outbox.name}""".encode()
+    )
+    owners.store.write(QUERY, f'query = "SELECT p.id, {select} AS title FROM store.products p"')
+    owners.store.apply()
+    words = f"would use the (type|function) .* of the role {owners.shop.name}"
+    refused(owners.shop.url, errors.InsufficientPrivilege, words, SUSPEND, change, RESUME)
+    run(owners.shop.url, SUSPEND, "ALTER TABLE store.products ALTER price TYPE text", RESUME)
