@@ -98,8 +98,8 @@ BEGIN
         ) n JOIN pg_roles r ON r.oid = n.owner
         WHERE NOT r.rolsuper AND r.rolname NOT IN (saved ->> 'owner', current_user) ORDER BY 1 LOOP
         RAISE insufficient_privilege USING
-            MESSAGE = format('the view %s of the projection %s would use %s of the role %I, who had none in it',
-                saved ->> 'view', saved ->> 'projections', each.name, each.owner),
+            MESSAGE = format('the view %s of the projection %s would use %s of the role %I, who had'
+                ' none in it', saved ->> 'view', saved ->> 'projections', each.name, each.owner),
             HINT = format('give it to %I, who owns the view, or to a superuser,'
                 ' before outbox_projections_resume', saved ->> 'owner');
     END LOOP;
@@ -400,6 +400,23 @@ SELECT definition || jsonb_build_object(
         FROM jsonb_array_elements(definition -> 'follow') WITH ORDINALITY e (f, place)))
 $sql$
 """
+# The key's columns whose type is another one than the definition has: nothing can be read by it.
+RETYPED = f"""
+CREATE OR REPLACE FUNCTION @.outbox_projections_retyped(definition jsonb) RETURNS text
+LANGUAGE sql STABLE {PINNED} AS $sql$
+WITH RECURSIVE leaf (name, type) AS (
+    SELECT attname, atttypid FROM pg_attribute WHERE attnum > 0 AND NOT attisdropped
+        AND attrelid = to_regclass(format('%I.%I', definition #>> '{{document,schema}}',
+            definition #>> '{{document,name}}'))
+    UNION ALL SELECT l.name, t.typbasetype FROM leaf l JOIN pg_type t ON t.oid = l.type AND t.typtype = 'd'
+)
+SELECT string_agg(format('%I is %s', l.name, l.type::regtype), ' and ' ORDER BY l.name)
+FROM leaf l JOIN pg_type t ON t.oid = l.type AND t.typtype <> 'd'
+JOIN pg_namespace n ON n.oid = t.typnamespace JOIN jsonb_array_elements(definition -> 'key') k
+    ON k ->> 'name' = l.name AND k ->> 'type' NOT IN (format('%I.%I', n.nspname, t.typname),
+        concat(n.nspname, '.', t.typname))
+$sql$
+"""
 # Columns that the definition names and that are not there.
 MISSING = f"""
 CREATE OR REPLACE FUNCTION @.outbox_projections_missing(
@@ -457,9 +474,12 @@ BEGIN
             RETURN NEXT format('%s: the new types of its key, or of columns that it follows, were taken over',
                 each.name);
         END IF;
+        IF @.outbox_projections_retyped(typed) IS NOT NULL THEN
+            RETURN NEXT format('%s: of its key %s now, and nothing is read until you run'
+                ' outboxctl projection apply FILE', each.name, @.outbox_projections_retyped(typed));
         -- A worker that waited for a lock of this transaction reads a view made anew in a snapshot of before
         -- it: what the migration has written is not there. Its event comes after, and reads all again.
-        IF to_jsonb(@.outbox_projections_shape(each.definition)) IS DISTINCT FROM each.suspended -> 'shape'
+        ELSIF to_jsonb(@.outbox_projections_shape(each.definition)) IS DISTINCT FROM each.suspended -> 'shape'
                 OR EXISTS (SELECT FROM jsonb_each_text(each.suspended -> 'files') f
                     JOIN pg_class c ON c.oid = f.key::oid
                     WHERE @.outbox_projections_file(c.oid) <> f.value)
@@ -496,7 +516,8 @@ BEGIN
     IF EXISTS (SELECT FROM @.outbox_projections WHERE name = NEW.name AND suspended IS NOT NULL) THEN
         RAISE object_not_in_prerequisite_state USING
             MESSAGE = format('the views of the projection %s are put aside still', NEW.name),
-            HINT = 'SELECT outbox_projections_resume() comes before COMMIT';
+            HINT = 'SELECT outbox_projections_resume() comes before COMMIT. After SET CONSTRAINTS ALL'
+                ' IMMEDIATE it would be too late at once: SET CONSTRAINTS ALL DEFERRED before outbox_projections_suspend';
     END IF;
     RETURN NULL;
 END
@@ -525,7 +546,7 @@ $owned$
 """
 ALL = (
     *(READING, SHAPE, FILE, FUNCTIONS, TRUSTED, VIEW, SAVED, SAVE, DROP, MAKE, OWN, SUSPEND, RESUME),
-    *(TYPE, TYPED, MISSING, SETTLE, RESUMED, CHECKED),
+    *(TYPE, TYPED, RETYPED, MISSING, SETTLE, RESUMED, CHECKED),
 )
 # In the schema of the outbox, whichever is searched; each function names its tables by it.
 EACH = """

@@ -129,6 +129,18 @@ def test_a_forgotten_resume_ends_no_transaction(store: Store, end: str) -> None:
     assert store.what() == []
 
 
+def test_checks_at_once_are_named_and_can_be_put_off(store: Store) -> None:
+    ready(store)
+    suspend = "SELECT outbox_projections_suspend('store.products')"
+    store.sql.execute("BEGIN; SET CONSTRAINTS ALL IMMEDIATE")
+    with pytest.raises(errors.ObjectNotInPrerequisiteState) as raised:
+        store.sql.execute(suspend)
+    assert "SET CONSTRAINTS ALL DEFERRED before" in (raised.value.diag.message_hint or "")
+    store.sql.execute("ROLLBACK; BEGIN; SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED")
+    store.sql.execute(f"{suspend}; SELECT outbox_projections_resume(); COMMIT")
+    assert store.what() == []
+
+
 def test_what_is_rolled_back_to_a_savepoint_is_not_suspended(store: Store) -> None:
     ready(store)
     store.sql.execute(
@@ -208,6 +220,35 @@ def test_by_hand_events_of_keys_of_the_new_type_wait_for_apply(store: Store, eng
     store.apply()
     assert store.cli("worker", "--drain").returncode == 0
     assert held(engine, store.index) == documents(store.sql, "store.item_documents")
+
+
+@pytest.mark.parametrize(("kind", "now"), [("int", "text"), ("store.color", "text"), ("text", "store.color")])
+def test_a_key_of_another_type_waits_for_apply_and_no_event_fails(
+    store: Store, engine: Elasticsearch, kind: str, now: str
+) -> None:
+    value = "1" if kind == "int" else "red"
+    store.sql.execute(f"CREATE TABLE store.items (n {kind} PRIMARY KEY, name text)".encode())
+    store.sql.execute(f"CREATE VIEW store.listed AS SELECT n::{kind}, name FROM store.items".encode())
+    store.sql.execute(f"INSERT INTO store.items VALUES ('{value}', 'a')".encode())
+    store.write('key = "id"', 'key = "n"')
+    store.write("store.products", "store.items")
+    store.write("store.documents", "store.listed")
+    store.write(after="""mapping = '{"mappings": {"properties": {"n": {"type": "keyword"}}}}'""")
+    store.apply()
+    assert store.cli("worker", "--drain").returncode == 0
+    retype = f"ALTER TABLE store.items ALTER n TYPE {now} USING n::text::{now}"
+    view = f"CREATE VIEW store.listed AS SELECT n::{now}, name FROM store.items"
+    said = migrate(store, retype, view, table="store.items")
+    assert "and nothing is read until you run outboxctl projection apply FILE" in str(said)
+    assert store.sql.execute(OF_ALL).fetchone() == (0,)
+    store.sql.execute("UPDATE store.items SET name = 'b'")
+    store.cli("worker", "--drain", timeout=60)
+    waits = "SELECT status, error_reason FROM search_outbox_events WHERE status <> 'done'"
+    assert store.sql.execute(waits).fetchall() == [("pending", "config")]
+    store.apply()
+    assert store.cli("worker", "--drain").returncode == 0
+    assert store.sql.execute(waits).fetchall() == []
+    assert held(engine, store.index) == documents(store.sql, "store.listed", "n")
 
 
 def test_a_key_that_the_view_renames_and_an_id_of_ones_own_are_known_by_their_names(
