@@ -517,7 +517,8 @@ BEGIN
         RAISE object_not_in_prerequisite_state USING
             MESSAGE = format('the views of the projection %s are put aside still', NEW.name),
             HINT = 'SELECT outbox_projections_resume() comes before COMMIT. After SET CONSTRAINTS ALL'
-                ' IMMEDIATE it would be too late at once: SET CONSTRAINTS ALL DEFERRED before outbox_projections_suspend';
+                ' IMMEDIATE it would be too late at once: SET CONSTRAINTS ALL DEFERRED before'
+                ' outbox_projections_suspend';
     END IF;
     RETURN NULL;
 END
