@@ -26,7 +26,8 @@ SELECT n, 'a', 'x', n FROM generate_series(1, 9) n"""
 EVENT = """INSERT INTO search_outbox_events (entity_type, entity_id, op, entity_key, next_retry_at, status,
     attempts, replay_count, created_at, updated_at)
 VALUES ('product', md5('product:3')::uuid, 'upsert', '3', now(), 'pending', 0, 0, now(), now())"""
-OPEN = "SELECT FROM search_outbox_events WHERE status IN ('pending', 'processing')"
+OPEN = "SELECT 1 FROM search_outbox_events WHERE status IN ('pending', 'processing')"
+VIEW = "SELECT pg_get_viewdef('store.documents'::regclass)"
 WAITS = "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
 
 
@@ -58,6 +59,29 @@ def test_a_worker_deletes_nothing(store: Store, engine: Elasticsearch, worker: C
             store.sql.execute(EVENT.encode())
         eventually(lambda: not store.sql.execute(OPEN).fetchone())
         assert equal(store, engine)
+
+
+@pytest.mark.timeout(90)
+def test_a_worker_reads_no_new_column_of_old_rows(
+    store: Store, engine: Elasticsearch, worker: Callable[..., Worker]
+) -> None:
+    """The column is filled, and the view made anew, by the migration."""
+    store.sql.execute(PRODUCTS.encode())
+    store.apply()
+    worker()
+    eventually(lambda: equal(store, engine))
+    ((view,),) = store.sql.execute(VIEW).fetchall()
+    view = view.rstrip("; ")
+    for again in range(4):
+        add = f"ALTER TABLE store.products ADD COLUMN new{again} text"
+        fill = f"UPDATE store.products SET new{again} = 'filled'"
+        made = view.replace("p.made", f"p.made, p.new{again} AS new", 1)
+        off, on = (f"ALTER TABLE store.products {each} TRIGGER USER" for each in ("DISABLE", "ENABLE"))
+        anew = ("DROP VIEW store.documents", f"CREATE VIEW store.documents AS {made}")
+        with migrating(store, off, add, fill, on, *anew):
+            store.sql.execute(EVENT.encode())
+        eventually(lambda: not store.sql.execute(OPEN).fetchone())
+        assert held(engine, store.index)["3"].get("new") == "filled"
 
 
 @pytest.mark.parametrize("way", ["pages", "states"])
