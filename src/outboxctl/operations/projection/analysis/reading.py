@@ -29,6 +29,8 @@ from outboxctl.operations.projection.analysis.model import (
 # The parser refuses a join in parentheses that begins with `unnest`: it is put behind one row of no table.
 UNNEST_FIRST = re.compile(r"(\bFROM \(+)(?=unnest\()")
 ONE_ROW = r"\1(SELECT 1) outbox_one CROSS JOIN "
+# Nor does it know JSON_ARRAY and JSON_ARRAYAGG with these clauses, nor that the latter is an aggregate.
+JSON_CLAUSES = re.compile(r"(?: (?:NULL|ABSENT) ON NULL)? RETURNING \w+(?=\))")
 SELECTS = (exp.Select, exp.SetOperation)
 Memberships = dict[int, tuple[Sequence[exp.Expr], Derived]]  # by the place of the test `IN` in the tree
 
@@ -52,7 +54,8 @@ def parsed(sql: str) -> exp.Expr:
     try:
         return sqlglot.parse_one(sql, read="postgres")
     except (SqlglotError, RecursionError) as error:
-        if (behind := UNNEST_FIRST.sub(ONE_ROW, sql)) != sql:
+        behind = JSON_CLAUSES.sub("", UNNEST_FIRST.sub(ONE_ROW, sql))
+        if (behind := behind.replace("JSON_ARRAYAGG(", "json_agg(")) != sql:
             return parsed(behind)
         said = brief(str(error).partition("\n")[0], 200)
         raise NotUnderstoodError(f"its text is not understood: {said}") from None
