@@ -3,19 +3,14 @@
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from time import sleep
 
 import psycopg
 import pytest
 from elasticsearch import Elasticsearch
 from psycopg.conninfo import make_conninfo
 
-from outboxctl.core.delivery.claim import Claimed
 from outboxctl.core.documents.source import DocumentSource, PageOptions
 from outboxctl.core.projections import in_force
-from outboxctl.domain.clock import LOCK_SECONDS, Deadline
-from outboxctl.domain.failures import Reason
-from outboxctl.worker.projections.reading import Reading
 from processes import Worker, eventually
 from projections.store import Store
 from shop import documents, held
@@ -102,18 +97,3 @@ def test_whoever_compares_sees_every_row(store: Store, way: str) -> None:
         with migrating(store, ANEW.format("")):
             seen: Future[int] = pool.submit(rows)
         assert seen.result() == 9
-
-
-def test_who_waits_for_a_migration_loses_no_attempt(store: Store) -> None:
-    store.sql.execute(PRODUCTS.encode())
-    store.apply()
-    with store.db.begin() as connection:
-        source = DocumentSource(in_force.read(connection)[0])
-    event = Claimed("e", "3", "upsert", None, 1)
-    with ThreadPoolExecutor(1) as pool:
-        with migrating(store, ANEW.format("")):
-            reading = Reading(source, store.db, deadline=Deadline.within(30), max_bytes=10**9)
-            done = pool.submit(reading.run, [event])
-            sleep(LOCK_SECONDS + 0.2)  # that of the key was refused; the view alone can be read
-        ((_, finding),) = done.result().judged
-    assert (finding.reason, finding.attempt_returned) == (Reason.CONFIG, True)

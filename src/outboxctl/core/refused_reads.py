@@ -26,9 +26,6 @@ CUT_OFF = "57014"
 PASSING = frozenset({CUT_OFF, "55P03", "40P01", "40001"})
 # A text of ours that PostgreSQL quotes in its words, of a row without a usable version.
 OURS, NO_VERSION = "outboxctl: ", ", no version from 0 to 2^62"
-LOCKS = frozenset({"55P03", "40P01"})  # of PASSING, those of which no row is the cause
-# PostgreSQL's functions that raise them: the application may raise the same.
-WAITED = frozenset({"ProcessInterrupts", "DeadLockReport"})
 QUOTED = re.compile(rf"{OURS}(.*{re.escape(NO_VERSION)})", re.DOTALL)
 # PostgreSQL's function that refuses to run a policy where `row_security` is off.
 POLICY = "check_enable_rls"
@@ -42,17 +39,16 @@ class ReadRefusedError(InconclusiveError):
     """The server refused to read rows of the application, and the session goes on.
 
     `words` are PostgreSQL's, or ours, without a `state`. `late`: the statement was cancelled, after its time
-    limit in general. `passes`: the same may be read at another time. `locked`: it waited for a lock.
-    `of_any_row`: whatever is read, it is refused.
+    limit in general. `passes`: the same may be read at another time. `of_any_row`: whatever is read, it is
+    refused.
     """
 
     of_any_row = False
 
-    def __init__(self, state: str, words: str, *, locked: bool = False) -> None:
+    def __init__(self, state: str, words: str) -> None:
         super().__init__(f"rows cannot be read: {words}", hint=HINT)
         self.state, self.words = state, words
         self.late, self.passes = state == CUT_OFF, state in PASSING
-        self.locked = locked
 
 
 @contextmanager
@@ -67,11 +63,9 @@ def reading_rows(connection: Connection) -> Iterator[None]:
         quoted = QUOTED.search(str(error))
         words = quoted[1] if quoted else str(error)
         words = brief(redact(words).strip().partition("\n")[0], 500)
-        raised_by = error.diag.source_function if isinstance(error, psycopg.Error) else None
-        if raised_by == POLICY:
+        if isinstance(error, psycopg.Error) and error.diag.source_function == POLICY:
             words = f"{words}: {NO_POLICY}"
-        locked = raised_by in WAITED and sqlstate(error) in LOCKS
-        raise ReadRefusedError("" if quoted else sqlstate(error), words, locked=locked) from error
+        raise ReadRefusedError("" if quoted else sqlstate(error), words) from error
 
 
 @contextmanager

@@ -147,11 +147,10 @@ class Reading:
                 else:
                     self._take(some, found)
         except ReadRefusedError as error:
-            self.blocked = self._blocked(error)
-
-    def _blocked(self, error: ReadRefusedError) -> Classification:
-        text = brief(f"config: {self._source.place} cannot be read: {error.words}")
-        return Classification(Verdict.OUTAGE, Reason.CONFIG, error=text, single=True, attempt_returned=True)
+            text = brief(f"config: {self._source.place} cannot be read: {error.words}")
+            self.blocked = Classification(
+                Verdict.OUTAGE, Reason.CONFIG, error=text, single=True, attempt_returned=True
+            )
 
     def _documents(self, keys: Sequence[str], seconds: float) -> Documents:
         try:
@@ -242,9 +241,6 @@ class Reading:
         return max(event.event_version or 0, self._held.get(event.id, 0))
 
     def _refused(self, key: str, error: ReadRefusedError) -> None:
-        if error.locked:  # a migration: no fault of the row, though the source can be read again by now
-            self._judge(key, self._blocked(error))
-            return
         verdict = Verdict.RETRY if error.passes else Verdict.FAIL
         self._judge(key, _bad_document(verdict, self._why(f"{error.state} {error.words}".strip())))
 
