@@ -66,16 +66,16 @@ def read(
             unknown |= raising
             others = [key for key in others if key not in unknown]
             continue
-        looked = Looked(projection, opening.token, [*keys, *others], found, refused, unknown=unknown)
-        sent = [looked.of(n) for n in range(len(keys))]
-        if not (looked.closed or looked.unread):
-            return _of(found, len(keys), sent, looked.unusable)
-        aliases = sorted({each.alias for each in looked.closed})
+        reading = PlacedReading(projection, opening.token, [*keys, *others], found, refused, unknown=unknown)
+        sent = [reading.of(n) for n in range(len(keys))]
+        if not (reading.closed or reading.unread):
+            return _of(found, len(keys), sent, reading.unusable)
+        aliases = sorted({each.alias for each in reading.closed})
         refused |= {alias: why for alias in aliases if (why := make(alias))}
-        if wanted := dict.fromkeys(each for each in looked.closed if each.alias not in refused):
+        if wanted := dict.fromkeys(each for each in reading.closed if each.alias not in refused):
             with database.begin() as connection:
                 places.open_(connection, wanted, opening.token, shared=projection.moves)
-        others += dict.fromkeys(looked.unread)
+        others += dict.fromkeys(reading.unread)
     return Documents(found.version, [LEFT_OUT] * len(keys), sent=[Sent(None)] * len(keys))
 
 
@@ -87,9 +87,9 @@ def _raising(documents: Callable[..., Documents], others: Sequence[str]) -> set[
 
 def named(projection: Projection, keys: Sequence[str], found: Documents) -> Documents:
     """What was read of these keys, nothing of which is sent, with the `_id` of each."""
-    looked = Looked(projection, "", keys, found)
-    sent = [looked.of(n)._replace(left=()) for n in range(len(keys))]
-    return _of(found, len(keys), sent, looked.unusable)
+    reading = PlacedReading(projection, "", keys, found)
+    sent = [reading.of(n)._replace(left=()) for n in range(len(keys))]
+    return _of(found, len(keys), sent, reading.unusable)
 
 
 def _of(found: Documents, count: int, sent: Sequence[Sent], why: Mapping[int, str]) -> Documents:
@@ -99,7 +99,7 @@ def _of(found: Documents, count: int, sent: Sequence[Sent], why: Mapping[int, st
     return Documents(found.version, texts, found.routings[:count], unusable, indexes=indexes, sent=sent)
 
 
-class Looked:
+class PlacedReading:
     """One reading: what it says of keys, and which places it found `closed`, which other keys `unread`.
 
     Where the documents of the `unknown` keys are cannot be read: what may be theirs is left as it is.

@@ -23,7 +23,7 @@ HASHED = re.compile(rf"_[0-9a-f]{{{DIGITS}}}\Z")
 IN_SQL = re.compile(r"""(?P<quote>['"]?)\{schema\}(?P=quote)""")
 IN_TEXT = "{schema} is part of a text, a quoted name or a comment"
 TAKEN = "take another name, or drop that one first: outboxctl projection drop {name}"
-STRANGE = (
+UNTRUSTED = (
     "{place} the schema {schema} matches and is left out: it is of the role {owner}, neither the outbox's"
     ' owner nor you: if it is meant, name that role: owners = ["app"]'
 )
@@ -59,15 +59,15 @@ def _check_names(declared: Iterable[Declaration], known: Iterable[Projection]) -
                 each.place.fail(f"{shown(name)} is the name of another declaration", TAKEN.format(name=name))
 
 
-def matched(declared: Declaration, there: Mapping[str, Schema], *, strange: bool = False) -> list[str]:
-    """The schemas that its patterns match; `strange`: instead those among them that nobody vouches for.
+def matched(declared: Declaration, there: Mapping[str, Schema], *, untrusted: bool = False) -> list[str]:
+    """The schemas that its patterns match; `untrusted`: instead those of other owners than count.
 
     Whoever may make a schema could otherwise have a worker run the functions of its views.
     """
     return [
         name
         for name, schema in there.items()
-        if (schema.ours or schema.owner in declared.owners) is not strange
+        if (schema.ours or schema.owner in declared.owners) is not untrusted
         if _chosen(name, declared.schemas)
     ]
 
@@ -85,9 +85,9 @@ def left_out(connection: Connection, declared: Iterable[Declaration]) -> list[st
     """A line for each schema that matches, and that is another role's than those whose schemas count."""
     there = catalog.schemas(connection)
     return [
-        STRANGE.format(place=each.place, schema=shown(name), owner=quoted(there[name].owner))
+        UNTRUSTED.format(place=each.place, schema=shown(name), owner=quoted(there[name].owner))
         for each in declared
-        for name in matched(each, there, strange=True)
+        for name in matched(each, there, untrusted=True)
     ]
 
 
