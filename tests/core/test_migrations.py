@@ -223,9 +223,3 @@ def test_another_schema_than_the_newest_is_refused_with_what_to_run(
     assert "outboxctl db upgrade" in caught.value.hint
     with pytest.raises(UsageError, match="9999"):
         upgrade(empty, None)
-
-
-def test_a_missing_schema_says_what_to_run(empty: Database) -> None:
-    with pytest.raises(UsageError) as caught, empty.begin() as connection:
-        connection.exec_driver_sql("SELECT FROM search_outbox_events")
-    assert "outboxctl db upgrade" in caught.value.hint

@@ -75,12 +75,6 @@ def test_the_command_says_how_it_stands_and_may_be_repeated(cli: Cli, db: Databa
     assert "do not notify" in cli.ok("db", "notify", "off")
 
 
-def test_without_an_outbox_there_is_nothing_to_switch(cli: Cli, empty_url: str) -> None:
-    done = cli("db", "notify", "on", env={"DATABASE_URL": empty_url})
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "outboxctl db upgrade" in done.stderr
-
-
 def test_a_switch_does_not_wait_for_long_behind_a_transaction(
     db: Database, sql: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,9 +1,8 @@
-"""A terminal for a command: a real pseudo terminal of any width, and what a person sees on it."""
+"""A terminal for a command: a real pseudo terminal of any width."""
 
 import fcntl
 import os
 import pty
-import re
 import select
 import struct
 import termios
@@ -13,9 +12,6 @@ from pathlib import Path
 from time import monotonic
 
 from processes import Process, start
-
-# What rich writes: colours, a hidden cursor, and a line that is written anew.
-CONTROL = re.compile(r"\x1b\[\??([0-9;]*)([A-Za-z])|\x1b\][^\x07]*\x07|\r|\n|\x08")
 
 
 @dataclass(frozen=True)
@@ -69,32 +65,3 @@ def _read_all(descriptor: int, keys: list[tuple[str, str]], end: float) -> str:
         if keys and keys[0][0].encode() in raw[seen:]:
             seen = len(raw)
             os.write(descriptor, keys.pop(0)[1].encode())
-
-
-def screen(raw: str, columns: int) -> list[str]:
-    """The lines that a person sees after `raw` was written, as far as this project's output needs it."""
-    lines, row, column, at = [""], 0, 0, 0
-    for match in [*CONTROL.finditer(raw), None]:
-        for character in raw[at : match.start() if match else None]:
-            if column == columns:
-                row, column = row + 1, 0
-            lines += [""] * (row + 1 - len(lines))
-            lines[row] = lines[row][:column].ljust(column) + character + lines[row][column + 1 :]
-            column += 1
-        if match:
-            at = match.end()
-            row, column = _moved(match, lines, row, column)
-            lines += [""] * (row + 1 - len(lines))
-    return [line.rstrip() for line in lines]
-
-
-def _moved(control: re.Match[str], lines: list[str], row: int, column: int) -> tuple[int, int]:
-    if control.group() == "\n":
-        return row + 1, column
-    if control.group() == "\r":
-        return row, 0
-    if control.group(2) == "A":
-        return max(0, row - int(control.group(1) or 1)), column
-    if control.group(2) == "K":
-        lines[row] = "" if control.group(1) == "2" else lines[row][:column]
-    return row, column

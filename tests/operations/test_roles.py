@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import quote
 
 import psycopg
 import pytest
@@ -14,7 +14,6 @@ from psycopg.sql import SQL, Identifier
 
 import shop
 from outboxctl.core.database import Database
-from outboxctl.core.produce import enqueue
 from outboxctl.core.schema.names import VERSION
 from outboxctl.core.schema.roles import RIGHTS, TABLES, Right, Role, roles_sql
 from outboxctl.core.stats import workers
@@ -22,6 +21,7 @@ from outboxctl.core.stats.workers import HeartbeatRow
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.projection import Follow, Relation
 from processes import Cli
+from security.as_roles import Roles, at
 
 WHO = ("--by", "alice", "--reason", "why")
 BEHIND = "DELETE FROM outboxctl_alembic_version"
@@ -32,35 +32,25 @@ Login = Callable[[Role | None], str]
 Ask = Callable[[Role], Cli]
 
 
-def _url(url: str, user: str, **more: str) -> str:
-    parts = urlsplit(url)
-    netloc = f"{quote(user, safe='')}:secret@{parts.hostname}:{parts.port}"
-    query = "&".join(f"{name}={quote(value)}" for name, value in more.items())
-    return urlunsplit(parts._replace(netloc=netloc, query=query))
+@pytest.fixture
+def made(sql: psycopg.Connection, url: str) -> Iterator[Roles]:
+    """Roles of this test's own, with a name that needs care; none is made yet."""
+    roles = Roles(sql, url, f"t%{uuid.uuid4().hex[:8]}$roles$'\"; --_")
+    yield roles
+    roles.drop()
 
 
 @pytest.fixture
-def prefix(sql: psycopg.Connection) -> Iterator[str]:
-    """Roles belong to the whole server: names of this test's own, dropped at the end."""
-    made = f"t%{uuid.uuid4().hex[:8]}$roles$'\"; --_"
-    yield made
-    found = sql.execute("SELECT rolname FROM pg_roles WHERE starts_with(rolname, %s)", [made]).fetchall()
-    for (name,) in found:
-        sql.execute(SQL("DROP OWNED BY {0}; DROP ROLE {0}").format(Identifier(name)))
+def prefix(made: Roles) -> str:
+    """How their names begin."""
+    return made.prefix
 
 
 @pytest.fixture
-def login(url: str, sql: psycopg.Connection, prefix: str, cli: Cli) -> Login:
+def login(sql: psycopg.Connection, made: Roles, cli: Cli) -> Login:
     """The URL of a person or program in this role; of one in none for None."""
-    sql.execute(cli.ok("roles", "--sql", "--prefix", prefix).encode())
-
-    def create(role: Role | None) -> str:
-        user = f"{prefix}{role or 'nobody'}_1"
-        member = SQL("IN ROLE {}").format(Identifier(prefix + role)) if role else SQL("")
-        sql.execute(SQL("CREATE ROLE {} LOGIN PASSWORD 'secret' {}").format(Identifier(user), member))
-        return _url(url, user)
-
-    return create
+    sql.execute(cli.ok("roles", "--sql", "--prefix", made.prefix).encode())
+    return lambda role: made.login(f"{role or 'nobody'}_1", role)
 
 
 @pytest.fixture
@@ -218,7 +208,7 @@ def test_a_worker_writes_no_row_of_another_login(login: Login, sql: psycopg.Conn
     mine, theirs = str(uuid.uuid4()), str(uuid.uuid4())
     for _ in range(2):
         _beats(url, mine)
-        _beats(_url(url, name), theirs)
+        _beats(at(url, name), theirs)
     before = sql.execute("SELECT * FROM outbox_workers ORDER BY id").fetchall()
     with psycopg.connect(url, autocommit=True) as own:
         for statement in (
@@ -268,18 +258,6 @@ def test_who_is_in_no_role_is_kept_out_and_told_so(
         own.execute("SELECT FROM search_outbox_events")
 
 
-def test_an_application_needs_to_insert_and_to_read_ids(
-    login: Login, sql: psycopg.Connection, prefix: str
-) -> None:
-    url, id_ = login(None), uuid.uuid4()
-    grant = SQL("GRANT INSERT, SELECT (id) ON search_outbox_events TO {}")
-    sql.execute(grant.format(Identifier(f"{prefix}nobody_1")))
-    for _ in range(2):
-        with psycopg.connect(url) as own:
-            enqueue(own, entity_type="block", entity_id=id_, event_version=1, event_id=id_)
-    assert sql.execute("SELECT id FROM search_outbox_events").fetchall() == [(id_,)]
-
-
 def test_tables_in_another_schema(
     cli: Cli, empty_url: str, sql: psycopg.Connection, prefix: str, env: dict[str, str], tmp_path: Path
 ) -> None:
@@ -291,7 +269,7 @@ def test_tables_in_another_schema(
         user = f"{prefix}viewer_1"
         member = SQL("CREATE ROLE {} LOGIN PASSWORD 'secret' IN ROLE {}")
         sql.execute(member.format(Identifier(user), Identifier(f"{prefix}viewer")))
-        url = _url(empty_url, user, options="-csearch_path=app")
+        url = at(empty_url, user, options="-csearch_path=app")
         assert Cli(env | {"DATABASE_URL": url}, tmp_path).json("status")["lag"] == 0
         for (name,) in sql.execute(
             "SELECT rolname FROM pg_roles WHERE starts_with(rolname, %s)", [prefix]
@@ -323,7 +301,7 @@ def test_the_owner_of_the_tables_runs_it_again_without_the_right_to_make_roles(
         sql.execute(SQL("ALTER TABLE {} OWNER TO {}").format(Identifier(table), owner))
     try:
         sql.execute(SQL("REVOKE ALL ON {} FROM {}").format(tables, Identifier(f"{prefix}worker")))
-        with psycopg.connect(_url(url, f"{prefix}nobody_1"), autocommit=True) as own:
+        with psycopg.connect(at(url, f"{prefix}nobody_1"), autocommit=True) as own:
             own.execute(roles_sql(prefix, "public").encode())
         worker = Role.WORKER
         for table in TABLES:

@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import quote, urlsplit, urlunsplit
 
 import psycopg
 from psycopg.sql import SQL, Identifier
@@ -25,14 +25,21 @@ class Roles:
         member = SQL("IN ROLE {}").format(Identifier(self.prefix + role)) if role else SQL("")
         made = SQL("CREATE ROLE {} LOGIN PASSWORD 'secret' {}")
         self.sql.execute(made.format(Identifier(self.prefix + name), member))
-        parts = urlsplit(self.url)
-        return urlunsplit(parts._replace(netloc=f"{self.prefix}{name}:secret@{parts.hostname}:{parts.port}"))
+        return at(self.url, self.prefix + name)
 
     def drop(self) -> None:
         """All of them, with their rights."""
         query = "SELECT rolname FROM pg_roles WHERE starts_with(rolname, %s)"
         for (name,) in self.sql.execute(query, [self.prefix]).fetchall():
             self.sql.execute(SQL("DROP OWNED BY {0} CASCADE; DROP ROLE {0}").format(Identifier(name)))
+
+
+def at(url: str, user: str, **options: str) -> str:
+    """The URL for this user, whose password is `secret`; of another path with `options`."""
+    parts = urlsplit(url)
+    netloc = f"{quote(user, safe='')}:secret@{parts.hostname}:{parts.port}"
+    query = "&".join(f"{name}={quote(value)}" for name, value in options.items())
+    return urlunsplit(parts._replace(netloc=netloc, query=query or parts.query))
 
 
 @contextmanager
