@@ -37,7 +37,6 @@ READING = {
     "config": (),
     "db check": (),
     "db current": (),
-    "db mark": ("test", *WHO, "--dry-run"),
     "doctor": (),
     "failed discard": (*WHO, "--id", str(EVENT), "--dry-run"),
     "failed list": (),
@@ -51,7 +50,6 @@ READING = {
     "report": (),
     "services status": (),
     "index rebuilds": (),
-    "roles": (),
     "status": (),
     "stuck": (),
     "verify": (),
@@ -65,7 +63,7 @@ BREAKING = {
 MENDING = {"chaos undo"}  # what was allowed to be broken
 # What else reads only: it prints SQL or YAML, or needs what the tests of projections make.
 PRINTING = {
-    *("alerts", "db sql", "db trigger", "explain", "lab report", "top"),
+    *("alerts", "db sql", "db trigger", "explain", "lab report", "roles", "top"),
     *("projection init", "projection plan", "projection preview", "projection show", "projection sql"),
 }
 ACT = "10000000-0000-0000-0000-000000000000"

@@ -122,7 +122,7 @@ def test_a_dry_run_counts_and_changes_no_bit(cli: Cli, sql: psycopg.Connection) 
     before = lab.state(sql)
     seen = cli.json("prune", "--older-than", "7d", "--dry-run")
     assert (seen["matched"], seen["dry_run"], seen["audit_id"], seen["older_than"]) == (40, True, None, "7d")
-    assert "40 events" in cli.ok("prune", "--older-than", "P7D", "--dry-run")
+    assert "40 events" in cli.ok("prune", "--older-than", "7d", "--dry-run")
     assert lab.state(sql) == before
 
 

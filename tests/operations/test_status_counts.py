@@ -32,16 +32,10 @@ def fill(sql: psycopg.Connection, status: str, count: int, retry: Any = None, re
 
 
 @pytest.fixture
-def large(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Any table counts as a large one."""
-    monkeypatch.setattr(counts, "SMALL", -1)
-
-
-@pytest.fixture
 def look(db: Database) -> Callable[..., Counted]:
-    def counted(*, exact: bool = False) -> Counted:
+    def counted() -> Counted:
         with db.begin() as connection:
-            return by_projection.count(connection, max_processing=600, exact=exact)
+            return by_projection.count(connection, max_processing=600)
 
     return counted
 
@@ -72,15 +66,16 @@ def test_a_small_table_is_counted_whole_odd_statuses_included(
     assert seen.stuck == 10, "neither lease nor start"
 
 
-@pytest.mark.usefixtures("large")
 @pytest.mark.parametrize("known", ["analysed", "lost in a crash"])
 def test_of_a_large_table_only_done_is_estimated(
-    look: Callable[..., Counted], full: psycopg.Connection, known: str
+    look: Callable[..., Counted], full: psycopg.Connection, known: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     full.execute("VACUUM ANALYZE search_outbox_events")
     if known == "lost in a crash":
         full.execute("SELECT pg_stat_reset_single_table_counters('search_outbox_events'::regclass)")
-    seen, whole = look(), look(exact=True)
+    whole = look()
+    monkeypatch.setattr(counts, "SMALL", -1)
+    seen = look()
     assert (seen.estimated, whole.estimated) == (["done"], [])
     assert seen.status == whole.status | {"done": seen.status["done"]}
     assert abs(seen.status["done"] - DONE) < DONE / 50
@@ -92,10 +87,10 @@ def test_of_a_large_table_only_done_is_estimated(
     assert seen.oldest_age_seconds == pytest.approx(whole.oldest_age_seconds, abs=60)
 
 
-@pytest.mark.usefixtures("large")
 def test_the_partitions_of_a_partitioned_table_count(
-    look: Callable[..., Counted], sql: psycopg.Connection
+    look: Callable[..., Counted], sql: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(counts, "SMALL", -1)
     sql.execute(PARTITIONED)
     fill(sql, "done", 4_000)
     fill(sql, "failed", 7)

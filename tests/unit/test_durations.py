@@ -1,4 +1,4 @@
-"""Lengths of time as people and ISO 8601 write them."""
+"""Lengths of time as people write them."""
 
 from datetime import timedelta
 
@@ -15,17 +15,11 @@ GOOD = {
     "30m": timedelta(minutes=30),
     "90s": timedelta(seconds=90),
     "1.5h": timedelta(minutes=90),
-    "P7D": timedelta(days=7),
-    "P2W": timedelta(weeks=2),
-    "P1DT12H": timedelta(days=1, hours=12),
-    "PT90M": timedelta(minutes=90),
-    "PT0.5S": timedelta(seconds=0.5),
-    "P1.5D": timedelta(hours=36),
     "36500d": timedelta(days=36_500),
 }
 BAD = [
-    *("", "7", "d", " 7d", "-7d", "0s", "0.0000001s", "nan", "1e3s", "7D", "P", "P7DT", "P1Y", "P-7D"),
-    *("36501d", "P999999999999D", "9" * 400 + "d", "٣d", "7d\n", "\x1b[31m7d", "\udcff"),
+    *("", "7", "d", " 7d", "-7d", "0s", "0.0000001s", "nan", "1e3s", "7D", "P7D"),
+    *("36501d", "999999999999d", "9" * 400 + "d", "٣d", "7d\n", "\x1b[31m7d", "\udcff"),
 ]
 
 

@@ -1,28 +1,14 @@
 """`db`: the schema, its triggers, NOTIFY and the environment marker."""
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Literal, get_args
+from typing import Annotated, Literal, get_args
 
 import typer
 
 from outboxctl.cli import parse, rendering
-from outboxctl.cli.guards import acting, as_owner, confirm, database, reading, refuse_if_read_only
-from outboxctl.cli.options import (
-    By,
-    DryRun,
-    Json,
-    LockWait,
-    Reason,
-    Yes,
-    audited,
-    group,
-    print_progress,
-    settings,
-)
+from outboxctl.cli.guards import acting, as_owner, database, reading
+from outboxctl.cli.options import By, Json, LockWait, Reason, Yes, audited, group, print_progress, settings
 from outboxctl.domain.errors import ExitCode
-
-if TYPE_CHECKING:
-    from outboxctl.settings import Settings
 
 app = group("The schema: migrate, inspect, print.")
 
@@ -39,11 +25,8 @@ def upgrade(wait: LockWait = 60.0, yes: Yes = False, json: Json = False) -> None
     from outboxctl.core.schema.migrations import upgrade as run
 
     configured = settings()
-    refuse_if_read_only(configured, "migrate the schema")
-    with database(configured) as db:
-        confirm(configured, db, "migrate the schema", yes=yes)
-        with as_owner():
-            done = run(db, configured.environment, patience=wait, report=print_progress)
+    with acting(configured, "migrate the schema", yes=yes, checked=False) as db, as_owner():
+        done = run(db, configured.environment, patience=wait, report=print_progress)
     lines = [f"Schema at revision {done.after} (was {done.before or 'none'}) in {db.name}."]
     changes = [f"  added {item}" for item in done.added] + [f"  changed {item}" for item in done.changed]
     lines += changes or ["  nothing to add"]
@@ -138,7 +121,6 @@ def mark(
     environment: Annotated[str, typer.Argument(metavar="ENV", help="dev, test, sandbox or prod.")],
     by: By,
     reason: Reason,
-    dry_run: DryRun = False,
     yes: Yes = False,
     json: Json = False,
 ) -> None:
@@ -154,38 +136,15 @@ def mark(
     from outboxctl.settings.kinds import Environment
 
     after = parse.one_of("ENV", environment, get_args(Environment), "environment")
-    who, configured, audit_id = audited(by, reason), settings(), None
-    if dry_run:
-        # Whatever OUTBOX_ENV says: a contradiction is what this command is called for.
-        with reading(configured.model_copy(update={"environment": None})) as connection:
-            before = marker.read(connection)
-    else:
-        refuse_if_read_only(configured, f"mark the database {after}")
-        with database(configured) as db:
-            confirm(configured, db, f"mark it {after}", yes=yes)
-            with as_owner(), db.begin() as connection:
-                before, audit_id = marker.change(connection, after, **who)
-    changes = before != after
-    report = {"before": before, "after": after, "changes": changes, "dry_run": dry_run, "audit_id": audit_id}
-    if not changes:
+    # Whatever OUTBOX_ENV says: a contradiction is what this command is called for.
+    opened = acting(settings(), f"mark the database {after}", yes=yes, checked=False)
+    with opened as db, as_owner(), db.begin() as connection:
+        before, audit_id = marker.change(connection, after, **audited(by, reason))
+    lines = [f"The database is marked {after} (was {before or 'nothing'}).", f"Audit {audit_id}"]
+    if audit_id is None:
         lines = [f"The database is marked {after} already; nothing was changed."]
-    elif dry_run:
-        lines = [
-            f"The database would be marked {after}, was {before or 'nothing'} (dry run, nothing changed)."
-        ]
-    else:
-        lines = [f"The database is marked {after} (was {before or 'nothing'}).", f"Audit {audit_id}"]
+    report = {"before": before, "after": after, "audit_id": audit_id}
     rendering.show(report, lambda: lines, json=json)
-    _warn_of_setting(configured, after)
-
-
-def _warn_of_setting(settings: "Settings", wanted: str) -> None:
-    from outboxctl.settings import variable_of
-
-    if settings.environment and settings.environment != wanted:
-        name = variable_of("environment")
-        why = f"commands refuse a database that is marked {wanted} until it is changed"
-        print_progress(f"outboxctl: {name} is {settings.environment}: {why}")
 
 
 def _revisions() -> tuple[str | None, str]:

@@ -1,7 +1,7 @@
 """The database as commands open it, and the checks before a change: read-only mode, and prod."""
 
 import sys
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -20,29 +20,16 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def database(
-    settings: "Settings",
-    *,
-    connections: int = 1,
-    longest: float | None = None,
-    lock_timeout: float | None = None,
-    local_commits: bool = False,
-) -> "Iterator[Database]":
-    """The configured database, closed at the end; both limits are seconds."""
+def database(settings: "Settings", *, connections: int = 1, **limits: Any) -> "Iterator[Database]":
+    """The configured database, closed at the end; `limits` are those of a Database."""
     from outboxctl.core.database import Database
 
-    db = Database(
-        settings.require_database_url(),
-        connections=connections,
-        longest=longest,
-        lock_timeout=lock_timeout,
-        local_commits=local_commits,
-        renew=lambda: settings.renewed().require_database_url(),
-    )
-    try:
+    def renewed() -> str:
+        return settings.renewed().require_database_url()
+
+    url = settings.require_database_url()
+    with closing(Database(url, connections=connections, renew=renewed, **limits)) as db:
         yield db
-    finally:
-        db.close()
 
 
 @contextmanager
@@ -106,10 +93,16 @@ def _warn(label: str, others: "Iterable[OwnedByOther]") -> None:
 
 
 @contextmanager
-def acting(settings: "Settings", what: str, *, yes: bool, connections: int = 1) -> "Iterator[Database]":
-    """The checked database for a command about to do `what`; UsageError: read-only, or prod without a yes."""
+def acting(
+    settings: "Settings", what: str, *, yes: bool, connections: int = 1, checked: bool = True
+) -> "Iterator[Database]":
+    """The database for a command about to do `what`; UsageError: read-only, or prod without a yes.
+
+    Unless it is `checked`, its schema may be missing, and its marker another one.
+    """
     refuse_if_read_only(settings, what)
-    with checked_database(settings, connections=connections) as db:
+    opened = checked_database if checked else database
+    with opened(settings, connections=connections) as db:
         confirm(settings, db, what, yes=yes)
         yield db
 

@@ -10,14 +10,11 @@ from uuid import UUID
 import typer
 
 from outboxctl.domain.errors import UsageError
-from outboxctl.domain.fingerprints import LENGTH, SHORTEST
+from outboxctl.domain.fingerprints import LENGTH
 from outboxctl.domain.printable import CONTROL, SURROGATE, brief
 
 UNITS = {"w": "weeks", "d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
-NUMBER = r"([0-9]{1,12}(?:\.[0-9]{1,6})?)"
-SHORT = re.compile(rf"{NUMBER}([wdhms])")
-# ISO 8601, but for years and months: they have no fixed length.
-ISO = re.compile(rf"P(?=.)(?:{NUMBER}W)?(?:{NUMBER}D)?(?:T(?=.)(?:{NUMBER}H)?(?:{NUMBER}M)?(?:{NUMBER}S)?)?")
+DURATION = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,6})?)([wdhms])")
 LONGEST = timedelta(days=365 * 100)
 
 
@@ -84,9 +81,9 @@ def address(flag: str, value: str) -> str:
 
 
 def fingerprint(flag: str, value: str) -> str:
-    """A fingerprint or its beginning, in lower case."""
-    if not re.fullmatch(f"[0-9a-fA-F]{{{SHORTEST},{LENGTH}}}", value):
-        hint = f"{SHORTEST} to {LENGTH} hex digits, from `outboxctl failed list`"
+    """A fingerprint, in lower case."""
+    if not re.fullmatch(f"[0-9a-fA-F]{{{LENGTH}}}", value):
+        hint = f"{LENGTH} hex digits, from `outboxctl failed list`"
         raise UsageError(f"{flag}: not a fingerprint: {brief(repr(value), 80)}", hint=hint)
     return value.lower()
 
@@ -102,16 +99,13 @@ def moment(flag: str, value: str) -> datetime:
 
 
 def duration(flag: str, value: str) -> timedelta:
-    """A length of time above zero: `7d`, `12h`, `30m`, `90s`, or ISO 8601 without years and months."""
-    hint = "for example 7d, 12h, 30m, 90s or P1DT12H"
-    if short := SHORT.fullmatch(value):
-        parts = {UNITS[short[2]]: float(short[1])}
-    elif iso := ISO.fullmatch(value):
-        parts = {unit: float(n or 0) for unit, n in zip(UNITS.values(), iso.groups(), strict=True)}
-    else:
+    """A length of time above zero: `2w`, `7d`, `12h`, `30m`, `90s`."""
+    hint = "for example 7d, 12h, 30m or 90s"
+    match = DURATION.fullmatch(value)
+    if match is None:
         raise UsageError(f"{flag}: not a duration: {brief(repr(value), 80)}", hint=hint)
     try:
-        length = timedelta(**parts)
+        length = timedelta(**{UNITS[match[2]]: float(match[1])})
     except OverflowError:
         length = timedelta.max
     if length > LONGEST:

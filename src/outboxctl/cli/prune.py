@@ -18,7 +18,7 @@ RATE = 25_000.0  # rows a second that leave a worker beside it nine tenths of it
 
 
 def prune(
-    older_than: Annotated[str, typer.Option(help="Such as 7d, 12h, 30m, 90s or P1DT12H.")],
+    older_than: Annotated[str, typer.Option(help="Such as 7d, 12h, 30m or 90s.")],
     rate: Annotated[
         float, typer.Option(min=1, max=1_000_000, help="At most this many rows a second.")
     ] = RATE,

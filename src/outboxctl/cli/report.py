@@ -1,10 +1,8 @@
 """`report`: the state of the outbox as one page to send on; for those without Grafana."""
 
-import os
 from collections.abc import Iterator
 from io import StringIO
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -12,7 +10,7 @@ from outboxctl.cli import rendering
 from outboxctl.cli.ending import tolerate_closed_pipe
 from outboxctl.cli.guards import reading
 from outboxctl.cli.options import Json, print_progress, settings
-from outboxctl.domain.errors import ExitCode, UsageError
+from outboxctl.domain.errors import ExitCode
 from outboxctl.domain.printable import brief
 
 if TYPE_CHECKING:
@@ -41,24 +39,20 @@ pre {{ font: inherit; max-width: max-content; margin: 2em auto }}
 """
 
 
-def report(
-    out: Annotated[
-        Path | None, typer.Option(help="Write it here, at once or not at all [default: stdout].")
-    ] = None,
-    json: Json = False,
-) -> None:
+def report(json: Json = False) -> None:
     """Write the state of the outbox as one page of HTML: is it moving, why does it fail, who works.
 
     Changes nothing, and reads a bounded part of a large table. It begins with what `check` would say.
     Exit code 0 whatever the state is, 3 where a server is unreachable or a part is missing: the page says so.
 
-    Example: outboxctl report --out outbox.html
+    Example: outboxctl report > outbox.html
     """
     from outboxctl.operations.report import overview
 
     configured = settings()
     state = overview(configured, lambda: reading(configured, longest=PATIENCE))
-    _write(rendering.json_text(state) if json else page(state), out)
+    with tolerate_closed_pipe():
+        typer.echo(rendering.json_text(state) if json else page(state))
     for what, why in state.missing.items():
         print_progress(f"left out: {what}: {brief(why)}")
     if state.missing:
@@ -101,7 +95,7 @@ def _database(overview: "Overview") -> Iterator[object]:
     from outboxctl.cli.status.view import STUCK_COLUMNS, cells, view
 
     assert overview.standing  # noqa: S101 - for the types
-    yield view(overview.standing, most=ROWS, wide=True, at=overview.at)
+    yield view(overview.standing, most=ROWS, at=overview.at)
     if overview.stuck:
         yield rendering.table("Stuck", STUCK_COLUMNS, cells(STUCK_COLUMNS, overview.stuck, overview.at))
     if overview.causes:
@@ -118,28 +112,3 @@ def _database(overview: "Overview") -> Iterator[object]:
         yield rendering.table(f"Causes ({len(rows)} of {overview.causes_in_all})", CAUSES, rows)
         yield "Deliver one again once it is fixed: outboxctl replay --fingerprint CAUSE --by WHO --reason WHY"
     yield from map(act, overview.acts or ())
-
-
-@tolerate_closed_pipe()
-def _write(text: str, out: Path | None) -> None:
-    if out is None:
-        typer.echo(text)
-        return
-    try:
-        _into(out, text + "\n")
-    except OSError as error:
-        raise UsageError(f"--out: cannot write {out}: {error.strerror}") from None
-    typer.echo(f"written: {out}", err=True)
-
-
-def _into(out: Path, text: str) -> None:
-    if out.exists() and not out.is_file():  # /dev/null must stay what it is, and so must a pipe
-        out.write_text(text, encoding="utf-8")
-        return
-    target = out.resolve()  # a link stays one
-    part = target.with_name(f"{target.name}.{os.getpid()}.part")  # a reader must never be served half of it
-    try:
-        part.write_text(text, encoding="utf-8")
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)

@@ -44,7 +44,7 @@ ERRORS: tuple[tuple[set[str], type[OutboxctlError], str, str, str], ...] = (
         {"42501"},
         NotPermittedError,
         "not permitted in {name}: {text}",
-        "use a role with the needed rights: `outboxctl roles` shows them",
+        "use a role with the needed rights: `outboxctl roles --sql` has them",
         "a right is missing: see `outboxctl doctor`",
     ),
     (

@@ -10,7 +10,6 @@ from outboxctl.domain.redaction import cut
 
 LONGEST = 1_000  # characters of an error that are used: it may be an HTML page
 LENGTH = 12  # hex digits of a fingerprint
-SHORTEST = 6  # hex digits that may abbreviate a fingerprint
 
 # An HTTP status and a quoted error type are part of the cause. A quote that is not closed matches to the end:
 # the text was cut. An apostrophe (`field's`) opens no quote, and one inside a value ('it's') closes none.

@@ -67,9 +67,8 @@ def _kind(name: str, here: Mapping[str, Any], there: Mapping[str, Any]) -> Field
 class Inspection:
     """`event` and `source` by column; `document` is None where there is none, or `sink_error` holds why.
 
-    `fingerprint` is that of its error, as in `Event`. `last_replayed_logged_in_as` is the database login of
-    the person in `last_replayed_by`. For a declared projection `source` is the document of the event's `key`
-    as the `view` has it now. `source_error` says why a source could not be read.
+    `fingerprint` is that of its error, as in `Event`. For a declared projection `source` is the document of
+    the event's `key` as the `view` has it now. `source_error` says why a source could not be read.
     """
 
     event: dict[str, Any]
@@ -79,7 +78,6 @@ class Inspection:
     document: documents.StoredDocument | None
     sink_error: str | None
     difference: list[FieldDifference] | None
-    last_replayed_logged_in_as: str | None = None
     projection: str = PROJECTION
     key: str | None = None
     view: str = ""
@@ -102,7 +100,7 @@ class _Made:
     routed: bool = False
 
 
-def inspect(event: Event, settings: Settings, begin: Begin, *, replayed_as: str | None = None) -> Inspection:
+def inspect(event: Event, settings: Settings, begin: Begin) -> Inspection:
     """Read the event's document from its source and the index; what cannot be read is in the result."""
     made = _made(begin, event, settings.elastic_index)
     document, error = _document(settings, made) if made.index and made.document_id else (None, None)
@@ -115,7 +113,6 @@ def inspect(event: Event, settings: Settings, begin: Begin, *, replayed_as: str 
         document,
         error,
         differences(made.document, document.body if document else None) if known else None,
-        replayed_as,
         event.projection,
         event.key,
         made.view,

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, TypeVar
 from outboxctl import __version__
 from outboxctl.core.database import Database
 from outboxctl.core.inspect.server import server
-from outboxctl.core.operator import audit, failed
+from outboxctl.core.operator import audit
 from outboxctl.core.operator.audit import AuditRow
-from outboxctl.core.operator.failed import Group
-from outboxctl.core.operator.selection import Selection
+from outboxctl.core.operator.selection import Group, Selection, failed_groups
 from outboxctl.core.stats import snapshot, workers
 from outboxctl.core.stats.snapshot import EventRow, PipelineStatus
 from outboxctl.domain.errors import OutboxctlError, UsageError
@@ -116,7 +115,7 @@ def _rows(result: Overview, begin: "Begin", longest: float) -> None:
 
     result.stuck = part("stuck", lambda c: snapshot.stuck(c, limit=ROWS, max_processing=longest))
     result.acts = part("acts", lambda c: audit.recent_actions(c, limit=ROWS))
-    causes = part("causes", lambda c: failed.failed_groups(c, Selection()))
+    causes = part("causes", lambda c: failed_groups(c, Selection()))
     if causes is not None:
         result.causes, result.causes_in_all = causes[:CAUSES], len(causes)
 

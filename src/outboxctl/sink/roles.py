@@ -23,7 +23,6 @@ class Grant:
     role: str
     index: tuple[str, ...]
     cluster: tuple[str, ...]
-    why: str
     projected: tuple[str, ...] = ()
 
 
@@ -35,11 +34,9 @@ LISTS = ("read", "maintenance")
 # index is red, and nothing else differs.
 HEALTH = "cluster:monitor/health"
 GRANTS = (
-    Grant(
-        "worker", (*WRITES, "view_index_metadata"), (HEALTH,), "deliver; see that the index is there", LISTS
-    ),
-    Grant("operator", ("read", *WRITES, "manage"), ("monitor",), "also rebuild, repair, move the alias"),
-    Grant("viewer", READS, ("monitor",), "verify, doctor, failed show, check"),
+    Grant("worker", (*WRITES, "view_index_metadata"), (HEALTH,), LISTS),  # it sees that the index is there
+    Grant("operator", ("read", *WRITES, "manage"), ("monitor",)),  # also rebuild, repair, move the alias
+    Grant("viewer", READS, ("monitor",)),  # verify, doctor, failed show, check
 )
 # OpenSearch's permissions for the same; a bulk or multi-get request is asked for at the cluster, too.
 ACTIONS = {
@@ -67,7 +64,6 @@ COMPOSITE = {
 class SecurityRequest:
     """A request that makes one role, or one API key, for whoever may manage security."""
 
-    role: str
     method: str
     path: str
     body: Json
@@ -129,12 +125,12 @@ def _order(
             for names, held in permitted
         ]
         body: Json = {"cluster_permissions": list(COMPOSITE[grant.role]), "index_permissions": indices}
-        return SecurityRequest(grant.role, "PUT", path, body)
+        return SecurityRequest("PUT", path, body)
     body = {
         "cluster": list(grant.cluster),
         "indices": [{"names": names, "privileges": held} for names, held in permitted],
     }
     if keys:
         key = {"name": name, "role_descriptors": {name: body}}
-        return SecurityRequest(grant.role, "POST", "_security/api_key", key)
-    return SecurityRequest(grant.role, "PUT", path, body)
+        return SecurityRequest("POST", "_security/api_key", key)
+    return SecurityRequest("PUT", path, body)

@@ -6,18 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from outboxctl.cli import parse, rendering
-from outboxctl.cli.failed import undo
-from outboxctl.cli.failed.moves import (
-    AtMost,
-    Ids,
-    MoveWords,
-    OfCause,
-    OfReason,
-    Since,
-    Until,
-    move,
-    selection,
-)
+from outboxctl.cli.failed import moves, undo
+from outboxctl.cli.failed.moves import MoveWords, move, selection
 from outboxctl.cli.guards import reading
 from outboxctl.cli.options import (
     By,
@@ -39,7 +29,8 @@ from outboxctl.domain.printable import counted
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from outboxctl.core.operator.failed import FailedRow, Group
+    from outboxctl.core.operator.selection import Group
+    from outboxctl.core.stats.snapshot import EventRow
 
 app = group("Failed events: what failed and why, closing what is not worth a replay, undoing one.")
 app.command("undo")(undo.undo)
@@ -49,12 +40,12 @@ DISCARD = MoveWords("discard", "discarded", "are done now, undelivered", "would 
 
 @app.command("list")
 def list_(
-    error_reason: OfReason = None,
-    fingerprint: OfCause = None,
+    error_reason: moves.OfReason = None,
+    fingerprint: moves.OfCause = None,
     entity_type: OfType = None,
     projection: OfProjection = None,
-    since: Since = None,
-    until: Until = None,
+    since: moves.Since = None,
+    until: moves.Until = None,
     limit: Annotated[
         int, typer.Option(min=1, max=1_000_000, help="At most this many causes or events.")
     ] = 20,
@@ -64,15 +55,15 @@ def list_(
 
     Example: outboxctl failed list --since 2026-02-03
     """
-    from outboxctl.core.operator import failed
+    from outboxctl.core.operator.failed import failed_rows
+    from outboxctl.core.operator.selection import failed_groups
 
     chosen = selection(None, error_reason, fingerprint, entity_type, projection, since, until, limit)
     with reading(settings()) as connection:
         if fingerprint is None:
-            groups = failed.failed_groups(connection, chosen)
-            _show_groups(groups, limit, json=json)
+            _show_groups(failed_groups(connection, chosen), limit, json=json)
         else:
-            rows = failed.failed_rows(connection, chosen)
+            rows = failed_rows(connection, chosen)
             report = {"events": [asdict(row) for row in rows]}
             rendering.show(report, lambda: _rows(rows, limit), json=json)
 
@@ -88,18 +79,16 @@ def show(
     Example: outboxctl failed show 2cf0f5e7-ef32-5c43-91b6-e065a8f204c9
     """
     from outboxctl.cli.failed.view import advice, view
-    from outboxctl.core.operator.audit import replayed_as
     from outboxctl.core.operator.failed import event_by_id
     from outboxctl.operations.inspection import inspect
 
     configured = settings()
     with reading(configured) as connection:
         event = event_by_id(connection, id_)
-        login = replayed_as(connection, id_) if event and event.row["last_replayed_at"] else None
     if event is None:
         hint = "`outboxctl failed list --fingerprint …` lists failed ones"
         raise UsageError(f"there is no event {id_}", hint=hint)
-    inspection = inspect(event, configured, lambda: reading(configured), replayed_as=login)
+    inspection = inspect(event, configured, lambda: reading(configured))
     lines: list[object] = [view(inspection)]
     if event.row["status"] == Status.FAILED:
         lines += ["", advice(event.row["error_reason"], f"--id {id_}")]
@@ -110,14 +99,14 @@ def show(
 def discard(
     by: By,
     reason: Reason,
-    ids: Ids = None,
-    error_reason: OfReason = None,
-    fingerprint: OfCause = None,
+    ids: moves.Ids = None,
+    error_reason: moves.OfReason = None,
+    fingerprint: moves.OfCause = None,
     entity_type: OfType = None,
     projection: OfProjection = None,
-    since: Since = None,
-    until: Until = None,
-    limit: AtMost = None,
+    since: moves.Since = None,
+    until: moves.Until = None,
+    limit: moves.AtMost = None,
     dry_run: DryRun = False,
     yes: Yes = False,
     json: Json = False,
@@ -139,14 +128,14 @@ def discard(
 def replay(
     by: By,
     reason: Reason,
-    ids: Ids = None,
-    error_reason: OfReason = None,
-    fingerprint: OfCause = None,
+    ids: moves.Ids = None,
+    error_reason: moves.OfReason = None,
+    fingerprint: moves.OfCause = None,
     entity_type: OfType = None,
     projection: OfProjection = None,
-    since: Since = None,
-    until: Until = None,
-    limit: AtMost = None,
+    since: moves.Since = None,
+    until: moves.Until = None,
+    limit: moves.AtMost = None,
     rate: Annotated[
         float | None, typer.Option(min=0.1, max=1_000_000, help="At most this many events a second.")
     ] = None,
@@ -186,7 +175,7 @@ def _groups(groups: "Sequence[Group]", limit: int) -> "Iterator[object]":
         yield from ("", advice(each.error_reason, f"--fingerprint {each.fingerprint}"))
 
 
-def _rows(rows: "Sequence[FailedRow]", limit: int) -> "Iterator[object]":
+def _rows(rows: "Sequence[EventRow]", limit: int) -> "Iterator[object]":
     from outboxctl.cli.failed.view import failure
 
     for row in rows:

@@ -48,7 +48,7 @@ OfCause = Annotated[
     parse.option(
         "--fingerprint",
         parse.fingerprint,
-        help="Only this cause: its fingerprint in failed list, or the beginning of it.",
+        help="Only this cause: its fingerprint in failed list.",
     ),
 ]
 Since = Annotated[
@@ -120,8 +120,8 @@ def move(
     ids = planned.ids if outcome is None else outcome.ids
     untried = len(planned.ids[outcome.tried * size(rate) :]) if outcome else 0
     report = {"selected": len(planned.ids)} | words.report(planned.matched, ids, outcome)
-    report |= {"failed_again": planned.failed_again, "by_reason": planned.by_reason}
-    report |= {"causes": [asdict(cause) for cause in planned.causes]}
+    causes = [asdict(cause) for cause in planned.causes]
+    report |= {"failed_again": planned.failed_again, "causes": causes}
     rendering.show(report, lambda: _lines(words, planned, ids, outcome, untried), json=json)
     leave(outcome)
 
@@ -173,8 +173,8 @@ def _lines(
 
 
 def _details(plan: "MovePlan", ids: Sequence[str]) -> Iterable[Any]:
-    rows = [(c.fingerprint, c.error_reason, f"{c.count:,}", c.sample) for c in plan.causes]
-    title = "By cause" if len(ids) == len(plan.ids) else "By cause, all that were selected"
+    rows = [(c.fingerprint, c.error_reason, f"{c.count:,}", c.folded) for c in plan.causes]
+    title = "By cause" if len(ids) == plan.matched else "By cause, all that match"
     yield rendering.table(title, ("fingerprint", "reason", "events", "error"), rows[:CAUSES])
     if len(rows) > CAUSES:
         yield f"and {len(rows) - CAUSES:,} more causes"

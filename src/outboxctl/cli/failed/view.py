@@ -14,7 +14,8 @@ from outboxctl.domain.printable import brief, counted
 
 if TYPE_CHECKING:
     from outboxctl.core.operator.audit import AuditRow
-    from outboxctl.core.operator.failed import FailedRow, Group
+    from outboxctl.core.operator.selection import Group
+    from outboxctl.core.stats.snapshot import EventRow
     from outboxctl.operations.inspection import Inspection
 
 WHO = "--by YOU --reason WHY --dry-run"  # pasted unread it changes nothing
@@ -50,12 +51,12 @@ def advice(reason: str | None, option: str) -> rendering.Unbroken:
     return rendering.Unbroken(f"{known}{why}\nNext: outboxctl failed discard {option} {WHO}")
 
 
-def failure(row: "FailedRow") -> Parts:
+def failure(row: "EventRow") -> Parts:
     """One failed event: which, of what, when, how often, and its error."""
     head = Text(row.id, style="bold")
     head.append(f"  {brief(row.entity_type, 50)}  {brief(row.error_reason or 'none', 80)}", style="not bold")
-    facts = [f"{rendering.cell(row.failed_at).plain}, {row.attempts} attempts, {row.replay_count} replays"]
-    facts += ["failed again after a replay"] if row.failed_again else []
+    facts = [f"{rendering.cell(row.updated_at).plain}, {row.attempts} attempts, {row.replay_count} replays"]
+    facts += ["failed again after a replay"] if row.replay_count else []
     below = f"{'; '.join(facts)}\n{brief(row.error or '', rendering.room(SAMPLE))}"
     return _item(head, below)
 
@@ -79,9 +80,7 @@ def _item(head: Text, below: str) -> Parts:
 def view(inspection: "Inspection") -> Parts:
     """An event, its source row, its document and what differs."""
     title = "Event" if inspection.fingerprint is None else f"Event (cause {inspection.fingerprint})"
-    login = {"last_replayed_logged_in_as": inspection.last_replayed_logged_in_as}
-    event = inspection.event | (login if inspection.last_replayed_logged_in_as else {})
-    return Parts(_fields(title, event), *_source(inspection), *_document(inspection))
+    return Parts(_fields(title, inspection.event), *_source(inspection), *_document(inspection))
 
 
 def _source(inspection: "Inspection") -> list[Any]:

@@ -24,9 +24,6 @@ def status(
     watch: Annotated[
         float | None, typer.Option(min=0.1, max=86_400, help="Query again every so many seconds.")
     ] = None,
-    exact: Annotated[
-        bool, typer.Option("--exact", help="Count every row, however long that takes; no estimates.")
-    ] = False,
     projection: OfProjection = None,
     json: Json = False,
 ) -> None:
@@ -44,14 +41,13 @@ def status(
     from outboxctl.core.stats.following import FollowPace
 
     configured = settings()
-    patience, pace = None if watch is None or exact else PATIENCE, FollowPace()
+    patience, pace = None if watch is None else PATIENCE, FollowPace()
 
     def read() -> "PipelineStatus":
         with reading(configured, longest=patience) as connection:
             return snapshot.pipeline_status(
                 connection,
                 max_processing=configured.max_processing_seconds,
-                exact=exact,
                 projection=projection,
                 pace=pace,
             )

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from rich.columns import Columns
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
@@ -25,14 +26,12 @@ STUCK_COLUMNS = ("id", "op", "attempts", "held for", "owner")
 WORKER_COLUMNS = ("worker", "host", "heartbeat", "in flight", "policy", "out", "state")
 MOMENTS = {"age": "created_at", "held for": "processing_started_at", "retry in": "next_retry_at"}
 NAMES = {"reason": "error_reason"}
-WIDE = 80  # columns from which two tables stand side by side
 MOST = 1_000  # rows of a table, where nothing limits them
 
 
 def lines(state: "PipelineStatus") -> Iterator[object]:
     """`status` as it is printed once, and the commands that show more."""
-    out = rendering.console()
-    yield view(state, wide=out.is_terminal and out.width >= WIDE)
+    yield view(state, wide=rendering.console().is_terminal)
     steps = ["outboxctl doctor --only sink"] if state.away or state.circuit_open else []
     steps += ["outboxctl failed list"] if state.failed_by_reason else []
     if steps:
@@ -40,13 +39,17 @@ def lines(state: "PipelineStatus") -> Iterator[object]:
 
 
 def view(
-    state: "PipelineStatus", *, most: int = MOST, wide: bool = False, at: datetime | None = None
+    state: "PipelineStatus", *, most: int = MOST, wide: bool = True, at: datetime | None = None
 ) -> Group:
-    """`status` as it was `at` a moment (by default now), at most `most` rows a list."""
-    parts = [
+    """`status` as it was `at` a moment (by default now), at most `most` rows a list.
+
+    `wide`: two tables stand side by side where they fit.
+    """
+    tables = [each for each in (_statuses(state), _failed(state, most)) if each]
+    parts: list[Any] = [
         Group(*islice(_away(state, at), most), *_headline(state)),
         *_projections(state, most),
-        *_beside(_statuses(state), _failed(state, most), wide=wide),
+        *([Columns(tables, padding=(0, 4))] if wide else tables),
         Text(f"B  Stuck: {state.stuck:,}", style="bold"),
     ]
     if state.oldest_pending:
@@ -201,14 +204,6 @@ def _failed(state: "PipelineStatus", most: int) -> Table | None:
 
 def _titled(title: str, rows: Sequence[object], most: int) -> str:
     return f"{title} ({most} of {len(rows)})" if len(rows) > most else title
-
-
-def _beside(left: Table, right: Table | None, *, wide: bool) -> list[Any]:
-    if right is None or not wide:
-        return [each for each in (left, right) if each]
-    grid = Table.grid(padding=(0, 4, 0, 0))
-    grid.add_row(left, right)
-    return [grid]
 
 
 def _workers(state: "PipelineStatus", most: int) -> list[Any]:

@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.text import Text
 
 from outboxctl.cli import rendering
-from outboxctl.cli.status.view import WIDE, lines, view
+from outboxctl.cli.status.view import lines, view
 from outboxctl.domain.errors import UnreachableError
 from outboxctl.domain.printable import brief
 
@@ -81,7 +81,7 @@ def _print(snapshots: Iterator[StatusSnapshot], out: "Console", *, json: bool) -
 def _screen(snapshot: StatusSnapshot, out: "Console") -> Group:
     """One snapshot of `--watch`, with as many rows a list as fit the terminal."""
     for most in (5, 4, 3, 2, 1):
-        state = view(snapshot.state, most=most, wide=out.width >= WIDE, at=snapshot.at)
+        state = view(snapshot.state, most=most, at=snapshot.at)
         shown = Group(_time(snapshot), state)
         if len(out.render_lines(shown, pad=False)) <= out.height:
             break

@@ -95,17 +95,15 @@ CURRENT_ROLE = text("SELECT quote_ident(current_user)")
 MAY_UPDATE = text(f"""
 SELECT coalesce(has_any_column_privilege(to_regclass('{EVENTS}')::oid, 'UPDATE'), false)
 """)
-# By column, because a role may have rights to just the columns that it needs.
+# By column, because a role may have rights to just the columns that it needs; DELETE has none.
 MISSING_COLUMNS = text("""
 SELECT quote_ident(a.attname) FROM pg_attribute a
 WHERE a.attrelid = to_regclass(:table) AND a.attnum > 0 AND NOT a.attisdropped
     AND (CAST(:columns AS text[]) = '{}' OR a.attname = ANY (CAST(:columns AS text[])))
-    AND NOT has_column_privilege(a.attrelid, a.attnum, :privilege)
+    AND NOT CASE :privilege WHEN 'DELETE' THEN has_table_privilege(a.attrelid, :privilege)
+        ELSE has_column_privilege(a.attrelid, a.attnum, :privilege) END
 ORDER BY a.attnum
 """)
-NO_DELETE = text(
-    "SELECT NOT has_table_privilege(oid, 'DELETE') FROM pg_class WHERE oid = to_regclass(:table)"
-)
 # Without these no command works; a viewer has them too.
 READER_RIGHTS = tuple(right for right in RIGHTS if right.role is Role.WORKER and right.verbs == "SELECT")
 
@@ -138,15 +136,11 @@ def rights(connection: Connection) -> Rights:
     """Compare this role's rights with those of `outboxctl roles`; a missing table counts as complete."""
     reader = list(_missing(connection, READER_RIGHTS))
     worker, operator = (
-        [lack for lack in _missing(connection, _rights_of(each)) if lack not in reader]
-        for each in (Role.WORKER, Role.OPERATOR)
+        [lack for lack in _missing(connection, [r for r in RIGHTS if r.role is role]) if lack not in reader]
+        for role in (Role.WORKER, Role.OPERATOR)
     )
-    role = connection.execute(CURRENT_ROLE).scalar_one()
-    return Rights(role, reader, worker, operator, bool(connection.execute(MAY_UPDATE).scalar_one()))
-
-
-def _rights_of(role: Role) -> list[Right]:
-    return [right for right in RIGHTS if right.role is role]
+    name = connection.execute(CURRENT_ROLE).scalar_one()
+    return Rights(name, reader, worker, operator, bool(connection.execute(MAY_UPDATE).scalar_one()))
 
 
 def _missing(connection: Connection, needed: Iterable[Right]) -> Iterator[MissingRight]:
@@ -163,7 +157,5 @@ def _missing_privilege(connection: Connection, verb: str, right: Right) -> str:
         "privilege": verb,
         "columns": list(right.columns),
     }
-    if verb == "DELETE":  # it has no columns
-        return verb if connection.execute(NO_DELETE, values).scalar() else ""
     names = connection.execute(MISSING_COLUMNS, values).scalars().all()
     return (f"{verb} ({', '.join(names)})" if right.columns else verb) if names else ""

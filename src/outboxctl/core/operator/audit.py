@@ -111,12 +111,6 @@ SELECT u.id::text, u.reason, u.error, u.attempts, {STATE_NOW} {FROM_ACT}
 ORDER BY a.at, a.id, u.place LIMIT CAST(:limit AS bigint)
 """)
 STATES = text(f"{UNDONE} SELECT {STATE_NOW}, count(*) {FROM_ACT} GROUP BY 1 ORDER BY 2 DESC, 1")
-# Uses the index on `at`: a replay and its rows have the same time.
-REPLAYED_AS = text(f"""
-SELECT a.logged_in_as FROM {EVENTS} e JOIN {AUDIT} a ON a.at = e.last_replayed_at
-WHERE e.id = CAST(:id AS uuid) AND a.action = '{Verb.REPLAY}' AND e.id = ANY (a.event_ids)
-ORDER BY a.id LIMIT 1
-""")
 
 
 @dataclass(frozen=True)
@@ -174,12 +168,6 @@ def action_by_id(connection: Connection, id_: str) -> AuditRow:
     if row is None:
         raise UsageError(f"there is no act {id_} in the audit", hint="`outboxctl audit` lists them")
     return replace(AuditRow(*row), event_ids=[])
-
-
-def replayed_as(connection: Connection, id_: str) -> str | None:
-    """The login of who replayed an event last; None where nobody did."""
-    login = connection.execute(REPLAYED_AS, {"id": id_}).scalar()
-    return None if login is None else str(login)
 
 
 def events_of(connection: Connection, id_: str, *, limit: int | None = None) -> Iterator[AffectedEvent]:

@@ -55,22 +55,10 @@ FROM deleted
 """)
 
 
-def event(
-    connection: Connection,
-    *,
-    entity_type: str,
-    entity_id: str,
-    op: str,
-    version: int,
-    event_id: str | None = None,
-) -> str:
-    """Insert one event as it is, whatever its op; returns its id.
-
-    That is the column's default unless the caller sets one, which the operator's role may not.
-    """
+def event(connection: Connection, *, entity_type: str, entity_id: str, op: str, version: int) -> str:
+    """Insert one event as it is, whatever its op; returns its id, the column's default."""
     row = {"entity_type": entity_type, "entity_id": entity_id, "op": op, "event_version": version}
-    row |= NEW | ({"id": event_id} if event_id else {})
-    return str(connection.execute(insert(TABLE).values(row).returning(TABLE.c.id)).scalar_one())
+    return str(connection.execute(insert(TABLE).values(row | NEW).returning(TABLE.c.id)).scalar_one())
 
 
 def good(connection: Connection, *, entity_type: str, entity_id: str, op: str, version: int) -> str:

@@ -1,16 +1,15 @@
-"""Selection of failed events: the plan of an act is read first, and is the output of a dry run."""
+"""Which failed events: a selection, its causes, and the plan of an act, which is the output of a dry run."""
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
-from itertools import chain, islice
-from typing import Any, NamedTuple
+from itertools import islice
+from typing import Any
 
 from outboxctl.core.projections import in_force
 from outboxctl.core.schema.names import EVENTS, STATUS_IS, id_array, source
 from outboxctl.core.sql import Connection, text
-from outboxctl.domain.errors import UsageError
 from outboxctl.domain.failures import NO_REASON
 from outboxctl.domain.fingerprints import LONGEST, fingerprint, fold
 from outboxctl.domain.lifecycle import Verb
@@ -34,10 +33,21 @@ FROM {EVENTS} WHERE {{which}}
     AND (CAST(:until AS timestamptz) IS NULL OR created_at < :until)
 """
 SELECT = f"""
-SELECT id::text, error_reason, left(error, {LONGEST}) AS error, {FAILED_AGAIN} AS again {MATCHING}
+SELECT id::text, error_reason, left(error, {LONGEST}) {MATCHING}
 ORDER BY created_at, id LIMIT CAST(:limit AS bigint)
 """
-COUNT = f"SELECT count(*) {MATCHING}"
+# Equal errors are looked up by their hashes: nearly all may differ, and to sort a hundred thousand texts by
+# the rules of a language takes longer than all else. Should PostgreSQL sort, then by bytes.
+HASHED = "SET LOCAL work_mem = '64MB'; SET LOCAL jit = off"
+# PostgreSQL counts equal errors, different ones are folded here. A time out of range would break the decoder.
+IN_RANGE = "updated_at BETWEEN '0001-01-02' AND '9999-12-30'"
+CAUSES = f"""
+SELECT error_reason COLLATE "C" AS reason, left(error, {LONGEST}) COLLATE "C" AS error,
+    entity_type COLLATE "C", count(*) AS events,
+    count(*) FILTER (WHERE {FAILED_AGAIN}) AS again,
+    min(updated_at) FILTER (WHERE {IN_RANGE}) AS first, max(updated_at) FILTER (WHERE {IN_RANGE}) AS last
+{MATCHING} GROUP BY 1, 2, 3
+"""
 NOW = text("SELECT now()")
 
 
@@ -45,9 +55,8 @@ NOW = text("SELECT now()")
 class Selection:
     """A selection of failed events: all conditions that are not None must hold; `until` is exclusive.
 
-    `error_reason` is a Reason, or NO_REASON for rows without one. An empty list of ids
-    matches nothing. `fingerprint` may be the beginning of one. `entity_type` may be the name of a projection
-    in force, and is it then (`resolved`).
+    `error_reason` is a Reason, or NO_REASON for rows without one. An empty list of ids matches nothing.
+    `entity_type` may be the name of a projection in force, and is it then (`resolved`).
     """
 
     ids: Sequence[str] | None = None
@@ -61,9 +70,8 @@ class Selection:
 
     def as_filter(self) -> dict[str, Any]:
         """The conditions by name, for the audit row; of many ids only their number."""
-        values = {name: getattr(self, name) for name in self.__dataclass_fields__}
         values = {
-            name: str(v) if isinstance(v, datetime) else v for name, v in values.items() if v is not None
+            name: str(v) if isinstance(v, datetime) else v for name, v in vars(self).items() if v is not None
         }
         if self.ids is not None and len(self.ids) > LISTED:
             values["ids"] = f"{len(self.ids)} given"
@@ -71,53 +79,70 @@ class Selection:
 
 
 @dataclass(frozen=True)
-class FailureCause:
-    """How many events of a plan failed of one cause; `sample` is the error of the oldest, folded."""
+class Group:
+    """Failed events of one cause. `failed_again` of them had been replayed before.
+
+    The times are those of the failures (`updated_at`), null where they are out of range. `sample` is the
+    newest of the errors, `folded` the text that all of them fold to.
+    """
 
     fingerprint: str
     error_reason: str
+    folded: str
+    sample: str | None
     count: int
-    sample: str
+    failed_again: int
+    first_failed_at: datetime | None
+    last_failed_at: datetime | None
+    entity_types: dict[str, int]
 
 
 @dataclass(frozen=True)
 class MovePlan:
-    """The plan of an act: `matched` events match, `ids` are selected, the oldest first.
+    """The plan of an act: `ids` are selected, the oldest first, of the events of these `causes`.
 
-    `failed_again` of them had been replayed before. `at` is the database's time of the plan.
+    `at` is the database's time of the plan.
     """
 
     selection: Selection
-    matched: int
     ids: list[str]
-    causes: list[FailureCause] = field(default_factory=list)
-    failed_again: int = 0
-    at: datetime | None = None
+    causes: list[Group]
+    at: datetime
 
     @property
-    def by_reason(self) -> dict[str, int]:
-        """How many of the selected events failed for each reason."""
-        reasons = dict.fromkeys(cause.error_reason for cause in self.causes)
-        return {r: sum(cause.count for cause in self.causes if cause.error_reason == r) for r in reasons}
+    def matched(self) -> int:
+        """How many events match, the limit aside; what came or went between two statements counts."""
+        return max(len(self.ids), sum(cause.count for cause in self.causes))
+
+    @property
+    def failed_again(self) -> int:
+        """How many of them had been replayed before."""
+        return sum(cause.failed_again for cause in self.causes)
 
 
 def plan(connection: Connection, selection: Selection) -> MovePlan:
-    """The plan for a selection, at most `selection.limit` events.
-
-    Raises UsageError if the beginning of a fingerprint is that of several, or for an unknown projection.
-    """
+    """The plan for a selection, at most `selection.limit` events. UsageError for an unknown projection."""
     selection = resolved(connection, selection)
     at = connection.execute(NOW).scalar_one()
-    prefix, limit = selection.fingerprint, selection.limit
-    matches = _matches(connection, selection, limit=None if prefix else limit)
-    chosen = list(islice(matches, limit))
-    names = Counter(row.fingerprint for row in chain(chosen, matches))  # of the rest, only their number
-    matched = names.total()
-    if not prefix and matched == limit:
-        matched = max(matched, select_failed(connection, COUNT, selection).scalar_one())
-    check_unique(prefix, names)
-    again = sum(row.again for row in chosen)
-    return MovePlan(selection, matched, [row.id for row in chosen], _causes(chosen), again, at)
+    wanted, limit = selection.fingerprint, selection.limit
+    rows = select_failed(connection, SELECT, selection, limit=None if wanted else limit)
+    ids = (id_ for id_, reason, error in rows if wanted in (None, fingerprint(reason, error)))
+    return MovePlan(selection, list(islice(ids, limit)), failed_groups(connection, selection), at)
+
+
+def failed_groups(connection: Connection, selection: Selection) -> list[Group]:
+    """The causes of the failures, the most frequent first, whatever the limit."""
+    selection = resolved(connection, selection)
+    connection.exec_driver_sql(HASHED)
+    sums: dict[str, _Sum] = {}
+    for reason, error, *figures in select_failed(connection, CAUSES, selection):
+        name = fingerprint(reason, error)
+        if name not in sums:
+            sums[name] = _Sum(reason, error)
+        sums[name].add(figures, error=error)
+    wanted = selection.fingerprint
+    groups = [each.group(name) for name, each in sums.items() if wanted in (None, name)]
+    return sorted(groups, key=lambda group: (-group.count, group.fingerprint))
 
 
 def resolved(connection: Connection, selection: Selection) -> Selection:
@@ -126,40 +151,44 @@ def resolved(connection: Connection, selection: Selection) -> Selection:
     return replace(selection, projection=projection, entity_type=kind)
 
 
-class _Match(NamedTuple):
-    id: str
-    again: bool
-    reason: str
-    fingerprint: str
-    folded: str  # one object for all events of a cause, from the cache
+class _Sum:
+    """The sums of one cause."""
 
+    def __init__(self, reason: str | None, error: str | None) -> None:
+        self.reason, self.error = reason, error
+        self.count = self.again = 0
+        self.first: datetime | None = None
+        self.last: datetime | None = None
+        self.types: Counter[str] = Counter()
 
-def _matches(connection: Connection, selection: Selection, *, limit: int | None) -> Iterator[_Match]:
-    for id_, reason, error, again in select_failed(connection, SELECT, selection, limit=limit):
-        name = fingerprint(reason, error)
-        if name.startswith(selection.fingerprint or ""):
-            yield _Match(id_, again, reason or NO_REASON, name, fold(error))
+    def add(self, figures: Sequence[Any], *, error: str | None) -> None:
+        """Add a row of CAUSES, from its entity type on."""
+        kind, count, again, first, last = figures
+        self.count += count
+        self.again += again
+        self.types[kind] += count
+        if first is None:
+            return
+        if self.last is None or (last, error or "") > (self.last, self.error or ""):
+            self.error = error
+        self.first, self.last = min(self.first or first, first), max(self.last or last, last)
 
-
-def check_unique(prefix: str | None, matches: Collection[str]) -> None:
-    """Raise UsageError if several fingerprints match the beginning of one."""
-    if prefix and len(matches) > 1:
-        hint = f"give more of it: {', '.join(sorted(matches)[:5])}"
-        raise UsageError(f"{prefix} is the beginning of {len(matches)} fingerprints", hint=hint)
-
-
-def _causes(rows: Sequence[_Match]) -> list[FailureCause]:
-    """The causes of these events, the most frequent first."""
-    counts = Counter(row.fingerprint for row in rows)
-    first = {row.fingerprint: row for row in reversed(rows)}
-    return [
-        FailureCause(name, first[name].reason, count, first[name].folded)
-        for name, count in counts.most_common()
-    ]
+    def group(self, name: str) -> Group:
+        return Group(
+            name,
+            self.reason or NO_REASON,
+            fold(self.error),
+            self.error,
+            self.count,
+            self.again,
+            self.first,
+            self.last,
+            dict(self.types.most_common()),
+        )
 
 
 def select_failed(connection: Connection, query: str, selection: Selection, **more: Any) -> Any:
-    """The rows of a query that holds FITTING, a page at a time."""
+    """The rows of a query that holds MATCHING, a page at a time."""
     if selection.ids is not None:
         connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
     of = in_force.scope(connection, selection.projection)

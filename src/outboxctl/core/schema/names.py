@@ -22,10 +22,9 @@ HEAD = "0018"  # the newest revision: without it every command would load alembi
 OIDS = ", ".join(f"to_regclass('{each}')" for each in TABLES)
 
 # The document of a row `s` of the source: JSON text made by the server, in UTC where TimeZone says so.
-FIELDS = """s.id, s.entity_type, s.entity_id, s.library_id, s.text, s.snippet, s.rank_score,
-           s.event_version, s.created_at, s.updated_at"""
-DOCUMENT = f"""(SELECT to_json(d)::text FROM (
-    SELECT {FIELDS}) d)"""
+DOCUMENT = """(SELECT to_json(d)::text FROM (
+    SELECT s.id, s.entity_type, s.entity_id, s.library_id, s.text, s.snippet, s.rank_score,
+        s.event_version, s.created_at, s.updated_at) d)"""
 
 # The columns of a row that no worker has claimed.
 UNHELD = "owner = NULL, lease_token = NULL, lease_until = NULL, processing_started_at = NULL"

@@ -13,7 +13,7 @@ from psycopg.sql import SQL, Identifier
 
 from outboxctl.core.database import Database
 from outboxctl.core.schema.names import EVENTS
-from outboxctl.core.sql import Connection, Row, text
+from outboxctl.core.sql import Connection, text
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import brief
 
@@ -57,35 +57,41 @@ SEND = text("SELECT pg_notify(:channel, :payload)")
 
 @dataclass(frozen=True)
 class NotifyState:
-    """Whether inserts notify, on which channel, and how many visible sessions listen there."""
+    """Whether inserts notify, on which channel, and how many visible sessions listen there.
+
+    `schema` is that of the outbox. `stranger` owns the trigger's function, and is neither ours, nor the
+    table's owner, nor a superuser.
+    """
 
     on: bool
     channel: str
     listening: int
+    schema: str
+    stranger: str | None
 
 
 def status(connection: Connection) -> NotifyState:
-    """The current state. UsageError where there is no outbox."""
-    return _state(_status_row(connection))
+    """The current state."""
+    return NotifyState(*connection.execute(STATUS).one())
 
 
 def switch(connection: Connection, *, on: bool) -> NotifyState:
     """Switch notifications, without a lock where nothing changes. Returns the new state.
 
     Needs the table's owner. Waits up to 5 s for a lock that blocks writers for a moment. Raises UsageError
-    where the function belongs to a role that is neither ours, nor the table's owner, nor a superuser.
+    where the function belongs to a stranger.
     """
-    now = _status_row(connection)
+    now = status(connection)
     if on:
         _refuse_foreign_owner(now)
     if now.on is on:
-        return _state(now)
+        return now
     connection.exec_driver_sql(PATIENCE)
     connection.exec_driver_sql(_sql(SWITCH_ON if on else SWITCH_OFF, now.schema))
-    after = _status_row(connection)
+    after = status(connection)
     if on:
         _refuse_foreign_owner(after)  # one that was made meanwhile has kept its owner
-    return _state(after)
+    return after
 
 
 def send(connection: Connection, channel: str, payload: str) -> None:
@@ -93,16 +99,16 @@ def send(connection: Connection, channel: str, payload: str) -> None:
     connection.execute(SEND, {"channel": channel, "payload": payload})
 
 
+@dataclass(frozen=True)
 class ChannelListener:
     """A session that listens; the trigger's payload is empty."""
 
-    def __init__(self, session: psycopg.Connection, channel: str) -> None:
-        self.channel = channel
-        self._session = session
+    session: psycopg.Connection
+    channel: str
 
     def receive(self, seconds: float) -> list[str]:
         """Payloads received, after the first one or `seconds`. UnreachableError if it is cut off."""
-        return [each.payload for each in self._session.notifies(timeout=seconds, stop_after=1)]
+        return [each.payload for each in self.session.notifies(timeout=seconds, stop_after=1)]
 
 
 @contextmanager
@@ -120,23 +126,12 @@ def listening(database: Database, channel: str) -> Iterator[ChannelListener]:
                     session.execute(f'UNLISTEN "{channel}"'.encode())
 
 
-def _status_row(connection: Connection) -> Row:
-    row = connection.execute(STATUS).one_or_none()
-    if row is None:
-        raise UsageError(f"there is no table {EVENTS}", hint="run `outboxctl db upgrade`")
-    return row
-
-
-def _state(row: Row) -> NotifyState:
-    return NotifyState(row.on, row.channel, row.listening)
-
-
-def _refuse_foreign_owner(row: Row) -> None:
+def _refuse_foreign_owner(state: NotifyState) -> None:
     """The owner of a function may replace its body, and each insert of an event runs it."""
-    if row.stranger:
-        function = brief(Identifier(row.schema, NAME).as_string(), 140)
+    if state.stranger:
+        function = brief(Identifier(state.schema, NAME).as_string(), 140)
         raise UsageError(
-            f"the function {function} belongs to the role {brief(row.stranger, 70)}",
+            f"the function {function} belongs to the role {brief(state.stranger, 70)}",
             hint=f"if you trust that role: ALTER FUNCTION {function}() OWNER TO …; otherwise drop it",
         )
 

@@ -112,12 +112,6 @@ REVOKE ALL ON {tables} FROM {roles};
 GRANT USAGE ON SCHEMA {schema} TO {roles};
 {grants}
 COMMIT;"""
-# What the SQL revokes before it grants: from whom, what, and where.
-REVOKED = (
-    ("PUBLIC", "ALL", f"each of these tables but {SOURCE}"),
-    ("PUBLIC", "CREATE", "the schema"),
-    ("groups", "ALL", "each of these tables: what is not granted above"),
-)
 CREATE = """\
 DO {body};"""
 BODY = """

@@ -35,15 +35,6 @@ ALL_EVENTS = text(BRANCH.format(where=""))
 
 
 @dataclass(frozen=True)
-class Gauges:
-    """Events pending or processing, stuck ones, and the age in seconds of the oldest."""
-
-    lag: int
-    stuck: int
-    oldest_age_seconds: float
-
-
-@dataclass(frozen=True)
 class ProjectionStatus:
     """The events of one projection that are not done; `following`: those for many documents, by table.
 
@@ -69,12 +60,15 @@ class ProjectionStatus:
 
 
 @dataclass(frozen=True)
-class Counted(Gauges):
+class Counted:
     """The events of all that was asked for by status, failed ones by reason; the last one is built in.
 
-    `estimated` names the statuses whose count is an estimate.
+    `lag`: pending or processing. `estimated` names the statuses whose count is an estimate.
     """
 
+    lag: int
+    stuck: int
+    oldest_age_seconds: float
     status: dict[str, int]
     failed_by_reason: dict[str, int]
     estimated: list[str] = field(default_factory=list)
@@ -90,18 +84,17 @@ def count(
     connection: Connection,
     *,
     max_processing: float,
-    exact: bool = False,
     only: str | None = None,
     pace: FollowPace | None = None,
 ) -> Counted:
     """Count in one snapshot: the whole table, or `only` one projection; `pace` has the look before.
 
-    `only` may stand for several. The done events of a large table are estimated, unless `exact`; those of one
-    projection are left out then.
+    `only` may stand for several. The done events of a large table are estimated; those of one projection are
+    left out then.
     """
     of = None if only is None else in_force.members(connection, only)
     declared = in_force.declared(connection)
-    live = None if exact else estimated_rows(connection)
+    live = estimated_rows(connection)
     rows = _read(connection, ALL_EVENTS if live is None else PARTIAL, max_processing)
     followed = following(connection, declared, pace or FollowPace()) if any(r.follows for r in rows) else {}
     # One that was dropped is listed while it has events that need somebody, or where it is asked for.
@@ -109,39 +102,43 @@ def count(
     names = {*left, *(each.name for each in declared)} - {None}
     used = only == PROJECTION or not declared or not table.unused(connection)
     chosen = [row for row in rows if of is None or (row.projection or PROJECTION) in of]
-    estimated = [] if live is None else ["done"]
     status = _by_status(chosen, live)
-    if only is not None and live is not None:
-        estimated = []
+    if live is not None and only is not None:
         del status["done"]
-    by_name = _by_name(rows)
-    each = [
-        _status(name, by_name.get(name, []), followed.get(name, ()))
+    by_name, families = _by_name(rows), {each.name: each.family for each in declared}
+    projections = [
+        replace(
+            _status(name, by_name[name], followed.get(name, ())),
+            family=families.get(name, ""),
+            used=used or name != PROJECTION,
+        )
         for name in [*sorted(names), PROJECTION]
         if of is None or name in of
     ]
-    of_family = {one.name: one.family for one in declared}
-    each = [replace(one, family=of_family.get(one.name, "")) for one in each]
-    each[-1:] = [replace(last, used=used or last.name != PROJECTION) for last in each[-1:]]
+    all_ = _status("", chosen)
     return Counted(
-        **vars(_gauges(chosen)),
-        status=status,
-        failed_by_reason=_by_reason(chosen),
-        estimated=estimated,
-        projections=each,
+        all_.lag,
+        all_.stuck,
+        all_.oldest_age_seconds,
+        status,
+        all_.failed_by_reason,
+        estimated=["done"] if live is not None and only is None else [],
+        projections=projections,
     )
 
 
-def gauges(connection: Connection, declared: Collection[str], *, max_processing: float) -> dict[str, Gauges]:
-    """Lag, stuck and oldest age of the declared projections and the built-in one.
+def gauges(
+    connection: Connection, declared: Collection[str], *, max_processing: float
+) -> dict[str, ProjectionStatus]:
+    """The events under way of the declared projections and the built-in one, without the failed ones.
 
     Events of another name count as the built-in one's, as those of search_index do.
     """
     rows = _read(connection, UNDER_WAY, max_processing)
-    rest = [row for row in rows if row.projection not in declared]
     by_name = _by_name(rows)
-    own = {name: by_name.get(name, []) for name in declared}
-    return {name: _gauges(each) for name, each in (own | {PROJECTION: rest}).items()}
+    own = {name: by_name[name] for name in declared}
+    own[PROJECTION] = [row for row in rows if row.projection not in declared]
+    return {name: _status(name, each) for name, each in own.items()}
 
 
 def _read(connection: Connection, statement: TextClause, max_processing: float) -> Sequence[Any]:
@@ -151,7 +148,7 @@ def _read(connection: Connection, statement: TextClause, max_processing: float) 
     return connection.execute(statement, {"max_processing": max_processing}).all()
 
 
-def _by_name(rows: Iterable[Any]) -> dict[str, list[Any]]:
+def _by_name(rows: Iterable[Any]) -> defaultdict[str, list[Any]]:
     """The rows of each projection."""
     found = defaultdict[str, list[Any]](list)
     for row in rows:
@@ -159,11 +156,11 @@ def _by_name(rows: Iterable[Any]) -> dict[str, list[Any]]:
     return found
 
 
-def _status(name: str, own: Sequence[Any], following: Sequence[Following]) -> ProjectionStatus:
-    pending, processing, failed = (sum(r.events for r in own if r.status == each) for each in NOT_DONE)
-    known = _gauges(own)
-    stuck, age = known.stuck, known.oldest_age_seconds
-    return ProjectionStatus(name, pending, processing, failed, stuck, age, _by_reason(own), [*following])
+def _status(name: str, rows: Sequence[Any], following: Sequence[Following] = ()) -> ProjectionStatus:
+    pending, processing, failed = (sum(r.events for r in rows if r.status == each) for each in NOT_DONE)
+    stuck = sum(row.stuck for row in rows)
+    age = max([0.0, *(row.age for row in rows if row.age is not None)])
+    return ProjectionStatus(name, pending, processing, failed, stuck, age, _by_reason(rows), [*following])
 
 
 def _by_status(rows: Sequence[Any], live: int | None) -> dict[str, int]:
@@ -183,9 +180,3 @@ def _by_reason(rows: Iterable[Any]) -> dict[str, int]:
         if row.status == Status.FAILED:
             failed[row.reason] += row.events
     return dict(sorted(failed.items(), key=lambda item: (-item[1], item[0])))
-
-
-def _gauges(rows: Iterable[Any]) -> Gauges:
-    of = [row for row in rows if row.status in (Status.PENDING, Status.PROCESSING)]
-    ages = [row.age for row in of if row.age is not None]
-    return Gauges(sum(row.events for row in of), sum(row.stuck for row in of), max(0.0, *ages, 0.0))

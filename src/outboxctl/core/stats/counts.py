@@ -17,15 +17,12 @@ FAILED_WITHIN = text(f"""
 SELECT count(*) FROM {EVENTS} WHERE status = 'failed'
     AND updated_at > now() - make_interval(secs => :seconds)
 """)
-# The server counts live rows from the last vacuum or analyze. After a crash, which resets statistics, they
-# count from 0 until the next one: the rows a page at that time, times the pages now, are nearer.
+# The server counts live rows, after a crash from 0 until the next vacuum or analyze: the rows a page at the
+# last one, times the pages now, are nearer then.
 SIZE = text(f"""
-SELECT coalesce(sum(pg_relation_size(c.oid)), 0)::bigint AS bytes, coalesce(sum(CASE
-    WHEN coalesce(pg_stat_get_last_vacuum_time(c.oid), pg_stat_get_last_autovacuum_time(c.oid),
-        pg_stat_get_last_analyze_time(c.oid), pg_stat_get_last_autoanalyze_time(c.oid)) IS NOT NULL
-    THEN pg_stat_get_live_tuples(c.oid)
-    ELSE greatest(pg_stat_get_live_tuples(c.oid), c.reltuples / nullif(c.relpages, 0)
-        * (pg_relation_size(c.oid) / current_setting('block_size')::bigint)) END), 0)::bigint AS live
+SELECT coalesce(sum(pg_relation_size(c.oid)), 0)::bigint AS bytes,
+    coalesce(sum(greatest(pg_stat_get_live_tuples(c.oid), c.reltuples / nullif(c.relpages, 0)
+        * (pg_relation_size(c.oid) / current_setting('block_size')::bigint))), 0)::bigint AS live
 FROM ({parts(EVENTS)}) p JOIN pg_class c ON c.oid = p.part
 """)
 

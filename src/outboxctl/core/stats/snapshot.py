@@ -14,13 +14,15 @@ from outboxctl.core.stats.by_projection import Counted
 from outboxctl.core.stats.following import Following, FollowPace, drain_seconds
 from outboxctl.core.stats.workers import Outage, WorkerRow
 from outboxctl.domain.failures import Reason
+from outboxctl.domain.fingerprints import LONGEST
 from outboxctl.domain.lifecycle import PROJECTION
 
 # Of a row `o`.
 COLUMNS = f"""id::text, entity_type, entity_id::text, op, event_version, status, owner, attempts,
-    error_reason, error, {SAFE.format("created_at")}, {SAFE.format("next_retry_at")},
+    error_reason, left(error, {LONGEST}), {SAFE.format("created_at")}, {SAFE.format("next_retry_at")},
     {SAFE.format("lease_until")}, {SAFE.format("processing_started_at")},
-    CASE WHEN entity_key IS NOT NULL THEN entity_type ELSE '{PROJECTION}' END, entity_key"""
+    CASE WHEN entity_key IS NOT NULL THEN entity_type ELSE '{PROJECTION}' END, entity_key,
+    {SAFE.format("updated_at")}, coalesce(replay_count, 0)"""
 
 # The oldest fresh ones are the first of their range; those that wait for a retry are sorted beside them
 # (the claim reads the same two ranges). Events of one time, of a bulk insert a million, have no order there.
@@ -61,7 +63,7 @@ WRITABLE = text("SELECT pg_is_in_recovery() OR current_setting('transaction_read
 
 @dataclass(frozen=True)
 class EventRow:
-    """One event for people; timestamps out of range are None.
+    """One event for people; timestamps out of range are None, a long error is cut.
 
     `projection` is the one that it belongs to, `entity_key` the key of a declared one's document.
     """
@@ -82,6 +84,8 @@ class EventRow:
     processing_started_at: datetime | None
     projection: str = PROJECTION
     entity_key: str | None = None
+    updated_at: datetime | None = None
+    replay_count: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,11 +127,10 @@ def pipeline_status(
     connection: Connection,
     *,
     max_processing: float,
-    exact: bool = False,
     projection: str | None = None,
     pace: FollowPace | None = None,
 ) -> PipelineStatus:
-    """Everything that `status` shows; with `exact` all is counted, however large the table.
+    """Everything that `status` shows.
 
     With a `projection` of its events alone. `pace`: that of follow events, which is measured from one call to
     the next. Raises UsageError for an unknown projection.
@@ -135,9 +138,7 @@ def pipeline_status(
     if projection is not None:
         in_force.require_known(connection, projection)
     of = in_force.scope(connection, projection)
-    seen = by_projection.count(
-        connection, max_processing=max_processing, exact=exact, only=projection, pace=pace
-    )
+    seen = by_projection.count(connection, max_processing=max_processing, only=projection, pace=pace)
     known = workers.all_workers(connection)
     flow = workers.flow(known)
     # A follow event waits for the expander, not for a retry, though its next_retry_at is `infinity`.

@@ -213,7 +213,7 @@ class LabContext(Experiment):
     def snapshot(self, label: str) -> None:
         """Record the document's A, B and C, and what each worker's /metrics returns."""
         seconds = self.settings.max_processing_seconds
-        status = self.transact(lambda c: snapshot.pipeline_status(c, max_processing=seconds, exact=True))
+        status = self.transact(lambda c: snapshot.pipeline_status(c, max_processing=seconds))
         metrics = {name: each.get("/metrics")[1] for name, each in self.workers.items() if each.running}
         self.record.snapshots.append(Snapshot(label, self.now, status, metrics))
 
