@@ -12,8 +12,7 @@ from elasticsearch import Elasticsearch
 
 import servers as test_servers
 from operations.every_command import OTHERS, RAW, READING, SHOWN, haunt, leaves
-from operations.terminal import show
-from operations.watching import CONTROL
+from operations.terminal import CONTROL, show
 from processes import OUTBOXCTL, Cli
 from servers import Servers
 

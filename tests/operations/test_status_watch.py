@@ -9,7 +9,7 @@ from pathlib import Path
 import psycopg
 
 from fakes.postgres_proxy import Proxy
-from operations.watching import COLUMNS, LINES, Terminal
+from operations.terminal import LINES, Terminal
 from processes import OUTBOXCTL, Cli, eventually
 from scene import Scene
 
@@ -28,8 +28,8 @@ def test_it_is_redrawn_in_its_place_and_waits_for_a_database_that_is_away(
     sql.execute("UPDATE search_outbox_events SET status = 'failed', error_reason = md5(id::text)")
     scene.load(30)
     sql.execute(CROWD)
-    given = env | {"DATABASE_URL": database_proxy.url}
-    with Terminal(given, tmp_path, "top", "--interval", "0.2") as terminal:
+    given = {"TERM": "xterm-256color"} | env | {"DATABASE_URL": database_proxy.url}
+    with Terminal(["top", "--interval", "0.2"], given, tmp_path) as terminal:
         shown = terminal.shows("Lag: 30 events")
         said = re.search(r"Workers \((\d+) of 30\)", "\n".join(shown))
         assert said
@@ -42,9 +42,9 @@ def test_it_is_redrawn_in_its_place_and_waits_for_a_database_that_is_away(
         scene.load(12)
         database_proxy.heal()
         shown = terminal.shows("Lag: 42 events")
-        assert max(map(len, shown)) <= COLUMNS
+        assert max(map(len, shown)) <= 80
         terminal.process.send_signal(signal.SIGINT)
-        eventually(lambda: terminal.read() and terminal.process.poll() is not None, what="ended")
+        eventually(terminal.ended, what="ended")
     assert terminal.process.returncode == 0
     before, _, after = terminal.written.partition("\x1b[?1049l")
     assert "Lag: 42 events" in after, "what was seen last stays on the terminal"

@@ -71,9 +71,7 @@ def sql() -> None:
 
 
 @app.command()
-def trigger(
-    schema: Annotated[str, typer.Option(help="Where the outbox is.")] = "public",
-) -> None:
+def trigger(schema: Annotated[str, typer.Option(help="Where the outbox is.")] = "public") -> None:
     """Print SQL of a trigger that writes an outbox event for every change of search_index.
 
     For tables of your own there are projections: they make triggers by themselves.

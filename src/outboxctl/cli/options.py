@@ -42,8 +42,7 @@ OfProjection = Annotated[
     str | None, parse.option("--projection", parse.words, 50, help="Only this projection's events.")
 ]
 IndexOfProjection = Annotated[
-    str | None,
-    typer.Option("--projection", help="The index of this projection [default: search_index's]."),
+    str | None, typer.Option("--projection", help="The index of this projection [default: search_index's].")
 ]
 OfType = Annotated[str | None, parse.option("--entity-type", parse.words, 50, help="Only this entity type.")]
 FaultDuration = Annotated[

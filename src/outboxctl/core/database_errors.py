@@ -88,10 +88,7 @@ CAUSES = (
         ("too many connections", "too many clients", "remaining connection slots", "no more connections"),
         "too many connections",
     ),
-    (
-        ("password", "pg_hba.conf", "authentication", 'role "'),
-        LOGIN_REFUSED,
-    ),
+    (("password", "pg_hba.conf", "authentication", 'role "'), LOGIN_REFUSED),
     (("Connection refused",), "connection refused: no server listens there"),
     (
         ("could not translate host name", "Name or service not known", "name resolution"),

@@ -45,11 +45,7 @@ OfReason = Annotated[
 ]
 OfCause = Annotated[
     str | None,
-    parse.option(
-        "--fingerprint",
-        parse.fingerprint,
-        help="Only this cause: its fingerprint in failed list.",
-    ),
+    parse.option("--fingerprint", parse.fingerprint, help="Only this cause: its fingerprint in failed list."),
 ]
 Since = Annotated[
     datetime | None,

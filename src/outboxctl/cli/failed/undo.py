@@ -22,8 +22,7 @@ UNDO = MoveWords("undo", "undone", "went back to failed", "would go back to fail
 
 def undo(
     audit_id: Annotated[
-        str,
-        parse.argument("AUDIT_ID", parse.uuid, help="The replay's id, from its output or from `audit`."),
+        str, parse.argument("AUDIT_ID", parse.uuid, help="The replay's id, from its output or from `audit`.")
     ],
     by: By,
     reason: Reason,

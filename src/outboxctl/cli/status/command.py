@@ -46,10 +46,7 @@ def status(
     def read() -> "PipelineStatus":
         with reading(configured, longest=patience) as connection:
             return snapshot.pipeline_status(
-                connection,
-                max_processing=configured.max_processing_seconds,
-                projection=projection,
-                pace=pace,
+                connection, max_processing=configured.max_processing_seconds, projection=projection, pace=pace
             )
 
     if watch is not None:

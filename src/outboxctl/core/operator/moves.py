@@ -122,13 +122,7 @@ def replay_batches(connection: Connection, act: str) -> list[str]:
 
 
 def undo(
-    connection: Connection,
-    batch: str,
-    *,
-    undoes: str,
-    by: str,
-    reason: str,
-    act_id: str | None = None,
+    connection: Connection, batch: str, *, undoes: str, by: str, reason: str, act_id: str | None = None
 ) -> list[str]:
     """Put back what one batch of the act `undoes` replayed and nobody has delivered or holds; their ids.
 

@@ -81,11 +81,7 @@ class Counted:
 
 
 def count(
-    connection: Connection,
-    *,
-    max_processing: float,
-    only: str | None = None,
-    pace: FollowPace | None = None,
+    connection: Connection, *, max_processing: float, only: str | None = None, pace: FollowPace | None = None
 ) -> Counted:
     """Count in one snapshot: the whole table, or `only` one projection; `pace` has the look before.
 
