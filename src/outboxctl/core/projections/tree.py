@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from psycopg.sql import Identifier, Literal
@@ -43,19 +43,15 @@ class Step(NamedTuple):
 
 @dataclass(frozen=True)
 class Value:
-    """A value of a row: a column, or what is at a `path` of JSON operators in it, with texts replaced.
+    """A value of a row: a column, or what is at a `path` of JSON operators in it.
 
-    With `joined` it is a text of values, of nested ones and of fixed texts, with a `delimiter` between them.
     `kind` and `listed` are those of `fields.Field`.
     """
 
-    column: str = ""
+    column: str
     kind: str = ""
     listed: bool = False
     path: tuple[tuple[str, str | int], ...] = ()
-    replace: tuple[tuple[str, str], ...] = ()
-    joined: tuple["Value | NestedRows | str", ...] = ()
-    delimiter: str = ""
 
 
 @dataclass
@@ -81,8 +77,7 @@ class NestedRows:
 
     def tables(self) -> Iterator[Relation]:
         """The tables below the root, each as often as it is read."""
-        joined = (part for value in self.values.values() for part in value.joined)
-        for child in (*self.children, *(part for part in joined if isinstance(part, NestedRows))):
+        for child in self.children:
             yield from (step.here for step in child.steps)
             yield from child.tables()
 
@@ -98,8 +93,6 @@ PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
 KEYWORDS = text("SELECT word::text FROM pg_get_keywords() WHERE catcode <> 'U'")
 MOST_FIELDS = 50  # of one json_build_object: a function has at most 100 arguments
 INDENT = "    "
-INTEGERS, FLOATS = ("int2", "int4", "int8"), ("float4", "float8")
-TEXTS = ("text", "varchar", "citext", "enum", "uuid")  # a cast of char(n) drops blanks that a document has
 LONGEST_ALIAS = 58  # bytes of 63: a number follows
 
 
@@ -123,7 +116,7 @@ class Writer:
         """The SELECT of the documents. A table has its own name, with a number where it recurs."""
         names = Aliases()
         alias = self.name(names.take(root.table))
-        values = [self._column(label, value, alias, names) for label, value in root.values.items()]
+        values = [self._column(label, value, alias) for label, value in root.values.items()]
         values += [
             f"{self._nested(child, alias, names, 1)} AS {self.name(child.label)}" for child in root.children
         ]
@@ -135,8 +128,8 @@ class Writer:
         own = self.name(table.name) == alias
         return self.relation(table) if own else f"{self.relation(table)} {alias}"
 
-    def _column(self, label: str, value: Value, alias: str, names: "Aliases") -> str:
-        sql = self._value(value, alias, names, 1)
+    def _column(self, label: str, value: Value, alias: str) -> str:
+        sql = self._value(value, alias)
         same = sql == f"{alias}.{self.name(label)}"
         return sql if same else f"{sql} AS {self.name(label)}"
 
@@ -155,8 +148,8 @@ class Writer:
 
     def _element(self, node: NestedRows, alias: str, names: "Aliases", depth: int) -> str:
         if node.scalar:
-            return self._value(next(iter(node.values.values())), alias, names, depth)
-        pairs = [(label, self._value(value, alias, names, depth)) for label, value in node.values.items()]
+            return self._value(next(iter(node.values.values())), alias)
+        pairs = [(label, self._value(value, alias)) for label, value in node.values.items()]
         pairs += [(child.label, self._nested(child, alias, names, depth + 1)) for child in node.children]
         return _object(pairs, depth)
 
@@ -175,31 +168,11 @@ class Writer:
         equal = [f"{here}.{self.name(own)} = {there}.{self.name(theirs)}" for own, theirs in pairs]
         return " AND ".join(equal)
 
-    def _value(self, value: Value, alias: str, names: "Aliases", depth: int) -> str:
-        if value.joined:
-            parts = ", ".join(self._text(part, alias, names, depth) for part in value.joined)
-            return f"concat_ws({literal(value.delimiter)}, {parts})"
+    def _value(self, value: Value, alias: str) -> str:
         sql = f"{alias}.{self.name(value.column)}"
         for operator, step in value.path:
             sql += f" {operator} {step if isinstance(step, int) else literal(step)}"
-        for old, new in value.replace:
-            sql = f"replace({_as_text(sql, value)}, {literal(old)}, {literal(new)})"
-            value = Value(kind="text")
         return sql
-
-    def _text(self, part: Value | NestedRows | str, alias: str, names: "Aliases", depth: int) -> str:
-        """A part of a joined text, as Python prints it; NULL, false, zero and an empty text are left out."""
-        if isinstance(part, str):
-            return literal(part)
-        if isinstance(part, NestedRows):
-            inner = {label: Value(kind="text", joined=(value,)) for label, value in part.values.items()}
-            return f"nullif({self._nested(replace(part, values=inner), alias, names, depth + 1)}, '')"
-        sql = self._value(part, alias, names, depth)
-        if part.kind == "bool":
-            return f"CASE WHEN {sql} THEN 'True' END"
-        if part.kind in (*INTEGERS, *FLOATS, "numeric") and not part.replace:
-            return _number(sql, part.kind)
-        return f"nullif({sql if part.replace else _as_text(sql, part)}, '')"
 
 
 class Aliases:
@@ -217,25 +190,9 @@ class Aliases:
         return name
 
 
-def _number(sql: str, kind: str) -> str:
-    """A number's text as Python prints it from JSON: 24.9 for 24.90, 100.0 for 100.00; zero is NULL."""
-    if kind in INTEGERS:
-        return f"nullif({sql}, 0)::text"
-    exact = f"{sql}::text::numeric" if kind in FLOATS else sql
-    short = f"regexp_replace({exact}::float8::text, '^(-?[0-9]+)$', '\\1.0')"
-    return f"CASE WHEN {exact} = 0 THEN NULL WHEN scale({exact}) = 0 THEN {exact}::text ELSE {short} END"
-
-
 def literal(value: str) -> str:
     """A text as SQL."""
     return Literal(value).as_string().strip()
-
-
-def _as_text(sql: str, value: Value) -> str:
-    """The text that a document has of a value."""
-    if value.kind in TEXTS:
-        return sql if value.kind in TEXTS[:2] else f"{sql}::text"
-    return f"to_json({sql}) #>> '{{}}'"
 
 
 def _object(pairs: Sequence[tuple[str, str]], depth: int) -> str:

@@ -8,24 +8,16 @@ from pathlib import Path as FilePath
 
 from outboxctl.core.projections import catalog
 from outboxctl.core.projections.fields import fields
-from outboxctl.core.projections.tree import NestedRows, Value, Writer
+from outboxctl.core.projections.tree import NestedRows, Writer
 from outboxctl.core.sql import Connection
-from outboxctl.domain.errors import NotPermittedError, UsageError
+from outboxctl.domain.errors import ManyError, NotPermittedError, UsageError
 from outboxctl.operations.projection import followed
 from outboxctl.operations.projection.place import Place, shown
-from outboxctl.operations.projection.starting import init, pgsync_file
+from outboxctl.operations.projection.starting import init
 from outboxctl.operations.projection.starting.init import HEAD, Start
-from outboxctl.operations.projection.starting.pgsync_file import (
-    TOP,
-    Json,
-    Problems,
-    left_over,
-    read,
-    resolved,
-)
-from outboxctl.operations.projection.starting.pgsync_nodes import NodeReading, plain
+from outboxctl.operations.projection.starting.pgsync_file import Document, Json, body, read
+from outboxctl.operations.projection.starting.pgsync_nodes import NodeReading, Problems, plain
 
-TEXTS = ("database", "index", "routing", "pipeline")
 RENAME = "its field of that name is the key: give the other one another name in a copy of the file"
 
 
@@ -34,10 +26,8 @@ def starts(connection: Connection, path: FilePath) -> list[Start]:
 
     Raises UsageError with the file, the place in it and what is wrong: ManyError with all of them.
     """
-    documents = read(path)
     problems, made = Problems(), list[Start]()
-    for number, document in enumerate(documents, 1):
-        place = Place(str(path)) if len(documents) == 1 else Place(str(path), f"document {number}")
+    for place, document in read(path):
         with problems.noted():
             made.append(_start(connection, place, document))
     problems.check()
@@ -46,27 +36,35 @@ def starts(connection: Connection, path: FilePath) -> list[Start]:
     return made
 
 
-def _start(connection: Connection, place: Place, document: Json) -> Start:
-    reading, texts = NodeReading(connection, Problems()), dict.fromkeys(TEXTS, "")
-    for key in TEXTS:
-        with reading.problems.noted():
-            texts[key] = resolved(place, document, key)
-    root, key_, body, routing = _root(reading, place, document, texts["routing"])
-    writer, given = Writer(connection, empty=False), texts["index"] or texts["database"]
-    name, lost = init.valid_name(given or root.table.name), left_over(place, document, TOP)
-    notes, here = [HEAD], catalog.database(connection)
-    if texts["database"] not in ("", here):
-        notes += [f"The file is of the database {texts['database']}, and these tables are those of {here}"]
+def _start(connection: Connection, place: Place, document: Document) -> Start:
+    reading = NodeReading(connection)
+    problems, nodes = reading.problems, place.at("nodes")
+    key, mapping, routing = tuple[str, ...](), Json(), document.routing
+    root = reading.node(nodes, document.nodes)
+    if root is None:
+        raise ManyError(problems.found)
+    with problems.noted():
+        key = _put_key(reading, nodes, document, root)
+    with problems.noted():
+        mapping = body(place, document, root)
+    with problems.noted():
+        routing = _routing(place.at("routing"), routing, root, key)
+    problems.check()
+    name = init.valid_name(document.index or document.database or root.table.name)
+    writer, here = Writer(connection, empty=False), catalog.database(connection)
+    notes = [HEAD]
+    if document.database not in ("", here):
+        notes += [f"The file is of the database {document.database}, and these tables are those of {here}"]
     start = Start(
         name,
         writer.relation(root.table),
-        key_,
-        given or name.lstrip("_"),
+        key,
+        document.index or document.database or name.lstrip("_"),
         writer.select(root),
-        body,
+        mapping,
         routing=routing,
-        pipeline=texts["pipeline"],
-        notes=[*notes, *lost, *reading.notes],
+        pipeline=document.pipeline,
+        notes=[*notes, *document.left_over(place), *reading.notes],
     )
     try:
         return init.checked(connection, start)
@@ -77,54 +75,30 @@ def _start(connection: Connection, place: Place, document: Json) -> Start:
         raise
 
 
-def _root(
-    reading: NodeReading, place: Place, document: Json, routing: str
-) -> tuple[NestedRows, tuple[str, ...], Json, str]:
-    """The tree, the key of its documents, the index's body, the routing. Raises all errors."""
-    root, key, body, problems = None, tuple[str, ...](), Json(), reading.problems
-    with problems.noted():
-        nodes = place.value(document, "nodes", dict, "an object")
-        root = reading.node(place.at("nodes"), nodes)
-    if root is None:
-        raise problems.error()
-    with problems.noted():
-        key = _put_key(reading, place.at("nodes"), nodes, root)
-    with problems.noted():
-        body = pgsync_file.body(place, document, root)
-    with problems.noted():
-        if routing and routing not in root.values:
-            followed.check_column(place.at("routing"), routing, "the document", list(root.values))
-        # A copy of a column of the key: the key determines the shard then.
-        value = root.values.get(routing)
-        routing = next((column for column in key if value and root.values[column] == value), routing)
-    problems.check()
-    return root, key, body, routing
+def _routing(place: Place, name: str, root: NestedRows, key: tuple[str, ...]) -> str:
+    """The column; of a copy of a column of the key that one: the key determines the shard then."""
+    followed.check_column(place, name, "the document", list(root.values))
+    value = root.values.get(name)
+    return next((column for column in key if value and root.values[column] == value), name)
 
 
-def _put_key(reading: NodeReading, place: Place, nodes: Json, root: NestedRows) -> tuple[str, ...]:
+def _put_key(reading: NodeReading, place: Place, document: Document, root: NestedRows) -> tuple[str, ...]:
     """The key, whose columns are put into the document as they are."""
-    key = reading.tables.key(place, nodes, root.table)
+    key = reading.key(document.nodes, root.table)
     if not key:
         place.fail(f"{root.table} has no primary key", init.NO_KEY)
     columns = {each.name: plain(each) for each in fields(reading.connection, root.table)}
     for name in key:
         followed.check_column(place.at("primary_key"), name, root.table, list(columns))
-        with reading.problems.noted():
-            if name in {each.label for each in root.children}:
-                what = f"{shown(name)} is the label of a child, and a column of the key"
-                place.at("children").fail(what, RENAME)
-            if (value := root.values.get(name, columns[name])) != columns[name]:
-                what = f"{shown(name)}, a column of the key, would hold {_what(value)}"
-                place.at("transform").fail(what, RENAME)
+        if name in {each.label for each in root.children}:
+            what = f"{shown(name)} is the label of a child, and a column of the key"
+            place.at("children").fail(what, RENAME)
+        if (value := root.values.get(name, columns[name])) != columns[name]:
+            what = f"{shown(name)}, a column of the key, would hold {shown(value.column)}"
+            place.at("transform").fail(what, RENAME)
     missing = [name for name in key if name not in root.values]
     root.values = {name: columns[name] for name in missing} | root.values
     reading.notes += [f"Added to the document: {name}, which is its key" for name in missing]
     if len(key) > 1:
         reading.notes.append("The ids of documents join the key's columns by `:`; pgsync joins them by `|`")
     return key
-
-
-def _what(value: Value) -> str:
-    if value.joined:
-        return "a joined text"
-    return f"{shown(value.column)} with texts replaced" if value.replace else shown(value.column)

@@ -3,134 +3,201 @@
 import json
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from string import Template
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
 
 from outboxctl.core.projections.tree import NestedRows
-from outboxctl.domain.errors import ManyError, NotPermittedError, UsageError
+from outboxctl.domain.errors import ManyError, UsageError
 from outboxctl.operations.projection import mapping
-from outboxctl.operations.projection.place import Place, file_text, json_value, shown
+from outboxctl.operations.projection.place import Place, check_fields, file_text, json_value
 from outboxctl.operations.projection.starting.init import properties
 
 Json = dict[str, Any]
-TOP = ("database", "index", "nodes", "mapping", "mappings", "setting", "routing", "pipeline")
 
 
-def read(path: Path) -> list[Json]:
-    """The documents of a schema file. UsageError for what is no such file."""
-    place = Place(str(path))
-    content = json_value(place, "it", file_text(place, path))
-    documents = [content] if isinstance(content, dict) else content
-    if not isinstance(documents, list) or not documents or not all(isinstance(d, dict) for d in documents):
-        place.fail("it holds no documents", "pgsync's schema file is a list of objects with `nodes`")
-    return documents
-
-
-def resolved(place: Place, document: Json, key: str) -> str:
-    """A text beside `nodes`, with `$NAME` and `${NAME}` as pgsync resolves them; empty where it is left out.
-
-    Raises UsageError for a variable that is not set, which pgsync leaves as it is.
-    """
-    given = Template(place.text(document, key))
+def _resolved(value: str) -> str:
+    """The text with `$NAME` and `${NAME}` as pgsync resolves them; a variable that is not set is refused."""
+    given = Template(value)
     for name in given.get_identifiers():
         if name not in os.environ:
             hint = f"export {name}=…, or write the value in a copy of the file"
-            place.at(key).fail(f"the environment has no variable {name}", hint)
-    return place.at(key).one_line(value) if (value := given.safe_substitute(os.environ)) else ""
+            raise ValueError(f"the environment has no variable {name}; {hint}")
+    return given.safe_substitute(os.environ)
 
 
-def left_over(place: Place, given: Json, known: Sequence[str]) -> Iterator[str]:
-    """Notes of what is not taken over."""
-    for name in given:
-        if name not in known:
-            value = json.dumps(given[name], ensure_ascii=False)
-            yield f"Not taken over: {place.at(str(name)).key} {value}"
+def _not_blank(value: str) -> str:
+    if not value.strip():
+        raise ValueError("it is blank")
+    return value
 
 
-def children(place: Place, given: Json) -> list[tuple[Place, Json]]:
-    """The nodes beneath one, each with its place."""
-    listed, here = given.get("children") or [], place.at("children")
-    if not isinstance(listed, list) or not all(isinstance(each, dict) for each in listed):
-        here.fail(f"it must be a list of objects, not {shown(listed)}")
-    return [(here.item(number), each) for number, each in enumerate(listed, 1)]
+def _listed(value: Any) -> Any:
+    """A list of one text, and `["product_id"]` of `{"shop.reviews": ["product_id"]}`: pgsync takes both."""
+    if isinstance(value, dict) and len(value) == 1:
+        value = next(iter(value.values()))
+    return [value] if isinstance(value, str) else value
 
 
-def an_object(place: Place, table: Json, name: str) -> Json:
-    """An object; empty where it is left out. UsageError for anything else."""
-    given = table.get(name) or {}
-    if not isinstance(given, dict):
-        place.at(name).fail(f"it must be an object, not {shown(given)}")
-    return given
+Resolved = Annotated[str, AfterValidator(_resolved)]
+Columns = Annotated[tuple[str, ...], BeforeValidator(_listed)]
 
 
-class Problems:
-    """The errors that were found so far."""
+class SchemaPart(BaseModel):
+    """An object of the file. What it has besides is not taken over; null stands for what is left out."""
 
-    def __init__(self) -> None:
-        self.found: list[UsageError] = []
+    model_config = ConfigDict(extra="allow")
 
-    @contextmanager
-    def noted(self) -> Iterator[None]:
-        """Note a UsageError of the block, and go on behind it."""
-        try:
-            yield
-        except NotPermittedError:
-            raise
-        except ManyError as errors:
-            self.found += errors.parts
-        except UsageError as error:
-            self.found.append(error)
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, given: Any) -> Any:
+        if isinstance(given, dict):
+            return {name: value for name, value in given.items() if value is not None}
+        return given
 
-    def check(self) -> None:
-        """Raise UsageError where anything was noted: ManyError for more than one."""
-        if self.found:
-            raise self.error()
-
-    def error(self) -> UsageError:
-        """All that was noted, as one error."""
-        return self.found[0] if len(self.found) == 1 else ManyError(self.found)
+    def left_over(self, place: Place) -> Iterator[str]:
+        """Notes of what is not taken over, of the parts beneath it as well."""
+        for name, value in (self.model_extra or {}).items():
+            yield f"Not taken over: {place.at(name).key} {json.dumps(value, ensure_ascii=False)}"
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            if isinstance(value, SchemaPart):
+                yield from value.left_over(place.at(name))
+            elif isinstance(value, tuple):
+                for number, each in enumerate(value, 1):
+                    if isinstance(each, SchemaPart):
+                        yield from each.left_over(place.at(name).item(number))
 
 
-WORDS = ("dynamic", "dynamic_templates", "date_detection", "numeric_detection")  # of a whole mapping
+class ForeignKey(SchemaPart):
+    """Columns of the lower table, equal to those of the upper one."""
+
+    child: Columns
+    parent: Columns
+
+    @model_validator(mode="after")
+    def _as_many(self) -> "ForeignKey":
+        if len(self.child) != len(self.parent) or not self.child:
+            raise ValueError("`child` and `parent` must name as many columns each")
+        return self
 
 
-def body(place: Place, document: Json, root: NestedRows) -> Json:
+class Relationship(SchemaPart):
+    """How a node is tied to the one above."""
+
+    type: Literal["one_to_one", "one_to_many"]
+    variant: Literal["object", "scalar"]
+    through_tables: Annotated[tuple[str, ...], Field(max_length=1)] = ()
+    foreign_key: ForeignKey | None = None
+
+
+class Transform(SchemaPart):
+    """New names of fields and children; fields of the index, by the names of before."""
+
+    rename: dict[str, Annotated[str, AfterValidator(_not_blank)]] = {}
+    mapping: dict[str, Json] = {}
+
+    @model_validator(mode="after")
+    def _without_values(self) -> "Transform":
+        for name in ("replace", "concat"):
+            if (self.model_extra or {}).get(name):
+                hint = "leave it out in a copy of the file, and write it into the query by hand"
+                raise ValueError(f"`{name}` is not converted: {hint}")
+        return self
+
+
+class Node(SchemaPart):
+    """A table, with the tables nested in its rows."""
+
+    table: str
+    of_schema: str = Field("public", alias="schema")
+    columns: tuple[str, ...] = ()
+    label: Annotated[str, AfterValidator(_not_blank)] = ""
+    primary_key: Columns = ()
+    base_tables: tuple[str, ...] = ()
+    children: tuple["Child", ...] = ()
+    transform: Transform = Transform()
+
+    @property
+    def called(self) -> str:
+        """The name of its field in the node above."""
+        return self.label or self.table
+
+    def renames(self) -> bool:
+        """Whether it, or a node beneath it, renames a field."""
+        return bool(self.transform.rename) or any(each.renames() for each in self.children)
+
+
+class Child(Node):
+    """A node beneath another one."""
+
+    relationship: Relationship
+
+
+class Document(SchemaPart):
+    """A document: its tables, and its index."""
+
+    nodes: Node
+    database: Resolved = ""
+    index: Resolved = ""
+    routing: Resolved = ""
+    pipeline: Resolved = ""
+    mapping: Json = {}
+    mappings: Json = {}
+    setting: Json = {}
+
+
+def read(path: Path) -> list[tuple[Place, Document]]:
+    """The documents of a file, each with its place. Raises UsageError: ManyError with all that is wrong."""
+    place = Place(str(path))
+    content = json_value(place, "it", file_text(place, path))
+    given = content if isinstance(content, list) else [content]
+    if not given:
+        place.fail("it holds no documents", "pgsync's schema file is a list of objects with `nodes`")
+    places = [
+        place if len(given) == 1 else Place(str(path), f"document {number}")
+        for number in range(1, len(given) + 1)
+    ]
+    try:
+        documents = TypeAdapter(list[Document]).validate_python(given)
+    except ValidationError as error:
+        raise ManyError([_error(places, each["loc"], each["msg"]) for each in error.errors()]) from None
+    return [*zip(places, documents, strict=True)]
+
+
+def _error(places: Sequence[Place], loc: Sequence[int | str], text: str) -> UsageError:
+    first, *keys = loc
+    place = places[int(first)]
+    for each in keys:
+        place = place.item(each + 1) if isinstance(each, int) else place.at(each)
+    return UsageError(f"{place}: {text.removeprefix('Value error, ')}")
+
+
+def body(place: Place, document: Document, root: NestedRows) -> Json:
     """The body of the index: of one field `mapping` counts before `mappings`, and both before the nodes.
 
     Raises UsageError with the place of what is no mapping.
     """
     whole: Json = {"properties": properties(root)}
     for name in ("mappings", "mapping"):
-        given = of_fields(place, document, name)
-        inner = given.get("properties")
-        if (
-            given
-            and not (isinstance(inner, dict) and "type" not in inner)
-            and "dynamic_templates" not in given
-        ):
+        given = getattr(document, name)
+        inner = given.get("properties", {"type": ""})
+        if given and "type" in inner and "dynamic_templates" not in given:
             given = {"properties": given}  # pgsync also takes the fields alone
-        fields = mapping.merged(whole["properties"], an_object(place.at(name), given, "properties"))
+        check_fields(place.at(name), given)
+        fields = mapping.merged(whole["properties"], given.get("properties", {}))
         whole = whole | given | {"properties": fields}
     if "dynamic_templates" in whole:  # they are for fields that no mapping names
         whole = {"dynamic": True} | whole
-    settings = an_object(place, document, "setting")
-    return {**({"settings": settings} if settings else {}), "mappings": whole}
-
-
-def of_fields(place: Place, table: Json, name: str) -> Json:
-    """Fields of an index by their names, or what such an object is in."""
-    given = an_object(place, table, name)
-    for key, value in given.items():
-        if not isinstance(value, dict) and key not in WORDS:
-            place.at(name).at(str(key)).fail(f"it must be an object, not {shown(value)}")
-    return given
-
-
-def of_node(place: Place, transform: Json) -> Json:
-    """The fields of the index that a node declares, by their names in the document."""
-    rename = transform.get("rename")
-    new = rename if isinstance(rename, dict) else {}
-    fields = of_fields(place, transform, "mapping").items()
-    return {new[name] if isinstance(new.get(name), str) else name: each for name, each in fields}
+    return ({"settings": document.setting} if document.setting else {}) | {"mappings": whole}
