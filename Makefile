@@ -75,9 +75,6 @@ bench-check: $(READY) ## Has a ratio become worse than benchmarks/RESULTS.json s
 bench-follow: $(READY) ## Measure what changes of followed tables cost; ten minutes (FOLLOW=)
 	$(BIN)/python -m benchmarks --profiles follow $(FOLLOW)
 
-load: $(READY) ## Two databases as large as public ones, an application at work, workers killed; ten minutes (LOAD=)
-	PYTHONPATH=tests $(BIN)/python -m schemas.load $(LOAD)
-
 storm: $(READY) ## Write 40,000 events and a shop that becomes documents while workers are killed and the sink misbehaves; ten minutes
 	PYTHONPATH=tests $(BIN)/python -m storm $(STORM)
 

@@ -10,7 +10,7 @@ import psycopg
 
 from engines.node import Node
 from processes import Cli
-from schemas.judge import differences, held
+from schemas.judge import differences
 
 UNFINISHED = "SELECT FROM search_outbox_events WHERE status IN ('pending', 'processing') LIMIT 1"
 FAILED = "SELECT entity_type, entity_key, error FROM search_outbox_events WHERE status = 'failed'"
@@ -36,10 +36,6 @@ class Place:
             view, index = declared["document"], self.indexes[name]
             wrong += differences(self.sql, engine, view=view, keys=keys, index=index)
         return wrong
-
-    def counts(self, engine: Node) -> dict[str, int]:
-        """How many documents each of its projections has in its index."""
-        return {name: len(held(engine, index)) for name, index in self.indexes.items()}
 
     def remove(self, engine: Node) -> None:
         """Delete its indexes."""
