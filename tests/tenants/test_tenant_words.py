@@ -57,15 +57,13 @@ def test_status_has_a_line_for_all_tenants_and_one_for_that_which_fails(tenants:
     assert "product__tenant_a" in tenants.cli.ok("status", "--projection", "product")
 
 
-def test_what_stays_in_a_shared_index_is_said_of_all_that_are_left(tenants: Tenants) -> None:
+def test_what_stays_in_a_shared_index_is_said(tenants: Tenants) -> None:
     _into_one_index(tenants)
     said = tenants("apply", *WHO).stdout
     assert said.count("faster, where it is large") == 1
     assert "outboxctl rebuild --projection product --by" in said
-    dropped = {each: tenants.cli.ok("projection", "drop", f"product__tenant_{each}", *WHO) for each in "abc"}
-    assert f"--projection NAME`, of any projection of {tenants.index}," in " ".join(dropped["a"].split())
-    assert "outboxctl rebuild --projection product__tenant_c` makes" in " ".join(dropped["b"].split())
-    assert f"All documents are still in {tenants.index}, which no projection" in dropped["c"]
+    dropped = tenants.cli.ok("projection", "drop", "product__tenant_a", *WHO)
+    assert "ids begin with tenant_a:, stay in it" in " ".join(dropped.split())
 
 
 def test_prefixes_that_meet_are_both_named_and_show_says_what_is_set(tenants: Tenants) -> None:
@@ -93,4 +91,4 @@ def test_a_schema_is_left_out_and_a_name_that_is_no_index_is_alike_in_all_famili
     north = {each["name"].partition("__")[2] for each in listed if each["schema"] != "tenant_a"}
     assert len(north) == 1
     assert {each["index"].endswith(*north) for each in listed if each["schema"] != "tenant_a"} == {True}
-    assert f"{tenants.index}-{{schema}}" in tenants.cli.ok("projection", "list")
+    assert "2 indexes" in tenants.cli.ok("projection", "list")

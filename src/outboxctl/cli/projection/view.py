@@ -1,6 +1,5 @@
 """The reports of `projection`."""
 
-import re
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -26,10 +25,9 @@ STILL_HELD = (
     "projection that is not in force, and fail as `config` in the end: `outboxctl failed list` shows them."
 )
 SHARED = (
-    "Its documents, whose ids begin with {prefix}, stay in {index} until that is rebuilt: "
-    "`outboxctl rebuild --projection {other} makes an index without them."
+    "Its documents, whose ids begin with {prefix}, stay in it, too: `outboxctl rebuild` of a projection with "
+    "the same index makes one without them."
 )
-LAST = "All documents are still in {index}, which no projection has any more: it is yours to delete."
 REBUILD = "outboxctl rebuild --projection {name} --by YOU --reason WHY"
 
 
@@ -175,23 +173,12 @@ def _by_family(found: "Sequence[dict[str, Any]]") -> "Iterator[dict[str, Any]]":
         ages = [each["oldest_seconds"] for each in several if each["oldest_seconds"] is not None]
         sums = {what: sum(each[what] for each in several) for what in ("pending", "processing", "failed")}
         if several[0]["family"]:
-            what = {"name": name, "index": _index_of_all(several), "root": counted(len(several), "schema")}
+            indexes = {each["index"] for each in several}
+            index = indexes.pop() if len(indexes) == 1 else f"{len(indexes):,} indexes"
+            what = {"name": name, "index": index, "root": counted(len(several), "schema")}
             yield several[0] | what | sums | {"oldest_seconds": max(ages, default=None)}
         else:
             yield several[0]
-
-
-def _index_of_all(several: "Sequence[dict[str, Any]]") -> str | None:
-    """The index of a declaration for several schemas, with `{schema}` where it has their names."""
-    from outboxctl.operations.projection.declaration import SCHEMA
-    from outboxctl.operations.projection.schemas import short
-
-    index, name = several[0]["index"], short(several[0]["schema"])
-    at = (match.start() for match in re.finditer(re.escape(name), index))
-    patterns = [index, *(f"{index[:n]}{SCHEMA}{index[n + len(name) :]}" for n in at)]
-    made = [(each["index"], short(each["schema"])) for each in several]
-    fitting = (each for each in patterns if all(own == each.replace(SCHEMA, text) for own, text in made))
-    return next(fitting, None)
 
 
 def overview(found: "Sequence[dict[str, Any]]", *, json: bool) -> None:
@@ -276,10 +263,7 @@ def _dropped_lines(done: "Dropped", *, waited: float) -> list[str]:
         f"{done.discarded:,} waiting events were discarded.",
     ]
     if done.id_prefix:
-        index, prefix = brief(done.index, 255), brief(done.id_prefix, 100)
-        other = f"{done.shares[0]}`" if len(done.shares) == 1 else f"NAME`, of any projection of {index},"
-        text = SHARED if done.shares else LAST
-        lines.append(text.format(index=index, prefix=prefix, other=other))
+        lines.append(SHARED.format(prefix=brief(done.id_prefix, 100)))
     if done.in_hand:
         lines.append(STILL_HELD.format(events=done.in_hand, seconds=waited))
     return [*lines, f"Audit {done.audit_id}"]

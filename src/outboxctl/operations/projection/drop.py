@@ -1,6 +1,6 @@
 """Taking a projection out of force; its index stays."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from time import sleep
 
@@ -17,7 +17,7 @@ from outboxctl.domain.clock import monotonic
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.lifecycle import PROJECTION
 from outboxctl.domain.projection import Projection
-from outboxctl.operations.projection.known import named, sharing
+from outboxctl.operations.projection.known import named
 
 PAUSE = 0.2  # seconds between two looks at the events that a worker has in hand
 WAITING = "{name} is out of force; workers still hold {events:,} of its events: waiting at most {seconds:g} s"
@@ -25,7 +25,7 @@ WAITING = "{name} is out of force; workers still hold {events:,} of its events: 
 
 @dataclass(frozen=True)
 class Dropped:
-    """What was dropped; `discarded` events had been waiting; `shares`: what else has documents in the index.
+    """What was dropped; `discarded` events had been waiting.
 
     `in_hand`: events that a worker held for longer than they were waited for.
     """
@@ -36,7 +36,6 @@ class Dropped:
     in_hand: int
     audit_id: str
     id_prefix: str = ""
-    shares: Sequence[str] = ()
 
 
 def drop(
@@ -58,7 +57,7 @@ def drop(
     if name == PROJECTION:
         raise UsageError(f"{name} is built in: it cannot be dropped")
 
-    def remove(connection: Connection) -> tuple[Projection, list[str], str]:
+    def remove(connection: Connection) -> tuple[Projection, str]:
         projection = named(connection, name)
         if projection.value:
             hint = f"drop {projection.name}, all of it; or delete the index {projection.index}"
@@ -70,9 +69,9 @@ def drop(
         in_force.remove(connection, name)
         filters = {"projection": name, "index": projection.index}
         act = audit.record(connection, "projection drop", by=by, reason=reason, filters=filters, ids=[])
-        return projection, [each.name for each in sharing(connection, projection)], act
+        return projection, act
 
-    projection, shares, act = with_lock_retries(database, remove, patience=patience, report=report)
+    projection, act = with_lock_retries(database, remove, patience=patience, report=report)
 
     def discard() -> tuple[int, int]:
         with database.begin() as connection:
@@ -81,7 +80,7 @@ def drop(
             return count, moves.in_hand(connection, name)
 
     discarded, in_hand = _until_none_waits(discard, name, patience, report)
-    return Dropped(name, projection.index, discarded, in_hand, act, projection.id_prefix, shares)
+    return Dropped(name, projection.index, discarded, in_hand, act, projection.id_prefix)
 
 
 def _without(connection: Connection, projection: Projection, schema: str) -> str:

@@ -15,17 +15,10 @@ from outboxctl.domain.projection import Projection, built_in
 
 
 def named(connection: Connection, name: str, index: str = "") -> Projection:
-    """The projection of this name. UsageError where none is in force, or it stands for several.
-
-    With `index`, that of the built-in projection, also that one. `NAME:VALUE` is the part of a projection
-    whose documents have this value of the column that chooses their index.
-    """
-    name, _, value = name.partition(":")
-    if index and name == PROJECTION:
-        return built_in(index, outbox_schema(connection))
-    found = chosen(connection, name)
+    """The projection of this name. Raises as `chosen`, and UsageError where it stands for several."""
+    found = chosen(connection, name, index)
     if len(found) == 1:
-        return _part(found[0], value) if value else found[0]
+        return found[0]
     each = brief(", ".join(each.name for each in found), 300)
     raise UsageError(f"{name} stands for {len(found)} projections", hint=f"name one: {each}")
 
@@ -33,11 +26,12 @@ def named(connection: Connection, name: str, index: str = "") -> Projection:
 def chosen(connection: Connection, name: str, index: str = "") -> list[Projection]:
     """The projections that a name chooses: that one, or those of a declaration for several schemas.
 
-    Raises as `named`, but for several.
+    With `index`, that of the built-in projection, also that one. `NAME:VALUE` is the part of a projection
+    whose documents have this value of the column that chooses their index. UsageError where none is in force.
     """
+    name, _, value = name.partition(":")
     if index and name == PROJECTION:
         return [built_in(index, outbox_schema(connection))]
-    name, _, value = name.partition(":")
     known = in_force.read(connection)
     if found := [each for each in known if name in (each.name, each.family)]:
         return [_part(each, value) for each in found] if value else found
