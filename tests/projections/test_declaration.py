@@ -110,7 +110,7 @@ BAD = {
     "capital index": (replaced('"products"', '"Products"'), "index: 'Products' cannot be an index's name"),
     "two of one index": (
         GOOD + replaced("product]", "other]"),
-        "[projections.other] index: 'products' is the index of product already",
+        "[projections.other] index: products is the index of product already",
     ),
     "follow without key": (
         replaced('key = "product_id"', "", FOLLOW),

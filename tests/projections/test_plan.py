@@ -32,7 +32,7 @@ ADDED = {
     'events = "none"\n': "events: 'none' is none of triggers, application",
     'events = "application"\n' + FOLLOW: 'follow: with events = "application" no table has triggers',
     'ignore = ["store.nothing"]\n': "ignore: there is no table or view store.nothing",
-    f"mapping = '''\n{OBJECT}\n'''\n": "mapping: 'title' is an object in it, and text in the document",
+    f"mapping = '''\n{OBJECT}\n'''\n": "properties.title: it is an object, and text in the document",
     FOLLOW.replace("reviews", "revews") + 'key = "id"': "follow[1].table: there is no table",
     FOLLOW + 'key = "product"': "follow[1].key: store.reviews has no column 'product'",
     FOLLOW + 'key = "body"': "follow[1].key: 'body' is pg_catalog.text",

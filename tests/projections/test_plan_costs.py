@@ -5,7 +5,7 @@ import pytest
 from outboxctl.core.database import Database
 from outboxctl.core.projections import change_costs
 from outboxctl.domain.projection import Follow, Relation
-from outboxctl.operations.projection.costs import change_costs_of
+from outboxctl.operations.projection.costs import count_documents_behind
 from outboxctl.operations.projection.declaration import read
 from outboxctl.operations.projection.plan import plan
 from projections.store import Store
@@ -38,8 +38,8 @@ def test_a_value_that_the_sample_misses_counts_by_the_statistics(
     store.sql.execute("ANALYZE store.products")
     with db.begin() as connection:
         planned = plan(connection, None, read(store.file), built_in="none")
-        (cost,) = change_costs_of(connection, planned)
-    assert [each and each.most for each in cost] == [80, 1]
+        count_documents_behind(connection, planned)
+    assert [each and each.most for each in planned[0].behind] == [80, 1]
 
 
 def test_a_change_that_reaches_every_document_is_said_to(store: Store) -> None:

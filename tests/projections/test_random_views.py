@@ -15,7 +15,8 @@ from outboxctl.core.database import Database
 from outboxctl.core.projections import dependencies, view_texts
 from outboxctl.domain.keys_query import replaced
 from outboxctl.domain.projection import Relation
-from outboxctl.operations.projection.analysis.analyse import Analysis, TableKey, analyse, analyse_part
+from outboxctl.operations.projection.analysis.analyse import Analysis, analyse
+from outboxctl.operations.projection.analysis.keys import TableKey
 from projections.random_views import COLUMNS, SCHEMA, ViewMaker
 
 ROUNDS = int(os.environ.get("PROJECTIONS_ROUNDS", "15"))
@@ -31,11 +32,7 @@ def analysis(db: Database, key: str) -> Analysis:
     with db.begin() as connection:
         used = dependencies.used(connection, VIEW)
         texts = view_texts.read(connection, VIEW, {*used, ROOT})
-    return (
-        analyse(texts, VIEW, TableKey(ROOT, ("id",)), [key])
-        if key == "id"
-        else analyse_part(texts, VIEW, [key])
-    )
+    return analyse(texts, VIEW, TableKey(ROOT, ("id",)) if key == "id" else None, [key])
 
 
 def documents(sql: psycopg.Connection, key: str) -> dict[int, list[str]]:

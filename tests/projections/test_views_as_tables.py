@@ -63,12 +63,6 @@ SAID = """
 [[projections.product.follow]]
 table = '"View:s %"."To ld"'
 key = ["T:", "of %"]
-columns = ["body"]
-
-[[projections.product.follow]]
-table = '"View:s %".land_names'
-keys = '''SELECT v."T:", v."Id" FROM "View:s %".made v  -- :label is none
-WHERE v.land = :"c:1" OR v.land || '!' = :"c:1"'''
 """
 AN = "(SELECT {}(id) FROM makers WHERE id < {{c}})"
 NONE = "ON CONFLICT DO NOTHING"

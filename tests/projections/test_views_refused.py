@@ -101,14 +101,6 @@ FOLLOWS: dict[tuple[str, str], dict[str, tuple[tuple[str, ...], str, tuple[str, 
         "reviews": (("product_id",), "", ("body", "product_id", "stars")),
         "details": (("product",), "", ("product", "text")),
     },
-    (f"{CHILD} ON d.product = r.product_id", 'key = "k"\ncolumns = ["stars"]'): {
-        "reviews": (("product_id",), "", ("product_id", "stars")),
-        "details": (("product",), "", ("product",)),
-    },
-    (f"{CHILD} ON d.maybe = r.id", 'keys = "SELECT :k + :stars"'): {
-        "reviews": ((), "SELECT :product_id + :stars", ("body", "id", "product_id", "stars")),
-        "details": ((), "SELECT k.* FROM (SELECT t1", ("maybe", "text")),
-    },
     (f"{CHILD} ON d.text > r.body", "all = true"): {
         "reviews": ((), "", ("body", "product_id", "stars")),
         "details": ((), "", ("text",)),
@@ -137,7 +129,8 @@ COMPUTED = f"SELECT product_id + 0 AS k FROM {R}"
 NO_TABLE = "in store.v k is (product_id + 0); name the tables that it reads in its place"
 NO_FOLLOW = {
     (COMPUTED, 'key = "k"'): f"follow[1].key: {NO_TABLE}",
-    (COMPUTED, 'keys = "SELECT :k::bigint"'): f"follow[1].keys: {NO_TABLE}",
+    (CHILD + " ON true", 'keys = "SELECT :k"'): "follow[1].keys: store.v is a view; name the tables",
+    (CHILD + " ON true", 'key = "k"\ncolumns = ["stars"]'): "follow[1].columns: store.v is a view",
     (COMPUTED, 'key = "ke"'): "key: store.v has no column 'ke'; did you mean k?",
     ("SELECT id AS k FROM store.sums", "all = true"): (
         "follow[1]: the view reads store.sums, a materialized view: its refresh fires no trigger; read its"

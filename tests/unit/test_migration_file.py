@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from outboxctl.domain.errors import UsageError
-from outboxctl.operations.projection.migration_file import statements
+from outboxctl.operations.projection.migrate import statements
 
 
 def read(folder: Path, text: str | bytes) -> list[tuple[int, str]]:

@@ -93,7 +93,7 @@ def plan(file: File, triggers: Triggers = None, json: Json = False) -> None:
     """
     from outboxctl.core.projections import in_force
     from outboxctl.operations.projection import declaration, schemas
-    from outboxctl.operations.projection.costs import change_costs_of, writer_costs_of
+    from outboxctl.operations.projection.costs import count_documents_behind, writer_costs_of
     from outboxctl.operations.projection.plan import plan as planning
 
     declared, configured = declaration.read(file), settings()
@@ -111,8 +111,9 @@ def plan(file: File, triggers: Triggers = None, json: Json = False) -> None:
                 )
                 advance(1)
         guards.warn_superuser_of(connection, planned)
-        costs, written = change_costs_of(connection, planned), writer_costs_of(connection, planned)
-    plan_view.plan(planned, costs, written, file, servers, gone=gone, json=json)
+        count_documents_behind(connection, planned)
+        written = writer_costs_of(connection, planned)
+    plan_view.plan(planned, written, file, servers, gone=gone, json=json)
     if gone or any(each.steps for each in planned):
         raise typer.Exit(ExitCode.FINDINGS)
 
@@ -270,7 +271,7 @@ def migrate(
     Example: outboxctl projection migrate 0043_prices.sql --by alice --reason "prices with tax"
     """
     from outboxctl.operations.projection.migrate import migrate as migrating
-    from outboxctl.operations.projection.migration_file import statements
+    from outboxctl.operations.projection.migrate import statements
 
     given, who, configured = statements(file), audited(by, reason), settings()
     with guards.acting(configured, f"run {file}", yes=yes) as db:

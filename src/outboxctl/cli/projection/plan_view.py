@@ -13,12 +13,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from outboxctl.cli.projection.view import ServerNames
-    from outboxctl.core.projections.change_costs import DocumentsBehind
     from outboxctl.core.projections.writer_costs import WriterCosts
     from outboxctl.domain.projection import Follow, Projection
     from outboxctl.operations.projection.resolved import Planned
-
-    Costs = Sequence[DocumentsBehind | None]  # of each followed table
 
 WRITERS = "A writer's µs a row without→with triggers, on copies"
 STATEMENTS = ("INSERT", "UPDATE", "UPDATE unused", "DELETE")
@@ -28,7 +25,6 @@ APPLY = "outboxctl projection apply {file} --by YOU --reason WHY"
 
 def plan(
     planned: "Sequence[Planned]",
-    costs: "Sequence[Costs]",
     written: "Sequence[WriterCosts]",
     file: "Path",
     servers: "ServerNames",
@@ -37,20 +33,19 @@ def plan(
     json: bool,
 ) -> None:
     """Show the plan of a declaration file; the schemas of `gone` are not there any more."""
-    both = [*zip(planned, costs, strict=True)]
     report = {
         "servers": asdict(servers),
         "to_do": bool(gone) or any(each.steps for each in planned),
-        "projections": [_with_costs(each, cost) for each, cost in both],
+        "projections": [_with_costs(each) for each in planned],
         "gone": [{"name": each.name, "index": each.index, "schema": each.schema} for each in gone],
         "writers": [asdict(each) | {"table": str(each.table)} for each in written],
     }
-    rendering.show(report, lambda: _lines(both, written, file, gone), json=json)
+    rendering.show(report, lambda: _lines(planned, written, file, gone), json=json)
 
 
-def _with_costs(planned: "Planned", costs: "Costs") -> dict[str, Any]:
+def _with_costs(planned: "Planned") -> dict[str, Any]:
     report = view.planned(planned)
-    for follow, behind in zip(report["follow"], costs, strict=True):
+    for follow, behind in zip(report["follow"], planned.behind, strict=True):
         follow["median_documents"] = behind.median if behind else None
         follow["most_documents"] = behind.most if behind else None
         follow["sampled_rows"] = behind.rows if behind else None
@@ -58,24 +53,24 @@ def _with_costs(planned: "Planned", costs: "Costs") -> dict[str, Any]:
 
 
 def _lines(
-    both: "Sequence[tuple[Planned, Costs]]",
+    planned: "Sequence[Planned]",
     written: "Sequence[WriterCosts]",
     file: "Path",
     gone: "Sequence[Projection]",
 ) -> "Iterator[object]":
     from outboxctl.operations.projection.costs import one_of_each
 
-    first = one_of_each([each for each, _ in both])
+    first = one_of_each(planned)
     made = set[str]()  # an index that several share is made once
-    for each, costs in both:
+    for each in planned:
         yield from _of_one(each, made)
         if each in first:  # of other schemas they are the same
-            yield from _costs(each, costs)
+            yield from _costs(each)
     for lost in gone:
         yield f"{lost.name}: {brief(lost.document, 200)} into {brief(lost.index, 255)}"
         yield rendering.Item(f"declaration: dropped: no schema {brief(repr(lost.schema), 100)} matches")
     yield from _writers(written)
-    yield from _next([each for each, _ in both], file, any_gone=bool(gone))
+    yield from _next(planned, file, any_gone=bool(gone))
 
 
 def _of_one(planned: "Planned", made: set[str]) -> "Iterator[object]":
@@ -105,11 +100,11 @@ def _where(planned: "Planned") -> "Iterator[str]":
         yield brief(f"ids begin with {projection.id_prefix}{shared}", 400)
 
 
-def _costs(planned: "Planned", costs: "Costs") -> "Iterator[object]":
+def _costs(planned: "Planned") -> "Iterator[object]":
     """What the worker does for a change; an estimate, from a sample of the rows that are there."""
     rows = [
         (follow.table, *((f"{behind.median:,}", f"{behind.most:,}") if behind else (None, None)))
-        for follow, behind in zip(planned.projection.follow, costs, strict=True)
+        for follow, behind in zip(planned.projection.follow, planned.behind, strict=True)
     ]
     if rows:
         yield rendering.table("Documents behind a changed row", ("table", "median", "most"), rows)

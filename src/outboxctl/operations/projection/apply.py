@@ -1,7 +1,7 @@
 """Putting a plan in force: the index first, then everything in the database in one transaction."""
 
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
@@ -18,7 +18,7 @@ from outboxctl.domain.projection import Projection
 from outboxctl.operations.projection import schemas
 from outboxctl.operations.projection.declaration import Declaration
 from outboxctl.operations.projection.drop import Dropped, drop
-from outboxctl.operations.projection.plan import check_indexes, plan
+from outboxctl.operations.projection.plan import plan, require_own_indexes
 from outboxctl.operations.projection.resolved import Planned, PlanStep
 from outboxctl.sink.index import lifecycle
 from outboxctl.sink.index.index_setup import ensure
@@ -44,11 +44,6 @@ class Applied:
     gone: list[Dropped] = field(default_factory=list)
 
 
-@contextmanager
-def _no_progress(_: str, total: int) -> Iterator[Callable[[int], None]]:  # noqa: ARG001
-    yield lambda _: None
-
-
 @dataclass(frozen=True)
 class Applying:
     """What an `apply` works with, and who does it, why.
@@ -65,7 +60,7 @@ class Applying:
     with_triggers: bool | None = None
     patience: float = 60.0
     report: Callable[[str], None] = lambda _: None
-    progress: Progress = _no_progress
+    progress: Progress = lambda _label, _total: nullcontext(lambda _: None)
     known: in_force.Kept = field(default_factory=in_force.Kept)
 
     def apply(self, declared: Sequence[Declaration]) -> Applied:
@@ -78,19 +73,17 @@ class Applying:
         """
         groups, gone = self.expanded(declared)
         self.look(groups)
+        done = list[Applied]()
         with self.progress("applying", len(groups)) as advance:
-            done = [self._advanced(group, advance) for group in groups]
+            for group in groups:
+                done.append(self.carry_out(group))
+                advance(1)
         return Applied(
             [planned for each in done for planned in each.planned],
             {name: steps for each in done for name, steps in each.steps.items()},
             next((each.audit_id for each in done if each.audit_id), None),
             [self.drop(each.name) for each in gone],
         )
-
-    def _advanced(self, declared: Sequence[Declaration], advance: Callable[[int], None]) -> Applied:
-        done = self.carry_out(declared)
-        advance(1)
-        return done
 
     def expanded(self, declared: Sequence[Declaration]) -> tuple[list[list[Declaration]], list[Projection]]:
         """What is applied together, and what is dropped."""
@@ -106,7 +99,7 @@ class Applying:
             return  # it is planned as a whole before it is done
         with self.database.begin() as connection:
             every = [declared for group in groups for declared in group]
-            check_indexes(self.client, every, self.known.read(connection), self.built_in)
+            require_own_indexes(self.client, every, self.known.read(connection), self.built_in)
             unlike = schemas.unlike(connection, groups)
         for group in unlike:
             self._retried(partial(self._plan, declared=group))

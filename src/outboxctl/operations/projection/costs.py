@@ -16,21 +16,19 @@ WRITERS = 5.0  # for what writes cost, and twice that on a server that is busy
 SECONDS = 10.0  # after which the documents behind no other table's rows are counted
 
 
-def change_costs_of(connection: Connection, planned: Sequence[Planned]) -> list[list[DocumentsBehind | None]]:
-    """The documents behind a row of each followed table, in the order of the plan; from samples.
+def count_documents_behind(connection: Connection, planned: Sequence[Planned]) -> None:
+    """Set `behind` of each: the documents behind a row of each followed table; from samples.
 
     None where that takes too long to look at, or is refused, and of all schemas of a declaration but the
     first. Nothing is changed.
     """
     until, looked_at = monotonic() + SECONDS, {id(each) for each in one_of_each(planned)}
     with undone(connection):
-        return [
-            [
+        for one in planned:
+            one.behind = [
                 _behind(connection, one, each) if id(one) in looked_at and monotonic() < until else None
                 for each in one.projection.follow
             ]
-            for one in planned
-        ]
 
 
 def one_of_each(planned: Sequence[Planned]) -> list[Planned]:

@@ -2,12 +2,14 @@
 
 import re
 import tomllib
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from outboxctl.core.projections.catalog import MAX_NAME
 from outboxctl.domain.lifecycle import PROJECTION
+from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import (
     BRACES,
     HASHED,
@@ -184,14 +186,10 @@ def _check_schemas(declared: Declaration) -> None:
     for key, most in (("index", MAX_INDEX), ("id_prefix", MAX_PREFIX)):
         if len(getattr(declared, key).replace(SCHEMA, "x" * MAX_NAME).encode()) > most:
             place.at(key).fail(f"with a schema of {MAX_NAME} bytes it has more than {most}")
-    _check_apart(place.at("id_prefix"), declared.id_prefix)
-
-
-def _check_apart(place: Place, prefix: str) -> None:
-    """Whoever may make a schema could have its ids begin as those of another one."""
-    if re.search(r"\{schema\}([a-z0-9_]|\Z)", prefix):
+    # Whoever may make a schema could have its ids begin as those of another one.
+    if re.search(r"\{schema\}([a-z0-9_]|\Z)", declared.id_prefix):
         hint = f'end it with another character: id_prefix = "{SCHEMA}:"'
-        place.fail("ids of one schema could begin as those of another one", hint)
+        place.at("id_prefix").fail("ids of one schema could begin as those of another one", hint)
 
 
 def _flag(place: Place, table: dict[str, Any], key: str) -> bool:
@@ -267,7 +265,7 @@ def _follow(place: Place, table: dict[str, Any], count: int) -> DeclaredFollow:
     return DeclaredFollow(place, name, key, keys, place.texts(table, "columns"), every)
 
 
-def meeting(declared: Declaration, index: str, id_prefix: str) -> bool:
+def _meeting(declared: Declaration, index: str, id_prefix: str) -> bool:
     """Whether a document may be one of another projection of this index, too."""
     if not may_meet(declared.pattern, index):
         return False
@@ -276,20 +274,22 @@ def meeting(declared: Declaration, index: str, id_prefix: str) -> bool:
     return several or not disjoint(declared.id_prefix, id_prefix)
 
 
-def prefixes(own: str, other: str) -> str:
+def _prefixes(own: str, other: str) -> str:
     """Of two projections of one index, for an error: empty where no ids begin with any."""
     texts = [f"ids begin with {shown(each)}" if each else "no id_prefix" for each in (other, own)]
     return f" ({texts[0]}; here: {texts[1]})" if own or other else ""
 
 
-def check_indexes(declared: list[Declaration]) -> None:
-    """Raise UsageError for two declarations of one index, unless their ids are disjoint."""
-    for each, other in ((each, other) for n, each in enumerate(declared) for other in declared[:n]):
-        if meeting(each, other.pattern, other.id_prefix):
-            each.place.at("index").fail(
-                f"{shown(each.index)} is the index of {other.name} already"
-                + prefixes(each.id_prefix, other.id_prefix)
-                if each.index == other.index
-                else f"{shown(each.index)} may be an index of {other.name}, which has {shown(other.index)}",
-                OWN_INDEX,
-            )
+def check_indexes(declared: Iterable[Declaration], others: Iterable[tuple[str, str, str]] = ()) -> None:
+    """Raise UsageError for an index of two, unless their ids are disjoint.
+
+    `others` are beside the declared ones: the name of the index, the prefix of the ids, whose it is.
+    """
+    taken = [*others]
+    for each in declared:
+        for index, prefix, owner in taken:
+            if _meeting(each, index, prefix):
+                pattern = "" if index == each.pattern else f", which has {brief(index, 250)}"
+                what = f"{brief(each.index, 250)} is the index of {owner} already{pattern}"
+                each.place.at("index").fail(f"{what}{_prefixes(each.id_prefix, prefix)}", OWN_INDEX)
+        taken.append((each.pattern, each.id_prefix, each.name))

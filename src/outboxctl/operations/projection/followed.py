@@ -13,8 +13,8 @@ from outboxctl.domain.keys_query import parameters
 from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import BLANK_PADDED, Follow, KeyColumn, Relation
 from outboxctl.operations.projection import unfolded
-from outboxctl.operations.projection.analysis.analyse import TableKey
 from outboxctl.operations.projection.analysis.chains import same_text
+from outboxctl.operations.projection.analysis.keys import TableKey
 from outboxctl.operations.projection.declaration import Declaration, DeclaredFollow
 from outboxctl.operations.projection.place import Place, shown
 from outboxctl.operations.projection.proof import Proof, counting, follows, prove

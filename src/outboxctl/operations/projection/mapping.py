@@ -7,7 +7,7 @@ the document all the same; what shall be searched the file declares.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 from typing import Any
@@ -207,27 +207,17 @@ def _size(mappings: Json) -> int:
     return len(mappings.get("fields", {})) + sum(1 + _size(each) for each in beneath)
 
 
-def objects_of_values(columns: Sequence[Field], given: Json) -> list[Field]:
-    """Columns with one value, or a list of values, that the file declares as objects: no document fits."""
+def misfits(columns: Sequence[Field], given: Json, vectors: Vectors) -> Iterator[tuple[str, str]]:
+    """Columns that the file declares so that an engine would refuse each document: the names, and why."""
     declared = given.get("mappings", {}).get("properties", {})
-    return [
-        each
-        for each in columns
-        if each.kind in KINDS
-        and (field_ := declared.get(each.name)) is not None
-        and ("properties" in field_ or field_.get("type") in ("object", "nested", "flattened"))
-    ]
-
-
-def wrong_dimensions(columns: Sequence[Field], given: Json, vectors: Vectors) -> list[tuple[Field, Any]]:
-    """Vectors of which the file says other dimensions than their column has, with those of the file."""
-    declared = given.get("mappings", {}).get("properties", {})
-    said = [(each, declared.get(each.name, {}).get(vectors.dims)) for each in columns if is_vector(each)]
-    return [
-        (each, dims)
-        for each, dims in said
-        if each.modifier > 0 and dims is not None and _text(dims) != _text(each.modifier)
-    ]
+    for each in (column for column in columns if column.name in declared):
+        field_ = declared[each.name]
+        kind, dims = field_.get("type"), field_.get(vectors.dims, each.modifier)
+        if each.kind in KINDS and ("properties" in field_ or kind in ("object", "nested", "flattened")):
+            yield each.name, f"it is an object, and {each.kind} in the document"
+        if is_vector(each) and each.modifier > 0 and _text(dims) != _text(each.modifier):
+            what = f"the column has {each.modifier} dimensions, the file says {dims}"
+            yield f"{each.name}.{vectors.dims}", what
 
 
 def compare(wanted: Json, there: Json, path: str = "") -> MappingComparison:

@@ -1,9 +1,8 @@
 """What `plan` warns of: what a projection costs, and what it cannot see."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import sqlglot
 from sqlglot import exp
@@ -16,9 +15,9 @@ from outboxctl.core.refused_reads import NO_POLICY
 from outboxctl.core.sql import Connection
 from outboxctl.domain.keys_query import replaced
 from outboxctl.domain.printable import brief
-from outboxctl.domain.projection import Follow, Projection, Relation, Routing
-from outboxctl.operations.projection.analysis.analyse import Analysis, TableKey, analyse
-from outboxctl.operations.projection.analysis.keys import Lookup
+from outboxctl.domain.projection import Follow, Projection, Relation
+from outboxctl.operations.projection.analysis.analyse import Analysis, analyse
+from outboxctl.operations.projection.analysis.keys import TableKey
 from outboxctl.operations.projection.contents import Unknown
 
 ONE_BY_ONE = "create one, by these statements: the last one takes the others, and locks nobody out for long"
@@ -104,16 +103,6 @@ def _version(projection: Projection) -> Iterator[Notice]:
         yield Notice(text, f"let {projection.version} grow with each of these changes, in its transaction")
 
 
-def routing_cost(projection: Projection, settings: Mapping[str, Any]) -> list[Notice]:
-    """What a routing costs that a document may change, in an index of these (flat) settings."""
-    shards = int(settings.get("index.number_of_shards", 1))
-    if projection.routed is not Routing.COLUMN or shards == 1:
-        return []
-    name = brief(projection.routing, 200)
-    text = f"the routing {name} is not in the key: each document is written to all {shards} shards"
-    return [Notice(text, f"make {name} a part of the key if a row never changes it")]
-
-
 def _fields(unsearched: Sequence[Unknown]) -> "Iterator[Notice]":
     """By the reason; of an object of which nothing is known its name alone."""
     for why in dict.fromkeys(each.why for each in unsearched):
@@ -134,7 +123,7 @@ def unindexed(connection: Connection, projection: Projection) -> list[MissingInd
 
 def of_analysis(connection: Connection, projection: Projection, analysis: Analysis) -> list[MissingIndex]:
     """The same of what was proved of a view."""
-    declared = [Lookup(each.table, each.key) for each in projection.follow if each.key]
+    declared = [TableKey(each.table, each.key) for each in projection.follow if each.key]
     found = [("reading a document", each) for each in (*analysis.reading, *declared)]
     for follow in projection.follow:
         what = f"finding the documents behind a row of {follow.table}"
@@ -142,7 +131,7 @@ def of_analysis(connection: Connection, projection: Projection, analysis: Analys
     return missing(connection, found)
 
 
-def missing(connection: Connection, found: Iterable[tuple[str, Lookup]]) -> list[MissingIndex]:
+def missing(connection: Connection, found: Iterable[tuple[str, TableKey]]) -> list[MissingIndex]:
     """The indexes that these lack: each with what it is for."""
     return [
         MissingIndex(what, table, columns, tuple(indexes.create_sql(connection, table, columns)))
@@ -151,14 +140,14 @@ def missing(connection: Connection, found: Iterable[tuple[str, Lookup]]) -> list
     ]
 
 
-def lookups(connection: Connection, follow: Follow, analysis: Analysis) -> tuple[Lookup, ...]:
+def lookups(connection: Connection, follow: Follow, analysis: Analysis) -> tuple[TableKey, ...]:
     """How the documents behind a row are found, in the order of the tables."""
     ways = analysis.follows.get(follow.table, ())
     made = next((way.finding for way in ways if way.keys and way.keys == follow.keys), None)
     return tuple(_compared(connection, follow.keys)) if made is None and follow.keys else made or ()
 
 
-def _compared(connection: Connection, keys: str) -> Iterator[Lookup]:
+def _compared(connection: Connection, keys: str) -> Iterator[TableKey]:
     """What a query compares with columns of the changed row, else with another table; nothing if unclear."""
     try:
         tree = sqlglot.parse_one(replaced(keys, lambda _: "$1"), read="postgres")
@@ -176,4 +165,4 @@ def _compared(connection: Connection, keys: str) -> Iterator[Lookup]:
         if columns := given.get(alias) or joined.get(alias):
             relation = Relation(table.db or "public", table.name)
             if catalog.kind(connection, relation) in catalog.TABLES:
-                yield Lookup(relation, tuple(dict.fromkeys(columns)))
+                yield TableKey(relation, tuple(dict.fromkeys(columns)))

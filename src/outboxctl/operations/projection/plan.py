@@ -19,7 +19,7 @@ from outboxctl.domain.printable_sql import clean_sql
 from outboxctl.domain.projection import BRACES, Projection, Relation
 from outboxctl.operations.projection import mapping, parts, sharing
 from outboxctl.operations.projection.analysis.chains import same_text
-from outboxctl.operations.projection.declaration import OWN_INDEX, TRIGGERS, Declaration, meeting, prefixes
+from outboxctl.operations.projection.declaration import OWN_INDEX, TRIGGERS, Declaration, check_indexes
 from outboxctl.operations.projection.notices import Notice
 from outboxctl.operations.projection.place import shown
 from outboxctl.operations.projection.resolved import Planned, resolve
@@ -72,7 +72,7 @@ def plan(
             wanted = _with_triggers(each, before, with_triggers)
             found.append(resolve(connection, each, schema=schema, with_triggers=wanted, vectors=engine))
             found[-1].before = before
-        check_indexes(client, declared, there, built_in)
+        require_own_indexes(client, declared, there, built_in)
         sharing.share(connection, found, there)
         beside = dict(before_all)
         for planned in found:
@@ -90,18 +90,14 @@ def _with_triggers(declared: Declaration, before: Projection | None, flag: bool 
     return (before is None or before.triggers) if wanted is None else wanted
 
 
-def check_indexes(
+def require_own_indexes(
     client: Client | None, declared: Sequence[Declaration], before: Iterable[Projection], built_in: str
 ) -> None:
     """Raise UsageError for a declared index that is another projection's, by its name or behind an alias."""
     names = {each.name for each in declared}
     others = [(each.index, each.id_prefix, each.name) for each in before if each.name not in names]
     others.append((built_in, "", BUILT_IN))
-    for each in declared:
-        for index, prefix, owner in others:
-            if meeting(each, index, prefix):
-                what = f"{brief(each.index, 250)} is the index of {owner} already"
-                each.place.at("index").fail(f"{what}{prefixes(each.id_prefix, prefix)}", OWN_INDEX)
+    check_indexes(declared, others)
     own = {each.index: each.name for each in declared}
     owners = {index: owner for index, _, owner in others} | own
     # Of those whose index a column chooses the names say enough: what they make says whose it is.

@@ -13,8 +13,8 @@ from outboxctl.core.sql import Connection
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import Follow, Relation
-from outboxctl.operations.projection.analysis.analyse import Analysis, TableKey, analyse
-from outboxctl.operations.projection.analysis.keys import KeyPath
+from outboxctl.operations.projection.analysis.analyse import Analysis, analyse
+from outboxctl.operations.projection.analysis.keys import KeyPath, TableKey
 from outboxctl.operations.projection.declaration import Declaration
 from outboxctl.operations.projection.place import Place, quoted
 

@@ -7,17 +7,20 @@ from typing import Any
 
 from outboxctl.core.projections import catalog, first_rows, indexes, owners, scratch, sweeps
 from outboxctl.core.projections.catalog import LONGEST_WITH_QUERY, Kind, view_name
+from outboxctl.core.projections.change_costs import DocumentsBehind
 from outboxctl.core.projections.fields import Field, fields
 from outboxctl.core.projections.view_texts import definition
 from outboxctl.core.search_path import quoted
 from outboxctl.core.sql import Connection
 from outboxctl.domain.errors import UsageError
+from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import KeyColumn, Projection, Relation
 from outboxctl.operations.projection import followed, mapping, unfolded
-from outboxctl.operations.projection.analysis.analyse import Analysis, TableKey
+from outboxctl.operations.projection.analysis.analyse import Analysis
+from outboxctl.operations.projection.analysis.keys import TableKey
 from outboxctl.operations.projection.contents import Unknown, contents
 from outboxctl.operations.projection.declaration import Declaration
-from outboxctl.operations.projection.notices import Notice, notices, routing_cost
+from outboxctl.operations.projection.notices import Notice, notices
 from outboxctl.operations.projection.place import Place, shown
 from outboxctl.sink.index.vectors import DENSE, Vectors
 
@@ -51,7 +54,7 @@ class Planned:
     its engine has them, `before` what is in force. `scripts` changes the database, `lacking` are, by index,
     fields that its mapping gets, in place, of one that is made none; `tampered` says what is not as it was
     put in force, so that documents may be wrong. `new_index`: it holds no document of before. `unfolded` is
-    the view that is declared as the root.
+    the view that is declared as the root, `behind` what a change of each followed table costs.
     """
 
     declaration: Declaration
@@ -71,6 +74,7 @@ class Planned:
     tampered: list[str] = field(default_factory=list)
     new_index: bool = False
     unfolded: Relation | None = None
+    behind: Sequence[DocumentsBehind | None] = ()
 
     def step(self, what: str, text: str, command: str = "") -> None:
         """Add a thing to do."""
@@ -106,8 +110,7 @@ def resolve(
     view = _document(connection, declared, made)
     columns = fields(connection, view)
     key = _key(connection, declared, root, columns)
-    _check_fields(declared, view, columns)
-    _check_dimensions(declared, columns, vectors)
+    _check_fields(declared, view, columns, vectors)
     root_columns, follow, ignored, proof = followed.tables(
         connection, declared, root, key, view, with_triggers=with_triggers
     )
@@ -143,7 +146,6 @@ def resolve(
         at = place.at("query" if declared.query else "document")
         at.fail(f"it has more than one row for the key {shown(several)}", hint)
     found = notices(connection, projection, view, proof.analysis, unknown)
-    found += routing_cost(projection, body["settings"])
     others = owners.others(connection, view)
     of = named if named != root.table else None
     return Planned(declared, projection, view, body, proof.analysis, found, others, vectors, unfolded=of)
@@ -230,24 +232,16 @@ def _unique(connection: Connection, root: Relation, name: str) -> bool:
     return any(each.columns == (name,) for each in indexes.unique(connection, root))
 
 
-def _check_fields(declared: Declaration, view: Relation, columns: Sequence[Field]) -> None:
+def _check_fields(declared: Declaration, view: Relation, columns: Sequence[Field], vectors: Vectors) -> None:
     for key, name in (("routing", declared.routing), ("index", declared.column)):
         place = declared.place.at(key)
         followed.check_column(place, name, view, [each.name for each in columns])
         if any(each.name == name and (each.listed or each.kind == "json") for each in columns):
             place.fail(f"{shown(name)} is a list or an object", f"`{key}` takes one value of a document")
     _check_version(declared, columns)
-    for each in mapping.objects_of_values(columns, declared.mapping):
-        what = f"{shown(each.name)} is an object in it, and {each.kind} in the document"
+    for name, what in mapping.misfits(columns, declared.mapping, vectors):
         hint = "the engine would refuse each document: correct the field, or leave it out"
-        declared.place.at("mapping").fail(what, hint)
-
-
-def _check_dimensions(declared: Declaration, columns: Sequence[Field], vectors: Vectors) -> None:
-    for each, dims in mapping.wrong_dimensions(columns, declared.mapping, vectors):
-        place = declared.place.at("mapping.mappings.properties").at(each.name).at(vectors.dims)
-        what = f"the column has {each.modifier} dimensions, the file says {shown(dims)}"
-        place.fail(what, "the engine would refuse each document: correct it, or leave the field out")
+        declared.place.at(f"mapping.mappings.properties.{brief(name, 200)}").fail(what, hint)
 
 
 def _check_version(declared: Declaration, columns: Sequence[Field]) -> None:

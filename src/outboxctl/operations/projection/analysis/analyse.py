@@ -3,25 +3,17 @@
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import product
-from typing import NamedTuple
 
 from outboxctl.core.projections.view_texts import ViewTexts
 from outboxctl.domain.projection import Relation
 from outboxctl.operations.projection.analysis import reading, rows
 from outboxctl.operations.projection.analysis.chains import Chains
-from outboxctl.operations.projection.analysis.keys import KeyPath, Lookup, key_path
+from outboxctl.operations.projection.analysis.keys import KeyPath, TableKey, key_path
 from outboxctl.operations.projection.analysis.lineage import Lineage
 from outboxctl.operations.projection.analysis.model import AnalysedView, Branch, Leaf, NotUnderstoodError, Use
 
 OTHER_ROWS = "{} makes documents depend on others' rows"
 NOT_JOINED = "no equality of columns joins it with {}"
-
-
-class TableKey(NamedTuple):
-    """A table, and those of its columns that hold a key."""
-
-    table: Relation
-    columns: tuple[str, ...]
 
 
 @dataclass
@@ -45,35 +37,22 @@ class Analysis:
     read: set[Relation] = field(default_factory=set)
     beneath: set[Relation] = field(default_factory=set)
     keyed: list[list[TableKey]] = field(default_factory=list)
-    reading: list[Lookup] = field(default_factory=list)
+    reading: list[TableKey] = field(default_factory=list)
     view: AnalysedView | None = None
 
 
 def analyse(
     texts: ViewTexts,
     view: Relation,
-    root: TableKey,
+    root: TableKey | None,
     key: Sequence[str],
     said: Collection[Relation] = (),
 ) -> Analysis:
     """Analyse a view of the documents of `root`, whose key is in the columns `key` of the view.
 
-    `said` are views of which the declaration says how they are followed, wherever this one reads them.
+    Without a root they may be of any tables, and one may have several rows. `said` are views of which the
+    declaration says how they are followed, wherever this one reads them.
     """
-    return _analysed(texts, view, root, key, said)
-
-
-def analyse_part(texts: ViewTexts, view: Relation, key: Sequence[str]) -> Analysis:
-    """Analyse a view of any rows: how the values of its columns `key` behind a changed row are found.
-
-    They may be of any tables, and one may have several rows.
-    """
-    return _analysed(texts, view, None, key, ())
-
-
-def _analysed(
-    texts: ViewTexts, view: Relation, root: TableKey | None, key: Sequence[str], said: Collection[Relation]
-) -> Analysis:
     try:
         return _Prover(reading.read(texts, view), root, key, said).analysis()
     except NotUnderstoodError as error:
@@ -160,7 +139,8 @@ class _Prover:
     def _follow(self, use: Use, end: _End) -> None:
         reach = self._chains.reach(use, end.branches)
         cut = [leaf.cut & use.level.within for leaf in end.key]
-        how = None if any(cut) else key_path(reach, end.key, self._types(end))
+        types = [self._lineage.type(leaf) for leaf in end.key]
+        how = None if any(cut) else key_path(reach, end.key, types)
         self._made.reading += how.reading if how else ()
         if use.views & self._said:
             return
@@ -168,19 +148,11 @@ class _Prover:
             reasons = [next(iter(each)).reason for each in cut if each] + [reach.cut]
             reasons += [each.cut for each in use.level.within]
             why = next(filter(None, reasons), "")
-            text = OTHER_ROWS.format(why) if why else NOT_JOINED.format(self._joined_with(end))
+            root = self._root.table if self._root else end.key[0].use.table
+            text = OTHER_ROWS.format(why) if why else NOT_JOINED.format(root)
             text += f" ({use.alias})" if use.alias != use.table.name else ""
             told = self._made.unproven.setdefault(use.table, [])
             told += [text] if text not in told else []
         elif self._root != (use.table, how.key):
             follows = self._made.follows.setdefault(use.table, [])
             follows += [how] if how not in follows else []
-
-    def _types(self, end: _End) -> list[str]:
-        if self._root is None:
-            return [self._lineage.type(leaf) for leaf in end.key]
-        types = self._view.texts.tables[self._root.table].types
-        return [types[name] for name in self._root.columns]
-
-    def _joined_with(self, end: _End) -> Relation:
-        return self._root.table if self._root else end.key[0].use.table

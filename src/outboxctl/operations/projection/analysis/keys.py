@@ -14,8 +14,8 @@ from outboxctl.operations.projection.analysis.model import Leaf, Use
 WORD = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 
 
-class Lookup(NamedTuple):
-    """A table, and the columns that its rows are found by."""
+class TableKey(NamedTuple):
+    """A table, and those of its columns that hold a key, or that its rows are found by."""
 
     table: Relation
     columns: tuple[str, ...]
@@ -32,8 +32,8 @@ class KeyPath:
     key: tuple[str, ...] = ()
     keys: str = ""
     parameters: tuple[str, ...] = ()
-    finding: tuple[Lookup, ...] = ()
-    reading: tuple[Lookup, ...] = ()
+    finding: tuple[TableKey, ...] = ()
+    reading: tuple[TableKey, ...] = ()
 
 
 def key_path(reach: Reach, key: Sequence[Leaf], types: Sequence[str]) -> KeyPath | None:
@@ -43,7 +43,7 @@ def key_path(reach: Reach, key: Sequence[Leaf], types: Sequence[str]) -> KeyPath
     """
     own = [_own(reach, leaf, type_) for leaf, type_ in zip(key, types, strict=True)]
     if all(own):
-        return KeyPath(key=tuple(own), reading=(Lookup(reach.use.table, tuple(own)),))
+        return KeyPath(key=tuple(own), reading=(TableKey(reach.use.table, tuple(own)),))
     for end in reach.came:
         steps = reach.path(end)
         uses = [step[0].target.use for step in steps]
@@ -85,7 +85,7 @@ def _query(
     )
     uses = [first[0].source.use, *(step[0].target.use for step in steps)]
     held = [each for each in columns if each]
-    last = [Lookup(uses[at].table, tuple(name for place, name in held if place == at)) for at, _ in held]
+    last = [TableKey(uses[at].table, tuple(name for place, name in held if place == at)) for at, _ in held]
     return KeyPath(
         keys=text.as_string(),
         parameters=tuple(dict.fromkeys(names)),
@@ -94,11 +94,11 @@ def _query(
     )
 
 
-def _lookups(several: Iterable[Sequence[Leaf]]) -> Iterator[Lookup]:
+def _lookups(several: Iterable[Sequence[Leaf]]) -> Iterator[TableKey]:
     """Those of which some column is compared as it is."""
     for leaves in several:
         if columns := tuple(dict.fromkeys(leaf.column for leaf in leaves if leaf.plain)):
-            yield Lookup(leaves[0].use.table, columns)
+            yield TableKey(leaves[0].use.table, columns)
 
 
 def _join(place: int, step: Sequence[Edge]) -> Composable:

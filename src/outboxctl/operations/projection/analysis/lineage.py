@@ -10,7 +10,6 @@ from outboxctl.domain.projection import Relation
 from outboxctl.operations.projection.analysis.model import (
     Derived,
     Element,
-    Joined,
     Leaf,
     Opaque,
     Query,
@@ -58,9 +57,6 @@ class Lineage:
             return [Leaf(source, actual)] if actual else []
         if isinstance(source, Derived):
             return self.output(source, name)
-        if isinstance(source, Joined):
-            inner = [each for each in source.aliases if self._has(place.level.sources[each], name)]
-            return self.of(SourcePlace(place.level, inner[0]), name) if len(inner) == 1 else []
         if isinstance(source, Element) and name == source.name:
             return [
                 replace(leaf, element=True) for leaf in self.value(place.level, source.array) if leaf.plain
@@ -98,7 +94,7 @@ class Lineage:
     def _has(self, source: Source, name: str) -> bool:
         if isinstance(source, Use):
             return bool(self._actual(source, name))
-        if isinstance(source, (Joined, Opaque)):
+        if isinstance(source, Opaque):
             return False
         return name in (source.names if isinstance(source, Derived) else [source.name])
 
@@ -117,25 +113,25 @@ def cut_by(query: Query, column: exp.Expr) -> str:
     distinct = select.args.get("distinct")
     if distinct and distinct.args.get("on") and not _among(column, distinct.args["on"]):
         return "DISTINCT ON"
-    for window in windows(select):
-        if not any(_among(column, each) for each in partition(select, window)):
+    for window in _windows(select):
+        if not any(_among(column, each) for each in _partition(select, window)):
             return f"{window.this.sql('postgres', normalize_functions='lower')} OVER"
     return ""
 
 
-def windows(select: exp.Select) -> Iterator[exp.Window]:
+def _windows(select: exp.Select) -> Iterator[exp.Window]:
     """The window functions of a SELECT, without those of SELECTs in it."""
     for part in [*select.expressions, select.args.get("order"), select.args.get("qualify")]:
         if part is not None:
             yield from (each for each in own_parts(part) if isinstance(each, exp.Window))
 
 
-def own_parts(node: exp.Expr, *without: type[exp.Expr]) -> Iterator[exp.Expr]:
-    """An expression and its parts, but those of SELECTs in it, and of parts of these kinds."""
-    return node.walk(bfs=False, prune=lambda each: isinstance(each, (exp.Select, exp.SetOperation, *without)))
+def own_parts(node: exp.Expr) -> Iterator[exp.Expr]:
+    """An expression and its parts, but those of SELECTs in it."""
+    return node.walk(bfs=False, prune=lambda each: isinstance(each, (exp.Select, exp.SetOperation)))
 
 
-def partition(select: exp.Select, window: exp.Window) -> Sequence[exp.Expr]:
+def _partition(select: exp.Select, window: exp.Window) -> Sequence[exp.Expr]:
     """What a window function's rows are divided by."""
     name = window.alias
     named = [each for each in select.args.get("windows") or () if name and each.this.name == name]
@@ -146,12 +142,11 @@ def _among(column: exp.Expr, node: exp.Expr) -> bool:
     """Whether an expression is this column, or a list with it."""
     inner = node.unnest()
     parts = inner.expressions if isinstance(inner, exp.Tuple) else [inner]
-    return any(same_column(each.unnest(), column) for each in parts)
+    return any(_same(each.unnest(), column) for each in parts)
 
 
-def same_column(one: exp.Expr, other: exp.Expr) -> bool:
+def _same(one: exp.Expr, other: exp.Expr) -> bool:
     """Whether both are the same column of the same source."""
-    left, right = one.unnest(), other.unnest()
-    if not (isinstance(left, exp.Column) and isinstance(right, exp.Column)):
+    if not (isinstance(one, exp.Column) and isinstance(other, exp.Column)):
         return False
-    return (left.table, left.name) == (right.table, right.name)
+    return (one.table, one.name) == (other.table, other.name)

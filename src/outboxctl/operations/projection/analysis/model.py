@@ -47,12 +47,6 @@ class Derived:
     reason: str = ""
 
 
-class Joined(NamedTuple):
-    """A join with a name: its columns are those of what it joins, of none where it renames them."""
-
-    aliases: frozenset[str]
-
-
 class Element(NamedTuple):
     """`unnest` of an array in FROM: its only column is an element of `array`."""
 
@@ -61,12 +55,12 @@ class Element(NamedTuple):
 
 
 class Opaque(NamedTuple):
-    """Rows of which nothing is known: of a function, of VALUES."""
+    """Rows of which nothing is known: of a function, of VALUES, of a join with a name of its own."""
 
     what: str
 
 
-Source = Use | Derived | Joined | Element | Opaque
+Source = Use | Derived | Element | Opaque
 Branch = tuple[Derived, int]
 
 

@@ -15,7 +15,6 @@ from outboxctl.operations.projection.analysis.model import (
     AnalysedView,
     Derived,
     Element,
-    Joined,
     Membership,
     NotUnderstoodError,
     Opaque,
@@ -115,8 +114,7 @@ class _Reader:
         if isinstance(node, exp.Subquery) and isinstance(node.this, (exp.Table, exp.Subquery)):
             aliases = self._from(query, node.this, joins)
             if node.alias:
-                renamed = _columns(node) or Joined(frozenset()) in [query.sources[each] for each in aliases]
-                query.sources[node.alias] = Joined(frozenset() if renamed else aliases)
+                query.sources[node.alias] = Opaque(node.alias)
                 aliases |= {node.alias}
         else:
             name = node.alias or node.name

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Sequence
 
 from sqlglot import exp
 
-from outboxctl.operations.projection.analysis.lineage import Lineage, own_parts, partition, same_column
+from outboxctl.operations.projection.analysis.lineage import Lineage, own_parts
 from outboxctl.operations.projection.analysis.model import (
     AnalysedView,
     Branch,
@@ -72,29 +72,13 @@ class _Rows:
 
     def _derived(self, derived: Derived, columns: Collection[str]) -> bool:
         query = derived.branches[0]
-        group, limit = query.select.args.get("group"), query.select.args.get("limit")
+        if self._chosen(query.select):
+            return True
         outputs = dict(zip(derived.names, query.select.expressions, strict=False))
         inner = [outputs[name].unalias().unnest() for name in columns if name in outputs]
-        if self._numbered(query, [outputs[name] for name in columns if name in outputs]):
-            return True
-        if group and group.find(exp.Rollup, exp.Cube, exp.GroupingSets):
-            return True
-        if group:
-            return all(any(same_column(each, other) for other in inner) for each in group.expressions)
-        if (limit is not None and limit.expression.name == "1") or self._aggregated(query.select):
-            return True
         places = [(self._lineage.place(query, each), each) for each in inner if isinstance(each, exp.Column)]
         known = [(place.alias, each.name) for place, each in places if place and place.level is query]
         return not self.fault(query, set(), known)
-
-    def _numbered(self, query: Query, fixed: Sequence[exp.Expr]) -> bool:
-        """Whether one number of each partition is chosen: `row_number() OVER (PARTITION BY …)` is fixed."""
-        values = [each.unalias().unnest() for each in fixed]
-        return any(
-            all(any(same_column(part, other) for other in values) for part in partition(query.select, each))
-            for each in values
-            if isinstance(each, exp.Window) and isinstance(each.this, exp.RowNumber)
-        )
 
     def _fixed(self, query: Query, alias: str, single: set[str], known: Collection[Column]) -> frozenset[str]:
         """The columns of a source that have one value beside a row of `single`."""
@@ -118,11 +102,11 @@ class _Rows:
                 yield sides[0], sides[1]
                 yield sides[1], sides[0]
 
-    def _aggregated(self, select: exp.Select) -> bool:
-        return any(
-            is_aggregate(each, self._aggregates)
-            for part in select.expressions
-            for each in own_parts(part, exp.Window)
+    def _chosen(self, select: exp.Select) -> bool:
+        """Whether its rows are summed up, numbered or limited: how many one value has is not looked into."""
+        parts = [each for part in select.expressions for each in own_parts(part)]
+        return bool(select.args.get("group") or select.args.get("limit")) or any(
+            isinstance(each, exp.Window) or is_aggregate(each, self._aggregates) for each in parts
         )
 
 
