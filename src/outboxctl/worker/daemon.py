@@ -268,7 +268,7 @@ class Daemon:
         with self._database.begin() as connection:
             # In this order: what was expanded meanwhile is seen by the second one.
             due = self.parts.expander.due(connection) or snapshot.claimable(connection)
-            self._waiting = counts.not_due(connection).count if self._drain and not due else None
+            self._waiting = counts.not_due(connection) if self._drain and not due else None
             return due
 
     def _alive(self) -> dict[str, str]:

@@ -19,13 +19,17 @@ from outboxctl.core.stats.following import Following, FollowPace, following
 from outboxctl.domain.lifecycle import PROJECTION, Status
 
 NOT_DONE = (Status.PENDING, Status.PROCESSING, Status.FAILED)
+# A follow event waits for the expander, not for a retry, though its next_retry_at is `infinity`.
+RETRIES = "FILTER (WHERE status = 'pending' AND next_retry_at > now() AND follow IS NULL"
 # A branch for each partial index: `status IN (…)` would match none, and read the whole table.
 BRANCH = f"""
 SELECT status, {in_force.OF_EVENT} AS projection,
     CASE WHEN status = 'failed' THEN coalesce(error_reason, 'none') END AS reason,
     count(*) AS events, count(*) FILTER (WHERE {STUCK}) AS stuck,
     {AGE.format(f"min(created_at) FILTER (WHERE status IN ('pending', 'processing') AND {FINITE})")} AS age,
-    count(follow) FILTER (WHERE status IN ('pending', 'processing')) AS follows
+    count(follow) FILTER (WHERE status IN ('pending', 'processing')) AS follows,
+    count(*) {RETRIES}) AS retries,
+    extract(epoch FROM max(next_retry_at) {RETRIES} AND isfinite(next_retry_at)) - now())::float8 AS due
 FROM {EVENTS}{{where}} GROUP BY 1, 2, 3
 """
 PENDING, PROCESSING, FAILED = (BRANCH.format(where=f" WHERE status = '{each}'") for each in NOT_DONE)
@@ -63,7 +67,8 @@ class ProjectionStatus:
 class Counted:
     """The events of all that was asked for by status, failed ones by reason; the last one is built in.
 
-    `lag`: pending or processing. `estimated` names the statuses whose count is an estimate.
+    `lag`: pending or processing. `waiting_for_retry` events of it are not due yet, the last of them in
+    `retries_due_seconds`. `estimated` names the statuses whose count is an estimate.
     """
 
     lag: int
@@ -71,6 +76,8 @@ class Counted:
     oldest_age_seconds: float
     status: dict[str, int]
     failed_by_reason: dict[str, int]
+    waiting_for_retry: int = 0
+    retries_due_seconds: float = 0.0
     estimated: list[str] = field(default_factory=list)
     projections: list[ProjectionStatus] = field(default_factory=list)
 
@@ -118,6 +125,8 @@ def count(
         all_.oldest_age_seconds,
         status,
         all_.failed_by_reason,
+        sum(row.retries for row in chosen),
+        max([0.0, *(row.due for row in chosen if row.due is not None)]),
         estimated=["done"] if live is not None and only is None else [],
         projections=projections,
     )

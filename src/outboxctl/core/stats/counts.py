@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 from outboxctl.core.delivery.claim import PLAN
-from outboxctl.core.projections.in_force import Scope
 from outboxctl.core.schema.names import EVENTS, parts, pending
 from outboxctl.core.sql import Connection, text
 from outboxctl.domain.failures import Reason
@@ -39,25 +38,12 @@ def failed_within(connection: Connection, seconds: float) -> int:
 
 
 # One range of the index that the claim reads.
-NOT_DUE = f"""
-SELECT count(*), coalesce(extract(epoch FROM max(next_retry_at) FILTER (WHERE isfinite(next_retry_at))
-    - now()), 0)::float8
-FROM ({pending("next_retry_at > now(){scope}")}) e
-"""
+NOT_DUE = text(f"SELECT count(*) FROM ({pending('next_retry_at > now()')}) e")
 
 
-@dataclass(frozen=True)
-class NotDue:
-    """How many events wait for a retry that is not due yet; the last of them is due in `seconds`."""
-
-    count: int
-    seconds: float
-
-
-def not_due(connection: Connection, of: Scope = Scope()) -> NotDue:  # noqa: B008 - frozen
-    """The retries that are not due yet, all together; those `of` a projection."""
-    statement = text(NOT_DUE.format(scope=of.condition))
-    return NotDue(*connection.execute(statement, dict(of.values)).one())
+def not_due(connection: Connection) -> int:
+    """How many events wait for a retry that is not due yet."""
+    return int(connection.execute(NOT_DUE).scalar_one())
 
 
 # The oldest event that was tried, and is to be tried again: what one shard, index or projection refuses.

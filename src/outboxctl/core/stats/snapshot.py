@@ -9,7 +9,7 @@ from outboxctl.core.projections import follow_tables, in_force
 from outboxctl.core.projections.in_force import Scope
 from outboxctl.core.schema.names import EVENTS, OF_PROJECTION, SAFE, STUCK, pending
 from outboxctl.core.sql import Connection, TextClause, text
-from outboxctl.core.stats import by_projection, counts, workers
+from outboxctl.core.stats import by_projection, workers
 from outboxctl.core.stats.by_projection import Counted
 from outboxctl.core.stats.following import Following, FollowPace, drain_seconds
 from outboxctl.core.stats.workers import Outage, WorkerRow
@@ -94,7 +94,6 @@ class PipelineStatus(Counted):
 
     Rates are events a second as the living workers last reported, null while none does; `drain_seconds` is
     null as `Flow.drain_seconds` says, and while that of a followed table is not known.
-    `waiting_for_retry` events of the lag are not due yet, the last of them in `retries_due_seconds`.
     Where one projection was `chosen`, all is of its events alone, without rates, and without done events
     that could only be estimated. `projections` has the built-in one last. `away`: what
     takes no events while some wait for it.
@@ -107,8 +106,6 @@ class PipelineStatus(Counted):
     drain_seconds: float | None
     workers: list[WorkerRow]
     circuit_open: bool | None
-    waiting_for_retry: int = 0
-    retries_due_seconds: float = 0.0
     chosen: bool = False
     away: list[Outage] = field(default_factory=list)
 
@@ -137,29 +134,24 @@ def pipeline_status(
     """
     if projection is not None:
         in_force.require_known(connection, projection)
-    of = in_force.scope(connection, projection)
     seen = by_projection.count(connection, max_processing=max_processing, only=projection, pace=pace)
     known = workers.all_workers(connection)
     flow = workers.flow(known)
-    # A follow event waits for the expander, not for a retry, though its next_retry_at is `infinity`.
-    not_due = counts.not_due(connection, replace(of, condition=f"{of.condition} AND follow IS NULL"))
     followed = [table for each in seen.projections for table in each.following]
     of_documents = seen.lag - sum(table.events for table in followed)
     # Of what comes in while changes are expanded, most is written for them: it is in their time already.
     alone = replace(flow, rate_in=0.0) if followed else flow
-    drained = drain_seconds(alone.drain_seconds(of_documents, not_due.count), followed)
+    drained = drain_seconds(alone.drain_seconds(of_documents, seen.waiting_for_retry), followed)
     whole = projection is None
     return PipelineStatus(
         **vars(seen),
         projection=projection or PROJECTION,
-        oldest_pending=oldest(connection, limit=5, of=of),
+        oldest_pending=oldest(connection, limit=5, of=in_force.scope(connection, projection)),
         rate_in=flow.rate_in if whole else None,
         rate_out=flow.rate_out if whole else None,
         drain_seconds=drained if whole else None,
         workers=known,
         circuit_open=flow.circuit_open,
-        waiting_for_retry=not_due.count,
-        retries_due_seconds=not_due.seconds,
         chosen=not whole,
         away=_away(known, seen),
     )
