@@ -56,7 +56,8 @@ def _commands() -> str:
 
     sections = [_command(path, command) for path, command in walk("outboxctl", typer.main.get_command(app))]
     run = "<!-- page: run by tests/docs/test_named_in_prose.py -->"
-    return f"# Commands\n\n{run}\n\n" + "\n\n".join([*sections, _exit_codes()])
+    head = "For whoever types or scripts a command: look up its options."
+    return f"# Commands\n\n{run}\n\n{head}\n\n" + "\n\n".join([*sections, _exit_codes()])
 
 
 def walk(path: str, command: Any) -> Iterator[tuple[str, Any]]:
@@ -110,6 +111,7 @@ def _settings() -> str:
         secret = "; its secrets are never printed" if is_secret(name) else ""
         rows.append(f"| {names} | {_default(default_of(name))} | {field.description}{secret} |")
     text = (
+        "For whoever configures a worker or a command: look up a setting. "
         "A flag wins over the environment, the environment over `.env`, `.env` over the default. "
         "The flags are those of `worker`; `--database-url`, `--elastic-url` and `--elastic-index` stand "
         "before any other command: `outboxctl --elastic-index products-next verify`. "
@@ -131,22 +133,11 @@ def _metrics() -> str:
     families = Metrics().families()
     rows = [f"| `{name}` | {kind} | {', '.join(labels)} | {text} |" for name, kind, labels, text in families]
     table = "\n".join(["| metric | type | labels | |", "| --- | --- | --- | --- |", *rows])
-    return f"# Metrics and alerts\n\n{table}\n\n{_alerts()}"
-
-
-def _alerts() -> str:
-    from outboxctl.metrics.alerts.queries import AlertLimits, duration
-    from outboxctl.metrics.alerts.rules import alerts
-
     head = (
-        "## Alerts\n\nWhat `outboxctl alerts` prints with the default limits, without the expressions."
-        " A page means that the search is, or will soon be, wrong; a ticket waits for the morning."
+        "For whoever writes queries and dashboards: look up a metric. "
+        "The alerts are in the [runbook](../runbook.md)."
     )
-    table = ["| alert | severity | after | first |", "| --- | --- | --- | --- |"]
-    for alert in alerts(AlertLimits()):
-        name = f"[{alert.name}](../runbook.md#{alert.anchor})"
-        table.append(f"| {name} | {alert.severity} | {duration(alert.wait)} | {alert.first} |")
-    return f"{head}\n\n" + "\n".join(table)
+    return f"# Metrics\n\n{head}\n\n{table}"
 
 
 def _reasons() -> str:
@@ -154,7 +145,8 @@ def _reasons() -> str:
     from outboxctl.operations.explain import verdicts
 
     head = (
-        "# Reasons\n\nEvery `error_reason`: also a metric label and a filter of `replay --error-reason`. "
+        "# Reasons\n\nFor the engineer on call: look up an `error_reason`, "
+        "also a metric label and a filter of `replay`. "
         "`outboxctl explain REASON` prints the same.\n\n"
     )
     rows = ["| reason | verdict of the sink's answer | meaning | first |", "| --- | --- | --- | --- |"]
@@ -179,7 +171,10 @@ def _findings() -> str:
 
     listed = catalogue().items()
     rows = "\n".join(f"| `{id_}` | {end} | {severity} | {why} |" for id_, (end, severity, why) in listed)
-    head = "# Findings of `outboxctl doctor`\n\nThe ids are stable: `--ignore` and scripts rely on them.\n\n"
+    head = (
+        "# Findings of `outboxctl doctor`\n\n"
+        "For its readers: look up a finding. The ids are stable, for `--ignore` and scripts.\n\n"
+    )
     return f"{head}| id | end | severity | why it matters |\n| --- | --- | --- | --- |\n{rows}"
 
 

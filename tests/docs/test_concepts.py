@@ -27,7 +27,7 @@ def table(page: str, head: str) -> Iterator[list[str]]:
 
 @pytest.mark.no_servers
 def test_every_state_and_verb_is_explained() -> None:
-    page = (DOCS / "concepts" / "life-of-an-event.md").read_text()
+    page = (DOCS / "how-it-works.md").read_text()
     assert [row[0] for row in table(page, "| state |")] == list(Status)
     assert [row[0] for row in table(page, "| verb |")] == [
         *(verb for verb in Verb if verb not in (Verb.REPLAY, Verb.DISCARD, Verb.UNDO, Verb.DROP)),
@@ -38,7 +38,7 @@ def test_every_state_and_verb_is_explained() -> None:
 
 
 @pytest.mark.no_servers
-@pytest.mark.parametrize("page", ["README.md", "README.zh-CN.md", "docs/faq.md"])
+@pytest.mark.parametrize("page", ["README.md", "README.zh-CN.md", "docs/on-call.md"])
 def test_pages_that_say_how_long_an_outage_may_take_say_it_right(page: str) -> None:
     base, cap = DEFAULTS["base_backoff_seconds"], DEFAULTS["max_backoff_seconds"]
     minutes = int(backoff.survives(DEFAULTS["max_attempts"], base=base, cap=cap) // 60)
