@@ -44,8 +44,8 @@ def test_the_batches_of_an_act_are_one_line(db: Database) -> None:
             (second, "prune", 1, 1),
             (old, "discard", 7, 1),
         ]
-        assert (acts[0].at, acts[0].ended_at, len(acts[0].event_ids)) == (at(0), at(1), 5)
-        assert acts[0].event_ids == [event.id for event in events_of(connection, first)], "of all its batches"
+        assert (acts[0].at, acts[0].ended_at) == (at(0), at(1))
+        assert len([*events_of(connection, first)]) == 5, "of all its batches"
         assert [a.id for a in recent_actions(connection, limit=1)] == [first]
         assert [a.id for a in recent_actions(connection, limit=9, by="bob")] == [second, old]
         assert [a.id for a in recent_actions(connection, limit=9, action="prune", by="bob")] == [second]

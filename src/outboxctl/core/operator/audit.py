@@ -4,7 +4,7 @@ The database itself adds the login of the writer.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -56,7 +56,6 @@ def record(
     return str(connection.execute(insert(TABLE).values(row).returning(TABLE.c.id)).scalar_one())
 
 
-LISTED = 100  # event ids that a list of acts holds of each
 PAGE = 5_000  # rows fetched at a time
 
 # The batches of one act share act_id; a row without one is an act by itself.
@@ -82,9 +81,7 @@ WITH acts AS (
 )
 SELECT act::text, {SAFE.format("at")}, {SAFE.format("ended_at")}, action, operator, logged_in_as, reason, (
     SELECT {FILTERS} FROM {AUDIT} a WHERE a.act_id = act OR a.id = act ORDER BY a.at, a.id LIMIT 1),
-    affected, batches, ARRAY (
-    SELECT u.id::text FROM {AUDIT} a, unnest(a.event_ids[1:{LISTED}]) WITH ORDINALITY AS u (id, place)
-    WHERE a.act_id = act OR a.id = act ORDER BY a.at, a.id, u.place LIMIT {LISTED})
+    affected, batches
 FROM acts ORDER BY acts.ended_at DESC, act
 """)
 # The state of an event now. After a replay `failed` is failed again, unless the replay was undone; a
@@ -115,7 +112,7 @@ STATES = text(f"{UNDONE} SELECT {STATE_NOW}, count(*) {FROM_ACT} GROUP BY 1 ORDE
 
 @dataclass(frozen=True)
 class AuditRow:
-    """One act: who did what, when, why, to how many events, in how many batches; the first hundred ids.
+    """One act: who did what, when, why, to how many events, in how many batches.
 
     `operator` is the value of `--by`, `logged_in_as` the PostgreSQL logins that wrote the batches. `filters`
     are those of the first batch. A time out of range is None.
@@ -131,7 +128,6 @@ class AuditRow:
     filters: dict[str, Any]
     affected: int
     batches: int
-    event_ids: list[str]
 
 
 @dataclass(frozen=True)
@@ -162,12 +158,12 @@ def recent_actions(
 
 
 def action_by_id(connection: Connection, id_: str) -> AuditRow:
-    """One act by its id, without its event ids (see `events_of`). UsageError if there is none."""
+    """One act by its id. UsageError if there is none."""
     values = {"limit": 1, "action": None, "by": None, "since": None, "act": id_}
     row = connection.execute(ACTS, values).first()
     if row is None:
         raise UsageError(f"there is no act {id_} in the audit", hint="`outboxctl audit` lists them")
-    return replace(AuditRow(*row), event_ids=[])
+    return AuditRow(*row)
 
 
 def events_of(connection: Connection, id_: str, *, limit: int | None = None) -> Iterator[AffectedEvent]:
