@@ -98,6 +98,7 @@ MALFORMED: list[tuple[tuple[str, ...], str]] = [
     (("inject", "event", "--entity-id", ""), ""),
     (("oldest", "--limit", "0"), "--limit"),
     (("status", "--watch", "nan"), "--watch"),
+    (("status", "--watch", "1", "--json"), "--json goes with one look"),
     *((("inject", "load", *bad), bad[0]) for bad in (("--count", "0"), ("--rate", "nan"))),
     *((("inject", "load", *bad), bad[0]) for bad in (("--scenario", "nonsense"), ("--concurrency", "-1"))),
 ]

@@ -1,16 +1,14 @@
 """`top`, and `status --watch`, which shows the same, stay in their place and outlive their database."""
 
-import json
 import re
 import signal
-import subprocess
 from pathlib import Path
 
 import psycopg
 
 from fakes.postgres_proxy import Proxy
 from operations.terminal import LINES, Terminal
-from processes import OUTBOXCTL, Cli, eventually
+from processes import eventually
 from scene import Scene
 
 CROWD = """
@@ -52,25 +50,12 @@ def test_it_is_redrawn_in_its_place_and_waits_for_a_database_that_is_away(
     assert "\x1b[2J" not in before, "nor flickers"
 
 
-def test_as_json_it_is_a_document_a_line(cli: Cli, scene: Scene, database_proxy: Proxy) -> None:
+def test_on_a_dumb_terminal_one_look_stands_below_another(
+    env: dict[str, str], tmp_path: Path, scene: Scene
+) -> None:
     scene.load(3)
-    with subprocess.Popen(
-        [*OUTBOXCTL, "status", "--watch", "0.1", "--json"],
-        env=cli.env | {"DATABASE_URL": database_proxy.url},
-        cwd=cli.cwd,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stdout
-        assert process.stderr
-        assert json.loads(process.stdout.readline())["lag"] == 3
-        database_proxy.refuse()
-        assert "still waiting: the database" in process.stderr.readline()
-        scene.load(4)
-        database_proxy.heal()
-        eventually(lambda: json.loads(process.stdout.readline())["lag"] == 7)  # type: ignore[union-attr]
-        process.send_signal(signal.SIGINT)
-        process.stdout.read()
-        assert process.stderr.read() == ""
-        assert process.wait(5) == 0
+    with Terminal(["status", "--watch", "0.1"], env | {"TERM": "dumb"}, tmp_path) as terminal:
+        eventually(lambda: terminal.read().count("Lag: 3 events") > 1, what="two looks")
+        terminal.process.send_signal(signal.SIGINT)
+        eventually(terminal.ended, what="ended")
+        assert (terminal.process.returncode, "\x1b" in terminal.written) == (0, False)

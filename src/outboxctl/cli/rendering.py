@@ -87,17 +87,12 @@ def emit_json(report: Any, *, own: bool = False) -> None:
     typer.echo(json_text(report, own=own))
 
 
-def emit_line(report: Any) -> None:
-    """Print a report on one line, for a stream of reports."""
-    typer.echo(json_text(report, indent=None))
-
-
-def json_text(report: Any, *, indent: int | None = 2, own: bool = False) -> str:
+def json_text(report: Any, *, own: bool = False) -> str:
     """A report (dataclass or mapping) as one JSON document, redacted; `own` as for `emit_json`."""
     plain = asdict(report) if is_dataclass(report) and not isinstance(report, type) else report
     shown = plain if own else redacted(plain)
     safe = _plain if own else lambda value: redact(_plain(value))
-    return clean_json(json_numbers.dumps(shown, indent=indent, ensure_ascii=False, default=safe))
+    return clean_json(json_numbers.dumps(shown, indent=2, ensure_ascii=False, default=safe))
 
 
 def table(

@@ -10,6 +10,7 @@ import typer
 from outboxctl.cli import rendering
 from outboxctl.cli.guards import reading
 from outboxctl.cli.options import Json, Limit, OfProjection, OfType, settings
+from outboxctl.domain.errors import UsageError
 
 if TYPE_CHECKING:
     from outboxctl.core.database import Connection
@@ -30,7 +31,7 @@ def status(
     """Show the state of the pipeline: A) statuses, B) stuck, C) the five oldest pending.
 
     Also why events failed, the pace in and out, the time to drain, and the workers. Done events of a
-    large table are estimated ("about"), all else is counted. With --json, --watch prints a line a query.
+    large table are estimated ("about"), all else is counted.
     Where changes of followed tables wait for their documents, it looks twice, a second apart, for their pace.
     Where projections are in force, a line a projection; --projection shows one by itself.
 
@@ -50,9 +51,11 @@ def status(
             )
 
     if watch is not None:
+        if json:
+            raise UsageError("--json goes with one look: --watch is for people", hint="leave one of them out")
         from outboxctl.cli.status.watch import follow
 
-        follow(read, watch, json=json)
+        follow(read, watch)
         return
     state = read()
     if state.following:

@@ -31,12 +31,14 @@ class StatusSnapshot:
     problem: str = ""
 
 
-def follow(read: Callable[[], "PipelineStatus"], seconds: float, *, json: bool) -> None:
+def follow(read: Callable[[], "PipelineStatus"], seconds: float) -> None:
     """Redraw in place on a terminal, print below each other elsewhere; ^C exits 0."""
     out, snapshots = rendering.console(), _snapshots(read, seconds)
-    in_place = out.is_terminal and not out.is_dumb_terminal and not json
     try:
-        _redraw(snapshots, out) if in_place else _print(snapshots, out, json=json)
+        if out.is_terminal and not out.is_dumb_terminal:
+            _redraw(snapshots, out)
+        for each in snapshots:
+            out.print(_time(each), *lines(each.state), sep="\n")
     except KeyboardInterrupt:
         raise typer.Exit from None
 
@@ -64,18 +66,6 @@ def _redraw(snapshots: Iterator[StatusSnapshot], out: "Console") -> None:
                 live.update(_screen(each, out), refresh=True)
     finally:
         out.print(_screen(each, out))
-
-
-def _print(snapshots: Iterator[StatusSnapshot], out: "Console", *, json: bool) -> None:
-    unreachable = ""
-    for each in snapshots:
-        if each.problem and not unreachable:
-            rendering.console(stderr=True).print(rendering.cell(f"still waiting: {each.problem}"))
-        elif json and not each.problem:
-            rendering.emit_line(each.state)
-        elif not each.problem:
-            out.print(*lines(each.state), sep="\n")
-        unreachable = each.problem
 
 
 def _screen(snapshot: StatusSnapshot, out: "Console") -> Group:
