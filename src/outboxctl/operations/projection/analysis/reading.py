@@ -10,9 +10,9 @@ from sqlglot.errors import SqlglotError
 from outboxctl.core.projections.view_texts import ViewTexts
 from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import Relation
-from outboxctl.operations.projection.analysis.joins import Join, conjuncts, placed
 from outboxctl.operations.projection.analysis.model import (
     AnalysedView,
+    Condition,
     Derived,
     Element,
     Membership,
@@ -96,23 +96,22 @@ class _Reader:
         return made
 
     def _fill(self, query: Query) -> None:
-        joins: list[Join] = []
         if from_ := query.select.args.get("from_"):
-            self._from(query, from_.this, joins)
+            self._from(query, from_.this)
         left = frozenset(query.sources)
         for node in query.select.args.get("joins") or ():
-            left |= self._join(query, left, node, joins)
-        members = self._subqueries(query, joins)
+            left |= self._join(query, left, node)
+        members = self._subqueries(query)
         where = query.select.args.get("where")
-        for condition in placed(conjuncts(where.this) if where else [], joins):
+        query.conditions += [Condition(test, None) for test in _conjuncts(where.this if where else None)]
+        for condition in query.conditions:
             if id(condition.test) in members:
                 query.memberships.append(Membership(*members[id(condition.test)], condition.of))
-            query.conditions.append(condition)
 
-    def _from(self, query: Query, node: exp.Expr, joins: list[Join]) -> frozenset[str]:
+    def _from(self, query: Query, node: exp.Expr) -> frozenset[str]:
         """Add what a part of FROM reads; returns its aliases."""
         if isinstance(node, exp.Subquery) and isinstance(node.this, (exp.Table, exp.Subquery)):
-            aliases = self._from(query, node.this, joins)
+            aliases = self._from(query, node.this)
             if node.alias:
                 query.sources[node.alias] = Opaque(node.alias)
                 aliases |= {node.alias}
@@ -121,18 +120,20 @@ class _Reader:
             query.sources[name] = self._source(query, node)
             aliases = frozenset([name])
         for join in node.args.get("joins") or ():
-            aliases |= self._join(query, aliases, join, joins)
+            aliases |= self._join(query, aliases, join)
         return aliases
 
-    def _join(self, query: Query, left: frozenset[str], node: exp.Expr, joins: list[Join]) -> frozenset[str]:
-        right = self._from(query, node.this, joins)
-        tests = conjuncts(node.args["on"]) if node.args.get("on") else []
+    def _join(self, query: Query, left: frozenset[str], node: exp.Expr) -> frozenset[str]:
+        """Add what is joined with these aliases, and the tests with the side that they decide about."""
+        right = self._from(query, node.this)
+        tests = _conjuncts(node.args.get("on"))
         for name in (each.name for each in node.args.get("using") or ()):
             named = [alias for alias in query.sources if self._has(query, alias, name)]
             sides = [next((each for each in named if each in side), "") for side in (left, right)]
             one, other = (exp.column(name, table=side) for side in sides)
             tests.append(exp.EQ(this=one, expression=other))
-        joins.append(Join(left, right, node.args.get("side") or "", tests))
+        of = {"LEFT": right, "RIGHT": left, "FULL": frozenset[str]()}.get(node.args.get("side") or "")
+        query.conditions += [Condition(test, of) for test in tests]
         return right
 
     def _has(self, query: Query, alias: str, name: str) -> bool:
@@ -181,7 +182,7 @@ class _Reader:
             made.cut = f"WITH RECURSIVE {name}"
         return made
 
-    def _subqueries(self, query: Query, joins: Sequence[Join]) -> Memberships:
+    def _subqueries(self, query: Query) -> Memberships:
         """Read the SELECTs in expressions; those of `IN` are returned."""
         found: Memberships = {}
         parts = [
@@ -191,7 +192,7 @@ class _Reader:
             for each in (value if isinstance(value, list) else [value])
             if isinstance(each, exp.Expr)
         ]
-        parts += [("on", test) for join in joins for test in join.tests]
+        parts += [("on", each.test) for each in query.conditions]
         for name, part in parts:
             for node in nested(part):
                 alone = name == "expressions" and not self._combined(node, part)
@@ -214,6 +215,14 @@ class _Reader:
                 return True
             above = above.parent
         return False
+
+
+def _conjuncts(test: exp.Expr | None) -> list[exp.Expr]:
+    """The tests that all must be true."""
+    inner = test.unnest() if test else None
+    if isinstance(inner, exp.And):
+        return [*_conjuncts(inner.this), *_conjuncts(inner.expression)]
+    return [inner] if inner else []
 
 
 def nested(node: exp.Expr) -> Iterator[exp.Expr]:
