@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from outboxctl.worker.tracing import Tracing
 
 
+Whole = int | None
+Seconds = float | None
+
+
 def _option(name: str, text: str) -> Any:
     return typer.Option(help=f"{text} [env: OUTBOX_{name}].")
 
@@ -26,36 +30,28 @@ def worker(
     elastic_url: ElasticUrl = None,
     elastic_index: ElasticIndex = None,
     worker_id: Annotated[str | None, _option("WORKER_ID", "Name of this worker, for people")] = None,
-    metrics_port: Annotated[
-        int | None, _option("METRICS_PORT", "Port of /metrics, /healthz, /readyz")
-    ] = None,
+    metrics_port: Annotated[Whole, _option("METRICS_PORT", "Port of /metrics, /healthz, /readyz")] = None,
     metrics_host: Annotated[str | None, _option("METRICS_HOST", "Address to listen on")] = None,
-    bulk_size: Annotated[int | None, _option("BULK_SIZE", "Events a claim and bulk request")] = None,
-    concurrency: Annotated[int | None, _option("CONCURRENCY", "Batches in flight")] = None,
-    poll_interval_seconds: Annotated[
-        float | None, _option("POLL_INTERVAL_SECONDS", "Longest idle wait")
-    ] = None,
+    bulk_size: Annotated[Whole, _option("BULK_SIZE", "Events a claim and bulk request")] = None,
+    concurrency: Annotated[Whole, _option("CONCURRENCY", "Batches in flight")] = None,
+    poll_interval_seconds: Annotated[Seconds, _option("POLL_INTERVAL_SECONDS", "Longest idle wait")] = None,
     lease_seconds: Annotated[
-        float | None, _option("LEASE_SECONDS", "How long a claim belongs to the worker")
+        Seconds, _option("LEASE_SECONDS", "How long a claim belongs to the worker")
     ] = None,
     reclaim_interval_seconds: Annotated[
-        float | None, _option("RECLAIM_INTERVAL_SECONDS", "Between two reclaims")
+        Seconds, _option("RECLAIM_INTERVAL_SECONDS", "Between two reclaims")
     ] = None,
     max_processing_seconds: Annotated[
-        float | None, _option("MAX_PROCESSING_SECONDS", "Processing longer than this is stuck")
+        Seconds, _option("MAX_PROCESSING_SECONDS", "Processing longer than this is stuck")
     ] = None,
-    max_attempts: Annotated[int | None, _option("MAX_ATTEMPTS", "Attempts before an event fails")] = None,
-    base_backoff_seconds: Annotated[
-        float | None, _option("BASE_BACKOFF_SECONDS", "First retry's step")
-    ] = None,
-    max_backoff_seconds: Annotated[
-        float | None, _option("MAX_BACKOFF_SECONDS", "Longest retry's step")
-    ] = None,
+    max_attempts: Annotated[Whole, _option("MAX_ATTEMPTS", "Attempts before an event fails")] = None,
+    base_backoff_seconds: Annotated[Seconds, _option("BASE_BACKOFF_SECONDS", "First retry's step")] = None,
+    max_backoff_seconds: Annotated[Seconds, _option("MAX_BACKOFF_SECONDS", "Longest retry's step")] = None,
     outage_policy: Annotated[
         str | None, _option("OUTAGE_POLICY", "`count` burns attempts, `hold` gives them back")
     ] = None,
     shutdown_grace_seconds: Annotated[
-        float | None, _option("SHUTDOWN_GRACE_SECONDS", "Time to end after SIGTERM")
+        Seconds, _option("SHUTDOWN_GRACE_SECONDS", "Time to end after SIGTERM")
     ] = None,
     drain: Annotated[
         bool,

@@ -13,6 +13,7 @@ from outboxctl.cli.options import (
     By,
     DryRun,
     Json,
+    Limit,
     OfProjection,
     OfType,
     Reason,
@@ -46,9 +47,7 @@ def list_(
     projection: OfProjection = None,
     since: moves.Since = None,
     until: moves.Until = None,
-    limit: Annotated[
-        int, typer.Option(min=1, max=1_000_000, help="At most this many causes or events.")
-    ] = 20,
+    limit: Limit = 20,
     json: Json = False,
 ) -> None:
     """Show what failed by cause; with --fingerprint the events of one cause, one by one.
