@@ -53,33 +53,6 @@ def test_curl_line_of_the_lab_shows_all_eight_metrics(worker: Callable[..., Work
     assert "_created" not in shown
 
 
-def test_every_series_a_dashboard_needs_is_there_at_zero_from_the_start(
-    worker: Callable[..., Worker],
-) -> None:
-    running = worker()
-    eventually(lambda: running.get("/healthz")[0] == 200)
-    text = running.get("/metrics")[1]
-    for name in ("outbox_processed_total", "outbox_failed_total", "outbox_terminal_failed_total"):
-        assert f"{name}{{" in text, name
-    for name in (
-        "outbox_last_success_timestamp_seconds",
-        "outbox_reclaimed_total",
-        "outbox_lease_lost_total",
-        "outbox_idempotent_noop_total",
-        "outbox_es_bulk_requests_total",
-        "outbox_es_bulk_items_total",
-        "outbox_es_bulk_request_duration_seconds",
-    ):
-        assert f"\n{name}" in text, name
-    assert running.metric("outbox_processed_total") == 0
-    samples = [line for line in text.splitlines() if not line.startswith("#")]
-    assert len(samples) <= 67, "one screen, not a matrix of zeros"
-    for reason in ("connect", "mapping", "deterministic_exception", "lease_expired"):
-        assert f'reason="{reason}"' in text, reason
-    for reason in ("coalesced", "superseded", "delete_missing", "source_missing"):
-        assert f'reason="{reason}"' in text, reason
-
-
 def test_sql_a_b_c_of_the_lab_agree_with_status(cli: Cli, sql: lab.Sql) -> None:
     entity, _ = lab.put(sql)
     ids = [lab.event(sql, entity, created=f"2020-01-0{day}") for day in (7, 2, 5, 3, 6, 4)]
