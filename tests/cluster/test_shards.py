@@ -135,17 +135,3 @@ def test_where_every_shard_has_too_few_copies_the_sink_takes_nothing(
     eventually(lambda: done(sql) == 500, within=60, what="all, once copies are no longer asked for")
     assert rows(sql) == (0, 500, 1, 0)
     assert running.log.read_text().count('"problem": "circuit open') <= 2, "it does not alternate"
-
-
-def test_an_idle_worker_is_not_ready_while_an_index_that_it_writes_to_is_red(
-    cluster: SearchCluster, new_index: NewIndex, worker: Start
-) -> None:
-    index = new_index(shards=3, replicas=0)
-    running = worker(ELASTIC_INDEX=index)
-    eventually(lambda: running.get("/readyz")[0] == 200, what="ready")
-    cluster.kill(cluster.holder(index, 1))
-    red = f"the index {index}-000001 is red: shard "
-    eventually(lambda: red in running.get("/readyz")[1], within=30, what="not ready")
-    cluster.restart()
-    cluster.wait_for("green", index=index)
-    eventually(lambda: running.get("/readyz")[0] == 200, within=30, what="well again")

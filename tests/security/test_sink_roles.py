@@ -43,7 +43,6 @@ REQUESTS = (
     ("PUT|DELETE", "/{}", "manage"),
     ("PUT", "/{}/(_settings|_mapping|_block/write|_clone/{})", "manage"),
     ("POST", "/_aliases", "manage"),
-    ("GET", "/_cluster/health/[^/]*", "cluster:monitor/health"),
     ("GET", "/(_cluster/health/{}|_cluster/settings|_cluster/state/.*|_nodes/.*)?", "cluster:monitor"),
     ("POST", "/_cluster/allocation/explain", "cluster:monitor"),
     ("POST", "/_security/user/_has_privileges", None),
@@ -165,7 +164,7 @@ def test_the_requests_are_those_of_each_engines_security() -> None:
         ("PUT", f"_security/role/outbox_{role}") for role in ("worker", "operator", "viewer")
     ]
     assert given[0].body == {
-        "cluster": ["cluster:monitor/health"],
+        "cluster": [],
         "indices": [
             {
                 "names": ["products", "/products-[0-9]{6}/"],

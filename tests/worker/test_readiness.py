@@ -18,7 +18,7 @@ from scene import Scene, blames, ready
 from servers import Servers
 
 PATHS = ("/readyz", "/healthz", "/metrics")
-LOOKS = 3  # a second: two at the index itself, one at its health
+LOOKS = 2  # a second, at the index itself
 
 
 def test_readiness_follows_the_sink_within_seconds(worker: Callable[..., Worker], servers: Servers) -> None:

@@ -30,11 +30,8 @@ READS = ("read", "view_index_metadata", "monitor", "maintenance")
 WRITES = ("index", "delete")
 # An event of all documents, as of a TRUNCATE, is expanded from the ids of the index, refreshed before.
 LISTS = ("read", "maintenance")
-# An action, not one of the named privileges: `monitor` shows much more. Without it a worker is ready while an
-# index is red, and nothing else differs.
-HEALTH = "cluster:monitor/health"
 GRANTS = (
-    Grant("worker", (*WRITES, "view_index_metadata"), (HEALTH,), LISTS),  # it sees that the index is there
+    Grant("worker", (*WRITES, "view_index_metadata"), (), LISTS),  # it sees that the index is there
     Grant("operator", ("read", *WRITES, "manage"), ("monitor",)),  # also rebuild, repair, move the alias
     Grant("viewer", READS, ("monitor",)),  # verify, doctor, failed show, check
 )
@@ -54,7 +51,7 @@ ACTIONS = {
 }
 # `GET /`, from which alone `OUTBOX_SINK=auto` learns that OpenSearch is there, is `cluster:monitor/main`.
 COMPOSITE = {
-    "worker": ("indices:data/write/bulk", "cluster_composite_ops_ro", "cluster:monitor/main", HEALTH),
+    "worker": ("indices:data/write/bulk", "cluster_composite_ops_ro", "cluster:monitor/main"),
     "operator": ("cluster_composite_ops", "cluster_monitor"),
     "viewer": ("cluster_composite_ops_ro", "cluster_monitor"),
 }

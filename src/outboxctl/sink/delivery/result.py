@@ -67,12 +67,8 @@ class IndexedSink(Sink, Protocol):
 
 
 class Probe(Protocol):
-    """A sink that is asked whether it answers, whether its index exists, and how its indexes are."""
+    """A sink that is asked whether it answers, and whether its index exists."""
 
     def ping(self) -> Classification | None:
         """None if the sink answers and the index exists, else what is wrong."""
-        ...
-
-    def health(self, names: Sequence[str]) -> Classification | None:
-        """What keeps these indexes or aliases from taking all writes. RefusedError, UnreachableError."""
         ...

@@ -52,12 +52,6 @@ class OpeningSink:
         self.renew(finding)
         return finding
 
-    def health(self, names: Sequence[str]) -> Classification | None:
-        """As `sink.inspect.health.health_problem`."""
-        from outboxctl.sink.inspect.health import health_problem  # noqa: PLC0415 - slow to load
-
-        return health_problem(self.client(), names)
-
     def renew(self, finding: Classification | None) -> None:
         """Read the secrets again where the login is refused."""
         if finding and finding.reason is Reason.AUTH:
