@@ -15,14 +15,12 @@ from outboxctl.core.database import Database
 from outboxctl.core.schema.names import EVENTS
 from outboxctl.domain.clock import Deadline
 from outboxctl.domain.failures import Classification, Verdict
-from outboxctl.metrics.registry import Metrics
 from outboxctl.sink.delivery.bulk import BulkAction
 from outboxctl.sink.delivery.result import Delivery, Sink
 from outboxctl.worker.claiming.claims import Claims
 from outboxctl.worker.claiming.leases import Batch, Lease
 from outboxctl.worker.context import WorkerContext
 from outboxctl.worker.daemon import tune_collector
-from outboxctl.worker.health import Health
 from outboxctl.worker.lane.lane import Lane
 from outboxctl.worker.settling.outcome import Outcomes
 from outboxctl.worker.wiring import WorkerParts
@@ -119,7 +117,7 @@ def running(rig: Rig, sink: Sink, *, drain: bool) -> Iterator[Times]:
     tune_collector()  # as the daemon does: a full collection stops all lanes for 60 ms
     s = rig.settings
     with closing(Database(s.require_database_url(), connections=s.concurrency + 2)) as database:
-        parts = TimedParts(s, database, sink, Metrics(), Health(s.sla_oldest_age_seconds))
+        parts = TimedParts(s, database, sink)
         lanes = [cast("TimedLane", parts.lane(drain=drain)) for _ in range(s.concurrency)]
         threads = [threading.Thread(target=lane.run) for lane in lanes]
         for thread in threads:
@@ -145,7 +143,7 @@ def expanded_alone(rig: Rig, patience: float) -> float:
 
     Between two of them all key events are done, as if lanes had delivered them; that is not timed.
     """
-    expander = WorkerParts(rig.settings, rig.database, NullSink(), Metrics(), Health(0)).expander
+    expander = WorkerParts(rig.settings, rig.database, NullSink()).expander
     seconds, began = 0.0, perf_counter()
     end = began + patience
     while began < end and expander.step():

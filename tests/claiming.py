@@ -2,7 +2,7 @@
 
 from uuid import uuid4
 
-from outboxctl.core.delivery.claim import GROUP, Claimed, claim, claim_again
+from outboxctl.core.delivery.claim import GROUP, Claimed, claim
 from outboxctl.core.documents.table import TableSource
 from outboxctl.core.sql import Connection
 
@@ -12,7 +12,7 @@ def claimed(
 ) -> list[Claimed]:
     """Events of search_index: reclaimed ones, or else up to `size` others."""
     given = {"owner": "w", "token": token or str(uuid4()), "lease": lease}
-    again = claim_again(connection, **given, size=reclaimed).events if reclaimed else []  # type: ignore[arg-type]
+    again = claim(connection, **given, size=reclaimed, reclaimed=True).events if reclaimed else []  # type: ignore[arg-type]
     events = again or claim(connection, **given, size=size).events  # type: ignore[arg-type]
     rows = TableSource().read(connection, [event.document_id for event in events], content=True)
     return [

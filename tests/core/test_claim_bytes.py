@@ -58,11 +58,12 @@ def carry_out(db: Database) -> tuple[list[Claimed], list[Claimed]]:
     token = str(uuid4())
     batch = claimed(db, token)
     taken = [event for event in batch if event.document != LEFT_OUT]
+    left = [event for event in batch if event.document == LEFT_OUT]
     with db.begin() as connection:
-        done = [event.id for event in taken]
-        _, hit = settle.write(connection, token, done=done, release_the_rest=True)
+        done, released = ([event.id for event in some] for some in (taken, left))
+        _, hit = settle.write(connection, token, done=done, released=released)
     assert hit == {event.id for event in batch}
-    return taken, [event for event in batch if event.document == LEFT_OUT]
+    return taken, left
 
 
 @pytest.mark.slow(reason="many megabytes")

@@ -121,14 +121,6 @@ def test_settling_says_what_it_hit(db: Database, insert: Insert) -> None:
         assert settle.write(connection, TOKEN, done=[ours, theirs, over]).hit == {ours}
 
 
-def test_a_release_gives_the_attempt_back(db: Database, sql: psycopg.Connection, insert: Insert) -> None:
-    insert(attempts=4)
-    with db.begin() as connection:
-        claim(connection, owner="w", token=TOKEN, size=1, lease=10)
-        settle.release(connection, [TOKEN])
-    assert sql.execute("SELECT status, attempts FROM search_outbox_events").fetchone() == ("pending", 4)
-
-
 @pytest.mark.parametrize(("token", "attempts"), [(TOKEN, [1, 0]), (OTHER, [1, 1])], ids=["ours", "another's"])
 def test_a_retry_can_give_its_attempt_back(
     db: Database, insert: Insert, sql: psycopg.Connection, token: str, attempts: list[int]

@@ -45,7 +45,7 @@ def test_spent_attempts_end_in_failed(db: Database, insert: Insert, sql: psycopg
     for attempts in (1, 2, 3, 4):
         insert(status="processing", attempts=attempts, lease_until=at(10), processing_started_at=at(0))
     found = run(db, 11)
-    assert (found.pending, found.failed_ops) == (2, ["upsert", "upsert"])
+    assert (found.total, found.failed_ops) == (4, ["upsert", "upsert"])
     rows = sql.execute("SELECT DISTINCT status, error_reason, next_retry_at, owner FROM search_outbox_events")
     assert sorted(rows.fetchall()) == [
         ("failed", "lease_expired", None, None),

@@ -14,8 +14,8 @@ from outboxctl.core.database import Database, driver
 from outboxctl.core.delivery.claim import CLAIM, CLAIM_AGAIN, PLAN
 from outboxctl.core.delivery.claim import TYPES as CLAIM_TYPES
 from outboxctl.core.delivery.leases import RECLAIM, RENEW
+from outboxctl.core.delivery.settle import COMPLETE, FAIL, HOLD, JOIN, RELEASE, RETRY
 from outboxctl.core.delivery.settle import TYPES as COMPLETE_TYPES
-from outboxctl.core.delivery.settle_statements import COMPLETE, FAIL, HOLD, JOIN, RELEASE, RETRY
 from outboxctl.core.message import PreparedStatements
 from outboxctl.core.schema.migrations import upgrade
 from outboxctl.core.search_path import places
@@ -216,7 +216,9 @@ def test_what_was_claimed_is_found_by_its_ids_or_among_what_is_in_flight(outbox:
     settled = {
         "done": outbox.explained(COMPLETE, token=TOKEN, ids=ids),
         "done, planned once": outbox.planned_once(COMPLETE, COMPLETE_TYPES, token=TOKEN, ids=ids),
-        "retry": outbox.explained(RETRY, under=JOIN, token=TOKEN, ids=ids, delays=[1.0] * 100, **reasons),
+        "retry": outbox.explained(
+            RETRY, under=JOIN, token=TOKEN, ids=ids, delays=[1.0] * 100, returned=[0] * 100, **reasons
+        ),
         "failed": outbox.explained(FAIL, under=JOIN, token=TOKEN, ids=ids, **reasons),
     }
     held = {

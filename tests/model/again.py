@@ -14,7 +14,6 @@ from outboxctl.metrics.registry import Metrics
 from outboxctl.sink.delivery.bisect import Bisection
 from outboxctl.sink.delivery.bulk import BulkAction
 from outboxctl.sink.delivery.result import Delivery
-from outboxctl.worker.tracing import Tracing
 from outboxctl.worker.upkeep.deletes import DeletesAgain
 
 WAITING = text("SELECT count(*) FROM outbox_deletes")
@@ -70,7 +69,7 @@ class Again:
             settings=settings,
             database=self._database,
             metrics=Metrics(),
-            tracing=Tracing(),
+            untraced=nullcontext,
             signals=SimpleNamespace(stopping=False),
             reporter=_Reporter(),
         )

@@ -102,7 +102,7 @@ class World:
                 done=outcomes.done,
                 retries=outcomes.retries,
                 failures=outcomes.failures,
-                release_the_rest=bool(outcomes.held or outcomes.unsent),
+                released=outcomes.untried,
                 deletes=deletes.noted(gone, first=LEASE) if gone else None,
             )
         self.oracle.settled(outcomes, hand.lease.token, hit, self.clocks.now)
@@ -133,7 +133,8 @@ class World:
         """Any worker's maintenance frees what is stuck."""
         with self._database.begin() as connection:
             found = reclaim(connection, max_processing=MAX_PROCESSING, max_attempts=MAX_ATTEMPTS)
-        self.oracle.reclaimed(found.pending, len(found.failed_ops), self.clocks.now)
+        failed = len(found.failed_ops)
+        self.oracle.reclaimed(found.total - failed, failed, self.clocks.now)
 
     def replay(self, limit: int | None) -> None:
         """An operator replays what failed."""

@@ -10,11 +10,9 @@ from typing import Any
 from outboxctl.core.database import Database
 from outboxctl.domain.clock import Deadline
 from outboxctl.domain.failures import DONE, Answer, Classification, classify
-from outboxctl.metrics.registry import Metrics
 from outboxctl.settings import load
 from outboxctl.sink.delivery.bulk import BulkAction
 from outboxctl.sink.delivery.result import Delivery, Place
-from outboxctl.worker.health import Health
 from outboxctl.worker.wiring import WorkerParts
 from shop.past import Past
 
@@ -116,7 +114,7 @@ class LossyIndex(MemoryIndex):
 
 def parts_of(url: str, db: Database, index: MemoryIndex | None = None, **settings: Any) -> WorkerParts:
     """The parts of a worker in this process that delivers to this index; its database is there."""
-    sink, health = index or MemoryIndex(), Health(300)
-    health.report("database", None)
-    given = load(database_url=url, **settings)
-    return WorkerParts(given, db, sink, Metrics(), health, sink_of=lambda _: sink)
+    sink = index or MemoryIndex()
+    parts = WorkerParts(load(database_url=url, **settings), db, sink, sink_of=lambda _: sink)
+    parts.context.health.report("database", None)
+    return parts

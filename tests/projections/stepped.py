@@ -6,9 +6,7 @@ from contextlib import suppress
 from outboxctl.core.database import Database
 from outboxctl.domain.flow import IndexState
 from outboxctl.domain.projection import Projection
-from outboxctl.metrics.registry import Metrics
 from outboxctl.settings import load
-from outboxctl.worker.health import Health
 from outboxctl.worker.wiring import WorkerParts
 from projections.memory_index import MemoryIndex
 
@@ -34,9 +32,7 @@ class SteppedWorker:
     def __init__(self, url: str, indexes: Indexes) -> None:
         self.database = Database(url, connections=3)
         settings = load(database_url=url, **SETTINGS)
-        self.parts = WorkerParts(
-            settings, self.database, indexes["built-in"], Metrics(), Health(300), sink_of=indexes.of
-        )
+        self.parts = WorkerParts(settings, self.database, indexes["built-in"], sink_of=indexes.of)
         # Full batches from the first one on: what is sent is counted.
         flow = self.parts.flow
         flow._state = lambda name: flow._indexes.get(name) or IndexState()  # type: ignore[method-assign]

@@ -10,7 +10,7 @@ from elasticsearch import Elasticsearch
 import shop
 from fakes.postgres_proxy import Do, Proxy, postgres_proxy
 from outboxctl.core.database import Database
-from outboxctl.worker.claiming.leases import release
+from outboxctl.core.delivery import settle
 from outboxctl.worker.wiring import WorkerParts
 from processes import Worker, eventually
 from projections.memory_index import parts_of
@@ -64,7 +64,12 @@ def test_an_event_in_hand_is_given_back_once_the_database_is_there_again(
     assert lost.reached.is_set()
     assert sql.execute("SELECT status FROM search_outbox_events").fetchall() == [("processing",)]
     # The server ends the broken session, which has locked the event, a moment later.
-    eventually(lambda: release(db, parts.context.in_flight.unanswered()) == 1)
+
+    def released() -> set[str]:
+        with db.begin() as connection:
+            return settle.release(connection, parts.context.in_flight.unanswered())
+
+    eventually(lambda: len(released()) == 1)
     rows = sql.execute("SELECT status, attempts, next_retry_at::text FROM search_outbox_events").fetchall()
     assert rows == [("pending", 0, "infinity")]
 

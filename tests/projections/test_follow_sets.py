@@ -8,7 +8,6 @@ from typing import Any
 import psycopg
 import pytest
 from elasticsearch import Elasticsearch
-from structlog.testing import capture_logs
 
 import shop
 from outboxctl.core.database import Database
@@ -16,7 +15,7 @@ from outboxctl.core.projections import follow_keys, follow_pages, follow_query, 
 from outboxctl.core.projections.follow_pages import HALF, FollowEvent
 from outboxctl.domain.projection import Follow, Projection, Relation
 from outboxctl.worker.projections import expanding
-from outboxctl.worker.projections import turns as expanded_log
+from outboxctl.worker.projections.turns import Turn
 from outboxctl.worker.wiring import WorkerParts
 from processes import Worker, eventually
 from projections.memory_index import parts_of
@@ -105,21 +104,6 @@ def test_each_document_is_written_once_for_all_changed_rows_of_a_set(
     assert len(readings) < 12, "not a query for each change"
 
 
-def test_the_log_has_one_line_a_table_for_a_while_and_misses_no_change(
-    parts: WorkerParts, sql: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(expanded_log, "EVERY", 3_600)
-    with capture_logs() as lines:
-        for category in (1, 2, 3):
-            changed(sql, [category])
-            parts.expander.turn(always=True, slow=False)
-            parts.expander.turn(always=True, slow=True)  # the other thread, which has nothing to do
-        said = [line for line in lines if line["event"] == "changes were expanded"]
-        assert [(line["table"], line["changes"]) for line in said] == [("shop.categories", 1)]
-        parts.expander.write_log()
-    assert sum(line.get("changes", 0) for line in lines) == 3
-
-
 def test_a_row_that_the_query_raises_for_fails_alone(parts: WorkerParts, sql: psycopg.Connection) -> None:
     changed(sql, [*range(1, 101), "no number", *range(101, 201), 10**30])
     expanded(parts, sql)
@@ -191,7 +175,7 @@ def test_that_one_table_was_expanded_is_known_before_the_others_had_their_turn(
     changed(sql, [1], place=1)
     order, begin = list[str](), parts.expander._begin
 
-    def beginning(table: follow_tables.FollowedTable, turn: expanded_log.Turn) -> bool:
+    def beginning(table: follow_tables.FollowedTable, turn: Turn) -> bool:
         order.append("begin")
         return begin(table, turn)
 

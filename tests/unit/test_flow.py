@@ -1,10 +1,12 @@
 """Whether and how much is sent to the sink and to an index: no event starves or pays for another's fault."""
 
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from math import inf
 from random import Random
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import MagicMock, Mock
 
@@ -235,7 +237,7 @@ def test_events_of_a_shard_are_spread_so_that_few_come_back_in_a_second() -> Non
 def test_once_their_shard_takes_documents_they_are_brought_forward(monkeypatch: pytest.MonkeyPatch) -> None:
     moves = Mock(side_effect=[BATCH, BATCH, 3])
     monkeypatch.setattr(control, "bring_forward", moves)
-    flow = control.FlowControl(MagicMock(settings=load()))
+    flow = flow_of()
     flow.recovered("")
     for _ in range(5):
         flow.bring_forward("")
@@ -333,14 +335,17 @@ def test_what_is_decided_without_the_sink_is_no_answer() -> None:
     assert [finding.unsent for _, finding in prepare(batch).decided] == [True, True]
 
 
-def choosing(held: dict[str, int], slow: Sequence[str] = (), lanes: int = 4) -> control.FlowControl:
-    """The flow of a worker whose lanes hold so many batches of each projection."""
-    leases = [Mock(requested_at=float("inf")) for _ in range(sum(held.values()))]
-    for lease, name in zip(leases, [name for name, n in held.items() for _ in range(n)], strict=True):
-        lease.name = name
-    context = MagicMock(settings=load(concurrency=lanes, outage_policy="hold"))
+def flow_of(*held: str, since: float = 0.0, **settings: Any) -> control.FlowControl:
+    """The flow of a worker whose lanes hold a batch of each of these projections."""
+    context = MagicMock(settings=load(**settings))
+    leases = [SimpleNamespace(name=name, requested_at=since) for name in held]
     context.in_flight.leases.return_value = leases
-    flow = control.FlowControl(context)
+    return control.FlowControl(context)
+
+
+def choosing(held: dict[str, int], slow: Sequence[str] = ()) -> control.FlowControl:
+    """The same where they hold so many batches of each projection, of those that are known."""
+    flow = flow_of(*Counter(held).elements(), since=inf, concurrency=4, outage_policy="hold")
     for name in ("quick", "slow", "other"):
         for events in (FEW, 2 * FEW, 4 * FEW, 8 * FEW):  # the first ones are few
             flow.ended(name, events, clock.monotonic() - (1.0 if name in slow else 0.0))
@@ -377,19 +382,13 @@ def test_a_projection_alone_leaves_a_lane_to_the_next_event_of_another_one(
 
 
 def test_a_worker_of_one_projection_uses_all_its_lanes() -> None:
-    context = MagicMock(settings=load(concurrency=2))
-    context.in_flight.leases.return_value = [Mock(requested_at=0.0)]
-    context.in_flight.leases.return_value[0].name = ""
-    flow = control.FlowControl(context)
+    flow = flow_of("", concurrency=2)
     flow.ended("", 1, clock.monotonic() - 5)
     assert flow.choice(SIZE, probing=True).closed == []
 
 
 def test_a_declared_projection_alone_uses_all_lanes_until_search_index_has_events() -> None:
-    context = MagicMock(settings=load(concurrency=2))
-    context.in_flight.leases.return_value = [Mock(requested_at=0.0)]
-    context.in_flight.leases.return_value[0].name = "one"
-    flow = control.FlowControl(context)
+    flow = flow_of("one", concurrency=2)
     flow.declare(["one"])
     flow.ended("one", 1, clock.monotonic() - 5)
     assert flow.choice(SIZE, probing=True).closed == []
@@ -424,10 +423,7 @@ def test_few_events_of_a_new_projection_leave_the_room_of_others_as_it_was(
 def test_no_more_documents_are_sent_at_once_than_the_sink_and_other_projections_have_room_for(
     changes: dict[str, Any], room: int, found: int, spared: int
 ) -> None:
-    context = MagicMock(settings=load(concurrency=1, bulk_size=SIZE, max_batch_bytes=2**23))
-    context.in_flight.leases.return_value = [Mock(requested_at=0.0)]
-    context.in_flight.leases.return_value[0].name = "other"
-    flow = control.FlowControl(context)
+    flow = flow_of("other", concurrency=1, bulk_size=SIZE, max_batch_bytes=2**23)
     flow.declare(["one", "other"])
     flow._sink = replace(flow._sink, limit=room)
     flow._indexes["one"] = replace(IndexState(served_at=clock.monotonic()), **changes)
@@ -438,7 +434,7 @@ def test_no_more_documents_are_sent_at_once_than_the_sink_and_other_projections_
 
 
 def test_a_new_projection_has_few_documents_together() -> None:
-    assert control.FlowControl(MagicMock(settings=load())).together("unknown") == FEW
+    assert flow_of().together("unknown") == FEW
 
 
 def test_what_is_neither_declared_nor_in_flight_nor_away_is_forgotten() -> None:

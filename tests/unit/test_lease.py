@@ -1,7 +1,6 @@
 """How long a claim may still be sent, and when it is renewed."""
 
 import ast
-import sys
 import time
 from pathlib import Path
 
@@ -72,12 +71,6 @@ def test_a_suspended_hour_ends_a_lease(monkeypatch: pytest.MonkeyPatch) -> None:
     assert lease.renewal_due
 
 
-def test_without_such_a_clock_it_is_the_ordinary_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clock_module, "_CLOCK", None)
-    monkeypatch.setattr(time, "monotonic", lambda: 7.0)
-    assert clock_module.monotonic() == 7
-
-
 def test_no_second_clock_that_a_deadline_could_be_compared_with() -> None:
     assert len(SHARED) > 30
     imports = [
@@ -88,8 +81,3 @@ def test_no_second_clock_that_a_deadline_could_be_compared_with() -> None:
         for name in node.names
     ]
     assert [path for path, name in imports if name == "time.monotonic"] == []
-
-
-def test_the_platforms_of_the_table_have_their_clock() -> None:
-    name = clock_module.CLOCKS.get(sys.platform)
-    assert name is None or hasattr(time, name)

@@ -53,6 +53,6 @@ def test_it_waits_with_its_attempt_and_comes_back_soon_while_the_rebuild_runs(
 def test_a_block_of_another_index_or_after_the_move_is_an_outage(
     db: Database, sql: psycopg.Connection
 ) -> None:
-    assert waiting_for_move(db, ["films"] * 2, DELIVERY) is DELIVERY
+    assert waiting_for_move(db, ["films"] * 2, DELIVERY) == DELIVERY
     sql.execute("UPDATE outbox_rebuilds SET phase = 'reconcile'")
-    assert waiting_for_move(db, ["books"] * 2, DELIVERY) is DELIVERY
+    assert waiting_for_move(db, ["books"] * 2, DELIVERY) == DELIVERY

@@ -11,13 +11,11 @@ import pytest
 from outboxctl.core.database import Database
 from outboxctl.core.delivery.claim import Taken, claim
 from outboxctl.domain.failures import Classification, Reason, Verdict
-from outboxctl.metrics.registry import Metrics
 from outboxctl.settings import load
 from outboxctl.sink.delivery.result import Delivery
 from outboxctl.worker.claiming import claims
 from outboxctl.worker.claiming.claimer import Claimer
 from outboxctl.worker.claiming.leases import Batch, Lease
-from outboxctl.worker.health import Health
 from outboxctl.worker.wiring import WorkerParts
 
 SIZE = 2
@@ -39,8 +37,7 @@ def insert(sql: psycopg.Connection) -> Callable[..., str]:
 
 @pytest.fixture
 def parts(db: Database) -> WorkerParts:
-    settings = load(bulk_size=SIZE, concurrency=3)
-    return WorkerParts(settings, db, None, Metrics(), Health(300))  # type: ignore[arg-type]
+    return WorkerParts(load(bulk_size=SIZE, concurrency=3), db, None)  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -126,7 +123,7 @@ def test_a_closed_index_is_probed_in_time_however_rarely_the_table_is_polled(
 ) -> None:
     """Also while the sink is away: events that were left out are no sign that it is there."""
     settings = load(poll_interval_seconds=30, outage_policy="hold")
-    parts = WorkerParts(settings, db, None, Metrics(), Health(300))  # type: ignore[arg-type]
+    parts = WorkerParts(settings, db, None)  # type: ignore[arg-type]
     sql.execute(OF_ITEM)
     parts.flow.judged("item", [MISSING])
     parts.flow.learn(Delivery([DEAD], []), sent_at=monotonic())
@@ -140,7 +137,7 @@ def test_a_closed_index_is_probed_in_time_however_rarely_the_table_is_polled(
 def test_a_drain_waits_for_the_end_of_a_batch_where_a_slow_projection_has_its_share(
     db: Database, sql: psycopg.Connection
 ) -> None:
-    parts = WorkerParts(load(concurrency=2), db, None, Metrics(), Health(300))  # type: ignore[arg-type]
+    parts = WorkerParts(load(concurrency=2), db, None)  # type: ignore[arg-type]
     sql.execute(OF_ITEM)
     parts.flow.ended("item", 1, monotonic() - 5)
     parts.flow.claimed("")  # else it would have all lanes

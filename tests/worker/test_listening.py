@@ -14,12 +14,10 @@ from outboxctl.core.database import Database
 from outboxctl.core.schema import notify
 from outboxctl.core.schema.migrations import upgrade
 from outboxctl.core.sql import Connection
-from outboxctl.metrics.registry import Metrics
 from outboxctl.settings import load
 from outboxctl.worker import wiring as worker_parts
 from outboxctl.worker.claiming import claimer
 from outboxctl.worker.claiming.leases import Batch
-from outboxctl.worker.health import Health
 from outboxctl.worker.signals import Signals
 from outboxctl.worker.upkeep import listener
 from outboxctl.worker.upkeep.listener import Listener
@@ -33,8 +31,8 @@ END_LISTENERS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE qu
 LISTENING = "outbox_notify_listening"
 
 
-def parts_with(db: Database, **flags: object) -> WorkerParts:
-    return WorkerParts(load(**flags), db, None, Metrics(), Health(300))  # type: ignore[arg-type]
+def parts_with(db: Database) -> WorkerParts:
+    return WorkerParts(load(), db, None)  # type: ignore[arg-type]
 
 
 def switch(db: Database, *, on: bool = True) -> notify.NotifyState:

@@ -13,10 +13,8 @@ import pytest
 from fakes import Point, fake_sink
 from outboxctl.core.database import Database
 from outboxctl.core.delivery.claim import claim
-from outboxctl.metrics.registry import Metrics
 from outboxctl.settings import Settings
 from outboxctl.worker.claiming.leases import Lease
-from outboxctl.worker.health import Health
 from outboxctl.worker.upkeep.heartbeat import Renewal
 from outboxctl.worker.wiring import WorkerParts
 from processes import Worker, eventually
@@ -128,7 +126,7 @@ def test_a_delivery_whose_events_are_all_locked_keeps_its_lease(
     with db.begin() as connection:
         claim(connection, owner="w", token=token, size=10, lease=30)
     lock(person, "processing", 3)
-    parts = WorkerParts(settings, db, None, Metrics(), Health(300))  # type: ignore[arg-type]
+    parts = WorkerParts(settings, db, None)  # type: ignore[arg-type]
     lease = Lease(token, 30.0, 3, requested_at=monotonic() - 20)
     lease.delivering = True
     parts.context.in_flight.add(lease)

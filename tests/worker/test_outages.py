@@ -12,11 +12,9 @@ from outboxctl.core.database import Database
 from outboxctl.domain import clock
 from outboxctl.domain.clock import Deadline
 from outboxctl.domain.failures import Classification, Reason, Verdict
-from outboxctl.metrics.registry import Metrics
 from outboxctl.settings import load
 from outboxctl.sink.delivery.bulk import BulkAction
 from outboxctl.sink.delivery.result import Delivery
-from outboxctl.worker.health import Health
 from outboxctl.worker.wiring import WorkerParts
 from processes import eventually
 from scene import Scene
@@ -53,7 +51,7 @@ class Sink:
 @contextmanager
 def lanes_of(url: str, db: Database, sink: Sink, **more: Any) -> Iterator[WorkerParts]:
     """All lanes of a worker, in this process."""
-    parts = WorkerParts(load(database_url=url, **SETTINGS, **more), db, sink, Metrics(), Health(300))
+    parts = WorkerParts(load(database_url=url, **SETTINGS, **more), db, sink)
     lanes = [threading.Thread(target=parts.lane(drain=False).run, daemon=True) for _ in range(LANES)]
     for lane in lanes:
         lane.start()

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from time import monotonic
 
 import psycopg
-import pytest
 
 from acceptance import lab
 from processes import Cli, Worker, eventually
@@ -53,24 +52,6 @@ def test_a_zombie_that_wakes_after_its_lease_changes_nothing(
     assert sql.execute("SELECT * FROM search_outbox_events ORDER BY id").fetchall() == before
     assert zombie.metric("outbox_processed_total") == 0
     assert other.metric("outbox_processed_total") == 20
-
-
-@pytest.mark.slow(reason="real workers for some seconds")
-def test_a_zombie_does_not_revive_what_another_worker_gave_up(
-    cli: Cli, worker: Start, sql: psycopg.Connection, slow_sink: str
-) -> None:
-    """The zombie's request succeeds; the other one, with a single attempt left to all, has failed them."""
-    cli.ok("inject", "event", "--op", "upsert", "--count", "20")
-    zombie = worker(**QUICK, ELASTIC_URL=slow_sink, OUTBOX_CONCURRENCY="1")
-    eventually(lambda: lab.by_status(sql).get("processing") == 20, what="claimed")
-    zombie.signal(signal.SIGSTOP)
-    worker(**QUICK, OUTBOX_MAX_ATTEMPTS="1")
-    eventually(lambda: lab.by_status(sql).get("failed") == 20, what="given up by the other")
-    before = sql.execute("SELECT * FROM search_outbox_events ORDER BY id").fetchall()
-    zombie.signal(signal.SIGCONT)
-    eventually(lambda: zombie.metric("outbox_lease_lost_total") == 20, what="noticed")
-    assert sql.execute("SELECT * FROM search_outbox_events ORDER BY id").fetchall() == before
-    assert zombie.metric("outbox_processed_total") == 0
 
 
 def test_a_second_signal_ends_at_once(

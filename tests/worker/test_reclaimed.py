@@ -144,31 +144,6 @@ def test_other_traffic_flows_beside_a_killer_and_loses_no_attempt_to_it(
     assert scene.rows("event_version, max(attempts) OVER (PARTITION BY event_version)") == [(0, 4), (1, 1)]
 
 
-def test_a_worker_that_wakes_with_reclaimed_events_in_hand_settles_none_of_them(
-    sql: psycopg.Connection, index: str, worker: Start
-) -> None:
-    total = NEIGHBOURS
-    with fake_sink() as first, fake_sink(store=first.store) as second, Elasticsearch(second.url) as client:
-        scene = Scene(sql, client, index)
-        scene.load(total)
-        dies_with(scene, worker, first, total)
-        with first.script.hold(Point.AFTER_APPLY) as gate:
-            stopped = worker(**SETTINGS, ELASTIC_URL=first.url)
-            gate.wait()
-            assert len(first.requests[-1].ids) == total
-            stopped.signal(signal.SIGSTOP)
-            scene.pass_leases()
-            other = worker(**SETTINGS, ELASTIC_URL=second.url)
-            scene.holds(total)
-            assert [len(bulk.ids) for bulk in second.requests] == [1] * total
-            gate.let_go()
-        stopped.signal(signal.SIGCONT)
-        eventually(lambda: stopped.metric("outbox_lease_lost_total") == total, what="it finds them gone")
-        assert stopped.metric("outbox_processed_total") == 0
-        assert other.metric("outbox_processed_total") == total
-    assert scene.rows("status, attempts") == [("done", 2)]
-
-
 @pytest.mark.slow(reason="real workers for some seconds")
 @pytest.mark.real_engine
 def test_others_go_on_while_it_waits_for_what_takes_long(

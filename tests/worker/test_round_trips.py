@@ -9,11 +9,9 @@ import pytest
 from fakes import FakeSink, Script, fake_sink
 from fakes.postgres_proxy import Proxy
 from outboxctl.core.database import Database
-from outboxctl.metrics.registry import Metrics
 from outboxctl.settings import load
 from outboxctl.sink.delivery.deliver import ElasticSink
 from outboxctl.sink.transport.open import connect
-from outboxctl.worker.health import Health
 from outboxctl.worker.wiring import WorkerParts
 from scene import Scene
 from servers import Servers
@@ -56,7 +54,7 @@ class Counted:
     def _drain(self, fill: Callable[[], Any]) -> None:
         """One batch, and no claim after it: that would count as well."""
         fill()
-        parts = WorkerParts(self._settings, self._database, self._elastic, Metrics(), Health(300))
+        parts = WorkerParts(self._settings, self._database, self._elastic)
         batch = parts.claimer.claim(drain=True)
         assert batch
         parts.lane(drain=True)._carry_out(batch)

@@ -10,9 +10,7 @@ from outboxctl.core.database import Database
 from outboxctl.core.delivery.claim import claim
 from outboxctl.domain.failures import DONE
 from outboxctl.drills import services
-from outboxctl.metrics.registry import Metrics
 from outboxctl.settings import load
-from outboxctl.worker.health import Health
 from outboxctl.worker.settling.outcome import Outcomes
 from outboxctl.worker.settling.settling import Settling
 from outboxctl.worker.stopping import Stopping
@@ -30,16 +28,6 @@ END $$;
 CREATE CONSTRAINT TRIGGER slow AFTER UPDATE ON search_outbox_events
     DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION slow();
 """
-
-
-class NoSink:
-    """Nothing is sent here."""
-
-    deliver = None
-
-
-def parts_with(database: Database, **flags: object) -> WorkerParts:
-    return WorkerParts(load(**flags), database, NoSink(), Metrics(), Health(300))  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -60,7 +48,7 @@ def test_a_commit_that_outlasts_our_patience_is_waited_for(
         events = claim(connection, owner="w", token=token, size=10, lease=30).events
     sql.execute(SLOW_COMMIT)
     outcomes = Outcomes(done=[e.id for e in events], findings={e.id: (e, DONE) for e in events})
-    parts = parts_with(hasty)
+    parts = WorkerParts(load(), hasty, None)  # type: ignore[arg-type]
     Settling(parts.context, token, outcomes).run(until=None)
     assert scene.rows("status") == [("done",)]
     assert metric(parts.context.metrics, "outbox_processed_total") == 10
@@ -79,7 +67,7 @@ def away() -> Iterator[Database]:
 def test_a_worker_that_stops_tries_to_release_until_its_grace_is_over(
     away: Database,
 ) -> None:
-    parts = parts_with(away)
+    parts = WorkerParts(load(), away, None)  # type: ignore[arg-type]
     parts.context.in_flight.answer_lost(str(uuid4()))
     tries: list[float] = []
     real, grace = away.begin, 1.0

@@ -12,12 +12,10 @@ from fakes import FakeSink, Point, Script, fake_sink
 from fakes.faults import answered
 from fakes.postgres_proxy import Do, Proxy
 from outboxctl.core.database import Database
-from outboxctl.metrics.registry import Metrics
 from outboxctl.settings import load
 from outboxctl.sink.delivery.deliver import ElasticSink
 from outboxctl.sink.transport.open import connect
 from outboxctl.worker.daemon import Daemon
-from outboxctl.worker.health import Health
 from outboxctl.worker.wiring import WorkerParts
 from processes import Worker, eventually
 from scene import Scene
@@ -27,11 +25,11 @@ Start = Callable[..., Worker]
 CLAIM = "SET status = 'processing'"
 
 
-def last_words(stopped: Worker, *more: str) -> dict[str, int]:
+def last_words(stopped: Worker) -> dict[str, int]:
     """What it says of its end."""
     lines = [json.loads(line) for line in stopped.log.read_text().splitlines()]
     (line,) = [line for line in lines if line["event"] == "worker stopped"]
-    return {name: line[name] for name in ("done", "released", *more)}
+    return {name: line[name] for name in ("done", "released")}
 
 
 @pytest.mark.parametrize("mode", [(), ("--drain",)], ids=["daemon", "drain"])
@@ -51,10 +49,6 @@ def test_a_batch_that_is_being_claimed_is_still_delivered(
     assert scene.count("done") == 10
 
 
-def parts_on(url: str, db: Database) -> WorkerParts:
-    return WorkerParts(load(database_url=url), db, None, Metrics(), Health(300))  # type: ignore[arg-type]
-
-
 def test_the_handler_waits_for_no_lock(url: str, db: Database) -> None:
     """A signal may come while its own thread holds it: then the handler would wait for itself."""
     daemon = Daemon(load(database_url=url), db, None, None)  # type: ignore[arg-type]
@@ -70,7 +64,7 @@ def test_the_handler_waits_for_no_lock(url: str, db: Database) -> None:
 def test_no_claim_is_begun_after_the_handler(url: str, db: Database, scene: Scene) -> None:
     """Nobody has come round to wake those who wait yet; lanes look themselves."""
     scene.load(5)
-    parts = parts_on(url, db)
+    parts = WorkerParts(load(database_url=url), db, None)  # type: ignore[arg-type]
     parts.context.signals.request_stop()
     lane = parts.lane(drain=True)
     lane.run()
@@ -79,16 +73,14 @@ def test_no_claim_is_begun_after_the_handler(url: str, db: Database, scene: Scen
 
 
 @contextmanager
-def lane_at(
-    url: str, db: Database, scene: Scene, sink: FakeSink
-) -> Iterator[tuple[WorkerParts, threading.Thread]]:
+def lane_at(url: str, db: Database, scene: Scene, sink: FakeSink) -> Iterator[WorkerParts]:
     """One lane of a worker, in this process; it must come to its end."""
     settings = load(database_url=url, elastic_url=sink.url, elastic_index=scene.index)
     with closing(connect(settings)) as client:
-        parts = WorkerParts(settings, db, ElasticSink(client, scene.index), Metrics(), Health(300))
+        parts = WorkerParts(settings, db, ElasticSink(client, scene.index))
         lane = threading.Thread(target=parts.lane(drain=False).run, daemon=True)
         lane.start()
-        yield parts, lane
+        yield parts
         lane.join(30)
         assert not lane.is_alive()
 
@@ -100,7 +92,7 @@ def test_once_the_grace_is_over_no_further_request_is_begun(
     scene.load(20)
     too_large = Script.always(answered(413))
     with fake_sink(too_large, upstream=servers.sink) as sink, too_large.hold(Point.BEFORE_APPLY) as gate:
-        with lane_at(url, db, scene, sink) as (parts, _):
+        with lane_at(url, db, scene, sink) as parts:
             gate.wait()
             parts.context.signals.stop()
             parts.context.in_flight.abandon()

@@ -39,16 +39,3 @@ def test_the_supervisor_follows_the_worker(worker: Callable[..., Worker], superv
     running.signal(signal.SIGTERM)
     hear_until(supervisor, "STOPPING=1")
     assert running.wait() == 0
-
-
-@pytest.mark.slow(reason="real workers for some seconds")
-def test_a_worker_that_hangs_gives_no_sign_of_life(
-    worker: Callable[..., Worker], supervisor: socket.socket
-) -> None:
-    running = worker(NOTIFY_SOCKET=supervisor.getsockname())
-    assert hear(supervisor) == ["READY=1"]
-    hear_until(supervisor, "STATUS=ready")
-    running.signal(signal.SIGSTOP)
-    supervisor.settimeout(2.5)  # two signs of life would have come
-    with pytest.raises(TimeoutError):
-        [hear(supervisor) for _ in range(3)]  # one may have been on its way

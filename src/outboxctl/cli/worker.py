@@ -75,8 +75,8 @@ def worker(
     from outboxctl.worker.daemon import Daemon
 
     colour = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
-    spans = _tracing(configured.worker_id, configured.elastic_index)
-    logs.configure(colour=colour, more=spans.log_processors())
+    tracing = _tracing(configured.worker_id)
+    logs.configure(colour=colour, more=[tracing.log_ids] if tracing else [])
     # One connection more, for deletes that are sent again.
     sink = OpeningSink(configured, connections=configured.concurrency + 1, say=_say_of_nodes)
     probe = OpeningSink(configured, connections=1, timeout=1.5)
@@ -89,18 +89,17 @@ def worker(
     ) as db:
         require_storable(db, "OUTBOX_WORKER_ID", configured.worker_id)
         own = IndexSink(sink, configured.elastic_index)
-        Daemon(configured, db, own, probe, tracing=spans, sink_of=partial(sink_of, sink)).run(drain=drain)
+        daemon = Daemon(configured, db, own, probe.ping, tracing=tracing, sink_of=partial(sink_of, sink))
+        daemon.run(drain=drain)
 
 
-def _tracing(worker_id: str, index: str) -> "Tracing":
+def _tracing(worker_id: str) -> "Tracing | None":
     """Spans where the process has an SDK of OpenTelemetry, as by `opentelemetry-instrument`; else none."""
+    if "opentelemetry.sdk.trace" not in sys.modules:
+        return None
     from outboxctl.worker.tracing import Tracing
 
-    if "opentelemetry.sdk.trace" not in sys.modules:
-        return Tracing()
-    from outboxctl.worker.spans import Spans
-
-    return Spans(worker_id, index)
+    return Tracing(worker_id)
 
 
 def _say_of_nodes(problem: str) -> None:

@@ -143,6 +143,14 @@ def all_done(findings: Sequence[Classification | None]) -> bool:
     return findings.count(DONE) == len(findings)
 
 
+def waits_for(reason: Reason, why: str) -> Classification:
+    """An outage of one index or view that the worker found itself: it costs no attempt."""
+    error = brief(f"{reason}: {why}")
+    return Classification(
+        Verdict.OUTAGE, reason, error=error, single=True, own_text=True, attempt_returned=True
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """The sink's answer to one item (`request=False`) or to a request.

@@ -178,10 +178,6 @@ class Metrics:
         counters = {"done": "processed", "retried": "retried", "failed": "terminal"}
         return {name: _events(self._metrics[key]) for name, key in counters.items()}
 
-    def put_off(self) -> int:
-        """Deliveries so far after which their event was still to be delivered."""
-        return _events(self._metrics["failed"]).total() - _events(self._metrics["terminal"]).total()
-
     def snapshot(self) -> bytes:
         """All metrics in Prometheus' text format."""
         return generate_latest(self._registry)

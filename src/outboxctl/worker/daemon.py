@@ -9,30 +9,31 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import structlog
 
 from outboxctl.core.database import Database
-from outboxctl.core.stats import counts, snapshot
+from outboxctl.core.stats import snapshot
 from outboxctl.domain import backoff
 from outboxctl.domain.clock import monotonic
 from outboxctl.domain.errors import OutboxctlError, UsageError
 from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import Projection
-from outboxctl.metrics.registry import Metrics
 from outboxctl.metrics.server import MetricsServer
 from outboxctl.settings import OutagePolicy, Settings
-from outboxctl.sink.delivery.result import IndexedSink, Probe, Sink
-from outboxctl.worker.health import Health
+from outboxctl.sink.delivery.result import IndexedSink, Sink
 from outboxctl.worker.lane.lane import Lane
 from outboxctl.worker.reports import ProgressLog
 from outboxctl.worker.stopping import Stopping
-from outboxctl.worker.tracing import Tracing
 from outboxctl.worker.upkeep.heartbeat import Heartbeat, Renewal
 from outboxctl.worker.upkeep.listener import Listener
 from outboxctl.worker.upkeep.maintenance import Maintenance
-from outboxctl.worker.upkeep.probes import Probes
+from outboxctl.worker.upkeep.probes import Ping, Probes
 from outboxctl.worker.wiring import WorkerParts
+
+if TYPE_CHECKING:
+    from outboxctl.worker.tracing import Tracing
 
 log = structlog.get_logger()
 INTERVAL = 0.5  # seconds between two rounds of maintenance, and two probes of the sink
@@ -55,7 +56,7 @@ def notify(*states: str) -> None:
 
 
 class Daemon:
-    """One worker process. `probe` asks the sink with a short timeout; `sink` delivers.
+    """One worker process. `ping` asks the sink with a short timeout; `sink` delivers.
 
     `sink_of` returns the sink of a declared projection, its index; by default `sink`.
     """
@@ -65,30 +66,26 @@ class Daemon:
         settings: Settings,
         database: Database,
         sink: Sink,
-        probe: Probe,
+        ping: Ping,
         *,
-        tracing: Tracing | None = None,
+        tracing: "Tracing | None" = None,
         sink_of: Callable[[Projection], IndexedSink] | None = None,
     ) -> None:
-        self.metrics = Metrics()
-        self.health = Health(settings.sla_oldest_age_seconds, put_off=self.metrics.put_off)
-        parts = self.parts = WorkerParts(
-            settings, database, sink, self.metrics, self.health, sink_of=sink_of, tracing=tracing
-        )
-        context, self.signals = parts.context, parts.context.signals
+        parts = self.parts = WorkerParts(settings, database, sink, sink_of=sink_of, tracing=tracing)
+        context = parts.context
+        self.metrics, self.health, self.signals = context.metrics, context.health, context.signals
         self._settings, self._database = settings, database
         self._heartbeat = Heartbeat(context, parts.flow)
         maintenance = self._maintenance = Maintenance(
             context, self._heartbeat, parts.reclaimed, parts.flow, parts.expander
         )
-        self._probes = Probes(context, probe, parts.reclaimed, parts.flow, lag=lambda: maintenance.own_lag)
+        self._probes = Probes(context, ping, parts.reclaimed, parts.flow, lag=lambda: maintenance.own_lag)
         self._lanes = list[Lane]()
         self._lane_threads: list[threading.Thread] = []
         self._helpers: list[threading.Thread] = []
         self._signal_count = 0
         self._next_watchdog = 0.0
         self._drain = False
-        self._waiting: int | None = None  # events that a drain leaves, not due yet
 
     def run(self, *, drain: bool) -> None:
         """Work until a signal or, with `drain`, until nothing is due.
@@ -116,10 +113,9 @@ class Daemon:
         notify("READY=1")
         self._work()
         notify("STOPPING=1", "STATUS=finishing what is in flight")
-        stopped = Stopping(self.parts.context, self._waiting).run(
+        stopped = Stopping(self.parts.context).run(
             self._lane_threads, self._settings.shutdown_grace_seconds, leave=self._heartbeat.leave
         )
-        self.parts.expander.write_log()
         if server:
             server.stop()
         if error := self._error():
@@ -264,12 +260,9 @@ class Daemon:
             self.metrics.unexpected(name, error)
 
     def _due(self) -> bool:
-        """Whether anything is due; a drain that is over counts the events that wait until later."""
         with self._database.begin() as connection:
             # In this order: what was expanded meanwhile is seen by the second one.
-            due = self.parts.expander.due(connection) or snapshot.claimable(connection)
-            self._waiting = counts.not_due(connection) if self._drain and not due else None
-            return due
+            return self.parts.expander.due(connection) or snapshot.claimable(connection)
 
     def _alive(self) -> dict[str, str]:
         """Threads that have ended; none should, whatever the database and the sink do."""

@@ -42,14 +42,13 @@ def problem_of(finding: Classification, *, begin: str = "", end: str = "") -> Pr
 class Health:
     """Failing conditions (`database`, `sink`, `draining`, `progress`) and when something last succeeded.
 
-    Several observers may report one condition; it fails while one of them does. `put_off` returns how many
-    deliveries were put off so far: the log line of a sink that can be used again counts those of the outage.
+    Several observers may report one condition; it fails while one of them does.
     Thread-safe: any thread may call any method.
     """
 
-    def __init__(self, sla: float, *, put_off: Callable[[], int] = lambda: 0) -> None:
-        self._sla, self._put_off = sla, put_off
-        self._began: dict[str, tuple[float, int]] = {}  # of failing ones: since when, and put off before
+    def __init__(self, sla: float) -> None:
+        self._sla = sla
+        self._began: dict[str, float] = {}  # of failing ones: since when
         # Of failing ones that nobody reports any more: since when, and the last problem.
         self._passing: dict[str, tuple[float, Problem]] = {}
         self._lock = threading.Lock()
@@ -62,10 +61,7 @@ class Health:
 
     @contextmanager
     def waiting_for(self, name: str, *, patience: float = PATIENCE) -> Iterator[None]:
-        """Around a request to the database or the sink: its condition fails without an answer in time.
-
-        `patience` is in seconds.
-        """
+        """Around a request to an end: its condition fails without an answer within `patience` seconds."""
         began = monotonic()
         self._requested_at[name] = began, patience
         try:
@@ -102,7 +98,7 @@ class Health:
         if not self._observed_failing(name):
             return False
         begins = name not in self._began
-        self._began.setdefault(name, (monotonic() if since is None else since, self._put_off()))
+        self._began.setdefault(name, monotonic() if since is None else since)
         self._passing.pop(name, None)
         return begins
 
@@ -124,10 +120,8 @@ class Health:
 
     def _course(self, name: str) -> dict[str, object]:
         now = monotonic()
-        began, before = self._began.get(name, (now, self._put_off()))
         until, _ = self._passing.get(name, (now, None))
-        course: dict[str, object] = {"seconds": round(until - began, 1)}
-        return course | ({"put_off": self._put_off() - before} if name == "sink" else {})
+        return {"seconds": round(until - self._began.get(name, now), 1)}
 
     def _observed_failing(self, name: str) -> bool:
         return any(n == name and each.text != UNKNOWN for (n, _), each in self._failing.items())
@@ -161,10 +155,7 @@ class Health:
         if not due:
             self._nothing_due = monotonic()
         since = max(self._nothing_due, self._succeeded or 0)
-        age = monotonic() - since
-        stalled = due and age > self._sla
-        text = f"events are due, no success for {age:.0f} s" if stalled else None
-        self.report("progress", text, since=since)
+        self._stalled("probe", "events are due, no success for", since, due=due)
 
     def expanded(self) -> None:
         """Note that a change was expanded just now, or none waited."""
@@ -174,9 +165,13 @@ class Health:
         """Report `progress`, too, where changes could be expanded and none was within the SLA."""
         if not due:
             self.expanded()
-        age = monotonic() - self._expanded
-        text = f"changes of followed tables wait, none was expanded for {age:.0f} s"
-        self.report("progress", text if age > self._sla else None, observer="expander", since=self._expanded)
+        text = "changes of followed tables wait, none was expanded for"
+        self._stalled("expander", text, self._expanded, due=due)
+
+    def _stalled(self, observer: str, text: str, since: float, *, due: bool) -> None:
+        age = monotonic() - since
+        problem = f"{text} {age:.0f} s" if due and age > self._sla else None
+        self.report("progress", problem, observer=observer, since=since)
 
     def failing(self) -> dict[str, str]:
         """The problem of each failing condition, in our own sentences; empty when ready."""

@@ -11,11 +11,9 @@ LONGEST_WAIT = 1.0  # seconds until a wait compares the clocks again: it does no
 class Signals:
     """The state of one worker and the waiting for it; owned by the daemon.
 
-    Thread-safe: any thread may call any method. A signal handler may call `request_stop` alone: it runs
-    between two instructions of the main thread, which may hold the lock of a condition at that moment.
-
-    Lanes wait for work by one condition, all other threads for the end by another one: else each event would
-    wake all threads of the process, which then take the interpreter from the lane that has it.
+    Any thread may call any method; a signal handler only `request_stop`, since the thread that it interrupts
+    may hold a lock. Lanes wait for work by one condition, all other threads for the end by another one: else
+    each event would wake all threads, which take the interpreter from the lane that has it.
     """
 
     def __init__(self) -> None:
@@ -64,7 +62,7 @@ class Signals:
         self._wait(lambda: self._stopping or self._news != since, seconds, self._changed)
 
     def wait_for_change(self, seconds: float) -> None:
-        """Wait until anything changes, at most `seconds`; for what depends on the time as well."""
+        """Wait until anything changes, at most `seconds`."""
         with self._changed:
             if not self._stopping:
                 self._changed.wait(seconds)

@@ -10,7 +10,6 @@ from outboxctl.core.delivery import settle
 from outboxctl.domain.clock import monotonic
 from outboxctl.domain.errors import OutboxctlError
 from outboxctl.domain.printable import counted
-from outboxctl.worker.claiming.leases import release
 from outboxctl.worker.context import WorkerContext
 
 log = structlog.get_logger()
@@ -20,13 +19,10 @@ RETRY_SECONDS = 0.2  # between two tries while the database is unreachable
 
 
 class Stopping:
-    """Stops a worker; the main thread calls `run`, once.
+    """Stops a worker; the main thread calls `run`, once."""
 
-    `waiting`: how many events a drain has left that are not due yet; None where they were not counted.
-    """
-
-    def __init__(self, context: WorkerContext, waiting: int | None = None) -> None:
-        self._context, self._waiting = context, waiting
+    def __init__(self, context: WorkerContext) -> None:
+        self._context = context
         self._done, self._released, self._problem = False, 0, "the database did not answer in time"
 
     def run(self, lanes: Sequence[threading.Thread], grace: float, *, leave: Callable[[], None]) -> bool:
@@ -46,8 +42,7 @@ class Stopping:
         _join([releasing], end)
         if self._done:
             released = context.progress.released + self._released
-            waiting = {} if self._waiting is None else {"waiting": self._waiting}
-            log.info("worker stopped", done=context.progress.completed, released=released, **waiting)
+            log.info("worker stopped", done=context.progress.completed, released=released)
         else:
             log.warning("could not release everything; the leases will", problem=self._problem)
         return self._done
@@ -70,12 +65,13 @@ class Stopping:
         """Release what can be released; how many events are locked by another session."""
         database, postponed = self._context.database, self._context.postponed
         postponed.turn()
-        tokens = self._context.in_flight.tokens()
-        if not tokens:
+        if not (tokens := [*self._context.in_flight.tokens()]):
             return postponed.waiting
-        self._released += release(database, tokens)
         with database.begin() as connection:
-            return len(settle.held(connection, list(tokens))) + postponed.waiting
+            released = settle.release(connection, tokens)
+            locked = settle.held(connection, tokens)
+        self._released += len(released)
+        return len(locked) + postponed.waiting
 
 
 def _join(threads: Sequence[threading.Thread], end: float) -> None:

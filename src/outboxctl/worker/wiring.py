@@ -1,6 +1,7 @@
 """The parts of one worker: each is made here, once, from the context and the parts that it calls."""
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from outboxctl.core.database import Database
 from outboxctl.domain.projection import Projection
@@ -19,8 +20,10 @@ from outboxctl.worker.projections.expanding import Expander
 from outboxctl.worker.projections.reading import Declared
 from outboxctl.worker.reports import DatabaseReporter, Progress
 from outboxctl.worker.signals import Signals
-from outboxctl.worker.tracing import Tracing
 from outboxctl.worker.upkeep.deletes import DeletesAgain
+
+if TYPE_CHECKING:
+    from outboxctl.worker.tracing import Tracing
 
 
 class WorkerParts:
@@ -37,19 +40,18 @@ class WorkerParts:
         settings: Settings,
         database: Database,
         sink: Sink,
-        metrics: Metrics,
-        health: Health,
         *,
         sink_of: Callable[[Projection], IndexedSink] | None = None,
-        tracing: Tracing | None = None,
+        tracing: "Tracing | None" = None,
     ) -> None:
-        s, signals = settings, Signals()
+        s, signals, metrics = settings, Signals(), Metrics()
+        health = Health(s.sla_oldest_age_seconds)
         context = self.context = WorkerContext(
             s,
             database,
             metrics,
             health,
-            tracing or Tracing(),
+            tracing,
             signals,
             InFlight(signals, lease_seconds=s.lease_seconds),
             DatabaseReporter(database, health),

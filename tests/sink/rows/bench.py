@@ -17,7 +17,6 @@ from outboxctl.metrics.registry import Metrics
 from outboxctl.settings import load
 from outboxctl.sink.delivery.deliver import ElasticSink
 from outboxctl.sink.transport.open import connect
-from outboxctl.worker.health import Health
 from outboxctl.worker.wiring import WorkerParts
 
 INDEX = "any"
@@ -84,7 +83,7 @@ class Bench:
         settings = load(**given)
         with closing(connect(settings)) as client:
             sink = ElasticSink(client, index)
-            parts = WorkerParts(settings, self.database, sink, Metrics(), Health(300))
+            parts = WorkerParts(settings, self.database, sink)
             lane = parts.lane(drain=True)
             lane.run()
         held = settings.outage_policy == "hold" and isinstance(lane.error, UnreachableError)

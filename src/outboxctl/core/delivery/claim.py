@@ -22,7 +22,7 @@ from outboxctl.domain.projection import DOCUMENTS, KEY_TOO_LONG, MAX_KEY_BYTES, 
 
 # The plan must not depend on statistics: on a table that was emptied and vacuumed they say "no rows".
 # With these off, each step has only its index to use. SET LOCAL also survives a pooler. What an earlier
-# statement of the transaction set otherwise (settle_statements.JOIN) is set back.
+# statement of the transaction set otherwise (settle.JOIN) is set back.
 PLAN = (
     "SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_nestloop = on; "
     "SET LOCAL enable_mergejoin = off; SET LOCAL jit = off; SET LOCAL TimeZone = 'UTC'"
@@ -177,39 +177,21 @@ def claim(
     closed: Collection[str] = (),
     sizes: Mapping[str, int] | None = None,
     only: str | None = None,
+    reclaimed: bool = False,
     commit: bool = False,
 ) -> Taken:
     """Claim up to `size` due events of one projection under the fence `token` for `lease` seconds.
 
     It is the first one after the name `after`, and around, that has some and is not among `closed`, or `only`
-    this one. Of those in `sizes` as many are claimed as that says. Reclaimed ones are left to `claim_again`.
+    this one. Of those in `sizes` as many are claimed as that says. With `reclaimed` those are claimed, and no
+    others: up to `size` that were reclaimed once, of any projection, or one that was more often.
     The attempt counts from here on: an event that kills its worker runs out of attempts.
     With `commit` the same message ends the transaction: after an error the events may be claimed.
     """
     values = {"owner": owner, "token": token, "size": size, "lease": lease, "closed": list(closed)}
-    values |= {"after": after, "only": only, "sizes": json.dumps(sizes or {})}
-    return _taken(send(connection, PLAN, PlannedOnce(CLAIM, values, TYPES), commit=commit)[0].rows)
-
-
-def claim_again(
-    connection: Connection,
-    *,
-    owner: str,
-    token: str,
-    size: int = GROUP,
-    lease: float,
-    closed: Collection[str] = (),
-    sizes: Mapping[str, int] | None = None,
-    commit: bool = False,
-) -> Taken:
-    """As `claim`, of reclaimed events: up to `size` of those that were reclaimed once, or one other."""
-    values = {"owner": owner, "token": token, "size": size, "lease": lease, "closed": list(closed)}
     values |= {"sizes": json.dumps(sizes or {})}
-    return _taken(send(connection, PLAN, (CLAIM_AGAIN, values), commit=commit)[0].rows)
-
-
-def _taken(rows: Sequence[Sequence[Any]]) -> Taken:
-    """Rows of an event each, or of none, with the projection's name and whether others have some."""
+    usual = PlannedOnce(CLAIM, values | {"after": after, "only": only}, TYPES)
+    rows = send(connection, PLAN, (CLAIM_AGAIN, values) if reclaimed else usual, commit=commit)[0].rows
     if not rows:
         return Taken(None, [])
     *event, name, others = rows[0]

@@ -1,12 +1,11 @@
 """Leases: a slow delivery renews its own; events whose lease ran out are reclaimed.
 
 Reclaimed events go back to pending, or to failed once their attempts are spent. Those that wait for their
-projection's index or view are due at once when it can be delivered again.
+shard are due at once when it takes documents again.
 """
 
-from collections.abc import Collection
-from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from outboxctl.core.delivery.claim import PLAN
 from outboxctl.core.schema.names import (
@@ -52,17 +51,11 @@ RETURNING status, op
 """)
 
 
-@dataclass(frozen=True)
-class Reclaimed:
-    """How many events went back to pending, and the ops of those that became failed."""
+class Reclaimed(NamedTuple):
+    """How many events were reclaimed, and the ops of those among them that became failed."""
 
-    pending: int
+    total: int
     failed_ops: list[str]
-
-    @property
-    def total(self) -> int:
-        """All reclaimed events."""
-        return self.pending + len(self.failed_ops)
 
 
 def reclaim(connection: Connection, *, max_processing: float, max_attempts: int) -> Reclaimed:
@@ -70,8 +63,7 @@ def reclaim(connection: Connection, *, max_processing: float, max_attempts: int)
     connection.exec_driver_sql(PLAN)
     values = {"max_processing": max_processing, "max_attempts": max_attempts}
     rows = connection.execute(RECLAIM, values).all()
-    failed = [op for status, op in rows if status == "failed"]
-    return Reclaimed(len(rows) - len(failed), failed)
+    return Reclaimed(len(rows), [op for status, op in rows if status == Status.FAILED])
 
 
 # Rows that others have locked are skipped: the lease of the rest would run out meanwhile.
@@ -121,7 +113,7 @@ WITH waiting AS MATERIALIZED (
     SELECT id FROM {EVENTS}
     WHERE status = '{Status.PENDING}' AND {OF_PROJECTION} = :name
         AND next_retry_at > now() AND next_retry_at < 'infinity'
-        AND error_reason = ANY (CAST(:reasons AS text[]))
+        AND error_reason = '{Reason.UNAVAILABLE}'
     LIMIT {BATCH} FOR UPDATE SKIP LOCKED
 )
 UPDATE {EVENTS} SET next_retry_at = now(), updated_at = now()
@@ -129,12 +121,10 @@ WHERE id = ANY (ARRAY (SELECT id FROM waiting)) AND {STATUS_IS} '{Status.PENDING
 """)
 
 
-def bring_forward(connection: Connection, projection: str, reasons: Collection[Reason]) -> int:
-    """Make waiting events of a projection due that were put back for one of these reasons, at most BATCH.
+def bring_forward(connection: Connection, projection: str) -> int:
+    """Make events of a projection due that wait for their shard, at most BATCH; returns how many.
 
-    `projection` is empty for search_index. Returns how many there were; those that somebody has locked are
-    left to their time.
+    `projection` is empty for search_index. Those that somebody has locked are left to their time.
     """
     connection.exec_driver_sql(PLAN)
-    values = {"name": projection, "reasons": [reason.value for reason in reasons]}
-    return connection.execute(BRING_FORWARD, values).rowcount
+    return connection.execute(BRING_FORWARD, {"name": projection}).rowcount

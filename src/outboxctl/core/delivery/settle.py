@@ -11,28 +11,85 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from outboxctl.core.delivery.claim import PLAN
+from outboxctl.core.delivery.deletes import NOTED
 from outboxctl.core.delivery.diagnosis import TRANSACTION_ID
-from outboxctl.core.delivery.settle_statements import (
-    COMPLETE,
-    COMPLETE_DELETES,
-    FAIL,
-    HELD_ROWS,
-    HOLD,
-    JOIN,
-    RELEASE,
-    RETRY,
-    RETURN_ATTEMPT,
-    SPLIT,
-    WRITTEN,
-)
 from outboxctl.core.message import PlannedOnce, Statement, send
 from outboxctl.core.schema.encoding import encoding_of, storable
-from outboxctl.core.schema.names import id_array
-from outboxctl.core.sql import Connection
+from outboxctl.core.schema.names import EVENTS, STATUS_IS, UNHELD, id_array, source, target
+from outboxctl.core.sql import Connection, text
 from outboxctl.core.sql.transaction import StatementResult
 from outboxctl.domain.failures import Reason
+from outboxctl.domain.lifecycle import Verb
 
-TYPES = {"token": "uuid", "ids": "uuid[]"}  # of the parameters of COMPLETE
+# Retries and failures are joined with an outcome each. A nested loop would compare each event with every
+# outcome (1,000 settled in 700 instead of 10 ms): the planner may use a hash join only.
+JOIN = f"{PLAN}; SET LOCAL enable_hashjoin = on; SET LOCAL enable_nestloop = off"
+
+COMPLETED = f"""
+UPDATE {EVENTS} SET status = {target(Verb.COMPLETE)}, processed_at = now(),
+    next_retry_at = NULL, error_reason = NULL, error = NULL, {UNHELD}, updated_at = now()
+WHERE id = ANY (CAST(:ids AS uuid[])) AND {STATUS_IS} {source(Verb.COMPLETE)}
+    AND lease_token = CAST(:token AS uuid)
+"""
+COMPLETE = text(COMPLETED)
+TYPES = {"token": "uuid", "ids": "uuid[]"}  # of its parameters
+# Deletes are written whatever the claim still holds: they were delivered.
+COMPLETE_DELETES = text(f"WITH noted AS ({NOTED}) {COMPLETED}")
+
+# An event of each of these documents of a page that is completed by the same transaction. Their age begins
+# anew: a worker may choose no time.
+SPLIT = text(f"""
+INSERT INTO {EVENTS} (entity_type, entity_id, op, entity_key)
+SELECT e.entity_type, CAST(md5(concat(e.entity_type, ':', key)) AS uuid), 'upsert', key
+FROM {EVENTS} e CROSS JOIN json_array_elements_text(CAST(:keys AS json)) key
+WHERE e.id = CAST(:id AS uuid) AND e.{STATUS_IS} {source(Verb.COMPLETE)}
+    AND e.lease_token = CAST(:token AS uuid)
+""")
+
+# Executed only where the row count is short: a thousand returned ids cost the worker half a microsecond each.
+# A row that this transaction wrote has its id as xmin.
+WRITTEN = text(f"""
+SELECT id::text FROM {EVENTS}
+WHERE id = ANY (CAST(:ids AS uuid[])) AND xmin = pg_current_xact_id()::xid
+""")
+
+# Rows that others have locked are skipped: a release happens at a stop, which cannot wait.
+CLAIMS = "lease_token = ANY (CAST(:tokens AS uuid[]))"
+RELEASE = text(f"""
+UPDATE {EVENTS} SET status = {target(Verb.RELEASE)}, attempts = greatest(attempts - 1, 0), {UNHELD},
+    updated_at = now()
+WHERE id = ANY (ARRAY (
+    SELECT id FROM {EVENTS} WHERE {CLAIMS} AND status = {source(Verb.RELEASE)}
+        AND (CAST(:ids AS uuid[]) IS NULL OR id = ANY (CAST(:ids AS uuid[])))
+    FOR NO KEY UPDATE SKIP LOCKED))
+    AND {STATUS_IS} {source(Verb.RELEASE)} AND {CLAIMS}
+RETURNING id::text
+""")
+
+# The same lock as an update's: a foreign key that refers to the row does not conflict.
+HELD = f"SELECT id::text FROM {EVENTS} WHERE {CLAIMS} AND status = {source(Verb.COMPLETE)}"
+HOLD = text(f"{HELD} FOR NO KEY UPDATE SKIP LOCKED")
+HELD_ROWS = text(HELD)
+
+RETRY = text(f"""
+UPDATE {EVENTS} e SET status = {target(Verb.RETRY)}, attempts = greatest(e.attempts - n.returned, 0),
+    next_retry_at = now() + make_interval(secs => n.delay),
+    error_reason = n.reason, error = n.error, {UNHELD}, updated_at = now()
+FROM unnest(CAST(:ids AS uuid[]), CAST(:delays AS float8[]), CAST(:reasons AS text[]),
+    CAST(:errors AS text[]), CAST(:returned AS int[])) n (id, delay, reason, error, returned)
+WHERE e.id = ANY (CAST(:ids AS uuid[])) AND e.id = n.id
+    AND e.{STATUS_IS} {source(Verb.RETRY)} AND e.lease_token = CAST(:token AS uuid)
+RETURNING e.id::text
+""")
+
+FAIL = text(f"""
+UPDATE {EVENTS} e SET status = {target(Verb.FAIL)}, next_retry_at = NULL,
+    error_reason = n.reason, error = n.error, {UNHELD}, updated_at = now()
+FROM unnest(CAST(:ids AS uuid[]), CAST(:reasons AS text[]), CAST(:errors AS text[])) n (id, reason, error)
+WHERE e.id = ANY (CAST(:ids AS uuid[])) AND e.id = n.id
+    AND e.{STATUS_IS} {source(Verb.FAIL)} AND e.lease_token = CAST(:token AS uuid)
+RETURNING e.id::text
+""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +149,12 @@ def write(
     done: Sequence[str] = (),
     retries: Sequence[Retry] = (),
     failures: Sequence[Failure] = (),
-    release_the_rest: bool = False,
-    only: Collection[str] | None = None,
+    released: Collection[str] = (),
     deletes: Mapping[str, Any] | None = None,
     splits: Mapping[str, Sequence[str]] = MappingProxyType({}),
     places: Sequence[Statement] = (),
 ) -> Settled:
-    """Write all outcomes of one claim in one message, and release `only` these of the others.
+    """Write all outcomes of one claim in one message, and give back the `released` with their attempts.
 
     `deletes` (`deletes.noted`) are written in the statement that completes `done`, to be sent again.
     `splits`: of these among `done`, which name many documents, the keys that have an event each from now on.
@@ -109,13 +165,15 @@ def write(
         values = {"token": token, "id": id_, "keys": json.dumps(keys, ensure_ascii=False)}
         statements += [PLAN, (SPLIT, values)]
     if done:
-        statements += _completing(token, done, deletes)
+        values = {"token": token, "ids": id_array(done), **(deletes or {})}
+        usual = PlannedOnce(COMPLETE, values, TYPES)
+        statements += [PLAN, (COMPLETE_DELETES, values) if deletes else usual]
     if retries:
         statements += _retrying(connection, token, retries)
     if failures:
-        statements += _failing(connection, token, failures)
-    if release_the_rest:
-        statements += _releasing([token], only)
+        statements += [JOIN, (FAIL, {"token": token, **_columns(connection, failures)})]
+    if released:
+        statements += _releasing([token], released)
     if places:
         statements += [PLAN, *places]
     first, *answers = send(connection, *statements)
@@ -126,30 +184,13 @@ def write(
     return Settled(first.rows[0][0], hit)
 
 
-def _completing(
-    token: str, ids: Sequence[str], deletes: Mapping[str, Any] | None
-) -> list[Statement | PlannedOnce | str]:
-    values = {"token": token, "ids": id_array(ids), **(deletes or {})}
-    usual = PlannedOnce(COMPLETE, values, TYPES)
-    return [PLAN, (COMPLETE_DELETES, values) if deletes else usual]
-
-
 def _completed(connection: Connection, ids: Sequence[str], size: int) -> set[str]:
-    if size == len(ids):
-        return set(ids)
-    return _ids(send(connection, (WRITTEN, {"ids": id_array(ids)})))
+    return {*ids} if size == len(ids) else _ids(send(connection, (WRITTEN, {"ids": id_array(ids)})))
 
 
 def _retrying(connection: Connection, token: str, retries: Sequence[Retry]) -> list[Statement | str]:
-    values = {"token": token, **_columns(connection, retries)}
-    statements: list[Statement | str] = [JOIN]
-    if returned := [r.id for r in retries if r.attempt_returned]:
-        statements.append((RETURN_ATTEMPT, {"token": token, "ids": id_array(returned)}))
-    return [*statements, (RETRY, values | {"delays": [r.delay for r in retries]})]
-
-
-def _failing(connection: Connection, token: str, failures: Sequence[Failure]) -> list[Statement | str]:
-    return [JOIN, (FAIL, {"token": token, **_columns(connection, failures)})]
+    values = {"token": token, **_columns(connection, retries), "delays": [r.delay for r in retries]}
+    return [JOIN, (RETRY, values | {"returned": [int(r.attempt_returned) for r in retries]})]
 
 
 def _releasing(tokens: Sequence[str], only: Collection[str] | None) -> list[Statement | str]:

@@ -37,15 +37,6 @@ def failed_within(connection: Connection, seconds: float) -> int:
     return int(connection.execute(FAILED_WITHIN, {"seconds": seconds}).scalar_one())
 
 
-# One range of the index that the claim reads.
-NOT_DUE = text(f"SELECT count(*) FROM ({pending('next_retry_at > now()')}) e")
-
-
-def not_due(connection: Connection) -> int:
-    """How many events wait for a retry that is not due yet."""
-    return int(connection.execute(NOT_DUE).scalar_one())
-
-
 # The oldest event that was tried, and is to be tried again: what one shard, index or projection refuses.
 TRIED = f"error_reason IS NOT NULL AND error_reason <> '{Reason.LEASE_EXPIRED}' AND {FINITE}"
 SINCE = "greatest(created_at, last_replayed_at)"  # greatest() leaves NULL out

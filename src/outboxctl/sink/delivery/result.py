@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from outboxctl.domain.clock import Deadline
-from outboxctl.domain.failures import Classification
 from outboxctl.sink.delivery.bisect import Findings
 from outboxctl.sink.delivery.bulk import PROBE, BulkAction
 
@@ -63,12 +62,4 @@ class IndexedSink(Sink, Protocol):
 
     def holds(self, seconds: float) -> str:
         """Which index this is as it is: one that is made anew has another text; empty if that is unknown."""
-        ...
-
-
-class Probe(Protocol):
-    """A sink that is asked whether it answers, and whether its index exists."""
-
-    def ping(self) -> Classification | None:
-        """None if the sink answers and the index exists, else what is wrong."""
         ...

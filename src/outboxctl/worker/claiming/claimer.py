@@ -27,11 +27,10 @@ PATIENCE = 1.0  # seconds that lanes wait for batches in progress; each time in 
 
 
 class ReclaimedTurns:
-    """Whether reclaimed events may be claimed now, or all others.
+    """Whether reclaimed events may be claimed now, or all others; used under the claim lock.
 
-    The lane that holds the claim lock calls the methods; `may_exist` is set by any thread. A turn begins
-    once nothing else is in flight: waiting for batches in progress does not count. `patience` is how long to
-    wait for them: where they take longer, the others have as long a turn first.
+    A turn begins once nothing else is in flight. Batches in progress are waited for up to `patience`: where
+    they take longer, the others have as long a turn first. Any thread sets `may_exist`.
     """
 
     def __init__(self) -> None:
@@ -65,10 +64,9 @@ class ReclaimedTurns:
 class Claimer:
     """Claims batches for the lanes of one worker; every lane calls `claim`.
 
-    Under `_claim_lock` one lane at a time looks for events, so an idle worker polls once an interval
-    whatever its number of lanes. The lock is never held while a batch is delivered. Projections are served in
-    turn. After a claim that was full, where no other projection had events, the next ones of that projection
-    are made side by side, outside of the lock.
+    Under `_claim_lock`, never held while a batch is delivered, one lane at a time looks for events: an idle
+    worker polls once an interval. Projections are served in turn. After a full claim, where no other
+    projection had events, the next ones of that projection are made side by side, outside of the lock.
     """
 
     def __init__(

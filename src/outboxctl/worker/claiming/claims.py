@@ -1,30 +1,25 @@
 """One claim: the statement, and the batch that it returns."""
 
-from functools import partial
-
-from outboxctl.core.delivery.claim import Taken, Traces, claim, claim_again, traces
+from outboxctl.core.delivery.claim import Taken, Traces, claim, traces
 from outboxctl.core.refused_reads import refused
 from outboxctl.domain.errors import OutboxctlError
 from outboxctl.worker.claiming.leases import Batch, Lease
 from outboxctl.worker.context import WorkerContext
 from outboxctl.worker.flow.control import Choice
 
-ANYTHING = Choice((), {})
-
 
 class Claims:
     """Claims batches from the database; several lanes may call `take` at once."""
 
     def __init__(self, context: WorkerContext) -> None:
-        self._context, self._settings, self._in_flight = context, context.settings, context.in_flight
-        self._database = context.database
+        self._context, self._in_flight = context, context.in_flight
 
     def take(
         self,
         lease: Lease,
         *,
+        choice: Choice,
         exclusive: bool = False,
-        choice: Choice = ANYTHING,
         after: str = "",
         only: str | None = None,
     ) -> Batch | None:
@@ -45,25 +40,24 @@ class Claims:
     def _ask(
         self, lease: Lease, choice: Choice, after: str, only: str | None, *, exclusive: bool
     ) -> tuple[Taken, Traces]:
-        signals, traced, sent = self._context.signals, self._context.tracing.on, False
-        s, nothing = self._settings, (Taken(None, []), ())
-        if signals.stopping:
-            return nothing
+        s, traced, sent = self._context.settings, self._context.tracing, False
         try:
-            with self._database.begin() as connection:
-                if signals.stopping:  # connecting may have taken seconds
-                    return nothing
+            with self._context.database.begin() as connection:
+                if self._context.signals.stopping:  # connecting may have taken seconds
+                    return Taken(None, []), ()
                 sent = True
-                ask = claim_again if exclusive else partial(claim, after=after, only=only)
-                taken = ask(
+                taken = claim(
                     connection,
                     owner=s.worker_id,
                     token=lease.token,
                     size=lease.size,
                     lease=s.lease_seconds,
+                    after=after,
+                    only=only,
+                    reclaimed=exclusive,
                     closed=choice.closed,
                     sizes=choice.sizes,
-                    commit=not traced,
+                    commit=traced is None,
                 )
                 return taken, traces(connection, [event.id for event in taken.events]) if traced else ()
         except OutboxctlError as error:

@@ -1,21 +1,17 @@
 """What this worker holds: leases and batches in hand, claims without an answer, outcomes of locked rows."""
 
 import threading
-from collections.abc import Collection
-from typing import NamedTuple, Protocol
+from collections.abc import Callable
+from typing import NamedTuple
 
-import structlog
-
-from outboxctl.core.database import Database
-from outboxctl.core.delivery import settle
 from outboxctl.core.delivery.claim import Claimed, Traces
 from outboxctl.domain.clock import Deadline, monotonic
 from outboxctl.settings import DELIVERY_SHARE
 from outboxctl.worker.signals import Signals
 
-log = structlog.get_logger()
 RENEW_BELOW = 0.75  # of a lease: a request that starts with less would have too little time
 LONGEST_LOOK = 0.5  # seconds between two looks at leases that end by the clock
+SHORT_LOOK = 0.05  # the same where reclaimed events wait for it
 
 
 class Lease:
@@ -25,9 +21,7 @@ class Lease:
     claim was sent to the database, so no later than its documents were read.
     `deadline` is that of requests to the sink. No request starts once the documents were read longer ago
     than a lease: they may be old by then, and the batch is released instead.
-
-    Thread-safe without a lock: its lane sets `delivering`, the renewal alone moves `ends`, and each
-    attribute is replaced as a whole.
+    Thread-safe without a lock, since each attribute is replaced as a whole by one thread.
     """
 
     def __init__(
@@ -80,12 +74,7 @@ class Batch(NamedTuple):
 
 
 class InFlight:
-    """The claims in hand, by lease token.
-
-    Thread-safe: any thread may call any method; its lock is held for a few instructions, once or twice a
-    batch. Lanes add and remove claims and wait for those of others; the renewal, the heartbeat, maintenance
-    and the release at the end read them.
-    """
+    """The claims in hand, by lease token. Any thread may call any method."""
 
     def __init__(self, signals: Signals, *, lease_seconds: float) -> None:
         self._signals, self._lease_seconds = signals, lease_seconds
@@ -154,9 +143,7 @@ class InFlight:
         """
         end = monotonic() + seconds
         while self._young() and not self._signals.stopping and (left := end - monotonic()) > 0:
-            ends = min((lease.ends for lease in self.leases()), default=0.0)
-            look = max(0.001, min(LONGEST_LOOK, ends - monotonic()))
-            self._signals.wait_until(lambda: not self._young(), min(look, left))
+            self._signals.wait_until(lambda: not self._young(), min(SHORT_LOOK, left))
         return not (self._young() or self._signals.stopping)
 
     def _young(self) -> bool:
@@ -170,19 +157,6 @@ class InFlight:
         return not self._signals.stopping
 
 
-class Pending(Protocol):
-    """Outcomes that are not written yet, of so many events that are `waiting`."""
-
-    @property
-    def waiting(self) -> int: ...  # noqa: D102
-
-    def again(self) -> None:
-        """Write those that can be written now."""
-
-    def leave_to_lease(self) -> None:
-        """Count the rest as lost."""
-
-
 class Postponed:
     """Outcomes of events that another session has locked: lanes leave them to maintenance; thread-safe.
 
@@ -193,33 +167,23 @@ class Postponed:
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._lock = threading.Lock()  # maintenance and the release at the stop both call `turn`
-        self._pending: dict[Pending, float] = {}
+        self._pending: dict[Callable[[bool], int], tuple[int, float]] = {}  # of how many events, until when
 
     @property
     def waiting(self) -> int:
         """How many events wait."""
-        return sum(each.waiting for each in list(self._pending))
+        return sum(events for events, _ in list(self._pending.values()))
 
-    def add(self, pending: Pending) -> None:
-        """Try these again from now on."""
-        self._pending[pending] = monotonic() + self._seconds
+    def add(self, again: Callable[[bool], int], events: int) -> None:
+        """Try these again from now on: `again`, perhaps for the last time, returns how many still wait."""
+        self._pending[again] = events, monotonic() + self._seconds
 
     def turn(self) -> None:
         """Try each once."""
         with self._lock:
-            for pending, ends in list(self._pending.items()):
-                pending.again()
-                if pending.waiting and monotonic() < ends:
-                    continue
-                del self._pending[pending]
-                if pending.waiting:
-                    log.warning("locked events are left to their lease", events=pending.waiting)
-                    pending.leave_to_lease()
-
-
-def release(database: Database, tokens: Collection[str]) -> int:
-    """Give back what these claims still hold, with their attempts; returns the number of events."""
-    if not tokens:
-        return 0
-    with database.begin() as connection:
-        return len(settle.release(connection, list(tokens)))
+            for again, (_, ends) in list(self._pending.items()):
+                last = monotonic() >= ends
+                if (events := again(last)) and not last:
+                    self._pending[again] = events, ends
+                else:
+                    del self._pending[again]

@@ -57,9 +57,8 @@ class FlowControl:
     """Any thread may call any method.
 
     An index of search_index that is missing at the start was never created, or its name is misspelt: it is
-    closed until it has existed once (`missing`). A sink that does not answer, and an index that is deleted
-    later, are outages; of the sink where no other projection is in force (`declared`, of the probe of the
-    database).
+    closed until it has existed once (`missing`). One that is deleted later is an outage, of the sink where no
+    other projection is in force (`declared`).
     """
 
     def __init__(self, context: WorkerContext) -> None:
@@ -280,8 +279,7 @@ class FlowControl:
     def out(self) -> dict[str, str | None]:
         """The projections of which nothing is claimed because of their index or view, and why.
 
-        None in place of why where a drain goes on: the outage passes within seconds, costs attempts and so
-        ends, or has not been confirmed by a probe.
+        None where a drain goes on: the outage passes, costs attempts and so ends, or is not confirmed yet.
         """
 
         def lasts(name: str, state: IndexState, why: Classification) -> bool:
@@ -367,7 +365,7 @@ class FlowControl:
         if name not in self._recovered:
             return
         with self._context.database.begin() as connection:
-            moved = bring_forward(connection, name, {Reason.UNAVAILABLE})
+            moved = bring_forward(connection, name)
         if moved:
             log.info("events that waited for their shard are due", projection=name, events=moved)
         if moved < BATCH:

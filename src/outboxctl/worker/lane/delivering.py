@@ -21,7 +21,7 @@ from outboxctl.core.projections import follow
 from outboxctl.core.projections.version_base import AT_ONCE, HIGHEST
 from outboxctl.domain.clock import monotonic
 from outboxctl.domain.errors import ChangedError, OutboxctlError
-from outboxctl.domain.failures import Classification, Noop, Reason, Verdict, all_done
+from outboxctl.domain.failures import Classification, Noop, Reason, Verdict, all_done, waits_for
 from outboxctl.domain.flow import OF_ONE_INDEX
 from outboxctl.domain.lifecycle import PROJECTION
 from outboxctl.domain.printable import brief
@@ -33,7 +33,7 @@ from outboxctl.worker.claiming.leases import Batch, Lease
 from outboxctl.worker.context import WorkerContext
 from outboxctl.worker.flow.control import FlowControl
 from outboxctl.worker.flow.suspects import SuspectIsolation
-from outboxctl.worker.lane.prepare import UNSENT, Prepared, deleted, judge, prepare
+from outboxctl.worker.lane.prepare import UNSENT, Prepared, deleted, judge, never, prepare
 from outboxctl.worker.projections.reading import Declared, Judged, Reading, of_events
 from outboxctl.worker.settling import tally
 
@@ -51,12 +51,7 @@ MOVES = {
     MoveState.INTERRUPTED: "a rebuild of {alias} was interrupted while its index takes no writes: "
     "`outboxctl rebuild` goes on, `outboxctl index abort` ends it",
 }
-TOO_LONG = Classification(
-    Verdict.FAIL,
-    Reason.DETERMINISTIC_EXCEPTION,
-    error=f"the event's key is longer than {MAX_KEY_BYTES:,} bytes, which is not supported",
-    unsent=True,
-)
+TOO_LONG = never(f"the event's key is longer than {MAX_KEY_BYTES:,} bytes, which is not supported")
 log = structlog.get_logger()
 
 
@@ -122,7 +117,7 @@ class Delivering:
             judged, answered = self.deliver(batch, events)
             return too_long + judged, answered
         for again in range(TRIES if events else 0):
-            projection = (self._declared.again if again else self._declared.get)(name) if name else None
+            projection = self._declared.get(name, now=again > 0) if name else None
             if name and projection is None:
                 text = brief(f"no projection {name!r} is in force: `outboxctl projection list` shows them")
                 # Tried again: a `drop` discards what waits, and `apply` may put it in force again.
@@ -192,9 +187,8 @@ class Delivering:
             held = {id_: _current_version(finding) for id_, finding in conflicts.items()}
             if not route.projection.version:  # no healthy index has one above the serial number asked again
                 route.source.raise_base(self._context.database, above=max(held.values()))
-        own_version = route.projection is not None and route.projection.version
-        again = partial(_went_back, own_version) if own_version else _again
-        return judged + [(event, again(conflicts[event.id])) for event in events], answered
+        column = route.projection.version if route.projection else ""
+        return judged + [(event, _again(conflicts[event.id], column)) for event in events], answered
 
     def _read(
         self, route: Route, events: Sequence[Claimed], lease: Lease, held: Mapping[str, int]
@@ -215,8 +209,7 @@ class Delivering:
         sent_at = monotonic()
         lease.delivering = True
         try:
-            with self._context.tracing.sending(len(prepared.actions)):
-                delivery = sink.deliver(prepared.actions, deadline=lease.deadline)
+            delivery = sink.deliver(prepared.actions, deadline=lease.deadline)
         finally:
             lease.delivering = False
         tally.deliveries(self._context.of(route.name).metrics, prepared.actions, delivery)
@@ -237,22 +230,20 @@ class Delivering:
     def _of_route(self, route: Route, actions: Sequence[BulkAction], delivery: Delivery) -> Delivery:
         aliases = [action.alias or route.alias for action in actions]
         delivery = waiting_for_move(self._context.database, aliases, delivery)
-        findings = delivery.findings
-        if route.projection and route.projection.parted:
-            index = route.projection.index
-            pairs = zip(actions, findings, strict=True)
-            findings = [finding and _of_gone(route.name, index, each, finding) for each, finding in pairs]
-        if not route.source.versioned:
-            findings = [finding and _reachable(finding) for finding in findings]
-        if route.name or self._flow.declared:
-            findings = [finding and holding_no_other(finding) for finding in findings]
+        pairs = zip(actions, delivery.findings, strict=True)
+        findings = [finding and self._of_action(route, each, finding) for each, finding in pairs]
         return replace(delivery, findings=findings)
+
+    def _of_action(self, route: Route, action: BulkAction, finding: Classification) -> Classification:
+        if route.projection and route.projection.parted and GONE in finding.error:
+            finding = _of_gone(route.name, route.projection.index, action, finding)
+        if not route.source.versioned:
+            finding = _reachable(finding)
+        return holding_no_other(finding) if route.name or self._flow.declared else finding
 
 
 def _of_gone(name: str, index: str, action: BulkAction, finding: Classification) -> Classification:
     """Of an index that a column chose and somebody has deleted: it holds no document to be deleted."""
-    if GONE not in finding.error:
-        return finding
     if action.document is None:
         return NOWHERE
     before, after = BRACES.split(index)
@@ -266,21 +257,22 @@ def _current_version(finding: Classification) -> int:
     return int(match[1]) if match else -1
 
 
-def _again(finding: Classification) -> Classification:
-    """Of a conflict that came back each time: others write the document, so its event is given back."""
-    if _current_version(finding) > AT_ONCE:
-        return Classification(
-            Verdict.RETRY, Reason.BAD_DOCUMENT, error=brief(f"{UNREACHED}: {finding.error}")
-        )
-    if _current_version(finding) >= 0:
+def _again(finding: Classification, column: str) -> Classification:
+    """Of a conflict that came back each time: others write the document, so its event is given back.
+
+    Where rows have versions of their own, in `column`, it is retried: a tombstone is forgotten, a row counted
+    up.
+    """
+    version, reason = _current_version(finding), Reason.BAD_DOCUMENT
+    if column:
+        text = f"the index holds a higher version than the row's {column}"
+    elif version > AT_ONCE:
+        text = UNREACHED
+    elif version >= 0:
         return UNSENT
-    return Classification(Verdict.RETRY, Reason.BAD_RESPONSE, error=brief(f"a conflict: {finding.error}"))
-
-
-def _went_back(column: str, finding: Classification) -> Classification:
-    """Of the same where rows have versions of their own: a tombstone is forgotten, a row counted up."""
-    text = f"the index holds a higher version than the row's {column}: {finding.error}"
-    return Classification(Verdict.RETRY, Reason.BAD_DOCUMENT, error=brief(text))
+    else:
+        reason, text = Reason.BAD_RESPONSE, "a conflict"
+    return Classification(Verdict.RETRY, reason, error=brief(f"{text}: {finding.error}"))
 
 
 def _reachable(finding: Classification) -> Classification:
@@ -304,32 +296,21 @@ def waiting_for_move(database: Database, aliases: Sequence[str], delivery: Deliv
     `aliases` are those of its actions. These events wait with their attempts, under either outage policy, and
     hold up no other's. Where the rebuilds cannot be read, nothing changes: it is an outage like any other.
     """
-    pairs = [*zip(aliases, delivery.findings, strict=True)]
-    blocked = {alias for alias, each in pairs if each and each.reason is Reason.WRITE_BLOCKED}
+    findings = [*delivery.findings]
+    blocked = [n for n, each in enumerate(findings) if each and each.reason is Reason.WRITE_BLOCKED]
     if not blocked:
         return delivery
     try:
         with database.begin() as connection:
-            states = {alias: move_state(connection, alias) for alias in sorted(blocked)}
+            states = {alias: move_state(connection, alias) for alias in sorted({aliases[n] for n in blocked})}
     except OutboxctlError:
         return delivery
-    waits = {alias: _waits(alias, state) for alias, state in states.items() if state}
-    if not waits:
-        return delivery
-    findings = [
-        waits.get(alias, each) if each and each.reason is Reason.WRITE_BLOCKED else each
-        for alias, each in pairs
-    ]
+    for n in blocked:
+        if state := states[aliases[n]]:
+            findings[n] = _waits(aliases[n], state)
     return replace(delivery, findings=findings)
 
 
 def _waits(alias: str, state: MoveState) -> Classification:
-    return Classification(
-        Verdict.OUTAGE,
-        Reason.WRITE_BLOCKED,
-        error=brief(f"{Reason.WRITE_BLOCKED}: {MOVES[state].format(alias=alias)}"),
-        own_text=True,
-        single=True,
-        attempt_returned=True,
-        passing=state is MoveState.RUNS,
-    )
+    finding = waits_for(Reason.WRITE_BLOCKED, MOVES[state].format(alias=alias))
+    return replace(finding, passing=state is MoveState.RUNS)

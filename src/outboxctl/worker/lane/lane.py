@@ -71,7 +71,7 @@ class Lane:
         context, token, size = self._context, batch.lease.token, batch.lease.size
         context.metrics.add("inflight", size)
         try:
-            with context.tracing.batch(batch):
+            with context.traced(batch):
                 self._process(batch)
         except UnreachableError:
             context.in_flight.answer_lost(token)
@@ -113,6 +113,6 @@ class Lane:
     def _settle(self, context: WorkerContext, batch: Batch, outcomes: Outcomes) -> None:
         # A drain has to end; a daemon has nothing better to do than to wait for the database.
         until = batch.lease.ends if self._drain else None
-        with context.tracing.settling():
-            written = Settling(context, batch.lease.token, outcomes).run(until=until)
-        context.tracing.settled(outcomes, written)
+        written = Settling(context, batch.lease.token, outcomes).run(until=until)
+        if context.tracing:
+            context.tracing.settled(outcomes, written)

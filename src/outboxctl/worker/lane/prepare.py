@@ -16,11 +16,11 @@ from outboxctl.core.produce import MAX_VERSION
 from outboxctl.domain.failures import DONE, Classification, Noop, Reason, Verdict
 from outboxctl.domain.lifecycle import OPS, PROJECTION
 from outboxctl.domain.printable import brief
+from outboxctl.domain.projection import MAX_ID_BYTES
 from outboxctl.sink.delivery.bulk import BulkAction, as_action
 
 # Not sent: the time was over before, or the document had no room in the batch. The attempt is given back.
 UNSENT = Classification(Verdict.RETRY, Reason.TIMEOUT, error="not sent", unsent=True)
-MAX_ID_BYTES = 512  # Elasticsearch's limit on `_id`
 
 
 @dataclass
@@ -49,10 +49,10 @@ def prepare(batch: Sequence[Claimed], aliases: Mapping[str, str] = MappingProxyT
     prepared = Prepared(aliases=aliases)
     newest: dict[tuple[str, str], Claimed] = {}
     for event in batch:
-        if not _ordinary(event) and (finding := _refusal(event) or _invisible(event)):
+        if finding := _refusal(event) or _invisible(event):
             prepared.decided.append((event, finding))
         elif (first := newest.setdefault(prepared.entity(event), event)) is not event:
-            older, newer = sorted((event, first), key=_version)
+            older, newer = sorted((event, first), key=lambda each: each.event_version or 0)
             newest[prepared.entity(event)] = newer  # all have the document of one read
             prepared.coalesced.append(older)
     prepared.newest = list(newest.values())
@@ -111,11 +111,7 @@ def _own(event: Claimed, finding: Classification) -> Classification:
 def _action(newest: Claimed) -> BulkAction:
     if newest.document is not None and newest.source_version is not None:
         return BulkAction(newest.document_id, newest.source_version, newest.document)
-    return BulkAction(newest.document_id, _version(newest), None)
-
-
-def _version(event: Claimed) -> int:
-    return event.event_version or 0
+    return BulkAction(newest.document_id, newest.event_version or 0, None)
 
 
 def _are_writes(
@@ -142,43 +138,28 @@ def _are_writes(
     )
 
 
-def _ordinary(event: Claimed) -> bool:
-    """Whether no rule refuses the event, by one test that nearly all events pass."""
-    _, id_, op, version, _, source, document, _ = event
-    newest = MAX_VERSION if document is None else source
-    return (
-        version is not None
-        and newest is not None
-        and 0 <= version <= newest <= MAX_VERSION
-        and op in OPS
-        and id_.isascii()
-        and len(id_) <= MAX_ID_BYTES
-    )
-
-
 def _refusal(event: Claimed) -> Classification | None:
     if event.op not in OPS:
-        return _never(f"ValueError: Unknown outbox op: {event.op!r}")
+        return never(f"ValueError: Unknown outbox op: {event.op!r}")
     if not _in_range(event.event_version):
-        return _never(f"event_version is not in 0..2^63-1: {event.event_version}")
+        return never(f"event_version is not in 0..2^63-1: {event.event_version}")
     if event.document is not None and not _in_range(event.source_version):
-        return _never(f"the source row's event_version is not in 0..2^63-1: {event.source_version}")
-    return _unusable(event.document_id)
-
-
-def _unusable(document_id: str) -> Classification | None:
+        return never(f"the source row's event_version is not in 0..2^63-1: {event.source_version}")
     try:
-        too_long = len(document_id.encode()) > MAX_ID_BYTES
+        length = len(event.document_id.encode())
     except UnicodeEncodeError:
-        return _never(f"the document id is no UTF-8: {document_id!r}")
-    return _never(f"the document id is over {MAX_ID_BYTES} bytes: {document_id}") if too_long else None
+        return never(f"the document id is no UTF-8: {event.document_id!r}")
+    if length > MAX_ID_BYTES:
+        return never(f"the document id is over {MAX_ID_BYTES} bytes: {event.document_id}")
+    return None
 
 
 def _in_range(version: int | None) -> bool:
     return version is not None and 0 <= version <= MAX_VERSION
 
 
-def _never(text: str) -> Classification:
+def never(text: str) -> Classification:
+    """What cannot be delivered, as the event itself says."""
     return Classification(Verdict.FAIL, Reason.DETERMINISTIC_EXCEPTION, error=brief(text), unsent=True)
 
 

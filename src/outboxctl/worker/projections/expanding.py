@@ -26,7 +26,7 @@ from outboxctl.worker.claiming.leases import Lease
 from outboxctl.worker.context import WorkerContext
 from outboxctl.worker.projections.expanding_event import EventExpansion, WaitError
 from outboxctl.worker.projections.reading import Declared
-from outboxctl.worker.projections.turns import QUICK, ExpandedLog, Limits, ReadAhead, Turn, Turns, name_of
+from outboxctl.worker.projections.turns import QUICK, Limits, ReadAhead, Turn, Turns, name_of
 
 log = structlog.get_logger()
 SHARE = 0.5  # of a lease, for a statement of the thread for slow tables
@@ -52,7 +52,7 @@ class Expander:
     ) -> None:
         self._context, self._declared, self._together = context, declared, together
         self._one = EventExpansion(context, declared, sink_of)
-        self._read_ahead, self._turns, self._log = ReadAhead(), Turns(), ExpandedLog()
+        self._read_ahead, self._turns = ReadAhead(), Turns()
         self._unfinished = set[str]()  # events of which this worker has written a page
         self._steps: dict[bool | None, int] = {}  # by thread; odd: one is under way
         self._waiting = False  # whether follow events were seen, whatever is in force
@@ -93,7 +93,6 @@ class Expander:
                 self._write_pages(slow)
         finally:
             self._unfinished.clear()
-            self._log.write()
 
     def _write_pages(self, slow: bool | None) -> None:
         began, written_at, pause = monotonic(), float("-inf"), LEAST
@@ -108,10 +107,6 @@ class Expander:
             elif now > written_at + WATCHED:
                 return
             self._context.signals.wait_for_stop(pause)
-
-    def write_log(self) -> None:
-        """Write what is not in the log yet; for the end of the worker."""
-        self._log.write(all_=True)
 
     def step(self, *, slow: bool | None = None) -> bool:
         """Give each followed table its turn; whether any was used. Raises OutboxctlError for the database."""
@@ -189,7 +184,6 @@ class Expander:
             if written.keys:
                 turn.wrote(written.events, written.keys, written.ends, monotonic() - began)
             self._context.metrics.of(table.projection).count("processed", written.events, "upsert")
-            self._log.add(table, projection, written.events, written.keys)
             if table.place == DOCUMENTS and not written.keys:
                 return None  # one waits in their place
         return True
@@ -247,12 +241,10 @@ class Expander:
             self._context.in_flight.answer_lost(token)
             raise
         if page:
-            self._report(table, turn, event, page, monotonic() - began)
+            self._report(turn, event, page, monotonic() - began)
         return True
 
-    def _report(
-        self, table: FollowedTable, turn: Turn, event: FollowEvent, page: Page, seconds: float
-    ) -> None:
+    def _report(self, turn: Turn, event: FollowEvent, page: Page, seconds: float) -> None:
         if page.unchanged:
             self._context.metrics.of(event.projection).count("noop", page.unchanged, "upsert", Noop.UNCHANGED)
         if not page.end:
@@ -261,8 +253,6 @@ class Expander:
             self._read_ahead.keep(page.ahead)
             return
         self._unfinished.discard(event.id)
-        done = int(event.cursor.get("done", 0)) + page.keys
         if not event.cursor:
             turn.wrote(1, page.keys + page.unchanged, page.ends, seconds)
         self._context.metrics.of(event.projection).count("processed", 1, "upsert")
-        self._log.add(table, self._declared.get(event.projection), 1, done)

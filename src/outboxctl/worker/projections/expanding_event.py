@@ -82,7 +82,7 @@ class EventExpansion:
         projection = self._declared.get(event.projection)
         if projection is None or projection.stamp == event.stamp:
             return projection
-        return self._declared.again(event.projection)
+        return self._declared.get(event.projection, now=True)
 
     def _starts_again(self, projection: Projection, event: FollowEvent, token: str) -> bool:
         """Whether the event is expanded from its start: its pages, or its query, are of another definition.
@@ -178,7 +178,7 @@ class EventExpansion:
             self._put_back(event, token)
             raise WaitError(error.words, late=error.late)
         away = None if error.late else self._probed(projection, event, limits.seconds)
-        if self._declared.again(event.projection) != projection:
+        if self._declared.get(event.projection, now=True) != projection:
             self._put_back(event, token)
         elif event.of_several and not away:
             with self._context.database.begin() as connection:

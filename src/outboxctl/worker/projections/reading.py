@@ -1,10 +1,9 @@
 """Reading the documents of claimed events: by halves, so that one that cannot be read fails alone."""
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
-from typing import TypeVar
 
 import structlog
 
@@ -17,11 +16,11 @@ from outboxctl.core.projections import in_force
 from outboxctl.core.projections.documents import Documents
 from outboxctl.core.refused_reads import ReadRefusedError, by_halves
 from outboxctl.domain.clock import Deadline, monotonic
-from outboxctl.domain.failures import Classification, Noop, Reason, Verdict
+from outboxctl.domain.failures import Classification, Noop, Reason, Verdict, waits_for
 from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import Projection
 from outboxctl.metrics.registry import Metrics
-from outboxctl.worker.lane.prepare import UNSENT
+from outboxctl.worker.lane.prepare import UNSENT, never
 
 log = structlog.get_logger()
 FRESH = 0.8  # seconds that declarations are kept: an `apply` is taken up within one
@@ -36,15 +35,13 @@ PART = "+"  # in the id of a part of an event
 TOO_LATE = "it takes longer than the lease (OUTBOX_LEASE_SECONDS) allows"
 
 Judged = list[tuple[Claimed, Classification]]
-Read = TypeVar("Read")
 
 
 class Declared:
-    """The projections in force, read again every second for all threads; one of them reads, the others wait.
+    """The projections in force, read again every second for all threads.
 
-    What is kept here may be out of date. So each statement that reads documents compares it with what is in
-    force in its own snapshot (`documents.read`), and the claim of a follow event does. Raises OutboxctlError
-    for a database that cannot be read.
+    What is kept may be out of date: each statement that reads documents compares it with what is in force in
+    its own snapshot (`documents.read`), and so does the claim of a follow event. Raises OutboxctlError.
     """
 
     def __init__(self, database: Database, metrics: Metrics) -> None:
@@ -54,17 +51,11 @@ class Declared:
         self._projections: dict[str, Projection] = {}
         self._read_at = float("-inf")
 
-    def get(self, name: str) -> Projection | None:
-        """The projection of this name as it was at most a second ago; None if none is in force now."""
+    def get(self, name: str, *, now: bool = False) -> Projection | None:
+        """The projection of this name as it was at most a second ago, or `now`; None if none is in force."""
         with self._lock:
-            if name not in self._projections or monotonic() - self._read_at > FRESH:
+            if now or name not in self._projections or monotonic() - self._read_at > FRESH:
                 self._read()
-            return self._projections.get(name)
-
-    def again(self, name: str) -> Projection | None:
-        """As `get`, as it is now."""
-        with self._lock:
-            self._read()
             return self._projections.get(name)
 
     def _read(self) -> None:
@@ -125,10 +116,7 @@ class Reading:
                 if event is not self._unread[event.document_id]:
                     self._more.setdefault(event.document_id, []).append(event)
         for key, why in self._source.not_keys(keys).items():
-            finding = Classification(
-                Verdict.FAIL, Reason.DETERMINISTIC_EXCEPTION, error=brief(why), unsent=True
-            )
-            self._judge(key, finding)
+            self._judge(key, never(why))
         self._read([*self._unread])
         for key in [*self._unread]:
             self._judge(key, self.blocked or UNSENT)
@@ -138,25 +126,36 @@ class Reading:
         return self
 
     def _read(self, keys: Sequence[str]) -> None:
+        refusals = 0
         try:
-            for some, found in in_time([keys] if keys else [], self._documents, self._deadline):
+            for some, found in by_halves([keys] if keys else [], self._documents):
                 if isinstance(found, ReadRefusedError):
                     self._refused(some[0], found)
+                    refusals += 1
+                    if refusals >= MOST_REFUSALS:
+                        return
                 elif len(keys) == 1 and self._deadline.seconds_left() <= 0:
                     self._judge(some[0], _bad_document(Verdict.RETRY, self._why(TOO_LATE)))
                 else:
                     self._take(some, found)
+        except _TimeOverError:
+            return
         except ReadRefusedError as error:
-            text = brief(f"config: {self._source.place} cannot be read: {error.words}")
-            self.blocked = Classification(
-                Verdict.OUTAGE, Reason.CONFIG, error=text, single=True, attempt_returned=True
-            )
+            why = f"{self._source.place} cannot be read: {error.words}"
+            self.blocked = replace(waits_for(Reason.CONFIG, why), own_text=False)
 
-    def _documents(self, keys: Sequence[str], seconds: float) -> Documents:
+    def _documents(self, keys: Sequence[str]) -> Documents:
+        seconds = self._deadline.seconds_left() * (SHARE if len(keys) > 1 else 1)
+        if not keys:  # what became of the row before depends on it
+            seconds = max(seconds, LEAST)
+        if seconds <= 0:
+            raise _TimeOverError
         try:
             return self._source.latest(self._database, keys, seconds=seconds, max_bytes=self._max_bytes)
         except ReadRefusedError as error:
             self.late = self.late or error.late
+            if error.late and len(keys) > 1:
+                log.warning("documents take too long: they are read by halves", documents=len(keys))
             raise
 
     def _take(self, keys: Sequence[str], found: Documents) -> None:
@@ -195,7 +194,8 @@ class Reading:
                 self.left_out = True
                 self._judge(key, UNSENT)
             elif sent.waits:
-                self._judge(key, _waiting(sent.waits))
+                why = f"{sent.waits}; `outboxctl projection apply` makes it"
+                self._judge(key, waits_for(Reason.INDEX_UNAVAILABLE, why))
             elif sent.unchanged:
                 self._judge(key, UNCHANGED)
             else:
@@ -276,51 +276,8 @@ def _worse(one: Classification, other: Classification) -> bool:
     return rank[0] > rank[1]
 
 
-def _waiting(why: str) -> Classification:
-    """Of a document whose index is not there, and cannot be made by this worker."""
-    text = brief(f"{Reason.INDEX_UNAVAILABLE}: {why}; `outboxctl projection apply` makes it")
-    return Classification(
-        Verdict.OUTAGE,
-        Reason.INDEX_UNAVAILABLE,
-        error=text,
-        single=True,
-        attempt_returned=True,
-        own_text=True,
-    )
-
-
 def _bad_document(verdict: Verdict, why: str) -> Classification:
     return Classification(verdict, Reason.BAD_DOCUMENT, error=brief(why), unsent=True)
-
-
-def in_time(
-    waiting: list[Sequence[str]], read: Callable[[Sequence[str], float], Read], deadline: Deadline
-) -> Iterator[tuple[Sequence[str], Read | ReadRefusedError]]:
-    """As `by_halves`, of `read` with the seconds that it may take; keys that are not returned are not read.
-
-    Raises ReadRefusedError where no key can be read, and what else `read` raises.
-    """
-
-    def timed(some: Sequence[str]) -> Read:
-        seconds = deadline.seconds_left() * (SHARE if len(some) > 1 else 1)
-        if not some:  # what became of the row before depends on it
-            seconds = max(seconds, LEAST)
-        if seconds <= 0:
-            raise _TimeOverError
-        try:
-            return read(some, seconds)
-        except ReadRefusedError as error:
-            if error.late and len(some) > 1:
-                log.warning("documents take too long: they are read by halves", documents=len(some))
-            raise
-
-    refusals = 0
-    with suppress(_TimeOverError):
-        for some, found in by_halves(waiting, timed):
-            yield some, found
-            refusals += isinstance(found, ReadRefusedError)
-            if refusals >= MOST_REFUSALS:
-                return
 
 
 class _TimeOverError(Exception):

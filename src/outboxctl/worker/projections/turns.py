@@ -1,15 +1,11 @@
 """How one worker expands the changes of each followed table: how many at once, and when.
 
 So a table that is locked, slow or broken waits for itself, and no other table for it. Beside it what a worker
-keeps of follow events: keys that it has read ahead, and what is to be logged.
+keeps of follow events: keys that it has read ahead.
 """
 
-import threading
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-
-import structlog
 
 from outboxctl.core.projections.follow_keys import AHEAD, KeysAhead
 from outboxctl.core.projections.follow_pages import HALF, FollowEvent
@@ -17,12 +13,10 @@ from outboxctl.core.projections.follow_tables import MOST, FollowedTable
 from outboxctl.domain.clock import monotonic
 from outboxctl.domain.projection import DOCUMENTS, EVERYTHING, Projection
 
-log = structlog.get_logger()
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0  # seconds after a refusal; each one doubles the next
 GROWTH = 4
 KEPT = 4  # follow events of which keys are kept: of each at most 50,000 or 4 MiB, some 25 MB in all
 LONGEST = 60.0  # seconds that they are kept: another worker may have written all of them
-EVERY = 10.0  # seconds between two lines of the log about one table
 
 
 @dataclass(frozen=True)
@@ -112,8 +106,7 @@ class Turns:
 class ReadAhead:
     """Keys of a few follow events that were read and not written yet, by the event; any thread may call it.
 
-    What is here is a copy: a worker that does not have an event's keys, or not those behind its cursor, reads
-    them again.
+    A worker that does not have those behind an event's cursor reads them again.
     """
 
     def __init__(self) -> None:
@@ -140,39 +133,6 @@ class ReadAhead:
         for id_, (ahead, at) in list(self._kept.items()):  # a copy, in one step: other threads add to it
             if at <= since or current(ahead.projection.name) != ahead.projection:
                 self._kept.pop(id_, None)
-
-
-class ExpandedLog:
-    """Adds up what was expanded: a line a table, at most every few seconds. Any thread may call it."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._sums: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
-        self._next: dict[tuple[str, str], float] = defaultdict(float)
-
-    def add(self, table: FollowedTable, projection: Projection | None, changes: int, documents: int) -> None:
-        """So many changes of rows of this table were expanded to so many documents."""
-        with self._lock:
-            sums = self._sums[table.projection, name_of(table, projection)]
-            sums[0] += changes
-            sums[1] += documents
-        self.write()
-
-    def write(self, *, all_: bool = False) -> None:
-        """Write the lines that are due; with `all_` every one."""
-        now = monotonic()
-        with self._lock:
-            keys = [key for key in self._sums if all_ or self._next[key] <= now]
-            self._next.update(dict.fromkeys(keys, now + EVERY))
-            lines = [(key, self._sums.pop(key)) for key in keys]
-        for (projection, table), (changes, documents) in lines:
-            log.info(
-                "changes were expanded",
-                projection=projection,
-                table=table,
-                changes=changes,
-                documents=documents,
-            )
 
 
 def name_of(table: FollowedTable, projection: Projection | None) -> str:

@@ -115,50 +115,29 @@ def decide(judged: Iterable[tuple[Claimed, Classification]], policy: RetryPolicy
     outcomes = Outcomes(confirmed, [event.id for event in confirmed])
     for event, finding in [pair for pair in judged if pair[1] is not DONE]:
         outcomes.findings[event.id] = (event, finding)
-        reason = finding.reason or Reason.UNKNOWN_EXCEPTION
+        reason, refunded = finding.reason or Reason.UNKNOWN_EXCEPTION, _refunded(finding, policy)
         if finding is UNSENT:
             outcomes.unsent.append(event.id)
         elif finding.verdict is Verdict.DONE:
             outcomes.done.append(event.id)
-        elif finding.verdict is Verdict.OUTAGE and (policy.hold or finding.attempt_returned):
-            _hold(event, finding, outcomes, policy, rng)
-        elif policy.hold and finding.refundable:
-            _give_back(event, finding, outcomes, policy, rng, step=REFUNDED_STEP)
-        elif finding.verdict is Verdict.FAIL or event.attempts >= policy.max_attempts:
+        elif refunded == 0:
+            outcomes.held.append(event.id)
+        elif not refunded and (finding.verdict is Verdict.FAIL or event.attempts >= policy.max_attempts):
             outcomes.failures.append(Failure(event.id, reason, finding.error))
         else:
-            wait = backoff.delay(event.attempts, base=policy.base, cap=policy.cap, rng=rng)
-            outcomes.retries.append(Retry(event.id, _longer(wait, finding, policy), reason, finding.error))
+            wait = backoff.delay(refunded or event.attempts, base=policy.base, cap=policy.cap, rng=rng)
+            wait = max(wait, min(finding.retry_after, policy.cap))
+            outcomes.retries.append(Retry(event.id, wait, reason, finding.error, bool(refunded)))
     return outcomes
 
 
-def _longer(wait: float, finding: Classification, policy: RetryPolicy) -> float:
-    return max(wait, min(finding.retry_after, policy.cap))
+def _refunded(finding: Classification, policy: RetryPolicy) -> int | None:
+    """The step of the backoff for which an event waits that gets its attempt back; 0: for the circuit.
 
-
-def _hold(
-    event: Claimed, finding: Classification, outcomes: Outcomes, policy: RetryPolicy, rng: Random
-) -> None:
-    """Give the attempt back. A `single` event waits as well: else it would be each next probe."""
+    None where the attempt counts. A `single` event waits by itself: else it would be each next probe.
+    """
+    if finding.verdict is not Verdict.OUTAGE or not (policy.hold or finding.attempt_returned):
+        return REFUNDED_STEP if policy.hold and finding.refundable else None
     if finding.single:
-        step = PASSING_STEP if finding.passing else policy.step
-        _give_back(event, finding, outcomes, policy, rng, step=step)
-    elif policy.waits:
-        _give_back(event, finding, outcomes, policy, rng, step=REFUNDED_STEP)
-    else:
-        outcomes.held.append(event.id)
-
-
-def _give_back(
-    event: Claimed,
-    finding: Classification,
-    outcomes: Outcomes,
-    policy: RetryPolicy,
-    rng: Random,
-    *,
-    step: int,
-) -> None:
-    """Let the event wait for this step of the backoff, and give its attempt back."""
-    wait = _longer(backoff.delay(step, base=policy.base, cap=policy.cap, rng=rng), finding, policy)
-    reason = finding.reason or Reason.UNKNOWN_EXCEPTION
-    outcomes.retries.append(Retry(event.id, wait, reason, finding.error, attempt_returned=True))
+        return PASSING_STEP if finding.passing else policy.step
+    return REFUNDED_STEP if policy.waits else 0

@@ -1,13 +1,13 @@
 """Settling: writing the outcomes of a batch, through a database that may become unreachable meanwhile."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import chain
+
+import structlog
 
 from outboxctl.core.database import Connection
 from outboxctl.core.delivery import deletes, diagnosis, places, settle
 from outboxctl.core.delivery.diagnosis import Fate, index_ahead
-from outboxctl.core.message import Statement
 from outboxctl.domain.clock import monotonic
 from outboxctl.domain.errors import CutOffError, LockedError, UnreachableError
 from outboxctl.domain.failures import Noop
@@ -15,6 +15,7 @@ from outboxctl.worker.context import WorkerContext
 from outboxctl.worker.settling import tally
 from outboxctl.worker.settling.outcome import Outcomes
 
+log = structlog.get_logger()
 RETRY_SECONDS = 0.5  # between two tries while the database is unreachable
 
 
@@ -44,7 +45,7 @@ class Settling:
         self._tried: dict[tuple[str, str], Written] = {}
 
     @property
-    def waiting(self) -> int:
+    def _waiting(self) -> int:
         """Events whose outcome is not written."""
         return len(self._outcomes.ids)
 
@@ -62,25 +63,24 @@ class Settling:
                 raise UnreachableError("the database became unreachable before everything was settled")
         self._count(written)
         if written.locked:
-            self._context.reporter.log_locked_rows(written.locked)
-            self._context.postponed.add(self)
+            self._context.postponed.add(self.again, self._waiting)
         return len(written.hit)
 
-    def again(self) -> None:
-        """Try once more to write the outcomes of rows that were locked."""
-        self._skip_locked = True
-        written = self._try()
-        if written is not None:
-            self._count(written)
-            if written.locked:
-                self._context.reporter.log_locked_rows(written.locked)
+    def again(self, last: bool) -> int:
+        """Try once more to write the outcomes of rows that were locked; how many still wait.
 
-    def leave_to_lease(self) -> None:
-        """Count the rows that are still locked as lost: they are reclaimed once the lock is gone."""
-        self._context.metrics.count("lease_lost", self.waiting)
+        After the `last` time these count as lost: they are reclaimed once the lock is gone.
+        """
+        self._skip_locked = True
+        if written := self._try():
+            self._count(written)
+        if last and self._waiting:
+            log.warning("locked events are left to their lease", events=self._waiting)
+            self._context.metrics.count("lease_lost", self._waiting)
+        return self._waiting
 
     def _count(self, written: Written) -> None:
-        """Count what was written, and keep the outcomes of what is locked."""
+        """Count what was written, keep the outcomes of what is locked, and log who has locked it."""
         locked = self._outcomes.only(written.locked)
         settled = (
             self._outcomes.only(self._outcomes.ids - written.locked) if written.locked else self._outcomes
@@ -91,18 +91,17 @@ class Settling:
             progress.complete(done)
         progress.release(sum(id_ in written.hit for id_ in settled.untried))
         self._outcomes, self._tried = locked, {}
+        if written.locked:
+            self._context.reporter.log_locked_rows(written.locked)
 
     def _try(self) -> Written | None:
         """What was written, now or by an earlier try; None while that is unknown."""
         try:
             written = self._begin()
-        except (LockedError, CutOffError) as error:
-            if not self._skip_locked:
+        except UnreachableError as error:
+            if isinstance(error, LockedError | CutOffError) and not self._skip_locked:
                 self._skip_locked = True  # do not wait for the locked row again
                 return self._try()
-            self._context.reporter.failed(error)
-            return None
-        except UnreachableError as error:
             self._context.reporter.failed(error)
             return None
         self._context.reporter.succeeded()
@@ -116,51 +115,33 @@ class Settling:
             if Fate.IN_PROGRESS in fates.values():
                 return None  # it may still commit; the server ends a transaction without a client
             written = self._write(connection, here)
-        earlier = [self._tried[each] for each, fate in fates.items() if fate is Fate.COMMITTED]
-        return _together(written, earlier)  # only their answer was lost
+        for each, fate in fates.items():
+            if fate is Fate.COMMITTED:  # only its answer was lost
+                written.hit |= self._tried[each].hit
+                written.ahead |= self._tried[each].ahead
+        return written
 
     def _write(self, connection: Connection, server: str) -> Written:
         outcomes = self._outcomes
         if self._skip_locked:
             outcomes = outcomes.only(settle.hold(connection, self._token))
-        released = outcomes.untried
+        noted, writes = [*outcomes.deletes.values()], [*chain.from_iterable(outcomes.places.values())]
         transaction, hit = settle.write(
             connection,
             self._token,
             done=outcomes.done,
             retries=outcomes.retries,
             failures=outcomes.failures,
-            release_the_rest=bool(released),
-            only=released,
-            deletes=self._noted(outcomes),
+            released=outcomes.untried,
+            deletes=deletes.noted(noted, first=self._context.settings.lease_seconds) if noted else None,
             splits={split.id: split.keys for split in outcomes.splits},
-            places=self._placed(outcomes),
+            places=places.settling(writes) if writes else (),
         )
-        missed = len(hit) < self.waiting
+        missed = len(hit) < self._waiting
         locked = settle.held(connection, [self._token]) & self._outcomes.ids if missed else set()
         written = Written(hit, index_ahead(connection, _superseded(outcomes, hit)), locked)
         self._tried[server, transaction] = written  # its COMMIT may get no answer
         return written
-
-    def _noted(self, outcomes: Outcomes) -> dict[str, Any] | None:
-        """What is written of deletes that were delivered; None without any."""
-        if not outcomes.deletes:
-            return None
-        return deletes.noted([*outcomes.deletes.values()], first=self._context.settings.lease_seconds)
-
-    def _placed(self, outcomes: Outcomes) -> Sequence[Statement]:
-        """What settles the places whose addresses have confirmed what was sent."""
-        writes = [write for some in outcomes.places.values() for write in some]
-        return places.settling(writes) if writes else ()
-
-
-def _together(written: Written, earlier: Sequence[Written]) -> Written:
-    """What several transactions wrote; `locked` is that of the last one."""
-    if not earlier:
-        return written
-    every = [written, *earlier]
-    hit, ahead_ = (set[str]().union(*sets) for sets in zip(*((w.hit, w.ahead) for w in every), strict=True))
-    return Written(hit, ahead_, written.locked)
 
 
 def _superseded(outcomes: Outcomes, hit: set[str]) -> dict[str, int]:

@@ -80,7 +80,7 @@ class DeletesAgain:
         actions = [
             BulkAction(each.document_id, each.version, None, each.routing, each.alias) for each in taken
         ]
-        with self._context.tracing.untraced():
+        with self._context.untraced():
             delivery = sink.deliver(actions, deadline=deadline)
         return self._answered(name, taken, actions, delivery)
 

@@ -19,7 +19,6 @@ from outboxctl.worker.context import WorkerContext
 from outboxctl.worker.flow.control import FlowControl
 
 log = structlog.get_logger()
-REFUSED = 60.0  # seconds until the next try where the database refuses it: no such table, no privilege
 
 
 class Heartbeat:
@@ -50,7 +49,7 @@ class Heartbeat:
         except UnreachableError:
             pass  # the probe of the database reports it
         except OutboxctlError as error:
-            self._pause_after(error)
+            self._refused(error)
 
     def leave(self) -> None:
         """Delete the row: this worker stops. Where that fails, `status` shows it silent for a day."""
@@ -83,22 +82,19 @@ class Heartbeat:
             outages=self._flow.outages(),
         )
 
-    def _pause_after(self, error: OutboxctlError) -> None:
+    def _refused(self, error: OutboxctlError) -> None:
         if OTHERS_ROW in str(error):  # a rotated secret is of another login, which has a row of its own
             self._id, self._next = str(uuid4()), 0.0
-            return
-        self._next = monotonic() + REFUSED
-        if not self._silenced:
+        elif not self._silenced:
             log.warning("`outboxctl status` cannot show this worker", problem=str(error), hint=error.hint)
-        self._silenced = True
+            self._silenced = True
 
 
 class Renewal:
     """Renews leases while their batches are delivered; a thread of its own calls `turn`.
 
     A delivery in many requests, halves of a refused batch, may take longer than a lease. The thread goes
-    on after a stop, for as long as batches in hand are finished. It needs no connection beyond those of
-    the lanes: one that delivers uses none.
+    on after a stop, for as long as batches in hand are finished.
     """
 
     def __init__(self, context: WorkerContext) -> None:

@@ -4,13 +4,13 @@ from time import time
 
 import structlog
 
+from outboxctl.core.delivery import settle
 from outboxctl.core.delivery.leases import reclaim
 from outboxctl.core.stats import by_projection, snapshot
 from outboxctl.domain.clock import monotonic
 from outboxctl.domain.failures import Reason
 from outboxctl.domain.lifecycle import PROJECTION, op_label
 from outboxctl.worker.claiming.claimer import ReclaimedTurns
-from outboxctl.worker.claiming.leases import release
 from outboxctl.worker.context import WorkerContext
 from outboxctl.worker.flow.control import FlowControl
 from outboxctl.worker.projections.expanding import Expander
@@ -40,7 +40,9 @@ class Maintenance:
         """One round at the database; an unreachable one is reported, not raised."""
         self._heartbeat.beat()
         with self._context.reporter.reporting("maintenance"):
-            release(self._database, self._context.in_flight.unanswered())
+            if tokens := self._context.in_flight.unanswered():
+                with self._database.begin() as connection:
+                    settle.release(connection, tokens)
             self._context.postponed.turn()
             if monotonic() >= self._next_reclaim:
                 self.reclaim()

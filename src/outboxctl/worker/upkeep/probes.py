@@ -12,7 +12,6 @@ from outboxctl.domain.errors import OutboxctlError
 from outboxctl.domain.failures import NO_ANSWER, Classification, Reason
 from outboxctl.domain.projection import Projection
 from outboxctl.settings.kinds import SinkNodes
-from outboxctl.sink.delivery.result import Probe
 from outboxctl.worker.claiming.claimer import ReclaimedTurns
 from outboxctl.worker.context import WorkerContext
 from outboxctl.worker.flow.control import FlowControl
@@ -22,6 +21,9 @@ log = structlog.get_logger()
 LOOK_INTERVAL = 5.0  # seconds between two looks for another primary
 TRIES = 2  # pings in a round: behind a single URL there may be a load balancer, with several nodes
 ONE, SEVERAL = 1.0, 1.4  # seconds of patience: of several nodes one may be silent until another is asked
+
+# Asks the sink: None if it answers and the index of search_index is there, else what is wrong.
+Ping = Callable[[], Classification | None]
 
 
 class Probes:
@@ -33,14 +35,14 @@ class Probes:
     def __init__(
         self,
         context: WorkerContext,
-        probe: Probe,
+        ping: Ping,
         reclaimed: ReclaimedTurns,
         flow: FlowControl,
         lag: Callable[[], int | None],
     ) -> None:
         s = context.settings
         several = len(s.sink_urls) > 1 or s.sink_nodes is SinkNodes.DISCOVERED
-        self._context, self._health, self._probe = context, context.health, probe
+        self._context, self._health, self._ping = context, context.health, ping
         self._patience = SEVERAL if several else ONE
         self._reclaimed, self._flow, self._lag = reclaimed, flow, lag
         self._next_look = 0.0
@@ -79,8 +81,8 @@ class Probes:
     def check_sink(self) -> None:
         """Report whether the sink answers, its index exists, and it takes events."""
         health, flow = self._health, self._flow
-        with health.waiting_for("sink", patience=self._patience), self._context.tracing.untraced():
-            finding = ask(self._probe, self._patience)
+        with health.waiting_for("sink", patience=self._patience), self._context.untraced():
+            finding = ask(self._ping, self._patience)
         flow.probed(finding)
         missing = finding is not None and finding.reason is Reason.INDEX_UNAVAILABLE
         others_go_on, lag, waits = missing and bool(flow.declared), self._lag(), ""
@@ -95,11 +97,11 @@ class Probes:
         self.sink_checked.set()
 
 
-def ask(probe: Probe, patience: float) -> Classification | None:
+def ask(ping: Ping, patience: float) -> Classification | None:
     """None if any node answers and the index exists, else what is wrong: the client asks them all."""
     began = monotonic()
     for _ in range(TRIES):
-        finding = probe.ping()
+        finding = ping()
         if finding is None or finding.reason not in NO_ANSWER or monotonic() - began > patience:
             break
     return finding
