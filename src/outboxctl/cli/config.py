@@ -29,7 +29,6 @@ def config(show: Show = "show", json: Json = False) -> None:  # noqa: ARG001 - `
 
 
 def _rows(settings: "Settings") -> list[dict[str, Any]]:
-    """Every setting with its secrets masked, and where its value came from."""
     from outboxctl.settings import env_names
 
     return [

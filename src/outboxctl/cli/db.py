@@ -146,7 +146,6 @@ def mark(
 
 
 def _revisions() -> tuple[str | None, str]:
-    """The database's revision, and the newest."""
     from outboxctl.core.schema import marker, migrations
     from outboxctl.core.schema.names import HEAD
 

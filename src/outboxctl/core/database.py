@@ -52,7 +52,9 @@ class Database:
         local_commits: bool = False,
     ) -> None:
         self._longest, self._local_commits, self._size = longest, local_commits, connections
-        self._commits_wait = True  # as the session's settings have it; known once one is open
+        self._commits_wait = (
+            local_commits  # for a standby, as the session's settings have it, once one is open
+        )
         self._limits = _limits(longest, lock_timeout)
         self._limits_local = "; ".join(filter(None, (self._limits, LOCAL_COMMITS)))
         self._sessions = Sessions(url, renew)
@@ -68,7 +70,7 @@ class Database:
                 name = self.server_of(connection)
                 with self.bounded(session(connection)), transaction(connection):
                     # The server ends it where we stay idle: it would keep rows locked for hours.
-                    search_path.pin(connection, self._begin_with())
+                    search_path.pin(connection, self._limits_local if self._commits_wait else self._limits)
                     yield connection
         except ExhaustedError:
             why = f"all {self._size} connections of this process were in use for {engine.LONGEST:g} s"
@@ -95,10 +97,6 @@ class Database:
                     self.renew_connections()
                 if pool is not self._engine.pool:
                     connection.invalidate()
-
-    def _begin_with(self) -> str:
-        """The limits of a transaction; where its COMMIT would wait for a standby, what keeps it from that."""
-        return self._limits_local if self._local_commits and self._commits_wait else self._limits
 
     @contextmanager
     def bounded(self, driver_session: psycopg.Connection[Any]) -> Iterator[None]:

@@ -97,7 +97,6 @@ def _as_written(projection: str, parts: Sequence[str], columns: Sequence[Any]) -
 
 
 def _part(value: Part) -> str:
-    """A part of a key as a text."""
     if isinstance(value, bool) or not isinstance(value, Part):
         raise TypeError(f"not a part of a key: {value!r:.60}")
     if isinstance(value, datetime):

@@ -60,11 +60,14 @@ def list_(
     chosen = selection(None, error_reason, fingerprint, entity_type, projection, since, until, limit)
     with reading(settings()) as connection:
         if fingerprint is None:
-            _show_groups(failed_groups(connection, chosen), limit, json=json)
+            groups = failed_groups(connection, chosen)
+            shown = [asdict(group) for group in groups[:limit]]
+            failures = sum(group.count for group in groups)
+            report = {"failed": failures, "causes": len(groups), "groups": shown}
+            rendering.show(report, lambda: _groups(groups, limit), json=json)
         else:
             rows = failed_rows(connection, chosen)
-            report = {"events": [asdict(row) for row in rows]}
-            rendering.show(report, lambda: _rows(rows, limit), json=json)
+            rendering.show({"events": [*map(asdict, rows)]}, lambda: _rows(rows, limit), json=json)
 
 
 @app.command()
@@ -152,12 +155,6 @@ def replay(
 
     chosen = selection(ids, error_reason, fingerprint, entity_type, projection, since, until, limit)
     move(REPLAY, apply, chosen, audited(by, reason), rate=rate, dry_run=dry_run, yes=yes, json=json)
-
-
-def _show_groups(groups: "Sequence[Group]", limit: int, *, json: bool) -> None:
-    shown = [asdict(group) for group in groups[:limit]]
-    report = {"failed": sum(group.count for group in groups), "causes": len(groups), "groups": shown}
-    rendering.show(report, lambda: _groups(groups, limit), json=json)
 
 
 def _groups(groups: "Sequence[Group]", limit: int) -> "Iterator[object]":

@@ -108,7 +108,6 @@ def _value(value: Any) -> Any:
 
 
 def _document(inspection: "Inspection") -> list[Any]:
-    """The document, and how it differs from the source row."""
     if not inspection.document_id:
         return []
     name = f"document {brief(inspection.document_id, 120)}"

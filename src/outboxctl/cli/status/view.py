@@ -74,7 +74,6 @@ def _cell(row: "EventRow", column: str, now: datetime) -> Any:
 
 
 def _rate(events: float | None) -> str:
-    """Events a second for people."""
     if events is None:
         return "-"
     return f"{events:.1f}/s" if events < 10 else f"{events:,.0f}/s"  # noqa: PLR2004 - tenths matter below
@@ -102,25 +101,19 @@ def _away(state: "PipelineStatus", at: datetime | None) -> Iterator[Text]:
 
 
 def _headline(state: "PipelineStatus") -> list[Text]:
-    """Lag and pace."""
     oldest = f", the oldest {rendering.age(state.oldest_age_seconds)} old" if state.lag else ""
     head = Text(f"Lag: {counted(state.lag, 'event')}{oldest}", style="bold")
     names = [each.name for each in state.shown]
     whose = "all projections" if len(names) > 1 else f"projection {''.join(names) or state.projection}"
     head.append(f"  ({whose})", "not bold dim")
-    return [head] if state.chosen else [head, Text(_flow(state))]
+    return [head] if state.chosen else [head, Text(f"Pace: {_pace(state)}")]
 
 
-def _flow(state: "PipelineStatus") -> str:
-    """Rates and time to drain, from what the workers report."""
-    if state.circuit_open is None:
-        return "Pace: no worker is running" + _retries(state)
-    return f"Pace: {_rates(state)}"
-
-
-def _rates(state: "PipelineStatus") -> str:
+def _pace(state: "PipelineStatus") -> str:
     from outboxctl.core.stats.workers import much_waits
 
+    if state.circuit_open is None:
+        return "no worker is running" + _retries(state)
     if state.rate_out is None:
         why = "nothing is delivered while the circuit is open" if state.circuit_open else "not measured yet"
         return why + _retries(state)
@@ -207,7 +200,6 @@ def _titled(title: str, rows: Sequence[object], most: int) -> str:
 
 
 def _workers(state: "PipelineStatus", most: int) -> list[Any]:
-    """A table with a line a worker, where there is any."""
     rows = [_worker(worker) for worker in state.workers[:most]]
     return [_flat_table(_titled("Workers", state.workers, most), WORKER_COLUMNS, rows)] if rows else []
 

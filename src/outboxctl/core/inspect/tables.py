@@ -151,7 +151,6 @@ def _missing(connection: Connection, needed: Iterable[Right]) -> Iterator[Missin
 
 
 def _missing_privilege(connection: Connection, verb: str, right: Right) -> str:
-    """The missing privilege; empty where there is none."""
     values = {
         "table": places(connection).name(right.table),
         "privilege": verb,

@@ -152,8 +152,6 @@ def resolved(connection: Connection, selection: Selection) -> Selection:
 
 
 class _Sum:
-    """The sums of one cause."""
-
     def __init__(self, reason: str | None, error: str | None) -> None:
         self.reason, self.error = reason, error
         self.count = self.again = 0

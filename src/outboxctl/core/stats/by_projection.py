@@ -154,7 +154,6 @@ def _read(connection: Connection, statement: TextClause, max_processing: float) 
 
 
 def _by_name(rows: Iterable[Any]) -> defaultdict[str, list[Any]]:
-    """The rows of each projection."""
     found = defaultdict[str, list[Any]](list)
     for row in rows:
         found[row.projection or PROJECTION].append(row)
