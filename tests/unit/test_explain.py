@@ -10,8 +10,7 @@ from outboxctl.domain.failures import Noop, Reason
 from outboxctl.metrics.alerts.queries import AlertLimits
 from outboxctl.metrics.alerts.rules import alerts
 from outboxctl.metrics.registry import Metrics
-from outboxctl.operations.check.figures import FIGURES
-from outboxctl.operations.doctor import catalogue
+from outboxctl.operations.doctor.examination import catalogue
 from outboxctl.operations.explain import WordKind, find, names
 from outboxctl.settings import all_names
 from processes import Cli, environment
@@ -23,7 +22,6 @@ EVERY = [
     *(name for name, *_ in Metrics().families()),
     *(alert.name for alert in alerts(AlertLimits())),
     *catalogue(),
-    *FIGURES,
 ]
 
 

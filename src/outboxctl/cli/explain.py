@@ -20,7 +20,7 @@ def explain(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Explain a failure reason, no-op, metric, alert, finding of doctor, figure of check, or setting.
+    """Explain a failure reason, no-op, metric, alert, finding of doctor, or setting.
 
     Without a word, list all.
 

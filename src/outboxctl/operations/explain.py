@@ -1,9 +1,8 @@
 """`explain`: what a word of outboxctl means, from the same tables as the reference pages."""
 
-import dataclasses
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
@@ -16,8 +15,7 @@ from outboxctl.domain.reason_texts import NOOP_TEXTS, REASON_TEXTS
 from outboxctl.metrics.alerts.queries import AlertLimits, duration
 from outboxctl.metrics.alerts.rules import RUNBOOK, Alert, alerts
 from outboxctl.metrics.registry import Metrics
-from outboxctl.operations.check.figures import FIGURES
-from outboxctl.operations.doctor import catalogue
+from outboxctl.operations.doctor.examination import catalogue
 from outboxctl.settings import Settings, env_names, is_secret
 
 DOCS = RUNBOOK.removesuffix("runbook/")
@@ -34,8 +32,6 @@ class WordKind(StrEnum):
     ALERT = "alert"
     FINDING = "finding"
     SETTING = "setting"
-    EVENT = "event"
-    FIGURE = "figure of check"
 
 
 @dataclass(frozen=True)
@@ -46,32 +42,14 @@ class Word:
     kind: WordKind
     meaning: str
     docs: str
-    facts: dict[str, str] = dataclasses.field(default_factory=dict)
+    facts: dict[str, str] = field(default_factory=dict)
     first: str = ""
-
-
-FOLLOW = Word(
-    "follow",
-    WordKind.EVENT,
-    "A follow event stands for all documents behind one changed row of a followed table: so the application "
-    "writes one row, however many documents there are. Its `follow` is the place of the table in the "
-    "projection (-1: every document), its `entity_type` the projection, its `entity_key` the row's columns. "
-    "A statement of 20 rows or more writes one such event for up to 500 rows. "
-    "It waits with `next_retry_at` = infinity, which is no retry: a worker finds the documents by the "
-    "table's query, and writes an event for each of them, or for up to 1,000: with `follow` -2, the "
-    "documents in its `entity_key`, and without that `next_retry_at`, it is delivered like any event.",
-    f"{DOCS}projections/",
-    first="`outboxctl status` says where they stand, a line a followed table: how many wait, the documents "
-    "found so far, the pace, and the time until all are expanded, once that is known. Where none is "
-    "expanded, `outboxctl doctor` says why, and `outboxctl projection plan FILE` names a missing index.",
-)
 
 
 def words() -> Iterator[Word]:
     """Every word, kind by kind; those of alerts without their section of the runbook."""
-    for read in (_reasons, _noops, _metrics, _alerts, _findings, _settings, _figures):
+    for read in (_reasons, _noops, _metrics, _alerts, _findings, _settings):
         yield from read()
-    yield FOLLOW
 
 
 def names() -> dict[WordKind, list[str]]:
@@ -151,20 +129,12 @@ def _findings() -> Iterator[Word]:
 
 
 def _settings() -> Iterator[Word]:
-    for field, about in Settings.model_fields.items():
-        facts = {"default": default_of(field), "secret": "never printed" if is_secret(field) else ""}
-        for name in env_names(field):
-            first = "`outboxctl config` says which value is in force, and where it came from."
-            meaning = f"{about.description}."
-            yield Word(
-                name, WordKind.SETTING, meaning, f"{DOCS}reference/settings/", _filled(facts), first=first
-            )
-
-
-def _figures() -> Iterator[Word]:
-    first = "`outboxctl check` says how high it is, its limit, and what to run."
-    for name, meaning in FIGURES.items():
-        yield Word(name, WordKind.FIGURE, meaning, f"{DOCS}operators-desk/check/", first=first)
+    first = "`outboxctl config` says which value is in force, and where it came from."
+    for name, about in Settings.model_fields.items():
+        facts = {"default": default_of(name), "secret": "never printed" if is_secret(name) else ""}
+        for variable in env_names(name):
+            meaning, page = f"{about.description}.", f"{DOCS}reference/settings/"
+            yield Word(variable, WordKind.SETTING, meaning, page, _filled(facts), first=first)
 
 
 def default_of(field: str) -> str:

@@ -1,45 +1,19 @@
 """The figures of an outbox, each with its limit, what it means and the command that shows more."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from shlex import quote
-from typing import TYPE_CHECKING
 
+from outboxctl.core.database import Connection
 from outboxctl.core.stats import counts, snapshot
-from outboxctl.core.stats.by_projection import ProjectionStatus
 from outboxctl.core.stats.counts import InVain, oldest_in_vain
 from outboxctl.core.stats.snapshot import PipelineStatus
 from outboxctl.domain.printable import brief, counted
 from outboxctl.operations.check.sample_comparison import Drift
 
-if TYPE_CHECKING:
-    from outboxctl.core.database import Connection
-
-
-VALUES: dict[str, Callable[[ProjectionStatus], float]] = {
-    "lag": lambda each: each.lag,
-    "oldest": lambda each: each.oldest_age_seconds,
-    "stuck": lambda each: each.stuck,
-    "failed": lambda each: each.failed,
-}
-
-
-# What each figure means, for `explain`.
-FIGURES = {
-    "oldest": "How long the oldest event that is not done has waited.",
-    "stuck": "Events whose lease or processing time ran out, and that nobody has reclaimed.",
-    "failed": "Events that failed for good, however long ago; it has no limit by default.",
-    "failed_growth": "Events that failed within the window of `check --window`, and still are.",
-    "lag": "Events that are pending or processing; it has no limit by default.",
-    "unattended": "Events that are due while no worker is alive.",
-    "away": "How long the search engine, or the index or view of one projection, has taken nothing, as the "
-    "workers find, while events wait for it.",
-    "no_success": "How long events have waited without one that any living worker has delivered.",
-    "in_vain": "How long ago an event was made or replayed that has been refused and is tried again, while "
-    "others are delivered: of one shard, one index or one projection.",
-    "drift": "How many rows of a random sample differ from their documents, or cannot be read; unknown where "
-    "a projection could not be compared.",
-}
+# Of a projection, by the name of the figure.
+VALUES = {"lag": "lag", "oldest": "oldest_age_seconds", "stuck": "stuck", "failed": "failed"}
 
 
 @dataclass(frozen=True)
@@ -82,9 +56,9 @@ class CheckedFigure:
     name: str
     value: float | None
     limit: float | None
-    unit: str
     meaning: str
     help: str
+    unit: str = ""
     projection: str = ""
 
     @property
@@ -116,7 +90,7 @@ def number(value: float | None, unknown: str) -> str:
     return unknown if value is None else f"{value:.3f}".rstrip("0").rstrip(".")
 
 
-def read(connection: "Connection", limits: CheckLimits, *, max_processing: float) -> CheckFacts:
+def read(connection: Connection, limits: CheckLimits, *, max_processing: float) -> CheckFacts:
     """Read all figures of the database; the cost does not grow with the number of done rows."""
     return CheckFacts(
         snapshot.pipeline_status(connection, max_processing=max_processing),
@@ -150,48 +124,48 @@ def notes(figures: Sequence[CheckedFigure]) -> list[CheckedFigure]:
 
 def _events(facts: CheckFacts, limits: CheckLimits) -> list[CheckedFigure]:
     status, failed = facts.status, "outboxctl failed list"
-    oldest = "the oldest event has waited for {}"
-    grown = f"{{}} events failed within the last {limits.window:g} s"
+    lag, oldest = "{} events wait or are under way", "the oldest event has waited for {}"
+    grown, age = f"{{}} events failed within the last {limits.window:g} s", status.oldest_age_seconds
     whole = [
-        _count("lag", status.lag, limits.lag, "{} events wait or are under way", "outboxctl status"),
-        _age("oldest", status.oldest_age_seconds, limits.oldest_age, oldest, "outboxctl oldest"),
-        _count("stuck", status.stuck, limits.stuck, "{} events are stuck", "outboxctl stuck"),
-        _count("failed", status.status["failed"], limits.failed, "{} events failed for good", failed),
+        CheckedFigure("lag", status.lag, limits.lag, lag, "outboxctl status"),
+        CheckedFigure("oldest", age, limits.oldest_age, oldest, "outboxctl oldest", "s"),
+        CheckedFigure("stuck", status.stuck, limits.stuck, "{} events are stuck", "outboxctl stuck"),
+        CheckedFigure("failed", status.status["failed"], limits.failed, "{} events failed for good", failed),
     ]
     figures = [_worst(figure, status) for figure in whole]
-    return [*figures, _count("failed_growth", facts.grown, limits.failed_growth, grown, failed)]
+    return [*figures, CheckedFigure("failed_growth", facts.grown, limits.failed_growth, grown, failed)]
 
 
 def _away(facts: CheckFacts, limits: CheckLimits) -> CheckedFigure:
     """How long the search engine, or else the index or view of a projection, has taken nothing."""
     if not (away := facts.status.away):
-        return _age("away", 0.0, limits.away, "nothing is away", "outboxctl doctor")
+        return CheckedFigure("away", 0.0, limits.away, "nothing is away", "outboxctl doctor", "s")
     first, others = away[0], f" (and {len(away) - 1} more)" if len(away) > 1 else ""
     whom = f"projection {brief(first.projection, 50)}" if first.projection else "the search engine"
     meaning = (
         f"{whom} has been away for {{}} ({brief(first.reason, 80)}): {counted(first.events, 'event')} wait"
     )
-    figure = _age("away", first.seconds, limits.away, meaning + others, "outboxctl doctor")
-    return replace(figure, projection=first.projection or "")
+    help_, of = "outboxctl doctor", first.projection or ""
+    return CheckedFigure("away", first.seconds, limits.away, meaning + others, help_, "s", of)
 
 
 def _in_vain(facts: CheckFacts, limits: CheckLimits) -> CheckedFigure:
     """How long one event has been tried: of one shard or projection, while others are delivered."""
-    oldest = facts.in_vain
+    oldest, limit, help_ = facts.in_vain, limits.no_success, "outboxctl doctor"
     if oldest is None:
-        return _age("in_vain", 0.0, limits.no_success, "no event is tried in vain", "outboxctl doctor")
+        return CheckedFigure("in_vain", 0.0, limit, "no event is tried in vain", help_, "s")
     of = f", projection {brief(oldest.projection, 50)}" if facts.status.declared else ""
     meaning = f"an event that was made {{}} ago is tried in vain ({brief(oldest.reason, 80)}{of})"
-    figure = _age("in_vain", oldest.age_seconds, limits.no_success, meaning, "outboxctl doctor")
-    return replace(figure, projection=oldest.projection)
+    return CheckedFigure("in_vain", oldest.age_seconds, limit, meaning, help_, "s", oldest.projection)
 
 
 def _worst(whole: CheckedFigure, status: PipelineStatus) -> CheckedFigure:
     """The figure, still of all projections, with the name of the one that has most of it, if declared."""
     if not status.declared:
         return whole
-    worst = max(status.projections, key=VALUES[whole.name])
-    name, most = brief(worst.name, 50), VALUES[whole.name](worst)
+    value = attrgetter(VALUES[whole.name])
+    worst = max(status.projections, key=value)
+    name, most = brief(worst.name, 50), value(worst)
     if most < (whole.value or 0):
         meaning, help_ = f"{whole.meaning} (most of them in projection {name})", whole.help
     else:
@@ -201,8 +175,8 @@ def _worst(whole: CheckedFigure, status: PipelineStatus) -> CheckedFigure:
 
 def _unattended(facts: CheckFacts) -> CheckedFigure:
     unattended = facts.due and not any(worker.alive for worker in facts.status.workers)
-    waiting = facts.status.lag if unattended else 0
-    return _count("unattended", waiting, 0, "{} events wait and no worker is alive", "outboxctl worker")
+    waiting, meaning = facts.status.lag if unattended else 0, "{} events wait and no worker is alive"
+    return CheckedFigure("unattended", waiting, 0, meaning, "outboxctl worker")
 
 
 def _no_success(facts: CheckFacts, limits: CheckLimits) -> CheckedFigure:
@@ -211,7 +185,8 @@ def _no_success(facts: CheckFacts, limits: CheckLimits) -> CheckedFigure:
     known = [age for age in ages if age is not None]
     complete = facts.waiting and known and len(known) == len(ages)
     meaning = "events wait, and none was delivered for {}"
-    return _age("no_success", min(known) if complete else 0.0, limits.no_success, meaning, "outboxctl doctor")
+    value = min(known) if complete else 0.0
+    return CheckedFigure("no_success", value, limits.no_success, meaning, "outboxctl doctor", "s")
 
 
 def _drift(drift: Drift) -> CheckedFigure:
@@ -222,12 +197,4 @@ def _drift(drift: Drift) -> CheckedFigure:
     )
     value = None if drift.problems and not drift.differing else len(drift.differing)
     help_ = "outboxctl doctor" if drift.problems else "outboxctl verify"
-    return CheckedFigure("drift", value, 0, "", meaning, help_)
-
-
-def _count(name: str, value: int, limit: int | None, meaning: str, help_: str) -> CheckedFigure:
-    return CheckedFigure(name, value, limit, "", meaning, help_)
-
-
-def _age(name: str, value: float | None, limit: float | None, meaning: str, help_: str) -> CheckedFigure:
-    return CheckedFigure(name, value, limit, "s", meaning, help_)
+    return CheckedFigure("drift", value, 0, meaning, help_)
