@@ -167,7 +167,7 @@ def _exit_codes() -> str:
 
 
 def _findings() -> str:
-    from outboxctl.operations.doctor import catalogue
+    from outboxctl.operations.doctor.examination import catalogue
 
     listed = catalogue().items()
     rows = "\n".join(f"| `{id_}` | {end} | {severity} | {why} |" for id_, (end, severity, why) in listed)

@@ -174,11 +174,6 @@ def test_a_lookup_that_postgresql_refuses(store: Store) -> None:
     assert "store.shelves" in seen["what"]
 
 
-def test_versions_of_another_server(applied: Store) -> None:
-    applied.sql.execute("UPDATE outbox_version_base SET system_identifier = '1'")
-    assert only(applied.cli, "projection-other-server")["severity"] == "info"
-
-
 def test_an_index_that_is_missing_no_alias_or_another_ones(applied: Store, engine: Elasticsearch) -> None:
     shared = found(applied.cli, ELASTIC_INDEX=applied.index)["index-shared"]
     assert applied.index in shared["what"]

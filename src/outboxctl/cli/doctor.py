@@ -13,7 +13,7 @@ from outboxctl.cli.options import Json, print_progress, settings
 from outboxctl.domain.errors import ExitCode
 
 if TYPE_CHECKING:
-    from outboxctl.operations.doctor import DoctorReport, Finding
+    from outboxctl.operations.doctor.model import DoctorReport, Finding
 
 ENDS = ("database", "sink", "settings")
 STYLES = {"error": "bold red", "warning": "yellow", "info": "cyan"}  # the worst first
@@ -39,7 +39,8 @@ def doctor(
 
     Example: outboxctl doctor --only sink --ignore refresh-off
     """
-    from outboxctl.operations.doctor import End, catalogue, examine
+    from outboxctl.operations.doctor.examination import catalogue, examine
+    from outboxctl.operations.doctor.model import End
 
     ends = [End(parse.one_of("--only", name, ENDS, "end")) for name in only or ()]
     ignored = [parse.one_of("--ignore", name, tuple(catalogue()), "finding") for name in ignore or ()]

@@ -46,8 +46,7 @@ def _sees(ward: Ward, servers: Servers, changes: Mapping[str, Change]) -> list[s
 
 
 def test_a_cluster_without_a_leader_is_that_and_not_unreachable(ward: Ward, servers: Servers) -> None:
-    denied = says(503, {"error": {"type": "master_not_discovered_exception", "reason": "null"}})
-    changes = {STATE: _state(None), HTTP: says(200, _http("n1")), "/_cluster/settings": denied}
+    changes = {STATE: _state(None), HTTP: says(200, _http("n1"))}
     with front(servers.sink, changes) as url:
         ward.monkeypatch.setenv("ELASTIC_URL", f"{url},http://127.0.0.1:9")
         found = ward.one("no-leader", End.SINK)
@@ -62,7 +61,7 @@ def test_a_cluster_without_a_leader_is_that_and_not_unreachable(ward: Ward, serv
 def test_a_leader_that_hangs_is_named_and_nothing_waits_for_it(ward: Ward, servers: Servers) -> None:
     changes = {STATE: _state("n3"), HTTP: says(200, _http("n1", "n2", "n3"))}
     assert "node-silent" not in _sees(ward, servers, changes)
-    silent = {HTTP: says(200, _http("n1", "n2")), "/_cluster/settings": says(503, {})}
+    silent = {HTTP: says(200, _http("n1", "n2"))}
     with front(servers.sink, changes | silent) as url:
         ward.monkeypatch.setenv("ELASTIC_URL", url)
         assert "leader, node n3 " in ward.one("node-silent", End.SINK).what
@@ -76,7 +75,7 @@ def test_what_a_frozen_leader_leaves_unanswered_is_a_finding_and_the_rest_is_exa
     changes: dict[str, Change] = {
         STATE: _state("n3"),
         HTTP: says(200, _http("n1", "n2")),
-        "/_cluster/settings": lambda _, reply: (over.wait(30), reply)[1],
+        "/_security/*": lambda _, reply: (over.wait(30), reply)[1],
     }
     with front(servers.sink, changes) as url:
         ward.monkeypatch.setenv("ELASTIC_URL", url)
@@ -85,7 +84,7 @@ def test_what_a_frozen_leader_leaves_unanswered_is_a_finding_and_the_rest_is_exa
     found = {finding.id: finding for finding in report.findings}
     assert not report.unreachable
     assert "leader, node n3 " in found["node-silent"].what
-    assert "did not answer GET /_cluster/settings within 1 s" in found["not-examined"].what
+    assert "did not answer POST /_security/user/_has_privileges within 1 s" in found["not-examined"].what
     assert "sink: indexes and mappings" in report.examined
 
 

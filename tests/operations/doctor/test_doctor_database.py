@@ -12,9 +12,8 @@ from operations.doctor.ward import Ward
 from outboxctl.core.inspect.tables import INDEXES, Tables
 from outboxctl.core.schema.roles import Role, roles_sql
 from outboxctl.core.sql import Connection
-from outboxctl.operations.doctor import Finding, examine
 from outboxctl.operations.doctor.database_rules import behind
-from outboxctl.operations.doctor.model import End, FindingSeverity
+from outboxctl.operations.doctor.model import End, Finding, FindingSeverity
 from outboxctl.settings import load
 
 EVENTS = "search_outbox_events"
@@ -217,16 +216,14 @@ def test_a_table_that_somebody_has_locked_is_not_waited_for(ward: Ward) -> None:
     assert report.findings == []
 
 
-@pytest.mark.usefixtures("ward")
-def test_an_examination_writes_nothing(sql: psycopg.Connection) -> None:
-    written = (
-        "SELECT xact_commit >= 0, tup_inserted, tup_updated, tup_deleted FROM pg_stat_database"
-        " WHERE datname = current_database()"
+def test_a_standby_is_told_from_a_read_only_database(ward: Ward, sql: psycopg.Connection) -> None:
+    sql.execute("SET allow_system_table_mods = on")
+    sql.execute(  # the planner inlines it: the executor would take the built-in one
+        "CREATE OR REPLACE FUNCTION pg_catalog.pg_is_in_recovery() RETURNS boolean LANGUAGE sql VOLATILE"
+        " AS 'SELECT true'"
     )
-    before = sql.execute(written).fetchone()
-    examine(load())
-    sql.execute("SELECT pg_stat_force_next_flush()")
-    assert sql.execute(written).fetchone() == before
+    assert "standby" in ward.one("database-read-only", End.DATABASE).what
+    assert not ward.examine(End.DATABASE).unreachable
 
 
 def test_tls_that_is_wanted_and_not_to_be_had(ward: Ward) -> None:

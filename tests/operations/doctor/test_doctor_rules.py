@@ -7,12 +7,10 @@ from pathlib import Path
 import pytest
 
 from outboxctl.core.inspect.server import ServerFacts
-from outboxctl.operations.doctor import catalogue
 from outboxctl.operations.doctor.database_rules import too_old
-from outboxctl.operations.doctor.examination import CHECKS
+from outboxctl.operations.doctor.examination import CHECKS, catalogue
 from outboxctl.operations.doctor.model import End
 from outboxctl.settings import load
-from outboxctl.sink.index.named import seconds
 
 pytestmark = pytest.mark.no_servers
 GOOD = ServerFacts(130_000, "13.0", False, False, "read committed", "app", "r")
@@ -32,22 +30,6 @@ def test_why_is_a_sentence() -> None:
 def test_the_oldest_postgresql(number: int, found: int) -> None:
     findings = too_old.findings(End.DATABASE, replace(GOOD, number=number), load())
     assert [finding.id for finding in findings] == ["postgres-too-old"] * found
-
-
-@pytest.mark.parametrize(
-    ("text", "value"),
-    [
-        ("1h", 3600),
-        ("60s", 60),
-        ("500ms", 0.5),
-        ("-1", -0.001),
-        ("1.5d", 129_600),
-        ("", None),
-        ("soon", None),
-    ],
-)
-def test_durations_as_the_engine_writes_them(text: str, value: float | None) -> None:
-    assert seconds(text) == value
 
 
 def test_each_finding_is_brought_about_by_a_test() -> None:

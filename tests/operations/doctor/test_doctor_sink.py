@@ -1,4 +1,4 @@
-"""The cluster: products, versions, rights and disks, on a real engine or with its answers changed."""
+"""The cluster: products, versions and rights, on a real engine or with its answers changed."""
 
 from pathlib import Path
 from typing import Any
@@ -169,23 +169,3 @@ def test_a_database_that_is_away_does_not_hide_the_sink(
     ward.monkeypatch.setenv("DATABASE_URL", "postgresql://u:s3cret-s3cret@127.0.0.1:9/app")
     assert ward.ids() == ["database-unreachable", "gc-deletes"]
     assert "s3cret" not in str(ward.examine())
-
-
-def test_a_disk_that_runs_full_is_found(ward: Ward, own_index: Elasticsearch) -> None:
-    id_, disk = "disk-full", "cluster.routing.allocation.disk"
-    marks = {"low": "9999gb", "high": "9999gb", "flood_stage": "1gb"}
-    settings = {f"{disk}.watermark.{mark}": size for mark, size in marks.items()}
-    own_index.cluster.put_settings(persistent={f"{disk}.threshold_enabled": True, **settings})
-    try:
-        assert "below its watermark of 9.8 TB" in ward.one(id_, End.SINK).what
-        own_index.cluster.put_settings(persistent={f"{disk}.threshold_enabled": False})
-        assert id_ not in ward.ids(End.SINK), "the cluster does not act on it"
-    finally:
-        own_index.cluster.put_settings(persistent={f"{disk}*": None})
-
-
-def test_batches_above_what_the_sink_takes_at_once(ward: Ward, servers: Servers) -> None:
-    node = {"name": "n1", "http": {"max_content_length_in_bytes": 2**16}}
-    with front(servers.sink, {"/_nodes/http": merged(nodes={"n1": node})}) as url:
-        ward.monkeypatch.setenv("ELASTIC_URL", url)
-        assert "the 64 KB that the engine takes at once" in ward.cures("batch-too-large", End.SINK).what

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import psycopg
 import pytest
 
-from outboxctl.operations.doctor import DoctorReport, Finding, examine
-from outboxctl.operations.doctor.model import End
+from outboxctl.operations.doctor.examination import examine
+from outboxctl.operations.doctor.model import DoctorReport, End, Finding
 from outboxctl.settings import load
 from processes import OUTBOXCTL, environment
 
@@ -22,11 +22,6 @@ PASSED = (
     "ELASTIC_USERNAME",
     "ELASTIC_PASSWORD",
 )
-
-
-def named(url: str, database: str) -> str:
-    """The URL of another database on the same server."""
-    return f"{url.rpartition('/')[0]}/{database}"
 
 
 @dataclass(frozen=True)

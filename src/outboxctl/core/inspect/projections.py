@@ -1,4 +1,4 @@
-"""What the database has of each declared projection: its view, its triggers, the base of its versions."""
+"""What the database has of each declared projection: its view and its triggers."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
@@ -9,9 +9,7 @@ from outboxctl.core.projections.changes import ViewOwners, outbox_schema, owners
 from outboxctl.core.projections.fields import Field, fields, parameter_types
 from outboxctl.core.projections.owners import OwnedByOther, others
 from outboxctl.core.projections.trigger_check import TriggerProblem
-from outboxctl.core.projections.version_base import OTHER, STANDBY, server
 from outboxctl.core.projections.view_texts import definition
-from outboxctl.core.schema.names import VERSION_BASE
 from outboxctl.core.sql import Connection, text
 from outboxctl.core.sql.kept import keeping
 from outboxctl.domain.errors import UsageError
@@ -22,7 +20,6 @@ READABLE = text(f"""
 SELECT has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT') FROM {catalog.RELATION}
 """)
 USABLE = text(f"SELECT has_schema_privilege(n.oid, 'USAGE') FROM {catalog.RELATION}")
-OTHER_SERVER = f"SELECT {OTHER} FROM {VERSION_BASE} b, (SELECT {{server}}) n"
 
 
 @dataclass(frozen=True)
@@ -72,13 +69,6 @@ def declared_columns(connection: Connection) -> list[tuple[Projection, list[Fiel
         (each, fields(connection, each.document) if connection.execute(READABLE, of).scalar() else [])
         for each, of in found
     ]
-
-
-def other_server(connection: Connection) -> bool:
-    """Whether the base of the projections' versions is that of another server or timeline."""
-    if connection.exec_driver_sql(STANDBY).scalar_one():
-        return False  # no worker writes here
-    return bool(connection.execute(text(OTHER_SERVER.format(server=server(connection)))).scalar())
 
 
 def _facts(

@@ -4,10 +4,10 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from outboxctl.core.database import Connection, Database
-from outboxctl.core.inspect.projections import declared_columns, other_server, projections
+from outboxctl.core.inspect.projections import declared_columns, projections
 from outboxctl.core.inspect.server import connection_link, read_only, read_or_refuse, server
 from outboxctl.core.inspect.tables import rights, tables
 from outboxctl.core.operator.rebuilds import interrupted_moves
@@ -37,29 +37,27 @@ from outboxctl.operations.doctor.model import (
     FindingSeverity,
     RuleGroup,
 )
-from outboxctl.operations.doctor.projection_rules import LOOKUPS, PROJECTIONS, REBUILDS, VERSIONS
+from outboxctl.operations.doctor.projection_rules import LOOKUPS, PROJECTIONS, REBUILDS
 from outboxctl.operations.doctor.remedies import reaching, request
 from outboxctl.operations.doctor.settings_rules import SETTINGS
-from outboxctl.operations.doctor.sink_rules import DISKS, FORMATION, PRODUCT, SINK_RIGHTS, URLS
+from outboxctl.operations.doctor.sink_rules import FORMATION, PRODUCT, SINK_RIGHTS, URLS
 from outboxctl.operations.projection.known import search_index_unused
 from outboxctl.operations.projection.parts import there
 from outboxctl.settings import Settings
 from outboxctl.sink.index.named import look
 from outboxctl.sink.index.vectors import DENSE, vectors
-from outboxctl.sink.inspect.cluster import disks, formation
+from outboxctl.sink.inspect.cluster import formation
 from outboxctl.sink.inspect.cluster import rights as sink_rights
 from outboxctl.sink.inspect.health import IndexHealth, health
 from outboxctl.sink.inspect.product import product, reach
+from outboxctl.sink.transport.client import Client
 from outboxctl.sink.transport.request import shaped
-
-if TYPE_CHECKING:
-    from outboxctl.sink.transport.client import Client
 
 Fact = TypeVar("Fact")
 Item = TypeVar("Item")
 CHECKS = {
-    End.DATABASE: (SERVER, MARKER, TABLES, RIGHTS, PROJECTIONS, VERSIONS, LOOKUPS, REBUILDS),
-    End.SINK: (URLS, PRODUCT, FORMATION, DISKS, SINK_RIGHTS, INDEX),
+    End.DATABASE: (SERVER, MARKER, TABLES, RIGHTS, PROJECTIONS, LOOKUPS, REBUILDS),
+    End.SINK: (URLS, PRODUCT, FORMATION, SINK_RIGHTS, INDEX),
     End.SETTINGS: (SETTINGS,),
 }
 LOGIN = "export ELASTIC_API_KEY=…  # or ELASTIC_USERNAME and ELASTIC_PASSWORD"
@@ -96,7 +94,6 @@ class Examination:
     """
 
     settings: Settings
-    ignored: Collection[str]
     say: Callable[[str], None]
     findings: list[Finding] = field(default_factory=list)
     examined: list[str] = field(default_factory=list)
@@ -111,7 +108,10 @@ class Examination:
         try:
             fact = shaped(read) if end is End.SINK else read()
         except RefusedError as error:
-            self._refused(end, check, error)
+            if check.vital and not check.spared:
+                self.add("sink-refuses", end, str(error), SIGNED if self.settings.aws_service else LOGIN)
+                raise StopError from None
+            self._not_examined(end, check, error, "use a role that may read it, or --ignore not-examined")
             return None
         except UnreachableError as error:
             if not self.answers:
@@ -126,13 +126,6 @@ class Examination:
         if check.vital and any(finding.severity is ERROR for finding in findings):
             raise StopError
         return fact
-
-    def _refused(self, end: End, check: RuleGroup, error: RefusedError) -> None:
-        if check.vital and not check.spared:
-            mend = SIGNED if self.settings.aws_service else LOGIN
-            self.add("sink-refuses", end, str(error), mend)
-            raise StopError
-        self._not_examined(end, check, error, "use a role that may read it, or --ignore not-examined")
 
     def _not_examined(self, end: End, check: RuleGroup, error: OutboxctlError, mend: str) -> None:
         self.add("not-examined", end, f"{check.name.capitalize()} could not be examined: {error}", mend)
@@ -168,7 +161,7 @@ def examine(
     An unreachable end is a finding, and the others are examined all the same.
     Raises UsageError only where DATABASE_URL is not set and the database is to be examined.
     """
-    exam = Examination(settings, ignored, say)
+    exam = Examination(settings, say)
     if not only or End.DATABASE in only:
         settings.require_database_url()
     for end, check in {End.DATABASE: _database, End.SINK: _sink, End.SETTINGS: _settings}.items():
@@ -226,7 +219,6 @@ def _database(exam: Examination) -> None:
         exam.declared = [(each.projection, each.columns) for each in declared]
         with _asking(_open(exam.settings)) as ask:
             exam.unused = ask(search_index_unused)
-            check(VERSIONS, lambda: ask(other_server))
         if readable := [each.projection for each in declared if each.readable]:
             check(LOOKUPS, lambda: own(readable, _unindexed))
     with _asking(_open(exam.settings)) as ask:
@@ -262,13 +254,12 @@ def _sink(exam: Examination) -> None:
             _by_requests(exam, client, list(reached.away))
 
 
-def _by_requests(exam: Examination, client: "Client", away: list[str]) -> None:
+def _by_requests(exam: Examination, client: Client, away: list[str]) -> None:
     check, settings = partial(exam.check, End.SINK), exam.settings
     check(PRODUCT, lambda: product(client))
     exam.answers = lambda: product(client)
     if client.engine.lists:
         check(FORMATION, lambda: formation(client, away, urls=len(settings.sink_urls)))
-        check(DISKS, lambda: disks(client))
     known: list[ExaminedIndex] = []
     for projection, columns in _parts(client, _indexed(exam, client)):
         name = projection.index
@@ -277,7 +268,7 @@ def _by_requests(exam: Examination, client: "Client", away: list[str]) -> None:
             known = [*known, found]
 
 
-def _indexed(exam: Examination, client: "Client") -> Sequence[tuple[Projection, Sequence[Field]]]:
+def _indexed(exam: Examination, client: Client) -> Sequence[tuple[Projection, Sequence[Field]]]:
     """The projections in force with their columns; the built-in one where it is used, or has an index."""
     if exam.declared is None and exam.settings.database_url:  # it was not to be examined
         exam.say(f"{End.SINK}: declared projections")
@@ -294,7 +285,7 @@ def _indexed(exam: Examination, client: "Client") -> Sequence[tuple[Projection, 
 
 
 def _parts(
-    client: "Client", declared: Sequence[tuple[Projection, Sequence[Field]]]
+    client: Client, declared: Sequence[tuple[Projection, Sequence[Field]]]
 ) -> Iterator[tuple[Projection, Sequence[Field]]]:
     """Those of one index each; of a projection of several those that are there, and the login may see."""
     for projection, columns in declared:
@@ -303,7 +294,7 @@ def _parts(
 
 
 def _index(
-    client: "Client", projection: Projection, columns: Sequence[Field], others: list[ExaminedIndex]
+    client: Client, projection: Projection, columns: Sequence[Field], others: list[ExaminedIndex]
 ) -> ExaminedIndex:
     """The index of a projection, and what it shares with the `others`."""
     found = look(client, projection.index)

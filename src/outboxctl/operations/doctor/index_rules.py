@@ -104,7 +104,7 @@ def gc_deletes(each: ExaminedIndex, settings: Settings) -> Iterator[Case]:
     """A write held up for longer than that brings a document back, until its delete is sent again.
 
     A restart of the node or a close of the index ends the memory of deletes sooner. Serverless has no such
-    setting (`serverless`).
+    setting.
     """
     index = None if settings.aws_service is AwsService.SERVERLESS else each.writes_to
     kept = seconds(index.setting("gc_deletes")) or DEFAULT_TOMBSTONES if index else TOMBSTONES

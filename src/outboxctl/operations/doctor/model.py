@@ -1,4 +1,8 @@
-"""The types of an examination: findings, the rules that make them, and the groups of rules."""
+"""The types of an examination: findings, the rules that make them, and the groups of rules.
+
+Facts (frozen dataclasses, read by `core.inspect` and `sink.inspect`) go through rules: a rule is a pure
+function of a fact and the settings, and its docstring is what the report says about why it matters.
+"""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -56,16 +60,12 @@ class DoctorRule:
 
     def findings(self, end: End, fact: Any, settings: Settings) -> list[Finding]:
         """What is wrong with the fact; names in it may be hostile, so control characters are escaped."""
-        cases = [
-            case
-            for each in (fact if isinstance(fact, list) else [fact])
-            for case in self.look(each, settings)
-        ]
         return [
             Finding(
                 self.id, end, self.severity, brief(what), self.why, brief(reaching(mend, settings), 2_000)
             )
-            for what, mend in cases
+            for each in (fact if isinstance(fact, list) else [fact])
+            for what, mend in self.look(each, settings)
         ]
 
 

@@ -15,7 +15,6 @@ from outboxctl.operations.doctor.remedies import apply
 from outboxctl.settings import Settings
 
 PROJECTIONS = RuleGroup("projections")
-VERSIONS = RuleGroup("versions of projections")
 LOOKUPS = RuleGroup("indexes of followed tables")
 REBUILDS = RuleGroup("rebuilds")
 MOST = 3  # problems of triggers that are named
@@ -151,14 +150,6 @@ def follow_unindexed(of: tuple[str, MissingIndex], _: Settings) -> Iterator[Case
     """Each document that is read, or each changed row, reads a whole table."""
     name, missing = of
     yield f"In {name} {missing.what} reads all of {missing.table}.", "; ".join(missing.sql)
-
-
-@VERSIONS.rule("projection-other-server", INFO)
-def other(there: bool, _: Settings) -> Iterator[Case]:
-    """The database was restored or a standby promoted: a worker raises all versions before it sends."""
-    if there:
-        what = "The versions of projections are those of another server or timeline."
-        yield what, "outboxctl verify  # for what the restore lost"
 
 
 @REBUILDS.rule("rebuild-interrupted-move", ERROR)

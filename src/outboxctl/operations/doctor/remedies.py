@@ -58,12 +58,3 @@ def export(name: str, value: object) -> str:
     """Set one of outboxctl's settings; seconds without needless decimals."""
     text = f"{value:g}" if isinstance(value, float) else str(value)
     return f"export {name}={quote(text)}"
-
-
-def size(count: float) -> str:
-    """A number of bytes for people."""
-    for unit in ("B", "KB", "MB", "GB"):
-        if count < 1024:  # noqa: PLR2004 - the step of these units
-            return f"{count:.0f} {unit}"
-        count /= 1024
-    return f"{count:.1f} TB"

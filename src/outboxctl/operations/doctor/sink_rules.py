@@ -1,22 +1,21 @@
-"""Rules for the cluster at ELASTIC_URL: what it is, its nodes and disks, and what this user may do there."""
+"""Rules for the cluster at ELASTIC_URL: what it is, its nodes, and what this user may do there."""
 
 from collections.abc import Iterator
 
 from outboxctl.domain.printable import brief
 from outboxctl.net.urls import mask, parse_url
 from outboxctl.operations.doctor.model import ERROR, INFO, WARNING, Case, RuleGroup
-from outboxctl.operations.doctor.remedies import export, request, size
+from outboxctl.operations.doctor.remedies import export, request
 from outboxctl.settings import Settings
-from outboxctl.settings.kinds import AwsService, SinkNodes
+from outboxctl.settings.kinds import SinkNodes
 from outboxctl.sink.engines import ELASTICSEARCH, Engine, Identity
-from outboxctl.sink.inspect.cluster import Disk, Formation, SinkRights
+from outboxctl.sink.inspect.cluster import Formation, SinkRights
 from outboxctl.sink.inspect.product import Reached
 from outboxctl.sink.roles import names_of
 
 URLS = RuleGroup("each URL")
 PRODUCT = RuleGroup("product and versions", vital=True)
 FORMATION = RuleGroup("nodes and leader", vital=True, spared=True)
-DISKS = RuleGroup("disks")
 SINK_RIGHTS = RuleGroup("rights in the search engine")
 START = "start the nodes that are away: more than half of those that may lead must be up"
 LOOK = "look at that machine: is it paused, swapping, or collecting garbage? Then restart the node"
@@ -50,18 +49,6 @@ def other_client(facts: Identity, settings: Settings) -> Iterator[Case]:
         yield what, export("OUTBOX_SINK", "auto")
 
 
-@PRODUCT.rule("serverless", INFO)
-def serverless(_: Identity, settings: Settings) -> Iterator[Case]:
-    """Its documentation has no request for what these need, and none of ours was tried on it."""
-    if settings.aws_service is AwsService.SERVERLESS:
-        what = (
-            "A Serverless collection: verify, rebuild and preview are refused, health and rights are not"
-            " examined, TRUNCATE leaves documents, for how long a delete is remembered is not known, searches"
-            " see a write after 10 s and more, and only a collection of type SEARCH takes our ids."
-        )
-        yield what, "export OUTBOX_AWS_SERVICE=es  # with a domain, where you need one of these"
-
-
 @PRODUCT.rule("server-too-old", ERROR)
 def server_too_old(facts: Identity, _: Settings) -> Iterator[Case]:
     """Requests are those of Elasticsearch 8 and OpenSearch 2; older servers refuse some of them."""
@@ -80,15 +67,6 @@ def server_too_new(facts: Identity, _: Settings) -> Iterator[Case]:
 
 def _version(engine: Engine, facts: Identity) -> str:
     return f"The server is {engine.title} {facts.number}."
-
-
-@DISKS.rule("disk-full", ERROR)
-def disk_full(disk: Disk, _: Settings) -> Iterator[Case]:
-    """Shards leave this node, and a little later every index on it turns read-only."""
-    if disk.free < disk.high:
-        mark, free = size(disk.high), size(disk.free)
-        what = f"Node {disk.node} has {free} of disk left, below its watermark of {mark}."
-        yield what, request("GET", "_cat/allocation?v") + "  # then free space, or add a node"
 
 
 @SINK_RIGHTS.rule("sink-rights-worker", ERROR)
@@ -145,15 +123,6 @@ def unnamed(formation: Formation, settings: Settings) -> Iterator[Case]:
         named = ", ".join(map(mask, settings.sink_urls))
         what = f"The cluster has {len(formation.urls)} nodes ({listed}); ELASTIC_URL names {named}."
         yield what, f"{DISCOVERED}  # or name all nodes in ELASTIC_URL"
-
-
-@FORMATION.rule("batch-too-large", WARNING)
-def batch(formation: Formation, settings: Settings) -> Iterator[Case]:
-    """A batch above that limit is refused (413) and sent again in halves."""
-    most, limit = settings.max_batch_bytes, formation.request_limit
-    if limit and most > limit:
-        what = f"A batch may hold {size(most)}, more than the {size(limit)} that the engine takes at once"
-        yield f"{what} (http.max_content_length).", export("OUTBOX_MAX_BATCH_BYTES", max(1, limit // 2))
 
 
 def _named(formation: Formation, settings: Settings) -> bool:

@@ -1,4 +1,4 @@
-"""The cluster's nodes, leader, disks, and this user's rights, asked of one node: the leader may hang."""
+"""The cluster's nodes, leader, and this user's rights, asked of one node: the leader may hang."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,12 +8,9 @@ from outboxctl.sink.transport.client import Client
 from outboxctl.sink.transport.discovery import FILTER, urls_of
 from outboxctl.sink.transport.request import request
 
-WATCHED = "cluster.routing.allocation.disk.threshold_enabled"
 PATIENCE = "3s"  # that the node that is asked waits for the answers of the others
-DISKS = "nodes.*.name,nodes.*.fs.data"
 LEADERS = ("master_node", "cluster_manager_node")  # of the elected master
 STATE = ",".join((*LEADERS, "nodes.*.name"))
-LIMIT = "nodes.*.http.max_content_length_in_bytes"
 
 
 @dataclass(frozen=True)
@@ -22,14 +19,13 @@ class Formation:
 
     `leader` is empty where there is none. `silent` are nodes that are part of the cluster and did not answer
     in time. `urls`: where the nodes take requests, as they say themselves. `away`: the URLs of ELASTIC_URL
-    (masked) that are unreachable. `request_limit` is what each node takes at once, in bytes; 0: unknown.
+    (masked) that are unreachable.
     """
 
     leader: str
     silent: list[str]
     urls: list[str]
     away: list[str] = field(default_factory=list)
-    request_limit: int = 0
 
 
 def formation(client: Client, away: list[str], *, urls: int) -> Formation:
@@ -46,55 +42,15 @@ def formation(client: Client, away: list[str], *, urls: int) -> Formation:
         if _leader(state):
             break
     names = {id_: str(node.get("name") or id_) for id_, node in state.get("nodes", {}).items()}
-    http = request(client, "GET", "_nodes", "http", timeout=PATIENCE, filter_path=f"{FILTER},{LIMIT}")
+    http = request(client, "GET", "_nodes", "http", timeout=PATIENCE, filter_path=FILTER)
     silent = sorted(name for id_, name in names.items() if id_ not in http.get("nodes", {}))
     leader = _leader(state)
     found = urls_of(http, client.where.split(", ")[0])
-    nodes = [node.get("http", {}) for node in http.get("nodes", {}).values()]
-    limits = [node["max_content_length_in_bytes"] for node in nodes if "max_content_length_in_bytes" in node]
-    return Formation(names.get(leader, leader), silent, found, away, min(limits, default=0))
+    return Formation(names.get(leader, leader), silent, found, away)
 
 
 def _leader(state: dict[str, Any]) -> str:
     return next((str(state[name]) for name in LEADERS if state.get(name)), "")
-
-
-@dataclass(frozen=True)
-class Disk:
-    """A node's disk in bytes: what is free, and the mark below which shards move away (0: not named)."""
-
-    node: str
-    free: int
-    high: int
-
-
-def disks(client: Client) -> list[Disk]:
-    """All disks; none where the cluster does not act on how full they are. Raises as `request`."""
-    wanted = {"include_defaults": True, "filter_path": f"*.{WATCHED}"}
-    settings = request(client, "GET", "_cluster", "settings", local=True, **wanted)
-    if _setting(settings, WATCHED) == "false":
-        return []
-    stats = request(client, "GET", "_nodes", "stats", "fs", timeout=PATIENCE, filter_path=DISKS)
-    return [
-        Disk(
-            node.get("name") or id_,
-            disk["available_in_bytes"],
-            int(disk.get("high_watermark_free_space_in_bytes", 0)),
-        )
-        for id_, node in stats.get("nodes", {}).items()
-        for disk in node.get("fs", {}).get("data", [])
-    ]
-
-
-def _setting(settings: dict[str, Any], path: str) -> str:
-    """The setting in force: transient before persistent before the node's or the built-in default."""
-    for level in ("transient", "persistent", "defaults"):
-        value: Any = settings.get(level, {})
-        for step in path.split("."):
-            value = value.get(step, {}) if isinstance(value, dict) else {}
-        if value != {}:
-            return str(value)
-    return ""
 
 
 OPERATOR = ("manage",)
