@@ -43,30 +43,30 @@ def prune(
     if dry_run:
         with reading(configured) as connection:
             plan = core.plan(connection, retention)
-            with rendering.progress("Counting, page", plan.blocks) as advance:
-                rows = pruning.count(connection, plan, advance)
+            rows = core.count(connection, plan)
     else:
         with acting(configured, f"prune events done more than {older_than} ago", yes=yes) as db:
             with db.begin() as connection:
                 plan = core.plan(connection, retention)
             filters = {"older_than": older_than, "cutoff": plan.cutoff.isoformat()}
             more: dict[str, Any] = {"filters": filters, "rate": rate, **who}
+            began = monotonic()
             with batches.stoppable() as stop, rendering.progress("Pruning, page", plan.blocks) as advance:
                 done = pruning.apply(db, plan, stop=stop, advance=advance, **more)
         rows = done.rows
-    seconds = done.seconds if done else monotonic() - began
+    seconds = monotonic() - began
     report: dict[str, Any] = {"pruned" if done else "matched": rows, "dry_run": dry_run}
     report |= {"older_than": older_than, "cutoff": plan.cutoff, "audit_id": done and done.audit_id}
     report |= {"seconds": seconds, "interrupted": bool(done and done.interrupted)}
-    rendering.show(report, lambda: _lines(plan, rows, done), json=json)
+    rendering.show(report, lambda: _lines(plan, rows, done, seconds), json=json)
     if done and done.interrupted:
         raise typer.Exit(INTERRUPTED)
 
 
-def _lines(plan: "PrunePlan", rows: int, done: "Pruned | None") -> list[str]:
+def _lines(plan: "PrunePlan", rows: int, done: "Pruned | None", seconds: float) -> list[str]:
     events = f"{rows:,} events that were done before {rendering.cell(plan.cutoff)}"
     if done is None:
         return [f"{events} would be deleted (dry run, nothing changed)."]
-    lines = [f"{events} were deleted in {rendering.age(done.seconds)}."]
+    lines = [f"{events} were deleted in {rendering.age(seconds)}."]
     lines += ["Interrupted: run it again for the rest."] if done.interrupted else []
     return lines + ([f"Audit {done.audit_id}"] if done.audit_id else [])

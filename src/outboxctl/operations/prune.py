@@ -4,8 +4,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import uuid4
 
 from outboxctl.core.database import Database
@@ -14,9 +13,6 @@ from outboxctl.core.operator.audit import record
 from outboxctl.core.operator.prune import PrunePlan
 from outboxctl.operations import batches
 
-if TYPE_CHECKING:
-    from outboxctl.core.database import Connection
-
 BATCH = 5_000  # rows a transaction: no worker waits for a done row, and each batch is an audit row
 FEW, MOST = 16, 1_024  # blocks a transaction, at first and at most: 8 MB are read in some milliseconds
 
@@ -24,9 +20,9 @@ FEW, MOST = 16, 1_024  # blocks a transaction, at first and at most: 8 MB are re
 class Walk:
     """Takes ranges of the first `blocks` blocks, of a length that has about `wanted` rows to delete."""
 
-    def __init__(self, blocks: int, wanted: int, *, length: int = FEW) -> None:
+    def __init__(self, blocks: int, wanted: int) -> None:
         self._at, self._end = 0, blocks
-        self._wanted, self._length = wanted, length
+        self._wanted, self._length = wanted, FEW
 
     def take(self) -> tuple[int, int] | None:
         """The next range: its first block and the one after its last; None when all were taken."""
@@ -48,18 +44,6 @@ class Pruned:
     rows: int
     audit_id: str | None
     interrupted: bool
-    seconds: float
-
-
-def count(
-    connection: "Connection", plan: PrunePlan, advance: Callable[[int], object] = lambda _: None
-) -> int:
-    """How many rows `apply` would delete now; `advance` is called with the number of blocks read."""
-    walk, rows = Walk(plan.blocks, 0, length=MOST), 0
-    while blocks := walk.take():
-        rows += core.count(connection, plan, *blocks)
-        advance(blocks[1] - blocks[0])
-    return rows
 
 
 def apply(
@@ -74,8 +58,7 @@ def apply(
     advance: Callable[[int], object] = lambda _: None,
 ) -> Pruned:
     """Delete at most `rate` rows a second until all blocks are read (`advance`) or `stop`; audited."""
-    began, act_id = monotonic(), str(uuid4())
-    walk = Walk(plan.blocks, max(1, min(BATCH, int(rate))))
+    act_id, walk = str(uuid4()), Walk(plan.blocks, max(1, min(BATCH, int(rate))))
     audit: dict[str, Any] = {"by": by, "reason": reason, "filters": filters, "act_id": act_id}
 
     def batch(first: int, end: int) -> int:
@@ -89,4 +72,4 @@ def apply(
 
     steps = (partial(batch, *blocks) for blocks in iter(walk.take, None))
     total = sum(batches.run(steps, stop=stop, rate=rate))
-    return Pruned(total, act_id if total else None, stop.is_set(), monotonic() - began)
+    return Pruned(total, act_id if total else None, stop.is_set())

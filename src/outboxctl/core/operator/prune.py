@@ -50,13 +50,13 @@ def plan(connection: Connection, older_than: timedelta) -> PrunePlan:
     return PrunePlan(cutoff, int(blocks))
 
 
-def count(connection: Connection, plan: PrunePlan, first: int, end: int) -> int:
-    """How many events of the blocks from `first` up to `end` (exclusive) would be deleted."""
-    return int(connection.execute(COUNT, _range(plan, first, end)).scalar_one())
+def count(connection: Connection, plan: PrunePlan) -> int:
+    """How many events would be deleted now."""
+    return int(connection.execute(COUNT, _range(plan, 0, plan.blocks)).scalar_one())
 
 
 def delete(connection: Connection, plan: PrunePlan, first: int, end: int) -> int:
-    """Delete them; returns how many."""
+    """Delete those of the blocks from `first` up to `end` (exclusive); returns how many."""
     return connection.execute(DELETE, _range(plan, first, end)).rowcount
 
 
