@@ -70,7 +70,6 @@ MALFORMED: list[tuple[tuple[str, ...], str]] = [
     (("verify", "--repair", "--by", " ", "--reason", "why"), "--by"),
     (("verify", "--repair", "--by", "al\nice", "--reason", "why"), "--by"),
     (("verify", "--by", "alice"), "--by"),
-    (("verify", "--wait", "3"), "--wait"),
     (("verify", "--dry-run"), "--dry-run"),
     (("verify", "--keep-foreign"), "--keep-foreign"),
     (("verify", "--limit", "-1"), "--limit"),

@@ -42,7 +42,7 @@ def test_verify_finds_what_differs_and_a_repair_mends_it(cli: Cli, node: Node, i
     assert {kind: number for kind, number in found.items() if number} == {
         "missing": 1,
         "extra": 2,
-        "altered": 1,
+        "different": 1,
     }
     cli.ok("verify", "--repair", "--by", "t", "--reason", "t", "--yes")
     cli.ok("worker", "--drain")

@@ -122,7 +122,7 @@ class Ground:
 
     def altered(self, victim: Victim) -> Damage:
         """Another content at the very version."""
-        return "altered", victim.id, overwrite(victim, snippet="altered")
+        return "different", victim.id, overwrite(victim, snippet="altered")
 
     def updated(self, victim: Victim) -> Damage:
         """The update API: `_version` grows, the body's event_version stays."""
@@ -151,12 +151,12 @@ class Ground:
 
     def keyless(self, victim: Victim) -> Damage:
         """The document of a row, without its key."""
-        return "altered", victim.id, overwrite(Victim(victim.id, victim.version, "{}"))
+        return "different", victim.id, overwrite(Victim(victim.id, victim.version, "{}"))
 
     def swapped(self, victim: Victim) -> Damage:
         """A document whose body says that it is another entity."""
         other = str(uuid.uuid5(uuid.NAMESPACE_URL, victim.id))
-        return "altered", victim.id, overwrite(victim, entity_id=other, entity_type="zebra")
+        return "different", victim.id, overwrite(victim, entity_id=other, entity_type="zebra")
 
     def assert_same(self) -> None:
         """The index holds exactly the rows' documents."""

@@ -9,19 +9,19 @@ import pytest
 from outboxctl.core.database import Database
 from outboxctl.core.documents.table import TableSource
 from outboxctl.operations.verify.compare import compare
+from outboxctl.operations.verify.model import Sides
 from outboxctl.operations.verify.one_pass import OnePass
 from outboxctl.operations.verify.repair import Repair, Repaired
 from outboxctl.settings import Settings
-from outboxctl.sink.index.repair import Mender
 from outboxctl.sink.index.scan import Reader
 from outboxctl.sink.transport.open import connect
 
 
 @pytest.fixture
-def reader(settings: Settings) -> Iterator[Reader]:
-    """Of this test's index."""
+def sides(db: Database, settings: Settings) -> Iterator[Sides]:
+    """The rows of search_index and this test's index."""
     with closing(connect(settings)) as client:
-        yield Reader(client, settings.elastic_index)
+        yield Sides(db, Reader(client, settings.elastic_index), TableSource())
 
 
 @pytest.fixture(params=["in one pass", "by keys"])
@@ -33,14 +33,12 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 @pytest.fixture
-def repair_all(db: Database, reader: Reader) -> Callable[..., Repaired]:
-    """Compares, lets `meanwhile` happen, and repairs."""
+def repair_all(sides: Sides) -> Callable[[], Repaired]:
+    """Compares and repairs."""
 
-    def run(meanwhile: Callable[[], object] = lambda: None) -> Repaired:
-        differences = [d for d in compare(db, reader, TableSource()) if not d.in_flight]
-        meanwhile()
-        repair = Repair(db, Mender(reader.client, reader.shape.name), TableSource(), "alice", "drill")
-        repair.run(differences, stop=Event())
+    def run() -> Repaired:
+        repair = Repair(sides, "alice", "drill")
+        repair.run([each for each in compare(sides) if not each.in_flight], stop=Event())
         return repair.done
 
     return run

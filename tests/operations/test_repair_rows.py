@@ -10,16 +10,12 @@ from elasticsearch import Elasticsearch
 
 from acceptance import lab
 from operations.disaster import Ground
-from outboxctl.core.database import Database
-from outboxctl.core.documents.table import TableSource
 from outboxctl.domain.errors import InconclusiveError
 from outboxctl.operations.verify.compare import compare
-from outboxctl.operations.verify.model import Difference
+from outboxctl.operations.verify.model import Difference, Sides
 from outboxctl.operations.verify.repair import Repair, Repaired
 from outboxctl.operations.verify.survey import survey
-from outboxctl.sink.index.repair import Mender
-from outboxctl.sink.index.scan import Reader
-from processes import Cli, Worker
+from processes import Cli
 
 pytestmark = pytest.mark.real_engine
 WHO = ("--by", "alice", "--reason", "drill")
@@ -82,14 +78,13 @@ def test_what_no_event_can_name_is_removed_and_audited_with_its_id(cli: Cli, gro
 
 def test_batches_share_an_act_and_stop_between_two(
     ground: Ground,
-    db: Database,
-    reader: Reader,
+    sides: Sides,
     repair_all: Callable[[], Repaired],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("outboxctl.operations.verify.repair.BATCH", 3)
     ground.bulk([{"delete": {"_id": one.id}} for one in ground.documents()[:10]])
-    differences = list(compare(db, reader, TableSource()))
+    differences = list(compare(sides))
     stop, taken = Event(), 0
 
     def until_two_batches() -> Iterator[Any]:
@@ -99,7 +94,7 @@ def test_batches_share_an_act_and_stop_between_two(
                 stop.set()
             yield difference
 
-    repair = Repair(db, Mender(reader.client, reader.shape.name), TableSource(), "alice", "drill")
+    repair = Repair(sides, "alice", "drill")
     repair.run(until_two_batches(), stop=stop)
     audits = lab.rows(ground.sql, AUDIT)
     assert [len(audit["event_ids"]) for audit in audits] == [3, 3]
@@ -136,15 +131,11 @@ def test_rows_without_a_usable_version_are_given_one(
     ground.assert_same()
 
 
-def test_a_document_written_again_meanwhile_is_not_removed(
-    ground: Ground, db: Database, reader: Reader
-) -> None:
+def test_a_document_written_again_meanwhile_is_not_removed(ground: Ground, sides: Sides) -> None:
     ground.bulk([{"index": {"_id": "foreign"}}, {"a": 1}])
-    differences = list(compare(db, reader, TableSource()))
+    differences = list(compare(sides))
     ground.bulk([{"index": {"_id": "foreign"}}, {"a": 2}])
-    repair = Repair(
-        db, Mender(reader.client, reader.shape.name), TableSource(), "alice", "drill", remove_foreign=True
-    )
+    repair = Repair(sides, "alice", "drill", remove_foreign=True)
     repair.run(differences, stop=Event())
     assert (repair.done.removed, repair.done.left) == (0, 1)
     assert ground.engine.exists(index=ground.index, id="foreign")
@@ -152,34 +143,23 @@ def test_a_document_written_again_meanwhile_is_not_removed(
 
 
 def test_a_row_that_is_back_keeps_its_document_and_one_that_is_gone_gets_no_event(
-    ground: Ground, db: Database, reader: Reader
+    ground: Ground, sides: Sides
 ) -> None:
     back, gone = ground.documents()[:2]
     row = lab.rows(ground.sql, "SELECT * FROM search_index WHERE entity_id = %s", back.key[1])[0]
     ground.sql.execute("DELETE FROM search_index WHERE entity_id = %s", [back.key[1]])
     ground.bulk([{"delete": {"_id": gone.id}}])
-    differences = list(compare(db, reader, TableSource()))
+    differences = list(compare(sides))
     assert {difference.kind for difference in differences} == {"extra", "missing"}
     names = ", ".join(row)
     ground.sql.execute(
         f"INSERT INTO search_index ({names}) VALUES ({', '.join(['%s'] * len(row))})", [*row.values()]
     )
     ground.sql.execute("DELETE FROM search_index WHERE entity_id = %s", [gone.key[1]])
-    repair = Repair(db, Mender(reader.client, reader.shape.name), TableSource(), "alice", "drill")
+    repair = Repair(sides, "alice", "drill")
     repair.run(differences, stop=Event())
     assert (repair.done.enqueued, repair.done.left) == (0, 2)
     assert lab.rows(ground.sql) == []
-
-
-def test_waiting_for_the_delivery_ends_in_agreement(
-    cli: Cli, ground: Ground, worker: Callable[..., Worker]
-) -> None:
-    ground.bulk([{"delete": {"_id": one.id}} for one in ground.documents()[:5]])
-    worker("--poll-interval-seconds", "0.1")
-    said = cli.json("verify", "--repair", *WHO, "--wait", "30")
-    assert (said["differences"], said["repaired"]["enqueued"]) == (5, 5)
-    assert (said["after"]["differences"], said["after"]["in_flight"]) == (0, 0)
-    ground.assert_same()
 
 
 def test_a_row_is_not_raised_to_where_no_version_is_left_for_the_application(
@@ -196,11 +176,10 @@ def test_a_row_is_not_raised_to_where_no_version_is_left_for_the_application(
 
 
 def test_what_was_replaced_meanwhile_is_neither_judged_nor_repaired(
-    ground: Ground, db: Database, reader: Reader, engine: Elasticsearch
+    ground: Ground, sides: Sides, engine: Elasticsearch
 ) -> None:
     ground.bulk([{"delete": {"_id": ground.documents()[0].id}}])
-    mender = Mender(reader.client, reader.shape.name)
-    repair = Repair(db, mender, TableSource(), "alice", "drill", check=reader.check_unchanged)
+    repair = Repair(sides, "alice", "drill")
 
     def act(found: Iterable[Difference]) -> None:
         differences = list(found)
@@ -214,6 +193,6 @@ def test_what_was_replaced_meanwhile_is_neither_judged_nor_repaired(
             repair.run(differences, stop=Event())
 
     with pytest.raises(InconclusiveError, match="any more") as raised:
-        survey(db, reader, TableSource(), content=True, limit=0, advance=lambda _: None, act=act)
+        survey(sides, limit=0, advance=lambda _: None, act=act)
     assert raised.value.exit_code == 5
     assert lab.rows(ground.sql, AUDIT) == []

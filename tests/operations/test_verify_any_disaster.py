@@ -11,14 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from operations.disaster import WAYS, Ground
-from outboxctl.core.database import Database
-from outboxctl.core.documents.table import TableSource
 from outboxctl.operations.verify.compare import compare
-from outboxctl.operations.verify.model import Difference
+from outboxctl.operations.verify.model import Difference, Sides
 from outboxctl.operations.verify.repair import Repair
 from outboxctl.settings import Settings
-from outboxctl.sink.index.repair import Mender
-from outboxctl.sink.index.scan import Reader
 from sink.rows.bench import Bench
 
 pytestmark = pytest.mark.real_engine
@@ -40,17 +36,17 @@ def ground(sql: psycopg.Connection[Any], engine: Elasticsearch, index: str) -> G
 @given(rounds=st.lists(DAMAGES, min_size=1, max_size=3), seed=st.integers(0, 1_000))
 @pytest.mark.usefixtures("way")
 def test_any_disaster(
-    ground: Ground, reader: Reader, db: Database, url: str, settings: Settings, rounds: list[Any], seed: int
+    ground: Ground, sides: Sides, url: str, settings: Settings, rounds: list[Any], seed: int
 ) -> None:
-    bench = Bench(ground.sql, db, url)
+    bench = Bench(ground.sql, sides.database, url)
     for ways in rounds:
         rows = len(ground.documents())
         expected = ground.damage(Random(seed), min(len(ways), rows), ways)
-        differences = list(compare(db, reader, TableSource()))
+        differences = list(compare(sides))
         assert by_kind(differences) == expected
-        heal(db, reader, differences)
+        heal(sides, differences)
         bench.deliver(settings.sink_urls[0], index=ground.index)
-        assert list(compare(db, reader, TableSource())) == []
+        assert list(compare(sides)) == []
         ground.assert_same()
 
 
@@ -63,8 +59,7 @@ def by_kind(differences: list[Difference]) -> dict[str, set[str]]:
     return found
 
 
-def heal(db: Database, reader: Reader, differences: list[Difference]) -> None:
-    mender = Mender(reader.client, reader.shape.name)
-    repair = Repair(db, mender, TableSource(), "alice", "drill", remove_foreign=True)
+def heal(sides: Sides, differences: list[Difference]) -> None:
+    repair = Repair(sides, "alice", "drill", remove_foreign=True)
     repair.run(differences, stop=Event())
     assert repair.done.left == 0

@@ -12,11 +12,8 @@ import pytest
 from elasticsearch import Elasticsearch
 
 from operations.disaster import Ground
-from outboxctl.core.database import Database
-from outboxctl.core.documents.table import TableSource
 from outboxctl.operations.verify.compare import compare
-from outboxctl.operations.verify.model import Census
-from outboxctl.sink.index.scan import Reader
+from outboxctl.operations.verify.model import Census, Sides
 from processes import Cli, Worker, eventually
 
 pytestmark = pytest.mark.real_engine
@@ -62,12 +59,11 @@ def traffic(url: str, ids: list[str]) -> Iterator[list[int]]:
 
 @pytest.mark.slow(reason="traffic for some seconds")
 def test_live_traffic_is_no_difference_and_damage_among_it_is_found(
-    db: Database,
+    sides: Sides,
     url: str,
     sql: psycopg.Connection[Any],
     engine: Elasticsearch,
     index: str,
-    reader: Reader,
     worker: Callable[..., Worker],
 ) -> None:
     ground = Ground.filled(sql, engine, index, 3_000)
@@ -80,7 +76,7 @@ def test_live_traffic_is_no_difference_and_damage_among_it_is_found(
         before = done[0]
         in_flight = rounds = 0
         while rounds < 4 or (not in_flight and rounds < 40):  # a fast worker leaves none on its way at times
-            found = list(compare(db, reader, TableSource()))
+            found = list(compare(sides))
             in_flight += sum(difference.in_flight for difference in found)
             rounds += 1
             assert {d.id for d in found if not d.in_flight} == {one.id for one in damaged}
@@ -89,12 +85,12 @@ def test_live_traffic_is_no_difference_and_damage_among_it_is_found(
     pending = "SELECT count(*) FROM search_outbox_events WHERE status <> 'done'"
     eventually(lambda: sql.execute(pending).fetchone() == (0,), what="drained")
     census = Census()
-    assert {d.id for d in compare(db, reader, TableSource(), census=census)} == {one.id for one in damaged}
+    assert {d.id for d in compare(sides, census=census)} == {one.id for one in damaged}
     assert census.documents == census.rows - len(damaged)
 
 
 def test_events_that_wait_are_in_flight_and_those_that_failed_are_not(
-    db: Database, sql: psycopg.Connection[Any], engine: Elasticsearch, index: str, reader: Reader
+    sides: Sides, sql: psycopg.Connection[Any], engine: Elasticsearch, index: str
 ) -> None:
     ground = Ground.filled(sql, engine, index, 20)
     ids = [one.id for one in ground.documents()]
@@ -106,7 +102,7 @@ def test_events_that_wait_are_in_flight_and_those_that_failed_are_not(
             ids[1][-36:],
         ],
     )
-    found = {difference.id: difference.in_flight for difference in compare(db, reader, TableSource())}
+    found = {difference.id: difference.in_flight for difference in compare(sides)}
     assert found == {id_: id_ not in ids[:2] for id_ in ids[:12]}
 
 

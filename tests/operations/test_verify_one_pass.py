@@ -7,16 +7,14 @@ import pytest
 from elasticsearch import Elasticsearch
 
 from operations.disaster import Ground, overwrite
-from outboxctl.core.database import Database
-from outboxctl.core.documents.table import TableSource
 from outboxctl.operations.verify import one_pass
-from outboxctl.operations.verify.compare import Comparison, compare
-from outboxctl.operations.verify.model import Census, DifferenceKind
+from outboxctl.operations.verify.compare import by_id, compare
+from outboxctl.operations.verify.model import Census, DifferenceKind, Sides
 from outboxctl.operations.verify.one_pass import OnePass
 from outboxctl.operations.verify.sketch import Sketch
-from outboxctl.sink.index.scan import Reader
 
 pytestmark = pytest.mark.real_engine
+BY_ID = "outboxctl.operations.verify.compare.by_id"
 VIEW = "ALTER TABLE search_index RENAME TO old_rows; CREATE VIEW search_index AS SELECT * FROM old_rows"
 
 
@@ -38,7 +36,7 @@ def only_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> Any:
         raise AssertionError("compared in two passes")
 
-    monkeypatch.setattr(Comparison, "_by_id", refuse)
+    monkeypatch.setattr(BY_ID, refuse)
 
 
 def spoil(ground: Ground) -> dict[str, DifferenceKind]:
@@ -54,7 +52,7 @@ def spoil(ground: Ground) -> dict[str, DifferenceKind]:
     kinds = DifferenceKind
     return {
         a.id: kinds.MISSING,
-        b.id: kinds.ALTERED,
+        b.id: kinds.DIFFERENT,
         c.id: kinds.AHEAD,
         d.id: kinds.STALE,
         e.id: kinds.STALE,
@@ -63,53 +61,53 @@ def spoil(ground: Ground) -> dict[str, DifferenceKind]:
     }
 
 
-def found(db: Database, reader: Reader, census: Census | None = None) -> dict[str, DifferenceKind]:
-    differences = list(compare(db, reader, TableSource(), census=census))
+def found(sides: Sides, census: Census | None = None) -> dict[str, DifferenceKind]:
+    differences = list(compare(sides, census=census))
     assert len({each.id for each in differences}) == len(differences)
     return {each.id: each.kind for each in differences}
 
 
 @pytest.mark.usefixtures("small", "only_pass")
-def test_each_page_of_either_side_is_read_once(ground: Ground, db: Database, reader: Reader) -> None:
+def test_each_page_of_either_side_is_read_once(ground: Ground, sides: Sides) -> None:
     census = Census()
-    assert found(db, reader, census) == {}
+    assert found(sides, census) == {}
     assert (census.rows, census.documents) == (300, 300)
     expected = spoil(ground)
-    assert found(db, reader) == expected
+    assert found(sides) == expected
 
 
 @pytest.mark.parametrize("change", [VIEW, "UPDATE search_index SET event_version = event_version"])
 def test_what_a_pass_cannot_tell_is_compared_by_ids(
-    change: str, ground: Ground, db: Database, reader: Reader, monkeypatch: pytest.MonkeyPatch
+    change: str, ground: Ground, sides: Sides, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Sketch, "remaining", lambda _: None)
     expected = spoil(ground)
     ground.sql.execute(change.encode())
-    by_id, used = Comparison._by_id, list[bool]()
+    used = list[bool]()
 
-    def counted(self: Comparison, *given: Any) -> Any:
+    def counted(*given: Any) -> Any:
         used.append(True)
-        return by_id(self, *given)
+        return by_id(*given)
 
-    monkeypatch.setattr(Comparison, "_by_id", counted)
+    monkeypatch.setattr(BY_ID, counted)
     census = Census()
-    assert found(db, reader, census) == expected
+    assert found(sides, census) == expected
     assert (census.rows, census.documents, used) == (300, 301, [True])
 
 
 @pytest.mark.parametrize(("rows", "size"), [(300, 1), (300, 10_000), (0, 7), (1, 1)])
 def test_ranges_have_no_gaps(
-    ground: Ground, db: Database, reader: Reader, rows: int, size: int, monkeypatch: pytest.MonkeyPatch
+    ground: Ground, sides: Sides, rows: int, size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(one_pass, "FIRST", size)
-    table = TableSource()
-    with db.begin() as connection:
+    table = sides.source
+    with sides.database.begin() as connection:
         last = table.last_page(connection)
     assert last
-    ranges = [*OnePass(db, reader, table, content=False)._ranges(last, rows)]
+    ranges = [*OnePass(sides)._ranges(last, rows)]
     ids: list[bytes] = []
     for each in ranges:
-        with db.begin() as connection:
+        with sides.database.begin() as connection:
             ids += [row[0] for row in table.in_range(connection, each, content=False)]
     assert sorted(ids) == sorted(one.id.encode() for one in ground.documents())
     assert (ranges[0].first, ranges[-1].end) == (0, None)

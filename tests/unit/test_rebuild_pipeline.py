@@ -10,12 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from outboxctl.operations.pipeline import in_lanes
 from outboxctl.operations.rebuild import rounds as rebuild_rounds
-from outboxctl.operations.rebuild.pipeline import IN_FLIGHT, SENDERS, sent
+from outboxctl.operations.rebuild.sending import SENDERS, WAITING, sent
 from outboxctl.operations.rebuild.throttle import EVERY, LATE, MOST, STOPPED, RebuildThrottle
 
 pytestmark = pytest.mark.no_servers
 LONG = 10.0  # seconds
+IN_FLIGHT = SENDERS + WAITING
 
 
 class Pages:
@@ -77,7 +79,25 @@ def test_an_error_comes_in_its_place_and_ends_all_threads() -> None:
             seen.extend(page for page, _ in results)
         assert pages.closed_by == "reader"
     assert threading.active_count() == before
-    assert SENDERS < IN_FLIGHT
+
+
+def test_a_comparison_that_is_left_waits_for_nobody() -> None:
+    forever, begun = threading.Event(), threading.Event()
+
+    def hang(_: int) -> bool:
+        begun.set()
+        return forever.wait(60)
+
+    def interrupted() -> Iterator[int]:
+        yield 1
+        assert begun.wait(10)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), in_lanes(hang, interrupted(), 2) as done:
+        next(done)
+    running = [thread for thread in threading.enumerate() if thread.name == "lane"]
+    assert [thread.daemon for thread in running] == [True] * len(running) != []
+    forever.set()
 
 
 @dataclass

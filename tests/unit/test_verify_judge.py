@@ -12,9 +12,9 @@ from msgspec import Raw
 from outboxctl.core.documents.rows import SourceRow, States
 from outboxctl.core.documents.table import TableSource, is_entity
 from outboxctl.domain import json_numbers
+from outboxctl.operations.verify.compare import review
 from outboxctl.operations.verify.judge import differs, same
-from outboxctl.operations.verify.model import Difference, DifferenceKind
-from outboxctl.operations.verify.review import Review
+from outboxctl.operations.verify.model import Difference, DifferenceKind, Sides
 from outboxctl.sink.index.scanned import ScannedDocument, search_page
 
 pytestmark = pytest.mark.no_servers
@@ -39,7 +39,7 @@ def document(version: int = 3, body: Any = BODY) -> ScannedDocument:
         (None, document(), DifferenceKind.EXTRA),
         (row(), document(2), DifferenceKind.STALE),
         (row(), document(4), DifferenceKind.AHEAD),
-        (row(), document(body={"text": "two", "rank": 1.5}), DifferenceKind.ALTERED),
+        (row(), document(body={"text": "two", "rank": 1.5}), DifferenceKind.DIFFERENT),
         (row(None), document(), DifferenceKind.STALE),
         (SourceRow(ID, error="division by zero"), document(), DifferenceKind.UNREADABLE),
         (row(), ScannedDocument(ID, 3), None),
@@ -138,7 +138,7 @@ def state(now: SourceRow | None = None, *, flying: bool = False) -> States:
 def reviewed(source: Told, index: Index) -> list[Difference]:
     nothing: Any = None
     reader: Any = index
-    return list(Review(nothing, reader, source, content=True).of([ID]))
+    return list(review(Sides(nothing, reader, source), [ID]))
 
 
 STILL = state(row())

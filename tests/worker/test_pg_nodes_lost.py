@@ -106,7 +106,7 @@ def test_what_the_new_primary_never_had_is_found_and_mended(
         here = {"DATABASE_URL": two.both}
         found = cli("verify", "--json", env=here)
         assert found.returncode == 4, found.stderr
-        cli.ok("verify", "--repair", *WHO, "--wait", "30", env=here)
+        cli.ok("verify", "--repair", *WHO, env=here)
         after.delivered()
         assert indexed(new) == after.texts()
         cli.ok("verify", env=here)

@@ -2,13 +2,14 @@
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 from uuid import uuid4
 
 MARK = uuid4().hex  # around a number in a text that is JSON but for its numbers; no document has it
 LONGEST = 4_000  # digits: Python makes no integer of more than 4,300
+NESTED_OR_BOOL = {bool, dict, list}  # types for which equality does not suffice: True == 1
 MARKED = re.compile(f'"{MARK}([^"]+)"')
 
 
@@ -65,7 +66,22 @@ def _read(
         return json.loads(text, parse_float=lambda each: (each,), parse_int=integer or number)
 
 
-def same_json_types(left: Any, right: Any) -> bool:
+def differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    """The fields that two documents do not both have, or with other values; those of the first one first."""
+    both = one.keys() & other.keys()
+    return [name for name in {**one, **other} if name not in both or not same(one[name], other[name])]
+
+
+def same(left: Any, right: Any) -> bool:
+    """Whether two values are equal in JSON. Equality alone is quick, and decides nearly all cases."""
+    return bool(left == right) and (_plain(left, right) or _same_types(left, right))
+
+
+def _plain(left: Any, right: Any) -> bool:
+    return isinstance(left, dict) and NESTED_OR_BOOL.isdisjoint(map(type, (*left.values(), *right.values())))
+
+
+def _same_types(left: Any, right: Any) -> bool:
     """Whether two values that are equal in Python are equal in JSON, where true is not 1."""
     pairs = [(left, right)]
     while pairs:

@@ -3,42 +3,33 @@
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from typing import Any
 
 from outboxctl.core.database import Connection
 from outboxctl.core.operator.failed import Event
 from outboxctl.core.projections import in_force
 from outboxctl.core.refused_reads import ReadRefusedError
+from outboxctl.domain import json_numbers
 from outboxctl.domain.errors import RefusedError, UnreachableError
-from outboxctl.domain.json_numbers import loads, same_json_types
 from outboxctl.domain.lifecycle import PROJECTION
 from outboxctl.domain.printable import brief
-from outboxctl.domain.projection import built_in
+from outboxctl.domain.projection import Projection, built_in
 from outboxctl.operations.projection.known import source_of
 from outboxctl.settings import Settings
 from outboxctl.sink.index import document as documents
 from outboxctl.sink.transport.open import connect
 
 PATIENCE = 5.0  # seconds for the view, and for the sink: the rest is worth showing without it
-MANY = "the event stands for many documents: `outboxctl explain follow`"
+MANY = "the event stands for all documents behind a changed row of a followed table"
 Begin = Callable[[], AbstractContextManager[Connection]]
-
-
-class FieldDifferenceKind(StrEnum):
-    """What is wrong with a field of the document."""
-
-    MISSING = "missing"
-    DIFFERS = "differs"
-    ONLY_THERE = "only there"
 
 
 @dataclass(frozen=True)
 class FieldDifference:
-    """One field that differs; None for a side without the field."""
+    """One field that differs: `kind` is missing, differs or only there; None for a side without the field."""
 
     field: str
-    kind: FieldDifferenceKind
+    kind: str
     source: Any
     document: Any
 
@@ -48,19 +39,16 @@ def differences(
 ) -> list[FieldDifference]:
     """The fields that differ, in the source row's order; a side that is not there has no fields."""
     here, there = source or {}, document or {}
-    kinds = {name: _kind(name, here, there) for name in dict.fromkeys((*here, *there))}
     return [
-        FieldDifference(name, kind, here.get(name), there.get(name)) for name, kind in kinds.items() if kind
+        FieldDifference(name, _kind(name, here, there), here.get(name), there.get(name))
+        for name in json_numbers.differing(here, there)
     ]
 
 
-def _kind(name: str, here: Mapping[str, Any], there: Mapping[str, Any]) -> FieldDifferenceKind | None:
+def _kind(name: str, here: Mapping[str, Any], there: Mapping[str, Any]) -> str:
     if name not in there:
-        return FieldDifferenceKind.MISSING
-    if name not in here:
-        return FieldDifferenceKind.ONLY_THERE
-    same = here[name] == there[name] and same_json_types(here[name], there[name])
-    return None if same else FieldDifferenceKind.DIFFERS
+        return "missing"
+    return "differs" if name in here else "only there"
 
 
 @dataclass(frozen=True)
@@ -73,82 +61,58 @@ class Inspection:
 
     event: dict[str, Any]
     fingerprint: str | None
-    source: dict[str, Any] | None
-    document_id: str
-    document: documents.StoredDocument | None
-    sink_error: str | None
-    difference: list[FieldDifference] | None
+    source: dict[str, Any] | None = None
+    document_id: str = ""
+    document: documents.StoredDocument | None = None
+    sink_error: str | None = None
+    difference: list[FieldDifference] | None = None
     projection: str = PROJECTION
     key: str | None = None
     view: str = ""
     source_error: str | None = None
 
 
-@dataclass(frozen=True)
-class _Made:
-    """What an event's document is made of now; `index` is empty where there is none to look into.
-
-    `routed`: a document may be in any shard, or index. `document` is None where there is no row, or where
-    `error` says why it cannot be read.
-    """
-
-    index: str = ""
-    document_id: str = ""
-    view: str = ""
-    document: dict[str, Any] | None = None
-    error: str | None = None
-    routed: bool = False
-
-
 def inspect(event: Event, settings: Settings, begin: Begin) -> Inspection:
     """Read the event's document from its source and the index; what cannot be read is in the result."""
-    made = _made(begin, event, settings.elastic_index)
-    document, error = _document(settings, made) if made.index and made.document_id else (None, None)
-    known = made.index and not error and not made.error
-    return Inspection(
-        event.row,
-        event.fingerprint,
-        made.document,
-        made.document_id,
-        document,
-        error,
-        differences(made.document, document.body if document else None) if known else None,
-        event.projection,
-        event.key,
-        made.view,
-        made.error,
-    )
-
-
-def _made(begin: Begin, event: Event, index: str) -> _Made:
-    """What its projection makes of an event; `index` is that of the built-in one."""
+    found = Inspection(event.row, event.fingerprint, projection=event.projection, key=event.key)
     with begin() as connection:
-        known = {each.label: each for each in (*in_force.declared(connection), built_in(index))}
-    projection = known.get(event.projection)
+        in_use = (*in_force.declared(connection), built_in(settings.elastic_index))
+    projection = {each.label: each for each in in_use}.get(event.projection)
     if projection is None:
-        return _Made(error=f"no projection {brief(repr(event.projection), 80)} is in force")
-    view = str(projection.document) if projection.name else ""
+        name = brief(repr(event.projection), 80)
+        return replace(found, source_error=f"no projection {name} is in force")
+    found = replace(found, view=str(projection.document) if projection.name else "")
     if event.row.get("follow") is not None:
-        return _Made(view=view, error=MANY)
-    anywhere = bool(projection.routing) or projection.parted
-    made = _Made(projection.everywhere, projection.id_of(event.of), view, routed=anywhere)
+        return replace(found, source_error=MANY)
+    found = _with_source(found, begin, projection, event.of)
+    if found.document_id:
+        found = _with_document(found, settings, projection)
+    if found.sink_error or found.source_error:
+        return found
+    body = found.document.body if found.document else None
+    return replace(found, difference=differences(found.source, body))
+
+
+def _with_source(found: Inspection, begin: Begin, projection: Projection, key: str) -> Inspection:
+    """With what the document is made of now, or why that cannot be read."""
+    found = replace(found, document_id=projection.id_of(key))
     try:
         with begin() as connection:
             source = source_of(projection)
-            (row,) = source.read(connection, [event.of], content=True, seconds=PATIENCE)
+            (row,) = source.read(connection, [key], content=True, seconds=PATIENCE)
     except ValueError as error:
-        return replace(made, error=brief(error))
+        return replace(found, source_error=brief(error))
     except ReadRefusedError as error:
-        return replace(made, error=error.words)
-    document = None if row.text is None else loads(row.text)
-    return replace(made, document_id=row.id or made.document_id, document=document, error=row.error or None)
+        return replace(found, source_error=error.words)
+    found = replace(found, document_id=row.id or found.document_id, source_error=row.error or None)
+    return found if row.text is None else replace(found, source=json_numbers.loads(row.text))
 
 
-def _document(settings: Settings, made: _Made) -> tuple[documents.StoredDocument | None, str | None]:
-    """The document in the index, or why it could not be read."""
+def _with_document(found: Inspection, settings: Settings, projection: Projection) -> Inspection:
+    """With the document in the index, or why that cannot be read; it may be in any shard, or index."""
+    read = documents.search if projection.routing or projection.parted else documents.get
     try:
         with closing(connect(settings, connections=1, timeout=PATIENCE)) as client:
-            read = documents.search if made.routed else documents.get
-            return read(client, made.index, made.document_id), None
+            return replace(found, document=read(client, projection.everywhere, found.document_id))
     except (RefusedError, UnreachableError) as error:
-        return None, str(error)
+        return replace(found, sink_error=str(error))

@@ -29,14 +29,6 @@ def verify(
         ),
     ] = False,
     dry_run: DryRun = False,
-    wait: Annotated[
-        float | None,
-        typer.Option(
-            min=0.1,
-            max=86_400,
-            help="After a repair wait at most so many seconds for its delivery, then compare again.",
-        ),
-    ] = None,
     yes: Yes = False,
     limit: Annotated[
         int, typer.Option(min=0, max=1_000_000, help="Show at most so many of them; all are counted.")
@@ -55,15 +47,14 @@ def verify(
 
     Example: outboxctl verify --repair --by alice --reason "restored from a snapshot" --dry-run
     """
-    from outboxctl.cli.verify.progress import ComparisonOptions, compare, repair_and_compare
+    from outboxctl.cli.verify import progress
 
-    given = {"--by": by, "--reason": reason, "--wait": wait}
-    given |= {"--keep-foreign": keep_foreign, "--dry-run": dry_run}
+    given = {"--by": by, "--reason": reason, "--keep-foreign": keep_foreign, "--dry-run": dry_run}
     needless = [flag for flag, value in given.items() if value not in (None, False)]
     if needless and not repair:
         raise UsageError(f"{needless[0]} belongs to a repair", hint="add --repair, or leave it out")
-    options = ComparisonOptions(not versions_only, limit, json, not keep_foreign, projection)
-    who = audited(by, reason or "repair")
-    if repair and not dry_run:
-        raise typer.Exit(repair_and_compare(settings(), options, who, wait=wait, yes=yes))
-    raise typer.Exit(compare(settings(), options, dry_run=dry_run))
+    who = audited(by, reason or "repair") if repair else None
+    options = progress.ComparisonOptions(
+        not versions_only, limit, json, not keep_foreign, projection, who, dry_run
+    )
+    raise typer.Exit(progress.verify(settings(), options, yes=yes))

@@ -5,8 +5,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from outboxctl.cli import rendering
-from outboxctl.domain.errors import ExitCode, OutboxctlError
+from outboxctl.domain.errors import OutboxctlError
 from outboxctl.domain.printable import counted
+from outboxctl.operations.verify.model import Difference, VerifyReport
 from outboxctl.operations.verify.repair import Repaired
 
 MEANING = {
@@ -14,7 +15,6 @@ MEANING = {
     "extra": "a document without a row",
     "stale": "the document is older than the row",
     "ahead": "the document is newer than the row",
-    "altered": "the same version, another content",
     "different": "another content than the row",
     "unreadable": "no document can be made of the row",
     "unreached": "a row of the view whose key no row of the root has",
@@ -26,36 +26,32 @@ MEANING = {
 class Compared:
     """What came of one comparison: of search_index, whose `name` is empty, or of a projection.
 
-    `planned`: what a repair would do. `after`: the comparison after a repair, `undelivered` of whose events
-    were still under way. With an `error` there is no report.
+    `planned`: what a repair would do. With an `error` there is no report.
     """
 
     name: str
-    report: Any
+    report: VerifyReport | None
     planned: Repaired | None = None
     repaired: Repaired | None = None
-    after: Any = None
-    undelivered: int = 0
     error: OutboxctlError | None = None
 
     @property
-    def exit_code(self) -> int:
-        """That of a repair."""
-        left = self.after.differences if self.after else self.repaired and self.repaired.left
-        if left:
-            return ExitCode.FINDINGS
-        return ExitCode.INCONCLUSIVE if self.undelivered else ExitCode.OK
+    def left(self) -> int:
+        """How many differences are left."""
+        return self.repaired.left if self.repaired else self.report.differences if self.report else 0
 
     def to_json(self) -> dict[str, Any]:
         """The report, and what a repair did or would do."""
-        if self.error:
+        if not self.report:
             return {"name": self.name, "error": str(self.error)}
-        parts = {"planned": self.planned, "repaired": self.repaired, "after": self.after}
-        return asdict(self.report) | {name: asdict(part) if part else None for name, part in parts.items()}
+        return asdict(self.report) | {
+            "planned": self.planned and asdict(self.planned),
+            "repaired": self.repaired and asdict(self.repaired),
+        }
 
 
 def show(compared: Sequence[Compared], *, skipped: str, dry_run: bool, json: bool) -> None:
-    """Print the comparisons, what their repairs did or are planned to do, and the comparisons after them.
+    """Print the comparisons, and what their repairs did or are planned to do.
 
     `skipped` says why search_index was not compared.
     """
@@ -74,53 +70,48 @@ def _lines(compared: Sequence[Compared], skipped: str) -> Iterator[object]:
     for place, each in enumerate(compared):
         if place:
             yield ""
-        if each.error:
+        if not each.report:
             said = each is first  # with what to do, at the end
             yield f"{each.name}: not compared" + (", see the end" if said else f": {each.error}")
             continue
         yield from _tables(each.report)
-        yield _next(each.report, each.repaired, each.planned, compared=each.after is not None)
-        if each.after:
-            yield from ["", *_tables(each.after), _next(each.after, None, None, compared=True)]
+        yield _next(each.report, each.repaired, each.planned)
 
 
-def _tables(report: Any) -> Iterator[object]:
+def _tables(report: VerifyReport) -> Iterator[object]:
     yield _summary(report)
     if report.differences:
         cells = [(kind, f"{count:,}", MEANING[kind]) for kind, count in report.by_kind.items() if count]
         yield rendering.table("Differences", ("kind", "documents", "which is"), cells)
     if report.first:
         rows = [(d.kind, d.id, d.error or _detail(d)) for d in report.first]
-        yield rendering.table(_first(report), ("kind", "document", "versions, fields or error"), rows)
+        some = report.differences > len(report.first)
+        title = f"The first {len(report.first):,}" if some else "Each"
+        yield rendering.table(title, ("kind", "document", "versions, fields or error"), rows)
 
 
-def _detail(d: Any) -> str:
+def _detail(d: Difference) -> str:
     """The versions on both sides, where they differ, and the fields."""
     versions = {"row": d.source_version, "index": d.index_version}
     known = [f"{side} {version}" for side, version in versions.items() if version is not None]
     return ", ".join([*(known if d.source_version != d.index_version else []), *d.fields])
 
 
-def _first(report: Any) -> str:
-    some = report.differences > len(report.first)
-    return f"The first {len(report.first):,}" if some else "Each"
-
-
-def _summary(report: Any) -> str:
+def _summary(report: VerifyReport) -> str:
     both = f"{report.rows:,} rows, {report.documents:,} documents in {report.index}"
     what = "content" if report.content else "presence" if report.name else "versions"
     name = f"{report.name}: " if report.name else ""
     return f"{name}{both}; {what} compared in {rendering.age(report.seconds)}."
 
 
-def _next(report: Any, repaired: Repaired | None, planned: Repaired | None, *, compared: bool) -> str:
+def _next(report: VerifyReport, repaired: Repaired | None, planned: Repaired | None) -> str:
     lines = []
     if report.in_flight:
         lines.append(f"{report.in_flight:,} are in flight: their events are not delivered yet.")
     if not report.differences:
         lines.append("Otherwise both sides agree." if report.in_flight else "Both sides agree.")
     elif repaired:
-        lines += _repair_lines(repaired, compared=compared)
+        lines += _repair_lines(repaired)
     elif planned:
         lines += _planned_lines(planned, declared=bool(report.name))
     else:
@@ -128,7 +119,7 @@ def _next(report: Any, repaired: Repaired | None, planned: Repaired | None, *, c
     return "\n".join(lines)
 
 
-def _advice(report: Any) -> list[str]:
+def _advice(report: VerifyReport) -> list[str]:
     """What mends the differences; where an event has failed, a replay does, and its row is not touched."""
     which = f"--projection {report.name} " if report.name else ""
     repair = f"Repair them: outboxctl verify {which}--repair --by YOU --reason WHY"
@@ -151,8 +142,8 @@ def _planned_lines(planned: Repaired, *, declared: bool = False) -> list[str]:
     return [*lines, *_unrepaired_lines(planned)]
 
 
-def _repair_lines(repaired: Repaired, *, compared: bool) -> list[str]:
-    then = "see below" if compared else "once they are delivered, run outboxctl verify again"
+def _repair_lines(repaired: Repaired) -> list[str]:
+    then = "once they are delivered, run outboxctl verify again"
     lines = [f"{counted(repaired.enqueued, 'event')} enqueued; {then}."]
     if repaired.raised:
         lines.append(f"{repaired.raised:,} rows had their event_version raised to what the index holds.")
@@ -182,4 +173,4 @@ def _unrepaired_lines(repaired: Repaired) -> list[str]:
 def print_partial_repair(repaired: Repaired) -> None:
     """Print on stderr what a repair did before an error."""
     if repaired.enqueued or repaired.removed or repaired.raised:
-        rendering.console(stderr=True).print("\n".join(_repair_lines(repaired, compared=False)))
+        rendering.console(stderr=True).print("\n".join(_repair_lines(repaired)))

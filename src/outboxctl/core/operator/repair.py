@@ -1,13 +1,12 @@
 """Repair: ordinary events for entities that differ, with their audit row, in one transaction."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from outboxctl.core.documents.table import EntityKey
 from outboxctl.core.operator.audit import record
 from outboxctl.core.produce import COLUMNS
-from outboxctl.core.schema.names import AUDIT, EVENTS, SOURCE
+from outboxctl.core.schema.names import EVENTS, SOURCE
 from outboxctl.core.sql import Connection, text
 
 REQUESTED = (
@@ -42,11 +41,6 @@ FROM {REQUESTED}
 WHERE NOT EXISTS (SELECT FROM {SOURCE} s WHERE s.entity_type = w.t AND s.entity_id = w.id)
 RETURNING id::text
 """)
-UNDELIVERED = text(f"""
-SELECT count(*) FROM {EVENTS} e JOIN (
-    SELECT unnest(event_ids) AS id FROM {AUDIT} WHERE act_id = CAST(:act_id AS uuid)
-) ours ON e.id = ours.id WHERE e.status IN ('pending', 'processing')
-""")
 
 
 class RepairEntity(NamedTuple):
@@ -54,14 +48,6 @@ class RepairEntity(NamedTuple):
 
     key: EntityKey
     version: int
-
-
-@dataclass(frozen=True)
-class Enqueued:
-    """The events of one batch, and the rows whose version was raised: document id to (was, is)."""
-
-    ids: list[str]
-    raised: dict[str, tuple[int | None, int]]
 
 
 def enqueue(
@@ -74,10 +60,11 @@ def enqueue(
     reason: str,
     act_id: str,
     filters: Mapping[str, Any],
-) -> Enqueued:
+) -> tuple[int, int]:
     """Raise the versions of `raises` (also among `upserts`), write the events and the audit row.
 
-    Entities that changed meanwhile, or are locked, get no event and are not in the result.
+    Returns how many events were written, and how many rows raised: entities that changed meanwhile, or are
+    locked, get no event.
     """
     raised = {id_: (was, is_) for id_, was, is_ in _rows(connection, RAISE_VERSIONS, raises)}
     ids = [row[0] for row in _rows(connection, UPSERTS, upserts)]
@@ -85,12 +72,7 @@ def enqueue(
     if ids or raised:
         filters = {**filters, "raised": raised} if raised else filters
         record(connection, "repair", by=by, reason=reason, filters=filters, ids=ids, act_id=act_id)
-    return Enqueued(ids, raised)
-
-
-def undelivered(connection: Connection, act_id: str) -> int:
-    """How many events of a repair are still pending or processing."""
-    return int(connection.execute(UNDELIVERED, {"act_id": act_id}).scalar_one())
+    return len(ids), len(raised)
 
 
 def _rows(connection: Connection, statement: Any, requested: Sequence[RepairEntity]) -> Any:

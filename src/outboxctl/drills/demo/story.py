@@ -16,6 +16,7 @@ from outboxctl.drills.labs.context import LabContext
 from outboxctl.operations.projection import declaration
 from outboxctl.operations.projection.apply import Applying
 from outboxctl.operations.projection.known import named
+from outboxctl.operations.verify.model import Sides
 from outboxctl.operations.verify.survey import survey
 from outboxctl.sink.index import index_setup
 from outboxctl.sink.index.scan import Reader
@@ -156,7 +157,7 @@ class Story:
             DocumentSource(ctx.transact(lambda c: named(c, NAME))),
             Reader(ctx.client, self.index),
         )
-        report = survey(ctx.database, reader, source, content=True, limit=0, advance=lambda _: None)
+        report = survey(Sides(ctx.database, reader, source), limit=0, advance=lambda _: None)
         differences = report.differences + report.in_flight
         ctx.expect("documents of the projection", counts[1], report.documents)
         ctx.expect("documents that differ from their rows", 0, differences)

@@ -11,7 +11,6 @@ from outboxctl.core.refused_reads import ReadRefusedError
 from outboxctl.core.sql import Connection
 from outboxctl.domain import json_numbers
 from outboxctl.domain.errors import UsageError
-from outboxctl.domain.json_numbers import same_json_types
 from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import NUMBERED, Projection
 from outboxctl.operations.projection.known import source_of
@@ -108,8 +107,6 @@ def _differences(
     projection: Projection, sent: dict[str, Any], indexed: dict[str, Any]
 ) -> Iterator[PreviewDifference]:
     """Fields that only the index has are no difference where an ingest pipeline may have added them."""
-    for name in dict.fromkeys([*sent, *(() if projection.pipeline else indexed)]):
-        one, other = sent.get(name), indexed.get(name)
-        present = name in sent and name in indexed
-        if not present or one != other or not same_json_types(one, other):
-            yield PreviewDifference(name, one, other)
+    for name in json_numbers.differing(sent, indexed):
+        if name in sent or not projection.pipeline:
+            yield PreviewDifference(name, sent.get(name), indexed.get(name))

@@ -1,17 +1,26 @@
 """Filling the new index with all source rows in key order, comparing both, and sending what differs."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from itertools import islice
 from time import monotonic
 
+from outboxctl.core.documents.rows import ChangedKey
+from outboxctl.core.documents.source import DocumentSource
 from outboxctl.core.operator.rebuilds import Rebuild, RebuildPhase
 from outboxctl.domain.errors import OutboxctlError
 from outboxctl.operations.rebuild.model import RebuildInterrupted, Tools
-from outboxctl.operations.rebuild.pipeline import sent
-from outboxctl.operations.rebuild.sending import Sender, collect
-from outboxctl.operations.rebuild.source import DocumentBatch, Refused, differing, pages
+from outboxctl.operations.rebuild.sending import Sender, collect, sent
+from outboxctl.operations.rebuild.source import DocumentBatch, Refused, again, pages
+from outboxctl.operations.verify.compare import compare
+from outboxctl.operations.verify.model import SENT_AGAIN, Difference, DifferenceKind, Sides
+from outboxctl.sink.index.scan import reader_of
 
+UNREACHED = (
+    "{rows:,} rows of {view} have a key that no row of the root has, and are in no new index:"
+    " outboxctl verify lists them"
+)
 SAVED_EVERY = 1.0  # seconds: what was sent since is sent again by a process that goes on
 
 
@@ -37,7 +46,6 @@ def fill(tools: Tools, rebuild: Rebuild) -> Rebuild:
 
 def _fill_from(tools: Tools, index: str, filled: "FillProgress", place: str | None) -> None:
     """Copy what one source has behind this key."""
-    _say_if_slow(tools)
     # A document whose routing changes meanwhile is sent again when the rebuild catches up.
     sender = Sender(tools, index, once=True, gives_way=True)
     read = pages(tools.source, tools.db, place, tools.size)
@@ -45,13 +53,6 @@ def _fill_from(tools: Tools, index: str, filled: "FillProgress", place: str | No
         for batch, refused in results:
             filled.add(tools.source.projection.name, batch, refused)
             tools.advance(batch.read)
-
-
-def _say_if_slow(tools: Tools) -> None:
-    with tools.db.begin() as connection:
-        why = tools.source.unordered(connection)
-    if why:
-        tools.say(why)
 
 
 class FillProgress:
@@ -89,8 +90,8 @@ def heal(tools: Tools, index: str) -> int:
     """
     healed = 0
     for each in tools.each():
-        sender, ends = Sender(each, index), (each.source, each.db, each.client, index, each.size)
-        for batch in differing(*ends, advance=each.advance, stop=each.stop):
+        sender = Sender(each, index)
+        for batch in _differing(each, index):
             if tools.stop.is_set():
                 raise RebuildInterrupted
             refused = sender.send(batch)
@@ -99,3 +100,28 @@ def heal(tools: Tools, index: str) -> int:
     if tools.stop.is_set():
         raise RebuildInterrupted  # not all was compared
     return healed
+
+
+def _differing(tools: Tools, index: str) -> Iterator[DocumentBatch]:
+    """What differs, as it is now: by version where rows have one (content follows it), else by content."""
+    source, reader = tools.source, reader_of(tools.client, index, tools.source.projection)
+    sides = Sides(tools.db, reader, source, not (source.versioned or reader.shape.no_content))
+    keys = _sent_again(source, compare(sides, advance=tools.advance, stop=tools.stop))
+    while some := list(islice(keys, tools.size)):
+        yield from again(source, tools.db, some)
+
+
+def _sent_again(source: DocumentSource, differences: Iterable[Difference]) -> Iterator[ChangedKey]:
+    """The keys of what differs and is right once it is sent again.
+
+    No event can have been missed where the index is ahead of its row. If a row is gone by then, its delete
+    has the version that the index holds.
+    """
+    unreached = 0
+    for each in differences:
+        unreached += each.kind is DifferenceKind.UNREACHED
+        if each.kind in SENT_AGAIN and each.key is not None and not each.in_flight:
+            version = each.source_version if each.index_version is None else each.index_version
+            yield ChangedKey(each.key, newest=version or 0)
+    if unreached:
+        source.say(UNREACHED.format(rows=unreached, view=source.projection.document))

@@ -8,8 +8,7 @@ from outboxctl.core.documents.since import Since, position
 from outboxctl.core.operator import rebuilds
 from outboxctl.core.operator.rebuilds import Rebuild, RebuildPhase
 from outboxctl.operations.rebuild.model import RebuildInterrupted, Tools
-from outboxctl.operations.rebuild.pipeline import sent
-from outboxctl.operations.rebuild.sending import Sender, collect
+from outboxctl.operations.rebuild.sending import Sender, collect, sent
 from outboxctl.operations.rebuild.source import changed
 
 ROUNDS = 5  # of catching up before the swap, at most

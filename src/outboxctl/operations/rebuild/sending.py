@@ -1,8 +1,11 @@
 """Sending documents to the new index: each is written, or refused for good."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from random import Random
+from threading import Event
 from time import monotonic
+from typing import TypeVar
 from uuid import uuid4
 
 from outboxctl.core.delivery import places
@@ -14,9 +17,9 @@ from outboxctl.domain.clock import Deadline
 from outboxctl.domain.errors import UnreachableError
 from outboxctl.domain.failures import DONE, Classification, Noop, Reason, Verdict
 from outboxctl.domain.projection import Routing
+from outboxctl.operations.pipeline import ReadAhead, in_lanes
 from outboxctl.operations.rebuild.model import DocumentsRefusedError, RebuildInterrupted, Tools
 from outboxctl.operations.rebuild.source import WENT_BACK, DocumentBatch, Refused, again
-from outboxctl.sink.delivery.bisect import Findings
 from outboxctl.sink.delivery.bulk import BulkAction
 from outboxctl.sink.delivery.deliver import NO_INDEX
 from outboxctl.sink.delivery.routed import sink_of
@@ -26,6 +29,12 @@ LONGEST = 30.0  # seconds a request
 AGAIN = "once it does, `outboxctl rebuild` goes on where this one stopped"
 GONE = "`outboxctl index abort` ends this rebuild, then begin another"
 BASE, CAP = 0.2, 5.0  # seconds between two tries
+SETTLED = (Verdict.DONE, Verdict.FAIL)
+SENDERS = 3  # requests in flight: the measured optimum of one engine on the worker's side
+WAITING = 2  # for a sender, so that none waits for the oldest request
+AHEAD = 4  # read, and not yet in flight: what is sent while the next rows are read
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 class Sender:
@@ -75,12 +84,14 @@ class Sender:
             if findings.count(DONE) == len(findings):
                 self._taken_at = self._clock()
                 return refused
-            refused += _refused(actions, findings)
-            unsettled = [(a, f) for a, f in zip(actions, findings, strict=True) if not _settled(f)]
+            both = [*zip(actions, findings, strict=True)]
+            failed_for_good = [(a, f) for a, f in both if f and f.verdict is Verdict.FAIL]
+            refused += [Refused(a.id, str(f.reason), f.error) for a, f in failed_for_good]
+            unsettled = [(a, f) for a, f in both if not f or f.verdict not in SETTLED]
             if len(unsettled) < len(actions):
                 self._taken_at, failed = self._clock(), 0
             failed += 1
-            conflicts = {a.id: f for a, f in zip(actions, findings, strict=True) if f and _conflict(f)}
+            conflicts = {a.id: f for a, f in both if f and f.noop is Noop.SUPERSEDED}
             actions = [action for action, _ in unsettled]
             if actions:
                 self._wait(unsettled[0][1], failed, self._clock() - max(began, self._taken_at))
@@ -132,28 +143,9 @@ class Sender:
         if busy and not self._said_busy:
             self._said_busy = True
             self._tools.say("The search engine asks for fewer requests (429): going on more slowly")
-        if self._tools.stop.wait(self._pause(finding, failed)):
-            raise RebuildInterrupted
-
-    def _pause(self, finding: Classification | None, failed: int) -> float:
         requested = min(finding.retry_after, CAP) if finding else 0.0
-        return max(requested, delay(failed, base=BASE, cap=CAP, rng=self._rng))
-
-
-def _settled(finding: Classification | None) -> bool:
-    return finding is not None and finding.verdict in (Verdict.DONE, Verdict.FAIL)
-
-
-def _conflict(finding: Classification) -> bool:
-    return finding.noop is Noop.SUPERSEDED
-
-
-def _refused(actions: Sequence[BulkAction], findings: Findings) -> list[Refused]:
-    return [
-        Refused(action.id, str(finding.reason), finding.error)
-        for action, finding in zip(actions, findings, strict=True)
-        if finding and finding.verdict is Verdict.FAIL
-    ]
+        if self._tools.stop.wait(max(requested, delay(failed, base=BASE, cap=CAP, rng=self._rng))):
+            raise RebuildInterrupted
 
 
 def collect(tools: Tools, refused: Sequence[Refused], *, tolerant: bool) -> int:
@@ -163,3 +155,18 @@ def collect(tools: Tools, refused: Sequence[Refused], *, tolerant: bool) -> int:
     if fresh and not tolerant:
         raise DocumentsRefusedError
     return len(fresh)
+
+
+@contextmanager
+def sent(
+    items: Iterator[Item], send: Callable[[Item], Result], stop: Event
+) -> Iterator[Iterator[tuple[Item, Result]]]:
+    """Within the block: each item with what `send` returns for it, in order; after `stop` what was in flight.
+
+    Items are read ahead. The block's end ends all threads: nothing is sent to an index that is deleted then.
+    """
+    with (
+        closing(ReadAhead(items, AHEAD)) as ahead,
+        in_lanes(send, ahead, SENDERS, waiting=WAITING, stop=stop, join=True) as results,
+    ):
+        yield results

@@ -1,37 +1,25 @@
 """What is sent to a new index: the documents of a source in batches, whatever the source."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from itertools import islice
 from tempfile import SpooledTemporaryFile, gettempdir
-from threading import Event
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
+from outboxctl.core.database import Database
 from outboxctl.core.documents.rows import ChangedKey, SourcePage, SourceRow, row_of
 from outboxctl.core.documents.since import Since
 from outboxctl.core.documents.source import DocumentSource, PageOptions
 from outboxctl.core.produce import MAX_VERSION
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.failures import Reason
-from outboxctl.operations.verify.compare import compare
-from outboxctl.operations.verify.model import SENT_AGAIN, Difference, DifferenceKind
 from outboxctl.sink.delivery.bulk import BulkAction
 from outboxctl.sink.delivery.raw import RawActions
-from outboxctl.sink.index.scan import reader_of
-
-if TYPE_CHECKING:
-    from outboxctl.core.database import Database
-    from outboxctl.sink.transport.client import Client
 
 Part = dict[str, Any] | None  # the mappings or the settings of a new index; None: those of the old one
 MEMORY = 8_000_000  # bytes of JSON: some 100,000 keys
 PAGE_BYTES = 4_000_000  # of documents, in a page of several
-UNREACHED = (
-    "{rows:,} rows of {view} have a key that no row of the root has, and are in no new index:"
-    " outboxctl verify lists them"
-)
 BEHIND = "the index holds a higher version"
 WENT_BACK = f"{BEHIND} than the row's {{column}}, {{held}}: `outboxctl rebuild` fills an index without it"
 
@@ -63,54 +51,19 @@ class DocumentBatch(NamedTuple):
     ids: Sequence[tuple[str, str]] = ()
 
 
-def pages(source: DocumentSource, db: "Database", place: str | None, size: int) -> Iterator[DocumentBatch]:
+def pages(source: DocumentSource, db: Database, place: str | None, size: int) -> Iterator[DocumentBatch]:
     """All documents behind a place; they stay as the server wrote them."""
     read = source.pages(db, place, PageOptions(size, PAGE_BYTES))
     return (_raw_batch(each, source.projection.version) for each in read)
 
 
-def changed(source: DocumentSource, db: "Database", since: Since, size: int) -> Iterator[DocumentBatch]:
+def changed(source: DocumentSource, db: Database, since: Since, size: int) -> Iterator[DocumentBatch]:
     """The documents of events, or their deletes, read after the events."""
     with ExitStack() as stack:
         with db.begin() as connection:
             keys = stack.enter_context(spooled(source.changed(connection, since, size=size)))
         for some in keys:
             yield from again(source, db, [ChangedKey(*each) for each in some])
-
-
-def differing(
-    source: DocumentSource,
-    db: "Database",
-    client: "Client",
-    index: str,
-    size: int,
-    *,
-    advance: Callable[[int], object],
-    stop: Event,
-) -> Iterator[DocumentBatch]:
-    """What differs, as it is now: by version where rows have one (content follows it), else by content."""
-    reader = reader_of(client, index, source.projection)
-    content = not (source.versioned or reader.shape.no_content)
-    differences = compare(db, reader, source, content=content, advance=advance, stop=stop)
-    keys = _sent_again(source, differences)
-    while some := list(islice(keys, size)):
-        yield from again(source, db, some)
-
-
-def _sent_again(source: DocumentSource, differences: Iterable[Difference]) -> Iterator[ChangedKey]:
-    """The keys of what differs and is right once it is sent again.
-
-    No event can have been missed where the index is ahead of its row. If a row is gone by then, its delete
-    has the version that the index holds.
-    """
-    unreached = 0
-    for each in differences:
-        unreached += each.kind is DifferenceKind.UNREACHED
-        if each.kind in SENT_AGAIN and each.key is not None and not each.in_flight:
-            version = each.source_version if each.index_version is None else each.index_version
-            yield ChangedKey(each.key, newest=version or 0)
-    if unreached:
-        source.say(UNREACHED.format(rows=unreached, view=source.projection.document))
 
 
 def _raw_batch(page: SourcePage, column: str) -> DocumentBatch:
@@ -133,7 +86,7 @@ def _no_version(id_: str, version: object, column: str) -> Refused:
     return Refused(id_, Reason.DETERMINISTIC_EXCEPTION, error)
 
 
-def again(source: DocumentSource, db: "Database", keys: Sequence[ChangedKey]) -> Iterator[DocumentBatch]:
+def again(source: DocumentSource, db: Database, keys: Sequence[ChangedKey]) -> Iterator[DocumentBatch]:
     """What is sent of these keys, as they are now."""
     by_key = {each.key: each for each in keys}
     for part in source.each(db, [*by_key], lambda some: source.current(db, some)):

@@ -6,7 +6,6 @@ from typing import Any
 from outboxctl.core.documents.rows import SourceRow
 from outboxctl.core.documents.source import DocumentSource
 from outboxctl.domain import json_numbers
-from outboxctl.domain.json_numbers import same_json_types
 from outboxctl.domain.projection import Routing
 from outboxctl.operations.verify.model import DifferenceKind
 from outboxctl.sink.index.scanned import ScannedDocument, too_deep
@@ -29,9 +28,8 @@ def differs(
     if rules.versioned and document.version != row.version:  # a row without a version was never sent
         newer = row.version is not None and document.version > row.version
         return DifferenceKind.AHEAD if newer else DifferenceKind.STALE
-    if not misplaced(row, document, rules) and _equal(row, document, rules):
-        return None
-    return DifferenceKind.ALTERED if rules.versioned else DifferenceKind.DIFFERENT
+    agrees = not misplaced(row, document, rules) and _equal(row, document, rules)
+    return None if agrees else DifferenceKind.DIFFERENT
 
 
 def _equal(row: SourceRow, document: ScannedDocument, rules: DocumentSource) -> bool:
@@ -43,9 +41,6 @@ def _equal(row: SourceRow, document: ScannedDocument, rules: DocumentSource) -> 
 def misplaced(row: SourceRow, document: ScannedDocument, rules: DocumentSource) -> bool:
     """Whether it is not in the shard that its routing leads to, or in others, too."""
     return document.copies > 1 or (rules.routing is not Routing.NONE and document.routing != row.routing)
-
-
-NESTED_OR_BOOL = {bool, dict, list}  # types for which equality does not suffice: True == 1
 
 
 def same(body: bytes, text: str) -> bool:
@@ -68,11 +63,9 @@ def differing_fields(
     parsed = _parsed(document.body) if document.body else None
     if isinstance(parsed, dict):
         expected = json_numbers.compared(row.text)
-        both = parsed.keys() & expected.keys()
-        every = dict.fromkeys([*expected, *(() if rules.pipeline else parsed)])
-        names = [name for name in every if name not in both or not _same(parsed[name], expected[name])]
+        names = json_numbers.differing(expected, parsed)
         if rules.pipeline:
-            names = [name for name in names if name in both]
+            names = [name for name in names if name in expected and name in parsed]
     return (*names, *(["_routing"] if misplaced(row, document, rules) else []))
 
 
@@ -97,15 +90,6 @@ def _parsed(body: bytes) -> Any:
 
 def _same_value(document: Any, text: str) -> bool:
     try:
-        return _same(document, json_numbers.compared(text))
+        return json_numbers.same(document, json_numbers.compared(text))
     except RecursionError:
         raise too_deep("a row's document") from None
-
-
-def _same(document: Any, expected: Any) -> bool:
-    # Equality alone is quick, and decides nearly all cases.
-    return document == expected and (_plain(document, expected) or same_json_types(document, expected))
-
-
-def _plain(left: Any, right: Any) -> bool:
-    return isinstance(left, dict) and NESTED_OR_BOOL.isdisjoint(map(type, (*left.values(), *right.values())))

@@ -6,20 +6,20 @@ finds the ids of what differs. Both sides change while they are read, so these a
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from threading import Event
 
-from outboxctl.core.database import Database
 from outboxctl.core.documents.rows import PageRange, RowState, SourcePage, state_of
-from outboxctl.core.documents.source import DocumentSource, PageOptions
+from outboxctl.core.documents.source import PageOptions
 from outboxctl.core.refused_reads import ReadRefusedError
 from outboxctl.domain.errors import OutboxctlError
 from outboxctl.domain.projection import Routing
-from outboxctl.operations.verify.lanes import ahead, begun, in_lanes
-from outboxctl.operations.verify.model import Census
+from outboxctl.operations.pipeline import ReadAhead, begun, in_lanes
+from outboxctl.operations.verify.model import Census, Sides
 from outboxctl.operations.verify.sketch import Sketch, numbers, secret
-from outboxctl.sink.index.scan import Reader
 from outboxctl.sink.index.scanned import ScannedDocument
 
+LANES = 2  # threads that read rows
 FIRST, LEAST, MOST = 200, 50, 8_000  # rows of a range: the first one, and all others
 BYTES = 8_000_000  # about, of their documents: some 15 MB of memory
 PAGE = 1_000  # rows, where they are read by key
@@ -29,9 +29,9 @@ NO_BODY = b"{}"  # where content is not compared
 class OnePass:
     """One pass."""
 
-    def __init__(self, database: Database, reader: Reader, source: DocumentSource, *, content: bool) -> None:
-        self._database, self._reader, self._source = database, reader, source
-        self._content = content
+    def __init__(self, sides: Sides) -> None:
+        self._database, self._reader, self._source = sides.database, sides.reader, sides.source
+        self._content = sides.content
         self._sketch, self._over = Sketch(), Event()
         self._size = FIRST  # of the next range, by the documents of those before
 
@@ -58,7 +58,7 @@ class OnePass:
             last, rows = self._source.last_page(connection), self._source.count(connection)
         parts: Iterable[PageRange | SourcePage] = self._pages() if last is None else self._ranges(last, rows)
         documents = begun(lambda: self._read_index(stop))
-        with in_lanes(self._read_rows, parts) as read:
+        with in_lanes(self._read_rows, parts, LANES) as read:
             for _, count in read:
                 census.rows += count
                 advance(count)
@@ -101,11 +101,12 @@ class OnePass:
 
     def _read_index(self, stop: Event) -> int:
         count = 0
-        for page in ahead(self._reader.everything(content=self._content)):
-            self._sketch.subtract(numbers(self._states(page)))
-            count += len(page)
-            if self._over.is_set() or stop.is_set():
-                break
+        with closing(ReadAhead(self._reader.everything(content=self._content), 1)) as pages:
+            for page in pages:
+                self._sketch.subtract(numbers(self._states(page)))
+                count += len(page)
+                if self._over.is_set() or stop.is_set():
+                    break
         return count
 
     def _states(self, page: Sequence[ScannedDocument]) -> Iterator[RowState]:

@@ -6,25 +6,25 @@ below what the index holds: where it is below, the row's version is raised in th
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from itertools import islice
 from threading import Event
 from typing import Any
 from uuid import uuid4
 
-from outboxctl.core.database import Connection, Database
+from outboxctl.core.database import Connection
 from outboxctl.core.delivery import places
 from outboxctl.core.delivery.places import DocumentPlace
-from outboxctl.core.documents.source import DocumentSource
 from outboxctl.core.documents.table import entity_of
 from outboxctl.core.operator import repair
 from outboxctl.core.operator.audit import record
 from outboxctl.core.operator.repair import RepairEntity
 from outboxctl.core.projections import events
 from outboxctl.core.schema.encoding import encoding_of, storable
-from outboxctl.operations.verify.model import MENDED_BY_EVENTS, Difference, DifferenceKind
+from outboxctl.operations.verify.model import MENDED_BY_EVENTS, Difference, DifferenceKind, Sides
 from outboxctl.sink.index.repair import DocumentVersion, Mender
 
 # An application takes its next version from the row, and at 2^63-1 there is none. A version near to it
@@ -63,109 +63,89 @@ class Repaired:
     too_high: int = 0
 
 
-def action_for(
-    difference: Difference, held: int = 0, *, versioned: bool, remove_foreign: bool
-) -> RepairAction:
-    """What to do about a difference: an event of a row that cannot be read, say, would fail.
-
-    `versioned`: rows have versions of their own; `held` is that of the tombstone of a missing document.
-    """
-    if difference.kind not in MENDED_BY_EVENTS:
-        return RepairAction.NONE
-    if difference.key is None:
-        if difference.kind is not DifferenceKind.EXTRA:
-            return RepairAction.NONE
-        return RepairAction.REMOVE if remove_foreign else RepairAction.FOREIGN
-    needed, row = winning_version(difference, held), difference.source_version
-    if not versioned or difference.kind is DifferenceKind.EXTRA or (row is not None and row >= needed):
-        return RepairAction.EVENT
-    return RepairAction.RAISE if needed <= HIGHEST else RepairAction.TOO_HIGH
-
-
-def winning_version(difference: Difference, held: int = 0) -> int:
-    """The lowest version that the sink takes: with `external_gte` an equal one overwrites."""
-    return max(0, difference.index_version or held)
-
-
-def foresee(differences: Iterable[Difference], *, versioned: bool, remove_foreign: bool) -> Repaired:
-    """What a repair would do, as far as that is known without the sink's tombstones."""
-    actions = (action_for(each, versioned=versioned, remove_foreign=remove_foreign) for each in differences)
-    to_do = Counter(actions)
-    foreign, too_high = to_do[RepairAction.FOREIGN], to_do[RepairAction.TOO_HIGH]
-    return Repaired(
-        act_id="",
-        enqueued=to_do[RepairAction.EVENT] + to_do[RepairAction.RAISE],
-        raised=to_do[RepairAction.RAISE],
-        removed=to_do[RepairAction.REMOVE],
-        left=to_do[RepairAction.NONE] + foreign + too_high,
-        foreign=foreign,
-        too_high=too_high,
-    )
-
-
 @dataclass(frozen=True)
 class Repair:
-    """One repair of one index by one person, in batches; `check` is called before each, and may raise.
+    """One repair of one index by one person, in batches.
 
-    Documents that no event can name are removed only if `remove_foreign`.
+    Documents that no event can name are removed only if `remove_foreign`. A `dry_run` counts what would be
+    done, as far as that is known without the sink's tombstones.
     """
 
-    database: Database
-    mender: Mender
-    source: DocumentSource
+    sides: Sides
     by: str
     reason: str
     remove_foreign: bool = False
-    check: Callable[[], object] = lambda: None
+    dry_run: bool = False
     done: Repaired = field(default_factory=Repaired)
 
     def run(self, differences: Iterable[Difference], *, stop: Event) -> None:
-        """Repair these, none of which is in flight, batch by batch until `stop` is set."""
+        """Repair these, none of which is in flight, batch by batch until `stop` is set.
+
+        Raises InconclusiveError once the index is another one than was compared.
+        """
         rest = iter(differences)
         while not stop.is_set() and (some := list(islice(rest, BATCH))):
-            self.check()
+            self.sides.reader.check_unchanged()
             self.done.left += len(some)
             self._repair_batch(some)
 
-    def undelivered(self) -> int:
-        """How many of its events are still under way."""
-        with self.database.begin() as connection:
-            return repair.undelivered(connection, self.done.act_id)
+    @cached_property
+    def _mender(self) -> Mender:
+        return Mender(self.sides.reader.client, self.sides.reader.shape.name)
 
     def _repair_batch(self, some: Sequence[Difference]) -> None:
         to_do = self._sorted(some)
         self.done.foreign += len(to_do[RepairAction.FOREIGN])
         self.done.too_high += len(to_do[RepairAction.TOO_HIGH])
-        if to_do[RepairAction.EVENT] or to_do[RepairAction.RAISE]:
-            with self.database.begin() as connection:
-                enqueue = self._enqueue if self.source.versioned else self._enqueue_keys
-                written, raised = enqueue(connection, to_do[RepairAction.EVENT], to_do[RepairAction.RAISE])
-            self.done.enqueued += written
-            self.done.raised += raised
-            self.done.left -= written
-        self._remove([difference for difference, _ in to_do[RepairAction.REMOVE]])
+        plain, raises, foreign = (
+            to_do[each] for each in (RepairAction.EVENT, RepairAction.RAISE, RepairAction.REMOVE)
+        )
+        if self.dry_run:
+            self._count(len(plain) + len(raises), len(raises), len(foreign))
+            return
+        if plain or raises:
+            enqueue = self._enqueue if self.sides.source.versioned else self._enqueue_keys
+            with self.sides.database.begin() as connection:
+                written, raised = enqueue(connection, plain, raises)
+            self._count(written, raised)
+        if foreign:
+            self._count(removed=self._remove([difference for difference, _ in foreign]))
+
+    def _count(self, written: int = 0, raised: int = 0, removed: int = 0) -> None:
+        self.done.enqueued += written
+        self.done.raised += raised
+        self.done.removed += removed
+        self.done.left -= written + removed
 
     def _sorted(self, some: Sequence[Difference]) -> dict[RepairAction, list[Task]]:
         """By what is to be done, each with the version that it takes; reads tombstones from the sink."""
         held = dict[str, int]()
-        if self.source.versioned:
-            missing = [
-                each.id for each in some if each.kind is DifferenceKind.MISSING and each.key is not None
-            ]
-            held = self.mender.versions_left(missing)
+        if self.sides.source.versioned and not self.dry_run:
+            missing = [each for each in some if each.kind is DifferenceKind.MISSING and each.key is not None]
+            held = self._mender.versions_left([each.id for each in missing])
         to_do: dict[RepairAction, list[Task]] = {each: [] for each in RepairAction}
-        rules = {"versioned": self.source.versioned, "remove_foreign": self.remove_foreign}
         for each in some:
-            version = held.get(each.id, 0)
-            to_do[action_for(each, version, **rules)].append((each, winning_version(each, version)))
+            # With `external_gte` an equal version overwrites.
+            needed = max(0, each.index_version or held.get(each.id, 0))
+            to_do[self._action(each, needed)].append((each, needed))
         return to_do
+
+    def _action(self, difference: Difference, needed: int) -> RepairAction:
+        extra, row = difference.kind is DifferenceKind.EXTRA, difference.source_version
+        if difference.kind not in MENDED_BY_EVENTS or (difference.key is None and not extra):
+            return RepairAction.NONE
+        if difference.key is None:
+            return RepairAction.REMOVE if self.remove_foreign else RepairAction.FOREIGN
+        if not self.sides.source.versioned or extra or (row is not None and row >= needed):
+            return RepairAction.EVENT
+        return RepairAction.RAISE if needed <= HIGHEST else RepairAction.TOO_HIGH
 
     def _enqueue(
         self, connection: Connection, plain: Sequence[Task], raises: Sequence[Task]
     ) -> tuple[int, int]:
         """The numbers of events written and of rows raised."""
         both = [*plain, *raises]
-        written = repair.enqueue(
+        return repair.enqueue(
             connection,
             upserts=_wanted(task for task in both if task[0].kind is not DifferenceKind.EXTRA),
             raises=_wanted(raises),
@@ -173,20 +153,17 @@ class Repair:
             filters=self._filters(both),
             **self._act,
         )
-        return len(written.ids), len(written.raised)
 
     def _enqueue_keys(
         self, connection: Connection, plain: Sequence[Task], _: Sequence[Task]
     ) -> tuple[int, int]:
-        projection = self.source.projection
+        projection = self.sides.source.projection
         name = projection.name
-        if (
-            projection.moves or projection.column
-        ):  # no event leads to an index that no place of the document's names
-            found = [difference for difference, _ in plain if difference.kind is DifferenceKind.EXTRA]
-            places.note(
-                connection, [DocumentPlace(name, each.key or "", projection.index, each.id) for each in found]
-            )
+        if projection.moves or projection.column:
+            # No event leads to an index that no place of the document's names.
+            found = [each for each, _ in plain if each.kind is DifferenceKind.EXTRA]
+            at = [DocumentPlace(name, each.key or "", projection.index, each.id) for each in found]
+            places.note(connection, at)
         keys = [difference.key for difference, _ in plain if difference.key is not None]
         ids = events.write(connection, name, keys)
         if projection.placed:
@@ -196,35 +173,29 @@ class Repair:
         return len(ids), 0
 
     def _filters(self, tasks: Sequence[Task]) -> dict[str, Any]:
-        return {"index": self.mender.index, **Counter(difference.kind.value for difference, _ in tasks)}
+        return {"index": self._mender.index, **Counter(difference.kind.value for difference, _ in tasks)}
 
-    def _remove(self, foreign: Sequence[Difference]) -> None:
-        """Delete what no event can name, unless it was written again.
+    def _remove(self, foreign: Sequence[Difference]) -> int:
+        """Delete what no event can name, unless it was written again; returns how many are gone.
 
         The audit row is written after the sink's answer.
         """
-        if not foreign:
-            return
-        with self.database.begin() as connection:
-            gone = self.mender.remove([version_of(each) for each in foreign])
-            if gone:
+        read = [
+            DocumentVersion(each.id, each.seq_no or 0, each.primary_term or 0, each.routing)
+            for each in foreign
+        ]
+        with self.sides.database.begin() as connection:
+            if gone := self._mender.remove(read):
                 encoding = encoding_of(connection)
-                removed = [
-                    storable(id_.replace("\x00", "\\x00"), encoding) for id_ in gone
-                ]  # jsonb takes no NUL
-                filters = {"index": self.mender.index, "removed": removed}
+                shown = (id_.replace("\x00", "\\x00") for id_ in gone)  # jsonb takes no NUL
+                removed = [storable(id_, encoding) for id_ in shown]
+                filters = {"index": self._mender.index, "removed": removed}
                 record(connection, "repair", filters=filters, ids=[], affected=len(gone), **self._act)
-        self.done.removed += len(gone)
-        self.done.left -= len(gone)
+        return len(gone)
 
     @property
     def _act(self) -> dict[str, str]:
         return {"by": self.by, "reason": self.reason, "act_id": self.done.act_id}
-
-
-def version_of(read: Difference) -> DocumentVersion:
-    """The write of a document that was read."""
-    return DocumentVersion(read.id, read.seq_no or 0, read.primary_term or 0, read.routing)
 
 
 def _wanted(tasks: Iterable[Task]) -> list[RepairEntity]:
