@@ -3,8 +3,6 @@
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from tempfile import SpooledTemporaryFile
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,9 +16,9 @@ from outboxctl.core.produce import MAX_VERSION
 from outboxctl.domain.errors import UnreachableError, UsageError
 from outboxctl.domain.failures import DONE, Classification, Reason, Verdict
 from outboxctl.domain.projection import KeyColumn, Projection, Relation
-from outboxctl.operations.rebuild import filling, source
+from outboxctl.operations.rebuild import source
 from outboxctl.operations.rebuild.model import Tools
-from outboxctl.operations.rebuild.plan import choose
+from outboxctl.operations.rebuild.plan import body_of
 from outboxctl.operations.rebuild.sending import Sender
 from outboxctl.operations.rebuild.source import DocumentBatch, batch
 from outboxctl.sink.delivery.bulk import BulkAction
@@ -43,32 +41,6 @@ def test_a_row_whose_version_cannot_be_sent_is_refused(version: int | None) -> N
     assert made.refused[0].error.startswith("the row's rev is not in")
 
 
-@pytest.mark.parametrize(
-    ("cursor", "filled"),
-    [
-        (None, [("article", None), ("product", None)]),
-        (["article", "7"], [("article", "7"), ("product", None)]),
-        (["product", "9"], [("product", "9")]),
-    ],
-)
-def test_a_fill_from_several_projections_goes_on_in_the_one_where_it_stopped(
-    monkeypatch: pytest.MonkeyPatch, cursor: Any, filled: list[tuple[str, str | None]]
-) -> None:
-    view, seen, nothing = Relation("shop", "documents"), list[tuple[str, str | None]](), Any
-    key = (KeyColumn("id", "pg_catalog.text"),)
-    sources = [DocumentSource(Projection(name, view, key, view, "p")) for name in ("article", "product")]
-
-    def noted(tools: Tools, _: str, __: object, place: str | None) -> None:
-        seen.append((tools.source.projection.name, place))
-
-    monkeypatch.setattr(filling, "_fill_from", noted)
-    monkeypatch.setattr(Tools, "save", lambda _, row, **__: row)
-    row: Any = SimpleNamespace(copied=0, refused=0, new_index="p-2", place=cursor and tuple(cursor))
-    two: Any = Tools(nothing, nothing, nothing, threading.Event(), source=sources[0], beside=sources[1:])  # type: ignore[arg-type]
-    filling.fill(two, row)
-    assert seen == filled
-
-
 class Scripted:
     """A sink whose findings are given; remembers what was sent."""
 
@@ -81,17 +53,21 @@ class Scripted:
         return Delivery(self.rounds.pop(0) if len(self.rounds) > 1 else self.rounds[0], [])
 
 
-def sender(sink: Scripted, *, patience: float = 60.0, stop: bool = False) -> Sender:
+class NoWait(threading.Event):
+    """A stop that nobody asks for, and nobody waits for."""
+
+    def wait(self, timeout: float | None = None) -> bool:  # noqa: ARG002
+        """At once."""
+        return False
+
+
+def sender(sink: Scripted, *, patience: float = 60.0) -> Sender:
     """A sender that waits for nothing."""
-    asked = threading.Event()
-    if stop:
-        asked.set()
     nothing: Any = None
-    tools = Tools(nothing, nothing, nothing, asked, patience=patience)
+    tools = Tools(nothing, nothing, nothing, NoWait(), patience=patience)
     ticks = iter(range(1_000))
     made = Sender(tools, "new", clock=lambda: float(next(ticks)))
     made._sink = sink  # type: ignore[assignment]
-    made._pause = lambda *_: 0.0  # type: ignore[method-assign]
     return made
 
 
@@ -142,7 +118,7 @@ def test_a_bad_file_is_named(text: str, tmp_path: Path) -> None:
     path.write_text(text)
     for choice in (str(path), str(tmp_path), str(tmp_path / "none.json")):
         with pytest.raises(UsageError, match="--mapping"):
-            choose(choice)
+            body_of(choice)
 
 
 @pytest.mark.parametrize(
@@ -154,7 +130,7 @@ def test_a_mapping_that_no_database_keeps_is_refused_at_once(text: str, tmp_path
     path = tmp_path / "bad.json"
     path.write_text(text)
     with pytest.raises(UsageError, match="--mapping"):
-        choose(str(path))
+        body_of(str(path))
 
 
 KEYS = st.lists(st.lists(st.tuples(st.text(), st.integers(0, 2**63 - 1) | st.none()), min_size=1))
@@ -164,18 +140,3 @@ KEYS = st.lists(st.lists(st.tuples(st.text(), st.integers(0, 2**63 - 1) | st.non
 def test_all_keys_come_again_in_their_order(pages: list[list[tuple[str, int | None]]]) -> None:
     with source.spooled(pages) as kept:
         assert [[tuple(item) for item in page] for page in kept] == pages
-
-
-def test_many_keys_are_in_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(source, "MEMORY", 10)
-    rolled = []
-
-    class Watched(SpooledTemporaryFile[str]):
-        def rollover(self) -> None:
-            rolled.append(True)
-            super().rollover()
-
-    monkeypatch.setattr(source, "SpooledTemporaryFile", Watched)
-    with source.spooled([["a" * 10], ["b" * 10]]) as kept:
-        assert [*kept] == [["a" * 10], ["b" * 10]]
-    assert rolled

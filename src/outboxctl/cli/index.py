@@ -28,12 +28,12 @@ def rebuilds(projection: IndexOfProjection = None, json: Json = False) -> None:
 
     Example: outboxctl index rebuilds --json
     """
-    from outboxctl.cli.rebuild.session import Left, choose
+    from outboxctl.cli.rebuild.session import choose
     from outboxctl.core.operator import rebuilds
 
     configured = settings()
     with guards.reading(configured) as connection:
-        name = choose(configured, projection, connection, Left.ANY).name
+        name = choose(configured, projection, connection, left=True).name
         rows = rebuilds.recent(connection, name, limit=20)
         running = rebuilds.runs(connection, name)
     view.status(name, rows, running=running, json=json)
@@ -52,12 +52,12 @@ def abort(
 
     Example: outboxctl index abort --yes
     """
-    from outboxctl.cli.rebuild.session import Left, opened
+    from outboxctl.cli.rebuild.session import opened
     from outboxctl.core.operator import rebuilds
     from outboxctl.operations.rebuild import undo
 
     given = ("abort", projection, by, reason)
-    with opened(*given, dry_run=dry_run, yes=yes, left=Left.UNDER_WAY) as work:
+    with opened(*given, dry_run=dry_run, yes=yes, left=True) as work:
         name = work.chosen.name
         with work.db.begin() as connection:
             row = rebuilds.active_rebuild(connection, name)
@@ -109,11 +109,11 @@ def cleanup(
 
     Example: outboxctl index cleanup --yes
     """
-    from outboxctl.cli.rebuild.session import Left, opened
+    from outboxctl.cli.rebuild.session import opened
     from outboxctl.core.operator import rebuilds
     from outboxctl.operations.rebuild import undo
 
-    with opened("cleanup", projection, by, reason, dry_run=dry_run, yes=yes, left=Left.ANY) as work:
+    with opened("cleanup", projection, by, reason, dry_run=dry_run, yes=yes, left=True) as work:
         name = work.chosen.name
         with work.db.begin() as connection:
             if rebuilds.active_rebuild(connection, name):

@@ -1,17 +1,11 @@
 """`rebuild`: a new index behind the alias."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from outboxctl.cli import parse
 from outboxctl.cli.options import ByOrLogin, DryRun, IndexOfProjection, Json, ReasonOrCommand, Yes
-
-if TYPE_CHECKING:
-    from outboxctl.cli.rebuild.session import Chosen
-    from outboxctl.core.database import Connection
-    from outboxctl.operations.rebuild.source import Part
-    from outboxctl.sink.transport.client import Client
 
 Mapping = Annotated[
     str | None,
@@ -48,20 +42,16 @@ def rebuild(
     Example: outboxctl rebuild --by alice --reason "new analyzer" --mapping new.json --yes
     """
     from outboxctl.cli.rebuild.session import members, opened
-    from outboxctl.operations.rebuild.plan import choose, plan
+    from outboxctl.operations.rebuild.plan import plan
 
     grace = parse.duration("--keep-old", keep_old).total_seconds()
-    given = choose(mapping or "keep") if mapping != "default" else None
     more = {"allow_failures": allow_failures, "dry_run": dry_run, "json": json}
 
     def one(each: str | None) -> None:
         with opened("rebuild", each, by, reason, dry_run=dry_run, yes=yes) as work:
-            sources, name = work.chosen.sources, work.chosen.name
+            name, sources = work.chosen.name, work.chosen.sources
             with work.db.begin() as connection:
-                parts = _parts(connection, work.client, work.chosen, given, as_usual=mapping is None)
-                planned = plan(
-                    connection, work.client, name, mappings=parts[0], settings=parts[1], sources=sources
-                )
+                planned = plan(connection, work.client, name, mapping=mapping, sources=sources)
             work.carry_out(planned, grace=grace, patience=patience, **more)
 
     *others, last = members(projection)
@@ -72,23 +62,3 @@ def rebuild(
             if done.exit_code:
                 raise
     one(last)
-
-
-def _parts(
-    connection: "Connection",
-    client: "Client",
-    chosen: "Chosen",
-    given: "tuple[Part, Part] | None",
-    *,
-    as_usual: bool,
-) -> "tuple[Part, Part]":
-    """What is given of the new index; of an interrupted rebuild nothing has to be given again."""
-    from outboxctl.core.operator import rebuilds
-    from outboxctl.operations.rebuild.plan import choose, declared
-
-    projections = [each.projection for each in chosen.sources]
-    if not projections[0].name:
-        return given or choose("default")
-    if given and not (as_usual and rebuilds.active_rebuild(connection, chosen.name) is None):
-        return given
-    return declared(connection, client, projections)

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from enum import Enum, auto
 from typing import Any
 
 import typer
@@ -32,13 +31,6 @@ from outboxctl.sink.transport.client import Client
 from outboxctl.sink.transport.open import connect
 
 CONNECTIONS = 6  # the lock's, the row's, one to read with, and three of the comparison
-
-
-class Left(Enum):
-    """Of what is left of a projection's rebuilds: those under way, or with a kept index, too."""
-
-    UNDER_WAY = auto()
-    ANY = auto()
 
 
 @dataclass(frozen=True)
@@ -140,7 +132,7 @@ def opened(
     *,
     dry_run: bool,
     yes: bool,
-    left: Left | None = None,
+    left: bool = False,
 ) -> Iterator[IndexSession]:
     """What the command of that name works in. The hints of its errors name the projection, too."""
     who, configured = audited(by, name if reason is None else reason), settings()
@@ -152,7 +144,7 @@ def opened(
             guards.checked_database(configured, connections=CONNECTIONS) as db,
         ):
             with db.begin() as connection:
-                chosen = choose(configured, projection, connection, left)
+                chosen = choose(configured, projection, connection, left=left)
             yield IndexSession(configured, db, client, chosen, who, projection, yes)
     except OutboxctlError as error:
         error.hint = view.of_projection(error.hint, projection)
@@ -160,15 +152,15 @@ def opened(
 
 
 def choose(
-    settings: Settings, projection: str | None, connection: Connection, left: Left | None = None
+    settings: Settings, projection: str | None, connection: Connection, *, left: bool = False
 ) -> Chosen:
     """The index of the projection that is named, or ELASTIC_INDEX unless that is a projection's.
 
-    With `left` also one that the projection had when a rebuild of it was left.
+    With `left` also one that the projection had when a rebuild of it was interrupted, or kept an index.
     """
     name, index = projection or PROJECTION, settings.elastic_index
     if name != PROJECTION:
-        if left and (alias := _left(connection, name, under_way=left is Left.UNDER_WAY)):
+        if left and (alias := _left(connection, name)):
             return Chosen(alias, [TableSource()], gone=True)
     elif owner := next((each.name for each in in_force.declared(connection) if each.index == index), None):
         raise UsageError(f"{index} is the index of the projection {owner}", hint=f"add --projection {owner}")
@@ -179,9 +171,9 @@ def choose(
     return Chosen(known.index, [source_of(each, print_progress) for each in sharing(connection, known)])
 
 
-def _left(connection: Connection, name: str, *, under_way: bool) -> str | None:
+def _left(connection: Connection, name: str) -> str | None:
     """The alias of a rebuild that is left of a projection; None where the index in force has one itself."""
-    aliases = [row.alias for row in rebuilds.left(connection, name, under_way=under_way)]
+    aliases = [row.alias for row in rebuilds.left(connection, name)]
     own = [each.index for each in in_force.declared(connection) if each.name == name]
     known = any(may_meet(index, each) for index in own for each in aliases)
     return aliases[0] if aliases and not known else None

@@ -2,6 +2,7 @@
 
 import re
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from outboxctl.cli import rendering
@@ -15,10 +16,12 @@ if TYPE_CHECKING:
     from outboxctl.operations.rebuild.model import RebuildReport
     from outboxctl.operations.rebuild.plan import RebuildPlan
 
+NAMES = ("action", "alias", "phase", "old_index", "new_index", "kept_index", "kept_until")
+COUNTS = ("copied", "caught_up", "healed", "refused")
 FACTS = ("action", "alias", "old_index", "new_index", "concrete", "documents", "entities", "aliases")
 SHOWN = ("alias", "old_index", "new_index", "documents", "entities", "aliases")  # of a plan, to people
 COMMAND = re.compile(r"`outboxctl (rebuild|index \w+)")
-MOST = 10  # refused documents that a person sees; --json has a hundred
+MOST, FAILURES = 10, 100  # refused documents that a person sees, and --json has
 
 
 @contextmanager
@@ -73,41 +76,44 @@ def of_projection(text: str, projection: str | None) -> str:
 
 def report(done: "RebuildReport", projection: str | None = None, *, json: bool) -> int:
     """Show the result of a rebuild; returns the exit code."""
+    row, failures = done.row, [*done.refused.values()][:FAILURES]
+    facts = _facts(row) | {"refused": max(row.refused, len(done.refused))}
+    facts |= {"failures": [*map(asdict, failures)], "resumed": done.resumed, "seconds": done.seconds}
 
     def lines() -> "Iterator[object]":
-        for line in _result_lines(done):
-            yield of_projection(line, projection) if isinstance(line, str) else line
+        if failures:
+            rows = [(each.id, each.reason, each.error) for each in failures[:MOST]]
+            title = f"{facts['refused']:,} documents refused"
+            yield rendering.table(title, ("document", "reason", "error"), rows)
+        yield from (of_projection(line, projection) for line in _result_lines(row, done.seconds))
 
-    rendering.show(done, lines, json=json)
-    if done.phase == "done" and not any(each.behind for each in done.failures):
+    rendering.show(facts, lines, json=json)
+    if row.phase == "done" and not any(each.behind for each in failures):
         return ExitCode.OK
-    return ExitCode.FINDINGS if done.failures else INTERRUPTED
+    return ExitCode.FINDINGS if failures else INTERRUPTED
 
 
-def _result_lines(done: "RebuildReport") -> "Iterator[object]":
-    if done.failures:
-        rows = [(each.id, each.reason, each.error) for each in done.failures[:MOST]]
-        yield rendering.table(f"{done.refused:,} documents refused", ("document", "reason", "error"), rows)
-    healed = f", {done.healed:,} repaired" if done.healed else ""
-    caught_up = f"{done.caught_up:,} sent again to catch up{healed}"
-    counts = f"{done.copied:,} copied, {caught_up}, {rendering.age(done.seconds)}"
-    if done.phase == "done":
-        yield f"{done.alias} leads to {done.new_index}: {counts}."
-        if done.kept_index:
-            yield f"{done.kept_index} is kept; back: `outboxctl index rollback`"
-            yield f"`outboxctl index cleanup` deletes it after {rendering.cell(done.kept_until)}"
-    elif done.phase == "aborted":
-        deleted = f"{done.new_index} is deleted, " if done.action == "rebuild" else ""
-        yield f"{deleted}{done.alias} was not touched."
+def _result_lines(row: "Rebuild", seconds: float) -> "Iterator[str]":
+    healed = f", {row.healed:,} repaired" if row.healed else ""
+    caught_up = f"{row.caught_up:,} sent again to catch up{healed}"
+    counts = f"{row.copied:,} copied, {caught_up}, {rendering.age(seconds)}"
+    if row.phase == "done":
+        yield f"{row.alias} leads to {row.new_index}: {counts}."
+        if row.kept_index:
+            yield f"{row.kept_index} is kept; back: `outboxctl index rollback`"
+            yield f"`outboxctl index cleanup` deletes it after {rendering.cell(row.kept_until)}"
+    elif row.phase == "aborted":
+        deleted = f"{row.new_index} is deleted, " if row.action == "rebuild" else ""
+        yield f"{deleted}{row.alias} was not touched."
         yield "Correct the rows or the mapping, or leave the documents out: --allow-failures"
     else:
-        yield f"Stopped in phase {done.phase} of {done.new_index}: {counts}."
+        yield f"Stopped in phase {row.phase} of {row.new_index}: {counts}."
         yield "`outboxctl rebuild` goes on, `outboxctl index abort` ends it."
 
 
 def status(alias: str, rows: "Sequence[Rebuild]", *, running: bool, json: bool) -> None:
-    """Show the latest rebuilds of an alias."""
-    states = [_state(row, running=running) for row in rows]
+    """Show the latest rebuilds of an alias: the phase of each, and whether a process works on it."""
+    states = [_facts(row) | _of_status(row, running=running) for row in rows]
     columns = ("started_at", "action", "state", "new_index", "copied")
     cells = [[_text(state[name]) for name in columns] for state in states]
     title = f"Rebuilds of {alias}"
@@ -118,9 +124,11 @@ def status(alias: str, rows: "Sequence[Rebuild]", *, running: bool, json: bool) 
     rendering.show({"alias": alias, "running": running, "rebuilds": states}, lambda: lines, json=json)
 
 
-def _state(row: "Rebuild", *, running: bool) -> dict[str, Any]:
-    """One row for people and machines; a state is the phase, and whether a process works on it."""
-    names = ["id", "action", "phase", "old_index", "new_index", "copied", "caught_up", "healed", "refused"]
-    names += ["reason", "started_at", "swapped_at", "ended_at", "kept_index", "kept_until"]
+def _of_status(row: "Rebuild", *, running: bool) -> dict[str, Any]:
     state = row.phase if row.ended_at else f"{row.phase}, {'running' if running else 'interrupted'}"
+    names = ("id", "reason", "started_at", "swapped_at", "ended_at")
     return {name: getattr(row, name) for name in names} | {"by": row.operator, "state": state}
+
+
+def _facts(row: "Rebuild") -> dict[str, Any]:
+    return {name: getattr(row, name) for name in (*NAMES, *COUNTS)}

@@ -83,16 +83,6 @@ class DocumentSource(DocumentStatements):
 
     # ------------------------------------------------------------------------------------------- in order
 
-    def unordered(self, connection: Connection) -> str:
-        """Why pages by key are slow; empty where an index has their order."""
-        if pages.ordered(connection, self.root(connection), self.projection.root_key):
-            return ""
-        names = ", ".join(column.name for column in self.projection.root_key)
-        return (
-            f"{self.root(connection).name} has no unique index on ({names}): all rows are sorted for each"
-            f" {CHUNK_ROWS:,} of them. `outboxctl doctor` says how to make one"
-        )
-
     def last_page(self, connection: Connection) -> int | None:
         """How many pages the root has; None where rows cannot be read by them."""
         return pages.last_page(connection, self.root(connection))

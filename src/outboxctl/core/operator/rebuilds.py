@@ -146,15 +146,12 @@ def recent(connection: Connection, alias: str, *, limit: int) -> list[Rebuild]:
     return _rebuilds(connection, COLUMN.alias == alias, limit=limit)
 
 
-def left(connection: Connection, projection: str, *, under_way: bool) -> list[Rebuild]:
-    """The rebuilds of a projection, whichever index it has by now, that are under way.
-
-    Unless only these are wanted, also those that keep an index.
-    """
-    open_, kept = COLUMN.ended_at.is_(None), COLUMN.kept_index.is_not(None)
-    wanted = open_ if under_way else open_ | kept
+def left(connection: Connection, projection: str) -> list[Rebuild]:
+    """The rebuilds of a projection, whichever index it has: those under way, then those that keep one."""
+    wanted = COLUMN.ended_at.is_(None) | COLUMN.kept_index.is_not(None)
     names = func.string_to_array(COLUMN.body["projection"].astext, ",")
-    return _rebuilds(connection, literal(projection) == func.any(names), wanted)
+    found = _rebuilds(connection, literal(projection) == func.any(names), wanted)
+    return sorted(found, key=lambda row: row.ended_at is not None)
 
 
 def overdue(connection: Connection, alias: str) -> list[Rebuild]:

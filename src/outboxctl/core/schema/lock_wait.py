@@ -45,7 +45,7 @@ def with_lock_retries(
     act: Callable[[Connection], T],
     *,
     patience: float,
-    report: Callable[[str], None],
+    report: Callable[[str], object],
     tables: Collection[str] = (),
 ) -> T:
     """Run `act` in a transaction that waits half a second for a lock, repeated for `patience` seconds.

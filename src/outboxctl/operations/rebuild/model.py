@@ -3,10 +3,10 @@
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from outboxctl.core.database import Connection, Database
 from outboxctl.core.documents.since import Position
 from outboxctl.core.documents.source import DocumentSource
 from outboxctl.core.documents.table import TableSource
@@ -17,12 +17,7 @@ from outboxctl.domain.errors import ChangedError
 from outboxctl.operations.projection.known import sharing
 from outboxctl.operations.rebuild.source import Refused
 from outboxctl.operations.rebuild.throttle import RebuildThrottle
-
-if TYPE_CHECKING:
-    from outboxctl.core.database import Connection, Database
-    from outboxctl.sink.transport.client import Client
-
-SHOWN = 100  # refused documents in a report
+from outboxctl.sink.transport.client import Client
 
 
 class DocumentsRefusedError(Exception):
@@ -52,9 +47,9 @@ class Tools:
     projections that have the index, in the order of their names behind that of `source`.
     """
 
-    db: "Database"
-    client: "Client"
-    held: "Connection"
+    db: Database
+    client: Client
+    held: Connection
     stop: threading.Event
     size: int = 1_000
     patience: float = 60.0
@@ -75,7 +70,7 @@ class Tools:
         """For each source by itself."""
         yield from (replace(self, source=each, beside=()) for each in (self.source, *self.beside))
 
-    def require(self, connection: "Connection") -> None:
+    def require(self, connection: Connection) -> None:
         """Raise ChangedError unless these definitions are in force, and no other one has the index."""
         for own in self.each():
             own.source.require(connection)
@@ -84,7 +79,7 @@ class Tools:
             if each.name not in names:
                 raise ChangedError(each.name)
 
-    def renewed(self, connection: "Connection") -> "Tools | None":
+    def renewed(self, connection: Connection) -> "Tools | None":
         """With what is in force for the index now; None where nothing is."""
         found = sharing(connection, self.source.projection)
         sources = [replace(self.source, projection=each) for each in found]
@@ -102,27 +97,9 @@ class Tools:
 
 @dataclass(frozen=True)
 class RebuildReport:
-    """How far a rebuild came, in documents; `failures` holds the first 100 refused by this run."""
+    """How far a rebuild came; `refused` are the documents that this run's new index did not take, by id."""
 
-    action: str
-    alias: str
-    phase: str
-    old_index: str | None
-    new_index: str
-    copied: int
-    caught_up: int
-    healed: int
-    refused: int
-    failures: list[Refused]
-    kept_index: str | None
-    kept_until: datetime | None
+    row: Rebuild
+    refused: dict[str, Refused]
     resumed: bool
     seconds: float
-
-
-def report(rebuild: Rebuild, refused: dict[str, Refused], *, resumed: bool, seconds: float) -> RebuildReport:
-    """The report of a row."""
-    names = ("action", "alias", "phase", "old_index", "new_index", "copied", "caught_up", "healed")
-    row = {name: getattr(rebuild, name) for name in (*names, "kept_index", "kept_until")}
-    row |= {"refused": max(rebuild.refused, len(refused)), "failures": [*refused.values()][:SHOWN]}
-    return RebuildReport(**row, resumed=resumed, seconds=round(seconds, 3))

@@ -5,8 +5,8 @@ Whatever was delivered to it is in the new one by then, and visible to searches.
 """
 
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
+from outboxctl.core.database import Connection
 from outboxctl.core.operator import rebuilds
 from outboxctl.core.operator.rebuilds import SWAPPING, Rebuild, RebuildPhase
 from outboxctl.core.schema.lock_wait import PATIENCE, with_lock_retries
@@ -16,9 +16,6 @@ from outboxctl.operations.rebuild.rounds import follow
 from outboxctl.sink.index import alias, lifecycle
 from outboxctl.sink.index.named import Named, look_for_one
 from outboxctl.sink.transport.request import refresh
-
-if TYPE_CHECKING:
-    from outboxctl.core.database import Connection
 
 
 def swap(tools: Tools, rebuild: Rebuild) -> Rebuild:
@@ -59,15 +56,12 @@ def _as_declared(tools: Tools, rebuild: Rebuild, home: Named) -> Rebuild:
     if not tools.source.projection.name:
         return _without_writes(tools, rebuild, home)
 
-    def act(connection: "Connection") -> Rebuild:
+    def act(connection: Connection) -> Rebuild:
         rebuilds.stay_idle(connection)
         tools.require(connection)
         return _without_writes(tools, rebuild, home)
 
-    def say(text: str) -> None:
-        tools.say(text)
-
-    return with_lock_retries(tools.db, act, patience=max(tools.patience, PATIENCE), report=say)
+    return with_lock_retries(tools.db, act, patience=max(tools.patience, PATIENCE), report=tools.say)
 
 
 def _without_writes(tools: Tools, rebuild: Rebuild, home: Named) -> Rebuild:

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from outboxctl.core.database import Connection
 from outboxctl.core.documents.source import DocumentSource
 from outboxctl.core.documents.table import TableSource
 from outboxctl.core.operator import rebuilds
@@ -15,17 +16,14 @@ from outboxctl.core.projections.fields import fields
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import SURROGATE
 from outboxctl.domain.projection import Projection
-from outboxctl.operations.projection import mapping
+from outboxctl.operations.projection import mapping as mapping_of
 from outboxctl.operations.rebuild.source import Part
 from outboxctl.sink.index import alias, lifecycle
 from outboxctl.sink.index.index_setup import MAPPING
 from outboxctl.sink.index.named import Named, look_for_one
 from outboxctl.sink.index.vectors import DENSE, vectors
+from outboxctl.sink.transport.client import Client
 from outboxctl.sink.transport.request import must_list
-
-if TYPE_CHECKING:
-    from outboxctl.core.database import Connection
-    from outboxctl.sink.transport.client import Client
 
 LONGEST_NAME = 255  # bytes, of an index
 PARTS = {"mappings", "settings"}  # of the body that creates an index
@@ -61,31 +59,33 @@ class RebuildPlan:
 
 
 def plan(
-    connection: "Connection",
-    client: "Client",
+    connection: Connection,
+    client: Client,
     name: str,
     *,
-    mappings: Part = None,
-    settings: Part = None,
+    mapping: str | None = None,
     sources: Sequence[DocumentSource] = SEARCH_INDEX,
 ) -> RebuildPlan:
     """A new index for `name`, or the interrupted rebuild that goes on; `sources` are all that have it.
 
-    `mappings` and `settings` change what is kept of the old index. Raises UsageError if `name` is not one
-    index, or if the interrupted rebuild has made its index with others.
+    `mapping` is `keep`, `default` or a file; None: that of the old index, and of a projection as it is
+    declared. Raises UsageError if `name` is not one index, or if the interrupted rebuild has made its index
+    with another one.
     """
     must_list(client)
     open_row = rebuilds.active_rebuild(connection, name)
     home = look_for_one(client, name, besides=open_row.unfinished if open_row else None)
     entities = sum(each.count(connection) for each in sources)
+    usual = "default" if sources[0].projection.name and not open_row else "keep"
+    mappings, settings = _chosen(connection, client, mapping or usual, sources)
     if open_row:
-        _check_sources(open_row, sources, home)
+        going_on = _going_on(client, open_row, home, sources, entities)
         if _other(open_row, mappings, settings):
             raise UsageError(
                 f"a rebuild of {name} was interrupted: its new index has its mapping already",
                 hint="`outboxctl rebuild` goes on with it, `outboxctl index abort` ends it",
             )
-        return _going_on(client, open_row, home, entities)
+        return going_on
     old_index, new_index = alias.new_names(client, home)
     if len(new_index.encode()) > LONGEST_NAME:
         raise UsageError(f"{new_index} is too long for an index name", hint="choose a shorter ELASTIC_INDEX")
@@ -109,16 +109,27 @@ def plan(
     )
 
 
-def declared(
-    connection: "Connection", client: "Client", projections: Sequence[Projection]
+def _chosen(
+    connection: Connection, client: Client, choice: str, sources: Sequence[DocumentSource]
 ) -> tuple[Part, Part]:
+    """The mappings and settings of the new index, None where those of the old index are kept."""
+    if choice == "keep":
+        return None, None
+    if choice != "default":
+        return body_of(choice)
+    if not sources[0].projection.name:
+        return MAPPING, None
+    return _declared(connection, client, [each.projection for each in sources])
+
+
+def _declared(connection: Connection, client: Client, projections: Sequence[Projection]) -> tuple[Part, Part]:
     """The mappings that columns of the views and files of the declarations give, and the files' settings."""
     engine = vectors(client) if any(each.vectors for each in projections) else DENSE
-    bodies = [mapping.in_force(fields(connection, each.document), each, engine) for each in projections]
-    mappings = mapping.together(*bodies)["mappings"]
+    bodies = [mapping_of.in_force(fields(connection, each.document), each, engine) for each in projections]
+    mappings = mapping_of.together(*bodies)["mappings"]
     given = [json.loads(each.mapping or "{}").get("settings", {}) for each in projections]
-    needed = mapping.vector_settings(mappings["properties"], engine)
-    return mappings, needed | reduce(mapping.joined, map(lifecycle.flat, given)) or None
+    needed = mapping_of.vector_settings(mappings["properties"], engine)
+    return mappings, needed | reduce(mapping_of.joined, map(lifecycle.flat, given)) or None
 
 
 def _owner(sources: Sequence[DocumentSource]) -> dict[str, Any]:
@@ -149,8 +160,8 @@ def _check_sources(row: Rebuild, sources: Sequence[DocumentSource], home: Named)
 
 
 def plan_rollback(
-    connection: "Connection",
-    client: "Client",
+    connection: Connection,
+    client: Client,
     name: str,
     *,
     sources: Sequence[DocumentSource] = SEARCH_INDEX,
@@ -162,9 +173,7 @@ def plan_rollback(
     open_row = rebuilds.active_rebuild(connection, name)
     entities = sum(each.count(connection) for each in sources)
     if open_row and open_row.action == "rollback":
-        home = look_for_one(client, name)
-        _check_sources(open_row, sources, home)
-        return _going_on(client, open_row, home, entities)
+        return _going_on(client, open_row, look_for_one(client, name), sources, entities)
     if open_row:
         raise UsageError(
             f"a rebuild of {name} is under way: it is not rolled back but ended",
@@ -182,7 +191,7 @@ def plan_rollback(
     return RebuildPlan("rollback", name, *facts, body=_owner(sources))
 
 
-def last_done(connection: "Connection", name: str) -> Rebuild | None:
+def last_done(connection: Connection, name: str) -> Rebuild | None:
     """The rebuild or rollback that made the index in use."""
     rows = rebuilds.recent(connection, name, limit=100)
     return next((row for row in rows if row.phase == RebuildPhase.DONE), None)
@@ -198,29 +207,27 @@ def _other(row: Rebuild, mappings: Part, settings: Part) -> bool:
     return request != {name: body["settings"].get(name) for name in request}
 
 
-def _going_on(client: "Client", row: Rebuild, home: Named, entities: int) -> RebuildPlan:
+def _going_on(
+    client: Client, row: Rebuild, home: Named, sources: Sequence[DocumentSource], entities: int
+) -> RebuildPlan:
+    _check_sources(row, sources, home)
     names = (row.action, row.alias, row.old_index, row.new_index, row.concrete)
     return RebuildPlan(*names, alias.documents(client, home), entities, sorted(home.first.aliases), row)
 
 
-def choose(choice: str) -> tuple[Part, Part]:
-    """The mappings and settings of the new index, None where those of the old index are kept.
+def body_of(path: str) -> tuple[Part, Part]:
+    """The `mappings` and `settings` of a JSON file that holds one or both, as to create an index.
 
-    `choice` is `keep`, `default` (the project's mapping) or a JSON file with `mappings`, `settings` or
-    both, as the create-index API takes them. Raises UsageError for anything else.
+    Raises UsageError for anything else.
     """
-    if choice == "keep":
-        return None, None
-    if choice == "default":
-        return MAPPING, None
-    body = _read(choice)
+    body = _read(path)
     if not isinstance(body, dict) or not body or body.keys() - PARTS:
         hint = 'it holds {"mappings": {…}, "settings": {…}}, or one of the two'
-        raise UsageError(f"--mapping {choice}: not the body of an index", hint=hint)
+        raise UsageError(f"--mapping {path}: not the body of an index", hint=hint)
     if not all(isinstance(part, dict) for part in body.values()):
-        raise UsageError(f"--mapping {choice}: mappings and settings are objects")
+        raise UsageError(f"--mapping {path}: mappings and settings are objects")
     if not isinstance(body.get("mappings", {}).get("_meta", {}), dict):
-        raise UsageError(f"--mapping {choice}: _meta of mappings is no object")
+        raise UsageError(f"--mapping {path}: _meta of mappings is no object")
     return body.get("mappings"), body.get("settings")
 
 

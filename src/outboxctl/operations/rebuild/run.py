@@ -3,10 +3,11 @@
 Each phase can be repeated from its start, as a rebuild that was killed does.
 """
 
+from collections.abc import Iterator
 from contextlib import contextmanager
 from time import monotonic
-from typing import TYPE_CHECKING
 
+from outboxctl.core.database import Connection, Database
 from outboxctl.core.documents.since import position
 from outboxctl.core.operator import rebuilds
 from outboxctl.core.operator.rebuilds import ENDING, Rebuild, RebuildPhase
@@ -18,18 +19,12 @@ from outboxctl.operations.rebuild.model import (
     RebuildInterrupted,
     RebuildReport,
     Tools,
-    report,
 )
 from outboxctl.operations.rebuild.move import swap
 from outboxctl.operations.rebuild.plan import RebuildPlan, last_done
 from outboxctl.operations.rebuild.rounds import catch_up, follow
 from outboxctl.operations.rebuild.undo import abort
 from outboxctl.sink.index import lifecycle
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from outboxctl.core.database import Connection, Database
 
 PROGRESS = {
     RebuildPhase.CREATE: "Creating {new}",
@@ -44,7 +39,7 @@ ABANDON = "`outboxctl index abort` deletes the new index, then begin another"
 
 
 @contextmanager
-def alone(db: "Database", alias: str) -> "Iterator[Connection]":
+def alone(db: Database, alias: str) -> Iterator[Connection]:
     """Hold the lock of `alias` in a transaction; raises UsageError if another process holds it."""
     with db.begin() as held:
         if not rebuilds.lock(held, alias):
@@ -63,10 +58,10 @@ def apply(tools: Tools, plan: RebuildPlan, *, by: str, reason: str, grace_second
     """Carry it out to its end, or to where it stops.
 
     The report's phase is `done`; `aborted` if the new index refused documents (it is deleted); or that in
-    which it was stopped. Raises UsageError if the sink refuses the new index
-    itself: then all is as before. Raises ChangedError where the projection is applied anew, or dropped,
-    meanwhile: the alias stays as it is, unless it was moved before. Raises UnreachableError if one side is
-    unreachable for too long: what is done is saved.
+    which it was stopped. Raises UsageError if the sink refuses the new index itself: then all is as before.
+    Raises ChangedError where the projection is applied anew, or dropped, meanwhile: the alias stays as it is,
+    unless it was moved before. Raises UnreachableError if one side is unreachable for too long: what is done
+    is saved.
     """
     began = monotonic()
     row = _open(tools, plan, by=by, reason=reason, grace_seconds=grace_seconds)
@@ -74,16 +69,20 @@ def apply(tools: Tools, plan: RebuildPlan, *, by: str, reason: str, grace_second
     if resumed:
         tools.say(f"Going on where this {row.action} stopped: {row.copied:,} documents are copied")
     try:
-        _go_on(tools, row)
+        _steps(tools, row)
     except DocumentsRefusedError:
         abort(tools, _current(tools, row), by=by, reason="the new index refused documents")
     except UsageError:
         if _current(tools, row).phase == RebuildPhase.CREATE:
             abort(tools, _current(tools, row), by=by, reason="the search engine refused the new index")
         raise
+    except ChangedError as error:
+        if _current(tools, row).phase != RebuildPhase.RECONCILE:
+            error.hint = f"the alias {row.alias} stays as it is. {ABANDON}"
+        raise
     except RebuildInterrupted:
         pass
-    return report(_current(tools, row), tools.refused, resumed=resumed, seconds=monotonic() - began)
+    return RebuildReport(_current(tools, row), tools.refused, resumed, round(monotonic() - began, 3))
 
 
 def _open(tools: Tools, plan: RebuildPlan, *, by: str, reason: str, grace_seconds: float) -> Rebuild:
@@ -110,15 +109,6 @@ def _open(tools: Tools, plan: RebuildPlan, *, by: str, reason: str, grace_second
             grace_seconds=grace_seconds,
             caught_up_to=last.swapped_at if last else None,
         )
-
-
-def _go_on(tools: Tools, row: Rebuild) -> None:
-    try:
-        _steps(tools, row)
-    except ChangedError as error:
-        if _current(tools, row).phase != RebuildPhase.RECONCILE:
-            error.hint = f"the alias {row.alias} stays as it is. {ABANDON}"
-        raise
 
 
 def _steps(tools: Tools, row: Rebuild) -> None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from outboxctl.core.operator import rebuilds
 from outboxctl.core.operator.rebuilds import ENDING, Rebuild, RebuildPhase
@@ -10,9 +9,7 @@ from outboxctl.domain.errors import UsageError
 from outboxctl.operations.rebuild.model import Tools
 from outboxctl.sink.index import lifecycle
 from outboxctl.sink.index.named import look_for_one
-
-if TYPE_CHECKING:
-    from outboxctl.sink.transport.client import Client
+from outboxctl.sink.transport.client import Client
 
 
 def abort(tools: Tools, rebuild: Rebuild, *, by: str, reason: str, gone: bool = False) -> list[str]:
@@ -51,14 +48,14 @@ def _end(tools: Tools, rebuild: Rebuild, *, by: str, reason: str) -> list[str]:
     return []
 
 
-def _unblock(client: "Client", rebuild: Rebuild) -> None:
+def _unblock(client: Client, rebuild: Rebuild) -> None:
     """Let the old index take writes again, if the rebuild may have blocked them."""
     old = rebuild.alias if rebuild.concrete else rebuild.old_index
     if rebuild.swapped_at and old:
         lifecycle.unblock(client, old)
 
 
-def condemned(client: "Client", rebuild: Rebuild) -> list[str]:
+def condemned(client: Client, rebuild: Rebuild) -> list[str]:
     """The indexes that an abort deletes: those that carry its mark, so none that it did not make."""
     if rebuild.action != "rebuild":
         return []  # a rollback made none
@@ -76,7 +73,7 @@ class Cleanup:
     gone: list[Rebuild]
 
 
-def plan_cleanup(client: "Client", overdue: Sequence[Rebuild]) -> Cleanup:
+def plan_cleanup(client: Client, overdue: Sequence[Rebuild]) -> Cleanup:
     """What of these rows' kept indexes may be deleted: what no alias uses and the row's rebuild marked."""
     plan = Cleanup([], {}, [])
     for row in overdue:
@@ -90,7 +87,7 @@ def plan_cleanup(client: "Client", overdue: Sequence[Rebuild]) -> Cleanup:
     return plan
 
 
-def _needed(client: "Client", name: str, owner: str) -> str:
+def _needed(client: Client, name: str, owner: str) -> str:
     """Why an index is not to be deleted; empty if it is."""
     if not lifecycle.owned(client, name, owner):
         return "it does not carry the mark of its rebuild: delete it yourself if it is not needed"

@@ -40,7 +40,7 @@ class RebuildUnderLoad(Lab):
         outcome = ctx.fault("rebuild under load", lambda: self._rebuild(ctx))
         ctx.confirm("events were written meanwhile", lambda: outcome and ctx.written > before, within=0)
         yield CHECK
-        ended = outcome.phase if isinstance(outcome, RebuildReport) else outcome
+        ended = outcome.row.phase if isinstance(outcome, RebuildReport) else outcome
         ctx.expect("how the rebuild ended", RebuildPhase.DONE.value, ended)
         # Without `verify`, which a rebuild uses itself: the rows as SELECT has them, and their documents.
         rows, name = ctx.transact(drill_snapshot.rows), ctx.settings.elastic_index
