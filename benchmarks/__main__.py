@@ -16,7 +16,6 @@ from benchmarks import (
     fill,
     follow_fan_out,
     follow_rate,
-    follow_stream,
     follow_writers,
     isolation,
     latency,
@@ -37,11 +36,10 @@ PGSYNC = {"pgsync": "pgsync", "redis": "redis-server"}
 
 
 class Profile(NamedTuple):
-    """What measures, its options, and of those that `--quick` takes: a little of everything, in seconds."""
+    """What measures, and its options."""
 
     run: Callable[[Rig, Namespace], Section]
     options: dict[str, Any]
-    quick: Mapping[str, Any] = {}
 
 
 PROFILES = {
@@ -56,27 +54,14 @@ PROFILES = {
     ),
     "verify": Profile(comparing.run, {"entities": 1_000_000, "bytes": 600, "repeat": 3}),
     "ends": Profile(both_ends.run, {"documents": 100_000, "repeat": 3}),
-    "unchanged": Profile(
-        unchanged.run, {"documents": 100_000, "repeat": 3}, {"documents": 3_000, "repeat": 1}
-    ),
+    "unchanged": Profile(unchanged.run, {"documents": 100_000, "repeat": 3}),
     "tenants": Profile(tenants.run, {"schemas": 500, "seconds": 20.0, "repeat": 1}),
     "nested": Profile(nested.run, {"parents": 20_000, "repeat": 3} | PGSYNC),
-    "follow-rate": Profile(
-        follow_rate.run,
-        {"changes": 20_000, "waiting": 200_000, "repeat": 3},
-        {"changes": 100, "waiting": 200, "repeat": 1},
-    ),
-    "follow-stream": Profile(
-        follow_stream.run, {"seconds": 60.0, "repeat": 1}, {"seconds": 1.0, "repeat": 1}
-    ),
+    "follow-rate": Profile(follow_rate.run, {"changes": 20_000, "waiting": 200_000, "repeat": 3}),
     "follow-writers": Profile(
-        follow_writers.run,
-        {"writes": 10_000, "large": 2_000, "single": 1_000, "cpu": 5_000, "repeat": 5},
-        {"writes": 200, "large": 10, "single": 20, "cpu": 20, "repeat": 1},
+        follow_writers.run, {"writes": 10_000, "large": 2_000, "single": 1_000, "cpu": 5_000, "repeat": 5}
     ),
-    "follow-fan-out": Profile(
-        follow_fan_out.run, {"documents": 1_000_000, "repeat": 1}, {"documents": 3_000, "repeat": 1}
-    ),
+    "follow-fan-out": Profile(follow_fan_out.run, {"documents": 1_000_000, "repeat": 1}),
 }
 USUAL = ["pipeline", "stream"]
 GROUPS = {"follow": [name for name in PROFILES if name.startswith("follow-")]}
@@ -87,27 +72,25 @@ def main() -> None:
     parser.add_argument(
         "--profiles", type=_profiles, default=USUAL, help=f"of {', '.join([*GROUPS, *PROFILES])}"
     )
-    parser.add_argument("--quick", action="store_true", help="of follow: a little of each, not written")
     defaults: dict[str, Any] = {n: v for profile in PROFILES.values() for n, v in profile.options.items()}
     for name, value in (defaults | TUNING).items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=type(value))
     flags = {name: value for name, value in vars(parser.parse_args()).items() if value is not None}
-    names, quick = flags.pop("profiles"), flags.pop("quick")
+    names = flags.pop("profiles")
     tuning = {name: flags.get(name, TUNING[name]) for name in TUNING}
-    given = {name: _given(PROFILES[name], flags, quick=quick) for name in names}
+    given = {name: _given(PROFILES[name], flags) for name in names}
     # pgsync is looked for before the servers start
     before = [partial(pgsync.prepare, Namespace(**given[n])) for n in names if n == "nested"]
     with exit_on_error(), started(*before, **tuning) as rig:
         for name in names:  # each section is written at once: an error in a later profile loses nothing
             say(f"--- {name}")
             section = PROFILES[name].run(rig, Namespace(**given[name]))
-            write(section, {"profiles": name} | given[name], rig.versions, keep=not quick)
+            write(section, {"profiles": name} | given[name], rig.versions)
 
 
-def _given(profile: Profile, flags: Mapping[str, Any], *, quick: bool) -> dict[str, Any]:
+def _given(profile: Profile, flags: Mapping[str, Any]) -> dict[str, Any]:
     """The options of a profile, by its defaults and the flags."""
-    options = {**profile.options, **TUNING, **(profile.quick if quick else {})}
-    return {key: flags.get(key, default) for key, default in options.items()}
+    return {key: flags.get(key, default) for key, default in (profile.options | TUNING).items()}
 
 
 def _profiles(text: str) -> list[str]:

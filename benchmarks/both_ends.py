@@ -4,8 +4,7 @@ from argparse import Namespace
 from time import perf_counter
 
 from benchmarks import processes, shop, sink, tables
-from benchmarks.command import OTHERS, collected
-from benchmarks.figure import BenchFigure
+from benchmarks.command import collected, figures
 from benchmarks.processes import BY, ProcessRun
 from benchmarks.report import ENDS, Section
 from benchmarks.rig import Rig, must
@@ -43,7 +42,7 @@ def run(rig: Rig, args: Namespace) -> Section:
             sink.rate(rig, bodies, 3, args.documents, shop.MAPPINGS)
         values = collected(rig, args.repeat, lambda _number: _repetition(rig, bodies, args.documents))
     about = f"{args.documents:,} documents with {shop.PARTS} children each, {args.repeat} repetitions."
-    return Section(ENDS, about, [_figure(*each) for each in values.items()], NOTES)
+    return Section(ENDS, about, figures(values, _unit), NOTES)
 
 
 def _repetition(rig: Rig, bodies: list[bytes], documents: int) -> dict[str, float]:
@@ -104,8 +103,5 @@ def _figures(part: str, ran: ProcessRun, rate: float, documents: int) -> dict[st
     return {part: rate} | {f"{part}: {who} CPU": 1e6 * cpu / documents for who, cpu in spent.items()}
 
 
-def _figure(name: str, values: list[float]) -> BenchFigure:
-    if name.endswith("/bound") or name == OTHERS:
-        return BenchFigure(name, "", values, digits=2)
-    cpu = "CPU" in name
-    return BenchFigure(name, "us/document" if cpu else "docs/s", values, digits=int(cpu))
+def _unit(name: str) -> str:
+    return "" if name.endswith("/bound") else "us/document" if "CPU" in name else "docs/s"

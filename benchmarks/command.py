@@ -7,7 +7,6 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 from typing import Any, TypeVar
@@ -30,13 +29,13 @@ def say(text: str) -> None:
     print(f"[{monotonic() - START:6.1f} s] {text}", file=sys.stderr, flush=True)
 
 
-def write(section: Section, flags: Mapping[str, Any], versions: Mapping[str, str], *, keep: bool) -> None:
-    """Write the section with the command that measures it again, and print it; without `keep` print it only.
+def write(section: Section, flags: Mapping[str, Any], versions: Mapping[str, str]) -> None:
+    """Write the section with the command that measures it again, and print it.
 
     Of a program's path only its name is written: where it lies on this machine helps nobody.
     """
     flags = {key: Path(value).name if isinstance(value, str) else value for key, value in flags.items()}
-    print(report.write_section(section, flags, surroundings(versions), keep=keep))
+    print(report.write_section(section, flags, surroundings(versions)))
 
 
 @contextmanager
@@ -94,9 +93,9 @@ def collected(
     return values
 
 
-def filled(figures: Iterable[BenchFigure], values: Mapping[str, list[float]]) -> list[BenchFigure]:
-    """The figures with their values by name."""
-    return [replace(figure, values=values[figure.name]) for figure in figures]
+def figures(values: Mapping[str, list[float]], unit: Callable[[str], str]) -> list[BenchFigure]:
+    """A figure of each name, with its unit; OTHERS has none."""
+    return [BenchFigure(name, "" if name == OTHERS else unit(name), each) for name, each in values.items()]
 
 
 def ratios(values: Sequence[float], to: Sequence[float]) -> list[float]:

@@ -6,7 +6,7 @@ from time import perf_counter, sleep
 import psutil
 
 from benchmarks import processes, sink, tables
-from benchmarks.command import OTHERS, collected, filled, ratios, say
+from benchmarks.command import collected, figures, ratios, say
 from benchmarks.figure import BenchFigure
 from benchmarks.processes import BY
 from benchmarks.report import Section
@@ -27,20 +27,7 @@ NOTES = """\
   divided by the cores: no comparison that reads both sides so can be faster.
 - "CPU, comparing/reading alone": of all three processes, without that of a run that reads nothing.
 """
-FIGURES = (
-    BenchFigure("in full", "s", [], digits=1),
-    BenchFigure("bound", "s", [], digits=1),
-    BenchFigure("in full/bound", "", [], digits=2),
-    BenchFigure(CPU, "", [], digits=2),
-    *(BenchFigure(f"{whose} CPU", "s", [], digits=1) for whose in ("own", "PostgreSQL", "Elasticsearch")),
-    BenchFigure("own CPU a million", "s", [], digits=1),
-    *(
-        BenchFigure(f"{whose} CPU, reading alone", "s", [], digits=1)
-        for whose in ("PostgreSQL", "Elasticsearch")
-    ),
-    BenchFigure("memory", "MB", []),
-    BenchFigure(OTHERS, "", [], digits=2),
-)
+UNITS = {"in full/bound": "", CPU: "", "memory": "MB"}
 
 
 def run(rig: Rig, args: Namespace) -> Section:
@@ -50,14 +37,14 @@ def run(rig: Rig, args: Namespace) -> Section:
     values["in full/bound"] = ratios(values["in full"], values["bound"])
     about = f"{args.entities:,} entities of {args.bytes} bytes of JSON, {args.repeat} repetitions."
     title = TITLE if args.entities == MILLION else f"{TITLE}, {args.entities:,} entities"
-    return Section(title, about, filled(FIGURES, values), NOTES)
+    return Section(title, about, figures(values, lambda name: UNITS.get(name, "s")), NOTES)
 
 
 def quick(rig: Rig, entities: int, size: int, repeat: int) -> list[BenchFigure]:
     """The CPU ratio of a smaller comparison, of an index that a rebuild has filled."""
     _fill(rig, entities, size)
     values = [_in_full(rig, entities)[CPU] for _ in range(repeat)]
-    return [BenchFigure(CPU, "", values, digits=2)]
+    return [BenchFigure(CPU, "", values)]
 
 
 def _fill(rig: Rig, entities: int, size: int) -> None:

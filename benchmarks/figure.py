@@ -1,7 +1,7 @@
 """A figure with its target, and figures as a Markdown table."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from statistics import median
 
 COLUMNS = ("figure", "median", "spread", "target", "verdict")
@@ -16,7 +16,6 @@ class BenchFigure:
     values: list[float]
     target: float | None = None
     at_least: bool = False
-    digits: int = field(default=0, compare=False)
 
     @property
     def verdict(self) -> str:
@@ -30,13 +29,16 @@ class BenchFigure:
 
     def cells(self) -> list[str]:
         """Name, median, spread, target and verdict."""
-        low, middle, high = (self._show(f(self.values)) for f in (min, median, max))
-        sign = "at least" if self.at_least else "under"
-        target = "" if self.target is None else f"{sign} {self._show(self.target)}"
-        return [self.name, f"{middle} {self.unit}".strip(), f"{low} to {high}", target, self.verdict]
+        middle = median(self.values)
+        digits = next((number for number, least in enumerate((100, 10, 0.1)) if middle >= least), 3)
 
-    def _show(self, value: float) -> str:
-        return f"{value:,.{self.digits}f}"
+        def show(value: float) -> str:
+            return f"{value:,.{0 if value == int(value) else digits}f}"
+
+        sign = "at least" if self.at_least else "under"
+        target = "" if self.target is None else f"{sign} {self.target:,g}"
+        spread = f"{show(min(self.values))} to {show(max(self.values))}"
+        return [self.name, f"{show(middle)} {self.unit}".strip(), spread, target, self.verdict]
 
 
 def table(figures: Sequence[BenchFigure]) -> str:

@@ -2,7 +2,7 @@
 
 import subprocess
 from argparse import Namespace
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import islice
 from time import perf_counter, sleep
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from typing import NamedTuple
 import psutil
 
 from benchmarks import sink, tables
-from benchmarks.command import OTHERS, collected, say
+from benchmarks.command import collected, figures, say
 from benchmarks.figure import BenchFigure
 from benchmarks.processes import BY, begin
 from benchmarks.report import Section
@@ -62,15 +62,16 @@ def run(rig: Rig, args: Namespace) -> Section:
 
     say("warm-up")
     _warm_up(rig, min(args.rows, FEW), text)
-    figures = [_figure(name, each) for name, each in collected(rig, args.repeat, repetition).items()]
+    values = collected(rig, args.repeat, repetition)
     about = f"{args.rows:,} rows of {args.bytes} bytes of JSON, {args.repeat} repetitions."
-    return Section(TITLE, about, figures, NOTES)
+    return Section(TITLE, about, figures(values, _unit), NOTES)
 
 
 def quick(rig: Rig, count: int, size: int, repeat: int) -> list[BenchFigure]:
     """The fill of fewer rows against its bound."""
     _warm_up(rig, count, sink.text_of(rig, size))
-    return [_figure(BOUND, [_against_bounds(rig, count)[BOUND] for _ in range(repeat)])]
+    values = [_against_bounds(rig, count)[BOUND] for _ in range(repeat)]
+    return [BenchFigure(BOUND, "", values, at_least=True)]
 
 
 def _warm_up(rig: Rig, count: int, text: int) -> None:
@@ -91,9 +92,11 @@ def _bounds(rig: Rig, count: int) -> dict[str, float]:
     by_senders = sink.limit(rig, bodies[: few // rig.settings.bulk_size], few)
     senders = max(by_senders, key=by_senders.__getitem__)
     best = by_senders[senders] if few == count else sink.rate(rig, bodies, senders, min(count, MOST))
-    reading = count / _seconds(lambda: sum(map(len, _pages(rig))))
+    began = perf_counter()
+    read = sum(map(len, _pages(rig)))
+    seconds = perf_counter() - began
     tables.fresh_index(rig)
-    return {"S: sink alone": best, "R: reading alone": reading}
+    return {"S: sink alone": best, "R: reading alone": read / seconds}
 
 
 def _pages(rig: Rig) -> Iterator[Page]:
@@ -106,26 +109,20 @@ def _bodies(rig: Rig) -> list[bytes]:
     return [RawActions(page).body() or b"" for page in pages]
 
 
-def _seconds(act: Callable[[], object]) -> float:
-    began = perf_counter()
-    act()
-    return perf_counter() - began
-
-
 def _filled(rig: Rig, count: int) -> dict[str, float]:
     """A rebuild from exec to exit, and that all documents are there."""
     tables.flush(rig)
     began = perf_counter()
     with begin(rig, "rebuild", *BY, "--json", stderr=subprocess.DEVNULL) as process:
         try:
-            figures = _watched(rig, process, count)
+            watched = _watched(rig, process, count)
         finally:
             process.kill()
     must(process.returncode == 0, f"rebuild exited with {process.returncode}")
     whole = count / (perf_counter() - began)
     held = index_setup.count(rig.client, rig.settings.elastic_index)
     must(held == count, f"{held} documents for {count} entities")
-    return figures | {"whole": whole}
+    return watched | {"whole": whole}
 
 
 def _watched(rig: Rig, process: subprocess.Popen[str], count: int) -> dict[str, float]:
@@ -152,8 +149,5 @@ def _moment(rig: Rig, watched: psutil.Process) -> Moment:
     return Moment(perf_counter(), times.user + times.system, *(rig.cpu_seconds(name) for name in SERVERS))
 
 
-def _figure(name: str, values: list[float]) -> BenchFigure:
-    if name in RATIOS or name == OTHERS:
-        return BenchFigure(name, "", values, at_least=name in RATIOS, digits=2)
-    kind = next((unit for word, unit in UNITS.items() if word in name), "docs/s")
-    return BenchFigure(name, kind, values, digits=int(kind == "us/document"))
+def _unit(name: str) -> str:
+    return "" if name in RATIOS else next((unit for word, unit in UNITS.items() if word in name), "docs/s")

@@ -8,8 +8,7 @@ from time import monotonic, perf_counter, sleep
 import psutil
 
 from benchmarks import lanes, processes, shop, tables
-from benchmarks.command import OTHERS, collected, filled
-from benchmarks.figure import BenchFigure
+from benchmarks.command import collected, figures
 from benchmarks.report import FAN_OUT, Section
 from benchmarks.rig import Rig
 from outboxctl.core.schema.names import EVENTS
@@ -19,14 +18,14 @@ WINDOW = 40.0  # seconds of the worker that are watched
 LOOK = 0.2  # seconds between two looks at its memory
 DONE = f"SELECT count(*) FROM {EVENTS} WHERE follow IS NULL AND status = 'done'"
 UNFINISHED = f"SELECT CAST(EXISTS (SELECT FROM {EVENTS} WHERE status IN ('pending', 'processing')) AS int)"
-FIGURES = (
-    BenchFigure("the change's transaction", "ms", [], digits=2),
-    BenchFigure("expanded", "keys/s", []),
-    BenchFigure("expanded and delivered", "documents/s", []),
-    BenchFigure("worker memory, at the most", "MB", []),
-    BenchFigure("worker memory, last third/middle third", "", [], digits=2),
-    BenchFigure(OTHERS, "", [], digits=2),
-)
+CHANGE, GROWTH = "the change's transaction", "worker memory, last third/middle third"
+UNITS = {
+    CHANGE: "ms",
+    "expanded": "keys/s",
+    "expanded and delivered": "documents/s",
+    "worker memory, at the most": "MB",
+    GROWTH: "",
+}
 NOTES = f"""\
 - The writer's transaction: from BEGIN to after COMMIT, the median of {CHANGES} changes of the row.
 - Expanded: the transactions of the worker's expander alone, which find the keys and write their events, of
@@ -42,13 +41,13 @@ def run(rig: Rig, args: Namespace) -> Section:
 
     def repetition(_number: int) -> dict[str, float]:
         expanded = _expanded(rig)
-        return {"the change's transaction": changed(rig), "expanded": expanded} | _delivered(rig)
+        return {CHANGE: changed(rig), "expanded": expanded} | _delivered(rig)
 
     shop.fill(rig, args.documents, categories=1, parts=0)
     with shop.declared(rig):
         values = collected(rig, args.repeat, repetition)
     about = f"{args.documents:,} documents, {args.repeat} repetitions."
-    return Section(FAN_OUT, about, filled(FIGURES, values), NOTES)
+    return Section(FAN_OUT, about, figures(values, UNITS.__getitem__), NOTES)
 
 
 def changed(rig: Rig) -> float:
@@ -85,7 +84,7 @@ def _delivered(rig: Rig) -> dict[str, float]:
         seconds = monotonic() - began
         done = tables.number(rig, DONE)
     rate, growth = done / seconds, _growth(memory)
-    return dict(zip([f.name for f in FIGURES[2:5]], (rate, max(memory) / 1e6, growth), strict=True))
+    return {"expanded and delivered": rate, "worker memory, at the most": max(memory) / 1e6, GROWTH: growth}
 
 
 def _growth(memory: Sequence[int]) -> float:

@@ -4,8 +4,7 @@ from argparse import Namespace
 from itertools import count as counting
 
 from benchmarks import lanes, shop, tables
-from benchmarks.command import OTHERS, collected, ratios, turns
-from benchmarks.figure import BenchFigure
+from benchmarks.command import collected, figures, ratios, turns
 from benchmarks.processes import lanes_at, serving
 from benchmarks.report import FOLLOW, Section
 from benchmarks.rig import Rig, must
@@ -22,7 +21,7 @@ WHERE follow IS NOT NULL AND status = 'done'
 FEW, MANY, ALONE = "expanded, few waiting", "expanded, many waiting", "expanded, the expander alone"
 LINEAR, RIGHT, WRITER = "many/few", "right after the writer's end", "its writer"
 LATE = "documents not right by then"
-UNITS = {OTHERS: "", LINEAR: "", RIGHT: "s", WRITER: "rows/s", LATE: ""}
+UNITS = {LINEAR: "", RIGHT: "s", WRITER: "rows/s", LATE: ""}
 IDS = f"SELECT id FROM {shop.SCHEMA}.categories ORDER BY id LIMIT {{}}"
 ROUNDS = counting(1)  # each gives the categories another name
 NOTES = f"""\
@@ -50,15 +49,14 @@ def run(rig: Rig, args: Namespace) -> Section:
     shop.fill(rig, most, categories=most, parts=0)
     with shop.declared(rig):
         values = collected(rig, args.repeat, repetition)
-    figures = [_figure(name, each) for name, each in values.items()]
-    linear = BenchFigure(LINEAR, "", ratios(values[MANY], values[FEW]), at_least=True, digits=2)
+    values[LINEAR] = ratios(values[MANY], values[FEW])
     about = f"{args.changes:,} (few) and {args.waiting:,} (many) changes of {most:,} rows, one document each"
-    return Section(FOLLOW, f"{about}; {args.repeat} repetitions.", [*figures, linear], NOTES)
-
-
-def _figure(name: str, values: list[float]) -> BenchFigure:
-    digits = 2 if name in (OTHERS, RIGHT) else 0
-    return BenchFigure(name, UNITS.get(name, "events/s"), values, digits=digits)
+    return Section(
+        FOLLOW,
+        f"{about}; {args.repeat} repetitions.",
+        figures(values, lambda name: UNITS.get(name, "events/s")),
+        NOTES,
+    )
 
 
 def _alone(rig: Rig, count: int) -> float:

@@ -9,8 +9,7 @@ import psutil
 import psycopg
 
 from benchmarks import processes, tables
-from benchmarks.command import OTHERS, collected, ratios, turns
-from benchmarks.figure import BenchFigure
+from benchmarks.command import OTHERS, collected, figures, ratios, turns
 from benchmarks.processes import BY
 from benchmarks.report import WRITERS, Section
 from benchmarks.rig import Rig
@@ -107,7 +106,7 @@ def run(rig: Rig, args: Namespace) -> Section:
         values = collected(rig, args.repeat, repetition)
     about = f"{args.writes:,} rows of each kind, {args.large:,} large ones, {args.single:,} single ones"
     about = f"{about}, {args.repeat} repetitions; {_durability(rig)}."
-    return Section(WRITERS, about, _figures(values), NOTES)
+    return Section(WRITERS, about, figures(_compared(values), _unit), NOTES)
 
 
 def bare(kind: str) -> str:
@@ -125,13 +124,13 @@ def declared(rig: Rig) -> Iterator[None]:
         tables.execute(rig, BASKETS.format(kind=kind))
     file = rig.folder / "wares.toml"
     file.write_text("".join(_declaration(rig, kind) for kind in KINDS))
-    processes.answer(rig, "projection", "apply", str(file), *BY)
+    processes.run(rig, "projection", "apply", str(file), *BY)
     try:
         yield
     finally:
         for kind in KINDS:
             for name in NAMES:
-                processes.answer(rig, "projection", "drop", f"{kind}_{name}", *BY)
+                processes.run(rig, "projection", "drop", f"{kind}_{name}", *BY)
                 index_setup.remove(rig.client, _index(rig, kind, name))
 
 
@@ -218,22 +217,21 @@ def _one_by_one(session: psycopg.Connection, change: str, table: str, rows: int)
     return rows / seconds, 1e6 * spent / rows
 
 
-def _figures(values: Mapping[str, list[float]]) -> list[BenchFigure]:
+def _compared(values: Mapping[str, list[float]]) -> dict[str, list[float]]:
     """The bare rates, and what each with triggers is against them; of CPU what is added."""
-    figures = []
+    found = dict[str, list[float]]()
     for name in (each.removesuffix(", bare") for each in values if each.endswith(", bare")):
         one, other = (values[f"{name}, {how}"] for how in HOW)
+        found[f"{name}, bare"] = other
         if name.endswith(CPU):
-            added = [a - b for a, b in zip(one, other, strict=True)]
-            figures += [_cpu(f"{name}, bare", other), _cpu(f"{name}, added", added)]
-            continue
-        figures.append(BenchFigure(f"{name}, bare", "rows/s", other))
-        figures.append(BenchFigure(f"{name}, with/bare", "", ratios(one, other), at_least=True, digits=2))
-    return [*figures, BenchFigure(OTHERS, "", values[OTHERS], digits=2)]
+            found[f"{name}, added"] = [a - b for a, b in zip(one, other, strict=True)]
+        else:
+            found[f"{name}, with/bare"] = ratios(one, other)
+    return found | {OTHERS: values[OTHERS]}
 
 
-def _cpu(name: str, values: list[float]) -> BenchFigure:
-    return BenchFigure(name, "us/row", values, digits=1)
+def _unit(name: str) -> str:
+    return "us/row" if CPU in name else "" if name.endswith("with/bare") else "rows/s"
 
 
 def _durability(rig: Rig) -> str:

@@ -9,8 +9,7 @@ from time import time
 import psutil
 
 from benchmarks import processes, shop, tables
-from benchmarks.command import OTHERS, collected, say
-from benchmarks.figure import BenchFigure
+from benchmarks.command import collected, figures, say
 from benchmarks.latency import percentile
 from benchmarks.processes import BY, serving
 from benchmarks.report import Section
@@ -103,13 +102,8 @@ def run(rig: Rig, args: Namespace) -> Section:
     for share in SHARES:
         each = [v for name, v in values.items() if name.endswith(share) and not name.startswith("alone")]
         values[f"all, {share}"] = [max(row) for row in zip(*each, strict=True)]
-    figures = [_figure(name, each) for name, each in values.items()]
-    return Section(TITLE, f"{args.backlog:,} events wait; {args.seconds:g} s a cell.", figures, NOTES)
-
-
-def _figure(name: str, values: list[float]) -> BenchFigure:
-    digits, unit = (2, "") if name == OTHERS else (3, "cores") if "quiet" in name else (0, "ms")
-    return BenchFigure(name, unit, values, digits=digits)
+    shown = figures(values, lambda name: "cores" if "quiet" in name else "ms")
+    return Section(TITLE, f"{args.backlog:,} events wait; {args.seconds:g} s a cell.", shown, NOTES)
 
 
 def _latencies(rig: Rig, seconds: float, fault: str, policy: str) -> dict[str, float]:
@@ -145,7 +139,7 @@ def _declared(rig: Rig, views: dict[str, str]) -> None:
         index_setup.remove(rig.client, f"{S}-{name}")
     file = rig.folder / "isolation.toml"
     file.write_text("".join(DECLARED.format(name, view) for name, view in views.items()))
-    processes.answer(rig, "projection", "apply", str(file), *BY)
+    processes.run(rig, "projection", "apply", str(file), *BY)
 
 
 def _quiet(rig: Rig, seconds: float) -> dict[str, float]:

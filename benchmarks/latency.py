@@ -9,8 +9,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from benchmarks import tables
-from benchmarks.command import OTHERS, collected, say
-from benchmarks.figure import BenchFigure
+from benchmarks.command import collected, figures, say
 from benchmarks.processes import serving, wait_done, wait_until
 from benchmarks.report import Section
 from benchmarks.rig import Rig
@@ -25,7 +24,6 @@ SETTLED = text(
     f"SELECT entity_id, extract(epoch FROM processed_at)::float8 FROM {EVENTS} WHERE status = 'done'"
 )
 LATE = "writer late"
-DIGITS = {LATE: 0, OTHERS: 2}
 NOTES = f"""\
 - A real `outboxctl worker` with its defaults, a real Elasticsearch. The writer is a process of its own with
   {WRITERS} sessions; one event a transaction, and several above {TRANSACTIONS} transactions a second.
@@ -62,13 +60,10 @@ def run(rig: Rig, args: Namespace) -> Section:
         late = max(run.pop(LATE) for run in runs)
         return {name: value for run in runs for name, value in run.items()} | {LATE: late}
 
-    figures = [
-        BenchFigure(name, "" if name == OTHERS else "ms", values, digits=DIGITS.get(name, 1))
-        for name, values in collected(rig, args.repeat, repetition).items()
-    ]
+    shown = figures(collected(rig, args.repeat, repetition), lambda _: "ms")
     events = ", ".join(f"{rate * args.seconds:,.0f} at {rate:,}/s" for rate in rates)
     about = f"Events that count, a repetition: {events}; {args.repeat} repetitions."
-    return Section("Latency", about, figures, NOTES)
+    return Section("Latency", about, shown, NOTES)
 
 
 def _run(rig: Rig, cell: Cell, seconds: float) -> dict[str, float]:

@@ -6,10 +6,10 @@ from contextlib import AbstractContextManager, contextmanager
 
 import psutil
 
-from benchmarks import peers, shop
-from benchmarks.command import turns
-from benchmarks.peers import Started
-from benchmarks.pgsync import SETTINGS, VERSION, Pgsync, PgsyncIndex, runs
+from benchmarks import processes, shop
+from benchmarks.command import collected, figures, ratios, say, turns
+from benchmarks.pgsync import SETTINGS, VERSION, Pgsync, PgsyncIndex, runs, spent
+from benchmarks.processes import BY
 from benchmarks.report import NESTED, Section
 from benchmarks.rig import Rig, must
 from outboxctl.sink.transport.request import request
@@ -34,6 +34,9 @@ NODES = {
         },
     ],
 }
+RATIOS = {"first fill, outboxctl/pgsync": "fill", "updates, outboxctl/pgsync": "updates"}
+SECONDS = ("CPU", "lag", "bootstrap")
+Started = tuple[dict[str, float], list[psutil.Process]]  # figures of the first fill, and who goes on
 PGSYNC = PgsyncIndex("pgsync-nested", NODES, shop.MAPPINGS)
 NOTES = f"""\
 - Each on tables that are made and filled anew; mapping, shards and refresh of both indexes are the same: none
@@ -70,27 +73,43 @@ def run(rig: Rig, args: Namespace) -> Section:
             found |= measured(rig, name, shop.index_of(rig) if own else PGSYNC.name, filling, args.parents)
         return found
 
+    say("warm-up: a repetition that does not count")
+    repetition(0)
+    values = collected(rig, args.repeat, repetition)
+    for name, what in RATIOS.items():
+        values[name] = ratios(values[f"outboxctl: {what}"], values[f"pgsync: {what}"])
     about = f"{args.parents:,} parents with {shop.PARTS} children each, {args.repeat} repetitions in turns"
-    figures = peers.figures(rig, args.repeat, repetition)
-    return Section(NESTED, f"{about}; pgsync {VERSION}.", figures, NOTES)
+    return Section(NESTED, f"{about}; pgsync {VERSION}.", figures(values, _unit), NOTES)
+
+
+def _unit(name: str) -> str:
+    if "wrong" in name or name in RATIOS:
+        return ""
+    if any(word in name for word in SECONDS):
+        return "s"
+    return "docs/s" if name.endswith("fill") else "rows/s"
 
 
 @contextmanager
 def outboxctl(rig: Rig) -> Iterator[Started]:
     """The projection, filled by a rebuild; then a worker."""
-    with shop.declared(rig), peers.outboxctl(rig, "--projection", "product") as started:
+    with shop.declared(rig):
+        filled = processes.run(rig, "rebuild", "--projection", shop.NAME, *BY)
         mapping = request(rig.client, "GET", shop.index_of(rig), "_mapping")
         (there,) = (each["mappings"]["properties"] for each in mapping.values())
         must(there == shop.MAPPINGS["properties"], "the mapping is another one than pgsync's")
-        yield started
+        with processes.serving(rig) as worker:
+            cpu = {"own": filled.worker, "PostgreSQL": filled.postgres, "Elasticsearch": filled.engine}
+            found = {f"outboxctl: fill, {whose} CPU": seconds for whose, seconds in cpu.items()}
+            yield found | {"outboxctl: fill": filled.wall}, [psutil.Process(worker.pid)]
 
 
 def measured(
     rig: Rig, name: str, index: str, filling: AbstractContextManager[Started], parents: int
 ) -> dict[str, float]:
     """The figures of one tool by their names; it fills the index when `filling` is entered."""
-    with filling as (figures, tools):
-        found = figures | {f"{name}: fill": parents / figures[f"{name}: fill"]}
+    with filling as (filled, tools):
+        found = filled | {f"{name}: fill": parents / filled[f"{name}: fill"]}
         found |= _wrong(rig, name, index, "after the fill")
         found |= _updates(rig, name, index, tools, parents)
         found |= _wrong(rig, name, index, "after the updates")
@@ -111,15 +130,16 @@ def _wrong_of_cases(rig: Rig, name: str, index: str, parents: int) -> dict[str, 
 
 
 def _updates(rig: Rig, name: str, index: str, tools: list[psutil.Process], parents: int) -> dict[str, float]:
-    children = shop.PARTS * parents
-    return peers.updates(
-        rig,
-        name,
-        tools,
-        children,
-        write=lambda: shop.updated(rig, shop.CHANGE, shop.PART_IDS),
-        found_at=lambda ended: shop.found_at(rig, index, parents, ended, shop.UPDATED),
-    )
+    """The figures of the updates, beside the processes of the tool."""
+    before, rows = spent(rig, tools), shop.PARTS * parents
+    began, ended = shop.updated(rig, shop.CHANGE, shop.PART_IDS)
+    found = shop.found_at(rig, index, parents, ended, shop.UPDATED)
+    return {
+        f"{name}: updates": rows / (found - began),
+        f"{name}: its writer": rows / (ended - began),
+        f"{name}: lag": found - ended,
+        **{f"{name}: updates, {whose} CPU": s - before[whose] for whose, s in spent(rig, tools).items()},
+    }
 
 
 def _wrong(rig: Rig, name: str, index: str, when: str) -> dict[str, float]:

@@ -10,7 +10,8 @@ from benchmarks.figure import BenchFigure
 from benchmarks.lanes import Drained
 from benchmarks.processes import ProcessRun
 from benchmarks.report import Section
-from benchmarks.rig import OtherProcesses, Rig
+from benchmarks.rig import OtherProcesses, Rig, must
+from outboxctl.sink.index import index_setup
 
 TITLE = "Pipeline"
 RUNS = 7  # of the start of a command
@@ -86,8 +87,8 @@ def run(rig: Rig, args: Namespace) -> Section:
         *figures_of(m),
         BenchFigure("worker memory, backlog", "MB", [backlog], 150),
         BenchFigure("outboxctl --help", "ms", processes.help_ms(RUNS), 250),
-        BenchFigure("claim, backlog", "ms", [p.median_claim for p in m.p], digits=1),
-        BenchFigure("longest claim, backlog", "ms", [p.longest_claim for p in m.p], 100, digits=1),
+        BenchFigure("claim, backlog", "ms", [p.median_claim for p in m.p]),
+        BenchFigure("longest claim, backlog", "ms", [p.longest_claim for p in m.p], 100),
     ]
     size = f"{args.bytes} bytes of JSON ({m.line:,} with its line of the bulk request)"
     setting = f"{rig.settings.concurrency} lanes, {rig.settings.bulk_size:,} a batch"
@@ -118,7 +119,12 @@ def _measure(rig: Rig, requests: list[bytes], text: int, into: Measured) -> None
     idle = processes.drain(rig)
     start = tables.last_settle(rig) - idle.lanes_at
     settle = into.p[-1].median_settle
-    rate, ran = processes.fill_and_drain(rig, into.events, text, settle_ms=settle)
+    tables.pending(rig, into.events, text)
+    ran = processes.drain(rig)
+    must(tables.done(rig) == into.events, "not every event is done")
+    documents = index_setup.count(rig.client, rig.settings.elastic_index)
+    must(documents == into.events, f"{documents} documents for {into.events} events")
+    rate = processes.drain_rate(rig, into.events, ran, settle_ms=settle)
     into.e.append(EndToEnd(rate, ran, idle, start))
 
 
@@ -137,12 +143,12 @@ def figures_of(m: Measured) -> list[BenchFigure]:
     }
     return [
         *(BenchFigure(name, "events/s", values) for name, values in rates.items()),
-        BenchFigure("E/B", "", ratios(rates["E: end to end"], m.bound), at_least=True, digits=2),
-        BenchFigure("B/S", "", ratios(m.bound, m.s), at_least=True, digits=2),
-        *(BenchFigure(name, "s", values, digits=2) for name, values in times.items()),
-        BenchFigure(OTHERS, "", m.others, digits=2),
-        *(BenchFigure(name, "us/event", m.cpu(whose), digits=1) for whose, name in CPU.items()),
-        BenchFigure("worker/Elasticsearch CPU", "", m.against_engine("worker"), digits=3),
-        BenchFigure("PostgreSQL/Elasticsearch CPU", "", m.against_engine("postgres"), digits=3),
+        BenchFigure("E/B", "", ratios(rates["E: end to end"], m.bound), at_least=True),
+        BenchFigure("B/S", "", ratios(m.bound, m.s), at_least=True),
+        *(BenchFigure(name, "s", values) for name, values in times.items()),
+        BenchFigure(OTHERS, "", m.others),
+        *(BenchFigure(name, "us/event", m.cpu(whose)) for whose, name in CPU.items()),
+        BenchFigure("worker/Elasticsearch CPU", "", m.against_engine("worker")),
+        BenchFigure("PostgreSQL/Elasticsearch CPU", "", m.against_engine("postgres")),
         BenchFigure("worker memory", "MB", [e.run.rss for e in m.e]),
     ]

@@ -10,13 +10,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from time import monotonic, perf_counter, sleep
-from typing import IO, Any
+from typing import IO
 
 import psutil
 
 from benchmarks import tables
 from benchmarks.rig import PATIENCE, SERVERS, Rig, must
-from outboxctl.sink.index import index_setup
 
 OUTBOXCTL = [sys.executable, "-m", "outboxctl"]
 BY = ("--by", "bench", "--reason", "bench", "--yes")
@@ -80,21 +79,6 @@ def drain(rig: Rig) -> ProcessRun:
     return run(rig, "worker", "--drain")
 
 
-def fill_and_drain(rig: Rig, events: int, size: int, *, settle_ms: float = 0) -> tuple[float, ProcessRun]:
-    """Fill the tables, drain them by a worker process, and count both sides; the events a second."""
-    tables.pending(rig, events, size)
-    ran = drain(rig)
-    counted(rig, events, rig.settings.elastic_index)
-    return drain_rate(rig, events, ran, settle_ms=settle_ms), ran
-
-
-def counted(rig: Rig, events: int, index: str) -> None:
-    """Raise OutboxctlError unless so many events are done, and as many documents are in the index."""
-    must(tables.done(rig) == events, "not every event is done")
-    documents = index_setup.count(rig.client, index)
-    must(documents == events, f"{documents} documents for {events} events")
-
-
 def drain_rate(rig: Rig, events: int, ran: ProcessRun, *, settle_ms: float = 0) -> float:
     """Events a second, from the worker's line "worker started" to the start of its last settle + `settle_ms`.
 
@@ -131,14 +115,6 @@ def serving(rig: Rig) -> Iterator[subprocess.Popen[str]]:
     finally:
         process.terminate()
         process.communicate(timeout=SOON)
-
-
-def answer(rig: Rig, *args: str) -> Any:
-    """The JSON that a command printed."""
-    with begin(rig, *args, "--json") as process:
-        out = process.communicate(timeout=SOON)[0]
-    must(process.returncode == 0, f"{args}: {process.returncode}")
-    return json.loads(out)
 
 
 def wait_until(

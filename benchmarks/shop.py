@@ -140,14 +140,14 @@ def declared(rig: Rig) -> Iterator[None]:
     try:
         yield
     finally:
-        processes.answer(rig, "projection", "drop", NAME, *BY)
+        processes.run(rig, "projection", "drop", NAME, *BY)
         index_setup.remove(rig.client, index_of(rig))
 
 
 def fresh(rig: Rig) -> None:
     """A new, empty index and no events; `apply` makes the index."""
     index_setup.remove(rig.client, index_of(rig))
-    processes.answer(rig, "projection", "apply", str(rig.folder / "shop.toml"), *BY)
+    processes.run(rig, "projection", "apply", str(rig.folder / "shop.toml"), *BY)
     tables.execute(rig, f"TRUNCATE {EVENTS}")
     tables.flush(rig)
 

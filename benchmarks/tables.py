@@ -11,11 +11,6 @@ from outboxctl.sink.index.named import Json
 
 DONE = f"SELECT count(*) FROM {EVENTS} WHERE status = 'done'"
 LAST_SETTLE = f"SELECT coalesce(extract(epoch FROM max(processed_at)), 0) FROM {EVENTS}"
-# An event of each of the first entities.
-BURST = f"""
-INSERT INTO {EVENTS} (entity_type, entity_id, op, event_version)
-SELECT entity_type, entity_id, 'upsert', event_version FROM {SOURCE} ORDER BY entity_id LIMIT {{}}
-"""
 
 
 def sql(statement: str) -> TextClause:
@@ -84,17 +79,6 @@ def entities(rig: Rig, count: int, size: int) -> None:
     write(rig.database, count, size, 1_000)
     execute(rig, f"TRUNCATE {EVENTS}")
     flush(rig)
-
-
-def empty(rig: Rig) -> None:
-    """Delete and vacuum all events: the statistics have no rows."""
-    execute(rig, f"DELETE FROM {EVENTS}")
-    flush(rig)
-
-
-def burst(rig: Rig, count: int) -> None:
-    """Pending events, one for each of so many entities, by one statement."""
-    execute(rig, BURST.format(count))
 
 
 def done(rig: Rig) -> int:

@@ -6,8 +6,7 @@ from time import perf_counter, sleep
 import psutil
 
 from benchmarks import processes, tables
-from benchmarks.command import OTHERS, collected, say
-from benchmarks.figure import BenchFigure
+from benchmarks.command import collected, figures, say
 from benchmarks.processes import BY, serving
 from benchmarks.report import Section
 from benchmarks.rig import Rig
@@ -51,12 +50,11 @@ NOTES = """\
 def run(rig: Rig, args: Namespace) -> Section:
     """So many schemas, once a repetition."""
     values = collected(rig, args.repeat, lambda _: _measured(rig, args.schemas, args.seconds))
-    figures = [BenchFigure(name, _unit(name), each, digits=3) for name, each in values.items()]
-    return Section(TITLE, f"{args.schemas:,} schemas of ten tables.", figures, NOTES)
+    return Section(TITLE, f"{args.schemas:,} schemas of ten tables.", figures(values, _unit), NOTES)
 
 
 def _unit(name: str) -> str:
-    return "cores" if "idle" in name else "" if name in (OTHERS, "transactions/s") else "s"
+    return "cores" if "idle" in name else "" if name == "transactions/s" else "s"
 
 
 def _measured(rig: Rig, schemas: int, seconds: float) -> dict[str, float]:

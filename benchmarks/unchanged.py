@@ -5,8 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from benchmarks import processes, shop, tables
-from benchmarks.command import OTHERS, collected, filled
-from benchmarks.figure import BenchFigure
+from benchmarks.command import collected, figures
 from benchmarks.processes import BY, lanes_at, serving
 from benchmarks.report import UNCHANGED, Section
 from benchmarks.rig import Rig, must
@@ -30,12 +29,6 @@ LAST = f"SELECT extract(epoch FROM max(processed_at)) FROM {EVENTS}"
 WAITING = f"SELECT count(*) FROM {EVENTS} WHERE status IN ('pending', 'processing')"
 SKIPPED, SENT, WRITTEN = "unchanged, looked at", "the same, sent", "unchanged, sent"
 PATIENCE = 600.0  # seconds for a pass
-FIGURES = (
-    BenchFigure(SKIPPED, "documents/s", []),
-    BenchFigure(SENT, "documents/s", []),
-    BenchFigure(WRITTEN, "documents", []),
-    BenchFigure(OTHERS, "", [], digits=2),
-)
 NOTES = """\
 - A category that all documents have is changed in a way that none shows, then a worker starts: from its line
   "worker started" to the last event that is done. It finds the documents, and those among
@@ -56,19 +49,20 @@ def run(rig: Rig, args: Namespace) -> Section:
     tables.execute(rig, VIEW)
     values = collected(rig, args.repeat, repetition)
     about = f"{args.documents:,} documents, {args.repeat} repetitions."
-    return Section(UNCHANGED, about, filled(FIGURES, values), NOTES)
+    shown = figures(values, lambda name: "documents" if name == WRITTEN else "documents/s")
+    return Section(UNCHANGED, about, shown, NOTES)
 
 
 @contextmanager
 def _declared(rig: Rig, *, skip: str) -> Iterator[None]:
     file = rig.folder / "briefs.toml"
     file.write_text(DECLARED.format(index=shop.index_of(rig), skip=skip))
-    processes.answer(rig, "projection", "apply", str(file), *BY)
+    processes.run(rig, "projection", "apply", str(file), *BY)
     try:
         processes.drain(rig)
         yield
     finally:
-        processes.answer(rig, "projection", "drop", shop.NAME, *BY)
+        processes.run(rig, "projection", "drop", shop.NAME, *BY)
         index_setup.remove(rig.client, shop.index_of(rig))
 
 

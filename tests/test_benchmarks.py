@@ -34,8 +34,8 @@ def rig(settings: Settings, db: Database, tmp_path: Path) -> Iterator[Rig]:
 
 def measured(rig: Rig, profile: str, **given: object) -> dict[str, BenchFigure]:
     """The figures of a profile by name; those that have a target are among them."""
-    run, options, quick = PROFILES[profile]
-    section = run(rig, Namespace(**{**options, **quick, **given}))
+    run, options = PROFILES[profile]
+    section = run(rig, Namespace(**{**options, **given}))
     figures = {figure.name: figure for figure in section.figures}
     assert len(figures) == len(section.figures), "no name twice"
     assert {target.figure for target in report.TARGETS if target.section == section.title} <= figures.keys()
@@ -48,8 +48,8 @@ LITTLE: dict[str, dict[str, object]] = {
     "ends": {"documents": 300},
     "verify": {"entities": 40},
     "isolation": {"backlog": 50, "faults": "alone,dead", "policies": "count", "seconds": 1.0},
-    "follow-writers": {},
-    "follow-fan-out": {},
+    "follow-writers": {"writes": 200, "large": 10, "single": 20, "cpu": 20},
+    "follow-fan-out": {"documents": 3_000},
     "unchanged": {"documents": 300, "repeat": 1},
     "tenants": {"schemas": 2, "seconds": 2.0},
 }

@@ -95,7 +95,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def write(title: str, *figures: BenchFigure, **flags: int) -> str:
     section = Section(title, "Something.", figures, "- As it is.\n")
-    return report.write_section(section, flags, MACHINE, keep=True)
+    return report.write_section(section, flags, MACHINE)
 
 
 def row(text: str, what: str) -> list[str]:
@@ -108,7 +108,7 @@ def row(text: str, what: str) -> list[str]:
 def test_a_measured_target_is_judged_by_its_own_bound(target: Target) -> None:
     much, little = ("met", "MISSED") if target.at_least else ("MISSED", "met")
     for factor, verdict in ((1.5, much), (0.5, little)):
-        figure = BenchFigure(target.figure, "", [target.bound * factor] * 3, digits=2)
+        figure = BenchFigure(target.figure, "", [target.bound * factor] * 3)
         write(target.section, figure)
         text = report.page()
         assert row(text, target.what)[4:] == [verdict, target.section]
