@@ -9,7 +9,6 @@ from outboxctl.core.stats.drill_snapshot import EventCounts
 from outboxctl.core.stats.snapshot import EventRow, PipelineStatus
 from outboxctl.drills.labs.evidence import EvidenceFolder
 from outboxctl.drills.labs.model import (
-    Filled,
     LabCheck,
     LabPhase,
     LabRun,
@@ -53,11 +52,11 @@ def record(
         LabSample(10.0, look(done=550, attempts=600)),
     ]
     made: dict[str, Any] = {
-        "settings": {"OUTBOX_LEASE_SECONDS": "10", "ELASTIC_PASSWORD": text},
+        "settings": {"OUTBOX_LEASE_SECONDS": "10", "OUTBOX_WORKER_ID": text},
         "why": "" if verdict is LabVerdict.OK else f"the backlog is gone: expected {text}, seen {text}",
         "seconds": 10.0,
         "checks": [LabCheck(LabPhase.CHECK, "the backlog is gone", text, text, verdict)],
-        "conclusion": [Filled("their reason", text)],
+        "conclusion": {"their reason": text},
         "windows": [Window(text, 2.0, 6.0)],
         "snapshots": [Snapshot("B", 5.0, standing(text), {"w1": f"outbox_lag_events 0.0\n# {text}\n"})],
         "samples": samples,

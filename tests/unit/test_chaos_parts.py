@@ -109,10 +109,9 @@ def test_what_was_not_the_sink_is_mended_at_once(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(engine, "answers", lambda _: True)
     monkeypatch.setattr(engine, "AWAY_SECONDS", 0)
     monkeypatch.setattr(engine, "ENDING_SECONDS", 0)
-    with pytest.raises(InconclusiveError, match="still answers"):
-        Ledger(load()).begin(
-            *engine.stop(engine.SinkControl(stop_command="no", start_command="go"), URL, print)
-        )
+    planned = engine.stop(engine.SinkControl(stop_command="no", start_command="go"), URL, print)
+    with pytest.raises(InconclusiveError, match="still answers"), Ledger(load()).holding(*planned):
+        pass
     assert told == ["no", "go"]
 
 

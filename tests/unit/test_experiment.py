@@ -65,8 +65,6 @@ class Ended(Lab):
     def prepare(self, ctx: Any) -> None:
         pass
 
-    steady = prepare
-
     def experiment(self, ctx: Any) -> Steps:
         yield RECOVER
         raise RunStopped
@@ -83,6 +81,9 @@ class Stage(SimpleNamespace):
         pass
 
     def snapshot(self, label: str) -> None:
+        pass
+
+    def expect_steady(self, events: int) -> None:
         pass
 
     def counts(self) -> None:

@@ -44,7 +44,6 @@ def test_requests_that_are_not_meant_are_never_struck_and_do_not_change_the_draw
         ("html=1", {}, "--fault html takes no value"),
         ("busy", {"applied": True}, "--applied does not go with --fault busy"),
         ("refuse", {"share": 0.5}, "--share does not go with --fault refuse"),
-        ("some-items", {"everything": True}, "--everything does not go with --fault some-items"),
         (None, {"share": 0.5}, "--share says nothing without --fault"),
     ],
 )

@@ -8,7 +8,6 @@ import typer
 
 from outboxctl.cli import rendering
 from outboxctl.cli.ending import tolerate_closed_pipe
-from outboxctl.cli.options import Json
 from outboxctl.cli.services import Search
 from outboxctl.domain.errors import ExitCode
 
@@ -20,9 +19,7 @@ if TYPE_CHECKING:
 NAME_WIDTH = 16
 
 
-def demo(
-    search: Annotated[Search, typer.Option(help="Which search engine.")] = Search.AUTO, json: Json = False
-) -> None:
+def demo(search: Annotated[Search, typer.Option(help="Which search engine.")] = Search.AUTO) -> None:
     """Run the whole pipeline on services of its own, in under a minute, and remove them.
 
     Real texts (the docstrings of Python's standard library) go from PostgreSQL into a search index.
@@ -33,9 +30,9 @@ def demo(
     Example: outboxctl demo --search noida
     """
     from outboxctl.drills.demo.run import run_demo
-    from outboxctl.drills.scratch.folder import SignalReceived
+    from outboxctl.drills.signals import SignalReceived
 
-    screen = DemoScreen(rendering.console(stderr=json))
+    screen = DemoScreen(rendering.console())
     try:
         with screen.live:
             report = run_demo(search.value, screen)
@@ -43,7 +40,7 @@ def demo(
         screen.out.print("Interrupted; everything that was started has ended.")
         raise typer.Exit(signal.code) from None
     with tolerate_closed_pipe():
-        rendering.emit_json(report, own=True) if json else _close(report, rendering.console())
+        _close(report, screen.out)
     if not report.ok:
         raise typer.Exit(ExitCode.FINDINGS)
 

@@ -82,17 +82,15 @@ def _print_item(out: "Console", item: Item) -> None:
     out.print(Text("  ") + first, *(Text("    ") + other for other in others), sep="\n")
 
 
-def emit_json(report: Any, *, own: bool = False) -> None:
-    """Print a report as one JSON document; secrets are redacted unless `own`, of servers that we started."""
-    typer.echo(json_text(report, own=own))
+def emit_json(report: Any) -> None:
+    """Print a report as one JSON document; secrets are redacted."""
+    typer.echo(json_text(report))
 
 
-def json_text(report: Any, *, own: bool = False) -> str:
-    """A report (dataclass or mapping) as one JSON document, redacted; `own` as for `emit_json`."""
-    plain = asdict(report) if is_dataclass(report) and not isinstance(report, type) else report
-    shown = plain if own else redacted(plain)
-    safe = _plain if own else lambda value: redact(_plain(value))
-    return clean_json(json_numbers.dumps(shown, indent=2, ensure_ascii=False, default=safe))
+def json_text(report: Any) -> str:
+    """A report (dataclass or mapping) as one JSON document, redacted."""
+    shown = redacted(asdict(report) if is_dataclass(report) and not isinstance(report, type) else report)
+    return clean_json(json_numbers.dumps(shown, indent=2, ensure_ascii=False, default=_plain))
 
 
 def table(
@@ -154,8 +152,8 @@ def distance(moment: datetime | None, now: datetime) -> str | None:
     return None if moment is None else age(abs((moment - now).total_seconds()))
 
 
-def _plain(value: Any) -> Any:
-    return value.isoformat() if isinstance(value, datetime) else str(value)
+def _plain(value: object) -> str:
+    return redact(value.isoformat() if isinstance(value, datetime) else str(value))
 
 
 @contextmanager

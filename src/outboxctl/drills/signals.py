@@ -1,11 +1,24 @@
-"""The signals that end a command: handled otherwise for a block, or after it."""
+"""The signals that end a command: raised, handled otherwise for a block, or after it."""
 
+import os
 import signal
+import stat
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from threading import current_thread, main_thread
+from time import monotonic
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+# One ^C may arrive twice: from the terminal, and from a parent that passes it on (`timeout`, CI).
+ECHO_SECONDS = 0.5
+
+
+class SignalReceived(KeyboardInterrupt):
+    """One of SIGNALS; a KeyboardInterrupt, for psycopg then cancels the statement under way."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.code = 128 + number
 
 
 @contextmanager
@@ -17,6 +30,25 @@ def handling(handler: "signal._HANDLER") -> Iterator[None]:
                 restored.callback(signal.signal, number, before)
                 signal.signal(number, handler)
         yield
+
+
+@contextmanager
+def raising() -> Iterator[list[int]]:
+    """In the block a signal raises SignalReceived, but for an echo of the first one; yields their numbers."""
+    arrived, first_at = list[int](), 0.0
+
+    def arrive(number: int, _frame: object) -> None:
+        nonlocal first_at
+        if not arrived:
+            first_at = monotonic()
+        elif monotonic() - first_at < ECHO_SECONDS:
+            return
+        arrived.append(number)
+        _mute_hung_up()
+        raise SignalReceived(number)
+
+    with handling(arrive):
+        yield arrived
 
 
 def undisturbed(work: Callable[[], object]) -> None:
@@ -31,3 +63,11 @@ def undisturbed(work: Callable[[], object]) -> None:
     finally:
         for number in arrived:
             signal.raise_signal(number)
+
+
+def _mute_hung_up() -> None:
+    """Send what is still written to a closed terminal to /dev/null, so that it raises no error."""
+    for descriptor in (1, 2):
+        with suppress(OSError):
+            if stat.S_ISCHR(os.fstat(descriptor).st_mode) and not os.isatty(descriptor):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)

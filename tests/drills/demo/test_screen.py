@@ -1,6 +1,7 @@
 """How the demo is shown; what it shows is a short list of our own."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -8,7 +9,7 @@ from typer.testing import CliRunner, Result
 from outboxctl.cli.app import app
 from outboxctl.drills.demo import run as demo_run
 from outboxctl.drills.demo.run import DemoReport
-from outboxctl.drills.demo.story import Renamed, Screen
+from outboxctl.drills.demo.story import Screen
 from outboxctl.drills.labs.model import LabCheck, LabPhase, LabVerdict
 
 pytestmark = pytest.mark.no_servers
@@ -21,9 +22,7 @@ def check(verdict: LabVerdict = LabVerdict.OK) -> LabCheck:
 
 def report(*checks: LabCheck) -> DemoReport:
     ok = all(check.verdict is LabVerdict.OK for check in checks)
-    log = None if ok else "/srv/worker.log"
-    servers = ("3.11.0", "embedded 18", "noida 8")
-    return DemoReport(ok, 1.5, *servers, 2, [], Renamed("m", "n", 1, 1, 0.1), list(checks), log)
+    return DemoReport(list(checks), 1.5, None if ok else Path("/srv/worker.log"))
 
 
 @pytest.fixture

@@ -66,13 +66,12 @@ def bad(story: Story) -> dict[str, str]:
 
 def test_one_event_for_all_documents_of_a_module(story: Story, engine: Elasticsearch) -> None:
     story.worker.start()
-    shown = story.project()
+    story.project()
     assert bad(story) == {}
     assert isinstance(story.screen, Told)
     texts = story.screen.texts
     assert texts[0] == "2 modules, 4 classes and functions, 3 members, in three tables"
-    assert (shown.module, shown.renamed, shown.events, shown.followed) == ("shelf", "shelf_renamed", 1, 3)
-    assert f"shelf is shelf_renamed now: 1 event, 3 documents in {shown.seconds:.1f} s" in texts[2]
+    assert "shelf is shelf_renamed now: 1 event, 3 documents in" in texts[2]
     hits = engine.search(index=story.index, query={"term": {"module": "shelf_renamed"}})["hits"]["hits"]
     held = {hit["_source"]["name"]: hit["_source"] for hit in hits}
     assert {name: source["text"] for name, source in held.items()} == {

@@ -6,26 +6,20 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from outboxctl.cli import rendering
-from outboxctl.cli.chaos.ledger import cause, opened, say, undo_leftovers
+from outboxctl.cli.chaos.ledger import cause, opened, say, tell, undo_leftovers
 from outboxctl.cli.chaos.proxy import proxy
 from outboxctl.cli.guards import checked_database
-from outboxctl.cli.options import DryRun, FaultDuration, Json, NotProduction, group, settings
+from outboxctl.cli.options import DryRun, FaultDuration, NotProduction, group, settings
 from outboxctl.domain.errors import OutboxctlError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from outboxctl.drills.faults.engine import SinkControl
-    from outboxctl.drills.faults.records import Fault
     from outboxctl.settings import Settings
 
 app = group("Cause faults on purpose, on systems that are not production.")
 es = group("Stop the search engine, and start it again.")
 app.add_typer(es, name="es")
 app.command("proxy")(proxy)
-COLUMNS = ("id", "what", "since", "held by")
-
-
 StopCommand = Annotated[str | None, typer.Option(help="This stops it.")]
 StartCommand = Annotated[str | None, typer.Option(help="This starts it again.")]
 
@@ -39,7 +33,6 @@ def stop(
     stop_command: StopCommand = None,
     start_command: StartCommand = None,
     sure: NotProduction = False,
-    json: Json = False,
 ) -> None:
     """Stop the search engine: connections are refused until it is started. By default that of `services up`.
 
@@ -49,7 +42,7 @@ def stop(
 
     configured, url, control = _control("pause" if pause else "stop", stop_command, start_command, sure=sure)
     planned = engine.pause(control, url) if pause else engine.stop(control, url, say)
-    cause(configured, [planned], duration, json=json)
+    cause(configured, [planned], duration)
 
 
 @es.command()
@@ -57,7 +50,6 @@ def start(
     stop_command: StopCommand = None,
     start_command: StartCommand = None,
     sure: NotProduction = False,
-    json: Json = False,
 ) -> None:
     """Start the search engine that was stopped, and wait until it answers.
 
@@ -67,10 +59,8 @@ def start(
 
     configured, url, control = _control("start", stop_command, start_command, sure=sure)
     began = monotonic()
-    undone = start_sink(opened(configured), control, url, say)
-    report = {"sink": url, "answers": True, "undone": [each.id for each in undone]}
-    text = f"{url} answers, after {rendering.age(monotonic() - began)}"
-    rendering.show(report, lambda: [text], json=json)
+    start_sink(opened(configured), control, url, say)
+    tell(f"{url} answers, after {rendering.age(monotonic() - began)}")
 
 
 @app.command()
@@ -86,7 +76,6 @@ def kill(
     ] = False,
     duration: FaultDuration = None,
     sure: NotProduction = False,
-    json: Json = False,
 ) -> None:
     """Kill workers of this machine (SIGKILL): their events are reclaimed once their leases have ended.
 
@@ -105,17 +94,15 @@ def kill(
         registered, now = rows.all_workers(connection), rows.clock(connection)
     chosen = workers.chosen(registered, now, worker_id=worker_id, every=every)
     if pause:
-        cause(configured, [workers.pause(each) for each in chosen], duration, json=json)
+        cause(configured, [workers.pause(each) for each in chosen], duration)
         return
     for each in chosen:
         kill_worker(opened(configured), each)
-    killed = [{"worker_id": each.row.worker_id, "pid": each.row.pid} for each in chosen]
-    lines = [f"killed {each.name}" for each in chosen]
-    rendering.show({"killed": killed}, lambda: lines, json=json)
+        tell(f"killed {each.name}")
 
 
 @app.command()
-def undo(dry_run: DryRun = False, json: Json = False) -> None:
+def undo(dry_run: DryRun = False) -> None:
     """Undo every fault, whoever began it; needs no permission. Those that cannot be undone stay.
 
     With --dry-run list them. The processes and services of runs of labs that were killed are ended as well.
@@ -125,19 +112,22 @@ def undo(dry_run: DryRun = False, json: Json = False) -> None:
     from outboxctl.drills.faults import records
     from outboxctl.drills.scratch.folder import sweep
 
+    faults, failed = records.load(records.folder()), None
+    if not faults:
+        tell("no faults under way")
     if dry_run:
-        _show("faults", "Faults under way", records.load(records.folder()), json=json)
+        for each in faults:
+            holder = "" if each.pid is None else f", held by pid {each.pid} on {each.host}"
+            tell(f"{each.id}  {each.what}, since {each.since}{holder}")
         return
     sweep("lab", say)
     ledger = opened(settings())
-    undone, failed = [], None
-    for fault in ledger.faults():
+    for fault in faults:
         try:
             if ledger.undo(fault):
-                undone.append(fault)
+                tell(f"undone: {fault.what}")
         except OutboxctlError as error:  # the others are undone all the same
             failed = failed or error
-    _show("undone", "Undone", undone, json=json)
     if failed:
         raise failed
 
@@ -165,16 +155,3 @@ def _control(
     if stop_command or start_command:
         raise UsageError("--stop-command and --start-command go together")
     return configured, url, engine.own(url)
-
-
-def _show(name: str, title: str, faults: "Sequence[Fault]", *, json: bool) -> None:
-    """A table of the faults under way, or undone."""
-    names = ("id", "kind", "what", "since", "left_over")
-    holders = (None if each.pid is None else f"pid {each.pid} on {each.host}" for each in faults)
-    rows = [
-        {name: getattr(each, name) for name in names} | {"held_by": holder}
-        for each, holder in zip(faults, holders, strict=True)
-    ]
-    cells = [[row[column.replace(" ", "_")] for column in COLUMNS] for row in rows]
-    table = rendering.table(title, COLUMNS, cells) if faults else "no faults under way"
-    rendering.show({name: rows}, lambda: [table], json=json)

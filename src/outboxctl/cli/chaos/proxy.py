@@ -1,16 +1,15 @@
 """`chaos proxy`: a proxy before the sink that breaks what passes."""
 
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import asdict
-from math import inf
+from threading import Event
 from time import monotonic
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from outboxctl.cli import parse, rendering
-from outboxctl.cli.chaos.ledger import StopSignal, watch
-from outboxctl.cli.options import Json, NotProduction, settings
+from outboxctl.cli.options import NotProduction, settings
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import export
 
@@ -36,9 +35,6 @@ def proxy(
         float | None,
         typer.Option("--share", help="Of the requests, or items, above 0 to 1 (all).", show_default=False),
     ] = None,
-    everything: Annotated[
-        bool, typer.Option("--everything", help="To all requests, not to bulk requests alone.")
-    ] = False,
     applied: Annotated[
         bool | None,
         typer.Option(
@@ -52,25 +48,24 @@ def proxy(
         str | None, typer.Option("--for", help="End the proxy after this long: 30s, 5m.")
     ] = None,
     sure: NotProduction = False,
-    json: Json = False,
 ) -> None:
     """Forward requests to the search engine with faults, until ^C or for a while; workers connect to it.
 
     Faults: refuse, blackhole, reset-before, reset-after, drop-after, delay=SECONDS, drip or
     drip=SECONDS-A-BYTE, busy or busy=RETRY-AFTER, unavailable, gateway, too-large=BYTES, some-items,
-    truncate, html. They happen to bulk requests; with --everything, and refuse and blackhole always, to all
-    requests. The first line of output is the setting for the workers.
+    truncate, html. They happen to bulk requests, refuse and blackhole to all requests. The first line of
+    output is the setting for the workers.
 
     Example: outboxctl chaos proxy --fault busy=2 --share 0.3 --for 30s
     """
     from outboxctl.drills.proxy import Proxy
     from outboxctl.sink.transport.open import passing_on
 
-    proxy_fault = chosen(fault, share=share, everything=everything or None, applied=applied)
+    proxy_fault = chosen(fault, share=share, applied=applied)
     longest = parse.duration("--for", duration) if duration else None
     configured = settings()
     made = Proxy(_sink(configured, port, sure=sure), port, files=passing_on(configured))
-    _run(made, proxy_fault, longest.total_seconds() if longest else inf, json=json)
+    _run(made, proxy_fault, longest.total_seconds() if longest else None)
 
 
 def chosen(text: str | None, **flags: Any) -> "ProxyFault | None":
@@ -89,8 +84,7 @@ def chosen(text: str | None, **flags: Any) -> "ProxyFault | None":
     if name in NEEDED and not value:
         raise UsageError(f"--fault {name} needs its {NEEDED[name]}: --fault {name}=5")
     for flag in given:
-        alone = flag == "everything" and name == "some-items"
-        if name in PLAIN or alone or (flag == "applied" and name not in APPLIED):
+        if name in PLAIN or (flag == "applied" and name not in APPLIED):
             raise UsageError(f"--{flag} does not go with --fault {name}")
     return make(*([_number(name, value)] if equals else []), **given)
 
@@ -119,24 +113,14 @@ def _sink(settings: "Settings", port: int, *, sure: bool) -> str:
     return url
 
 
-def _run(proxy: "Proxy", fault: "ProxyFault | None", seconds: float, *, json: bool) -> None:
+def _run(proxy: "Proxy", fault: "ProxyFault | None", seconds: float | None) -> None:
     """Serve for so many seconds, or until a signal, then print what passed."""
-    from outboxctl.drills.signals import handling
+    from outboxctl.drills.signals import SignalReceived, raising
 
-    name = fault.name if fault else "no fault"
-
-    def line() -> str:
-        counts = proxy.counts
-        text = f"{counts.requests:,} requests, {counts.struck:,} struck, {counts.items_failed:,} items failed"
-        return f"{name}: {text}"
-
-    stop = StopSignal()
-    with handling(stop.arrive), proxy, proxy.fault(fault) if fault else nullcontext():
-        typer.echo(export("ELASTIC_URL", proxy.url), err=json)
-        began = monotonic()
-        watch(line, seconds, stop)
-    report = {"fault": fault and fault.name, "seconds": round(monotonic() - began, 1), **asdict(proxy.counts)}
-    counts = {name.replace("_", " "): value for name, value in report.items() if isinstance(value, int)}
-    title = f"{name}, for {rendering.age(report['seconds'])}"
-    table = rendering.counts(title, ("what came through", "count"), counts)
-    rendering.show(report, lambda: [table], json=json)
+    name, began = fault.name if fault else "no fault", monotonic()
+    with suppress(SignalReceived), raising(), proxy, proxy.fault(fault) if fault else nullcontext():
+        typer.echo(export("ELASTIC_URL", proxy.url))
+        Event().wait(seconds)
+    counts = {name.replace("_", " "): count for name, count in asdict(proxy.counts).items()}
+    title = f"{name}, for {rendering.age(monotonic() - began)}"
+    rendering.console().print(rendering.counts(title, ("what came through", "count"), counts))

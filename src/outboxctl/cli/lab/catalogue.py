@@ -55,7 +55,7 @@ def list_labs(
 
     def lines() -> "Iterator[Any]":
         if name is None:
-            rows = [(lab.number, lab.name, lab.takes(), say(lab.question)) for lab in labs]
+            rows = [(lab.number, lab.name, f"{lab.seconds:g} s", say(lab.question)) for lab in labs]
             heads = [say(each) for each in ("no.", "name", "takes", "question")]
             yield rendering.table(say("Labs"), heads, rows)
         else:
@@ -94,7 +94,6 @@ def _described(lab: "type[Lab]", say: Phrase, lang: str) -> dict[str, Any]:
         "settings": dict(lab.settings),
         "real_engine": lab.real_engine,
         "seconds": lab.seconds,
-        "engine_start_seconds": lab.engine_start,
         "by_hand": [command(line, lang) for line in lab.by_hand],
     }
 
@@ -111,7 +110,7 @@ def _page(lab: "type[Lab]", say: Phrase, lang: str) -> "Iterator[Any]":
     commands = {"Settings": exports} if exports else {}
     commands |= {"By hand": [*BEFORE, *lab.by_hand], "Run it": [f"outboxctl lab run {lab.name}"]}
     number = f"{lab.number}. " if lab.number else ""
-    yield Text(f"{number}{lab.name} ({lab.takes()})", style="bold")
+    yield Text(f"{number}{lab.name} ({lab.seconds:g} s)", style="bold")
     yield say(lab.title)
     for label, text in texts.items():
         yield Text(f"\n{say(label)}", style="bold")

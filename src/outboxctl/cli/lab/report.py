@@ -73,8 +73,8 @@ def _lines(run: "LabRun", evidence: Path, lang: str) -> "Iterator[Any]":
     for record in records:
         if record.conclusion:
             yield Text(say(f"Conclusion of {record.lab}"), style="bold")
-        for line in record.conclusion:
-            yield rendering.Unbroken(rendering.cell(f"  {say(line.name)}: {say(line.value)}"))
+        for name, value in record.conclusion.items():
+            yield rendering.Unbroken(rendering.cell(f"  {say(name)}: {say(value)}"))
     yield ""
     yield Text(say(f"Verdict: {run.verdict}"), style=COLOURS[run.verdict])
     yield rendering.Unbroken(say(f"Evidence: {evidence}"))

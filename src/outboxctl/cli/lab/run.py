@@ -16,7 +16,7 @@ from outboxctl.cli.lab.catalogue import Lang, Language, chosen
 from outboxctl.cli.lab.report import CODES, HOME, show
 from outboxctl.cli.options import Json, NotProduction
 from outboxctl.cli.services import Search
-from outboxctl.domain.errors import OutboxctlError, UsageError
+from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import brief
 
 if TYPE_CHECKING:
@@ -66,7 +66,8 @@ def run(
     from outboxctl.drills.labs.messages import in_language
     from outboxctl.drills.labs.place import own_place
     from outboxctl.drills.labs.run import Runner
-    from outboxctl.drills.scratch.folder import SignalReceived, own_folder
+    from outboxctl.drills.scratch.folder import own_folder
+    from outboxctl.drills.signals import SignalReceived
 
     labs, overrides = chosen(names), _overrides(set_ or [])
     command, path = _worker(worker), _evidence(evidence)
@@ -79,18 +80,15 @@ def run(
                 place = confirmed(labs, folder.path, overrides, worker=worker, yes=yes, sure=sure)
             else:
                 place = own_place(folder.path, search.value, overrides, say)
-            written = EvidenceFolder(path)
+            runner = Runner(place, EvidenceFolder(path), lambda text: say(in_language(text, lang)), command)
             try:
-                ended = Runner(place, written, lambda text: say(in_language(text, lang)), command).run(labs)
+                ended = runner.run(labs)
             except SignalReceived as again:
                 _take_over(again.code)
     except SignalReceived as arrived:
         raise typer.Exit(arrived.code) from None
     show(ended, path, lang, json=json)
-    if written.lost:
-        lost = ", ".join(written.lost)
-        raise OutboxctlError(f"evidence could not be written into {path}: {lost}", hint="is the disk full?")
-    raise typer.Exit(128 + folder.interrupted if folder.interrupted else CODES[ended.verdict])
+    raise typer.Exit(128 + folder.signals[0] if folder.signals else CODES[ended.verdict])
 
 
 def _overrides(options: "Sequence[str]") -> dict[str, str]:
@@ -98,10 +96,11 @@ def _overrides(options: "Sequence[str]") -> dict[str, str]:
     from pydantic import ValidationError
 
     from outboxctl.drills.scratch.settings import by_field, fixed
-    from outboxctl.settings import Settings, env_names
+    from outboxctl.settings import Settings, env_names, is_secret
 
-    fields = [f for f in Settings.model_fields if f not in NOT_SET and not f.startswith("elastic_")]
-    known = [name for field in fields for name in env_names(field)]
+    # No secret: evidence shows them.
+    fields = [f for f in Settings.model_fields if f not in NOT_SET and not is_secret(f)]
+    known = [name for field in fields if not field.startswith("elastic_") for name in env_names(field)]
     values: dict[str, str] = {}
     for option in options:
         name, equals, value = option.partition("=")

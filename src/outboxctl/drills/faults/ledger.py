@@ -18,6 +18,7 @@ from outboxctl.drills.faults import engine, guest, processes, records, workers
 from outboxctl.drills.faults.records import Fault
 from outboxctl.drills.services.model import Say, silent
 from outboxctl.drills.services.record import locked
+from outboxctl.drills.signals import undisturbed
 from outboxctl.settings import Settings
 
 # The settings are those of the command that undoes the fault: the ledger holds no credentials. Does nothing
@@ -48,24 +49,20 @@ class Ledger:
         return [each for each in self.faults() if facts.items() <= each.facts.items()]
 
     def begin(self, fault: Fault, begin: Callable[[], object]) -> None:
-        """Record the fault, then begin it; if that fails, undo it."""
+        """Record the fault, then begin it; where that fails, the caller undoes it."""
         with locked(self.folder, self._say):
             records.save(self.folder, [*self.faults(), fault])
-        try:
-            begin()
-        except BaseException:
-            self.undo(fault)
-            raise
+        begin()
 
     @contextmanager
     def holding(self, fault: Fault, begin: Callable[[], object]) -> Iterator[None]:
-        """Begin the fault, held by this process, and undo it when the block ends."""
+        """Begin the fault, held by this process, and undo it when the block ends, whole despite signals."""
         held = replace(fault, pid=os.getpid(), born=psutil.Process().create_time())
-        self.begin(held, begin)
         try:
+            self.begin(held, begin)
             yield
         finally:
-            self.undo(held)
+            undisturbed(lambda: self.undo(held))
 
     def undo(self, fault: Fault) -> bool:
         """Undo a fault and delete its record; False where another command has. OutboxctlError: it stays."""

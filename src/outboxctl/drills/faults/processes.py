@@ -113,7 +113,7 @@ def _exit_code(command: list[str], out: IO[str]) -> int:
         return child.wait(COMMAND_SECONDS)
     except BaseException as error:
         late = isinstance(error, subprocess.TimeoutExpired)
-        with suppress(PermissionError, subprocess.TimeoutExpired):
+        with suppress(ProcessLookupError, PermissionError, subprocess.TimeoutExpired):  # it may have ended
             (os.kill if late else os.killpg)(child.pid, signal.SIGKILL)
             child.wait(1)
         if late:

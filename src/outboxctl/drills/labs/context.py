@@ -14,8 +14,9 @@ from outboxctl.core.operator import inject
 from outboxctl.core.stats import drill_snapshot, snapshot
 from outboxctl.drills.labs.experiment import TIMEOUT_SECONDS, Experiment, FaultNotConfirmed
 from outboxctl.drills.labs.model import LabVerdict, Record, Snapshot
-from outboxctl.drills.proxy import Proxy
+from outboxctl.drills.proxy import Proxy, faults
 from outboxctl.drills.scratch.worker import WorkerProcess
+from outboxctl.drills.services import sockets
 from outboxctl.sink.index import document
 from outboxctl.sink.transport.open import connect, passing_on
 
@@ -32,6 +33,7 @@ ROWS_A_TRANSACTION = 500
 OK = 200  # HTTP
 DELIVERED = "all events delivered, the worker ready"
 RECOVERED = "the backlog is gone"
+UNREACHABLE = "nothing listens where the worker sends"
 PROCESSED = "processed, by the metric"
 COUNTS: dict[str, str] = {
     "done": "events done",
@@ -178,6 +180,12 @@ class LabContext(Experiment):
         """As a fault, hold every bulk request at this point until undone."""
         block = ExitStack()
         self.fault(name, lambda: block.enter_context(self.proxy.hold(point)), block.close)
+
+    def refuse_connections(self) -> str:
+        """As a fault, refuse every connection to the sink until undone. Returns how. FaultNotConfirmed."""
+        self.proxy_fault("every connection to the sink is refused", faults.refuse())
+        self.confirm(UNREACHABLE, lambda: not sockets.get(self.proxy.url, seconds=1)[0], within=3)
+        return "connections to ES refused (as with a wrong URL)"
 
     def freeze(self, name: str) -> None:
         """As a fault, stop the worker of this name by SIGSTOP until undone."""

@@ -6,7 +6,7 @@ from time import monotonic
 from typing import TypeVar
 
 from outboxctl.domain.printable import brief
-from outboxctl.drills.labs.model import Filled, LabCheck, LabPhase, LabVerdict, Line, Record, Window
+from outboxctl.drills.labs.model import LabCheck, LabPhase, LabVerdict, Line, Record, Window
 
 POLL_SECONDS = 0.05
 TIMEOUT_SECONDS = 30.0
@@ -26,8 +26,7 @@ class Experiment:
     """One run of one lab, recorded in `record` as it goes; `stop` ends every wait with RunStopped."""
 
     def __init__(self, record: Record, *, stop: Event) -> None:
-        self.record, self.phase = record, LabPhase.PREPARE
-        self.stop: Event | None = stop
+        self.record, self.phase, self.stop = record, LabPhase.PREPARE, stop
         self._started = monotonic()
         self._undoing: list[tuple[int, Callable[[], object] | None]] = []
 
@@ -68,9 +67,7 @@ class Experiment:
 
     def pause(self, seconds: float) -> None:
         """Sleep. RunStopped if the run is to end."""
-        if self.stop is None:
-            Event().wait(seconds)
-        elif self.stop.wait(seconds):
+        if self.stop.wait(seconds):
             raise RunStopped
 
     def confirm(self, name: str, condition: Callable[[], T], within: float = TIMEOUT_SECONDS) -> T:
@@ -99,7 +96,7 @@ class Experiment:
 
     def conclude(self, name: str, value: object) -> None:
         """Fill in a field of the conclusion."""
-        self.record.conclusion.append(Filled(name, _plain(value)))
+        self.record.conclusion[name] = _plain(value)
 
     def log(self, text: str) -> None:
         """Add a line to the timeline."""

@@ -43,8 +43,5 @@ def _patterns() -> list[tuple[re.Pattern[str], str]]:
     """The messages with values; those with most text of their own come first."""
     found = [(english, chinese) for english, chinese in catalogue().items() if "{}" in english]
     found.sort(key=lambda pair: -len(pair[0]))
-    return [(_pattern(english), chinese) for english, chinese in found]
-
-
-def _pattern(english: str) -> re.Pattern[str]:
-    return re.compile("(.+?)".join(map(re.escape, english.split("{}"))), re.DOTALL)
+    parts = [(map(re.escape, english.split("{}")), chinese) for english, chinese in found]
+    return [(re.compile("(.+?)".join(each), re.DOTALL), chinese) for each, chinese in parts]

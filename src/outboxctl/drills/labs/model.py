@@ -58,14 +58,6 @@ class LabCheck:
 
 
 @dataclass(frozen=True)
-class Filled:
-    """A field of the document's conclusion, filled in."""
-
-    name: str
-    value: str
-
-
-@dataclass(frozen=True)
 class Window:
     """A fault: when it began and when it was undone (None: not yet), in seconds of the lab."""
 
@@ -106,7 +98,8 @@ class Record:
     """One run of one lab, filled while it runs.
 
     `why` is the reason of the verdict in a sentence; `interrupted` the phase in which the run was ended
-    from outside. `logs` are file names in the lab's folder.
+    from outside. `conclusion` has the fields of the document's, filled in. `logs` are file names in the
+    lab's folder.
     """
 
     lab: str
@@ -117,7 +110,7 @@ class Record:
     seconds: float = 0.0
     interrupted: LabPhase | None = None
     checks: list[LabCheck] = field(default_factory=list)
-    conclusion: list[Filled] = field(default_factory=list)
+    conclusion: dict[str, str] = field(default_factory=dict)
     windows: list[Window] = field(default_factory=list)
     snapshots: list[Snapshot] = field(default_factory=list)
     samples: list[LabSample] = field(default_factory=list)

@@ -19,15 +19,12 @@ from outboxctl.settings import Settings
 if TYPE_CHECKING:
     from outboxctl.drills.labs.lab import Lab
 
-IMITATION = "noida"
-
 
 class LabPlace:
     """The database and the sink of `settings`, where each lab makes a schema and an index; workers run here.
 
     Nothing else is touched there. `home` is the folder of the workers, `overrides` are environment variables
-    that replace every lab's settings. `engine` is the kind of search engine that a lab may start and stop in
-    `home`; None: it may not. `state` is the state folder of the ledger.
+    that replace every lab's settings, `state` is the state folder of the ledger.
     """
 
     def __init__(
@@ -35,12 +32,10 @@ class LabPlace:
         settings: Settings,
         home: Path,
         overrides: Mapping[str, str],
-        *,
-        engine: SearchWish | None = None,
         state: Path | None = None,
     ) -> None:
         self.settings = settings
-        self._home, self._overrides, self._engine, self._state = home, overrides, engine, state
+        self._home, self._overrides, self._state = home, overrides, state
         self._mark = uuid4().hex[:6]  # of this run
 
     @cached_property
@@ -55,11 +50,7 @@ class LabPlace:
     @contextmanager
     def namespace(self, lab: "type[Lab]") -> Iterator[Namespace]:
         """The schema and the index of a lab, both in the ledger while they exist."""
-        settings, names, own = self.settings, self.names(lab), None
-        if lab.own_engine and self._engine:
-            own = self._home / lab.name
-            url = services.start_search(own, search=self._engine, fresh=True).url
-            settings = settings.model_copy(update={"elastic_url": type(settings.elastic_url)(url)})
+        settings, names = self.settings, self.names(lab)
         with Ledger(settings, self._state).holding(*guest.planned(settings, names, "a lab")):
             ends = {
                 "DATABASE_URL": namespaces.in_schema(settings.require_database_url(), names.schema),
@@ -68,7 +59,7 @@ class LabPlace:
                 "ELASTIC_INDEX": names.index,
                 **guest.sink_credentials(settings),
             }
-            made = Namespace(ends, {**lab.settings, **self._overrides}, self._overrides, self._home, own)
+            made = Namespace(ends, {**lab.settings, **self._overrides}, self._overrides, self._home)
             guest.furnish(made.settings, settings.environment)
             yield made
 
@@ -77,4 +68,4 @@ def own_place(folder: Path, search: SearchWish, overrides: Mapping[str, str], sa
     """Services of our own, started in a run's folder, where they end with it."""
     both = services.up(folder, search=search, fresh_ports=True, fast=True, say=say)
     ends = {"database_url": both.postgres.url, "elastic_url": both.search.url, "elastic_index": "outbox"}
-    return LabPlace(fixed(ends), folder, overrides, engine=search, state=folder)
+    return LabPlace(fixed(ends), folder, overrides, folder)

@@ -9,22 +9,14 @@ from threading import Event, Thread
 
 from outboxctl.domain.errors import OutboxctlError
 from outboxctl.domain.printable import brief
+from outboxctl.drills.faults.guest import IMITATION
 from outboxctl.drills.labs import invariants
 from outboxctl.drills.labs.context import LabContext
 from outboxctl.drills.labs.evidence import EvidenceFolder
 from outboxctl.drills.labs.experiment import FaultNotConfirmed, RunStopped
 from outboxctl.drills.labs.lab import Lab
-from outboxctl.drills.labs.model import (
-    Filled,
-    LabCheck,
-    LabPhase,
-    LabRun,
-    LabSample,
-    LabVerdict,
-    Line,
-    Record,
-)
-from outboxctl.drills.labs.place import IMITATION, LabPlace
+from outboxctl.drills.labs.model import LabCheck, LabPhase, LabRun, LabSample, LabVerdict, Line, Record
+from outboxctl.drills.labs.place import LabPlace
 
 JOBS = 6  # labs side by side
 SAMPLE_SECONDS = 0.25
@@ -76,7 +68,7 @@ class Runner:
             why = "it needs a real search engine, and this is an imitation"
             _inconclusive(record, NEEDS, "a real search engine", "an imitation", why)
         else:
-            self.say(f"{lab.name}: begins, about {lab.takes()}")
+            self.say(f"{lab.name}: begins, about {lab.seconds:g} s")
             self._play(lab, record)
         self.say(f"{record.lab}: {record.verdict} after {record.seconds:.1f} s")
         self.evidence.add(record)
@@ -119,14 +111,14 @@ def play(lab: Lab, ctx: LabContext) -> None:
         ctx.snapshot("B")
 
     def steady() -> None:
-        lab.steady(ctx)
+        ctx.expect_steady(lab.events)
         ctx.snapshot("A")
 
     with closing(Sampler(ctx)):
         began = _ran(ctx, LabPhase.PREPARE, lambda: lab.prepare(ctx)) and _ran(ctx, LabPhase.STEADY, steady)
         injected = began and _ran(ctx, LabPhase.INJECT, lambda: part(LabPhase.INJECT))
         observed = injected and _ran(ctx, LabPhase.OBSERVE, observe)
-        stop, ctx.stop = ctx.stop, None
+        stop, ctx.stop = ctx.stop, Event()
         _ran(ctx, LabPhase.UNDO, ctx.undo)
         ctx.stop = stop
         # RECOVER and the invariants come even if the fault was not confirmed; CHECK after both. But not after
@@ -168,7 +160,7 @@ def _judge(lab: Lab, record: Record) -> None:
         broken = record.unmet[0]
         record.why = f"{broken.name}: expected {broken.expected}, seen {broken.seen}"
     if lab.judged:
-        record.conclusion.append(Filled("verdict", f"{lab.judged} {record.verdict}"))
+        record.conclusion["verdict"] = f"{lab.judged} {record.verdict}"
 
 
 class Sampler:

@@ -3,13 +3,11 @@
 import os
 import shutil
 import signal
-import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from time import monotonic
 
 import psutil
 from filelock import FileLock
@@ -19,22 +17,19 @@ from outboxctl.drills import services
 from outboxctl.drills.scratch.worker import RUN
 from outboxctl.drills.services import process
 from outboxctl.drills.services.model import Say, silent
-from outboxctl.drills.signals import handling
+from outboxctl.drills.signals import SignalReceived, handling, raising
 
 LOCK = "run.lock"
 PATIENCE_SECONDS = 5.0
-# One ^C may arrive twice: from the terminal, and from a parent that passes it on (`timeout`, CI).
-ECHO_SECONDS = 0.5
 
 
 @dataclass
 class ScratchFolder:
-    """The folder of services, worker and log."""
+    """The folder of services, worker and log; `signals` are the numbers of those that came."""
 
     path: Path
     succeeded: bool = False
-    interrupted: int = 0  # the signal's number
-    interrupted_at: float = 0.0
+    signals: list[int] = field(default_factory=list)
 
     @property
     def log(self) -> Path:
@@ -42,42 +37,23 @@ class ScratchFolder:
         return self.path / "worker-w1.log"
 
 
-class SignalReceived(KeyboardInterrupt):
-    """One of SIGNALS; a KeyboardInterrupt, for psycopg then cancels the statement under way."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__()
-        self.code = 128 + number
-
-
 @contextmanager
 def own_folder(kind: str, say: Say = silent) -> Iterator[ScratchFolder]:
     """A fresh folder for a run of this kind (`demo`): under `OUTBOXCTL_STATE`, else among temporary files.
 
     At the end of the block, by a signal or a closed terminal too, all that runs in the folder is ended.
-    A signal is raised as SignalReceived, an echo of the first one is not. UsageError where no folder can
-    be made.
+    SignalReceived as of `raising`. UsageError where no folder can be made.
     """
     folder = _new(_parent(), kind)
-
-    def leave(number: int, _frame: object) -> None:
-        if not folder.interrupted:
-            folder.interrupted_at = monotonic()
-        elif monotonic() - folder.interrupted_at < ECHO_SECONDS:
-            return
-        folder.interrupted = number
-        _mute_hung_up()
-        raise SignalReceived(number)
-
-    with _lock(folder.path), handling(leave):
+    with _lock(folder.path), raising() as folder.signals:
         try:
             sweep(kind, say)
             yield folder
         except BaseException as error:
-            failed = isinstance(error, Exception) and not folder.interrupted
-            folder.succeeded = not failed
-            if folder.interrupted and isinstance(error, Exception):  # what the signal broke
-                raise SignalReceived(folder.interrupted) from None
+            broken = isinstance(error, Exception)
+            folder.succeeded = not broken or bool(folder.signals)
+            if broken and folder.signals:  # by the signal
+                raise SignalReceived(folder.signals[0]) from None
             raise
         finally:
             with handling(_not_now):
@@ -100,8 +76,7 @@ def _new(parent: Path, kind: str) -> ScratchFolder:
 
 def _finish(folder: ScratchFolder, say: Say) -> None:
     _end_workers(folder.path)
-    for state in services.states(folder.path):
-        services.down(state, purge=True, say=say)
+    services.down(folder.path, purge=True, say=say)
     if folder.log.exists() and not folder.succeeded:
         (folder.path / LOCK).unlink()  # no sweep removes it
     else:
@@ -142,14 +117,6 @@ def _end_workers(folder: Path) -> None:
             if each.pid != os.getpid() and each.environ().get(RUN) == str(folder):
                 # At once: its data is deleted, and a paused process handles no other signal.
                 process.end(each, signal.SIGKILL, patience=PATIENCE_SECONDS)
-
-
-def _mute_hung_up() -> None:
-    """Send what is still written to a closed terminal to /dev/null, so that it raises no error."""
-    for descriptor in (1, 2):
-        with suppress(OSError):
-            if stat.S_ISCHR(os.fstat(descriptor).st_mode) and not os.isatty(descriptor):
-                os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
 
 
 def _not_now(_number: int, _frame: object) -> None:

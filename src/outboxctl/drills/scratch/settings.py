@@ -31,16 +31,14 @@ class Namespace:
     """Tables and an index of one lab, and its settings.
 
     `ends` are DATABASE_URL, ELASTIC_URL (the sink itself, without a proxy), ELASTIC_INDEX and credentials.
-    `home` is the working folder of its workers. `own` is the state folder of a search engine that is this
-    lab's alone, None where it shares one. `shown` are the settings that are not the defaults, without `ends`:
-    these may hold secrets. `overrides` replace whatever a lab sets.
+    `home` is the working folder of its workers. `shown` are the settings that are not the defaults, without
+    `ends`: these may hold secrets. `overrides` replace whatever a lab sets.
     """
 
     ends: Mapping[str, str]
     shown: Mapping[str, str]
     overrides: Mapping[str, str]
     home: Path
-    own: Path | None = None
 
     @cached_property
     def settings(self) -> Settings:

@@ -1,7 +1,6 @@
 """The index: created behind a write alias with an explicit mapping; counted and searched."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from outboxctl.sink.engines import SERVERLESS
@@ -30,15 +29,6 @@ SETTINGS: dict[str, Any] = {
     "index.number_of_replicas": 0,
     "index.gc_deletes": "1h",
 }
-
-
-@dataclass(frozen=True)
-class Hit:
-    """One search result."""
-
-    id: str
-    score: float
-    snippet: str
 
 
 def ensure(
@@ -78,11 +68,8 @@ def count(client: Client, name: str, query: Mapping[str, Any] | None = None) -> 
     return int(request(client, "POST", name, "_count", body=body)["count"])
 
 
-def search(client: Client, name: str, text: str, *, size: int = 5) -> list[Hit]:
-    """The best hits for `text` in `text` and `snippet`."""
+def search(client: Client, name: str, text: str, *, size: int = 5) -> list[str]:
+    """The snippets of the best hits for `text` in `text` and `snippet`."""
     query: Mapping[str, Any] = {"multi_match": {"query": text, "fields": ["snippet^2", "text"]}}
     answer = request(client, "POST", name, "_search", body={"query": query, "size": size})
-    return [
-        Hit(hit["_id"], float(hit["_score"] or 0), str(hit["_source"].get("snippet")))
-        for hit in answer["hits"]["hits"]
-    ]
+    return [str(hit["_source"].get("snippet")) for hit in answer["hits"]["hits"]]

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from outboxctl.core.operator import audit, failed, moves, selection
 from outboxctl.core.operator.selection import Selection
-from outboxctl.drills.labs import CHECK, OBSERVE, RECOVER, Lab, LabContext, Steps, outage
+from outboxctl.drills.labs import CHECK, OBSERVE, RECOVER, Lab, LabContext, Steps
 
 if TYPE_CHECKING:
     from outboxctl.core.database import Connection
@@ -45,7 +45,7 @@ class AuditedReplay(Lab):
 
     def experiment(self, ctx: LabContext) -> Steps:
         """An outage longer than the attempts, a dry run, and the replay once the cause is removed."""
-        outage.refuse(ctx)
+        ctx.refuse_connections()
         ctx.load(CAUGHT)
         failed = "events have failed for good"
         ctx.confirm(failed, lambda: ctx.counts().failed == CAUGHT, within=15)

@@ -2,7 +2,7 @@
 
 from outboxctl.core.stats import snapshot
 from outboxctl.domain import backoff
-from outboxctl.drills.labs import CHECK, OBSERVE, Lab, LabContext, Steps, outage
+from outboxctl.drills.labs import CHECK, OBSERVE, Lab, LabContext, Steps
 
 STUCK = "outbox_stuck_processing_events"
 CAUGHT = 100  # events written during the outage
@@ -73,7 +73,7 @@ class KillAndHeal(Lab):
 
 
 class OutageAndBackoff(Lab):
-    """The search engine stops under load and comes back."""
+    """The sink is unreachable under load, and comes back."""
 
     name = "outage-and-backoff"
     number = 2
@@ -90,8 +90,7 @@ class OutageAndBackoff(Lab):
         "OUTBOX_MAX_BACKOFF_SECONDS": "2",
         "OUTBOX_POLL_INTERVAL_SECONDS": "0.2",
     }
-    own_engine = True
-    seconds, engine_start = 9.0, 20.0
+    seconds = 9.0
     by_hand = (
         "outboxctl worker &",
         "outboxctl chaos es stop",
@@ -105,8 +104,8 @@ class OutageAndBackoff(Lab):
     judged = "v2 backoff and jitter:"
 
     def experiment(self, ctx: LabContext) -> Steps:
-        """Stop the sink, then write events: retries at spread times, and none fails."""
-        worker, injection = ctx.worker("w1"), outage.stop(ctx)
+        """Refuse connections, then write events: retries at spread times, and none fails."""
+        worker, injection = ctx.worker("w1"), ctx.refuse_connections()
         ctx.load(CAUGHT)
         yield OBSERVE
         grows = f"{RETRIES} goes on growing"

@@ -4,7 +4,7 @@ import signal
 
 from outboxctl.core.operator import moves, selection
 from outboxctl.core.operator.selection import Selection
-from outboxctl.drills.labs import CHECK, OBSERVE, Lab, LabContext, Steps, outage
+from outboxctl.drills.labs import CHECK, OBSERVE, Lab, LabContext, Steps
 from outboxctl.drills.labs.context import OK
 from outboxctl.operations.check import figures
 from outboxctl.operations.check.figures import CheckLimits
@@ -61,7 +61,7 @@ class DaemonLab(Lab):
     def experiment(self, ctx: LabContext) -> Steps:
         """No alert fires at first; then an outage, SIGTERM and a frozen worker, one after the other."""
         _expect_no_alert(ctx)
-        outage.refuse(ctx)
+        ctx.refuse_connections()
         ctx.load(CAUGHT)
         yield OBSERVE
         fired: list[str] = []

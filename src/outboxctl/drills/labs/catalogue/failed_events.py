@@ -3,7 +3,7 @@
 from outboxctl.core.operator import failed
 from outboxctl.core.operator.selection import Selection
 from outboxctl.domain.failures import Reason
-from outboxctl.drills.labs import CHECK, OBSERVE, RECOVER, Lab, LabContext, Steps, outage
+from outboxctl.drills.labs import CHECK, OBSERVE, RECOVER, Lab, LabContext, Steps
 
 BAD_OP = "not-a-real-op"
 NEIGHBOURS = 20
@@ -87,7 +87,7 @@ class AttemptsExhausted(Lab):
 
     def experiment(self, ctx: LabContext) -> Steps:
         """Refuse connections until all events have failed; new ones are delivered once the sink is back."""
-        injection = outage.refuse(ctx)
+        injection = ctx.refuse_connections()
         ctx.load(CAUGHT)
         yield OBSERVE
         ctx.expect_soon("all events of the outage fail", lambda: ctx.counts().failed == CAUGHT, within=20)

@@ -1,108 +1,72 @@
-"""The charts of a lab's record: lines and areas over time, the faults' windows, the marks of both axes.
+"""The charts of a lab's record as SVG: counts over time, with the windows of its faults shaded."""
 
-A chart is drawn in a field of WIDTH by HEIGHT that the page stretches; its text is laid over as HTML, so that
-it keeps its size on any screen.
-"""
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from html import escape
+from math import ceil
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from math import ceil, floor, log10
+from outboxctl.drills.labs.model import Record, Window
 
-from outboxctl.drills.labs.model import LabSample, Record
-
-WIDTH, HEIGHT = 1000, 100
-STEPS = (1, 1.2, 1.6, 2, 3, 4, 5, 6, 8, 10)
+WIDTH, HEIGHT, LEFT, TOP, BELOW = 600, 140, 60, 10, 18  # of the field, and what is around it for labels
 MOST_POINTS = 160
-TITLES = {
-    "status": "Events by status",
-    "lag": "Lag, events",
-    "age": "Oldest event, s",
-    "sum": "Attempts in all",
-}
-STACKED = ("done", "failed", "processing", "pending")  # from the bottom
-Point = tuple[float, float]
+STATUSES = ("done", "failed", "processing", "pending")  # from the bottom
+SINGLES = {"lag": "Lag, events", "oldest_age": "Oldest event, s", "attempts": "Attempts in all"}
 
 
-Mark = tuple[float, str]  # a label at so many percent of an axis
-
-
-@dataclass(frozen=True)
-class LabChart:
-    """One chart; `peak` is its highest value, `shapes` are SVG elements, their classes and points."""
-
-    name: str
-    title: str
-    peak: str
-    shapes: list[tuple[str, str, str]]
-    xs: list[Mark]
-    ys: list[Mark]
-
-
-def shades(record: Record) -> list[tuple[float, float, str]]:
-    """The windows of all faults, numbered if several: left edge and width in percent, and a label."""
-    end, many, found = _end(record), len(record.windows) > 1, []
-    for number, window in enumerate(record.windows, 1):
-        width = ((end if window.ended is None else window.ended) - window.began) / end * 100
-        label = str(number) if many else window.fault
-        found.append((round(window.began / end * 100, 2), round(max(width, 0.4), 2), label))
-    return found
-
-
-def charts(record: Record) -> list[LabChart]:
-    """Status over time first, then lag, age and attempts; none without samples."""
+def drawn(record: Record, say: Callable[[str], str]) -> Iterator[str]:
+    """HTML: a legend, and a chart each of the statuses, lag, age and attempts; nothing without samples."""
     samples = record.samples[:: ceil(len(record.samples) / MOST_POINTS) or 1]
     if len(samples) < 2:  # noqa: PLR2004 - a line has two ends
-        return []
-    end = _end(record)
-    singles: dict[str, list[Point]] = {
-        "lag": [(each.at, each.look.lag) for each in samples],
-        "age": [(each.at, each.look.oldest_age) for each in samples],
-        "sum": [(each.at, each.look.attempts) for each in samples],
+        return
+    times, looks = [each.at for each in samples], [each.look for each in samples]
+    stacked = {
+        name: [sum(getattr(look, below) for below in STATUSES[:number]) for look in looks]
+        for number, name in enumerate(STATUSES, 1)
     }
-    return [_status(samples, end), *(_single(name, line, end) for name, line in singles.items())]
+    lines = {"Events by status": dict(reversed(stacked.items()))}  # the highest is behind the others
+    lines |= {title: {name: [getattr(look, name) for look in looks]} for name, title in SINGLES.items()}
+    ends = [window.ended or 0.0 for window in record.windows]
+    end = max(record.seconds, times[-1], *ends) or 1.0
+    yield _legend(record.windows, say)
+    figures = (_figure(say(title), each, times, record.windows, end) for title, each in lines.items())
+    yield f'<div class="charts">{"".join(figures)}</div>'
 
 
-def _status(samples: Sequence[LabSample], end: float) -> LabChart:
-    top = _nice(max(each.look.total for each in samples) or 1)
-    below: list[Point] = [(each.at, 0.0) for each in samples]
-    areas = []
-    for name in STACKED:
-        above = [(at, low + getattr(each.look, name)) for (at, low), each in zip(below, samples, strict=True)]
-        areas.append(("polygon", name, _points([*above, *reversed(below)], end, top)))
-        below = above
-    return _chart("status", "", areas, end, top)
+def _legend(windows: Sequence[Window], say: Callable[[str], str]) -> str:
+    keys = [(name, name) for name in reversed(STATUSES)]
+    for window in windows:
+        until = "…" if window.ended is None else f"{window.ended:.1f}"
+        keys.append(("window", f"{say('fault')}: {say(window.fault)} ({window.began:.1f}-{until} s)"))
+    return (
+        f'<div class="legend">{"".join(f"<i class={kind}></i>{escape(text)} " for kind, text in keys)}</div>'
+    )
 
 
-def _single(name: str, line: Sequence[Point], end: float) -> LabChart:
-    peak = max(value for _, value in line)
-    top = _nice(peak or 1)
-    area = _points([*line, (line[-1][0], 0.0), (line[0][0], 0.0)], end, top)
-    shapes = [("polygon", name, area), ("polyline", name, _points(line, end, top))]
-    return _chart(name, _number(peak), shapes, end, top)
+def _figure(
+    title: str,
+    lines: Mapping[str, Sequence[float]],
+    times: Sequence[float],
+    windows: Sequence[Window],
+    end: float,
+) -> str:
+    """A chart: an area down to 0 for each line, the windows above them, the marks of both axes."""
+    top, base = max(map(max, lines.values())) or 1, TOP + HEIGHT
 
+    def x(second: float) -> int:
+        return round(LEFT + second / end * WIDTH)
 
-def _chart(name: str, peak: str, shapes: list[tuple[str, str, str]], end: float, top: float) -> LabChart:
-    step = _nice(end / 6)
-    xs = [(round(n * step / end * 100, 2), f"{n * step:g}") for n in range(ceil(end / step))]
-    ys = [(percent, _number(top * percent / 100)) for percent in (0.0, 50.0, 100.0)]
-    return LabChart(name, TITLES[name], peak, shapes, xs, ys)
+    def points(values: Sequence[float]) -> str:
+        line = [f"{x(at)},{base - value / top * HEIGHT:.1f}" for at, value in zip(times, values, strict=True)]
+        return " ".join([f"{x(times[0])},{base}", *line, f"{x(times[-1])},{base}"])
 
-
-def _points(line: Iterable[Point], right: float, top: float) -> str:
-    """A line in the field, whose right edge is at x = `right` and whose top at y = `top`."""
-    return " ".join(f"{x / right * WIDTH:.0f},{HEIGHT - y / top * HEIGHT:.1f}" for x, y in line)
-
-
-def _nice(value: float) -> float:
-    """The next round number at or above `value`, which is above 0."""
-    power = 10.0 ** floor(log10(value))
-    return next((step * power for step in STEPS if step * power >= value), 10 * power)
-
-
-def _number(value: float) -> str:
-    return f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:.1f}"  # noqa: PLR2004
-
-
-def _end(record: Record) -> float:
-    seconds = [sample.at for sample in record.samples] + [window.ended or 0 for window in record.windows]
-    return max([record.seconds, *seconds]) or 1.0
+    shapes = [f'<polygon class="{name}" points="{points(values)}"/>' for name, values in lines.items()]
+    for window in windows:
+        left, right = x(window.began), x(end if window.ended is None else window.ended)
+        width = max(2, right - left)
+        shapes.append(f'<rect class="window" x="{left}" y="{TOP}" width="{width}" height="{HEIGHT}"/>')
+    highest = f"{top:,.1f}".removesuffix(".0")
+    marks = ((LEFT - 5, TOP + 10, highest), (LEFT - 5, base, "0"), (LEFT + WIDTH, base + 15, f"{end:.1f} s"))
+    shapes += [f'<text x="{at}" y="{y}" text-anchor="end">{text}</text>' for at, y, text in marks]
+    box = f'viewBox="0 0 {LEFT + WIDTH + 5} {base + BELOW}"'
+    caption = escape(title)
+    svg = f'<svg {box} role="img" aria-label="{caption}">{"".join(shapes)}</svg>'
+    return f"<figure><figcaption>{caption}</figcaption>{svg}</figure>"

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import math
 import shlex
 from collections.abc import Sequence
 from dataclasses import asdict, fields
@@ -11,18 +10,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from outboxctl.core.stats.drill_snapshot import EventCounts
 from outboxctl.domain.printable import brief, clean
-from outboxctl.domain.redaction import hides, redact
-from outboxctl.drills.labs.messages import in_language
+from outboxctl.domain.redaction import redact
 from outboxctl.drills.labs.model import LabSample, Record, Snapshot
-from outboxctl.settings import Settings, env_names, is_secret
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
 T = TypeVar("T")
 LONGEST = 2_000  # characters of one text
-LARGEST = 1e15  # rows may claim to be infinitely old
-HIDDEN = "***"
 HALF = 1_000_000  # characters kept of a log's beginning, and of its end
 
 
@@ -43,8 +38,6 @@ def adapter(kind: type[T]) -> "TypeAdapter[T]":
 def tidy(record: Record) -> Record:
     """A copy that is safe to show: short and printable, without secrets, and without the long metrics."""
     plain = asdict(record)
-    for name, value in record.settings.items():
-        plain["settings"][name] = HIDDEN if _secret(name) and value else value
     for snapshot in plain["snapshots"]:
         snapshot["metrics"] = {}
     return adapter(Record).validate_python(_tidied(plain))
@@ -55,19 +48,7 @@ def _tidied(value: Any) -> Any:
         return type(value)(value) if type(value) is not str else brief(value, LONGEST)
     if isinstance(value, dict):
         return {brief(key, LONGEST): _tidied(each) for key, each in value.items()}
-    if isinstance(value, list):
-        return [_tidied(each) for each in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return math.copysign(LARGEST, value)
-    return value
-
-
-def _secret(name: str) -> bool:
-    field = next((field for field in Settings.model_fields if name in env_names(field)), None)
-    if field is None:
-        return hides(name.lower())
-    # The URLs are secrets as a whole, but their masked form shows the host.
-    return is_secret(field) and field not in {"database_url", "elastic_url"}
+    return [_tidied(each) for each in value] if isinstance(value, list) else value
 
 
 def write_lab(folder: Path, tidied: Record, record: Record, by_hand: Sequence[str]) -> None:
@@ -76,7 +57,7 @@ def write_lab(folder: Path, tidied: Record, record: Record, by_hand: Sequence[st
     exports = (f"export {name}={shlex.quote(value)}\n" for name, value in tidied.settings.items())
     write(folder / "settings.env", "".join(exports))
     write(folder / "by-hand.txt", "".join(f"{command}\n" for command in by_hand))
-    write(folder / "timeline.txt", "".join(f"{each.at:8.3f}  {each.text}\n" for each in tidied.timeline))
+    write(folder / "timeline.txt", timeline(tidied))
     write(folder / "samples.csv", samples_csv(tidied.samples))
     for snapshot in tidied.snapshots:
         write(folder / f"snapshot-{snapshot.label}.txt", snapshot_text(snapshot))
@@ -85,6 +66,11 @@ def write_lab(folder: Path, tidied: Record, record: Record, by_hand: Sequence[st
             write(folder / f"metrics-{snapshot.label}-{worker}.txt", _safe(metrics))
     for log in filter(Path.exists, (folder / name for name in record.logs)):
         write(log, _safe(log.read_text(errors="backslashreplace")))
+
+
+def timeline(record: Record) -> str:
+    """What was done, a line each with its second."""
+    return "".join(f"{each.at:8.3f}  {each.text}\n" for each in record.timeline)
 
 
 def samples_csv(samples: Sequence[LabSample]) -> str:
@@ -97,22 +83,21 @@ def samples_csv(samples: Sequence[LabSample]) -> str:
     return out.getvalue()
 
 
-def snapshot_text(snapshot: Snapshot, language: str = "en") -> str:
-    """A, B and C as psql shows the results of the document's SQL, with comments in `en` or `zh`."""
+def snapshot_text(snapshot: Snapshot) -> str:
+    """A, B and C as psql shows the results of the document's SQL."""
     standing = snapshot.standing
     waiting = {name: count for name, count in standing.status.items() if count and name != "done"}
     oldest = [
         (row.id, row.created_at, row.attempts, row.next_retry_at, row.error_reason)
         for row in standing.oldest_pending
     ]
-    taken = f"snapshot {snapshot.label}, second {snapshot.at:g} of the lab; done: {standing.status['done']}"
     parts = (
-        f"-- {in_language(taken, language)}",
-        f"-- A) {in_language('status, of what has no processed_at', language)}",
+        f"-- snapshot {snapshot.label}, second {snapshot.at:g} of the lab; done: {standing.status['done']}",
+        "-- A) status, of what has no processed_at",
         psql(("status", "count"), sorted(waiting.items())),
         "-- B) stuck",
         psql(("stuck_processing",), [(standing.stuck,)]),
-        f"-- C) {in_language('the oldest pending', language)}",
+        "-- C) the oldest pending",
         psql(("id", "created_at", "attempts", "next_retry_at", "error_reason"), oldest),
     )
     return "\n".join(parts)
