@@ -160,7 +160,8 @@ def started(kind: EngineKind, folder: Path, *, settings: Sequence[str] = ()) -> 
     for leftover in home.iterdir():  # of a run that was killed
         shutil.rmtree(leftover)
     members = tuple(ClusterNode(f"n{number}", home / f"n{number}") for number in (1, 2, 3))
-    cluster = SearchCluster(kind, members, _discovery(kind, members) | search.node_settings(settings))
+    more = dict(pair.split("=", 1) for pair in settings)
+    cluster = SearchCluster(kind, members, _discovery(kind, members) | more)
     try:
         cluster.restart()
         cluster.wait_for("green")

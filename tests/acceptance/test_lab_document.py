@@ -5,12 +5,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from elasticsearch import Elasticsearch
 
 from acceptance import by_hand, lab
 from acceptance.terminal import empty_machine
-from outboxctl.drills.services import fresh_port
-from processes import OUTBOXCTL, Cli, Worker, environment, eventually
+from processes import Cli, Worker, eventually
 
 
 def test_bad_op_insert_of_the_lab_ends_failed_at_once_and_is_counted(
@@ -88,39 +86,6 @@ def test_sql_a_b_c_of_the_lab_agree_with_status(cli: Cli, sql: lab.Sql) -> None:
     )
     assert lab.one(sql, lab.STUCK_SQL) == 2
     assert str(long) in [row["id"] for row in cli.json("stuck")["events"]]
-
-
-def test_export_lines_of_the_lab_start_a_worker(
-    sql: lab.Sql, env: dict[str, str], engine: Elasticsearch, index: str, tmp_path: Path
-) -> None:
-    entity, _ = lab.put(sql)
-    lines = f"""
-export WORDLOOM_ENV=test
-export DATABASE_URL='{env["DATABASE_URL"]}'
-export ELASTIC_URL='{env["ELASTIC_URL"]}'
-export ELASTIC_INDEX='{index}'
-
-export OUTBOX_WORKER_ID='w1'
-export OUTBOX_METRICS_PORT={fresh_port()}
-export OUTBOX_LEASE_SECONDS=10
-export OUTBOX_RECLAIM_INTERVAL_SECONDS=2
-export OUTBOX_MAX_PROCESSING_SECONDS=60
-export OUTBOX_MAX_ATTEMPTS=3
-export OUTBOX_BASE_BACKOFF_SECONDS=0.2
-export OUTBOX_MAX_BACKOFF_SECONDS=1.0
-exec "$0" -m outboxctl worker --drain"""
-    done = subprocess.run(
-        ["bash", "-c", lines, OUTBOXCTL[0]],
-        env=environment(),
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert lab.document(engine, index, entity) is not None
-    assert lab.by_status(sql) == {"done": 1}
 
 
 @pytest.mark.slow(reason="starts servers of its own and runs the whole document")

@@ -4,7 +4,6 @@ import os
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 
@@ -13,8 +12,7 @@ from engines.node import Node
 from outboxctl.core.database import Database
 from outboxctl.domain.clock import Deadline
 from outboxctl.domain.failures import Noop, Reason, Verdict
-from outboxctl.drills import services
-from outboxctl.drills.services.model import SearchWish
+from outboxctl.drills.services.model import EngineKind
 from outboxctl.settings import load
 from outboxctl.sink.delivery.bulk import BulkAction
 from outboxctl.sink.delivery.deliver import ElasticSink
@@ -26,7 +24,7 @@ from sink.rows.bench import Bench
 
 Said = tuple[Verdict, Reason | Noop | None]
 Send = Callable[..., list[Said]]
-KIND: SearchWish = os.environ.get("OUTBOXCTL_TEST_ENGINE", "elasticsearch")  # type: ignore[assignment]
+KIND: EngineKind = os.environ.get("OUTBOXCTL_TEST_ENGINE", "elasticsearch")  # type: ignore[assignment]
 
 
 @pytest.fixture(scope="session")
@@ -68,15 +66,3 @@ def send(client: Client, index: str) -> Send:
         return [(each.verdict, each.reason or each.noop) for each in found if each]
 
     return deliver
-
-
-@pytest.fixture
-def start(tmp_path: Path) -> Iterator[Callable[..., str]]:
-    """Starts an engine of this kind for the test alone (again), with these node settings; returns its URL."""
-
-    def begin(*settings: str) -> str:
-        port = services.fresh_port()
-        return services.start_search(tmp_path, search=KIND, port=port, engine_settings=settings).url
-
-    yield begin
-    services.down(tmp_path, purge=True)

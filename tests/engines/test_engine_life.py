@@ -1,6 +1,8 @@
 """An engine with tight limits that is killed on the way: a real 413, a real 429, a real recovery."""
 
-from collections.abc import Callable
+import shutil
+import signal
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from engines.node import Node
 from invariants import check_invariants
 from outboxctl.domain.clock import Deadline
 from outboxctl.domain.failures import Reason, Verdict
-from outboxctl.drills import services
+from outboxctl.drills.services import place
 from outboxctl.settings import load
 from outboxctl.sink.delivery.bulk import BulkAction
 from outboxctl.sink.delivery.deliver import ElasticSink
@@ -21,11 +23,17 @@ from outboxctl.sink.index.index_setup import ensure
 from outboxctl.sink.transport.open import connect
 from processes import Worker, eventually
 from scene import LOAD
+from search_node import ClusterNode
 
 pytestmark = [pytest.mark.real_engine, pytest.mark.timeout(180)]
 INDEX, TOTAL = "tight", 2_000
 # 500 events are some 190 kB: over the limit of a request, and their halves over what may be indexed.
-TIGHT = ("http.max_content_length=150kb", "indexing_pressure.memory.limit=60kb")
+TIGHT = {
+    "discovery.type": "single-node",
+    "http.max_content_length": "150kb",
+    "indexing_pressure.memory.limit": "60kb",
+}
+READY = "/_cluster/health?wait_for_status=yellow&timeout=1s"
 BULK = {
     "OUTBOX_BULK_SIZE": "500",
     "OUTBOX_CONCURRENCY": "2",
@@ -36,19 +44,33 @@ BULK = {
 }
 
 
+@pytest.fixture
+def tight(tmp_path: Path) -> Iterator[ClusterNode]:
+    """An engine of this kind for the test alone."""
+    node = ClusterNode("tight", place.home(tmp_path, "tight"))
+    try:
+        node.start(KIND, TIGHT, print)
+        eventually(lambda: node.ask(READY), within=120, what="an engine that answers")
+        yield node
+    finally:
+        node.end(signal.SIGKILL)
+        node.release()
+        shutil.rmtree(node.home)
+
+
 @pytest.mark.slow(reason="starts an engine of its own and kills it")
 def test_an_engine_that_takes_little_at_a_time_and_is_killed_gets_everything(
-    start: Callable[..., str], tmp_path: Path, sql: psycopg.Connection, worker: Callable[..., Worker]
+    tight: ClusterNode, sql: psycopg.Connection, worker: Callable[..., Worker]
 ) -> None:
-    url = start(*TIGHT)
+    url = tight.url
     with closing(connect(load(elastic_url=url))) as client:
         ensure(client, INDEX)
     sql.execute(LOAD, [TOTAL])
     running = worker(**BULK, ELASTIC_URL=url, ELASTIC_INDEX=INDEX)
     eventually(lambda: lab.by_status(sql).get("done"), what="under way")
-    services.stop("search", tmp_path, kill=True)
+    tight.end(signal.SIGKILL)
     eventually(lambda: running.get("/readyz")[0] == 503, what="said that the sink is away")
-    assert services.start_search(tmp_path, engine_settings=TIGHT).url == url
+    tight.start(KIND, TIGHT, print)
     eventually(lambda: lab.by_status(sql) == {"done": TOTAL}, what="all done")
     check_invariants(sql, Node(url), INDEX, rows=TOTAL)
     for refusal in ("payload_too_large", "rate_limited", "connect"):

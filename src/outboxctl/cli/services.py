@@ -46,7 +46,6 @@ def up(
     postgres_port: Annotated[int | None, typer.Option(min=1, max=65_535, help="Default 5435.")] = None,
     search_port: Annotated[int | None, typer.Option(min=1, max=65_535, help="Default 9200.")] = None,
     docker: Docker = False,
-    json: Json = False,
 ) -> None:
     """Start both, create the index and that of the lab document, and print the lines to export.
 
@@ -59,23 +58,18 @@ def up(
     if docker:
         if search is not Search.AUTO:
             raise UsageError("--search does not go with --docker: the engine is that of docker-compose.yml")
-        rows: list[dict[str, object]] = []
         urls = _in_docker(postgres_port or PORTS[0], search_port or PORTS[1])
     else:
-        urls, rows = _started(search, postgres_port, search_port)
+        urls = _started(search, postgres_port, search_port)
     configured = settings(database_url=urls[0], elastic_url=urls[1])
-    indexes = _make_indexes(configured)
-    lines = zip(
-        ("DATABASE_URL", "ELASTIC_URL", "ELASTIC_INDEX"), (*urls, configured.elastic_index), strict=True
-    )
-    exports = [rendering.Unbroken(export(name, value)) for name, value in lines]
-    rendering.show({"services": rows, "indexes": indexes}, lambda: exports, json=json)
+    _make_indexes(configured)
+    names = ("DATABASE_URL", "ELASTIC_URL", "ELASTIC_INDEX")
+    for name, value in zip(names, (*urls, configured.elastic_index), strict=True):
+        typer.echo(export(name, value))
 
 
-def _started(
-    search: Search, postgres_port: int | None, search_port: int | None
-) -> tuple[tuple[str, str], list[dict[str, object]]]:
-    """The URLs of servers of this machine's, and what they are."""
+def _started(search: Search, postgres_port: int | None, search_port: int | None) -> tuple[str, str]:
+    """The URLs of servers of this machine's."""
     from outboxctl.drills.services import up as start
 
     say = rendering.console(stderr=True).print
@@ -83,7 +77,7 @@ def _started(
     # A browser lets pages send requests to 127.0.0.1.
     pages = "every web page" if both.search.kind == "noida" else "a web page by DNS rebinding"
     print_progress(ACCESS.format(both.search.url, pages))
-    return (both.postgres.url, both.search.url), [_row(both.postgres), _row(both.search)]
+    return both.postgres.url, both.search.url
 
 
 def _in_docker(*ports: int) -> tuple[str, str]:
@@ -95,22 +89,19 @@ def _in_docker(*ports: int) -> tuple[str, str]:
     return database, search
 
 
-def _make_indexes(settings: "Settings") -> list[str]:
+def _make_indexes(settings: "Settings") -> None:
     from outboxctl.sink.index.index_setup import ensure
     from outboxctl.sink.transport.open import connect
 
-    names = list(dict.fromkeys([settings.elastic_index, LAB_INDEX]))
     with closing(connect(settings)) as client:
-        for name in names:
+        for name in {settings.elastic_index, LAB_INDEX}:
             ensure(client, name)
-    return names
 
 
 @app.command()
 def down(
     purge: Annotated[bool, typer.Option("--purge", help="Delete their data as well.")] = False,
     docker: Docker = False,
-    json: Json = False,
 ) -> None:
     """End exactly what `up` started; the data stays unless purged.
 
@@ -122,9 +113,8 @@ def down(
     if docker:
         containers.down(purge=purge)
         return
-    ended = end(purge=purge, say=rendering.console(stderr=True).print)
-    lines = [] if ended else ["nothing was running"]
-    rendering.show({"ended": [_row(service) for service in ended]}, lambda: lines, json=json)
+    if not end(purge=purge, say=rendering.console(stderr=True).print):
+        typer.echo("nothing was running")
 
 
 @app.command()

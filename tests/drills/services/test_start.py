@@ -103,11 +103,6 @@ def test_a_state_folder_that_cannot_be_is_a_usage_error(tmp_path: Path) -> None:
         services.up(tmp_path / "file" / "state")
 
 
-def test_settings_that_an_engine_would_ignore_are_refused(state: Path) -> None:
-    with pytest.raises(UsageError, match="noida takes no engine settings"):
-        services.start_search(state, search="noida", engine_settings=["http.max_content_length=2kb"])
-
-
 def test_a_damaged_record_is_named(state: Path) -> None:
     state.mkdir()
     damaged = state / "services.json"

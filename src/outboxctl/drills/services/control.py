@@ -16,7 +16,7 @@ from typing import Any
 
 from outboxctl.domain.errors import UnreachableError, UsageError
 from outboxctl.drills.services import place, postgres, process, search, sockets
-from outboxctl.drills.services.model import ENGINES, Kind, Role, Say, SearchWish, Service, Services, silent
+from outboxctl.drills.services.model import Kind, Role, Say, SearchWish, Service, Services, silent
 from outboxctl.drills.services.record import load, locked, save, write
 from outboxctl.settings.folders import state_folder
 
@@ -30,9 +30,8 @@ END_SIGNALS: dict[Role, signal.Signals] = {"postgres": signal.SIGINT, "search": 
 class ServiceRequest:
     """Which service to start. By default the kind, the port and the data are those it had last.
 
-    Port None of one that was never started: its usual one or, if `fresh`, any that is free.
-    `engine_settings` are node settings of a real engine, `name=value`. `fast` trades PostgreSQL's safety in a
-    power cut for speed.
+    Port None of one that was never started: its usual one or, if `fresh`, any that is free. `fast` trades
+    PostgreSQL's safety in a power cut for speed.
     """
 
     role: Role
@@ -40,7 +39,6 @@ class ServiceRequest:
     port: int | None = None
     fresh: bool = False
     fast: bool = False
-    engine_settings: Sequence[str] = ()
 
 
 def up(
@@ -49,7 +47,6 @@ def up(
     postgres_port: int | None = None,
     search: SearchWish = "auto",
     search_port: int | None = None,
-    engine_settings: Sequence[str] = (),
     fresh_ports: bool = False,
     fast: bool = False,
     say: Say = silent,
@@ -60,7 +57,7 @@ def up(
     asked for.
     """
     database = ServiceRequest("postgres", port=postgres_port, fresh=fresh_ports, fast=fast)
-    engine = ServiceRequest("search", search, search_port, fresh_ports, engine_settings=engine_settings)
+    engine = ServiceRequest("search", search, search_port, fresh_ports)
     return Services(*_start(state, [database, engine], say))
 
 
@@ -72,11 +69,11 @@ def _alone(role: Role, state: Path | None = None, *, say: Say = silent, **reques
 start_search, start_postgres = partial(_alone, "search"), partial(_alone, "postgres")
 
 
-def stop(role: Role, state: Path | None = None, *, kill: bool = False, say: Say = silent) -> Service | None:
-    """End one service, with SIGKILL if `kill`, and return it; None where it does not run."""
+def stop(role: Role, state: Path | None = None, *, say: Say = silent) -> Service | None:
+    """End one service, and return it; None where it does not run. Its data and its port stay recorded."""
     root = state_folder(state)
     with locked(root, say):
-        return _ended(root, role, kill, say)
+        return _ended(root, role, say)
 
 
 def down(state: Path | None = None, *, purge: bool = False, say: Say = silent) -> list[Service]:
@@ -86,7 +83,7 @@ def down(state: Path | None = None, *, purge: bool = False, say: Say = silent) -
         return []
     with locked(root, say):
         known = load(root)
-        ended = [service for role in known if (service := _ended(root, role, False, say))]
+        ended = [service for role in known if (service := _ended(root, role, say))]
         for service in known.values() if purge else ():
             shutil.rmtree(service.home, ignore_errors=True)
             with suppress(OSError):  # the folder made for it, where that was outside the state folder
@@ -99,11 +96,6 @@ def down(state: Path | None = None, *, purge: bool = False, say: Say = silent) -
 def status(state: Path | None = None) -> list[Service]:
     """Every recorded service, running or not."""
     return list(load(state_folder(state)).values())
-
-
-def states(folder: Path) -> list[Path]:
-    """The state folders in a folder, itself among them: those in which services are recorded."""
-    return [record.parent for record in folder.rglob("services.json")]
 
 
 def _start(state: Path | None, requests: Sequence[ServiceRequest], say: Say) -> list[Service]:
@@ -122,13 +114,11 @@ def _begun(root: Path, request: ServiceRequest, ports: ExitStack, say: Say) -> S
     if known and known.pid and known.born:
         process.settle(known.pid, known.born, patience=END_SECONDS)
     kind, role = _kind(request, known, say), request.role
-    if request.engine_settings and kind not in ENGINES:
-        raise UsageError(f"{kind} takes no engine settings", hint="they need search=elasticsearch")
     # A folder for each kind: no engine reads another one's data.
     home = place.home(root, "postgres" if kind == "embedded" else kind)
     _clear(home / "data", role, say)  # first, for it may hold the port
     port = ports.enter_context(closing(_port(request, known, say))).port
-    service = Service(role, kind, port, home / "data", settings=tuple(request.engine_settings))
+    service = Service(role, kind, port, home / "data")
     command = _command(service, request, say)
     account, env = place.account(), place.environment()
     with process.spawned(command, cwd=service.data, log=service.log, account=account, env=env) as (pid, born):
@@ -147,11 +137,9 @@ def _command(service: Service, request: ServiceRequest, say: Say) -> list[str]:
 
 
 def _running(known: Service, request: ServiceRequest, say: Say) -> Service:
-    """A service that runs already. UsageError where another kind or other settings are requested."""
-    other = request.engine_settings and tuple(request.engine_settings) != known.settings
-    if request.search not in ("auto", known.kind) or other:
-        running = f"{known.role} already runs as {known.kind} {' '.join(known.settings)}".rstrip()
-        raise UsageError(running, hint="outboxctl services down")
+    """A service that runs already. UsageError where another kind is requested."""
+    if request.search not in ("auto", known.kind):
+        raise UsageError(f"{known.role} already runs as {known.kind}", hint="outboxctl services down")
     say(f"{known.role}: already running on port {known.port}")
     return known
 
@@ -203,12 +191,11 @@ def _version(service: Service) -> str:
     return postgres.version(service) if service.role == "postgres" else sockets.engine_version(service.port)
 
 
-def _ended(root: Path, role: Role, kill: bool, say: Say) -> Service | None:
-    """End a service, which is returned if it ran; its data and its port stay recorded."""
+def _ended(root: Path, role: Role, say: Say) -> Service | None:
     service = load(root).get(role)
     if service is None or not (server := service.process):
         return None
-    process.end(server, signal.SIGKILL if kill else END_SIGNALS[role], patience=END_SECONDS)
+    process.end(server, END_SIGNALS[role], patience=END_SECONDS)
     save(root, replace(service, pid=None, born=None))
     say(f"{role}: ended")
     return service

@@ -7,7 +7,6 @@ our own, one for all of a release, before anything is started.
 
 import hashlib
 import os
-import re
 import shutil
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
@@ -22,11 +21,6 @@ from outboxctl.settings.folders import cache_folder
 
 TRANSPORT = "transport"
 PATIENCE_SECONDS = 900.0
-# Maven's message: Could not transfer artifact G:A:jar:V from/to … (…): Checksum validation failed, …
-FORGED = re.compile(r"artifact (\S+) from/to [^\n]*?(Checksum validation failed[^\n]*?)(?: ->|\n|$)")
-FORGED_HINT = (
-    "try again; if it comes again, the repository that Maven asks (settings.xml) is damaged or forged"
-)
 CHANGED_HINT = (
     "delete {} and what Maven keeps of these jars (~/.m2/repository), and try again; if it comes again, the"
     " repository that Maven asks (settings.xml) serves other files than Maven Central did"
@@ -52,16 +46,6 @@ def engine_home(engine: Release, java: Path, say: Say) -> Path:
     used = place.within_reach(home, home.name)
     check_jars(engine, used)
     return used
-
-
-def fetch(engine: Release, folder: Path, *more: str) -> None:
-    """Download the jars of an engine into a folder; what differs from its checksum there is refused (-C).
-
-    UnreachableError where it fails, UsageError for a wrong checksum.
-    """
-    goal = ["dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={folder}"]
-    pom = str(engine.sources / "pom.xml")
-    _run("mvn", "-B", "-C", "-f", pom, f"-Drelease={engine.version}", *goal, *more)
 
 
 def check_jars(engine: Release, home: Path) -> None:
@@ -107,7 +91,10 @@ def _build(engine: Release, home: Path, javac: Path) -> None:
     for folder in (home / "config", home / "plugins"):
         folder.mkdir(parents=True)
     shutil.copy(SOURCES / "log4j2.properties", home / "config")
-    fetch(engine, home / "lib")
+    goal = ("dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={home / 'lib'}")
+    pom = str(engine.sources / "pom.xml")
+    # -C refuses what differs from its checksum in the same repository.
+    _run("mvn", "-B", "-C", "-f", pom, f"-Drelease={engine.version}", *goal)
     check_jars(engine, home)  # before any of it is run, by the compiler too
     _compile(engine, "Engine", home, javac)
     for name in engine.modules:
@@ -152,6 +139,4 @@ def _run(*command: str) -> None:
         output = "".join(
             line for line in done.stdout.splitlines(True) if not line.startswith("[INFO]")
         ).strip()
-        if match := FORGED.search(output):
-            raise UsageError(f"{match[1]} differs from its checksum: {match[2]}", hint=FORGED_HINT)
         raise UnreachableError(f"cannot prepare the search engine: {command[0]} failed", hint=output[-2000:])

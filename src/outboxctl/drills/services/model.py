@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from outboxctl.drills.services import process
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import psutil
 
 Role = Literal["postgres", "search"]
@@ -37,7 +38,6 @@ class Service:
     """One server of `services up`. `pid` and `born` identify its process; both are None while it is down.
 
     `born` is the kernel's creation time of the process, in seconds since the epoch.
-    `settings` are the engine settings it was started with.
     """
 
     role: Role
@@ -47,7 +47,6 @@ class Service:
     pid: int | None = None
     born: float | None = None
     version: str = ""
-    settings: tuple[str, ...] = ()
 
     @property
     def process(self) -> psutil.Process | None:
@@ -106,15 +105,6 @@ class Service:
     def password_file(self) -> Path:
         """The superuser's password, beside the data it opens."""
         return self.home / "password"
-
-    def facts(self) -> dict[str, Any]:
-        """Return the recorded fields as JSON values; no secrets."""
-        return asdict(self) | {"data": str(self.data)}
-
-    @classmethod
-    def from_facts(cls, facts: dict[str, Any]) -> Service:
-        """Undo `facts`. KeyError or TypeError where a field is missing or unknown."""
-        return cls(**facts | {"data": Path(facts["data"]), "settings": tuple(facts["settings"])})
 
     def _database(self, user: str, password: str, name: str) -> str:
         return f"postgresql://{user}:{password}@127.0.0.1:{self.port}/{name}"

@@ -5,7 +5,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from datetime import datetime
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,7 +20,11 @@ T = TypeVar("T")
 
 def load(root: Path) -> dict[Role, Service]:
     """Every recorded service, running or not. UsageError where the file is damaged."""
-    entries = read_json(root / "services.json", Service.from_facts, hint="delete it; the data stays")
+
+    def recorded(facts: dict[str, Any]) -> Service:
+        return Service(**facts | {"data": Path(facts["data"])})
+
+    entries = read_json(root / "services.json", recorded, hint="delete it; the data stays")
     return {entry.role: entry for entry in entries}
 
 
@@ -32,7 +36,7 @@ def save(root: Path, service: Service) -> Service:
 
 def write(root: Path, services: dict[Role, Service]) -> None:
     """Record these services alone."""
-    write_json(root / "services.json", [service.facts() for service in services.values()])
+    write_json(root / "services.json", [asdict(service) for service in services.values()])
 
 
 @contextmanager
@@ -67,7 +71,7 @@ def read_json(path: Path, make: Callable[[dict[str, Any]], T], *, hint: str) -> 
 def write_json(path: Path, value: Any) -> None:
     """Replace a file at once, on disk: a reader, or a crash, leaves the old one or the new one."""
     with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=f"{path.stem}.", delete=False) as file:
-        json.dump(value, file, indent=2, default=datetime.isoformat)  # of times
+        json.dump(value, file, indent=2, default=str)  # paths
         file.write("\n")
         file.flush()
         os.fsync(file.fileno())

@@ -2,7 +2,7 @@
 
 import importlib.util
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -38,7 +38,7 @@ def command(service: Service, say: Say) -> list[str]:
     if service.kind == "noida":
         return _noida_command(service)
     own = ALONE | {"path.data": str(service.data), "http.port": str(service.port)}
-    return engine_command(service.kind, own | node_settings(service.settings), HEAP, say)
+    return engine_command(service.kind, own, HEAP, say)
 
 
 def parts(kind: Kind, say: Say) -> tuple[Path, Path]:
@@ -63,11 +63,6 @@ def engine_command(kind: Kind, settings: Mapping[str, str], jvm: Sequence[str], 
     pairs = [f"{name}={value}" for name, value in (SETTINGS | dict(settings)).items()]
     classpath = f"{home}/Engine.classes:{home}/lib/*"
     return [str(java / "bin" / "java"), *jvm, logging, "-cp", classpath, "Engine", str(home), *pairs]
-
-
-def node_settings(pairs: Iterable[str]) -> dict[str, str]:
-    """Node settings written as `name=value`."""
-    return {name: value for name, _, value in (pair.partition("=") for pair in pairs)}
 
 
 def _noida_command(service: Service) -> list[str]:
