@@ -23,7 +23,7 @@ def config(show: Show = "show", json: Json = False) -> None:  # noqa: ARG001 - `
     Example: outboxctl config --json
     """
     rows = _rows(settings())
-    cells = [(row["setting"], _display_value(row["value"]), row["file"] or row["source"]) for row in rows]
+    cells = [(row["setting"], row["value"], row["file"] or row["source"]) for row in rows]
     table = rendering.table("Settings", ("setting", "value", "from"), cells)
     rendering.show({"settings": rows}, lambda: [table, OWN], json=json)
 
@@ -40,10 +40,6 @@ def _rows(settings: "Settings") -> list[dict[str, Any]]:
         }
         for name in type(settings).model_fields
     ]
-
-
-def _display_value(value: Any) -> Any:
-    return ("off", "on")[value] if isinstance(value, bool) else value
 
 
 def _masked(field: str, value: Any) -> Any:

@@ -125,7 +125,10 @@ def refuse_if_read_only(settings: "Settings", what: str) -> None:
 
 def confirm(settings: "Settings", db: "Database", what: str, *, yes: bool, always: bool = False) -> None:
     """Ask on a terminal where the database or OUTBOX_ENV says prod, or `always`; else `--yes` is needed."""
-    prod = "prod" in (settings.environment, _marker(db))
+    from outboxctl.core.schema import marker
+
+    with db.begin() as connection:  # `db upgrade` asks before there is a marker
+        prod = "prod" in (settings.environment, marker.read(connection))
     if yes or not (prod or always):
         return
     where = f"{db.name} is prod" if prod else db.name
@@ -141,10 +144,3 @@ def _confirmed(question: str) -> bool:
     except typer.Abort:  # ^C or ^D
         typer.echo(err=True)
         return False
-
-
-def _marker(db: "Database") -> str | None:
-    from outboxctl.core.schema import marker
-
-    with db.begin() as connection:
-        return marker.read(connection)  # `db upgrade` asks before there is one

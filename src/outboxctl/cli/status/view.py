@@ -55,7 +55,9 @@ def view(
     if state.oldest_pending:
         rows = cells(OLDEST_COLUMNS, state.oldest_pending[:most], at)
         parts.append(_flat_table("C  Oldest pending", OLDEST_COLUMNS, rows))
-    parts += _workers(state, most)
+    if state.workers:
+        workers = [_worker(worker) for worker in state.workers[:most]]
+        parts.append(_flat_table(_titled("Workers", state.workers, most), WORKER_COLUMNS, workers))
     return Group(*(parts if most < MOST else [each for part in parts for each in (part, "")]))
 
 
@@ -197,11 +199,6 @@ def _failed(state: "PipelineStatus", most: int) -> Table | None:
 
 def _titled(title: str, rows: Sequence[object], most: int) -> str:
     return f"{title} ({most} of {len(rows)})" if len(rows) > most else title
-
-
-def _workers(state: "PipelineStatus", most: int) -> list[Any]:
-    rows = [_worker(worker) for worker in state.workers[:most]]
-    return [_flat_table(_titled("Workers", state.workers, most), WORKER_COLUMNS, rows)] if rows else []
 
 
 def _worker(worker: "WorkerRow") -> list[Any]:

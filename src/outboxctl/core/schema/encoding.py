@@ -34,12 +34,9 @@ def storable(text: str, encoding: str) -> str:
 def stored(connection: Connection, texts: Iterable[str]) -> list[str]:
     """Those of these texts that a column of this connection's database can hold: no others are in it."""
     encoding = encoding_of(connection)
-    return [each for each in texts if _is_stored(each, encoding)]
-
-
-def _is_stored(text: str, encoding: str) -> bool:
-    half = encoding != "SQL_ASCII" and SURROGATE.search(text)  # there, any bytes are a text
-    return "\x00" not in text and not half and storable(text, encoding) == text
+    if encoding != "SQL_ASCII":  # there, any bytes are a text
+        texts = [each for each in texts if not SURROGATE.search(each)]
+    return [each for each in texts if "\x00" not in each and storable(each, encoding) == each]
 
 
 def encoding_of(connection: Connection) -> str:

@@ -77,7 +77,10 @@ def following(
 ) -> dict[str, list[Following]]:
     """By projection its followed tables for which events wait, the oldest first; `pace` takes the look."""
     known = {projection.name: projection for projection in declared}
-    found, arrived, keys = dict[Place, Following](), defaultdict[Place, int](int), _keys(connection)
+    found, arrived = dict[Place, Following](), defaultdict[Place, int](int)
+    keys = defaultdict[tuple[str, int], int](int)
+    for name, number, cursor in connection.execute(CURSORS):
+        keys[name, number] += _done(cursor)
     rows = connection.execute(WAITING, {"since": pace.at}).all()
     for name, number, key, events, new, age, _ in rows:
         place = name, _table(known.get(name), number, key)
@@ -102,13 +105,6 @@ def drain_seconds(rest: float | None, tables: Iterable[Following]) -> float | No
     each = [table.drain_seconds for table in tables]
     known = [seconds for seconds in each if seconds is not None]
     return rest + max(known, default=0.0) if rest is not None and len(known) == len(each) else None
-
-
-def _keys(connection: Connection) -> dict[tuple[str, int], int]:
-    found: dict[tuple[str, int], int] = defaultdict(int)
-    for name, place, cursor in connection.execute(CURSORS):
-        found[name, place] += _done(cursor)
-    return found
 
 
 def _table(projection: Projection | None, place: int, key: str) -> str:
