@@ -124,9 +124,7 @@ def test_nothing_is_lost_of_what_is_written_beside_it_and_larger_keys_are_sent(
     store.sql.execute(ITEMS)
     store.write("store.products", "store.items")
     store.write("store.documents", "store.item_documents")
-    store.write(
-        after='mapping = """{"mappings": {"properties": {"id": {"type": "long"}, "n": {"type": "long"}}}}"""'
-    )
+    store.write(after=MAPPING)
     store.apply()
     url, end, errors_ = (
         make_conninfo(store.sql.info.dsn, password=store.sql.info.password),
@@ -157,9 +155,7 @@ def test_nothing_is_lost_of_what_is_written_beside_it_and_larger_keys_are_sent(
     assert store.cli("worker", "--drain").returncode == 0
     assert held(engine, store.index) == documents(store.sql, "store.item_documents")
     assert str(BIG) in held(engine, store.index)
-    assert store.sql.execute(
-        "SELECT count(*) FROM search_outbox_events WHERE status = 'failed'"
-    ).fetchone() == (0,)
+    assert store.sql.execute(FAILED).fetchone() == (0,)
 
 
 WAITING = "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"

@@ -14,7 +14,6 @@ from projections.shop_tables import LINKS, PRODUCT, faults, taken, unwatch, watc
 TRIGGERS = (
     "SELECT tgname::text FROM pg_trigger WHERE tgrelid = %s::regclass AND tgname ~ '^outbox_' ORDER BY 1"
 )
-CALLED = "SELECT funcname::text, calls FROM pg_stat_xact_user_functions"
 # A basket shows its products' stock and name.
 STOCKED = Follow(
     shop.shop("products"), keys="SELECT :id", parameters=("id",), columns=("name", "stock"), name="stocked"
