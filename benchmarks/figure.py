@@ -19,11 +19,14 @@ class BenchFigure:
 
     @property
     def verdict(self) -> str:
-        """`met`, `MISSED`, or `not measured` (0 or less: the run was too short); empty without a target."""
+        """`met`, `MISSED`, or `not measured` (no more than 0 of what is no number of documents).
+
+        Empty without a target.
+        """
         if self.target is None:
             return ""
         middle = median(self.values)
-        if middle <= 0:
+        if middle < 0 or (middle == 0 and self.unit != "documents"):
             return "not measured"
         return "met" if (middle >= self.target if self.at_least else middle < self.target) else "MISSED"
 
