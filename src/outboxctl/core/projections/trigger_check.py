@@ -29,7 +29,8 @@ SELECT p.proname::text AS name, p.prosrc AS body, p.prosecdef AS definer,
     {RIGHTS} AS may_insert, ({PARTITIONABLE}) AS partitionable
 FROM pg_proc p, to_regclass({{events}}) outbox WHERE {{ours}}
 """
-# Ours, and functions of other tables that write this projection's events all the same.
+# Ours, and functions of other tables that write this projection's events all the same: the bodies of all
+# functions are read, 20 us each.
 OURS = """({ours} OR {projection} = ANY (
     string_to_array(substring(p.prosrc FROM '^\n-- projections: ([a-z0-9_, ]*)'), ', ')))"""
 # `none`: no trigger of ours is there but the copy of one of the partitioned table.
@@ -103,10 +104,8 @@ def installed(
     oids = {each.table: oid for each in tables if (oid := oid_of(connection, each.table))}
     rows = row_level(connection, oids)
     there = Triggers([each for each in tables if each.table in oids], schema, rows, oids)
-    ours = SQL(OURS).format(ours=there.condition, projection=Literal(projection.name))
-    functions = {
-        row.name: row for row in _rows(connection, FUNCTIONS, events=Literal(there.events), ours=ours)
-    }
+    own = _rows(connection, FUNCTIONS, events=Literal(there.events), ours=there.condition)
+    functions = {row.name: row for row in own}
     lacking = {each.table for each in found}
     to_compare = {each.table.table for each in there.functions if each.name in functions} - lacking
     complete = replace(there, tables=[each for each in there.tables if each.table in to_compare])
@@ -115,6 +114,7 @@ def installed(
         made = {row.function: row for row in _rows(connection, MADE, functions=complete.functions_sql)}
     for each in there.functions:
         found += _of_function(each.table, functions.get(each.name), made.get(each.call))
+    ours = SQL(OURS).format(ours=there.condition, projection=Literal(projection.name))
     return [*found, *_of_triggers(connection, there, ours)] if oids else found
 
 
