@@ -127,6 +127,37 @@ def test_two_rows_of_one_id_and_a_row_without_one_fail_by_name(wares: Wares) -> 
         "its slug is NULL, and is its _id",
     ]
     assert set(shop.held(wares.engine, wares.index)) == {"a", 'b:%é"'}
+    wares.do("DELETE FROM wares.items WHERE id = 1")  # the one that was refused has the _id now
+    assert shop.held(wares.engine, wares.index)["a"]["id"] == 4
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_a_deleted_row_is_not_found_behind_a_document_that_the_index_refuses(
+    wares: Wares, *, together: bool
+) -> None:
+    wares.sql.execute("ALTER TABLE wares.items ADD COLUMN of_type text")
+    wares.sql.execute("CREATE VIEW wares.typed AS SELECT id, sku, of_type FROM wares.items")
+    (wares.file.parent / "mapping.json").write_text(
+        '{"mappings": {"properties": {"of_type": {"type": "ip"}}}}', encoding="utf-8"
+    )
+    wares.file.write_text(
+        FILE.format(index=wares.index).replace("wares.documents", "wares.typed")
+        + 'id = "sku"\nmapping = "mapping.json"'
+    )
+    wares.cli.ok("projection", "apply", str(wares.file), *WHO)
+    wares.cli.ok("worker", "--drain")
+    leaves = (
+        "DELETE FROM wares.items WHERE id = 1"
+        if together
+        else "UPDATE wares.items SET sku = 'z' WHERE id = 1"
+    )
+    wares.do(leaves, "UPDATE wares.items SET sku = 'a', of_type = 'none' WHERE id = 3")
+    wares.do("DELETE FROM wares.items WHERE id = 1")
+    held = shop.held(wares.engine, wares.index)
+    assert [document["id"] for document in held.values() if document["id"] == 1] == []
+    wares.do("UPDATE wares.items SET of_type = '::1' WHERE id = 3")
+    assert shop.held(wares.engine, wares.index)["a"]["id"] == 3
+    assert wares.sql.execute("SELECT FROM outbox_places").rowcount == 2
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,7 @@ def test_a_worker_replaces_events_of_yesterdays_partition(empty_url: str) -> Non
             closing(Database(made.login("daemon", Role.WORKER))) as worker,
             worker.begin() as connection,
         ):
-            settle.write(connection, token, done=[page], splits={page: ["1", "2"]})
+            settle.write(connection, token, done=[page], splits=[(page, ["1", "2"])])
             follow_tables.merge(connection, [FollowEvent(other, "p", DOCUMENTS, keys, {}, 0)])
         found = owner.execute(
             "SELECT status, follow, count(*) FROM search_outbox_events GROUP BY 1, 2 ORDER BY 1, 2"

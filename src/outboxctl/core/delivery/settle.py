@@ -7,7 +7,6 @@ they are counted, and no error.
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from outboxctl.core.delivery.claim import PLAN
@@ -151,17 +150,17 @@ def write(
     failures: Sequence[Failure] = (),
     released: Collection[str] = (),
     deletes: Mapping[str, Any] | None = None,
-    splits: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    splits: Sequence[tuple[str, Sequence[str]]] = (),
     places: Sequence[Statement] = (),
 ) -> Settled:
     """Write all outcomes of one claim in one message, and give back the `released` with their attempts.
 
     `deletes` (`deletes.noted`) are written in the statement that completes `done`, to be sent again.
-    `splits`: of these among `done`, which name many documents, the keys that have an event each from now on.
+    `splits`: of some among `done`, the keys that have an event each from now on.
     `places` are `places.settling`.
     """
     statements: list[Statement | PlannedOnce | str] = [(TRANSACTION_ID, {})]
-    for id_, keys in splits.items():
+    for id_, keys in splits:
         values = {"token": token, "id": id_, "keys": json.dumps(keys, ensure_ascii=False)}
         statements += [PLAN, (SPLIT, values)]
     if done:

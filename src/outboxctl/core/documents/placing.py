@@ -1,13 +1,13 @@
 """Reading documents whose addresses are kept: each is open before it is read (core/delivery/places.py).
 
 An address that a key may have, and has not, gets a delete, unless it is known to hold nothing, or the same
-snapshot has the document of another key there: then nothing is sent, for the event of that key sends, or has
-sent, a newer version there.
+snapshot has the document of another key there. Then nothing is sent, and the place stays until the document
+of that key, its owner, is confirmed there, or is refused, and what was there before it is deleted.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import NamedTuple
 from uuid import uuid4
 
 from outboxctl.core.database import Database
@@ -26,17 +26,22 @@ NO_ID = "its {column} is {what}, and is its _id"
 TOO_LONG = "of more than {bytes} bytes"
 
 
-class Sent(NamedTuple):
+@dataclass(slots=True)
+class Sent:
     """What is sent of a key besides the document `at` its place: a delete to each of the places `left`.
 
     `writes` are the places to settle once they have confirmed that, `freed` those that nothing is sent to.
+    `before`: those `at` its place of keys whose document may still be there; they are settled with it.
+    `owners`: other keys that have an address which this one has left, to be looked at again.
     `waits`: why nothing can be sent now.
     """
 
-    at: DocumentPlace | None
-    left: Sequence[DocumentPlace] = ()
-    writes: Mapping[DocumentPlace, PlaceWrite] = {}
-    freed: Sequence[PlaceWrite] = ()
+    at: DocumentPlace | None = None
+    left: list[DocumentPlace] = field(default_factory=list)
+    writes: dict[DocumentPlace, PlaceWrite] = field(default_factory=dict)
+    freed: list[PlaceWrite] = field(default_factory=list)
+    before: list[PlaceWrite] = field(default_factory=list)
+    owners: list[str] = field(default_factory=list)
     unchanged: bool = False
     waits: str = ""
 
@@ -66,7 +71,10 @@ def read(
             unknown |= raising
             others = [key for key in others if key not in unknown]
             continue
-        reading = PlacedReading(projection, opening.token, [*keys, *others], found, refused, unknown=unknown)
+        looked = [*keys, *others]
+        reading = PlacedReading(
+            projection, opening.token, looked, found, refused, unknown=unknown, sent=len(keys)
+        )
         sent = [reading.of(n) for n in range(len(keys))]
         if not (reading.closed or reading.unread):
             return _of(found, len(keys), sent, reading.unusable)
@@ -76,7 +84,7 @@ def read(
             with database.begin() as connection:
                 places.open_(connection, wanted, opening.token, shared=projection.moves)
         others += dict.fromkeys(reading.unread)
-    return Documents(found.version, [LEFT_OUT] * len(keys), sent=[Sent(None)] * len(keys))
+    return Documents(found.version, [LEFT_OUT] * len(keys), sent=[Sent()] * len(keys))
 
 
 def _raising(documents: Callable[..., Documents], others: Sequence[str]) -> set[str]:
@@ -88,7 +96,7 @@ def _raising(documents: Callable[..., Documents], others: Sequence[str]) -> set[
 def named(projection: Projection, keys: Sequence[str], found: Documents) -> Documents:
     """What was read of these keys, nothing of which is sent, with the `_id` of each."""
     reading = PlacedReading(projection, "", keys, found)
-    sent = [reading.of(n)._replace(left=()) for n in range(len(keys))]
+    sent = [replace(reading.of(n), left=[]) for n in range(len(keys))]
     return _of(found, len(keys), sent, reading.unusable)
 
 
@@ -102,7 +110,8 @@ def _of(found: Documents, count: int, sent: Sequence[Sent], why: Mapping[int, st
 class PlacedReading:
     """One reading: what it says of keys, and which places it found `closed`, which other keys `unread`.
 
-    Where the documents of the `unknown` keys are cannot be read: what may be theirs is left as it is.
+    Where the documents of the `unknown` keys are cannot be read: what may be theirs is left as it is. The
+    first `sent` keys have events: the others are looked at for them.
     """
 
     def __init__(
@@ -114,8 +123,10 @@ class PlacedReading:
         refused: Mapping[str, str] = MappingProxyType({}),
         *,
         unknown: Collection[str] = (),
+        sent: int = 0,
     ) -> None:
-        self._refused, self._unknown = refused, unknown
+        self._refused, self._unknown, self._sent = refused, unknown, {*keys[:sent]}
+        self._without = {keys[n] for n in found.unusable}
         self._projection, self._token, self._keys, self._found = projection, token, keys, found
         self._at = dict(zip(keys, found.at, strict=True))
         self._indexes = dict(zip(keys, found.indexes, strict=True)) if found.indexes else {}
@@ -126,45 +137,42 @@ class PlacedReading:
         """What is sent of a key, by its place among them."""
         key, at = self._keys[n], self._found.at[n]
         if at.unchanged or n in self._found.unusable:
-            return Sent(None, unchanged=at.unchanged)
+            return Sent(unchanged=at.unchanged)
         here = self._place(key, at)
         if at.there and (why := self._refusal(here, at)):
             self.unusable[n] = why
-            return Sent(None)
+            return Sent()
         if at.there and here.alias in self._refused:
-            return Sent(None, waits=f"{here.alias}: {self._refused[here.alias]}")
-        writes, freed = dict[DocumentPlace, PlaceWrite](), list[PlaceWrite]()
+            return Sent(waits=f"{here.alias}: {self._refused[here.alias]}")
+        sent = Sent(here if at.there else None)
         if at.there:
             self._require_open(here, open_=at.open)
             if at.content:
-                writes[here] = PlaceWrite(here, self._token, at.content)
-        left = self._left(here, at, writes, freed)
+                sent.writes[here] = PlaceWrite(here, self._token, at.content)
+            known = (key for key in _others(here, at) if key not in self._unknown)
+            sent.before += (
+                PlaceWrite(here._replace(key=key), self._token, at.gone, left=True) for key in known
+            )
+        self._leave(here, at, sent)
         if not (at.there or at.places or self._projection.moves):
-            left = [here]  # a document of before its places were kept
-        return Sent(here if at.there else None, left, writes, freed)
+            sent.left.append(here)  # a document of before its places were kept
+        return sent
 
-    def _left(
-        self,
-        here: DocumentPlace,
-        at: Addressed,
-        writes: dict[DocumentPlace, PlaceWrite],
-        freed: list[PlaceWrite],
-    ) -> list[DocumentPlace]:
-        left = []
+    def _leave(self, here: DocumentPlace, at: Addressed, sent: Sent) -> None:
         for alias, id_, opened, others, gone in at.places or ():
             place = here._replace(alias=alias, id=id_)
             if at.there and place == here:
                 continue
             owner = self._owner(place, others or ())
-            if owner is None and not gone and any(key in self._unknown for key in others or ()):
-                continue  # the event of that key deletes it
-            if owner is None and not gone:
+            if gone:
+                if opened:
+                    sent.freed.append(PlaceWrite(place, opened, at.gone, left=True))
+            elif owner is not None:
+                sent.owners += {owner} - self._sent
+            elif not any(key in self._unknown for key in others or ()):  # else the event of that key deletes
                 self._require_open(place, open_=opened == self._token)
-                left.append(place)
-                writes[place] = PlaceWrite(place, self._token, at.gone, left=True)
-            elif opened:
-                freed.append(PlaceWrite(place, opened, at.gone, left=True))
-        return left
+                sent.left.append(place)
+                sent.writes[place] = PlaceWrite(place, self._token, at.gone, left=True)
 
     def _owner(self, place: DocumentPlace, others: Sequence[str]) -> str | None:
         """The key whose document is there."""
@@ -174,7 +182,7 @@ class PlacedReading:
         return next((key for key in others if self._is_at(key, place)), None)
 
     def _is_at(self, key: str, place: DocumentPlace) -> bool:
-        at = self._at.get(key)
+        at = None if key in self._without else self._at.get(key)
         return at is not None and at.there and self._place(key, at) == place._replace(key=key)
 
     def _require_open(self, place: DocumentPlace, *, open_: bool) -> None:
@@ -196,6 +204,11 @@ class PlacedReading:
             return NO_ID.format(column=column, what="NULL" if at.id is None else "empty")
         if len(at.id.encode("utf-8", "surrogateescape")) > longest:
             return NO_ID.format(column=column, what=TOO_LONG.format(bytes=longest))
-        others = [each for *there, _, each, _ in at.places or () if there == [here.alias, here.id]]
-        owner = self._owner(here, others[0] or () if others else ())
+        owner = self._owner(here, _others(here, at))
         return brief(TWO.format(id=here.id, one=here.key, other=owner)) if owner is not None else ""
+
+
+def _others(here: DocumentPlace, at: Addressed) -> Sequence[str]:
+    """The other keys that the document at this place may be of."""
+    others = [each for *there, _, each, _ in at.places or () if there == [here.alias, here.id]]
+    return others[0] or () if others else ()

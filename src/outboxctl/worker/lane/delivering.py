@@ -57,10 +57,14 @@ log = structlog.get_logger()
 
 @dataclass
 class Answered:
-    """What the index has answered, by event or part: deletes, and places to settle."""
+    """What the index has answered, by event or part: deletes, and places to settle.
+
+    `owners`: by event, the keys that have an event once it is done.
+    """
 
     deletes: dict[str, DeliveredDelete] = field(default_factory=dict)
     places: dict[str, list[PlaceWrite]] = field(default_factory=dict)
+    owners: dict[str, list[str]] = field(default_factory=dict)
 
     def confirm(self, places: Mapping[str, list[PlaceWrite]], judged: Judged) -> None:
         """Keep those of these places that belong to what is done; not where a newer version was met."""
@@ -72,6 +76,7 @@ class Answered:
         """What another request was answered."""
         self.deletes |= other.deletes
         self.places |= other.places
+        self.owners |= other.owners
 
 
 Delivered = tuple[Judged, Answered]
@@ -166,18 +171,13 @@ class Delivering:
         judged, answered, held = Judged(), Answered(), dict[str, int]()
         for _ in range(TRIES):
             reading = self._read(route, events, lease, held)
-            prepared = prepare(reading.read, reading.aliases)
-            if reading.routings:
-                prepared.actions = [
-                    a._replace(routing=reading.routings[a.id, a.alias]) for a in prepared.actions
-                ]
-            delivery = self._send(route, prepared, lease)
-            self._flow.sized(route.name, delivery, len(prepared.actions), left_out=reading.left_out)
-            answered.deletes |= deleted(prepared, delivery.findings, route.name or PROJECTION)
-            pairs = reading.judged + judge(prepared, delivery.findings)
+            pairs = reading.judged + self._judged(route, reading, reading.read, answered, lease)
             if route.projection is None:
                 return pairs, answered
+            answered.owners |= reading.owners
             answered.confirm(reading.places, pairs)
+            if reading.before:
+                pairs = self._without_refused(route, reading, pairs, answered, lease)
             pairs = of_events(pairs) if reading.places else pairs
             conflicts = {event.id: finding for event, finding in pairs if finding.noop is Noop.SUPERSEDED}
             judged += [pair for pair in pairs if pair[0].id not in conflicts]
@@ -189,6 +189,33 @@ class Delivering:
                 route.source.raise_base(self._context.database, above=max(held.values()))
         column = route.projection.version if route.projection else ""
         return judged + [(event, _again(conflicts[event.id], column)) for event in events], answered
+
+    def _judged(
+        self, route: Route, reading: Reading, events: Sequence[Claimed], answered: Answered, lease: Lease
+    ) -> Judged:
+        """What becomes of these events of a reading, which are sent."""
+        prepared = prepare(events, reading.aliases)
+        if reading.routings:
+            prepared.actions = [a._replace(routing=reading.routings[a.id, a.alias]) for a in prepared.actions]
+        delivery = self._send(route, prepared, lease)
+        self._flow.sized(route.name, delivery, len(prepared.actions), left_out=reading.left_out)
+        answered.deletes |= deleted(prepared, delivery.findings, route.name or PROJECTION)
+        return judge(prepared, delivery.findings)
+
+    def _without_refused(
+        self, route: Route, reading: Reading, pairs: Judged, answered: Answered, lease: Lease
+    ) -> Judged:
+        """What becomes of events, where the index refuses a document whose place another one has left.
+
+        That is the document of another row, which is not there any more: it is deleted.
+        """
+        failed = {event.id for event, finding in pairs if finding.verdict is Verdict.FAIL}
+        refused = [each for each in reading.read if each.id in failed & reading.before.keys()]
+        deletes = [event._replace(document=None) for event in refused]
+        gone = self._judged(route, reading, deletes, answered, lease) if deletes else []
+        answered.confirm(reading.before, gone)
+        waits = {event.id: finding for event, finding in gone if finding.verdict is not Verdict.DONE}
+        return [(event, waits.get(event.id, finding)) for event, finding in pairs]
 
     def _read(
         self, route: Route, events: Sequence[Claimed], lease: Lease, held: Mapping[str, int]

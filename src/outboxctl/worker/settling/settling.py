@@ -134,7 +134,7 @@ class Settling:
             failures=outcomes.failures,
             released=outcomes.untried,
             deletes=deletes.noted(noted, first=self._context.settings.lease_seconds) if noted else None,
-            splits={split.id: split.keys for split in outcomes.splits},
+            splits=[(split.id, split.keys) for split in outcomes.splits],
             places=places.settling(writes) if writes else (),
         )
         missed = len(hit) < self._waiting
