@@ -94,7 +94,9 @@ def test_a_rebuild_writes_down_where_documents_are_and_verify_mends_by_events(wa
     wares.cli.ok("rebuild", "--projection", "wares", *WHO)
     assert behind(wares.engine, wares.index) == [f"{wares.index}-000002"]
     wares.agree()
-    wares.do("UPDATE wares.items SET sku = 'x' || sku")
+    wares.do("UPDATE wares.items SET sku = CASE id WHEN 1 THEN 'c' ELSE 'a' END WHERE id IN (1, 3)")
+    wares.do("UPDATE wares.items SET price = 5 WHERE id = 1")  # neither is looked at for the other for ever
+    wares.do("UPDATE wares.items SET sku = CASE id WHEN 1 THEN 'xa' WHEN 3 THEN 'xc' ELSE 'x' || sku END")
     wares.agree()
     wares.engine.delete(index=wares.index, id="xa", refresh=True)
     wares.engine.index(index=wares.index, id="xc", document={"price": 1}, refresh=True)

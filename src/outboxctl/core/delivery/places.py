@@ -50,11 +50,13 @@ SETTLED = f"""FROM (SELECT * FROM ROWS FROM (json_array_elements_text(CAST(:keys
         json_array_elements_text(CAST(:left AS json)))
         n (key, index_name, document_id, token, content, is_left) ORDER BY document_id, index_name, key) g
 WHERE {SAME} AND p.entity_id = {ENTITY} AND p.opened = CAST(g.token AS uuid)"""
-CLOSE = text(
-    f"UPDATE {PLACES} p SET content = decode(g.content, 'hex') {SETTLED} AND num_nulls(g.content) = 0"
-)
+CLOSE = text(f"""
+UPDATE {PLACES} p SET content = decode(g.content, 'hex'),
+    opened = CASE WHEN num_nulls(g.content) = 0 THEN p.opened END
+{SETTLED} AND (num_nulls(g.content) = 0 OR CAST(g.is_left AS boolean))
+""")
 # While an index of before is kept, or a new one is filled, it may have what is removed from the other one.
-# Until that has ended the row stays, closed.
+# Until that has ended the row stays, closed, or opened by nobody where no hash is kept.
 REMOVE = text(f"""
 DELETE FROM {PLACES} p USING {SETTLED.removeprefix("FROM ")} AND CAST(g.is_left AS boolean)
     AND NOT EXISTS (SELECT FROM {REBUILDS} r WHERE r.alias = p.index_name
@@ -119,8 +121,8 @@ def settling(writes: Sequence[PlaceWrite]) -> list[Statement]:
         "contents": json.dumps([each.content for each in writes]),
         "left": json.dumps([each.left for each in writes]),
     }
-    closes = any(each.content is not None for each in writes)
     removes = any(each.left for each in writes)
+    closes = removes or any(each.content is not None for each in writes)
     return [(REMOVE, values)] * removes + [(CLOSE, values)] * closes
 
 

@@ -163,16 +163,25 @@ class PlacedReading:
             place = here._replace(alias=alias, id=id_)
             if at.there and place == here:
                 continue
-            owner = self._owner(place, others or ())
             if gone:
                 if opened:
                     sent.freed.append(PlaceWrite(place, opened, at.gone, left=True))
-            elif owner is not None:
+            else:
+                self._leave_one(place, opened, others or (), at.gone, sent)
+
+    def _leave_one(
+        self, place: DocumentPlace, opened: str | None, others: Sequence[str], gone: str | None, sent: Sent
+    ) -> None:
+        owner = self._owner(place, others)
+        if owner is not None:
+            if opened:  # else the owner's document was confirmed there
                 sent.owners += {owner} - self._sent
-            elif not any(key in self._unknown for key in others or ()):  # else the event of that key deletes
-                self._require_open(place, open_=opened == self._token)
-                sent.left.append(place)
-                sent.writes[place] = PlaceWrite(place, self._token, at.gone, left=True)
+        elif any(key in self._unknown for key in others):
+            pass  # the event of that key deletes it
+        elif opened or {*self.unread}.isdisjoint(others):  # else whether a key that is not read has it
+            self._require_open(place, open_=opened == self._token)
+            sent.left.append(place)
+            sent.writes[place] = PlaceWrite(place, self._token, gone, left=True)
 
     def _owner(self, place: DocumentPlace, others: Sequence[str]) -> str | None:
         """The key whose document is there."""
