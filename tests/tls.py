@@ -76,28 +76,19 @@ class Papers:
         context.load_cert_chain(certificate, key)
         return context
 
-    def forged(self) -> tuple[str, str]:
-        """A certificate for HOST that names the authority as its issuer, which has not signed it."""
-        authority = Path(self.ca).read_bytes()
-        return self._unsigned("forged", x509.load_pem_x509_certificate(authority).subject, authority)
-
     def self_signed(self) -> tuple[str, str]:
         """Certificate and key of a server at HOST that nobody vouches for."""
-        return self._unsigned("alone", x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, HOST)]))
-
-    def _unsigned(self, file: str, issuer: x509.Name, chain: bytes = b"") -> tuple[str, str]:
         key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, HOST)])
         made = (
-            x509.CertificateBuilder(issuer, name, key.public_key(), x509.random_serial_number())
+            x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
             .not_valid_before(now - timedelta(days=1))
             .not_valid_after(now + timedelta(days=1))
             .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address(HOST))]), critical=False)
             .sign(key, SHA256())
         )
         plain = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        both = made.public_bytes(Encoding.PEM) + chain
-        return self._write(f"{file}.pem", both), self._write(f"{file}.key", plain)
+        return self._write("alone.pem", made.public_bytes(Encoding.PEM)), self._write("alone.key", plain)
 
     def encrypted(self, key: str) -> str:
         """The same key, encrypted."""
@@ -105,11 +96,6 @@ class Papers:
         hidden = BestAvailableEncryption(b"hunter2")
         text = loaded.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, hidden)
         return self._write("encrypted.key", text)
-
-    def fingerprint(self, certificate: str) -> str:
-        """The SHA-256 of the first certificate in a file, as openssl prints it."""
-        digest = x509.load_pem_x509_certificate(Path(certificate).read_bytes()).fingerprint(SHA256())
-        return digest.hex(":").upper()
 
     def _write(self, name: str, content: bytes) -> str:
         path = self.folder / name

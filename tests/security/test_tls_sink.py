@@ -15,7 +15,7 @@ from outboxctl.operations.doctor.model import End
 from outboxctl.settings import load
 from outboxctl.sink.index.index_setup import ensure
 from outboxctl.sink.transport.lazy import OpeningSink
-from outboxctl.sink.transport.open import connect, passing_on
+from outboxctl.sink.transport.open import connect
 from processes import Cli
 from servers import Servers
 from tls import HOST, Front, Papers, basic
@@ -61,7 +61,6 @@ def test_each_bad_certificate_is_named(
     mutual = {"ELASTIC_CLIENT_CERT": own[0], "ELASTIC_CLIENT_KEY": own[1]}
     foreign = others.issue("eve")
     eve = {"ELASTIC_CLIENT_CERT": foreign[0], "ELASTIC_CLIENT_KEY": foreign[1]}
-    pinned = {"ELASTIC_CA_CERTS": None, "ELASTIC_FINGERPRINT": "ab" * 32}
     cases: list[tuple[SSLContext, dict[str, str | None], str]] = [
         (papers.server(), {"ELASTIC_CA_CERTS": others.ca}, STRANGE),
         (papers.server(), {"ELASTIC_CA_CERTS": None}, STRANGE),
@@ -69,11 +68,10 @@ def test_each_bad_certificate_is_named(
         (papers.server(host="search.example"), {}, "mismatch"),
         (papers.server(asks=ca), {}, "(?i)alert (certificate required|handshake failure)|EOF occurred"),
         (papers.server(asks=ca), {**eve}, "(?i)alert unknown ca|EOF occurred"),
-        (papers.server(), {**pinned}, "another fingerprint"),
     ]
     for context, settings, what in cases:
         with Front(servers.sink, context).open() as front:
-            given(ELASTIC_CA_CERTS=ca, ELASTIC_FINGERPRINT=None, ELASTIC_URL=front.url)
+            given(ELASTIC_CA_CERTS=ca, ELASTIC_URL=front.url)
             given(**dict.fromkeys(mutual))
             given(**settings)
             _told(alone, what)
@@ -96,29 +94,6 @@ def test_http_where_tls_is_spoken_says_what_to_write(given: Set, servers: Server
         finding = OpeningSink(load(), connections=1, timeout=2).ping()
         assert finding
         assert "if it speaks TLS, write https:// into ELASTIC_URL" in finding.error
-
-
-@pytest.mark.parametrize("whose", ["certificate", "CA"])
-def test_a_fingerprint_stands_for_a_ca(
-    alone: Ward, given: Set, servers: Servers, papers: Papers, whose: str
-) -> None:
-    pinned = papers.fingerprint(papers.issue(HOST)[0] if whose == "certificate" else papers.ca)
-    certificate = papers.issue(HOST)
-    chain = Path(papers.folder, "chain.pem")
-    chain.write_text(Path(certificate[0]).read_text() + Path(papers.ca).read_text())
-    pinned = papers.fingerprint(certificate[0]) if whose == "certificate" else pinned
-    with Front(servers.sink, papers.of(str(chain), certificate[1])).open() as front:
-        given(ELASTIC_URL=front.url, ELASTIC_FINGERPRINT=pinned)
-        assert "sink-tls" not in alone.ids(End.SINK)
-
-
-def test_a_fingerprint_of_a_ca_needs_its_signature(
-    alone: Ward, given: Set, servers: Servers, papers: Papers
-) -> None:
-    """Anybody may send the certificate of a known CA along with a forged one."""
-    with Front(servers.sink, papers.of(*papers.forged())).open() as front:
-        given(ELASTIC_URL=front.url, ELASTIC_FINGERPRINT=papers.fingerprint(papers.ca))
-        _told(alone)
 
 
 def test_only_the_named_ca_is_trusted(
@@ -163,7 +138,7 @@ def test_basic_authentication_whose_password_changes_in_its_file(
 def test_files_that_are_of_no_use_are_refused_before_anything_is_sent(
     given: Set, papers: Papers, tmp_path: Path
 ) -> None:
-    ca, (cert, key), (_, other) = papers.ca, papers.issue("worker"), papers.issue("other")
+    (cert, key), (_, other) = papers.issue("worker"), papers.issue("other")
     locked = papers.encrypted(key)
     damaged = "-----BEGIN CERTIFICATE-----\nabcd\n-----END CERTIFICATE-----\n"
     cases: list[tuple[dict[str, str | None], str, str]] = [
@@ -175,20 +150,15 @@ def test_files_that_are_of_no_use_are_refused_before_anything_is_sent(
         ({"ELASTIC_CLIENT_KEY": key}, "ELASTIC_CLIENT_CERT is not", "is set"),
         ({"ELASTIC_CLIENT_CERT": cert, "ELASTIC_CLIENT_KEY": other}, "ELASTIC_CLIENT_KEY", "key values"),
         ({"ELASTIC_CLIENT_CERT": cert, "ELASTIC_CLIENT_KEY": locked}, "ELASTIC_CLIENT_KEY", "encrypted"),
-        ({"ELASTIC_FINGERPRINT": "ab" * 32, "ELASTIC_CA_CERTS": ca}, "ELASTIC_FINGERPRINT", "both"),
-        ({"ELASTIC_FINGERPRINT": "zz"}, "ELASTIC_FINGERPRINT", "64 hex digits"),
     ]
     for settings, name, why in cases:
-        given(ELASTIC_URL=f"https://{HOST}:9", ELASTIC_CA_CERTS=None, ELASTIC_FINGERPRINT=None)
+        given(ELASTIC_URL=f"https://{HOST}:9", ELASTIC_CA_CERTS=None)
         given(ELASTIC_CLIENT_CERT=None, ELASTIC_CLIENT_KEY=None)
         given(**settings)
         with pytest.raises(UsageError, match=why) as caught:
             OpeningSink(load(), connections=1)
         assert name in str(caught.value)
-    given(ELASTIC_FINGERPRINT="ab" * 32)
-    with pytest.raises(UsageError, match="fault proxy cannot go by ELASTIC_FINGERPRINT"):
-        passing_on(load())
-    given(ELASTIC_FINGERPRINT=None, ELASTIC_CA_CERTS=_file(tmp_path, damaged), ELASTIC_CLIENT_KEY=None)
+    given(ELASTIC_CA_CERTS=_file(tmp_path, damaged), ELASTIC_CLIENT_KEY=None)
     with pytest.raises(UsageError, match="PEM lib"):
         OpeningSink(load(), connections=1)
 

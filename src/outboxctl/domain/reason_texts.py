@@ -100,8 +100,7 @@ REASON_TEXTS = {
     ),
     Reason.TLS: ReasonText(
         "A connection was opened, but one side does not trust the other's certificate.",
-        "`outboxctl doctor --only sink` says which certificate; "
-        "see ELASTIC_CA_CERTS and ELASTIC_FINGERPRINT.",
+        "`outboxctl doctor --only sink` says which certificate; see ELASTIC_CA_CERTS.",
     ),
     Reason.TIMEOUT: ReasonText(
         "The sink did not answer in time. Whether the documents were written is not known, and does not "

@@ -30,8 +30,8 @@ SINK = CertificateSettings(
     "ELASTIC_CA_CERTS",
     "ELASTIC_CLIENT_CERT",
     "ELASTIC_CLIENT_KEY",
-    "check ELASTIC_URL (https, and the name in the certificate), ELASTIC_CA_CERTS or ELASTIC_FINGERPRINT, "
-    "ELASTIC_CLIENT_CERT, and the clocks",
+    "check ELASTIC_URL (https, and the name in the certificate), ELASTIC_CA_CERTS, ELASTIC_CLIENT_CERT, and "
+    "the clocks",
 )
 DATABASE = CertificateSettings(
     "sslrootcert in DATABASE_URL",
@@ -57,8 +57,8 @@ class Files:
     def __bool__(self) -> bool:
         return bool(self.ca or self.cert or self.key)
 
-    def context(self, authority: bytes | None = None) -> "SSLContext":
-        """For a client that trusts only these CAs, or that one (DER); else the system's. UsageError."""
+    def context(self) -> "SSLContext":
+        """For a client that trusts only these CAs; else the system's. UsageError."""
         import ssl  # noqa: PLC0415 - takes a moment, and http does without
 
         if self.key and not self.cert:
@@ -67,7 +67,7 @@ class Files:
         if path:
             _pem(name, path, "CERTIFICATE-----")
         try:
-            context = ssl.create_default_context(cafile=path, cadata=authority)
+            context = ssl.create_default_context(cafile=path)
             if self.cert:
                 name, path = self.names.key, self.key or self.cert
                 self._check_pair(self.cert, path)
@@ -84,15 +84,13 @@ class Files:
 
 
 class Security(NamedTuple):
-    """The Authorization header; for TLS, a context, or what is pinned (`fingerprint`) in place of it.
+    """The Authorization header, the context for TLS.
 
     `sign` makes the headers that prove who sends a request, of its method, URL and body, in their place.
     """
 
     authorization: str | None
-    files: Files
     context: "SSLContext | None" = None
-    fingerprint: str | None = None
     sign: Sign | None = None
 
 

@@ -1,7 +1,5 @@
 """The settings of the connections to PostgreSQL and the sink: addresses, credentials, trust."""
 
-import re
-
 from pydantic import BaseModel, ConfigDict, SecretStr, field_validator
 
 from outboxctl.domain.errors import UsageError
@@ -61,11 +59,6 @@ class ConnectionSettings(BaseModel):
     elastic_client_key: str | None = setting(
         "ELASTIC_CLIENT_KEY", None, "PEM file of its key, if that is not in the same file"
     )
-    elastic_fingerprint: str | None = setting(
-        "ELASTIC_FINGERPRINT",
-        None,
-        "SHA-256 of the sink's certificate or its CA, in hex, in place of ELASTIC_CA_CERTS",
-    )
     environment: Environment | None = setting(
         "OUTBOX_ENV WORDLOOM_ENV",
         None,
@@ -88,14 +81,6 @@ class ConnectionSettings(BaseModel):
         if rule := broken_rule_of_names(value):
             raise ValueError(f"not an index name: {rule}")
         return value
-
-    @field_validator("elastic_fingerprint")
-    @classmethod
-    def _sha256(cls, value: str | None) -> str | None:
-        digits = (value or "").replace(":", "").lower()
-        if value and not re.fullmatch("[0-9a-f]{64}", digits):
-            raise ValueError("expected the 64 hex digits of a SHA-256, with or without colons")
-        return digits or None
 
     @field_validator(
         *("elastic_api_key", "elastic_username", "elastic_password"),

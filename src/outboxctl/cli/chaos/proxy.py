@@ -59,12 +59,12 @@ def proxy(
     Example: outboxctl chaos proxy --fault busy=2 --share 0.3 --for 30s
     """
     from outboxctl.drills.proxy import Proxy
-    from outboxctl.sink.transport.open import passing_on
+    from outboxctl.sink.transport.open import files
 
     proxy_fault = chosen(fault, share=share, applied=applied)
     longest = parse.duration("--for", duration) if duration else None
     configured = settings()
-    made = Proxy(_sink(configured, port, sure=sure), port, files=passing_on(configured))
+    made = Proxy(_sink(configured, port, sure=sure), port, files=files(configured))
     _run(made, proxy_fault, longest.total_seconds() if longest else None)
 
 

@@ -22,7 +22,7 @@ from outboxctl.sink.transport.open import connect
 
 KIND = "namespace"
 IMITATION = "noida-db"
-SECRETS = ("elastic_api_key", "elastic_username", "elastic_password", "elastic_fingerprint")
+SECRETS = ("elastic_api_key", "elastic_username", "elastic_password")
 FILES = ("elastic_ca_certs", "elastic_client_cert", "elastic_client_key")
 MIGRATING = Lock()  # alembic takes one at a time
 

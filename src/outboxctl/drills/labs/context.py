@@ -18,7 +18,7 @@ from outboxctl.drills.proxy import Proxy, faults
 from outboxctl.drills.scratch.worker import WorkerProcess
 from outboxctl.drills.services import sockets
 from outboxctl.sink.index import document
-from outboxctl.sink.transport.open import connect, passing_on
+from outboxctl.sink.transport.open import connect, files
 
 if TYPE_CHECKING:
     from outboxctl.core.database import Connection
@@ -62,7 +62,7 @@ class LabContext(Experiment):
         self.workers: dict[str, WorkerProcess] = {}
         with ExitStack() as stack:
             first = self.settings.sink_urls[0]
-            self.proxy = stack.enter_context(Proxy(first, files=passing_on(self.settings)))
+            self.proxy = stack.enter_context(Proxy(first, files=files(self.settings)))
             self.database = Database(self.settings.require_database_url(), connections=4)
             stack.callback(self.database.close)
             self.client = connect(self.settings, timeout=30)

@@ -14,7 +14,7 @@ from outboxctl.domain.failures import Answer
 from outboxctl.net.certificates import Security, Sign
 from outboxctl.net.deadline import GUARD
 from outboxctl.net.urls import parse_url
-from outboxctl.sink.transport.connection import UNDER_WAY, Attempt, Pin, PlainConnection, TlsConnection
+from outboxctl.sink.transport.connection import UNDER_WAY, Attempt, PlainConnection, TlsConnection
 from outboxctl.sink.transport.no_answer import RefusedAnswerError, explain
 
 HEADERS = {"accept": "application/json", "user-agent": "outboxctl"}
@@ -34,9 +34,8 @@ SLOW = 1.0  # seconds after which a failure counts as silence: such a node is as
 
 @dataclass(eq=False)
 class SinkNodeConfig(NodeConfig):
-    """A node's URL, its headers, and `ssl_context`, or `pin` in its place; `sign` as that of `Security`."""
+    """A node's URL, its headers and `ssl_context`; `sign` as that of `Security`."""
 
-    pin: Pin | None = None
     sign: Sign | None = None
 
 
@@ -49,7 +48,6 @@ def url_of(config: NodeConfig) -> str:
 def node_configs(urls: Iterable[str], secrets: Security, connections: int) -> list[SinkNodeConfig]:
     """Where each URL leads, how to prove who we are there, and what to trust; each server once."""
     headers = HEADERS | ({"authorization": secrets.authorization} if secrets.authorization else {})
-    pin = Pin(secrets.fingerprint, secrets.files) if secrets.fingerprint and secrets.context else None
     made = [
         SinkNodeConfig(
             parts.scheme,
@@ -59,7 +57,6 @@ def node_configs(urls: Iterable[str], secrets: Security, connections: int) -> li
             headers=headers,
             connections_per_node=connections + SPARE,
             ssl_context=secrets.context if parts.scheme == "https" else None,
-            pin=pin,
             sign=secrets.sign,
         )
         for parts in map(parse_url, urls)
@@ -89,8 +86,7 @@ class SinkNode(BaseNode):
         self._pool = HTTPConnectionPool(**at, block=True)
         self._pool.ConnectionCls = PlainConnection
         if config.scheme == "https":
-            at |= {"ssl_context": config.ssl_context, "pin": config.pin}
-            self._pool = HTTPSConnectionPool(**at, block=True)
+            self._pool = HTTPSConnectionPool(**at, ssl_context=config.ssl_context, block=True)
             self._pool.ConnectionCls = TlsConnection
 
     def perform_request(  # type: ignore[override] # its NodeApiResponse is the same, and private

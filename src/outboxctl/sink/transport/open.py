@@ -21,29 +21,16 @@ LONGEST = 30.0  # seconds that a request may take where no deadline is given
 
 def security(settings: Settings) -> Security:
     """Read it from the settings. UsageError for what cannot be read or sent, or does not fit together."""
-    schemes, fingerprint = {urlsplit(url).scheme for url in settings.sink_urls}, settings.elastic_fingerprint
-    if len(schemes) > 1 and (files(settings) or fingerprint):
+    schemes = {urlsplit(url).scheme for url in settings.sink_urls}
+    if len(schemes) > 1 and files(settings):
         raise _unusable("certificates are set, and not all URLs are https")
-    who, sign = _authorization(settings), _signer(settings)
-    if "https" not in schemes:
-        return Security(who, files(settings), sign=sign)
-    if fingerprint and settings.elastic_ca_certs:
-        hint = "a fingerprint does without a CA: unset one of them"
-        raise UsageError("both ELASTIC_CA_CERTS and ELASTIC_FINGERPRINT are set", hint=hint)
-    return Security(who, files(settings), files(settings).context(), fingerprint, sign)
+    context = files(settings).context() if "https" in schemes else None
+    return Security(_authorization(settings), context, _signer(settings))
 
 
 def files(settings: Settings) -> Files:
     """The PEM files that the settings name."""
     return Files(SINK, settings.elastic_ca_certs, settings.elastic_client_cert, settings.elastic_client_key)
-
-
-def passing_on(settings: Settings) -> Files:
-    """The same for the fault proxy. UsageError where they name a fingerprint, which it cannot go by."""
-    if settings.elastic_fingerprint:
-        hint = "set ELASTIC_CA_CERTS in its place"
-        raise UsageError("the fault proxy cannot go by ELASTIC_FINGERPRINT", hint=hint)
-    return files(settings)
 
 
 def _signer(settings: Settings) -> Sign | None:
