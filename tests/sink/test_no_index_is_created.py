@@ -9,6 +9,7 @@ from fakes import ProxyFault, Script, fake_sink
 from fakes.faults import HEALTHY
 from outboxctl.domain.clock import Deadline
 from outboxctl.domain.failures import Reason, Verdict
+from outboxctl.domain.reason_texts import public_words
 from outboxctl.drills.proxy.server import Bulk
 from outboxctl.settings import load
 from outboxctl.sink.delivery import deliver
@@ -89,7 +90,7 @@ def test_an_index_that_a_delete_makes_after_the_look_up_is_not_filled(
             (finding,) = sink.deliver([action], deadline=Deadline.within(10)).findings
             assert finding
             assert (finding.verdict, finding.reason) == (Verdict.OUTAGE, Reason.INDEX_UNAVAILABLE)
-            assert f"{index} was an alias and is an index now" in finding.public
+            assert f"{index} was an alias and is an index now" in public_words(finding)
         engine.indices.refresh(index=index)
         assert engine.count(index=index)["count"] == 0
         assert sent(ElasticSink(client, index), 3) is Verdict.DONE, (

@@ -14,6 +14,7 @@ from fakes.faults import answered
 from outboxctl.domain.clock import Deadline
 from outboxctl.domain.failures import Answer, Reason, classify
 from outboxctl.domain.fingerprints import fingerprint
+from outboxctl.domain.reason_texts import public_words
 from outboxctl.drills import services
 from outboxctl.settings import load
 from outboxctl.sink.delivery.bulk import BulkAction
@@ -136,7 +137,7 @@ def test_the_probes_of_a_worker_name_no_host() -> None:
     )
     assert classify(absent).error.endswith(" (from http://secret:1)")
     for answer in (absent, Answer(503, "", "", request=True, node="http://secret:1")):
-        assert "secret" not in classify(answer).public
+        assert "secret" not in public_words(classify(answer))
 
 
 @pytest.mark.parametrize(

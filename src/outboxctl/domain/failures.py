@@ -6,6 +6,7 @@ The worker, the metrics, `status`, the replay filter and the reference page all 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 
 from outboxctl.domain.printable import brief
 
@@ -48,25 +49,6 @@ LONGEST_ERROR = 1_000  # characters of an error
 # No answer of the sink itself.
 NO_ANSWER = frozenset({Reason.TIMEOUT, Reason.CONNECTION_LOST, Reason.CONNECT, Reason.TLS})
 OF_NO_EVENT = frozenset({Reason.RATE_LIMITED, Reason.GATEWAY})  # also where an item has them
-
-
-# What each outage means, without a text of the sink: for the probes, which need no login.
-MEANINGS = {
-    Reason.CONFIG: "the sink refuses every request: wrong version, or something else answers",
-    Reason.RATE_LIMITED: "the sink asks for fewer requests",
-    Reason.DISK_FULL: "the index is blocked as if a disk were full",
-    Reason.WRITE_BLOCKED: "the index is read-only",
-    Reason.AUTH: "the sink refuses the login",
-    Reason.INDEX_UNAVAILABLE: "the index is missing, closed, or cannot be written",
-    Reason.UNAVAILABLE: "the sink is starting, or misses shards or a master",
-    Reason.GATEWAY: "a proxy before the sink gets no answer",
-    Reason.SERVER_ERROR: "the sink reports an error of its own",
-    Reason.CONNECT: "no connection to the sink",
-    Reason.TLS: "no connection to the sink is trusted by both sides",
-    Reason.TIMEOUT: "the sink does not answer in time",
-    Reason.CONNECTION_LOST: "the sink closes the connection",
-    Reason.BAD_RESPONSE: "what answers is no search engine",
-}
 
 
 class Noop(StrEnum):
@@ -126,14 +108,6 @@ class Classification:
         """The reason, once, and the text: of many failures that begins with it."""
         return f"{self.reason}: {self.error.removeprefix(f'{self.reason}: ')}"
 
-    @property
-    def public(self) -> str:
-        """The reason and its meaning, without a text of the sink."""
-        text = self.error.removeprefix(f"{self.reason}: ") if self.own_text else ""
-        text = text.removesuffix(_origin(self.node))
-        reason = self.reason or Reason.UNKNOWN_EXCEPTION
-        return f"{reason}: {text or MEANINGS.get(reason, 'the log says more')}"
-
 
 DONE = Classification(Verdict.DONE)
 
@@ -187,8 +161,8 @@ class FailureRule:
     verdict: Verdict
     reason: Reason | None = None
     noop: Noop | None = None
-    kinds: frozenset[str] = frozenset()
-    statuses: range | frozenset[int] = frozenset()
+    kinds: tuple[str, ...] = ()
+    statuses: range | tuple[int, ...] = ()
     texts: tuple[str, ...] = ()
     request: bool | None = None
     delete: bool | None = None
@@ -207,21 +181,13 @@ class FailureRule:
         )
 
 
-def _kinds(*names: str) -> frozenset[str]:
-    return frozenset(names)
-
-
-def _at(*statuses: int) -> frozenset[int]:
-    return frozenset(statuses)
-
-
 ANY_2XX = range(200, 300)
-MEDIA_TYPE = _kinds("media_type_header_exception", "content_type_header_exception")
-UNTYPED = _kinds("", UNKNOWN)  # not an engine's error: those have an `error.type`
-REJECTED = _kinds(
-    "es_rejected_execution_exception", "rejected_execution_exception", "circuit_breaking_exception"
-)
-UNAVAILABLE = _kinds(
+MEDIA_TYPE = ("media_type_header_exception", "content_type_header_exception")
+BLOCKED = ("cluster_block_exception",)
+NO_INDEX = ("index_not_found_exception", "index_closed_exception")
+UNTYPED = ("", UNKNOWN)  # not an engine's error: those have an `error.type`
+REJECTED = ("es_rejected_execution_exception", "rejected_execution_exception", "circuit_breaking_exception")
+UNAVAILABLE = (
     "unavailable_shards_exception",
     "master_not_discovered_exception",
     "cluster_manager_not_discovered_exception",
@@ -246,7 +212,7 @@ UNAVAILABLE = _kinds(
 NO_IDS = "Document ID is not supported"
 # Of an item whose new fields no leader wrote into the mapping within the request's `timeout`.
 MAPPING_WAIT = "timed out while waiting for a dynamic mapping update"
-MAPPING = _kinds(
+MAPPING = (
     "document_parsing_exception",
     "mapper_parsing_exception",
     "mapper_exception",
@@ -255,69 +221,60 @@ MAPPING = _kinds(
 )
 MAPPING_TEXTS = ("immense term", "Limit of total fields", "Limit of mapping depth", "mapper [", "field [")
 # No readable answer: it was cut, or has a content coding that was not requested, as damaged gzip has.
-CUT_OFF = _kinds("connection_lost", "reset", "encoded")
+CUT_OFF = ("connection_lost", "reset", "encoded")
 # Answers of something else than the sink, to any request.
-STRANGE = _kinds("wrong_product", "oversized")
+STRANGE = ("wrong_product", "oversized")
 
 # The first match decides: the error's type before the status, the last rule matches all. Sources: the
 # recorded answers of real servers in `tests/sink/answers/`, and the servers' sources.
+_done = partial(FailureRule, Verdict.DONE)
+_retry = partial(FailureRule, Verdict.RETRY)
+_fail = partial(FailureRule, Verdict.FAIL)
+_outage = partial(FailureRule, Verdict.OUTAGE)
+_split = partial(FailureRule, Verdict.SPLIT)
 RULES = (
-    FailureRule(Verdict.DONE, noop=Noop.DROPPED, kinds=_kinds(DROPPED), statuses=ANY_2XX, request=False),
-    FailureRule(Verdict.DONE, statuses=ANY_2XX, request=False, no_error=True),
-    FailureRule(Verdict.RETRY, Reason.BAD_RESPONSE, kinds=_kinds("bad_response"), request=True),
-    FailureRule(Verdict.OUTAGE, Reason.BAD_RESPONSE, kinds=STRANGE, request=True),
-    FailureRule(Verdict.SPLIT, Reason.BAD_DOCUMENT, kinds=_kinds("unencodable"), request=True),
-    FailureRule(Verdict.OUTAGE, Reason.CONNECT, kinds=_kinds("connect"), request=True),
-    FailureRule(Verdict.OUTAGE, Reason.TLS, kinds=_kinds("tls"), request=True),
-    FailureRule(Verdict.RETRY, Reason.TIMEOUT, kinds=_kinds("timeout"), request=True),
-    FailureRule(Verdict.RETRY, Reason.CONNECTION_LOST, kinds=CUT_OFF, request=True),
-    FailureRule(
-        Verdict.DONE, noop=Noop.DELETE_MISSING, statuses=_at(404), request=False, delete=True, no_error=True
-    ),
-    FailureRule(
-        Verdict.DONE, noop=Noop.SUPERSEDED, kinds=_kinds("version_conflict_engine_exception"), request=False
-    ),
-    FailureRule(Verdict.OUTAGE, Reason.DISK_FULL, kinds=_kinds("cluster_block_exception"), texts=("/12/",)),
-    FailureRule(
-        Verdict.OUTAGE, Reason.WRITE_BLOCKED, kinds=_kinds("cluster_block_exception"), texts=("/5/", "/8/")
-    ),
-    FailureRule(
-        Verdict.OUTAGE,
-        Reason.INDEX_UNAVAILABLE,
-        kinds=_kinds("index_not_found_exception", "index_closed_exception"),
-    ),
-    FailureRule(
-        Verdict.OUTAGE, Reason.INDEX_UNAVAILABLE, texts=("no write index is defined", "[require_alias]")
-    ),
-    FailureRule(
-        Verdict.OUTAGE, Reason.INDEX_UNAVAILABLE, kinds=_kinds("validation_exception"), texts=("shards",)
-    ),
-    FailureRule(Verdict.OUTAGE, Reason.UNAVAILABLE, kinds=UNAVAILABLE, request=True),
-    FailureRule(Verdict.OUTAGE, Reason.UNAVAILABLE, kinds=UNAVAILABLE, of_shard=True),
-    FailureRule(Verdict.OUTAGE, Reason.UNAVAILABLE, texts=(MAPPING_WAIT,), request=False, of_shard=True),
-    FailureRule(Verdict.RETRY, Reason.RATE_LIMITED, kinds=REJECTED),
-    FailureRule(Verdict.OUTAGE, Reason.AUTH, kinds=_kinds("security_exception", NO_CREDENTIALS)),
-    FailureRule(Verdict.OUTAGE, Reason.CONFIG, kinds=MEDIA_TYPE),
-    FailureRule(Verdict.OUTAGE, Reason.CONFIG, texts=(NO_IDS,), request=False),
-    FailureRule(Verdict.OUTAGE, Reason.CONFIG, kinds=_kinds("look_up_refused"), request=True),
-    FailureRule(Verdict.OUTAGE, Reason.CONFIG, texts=("unrecognized parameter",), request=True),
-    FailureRule(Verdict.FAIL, Reason.MAPPING, kinds=MAPPING, request=False),
-    FailureRule(Verdict.FAIL, Reason.MAPPING, statuses=_at(400), texts=MAPPING_TEXTS, request=False),
-    FailureRule(Verdict.OUTAGE, Reason.AUTH, statuses=_at(401, 403)),
-    FailureRule(Verdict.SPLIT, Reason.PAYLOAD_TOO_LARGE, statuses=_at(413)),
-    FailureRule(Verdict.RETRY, Reason.RATE_LIMITED, statuses=_at(429)),
-    FailureRule(Verdict.OUTAGE, Reason.INDEX_UNAVAILABLE, statuses=_at(404), request=True),
-    FailureRule(Verdict.OUTAGE, Reason.CONFIG, statuses=_at(405, 406, 415), request=True),
-    FailureRule(Verdict.OUTAGE, Reason.BAD_RESPONSE, statuses=range(300, 400), request=True),
-    FailureRule(Verdict.SPLIT, Reason.CONFIG, kinds=UNTYPED, statuses=_at(400), request=True),
-    FailureRule(Verdict.SPLIT, Reason.BAD_REQUEST, statuses=_at(400), request=True),
-    FailureRule(Verdict.FAIL, Reason.BAD_REQUEST, statuses=_at(400)),
-    FailureRule(Verdict.OUTAGE, Reason.UNAVAILABLE, statuses=_at(503), request=True),
-    FailureRule(Verdict.OUTAGE, Reason.UNAVAILABLE, statuses=_at(503), of_shard=True),
-    FailureRule(Verdict.RETRY, Reason.GATEWAY, statuses=_at(502, 504)),
-    FailureRule(Verdict.RETRY, Reason.SERVER_ERROR, statuses=range(500, 600)),
-    FailureRule(Verdict.RETRY, Reason.BAD_RESPONSE, statuses=ANY_2XX, request=True),
-    FailureRule(Verdict.RETRY, Reason.UNKNOWN_EXCEPTION),
+    _done(noop=Noop.DROPPED, kinds=(DROPPED,), statuses=ANY_2XX, request=False),
+    _done(statuses=ANY_2XX, request=False, no_error=True),
+    _retry(Reason.BAD_RESPONSE, kinds=("bad_response",), request=True),
+    _outage(Reason.BAD_RESPONSE, kinds=STRANGE, request=True),
+    _split(Reason.BAD_DOCUMENT, kinds=("unencodable",), request=True),
+    _outage(Reason.CONNECT, kinds=("connect",), request=True),
+    _outage(Reason.TLS, kinds=("tls",), request=True),
+    _retry(Reason.TIMEOUT, kinds=("timeout",), request=True),
+    _retry(Reason.CONNECTION_LOST, kinds=CUT_OFF, request=True),
+    _done(noop=Noop.DELETE_MISSING, statuses=(404,), request=False, delete=True, no_error=True),
+    _done(noop=Noop.SUPERSEDED, kinds=("version_conflict_engine_exception",), request=False),
+    _outage(Reason.DISK_FULL, kinds=BLOCKED, texts=("/12/",)),
+    _outage(Reason.WRITE_BLOCKED, kinds=BLOCKED, texts=("/5/", "/8/")),
+    _outage(Reason.INDEX_UNAVAILABLE, kinds=NO_INDEX),
+    _outage(Reason.INDEX_UNAVAILABLE, texts=("no write index is defined", "[require_alias]")),
+    _outage(Reason.INDEX_UNAVAILABLE, kinds=("validation_exception",), texts=("shards",)),
+    _outage(Reason.UNAVAILABLE, kinds=UNAVAILABLE, request=True),
+    _outage(Reason.UNAVAILABLE, kinds=UNAVAILABLE, of_shard=True),
+    _outage(Reason.UNAVAILABLE, texts=(MAPPING_WAIT,), request=False, of_shard=True),
+    _retry(Reason.RATE_LIMITED, kinds=REJECTED),
+    _outage(Reason.AUTH, kinds=("security_exception", NO_CREDENTIALS)),
+    _outage(Reason.CONFIG, kinds=MEDIA_TYPE),
+    _outage(Reason.CONFIG, texts=(NO_IDS,), request=False),
+    _outage(Reason.CONFIG, kinds=("look_up_refused",), request=True),
+    _outage(Reason.CONFIG, texts=("unrecognized parameter",), request=True),
+    _fail(Reason.MAPPING, kinds=MAPPING, request=False),
+    _fail(Reason.MAPPING, statuses=(400,), texts=MAPPING_TEXTS, request=False),
+    _outage(Reason.AUTH, statuses=(401, 403)),
+    _split(Reason.PAYLOAD_TOO_LARGE, statuses=(413,)),
+    _retry(Reason.RATE_LIMITED, statuses=(429,)),
+    _outage(Reason.INDEX_UNAVAILABLE, statuses=(404,), request=True),
+    _outage(Reason.CONFIG, statuses=(405, 406, 415), request=True),
+    _outage(Reason.BAD_RESPONSE, statuses=range(300, 400), request=True),
+    _split(Reason.CONFIG, kinds=UNTYPED, statuses=(400,), request=True),
+    _split(Reason.BAD_REQUEST, statuses=(400,), request=True),
+    _fail(Reason.BAD_REQUEST, statuses=(400,)),
+    _outage(Reason.UNAVAILABLE, statuses=(503,), request=True),
+    _outage(Reason.UNAVAILABLE, statuses=(503,), of_shard=True),
+    _retry(Reason.GATEWAY, statuses=(502, 504)),
+    _retry(Reason.SERVER_ERROR, statuses=range(500, 600)),
+    _retry(Reason.BAD_RESPONSE, statuses=ANY_2XX, request=True),
+    _retry(Reason.UNKNOWN_EXCEPTION),
 )
 
 
@@ -328,7 +285,7 @@ def classify(answer: Answer) -> Classification:
         return Classification(rule.verdict, noop=rule.noop, error=brief(answer.text)) if rule.noop else DONE
     status = str(answer.status) if answer.status else ""
     subject = " ".join(filter(None, (status, answer.kind)))  # all that a 413 of a real engine has
-    origin = _origin(answer.node)
+    origin = origin_of(answer.node)
     error = brief(": ".join(filter(None, (subject, answer.text))), LONGEST_ERROR - len(origin)) + origin
     return Classification(
         rule.verdict,
@@ -343,6 +300,6 @@ def classify(answer: Answer) -> Classification:
     )
 
 
-def _origin(node: str) -> str:
+def origin_of(node: str) -> str:
     """How an error ends that came from this node; groups of errors leave it out (`fingerprints`)."""
     return f" (from {node})" if node else ""

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from outboxctl.domain.failures import Noop, Reason
+from outboxctl.domain.failures import Classification, Noop, Reason, origin_of
 
 
 class ReasonText(NamedTuple):
@@ -140,3 +140,10 @@ NOOP_TEXTS = {
     Noop.DROPPED: "The sink's ingest pipeline dropped the document.",
     Noop.UNCHANGED: "The index holds the document as it is (`skip_unchanged`): it was not sent.",
 }
+
+
+def public_words(finding: Classification) -> str:
+    """The reason and its meaning, without a text of the sink: for the probes, which need no login."""
+    reason = finding.reason or Reason.UNKNOWN_EXCEPTION
+    own = finding.error.removeprefix(f"{reason}: ").removesuffix(origin_of(finding.node))
+    return f"{reason}: {own if finding.own_text else REASON_TEXTS[reason].meaning}"

@@ -9,6 +9,7 @@ import structlog
 
 from outboxctl.domain.clock import monotonic
 from outboxctl.domain.failures import Classification
+from outboxctl.domain.reason_texts import public_words
 
 log = structlog.get_logger()
 UNKNOWN = "not checked yet"
@@ -34,9 +35,7 @@ class Problem:
 
 def problem_of(finding: Classification, *, begin: str = "", end: str = "") -> Problem:
     """A finding of the sink as a problem, between two texts of our own."""
-    reason = f"{finding.reason}: "
-    text = reason + finding.error.removeprefix(reason)
-    return Problem(f"{begin}{text}{end}", f"{begin}{finding.public}{end}")
+    return Problem(f"{begin}{finding.words}{end}", f"{begin}{public_words(finding)}{end}")
 
 
 class Health:

@@ -324,9 +324,7 @@ class FlowControl:
             health.taken_at, why = sink.taken_at, sink.why if self.holds else None
             if why is not self._reported:
                 self._reported = why
-                problem = (
-                    Problem(f"circuit open: {why.error}", f"circuit open: {why.public}") if why else None
-                )
+                problem = problem_of(why, begin="circuit open: ") if why else None
                 health.report("sink", problem, observer="lane")
             self._context.metrics.set("circuit_open", self.holds_events)
             self._context.metrics.set("inflight_limit", sink.room)
