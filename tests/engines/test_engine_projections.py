@@ -12,7 +12,7 @@ from docs.blocks import ROOT, blocks
 from docs.shell import terminal
 from engines.node import Node
 from outboxctl.sink.delivery import shards
-from outboxctl.sink.index import scan, walk
+from outboxctl.sink.index import scan, view
 from outboxctl.sink.transport.client import Client
 from processes import Cli
 from projections import mall
@@ -114,9 +114,9 @@ def test_a_shard_is_read_after_it_had_to_wait_for_others(
     node.ok("PUT", f"/{name}", {"settings": {"number_of_shards": 3}})
     for id_ in documents:
         node.ok("PUT", f"/{name}/_doc/{id_}", {"n": 1})
-    listed, place = walk.ids(client, name, None, 2)
+    listed, place = view.ids(client, name, None, 2)
     while place:
-        more, place = walk.ids(client, name, json.loads(json.dumps(place)), 2)
+        more, place = view.ids(client, name, json.loads(json.dumps(place)), 2)
         listed += more
     assert sorted(listed, key=int) == documents
     monkeypatch.setattr(scan, "EXTENDED_SECONDS", -1.0)  # with each page instead of each minute

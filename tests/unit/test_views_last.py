@@ -8,7 +8,7 @@ import pytest
 from outboxctl.domain.errors import UnreachableError
 from outboxctl.domain.failures import Answer
 from outboxctl.sink.engines import OPENSEARCH
-from outboxctl.sink.index import scan, walk
+from outboxctl.sink.index import scan, view
 from outboxctl.sink.index.named import Index
 from outboxctl.sink.index.scan import Reader
 from outboxctl.sink.transport.reply import SinkReply
@@ -82,15 +82,15 @@ def test_a_comparison_reads_every_shard_however_long_the_first_ones_take(shards:
 
 def test_a_list_of_an_index_reaches_its_last_shard(shards: Shards) -> None:
     """Else it starts again from the first one, and never ends: the event `every document` is never done."""
-    seen, place = walk.ids(shards, "things", None, 2)  # type: ignore[arg-type]
+    seen, place = view.ids(shards, "things", None, 2)  # type: ignore[arg-type]
     while place:
         shards.now += PAGE_SECONDS
         place = json.loads(json.dumps(place))  # it is kept in the event's row between two pages
-        found, place = walk.ids(shards, "things", place, 2)  # type: ignore[arg-type]
+        found, place = view.ids(shards, "things", place, 2)  # type: ignore[arg-type]
         seen += found
     assert seen == in_turn(shards)
 
 
 def test_an_index_that_is_not_known_is_no_list_without_documents() -> None:
     with pytest.raises(UnreachableError, match="no such index"):
-        walk.ids(Shards(0, 0), "things", None, 2)  # type: ignore[arg-type]
+        view.ids(Shards(0, 0), "things", None, 2)  # type: ignore[arg-type]

@@ -10,13 +10,13 @@ from outboxctl.core.operator.failed import Event
 from outboxctl.core.projections import in_force
 from outboxctl.core.refused_reads import ReadRefusedError
 from outboxctl.domain import json_numbers
-from outboxctl.domain.errors import RefusedError, UnreachableError
+from outboxctl.domain.errors import OutboxctlError
 from outboxctl.domain.lifecycle import PROJECTION
 from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import Projection, built_in
 from outboxctl.operations.projection.known import source_of
 from outboxctl.settings import Settings
-from outboxctl.sink.index import document as documents
+from outboxctl.sink.index.scanned import by_id, copies
 from outboxctl.sink.transport.open import connect
 
 PATIENCE = 5.0  # seconds for the view, and for the sink: the rest is worth showing without it
@@ -52,6 +52,14 @@ def _kind(name: str, here: Mapping[str, Any], there: Mapping[str, Any]) -> str:
 
 
 @dataclass(frozen=True)
+class StoredDocument:
+    """A document's version by the index's own count, and its body, numbers as `json_numbers.loads`."""
+
+    version: int
+    body: dict[str, Any]
+
+
+@dataclass(frozen=True)
 class Inspection:
     """`event` and `source` by column; `document` is None where there is none, or `sink_error` holds why.
 
@@ -63,7 +71,7 @@ class Inspection:
     fingerprint: str | None
     source: dict[str, Any] | None = None
     document_id: str = ""
-    document: documents.StoredDocument | None = None
+    document: StoredDocument | None = None
     sink_error: str | None = None
     difference: list[FieldDifference] | None = None
     projection: str = PROJECTION
@@ -110,9 +118,18 @@ def _with_source(found: Inspection, begin: Begin, projection: Projection, key: s
 
 def _with_document(found: Inspection, settings: Settings, projection: Projection) -> Inspection:
     """With the document in the index, or why that cannot be read; it may be in any shard, or index."""
-    read = documents.search if projection.routing or projection.parted else documents.get
+    where, id_ = projection.everywhere, found.document_id
     try:
         with closing(connect(settings, connections=1, timeout=PATIENCE)) as client:
-            return replace(found, document=read(client, projection.everywhere, found.document_id))
-    except (RefusedError, UnreachableError) as error:
+            if projection.routing or projection.parted:
+                held = next(iter(copies(client, where, id_)), None)
+            else:
+                (held,) = by_id(client, where, [id_], content=True)
+        if held is None:
+            return found
+        body = json_numbers.loads(held.body or b"{}")
+        return replace(found, document=StoredDocument(held.version, body))
+    except OutboxctlError as error:
         return replace(found, sink_error=str(error))
+    except RecursionError:
+        return replace(found, sink_error="it is nested too deeply to be shown")

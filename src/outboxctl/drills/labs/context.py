@@ -17,7 +17,7 @@ from outboxctl.drills.labs.model import LabVerdict, Record, Snapshot
 from outboxctl.drills.proxy import Proxy, faults
 from outboxctl.drills.scratch.worker import WorkerProcess
 from outboxctl.drills.services import sockets
-from outboxctl.sink.index import document
+from outboxctl.sink.index import scanned
 from outboxctl.sink.transport.open import connect, files
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ class LabContext(Experiment):
     def versions(self, entities: Sequence[UUID]) -> list[int | None]:
         """The version of each entity's document, None where there is none."""
         ids = [f"{ENTITY_TYPE}:{entity}" for entity in entities]
-        versions = document.versions(self.client, self.settings.elastic_index, ids)
+        versions = scanned.versions(self.client, self.settings.elastic_index, ids)
         return [versions[id_] for id_ in ids]
 
     def bulks_since(self, number: int) -> "list[Bulk]":

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from outboxctl.core.stats import drill_snapshot
 from outboxctl.drills.labs.context import LabContext
-from outboxctl.sink.index import document
+from outboxctl.sink.index import scanned
 
 DOCUMENTS_A_REQUEST = 1_000
 NOT_LOST = "no event is lost"
@@ -41,7 +41,7 @@ def _missing(ctx: LabContext) -> Iterator[str]:
     entities = ctx.transact(drill_snapshot.done)
     for start in range(0, len(entities), DOCUMENTS_A_REQUEST):
         some = entities[start : start + DOCUMENTS_A_REQUEST]
-        versions = document.versions(ctx.client, ctx.settings.elastic_index, [each.id for each in some])
+        versions = scanned.versions(ctx.client, ctx.settings.elastic_index, [each.id for each in some])
         for entity in some:
             version = versions[entity.id]
             deleted = entity.source_version is None

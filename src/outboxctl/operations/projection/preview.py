@@ -14,12 +14,11 @@ from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import NUMBERED, Projection
 from outboxctl.operations.projection.known import source_of
-from outboxctl.sink.index.scanned import ScannedDocument, SearchPage, search_page
+from outboxctl.sink.index.scanned import COPIES, ScannedDocument, copies
 from outboxctl.sink.transport.client import Client
 from outboxctl.sink.transport.request import refresh, request
 
 PATIENCE = 60.0  # seconds to read a document
-COPIES = 100  # of one id, that an index has by mistake, in several shards
 
 
 @dataclass(frozen=True)
@@ -98,9 +97,7 @@ def _hits(client: Client, index: str, id_: str) -> Sequence[ScannedDocument]:
     if not id_ or not request(client, "HEAD", index):
         return []
     refresh(client, index)
-    query = {"query": {"ids": {"values": [id_]}}, "size": COPIES}
-    page: SearchPage = request(client, "POST", index, "_search", decode=search_page, body=query)
-    return page.documents
+    return copies(client, index, id_)
 
 
 def _differences(

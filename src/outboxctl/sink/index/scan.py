@@ -1,20 +1,16 @@
 """Reading an index as it is: all documents, and documents by id."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from outboxctl.domain.clock import monotonic
 from outboxctl.domain.errors import InconclusiveError
-from outboxctl.domain.failures import Answer
 from outboxctl.domain.projection import Projection, Routing
-from outboxctl.sink.index import scanned
 from outboxctl.sink.index.index_setup import count
 from outboxctl.sink.index.named import Index, one
-from outboxctl.sink.index.scanned import ScannedDocument, SearchPage, too_deep
+from outboxctl.sink.index.scanned import ScannedDocument, by_id, search
 from outboxctl.sink.index.view import View, opened
 from outboxctl.sink.transport.client import Client
-from outboxctl.sink.transport.reply import NESTED, Decode, error_of
-from outboxctl.sink.transport.request import ask, failure, refresh
+from outboxctl.sink.transport.request import refresh
 
 PAGE = 5_000  # documents a request
 BYTES, FIRST = 4_000_000, 200  # of their bodies, about; and documents, before their size is known
@@ -72,27 +68,14 @@ class Reader:
         return sum(map(len, self.everything()))
 
     def get(self, ids: Sequence[str], *, content: bool) -> list[ScannedDocument | None]:
-        """The documents of these ids as they are this moment, unrefreshed writes included.
-
-        A request for many succeeds where the index is gone, a shard is missing or a node too busy: its
-        items say so (tried on 9.0.4), and a document that could not be read is not one that is missing.
-        """
-        if not ids:
-            return []
-        index = self.shape.name
-        wanted = {"ids": list(ids)}
-        docs = self._bodies(index, "_mget", decode=scanned.documents_by_id, body=wanted, _source=content).docs
-        unread = next((doc.error for doc in docs if doc.error), None)
-        if unread:
-            raise failure(Answer(0, *error_of(unread), request=True))
-        return [doc if doc.found else None for doc in docs]
+        """The documents of these ids as they are this moment, as `by_id`."""
+        return by_id(self.client, self.shape.name, ids, content=content)
 
     def _hits(self, view: View, most: int, *, content: bool) -> Iterator[Sequence[ScannedDocument]]:
         after = None
         size = min(FIRST, most) if content else most
         while True:
-            page = self._page(view, size, after, content=content)
-            view.follow(page.pit_id)
+            page = view.page(size, after, content=content)
             if page.documents:
                 yield page.documents
             if len(page.documents) < size:
@@ -101,26 +84,6 @@ class Reader:
             if content:
                 read = sum(len(bytes(each.source)) for each in page.documents)
                 size = max(1, min(most, BYTES * size // max(1, read)))
-
-    def _page(self, view: View, size: int, after: Any, *, content: bool) -> SearchPage:
-        body = {"size": size, "_source": content, "version": True, "track_total_hits": False}
-        body |= view.request(after)
-        return self._search(body)
-
-    def _search(self, body: dict[str, Any], *index: str) -> SearchPage:
-        path = (*index, "_search")
-        page: SearchPage = self._bodies(
-            *path, decode=scanned.search_page, body=body, allow_partial_search_results=False
-        )
-        return page
-
-    def _bodies(self, *path: str, decode: Decode, body: dict[str, Any], **params: Any) -> Any:
-        answer = ask(self.client, "POST", *path, decode=decode, body=body, **params)
-        if not isinstance(answer, Answer):
-            return answer
-        if answer.text == NESTED:
-            raise too_deep(f"a document in {self.shape.name}")
-        raise failure(answer)
 
 
 def reader_of(client: Client, index: str, projection: Projection) -> Reader:
@@ -147,5 +110,5 @@ class RoutedReader(Reader):
     def _by_ids(self, ids: Sequence[str], *, content: bool) -> list[ScannedDocument]:
         body = {"query": {"ids": {"values": list(ids)}}, "size": self.shape.window, "_source": content}
         body |= {"version": True, "seq_no_primary_term": True, "sort": ["_doc"]}
-        documents = self._search(body, self.shape.name).documents
-        return sorted(documents, key=lambda each: each.routing)
+        page = search(self.client, self.shape.name, body, self.shape.name)
+        return sorted(page.documents, key=lambda each: each.routing)

@@ -95,10 +95,10 @@ class IndexSink:
         return delivery
 
     def ids(self, place: Place | None, size: int) -> tuple[list[str], Place | None]:
-        """As `sink.index.walk.ids`."""
-        from outboxctl.sink.index import walk  # noqa: PLC0415 - slow to load
+        """As `sink.index.view.ids`."""
+        from outboxctl.sink.index import view  # noqa: PLC0415 - slow to load
 
-        return walk.ids(self.sink.client(), self.index, place, size)
+        return view.ids(self.sink.client(), self.index, place, size)
 
     def holds(self, seconds: float) -> str:
         """As `sink.index.named.uuids`."""

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from itertools import count
 from threading import Condition, Thread
 from typing import Any
 
@@ -23,7 +22,6 @@ class NodeHealth:
     """Of a node: it gets requests where it `works`; after `failures` in a row one decides (`trying`).
 
     `until` (`clock.monotonic`): when the next probe is due. `silent`: no answer came in a while.
-    `used`: the number of its last request.
     """
 
     works: bool = False
@@ -32,7 +30,6 @@ class NodeHealth:
     probing: bool = False
     silent: bool = False
     until: float = 0.0
-    used: int = 0
 
 
 class ProbingPool(NodePool):
@@ -45,7 +42,7 @@ class ProbingPool(NodePool):
 
     def __init__(self, node_configs: list[NodeConfig], node_class: type[BaseNode], **more: Any) -> None:
         super().__init__(node_configs, node_class, **more)
-        self._changed, self._requests = Condition(), count(1)
+        self._changed = Condition()
         self._health = {node: NodeHealth() for node in super().all()}
 
     def __len__(self) -> int:
@@ -62,25 +59,21 @@ class ProbingPool(NodePool):
             return any(health.failures for health in self._health.values())
 
     def get(self) -> BaseNode:
-        """The node for the next request; if none works, the one left alone longest, silent ones last."""
+        """The node for the next request; if none works, one in turns, silent ones last."""
         with self._changed:
-            on_trial = [n for n, h in self._health.items() if h.works and h.failures and not h.trying]
+            for node, health in self._health.items():
+                if health.works and health.failures and not health.trying:
+                    health.trying = True
+                    return node
             well = [n for n, h in self._health.items() if h.works and not h.failures]
-            if on_trial:
-                node = on_trial[0]
-                self._health[node].trying = True
-            elif well:
-                node = self.node_selector.select(well)
-            else:
-                node = min(self._health, key=lambda n: (self._health[n].silent, self._health[n].used))
-            self._health[node].used = next(self._requests)
-            return node
+            refusing = [n for n, h in self._health.items() if not h.silent]
+            return self.node_selector.select(well or refusing or self.all())
 
     def mark_live(self, node: BaseNode) -> None:
         """A request was answered by this node as by one that works."""
         with self._changed:
             if node in self._health:
-                self._health[node] = NodeHealth(works=True, used=self._health[node].used)
+                self._health[node] = NodeHealth(works=True)
                 self._changed.notify_all()
 
     def mark_dead(self, node: BaseNode, _now: float | None = None) -> None:

@@ -12,7 +12,7 @@ from outboxctl.core.stats import by_projection
 from outboxctl.drills.labs import CHECK, OBSERVE, RECOVER, Lab, LabContext, Steps
 from outboxctl.operations.projection import declaration
 from outboxctl.operations.projection.apply import Applying
-from outboxctl.sink.index import document, index_setup
+from outboxctl.sink.index import index_setup, scanned
 
 if TYPE_CHECKING:
     from outboxctl.core.sql import Connection
@@ -175,7 +175,7 @@ def _publish(ctx: LabContext) -> float:
 
 
 def _indexed(ctx: LabContext, index: str, id_: str) -> bool:
-    return document.versions(ctx.client, index, [id_])[id_] is not None
+    return scanned.versions(ctx.client, index, [id_])[id_] is not None
 
 
 def _status(ctx: LabContext) -> "ProjectionStatus":

@@ -12,7 +12,7 @@ from outboxctl.drills.labs import CHECK, Lab, LabContext, Steps
 from outboxctl.operations.rebuild.model import RebuildReport, Tools
 from outboxctl.operations.rebuild.plan import plan
 from outboxctl.operations.rebuild.run import alone, apply
-from outboxctl.sink.index import document, index_setup
+from outboxctl.sink.index import index_setup, scanned
 
 CONNECTIONS = 6  # of a rebuild: the lock's, the row's, one to read with, and three of the comparison
 ROUNDS_AFTER = 5  # of writing once the rebuild has ended
@@ -44,7 +44,7 @@ class RebuildUnderLoad(Lab):
         ctx.expect("how the rebuild ended", RebuildPhase.DONE.value, ended)
         # Without `verify`, which a rebuild uses itself: the rows as SELECT has them, and their documents.
         rows, name = ctx.transact(drill_snapshot.rows), ctx.settings.elastic_index
-        held = document.versions(ctx.client, name, [*rows]) if rows else {}
+        held = scanned.versions(ctx.client, name, [*rows]) if rows else {}
         differ = [id_ for id_, version in rows.items() if held[id_] != version]
         ctx.expect("rows without their document", 0, len(differ))
         ctx.expect("documents, as many as rows", len(rows), index_setup.count(ctx.client, name))
