@@ -3,6 +3,7 @@
 import re
 from shlex import quote
 
+from outboxctl.domain.errors import UsageError
 from outboxctl.domain.redaction import cut, redact
 
 # The one table of hostile characters: what can move a terminal's cursor, split a log line or reorder what is
@@ -10,6 +11,7 @@ from outboxctl.domain.redaction import cut, redact
 # https://www.unicode.org/Public/UCD/latest/ucd/PropList.txt; C0 controls are apart, JSON escapes them itself.
 BEYOND_C0 = "\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff"
 CONTROL = re.compile(f"[\x00-\x1f{BEYOND_C0}]")
+HOSTILE_IN_SQL = re.compile(f"[\x00-\x08\x0b-\x1f{BEYOND_C0}]")
 RAW_IN_JSON = re.compile(f"[{BEYOND_C0}\ud800-\udfff]")
 SURROGATE = re.compile("[\ud800-\udfff]")
 PLAIN = {
@@ -33,6 +35,17 @@ def clean(text: str) -> str:
 def clean_json(document: str) -> str:
     r"""A JSON document that shows no hostile character raw (`\u202e`): still valid, and the same data."""
     return RAW_IN_JSON.sub(lambda match: f"\\u{ord(match.group()):04x}", document)
+
+
+def plain_sql(script: str) -> str:
+    """SQL for a terminal and psql alike. UsageError where a name or a text in it has a hostile character."""
+    if found := HOSTILE_IN_SQL.search(script):
+        around = script[max(0, found.start() - 30) : found.end() + 30]
+        raise UsageError(
+            f"the SQL has a character that cannot be shown: {brief(around)}",
+            hint="rename what is called so; in a text of yours write an escape, as U&'\\200F'",
+        )
+    return script
 
 
 def brief(text: object, limit: int = 1_000) -> str:

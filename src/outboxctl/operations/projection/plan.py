@@ -14,8 +14,7 @@ from outboxctl.core.sql import Connection
 from outboxctl.core.sql.kept import keeping
 from outboxctl.core.sql.transaction import undone
 from outboxctl.domain.errors import UsageError
-from outboxctl.domain.printable import brief
-from outboxctl.domain.printable_sql import clean_sql
+from outboxctl.domain.printable import brief, plain_sql
 from outboxctl.domain.projection import BRACES, Projection, Relation
 from outboxctl.operations.projection import mapping, parts, sharing
 from outboxctl.operations.projection.analysis.chains import same_text
@@ -281,4 +280,4 @@ def script(connection: Connection, planned: Sequence[Planned]) -> str:
     parts = [HEAD.format(names=", ".join(names)), changes.begin_sql(schema), beside]
     for each in planned:
         parts += [*each.scripts, each.declare_sql(schema, None).lstrip()]
-    return clean_sql("\n".join([*parts, changes.END]))
+    return plain_sql("\n".join([*parts, changes.END]))

@@ -13,8 +13,7 @@ from outboxctl.core.projections.tree import NestedRows, Writer
 from outboxctl.core.sql import Connection
 from outboxctl.core.sql.transaction import undone
 from outboxctl.domain.errors import UsageError
-from outboxctl.domain.printable import brief, clean_json
-from outboxctl.domain.printable_sql import clean_sql
+from outboxctl.domain.printable import brief, clean_json, plain_sql
 from outboxctl.operations.projection import declaration, mapping
 from outboxctl.operations.projection.place import quoted
 from outboxctl.operations.projection.proof import UnprovenError
@@ -60,7 +59,7 @@ class Start:
         for name in ("routing", "pipeline"):
             if value := getattr(self, name):
                 yield f"{name} = {quoted(value)}"
-        yield f"query = {block(clean_sql(self.query))}"
+        yield f"query = {block(plain_sql(self.query))}"
         if self.body:
             yield f"mapping = {block(clean_json(json.dumps(self.body, ensure_ascii=False, indent=2)))}"
         for follow in self.follow:
