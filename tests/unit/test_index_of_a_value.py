@@ -5,7 +5,8 @@ import json
 import pytest
 
 from outboxctl.core.projections.in_force import OF_JSON
-from outboxctl.domain.projection import KeyColumn, Projection, Relation, may_meet
+from outboxctl.domain.index_names import may_meet
+from outboxctl.domain.projection import KeyColumn, Projection, Relation
 
 SHOP = Relation("shop", "products")
 PRODUCT = Projection(

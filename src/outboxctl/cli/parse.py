@@ -11,6 +11,7 @@ import typer
 
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.fingerprints import LENGTH
+from outboxctl.domain.index_names import broken_rule
 from outboxctl.domain.printable import CONTROL, SURROGATE, brief
 
 UNITS = {"w": "weeks", "d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
@@ -65,9 +66,7 @@ def one_of(flag: str, value: str, known: Sequence[str], what: str) -> str:
 
 def index_name(flag: str, value: str) -> str:
     """A name that an index or alias may have."""
-    from outboxctl.settings.connections import broken_rule_of_names
-
-    if rule := broken_rule_of_names(value):
+    if rule := broken_rule(value):
         raise UsageError(f"{flag}: {brief(repr(value), 80)} is not an index name", hint=rule)
     return value
 

@@ -14,7 +14,7 @@ from outboxctl.domain.ids import uuid7
 from outboxctl.domain.key_forms import form, number
 from outboxctl.domain.lifecycle import PROJECTION
 from outboxctl.domain.printable import brief
-from outboxctl.domain.projection import NAME, key_part
+from outboxctl.domain.projection import NAME, key_text
 
 # By full names: the search path is the application's. A statement that reads the declarations fails where
 # the login may not, and with it the application's transaction.
@@ -80,7 +80,7 @@ def touch(
     may_read = execute(MAY_READ).fetchone()[0]
     if may_read and (columns := execute(KEY_COLUMNS).fetchone()[0]):
         parts = _as_written(projection, parts, loads(columns))
-    values["key"] = ":".join(map(key_part, parts)) if len(parts) > 1 else parts[0]
+    values["key"] = key_text(parts)
     execute(INSERT)
     return UUID(values["id"])
 

@@ -13,6 +13,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any
 
+from outboxctl.domain.index_names import NUMBERED, broken_rule
 from outboxctl.domain.lifecycle import PROJECTION
 
 MAX_ID_BYTES = 512  # Elasticsearch's limit on `_id`
@@ -28,12 +29,6 @@ HASHED = "sha256:"
 HASH = re.compile(rf"{HASHED}[0-9a-f]{{64}}")
 NAME = re.compile(r"[a-z0-9_]{1,50}")
 OWNER = "outboxctl_projection"  # in the `_meta` of a mapping: whose index it is, one of several
-MAX_INDEX = 248  # bytes: the engine's limit, less the number of the index behind the alias
-BAD_IN_INDEX = set('\\/*?"<>| ,#:{}')
-BRACES = re.compile(r"\{[^{}]+\}")  # a column in the name of an index
-NUMBERED = re.compile(r"-\d{6}$")  # how the indexes behind an alias end
-OF_VALUE = "it needs a text in lower case without blanks"
-OF_INDEX = f"lower case, none of {' '.join(sorted(BAD_IN_INDEX - {' '}))}, at most {MAX_INDEX} bytes"
 
 
 @dataclass(frozen=True)
@@ -105,51 +100,33 @@ class Routing(StrEnum):
 
 @dataclass(frozen=True)
 class Projection:
-    """Documents of one index: the rows of `document` by the key of `root`.
-
-    `columns`: the root's columns whose change counts; empty: every column. `follow` is in the order of the
-    declaration. `routing` is a column of the document, `pipeline`
-    an ingest pipeline; each empty where there is none. `mapping` is the body of an index (JSON text of
-    `settings` and `mappings`) as the file gives it, partly or whole; `view` a hash of the view's definition.
-    `ignore` are tables that the view reads and whose changes do not count.
-    Without `triggers` the application writes the events (`outboxctl.touch`). `version` is a column of the
-    document that only grows; empty: the version is the serial number of the snapshot that reads. `stamp` is a
-    hash of the definition as the database has it, empty where it was not read from there. `id_prefix` is in
-    front of each `_id`, so that several projections can have one index. `id` is a column of the document
-    whose text is the `_id`, in place of the key's. `skip_unchanged`: what the index holds is not sent again.
-    `objects`: the mapping of fields in columns of json (JSON text of `properties`), as the view makes them.
-    `vectors` are columns whose values become arrays of numbers.
-    `family` is the name of a declaration for several schemas, `schema` that of which this one was made.
-    `column` is one of the document that chooses its index, whose name has its value in place of `{column}`;
-    `body` is the index's body (JSON text) then, by which a worker makes the index of a value that is new.
-    `value`: this is only the part of the projection whose documents have that value (`of`).
-    """
+    """Documents of one index: the rows of `document` by the key of `root`; an empty text stands for none."""
 
     name: str
     root: Relation
     key: tuple[KeyColumn, ...]
     document: Relation
     index: str
-    columns: tuple[str, ...] = ()
-    follow: tuple[Follow, ...] = ()
-    routing: str = ""
-    pipeline: str = ""
-    mapping: str = ""
-    view: str = ""
-    triggers: bool = True
-    ignore: tuple[Relation, ...] = ()
-    version: str = ""
-    id_prefix: str = ""
-    id: KeyColumn | None = None
-    skip_unchanged: bool = False
-    objects: str = ""
-    vectors: tuple[str, ...] = ()
-    family: str = ""
-    schema: str = ""
-    column: str = ""
-    body: str = ""
-    stamp: str = field(default="", compare=False)
-    value: str = ""
+    columns: tuple[str, ...] = ()  # the root's columns whose change counts; empty: every column
+    follow: tuple[Follow, ...] = ()  # in the order of the declaration
+    routing: str = ""  # a column of the document
+    pipeline: str = ""  # an ingest pipeline
+    mapping: str = ""  # the body of an index (JSON of `settings` and `mappings`) as the file gives it
+    view: str = ""  # a hash of the view's definition
+    triggers: bool = True  # else the application writes the events (`outboxctl.touch`)
+    ignore: tuple[Relation, ...] = ()  # tables that the view reads and whose changes do not count
+    version: str = ""  # a column of the document that only grows, in place of the snapshot's serial
+    id_prefix: str = ""  # in front of each `_id`, so that several projections can have one index
+    id: KeyColumn | None = None  # a column of the document whose text is the `_id`, in place of the key's
+    skip_unchanged: bool = False  # what the index holds is not sent again
+    objects: str = ""  # the mapping (JSON of `properties`) of fields that the view makes in columns of json
+    vectors: tuple[str, ...] = ()  # columns whose values become arrays of numbers
+    family: str = ""  # the name of a declaration for several schemas,
+    schema: str = ""  # and that of which this one was made
+    column: str = ""  # of the document: its value takes the place of `{column}` in the name of the index,
+    body: str = ""  # which a worker makes by this body (JSON) where a value is new
+    stamp: str = field(default="", compare=False)  # a hash of the definition as the database has it
+    value: str = ""  # this is only the part of the projection whose documents have that value (`of`)
 
     @property
     def label(self) -> str:
@@ -209,10 +186,10 @@ class Projection:
     def index_of(self, value: str | None) -> str:
         """The index of a document with this value of `column`. ValueError says why there is none."""
         name = self.index.replace(f"{{{self.column}}}", value or "")
-        if not value or not index_name(name) or NUMBERED.search(name):
-            raise ValueError(
-                f"{self.column} is {shown_value(value)}, which makes no index's name: {OF_VALUE}"
-            )
+        broken = broken_rule(name) if value else "it must be a text"
+        if broken or NUMBERED.search(name):
+            why = broken or "it must not end as one with a number"
+            raise ValueError(f"{self.column} is {shown_value(value)}, which makes no index's name: {why}")
         return name
 
     def of(self, value: str | None) -> "Projection":
@@ -235,13 +212,7 @@ class Projection:
 
     def to_json(self) -> dict[str, Any]:
         """As the database keeps it."""
-        value = asdict(self)
-        del value["stamp"], value["value"]
-        # As versions before have written it: a definition that differs has every document read again.
-        for column in (*value["key"], *([value["id"]] if self.id else [])):
-            if not column["of"]:
-                del column["of"]
-        return value
+        return {name: value for name, value in asdict(self).items() if name not in ("stamp", "value")}
 
 
 ENTITY_KEY = (KeyColumn("entity_type", "pg_catalog.varchar"), KeyColumn("entity_id", "pg_catalog.uuid"))
@@ -261,41 +232,11 @@ def shown_value(value: str | None) -> str:
     return "NULL" if value is None else ascii(value[:100])
 
 
-def index_name(name: str) -> bool:
-    """Whether an engine takes this as the name of an index, and of one with a number behind it."""
-    return (
-        bool(name)
-        and name == name.lower()
-        and not BAD_IN_INDEX & set(name)
-        and name[0] not in "-_+."
-        and name.isprintable()
-        and len(name.encode("utf-8", "surrogateescape")) <= MAX_INDEX
-    )
-
-
-def may_meet(one: str, other: str) -> bool:
-    """Whether these names, each perhaps with a column in braces, may stand for one index."""
-    if "{" not in one + other:  # of hundreds of schemas each is compared with each
-        return one == other
-    patterns = sorted((BRACES.split(one), BRACES.split(other)), key=len)
-    if len(patterns[0]) > 1:
-        (before, after), (start, end) = patterns
-        starts = before.startswith(start) or start.startswith(before)
-        return starts and (after.endswith(end) or end.endswith(after))
-    made = ".+".join(map(re.escape, patterns[1]))
-    return re.fullmatch(f"{made}({NUMBERED.pattern})?", patterns[0][0]) is not None
-
-
 def key_text(parts: Sequence[str]) -> str:
     """One text of a key's parts: an only part as it is, several escaped and joined by `:`."""
     if len(parts) == 1:
         return parts[0]
-    return ":".join(map(key_part, parts))
-
-
-def key_part(text: str) -> str:
-    """A part of a key of several, escaped."""
-    return text.replace("%", "%25").replace(":", "%3A")
+    return ":".join(part.replace("%", "%25").replace(":", "%3A") for part in parts)
 
 
 def key_parts(text: str, count: int) -> list[str]:

@@ -6,7 +6,6 @@ from a file wherever a value could: NAME_FILE is its path.
 Imports `net` and `domain`.
 """
 
-from outboxctl.settings.connections import MAX_INDEX_BYTES as MAX_INDEX_BYTES
 from outboxctl.settings.kinds import NotifyPolicy as NotifyPolicy
 from outboxctl.settings.kinds import OutagePolicy as OutagePolicy
 from outboxctl.settings.kinds import SinkProduct as SinkProduct

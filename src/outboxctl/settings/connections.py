@@ -3,12 +3,10 @@
 from pydantic import BaseModel, ConfigDict, SecretStr, field_validator
 
 from outboxctl.domain.errors import UsageError
+from outboxctl.domain.index_names import broken_rule
 from outboxctl.domain.printable import CONTROL
 from outboxctl.net.urls import check_database_url, check_sink_urls
 from outboxctl.settings.kinds import AwsService, Environment, SinkNodes, SinkProduct, setting
-
-MAX_INDEX_BYTES = 255
-FORBIDDEN_IN_INDEX = '\\/*?"<>| ,#:'
 
 
 class ConnectionSettings(BaseModel):
@@ -78,7 +76,7 @@ class ConnectionSettings(BaseModel):
     @field_validator("elastic_index")
     @classmethod
     def _elastic_index(cls, value: str) -> str:
-        if rule := broken_rule_of_names(value):
+        if rule := broken_rule(value):
             raise ValueError(f"not an index name: {rule}")
         return value
 
@@ -114,18 +112,3 @@ class ConnectionSettings(BaseModel):
                 "or run `outboxctl services up` for a local one",
             )
         return self.database_url.get_secret_value()
-
-
-def broken_rule_of_names(name: str) -> str | None:
-    """What of Elasticsearch's rules for index names (9.0), or ours on control characters, a name breaks."""
-    broken = {
-        "it must be lower case": name != name.lower(),
-        "it must not begin with - _ or +": name.startswith(("-", "_", "+")),
-        "it must not be empty, . or ..": name in {"", ".", ".."},
-        f"it must have none of {FORBIDDEN_IN_INDEX.replace(' ', '')}, nor spaces": bool(
-            set(FORBIDDEN_IN_INDEX) & set(name)
-        ),
-        "it must not hold control characters": bool(CONTROL.search(name)),
-        f"it must have at most {MAX_INDEX_BYTES} bytes": len(name.encode(errors="replace")) > MAX_INDEX_BYTES,
-    }
-    return next((rule for rule, is_broken in broken.items() if is_broken), None)

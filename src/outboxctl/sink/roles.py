@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from outboxctl.domain.errors import UsageError
-from outboxctl.domain.projection import BRACES
+from outboxctl.domain.index_names import BRACES
 from outboxctl.sink.engines import OPENSEARCH, Engine
 
 Json = dict[str, Any]

@@ -23,7 +23,8 @@ from outboxctl.core.sql import Connection
 from outboxctl.core.sql.transaction import exchange, take_opening
 from outboxctl.domain.clock import LOCK_SECONDS
 from outboxctl.domain.errors import ChangedError
-from outboxctl.domain.projection import BRACES, KeyColumn, Projection, Relation, Routing, key_parts
+from outboxctl.domain.index_names import BRACES
+from outboxctl.domain.projection import KeyColumn, Projection, Relation, Routing, key_parts
 
 # What the text of a value depends on, in the forms that the triggers write keys in. The plan must not depend
 # on statistics that say "no rows": a table is not read as a whole where an index finds the key.

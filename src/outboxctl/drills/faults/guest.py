@@ -11,11 +11,12 @@ from outboxctl.core.database import Database
 from outboxctl.core.inspect import server
 from outboxctl.core.schema import migrations, namespaces
 from outboxctl.domain.errors import RefusedError, UnreachableError, UsageError
+from outboxctl.domain.index_names import MOST_BYTES
 from outboxctl.drills.faults.records import Fault, PlannedFault
 from outboxctl.drills.services.model import Say
 from outboxctl.drills.signals import undisturbed
 from outboxctl.net.urls import credentials, mask
-from outboxctl.settings import MAX_INDEX_BYTES, Settings, env_names
+from outboxctl.settings import Settings, env_names
 from outboxctl.sink.index import index_setup as index
 from outboxctl.sink.inspect.product import product
 from outboxctl.sink.transport.open import connect
@@ -38,7 +39,7 @@ class GuestNames:
 def names(what: str, alias: str, mark: str) -> GuestNames:
     """Names for `what` of the run `mark` in a system whose index is `alias`, within both servers' limits."""
     end = f"-{what}-{mark}"
-    room = MAX_INDEX_BYTES - len(end) - len("-000001")
+    room = MOST_BYTES - len(end)
     schema = f"outboxctl_{what.replace('-', '_')[:44]}_{mark}"
     return GuestNames(schema, alias.encode()[:room].decode(errors="ignore") + end)
 

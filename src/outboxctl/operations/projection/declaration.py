@@ -8,18 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from outboxctl.core.projections.catalog import MAX_NAME
+from outboxctl.domain.index_names import BRACES, MOST_BYTES, broken_rule, may_meet
 from outboxctl.domain.lifecycle import PROJECTION
 from outboxctl.domain.printable import brief
-from outboxctl.domain.projection import (
-    BRACES,
-    HASHED,
-    MAX_INDEX,
-    NAME,
-    OF_INDEX,
-    disjoint,
-    index_name,
-    may_meet,
-)
+from outboxctl.domain.projection import HASHED, NAME, disjoint
 from outboxctl.operations.projection.place import Place, file_mapping, file_text, shown
 
 KEYS = (
@@ -183,7 +175,7 @@ def _check_schemas(declared: Declaration) -> None:
     if SCHEMA not in declared.index + declared.id_prefix:
         one = f'each schema has an index of its own, or all have one with id_prefix = "{SCHEMA}:"'
         place.at("index").fail(f"with `schemas` it names {SCHEMA}", one)
-    for key, most in (("index", MAX_INDEX), ("id_prefix", MAX_PREFIX)):
+    for key, most in (("index", MOST_BYTES), ("id_prefix", MAX_PREFIX)):
         if len(getattr(declared, key).replace(SCHEMA, "x" * MAX_NAME).encode()) > most:
             place.at(key).fail(f"with a schema of {MAX_NAME} bytes it has more than {most}")
     # Whoever may make a schema could have its ids begin as those of another one.
@@ -230,8 +222,9 @@ def _index(place: Place, table: dict[str, Any]) -> str:
     if BRACES.match(index):
         here.fail(f"{shown(index)} begins with a column", "any index could be one of its own: products-{…}")
     one = index.replace(SCHEMA, "x") if "schemas" in table else index
-    if not index_name(BRACES.sub("x", one, count=1)):
-        here.fail(f"{shown(index)} cannot be an index's name", f"{OF_INDEX}; one {{COLUMN}} of the document")
+    if rule := broken_rule(BRACES.sub("x", one, count=1)):
+        why = f"{rule}; one {{COLUMN}} of the document may be in it"
+        here.fail(f"{shown(index)} cannot be an index's name", why)
     return index
 
 

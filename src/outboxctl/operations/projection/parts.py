@@ -12,7 +12,8 @@ from outboxctl.core.projections import pages
 from outboxctl.core.sql import Connection
 from outboxctl.core.sql.transaction import undone
 from outboxctl.domain.errors import UsageError
-from outboxctl.domain.projection import BRACES, Projection, may_meet, shown_value
+from outboxctl.domain.index_names import BRACES, may_meet
+from outboxctl.domain.projection import Projection, shown_value
 from outboxctl.sink.index import alias
 from outboxctl.sink.index.index_setup import exists
 from outboxctl.sink.transport.client import Client

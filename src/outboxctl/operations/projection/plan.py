@@ -14,8 +14,9 @@ from outboxctl.core.sql import Connection
 from outboxctl.core.sql.kept import keeping
 from outboxctl.core.sql.transaction import undone
 from outboxctl.domain.errors import UsageError
+from outboxctl.domain.index_names import BRACES
 from outboxctl.domain.printable import brief, plain_sql
-from outboxctl.domain.projection import BRACES, Projection, Relation
+from outboxctl.domain.projection import Projection, Relation
 from outboxctl.operations.projection import mapping, parts, sharing
 from outboxctl.operations.projection.analysis.chains import same_text
 from outboxctl.operations.projection.declaration import OWN_INDEX, TRIGGERS, Declaration, check_indexes

@@ -11,8 +11,9 @@ from outboxctl.core.refused_reads import ReadRefusedError
 from outboxctl.core.sql import Connection
 from outboxctl.domain import json_numbers
 from outboxctl.domain.errors import UsageError
+from outboxctl.domain.index_names import NUMBERED
 from outboxctl.domain.printable import brief
-from outboxctl.domain.projection import NUMBERED, Projection
+from outboxctl.domain.projection import Projection
 from outboxctl.operations.projection.known import source_of
 from outboxctl.sink.index.scanned import COPIES, ScannedDocument, copies
 from outboxctl.sink.transport.client import Client

@@ -25,7 +25,6 @@ from outboxctl.sink.index.vectors import DENSE, vectors
 from outboxctl.sink.transport.client import Client
 from outboxctl.sink.transport.request import must_list
 
-LONGEST_NAME = 255  # bytes, of an index
 PARTS = {"mappings", "settings"}  # of the body that creates an index
 SEARCH_INDEX = (TableSource(),)
 
@@ -87,8 +86,6 @@ def plan(
             )
         return going_on
     old_index, new_index = alias.new_names(client, home)
-    if len(new_index.encode()) > LONGEST_NAME:
-        raise UsageError(f"{new_index} is too long for an index name", hint="choose a shorter ELASTIC_INDEX")
     names = ", ".join(each.projection.name for each in sources)
     if names and home.index is None and mappings is None:
         raise UsageError(

@@ -23,9 +23,10 @@ from outboxctl.domain.clock import monotonic
 from outboxctl.domain.errors import ChangedError, OutboxctlError
 from outboxctl.domain.failures import Classification, Noop, Reason, Verdict, all_done, waits_for
 from outboxctl.domain.flow import OF_ONE_INDEX
+from outboxctl.domain.index_names import BRACES
 from outboxctl.domain.lifecycle import PROJECTION
 from outboxctl.domain.printable import brief
-from outboxctl.domain.projection import BRACES, KEY_TOO_LONG, MAX_KEY_BYTES, Projection
+from outboxctl.domain.projection import KEY_TOO_LONG, MAX_KEY_BYTES, Projection
 from outboxctl.sink.delivery.bulk import BulkAction
 from outboxctl.sink.delivery.parted import NOWHERE, PartedSink
 from outboxctl.sink.delivery.result import Delivery, IndexedSink, Sink
