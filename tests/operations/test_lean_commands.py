@@ -14,7 +14,6 @@ NEVER = {"alembic", "mako", "jinja2", "psutil", "structlog", "prometheus_client"
 NEVER |= {"urllib3", "elasticsearch", "elastic_transport", "opensearchpy", "markdown_it", "pygments"}
 OF_HELP = {"markdown_it", "pygments"}  # rich draws it with them
 OF_A_DATABASE = {"sqlalchemy", "psycopg"}
-OF_A_LOG = {"structlog", "pygments", "prometheus_client"}
 READING = [["status"], ["status", "--json"], ["stuck"], ["oldest"], ["failed", "list"], ["audit"]]
 
 
@@ -50,10 +49,3 @@ def test_a_command_that_reads_the_database_loads_what_it_uses(
     assert packages(names) & NEVER == set()
     others = {"outboxctl.worker", "outboxctl.drills", "outboxctl.sink"}
     assert names & others == set()
-
-
-def test_a_worker_that_finds_nothing_due_loads_no_more_than_a_claim_needs(
-    env: dict[str, str], tmp_path: Path
-) -> None:
-    names = packages(loaded(["worker", "--drain"], env, tmp_path))
-    assert names & (NEVER - OF_A_LOG) == set(), "the sink's client neither"

@@ -14,7 +14,7 @@ from outboxctl.domain.failures import Reason
 from outboxctl.operations.doctor.model import End
 from outboxctl.settings import load
 from outboxctl.sink.index.index_setup import ensure
-from outboxctl.sink.transport.lazy import OpeningSink
+from outboxctl.sink.opening import OpeningSink
 from outboxctl.sink.transport.open import connect
 from processes import Cli
 from servers import Servers

@@ -9,7 +9,7 @@ import pytest
 
 from outboxctl.domain.errors import UsageError
 from outboxctl.settings import load
-from outboxctl.sink.transport.lazy import OpeningSink
+from outboxctl.sink.opening import OpeningSink
 from outboxctl.sink.transport.open import connect, security
 
 AUTHORITIES = ssl.get_default_verify_paths().cafile or ""

@@ -19,7 +19,7 @@ from outboxctl.domain.failures import Answer
 from outboxctl.domain.redaction import redact, without_secrets
 from outboxctl.settings import load
 from outboxctl.sink.transport.aws import Signer
-from outboxctl.sink.transport.lazy import OpeningSink
+from outboxctl.sink.opening import OpeningSink
 from outboxctl.sink.transport.open import connect
 from outboxctl.sink.transport.reply import SinkReply, body_of
 from outboxctl.sink.transport.request import ask

@@ -71,7 +71,7 @@ def worker(
 
     from outboxctl.cli import logs
     from outboxctl.core.schema.encoding import require_storable
-    from outboxctl.sink.transport.lazy import IndexSink, OpeningSink, sink_of
+    from outboxctl.sink.opening import IndexSink, OpeningSink, sink_of
     from outboxctl.worker.daemon import Daemon
 
     colour = sys.stderr.isatty() and not os.environ.get("NO_COLOR")

@@ -22,7 +22,7 @@ from outboxctl.operations.rebuild.model import DocumentsRefusedError, RebuildInt
 from outboxctl.operations.rebuild.source import WENT_BACK, DocumentBatch, Refused, again
 from outboxctl.sink.delivery.bulk import BulkAction
 from outboxctl.sink.delivery.deliver import NO_INDEX
-from outboxctl.sink.delivery.routed import sink_of
+from outboxctl.sink.delivery.routed import sink_for
 from outboxctl.sink.index.repair import CURRENT
 
 LONGEST = 30.0  # seconds a request
@@ -61,7 +61,7 @@ class Sender:
         source = tools.source
         self._column = "" if source.versioned else source.projection.version
         pipeline = tools.source.pipeline
-        self._sink = sink_of(tools.client, index, pipeline=pipeline, routing=routing, new=once)
+        self._sink = sink_for(tools.client, index, pipeline=pipeline, routing=routing, new=once)
         self._index = index
         self._taken_at = clock()  # when the sink last took a document, of any thread
         self._said_busy = False

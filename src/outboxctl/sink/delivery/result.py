@@ -1,4 +1,4 @@
-"""The result of delivering a batch, and the interface of a sink. Loads no client, which takes long."""
+"""The result of delivering a batch, and the interface of a sink."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -25,7 +25,7 @@ from outboxctl.sink.transport.reply import NOT_FOUND
 TRIES = 3  # deliveries, if the alias leads to another index after each
 
 
-def sink_of(
+def sink_for(
     client: Client,
     index: str,
     *,

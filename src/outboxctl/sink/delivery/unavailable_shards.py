@@ -14,10 +14,8 @@ from dataclasses import dataclass, field, replace
 
 from outboxctl.domain.clock import Deadline, monotonic
 from outboxctl.domain.failures import MAPPING_WAIT, Classification, Reason, Verdict
-from outboxctl.domain.projection import Routing
 from outboxctl.sink.delivery.bulk import BulkAction
 from outboxctl.sink.delivery.result import Delivery, Sink, probe_shards
-from outboxctl.sink.delivery.routed import sink_of
 from outboxctl.sink.delivery.shards import NotNamedError, Shards, layout_of
 from outboxctl.sink.transport.client import Client
 
@@ -76,14 +74,6 @@ class ShardOutages:
             shard.failed += 1
             shard.next_probe = now + min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(shard.failed, 10))
         return due
-
-
-def shard_aware_sink_of(
-    client: Client, index: str, *, pipeline: str = "", routing: Routing = Routing.NONE
-) -> Sink:
-    """As `sink_of`, for a sink that delivers for a long time. With a column's routing all shards are one."""
-    sink = sink_of(client, index, pipeline=pipeline, routing=routing)
-    return sink if routing is Routing.COLUMN else UnavailableShards(client, sink, index)
 
 
 class UnavailableShards:

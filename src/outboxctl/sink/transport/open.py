@@ -1,8 +1,7 @@
-"""A client of the settings: who we are, which servers are trusted, where they are. Loads none before that."""
+"""A client of the settings: who we are, which servers are trusted, where they are."""
 
 from base64 import b64encode
 from collections.abc import Callable, Collection
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from outboxctl.domain.errors import UsageError
@@ -12,9 +11,10 @@ from outboxctl.net.urls import credentials
 from outboxctl.settings import Settings
 from outboxctl.settings.kinds import AwsService, SinkNodes
 from outboxctl.sink.engines import ENGINES, SERVERLESS
-
-if TYPE_CHECKING:
-    from outboxctl.sink.transport.client import Client
+from outboxctl.sink.transport.aws import Signer
+from outboxctl.sink.transport.client import Client
+from outboxctl.sink.transport.discovery import Discovery
+from outboxctl.sink.transport.node import node_configs
 
 LONGEST = 30.0  # seconds that a request may take where no deadline is given
 
@@ -36,8 +36,6 @@ def files(settings: Settings) -> Files:
 def _signer(settings: Settings) -> Sign | None:
     if not settings.aws_service:
         return None
-    from outboxctl.sink.transport.aws import Signer  # noqa: PLC0415
-
     if _authorization(settings):
         hint = "a request carries one: unset ELASTIC_API_KEY, or user and password, or OUTBOX_AWS_SERVICE"
         raise UsageError("OUTBOX_AWS_SERVICE is set, and a user or an API key too", hint=hint)
@@ -80,17 +78,13 @@ def connect(
     timeout: float | None = None,
     only: Collection[str] = (),
     say: Callable[[str], object] = lambda _: None,
-) -> "Client":
+) -> Client:
     """Make a client for the configured sink, or for the URLs of it in `only`; nothing is sent yet.
 
     `timeout` is in seconds; by default three quarters of the lease, at most 30. `say` gets a sentence where
     the nodes that the cluster names cannot be used. Raises UsageError for unusable certificates and
     contradicting credentials.
     """
-    from outboxctl.sink.transport.client import Client  # noqa: PLC0415 - slow to load
-    from outboxctl.sink.transport.discovery import Discovery  # noqa: PLC0415
-    from outboxctl.sink.transport.node import node_configs  # noqa: PLC0415
-
     nodes = node_configs(only or settings.sink_urls, security(settings), connections)
     discovered = settings.sink_nodes is SinkNodes.DISCOVERED and not only
     return Client(

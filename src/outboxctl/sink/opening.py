@@ -1,11 +1,10 @@
-"""A sink whose client is loaded and opened when it is first used: no claim needs it."""
+"""The sink of a worker: a client that is opened when it is first used, and the indexes that it writes to."""
 
 import json
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
 
 from outboxctl.domain.clock import Deadline
 from outboxctl.domain.errors import OutboxctlError
@@ -13,12 +12,15 @@ from outboxctl.domain.failures import Classification, Reason
 from outboxctl.domain.projection import Projection, Routing
 from outboxctl.settings import Settings
 from outboxctl.sink.delivery.bulk import BulkAction
+from outboxctl.sink.delivery.deliver import ElasticSink
 from outboxctl.sink.delivery.parted import PartedSink
 from outboxctl.sink.delivery.result import Delivery, IndexedSink, Place, Sink
+from outboxctl.sink.delivery.routed import sink_for
+from outboxctl.sink.delivery.unavailable_shards import UnavailableShards
+from outboxctl.sink.index import alias, index_setup, view
+from outboxctl.sink.index.named import uuids
+from outboxctl.sink.transport.client import Client
 from outboxctl.sink.transport.open import connect, security
-
-if TYPE_CHECKING:
-    from outboxctl.sink.transport.client import Client
 
 
 class OpeningSink:
@@ -46,8 +48,6 @@ class OpeningSink:
 
     def ping(self) -> Classification | None:
         """None if the sink answers and the index is there, else what is wrong."""
-        from outboxctl.sink.delivery.deliver import ElasticSink  # noqa: PLC0415 - slow to load
-
         finding = ElasticSink(self.client(), self._settings.elastic_index).ping()
         self.renew(finding)
         return finding
@@ -62,17 +62,15 @@ class OpeningSink:
 
     def of(self, part: "IndexSink") -> Sink:
         """The sink of one index, which remembers what it has met."""
-        from outboxctl.sink.delivery.unavailable_shards import shard_aware_sink_of  # noqa: PLC0415 - slow to load
-
         client = self.client()
         with self._lock:
             if part not in self._sinks:
-                self._sinks[part] = shard_aware_sink_of(
-                    client, part.index, pipeline=part.pipeline, routing=part.routing
-                )
+                sink = sink_for(client, part.index, pipeline=part.pipeline, routing=part.routing)
+                column = part.routing is Routing.COLUMN  # then all shards are one
+                self._sinks[part] = sink if column else UnavailableShards(client, sink, part.index)
             return self._sinks[part]
 
-    def client(self) -> "Client":
+    def client(self) -> Client:
         """The client, opened by now."""
         with self._lock:
             self._client = self._client or self._open(self._settings)
@@ -96,20 +94,14 @@ class IndexSink:
 
     def ids(self, place: Place | None, size: int) -> tuple[list[str], Place | None]:
         """As `sink.index.view.ids`."""
-        from outboxctl.sink.index import view  # noqa: PLC0415 - slow to load
-
         return view.ids(self.sink.client(), self.index, place, size)
 
     def holds(self, seconds: float) -> str:
         """As `sink.index.named.uuids`."""
-        from outboxctl.sink.index.named import uuids  # noqa: PLC0415 - slow to load
-
         return uuids(self.sink.client(), self.index, seconds)
 
     def make(self, body: str, projection: str) -> str:
         """As `MadeSink.make`; an index that is there, and not this projection's, is not used."""
-        from outboxctl.sink.index import alias, index_setup  # noqa: PLC0415 - slow to load
-
         whole, client = json.loads(body), self.sink.client()
         try:
             index_setup.ensure(client, self.index, **whole)
@@ -122,12 +114,10 @@ class IndexSink:
 def sink_of(sink: OpeningSink, projection: Projection) -> IndexedSink:
     """The part of a sink that is a projection's: its index, or each that a column of it chooses."""
 
-    def one(alias: str) -> IndexSink:
-        return IndexSink(sink, alias, projection.pipeline, projection.routed)
+    def one(name: str) -> IndexSink:
+        return IndexSink(sink, name, projection.pipeline, projection.routed)
 
     def aliases() -> set[str]:
-        from outboxctl.sink.index import alias  # noqa: PLC0415 - slow to load
-
         return alias.written(sink.client(), projection.everywhere, projection.name)
 
     return PartedSink(projection.everywhere, one, aliases) if projection.parted else one(projection.index)
