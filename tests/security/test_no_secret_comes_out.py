@@ -7,6 +7,7 @@ import sys
 import unicodedata
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from unittest.mock import patch
 
 import psycopg
 import pytest
@@ -135,7 +136,7 @@ def test_the_probes_do_not_repeat_what_postgresql_says(
 
 @pytest.mark.no_servers
 def test_evidence_keeps_no_secret_of_a_log_line(tmp_path: Path) -> None:
-    with redaction.without_secrets():
+    with patch.object(redaction, "_known", ()):
         redaction.add_secret(CANARY)
         redaction.add_login("elastic", CANARY)
         key = "a2V5LWlkOmtleS12YWx1ZQ=="

@@ -14,12 +14,13 @@ import pytest
 from elasticsearch import Elasticsearch
 
 from fakes import fake_sink
+from outboxctl.domain import redaction
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.failures import Answer
-from outboxctl.domain.redaction import redact, without_secrets
+from outboxctl.domain.redaction import redact
 from outboxctl.settings import load
-from outboxctl.sink.transport.aws import Signer
 from outboxctl.sink.opening import OpeningSink
+from outboxctl.sink.transport.aws import Signer
 from outboxctl.sink.transport.open import connect
 from outboxctl.sink.transport.reply import SinkReply, body_of
 from outboxctl.sink.transport.request import ask
@@ -211,9 +212,9 @@ def test_what_signs_is_hidden_wherever_it_was_found(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(file))
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
-    with without_secrets():
-        Signer("es", "eu-central-2")("GET", "https://domain.example/", None)
-        assert redact(f"{SECRET} {TOKEN}") == "*** ***"
+    monkeypatch.setattr(redaction, "_known", ())
+    Signer("es", "eu-central-2")("GET", "https://domain.example/", None)
+    assert redact(f"{SECRET} {TOKEN}") == "*** ***"
 
 
 @pytest.mark.no_servers

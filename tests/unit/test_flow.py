@@ -27,11 +27,10 @@ from outboxctl.domain.flow import (
     STANDSTILL,
     Findings,
     IndexState,
-    Judgement,
+    Signal,
     SinkPolicy,
     SinkState,
-    judgement_of,
-    outage_of_index,
+    signal_of_index,
 )
 from outboxctl.domain.lifecycle import PROJECTION
 from outboxctl.settings import load
@@ -292,7 +291,7 @@ def test_an_index_is_closed_for_a_second_after_all_of_a_batch_waited(
     for findings in batches:
         index = index.after(findings, now)
         assert index.closed(now) is (index.why is not None)
-        if outage_of_index(findings):
+        if {*findings} == {MISSING}:
             assert index.closed(now)
         now += PAUSE
         assert not index.closed(now), "it is probed"
@@ -312,22 +311,22 @@ def test_a_closed_index_is_probed_by_one_lane_and_with_few_events_under_hold() -
 
 
 @pytest.mark.parametrize(
-    ("findings", "judgement"),
+    ("findings", "signal"),
     [
-        ([UNSENT, MISSING], Judgement.OUTAGE),
-        ([SILENT, MISSING], Judgement.OUTAGE),
-        ([replace(MALFORMED, unsent=True), *[MISSING] * 9], Judgement.OUTAGE),
-        ([NEVER_WAS, *[MISSING] * 5], Judgement.OUTAGE),
-        ([DONE, MISSING], Judgement.ANSWER),
-        ([MALFORMED, DEAD], Judgement.ANSWER),
-        ([SICK], Judgement.ANSWER),
-        *[([finding], Judgement.NOTHING) for finding in (UNSENT, NEVER_WAS, DEAD, REFUSED, NOT_SENT)],
+        ([UNSENT, MISSING], Signal.OUTAGE),
+        ([SILENT, MISSING], Signal.OUTAGE),
+        ([replace(MALFORMED, unsent=True), *[MISSING] * 9], Signal.OUTAGE),
+        ([NEVER_WAS, *[MISSING] * 5], Signal.OUTAGE),
+        ([DONE, MISSING], Signal.ANSWER),
+        ([MALFORMED, DEAD], Signal.ANSWER),
+        ([SICK], Signal.ANSWER),
+        *[([finding], Signal.NOTHING) for finding in (UNSENT, NEVER_WAS, DEAD, REFUSED, NOT_SENT)],
     ],
 )
 def test_an_index_is_judged_by_what_was_sent_to_it_and_answered(
-    findings: list[Classification], judgement: Judgement
+    findings: list[Classification], signal: Signal
 ) -> None:
-    assert judgement_of(findings)[0] is judgement
+    assert signal_of_index(findings)[0] is signal
 
 
 def test_what_is_decided_without_the_sink_is_no_answer() -> None:

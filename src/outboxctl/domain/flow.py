@@ -36,9 +36,9 @@ FEW, SHRINK = 8, 10  # events after some that took too long: a tenth, and no mor
 
 
 class Signal(Enum):
-    """What a delivery says of the sink as a whole."""
+    """What a delivery says of the sink as a whole, or what a batch says of its index."""
 
-    NOTHING = auto()  # nothing was sent, or only one index is away
+    NOTHING = auto()  # nothing was sent, or answered, or only one index is away
     ANSWER = auto()
     UNANSWERED = auto()  # no answer about any event: it may be that of a node or of an event
     OUTAGE = auto()
@@ -203,11 +203,6 @@ class SinkState:
         return replace(self, refusal=refusal, refused_since=since)
 
 
-def outage_of_index(findings: Sequence[Classification]) -> Classification | None:
-    """The first of these findings, if all wait for the index, or for the view, of one projection."""
-    return findings[0] if findings and all(map(_of_the_index, findings)) else None
-
-
 def _of_the_index(f: Classification) -> bool:
     return f.verdict is Verdict.OUTAGE and f.single and not f.of_shard and f.reason in OF_ONE_INDEX
 
@@ -219,22 +214,14 @@ def _of_no_index(finding: Classification) -> bool:
     return finding.unsent or finding.unanswered
 
 
-class Judgement(Enum):
-    """What a batch says of the index of its projection."""
-
-    NOTHING = auto()  # nothing was tried, or nothing was answered
-    ANSWER = auto()
-    OUTAGE = auto()
-
-
-def judgement_of(findings: Sequence[Classification]) -> tuple[Judgement, Classification | None]:
-    """What the findings of all events of a batch say of the index, and the outage."""
+def signal_of_index(findings: Sequence[Classification]) -> tuple[Signal, Classification | None]:
+    """What all events of a batch say of the index, or of the view, of their projection; and the outage."""
     if findings and all_done(findings):
-        return Judgement.ANSWER, None  # the hot path
+        return Signal.ANSWER, None  # the hot path
     said = [finding for finding in findings if not _of_no_index(finding)]
-    if outage := outage_of_index(said):
-        return Judgement.OUTAGE, outage
-    return Judgement.ANSWER if said else Judgement.NOTHING, None
+    if said and all(map(_of_the_index, said)):
+        return Signal.OUTAGE, said[0]
+    return Signal.ANSWER if said else Signal.NOTHING, None
 
 
 @dataclass(frozen=True)
@@ -271,8 +258,8 @@ class IndexState:
         self, findings: Sequence[Classification], now: float, *, who: int | None = None
     ) -> "IndexState":
         """The findings of all events of a batch of `who`: of a closed index, of its probe."""
-        judgement, why = judgement_of(findings)
-        if judgement is Judgement.ANSWER:
+        signal, why = signal_of_index(findings)
+        if signal is Signal.ANSWER:
             return replace(self, why=None, failures=0, prober=None, away_since=None) if self.why else self
         if self.why is None and why is None:
             return self

@@ -7,8 +7,7 @@ part of a secret is still secret, but no rule matches it.
 import re
 import threading
 from base64 import b64encode
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from json import dumps
 from typing import Any
 from urllib.parse import quote, unquote
@@ -131,24 +130,13 @@ def cut(text: str, limit: int) -> str:
     return redact(text[: max(WINDOW, limit) + margin])[:-margin][:limit]
 
 
-@contextmanager
-def without_secrets() -> Iterator[None]:
-    """For tests: an empty set of secrets within; the earlier one is restored at the end."""
-    global _known  # noqa: PLW0603 - what a process knows is one for all of it
-    before, _known = _known, ()
-    try:
-        yield
-    finally:
-        _known = before
-
-
 def hides(name: str) -> bool:
     """Whether a parameter of this name holds a secret."""
     return name not in PATHS and any(word in name for word in SECRET_WORDS)
 
 
 def _add(forms: set[str]) -> None:
-    global _known  # noqa: PLW0603 - see `without_secrets`
+    global _known  # noqa: PLW0603 - what a process knows is one for all of it
     with _lock:
         old = dict(_known)
         if forms - old.keys():
