@@ -1,11 +1,8 @@
 """The sink cannot be reached, does not answer in time, or asks for time."""
 
-import errno
-import socket
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from unittest.mock import Mock
 
 import pytest
 
@@ -21,23 +18,6 @@ def test_connect__refused(bench: Bench, policy: str) -> None:
     batch = bench.put(2)
     bench.deliver(f"http://127.0.0.1:{services.fresh_port()}", outage_policy=policy)
     assert {bench.end(put) for put in batch} == {end("outage", "connect", policy)}
-
-
-@pytest.mark.parametrize(
-    ("target", "error"),
-    [
-        ("socket.getaddrinfo", socket.gaierror(socket.EAI_NONAME, "Name or service not known")),
-        ("urllib3.util.connection.create_connection", OSError(errno.EHOSTUNREACH, "No route to host")),
-    ],
-)
-def test_connect__no_such_host_or_no_route(
-    bench: Bench, policy: str, monkeypatch: pytest.MonkeyPatch, target: str, error: OSError
-) -> None:
-    (put,) = bench.put()
-    with bench.database.begin():  # connected already: only the sink is away
-        monkeypatch.setattr(target, Mock(side_effect=error))
-    bench.deliver("http://sink.invalid:9200", outage_policy=policy)
-    assert bench.end(put) == end("outage", "connect", policy)
 
 
 def test_tls(bench: Bench, sink: FakeSink, policy: str) -> None:

@@ -32,16 +32,6 @@ def test_bisect_finds_the_one_bad_item_in_few_requests(bench: Bench, sink: FakeS
     assert len(sink.requests) <= 2 * log2(64) + 1 + 1, "the one is sent once more, to be sure"
 
 
-def test_bisect_finds_several_bad_items(bench: Bench, sink: FakeSink) -> None:
-    batch = bench.put(16)
-    bad = {batch[0].document, batch[7].document, batch[15].document}
-    fault = request("malformed_action")
-    sink.script = Script(lambda bulk: fault if bad & set(bulk.ids) else HEALTHY)
-    bench.to(sink)
-    assert {put.document for put in batch if bench.end(put).status == "failed"} == bad
-    assert set(sink.store.versions()) == {put.document for put in batch} - bad
-
-
 def test_payload_too_large_is_halved_until_it_fits(bench: Bench, sink: FakeSink) -> None:
     batch = bench.put(8, text="x" * (LIMIT // 3))
     sink.script = Script(over(LIMIT, TOO_LARGE))
@@ -74,17 +64,6 @@ def test_payload_too_large__reset_while_it_is_being_sent(bench: Bench, sink: Fak
     bench.to(sink)
     assert bench.end(large) == FAILED
     assert {bench.end(put) for put in before + after} == {DONE}
-
-
-@pytest.mark.parametrize("count", [1, 64])
-def test_connection_lost__where_no_other_event_vouches_for_the_sink(
-    bench: Bench, sink: FakeSink, policy: str, count: int
-) -> None:
-    batch = bench.put(count)
-    sink.script = Script.always(faults.RESET_BEFORE)
-    bench.to(sink, outage_policy=policy)
-    assert {bench.end(put) for put in batch} == {end("refundable", "connection_lost", policy)}
-    assert len(sink.requests) <= 4 * log2(count) + 2, "given up early"
 
 
 @pytest.mark.parametrize("fault", [faults.RESET_BEFORE, faults.RESET_AFTER, faults.DROP_AFTER])

@@ -18,25 +18,6 @@ def test_config__a_look_up_that_is_refused(bench: Bench, sink: FakeSink, policy:
     assert (len(sink.requests), len(sink.lookups) <= 2) == (0, True)
 
 
-def test_config__every_request_is_refused(bench: Bench, sink: FakeSink, policy: str) -> None:
-    batch = bench.put(20)
-    sink.script = Script.always(answered(400, HTML))
-    bench.to(sink, outage_policy=policy)
-    assert {bench.end(put) for put in batch} == {end("outage", "config", policy)}
-
-
-def test_bad_request__two_bad_neighbours_are_found_if_others_vouch_for_the_sink(
-    bench: Bench, sink: FakeSink
-) -> None:
-    batch = bench.put(16)
-    bad = {put.document for put in batch[6:10]}
-    refusal = refused(400, "illegal_argument_exception", "no such thing")
-    sink.script = Script(lambda bulk: refusal if bad & set(bulk.ids) else ProxyFault())
-    bench.to(sink)
-    for put in batch:
-        assert bench.end(put) == (end("fail", "bad_request", "count") if put.document in bad else DONE)
-
-
 NO_ENGINE = {
     "page": answered(400, HTML),
     "empty": answered(400),
