@@ -13,7 +13,7 @@ from outboxctl.core.documents.source import DocumentSource, PageOptions
 from outboxctl.core.projections import in_force
 from outboxctl.core.schema.names import EVENTS
 from outboxctl.operations.rebuild.source import PAGE_BYTES
-from outboxctl.sink.delivery.raw import RawActions
+from outboxctl.sink.delivery.bulk import RawActions
 
 VIEW = f"COPY (SELECT to_json(v.*)::text FROM {shop.SCHEMA}.documents v) TO STDOUT"
 CHANGE = f"UPDATE {shop.SCHEMA}.parts SET revision = revision + 1"

@@ -20,7 +20,7 @@ from outboxctl.core.documents.source import PageOptions
 from outboxctl.core.documents.table import TableSource
 from outboxctl.core.schema.names import REBUILDS
 from outboxctl.operations.rebuild.source import PAGE_BYTES
-from outboxctl.sink.delivery.raw import RawActions
+from outboxctl.sink.delivery.bulk import RawActions
 from outboxctl.sink.index import index_setup
 
 TITLE = "First fill"

@@ -15,9 +15,8 @@ from outboxctl.domain.clock import Deadline
 from outboxctl.domain.failures import DONE, Verdict
 from outboxctl.settings import Settings
 from outboxctl.sink.delivery import deliver
-from outboxctl.sink.delivery.bulk import CONFIRMED, BulkAction, body, pair
+from outboxctl.sink.delivery.bulk import CONFIRMED, BulkAction, RawActions, all_created, body, pair
 from outboxctl.sink.delivery.deliver import ElasticSink
-from outboxctl.sink.delivery.raw import RawActions, all_created
 from outboxctl.sink.transport.open import connect
 from servers import Servers
 

@@ -13,9 +13,8 @@ from outboxctl.domain.reason_texts import public_words
 from outboxctl.drills.proxy.server import Bulk
 from outboxctl.settings import load
 from outboxctl.sink.delivery import deliver
-from outboxctl.sink.delivery.bulk import BulkAction
+from outboxctl.sink.delivery.bulk import BulkAction, RawActions
 from outboxctl.sink.delivery.deliver import ElasticSink
-from outboxctl.sink.delivery.raw import RawActions
 from outboxctl.sink.transport.open import connect
 from servers import Servers
 

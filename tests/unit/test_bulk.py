@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from outboxctl.domain.failures import DONE, Answer, Classification, Noop, Reason, Verdict, classify
-from outboxctl.sink.delivery.bulk import BulkAction, body, pair, routed_body
+from outboxctl.sink.delivery.bulk import BulkAction, body, pair
 from outboxctl.sink.delivery.routed import _joined, _spread
 from outboxctl.sink.delivery.shards import Shards
 
@@ -138,7 +138,7 @@ def test_a_routing_is_sent_as_it_is_and_only_where_it_is_asked_for() -> None:
         BulkAction("c", 2, None, "d"),
         BulkAction("e", 3, None),
     ]
-    lines = routed_body(actions).decode().splitlines()
+    lines = body(actions, routed=True).decode().splitlines()
     assert lines[0].startswith('{"index":{"routing":"b\\"{,\\u00e9","_id":"a"')
     assert lines[2].startswith('{"delete":{"routing":"d","_id":"c"')
     assert lines[3].startswith('{"delete":{"_id":"e"')

@@ -1,9 +1,5 @@
 """The sink cannot be reached, does not answer in time, or asks for time."""
 
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
-
 import pytest
 
 from fakes import FakeSink, ProxyFault, Script
@@ -48,26 +44,12 @@ def test_timeout__where_the_look_up_used_up_the_time(bench: Bench, sink: FakeSin
     assert sink.requests == []
 
 
-def in_seconds(seconds: int) -> str:
-    """The other way to write Retry-After: the moment itself."""
-    return format_datetime(datetime.now(UTC) + timedelta(seconds=seconds), usegmt=True)
-
-
-@pytest.mark.parametrize(
-    ("header", "cap", "least", "most"),
-    [
-        (lambda: "120", 600, 118, 600),
-        (lambda: in_seconds(120), 600, 115, 600),
-        (lambda: "3600", 200, 100, 200),
-        (lambda: in_seconds(3600), 200, 100, 200),
-    ],
-    ids=["seconds", "date", "seconds over the cap", "date over the cap"],
-)
+@pytest.mark.parametrize(("header", "cap", "least", "most"), [("120", 600, 118, 600), ("3600", 200, 100, 200)])
 def test_rate_limited__retry_after(
-    bench: Bench, sink: FakeSink, header: Callable[[], str], cap: float, least: float, most: float
+    bench: Bench, sink: FakeSink, header: str, cap: float, least: float, most: float
 ) -> None:
     batch = bench.put(2)
-    sink.script = Script.always(refused(429, "es_rejected_execution_exception", Retry_After=header()))
+    sink.script = Script.always(refused(429, "es_rejected_execution_exception", Retry_After=header))
     bench.to(sink, base_backoff_seconds=1.0, max_backoff_seconds=float(cap))
     assert {bench.end(put) for put in batch} == {end("retry", "rate_limited", "count")}
     assert all(least <= bench.wait(put) <= most for put in batch)

@@ -14,8 +14,7 @@ from outboxctl.core.documents.source import DocumentSource, PageOptions
 from outboxctl.core.produce import MAX_VERSION
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.failures import Reason
-from outboxctl.sink.delivery.bulk import BulkAction
-from outboxctl.sink.delivery.raw import RawActions
+from outboxctl.sink.delivery.bulk import BulkAction, RawActions
 
 Part = dict[str, Any] | None  # the mappings or the settings of a new index; None: those of the old one
 MEMORY = 8_000_000  # bytes of JSON: some 100,000 keys

@@ -1,7 +1,9 @@
 """The bulk request: actions to bytes, and its answer paired item by item with what was sent."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from json import loads
+from json.encoder import encode_basestring
 from json.encoder import encode_basestring_ascii as quoted
 from typing import Any, NamedTuple
 
@@ -11,6 +13,11 @@ from outboxctl.sink.transport.reply import error_of
 
 CONFIRMED = Answer(200)  # one object for nearly every item, compared by identity
 FILTER = "errors,items.*._id,items.*.status,items.*.result,items.*.error"
+BEGIN, BETWEEN, END = (
+    b'{"errors":false,"items":[{"index":{"_id":',
+    b',"result":"created","status":201}},{"index":{"_id":',
+    b',"result":"created","status":201}}]}',
+)
 WRITTEN = frozenset({"created", "updated", "deleted", None})  # None: a proxy that filters results out
 
 
@@ -33,14 +40,47 @@ as_action: Callable[[Sequence[Any]], BulkAction] = partial(tuple.__new__, BulkAc
 PROBE = BulkAction("outboxctl:probe", 0, None)
 
 
-def body(actions: Sequence[BulkAction]) -> bytes:
-    """The NDJSON of a bulk request, without routings; by `external_gte` an older version never wins."""
-    return "".join(map(_lines, actions)).encode()
+class RawActions(Sequence[BulkAction]):
+    """Documents to write, as bytes: ids as JSON, versions in digits, routings as JSON or empty, documents.
+
+    These have one line, in UTF-8. Each is made a BulkAction only where it is looked at by itself. Any may be
+    invalid UTF-8: what is sent then is made from BulkActions, which names that document.
+    """
+
+    def __init__(self, documents: Sequence[Sequence[bytes]]) -> None:
+        self._documents = documents
+        self.ids = [each[0] for each in documents]  # as JSON
+
+    def __len__(self) -> int:
+        return len(self._documents)
+
+    def __getitem__(self, place: Any) -> Any:
+        if isinstance(place, slice):
+            return [_action(*each) for each in self._documents[place]]
+        return _action(*self._documents[place])
+
+    def __iter__(self) -> Iterator[BulkAction]:
+        return (_action(*each) for each in self._documents)
+
+    def body(self) -> bytes | None:
+        """The NDJSON of a bulk request; None where a line end or invalid UTF-8 makes it none."""
+        lines = b"".join([_raw_lines(*each) for each in self._documents])
+        if lines.count(b"\n") != 2 * len(self):
+            return None
+        try:
+            return lines if lines.isascii() or lines.decode() else None
+        except UnicodeDecodeError:
+            return None
 
 
-def routed_body(actions: Sequence[BulkAction]) -> bytes:
-    """The same with the routing of those that have one."""
-    return "".join(map(_routed_lines, actions)).encode()
+def body(actions: Sequence[BulkAction], *, routed: bool = False) -> bytes:
+    """The NDJSON of a bulk request, `routed` with their routings; by `external_gte` no older version wins.
+
+    UnicodeEncodeError where a document cannot be sent.
+    """
+    if isinstance(actions, RawActions) and (lines := actions.body()) is not None:
+        return lines
+    return "".join(map(_routed_lines if routed else _lines, actions)).encode()
 
 
 def _lines(action: BulkAction) -> str:
@@ -101,3 +141,26 @@ def _odd(outcome: dict[str, Any]) -> Answer:
 
 def _bad(text: str) -> Answer:
     return Answer(200, "bad_response", text, request=True)
+
+
+def all_created(actions: Sequence[BulkAction]) -> bytes:
+    """The answer to a bulk request (with FILTER) that says of each action, in order, that it is written.
+
+    An answer of these bytes says of each item what `pair` compares, and nothing else; so it needs no
+    parsing. An engine that writes the same in another way only costs the parsing.
+    """
+    if isinstance(actions, RawActions):
+        return BEGIN + BETWEEN.join(actions.ids) + END
+    ids = (encode_basestring(action.id).encode("utf-8", "surrogatepass") for action in actions)
+    return BEGIN + BETWEEN.join(ids) + END
+
+
+def _raw_lines(id_: bytes, version: bytes, routing: bytes, document: bytes) -> bytes:
+    if routing:
+        id_ = b'%b,"routing":%b' % (id_, routing)
+    return b'{"index":{"_id":%b,"version":%b,"version_type":"external_gte"}}\n%b\n' % (id_, version, document)
+
+
+def _action(id_: bytes, version: bytes, routing: bytes, document: bytes) -> BulkAction:
+    name, text, place = (part.decode("utf-8", "surrogateescape") for part in (id_, document, routing))
+    return BulkAction(loads(name), int(version), text, loads(place) if place else "")

@@ -13,8 +13,7 @@ import msgspec
 from outboxctl.domain.clock import Deadline
 from outboxctl.domain.failures import Answer, Classification, Reason, Verdict, classify
 from outboxctl.sink.delivery.bisect import Bisection
-from outboxctl.sink.delivery.bulk import CONFIRMED, FILTER, BulkAction, body, pair, routed_body
-from outboxctl.sink.delivery.raw import RawActions, all_created
+from outboxctl.sink.delivery.bulk import CONFIRMED, FILTER, BulkAction, all_created, body, pair
 from outboxctl.sink.delivery.result import BulkRequest, Delivery
 from outboxctl.sink.transport.client import Client
 from outboxctl.sink.transport.reply import FORBIDDEN, NOT_FOUND
@@ -89,7 +88,7 @@ class ElasticSink:
         leaves is the way of the request.
         """
         try:
-            lines = self._lines(actions)
+            lines = body(actions, routed=self._routed or bool(actions[0].routing))
         except UnicodeEncodeError as error:
             return Answer(0, "unencodable", str(error), request=True)
         insist = self._alias_only
@@ -162,12 +161,6 @@ class ElasticSink:
         result = "ok" if isinstance(sent, list) else classify(sent).reason or Reason.UNKNOWN_EXCEPTION
         requests.append(BulkRequest(str(result), monotonic() - started, len(lines)))
         return sent
-
-    def _lines(self, actions: Sequence[BulkAction]) -> bytes:
-        """The request's body; UnicodeEncodeError where a document cannot be sent."""
-        if isinstance(actions, RawActions) and (lines := actions.body()) is not None:
-            return lines
-        return routed_body(actions) if self._routed or actions[0].routing else body(actions)
 
 
 def _read(body: bytes, actions: Sequence[BulkAction], *, new: bool) -> list[Answer] | Answer:

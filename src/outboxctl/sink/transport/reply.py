@@ -2,9 +2,6 @@
 
 import json
 from collections.abc import Callable, Mapping
-from contextlib import suppress
-from email.utils import parsedate_to_datetime
-from time import time
 from typing import Any, NamedTuple
 
 from outboxctl.domain.failures import UNKNOWN, Answer
@@ -52,7 +49,8 @@ def body_of(reply: SinkReply | Answer, decode: Decode = json.loads, *, head: boo
     said = next((body[n] for n in names if n in body), None) if isinstance(body, dict) else body
     kind, text = error_of(said)
     text = advised(text) if reply.status in REFUSED else text
-    wait = _seconds(reply.headers.get("retry-after"))
+    seconds = reply.headers.get("retry-after", "").strip()
+    wait = min(float(seconds), LONGEST_WAIT) if seconds.isdecimal() else 0.0
     return Answer(reply.status, kind, text, request=True, retry_after=wait, node=reply.node)
 
 
@@ -68,13 +66,3 @@ def error_of(error: Any) -> tuple[str, str]:
         return kind if isinstance(kind, str) and kind else UNKNOWN, f"{error.get('reason')}{inner}"
     except RecursionError:
         return UNKNOWN, "an error that is nested too deeply to be shown"
-
-
-def _seconds(retry_after: str | None) -> float:
-    """A Retry-After header, a number of seconds or a date (RFC 9110, 10.2.3), as seconds from now."""
-    with suppress(TypeError, ValueError, OverflowError):
-        if str(retry_after).strip().isdecimal():
-            return min(float(str(retry_after)), LONGEST_WAIT)
-        moment = parsedate_to_datetime(str(retry_after))
-        return min(max(0.0, moment.timestamp() - time()), LONGEST_WAIT)
-    return 0.0
