@@ -10,7 +10,7 @@ import pytest
 from outboxctl.domain.errors import UsageError
 from outboxctl.settings import load
 from outboxctl.sink.opening import OpeningSink
-from outboxctl.sink.transport.open import connect, security
+from outboxctl.sink.transport.open import connect, nodes_of
 
 AUTHORITIES = ssl.get_default_verify_paths().cafile or ""
 
@@ -36,6 +36,6 @@ def test_a_server_that_is_named_twice_is_one_node() -> None:
 
 
 def test_a_password_of_any_language_is_sent_as_utf_8() -> None:
-    secrets = security(load(elastic_url="http://one:9200", elastic_username="u", elastic_password="pä"))
-    scheme, _, login = str(secrets.authorization).partition(" ")
+    (node,) = nodes_of(load(elastic_url="http://one:9200", elastic_username="u", elastic_password="pä"))
+    scheme, _, login = node.headers["authorization"].partition(" ")
     assert (scheme, base64.b64decode(login).decode()) == ("Basic", "u:pä")

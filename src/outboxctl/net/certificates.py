@@ -1,19 +1,15 @@
 """Certificates of both ends, read before anything is sent."""
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import brief
 
 if TYPE_CHECKING:
     from ssl import SSLContext
-
-
-Sign = Callable[[str, str, bytes | None], dict[str, str]]
 
 
 @dataclass(frozen=True)
@@ -81,17 +77,6 @@ class Files:
         text = _pem(self.names.key, key, "PRIVATE KEY-----")
         if not self.password and ("BEGIN ENCRYPTED" in text or "Proc-Type: 4,ENCRYPTED" in text):
             raise _bad(self.names.key, key, "the key is encrypted", "openssl pkey -in … -out … decrypts it")
-
-
-class Security(NamedTuple):
-    """The Authorization header, the context for TLS.
-
-    `sign` makes the headers that prove who sends a request, of its method, URL and body, in their place.
-    """
-
-    authorization: str | None
-    context: "SSLContext | None" = None
-    sign: Sign | None = None
 
 
 def _pem(name: str, path: str, wanted: str) -> str:

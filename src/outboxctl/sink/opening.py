@@ -20,7 +20,7 @@ from outboxctl.sink.delivery.unavailable_shards import UnavailableShards
 from outboxctl.sink.index import alias, index_setup, view
 from outboxctl.sink.index.named import uuids
 from outboxctl.sink.transport.client import Client
-from outboxctl.sink.transport.open import connect, security
+from outboxctl.sink.transport.open import connect, nodes_of
 
 
 class OpeningSink:
@@ -39,7 +39,7 @@ class OpeningSink:
         timeout: float | None = None,
         say: Callable[[str], object] = lambda _: None,
     ) -> None:
-        security(settings)
+        nodes_of(settings)
         self._settings = settings
         self._open = partial(connect, connections=connections, timeout=timeout, say=say)
         self._lock = threading.Lock()  # the first thread that needs the sink opens it for all

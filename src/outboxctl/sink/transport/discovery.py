@@ -22,10 +22,9 @@ ELECTING = frozenset({"master", "cluster_manager", "voting_only", "remote_cluste
 INTERVAL = 30.0  # seconds between two looks at the cluster
 SOONER = 5.0  # the same, while a node fails
 LOOK_SECONDS = 4.0  # less than that, so that there is one look at a time
-NOT_NAMED = "the cluster does not name its nodes, so those of ELASTIC_URL are used alone"
-NOT_REACHED = (
-    "no node answers at the addresses that the cluster names, so those of ELASTIC_URL are used alone"
-)
+ALONE = "so those of ELASTIC_URL are used alone"
+NOT_NAMED = f"the cluster does not name its nodes, {ALONE}"
+NOT_REACHED = f"no node answers at the addresses that the cluster names, {ALONE}"
 
 
 class Discovery:

@@ -1,6 +1,6 @@
 """A node of the sink for elastic_transport: its answers are bounded in time and in bytes."""
 
-from collections.abc import Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,9 +12,7 @@ from urllib3 import BaseHTTPResponse, HTTPConnectionPool, HTTPSConnectionPool, T
 from outboxctl.domain.clock import monotonic
 from outboxctl.domain.failures import Answer
 from outboxctl.domain.printable import brief
-from outboxctl.net.certificates import Security, Sign
 from outboxctl.net.deadline import GUARD
-from outboxctl.net.urls import parse_url
 from outboxctl.sink.transport.connection import (
     UNDER_WAY,
     Attempt,
@@ -37,9 +35,13 @@ OTHER = 64 * MIB  # mappings and statistics of a large cluster
 SLOW = 1.0  # seconds after which a failure counts as silence: such a node is asked last
 
 
+# Makes the headers that prove who sends a request, of its method, URL and body.
+Sign = Callable[[str, str, bytes | None], dict[str, str]]
+
+
 @dataclass(eq=False)
 class SinkNodeConfig(NodeConfig):
-    """A node's URL, its headers and `ssl_context`; `sign` as that of `Security`."""
+    """A node's URL, its headers and `ssl_context`."""
 
     sign: Sign | None = None
 
@@ -48,25 +50,6 @@ def url_of(config: NodeConfig) -> str:
     """The URL of a node, without credentials."""
     host = f"[{config.host}]" if ":" in config.host else config.host
     return f"{config.scheme}://{host}:{config.port}{config.path_prefix}"
-
-
-def node_configs(urls: Iterable[str], secrets: Security, connections: int) -> list[SinkNodeConfig]:
-    """Where each URL leads, how to prove who we are there, and what to trust; each server once."""
-    headers = HEADERS | ({"authorization": secrets.authorization} if secrets.authorization else {})
-    made = [
-        SinkNodeConfig(
-            parts.scheme,
-            parts.hostname or "",
-            parts.port or 0,
-            parts.path.rstrip("/"),
-            headers=headers,
-            connections_per_node=connections + SPARE,
-            ssl_context=secrets.context if parts.scheme == "https" else None,
-            sign=secrets.sign,
-        )
-        for parts in map(parse_url, urls)
-    ]
-    return list(dict.fromkeys(made))
 
 
 class NoAnswerError(NodeError):

@@ -6,26 +6,43 @@ from urllib.parse import urlsplit
 
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.redaction import add_login
-from outboxctl.net.certificates import SINK, Files, Security, Sign
-from outboxctl.net.urls import credentials
+from outboxctl.net.certificates import SINK, Files
+from outboxctl.net.urls import credentials, parse_url
 from outboxctl.settings import Settings
 from outboxctl.settings.kinds import AwsService, SinkNodes
 from outboxctl.sink.engines import ENGINES, SERVERLESS
 from outboxctl.sink.transport.aws import Signer
 from outboxctl.sink.transport.client import Client
 from outboxctl.sink.transport.discovery import Discovery
-from outboxctl.sink.transport.node import node_configs
+from outboxctl.sink.transport.node import HEADERS, SPARE, Sign, SinkNodeConfig
 
 LONGEST = 30.0  # seconds that a request may take where no deadline is given
 
 
-def security(settings: Settings) -> Security:
-    """Read it from the settings. UsageError for what cannot be read or sent, or does not fit together."""
+def nodes_of(settings: Settings, connections: int = 1, only: Collection[str] = ()) -> list[SinkNodeConfig]:
+    """Where each URL leads, how to prove who we are there, and what to trust; each server once.
+
+    UsageError for what cannot be read or sent, or does not fit together.
+    """
     schemes = {urlsplit(url).scheme for url in settings.sink_urls}
     if len(schemes) > 1 and files(settings):
         raise _unusable("certificates are set, and not all URLs are https")
     context = files(settings).context() if "https" in schemes else None
-    return Security(_authorization(settings), context, _signer(settings))
+    login, sign = _authorization(settings), _signer(settings)
+    made = [
+        SinkNodeConfig(
+            url.scheme,
+            url.hostname or "",
+            url.port or 0,
+            url.path.rstrip("/"),
+            headers=HEADERS | ({"authorization": login} if login else {}),
+            connections_per_node=connections + SPARE,
+            ssl_context=context if url.scheme == "https" else None,
+            sign=sign,
+        )
+        for url in map(parse_url, only or settings.sink_urls)
+    ]
+    return list(dict.fromkeys(made))
 
 
 def files(settings: Settings) -> Files:
@@ -85,7 +102,7 @@ def connect(
     the nodes that the cluster names cannot be used. Raises UsageError for unusable certificates and
     contradicting credentials.
     """
-    nodes = node_configs(only or settings.sink_urls, security(settings), connections)
+    nodes = nodes_of(settings, connections, only)
     discovered = settings.sink_nodes is SinkNodes.DISCOVERED and not only
     return Client(
         nodes,
