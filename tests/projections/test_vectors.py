@@ -9,8 +9,7 @@ from elasticsearch import Elasticsearch
 
 from outboxctl.core.projections.fields import Field
 from outboxctl.operations.projection.mapping import body
-from outboxctl.sink.engines import ELASTICSEARCH, OPENSEARCH, Identity
-from outboxctl.sink.index.vectors import KNN, of
+from outboxctl.sink.engines import ELASTICSEARCH, KNN, OPENSEARCH, Identity
 from projections.store import WHO, Store
 
 ODD = "Odd \"%s {}' \\"  # a column's name
@@ -151,10 +150,10 @@ def test_each_engine_has_its_own_type_and_settings() -> None:
     assert made["settings"]["index.knn"] is True
     given = {"mappings": {"properties": {"v": {"type": "keyword"}}}}
     assert "index.knn" not in body([column], given, None, KNN)["settings"]
-    assert of(Identity("opensearch", "2.19.4", "", OPENSEARCH)) == KNN
+    assert Identity("opensearch", "2.19.4", "", OPENSEARCH).vectors == KNN
     kept = "index.mapping.exclude_source_vectors"
     for number, there in ("8.19.1", False), ("9.1.9", False), ("9.2.0", True), ("10.0.0", True), ("", False):
-        assert (kept in of(Identity("elasticsearch", number, "", ELASTICSEARCH)).settings) is there
+        assert (kept in Identity("elasticsearch", number, "", ELASTICSEARCH).vectors.settings) is there
 
 
 @pytest.mark.parametrize(("dims", "says"), [(32, "the column has 3 dimensions, the file says 32"), (3, "")])

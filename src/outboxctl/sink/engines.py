@@ -21,6 +21,25 @@ class PointInTime(NamedTuple):
     by_shard: bool
 
 
+class Vectors(NamedTuple):
+    """How vectors are mapped: type and parameter of dimensions of a field, settings that the index needs."""
+
+    type: str
+    dims: str
+    settings: Mapping[str, Any] = {}
+
+    def field(self, dims: int) -> dict[str, Any]:
+        """The field of vectors of `dims` numbers."""
+        return {"type": self.type, self.dims: dims}
+
+
+DENSE = Vectors("dense_vector", "dims")
+# Otherwise these do not show vectors in documents, which `verify` and `preview` compare.
+WHOLE = DENSE._replace(settings={"index.mapping.exclude_source_vectors": False})
+LEFT_OUT_FROM = (9, 2)  # Elasticsearch; older versions refuse that setting
+KNN = Vectors("knn_vector", "dimension", {"index.knn": True})
+
+
 class Engine(NamedTuple):
     """One product; `name` is that of OUTBOX_SINK and of `version.distribution` in `GET /`.
 
@@ -42,6 +61,7 @@ class Engine(NamedTuple):
     administrator: str
     api_keys: bool
     leader_timeout: str
+    vectors: Vectors = DENSE
     lists: bool = True
 
 
@@ -72,6 +92,7 @@ OPENSEARCH = Engine(
     administrator="admin",
     api_keys=False,
     leader_timeout="cluster_manager_timeout",
+    vectors=KNN,
 )
 # Of its requests Serverless has those for indexes, aliases and documents alone (docs/deploy/aws.md).
 SERVERLESS = OPENSEARCH._replace(title="OpenSearch Serverless", lists=False)
@@ -100,6 +121,13 @@ class Identity(NamedTuple):
         parts = [int(each) if each.isdecimal() and each.isascii() else 0 for each in self.number.split(".")]
         major, minor = [*parts, 0, 0][:2]
         return major, minor
+
+    @property
+    def vectors(self) -> Vectors:
+        """How this product and version maps vectors."""
+        if self.engine is ELASTICSEARCH and self.release >= LEFT_OUT_FROM:
+            return WHOLE
+        return self.engine.vectors if self.engine else DENSE
 
 
 def identity(body: Any, headers: Mapping[str, str]) -> Identity:

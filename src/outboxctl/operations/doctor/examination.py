@@ -44,12 +44,12 @@ from outboxctl.operations.doctor.sink_rules import FORMATION, PRODUCT, SINK_RIGH
 from outboxctl.operations.projection.known import search_index_unused
 from outboxctl.operations.projection.parts import there
 from outboxctl.settings import Settings
+from outboxctl.sink.engines import DENSE
 from outboxctl.sink.index.named import look
-from outboxctl.sink.index.vectors import DENSE, vectors
 from outboxctl.sink.inspect.cluster import formation
 from outboxctl.sink.inspect.cluster import rights as sink_rights
 from outboxctl.sink.inspect.health import IndexHealth, health
-from outboxctl.sink.inspect.product import product, reach
+from outboxctl.sink.inspect.product import product, reach, vectors
 from outboxctl.sink.transport.client import Client
 from outboxctl.sink.transport.request import shaped
 

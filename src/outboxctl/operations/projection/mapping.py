@@ -16,9 +16,9 @@ from outboxctl.core.projections.fields import Field
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import OWNER, Projection
+from outboxctl.sink.engines import DENSE, Vectors
 from outboxctl.sink.index.index_setup import SETTINGS
 from outboxctl.sink.index.lifecycle import flat
-from outboxctl.sink.index.vectors import DENSE, Vectors
 
 Json = dict[str, Any]
 KEYWORD: Json = {"type": "keyword"}

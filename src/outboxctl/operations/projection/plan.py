@@ -23,9 +23,10 @@ from outboxctl.operations.projection.declaration import OWN_INDEX, TRIGGERS, Dec
 from outboxctl.operations.projection.notices import Notice
 from outboxctl.operations.projection.place import shown
 from outboxctl.operations.projection.resolved import Planned, resolve
+from outboxctl.sink.engines import DENSE
 from outboxctl.sink.index import alias
 from outboxctl.sink.index.named import Index, Named, look_for_one
-from outboxctl.sink.index.vectors import DENSE, vectors
+from outboxctl.sink.inspect.product import vectors
 from outboxctl.sink.transport.client import Client
 
 REBUILD = "outboxctl rebuild --projection {name} --by YOU --reason WHY"

@@ -22,7 +22,7 @@ from outboxctl.operations.projection.contents import Unknown, contents
 from outboxctl.operations.projection.declaration import Declaration
 from outboxctl.operations.projection.notices import Notice, notices
 from outboxctl.operations.projection.place import Place, shown
-from outboxctl.sink.index.vectors import DENSE, Vectors
+from outboxctl.sink.engines import DENSE, Vectors
 
 KEY_KINDS = ("uuid", "int2", "int4", "int8", "numeric", "text", "varchar", "bpchar", "date", "enum")
 ONE_OR_OTHER = (

@@ -9,7 +9,7 @@ from outboxctl.domain.errors import UsageError
 from outboxctl.domain.projection import Projection
 from outboxctl.operations.projection import mapping
 from outboxctl.operations.projection.resolved import Planned
-from outboxctl.sink.index.vectors import DENSE
+from outboxctl.sink.engines import DENSE
 
 ALIKE = "declare the field alike in both mappings (one file for both, say), or name the columns differently"
 

@@ -18,10 +18,11 @@ from outboxctl.domain.printable import SURROGATE
 from outboxctl.domain.projection import Projection
 from outboxctl.operations.projection import mapping as mapping_of
 from outboxctl.operations.rebuild.source import Part
+from outboxctl.sink.engines import DENSE
 from outboxctl.sink.index import alias, lifecycle
 from outboxctl.sink.index.index_setup import MAPPING
 from outboxctl.sink.index.named import Named, look_for_one
-from outboxctl.sink.index.vectors import DENSE, vectors
+from outboxctl.sink.inspect.product import vectors
 from outboxctl.sink.transport.client import Client
 from outboxctl.sink.transport.request import must_list
 

@@ -10,7 +10,7 @@ from outboxctl.domain.errors import RefusedError, UnreachableError
 from outboxctl.domain.failures import Answer
 from outboxctl.net.urls import mask
 from outboxctl.settings import Settings
-from outboxctl.sink.engines import OPENSEARCH, SERVERLESS, Identity, identity
+from outboxctl.sink.engines import OPENSEARCH, SERVERLESS, Identity, Vectors, identity
 from outboxctl.sink.transport.client import Client
 from outboxctl.sink.transport.open import connect
 from outboxctl.sink.transport.reply import NOT_FOUND, body_of
@@ -24,6 +24,14 @@ def product(client: Client) -> Identity:
         if isinstance(answer, Answer) and answer.status == NOT_FOUND:
             return Identity(OPENSEARCH.name, "", "", OPENSEARCH)
     return identity(*root(client))
+
+
+def vectors(client: Client) -> Vectors:
+    """As the server that answers maps them, or its product for a role that may not ask for the version."""
+    try:
+        return product(client).vectors
+    except RefusedError:
+        return client.engine.vectors
 
 
 def root(client: Client) -> tuple[Any, Mapping[str, str]]:
