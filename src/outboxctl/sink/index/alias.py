@@ -5,13 +5,12 @@ from collections.abc import Collection, Iterator, Mapping
 
 from outboxctl.domain.errors import UnreachableError
 from outboxctl.domain.failures import Answer
+from outboxctl.domain.index_names import NUMBERED
 from outboxctl.domain.projection import OWNER
 from outboxctl.sink.index.named import Json, Named, look_for_one
 from outboxctl.sink.transport.client import Client
 from outboxctl.sink.transport.reply import FORBIDDEN, NOT_FOUND
 from outboxctl.sink.transport.request import ask, change, request
-
-NUMBER = re.compile(r"-\d{6}")
 
 
 def documents(client: Client, home: Named) -> int | None:
@@ -96,10 +95,6 @@ def leads_to(client: Client, names: Collection[str], others: Collection[str]) ->
 def meeting(behind: Mapping[str, set[str]], name: str) -> Iterator[tuple[str, str]]:
     """Another of the names and an index, for each index that both lead to, or that one is made behind."""
     for other in sorted(behind.keys() - {name}):
-        numbered = {longer for longer, shorter in ((name, other), (other, name)) if _behind(shorter, longer)}
+        pairs = ((name, other), (other, name))
+        numbered = {longer for longer, shorter in pairs if NUMBERED.sub("", longer) == shorter}
         yield from ((other, index) for index in sorted(behind.get(name, set()) & behind[other] | numbered))
-
-
-def _behind(name: str, index: str) -> bool:
-    """Whether an index is called as one that is made behind this name."""
-    return index.startswith(f"{name}-") and NUMBER.fullmatch(index, len(name)) is not None
