@@ -2,13 +2,12 @@
 
 from elasticsearch import Elasticsearch
 
-from outboxctl.net.certificates import SINK, Files, Security
-from outboxctl.sink.engines import ELASTICSEARCH
+from outboxctl.settings import load
 from outboxctl.sink.transport.client import Client
-from outboxctl.sink.transport.node import node_configs
+from outboxctl.sink.transport.open import connect
 
 
 def client_of(engine: Elasticsearch) -> Client:
     """A client of the same server."""
     urls = [node.base_url for node in engine.transport.node_pool.all()]
-    return Client(node_configs(urls, Security(None, Files(SINK)), 4), ELASTICSEARCH, timeout=30.0)
+    return connect(load(elastic_url=",".join(urls), sink="elasticsearch"), timeout=30.0)
