@@ -74,29 +74,21 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Classification:
-    """A verdict with its reason (None when done), a no-op's name, and the text for `error`.
-
-    `retry_after`: the sink's Retry-After in seconds, 0 without one. `single`: an outage for this event only,
-    because the sink accepts others; `of_shard`: for the events of its shard. `own_text`: nothing of `error`
-    comes from the sink. `attempt_returned`: an outage that costs no attempt under either policy.
-    `passing`: an outage that ends by itself within seconds, so its events come back soon.
-    `refundable`: a retry whose cause may be a node, a proxy or the network: `hold` gives the attempt back.
-    `node`: the URL that `error` ends with, else empty. `unsent`: it was decided without the sink.
-    """
+    """A verdict with its reason (None when done), a no-op's name, and the text for `error`."""
 
     verdict: Verdict
     reason: Reason | None = None
     noop: Noop | None = None
     error: str = ""
-    retry_after: float = 0.0
-    single: bool = False
-    own_text: bool = False
-    attempt_returned: bool = False
-    node: str = ""
-    of_shard: bool = False
-    refundable: bool = False
-    passing: bool = False
-    unsent: bool = False
+    retry_after: float = 0.0  # the sink's Retry-After in seconds, 0 without one
+    single: bool = False  # an outage for this event only, because the sink accepts others
+    own_text: bool = False  # nothing of `error` comes from the sink
+    attempt_returned: bool = False  # an outage that costs no attempt under either policy
+    node: str = ""  # the URL that `error` ends with, else empty
+    of_shard: bool = False  # an outage for the events of its shard
+    refundable: bool = False  # a retry that a node, a proxy or the network may cause: `hold` costs no attempt
+    passing: bool = False  # an outage that ends by itself within seconds, so its events come back soon
+    unsent: bool = False  # it was decided without the sink
 
     @property
     def unanswered(self) -> bool:
@@ -127,47 +119,38 @@ def waits_for(reason: Reason, why: str) -> Classification:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The sink's answer to one item (`request=False`) or to a request.
+    """The sink's answer to one item or to a request.
 
-    `status` is 0 where there was none; `kind` is the error's type, or for a request without an answer the
-    transport's failure: connect, tls, timeout, reset (closed before the first byte), connection_lost,
-    bad_response, encoded or oversized (the answer was not read), unencodable or no_credentials (the request
-    could not be sent).
-    `retry_after` is in seconds. `own_text`: the text is this program's, and has no part of the answer.
-    `node`: the URL that it came from, masked, where the text does not say so. `unsent`: nothing of the
-    request has left this program, so that it may be sent to another node.
+    `kind` is the error's type, or for a request without an answer the transport's failure: connect, tls,
+    timeout, reset (closed before the first byte), connection_lost, bad_response, encoded or oversized (the
+    answer was not read), unencodable or no_credentials (the request could not be sent).
     """
 
-    status: int
+    status: int  # 0: there was none
     kind: str = ""
     text: str = ""
     delete: bool = False
-    request: bool = False
-    retry_after: float = 0.0
-    own_text: bool = False
-    node: str = ""
-    unsent: bool = False
+    request: bool = False  # to a whole request
+    retry_after: float = 0.0  # seconds
+    own_text: bool = False  # the text is this program's, and has no part of the answer
+    node: str = ""  # the URL that it came from, masked, where the text does not say so
+    unsent: bool = False  # nothing of the request has left this program: another node may be sent it
 
 
 @dataclass(frozen=True)
 class FailureRule:
-    """One row of the table: an answer that meets every condition gets this verdict.
-
-    `kinds` are error types, `statuses` HTTP statuses, `texts` substrings of which one must occur, `request`
-    whether the answer is to a request or an item; an empty condition is always met. `of_shard`: an item's
-    outage is that of its shard.
-    """
+    """One row of the table: an answer that meets every condition gets this verdict; an empty one is met."""
 
     verdict: Verdict
     reason: Reason | None = None
     noop: Noop | None = None
-    kinds: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()  # error types
     statuses: range | tuple[int, ...] = ()
-    texts: tuple[str, ...] = ()
-    request: bool | None = None
+    texts: tuple[str, ...] = ()  # of which one must occur
+    request: bool | None = None  # whether it is to a request or an item
     delete: bool | None = None
     no_error: bool = False
-    of_shard: bool = False
+    of_shard: bool = False  # an item's outage is that of its shard
 
     def fits(self, answer: Answer) -> bool:
         """Whether every condition of this rule holds for the answer."""

@@ -46,19 +46,14 @@ class Signal(Enum):
 
 @dataclass(frozen=True)
 class SinkPolicy:
-    """`hold`: an outage holds events back, and a probe is a few of them; else a probe is a whole batch.
+    """How an outage of the sink is gone through; times in seconds."""
 
-    `base` and `cap` of the pauses between probes, and `longest_pause` that the sink may ask for, are in
-    seconds. `unanswered`: how many deliveries may go unanswered at once, because of one node. `first`: events
-    in flight after an outage, since many workers must not send full batches at once.
-    """
-
-    hold: bool
-    base: float
+    hold: bool  # an outage holds events back, and a probe is a few of them; else a probe is a whole batch
+    base: float  # and `cap` of the pauses between probes
     cap: float
-    longest_pause: float
-    unanswered: int
-    first: int
+    longest_pause: float  # that the sink may ask for
+    unanswered: int  # how many deliveries may go unanswered at once, because of one node
+    first: int  # events in flight after an outage: many workers must not send full batches at once
 
 
 def signal_of(findings: Findings, *, hold: bool) -> tuple[Signal, Classification | None]:
@@ -87,25 +82,21 @@ def _of_no_event(finding: Classification) -> bool:
 class SinkState:
     """The sink as a whole.
 
-    `limit`: events that may be in flight, at most `most`; halved by an overload at most once for what was
-    sent before `cut_at`, and raised step by step (as in TCP: many workers reach their shares of the sink
-    without communication). Nothing is sent until `paused_until`. `failures`: outages in a row, the last one
-    for `why`; until `next_probe` nothing is sent then, and after it by one `prober` at a time. `unanswered`:
-    deliveries in a row without an answer. `refused_since`: since when nothing was taken, with the last
-    `refusal`.
+    `limit` is halved by an overload, at most once for what was sent before `cut_at`, and raised step by step
+    (as in TCP: many workers reach their shares of the sink without communication).
     """
 
     most: float
-    limit: float
+    limit: float  # events that may be in flight, at most `most`
     cut_at: float = 0.0
-    paused_until: float = 0.0
-    failures: int = 0
-    unanswered: int = 0
-    next_probe: float = 0.0
+    paused_until: float = 0.0  # nothing is sent before
+    failures: int = 0  # outages in a row, the last one for `why`
+    unanswered: int = 0  # deliveries in a row without an answer
+    next_probe: float = 0.0  # after failures nothing is sent before, and then by one prober at a time
     prober: int | None = None
     why: Classification | None = None
     taken_at: float = -inf
-    refused_since: float | None = None
+    refused_since: float | None = None  # since when nothing was taken, with the last `refusal`
     refusal: Classification | None = None
 
     @property
@@ -228,26 +219,23 @@ def signal_of_index(findings: Sequence[Classification]) -> tuple[Signal, Classif
 class IndexState:
     """The index and the view of one projection: what they answer delays its own events, and no others.
 
-    After an outage (`failures` in a row since `away_since`, the last one for `why`) nothing is claimed until
-    `next_probe`, and then by one `prober` at a time, until something is answered.
-    `seconds`: of its last batch, from the claim to its end, of `pace` events a second; None: not known.
-    `limit`: events that a claim may take after one that took too long, or at first of a view (None: any
-    number). Its last documents, so many, had so many `bytes`.
-    Events of unavailable shards come back RATE a second, the next ones at `next_of_shard`: they are claimed
-    before fresh events, which would have no turn else.
+    After an outage nothing is claimed until `next_probe`, and then by one `prober` at a time, until something
+    is answered.
     """
 
     why: Classification | None = None
     away_since: float | None = None
-    failures: int = 0
+    failures: int = 0  # outages in a row since `away_since`, the last one for `why`
     next_probe: float = 0.0
     prober: int | None = None
-    seconds: float | None = None
-    pace: float = 0.0
+    seconds: float | None = None  # of its last batch, from the claim to its end; None: not known
+    pace: float = 0.0  # events a second of that batch
     served_at: float = -inf
-    limit: int | None = None
-    documents: float = 0.0
+    limit: int | None = None  # events of a claim after a slow one, or at first of a view; None: any number
+    documents: float = 0.0  # its last ones, so many, had so many `bytes`
     bytes: float = 0.0
+    # When the next events of unavailable shards come back, RATE a second: they are claimed before fresh ones,
+    # which would have no turn else.
     next_of_shard: float = 0.0
 
     def closed(self, now: float) -> bool:

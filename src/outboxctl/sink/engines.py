@@ -41,28 +41,21 @@ KNN = Vectors("knn_vector", "dimension", {"index.knn": True})
 
 
 class Engine(NamedTuple):
-    """One product; `name` is that of OUTBOX_SINK and of `version.distribution` in `GET /`.
+    """One product, in the major versions from `oldest` to `newest`."""
 
-    `header` is the value of X-Elastic-Product in each 2xx answer, None where the engine does not send it.
-    `leader_timeout` is the parameter that limits how long a request waits for the cluster's leader.
-    Supported are the major versions from `oldest` to `newest`. `roles` is the path of its API for roles,
-    `administrator` the user who may ask it in a new cluster. `lists`: it shows all that an index holds by
-    now, by `_refresh` and a view of each shard, and has nodes that can be asked.
-    """
-
-    name: str
+    name: str  # that of OUTBOX_SINK and of `version.distribution` in `GET /`
     title: str
-    header: str | None
+    header: str | None  # the value of X-Elastic-Product in each 2xx answer, None where it is not sent
     oldest: int
     newest: int
     upgrade: str
     point_in_time: PointInTime
-    roles: str
-    administrator: str
+    roles: str  # the path of its API for roles
+    administrator: str  # who may ask that API in a new cluster
     api_keys: bool
-    leader_timeout: str
+    leader_timeout: str  # the parameter that limits how long a request waits for the cluster's leader
     vectors: Vectors = DENSE
-    lists: bool = True
+    lists: bool = True  # it shows all that an index holds by now, by `_refresh` and views, and has nodes
 
 
 ELASTICSEARCH = Engine(

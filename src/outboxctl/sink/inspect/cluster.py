@@ -15,17 +15,12 @@ STATE = ",".join((*LEADERS, "nodes.*.name"))
 
 @dataclass(frozen=True)
 class Formation:
-    """The cluster as the node that answers knows it; nodes by name.
+    """The cluster as the node that answers knows it; nodes by name."""
 
-    `leader` is empty where there is none. `silent` are nodes that are part of the cluster and did not answer
-    in time. `urls`: where the nodes take requests, as they say themselves. `away`: the URLs of ELASTIC_URL
-    (masked) that are unreachable.
-    """
-
-    leader: str
-    silent: list[str]
-    urls: list[str]
-    away: list[str] = field(default_factory=list)
+    leader: str  # empty: there is none
+    silent: list[str]  # nodes of the cluster that did not answer in time
+    urls: list[str]  # where the nodes take requests, as they say themselves
+    away: list[str] = field(default_factory=list)  # URLs of ELASTIC_URL (masked) that are unreachable
 
 
 def formation(client: Client, away: list[str], *, urls: int) -> Formation:

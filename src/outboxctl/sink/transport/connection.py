@@ -31,22 +31,17 @@ ENDS: dict[type[BaseException], str] = {
 
 @dataclass
 class Attempt:
-    """A request to a node, and how far it has come.
+    """A request to a node, and how far it has come."""
 
-    `node` is the node's URL. `watch` shuts the socket after `seconds`, of which `connecting` are for a
-    connection. `sent`: the server may have something of it. `status`: of the answer, once that has begun.
-    `silent`: no answer came in a while. `answered`: the node has answered before.
-    """
-
-    node: str
+    node: str  # its URL
     asked: str
-    seconds: float
-    connecting: float
-    answered: bool
+    seconds: float  # after which `watch` shuts the socket
+    connecting: float  # seconds of these for a connection
+    answered: bool  # the node has answered before
     watch: Watch
-    sent: bool = False
-    silent: bool = False
-    status: int | None = None
+    sent: bool = False  # the server may have something of it
+    silent: bool = False  # no answer came in a while
+    status: int | None = None  # of the answer, once that has begun
 
 
 # urllib3 chooses the connection of a request by itself, in the thread of that request.

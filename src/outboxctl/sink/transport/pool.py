@@ -19,17 +19,14 @@ HEALTHY = frozenset({400, 401, 402, 403, 404, 405, 406, 409, 413, 415})
 
 @dataclass
 class NodeHealth:
-    """Of a node: it gets requests where it `works`; after `failures` in a row one decides (`trying`).
-
-    `until` (`clock.monotonic`): when the next probe is due. `silent`: no answer came in a while.
-    """
+    """Of a node: it gets requests where it `works`; after `failures` in a row one decides (`trying`)."""
 
     works: bool = False
     failures: int = 0
     trying: bool = False
     probing: bool = False
-    silent: bool = False
-    until: float = 0.0
+    silent: bool = False  # no answer came in a while
+    until: float = 0.0  # when the next probe is due (`clock.monotonic`)
 
 
 class ProbingPool(NodePool):
