@@ -44,14 +44,11 @@ class Relation:
 
 @dataclass(frozen=True)
 class KeyColumn:
-    """A column of the key, and its type as a qualified name that an SQL cast takes (`pg_catalog.int8`).
-
-    `of` is its name in the root where that is another one.
-    """
+    """A column of the key."""
 
     name: str
-    type: str
-    of: str = ""
+    type: str  # a qualified name that an SQL cast takes (`pg_catalog.int8`)
+    of: str = ""  # its name in the root where that is another one
 
     @property
     def in_root(self) -> str:
@@ -66,23 +63,16 @@ class KeyColumn:
 
 @dataclass(frozen=True)
 class Follow:
-    """A table whose changes reach documents.
-
-    Either its `key` columns hold the document's key, in the order of the projection's key; or `keys` is a
-    query of one or more columns, the document's key, for one changed row: `:name` is a column of that row,
-    `parameters` are these names; or with `all` any change reaches every document. `types` are those of its
-    key's columns, or of the parameters, as an SQL cast takes them. `columns`: those whose change counts;
-    empty: every column. `name`, which its events say, is the same as long as `table`, `key` and `keys` are.
-    """
+    """A table whose changes reach documents: by its `key`, by a query for `keys`, or `all` of them."""
 
     table: Relation
-    key: tuple[str, ...] = ()
-    keys: str = ""
-    parameters: tuple[str, ...] = ()
-    columns: tuple[str, ...] = ()
-    types: tuple[str, ...] = ()
+    key: tuple[str, ...] = ()  # columns that hold the document's key, in the order of the projection's key
+    keys: str = ""  # a query for the documents' keys of one changed row: `:name` is a column of that row
+    parameters: tuple[str, ...] = ()  # these names
+    columns: tuple[str, ...] = ()  # those whose change counts; empty: every column
+    types: tuple[str, ...] = ()  # of the key's columns, or of the parameters, as an SQL cast takes them
     all: bool = False
-    name: str = ""
+    name: str = ""  # what its events say: the same as long as `table`, `key` and `keys` are
 
     def named(self) -> "Follow":
         """The same with its name: the table, and a hash of how the documents behind a row are found."""

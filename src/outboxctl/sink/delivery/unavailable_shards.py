@@ -30,19 +30,19 @@ NOT_SENT = "not sent, because its shard took nothing before"
 
 @dataclass
 class ShardOutage:
-    """Of one shard: the finding of documents that are not sent, when to probe it, how many probes failed."""
+    """Of one shard that takes nothing."""
 
-    finding: Classification
+    finding: Classification  # of documents that are not sent
     next_probe: float
-    failed: int = 0
+    failed: int = 0  # probes
 
 
 @dataclass
 class ShardOutages:
-    """The unavailable shards of one index, by number; `layout` leads from ids to shards, None if unknown."""
+    """The unavailable shards of one index, by number."""
 
     index: str
-    layout: Shards | None = None
+    layout: Shards | None = None  # leads from ids to shards; None: unknown
     looked_at: float = 0.0
     shards: dict[int, ShardOutage] = field(default_factory=dict)
 

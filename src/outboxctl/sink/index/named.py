@@ -20,17 +20,13 @@ UNITS = {"d": 86_400.0, "h": 3_600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "micros":
 
 @dataclass(frozen=True)
 class Index:
-    """A concrete index as the engine describes it.
-
-    `aliases` are its own, each with filter and routing; `settings` have flat names. `stream`: the data stream
-    that it is a part of.
-    """
+    """A concrete index as the engine describes it."""
 
     name: str
-    aliases: Json = field(default_factory=dict)
-    settings: Json = field(default_factory=dict)
+    aliases: Json = field(default_factory=dict)  # its own, each with filter and routing
+    settings: Json = field(default_factory=dict)  # by flat names
     mapping: Json = field(default_factory=dict)
-    stream: str = ""
+    stream: str = ""  # the data stream that it is a part of
 
     def setting(self, name: str, default: Any = "") -> str:
         """`index.NAME` as the engine writes it."""
