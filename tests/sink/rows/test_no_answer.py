@@ -44,7 +44,9 @@ def test_timeout__where_the_look_up_used_up_the_time(bench: Bench, sink: FakeSin
     assert sink.requests == []
 
 
-@pytest.mark.parametrize(("header", "cap", "least", "most"), [("120", 600, 118, 600), ("3600", 200, 100, 200)])
+@pytest.mark.parametrize(
+    ("header", "cap", "least", "most"), [("120", 600, 118, 600), ("3600", 200, 100, 200)]
+)
 def test_rate_limited__retry_after(
     bench: Bench, sink: FakeSink, header: str, cap: float, least: float, most: float
 ) -> None:

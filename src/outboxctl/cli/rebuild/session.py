@@ -17,9 +17,9 @@ from outboxctl.core.documents.table import TableSource
 from outboxctl.core.operator import rebuilds
 from outboxctl.core.projections import in_force
 from outboxctl.domain.errors import OutboxctlError, UsageError
+from outboxctl.domain.index_names import may_meet
 from outboxctl.domain.lifecycle import PROJECTION
 from outboxctl.domain.printable import brief
-from outboxctl.domain.index_names import may_meet
 from outboxctl.domain.projection import Projection, shown_value
 from outboxctl.operations import batches
 from outboxctl.operations.projection.known import named, sharing, source_of

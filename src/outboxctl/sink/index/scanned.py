@@ -131,7 +131,7 @@ def _values(kind: type[Struct], one: dict[str, Any]) -> Iterator[tuple[str, Any]
 
 
 def search(client: Client, name: str, body: Mapping[str, Any], *index: str) -> SearchPage:
-    """A page of `index`, or of the view in `body`; `name` is for errors. Raises as `request`, and UsageError."""
+    """A page of `index`, or of the view in `body`; `name` is for errors. As `request`; UsageError."""
     page: SearchPage = _read(
         client, name, *index, "_search", decode=search_page, body=body, allow_partial_search_results=False
     )

@@ -23,7 +23,7 @@ class View:
 
     def page(self, size: int, after: Sequence[Any] | None, *, content: bool = False) -> SearchPage:
         """So many documents behind a place (`SearchPage.last`), with their bodies where `content`."""
-        body = {"size": size, "_source": content, "version": True, "track_total_hits": False}
+        body: dict[str, Any] = {"size": size, "_source": content, "version": True, "track_total_hits": False}
         body |= {"pit": {"id": self.id, "keep_alive": KEEP_ALIVE}, "sort": [self._kind.sort]}
         body |= {} if after is None else {"search_after": after}
         page = search(self._client, self._index, body)

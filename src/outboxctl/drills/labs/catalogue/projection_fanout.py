@@ -145,8 +145,8 @@ class ProjectionFanout(Lab):
     def _expect_agreement(self, ctx: LabContext) -> None:
         """Check that the index holds exactly the rows of the view."""
         rows = {id_: json.loads(row) for id_, row in _execute(ctx, ROWS)}
-        held = document.by_id(ctx.client, self.index, [*rows])
-        differ = sum(held.get(id_, {}).get("_source") != row for id_, row in rows.items())
+        held = zip(scanned.by_id(ctx.client, self.index, [*rows], content=True), rows.values(), strict=True)
+        differ = sum(found is None or json.loads(found.body) != row for found, row in held)
         extra = index_setup.count(ctx.client, self.index) - len(rows)
         ctx.expect("rows of the view, and documents", "0 differ, 0 more", f"{differ} differ, {extra} more")
 
