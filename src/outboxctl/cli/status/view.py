@@ -112,29 +112,22 @@ def _headline(state: "PipelineStatus") -> list[Text]:
 
 
 def _pace(state: "PipelineStatus") -> str:
-    from outboxctl.core.stats.workers import much_waits
-
+    """Rates, and the time to drain; after an outage the times of the retries decide it, not the pace."""
+    retries = ""
+    if state.waiting_for_retry:
+        last = rendering.age(state.retries_due_seconds)
+        retries = f"; {state.waiting_for_retry:,} wait for a retry, the last is due in {last}"
     if state.circuit_open is None:
-        return "no worker is running" + _retries(state)
+        return f"no worker is running{retries}"
     if state.rate_out is None:
         why = "nothing is delivered while the circuit is open" if state.circuit_open else "not measured yet"
-        return why + _retries(state)
+        return why + retries
     rates = f"in {_rate(state.rate_in)}, out {_rate(state.rate_out)}"
     if state.drain_seconds is not None:
         return rates + (f", drained in {rendering.age(state.drain_seconds)}" if state.lag else "")
-    if state.circuit_open or much_waits(state.lag, state.waiting_for_retry):
-        return rates + _retries(state)
-    if state.following:
-        return rates  # how long the changes take that wait is not known yet
-    return f"{rates}, never drained at this pace"
-
-
-def _retries(state: "PipelineStatus") -> str:
-    """Shown in place of a time to drain: after an outage the times of the retries decide it, not the pace."""
-    if not state.waiting_for_retry:
-        return ""
-    last = rendering.age(state.retries_due_seconds)
-    return f"; {state.waiting_for_retry:,} wait for a retry, the last is due in {last}"
+    # How long the changes take that wait may not be known yet.
+    never = not (state.circuit_open or retries or state.following)
+    return rates + (", never drained at this pace" if never else retries)
 
 
 def _projections(state: "PipelineStatus", most: int) -> list[Any]:

@@ -149,21 +149,16 @@ class Flow:
     def drain_seconds(self, lag: int, waiting: int = 0) -> float | None:
         """Seconds until `lag` events are delivered at these rates; None if they would never be.
 
-        None, too, where the rates do not decide it: a circuit is open, or much of the lag is `waiting` for a
-        retry.
+        None, too, where the rates do not decide it: a circuit is open, or more than a tenth of the lag is
+        `waiting` for a retry.
         """
         if not lag:
             return 0.0
-        if self.circuit_open or much_waits(lag, waiting):
+        if self.circuit_open or waiting * 10 > lag:
             return None
         if self.rate_out is None or self.rate_out <= (self.rate_in or 0):
             return None
         return lag / (self.rate_out - (self.rate_in or 0))
-
-
-def much_waits(lag: int, waiting: int) -> bool:
-    """Whether more than a tenth of the lag waits for a retry: then the retries' times decide the end."""
-    return waiting * 10 > lag
 
 
 def write_heartbeat(connection: Connection, own: HeartbeatRow, inserted: int | None) -> int:
