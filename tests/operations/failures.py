@@ -1,6 +1,6 @@
 """Events that failed, put in by hand, and operators' commands on them."""
 
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import psycopg
 
@@ -19,10 +19,6 @@ SELECT 'block', gen_random_uuid(), 'upsert', 1, 'failed', 3, %s, 'it broke ' || 
     now() - make_interval(secs => n)
 FROM generate_series(1, %s) n
 """
-SOURCE = """
-INSERT INTO search_index (id, entity_type, entity_id, text, event_version, created_at, updated_at)
-VALUES (gen_random_uuid(), 'block', %s, 'plain text', %s, '2026-01-01Z', '2026-01-01Z')
-"""
 
 
 def fail(sql: psycopg.Connection, error: str | None = "it broke", **columns: object) -> str:
@@ -37,8 +33,3 @@ def fail(sql: psycopg.Connection, error: str | None = "it broke", **columns: obj
 def fail_many(sql: psycopg.Connection, count: int, reason: str = "mapping") -> None:
     """So many failed events of one cause."""
     sql.execute(MANY, [reason, count])
-
-
-def source(sql: psycopg.Connection, entity: str | UUID, version: int = 1) -> None:
-    """The source row of an entity."""
-    sql.execute(SOURCE, [entity, version])

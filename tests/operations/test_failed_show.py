@@ -9,7 +9,7 @@ import pytest
 from elasticsearch import Elasticsearch
 
 from acceptance import lab
-from operations.failures import fail, source
+from operations.failures import fail
 from outboxctl.operations.inspection import differences
 from processes import Cli
 
@@ -37,10 +37,10 @@ def test_a_field_is_missing_differs_or_is_only_there() -> None:
 def test_both_sides_and_the_difference(
     cli: Cli, sql: psycopg.Connection, engine: Elasticsearch, index: str
 ) -> None:
-    entity = str(uuid4())
-    source(sql, entity, 7)
+    entity = uuid4()
+    lab.source(sql, entity, 7)
     event = fail(sql, "[/nope] \x1b[31m", entity_id=entity)
-    _write(engine, index, entity, 5, text="\x1b]0;owned\x07[red]" * 99, event_version=5, extra="x")
+    _write(engine, index, str(entity), 5, text="\x1b]0;owned\x07[red]" * 99, event_version=5, extra="x")
     before = lab.state(sql)
     seen = cli.json("failed", "show", event)
     assert (seen["event"]["id"], seen["source"]["event_version"], seen["document"]["version"]) == (
