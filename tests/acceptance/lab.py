@@ -9,6 +9,8 @@ import psycopg
 from elasticsearch import Elasticsearch
 from psycopg.rows import dict_row
 
+from scene import LOAD
+
 DOCUMENT = Path(__file__).with_name("labs-004.md").read_text()
 
 
@@ -112,15 +114,7 @@ def put(sql: Sql, **columns: Any) -> tuple[uuid.UUID, uuid.UUID]:
 
 def load(sql: Sql, count: int) -> None:
     """Many source rows and their events, in one transaction."""
-    sql.execute(
-        "WITH made AS (INSERT INTO search_index (id, entity_type, entity_id, text, event_version, "
-        "created_at, updated_at) SELECT gen_random_uuid(), 'block', gen_random_uuid(), repeat('word ', 99), "
-        "1, now(), now() FROM generate_series(1, %s) RETURNING entity_type, entity_id, event_version) "
-        "INSERT INTO search_outbox_events (id, entity_type, entity_id, op, event_version, status, attempts, "
-        "replay_count, created_at, updated_at) SELECT gen_random_uuid(), entity_type, entity_id, 'upsert', "
-        "event_version, 'pending', 0, 0, now(), now() FROM made",
-        [count],
-    )
+    sql.execute(LOAD, [count])
 
 
 def document(engine: Elasticsearch, index: str, entity: uuid.UUID, kind: str = "block") -> Any:
