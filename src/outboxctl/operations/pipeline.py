@@ -14,7 +14,7 @@ Result = TypeVar("Result")
 Tasks = SimpleQueue[tuple[Item, Future[Result]] | None]
 
 
-class ReadAhead(Generic[Item]):
+class BufferedRead(Generic[Item]):
     """Iterates over `source` in a thread of its own, at most `most` items ahead of its reader.
 
     An error of the source is raised where its item would be. `close` ends the thread after the item that it

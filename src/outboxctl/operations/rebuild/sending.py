@@ -17,7 +17,7 @@ from outboxctl.domain.clock import Deadline
 from outboxctl.domain.errors import UnreachableError
 from outboxctl.domain.failures import DONE, Classification, Noop, Reason, Verdict
 from outboxctl.domain.projection import Routing
-from outboxctl.operations.pipeline import ReadAhead, in_lanes
+from outboxctl.operations.pipeline import BufferedRead, in_lanes
 from outboxctl.operations.rebuild.model import DocumentsRefusedError, RebuildInterrupted, Tools
 from outboxctl.operations.rebuild.source import WENT_BACK, DocumentBatch, Refused, again
 from outboxctl.sink.delivery.bulk import BulkAction
@@ -166,7 +166,7 @@ def sent(
     Items are read ahead. The block's end ends all threads: nothing is sent to an index that is deleted then.
     """
     with (
-        closing(ReadAhead(items, AHEAD)) as ahead,
+        closing(BufferedRead(items, AHEAD)) as ahead,
         in_lanes(send, ahead, SENDERS, waiting=WAITING, stop=stop, join=True) as results,
     ):
         yield results

@@ -14,7 +14,7 @@ from outboxctl.core.documents.source import PageOptions
 from outboxctl.core.refused_reads import ReadRefusedError
 from outboxctl.domain.errors import OutboxctlError
 from outboxctl.domain.projection import Routing
-from outboxctl.operations.pipeline import ReadAhead, begun, in_lanes
+from outboxctl.operations.pipeline import BufferedRead, begun, in_lanes
 from outboxctl.operations.verify.model import Census, Sides
 from outboxctl.operations.verify.sketch import Sketch, numbers, secret
 from outboxctl.sink.index.scanned import ScannedDocument
@@ -101,7 +101,7 @@ class OnePass:
 
     def _read_index(self, stop: Event) -> int:
         count = 0
-        with closing(ReadAhead(self._reader.everything(content=self._content), 1)) as pages:
+        with closing(BufferedRead(self._reader.everything(content=self._content), 1)) as pages:
             for page in pages:
                 self._sketch.subtract(numbers(self._states(page)))
                 count += len(page)
