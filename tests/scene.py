@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from uuid import uuid4
 
 import psycopg
 from elasticsearch import Elasticsearch
@@ -21,6 +22,14 @@ WITH written AS (
 INSERT INTO search_outbox_events (id, entity_type, entity_id, op, event_version, status)
 SELECT gen_random_uuid(), entity_type, entity_id, 'upsert', event_version, 'pending' FROM written
 """
+
+
+def event(sql: psycopg.Connection, **columns: object) -> str:
+    """Insert one event with these columns; returns its id."""
+    row = {"id": str(uuid4()), "entity_type": "block", "entity_id": str(uuid4()), "op": "upsert"} | columns
+    names, marks = ", ".join(row), ", ".join(f"%({name})s" for name in row)
+    sql.execute(f"INSERT INTO search_outbox_events ({names}) VALUES ({marks})", row)
+    return str(row["id"])
 
 
 @dataclass(frozen=True)

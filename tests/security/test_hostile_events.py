@@ -8,6 +8,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 
+import scene
 import shop
 from outboxctl.core.database import Database
 from outboxctl.core.delivery.claim import claim
@@ -47,9 +48,7 @@ def parts(url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[WorkerParts]:
 
 def event(sql: Sql, **columns: Any) -> None:
     """An event with these columns."""
-    given = {"entity_type": "product", "entity_id": uuid4(), "op": "upsert"} | columns
-    names, marks = ", ".join(given), ", ".join(["%s"] * len(given))
-    sql.execute(f"INSERT INTO search_outbox_events ({names}) VALUES ({marks})".encode(), [*given.values()])
+    scene.event(sql, **{"entity_type": "product"} | columns)
 
 
 def test_a_key_that_no_index_has_room_for_is_refused(as_roles: Roles) -> None:
