@@ -14,9 +14,8 @@ from outboxctl.core.delivery.claim import Claimed, claim
 from outboxctl.core.message import PreparedStatements
 from outboxctl.core.schema.migrations import upgrade
 from outboxctl.domain.errors import OutboxctlError
+from scene import event
 
-EVENT = """INSERT INTO search_outbox_events (entity_type, entity_id, op, event_version)
-VALUES ('block', gen_random_uuid(), 'upsert', 1) RETURNING id::text"""
 PREPARED = "SELECT count(*) FROM pg_prepared_statements"
 WIDER = "ALTER TABLE public.search_outbox_events ALTER COLUMN event_version TYPE numeric"
 LOCKED = "LOCK search_outbox_events"
@@ -27,12 +26,6 @@ def db(url: str) -> Iterator[Database]:
     """One connection, so that each transaction is in the same session."""
     with closing(Database(url, connections=1, lock_timeout=0.2)) as db:
         yield db
-
-
-def event(sql: psycopg.Connection) -> str:
-    row = sql.execute(EVENT).fetchone()
-    assert row
-    return str(row[0])
 
 
 def taken(db: Database, token: str | None = None) -> list[str]:
@@ -48,7 +41,7 @@ def kept(db: Database) -> int:
 
 def test_a_session_of_our_own_plans_a_claim_and_a_settle_once(db: Database, sql: psycopg.Connection) -> None:
     for _ in range(4):
-        id_, token = event(sql), str(uuid4())
+        id_, token = event(sql, event_version=1), str(uuid4())
         assert taken(db, token) == [id_]
         with db.begin() as connection:
             assert settle.write(connection, token, done=[id_]).hit == {id_}
@@ -59,7 +52,7 @@ def test_a_session_of_our_own_plans_a_claim_and_a_settle_once(db: Database, sql:
 def test_it_claims_what_is_due_and_no_more_than_it_was_asked_for(
     db: Database, sql: psycopg.Connection
 ) -> None:
-    ids = [event(sql) for _ in range(7)]
+    ids = [event(sql, event_version=1) for _ in range(7)]
     found: list[Claimed] = []
     for size in (1, 2, 0, 3):
         with db.begin() as connection:
@@ -76,7 +69,7 @@ def test_a_plan_that_is_good_no_more_costs_one_claim(
         taken(db)
     with db.begin() as connection:
         connection.exec_driver_sql(change)
-    id_ = event(sql)
+    id_ = event(sql, event_version=1)
     with pytest.raises(OutboxctlError):
         taken(db)
     assert taken(db) == [id_]
@@ -90,7 +83,7 @@ def test_after_an_error_no_plan_is_left_over(db: Database, sql: psycopg.Connecti
             sql.execute(LOCKED)
             with pytest.raises(OutboxctlError):
                 taken(db)
-    id_ = event(sql)
+    id_ = event(sql, event_version=1)
     assert taken(db) == [id_]
     assert kept(db) == 1
 

@@ -3,15 +3,10 @@
 import psycopg
 import pytest
 
-from moments import at, when
+from moments import Insert, at, when
 from outboxctl.core.database import Database
 from outboxctl.core.stats.counts import SOME, waiting
 from outboxctl.core.stats.snapshot import anything_waiting
-
-EVENT = """
-INSERT INTO search_outbox_events (entity_type, entity_id, op, event_version, status, attempts, next_retry_at)
-VALUES ('block', gen_random_uuid(), 'upsert', 1, %s, %s, %s)
-"""
 
 
 @pytest.mark.parametrize(
@@ -27,9 +22,9 @@ VALUES ('block', gen_random_uuid(), 'upsert', 1, %s, %s, %s)
     ],
 )
 def test_what_waits(
-    db: Database, sql: psycopg.Connection, status: str, attempts: int, retry: int | None, waits: bool
+    db: Database, insert: Insert, status: str, attempts: int, retry: int | None, waits: bool
 ) -> None:
-    sql.execute(EVENT, [status, attempts, None if retry is None else at(retry)])
+    insert(status=status, attempts=attempts, next_retry_at=None if retry is None else at(retry))
     with when(db, 0) as connection:
         assert anything_waiting(connection) is waits
 
