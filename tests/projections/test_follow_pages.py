@@ -134,22 +134,6 @@ def test_a_drain_ends_where_a_change_waits_for_events_that_wait(
     assert written(sql) == PAGE
 
 
-def test_a_drain_ends_where_more_changes_wait_than_a_worker_looks_at(
-    worker: Worker, sql: psycopg.Connection, cli: Cli
-) -> None:
-    """Each of these waits for events that wait; the one behind them is due for nobody."""
-    worker().turn(always=True)
-    sql.execute(RETRIED)
-    sql.execute(
-        "INSERT INTO search_outbox_events (entity_type, entity_id, op, entity_key, follow, next_retry_at,"
-        " follow_cursor, created_at)"
-        " SELECT entity_type, gen_random_uuid(), op, '{}', follow, 'infinity', follow_cursor, created_at"
-        f" FROM search_outbox_events, generate_series(1, {follow_tables.LOOKED_AT}) WHERE follow IS NOT NULL"
-    )
-    shop.waiting(sql, {"id": "1"})
-    cli.ok("worker", "--drain", timeout=60)
-
-
 def test_the_keys_are_read_once_for_many_pages(
     worker: Worker, sql: psycopg.Connection, readings: list[int]
 ) -> None:
@@ -260,6 +244,6 @@ def test_an_event_of_the_same_row_that_is_locked_holds_nothing_up(sql: psycopg.C
             event = follow.claim(connection, table, owner="w", token=token, lease=30, begun=False)
             assert event
             page = follow.expand(connection, product, event, token, size=10, seconds=5)
-        assert page == follow.Page(10, ahead=None)
+        assert page == follow_keys.Page(10, ahead=None)
     left = "SELECT count(*) FROM search_outbox_events WHERE follow = 0 AND status = 'pending'"
     assert sql.execute(left).fetchone() == (2,), "the one that was locked, and this one behind its first page"

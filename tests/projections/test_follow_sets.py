@@ -1,13 +1,12 @@
 """Many changed rows of one followed table: expanded together, and no table waits for another one."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from typing import Any
 
 import psycopg
 import pytest
-from elasticsearch import Elasticsearch
 
 import shop
 from outboxctl.core.database import Database
@@ -17,9 +16,7 @@ from outboxctl.domain.projection import Follow, Projection, Relation
 from outboxctl.worker.projections import expanding
 from outboxctl.worker.projections.turns import Turn
 from outboxctl.worker.wiring import WorkerParts
-from processes import Worker, eventually
 from projections.memory_index import parts_of
-from servers import an_index
 
 CATEGORIES, EACH = 300, 2  # categories, and products of each one
 TYPES = ("pg_catalog.int8",)
@@ -32,7 +29,6 @@ BY_REVIEW = Follow(
 )
 ENDS = "SELECT status, count(*) FROM search_outbox_events WHERE follow = {} GROUP BY 1 ORDER BY 1"
 KEYS = "SELECT count(*), count(DISTINCT entity_key) FROM search_outbox_events WHERE follow IS NULL"
-NOT_DONE = "SELECT count(*) FROM search_outbox_events WHERE status <> 'done'"
 
 
 @pytest.fixture(autouse=True)
@@ -183,22 +179,6 @@ def test_that_one_table_was_expanded_is_known_before_the_others_had_their_turn(
     monkeypatch.setattr(parts.expander, "_begin", beginning)
     parts.expander.step()
     assert order == ["begin", "told", "begin", "told"]
-
-
-@pytest.mark.usefixtures("projection")
-def test_a_change_of_one_table_is_delivered_while_hundreds_of_a_locked_one_wait(
-    db: Database, worker: Callable[..., Worker], sql: psycopg.Connection, engine: Elasticsearch, url: str
-) -> None:
-    with an_index(engine) as name, psycopg.connect(url) as migration:
-        shop.put_in_force(db, shop.product(name, follow=(BY_CATEGORY, BY_REVIEW)))
-        migration.execute("LOCK TABLE shop.reviews IN ACCESS EXCLUSIVE MODE")
-        changed(sql, range(1, CATEGORIES + 1), place=1)
-        worker()
-        one = "SELECT status FROM search_outbox_events WHERE follow = 0"
-        changed(sql, [1])
-        eventually(lambda: sql.execute(one).fetchall() == [("done",)], within=10)
-        migration.rollback()
-        eventually(lambda: sql.execute(NOT_DONE).fetchone() == (0,), within=60)
 
 
 @pytest.mark.usefixtures("projection")

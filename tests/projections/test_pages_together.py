@@ -11,7 +11,7 @@ import pytest
 import shop
 from outboxctl.core.database import Database
 from outboxctl.core.documents.since import Since
-from outboxctl.core.projections import events, follow, follow_tables
+from outboxctl.core.projections import events, follow, follow_keys, follow_tables
 from outboxctl.core.projections.follow_pages import HALF, LEAST
 from outboxctl.domain.clock import Deadline
 from outboxctl.domain.failures import Answer, classify
@@ -232,7 +232,7 @@ def test_what_is_on_its_way_to_the_index_is_read_again_after_a_truncate(
             (table,), token = follow_tables.waiting(connection), str(uuid4())
             event = follow.claim(connection, table, owner="w", token=token, lease=60, begun=False)
             assert event
-            assert follow.begin(connection, event, token) == follow.Page(MANY)
+            assert follow.begin(connection, event, token) == follow_keys.Page(MANY)
 
     index.before = before
     shop.waiting(sql, {"id": "1"})

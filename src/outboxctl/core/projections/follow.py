@@ -13,13 +13,13 @@ place in the index: its ids for which the view has no row come before the rows o
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from outboxctl.core.delivery import settle
 from outboxctl.core.delivery.claim import PLAN
 from outboxctl.core.projections import follow_keys, follow_pages, follow_tables
-from outboxctl.core.projections.follow_keys import KeysAhead
+from outboxctl.core.projections.follow_keys import KeysAhead, Page
 from outboxctl.core.projections.follow_pages import CURSOR, HALF, KEY, NAME, FollowEvent, cursor_of
 from outboxctl.core.projections.follow_tables import FOLLOWS, FRESH, FollowedTable
 from outboxctl.core.projections.in_force import STAMP
@@ -71,20 +71,6 @@ WHERE status = 'processing' AND entity_type = :name
     AND (follow IS NULL AND octet_length(entity_key) <= {MAX_KEY_BYTES}
         OR follow = {DOCUMENTS} AND octet_length(entity_key) <= {MAX_PAGE_BYTES})
 """)
-
-
-@dataclass(frozen=True)
-class Page:
-    """What was written: the number of keys. `end`: they were the last. `ahead`: what was read of others.
-
-    `ends` of the last page: its first and last event, as `follow_pages.write`. `unchanged` as `KeysAhead`.
-    """
-
-    keys: int
-    end: bool = False
-    ahead: KeysAhead | None = None
-    ends: Sequence[str] = ()
-    unchanged: int = 0
 
 
 def claim(

@@ -13,16 +13,7 @@ from dataclasses import dataclass
 from psycopg.sql import SQL, Composable
 
 from outboxctl.core.database import driver
-from outboxctl.core.projections import follow_query, unchanged
-from outboxctl.core.projections.documents import (
-    JOINED,
-    arrays,
-    key_text_sql,
-    looked_up,
-    prepare,
-    prepare_documents,
-    type_of,
-)
+from outboxctl.core.projections import documents, follow_query, unchanged
 from outboxctl.core.projections.follow_pages import HALF, FollowEvent
 from outboxctl.core.refused_reads import reading_rows
 from outboxctl.core.sql import Connection
@@ -76,6 +67,20 @@ class KeysAhead:
         return (event.id, event.cursor, event.stamp) == own
 
 
+@dataclass(frozen=True)
+class Page:
+    """What was written: the number of keys. `end`: they were the last. `ahead`: what was read of others.
+
+    `ends` of the last page: its first and last event, as `follow_pages.write`. `unchanged` as `KeysAhead`.
+    """
+
+    keys: int
+    end: bool = False
+    ahead: KeysAhead | None = None
+    ends: Sequence[str] = ()
+    unchanged: int = 0
+
+
 def read(
     connection: Connection,
     projection: Projection,
@@ -99,7 +104,7 @@ def read(
     else:
         statement, values = _statement(projection, event, size)
         with undone(connection):
-            prepare(connection, seconds, lock_seconds)
+            documents.prepare(connection, seconds, lock_seconds)
             keys, found = _keys(connection, statement, values)
         more = found > len(keys) or found == size
     left, looked = unchanged.without(connection, projection, keys, holds, seconds=seconds)
@@ -122,8 +127,8 @@ def read_set(
     query, values = follow_query.of_rows(projection, events)
     statement = _keys_statement(projection, query, SQL("").format(), HALF + 1)
     with undone(connection):
-        prepare(connection, seconds, lock_seconds)
-        connection.exec_driver_sql(JOINED)
+        documents.prepare(connection, seconds, lock_seconds)
+        connection.exec_driver_sql(documents.JOINED)
         keys, found = _keys(connection, statement, values)
     return keys if found == len(keys) <= HALF else None
 
@@ -139,7 +144,7 @@ def _keys(connection: Connection, statement: str, values: Mapping[str, str | Non
 def probe(connection: Connection, projection: Projection, event: FollowEvent, *, seconds: float) -> None:
     """Raise ReadRefusedError where an event's query fails whatever the changed row is: no row is read."""
     statement, values = _statement(projection, event, 0)
-    prepare(connection, seconds)
+    documents.prepare(connection, seconds)
     with reading_rows(connection):
         driver(connection).execute(statement.encode(), dict.fromkeys(values))
 
@@ -153,9 +158,9 @@ def without_row(
     for the view, or for a key that is not of the column's type; without a key, for the view alone.
     """
     parts = [key_parts(key, len(projection.key)) for key in keys]
-    prepare_documents(connection, projection.document, seconds)
-    statement = SQL(WITHOUT_ROW).format(**looked_up(projection)).as_string()
-    values = arrays(parts, projection)
+    documents.prepare_documents(connection, projection.document, seconds)
+    statement = SQL(WITHOUT_ROW).format(**documents.looked_up(projection)).as_string()
+    values = documents.arrays(parts, projection)
     with reading_rows(connection):
         return [keys[place - 1] for place in connection.exec_driver_sql(statement, values).scalars()]
 
@@ -168,7 +173,7 @@ def _statement(projection: Projection, event: FollowEvent, size: int) -> tuple[s
         parts = key_parts(after, len(names))
         values = {**values, **{f"a{place}": part for place, part in enumerate(parts)}}
         bounds = [
-            SQL("CAST({} AS {})").format(SQL(f"%(a{place})s"), type_of(column))
+            SQL("CAST({} AS {})").format(SQL(f"%(a{place})s"), documents.type_of(column))
             for place, column in enumerate(projection.key)
         ]
         beyond = SQL("AND ({}) > ({})").format(SQL(", ").join(names), SQL(", ").join(bounds))
@@ -186,8 +191,10 @@ def _keys_statement(projection: Projection, query: str, beyond: Composable, size
     composed = SQL(STATEMENT).format(
         most=SQL(str(AHEAD_BYTES)),
         columns=SQL(", ").join(names),
-        casts=SQL(", ").join(SQL("CAST({} AS {})").format(name, type_of(column)) for name, column in pairs),
-        key=key_text_sql(pairs),
+        casts=SQL(", ").join(
+            SQL("CAST({} AS {})").format(name, documents.type_of(column)) for name, column in pairs
+        ),
+        key=documents.key_text_sql(pairs),
         query=SQL(query),
         beyond=beyond,
         size=SQL(str(size)),

@@ -1,7 +1,7 @@
 """The query for the keys behind follow events: that of the declaration, for one changed row or for many."""
 
 import json
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 
 from psycopg.sql import SQL
 
@@ -79,40 +79,26 @@ def fits(projection: Projection, event: FollowEvent) -> bool:
     if event.place == DOCUMENTS:
         return True
     followed = projection.followed(event.place, event.name)
-    return followed is not None and event.has({*keys_query.parameters(followed.keys)})
+    return followed is not None and event.has({*followed.parameters})
 
 
 def together(projection: Projection, events: Sequence[FollowEvent]) -> list[FollowEvent]:
     """Those of these events of one table whose keys one query finds: that of the first one.
 
-    None where the first one does not fit, or its query's parameters have no types (an older version declared
-    it): it is expanded by itself.
+    None where the first one does not fit, or its query's parameters have no types: it is expanded by itself.
     """
-    if events[0].place == DOCUMENTS:
-        found = [event for event in events if _names_documents(event)]
-        return found if found[:1] == [events[0]] else []
-    try:
-        name, first = events[0].name, _followed(projection, events[0])
-    except ValueError:
-        return []
-    if len(first.types) != len(first.parameters):
-        return []
-    needed = {*keys_query.parameters(first.keys)}
-    found = [event for event in events if _is_of(event, name, needed)]
+    found = [event for event in events if _may_join(projection, event, events[0])]
     return found if found[:1] == [events[0]] else []
 
 
-def _names_documents(event: FollowEvent) -> bool:
+def _may_join(projection: Projection, event: FollowEvent, first: FollowEvent) -> bool:
+    """Whether the event is of the query of the first one, and fits."""
     try:
-        return bool(event.documents)
-    except ValueError:
-        return False
-
-
-def _is_of(event: FollowEvent, name: str, parameters: Set[str]) -> bool:
-    """Whether the event says this name (`Follow.name`), and has these parameters."""
-    try:
-        return event.name == name and event.has(parameters)
+        if event.place == DOCUMENTS:
+            return bool(event.documents)
+        followed = _followed(projection, event)
+        typed = len(followed.types) == len(followed.parameters)
+        return typed and event.name == first.name and event.has({*followed.parameters})
     except ValueError:
         return False
 

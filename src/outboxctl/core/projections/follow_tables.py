@@ -8,11 +8,11 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import NamedTuple
 
 from outboxctl.core.delivery.claim import PLAN
 from outboxctl.core.projections import follow_keys, follow_pages
 from outboxctl.core.projections.documents import session
+from outboxctl.core.projections.follow_keys import Page
 from outboxctl.core.projections.follow_pages import CURSOR, HALF, KEY, FollowEvent
 from outboxctl.core.projections.in_force import STAMP
 from outboxctl.core.schema.names import EVENTS, ONE_MORE_ATTEMPT, STATUS_IS, UNHELD, id_array
@@ -22,7 +22,7 @@ from outboxctl.domain.projection import DOCUMENTS, EVERYTHING, Projection
 FOLLOWS = "status = 'pending' AND next_retry_at = 'infinity' AND follow IS NOT NULL"
 BEGUN, FRESH = "num_nulls(follow_cursor) = 0", "num_nulls(follow_cursor) = 1"
 MOST_BEGUN = 4  # events of one table that are expanded beside each other: further ones wait
-LOOKED_AT = 50  # begun events of one table: more than that wait only where an older version began them
+LOOKED_AT = 50  # begun events of one table
 # Whether key events that were written wait for lanes. One that waits for its retry holds nothing up. Where
 # the first one of the half page does so, too, the sink takes nothing: more events would only wait as well.
 WAIT = f"""EXISTS (SELECT FROM {EVENTS} l
@@ -121,14 +121,6 @@ FROM json_array_elements_text(CAST(:keys AS json)) key
 """)
 
 
-class Expanded(NamedTuple):
-    """How many events are done, how many keys were written for them, and the first and last key event."""
-
-    events: int
-    keys: int
-    ends: Sequence[str]
-
-
 def lock(connection: Connection, table: FollowedTable, size: int) -> list[FollowEvent]:
     """Lock the oldest `size` events of the table that have not begun, without those that others have locked.
 
@@ -149,7 +141,7 @@ def expand(
     *,
     seconds: float,
     lock_seconds: float,
-) -> Expanded | None:
+) -> Page | None:
     """Write an event of each key behind these events, which end; None where half a page has no room for them.
 
     All must be of one query that `follow_query.fits`. Raises ReadRefusedError where PostgreSQL refuses it for
@@ -159,7 +151,7 @@ def expand(
     return None if keys is None else _write(connection, events, keys)
 
 
-def merge(connection: Connection, events: Sequence[FollowEvent]) -> Expanded:
+def merge(connection: Connection, events: Sequence[FollowEvent]) -> Page:
     """Write an event of each document that these events name, which end: of each one, however often it waits.
 
     Where half a page has no room for them, one event of all of them is written in their place.
@@ -170,7 +162,7 @@ def merge(connection: Connection, events: Sequence[FollowEvent]) -> Expanded:
     connection.exec_driver_sql(session(WRITE_SECONDS))
     write_instead(connection, events[0].projection, DOCUMENTS, [json.dumps(keys, ensure_ascii=False)])
     connection.execute(COMPLETE, {"ids": id_array(event.id for event in events)})
-    return Expanded(len(events), 0, ())
+    return Page(0, end=True)
 
 
 def write_instead(connection: Connection, name: str, place: int, keys: Sequence[str]) -> None:
@@ -179,8 +171,8 @@ def write_instead(connection: Connection, name: str, place: int, keys: Sequence[
     connection.execute(WRITE, values)
 
 
-def _write(connection: Connection, events: Sequence[FollowEvent], keys: Sequence[str]) -> Expanded:
+def _write(connection: Connection, events: Sequence[FollowEvent], keys: Sequence[str]) -> Page:
     connection.exec_driver_sql(session(WRITE_SECONDS))
     ends = follow_pages.write(connection, events[0], keys)
     connection.execute(COMPLETE, {"ids": id_array(event.id for event in events)})
-    return Expanded(len(events), len(keys), ends)
+    return Page(len(keys), end=True, ends=ends)

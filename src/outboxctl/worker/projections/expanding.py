@@ -13,9 +13,9 @@ import structlog
 
 from outboxctl.core.database import Connection
 from outboxctl.core.projections import follow, follow_query, follow_tables
-from outboxctl.core.projections.follow import Page
+from outboxctl.core.projections.follow_keys import Page
 from outboxctl.core.projections.follow_pages import FollowEvent
-from outboxctl.core.projections.follow_tables import Expanded, FollowedTable
+from outboxctl.core.projections.follow_tables import FollowedTable
 from outboxctl.core.refused_reads import ReadRefusedError
 from outboxctl.domain.clock import LOCK_SECONDS, monotonic
 from outboxctl.domain.errors import UnreachableError
@@ -182,15 +182,15 @@ class Expander:
             written = self._write_set(connection, projection, events, turn)
         if written:
             if written.keys:
-                turn.wrote(written.events, written.keys, written.ends, monotonic() - began)
-            self._context.metrics.of(table.projection).count("processed", written.events, "upsert")
+                turn.wrote(len(events), written.keys, written.ends, monotonic() - began)
+            self._context.metrics.of(table.projection).count("processed", len(events), "upsert")
             if table.place == DOCUMENTS and not written.keys:
                 return None  # one waits in their place
         return True
 
     def _write_set(
         self, connection: Connection, projection: Projection, events: list[FollowEvent], turn: Turn
-    ) -> Expanded | None:
+    ) -> Page | None:
         """What was written; None where these were too many."""
         if events[0].place == DOCUMENTS:
             return follow_tables.merge(connection, events)

@@ -10,7 +10,7 @@ import structlog
 from outboxctl.core.delivery import places
 from outboxctl.core.delivery.claim import Claimed
 from outboxctl.core.projections import follow, follow_keys, follow_query
-from outboxctl.core.projections.follow import Page
+from outboxctl.core.projections.follow_keys import Page
 from outboxctl.core.projections.follow_pages import HALF, FollowEvent
 from outboxctl.core.projections.follow_query import OF_ROOT
 from outboxctl.core.refused_reads import ReadRefusedError
