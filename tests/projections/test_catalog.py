@@ -63,42 +63,6 @@ def test_what_is_no_name_is_refused(connection: Connection) -> None:
             catalog.resolve(connection, name)
 
 
-COLUMNS = """
-CREATE DOMAIN shop.code AS varchar(10) NOT NULL;
-CREATE DOMAIN shop.code2 AS shop.code;
-CREATE TYPE shop."My State" AS ENUM ('a');
-CREATE TABLE shop.kinds (
-    id bigint PRIMARY KEY, gone int, u uuid, n numeric(10, 2), c shop.code2, s shop."My State", v varchar(5),
-    b character(3), a int[], t timestamptz, q "char"
-);
-ALTER TABLE shop.kinds DROP COLUMN gone;
-"""
-
-
-def test_columns_have_types_that_a_cast_takes(db: Database, there: psycopg.Connection) -> None:
-    there.execute(COLUMNS.encode())
-    with db.begin() as connection:
-        found = {field.name: field for field in fields(connection, shop.shop("kinds"))}
-        for each in found.values():
-            connection.exec_driver_sql(f"SELECT CAST(NULL AS {each.type})")
-    kinds = {name: (field.type, field.kind) for name, field in found.items()}
-    assert kinds == {
-        "id": ("pg_catalog.int8", "int8"),
-        "u": ("pg_catalog.uuid", "uuid"),
-        "n": ("pg_catalog.numeric", "numeric"),
-        "c": ("pg_catalog.varchar", "varchar"),
-        "s": ('shop."My State"', "enum"),
-        "v": ("pg_catalog.varchar", "varchar"),
-        "b": ("pg_catalog.bpchar", "bpchar"),
-        "a": ("pg_catalog.int4", "int4"),
-        "t": ("pg_catalog.timestamptz", "timestamptz"),
-        "q": ("pg_catalog.char", "char"),
-    }
-    assert [name for name, field in found.items() if field.not_null] == ["id"]
-    assert [name for name, field in found.items() if field.listed] == ["a"]
-    assert all(field.deterministic for field in found.values())
-
-
 def test_columns_are_read_without_a_right_on_the_schema(connection: Connection) -> None:
     """`doctor` runs as the worker's role, which may read the view's schema alone."""
     known = fields(connection, shop.shop("products")), definition(connection, shop.shop("products"))
@@ -108,29 +72,6 @@ def test_columns_are_read_without_a_right_on_the_schema(connection: Connection) 
         fields(connection, shop.shop("products")),
         definition(connection, shop.shop("products")),
     )
-
-
-def test_a_collation_by_which_different_texts_are_equal_is_seen(
-    db: Database, there: psycopg.Connection
-) -> None:
-    try:
-        there.execute("CREATE COLLATION shop.loose (provider = icu, locale = 'und', deterministic = false)")
-    except psycopg.errors.FeatureNotSupported:
-        pytest.skip("this PostgreSQL is built without ICU")
-    there.execute("CREATE TABLE shop.texts (loose text COLLATE shop.loose, strict text)")
-    with db.begin() as connection:
-        found = fields(connection, shop.shop("texts"))
-    assert [field.deterministic for field in found] == [False, True]
-
-
-def test_a_view_is_known_by_the_columns_that_it_uses(connection: Connection) -> None:
-    assert dependencies.used(connection, shop.shop("product_documents")) == {
-        shop.shop("products"): {"id", "name", "note", "place"},
-        shop.shop("reviews"): {"id", "product_id", "stars", "body"},
-        shop.shop("offers"): {"product_id", "price"},
-        shop.shop("categories"): {"id", "name"},
-        shop.shop("product_categories"): {"product_id", "category_id"},
-    }
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ JOIN pg_namespace n ON n.oid = c.relnamespace
 """
 # What `Triggers.sql` would make.
 MADE = "SELECT function, watched::oid::bigint AS oid, body FROM ({functions}) made"
-# What `trigger_columns` puts into a function: the oid of the table, and the numbers of its columns.
+# What `trigger_functions.FILLED` puts into a function: the oid of the table, and the numbers of its columns.
 RECORDED = re.compile(r"\b(?:attrelid <>|attrelid =) (\d+)")
 NUMBERS = re.compile(
     r"(?<=TG_RELID, )\d+|(?<=attrelid <> )\d+|(?<=attrelid = )\d+|\d+::(?:oid|int2)|(?<=', )\d+(?=\))"

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from psycopg.sql import SQL, Composable, Identifier, Literal
 
-from outboxctl.core.projections import trigger_columns, trigger_places
-from outboxctl.core.projections.trigger_functions import RIGHTS, settings, template
+from outboxctl.core.projections import trigger_places
+from outboxctl.core.projections.trigger_functions import FILLED, RIGHTS, settings, template
 from outboxctl.core.projections.trigger_names import WatchedTable, function_name
 from outboxctl.core.schema.names import EVENTS, tag
 from outboxctl.domain.projection import Relation
@@ -220,7 +220,7 @@ class Triggers:
 
     @cached_property
     def functions_sql(self) -> Composable:
-        """The query of `trigger_columns` for the functions."""
+        """The query FILLED for the functions."""
         functions, parts = [], []
         for each in self.functions:
             one = each.table
@@ -240,7 +240,7 @@ class Triggers:
                 )
                 for part, both in enumerate(columns)
             ]
-        return SQL(trigger_columns.FILLED).format(
+        return SQL(FILLED).format(
             functions=SQL(",\n    ").join(functions), parts=SQL(",\n        ").join(parts)
         )
 
