@@ -9,10 +9,10 @@ import pytest
 import shop
 from outboxctl.core.database import Database
 from outboxctl.core.delivery.claim import Claimed
-from outboxctl.core.documents import statements
 from outboxctl.core.documents.source import DocumentSource
+from outboxctl.core.projections import documents
 from outboxctl.core.projections.documents import Documents
-from outboxctl.core.projections.reading import versioned
+from outboxctl.core.sql import Connection
 from outboxctl.domain.clock import Deadline
 from outboxctl.domain.projection import Projection
 from outboxctl.worker.lane.prepare import prepare
@@ -43,9 +43,10 @@ def test_a_document_that_changes_between_two_halves_is_never_sent_with_a_later_v
 ) -> None:
     """Another lane may have delivered the change meanwhile, at a version between both."""
     seen: dict[int, dict[str, Any]] = {}
+    as_before = documents.read
 
-    def read(database: Database, projection: Projection, keys: Sequence[str], **more: Any) -> Documents:
-        found = versioned(database, projection, keys, **more)
+    def read(connection: Connection, projection: Projection, keys: Sequence[str], **more: Any) -> Documents:
+        found = as_before(connection, projection, keys, **more)
         assert found.version is not None
         seen.setdefault(found.version, {}).update(
             zip(keys, zip(found.texts, found.routings, strict=True), strict=True)
@@ -53,7 +54,7 @@ def test_a_document_that_changes_between_two_halves_is_never_sent_with_a_later_v
         sql.execute(change.encode())
         return found
 
-    monkeypatch.setattr(statements, "versioned", read)
+    monkeypatch.setattr(documents, "read", read)
     events = [event(n, key) for n, key in enumerate(["1", "3", "1", "2", "3", "1"])]
     done = Reading(DocumentSource(projection), db, deadline=Deadline.within(30), max_bytes=10**9).run(events)
     prepared = prepare(done.read)

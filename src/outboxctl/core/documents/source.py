@@ -30,8 +30,6 @@ from outboxctl.core.documents.rows import (
 from outboxctl.core.documents.statements import DocumentStatements
 from outboxctl.core.projections import catalog, pages
 from outboxctl.core.projections.documents import identifier, qualified
-from outboxctl.core.projections.reading import with_version
-from outboxctl.core.projections.version_base import asking_again
 from outboxctl.core.refused_reads import ReadRefusedError, by_halves, reading_rows
 from outboxctl.core.sql import Connection
 from outboxctl.domain.printable import is_text
@@ -109,12 +107,9 @@ class DocumentSource(DocumentStatements):
         """Rows of these keys, whether or not the view has them if the key says their `_id`."""
         if not self.projection.moves:
             return [self._raw(SourceRow(key, "{}")) for key in keys]
-
-        def read(some: Sequence[str]) -> list[SourceRow]:
-            with db.begin() as connection:
-                return self.read(connection, some, content=False)
-
-        return [self._raw(each) for part in self.each(db, keys, read) for each in part if each.text]
+        return [
+            self._raw(each) for part in self._by_key(db, keys, content=False) for each in part if each.text
+        ]
 
     def _random_keys(self, connection: Connection, size: int, sent: str) -> list[str]:
         """Raises ReadRefusedError."""
@@ -147,13 +142,7 @@ class DocumentSource(DocumentStatements):
 
     def careful(self, db: Database, pages_: PageRange, *, content: bool) -> list[RowState]:
         """The same of a range with rows that cannot be read, whose version is NOT_READ."""
-        keys = self._keys(db, self._pages_cut(pages_))
-
-        def read(some: Sequence[str]) -> list[SourceRow]:
-            with db.begin() as connection:
-                return self.read(connection, some, content=content)
-
-        parts = self.each(db, keys, read)
+        parts = self._by_key(db, self._keys(db, self._pages_cut(pages_)), content=content)
         return [state_of(row) for part in parts for row in self._by_id([self._raw(each) for each in part])]
 
     def pages(self, db: Database, after: str | None, wanted: PageOptions) -> Iterator[SourcePage]:
@@ -173,7 +162,7 @@ class DocumentSource(DocumentStatements):
             unknown = wanted.versions and not self.projection.version and found and found[0][0][1] == b""
             return None if unknown else found
 
-        return with_version(db, read, lambda: self.raise_base(db))
+        return self._with_version(db, read)
 
     def _read_chunk(self, db: Database, after: str | None, rows: int, wanted: PageOptions) -> list[Page]:
         """The pages of the next rows; of fewer than `rows` where they are larger than was expected."""
@@ -187,9 +176,7 @@ class DocumentSource(DocumentStatements):
                     total += length_of([page])
                     if total > 2 * CHUNK_BYTES:
                         raise _EnoughReadError
-        except ReadRefusedError as error:
-            if error.of_any_row:
-                raise
+        except ReadRefusedError:
             return found or self._next_by_key(db, after)  # what came before the error is in order
         return found
 
@@ -216,7 +203,6 @@ class DocumentSource(DocumentStatements):
         # As before EXECUTE (message.PlannedOnce): COPY waits for locks with the snapshot that it reads in.
         locks = self._select(connection, before, row, "AND false")
         with (
-            asking_again(connection),
             reading_rows(connection),
             driver(connection).cursor() as cursor,
             cursor.execute(locks, {}),
@@ -278,6 +264,13 @@ class DocumentSource(DocumentStatements):
                 yield [each for each in found if each.key in kept]
                 if rest := some[fit:]:
                     waiting.append(rest)
+
+    def _by_key(self, db: Database, keys: Sequence[str], *, content: bool) -> Iterator[list[SourceRow]]:
+        def read(some: Sequence[str]) -> list[SourceRow]:
+            with db.begin() as connection:
+                return self.read(connection, some, content=content)
+
+        return self.each(db, keys, read)
 
     def states(self, db: Database, ids: Sequence[str], *, content: bool) -> States:
         """These documents as the source has them now."""

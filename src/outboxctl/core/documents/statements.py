@@ -8,9 +8,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 from psycopg.sql import SQL, Composable
 
@@ -31,24 +30,12 @@ from outboxctl.core.documents.rows import (
 )
 from outboxctl.core.documents.since import Since
 from outboxctl.core.projections import documents, events, in_force, pages, version_base
-from outboxctl.core.projections.documents import (
-    EMPTY,
-    Documents,
-    Opening,
-    identifier,
-    in_part,
-    key_column_text,
-    key_text_sql,
-    own_version,
-    prepare_documents,
-    qualified,
-    value_of,
-)
-from outboxctl.core.projections.reading import versioned
+from outboxctl.core.projections.documents import Documents, Opening, identifier, qualified
 from outboxctl.core.refused_reads import ReadRefusedError, reading_of, reading_rows
 from outboxctl.core.schema.encoding import stored
 from outboxctl.core.search_path import places
 from outboxctl.core.sql import Connection
+from outboxctl.domain.errors import UnreachableError
 from outboxctl.domain.projection import (
     KeyColumn,
     Projection,
@@ -58,6 +45,8 @@ from outboxctl.domain.projection import (
     key_parts,
 )
 
+Found = TypeVar("Found")
+RAISES = 3  # times that the base may have to be raised by others between two reads
 RAISED = "the versions of documents were raised: this database was restored, or a standby promoted"
 ROW_OF_OWN = "concat(to_json({key}), E'\\n', coalesce({made}, E'\\n\\n'))"
 ROW = "concat(to_json({key}), E'\\n', {version}, E'\\n', {made})"
@@ -85,16 +74,6 @@ class DocumentStatements:
     def place(self) -> str:
         """What is read, for errors."""
         return str(self.projection.document)
-
-    @property
-    def pipeline(self) -> str:
-        """What may add fields to documents."""
-        return self.projection.pipeline
-
-    @property
-    def routing(self) -> Routing:
-        """Where a document's routing comes from."""
-        return self.projection.routed
 
     def root(self, connection: Connection) -> Relation:  # noqa: ARG002 - search_index is looked for
         """The table whose rows have the keys."""
@@ -136,11 +115,15 @@ class DocumentStatements:
         It takes at most `seconds`, and has documents of at most `max_bytes`, or one. Without a key,
         ReadRefusedError if none can be read. Raises as `core.projections.documents.read`.
         """
-        limits: dict[str, Any] = {"seconds": seconds, "max_bytes": max_bytes}
-        limits |= {"raise_base": partial(self.raise_base, db)}
+        how: dict[str, Any] = {"seconds": seconds, "max_bytes": max_bytes, "commit": True}
 
         def read(some: Sequence[str], opening: Opening | None = None) -> Documents:
-            return versioned(db, self.projection, some, opening=opening, **limits)
+            def once() -> Documents | None:
+                with db.begin() as connection:
+                    found = documents.read(connection, self.projection, some, opening=opening, **how)
+                return None if found.version is None and not self.projection.version else found
+
+            return self._with_version(db, once)
 
         if self.projection.placed:
             return placing.read(db, self.projection, keys, self.holds, read, make=self.make)
@@ -196,19 +179,23 @@ class DocumentStatements:
         # The hash of a long key, as an id has it.
         of, prefix = self.projection.id_of, len(self.projection.id_prefix)
         own = {id_: of(keys.get(id_, key))[prefix:] for id_, key in self._own(ids).items()}
-        found = events.in_flight(connection, self.projection, [*own.values()])
-        return {id_ for id_, key in own.items() if key in found}
+        keys_ = stored(connection, [*own.values()])  # a text that PostgreSQL cannot hold has no event
+        values = {"name": self.projection.name, "longest": self.projection.longest_key, "keys": keys_}
+        found = {*connection.execute(events.IN_FLIGHT, values).scalars()}
+        return {id_ for id_, key in own.items() if None in found or key in found}
 
     def failed(self, connection: Connection, *, most: int) -> frozenset[str]:
         """The ids of documents that have a failed event; `most` failed events are looked at."""
-        keys = events.failed(connection, self.projection.name, most=most)
+        values = {"name": self.projection.name, "most": most}
+        keys = [*connection.execute(events.FAILED, values).scalars()]
         if self.projection.moves:
             return frozenset([*keys, *kept.ids(connection, self.projection.name, keys)])
         return frozenset(map(self.projection.id_of, keys))
 
     def moved(self, connection: Connection, since: datetime) -> bool:
         """Whether any event is not settled, or was settled since then."""
-        return events.moved(connection, self.projection.name, since)
+        values = {"name": self.projection.name, "since": since}
+        return bool(connection.execute(events.MOVED_SINCE, values).scalar())
 
     def changed(self, connection: Connection, since: Since, *, size: int) -> Iterator[list[ChangedKey]]:
         """The keys whose events changed, and those that may be gone, `size` at a time; of one snapshot."""
@@ -238,10 +225,6 @@ class DocumentStatements:
         with named, reading_rows(connection) if connection else nullcontext():
             yield
 
-    def say(self, text: str) -> None:
-        """Tell the operator."""
-        self.tell(text)
-
     def raise_base(self, db: Database, *, above: int = -1) -> None:
         """Raise the base of all versions where that is needed, or where it is not `above` this one."""
         with db.begin() as connection:
@@ -249,7 +232,15 @@ class DocumentStatements:
         if base and self.raised:
             self.raised(base)
         elif base:
-            self.say(f"{RAISED.capitalize()}, to {base}")
+            self.tell(f"{RAISED.capitalize()}, to {base}")
+
+    def _with_version(self, db: Database, read: Callable[[], Found | None]) -> Found:
+        """What `read` returns, None where the base of all versions has to be raised first."""
+        for _ in range(RAISES):
+            if (found := read()) is not None:
+                return found
+            self.raise_base(db)
+        raise UnreachableError("the server or its timeline changes again and again", hint="see DATABASE_URL")
 
     def _row(self, connection: Connection, *, content: bool, versions: bool) -> tuple[Composable, Composable]:
         """SQL for what comes before SELECT, and for the four lines of a row (`rows.RawDocument`)."""
@@ -259,7 +250,7 @@ class DocumentStatements:
         if self.projection.moves:  # a line more
             both = SQL("concat(to_json({}), E'\\n', {})").format(documents.id_text(self.projection), both)
         if versions and self.projection.version:
-            both = SQL("concat({}, E'\\n', {})").format(own_version(self.projection), both)
+            both = SQL("concat({}, E'\\n', {})").format(documents.own_version(self.projection), both)
             row = SQL(ROW_OF_OWN).format(key=self._key(), made=self._looked_up(both))
             return SQL(""), row
         none = SQL("E'\\n\\n'" if self.projection.moves else "E'\\n'")  # neither a routing nor a document
@@ -311,16 +302,16 @@ class DocumentStatements:
         """
         matches = SQL(" AND ").join(map(_match, self.projection.key))
         return SQL("(SELECT {} FROM {} v WHERE {})").format(
-            in_part(self.projection, what), qualified(self.projection.document), matches
+            documents.in_part(self.projection, what), qualified(self.projection.document), matches
         )
 
     def _routing(self) -> Composable:
         if self.projection.routed is Routing.NONE:
             return SQL("''::text")
         if self.projection.routed is Routing.COLUMN:
-            return value_of(self.projection.routing)
+            return documents.value_of(self.projection.routing)
         column = next(each for each in self.projection.key if each.name == self.projection.routing)
-        return key_column_text(SQL("r.{}").format(identifier(column.in_root)), column)
+        return documents.key_column_text(SQL("r.{}").format(identifier(column.in_root)), column)
 
     def _key(self) -> Composable:
         """SQL for the text of a row's key."""
@@ -328,7 +319,7 @@ class DocumentStatements:
 
     def _prepare(self, connection: Connection) -> None:
         """Set what texts and plans depend on, for this transaction."""
-        prepare_documents(connection, self.projection.document, pages.SECONDS)
+        documents.prepare_documents(connection, self.projection.document, pages.SECONDS)
 
     def _by_id(self, page: Page) -> Page:
         """The rows of a page that have a document, by id: of a long key its hash."""
@@ -364,7 +355,7 @@ class DocumentStatements:
     def _checked(self, page: Page) -> Page:
         """The page. Raises ReadRefusedError for a row that is no document."""
         if any(row[0] == b'""' for row in page):
-            raise ReadRefusedError("", EMPTY)
+            raise ReadRefusedError("", documents.EMPTY)
         if self.projection.moves:
             self._check_ids([row[2] for row in page if row[3] != b"\n"])
         return page
@@ -381,7 +372,7 @@ def _match(column: KeyColumn) -> Composable:
     same = SQL("{} = {}").format(*both)
     if pages.form_of(column):
         return same
-    texts = (key_text_sql([(value, column)]) for value in both)
+    texts = (documents.key_text_sql([(value, column)]) for value in both)
     return SQL("{} AND {} = {}").format(same, *texts)
 
 

@@ -3,14 +3,13 @@
 From a bounded sample of rows: of pages all over a large table, and the whole of a small one.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from psycopg.sql import SQL, Composed, Identifier
 
 from outboxctl.core.database import driver
-from outboxctl.core.projections import catalog
-from outboxctl.core.projections.documents import prepare, qualified
+from outboxctl.core.projections import catalog, pages
+from outboxctl.core.projections.documents import prepare
 from outboxctl.core.refused_reads import ReadRefusedError, reading_rows
 from outboxctl.core.sql import Connection
 from outboxctl.core.sql.transaction import undone
@@ -50,21 +49,24 @@ def behind(
 ) -> DocumentsBehind | None:
     """The documents behind a row; None where they take too long to count, or are refused.
 
-    `known`: as many at most by the statistics, which know of a value that a sample misses.
+    `known`: as many at most by the statistics, which know of a value that a sample misses. Nothing is
+    changed, and read with the settings of a worker.
     """
     if follow.key:
         return DocumentsBehind(1, 1, 0)
-    if follow.all:
-        return _in_time(connection, lambda _: _all(connection, root))
-    return _in_time(connection, lambda size: _counted(connection, follow, size, known))
-
-
-def _all(connection: Connection, root: Relation) -> DocumentsBehind:
-    """About how many rows the planner takes a table to have."""
-    statement = SQL("EXPLAIN (FORMAT JSON) SELECT FROM {}").format(qualified(root)).as_string()
-    plan = connection.exec_driver_sql(statement).scalar_one()
-    number = int(plan[0]["Plan"]["Plan Rows"])
-    return DocumentsBehind(number, number, 0)
+    for size in SIZES:
+        try:
+            with undone(connection):
+                prepare(connection, SECONDS)
+                with reading_rows(connection):
+                    if follow.all:
+                        number = pages.estimate(connection, root, SECONDS)
+                        return DocumentsBehind(number, number, 0)
+                    return _counted(connection, follow, size, known)
+        except ReadRefusedError as error:
+            if not error.late:
+                break
+    return None
 
 
 def _counted(connection: Connection, follow: Follow, size: int, known: int) -> DocumentsBehind:
@@ -85,20 +87,3 @@ def sample(connection: Connection, table: Relation, alias: str, size: int) -> tu
     given = {"alias": SQL(alias), "percent": SQL(f"{percent:.9f}"), "size": SQL(str(size))}
     named = Identifier(table.schema, table.name)  # whoever runs it gives it no values: a % stays one
     return SQL(ROWS).format(table=named, **given), SQL(ORDER).format(**given)
-
-
-def _in_time(connection: Connection, read: Callable[[int], DocumentsBehind]) -> DocumentsBehind | None:
-    """What `read` returns for the largest of SIZES that does not take too long.
-
-    It changes nothing, and reads with the settings of a worker.
-    """
-    for size in SIZES:
-        try:
-            with undone(connection):
-                prepare(connection, SECONDS)
-                with reading_rows(connection):
-                    return read(size)
-        except ReadRefusedError as error:
-            if not error.late:
-                break
-    return None

@@ -7,6 +7,7 @@ counts itself in the serial number of its snapshots (version_base.py).
 import json
 from collections.abc import Mapping, Sequence
 from functools import lru_cache, partial
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from psycopg.sql import SQL, Composable, Composed, Identifier, Literal
@@ -15,7 +16,7 @@ from outboxctl.core.delivery.claim import LEFT_OUT
 from outboxctl.core.message import PlannedOnce, send
 from outboxctl.core.projections import in_force, owners
 from outboxctl.core.projections.fields import fields
-from outboxctl.core.projections.version_base import HIGHEST, asking_again, current, server, version_sql
+from outboxctl.core.projections.version_base import HIGHEST, current, server, version_sql
 from outboxctl.core.refused_reads import NO_VERSION, OURS, ReadRefusedError, reading_rows
 from outboxctl.core.schema.names import PLACES, VERSION_BASE
 from outboxctl.core.search_path import Places, places
@@ -186,7 +187,7 @@ def read(
     rows: Sequence[Any] = ()
     known, sending = (server(connection), places(connection)), opening is not None
     query = partial(statement, projection, *known, content=content, sending=sending)
-    with asking_again(connection), reading_rows(connection):
+    with reading_rows(connection):
         if keys and commit:
             types = _types(projection, sending=sending) if len(keys) <= FEW else {}
             locks = SQL(LOCKS).format(qualified(projection.document)).as_string()
@@ -235,39 +236,28 @@ def _documents(
     """Rows of version, place from 1, text, routing, …, in the order of the places; some places twice."""
     first = [row for n, row in enumerate(rows) if n == 0 or row[1] != rows[n - 1][1]]
     at = [Addressed(*row[5]) if row[5] else UNCHANGED for row in first] if projection.placed else ()
-    read = Documents(rows[0][0], [row[2] for row in first], _routings(projection, parts, first), at=at)
-    if projection.version:
-        read = read._replace(version=None, versions=[row[0] for row in first])
-    if projection.parted:
-        read = _indexed(projection, read)
-    return usable(projection, keys, [row[1] for row in rows], read)
+    texts, (indexes, why) = [row[2] for row in first], _indexes(projection, at)
+    if len(rows) > len(first):
+        several = SEVERAL.format(view=projection.document)
+        why |= {one[1] - 1: several for one, before in pairwise(rows) if one[1] == before[1]}
+    if "" in keys:
+        why |= {n: EMPTY for n, key in enumerate(keys) if key == "" and texts[n] is not None}
+    if why:
+        texts = [None if n in why else text for n, text in enumerate(texts)]
+    version, versions = (None, [row[0] for row in first]) if projection.version else (rows[0][0], ())
+    return Documents(version, texts, _routings(projection, parts, first), why, versions, indexes, at)
 
 
-def _indexed(projection: Projection, read: Documents) -> Documents:
-    """What was read with the index of each document; without the texts of those whose value names none."""
-    indexes, unusable = [""] * len(read.texts), dict[int, str]()
-    for place, at in enumerate(read.at):
+def _indexes(projection: Projection, at: Sequence[Addressed]) -> tuple[list[str], dict[int, str]]:
+    """The index of each document where a column chooses it, and why the value of some names none."""
+    indexes, why = [""] * len(at) if projection.parted else [], dict[int, str]()
+    for place, each in enumerate(at if projection.parted else ()):
         try:
-            if at.there and not at.unchanged:
-                indexes[place] = projection.index_of(at.value)
+            if each.there and not each.unchanged:
+                indexes[place] = projection.index_of(each.value)
         except ValueError as error:
-            unusable[place] = str(error)
-    texts = [None if n in unusable else text for n, text in enumerate(read.texts)]
-    return read._replace(texts=texts, indexes=indexes, unusable=unusable)
-
-
-def usable(projection: Projection, keys: Sequence[str], places: Sequence[int], read: Documents) -> Documents:
-    """What was read without the texts of which no document can be made.
-
-    `places` are those of the rows that were read, from 1, in order.
-    """
-    if len(places) == len(keys) and "" not in keys:  # the hot path
-        return read
-    several = SEVERAL.format(view=projection.document)
-    why = {place - 1: several for place, before in zip(places[1:], places, strict=False) if place == before}
-    why |= {n: EMPTY for n, key in enumerate(keys) if key == "" and read.texts[n] is not None}
-    texts = [None if n in why else text for n, text in enumerate(read.texts)]
-    return read._replace(texts=texts, unusable={**read.unusable, **why})
+            why[place] = str(error)
+    return indexes, why
 
 
 def _routings(
@@ -322,14 +312,15 @@ def array_literal(values: Sequence[str]) -> str:
 
 def _types(projection: Projection, *, sending: bool) -> dict[str, str]:
     """The types of the parameters of `statement`."""
-    own = {
-        f"t{n}": f"{type_of(each).as_string()}[]"
-        for n, each in enumerate(projection.key)
-        if not each.built_in
-    }
-    keys = {f"k{n}": "text[]" for n in range(len(projection.key))}
+    keys = {name: f"{kind.as_string()}[]" for name, kind in _key_types(projection).items()}
     placed = {"opening": "uuid", "holds": "text"} if sending else {}
-    return keys | own | placed | {"max_bytes": "bigint", "name": "text", "stamp": "text"}
+    return keys | placed | {"max_bytes": "bigint", "name": "text", "stamp": "text"}
+
+
+def _key_types(projection: Projection) -> dict[str, SQL]:
+    """The types of the elements of `arrays`, by the name of the parameter."""
+    own = {f"t{place}": type_of(each) for place, each in enumerate(projection.key) if not each.built_in}
+    return {f"k{place}": SQL("text") for place in range(len(projection.key))} | own
 
 
 @lru_cache(512)
@@ -460,10 +451,7 @@ def own_version(projection: Projection) -> Composable:
 
 def looked_up(projection: Projection) -> dict[str, Composable]:
     """The parts of a statement that looks keys up in the view `v`: `arrays`, `names`, `view`, `matches`."""
-    places = range(len(projection.key))
-    own = [place for place in places if not projection.key[place].built_in]
-    given = {f"k{place}": SQL("text") for place in places}
-    given |= {f"t{place}": type_of(projection.key[place]) for place in own}
+    given = _key_types(projection)
     arrays = (SQL(f"CAST(%({name})s AS {{}}[])").format(kind) for name, kind in given.items())
     return {
         "arrays": SQL(", ").join(arrays),

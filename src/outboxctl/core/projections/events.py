@@ -1,22 +1,21 @@
 """Events of a projection: those in flight, those that changed lately, and new ones of a repair."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from itertools import chain
 
 from outboxctl.core.documents.since import MOVED, Since
 from outboxctl.core.projections import follow_pages
-from outboxctl.core.schema.encoding import stored
 from outboxctl.core.schema.names import EVENTS
 from outboxctl.core.sql import Connection, text
-from outboxctl.domain.projection import DOCUMENTS, MAX_PAGE_BYTES, Projection
+from outboxctl.domain.projection import DOCUMENTS, MAX_PAGE_BYTES
 
 ROWS = 100  # that are read at a time: one may name the documents of half a page
 # The key, or its hash where an `_id` has no room for it.
 ID = """CASE WHEN octet_length(entity_key) > CAST(:longest AS int)
     THEN 'sha256:' || encode(sha256(convert_to(entity_key, 'UTF8')), 'hex') ELSE entity_key END"""
-# One branch for each partial index: a backlog is read once for all keys, done events never.
+# Of these keys, or hashes of them (`Projection.key_in`), those with an event that is not settled; NULL where
+# one stands for documents that are not known yet. One branch for each partial index: a backlog is
+# read once for all keys, done events never.
 IN_FLIGHT = text(f"""
 WITH e AS MATERIALIZED (
     SELECT entity_key, follow FROM {EVENTS} WHERE status = 'pending' AND entity_type = :name
@@ -51,37 +50,6 @@ SELECT CAST(:name AS text), md5(CAST(:name AS text) || ':' || key)::uuid, CAST(:
 FROM unnest(CAST(:keys AS text[])) key
 RETURNING id::text
 """)
-
-
-@dataclass(frozen=True)
-class InFlightKeys:
-    """The keys with an event in flight; `every` where one stands for documents that are not known yet."""
-
-    keys: set[str]
-    every: bool
-
-    def __contains__(self, key: str) -> bool:
-        return self.every or key in self.keys
-
-
-def in_flight(connection: Connection, projection: Projection, keys: Sequence[str]) -> InFlightKeys:
-    """Which of these keys, or hashes of them (`Projection.key_in`), have an event that is not settled.
-
-    A text that PostgreSQL cannot hold has none.
-    """
-    values = {"name": projection.name, "longest": projection.longest_key, "keys": stored(connection, keys)}
-    found = {*connection.execute(IN_FLIGHT, values).scalars()}
-    return InFlightKeys({key for key in found if key is not None}, None in found)
-
-
-def moved(connection: Connection, name: str, since: datetime) -> bool:
-    """Whether any event of a projection is not settled, or was settled since then."""
-    return bool(connection.execute(MOVED_SINCE, {"name": name, "since": since}).scalar())
-
-
-def failed(connection: Connection, name: str, *, most: int) -> list[str]:
-    """The keys of a projection that have a failed event; `most` failed events, of all, are looked at."""
-    return [*connection.execute(FAILED, {"name": name, "most": most}).scalars()]
 
 
 def changed(

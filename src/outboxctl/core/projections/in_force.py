@@ -24,7 +24,7 @@ SOME = text(f"SELECT definition::text, {HASH} FROM {PROJECTIONS} WHERE name = AN
 ROW = "concat_ws(' ', name, applied_at, xmin, ctid)"
 ROWS = text(f"SELECT md5(string_agg({ROW}, ',' ORDER BY name)) FROM {PROJECTIONS}")
 EACH = text(f"SELECT name::text, {ROW} FROM {PROJECTIONS} ORDER BY name")
-IS_STAMP = text(f"SELECT {STAMP.format(name=':name')}")
+IN_FORCE = text(f"SELECT {STAMP.format(name=':name')}")
 OF_JSON = TypeAdapter(Projection)
 REMOVE = text(f"DELETE FROM {PROJECTIONS} WHERE name = :name")
 
@@ -68,15 +68,10 @@ class Kept:
         return [found[name] for name in self._each if name in found]
 
 
-def holds(connection: Connection, projection: Projection) -> bool:
-    """Whether this is the definition in force; one that was not read from the database is taken for it."""
-    stamp = connection.execute(IS_STAMP, {"name": projection.name}).scalar()
-    return projection.stamp in ("", stamp)
-
-
 def require(connection: Connection, projection: Projection) -> None:
-    """Raise ChangedError unless this is the definition in force."""
-    if not holds(connection, projection):
+    """Raise ChangedError unless this is the definition in force, or one that was not read from there."""
+    stamp = connection.execute(IN_FORCE, {"name": projection.name}).scalar()
+    if projection.stamp not in ("", stamp):
         raise ChangedError(projection.name)
 
 

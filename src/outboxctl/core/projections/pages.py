@@ -5,24 +5,16 @@ the order of the pages, and the view is asked by key. Its plan is then that of t
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from psycopg.sql import SQL, Composable, Composed
+from sqlalchemy import CursorResult
 
-from outboxctl.core.projections import indexes
+from outboxctl.core.projections import documents, indexes
 from outboxctl.core.projections.catalog import RELATION, of
-from outboxctl.core.projections.documents import (
-    id_text,
-    identifier,
-    key_text_sql,
-    of_part,
-    prepare,
-    prepare_documents,
-    qualified,
-    type_of,
-    value_of,
-)
-from outboxctl.core.refused_reads import reading_rows
+from outboxctl.core.projections.documents import identifier, qualified
+from outboxctl.core.refused_reads import ReadRefusedError, reading_rows
 from outboxctl.core.sql import Connection, text
 from outboxctl.core.sql.transaction import undone
 from outboxctl.domain.projection import KeyColumn, Projection, Relation, key_parts
@@ -38,8 +30,13 @@ FROM (SELECT c.oid AS part FROM {RELATION} UNION
     SELECT p.relid FROM {RELATION}, pg_partition_tree(c.oid::regclass) p) parts
 JOIN pg_class ON pg_class.oid = part
 """)
+# Of a row without a key, as an outer join makes them, there is no document.
+NUMBER = "SELECT count(*) FROM {view} r WHERE {keyed} AND {of_part}"
+VALUES = "SELECT DISTINCT {value} FROM {view} r WHERE {keyed} LIMIT {most}"
 UNREACHED = """SELECT {key} FROM {view} r
 WHERE {keyed} AND {of_part} AND NOT EXISTS (SELECT FROM {root} t WHERE {same})"""
+SEVERAL = "SELECT {key} FROM {view} r WHERE {keyed} GROUP BY {own} HAVING count(*) > 1 LIMIT 1"
+SHORT = 2.0  # seconds for that
 # All of both are read: the plan that `prepare` asks for finds rows by their keys, and takes far longer.
 AS_A_WHOLE = "SET LOCAL enable_seqscan = on"
 # Only long keys have a hash as `_id`, and no index finds a key by it.
@@ -47,13 +44,11 @@ HASHED = """
 SELECT hash, key FROM (
     SELECT 'sha256:' || encode(sha256(bytes), 'hex') AS hash, key
     FROM (SELECT key, convert_to(key, 'UTF8') AS bytes
-        FROM (SELECT {key} AS key FROM {view} r WHERE {there}) k) b
+        FROM (SELECT {key} AS key FROM {view} r WHERE {keyed}) k) b
     WHERE octet_length(bytes) > {longest}
 ) h WHERE hash = ANY (CAST(%(hashes)s AS text[]))
 """
-BY_ID = """
-SELECT {id}, {key} FROM {view} r WHERE {there} AND {column} = ANY (CAST(%(ids)s AS {type}[]))
-"""
+BY_ID = "SELECT {id}, {key} FROM {view} r WHERE {keyed} AND {column} = ANY (CAST(%(ids)s AS {type}[]))"
 # Of these types PostgreSQL writes one text for a value: any other text is no key, and need not be asked for.
 FORMS = {
     "int2": r"-?(0|[1-9]\d{0,4})",
@@ -63,14 +58,14 @@ FORMS = {
 }
 
 
-def estimate(connection: Connection, relation: Relation) -> int:
+def estimate(connection: Connection, relation: Relation, seconds: float = SECONDS) -> int:
     """About how many rows a table has: by its statistics where it is large, counted where it is small."""
     rows = int(connection.execute(ROWS, of(relation)).scalar() or 0)
     if rows >= EXACT:
         return rows
     statement = SQL("SELECT count(*) FROM {}").format(qualified(relation))
     with undone(connection):
-        prepare(connection, SECONDS)
+        documents.prepare(connection, seconds)
         return int(connection.exec_driver_sql(statement.as_string()).scalar_one())
 
 
@@ -96,16 +91,9 @@ def hashed(connection: Connection, projection: Projection, hashes: Sequence[str]
 
     Raises ReadRefusedError where one of them cannot be read.
     """
-    prepare_documents(connection, projection.document, SECONDS)
-    composed = SQL(HASHED).format(
-        key=row_key(projection.key),
-        view=qualified(projection.document),
-        there=keyed(projection.key),
-        longest=SQL(str(projection.longest_key)),
-    )
-    with reading_rows(connection):
-        rows = connection.exec_driver_sql(composed.as_string(), {"hashes": list(hashes)})
-        return dict(map(tuple, rows))
+    longest = SQL(str(projection.longest_key))
+    rows = _read(connection, projection, HASHED, {"hashes": list(hashes)}, whole=False, longest=longest)
+    return dict(map(tuple, rows))
 
 
 def by_id(connection: Connection, projection: Projection, ids: Sequence[str]) -> dict[str, str]:
@@ -115,32 +103,18 @@ def by_id(connection: Connection, projection: Projection, ids: Sequence[str]) ->
     """
     if projection.id is None:
         return {}
-    prepare_documents(connection, projection.document, SECONDS)
     # As a text or uuid an index finds it.
-    kind = projection.id.type.removeprefix("pg_catalog.")
+    kind, text_ = projection.id.type.removeprefix("pg_catalog."), documents.id_text(projection, "r")
     column = SQL("r.{}").format(identifier(projection.id.name))
-    composed = SQL(BY_ID).format(
-        id=id_text(projection, "r"),
-        key=row_key(projection.key),
-        view=qualified(projection.document),
-        there=keyed(projection.key),
-        column=column if kind in ("text", "varchar", "uuid") else id_text(projection, "r"),
-        type=SQL("uuid" if kind == "uuid" else "text"),
-    )
+    parts: dict[str, Any] = {"id": text_, "type": SQL("uuid" if kind == "uuid" else "text")}
+    parts["column"] = column if kind in ("text", "varchar", "uuid") else text_
     given = [id_ for id_ in ids if _has_form(id_, projection.id)]
-    with reading_rows(connection):
-        return dict(map(tuple, connection.exec_driver_sql(composed.as_string(), {"ids": given})))
+    return dict(map(tuple, _read(connection, projection, BY_ID, {"ids": given}, whole=False, **parts)))
 
 
 def number(connection: Connection, projection: Projection) -> int:
     """How many rows with a key the view has, counted."""
-    prepare_documents(connection, projection.document, SECONDS)
-    connection.exec_driver_sql(AS_A_WHOLE)
-    composed = SQL("SELECT count(*) FROM {} r WHERE {} AND {}").format(
-        qualified(projection.document), keyed(projection.key), of_part(projection, "r")
-    )
-    with reading_rows(connection):
-        return int(connection.exec_driver_sql(composed.as_string()).scalar_one())
+    return int(_read(connection, projection, NUMBER).scalar_one())
 
 
 def values(connection: Connection, projection: Projection, most: int) -> list[str | None]:
@@ -148,14 +122,8 @@ def values(connection: Connection, projection: Projection, most: int) -> list[st
 
     Raises ReadRefusedError.
     """
-    prepare_documents(connection, projection.document, SECONDS)
-    connection.exec_driver_sql(AS_A_WHOLE)
-    value = value_of(projection.column, "r")
-    composed = SQL("SELECT DISTINCT {} FROM {} r WHERE {} LIMIT {}").format(
-        value, qualified(projection.document), keyed(projection.key), SQL(str(most))
-    )
-    with reading_rows(connection):
-        return list(connection.exec_driver_sql(composed.as_string()).scalars())
+    parts: dict[str, Any] = {"value": documents.value_of(projection.column, "r"), "most": SQL(str(most))}
+    return list(_read(connection, projection, VALUES, **parts).scalars())
 
 
 def unreached(connection: Connection, projection: Projection, *, size: int) -> Iterator[str]:
@@ -163,26 +131,49 @@ def unreached(connection: Connection, projection: Projection, *, size: int) -> I
 
     No page of the root, and no event of it, leads to them. Raises ReadRefusedError.
     """
-    prepare_documents(connection, projection.document, SECONDS)
-    connection.exec_driver_sql(AS_A_WHOLE)
-    composed = _unreached(projection)
+    names = ((identifier(each.in_root), identifier(each.name)) for each in projection.key)
+    same = SQL(" AND ").join(SQL("t.{} = r.{}").format(*both) for both in names)
+    options, root = {"yield_per": size}, qualified(projection.root)
+    rows = _read(connection, projection, UNREACHED, options=options, root=root, same=same)
     with reading_rows(connection):
-        options = {"yield_per": size}
-        yield from connection.exec_driver_sql(composed.as_string(), execution_options=options).scalars()
+        yield from rows.scalars()
 
 
-def _unreached(projection: Projection) -> Composed:
-    pairs = zip(projection.root_key, projection.key, strict=True)
-    return SQL(UNREACHED).format(
+def several(connection: Connection, projection: Projection) -> str | None:
+    """The key of which the view has more than one row; None where there is none, or none found in time."""
+    own = SQL(", ").join(SQL("r.{}").format(identifier(each.name)) for each in projection.key)
+    try:
+        with undone(connection):
+            key: str | None = _read(connection, projection, SEVERAL, seconds=SHORT, own=own).scalar()
+            return key
+    except ReadRefusedError:
+        return None  # a row that cannot be read is for `verify` to list
+
+
+def _read(
+    connection: Connection,
+    projection: Projection,
+    template: str,
+    values: Mapping[str, Any] = {},
+    *,
+    whole: bool = True,
+    seconds: float = SECONDS,
+    options: Mapping[str, Any] = {},
+    **parts: Composable,
+) -> CursorResult[Any]:
+    """What a statement of the view's rows `r` returns: of all, or of those that an index finds."""
+    documents.prepare_documents(connection, projection.document, seconds)
+    if whole:
+        connection.exec_driver_sql(AS_A_WHOLE)
+    composed = SQL(template).format(
         key=row_key(projection.key),
         view=qualified(projection.document),
         keyed=keyed(projection.key),
-        of_part=of_part(projection, "r"),
-        root=qualified(projection.root),
-        same=SQL(" AND ").join(
-            SQL("t.{} = r.{}").format(identifier(of.name), identifier(own.name)) for of, own in pairs
-        ),
+        of_part=documents.of_part(projection, "r"),
+        **parts,
     )
+    with reading_rows(connection):
+        return connection.exec_driver_sql(composed.as_string(), dict(values), execution_options=options)
 
 
 def castable(connection: Connection, key: Sequence[KeyColumn], parts: Sequence[str]) -> None:
@@ -216,15 +207,15 @@ def form_of(column: KeyColumn) -> str | None:
 def value(place: int, column: KeyColumn) -> Composed:
     """SQL for the parameter of a key's column; without a cast from text, which may be somebody's function."""
     given = SQL(f"CAST(%(k{place})s AS text)" if column.built_in else f"%(k{place})s")
-    return SQL("CAST({} AS {})").format(given, type_of(column))
+    return SQL("CAST({} AS {})").format(given, documents.type_of(column))
 
 
 def keyed(key: Sequence[KeyColumn], alias: str = "r") -> Composed:
-    """A row without a key, as an outer join makes them, is no document."""
+    """SQL for whether a row has a key."""
     columns = (SQL(f"{alias}.{{}} IS NOT NULL").format(identifier(column.name)) for column in key)
     return SQL(" AND ").join(columns)
 
 
 def row_key(key: Sequence[KeyColumn]) -> Composable:
     """SQL for the key's text of a row `r`."""
-    return key_text_sql([(SQL("r.{}").format(identifier(each.name)), each) for each in key])
+    return documents.key_text_sql([(SQL("r.{}").format(identifier(each.name)), each) for each in key])

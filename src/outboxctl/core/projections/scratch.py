@@ -1,23 +1,24 @@
-"""The user's own SQL, tried where nothing is kept of it: a view made for a look, a query that is planned.
+"""The user's own SQL, tried where nothing is kept of it: a view made for a look, a query that is parsed.
 
 One statement at a time, by PostgreSQL's extended protocol: a text with a second one is refused.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import psycopg
+from psycopg.errors import error_from_result
+from psycopg.pq import ExecStatus
 from psycopg.sql import SQL, Identifier
 
 from outboxctl.core.database import driver
 from outboxctl.core.database_errors import CONNECTION_ERRORS
 from outboxctl.core.projections.catalog import schema_hint, table_hint, view_name
 from outboxctl.core.projections.changes import owners, unread
-from outboxctl.core.projections.documents import ONLY_READS
 from outboxctl.core.projections.fields import TYPE_NAME
 from outboxctl.core.projections.view_texts import PINNED
-from outboxctl.core.refused_reads import POLICY
 from outboxctl.core.sql import Connection, text
 from outboxctl.core.sql.transaction import undone
 from outboxctl.domain.errors import UsageError
@@ -35,7 +36,6 @@ TYPES = text("""
 SELECT DISTINCT format('%I.%I', n.nspname, t.typname) FROM pg_type t
 JOIN pg_namespace n ON n.oid = t.typnamespace WHERE t.typname = :name ORDER BY 1 LIMIT 3
 """)
-AT_ONCE = 500  # a SELECT has at most 1,664 columns
 TEMPORARY_SCHEMA = text("SELECT nspname::text FROM pg_namespace WHERE oid = pg_my_temp_schema()")
 
 
@@ -58,31 +58,21 @@ def temporary_view(connection: Connection, name: str, query: str) -> Relation:
 def key_types(connection: Connection, query: str, types: Mapping[str, str]) -> list[str]:
     """The types of the columns of a `keys` query, as `Field.type`; `types` are those of its parameters.
 
-    Raises UsageError with PostgreSQL's words where it refuses the query. Nothing is read.
+    Raises UsageError with PostgreSQL's words where it refuses the query.
     """
     typed = replaced(query, lambda name: f"CAST(NULL AS {types[name]})")
     # A subquery: one that changes data is refused there.
-    statement = f"SELECT * FROM (\n{typed}\n) keys LIMIT 0"
-    try:
-        # The planner runs functions that are called immutable: read-only, and no policy's.
-        with undone(connection):
-            connection.exec_driver_sql(ONLY_READS)
-            oids = [column.type_code for column in one_statement(connection, statement).description]
-    except UsageError as error:
-        if not isinstance(why := error.__cause__, psycopg.Error) or why.diag.source_function != POLICY:
-            raise
-        oids = _described(connection, statement)
+    with _refusals(connection):
+        oids = _described(connection, f"SELECT * FROM (\n{typed}\n) keys")
     return [str(connection.execute(TYPE, {"oid": oid}).scalar()) for oid in oids]
 
 
 def _described(connection: Connection, statement: str) -> list[int]:
-    """The types that a statement returns, parsed and not planned: who reads may be past its policies.
-
-    None where PostgreSQL refuses it: then the transaction has failed.
-    """
+    """The types that a statement returns: the planner would run functions that are called immutable."""
     session = driver(connection).pgconn
-    session.prepare(b"", statement.encode())
-    found = session.describe_prepared(b"")
+    for found in (session.prepare(b"", statement.encode()), session.describe_prepared(b"")):
+        if found.status == ExecStatus.FATAL_ERROR:
+            raise error_from_result(found)
     return [found.ftype(place) for place in range(found.nfields)]
 
 
@@ -91,28 +81,27 @@ def value_types(connection: Connection, selects: Sequence[str]) -> dict[str, int
 
     Names are those of a session without a search path. A SELECT that PostgreSQL refuses is left out.
     """
-    if len(selects) > AT_ONCE:
-        several = (selects[n : n + AT_ONCE] for n in range(0, len(selects), AT_ONCE))
-        return {each: oid for some in several for each, oid in value_types(connection, some).items()}
-    with undone(connection):
+    with suppress(psycopg.Error), undone(connection):
         connection.exec_driver_sql(PINNED)
-        oids = _described(connection, f"SELECT {', '.join(selects)}")
-    if len(oids) == len(selects):
-        return dict(zip(selects, oids, strict=True))
-    half = len(selects) // 2
+        return dict(zip(selects, _described(connection, f"SELECT {', '.join(selects)}"), strict=True))
+    half = len(selects) // 2  # one of them is refused, or they are more than the columns of a SELECT
     parts = (selects[:half], selects[half:]) if half else ()
     return {each: oid for some in parts for each, oid in value_types(connection, some).items()}
 
 
 def one_statement(connection: Connection, statement: str) -> Any:
-    """Run one statement as it is. UsageError with PostgreSQL's words where the statement is refused.
+    """Run one statement as it is. UsageError with PostgreSQL's words where the statement is refused."""
+    with _refusals(connection):
+        # `binary` makes the driver use the extended protocol, which takes one statement.
+        return driver(connection).execute(statement, binary=True)
 
-    In a savepoint, so that the transaction goes on.
-    """
+
+@contextmanager
+def _refusals(connection: Connection) -> Iterator[None]:
+    """A savepoint, so that the transaction goes on, and a UsageError where a statement in it is refused."""
     try:
         with connection.begin_nested():
-            # `binary` makes the driver use the extended protocol, which takes one statement.
-            return driver(connection).execute(statement, binary=True)
+            yield
     except CONNECTION_ERRORS:
         raise
     except psycopg.Error as error:

@@ -28,10 +28,10 @@ from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import Projection, Relation
 
-# At most, where a table's share of the time is enough for more than two. The first is not counted: plans are
-# made. The quickest of the others counts: the server was interrupted least.
-ROUNDS = 7
-FEWEST = 2  # rows, and rounds
+# The first round is not counted: plans are made. The quickest of the others counts, which was interrupted
+# least.
+FEWEST, ROUNDS = 2, 4
+FEWEST_ROWS = 2
 NO_ROWS = "it has too few rows of a common size to measure with"
 SECONDS = 1.0  # for one statement
 INSERT = "INSERT INTO {copy} ({columns}) SELECT {columns} FROM {rows}"
@@ -59,8 +59,8 @@ SELECT a.attname::text, NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.
 FROM {RELATION} JOIN pg_attribute a ON a.attrelid = c.oid
 WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '' ORDER BY a.attnum
 """)
-FILL = """
-INSERT INTO {rows} ({columns}) SELECT {columns} FROM (
+FILLED = """
+CREATE TEMPORARY TABLE {rows} AS SELECT {columns} FROM (
     SELECT {columns}, sum({size}) OVER (ROWS UNBOUNDED PRECEDING) AS so_far FROM (
         SELECT {columns} FROM {sampled} {end}) t
 ) t WHERE so_far <= {bytes}
@@ -108,7 +108,7 @@ class WrittenRows:
 
 
 class TableCopies(NamedTuple):
-    """Two temporary copies of a table, one with triggers; `rows` holds `number` rows for them.
+    """Names of temporary copies of a table: one `bare`, one with triggers, and `rows` for both, so many.
 
     `columns` are those that are written, each with whether all rows may have the same value of it.
     """
@@ -139,7 +139,7 @@ def measure(
     beside: Sequence[Projection] = (),
     seconds: float,
 ) -> list[WriterCosts]:
-    """The costs of all tables of these projections, each once, in about `seconds`, and twice that at most.
+    """The costs of all tables of these projections, each once; none is begun after so many `seconds`.
 
     What the projections `beside` them have of these tables' triggers is in it. `schema` is that of the
     outbox. Nothing is left of it.
@@ -173,9 +173,8 @@ def _measured(
     rows = catalog.row_level(connection, [each.table for each in watch])
     if watch:
         one_statement(connection, Triggers(watch, temporary, rows).sql(""))
-    share, until = seconds / max(1, len(tables)), monotonic() + 2 * seconds
-    pairs = zip(copies, tables, strict=True)
-    return [_of_table(connection, copy, each.names or None, share, until) for copy, each in pairs]
+    until, pairs = monotonic() + seconds, zip(copies, tables, strict=True)
+    return [_of_table(connection, copy, each.names or None, until) for copy, each in pairs]
 
 
 def _copies(connection: Connection, table: Relation, number: int) -> TableCopies:
@@ -184,7 +183,7 @@ def _copies(connection: Connection, table: Relation, number: int) -> TableCopies
         raise UsageError(f"copies of {table} would call what others own: {brief(called, 200)}")
     bare, watched, rows = (f"outbox_{what}_{number}" for what in ("bare", "watched", "rows"))
     partitions = connection.execute(PARTITIONS, of(table)).scalar()
-    for each in (bare, watched, rows):
+    for each in (bare, watched):
         copy, by = _temporary(each), SQL(f"PARTITION BY {partitions}" if partitions else "")
         made = SQL(COPY).format(copy=copy, table=Identifier(table.schema, table.name), partitions=by)
         one_statement(connection, made.as_string())
@@ -194,7 +193,7 @@ def _copies(connection: Connection, table: Relation, number: int) -> TableCopies
     free = {str(column): bool(alike) for column, alike in connection.execute(COLUMNS, of(table))}
     sampled, end = sample(connection, table, "t", ROWS)
     sizes = (SQL("coalesce(pg_column_size({}), 0)::int8").format(Identifier(each)) for each in free)
-    filling = SQL(FILL).format(
+    filling = SQL(FILLED).format(
         rows=_temporary(rows),
         columns=_listed([*free]),
         size=SQL(" + ").join(sizes),
@@ -215,36 +214,28 @@ def _listed(columns: Sequence[str]) -> Composed:
 
 
 def _of_table(
-    connection: Connection, copy: TableCopies, used: Collection[str] | None, share: float, until: float
+    connection: Connection, copy: TableCopies, used: Collection[str] | None, until: float
 ) -> WriterCosts:
-    """The costs of a table with this share of the time."""
-    if copy.number < FEWEST:
-        return WriterCosts(copy.table, copy.number, skipped=NO_ROWS)
-    rounds: list[dict[str, list[float]]] = []
-    end = min(monotonic() + share, until)
-    if monotonic() > until:
-        return WriterCosts(copy.table, copy.number, skipped="the time is over")
+    if copy.number < FEWEST_ROWS or monotonic() > until:
+        why = NO_ROWS if copy.number < FEWEST_ROWS else "the time is over"
+        return WriterCosts(copy.table, copy.number, skipped=why)
+    bare, watched = (dict(_statements(copy, each, used)) for each in (copy.bare, copy.watched))
+    found: dict[str, list[tuple[float, float]]] = {what: [] for what in bare}
     try:
         with undone(connection):
-            while len(rounds) < FEWEST or (len(rounds) < ROUNDS and monotonic() < end):
-                rounds.append(_round(connection, copy, used))
+            for number in range(ROUNDS):
+                if number >= FEWEST and monotonic() > until:
+                    break
+                for what, times in found.items():
+                    times.append((_timed(connection, bare[what]), _timed(connection, watched[what])))
     except UsageError as error:
         return WriterCosts(copy.table, copy.number, skipped=str(error))
+    quickest = {what: map(min, zip(*times[1:], strict=True)) for what, times in found.items()}
     statements = [
-        WrittenRows(what, *(_quickest([one[what][n] for one in rounds[1:]], copy.number) for n in (0, 1)))
-        for what in rounds[0]
+        WrittenRows(what, *(round(each * 1_000 / copy.number, 1) for each in both))
+        for what, both in quickest.items()
     ]
     return WriterCosts(copy.table, copy.number, statements)
-
-
-def _quickest(milliseconds: Sequence[float], rows: int) -> float:
-    return round(min(milliseconds) * 1_000 / rows, 1)
-
-
-def _round(connection: Connection, copy: TableCopies, used: Collection[str] | None) -> dict[str, list[float]]:
-    """Milliseconds of each statement, on the bare copy and on that with triggers."""
-    both = [dict(_statements(copy, each, used)) for each in (copy.bare, copy.watched)]
-    return {what: [_timed(connection, each[what]) for each in both] for what in both[0]}
 
 
 def _statements(copy: TableCopies, on: str, used: Collection[str] | None) -> Iterator[tuple[str, Composed]]:

@@ -12,7 +12,7 @@ from outboxctl.domain.projection import Follow
 from outboxctl.operations.projection import notices
 from outboxctl.operations.projection.resolved import Planned
 
-WRITERS = 5.0  # for what writes cost, and twice that on a server that is busy
+WRITERS = 10.0  # after which what other tables' writes cost is not measured
 SECONDS = 10.0  # after which the documents behind no other table's rows are counted
 
 

@@ -2,10 +2,10 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from outboxctl.core.projections import catalog, first_rows, indexes, owners, scratch, sweeps
+from outboxctl.core.projections import catalog, indexes, owners, pages, scratch, sweeps
 from outboxctl.core.projections.catalog import LONGEST_WITH_QUERY, Kind, view_name
 from outboxctl.core.projections.change_costs import DocumentsBehind
 from outboxctl.core.projections.fields import Field, fields
@@ -140,7 +140,7 @@ def resolve(
         family=declared.family,
         schema=declared.schema,
     )
-    several = first_rows.several(connection, projection, view)
+    several = pages.several(connection, replace(projection, document=view))
     if several is not None:
         hint = "a document is one row: aggregate the others (json_agg), or join them by a unique key"
         at = place.at("query" if declared.query else "document")

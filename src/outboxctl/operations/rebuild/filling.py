@@ -124,4 +124,4 @@ def _sent_again(source: DocumentSource, differences: Iterable[Difference]) -> It
             version = each.source_version if each.index_version is None else each.index_version
             yield ChangedKey(each.key, newest=version or 0)
     if unreached:
-        source.say(UNREACHED.format(rows=unreached, view=source.projection.document))
+        source.tell(UNREACHED.format(rows=unreached, view=source.projection.document))

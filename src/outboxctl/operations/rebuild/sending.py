@@ -55,12 +55,12 @@ class Sender:
     ) -> None:
         self._tools, self._clock = tools, clock
         self._throttle = tools.throttle if gives_way else None
-        routing = tools.source.routing
+        routing = tools.source.projection.routed
         if once and routing is Routing.COLUMN:  # no other shard can have a copy
             routing = Routing.KEY
         source = tools.source
         self._column = "" if source.versioned else source.projection.version
-        pipeline = tools.source.pipeline
+        pipeline = source.projection.pipeline
         self._sink = sink_for(tools.client, index, pipeline=pipeline, routing=routing, new=once)
         self._index = index
         self._taken_at = clock()  # when the sink last took a document, of any thread

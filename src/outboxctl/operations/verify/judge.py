@@ -35,12 +35,14 @@ def differs(
 def _equal(row: SourceRow, document: ScannedDocument, rules: DocumentSource) -> bool:
     if not document.body or row.text is None:
         return True
-    return (_same_fields if rules.pipeline else same)(document.body, row.text)
+    return (_same_fields if rules.projection.pipeline else same)(document.body, row.text)
 
 
 def misplaced(row: SourceRow, document: ScannedDocument, rules: DocumentSource) -> bool:
     """Whether it is not in the shard that its routing leads to, or in others, too."""
-    return document.copies > 1 or (rules.routing is not Routing.NONE and document.routing != row.routing)
+    return document.copies > 1 or (
+        rules.projection.routed is not Routing.NONE and document.routing != row.routing
+    )
 
 
 def same(body: bytes, text: str) -> bool:
@@ -64,7 +66,7 @@ def differing_fields(
     if isinstance(parsed, dict):
         expected = json_numbers.compared(row.text)
         names = json_numbers.differing(expected, parsed)
-        if rules.pipeline:
+        if rules.projection.pipeline:
             names = [name for name in names if name in expected and name in parsed]
     return (*names, *(["_routing"] if misplaced(row, document, rules) else []))
 

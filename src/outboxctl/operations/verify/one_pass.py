@@ -42,7 +42,7 @@ class OnePass:
         key, or a side failed, such as the node of a shard's copy: on another one the documents have another
         order. `census` counts all the same.
         """
-        if not secret() or (self._content and self._source.pipeline):
+        if not secret() or (self._content and self._source.projection.pipeline):
             return None
         try:
             return self._compared(census, advance, stop)
@@ -112,7 +112,7 @@ class OnePass:
     def _states(self, page: Sequence[ScannedDocument]) -> Iterator[RowState]:
         """Documents as states of rows: in one loop, since it runs for each document."""
         versioned, content = self._source.versioned, self._content
-        routed = self._source.routing is not Routing.NONE
+        routed = self._source.projection.routed is not Routing.NONE
         return (
             (
                 each.id.encode("utf-8", "surrogatepass"),
