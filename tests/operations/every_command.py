@@ -57,9 +57,7 @@ READING = {
 # `lab run --against` can be somebody's guest: its own tests say where it may.
 OWN_SERVICES = {"services up", "services down", "demo", "lab run"}
 # They break something: never in prod, whatever is said.
-BREAKING = {
-    *("chaos es stop", "chaos es start", "chaos kill", "chaos proxy"),
-}
+BREAKING = {*("chaos es stop", "chaos es start", "chaos kill", "chaos proxy")}
 MENDING = {"chaos undo"}  # what was allowed to be broken
 # What else reads only: it prints SQL or YAML, or needs what the tests of projections make.
 PRINTING = {

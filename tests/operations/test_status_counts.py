@@ -79,11 +79,7 @@ def test_of_a_large_table_only_done_is_estimated(
     assert (seen.estimated, whole.estimated) == (["done"], [])
     assert seen.status == whole.status | {"done": seen.status["done"]}
     assert abs(seen.status["done"] - DONE) < DONE / 50
-    assert (seen.failed_by_reason, seen.lag, seen.stuck) == (
-        whole.failed_by_reason,
-        whole.lag,
-        whole.stuck,
-    )
+    assert (seen.failed_by_reason, seen.lag, seen.stuck) == (whole.failed_by_reason, whole.lag, whole.stuck)
     assert seen.oldest_age_seconds == pytest.approx(whole.oldest_age_seconds, abs=60)
 
 

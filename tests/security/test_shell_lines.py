@@ -15,15 +15,7 @@ from outboxctl.settings import all_names, load
 from processes import Cli, environment
 
 # Elasticsearch takes each of these for an index; a shell runs what is in them, unless they are quoted.
-RUNS = [
-    "x';evil;'",
-    "x'$(evil)'",
-    "x`evil`",
-    "x$(evil)",
-    "x;evil",
-    "x&evil",
-    "é$(evil)",
-]
+RUNS = ["x';evil;'", "x'$(evil)'", "x`evil`", "x$(evil)", "x;evil", "x&evil", "é$(evil)"]
 # Each of these is refused by Elasticsearch itself.
 NO_INDEX = ["Upper", "a b", "a*", 'a"b', "a|b", "a\\b", "-x", "..", "é" * 128]
 

@@ -13,7 +13,6 @@ from outboxctl.domain.printable import brief
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from outboxctl.core.database import Connection
     from outboxctl.core.operator.audit import AuditRow
     from outboxctl.operations.batches import Outcome
 
@@ -40,7 +39,10 @@ def undo(
 
     configured = settings()
     with reading(configured) as connection:
-        act, batches = _undoable(connection, audit_id)
+        act = audit.action_by_id(connection, audit_id)
+        if act.action != "replay":
+            raise UsageError(f"{audit_id} is a {act.action}: only a replay can be undone")
+        batches = moves.replay_batches(connection, audit_id)
     steps = [partial(moves.undo, batch=batch, undoes=audit_id, by=by, reason=reason) for batch in batches]
     outcome = perform(configured, UNDO, steps, act.affected, of=f"the replay {audit_id}", yes=yes)
     with reading(configured) as connection:
@@ -49,19 +51,6 @@ def undo(
     report |= {"now": now, "replayed_by": act.operator}
     rendering.show(report, lambda: _lines(act, now, outcome), json=json)
     leave(outcome)
-
-
-def _undoable(connection: "Connection", id_: str) -> "tuple[AuditRow, list[str]]":
-    """A replay and its batches. Raises UsageError for any other action."""
-    from outboxctl.core.operator import audit, moves
-
-    act = audit.action_by_id(connection, id_)
-    if act.action != "replay":
-        raise UsageError(f"{id_} is a {act.action}: only a replay can be undone")
-    batches = moves.replay_batches(connection, id_)
-    if not batches:
-        raise UsageError(f"{id_} cannot be undone: it kept nothing of what the events held before")
-    return act, batches
 
 
 def _lines(act: "AuditRow", now: dict[str, int], outcome: "Outcome") -> "Iterator[object]":

@@ -117,7 +117,7 @@ discard = partial(carry_out, DISCARD)  # failed to done without a delivery; the 
 
 
 def replay_batches(connection: Connection, act: str) -> list[str]:
-    """The audit rows of an act, one a batch, in their order; an old one that kept nothing has none."""
+    """The audit rows of an act that keep what its events held before, one a batch, in their order."""
     return list(connection.execute(REPLAY_BATCHES, {"act": act}).scalars())
 
 
