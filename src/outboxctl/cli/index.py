@@ -93,7 +93,8 @@ def rollback(
     with opened("rollback", projection, by, reason, dry_run=dry_run, yes=yes) as work:
         with work.db.begin() as connection:
             planned = plan_rollback(connection, work.client, work.chosen.name, sources=work.chosen.sources)
-        work.carry_out(planned, grace=GRACE, patience=PATIENCE, dry_run=dry_run, json=json)
+        code = work.carry_out(planned, grace=GRACE, patience=PATIENCE, dry_run=dry_run, json=json)
+    raise typer.Exit(code)
 
 
 @app.command()

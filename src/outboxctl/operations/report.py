@@ -4,10 +4,10 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from outboxctl import __version__
-from outboxctl.core.database import Database
+from outboxctl.core.database import Connection, Database
 from outboxctl.core.inspect.server import server
 from outboxctl.core.operator import audit
 from outboxctl.core.operator.audit import AuditRow
@@ -19,20 +19,16 @@ from outboxctl.net.urls import without_credentials
 from outboxctl.operations.check import figures
 from outboxctl.operations.check.figures import CheckedFigure, CheckFacts, CheckLimits
 from outboxctl.operations.check.sample_comparison import Drift, drift
+from outboxctl.settings import Settings
 from outboxctl.sink.inspect.product import product
 from outboxctl.sink.transport.open import connect
 from outboxctl.sink.transport.request import shaped
-
-if TYPE_CHECKING:
-    from outboxctl.core.database import Connection
-    from outboxctl.settings import Settings
-
-    Begin = Callable[[], AbstractContextManager[Connection]]
 
 PATIENCE = 10.0  # seconds for one request to the sink
 SAMPLE = 200  # entities that are compared with the index
 CAUSES, ROWS = 20, 10
 Part = TypeVar("Part")
+Begin = Callable[[], AbstractContextManager[Connection]]
 
 
 @dataclass
@@ -73,7 +69,7 @@ class Overview:
             return None
 
 
-def overview(settings: "Settings", begin: "Begin") -> Overview:
+def overview(settings: Settings, begin: Begin) -> Overview:
     """Read all that can be read from both sides.
 
     `begin` opens a read-only transaction with a time limit. Raises UsageError for a damaged schema, a
@@ -96,17 +92,17 @@ def overview(settings: "Settings", begin: "Begin") -> Overview:
     return result
 
 
-def _facts(result: Overview, begin: "Begin", limits: CheckLimits, longest: float) -> CheckFacts:
+def _facts(result: Overview, begin: Begin, limits: CheckLimits, longest: float) -> CheckFacts:
     with begin() as connection:
         result.at = workers.clock(connection)
         result.postgres = server(connection).version
         return figures.read(connection, limits, max_processing=longest)
 
 
-def _rows(result: Overview, begin: "Begin", longest: float) -> None:
+def _rows(result: Overview, begin: Begin, longest: float) -> None:
     """Lists, each in a transaction of its own."""
 
-    def part(what: str, reader: "Callable[[Connection], Part]") -> Part | None:
+    def part(what: str, reader: Callable[[Connection], Part]) -> Part | None:
         def read() -> Part:
             with begin() as connection:
                 return reader(connection)
@@ -120,11 +116,11 @@ def _rows(result: Overview, begin: "Begin", longest: float) -> None:
         result.causes, result.causes_in_all = causes[:CAUSES], len(causes)
 
 
-def _sink(result: Overview, settings: "Settings") -> None:
+def _sink(result: Overview, settings: Settings) -> None:
     with closing(connect(settings, connections=1, timeout=PATIENCE)) as client:
         server = shaped(lambda: product(client))
         result.product = f"{server.distribution} {server.number}".strip()
         if result.standing:
-            with closing(Database(settings.require_database_url(), longest=PATIENCE)) as database:
-                compare = lambda: drift(database, client, settings.elastic_index, SAMPLE)  # noqa: E731
-                result.drift = result.read("drift", compare)
+            index, url = settings.elastic_index, settings.require_database_url()
+            with closing(Database(url, longest=PATIENCE)) as database:
+                result.drift = result.read("drift", lambda: drift(database, client, index, SAMPLE))

@@ -37,14 +37,6 @@ def _http(*names: str, own: str = "10.0.0.1:9200") -> Mapping[str, Any]:
     }
 
 
-def _sees(ward: Ward, servers: Servers, changes: Mapping[str, Change]) -> list[str]:
-    with front(servers.sink, changes) as url:
-        ward.monkeypatch.setenv("ELASTIC_URL", url)
-        report = ward.examine(End.SINK)
-        assert not report.unreachable
-        return [finding.id for finding in report.findings]
-
-
 def test_a_cluster_without_a_leader_is_that_and_not_unreachable(ward: Ward, servers: Servers) -> None:
     changes = {STATE: _state(None), HTTP: says(200, _http("n1"))}
     with front(servers.sink, changes) as url:
@@ -56,15 +48,6 @@ def test_a_cluster_without_a_leader_is_that_and_not_unreachable(ward: Ward, serv
         assert "more than half" in found.mend
         assert "services status" not in str(ward.examine(End.SINK))
         assert not ward.examine(End.SINK).unreachable
-
-
-def test_a_leader_that_hangs_is_named_and_nothing_waits_for_it(ward: Ward, servers: Servers) -> None:
-    changes = {STATE: _state("n3"), HTTP: says(200, _http("n1", "n2", "n3"))}
-    assert "node-silent" not in _sees(ward, servers, changes)
-    silent = {HTTP: says(200, _http("n1", "n2"))}
-    with front(servers.sink, changes | silent) as url:
-        ward.monkeypatch.setenv("ELASTIC_URL", url)
-        assert "leader, node n3 " in ward.one("node-silent", End.SINK).what
 
 
 def test_what_a_frozen_leader_leaves_unanswered_is_a_finding_and_the_rest_is_examined(

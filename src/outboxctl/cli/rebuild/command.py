@@ -47,18 +47,11 @@ def rebuild(
     grace = parse.duration("--keep-old", keep_old).total_seconds()
     more = {"allow_failures": allow_failures, "dry_run": dry_run, "json": json}
 
-    def one(each: str | None) -> None:
+    for each in members(projection):  # several of a declaration for schemas, or for values of a column
         with opened("rebuild", each, by, reason, dry_run=dry_run, yes=yes) as work:
             name, sources = work.chosen.name, work.chosen.sources
             with work.db.begin() as connection:
                 planned = plan(connection, work.client, name, mapping=mapping, sources=sources)
-            work.carry_out(planned, grace=grace, patience=patience, **more)
-
-    *others, last = members(projection)
-    for each in others:  # of several schemas, or of several values
-        try:
-            one(each)
-        except typer.Exit as done:
-            if done.exit_code:
-                raise
-    one(last)
+            code = work.carry_out(planned, grace=grace, patience=patience, **more)
+        if code:
+            raise typer.Exit(code)

@@ -5,8 +5,6 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import typer
-
 from outboxctl.cli import guards
 from outboxctl.cli.options import audited, print_progress, settings
 from outboxctl.cli.rebuild import view
@@ -16,7 +14,7 @@ from outboxctl.core.documents.source import DocumentSource
 from outboxctl.core.documents.table import TableSource
 from outboxctl.core.operator import rebuilds
 from outboxctl.core.projections import in_force
-from outboxctl.domain.errors import OutboxctlError, UsageError
+from outboxctl.domain.errors import ExitCode, OutboxctlError, UsageError
 from outboxctl.domain.index_names import may_meet
 from outboxctl.domain.lifecycle import PROJECTION
 from outboxctl.domain.printable import brief
@@ -64,11 +62,11 @@ class IndexSession:
         dry_run: bool,
         json: bool,
         allow_failures: bool = True,
-    ) -> None:
-        """Show the plan, or carry it out; the old index is kept for `grace` seconds. Ends the command."""
+    ) -> int:
+        """Show the plan, or carry it out, and keep the old index for `grace` seconds; the exit code."""
         if dry_run:
             view.plan(plan, json=json)
-            return
+            return ExitCode.OK
         self.confirm(plan.words)
         more: dict[str, Any] = {"patience": patience, "allow_failures": allow_failures}
         with (
@@ -76,7 +74,7 @@ class IndexSession:
             self.tools(**more, say=say, advance=advance) as tools,
         ):
             done = apply(tools, plan, **self.who, grace_seconds=grace)
-        raise typer.Exit(view.report(done, self.projection, json=json))
+        return view.report(done, self.projection, json=json)
 
     def confirm(self, what: str) -> None:
         """Ask before the change. Raises UsageError."""

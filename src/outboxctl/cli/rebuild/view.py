@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 NAMES = ("action", "alias", "phase", "old_index", "new_index", "kept_index", "kept_until")
 COUNTS = ("copied", "caught_up", "healed", "refused")
-FACTS = ("action", "alias", "old_index", "new_index", "concrete", "documents", "entities", "aliases")
-SHOWN = ("alias", "old_index", "new_index", "documents", "entities", "aliases")  # of a plan, to people
+FACTS = ("action", "alias", "old_index", "new_index", "concrete", "entities", "aliases")
+SHOWN = ("alias", "old_index", "new_index", "entities", "aliases")  # of a plan, to people
 COMMAND = re.compile(r"`outboxctl (rebuild|index \w+)")
 MOST, FAILURES = 10, 100  # refused documents that a person sees, and --json has
 

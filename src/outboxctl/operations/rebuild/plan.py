@@ -32,7 +32,7 @@ SEARCH_INDEX = (TableSource(),)
 
 @dataclass(frozen=True)
 class RebuildPlan:
-    """What would be done. `documents` are in the old index, `entities` in the database.
+    """What would be done; `entities` are in the database.
 
     `under_way`: the interrupted one that goes on. `aliases` move with the index.
     """
@@ -42,7 +42,6 @@ class RebuildPlan:
     old_index: str | None
     new_index: str
     concrete: bool
-    documents: int | None
     entities: int
     aliases: list[str]
     under_way: Rebuild | None = None
@@ -79,7 +78,7 @@ def plan(
     usual = "default" if sources[0].projection.name and not open_row else "keep"
     mappings, settings = _chosen(connection, client, mapping or usual, sources)
     if open_row:
-        going_on = _going_on(client, open_row, home, sources, entities)
+        going_on = _going_on(open_row, home, sources, entities)
         if _other(open_row, mappings, settings):
             raise UsageError(
                 f"a rebuild of {name} was interrupted: its new index has its mapping already",
@@ -100,7 +99,6 @@ def plan(
         old_index,
         new_index,
         home.concrete,
-        alias.documents(client, home),
         entities,
         aliases,
         body=body,
@@ -171,7 +169,7 @@ def plan_rollback(
     open_row = rebuilds.active_rebuild(connection, name)
     entities = sum(each.count(connection) for each in sources)
     if open_row and open_row.action == "rollback":
-        return _going_on(client, open_row, look_for_one(client, name), sources, entities)
+        return _going_on(open_row, look_for_one(client, name), sources, entities)
     if open_row:
         raise UsageError(
             f"a rebuild of {name} is under way: it is not rolled back but ended",
@@ -185,7 +183,7 @@ def plan_rollback(
     if kept.index is None:
         raise UsageError(f"{last.kept_index}, which was kept, is not there any more")
     names = sorted(home.first.aliases)
-    facts = (home.index, kept.index, False, alias.documents(client, home), entities, names)
+    facts = (home.index, kept.index, False, entities, names)
     return RebuildPlan("rollback", name, *facts, body=_owner(sources))
 
 
@@ -205,12 +203,10 @@ def _other(row: Rebuild, mappings: Part, settings: Part) -> bool:
     return request != {name: body["settings"].get(name) for name in request}
 
 
-def _going_on(
-    client: Client, row: Rebuild, home: Named, sources: Sequence[DocumentSource], entities: int
-) -> RebuildPlan:
+def _going_on(row: Rebuild, home: Named, sources: Sequence[DocumentSource], entities: int) -> RebuildPlan:
     _check_sources(row, sources, home)
     names = (row.action, row.alias, row.old_index, row.new_index, row.concrete)
-    return RebuildPlan(*names, alias.documents(client, home), entities, sorted(home.first.aliases), row)
+    return RebuildPlan(*names, entities, sorted(home.first.aliases), row)
 
 
 def body_of(path: str) -> tuple[Part, Part]:

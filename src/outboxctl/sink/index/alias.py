@@ -4,19 +4,12 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 
 from outboxctl.domain.errors import UnreachableError
-from outboxctl.domain.failures import Answer
 from outboxctl.domain.index_names import NUMBERED
 from outboxctl.domain.projection import OWNER
 from outboxctl.sink.index.named import Json, Named, look_for_one
 from outboxctl.sink.transport.client import Client
 from outboxctl.sink.transport.reply import FORBIDDEN, NOT_FOUND
-from outboxctl.sink.transport.request import ask, change, request
-
-
-def documents(client: Client, home: Named) -> int | None:
-    """How many there are; None where they cannot be counted: an ill index can be replaced all the same."""
-    counted = ask(client, "GET", home.index, "_count") if home.index else None
-    return None if counted is None or isinstance(counted, Answer) else int(counted["count"])
+from outboxctl.sink.transport.request import change, request
 
 
 def new_names(client: Client, home: Named) -> tuple[str | None, str]:
