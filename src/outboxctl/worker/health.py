@@ -179,16 +179,14 @@ class Health:
     def _problems(self, text_of: Callable[[Problem], str]) -> dict[str, str]:
         now = monotonic()
         with self._lock:
-            problems = [(key, text_of(problem)) for key, problem in self._failing.items()]
-            problems += [
-                ((name, "passing"), _over(text_of(last), now - since))
-                for name, (since, last) in self._passing.items()
-            ]
-        problems += [
-            ((name, "waiting"), f"no answer for {waited:.1f} s") for name, waited in self._waits(now)
-        ]
-        names = dict.fromkeys(name for (name, _), _ in problems)
-        return {name: _joined([text for (n, _), text in problems if n == name]) for name in names}
+            problems = [(name, text_of(problem)) for (name, _), problem in self._failing.items()]
+            passing = [(name, text_of(last), now - since) for name, (since, last) in self._passing.items()]
+        problems += [(name, _over(text, seconds)) for name, text, seconds in passing]
+        problems += [(name, f"no answer for {waited:.1f} s") for name, waited in self._waits(now)]
+        found: dict[str, list[str]] = {}
+        for name, text in problems:
+            found.setdefault(name, []).append(text)
+        return {name: _joined(texts) for name, texts in found.items()}
 
     def _waits(self, now: float) -> Iterator[tuple[str, float]]:
         """What has not answered in time, or did not just now; no wait counts while deliveries succeed."""
