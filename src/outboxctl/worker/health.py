@@ -85,45 +85,38 @@ class Health:
             before = self._failing.pop((name, observer), None)
             if problem:
                 self._failing[name, observer] = problem
-            begins = self._begins(name, since)
-            course = None if begins else self._end(name, before)
+            fails = any(n == name and each.text != UNKNOWN for (n, _), each in self._failing.items())
+            begins = fails and name not in self._began
+            if fails:
+                self._began.setdefault(name, monotonic() if since is None else since)
+                self._passing.pop(name, None)
+            lasted = None if fails else self._end(name, before)
         if begins:
             log.warning(failing, problem=problem.text if problem else "")
-        elif course:
-            log.info(again, **course)
+        elif lasted is not None:
+            log.info(again, seconds=lasted)
 
-    def _begins(self, name: str, since: float | None) -> bool:
-        """Whether a condition has just begun to fail."""
-        if not self._observed_failing(name):
-            return False
-        begins = name not in self._began
-        self._began.setdefault(name, monotonic() if since is None else since)
-        self._passing.pop(name, None)
-        return begins
-
-    def _end(self, name: str, before: Problem | None) -> dict[str, object] | None:
-        """End a condition that nobody reports any more; its course. The last problem is shown until then."""
-        if name not in self._began or self._observed_failing(name):
+    def _end(self, name: str, before: Problem | None) -> float | None:
+        """End a condition that nobody reports any more; its seconds. The last problem is shown until then."""
+        if name not in self._began:
             return None
         since, _ = self._passing.setdefault(name, (monotonic(), before or Problem(UNKNOWN, UNKNOWN)))
         if monotonic() - since < RECOVERY_SECONDS.get(name, 0.0):
             return None
-        course = self._course(name)
+        lasted = self._seconds(name)
         del self._began[name], self._passing[name]
-        return course
+        return lasted
 
     def outage(self, name: str) -> dict[str, object]:
         """Since when a condition fails, and its problem; empty where it does not fail."""
         problem = self._problems(lambda each: each.text).get(name)
-        return self._course(name) | {"problem": problem} if problem and name in self._began else {}
+        if not problem or name not in self._began:
+            return {}
+        return {"seconds": self._seconds(name), "problem": problem}
 
-    def _course(self, name: str) -> dict[str, object]:
-        now = monotonic()
-        until, _ = self._passing.get(name, (now, None))
-        return {"seconds": round(until - self._began.get(name, now), 1)}
-
-    def _observed_failing(self, name: str) -> bool:
-        return any(n == name and each.text != UNKNOWN for (n, _), each in self._failing.items())
+    def _seconds(self, name: str) -> float:
+        until, _ = self._passing.get(name, (monotonic(), None))
+        return round(until - self._began.get(name, until), 1)
 
     def drain(self) -> None:
         """Not ready from now on: the worker is stopping."""

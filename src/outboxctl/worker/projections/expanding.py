@@ -72,12 +72,11 @@ class Expander:
             return True
         tables = follow_tables.waiting(connection)
         self._waiting = bool(tables)
-        ready = [
-            table
+        ready = any(
+            table.due or (table.may_begin and self._has_room(connection, turn))
             for table, turn in self._turns.open(tables, monotonic())
-            if table.due or (table.may_begin and self._has_room(connection, turn))
-        ]
-        return bool(ready) or before != self._steps
+        )
+        return ready or before != self._steps
 
     def turn(self, *, always: bool = False, slow: bool | None = None) -> None:
         """Write pages until no follow event waits, or the worker stops.
@@ -138,18 +137,13 @@ class Expander:
         """What the action returns; a refusal has this table wait, and no other."""
         try:
             return action(table, turn)
-        except ReadRefusedError as error:
-            self._wait(table, turn, error.words, late=error.late)
-        except WaitError as error:
-            self._wait(table, turn, str(error), late=error.late)
+        except (ReadRefusedError, WaitError) as error:
+            if error.late and not turn.slow:
+                turn.slow = True  # the other thread has time
+            elif turn.refused(monotonic()):
+                name = name_of(table, self._declared.get(table.projection))
+                log.warning("changes wait", projection=table.projection, table=name, problem=error.words)
         return False
-
-    def _wait(self, table: FollowedTable, turn: Turn, words: str, *, late: bool) -> None:
-        if late and not turn.slow:
-            turn.slow = True  # the other thread has time
-        elif turn.refused(monotonic()):
-            name = name_of(table, self._declared.get(table.projection))
-            log.warning("changes wait", projection=table.projection, table=name, problem=words)
 
     def _begin(self, table: FollowedTable, turn: Turn) -> bool:
         if turn.full:

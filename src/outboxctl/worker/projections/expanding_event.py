@@ -35,7 +35,7 @@ class WaitError(Exception):
 
     def __init__(self, words: str, *, late: bool = False) -> None:
         super().__init__(words)
-        self.late = late
+        self.words, self.late = words, late
 
 
 class _ListingError(Exception):
