@@ -28,7 +28,6 @@ T = TypeVar("T")
 Progress = Callable[
     [str, int], AbstractContextManager[Callable[[int], None]]
 ]  # a label, and how much there is
-IN_DATABASE = ("view", "triggers", "declaration", "documents")
 
 
 @dataclass(frozen=True)
@@ -113,12 +112,17 @@ class Applying:
             made = [each.projection.index for planned in first for each in planned if each.new_index]
             planned = self._plan(connection, declared, made)
             first.append(planned)
-            tables.update(_tables(planned))
+            every = {table for each in planned for table in tables_of(each.projection)}
+            tables.update(f"{quoted(each.schema)}.{quoted(each.name)}" for each in every)
             _prepare(self.client, planned)  # no table is locked while the sink is asked
-            return _write(connection, planned, by=self.by, reason=self.reason)
+            audit_id = _write(connection, planned, by=self.by, reason=self.reason)
+            # The indexes were made by the first look.
+            indexes = ([s for s in each.steps if s.what in ("index", "mapping")] for each in first[0])
+            pairs = zip(planned, indexes, strict=True)
+            steps = {each.projection.name: [*_in_database(each), *its] for each, its in pairs}
+            return Applied(planned, steps, audit_id)
 
-        applied = self._retried(act, tables)
-        return Applied(applied.planned, _joined(first[0], applied), applied.audit_id)
+        return self._retried(act, tables)
 
     def drop(self, name: str) -> Dropped:
         """Take a projection out of force whose schema is gone."""
@@ -147,11 +151,6 @@ def _check_rights(connection: Connection, planned: Planned) -> None:
         changes.check_rights(connection, changes.outbox_schema(connection), wanted)
 
 
-def _tables(planned: Sequence[Planned]) -> set[str]:
-    every = {table for each in planned for table in tables_of(each.projection)}
-    return {f"{quoted(table.schema)}.{quoted(table.name)}" for table in every}
-
-
 def _prepare(client: Client, planned: Sequence[Planned]) -> None:
     """Make the indexes that are not there, and add fields to the mappings of others."""
     for each in planned:
@@ -163,27 +162,19 @@ def _prepare(client: Client, planned: Sequence[Planned]) -> None:
                 ensure(client, index, mappings=body["mappings"], settings=body["settings"])
 
 
-def _write(connection: Connection, planned: list[Planned], *, by: str, reason: str) -> Applied:
+def _in_database(planned: Planned) -> list[PlanStep]:
+    return [step for step in planned.steps if step.what in ("view", "triggers", "declaration", "documents")]
+
+
+def _write(connection: Connection, planned: Sequence[Planned], *, by: str, reason: str) -> str | None:
+    """Change the database; the id of the audit's row, if there was anything to do."""
     schema = changes.outbox_schema(connection)
-    done = {each.projection.name: [s for s in each.steps if s.what in IN_DATABASE] for each in planned}
-    names = [name for name, steps in done.items() if steps]
-    if not names:
-        return Applied(planned)
+    todo = {each.projection.name: steps for each in planned if (steps := _in_database(each))}
+    if not todo:
+        return None
     for each in planned:
-        if done[each.projection.name]:
-            scripts = [*each.scripts, each.declare_sql(schema, by)]
-            changes.run(connection, scripts)
-    filters = {
-        "projections": {name: [f"{s.what}: {brief(s.text, 200)}" for s in done[name]] for name in names}
-    }
-    act = audit.record(connection, "projection apply", by=by, reason=reason, filters=filters, ids=[])
-    return Applied(planned, audit_id=act)
-
-
-def _joined(first: Sequence[Planned], applied: Applied) -> dict[str, list[PlanStep]]:
-    """The steps that were done: those in the index, of the first look, and those in the database."""
-    steps = {}
-    for before, after in zip(first, applied.planned, strict=True):
-        index = [step for step in before.steps if step.what in ("index", "mapping")]
-        steps[after.projection.name] = [*(s for s in after.steps if s.what in IN_DATABASE), *index]
-    return steps
+        if each.projection.name in todo:
+            changes.run(connection, [*each.scripts, each.declare_sql(schema, by)])
+    done = {name: [f"{s.what}: {brief(s.text, 200)}" for s in steps] for name, steps in todo.items()}
+    filters = {"projections": done}
+    return audit.record(connection, "projection apply", by=by, reason=reason, filters=filters, ids=[])

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import permutations
 from typing import NamedTuple
 
 from sqlglot import exp
@@ -32,13 +33,6 @@ class Edge(NamedTuple):
     source: Leaf
     target: Leaf
     operator: str
-
-
-class Side(NamedTuple):
-    """One side of an equality: where it is, and the columns that it comes from."""
-
-    place: SourcePlace
-    leaves: Sequence[Leaf]
 
 
 @dataclass
@@ -128,37 +122,37 @@ class Chains:
 
     def _edges(self, query: Query) -> Iterator[Edge]:
         for condition in query.conditions:
-            for left, right, operator in self._equality(query, condition.test):
-                for one, other in ((left, right), (right, left)):
-                    own = one.place.level is query
-                    if own and (condition.of is None or one.place.alias in condition.of):
-                        yield from _pairs(one.leaves, other.leaves, operator)
+            test, of = condition.test, condition.of
+            if operator := _equality(test):
+                sides = (self._side(query, each) for each in (test.this, test.expression))
+                for (place, leaves), (there, others) in permutations(sides):
+                    if not (place and there and place.level is query):
+                        continue
+                    if of is None or place.alias in of:
+                        yield from _pairs(leaves, others, operator)
         for member in query.memberships:
             for name, value in zip(member.derived.names, member.values, strict=False):
                 inner = self._lineage.output(member.derived, name)
                 yield from _pairs(inner, self._lineage.value(query, value), "=")
 
-    def _equality(self, query: Query, test: exp.Expr) -> Iterator[tuple[Side, Side, str]]:
-        operator = "=" if isinstance(test, exp.EQ) else ""
-        if isinstance(test, exp.Operator) and str(test.args["operator"]).endswith(".="):
-            operator = f"OPERATOR({test.args['operator']})"
-        sides = [self._side(query, each) for each in (test.this, test.expression)] if operator else []
-        match sides:
-            case [Side() as left, Side() as right]:
-                yield left, right, operator
-
-    def _side(self, query: Query, node: exp.Expr) -> Side | None:
+    def _side(self, query: Query, node: exp.Expr) -> tuple[SourcePlace | None, Sequence[Leaf]]:
+        """Of one side of an equality where it is, and the columns that it comes from."""
         inner = node.unnest()
         element = isinstance(inner, exp.Any)
         inner = inner.this.unnest() if element else inner
         leaves = self._lineage.value(query, inner)
         column = inner.find(exp.Column) if leaves else None
         place = self._lineage.place(query, column) if column else None
-        if place is None:
-            return None
         if element:
             leaves = [replace(leaf, element=True) for leaf in leaves if leaf.plain]
-        return Side(place, leaves)
+        return place, leaves
+
+
+def _equality(test: exp.Expr) -> str:
+    """The operator; empty for another one."""
+    if isinstance(test, exp.Operator) and str(test.args["operator"]).endswith(".="):
+        return f"OPERATOR({test.args['operator']})"
+    return "=" if isinstance(test, exp.EQ) else ""
 
 
 def _pairs(ones: Sequence[Leaf], others: Sequence[Leaf], operator: str) -> Iterator[Edge]:
