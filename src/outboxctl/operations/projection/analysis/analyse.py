@@ -139,8 +139,7 @@ class _Prover:
     def _follow(self, use: Use, end: _End) -> None:
         reach = self._chains.reach(use, end.branches)
         cut = [leaf.cut & use.level.within for leaf in end.key]
-        types = [self._lineage.type(leaf) for leaf in end.key]
-        how = None if any(cut) else key_path(reach, end.key, types)
+        how = None if any(cut) else key_path(reach, end.key)
         self._made.reading += how.reading if how else ()
         if use.views & self._said:
             return

@@ -56,18 +56,11 @@ class Reach:
             end = self.came[end][0].source.use
         return steps
 
-    def types(self, use: Use) -> Mapping[str, str]:
-        """The types of a table's columns."""
-        return self.tables[use.table].types
-
-    def equal(self, one: Column, other: Column) -> bool:
-        """Whether the values are the same."""
-        return self.first(one) == self.first(other)
-
     def holding(self, use: Use, leaf: Leaf) -> list[str]:
         """The columns of a use that are equal to a leaf, that column itself first."""
-        names = sorted(self.types(use), key=lambda name: use is not leaf.use or name != leaf.column)
-        return [name for name in names if self.equal((use, name), (leaf.use, leaf.column))]
+        own, wanted = self.tables[use.table].types, self.first((leaf.use, leaf.column))
+        names = sorted(own, key=lambda name: use is not leaf.use or name != leaf.column)
+        return [name for name in names if self.first((use, name)) == wanted]
 
     def first(self, column: Column) -> Column:
         """The one column that stands for all that are equal to it."""

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from psycopg.sql import SQL, Composable, Identifier
 
 from outboxctl.domain.projection import Relation
-from outboxctl.operations.projection.analysis.chains import Edge, Reach, same_text
+from outboxctl.operations.projection.analysis.chains import Edge, Reach
 from outboxctl.operations.projection.analysis.model import Leaf, Use
 
 WORD = re.compile(r"[A-Za-z_]\w*", re.ASCII)
@@ -36,12 +36,10 @@ class KeyPath:
     reading: tuple[TableKey, ...] = ()
 
 
-def key_path(reach: Reach, key: Sequence[Leaf], types: Sequence[str]) -> KeyPath | None:
-    """How the documents behind a row are found; None where its joins do not lead to their key.
-
-    `key` are the leaves of the document's key, `types` the types of the root's.
-    """
-    own = [_own(reach, leaf, type_) for leaf, type_ in zip(key, types, strict=True)]
+def key_path(reach: Reach, key: Sequence[Leaf]) -> KeyPath | None:
+    """How the documents behind a row are found; None where its joins do not lead to their key."""
+    # Columns of the row itself that hold a part of the key.
+    own = [next(iter(reach.holding(reach.use, leaf)), "") for leaf in key]
     if all(own):
         return KeyPath(key=tuple(own), reading=(TableKey(reach.use.table, tuple(own)),))
     for end in reach.came:
@@ -51,12 +49,6 @@ def key_path(reach: Reach, key: Sequence[Leaf], types: Sequence[str]) -> KeyPath
         if all(each or name for each, name in zip(columns, own, strict=True)):
             return _query(steps, columns, own)
     return None
-
-
-def _own(reach: Reach, leaf: Leaf, type_: str) -> str:
-    """The column of the row itself that holds this part of the key; empty where there is none."""
-    types = reach.types(reach.use)
-    return next((name for name in reach.holding(reach.use, leaf) if same_text(types[name], type_)), "")
 
 
 def _in(reach: Reach, leaf: Leaf, uses: Sequence[Use]) -> tuple[int, str] | None:

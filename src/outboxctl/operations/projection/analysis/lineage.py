@@ -11,11 +11,10 @@ from outboxctl.operations.projection.analysis.model import (
     Derived,
     Element,
     Leaf,
-    Opaque,
     Query,
-    Source,
     SourcePlace,
     Use,
+    names_of,
 )
 
 TEXTS = ("pg_catalog.text", "pg_catalog.varchar")
@@ -34,7 +33,8 @@ class Lineage:
             if column.table:
                 found = [column.table] if column.table in level.sources else []
             else:
-                found = [a for a, each in level.sources.items() if self._has(each, column.name)]
+                sources = level.sources.items()
+                found = [alias for alias, each in sources if column.name in names_of(each, self._tables)]
             if found:
                 return SourcePlace(level, found[0]) if len(found) == 1 else None
         return None
@@ -53,8 +53,8 @@ class Lineage:
         """The leaves of a column of a source; several where UNION puts rows together."""
         source = place.level.sources[place.alias]
         if isinstance(source, Use):
-            actual = self._actual(source, name)
-            return [Leaf(source, actual)] if actual else []
+            columns = source.columns(self._tables[source.table].types)
+            return [Leaf(source, columns[name])] if name in columns else []
         if isinstance(source, Derived):
             return self.output(source, name)
         if isinstance(source, Element) and name == source.name:
@@ -87,16 +87,6 @@ class Lineage:
     def type(self, leaf: Leaf) -> str:
         """The type of the leaf's column."""
         return self._tables[leaf.use.table].types.get(leaf.column, "")
-
-    def _actual(self, use: Use, name: str) -> str:
-        return use.columns(self._tables[use.table].types).get(name, "")
-
-    def _has(self, source: Source, name: str) -> bool:
-        if isinstance(source, Use):
-            return bool(self._actual(source, name))
-        if isinstance(source, Opaque):
-            return False
-        return name in (source.names if isinstance(source, Derived) else [source.name])
 
     def _cast(self, leaf: Leaf, to: exp.DataType) -> Iterator[Leaf]:
         if leaf.plain and self.type(leaf) in TEXTS and to.this in AS_TEXT and not to.expressions:

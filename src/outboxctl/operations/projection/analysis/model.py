@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from sqlglot import exp
 
-from outboxctl.core.projections.view_texts import ViewTexts
+from outboxctl.core.projections.view_texts import TableColumns, ViewTexts
 from outboxctl.domain.projection import Relation
 
 
@@ -57,11 +57,18 @@ class Element(NamedTuple):
 class Opaque(NamedTuple):
     """Rows of which nothing is known: of a function, of VALUES, of a join with a name of its own."""
 
-    what: str
-
 
 Source = Use | Derived | Element | Opaque
 Branch = tuple[Derived, int]
+
+
+def names_of(source: Source, tables: Mapping[Relation, TableColumns]) -> Collection[str]:
+    """The names of a source's columns, as far as they are known."""
+    if isinstance(source, Use):
+        return source.columns(tables[source.table].types)
+    if isinstance(source, Element):
+        return [source.name]
+    return source.names if isinstance(source, Derived) else ()
 
 
 @dataclass(frozen=True)
@@ -107,7 +114,6 @@ class Membership:
 
     values: Sequence[exp.Expr]
     derived: Derived
-    of: frozenset[str] | None
 
 
 @dataclass(eq=False)

@@ -12,7 +12,14 @@ from typing import Any
 from sqlglot import exp
 
 from outboxctl.operations.projection.analysis.lineage import Lineage, own_parts
-from outboxctl.operations.projection.analysis.model import AnalysedView, Derived, Query, Use, is_aggregate
+from outboxctl.operations.projection.analysis.model import (
+    AnalysedView,
+    Derived,
+    Query,
+    Use,
+    is_aggregate,
+    names_of,
+)
 
 JSON = (exp.DataType.Type.JSON, exp.DataType.Type.JSONB)
 EMPTY = ("[]", "{}", "null")  # constants that say nothing of what is in other rows
@@ -163,12 +170,9 @@ class Objects:
     def _row(self, query: Query, alias: str) -> Made:
         """A row of a source as a whole."""
         source = next((each.sources[alias] for each in query.levels() if alias in each.sources), None)
-        if isinstance(source, Use):
-            names = list(source.columns(self._view.texts.tables[source.table].types))
-        elif isinstance(source, Derived):
-            names = [*source.names]
-        else:
+        if not isinstance(source, (Use, Derived)):
             return Made(unknown=f"the columns of {alias} are not known", json=True)
+        names = names_of(source, self._view.texts.tables)
         columns = (exp.column(name, table=alias, quoted=True) for name in names)
         return self._object(query, [(exp.Literal.string(each.name), each) for each in columns])
 

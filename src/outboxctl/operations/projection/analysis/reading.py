@@ -23,6 +23,7 @@ from outboxctl.operations.projection.analysis.model import (
     Use,
     With,
     is_aggregate,
+    names_of,
 )
 
 # The parser refuses a join in parentheses that begins with `unnest`: it is put behind one row of no table.
@@ -31,7 +32,6 @@ ONE_ROW = r"\1(SELECT 1) outbox_one CROSS JOIN "
 # Nor does it know JSON_ARRAY and JSON_ARRAYAGG with these clauses, nor that the latter is an aggregate.
 JSON_CLAUSES = re.compile(r"(?: (?:NULL|ABSENT) ON NULL)? RETURNING \w+(?=\))")
 SELECTS = (exp.Select, exp.SetOperation)
-Memberships = dict[int, tuple[Sequence[exp.Expr], Derived]]  # by the place of the test `IN` in the tree
 
 
 def read(texts: ViewTexts, view: Relation) -> AnalysedView:
@@ -104,16 +104,15 @@ class _Reader:
         members = self._subqueries(query)
         where = query.select.args.get("where")
         query.conditions += [Condition(test, None) for test in _conjuncts(where.this if where else None)]
-        for condition in query.conditions:
-            if id(condition.test) in members:
-                query.memberships.append(Membership(*members[id(condition.test)], condition.of))
+        tests = (id(each.test) for each in query.conditions)
+        query.memberships = [members[test] for test in tests if test in members]
 
     def _from(self, query: Query, node: exp.Expr) -> frozenset[str]:
         """Add what a part of FROM reads; returns its aliases."""
         if isinstance(node, exp.Subquery) and isinstance(node.this, (exp.Table, exp.Subquery)):
             aliases = self._from(query, node.this)
             if node.alias:
-                query.sources[node.alias] = Opaque(node.alias)
+                query.sources[node.alias] = Opaque()
                 aliases |= {node.alias}
         else:
             name = node.alias or node.name
@@ -128,19 +127,14 @@ class _Reader:
         right = self._from(query, node.this)
         tests = _conjuncts(node.args.get("on"))
         for name in (each.name for each in node.args.get("using") or ()):
-            named = [alias for alias in query.sources if self._has(query, alias, name)]
+            tables = self._texts.tables
+            named = [alias for alias, each in query.sources.items() if name in names_of(each, tables)]
             sides = [next((each for each in named if each in side), "") for side in (left, right)]
             one, other = (exp.column(name, table=side) for side in sides)
             tests.append(exp.EQ(this=one, expression=other))
         of = {"LEFT": right, "RIGHT": left, "FULL": frozenset[str]()}.get(node.args.get("side") or "")
         query.conditions += [Condition(test, of) for test in tests]
         return right
-
-    def _has(self, query: Query, alias: str, name: str) -> bool:
-        source = query.sources[alias]
-        if isinstance(source, Use):
-            return name in source.columns(self._texts.tables[source.table].types)
-        return name in source.names if isinstance(source, Derived) else False
 
     def _source(self, query: Query, node: exp.Expr) -> Source:
         if isinstance(node, exp.Table):
@@ -149,14 +143,14 @@ class _Reader:
         if isinstance(node, exp.Lateral):
             inner, outer = node.this, query
         if isinstance(inner, exp.Subquery):
-            return _renamed(self.derived(inner.this, outer, query.withs, query), node)
+            return _renamed(self.derived(inner.this, outer, query.withs, query), _columns(node))
         if isinstance(inner, exp.Unnest) and len(inner.expressions) == 1:
             array = inner.expressions[0].unnest()
             if isinstance(array, exp.Column):
                 return Element(array, next(iter(_columns(node)), node.alias))
         for each in nested(inner):
             self.derived(each, query, query.withs, query)
-        return Opaque(brief(inner.sql("postgres"), 80))
+        return Opaque()
 
     def _named(self, query: Query, node: exp.Table) -> Source:
         table = Relation(node.db, node.name)
@@ -165,26 +159,26 @@ class _Reader:
             self.view.uses.append(use)
             return use
         if table in self._texts.views:
-            return _renamed(self.of_view(table, query), node)
+            return _renamed(self.of_view(table, query), _columns(node))
         if not node.db and node.name in query.withs:
-            return _renamed(self._with(query, query.withs[node.name], node.name), node)
-        return Opaque(brief(node.sql("postgres"), 80))
+            return _renamed(self._with(query, query.withs[node.name], node.name), _columns(node))
+        return Opaque()
 
     def _with(self, query: Query, named: With, name: str) -> Derived | Opaque:
         if any(named.select is each for each in self._open):
             self._recursive.add(id(named.select))
-            return Opaque(name)
+            return Opaque()
         self._open.append(named.select)
         made = self.derived(named.select, None, named.others, query)
         self._open.pop()
-        made.names = [*named.columns, *made.names[len(named.columns) :]]
+        _renamed(made, named.columns)
         if id(named.select) in self._recursive:
             made.cut = f"WITH RECURSIVE {name}"
         return made
 
-    def _subqueries(self, query: Query) -> Memberships:
-        """Read the SELECTs in expressions; those of `IN` are returned."""
-        found: Memberships = {}
+    def _subqueries(self, query: Query) -> dict[int, Membership]:
+        """Read the SELECTs in expressions; those of `IN` are returned, by the place of that in the tree."""
+        found = dict[int, Membership]()
         parts = [
             (name, each)
             for name, value in query.select.args.items()
@@ -202,7 +196,7 @@ class _Reader:
                 if test is not None and any(test.args.get("query") is each for each in (node, node.parent)):
                     value = test.this.unnest()
                     values = value.expressions if isinstance(value, exp.Tuple) else [value]
-                    found[id(test)] = (values, made)
+                    found[id(test)] = Membership(values, made)
         return found
 
     def _combined(self, node: exp.Expr, part: exp.Expr) -> bool:
@@ -267,8 +261,7 @@ def _columns(node: exp.Expr) -> list[str]:
     return [each.name for each in named or ()]
 
 
-def _renamed(made: Derived | Opaque, node: exp.Expr) -> Derived | Opaque:
-    columns = _columns(node)
+def _renamed(made: Derived | Opaque, columns: Sequence[str]) -> Derived | Opaque:
     if isinstance(made, Derived):
         made.names = [*columns, *made.names[len(columns) :]]
     return made

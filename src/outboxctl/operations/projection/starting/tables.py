@@ -71,15 +71,12 @@ class Builder:
         above = [key for key in self._keys if key.here == node.table and key.there == table]
         for key in below:
             single = indexes.is_unique(self._connection, table, key.columns)
-            label = self._below(key, several=len(below) > 1)
+            label = f"{table.name}_by_{'_'.join(key.columns)}" if len(below) > 1 else table.name
             yield self._child(node, (key,), label, many=not single, without=key.columns)
         for key in above:
             yield self._child(node, (key.back(),), _above(key), many=False)
         if not below and not above and (way := self._through(node.table, table, links, named)):
             yield self._child(node, way, table.name, many=True)
-
-    def _below(self, key: Step, *, several: bool) -> str:
-        return f"{key.here.name}_by_{'_'.join(key.columns)}" if several else key.here.name
 
     def _child(
         self,
