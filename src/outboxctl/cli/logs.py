@@ -34,17 +34,10 @@ class Unfailing:
             self._stream.flush()
 
 
-def configure(
-    stream: TextIO = sys.stderr,
-    *,
-    json: bool | None = None,
-    colour: bool = False,
-    more: Sequence[Processor] = (),
-) -> None:
-    """Set up structlog; `json` None: unless `stream` is a terminal; `more` processors add to each line."""
-    as_json = not stream.isatty() if json is None else json
+def configure(stream: TextIO = sys.stderr, *, colour: bool = False, more: Sequence[Processor] = ()) -> None:
+    """Set up structlog, for JSON unless `stream` is a terminal; `more` processors add to each line."""
     renderer: Any = structlog.processors.JSONRenderer(ensure_ascii=True)
-    if not as_json:
+    if stream.isatty():
         renderer = structlog.dev.ConsoleRenderer(colors=colour, pad_event_to=0)
     structlog.configure(
         processors=[

@@ -94,18 +94,9 @@ def json_text(report: Any) -> str:
 
 
 def table(
-    title: str,
-    columns: Sequence[str],
-    rows: Iterable[Sequence[Any]],
-    *,
-    longest: int = 200,
-    widest: int | None = None,
+    title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, longest: int = 200
 ) -> "Table":
-    """A table of cleaned cells; columns of numbers are right-aligned.
-
-    On a terminal a cell has at most `longest` characters. Where `widest` is given, columns are folded there,
-    in a pipe, too.
-    """
+    """A table of cleaned cells, at most `longest` characters on a terminal; numbers are right-aligned."""
     from outboxctl.cli.rich_output import IdTable
 
     cells = [[cell(value, room(longest)) for value in row] for row in rows]
@@ -114,7 +105,7 @@ def table(
         numeric = bool(cells) and all(row[index].plain.replace(",", "").isdigit() for row in cells)
         copied = name in ("id", "setting")  # what is broken over lines cannot be copied
         side: Literal["left", "right"] = "right" if numeric else "left"
-        result.add_column(name, justify=side, overflow="fold", no_wrap=copied, max_width=widest)
+        result.add_column(name, justify=side, overflow="fold", no_wrap=copied)
     for row in cells:
         result.add_row(*row)
     return result
