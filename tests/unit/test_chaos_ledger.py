@@ -50,13 +50,6 @@ def test_a_pid_that_came_back_is_not_the_holder(state: Path) -> None:
     assert ours.left_over
 
 
-def test_a_process_that_became_another_undoes_what_it_held(ledger: Ledger, state: Path) -> None:
-    ours = replace(fault(state), pid=os.getpid(), born=psutil.Process().create_time())
-    ledger.begin(ours, (state / "broken").touch)
-    assert ledger.recover() == []
-    assert not (state / "broken").exists()
-
-
 def test_one_that_nobody_can_read_keeps_no_other_from_being_undone(
     ledger: Ledger, state: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,11 +6,8 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from threading import current_thread, main_thread
-from time import monotonic
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-# One ^C may arrive twice: from the terminal, and from a parent that passes it on (`timeout`, CI).
-ECHO_SECONDS = 0.5
 
 
 class SignalReceived(KeyboardInterrupt):
@@ -34,18 +31,14 @@ def handling(handler: "signal._HANDLER") -> Iterator[None]:
 
 @contextmanager
 def raising() -> Iterator[list[int]]:
-    """In the block a signal raises SignalReceived, but for an echo of the first one; yields their numbers."""
-    arrived, first_at = list[int](), 0.0
+    """In the block the first signal raises SignalReceived, later ones do nothing; yields what came."""
+    arrived = list[int]()
 
     def arrive(number: int, _frame: object) -> None:
-        nonlocal first_at
-        if not arrived:
-            first_at = monotonic()
-        elif monotonic() - first_at < ECHO_SECONDS:
-            return
-        arrived.append(number)
         _mute_hung_up()
-        raise SignalReceived(number)
+        if not arrived:
+            arrived.append(number)
+            raise SignalReceived(number)
 
     with handling(arrive):
         yield arrived

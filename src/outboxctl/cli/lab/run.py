@@ -3,11 +3,9 @@
 import os
 import shlex
 import shutil
-import signal
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -25,7 +23,6 @@ if TYPE_CHECKING:
 
 # Set by a lab itself, or by the caller.
 NOT_SET = {"database_url", "environment", "worker_id", "metrics_port", "metrics_host", "read_only"}
-CLEAR_UP = "import sys; from outboxctl.cli.chaos.ledger import recover; recover(); sys.exit(int(sys.argv[1]))"
 
 
 def run(
@@ -81,10 +78,7 @@ def run(
             else:
                 place = own_place(folder.path, search.value, overrides, say)
             runner = Runner(place, EvidenceFolder(path), lambda text: say(in_language(text, lang)), command)
-            try:
-                ended = runner.run(labs)
-            except SignalReceived as again:
-                _take_over(again.code)
+            ended = runner.run(labs)
     except SignalReceived as arrived:
         raise typer.Exit(arrived.code) from None
     show(ended, path, lang, json=json)
@@ -136,10 +130,3 @@ def _evidence(path: Path | None) -> Path:
     if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
         raise UsageError(f"--evidence: {folder} is not empty", hint="name a new folder for each run")
     return folder.absolute()
-
-
-def _take_over(code: int) -> NoReturn:
-    """Replace this process, whose threads may be starting servers, by one that ends all of this run."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)  # inherited: nothing interrupts the clean-up
-    os.execv(sys.executable, [sys.executable, "-P", "-c", CLEAR_UP, str(code)])  # noqa: S606 - a list, no shell

@@ -77,11 +77,11 @@ class Ledger:
         return True
 
     def recover(self) -> list[Fault]:
-        """Undo the faults left over, and say so; those that could not be. For a process that holds none."""
+        """Undo the faults left over, and say so; those that could not be."""
         kept = []
         for fault in self.faults():
             try:
-                if (fault.left_over or fault.held_here) and self.undo(fault):
+                if fault.left_over and self.undo(fault):
                     self._say(f"undone, for whoever began it is gone: {fault.what}")
             except OutboxctlError as error:
                 self._say(f"cannot undo what a command left behind: {error}; {error.hint}")

@@ -1,6 +1,5 @@
 """The record of a fault, and the file of records."""
 
-import os
 import socket
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -35,11 +34,6 @@ class Fault:
         if self.pid is None or self.born is None or self.host != socket.gethostname():
             return False
         return process.find(self.pid, self.born) is None
-
-    @property
-    def held_here(self) -> bool:
-        """Whether this process holds it, or the program that it was before exec()."""
-        return (self.pid, self.host) == (os.getpid(), socket.gethostname())
 
 
 class PlannedFault(NamedTuple):

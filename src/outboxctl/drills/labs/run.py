@@ -42,8 +42,7 @@ class Runner:
     def run(self, labs: Sequence[type[Lab]]) -> LabRun:
         """Run labs, in this order as far as there are JOBS.
 
-        A first KeyboardInterrupt sets `stop`, a second one is raised at once. (An echo of the first is the
-        caller's to hold back: see `own_folder`.) UnreachableError, UsageError.
+        A KeyboardInterrupt sets `stop`. UnreachableError, UsageError.
         """
         versions = self.place.versions
         self.evidence.begin([lab.name for lab in labs])
@@ -53,7 +52,7 @@ class Runner:
             wait(futures)
         except KeyboardInterrupt:
             self.stop.set()
-            self.say("Ending: faults are undone, evidence is kept; ^C again ends at once.")
+            self.say("Ending: faults are undone, evidence is kept.")
             wait(futures)
         pool.shutdown()
         for future in futures:

@@ -25,7 +25,7 @@ PATIENCE_SECONDS = 5.0
 
 @dataclass
 class ScratchFolder:
-    """The folder of services, worker and log; `signals` are the numbers of those that came."""
+    """The folder of services, worker and log; `signals`: the number of the one that came."""
 
     path: Path
     succeeded: bool = False
@@ -56,7 +56,7 @@ def own_folder(kind: str, say: Say = silent) -> Iterator[ScratchFolder]:
                 raise SignalReceived(folder.signals[0]) from None
             raise
         finally:
-            with handling(_not_now):
+            with handling(signal.SIG_IGN):
                 _finish(folder, say)
 
 
@@ -117,7 +117,3 @@ def _end_workers(folder: Path) -> None:
             if each.pid != os.getpid() and each.environ().get(RUN) == str(folder):
                 # At once: its data is deleted, and a paused process handles no other signal.
                 process.end(each, signal.SIGKILL, patience=PATIENCE_SECONDS)
-
-
-def _not_now(_number: int, _frame: object) -> None:
-    """Ignored: the clean-up is under way, and takes seconds."""
