@@ -10,7 +10,7 @@ from acceptance import lab
 from outboxctl.core.database import Database
 from outboxctl.core.schema.migrations import upgrade
 from servers import Servers
-from sink.rows.bench import Bench
+from sink.rows.bench import Bench, bench_in
 
 TABLES = ("search_outbox_events", "search_index", "outbox_operator_audit")
 
@@ -52,14 +52,8 @@ def adopted(empty_url: str) -> Iterator[Bench]:
 @pytest.fixture
 def unencoded(servers: Servers) -> Iterator[Bench]:
     """A database of encoding SQL_ASCII, as an old one may have: its texts can hold any bytes."""
-    options = "ENCODING 'SQL_ASCII' LOCALE 'C' LOCALE_PROVIDER libc"
-    url = test_servers.new_database(servers.postgres, options=options)
-    db = Database(url)
-    upgrade(db, None)
-    with psycopg.connect(url, autocommit=True, client_encoding="utf8") as sql:
-        yield Bench(sql, db, url)
-    db.close()
-    test_servers.drop_database(servers.postgres, url)
+    with bench_in("SQL_ASCII", servers) as bench:
+        yield bench
 
 
 @pytest.fixture(params=["count", "hold"])

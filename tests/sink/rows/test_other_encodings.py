@@ -1,34 +1,26 @@
 """A database whose encoding is not UTF8: a text that it cannot store costs nobody a delivery."""
 
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import psycopg
 import pytest
 
-import servers as test_servers
 from fakes import FakeSink, ProxyFault, Script
-from outboxctl.core.database import Database
 from outboxctl.core.schema.encoding import SINGLE_BYTE, storable
-from outboxctl.core.schema.migrations import upgrade
 from outboxctl.core.sql import text
 from outboxctl.drills import services
 from processes import Cli, environment
 from servers import Servers
-from sink.rows.bench import DONE, Bench, end
+from sink.rows.bench import DONE, Bench, bench_in, end
 
-LOCALE = "LOCALE 'C' LOCALE_PROVIDER libc"
 LONG = "café → 価格 " * 200
 
 
 @pytest.fixture(params=["LATIN1", "EUC_JP", "SQL_ASCII"])
 def elsewhere(request: pytest.FixtureRequest, servers: Servers) -> Iterator[Bench]:
-    url = test_servers.new_database(servers.postgres, options=f"ENCODING '{request.param}' {LOCALE}")
-    with closing(Database(url)) as db, psycopg.connect(url, autocommit=True, client_encoding="utf8") as sql:
-        upgrade(db, None)
-        yield Bench(sql, db, url)
-    test_servers.drop_database(servers.postgres, url)
+    with bench_in(request.param, servers) as bench:
+        yield bench
 
 
 @pytest.mark.parametrize("status", [400, 429], ids=["failed", "retried"])
@@ -90,22 +82,16 @@ def test_what_a_person_typed_is_refused_before_anything_is_done(
 
 @pytest.fixture
 def narrow(servers: Servers) -> Iterator[Bench]:
-    url = test_servers.new_database(servers.postgres, options=f"ENCODING 'LATIN1' {LOCALE}")
-    with closing(Database(url)) as db, psycopg.connect(url, autocommit=True) as sql:
-        upgrade(db, None)
-        bench = Bench(sql, db, url)
+    with bench_in("LATIN1", servers) as bench:
         bench.put(3)
         yield bench
-    test_servers.drop_database(servers.postgres, url)
 
 
 def test_a_name_that_is_not_ascii_is_sent_to_a_server_that_keeps_bytes(servers: Servers) -> None:
-    url = test_servers.new_database(servers.postgres, options=f"ENCODING 'SQL_ASCII' {LOCALE}")
-    with closing(Database(url)) as db, db.begin() as connection:
+    with bench_in("SQL_ASCII", servers) as bench, bench.database.begin() as connection:
         connection.exec_driver_sql("CREATE TABLE public.größen (maß text)")
         connection.exec_driver_sql("INSERT INTO public.größen VALUES ('groß')")
         found = connection.execute(
             text("SELECT count(*) FROM public.größen WHERE maß = :what"), {"what": "groß"}
         )
         assert found.scalar_one() == 1
-    test_servers.drop_database(servers.postgres, url)
