@@ -1,4 +1,4 @@
-"""A batch as a span, by OpenTelemetry's conventions; the requests to the sink are its children.
+"""A batch as a span, by OpenTelemetry's conventions; the requests to the sink carry its ids.
 
 Loaded only where the process has an SDK of OpenTelemetry.
 https://opentelemetry.io/docs/specs/semconv/messaging/messaging-spans/

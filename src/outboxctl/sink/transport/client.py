@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
 from warnings import catch_warnings, simplefilter
 
-from elastic_transport import OpenTelemetrySpan, SerializerCollection, Transport, TransportWarning
+from elastic_transport import SerializerCollection, Transport, TransportWarning
 
 from outboxctl.domain.clock import monotonic
 from outboxctl.domain.failures import Answer
@@ -25,7 +25,6 @@ NOT_YET = frozenset({502, 503, 504})  # it is starting, has no leader, or a prox
 # What may be asked of another node again: it changes nothing. A view that was opened twice ends by itself.
 READS = frozenset({"GET", "HEAD"})
 READING = ("/_search", "/_mget", "/_count", "/_refresh", "/_pit", "/point_in_time", "/_has_privileges")
-NO_SPAN = OpenTelemetrySpan(None)
 
 
 class Bytes(SerializerCollection):
@@ -161,37 +160,21 @@ class Client:
         for others in reversed(range(len(self._pool))):
             left = max(LEAST, deadline - monotonic())
             seconds = left / 2 if others and request.reads else left  # the rest is kept for the others
-            replies.append(self._traced(request, seconds))
+            replies.append(self._sent(request, seconds))
             if not _may_repeat(request, replies[-1]) or monotonic() >= deadline - LEAST:
                 return replies[-1]
         return max(replies, key=_telling)
 
-    def _traced(self, request: Request, seconds: float) -> SinkReply | Answer:
-        """In a span named after the API (`bulk`, `mget`, else the method), where the process has an SDK."""
-        if "opentelemetry.sdk.trace" not in sys.modules:
-            return self._sent(request, seconds)
-        from opentelemetry import propagate, trace  # noqa: PLC0415 - slow to load
-
-        path = request.target.partition("?")[0].split("/")
-        api = next((part[1:] for part in path if part.startswith("_")), None)
-        attributes = {"http.request.method": request.method, "db.system": "elasticsearch"}
-        attributes |= {"db.operation": api} if api else {}
-        tracer = trace.get_tracer("outboxctl.sink")
-        with tracer.start_as_current_span(api or request.method, attributes=attributes) as span:
-            propagate.inject(request.headers)
-            reply = self._sent(request, seconds, OpenTelemetrySpan(span))
-            problem = reply.kind if isinstance(reply, Answer) else "" if reply.ok else f"HTTP {reply.status}"
-            if problem:
-                span.set_status(trace.StatusCode.ERROR, problem)
-            return reply
-
-    def _sent(
-        self, request: Request, seconds: float, span: OpenTelemetrySpan = NO_SPAN
-    ) -> SinkReply | Answer:
+    def _sent(self, request: Request, seconds: float) -> SinkReply | Answer:
+        """The request has the ids of the span that is active, where the process has an SDK for spans."""
         method, target, body, headers = request
+        if "opentelemetry.sdk.trace" in sys.modules:
+            from opentelemetry import propagate  # noqa: PLC0415 - slow to load
+
+            propagate.inject(headers)
         try:
             meta, content = self._transport.perform_request(
-                method, target, body=body, headers=headers, request_timeout=seconds, otel_span=span
+                method, target, body=body, headers=headers, request_timeout=seconds
             )
         except NoAnswerError as error:
             return error.answer
