@@ -9,7 +9,7 @@ import typer
 
 from outboxctl.cli import rendering
 from outboxctl.cli.guards import reading
-from outboxctl.cli.options import Json, Limit, OfProjection, OfType, settings
+from outboxctl.cli.options import Json, Limit, OfProjection, settings
 from outboxctl.domain.errors import UsageError
 
 if TYPE_CHECKING:
@@ -74,9 +74,7 @@ def top(
     status(watch=interval)
 
 
-def stuck(
-    projection: OfProjection = None, entity_type: OfType = None, limit: Limit = 20, json: Json = False
-) -> None:
+def stuck(projection: OfProjection = None, limit: Limit = 20, json: Json = False) -> None:
     """List events that are stuck: their lease or their processing time ran out (B).
 
     Example: outboxctl stuck --limit 5
@@ -86,14 +84,12 @@ def stuck(
 
     configured = settings()
     with reading(configured) as connection:
-        of, longest = _scope(connection, projection, entity_type), configured.max_processing_seconds
+        of, longest = _scope(connection, projection), configured.max_processing_seconds
         rows = snapshot.stuck(connection, limit=limit, max_processing=longest, of=of)
     _show_events("Stuck", STUCK_COLUMNS, rows, json=json)
 
 
-def oldest(
-    projection: OfProjection = None, entity_type: OfType = None, limit: Limit = 20, json: Json = False
-) -> None:
+def oldest(projection: OfProjection = None, limit: Limit = 20, json: Json = False) -> None:
     """List the oldest pending events (C).
 
     Example: outboxctl oldest --limit 5
@@ -102,15 +98,17 @@ def oldest(
     from outboxctl.core.stats import snapshot
 
     with reading(settings()) as connection:
-        rows = snapshot.oldest(connection, limit=limit, of=_scope(connection, projection, entity_type))
+        rows = snapshot.oldest(connection, limit=limit, of=_scope(connection, projection))
     _show_events("Oldest pending", OLDEST_COLUMNS, rows, json=json)
 
 
-def _scope(connection: "Connection", projection: str | None, entity_type: str | None) -> "Scope":
+def _scope(connection: "Connection", projection: str | None) -> "Scope":
     """The condition on events. Raises UsageError for an unknown projection."""
     from outboxctl.core.projections import in_force
 
-    return in_force.scope(connection, *in_force.resolved(connection, projection, entity_type))
+    if projection is not None:
+        in_force.require_known(connection, projection)
+    return in_force.scope(connection, projection)
 
 
 def _show_events(title: str, columns: Sequence[str], rows: "list[EventRow]", *, json: bool) -> None:

@@ -148,16 +148,14 @@ def resolved(
     return None, entity_type
 
 
-def scope(connection: Connection, projection: str | None, entity_type: str | None = None) -> Scope:
-    """The events of a projection (None: of any) and of an entity type (None: of any)."""
-    values: dict[str, Any] = {"of_type": entity_type} if entity_type is not None else {}
-    condition = " AND entity_type = :of_type" if entity_type is not None else ""
+def scope(connection: Connection, projection: str | None) -> Scope:
+    """The events of a projection (None: of any)."""
     if projection is None:
-        return Scope(condition, values)
+        return Scope()
     if projection == PROJECTION:
-        return Scope(f"{condition} AND entity_key IS NULL", values)
-    of = f" AND {DECLARED} AND entity_type = ANY(:of_projections)"
-    return Scope(condition + of, values | {"of_projections": members(connection, projection)})
+        return Scope(" AND entity_key IS NULL")
+    of = {"of_projections": members(connection, projection)}
+    return Scope(f" AND {DECLARED} AND entity_type = ANY(:of_projections)", of)
 
 
 def _readable(connection: Connection) -> bool:
