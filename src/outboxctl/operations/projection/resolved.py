@@ -222,14 +222,11 @@ def _own_id(
         return None
     column = next(each for each in document if each.name == name)
     _check_type(place, column)
-    if name in {each.name for each in fields(connection, root)} and not _unique(connection, root, name):
+    unique = {each.columns for each in indexes.unique(connection, root)}
+    if name in {each.name for each in fields(connection, root)} and (name,) not in unique:
         hint = f"ALTER TABLE {root} ADD UNIQUE ({quoted(name)})"
         place.fail(f"{shown(name)} is not unique in {root}: two rows would have one document", hint)
     return KeyColumn(name, column.type)
-
-
-def _unique(connection: Connection, root: Relation, name: str) -> bool:
-    return any(each.columns == (name,) for each in indexes.unique(connection, root))
 
 
 def _check_fields(declared: Declaration, view: Relation, columns: Sequence[Field], vectors: Vectors) -> None:

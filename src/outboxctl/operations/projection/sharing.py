@@ -36,15 +36,12 @@ def share(connection: Connection, planned: Sequence[Planned], before: Collection
         *((each.projection, str(each.declaration.place), each.body) for each in planned),
     ]
     for each in planned:
-        others = [one for one in known if _beside(one[0], each.projection)]
+        own = each.projection
+        others = [one for one in known if one[0].index == own.index and one[0].name != own.name]
         for _, place, needed in others:
             _check(each, needed, place)
         each.shares = [other.name for other, _, _ in others]
         each.whole = mapping.together(each.body, *(needed for _, _, needed in others))
-
-
-def _beside(one: Projection, other: Projection) -> bool:
-    return one.index == other.index and one.name != other.name
 
 
 def _check(planned: Planned, needed: dict[str, Any], place: str) -> None:
