@@ -50,14 +50,14 @@ def current(connection: Connection) -> int | None:
     return None if version is None else int(version)
 
 
-def raise_base(connection: Connection, *, above: int = -1) -> int | None:
+def raise_base(connection: Connection, *, above: int = -1) -> int:
     """Raise the base where it is that of another server or timeline, or where versions are below `above`.
 
-    Of several workers one raises it. Returns the new base, 0 where a server was written down without raising
-    it, None where nothing was to be done. The first server that is seen is written down, and raises nothing.
+    Of several workers one raises it. Returns the new base, 0 where it was not raised: the first server that
+    is seen is written down, and raises nothing.
     """
     base = connection.execute(text(RAISE.format(server=server(connection))), {"above": above}).scalar()
-    return None if base is None else int(base)
+    return int(base or 0)
 
 
 IDENTIFIER = "(SELECT system_identifier::text FROM pg_control_system())"

@@ -12,7 +12,7 @@ import psycopg
 from outboxctl.core.database import Database, driver
 from outboxctl.core.database_errors import FAILED, driver_error, sqlstate
 from outboxctl.core.operator import audit
-from outboxctl.core.projections import catalog, in_force, suspended
+from outboxctl.core.projections import catalog, changes, in_force
 from outboxctl.core.projections.trigger_names import tables_of
 from outboxctl.core.refused_reads import PASSING
 from outboxctl.core.schema.lock_wait import with_lock_retries
@@ -128,7 +128,7 @@ def migrate(
 
     def run(connection: Connection) -> Migrated:
         with _named(connection):
-            views = suspended.suspend(connection, _tables(connection, tables))
+            views = changes.suspend(connection, _tables(connection, tables))
             driver(connection).execute(AS_LOGIN)
         for each in statements:
             with _named(connection, each):
@@ -136,7 +136,7 @@ def migrate(
         with _named(connection, hint=NOT_ANEW):
             path = set_search_path(places(connection).searched)
             driver(connection).execute(AS_BEFORE.format(path=path).encode())
-            said = [*suspended.resume(connection), *([] if statements else [EMPTY])]
+            said = [*changes.resume(connection), *([] if statements else [EMPTY])]
         digest = hashlib.sha256("\n".join(each.sql for each in statements).encode()).hexdigest()
         file = brief(statements[0].file, 200) if statements else ""
         filters = {"file": file, "sha256": digest, "views": views}
