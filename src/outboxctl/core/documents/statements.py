@@ -36,14 +36,7 @@ from outboxctl.core.schema.encoding import stored
 from outboxctl.core.search_path import places
 from outboxctl.core.sql import Connection
 from outboxctl.domain.errors import UnreachableError
-from outboxctl.domain.projection import (
-    KeyColumn,
-    Projection,
-    Relation,
-    Routing,
-    is_hash,
-    key_parts,
-)
+from outboxctl.domain.projection import KeyColumn, Projection, Relation, Routing, is_hash, key_parts
 
 Found = TypeVar("Found")
 RAISES = 3  # times that the base may have to be raised by others between two reads

@@ -73,6 +73,7 @@ SELECT coalesce(sum(pg_relation_size(p.oid)) / current_setting('block_size')::in
 FROM {RELATION}, pg_class p
 WHERE p.oid = c.oid OR p.oid IN (SELECT relid FROM pg_partition_tree(c.oid::regclass))
 """)
+# As SQL has their names.
 ALL = text("""
 SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'v') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
@@ -98,11 +99,6 @@ class Schema(NamedTuple):
 def database(connection: Connection) -> str:
     """The name of the database."""
     return str(connection.execute(text("SELECT current_database()")).scalar_one())
-
-
-def names(connection: Connection) -> list[str]:
-    """The names of tables and views as SQL has them, at most 10,000."""
-    return [str(name) for name in connection.execute(ALL).scalars()]
 
 
 def schemas(connection: Connection) -> dict[str, Schema]:
@@ -186,7 +182,7 @@ def table_hint(connection: Connection, name: str) -> str:
 
     Else they are those of the same name in any schema, or the one of the nearest name.
     """
-    known = {each.replace('"', ""): each for each in names(connection)}
+    known = {str(each).replace('"', ""): str(each) for each in connection.execute(ALL).scalars()}
     wanted = name.replace('"', "")
     schema, _, own = wanted.rpartition(".")
     if schema in {each.replace('"', "") for each in schemas(connection)}:

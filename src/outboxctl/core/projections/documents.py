@@ -228,10 +228,7 @@ def _require_types(connection: Connection, projection: Projection) -> None:
 
 
 def _documents(
-    projection: Projection,
-    keys: Sequence[str],
-    parts: Sequence[Sequence[str]],
-    rows: Sequence[Sequence[Any]],
+    projection: Projection, keys: Sequence[str], parts: Sequence[Sequence[str]], rows: Sequence[Sequence[Any]]
 ) -> Documents:
     """Rows of version, place from 1, text, routing, …, in the order of the places; some places twice."""
     first = [row for n, row in enumerate(rows) if n == 0 or row[1] != rows[n - 1][1]]

@@ -8,9 +8,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from json import loads
 
-from outboxctl.core.projections.follow_pages import FollowEvent
+from outboxctl.core.projections.follow_pages import FollowEvent, cursor_of
 from outboxctl.core.schema.names import EVENTS
 from outboxctl.core.sql import Connection, text
 from outboxctl.core.stats.counts import FINITE
@@ -80,7 +79,7 @@ def following(
     found, arrived = dict[Place, Following](), defaultdict[Place, int](int)
     keys = defaultdict[tuple[str, int], int](int)
     for name, number, cursor in connection.execute(CURSORS):
-        keys[name, number] += _done(cursor)
+        keys[name, number] += int(cursor_of(cursor).get("done", 0))
     rows = connection.execute(WAITING, {"since": pace.at}).all()
     for name, number, key, events, new, age, _ in rows:
         place = name, _table(known.get(name), number, key)
@@ -116,11 +115,3 @@ def _table(projection: Projection | None, place: int, key: str) -> str:
         return ""
     followed = projection.followed(place, name) if projection else None
     return str(followed.table) if followed else ""
-
-
-def _done(cursor: str | None) -> int:
-    """The keys that are done, by a `follow_cursor`; 0 where it does not say."""
-    try:
-        return int(loads(cursor or "")["done"])
-    except (ValueError, TypeError, KeyError):
-        return 0
