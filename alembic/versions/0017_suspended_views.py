@@ -389,7 +389,8 @@ SELECT definition || jsonb_build_object(
     'key', (SELECT jsonb_agg(k || jsonb_build_object('type', CASE WHEN r.now = d.now THEN d.now ELSE t END)
             ORDER BY place)
         FROM jsonb_array_elements(definition -> 'key') WITH ORDINALITY e (k, place),
-            LATERAL (SELECT k ->> 'type', k ->> 'name', coalesce(k ->> 'of', k ->> 'name')) c (t, n, own),
+            LATERAL (SELECT k ->> 'type', k ->> 'name', coalesce(nullif(k ->> 'of', ''), k ->> 'name')
+            ) c (t, n, own),
             LATERAL @.outbox_projections_type(t, definition -> 'root', own) r (now),
             LATERAL @.outbox_projections_type(t, definition -> 'document', n) d (now)),
     'follow', (SELECT coalesce(jsonb_agg(f || jsonb_build_object('types', (
@@ -427,7 +428,7 @@ SELECT DISTINCT r.name, n, e.of_document FROM (
         || coalesce(definition -> 'routing', '[]') || coalesce(definition -> 'version', '[]')
         || jsonb_path_query_array(definition, '$.id.name') AS columns, true AS of_document
     UNION ALL SELECT definition -> 'root', coalesce(definition -> 'columns', '[]')
-        || (SELECT jsonb_agg(coalesce(k -> 'of', k -> 'name'))
+        || (SELECT jsonb_agg(coalesce(nullif(k -> 'of', '""'), k -> 'name'))
             FROM jsonb_array_elements(definition -> 'key') k), false
     UNION ALL SELECT f -> 'table',
         coalesce(f -> 'key', '[]') || coalesce(f -> 'parameters', '[]') || coalesce(f -> 'columns', '[]'),
