@@ -5,7 +5,6 @@ import json
 import re
 import zlib
 from collections.abc import Callable
-from contextlib import closing
 from functools import cache
 from pathlib import Path
 
@@ -15,16 +14,12 @@ from elasticsearch import Elasticsearch
 
 from fakes import ProxyFault, Script, fake_sink
 from fakes.faults import answered
-from outboxctl.domain.clock import Deadline
-from outboxctl.domain.failures import Classification, Reason, Verdict
+from outboxctl.domain.failures import Reason, Verdict
 from outboxctl.drills.proxy.wire import ProxyReply
-from outboxctl.settings import load
-from outboxctl.sink.delivery.bulk import BulkAction
-from outboxctl.sink.delivery.deliver import ElasticSink
-from outboxctl.sink.transport.open import connect
 from processes import Cli, Worker, eventually
 from scene import Scene
 from servers import Servers
+from sinks import delivered
 
 pytestmark = pytest.mark.slow(reason="huge answers, read by real workers")
 
@@ -117,19 +112,11 @@ def test_a_worker_keeps_its_memory_and_its_events_and_says_why(
     scene.holds(21)
 
 
-def deliver(url: str, document: str = "{}") -> Classification:
-    with closing(connect(load(elastic_url=url))) as client:
-        send = [BulkAction("a:1", 1, document)]
-        (found,) = ElasticSink(client, "x").deliver(send, deadline=Deadline.within(20.0)).findings
-    assert found
-    return found
-
-
 @pytest.mark.no_servers
 @pytest.mark.parametrize("coding", ["gzip", "br", "\x1b[31mhostile", "identity, gzip"])
 def test_no_coding_is_decoded_that_was_not_asked_for(coding: str) -> None:
     with fake_sink(Script.always(packed(coding, b"abc"))) as sink:
-        found = deliver(sink.url)
+        found = delivered(sink.url)
     assert (found.verdict, found.reason) == (Verdict.RETRY, Reason.CONNECTION_LOST)
     assert "was not asked for" in found.error
     assert "\x1b" not in found.error
@@ -149,7 +136,7 @@ def test_the_status_of_a_refusal_counts_whatever_its_page_is(status: int, reason
         answered(status),
     ]
     with fake_sink(Script.of(*pages)) as sink:
-        assert [deliver(sink.url).reason for _ in pages] == [reason] * len(pages)
+        assert [delivered(sink.url).reason for _ in pages] == [reason] * len(pages)
 
 
 @pytest.mark.no_servers
@@ -165,6 +152,6 @@ def test_an_answer_may_be_as_large_as_its_request_explains() -> None:
     }
     reply = ProxyReply(200, json.dumps({"errors": True, "items": [item]}).encode())
     with fake_sink(Script.always(ProxyFault(reply=reply))) as sink:
-        found = deliver(sink.url, json.dumps({"d": text}))
+        found = delivered(sink.url, json.dumps({"d": text}))
         assert (found.verdict, found.reason) == (Verdict.FAIL, Reason.MAPPING)
-        assert deliver(sink.url).reason is Reason.BAD_RESPONSE
+        assert delivered(sink.url).reason is Reason.BAD_RESPONSE

@@ -14,7 +14,7 @@ from fakes.memory import Memory
 from fakes.script import Script
 from fakes.store import Store
 from outboxctl.domain.clock import Deadline
-from outboxctl.domain.failures import Classification, Reason, Verdict
+from outboxctl.domain.failures import Reason, Verdict
 from outboxctl.drills import services
 from outboxctl.drills.proxy.wire import PRODUCT, ProxyReply, ProxyRequest
 from outboxctl.settings import load
@@ -22,17 +22,9 @@ from outboxctl.sink.delivery.bulk import BulkAction
 from outboxctl.sink.delivery.deliver import ElasticSink
 from outboxctl.sink.engines import OPENSEARCH
 from outboxctl.sink.transport.open import connect
+from sinks import delivered
 
 pytestmark = pytest.mark.no_servers
-
-
-def _deliver(url: str, product: str) -> Classification:
-    """What one event's delivery ends in."""
-    with closing(connect(load(elastic_url=url, sink=product))) as client:
-        sent = ElasticSink(client, "x").deliver([BulkAction("a:1", 1, "{}")], deadline=Deadline.within(10.0))
-    (found,) = sent.findings
-    assert found
-    return found
 
 
 def test_credentials_are_sent_and_not_shown() -> None:
@@ -45,7 +37,7 @@ def test_credentials_are_sent_and_not_shown() -> None:
 
     with _sink(Ear(Store())) as sink:
         url = sink.url.replace("//", "//u:secret@")
-        assert _deliver(url, "auto").verdict is Verdict.DONE
+        assert delivered(url).verdict is Verdict.DONE
         with closing(connect(load(elastic_url=url))) as client:
             assert "secret" not in client.where
     assert set(heard) == {"Basic dTpzZWNyZXQ="}
@@ -103,14 +95,14 @@ class Reticent(OpenSearch):
 
 def test_who_may_not_ask_who_is_there_says_it_by_a_setting() -> None:
     with _sink(Reticent(Store())) as sink:
-        found = _deliver(sink.url, "auto")
+        found = delivered(sink.url)
         assert (found.verdict, found.reason) == (Verdict.OUTAGE, Reason.BAD_RESPONSE)
-        assert _deliver(sink.url, "opensearch").verdict is Verdict.DONE
+        assert delivered(sink.url, product="opensearch").verdict is Verdict.DONE
 
 
 def test_elasticsearch_is_never_asked_who_it_is() -> None:
     with fake_sink() as sink:
-        assert _deliver(sink.url, "auto").verdict is Verdict.DONE
+        assert delivered(sink.url).verdict is Verdict.DONE
         assert sink.lookups == ["HEAD /_alias/x"]
 
 

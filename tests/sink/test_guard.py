@@ -10,16 +10,12 @@ from time import monotonic
 import pytest
 
 from outboxctl.domain import clock
-from outboxctl.domain.clock import Deadline
 from outboxctl.domain.failures import Reason, Verdict
 from outboxctl.net import deadline
 from outboxctl.net.deadline import GUARD, Guard
-from outboxctl.settings import load
-from outboxctl.sink.delivery.bulk import BulkAction
-from outboxctl.sink.delivery.deliver import ElasticSink
 from outboxctl.sink.transport import connection
-from outboxctl.sink.transport.open import connect
 from processes import eventually
+from sinks import delivered
 
 pytestmark = pytest.mark.no_servers
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nX-Elastic-Product: Elasticsearch\r\n"
@@ -65,13 +61,9 @@ def dripping() -> Iterator[Callable[[bytes], str]]:
 def test_a_dripped_answer_ends_at_the_deadline_as_a_timeout(
     dripping: Callable[[bytes], str], start: bytes
 ) -> None:
-    client = connect(load(elastic_url=dripping(start)))
-    began = monotonic()
-    sink = ElasticSink(client, "x")
-    delivery = sink.deliver([BulkAction("a:1", 1, "{}")], deadline=Deadline.within(0.5))
+    url, began = dripping(start), monotonic()
+    finding = delivered(url, seconds=0.5)
     assert 0.2 < monotonic() - began < 2
-    (finding,) = delivery.findings
-    assert finding
     assert (finding.verdict, finding.reason) == (Verdict.RETRY, Reason.TIMEOUT)
 
 
@@ -108,13 +100,10 @@ def test_a_request_whose_time_passed_while_it_connected_is_not_sent(
     monkeypatch.setattr(connection, "monotonic", lambda: clock.monotonic() + 3_600)
     monkeypatch.setattr(connection, "LEAST", 10)
     with socket.create_server(("127.0.0.1", 0)) as server:
-        url = f"http://127.0.0.1:{server.getsockname()[1]}"
-        sink = ElasticSink(connect(load(elastic_url=url)), "x")
-        (finding,) = sink.deliver([BulkAction("a:1", 1, "{}")], deadline=Deadline.within(5)).findings
+        finding = delivered(f"http://127.0.0.1:{server.getsockname()[1]}", seconds=5)
         server.settimeout(10)
         accepted, _ = server.accept()
         with accepted:
             accepted.settimeout(10)
             assert accepted.recv(1) == b"", "closed without a byte"
-    assert finding
     assert finding.reason is Reason.TIMEOUT

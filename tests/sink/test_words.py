@@ -11,15 +11,11 @@ import pytest
 
 from fakes import Script, fake_sink
 from fakes.faults import answered
-from outboxctl.domain.clock import Deadline
 from outboxctl.domain.failures import Answer, Reason, classify
 from outboxctl.domain.fingerprints import fingerprint
 from outboxctl.domain.reason_texts import public_words
 from outboxctl.drills import services
-from outboxctl.settings import load
-from outboxctl.sink.delivery.bulk import BulkAction
-from outboxctl.sink.delivery.deliver import ElasticSink
-from outboxctl.sink.transport.open import connect
+from sinks import delivered
 
 pytestmark = pytest.mark.no_servers
 HEAD = b"HTTP/1.1 200 OK\r\nX-Elastic-Product: Elasticsearch\r\nContent-Type: application/json\r\n"
@@ -65,9 +61,7 @@ def server() -> Iterator[Server]:
 
 
 def error_of(url: str, seconds: float = 20) -> tuple[Reason | None, str]:
-    sink = ElasticSink(connect(load(elastic_url=url)), "x")
-    (finding,) = sink.deliver([BulkAction("a:1", 1, "{}")], deadline=Deadline.within(seconds)).findings
-    assert finding
+    finding = delivered(url, seconds=seconds)
     return finding.reason, finding.error
 
 
