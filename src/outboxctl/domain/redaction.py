@@ -73,13 +73,9 @@ def add_login(user: str, password: str) -> None:
 
 
 def add_setting(name: str, value: str) -> None:
-    """Hide what the variable `name` holds: a URL's secrets, each value of HTTP headers, or all of it."""
+    """Hide what the variable `name` holds: a URL's secrets, or all of it."""
     if name.endswith("_URL"):
         add_url(value)
-    elif name.endswith("_HEADERS"):
-        for pair in value.split(","):
-            add_secret(pair.partition("=")[2].strip())
-            add_secret(unquote(pair.partition("=")[2].strip()))
     else:
         add_secret(value)
 
