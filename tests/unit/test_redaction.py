@@ -9,7 +9,7 @@ from unittest.mock import patch
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from outboxctl.domain import redaction
@@ -156,6 +156,7 @@ def test_what_is_cleaned_is_redacted() -> None:
 @given(st.text(max_size=200), st.text(st.characters(codec="utf-8"), min_size=12, max_size=40))
 @settings(derandomize=True, max_examples=200)
 def test_any_secret_is_found_in_any_text(text: str, secret: str) -> None:
+    assume(secret.lower() not in redaction.COMMON)
     with patch.object(redaction, "_known", ()):
         redaction.add_secret(secret)
         for written in (secret, quote(secret, safe=""), json.dumps(secret)[1:-1]):
