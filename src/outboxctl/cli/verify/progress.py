@@ -2,7 +2,7 @@
 
 import gc
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -50,7 +50,8 @@ def verify(settings: Settings, options: ComparisonOptions, *, yes: bool) -> int:
         stoppable() if repairs else nullcontext(Event()) as stop,
     ):
         if repairs:
-            confirm(settings, db, _words(settings, chosen), yes=yes)
+            names = dict.fromkeys(each.name or settings.elastic_index for each in chosen)
+            confirm(settings, db, f"repair the documents of {', '.join(names)}", yes=yes)
         compared = [_compared(each, options, stop) for each in chosen if not stop.is_set()]
         interrupted = stop.is_set()
     show(compared, skipped=skipped, dry_run=options.dry_run, json=options.json)
@@ -91,13 +92,6 @@ def _surveyed(target: Target, options: ComparisonOptions, stop: Event, act: Act 
             rows = sides.source.count(connection)
     with rendering.progress(f"comparing {target.name}".rstrip(), rows) as advance:
         return survey(sides, limit=options.limit, advance=advance, stop=stop, act=act)
-
-
-def _words(settings: Settings, chosen: Sequence[Target]) -> str:
-    """What a repair is about to do, for a question."""
-    names = [target.name for target in chosen if target.name]
-    index = [] if len(names) == len(chosen) else [f"the index {settings.elastic_index}"]
-    return f"repair {' and '.join(index + [f'that of {name}' for name in names])}"
 
 
 @contextmanager
