@@ -59,10 +59,6 @@ class AlertLimits:
         new = f"sum {EACH} ({series} unless {series} offset {duration(minutes * MINUTE)})"
         return f"{self.grown(name, minutes)} > 0\nor {new} > 0"
 
-    def highest(self, name: str, minutes: float) -> str:
-        """The highest value of a gauge of any worker within that time."""
-        return f"max {EACH} (max_over_time({self.of_job(name)}[{duration(minutes * MINUTE)}]))"
-
 
 def duration(seconds: float) -> str:
     """A duration in Prometheus' notation, to the millisecond: 300 is `5m`, 1.5 is `1500ms`."""

@@ -7,7 +7,7 @@ from enum import StrEnum
 from functools import partial
 from textwrap import indent
 
-from outboxctl.metrics.alerts.queries import FRESH, MINUTE, REFRESHED, AlertLimits, duration
+from outboxctl.metrics.alerts.queries import EACH, FRESH, MINUTE, REFRESHED, AlertLimits, duration
 
 RUNBOOK = "https://outboxctl.readthedocs.io/en/latest/runbook/"
 # Prometheus' default is a minute: the value of a success could then be a minute old at each evaluation.
@@ -149,7 +149,7 @@ def _tickets(limits: AlertLimits) -> list[Alert]:
         # With few events workers take turns at the probe, and one that finds nothing due closes its circuit.
         ticket(
             "OutboxCircuitOpen",
-            f"{limits.highest('outbox_circuit_open', 1)} == 1",
+            f"max {EACH} (max_over_time({limits.of_job('outbox_circuit_open')}[1m])) == 1",
             3 * MINUTE,
             "The circuit to the sink is open: it takes no writes, and events wait",
             "See /readyz of the worker for the reason. No attempt is spent; do not restart workers.",

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from math import inf
 from typing import NamedTuple
 
 from outboxctl.core.delivery.claim import Claimed, Traces
@@ -10,8 +11,7 @@ from outboxctl.settings import DELIVERY_SHARE
 from outboxctl.worker.signals import Signals
 
 RENEW_BELOW = 0.75  # of a lease: a request that starts with less would have too little time
-LONGEST_LOOK = 0.5  # seconds between two looks at leases that end by the clock
-SHORT_LOOK = 0.05  # the same where reclaimed events wait for it
+LOOK = 0.05  # seconds between two looks at leases that end by the clock
 
 
 class Lease:
@@ -143,7 +143,7 @@ class InFlight:
         """
         end = monotonic() + seconds
         while self._young() and not self._signals.stopping and (left := end - monotonic()) > 0:
-            self._signals.wait_until(lambda: not self._young(), min(SHORT_LOOK, left))
+            self._signals.wait_until(lambda: not self._young(), min(LOOK, left))
         return not (self._young() or self._signals.stopping)
 
     def _young(self) -> bool:
@@ -152,8 +152,7 @@ class InFlight:
 
     def wait_while_exclusive(self) -> bool:
         """Wait until no exclusive claim is in hand; False once the worker stops."""
-        while self._exclusive and not self._signals.stopping:
-            self._signals.wait_until(lambda: not self._exclusive, LONGEST_LOOK)
+        self._signals.wait_until(lambda: not self._exclusive, inf)
         return not self._signals.stopping
 
 
