@@ -13,8 +13,6 @@ from outboxctl.cli.options import Json, Limit, OfProjection, settings
 from outboxctl.domain.errors import UsageError
 
 if TYPE_CHECKING:
-    from outboxctl.core.database import Connection
-    from outboxctl.core.projections.in_force import Scope
     from outboxctl.core.stats.snapshot import EventRow, PipelineStatus
 
 SECOND_LOOK = 1.0  # seconds after the first one: the pace of follow events is measured in between
@@ -84,8 +82,8 @@ def stuck(projection: OfProjection = None, limit: Limit = 20, json: Json = False
 
     configured = settings()
     with reading(configured) as connection:
-        of, longest = _scope(connection, projection), configured.max_processing_seconds
-        rows = snapshot.stuck(connection, limit=limit, max_processing=longest, of=of)
+        longest = configured.max_processing_seconds
+        rows = snapshot.stuck(connection, limit=limit, max_processing=longest, projection=projection)
     _show_events("Stuck", STUCK_COLUMNS, rows, json=json)
 
 
@@ -98,17 +96,8 @@ def oldest(projection: OfProjection = None, limit: Limit = 20, json: Json = Fals
     from outboxctl.core.stats import snapshot
 
     with reading(settings()) as connection:
-        rows = snapshot.oldest(connection, limit=limit, of=_scope(connection, projection))
+        rows = snapshot.oldest(connection, limit=limit, projection=projection)
     _show_events("Oldest pending", OLDEST_COLUMNS, rows, json=json)
-
-
-def _scope(connection: "Connection", projection: str | None) -> "Scope":
-    """The condition on events. Raises UsageError for an unknown projection."""
-    from outboxctl.core.projections import in_force
-
-    if projection is not None:
-        in_force.require_known(connection, projection)
-    return in_force.scope(connection, projection)
 
 
 def _show_events(title: str, columns: Sequence[str], rows: "list[EventRow]", *, json: bool) -> None:

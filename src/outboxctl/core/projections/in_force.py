@@ -149,9 +149,10 @@ def resolved(
 
 
 def scope(connection: Connection, projection: str | None) -> Scope:
-    """The events of a projection (None: of any)."""
+    """The events of a projection (None: of any). Raises UsageError for an unknown one."""
     if projection is None:
         return Scope()
+    require_known(connection, projection)
     if projection == PROJECTION:
         return Scope(" AND entity_key IS NULL")
     of = {"of_projections": members(connection, projection)}

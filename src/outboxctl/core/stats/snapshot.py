@@ -6,9 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from outboxctl.core.projections import follow_tables, in_force
-from outboxctl.core.projections.in_force import Scope
 from outboxctl.core.schema.names import EVENTS, OF_PROJECTION, SAFE, STUCK, pending
-from outboxctl.core.sql import Connection, TextClause, text
+from outboxctl.core.sql import Connection, text
 from outboxctl.core.stats import by_projection, workers
 from outboxctl.core.stats.by_projection import Counted
 from outboxctl.core.stats.following import Following, FollowPace, drain_seconds
@@ -132,8 +131,6 @@ def pipeline_status(
     With a `projection` of its events alone. `pace`: that of follow events, which is measured from one call to
     the next. Raises UsageError for an unknown projection.
     """
-    if projection is not None:
-        in_force.require_known(connection, projection)
     seen = by_projection.count(connection, max_processing=max_processing, only=projection, pace=pace)
     known = workers.all_workers(connection)
     flow = workers.flow(known)
@@ -146,7 +143,7 @@ def pipeline_status(
     return PipelineStatus(
         **vars(seen),
         projection=projection or PROJECTION,
-        oldest_pending=oldest(connection, limit=5, of=in_force.scope(connection, projection)),
+        oldest_pending=oldest(connection, limit=5, projection=projection),
         rate_in=flow.rate_in if whole else None,
         rate_out=flow.rate_out if whole else None,
         drain_seconds=drained if whole else None,
@@ -164,21 +161,16 @@ def _away(known: Sequence[WorkerRow], seen: Counted) -> list[Outage]:
     return [each for each in found if each.events]
 
 
-def oldest(connection: Connection, *, limit: int, of: Scope = Scope()) -> list[EventRow]:  # noqa: B008 - frozen
-    """The oldest pending events (C), those `of` a projection or type."""
-    return _rows(connection, text(OLDEST_OF.format(scope=of.condition)), of, limit=limit)
+def oldest(connection: Connection, *, limit: int, projection: str | None = None) -> list[EventRow]:
+    """The oldest pending events (C). Raises UsageError for an unknown projection."""
+    return _rows(connection, OLDEST_OF, projection, limit=limit)
 
 
 def stuck(
-    connection: Connection,
-    *,
-    limit: int,
-    max_processing: float,
-    of: Scope = Scope(),  # noqa: B008 - frozen
+    connection: Connection, *, limit: int, max_processing: float, projection: str | None = None
 ) -> list[EventRow]:
-    """The rows behind B."""
-    statement = text(STUCK_ROWS.format(scope=of.condition))
-    return _rows(connection, statement, of, limit=limit, max_processing=max_processing)
+    """The rows behind B. Raises UsageError for an unknown projection."""
+    return _rows(connection, STUCK_ROWS, projection, limit=limit, max_processing=max_processing)
 
 
 def claimable(connection: Connection) -> bool:
@@ -209,7 +201,9 @@ def anything_reclaimed(connection: Connection, *, closed: Sequence[str] = ()) ->
     return bool(connection.execute(RECLAIMED, {"closed": list(closed)}).scalar())
 
 
-def _rows(connection: Connection, statement: TextClause, of: Scope, **values: Any) -> list[EventRow]:
+def _rows(connection: Connection, query: str, projection: str | None, **values: Any) -> list[EventRow]:
+    of = in_force.scope(connection, projection)
+    statement = text(query.format(scope=of.condition))
     return [EventRow(*row) for row in connection.execute(statement, values | dict(of.values))]
 
 
