@@ -131,7 +131,7 @@ def mark(
     Example: outboxctl db mark test --by alice --reason "the lab document runs here"
     """
     from outboxctl.core.schema import marker
-    from outboxctl.settings.kinds import Environment
+    from outboxctl.settings.connections import Environment
 
     after = parse.one_of("ENV", environment, get_args(Environment), "environment")
     # Whatever OUTBOX_ENV says: a contradiction is what this command is called for.

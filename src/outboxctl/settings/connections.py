@@ -1,12 +1,44 @@
 """The settings of the connections to PostgreSQL and the sink: addresses, credentials, trust."""
 
-from pydantic import BaseModel, ConfigDict, SecretStr, field_validator
+from enum import StrEnum
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.index_names import broken_rule
 from outboxctl.domain.printable import CONTROL
 from outboxctl.net.urls import check_database_url, check_sink_urls
-from outboxctl.settings.kinds import AwsService, Environment, SinkNodes, SinkProduct, setting
+
+Environment = Literal["dev", "test", "sandbox", "prod"]
+
+
+def setting(name: str, default: Any, meaning: str, **more: Any) -> Any:
+    """The field of a setting: its variable (or several) in the environment, its default, what it is for."""
+    value = {"default_factory": default} if callable(default) else {"default": default}
+    return Field(**value, description=meaning, json_schema_extra={"names": name}, **more)
+
+
+class SinkNodes(StrEnum):
+    """Which nodes of the sink get requests: those of ELASTIC_URL, or also those that the cluster names."""
+
+    NAMED = "named"
+    DISCOVERED = "discovered"
+
+
+class AwsService(StrEnum):
+    """What of AWS requests are signed for: a domain of OpenSearch Service, or a Serverless collection."""
+
+    DOMAIN = "es"
+    SERVERLESS = "aoss"
+
+
+class SinkProduct(StrEnum):
+    """Which search engine the sink is; `auto`: its first answers decide."""
+
+    AUTO = "auto"
+    ELASTICSEARCH = "elasticsearch"
+    OPENSEARCH = "opensearch"
 
 
 class ConnectionSettings(BaseModel):

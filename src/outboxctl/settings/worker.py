@@ -2,15 +2,33 @@
 
 import os
 import socket
+from enum import StrEnum
+from typing import Annotated
 
-from pydantic import field_validator
+from pydantic import Field, field_validator
 
 from outboxctl.domain.clock import LOCK_SECONDS
 from outboxctl.domain.printable import CONTROL
-from outboxctl.settings.connections import ConnectionSettings
-from outboxctl.settings.kinds import Count, NotifyPolicy, OutagePolicy, Port, Seconds, setting
+from outboxctl.settings.connections import ConnectionSettings, setting
 
+Seconds = Annotated[float, Field(gt=0, le=10 * 365 * 86_400, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1, le=1_000_000)]
+Port = Annotated[int, Field(ge=1, le=65_535)]
 DELIVERY_SHARE = 0.75  # of the lease: a request must have ended by then, and leave time to settle
+
+
+class OutagePolicy(StrEnum):
+    """What an outage of the sink does to attempts: `count` burns them, `hold` gives them back."""
+
+    COUNT = "count"
+    HOLD = "hold"
+
+
+class NotifyPolicy(StrEnum):
+    """Whether a worker listens for new events: `auto` where the database notifies, `off` never."""
+
+    AUTO = "auto"
+    OFF = "off"
 
 
 class WorkerSettings(ConnectionSettings):

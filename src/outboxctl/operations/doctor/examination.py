@@ -46,9 +46,8 @@ from outboxctl.operations.projection.parts import there
 from outboxctl.settings import Settings
 from outboxctl.sink.engines import DENSE
 from outboxctl.sink.index.named import look
-from outboxctl.sink.inspect.cluster import formation
+from outboxctl.sink.inspect.cluster import IndexHealth, formation, health
 from outboxctl.sink.inspect.cluster import rights as sink_rights
-from outboxctl.sink.inspect.health import IndexHealth, health
 from outboxctl.sink.inspect.product import product, reach, vectors
 from outboxctl.sink.transport.client import Client
 from outboxctl.sink.transport.request import shaped

@@ -10,11 +10,11 @@ from outboxctl.domain.projection import Projection
 from outboxctl.operations.doctor.model import ERROR, WARNING, Case, RuleGroup
 from outboxctl.operations.doctor.remedies import apply, index_setting, request
 from outboxctl.settings import Settings
-from outboxctl.settings.kinds import AwsService
+from outboxctl.settings.connections import AwsService
 from outboxctl.sink.engines import DENSE, Vectors
 from outboxctl.sink.index.index_setup import MAPPING, SETTINGS
 from outboxctl.sink.index.named import Index, Named, seconds
-from outboxctl.sink.inspect.health import Copies, IndexHealth
+from outboxctl.sink.inspect.cluster import Copies, IndexHealth
 
 TOMBSTONES = 3_600.0  # seconds: what this project's own indexes have
 DEFAULT_TOMBSTONES = 60.0  # the engine's default

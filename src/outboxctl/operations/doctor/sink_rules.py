@@ -7,7 +7,7 @@ from outboxctl.net.urls import mask, parse_url
 from outboxctl.operations.doctor.model import ERROR, INFO, WARNING, Case, RuleGroup
 from outboxctl.operations.doctor.remedies import export, request
 from outboxctl.settings import Settings
-from outboxctl.settings.kinds import SinkNodes
+from outboxctl.settings.connections import SinkNodes
 from outboxctl.sink.engines import ELASTICSEARCH, Engine, Identity
 from outboxctl.sink.inspect.cluster import Formation, SinkRights
 from outboxctl.sink.inspect.product import Reached

@@ -9,7 +9,7 @@ from outboxctl.domain.redaction import add_login
 from outboxctl.net.certificates import SINK, Files
 from outboxctl.net.urls import credentials, parse_url
 from outboxctl.settings import Settings
-from outboxctl.settings.kinds import AwsService, SinkNodes
+from outboxctl.settings.connections import AwsService, SinkNodes
 from outboxctl.sink.engines import ENGINES, SERVERLESS
 from outboxctl.sink.transport.aws import Signer
 from outboxctl.sink.transport.client import Client

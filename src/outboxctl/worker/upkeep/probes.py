@@ -11,7 +11,7 @@ from outboxctl.domain.clock import monotonic
 from outboxctl.domain.errors import OutboxctlError
 from outboxctl.domain.failures import NO_ANSWER, Classification, Reason
 from outboxctl.domain.projection import Projection
-from outboxctl.settings.kinds import SinkNodes
+from outboxctl.settings.connections import SinkNodes
 from outboxctl.worker.claiming.claimer import ReclaimedTurns
 from outboxctl.worker.context import WorkerContext
 from outboxctl.worker.flow.control import FlowControl
