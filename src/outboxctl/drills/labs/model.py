@@ -134,7 +134,3 @@ class LabRun:
     versions: dict[str, str]
     records: list[Record]
     state: RunState = RunState.FINISHED
-
-    def of(self, verdict: LabVerdict) -> int:
-        """How many labs have this verdict."""
-        return sum(record.verdict is verdict for record in self.records)

@@ -1,6 +1,7 @@
 """The pages of a whole run, each made from its report alone: Markdown, HTML made of that, and JUnit XML."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -75,7 +76,8 @@ class LabPage:
         run, say = self.run, self._say
         note = STATES.get(run.state)
         meaning = None if run.state is RunState.RUNNING else MEANINGS[run.verdict]
-        tally = ", ".join(f"{run.of(verdict)} {verdict}" for verdict in LabVerdict)
+        counts = Counter(record.verdict for record in run.records)
+        tally = ", ".join(f"{counts[verdict]} {verdict}" for verdict in LabVerdict)
         begun = datetime.fromisoformat(run.started_at).strftime("%Y-%m-%d %H:%M UTC")
         versions = ", ".join(f"{_escaped(name)} {_escaped(value)}" for name, value in run.versions.items())
         records = self._in_order()
