@@ -11,10 +11,11 @@ import pytest
 from outboxctl.core.database import Database
 from outboxctl.domain import clock
 from outboxctl.domain.clock import Deadline
-from outboxctl.domain.failures import Classification, Reason, Verdict
+from outboxctl.domain.failures import DONE, Answer, Classification, Reason, Verdict, classify
 from outboxctl.settings import load
 from outboxctl.sink.delivery.bulk import BulkAction
 from outboxctl.sink.delivery.result import Delivery
+from outboxctl.worker.flow import control
 from outboxctl.worker.wiring import WorkerParts
 from processes import eventually
 from scene import Scene
@@ -22,6 +23,7 @@ from scene import Scene
 TOTAL, ATTEMPTS, LANES, BASE = 300, 7, 3, 0.2
 DEAD = Classification(Verdict.OUTAGE, Reason.CONNECT, error="connect: refused")
 REFUSED = Classification(Verdict.OUTAGE, Reason.UNAVAILABLE, error="503")
+SICK = classify(Answer(503, "unavailable_shards_exception", "[x][0] primary shard is not active"))
 SETTINGS: dict[str, Any] = {
     "max_attempts": ATTEMPTS,
     "base_backoff_seconds": BASE,
@@ -45,7 +47,7 @@ class Sink:
         finding = self.finding
         with self._one:
             self.deliveries.append((began, clock.monotonic()))
-        return Delivery([finding] * len(actions), [])
+        return Delivery([finding] * len(actions), [], recovered=finding is DONE)
 
 
 @contextmanager
@@ -88,3 +90,21 @@ def test_under_hold_it_is_over_where_nothing_is_due(url: str, db: Database, scen
         eventually(lambda: scene.sql.execute(taken).rowcount, what="taken by somebody else")
         eventually(lambda: not parts.flow.away, what="closed")
         assert "; not seen for " in str(parts.context.health.failing().get("sink")), "it ends by itself"
+
+
+def test_a_worker_is_not_ready_while_events_wait_for_a_shard(
+    url: str, db: Database, scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though others are delivered: an election of a second is no illness, a red index is."""
+    monkeypatch.setattr(control, "ONSET", 0.5)
+    scene.load(1)
+    sink = Sink(SICK)
+    with lanes_of(url, db, sink, outage_policy="hold") as parts:
+        eventually(lambda: sink.deliveries, what="refused")
+        assert parts.flow.shard_away() is None, "not at once"
+        problem = eventually(parts.flow.shard_away, what="said so")
+        own = "unavailable: events of search_index_to_elastic wait for a shard that takes nothing"
+        assert (problem.public, "[x][0] primary shard" in problem.text) == (own, True)
+        sink.finding = DONE
+        eventually(lambda: scene.count("done") == 1, what="delivered")
+        assert parts.flow.shard_away() is None

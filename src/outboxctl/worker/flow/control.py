@@ -39,6 +39,7 @@ from outboxctl.worker.settling.outcome import Outcomes
 
 log = structlog.get_logger()
 RECENT = 60.0  # seconds: a projection whose batches ended within them is one of several
+ONSET = 3.0  # seconds: the election of another primary is shorter
 
 
 class Choice(NamedTuple):
@@ -51,6 +52,14 @@ class Choice(NamedTuple):
     closed: Collection[str]
     sizes: Mapping[str, int]
     limited: bool = False
+
+
+class ShardWait(NamedTuple):
+    """Events of a projection wait for a shard: since when, when that was `seen` last, and why."""
+
+    since: float
+    seen: float
+    why: Classification
 
 
 class FlowControl:
@@ -80,6 +89,7 @@ class FlowControl:
         self._sink = SinkState(s.bulk_size * s.concurrency, s.bulk_size * s.concurrency)
         self._indexes = dict[str, IndexState]()  # of what had events
         self._existed = False
+        self._shard_waits = dict[str, ShardWait]()
         self._recovered = set[str]()  # whose events of shards that were away are to be brought forward
         self.declared: Collection[str] = ()
         self.missing = ""  # why search_index cannot be delivered since the start; empty: it can
@@ -239,6 +249,21 @@ class FlowControl:
         seconds, refusal = found
         return problem_of(refusal, begin=f"nothing was taken for {seconds:.0f} s: ")
 
+    def shard_away(self) -> Problem | None:
+        """That events wait for a shard, once that has lasted; those that come back confirm it."""
+        now = monotonic()
+        with self._lock:
+            waits = [*self._shard_waits.items()]
+        for name, each in waits:
+            if each.since + ONSET < now and self._is_recent(each.seen, now):
+                text = f"events of {name or PROJECTION} wait for a shard that takes nothing"
+                return Problem(f"{text}: {each.why.words}", f"{each.why.reason}: {text}")
+        return None
+
+    def _is_recent(self, seen: float, now: float) -> bool:
+        """Whether a wait is still confirmed: its last event may have been another worker's."""
+        return seen > now - self._settings.max_backoff_seconds - STANDSTILL
+
     def probed(self, finding: Classification | None) -> None:
         """Take the result of a probe of the sink: None if the index of search_index exists."""
         self._existed = self._existed or finding is None
@@ -253,12 +278,10 @@ class FlowControl:
             found.append(Outage(None, str(sink.refusal.reason), now - sink.refused_since))
         if self.missing and self._missing_since is not None:
             found.append(Outage(PROJECTION, Reason.INDEX_UNAVAILABLE, now - self._missing_since))
-        # Its last event may have been another worker's: a state that is not confirmed any more is no news.
-        recent = now - self._settings.max_backoff_seconds - STANDSTILL
         with self._lock:
             indexes = list(self._indexes.items())
         for name, index in indexes:
-            if index.why and index.away_since is not None and index.next_probe > recent:
+            if index.why and index.away_since is not None and self._is_recent(index.next_probe, now):
                 found.append(Outage(name or PROJECTION, str(index.why.reason), now - index.away_since))
         return found
 
@@ -343,12 +366,16 @@ class FlowControl:
             self._indexes[name] = self._state(name).ended(events, seconds, now, most)
 
     def spread(self, name: str, outcomes: Outcomes) -> None:
-        """Lengthen the waits of events whose shard takes nothing."""
+        """Lengthen the waits of events whose shard takes nothing, and remember that they wait."""
         waiting = [each for each in outcomes.retries if outcomes.findings[each.id][1].of_shard]
         if not waiting:
             return
+        now, why = monotonic(), outcomes.findings[waiting[0].id][1]
         with self._lock:
-            self._indexes[name], waits = self._state(name).spread(len(waiting), monotonic())
+            self._indexes[name], waits = self._state(name).spread(len(waiting), now)
+            before = self._shard_waits.get(name)
+            since = before.since if before and self._is_recent(before.seen, now) else now
+            self._shard_waits[name] = ShardWait(since, now, why)
         later = {each.id: max(each.delay, wait) for each, wait in zip(waiting, waits, strict=True)}
         outcomes.retries = [replace(each, delay=later.get(each.id, each.delay)) for each in outcomes.retries]
 
@@ -356,6 +383,7 @@ class FlowControl:
         """A shard of its index takes documents again: its events are brought forward from now on."""
         with self._lock:
             self._indexes[name] = replace(self._state(name), next_of_shard=0.0)
+            self._shard_waits.pop(name, None)
             self._recovered.add(name)
 
     def bring_forward(self, name: str) -> None:
