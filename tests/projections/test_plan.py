@@ -251,3 +251,13 @@ def test_a_view_that_has_several_rows_for_a_key_is_refused_where_its_text_does_n
         assert done.returncode == 2, done
         assert "[projections.product] query: it has more than one row for the key '2'" in done.stderr
     assert store.facts()[0] == []
+
+
+def test_of_a_large_view_the_first_keys_are_looked_at(store: Store) -> None:
+    """All of it takes too long: each row beyond the first thousand takes a tenth of a second."""
+    query = "SELECT p.id, g AS n FROM store.products p, generate_series(1, 1 + (p.id = 7)::int) g,"
+    query += " LATERAL (SELECT pg_sleep(0.1 * (p.id > 1000)::int)) s"
+    store.write('document = "store.documents"', f'query = """{query}"""')
+    rows = 'INSERT INTO store.products (id, tenant, "Odd ""%Name") SELECT n, \'t\', n FROM'
+    store.sql.execute(f"{rows} generate_series(1, 1100) n".encode())
+    assert "it has more than one row for the key '7'" in store("plan").stderr

@@ -35,8 +35,9 @@ NUMBER = "SELECT count(*) FROM {view} r WHERE {keyed} AND {of_part}"
 VALUES = "SELECT DISTINCT {value} FROM {view} r WHERE {keyed} LIMIT {most}"
 UNREACHED = """SELECT {key} FROM {view} r
 WHERE {keyed} AND {of_part} AND NOT EXISTS (SELECT FROM {root} t WHERE {same})"""
-SEVERAL = "SELECT {key} FROM {view} r WHERE {keyed} GROUP BY {own} HAVING count(*) > 1 LIMIT 1"
-SHORT = 2.0  # seconds for that
+SEVERAL = "SELECT {key} FROM {view} r WHERE {keyed} {some} GROUP BY {own} HAVING count(*) > 1 LIMIT 1"
+SHORT = 2.0  # seconds for that, of all keys or, of a large root, of the first thousand
+SOME = "AND ({own}) IN (SELECT {roots} FROM {root} t ORDER BY {roots} LIMIT 1000)"
 # All of both are read: the plan that `prepare` asks for finds rows by their keys, and takes far longer.
 AS_A_WHOLE = "SET LOCAL enable_seqscan = on"
 # Only long keys have a hash as `_id`, and no index finds a key by it.
@@ -141,13 +142,21 @@ def unreached(connection: Connection, projection: Projection, *, size: int) -> I
 
 def several(connection: Connection, projection: Projection) -> str | None:
     """The key of which the view has more than one row; None where there is none, or none found in time."""
-    own = SQL(", ").join(SQL("r.{}").format(identifier(each.name)) for each in projection.key)
-    try:
-        with undone(connection):
-            key: str | None = _read(connection, projection, SEVERAL, seconds=SHORT, own=own).scalar()
-            return key
-    except ReadRefusedError:
-        return None  # a row that cannot be read is for `verify` to list
+    own, roots = (
+        SQL(", ").join(SQL(f"{alias}.{{}}").format(identifier(each.name)) for each in key)
+        for alias, key in (("r", projection.key), ("t", projection.root_key))
+    )
+    first = SQL(SOME).format(own=own, roots=roots, root=qualified(projection.root))
+    for some in (SQL(""), first):
+        try:
+            with undone(connection):
+                rows = _read(connection, projection, SEVERAL, seconds=SHORT, own=own, some=some)
+                key: str | None = rows.scalar()
+                return key
+        except ReadRefusedError as error:
+            if not error.late:
+                break  # a row that cannot be read is for `verify` to list
+    return None
 
 
 def _read(
