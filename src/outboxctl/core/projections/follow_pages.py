@@ -55,7 +55,7 @@ class FollowEvent:
 
     @property
     def name(self) -> str:
-        """That of the followed table (`Follow.name`); empty where an older trigger wrote the event."""
+        """That of the followed table (`Follow.name`); empty where the event does not say it."""
         return _text(self._content.get(NAME)) or ""
 
     @property
