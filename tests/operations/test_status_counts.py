@@ -10,6 +10,7 @@ from outboxctl.core.database import Database
 from outboxctl.core.sql import text
 from outboxctl.core.stats import by_projection, counts, snapshot
 from outboxctl.core.stats.by_projection import Counted
+from processes import eventually
 
 FILL = """
 INSERT INTO search_outbox_events (entity_type, entity_id, op, status, created_at, next_retry_at, error_reason)
@@ -92,6 +93,19 @@ def test_the_partitions_of_a_partitioned_table_count(
     fill(sql, "failed", 7)
     sql.execute("ANALYZE search_outbox_events")
     assert look().status == {"pending": 0, "processing": 0, "done": 4_000, "failed": 7}
+
+
+def test_what_was_pruned_is_not_counted_until_the_next_vacuum(
+    look: Callable[..., Counted], sql: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(counts, "SMALL", -1)
+    sql.execute("ALTER TABLE search_outbox_events SET (autovacuum_enabled = off)")
+    fill(sql, "done", 4_000)
+    sql.execute("ANALYZE search_outbox_events")
+    sql.execute("DELETE FROM search_outbox_events WHERE ctid >= '(20,0)'")
+    (left,) = sql.execute("SELECT count(*) FROM search_outbox_events").fetchone() or (0,)
+    assert 0 < left < 4_000
+    eventually(lambda: look().status["done"] == left, what="the server's own count")
 
 
 @pytest.mark.parametrize("analysed", [True, False])

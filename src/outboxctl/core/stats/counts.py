@@ -17,11 +17,14 @@ SELECT count(*) FROM {EVENTS} WHERE status = 'failed'
     AND updated_at > now() - make_interval(secs => :seconds)
 """)
 # The server counts live rows, after a crash from 0 until the next vacuum or analyze: the rows a page at the
-# last one, times the pages now, are nearer then.
+# last one, times the pages now, are nearer then, and only then: pages keep what was deleted or updated.
 SIZE = text(f"""
-SELECT coalesce(sum(pg_relation_size(c.oid)), 0)::bigint AS bytes,
-    coalesce(sum(greatest(pg_stat_get_live_tuples(c.oid), c.reltuples / nullif(c.relpages, 0)
-        * (pg_relation_size(c.oid) / current_setting('block_size')::bigint))), 0)::bigint AS live
+SELECT coalesce(sum(pg_relation_size(c.oid)), 0)::bigint AS bytes, coalesce(sum(CASE
+    WHEN num_nonnulls(pg_stat_get_last_vacuum_time(c.oid), pg_stat_get_last_autovacuum_time(c.oid),
+        pg_stat_get_last_analyze_time(c.oid), pg_stat_get_last_autoanalyze_time(c.oid)) > 0
+    THEN pg_stat_get_live_tuples(c.oid)
+    ELSE greatest(pg_stat_get_live_tuples(c.oid), c.reltuples / nullif(c.relpages, 0)
+        * (pg_relation_size(c.oid) / current_setting('block_size')::bigint)) END), 0)::bigint AS live
 FROM ({parts(EVENTS)}) p JOIN pg_class c ON c.oid = p.part
 """)
 
