@@ -1,6 +1,6 @@
 """A server that hides its identity: projections work, and fallen versions are noticed by a conflict."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import psycopg
 import pytest
@@ -8,6 +8,7 @@ from elasticsearch import Elasticsearch
 
 from outboxctl.core.database import Database
 from outboxctl.core.projections import version_base
+from processes import Worker, eventually
 from projections.logins import a_login
 from projections.store import WHO, Store, own
 
@@ -86,6 +87,19 @@ def test_a_role_that_may_not_ask_for_the_identifier_applies_and_delivers(
         assert "raised" not in store.cli("worker", "--drain", env=env).stderr
         assert titles(engine, store.index) == [title]
         assert base(store.sql) == (0, known, "00000001"), "whoever may ask writes it down, and raises nothing"
+
+
+def test_events_are_delivered_when_the_right_to_ask_is_taken_from_a_running_worker(
+    store: Store, login: str, engine: Elasticsearch, worker: Callable[..., Worker]
+) -> None:
+    store.sql.execute(f"GRANT {RIGHTS} TO PUBLIC".encode())
+    store.apply()
+    worker(DATABASE_URL=login)
+    store.sql.execute("INSERT INTO store.products (id, tenant, title) VALUES (1, 'a', 'cup')")
+    eventually(lambda: titles(engine, store.index) == ["cup"])
+    store.sql.execute(f"REVOKE {RIGHTS} FROM PUBLIC".encode())
+    store.sql.execute(TITLE, ["mug"])
+    eventually(lambda: titles(engine, store.index) == ["mug"])
 
 
 @pytest.mark.parametrize("column", ["system_identifier", "timeline"])

@@ -39,8 +39,11 @@ class ReadRefusedError(InconclusiveError):
     """The server refused to read rows of the application, and the session goes on.
 
     `words` are PostgreSQL's, or ours, without a `state`. `late`: the statement was cancelled, after its time
-    limit in general. `passes`: the same may be read at another time.
+    limit in general. `passes`: the same may be read at another time. `of_any_row`: whatever is read, it is
+    refused.
     """
+
+    of_any_row = False
 
     def __init__(self, state: str, words: str) -> None:
         super().__init__(f"rows cannot be read: {words}", hint=HINT)
@@ -90,6 +93,8 @@ def by_halves(
         try:
             found = read(keys)
         except ReadRefusedError as error:
+            if error.of_any_row:
+                raise
             alone = len(keys) == 1
             if not error.late and (alone or not probed):
                 probed = True

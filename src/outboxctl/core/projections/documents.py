@@ -16,7 +16,7 @@ from outboxctl.core.delivery.claim import LEFT_OUT
 from outboxctl.core.message import PlannedOnce, send
 from outboxctl.core.projections import in_force, owners
 from outboxctl.core.projections.fields import fields
-from outboxctl.core.projections.version_base import HIGHEST, current, server, version_sql
+from outboxctl.core.projections.version_base import HIGHEST, asking_again, current, server, version_sql
 from outboxctl.core.refused_reads import NO_VERSION, OURS, ReadRefusedError, reading_rows
 from outboxctl.core.schema.names import PLACES, VERSION_BASE
 from outboxctl.core.search_path import Places, places
@@ -187,7 +187,7 @@ def read(
     rows: Sequence[Any] = ()
     known, sending = (server(connection), places(connection)), opening is not None
     query = partial(statement, projection, *known, content=content, sending=sending)
-    with reading_rows(connection):
+    with asking_again(connection), reading_rows(connection):
         if keys and commit:
             types = _types(projection, sending=sending) if len(keys) <= FEW else {}
             locks = SQL(LOCKS).format(qualified(projection.document)).as_string()

@@ -6,9 +6,13 @@ the same only if they see the same (docs/adr/0040). After a restore, or the prom
 lagged, serial numbers are smaller than before: the base is raised then.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from sqlalchemy.exc import DBAPIError
 
 from outboxctl.core.database_errors import sqlstate
+from outboxctl.core.refused_reads import ReadRefusedError
 from outboxctl.core.schema.names import VERSION_BASE
 from outboxctl.core.sql import Connection, text
 
@@ -70,6 +74,7 @@ NO_TIMELINE = "CASE WHEN pg_is_in_recovery() THEN 'standby' END"
 HIDDEN = ("42501", "0A000", "55000", "42883")
 STANDBY = "SELECT pg_is_in_recovery()"
 ASKED = "outboxctl.server"  # of a session, once it was asked
+FUNCTIONS = ("pg_control_system", "pg_current_wal_lsn", "pg_walfile_name")
 
 
 def server(connection: Connection) -> str:
@@ -86,6 +91,18 @@ def server(connection: Connection) -> str:
             TIMELINE if _readable(connection, TIMELINE) else NO_TIMELINE,
         )
     return str(info[ASKED])
+
+
+@contextmanager
+def asking_again(connection: Connection) -> Iterator[None]:
+    """Around a statement with these columns: the right to read them may have been taken away meanwhile."""
+    try:
+        yield
+    except ReadRefusedError as error:
+        if error.state in HIDDEN:
+            connection.info.pop(ASKED, None)
+            error.of_any_row = any(name in error.words for name in FUNCTIONS)
+        raise
 
 
 def _columns(identifier: str, timeline: str) -> str:
