@@ -330,6 +330,11 @@ def test_a_key_that_is_not_the_roots_is_seen(select: str, said: str) -> None:
             " GROUP BY c.id, i.billing",
             "s.inv (i) is joined on cid",
         ),
+        (
+            "SELECT c.id, z.n FROM (s.c LEFT JOIN ( SELECT i.cid, i.day, count(*) AS n FROM s.inv i"
+            " GROUP BY i.cid, i.day) z ON ((z.cid = c.id)))",
+            "z is joined on cid",
+        ),
     ],
 )
 def test_several_rows_of_one_key_are_seen(select: str, said: str) -> None:
@@ -346,6 +351,14 @@ def test_several_rows_of_one_key_are_seen(select: str, said: str) -> None:
         " (i.cid = c.id) LIMIT 1) x"
         " ON (true))",
         "SELECT c.id, x.qty FROM (s.c LEFT JOIN ( SELECT l.id, l.qty FROM s.line l) x ON ((x.id = c.above)))",
+        "SELECT c.id, x.n FROM (s.c LEFT JOIN ( SELECT i.cid, count(*) AS n FROM s.inv i"
+        " GROUP BY i.cid) x ON ((x.cid = c.id)))",
+        "SELECT c.id, x.n FROM (s.c LEFT JOIN ( SELECT i.cid, count(*) AS n FROM s.inv i"
+        " WHERE (i.billing = 1) GROUP BY i.cid, i.billing) x ON ((x.cid = c.id)))",
+        "SELECT c.id, x.n FROM (s.c LEFT JOIN ( SELECT lower(i.day) AS d, count(*) AS n FROM s.inv i"
+        " GROUP BY (lower(i.day))) x ON ((x.d = c.email)))",
+        "SELECT c.id, x.n FROM (s.c LEFT JOIN LATERAL ( SELECT count(*) AS n FROM s.inv i WHERE"
+        " (i.cid = c.id) GROUP BY i.cid) x ON (true))",
     ],
 )
 def test_one_row_of_one_key_is_seen(select: str) -> None:

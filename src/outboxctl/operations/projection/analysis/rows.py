@@ -78,7 +78,17 @@ class _Rows:
         inner = [outputs[name].unalias().unnest() for name in columns if name in outputs]
         places = [(self._lineage.place(query, each), each) for each in inner if isinstance(each, exp.Column)]
         known = [(place.alias, each.name) for place, each in places if place and place.level is query]
+        if group := query.select.args.get("group"):
+            values = [each.unnest() for each in group.expressions]
+            return all(each in inner or self._in_one_group(query, each, known) for each in values)
         return not self.fault(query, set(), known)
+
+    def _in_one_group(self, query: Query, value: exp.Expr, known: Collection[Column]) -> bool:
+        """Whether what rows are grouped by is a column that has one value beside `known`."""
+        place = self._lineage.place(query, value) if isinstance(value, exp.Column) else None
+        if place is None:
+            return False
+        return place.level is not query or value.name in self._fixed(query, place.alias, set(), known)
 
     def _fixed(self, query: Query, alias: str, single: set[str], known: Collection[Column]) -> frozenset[str]:
         """The columns of a source that have one value beside a row of `single`."""
@@ -103,10 +113,14 @@ class _Rows:
                 yield sides[1], sides[0]
 
     def _chosen(self, select: exp.Select) -> bool:
-        """Whether its rows are summed up, numbered or limited: how many one value has is not looked into."""
+        """Whether its rows are one, or numbered or limited: how many one value has is not looked into."""
         parts = [each for part in select.expressions for each in own_parts(part)]
-        return bool(select.args.get("group") or select.args.get("limit")) or any(
-            isinstance(each, exp.Window) or is_aggregate(each, self._aggregates) for each in parts
+        group = select.args.get("group")
+        if select.args.get("limit") or (group and group.find(exp.Rollup, exp.Cube, exp.GroupingSets)):
+            return True
+        return any(
+            isinstance(each, exp.Window) or (not group and is_aggregate(each, self._aggregates))
+            for each in parts
         )
 
 
