@@ -21,6 +21,8 @@ ROW = """(SELECT ARRAY[b.nspname, s.relname]::text[]
 # A domain is the type beneath it, an array that of its elements.
 IS_MORE = "t.typtype = 'd' OR t.typcategory = 'A' AND t.typelem <> 0"
 NEXT = "CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE t.typelem END"
+# Looked up one by one: a database of many tables has a type or two for each, which a join would read all of.
+TYPE = "CROSS JOIN LATERAL (SELECT * FROM pg_type WHERE oid = l.type OFFSET 0) t"
 # Of a partitioned table, whose partitions may compute a virtual column (PostgreSQL 18) from others, those of
 # all partitions. NOT NULL of a domain does not count: an outer join may put NULL into such a column all the
 # same.
@@ -44,11 +46,11 @@ WITH RECURSIVE family (oid) AS (
     UNION ALL
     SELECT l.attnum, l.attname, l.attnotnull, l.attcollation,
         {NEXT}, CASE t.typtype WHEN 'd' THEN t.typtypmod ELSE l.modifier END, l.listed OR t.typtype <> 'd'
-    FROM leaf l JOIN pg_type t ON t.oid = l.type WHERE {IS_MORE}
+    FROM leaf l {TYPE} WHERE {IS_MORE}
 )
 SELECT l.attname::text, {TYPE_NAME.format(n="n", t="t")}, {KIND},
     l.attnotnull, coalesce(c.collisdeterministic, true), l.listed, v.columns, l.modifier, {ROW}
-FROM leaf l JOIN pg_type t ON t.oid = l.type JOIN pg_namespace n ON n.oid = t.typnamespace
+FROM leaf l {TYPE} JOIN pg_namespace n ON n.oid = t.typnamespace
 LEFT JOIN pg_collation c ON c.oid = l.attcollation LEFT JOIN computed v ON v.attname = l.attname
 WHERE NOT ({IS_MORE})
 ORDER BY l.attnum
@@ -56,9 +58,9 @@ ORDER BY l.attnum
 TYPES = text(f"""
 WITH RECURSIVE leaf (oid, type) AS (
     SELECT oid, oid FROM unnest(CAST(:oids AS oid[])) oid
-    UNION ALL SELECT l.oid, {NEXT} FROM leaf l JOIN pg_type t ON t.oid = l.type WHERE {IS_MORE}
+    UNION ALL SELECT l.oid, {NEXT} FROM leaf l {TYPE} WHERE {IS_MORE}
 )
-SELECT l.oid::bigint, {KIND}, {ROW} FROM leaf l JOIN pg_type t ON t.oid = l.type WHERE NOT ({IS_MORE})
+SELECT l.oid::bigint, {KIND}, {ROW} FROM leaf l {TYPE} WHERE NOT ({IS_MORE})
 """)
 
 
