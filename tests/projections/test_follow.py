@@ -49,6 +49,23 @@ def test_all_documents_behind_a_row_are_sent_in_pages(
     assert keys < 2 * 5_000, "both events are expanded together"
 
 
+@pytest.mark.slow(reason="thousands of documents, 50 a batch")
+def test_fresh_events_of_others_do_not_wait_for_all_pages(
+    products: str, worker: Callable[..., Worker], sql: psycopg.Connection, engine: Elasticsearch
+) -> None:
+    shop.waiting(sql, {"id": "1"})
+    worker(OUTBOX_BULK_SIZE="50", OUTBOX_CONCURRENCY="1")
+    written = "SELECT count(*) FROM search_outbox_events WHERE entity_key IS NOT NULL AND follow IS NULL"
+    eventually(lambda: sql.execute(written).fetchone() == (follow_pages.PAGE,))
+    shop.changed(sql, 7001)
+    eventually(lambda: engine.exists(index=products, id="7001"))
+    left = sql.execute("SELECT follow_cursor::json->>'done' FROM search_outbox_events WHERE follow = 0")
+    assert left.fetchone() in {("2000",), ("3000",), ("4000",)}, "half a page at a time, one page at most"
+    eventually(lambda: sql.execute(NOT_DONE).fetchone() == (0,))
+    engine.indices.refresh(index=products)
+    assert engine.count(index=products)["count"] == 5_001
+
+
 def test_killed_in_the_middle_it_loses_nothing(
     products: str,
     worker: Callable[..., Worker],

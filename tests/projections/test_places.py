@@ -4,12 +4,15 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from random import Random
+from time import sleep
 from typing import Any
 from uuid import uuid4
 
 import psycopg
 import pytest
+from elasticsearch import Elasticsearch
 
 import shop
 from outboxctl.core.database import Database
@@ -17,10 +20,11 @@ from outboxctl.core.delivery import places, settle
 from outboxctl.core.documents.source import DocumentSource
 from outboxctl.core.projections.documents import Documents
 from outboxctl.domain.projection import KeyColumn, Projection, Relation
-from processes import eventually
+from processes import Cli, Worker, eventually
 from projections import shop_tables
 from projections.memory_index import LossyIndex
 from projections.test_simulation import UNFINISHED, lanes
+from servers import an_index
 
 ROUNDS = int(os.environ.get("PROJECTIONS_ROUNDS", "25"))
 SEED = int(os.environ.get("PROJECTIONS_SEED", "1"))
@@ -148,3 +152,38 @@ def test_who_opened_a_place_last_alone_closes_or_removes_it(
     assert sql.execute("SELECT FROM outbox_places WHERE document_id = 'a'").rowcount == 1
     settle_places(db, back)
     assert sql.execute("SELECT document_id FROM outbox_places").fetchall() == [("a",)]
+
+
+@pytest.mark.slow(reason="workers that are killed again and again, on real servers")
+@pytest.mark.parametrize("more", [{"id": BY_SKU}, {"id": BY_SKU, "skip_unchanged": True}])
+def test_workers_that_are_killed_leave_no_document_at_an_address_that_is_left(
+    sql: psycopg.Connection,
+    engine: Elasticsearch,
+    cli: Cli,
+    worker: Callable[..., Worker],
+    put_in_force: Callable[..., Projection],
+    more: dict[str, Any],
+) -> None:
+    rng = Random(SEED)
+    with an_index(engine) as index:
+        put_in_force(index, **more)
+        for _ in range(5):
+            killed = worker(OUTBOX_LEASE_SECONDS="2", OUTBOX_BULK_SIZE="3")
+            eventually(partial(started, killed), what="a worker")
+            for _ in range(4):
+                trade(sql, rng)
+                sleep(rng.random() / 10)
+            killed.process.kill()
+        eventually(lambda: delivered(cli, sql), within=90, what="all delivered")
+        assert shop.held(engine, index) == shop.documents(sql, "wares.documents", "sku")
+
+
+def started(worker: Worker) -> bool:
+    """Whether its lanes claim."""
+    return "worker started" in worker.log.read_text()
+
+
+def delivered(cli: Cli, sql: psycopg.Connection) -> bool:
+    """Drain; events of those that were killed are due once their lease is over."""
+    cli("worker", "--drain")
+    return not sql.execute(UNFINISHED).rowcount
