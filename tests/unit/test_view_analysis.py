@@ -335,6 +335,11 @@ def test_a_key_that_is_not_the_roots_is_seen(select: str, said: str) -> None:
             " GROUP BY i.cid, i.day) z ON ((z.cid = c.id)))",
             "z is joined on cid",
         ),
+        (
+            "SELECT c.id, x.n FROM (s.c LEFT JOIN ( SELECT i.cid, i.total AS n FROM s.inv i LIMIT 3) x"
+            " ON ((x.cid = c.id)))",
+            "x is joined on cid",
+        ),
     ],
 )
 def test_several_rows_of_one_key_are_seen(select: str, said: str) -> None:

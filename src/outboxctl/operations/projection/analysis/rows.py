@@ -113,10 +113,12 @@ class _Rows:
                 yield sides[1], sides[0]
 
     def _chosen(self, select: exp.Select) -> bool:
-        """Whether its rows are one, or numbered or limited: how many one value has is not looked into."""
+        """Whether it has one row, or numbered ones: how many rows one number has is not looked into."""
         parts = [each for part in select.expressions for each in own_parts(part)]
-        group = select.args.get("group")
-        if select.args.get("limit") or (group and group.find(exp.Rollup, exp.Cube, exp.GroupingSets)):
+        group, limit = select.args.get("group"), select.args.get("limit")
+        if (limit and limit.expression.name == "1") or (
+            group and group.find(exp.Rollup, exp.Cube, exp.GroupingSets)
+        ):
             return True
         return any(
             isinstance(each, exp.Window) or (not group and is_aggregate(each, self._aggregates))
