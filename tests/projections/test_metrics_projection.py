@@ -133,7 +133,7 @@ def test_an_event_without_one_document_is_shown_as_it_is(cli: Cli, sql: psycopg.
     )
     seen = cli.json("failed", "show", of_follow)
     assert (seen["projection"], seen["document"], seen["difference"]) == ("product", None, None)
-    assert "many documents" in cli.ok("failed", "show", of_follow)
+    assert "all documents" in cli.ok("failed", "show", of_follow)
     seen = cli.json("failed", "show", of_none)
     assert "no projection 'gone' is in force" in seen["source_error"]
     assert "no projection 'gone' is in force" in cli.ok("failed", "show", of_none)

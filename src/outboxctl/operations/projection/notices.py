@@ -1,8 +1,9 @@
 """What `plan` warns of: what a projection costs, and what it cannot see."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import sqlglot
 from sqlglot import exp
@@ -15,7 +16,7 @@ from outboxctl.core.refused_reads import NO_POLICY
 from outboxctl.core.sql import Connection
 from outboxctl.domain.keys_query import replaced
 from outboxctl.domain.printable import brief
-from outboxctl.domain.projection import Follow, Projection, Relation
+from outboxctl.domain.projection import Follow, Projection, Relation, Routing
 from outboxctl.operations.projection.analysis.analyse import Analysis, analyse
 from outboxctl.operations.projection.analysis.keys import TableKey
 from outboxctl.operations.projection.contents import Unknown
@@ -101,6 +102,16 @@ def _version(projection: Projection) -> Iterator[Notice]:
         names = brief(", ".join(dict.fromkeys(str(each.table) for each in projection.follow)), 200)
         text = f"documents change with {names}: of two with one {projection.version} the last to arrive stays"
         yield Notice(text, f"let {projection.version} grow with each of these changes, in its transaction")
+
+
+def routing_cost(projection: Projection, settings: Mapping[str, Any]) -> list[Notice]:
+    """What a routing costs that a document may change, in an index of these (flat) settings."""
+    shards = int(settings.get("index.number_of_shards", 1))
+    if projection.routed is not Routing.COLUMN or shards == 1:
+        return []
+    name = brief(projection.routing, 200)
+    text = f"the routing {name} is not in the key: each document is written to all {shards} shards"
+    return [Notice(text, f"make {name} a part of the key if a row never changes it")]
 
 
 def _fields(unsearched: Sequence[Unknown]) -> "Iterator[Notice]":

@@ -20,7 +20,7 @@ from outboxctl.operations.projection.analysis.analyse import Analysis
 from outboxctl.operations.projection.analysis.keys import TableKey
 from outboxctl.operations.projection.contents import Unknown, contents
 from outboxctl.operations.projection.declaration import Declaration
-from outboxctl.operations.projection.notices import Notice, notices
+from outboxctl.operations.projection.notices import Notice, notices, routing_cost
 from outboxctl.operations.projection.place import Place, shown
 from outboxctl.sink.engines import DENSE, Vectors
 
@@ -146,6 +146,7 @@ def resolve(
         at = place.at("query" if declared.query else "document")
         at.fail(f"it has more than one row for the key {shown(several)}", hint)
     found = notices(connection, projection, view, proof.analysis, unknown)
+    found += routing_cost(projection, body["settings"])
     others = owners.others(connection, view)
     of = named if named != root.table else None
     return Planned(declared, projection, view, body, proof.analysis, found, others, vectors, unfolded=of)
