@@ -31,7 +31,8 @@ class Sent:
     """What is sent of a key besides the document `at` its place: a delete to each of the places `left`.
 
     `writes` are the places to settle once they have confirmed that, `freed` those that nothing is sent to.
-    `before`: those `at` its place of keys whose document may still be there; they are settled with it.
+    `replaced`: places at the same address, of other keys whose document may still be there; the document
+    replaces it, and they are settled with it.
     `owners`: other keys that have an address which this one has left, to be looked at again.
     `waits`: why nothing can be sent now.
     """
@@ -40,7 +41,7 @@ class Sent:
     left: list[DocumentPlace] = field(default_factory=list)
     writes: dict[DocumentPlace, PlaceWrite] = field(default_factory=dict)
     freed: list[PlaceWrite] = field(default_factory=list)
-    before: list[PlaceWrite] = field(default_factory=list)
+    replaced: list[PlaceWrite] = field(default_factory=list)
     owners: list[str] = field(default_factory=list)
     unchanged: bool = False
     waits: str = ""
@@ -150,7 +151,7 @@ class PlacedReading:
             if at.content:
                 sent.writes[here] = PlaceWrite(here, self._token, at.content)
             known = (key for key in _others(here, at) if key not in self._unknown)
-            sent.before += (
+            sent.replaced += (
                 PlaceWrite(here._replace(key=key), self._token, at.gone, left=True) for key in known
             )
         self._leave(here, at, sent)

@@ -303,8 +303,8 @@ class DocumentSource(DocumentStatements):
     def _one_snapshot(self, connection: Connection) -> None:
         """Have all that this transaction reads be of one snapshot, taken once it has the locks it needs.
 
-        Of before a table is written anew that would see no row. LOCK takes none, but needs rights on whole
-        tables, and a view that is no materialized one: else it is done without.
+        A snapshot that is older than the rewrite of a table sees no row of it. LOCK takes no snapshot, but it
+        needs rights on whole tables, and refuses a materialized view: then it is left out.
         """
         connection.exec_driver_sql(READ)
         read = self.root(connection) if self.versioned else self.projection.document

@@ -177,8 +177,8 @@ class Delivering:
                 return pairs, answered
             answered.owners |= reading.owners
             answered.confirm(reading.places, pairs)
-            if reading.before:
-                pairs = self._without_refused(route, reading, pairs, answered, lease)
+            if reading.replaced:
+                pairs = self._delete_where_refused(route, reading, pairs, answered, lease)
             pairs = of_events(pairs) if reading.places else pairs
             conflicts = {event.id: finding for event, finding in pairs if finding.noop is Noop.SUPERSEDED}
             judged += [pair for pair in pairs if pair[0].id not in conflicts]
@@ -203,18 +203,18 @@ class Delivering:
         answered.deletes |= deleted(prepared, delivery.findings, route.name or PROJECTION)
         return judge(prepared, delivery.findings)
 
-    def _without_refused(
+    def _delete_where_refused(
         self, route: Route, reading: Reading, pairs: Judged, answered: Answered, lease: Lease
     ) -> Judged:
-        """What becomes of events, where the index refuses a document whose place another one has left.
+        """What becomes of events, after a delete where the index refused a document that replaces another.
 
-        That is the document of another row, which is not there any more: it is deleted.
+        What is there is the document of a row that has left the address.
         """
         failed = {event.id for event, finding in pairs if finding.verdict is Verdict.FAIL}
-        refused = [each for each in reading.read if each.id in failed & reading.before.keys()]
-        deletes = [event._replace(document=None) for event in refused]
+        refused = failed & reading.replaced.keys()
+        deletes = [event._replace(document=None) for event in reading.read if event.id in refused]
         gone = self._judged(route, reading, deletes, answered, lease) if deletes else []
-        answered.confirm(reading.before, gone)
+        answered.confirm(reading.replaced, gone)
         waits = {event.id: finding for event, finding in gone if finding.verdict is not Verdict.DONE}
         return [(event, waits.get(event.id, finding)) for event, finding in pairs]
 

@@ -79,8 +79,8 @@ class Reading:
     `blocked`: the source cannot be read at all. `held`: by event id, the versions that the index had of
     documents that it refused to delete.
     An event whose key has several addresses has a part for each, with its id and PART; `places`: by event or
-    part, what becomes of places once that is done, and `before` those whose documents the new one replaces.
-    `owners`: by event, other keys that have to be looked at again once it is done.
+    part, what becomes of places once that is done, and `replaced` those at its address whose documents it
+    replaces. `owners`: by event, other keys that have to be looked at again once it is done.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class Reading:
         self.judged: Judged = []
         self.routings: dict[tuple[str, str], str] = {}
         self.aliases: dict[str, str] = {}
-        self.places, self.before = dict[str, list[PlaceWrite]](), dict[str, list[PlaceWrite]]()
+        self.places, self.replaced = dict[str, list[PlaceWrite]](), dict[str, list[PlaceWrite]]()
         self.owners = dict[str, list[str]]()
         self.left_out = self.late = False
         self.blocked: Classification | None = None
@@ -216,9 +216,9 @@ class Reading:
         for event in self._events(key):
             if not places:
                 self.judged.append((event, NEVER_WAS))
-            self.places[event.id] = sent.freed + sent.before
-            if sent.before:
-                self.before[event.id] = sent.before
+            self.places[event.id] = sent.freed + sent.replaced
+            if sent.replaced:
+                self.replaced[event.id] = sent.replaced
             if sent.owners:
                 self.owners[event.id] = sent.owners
             for n, place in enumerate(places):
