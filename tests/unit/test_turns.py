@@ -108,10 +108,10 @@ def test_pauses_double_up_to_the_longest_and_end_with_a_success() -> None:
     firsts = []
     for _ in range(9):
         firsts.append(turn.refused(now))
-        pauses.append(turn.pause)
+        pauses.append(turn.pauses.until - now)
         assert turns.open([table(0)], now) == []
         assert turns.open([table(0), table(1)], now) == [(table(1), turns.of(table(1)))]
-        now = turn.resumes
+        now = turn.pauses.until
         assert turns.open([table(0)], now) == [(table(0), turn)]
     assert pauses == [0.5, 1, 2, 4, 8, 16, LONGEST_PAUSE, LONGEST_PAUSE, LONGEST_PAUSE]
     assert firsts == [True] + [False] * 8

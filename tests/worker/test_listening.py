@@ -67,7 +67,7 @@ def running(parts: WorkerParts) -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, seconds in (("CHECK_SECONDS", 0.05), ("LONGEST", 0.05), ("TICK", 0.05)):
+    for name, seconds in (("CHECK_SECONDS", 0.05), ("LONGEST_PAUSE", 0.05), ("TICK", 0.05)):
         monkeypatch.setattr(listener, name, seconds)
 
 

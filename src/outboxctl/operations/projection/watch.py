@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from threading import Event
-from typing import NamedTuple
 
 from outboxctl.core.projections import catalog
+from outboxctl.domain.backoff import Pauses
 from outboxctl.domain.clock import monotonic
 from outboxctl.domain.errors import OutboxctlError
 from outboxctl.operations.projection import schemas
@@ -17,12 +17,12 @@ LOOK = 3.0  # seconds between two looks for new schemas
 LONGEST = 60.0  # seconds until what failed is tried again
 
 
-class LastFailure(NamedTuple):
-    """Why something failed, and when it is tried again: after a pause that doubles."""
+@dataclass
+class LastFailure:
+    """Why something failed, and when it is tried again."""
 
     why: str = ""
-    pause: float = 0.0
-    until: float = 0.0
+    pauses: Pauses = field(default_factory=partial(Pauses, LOOK, LONGEST))
 
 
 @dataclass
@@ -47,15 +47,15 @@ class SchemaWatch:
             stop.wait(LOOK)
 
     def _tried(self, what: object, act: Callable[[], Iterator[Applied]]) -> Iterator[Applied]:
-        failed = self._failed.get(what, LastFailure())
-        if monotonic() < failed.until:
+        if not self._is_due(what):
             return
         try:
             yield from act()
         except OutboxctlError as error:
-            pause = min(2 * failed.pause or LOOK, LONGEST)
-            self._failed[what] = LastFailure(str(error), pause, monotonic() + pause)
+            failed = self._failed.setdefault(what, LastFailure())
+            failed.pauses.failed(monotonic())
             if str(error) != failed.why:
+                failed.why = str(error)
                 self.applying.report(f"{error}: trying again, once a minute at least")
         else:
             self._failed.pop(what, None)
@@ -82,8 +82,8 @@ class SchemaWatch:
             name: all_[name].oid for each in self.declared for name in schemas.matched(each, all_)
         }
 
-    def _is_due(self, name: str) -> bool:
-        return monotonic() >= self._failed.get(name, LastFailure()).until
+    def _is_due(self, what: object) -> bool:
+        return what not in self._failed or self._failed[what].pauses.due(monotonic())
 
     def _apply(self, group: Sequence[Declaration], oid: int) -> Iterator[Applied]:
         """What was done of a schema, if anything."""

@@ -11,7 +11,9 @@ import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 
+from outboxctl.domain.backoff import Pauses
 from outboxctl.domain.clock import Deadline, monotonic
 from outboxctl.domain.failures import MAPPING_WAIT, Classification, Reason, Verdict
 from outboxctl.sink.delivery.bulk import BulkAction
@@ -21,7 +23,7 @@ from outboxctl.sink.transport.client import Client
 
 # Both engines: `[index][3] primary shard is not active`, `[index][3] Not enough active copies`.
 NAMED = re.compile(r"unavailable_shards_exception: \[([^\[\]]+)\]\[(\d+)\]")
-FIRST_PAUSE, LONGEST_PAUSE = 1.0, 5.0  # seconds between two probes of a shard: doubled by each that failed
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 5.0  # seconds between two probes of a shard
 PROBE_SECONDS = 1.5  # that a probe may take; the engine waits a third of it
 LOOK_SECONDS = 2.0  # that the engine may take to describe an index, or one shard of it
 LOOK_AGAIN = 5.0  # seconds until it is asked again, where its answer did not help
@@ -33,8 +35,7 @@ class ShardOutage:
     """Of one shard that takes nothing."""
 
     finding: Classification  # of documents that are not sent
-    next_probe: float
-    failed: int = 0  # probes
+    pauses: Pauses = field(default_factory=partial(Pauses, FIRST_PAUSE, LONGEST_PAUSE))  # between probes
 
 
 @dataclass
@@ -65,14 +66,14 @@ class ShardOutages:
         for number in found.keys() - self.shards.keys():
             error = f"{NOT_SENT}: {found[number].error}"
             finding = replace(found[number], error=error, attempt_returned=True)
-            self.shards[number] = ShardOutage(finding, now + FIRST_PAUSE)
+            self.shards[number] = outage = ShardOutage(finding)
+            outage.pauses.failed(now)
 
     def take_due(self, now: float) -> list[int]:
         """The shards to probe now; each waits longer for its next probe."""
-        due = [number for number, shard in self.shards.items() if shard.next_probe <= now]
-        for shard in (self.shards[number] for number in due):
-            shard.failed += 1
-            shard.next_probe = now + min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(shard.failed, 10))
+        due = [number for number, shard in self.shards.items() if shard.pauses.due(now)]
+        for number in due:
+            self.shards[number].pauses.failed(now)
         return due
 
 

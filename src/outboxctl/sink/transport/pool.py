@@ -1,17 +1,19 @@
 """Which node gets the next request: those that work in turns, others only once they have answered a probe."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from threading import Condition, Thread
 from typing import Any
 
 from elastic_transport import BaseNode, NodeConfig, NodePool
 
+from outboxctl.domain.backoff import Pauses
 from outboxctl.domain.clock import monotonic
 from outboxctl.sink.transport.connection import UNDER_WAY
 from outboxctl.sink.transport.node import NoAnswerError
 
-LONGEST_PAUSE = 30.0  # seconds between two probes of a node at most: from 1, doubled by each that fails
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0  # seconds between two probes of a node
 PROBE_SECONDS = 2.0  # for `GET /`, which a node that works answers at once
 # Statuses of a node that works and refuses this very request, as `perform_request` has it and some more.
 HEALTHY = frozenset({400, 401, 402, 403, 404, 405, 406, 409, 413, 415})
@@ -19,14 +21,18 @@ HEALTHY = frozenset({400, 401, 402, 403, 404, 405, 406, 409, 413, 415})
 
 @dataclass
 class NodeHealth:
-    """Of a node: it gets requests where it `works`; after `failures` in a row one decides (`trying`)."""
+    """Of a node: it gets requests where it `works`; after failures in a row one decides (`trying`)."""
 
     works: bool = False
-    failures: int = 0
+    pauses: Pauses = field(default_factory=partial(Pauses, FIRST_PAUSE, LONGEST_PAUSE))  # between probes
     trying: bool = False
     probing: bool = False
     silent: bool = False  # no answer came in a while
-    until: float = 0.0  # when the next probe is due (`clock.monotonic`)
+
+    @property
+    def failures(self) -> int:
+        """In a row."""
+        return self.pauses.failures
 
 
 class ProbingPool(NodePool):
@@ -89,7 +95,7 @@ class ProbingPool(NodePool):
         with self._changed:
             now = monotonic()
             for node, health in self._health.items():
-                if not health.works and not health.probing and health.until <= now:
+                if not health.works and not health.probing and health.pauses.due(now):
                     health.probing = True
                     Thread(target=self._probe, args=(node,), name="probe", daemon=True).start()
             self._changed.wait_for(self._decided, min(PROBE_SECONDS, seconds))
@@ -133,5 +139,4 @@ class ProbingPool(NodePool):
 
     def _leave_alone(self, health: NodeHealth) -> None:
         health.works, health.trying, health.silent = False, False, UNDER_WAY.get().silent
-        health.until = monotonic() + min(2.0 ** min(health.failures, 10), LONGEST_PAUSE)
-        health.failures += 1
+        health.pauses.failed(monotonic())

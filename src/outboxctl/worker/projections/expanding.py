@@ -125,7 +125,7 @@ class Expander:
             return False
         table = replace(table, together=self._together(table.projection))
         used = bool(table.due) and self._guarded(table, turn, partial(self._expand_one, begun=True))
-        if table.may_begin and turn.resumes <= monotonic():
+        if table.may_begin and turn.pauses.due(monotonic()):
             used |= self._guarded(table, turn, self._begin)
         if used:
             self._context.health.expanded()
@@ -242,7 +242,8 @@ class Expander:
         if page.unchanged:
             self._context.metrics.of(event.projection).count("noop", page.unchanged, "upsert", Noop.UNCHANGED)
         if not page.end:
-            turn.size, turn.pause = 1, 0.0
+            turn.size = 1
+            turn.pauses.ended()
             self._unfinished.add(event.id)
             self._read_ahead.keep(page.ahead)
             return

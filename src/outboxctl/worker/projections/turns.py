@@ -6,10 +6,12 @@ keeps of follow events: keys that it has read ahead.
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from outboxctl.core.projections.follow_keys import AHEAD, KeysAhead
 from outboxctl.core.projections.follow_pages import HALF, FollowEvent
 from outboxctl.core.projections.follow_tables import MOST, FollowedTable
+from outboxctl.domain.backoff import Pauses
 from outboxctl.domain.clock import monotonic
 from outboxctl.domain.projection import DOCUMENTS, EVERYTHING, Projection
 
@@ -45,22 +47,20 @@ class Turn:
 
     slow: bool = False
     size: int = 1
-    pause: float = 0.0
-    resumes: float = 0.0  # monotonic
+    pauses: Pauses = field(default_factory=partial(Pauses, FIRST_PAUSE, LONGEST_PAUSE))
     keys: int = 0
     half: list[str] = field(default_factory=list)
     before: list[str] = field(default_factory=list)
 
     def refused(self, now: float) -> bool:
         """Wait before the next try; whether this is the first refusal of several."""
-        first = self.pause == 0
-        self.pause = min(max(FIRST_PAUSE, 2 * self.pause), LONGEST_PAUSE)
-        self.resumes = now + self.pause
-        return first
+        self.pauses.failed(now)
+        return self.pauses.failures == 1
 
     def wrote(self, events: int, keys: int, ends: Sequence[str], seconds: float) -> None:
         """So many events were expanded to their end in so many `seconds`; `ends` as `follow_pages.write`."""
-        self.pause, self.keys = 0.0, self.keys + keys
+        self.pauses.ended()
+        self.keys += keys
         self.half = [*self.half, *ends]
         self.slow = seconds > QUICK.seconds / 2  # each table waits for the turns of all others of its thread
         room = events * HALF // max(1, keys)
@@ -99,7 +99,7 @@ class Turns:
         return [
             (table, turn)
             for table, turn in pairs
-            if turn.resumes <= now and (slow is None or turn.slow is slow)
+            if turn.pauses.due(now) and (slow is None or turn.slow is slow)
         ]
 
 

@@ -6,7 +6,9 @@ nothing that was sent can be on its way. Where rows have versions of their own, 
 have that of the delete: an event has the document read again instead.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
+from functools import partial
 from random import Random
 
 import structlog
@@ -14,7 +16,7 @@ import structlog
 from outboxctl.core.delivery import deletes
 from outboxctl.core.delivery.deletes import DueDelete
 from outboxctl.core.projections import events
-from outboxctl.domain import backoff
+from outboxctl.domain.backoff import Pauses
 from outboxctl.domain.clock import Deadline, monotonic
 from outboxctl.domain.failures import Classification, Noop, Verdict
 from outboxctl.domain.lifecycle import PROJECTION
@@ -50,15 +52,17 @@ class DeletesAgain:
     ) -> None:
         self._context, self._settings, self._database = context, context.settings, context.database
         self._sink, self._declared, self._sink_of, self._flow = sink, declared, sink_of, flow
-        self._rng = Random()  # noqa: S311 - jitter, not a secret
-        self._refused: dict[str, tuple[int, float]] = {}  # by projection: how often in a row, until when
+        rng, s = Random(), context.settings  # noqa: S311 - jitter, not a secret
+        self._refused = defaultdict[str, Pauses](  # by projection
+            partial(Pauses, s.base_backoff_seconds, s.max_backoff_seconds, rng)
+        )
 
     def turn(self) -> None:
         """Send until nothing is due, no index takes it, or the worker stops; an error is reported."""
         with self._context.reporter.reporting("deletes"):
             with self._database.begin() as connection:
                 due = deletes.due(connection)
-            names = [name for name in due if self._refused.get(name, (0, 0.0))[1] <= monotonic()]
+            names = [name for name in due if self._refused[name].due(monotonic())]
             while names and not self._context.signals.stopping and not self._flow.away:
                 names = [name for name in names if self._batch(name)]
 
@@ -114,13 +118,9 @@ class DeletesAgain:
             if (result := _result(finding, parted=bool(each.alias)))
         }
         if not answered:
-            s, failed = self._settings, self._refused.get(name, (0, 0.0))[0] + 1
-            wait = backoff.delay(
-                failed, base=s.base_backoff_seconds, cap=s.max_backoff_seconds, rng=self._rng
-            )
-            self._refused[name] = failed, monotonic() + wait
+            self._refused[name].failed(monotonic())
             return False
-        self._refused.pop(name, None)
+        self._refused[name].ended()
         if last := [each.id for each, result in answered.items() if each.last or result == SUPERSEDED]:
             with self._database.begin() as connection:
                 deletes.remove(connection, last)

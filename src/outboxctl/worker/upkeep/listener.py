@@ -11,6 +11,7 @@ import structlog
 
 from outboxctl.core.schema import notify
 from outboxctl.core.schema.notify import ChannelListener, NotifyState
+from outboxctl.domain.backoff import Pauses
 from outboxctl.domain.clock import monotonic
 from outboxctl.domain.errors import OutboxctlError
 from outboxctl.settings import NotifyPolicy
@@ -20,7 +21,7 @@ log = structlog.get_logger()
 CHECK_SECONDS = 5.0  # between two checks whether the database notifies
 PATIENCE = 3.0  # seconds in which our own notification must have arrived
 SILENCE = 60.0  # seconds without any until we notify ourselves again
-LONGEST = 60.0  # seconds until the next try, at the most
+FIRST_PAUSE, LONGEST_PAUSE = 2.0, 60.0  # seconds until the next try after an error
 TICK = 0.5  # seconds until a stop is noticed: a wait for notifications does not end by it
 # Seconds between two wake-ups: a lone event is claimed at once, those of a stream some at a time. A batch of
 # one costs the worker 2 ms of CPU, so a wake-up for each of 500 events a second would take a whole core.
@@ -35,19 +36,21 @@ class Listener:
     def __init__(self, context: WorkerContext) -> None:
         self._on = context.settings.notify is not NotifyPolicy.OFF
         self._database, self._signals, self._metrics = context.database, context.signals, context.metrics
-        self._next, self._tries = 0.0, 0
+        self._pauses = Pauses(FIRST_PAUSE, LONGEST_PAUSE)
         self._listening = self._warned = False
 
     def turn(self) -> None:
         """Listen for as long as it works. An error costs the hint, and nothing else."""
-        if monotonic() < self._next or not self._on:
+        if not (self._on and self._pauses.due(monotonic())):
             return
         problem = self._listen()
         self._listening = self._signals.hearing = False
         self._metrics.set("notify_listening", 0)
-        self._tries = self._tries + 1 if problem else 0
-        self._next = monotonic() + (min(2.0**self._tries, LONGEST) if problem else CHECK_SECONDS)
-        if problem and not self._warned and not self._signals.stopping:
+        if not problem:
+            self._pauses.ended(monotonic() + CHECK_SECONDS)
+            return
+        self._pauses.failed(monotonic())
+        if not (self._warned or self._signals.stopping):
             self._warned = True
             hint = problem.hint or HINT  # whether the login or the server is at fault is said by the error
             log.warning("new events are only polled for", problem=str(problem), hint=hint)
@@ -84,7 +87,8 @@ class Listener:
     def _report_listening(self) -> None:
         if not self._listening:
             log.info("listening for new events")
-        self._listening, self._warned, self._tries = True, False, 0
+        self._listening, self._warned = True, False
+        self._pauses.ended()
         self._signals.hearing = True
         self._metrics.set("notify_listening", 1)
         self._signals.wake()  # events that came before
