@@ -14,8 +14,8 @@ from psycopg.sql import SQL, Identifier
 
 import shop
 from outboxctl.core.database import Database
-from outboxctl.core.schema.names import VERSION
-from outboxctl.core.schema.roles import RIGHTS, TABLES, Right, Role, roles_sql
+from outboxctl.core.schema.names import ALL_TABLES, VERSION
+from outboxctl.core.schema.roles import RIGHTS, Right, Role, roles_sql
 from outboxctl.core.stats import workers
 from outboxctl.core.stats.workers import HeartbeatRow
 from outboxctl.domain.errors import UsageError
@@ -74,7 +74,7 @@ def _denied(cli: Cli, *args: str) -> None:
     done = cli(*args)
     assert (done.returncode, done.stdout) == (2, ""), (args, done.stderr)
     assert "not permitted in" in done.stderr
-    assert any(f"permission denied for table {table}" in done.stderr for table in TABLES), done.stderr
+    assert any(f"permission denied for table {table}" in done.stderr for table in ALL_TABLES), done.stderr
 
 
 def _granted(sql: psycopg.Connection, name: str, table: str) -> set[tuple[str, str]]:
@@ -108,7 +108,7 @@ def test_each_role_has_its_rights_and_no_other_and_a_second_run_mends_them(
         sql.execute(SQL("GRANT ALL ON search_outbox_events TO {}").format(Identifier(prefix + role)))
     sql.execute(roles_sql(prefix, "public").encode())
     for role in Role:
-        for table in TABLES:
+        for table in ALL_TABLES:
             assert _granted(sql, prefix + role, table) == _wanted(sql, role, table), (role, table)
     logins = "SELECT count(*) FROM pg_roles WHERE starts_with(rolname, %s) AND (rolcanlogin OR rolsuper)"
     assert sql.execute(logins, [prefix]).fetchall() == [(0,)]
@@ -294,20 +294,20 @@ def test_the_owner_of_the_tables_runs_it_again_without_the_right_to_make_roles(
     """A superuser makes the groups once; each upgrade after that is the owner's alone."""
     login(None)
     owner = Identifier(f"{prefix}nobody_1")
-    tables = SQL(", ").join(map(Identifier, TABLES))
+    tables = SQL(", ").join(map(Identifier, ALL_TABLES))
     mine = sql.execute("SELECT current_user").fetchone()
     assert mine
-    for table in TABLES:
+    for table in ALL_TABLES:
         sql.execute(SQL("ALTER TABLE {} OWNER TO {}").format(Identifier(table), owner))
     try:
         sql.execute(SQL("REVOKE ALL ON {} FROM {}").format(tables, Identifier(f"{prefix}worker")))
         with psycopg.connect(at(url, f"{prefix}nobody_1"), autocommit=True) as own:
             own.execute(roles_sql(prefix, "public").encode())
         worker = Role.WORKER
-        for table in TABLES:
+        for table in ALL_TABLES:
             assert _granted(sql, prefix + worker, table) == _wanted(sql, worker, table), table
     finally:
-        for table in TABLES:
+        for table in ALL_TABLES:
             sql.execute(SQL("ALTER TABLE {} OWNER TO {}").format(Identifier(table), Identifier(*mine)))
 
 

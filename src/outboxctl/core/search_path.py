@@ -11,25 +11,23 @@ from functools import lru_cache, partial
 
 from psycopg.sql import Identifier
 
-from outboxctl.core.schema.names import EVENTS, SOURCE, TABLES, VERSION
+from outboxctl.core.schema.names import ALL_TABLES, EVENTS, SOURCE, TRIGGER_FUNCTIONS
 from outboxctl.core.sql import Connection
 from outboxctl.core.sql.transaction import exchange, state
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import brief
 
 KEY = "outboxctl.places"  # in the `info` of a connection
-NAMES = (*TABLES, VERSION)
 # A name by itself: not quoted, not part of a longer one, not qualified; of literals only those that become a
 # regclass.
-TABLE_NAMES = "|".join(NAMES)
-# Functions that migrations make for the trigger of the same name: a trigger's name takes no schema.
-FUNCTIONS = "outbox_audit_by_database|outbox_event_begins|outbox_version_base_rises|outbox_workers_own"
+TABLE_NAMES = "|".join(ALL_TABLES)
+FUNCTIONS = "|".join(TRIGGER_FUNCTIONS)
 NAME = re.compile(
     rf"(?<![\w.\"$'])({TABLE_NAMES})(?![\w\"$'])"
     rf"|(?<![\w.\"$'])({FUNCTIONS})(?=\(\))"
     rf"|'({TABLE_NAMES})'(?=::regclass| AS (?:pg_catalog\.)?regclass)|(?<=to_regclass\()'({TABLE_NAMES})'"
 )
-LITERALS = ", ".join(f"'{name}'" for name in NAMES)
+LITERALS = ", ".join(f"'{name}'" for name in ALL_TABLES)
 MAIN_TABLES = f"relname IN ('{EVENTS}', '{SOURCE}')"
 # Roles that have full control of the worker's sessions anyway. PUBLIC has the OID 0.
 TRUSTED = f"""

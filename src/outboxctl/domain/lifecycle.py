@@ -1,7 +1,7 @@
 """The life of an event: one table of verbs, states and who may do what.
 
 Nothing outside `outboxctl.core` writes `status`; every write there is guarded by the from-states
-of its verb, and the database's CHECK constraint is made from the same states.
+of its verb. A CHECK constraint of the first migration lists the same states.
 """
 
 from dataclasses import dataclass

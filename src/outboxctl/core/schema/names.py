@@ -16,6 +16,11 @@ DELETES = "outbox_deletes"
 PLACES = "outbox_places"
 TABLES = (EVENTS, SOURCE, AUDIT, MARKER, WORKERS, REBUILDS, PROJECTIONS, VERSION_BASE, DELETES, PLACES)
 VERSION = "outboxctl_alembic_version"  # the application's own alembic_version stays its own
+ALL_TABLES = (*TABLES, VERSION)
+# Functions that migrations make for the trigger of the same name: a trigger's name takes no schema.
+TRIGGER_FUNCTIONS = (
+    *("outbox_audit_by_database", "outbox_event_begins", "outbox_version_base_rises", "outbox_workers_own"),
+)
 HEAD = "0018"  # the newest revision: without it every command would load alembic to know
 
 # The oids of our tables that are there.

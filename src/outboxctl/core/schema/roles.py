@@ -6,6 +6,7 @@ from enum import StrEnum
 from psycopg.sql import SQL, Composed, Identifier, Literal
 
 from outboxctl.core.schema.names import (
+    ALL_TABLES,
     AUDIT,
     DELETES,
     EVENTS,
@@ -22,11 +23,7 @@ from outboxctl.core.schema.names import (
 from outboxctl.domain.errors import UsageError
 
 MAX_NAME = 63  # bytes; PostgreSQL silently truncates a longer name
-# The source is the application's.
-TOOL_TABLES = (
-    *(EVENTS, AUDIT, MARKER, WORKERS, REBUILDS, VERSION, PROJECTIONS, VERSION_BASE, DELETES, PLACES),
-)
-TABLES = (*TOOL_TABLES, SOURCE)
+TOOL_TABLES = tuple(table for table in ALL_TABLES if table != SOURCE)  # which is the application's
 
 
 class Role(StrEnum):
@@ -82,7 +79,7 @@ RIGHTS = (
     *(Right(Role.WORKER, table, "SELECT, INSERT, UPDATE, DELETE") for table in (DELETES, PLACES)),
     Right(Role.WORKER, WORKERS, "SELECT, INSERT, DELETE"),
     Right(Role.WORKER, WORKERS, "UPDATE", HEARTBEAT),
-    *(Right(Role.OPERATOR, table, "SELECT") for table in TABLES),
+    *(Right(Role.OPERATOR, table, "SELECT") for table in ALL_TABLES),
     Right(Role.OPERATOR, EVENTS, "DELETE"),
     # Not the id: an event that was deleted cannot be inserted again with other contents.
     Right(Role.OPERATOR, EVENTS, "INSERT", NEW_EVENT),
@@ -90,7 +87,7 @@ RIGHTS = (
     Right(Role.OPERATOR, SOURCE, "UPDATE", ("event_version",)),
     Right(Role.OPERATOR, AUDIT, "INSERT", AUDIT_ROW),
     *(Right(Role.OPERATOR, table, "INSERT, UPDATE") for table in (REBUILDS, PLACES)),
-    *(Right(Role.VIEWER, table, "SELECT") for table in TABLES),
+    *(Right(Role.VIEWER, table, "SELECT") for table in ALL_TABLES),
     # An event that is sent twice is recognised by its id, which must be readable for that.
     Right(Role.PRODUCER, EVENTS, "INSERT", ("id", *NEW_EVENT)),
     Right(Role.PRODUCER, EVENTS, "SELECT", ("id",)),
@@ -135,7 +132,7 @@ def roles_sql(prefix: str, schema: str) -> str:
         operator=Identifier(names[Role.OPERATOR]),
         create=SQL("\n").join(_create(name) for name in names.values()),
         ours=_tables(schema, TOOL_TABLES),
-        tables=_tables(schema, TABLES),
+        tables=_tables(schema, ALL_TABLES),
         roles=roles,
         schema=Identifier(_name(schema)),
         grants=SQL("\n").join(_grant(right, names[right.role], schema) for right in RIGHTS),
