@@ -20,8 +20,8 @@ from outboxctl.sink.delivery.result import Delivery, Sink
 from outboxctl.worker.claiming.claims import Claims
 from outboxctl.worker.claiming.leases import Batch, Lease
 from outboxctl.worker.context import WorkerContext
-from outboxctl.worker.daemon import tune_collector
 from outboxctl.worker.lane.lane import Lane
+from outboxctl.worker.process import tune_collector
 from outboxctl.worker.settling.outcome import Outcomes
 from outboxctl.worker.wiring import WorkerParts
 

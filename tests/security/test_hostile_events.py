@@ -17,8 +17,6 @@ from outboxctl.core.schema.roles import Role
 from outboxctl.domain.clock import monotonic
 from outboxctl.worker import health
 from outboxctl.worker.projections import expanding
-from outboxctl.worker.upkeep.heartbeat import Heartbeat
-from outboxctl.worker.upkeep.maintenance import Maintenance
 from outboxctl.worker.wiring import WorkerParts
 from processes import Cli
 from projections.memory_index import parts_of
@@ -135,17 +133,14 @@ def test_following_that_stands_still_is_seen_on_readyz(
 ) -> None:
     now = [monotonic()]
     monkeypatch.setattr(health, "monotonic", lambda: now[0])
-    kept = Maintenance(
-        parts.context, Heartbeat(parts.context, parts.flow), parts.reclaimed, parts.flow, parts.expander
-    )
     shop.waiting(sql, {"id": "1"})
     for passed in (0, 200, 200):
         now[0] += passed
         parts.context.health.succeeded()  # lanes go on
-        kept.refresh_gauges()
+        parts.maintenance.refresh_gauges()
     assert "changes" in parts.context.health.failing()["progress"]
     parts.expander.turn(always=True)
-    kept.refresh_gauges()
+    parts.maintenance.refresh_gauges()
     assert "progress" not in parts.context.health.failing()
 
 

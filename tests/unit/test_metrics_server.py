@@ -18,7 +18,7 @@ from outboxctl.drills.services import fresh_port
 from outboxctl.metrics import registry
 from outboxctl.metrics.registry import BY_REASON, METRICS, Metrics
 from outboxctl.metrics.server import MetricsServer
-from outboxctl.worker.daemon import addresses
+from outboxctl.worker.process import addresses
 from processes import eventually
 
 pytestmark = pytest.mark.no_servers

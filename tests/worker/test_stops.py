@@ -51,7 +51,7 @@ def test_a_batch_that_is_being_claimed_is_still_delivered(
 
 def test_the_handler_waits_for_no_lock(url: str, db: Database) -> None:
     """A signal may come while its own thread holds it: then the handler would wait for itself."""
-    daemon = Daemon(load(database_url=url), db, None, None)  # type: ignore[arg-type]
+    daemon = Daemon(WorkerParts(load(database_url=url), db, None))  # type: ignore[arg-type]
     signals = daemon.signals
     with signals._changed:
         handler = threading.Thread(target=daemon._on_signal, args=(signal.SIGTERM, None), daemon=True)

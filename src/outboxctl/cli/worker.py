@@ -73,6 +73,7 @@ def worker(
     from outboxctl.core.schema.encoding import require_storable
     from outboxctl.sink.opening import IndexSink, OpeningSink, sink_of
     from outboxctl.worker.daemon import Daemon
+    from outboxctl.worker.wiring import WorkerParts
 
     colour = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
     tracing = _tracing(configured.worker_id)
@@ -89,8 +90,10 @@ def worker(
     ) as db:
         require_storable(db, "OUTBOX_WORKER_ID", configured.worker_id)
         own = IndexSink(sink, configured.elastic_index)
-        daemon = Daemon(configured, db, own, probe.ping, tracing=tracing, sink_of=partial(sink_of, sink))
-        daemon.run(drain=drain)
+        parts = WorkerParts(
+            configured, db, own, sink_of=partial(sink_of, sink), ping=probe.ping, tracing=tracing
+        )
+        Daemon(parts).run(drain=drain)
 
 
 def _tracing(worker_id: str) -> "Tracing | None":

@@ -1,42 +1,26 @@
-"""The daemon: starts lanes, maintenance and probes, and stops them in order."""
+"""The daemon: starts the threads of a worker, and stops them in order."""
 
-import gc
 import os
 import signal
-import socket
 import threading
 from collections.abc import Callable
-from contextlib import suppress
-from functools import partial
 from types import FrameType
-from typing import TYPE_CHECKING
 
 import structlog
 
-from outboxctl.core.database import Database
 from outboxctl.core.stats import snapshot
 from outboxctl.domain import backoff
 from outboxctl.domain.clock import monotonic
 from outboxctl.domain.errors import OutboxctlError, UsageError
 from outboxctl.domain.printable import brief
-from outboxctl.domain.projection import Projection
 from outboxctl.metrics.server import MetricsServer
-from outboxctl.settings import OutagePolicy, Settings
-from outboxctl.sink.delivery.result import IndexedSink, Sink
+from outboxctl.settings import OutagePolicy
 from outboxctl.worker.lane.lane import Lane
-from outboxctl.worker.reports import ProgressLog
+from outboxctl.worker.process import addresses, notify, tune_collector
 from outboxctl.worker.stopping import Stopping
-from outboxctl.worker.upkeep.heartbeat import Heartbeat, Renewal
-from outboxctl.worker.upkeep.listener import Listener
-from outboxctl.worker.upkeep.maintenance import Maintenance
-from outboxctl.worker.upkeep.probes import Ping, Probes
-from outboxctl.worker.wiring import WorkerParts
-
-if TYPE_CHECKING:
-    from outboxctl.worker.tracing import Tracing
+from outboxctl.worker.wiring import Helper, WorkerParts
 
 log = structlog.get_logger()
-INTERVAL = 0.5  # seconds between two rounds of maintenance, and two probes of the sink
 WATCHDOG_INTERVAL = 1.0  # seconds between two messages to systemd's watchdog: WatchdogSec must be several
 # Seconds until waiting threads are woken after a signal: its handler may not wake them (`Signals`). No claim
 # is begun meanwhile.
@@ -45,41 +29,13 @@ ROUND = 0.1  # seconds after which a drain looks again where something is due an
 FIRST_PROBE = 2.0  # seconds that the first probe of the sink may take before the lanes start without it
 
 
-def notify(*states: str) -> None:
-    """Send e.g. `READY=1`, `WATCHDOG=1` or `STATUS=…` (one line); does nothing without systemd."""
-    address = os.environ.get("NOTIFY_SOCKET", "")
-    if not address.startswith(("/", "@")):
-        return
-    # A leading @ names an abstract socket. An error is ignored: the work does not depend on it.
-    with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as own:
-        own.sendto("\n".join(states).encode(), f"\0{address[1:]}" if address.startswith("@") else address)
-
-
 class Daemon:
-    """One worker process. `ping` asks the sink with a short timeout; `sink` delivers.
+    """One worker process: the main thread calls `run`, once."""
 
-    `sink_of` returns the sink of a declared projection, its index; by default `sink`.
-    """
-
-    def __init__(
-        self,
-        settings: Settings,
-        database: Database,
-        sink: Sink,
-        ping: Ping,
-        *,
-        tracing: "Tracing | None" = None,
-        sink_of: Callable[[Projection], IndexedSink] | None = None,
-    ) -> None:
-        parts = self.parts = WorkerParts(settings, database, sink, sink_of=sink_of, tracing=tracing)
-        context = parts.context
+    def __init__(self, parts: WorkerParts) -> None:
+        self._parts, context = parts, parts.context
+        self._settings, self._database = context.settings, context.database
         self.metrics, self.health, self.signals = context.metrics, context.health, context.signals
-        self._settings, self._database = settings, database
-        self._heartbeat = Heartbeat(context, parts.flow)
-        maintenance = self._maintenance = Maintenance(
-            context, self._heartbeat, parts.reclaimed, parts.flow, parts.expander
-        )
-        self._probes = Probes(context, ping, parts.reclaimed, parts.flow, lag=lambda: maintenance.own_lag)
         self._lanes = list[Lane]()
         self._lane_threads: list[threading.Thread] = []
         self._helpers: list[threading.Thread] = []
@@ -97,7 +53,7 @@ class Daemon:
         self._drain = drain
         server = self._server()
         due = self._due()  # raises where the database or its schema is missing
-        self._probes.check_database()
+        self._parts.probes.check_database()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
         tune_collector()
@@ -105,16 +61,17 @@ class Daemon:
             server.start()
         # The client of the sink takes long to load: a drain with nothing due does not load it.
         probe_first = due or not drain
-        sink_probe = self._every(self._probes.check_sink, "sink-probe", at_once=probe_first)
+        sink_probe, *others = self._parts.helpers(drain=drain)
+        self._helpers = [self._every(sink_probe, at_once=probe_first)]
         if probe_first:
             self._await_first_probe()
         self._say_started(serves=server is not None)
-        self._start_helpers(sink_probe)
+        self._helpers += [self._every(each) for each in others]
         notify("READY=1")
         self._work()
         notify("STOPPING=1", "STATUS=finishing what is in flight")
-        stopped = Stopping(self.parts.context).run(
-            self._lane_threads, self._settings.shutdown_grace_seconds, leave=self._heartbeat.leave
+        stopped = Stopping(self._parts.context).run(
+            self._lane_threads, self._settings.shutdown_grace_seconds, leave=self._parts.heartbeat.leave
         )
         if server:
             server.stop()
@@ -142,28 +99,6 @@ class Daemon:
                 f" OUTBOX_MAX_ATTEMPTS={s.max_attempts}); with hold it fails none"
             )
 
-    def _start_helpers(self, sink_probe: threading.Thread) -> None:
-        context, expand, renewal = self.parts.context, self.parts.expander.turn, Renewal(self.parts.context)
-        self._helpers = [
-            self._every(self._maintenance.turn, "maintenance"),
-            self._every(self._probes.check_database, "database-probe"),
-            sink_probe,
-            self._every(ProgressLog(self.metrics, self.health).turn, "progress-log"),
-            # Also while the worker stops: batches in hand are finished, which may take long.
-            self._every(
-                renewal.turn, "lease-renewal", wait=lambda: self.signals.wait_for_abandon(renewal.interval)
-            ),
-            self._every(
-                partial(expand, always=self._drain, slow=False), "expander", wait=self._wait_for_news()
-            ),
-            self._every(partial(expand, always=self._drain, slow=True), "expander-slow"),
-        ]
-        if not self._drain:  # it waits for no new events, and sends deletes again once none is left
-            self._helpers += [
-                self._every(Listener(context).turn, "listener"),
-                self._every(self.parts.deletes.turn, "deletes"),
-            ]
-
     def _server(self) -> MetricsServer | None:
         s = self._settings
         try:
@@ -185,21 +120,21 @@ class Daemon:
         """Nothing is claimed before it is known whether the index exists, or that the sink is silent."""
         end = monotonic() + FIRST_PROBE
         while not (self.signals.stopping or monotonic() > end):
-            if self._probes.sink_checked.wait(TICK):
+            if self._parts.probes.sink_checked.wait(TICK):
                 return
 
     def _work(self) -> None:
         """Run lanes until a signal; with drain also once nothing is due any more."""
         while not self.signals.stopping:
             if self._drain:
-                self._maintenance.reclaim()
-            self._lanes = [self.parts.lane(drain=self._drain) for _ in range(self._settings.concurrency)]
+                self._parts.maintenance.reclaim()
+            self._lanes = [self._parts.lane(drain=self._drain) for _ in range(self._settings.concurrency)]
             self._lane_threads = [_start(lane.run, f"lane-{n}") for n, lane in enumerate(self._lanes)]
             while (alive := [t for t in self._lane_threads if t.is_alive()]) and not self.signals.stopping:
                 self._watchdog()
                 alive[0].join(TICK)
             if self._drain and (self._error() or not self._due()):
-                self.parts.deletes.turn()
+                self._parts.deletes.turn()
                 return
             self.signals.wait_for_stop(ROUND)  # somebody has locked it, or it is about to be expanded
 
@@ -220,49 +155,26 @@ class Daemon:
             os._exit(128 + number)  # the second signal: leave everything to the leases
         self.signals.request_stop()  # lanes check it before each claim; no lock is taken here
 
-    def _wait_for_news(self) -> Callable[[], bool]:
-        """Waits until soon after news of events, at most INTERVAL."""
-        news = 0
-
-        def wait() -> bool:
-            nonlocal news
-            if not self.signals.wait_for_stop(TICK):
-                self.signals.wait_for_news(news, INTERVAL - TICK)
-                news = self.signals.news
-            return self.signals.stopping
-
-        return wait
-
-    def _every(
-        self,
-        action: Callable[[], None],
-        name: str,
-        *,
-        at_once: bool = False,
-        wait: Callable[[], bool] | None = None,
-    ) -> threading.Thread:
-        """Run the action again and again, after each `wait`, which returns whether to end."""
-        over = wait or (lambda: self.signals.wait_for_stop(INTERVAL))
-
+    def _every(self, helper: Helper, *, at_once: bool = False) -> threading.Thread:
         def loop() -> None:
             if at_once:
-                self._guarded(action, name)
-            while not over():
-                self._guarded(action, name)
+                self._guarded(helper)
+            while not helper.wait():
+                self._guarded(helper)
 
-        return _start(loop, name)
+        return _start(loop, helper.name)
 
-    def _guarded(self, action: Callable[[], None], name: str) -> None:
+    def _guarded(self, helper: Helper) -> None:
         """An error costs one turn, never the thread."""
         try:
-            action()
+            helper.turn()
         except Exception as error:
-            self.metrics.unexpected(name, error)
+            self.metrics.unexpected(helper.name, error)
 
     def _due(self) -> bool:
         with self._database.begin() as connection:
             # In this order: what was expanded meanwhile is seen by the second one.
-            return self.parts.expander.due(connection) or snapshot.claimable(connection)
+            return self._parts.expander.due(connection) or snapshot.claimable(connection)
 
     def _alive(self) -> dict[str, str]:
         """Threads that have ended; none should, whatever the database and the sink do."""
@@ -275,21 +187,3 @@ def _start(run: Callable[[], None], name: str) -> threading.Thread:
     thread = threading.Thread(target=run, name=name, daemon=True)
     thread.start()
     return thread
-
-
-def addresses(host: str, port: int) -> dict[str, str]:
-    """The URLs of the worker that open on this machine; an address for all interfaces becomes 127.0.0.1."""
-    host = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared
-    host = f"[{host}]" if ":" in host else host
-    return {name: f"http://{host}:{port}/{name}" for name in ("metrics", "healthz", "readyz")}
-
-
-def tune_collector() -> None:
-    """Keep the garbage collector from examining all loaded modules again for every batch.
-
-    A batch makes thousands of short-lived objects and no cycles; with the default thresholds their
-    number alone starts full collections, a third of the CPU an event.
-    """
-    gc.freeze()
-    gc.set_threshold(100_000, 20, 100)
-    gc.enable()

@@ -100,10 +100,12 @@ class Renewal:
     def __init__(self, context: WorkerContext) -> None:
         self._context = context
 
-    @property
-    def interval(self) -> float:
-        """Seconds between two turns: a tenth of a lease, so that a request has at least 0.4 of it."""
-        return min(0.5, self._context.settings.lease_seconds / 10)
+    def wait(self) -> bool:
+        """Wait for the next turn, a tenth of a lease, so that a request has at least 0.4 of it.
+
+        Returns whether the grace of a stop is over.
+        """
+        return self._context.signals.wait_for_abandon(min(0.5, self._context.settings.lease_seconds / 10))
 
     def turn(self) -> None:
         """Renew the leases that are due; a failure is reported, and tried again at the next turn."""
