@@ -56,7 +56,9 @@ PROFILES = {
     "ends": Profile(both_ends.run, {"documents": 100_000, "repeat": 3}),
     "unchanged": Profile(unchanged.run, {"documents": 100_000, "repeat": 3}),
     "tenants": Profile(tenants.run, {"schemas": 500, "seconds": 20.0, "repeat": 1}),
-    "nested": Profile(nested.run, {"parents": 20_000, "repeat": 3} | PGSYNC),
+    "nested": Profile(
+        nested.run, {"parents": 40_000, "updates": 40_000, "transactions": 1_000, "repeat": 3} | PGSYNC
+    ),
     "follow-rate": Profile(follow_rate.run, {"changes": 20_000, "waiting": 200_000, "repeat": 3}),
     "follow-writers": Profile(
         follow_writers.run, {"writes": 10_000, "large": 2_000, "single": 1_000, "cpu": 5_000, "repeat": 5}

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from argparse import Namespace
@@ -45,6 +46,7 @@ SETTINGS = {
 }
 REDIS = ("--bind", "127.0.0.1", "--save", "", "--appendonly", "no")
 STOP, LOOK = 15.0, 0.02  # seconds until it is killed, and between two looks
+QUEUE = re.compile(r"Redis: \[([^]]*)\]")  # of its line of status, each LOG_INTERVAL seconds
 
 
 class PgsyncIndex(NamedTuple):
@@ -100,6 +102,15 @@ class Pgsync:
             {"database": urlsplit(url).path.lstrip("/"), "index": documents.name, "nodes": documents.nodes}
         ]
         (self._folder / "schema.json").write_text(json.dumps(schema))
+
+    def settle(self) -> float:
+        """When the last document was written, after which its queue is empty, as it says itself."""
+        last, queued, end = 0.0, "unknown", monotonic() + shop.PATIENCE
+        while queued != "0" and monotonic() < end:
+            last = shop.wait_quiet(self._rig, self._documents.name, shop.QUIET)
+            queued = (QUEUE.findall(self._said("pgsync")) or [queued])[-1]
+        must(queued == "0", f"pgsync's queue holds {queued} after {shop.PATIENCE:g} s")
+        return last
 
     @contextmanager
     def filled(self, count: int) -> Iterator[tuple[dict[str, float], list[psutil.Process]]]:

@@ -87,7 +87,7 @@ CHANGE = f"""
 UPDATE {SCHEMA}.parts SET note = {NOTE.format("id", "revision + 1")}, revision = revision + 1
 WHERE id = ANY (%(ids)s)
 """
-PART_IDS = f"SELECT id FROM {SCHEMA}.parts ORDER BY id"
+PART_IDS = f"SELECT id FROM {SCHEMA}.parts ORDER BY id LIMIT {{}}"
 # Each part has its second revision.
 UPDATED = {
     "bool": {"must_not": [{"term": {"parts.revision": 1}}], "filter": [{"term": {"parts.revision": 2}}]}
@@ -223,8 +223,8 @@ def found_at(rig: Rig, index: str, count: int, ended: float, query: Mapping[str,
     return time()
 
 
-def wait_quiet(rig: Rig, index: str, seconds: float, *, more_than: int = -1) -> None:
-    """Wait until more than so many documents were written, and then none for so long."""
+def wait_quiet(rig: Rig, index: str, seconds: float, *, more_than: int = -1) -> float:
+    """Wait until more than so many were written, and then none for so long; when the last one was."""
     last: list[float] = [time(), written(rig, index)]
 
     def quiet() -> bool:
@@ -233,6 +233,7 @@ def wait_quiet(rig: Rig, index: str, seconds: float, *, more_than: int = -1) -> 
         return last[1] > more_than and time() - last[0] > seconds
 
     wait_until(quiet, f"an end of the writes to {index}", LOOK, patience=PATIENCE)
+    return last[0]
 
 
 def until(holds: Callable[[], object], began: float, patience: float) -> float:
@@ -247,12 +248,22 @@ def until(holds: Callable[[], object], began: float, patience: float) -> float:
 
 def wrong(rig: Rig, index: str) -> set[int]:
     """The products whose document is missing, extra or other than the view's row; parts in any order."""
+    return {id_ for each in differences(rig, index).values() for id_ in each}
+
+
+def differences(rig: Rig, index: str) -> dict[str, set[int]]:
+    """The same, by what is wrong."""
     with rig.database.begin() as connection:
         rows = connection.exec_driver_sql(f"SELECT to_json(d)::text FROM {SCHEMA}.documents d").scalars()
         expected = {row["id"]: row for row in map(json.loads, rows)}
     index_setup.count(rig.client, index)  # refreshes
     there = _documents(rig, index)
-    return {id_ for id_ in expected.keys() | there if expected.get(id_) != there.get(id_)}
+    both = expected.keys() & there.keys()
+    return {
+        "missing": expected.keys() - both,
+        "extra": there.keys() - both,
+        "other": {id_ for id_ in both if expected[id_] != there[id_]},
+    }
 
 
 def _documents(rig: Rig, index: str) -> dict[int, Any]:

@@ -74,16 +74,13 @@ def test_nested_documents_are_filled_updated_and_right(
 ) -> None:
     monkeypatch.setattr(shop, "QUIET", 2.0)
     parents = 48
-    shop.fill(rig, parents)
-    index = shop.index_of(rig)
-    values = nested.measured(rig, "outboxctl", index, nested.outboxctl(rig), parents)
-    assert sql.execute(f"SELECT min(revision) FROM {shop.SCHEMA}.parts WHERE id < {shop.NEW}").fetchone() == (
-        2,
-    )
+    args = Namespace(parents=parents, updates=5 * parents, transactions=60)
+    values = nested.measured(rig, nested.outboxctl(rig), args)
+    of_updates = f"SELECT min(revision) FROM {shop.SCHEMA}.parts WHERE id <= {shop.PARTS * parents // 4}"
+    assert sql.execute(of_updates).fetchone() == (2,)
     assert values["outboxctl: updates"] > 0 < values["outboxctl: lag"]
     assert {value for name, value in values.items() if "wrong" in name} == {0}
-    assert sum("wrong" in name for name in values) == 3 + len(shop.CASES)
-    assert sql.execute(f"SELECT count(*) FROM {shop.SCHEMA}.documents").fetchone() == (parents + 3,)
+    assert sum("wrong" in name for name in values) == 7 + len(shop.CASES)
 
 
 @pytest.mark.real_engine
@@ -104,6 +101,7 @@ def test_a_nested_document_is_wrong_that_is_missing_extra_or_old(rig: Rig, engin
     rows[3]["parts"][1]["note"] = "old"
     engine.index(index=index, id=str(rows[3]["id"]), document=rows[3])
     assert shop.wrong(rig, index) == {2, 9, rows[3]["id"]}
+    assert shop.differences(rig, index) == {"missing": {2}, "extra": {9}, "other": {rows[3]["id"]}}
 
 
 @pytest.mark.no_servers
