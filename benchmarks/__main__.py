@@ -1,10 +1,11 @@
 """`python -m benchmarks`: measure in one run on the same servers, a section of RESULTS.json a profile.
 
 With minutes: pipeline (8), stream (3), fill (10), latency (5), isolation (30), verify (6), ends (8),
-unchanged (5), tenants (20); beside pgsync nested (15). `follow` (10) is all that begin so: what a change of
-a followed table costs.
+unchanged (5), tenants (20); beside pgsync nested (10). `follow` (10) is all that begin so: what a change of
+a followed table costs. Exit 4 where a median has passed its bound.
 """
 
+import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -22,13 +23,16 @@ from benchmarks import (
     nested,
     pgsync,
     pipeline,
+    report,
     stream,
     tenants,
     unchanged,
 )
 from benchmarks.command import exit_on_error, say, started, write
+from benchmarks.figure import BROKEN
 from benchmarks.report import Section
 from benchmarks.rig import Rig
+from outboxctl.domain.errors import ExitCode
 from outboxctl.settings import Settings
 
 TUNING = {name: int(Settings.model_fields[name].default) for name in ("bulk_size", "concurrency")}
@@ -84,10 +88,15 @@ def main() -> None:
     # pgsync is looked for before the servers start
     before = [partial(pgsync.prepare, Namespace(**given[n])) for n in names if n == "nested"]
     with exit_on_error(), started(*before, **tuning) as rig:
+        broken = []
         for name in names:  # each section is written at once: an error in a later profile loses nothing
             say(f"--- {name}")
             section = PROFILES[name].run(rig, Namespace(**given[name]))
             write(section, {"profiles": name} | given[name], rig.versions)
+            broken += report.broken(section)
+    if broken:
+        print(f"{BROKEN}: {', '.join(broken)}", file=sys.stderr)
+        sys.exit(ExitCode.FINDINGS)
 
 
 def _given(profile: Profile, flags: Mapping[str, Any]) -> dict[str, Any]:

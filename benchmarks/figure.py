@@ -1,37 +1,38 @@
-"""A figure with its target, and figures as a Markdown table."""
+"""A figure with its bound, and figures as a Markdown table."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-COLUMNS = ("figure", "median", "spread", "target", "verdict")
+COLUMNS = ("figure", "median", "spread", "bound", "verdict")
+MET, BROKEN, UNKNOWN = "met", "REGRESSION", "not measured"
 
 
 @dataclass(frozen=True)
 class BenchFigure:
-    """A value a repetition; the median must be under `target`, or with `at_least` at or above it."""
+    """A value a repetition; the median must be under `bound`, or with `at_least` at or above it."""
 
     name: str
     unit: str
     values: list[float]
-    target: float | None = None
+    bound: float | None = None
     at_least: bool = False
 
     @property
     def verdict(self) -> str:
-        """`met`, `MISSED`, or `not measured` (no more than 0 of what is no number of documents).
+        """MET, BROKEN, or UNKNOWN (no more than 0 of what is no number of documents).
 
-        Empty without a target.
+        Empty without a bound.
         """
-        if self.target is None:
+        if self.bound is None:
             return ""
         middle = median(self.values)
         if middle < 0 or (middle == 0 and self.unit != "documents"):
-            return "not measured"
-        return "met" if (middle >= self.target if self.at_least else middle < self.target) else "MISSED"
+            return UNKNOWN
+        return MET if (middle >= self.bound if self.at_least else middle < self.bound) else BROKEN
 
     def cells(self) -> list[str]:
-        """Name, median, spread, target and verdict."""
+        """Name, median, spread, bound and verdict."""
         middle = median(self.values)
         digits = next((number for number, least in enumerate((100, 10, 0.1)) if middle >= least), 3)
 
@@ -39,9 +40,9 @@ class BenchFigure:
             return f"{value:,.{0 if value == int(value) else digits}f}"
 
         sign = "at least" if self.at_least else "under"
-        target = "" if self.target is None else f"{sign} {self.target:,g}"
+        bound = "" if self.bound is None else f"{sign} {self.bound:,g}"
         spread = f"{show(min(self.values))} to {show(max(self.values))}"
-        return [self.name, f"{show(middle)} {self.unit}".strip(), spread, target, self.verdict]
+        return [self.name, f"{show(middle)} {self.unit}".strip(), spread, bound, self.verdict]
 
 
 def table(figures: Sequence[BenchFigure]) -> str:

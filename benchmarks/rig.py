@@ -2,9 +2,11 @@
 
 import os
 import platform
+import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -89,8 +91,10 @@ def _checkpoint(admin_url: str) -> None:
 
 
 def surroundings(servers: Mapping[str, str]) -> dict[str, str]:
-    """Cores, memory, platform and all versions, by name; nothing that identifies this machine."""
+    """Day, commit, cores, memory, platform and all versions, by name; no name of this machine."""
     return {
+        "on": datetime.now(UTC).date().isoformat(),
+        **_commit(),
         "cores": str(os.cpu_count()),
         "memory": f"{psutil.virtual_memory().total / 2**30:.0f} GiB",
         "platform": f"{platform.system()} {platform.machine()}",
@@ -98,6 +102,13 @@ def surroundings(servers: Mapping[str, str]) -> dict[str, str]:
         "Python": platform.python_version(),
         **{name: version(name) for name in LIBRARIES},
     }
+
+
+def _commit() -> dict[str, str]:
+    """The commit of a checkout; nothing in an archive."""
+    command = ["git", "rev-parse", "--short", "HEAD"]
+    found = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=False)
+    return {"commit": found.stdout.strip()} if found.returncode == 0 else {}
 
 
 class OtherProcesses:

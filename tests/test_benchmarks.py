@@ -33,12 +33,12 @@ def rig(settings: Settings, db: Database, tmp_path: Path) -> Iterator[Rig]:
 
 
 def measured(rig: Rig, profile: str, **given: object) -> dict[str, BenchFigure]:
-    """The figures of a profile by name; those that have a target are among them."""
+    """The figures of a profile by name; those that have a bound are among them."""
     run, options = PROFILES[profile]
     section = run(rig, Namespace(**{**options, **given}))
     figures = {figure.name: figure for figure in section.figures}
     assert len(figures) == len(section.figures), "no name twice"
-    assert {target.figure for target in report.TARGETS if target.section == section.title} <= figures.keys()
+    assert {bound.figure for bound in report.BOUNDS if bound.section == section.title} <= figures.keys()
     return figures
 
 
@@ -58,7 +58,7 @@ LITTLE: dict[str, dict[str, object]] = {
 @pytest.mark.real_engine
 @pytest.mark.slow(reason="measures for as long as a benchmark must, with real workers")
 @pytest.mark.parametrize("profile", LITTLE)
-def test_each_figure_of_a_profile_is_measured_and_those_with_a_target_are_among_them(
+def test_each_figure_of_a_profile_is_measured_and_those_with_a_bound_are_among_them(
     rig: Rig, profile: str
 ) -> None:
     clocks = dict.fromkeys(SERVERS, perf_counter)

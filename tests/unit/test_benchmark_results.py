@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from benchmarks import check, report
 from benchmarks.figure import BenchFigure
-from benchmarks.report import TARGETS, Section, Target
+from benchmarks.report import BOUNDS, Bound, Section
 from benchmarks.rig import Rig
 from hypothesis import given
 from hypothesis import strategies as st
@@ -104,16 +104,16 @@ def row(text: str, what: str) -> list[str]:
 
 
 @pytest.mark.usefixtures("here")
-@pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.what)
-def test_a_measured_target_is_judged_by_its_own_bound(target: Target) -> None:
-    much, little = ("met", "MISSED") if target.at_least else ("MISSED", "met")
+@pytest.mark.parametrize("bound", BOUNDS, ids=lambda bound: bound.what)
+def test_a_median_is_judged_by_its_own_bound(bound: Bound) -> None:
+    much, little = ("met", "REGRESSION") if bound.at_least else ("REGRESSION", "met")
     for factor, verdict in ((1.5, much), (0.5, little)):
-        figure = BenchFigure(target.figure, "", [target.bound * factor] * 3)
-        write(target.section, figure)
-        text = report.page()
-        assert row(text, target.what)[4:] == [verdict, target.section]
-        stored = report.figures(report.read()["sections"][target.section])[0]
-        assert stored.verdict == verdict
+        figure = BenchFigure(bound.figure, "", [bound.limit * factor] * 3)
+        shown = write(bound.section, figure)
+        assert row(report.page(), bound.what)[4:] == [verdict, bound.section]
+        assert row(shown, bound.figure)[4:] == [verdict]
+        named = report.broken(Section(bound.section, "", [figure], ""))
+        assert named == ([bound.figure] if verdict == "REGRESSION" else [])
 
 
 def test_a_section_is_replaced_and_the_others_stay(here: Path) -> None:
