@@ -128,7 +128,7 @@ def test_an_outbox_that_is_there_becomes_the_first_partition(
     for status in ("pending", "processing", "failed"):
         put(sql, NOVEMBER, status)
     before = sql.execute("SELECT * FROM search_outbox_events ORDER BY id").fetchall()
-    run(sql, "An outbox that is there")
+    run(sql, "An existing outbox")
     assert sql.execute("SELECT * FROM search_outbox_events ORDER BY id").fetchall() == before
     run(sql, "The next partition")
     put(sql, DECEMBER)
