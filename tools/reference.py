@@ -115,10 +115,9 @@ def _settings() -> str:
         "A flag wins over the environment, the environment over `.env`, `.env` over the default. "
         "The flags are those of `worker`; `--database-url`, `--elastic-url` and `--elastic-index` stand "
         "before any other command: `outboxctl --elastic-index products-next verify`. "
-        "A secret may lie in a file wherever a value could stand: `DATABASE_URL_FILE`, `ELASTIC_URL_FILE`, "
-        "`ELASTIC_API_KEY_FILE` and `ELASTIC_PASSWORD_FILE` are paths; a line end at the end of the file "
-        "does not count. A name that begins with `OUTBOX_` and is no setting is refused. Which `.env` is "
-        "read: [a folder's `.env`](../security.md#a-folders-env)."
+        "[Secrets](../security.md#secrets-in-files) may lie in files; [a misspelt "
+        "setting](../security.md#a-misspelt-setting) is refused. Which `.env` is read: [a folder's "
+        "`.env`](../security.md#a-folders-env)."
     )
     return "# Settings\n\n" + text + "\n\n" + "\n".join(rows)
 
@@ -173,7 +172,7 @@ def _findings() -> str:
     rows = "\n".join(f"| `{id_}` | {end} | {severity} | {why} |" for id_, (end, severity, why) in listed)
     head = (
         "# Findings of `outboxctl doctor`\n\n"
-        "For its readers: look up a finding. The ids are stable, for `--ignore` and scripts.\n\n"
+        "For whoever runs `doctor`: look up a finding. The ids are stable, for `--ignore` and scripts.\n\n"
     )
     return f"{head}| id | end | severity | why it matters |\n| --- | --- | --- | --- |\n{rows}"
 
