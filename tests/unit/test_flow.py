@@ -24,13 +24,17 @@ from outboxctl.domain.flow import (
     PAUSE,
     PROBE_EVENTS,
     RATE,
+    RECENT,
     STANDSTILL,
     Findings,
     IndexState,
+    Leases,
     Signal,
     SinkPolicy,
     SinkState,
+    others_wait,
     signal_of_index,
+    without_share,
 )
 from outboxctl.domain.lifecycle import PROJECTION
 from outboxctl.settings import load
@@ -351,6 +355,19 @@ def choosing(held: dict[str, int], slow: Sequence[str] = ()) -> control.FlowCont
     return flow
 
 
+NOW = 1_000.0
+
+
+def lanes_with(held: dict[str, int], *, ago: float = 0.0) -> Leases:
+    """So many batches in progress of each projection, claimed so many seconds ago."""
+    return [(name, NOW - ago) for name in Counter(held).elements()]
+
+
+def known(seconds: dict[str, float], *, ago: float = 0.0) -> dict[str, IndexState]:
+    """Projections by what their last batches took, which ended so many seconds ago."""
+    return {name: IndexState(seconds=each, served_at=NOW - ago) for name, each in seconds.items()}
+
+
 @pytest.mark.parametrize(
     ("held", "slow", "closed"),
     [
@@ -367,17 +384,30 @@ def test_a_slow_projection_holds_at_most_half_of_the_lanes_and_never_the_last_on
     held: dict[str, int], slow: list[str], closed: list[str]
 ) -> None:
     """One that was never measured holds one, here search_index."""
-    assert choosing(held, slow).choice(SIZE, probing=True).closed == closed
+    states = known({name: 1.1 if name in slow else 0.1 for name in ("quick", "slow", "other")})
+    assert sorted(without_share(lanes_with(held), states, 4, NOW)) == closed
 
 
-@pytest.mark.parametrize(("seconds", "closed"), [(5.0, ["slow"]), (0.5, [])])
+@pytest.mark.parametrize(("seconds", "closed"), [(5.0, {"slow"}), (0.5, set())])
 def test_a_projection_alone_leaves_a_lane_to_the_next_event_of_another_one(
-    seconds: float, closed: list[str], monkeypatch: pytest.MonkeyPatch
+    seconds: float, closed: set[str]
 ) -> None:
-    flow = choosing({"slow": 3})
-    flow.ended("slow", 1, clock.monotonic() - seconds)
-    monkeypatch.setattr(control, "RECENT", 0.0)
-    assert flow.choice(SIZE, probing=True).closed == closed
+    idle = known({"other": 0.1}, ago=RECENT)
+    assert without_share(lanes_with({"slow": 3}), known({"slow": seconds}) | idle, 4, NOW) == closed
+
+
+def test_a_batch_that_takes_long_has_its_share_before_it_ends() -> None:
+    states = known({"slow": 0.1, "quick": 0.1})
+    assert without_share(lanes_with({"slow": 2}, ago=0.2), states, 4, NOW) == set()
+    assert without_share(lanes_with({"slow": 2}, ago=0.4), states, 4, NOW) == {"slow"}
+    assert without_share(lanes_with({"slow": 3}, ago=0.4), known({"slow": 0.1}), 4, NOW) == set(), "alone"
+    assert without_share(lanes_with({"slow": 3}, ago=1.1), known({"slow": 0.1}), 4, NOW) == {"slow"}
+
+
+@pytest.mark.parametrize(("lanes", "ago", "waits"), [(1, 0.0, True), (1, RECENT, False), (2, 0.0, False)])
+def test_with_one_lane_another_projection_waits_for_each_batch(lanes: int, ago: float, waits: bool) -> None:
+    states = known({"one": 0.1}) | known({"other": 0.1}, ago=ago)
+    assert others_wait(lanes_with({"one": 1}), states, lanes, NOW) is waits
 
 
 def test_a_worker_of_one_projection_uses_all_its_lanes() -> None:

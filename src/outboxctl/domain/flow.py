@@ -5,7 +5,8 @@ the table). `outboxctl.worker.flow` keeps one state of the sink, and one of the 
 Times are those of `clock.monotonic`.
 """
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 from math import ceil, inf
@@ -15,6 +16,7 @@ from outboxctl.domain import backoff
 from outboxctl.domain.failures import DONE, NO_ANSWER, Classification, Reason, Verdict, all_done
 
 Findings = Sequence[Classification | None]
+Leases = Sequence[tuple[str, float]]  # the projection of each batch in progress, and since when
 LONGEST_STEP = 5.0  # seconds between two probes at the most, so that recovery is soon noticed
 PROBE_EVENTS = 10  # of a probe under `hold`: of several shards, so that one that is unavailable is not all
 STEPS = 20  # successful windows from nothing back to the full number of events in flight
@@ -30,6 +32,7 @@ PASSING_PAUSE = 0.25  # the same for what ends by itself within seconds
 RATE = 200.0  # events a second of unavailable shards that one worker looks at
 SLOW = 0.3  # seconds of a batch, from its claim to its end: longer ones hold at most half of the lanes
 LAST_LANE = 1.0  # seconds of a batch that leaves the last free lane to others
+RECENT = 60.0  # seconds: a projection whose batches ended within them is one of several
 LONG = 2.0  # seconds of a batch: after one that took longer the next ones are smaller
 KEPT = 0.5  # weight of earlier batches at each new one: one huge document soon has no effect
 FEW, SHRINK = 8, 10  # events after some that took too long: a tenth, and no more than this
@@ -299,3 +302,36 @@ class IndexState:
         first = max(self.next_of_shard, now)
         waits = [ceil(first + place / RATE) - now for place in range(events)]
         return replace(self, next_of_shard=first + events / RATE), waits
+
+
+def others_wait(leases: Leases, states: Mapping[str, IndexState], lanes: int, now: float) -> bool:
+    """Whether events of one projection wait for each batch of another one: there is one lane."""
+    return lanes == 1 and _several(leases, states, now)
+
+
+def without_share(leases: Leases, states: Mapping[str, IndexState], lanes: int, now: float) -> set[str]:
+    """The projections that get no more lanes now: a slow one that has half of them, while others have events.
+
+    The last free lane is for those whose batches are short, also while no other one has events: the next
+    event of another one must not wait for a batch. One lane each until something is known of it.
+    """
+    if not leases:  # mostly so of many quiet ones
+        return set()
+    held, share = Counter(name for name, _ in leases), max(1, lanes // 2)
+    closed = {name for name in held if name not in states or states[name].seconds is None}
+    if max(held.values()) >= share and _several(leases, states, now):
+        closed |= {name for name in _over(SLOW, leases, states, now) if held[name] >= share}
+    if len(leases) >= lanes - 1 > 0:
+        closed |= _over(LAST_LANE, leases, states, now)
+    return closed
+
+
+def _several(leases: Leases, states: Mapping[str, IndexState], now: float) -> bool:
+    recent = (name for name, state in states.items() if state.served_at > now - RECENT)
+    return len({name for name, _ in leases}.union(recent)) > 1
+
+
+def _over(bound: float, leases: Leases, states: Mapping[str, IndexState], now: float) -> set[str]:
+    """Those with a batch that takes, or took last, more seconds."""
+    late = {name for name, since in leases if since < now - bound}
+    return late.union(name for name, state in states.items() if state.over(bound))

@@ -12,6 +12,7 @@ from outboxctl.settings import Settings
 from outboxctl.sink.delivery.result import IndexedSink, Sink
 from outboxctl.worker.claiming.claimer import Claimer, ReclaimedTurns
 from outboxctl.worker.claiming.claims import Claims
+from outboxctl.worker.claiming.drained import Drained
 from outboxctl.worker.claiming.leases import InFlight, Postponed
 from outboxctl.worker.context import WorkerContext
 from outboxctl.worker.flow.control import FlowControl
@@ -93,8 +94,9 @@ class WorkerParts:
         self.expander = Expander(context, declared, sink_of, flow.together)
         self.deletes = DeletesAgain(context, sink, declared, sink_of, flow)
         self.claims = self.CLAIMS(context)
+        drained = Drained(context, flow)
         self.claimer = Claimer(
-            context, self.claims, flow, reclaimed, expanding=lambda: self.expander.expanding
+            context, self.claims, flow, reclaimed, drained, expanding=lambda: self.expander.expanding
         )
         self.heartbeat = Heartbeat(context, flow)
         self.maintenance = Maintenance(context, self.heartbeat, reclaimed, flow, self.expander)

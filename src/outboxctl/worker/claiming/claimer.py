@@ -5,12 +5,9 @@ from collections.abc import Callable
 from uuid import uuid4
 
 from outboxctl.core.delivery.claim import GROUP
-from outboxctl.core.projections import in_force
-from outboxctl.core.schema.names import SOURCE
-from outboxctl.core.stats import snapshot
 from outboxctl.domain.clock import monotonic
-from outboxctl.domain.errors import UnreachableError
 from outboxctl.worker.claiming.claims import Claims
+from outboxctl.worker.claiming.drained import Drained
 from outboxctl.worker.claiming.leases import Batch, Lease
 from outboxctl.worker.context import WorkerContext
 from outboxctl.worker.flow.control import Choice, FlowControl
@@ -75,12 +72,13 @@ class Claimer:
         claims: Claims,
         flow: FlowControl,
         reclaimed: ReclaimedTurns,
+        drained: Drained,
         *,
         expanding: Callable[[], bool],
     ) -> None:
-        self._settings, self._database = context.settings, context.database
+        self._settings = context.settings
         self._in_flight, self._signals = context.in_flight, context.signals
-        self._claims, self._flow, self._reclaimed = claims, flow, reclaimed
+        self._claims, self._flow, self._reclaimed, self._drained = claims, flow, reclaimed, drained
         self._expanding = expanding  # whether key events of a follow event are about to be written
         self._claim_lock = threading.Lock()
         self._after = ""  # the projection that was served last; without a lock: others may have an early turn
@@ -112,7 +110,7 @@ class Claimer:
             news = self._signals.news
             size = self._flow.admit()
             if not size:
-                if drain and self._nothing_due():
+                if drain and self._drained.nothing_due():
                     break
                 self._signals.wait_for_change(TICK)
                 continue
@@ -124,7 +122,7 @@ class Claimer:
             choice = self._flow.choice(size, probing=True)
             last = drain and not (self._expanding() or choice.limited)
             batch = self._look(size, choice, last=last)
-            if batch or (last and self._none_left()):
+            if batch or (last and self._drained.none_left()):
                 return None, batch
             self._flow.end_probe()  # a probe without an event is over: else there is no other
             seconds = min(wait, next_probe - monotonic())
@@ -174,7 +172,7 @@ class Claimer:
             batch = self._take_reclaimed(size, in_turn=False)
         # A lane that looked before the circuit opened is no probe: another one holds what is due.
         none = not (batch or self._reclaimed.may_exist)
-        if none and self._flow.holds_events and not (choice.closed and self._anything_due()):
+        if none and self._flow.holds_events and not (choice.closed and self._drained.anything_due()):
             self._flow.nothing_due()
         return batch
 
@@ -226,40 +224,3 @@ class Claimer:
     def _new_lease(self, size: int, name: str | None = None) -> Lease:
         seconds = self._settings.lease_seconds
         return Lease(str(uuid4()), seconds, size, requested_at=monotonic(), name=name)
-
-    def _none_left(self) -> bool:
-        """Whether a drain that found nothing is over. UnreachableError for events of a closed index."""
-        self._refuse_held()
-        if not (out := self._flow.out()):
-            return True
-        with self._database.begin() as connection:
-            due = sorted(name for name in out if snapshot.due_of(connection, name))
-        for name in [] if self._in_flight.leases() else due:
-            if why := out[name]:
-                waiting = f"events of {name or SOURCE} are due, and none can be sent"
-                raise UnreachableError(why, hint=waiting)
-        return not due
-
-    def _nothing_due(self) -> bool:
-        """Whether nothing is due while nothing may be claimed. UnreachableError where something is due."""
-        self._refuse_held()
-        return not self._anything_due()
-
-    def _anything_due(self) -> bool:
-        with self._database.begin() as connection:
-            return snapshot.anything_due(connection)
-
-    def _refuse_held(self) -> None:
-        """UnreachableError where the sink is away, and events wait for it that an outage holds.
-
-        Where only declared projections hold, their events that were tried have a retry: they wait as well.
-        """
-        reason = self._flow.why_away
-        if reason is None or self._in_flight.leases():
-            return
-        with self._database.begin() as connection:
-            names = ["", *(projection.name for projection in in_force.declared(connection))]
-            holding, held = filter(self._settings.holds, names), None if self._flow.holds else str(reason)
-            due = any(snapshot.due_of(connection, name, held=held) for name in holding)
-        if due:
-            raise UnreachableError("the sink is unreachable and events are due", hint="check ELASTIC_URL")

@@ -4,7 +4,6 @@
 """
 
 import threading
-from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from math import inf
@@ -20,14 +19,16 @@ from outboxctl.domain.clock import monotonic
 from outboxctl.domain.failures import Classification, Reason
 from outboxctl.domain.flow import (
     FEW,
-    LAST_LANE,
     PAUSE,
     PROBE_EVENTS,
-    SLOW,
+    RECENT,
     STANDSTILL,
     IndexState,
+    Leases,
     SinkPolicy,
     SinkState,
+    others_wait,
+    without_share,
 )
 from outboxctl.domain.lifecycle import PROJECTION
 from outboxctl.settings import OutagePolicy
@@ -38,7 +39,6 @@ from outboxctl.worker.health import Problem, problem_of
 from outboxctl.worker.settling.outcome import Outcomes
 
 log = structlog.get_logger()
-RECENT = 60.0  # seconds: a projection whose batches ended within them is one of several
 ONSET = 3.0  # seconds: the election of another primary is shorter
 
 
@@ -132,8 +132,8 @@ class FlowControl:
             sizes |= {name: min(FEW, size) for name in self.declared if name not in states}
             without = set[str]()
             if len(sizes) > 1:
-                without = self._without_share(leases, now)
-                if self._others_wait(leases, now):
+                without = without_share(leases, states, self._lanes, now)
+                if others_wait(leases, states, self._lanes, now):
                     sizes |= {name: state.quick(sizes[name]) for name, state in states.items()}
         smaller = {name: own for name, own in sizes.items() if own < size}
         return Choice(sorted(closed | without), smaller, bool(without))
@@ -145,7 +145,8 @@ class FlowControl:
             if self._state(name).why or (self.missing and not name):
                 return False
             several = len({*self._indexes, *self.declared}) > 1
-            return not (several and name in self._without_share(leases, monotonic()))
+            closed = without_share(leases, self._indexes, self._lanes, monotonic()) if several else ()
+            return name not in closed
 
     def together(self, name: str, *, spare: int = 1) -> int:
         """How many documents of a projection may have one event, and be sent at once; 0 while one may fail.
@@ -158,7 +159,7 @@ class FlowControl:
             if state.why or sink.away:
                 return 0
             size = state.size(bulk_size, self._settings.max_batch_bytes)
-            if self._others_wait(leases, monotonic()):
+            if others_wait(leases, self._indexes, self._lanes, monotonic()):
                 size = state.quick(size)
         return min(spare * size, bulk_size, sink.room)
 
@@ -171,40 +172,9 @@ class FlowControl:
             states = self._indexes.items()
             self._indexes = {n: state for n, state in states if n in kept or state.next_probe > since}
 
-    def _leases(self) -> list[tuple[str, float]]:
-        """The projection of each batch in progress, and since when."""
+    def _leases(self) -> Leases:
         leases = self._context.in_flight.leases()
         return [(lease.name, lease.requested_at) for lease in leases if lease.name is not None]
-
-    def _several(self, leases: Sequence[tuple[str, float]], now: float) -> bool:
-        recent = (name for name, state in self._indexes.items() if state.served_at > now - RECENT)
-        return len({name for name, _ in leases}.union(recent)) > 1
-
-    def _others_wait(self, leases: Sequence[tuple[str, float]], now: float) -> bool:
-        """Whether those of one projection wait for each batch of another one: there is one lane."""
-        return self._lanes == 1 and self._several(leases, now)
-
-    def _without_share(self, leases: Sequence[tuple[str, float]], now: float) -> set[str]:
-        """Those that get no more lanes now: a slow one that holds half of them, while others have events.
-
-        The last free lane is for those whose batches are short, also while nobody else has events: the next
-        event of another one must not wait for a batch. One lane each until something is known of it.
-        """
-        if not leases:  # mostly so of many quiet ones
-            return set()
-        held, states = Counter(name for name, _ in leases), self._indexes
-
-        def over(bound: float) -> set[str]:
-            late = {name for name, since in leases if since < now - bound}
-            return late.union(name for name, state in states.items() if state.over(bound))
-
-        share = max(1, self._lanes // 2)
-        closed = {name for name in held if name not in states or states[name].seconds is None}
-        if max(held.values()) >= share and self._several(leases, now):
-            closed |= {name for name in over(SLOW) if held[name] >= share}
-        if len(leases) >= self._lanes - 1 > 0:
-            closed |= over(LAST_LANE)
-        return closed
 
     def _state(self, name: str) -> IndexState:
         """That of a projection without events has few of them at first: its view may be slow."""
