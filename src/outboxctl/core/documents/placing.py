@@ -173,13 +173,15 @@ class PlacedReading:
     def _leave_one(
         self, place: DocumentPlace, opened: str | None, others: Sequence[str], gone: str | None, sent: Sent
     ) -> None:
+        """A delete is sent there, unless the document is of another key, or may be."""
         owner = self._owner(place, others)
         if owner is not None:
             if opened:  # else the owner's document was confirmed there
                 sent.owners += {owner} - self._sent
-        elif any(key in self._unknown for key in others):
-            pass  # the event of that key deletes it
-        elif opened or {*self.unread}.isdisjoint(others):  # else whether a key that is not read has it
+            return
+        of_unknown = any(key in self._unknown for key in others)  # whose own event deletes it
+        of_unread = not opened and not {*self.unread}.isdisjoint(others)
+        if not (of_unknown or of_unread):
             self._require_open(place, open_=opened == self._token)
             sent.left.append(place)
             sent.writes[place] = PlaceWrite(place, self._token, gone, left=True)
