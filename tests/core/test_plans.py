@@ -11,13 +11,14 @@ import pytest
 
 from moments import Insert, at
 from outboxctl.core.database import Database, driver
-from outboxctl.core.delivery.claim import CLAIM, CLAIM_AGAIN, PLAN
+from outboxctl.core.delivery.claim import CLAIM, CLAIM_AGAIN
 from outboxctl.core.delivery.claim import TYPES as CLAIM_TYPES
 from outboxctl.core.delivery.leases import RECLAIM, RENEW
 from outboxctl.core.delivery.settle import COMPLETE, FAIL, HOLD, JOIN, RELEASE, RETRY
 from outboxctl.core.delivery.settle import TYPES as COMPLETE_TYPES
 from outboxctl.core.message import PreparedStatements
 from outboxctl.core.schema.migrations import upgrade
+from outboxctl.core.schema.names import PLAN
 from outboxctl.core.search_path import places
 from outboxctl.core.sql import TextClause, text
 from outboxctl.core.stats import snapshot

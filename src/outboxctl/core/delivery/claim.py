@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 from outboxctl.core.message import PlannedOnce, send
 from outboxctl.core.schema.names import (
     EVENTS,
+    LEASED,
     OF_PROJECTION,
-    ONE_MORE_ATTEMPT,
+    PLAN,
     STATUS_IS,
     id_array,
     source,
@@ -19,14 +20,6 @@ from outboxctl.core.sql import Connection, text
 from outboxctl.domain.failures import Reason
 from outboxctl.domain.lifecycle import Verb
 from outboxctl.domain.projection import DOCUMENTS, KEY_TOO_LONG, MAX_KEY_BYTES, MAX_PAGE_BYTES
-
-# The plan must not depend on statistics: on a table that was emptied and vacuumed they say "no rows".
-# With these off, each step has only its index to use. SET LOCAL also survives a pooler. What an earlier
-# statement of the transaction set otherwise (settle.JOIN) is set back.
-PLAN = (
-    "SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_nestloop = on; "
-    "SET LOCAL enable_mergejoin = off; SET LOCAL jit = off; SET LOCAL TimeZone = 'UTC'"
-)
 
 LEFT_OUT = ""  # in place of a document for which the batch had no room; the text of none is empty
 GROUP = 200  # reclaimed events in one claim: as many must go alone if the worker dies again
@@ -97,13 +90,10 @@ WITH chosen AS MATERIALIZED (
     SELECT id, {OF_PROJECTION} AS name {ALONE} ORDER BY created_at
     LIMIT CASE WHEN EXISTS (SELECT FROM together) THEN 0 ELSE 1 END FOR UPDATE SKIP LOCKED
 ), due AS (SELECT * FROM together UNION ALL SELECT * FROM alone)"""
-# The fence is lease_token. No timestamp is returned: '-infinity' would break the decoder after the claim has
-# committed; nor a key that is not needed, or would fill the memory of whoever gets a batch of them.
+# No timestamp is returned: '-infinity' would break the decoder after the claim has committed; nor a key that
+# is not needed, or would fill the memory of whoever gets a batch of them.
 STATEMENT = f"""{{found}}, claimed AS (
-    UPDATE {EVENTS} SET
-        status = {target(Verb.CLAIM)}, owner = :owner, lease_token = CAST(:token AS uuid),
-        lease_until = now() + make_interval(secs => :lease), processing_started_at = now(),
-        attempts = {ONE_MORE_ATTEMPT}, updated_at = now()
+    UPDATE {EVENTS} SET status = {target(Verb.CLAIM)}, {LEASED}, updated_at = now()
     WHERE id = ANY (ARRAY (SELECT id FROM due)) AND {STATUS_IS} {source(Verb.CLAIM)}
     RETURNING id, entity_type, entity_id, entity_key, op, event_version, attempts, follow, next_retry_at,
         created_at

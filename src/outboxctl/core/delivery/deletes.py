@@ -9,8 +9,7 @@ import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from outboxctl.core.delivery.claim import PLAN
-from outboxctl.core.schema.names import DELETES, SOURCE
+from outboxctl.core.schema.names import DELETES, PLAN, SOURCE
 from outboxctl.core.sql import Connection, text
 from outboxctl.domain.lifecycle import PROJECTION
 

@@ -4,9 +4,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from outboxctl.core.delivery.claim import PLAN
 from outboxctl.core.message import send
-from outboxctl.core.schema.names import EVENTS, SOURCE
+from outboxctl.core.schema.names import EVENTS, PLAN, SOURCE
 from outboxctl.core.sql import Connection, Row, text
 from outboxctl.domain.printable import brief
 

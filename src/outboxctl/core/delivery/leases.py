@@ -7,11 +7,11 @@ shard are due at once when it takes documents again.
 from enum import Enum
 from typing import NamedTuple
 
-from outboxctl.core.delivery.claim import PLAN
 from outboxctl.core.schema.names import (
     EVENTS,
     OF_PROJECTION,
     OVERDUE,
+    PLAN,
     STATUS_IS,
     STUCK,
     UNHELD,

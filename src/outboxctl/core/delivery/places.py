@@ -12,9 +12,8 @@ import json
 from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
-from outboxctl.core.delivery.claim import PLAN
 from outboxctl.core.message import Statement, send
-from outboxctl.core.schema.names import PLACES, REBUILDS
+from outboxctl.core.schema.names import PLACES, PLAN, REBUILDS
 from outboxctl.core.sql import Connection, text
 
 ENTITY = "CAST(md5(concat(CAST(:projection AS text), ':', g.key)) AS uuid)"

@@ -9,12 +9,11 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from outboxctl.core.delivery.claim import PLAN
 from outboxctl.core.delivery.deletes import NOTED
 from outboxctl.core.delivery.diagnosis import TRANSACTION_ID
 from outboxctl.core.message import PlannedOnce, Statement, send
 from outboxctl.core.schema.encoding import encoding_of, storable
-from outboxctl.core.schema.names import EVENTS, STATUS_IS, UNHELD, id_array, source, target
+from outboxctl.core.schema.names import EVENTS, PLAN, STATUS_IS, UNHELD, id_array, source, target
 from outboxctl.core.sql import Connection, text
 from outboxctl.core.sql.transaction import StatementResult
 from outboxctl.domain.failures import Reason

@@ -12,7 +12,7 @@ from uuid import UUID
 from psycopg.sql import SQL, Composable
 
 from outboxctl.core.database import Database
-from outboxctl.core.delivery.claim import LEFT_OUT, PLAN
+from outboxctl.core.delivery.claim import LEFT_OUT
 from outboxctl.core.documents.rows import BYTES, ChangedKey, Page, RowState, SourceRow
 from outboxctl.core.documents.since import MOVED, Since
 from outboxctl.core.documents.source import DocumentSource
@@ -21,7 +21,7 @@ from outboxctl.core.produce import MAX_TYPE, MAX_VERSION
 from outboxctl.core.projections.documents import Documents
 from outboxctl.core.projections.pages import SECONDS
 from outboxctl.core.refused_reads import reading_rows
-from outboxctl.core.schema.names import DOCUMENT, EVENTS, PROJECTIONS, SOURCE
+from outboxctl.core.schema.names import DOCUMENT, EVENTS, PLAN, PROJECTIONS, SOURCE
 from outboxctl.core.search_path import places
 from outboxctl.core.sql import Connection, text
 from outboxctl.domain.lifecycle import OPS

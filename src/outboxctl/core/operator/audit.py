@@ -10,8 +10,7 @@ from typing import Any
 
 from sqlalchemy import insert
 
-from outboxctl.core.delivery.claim import PLAN
-from outboxctl.core.schema.names import AUDIT, EVENTS, SAFE
+from outboxctl.core.schema.names import AUDIT, EVENTS, PLAN, SAFE
 from outboxctl.core.sql import Connection, text
 from outboxctl.core.tables import AUDIT as TABLE
 from outboxctl.domain.errors import UsageError

@@ -17,13 +17,12 @@ from dataclasses import replace
 from typing import Any
 
 from outboxctl.core.delivery import settle
-from outboxctl.core.delivery.claim import PLAN
 from outboxctl.core.projections import follow_keys, follow_pages, follow_tables
 from outboxctl.core.projections.follow_keys import KeysAhead, Page
 from outboxctl.core.projections.follow_pages import CURSOR, HALF, KEY, NAME, FollowEvent, cursor_of
 from outboxctl.core.projections.follow_tables import FOLLOWS, FRESH, FollowedTable
 from outboxctl.core.projections.in_force import STAMP
-from outboxctl.core.schema.names import EVENTS, ONE_MORE_ATTEMPT, STATUS_IS, UNHELD, id_array
+from outboxctl.core.schema.names import EVENTS, LEASED, PLAN, STATUS_IS, UNHELD, id_array
 from outboxctl.core.sql import Connection, text
 from outboxctl.domain.clock import LOCK_SECONDS
 from outboxctl.domain.projection import DOCUMENTS, EVERYTHING, MAX_KEY_BYTES, MAX_PAGE_BYTES, Projection
@@ -32,9 +31,7 @@ SAME_AMONG = 10_000  # events of the table that are looked at for others of the 
 CLAIM = f"""
 WITH due AS MATERIALIZED (SELECT id FROM {EVENTS} WHERE {FOLLOWS} AND entity_type = :name AND follow = :place
     AND {{which}} ORDER BY created_at LIMIT 1 FOR UPDATE SKIP LOCKED)
-UPDATE {EVENTS} e SET status = 'processing', owner = :owner, lease_token = CAST(:token AS uuid),
-    lease_until = now() + make_interval(secs => :lease), processing_started_at = now(),
-    attempts = {ONE_MORE_ATTEMPT}, updated_at = now()
+UPDATE {EVENTS} e SET status = 'processing', {LEASED}, updated_at = now()
 FROM due WHERE e.id = due.id AND e.{STATUS_IS} 'pending'
 RETURNING e.id::text, e.entity_type, e.follow, {KEY}, {CURSOR}, e.attempts,
     {STAMP.format(name="e.entity_type")}

@@ -9,13 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
 
-from outboxctl.core.delivery.claim import PLAN
 from outboxctl.core.projections import follow_keys, follow_pages
 from outboxctl.core.projections.documents import session
 from outboxctl.core.projections.follow_keys import Page
 from outboxctl.core.projections.follow_pages import CURSOR, HALF, KEY, FollowEvent
 from outboxctl.core.projections.in_force import STAMP
-from outboxctl.core.schema.names import EVENTS, ONE_MORE_ATTEMPT, STATUS_IS, UNHELD, id_array
+from outboxctl.core.schema.names import EVENTS, ONE_MORE_ATTEMPT, PLAN, STATUS_IS, UNHELD, id_array
 from outboxctl.core.sql import Connection, text
 from outboxctl.domain.projection import DOCUMENTS, EVERYTHING, Projection
 

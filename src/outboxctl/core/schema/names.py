@@ -31,11 +31,22 @@ DOCUMENT = """(SELECT to_json(d)::text FROM (
     SELECT s.id, s.entity_type, s.entity_id, s.library_id, s.text, s.snippet, s.rank_score,
         s.event_version, s.created_at, s.updated_at) d)"""
 
-# The columns of a row that no worker has claimed.
-UNHELD = "owner = NULL, lease_token = NULL, lease_until = NULL, processing_started_at = NULL"
+# The plan must not depend on statistics: on a table that was emptied and vacuumed they say "no rows".
+# With these off, each step has only its index to use. SET LOCAL also survives a pooler. What an earlier
+# statement of the transaction set otherwise (settle.JOIN) is set back.
+PLAN = (
+    "SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_nestloop = on; "
+    "SET LOCAL enable_mergejoin = off; SET LOCAL jit = off; SET LOCAL TimeZone = 'UTC'"
+)
 
 # The attempts of an event that is claimed: the application may have written any number, or none.
 ONE_MORE_ATTEMPT = "least(coalesce(attempts, 0), 2147483646) + 1"
+# What a claim sets beside the status. The fence is lease_token.
+LEASED = f"""owner = :owner, lease_token = CAST(:token AS uuid),
+    lease_until = now() + make_interval(secs => :lease), processing_started_at = now(),
+    attempts = {ONE_MORE_ATTEMPT}"""
+# The columns of a row that no worker has claimed.
+UNHELD = "owner = NULL, lease_token = NULL, lease_until = NULL, processing_started_at = NULL"
 
 DUE = "ix_search_outbox_events_next"  # the index of due events
 # SQL: the projection of an event, empty for the built-in one; what DUE begins with.

@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-from outboxctl.core.delivery.claim import PLAN
-from outboxctl.core.schema.names import EVENTS, parts, pending
+from outboxctl.core.schema.names import EVENTS, PLAN, parts, pending
 from outboxctl.core.sql import Connection, text
 from outboxctl.domain.failures import Reason
 from outboxctl.domain.lifecycle import PROJECTION
