@@ -54,10 +54,9 @@ def act(connection: Connection, verb: Verb, id_: str, token: str) -> None:
 def _settle(connection: Connection, verb: Verb, id_: str, token: str) -> None:
     if verb is Verb.COMPLETE:
         settle.write(connection, token, done=[id_])
-    elif verb is Verb.RETRY:
-        settle.write(connection, token, retries=[settle.Retry(id_, 3, Reason.CONNECT, "x")])
-    elif verb is Verb.FAIL:
-        settle.write(connection, token, failures=[settle.Failure(id_, Reason.MAPPING, "x")])
+    elif verb in {Verb.RETRY, Verb.FAIL}:
+        delay = 3 if verb is Verb.RETRY else None
+        settle.write(connection, token, undelivered=[settle.Undelivered(id_, Reason.CONNECT, "x", delay)])
     else:
         assert verb is Verb.RELEASE
         settle.release(connection, [token])
@@ -126,14 +125,31 @@ def test_a_retry_can_give_its_attempt_back(
     db: Database, insert: Insert, sql: psycopg.Connection, token: str, attempts: list[int]
 ) -> None:
     ids = [insert(status="processing", **HELD) for _ in attempts]
-    retries = [
-        settle.Retry(id_, 3, Reason.CONFIG, "x", attempt_returned=bool(n)) for n, id_ in enumerate(ids)
-    ]
+    retries = [settle.Undelivered(id_, Reason.CONFIG, "x", 3, bool(n)) for n, id_ in enumerate(ids)]
     with db.begin() as connection:
-        hit = settle.write(connection, token, retries=retries).hit
+        hit = settle.write(connection, token, undelivered=retries).hit
         assert hit == ({*ids} if token == TOKEN else set())
     query = "SELECT attempts FROM search_outbox_events WHERE id = %s"
     assert [sql.execute(query, [id_]).fetchone() for id_ in ids] == [(n,) for n in attempts]
+
+
+def test_of_one_batch_some_are_due_again_and_others_have_failed(
+    db: Database, insert: Insert, sql: psycopg.Connection
+) -> None:
+    again, over = (insert(status="processing", **HELD) for _ in range(2))
+    with when(db, 5) as connection:
+        undelivered = [
+            settle.Undelivered(again, Reason.CONNECT, "x", 3),
+            settle.Undelivered(over, Reason.MAPPING, "y"),
+        ]
+        assert settle.write(connection, TOKEN, undelivered=undelivered).hit == {again, over}
+    rows = sql.execute(
+        "SELECT id::text, status, next_retry_at, error_reason, error FROM search_outbox_events"
+    )
+    assert {*rows.fetchall()} == {
+        (again, "pending", at(8), "connect", "x"),
+        (over, "failed", None, "mapping", "y"),
+    }
 
 
 EVENTS = "search_outbox_events"

@@ -14,7 +14,7 @@ from outboxctl.core.database import Database, driver
 from outboxctl.core.delivery.claim import CLAIM, CLAIM_AGAIN
 from outboxctl.core.delivery.claim import TYPES as CLAIM_TYPES
 from outboxctl.core.delivery.leases import RECLAIM, RENEW
-from outboxctl.core.delivery.settle import COMPLETE, FAIL, HOLD, JOIN, RELEASE, RETRY
+from outboxctl.core.delivery.settle import COMPLETE, HOLD, JOIN, RELEASE, UNDELIVERED
 from outboxctl.core.delivery.settle import TYPES as COMPLETE_TYPES
 from outboxctl.core.message import PreparedStatements
 from outboxctl.core.schema.migrations import upgrade
@@ -213,14 +213,12 @@ def test_reclaimed_events_are_found_without_reading_past_the_others(
 def test_what_was_claimed_is_found_by_its_ids_or_among_what_is_in_flight(outbox: Outbox) -> None:
     claimed = outbox.sql.execute(CLAIMED).fetchall()
     ids = f"{{{','.join(str(id_) for id_, ours in claimed if ours)}}}"
-    reasons: Node = {"reasons": ["timeout"] * 100, "errors": ["e"] * 100}
+    outcomes: Node = {"reasons": ["timeout"] * 100, "errors": ["e"] * 100, "returned": [0] * 100}
+    outcomes |= {"delays": [1.0, None] * 50}
     settled = {
         "done": outbox.explained(COMPLETE, token=TOKEN, ids=ids),
         "done, planned once": outbox.planned_once(COMPLETE, COMPLETE_TYPES, token=TOKEN, ids=ids),
-        "retry": outbox.explained(
-            RETRY, under=JOIN, token=TOKEN, ids=ids, delays=[1.0] * 100, returned=[0] * 100, **reasons
-        ),
-        "failed": outbox.explained(FAIL, under=JOIN, token=TOKEN, ids=ids, **reasons),
+        "undelivered": outbox.explained(UNDELIVERED, under=JOIN, token=TOKEN, ids=ids, **outcomes),
     }
     held = {
         "renewed": outbox.explained(RENEW, token=TOKEN, lease=30, max_processing=600),

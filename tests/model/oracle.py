@@ -97,17 +97,17 @@ class Oracle:
         """A worker settled: it may hit exactly what it still holds."""
         mine = self.held_by(token)
         assert hit == mine.keys(), "what is settled is what the claim still holds"
-        delays = {retry.id: timedelta(seconds=retry.delay) for retry in outcomes.retries}
-        returned = {retry.id for retry in outcomes.retries if retry.attempt_returned}
+        retries = {retry.id: retry for retry in outcomes.retries}
         failures = {failure.id for failure in outcomes.failures}
         for id_, row in mine.items():
             if id_ in outcomes.done:
                 row.leaves(Status.DONE)
             elif id_ in failures:
                 row.leaves(Status.FAILED)
-            elif id_ in delays:
-                row.leaves(Status.PENDING, due=now + delays[id_])
-                row.attempts -= id_ in returned
+            elif retry := retries.get(id_):
+                assert retry.delay
+                row.leaves(Status.PENDING, due=now + timedelta(seconds=retry.delay))
+                row.attempts -= retry.attempt_returned
             else:
                 self._given_back(row)
 

@@ -100,8 +100,7 @@ class World:
                 connection,
                 hand.lease.token,
                 done=outcomes.done,
-                retries=outcomes.retries,
-                failures=outcomes.failures,
+                undelivered=outcomes.retries + outcomes.failures,
                 released=outcomes.untried,
                 deletes=deletes.noted(gone, first=LEASE) if gone else None,
             )

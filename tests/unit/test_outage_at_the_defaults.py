@@ -49,7 +49,9 @@ def attempts_until(end: float, policy: RetryPolicy, rng: Random) -> Iterator[tup
         yield now, attempt, bool(outcomes.failures)
         if outcomes.failures:
             return
-        now, attempt = now + outcomes.retries[0].delay, attempt + 1
+        wait = outcomes.retries[0].delay
+        assert wait
+        now, attempt = now + wait, attempt + 1
 
 
 @given(jitter=st.lists(st.floats(0.0, 1.0), max_size=POLICY.max_attempts))

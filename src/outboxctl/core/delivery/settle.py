@@ -19,7 +19,7 @@ from outboxctl.core.sql.transaction import StatementResult
 from outboxctl.domain.failures import Reason
 from outboxctl.domain.lifecycle import Verb
 
-# Retries and failures are joined with an outcome each. A nested loop would compare each event with every
+# Undelivered events are joined with an outcome each. A nested loop would compare each event with every
 # outcome (1,000 settled in 700 instead of 10 ms): the planner may use a hash join only.
 JOIN = f"{PLAN}; SET LOCAL enable_hashjoin = on; SET LOCAL enable_nestloop = off"
 
@@ -69,9 +69,11 @@ HELD = f"SELECT id::text FROM {EVENTS} WHERE {CLAIMS} AND status = {source(Verb.
 HOLD = text(f"{HELD} FOR NO KEY UPDATE SKIP LOCKED")
 HELD_ROWS = text(HELD)
 
-RETRY = text(f"""
-UPDATE {EVENTS} e SET status = {target(Verb.RETRY)}, attempts = greatest(e.attempts - n.returned, 0),
-    next_retry_at = now() + make_interval(secs => n.delay),
+# Both leave processing: what is to be tried again after a delay, and what has none, and fails.
+UNDELIVERED = text(f"""
+UPDATE {EVENTS} e SET
+    status = CASE WHEN n.delay IS NULL THEN {target(Verb.FAIL)} ELSE {target(Verb.RETRY)} END,
+    attempts = greatest(e.attempts - n.returned, 0), next_retry_at = now() + make_interval(secs => n.delay),
     error_reason = n.reason, error = n.error, {UNHELD}, updated_at = now()
 FROM unnest(CAST(:ids AS uuid[]), CAST(:delays AS float8[]), CAST(:reasons AS text[]),
     CAST(:errors AS text[]), CAST(:returned AS int[])) n (id, delay, reason, error, returned)
@@ -80,34 +82,19 @@ WHERE e.id = ANY (CAST(:ids AS uuid[])) AND e.id = n.id
 RETURNING e.id::text
 """)
 
-FAIL = text(f"""
-UPDATE {EVENTS} e SET status = {target(Verb.FAIL)}, next_retry_at = NULL,
-    error_reason = n.reason, error = n.error, {UNHELD}, updated_at = now()
-FROM unnest(CAST(:ids AS uuid[]), CAST(:reasons AS text[]), CAST(:errors AS text[])) n (id, reason, error)
-WHERE e.id = ANY (CAST(:ids AS uuid[])) AND e.id = n.id
-    AND e.{STATUS_IS} {source(Verb.FAIL)} AND e.lease_token = CAST(:token AS uuid)
-RETURNING e.id::text
-""")
-
 
 @dataclass(frozen=True, slots=True)
-class Retry:
-    """Back to pending, due again `delay` seconds from now; `attempt_returned`: this one does not count."""
+class Undelivered:
+    """Back to pending, due again `delay` seconds from now; without one failed until an operator replays it.
+
+    `attempt_returned`: this attempt does not count.
+    """
 
     id: str
-    delay: float
     reason: Reason
     error: str
+    delay: float | None = None
     attempt_returned: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """Terminal until an operator replays it."""
-
-    id: str
-    reason: Reason
-    error: str
 
 
 class Settled(NamedTuple):
@@ -145,8 +132,7 @@ def write(
     token: str,
     *,
     done: Sequence[str] = (),
-    retries: Sequence[Retry] = (),
-    failures: Sequence[Failure] = (),
+    undelivered: Sequence[Undelivered] = (),
     released: Collection[str] = (),
     deletes: Mapping[str, Any] | None = None,
     splits: Sequence[tuple[str, Sequence[str]]] = (),
@@ -166,10 +152,8 @@ def write(
         values = {"token": token, "ids": id_array(done), **(deletes or {})}
         usual = PlannedOnce(COMPLETE, values, TYPES)
         statements += [PLAN, (COMPLETE_DELETES, values) if deletes else usual]
-    if retries:
-        statements += _retrying(connection, token, retries)
-    if failures:
-        statements += [JOIN, (FAIL, {"token": token, **_columns(connection, failures)})]
+    if undelivered:
+        statements += _undelivered(connection, token, undelivered)
     if released:
         statements += _releasing([token], released)
     if places:
@@ -186,23 +170,22 @@ def _completed(connection: Connection, ids: Sequence[str], size: int) -> set[str
     return {*ids} if size == len(ids) else _ids(send(connection, (WRITTEN, {"ids": id_array(ids)})))
 
 
-def _retrying(connection: Connection, token: str, retries: Sequence[Retry]) -> list[Statement | str]:
-    values = {"token": token, **_columns(connection, retries), "delays": [r.delay for r in retries]}
-    return [JOIN, (RETRY, values | {"returned": [int(r.attempt_returned) for r in retries]})]
+def _undelivered(connection: Connection, token: str, events: Sequence[Undelivered]) -> list[Statement | str]:
+    encoding = encoding_of(connection)
+    values = {
+        "token": token,
+        "ids": id_array([e.id for e in events]),
+        "delays": [e.delay for e in events],
+        "reasons": [e.reason.value for e in events],
+        "errors": [storable(e.error, encoding) for e in events],
+        "returned": [int(e.attempt_returned) for e in events],
+    }
+    return [JOIN, (UNDELIVERED, values)]
 
 
 def _releasing(tokens: Sequence[str], only: Collection[str] | None) -> list[Statement | str]:
     values = {"tokens": list(tokens), "ids": None if only is None else id_array(list(only))}
     return [PLAN, (RELEASE, values)]
-
-
-def _columns(connection: Connection, outcomes: Sequence[Retry] | Sequence[Failure]) -> dict[str, Any]:
-    encoding = encoding_of(connection)
-    return {
-        "ids": id_array([o.id for o in outcomes]),
-        "reasons": [o.reason.value for o in outcomes],
-        "errors": [storable(o.error, encoding) for o in outcomes],
-    }
 
 
 def _ids(answers: Iterable[StatementResult]) -> set[str]:

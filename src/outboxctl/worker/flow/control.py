@@ -346,7 +346,7 @@ class FlowControl:
             before = self._shard_waits.get(name)
             since = before.since if before and self._is_recent(before.seen, now) else now
             self._shard_waits[name] = ShardWait(since, now, why)
-        later = {each.id: max(each.delay, wait) for each, wait in zip(waiting, waits, strict=True)}
+        later = {each.id: max(each.delay or 0.0, wait) for each, wait in zip(waiting, waits, strict=True)}
         outcomes.retries = [replace(each, delay=later.get(each.id, each.delay)) for each in outcomes.retries]
 
     def recovered(self, name: str) -> None:

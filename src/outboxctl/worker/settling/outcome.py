@@ -8,7 +8,7 @@ from typing import NamedTuple
 from outboxctl.core.delivery.claim import Claimed
 from outboxctl.core.delivery.deletes import DeliveredDelete
 from outboxctl.core.delivery.places import PlaceWrite
-from outboxctl.core.delivery.settle import Failure, Retry
+from outboxctl.core.delivery.settle import Undelivered
 from outboxctl.domain import backoff
 from outboxctl.domain.failures import DONE, Classification, Reason, Verdict
 from outboxctl.settings import OutagePolicy, Settings
@@ -73,8 +73,8 @@ class Outcomes:
 
     confirmed: list[Claimed] = field(default_factory=list)
     done: list[str] = field(default_factory=list)
-    retries: list[Retry] = field(default_factory=list)
-    failures: list[Failure] = field(default_factory=list)
+    retries: list[Undelivered] = field(default_factory=list)
+    failures: list[Undelivered] = field(default_factory=list)
     held: list[str] = field(default_factory=list)
     unsent: list[str] = field(default_factory=list)
     findings: dict[str, tuple[Claimed, Classification]] = field(default_factory=dict)
@@ -130,11 +130,11 @@ def decide(judged: Iterable[tuple[Claimed, Classification]], policy: RetryPolicy
         elif refunded == 0:
             outcomes.held.append(event.id)
         elif not refunded and (finding.verdict is Verdict.FAIL or event.attempts >= policy.max_attempts):
-            outcomes.failures.append(Failure(event.id, reason, finding.error))
+            outcomes.failures.append(Undelivered(event.id, reason, finding.error))
         else:
             wait = backoff.delay(refunded or event.attempts, base=policy.base, cap=policy.cap, rng=rng)
             wait = max(wait, min(finding.retry_after, policy.cap))
-            outcomes.retries.append(Retry(event.id, wait, reason, finding.error, bool(refunded)))
+            outcomes.retries.append(Undelivered(event.id, reason, finding.error, wait, bool(refunded)))
     return outcomes
 
 
