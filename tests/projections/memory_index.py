@@ -112,9 +112,9 @@ class LossyIndex(MemoryIndex):
             self._late.pop().join()
 
 
-def parts_of(url: str, db: Database, index: MemoryIndex | None = None, **settings: Any) -> WorkerParts:
+def parts_of(db: Database, index: MemoryIndex | None = None, **settings: Any) -> WorkerParts:
     """The parts of a worker in this process that delivers to this index; its database is there."""
     sink = index or MemoryIndex()
-    parts = WorkerParts(load(database_url=url, **settings), db, sink, sink_of=lambda _: sink)
+    parts = WorkerParts(load(**settings), db, sink, sink_of=lambda _: sink)
     parts.context.health.report("database", None)
     return parts

@@ -41,7 +41,7 @@ def products(products: str, db: Database, sql: psycopg.Connection) -> str:
 def parts(proxy: Proxy) -> Iterator[WorkerParts]:
     """A worker's parts, behind the proxy."""
     with closing(Database(proxy.url, connections=2)) as db:
-        yield parts_of(proxy.url, db)
+        yield parts_of(db)
 
 
 @pytest.mark.usefixtures("products")

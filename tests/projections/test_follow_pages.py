@@ -46,7 +46,7 @@ def worker(url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Worker]:
 
     def made() -> Expander:
         databases.append(db := Database(url, connections=2))
-        return parts_of(url, db).expander
+        return parts_of(db).expander
 
     yield made
     for each in databases:

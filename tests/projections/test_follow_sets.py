@@ -55,7 +55,7 @@ def parts(projection: Projection, url: str, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(expanding, "WATCHED", 0)
     assert projection
     with closing(Database(url, connections=2)) as db:
-        yield parts_of(url, db)
+        yield parts_of(db)
 
 
 @pytest.fixture
@@ -187,7 +187,7 @@ def test_two_workers_expand_all_changes(
 ) -> None:
     changed(sql, range(1, CATEGORIES + 1))
     with closing(Database(url, connections=2)) as db:
-        other = parts_of(url, db)
+        other = parts_of(db)
         for _ in range(20):
             parts.expander.step()
             other.expander.step()

@@ -25,6 +25,7 @@ from projections.memory_index import MemoryIndex, parts_of
 from scene import Scene
 from servers import Servers
 from sinks import client_of
+from worker_parts import running_lanes
 
 MANY = 20_000
 GONE = "entity_type = 'gone'"
@@ -50,23 +51,15 @@ class Refusing(MemoryIndex):
         return Delivery([classify(Answer(404, "index_not_found_exception", request=True))] * len(actions), [])
 
 
-def test_under_count_what_was_not_tried_costs_no_attempt(
-    url: str, db: Database, sql: psycopg.Connection
-) -> None:
+def test_under_count_what_was_not_tried_costs_no_attempt(db: Database, sql: psycopg.Connection) -> None:
     sql.execute(shop.SCHEMA)
     sql.execute("INSERT INTO shop.products VALUES (1, 'p', 1, 1)")
     shop.put_in_force(db, shop.product("gone"))
     shop.changed(sql, 1)
     quick = {"max_attempts": 3, "base_backoff_seconds": 0.05, "max_backoff_seconds": 0.1}
     sink = Refusing()
-    parts = parts_of(url, db, sink, outage_policy="count", **quick)
-    lane = threading.Thread(target=parts.lane(drain=False).run, daemon=True)
-    lane.start()
-    try:
+    with running_lanes(parts_of(db, sink, outage_policy="count", **quick)):
         eventually(lambda: shop.rows(sql)[0][0] == "failed", what="its attempts are spent")
-    finally:
-        parts.context.signals.stop()
-        lane.join(30)
     assert sql.execute("SELECT attempts FROM search_outbox_events").fetchall() == [(3,)]
     assert sink.deliveries == 3
 

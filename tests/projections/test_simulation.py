@@ -21,6 +21,7 @@ from processes import eventually
 from projections import shop_tables
 from projections.memory_index import LossyIndex, parts_of
 from shop.sessions import EMPTY_ALL, trade
+from worker_parts import running_lanes
 
 ROUNDS = int(os.environ.get("PROJECTIONS_ROUNDS", "25"))
 SEED = int(os.environ.get("PROJECTIONS_SEED", "1"))
@@ -62,7 +63,7 @@ def traded(db: Database, sql: psycopg.Connection) -> Callable[[str], None]:
 def lanes(url: str, index: LossyIndex) -> Iterator[None]:
     """All lanes of a worker, in this process, that deliver to this index."""
     db = Database(url, connections=LANES + 2)
-    parts = parts_of(url, db, index, **SETTINGS)
+    parts = parts_of(db, index, **SETTINGS)
 
     def freeze() -> None:
         with db.begin() as connection:
@@ -75,16 +76,13 @@ def lanes(url: str, index: LossyIndex) -> Iterator[None]:
             parts.expander.turn()
 
     index.freeze = freeze
-    threads = [threading.Thread(target=parts.lane(drain=False).run, daemon=True) for _ in range(LANES)]
-    threads.append(threading.Thread(target=expand, daemon=True))
-    for thread in threads:
-        thread.start()
+    expander = threading.Thread(target=expand, daemon=True)
+    expander.start()
     try:
-        yield
+        with running_lanes(parts, LANES):
+            yield
     finally:
-        parts.context.signals.stop()
-        for thread in threads:
-            thread.join(30)
+        expander.join(30)
         index.settle()
         db.close()
 

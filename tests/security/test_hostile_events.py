@@ -41,7 +41,7 @@ def parts(url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[WorkerParts]:
     """A worker's parts, whose turn of expanding ends at once."""
     monkeypatch.setattr(expanding, "WATCHED", 0)
     with closing(Database(url, connections=2)) as own:
-        yield parts_of(url, own, max_attempts=1)
+        yield parts_of(own, max_attempts=1)
 
 
 def event(sql: Sql, **columns: Any) -> None:

@@ -11,12 +11,12 @@ import pytest
 from outboxctl.core.database import Database
 from outboxctl.core.delivery.claim import Taken, claim
 from outboxctl.domain.failures import Classification, Reason, Verdict
-from outboxctl.settings import load
 from outboxctl.sink.delivery.result import Delivery
 from outboxctl.worker.claiming import claims
 from outboxctl.worker.claiming.claimer import Claimer
 from outboxctl.worker.claiming.leases import Batch, Lease
 from outboxctl.worker.wiring import WorkerParts
+from worker_parts import make_parts
 
 SIZE = 2
 PATIENCE = 20.0
@@ -37,7 +37,7 @@ def insert(sql: psycopg.Connection) -> Callable[..., str]:
 
 @pytest.fixture
 def parts(db: Database) -> WorkerParts:
-    return WorkerParts(load(bulk_size=SIZE, concurrency=3), db, None)  # type: ignore[arg-type]
+    return make_parts(db, bulk_size=SIZE, concurrency=3)
 
 
 @pytest.fixture
@@ -122,8 +122,7 @@ def test_a_closed_index_is_probed_in_time_however_rarely_the_table_is_polled(
     db: Database, sql: psycopg.Connection
 ) -> None:
     """Also while the sink is away: events that were left out are no sign that it is there."""
-    settings = load(poll_interval_seconds=30, outage_policy="hold")
-    parts = WorkerParts(settings, db, None)  # type: ignore[arg-type]
+    parts = make_parts(db, poll_interval_seconds=30, outage_policy="hold")
     sql.execute(OF_ITEM)
     parts.flow.judged("item", [MISSING])
     parts.flow.learn(Delivery([DEAD], []), sent_at=monotonic())
@@ -137,7 +136,7 @@ def test_a_closed_index_is_probed_in_time_however_rarely_the_table_is_polled(
 def test_a_drain_waits_for_the_end_of_a_batch_where_a_slow_projection_has_its_share(
     db: Database, sql: psycopg.Connection
 ) -> None:
-    parts = WorkerParts(load(concurrency=2), db, None)  # type: ignore[arg-type]
+    parts = make_parts(db, concurrency=2)
     sql.execute(OF_ITEM)
     parts.flow.ended("item", 1, monotonic() - 5)
     parts.flow.claimed("")  # else it would have all lanes

@@ -14,8 +14,7 @@ from outboxctl.core.database import Database
 from outboxctl.core.schema import notify
 from outboxctl.core.schema.migrations import upgrade
 from outboxctl.core.sql import Connection
-from outboxctl.settings import load
-from outboxctl.worker import wiring as worker_parts
+from outboxctl.worker import wiring
 from outboxctl.worker.claiming import claimer
 from outboxctl.worker.claiming.leases import Batch
 from outboxctl.worker.signals import Signals
@@ -24,15 +23,12 @@ from outboxctl.worker.upkeep.listener import Listener
 from outboxctl.worker.wiring import WorkerParts
 from processes import Worker, eventually
 from scene import Scene
+from worker_parts import make_parts
 
 EVENT = """INSERT INTO search_outbox_events (id, entity_type, entity_id, op, event_version, status)
 VALUES (gen_random_uuid(), 'block', gen_random_uuid(), 'upsert', 1, 'pending')"""
 END_LISTENERS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN %'"
 LISTENING = "outbox_notify_listening"
-
-
-def parts_with(db: Database) -> WorkerParts:
-    return WorkerParts(load(), db, None)  # type: ignore[arg-type]
 
 
 def switch(db: Database, *, on: bool = True) -> notify.NotifyState:
@@ -93,7 +89,7 @@ class WatchedSignals(Signals):
 def signals(monkeypatch: pytest.MonkeyPatch) -> WatchedSignals:
     """Those of the worker that the test makes."""
     signals = WatchedSignals()
-    monkeypatch.setattr(worker_parts, "Signals", lambda: signals)
+    monkeypatch.setattr(wiring, "Signals", lambda: signals)
     return signals
 
 
@@ -111,7 +107,7 @@ def test_an_idle_lane_is_woken_by_a_commit(
     db: Database, sql: psycopg.Connection, signals: WatchedSignals
 ) -> None:
     switch(db)
-    parts = parts_with(db)
+    parts = make_parts(db)
     with running(parts):
         eventually(lambda: hears(parts), what="listening")
         thread, batches = idle(parts, signals)
@@ -122,7 +118,7 @@ def test_an_idle_lane_is_woken_by_a_commit(
 
 def test_a_connection_that_was_ended_comes_back(db: Database, sql: psycopg.Connection) -> None:
     switch(db)
-    parts = parts_with(db)
+    parts = make_parts(db)
     with capture_logs() as lines, running(parts):
         for number in (1, 2, 3):
             eventually(lambda n=number: len(lines) == 2 * n - 1 and hears(parts), what="listening")  # type: ignore[misc]
@@ -137,7 +133,7 @@ def test_a_link_that_fell_silent_is_noticed(database_proxy: Proxy, monkeypatch: 
     monkeypatch.setattr(listener, "PATIENCE", 2.0)
     db = Database(database_proxy.url, connections=2, longest=1.0)
     switch(db)
-    parts = parts_with(db)
+    parts = make_parts(db)
     with capture_logs() as lines, running(parts):
         eventually(lambda: hears(parts), what="listening")
         database_proxy.darken("LISTEN")
@@ -155,7 +151,7 @@ def test_behind_a_pooler_it_says_so_once_and_polls(empty_url: str, monkeypatch: 
     switch(direct)
     with pgbouncer.pgbouncer(empty_url, size=1) as url:
         pooled = Database(url, connections=3, longest=5.0)
-        parts, send = parts_with(pooled), notify.send
+        parts, send = make_parts(pooled), notify.send
         sent: list[str] = []
 
         def counted(connection: Connection, channel: str, payload: str) -> None:

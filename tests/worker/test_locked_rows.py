@@ -13,13 +13,12 @@ import pytest
 from fakes import Point, fake_sink
 from outboxctl.core.database import Database
 from outboxctl.core.delivery.claim import claim
-from outboxctl.settings import Settings
 from outboxctl.worker.claiming.leases import Lease
 from outboxctl.worker.upkeep.heartbeat import Renewal
-from outboxctl.worker.wiring import WorkerParts
 from processes import Worker, eventually
 from scene import Scene, ready
 from servers import Servers
+from worker_parts import make_parts
 
 pytestmark = pytest.mark.real_engine
 EVENTS = "search_outbox_events"
@@ -119,14 +118,14 @@ def test_a_locked_table_stops_everything_and_says_so(
 
 
 def test_a_delivery_whose_events_are_all_locked_keeps_its_lease(
-    scene: Scene, person: psycopg.Connection, settings: Settings, db: Database
+    scene: Scene, person: psycopg.Connection, db: Database
 ) -> None:
     scene.load(3)
     token = str(uuid4())
     with db.begin() as connection:
         claim(connection, owner="w", token=token, size=10, lease=30)
     lock(person, "processing", 3)
-    parts = WorkerParts(settings, db, None)  # type: ignore[arg-type]
+    parts = make_parts(db)
     lease = Lease(token, 30.0, 3, requested_at=monotonic() - 20)
     lease.delivering = True
     parts.context.in_flight.add(lease)

@@ -1,8 +1,8 @@
 """The sink is away: under `count` attempts are spent by few requests, under `hold` none is."""
 
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from itertools import pairwise
 from typing import Any
 
@@ -12,13 +12,13 @@ from outboxctl.core.database import Database
 from outboxctl.domain import clock
 from outboxctl.domain.clock import Deadline
 from outboxctl.domain.failures import DONE, Answer, Classification, Reason, Verdict, classify
-from outboxctl.settings import load
 from outboxctl.sink.delivery.bulk import BulkAction
 from outboxctl.sink.delivery.result import Delivery
 from outboxctl.worker.flow import control
 from outboxctl.worker.wiring import WorkerParts
 from processes import eventually
 from scene import Scene
+from worker_parts import make_parts, running_lanes
 
 TOTAL, ATTEMPTS, LANES, BASE = 300, 7, 3, 0.2
 DEAD = Classification(Verdict.OUTAGE, Reason.CONNECT, error="connect: refused")
@@ -50,29 +50,18 @@ class Sink:
         return Delivery([finding] * len(actions), [], recovered=finding is DONE)
 
 
-@contextmanager
-def lanes_of(url: str, db: Database, sink: Sink, **more: Any) -> Iterator[WorkerParts]:
+def lanes_of(db: Database, sink: Sink, **more: Any) -> AbstractContextManager[WorkerParts]:
     """All lanes of a worker, in this process."""
-    parts = WorkerParts(load(database_url=url, **SETTINGS, **more), db, sink)
-    lanes = [threading.Thread(target=parts.lane(drain=False).run, daemon=True) for _ in range(LANES)]
-    for lane in lanes:
-        lane.start()
-    try:
-        yield parts
-    finally:
-        parts.context.signals.stop()
-        for lane in lanes:
-            lane.join(30)
-            assert not lane.is_alive()
+    return running_lanes(make_parts(db, sink, **SETTINGS, **more), LANES)
 
 
 @pytest.mark.parametrize("finding", [DEAD, REFUSED], ids=["nothing listens", "503 to all"])
 def test_one_request_at_a_time_with_pauses_and_attempts_are_spent(
-    url: str, db: Database, scene: Scene, finding: Classification
+    db: Database, scene: Scene, finding: Classification
 ) -> None:
     scene.load(TOTAL)
     sink = Sink(finding)
-    with lanes_of(url, db, sink):
+    with lanes_of(db, sink):
         eventually(lambda: scene.count("failed") == TOTAL, what="attempts are spent")
     assert scene.rows("attempts, error_reason") == [(ATTEMPTS, finding.reason)]
     alone = sorted(sink.deliveries)[LANES:]  # the first ones may have met it together
@@ -81,10 +70,10 @@ def test_one_request_at_a_time_with_pauses_and_attempts_are_spent(
     assert min(pauses) >= BASE / 2
 
 
-def test_under_hold_it_is_over_where_nothing_is_due(url: str, db: Database, scene: Scene) -> None:
+def test_under_hold_it_is_over_where_nothing_is_due(db: Database, scene: Scene) -> None:
     """Another worker may have delivered the rest: this one must not stay unready for ever."""
     scene.load(1)
-    with lanes_of(url, db, Sink(REFUSED), outage_policy="hold") as parts:
+    with lanes_of(db, Sink(REFUSED), outage_policy="hold") as parts:
         eventually(lambda: parts.flow.away, what="opened")
         taken = "UPDATE search_outbox_events SET status = 'done' WHERE status = 'pending'"
         eventually(lambda: scene.sql.execute(taken).rowcount, what="taken by somebody else")
@@ -93,13 +82,13 @@ def test_under_hold_it_is_over_where_nothing_is_due(url: str, db: Database, scen
 
 
 def test_a_worker_is_not_ready_while_events_wait_for_a_shard(
-    url: str, db: Database, scene: Scene, monkeypatch: pytest.MonkeyPatch
+    db: Database, scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Though others are delivered: an election of a second is no illness, a red index is."""
     monkeypatch.setattr(control, "ONSET", 0.5)
     scene.load(1)
     sink = Sink(SICK)
-    with lanes_of(url, db, sink, outage_policy="hold") as parts:
+    with lanes_of(db, sink, outage_policy="hold") as parts:
         eventually(lambda: sink.deliveries, what="refused")
         assert parts.flow.shard_away() is None, "not at once"
         problem = eventually(parts.flow.shard_away, what="said so")

@@ -10,13 +10,12 @@ from outboxctl.core.database import Database
 from outboxctl.core.delivery.claim import claim
 from outboxctl.domain.failures import DONE
 from outboxctl.drills import services
-from outboxctl.settings import load
 from outboxctl.worker.settling.outcome import Outcomes
 from outboxctl.worker.settling.settling import Settling
 from outboxctl.worker.stopping import Stopping
-from outboxctl.worker.wiring import WorkerParts
 from scene import Scene
 from sink.rows.bench import metric
+from worker_parts import make_parts
 
 SLOW = 2.5  # seconds of the first COMMIT that settles
 SLOW_COMMIT = f"""
@@ -48,7 +47,7 @@ def test_a_commit_that_outlasts_our_patience_is_waited_for(
         events = claim(connection, owner="w", token=token, size=10, lease=30).events
     sql.execute(SLOW_COMMIT)
     outcomes = Outcomes(done=[e.id for e in events], findings={e.id: (e, DONE) for e in events})
-    parts = WorkerParts(load(), hasty, None)  # type: ignore[arg-type]
+    parts = make_parts(hasty)
     Settling(parts.context, token, outcomes).run(until=None)
     assert scene.rows("status") == [("done",)]
     assert metric(parts.context.metrics, "outbox_processed_total") == 10
@@ -67,7 +66,7 @@ def away() -> Iterator[Database]:
 def test_a_worker_that_stops_tries_to_release_until_its_grace_is_over(
     away: Database,
 ) -> None:
-    parts = WorkerParts(load(), away, None)  # type: ignore[arg-type]
+    parts = make_parts(away)
     parts.context.in_flight.answer_lost(str(uuid4()))
     tries: list[float] = []
     real, grace = away.begin, 1.0

@@ -20,6 +20,7 @@ from outboxctl.worker.wiring import WorkerParts
 from processes import Worker, eventually
 from scene import Scene
 from servers import Servers
+from worker_parts import make_parts, running_lanes
 
 Start = Callable[..., Worker]
 CLAIM = "SET status = 'processing'"
@@ -49,9 +50,9 @@ def test_a_batch_that_is_being_claimed_is_still_delivered(
     assert scene.count("done") == 10
 
 
-def test_the_handler_waits_for_no_lock(url: str, db: Database) -> None:
+def test_the_handler_waits_for_no_lock(db: Database) -> None:
     """A signal may come while its own thread holds it: then the handler would wait for itself."""
-    daemon = Daemon(WorkerParts(load(database_url=url), db, None))  # type: ignore[arg-type]
+    daemon = Daemon(make_parts(db))
     signals = daemon.signals
     with signals._changed:
         handler = threading.Thread(target=daemon._on_signal, args=(signal.SIGTERM, None), daemon=True)
@@ -61,10 +62,10 @@ def test_the_handler_waits_for_no_lock(url: str, db: Database) -> None:
     assert signals.stopping, "without a tick"
 
 
-def test_no_claim_is_begun_after_the_handler(url: str, db: Database, scene: Scene) -> None:
+def test_no_claim_is_begun_after_the_handler(db: Database, scene: Scene) -> None:
     """Nobody has come round to wake those who wait yet; lanes look themselves."""
     scene.load(5)
-    parts = WorkerParts(load(database_url=url), db, None)  # type: ignore[arg-type]
+    parts = make_parts(db)
     parts.context.signals.request_stop()
     lane = parts.lane(drain=True)
     lane.run()
@@ -73,26 +74,22 @@ def test_no_claim_is_begun_after_the_handler(url: str, db: Database, scene: Scen
 
 
 @contextmanager
-def lane_at(url: str, db: Database, scene: Scene, sink: FakeSink) -> Iterator[WorkerParts]:
+def lane_at(db: Database, scene: Scene, sink: FakeSink) -> Iterator[WorkerParts]:
     """One lane of a worker, in this process; it must come to its end."""
-    settings = load(database_url=url, elastic_url=sink.url, elastic_index=scene.index)
-    with closing(connect(settings)) as client:
-        parts = WorkerParts(settings, db, ElasticSink(client, scene.index))
-        lane = threading.Thread(target=parts.lane(drain=False).run, daemon=True)
-        lane.start()
-        yield parts
-        lane.join(30)
-        assert not lane.is_alive()
+    with closing(connect(load(elastic_url=sink.url))) as client:
+        parts = make_parts(db, ElasticSink(client, scene.index), elastic_index=scene.index)
+        with running_lanes(parts):
+            yield parts
 
 
 def test_once_the_grace_is_over_no_further_request_is_begun(
-    url: str, db: Database, scene: Scene, servers: Servers
+    db: Database, scene: Scene, servers: Servers
 ) -> None:
     """It would go on until it is killed."""
     scene.load(20)
     too_large = Script.always(answered(413))
     with fake_sink(too_large, upstream=servers.sink) as sink, too_large.hold(Point.BEFORE_APPLY) as gate:
-        with lane_at(url, db, scene, sink) as parts:
+        with lane_at(db, scene, sink) as parts:
             gate.wait()
             parts.context.signals.stop()
             parts.context.in_flight.abandon()

@@ -1,0 +1,39 @@
+"""The parts of a worker in this process: for a test of one of them, or of lanes without a worker process."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from outboxctl.core.database import Database
+from outboxctl.settings import load
+from outboxctl.sink.delivery.result import Delivery, Sink
+from outboxctl.worker.wiring import WorkerParts
+
+
+class NoSink:
+    """The sink of parts that deliver nothing."""
+
+    def deliver(self, *_: object, **__: object) -> Delivery:
+        """Nothing: raise LookupError."""
+        raise LookupError("these parts have no sink")
+
+
+def make_parts(db: Database, sink: Sink | None = None, **settings: Any) -> WorkerParts:
+    """The parts of a worker with these settings; without a sink it can deliver nothing."""
+    return WorkerParts(load(**settings), db, sink or NoSink())
+
+
+@contextmanager
+def running_lanes(parts: WorkerParts, number: int = 1) -> Iterator[WorkerParts]:
+    """So many of its lanes, each in a thread. At the end the worker stops, and so must they."""
+    lanes = [threading.Thread(target=parts.lane(drain=False).run, daemon=True) for _ in range(number)]
+    for lane in lanes:
+        lane.start()
+    try:
+        yield parts
+    finally:
+        parts.context.signals.stop()
+        for lane in lanes:
+            lane.join(30)
+            assert not lane.is_alive()
