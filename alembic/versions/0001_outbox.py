@@ -3,7 +3,10 @@
 Adopts a database that already holds the two tables of the lab document: every statement adds what is
 missing and drops nothing, so it can also be printed and run by hand.
 
-Revision ID: 0001
+A revision has the name of its file. Those of checkouts before the first release were numbers alone, from 0001
+to 0018: what they made is not taken over.
+
+Revision ID: 0001_outbox
 Revises:
 """
 
@@ -11,11 +14,12 @@ from alembic import op
 from sqlalchemy import DefaultClause, Table
 from sqlalchemy.schema import CreateColumn, CreateIndex, CreateTable
 
+from outboxctl.core.projections.version_base import AT_ONCE, STEP
 from outboxctl.core.sql.engine import DIALECT
 from outboxctl.core.tables import EVENTS, METADATA, SOURCE
 from outboxctl.domain.projection import MAX_KEY_BYTES
 
-revision = "0001"
+revision = "0001_outbox"
 down_revision = None
 
 # NOT VALID: old rows are not read, and one that another tool wrote does not stop the adoption.
@@ -129,16 +133,11 @@ FOR EACH ROW EXECUTE FUNCTION outbox_audit_by_database();
 """
 # Neither a WHEN clause nor a statement names a column that somebody may drop by hand: the drop would be
 # refused, or every insert after it. A minute is for the clocks of applications that set the time themselves.
-LATER: tuple[str, ...] = (
-    "owner",
-    "lease_token",
-    "lease_until",
-    "processing_started_at",
-    "next_retry_at",
-    "processed_at",
+LATER = (
+    *("owner", "lease_token", "lease_until", "processing_started_at", "next_retry_at", "processed_at"),
+    *("error_reason", "error", "last_replayed_at", "last_replayed_by", "last_replayed_reason"),
+    *("follow", "follow_cursor"),
 )
-LATER += ("error_reason", "error", "last_replayed_at", "last_replayed_by", "last_replayed_reason")
-LATER += ("follow", "follow_cursor")
 MARKED = f"""event->>'status' IS DISTINCT FROM 'pending' OR coalesce(event->>'attempts', '0') <> '0'
             OR coalesce(event->>'replay_count', '0') <> '0'
             OR num_nonnulls({", ".join(f"event->>'{column}'" for column in LATER)}) > 0"""
@@ -212,6 +211,26 @@ $$;
 CREATE TRIGGER outbox_workers_own BEFORE INSERT OR UPDATE OR DELETE ON outbox_workers
     FOR EACH ROW EXECUTE FUNCTION outbox_workers_own();
 """
+# A worker raises the base of versions, within bounds, for its login may be stolen: below what the base was
+# documents stay out of date, and near the end of bigint no event is delivered any more. The table's owner,
+# its members and superusers may write any base: they could drop the trigger.
+RISES = f"""
+DROP TRIGGER IF EXISTS outbox_version_base_rises ON outbox_version_base;
+DROP FUNCTION IF EXISTS outbox_version_base_rises();
+CREATE FUNCTION outbox_version_base_rises() RETURNS trigger LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp AS $outbox$
+BEGIN
+    IF NEW.base NOT BETWEEN OLD.base AND greatest({AT_ONCE}, OLD.base::numeric + {STEP})
+        AND NOT pg_has_role(session_user, (SELECT relowner FROM pg_class WHERE oid = TG_RELID), 'MEMBER') THEN
+        RAISE insufficient_privilege USING MESSAGE = format('permission denied for table %s: the base rises,'
+            ' to {AT_ONCE} or by {STEP} at most', TG_TABLE_NAME);
+    END IF;
+    RETURN NEW;
+END
+$outbox$;
+CREATE TRIGGER outbox_version_base_rises BEFORE UPDATE ON outbox_version_base
+FOR EACH ROW EXECUTE FUNCTION outbox_version_base_rises();
+"""
 
 
 def upgrade() -> None:
@@ -223,7 +242,7 @@ def upgrade() -> None:
     for table in METADATA.tables.values():
         for index in sorted(table.indexes, key=lambda each: str(each.name)):
             op.execute(CreateIndex(index, if_not_exists=True))
-    for statement in (IDS, AUTOVACUUM, BASE, AUDITED, BEGINS, OWN_ROWS):
+    for statement in (IDS, AUTOVACUUM, BASE, AUDITED, BEGINS, OWN_ROWS, RISES):
         op.execute(statement)
 
 

@@ -197,7 +197,7 @@ def test_a_schema_that_is_behind(empty_url: str, cli: Cli, tmp_path: Path) -> No
     file.write_text(FILE.format(index="products"))
     cli.ok("db", "upgrade", env={"DATABASE_URL": empty_url})
     with psycopg.connect(empty_url, autocommit=True) as sql:
-        sql.execute("UPDATE outboxctl_alembic_version SET version_num = '0008'")
+        sql.execute("UPDATE outboxctl_alembic_version SET version_num = '0001_outbox'")
     done = cli("projection", "plan", str(file), env={"DATABASE_URL": empty_url})
     assert done.returncode == 2
     assert "db upgrade" in done.stderr

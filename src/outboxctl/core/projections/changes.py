@@ -212,7 +212,7 @@ def shape(connection: Connection, schema: str, name: str) -> list[str]:
     return list(connection.execute(SHAPE, {"schema": schema, "name": name}).scalar() or ())
 
 
-# Functions of migration 0017. They raise PostgreSQL's error where a view cannot be made again.
+# Functions of migration 0002. They raise PostgreSQL's error where a view cannot be made again.
 SUSPEND = "SELECT * FROM {}.outbox_projections_suspend(VARIADIC CAST(%s AS regclass[]))"
 RESUME = "SELECT * FROM {}.outbox_projections_resume()"
 

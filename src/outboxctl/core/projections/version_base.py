@@ -17,7 +17,7 @@ from outboxctl.core.schema.names import VERSION_BASE
 from outboxctl.core.sql import Connection, text
 
 STEP = 2**32  # above the transactions of any database that is not near its end; 2**30 steps fit
-AT_ONCE = 2**61  # the base that a worker may raise it to; above by one step a time (migration 0015)
+AT_ONCE = 2**61  # the base that a worker may raise it to; above by one step a time (migration 0001)
 HIGHEST = 2**62  # no version of ours is above: one that an index holds was written by somebody else
 # Of the statement's own snapshot. A transaction that has written counts itself: it must not have written.
 SERIAL = """(SELECT pg_snapshot_xmax(s)::text::bigint - (SELECT count(*) FROM pg_snapshot_xip(s))

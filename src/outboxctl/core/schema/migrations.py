@@ -82,11 +82,12 @@ def knows(revision: str) -> bool:
 
 
 def check_known(revision: str | None, name: str) -> None:
-    """Raise UsageError if a newer version of this program made the schema."""
+    """Raise UsageError unless this program has a migration of that name; None: none has run yet."""
     if revision is not None and not knows(revision):
         raise UsageError(
             f"the schema in {name} is at revision {revision}, which this outboxctl does not know",
-            hint="a newer outboxctl made it: upgrade; or a checkout of before the first release did",
+            hint="a newer outboxctl made it: upgrade outboxctl; "
+            "0001 to 0018 are of checkouts before the first release: use a new database",
         )
 
 

@@ -21,7 +21,7 @@ ALL_TABLES = (*TABLES, VERSION)
 TRIGGER_FUNCTIONS = (
     *("outbox_audit_by_database", "outbox_event_begins", "outbox_version_base_rises", "outbox_workers_own"),
 )
-HEAD = "0018"  # the newest revision: without it every command would load alembic to know
+HEAD = "0002_suspended_views"  # the newest revision: without it every command would load alembic to know
 
 # The oids of our tables that are there.
 OIDS = ", ".join(f"to_regclass('{each}')" for each in TABLES)

@@ -4,16 +4,16 @@ A view of the outbox's owner is dropped and made with that role's rights, whoeve
 is what `pg_get_viewdef` said of it, and it may read the relations that it read before, and no others, and run
 functions and types of whoever had such in it. Any other view is dropped and made with the caller's rights.
 
-Revision ID: 0017
-Revises: 0016
+Revision ID: 0002_suspended_views
+Revises: 0001_outbox
 """
 
 from alembic import op
 
 from outboxctl.domain.projection import EVERYTHING
 
-revision = "0017"
-down_revision = "0016"
+revision = "0002_suspended_views"
+down_revision = "0001_outbox"
 
 PINNED = "SET search_path = pg_catalog, pg_temp"
 DEFINER = f"SECURITY DEFINER {PINNED}"
@@ -562,7 +562,6 @@ $outbox$
 
 
 def upgrade() -> None:
-    op.execute("ALTER TABLE outbox_projections ADD COLUMN IF NOT EXISTS suspended jsonb")
     for text in ALL:
         op.execute(EACH.format(text=f"$text${text}$text$"))
     op.execute(OWNED)
