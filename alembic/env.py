@@ -6,7 +6,8 @@ from contextlib import closing
 from alembic import context
 
 from outboxctl.core.database import Database
-from outboxctl.core.schema.migrations import version_table
+from outboxctl.core.schema.marker import current
+from outboxctl.core.schema.migrations import check_known, version_table
 from outboxctl.core.schema.names import VERSION
 from outboxctl.core.sql import Connection
 
@@ -24,6 +25,7 @@ def run_online() -> None:
     connection = context.config.attributes.get("connection")
     if connection is None:
         with closing(Database(os.environ["DATABASE_URL"])) as database, database.begin() as connection:
+            check_known(current(connection), database.name)  # Alembic takes 0001 for the beginning of a name
             migrate(connection)
     else:
         migrate(connection)

@@ -6,6 +6,7 @@ from uuid import RFC_4122, uuid4
 
 import psycopg
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
@@ -208,7 +209,12 @@ def test_another_schema_than_the_newest_is_refused_with_what_to_run(
 
 @pytest.mark.parametrize("revision", ["0001", "0002", "0018", "9999"])
 def test_the_schema_of_an_older_checkout_or_a_newer_release_is_left_alone_with_what_to_do(
-    cli: Cli, empty: Database, raw: psycopg.Connection, empty_url: str, revision: str
+    cli: Cli,
+    empty: Database,
+    raw: psycopg.Connection,
+    empty_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    revision: str,
 ) -> None:
     upgrade(empty, None)
     raw.execute("DROP FUNCTION outbox_projections_resume()")
@@ -218,5 +224,8 @@ def test_the_schema_of_an_older_checkout_or_a_newer_release_is_left_alone_with_w
     assert f"at revision {revision}, which this outboxctl does not know" in done.stderr
     assert "upgrade outboxctl" in done.stderr
     assert "use a new database" in done.stderr
+    monkeypatch.setenv("DATABASE_URL", empty_url)
+    with pytest.raises(UsageError, match=f"at revision {revision}, which"):  # as `alembic` in a checkout does
+        command.upgrade(config(), "head")
     left = "SELECT version_num, to_regproc('outbox_projections_resume') FROM outboxctl_alembic_version"
     assert raw.execute(left).fetchall() == [(revision, None)]

@@ -84,7 +84,7 @@ def behind(tables: Tables, _: Settings) -> Iterator[Case]:
 
 @TABLES.rule("schema-unknown", ERROR)
 def unknown(tables: Tables, _: Settings) -> Iterator[Case]:
-    """A newer outboxctl made the schema; this one may misread it."""
+    """Another outboxctl made the schema; this one may misread it."""
     if not tables.known:
         mend = "pip install --upgrade outboxctl  # of 0001 to 0018: use a new database, no release made it"
         yield f"The schema is at revision {tables.revision}, which this outboxctl does not know.", mend
