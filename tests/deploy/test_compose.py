@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
+import servers
 from outboxctl.drills.services import docker
 from outboxctl.settings import OutagePolicy, Settings, env_names
 
@@ -96,3 +97,11 @@ def test_what_is_mounted_is_there() -> None:
     assert sources
     missing = [source for source in sources if not (ROOT / source).exists()]
     assert not missing, "Docker would make empty folders of them"
+
+
+def test_the_tests_start_containers_only_where_they_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("TEST_DATABASE_URL", "TEST_ELASTIC_URL", "OUTBOXCTL_TEST_DOCKER"):
+        monkeypatch.delenv(name, raising=False)
+    assert "Docker" not in servers.choice(), "whether or not an engine answers"
+    monkeypatch.setenv("OUTBOXCTL_TEST_DOCKER", "1")
+    assert "Docker" in servers.choice()
