@@ -65,11 +65,9 @@ class Emulated:
                 case "WORKDIR":
                     self.cwd = self.place / rest.lstrip("/")
                     self.cwd.mkdir()
-                case "ENV":
-                    self.env |= variables(rest) | {"PIP_NO_CACHE_DIR": "0"}  # a laptop's cache is welcome
                 case "COPY":
                     self._copy(*rest.split())
-                case "ARG":
+                case "ARG" | "ENV":
                     self.env |= variables(rest)
                 case "RUN":
                     self.run(rest)
@@ -100,7 +98,7 @@ class Emulated:
         assert program
         out = subprocess.PIPE
         return subprocess.Popen(
-            [program, *args], env=env, cwd=the("WORKDIR"), text=True, stdout=out, stderr=subprocess.STDOUT
+            [program, *args], env=env, cwd="/", text=True, stdout=out, stderr=subprocess.STDOUT
         )
 
     def healthy(self, **given: str) -> bool:

@@ -58,6 +58,12 @@ def test_the_commands_that_a_page_names_exist(page: Path) -> None:
     assert not [(line, lost) for line in lines if (lost := unknown(line))]
 
 
+@pytest.mark.parametrize("file", sorted((ROOT / "docs/labs/ci").glob("*.yml")), ids=name)
+def test_the_command_of_an_example_for_ci_exists(file: Path) -> None:
+    (line,) = re.findall(r"outboxctl (lab run .+)$", file.read_text(), re.MULTILINE)
+    assert not unknown(line)
+
+
 @pytest.mark.parametrize("page", TODAYS, ids=name)
 def test_the_settings_that_a_page_names_exist(page: Path) -> None:
     named = set(re.findall(r"\bOUTBOX_[A-Z_]+[A-Z]\b", page.read_text()))

@@ -26,7 +26,10 @@ TARGETS = set(re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text(), re
 @pytest.mark.parametrize(
     ("schema", "files"),
     [
-        ("github-workflows", sorted(GITHUB.glob("workflows/*.yml"))),
+        (
+            "github-workflows",
+            [*sorted(GITHUB.glob("workflows/*.yml")), ROOT / "docs/labs/ci/github-actions.yml"],
+        ),
         ("dependabot", [GITHUB / "dependabot.yml"]),
         ("github-issue-forms", sorted(GITHUB.glob("ISSUE_TEMPLATE/[!c]*.yml"))),
         ("github-issue-config", [GITHUB / "ISSUE_TEMPLATE" / "config.yml"]),

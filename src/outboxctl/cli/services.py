@@ -22,8 +22,6 @@ ACCESS = (
 )
 NONE = "no services: `outboxctl services up` starts them"
 LOCAL = {"database_url": "postgresql://127.0.0.1", "elastic_url": "http://127.0.0.1:9200"}
-IN_DOCKER = "postgresql://wordloom:wordloom@127.0.0.1:{}/wordloom_test", "http://127.0.0.1:{}"
-PORTS = 5435, 9200
 LAB_INDEX = "wordloom-test-search-index"  # which the original lab document exports
 Docker = Annotated[bool, typer.Option("--docker", help="Containers, by `docker compose`, in place of them.")]
 app = group("A local PostgreSQL and search engine for a laptop or CI.")
@@ -58,7 +56,7 @@ def up(
     if docker:
         if search is not Search.AUTO:
             raise UsageError("--search does not go with --docker: the engine is that of docker-compose.yml")
-        urls = _in_docker(postgres_port or PORTS[0], search_port or PORTS[1])
+        urls = _in_docker(postgres_port or 5435, search_port or 9200)
     else:
         urls = _started(search, postgres_port, search_port)
     configured = settings(database_url=urls[0], elastic_url=urls[1])
@@ -80,13 +78,13 @@ def _started(search: Search, postgres_port: int | None, search_port: int | None)
     return both.postgres.url, both.search.url
 
 
-def _in_docker(*ports: int) -> tuple[str, str]:
+def _in_docker(postgres_port: int, search_port: int) -> tuple[str, str]:
     """The URLs of containers."""
     from outboxctl.drills.services import docker
 
-    docker.up(postgres_port=ports[0], search_port=ports[1])
-    database, search = (url.format(port) for url, port in zip(IN_DOCKER, ports, strict=True))
-    return database, search
+    docker.up(postgres_port=postgres_port, search_port=search_port)
+    database = f"postgresql://wordloom:wordloom@127.0.0.1:{postgres_port}/wordloom_test"
+    return database, f"http://127.0.0.1:{search_port}"
 
 
 def _make_indexes(settings: "Settings") -> None:
@@ -119,7 +117,9 @@ def down(
 
 @app.command()
 def status(json: Json = False) -> None:
-    """Show which services run, and in what they differ from real ones; containers by `docker compose ps`.
+    """Show which services run, and in what they differ from real ones.
+
+    Containers: `docker compose -p outboxctl ps`.
 
     Example: outboxctl services status
     """

@@ -21,6 +21,19 @@ def here(tmp_path: Path, state: Path) -> Cli:
     return Cli(environment(OUTBOXCTL_STATE=str(state)), tmp_path)
 
 
+@pytest.fixture
+def asked(here: Cli, tmp_path: Path) -> Path:
+    """What a stand-in for Docker is asked, a line each: no machine here has a Docker engine."""
+    programs, asked = tmp_path / "programs", tmp_path / "asked"
+    programs.mkdir()
+    (programs / "docker").write_text(
+        f'#!/bin/sh\necho "$@" $OUTBOXCTL_SEARCH_PORT >>{asked}; echo progress\n'
+    )
+    (programs / "docker").chmod(0o755)
+    here.env["PATH"] = f"{programs}:{here.env['PATH']}"
+    return asked
+
+
 def ports() -> list[str]:
     return ["--postgres-port", str(services.fresh_port()), "--search-port", str(services.fresh_port())]
 
@@ -47,8 +60,9 @@ def made_roles(here: Cli, url: str, connection: psycopg.Connection) -> bool:
 
 
 @pytest.mark.slow(reason="starts both servers by the command")
-def test_its_urls_are_taken_by_psql_and_both_indexes_are_there(here: Cli) -> None:
+def test_its_urls_are_taken_by_psql_and_both_indexes_are_there(here: Cli, asked: Path) -> None:
     done = here("services", "up", "--search", "noida", *ports())
+    assert not asked.exists(), "nobody asked for containers"
     assert "Every user of this machine can log in to both" in done.stderr
     told = exported(done.stdout)
     with psycopg.connect(told["DATABASE_URL"]) as connection:  # libpq, as psql is
@@ -60,24 +74,18 @@ def test_its_urls_are_taken_by_psql_and_both_indexes_are_there(here: Cli) -> Non
 
 
 def test_containers_are_compose_s_matter_and_only_where_they_are_asked_for(
-    here: Cli, tmp_path: Path, servers: Servers
+    here: Cli, asked: Path, servers: Servers
 ) -> None:
-    """With a stand-in for Docker: no machine here has one."""
-    (tmp_path / "docker").write_text(
-        f'#!/bin/sh\necho "$@" $OUTBOXCTL_SEARCH_PORT >>{tmp_path}/asked; echo progress\n'
-    )
-    (tmp_path / "docker").chmod(0o755)
-    here.env["PATH"] = f"{tmp_path}:{here.env['PATH']}"
     port = str(urlsplit(servers.sink).port)
     up = here("services", "up", "--docker", "--search-port", port)
     assert up.returncode == 0, up.stderr
     assert exported(up.stdout)["ELASTIC_URL"] == f"http://127.0.0.1:{port}"
     assert "progress" in up.stderr
     here.ok("services", "down", "--docker", "--purge")
-    first, last = (tmp_path / "asked").read_text().splitlines()
-    assert first.endswith(f"-p outboxctl up --wait postgres es {port}")
-    assert last.strip().endswith("-p outboxctl down --volumes")
-    (tmp_path / "docker").write_text("#!/bin/sh\nexit 1\n")
+    first, last = asked.read_text().splitlines()
+    assert first.endswith(f"docker-compose.yml up --wait {port}")
+    assert last.strip().endswith("docker-compose.yml down --volumes")
+    (asked.parent / "programs/docker").write_text("#!/bin/sh\nexit 1\n")
     assert here("services", "up", "--docker").returncode == 3
     assert here("services", "up", "--docker", "--search", "noida").returncode == 2
 

@@ -1,4 +1,4 @@
-"""The two services as containers, where they are asked for: `docker compose` on the file that is there.
+"""The two services as containers, where `--docker` asks for them: `docker compose` on the file that is there.
 
 Nobody has run this: no machine that this is built on has a Docker engine.
 """
@@ -11,14 +11,12 @@ from pathlib import Path
 import outboxctl
 from outboxctl.domain.errors import UnreachableError
 
-PROJECT = "outboxctl"
-SERVICES = ("postgres", "es")
-
 
 def up(*, postgres_port: int, search_port: int) -> None:
     """Start both and wait until they are healthy. UnreachableError where that fails."""
-    ports = {"OUTBOXCTL_POSTGRES_PORT": str(postgres_port), "OUTBOXCTL_SEARCH_PORT": str(search_port)}
-    _compose("up", "--wait", *SERVICES, **ports)
+    _compose(
+        "up", "--wait", OUTBOXCTL_POSTGRES_PORT=str(postgres_port), OUTBOXCTL_SEARCH_PORT=str(search_port)
+    )
 
 
 def down(*, purge: bool) -> None:
@@ -35,7 +33,7 @@ def compose_file() -> Path:
 
 def _compose(*arguments: str, **environment: str) -> None:
     """Its progress goes to stderr."""
-    command = ["docker", "compose", "-f", str(compose_file()), "-p", PROJECT, *arguments]
+    command = ["docker", "compose", "-f", str(compose_file()), *arguments]
     try:
         subprocess.run(command, check=True, stdout=sys.stderr, env={**os.environ, **environment})
     except OSError as error:
