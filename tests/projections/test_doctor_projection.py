@@ -79,6 +79,14 @@ def test_a_view_that_is_gone(applied: Store) -> None:
     assert "store.documents" in found(applied.cli)["projection-view-missing"]["what"]
 
 
+def test_a_view_whose_key_was_renamed_is_told_in_the_words_of_verify(applied: Store) -> None:
+    applied.sql.execute("ALTER VIEW store.documents RENAME id TO product_id")
+    seen = found(applied.cli, "--only", "database")["projection-view-unreadable"]
+    assert seen["what"] == "store.documents cannot be read: column v.id does not exist."
+    assert "outboxctl projection plan FILE" in seen["mend"]
+    assert seen["what"].removesuffix(".") in applied.cli("verify", "--projection", "product").stderr
+
+
 READS = "SELECT ON ALL TABLES IN SCHEMA public"
 
 

@@ -49,6 +49,13 @@ class ProjectionFacts:
     triggers: list[TriggerProblem] = field(default_factory=list)
     owners: ViewOwners | None = None
 
+    @property
+    def lacks(self) -> list[str]:
+        """Columns by which documents are read, and which the view does not have, as after a rename."""
+        p, there = self.projection, {each.name for each in self.columns}
+        by = [*(each.name for each in p.key), p.routing, p.version, p.column, p.id.name if p.id else ""]
+        return [name for name in dict.fromkeys(by) if name and name not in there] if self.readable else []
+
 
 def projections(connection: Connection, names: Collection[str] | None = None) -> list[ProjectionFacts]:
     """Read the facts of the projections in force, all or those of these names; none on an older schema."""

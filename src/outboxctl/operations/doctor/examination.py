@@ -218,7 +218,7 @@ def _database(exam: Examination) -> None:
         exam.declared = [(each.projection, each.columns) for each in declared]
         with _asking(_open(exam.settings)) as ask:
             exam.unused = ask(search_index_unused)
-        if readable := [each.projection for each in declared if each.readable]:
+        if readable := [each.projection for each in declared if each.readable and not each.lacks]:
             check(LOOKUPS, lambda: own(readable, _unindexed))
     with _asking(_open(exam.settings)) as ask:
         check(REBUILDS, lambda: ask(interrupted_moves))

@@ -46,6 +46,10 @@ def view_unreadable(each: ProjectionFacts, _: Settings) -> Iterator[Case]:
         mend = f"GRANT USAGE ON SCHEMA {quoted(view.schema)} TO {each.role}"
         what = f"The role {each.role} may not read {view}, the view of {each.projection.name}."
         yield what, f"{mend}; GRANT SELECT ON {quoted(view.schema)}.{quoted(view.name)} TO {each.role}"
+    p = each.projection
+    for name in each.lacks:
+        what = f"{p.document} cannot be read: column v.{name} does not exist."
+        yield what, f"outboxctl projection plan FILE  # FILE declares {p.name}: how the view differs from it"
 
 
 @PROJECTIONS.rule("projection-view-changed", WARNING)
