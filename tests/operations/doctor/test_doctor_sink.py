@@ -71,6 +71,15 @@ def test_credentials_that_are_refused_are_an_error(ward: Ward, servers: Servers)
         assert not ward.examine(End.SINK).unreachable
 
 
+def test_a_proxy_that_is_not_ready_is_not_told_to_have_another_key(ward: Ward, servers: Servers) -> None:
+    with front(servers.sink, {"/*": says(503, "no server is available")}) as url:
+        assert _sees(ward, url) == ["sink-not-ready"]
+        found = ward.one("sink-not-ready", End.SINK)
+        assert found.what.startswith("unavailable: 503")
+        assert found.mend.startswith(f"curl -X GET {url}/_cluster/health ")
+        assert "API_KEY" not in found.mend
+
+
 @pytest.mark.parametrize(
     ("lacking", "id_", "severity"),
     [

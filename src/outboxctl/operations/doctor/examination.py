@@ -50,7 +50,7 @@ from outboxctl.sink.inspect.cluster import IndexHealth, formation, health
 from outboxctl.sink.inspect.cluster import rights as sink_rights
 from outboxctl.sink.inspect.product import product, reach, vectors
 from outboxctl.sink.transport.client import Client
-from outboxctl.sink.transport.request import shaped
+from outboxctl.sink.transport.request import DeniedError, shaped
 
 Fact = TypeVar("Fact")
 Item = TypeVar("Item")
@@ -61,6 +61,7 @@ CHECKS = {
 }
 LOGIN = "export ELASTIC_API_KEY=…  # or ELASTIC_USERNAME and ELASTIC_PASSWORD"
 SIGNED = "aws sts get-caller-identity  # who signs; docs/deploy/aws.md: what it must be allowed"
+WHO = request("GET", "_cluster/health") + "  # at the host of ELASTIC_URL: the engine, or a proxy before it?"
 REQUEST_SECONDS = 10.0
 UNREAD = "The indexes of declared projections could not be examined"
 WAITS = "the server answers, and not this: look for a node that hangs"
@@ -73,6 +74,7 @@ WITHOUT_A_RULE = {
     "database-tls": (ERROR, "No connection is trusted by both sides, so no worker can claim."),
     "sink-tls": (ERROR, "No connection is trusted by both sides, so nothing is delivered."),
     "sink-refuses": (ERROR, "It answers, but not this user or key: every delivery ends in auth."),
+    "sink-not-ready": (ERROR, "It, or a proxy before it, is not ready: nothing is delivered, events wait."),
     "client-unusable": (ERROR, "No client can be made of these settings: a worker ends with exit 2."),
     "database-unusable": (ERROR, "No connection can be made by these settings: a worker ends with exit 2."),
     "not-examined": (INFO, "What it would have found, it did not."),
@@ -108,7 +110,7 @@ class Examination:
             fact = shaped(read) if end is End.SINK else read()
         except RefusedError as error:
             if check.vital and not check.spared:
-                self.add("sink-refuses", end, str(error), SIGNED if self.settings.aws_service else LOGIN)
+                self._refused(end, error)
                 raise StopError from None
             self._not_examined(end, check, error, "use a role that may read it, or --ignore not-examined")
             return None
@@ -125,6 +127,12 @@ class Examination:
         if check.vital and any(finding.severity is ERROR for finding in findings):
             raise StopError
         return fact
+
+    def _refused(self, end: End, error: RefusedError) -> None:
+        id_, mend = "sink-not-ready", reaching(WHO, self.settings)
+        if isinstance(error, DeniedError):
+            id_, mend = "sink-refuses", SIGNED if self.settings.aws_service else LOGIN
+        self.add(id_, end, str(error), mend)
 
     def _not_examined(self, end: End, check: RuleGroup, error: OutboxctlError, mend: str) -> None:
         self.add("not-examined", end, f"{check.name.capitalize()} could not be examined: {error}", mend)

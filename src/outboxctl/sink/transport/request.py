@@ -32,6 +32,10 @@ class SinkRefusedError(RefusedError, UnreachableError):
     """The sink answers, and does not do it: a right is missing, or it is ill."""
 
 
+class DeniedError(SinkRefusedError):
+    """It does not accept the user or key, or these may not do it."""
+
+
 class BadRequestError(SinkRefusedError, UsageError):
     """The sink refuses a request for what it says."""
 
@@ -73,19 +77,20 @@ def failure(answer: Answer) -> OutboxctlError:
     """The error for an answer that a command cannot go on with.
 
     UnreachableError without a reply, UntrustedError where TLS fails. BadRequestError where a request is
-    refused for what it says, SinkRefusedError for any other reply.
+    refused for what it says, DeniedError for who asks, SinkRefusedError for any other reply.
     """
     if answer.kind == "tls":
         why = answer.text.removesuffix(f"; {SINK.hint}")
         return UntrustedError(f"the search engine at {answer.node} failed (tls): {why}", hint=SINK.hint)
     finding = classify(answer)
     text = finding.words
-    hint = RIGHTS if finding.reason is Reason.AUTH else HINT
+    if finding.reason is Reason.AUTH:
+        return DeniedError(text, hint=RIGHTS)
     if not answer.status and answer.kind not in OURS:
-        return UnreachableError(text, hint=hint)
+        return UnreachableError(text, hint=HINT)
     if finding.verdict in (Verdict.FAIL, Verdict.SPLIT):
         return BadRequestError(text)
-    return SinkRefusedError(text, hint=hint)
+    return SinkRefusedError(text, hint=HINT)
 
 
 def must_list(client: Client) -> None:
