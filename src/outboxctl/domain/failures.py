@@ -229,6 +229,7 @@ RULES = (
     _done(noop=Noop.SUPERSEDED, kinds=("version_conflict_engine_exception",), request=False),
     _outage(Reason.DISK_FULL, kinds=BLOCKED, texts=("/12/",)),
     _outage(Reason.WRITE_BLOCKED, kinds=BLOCKED, texts=("/5/", "/8/")),
+    _outage(Reason.INDEX_UNAVAILABLE, kinds=BLOCKED, texts=("/4/",)),  # it is being closed
     _outage(Reason.INDEX_UNAVAILABLE, kinds=NO_INDEX),
     _outage(Reason.INDEX_UNAVAILABLE, texts=("no write index is defined", "[require_alias]")),
     _outage(Reason.INDEX_UNAVAILABLE, kinds=("validation_exception",), texts=("shards",)),

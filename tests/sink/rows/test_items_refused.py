@@ -14,6 +14,10 @@ def error(status: int, kind: str, reason: str = "no") -> tuple[int, Any]:
     return status, {"type": kind, "reason": reason}
 
 
+CLOSING = (
+    "index [x] blocked by: [FORBIDDEN/4/index preparing to close. Reopen the index to allow writes again or "
+    "retry closing the index to fully close the index.];"
+)
 FIELDS = "Limit of total fields [1000] has been exceeded while adding new fields [1]"
 CASES = {
     "mapping-parsing": (item("document_parsing"), "fail", "mapping"),
@@ -37,6 +41,11 @@ CASES = {
     "auth-by type": (error(400, "security_exception"), "outage", "auth"),
     "index_unavailable-missing": (item("index_missing"), "outage", "index_unavailable"),
     "index_unavailable-closed": (item("index_closed"), "outage", "index_unavailable"),
+    "index_unavailable-closing": (
+        error(403, "cluster_block_exception", CLOSING),
+        "outage",
+        "index_unavailable",
+    ),
     "index_unavailable-shard limit": (item("shard_limit"), "outage", "index_unavailable"),
     "index_unavailable-no write index": (item("alias_two_writes"), "outage", "index_unavailable"),
     "unavailable-shards": (item("primary_unassigned"), "refundable", "unavailable"),
