@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from operations.doctor.ward import Ward
+from outboxctl.core.inspect import tables as inspected
 from outboxctl.core.inspect.tables import INDEXES, Tables
 from outboxctl.core.schema.roles import Role, roles_sql
 from outboxctl.core.sql import Connection
@@ -25,6 +26,11 @@ ILLS = {
         WHERE indexrelid = 'ix_{EVENTS}_next'::regclass""",
     "source-not-unique": "ALTER TABLE search_index DROP CONSTRAINT uq_search_index_entity",
 }
+HEARTBEAT = """
+INSERT INTO outbox_workers (id, worker_id, host, pid, version, started_at, heartbeat_at, in_flight,
+    outage_policy, circuit_open)
+VALUES (gen_random_uuid(), 'w', 'h', 1, '1', now(), now(), 0, 'hold', false)
+"""
 HARMFUL = {
     "key": f'CREATE INDEX "Odd one" ON {EVENTS} (updated_at)',
     "expression": f"CREATE INDEX odd ON {EVENTS} ((attempts + 1))",
@@ -163,6 +169,31 @@ def test_half_a_worker_is_warned(ward: Ward, role: str, groups: str) -> None:
     assert "INSERT on outbox_workers" in found.what
     ward.do(found.mend.replace("outbox_", groups))
     assert set(rights(ward)) == {"rights-operator"}
+
+
+def test_what_the_group_lacks_is_granted_to_the_group(
+    ward: Ward, role: str, groups: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inspected, "PREFIX", groups)
+    ward.do(f"GRANT {groups}worker TO {role}; REVOKE UPDATE ON {EVENTS} FROM {groups}worker")
+    ward.do(f"GRANT UPDATE (status) ON {EVENTS} TO {groups}worker")
+    mend = rights(ward)["rights-worker"].mend
+    assert mend.startswith("outboxctl roles --sql | psql"), "the role is a member already"
+
+
+def test_an_operator_sees_what_a_workers_login_lacks(
+    ward: Ward, role: str, groups: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inspected, "PREFIX", groups)
+    ward.do(f"GRANT {groups}worker TO {role}")
+    with psycopg.connect(load().require_database_url()) as worker:
+        worker.execute(HEARTBEAT)
+    monkeypatch.setenv("DATABASE_URL", ward.url)
+    assert rights(ward) == {}
+    ward.do(f"REVOKE INSERT ON {EVENTS} FROM {groups}worker")
+    found = rights(ward)["rights-of-workers"]
+    assert found.what.startswith(f"The role {role} lacks INSERT (")
+    assert found.mend.startswith("outboxctl roles --sql | psql")
 
 
 @pytest.mark.parametrize("who", [Role.VIEWER, Role.OPERATOR])

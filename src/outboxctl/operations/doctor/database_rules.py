@@ -164,6 +164,13 @@ def worker(rights: Rights, _: Settings) -> Iterator[Case]:
         yield _lacks(rights, rights.worker), _member(rights, Role.WORKER)
 
 
+@RIGHTS.rule("rights-of-workers", WARNING)
+def of_workers(rights: Rights, _: Settings) -> Iterator[Case]:
+    """A worker has logged in as this role within a day; it cannot work, or not fully."""
+    for each in rights.workers:
+        yield _lacks(each, [*each.reader, *each.worker]), _member(each, Role.WORKER)
+
+
 @RIGHTS.rule("rights-no-worker", INFO)
 def no_worker(rights: Rights, _: Settings) -> Iterator[Case]:
     """That is right for people. Only a login that is to deliver needs more."""
@@ -184,5 +191,10 @@ def _lacks(rights: Rights, lacking: list[MissingRight]) -> str:
 
 
 def _member(rights: Rights, role: Role) -> str:
-    """Membership of a group: what a single login was granted outlives corrections of the groups."""
+    """Membership of a group: what a single login was granted outlives corrections of the groups.
+
+    Of a member it is the group that lacks something.
+    """
+    if role in rights.groups:
+        return AGAIN
     return f"GRANT outbox_{role} TO {rights.role};  -- if it is to be one; first: {AGAIN}"
