@@ -109,6 +109,10 @@ def test_right_after_an_outage_no_time_to_drain_is_made_up(
     )
     assert "drained" not in text  # nor `never`: it is an outage
     assert text.endswith("Next: outboxctl doctor --only sink\n")
+    unread = json.dumps([{"projection": "search_index_to_elastic", "reason": "config", "seconds": 9}])
+    sql.execute("UPDATE outbox_workers SET outages = %s", [unread])
+    assert cli.ok("status").endswith("Next: outboxctl doctor\n"), "a view may be the cause"
+    sql.execute("UPDATE outbox_workers SET outages = %s", [json.dumps(away)])
     sql.execute("UPDATE outbox_workers SET rate_out = NULL")  # so it is while the circuit is open
     assert "Pace: nothing is delivered while the circuit is open" in cli.ok("status")
     sql.execute("UPDATE search_outbox_events SET status = 'failed', error_reason = 'mapping'")

@@ -51,8 +51,9 @@ REASON_TEXTS = {
     ),
     Reason.CONFIG: ReasonText(
         "The sink refuses every request, whatever is in it: a version that is not supported, or something "
-        "else than a search engine answers at ELASTIC_URL.",
-        "`outboxctl doctor --only sink`",
+        "else than a search engine answers at ELASTIC_URL. Or the view of a projection cannot be read: a "
+        "column was renamed, or the worker lacks a right.",
+        "`outboxctl doctor`; `outboxctl projection plan FILE` says how a view differs from its file.",
     ),
     Reason.RATE_LIMITED: ReasonText(
         "The sink has no room for more requests (429). The worker halves what it has in flight and goes on.",

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from outboxctl.cli import rendering
 from outboxctl.cli.status.families import families
+from outboxctl.domain.failures import Reason
 from outboxctl.domain.printable import brief, counted
 
 if TYPE_CHECKING:
@@ -32,7 +33,9 @@ MOST = 1_000  # rows of a table, where nothing limits them
 def lines(state: "PipelineStatus") -> Iterator[object]:
     """`status` as it is printed once, and the commands that show more."""
     yield view(state, wide=rendering.console().is_terminal)
-    steps = ["outboxctl doctor --only sink"] if state.away or state.circuit_open else []
+    # What cannot be read of a projection is config, too, as what an engine refuses of each request.
+    end = "" if any(each.reason == Reason.CONFIG for each in state.away) else " --only sink"
+    steps = [f"outboxctl doctor{end}"] if state.away or state.circuit_open else []
     steps += ["outboxctl failed list"] if state.failed_by_reason else []
     if steps:
         yield f"Next: {', then '.join(steps)}"
