@@ -5,7 +5,7 @@ from typing import Any
 import psycopg
 
 from acceptance import lab
-from operations.failures import fail, fail_many
+from operations.failures import WHO, fail, fail_many
 from outboxctl.core.database import Database
 from outboxctl.core.operator.selection import Selection, failed_groups
 from outboxctl.domain.fingerprints import fingerprint
@@ -47,7 +47,7 @@ def test_the_page_names_the_causes_and_the_next_command(cli: Cli, sql: psycopg.C
     assert f"outboxctl replay --fingerprint {name} --by YOU --reason WHY --dry-run" in shown
     assert "and 1 more causes" in shown
     shown = cli.ok("failed", "list")
-    assert "1 failed again after a replay" in shown
+    assert "1 failed again after a replay: correct the row, the view or the mapping first" in shown
     group = cli.ok("failed", "list", "--fingerprint", seen["groups"][1]["fingerprint"])
     assert hostile in group
     assert not set("\x1b\x07\u202e") & set(shown + group)
@@ -55,6 +55,16 @@ def test_the_page_names_the_causes_and_the_next_command(cli: Cli, sql: psycopg.C
     assert len(listed) == 5
     assert cli.json("failed", "list", "--fingerprint", "0123456789ab")["events"] == []
     assert lab.state(sql) == before
+
+
+def test_what_all_events_of_a_cause_say_is_said_once(cli: Cli, sql: psycopg.Connection) -> None:
+    ids = [fail(sql, "column v.id does not exist", attempts=1, replay_count=1) for _ in range(3)]
+    fail(sql, "column v.id does not exist", created_at="2020-01-01Z")
+    shown = cli.ok("failed", "list", "--fingerprint", fingerprint("mapping", "column v.id does not exist"))
+    assert shown.count("column v.id does not exist") == 1
+    assert shown.count("1 attempt, 1 replay;") == len(ids) == sum(id_ in shown for id_ in ids)
+    rehearsed = cli.ok("replay", *WHO, "--dry-run")
+    assert "─" not in rehearsed, "no table as wide as its longest error"
 
 
 def test_a_replay_is_named_only_where_it_can_help(cli: Cli, sql: psycopg.Connection) -> None:

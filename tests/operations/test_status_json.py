@@ -65,7 +65,16 @@ def test_a_busy_one_and_its_workers(cli: Cli, sql: psycopg.Connection, scene: Sc
     assert "\x1b" not in text + cli.ok("status", env={"COLUMNS": "40"})
     sql.execute("UPDATE outbox_workers SET rate_out = 1")
     assert valid(cli)["drain_seconds"] is None
+    sql.execute("UPDATE search_outbox_events SET created_at = now() + interval '1 minute'")
+    assert "never drained" not in cli.ok("status"), "what is young is on its way"
+    sql.execute("UPDATE search_outbox_events SET created_at = now() - interval '1 minute'")
     assert "never drained at this pace" in cli.ok("status")
+
+
+def test_without_a_worker_the_next_command_says_what_that_means(cli: Cli, scene: Scene) -> None:
+    assert "Next" not in cli.ok("status"), "nothing waits for one"
+    scene.load(1)
+    assert cli.ok("status").endswith("Next: outboxctl explain OutboxWorkerGone\n")
 
 
 def test_right_after_an_outage_no_time_to_drain_is_made_up(

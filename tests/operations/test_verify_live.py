@@ -119,7 +119,11 @@ def test_it_says_how_many_have_a_failed_event(
     done = cli("verify")
     assert done.returncode == 4
     assert "6 of them have a failed event: outboxctl failed list" in " ".join(done.stdout.split())
+    assert "all that is needed" not in done.stdout, "2 of them have none"
     report = json.loads(cli("verify", "--json").stdout)
     assert (report["differences"], report["with_failed_event"]) == (8, 6)
+    sql.execute(UPSERT, [ids[:2]])
+    sql.execute("UPDATE search_outbox_events SET status = 'failed'")
+    assert "outboxctl replay; it may be all that is needed." in cli("verify").stdout
     sql.execute("DELETE FROM search_outbox_events")
     assert "failed event" not in cli("verify").stdout

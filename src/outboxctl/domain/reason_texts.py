@@ -63,7 +63,7 @@ REASON_TEXTS = {
         "The index has the block that the engine sets where a disk is above its flood stage "
         "(index.blocks.read_only_allow_delete); a person may have set it, too.",
         "Make space: the engine then lifts the block by itself. If there is space, its limits forbid to use "
-        "it: cluster.routing.allocation.disk.watermark.* in `curl \"$ELASTIC_URL/_cluster/settings\"`. An "
+        'it: cluster.routing.allocation.disk.watermark.* in `curl "$ELASTIC_URL/_cluster/settings"`. An '
         "engine that does not watch its disks needs the request that `outboxctl doctor --only sink` prints. "
         f"{HEALS}",
     ),

@@ -174,9 +174,11 @@ def _groups(groups: "Sequence[Group]", limit: int) -> "Iterator[object]":
 def _rows(rows: "Sequence[EventRow]", limit: int) -> "Iterator[object]":
     from outboxctl.cli.failed.view import failure
 
+    said = None
     for row in rows:
-        yield failure(row)
+        yield failure(row, said=said)
         yield ""
+        said = row.error
     if not rows:
         yield "Failed: none of this cause"
     if len(rows) == limit:

@@ -169,10 +169,10 @@ def _lines(
 
 
 def _details(plan: "MovePlan", ids: Sequence[str]) -> Iterable[Any]:
-    rows = [(c.fingerprint, c.error_reason, f"{c.count:,}", c.folded) for c in plan.causes]
-    title = "By cause" if len(ids) == plan.matched else "By cause, all that match"
-    yield rendering.table(title, ("fingerprint", "reason", "events", "error"), rows[:CAUSES])
-    if len(rows) > CAUSES:
-        yield f"and {len(rows) - CAUSES:,} more causes"
+    from outboxctl.cli.failed.view import cause
+
+    yield "By cause:" if len(ids) == plan.matched else "By cause, all that match:"
+    yield from map(cause, plan.causes[:CAUSES])
+    yield f"and {len(plan.causes) - CAUSES:,} more causes" if len(plan.causes) > CAUSES else ""
     more = f"\nand {len(ids) - SHOWN:,} more (--json lists all)" if len(ids) > SHOWN else ""
     yield "\n".join(ids[:SHOWN]) + more + "\n"

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from outboxctl.operations.inspection import Inspection
 
 WHO = "--by YOU --reason WHY --dry-run"  # pasted unread it changes nothing
+AGAIN = "failed again after a replay: correct the row, the view or the mapping first"
 SAMPLE = 240  # characters of an error in a list: three lines of 80 columns
 
 
@@ -27,7 +28,7 @@ def cause(group: "Group") -> Parts:
     head = Text(group.fingerprint, style="bold")
     head.append(f"  {brief(group.error_reason, 80)}  {counted(group.count, 'event')}", style="not bold")
     if group.failed_again:
-        head.append(f", {group.failed_again:,} failed again after a replay", style="not bold")
+        head.append(f", {group.failed_again:,} {AGAIN}", style="not bold")
     times = [rendering.cell(moment).plain for moment in (group.first_failed_at, group.last_failed_at)]
     of = group.entity_types.items()
     kinds = ", ".join(f"{counted(count, 'event')} of {brief(kind, 50)}" for kind, count in of)
@@ -51,14 +52,15 @@ def advice(reason: str | None, option: str) -> rendering.Unbroken:
     return rendering.Unbroken(f"{known}{why}\nNext: outboxctl failed discard {option} {WHO}")
 
 
-def failure(row: "EventRow") -> Parts:
-    """One failed event: which, of what, when, how often, and its error."""
+def failure(row: "EventRow", *, said: str | None = None) -> Parts:
+    """One failed event: which, of what, when, how often, and its error, unless that was `said` before."""
     head = Text(row.id, style="bold")
     head.append(f"  {brief(row.entity_type, 50)}  {brief(row.error_reason or 'none', 80)}", style="not bold")
-    facts = [f"{rendering.cell(row.updated_at).plain}, {row.attempts} attempts, {row.replay_count} replays"]
+    attempts = counted(row.attempts, "attempt")
+    facts = [f"{rendering.cell(row.updated_at).plain}, {attempts}, {counted(row.replay_count, 'replay')}"]
     facts += ["failed again after a replay"] if row.replay_count else []
-    below = f"{'; '.join(facts)}\n{brief(row.error or '', rendering.room(SAMPLE))}"
-    return _item(head, below)
+    error = [] if row.error == said else [brief(row.error or "", rendering.room(SAMPLE))]
+    return _item(head, "\n".join(["; ".join(facts), *error]))
 
 
 def act(row: "AuditRow") -> Parts:

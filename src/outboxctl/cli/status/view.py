@@ -27,6 +27,7 @@ STUCK_COLUMNS = ("id", "op", "attempts", "held for", "owner")
 WORKER_COLUMNS = ("worker", "host", "heartbeat", "in flight", "policy", "out", "state")
 MOMENTS = {"age": "created_at", "held for": "processing_started_at", "retry in": "next_retry_at"}
 NAMES = {"reason": "error_reason"}
+YOUNG = 5.0  # seconds: an event may wait so long where all goes well
 MOST = 1_000  # rows of a table, where nothing limits them
 
 
@@ -36,6 +37,7 @@ def lines(state: "PipelineStatus") -> Iterator[object]:
     # What cannot be read of a projection is config, too, as what an engine refuses of each request.
     end = "" if any(each.reason == Reason.CONFIG for each in state.away) else " --only sink"
     steps = [f"outboxctl doctor{end}"] if state.away or state.circuit_open else []
+    steps += ["outboxctl explain OutboxWorkerGone"] if state.lag and state.circuit_open is None else []
     steps += ["outboxctl failed list"] if state.failed_by_reason else []
     if steps:
         yield f"Next: {', then '.join(steps)}"
@@ -128,8 +130,9 @@ def _pace(state: "PipelineStatus") -> str:
     rates = f"in {_rate(state.rate_in)}, out {_rate(state.rate_out)}"
     if state.drain_seconds is not None:
         return rates + (f", drained in {rendering.age(state.drain_seconds)}" if state.lag else "")
-    # How long the changes take that wait may not be known yet.
-    never = not (state.circuit_open or retries or state.following)
+    # How long the changes take that wait may not be known yet; what is young is on its way.
+    late = state.oldest_age_seconds > YOUNG
+    never = late and not (state.circuit_open or retries or state.following)
     return rates + (", never drained at this pace" if never else retries)
 
 

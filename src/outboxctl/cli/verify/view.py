@@ -127,7 +127,8 @@ def _advice(report: VerifyReport) -> list[str]:
         return [repair]
     have = "has" if report.with_failed_event == 1 else "have"
     failed = f"{report.with_failed_event:,} of them {have} a failed event: outboxctl failed list says why."
-    return [failed, "Fix the cause, then outboxctl replay; it may be all that is needed.", repair]
+    all_ = "; it may be all that is needed" if report.with_failed_event == report.differences else ""
+    return [failed, f"Fix the cause, then outboxctl replay{all_}.", repair]
 
 
 def _planned_lines(planned: Repaired, *, declared: bool = False) -> list[str]:
