@@ -70,6 +70,7 @@ def test_a_known_secret_is_found_as_it_is_in_a_url_in_json_and_in_a_traceback(wr
         ("postgresql://u:in@val/id%zz@h/d", ["in@val/id%zz"]),
         ("postgresql://u:unclosed@[h/d", ["unclosed"]),
         ("postgresql://h/d?password=in-query&sslpassword=other-one", ["in-query", "other-one"]),
+        ("postgresql://h/d?sslmode=verify-full&pasword=misspelt%21", ["misspelt%21", "misspelt!"]),
         ("host=h password=in-a-dsn", ["in-a-dsn"]),
         ("host=h password='in a dsn'", ["in a dsn"]),
         ("http://h:1?api_key=some-api-key", ["some-api-key"]),

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from outboxctl.core.conninfo import parameters
 from outboxctl.domain.errors import UsageError
 from outboxctl.settings import Source, load
 
@@ -64,6 +65,14 @@ def test_what_is_no_secret_names_the_setting_and_the_file(
     assert "DATABASE_URL_FILE" in str(caught.value)
     assert "its-path" in str(caught.value)
     assert "hunter2" not in str(caught.value)
+
+
+def test_a_url_that_libpq_refuses_is_said_to_be_in_its_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("its-path").write_text("postgres://u@h/d?pasword=hunter2")
+    monkeypatch.setenv("DATABASE_URL_FILE", "its-path")
+    with pytest.raises(UsageError, match="bad setting DATABASE_URL_FILE") as caught:
+        parameters(load().require_database_url())
+    assert "hunter2" not in f"{caught.value} {caught.value.hint}"
 
 
 def test_a_value_and_a_file_in_one_place_are_one_too_many(monkeypatch: pytest.MonkeyPatch) -> None:

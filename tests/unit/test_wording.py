@@ -47,6 +47,10 @@ def test_a_readable_text_stays_as_it_is() -> None:
             "postgresql://h/d?password=hunter2&sslmode=require",
             "postgresql://h/d?password=***&sslmode=require",
         ),
+        (
+            "postgresql://h/d?pasword=hunter2&sslkey=/its/path",
+            "postgresql://h/d?pasword=***&sslkey=/its/path",
+        ),
         ("http://h:9200", "http://h:9200"),
         ("http://[hunter2", "***"),
     ],

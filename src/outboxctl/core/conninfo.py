@@ -10,6 +10,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from outboxctl.domain.errors import UsageError
 from outboxctl.net.urls import check_database_url
+from outboxctl.settings import variable_of
 
 # Connecting is bounded, and a dead peer detected within half a minute; a value in the URL takes precedence.
 DEFAULTS: dict[str, str] = {
@@ -46,8 +47,9 @@ def parameters(url: str) -> dict[str, Any]:
     except (psycopg.Error, ValueError):
         # libpq's message repeats parts of the URL, the password among them.
         raise UsageError(
-            "bad setting DATABASE_URL: PostgreSQL's library cannot read this URL",
-            hint="expected postgresql://user:password@host:5432/name, special characters percent-encoded",
+            f"bad setting {variable_of('database_url')}: PostgreSQL's library cannot read this URL",
+            hint="expected postgresql://user:password@host:5432/name, special characters percent-encoded,"
+            " parameters spelt as libpq's",
         ) from None
     if len(addresses(values)) > 1:
         # Of several servers the first may be a standby, and we need one that takes writes.
@@ -68,7 +70,7 @@ def addresses(values: Mapping[str, Any]) -> list[ServerAddress]:
     if {len(each) for each in given} != {number}:
         counts = f"{len(hosts)} hosts, {len(numeric)} addresses (hostaddr) and {len(ports)} ports"
         raise UsageError(
-            f"bad setting DATABASE_URL: it names {counts}",
+            f"bad setting {variable_of('database_url')}: it names {counts}",
             hint="give each host its port: host1:5432,host2:5432",
         )
     return [ServerAddress(*each) for each in zip(*given, strict=True)]

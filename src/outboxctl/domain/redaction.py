@@ -25,15 +25,25 @@ COMMON = frozenset(
 WINDOW = 100_000  # characters of a text to cut that are redacted
 MARGIN = 1_000  # characters before the window's end that may be the beginning of a secret
 SECRET_WORDS = ("pass", "secret", "token", "key")
-PATHS = {"sslkey"}  # the path of a secret is no secret
+# The parameters of libpq whose values are no secrets (the path of a secret is none). Any other name may be a
+# misspelt `password`, which libpq refuses.
+PUBLIC = re.compile(
+    "host|hostaddr|port|dbname|user|passfile|service|servicefile|options|(fallback_)?application_name"
+    "|client_encoding|connect_timeout|tcp_user_timeout|keepalives(_idle|_interval|_count)?|replication"
+    "|channel_binding|require_auth|requirepeer|target_session_attrs|load_balance_hosts|krbsrvname"
+    "|ssl(mode|negotiation|compression|cert|key|certmode|rootcert|crl|crldir|sni|keylogfile)"
+    "|(ssl_)?(min|max)_protocol_version|gss(encmode|lib|delegation)|oauth_(issuer|client_id|scope)",
+    re.I,
+)
 
 # `scheme://user:password@`, up to the last @: an unencoded one may be part of the password. Excepted are the
 # example in our own messages and shell variables, which our commands to copy contain. All patterns are
 # bounded, since an attacker may choose the text.
 USERINFO = re.compile(r"""://(?!user:password@host)([^\s/?#:@"'<>]*):(?:(?!://)[^\s"'<>])*@""")
-HIDING = rf"[?&](?!sslkey=)[\w.-]{{0,40}}?(?:{'|'.join(SECRET_WORDS)})[\w.-]{{0,40}}="
-PARAMETER = re.compile(rf"""({HIDING})[^\s&#"'<>]+""", re.I)
-QUERY = re.compile(rf"{HIDING}([^&#\s]+)", re.I)
+PARAMETER = re.compile(
+    rf"""([?&](?!sslkey=)[\w.-]{{0,40}}?(?:{"|".join(SECRET_WORDS)})[\w.-]{{0,40}}=)[^\s&#"'<>]+""", re.I
+)
+QUERY = re.compile(r"[?&]([^?&=#\s]*)=([^&#\s]+)")
 PASSWORD = re.compile(
     r"""(passw(?:or)?d\s{0,9}=\s{0,9})(?!["']?\$\{?[A-Za-z_])"""
     r"""(?:'(?:[^'\\]|\\.){0,999}'|"(?:[^"\\]|\\.){0,999}"|[^\s&"',;}]+)""",
@@ -93,7 +103,8 @@ def add_url(urls: str) -> None:
         if password not in public:
             add_login(user, password)
             add_login(unquote(user), unquote(password))
-        for secret in (*QUERY.findall(url), *(each for pair in DSN.findall(url) for each in pair)):
+        hidden = [value for name, value in QUERY.findall(url) if hides(unquote(name))]
+        for secret in (*hidden, *(each for pair in DSN.findall(url) for each in pair)):
             if secret not in public:
                 add_secret(secret)
                 add_secret(unquote(secret))
@@ -127,8 +138,8 @@ def cut(text: str, limit: int) -> str:
 
 
 def hides(name: str) -> bool:
-    """Whether a parameter of this name holds a secret."""
-    return name not in PATHS and any(word in name for word in SECRET_WORDS)
+    """Whether a URL's parameter of this name may hold a secret."""
+    return not PUBLIC.fullmatch(name)
 
 
 def _add(forms: set[str]) -> None:

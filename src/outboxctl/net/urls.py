@@ -66,7 +66,7 @@ def without_credentials(url: str) -> str:
 
 
 def mask(url: str) -> str:
-    """The URL for people: password and secret-looking parameters replaced by `***`."""
+    """The URL for people: password and unknown parameters replaced by `***`."""
     scheme, _, rest = url.partition("://")
     if _ambiguous(rest):
         return f"{scheme}://***@{rest.rpartition('@')[2]}"
@@ -88,7 +88,7 @@ def _ambiguous(rest: str) -> bool:
 
 def _mask_query(parts: SplitResult) -> str:
     pairs = parse_qsl(parts.query, keep_blank_values=True)
-    hidden = [(k, "***" if hides(k.lower()) else v) for k, v in pairs]
+    hidden = [(k, "***" if hides(k) else v) for k, v in pairs]
     return urlencode(hidden, safe="*/:,", quote_via=quote)
 
 
