@@ -67,6 +67,7 @@ PRINTING = {
 ACT = "10000000-0000-0000-0000-000000000000"
 # With arguments that would change something.
 CHANGING: dict[str, tuple[str, ...]] = {
+    "db drop": (),
     "db mark": ("test", *WHO),
     "db notify": ("on",),
     "db upgrade": (),

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, get_args
 
 import typer
 
-from outboxctl.cli import parse, rendering
+from outboxctl.cli import guards, parse, rendering
 from outboxctl.cli.guards import acting, as_owner, database, reading
 from outboxctl.cli.options import By, Json, LockWait, Reason, Yes, audited, group, print_progress, settings
 from outboxctl.domain.errors import ExitCode
@@ -31,7 +31,28 @@ def upgrade(wait: LockWait = 60.0, yes: Yes = False, json: Json = False) -> None
     changes = [f"  added {item}" for item in done.added] + [f"  changed {item}" for item in done.changed]
     lines += changes or ["  nothing to add"]
     lines += [f"Environment marker: {done.environment}"] if done.environment else []
+    lines += [f"Triggers of no projection call {each}: run `outboxctl doctor`." for each in done.orphans]
     rendering.show(asdict(done), lambda: lines, json=json)
+
+
+@app.command()
+def drop(wait: LockWait = 60.0, yes: Yes = False, json: Json = False) -> None:
+    """Drop all that `db upgrade` has made, search_index and search_outbox_events with their rows among it.
+
+    Refused while a projection is in force. Nothing is dropped where something of yours, such as a view,
+    depends on it. Indexes stay.
+
+    Example: outboxctl db drop --yes
+    """
+    from outboxctl.core.schema.lock_wait import with_lock_retries
+    from outboxctl.core.schema.removal import remove
+
+    configured, what = settings(), "drop the outbox, search_index and the audit trail with all their rows"
+    guards.refuse_if_read_only(configured, what)
+    with guards.checked_database(configured) as db, as_owner():
+        guards.confirm(configured, db, what, yes=yes, always=True)
+        dropped = with_lock_retries(db, remove, patience=wait, report=print_progress)
+    rendering.show({"dropped": dropped}, lambda: dropped, json=json)
 
 
 @app.command()

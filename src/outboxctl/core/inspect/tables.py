@@ -1,13 +1,14 @@
 """The schema: its revision, missing tables, indexes; and what this role lacks of `outboxctl roles` there."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy.schema import CreateIndex
 
 from outboxctl.core.schema import migrations
 from outboxctl.core.schema.marker import current
 from outboxctl.core.schema.names import EVENTS, HEAD, SOURCE, TABLES, WORKERS
+from outboxctl.core.schema.removal import Orphan, orphans
 from outboxctl.core.schema.roles import RIGHTS, Right, Role
 from outboxctl.core.search_path import places
 from outboxctl.core.sql import Connection, text
@@ -68,6 +69,7 @@ class Tables:
     outbox: list[TableIndex]
     source: list[TableIndex]
     partitioned: bool
+    orphans: list[Orphan] = field(default_factory=list)
 
 
 def tables(connection: Connection) -> Tables:
@@ -83,6 +85,7 @@ def tables(connection: Connection) -> Tables:
         _indexes(connection, EVENTS),
         _indexes(connection, SOURCE),
         bool(connection.execute(PARTITIONED).scalar()),
+        orphans(connection),
     )
 
 

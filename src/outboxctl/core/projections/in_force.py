@@ -104,19 +104,19 @@ class Scope:
 
 def declared(connection: Connection, kept: Kept | None = None) -> list[Projection]:
     """The projections in force, by name; none without the right to read them. `kept` has those of before."""
-    if not _readable(connection):
+    if not readable(connection):
         return []
     return kept.read(connection) if kept else read(connection)
 
 
 def names(connection: Connection) -> list[str]:
     """The names of the projections in force; empty as `declared` is."""
-    return list(connection.execute(NAMES).scalars()) if _readable(connection) else []
+    return list(connection.execute(NAMES).scalars()) if readable(connection) else []
 
 
 def members(connection: Connection, name: str) -> list[str]:
     """The names of the projections that a name stands for: those of a declaration for schemas, or itself."""
-    found = list(connection.execute(MEMBERS, {"family": name}).scalars()) if _readable(connection) else []
+    found = list(connection.execute(MEMBERS, {"family": name}).scalars()) if readable(connection) else []
     return found or [name]
 
 
@@ -159,5 +159,6 @@ def scope(connection: Connection, projection: str | None) -> Scope:
     return Scope(f" AND {DECLARED} AND entity_type = ANY(:of_projections)", of)
 
 
-def _readable(connection: Connection) -> bool:
+def readable(connection: Connection) -> bool:
+    """Whether this role may read which projections are in force."""
     return bool(connection.execute(MAY_READ).scalar())

@@ -16,6 +16,7 @@ from outboxctl.core.schema import marker
 from outboxctl.core.schema.lock_wait import PATIENCE, with_lock_retries
 from outboxctl.core.schema.marker import current
 from outboxctl.core.schema.names import OIDS, VERSION
+from outboxctl.core.schema.removal import orphans
 from outboxctl.core.search_path import places
 from outboxctl.core.sql import Connection, text
 from outboxctl.core.sql.engine import DIALECT
@@ -62,13 +63,17 @@ NEEDED = (
 
 @dataclass(frozen=True)
 class Upgrade:
-    """What an upgrade did: revisions, what is new, columns that changed (as they are now), and the marker."""
+    """What an upgrade did: revisions, what is new, columns that changed (as they are now), and the marker.
+
+    `orphans`: functions of triggers that an outbox which was dropped has left.
+    """
 
     before: str | None
     after: str | None
     added: list[str]
     changed: list[str]
     environment: str | None
+    orphans: list[str]
 
 
 def version_table(connection: Connection) -> dict[str, Any]:
@@ -117,7 +122,8 @@ def upgrade(
             marker.write(connection, environment)
         marker.check(connection, environment, database.name)
         after, written = current(connection), marker.read(connection)
-        return Upgrade(before, after, _summary(new - changed), sorted(changed), written)
+        left = [each.function for each in orphans(connection)]
+        return Upgrade(before, after, _summary(new - changed), sorted(changed), written, left)
 
     return with_lock_retries(database, migrate, patience=patience, report=report)
 

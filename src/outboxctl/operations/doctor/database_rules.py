@@ -6,6 +6,7 @@ from outboxctl.core.inspect.server import ServerFacts
 from outboxctl.core.inspect.tables import INDEXES, MissingRight, Rights, TableIndex, Tables
 from outboxctl.core.schema.names import EVENTS, SOURCE
 from outboxctl.core.schema.roles import DELIVERY, Role
+from outboxctl.domain.printable import brief
 from outboxctl.operations.doctor.model import ERROR, INFO, WARNING, Case, RuleGroup
 from outboxctl.operations.doctor.remedies import export
 from outboxctl.settings import Settings, variable_of
@@ -145,6 +146,14 @@ def not_unique(tables: Tables, _: Settings) -> Iterator[Case]:
         name = "uq_search_index_entity"
         mend = f"CREATE UNIQUE INDEX CONCURRENTLY {name} ON {SOURCE} (entity_type, entity_id);"
         yield f"{SOURCE} has no unique index on (entity_type, entity_id).", mend
+
+
+@TABLES.rule("projection-triggers-left", ERROR)
+def triggers_left(tables: Tables, _: Settings) -> Iterator[Case]:
+    """Each change there writes events that fail (config), or fails itself where there is no outbox."""
+    for each in tables.orphans:
+        on, drop = brief(", ".join(each.tables), 200), f"DROP FUNCTION {each.function} CASCADE;"
+        yield f"The triggers of {each.function} on {on} are of no projection in force.", drop
 
 
 @RIGHTS.rule("rights-read", ERROR)
