@@ -48,7 +48,8 @@ def up(
     """Start both, create the index and that of the lab document, and print the lines to export.
 
     PostgreSQL from a wheel, and Elasticsearch by Maven and a JDK 21 or newer, or noida-db, a small
-    imitation of it. Where a port is taken, the next free one is used.
+    imitation of it. Where a port is taken, the next free one is used. What runs already is joined: it is
+    shared by all who have the same state folder (OUTBOXCTL_STATE).
 
     Example: outboxctl services up --search elasticsearch
     """

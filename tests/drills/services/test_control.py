@@ -32,7 +32,9 @@ def test_up_status_down_and_the_data_stays(state: Path, said: list[str]) -> None
     assert all(os.getsid(one.pid) == one.pid for one in (first.postgres, first.search) if one.pid)
 
     assert services.up(state, say=said.append) == first
-    assert f"search: already running on port {first.search.port}" in said
+    (joined,) = [line for line in said if line.startswith("search: already running")]
+    assert f"on port {first.search.port}, by the state folder {state};" in joined
+    assert "OUTBOXCTL_STATE" in joined
     with pytest.raises(UsageError, match="already runs as elasticsearch"):
         services.up(state, search="noida")
 

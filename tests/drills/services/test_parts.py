@@ -10,12 +10,17 @@ from outboxctl.cli.services import Search
 from outboxctl.domain.errors import UnreachableError
 from outboxctl.drills.services import docker, maven, place, postgres, process
 from outboxctl.drills.services.engines import RELEASES, Release
-from outboxctl.drills.services.model import ENGINES
+from outboxctl.drills.services.model import CAVEATS, ENGINES
 
 
 def test_the_same_engine_everywhere() -> None:
     image = f"elasticsearch/elasticsearch:{RELEASES['elasticsearch'].version} "
     assert image in docker.compose_file().read_text()
+
+
+def test_a_caveat_says_that_analyzers_of_languages_are_missing() -> None:
+    assert not any("analysis-common" in RELEASES[kind].modules for kind in ENGINES)
+    assert all("no analysis-common (english" in CAVEATS[kind] for kind in ENGINES)
 
 
 def test_an_interrupted_preparation_is_not_taken_for_ready(

@@ -110,7 +110,7 @@ def _begun(root: Path, request: ServiceRequest, ports: ExitStack, say: Say) -> S
     """Start a service, or find it running. It is recorded, and need not answer yet."""
     known = load(root).get(request.role)
     if known and known.running:
-        return _running(known, request, say)
+        return _running(root, known, request, say)
     if known and known.pid and known.born:
         process.settle(known.pid, known.born, patience=END_SECONDS)
     kind, role = _kind(request, known, say), request.role
@@ -136,11 +136,14 @@ def _command(service: Service, request: ServiceRequest, say: Say) -> list[str]:
     return search.command(service, say)
 
 
-def _running(known: Service, request: ServiceRequest, say: Say) -> Service:
+def _running(root: Path, known: Service, request: ServiceRequest, say: Say) -> Service:
     """A service that runs already. UsageError where another kind is requested."""
     if request.search not in ("auto", known.kind):
         raise UsageError(f"{known.role} already runs as {known.kind}", hint="outboxctl services down")
-    say(f"{known.role}: already running on port {known.port}")
+    say(
+        f"{known.role}: already running on port {known.port}, by the state folder {root};"
+        " for servers of your own: export OUTBOXCTL_STATE=ANOTHER_FOLDER"
+    )
     return known
 
 

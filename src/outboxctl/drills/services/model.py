@@ -23,7 +23,7 @@ SearchWish = Literal["auto", "noida"] | EngineKind
 ENGINES: tuple[EngineKind, ...] = get_args(EngineKind)
 CAVEATS: dict[Kind, str] = {
     "embedded": "",
-    **dict.fromkeys(ENGINES, "no security, ILM, reindex or scripting"),
+    **dict.fromkeys(ENGINES, "no security, ILM, reindex, scripting; no analysis-common (english, synonym)"),
     "noida": "an imitation: keeps no tombstones, accepts index names that Elasticsearch refuses",
 }
 PROVEN = "require_auth=scram-sha-256"
