@@ -13,6 +13,7 @@ from outboxctl.operations.projection.analysis.lineage import Lineage
 from outboxctl.operations.projection.analysis.model import AnalysedView, Branch, Leaf, NotUnderstoodError, Use
 
 OTHER_ROWS = "{} makes documents depend on others' rows"
+KEPT = "the {} JOIN in {} keeps its rows also where it finds none of {}"
 NOT_JOINED = "no equality of columns joins it with {}"
 
 
@@ -149,6 +150,8 @@ class _Prover:
             why = next(filter(None, reasons), "")
             root = self._root.table if self._root else end.key[0].use.table
             text = OTHER_ROWS.format(why) if why else NOT_JOINED.format(root)
+            if reach.kept and not why:
+                text = KEPT.format(reach.kept, ", ".join(sorted(map(str, use.views))), root)
             text += f" ({use.alias})" if use.alias != use.table.name else ""
             told = self._made.unproven.setdefault(use.table, [])
             told += [text] if text not in told else []

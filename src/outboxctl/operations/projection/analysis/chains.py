@@ -39,7 +39,7 @@ class Edge(NamedTuple):
 class Reach:
     """What a use of a table reaches: how, in the order of the number of joins, and which columns are equal.
 
-    `cut` says what stands in the way of others.
+    `cut` says what stands in the way of others, `kept` is the outer join that keeps rows without them.
     """
 
     use: Use
@@ -47,6 +47,7 @@ class Reach:
     came: dict[Use, list[Edge]] = field(default_factory=dict)
     same: dict[Column, Column] = field(default_factory=dict)
     cut: str = ""
+    kept: str = ""
 
     def path(self, end: Use) -> list[list[Edge]]:
         """The joins from the use to another one, one after the other."""
@@ -81,6 +82,7 @@ class Chains:
         self._tables = view.texts.tables
         self._lineage = Lineage(self._tables)
         self._edges_of: dict[Use, list[Edge]] = {}
+        self._kept: dict[Use, str] = {}  # by which outer join, also beside no row of the other side
         for query in view.queries:
             for edge in self._edges(query):
                 self._edges_of.setdefault(edge.source.use, []).append(edge)
@@ -93,6 +95,7 @@ class Chains:
         found, inside = Reach(use, self._tables), use.level.within if rows else frozenset[Derived]()
         pending = [use]
         for here in pending:  # grows: breadth first
+            found.kept = found.kept or self._kept.get(here, "")
             for edge in self._edges_of.get(here, ()):
                 if stop := edge.source.cut & inside:
                     found.cut = found.cut or next(iter(stop)).reason
@@ -123,6 +126,8 @@ class Chains:
                         continue
                     if of is None or place.alias in of:
                         yield from _pairs(leaves, others, operator)
+                    else:
+                        self._kept |= {leaf.use: condition.side for leaf in leaves}
         for member in query.memberships:
             for name, value in zip(member.derived.names, member.values, strict=False):
                 inner = self._lineage.output(member.derived, name)

@@ -102,10 +102,14 @@ class SourcePlace(NamedTuple):
 
 @dataclass(frozen=True)
 class Condition:
-    """Something that is true of rows. `of`: the aliases whose rows matter only where it is; None: all."""
+    """Something that is true of rows. `of`: the aliases whose rows matter only where it is; None: all.
+
+    `side`: LEFT, RIGHT or FULL where an outer join keeps other rows without it.
+    """
 
     test: exp.Expr
     of: frozenset[str] | None
+    side: str = ""
 
 
 @dataclass(frozen=True)

@@ -132,8 +132,9 @@ class _Reader:
             sides = [next((each for each in named if each in side), "") for side in (left, right)]
             one, other = (exp.column(name, table=side) for side in sides)
             tests.append(exp.EQ(this=one, expression=other))
-        of = {"LEFT": right, "RIGHT": left, "FULL": frozenset[str]()}.get(node.args.get("side") or "")
-        query.conditions += [Condition(test, of) for test in tests]
+        side = node.args.get("side") or ""
+        of = {"LEFT": right, "RIGHT": left, "FULL": frozenset[str]()}.get(side)
+        query.conditions += [Condition(test, of, side) for test in tests]
         return right
 
     def _source(self, query: Query, node: exp.Expr) -> Source:
