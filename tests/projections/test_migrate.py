@@ -63,6 +63,19 @@ def test_it_runs_the_file_says_what_it_means_and_is_audited(store: Store) -> Non
     assert store.what() == ["declaration", "documents"]
 
 
+def test_a_view_that_no_projection_reads_is_named_with_what_to_do(store: Store) -> None:
+    store.apply()
+    store.sql.execute("CREATE VIEW store.theirs AS SELECT price FROM store.products")
+    for sql in (RETYPE, "ALTER TABLE store.products DROP price"):
+        said = run(store, sql).stderr
+        assert (
+            "no projection reads store.theirs by these tables: drop it and make it again in the file"
+            in " ".join(said.split())
+        )
+    again = f"DROP VIEW store.theirs; {RETYPE} CREATE VIEW store.theirs AS SELECT price FROM store.products"
+    assert run(store, again).returncode == 0
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

@@ -31,6 +31,11 @@ NOT_ANEW = (
     "nothing was changed; have the file make this view anew as well, with a query that fits"
     " (`outboxctl projection sql FILE` prints such SQL); or rename by psql, without views put aside"
 )
+# All views that projections read by the tables are put aside while the file runs.
+VIEW = re.compile(r"\bview (.+?) depends on ")
+NOT_READ = (
+    "nothing was changed; no projection reads {} by these tables: drop it and make it again in the file"
+)
 EMPTY = "the file has no statement, so nothing was changed"
 # As in the login's own sessions; a role that the file has set is not the one that makes views again.
 AS_LOGIN, AS_BEFORE = "SET LOCAL search_path TO DEFAULT", "RESET ROLE; {path}"
@@ -168,6 +173,8 @@ def _named(connection: Connection, statement: Statement | None = None, *, hint: 
         diag = error.diag
         words = [brief(redact(each), 500) for each in (diag.message_primary, diag.message_detail) if each]
         text = ". ".join(words)
+        if statement and (found := VIEW.search(diag.message_detail or "")):
+            hint = NOT_READ.format(brief(found[1], 140))
         hint = hint or brief(redact(diag.message_hint or "nothing was changed"), 500)
         if statement is None:
             raise UsageError(text, hint=hint) from error
