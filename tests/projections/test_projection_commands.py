@@ -1,6 +1,7 @@
 """`projection list`, `show`, `preview`, `drop`, and `outboxctl.touch`: for an operator and a producer."""
 
 import json
+import subprocess
 from collections.abc import Callable
 from typing import cast
 from uuid import UUID, uuid4
@@ -196,6 +197,17 @@ def test_drop_leaves_the_index_and_discards_what_waits(
     assert sorted(told, key=str) == [("connect", "y", 2, "discarded"), (None, None, 0, "discarded")]
     assert cli("projection", "drop", "product", *WHO).returncode == 2
     assert store.what() == ["view", "triggers", "declaration", "documents"]
+
+
+def test_a_drop_names_the_index_that_stays_and_what_deletes_it(
+    applied: Store, cli: Cli, engine: Elasticsearch, servers: Servers
+) -> None:
+    said = cli.ok("projection", "drop", "product", *WHO)
+    delete = f"curl -X DELETE {servers.sink}/{applied.index}-000001"
+    assert delete in said
+    assert "outboxctl db drop" in said
+    subprocess.run(["bash", "-c", delete], check=True, capture_output=True)
+    assert not engine.indices.exists(index=applied.index)
 
 
 def test_a_drop_says_that_it_waits_for_events_in_hand_and_that_it_gave_up(

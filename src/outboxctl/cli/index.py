@@ -19,6 +19,7 @@ from outboxctl.domain.printable import brief
 
 GRACE = 86_400.0  # seconds for which a rollback keeps the index that it leaves
 PATIENCE = 60.0  # seconds that the search engine may be unreachable
+NONE = "No old index was kept long enough; what {name} leads to is not deleted."
 app = group("The index behind the alias: its rebuilds, and the ways back from them.")
 
 
@@ -129,6 +130,6 @@ def cleanup(
     lines = [f"{'Would delete' if dry_run else 'Deleted'} {', '.join(names)}."] if names else []
     lines += [f"{kept} is left: {brief(why, 400)}." for kept, why in planned.keep.items()]
     report = {"alias": name, "deleted": names, "left": planned.keep, "dry_run": dry_run}
-    rendering.show(report, lambda: lines or ["Nothing was kept long enough."], json=json)
+    rendering.show(report, lambda: lines or [NONE.format(name=name)], json=json)
     if planned.keep and not dry_run:
         raise typer.Exit(ExitCode.FINDINGS)

@@ -1,6 +1,6 @@
 """`projection`: documents from your own tables, declared in a file."""
 
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,12 +19,13 @@ from outboxctl.cli.options import (
     settings,
 )
 from outboxctl.cli.projection import plan_view, view
-from outboxctl.domain.errors import ExitCode, UsageError
+from outboxctl.domain.errors import ExitCode, OutboxctlError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from outboxctl.core.database import Connection
+    from outboxctl.operations.projection.drop import Dropped
     from outboxctl.settings import Settings
     from outboxctl.sink.transport.client import Client
 
@@ -297,7 +298,25 @@ def drop(
         with db.begin() as connection:
             names = in_force.members(connection, name)
         done = [dropping(db, each, **who, patience=wait, report=print_progress) for each in names]
-    view.dropped(done, waited=wait, json=json)
+        with db.begin() as connection:
+            last = not in_force.names(connection)
+    then = [f"If nobody searches it: {each}" for each in _deletes(configured, done)]
+    then += (
+        ["No projection is left. To remove outboxctl from the database: outboxctl db drop"] if last else []
+    )
+    view.dropped(done, then, waited=wait, json=json)
+
+
+def _deletes(settings: "Settings", dropped: "list[Dropped]") -> list[str]:
+    """Commands that delete the indexes which no other projection shares, where the sink names them."""
+    from outboxctl.operations.doctor.remedies import reaching, request
+    from outboxctl.sink.index.alias import leads_to
+
+    names = {each.index for each in dropped if not each.id_prefix and "{" not in each.index}
+    with suppress(OutboxctlError), _sink(settings) as client:
+        indexes = sorted({index for behind in leads_to(client, names, ()).values() for index in behind})
+        return [reaching(request("DELETE", each), settings) for each in indexes]
+    return []
 
 
 @contextmanager

@@ -96,7 +96,7 @@ def steps(several: "Sequence[PlanStep]", made: set[str]) -> "Iterator[object]":
             if step.text in made:
                 continue
             made.add(step.text)
-        yield rendering.Item(brief(f"{step.what}: {step.text}", 600))
+        yield rendering.Item(brief(f"{step.what}: {step.text}", rendering.room(600)))
 
 
 def next_commands(planned: "Sequence[Planned]") -> "Iterator[object]":
@@ -250,10 +250,11 @@ def migrated(done: "Migrated", *, json: bool) -> None:
     rendering.show(done, lambda: lines, json=json)
 
 
-def dropped(done: "Sequence[Dropped]", *, waited: float, json: bool) -> None:
-    """Show what was dropped; `waited`: seconds in which workers could give back events."""
+def dropped(done: "Sequence[Dropped]", then: "Sequence[str]", *, waited: float, json: bool) -> None:
+    """Show what was dropped, and what to do `then`; `waited`: seconds in which events could come back."""
     report = done[0] if len(done) == 1 else {"dropped": [asdict(each) for each in done]}
-    lines = [line for each in done for line in _dropped_lines(each, waited=waited)]
+    lines: list[str] = [line for each in done for line in _dropped_lines(each, waited=waited)]
+    lines += map(rendering.Unbroken, then)
     rendering.show(report, lambda: lines, json=json)
 
 
