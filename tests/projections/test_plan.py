@@ -59,6 +59,16 @@ QUERIES = {
 }
 
 
+def test_no_table_is_left_out_of_a_plan_that_is_written_to_a_file(store: Store) -> None:
+    names = [f"a_table_whose_name_has_about_forty_letters_{n}" for n in range(20)]
+    for name in names:
+        store.sql.execute(f"CREATE TABLE store.{name} (id int PRIMARY KEY, product_id bigint)".encode())
+    counts = [f"(SELECT count(*) FROM store.{name} x WHERE x.product_id = p.id) AS {name}" for name in names]
+    store.query(f"SELECT p.id, {', '.join(counts)} FROM store.products p")
+    (line,) = [line for line in store("plan").stdout.splitlines() if line.startswith("  triggers: on")]
+    assert [name for name in names if f"store.{name}" not in line] == []
+
+
 def test_what_is_wrong_and_where(store: Store) -> None:
     cases = [*REPLACED, *(("", new, said) for new, said in ADDED.items())]
     cases += [("", f'{FOLLOW}keys = "{sql}"', f"follow[1].keys: {said}") for sql, said in KEYS.items()]

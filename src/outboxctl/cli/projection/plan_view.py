@@ -78,7 +78,7 @@ def _of_one(planned: "Planned", made: set[str]) -> "Iterator[object]":
     yield f"{projection.name}: {brief(projection.document, 200)} into {brief(projection.index, 255)}"
     yield from map(rendering.Item, _where(planned))
     for follow in projection.follow:
-        yield rendering.Item(brief(f"follows {follow.table}: {_how(follow)}", 400))
+        yield rendering.Item(brief(f"follows {follow.table}: {_how(follow)}", rendering.room(400)))
     if not projection.triggers:
         yield rendering.Item("events are written by the application (outboxctl.touch)")
     if projection.version:

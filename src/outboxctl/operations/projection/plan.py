@@ -226,7 +226,7 @@ def _triggers(
             planned.tampered.append("changes may not have been seen by these triggers")
     elif wrong:
         differing = sorted({str(each.table) for each in wrong})
-        planned.step("triggers", f"on {brief(', '.join(differing), 300)}")
+        planned.step("triggers", f"on {brief(', '.join(differing), 4_000)}")
 
 
 def _watched(projection: Projection) -> tuple[object, ...]:
