@@ -117,3 +117,9 @@ def test_an_index_of_search_index_that_vanishes_later_holds_up_no_projection(
     shop.changed(sql, 1)
     eventually(lambda: shop.held(engine, products).keys() == {"1"}, within=5)
     assert running.metric("outbox_circuit_open") == 0
+
+
+@pytest.mark.usefixtures("products")
+def test_a_worker_says_that_an_outage_fails_no_event_of_a_declared_projection(cli: Cli) -> None:
+    said = cli("worker", "--drain").stderr
+    assert "fails events of search_index, where that is used, and none of declared projections" in said

@@ -26,6 +26,7 @@ WATCHDOG_INTERVAL = 1.0  # seconds between two messages to systemd's watchdog: W
 # is begun meanwhile.
 TICK = 0.05
 ROUND = 0.1  # seconds after which a drain looks again where something is due and nothing could be claimed
+OF_TABLE = " of search_index, where that is used, and none of declared projections:"
 FIRST_PROBE = 2.0  # seconds that the first probe of the sink may take before the lanes start without it
 
 
@@ -94,7 +95,7 @@ class Daemon:
         if s.outage_policy is OutagePolicy.COUNT:
             outage = backoff.survives(s.max_attempts, base=s.base_backoff_seconds, cap=s.max_backoff_seconds)
             log.info(
-                f"an outage of the sink fails events{' of search_index' * s.holds('declared')}"
+                f"an outage of the sink fails events{OF_TABLE * s.holds('declared')}"
                 f" after {outage:.1f} s at the earliest (OUTBOX_OUTAGE_POLICY=count,"
                 f" OUTBOX_MAX_ATTEMPTS={s.max_attempts}); with hold it fails none"
             )
