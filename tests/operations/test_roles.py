@@ -194,6 +194,22 @@ def test_a_worker_delivers_and_can_neither_write_events_nor_the_audit(
     _denied(worker, "audit")
 
 
+@pytest.mark.usefixtures("_rows")
+@pytest.mark.parametrize("role", [Role.OPERATOR, Role.VIEWER, Role.PRODUCER])
+def test_a_worker_with_the_login_of_another_ends_before_it_claims_events(
+    acting_as: Ask, sql: psycopg.Connection, role: Role
+) -> None:
+    done = acting_as(role)("worker", "--drain")
+    assert (done.returncode, done.stdout) == (2, ""), done.stderr
+    if role is not Role.PRODUCER:  # who may not even read the schema's revision
+        assert "no worker can deliver as this login" in done.stderr
+        assert "GRANT outbox_worker TO" in done.stderr
+    assert sql.execute("SELECT count(*) FROM search_outbox_events WHERE attempts > 0").fetchone() == (0,)
+    assert sql.execute("SELECT count(*) FROM search_outbox_events WHERE status = 'pending'").fetchone() == (
+        1,
+    )
+
+
 def _beats(url: str, id_: str) -> None:
     database = Database(url, connections=1)
     own = HeartbeatRow(id_, "w", "h", 1, "1", 0.0, 0, "count", circuit_open=False, completed=0)

@@ -70,6 +70,7 @@ def worker(
     refuse_if_read_only(configured, "deliver events")
 
     from outboxctl.cli import logs
+    from outboxctl.core.inspect.rights import require_worker
     from outboxctl.core.schema.encoding import require_storable
     from outboxctl.sink.opening import IndexSink, OpeningSink, sink_of
     from outboxctl.worker.daemon import Daemon
@@ -88,7 +89,9 @@ def worker(
         lock_timeout=configured.lock_seconds,
         local_commits=True,
     ) as db:
-        require_storable(db, "OUTBOX_WORKER_ID", configured.worker_id)
+        with db.begin() as connection:
+            require_storable(connection, "OUTBOX_WORKER_ID", configured.worker_id)
+            require_worker(connection, db.name)
         own = IndexSink(sink, configured.elastic_index)
         parts = WorkerParts(
             configured, db, own, sink_of=partial(sink_of, sink), ping=probe.ping, tracing=tracing

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from operations.doctor.ward import Ward
-from outboxctl.core.inspect import tables as inspected
+from outboxctl.core.inspect import rights as inspected
 from outboxctl.core.inspect.tables import INDEXES, Tables
 from outboxctl.core.schema.roles import Role, roles_sql
 from outboxctl.core.sql import Connection
@@ -152,10 +152,11 @@ def rights(ward: Ward) -> dict[str, Finding]:
 
 
 def test_missing_rights_are_named_and_granted(ward: Ward, role: str, groups: str) -> None:
-    for finding in ward.examine(End.DATABASE).findings:
-        if finding.id == "rights-read":
-            assert role in finding.what
-            ward.do(finding.mend)
+    found = [each for each in ward.examine(End.DATABASE).findings if each.id.startswith("rights-")]
+    assert [each.id for each in found] == ["rights-read"], "one membership, not a GRANT for each table"
+    assert role in found[0].what
+    assert found[0].mend.startswith(f"GRANT outbox_worker TO {role};  -- outbox_viewer, ")
+    ward.do(found[0].mend.replace("outbox_worker", f"{groups}viewer"))
     for id_ in ("rights-no-worker", "rights-operator"):
         ward.do(rights(ward)[id_].mend.replace("outbox_", groups))
         assert id_ not in rights(ward)

@@ -6,7 +6,7 @@ The server refuses a whole statement for one character that it cannot convert (S
 import codecs
 from collections.abc import Iterable
 
-from outboxctl.core.database import Database, parameter_status
+from outboxctl.core.database import parameter_status
 from outboxctl.core.sql import Connection
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import SURROGATE
@@ -44,10 +44,9 @@ def encoding_of(connection: Connection) -> str:
     return parameter_status(connection, "server_encoding") or "UTF8"
 
 
-def require_storable(database: Database, name: str, value: str) -> None:
+def require_storable(connection: Connection, name: str, value: str) -> None:
     """Raise UsageError if the database cannot store the value of the setting `name`."""
-    with database.begin() as connection:
-        encoding = encoding_of(connection)
+    encoding = encoding_of(connection)
     if storable(value, encoding) != value:
         raise UsageError(
             f"bad setting {name}: the database's encoding {encoding} lacks a character of {value!r}",

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
+from outboxctl.core.inspect.rights import AGAIN, Rights
 from outboxctl.core.inspect.server import ServerFacts
-from outboxctl.core.inspect.tables import INDEXES, MissingRight, Rights, TableIndex, Tables
+from outboxctl.core.inspect.tables import INDEXES, TableIndex, Tables
 from outboxctl.core.schema.names import EVENTS, SOURCE
 from outboxctl.core.schema.roles import DELIVERY, Role
 from outboxctl.domain.printable import brief
@@ -15,7 +16,6 @@ OLDEST_POSTGRES = 130_000  # gen_random_uuid() and pg_current_xact_id() are buil
 
 UPGRADE = "outboxctl db upgrade"
 PAIR = {"entity_type", "entity_id"}
-AGAIN = "outboxctl roles --sql | psql -v ON_ERROR_STOP=1 service=owner  # as the owner of the tables"
 
 SERVER = RuleGroup("server")
 MARKER = RuleGroup("environment marker")
@@ -159,8 +159,9 @@ def triggers_left(tables: Tables, _: Settings) -> Iterator[Case]:
 @RIGHTS.rule("rights-read", ERROR)
 def reader(rights: Rights, _: Settings) -> Iterator[Case]:
     """Neither worker nor status can work as this role."""
-    for lack in rights.reader:
-        yield _lacks(rights, [lack]), f"GRANT {lack.privilege} ON {lack.table} TO {rights.role};"
+    if rights.reader:
+        mend = f"GRANT outbox_worker TO {rights.role};  -- outbox_viewer, if it only reads; first: {AGAIN}"
+        yield f"The {rights.lacks(rights.reader)}.", AGAIN if rights.groups else mend
 
 
 @RIGHTS.rule("rights-worker", WARNING)
@@ -170,40 +171,31 @@ def worker(rights: Rights, _: Settings) -> Iterator[Case]:
     After an upgrade the roles of `outboxctl roles` lack rights to new tables: run its SQL again.
     """
     if rights.worker and not rights.no_worker:
-        yield _lacks(rights, rights.worker), _member(rights, Role.WORKER)
+        yield f"The {rights.lacks(rights.worker)}.", _member(rights, Role.WORKER)
 
 
 @RIGHTS.rule("rights-of-workers", WARNING)
 def of_workers(rights: Rights, _: Settings) -> Iterator[Case]:
     """A worker has logged in as this role within a day; it cannot work, or not fully."""
     for each in rights.workers:
-        yield _lacks(each, [*each.reader, *each.worker]), _member(each, Role.WORKER)
+        yield f"The {each.lacks([*each.reader, *each.worker])}.", _member(each, Role.WORKER)
 
 
 @RIGHTS.rule("rights-no-worker", INFO)
 def no_worker(rights: Rights, _: Settings) -> Iterator[Case]:
     """That is right for people. Only a login that is to deliver needs more."""
-    if rights.worker and rights.no_worker:
+    if rights.worker and rights.no_worker and not rights.reader:
         yield f"The role {rights.role} is no worker's.", _member(rights, Role.WORKER)
 
 
 @RIGHTS.rule("rights-operator", INFO)
 def operator(rights: Rights, _: Settings) -> Iterator[Case]:
     """Some of `replay`, `discard`, `prune`, `repair` and `rebuild` cannot be run as this role."""
-    if rights.operator:
-        yield _lacks(rights, rights.operator), _member(rights, Role.OPERATOR)
-
-
-def _lacks(rights: Rights, lacking: list[MissingRight]) -> str:
-    names = ", ".join(f"{each.privilege} on {each.table}" for each in lacking)
-    return f"The role {rights.role} lacks {names}."
+    if rights.operator and not rights.reader:
+        yield f"The {rights.lacks(rights.operator)}.", _member(rights, Role.OPERATOR)
 
 
 def _member(rights: Rights, role: Role) -> str:
-    """Membership of a group: what a single login was granted outlives corrections of the groups.
-
-    Of a member it is the group that lacks something.
-    """
-    if role in rights.groups:
-        return AGAIN
-    return f"GRANT outbox_{role} TO {rights.role};  -- if it is to be one; first: {AGAIN}"
+    """The right way to grant it; whoever is in the group already lacks no membership."""
+    mend = rights.granting(role)
+    return mend if role in rights.groups else f"{mend};  -- if it is to be one; first: {AGAIN}"

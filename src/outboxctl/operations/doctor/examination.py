@@ -8,8 +8,9 @@ from typing import TypeVar
 
 from outboxctl.core.database import Connection, Database
 from outboxctl.core.inspect.projections import declared_columns, projections
+from outboxctl.core.inspect.rights import rights
 from outboxctl.core.inspect.server import connection_link, read_only, read_or_refuse, server
-from outboxctl.core.inspect.tables import rights, tables
+from outboxctl.core.inspect.tables import tables
 from outboxctl.core.operator.rebuilds import interrupted_moves
 from outboxctl.core.projections import in_force
 from outboxctl.core.projections.fields import Field

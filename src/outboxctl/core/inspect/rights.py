@@ -1,0 +1,134 @@
+"""What a role lacks of the rights of `outboxctl roles`."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from outboxctl.core.schema.names import EVENTS, WORKERS
+from outboxctl.core.schema.roles import RIGHTS, Right, Role
+from outboxctl.core.search_path import places
+from outboxctl.core.sql import Connection, text
+from outboxctl.domain.errors import NotPermittedError
+
+PREFIX = "outbox_"  # of the groups' names
+AGAIN = "outboxctl roles --sql | psql -v ON_ERROR_STOP=1 service=owner  # as the owner of the tables"
+CURRENT_ROLE = text("SELECT current_user")
+GROUPS = text("SELECT rolname FROM pg_roles WHERE pg_has_role(CAST(:role AS name), oid, 'MEMBER')")
+QUOTED_MAY_UPDATE = text(f"""
+SELECT quote_ident(:role),
+    coalesce(has_any_column_privilege(CAST(:role AS name), to_regclass('{EVENTS}')::oid, 'UPDATE'), false)
+""")
+MAY_SEE_LOGINS = text(f"""
+SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass('{WORKERS}') AND attname = 'login'
+    AND has_column_privilege(attrelid, attnum, 'SELECT'))
+""")
+LOGINS = text(f"""
+SELECT DISTINCT rolname FROM {WORKERS} JOIN pg_roles ON rolname = login WHERE login <> current_user LIMIT 10
+""")
+# By column, because a role may have rights to just the columns that it needs; DELETE has none.
+MISSING = text("""
+SELECT n.verb || CASE WHEN n.columns IS NULL THEN ''
+        ELSE ' (' || string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) || ')' END, n.called
+FROM (SELECT coalesce(CAST(:role AS name), current_user) AS name) role,
+    json_to_recordset(CAST(:needed AS json)) n (number int, called text, name text, verb text, columns text[])
+    JOIN pg_attribute a ON a.attrelid = to_regclass(n.name) AND a.attnum > 0 AND NOT a.attisdropped
+        AND (n.columns IS NULL OR a.attname = ANY (n.columns))
+WHERE NOT CASE n.verb WHEN 'DELETE' THEN has_table_privilege(role.name, a.attrelid, n.verb)
+    ELSE has_column_privilege(role.name, a.attrelid, a.attnum, n.verb) END
+GROUP BY n.number, n.verb, n.columns, n.called ORDER BY n.number
+""")
+# Without these no command works; a viewer has them too.
+READER_RIGHTS = tuple(right for right in RIGHTS if right.role is Role.WORKER and right.verbs == "SELECT")
+
+
+@dataclass(frozen=True)
+class MissingRight:
+    """A missing privilege in GRANT's words, such as `UPDATE (status, owner)`, and its table."""
+
+    privilege: str
+    table: str
+
+
+@dataclass(frozen=True)
+class Rights:
+    """What the role (quoted for SQL) lacks; `changes`: it may change some column of an event.
+
+    `groups`: those that it is a member of. `workers`: the same of workers' logins that lack something.
+    """
+
+    role: str
+    reader: list[MissingRight]
+    worker: list[MissingRight]
+    operator: list[MissingRight]
+    changes: bool
+    groups: frozenset[Role]
+    workers: "Sequence[Rights]" = ()
+
+    @property
+    def no_worker(self) -> bool:
+        """Whether it has the rights of an operator or a viewer, who do not deliver."""
+        return not self.operator or not self.changes
+
+    def lacks(self, lacking: Iterable[MissingRight]) -> str:
+        """`role NAME lacks …`."""
+        return f"role {self.role} lacks {', '.join(f'{each.privilege} on {each.table}' for each in lacking)}"
+
+    def granting(self, role: Role) -> str:
+        """Membership of a group: what a single login was granted outlives corrections of the groups.
+
+        Of a member it is the group that lacks something.
+        """
+        return AGAIN if role in self.groups else f"GRANT outbox_{role} TO {self.role}"
+
+
+def require_worker(connection: Connection, name: str) -> None:
+    """Raise NotPermittedError where this role cannot deliver; one statement where it can."""
+    if _missing(connection, None, [right for right in RIGHTS if right.role is Role.WORKER]):
+        own = _rights(connection, connection.execute(CURRENT_ROLE).scalar_one())
+        what = own.lacks([*own.reader, *own.worker])
+        raise NotPermittedError(
+            f"not permitted in {name}: no worker can deliver as this login, the {what}",
+            hint=own.granting(Role.WORKER),
+        )
+
+
+def rights(connection: Connection) -> Rights:
+    """Compare this role's rights with those of `outboxctl roles`; a missing table counts as complete."""
+    own = _rights(connection, connection.execute(CURRENT_ROLE).scalar_one())
+    seen = connection.execute(MAY_SEE_LOGINS).scalar_one()
+    logins = connection.execute(LOGINS).scalars().all() if seen else []
+    workers = [_rights(connection, login) for login in logins]
+    return replace(own, workers=[each for each in workers if each.reader or each.worker])
+
+
+def _rights(connection: Connection, name: str) -> Rights:
+    reader = _missing(connection, name, READER_RIGHTS)
+    worker, operator = (
+        [
+            each
+            for each in _missing(connection, name, [r for r in RIGHTS if r.role is role])
+            if each not in reader
+        ]
+        for role in (Role.WORKER, Role.OPERATOR)
+    )
+    groups = {*connection.execute(GROUPS, {"role": name}).scalars()}
+    shown, changes = connection.execute(QUOTED_MAY_UPDATE, {"role": name}).one()
+    member = frozenset(role for role in Role if PREFIX + role in groups)
+    return Rights(shown, reader, worker, operator, changes, member)
+
+
+def _missing(connection: Connection, role: str | None, needed: Iterable[Right]) -> list[MissingRight]:
+    """Those of these rights that a role does not have; None: the session's own."""
+    wanted = [(right, verb) for right in needed for verb in right.verbs.split(", ")]
+    rows = [
+        {
+            "number": number,
+            "called": right.table,
+            "name": places(connection).name(right.table),
+            "verb": verb,
+            "columns": right.columns or None,
+        }
+        for number, (right, verb) in enumerate(wanted)
+    ]
+    found = connection.execute(MISSING, {"role": role, "needed": json.dumps(rows)})
+    return [MissingRight(*row) for row in found]
