@@ -51,6 +51,7 @@ def test_a_viewer_may_look(store: Store, roles: dict[str, str], cli: Cli) -> Non
         cli("projection", "drop", "product", *WHO, env=viewer),
     ):
         assert done.returncode == 2, done.stderr
+        assert "log in as the owner of the tables" in done.stderr, "no role of `roles` helps"
     assert store.facts() == before
 
 

@@ -178,7 +178,7 @@ def apply(
     names = ", ".join(each.name for each in declared)
     what = f"apply the projections {names}, indexed at {servers.named_sink}"
     print_progress(str(servers))
-    with guards.acting(configured, what, yes=yes) as db, _sink(configured) as client:
+    with guards.acting(configured, what, yes=yes) as db, guards.as_owner(), _sink(configured) as client:
         index = configured.elastic_index
         work = Applying(
             db, client, who["by"], who["reason"], index, triggers, wait, print_progress, rendering.progress
@@ -294,7 +294,7 @@ def drop(
     from outboxctl.operations.projection.drop import drop as dropping
 
     who, configured = audited(by, reason), settings()
-    with guards.acting(configured, f"drop the projection {name}", yes=yes) as db:
+    with guards.acting(configured, f"drop the projection {name}", yes=yes) as db, guards.as_owner():
         with db.begin() as connection:
             names = in_force.members(connection, name)
         done = [dropping(db, each, **who, patience=wait, report=print_progress) for each in names]

@@ -98,9 +98,9 @@ RIGHTS = (
 # REVOKE before GRANT: a right that a newer version no longer needs is removed.
 SCRIPT = """\
 -- Four groups without a login; give them to people and programs: GRANT {operator} TO alice;
--- First by a superuser, or by the owner of the tables where he may create roles; again, after each upgrade,
--- by the owner alone. PostgreSQL warns then where the database or the schema is another role's: what was
--- granted on these stays.
+-- After `outboxctl db upgrade`, which makes the tables: first by a superuser, or by the owner of the tables
+-- where he may create roles; again, after each upgrade, by the owner alone. PostgreSQL warns then where the
+-- database or the schema is another role's: what was granted on these stays.
 BEGIN;
 {create}
 REVOKE ALL ON {ours} FROM PUBLIC;
