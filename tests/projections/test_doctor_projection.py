@@ -101,6 +101,22 @@ def test_a_view_that_this_role_may_not_read(applied: Store) -> None:
         assert found(applied.cli, "--only", "database", DATABASE_URL=as_role) == {}
 
 
+def test_a_view_that_may_be_read_while_the_schema_of_what_its_keys_read_may_not(store: Store) -> None:
+    store.query(
+        "SELECT p.id, c.name AS category FROM store.products p"
+        " LEFT JOIN store.categories c ON c.id = p.category_id"
+    )
+    store.apply()
+    with a_login(store.sql, READS) as (role, as_role):
+        seen = only(store.cli, "projection-keys-refused", "--only", "database", DATABASE_URL=as_role)
+        assert "`keys` of store.categories" in seen["what"]
+        assert "permission denied for schema store" in seen["what"]
+        grants = f'GRANT USAGE ON SCHEMA "store" TO {role}; GRANT SELECT ON "store"."products" TO {role}'
+        assert seen["mend"].startswith(f"{grants};  -- or ")
+        store.sql.execute(grants)
+        assert found(store.cli, "--only", "database", DATABASE_URL=as_role) == {}
+
+
 def test_a_view_of_ours_that_another_role_owns(store: Store) -> None:
     store.query("SELECT id, title FROM store.products")
     store.apply()

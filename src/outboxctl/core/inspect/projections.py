@@ -3,6 +3,7 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
+from outboxctl.core.inspect.rights import PREFIX
 from outboxctl.core.projections import catalog, dependencies, in_force, scratch, trigger_check
 from outboxctl.core.projections.catalog import is_own_view
 from outboxctl.core.projections.changes import ViewOwners, outbox_schema, owners
@@ -10,24 +11,29 @@ from outboxctl.core.projections.fields import Field, fields, parameter_types
 from outboxctl.core.projections.owners import OwnedByOther, others
 from outboxctl.core.projections.trigger_check import TriggerProblem
 from outboxctl.core.projections.view_texts import definition
+from outboxctl.core.schema.roles import Role
 from outboxctl.core.sql import Connection, text
 from outboxctl.core.sql.kept import keeping
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.projection import Follow, Projection, Relation
 
-ROLE = text("SELECT quote_ident(current_user)")
+# A right is granted to the group, if the login is in one: its other logins need it, too.
+ROLE = text("""
+SELECT coalesce((SELECT quote_ident(rolname) FROM pg_roles, unnest(CAST(:groups AS text[]))
+    WITH ORDINALITY AS g (name, place) WHERE rolname = g.name AND pg_has_role(oid, 'MEMBER')
+    ORDER BY g.place LIMIT 1), quote_ident(current_user))
+""")
 READABLE = text(f"""
 SELECT has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT') FROM {catalog.RELATION}
 """)
-USABLE = text(f"SELECT has_schema_privilege(n.oid, 'USAGE') FROM {catalog.RELATION}")
 
 
 @dataclass(frozen=True)
 class ProjectionFacts:
-    """One projection in force; `role` is that of this session, quoted for SQL.
+    """One projection in force; `role`: to whom rights are granted, this session's group or role, in SQL.
 
     Without its view (`there`) nothing else of the view is known; without the right to read it (`readable`)
-    neither its columns nor whether it is `edited`.
+    neither its columns, whether it is `edited`, nor what is `refused`.
     `changing` are functions of the view whose result changes by itself, `hidden` tables whose rows are hidden
     by row level security, `others` what it reads and others own, `refused` followed tables whose `keys`
     query is refused, with PostgreSQL's words. `owners`: whose a view of ours is.
@@ -44,7 +50,7 @@ class ProjectionFacts:
     hidden: list[Relation] = field(default_factory=list)
     others: list[OwnedByOther] = field(default_factory=list)
     columns: list[Field] = field(default_factory=list)
-    refused: list[tuple[Relation, str]] = field(default_factory=list)
+    refused: list[tuple[Follow, str]] = field(default_factory=list)
     unfollowed: list[Relation] = field(default_factory=list)
     triggers: list[TriggerProblem] = field(default_factory=list)
     owners: ViewOwners | None = None
@@ -60,7 +66,8 @@ class ProjectionFacts:
 def projections(connection: Connection, names: Collection[str] | None = None) -> list[ProjectionFacts]:
     """Read the facts of the projections in force, all or those of these names; none on an older schema."""
     declared = in_force.declared(connection)
-    role = str(connection.execute(ROLE).scalar_one())
+    groups = [PREFIX + each for each in (Role.WORKER, Role.OPERATOR, Role.VIEWER)]
+    role = str(connection.execute(ROLE, {"groups": groups}).scalar_one())
     with keeping(connection):
         return [
             _facts(connection, each, declared, role)
@@ -102,9 +109,9 @@ def _facts(
         others=others(connection, view),
         columns=fields(connection, view) if readable else [],
         refused=[
-            (each.table, why)
+            (each, why)
             for each in projection.follow
-            if _visible(connection, each) and (why := _refusal(connection, each))
+            if readable and each.keys and (why := _refusal(connection, each))
         ],
         unfollowed=sorted({*dependencies.used(connection, view)} - covered, key=str)
         if projection.triggers
@@ -112,11 +119,6 @@ def _facts(
         triggers=problems,
         owners=(own_view and owners(connection, view)) or None,
     )
-
-
-def _visible(connection: Connection, follow: Follow) -> bool:
-    """Whether it has a `keys` query, and this role may ask for the columns of its table."""
-    return bool(follow.keys and connection.execute(USABLE, catalog.of(follow.table)).scalar())
 
 
 def _refusal(connection: Connection, follow: Follow) -> str:

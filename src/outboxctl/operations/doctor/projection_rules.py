@@ -1,6 +1,7 @@
 """Rules for declared projections in the database, and for rebuilds that were interrupted."""
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from shlex import quote
 
 from outboxctl.core.inspect.projections import ProjectionFacts
@@ -10,6 +11,7 @@ from outboxctl.core.projections.trigger_check import TriggerFault, TriggerProble
 from outboxctl.core.refused_reads import NO_POLICY
 from outboxctl.core.search_path import quoted
 from outboxctl.domain.printable import brief
+from outboxctl.domain.projection import Relation
 from outboxctl.operations.doctor.model import ERROR, INFO, WARNING, Case, RuleGroup
 from outboxctl.operations.doctor.remedies import apply
 from outboxctl.settings import Settings
@@ -30,6 +32,13 @@ def _named(problem: TriggerProblem) -> str:
     return brief(f"{problem.name}{users}", 200)
 
 
+def _grants(relations: Sequence[Relation], role: str) -> str:
+    """What reading these needs."""
+    schemas = ", ".join(dict.fromkeys(quoted(each.schema) for each in relations))
+    names = ", ".join(f"{quoted(each.schema)}.{quoted(each.name)}" for each in relations)
+    return f"GRANT USAGE ON SCHEMA {schemas} TO {role}; GRANT SELECT ON {names} TO {role}"
+
+
 @PROJECTIONS.rule("projection-view-missing", ERROR)
 def view_missing(each: ProjectionFacts, _: Settings) -> Iterator[Case]:
     """No document can be read: events of this projection wait as in an outage (config)."""
@@ -43,9 +52,8 @@ def view_unreadable(each: ProjectionFacts, _: Settings) -> Iterator[Case]:
     """A worker of this role can read no document: events wait as in an outage (config)."""
     if each.there and not each.readable:
         view = each.projection.document
-        mend = f"GRANT USAGE ON SCHEMA {quoted(view.schema)} TO {each.role}"
         what = f"The role {each.role} may not read {view}, the view of {each.projection.name}."
-        yield what, f"{mend}; GRANT SELECT ON {quoted(view.schema)}.{quoted(view.name)} TO {each.role}"
+        yield what, _grants([view], each.role)
     p = each.projection
     for name in each.lacks:
         what = f"{p.document} cannot be read: column v.{name} does not exist."
@@ -143,10 +151,14 @@ def row_by_row(each: ProjectionFacts, _: Settings) -> Iterator[Case]:
 @PROJECTIONS.rule("projection-keys-refused", ERROR)
 def keys_refused(each: ProjectionFacts, _: Settings) -> Iterator[Case]:
     """Documents behind a changed row are not found: its event waits, or fails."""
-    for table, why in each.refused:
-        mend = f"GRANT SELECT on what it reads to {each.role}, or give it another `keys`: "
-        what = f"The `keys` of {table} in {each.projection.name}: {brief(why, 300)}."
-        yield what, mend + apply(each.projection)
+    p = each.projection
+    for followed, why in each.refused:
+        words = {*re.findall(r"\w+", followed.keys)}
+        known = dict.fromkeys([p.root, *(other.table for other in p.follow)])
+        read = [table for table in known if {*re.findall(r"\w+", table.name)} <= words]
+        grants = _grants(read, each.role) if read else f"GRANT SELECT on what it reads to {each.role}"
+        what = f"The `keys` of {followed.table} in {p.name}: {brief(why, 300)}."
+        yield what, f"{grants};  -- or give it another `keys`: {apply(p)}"
 
 
 @LOOKUPS.rule("projection-follow-unindexed", WARNING)
