@@ -55,6 +55,19 @@ def test_a_viewer_may_look(store: Store, roles: dict[str, str], cli: Cli) -> Non
     assert store.facts() == before
 
 
+@pytest.mark.parametrize(
+    "args", [("verify", "--projection", "product"), ("rebuild", "--projection", "product", "--yes")]
+)
+def test_who_may_not_read_the_documents_gets_the_grant(store: Store, cli: Cli, args: Sequence[str]) -> None:
+    store.apply()
+    store.sql.execute("INSERT INTO store.products (id, tenant) VALUES (1, 'a')")
+    with a_login(store.sql, "SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public") as operator:
+        done = cli(*args, env={"DATABASE_URL": operator.url})
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "permission denied for schema store" in done.stderr
+    assert 'GRANT USAGE ON SCHEMA "store" TO outbox_operator, outbox_viewer; GRANT SELECT' in done.stderr
+
+
 def test_the_owner_applies_and_drops(store: Store, roles: dict[str, str], cli: Cli) -> None:
     owner = {"DATABASE_URL": roles["owner"]}
     assert store("apply", *WHO, env=owner).returncode == 0

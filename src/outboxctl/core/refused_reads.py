@@ -10,17 +10,19 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 import psycopg
+from psycopg.sql import SQL, Identifier
 from sqlalchemy.exc import DBAPIError
 
 from outboxctl.core.database_errors import driver_error, sqlstate
 from outboxctl.core.sql import Connection
 from outboxctl.core.sql.transaction import lost
-from outboxctl.domain.errors import InconclusiveError, OutboxctlError
+from outboxctl.domain.errors import InconclusiveError, NotPermittedError, OutboxctlError
 from outboxctl.domain.printable import brief
+from outboxctl.domain.projection import Relation
 from outboxctl.domain.redaction import redact
 
 ENDS_SESSION = ("FATAL", "PANIC")  # severities
-CUT_OFF = "57014"
+CUT_OFF, DENIED = "57014", "42501"
 # What passes by itself: a statement that was cancelled, a lock that was not given, a deadlock, two
 # transactions that cannot both be right.
 PASSING = frozenset({CUT_OFF, "55P03", "40P01", "40001"})
@@ -69,11 +71,19 @@ def reading_rows(connection: Connection) -> Iterator[None]:
 
 
 @contextmanager
-def reading_of(relation: object) -> Iterator[None]:
-    """Name what is read in the ReadRefusedError of the block, of which no row is the cause."""
+def reading_of(relation: Relation) -> Iterator[None]:
+    """Name what is read in the ReadRefusedError of the block, of which no row is the cause.
+
+    NotPermittedError where this role may not read it.
+    """
     try:
         yield
     except ReadRefusedError as error:
+        if error.state == DENIED and NO_POLICY not in error.words:
+            where = SQL(".").join(map(Identifier, (relation.schema, relation.name))).as_string()
+            schema, groups = Identifier(relation.schema).as_string(), "outbox_operator, outbox_viewer"
+            hint = f"GRANT USAGE ON SCHEMA {schema} TO {groups}; GRANT SELECT ON {where} TO {groups}"
+            raise NotPermittedError(f"{relation} cannot be read: {error.words}", hint=hint) from error
         hint = "look at it: `outboxctl projection plan FILE` says how it differs from what FILE declares"
         raise InconclusiveError(f"{relation} cannot be read: {error.words}", hint=hint) from error
 
