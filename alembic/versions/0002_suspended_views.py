@@ -179,14 +179,15 @@ BEGIN
         FROM @.outbox_projections_reading(tables) r GROUP BY 1) r
     WHERE p.name = r.projection;
     SELECT count(*) INTO saved FROM @.outbox_projections_saved();
-    FOR each IN SELECT r.relation, min(r.projection) AS projection, c.relkind, c.relnamespace, c.relowner,
-                pg_get_userbyid(c.relowner) AS owner, string_agg(DISTINCT r.projection, ', ') AS projections,
+    FOR each IN SELECT r.*, c.relnamespace, c.relowner, pg_get_userbyid(c.relowner) AS owner,
                 format('%I.%I', n.nspname, c.relname) AS name,
-                coalesce(c.relacl, acldefault('r', c.relowner)) AS acl, c.reloptions
-            FROM @.outbox_projections_reading(tables) r JOIN pg_class c ON c.oid = r.relation
+                coalesce(c.relacl, acldefault('r', c.relowner)) AS acl
+            FROM (SELECT r.relation, max(r.place) AS highest, min(r.projection) AS projection,
+                    string_agg(DISTINCT r.projection, ', ') AS projections
+                FROM @.outbox_projections_reading(tables) r WHERE r.place > 0 GROUP BY 1) r
+            JOIN pg_class c ON c.oid = r.relation AND c.relkind = 'v'
             JOIN pg_namespace n ON n.oid = c.relnamespace
-            WHERE c.relkind = 'v' AND r.place > 0 GROUP BY c.oid, n.oid, r.relation
-            ORDER BY max(r.place) DESC, r.relation LOOP
+            ORDER BY r.highest DESC, r.relation LOOP
         why := CASE
             WHEN EXISTS (SELECT FROM pg_rewrite WHERE ev_class = each.relation AND ev_type <> '1')
                 THEN 'a rule'
