@@ -119,14 +119,16 @@ def _docker_is_asked_for() -> bool:
     return bool(os.environ.get("OUTBOXCTL_TEST_DOCKER"))
 
 
-def new_database(admin: str, *, template: str = "template0", options: str = "ENCODING 'UTF8'") -> str:
-    """Create a database of its own for one test; returns its URL."""
+def new_database(admin: str, *, template: str = "template0", encoding: str = "") -> str:
+    """Create a database of its own for one test; returns its URL. Another encoding has the locale C."""
     name = f"t{uuid.uuid4().hex[:12]}"
+    options = f"ENCODING '{encoding}' LOCALE 'C'" if encoding else "ENCODING 'UTF8'"
     with psycopg.connect(check_database_url(admin), autocommit=True) as connection:
-        # Without durability a copy of the files takes less than half the computing time of logging each page;
-        # before PostgreSQL 15 there was nothing else.
-        strategy = "STRATEGY file_copy" if connection.info.server_version >= 150_000 else ""
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} {options} {strategy}")
+        if connection.info.server_version >= 150_000:
+            # Before, there was nothing else. Without durability a copy of the files takes less than half the
+            # computing time of logging each page.
+            options += " STRATEGY file_copy" + (" LOCALE_PROVIDER libc" if encoding else "")
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} {options}")
     return urlunsplit(urlsplit(check_database_url(admin))._replace(path=f"/{name}"))
 
 

@@ -68,7 +68,7 @@ def test_a_page_begins_in_the_index_and_reads_nothing_before(
 @pytest.fixture
 def lenient(servers: Servers) -> Iterator[Database]:
     """A database that holds any bytes."""
-    url = test_servers.new_database(servers.postgres, options="ENCODING 'SQL_ASCII' LOCALE 'C'")
+    url = test_servers.new_database(servers.postgres, encoding="SQL_ASCII")
     db = Database(url)
     upgrade(db, None)
     yield db

@@ -22,8 +22,7 @@ WHO = ("--by", "alice", "--reason", "drill")
 @pytest.fixture
 def bytes_url(servers: Servers) -> Iterator[str]:
     """A database that holds any bytes."""
-    options = "ENCODING 'SQL_ASCII' LOCALE 'C' LOCALE_PROVIDER libc"
-    url = test_servers.new_database(servers.postgres, options=options)
+    url = test_servers.new_database(servers.postgres, encoding="SQL_ASCII")
     database = Database(url)
     upgrade(database, None)
     database.close()

@@ -215,7 +215,7 @@ def test_a_reading_ends_at_its_number_of_keys_and_of_bytes(
 
 
 def test_a_database_of_any_bytes_goes_on_behind_a_key_that_is_not_ascii(servers: Servers) -> None:
-    url = new_database(servers.postgres, options="ENCODING 'SQL_ASCII' LOCALE 'C' LOCALE_PROVIDER libc")
+    url = new_database(servers.postgres, encoding="SQL_ASCII")
     with closing(Database(url)) as db, psycopg.connect(url, autocommit=True) as sql:
         upgrade(db, None)
         shop.waiting(sql, {"id": "1"})

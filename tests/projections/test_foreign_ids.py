@@ -31,8 +31,7 @@ VALUES ('thing', gen_random_uuid(), 'upsert', '', -1, 'infinity')
 @pytest.fixture(params=["UTF8", "LATIN1"])
 def sql(request: pytest.FixtureRequest, servers: Servers) -> Iterator[psycopg.Connection]:
     """A database of this encoding, with five things."""
-    options = f"ENCODING '{request.param}' LOCALE 'C' LOCALE_PROVIDER libc"
-    url = new_database(servers.postgres, options=options)
+    url = new_database(servers.postgres, encoding=request.param)
     with closing(Database(url)) as db, psycopg.connect(url, autocommit=True) as connection:
         upgrade(db, None)
         connection.execute(TABLES)

@@ -121,8 +121,7 @@ class Bench:
 @contextmanager
 def bench_in(encoding: str, servers: Servers) -> Iterator[Bench]:
     """A bench on a database of its own in this encoding."""
-    options = f"ENCODING '{encoding}' LOCALE 'C' LOCALE_PROVIDER libc"
-    url = new_database(servers.postgres, options=options)
+    url = new_database(servers.postgres, encoding=encoding)
     with closing(Database(url)) as db, psycopg.connect(url, autocommit=True, client_encoding="utf8") as sql:
         upgrade(db, None)
         yield Bench(sql, db, url)
