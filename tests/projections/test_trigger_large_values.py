@@ -116,7 +116,8 @@ def test_a_large_key_or_parameter_fails_no_write(
     sql.execute("INSERT INTO shop.pages VALUES (1, 1, 0, repeat('x', 270000000), 'a')")
     assert taken(sql) == [("papers", "", -1)]  # no index can hold such a key, so no document has it
     sql.execute("UPDATE shop.pages SET other = 'b'")
-    assert taken(sql) == [("papers", "", -1)]
+    # Before PostgreSQL 17 so large a value counts as changed: the new one has an event, too.
+    assert taken(sql) == [("papers", "", -1)] * (1 if sql.info.server_version >= 170_000 else 2)
     sql.execute("UPDATE shop.pages SET text = 'k'")
     assert [follow for _, _, follow in taken(sql)] == [None, -1, 1]
     sql.execute("DELETE FROM shop.pages")

@@ -1,5 +1,7 @@
 """Which views can be a root or be followed, what is made of them, and what is said of the others."""
 
+import re
+
 import pytest
 
 from projections.store import Store
@@ -61,6 +63,11 @@ def view(store: Store, select: str) -> None:
     store.sql.execute(f"CREATE VIEW store.v AS {select}".encode())
 
 
+def said(store: Store) -> str:
+    """The refusal; it quotes an expression as the server prints it: before 16 with the table's name."""
+    return re.sub(r"\([pr]\.", "(", store.refusal())
+
+
 @pytest.mark.parametrize("select", ROOTS)
 def test_a_view_as_the_root_is_the_table_whose_key_it_has(store: Store, select: str) -> None:
     view(store, select)
@@ -81,8 +88,8 @@ def test_a_view_whose_key_is_that_of_no_table_is_refused_with_what_to_write(
 ) -> None:
     view(store, select)
     store.write(ROOT, 'root = "store.v"')
-    refusal = store.refusal()
-    assert all(said in refusal for said in REFUSED[select]), refusal
+    refusal = said(store)
+    assert all(each in refusal for each in REFUSED[select]), refusal
     if "root = " in refusal.partition(";")[2]:
         assert "store.toml: [projections.product] root: " in refusal
 
@@ -142,7 +149,7 @@ NO_FOLLOW = {
 @pytest.mark.parametrize(("select", "lines"), NO_FOLLOW)
 def test_a_view_that_cannot_be_followed_as_is_said_is_refused(store: Store, select: str, lines: str) -> None:
     follow(store, select, lines)
-    assert NO_FOLLOW[select, lines] in store.refusal()
+    assert NO_FOLLOW[select, lines] in said(store)
 
 
 def test_what_a_followed_view_does_not_prove_can_be_pasted(store: Store) -> None:
