@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Iterator
+from contextlib import closing
 from time import monotonic
 from urllib.parse import urlsplit, urlunsplit
 
@@ -9,10 +10,12 @@ import psycopg
 import pytest
 
 from operations.doctor.ward import Ward
+from outboxctl.core.database import Database
 from outboxctl.core.inspect import rights as inspected
 from outboxctl.core.inspect.tables import INDEXES, Tables
 from outboxctl.core.schema.roles import Role, roles_sql
 from outboxctl.core.sql import Connection
+from outboxctl.domain.errors import NotPermittedError
 from outboxctl.operations.doctor.database_rules import behind
 from outboxctl.operations.doctor.model import End, Finding, FindingSeverity
 from outboxctl.settings import load
@@ -180,6 +183,10 @@ def test_what_the_group_lacks_is_granted_to_the_group(
     ward.do(f"GRANT UPDATE (status) ON {EVENTS} TO {groups}worker")
     mend = rights(ward)["rights-worker"].mend
     assert mend.startswith("outboxctl roles --sql | psql"), "the role is a member already"
+    own = Database(load().require_database_url(), connections=1)
+    with closing(own), own.begin() as connection, pytest.raises(NotPermittedError) as caught:
+        inspected.require_worker(connection, own.name)
+    assert caught.value.hint == mend, "a worker says the same where it ends"
 
 
 def test_an_operator_sees_what_a_workers_login_lacks(
