@@ -1,5 +1,6 @@
 """The lab document's own lines, word for word."""
 
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -35,6 +36,7 @@ def test_bad_op_insert_of_the_lab_ends_failed_at_once_and_is_counted(
     assert "not-a-real-op" not in running.get("/metrics")[1]
 
 
+@pytest.mark.skipif(not shutil.which("curl"), reason="needs curl")
 def test_curl_line_of_the_lab_shows_all_eight_metrics(worker: Callable[..., Worker]) -> None:
     running = worker()
     eventually(lambda: running.get("/healthz")[0] == 200)

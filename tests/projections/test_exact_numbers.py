@@ -31,6 +31,7 @@ def things(things: Callable[..., str], sql: psycopg.Connection, cli: Cli) -> str
     return index
 
 
+@pytest.mark.real_engine
 @pytest.mark.parametrize(("old", "new"), [("1.000000000000000001", OTHER), ("12345678901234567890.25", DEEP)])
 def test_verify_and_preview_see_the_last_digit_and_a_repair_mends_it(
     things: str, cli: Cli, sql: psycopg.Connection, engine: Elasticsearch, old: str, new: str
@@ -62,6 +63,7 @@ def test_verify_and_preview_see_the_last_digit_and_a_repair_mends_it(
     assert "1.000000000000000001" in cli.ok("projection", "preview", "thing", "1")
 
 
+@pytest.mark.real_engine
 def test_preview_prints_numbers_as_they_are(things: str, cli: Cli) -> None:
     assert things
     shown = cli.ok("projection", "preview", "thing", "1", "3")

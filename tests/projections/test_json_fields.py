@@ -179,6 +179,7 @@ def test_a_name_that_another_makes_an_object_has_no_field(store: Store) -> None:
     assert (fields, unknown[0].partition(":")[0]) == ("c integer", "o.a")
 
 
+@pytest.mark.real_engine
 def test_values_that_a_derived_field_does_not_take_are_delivered(store: Store, engine: Elasticsearch) -> None:
     store.sql.execute(
         """CREATE TYPE store.span AS (until date, share float8);

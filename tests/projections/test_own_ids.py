@@ -72,6 +72,7 @@ def wares(sql: psycopg.Connection, cli: Cli, engine: Elasticsearch, tmp_path: Pa
         yield Wares(sql, cli, engine, name, tmp_path / "wares.toml")
 
 
+@pytest.mark.real_engine
 @pytest.mark.parametrize("more", ["", 'routing = "price"', 'routing = "id"', "skip_unchanged = true"])
 def test_documents_have_their_column_for_an_id_whatever_becomes_of_it(wares: Wares, more: str) -> None:
     wares.apply('id = "sku"', more)

@@ -63,6 +63,7 @@ def test_the_mapping_has_the_dimensions_and_what_has_none_is_said(items: Store) 
     ]
 
 
+@pytest.mark.real_engine
 def test_random_writes_arrive_as_numbers_and_the_nearest_is_found(
     items: Store, engine: Elasticsearch
 ) -> None:

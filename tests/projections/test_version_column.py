@@ -132,6 +132,7 @@ def test_a_delete_that_was_overtaken_by_a_late_write_is_made_again(
     assert things.sql.execute("SELECT FROM outbox_deletes").fetchall() == []
 
 
+@pytest.mark.real_engine
 def test_a_delete_with_a_version_refuses_what_is_late(things: Store, cli: Cli, engine: Elasticsearch) -> None:
     things.apply()
     outboxctl.touch(things.sql, "product", 1, event_version=9)
