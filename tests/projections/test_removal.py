@@ -26,6 +26,11 @@ CATALOG: tuple[LiteralString, ...] = (
     " WHERE attrelid >= 16384 AND attrelid::regclass::text !~ 'pg_toast'",
     "SELECT evtname FROM pg_event_trigger",
 )
+# Of names like ours.
+THEIRS = """
+CREATE FUNCTION outbox_projections_report() RETURNS int LANGUAGE sql AS 'SELECT 1';
+CREATE FUNCTION outbox_workers_own(text) RETURNS int LANGUAGE sql AS 'SELECT 1';
+"""
 OURS = "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
 
 
@@ -47,6 +52,7 @@ def bare_store(empty_url: str, cli: Cli, index: str, tmp_path: Path) -> Iterator
 
 def test_the_catalog_after_a_removal_is_that_of_before_the_installation(bare_store: Store) -> None:
     store, cli = bare_store, bare_store.cli
+    store.sql.execute(THEIRS)
     before = catalog(store.sql)
     cli.ok("db", "upgrade")
     cli.ok("db", "notify", "on")

@@ -37,10 +37,10 @@ def upgrade(wait: LockWait = 60.0, yes: Yes = False, json: Json = False) -> None
 
 @app.command()
 def drop(wait: LockWait = 60.0, yes: Yes = False, json: Json = False) -> None:
-    """Drop all that `db upgrade` has made, search_index and search_outbox_events with their rows among it.
+    """Drop search_index and search_outbox_events with their rows, and all else that `db upgrade` made.
 
-    Refused while a projection is in force. Nothing is dropped where something of yours, such as a view,
-    depends on it. Indexes stay.
+    These two also where your application made them. Refused while a projection is in force. Nothing is
+    dropped where something of yours, such as a view, depends on it. Indexes stay.
 
     Example: outboxctl db drop --yes
     """

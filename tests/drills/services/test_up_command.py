@@ -83,7 +83,7 @@ def test_containers_are_compose_s_matter_and_only_where_they_are_asked_for(
     assert "progress" in up.stderr
     here.ok("services", "down", "--docker", "--purge")
     first, last = asked.read_text().splitlines()
-    assert first.endswith(f"docker-compose.yml up --wait {port}")
+    assert first.endswith(f"docker-compose.yml up --wait postgres es {port}")
     assert last.strip().endswith("docker-compose.yml down --volumes")
     (asked.parent / "programs/docker").write_text("#!/bin/sh\nexit 1\n")
     assert here("services", "up", "--docker").returncode == 3

@@ -290,6 +290,7 @@ def drop(
 
     Example: outboxctl projection drop product --by alice --reason "search was switched off"
     """
+    from outboxctl.core.documents.table import unused
     from outboxctl.core.projections import in_force
     from outboxctl.operations.projection.drop import drop as dropping
 
@@ -299,7 +300,7 @@ def drop(
             names = in_force.members(connection, name)
         done = [dropping(db, each, **who, patience=wait, report=print_progress) for each in names]
         with db.begin() as connection:
-            last = not in_force.names(connection)
+            last = not in_force.names(connection) and unused(connection)
     then = [f"If nobody searches it: {each}" for each in _deletes(configured, done)]
     then += (
         ["No projection is left. To remove outboxctl from the database: outboxctl db drop"] if last else []

@@ -1,4 +1,4 @@
-"""Settle: the outcomes of one claim's events are written, one statement an outcome.
+"""Settle: the outcomes of one claim's events are written, one statement for each kind of them.
 
 Each statement is guarded by the lease token and returns the ids that it changed. The others' leases ran out:
 they are counted, and no error.

@@ -5,10 +5,10 @@ from typing import NamedTuple
 from psycopg.errors import DependentObjectsStillExist
 
 from outboxctl.core.projections import changes, in_force
-from outboxctl.core.schema.names import OIDS, PROJECTIONS, TRIGGER_FUNCTIONS, VERSION
+from outboxctl.core.schema.names import MIGRATION_FUNCTIONS, OIDS, PROJECTIONS, TRIGGER_FUNCTIONS, VERSION
 from outboxctl.core.schema.notify import NAME as NOTIFY
 from outboxctl.core.sql import Connection, text
-from outboxctl.domain.errors import UsageError
+from outboxctl.domain.errors import NotPermittedError, UsageError
 from outboxctl.domain.printable import brief
 
 # The first line of a trigger's function names the projections whose events it writes.
@@ -17,12 +17,14 @@ SELECT p.oid::regprocedure::text AS function, ARRAY(SELECT DISTINCT t.tgrelid::r
     FROM pg_trigger t WHERE t.tgfoid = p.oid AND t.tgparentid = 0 ORDER BY 1) AS tables
 FROM pg_proc p
 WHERE p.pronamespace = (SELECT relnamespace FROM pg_class WHERE oid = to_regclass('{PROJECTIONS}'))
-    AND starts_with(p.proname, 'outbox_') AND starts_with(p.prosrc, E'\\n-- projections: ')
+    AND p.prorettype = 'trigger'::regtype AND starts_with(p.proname, 'outbox_')
+    AND starts_with(p.prosrc, E'\\n-- projections: ')
     AND NOT CAST(:names AS text[]) && string_to_array(
         substring(p.prosrc FROM E'^\\n-- projections: ([^\\n]*)'), ', ')
 ORDER BY 1
 """)
-NAMES = ", ".join(f"'{name}'" for name in (*TRIGGER_FUNCTIONS, NOTIFY, "search_index_outbox"))
+TRIGGERED = ", ".join(f"'{name}'" for name in (*TRIGGER_FUNCTIONS, NOTIFY, "search_index_outbox"))
+CALLED = ", ".join(f"'{name}'" for name in MIGRATION_FUNCTIONS)
 # Without CASCADE: what is not ours and depends on these stops it. A trigger goes with its table.
 DROPS = text(f"""
 WITH tables AS (SELECT oid, relnamespace FROM pg_class WHERE oid IN ({OIDS}, to_regclass('{VERSION}')))
@@ -30,7 +32,7 @@ SELECT 1 AS place, 'DROP TABLE ' || string_agg(oid::regclass::text, ', ') AS sql
 UNION ALL
 SELECT 2, 'DROP FUNCTION ' || string_agg(p.oid::regprocedure::text, ', ') FROM pg_proc p
 WHERE p.pronamespace IN (SELECT relnamespace FROM tables)
-    AND (p.proname IN ({NAMES}) OR starts_with(p.proname, 'outbox_projections_'))
+    AND (p.proname IN ({TRIGGERED}) AND p.prorettype = 'trigger'::regtype OR p.proname IN ({CALLED}))
 ORDER BY place
 """)
 
@@ -52,8 +54,11 @@ def orphans(connection: Connection) -> list[Orphan]:
 def remove(connection: Connection) -> list[str]:
     """Drop all that migrations have made, with its rows, and triggers that are left; returns the SQL.
 
-    Raises UsageError while a projection is in force, or where what is not ours depends on it.
+    Raises UsageError while a projection is in force, or where what is not ours depends on it, and
+    NotPermittedError where this role may not read which projections are.
     """
+    if not in_force.readable(connection):
+        raise NotPermittedError(f"not permitted to read {PROJECTIONS}")
     if names := in_force.names(connection):
         named = brief(", ".join(names), 500)
         raise UsageError(f"projections are in force: {named}", hint="outboxctl projection drop NAME …")

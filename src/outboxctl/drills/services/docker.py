@@ -14,9 +14,8 @@ from outboxctl.domain.errors import UnreachableError
 
 def up(*, postgres_port: int, search_port: int) -> None:
     """Start both and wait until they are healthy. UnreachableError where that fails."""
-    _compose(
-        "up", "--wait", OUTBOXCTL_POSTGRES_PORT=str(postgres_port), OUTBOXCTL_SEARCH_PORT=str(search_port)
-    )
+    ports = {"OUTBOXCTL_POSTGRES_PORT": str(postgres_port), "OUTBOXCTL_SEARCH_PORT": str(search_port)}
+    _compose("up", "--wait", "postgres", "es", **ports)
 
 
 def down(*, purge: bool) -> None:
@@ -33,7 +32,8 @@ def compose_file() -> Path:
 
 def _compose(*arguments: str, **environment: str) -> None:
     """Its progress goes to stderr."""
-    command = ["docker", "compose", "-f", str(compose_file()), *arguments]
+    # By name, whatever COMPOSE_PROJECT_NAME and COMPOSE_PROFILES say: nothing of another project is touched.
+    command = ["docker", "compose", "-p", "outboxctl", "-f", str(compose_file()), *arguments]
     try:
         subprocess.run(command, check=True, stdout=sys.stderr, env={**os.environ, **environment})
     except OSError as error:
