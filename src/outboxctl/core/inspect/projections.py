@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from outboxctl.core.inspect.rights import PREFIX
 from outboxctl.core.projections import catalog, dependencies, in_force, scratch, trigger_check
@@ -11,6 +12,8 @@ from outboxctl.core.projections.fields import Field, fields, parameter_types
 from outboxctl.core.projections.owners import OwnedByOther, others
 from outboxctl.core.projections.trigger_check import TriggerProblem
 from outboxctl.core.projections.view_texts import definition
+from outboxctl.core.refused_reads import DENIED
+from outboxctl.core.schema.names import EVENTS
 from outboxctl.core.schema.roles import Role
 from outboxctl.core.sql import Connection, text
 from outboxctl.core.sql.kept import keeping
@@ -26,6 +29,19 @@ SELECT coalesce((SELECT quote_ident(rolname) FROM pg_roles, unnest(CAST(:groups 
 READABLE = text(f"""
 SELECT has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT') FROM {catalog.RELATION}
 """)
+# Whether the login is a worker's: other logins run no `keys`, and need no rights for that.
+EXPANDS = text(f"""
+SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass('{EVENTS}') AND attname = 'follow_cursor'
+    AND has_column_privilege(attrelid, attnum, 'UPDATE'))
+""")
+
+
+class RefusedKeys(NamedTuple):
+    """A followed table whose `keys` query is refused, and why; `denied`: for want of a right."""
+
+    follow: Follow
+    why: str
+    denied: bool
 
 
 @dataclass(frozen=True)
@@ -35,8 +51,8 @@ class ProjectionFacts:
     Without its view (`there`) nothing else of the view is known; without the right to read it (`readable`)
     neither its columns, whether it is `edited`, nor what is `refused`.
     `changing` are functions of the view whose result changes by itself, `hidden` tables whose rows are hidden
-    by row level security, `others` what it reads and others own, `refused` followed tables whose `keys`
-    query is refused, with PostgreSQL's words. `owners`: whose a view of ours is.
+    by row level security, `others` what it reads and others own, `refused` the `keys` that this login, if it
+    is a worker's, cannot use. `owners`: whose a view of ours is.
     `edited`: the view is not as it was when the projection was applied. `unfollowed`: tables that it reads
     now, and that the projection neither follows nor ignores; the root where an edited view reads it twice.
     """
@@ -50,7 +66,7 @@ class ProjectionFacts:
     hidden: list[Relation] = field(default_factory=list)
     others: list[OwnedByOther] = field(default_factory=list)
     columns: list[Field] = field(default_factory=list)
-    refused: list[tuple[Follow, str]] = field(default_factory=list)
+    refused: list[RefusedKeys] = field(default_factory=list)
     unfollowed: list[Relation] = field(default_factory=list)
     triggers: list[TriggerProblem] = field(default_factory=list)
     owners: ViewOwners | None = None
@@ -108,11 +124,7 @@ def _facts(
         hidden=dependencies.row_security(connection, view),
         others=others(connection, view),
         columns=fields(connection, view) if readable else [],
-        refused=[
-            (each, why)
-            for each in projection.follow
-            if readable and each.keys and (why := _refusal(connection, each))
-        ],
+        refused=_refused(connection, projection) if readable else [],
         unfollowed=sorted({*dependencies.used(connection, view)} - covered, key=str)
         if projection.triggers
         else [],
@@ -121,13 +133,19 @@ def _facts(
     )
 
 
-def _refusal(connection: Connection, follow: Follow) -> str:
-    """Why the `keys` query of a followed table cannot be used; empty where it can."""
+def _refused(connection: Connection, projection: Projection) -> list[RefusedKeys]:
+    if not connection.execute(EXPANDS).scalar():
+        return []
+    found = (_refusal(connection, each) for each in projection.follow if each.keys)
+    return [each for each in found if each]
+
+
+def _refusal(connection: Connection, follow: Follow) -> RefusedKeys | None:
     try:
         types = parameter_types(follow.parameters, fields(connection, follow.table))
         scratch.key_types(connection, follow.keys, types)
     except KeyError as error:
-        return f"{follow.table} has no column {error.args[0]}"
+        return RefusedKeys(follow, f"{follow.table} has no column {error.args[0]}", denied=False)
     except UsageError as error:
-        return str(error)
-    return ""
+        return RefusedKeys(follow, str(error), denied=getattr(error.__cause__, "sqlstate", None) == DENIED)
+    return None

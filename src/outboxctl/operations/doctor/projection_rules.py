@@ -11,7 +11,7 @@ from outboxctl.core.projections.trigger_check import TriggerFault, TriggerProble
 from outboxctl.core.refused_reads import NO_POLICY
 from outboxctl.core.search_path import quoted
 from outboxctl.domain.printable import brief
-from outboxctl.domain.projection import Relation
+from outboxctl.domain.projection import Follow, Projection, Relation
 from outboxctl.operations.doctor.model import ERROR, INFO, WARNING, Case, RuleGroup
 from outboxctl.operations.doctor.remedies import apply
 from outboxctl.settings import Settings
@@ -152,13 +152,18 @@ def row_by_row(each: ProjectionFacts, _: Settings) -> Iterator[Case]:
 def keys_refused(each: ProjectionFacts, _: Settings) -> Iterator[Case]:
     """Documents behind a changed row are not found: its event waits, or fails."""
     p = each.projection
-    for followed, why in each.refused:
-        words = {*re.findall(r"\w+", followed.keys)}
-        known = dict.fromkeys([p.root, *(other.table for other in p.follow)])
-        read = [table for table in known if {*re.findall(r"\w+", table.name)} <= words]
-        grants = _grants(read, each.role) if read else f"GRANT SELECT on what it reads to {each.role}"
-        what = f"The `keys` of {followed.table} in {p.name}: {brief(why, 300)}."
-        yield what, f"{grants};  -- or give it another `keys`: {apply(p)}"
+    for one in each.refused:
+        what = f"The `keys` of {one.follow.table} in {p.name}: {brief(one.why, 300)}."
+        other = f"give it another `keys`: {apply(p)}"
+        yield what, f"{_keys_grants(p, one.follow, each.role)};  -- or {other}" if one.denied else other
+
+
+def _keys_grants(p: Projection, followed: Follow, role: str) -> str:
+    """What running the `keys` of a followed table needs."""
+    words = {*re.findall(r"\w+", followed.keys)}
+    known = dict.fromkeys([p.root, *(other.table for other in p.follow)])
+    read = [table for table in known if {*re.findall(r"\w+", table.name)} <= words]
+    return _grants(read, role) if read else f"GRANT SELECT on what it reads to {role}"
 
 
 @LOOKUPS.rule("projection-follow-unindexed", WARNING)
