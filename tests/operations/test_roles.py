@@ -194,6 +194,22 @@ def test_a_worker_delivers_and_can_neither_write_events_nor_the_audit(
     _denied(worker, "audit")
 
 
+def test_a_worker_needs_no_right_to_the_applications_own_columns(
+    acting_as: Ask, sql: psycopg.Connection, cli: Cli, prefix: str
+) -> None:
+    worker, group = acting_as(Role.WORKER), Identifier(f"{prefix}worker")
+    columns = "SELECT attname FROM pg_attribute WHERE attrelid = 'search_index'::regclass AND attnum > 0"
+    ours = SQL(", ").join(Identifier(name) for (name,) in sql.execute(columns).fetchall())
+    sql.execute("ALTER TABLE search_index ADD COLUMN secret text")
+    sql.execute(SQL("REVOKE SELECT ON search_index FROM {}").format(group))
+    sql.execute(SQL("GRANT SELECT ({}) ON search_index TO {}").format(ours, group))
+    cli.ok("inject", "load", "--count", "5", "--rate", "0")
+    worker.ok("worker", "--drain")
+    assert sql.execute("SELECT DISTINCT status FROM search_outbox_events").fetchall() == [("done",)]
+    sql.execute(SQL("REVOKE SELECT (rank_score) ON search_index FROM {}").format(group))
+    assert "lacks SELECT on search_index" in worker("worker", "--drain").stderr
+
+
 @pytest.mark.usefixtures("_rows")
 @pytest.mark.parametrize("role", [Role.OPERATOR, Role.VIEWER, Role.PRODUCER])
 def test_a_worker_with_the_login_of_another_ends_before_it_claims_events(

@@ -80,6 +80,11 @@ def test_triggers_of_an_outbox_that_was_dropped_by_hand_are_named_and_dropped(st
     assert upgraded.count("run `outboxctl doctor`") == 3
     found = [each for each in findings(store) if each["id"] == "projection-triggers-left"]
     assert [each["severity"] for each in found] == ["error"] * 3
+    store.sql.execute("DROP TABLE store.reviews CASCADE")
+    found = [each for each in findings(store) if each["id"] == "projection-triggers-left"]
+    bare = [each["what"] for each in found if each["what"].startswith("The function ")]
+    assert len(bare) == 1, found
+    assert bare[0].endswith(") is of no projection in force.")
     for each in found:
         store.sql.execute(each["mend"].encode())
     assert not store.sql.execute(TRIGGERS).fetchall()

@@ -202,6 +202,30 @@ def test_an_operator_sees_what_a_workers_login_lacks(
     found = rights(ward)["rights-of-workers"]
     assert found.what.startswith(f"The role {role} lacks INSERT (")
     assert found.mend.startswith("outboxctl roles --sql | psql")
+    ward.do("UPDATE outbox_workers SET heartbeat_at = now() - interval '25 hours'")
+    assert rights(ward) == {}, "it has logged in within a day no more"
+
+
+def test_a_member_that_does_not_inherit_is_told_how_it_inherits(
+    ward: Ward, role: str, groups: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inspected, "PREFIX", groups)
+    ward.do(f"ALTER ROLE {role} NOINHERIT; GRANT {groups}worker TO {role}")
+    mend = rights(ward)["rights-read"].mend
+    own = Database(load().require_database_url(), connections=1)
+    with closing(own), own.begin() as connection, pytest.raises(NotPermittedError) as caught:
+        inspected.require_worker(connection, own.name)
+    assert caught.value.hint == mend, "a worker says the same where it ends"
+    ward.do(mend.replace("outbox_", groups))
+    assert set(rights(ward)) == {"rights-operator"}
+
+
+def test_the_producers_group_is_not_one_that_reads(
+    ward: Ward, role: str, groups: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inspected, "PREFIX", groups)
+    ward.do(f"GRANT {groups}producer TO {role}")
+    assert rights(ward)["rights-read"].mend.startswith(f"GRANT outbox_worker TO {role};")
 
 
 @pytest.mark.parametrize("who", [Role.VIEWER, Role.OPERATOR])

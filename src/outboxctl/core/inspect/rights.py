@@ -8,35 +8,45 @@ from outboxctl.core.schema.names import EVENTS, WORKERS
 from outboxctl.core.schema.roles import RIGHTS, Right, Role
 from outboxctl.core.search_path import places
 from outboxctl.core.sql import Connection, text
+from outboxctl.core.tables import SOURCE
 from outboxctl.domain.errors import NotPermittedError
 
 PREFIX = "outbox_"  # of the groups' names
 AGAIN = "outboxctl roles --sql | psql -v ON_ERROR_STOP=1 service=owner  # as the owner of the tables"
 CURRENT_ROLE = text("SELECT current_user")
-GROUPS = text("SELECT rolname FROM pg_roles WHERE pg_has_role(CAST(:role AS name), oid, 'MEMBER')")
+# A member that does not inherit (NOINHERIT, from 16 on of the single membership) has no right of the group.
+GROUPS = text("""
+SELECT rolname, pg_has_role(CAST(:role AS name), oid, 'USAGE') AS inherits FROM pg_roles
+WHERE pg_has_role(CAST(:role AS name), oid, 'MEMBER')
+""")
 QUOTED_MAY_UPDATE = text(f"""
 SELECT quote_ident(:role),
-    coalesce(has_any_column_privilege(CAST(:role AS name), to_regclass('{EVENTS}')::oid, 'UPDATE'), false)
+    coalesce(has_any_column_privilege(CAST(:role AS name), to_regclass('{EVENTS}')::oid, 'UPDATE'), false),
+    CAST(current_setting('server_version_num') AS int) >= 160000
 """)
 MAY_SEE_LOGINS = text(f"""
 SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass('{WORKERS}') AND attname = 'login'
     AND has_column_privilege(attrelid, attnum, 'SELECT'))
 """)
 LOGINS = text(f"""
-SELECT DISTINCT rolname FROM {WORKERS} JOIN pg_roles ON rolname = login WHERE login <> current_user LIMIT 10
+SELECT DISTINCT rolname FROM {WORKERS} JOIN pg_roles ON rolname = login
+WHERE login <> current_user AND heartbeat_at > now() - interval '1 day' LIMIT 10
 """)
 # By column, because a role may have rights to just the columns that it needs; DELETE has none.
 MISSING = text("""
-SELECT n.verb || CASE WHEN n.columns IS NULL THEN ''
+SELECT n.verb || CASE WHEN n.whole THEN ''
         ELSE ' (' || string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) || ')' END, n.called
 FROM (SELECT coalesce(CAST(:role AS name), current_user) AS name) role,
-    json_to_recordset(CAST(:needed AS json)) n (number int, called text, name text, verb text, columns text[])
+    json_to_recordset(CAST(:needed AS json)) n
+        (number int, called text, name text, verb text, whole boolean, columns text[])
     JOIN pg_attribute a ON a.attrelid = to_regclass(n.name) AND a.attnum > 0 AND NOT a.attisdropped
         AND (n.columns IS NULL OR a.attname = ANY (n.columns))
 WHERE NOT CASE n.verb WHEN 'DELETE' THEN has_table_privilege(role.name, a.attrelid, n.verb)
     ELSE has_column_privilege(role.name, a.attrelid, a.attnum, n.verb) END
-GROUP BY n.number, n.verb, n.columns, n.called ORDER BY n.number
+GROUP BY n.number, n.verb, n.whole, n.called ORDER BY n.number
 """)
+# The application's table: of its other columns no right is needed.
+OWN_COLUMNS = {SOURCE.name: tuple(SOURCE.columns.keys())}
 # Without these no command works; a viewer has them too.
 READER_RIGHTS = tuple(right for right in RIGHTS if right.role is Role.WORKER and right.verbs == "SELECT")
 
@@ -53,7 +63,9 @@ class MissingRight:
 class Rights:
     """What the role (quoted for SQL) lacks; `changes`: it may change some column of an event.
 
-    `groups`: those that it is a member of. `workers`: the same of workers' logins that lack something.
+    `groups`: those that it is a member of. `without`: of these, whose rights it does not inherit;
+    `by_grant`: whether it inherits by each GRANT, as from PostgreSQL 16 on, or by its own attribute.
+    `workers`: the same of workers' logins that lack something.
     """
 
     role: str
@@ -61,7 +73,9 @@ class Rights:
     worker: list[MissingRight]
     operator: list[MissingRight]
     changes: bool
+    by_grant: bool
     groups: frozenset[Role]
+    without: frozenset[Role]
     workers: "Sequence[Rights]" = ()
 
     @property
@@ -76,9 +90,12 @@ class Rights:
     def granting(self, role: Role) -> str:
         """Membership of a group: what a single login was granted outlives corrections of the groups.
 
-        Of a member it is the group that lacks something.
+        Of a member that has the group's rights it is the group that lacks something.
         """
-        return AGAIN if role in self.groups else f"GRANT outbox_{role} TO {self.role}"
+        membership = f"GRANT outbox_{role} TO {self.role}"
+        if role in self.without:
+            return f"{membership} WITH INHERIT TRUE" if self.by_grant else f"ALTER ROLE {self.role} INHERIT"
+        return AGAIN if role in self.groups else membership
 
 
 def require_worker(connection: Connection, name: str) -> None:
@@ -111,10 +128,11 @@ def _rights(connection: Connection, name: str) -> Rights:
         ]
         for role in (Role.WORKER, Role.OPERATOR)
     )
-    groups = {*connection.execute(GROUPS, {"role": name}).scalars()}
-    shown, changes = connection.execute(QUOTED_MAY_UPDATE, {"role": name}).one()
+    groups = {row.rolname: row.inherits for row in connection.execute(GROUPS, {"role": name})}
+    shown, changes, by_grant = connection.execute(QUOTED_MAY_UPDATE, {"role": name}).one()
     member = frozenset(role for role in Role if PREFIX + role in groups)
-    return Rights(shown, reader, worker, operator, changes, member)
+    without = frozenset(role for role in member if not groups[PREFIX + role])
+    return Rights(shown, reader, worker, operator, changes, by_grant, member, without)
 
 
 def _missing(connection: Connection, role: str | None, needed: Iterable[Right]) -> list[MissingRight]:
@@ -126,7 +144,8 @@ def _missing(connection: Connection, role: str | None, needed: Iterable[Right]) 
             "called": right.table,
             "name": places(connection).name(right.table),
             "verb": verb,
-            "columns": right.columns or None,
+            "whole": not right.columns,
+            "columns": right.columns or OWN_COLUMNS.get(right.table),
         }
         for number, (right, verb) in enumerate(wanted)
     ]

@@ -87,7 +87,8 @@ def behind(tables: Tables, _: Settings) -> Iterator[Case]:
 def unknown(tables: Tables, _: Settings) -> Iterator[Case]:
     """Another outboxctl made the schema; this one may misread it."""
     if not tables.known:
-        mend = "pip install --upgrade outboxctl  # of 0001 to 0018: use a new database, no release made it"
+        mend = "pip install --upgrade outboxctl"
+        mend += "  # at 0001 to 0018, made by a checkout before the first release: use a new database"
         yield f"The schema is at revision {tables.revision}, which this outboxctl does not know.", mend
 
 
@@ -152,8 +153,9 @@ def not_unique(tables: Tables, _: Settings) -> Iterator[Case]:
 def triggers_left(tables: Tables, _: Settings) -> Iterator[Case]:
     """Each change there writes events that fail (config), or fails itself where there is no outbox."""
     for each in tables.orphans:
-        on, drop = brief(", ".join(each.tables), 200), f"DROP FUNCTION {each.function} CASCADE;"
-        yield f"The triggers of {each.function} on {on} are of no projection in force.", drop
+        on = brief(", ".join(each.tables), 200)
+        what = f"The triggers of {each.function} on {on} are" if on else f"The function {each.function} is"
+        yield f"{what} of no projection in force.", f"DROP FUNCTION {each.function} CASCADE;"
 
 
 @RIGHTS.rule("rights-read", ERROR)
@@ -161,7 +163,8 @@ def reader(rights: Rights, _: Settings) -> Iterator[Case]:
     """Neither worker nor status can work as this role."""
     if rights.reader:
         mend = f"GRANT outbox_worker TO {rights.role};  -- outbox_viewer, if it only reads; first: {AGAIN}"
-        yield f"The {rights.lacks(rights.reader)}.", AGAIN if rights.groups else mend
+        readers = [role for role in Role if role in rights.groups and role is not Role.PRODUCER]
+        yield f"The {rights.lacks(rights.reader)}.", rights.granting(readers[0]) if readers else mend
 
 
 @RIGHTS.rule("rights-worker", WARNING)
