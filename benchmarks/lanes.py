@@ -15,8 +15,9 @@ from outboxctl.core.database import Database
 from outboxctl.core.schema.names import EVENTS
 from outboxctl.domain.clock import Deadline
 from outboxctl.domain.failures import Classification, Verdict
+from outboxctl.domain.projection import Projection
 from outboxctl.sink.delivery.bulk import BulkAction
-from outboxctl.sink.delivery.result import Delivery, Sink
+from outboxctl.sink.delivery.result import Delivery, IndexedSink, Sink
 from outboxctl.worker.claiming.claims import Claims
 from outboxctl.worker.claiming.leases import Batch, Lease
 from outboxctl.worker.context import WorkerContext
@@ -39,6 +40,15 @@ class NullSink:
     def deliver(self, actions: Sequence[BulkAction], *, deadline: Deadline) -> Delivery:  # noqa: ARG002
         """Accept all of them."""
         return Delivery([DONE] * len(actions), [])
+
+
+def no_sink_of(projection: Projection) -> IndexedSink:
+    """Events of declared projections are not delivered here: raise LookupError."""
+    raise LookupError(f"no sink for {projection.name}")
+
+
+def no_ping() -> None:
+    """A sink that is always there."""
 
 
 class WithSeconds:
@@ -117,7 +127,7 @@ def running(rig: Rig, sink: Sink, *, drain: bool) -> Iterator[Times]:
     tune_collector()  # as the daemon does: a full collection stops all lanes for 60 ms
     s = rig.settings
     with closing(Database(s.require_database_url(), connections=s.concurrency + 2)) as database:
-        parts = TimedParts(s, database, sink)
+        parts = TimedParts(s, database, sink, sink_of=no_sink_of, ping=no_ping)
         lanes = [cast("TimedLane", parts.lane(drain=drain)) for _ in range(s.concurrency)]
         threads = [threading.Thread(target=lane.run) for lane in lanes]
         for thread in threads:
@@ -143,7 +153,8 @@ def expanded_alone(rig: Rig, patience: float) -> float:
 
     Between two of them all key events are done, as if lanes had delivered them; that is not timed.
     """
-    expander = WorkerParts(rig.settings, rig.database, NullSink()).expander
+    parts = WorkerParts(rig.settings, rig.database, NullSink(), sink_of=no_sink_of, ping=no_ping)
+    expander = parts.expander
     seconds, began = 0.0, perf_counter()
     end = began + patience
     while began < end and expander.step():

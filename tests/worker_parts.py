@@ -6,8 +6,10 @@ from contextlib import contextmanager
 from typing import Any
 
 from outboxctl.core.database import Database
+from outboxctl.domain.failures import Classification
+from outboxctl.domain.projection import Projection
 from outboxctl.settings import load
-from outboxctl.sink.delivery.result import Delivery, Sink
+from outboxctl.sink.delivery.result import Delivery, IndexedSink, Sink
 from outboxctl.worker.wiring import WorkerParts
 
 
@@ -19,9 +21,19 @@ class NoSink:
         raise LookupError("these parts have no sink")
 
 
+def no_sink_of(projection: Projection) -> IndexedSink:
+    """For parts that deliver no declared projection: raise LookupError."""
+    raise LookupError(f"these parts have no sink for {projection.name}")
+
+
+def no_ping() -> Classification | None:
+    """For parts that probe no sink: raise LookupError."""
+    raise LookupError("these parts have nothing to probe their sink with")
+
+
 def make_parts(db: Database, sink: Sink | None = None, **settings: Any) -> WorkerParts:
     """The parts of a worker with these settings; without a sink it can deliver nothing."""
-    return WorkerParts(load(**settings), db, sink or NoSink())
+    return WorkerParts(load(**settings), db, sink or NoSink(), sink_of=no_sink_of, ping=no_ping)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from outboxctl.sink.delivery.bulk import BulkAction
 from outboxctl.sink.delivery.result import Delivery, Place
 from outboxctl.worker.wiring import WorkerParts
 from shop.past import Past
+from worker_parts import no_ping
 
 SILENCE = classify(Answer(0, "timeout", "no answer", request=True))
 LATE = 0.2  # seconds that a request may take to arrive, after its sender has given up
@@ -115,6 +116,6 @@ class LossyIndex(MemoryIndex):
 def parts_of(db: Database, index: MemoryIndex | None = None, **settings: Any) -> WorkerParts:
     """The parts of a worker in this process that delivers to this index; its database is there."""
     sink = index or MemoryIndex()
-    parts = WorkerParts(load(**settings), db, sink, sink_of=lambda _: sink)
+    parts = WorkerParts(load(**settings), db, sink, sink_of=lambda _: sink, ping=no_ping)
     parts.context.health.report("database", None)
     return parts

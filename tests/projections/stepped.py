@@ -9,6 +9,7 @@ from outboxctl.domain.projection import Projection
 from outboxctl.settings import load
 from outboxctl.worker.wiring import WorkerParts
 from projections.memory_index import MemoryIndex
+from worker_parts import no_ping
 
 SETTINGS = {"max_attempts": 5, "base_backoff_seconds": 0.01, "max_backoff_seconds": 0.01}
 
@@ -32,7 +33,8 @@ class SteppedWorker:
     def __init__(self, url: str, indexes: Indexes) -> None:
         self.database = Database(url, connections=3)
         settings = load(database_url=url, **SETTINGS)
-        self.parts = WorkerParts(settings, self.database, indexes["built-in"], sink_of=indexes.of)
+        built_in = indexes["built-in"]
+        self.parts = WorkerParts(settings, self.database, built_in, sink_of=indexes.of, ping=no_ping)
         # Full batches from the first one on: what is sent is counted.
         flow = self.parts.flow
         flow._state = lambda name: flow._indexes.get(name) or IndexState()  # type: ignore[method-assign]

@@ -15,6 +15,7 @@ from outboxctl.sink.transport.open import connect
 from outboxctl.worker.wiring import WorkerParts
 from scene import Scene
 from servers import Servers
+from worker_parts import no_ping, no_sink_of
 
 CLAIM = "SET status = 'processing'"
 SETTLE = "owner = NULL, lease_token = NULL"
@@ -54,7 +55,7 @@ class Counted:
     def _drain(self, fill: Callable[[], Any]) -> None:
         """One batch, and no claim after it: that would count as well."""
         fill()
-        parts = WorkerParts(self._settings, self._database, self._elastic)
+        parts = WorkerParts(self._settings, self._database, self._elastic, sink_of=no_sink_of, ping=no_ping)
         batch = parts.claimer.claim(drain=True)
         assert batch
         parts.lane(drain=True)._carry_out(batch)

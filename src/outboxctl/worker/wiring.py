@@ -5,7 +5,6 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from outboxctl.core.database import Database
-from outboxctl.domain.failures import Classification
 from outboxctl.domain.projection import Projection
 from outboxctl.metrics.registry import Metrics
 from outboxctl.settings import Settings
@@ -44,14 +43,6 @@ class Helper(NamedTuple):
     wait: Callable[[], bool]
 
 
-def _no_sink(projection: Projection) -> IndexedSink:
-    raise LookupError(f"this worker has no sink for {projection.name}")
-
-
-def _no_ping() -> Classification | None:
-    raise LookupError("this worker has nothing to probe its sink with")
-
-
 class WorkerParts:
     """The parts of one worker, wired together; owned by the daemon.
 
@@ -69,8 +60,8 @@ class WorkerParts:
         database: Database,
         sink: Sink,
         *,
-        sink_of: Callable[[Projection], IndexedSink] = _no_sink,
-        ping: Ping = _no_ping,
+        sink_of: Callable[[Projection], IndexedSink],
+        ping: Ping,
         tracing: "Tracing | None" = None,
     ) -> None:
         s, signals, metrics = settings, Signals(), Metrics()

@@ -22,6 +22,7 @@ from outboxctl.sink.delivery.deliver import ElasticSink
 from outboxctl.sink.transport.open import connect
 from outboxctl.worker.wiring import WorkerParts
 from servers import Servers, drop_database, new_database
+from worker_parts import no_ping, no_sink_of
 
 INDEX = "any"
 # A retry is due only long after the test: each event is tried once.
@@ -87,7 +88,7 @@ class Bench:
         settings = load(**given)
         with closing(connect(settings)) as client:
             sink = ElasticSink(client, index)
-            parts = WorkerParts(settings, self.database, sink)
+            parts = WorkerParts(settings, self.database, sink, sink_of=no_sink_of, ping=no_ping)
             lane = parts.lane(drain=True)
             lane.run()
         held = settings.outage_policy == "hold" and isinstance(lane.error, UnreachableError)
