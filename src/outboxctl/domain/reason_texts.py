@@ -62,10 +62,10 @@ REASON_TEXTS = {
     Reason.DISK_FULL: ReasonText(
         "The index has the block that the engine sets where a disk is above its flood stage "
         "(index.blocks.read_only_allow_delete); a person may have set it, too.",
-        "Make space: the engine then lifts the block by itself. If there is space, its limits forbid to use "
-        'it: cluster.routing.allocation.disk.watermark.* in `curl "$ELASTIC_URL/_cluster/settings"`. An '
-        "engine that does not watch its disks needs the request that `outboxctl doctor --only sink` prints. "
-        f"{HEALS}",
+        "Make space: the engine then lifts the block by itself. If there is space, the disk limits forbid "
+        'using it: cluster.routing.allocation.disk.watermark.* in `curl "$ELASTIC_URL/_cluster/settings"`. '
+        "An engine that does not watch its disks needs the request that `outboxctl doctor --only sink` "
+        f"prints. {HEALS}",
     ),
     Reason.WRITE_BLOCKED: ReasonText(
         "Somebody has made the index read-only (index.blocks), or a rebuild moves its alias: then the event "

@@ -92,7 +92,7 @@ def blocked(each: ExaminedIndex, _: Settings) -> Iterator[Case]:
     """Every delivery to it ends in write_blocked or disk_full.
 
     The block read_only_allow_delete is the engine's own where a disk is full, and comes back until there is
-    space, or cluster.routing.allocation.disk.watermark.* (GET _cluster/settings) allows to use what there is.
+    space, or cluster.routing.allocation.disk.watermark.* (GET _cluster/settings) allows using what there is.
     """
     if (index := each.writes_to) and index.blocks:
         mend = index_setting(index.name, **{f"blocks.{block}": None for block in index.blocks})
