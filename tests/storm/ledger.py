@@ -16,7 +16,7 @@ from schemas.judge import differences
 from schemas.tables import tables
 from schemas.writer import Writer
 from storm.ledger_changes import Developer, Rebuilder
-from storm.ledger_schema import NAME, PARTITION_NAME, SCHEMA, VALUES
+from storm.ledger_schema import NAME, PARTITION_NAME, SCHEMA, VALUES, is_busy
 from storm.looking import DocumentLooks
 from storm.plan import Plan, Site
 from storm.report import PartReport, failed
@@ -98,6 +98,8 @@ class Ledger:
     def _write(self, rng: Random) -> None:
         sql = self._connect()
         while not self._over.wait(rng.random() * BETWEEN):
+            if is_busy(sql):
+                continue
             # The ids are those of one sequence, so a partition is written to by its root alone.
             written = [each for each in tables(sql, "ledger") if PARTITION_NAME not in each.name]
             writer = Writer(sql, written, VALUES, rng, self.counts)

@@ -9,7 +9,18 @@ import psycopg
 from psycopg.errors import DeadlockDetected, LockNotAvailable
 
 from processes import Cli
-from storm.ledger_schema import INNER, NAME, NEXT_ID, PARTITION, RENAME, RENAMES, ROOM, SHOWN, declaration
+from storm.ledger_schema import (
+    INNER,
+    NAME,
+    NEXT_ID,
+    PARTITION,
+    RENAME,
+    RENAMES,
+    ROOM,
+    SHOWN,
+    declaration,
+    is_busy,
+)
 
 WHO = ("--by", "storm", "--reason", "storm")
 PAUSES = (0.2, 0.5, 8.0)  # seconds from one change to the next: in the longest a rebuild can end
@@ -37,7 +48,8 @@ class Developer:
         changes = [*[self.apply] * 4, self.replace, self.rename, self.drop]
         while not self._over.wait(self._rng.choice(PAUSES)):
             self.attach()
-            self._rng.choice(changes)()
+            if not is_busy(self._sql):
+                self._rng.choice(changes)()
 
     def apply(self) -> None:
         """Another declaration."""

@@ -5,7 +5,16 @@ Each version of an account has a number of its own, `rev`, that only grows: no a
 
 from random import Random
 
+import psycopg
+
 NAME = "account"
+# Events under way at which writers and changes wait. All documents are read again by most changes: without
+# this a slow machine makes more such events than it delivers, and the whole storm waits for the ledger.
+MOST = 1_000
+UNDER_WAY = f"""
+SELECT count(*) FROM (SELECT FROM search_outbox_events
+    WHERE status IN ('pending', 'processing') AND entity_type = '{NAME}' LIMIT {MOST}) e
+"""
 ROOM = 200  # ids of one partition
 SCHEMA = """
 CREATE SCHEMA ledger;
@@ -61,6 +70,11 @@ key = "account_id"
 """
 FOLLOWS = {"plain": [], "owned": [OWNERS], "summed": [OWNERS, ENTRIES]}
 PARAMETERS = (":id", "CAST(:id AS int)")
+
+
+def is_busy(sql: psycopg.Connection) -> bool:
+    """Whether MOST events of the ledger are under way."""
+    return sql.execute(UNDER_WAY).fetchall() == [(MOST,)]
 
 
 def declaration(rng: Random, indexes: tuple[str, ...]) -> tuple[str, str, str]:
