@@ -81,7 +81,7 @@ def test_says_its_version(outboxctl: Path, folder: Path) -> None:
     (wheel,) = folder.glob("wheel/*.whl")
     version = run(str(outboxctl), "--version", cwd=folder).split()[1]
     assert wheel.name.startswith(f"outboxctl-{version}-")
-    assert "Who has been in a transaction" in run(str(outboxctl), "explain", "OutboxStuck", cwd=folder)
+    assert "pg_terminate_backend(PID)" in run(str(outboxctl), "explain", "OutboxStuck", cwd=folder)
 
 
 @pytest.mark.slow(reason="builds the wheel and installs it into a fresh environment")
