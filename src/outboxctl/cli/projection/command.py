@@ -302,9 +302,8 @@ def drop(
         with db.begin() as connection:
             last = not in_force.names(connection) and unused(connection)
     then = [f"If nobody searches it: {each}" for each in _deletes(configured, done)]
-    then += (
-        ["No projection is left. To remove outboxctl from the database: outboxctl db drop"] if last else []
-    )
+    if last:
+        then.append("No projection is left. To remove outboxctl from the database: outboxctl db drop")
     view.dropped(done, then, waited=wait, json=json)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from outboxctl.core.inspect.rights import PREFIX
+from outboxctl.core.inspect.rights import PREFIX, may
 from outboxctl.core.projections import catalog, dependencies, in_force, scratch, trigger_check
 from outboxctl.core.projections.catalog import is_own_view
 from outboxctl.core.projections.changes import ViewOwners, outbox_schema, owners
@@ -28,11 +28,6 @@ SELECT coalesce((SELECT quote_ident(rolname) FROM pg_roles, unnest(CAST(:groups 
 """)
 READABLE = text(f"""
 SELECT has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT') FROM {catalog.RELATION}
-""")
-# Whether the login is a worker's: other logins run no `keys`, and need no rights for that.
-EXPANDS = text(f"""
-SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass('{EVENTS}') AND attname = 'follow_cursor'
-    AND has_column_privilege(attrelid, attnum, 'UPDATE'))
 """)
 
 
@@ -134,8 +129,8 @@ def _facts(
 
 
 def _refused(connection: Connection, projection: Projection) -> list[RefusedKeys]:
-    if not connection.execute(EXPANDS).scalar():
-        return []
+    if not may(connection, "UPDATE", EVENTS, "follow_cursor"):
+        return []  # only a worker's login runs `keys`, and needs rights for that
     found = (_refusal(connection, each) for each in projection.follow if each.keys)
     return [each for each in found if each]
 

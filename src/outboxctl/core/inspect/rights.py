@@ -24,9 +24,9 @@ SELECT quote_ident(:role),
     coalesce(has_any_column_privilege(CAST(:role AS name), to_regclass('{EVENTS}')::oid, 'UPDATE'), false),
     CAST(current_setting('server_version_num') AS int) >= 160000
 """)
-MAY_SEE_LOGINS = text(f"""
-SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass('{WORKERS}') AND attname = 'login'
-    AND has_column_privilege(attrelid, attnum, 'SELECT'))
+MAY = text("""
+SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass(:name) AND attname = :column
+    AND has_column_privilege(attrelid, attnum, :privilege))
 """)
 LOGINS = text(f"""
 SELECT DISTINCT rolname FROM {WORKERS} JOIN pg_roles ON rolname = login
@@ -48,7 +48,8 @@ GROUP BY n.number, n.verb, n.whole, n.called ORDER BY n.number
 # The application's table: of its other columns no right is needed.
 OWN_COLUMNS = {SOURCE.name: tuple(SOURCE.columns.keys())}
 # Without these no command works; a viewer has them too.
-READER_RIGHTS = tuple(right for right in RIGHTS if right.role is Role.WORKER and right.verbs == "SELECT")
+OF = {role: tuple(right for right in RIGHTS if right.role is role) for role in Role}
+READER_RIGHTS = tuple(right for right in OF[Role.WORKER] if right.verbs == "SELECT")
 
 
 @dataclass(frozen=True)
@@ -92,15 +93,21 @@ class Rights:
 
         Of a member that has the group's rights it is the group that lacks something.
         """
-        membership = f"GRANT outbox_{role} TO {self.role}"
+        membership = f"GRANT {PREFIX}{role} TO {self.role}"
         if role in self.without:
             return f"{membership} WITH INHERIT TRUE" if self.by_grant else f"ALTER ROLE {self.role} INHERIT"
         return AGAIN if role in self.groups else membership
 
 
+def may(connection: Connection, privilege: str, table: str, column: str) -> bool:
+    """Whether this role has that privilege on a column of a table of ours; False where it is not there."""
+    values = {"privilege": privilege, "name": places(connection).name(table), "column": column}
+    return bool(connection.execute(MAY, values).scalar())
+
+
 def require_worker(connection: Connection, name: str) -> None:
     """Raise NotPermittedError where this role cannot deliver; one statement where it can."""
-    if _missing(connection, None, [right for right in RIGHTS if right.role is Role.WORKER]):
+    if _missing(connection, None, OF[Role.WORKER]):
         own = _rights(connection, connection.execute(CURRENT_ROLE).scalar_one())
         what = own.lacks([*own.reader, *own.worker])
         raise NotPermittedError(
@@ -112,7 +119,7 @@ def require_worker(connection: Connection, name: str) -> None:
 def rights(connection: Connection) -> Rights:
     """Compare this role's rights with those of `outboxctl roles`; a missing table counts as complete."""
     own = _rights(connection, connection.execute(CURRENT_ROLE).scalar_one())
-    seen = connection.execute(MAY_SEE_LOGINS).scalar_one()
+    seen = may(connection, "SELECT", WORKERS, "login")
     logins = connection.execute(LOGINS).scalars().all() if seen else []
     workers = [_rights(connection, login) for login in logins]
     return replace(own, workers=[each for each in workers if each.reader or each.worker])
@@ -121,11 +128,7 @@ def rights(connection: Connection) -> Rights:
 def _rights(connection: Connection, name: str) -> Rights:
     reader = _missing(connection, name, READER_RIGHTS)
     worker, operator = (
-        [
-            each
-            for each in _missing(connection, name, [r for r in RIGHTS if r.role is role])
-            if each not in reader
-        ]
+        [each for each in _missing(connection, name, OF[role]) if each not in reader]
         for role in (Role.WORKER, Role.OPERATOR)
     )
     groups = {row.rolname: row.inherits for row in connection.execute(GROUPS, {"role": name})}
