@@ -36,9 +36,11 @@ SETTINGS = {
 }
 REVISIONS = "shop.product_revisions"
 UNFINISHED = "SELECT FROM search_outbox_events WHERE status IN ('pending', 'processing') LIMIT 1"
-# As if the worker that holds them had stood still for longer than its lease.
+# As if the worker that holds them had stood still for longer than its lease. What is locked is being settled:
+# to wait for it may end in a deadlock with a lane that has settled another part of it.
 EXPIRE = """
-UPDATE public.search_outbox_events SET lease_until = now() - interval '1 s' WHERE status = 'processing'
+UPDATE public.search_outbox_events SET lease_until = now() - interval '1 s' WHERE id IN (
+    SELECT id FROM public.search_outbox_events WHERE status = 'processing' FOR UPDATE SKIP LOCKED)
 """
 
 
@@ -61,7 +63,10 @@ def traded(db: Database, sql: psycopg.Connection) -> Callable[[str], None]:
 
 @contextmanager
 def lanes(url: str, index: LossyIndex) -> Iterator[None]:
-    """All lanes of a worker, in this process, that deliver to this index."""
+    """All lanes of a worker and its maintenance, in this process, that deliver to this index.
+
+    Without maintenance a claim whose answer a deadlock has cost would keep its events for a whole lease.
+    """
     db = Database(url, connections=LANES + 2)
     parts = parts_of(db, index, **SETTINGS)
 
@@ -74,6 +79,7 @@ def lanes(url: str, index: LossyIndex) -> Iterator[None]:
     def expand() -> None:
         while not parts.context.signals.wait_for_stop(0.01):
             parts.expander.turn()
+            parts.maintenance.turn()
 
     index.freeze = freeze
     expander = threading.Thread(target=expand, daemon=True)
