@@ -35,7 +35,10 @@ SETTINGS = {
     "max_backoff_seconds": 0.05,
 }
 REVISIONS = "shop.product_revisions"
-UNFINISHED = "SELECT FROM search_outbox_events WHERE status IN ('pending', 'processing') LIMIT 1"
+UNFINISHED = """
+SELECT entity_id, follow, status, attempts, lease_until - now(), next_retry_at - now(), error
+FROM search_outbox_events WHERE status IN ('pending', 'processing') LIMIT 5
+"""
 # As if the worker that holds them had stood still for longer than its lease. What is locked is being settled:
 # to wait for it may end in a deadlock with a lane that has settled another part of it.
 EXPIRE = """
@@ -93,6 +96,14 @@ def lanes(url: str, index: LossyIndex) -> Iterator[None]:
         db.close()
 
 
+def settled(sql: psycopg.Connection) -> None:
+    """Wait until every event is; fail with those that are not."""
+    try:
+        eventually(lambda: not sql.execute(UNFINISHED).rowcount)
+    except AssertionError:
+        pytest.fail(f"not delivered: {sql.execute(UNFINISHED).fetchall()}")
+
+
 @pytest.mark.slow(reason="25 rounds of random writers, frozen workers and late requests")
 def test_lost_answers_late_requests_and_frozen_workers_leave_every_document_right(
     url: str, sql: psycopg.Connection, traded: Callable[[str], None]
@@ -102,7 +113,7 @@ def test_lost_answers_late_requests_and_frozen_workers_leave_every_document_righ
     with lanes(url, index):
         for number in range(ROUNDS):
             trade(url, SEED * 1000 + number)
-            eventually(lambda: not sql.execute(UNFINISHED).rowcount, what="delivered")
+            settled(sql)
             index.settle()
             held = index.documents()
             assert held == shop.documents(sql, REVISIONS), f"seed {SEED}, round {number}"
@@ -144,7 +155,7 @@ def test_a_document_that_is_on_its_way_while_its_table_is_emptied_goes_as_well(
         expanded = "SELECT FROM search_outbox_events WHERE follow = -1 AND status = 'done'"
         eventually(lambda: sql.execute(expanded).rowcount == 3, what="expanded")
         index.arrives.set()
-        eventually(lambda: not sql.execute(UNFINISHED).rowcount, what="delivered")
+        settled(sql)
         assert index.documents() == {}
 
 
@@ -180,7 +191,7 @@ def test_a_table_that_is_emptied_again_while_the_index_is_listed_leaves_nothing(
         sql.execute("INSERT INTO shop.products VALUES (1)")
         eventually(index.documents)
         sql.execute(EMPTY_ALL)
-        eventually(lambda: not sql.execute(UNFINISHED).rowcount, what="delivered")
+        settled(sql)
     assert index.documents() == {}
 
 
@@ -229,5 +240,5 @@ def test_a_document_that_is_linked_to_a_row_while_it_changes_has_the_change(
         links.commit()
         eventually(index.documents, what="delivered as it was before the change")
         changes.commit()
-        eventually(lambda: not sql.execute(UNFINISHED).rowcount, what="delivered")
+        settled(sql)
     assert index.documents() == shop.documents(sql, REVISIONS)
