@@ -63,6 +63,8 @@ def _repetition(rig: Rig, bodies: list[bytes], documents: int) -> dict[str, floa
     found |= _delivered(
         rig, PARTS[2], shop.LENGTHEN.format(first=1, last=shop.CATEGORIES // 2), documents // 2
     )
+    servers = found["verify: PostgreSQL CPU"] + found["verify: Elasticsearch CPU"]
+    found |= {"verify/R": found["verify"] / r, "verify: own/servers' CPU": found["verify: own CPU"] / servers}
     return found | {f"{part}/bound": found[part] / bound for part in PARTS}
 
 
@@ -104,4 +106,6 @@ def _figures(part: str, ran: ProcessRun, rate: float, documents: int) -> dict[st
 
 
 def _unit(name: str) -> str:
-    return "" if name.endswith("/bound") else "us/document" if "CPU" in name else "docs/s"
+    if name.endswith(("/bound", "/R", "/servers' CPU")):
+        return ""
+    return "us/document" if "CPU" in name else "docs/s"

@@ -225,8 +225,7 @@ def _compared(values: Mapping[str, list[float]]) -> dict[str, list[float]]:
         found[f"{name}, bare"] = other
         if name.endswith(CPU):
             found[f"{name}, added"] = [a - b for a, b in zip(one, other, strict=True)]
-        else:
-            found[f"{name}, with/bare"] = ratios(one, other)
+        found[f"{name}, with/bare"] = ratios(one, other)
     return found | {OTHERS: values[OTHERS]}
 
 

@@ -75,7 +75,7 @@ def rate(
         tables.fresh_index(rig, mappings)
     with closing(connect(rig.settings, connections=senders)) as client, ThreadPoolExecutor(senders) as pool:
         started = perf_counter()
-        failed = sum(pool.map(lambda body: _send(rig, client, body), requests))
+        failed = sum(pool.map(lambda body: send(rig, client, body), requests))
         seconds = perf_counter() - started
     indexed = index_setup.count(rig.client, rig.settings.elastic_index)
     must(not failed, f"{failed} requests had errors")
@@ -83,7 +83,7 @@ def rate(
     return events / seconds
 
 
-def _send(rig: Rig, client: Client, body: bytes) -> bool:
+def send(rig: Rig, client: Client, body: bytes) -> bool:
     """Send one request; whether an item of it was refused."""
     name = rig.settings.elastic_index
     options = {"filter_path": bulk.FILTER, "require_alias": True}

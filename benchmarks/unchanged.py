@@ -28,6 +28,8 @@ skip_unchanged = {{skip}}
 LAST = f"SELECT extract(epoch FROM max(processed_at)) FROM {EVENTS}"
 WAITING = f"SELECT count(*) FROM {EVENTS} WHERE status IN ('pending', 'processing')"
 SKIPPED, SENT, WRITTEN = "unchanged, looked at", "the same, sent", "unchanged, sent"
+RATIO = "looked at/sent"
+UNITS = {WRITTEN: "documents", RATIO: ""}
 PATIENCE = 600.0  # seconds for a pass
 NOTES = """\
 - A category that all documents have is changed in a way that none shows, then a worker starts: from its line
@@ -43,13 +45,14 @@ def run(rig: Rig, args: Namespace) -> Section:
         with _declared(rig, skip="true"):
             rate, written = _passed(rig, args.documents)
         with _declared(rig, skip="false"):
-            return {SKIPPED: rate, WRITTEN: written, SENT: _passed(rig, args.documents)[0]}
+            sent, _ = _passed(rig, args.documents)
+        return {SKIPPED: rate, WRITTEN: written, SENT: sent, RATIO: rate / sent}
 
     shop.fill(rig, args.documents, categories=1, parts=0)
     tables.execute(rig, VIEW)
     values = collected(rig, args.repeat, repetition)
     about = f"{args.documents:,} documents, {args.repeat} repetitions."
-    shown = figures(values, lambda name: "documents" if name == WRITTEN else "documents/s")
+    shown = figures(values, lambda name: UNITS.get(name, "documents/s"))
     return Section(UNCHANGED, about, shown, NOTES)
 
 
