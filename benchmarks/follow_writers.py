@@ -230,7 +230,7 @@ def _compared(values: Mapping[str, list[float]]) -> dict[str, list[float]]:
 
 
 def _unit(name: str) -> str:
-    return "us/row" if CPU in name else "" if name.endswith("with/bare") else "rows/s"
+    return "" if name.endswith("with/bare") else "us/row" if CPU in name else "rows/s"
 
 
 def _durability(rig: Rig) -> str:
