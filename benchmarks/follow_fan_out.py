@@ -12,11 +12,16 @@ from benchmarks.command import collected, figures
 from benchmarks.report import FAN_OUT, Section
 from benchmarks.rig import Rig
 from outboxctl.core.schema.names import EVENTS
+from outboxctl.domain.projection import DOCUMENTS
 
 CHANGES = 5  # of the row, each in a transaction of its own
 WINDOW = 40.0  # seconds of the worker that are watched
 LOOK = 0.2  # seconds between two looks at its memory
-DONE = f"SELECT count(*) FROM {EVENTS} WHERE follow IS NULL AND status = 'done'"
+KEYS = f"""
+SELECT count(*) FILTER (WHERE follow IS NULL)
+    + coalesce(sum(json_array_length(entity_key::json)) FILTER (WHERE follow = {DOCUMENTS}), 0)
+FROM {EVENTS} WHERE status = 'done'
+"""
 UNFINISHED = f"SELECT CAST(EXISTS (SELECT FROM {EVENTS} WHERE status IN ('pending', 'processing')) AS int)"
 CHANGE, GROWTH = "the change's transaction", "worker memory, last third/middle third"
 UNITS = {
@@ -69,20 +74,20 @@ def _empty(rig: Rig) -> None:
 def _expanded(rig: Rig) -> float:
     _empty(rig)
     shop.rename(rig, 1)
-    seconds = lanes.expanded_alone(rig, WINDOW)
-    return tables.number(rig, DONE) / seconds
+    seconds = lanes.expanded_alone(rig, shop.NAME, WINDOW)
+    return tables.number(rig, KEYS) / seconds
 
 
 def _delivered(rig: Rig) -> dict[str, float]:
     """A worker that starts with the follow events of the row: what it has delivered, and its memory."""
-    memory = list[int]()
+    memory, before = list[int](), shop.written(rig, shop.index_of(rig))
     with processes.serving(rig) as worker:
         watched, began = psutil.Process(worker.pid), monotonic()
         while monotonic() < began + WINDOW and tables.number(rig, UNFINISHED):
             memory.append(watched.memory_info().rss)
             sleep(LOOK)
         seconds = monotonic() - began
-        done = tables.number(rig, DONE)
+        done = shop.written(rig, shop.index_of(rig)) - before
     rate, growth = done / seconds, _growth(memory)
     return {"expanded and delivered": rate, "worker memory, at the most": max(memory) / 1e6, GROWTH: growth}
 

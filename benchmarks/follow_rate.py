@@ -64,8 +64,9 @@ def run(rig: Rig, args: Namespace) -> Section:
 def _alone(rig: Rig, count: int) -> float:
     shop.fresh(rig)
     shop.rename(rig, count)
-    seconds = lanes.expanded_alone(rig, WINDOW)
-    return tables.number(rig, EXPANDED) / seconds
+    seconds = lanes.expanded_alone(rig, shop.NAME, WINDOW)
+    must(not tables.number(rig, shop.WAITING), "not all changes were expanded")
+    return count / seconds
 
 
 def _expanded(rig: Rig, count: int) -> float:
