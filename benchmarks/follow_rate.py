@@ -19,10 +19,9 @@ SELECT coalesce(extract(epoch FROM max(processed_at)), 0) FROM {EVENTS}
 WHERE follow IS NOT NULL AND status = 'done'
 """
 FEW, MANY, ALONE = "expanded, few waiting", "expanded, many waiting", "expanded, the expander alone"
-LINEAR, BESIDE = "many/few", "few/alone"
-RIGHT, WRITER = "right after the writer's end", "its writer"
+LINEAR, RIGHT, WRITER = "many/few", "right after the writer's end", "its writer"
 LATE = "documents not right by then"
-UNITS = {LINEAR: "", BESIDE: "", RIGHT: "s", WRITER: "rows/s", LATE: ""}
+UNITS = {LINEAR: "", RIGHT: "s", WRITER: "rows/s", LATE: ""}
 IDS = f"SELECT id FROM {shop.SCHEMA}.categories ORDER BY id LIMIT {{}}"
 ROUNDS = counting(1)  # each gives the categories another name
 NOTES = f"""\
@@ -51,7 +50,6 @@ def run(rig: Rig, args: Namespace) -> Section:
     with shop.declared(rig):
         values = collected(rig, args.repeat, repetition)
     values[LINEAR] = ratios(values[MANY], values[FEW])
-    values[BESIDE] = ratios(values[FEW], values[ALONE])
     about = f"{args.changes:,} (few) and {args.waiting:,} (many) changes of {most:,} rows, one document each"
     return Section(
         FOLLOW,
