@@ -36,7 +36,7 @@ SETTINGS = {
 }
 REVISIONS = "shop.product_revisions"
 UNFINISHED = """
-SELECT entity_id, follow, status, attempts, lease_until - now(), next_retry_at - now(), error
+SELECT entity_id, follow, status, attempts, lease_until::text, next_retry_at::text, now()::text, error
 FROM search_outbox_events WHERE status IN ('pending', 'processing') LIMIT 5
 """
 # As if the worker that holds them had stood still for longer than its lease. What is locked is being settled:
