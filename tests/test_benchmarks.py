@@ -64,7 +64,9 @@ def test_each_figure_of_a_profile_is_measured_and_those_with_a_bound_are_among_t
     clocks = dict.fromkeys(SERVERS, perf_counter)
     figures = measured(replace(rig, cpu=clocks), profile, **LITTLE[profile] | {"repeat": 1})
     assert all(figure.values for figure in figures.values())
-    assert all(figure.values[0] > 0 for name, figure in figures.items() if name.endswith(("/s", "with/bare")))
+    # So few rows may cost a backend no tick of its clock.
+    rates = [f for name, f in figures.items() if name.endswith(("/s", "with/bare")) and "CPU" not in name]
+    assert all(figure.values[0] > 0 for figure in rates)
 
 
 @pytest.mark.real_engine
