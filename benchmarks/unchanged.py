@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from benchmarks import processes, shop, tables
-from benchmarks.command import collected, figures
+from benchmarks.command import collected, figures, ratios
 from benchmarks.processes import BY, lanes_at, serving
 from benchmarks.report import UNCHANGED, Section
 from benchmarks.rig import Rig, must
@@ -45,12 +45,12 @@ def run(rig: Rig, args: Namespace) -> Section:
         with _declared(rig, skip="true"):
             rate, written = _passed(rig, args.documents)
         with _declared(rig, skip="false"):
-            sent, _ = _passed(rig, args.documents)
-        return {SKIPPED: rate, WRITTEN: written, SENT: sent, RATIO: rate / sent}
+            return {SKIPPED: rate, WRITTEN: written, SENT: _passed(rig, args.documents)[0]}
 
     shop.fill(rig, args.documents, categories=1, parts=0)
     tables.execute(rig, VIEW)
     values = collected(rig, args.repeat, repetition)
+    values[RATIO] = ratios(values[SKIPPED], values[SENT])
     about = f"{args.documents:,} documents, {args.repeat} repetitions."
     shown = figures(values, lambda name: UNITS.get(name, "documents/s"))
     return Section(UNCHANGED, about, shown, NOTES)
