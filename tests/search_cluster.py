@@ -135,10 +135,11 @@ class SearchCluster:
         return False
 
     def _wait_until_joined(self, node: ClusterNode) -> None:
-        within(JOIN_SECONDS, lambda: node.state == "down" or node.leader() is not None)
+        # A node that has joined may lose its leader at once, to an election: it is asked no second time.
+        joined = within(JOIN_SECONDS, lambda: node.state == "down" or node.leader() is not None)
         if node.state == "down":
             raise UnreachableError(f"{node.name} ended while it started", hint=log_tail(node.log))
-        if node.leader() is None:
+        if not joined:
             why = f"{node.name} has not joined a cluster after {JOIN_SECONDS:g} s: {self._states()}"
             raise UnreachableError(why, hint=log_tail(node.log))
 
