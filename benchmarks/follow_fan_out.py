@@ -75,7 +75,7 @@ def _empty(rig: Rig) -> None:
 def _expanded(rig: Rig) -> float:
     _empty(rig)
     shop.rename(rig, 1)
-    seconds = lanes.expanded_alone(rig, shop.NAME, WINDOW)
+    seconds = lanes.expanded_alone(rig, WINDOW)
     return tables.number(rig, KEYS) / seconds
 
 

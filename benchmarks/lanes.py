@@ -9,7 +9,7 @@ from statistics import median
 from time import monotonic, perf_counter
 from typing import Any, NamedTuple, cast
 
-from benchmarks import tables
+from benchmarks import shop, tables
 from benchmarks.rig import Rig, must
 from outboxctl.core.database import Database
 from outboxctl.core.schema.names import EVENTS
@@ -148,16 +148,16 @@ def _join(threads: Sequence[threading.Thread]) -> None:
         thread.join()
 
 
-def expanded_alone(rig: Rig, name: str, patience: float) -> float:
+def expanded_alone(rig: Rig, patience: float) -> float:
     """Seconds of the expander's transactions until no follow event waits, or `patience` seconds have passed.
 
-    Many documents of the projection `name` have one event, as after batches that were quick. Between two
+    Many documents of the shop's projection have one event, as after batches that were quick. Between two
     transactions all events of documents are done, as if lanes had delivered them; that is not timed.
     """
     parts = WorkerParts(rig.settings, rig.database, NullSink(), sink_of=no_sink_of, ping=no_ping)
     expander, most = parts.expander, rig.settings.bulk_size
     for _ in range(most.bit_length()):
-        parts.flow.ended(name, most, monotonic())
+        parts.flow.ended(shop.NAME, most, monotonic())
     seconds, began = 0.0, perf_counter()
     end = began + patience
     while began < end and expander.step():

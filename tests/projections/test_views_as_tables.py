@@ -9,13 +9,13 @@ from random import Random
 import psycopg
 import pytest
 from elasticsearch import Elasticsearch
-from psycopg.errors import DeadlockDetected, IntegrityError, SerializationFailure
 
 from outboxctl.core.database import Database
 from outboxctl.core.inspect.projections import ProjectionFacts, projections
 from processes import Cli, Worker, eventually
 from projections.store import Store
 from shop import documents, held
+from shop.sessions import REFUSED
 
 TABLES = """
 CREATE SCHEMA "View:s %";
@@ -89,8 +89,6 @@ WRITES = (
     "DELETE FROM lands WHERE number = {a}",
 )
 OPEN = "SELECT count(*) FROM search_outbox_events WHERE status <> 'done'"
-# The last one: a row that a session waits for was moved to another partition.
-REFUSED = (DeadlockDetected, IntegrityError, SerializationFailure)
 ID = """replace(replace("T:", '%', '%25'), ':', '%3A') || ':' || "Id\""""
 WHO = ("--by", "alice", "--reason", "search", "--yes")
 

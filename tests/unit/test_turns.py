@@ -23,7 +23,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 def turns() -> ReclaimedTurns:
     """Reclaimed events may exist."""
     turns = ReclaimedTurns()
-    turns.may_exist = True
+    turns.found()
     return turns
 
 
@@ -46,11 +46,19 @@ def test_then_it_is_the_others_turn(turns: ReclaimedTurns, clock: list[float]) -
 
 def test_nobody_waits_for_none(turns: ReclaimedTurns, clock: list[float]) -> None:
     turns.begin()
-    turns.none_left()
+    turns.none_left(turns.times_found)
     assert not turns.due()
-    turns.may_exist = True
+    turns.found()
     clock[0] += TURN / 2
     assert turns.due()
+
+
+def test_what_is_found_during_a_look_is_looked_for_again(turns: ReclaimedTurns) -> None:
+    turns.begin()
+    found = turns.times_found
+    turns.found()  # after the claim's snapshot
+    turns.none_left(found)
+    assert turns.may_exist
 
 
 def test_where_batches_in_progress_take_long_the_others_have_as_long_a_turn(

@@ -87,7 +87,7 @@ class Maintenance:
             )
         if not reclaimed.total:
             return
-        self._reclaimed.may_exist = True
+        self._reclaimed.found()
         log.warning(
             f"Reclaimed {reclaimed.total} stuck outbox events (expired lease or max processing exceeded)",
             failed=len(reclaimed.failed_ops),
