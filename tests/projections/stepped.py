@@ -4,7 +4,7 @@ from collections import defaultdict
 from contextlib import suppress
 
 from outboxctl.core.database import Database
-from outboxctl.domain.flow import IndexState
+from outboxctl.domain.flow.index_state import IndexState
 from outboxctl.domain.projection import Projection
 from outboxctl.settings import load
 from outboxctl.worker.wiring import WorkerParts

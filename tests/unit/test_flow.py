@@ -18,24 +18,10 @@ from outboxctl.core.delivery.claim import Claimed
 from outboxctl.core.delivery.leases import BATCH
 from outboxctl.domain import clock
 from outboxctl.domain.failures import DONE, Answer, Classification, Reason, Verdict, classify
-from outboxctl.domain.flow import (
-    FEW,
-    LONGEST_STEP,
-    PAUSE,
-    PROBE_EVENTS,
-    RATE,
-    RECENT,
-    STANDSTILL,
-    Findings,
-    IndexState,
-    Leases,
-    Signal,
-    SinkPolicy,
-    SinkState,
-    others_wait,
-    signal_of_index,
-    without_share,
-)
+from outboxctl.domain.flow.index_state import FEW, PAUSE, RATE, IndexState
+from outboxctl.domain.flow.lanes import RECENT, Leases, others_wait, without_share
+from outboxctl.domain.flow.signals import Findings, Signal, signal_of_index
+from outboxctl.domain.flow.sink_state import LONGEST_STEP, PROBE_EVENTS, STANDSTILL, SinkPolicy, SinkState
 from outboxctl.domain.lifecycle import PROJECTION
 from outboxctl.settings import load
 from outboxctl.sink.delivery.result import Delivery

@@ -21,7 +21,6 @@ from outboxctl.domain.failures import Reason
 from outboxctl.domain.lifecycle import Verb
 from outboxctl.domain.projection import DOCUMENTS, KEY_TOO_LONG, MAX_KEY_BYTES, MAX_PAGE_BYTES
 
-LEFT_OUT = ""  # in place of a document for which the batch had no room; the text of none is empty
 GROUP = 200  # reclaimed events in one claim: as many must go alone if the worker dies again
 PENDING = f"status = {source(Verb.CLAIM)}"
 RECLAIMED = f"{PENDING} AND error_reason = '{Reason.LEASE_EXPIRED}'"

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 
 from psycopg.sql import SQL, Composable, Composed, Identifier, Literal
 
-from outboxctl.core.delivery.claim import LEFT_OUT
 from outboxctl.core.message import PlannedOnce, send
 from outboxctl.core.projections import in_force, owners
 from outboxctl.core.projections.fields import fields
@@ -27,6 +26,7 @@ from outboxctl.domain.errors import ChangedError
 from outboxctl.domain.index_names import BRACES
 from outboxctl.domain.projection import KeyColumn, Projection, Relation, Routing, key_parts
 
+LEFT_OUT = ""  # in place of a document for which the batch had no room; the text of none is empty
 # What the text of a value depends on, in the forms that the triggers write keys in. The plan must not depend
 # on statistics that say "no rows": a table is not read as a whole where an index finds the key.
 SESSION = (

@@ -17,19 +17,9 @@ from outboxctl.core.delivery.leases import BATCH, bring_forward
 from outboxctl.core.stats.workers import Outage
 from outboxctl.domain.clock import monotonic
 from outboxctl.domain.failures import Classification, Reason
-from outboxctl.domain.flow import (
-    FEW,
-    PAUSE,
-    PROBE_EVENTS,
-    RECENT,
-    STANDSTILL,
-    IndexState,
-    Leases,
-    SinkPolicy,
-    SinkState,
-    others_wait,
-    without_share,
-)
+from outboxctl.domain.flow.index_state import FEW, PAUSE, IndexState
+from outboxctl.domain.flow.lanes import RECENT, Leases, others_wait, without_share
+from outboxctl.domain.flow.sink_state import PROBE_EVENTS, STANDSTILL, SinkPolicy, SinkState
 from outboxctl.domain.lifecycle import PROJECTION
 from outboxctl.settings import OutagePolicy
 from outboxctl.sink.delivery.result import Delivery

@@ -22,7 +22,7 @@ from outboxctl.core.projections.version_base import AT_ONCE, HIGHEST
 from outboxctl.domain.clock import monotonic
 from outboxctl.domain.errors import ChangedError, OutboxctlError
 from outboxctl.domain.failures import Classification, Noop, Reason, Verdict, all_done, waits_for
-from outboxctl.domain.flow import OF_ONE_INDEX
+from outboxctl.domain.flow.signals import OF_ONE_INDEX
 from outboxctl.domain.index_names import BRACES
 from outboxctl.domain.lifecycle import PROJECTION
 from outboxctl.domain.printable import brief

@@ -8,12 +8,12 @@ from types import MappingProxyType
 import structlog
 
 from outboxctl.core.database import Database
-from outboxctl.core.delivery.claim import LEFT_OUT, Claimed, as_claimed
+from outboxctl.core.delivery.claim import Claimed, as_claimed
 from outboxctl.core.delivery.places import PlaceWrite
 from outboxctl.core.documents.placing import Sent
 from outboxctl.core.documents.source import DocumentSource
 from outboxctl.core.projections import in_force
-from outboxctl.core.projections.documents import Documents
+from outboxctl.core.projections.documents import LEFT_OUT, Documents
 from outboxctl.core.refused_reads import ReadRefusedError, by_halves
 from outboxctl.domain.clock import Deadline, monotonic
 from outboxctl.domain.failures import Classification, Noop, Reason, Verdict, waits_for

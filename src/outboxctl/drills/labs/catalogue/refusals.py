@@ -1,7 +1,7 @@
 """The sink answers, and refuses: some items of a bulk request, or everything under the policy `hold`."""
 
 from outboxctl.domain import backoff
-from outboxctl.domain.flow import PROBE_EVENTS
+from outboxctl.domain.flow.sink_state import PROBE_EVENTS
 from outboxctl.drills.labs import CHECK, OBSERVE, Lab, LabContext, Steps
 from outboxctl.drills.proxy import faults
 from outboxctl.drills.scratch.worker import UNREADY
