@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from moments import Insert, at, when
 from outboxctl.core.database import Database
 from outboxctl.core.delivery import settle
-from outboxctl.core.delivery.claim import LEFT_OUT, Claimed, claim
+from outboxctl.core.delivery.claim import Claimed, claim
 from outboxctl.core.documents.table import TableSource
+from outboxctl.core.projections.document_sql import LEFT_OUT
 
 BOUND = 2_000
 TRIED = 2  # attempts that every event had before

@@ -12,9 +12,9 @@ from uuid import uuid4
 
 from outboxctl.core.database import Database
 from outboxctl.core.delivery import places
-from outboxctl.core.delivery.claim import LEFT_OUT
 from outboxctl.core.delivery.places import DocumentPlace, PlaceWrite
 from outboxctl.core.projections import pages
+from outboxctl.core.projections.document_sql import LEFT_OUT
 from outboxctl.core.projections.documents import Addressed, Documents, Opening
 from outboxctl.core.refused_reads import ReadRefusedError, by_halves
 from outboxctl.domain.printable import brief

@@ -14,7 +14,6 @@ from psycopg.sql import SQL, Composable
 from psycopg.types.string import ByteaBinaryLoader
 
 from outboxctl.core.database import Database, driver
-from outboxctl.core.delivery.claim import LEFT_OUT
 from outboxctl.core.documents.rows import (
     Page,
     PageRange,
@@ -29,7 +28,8 @@ from outboxctl.core.documents.rows import (
 )
 from outboxctl.core.documents.statements import DocumentStatements
 from outboxctl.core.projections import catalog, pages
-from outboxctl.core.projections.documents import identifier, qualified
+from outboxctl.core.projections.document_sql import LEFT_OUT
+from outboxctl.core.projections.key_sql import identifier, qualified
 from outboxctl.core.refused_reads import ReadRefusedError, by_halves, reading_rows
 from outboxctl.core.sql import Connection
 from outboxctl.domain.printable import is_text

@@ -29,8 +29,9 @@ from outboxctl.core.documents.rows import (
     raw_of,
 )
 from outboxctl.core.documents.since import Since
-from outboxctl.core.projections import documents, events, in_force, pages, version_base
-from outboxctl.core.projections.documents import Documents, Opening, identifier, qualified
+from outboxctl.core.projections import document_sql, documents, events, in_force, key_sql, pages, version_base
+from outboxctl.core.projections.documents import Documents, Opening
+from outboxctl.core.projections.key_sql import identifier, qualified
 from outboxctl.core.refused_reads import ReadRefusedError, reading_of, reading_rows
 from outboxctl.core.schema.encoding import stored
 from outboxctl.core.search_path import places
@@ -238,12 +239,12 @@ class DocumentStatements:
     def _row(self, connection: Connection, *, content: bool, versions: bool) -> tuple[Composable, Composable]:
         """SQL for what comes before SELECT, and for the four lines of a row (`rows.RawDocument`)."""
         version = SQL("(SELECT version FROM version)" if versions else "NULL::text")
-        document = documents.document(self.projection, content=content)
+        document = document_sql.document(self.projection, content=content)
         both = SQL("concat({}, E'\\n', {})").format(_as_json(self._routing()), document)
         if self.projection.moves:  # a line more
-            both = SQL("concat(to_json({}), E'\\n', {})").format(documents.id_text(self.projection), both)
+            both = SQL("concat(to_json({}), E'\\n', {})").format(document_sql.id_text(self.projection), both)
         if versions and self.projection.version:
-            both = SQL("concat({}, E'\\n', {})").format(documents.own_version(self.projection), both)
+            both = SQL("concat({}, E'\\n', {})").format(document_sql.own_version(self.projection), both)
             row = SQL(ROW_OF_OWN).format(key=self._key(), made=self._looked_up(both))
             return SQL(""), row
         none = SQL("E'\\n\\n'" if self.projection.moves else "E'\\n'")  # neither a routing nor a document
@@ -256,13 +257,13 @@ class DocumentStatements:
 
     def _columns(self, *, content: bool) -> Composable:
         """SQL for the columns of a row (`rows.RowState`)."""
-        document = documents.document(self.projection, content=content)
+        document = document_sql.document(self.projection, content=content)
         made, routing = document, self._routing()
         if self.projection.routed is Routing.COLUMN:  # the view is asked once for both
             made, routing = SQL("concat({}, E'\\n', {})").format(routing, made), SQL("NULL::text")
         if self.projection.moves:
             both = SQL("concat(to_json({}), E'\\n', {}, E'\\n', {})")
-            made = both.format(documents.id_text(self.projection), self._routing(), document)
+            made = both.format(document_sql.id_text(self.projection), self._routing(), document)
         return SQL("{}, NULL::bigint, {}, {}").format(self._key(), self._looked_up(made), routing)
 
     def _states(self, rows: list[RowState]) -> list[RowState]:
@@ -295,16 +296,16 @@ class DocumentStatements:
         """
         matches = SQL(" AND ").join(map(_match, self.projection.key))
         return SQL("(SELECT {} FROM {} v WHERE {})").format(
-            documents.in_part(self.projection, what), qualified(self.projection.document), matches
+            document_sql.in_part(self.projection, what), qualified(self.projection.document), matches
         )
 
     def _routing(self) -> Composable:
         if self.projection.routed is Routing.NONE:
             return SQL("''::text")
         if self.projection.routed is Routing.COLUMN:
-            return documents.value_of(self.projection.routing)
+            return document_sql.value_of(self.projection.routing)
         column = next(each for each in self.projection.key if each.name == self.projection.routing)
-        return documents.key_column_text(SQL("r.{}").format(identifier(column.in_root)), column)
+        return key_sql.key_column_text(SQL("r.{}").format(identifier(column.in_root)), column)
 
     def _key(self) -> Composable:
         """SQL for the text of a row's key."""
@@ -365,7 +366,7 @@ def _match(column: KeyColumn) -> Composable:
     same = SQL("{} = {}").format(*both)
     if pages.form_of(column):
         return same
-    texts = (documents.key_text_sql([(value, column)]) for value in both)
+    texts = (key_sql.key_text_sql([(value, column)]) for value in both)
     return SQL("{} AND {} = {}").format(same, *texts)
 
 

@@ -12,12 +12,12 @@ from uuid import UUID
 from psycopg.sql import SQL, Composable
 
 from outboxctl.core.database import Database
-from outboxctl.core.delivery.claim import LEFT_OUT
 from outboxctl.core.documents.rows import BYTES, ChangedKey, Page, RowState, SourceRow
 from outboxctl.core.documents.since import MOVED, Since
 from outboxctl.core.documents.source import DocumentSource
 from outboxctl.core.message import PlannedOnce, send
 from outboxctl.core.produce import MAX_TYPE, MAX_VERSION
+from outboxctl.core.projections.document_sql import LEFT_OUT
 from outboxctl.core.projections.documents import Documents
 from outboxctl.core.projections.pages import SECONDS
 from outboxctl.core.refused_reads import reading_rows

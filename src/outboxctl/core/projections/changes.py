@@ -10,7 +10,7 @@ from psycopg.sql import SQL, Composed, Identifier, Literal
 
 from outboxctl.core.database import driver
 from outboxctl.core.projections.catalog import RELATION, of, view_name
-from outboxctl.core.projections.documents import identifier
+from outboxctl.core.projections.key_sql import identifier
 from outboxctl.core.schema.lock_wait import LOCK
 from outboxctl.core.schema.names import EVENTS, PROJECTIONS, REBUILDS, SOURCE, VERSION_BASE, tag
 from outboxctl.core.search_path import places

@@ -6,27 +6,26 @@ counts itself in the serial number of its snapshots (version_base.py).
 
 import json
 from collections.abc import Mapping, Sequence
-from functools import lru_cache, partial
+from functools import partial
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from psycopg.sql import SQL, Composable, Composed, Identifier, Literal
+from psycopg.sql import SQL
 
 from outboxctl.core.message import PlannedOnce, send
-from outboxctl.core.projections import in_force, owners
+from outboxctl.core.projections import owners
+from outboxctl.core.projections.document_sql import statement
 from outboxctl.core.projections.fields import fields
-from outboxctl.core.projections.version_base import HIGHEST, asking_again, current, server, version_sql
-from outboxctl.core.refused_reads import NO_VERSION, OURS, ReadRefusedError, reading_rows
-from outboxctl.core.schema.names import PLACES, VERSION_BASE
-from outboxctl.core.search_path import Places, places
+from outboxctl.core.projections.key_sql import arrays, key_types, qualified
+from outboxctl.core.projections.version_base import asking_again, current, server
+from outboxctl.core.refused_reads import ReadRefusedError, reading_rows
+from outboxctl.core.search_path import places
 from outboxctl.core.sql import Connection
 from outboxctl.core.sql.transaction import exchange, take_opening
 from outboxctl.domain.clock import LOCK_SECONDS
 from outboxctl.domain.errors import ChangedError
-from outboxctl.domain.index_names import BRACES
-from outboxctl.domain.projection import KeyColumn, Projection, Relation, Routing, key_parts
+from outboxctl.domain.projection import Projection, Relation, Routing, key_parts
 
-LEFT_OUT = ""  # in place of a document for which the batch had no room; the text of none is empty
 # What the text of a value depends on, in the forms that the triggers write keys in. The plan must not depend
 # on statistics that say "no rows": a table is not read as a whole where an index finds the key.
 SESSION = (
@@ -38,73 +37,11 @@ SESSION = (
 JOINED = "SET LOCAL enable_hashjoin = on; SET LOCAL enable_mergejoin = on"
 # Nothing is written, and no policy of a table's owner runs: PostgreSQL raises an error in its place.
 ONLY_READS = "SET LOCAL transaction_read_only = on; SET LOCAL row_security = off"
-# An error of PostgreSQL, which is the row's own like that of any expression in the view.
-OWN_VERSION = f"""CASE WHEN {{column}} BETWEEN 0 AND {HIGHEST} THEN {{column}}::bigint
-    ELSE CAST(concat('{OURS}', {{what}}, coalesce({{column}}::text, 'NULL'), '{NO_VERSION}') AS bigint)
-    END"""
-# To PostgreSQL a vector is a text of numbers in brackets, which is an array of JSON. All else stays as
-# `to_json` writes it. A cast, so that what is no array raises, as the row's own error.
-WITH_ARRAYS = """(SELECT concat('{{', string_agg(concat(to_json(e.key), ':', CASE WHEN e.key IN ({})
-    THEN coalesce((e.value #>> '{{}}')::json, 'null') ELSE e.value END), ','), '}}')
-    FROM json_each(to_json(v.*)) e)"""
-NO_SERIAL = "SELECT NULL"  # rows have versions of their own
 SEVERAL = "{view} has more than one row for this key, and a document is one row: correct the view"
 RETYPED = "the key {} is {} now, and {} in the declaration: outboxctl projection apply FILE"
 EMPTY = "its key is an empty text, and no engine takes an empty _id: give the row another key"
-# The key is compared as the column's type, so that an index finds it, and as text: of two texts of one value
-# only that of the triggers is a key. Two rows are as many as are needed to see that there are several.
-MADE = """made AS (
-    SELECT k.place, {sent} AS document, d.routing, d.own, {address} AS address
-    FROM unnest({arrays}) WITH ORDINALITY k ({names}, place)
-    LEFT JOIN LATERAL (
-        SELECT {document} AS document, {routing} AS routing, {own} AS own, {id} AS id, {value} AS value
-        FROM {view} v WHERE {matches} LIMIT 2
-    ) d ON true{placed}
-)"""
-STATEMENT = f"""
-WITH version AS MATERIALIZED ({{version}}), {MADE}, found AS (
-    SELECT place, document, routing, own, address,
-        sum(octet_length(document)) OVER (ORDER BY place ROWS UNBOUNDED PRECEDING) AS so_far
-    FROM made
-)
-SELECT {{version_of}}, place,
-    CASE WHEN so_far > %(max_bytes)s AND so_far > octet_length(document) THEN '{LEFT_OUT}' ELSE document END,
-    routing, coalesce({{stamp}} = %(stamp)s, false), address
-FROM version, found{{only}} ORDER BY place
-"""
 # Where a cast may be a stranger's, no row is asked for: PostgreSQL looks at this first, and once.
 NO_CASTS = f" WHERE (SELECT NOT ({owners.CASTS}))"
-# Of a projection with addresses that are kept (core/delivery/places.py): those of each key, and for each of
-# them the other keys that it may be of. Only a document whose address `opening` has opened is read.
-OF_KEY = f"""FROM {PLACES} p
-        WHERE p.projection = %(name)s AND {{own}}
-            AND p.entity_id = CAST(md5(concat(%(name)s, ':', {{key}})) AS uuid)"""
-OTHERS = f"""FROM {PLACES} q WHERE q.projection = p.projection AND q.document_id = p.document_id
-            AND q.index_name = p.index_name AND q.entity_id <> p.entity_id"""
-PLACED = f"""
-    LEFT JOIN LATERAL (
-        SELECT CASE WHEN num_nonnulls(d.document) = 1 THEN {{content}} END AS content OFFSET 0
-    ) c ON true
-    LEFT JOIN LATERAL (
-        SELECT bool_or({{here}} AND p.opened = CAST(%(opening)s AS uuid)) AS open,
-            bool_or({{here}}) AND bool_and(coalesce(CASE WHEN {{here}}
-                THEN p.content = c.content AND {{alone}} ELSE p.content = {{gone}} END, false)) AS unchanged
-        {OF_KEY}
-    ) p ON true"""
-EVERY_PLACE = f"""(SELECT json_agg(json_build_array(p.index_name, p.document_id, p.opened, {{others}},
-            p.content = {{gone}}))
-        {OF_KEY})"""
-# SHA-256 is PostgreSQL's own since version 11. What the base of all versions was raised for may have changed
-# the index unseen.
-CONTENT = f"""sha256(convert_to(concat(%(holds)s, (SELECT base FROM {VERSION_BASE} LIMIT 1), E'\n', d.routing,
-            E'\n', d.document), 'UTF8'))"""
-# Of a place that a document has left, whose delete was confirmed: once for all rows of a statement.
-GONE = f"""(SELECT CASE WHEN %(holds)s <> '' THEN
-            sha256(convert_to(concat(%(holds)s, (SELECT base FROM {VERSION_BASE} LIMIT 1)), 'UTF8')) END)"""
-# Without anything to say of what is unchanged: of a sweep that are most.
-ADDRESS = """CASE WHEN {unchanged} THEN NULL
-        ELSE json_build_array(num_nonnulls(d.document) = 1, d.id, d.value, {content}, {open}, {places},
-            {gone}) END"""
 LOCKS = "SELECT FROM {} WHERE false"  # takes the locks of all tables that a view reads
 FEW = 10  # keys for which planning takes longer than reading: a session plans these statements once
 
@@ -290,214 +227,8 @@ def session(seconds: float, lock_seconds: float = LOCK_SECONDS) -> str:
     return SESSION + times
 
 
-def arrays(parts: Sequence[Sequence[str]], projection: Projection) -> dict[str, Any]:
-    """The parameters k0, k1, … of the keys with these parts; t0, t1, … of types that are not PostgreSQL's."""
-    found: dict[str, Any] = {
-        f"k{place}": [part[place] for part in parts] for place in range(len(projection.key))
-    }
-    for place, column in enumerate(projection.key):
-        if not column.built_in:
-            found[f"t{place}"] = array_literal(found[f"k{place}"])
-    return found
-
-
-def array_literal(values: Sequence[str]) -> str:
-    """An array as text: its elements are read by their type's input function, and by no cast."""
-    quoted = (value.replace("\\", "\\\\").replace('"', '\\"') for value in values)
-    return "{" + ",".join(f'"{value}"' for value in quoted) + "}"
-
-
 def _types(projection: Projection, *, sending: bool) -> dict[str, str]:
     """The types of the parameters of `statement`."""
-    keys = {name: f"{kind.as_string()}[]" for name, kind in _key_types(projection).items()}
+    keys = {name: f"{kind.as_string()}[]" for name, kind in key_types(projection).items()}
     placed = {"opening": "uuid", "holds": "text"} if sending else {}
     return keys | placed | {"max_bytes": "bigint", "name": "text", "stamp": "text"}
-
-
-def _key_types(projection: Projection) -> dict[str, SQL]:
-    """The types of the elements of `arrays`, by the name of the parameter."""
-    own = {f"t{place}": type_of(each) for place, each in enumerate(projection.key) if not each.built_in}
-    return {f"k{place}": SQL("text") for place in range(len(projection.key))} | own
-
-
-@lru_cache(512)
-def statement(
-    projection: Projection,
-    server: str,
-    places: Places,
-    *,
-    content: bool = True,
-    sending: bool = False,
-    only: str = "",
-    template: str = STATEMENT,
-) -> str:
-    """The statement that reads documents, or another one of MADE, where our tables are at these places.
-
-    Its parameters are k0, k1, … (arrays of text), max_bytes, and name and stamp of the projection; with
-    `sending` what Opening has. `server` as `version_sql` has it.
-    """
-    own = own_version(projection) if content and projection.version else SQL("NULL::bigint")
-    composed = SQL(places.render(template)).format(
-        version=SQL(NO_SERIAL if projection.version else places.render(version_sql(server))),
-        stamp=SQL(places.render(in_force.STAMP.format(name="%(name)s"))),
-        document=in_part(projection, document(projection, content=content)),
-        routing=value_of(projection.routing) if projection.routed is Routing.COLUMN else SQL("NULL"),
-        value=value_of(projection.column) if projection.parted else SQL("NULL"),
-        own=own,
-        version_of=SQL("own" if projection.version else "version"),
-        only=SQL(only),
-        id=id_text(projection),
-        **_placed(projection, places, sending=sending),
-        **looked_up(projection),
-    )
-    return composed.as_string()
-
-
-def value_of(column: str, alias: str = "v") -> Composed:
-    """SQL for a column's value as the document has it: a date in ISO, a number as it is written there."""
-    return SQL(f"to_json({alias}.{{}}) #>> '{{{{}}}}'").format(identifier(column))
-
-
-def in_part(projection: Projection, what: Composable) -> Composable:
-    """SQL for what a row of the view `v` has; NULL for one of another part of the projection."""
-    return SQL("CASE WHEN {} THEN {} END").format(of_part(projection), what) if projection.value else what
-
-
-def of_part(projection: Projection, alias: str = "v") -> Composable:
-    """SQL for whether a row of the view is of this part of a projection."""
-    if not projection.value:
-        return SQL("true")
-    return SQL("({}) = {}").format(value_of(projection.column, alias), _text(projection.value))
-
-
-def id_text(projection: Projection, alias: str = "v") -> Composable:
-    """SQL for the text of a row's `id` in the view; NULL where its key is its `_id`."""
-    if projection.id is None:
-        return SQL("NULL::text")
-    return key_column_text(SQL(f"{alias}.{{}}").format(identifier(projection.id.name)), projection.id)
-
-
-def _placed(projection: Projection, places: Places, *, sending: bool) -> dict[str, Composable]:
-    """The parts of `statement` about addresses."""
-    if not sending:
-        bare = ADDRESS.format(content="NULL", open="false", unchanged="false", places="NULL", gone="NULL")
-        only = SQL(bare if projection.placed else "NULL::json")
-        return {"sent": SQL("d.document"), "placed": SQL(""), "address": only}
-    here, own = _addresses(projection)
-    hashed, gone = "NULL::bytea", "NULL::bytea"
-    if projection.skip_unchanged:
-        hashed, gone = f"CASE WHEN %(holds)s <> '' THEN {CONTENT} END", GONE
-    others, alone = f"(SELECT json_agg(q.entity_key) {OTHERS})", f"NOT EXISTS (SELECT {OTHERS})"
-    parts: dict[str, Composable] = {
-        "content": SQL(places.render(hashed)),
-        "gone": SQL(places.render(gone)),
-        "here": here,
-        "own": own,
-        "key": key_text_of([SQL(f"k.k{place}") for place in range(len(projection.key))]),
-        "others": SQL(places.render(others) if projection.moves else "NULL"),
-        "alone": SQL(places.render(alone) if projection.moves else "true"),
-    }
-    known = ADDRESS.format(
-        content="encode(c.content, 'hex')",
-        open="coalesce(p.open, false)",
-        unchanged="coalesce(p.unchanged, false)",
-        places=places.render(EVERY_PLACE),
-        gone="encode({gone}, 'hex')",
-    )
-    placed, address = (SQL(each).format(**parts) for each in (places.render(PLACED), known))
-    return {"sent": SQL("CASE WHEN p.open THEN d.document END"), "placed": placed, "address": address}
-
-
-def document(projection: Projection, *, content: bool) -> Composable:
-    """SQL for the JSON text of a row `v` of the view; without `content` an empty object."""
-    if not content:
-        return SQL("'{}'::text")
-    if not projection.vectors:
-        return SQL("to_json(v.*)::text")
-    names = (_text(each) for each in projection.vectors)
-    return SQL(WITH_ARRAYS).format(SQL(", ").join(names))
-
-
-def _addresses(projection: Projection) -> tuple[Composable, Composable]:
-    """SQL for whether a place `p` is the address of the row `d`, and whether it is in an index in force."""
-    here: list[Composable] = [SQL("true")]
-    if projection.id:
-        here.append(SQL("p.document_id = {} || d.id").format(_text(projection.id_prefix)))
-    if not projection.parted:
-        own = SQL("p.index_name = {}").format(_text(projection.index))
-        return SQL(" AND ").join(here), own
-    before, after = map(_text, BRACES.split(projection.index))
-    here.append(SQL("p.index_name = concat({}, d.value, {})").format(before, after))
-    own = SQL("starts_with(p.index_name, {0}) AND right(p.index_name, length({1})) = {1}").format(
-        before, after
-    )
-    return SQL(" AND ").join(here), own
-
-
-def _text(value: str) -> SQL:
-    """A text in such a statement."""
-    return SQL(Literal(value).as_string().replace("%", "%%"))
-
-
-def own_version(projection: Projection) -> Composable:
-    """SQL for the version that a row of the view has by itself; a row without a usable one raises."""
-    name = identifier(projection.version)
-    what = Literal(f"{projection.version[:100]} is ".replace("%", "%%"))
-    return SQL(OWN_VERSION).format(column=SQL("v.{}").format(name), what=SQL(what.as_string()))
-
-
-def looked_up(projection: Projection) -> dict[str, Composable]:
-    """The parts of a statement that looks keys up in the view `v`: `arrays`, `names`, `view`, `matches`."""
-    given = _key_types(projection)
-    arrays = (SQL(f"CAST(%({name})s AS {{}}[])").format(kind) for name, kind in given.items())
-    return {
-        "arrays": SQL(", ").join(arrays),
-        "names": SQL(", ").join(map(SQL, given)),
-        "view": qualified(projection.document),
-        "matches": SQL(" AND ").join(_match(place, each) for place, each in enumerate(projection.key)),
-    }
-
-
-def identifier(name: str) -> SQL:
-    """An identifier in a statement with the driver's placeholders."""
-    return SQL(Identifier(name).as_string().replace("%", "%%"))
-
-
-def type_of(column: KeyColumn) -> SQL:
-    """The type of a key's column in such a statement."""
-    return SQL(column.type.replace("%", "%%"))
-
-
-def qualified(relation: Relation) -> Composed:
-    """A relation's name in such a statement."""
-    return SQL(".").join(map(identifier, (relation.schema, relation.name)))
-
-
-def _match(place: int, column: KeyColumn) -> Composed:
-    name = SQL("v.{}").format(identifier(column.name))
-    typed = (
-        SQL(f"CAST(k.k{place} AS {{}})").format(type_of(column)) if column.built_in else SQL(f"k.t{place}")
-    )
-    text = key_column_text(name, column)
-    return SQL(f"{{name}} = {{typed}} AND {{text}} = k.k{place}").format(name=name, typed=typed, text=text)
-
-
-def key_text_sql(columns: Sequence[tuple[Composable, KeyColumn]]) -> Composable:
-    """SQL for the text of a key with these values (domain.projection.key_text), as the triggers write it."""
-    return key_text_of([key_column_text(value, column) for value, column in columns])
-
-
-def key_text_of(texts: Sequence[Composable]) -> Composable:
-    """The same of the texts of a key's columns."""
-    if len(texts) == 1:
-        return texts[0]
-    escaped = [SQL("replace(replace({}, '%%', '%%25'), ':', '%%3A')").format(each) for each in texts]
-    return SQL(" || ':' || ").join(escaped)
-
-
-def key_column_text(value: Composable, column: KeyColumn) -> Composed:
-    """SQL for the text of a key's column: the same for equal values."""
-    if column.type == "pg_catalog.numeric":
-        return SQL("trim_scale({})::text").format(value)
-    # By the output function: a cast may be a function of the type's owner.
-    return SQL("{}::text" if column.built_in else "concat({})").format(value)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from psycopg.sql import SQL, Composable
 
 from outboxctl.core.database import driver
-from outboxctl.core.projections import documents, follow_query, unchanged
+from outboxctl.core.projections import documents, follow_query, key_sql, unchanged
 from outboxctl.core.projections.follow_pages import HALF, FollowEvent
 from outboxctl.core.refused_reads import reading_rows
 from outboxctl.core.sql import Connection
@@ -159,8 +159,8 @@ def without_row(
     """
     parts = [key_parts(key, len(projection.key)) for key in keys]
     documents.prepare_documents(connection, projection.document, seconds)
-    statement = SQL(WITHOUT_ROW).format(**documents.looked_up(projection)).as_string()
-    values = documents.arrays(parts, projection)
+    statement = SQL(WITHOUT_ROW).format(**key_sql.looked_up(projection)).as_string()
+    values = key_sql.arrays(parts, projection)
     with reading_rows(connection):
         return [keys[place - 1] for place in connection.exec_driver_sql(statement, values).scalars()]
 
@@ -173,7 +173,7 @@ def _statement(projection: Projection, event: FollowEvent, size: int) -> tuple[s
         parts = key_parts(after, len(names))
         values = {**values, **{f"a{place}": part for place, part in enumerate(parts)}}
         bounds = [
-            SQL("CAST({} AS {})").format(SQL(f"%(a{place})s"), documents.type_of(column))
+            SQL("CAST({} AS {})").format(SQL(f"%(a{place})s"), key_sql.type_of(column))
             for place, column in enumerate(projection.key)
         ]
         beyond = SQL("AND ({}) > ({})").format(SQL(", ").join(names), SQL(", ").join(bounds))
@@ -192,9 +192,9 @@ def _keys_statement(projection: Projection, query: str, beyond: Composable, size
         most=SQL(str(AHEAD_BYTES)),
         columns=SQL(", ").join(names),
         casts=SQL(", ").join(
-            SQL("CAST({} AS {})").format(name, documents.type_of(column)) for name, column in pairs
+            SQL("CAST({} AS {})").format(name, key_sql.type_of(column)) for name, column in pairs
         ),
-        key=documents.key_text_sql(pairs),
+        key=key_sql.key_text_sql(pairs),
         query=SQL(query),
         beyond=beyond,
         size=SQL(str(size)),

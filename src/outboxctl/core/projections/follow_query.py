@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 
 from psycopg.sql import SQL
 
-from outboxctl.core.projections.documents import identifier, qualified
 from outboxctl.core.projections.follow_pages import BAD_CURSOR, FollowEvent
+from outboxctl.core.projections.key_sql import identifier, qualified
 from outboxctl.domain import keys_query
 from outboxctl.domain.projection import DOCUMENTS, EVERYTHING, Follow, Projection
 

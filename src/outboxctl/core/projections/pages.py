@@ -11,9 +11,9 @@ from typing import Any
 from psycopg.sql import SQL, Composable, Composed
 from sqlalchemy import CursorResult
 
-from outboxctl.core.projections import documents, indexes
+from outboxctl.core.projections import document_sql, documents, indexes, key_sql
 from outboxctl.core.projections.catalog import RELATION, of
-from outboxctl.core.projections.documents import identifier, qualified
+from outboxctl.core.projections.key_sql import identifier, qualified
 from outboxctl.core.refused_reads import ReadRefusedError, reading_rows
 from outboxctl.core.sql import Connection, text
 from outboxctl.core.sql.transaction import undone
@@ -105,7 +105,7 @@ def by_id(connection: Connection, projection: Projection, ids: Sequence[str]) ->
     if projection.id is None:
         return {}
     # As a text or uuid an index finds it.
-    kind, text_ = projection.id.type.removeprefix("pg_catalog."), documents.id_text(projection, "r")
+    kind, text_ = projection.id.type.removeprefix("pg_catalog."), document_sql.id_text(projection, "r")
     column = SQL("r.{}").format(identifier(projection.id.name))
     parts: dict[str, Any] = {"id": text_, "type": SQL("uuid" if kind == "uuid" else "text")}
     parts["column"] = column if kind in ("text", "varchar", "uuid") else text_
@@ -123,7 +123,7 @@ def values(connection: Connection, projection: Projection, most: int) -> list[st
 
     Raises ReadRefusedError.
     """
-    parts: dict[str, Any] = {"value": documents.value_of(projection.column, "r"), "most": SQL(str(most))}
+    parts: dict[str, Any] = {"value": document_sql.value_of(projection.column, "r"), "most": SQL(str(most))}
     return list(_read(connection, projection, VALUES, **parts).scalars())
 
 
@@ -178,7 +178,7 @@ def _read(
         key=row_key(projection.key),
         view=qualified(projection.document),
         keyed=keyed(projection.key),
-        of_part=documents.of_part(projection, "r"),
+        of_part=document_sql.of_part(projection, "r"),
         **parts,
     )
     with reading_rows(connection):
@@ -216,7 +216,7 @@ def form_of(column: KeyColumn) -> str | None:
 def value(place: int, column: KeyColumn) -> Composed:
     """SQL for the parameter of a key's column; without a cast from text, which may be somebody's function."""
     given = SQL(f"CAST(%(k{place})s AS text)" if column.built_in else f"%(k{place})s")
-    return SQL("CAST({} AS {})").format(given, documents.type_of(column))
+    return SQL("CAST({} AS {})").format(given, key_sql.type_of(column))
 
 
 def keyed(key: Sequence[KeyColumn], alias: str = "r") -> Composed:
@@ -227,4 +227,4 @@ def keyed(key: Sequence[KeyColumn], alias: str = "r") -> Composed:
 
 def row_key(key: Sequence[KeyColumn]) -> Composable:
     """SQL for the key's text of a row `r`."""
-    return documents.key_text_sql([(SQL("r.{}").format(identifier(each.name)), each) for each in key])
+    return key_sql.key_text_sql([(SQL("r.{}").format(identifier(each.name)), each) for each in key])

@@ -7,8 +7,9 @@ the keys were found for. What cannot be told here has an event, and a lane looks
 from collections.abc import Sequence
 from uuid import uuid4
 
-from outboxctl.core.projections import documents
-from outboxctl.core.projections.documents import MADE, Opening
+from outboxctl.core.projections import document_sql, documents
+from outboxctl.core.projections.document_sql import MADE
+from outboxctl.core.projections.documents import Opening
 from outboxctl.core.refused_reads import ReadRefusedError, reading_rows
 from outboxctl.core.schema.names import REBUILDS
 from outboxctl.core.search_path import places
@@ -63,7 +64,7 @@ def _changed(
         with undone(connection):
             documents.prepare_documents(connection, projection.document, seconds)
             connection.exec_driver_sql(documents.JOINED)
-            query = documents.statement(projection, "", places(connection), sending=True, template=CHANGED)
+            query = document_sql.statement(projection, "", places(connection), sending=True, template=CHANGED)
             with reading_rows(connection):
                 rows = connection.exec_driver_sql(query, values | {"alias": projection.index})
                 return [keys[place - 1] for place in rows.scalars()]

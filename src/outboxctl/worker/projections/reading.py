@@ -13,7 +13,8 @@ from outboxctl.core.delivery.places import PlaceWrite
 from outboxctl.core.documents.placing import Sent
 from outboxctl.core.documents.source import DocumentSource
 from outboxctl.core.projections import in_force
-from outboxctl.core.projections.documents import LEFT_OUT, Documents
+from outboxctl.core.projections.document_sql import LEFT_OUT
+from outboxctl.core.projections.documents import Documents
 from outboxctl.core.refused_reads import ReadRefusedError, by_halves
 from outboxctl.domain.clock import Deadline, monotonic
 from outboxctl.domain.failures import Classification, Noop, Reason, Verdict, waits_for
