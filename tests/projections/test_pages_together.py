@@ -151,7 +151,7 @@ def test_what_a_dead_worker_held_is_sent_one_by_one(
         "UPDATE search_outbox_events SET attempts = 1, error_reason = 'lease_expired',"
         f" next_retry_at = now() WHERE follow = {DOCUMENTS}"
     )
-    worker.parts.reclaimed.found()
+    worker.parts.reclaimed.expect()
     worker.work()
     assert index.documents() == shop.documents(sql)
     assert len(single(sql)) == MANY

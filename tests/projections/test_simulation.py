@@ -77,7 +77,7 @@ def lanes(url: str, index: LossyIndex) -> Iterator[None]:
         with db.begin() as connection:
             connection.exec_driver_sql(EXPIRE)
             reclaim(connection, max_processing=600, max_attempts=1000)
-        parts.reclaimed.found()
+        parts.reclaimed.expect()
 
     def expand() -> None:
         while not parts.context.signals.wait_for_stop(0.01):

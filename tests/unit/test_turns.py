@@ -23,7 +23,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 def turns() -> ReclaimedTurns:
     """Reclaimed events may exist."""
     turns = ReclaimedTurns()
-    turns.found()
+    turns.expect()
     return turns
 
 
@@ -46,18 +46,18 @@ def test_then_it_is_the_others_turn(turns: ReclaimedTurns, clock: list[float]) -
 
 def test_nobody_waits_for_none(turns: ReclaimedTurns, clock: list[float]) -> None:
     turns.begin()
-    turns.none_left(turns.times_found)
+    turns.none_left(turns.times_expected)
     assert not turns.due()
-    turns.found()
+    turns.expect()
     clock[0] += TURN / 2
     assert turns.due()
 
 
-def test_what_is_found_during_a_look_is_looked_for_again(turns: ReclaimedTurns) -> None:
+def test_what_is_reclaimed_during_a_look_is_looked_for_again(turns: ReclaimedTurns) -> None:
     turns.begin()
-    found = turns.times_found
-    turns.found()  # after the claim's snapshot
-    turns.none_left(found)
+    times = turns.times_expected
+    turns.expect()  # after the claim's snapshot
+    turns.none_left(times)
     assert turns.may_exist
 
 

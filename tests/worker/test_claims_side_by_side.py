@@ -78,7 +78,7 @@ def test_a_reclaimed_event_waits_for_a_claim_that_is_under_way(
     second.start()
     assert held.sent.wait(PATIENCE)
     insert("lease_expired")
-    parts.reclaimed.found()
+    parts.reclaimed.expect()
     parts.context.in_flight.remove(first.lease.token)  # settled
     looking = threading.Thread(target=lambda: alone.append(batch_of(claimer)), daemon=True)
     looking.start()
@@ -98,7 +98,7 @@ def test_nothing_is_claimed_beside_a_reclaimed_event(
 ) -> None:
     """Whoever delivers it holds no lock meanwhile, and the other lanes wait all the same."""
     insert("lease_expired")
-    parts.reclaimed.found()
+    parts.reclaimed.expect()
     alone = batch_of(claimer)
     insert()
     batches = list[Batch]()

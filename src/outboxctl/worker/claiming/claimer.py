@@ -27,23 +27,23 @@ class ReclaimedTurns:
     """Whether reclaimed events may be claimed now, or all others; used under the claim lock.
 
     A turn begins once nothing else is in flight. Batches in progress are waited for up to `patience`: where
-    they take longer, the others have as long a turn first. Any thread calls `found`.
+    they take longer, the others have as long a turn first. Any thread calls `expect`.
     """
 
     def __init__(self) -> None:
-        self.times_found = 0
-        self._times_looked = 0  # `times_found` before a claim that returned none
+        self.times_expected = 0
+        self._times_answered = 0  # `times_expected` before a claim that returned none
         self._ends = self._others_end = 0.0
         self.patience = PATIENCE
 
-    def found(self) -> None:
-        """There are reclaimed events."""
-        self.times_found += 1
+    def expect(self) -> None:
+        """There may be reclaimed events."""
+        self.times_expected += 1
 
     @property
     def may_exist(self) -> bool:
-        """Whether there may be reclaimed events: no claim since `found` has returned none."""
-        return self.times_found > self._times_looked
+        """Whether there may be reclaimed events: no claim since `expect` has returned none."""
+        return self.times_expected > self._times_answered
 
     def due(self) -> bool:
         """Whether to wait for the batches in progress, and then claim reclaimed events."""
@@ -63,9 +63,9 @@ class ReclaimedTurns:
         self._ends = self._ends or now + TURN
         return True
 
-    def none_left(self, times_found: int) -> None:
-        """A claim returned no reclaimed event, when so many had been found: later ones are still to come."""
-        self._times_looked, self._ends = times_found, 0.0
+    def none_left(self, times_expected: int) -> None:
+        """A claim that was sent after so many calls of `expect` returned no reclaimed event."""
+        self._times_answered, self._ends = times_expected, 0.0
 
 
 class Claimer:
@@ -222,11 +222,11 @@ class Claimer:
             return None
         if not self._reclaimed.begin():
             return None
-        choice, found = self._flow.choice(size, probing=True), self._reclaimed.times_found
+        choice, times = self._flow.choice(size, probing=True), self._reclaimed.times_expected
         batch = self._claims.take(self._new_lease(min(size, GROUP)), exclusive=True, choice=choice)
         self._alone_until = 0.0
         if not batch:
-            self._reclaimed.none_left(found)
+            self._reclaimed.none_left(times)
             return None
         self._flow.claimed(batch.name)
         return batch

@@ -87,7 +87,7 @@ class Maintenance:
             )
         if not reclaimed.total:
             return
-        self._reclaimed.found()
+        self._reclaimed.expect()
         log.warning(
             f"Reclaimed {reclaimed.total} stuck outbox events (expired lease or max processing exceeded)",
             failed=len(reclaimed.failed_ops),

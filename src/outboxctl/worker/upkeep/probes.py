@@ -65,7 +65,7 @@ class Probes:
             with health.waiting_for("database"), database.begin() as connection:
                 writable = snapshot.writable(connection)
                 if snapshot.anything_reclaimed(connection, closed=self._flow.closed()):
-                    self._reclaimed.found()
+                    self._reclaimed.expect()
                 declared = in_force.declared(connection, self._kept)
         except OutboxctlError as error:
             self._context.reporter.failed(error, observer="probe")
