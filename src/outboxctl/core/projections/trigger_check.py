@@ -1,6 +1,7 @@
 """Whether the triggers of a projection's tables are in the database as `Triggers.sql` makes them."""
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -15,7 +16,8 @@ from outboxctl.core.projections.fields import fields
 from outboxctl.core.projections.trigger_functions import RIGHTS, settings
 from outboxctl.core.projections.trigger_names import Watched, WatchedTable, shared, watched
 from outboxctl.core.projections.triggers import Triggers
-from outboxctl.core.sql import Connection, Row
+from outboxctl.core.sql import Connection, Row, text
+from outboxctl.core.sql.kept import kept
 from outboxctl.domain.projection import Projection, Relation
 
 # A partition gets its table's trigger of rows, from whoever makes or attaches it, who owns both.
@@ -29,10 +31,14 @@ SELECT p.proname::text AS name, p.prosrc AS body, p.prosecdef AS definer,
     {RIGHTS} AS may_insert, ({PARTITIONABLE}) AS partitionable
 FROM pg_proc p, to_regclass({{events}}) outbox WHERE {{ours}}
 """
-# Ours, and functions of other tables that write this projection's events all the same: the bodies of all
-# functions are read, 20 us each.
-OURS = """({ours} OR {projection} = ANY (
-    string_to_array(substring(p.prosrc FROM '^\n-- projections: ([a-z0-9_, ]*)'), ', ')))"""
+# Whose events a function writes, by its first line: the bodies of all functions are read, 20 us each.
+USERS = text("""
+SELECT f.oid::bigint, string_to_array(f.users, ', ') FROM (
+    SELECT p.oid, substring(p.prosrc FROM '^\n-- projections: ([a-z0-9_, ]*)') AS users FROM pg_proc p
+) f WHERE f.users IS NOT NULL
+""")
+# Ours, and functions of other tables that write this projection's events all the same.
+OURS = "({ours} OR p.oid = ANY (CAST({others} AS oid[])))"
 # `none`: no trigger of ours is there but the copy of one of the partitioned table.
 DIFFERENCES = """
 SELECT n.nspname::text AS schema, c.relname::text AS "table", c.relkind = 'p' AS partitioned, c.oid::bigint,
@@ -114,8 +120,19 @@ def installed(
         made = {row.function: row for row in _rows(connection, MADE, functions=complete.functions_sql)}
     for each in there.functions:
         found += _of_function(each.table, functions.get(each.name), made.get(each.call))
-    ours = SQL(OURS).format(ours=there.condition, projection=Literal(projection.name))
+    others = _writers(connection).get(projection.name, [])
+    ours = SQL(OURS).format(ours=there.condition, others=Literal(others))
     return [*found, *_of_triggers(connection, there, ours)] if oids else found
+
+
+@kept
+def _writers(connection: Connection) -> dict[str, list[int]]:
+    """The functions that write events of a projection, by its name."""
+    found = defaultdict[str, list[int]](list)
+    for oid, users in connection.execute(USERS):
+        for name in users:
+            found[name].append(oid)
+    return found
 
 
 def _rows(connection: Connection, query: str, **parts: Composable) -> list[Row]:

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
-from typing import Any, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection
 
 KEY = "outboxctl.kept"  # in the `info` of a connection
-Of = TypeVar("Of")
+Of = ParamSpec("Of")
 Fact = TypeVar("Fact")
 
 
@@ -22,16 +22,17 @@ def keeping(connection: Connection) -> Iterator[None]:
         connection.info.pop(KEY, None)
 
 
-def kept(look: Callable[[Connection, Of], Fact]) -> Callable[[Connection, Of], Fact]:
+def kept(look: Callable[Concatenate[Connection, Of], Fact]) -> Callable[Concatenate[Connection, Of], Fact]:
     """A function of the catalog whose answers are kept; nobody changes an answer."""
 
     @wraps(look)
-    def looked_up(connection: Connection, of: Of) -> Fact:
+    def looked_up(connection: Connection, /, *of: Of.args, **named: Of.kwargs) -> Fact:
         answers: dict[Any, Fact] | None = connection.info.get(KEY)
         if answers is None:
-            return look(connection, of)
-        if (look, of) not in answers:
-            answers[look, of] = look(connection, of)
-        return answers[look, of]
+            return look(connection, *of, **named)
+        key = (look, of, *named.items())
+        if key not in answers:
+            answers[key] = look(connection, *of, **named)
+        return answers[key]
 
     return looked_up

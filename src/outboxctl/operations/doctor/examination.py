@@ -16,6 +16,7 @@ from outboxctl.core.projections import in_force
 from outboxctl.core.projections.fields import Field
 from outboxctl.core.projections.indexes import MissingIndex
 from outboxctl.core.schema import marker
+from outboxctl.core.sql.kept import keeping
 from outboxctl.domain.errors import (
     OutboxctlError,
     RefusedError,
@@ -247,7 +248,8 @@ def _in_parts(
 def _unindexed(connection: Connection, projections: Sequence[Projection]) -> list[tuple[str, MissingIndex]]:
     from outboxctl.operations.projection.notices import unindexed  # noqa: PLC0415 - slow to load
 
-    return [(each.name, missing) for each in projections for missing in unindexed(connection, each)]
+    with keeping(connection):
+        return [(each.name, missing) for each in projections for missing in unindexed(connection, each)]
 
 
 def _sink(exam: Examination) -> None:
