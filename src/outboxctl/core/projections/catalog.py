@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 from psycopg.errors import InvalidParameterValue
 from sqlalchemy.exc import DBAPIError
 
+from outboxctl.core.message import PlannedOnce, send
 from outboxctl.core.schema.names import EVENTS
-from outboxctl.core.sql import Connection, text
+from outboxctl.core.sql import Connection, TextClause, text
 from outboxctl.core.sql.kept import kept
 from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import Relation
@@ -44,6 +45,7 @@ WORDS = {
 OF = (
     "c.relname = CAST(:name AS text) AND n.nspname = CAST(:schema AS text)"  # text: a name would be truncated
 )
+OF_TYPES = {"name": "text", "schema": "text", "columns": "text[]"}
 RELATION = f"pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace AND {OF}"
 PARTS = text("SELECT parse_ident(:name)")
 # Tables and views of a schema with their columns and indexes, types and owners; without the schema's name.
@@ -142,8 +144,8 @@ class Facts(NamedTuple):
 
 @kept
 def _facts(connection: Connection, relation: Relation) -> Facts | None:
-    row = connection.execute(FACTS, of(relation)).first()
-    return Facts(*row) if row else None
+    rows = look_up(connection, FACTS, relation)
+    return Facts(*rows[0]) if rows else None
 
 
 def kind(connection: Connection, relation: Relation) -> Kind | None:
@@ -170,6 +172,18 @@ def is_inherited(connection: Connection, table: Relation) -> bool:
 def pages(connection: Connection, relation: Relation) -> int:
     """How many pages of the server's block size, 8 kB in general, its rows take."""
     return int(connection.execute(PAGES, of(relation)).scalar_one())
+
+
+def look_up(
+    connection: Connection, statement: TextClause, relation: Relation, columns: Collection[str] | None = None
+) -> list[Any]:
+    """The rows of a statement of the catalog about a relation, or its `columns`: the session plans it once.
+
+    To plan one takes several times what its execution does, and there are dozens for each projection.
+    """
+    values = of(relation) | ({} if columns is None else {"columns": [*columns]})
+    types = {name: OF_TYPES[name] for name in values}
+    return send(connection, PlannedOnce(statement, values, types))[-1].rows
 
 
 def of(relation: Relation) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from collections.abc import Set
 
 from psycopg.sql import Identifier
 
-from outboxctl.core.projections.catalog import RELATION, of, oid_of
+from outboxctl.core.projections.catalog import RELATION, look_up, oid_of
 from outboxctl.core.projections.fields import fields, stored
 from outboxctl.core.sql import Connection, text
 from outboxctl.core.sql.kept import kept
@@ -72,13 +72,13 @@ def used(connection: Connection, view: Relation) -> dict[Relation, frozenset[str
     A table as the document is read as a whole. Materialized views and foreign tables, on which there are no
     triggers, are among them. A function's own queries are not known.
     """
-    trees = {rule: str(tree) for rule, tree in connection.execute(TREES, of(view))}
+    trees = {rule: str(tree) for rule, tree in look_up(connection, TREES, view)}
     found: defaultdict[Relation, set[str]] = defaultdict(set)
     whole: set[Relation] = set()
-    for read in connection.execute(USED, of(view)):
-        table = Relation(read.schema, read.name)
-        found[table].update(filter(None, [read.column]))
-        if read.rule not in trees or _row_references(trees[read.rule], {read.type}):
+    for rule, type_, schema, name, column in look_up(connection, USED, view):
+        table = Relation(schema, name)
+        found[table].update(filter(None, [column]))
+        if rule not in trees or _row_references(trees[rule], {type_}):
             whole.add(table)
     return {
         table: frozenset(() if table in whole else stored(fields(connection, table), names))
@@ -89,7 +89,7 @@ def used(connection: Connection, view: Relation) -> dict[Relation, frozenset[str
 def occurrences(connection: Connection, view: Relation, table: Relation) -> int:
     """How often a view, or a view that it reads, names a table: 2 for one that is joined to itself."""
     oid = oid_of(connection, table)
-    trees = connection.execute(TREES, of(view))
+    trees = look_up(connection, TREES, view)
     return sum(str(tree).count(f":rtekind 0 :relid {oid} ") for _, tree in trees)
 
 
@@ -164,7 +164,7 @@ def volatile(connection: Connection, view: Relation) -> list[str]:
 
     Also functions of the user's own that are not immutable: what they read is not known.
     """
-    trees = [str(tree) for _, tree in connection.execute(TREES, of(view))]
+    trees = [str(tree) for _, tree in look_up(connection, TREES, view)]
     functions, operators = (
         {int(oid) for each in trees for oid in kind.findall(each)} for kind in (FUNCTION, OPERATOR)
     )
@@ -178,9 +178,9 @@ def row_security(connection: Connection, view: Relation) -> list[Relation]:
 
     That is the view's owner; the current role for a view with `security_invoker` and for a table.
     """
-    return [Relation(*row) for row in connection.execute(HIDDEN, of(view))]
+    return [Relation(*row) for row in look_up(connection, HIDDEN, view)]
 
 
 def passed_security(connection: Connection, view: Relation) -> list[tuple[Relation, str]]:
     """Tables that a view reads past their row level security, each with the role that it reads as."""
-    return [(Relation(*row[:2]), row[2]) for row in connection.execute(PASSED, of(view))]
+    return [(Relation(*row[:2]), row[2]) for row in look_up(connection, PASSED, view)]

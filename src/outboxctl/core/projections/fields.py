@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from outboxctl.core.projections.catalog import RELATION, of
+from outboxctl.core.projections.catalog import RELATION, look_up
 from outboxctl.core.sql import Connection, text
 from outboxctl.core.sql.kept import kept
 from outboxctl.domain.projection import Relation
@@ -88,7 +88,7 @@ class Field:
 @kept
 def fields(connection: Connection, relation: Relation) -> list[Field]:
     """The columns in their order; none where there is no such table or view."""
-    rows = connection.execute(FIELDS, of(relation))
+    rows = look_up(connection, FIELDS, relation)
     return [replace(Field(*columns), row=_relation(row)) for *columns, row in rows]
 
 

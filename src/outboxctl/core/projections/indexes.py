@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from outboxctl.core.projections.catalog import RELATION, of
+from outboxctl.core.projections.catalog import RELATION, look_up, of
 from outboxctl.core.sql import Connection, text
 from outboxctl.core.sql.kept import kept
 from outboxctl.domain.projection import Relation
@@ -97,19 +97,19 @@ def create_sql(connection: Connection, relation: Relation, columns: Sequence[str
 
 
 def _begins(connection: Connection, relation: Relation, columns: Sequence[str]) -> bool:
-    return bool(connection.execute(BEGINS, of(relation) | {"columns": list(columns)}).scalar())
+    return bool(look_up(connection, BEGINS, relation, columns)[0][0])
 
 
 def _leaves(connection: Connection, relation: Relation) -> list[Relation]:
     """None of a table that is not partitioned."""
-    found = [Relation(*row) for row in connection.execute(LEAVES, of(relation))]
+    found = [Relation(*row) for row in look_up(connection, LEAVES, relation)]
     return [] if found == [relation] else found
 
 
 @kept
 def unique(connection: Connection, relation: Relation) -> list[UniqueKey]:
     """The valid unique indexes on columns alone."""
-    return [UniqueKey(tuple(names), *flags) for names, *flags in connection.execute(UNIQUE, of(relation))]
+    return [UniqueKey(tuple(names), *flags) for names, *flags in look_up(connection, UNIQUE, relation)]
 
 
 def most_rows(connection: Connection, relation: Relation, names: Sequence[str]) -> int:

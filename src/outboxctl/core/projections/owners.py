@@ -6,7 +6,7 @@ with the rights of whoever reads. Types are looked at for each reading: a column
 
 from typing import NamedTuple
 
-from outboxctl.core.projections.catalog import of
+from outboxctl.core.projections.catalog import look_up
 from outboxctl.core.projections.dependencies import VIEWS
 from outboxctl.core.refused_reads import ReadRefusedError
 from outboxctl.core.schema.names import EVENTS
@@ -64,7 +64,7 @@ class OwnedByOther(NamedTuple):
 
 def others(connection: Connection, document: Relation) -> list[OwnedByOther]:
     """What a view reads that is others'."""
-    return [OwnedByOther(*row) for row in connection.execute(OTHERS, of(document))]
+    return [OwnedByOther(*row) for row in look_up(connection, OTHERS, document)]
 
 
 def refuse_casts(connection: Connection, document: Relation) -> None:

@@ -31,11 +31,13 @@ SELECT p.proname::text AS name, p.prosrc AS body, p.prosecdef AS definer,
     {RIGHTS} AS may_insert, ({PARTITIONABLE}) AS partitionable
 FROM pg_proc p, to_regclass({{events}}) outbox WHERE {{ours}}
 """
-# Whose events a function writes, by its first line: the bodies of all functions are read, 20 us each.
+# Whose events a function writes, by its first line. The bodies of all functions are read, so by no regular
+# expression, which takes five times as long.
 USERS = text("""
-SELECT f.oid::bigint, string_to_array(f.users, ', ') FROM (
-    SELECT p.oid, substring(p.prosrc FROM '^\n-- projections: ([a-z0-9_, ]*)') AS users FROM pg_proc p
-) f WHERE f.users IS NOT NULL
+SELECT f.oid::bigint, string_to_array(split_part(f.line, ': ', 2), ', ') FROM (
+    SELECT oid, split_part(prosrc, E'\n', 2) AS line FROM pg_proc
+    WHERE prorettype = 'pg_catalog.trigger'::regtype OFFSET 0
+) f WHERE starts_with(f.line, '-- projections: ')
 """)
 # Ours, and functions of other tables that write this projection's events all the same.
 OURS = "({ours} OR p.oid = ANY (CAST({others} AS oid[])))"

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from outboxctl.core.projections import dependencies, indexes
-from outboxctl.core.projections.catalog import RELATION, of
+from outboxctl.core.projections.catalog import RELATION, look_up, of
 from outboxctl.core.projections.dependencies import VIEWS
 from outboxctl.core.projections.fields import Field, fields
 from outboxctl.core.sql import Connection, text
@@ -67,7 +67,7 @@ def read(connection: Connection, view: Relation, tables: Collection[Relation]) -
     """The texts of a view and those beneath it; `tables` are all that they read. A table has no text."""
     with undone(connection):
         connection.exec_driver_sql(PINNED)
-        views = {Relation(*row[:2]): str(row[2]) for row in connection.execute(TEXTS, of(view))}
+        views = {Relation(*row[:2]): str(row[2]) for row in look_up(connection, TEXTS, view)}
     columns = {
         table: TableColumns(
             {each.name: _type(each) for each in fields(connection, table)},
