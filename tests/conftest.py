@@ -2,6 +2,7 @@
 
 import functools
 import os
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import asdict
@@ -35,6 +36,10 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "real_engine: needs a real Elasticsearch, not an imitation")
     config.addinivalue_line("markers", "no_servers: needs neither PostgreSQL nor a sink")
     config.addinivalue_line("markers", "slow(reason): `make test-all` runs it, `make test` does not")
+    # Processes inherit what is ignored, as it is in the background and under nohup: tests send them these.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGHUP, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_DFL)
 
 
 @pytest.hookimpl(tryfirst=True)

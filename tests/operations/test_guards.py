@@ -4,7 +4,7 @@ import os
 import pty
 import subprocess
 import sys
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import psycopg
@@ -117,15 +117,19 @@ def test_on_a_terminal_it_asks(keys: bytes, code: int, cli: Cli, prod: psycopg.C
     before = lab.state(prod)
     ours, theirs = pty.openpty()
     command = [sys.executable, "-c", OWN_TERMINAL, *OUTBOXCTL, "prune", "--older-than", "1d", "--json"]
-    with subprocess.Popen(
-        command,
-        env=cli.env,
-        cwd=cli.cwd,
-        stdin=theirs,
-        stderr=theirs,
-        stdout=subprocess.PIPE,
-        start_new_session=True,
-    ) as process:
+    with (
+        subprocess.Popen(
+            command,
+            env=cli.env,
+            cwd=cli.cwd,
+            stdin=theirs,
+            stderr=theirs,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+        ) as process,
+        ExitStack() as stack,
+    ):
+        stack.callback(process.kill)  # it waits for an answer where this fails
         os.close(theirs)
         shown = b""
         while b"Really prune" not in shown:

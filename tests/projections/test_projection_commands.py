@@ -199,6 +199,7 @@ def test_drop_leaves_the_index_and_discards_what_waits(
     assert store.what() == ["view", "triggers", "declaration", "documents"]
 
 
+@pytest.mark.real_engine
 def test_a_drop_names_the_index_that_stays_and_what_deletes_it(
     applied: Store, cli: Cli, engine: Elasticsearch, servers: Servers
 ) -> None:
