@@ -153,8 +153,8 @@ class Link:
             to.sendall(raw)
 
     def _act(self, rule: Rule) -> None:
+        rule.reached.set()  # before the client can see that it is closed
         if rule.do in (Do.DROP_STATEMENT, Do.DROP_ANSWER):
             self.close()
-        rule.reached.set()
         if rule.do in (Do.HOLD_STATEMENT, Do.HOLD_ANSWER):
             rule.released.wait()
