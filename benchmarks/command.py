@@ -101,6 +101,6 @@ def figures(values: Mapping[str, list[float]], unit: Callable[[str], str]) -> li
 def ratios(values: Sequence[float], to: Sequence[float]) -> list[float]:
     """Each repetition's value divided by the other of the same repetition.
 
-    0, which is not measured, where that is 0: a short run may cost no tick of the CPU's clock.
+    0 where the other is 0: a short run may take less CPU than one tick of its clock.
     """
     return [value / other if other else 0.0 for value, other in zip(values, to, strict=True)]

@@ -17,7 +17,7 @@ from outboxctl.domain.projection import DOCUMENTS
 CHANGES = 5  # of the row, each in a transaction of its own
 WINDOW = 40.0  # seconds of the worker that are watched
 LOOK = 0.2  # seconds between two looks at its memory
-# Documents that ended events stand for: one has one, or all that it names.
+# Documents of the events that are done: an event is of one document, or of all that it lists.
 KEYS = f"""
 SELECT count(*) FILTER (WHERE follow IS NULL)
     + coalesce(sum(json_array_length(entity_key::json)) FILTER (WHERE follow = {DOCUMENTS}), 0)

@@ -13,7 +13,7 @@ import psycopg
 from psycopg.errors import DeadlockDetected, ForeignKeyViolation, SerializationFailure, UniqueViolation
 
 SESSIONS, KEYS, TRANSACTIONS = 6, range(1, 13), 5
-# Of a serialization failure also where a row that a session waits for was moved to another partition.
+# A serialization failure also at READ COMMITTED: a row that is waited for was moved to another partition.
 REFUSED = (DeadlockDetected, ForeignKeyViolation, SerializationFailure, UniqueViolation)
 PID = re.compile(r"[Pp]rocess (\d+)")
 BEGIN = ("BEGIN", "BEGIN ISOLATION LEVEL REPEATABLE READ")

@@ -1,9 +1,9 @@
 """Several statements in one message, for whose answer the client waits once; repeated ones planned once.
 
-To plan a claim costs five times what claiming one event does, as for a look-up in the catalog. A statement is
-planned once only in a session of our own. Behind a pooler the next transaction may be in another session,
-which has none of our prepared statements, or those of another client by the same names. There the process id
-of the backend that answers is not the one that the client was given when it connected.
+To plan takes five times as long as to execute, of a claim of one event and of a look-up in the catalog. A
+statement is planned once only in a session of our own. Behind a pooler the next transaction may be in another
+session, which has none of our prepared statements, or those of another client by the same names. There the
+process id of the backend that answers is not the one that the client was given when it connected.
 """
 
 import re

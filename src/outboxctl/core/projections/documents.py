@@ -16,7 +16,7 @@ from outboxctl.core.message import PlannedOnce, send
 from outboxctl.core.projections import owners
 from outboxctl.core.projections.document_sql import statement
 from outboxctl.core.projections.fields import fields
-from outboxctl.core.projections.key_sql import arrays, key_types, qualified
+from outboxctl.core.projections.key_sql import array_types, arrays, qualified
 from outboxctl.core.projections.version_base import asking_again, current, server
 from outboxctl.core.refused_reads import ReadRefusedError, reading_rows
 from outboxctl.core.search_path import places
@@ -229,6 +229,6 @@ def session(seconds: float, lock_seconds: float = LOCK_SECONDS) -> str:
 
 def _types(projection: Projection, *, sending: bool) -> dict[str, str]:
     """The types of the parameters of `statement`."""
-    keys = {name: f"{kind.as_string()}[]" for name, kind in key_types(projection).items()}
+    keys = {name: f"{kind.as_string()}[]" for name, kind in array_types(projection).items()}
     placed = {"opening": "uuid", "holds": "text"} if sending else {}
     return keys | placed | {"max_bytes": "bigint", "name": "text", "stamp": "text"}

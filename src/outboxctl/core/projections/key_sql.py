@@ -40,7 +40,7 @@ def array_literal(values: Sequence[str]) -> str:
     return "{" + ",".join(f'"{value}"' for value in quoted) + "}"
 
 
-def key_types(projection: Projection) -> dict[str, SQL]:
+def array_types(projection: Projection) -> dict[str, SQL]:
     """The types of the elements of `arrays`, by the name of the parameter."""
     own = {f"t{place}": type_of(each) for place, each in enumerate(projection.key) if not each.built_in}
     return {f"k{place}": SQL("text") for place in range(len(projection.key))} | own
@@ -48,7 +48,7 @@ def key_types(projection: Projection) -> dict[str, SQL]:
 
 def looked_up(projection: Projection) -> dict[str, Composable]:
     """The parts of a statement that looks keys up in the view `v`: `arrays`, `names`, `view`, `matches`."""
-    given = key_types(projection)
+    given = array_types(projection)
     arrays = (SQL(f"CAST(%({name})s AS {{}}[])").format(kind) for name, kind in given.items())
     return {
         "arrays": SQL(", ").join(arrays),

@@ -13,7 +13,7 @@ from outboxctl.core.projections import trigger_places
 from outboxctl.core.projections.catalog import kind, oid_of, row_level
 from outboxctl.core.projections.changes import outbox_schema
 from outboxctl.core.projections.fields import fields
-from outboxctl.core.projections.trigger_functions import RIGHTS, settings
+from outboxctl.core.projections.trigger_functions import RIGHTS, WRITES_EVENTS, WRITES_FOR, settings
 from outboxctl.core.projections.trigger_names import Watched, WatchedTable, shared, watched
 from outboxctl.core.projections.triggers import Triggers
 from outboxctl.core.sql import Connection, Row, text
@@ -31,14 +31,7 @@ SELECT p.proname::text AS name, p.prosrc AS body, p.prosecdef AS definer,
     {RIGHTS} AS may_insert, ({PARTITIONABLE}) AS partitionable
 FROM pg_proc p, to_regclass({{events}}) outbox WHERE {{ours}}
 """
-# Whose events a function writes, by its first line. The bodies of all functions are read, so by no regular
-# expression, which takes five times as long.
-USERS = text("""
-SELECT f.oid::bigint, string_to_array(split_part(f.line, ': ', 2), ', ') FROM (
-    SELECT oid, split_part(prosrc, E'\n', 2) AS line FROM pg_proc
-    WHERE prorettype = 'pg_catalog.trigger'::regtype OFFSET 0
-) f WHERE starts_with(f.line, '-- projections: ')
-""")
+WRITERS = text(f"SELECT p.oid::bigint, {WRITES_FOR} FROM pg_proc p WHERE {WRITES_EVENTS}")
 # Ours, and functions of other tables that write this projection's events all the same.
 OURS = "({ours} OR p.oid = ANY (CAST({others} AS oid[])))"
 # `none`: no trigger of ours is there but the copy of one of the partitioned table.
@@ -129,10 +122,10 @@ def installed(
 
 @kept
 def _writers(connection: Connection) -> dict[str, list[int]]:
-    """The functions that write events of a projection, by its name."""
+    """The oids of the functions that write events, by the name of the projection."""
     found = defaultdict[str, list[int]](list)
-    for oid, users in connection.execute(USERS):
-        for name in users:
+    for oid, names in connection.execute(WRITERS):
+        for name in names:
             found[name].append(oid)
     return found
 

@@ -37,6 +37,12 @@ RIGHTS = f"""(SELECT bool_and(has_column_privilege(p.proowner, outbox, c, 'INSER
             FROM unnest(ARRAY['{"', '".join(("id", *INSERTED))}']) c)
         AND has_column_privilege(p.proowner, outbox, 'status', 'UPDATE')
         AND has_column_privilege(p.proowner, outbox, 'created_at', 'UPDATE')"""
+# Whether the function `p` is one of these, by the first line of its body, and the projections whose events it
+# writes. By no regular expression: of a body of 19 kB that takes five times as long.
+WRITES_EVENTS = (
+    "p.prorettype = 'trigger'::regtype AND starts_with(left(p.prosrc, 20), E'\\n-- projections: ')"
+)
+WRITES_FOR = "string_to_array(split_part(split_part(p.prosrc, E'\\n', 2), ': ', 2), ', ')"
 # Bytes as they are stored. No document has a larger key. The text of a smaller one, however well it is
 # compressed (lz4: 255 times) and if JSON writes six bytes for each of its own, is far from PostgreSQL's 1 GB.
 LARGEST = 100_000

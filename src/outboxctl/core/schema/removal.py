@@ -5,22 +5,19 @@ from typing import NamedTuple
 from psycopg.errors import DependentObjectsStillExist
 
 from outboxctl.core.projections import changes, in_force
+from outboxctl.core.projections.trigger_functions import WRITES_EVENTS, WRITES_FOR
 from outboxctl.core.schema.names import MIGRATION_FUNCTIONS, OIDS, PROJECTIONS, TRIGGER_FUNCTIONS, VERSION
 from outboxctl.core.schema.notify import NAME as NOTIFY
 from outboxctl.core.sql import Connection, text
 from outboxctl.domain.errors import NotPermittedError, UsageError
 from outboxctl.domain.printable import brief
 
-# The first line of a trigger's function names the projections whose events it writes.
 ORPHANS = text(f"""
 SELECT p.oid::regprocedure::text AS function, ARRAY(SELECT DISTINCT t.tgrelid::regclass::text
     FROM pg_trigger t WHERE t.tgfoid = p.oid AND t.tgparentid = 0 ORDER BY 1) AS tables
 FROM pg_proc p
 WHERE p.pronamespace = (SELECT relnamespace FROM pg_class WHERE oid = to_regclass('{PROJECTIONS}'))
-    AND p.prorettype = 'trigger'::regtype AND starts_with(p.proname, 'outbox_')
-    AND starts_with(p.prosrc, E'\\n-- projections: ')
-    AND NOT CAST(:names AS text[]) && string_to_array(
-        substring(p.prosrc FROM E'^\\n-- projections: ([^\\n]*)'), ', ')
+    AND starts_with(p.proname, 'outbox_') AND {WRITES_EVENTS} AND NOT CAST(:names AS text[]) && {WRITES_FOR}
 ORDER BY 1
 """)
 TRIGGERED = ", ".join(f"'{name}'" for name in (*TRIGGER_FUNCTIONS, NOTIFY, "search_index_outbox"))
