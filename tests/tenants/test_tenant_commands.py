@@ -1,11 +1,6 @@
 """What commands do with the name of a declaration for several schemas: it chooses all its projections."""
 
-import os
-import signal
-from pathlib import Path
-
-from processes import eventually, start
-from tenants.tenancy import TABLES, WHO, Tenants
+from tenants.tenancy import WHO, Tenants
 
 
 def test_a_name_chooses_all_schemas(tenants: Tenants) -> None:
@@ -40,30 +35,3 @@ def test_a_name_chooses_all_schemas(tenants: Tenants) -> None:
     cli.ok("doctor")
     assert "product__tenant_c" in cli.ok("projection", "drop", "product", *WHO)
     assert tenants.in_force() == {}
-
-
-def test_watch_takes_up_what_is_new_and_waits_for_what_does_not_fit(tenants: Tenants, tmp_path: Path) -> None:
-    tenants.sql.execute("CREATE SCHEMA tenant_bad")
-    log = (tmp_path / "watch.log").open("w+")
-    args = ["projection", "apply", str(tenants.file), *WHO, "--watch"]
-    with Path(os.devnull).open() as nothing:
-        files = (nothing.fileno(), log.fileno(), log.fileno())
-        watching = start(args, tenants.cli.env, tmp_path, files)
-    try:
-        eventually(lambda: len(tenants.in_force()) == 3)
-        tenants.add("tenant_d")
-        eventually(lambda: "tenant_d" in tenants.in_force())
-        said = Path(log.name).read_text()
-        assert "watching tenant_*" in said
-        assert said.count("in the schema 'tenant_bad' root: there is no table") == 1
-        assert "faster" not in said
-        tenants.sql.execute("DROP SCHEMA tenant_bad, tenant_b CASCADE")
-        eventually(lambda: "tenant_b" not in tenants.in_force())
-        tenants.add("tenant_bad", "tenant_b", tables=TABLES)
-        eventually(lambda: len(tenants.in_force()) == 5)
-        watching.send_signal(signal.SIGTERM)
-        assert watching.wait(20) == 0
-    finally:
-        watching.kill()
-    tenants.drain()
-    assert tenants.judged() == {}

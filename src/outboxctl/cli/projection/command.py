@@ -151,9 +151,6 @@ def apply(
     by: By,
     reason: Reason,
     triggers: Triggers = None,
-    watch: Annotated[
-        bool, typer.Option("--watch", help="Go on until SIGTERM: schemas that are new are taken up.")
-    ] = False,
     wait: LockWait = 60.0,
     yes: Yes = False,
     json: Json = False,
@@ -161,17 +158,15 @@ def apply(
     """Put the declared projections in force, in one transaction; what is as declared already stays.
 
     A declaration for several schemas is applied schema by schema, once all of them fit; the projection of a
-    schema that is gone is dropped. With --watch a schema that does not fit is tried again.
+    schema that is gone is dropped.
 
     Workers take it up within a second. A missing index is made behind its alias; one that is there only
     gets new fields. A projection that the file does not name stays as it is.
 
     Example: outboxctl projection apply products.toml --by alice --reason "product search"
     """
-    from outboxctl.operations.batches import stoppable
     from outboxctl.operations.projection import declaration
     from outboxctl.operations.projection.apply import Applying
-    from outboxctl.operations.projection.watch import SchemaWatch
 
     declared, who, configured = declaration.read(file), audited(by, reason), settings()
     servers = view.server_names(configured)
@@ -183,11 +178,6 @@ def apply(
         work = Applying(
             db, client, who["by"], who["reason"], index, triggers, wait, print_progress, rendering.progress
         )
-        if watch:
-            with stoppable() as stop:
-                for done in SchemaWatch(work, declared).run(stop):
-                    view.applied(done, servers, watching=True, json=json)
-            return
         done = work.apply(declared)
         with db.begin() as connection:
             guards.warn_superuser_of(connection, done.planned)

@@ -111,8 +111,8 @@ def next_commands(planned: "Sequence[Planned]") -> "Iterator[object]":
         yield rendering.Unbroken(f"Next: {command}")
 
 
-def applied(done: "Applied", servers: ServerNames, *, watching: bool = False, json: bool) -> None:
-    """Show what was done; to who is not `watching` also what fills large indexes faster."""
+def applied(done: "Applied", servers: ServerNames, *, json: bool) -> None:
+    """Show what was done, and the command that fills large new indexes faster."""
     rows = [
         planned(each)
         | {
@@ -123,18 +123,17 @@ def applied(done: "Applied", servers: ServerNames, *, watching: bool = False, js
     ]
     gone = [asdict(each) for each in done.gone]
     report = {"servers": asdict(servers), "projections": rows, "gone": gone, "audit_id": done.audit_id}
-    rendering.show(report, lambda: _applied_lines(done, watching=watching), json=json)
+    rendering.show(report, lambda: _applied_lines(done), json=json)
 
 
-def _applied_lines(done: "Applied", *, watching: bool) -> "Iterator[object]":
+def _applied_lines(done: "Applied") -> "Iterator[object]":
     made = set[str]()
     for each in done.planned:
         projection, own = each.projection, done.steps[each.projection.name]
         yield f"{projection.name}: {'' if own else 'as declared already; nothing was changed'}".rstrip(": ")
         yield from steps([*own, *(step for step in each.steps if step.what == "rebuild")], made)
         yield from warnings(each)
-    if not watching:
-        yield from _filled(done)
+    yield from _filled(done)
     yield from next_commands(done.planned)
     for lost in done.gone:
         yield f"{lost.name}: its schema is gone"

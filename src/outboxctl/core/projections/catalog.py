@@ -82,7 +82,7 @@ WHERE c.relkind IN ('r', 'p', 'v') AND n.nspname !~ '^pg_' AND n.nspname <> 'inf
 ORDER BY 1 LIMIT 10000
 """)
 SCHEMAS = text(f"""
-SELECT nspname::text, n.oid::bigint, rolname::text, rolsuper OR rolname = session_user
+SELECT nspname::text, rolname::text, rolsuper OR rolname = session_user
     OR nspowner = (SELECT relowner FROM pg_class WHERE oid = to_regclass('{EVENTS}'))
 FROM pg_namespace n JOIN pg_roles r ON r.oid = nspowner WHERE nspname !~ '^pg_' ORDER BY 1
 """)
@@ -91,9 +91,8 @@ SHOWN = 3  # tables of a near name
 
 
 class Schema(NamedTuple):
-    """Its oid and owner; `ours`: that is the outbox's owner, a superuser, or whoever asks."""
+    """Its owner; `ours`: that is the outbox's owner, a superuser, or whoever asks."""
 
-    oid: int
     owner: str
     ours: bool
 
