@@ -1,6 +1,5 @@
 """Runs of labs as they might have been, for tests of what is made of them."""
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,6 @@ from outboxctl.drills.labs.evidence import EvidenceFolder
 from outboxctl.drills.labs.model import (
     LabCheck,
     LabPhase,
-    LabRun,
     LabSample,
     LabVerdict,
     Line,
@@ -58,21 +56,16 @@ def record(
         "checks": [LabCheck(LabPhase.CHECK, "the backlog is gone", text, text, verdict)],
         "conclusion": {"their reason": text},
         "windows": [Window(text, 2.0, 6.0)],
-        "snapshots": [Snapshot("B", 5.0, standing(text), {"w1": f"outbox_lag_events 0.0\n# {text}\n"})],
+        "snapshots": [Snapshot("B", 5.0, standing(text), {"w1": [f"outbox_lag_events 1.0 # {text}"]})],
         "samples": samples,
         "timeline": [Line(2.0, LabPhase.INJECT, phase=True), Line(2.5, text)],
     }
     return Record(lab, BEGUN, verdict=verdict, **{**made, **given})
 
 
-def run(records: Sequence[Record]) -> LabRun:
-    verdict = LabVerdict.worst(each.verdict for each in records)
-    return LabRun(BEGUN, 20.0, verdict, {"search": "elasticsearch 9.0.4"}, list(records))
-
-
-def evidence(path: Path, *records: Record) -> Path:
+def evidence(path: Path, *records: Record, language: str = "en") -> Path:
     """Write the folder that a run of these leaves."""
-    folder = EvidenceFolder(path)
+    folder = EvidenceFolder(path, language)
     folder.begin([each.lab for each in records])
     for each in records:
         folder.add(each)

@@ -45,8 +45,7 @@ def _labs() -> str:
     from outboxctl.drills.labs.catalogue import LABS
 
     rows = ["| no. | lab | question | takes |", "| --- | --- | --- | --- |"]
-    labs = sorted(LABS, key=lambda lab: (lab.number or len(LABS), lab.name))
-    rows += [f"| {lab.number or ''} | `{lab.name}` | {lab.question} | {lab.seconds:g} s |" for lab in labs]
+    rows += [f"| {lab.number or ''} | `{lab.name}` | {lab.question} | {lab.seconds:g} s |" for lab in LABS]
     table = "\n".join(rows)
     return LABS_TABLE.sub(lambda _: f"\n{table}\n\n", (DOCS / "labs" / "README.md").read_text())
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from outboxctl.drills.labs import Lab
 from outboxctl.drills.labs.catalogue import CORE
-from outboxctl.drills.labs.lab import Lab
 from outboxctl.drills.labs.messages import in_language
 
 pytestmark = pytest.mark.no_servers

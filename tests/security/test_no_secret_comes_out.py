@@ -18,8 +18,7 @@ from fakes import Script, fake_sink
 from fakes.faults import answered
 from operations.every_command import EVIL, haunt
 from outboxctl.domain import redaction
-from outboxctl.drills.labs.evidence import EvidenceFolder
-from outboxctl.drills.labs.evidence.files import HALF
+from outboxctl.drills.labs.evidence import HALF_LOG, EvidenceFolder
 from processes import Cli, Worker, environment, eventually
 from servers import Servers
 
@@ -144,9 +143,9 @@ def test_evidence_keeps_no_secret_of_a_log_line(tmp_path: Path) -> None:
         (tmp_path / "run" / "bad-op").mkdir(parents=True)
         log = tmp_path / "run" / "bad-op" / "worker-w1.log"
         # Of a long log its beginning and its end are kept: a secret lies across each cut.
-        first = lines + b"x" * (HALF - 6 - len(lines)) + CANARY.encode()
-        last = CANARY.encode() + b"x" * (HALF - len(CANARY) + 6)
-        log.write_bytes(first + b"x" * HALF + last)
+        first = lines + b"x" * (HALF_LOG - 6 - len(lines)) + CANARY.encode()
+        last = CANARY.encode() + b"x" * (HALF_LOG - len(CANARY) + 6)
+        log.write_bytes(first + b"x" * HALF_LOG + last)
         folder = EvidenceFolder(tmp_path / "run")
         told = record(text=f"a worker said {CANARY}", logs=["worker-w1.log"])
         folder.begin([told.lab])

@@ -8,7 +8,7 @@ import pytest
 
 from outboxctl.domain.errors import UnreachableError
 from outboxctl.drills.labs import CHECK, RECOVER, Lab, LabContext, Steps
-from outboxctl.drills.labs.experiment import Experiment, FaultNotConfirmed, RunStopped
+from outboxctl.drills.labs.context import Experiment, FaultNotConfirmed, RunStopped
 from outboxctl.drills.labs.model import LabPhase, LabVerdict, Record
 from outboxctl.drills.labs.run import play
 

@@ -16,14 +16,13 @@ from outboxctl.cli import lab as commands
 from outboxctl.cli.app import app
 from outboxctl.core.schema.namespaces import in_schema
 from outboxctl.domain.errors import UsageError
-from outboxctl.drills.labs import messages
+from outboxctl.drills.labs import Lab, messages
 from outboxctl.drills.labs.catalogue import LABS
-from outboxctl.drills.labs.lab import Lab
 
 pytestmark = pytest.mark.no_servers
 EVENT_ID = "2cf0f5e7-ef32-5c43-91b6-e065a8f204c9"
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
-SOURCES = (Path(commands.__file__).parent, Path(messages.__file__).parent)
+SOURCES = (Path(commands.__file__), *Path(messages.__file__).parent.rglob("*.py"))
 
 
 @pytest.mark.parametrize(
@@ -83,8 +82,7 @@ def test_its_page_in_chinese_is_chinese(lab: type[Lab]) -> None:
 
 
 def test_no_line_of_the_catalogue_is_out_of_use() -> None:
-    paths = [path for folder in SOURCES for path in folder.rglob("*.py")]
-    source = re.sub(r'"\s*\n\s*f?"', "", "".join(path.read_text() for path in paths))
+    source = re.sub(r'"\s*\n\s*f?"', "", "".join(path.read_text() for path in SOURCES))
     parts = {
         english: [each for each in english.split("{}") if each.strip()] for english in messages.catalogue()
     }

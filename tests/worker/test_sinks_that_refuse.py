@@ -1,5 +1,6 @@
 """Sinks that refuse, are overloaded or slow: no event fails or is sent twice because of it."""
 
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
@@ -25,6 +26,7 @@ ANSWERS = {
     "typed": refused(400, "illegal_argument_exception", "no"),
 }
 BUSY = refused(429, "es_rejected_execution_exception", "busy", Retry_After="1")
+BUSY_ITEM = (429, {"type": "es_rejected_execution_exception", "reason": "busy"})
 LIMIT = "outbox_inflight_limit_events"
 LEASE, EACH, EVENTS = 4.0, 0.3, 12  # seconds of a lease and of one event's request; events
 ONE_ONLY, LATE = answered(413), ProxyFault(after=EACH)
@@ -90,6 +92,26 @@ def test_an_event_that_something_in_between_refuses_does_not_stop_the_others_und
         assert running.metric("outbox_circuit_open") == running.metric("outbox_terminal_failed_total") == 0
         sink.script = Script()
         scene.holds(41)
+
+
+def test_of_a_bulk_request_only_the_items_that_were_refused_are_sent_again(
+    worker: Callable[..., Worker], scene: Scene, servers: Servers
+) -> None:
+    """The answer is a 200 that refuses a third of the items, three times."""
+    scene.load(TOTAL)
+    refused_ids = set[str]()
+
+    def refuse_some(bulk: Bulk) -> ProxyFault:
+        if not refused_ids:
+            refused_ids.update(bulk.ids[::3])
+        return ProxyFault(items=dict.fromkeys(refused_ids, BUSY_ITEM).get) if bulk.number < 3 else HEALTHY
+
+    with fake_sink(Script(refuse_some), upstream=servers.sink) as sink:
+        running = worker(ELASTIC_URL=sink.url, OUTBOX_CONCURRENCY="1", **SETTINGS)
+        scene.finished_by(running, TOTAL)
+        sent = Counter(id_ for bulk in sink.requests for id_ in bulk.ids)
+    assert {id_ for id_, times in sent.items() if times > 1} == refused_ids
+    scene.holds(TOTAL)
 
 
 @pytest.mark.slow(reason="real workers for some seconds")

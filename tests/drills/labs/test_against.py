@@ -29,12 +29,12 @@ def test_a_lab_touches_nothing_but_its_own(
     cli, index = Cli(staging, tmp_path), staging["ELASTIC_INDEX"]
     cli.ok("inject", "load", "--count", "3")
     before = theirs(sql, engine, index)
-    labs = ("bad-op", "duplicate-delivery", "rebuild-under-load", "projection-fanout")
+    labs = ("bad-op", "kill-and-heal", "zombie-worker")
     done = cli("lab", "run", *labs, "--against", "--yes", "--json", timeout=200)
     verdicts = {record["lab"]: record["verdict"] for record in json.loads(done.stdout)["records"]}
     assert verdicts == dict.fromkeys(labs, "OK"), done.stdout
     assert done.returncode == 0
-    for name in ("schema outboxctl_lab_bad_op_", f"index {index}-lab-duplicate-delivery-"):
+    for name in ("schema outboxctl_lab_bad_op_", f"index {index}-lab-zombie-worker-"):
         assert name in done.stderr  # said first, and whole
     assert theirs(sql, engine, index) == before
     assert left(sql, engine, index) == []

@@ -1,19 +1,19 @@
-"""What a lab works with: its tables and index, a fault proxy before the sink, and real worker processes."""
+"""What a lab is written with: checks, waits and faults, its own tables, index and proxy, and real workers."""
 
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from signal import SIGCONT, SIGSTOP
 from threading import Event
-from typing import TYPE_CHECKING, Literal, TypeVar
+from time import monotonic
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeVar
 from uuid import UUID, uuid4
 
 from outboxctl.core.database import Database
 from outboxctl.core.operator import inject
 from outboxctl.core.stats import drill_snapshot, snapshot
-from outboxctl.drills.labs.experiment import TIMEOUT_SECONDS, Experiment, FaultNotConfirmed
-from outboxctl.drills.labs.model import LabVerdict, Record, Snapshot
+from outboxctl.domain.printable import brief
+from outboxctl.drills.labs.model import LabCheck, LabPhase, LabVerdict, Line, Record, Snapshot, Window
 from outboxctl.drills.proxy import Proxy, faults
 from outboxctl.drills.scratch.worker import WorkerProcess
 from outboxctl.drills.services import sockets
@@ -24,24 +24,118 @@ if TYPE_CHECKING:
     from outboxctl.core.database import Connection
     from outboxctl.core.stats.drill_snapshot import EventCounts
     from outboxctl.core.stats.snapshot import EventRow
-    from outboxctl.drills.proxy.faults import ProxyFault
-    from outboxctl.drills.proxy.server import Bulk
     from outboxctl.drills.scratch.settings import Namespace
 
 ENTITY_TYPE = "block"
 ROWS_A_TRANSACTION = 500
+POLL_SECONDS = 0.05
+TIMEOUT_SECONDS = 30.0
+MAX_SERIES = 1_000  # of one worker in a snapshot; another build may have any number
 OK = 200  # HTTP
 DELIVERED = "all events delivered, the worker ready"
 RECOVERED = "the backlog is gone"
 UNREACHABLE = "nothing listens where the worker sends"
-PROCESSED = "processed, by the metric"
-COUNTS: dict[str, str] = {
-    "done": "events done",
-    "failed": "events failed",
-    "attempts": "claims of all events",
-    "attempts_most": "most attempts",
-}
+REFUSED = "every connection to the sink is refused"
+Test = Callable[[], object]
+Steps = Iterator[LabPhase]
 T = TypeVar("T")
+
+
+class RunStopped(Exception):  # noqa: N818 - an order, not an error
+    """The run is to end: raised by every wait."""
+
+
+class FaultNotConfirmed(Exception):  # noqa: N818 - a result, not an error
+    """The later phases would show nothing; the check that says why is in the record."""
+
+
+class Experiment:
+    """One run of one lab, recorded in `record` as it goes; `stop` ends every wait with RunStopped."""
+
+    def __init__(self, record: Record, *, stop: Event) -> None:
+        self.record, self.phase, self.stop = record, LabPhase.PREPARE, stop
+        self._started = monotonic()
+        self._undoing: list[tuple[int, Callable[[], object] | None]] = []
+
+    @property
+    def now(self) -> float:
+        """Seconds since the lab began."""
+        return round(monotonic() - self._started, 3)
+
+    def fault(self, name: str, begin: Callable[[], T], undo: Callable[[], object] | None = None) -> T:
+        """Inject a fault with `begin` now; `undo` is called in UNDO at the latest."""
+        self.log(f"fault: {name}")
+        self.record.windows.append(Window(name, self.now, None))
+        self._undoing.append((len(self.record.windows) - 1, undo))
+        return begin()
+
+    def undo(self) -> None:
+        """Undo every fault that still lasts, the last one first, even if another cannot be undone."""
+        while self._undoing:
+            number, undo = self._undoing.pop()
+            window = self.record.windows[number]
+            try:
+                if undo:
+                    undo()
+                    self.log(f"undone: {window.fault}")
+            except Exception as error:
+                name = f"undone: {window.fault}"
+                self.note(name, "undone", str(error), LabVerdict.INCONCLUSIVE)
+            self.record.windows[number] = Window(window.fault, window.began, self.now)
+
+    def wait(self, condition: Callable[[], T], within: float = TIMEOUT_SECONDS, *, unless: Test = bool) -> T:
+        """The first true `condition`, or the last after `within` seconds, or once `unless`. RunStopped."""
+        end = monotonic() + within
+        while not (value := condition()) and monotonic() < end:
+            if unless():
+                return condition()
+            self.pause(POLL_SECONDS)
+        return value
+
+    def pause(self, seconds: float) -> None:
+        """Sleep. RunStopped if the run is to end."""
+        if self.stop.wait(seconds):
+            raise RunStopped
+
+    def confirm(self, name: str, condition: Callable[[], T], within: float = TIMEOUT_SECONDS) -> T:
+        """Wait until the effect of the fault can be observed, and return it; else FaultNotConfirmed."""
+        observed = self.wait(condition, within)
+        self.note(name, "seen", _readable(observed), LabVerdict.INCONCLUSIVE, met=bool(observed))
+        if not observed:
+            raise FaultNotConfirmed
+        return observed
+
+    def expect(self, name: str, expected: object, observed: object, *, met: bool | None = None) -> bool:
+        """Check a part of the hypothesis: both are equal, unless `met` says so. False refutes it."""
+        holds = expected == observed if met is None else met
+        self.note(name, _plain(expected), _plain(observed), LabVerdict.FAIL, met=holds)
+        return holds
+
+    def expect_soon(
+        self, name: str, condition: Callable[[], T], within: float = TIMEOUT_SECONDS, *, unless: Test = bool
+    ) -> T:
+        """Wait for what the hypothesis predicts; a false value refutes it, and the lab goes on."""
+        started = monotonic()
+        observed = self.wait(condition, within, unless=unless)
+        took = f"after {monotonic() - started:.1f} s" if observed else _readable(observed)
+        self.note(name, f"within {within:g} s", took, LabVerdict.FAIL, met=bool(observed))
+        return observed
+
+    def conclude(self, name: str, value: object) -> None:
+        """Fill in a field of the conclusion."""
+        self.record.conclusion[name] = _plain(value)
+
+    def log(self, text: str) -> None:
+        """Add a line to the timeline."""
+        self.record.timeline.append(Line(self.now, brief(text, 300)))
+
+    def note(
+        self, name: str, expected: str, observed: str, otherwise: LabVerdict, *, met: bool = False
+    ) -> None:
+        """Record a check: OK if it is met, else `otherwise`."""
+        verdict = LabVerdict.OK if met else otherwise
+        check = LabCheck(self.phase, name, expected, brief(observed, 300), verdict)
+        self.record.checks.append(check)
 
 
 class LabContext(Experiment):
@@ -61,8 +155,7 @@ class LabContext(Experiment):
         self.written = 0  # events
         self.workers: dict[str, WorkerProcess] = {}
         with ExitStack() as stack:
-            first = self.settings.sink_urls[0]
-            self.proxy = stack.enter_context(Proxy(first, files=files(self.settings)))
+            self.proxy = stack.enter_context(Proxy(self.settings.sink_urls[0], files=files(self.settings)))
             self.database = Database(self.settings.require_database_url(), connections=4)
             stack.callback(self.database.close)
             self.client = connect(self.settings, timeout=30)
@@ -117,14 +210,6 @@ class LabContext(Experiment):
         versions = scanned.versions(self.client, self.settings.elastic_index, ids)
         return [versions[id_] for id_ in ids]
 
-    def bulks_since(self, number: int) -> "list[Bulk]":
-        """The bulk requests from this number on, of the last 200."""
-        return [bulk for bulk in self.proxy.recent if bulk.number >= number]
-
-    def times_sent(self, since: int = 0) -> Counter[str]:
-        """How often each document was sent in the bulk requests from this number on, of the last 200."""
-        return Counter(id_ for bulk in self.bulks_since(since) for id_ in bulk.ids)
-
     # Writing.
 
     def load(self, events: int, *, content: str = "text of a lab") -> list[UUID]:
@@ -138,11 +223,6 @@ class LabContext(Experiment):
         """Insert or update these rows, each with its event, in one transaction."""
         contents = [content] * len(entities) if isinstance(content, str) else content
         self.transact(lambda c: inject.upserts(c, entity_type=ENTITY_TYPE, ids=entities, contents=contents))
-        self.written += len(entities)
-
-    def delete(self, entities: Sequence[UUID]) -> None:
-        """Delete these rows, each with its event, in one transaction."""
-        self.transact(lambda c: inject.deletes(c, entity_type=ENTITY_TYPE, ids=entities))
         self.written += len(entities)
 
     def insert(self, *, op: str, beside: int = 0) -> str:
@@ -172,10 +252,6 @@ class LabContext(Experiment):
             self.record.logs.append(log.name)
         return self.workers[name]
 
-    def proxy_fault(self, name: str, fault: "ProxyFault") -> None:
-        """Set a fault at the proxy until it is undone."""
-        self.fault(name, lambda: self.proxy.set(fault), self.proxy.clear)
-
     def hold_up(self, name: str, point: Literal["before apply", "after apply"]) -> None:
         """As a fault, hold every bulk request at this point until undone."""
         block = ExitStack()
@@ -183,7 +259,7 @@ class LabContext(Experiment):
 
     def refuse_connections(self) -> str:
         """As a fault, refuse every connection to the sink until undone. Returns how. FaultNotConfirmed."""
-        self.proxy_fault("every connection to the sink is refused", faults.refuse())
+        self.fault(REFUSED, lambda: self.proxy.set(faults.refuse()), self.proxy.clear)
         self.confirm(UNREACHABLE, lambda: not sockets.get(self.proxy.url, seconds=1)[0], within=3)
         return "connections to ES refused (as with a wrong URL)"
 
@@ -194,16 +270,9 @@ class LabContext(Experiment):
 
     # Checks that many labs share.
 
-    def expect_counts(self, **expected: int) -> "EventCounts":
-        """Check fields of EventCounts by their names in COUNTS; returns all of them."""
-        counts = self.counts()
-        for name, value in expected.items():
-            self.expect(COUNTS[name], value, getattr(counts, name))
-        return counts
-
-    def expect_processed(self) -> None:
-        """Check that the running workers have counted each event once."""
-        self.expect(PROCESSED, self.written, int(self.metric("outbox_processed_total")))
+    def expect_all_done(self) -> None:
+        """Check that every event that was written is done."""
+        self.expect("events done", self.written, self.counts().done)
 
     def expect_steady(self, events: int, within: float = 2 * TIMEOUT_SECONDS) -> None:
         """Wait until so many events are done, none is left, every worker ready. FaultNotConfirmed."""
@@ -219,10 +288,10 @@ class LabContext(Experiment):
         return self.expect_soon(RECOVERED, self.idle, within, unless=self._all_ended)
 
     def snapshot(self, label: str) -> None:
-        """Record the document's A, B and C, and what each worker's /metrics returns."""
+        """Record the document's queries A, B and C, and the metrics of each worker that are not 0."""
         seconds = self.settings.max_processing_seconds
         status = self.transact(lambda c: snapshot.pipeline_status(c, max_processing=seconds))
-        metrics = {name: each.get("/metrics")[1] for name, each in self.workers.items() if each.running}
+        metrics = {name: _series(each.get("/metrics")[1]) for name, each in self.workers.items()}
         self.record.snapshots.append(Snapshot(label, self.now, status, metrics))
 
     def _all_ended(self) -> bool:
@@ -231,3 +300,57 @@ class LabContext(Experiment):
     def _steady(self, events: int) -> bool:
         now = self.counts()
         return now.lag == 0 and now.done >= events and self.ready(*self.workers)
+
+
+class Lab:
+    """A drill: a subclass sets the texts, and says in `experiment` what is done.
+
+    Texts are English; `messages.zh.toml` has their Chinese. `number` is that of the lab document, None for
+    other labs. `settings` are environment variables in place of the defaults. `seconds` is how long it
+    usually takes. `by_hand` are the commands by which a person does the same. `judged` is the last line of
+    the document's conclusion, before the verdict. `prepare` writes `events` rows.
+    """
+
+    name: ClassVar[str]
+    number: ClassVar[int | None] = None
+    title: ClassVar[str]
+    question: ClassVar[str]
+    hypothesis: ClassVar[str]
+    settings: ClassVar[Mapping[str, str]] = {}
+    events: ClassVar[int] = 200
+    seconds: ClassVar[float] = 10.0
+    by_hand: ClassVar[tuple[str, ...]] = ()
+    judged: ClassVar[str] = ""
+
+    def prepare(self, ctx: LabContext) -> None:
+        """Write `events` rows and start a worker."""
+        ctx.load(self.events)
+        ctx.worker("w1").start()
+
+    def experiment(self, ctx: LabContext) -> Steps:
+        """Inject the fault (`ctx.fault`), and make sure of its effect (`ctx.confirm`).
+
+        What follows `yield OBSERVE` is done while the fault lasts; all faults are undone after it. What
+        follows `yield RECOVER` replaces the wait until no event is left. What follows `yield CHECK` is the
+        last: `ctx.expect`, `ctx.conclude`.
+        """
+        raise NotImplementedError
+
+
+def _series(page: str) -> list[str]:
+    """Return the lines of a page of /metrics whose value is not 0, without buckets and creation times."""
+    lines = (line for line in page.splitlines() if line.startswith("outbox_") and not line.endswith(" 0.0"))
+    return [line for line in lines if "_bucket{" not in line and "_created" not in line][:MAX_SERIES]
+
+
+def _readable(observed: object) -> str:
+    return "nothing" if observed is None or observed is False else _plain(observed)
+
+
+def _plain(value: object) -> str:
+    """A value in words, not as Python prints it."""
+    if value is None or value in ([], {}):
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)

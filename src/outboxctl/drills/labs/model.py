@@ -76,12 +76,15 @@ class LabSample:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The document's queries before (A), during (B) and after (C) the fault, and each worker's `metrics`."""
+    """The document's queries before (A), during (B) and after (C) the fault, and each worker's `metrics`.
+
+    Of the metrics the series that are not 0, a line each.
+    """
 
     label: str
     at: float
     standing: PipelineStatus
-    metrics: dict[str, str]
+    metrics: dict[str, list[str]]
 
 
 @dataclass(frozen=True)
@@ -126,7 +129,7 @@ class Record:
 
 @dataclass(frozen=True)
 class LabRun:
-    """Several labs, run together; `versions` by role. In `report.json` without metrics."""
+    """Several labs, run together; `versions` by role."""
 
     started_at: str
     seconds: float

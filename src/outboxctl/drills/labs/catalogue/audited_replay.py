@@ -67,7 +67,7 @@ class AuditedReplay(Lab):
             [("replay", BY, REASON, CAUGHT)],
             [(act.action, act.operator, act.reason, act.affected) for act in acts],
         )
-        ctx.expect_counts(done=ctx.written)
+        ctx.expect_all_done()
         ctx.conclude("matched by the dry run", plan.matched)
         ctx.conclude("back to pending", cleared == CAUGHT)
         ctx.conclude("audited", audited and signed == CAUGHT)

@@ -1,4 +1,6 @@
-"""Labs 1 and 2 of the document: a worker is killed while events are processing; the sink is unreachable."""
+"""Labs 1 and 2 of the document, a killed worker and an unreachable sink; and a worker that is frozen."""
+
+from signal import SIGCONT
 
 from outboxctl.core.stats import snapshot
 from outboxctl.domain import backoff
@@ -7,6 +9,8 @@ from outboxctl.drills.labs import CHECK, OBSERVE, Lab, LabContext, Steps
 STUCK = "outbox_stuck_processing_events"
 CAUGHT = 100  # events written during the outage
 ROUNDS = 3  # retries of each that are waited for
+BATCH = 10  # events of the frozen worker
+LONG_LEASE = "60"  # seconds: the second worker still holds its event when the frozen one resumes
 RETRIES, LAG, AGE = "outbox_retry_scheduled_total", "outbox_lag_events", "outbox_oldest_age_seconds"
 
 
@@ -51,7 +55,7 @@ class KillAndHeal(Lab):
         yield CHECK  # section 4.4: the table, the log and the metrics
         stuck, reclaimed = ctx.counts().stuck, worker.reclaimed()
         ctx.expect("stuck in the end", 0, stuck)
-        ctx.expect_counts(done=ctx.written)
+        ctx.expect_all_done()
         logged = "the log reports the reclaim"
         ctx.expect(logged, f"{held} reclaimed", f"{reclaimed} reclaimed", met=reclaimed >= held)
         ctx.expect_soon(
@@ -121,7 +125,7 @@ class OutageAndBackoff(Lab):
         controlled = _expect_growing_waits(ctx)
         ctx.expect("no event fails for good", 0, ctx.counts().failed)
         yield CHECK
-        ctx.expect_counts(done=ctx.written)
+        ctx.expect_all_done()
         ctx.conclude("way of injection", injection)
         ctx.conclude("the retry metric grows", bool(growing))
         ctx.conclude("attempts are under control", controlled)
@@ -154,3 +158,63 @@ def _expect_growing_waits(ctx: LabContext) -> bool:
         f"{len(early)} of {len(waits)}{''.join(early[:1])}",
         met=bool(waits) and not early,
     )
+
+
+class ZombieWorker(Lab):
+    """SIGSTOP with a batch in flight; others reclaim it, and one still holds an event of it; SIGCONT."""
+
+    name = "zombie-worker"
+    title = "A frozen worker resumes after its lease"
+    question = "Can a worker that was frozen past its lease undo what others have done since?"
+    hypothesis = (
+        "What it still sends and writes changes nothing: the lease is lost, and no document becomes older."
+    )
+    settings = {
+        "OUTBOX_LEASE_SECONDS": "3",
+        "OUTBOX_RECLAIM_INTERVAL_SECONDS": "0.5",
+        "OUTBOX_BULK_SIZE": str(BATCH),
+        "OUTBOX_CONCURRENCY": "1",
+    }
+    events = 50
+    seconds = 11.0
+    by_hand = (
+        "outboxctl inject load --count 10000 --rate 0",
+        "OUTBOX_WORKER_ID=w1 outboxctl worker &",
+        "outboxctl chaos kill --pause --id w1",
+        "OUTBOX_METRICS_PORT=9109 outboxctl worker &  # waits for the lease's end",
+        "outboxctl chaos undo",
+        "outboxctl verify",
+    )
+
+    def experiment(self, ctx: LabContext) -> Steps:
+        """Freeze the worker while the sink holds its batch; others take its events; it resumes."""
+        worker = ctx.worker("w1")
+        ctx.hold_up("the sink holds the batch of worker w1", "before apply")
+        caught = ctx.load(BATCH)
+        ctx.wait(lambda: len(ctx.held()) == BATCH, within=10)
+        ctx.freeze("w1")
+        frozen = "it was frozen while it held a batch"
+        ctx.confirm(frozen, lambda: worker.frozen and len(ctx.held()), within=3)
+        held = [event.id for event in ctx.held()]
+        yield OBSERVE
+        ctx.worker("w2", OUTBOX_LEASE_SECONDS=LONG_LEASE, OUTBOX_BULK_SIZE="1").start()
+        ctx.expect_soon("another worker holds an event of it", lambda: "w2" in ctx.owners())
+        ctx.write(caught)
+        ctx.worker("w3", direct=True).start()
+        ctx.expect_soon(
+            "a third one delivers all others",
+            lambda: {event.owner for event in ctx.events() if event.status != "done"} <= {"w2"},
+        )
+        # What it writes once it resumes must change no row, done or held by another worker.
+        before = ctx.events(held)
+        worker.send(SIGCONT)
+        ctx.log("SIGCONT to worker w1")
+        lost = ctx.wait(lambda: int(worker.metric("outbox_lease_lost_total")))
+        ctx.expect("leases lost by the late worker", len(held), lost)
+        changed = sum(a != b for a, b in zip(before, ctx.events(held), strict=True))
+        ctx.expect("events that it changed after it resumed", 0, changed)
+        ctx.undo()
+        yield CHECK
+        ctx.expect("versions in the index", {2}, set(ctx.versions(caught)))
+        processed = int(ctx.metric("outbox_processed_total"))
+        ctx.expect("processed, by the metric", ctx.written, processed)

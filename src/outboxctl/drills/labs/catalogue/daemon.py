@@ -77,7 +77,7 @@ class DaemonLab(Lab):
         code, finished = _terminate(ctx)
         _freeze(ctx, fired)
         yield CHECK
-        ctx.expect_counts(done=ctx.written)
+        ctx.expect_all_done()
         _expect_no_alert(ctx)
         ctx.conclude("SIGTERM: exit code", code)
         ctx.conclude("the batch in flight was finished", finished)
