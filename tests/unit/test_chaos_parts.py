@@ -10,11 +10,11 @@ import typer
 
 from outboxctl.cli.app import app
 from outboxctl.domain.errors import InconclusiveError, UsageError
-from outboxctl.drills.faults import engine, processes, records
+from outboxctl.drills.faults import engine, records
 from outboxctl.drills.faults.gate import allow, local
 from outboxctl.drills.faults.ledger import Ledger
+from outboxctl.drills.faults.processes import runs_worker
 from outboxctl.drills.faults.records import Fault
-from outboxctl.drills.faults.workers import runs_worker
 from outboxctl.drills.scratch.worker import WorkerProcess
 from outboxctl.settings import load
 from processes import eventually
@@ -105,7 +105,7 @@ def test_what_cannot_be_undone_here_stays(capsys: pytest.CaptureFixture[str]) ->
 
 def test_what_was_not_the_sink_is_mended_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[str] = []
-    monkeypatch.setattr(processes, "run", lambda _, command, *__: told.append(command))
+    monkeypatch.setattr(engine, "run_command", lambda _, command, *__: told.append(command))
     monkeypatch.setattr(engine, "answers", lambda _: True)
     monkeypatch.setattr(engine, "AWAY_SECONDS", 0)
     monkeypatch.setattr(engine, "ENDING_SECONDS", 0)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outboxctl.cli.chaos.proxy import chosen
+from outboxctl.cli.chaos import parse_fault
 from outboxctl.domain.errors import UsageError
 from outboxctl.drills.proxy.faults import ActiveFault, ProxyFault
 from outboxctl.drills.proxy.wire import ProxyRequest
@@ -49,5 +49,5 @@ def test_requests_that_are_not_meant_are_never_struck_and_do_not_change_the_draw
 )
 def test_what_does_not_fit_is_said(text: str | None, flags: dict[str, Any], said: str) -> None:
     with pytest.raises(UsageError, match=said) as error:
-        chosen(text, **flags)
+        parse_fault(text, **flags)
     assert "\x1b" not in str(error.value)

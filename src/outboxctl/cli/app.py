@@ -47,7 +47,7 @@ PANELS = {
     "Drill": {
         "lab": ("lab", "app"),
         "inject": ("inject", "app"),
-        "chaos": ("chaos.command", "app"),
+        "chaos": ("chaos", "app"),
     },
 }
 COMMANDS = {name: (panel, *place) for panel, commands in PANELS.items() for name, place in commands.items()}

@@ -120,8 +120,7 @@ def run(
 
     Example: outboxctl lab run all --set OUTBOX_LEASE_SECONDS=5 --worker '.venv-new/bin/outboxctl worker'
     """
-    from outboxctl.cli.chaos.ledger import recover
-    from outboxctl.cli.chaos.ledger import say as print_line
+    from outboxctl.cli.chaos import print_line, undo_killed_runs
     from outboxctl.drills.labs.evidence import EvidenceFolder
     from outboxctl.drills.labs.run import Runner, own_place
     from outboxctl.drills.scratch.folder import own_folder
@@ -131,7 +130,7 @@ def run(
     command, path, say = _worker(worker), _evidence(evidence), _in(lang)
     if against and search is not Search.AUTO:
         raise UsageError("--search: with --against the search engine is that of ELASTIC_URL")
-    recover()
+    undo_killed_runs()
     try:
         with own_folder("lab", print_line) as folder:
             if against:

@@ -15,7 +15,7 @@ from elasticsearch import Elasticsearch
 
 from drills.chaos.through import bulk
 from invariants import check_invariants
-from outboxctl.cli.chaos.proxy import proxy
+from outboxctl.cli.chaos import proxy
 from outboxctl.domain.errors import UsageError
 from outboxctl.drills import services
 from processes import OUTBOXCTL, Cli

@@ -1,10 +1,16 @@
 """The engine stopped or paused: that of `services up`, or another by commands, which the ledger holds."""
 
+import os
+import shlex
+import signal
+import subprocess
+import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import psutil
 
@@ -13,7 +19,7 @@ from outboxctl.drills import services
 from outboxctl.drills.faults import processes
 from outboxctl.drills.faults.records import Fault, PlannedFault
 from outboxctl.drills.services import sockets
-from outboxctl.drills.services.model import Say
+from outboxctl.drills.services.model import Say, silent
 from outboxctl.drills.services.process import within
 from outboxctl.net.urls import mask, parse_url, without_credentials
 from outboxctl.settings import Settings
@@ -21,6 +27,7 @@ from outboxctl.settings.folders import state_folder
 
 ANSWER_SECONDS = 1.0
 AWAY_SECONDS, BACK_SECONDS = 30.0, 90.0
+COMMAND_SECONDS = 120.0  # for a command of the user's
 ENDING_SECONDS = 5.0  # for a process that may be ending
 STOPPED, PAUSED = "sink-stopped", "sink-paused"
 
@@ -38,14 +45,14 @@ class SinkControl:
         if self.state:
             services.stop("search", Path(self.state), say=say)
         else:
-            processes.run("--stop-command", self.stop_command, say)
+            run_command("--stop-command", self.stop_command, say)
 
     def start(self, say: Say) -> None:
         """Start it again, on the same data; by a command it need not answer yet. Raises OutboxctlError."""
         if self.state:
             services.start_search(Path(self.state), say=say)
         else:
-            processes.run("--start-command", self.start_command, say)
+            run_command("--start-command", self.start_command, say)
 
 
 def sink_url(settings: Settings) -> str:
@@ -127,3 +134,45 @@ def _process(control: SinkControl) -> psutil.Process:
         if each.role == "search" and (running := each.process):
             return running
     raise UsageError("the search engine of `services up` does not run")
+
+
+def run_command(option: str, command: str, say: Say = silent) -> None:
+    """Run a command of the user's, which must exit with 0; output goes to a file: it may leave a server."""
+    try:
+        words = shlex.split(command)
+    except ValueError as error:
+        raise UsageError(f"{option} cannot be read: {error}", hint="close its quotes") from None
+    if not words:
+        raise UsageError(f"{option} is empty")
+    say(f"running {words[0]}")
+    with tempfile.TemporaryFile("w+", errors="replace") as out:
+        code = _exit_code(words, out)
+        out.seek(0)
+        output = out.read().strip()
+    if code:
+        why = f": {output[-300:]}" if output else ", without output"
+        raise OutboxctlError(f"{words[0]} ended with {code}{why}")
+
+
+def _exit_code(command: list[str], out: IO[str]) -> int:
+    """A command that takes too long is killed alone, for a server may be its child.
+
+    On an interruption its children are killed too, so that none does later what is undone now. Its pid
+    cannot have been reused before wait(). A process of another user's (`sudo`) is not killed.
+    """
+    try:
+        child = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, start_new_session=True
+        )
+    except OSError as error:
+        raise UsageError(f"cannot run {command[0]}: {error.strerror}") from None
+    try:
+        return child.wait(COMMAND_SECONDS)
+    except BaseException as error:
+        late = isinstance(error, subprocess.TimeoutExpired)
+        with suppress(ProcessLookupError, PermissionError, subprocess.TimeoutExpired):  # it may have ended
+            (os.kill if late else os.killpg)(child.pid, signal.SIGKILL)
+            child.wait(1)
+        if late:
+            raise OutboxctlError(f"{command[0]} did not end within {COMMAND_SECONDS:g} s") from None
+        raise

@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 
 from outboxctl.domain.errors import OutboxctlError, UsageError
-from outboxctl.drills.faults import engine, guest, processes, records, workers
+from outboxctl.drills.faults import engine, guest, processes, records
 from outboxctl.drills.faults.records import Fault
 from outboxctl.drills.services.model import Say, silent
 from outboxctl.drills.services.record import locked
@@ -28,7 +28,7 @@ Undo = Callable[[Fault, Settings, Say], None]
 UNDO: dict[str, Undo] = {
     engine.STOPPED: engine.undo_stop,
     engine.PAUSED: processes.undo_pause,
-    workers.PAUSED: processes.undo_pause,
+    processes.WORKER_PAUSED: processes.undo_pause,
     guest.KIND: guest.remove,
 }
 
@@ -110,7 +110,7 @@ def start_sink(ledger: Ledger, control: engine.SinkControl, url: str, say: Say) 
     return undone
 
 
-def kill_worker(ledger: Ledger, each: workers.VerifiedProcess) -> None:
+def kill_worker(ledger: Ledger, each: processes.VerifiedProcess) -> None:
     """Kill a worker; faults that paused it are undone."""
     pauses = ledger.matching(processes.identity(each.process))
     processes.kill(each.process)

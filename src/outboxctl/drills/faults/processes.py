@@ -1,25 +1,32 @@
-"""Processes that are paused, resumed and ended, each identified by pid and creation time; and commands."""
+"""Processes of this machine that are paused, resumed and killed; workers are verified first.
 
-import os
-import shlex
+A process is identified by pid and creation time: no other process has both.
+"""
+
 import signal
 import socket
-import subprocess
-import tempfile
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import IO, Any
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
 
 import psutil
 
-from outboxctl.domain.errors import InconclusiveError, OutboxctlError, UsageError
-from outboxctl.drills.faults.records import FILE, Fault
+from outboxctl.core.stats.workers import WorkerRow
+from outboxctl.domain.errors import InconclusiveError, UsageError
+from outboxctl.domain.printable import brief
+from outboxctl.drills.faults.records import FILE, Fault, PlannedFault
 from outboxctl.drills.services import process
-from outboxctl.drills.services.model import Say, silent
+from outboxctl.drills.services.model import Say
 from outboxctl.settings import Settings
 
+WORKER_PAUSED = "worker-paused"
 PATIENCE_SECONDS = 10.0
-COMMAND_SECONDS = 120.0  # for a command of the user's
+STARTING_SECONDS = 60.0  # from the process's birth to what its row calls its start; a busy machine is slow
+CLOCKS_SECONDS = 5.0
 
 
 def paused(target: psutil.Process) -> bool:
@@ -79,43 +86,76 @@ def _wait(condition: Callable[[], bool], otherwise: str) -> None:
         raise InconclusiveError(otherwise, hint=f"waited {PATIENCE_SECONDS:g} s")
 
 
-def run(option: str, command: str, say: Say = silent) -> None:
-    """Run a command of the user's, which must exit with 0; output goes to a file: it may leave a server."""
-    try:
-        words = shlex.split(command)
-    except ValueError as error:
-        raise UsageError(f"{option} cannot be read: {error}", hint="close its quotes") from None
-    if not words:
-        raise UsageError(f"{option} is empty")
-    say(f"running {words[0]}")
-    with tempfile.TemporaryFile("w+", errors="replace") as out:
-        code = _exit_code(words, out)
-        out.seek(0)
-        output = out.read().strip()
-    if code:
-        why = f": {output[-300:]}" if output else ", without output"
-        raise OutboxctlError(f"{words[0]} ended with {code}{why}")
+@dataclass(frozen=True)
+class VerifiedProcess:
+    """A row of `outbox_workers` and the process of this machine that wrote it."""
+
+    row: WorkerRow
+    process: psutil.Process
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        return f"worker {brief(self.row.worker_id, 120)} (pid {self.row.pid})"
 
 
-def _exit_code(command: list[str], out: IO[str]) -> int:
-    """A command that takes too long is killed alone, for a server may be its child.
+def chosen_workers(
+    rows: Sequence[WorkerRow], now: datetime, *, worker_id: str | None = None, every: bool = False
+) -> list[VerifiedProcess]:
+    """Return the workers of this name that run on this machine, or all; without a choice the only one.
 
-    On an interruption its children are killed too, so that none does later what is undone now. Its pid
-    cannot have been reused before wait(). A process of another user's (`sudo`) is not killed.
+    `now` is the database's time. A process must have the host, pid and age of a row, and a command line that
+    runs `outboxctl worker`. A row without a recent heartbeat counts as well: its worker may be paused, or
+    starved. UsageError for none, or several.
     """
-    try:
-        child = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, start_new_session=True
-        )
-    except OSError as error:
-        raise UsageError(f"cannot run {command[0]}: {error.strerror}") from None
-    try:
-        return child.wait(COMMAND_SECONDS)
-    except BaseException as error:
-        late = isinstance(error, subprocess.TimeoutExpired)
-        with suppress(ProcessLookupError, PermissionError, subprocess.TimeoutExpired):  # it may have ended
-            (os.kill if late else os.killpg)(child.pid, signal.SIGKILL)
-            child.wait(1)
-        if late:
-            raise OutboxctlError(f"{command[0]} did not end within {COMMAND_SECONDS:g} s") from None
-        raise
+    host = socket.gethostname()[:255]
+    here = [
+        VerifiedProcess(row, found) for row in rows if row.host == host and (found := _worker_of(row, now))
+    ]
+    known = [each for each in here if worker_id in (None, each.row.worker_id)]
+    names = ", ".join(each.name for each in here[:10])
+    hint = f"there are: {names}" if names else "`outboxctl status` shows the workers of all machines"
+    if not known:
+        away = next((row for row in rows if row.host != host and row.worker_id == worker_id), None)
+        unproved = "no process here is proved to be a worker of that name"
+        why = "no worker runs here" if worker_id is None else unproved
+        if away:
+            name, where = brief(away.worker_id, 120), brief(away.host, 120)
+            why = f"worker {name} (pid {away.pid}) runs on {where}, not here: go there"
+        raise UsageError(why, hint=hint)
+    if len(known) > 1 and not every:
+        raise UsageError(f"{len(known)} workers fit", hint=f"say --id or --all: {hint}")
+    return known
+
+
+def pause_worker(each: VerifiedProcess) -> PlannedFault:
+    """Plan to pause a worker. UsageError if it is paused already."""
+    if paused(each.process):
+        raise UsageError(f"{each.name} is paused already", hint="see `outboxctl chaos undo --dry-run`")
+    fault = Fault(WORKER_PAUSED, f"{each.name} is paused", identity(each.process))
+    return PlannedFault(fault, lambda: pause(each.process))
+
+
+def _worker_of(row: WorkerRow, now: datetime) -> psutil.Process | None:
+    with suppress(psutil.Error):
+        found = psutil.Process(row.pid)
+        if row.started_at and runs_worker(found.cmdline()):
+            # Ages are compared, not times of day: the database's clock may differ from this machine's.
+            starting = time.time() - found.create_time() - (now - row.started_at).total_seconds()
+            return found if -CLOCKS_SECONDS <= starting <= STARTING_SECONDS else None
+    return None
+
+
+def runs_worker(words: Sequence[str]) -> bool:
+    """Whether a command line is `outboxctl worker`, or Python's way to run it."""
+    program = next(
+        (n for n, word in enumerate(words[:6]) if Path(word).name in {"outboxctl", "__main__.py"}), None
+    )
+    if program is None:
+        return False
+    command = list(words[program + 1 :])
+    while command and command[0].startswith("--"):  # those before the command take a value each
+        del command[: 1 if "=" in command[0] else 2]
+    if command[:1] != ["worker"]:
+        return False
+    return program == 0 or Path(words[0]).name.startswith(("python", "pypy"))

@@ -1,1 +1,0 @@
-"""`chaos`: faults on purpose, each undone by itself."""
