@@ -18,7 +18,7 @@ from outboxctl.core.database import Database
 from outboxctl.domain.errors import OutboxctlError
 from outboxctl.drills import services
 from outboxctl.drills.faults import guest
-from outboxctl.drills.scratch.settings import environment, fixed
+from outboxctl.drills.scratch import environment, fixed
 from outboxctl.drills.services.model import Say
 from outboxctl.settings import Settings
 from outboxctl.sink.transport.client import Client

@@ -15,7 +15,7 @@ from outboxctl.drills.faults.gate import allow, local
 from outboxctl.drills.faults.ledger import Ledger
 from outboxctl.drills.faults.processes import runs_worker
 from outboxctl.drills.faults.records import Fault
-from outboxctl.drills.scratch.worker import WorkerProcess
+from outboxctl.drills.scratch import WorkerProcess
 from outboxctl.settings import load
 from processes import eventually
 

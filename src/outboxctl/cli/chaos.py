@@ -125,7 +125,7 @@ def undo(dry_run: DryRun = False) -> None:
     Example: outboxctl chaos undo
     """
     from outboxctl.drills.faults import records
-    from outboxctl.drills.scratch.folder import sweep
+    from outboxctl.drills.scratch import sweep
 
     faults, failed = records.load(records.folder()), None
     if not faults:
@@ -213,7 +213,7 @@ def undo_leftovers(settings: "Callable[[], Settings]") -> None:
 
 def undo_killed_runs() -> None:
     """Undo what killed runs of labs left: processes, services and faults. Only a run calls it."""
-    from outboxctl.drills.scratch.folder import sweep
+    from outboxctl.drills.scratch import sweep
 
     sweep("lab", print_line)
     undo_leftovers(settings)  # after the workers have ended: they could use what is undone

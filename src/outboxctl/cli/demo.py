@@ -14,7 +14,7 @@ from outboxctl.domain.errors import ExitCode
 if TYPE_CHECKING:
     from rich.console import Console, OverflowMethod
 
-    from outboxctl.drills.demo.run import DemoReport
+    from outboxctl.drills.demo.story import DemoReport
 
 NAME_WIDTH = 16
 
@@ -29,7 +29,7 @@ def demo(search: Annotated[Search, typer.Option(help="Which search engine.")] = 
 
     Example: outboxctl demo --search noida
     """
-    from outboxctl.drills.demo.run import run_demo
+    from outboxctl.drills.demo.story import run_demo
     from outboxctl.drills.signals import SignalReceived
 
     screen = DemoScreen(rendering.console())

@@ -123,7 +123,7 @@ def run(
     from outboxctl.cli.chaos import print_line, undo_killed_runs
     from outboxctl.drills.labs.evidence import EvidenceFolder
     from outboxctl.drills.labs.run import Runner, own_place
-    from outboxctl.drills.scratch.folder import own_folder
+    from outboxctl.drills.scratch import own_folder
     from outboxctl.drills.signals import SignalReceived
 
     labs, overrides = _chosen(names), _overrides(set_ or [])
@@ -261,7 +261,7 @@ def _overrides(options: Sequence[str]) -> dict[str, str]:
     """Return settings by environment name, of `--set NAME=VALUE`. UsageError for what is none."""
     from pydantic import ValidationError
 
-    from outboxctl.drills.scratch.settings import by_field, fixed
+    from outboxctl.drills.scratch import by_field, fixed
     from outboxctl.settings import Settings, env_names, is_secret
 
     # No secret: evidence shows them.

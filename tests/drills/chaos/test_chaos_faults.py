@@ -17,7 +17,7 @@ from outboxctl.domain.errors import UnreachableError
 from outboxctl.drills import services
 from outboxctl.drills.faults import guest, records
 from outboxctl.drills.faults.ledger import Ledger
-from outboxctl.drills.scratch.worker import WorkerProcess
+from outboxctl.drills.scratch import WorkerProcess
 from outboxctl.settings import load
 from processes import OUTBOXCTL, Cli, eventually
 

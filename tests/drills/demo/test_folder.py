@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from outboxctl.drills.scratch.folder import LOCK, ScratchFolder, own_folder, sweep
-from outboxctl.drills.scratch.worker import WorkerProcess
+from outboxctl.drills.scratch import LOCK, ScratchFolder, WorkerProcess, own_folder, sweep
 from outboxctl.drills.signals import SignalReceived
 
 pytestmark = pytest.mark.no_servers
@@ -56,7 +55,7 @@ def test_a_signal_unwinds_and_leaves_nothing(parent: Path, number: signal.Signal
 
 SPEAKS_TO_THE_END = """
 import sys, time
-from outboxctl.drills.scratch.folder import own_folder
+from outboxctl.drills.scratch import own_folder
 from outboxctl.drills.signals import SignalReceived
 try:
     with own_folder("demo"):

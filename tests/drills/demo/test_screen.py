@@ -7,9 +7,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from outboxctl.cli.app import app
-from outboxctl.drills.demo import run as demo_run
-from outboxctl.drills.demo.run import DemoReport
-from outboxctl.drills.demo.story import Screen
+from outboxctl.drills.demo import story as demo_run
+from outboxctl.drills.demo.story import DemoReport, Screen
 from outboxctl.drills.labs.model import LabCheck, LabPhase, LabVerdict
 
 pytestmark = pytest.mark.no_servers

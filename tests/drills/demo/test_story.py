@@ -11,12 +11,11 @@ from elasticsearch import Elasticsearch
 from outboxctl.core.database import Database
 from outboxctl.domain.errors import OutboxctlError
 from outboxctl.drills.demo import story as demo_story
-from outboxctl.drills.demo.documents import Docstring
-from outboxctl.drills.demo.run import SETTINGS
-from outboxctl.drills.demo.story import Story
+from outboxctl.drills.demo.data import Docstring
+from outboxctl.drills.demo.story import SETTINGS, Story
 from outboxctl.drills.labs.context import LabContext
 from outboxctl.drills.labs.model import LabVerdict, Record
-from outboxctl.drills.scratch.settings import Namespace
+from outboxctl.drills.scratch import Namespace
 
 pytestmark = pytest.mark.slow(reason="plays a part of the demo for each test")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from outboxctl.drills import services
-from outboxctl.drills.scratch.worker import WorkerProcess
+from outboxctl.drills.scratch import WorkerProcess
 from outboxctl.drills.services import sockets
 
 pytestmark = pytest.mark.no_servers

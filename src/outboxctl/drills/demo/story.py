@@ -1,7 +1,10 @@
-"""The story of the demo, on a lab's context: each step adds checks, and says its result."""
+"""The demo: services of its own, the steps on a lab's context, which add checks, and the report."""
 
 from collections.abc import Callable
-from dataclasses import asdict
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from threading import Event
 from time import monotonic, sleep
 from typing import Protocol
 from uuid import uuid4
@@ -11,8 +14,12 @@ from outboxctl.core.operator import selection
 from outboxctl.core.schema import migrations
 from outboxctl.domain.errors import OutboxctlError
 from outboxctl.domain.printable import counted
-from outboxctl.drills.demo import documents, tables
-from outboxctl.drills.labs.context import LabContext
+from outboxctl.drills import services
+from outboxctl.drills.demo import data
+from outboxctl.drills.labs import LabContext
+from outboxctl.drills.labs.model import LabCheck, LabVerdict, Record
+from outboxctl.drills.scratch import Namespace, own_folder
+from outboxctl.drills.services.model import SearchWish
 from outboxctl.operations.projection import declaration
 from outboxctl.operations.projection.apply import Applying
 from outboxctl.operations.projection.known import named
@@ -26,6 +33,14 @@ BAD_OP = "not-a-real-op"
 NAME = "definition"
 TRANSACTION = 100  # documents
 POLL_SECONDS, LONGEST_SECONDS = 0.02, 120.0
+# Short leases, so that events of a killed worker are reclaimed soon.
+SETTINGS = {
+    "OUTBOX_LEASE_SECONDS": "2",
+    "OUTBOX_RECLAIM_INTERVAL_SECONDS": "1",
+    "OUTBOX_POLL_INTERVAL_SECONDS": "0.2",
+    "OUTBOX_BULK_SIZE": "200",
+    "OUTBOX_CONCURRENCY": "3",
+}
 
 
 class Screen(Protocol):
@@ -44,10 +59,58 @@ class Screen(Protocol):
         """A step has ended: its result, perhaps of several lines."""
 
 
+@dataclass(frozen=True)
+class DemoReport:
+    """What was seen; `worker_log` only where a check failed."""
+
+    checks: list[LabCheck]
+    seconds: float
+    worker_log: Path | None
+
+    @property
+    def ok(self) -> bool:
+        """Whether every check is."""
+        return LabVerdict.worst(check.verdict for check in self.checks) is LabVerdict.OK
+
+
+def run_demo(search: SearchWish, screen: Screen) -> DemoReport:
+    """Run all steps on services of its own; the report once everything has ended. SignalReceived."""
+    began, record = monotonic(), Record("demo", "")
+    with own_folder("demo", screen.detail) as folder:
+        try:
+            screen.step("Services", "starting PostgreSQL and a search engine")
+            both = services.up(folder.path, search=search, fresh_ports=True, fast=True, say=screen.detail)
+            postgres, engine = (f"{each.kind} {each.version}" for each in (both.postgres, both.search))
+            caveat = f" ({both.search.caveat})" if both.search.caveat else ""
+            screen.ended(f"PostgreSQL: {postgres}, {engine}{caveat}")
+            ends = {
+                "DATABASE_URL": both.postgres.url,
+                "ELASTIC_URL": both.search.url,
+                "ELASTIC_INDEX": "demo",
+            }
+            namespace = Namespace(ends, SETTINGS, {}, folder.path)
+            screen.step("Documents", "reading the docstrings of Python's standard library")
+            docs = data.collect()
+            screen.ended(f"{len(docs):,} docstrings of Python's standard library")
+            with closing(LabContext(namespace, record, folder.path, Event())) as ctx:
+                Story(ctx, screen, docs).tell()
+        except OutboxctlError as error:
+            if not error.hint and folder.log.exists():
+                error.hint = f"the worker's log: {folder.log}"
+            raise
+        folder.succeeded = not record.unmet
+        screen.step("Down", "ending what was started")
+    screen.ended("the services have ended, their data is deleted")
+    left = sum((both.postgres.running, both.search.running, ctx.worker("w1").running))
+    ctx.expect("processes left running", 0, left)
+    log = None if folder.succeeded else folder.log
+    return DemoReport(record.checks, monotonic() - began, log)
+
+
 class Story:
     """From rows, made of the texts `docs`, to documents: `tell` it, or a chapter; checks go to the record."""
 
-    def __init__(self, ctx: LabContext, screen: Screen, docs: list[documents.Docstring]) -> None:
+    def __init__(self, ctx: LabContext, screen: Screen, docs: list[data.Docstring]) -> None:
         self.ctx, self.screen, self.docs, self.worker = ctx, screen, docs, ctx.worker("w1")
         self.index = f"{ctx.settings.elastic_index}-{NAME}s"
 
@@ -128,11 +191,11 @@ class Story:
         """Documents of the application's own tables: put in force, followed, compared."""
         ctx, step, ended = self.ctx, self.screen.step, self.screen.ended
         step("Your own tables", "creating modules, definitions and members")
-        counts = ctx.transact(lambda c: tables.create(c, self.docs))
+        counts = ctx.transact(lambda c: data.create(c, self.docs))
         ended("{:,} modules, {:,} classes and functions, {:,} members, in three tables".format(*counts))
         step("Projection", "putting one SELECT of them in force")
         file, built_in = ctx.folder / "demo.toml", ctx.settings.elastic_index
-        file.write_text(tables.DECLARATION.format(name=NAME, index=self.index), encoding="utf-8")
+        file.write_text(data.DECLARATION.format(name=NAME, index=self.index), encoding="utf-8")
         known = declaration.read(file)
         applied = Applying(ctx.database, ctx.client, "demo", "demo", built_in).apply(known)
         self.watch(ctx.idle)
@@ -154,9 +217,9 @@ class Story:
         ctx = self.ctx
         self.screen.step("Rename", "changing one row with many documents behind it")
         began = monotonic()
-        id_, module, behind = ctx.transact(tables.largest)
+        id_, module, behind = ctx.transact(data.largest)
         renamed = f"{module}_renamed"
-        events = ctx.transact(lambda c: tables.rename(c, id_, renamed))
+        events = ctx.transact(lambda c: data.rename(c, id_, renamed))
         self.watch(ctx.idle)
         seconds = monotonic() - began
         old, followed = (

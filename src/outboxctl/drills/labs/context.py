@@ -15,7 +15,7 @@ from outboxctl.core.stats import drill_snapshot, snapshot
 from outboxctl.domain.printable import brief
 from outboxctl.drills.labs.model import LabCheck, LabPhase, LabVerdict, Line, Record, Snapshot, Window
 from outboxctl.drills.proxy import Proxy, faults
-from outboxctl.drills.scratch.worker import WorkerProcess
+from outboxctl.drills.scratch import WorkerProcess
 from outboxctl.drills.services import sockets
 from outboxctl.sink.index import scanned
 from outboxctl.sink.transport.open import connect, files
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from outboxctl.core.database import Connection
     from outboxctl.core.stats.drill_snapshot import EventCounts
     from outboxctl.core.stats.snapshot import EventRow
-    from outboxctl.drills.scratch.settings import Namespace
+    from outboxctl.drills.scratch import Namespace
 
 ENTITY_TYPE = "block"
 ROWS_A_TRANSACTION = 500

@@ -20,7 +20,7 @@ from outboxctl.drills.faults.ledger import Ledger
 from outboxctl.drills.labs.context import FaultNotConfirmed, Lab, LabContext, RunStopped
 from outboxctl.drills.labs.evidence import EvidenceFolder
 from outboxctl.drills.labs.model import LabCheck, LabPhase, LabRun, LabSample, LabVerdict, Line, Record
-from outboxctl.drills.scratch.settings import Namespace, fixed
+from outboxctl.drills.scratch import Namespace, fixed
 from outboxctl.drills.services.model import Say, SearchWish
 from outboxctl.net.urls import without_credentials
 from outboxctl.settings import Settings
