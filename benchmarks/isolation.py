@@ -18,7 +18,6 @@ from benchmarks.writer import WARM_UP, Committed, execute
 from outboxctl.core.schema.names import EVENTS, SOURCE
 from outboxctl.drills.proxy import Proxy, faults
 from outboxctl.drills.proxy.faults import ActiveFault
-from outboxctl.drills.proxy.server import Bulk
 from outboxctl.drills.proxy.wire import ProxyRequest
 from outboxctl.sink.index import index_setup
 from outboxctl.sink.transport.request import request
@@ -80,7 +79,7 @@ NOTES = f"""\
 class Silent(Proxy):
     """Nothing about one index is ever answered."""
 
-    def choose(self, request: ProxyRequest, bulk: Bulk | None) -> ActiveFault:  # noqa: ARG002 - the base's
+    def choose(self, request: ProxyRequest) -> ActiveFault:
         """Silence where the path names it."""
         ill = f"{S}-ill" in request.target
         return ActiveFault(faults.blackhole(), over=self.closing) if ill else ActiveFault()

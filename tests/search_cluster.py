@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from outboxctl.domain.errors import UnreachableError, UsageError
-from outboxctl.drills.services import place, search
+from outboxctl.drills.services import engines, place
 from outboxctl.drills.services.model import EngineKind, silent
 from outboxctl.drills.services.process import log_tail, within
 from search_node import ClusterNode
@@ -156,7 +156,7 @@ def started(kind: EngineKind, folder: Path, *, settings: Sequence[str] = ()) -> 
     reach it, the data is elsewhere.
     UnreachableError where this machine lacks Maven or a JDK, or a node does not start.
     """
-    search.parts(kind, silent)
+    engines.parts(kind, silent)
     home = place.home(folder, f"{kind}-cluster")
     for leftover in home.iterdir():  # of a run that was killed
         shutil.rmtree(leftover)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from guarded_server import GuardedServer
-from outboxctl.drills.services import place, search, sockets
+from outboxctl.drills.services import engines, place, sockets
 from outboxctl.drills.services.model import EngineKind, Say
 
 JVM = ("-Xms256m", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
@@ -56,7 +56,7 @@ class ClusterNode:
         place.make_data(data)
         own = {"node.name": self.name, "path.data": str(data)}
         ports = {"http.port": str(self._http.port), "transport.port": str(self._transport.port)}
-        command = search.engine_command(kind, own | ports | dict(settings), JVM, say)
+        command = engines.engine_command(kind, own | ports | dict(settings), JVM, say)
         self.end(signal.SIGKILL)
         self._server = GuardedServer(command, cwd=data, log=self.log)
 

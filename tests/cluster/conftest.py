@@ -13,7 +13,7 @@ import servers as test_servers
 from cluster.eyes import AnyNode
 from outboxctl.domain.errors import UnreachableError
 from outboxctl.drills import services
-from outboxctl.drills.services import search
+from outboxctl.drills.services import engines
 from outboxctl.drills.services.model import EngineKind, silent
 from outboxctl.sink.index import index_setup
 from processes import environment
@@ -52,7 +52,7 @@ def cluster_folder() -> Iterator[Path]:
 def module_cluster(request: pytest.FixtureRequest, cluster_folder: Path) -> Iterator[SearchCluster]:
     """The nodes of a module's tests, with the node settings of its `NODE_SETTINGS` (`name=value`), if any."""
     try:
-        search.parts(KIND, silent)
+        engines.parts(KIND, silent)
     except UnreachableError as error:
         pytest.skip(f"no cluster of {KIND} without Maven and a JDK: {error}")
     with started(KIND, cluster_folder, settings=getattr(request.module, "NODE_SETTINGS", ())) as cluster:

@@ -1,9 +1,20 @@
 """The script of a sink: which fault each bulk request gets, and where it is held."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from outboxctl.drills.proxy.faults import HEALTHY, ProxyFault
-from outboxctl.drills.proxy.server import Bulk, Gates
+from outboxctl.drills.proxy.server import Gates
+
+
+@dataclass(frozen=True)
+class Bulk:
+    """A bulk request as it arrived: its number from 0, ids, size in bytes, and when (monotonic)."""
+
+    number: int
+    ids: tuple[str, ...]
+    size: int
+    at: float
 
 
 class Script(Gates):

@@ -4,13 +4,13 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from time import monotonic
 
 from fakes.memory import Memory
-from fakes.script import Script
+from fakes.script import Bulk, Script
 from fakes.store import Store
 from outboxctl.drills.proxy.faults import ActiveFault
-from outboxctl.drills.proxy.proxy import Upstream
-from outboxctl.drills.proxy.server import Bulk, ProxyServer
+from outboxctl.drills.proxy.server import ProxyServer, Upstream
 from outboxctl.drills.proxy.wire import Backend, ProxyRequest
 from outboxctl.drills.services import fresh_port
 
@@ -25,21 +25,22 @@ class FakeSink(ProxyServer):
 
     def __init__(self, port: int, script: Script, store: Store, backend: Backend) -> None:
         self.script, self.store = script, store
+        self.requests: list[Bulk] = []
         self.lookups: list[str] = []
         self.headers: list[Mapping[str, str]] = []
         super().__init__(port, backend, script)
 
     @property
-    def requests(self) -> list[Bulk]:
-        return self.recent
-
-    @property
     def limit(self) -> int:  # type: ignore[override]
         return sys.maxsize if self.script.reset_over is None else self.script.reset_over
 
-    def choose(self, request: ProxyRequest, bulk: Bulk | None) -> ActiveFault:
-        if bulk:
-            self.headers.append(request.headers)
+    def choose(self, request: ProxyRequest) -> ActiveFault:
+        if request.is_bulk:
+            ids = tuple(action.id for action in request.actions())
+            with self._lock:
+                bulk = Bulk(len(self.requests), ids, len(request.body), monotonic())
+                self.requests.append(bulk)
+                self.headers.append(request.headers)
             return ActiveFault(self.script.choose(bulk), over=self.closing)
         asked = f"{request.method} {request.target}"
         self.lookups.append(asked)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from outboxctl.domain.errors import UsageError
-from outboxctl.drills.services import engines, maven
+from outboxctl.drills.services import engines
 from outboxctl.drills.services.engines import RELEASES, Release
 from outboxctl.drills.services.model import Say
 
@@ -50,7 +50,7 @@ def _change(file: Path) -> None:
 def _prepare(say: Say = print) -> Path:
     java = engines.java_home(ENGINE.java)
     assert java
-    return maven.engine_home(ENGINE, java, say)
+    return engines.engine_home(ENGINE, java, say)
 
 
 @needs_maven
@@ -71,13 +71,13 @@ def test_a_prepared_engine_with_a_changed_jar_is_not_started(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine = _small(tmp_path, monkeypatch)
-    jar = maven.engine_home(engine, tmp_path, print) / "lib" / "one.jar"
+    jar = engines.engine_home(engine, tmp_path, print) / "lib" / "one.jar"
     _change(jar)
     with pytest.raises(UsageError, match="were changed"):
-        maven.engine_home(engine, tmp_path, print)
+        engines.engine_home(engine, tmp_path, print)
     jar.unlink()
     with pytest.raises(UsageError, match="found 0 with"):
-        maven.engine_home(engine, tmp_path, print)
+        engines.engine_home(engine, tmp_path, print)
 
 
 @pytest.mark.parametrize("name", ["lib/two.jar", "modules/one.jar", "modules/transport/two.jar"])
@@ -85,11 +85,11 @@ def test_a_jar_that_is_on_no_list_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     engine = _small(tmp_path, monkeypatch)
-    home = maven.engine_home(engine, tmp_path, print)
+    home = engines.engine_home(engine, tmp_path, print)
     (home / name).parent.mkdir(parents=True, exist_ok=True)
     (home / name).write_bytes(b"one")
     with pytest.raises(UsageError, match="found 2 with"):
-        maven.engine_home(engine, tmp_path, print)
+        engines.engine_home(engine, tmp_path, print)
 
 
 def _small(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Release:
@@ -101,6 +101,6 @@ def _small(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Release:
         (home / "lib").mkdir(parents=True)
         (home / "lib" / "one.jar").write_bytes(b"one")
 
-    monkeypatch.setattr(maven, "_build", build)
+    monkeypatch.setattr(engines, "_build", build)
     monkeypatch.setattr("tempfile.tempdir", str(folder))  # where root's copy lies
     return replace(ENGINE, jars=1, sha256=hashlib.sha256(listed.encode()).hexdigest())

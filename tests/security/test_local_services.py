@@ -16,7 +16,7 @@ import pytest
 
 from outboxctl.domain.errors import UnreachableError
 from outboxctl.drills import services
-from outboxctl.drills.services import postgres, search
+from outboxctl.drills.services import engines, postgres
 from outboxctl.drills.services.model import Service
 from processes import eventually
 
@@ -50,7 +50,7 @@ def engine_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         "search", "elasticsearch", services.fresh_port(), tmp_path_factory.mktemp("es") / "data"
     )
     try:
-        command = search.command(service, lambda _: None)
+        command = engines.command(service, lambda _: None)
     except UnreachableError as error:
         pytest.skip(f"no real engine here: {error}")
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as engine:

@@ -7,10 +7,10 @@ from elasticsearch import Elasticsearch
 
 from fakes import ProxyFault, Script, fake_sink
 from fakes.faults import HEALTHY
+from fakes.script import Bulk
 from outboxctl.domain.clock import Deadline
 from outboxctl.domain.failures import Reason, Verdict
 from outboxctl.domain.reason_texts import public_words
-from outboxctl.drills.proxy.server import Bulk
 from outboxctl.settings import load
 from outboxctl.sink.delivery import deliver
 from outboxctl.sink.delivery.bulk import BulkAction, RawActions

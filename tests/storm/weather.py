@@ -9,8 +9,8 @@ from time import monotonic
 
 from fakes import ProxyFault, Script, fake_sink
 from fakes.faults import DROP_AFTER, HEALTHY, RESET_BEFORE, answered, refused
+from fakes.script import Bulk
 from outboxctl.drills.proxy.faults import blackhole
-from outboxctl.drills.proxy.server import Bulk
 from outboxctl.drills.proxy.wire import PRODUCT, ProxyReply
 from storm.plan import Plan
 

@@ -14,8 +14,8 @@ from elasticsearch import Elasticsearch
 from acceptance import lab
 from fakes import FakeSink, Point, ProxyFault, Script, fake_sink
 from fakes.faults import HEALTHY
+from fakes.script import Bulk
 from outboxctl.core.delivery.claim import GROUP
-from outboxctl.drills.proxy.server import Bulk
 from processes import Worker, eventually
 from scene import Scene
 from servers import Servers

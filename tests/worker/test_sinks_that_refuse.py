@@ -9,7 +9,7 @@ import pytest
 
 from fakes import ProxyFault, Script, fake_sink
 from fakes.faults import HEALTHY, answered, refused
-from outboxctl.drills.proxy.server import Bulk
+from fakes.script import Bulk
 from processes import Cli, Worker, eventually
 from scene import Scene
 from servers import Servers

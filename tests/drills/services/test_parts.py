@@ -8,7 +8,7 @@ import pytest
 
 from outboxctl.cli.services import Search
 from outboxctl.domain.errors import UnreachableError
-from outboxctl.drills.services import docker, maven, place, postgres, process
+from outboxctl.drills.services import docker, engines, place, postgres, process
 from outboxctl.drills.services.engines import RELEASES, Release
 from outboxctl.drills.services.model import CAVEATS, ENGINES
 
@@ -36,12 +36,12 @@ def test_an_interrupted_preparation_is_not_taken_for_ready(
 
     monkeypatch.setenv("OUTBOXCTL_CACHE", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))  # where root's copy lies
-    monkeypatch.setattr(maven, "_build", breaks)
+    monkeypatch.setattr(engines, "_build", breaks)
     with pytest.raises(UnreachableError):
-        maven.engine_home(RELEASES["opensearch"], tmp_path, print)
-    monkeypatch.setattr(maven, "_build", succeeds)
-    monkeypatch.setattr(maven, "check_jars", lambda *_: None)  # there are no jars
-    home = maven.engine_home(RELEASES["opensearch"], tmp_path, print)
+        engines.engine_home(RELEASES["opensearch"], tmp_path, print)
+    monkeypatch.setattr(engines, "_build", succeeds)
+    monkeypatch.setattr(engines, "check_jars", lambda *_: None)  # there are no jars
+    home = engines.engine_home(RELEASES["opensearch"], tmp_path, print)
     assert [path.name for path in home.iterdir()] == ["Engine.classes"]
 
 

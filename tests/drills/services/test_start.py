@@ -13,7 +13,7 @@ import pytest
 
 from outboxctl.domain.errors import UnreachableError, UsageError
 from outboxctl.drills import services
-from outboxctl.drills.services import Service, record
+from outboxctl.drills.services import Service, model
 
 FOREVER = ["sleep", "300"]
 
@@ -59,8 +59,8 @@ def test_without_maven_there_is_still_an_engine(
 def test_down_spares_a_process_that_only_has_the_pid(state: Path) -> None:
     with subprocess.Popen(FOREVER) as stranger:
         born = psutil.Process(stranger.pid).create_time()
-        with record.locked(state, say=print):
-            record.save(
+        with model.locked(state, say=print):
+            model.save(
                 state, Service("search", "noida", 1, state / "noida" / "data", stranger.pid, born - 60)
             )
 

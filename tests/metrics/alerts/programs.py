@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from outboxctl.domain.errors import UsageError
-from outboxctl.drills.services.record import locked
+from outboxctl.drills.services.model import locked
 from outboxctl.settings.folders import cache_folder
 
 PACKAGES = ("prometheus", "prometheus-alertmanager")

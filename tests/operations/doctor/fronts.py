@@ -12,7 +12,7 @@ from typing import Any
 from fakes.script import Script
 from fakes.sink import FakeSink
 from fakes.store import Store
-from outboxctl.drills.proxy.proxy import Upstream
+from outboxctl.drills.proxy.server import Upstream
 from outboxctl.drills.proxy.wire import ProxyReply, ProxyRequest
 
 Change = Callable[[ProxyRequest, ProxyReply], ProxyReply]

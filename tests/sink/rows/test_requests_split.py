@@ -7,7 +7,7 @@ import pytest
 
 from fakes import FakeSink, ProxyFault, Script, faults
 from fakes.faults import HEALTHY
-from outboxctl.drills.proxy.server import Bulk
+from fakes.script import Bulk
 from sink.rows.bench import DONE, Bench, end, metric
 from sink.rows.recorded import request
 

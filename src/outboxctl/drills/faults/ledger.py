@@ -16,8 +16,7 @@ import psutil
 from outboxctl.domain.errors import OutboxctlError, UsageError
 from outboxctl.drills.faults import engine, guest, processes, records
 from outboxctl.drills.faults.records import Fault
-from outboxctl.drills.services.model import Say, silent
-from outboxctl.drills.services.record import locked
+from outboxctl.drills.services.model import Say, locked, silent
 from outboxctl.drills.signals import undisturbed
 from outboxctl.settings import Settings
 

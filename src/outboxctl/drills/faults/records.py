@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from uuid import uuid4
 
 from outboxctl.drills.services import process
-from outboxctl.drills.services.record import read_json, write_json
+from outboxctl.drills.services.model import read_json, write_json
 from outboxctl.settings.folders import state_folder
 
 FILE = "faults.json"

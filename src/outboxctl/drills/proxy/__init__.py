@@ -2,6 +2,6 @@
 
 from outboxctl.drills.proxy import faults
 from outboxctl.drills.proxy.faults import ProxyFault
-from outboxctl.drills.proxy.proxy import Proxy
+from outboxctl.drills.proxy.server import Proxy
 
 __all__ = ["Proxy", "ProxyFault", "faults"]

@@ -1,26 +1,38 @@
-"""The HTTP server of the proxy, on 127.0.0.1 alone: requests go through a fault to the sink and back."""
+"""The fault proxy, on 127.0.0.1 alone: `with Proxy(url) as proxy, proxy.fault(faults.busy()): …`."""
 
+import json
 import socket
 import socketserver
 import sys
 import threading
 from abc import abstractmethod
-from collections import deque
+from base64 import b64encode
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from time import monotonic
-from typing import Any
+from typing import Any, Literal, Self
 
 from outboxctl.domain.errors import UsageError
+from outboxctl.domain.printable import brief
 from outboxctl.drills.proxy import wire
 from outboxctl.drills.proxy.faults import HEALTHY, ActiveFault, ProxyFault
-from outboxctl.drills.proxy.wire import Backend, ProxyReply, ProxyRequest
+from outboxctl.drills.proxy.wire import PRODUCT, Backend, ProxyReply, ProxyRequest
 from outboxctl.drills.services.sockets import Reserved
 from outboxctl.net.browsers import from_a_page
+from outboxctl.net.certificates import SINK, Files
+from outboxctl.net.urls import credentials, parse_url, without_credentials
 
+# Headers of one connection, which are not passed on (RFC 9110, 7.6.1), and those that http.client sets.
+PER_HOP = {
+    *("host", "content-length", "connection", "keep-alive", "transfer-encoding", "accept-encoding"),
+    *("te", "trailer", "upgrade", "proxy-connection"),
+}
+PLAIN = Files(SINK)  # no files of our own
+PATIENCE = 60.0  # seconds without a byte from the sink
+BARE = {PRODUCT.lower(): None, "content-type": None}  # the sink's own replace them, or there are none
 POLL = 0.02  # seconds until a server ceases to listen after shutdown()
 
 
@@ -71,16 +83,6 @@ class Gates:
         for gate in [gate for gate in self.gates if gate.point is point]:
             gate.reached.set()
             gate.opened.wait()
-
-
-@dataclass(frozen=True)
-class Bulk:
-    """A bulk request as it arrived: its number from 0, ids, size in bytes, and when (monotonic)."""
-
-    number: int
-    ids: tuple[str, ...]
-    size: int
-    at: float
 
 
 @dataclass
@@ -135,16 +137,16 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class ProxyServer(ThreadingHTTPServer):
-    """Has its port from the start to `close`, and listens after `listen`; `choose` is its subclasses'.
+    """A server that has its port from the start to `close`, and listens after `listen`.
 
-    `backend` applies what is passed on, bulk requests are held at `gates`. The last `keep` of them are
-    remembered, or all. UsageError where the port is taken.
+    `backend` applies what is passed on, bulk requests are held at `gates`; a subclass implements `choose`.
+    UsageError where the port is taken.
     """
 
     request_queue_size = 128
     limit = sys.maxsize  # bytes of the largest body that is read; a larger one is reset
 
-    def __init__(self, port: int, backend: Backend, gates: Gates, keep: int | None = None) -> None:
+    def __init__(self, port: int, backend: Backend, gates: Gates) -> None:
         try:
             self._port = Reserved(port)
         except OSError as error:
@@ -158,49 +160,31 @@ class ProxyServer(ThreadingHTTPServer):
         self.gates, self._backend = gates, backend
         self._lock = threading.Lock()
         self.counts = ProxyCounts()
-        self._recent: deque[Bulk] = deque(maxlen=keep)
         self._connections: set[Any] = set()
         self._acceptor: threading.Thread | None = None
 
-    @property
-    def recent(self) -> list[Bulk]:
-        """The bulk requests, the oldest first."""
-        with self._lock:
-            return list(self._recent)
-
     @abstractmethod
-    def choose(self, request: ProxyRequest, bulk: Bulk | None) -> ActiveFault:
-        """The fault that this request meets."""
+    def choose(self, request: ProxyRequest) -> ActiveFault:
+        """Return the fault that this request meets."""
 
     def answer(self, request: ProxyRequest) -> tuple[ProxyReply, ActiveFault]:
-        """The answer, and the fault that says how to send it. ConnectionAbortedError once `closing`."""
-        bulk = self._arrived(request)
-        active = self.choose(request, bulk)
+        """Return the answer, and the fault that says how to send it. ConnectionAbortedError if `closing`."""
+        active = self.choose(request)
         fault = active.fault
         with self._lock:
+            self.counts.requests += 1
+            self.counts.bulks += request.is_bulk
             self.counts.struck += fault is not HEALTHY
         active.over.wait(fault.before)
-        if bulk:
+        if request.is_bulk:
             self.gates.pause(Point.BEFORE_APPLY)
         if self.closing.is_set():
             raise ConnectionAbortedError
         truth = self._apply(request, fault) if fault.apply else ProxyReply()
-        if bulk:
+        if request.is_bulk:
             self.gates.pause(Point.AFTER_APPLY)
         active.over.wait(fault.after)
         return fault.changed(truth), active
-
-    def _arrived(self, request: ProxyRequest) -> Bulk | None:
-        """Count a request; returns the facts of a bulk request."""
-        ids = tuple(action.id for action in request.actions()) if request.is_bulk else ()
-        with self._lock:
-            self.counts.requests += 1
-            if not request.is_bulk:
-                return None
-            bulk = Bulk(self.counts.bulks, ids, len(request.body), monotonic())
-            self.counts.bulks += 1
-            self._recent.append(bulk)
-        return bulk
 
     def _apply(self, request: ProxyRequest, fault: ProxyFault) -> ProxyReply:
         if not (fault.items and request.is_bulk):
@@ -251,3 +235,102 @@ class ProxyServer(ThreadingHTTPServer):
         """Report no error of a connection that its client has ended."""
         if not isinstance(sys.exc_info()[1], OSError):
             super().handle_error(request, client_address)
+
+
+class Upstream:
+    """The real sink: each request is passed on over a connection of its own.
+
+    Credentials inside its URL are added to requests that bring none. `files`: PEM files for https.
+    Raises UsageError where these cannot be read.
+    """
+
+    def __init__(self, url: str, files: Files = PLAIN) -> None:
+        parts = parse_url(without_credentials(url))
+        self._netloc, self._prefix = parts.netloc, parts.path.rstrip("/")
+        self._tls = files.context() if parts.scheme == "https" else None
+        inside = credentials(url)
+        self._login = f"Basic {b64encode(':'.join(inside).encode()).decode()}" if inside else None
+
+    def answer(self, request: ProxyRequest) -> ProxyReply:
+        """Pass a request on; a 502 with the reason where no answer comes."""
+        try:
+            with closing(self._connection()) as connection:
+                return self._ask(connection, request)
+        except (OSError, HTTPException, ValueError) as error:
+            why = brief(f"{type(error).__name__}: {error}", 200)
+            reason = f"the fault proxy got no answer from the sink: {why}"
+            body = {"error": {"type": "proxy_upstream_exception", "reason": reason}, "status": 502}
+            return ProxyReply(502, json.dumps(body).encode(), {PRODUCT: None})
+
+    def _connection(self) -> HTTPConnection:
+        if self._tls:
+            return HTTPSConnection(self._netloc, timeout=PATIENCE, context=self._tls)
+        return HTTPConnection(self._netloc, timeout=PATIENCE)
+
+    def _ask(self, connection: HTTPConnection, request: ProxyRequest) -> ProxyReply:
+        headers = {name: value for name, value in request.headers.items() if name not in PER_HOP}
+        if self._login:
+            headers.setdefault("authorization", self._login)
+        connection.request(request.method, self._prefix + request.target, request.body or None, headers)
+        reply = connection.getresponse()
+        named = {name.lower() for name in reply.headers} - PER_HOP
+        kept = {name: ", ".join(reply.headers.get_all(name, [])) for name in named}
+        return ProxyReply(reply.status, reply.read(), {**BARE, **kept})
+
+
+class Proxy(ProxyServer):
+    """A proxy of the sink at `upstream` that serves in the block of a `with`, on 127.0.0.1; port 0: any.
+
+    Everything passes through, headers included, but for what a fault changes. UsageError where the port is
+    taken. At the end of the block every connection ends; what the sink has received it may still apply.
+    """
+
+    def __init__(self, upstream: str, port: int = 0, *, files: Files = PLAIN) -> None:
+        self._active: ActiveFault | None = None
+        super().__init__(port, Upstream(upstream, files).answer, Gates())
+
+    def __enter__(self) -> Self:
+        """Begin to serve."""
+        self.listen()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End every connection and all that waits."""
+        self.closing.set()
+        self.clear()
+        self.close()
+
+    @contextmanager
+    def fault(self, fault: ProxyFault) -> Iterator[None]:
+        """Let a fault hold until the block ends, and no other; what it holds up goes on at once then."""
+        self.set(fault)
+        try:
+            yield
+        finally:
+            self.clear()
+
+    def set(self, fault: ProxyFault) -> None:
+        """Let this fault hold, and no other, until `clear`. The same requests are struck each time."""
+        self._change(ActiveFault(fault))
+
+    def clear(self) -> None:
+        """End the fault."""
+        self._change(None)
+
+    def hold(self, point: Literal["before apply", "after apply"]) -> AbstractContextManager[Gate]:
+        """Hold every bulk request that comes to this point until the block ends, or `let_go` of the gate."""
+        return self.gates.hold(Point(point))
+
+    def choose(self, request: ProxyRequest) -> ActiveFault:
+        """Return the fault that holds, if it strikes this request."""
+        with self._lock:
+            return self._active if self._active and self._active.strikes(request) else ActiveFault()
+
+    def _change(self, active: ActiveFault | None) -> None:
+        with self._lock:
+            before, self._active = self._active, active
+        if before:
+            before.over.set()
+        listening, wanted = self._acceptor is not None, active is None or active.fault.listening
+        if wanted != listening and not self.closing.is_set():
+            self.listen() if wanted else self.refuse()

@@ -15,9 +15,20 @@ from pathlib import Path
 from typing import Any
 
 from outboxctl.domain.errors import UnreachableError, UsageError
-from outboxctl.drills.services import place, postgres, process, search, sockets
-from outboxctl.drills.services.model import Kind, Role, Say, SearchWish, Service, Services, silent
-from outboxctl.drills.services.record import load, locked, save, write
+from outboxctl.drills.services import engines, place, postgres, process, sockets
+from outboxctl.drills.services.model import (
+    Kind,
+    Role,
+    Say,
+    SearchWish,
+    Service,
+    Services,
+    load,
+    locked,
+    save,
+    silent,
+    write,
+)
 from outboxctl.settings.folders import state_folder
 
 PAUSE_SECONDS, READY_SECONDS, END_SECONDS = 0.1, 120.0, 20.0
@@ -133,7 +144,7 @@ def _command(service: Service, request: ServiceRequest, say: Say) -> list[str]:
     place.make_data(service.data)
     if service.role == "postgres":
         return postgres.command(service, fast=request.fast)
-    return search.command(service, say)
+    return engines.command(service, say)
 
 
 def _running(root: Path, known: Service, request: ServiceRequest, say: Say) -> Service:
@@ -152,7 +163,7 @@ def _kind(request: ServiceRequest, known: Service | None, say: Say) -> Kind:
         return request.search
     if known:
         return known.kind
-    return search.choose(say) if request.role == "search" else "embedded"
+    return engines.choose(say) if request.role == "search" else "embedded"
 
 
 def _port(request: ServiceRequest, known: Service | None, say: Say) -> sockets.Reserved:

@@ -17,8 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from outboxctl.domain.errors import UsageError
-from outboxctl.drills.services.model import silent
-from outboxctl.drills.services.record import locked
+from outboxctl.drills.services.model import locked, silent
 from outboxctl.settings.folders import refuse_foreign
 
 BIN = Path("pginstall", "bin")
