@@ -58,8 +58,10 @@ def own_folder(kind: str, say: Say = silent) -> Iterator[ScratchFolder]:
     At the end of the block, by a signal or a closed terminal too, all that runs in the folder is ended.
     SignalReceived as of `raising`. UsageError where no folder can be made.
     """
-    folder = _new(_parent(), kind)
-    with _lock(folder.path), raising() as folder.signals:
+    folder = _new_folder(kind)
+    part = folder.path / f"{LOCK}.part"  # renamed once it is locked, so that no sweep finds it free
+    with FileLock(part), raising() as folder.signals:
+        part.rename(folder.path / LOCK)
         try:
             sweep(kind, say)
             yield folder
@@ -78,7 +80,8 @@ def _parent() -> Path:
     return Path(os.environ.get("OUTBOXCTL_STATE") or tempfile.gettempdir()).resolve()
 
 
-def _new(parent: Path, kind: str) -> ScratchFolder:
+def _new_folder(kind: str) -> ScratchFolder:
+    parent = _parent()
     try:
         parent.mkdir(parents=True, exist_ok=True)
         path = Path(tempfile.mkdtemp(prefix=f"outboxctl-{kind}-", dir=parent))
@@ -89,7 +92,13 @@ def _new(parent: Path, kind: str) -> ScratchFolder:
 
 
 def _finish(folder: ScratchFolder, say: Say) -> None:
-    _end_workers(folder.path)
+    """End workers and services of the folder, and delete it; the log of a run that failed stays."""
+    for each in psutil.process_iter():
+        with suppress(psutil.Error):
+            # Workers and their children, but not a user's shell in the folder.
+            if each.pid != os.getpid() and each.environ().get(RUN) == str(folder.path):
+                # At once: its data is deleted, and a paused process handles no other signal.
+                process.end(each, signal.SIGKILL, patience=PATIENCE_SECONDS)
     services.down(folder.path, purge=True, say=say)
     if folder.log.exists() and not folder.succeeded:
         (folder.path / LOCK).unlink()  # no sweep removes it
@@ -99,38 +108,18 @@ def _finish(folder: ScratchFolder, say: Say) -> None:
 
 def sweep(kind: str, say: Say = silent) -> None:
     """Clean up after runs of this kind that were killed: the kernel has released their locks."""
-    for path in _parent().glob(f"outboxctl-{kind}-*/{LOCK}"):
+    for lock in _parent().glob(f"outboxctl-{kind}-*/{LOCK}"):
+        folder = lock.parent
         with suppress(OSError):
             # In a folder of another user's the lock may be a link to a file of this one.
-            if path.parent.lstat().st_uid == os.geteuid():
-                with FileLock(path, blocking=False):
-                    _sweep_one(path.parent, say)
-
-
-def _sweep_one(folder: Path, say: Say) -> None:
-    say(f"clearing up after a run that was ended: {folder.name}")
-    try:
-        _finish(ScratchFolder(folder, succeeded=True), say)
-    except OutboxctlError as error:  # which does not keep this run from starting
-        say(f"cannot clean up {folder}: {error}; {error.hint}")
-
-
-@contextmanager
-def _lock(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock. The file is renamed once it is locked, so that no sweep finds it free."""
-    part = folder / f"{LOCK}.part"
-    with FileLock(part):
-        part.rename(folder / LOCK)
-        yield
-
-
-def _end_workers(folder: Path) -> None:
-    """End the workers and their children, but not a user's shell in the folder."""
-    for each in psutil.process_iter():
-        with suppress(psutil.Error):
-            if each.pid != os.getpid() and each.environ().get(RUN) == str(folder):
-                # At once: its data is deleted, and a paused process handles no other signal.
-                process.end(each, signal.SIGKILL, patience=PATIENCE_SECONDS)
+            if folder.lstat().st_uid != os.geteuid():
+                continue
+            with FileLock(lock, blocking=False):
+                say(f"clearing up after a run that was ended: {folder.name}")
+                try:
+                    _finish(ScratchFolder(folder, succeeded=True), say)
+                except OutboxctlError as error:  # which does not keep this run from starting
+                    say(f"cannot clean up {folder}: {error}; {error.hint}")
 
 
 def fixed(own: dict[str, Any]) -> Settings:

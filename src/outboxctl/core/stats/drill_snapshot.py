@@ -33,9 +33,6 @@ GROUP BY 1
 """)
 
 
-ROWS = text(f"SELECT entity_type || ':' || entity_id, event_version FROM {SOURCE}")
-
-
 @dataclass(frozen=True)
 class EventCounts:
     """Events by status at one moment; `waiting` are pending with a retry in the future.
@@ -90,8 +87,3 @@ def events(connection: Connection, ids: Sequence[str] | None = None) -> list[Eve
 def done(connection: Connection) -> list[DoneEntity]:
     """Every entity with a done event that no operator discarded."""
     return [DoneEntity(*row) for row in connection.execute(DONE)]
-
-
-def rows(connection: Connection) -> dict[str, int]:
-    """The version of every row of search_index, by the id of its document."""
-    return dict(connection.execute(ROWS).all())

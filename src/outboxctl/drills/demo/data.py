@@ -89,31 +89,21 @@ class Docstring:
 
 
 def collect() -> list[Docstring]:
-    """Every public module, class and function that has a docstring; one document a name."""
+    """Return every public module, class and function that has a docstring; one document a name."""
     found: dict[str, Docstring] = {}
-    for module, name, docstring in _everything():
-        # Without what PostgreSQL's text cannot hold: NUL and lone surrogates.
-        if storable := docstring.replace("\0", "").encode("utf-8", "replace").decode().strip():
-            found.setdefault(name, Docstring(name, storable, module))
-    return list(found.values())
-
-
-def _everything() -> Iterator[tuple[str, str, str]]:
-    """Module, qualified name and text of each."""
     root = Path(sysconfig.get_path("stdlib"))
     for entry in sorted(root.iterdir()):  # `site-packages` may lie among them
-        if entry.stem in sys.stdlib_module_names:
-            for path in sorted(entry.rglob("*.py")) if entry.is_dir() else [entry] * (entry.suffix == ".py"):
-                parts = [part for part in path.relative_to(root).with_suffix("").parts if part != "__init__"]
-                if not any(map(_hidden, parts)):
-                    yield from _in_module(".".join(parts), path)
-
-
-def _in_module(module: str, path: Path) -> Iterator[tuple[str, str, str]]:
-    tree = ast.parse(path.read_bytes(), filename=str(path))
-    yield module, module, ast.get_docstring(tree) or ""
-    for name, docstring in _in_body(module, tree):
-        yield module, name, docstring
+        if entry.stem not in sys.stdlib_module_names:
+            continue
+        for path in sorted(entry.rglob("*.py")) if entry.is_dir() else [entry] * (entry.suffix == ".py"):
+            parts = [part for part in path.relative_to(root).with_suffix("").parts if part != "__init__"]
+            if not any(map(_hidden, parts)):
+                module, tree = ".".join(parts), ast.parse(path.read_bytes(), filename=str(path))
+                for name, docstring in [(module, ast.get_docstring(tree) or ""), *_in_body(module, tree)]:
+                    # Without what PostgreSQL's text cannot hold: NUL and lone surrogates.
+                    if storable := docstring.replace("\0", "").encode("utf-8", "replace").decode().strip():
+                        found.setdefault(name, Docstring(name, storable, module))
+    return list(found.values())
 
 
 def _hidden(name: str) -> bool:

@@ -15,20 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from outboxctl.domain.errors import UnreachableError, UsageError
-from outboxctl.drills.services import engines, place, postgres, process, sockets
-from outboxctl.drills.services.model import (
-    Kind,
-    Role,
-    Say,
-    SearchWish,
-    Service,
-    Services,
-    load,
-    locked,
-    save,
-    silent,
-    write,
-)
+from outboxctl.drills.services import engines, model, place, postgres, process, sockets
+from outboxctl.drills.services.model import Kind, Role, Say, SearchWish, Service, Services, locked, silent
 from outboxctl.settings.folders import state_folder
 
 PAUSE_SECONDS, READY_SECONDS, END_SECONDS = 0.1, 120.0, 20.0
@@ -84,7 +72,7 @@ def stop(role: Role, state: Path | None = None, *, say: Say = silent) -> Service
     """End one service, and return it; None where it does not run. Its data and its port stay recorded."""
     root = state_folder(state)
     with locked(root, say):
-        return _ended(root, role, say)
+        return _end(root, role, say)
 
 
 def down(state: Path | None = None, *, purge: bool = False, say: Say = silent) -> list[Service]:
@@ -93,52 +81,64 @@ def down(state: Path | None = None, *, purge: bool = False, say: Say = silent) -
     if not root.exists():
         return []
     with locked(root, say):
-        known = load(root)
-        ended = [service for role in known if (service := _ended(root, role, say))]
+        known = model.load(root)
+        ended = [service for role in known if (service := _end(root, role, say))]
         for service in known.values() if purge else ():
             shutil.rmtree(service.home, ignore_errors=True)
             with suppress(OSError):  # the folder made for it, where that was outside the state folder
                 service.home.parent.rmdir()
         if purge and known:
-            write(root, {})
+            model.write(root, {})
     return ended
 
 
 def status(state: Path | None = None) -> list[Service]:
     """Every recorded service, running or not."""
-    return list(load(state_folder(state)).values())
+    return list(model.load(state_folder(state)).values())
 
 
 def _start(state: Path | None, requests: Sequence[ServiceRequest], say: Say) -> list[Service]:
     root = state_folder(state)
     with locked(root, say), ExitStack() as ports:  # which are held until the services answer
         # All start, the last first, for an engine takes longest; then each is waited for.
-        started = [_begun(root, each, ports, say) for each in reversed(requests)]
+        started = [_launch(root, each, ports, say) for each in reversed(requests)]
         return [_ready(root, service, say) for service in reversed(started)]
 
 
-def _begun(root: Path, request: ServiceRequest, ports: ExitStack, say: Say) -> Service:
-    """Start a service, or find it running. It is recorded, and need not answer yet."""
-    known = load(root).get(request.role)
+def _launch(root: Path, request: ServiceRequest, ports: ExitStack, say: Say) -> Service:
+    """Start a service and record it, or return the running one. UsageError if another kind is asked for."""
+    role, known = request.role, model.load(root).get(request.role)
     if known and known.running:
-        return _running(root, known, request, say)
+        if request.search not in ("auto", known.kind):
+            raise UsageError(f"{role} already runs as {known.kind}", hint="outboxctl services down")
+        say(
+            f"{role}: already running on port {known.port}, by the state folder {root};"
+            " for servers of your own: export OUTBOXCTL_STATE=ANOTHER_FOLDER"
+        )
+        return known
     if known and known.pid and known.born:
         process.settle(known.pid, known.born, patience=END_SECONDS)
-    kind, role = _kind(request, known, say), request.role
+    kind: Kind
+    if request.search != "auto":
+        kind = request.search
+    elif known:
+        kind = known.kind
+    else:
+        kind = engines.choose(say) if role == "search" else "embedded"
     # A folder for each kind: no engine reads another one's data.
     home = place.home(root, "postgres" if kind == "embedded" else kind)
-    _clear(home / "data", role, say)  # first, for it may hold the port
-    port = ports.enter_context(closing(_port(request, known, say))).port
+    _end_leftovers(home / "data", role, say)  # first, for one may hold the port
+    port = ports.enter_context(closing(_reserve_port(request, known, say))).port
     service = Service(role, kind, port, home / "data")
     command = _command(service, request, say)
     account, env = place.account(), place.environment()
     with process.spawned(command, cwd=service.data, log=service.log, account=account, env=env) as (pid, born):
         say(f"{role}: starting {kind} on port {port} (pid {pid})")
-        return save(root, replace(service, pid=pid, born=born))
+        return model.save(root, replace(service, pid=pid, born=born))
 
 
 def _command(service: Service, request: ServiceRequest, say: Say) -> list[str]:
-    """Make its data folder unless it is there; returns the command line."""
+    """Make the data folder unless it exists; return the command line of the server."""
     if service.role == "postgres":
         postgres.prepare(service.home, fast=request.fast)
     place.make_data(service.data)
@@ -147,26 +147,7 @@ def _command(service: Service, request: ServiceRequest, say: Say) -> list[str]:
     return engines.command(service, say)
 
 
-def _running(root: Path, known: Service, request: ServiceRequest, say: Say) -> Service:
-    """A service that runs already. UsageError where another kind is requested."""
-    if request.search not in ("auto", known.kind):
-        raise UsageError(f"{known.role} already runs as {known.kind}", hint="outboxctl services down")
-    say(
-        f"{known.role}: already running on port {known.port}, by the state folder {root};"
-        " for servers of your own: export OUTBOXCTL_STATE=ANOTHER_FOLDER"
-    )
-    return known
-
-
-def _kind(request: ServiceRequest, known: Service | None, say: Say) -> Kind:
-    if request.search != "auto":
-        return request.search
-    if known:
-        return known.kind
-    return engines.choose(say) if request.role == "search" else "embedded"
-
-
-def _port(request: ServiceRequest, known: Service | None, say: Say) -> sockets.Reserved:
+def _reserve_port(request: ServiceRequest, known: Service | None, say: Say) -> sockets.Reserved:
     wanted = request.port or (known and known.port)
     if not wanted and request.fresh:
         return sockets.reserve()
@@ -177,7 +158,7 @@ def _port(request: ServiceRequest, known: Service | None, say: Say) -> sockets.R
     return reserved
 
 
-def _clear(data: Path, role: Role, say: Say) -> None:
+def _end_leftovers(data: Path, role: Role, say: Say) -> None:
     """End the processes that a killed server, or a lost record, left in the data folder."""
     while leftovers := list(process.occupants(data)):
         for leftover in leftovers:
@@ -195,7 +176,7 @@ def _ready(root: Path, service: Service, say: Say) -> Service:
             raise UnreachableError(f"{service.role} {why}", hint=process.log_tail(service.log))
         time.sleep(PAUSE_SECONDS)
     say(f"{service.role}: {service.kind} {version} answers on port {service.port}")
-    return save(root, replace(service, version=version))
+    return model.save(root, replace(service, version=version))
 
 
 def _version(service: Service) -> str:
@@ -205,11 +186,11 @@ def _version(service: Service) -> str:
     return postgres.version(service) if service.role == "postgres" else sockets.engine_version(service.port)
 
 
-def _ended(root: Path, role: Role, say: Say) -> Service | None:
-    service = load(root).get(role)
+def _end(root: Path, role: Role, say: Say) -> Service | None:
+    service = model.load(root).get(role)
     if service is None or not (server := service.process):
         return None
     process.end(server, END_SIGNALS[role], patience=END_SECONDS)
-    save(root, replace(service, pid=None, born=None))
+    model.save(root, replace(service, pid=None, born=None))
     say(f"{role}: ended")
     return service

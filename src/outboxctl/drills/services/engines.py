@@ -71,16 +71,10 @@ class Release:
 
     def descriptor(self, module: str) -> str:
         """Of a module: both products load one only with such a file beside it."""
-        return "\n".join(
-            (
-                f"name={module}",
-                f"description={module}",
-                f"version={self.version}",
-                f"{self.product}.version={self.version}",
-                f"java.version={self.java}",
-                f"classname={self.modules[module]}",
-                "has.native.controller=false\n",
-            )
+        return (
+            f"name={module}\ndescription={module}\nversion={self.version}\n"
+            f"{self.product}.version={self.version}\njava.version={self.java}\n"
+            f"classname={self.modules[module]}\nhas.native.controller=false\n"
         )
 
 
