@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from outboxctl.drills.services import maven
+from outboxctl.drills.services import engines
 from outboxctl.drills.services.engines import RELEASES
 
 
@@ -17,8 +17,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for kind, engine in RELEASES.items():
             home = Path(folder) / kind
-            maven.fetch(engine, home, f"-Dmaven.repo.local={folder}/repository")
-            jars, digest = maven.digest_of(engine, home)
+            engines.fetch(engine, home, f"-Dmaven.repo.local={folder}/repository")
+            jars, digest = engines.digest_of(engine, home)
             megabytes = sum(jar.stat().st_size for jar in home.glob("*.jar")) / 1_000_000
             sys.stdout.write(f'{engine.title}: {jars=}, megabytes={megabytes:.0f}, sha256="{digest}"\n')
 

@@ -269,14 +269,19 @@ def _build(engine: Release, home: Path, javac: Path) -> None:
     for folder in (home / "config", home / "plugins"):
         folder.mkdir(parents=True)
     shutil.copy(SOURCES / "log4j2.properties", home / "config")
-    goal = ("dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={home / 'lib'}")
-    pom = str(engine.sources / "pom.xml")
-    # -C refuses what differs from its checksum in the same repository.
-    _run("mvn", "-B", "-C", "-f", pom, f"-Drelease={engine.version}", *goal)
+    fetch(engine, home / "lib")
     check_jars(engine, home)  # before any of it is run, by the compiler too
     _compile(engine, "Engine", home, javac)
     for name in engine.modules:
         _add_module(engine, name, home, javac)
+
+
+def fetch(engine: Release, folder: Path, *options: str) -> None:
+    """Have Maven copy the jars of a release into a folder; `options` go to Maven. UnreachableError."""
+    goal = ("dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={folder}")
+    pom = str(engine.sources / "pom.xml")
+    # -C refuses what differs from its checksum in the same repository.
+    _run("mvn", "-B", "-C", "-f", pom, f"-Drelease={engine.version}", *options, *goal)
 
 
 def _add_module(engine: Release, name: str, home: Path, javac: Path) -> None:
