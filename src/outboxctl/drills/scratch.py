@@ -53,7 +53,7 @@ class ScratchFolder:
 
 @contextmanager
 def own_folder(kind: str, say: Say = silent) -> Iterator[ScratchFolder]:
-    """A fresh folder for a run of this kind (`demo`): under `OUTBOXCTL_STATE`, else among temporary files.
+    """Make a folder for a run of this kind (`demo`): under `OUTBOXCTL_STATE`, else among temporary files.
 
     At the end of the block, by a signal or a closed terminal too, all that runs in the folder is ended.
     SignalReceived as of `raising`. UsageError where no folder can be made.
@@ -123,7 +123,7 @@ def sweep(kind: str, say: Say = silent) -> None:
 
 
 def fixed(own: dict[str, Any]) -> Settings:
-    """Settings by field name that no environment variable and no `.env` can change. ValidationError."""
+    """Return settings that no environment variable and no `.env` can change. ValidationError."""
     defaults = {
         name: field.get_default(call_default_factory=True) for name, field in Settings.model_fields.items()
     }
@@ -131,7 +131,7 @@ def fixed(own: dict[str, Any]) -> Settings:
 
 
 def environment(own: dict[str, Any]) -> dict[str, str]:
-    """Our environment for a child process, with these settings in place of the user's."""
+    """Return our environment for a child process, with these settings in place of the user's."""
     names = all_names() | set(unknown_names(os.environ, ()))
     inherited = {name: value for name, value in os.environ.items() if name not in names}
     return inherited | {env_names(field)[0]: str(value) for field, value in own.items()}
@@ -153,16 +153,16 @@ class Namespace:
 
     @cached_property
     def settings(self) -> Settings:
-        """Those of the lab itself."""
+        """Return the settings of the lab itself."""
         return fixed(by_field({**self.shown, **self.ends}))
 
     def environment(self, **more: str) -> dict[str, str]:
-        """The environment of a worker of this lab."""
+        """Return the environment of a worker of this lab."""
         return {**environment({}), **self.shown, **self.ends, **more, **self.overrides}
 
 
 def by_field(values: Mapping[str, str]) -> dict[str, str]:
-    """Settings by field name, from environment variables; those that are no settings are left out."""
+    """Return settings by field name, from environment variables; other variables are left out."""
     fields = {name: field for field in Settings.model_fields for name in env_names(field)}
     return {fields[name]: value for name, value in values.items() if name in fields}
 
@@ -256,11 +256,11 @@ class WorkerProcess:
             raise OutboxctlError(f"the worker ended by itself with {self.code}", hint=f"its log: {self.log}")
 
     def reclaimed(self) -> int:
-        """How many events all of them have logged as reclaimed."""
+        """Return how many events all of them have logged as reclaimed."""
         return sum(map(int, RECLAIMED.findall(self.log_text())))
 
     def log_text(self) -> str:
-        """Everything that all of them logged."""
+        """Return everything that all of them logged."""
         return self.log.read_text(errors="replace") if self.log.exists() else ""
 
     def get(self, path: str) -> tuple[int, str]:
@@ -268,7 +268,7 @@ class WorkerProcess:
         return sockets.get(f"http://127.0.0.1:{self.port}{path}", seconds=ANSWER_SECONDS)
 
     def failing(self) -> dict[str, str]:
-        """What /readyz names as failing; nothing where it answers 200, or not at all."""
+        """Return what /readyz names as failing; nothing if it answers 200, or not at all."""
         status, body = self.get("/readyz")
         return dict(json.loads(body)["failing"]) if status == UNREADY else {}
 

@@ -47,21 +47,21 @@ class Screen(Protocol):
     """Shows the steps."""
 
     def step(self, name: str, doing: str) -> None:
-        """A step begins."""
+        """Begin a step."""
 
     def say(self, text: str) -> None:
-        """How far the step is."""
+        """Say how far the step is."""
 
     def detail(self, text: str) -> None:
-        """What the services say while they start and end."""
+        """Show what the services report while they start and end."""
 
     def ended(self, text: str) -> None:
-        """A step has ended: its result, perhaps of several lines."""
+        """End a step with its result, perhaps of several lines."""
 
 
 @dataclass(frozen=True)
 class DemoReport:
-    """What was seen; `worker_log` only where a check failed."""
+    """The checks of a demo; `worker_log` only if one failed."""
 
     checks: list[LabCheck]
     seconds: float
@@ -69,7 +69,7 @@ class DemoReport:
 
     @property
     def ok(self) -> bool:
-        """Whether every check is."""
+        """Return whether every check is OK."""
         return LabVerdict.worst(check.verdict for check in self.checks) is LabVerdict.OK
 
 
@@ -108,14 +108,14 @@ def run_demo(search: SearchWish, screen: Screen) -> DemoReport:
 
 
 class Story:
-    """From rows, made of the texts `docs`, to documents: `tell` it, or a chapter; checks go to the record."""
+    """The steps from rows, made of the texts `docs`, to documents; checks go to the record."""
 
     def __init__(self, ctx: LabContext, screen: Screen, docs: list[data.Docstring]) -> None:
         self.ctx, self.screen, self.docs, self.worker = ctx, screen, docs, ctx.worker("w1")
         self.index = f"{ctx.settings.elastic_index}-{NAME}s"
 
     def tell(self) -> None:
-        """All of it."""
+        """Do all steps."""
         ctx, step, ended = self.ctx, self.screen.step, self.screen.ended
         step("Schema", "creating the tables and the index")
         done = migrations.upgrade(ctx.database, None)

@@ -34,7 +34,7 @@ STOPPED, PAUSED = "sink-stopped", "sink-paused"
 
 @dataclass(frozen=True)
 class SinkControl:
-    """How it is stopped and started: by the state folder of `services up`, or commands without a shell."""
+    """A way to stop and start the sink: the state folder of `services up`, or commands without a shell."""
 
     state: str = ""
     stop_command: str = ""

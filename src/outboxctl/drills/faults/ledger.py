@@ -40,7 +40,7 @@ class Ledger:
         self.folder = records.folder(state)
 
     def faults(self) -> list[Fault]:
-        """Every fault under way, the oldest first. UsageError where the file is damaged."""
+        """Return every fault under way, the oldest first. UsageError if the file is damaged."""
         return records.load(self.folder)
 
     def matching(self, facts: Mapping[str, Any]) -> list[Fault]:

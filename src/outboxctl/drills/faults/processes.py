@@ -37,7 +37,7 @@ def paused(target: psutil.Process) -> bool:
 
 
 def identity(target: psutil.Process) -> dict[str, Any]:
-    """What the ledger holds of a process: no other has the same pid and creation time."""
+    """Return what the ledger holds of a process: no other has the same pid and creation time."""
     return {"pid": target.pid, "born": target.create_time(), "host": socket.gethostname()}
 
 
@@ -95,7 +95,7 @@ class VerifiedProcess:
 
     @property
     def name(self) -> str:
-        """For people."""
+        """Return worker id and pid for people."""
         return f"worker {brief(self.row.worker_id, 120)} (pid {self.row.pid})"
 
 

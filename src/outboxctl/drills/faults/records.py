@@ -44,7 +44,7 @@ class PlannedFault(NamedTuple):
 
 
 def folder(state: Path | None = None) -> Path:
-    """Where the ledger of a state folder is."""
+    """Return the folder of the ledger in a state folder."""
     return state_folder(state) / "chaos"
 
 

@@ -84,7 +84,7 @@ class Experiment:
             self.record.windows[number] = Window(window.fault, window.began, self.now)
 
     def wait(self, condition: Callable[[], T], within: float = TIMEOUT_SECONDS, *, unless: Test = bool) -> T:
-        """The first true `condition`, or the last after `within` seconds, or once `unless`. RunStopped."""
+        """Return the first true `condition`, or the last one at the end or once `unless`. RunStopped."""
         end = monotonic() + within
         while not (value := condition()) and monotonic() < end:
             if unless():
@@ -176,36 +176,36 @@ class LabContext(Experiment):
             return function(connection)
 
     def counts(self) -> "EventCounts":
-        """How many events are in each state now."""
+        """Return how many events are in each state now."""
         seconds = self.settings.max_processing_seconds
         return self.transact(lambda c: drill_snapshot.count_all(c, max_processing=seconds))
 
     def idle(self) -> bool:
-        """Whether no event is pending or processing."""
+        """Return whether no event is pending or processing."""
         return self.counts().lag == 0
 
     def events(self, ids: Sequence[str] | None = None) -> "list[EventRow]":
-        """These events, or all, the oldest first."""
+        """Return these events, or all, the oldest first."""
         return self.transact(lambda c: drill_snapshot.events(c, ids))
 
     def held(self) -> "list[EventRow]":
-        """The events in `processing`, the oldest first."""
+        """Return the events in `processing`, the oldest first."""
         return [event for event in self.events() if event.status == "processing"]
 
     def owners(self) -> set[str | None]:
-        """The ids of the workers that hold events."""
+        """Return the ids of the workers that hold events."""
         return {event.owner for event in self.held()}
 
     def metric(self, name: str, **labels: str) -> float:
-        """The sum of a metric over all running workers."""
+        """Return the sum of a metric over all running workers."""
         return sum(worker.metric(name, **labels) for worker in self.workers.values())
 
     def ready(self, *names: str) -> bool:
-        """Whether /readyz of each of these workers answers 200."""
+        """Return whether /readyz of each of these workers answers 200."""
         return all(self.worker(name).get("/readyz")[0] == OK for name in names)
 
     def versions(self, entities: Sequence[UUID]) -> list[int | None]:
-        """The version of each entity's document, None where there is none."""
+        """Return the version of each entity's document, None if there is none."""
         ids = [f"{ENTITY_TYPE}:{entity}" for entity in entities]
         versions = scanned.versions(self.client, self.settings.elastic_index, ids)
         return [versions[id_] for id_ in ids]
@@ -241,7 +241,7 @@ class LabContext(Experiment):
         return event
 
     def worker(self, name: str, *, direct: bool = False, **settings: str) -> WorkerProcess:
-        """The worker of this name, made but not started at first; `direct` bypasses the proxy."""
+        """Return the worker of this name, made but not started at first; `direct` bypasses the proxy."""
         if name not in self.workers:
             log = self.folder / f"worker-{name}.log"
             url = self.namespace.ends["ELASTIC_URL"] if direct else self.proxy.url
@@ -253,18 +253,18 @@ class LabContext(Experiment):
         return self.workers[name]
 
     def hold_up(self, name: str, point: Literal["before apply", "after apply"]) -> None:
-        """As a fault, hold every bulk request at this point until undone."""
+        """Hold, as a fault, every bulk request at this point until undone."""
         block = ExitStack()
         self.fault(name, lambda: block.enter_context(self.proxy.hold(point)), block.close)
 
     def refuse_connections(self) -> str:
-        """As a fault, refuse every connection to the sink until undone. Returns how. FaultNotConfirmed."""
+        """Refuse, as a fault, every connection to the sink until undone; return how. FaultNotConfirmed."""
         self.fault(REFUSED, lambda: self.proxy.set(faults.refuse()), self.proxy.clear)
         self.confirm(UNREACHABLE, lambda: not sockets.get(self.proxy.url, seconds=1)[0], within=3)
         return "connections to ES refused (as with a wrong URL)"
 
     def freeze(self, name: str) -> None:
-        """As a fault, stop the worker of this name by SIGSTOP until undone."""
+        """Stop, as a fault, the worker of this name by SIGSTOP until undone."""
         worker = self.worker(name)
         self.fault(f"SIGSTOP to worker {name}", lambda: worker.send(SIGSTOP), lambda: worker.send(SIGCONT))
 

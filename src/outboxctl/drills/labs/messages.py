@@ -16,7 +16,7 @@ COMMENT = re.compile(r"(?:^|(?<=  ))# (.+)$")  # of a shell command: a whole lin
 
 @cache
 def catalogue() -> dict[str, str]:
-    """Every message, English to Chinese."""
+    """Return every message, English to Chinese."""
     return tomllib.loads(CHINESE.read_text(encoding="utf-8"))
 
 

@@ -85,7 +85,7 @@ class LabPlace:
 
 
 def own_place(folder: Path, search: SearchWish, overrides: Mapping[str, str], say: Say) -> LabPlace:
-    """Services of our own, started in a run's folder, where they end with it."""
+    """Start services of our own in a run's folder, with which they end."""
     both = services.up(folder, search=search, fresh_ports=True, fast=True, say=say)
     ends = {"database_url": both.postgres.url, "elastic_url": both.search.url, "elastic_index": "outbox"}
     return LabPlace(fixed(ends), folder, overrides, folder)
@@ -162,7 +162,7 @@ def play(lab: Lab, ctx: LabContext) -> None:
     record, steps, upcoming = ctx.record, lab.experiment(ctx), LabPhase.INJECT
 
     def part(phase: LabPhase) -> bool:
-        """What the lab itself does in this phase, if anything."""
+        """Run what the lab itself does in this phase; return whether it does anything."""
         nonlocal upcoming
         if mine := upcoming is phase:
             upcoming = next(steps, phase)
@@ -196,7 +196,7 @@ def play(lab: Lab, ctx: LabContext) -> None:
 
 
 def _ran(ctx: LabContext, phase: LabPhase, run: Callable[[], object]) -> bool:
-    """Run a phase; whether it came to its end."""
+    """Run a phase; return whether it came to its end."""
     ctx.phase = phase
     ctx.record.timeline.append(Line(ctx.now, phase, phase=True))
     try:

@@ -37,7 +37,7 @@ POLL = 0.02  # seconds until a server ceases to listen after shutdown()
 
 
 class Point(StrEnum):
-    """Where a bulk request can be held."""
+    """The points at which a bulk request can be held."""
 
     BEFORE_APPLY = "before apply"
     AFTER_APPLY = "after apply"
@@ -62,7 +62,7 @@ class Gate:
 
 
 class Gates:
-    """The gates that there are at the moment."""
+    """The gates that are closed now."""
 
     def __init__(self) -> None:
         self.gates: list[Gate] = []

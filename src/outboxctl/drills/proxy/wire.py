@@ -21,7 +21,7 @@ Refusal = tuple[int, Any]  # status and error of an item
 
 
 class Ending(StrEnum):
-    """What becomes of the connection. TRUNCATE promises more bytes than it sends."""
+    """The end of a connection. TRUNCATE promises more bytes than it sends."""
 
     ANSWER = "answer"
     DROP = "drop"
@@ -40,7 +40,7 @@ class ProxyReply:
     headers: Mapping[str, str | None] = field(default_factory=dict)
 
     def written(self, *, missing: int = 0) -> bytes:
-        """Its bytes; `missing` are promised in Content-Length and not there."""
+        """Return its bytes; `missing` are promised in Content-Length and not sent."""
         standard = {PRODUCT: "Elasticsearch", "Content-Type": JSON}
         headers = {name.lower(): value for name, value in [*standard.items(), *self.headers.items()]}
         headers["content-length"] = str(len(self.body) + missing)
@@ -60,11 +60,11 @@ class BulkOperation:
 
     @property
     def id(self) -> str:
-        """Of its document; empty where the sink is to choose one."""
+        """Return the id of its document; empty if the sink is to choose one."""
         return str(self.meta.get("_id", ""))
 
     def refused(self, status: int, error: Any) -> dict[str, Any]:
-        """Its item in the answer where it was not applied."""
+        """Return its item in the answer if it was not applied."""
         return {self.verb: {"_id": self.id, "status": status, "error": error}}
 
 
@@ -88,7 +88,7 @@ class ProxyRequest:
         return self.path[-1] == "_bulk"
 
     def actions(self) -> list[BulkOperation]:
-        """Of a bulk request; none of a body that cannot be parsed, which is the sink's to refuse."""
+        """Return the operations of a bulk request; none if the body cannot be parsed: the sink refuses it."""
         packed = self.headers.get("content-encoding", "").lower() == "gzip"
         try:
             return parse_bulk(gzip.decompress(self.body) if packed else self.body)

@@ -93,7 +93,7 @@ def down(state: Path | None = None, *, purge: bool = False, say: Say = silent) -
 
 
 def status(state: Path | None = None) -> list[Service]:
-    """Every recorded service, running or not."""
+    """Return every recorded service, running or not."""
     return list(model.load(state_folder(state)).values())
 
 
@@ -180,7 +180,7 @@ def _ready(root: Path, service: Service, say: Say) -> Service:
 
 
 def _version(service: Service) -> str:
-    """What our own process answers, and nobody else who took the port before it; empty until it does."""
+    """Return the version that our own process answers; empty until it does, or if another took the port."""
     if not service.listens:
         return ""
     return postgres.version(service) if service.role == "postgres" else sockets.engine_version(service.port)

@@ -31,7 +31,7 @@ def compose_file() -> Path:
 
 
 def _compose(*arguments: str, **environment: str) -> None:
-    """Its progress goes to stderr."""
+    """Run `docker compose`; its progress goes to stderr."""
     # By name, whatever COMPOSE_PROJECT_NAME and COMPOSE_PROFILES say: nothing of another project is touched.
     command = ["docker", "compose", "-p", "outboxctl", "-f", str(compose_file()), *arguments]
     try:

@@ -61,16 +61,16 @@ class Release:
 
     @property
     def title(self) -> str:
-        """For people."""
+        """Return product and version for people."""
         return f"{'OpenSearch' if self.product == 'opensearch' else 'Elasticsearch'} {self.version}"
 
     @property
     def sources(self) -> Path:
-        """What Maven Central lacks of it."""
+        """Return the folder of the sources that Maven Central lacks."""
         return SOURCES / self.product
 
     def descriptor(self, module: str) -> str:
-        """Of a module: both products load one only with such a file beside it."""
+        """Return a module's descriptor: both products load a module only with such a file beside it."""
         return (
             f"name={module}\ndescription={module}\nversion={self.version}\n"
             f"{self.product}.version={self.version}\njava.version={self.java}\n"
@@ -235,7 +235,7 @@ def check_jars(engine: Release, home: Path) -> None:
 
 
 def digest_of(engine: Release, home: Path) -> tuple[int, str]:
-    """How many jars there are in `home`, but for our own, and what `sha256sum *.jar | sort | sha256sum` says.
+    """Return the number of jars in `home`, without our own, and `sha256sum *.jar | sort | sha256sum` of them.
 
     About 0.1 s for the 40 to 65 MB of an engine: several jars are read at a time.
     """

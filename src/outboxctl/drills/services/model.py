@@ -54,7 +54,7 @@ class Service:
 
     @property
     def process(self) -> psutil.Process | None:
-        """That process, if it runs."""
+        """Return that process if it runs."""
         return process.find(self.pid, self.born) if self.pid and self.born else None
 
     @property
@@ -87,7 +87,7 @@ class Service:
 
     @property
     def caveat(self) -> str:
-        """How it differs from a real one; empty if it does not."""
+        """Return how it differs from a real one, or an empty text."""
         return CAVEATS[self.kind]
 
     @property
@@ -102,7 +102,7 @@ class Service:
 
     @property
     def log(self) -> Path:
-        """What the server printed since its last start."""
+        """Return the file of the server's output since its last start."""
         return self.home / "server.log"
 
     @property
@@ -123,7 +123,7 @@ class Services:
 
 
 def load(root: Path) -> dict[Role, Service]:
-    """Every recorded service, running or not. UsageError where the file is damaged."""
+    """Return every recorded service, running or not. UsageError if the file is damaged."""
 
     def recorded(facts: dict[str, Any]) -> Service:
         return Service(**facts | {"data": Path(facts["data"])})
@@ -163,7 +163,7 @@ def locked(folder: Path, say: Say) -> Iterator[None]:
 
 
 def read_json(path: Path, make: Callable[[dict[str, Any]], T], *, hint: str) -> list[T]:
-    """What a file of `write_json` lists, none without a file. UsageError where it is damaged."""
+    """Return the entries of a file of `write_json`; none without a file. UsageError if it is damaged."""
     try:
         return [make(facts) for facts in json.loads(path.read_text())]
     except FileNotFoundError:

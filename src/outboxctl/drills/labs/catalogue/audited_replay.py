@@ -74,7 +74,7 @@ class AuditedReplay(Lab):
 
 
 def _dry_run(ctx: LabContext) -> selection.MovePlan:
-    """What a replay would move; nothing changes."""
+    """Plan a replay, and check that the plan changes nothing."""
     before = ctx.events()
     plan = ctx.transact(lambda c: selection.plan(c, Selection(limit=LIMIT)))
     failed = [each.id for each in before if each.status == "failed"]
@@ -90,7 +90,7 @@ def _dry_run(ctx: LabContext) -> selection.MovePlan:
 
 
 def _with(values: dict[str, Any], rows: list[dict[str, Any]]) -> int:
-    """How many of the rows have these values."""
+    """Return how many of the rows have these values."""
     return sum(all(row[name] == value for name, value in values.items()) for row in rows)
 
 
