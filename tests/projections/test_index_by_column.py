@@ -275,15 +275,17 @@ def test_a_name_that_may_be_an_index_of_another_projection_is_refused(lands: Lan
 
 
 @pytest.mark.parametrize("order", [1, -1])
-def test_one_id_in_two_indexes_has_the_routing_of_each(lands: Lands, order: int) -> None:
+def test_a_key_that_comes_from_another_index_has_the_routing_of_its_row(lands: Lands, order: int) -> None:
     lands.sql.execute("ALTER TABLE shop.products ADD tenant text")
     lands.sql.execute("DROP VIEW shop.documents")
     lands.sql.execute("CREATE VIEW shop.documents AS SELECT * FROM shop.products")
-    more = 'id = "name"\nrouting = "tenant"\nmapping = "lands.json"'
-    lands.file.write_text(lands.file.read_text() + more, encoding="utf-8")
+    by_name = lands.file.read_text().replace('key = "id"', 'key = "name"')
+    more = 'routing = "tenant"\nmapping = "lands.json"'
+    lands.file.write_text(by_name + more, encoding="utf-8")
     shards = {"settings": {"number_of_shards": 3}, "mappings": {}}
     lands.file.with_name("lands.json").write_text(json.dumps(shards), encoding="utf-8")
-    lands.sql.execute("ALTER TABLE shop.products ADD UNIQUE (name) DEFERRABLE INITIALLY DEFERRED")
+    unique = "ADD UNIQUE (name) DEFERRABLE INITIALLY DEFERRED"
+    lands.sql.execute(f"ALTER TABLE shop.products ALTER name SET NOT NULL, {unique}".encode())
     lands.sql.execute("INSERT INTO shop.products VALUES (1, 'at', 'c', 't1'), (2, 'ch', 'a', 't2')")
     lands.apply()
     lands.drain()

@@ -13,7 +13,7 @@ from outboxctl.core.documents.source import DocumentSource
 from outboxctl.core.projections import follow_keys, in_force, unchanged
 from outboxctl.core.projections.follow_pages import FollowEvent
 from outboxctl.domain.projection import DOCUMENTS, EVERYTHING, Projection
-from projections.test_places import BY_SKU, put_in_force, settle_places
+from projections.test_places import put_in_force, settle_places
 
 __all__ = ["put_in_force"]
 EVENT = FollowEvent("1", "wares", EVERYTHING, "", {"index": None}, 0)
@@ -42,7 +42,7 @@ NOT_IN_FORCE = "UPDATE outbox_projections SET definition = definition || '{\"ski
 @pytest.fixture
 def wares(db: Database, sql: psycopg.Connection, put_in_force: Callable[..., Projection]) -> Projection:
     """Twenty documents, which the index has confirmed."""
-    put_in_force(id=BY_SKU, skip_unchanged=True)
+    put_in_force(skip_unchanged=True)
     sql.execute(ROWS)
     with db.begin() as connection:
         [projection] = in_force.Kept().read(connection)

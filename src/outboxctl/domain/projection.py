@@ -28,6 +28,7 @@ BLANK_PADDED = "pg_catalog.bpchar"  # char(n): the blanks at its end are no part
 HASHED = "sha256:"
 HASH = re.compile(rf"{HASHED}[0-9a-f]{{64}}")
 NAME = re.compile(r"[a-z0-9_]{1,50}")
+NOT_STORED = ("stamp", "value", "former_id")  # fields that the definition in the database does not have
 OWNER = "outboxctl_projection"  # in the `_meta` of a mapping: whose index it is, one of several
 
 
@@ -107,7 +108,6 @@ class Projection:
     ignore: tuple[Relation, ...] = ()  # tables that the view reads and whose changes do not count
     version: str = ""  # a column of the document that only grows, in place of the snapshot's serial
     id_prefix: str = ""  # in front of each `_id`, so that several projections can have one index
-    id: KeyColumn | None = None  # a column of the document whose text is the `_id`, in place of the key's
     skip_unchanged: bool = False  # what the index holds is not sent again
     objects: str = ""  # the mapping (JSON of `properties`) of fields that the view makes in columns of json
     vectors: tuple[str, ...] = ()  # columns whose values become arrays of numbers
@@ -117,6 +117,9 @@ class Projection:
     body: str = ""  # which a worker makes by this body (JSON) where a value is new
     stamp: str = field(default="", compare=False)  # a hash of the definition as the database has it
     value: str = ""  # this is only the part of the projection whose documents have that value (`of`)
+    former_id: str = (
+        ""  # the column that was the `_id` in a definition of a former version: it cannot be read
+    )
 
     @property
     def label(self) -> str:
@@ -140,22 +143,15 @@ class Projection:
         return id_.removeprefix(self.id_prefix) if id_.startswith(self.id_prefix) else None
 
     @property
-    def moves(self) -> bool:
-        """Whether the key alone does not say where a document is."""
-        return self.id is not None or self.parted
-
-    @property
     def placed(self) -> bool:
         """Whether the database keeps where its documents may be, or what they hold (`outbox_places`)."""
-        return self.moves or self.skip_unchanged or bool(self.column)
+        return self.skip_unchanged or bool(self.column)
 
     @property
     def routed(self) -> Routing:
-        """Where the routing of its documents comes from; a key that moves does not say where another was."""
+        """Where the routing of its documents comes from."""
         if not self.routing:
             return Routing.NONE
-        if self.moves:
-            return Routing.COLUMN
         return Routing.KEY if self.routing in {each.name for each in self.key} else Routing.COLUMN
 
     @property
@@ -202,7 +198,7 @@ class Projection:
 
     def to_json(self) -> dict[str, Any]:
         """As the database keeps it."""
-        return {name: value for name, value in asdict(self).items() if name not in ("stamp", "value")}
+        return {name: value for name, value in asdict(self).items() if name not in NOT_STORED}
 
 
 ENTITY_KEY = (KeyColumn("entity_type", "pg_catalog.varchar"), KeyColumn("entity_id", "pg_catalog.uuid"))

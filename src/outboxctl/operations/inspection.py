@@ -112,7 +112,7 @@ def _with_source(found: Inspection, begin: Begin, projection: Projection, key: s
         return replace(found, source_error=brief(error))
     except ReadRefusedError as error:
         return replace(found, source_error=error.words)
-    found = replace(found, document_id=row.id or found.document_id, source_error=row.error or None)
+    found = replace(found, source_error=row.error or None)
     return found if row.text is None else replace(found, source=json_numbers.loads(row.text))
 
 

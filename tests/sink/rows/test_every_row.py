@@ -11,7 +11,7 @@ from outboxctl.domain.failures import Noop, Reason
 
 pytestmark = pytest.mark.no_servers
 MODULES = [f"sink.rows.{path.stem}" for path in Path(__file__).parent.glob("test_*.py")]
-MODULES += ["engines.test_engine_index", "projections.test_own_ids"]
+MODULES += ["engines.test_engine_index", "projections.test_unique_keys"]
 ROWS = [*map(str, Reason), *map(str, Noop), "done", "item_400", "bisect"]
 
 

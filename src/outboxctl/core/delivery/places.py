@@ -21,14 +21,6 @@ GIVEN = """ROWS FROM (json_array_elements_text(CAST(:keys AS json)),
     json_array_elements_text(CAST(:indexes AS json)), json_array_elements_text(CAST(:ids AS json)))
     g (key, index_name, document_id)"""
 SAME = "p.projection = :projection AND p.document_id = g.document_id AND p.index_name = g.index_name"
-# All rows of these addresses, other keys' too, in one order: who opens some waits for no one that waits.
-LOCK = text(f"""
-SELECT FROM {GIVEN} JOIN {PLACES} p ON {SAME}
-ORDER BY p.document_id, p.index_name, p.entity_id FOR UPDATE OF p
-""")
-OPEN_OTHERS = text(f"""
-UPDATE {PLACES} p SET opened = CAST(:token AS uuid), content = NULL FROM {GIVEN} WHERE {SAME}
-""")
 # A row that another session is removing is waited for, and written again.
 OPEN = text(f"""
 INSERT INTO {PLACES} AS p (projection, entity_id, entity_key, index_name, document_id, opened)
@@ -45,19 +37,18 @@ FROM {GIVEN} ORDER BY g.document_id, g.index_name, 2 ON CONFLICT DO NOTHING
 """)
 SETTLED = f"""FROM (SELECT * FROM ROWS FROM (json_array_elements_text(CAST(:keys AS json)),
         json_array_elements_text(CAST(:indexes AS json)), json_array_elements_text(CAST(:ids AS json)),
-        json_array_elements_text(CAST(:tokens AS json)), json_array_elements_text(CAST(:contents AS json)),
-        json_array_elements_text(CAST(:left AS json)))
-        n (key, index_name, document_id, token, content, is_left) ORDER BY document_id, index_name, key) g
+        json_array_elements_text(CAST(:tokens AS json)), json_array_elements_text(CAST(:contents AS json)))
+        n (key, index_name, document_id, token, content) ORDER BY document_id, index_name, key) g
 WHERE {SAME} AND p.entity_id = {ENTITY} AND p.opened = CAST(g.token AS uuid)"""
 CLOSE = text(f"""
 UPDATE {PLACES} p SET content = decode(g.content, 'hex'),
     opened = CASE WHEN num_nulls(g.content) = 0 THEN p.opened END
-{SETTLED} AND (num_nulls(g.content) = 0 OR CAST(g.is_left AS boolean))
+{SETTLED}
 """)
 # While an index of before is kept, or a new one is filled, it may have what is removed from the other one.
 # Until that has ended the row stays, closed, or opened by nobody where no hash is kept.
 REMOVE = text(f"""
-DELETE FROM {PLACES} p USING {SETTLED.removeprefix("FROM ")} AND CAST(g.is_left AS boolean)
+DELETE FROM {PLACES} p USING {SETTLED.removeprefix("FROM ")} AND num_nulls(g.content) = 1
     AND NOT EXISTS (SELECT FROM {REBUILDS} r WHERE r.alias = p.index_name
         AND (num_nulls(r.ended_at) = 1 OR num_nonnulls(r.kept_index) = 1))
 """)
@@ -65,14 +56,6 @@ FORGET = text(f"""
 UPDATE {PLACES} p SET content = NULL, opened = NULL
 FROM json_array_elements_text(CAST(:keys AS json)) g (key)
 WHERE p.projection = :projection AND p.entity_id = {ENTITY}
-""")
-KEYS = text(f"""
-SELECT DISTINCT ON (document_id) document_id, entity_key FROM {PLACES}
-WHERE projection = :projection AND document_id = ANY (CAST(:ids AS text[])) ORDER BY document_id, entity_id
-""")
-IDS = text(f"""
-SELECT p.document_id FROM json_array_elements_text(CAST(:keys AS json)) g (key)
-JOIN {PLACES} p ON p.projection = :projection AND p.entity_id = {ENTITY}
 """)
 KNOWN = text(f"""
 SELECT EXISTS (SELECT FROM {PLACES} WHERE projection = :projection AND index_name = :alias)
@@ -90,26 +73,22 @@ class DocumentPlace(NamedTuple):
 
 
 class PlaceWrite(NamedTuple):
-    """What becomes of a place once its address has confirmed what was sent.
+    """What becomes of a place once its address has confirmed what was sent, if `token` opened it last.
 
-    If `token` opened it last, it is closed with `content`, a hash in hex, and one that was `left` is removed.
+    It is closed with `content`, a hash in hex; with None, after a delete, it is removed.
     """
 
     place: DocumentPlace
     token: str
     content: str | None
-    left: bool = False
 
 
-def open_(connection: Connection, places: Collection[DocumentPlace], token: str, *, shared: bool) -> None:
-    """Open these places, all of one projection.
+def open_(connection: Connection, places: Collection[DocumentPlace], token: str) -> None:
+    """Open these places, all of one projection, in one message, which ends the transaction.
 
-    With `shared` also those that other keys have at their addresses. One message, which ends the
-    transaction. Places that are not there are made.
+    Places that are not there are made.
     """
-    values = {**_columns([*places]), "token": token}
-    others: list[Statement] = [(LOCK, values), (OPEN_OTHERS, values)] if shared else []
-    send(connection, PLAN, *others, (OPEN, values), commit=True)
+    send(connection, PLAN, (OPEN, {**_columns([*places]), "token": token}), commit=True)
 
 
 def settling(writes: Sequence[PlaceWrite]) -> list[Statement]:
@@ -118,11 +97,9 @@ def settling(writes: Sequence[PlaceWrite]) -> list[Statement]:
     values |= {
         "tokens": json.dumps([each.token for each in writes]),
         "contents": json.dumps([each.content for each in writes]),
-        "left": json.dumps([each.left for each in writes]),
     }
-    removes = any(each.left for each in writes)
-    closes = removes or any(each.content is not None for each in writes)
-    return [(REMOVE, values)] * removes + [(CLOSE, values)] * closes
+    removes = any(each.content is None for each in writes)
+    return [*[(REMOVE, values)] * removes, (CLOSE, values)]
 
 
 def note(connection: Connection, places: Collection[DocumentPlace]) -> None:
@@ -134,16 +111,6 @@ def note(connection: Connection, places: Collection[DocumentPlace]) -> None:
 def forget(connection: Connection, projection: str, keys: Sequence[str]) -> None:
     """Have the documents of these keys sent, whatever they hold."""
     connection.execute(FORGET, {"projection": projection, "keys": _json(keys)})
-
-
-def keys(connection: Connection, projection: str, ids: Sequence[str]) -> dict[str, str]:
-    """By these ids one key each of which the document may be."""
-    return dict(map(tuple, connection.execute(KEYS, {"projection": projection, "ids": list(ids)})))
-
-
-def ids(connection: Connection, projection: str, keys: Sequence[str]) -> list[str]:
-    """The ids that the documents of these keys may have."""
-    return [*connection.execute(IDS, {"projection": projection, "keys": _json(keys)}).scalars()]
 
 
 def known(connection: Connection, projection: str, alias: str) -> bool:

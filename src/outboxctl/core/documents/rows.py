@@ -34,8 +34,7 @@ class SourceRow(NamedTuple):
     """What is read by key: `text` is the document's JSON, None where there is none, LEFT_OUT without room.
 
     `version`: that of the row, or of the snapshot; None where a row that is gone had its own. `error`: why
-    no document can be made, often in PostgreSQL's words. `id` is its `_id` where the key does not say it,
-    `alias` its index where a column chooses that.
+    no document can be made, often in PostgreSQL's words. `alias` is its index where a column chooses that.
     """
 
     key: str
@@ -43,7 +42,6 @@ class SourceRow(NamedTuple):
     version: int | None = None
     routing: str = ""
     error: str = ""
-    id: str = ""
     alias: str = ""
 
 
@@ -70,7 +68,7 @@ class States:
 class SourcePage(NamedTuple):
     """Documents by id instead of key, those of `read` rows; `place` is the key of the last of these.
 
-    `ids`: the `_id` of each key, where the key does not say it.
+    `ids`: the `_id` of each key, where a column chooses the index.
     """
 
     rows: Page

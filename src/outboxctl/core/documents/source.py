@@ -24,6 +24,7 @@ from outboxctl.core.documents.rows import (
     from_json,
     length_of,
     pages_of,
+    raw_of,
     state_of,
 )
 from outboxctl.core.documents.statements import DocumentStatements
@@ -98,18 +99,8 @@ class DocumentSource(DocumentStatements):
             with db.begin() as connection:
                 cut = self._after(connection, None, size)
             keys += self._keys(db, Cut(f"{sent} {cut.sql}", cut.values))
-        rows = self._with_ids(db, [*dict.fromkeys(keys)])
-        return [id_ for id_ in (from_json(row[0]) for row in self._by_id(rows)) if id_ and is_text(id_)][
-            :size
-        ]
-
-    def _with_ids(self, db: Database, keys: Sequence[str]) -> Page:
-        """Rows of these keys, whether or not the view has them if the key says their `_id`."""
-        if not self.projection.moves:
-            return [self._raw(SourceRow(key, "{}")) for key in keys]
-        return [
-            self._raw(each) for part in self._by_key(db, keys, content=False) for each in part if each.text
-        ]
+        ids = map(self.projection.id_of, dict.fromkeys(keys))
+        return [id_ for id_ in ids if id_ and is_text(id_)][:size]
 
     def _random_keys(self, connection: Connection, size: int, sent: str) -> list[str]:
         """Raises ReadRefusedError."""
@@ -143,7 +134,7 @@ class DocumentSource(DocumentStatements):
     def careful(self, db: Database, pages_: PageRange, *, content: bool) -> list[RowState]:
         """The same of a range with rows that cannot be read, whose version is NOT_READ."""
         parts = self._by_key(db, self._keys(db, self._pages_cut(pages_)), content=content)
-        return [state_of(row) for part in parts for row in self._by_id([self._raw(each) for each in part])]
+        return [state_of(row) for part in parts for row in self._by_id([raw_of(each) for each in part])]
 
     def pages(self, db: Database, after: str | None, wanted: PageOptions) -> Iterator[SourcePage]:
         """All rows behind the key `after`, in the order of the unique index; a chunk is of one snapshot."""
@@ -186,7 +177,7 @@ class DocumentSource(DocumentStatements):
             cut = self._after(connection, after, ROWS_BY_KEY)
         keys = self._keys(db, cut)
         found = [each for part in self.each(db, keys, lambda some: self.current(db, some)) for each in part]
-        return [[self._raw(each) for each in found]] if found else []
+        return [[raw_of(each) for each in found]] if found else []
 
     def _keys(self, db: Database, cut: Cut) -> list[str]:
         with db.begin() as connection:
@@ -291,7 +282,7 @@ class DocumentSource(DocumentStatements):
             for each in part:
                 for id_ in ids_of[each.key]:
                     state.keys[id_] = each.key
-                    if each.error or (each.text is not None and each.id in ("", id_)):
+                    if each.error or each.text is not None:
                         state.rows[id_] = each
         unread = [id_ for id_ in ids if id_ not in state.keys or state.rows.get(id_, SourceRow("")).error]
         if unread:

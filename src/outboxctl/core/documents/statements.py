@@ -5,7 +5,7 @@ whole, and none of its forms (a grouped subquery, say) is computed again for eac
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
@@ -14,19 +14,15 @@ from typing import Any, TypeVar
 from psycopg.sql import SQL, Composable
 
 from outboxctl.core.database import Database
-from outboxctl.core.delivery import places as kept
 from outboxctl.core.documents import placing
 from outboxctl.core.documents.rows import (
     BYTES,
     ChangedKey,
     Page,
-    RawDocument,
     RowState,
     SourceRow,
     as_json,
-    encoded,
     from_json,
-    raw_of,
 )
 from outboxctl.core.documents.since import Since
 from outboxctl.core.projections import document_sql, documents, events, in_force, key_sql, pages, version_base
@@ -93,8 +89,6 @@ class DocumentStatements:
             max_bytes=BYTES,
             content=content or bool(self.projection.routing),
         )
-        if self.projection.moves:
-            found = placing.named(self.projection, keys, found)
         return _rows(keys, found._replace(version=None, versions=()))
 
     def current(self, db: Database, keys: Sequence[str]) -> list[SourceRow]:
@@ -136,27 +130,12 @@ class DocumentStatements:
     def keys(self, db: Database, ids: Sequence[str]) -> dict[str, str]:
         """The keys of those of these ids that a row can have: an id has the key, or a long one's hash."""
         own = self._own(ids)
-        if self.projection.moves:
-            return self._keys_of_columns(db, own)
         found = {id_: key for id_, key in own.items() if key == "" or pages.plausible(self.projection, key)}
         if hashes := {id_: key for id_, key in own.items() if is_hash(key)}:
             with reading_of(self.projection.document), db.begin() as connection:
                 long = pages.hashed(connection, self.projection, [*hashes.values()])
             # A key of this form is its own id: it is looked for where no other key has this hash.
             found |= {id_: long[key] for id_, key in hashes.items() if key in long}
-        return found
-
-    def _keys_of_columns(self, db: Database, own: Mapping[str, str]) -> dict[str, str]:
-        """The keys of the rows that have these ids, else of those that may have had them.
-
-        Else the text itself: a row that has no id is called by its key.
-        """
-        found = {id_: text for id_, text in own.items() if pages.plausible(self.projection, text)}
-        with db.begin() as connection:
-            found |= kept.keys(connection, self.projection.name, stored(connection, [*own]))
-        with suppress(ReadRefusedError), db.begin() as connection:
-            there = pages.by_id(connection, self.projection, stored(connection, [*own.values()]))
-            found |= {id_: there[text] for id_, text in own.items() if text in there}
         return found
 
     def nameable(self, key: str) -> bool:
@@ -181,10 +160,7 @@ class DocumentStatements:
     def failed(self, connection: Connection, *, most: int) -> frozenset[str]:
         """The ids of documents that have a failed event; `most` failed events are looked at."""
         values = {"name": self.projection.name, "most": most}
-        keys = [*connection.execute(events.FAILED, values).scalars()]
-        if self.projection.moves:
-            return frozenset([*keys, *kept.ids(connection, self.projection.name, keys)])
-        return frozenset(map(self.projection.id_of, keys))
+        return frozenset(map(self.projection.id_of, connection.execute(events.FAILED, values).scalars()))
 
     def moved(self, connection: Connection, since: datetime) -> bool:
         """Whether any event is not settled, or was settled since then."""
@@ -241,14 +217,11 @@ class DocumentStatements:
         version = SQL("(SELECT version FROM version)" if versions else "NULL::text")
         document = document_sql.document(self.projection, content=content)
         both = SQL("concat({}, E'\\n', {})").format(_as_json(self._routing()), document)
-        if self.projection.moves:  # a line more
-            both = SQL("concat(to_json({}), E'\\n', {})").format(document_sql.id_text(self.projection), both)
         if versions and self.projection.version:
             both = SQL("concat({}, E'\\n', {})").format(document_sql.own_version(self.projection), both)
             row = SQL(ROW_OF_OWN).format(key=self._key(), made=self._looked_up(both))
             return SQL(""), row
-        none = SQL("E'\\n\\n'" if self.projection.moves else "E'\\n'")  # neither a routing nor a document
-        made = SQL("coalesce({}, {})").format(self._looked_up(both), none)
+        made = SQL("coalesce({}, E'\\n')").format(self._looked_up(both))  # neither a routing nor a document
         row = SQL(ROW).format(key=self._key(), version=version, made=made)
         if not versions:
             return SQL(""), row
@@ -261,21 +234,11 @@ class DocumentStatements:
         made, routing = document, self._routing()
         if self.projection.routed is Routing.COLUMN:  # the view is asked once for both
             made, routing = SQL("concat({}, E'\\n', {})").format(routing, made), SQL("NULL::text")
-        if self.projection.moves:
-            both = SQL("concat(to_json({}), E'\\n', {}, E'\\n', {})")
-            made = both.format(document_sql.id_text(self.projection), self._routing(), document)
         return SQL("{}, NULL::bigint, {}, {}").format(self._key(), self._looked_up(made), routing)
 
     def _states(self, rows: list[RowState]) -> list[RowState]:
-        """Those with these columns by id, without the rows that have no document.
-
-        Raises ReadRefusedError for one that has no id.
-        """
-        if self.projection.moves:
-            lines = [row[2].split(b"\n", 2) for row in rows if row[2]]
-            self._check_ids([line[0] for line in lines])
-            rows = [(encoded(id_), None, document, routing) for id_, routing, document in lines]
-        elif self.projection.routed is Routing.COLUMN:
+        """Those with these columns by id, without the rows that have no document."""
+        if self.projection.routed is Routing.COLUMN:
             rows = [
                 (id_, None, made[1], made[0])
                 for id_, _, both, _ in rows
@@ -319,8 +282,6 @@ class DocumentStatements:
         """The rows of a page that have a document, by id: of a long key its hash."""
         id_of, longest = self.projection.id_of, self.projection.longest_key
         start = as_json(self.projection.id_prefix)[:-1]
-        if self.projection.moves:
-            page = [[row[2], row[1], *row[3].split(b"\n", 1)] for row in page]
         return [
             [start + row[0][1:] if len(row[0]) <= longest else as_json(id_of(from_json(row[0]))), *row[1:]]
             for row in page
@@ -332,32 +293,15 @@ class DocumentStatements:
         return {id_: key for id_ in ids if (key := self.projection.key_in(id_)) is not None}
 
     def _ids(self, page: Page) -> Sequence[tuple[str, str]]:
-        """The `_id` of each key with a document, where places are kept (core/delivery/places.py)."""
-        id_of, moves = self.projection.id_of, self.projection.moves
-        placed = moves or self.projection.column
-        rows = (row for row in page if row[3] != (b"\n" if moves else b"")) if placed else ()
-        return [(from_json(row[0]), id_of(from_json(row[2 if moves else 0]))) for row in rows]
-
-    def _raw(self, row: SourceRow) -> RawDocument:
-        """A row that was read by key, as one that was copied."""
-        key, version, routing, document = raw_of(row)
-        if not self.projection.moves:
-            return [key, version, routing, document]
-        own = self.projection.key_in(row.id) if row.id else row.key
-        return [key, version, as_json(own or ""), b"\n".join([routing, document])]
+        """The `_id` of each key with a document, where a column chooses the index."""
+        keys = [from_json(row[0]) for row in page if row[3]] if self.projection.column else []
+        return [(key, self.projection.id_of(key)) for key in keys]
 
     def _checked(self, page: Page) -> Page:
         """The page. Raises ReadRefusedError for a row that is no document."""
         if any(row[0] == b'""' for row in page):
             raise ReadRefusedError("", documents.EMPTY)
-        if self.projection.moves:
-            self._check_ids([row[2] for row in page if row[3] != b"\n"])
         return page
-
-    def _check_ids(self, ids: Sequence[bytes]) -> None:
-        """Raise ReadRefusedError for one, as JSON, that is none: by its key it is read with the reason."""
-        if any(id_ in (b"", b'""') or len(encoded(id_)) > self.projection.longest_key for id_ in ids):
-            raise ReadRefusedError("", placing.NO_ID.format(column="id", what="NULL, empty or too long"))
 
 
 def _match(column: KeyColumn) -> Composable:
@@ -375,12 +319,9 @@ def _as_json(value: Composable) -> Composable:
 
 
 def _rows(keys: Sequence[str], read: Documents) -> list[SourceRow]:
-    """The texts of a reading, with the reason where none can be made; behind them what keys have left."""
+    """The texts of a reading, with the reason where none can be made."""
     routings = read.routings or [""] * len(keys)
     versions = read.versions or [read.version] * len(keys)
-    ids = [sent.at.id if sent.at else "" for sent in read.sent] or [""] * len(keys)
-    rows = zip(keys, read.texts, versions, routings, strict=True)
     indexes = read.indexes or [""] * len(keys)
-    found = [SourceRow(*row, read.unusable.get(n, ""), ids[n], indexes[n]) for n, row in enumerate(rows)]
-    left = [(key, place.id) for key, sent in zip(keys, read.sent, strict=False) for place in sent.left]
-    return [*found, *(SourceRow(key, None, read.version, id=id_) for key, id_ in left)]
+    rows = zip(keys, read.texts, versions, routings, strict=True)
+    return [SourceRow(*row, read.unusable.get(n, ""), indexes[n]) for n, row in enumerate(rows)]

@@ -70,7 +70,7 @@ class ProjectionFacts:
     def lacks(self) -> list[str]:
         """Columns by which documents are read, and which the view does not have, as after a rename."""
         p, there = self.projection, {each.name for each in self.columns}
-        by = [*(each.name for each in p.key), p.routing, p.version, p.column, p.id.name if p.id else ""]
+        by = [*(each.name for each in p.key), p.routing, p.version, p.column]
         return [name for name in dict.fromkeys(by) if name and name not in there] if self.readable else []
 
 

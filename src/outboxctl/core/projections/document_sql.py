@@ -5,9 +5,9 @@ from functools import lru_cache
 from psycopg.sql import SQL, Composable, Composed, Literal
 
 from outboxctl.core.projections import in_force
-from outboxctl.core.projections.key_sql import identifier, key_column_text, key_text_of, looked_up
+from outboxctl.core.projections.key_sql import identifier, key_text_of, looked_up
 from outboxctl.core.projections.version_base import HIGHEST, version_sql
-from outboxctl.core.refused_reads import NO_VERSION, OURS
+from outboxctl.core.refused_reads import NO_VERSION, OURS, ReadRefusedError
 from outboxctl.core.schema.names import PLACES, VERSION_BASE
 from outboxctl.core.search_path import Places
 from outboxctl.domain.index_names import BRACES
@@ -23,6 +23,10 @@ OWN_VERSION = f"""CASE WHEN {{column}} BETWEEN 0 AND {HIGHEST} THEN {{column}}::
 WITH_ARRAYS = """(SELECT concat('{{', string_agg(concat(to_json(e.key), ':', CASE WHEN e.key IN ({})
     THEN coalesce((e.value #>> '{{}}')::json, 'null') ELSE e.value END), ','), '}}')
     FROM json_each(to_json(v.*)) e)"""
+FORMER_ID = (
+    "the declaration of {name} in force has `id` ({id}), which is not supported any more:"
+    " `outboxctl projection apply FILE` of one without it, then `outboxctl rebuild`"
+)
 NO_SERIAL = "SELECT NULL"  # rows have versions of their own
 # The key is compared as the column's type, so that an index finds it, and as text: of two texts of one value
 # only that of the triggers is a key. Two rows are as many as are needed to see that there are several.
@@ -30,7 +34,7 @@ MADE = """made AS (
     SELECT k.place, {sent} AS document, d.routing, d.own, {address} AS address
     FROM unnest({arrays}) WITH ORDINALITY k ({names}, place)
     LEFT JOIN LATERAL (
-        SELECT {document} AS document, {routing} AS routing, {own} AS own, {id} AS id, {value} AS value
+        SELECT {document} AS document, {routing} AS routing, {own} AS own, {value} AS value
         FROM {view} v WHERE {matches} LIMIT 2
     ) d ON true{placed}
 )"""
@@ -45,37 +49,30 @@ SELECT {{version_of}}, place,
     routing, coalesce({{stamp}} = %(stamp)s, false), address
 FROM version, found{{only}} ORDER BY place
 """
-# Of a projection with addresses that are kept (core/delivery/places.py): those of each key, and for each of
-# them the other keys that it may be of. Only a document whose address `opening` has opened is read.
-OF_KEY = f"""FROM {PLACES} p
-        WHERE p.projection = %(name)s AND {{own}}
-            AND p.entity_id = CAST(md5(concat(%(name)s, ':', {{key}})) AS uuid)"""
-OTHERS = f"""FROM {PLACES} q WHERE q.projection = p.projection AND q.document_id = p.document_id
-            AND q.index_name = p.index_name AND q.entity_id <> p.entity_id"""
+# Of a projection with addresses that are kept (core/delivery/places.py): those of each key. Only a document
+# whose address `opening` has opened is read.
 PLACED = f"""
     LEFT JOIN LATERAL (
         SELECT CASE WHEN num_nonnulls(d.document) = 1 THEN {{content}} END AS content OFFSET 0
     ) c ON true
     LEFT JOIN LATERAL (
         SELECT bool_or({{here}} AND p.opened = CAST(%(opening)s AS uuid)) AS open,
-            bool_or({{here}}) AND bool_and(coalesce(CASE WHEN {{here}}
-                THEN p.content = c.content AND {{alone}} ELSE p.content = {{gone}} END, false)) AS unchanged
-        {OF_KEY}
+            bool_and(coalesce(p.content = c.content, false)) AS unchanged,
+            json_agg(json_build_array(p.index_name, p.document_id,
+                coalesce(p.opened = CAST(%(opening)s AS uuid), false))) AS places
+        FROM {PLACES} p
+        WHERE p.projection = %(name)s AND {{own}}
+            AND p.entity_id = CAST(md5(concat(%(name)s, ':', {{key}})) AS uuid)
     ) p ON true"""
-EVERY_PLACE = f"""(SELECT json_agg(json_build_array(p.index_name, p.document_id, p.opened, {{others}},
-            p.content = {{gone}}))
-        {OF_KEY})"""
 # SHA-256 is PostgreSQL's own since version 11. What the base of all versions was raised for may have changed
 # the index unseen.
 CONTENT = f"""sha256(convert_to(concat(%(holds)s, (SELECT base FROM {VERSION_BASE} LIMIT 1), E'\n', d.routing,
             E'\n', d.document), 'UTF8'))"""
-# Of a place that a document has left, whose delete was confirmed: once for all rows of a statement.
-GONE = f"""(SELECT CASE WHEN %(holds)s <> '' THEN
-            sha256(convert_to(concat(%(holds)s, (SELECT base FROM {VERSION_BASE} LIMIT 1)), 'UTF8')) END)"""
-# Without anything to say of what is unchanged: of a sweep that are most.
-ADDRESS = """CASE WHEN {unchanged} THEN NULL
-        ELSE json_build_array(num_nonnulls(d.document) = 1, d.id, d.value, {content}, {open}, {places},
-            {gone}) END"""
+# NULL where the document is unchanged: in a full resync most are.
+ADDRESS = """CASE WHEN coalesce(p.unchanged, false) THEN NULL
+        ELSE json_build_array(num_nonnulls(d.document) = 1, d.value, encode(c.content, 'hex'), p.places)
+        END"""
+BARE_ADDRESS = "json_build_array(num_nonnulls(d.document) = 1, d.value)"  # nothing is sent
 
 
 @lru_cache(512)
@@ -104,7 +101,6 @@ def statement(
         own=own,
         version_of=SQL("own" if projection.version else "version"),
         only=SQL(only),
-        id=id_text(projection),
         **_placed(projection, places, sending=sending),
         **looked_up(projection),
     )
@@ -128,46 +124,28 @@ def of_part(projection: Projection, alias: str = "v") -> Composable:
     return SQL("({}) = {}").format(value_of(projection.column, alias), _text(projection.value))
 
 
-def id_text(projection: Projection, alias: str = "v") -> Composable:
-    """SQL for the text of a row's `id` in the view; NULL where its key is its `_id`."""
-    if projection.id is None:
-        return SQL("NULL::text")
-    return key_column_text(SQL(f"{alias}.{{}}").format(identifier(projection.id.name)), projection.id)
-
-
 def _placed(projection: Projection, places: Places, *, sending: bool) -> dict[str, Composable]:
     """The parts of `statement` about addresses."""
     if not sending:
-        bare = ADDRESS.format(content="NULL", open="false", unchanged="false", places="NULL", gone="NULL")
-        only = SQL(bare if projection.placed else "NULL::json")
-        return {"sent": SQL("d.document"), "placed": SQL(""), "address": only}
+        address = SQL(BARE_ADDRESS if projection.placed else "NULL::json")
+        return {"sent": SQL("d.document"), "placed": SQL(""), "address": address}
     here, own = _addresses(projection)
-    hashed, gone = "NULL::bytea", "NULL::bytea"
-    if projection.skip_unchanged:
-        hashed, gone = f"CASE WHEN %(holds)s <> '' THEN {CONTENT} END", GONE
-    others, alone = f"(SELECT json_agg(q.entity_key) {OTHERS})", f"NOT EXISTS (SELECT {OTHERS})"
-    parts: dict[str, Composable] = {
-        "content": SQL(places.render(hashed)),
-        "gone": SQL(places.render(gone)),
-        "here": here,
-        "own": own,
-        "key": key_text_of([SQL(f"k.k{place}") for place in range(len(projection.key))]),
-        "others": SQL(places.render(others) if projection.moves else "NULL"),
-        "alone": SQL(places.render(alone) if projection.moves else "true"),
-    }
-    known = ADDRESS.format(
-        content="encode(c.content, 'hex')",
-        open="coalesce(p.open, false)",
-        unchanged="coalesce(p.unchanged, false)",
-        places=places.render(EVERY_PLACE),
-        gone="encode({gone}, 'hex')",
+    content = f"CASE WHEN %(holds)s <> '' THEN {CONTENT} END" if projection.skip_unchanged else "NULL::bytea"
+    placed = SQL(places.render(PLACED)).format(
+        content=SQL(places.render(content)),
+        here=here,
+        own=own,
+        key=key_text_of([SQL(f"k.k{place}") for place in range(len(projection.key))]),
     )
-    placed, address = (SQL(each).format(**parts) for each in (places.render(PLACED), known))
-    return {"sent": SQL("CASE WHEN p.open THEN d.document END"), "placed": placed, "address": address}
+    return {"sent": SQL("CASE WHEN p.open THEN d.document END"), "placed": placed, "address": SQL(ADDRESS)}
 
 
 def document(projection: Projection, *, content: bool) -> Composable:
-    """SQL for the JSON text of a row `v` of the view; without `content` an empty object."""
+    """SQL for the JSON text of a row `v` of the view; without `content` an empty object.
+
+    Raises as `require_supported`.
+    """
+    require_supported(projection)
     if not content:
         return SQL("'{}'::text")
     if not projection.vectors:
@@ -176,20 +154,25 @@ def document(projection: Projection, *, content: bool) -> Composable:
     return SQL(WITH_ARRAYS).format(SQL(", ").join(names))
 
 
+def require_supported(projection: Projection) -> None:
+    """Raise ReadRefusedError for a definition of a former version that has `id`.
+
+    Its documents had that column for their `_id`: by its key each would be written a second time.
+    """
+    if projection.former_id:
+        raise ReadRefusedError("", FORMER_ID.format(name=projection.name, id=projection.former_id))
+
+
 def _addresses(projection: Projection) -> tuple[Composable, Composable]:
-    """SQL for whether a place `p` is the address of the row `d`, and whether it is in an index in force."""
-    here: list[Composable] = [SQL("true")]
-    if projection.id:
-        here.append(SQL("p.document_id = {} || d.id").format(_text(projection.id_prefix)))
+    """SQL for whether a place `p` is in the index of the row `d`, and whether it is in an index in force."""
     if not projection.parted:
-        own = SQL("p.index_name = {}").format(_text(projection.index))
-        return SQL(" AND ").join(here), own
+        return SQL("true"), SQL("p.index_name = {}").format(_text(projection.index))
     before, after = map(_text, BRACES.split(projection.index))
-    here.append(SQL("p.index_name = concat({}, d.value, {})").format(before, after))
+    here = SQL("p.index_name = concat({}, d.value, {})").format(before, after)
     own = SQL("starts_with(p.index_name, {0}) AND right(p.index_name, length({1})) = {1}").format(
         before, after
     )
-    return SQL(" AND ").join(here), own
+    return here, own
 
 
 def _text(value: str) -> SQL:

@@ -63,26 +63,21 @@ class Documents(NamedTuple):
     versions: Sequence[int | None] = ()
     indexes: Sequence[str] = ()
     at: Sequence["Addressed"] = ()
-    sent: Sequence[Any] = ()  # core.documents.placing.Sent
+    sent: Sequence[Any] = ()  # core.documents.placing.SendPlan
 
 
 class Addressed(NamedTuple):
     """Where the document of a key is, of a projection that keeps that (`Projection.placed`).
 
-    `there`: the view has a row. `id` is the text of its `id`, `value` what it has in the column that chooses
-    its index, where there is such a one. `content` is a hash of it, `open`: it may be sent, `unchanged`: its
-    address holds it. `places`: all addresses that it may have, each as index, `_id`, by whom it was opened
-    last, the other keys that it may be of, and whether it is known to hold nothing: then its content is
-    `gone`.
+    `there`: the view has a row. `value` is what it has in the column that chooses its index, where there is
+    such a one. `content` is a hash of it, `unchanged`: its address holds it. `places`: all addresses that it
+    may have, each as index, `_id`, and whether the reader opened it last.
     """
 
     there: bool
-    id: str | None = None
     value: str | None = None
     content: str | None = None
-    open: bool = False
-    places: Sequence[tuple[str, str, str | None, Sequence[str] | None, bool | None]] | None = None
-    gone: str | None = None
+    places: Sequence[tuple[str, str, bool]] | None = None
     unchanged: bool = False
 
 

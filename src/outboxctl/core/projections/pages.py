@@ -49,7 +49,6 @@ SELECT hash, key FROM (
     WHERE octet_length(bytes) > {longest}
 ) h WHERE hash = ANY (CAST(%(hashes)s AS text[]))
 """
-BY_ID = "SELECT {id}, {key} FROM {view} r WHERE {keyed} AND {column} = ANY (CAST(%(ids)s AS {type}[]))"
 # Of these types PostgreSQL writes one text for a value: any other text is no key, and need not be asked for.
 FORMS = {
     "int2": r"-?(0|[1-9]\d{0,4})",
@@ -95,22 +94,6 @@ def hashed(connection: Connection, projection: Projection, hashes: Sequence[str]
     longest = SQL(str(projection.longest_key))
     rows = _read(connection, projection, HASHED, {"hashes": list(hashes)}, whole=False, longest=longest)
     return dict(map(tuple, rows))
-
-
-def by_id(connection: Connection, projection: Projection, ids: Sequence[str]) -> dict[str, str]:
-    """The keys of the view's rows whose `id` column has one of these texts, by the text.
-
-    Raises ReadRefusedError where one of them cannot be read.
-    """
-    if projection.id is None:
-        return {}
-    # As a text or uuid an index finds it.
-    kind, text_ = projection.id.type.removeprefix("pg_catalog."), document_sql.id_text(projection, "r")
-    column = SQL("r.{}").format(identifier(projection.id.name))
-    parts: dict[str, Any] = {"id": text_, "type": SQL("uuid" if kind == "uuid" else "text")}
-    parts["column"] = column if kind in ("text", "varchar", "uuid") else text_
-    given = [id_ for id_ in ids if _has_form(id_, projection.id)]
-    return dict(map(tuple, _read(connection, projection, BY_ID, {"ids": given}, whole=False, **parts)))
 
 
 def number(connection: Connection, projection: Projection) -> int:

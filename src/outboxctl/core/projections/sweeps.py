@@ -24,7 +24,6 @@ READ_BY = {
     "view": "the view, or what it uses, has changed",
     "index": "another index",
     "id_prefix": "another prefix of ids",
-    "id": "another column is the _id",
     "routing": "another routing",
     "pipeline": "another pipeline",
     "columns": "other columns of the root count",
@@ -38,6 +37,7 @@ DEFAULTS = {
     each.name: each.default for each in fields(Projection) if isinstance(each.default, str | bool | tuple)
 }
 WATCHED = ("columns", "follow", "ignore")  # parts that triggers, and nothing else, depend on
+FORMER_ID = "the column {id} was the _id, which is the key now"
 MADE = "changes were not seen while there were no triggers"
 NEW = "no projection of this name is in force"
 # What was sent while nothing was skipped is in no hash.
@@ -84,6 +84,8 @@ def reasons(before: Projection | None, after: Projection) -> list[str]:
     new = _parts(after)
     old = _parts(before, list(new))
     changed = [READ_BY[part] for part in new if old[part] != new[part]]
+    if before.former_id:
+        changed.append(FORMER_ID.format(id=before.former_id))
     return [*changed, *([MADE] if after.triggers and not before.triggers else [])]
 
 

@@ -47,6 +47,17 @@ def view_missing(each: ProjectionFacts, _: Settings) -> Iterator[Case]:
         yield f"The view {p.document} of the projection {p.name} is not there.", apply(p)
 
 
+@PROJECTIONS.rule("projection-former-id", ERROR)
+def former_id(each: ProjectionFacts, _: Settings) -> Iterator[Case]:
+    """Documents would be written a second time, under their keys: events of this projection wait (config)."""
+    p = each.projection
+    if p.former_id:
+        what = (
+            f"The declaration of {p.name} in force has `id` ({p.former_id}), which is not supported any more."
+        )
+        yield what, f"{apply(p)} without `id`; then outboxctl rebuild --projection {p.name}"
+
+
 @PROJECTIONS.rule("projection-view-unreadable", ERROR)
 def view_unreadable(each: ProjectionFacts, _: Settings) -> Iterator[Case]:
     """A worker of this role can read no document: events wait as in an outage (config)."""

@@ -16,7 +16,7 @@ from outboxctl.operations.projection.place import Place, file_mapping, file_text
 
 KEYS = (
     *("root", "key", "document", "query", "index", "id_prefix", "mapping", "routing", "pipeline", "version"),
-    *("events", "ignore", "follow", "id", "skip_unchanged", "schemas", "owners"),
+    *("events", "ignore", "follow", "skip_unchanged", "schemas", "owners"),
 )
 TRIGGERS, APPLICATION = EVENTS = ("triggers", "application")
 NO_FOLLOW = "leave it out: the application calls outboxctl.touch for each document that it changes"
@@ -57,7 +57,7 @@ class Declaration:
     `mapping` is the partial body of an index: `settings`, `mappings`, or both, or empty. `events` is one of
     EVENTS, or empty. With `schemas`, patterns of their names, it stands for a declaration for each schema
     that matches (`schemas.expand`), and is of the outbox's owner or of one of `owners`; of such a one
-    `family` is the name of that declaration.
+    `family` is the name of that declaration. `former_id`: the column of `id`, which is refused.
     """
 
     place: Place
@@ -72,7 +72,7 @@ class Declaration:
     routing: str = ""
     pipeline: str = ""
     version: str = ""
-    id: str = ""
+    former_id: str = ""
     skip_unchanged: bool = False
     events: str = ""
     ignore: tuple[str, ...] = ()
@@ -131,7 +131,7 @@ def _declaration(path: Path, name: str, table: Any) -> Declaration:
     place = Place(str(path), f"projections.{name}")
     if not isinstance(table, dict):
         place.fail(f"it must be a table, not {shown(table)}")
-    place.known(table, KEYS)
+    place.known(table, (*KEYS, "id"))  # `id` is refused where the columns of the root are known
     root, key = place.text(table, "root", needed=True), place.texts(table, "key", several=False)
     if not key:
         place.fail("`key` is missing", "name the column, or the columns, that are the key of the root")
@@ -148,7 +148,7 @@ def _declaration(path: Path, name: str, table: Any) -> Declaration:
         routing=place.text(table, "routing"),
         pipeline=place.text(table, "pipeline"),
         version=place.text(table, "version"),
-        id=place.text(table, "id"),
+        former_id=place.text(table, "id"),
         skip_unchanged=_flag(place, table, "skip_unchanged"),
         events=_events(place, table),
         ignore=place.texts(table, "ignore"),

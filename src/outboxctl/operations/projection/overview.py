@@ -55,7 +55,6 @@ def facts(projection: Projection) -> dict[str, Any]:
         "routing": projection.routing,
         "pipeline": projection.pipeline,
         "version": projection.version,
-        "id": projection.id.name if projection.id else "",
         "skip_unchanged": projection.skip_unchanged,
         "family": projection.family,
         "schema": projection.schema,

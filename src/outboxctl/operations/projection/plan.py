@@ -31,7 +31,7 @@ from outboxctl.sink.transport.client import Client
 
 REBUILD = "outboxctl rebuild --projection {name} --by YOU --reason WHY"
 # Documents of before stay where or as they were: only a new index is right.
-ANEW = ("root", "key", "id", "id_prefix", "routing")
+ANEW = ("root", "key", "id_prefix", "routing")
 TWO_KINDS = "it was {before}, and {index} has documents of that: versions of two kinds cannot be compared"
 NEW_INDEX = "name a new `index` with it, or drop the projection, delete the index, and apply again"
 BUILT_IN = "the built-in projection (ELASTIC_INDEX)"
@@ -118,7 +118,8 @@ def _documents(
     projection, before = planned.projection, planned.before
     if before != projection:
         old, new = before.to_json() if before else {}, projection.to_json()
-        changed = ", ".join(name for name in new if old.get(name) != new[name])
+        names = [name for name in new if old.get(name) != new[name]]
+        changed = ", ".join([*names, "id"] if before and before.former_id else names)
         planned.step("declaration", f"put in force: {changed}" if before else "put in force")
     homes = _homes(connection, client, planned) if client else []
     nothing = client is not None and all(home.index is None for home in homes)
@@ -250,6 +251,8 @@ def _index(home: Named, planned: Planned) -> None:
     if before.index != projection.index:  # this one has no document of before
         parts = []
     changed = [f"{name} changes" for name in parts if getattr(before, name) != getattr(projection, name)]
+    if before.former_id and before.index == projection.index:
+        changed.append(sweeps.FORMER_ID.format(id=before.former_id))
     if reasons := [*changed, *compared.rebuild, *_made_without(home.first, planned)]:
         why = "; ".join(reasons[:MOST])
         command = REBUILD.format(name=projection.name)

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from outboxctl.core.delivery import places
 from outboxctl.core.documents.rows import SourceRow
 from outboxctl.core.projections import pages
 from outboxctl.core.refused_reads import ReadRefusedError
@@ -61,14 +60,7 @@ def preview(
             raise UsageError(f"KEY {brief(repr(key), 80)}: {error.words}") from None
     # One by one: what is read at once is bounded.
     rows = [row for key in keys for row in source.read(connection, [key], content=True, seconds=PATIENCE)]
-    return [_compared(client, projection, row, _id(connection, projection, row)) for row in rows]
-
-
-def _id(connection: Connection, projection: Projection, row: SourceRow) -> str:
-    """Where its document is, or was; empty where a key that does not say it has none."""
-    if row.id or not projection.moves:
-        return row.id or projection.id_of(row.key)
-    return next(iter(places.ids(connection, projection.name, [row.key])), "")
+    return [_compared(client, projection, row, projection.id_of(row.key)) for row in rows]
 
 
 def _compared(client: Client, projection: Projection, row: SourceRow, id_: str) -> Preview:

@@ -22,12 +22,12 @@ from outboxctl.operations.projection.contents import Unknown, contents
 from outboxctl.operations.projection.declaration import Declaration
 from outboxctl.operations.projection.notices import Notice, notices, routing_cost
 from outboxctl.operations.projection.place import Place, shown
+from outboxctl.operations.projection.place import quoted as toml_text
 from outboxctl.sink.engines import DENSE, Vectors
 
 KEY_KINDS = ("uuid", "int2", "int4", "int8", "numeric", "text", "varchar", "bpchar", "date", "enum")
 ONE_OR_OTHER = (
-    "the versions of two rows that have had one `_id` cannot be compared, nor those of before a restore:"
-    " leave `version` out, and documents have the snapshot's"
+    "a row's version may be lower after a restore: leave `version` out, and documents have the snapshot's"
 )
 VERSION_KINDS = ("int2", "int4", "int8")
 KEY_HINT = "a key is of type uuid, smallint, integer, bigint, numeric, text, varchar, char, date or an enum"
@@ -82,7 +82,8 @@ class Planned:
 
     def declare_sql(self, schema: str, by: str | None) -> str:
         """SQL that puts it in force; `by` None: the login."""
-        anyway, new = bool(self.tampered), self.new_index
+        anyway = bool(self.tampered or (self.before and self.before.former_id))
+        new = self.new_index
         return sweeps.declare_sql(schema, self.projection, by, anyway=anyway, new_index=new)
 
 
@@ -106,11 +107,13 @@ def resolve(
         known = [each.name for each in fields(connection, named)]
         followed.check_column(place.at("key"), name, named, known)
     root = unfolded.root(connection, place.at("root"), named, declared.key)
+    _refuse_id(connection, declared, root.table)
     made = Relation(schema, view_name(declared.name))
     view = _document(connection, declared, made)
     columns = fields(connection, view)
     key = _key(connection, declared, root, columns)
     _check_fields(declared, view, columns, vectors)
+    _check_together(declared)
     root_columns, follow, ignored, proof = followed.tables(
         connection, declared, root, key, view, with_triggers=with_triggers
     )
@@ -133,7 +136,6 @@ def resolve(
         version=declared.version,
         column=declared.column,
         body=json.dumps(body, sort_keys=True) if declared.column else "",
-        id=_own_id(connection, declared, root.table, columns),
         skip_unchanged=declared.skip_unchanged,
         vectors=tuple(each.name for each in columns if mapping.is_vector(each)),
         objects=json.dumps(objects, sort_keys=True) if objects else "",
@@ -207,27 +209,36 @@ def _key(
     return tuple(KeyColumn(name, columns[own].type, own if own != name else "") for name, own in pairs)
 
 
-def _own_id(
-    connection: Connection, declared: Declaration, root: Relation, document: Sequence[Field]
-) -> KeyColumn | None:
-    """The column whose text is the `_id`; None where that is the key's."""
-    name, place = declared.id, declared.place.at("id")
+def _refuse_id(connection: Connection, declared: Declaration, root: Relation) -> None:
+    """Raise UsageError for the former option `id`, with what to write in its place."""
+    if not (name := declared.former_id):
+        return
+    column = next((each for each in fields(connection, root) if each.name == name), None)
+    line, alter = f"key = {toml_text(name)}", f"ALTER TABLE {root}"
+    if declared.key == (name,):
+        hint = "leave the line out"
+    elif column and column.not_null and indexes.is_unique(connection, root, [name]):
+        hint = f"in place of `id` and `key` write {line}"
+    elif column:
+        alter = f"{alter} ALTER {quoted(name)} SET NOT NULL, ADD UNIQUE ({quoted(name)})"
+        hint = f"{alter}; then write {line} in place of `id` and `key`"
+    else:
+        computed = "GENERATED ALWAYS AS (…) STORED"
+        hint = (
+            f"keep the value in a column of {root} (ADD {quoted(name)} … {computed} NOT NULL UNIQUE), which"
+            f" the view returns; then write {line} in place of `id` and `key`"
+        )
+    declared.place.at("id").fail("a document's `_id` is its key: `id` is not supported any more", hint)
+
+
+def _check_together(declared: Declaration) -> None:
+    """Raise UsageError for options that exclude each other."""
     if declared.column and declared.skip_unchanged:
         what = "not together with an index that a column chooses"
         declared.place.at("skip_unchanged").fail(what, "which of its indexes was made anew is not known")
-    if declared.version and (name or declared.skip_unchanged or declared.column):
-        key = "id" if name else "skip_unchanged" if declared.skip_unchanged else "index"
+    if declared.version and (declared.skip_unchanged or declared.column):
+        key = "skip_unchanged" if declared.skip_unchanged else "index"
         declared.place.at(key).fail("not together with `version`", ONE_OR_OTHER)
-    followed.check_column(place, name, declared.document or "the query", [each.name for each in document])
-    if not name or declared.key == (name,):
-        return None
-    column = next(each for each in document if each.name == name)
-    _check_type(place, column)
-    unique = {each.columns for each in indexes.unique(connection, root)}
-    if name in {each.name for each in fields(connection, root)} and (name,) not in unique:
-        hint = f"ALTER TABLE {root} ADD UNIQUE ({quoted(name)})"
-        place.fail(f"{shown(name)} is not unique in {root}: two rows would have one document", hint)
-    return KeyColumn(name, column.type)
 
 
 def _check_fields(declared: Declaration, view: Relation, columns: Sequence[Field], vectors: Vectors) -> None:

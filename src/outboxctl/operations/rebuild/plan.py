@@ -12,6 +12,7 @@ from outboxctl.core.documents.source import DocumentSource
 from outboxctl.core.documents.table import TableSource
 from outboxctl.core.operator import rebuilds
 from outboxctl.core.operator.rebuilds import Rebuild, RebuildPhase
+from outboxctl.core.projections.document_sql import require_supported
 from outboxctl.core.projections.fields import fields
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import SURROGATE
@@ -69,8 +70,10 @@ def plan(
 
     `mapping` is `keep`, `default` or a file; None: that of the old index, and of a projection as it is
     declared. Raises UsageError if `name` is not one index, or if the interrupted rebuild has made its index
-    with another one.
+    with another one, ReadRefusedError for a declaration of a former version.
     """
+    for each in sources:
+        require_supported(each.projection)
     must_list(client)
     open_row = rebuilds.active_rebuild(connection, name)
     home = look_for_one(client, name, besides=open_row.unfinished if open_row else None)

@@ -106,7 +106,7 @@ class Sender:
         wanted = [DocumentPlace(projection.name, key, projection.index, id_) for key, id_ in ids]
         if wanted:
             with self._tools.db.begin() as connection:
-                places.open_(connection, wanted, str(uuid4()), shared=False)
+                places.open_(connection, wanted, str(uuid4()))
 
     def _read_again(self, conflicts: dict[str, Classification]) -> tuple[list[BulkAction], list[Refused]]:
         """What is sent of documents of which the index holds a higher version, and what stays below that.

@@ -40,7 +40,7 @@ class Refused:
 class DocumentBatch(NamedTuple):
     """What is sent at once, and documents that cannot be sent; `read`: rows that were read for it.
 
-    `place`: of a fill, the key where it ends; `ids` the `_id` of each key, where the key does not say it.
+    `place`: of a fill, the key where it ends; `ids` the `_id` of each key, where a column chooses the index.
     """
 
     actions: Sequence[BulkAction]
@@ -101,14 +101,14 @@ def batch(entities: Sequence[tuple[ChangedKey, SourceRow]], source: DocumentSour
     actions, refused = list[BulkAction](), list[Refused]()
     versioned, column = source.versioned, source.projection.version
     for changed_key, found in entities:
-        id_ = found.id or source.projection.id_of(found.key)
+        id_ = source.projection.id_of(found.key)
         gone = found.text is None
         version = found.version
         if gone and (versioned or column):
             version = changed_key.newest if versioned else changed_key.newest or 0
         if found.error:
             refused.append(Refused(id_, Reason.BAD_DOCUMENT, found.error))
-        elif not (gone or changed_key.moved) or (gone and source.projection.moves and not found.id):
+        elif not (gone or changed_key.moved):
             continue
         elif version is not None and 0 <= version <= MAX_VERSION:
             actions.append(BulkAction(id_, version, found.text, found.routing))

@@ -107,7 +107,7 @@ def _without_row(sides: Sides, page: Sequence[ScannedDocument]) -> list[str]:
     keys = source.keys(database, [each.id for each in page if is_text(each.id)])
     parts = source.each(database, [*dict.fromkeys(keys.values())], present)
     rows = (each for part in parts for each in part if each.error or each.text is not None)
-    there = {each.id or source.projection.id_of(each.key) for each in rows}
+    there = {source.projection.id_of(each.key) for each in rows}
     return [each.id for each in page if each.id not in there]
 
 

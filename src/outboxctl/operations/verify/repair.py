@@ -159,7 +159,7 @@ class Repair:
     ) -> tuple[int, int]:
         projection = self.sides.source.projection
         name = projection.name
-        if projection.moves or projection.column:
+        if projection.column:
             # No event leads to an index that no place of the document's names.
             found = [each for each, _ in plain if each.kind is DifferenceKind.EXTRA]
             at = [DocumentPlace(name, each.key or "", projection.index, each.id) for each in found]

@@ -58,26 +58,22 @@ log = structlog.get_logger()
 
 @dataclass
 class Answered:
-    """What the index has answered, by event or part: deletes, and places to settle.
-
-    `owners`: by event, the keys that have an event once it is done.
-    """
+    """What the index has answered, by event or part: deletes, and places to settle."""
 
     deletes: dict[str, DeliveredDelete] = field(default_factory=dict)
-    places: dict[str, list[PlaceWrite]] = field(default_factory=dict)
-    owners: dict[str, list[str]] = field(default_factory=dict)
+    places: dict[str, PlaceWrite] = field(default_factory=dict)
 
-    def confirm(self, places: Mapping[str, list[PlaceWrite]], judged: Judged) -> None:
+    def confirm(self, places: Mapping[str, PlaceWrite], judged: Judged) -> None:
         """Keep those of these places that belong to what is done; not where a newer version was met."""
         for event, finding in judged if places else ():
-            if finding.verdict is Verdict.DONE and finding.noop is not Noop.SUPERSEDED:
-                self.places.setdefault(event.id, []).extend(places.get(event.id, ()))
+            done = finding.verdict is Verdict.DONE and finding.noop is not Noop.SUPERSEDED
+            if done and event.id in places:
+                self.places[event.id] = places[event.id]
 
     def add(self, other: "Answered") -> None:
         """What another request was answered."""
         self.deletes |= other.deletes
         self.places |= other.places
-        self.owners |= other.owners
 
 
 Delivered = tuple[Judged, Answered]
@@ -172,13 +168,10 @@ class Delivering:
         judged, answered, held = Judged(), Answered(), dict[str, int]()
         for _ in range(TRIES):
             reading = self._read(route, events, lease, held)
-            pairs = reading.judged + self._judged(route, reading, reading.read, answered, lease)
+            pairs = reading.judged + self._judged(route, reading, answered, lease)
             if route.projection is None:
                 return pairs, answered
-            answered.owners |= reading.owners
             answered.confirm(reading.places, pairs)
-            if reading.replaced:
-                pairs = self._delete_where_refused(route, reading, pairs, answered, lease)
             pairs = of_events(pairs) if reading.places else pairs
             conflicts = {event.id: finding for event, finding in pairs if finding.noop is Noop.SUPERSEDED}
             judged += [pair for pair in pairs if pair[0].id not in conflicts]
@@ -191,32 +184,15 @@ class Delivering:
         column = route.projection.version if route.projection else ""
         return judged + [(event, _again(conflicts[event.id], column)) for event in events], answered
 
-    def _judged(
-        self, route: Route, reading: Reading, events: Sequence[Claimed], answered: Answered, lease: Lease
-    ) -> Judged:
-        """What becomes of these events of a reading, which are sent."""
-        prepared = prepare(events, reading.aliases)
+    def _judged(self, route: Route, reading: Reading, answered: Answered, lease: Lease) -> Judged:
+        """What becomes of the events of a reading, which are sent."""
+        prepared = prepare(reading.read, reading.aliases)
         if reading.routings:
             prepared.actions = [a._replace(routing=reading.routings[a.id, a.alias]) for a in prepared.actions]
         delivery = self._send(route, prepared, lease)
         self._flow.sized(route.name, delivery, len(prepared.actions), left_out=reading.left_out)
         answered.deletes |= deleted(prepared, delivery.findings, route.name or PROJECTION)
         return judge(prepared, delivery.findings)
-
-    def _delete_where_refused(
-        self, route: Route, reading: Reading, pairs: Judged, answered: Answered, lease: Lease
-    ) -> Judged:
-        """What becomes of events, after a delete where the index refused a document that replaces another.
-
-        What is there is the document of a row that has left the address.
-        """
-        failed = {event.id for event, finding in pairs if finding.verdict is Verdict.FAIL}
-        refused = failed & reading.replaced.keys()
-        deletes = [event._replace(document=None) for event in reading.read if event.id in refused]
-        gone = self._judged(route, reading, deletes, answered, lease) if deletes else []
-        answered.confirm(reading.replaced, gone)
-        waits = {event.id: finding for event, finding in gone if finding.verdict is not Verdict.DONE}
-        return [(event, waits.get(event.id, finding)) for event, finding in pairs]
 
     def _read(
         self, route: Route, events: Sequence[Claimed], lease: Lease, held: Mapping[str, int]

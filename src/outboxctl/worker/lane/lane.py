@@ -94,7 +94,6 @@ class Lane:
         outcomes.deletes.update(answered.deletes)
         outcomes.places.update(answered.places)
         outcomes.splits += splits
-        outcomes.look_again(answered.owners)
         flow.spread(name, outcomes)
         self._settle(self._context.of(name), batch, outcomes)
         flow.ended(name, batch.lease.size, batch.lease.requested_at)

@@ -7,9 +7,8 @@ from typing import Any
 
 import structlog
 
-from outboxctl.core.delivery import places
 from outboxctl.core.delivery.claim import Claimed
-from outboxctl.core.projections import follow, follow_keys, follow_query
+from outboxctl.core.projections import follow, follow_keys, follow_query, pages
 from outboxctl.core.projections.follow_keys import Page
 from outboxctl.core.projections.follow_pages import HALF, FollowEvent
 from outboxctl.core.projections.follow_query import OF_ROOT
@@ -135,23 +134,19 @@ class EventExpansion:
 
         The others come with the rows of the view. A row that vanishes until then has an event of its own.
         All keys where one is none of the projection: the event of that one fails, and of no other. No event
-        can name an id that PostgreSQL cannot hold as a text: `verify --repair` deletes its document.
+        names an id that is the hash of a key or cannot be one, as after a change of the key: `rebuild` or
+        `verify --repair` deletes its document.
         """
         try:
             found, place = self._sink_of(projection).ids(event.cursor.get("index"), HALF)
         except OutboxctlError as error:
             raise _ListingError(f"the index {projection.index} cannot be listed: {error}") from error
         own = (key for id_ in found if (key := projection.key_in(id_)) is not None)
-        keys = [key for key in own if not is_hash(key)]  # of a key that is not known: `verify --repair`
+        keys = [key for key in own if not is_hash(key) and pages.plausible(projection, key)]
         with self._context.database.begin() as connection:
             keys = stored(connection, keys)
-            if projection.moves:
-                ids = stored(connection, found)
-                keys = [*{*places.keys(connection, projection.name, ids).values()}]
         try:
             return self._without_row(projection, keys, seconds), place
-        except ValueError:
-            return keys, place
         except ReadRefusedError as error:
             if not error.late:
                 self._without_row(projection, [], seconds)  # raises where the view cannot be read at all

@@ -10,7 +10,7 @@ import structlog
 from outboxctl.core.database import Database
 from outboxctl.core.delivery.claim import Claimed, as_claimed
 from outboxctl.core.delivery.places import PlaceWrite
-from outboxctl.core.documents.placing import Sent
+from outboxctl.core.documents.placing import SendPlan
 from outboxctl.core.documents.source import DocumentSource
 from outboxctl.core.projections import in_force
 from outboxctl.core.projections.document_sql import LEFT_OUT
@@ -80,8 +80,7 @@ class Reading:
     `blocked`: the source cannot be read at all. `held`: by event id, the versions that the index had of
     documents that it refused to delete.
     An event whose key has several addresses has a part for each, with its id and PART; `places`: by event or
-    part, what becomes of places once that is done, and `replaced` those at its address whose documents it
-    replaces. `owners`: by event, other keys that have to be looked at again once it is done.
+    part, what becomes of its place once that is done.
     """
 
     def __init__(
@@ -101,8 +100,7 @@ class Reading:
         self.judged: Judged = []
         self.routings: dict[tuple[str, str], str] = {}
         self.aliases: dict[str, str] = {}
-        self.places, self.replaced = dict[str, list[PlaceWrite]](), dict[str, list[PlaceWrite]]()
-        self.owners = dict[str, list[str]]()
+        self.places = dict[str, PlaceWrite]()
         self.left_out = self.late = False
         self.blocked: Classification | None = None
 
@@ -190,48 +188,40 @@ class Reading:
     def _take_placed(self, keys: Sequence[str], found: Documents) -> None:
         routings = found.routings or [""] * len(keys)
         rows = zip(keys, found.texts, found.sent, routings, strict=True)
-        for place, (key, text, sent, routing) in enumerate(rows):
-            if place in found.unusable:
-                self._judge(key, _bad_document(Verdict.FAIL, found.unusable[place]))
+        for n, (key, text, plan, routing) in enumerate(rows):
+            if n in found.unusable:
+                self._judge(key, _bad_document(Verdict.FAIL, found.unusable[n]))
             elif text == LEFT_OUT:
                 self.left_out = True
                 self._judge(key, UNSENT)
-            elif sent.waits:
-                why = f"{sent.waits}; `outboxctl projection apply` makes it"
+            elif plan.blocked_by:
+                why = f"{plan.blocked_by}; `outboxctl projection apply` makes it"
                 self._judge(key, waits_for(Reason.INDEX_UNAVAILABLE, why))
-            elif sent.unchanged:
+            elif plan.unchanged:
                 self._judge(key, UNCHANGED)
             else:
-                # Where the key says it, a delete has the routing of the document.
-                left = "" if self._source.projection.moves else routing
-                parted = self._source.projection.parted
-                for each in (*sent.left, *filter(None, [sent.at])):
-                    address = each.id, each.alias if parted else ""
-                    if each == sent.at or address not in self.routings:
-                        self.routings[address] = routing if each == sent.at else left
-                self._take_parts(key, found.version, text, sent)
+                self._take_parts(key, found.version, text, routing, plan)
 
-    def _take_parts(self, key: str, version: int | None, text: str | None, sent: Sent) -> None:
+    def _take_parts(
+        self, key: str, version: int | None, text: str | None, routing: str, plan: SendPlan
+    ) -> None:
         """An event for each address; without one there is nothing to send."""
-        places = [*filter(None, [sent.at]), *sent.left]
+        parted = self._source.projection.parted
+        addresses = [*filter(None, [plan.target]), *plan.delete_from]
+        self.routings.update(((each.id, each.alias if parted else ""), routing) for each in addresses)
         for event in self._events(key):
-            if not places:
+            if not addresses:
                 self.judged.append((event, NEVER_WAS))
-            self.places[event.id] = sent.freed + sent.replaced
-            if sent.replaced:
-                self.replaced[event.id] = sent.replaced
-            if sent.owners:
-                self.owners[event.id] = sent.owners
-            for n, place in enumerate(places):
+            for n, address in enumerate(addresses):
                 part = f"{event.id}{PART}{n}" if n else event.id
-                document = text if place == sent.at else None
+                document = text if address == plan.target else None
                 self.read.append(
-                    Claimed(part, place.id, event.op, version, event.attempts, version, document)
+                    Claimed(part, address.id, event.op, version, event.attempts, version, document)
                 )
-                if self._source.projection.parted:
-                    self.aliases[part] = place.alias
-                if place in sent.writes:
-                    self.places.setdefault(part, []).append(sent.writes[place])
+                if parted:
+                    self.aliases[part] = address.alias
+                if address in plan.writes:
+                    self.places[part] = plan.writes[address]
 
     def _with_document(self, key: str, version: int | None, text: str | None) -> Iterator[Claimed]:
         if self._source.versioned:

@@ -1,6 +1,6 @@
 """From findings to what is written: pure, no I/O; the only place that ends attempts."""
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import NamedTuple
@@ -80,7 +80,7 @@ class Outcomes:
     findings: dict[str, tuple[Claimed, Classification]] = field(default_factory=dict)
     deletes: dict[str, DeliveredDelete] = field(default_factory=dict)
     splits: list[Split] = field(default_factory=list)
-    places: dict[str, list[PlaceWrite]] = field(default_factory=dict)
+    places: dict[str, PlaceWrite] = field(default_factory=dict)
 
     @property
     def ids(self) -> set[str]:
@@ -91,13 +91,6 @@ class Outcomes:
     def untried(self) -> list[str]:
         """The events that go back with their attempts."""
         return self.held + self.unsent
-
-    def look_again(self, owners: Mapping[str, Sequence[str]]) -> None:
-        """Have these keys, by the event or the document of a page that found them, an event each."""
-        done = {*self.done}
-        for id_, keys in owners.items():
-            if id_[:ID_LENGTH] in done:
-                self.splits.append(Split(id_[:ID_LENGTH], keys, ()))
 
     def only(self, ids: Container[str]) -> "Outcomes":
         """The outcomes of these events."""

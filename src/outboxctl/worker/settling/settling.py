@@ -1,7 +1,6 @@
 """Settling: writing the outcomes of a batch, through a database that may become unreachable meanwhile."""
 
 from dataclasses import dataclass
-from itertools import chain
 
 import structlog
 
@@ -125,7 +124,7 @@ class Settling:
         outcomes = self._outcomes
         if self._skip_locked:
             outcomes = outcomes.only(settle.hold(connection, self._token))
-        noted, writes = [*outcomes.deletes.values()], [*chain.from_iterable(outcomes.places.values())]
+        noted, writes = [*outcomes.deletes.values()], [*outcomes.places.values()]
         transaction, hit = settle.write(
             connection,
             self._token,
