@@ -210,8 +210,9 @@ def test_a_declaration_in_force_that_has_an_id_waits_until_the_changed_file_is_a
     for id_ in shop.held(wares.engine, wares.index):
         wares.engine.delete(index=wares.index, id=id_)
     for sku, document in before.items():
-        how = {"version": version, "version_type": "external_gte"}
-        wares.engine.index(index=wares.index, id=sku, document=document, **how)
+        wares.engine.index(
+            index=wares.index, id=sku, document=document, version=version, version_type="external_gte"
+        )
     wares.sql.execute("UPDATE wares.items SET price = 11, sku = 'new' WHERE id = 1")
     wares.sql.execute("DELETE FROM wares.items WHERE id = 3")
     done = wares.cli("worker", "--drain")
