@@ -221,8 +221,8 @@ def test_a_declaration_in_force_that_has_an_id_waits_until_the_changed_file_is_a
     waiting = wares.sql.execute(REASONS).fetchall()
     assert {(status, reason) for key_, status, reason, _ in waiting if key_} == {("pending", "config")}
     assert "outboxctl projection apply FILE" in done.stderr
-    examined = wares.cli("doctor")
-    assert "which is not supported any more" in " ".join(examined.stdout.split())
+    found = {each["id"] for each in json.loads(wares.cli("doctor", "--json").stdout)["findings"]}
+    assert "projection-former-id" in found
     for command in (["verify"], ["rebuild", *WHO]):
         refused = wares.cli(command[0], "--projection", "wares", *command[1:])
         assert refused.returncode not in (0, 4), refused
