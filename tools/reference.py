@@ -180,9 +180,8 @@ def schemas() -> dict[str, Any]:
     """The schema of what a command prints with `--json`, of those that have one."""
     from outboxctl.core.stats.snapshot import PipelineStatus
     from outboxctl.drills.labs.model import LabRun
-    from outboxctl.operations.report import Overview
 
-    kinds = {"lab report": LabRun, "report": Overview, "status": PipelineStatus}
+    kinds = {"lab report": LabRun, "status": PipelineStatus}
     return {command: _schema(kind) for command, kind in kinds.items()}
 
 

@@ -264,16 +264,3 @@ def test_the_index_of_a_projection_is_examined_as_any_other(applied: Store, engi
     seen = {each["id"]: each for each in _findings(applied.cli("doctor", "--json").stdout)}
     assert f"{name} is blocked: write" in seen["index-blocked"]["what"]
     assert f"{name} forgets deletes after 60 s" in seen["gc-deletes"]["what"]
-
-
-@pytest.mark.slow(reason="whole reports")
-def test_the_report_has_a_line_a_projection(applied: Store) -> None:
-    applied.sql.execute("INSERT INTO store.products (id, tenant) VALUES (1, 't')")
-    applied.cli.ok("inject", "event", "--count", "1")
-    page = applied.cli.ok("report")
-    assert "Projections" in page
-    assert "product" in page
-    names = [
-        each["name"] for each in json.loads(applied.cli.ok("report", "--json"))["standing"]["projections"]
-    ]
-    assert names == ["product", "search_index_to_elastic"]

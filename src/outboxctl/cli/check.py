@@ -2,7 +2,7 @@
 
 from contextlib import closing
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,6 +13,8 @@ from outboxctl.domain.errors import ExitCode, UnreachableError
 from outboxctl.domain.printable import brief
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from outboxctl.operations.check.figures import CheckedFigure, CheckLimits
     from outboxctl.operations.check.sample_comparison import Drift
     from outboxctl.settings import Settings
@@ -77,20 +79,19 @@ def check(
         max_no_success,
         max_away,
     )
-    figures, problem = _figures(configured, limits, drift_sample)
-    ok = all(figure.well for figure in figures)
-    state = "UNKNOWN" if problem else "OK" if ok else "CRITICAL"
-    _show(figures, state, str(problem) if problem else None, json=json)
+    figures, problem = read_figures(configured, limits, drift_sample)
+    result = as_json(figures, problem)
+    rendering.show(result, lambda: lines(figures, problem), json=json)
     if problem:
         raise problem
-    if not ok:
+    if not result["ok"]:
         raise typer.Exit(ExitCode.FINDINGS)
 
 
-def _figures(
-    settings: "Settings", limits: "CheckLimits", sample: int
+def read_figures(
+    settings: "Settings", limits: "CheckLimits", sample: int = 0
 ) -> "tuple[list[CheckedFigure], UnreachableError | None]":
-    """All figures that could be read, and which server was unreachable."""
+    """Read all figures that can be read; the error says which server was unreachable."""
     from outboxctl.operations.check import figures
 
     judged: list[CheckedFigure] = []
@@ -112,18 +113,28 @@ def _drift(settings: "Settings", sample: int) -> "Drift":
         return drift(db, client, settings.elastic_index, sample)
 
 
-def _show(figures: "list[CheckedFigure]", state: str, problem: str | None, *, json: bool) -> None:
+def as_json(figures: "list[CheckedFigure]", problem: UnreachableError | None) -> dict[str, Any]:
+    """Return what `check --json` prints."""
     from outboxctl.operations.check.figures import notes
 
-    noted = [f"note: {figure.line}" for figure in notes(figures)]
-    bad = [figure for figure in figures if not figure.well]
-    findings = [figure.line for figure in bad]
-    each = [asdict(figure) | {"well": figure.well} for figure in figures]
-    report = {"state": state, "ok": state == "OK", "problem": problem}
-    report |= {"findings": findings, "notes": noted, "figures": each}
-    text = problem or ", ".join(f"{figure.name} {figure.shown}" for figure in bad or figures[:2])
-    lines = map(rendering.Unbroken, [_summary(state, text, figures), *findings, *noted])
-    rendering.show(report, lambda: lines, json=json)
+    findings = [figure.line for figure in figures if not figure.well]
+    state = "UNKNOWN" if problem else "CRITICAL" if findings else "OK"
+    return {
+        "state": state,
+        "ok": state == "OK",
+        "problem": str(problem) if problem else None,
+        "findings": findings,
+        "notes": [f"note: {figure.line}" for figure in notes(figures)],
+        "figures": [asdict(figure) | {"well": figure.well} for figure in figures],
+    }
+
+
+def lines(figures: "list[CheckedFigure]", problem: UnreachableError | None) -> "Iterator[rendering.Unbroken]":
+    """Return the lines that `check` prints: the summary, the findings, the notes."""
+    result, bad = as_json(figures, problem), [figure for figure in figures if not figure.well]
+    text = result["problem"] or ", ".join(f"{figure.name} {figure.shown}" for figure in bad or figures[:2])
+    summary = _summary(result["state"], text, figures)
+    return map(rendering.Unbroken, [summary, *result["findings"], *result["notes"]])
 
 
 def _summary(state: str, text: str, figures: "list[CheckedFigure]") -> str:

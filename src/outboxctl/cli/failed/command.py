@@ -61,10 +61,7 @@ def list_(
     with reading(settings()) as connection:
         if fingerprint is None:
             groups = failed_groups(connection, chosen)
-            shown = [asdict(group) for group in groups[:limit]]
-            failures = sum(group.count for group in groups)
-            report = {"failed": failures, "causes": len(groups), "groups": shown}
-            rendering.show(report, lambda: _groups(groups, limit), json=json)
+            rendering.show(causes_json(groups, limit), lambda: cause_lines(groups, limit), json=json)
         else:
             rows = failed_rows(connection, chosen)
             rendering.show({"events": [*map(asdict, rows)]}, lambda: _rows(rows, limit), json=json)
@@ -157,7 +154,14 @@ def replay(
     move(REPLAY, apply, chosen, audited(by, reason), rate=rate, dry_run=dry_run, yes=yes, json=json)
 
 
-def _groups(groups: "Sequence[Group]", limit: int) -> "Iterator[object]":
+def causes_json(groups: "Sequence[Group]", limit: int) -> dict[str, object]:
+    """Return what `failed list --json` prints."""
+    failures = sum(group.count for group in groups)
+    return {"failed": failures, "causes": len(groups), "groups": [asdict(each) for each in groups[:limit]]}
+
+
+def cause_lines(groups: "Sequence[Group]", limit: int) -> "Iterator[object]":
+    """Return what `failed list` prints, the most frequent causes first."""
     from outboxctl.cli.failed.view import advice, cause
 
     events = sum(group.count for group in groups)

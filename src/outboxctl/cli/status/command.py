@@ -1,6 +1,6 @@
 """`status`, `top`, `stuck`, `oldest`: the state of the pipeline."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from time import sleep
 from typing import TYPE_CHECKING, Annotated
@@ -14,6 +14,7 @@ from outboxctl.domain.errors import UsageError
 
 if TYPE_CHECKING:
     from outboxctl.core.stats.snapshot import EventRow, PipelineStatus
+    from outboxctl.settings import Settings
 
 SECOND_LOOK = 1.0  # seconds after the first one: the pace of follow events is measured in between
 PATIENCE = 10.0  # seconds for one query of --watch: the cheap ones take some tens of ms
@@ -36,30 +37,47 @@ def status(
     Example: outboxctl status --watch 2
     """
     from outboxctl.cli.status.view import lines
-    from outboxctl.core.stats import snapshot
-    from outboxctl.core.stats.following import FollowPace
 
     configured = settings()
-    patience, pace = None if watch is None else PATIENCE, FollowPace()
-
-    def read() -> "PipelineStatus":
-        with reading(configured, longest=patience) as connection:
-            return snapshot.pipeline_status(
-                connection, max_processing=configured.max_processing_seconds, projection=projection, pace=pace
-            )
-
     if watch is not None:
         if json:
             raise UsageError("--json goes with one look: --watch is for people", hint="leave one of them out")
         from outboxctl.cli.status.watch import follow
 
-        follow(read, watch)
+        follow(_reader(configured, projection, longest=PATIENCE), watch)
         return
+    state = read_status(configured, projection)
+    rendering.show(state, lambda: lines(state), json=json)
+
+
+def read_status(
+    configured: "Settings", projection: str | None = None, *, longest: float | None = None
+) -> "PipelineStatus":
+    """Read the state; twice if events of followed tables wait, because their pace is the difference."""
+    read = _reader(configured, projection, longest=longest)
     state = read()
     if state.following:
         sleep(SECOND_LOOK)
         state = read()
-    rendering.show(state, lambda: lines(state), json=json)
+    return state
+
+
+def _reader(
+    configured: "Settings", projection: str | None, *, longest: float | None
+) -> "Callable[[], PipelineStatus]":
+    """Return a function that reads the state, and measures the pace since its previous call."""
+    from outboxctl.core.stats import snapshot
+    from outboxctl.core.stats.following import FollowPace
+
+    pace = FollowPace()
+
+    def read() -> "PipelineStatus":
+        with reading(configured, longest=longest) as connection:
+            return snapshot.pipeline_status(
+                connection, max_processing=configured.max_processing_seconds, projection=projection, pace=pace
+            )
+
+    return read
 
 
 def top(
