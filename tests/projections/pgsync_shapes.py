@@ -167,7 +167,7 @@ SPECIES = Shape(
             node(
                 *("species", "unit", "name"),
                 label="units",
-                **tie(MANY, foreign_key={"child": {"species.unit": ["kind_id"]}, "parent": ["id"]}),
+                **tie(MANY, foreign_key={"child": ["kind_id"], "parent": ["id"]}),
             ),
             node("species", "group", "name", **tie(MANY, through_tables=["kind_group"])),
             node("species", "kind", "name", label="parts", **tie(MANY)),
@@ -202,49 +202,4 @@ SELECT d.id, jsonb_build_object('id', d.id, 'name', d.name,
 FROM species.kind d
 """,
 )
-FLIGHTS = Shape(
-    "flights",
-    node(
-        *("flights", "booking"),
-        children=[
-            node(
-                *("flights", "ticket", "contact->mail", "contact->phone"),
-                label="tickets",
-                **tie(MANY),
-                children=[
-                    node("flights", "pass", "seat", "no", **tie(ONE, through_tables=["leg"])),
-                ],
-            )
-        ],
-    ),
-    """
-CREATE SCHEMA flights;
-CREATE TABLE flights.booking (ref char(6) PRIMARY KEY, total numeric(10, 2));
-CREATE TABLE flights.ticket (no char(9) PRIMARY KEY, ref char(6) REFERENCES flights.booking, contact jsonb);
-CREATE TABLE flights.leg (ticket_no char(9) REFERENCES flights.ticket, id int, PRIMARY KEY (ticket_no, id));
-CREATE TABLE flights.pass (no char(9), id int, seat varchar(4), PRIMARY KEY (no, id),
-    FOREIGN KEY (no, id) REFERENCES flights.leg);
-""",
-    """
-INSERT INTO flights.booking VALUES ('0F', 10.50), ('ABCDEF', NULL);
-INSERT INTO flights.ticket VALUES ('1', '0F', '{"mail": "a", "phone": [1]}'), ('2', '0F', NULL),
-    ('3', 'ABCDEF', '{}');
-INSERT INTO flights.leg VALUES ('1', 1), ('1', 2), ('3', 1);
-INSERT INTO flights.pass VALUES ('1', 1, '1A'), ('1', 2, '2B');
-""",
-    """
-UPDATE flights.ticket SET ref = 'ABCDEF' WHERE no = '2'; UPDATE flights.pass SET seat = '9Z' WHERE id = 2;
-UPDATE flights.booking SET total = 1 WHERE ref = '0F'; INSERT INTO flights.pass VALUES ('3', 1, '3C');
-""",
-    """
-SELECT rtrim(d.ref) AS id, to_jsonb(d) || jsonb_build_object('tickets', (
-    SELECT jsonb_agg(jsonb_build_object(
-        'contact_mail', t.contact -> 'mail', 'contact_phone', t.contact -> 'phone',
-        'pass', (SELECT jsonb_agg(jsonb_build_object('seat', p.seat, 'no', p.no) ORDER BY p.id)
-            FROM flights.pass p JOIN flights.leg l ON (l.ticket_no, l.id) = (p.no, p.id)
-            WHERE l.ticket_no = t.no)) ORDER BY t.no)
-    FROM flights.ticket t WHERE t.ref = d.ref)) AS doc
-FROM flights.booking d
-""",
-)
-SHAPES = (QUIZ, FILMS, SPECIES, FLIGHTS)
+SHAPES = (QUIZ, FILMS, SPECIES)

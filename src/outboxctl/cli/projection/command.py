@@ -77,7 +77,7 @@ def init(
             starts = [starting.of_tables(connection, tables or [])]
     text = "\n".join(each.toml() for each in starts)
     if json:
-        parts = [{"name": each.name, "query": each.query, "mapping": each.body} for each in starts]
+        parts = [{"name": each.name, "query": each.query} for each in starts]
         rendering.emit_json({"toml": text, "projections": parts})
     else:
         typer.echo(text, nl=False)

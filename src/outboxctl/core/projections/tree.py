@@ -3,11 +3,12 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from psycopg.sql import Identifier, Literal
 
 from outboxctl.core.sql import Connection, text
+from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import Relation
 
 # Of a partition those of the table that it is a part of: they have copies of their parents' foreign keys, or
@@ -43,15 +44,11 @@ class Step(NamedTuple):
 
 @dataclass(frozen=True)
 class Value:
-    """A value of a row: a column, or what is at a `path` of JSON operators in it.
-
-    `kind` and `listed` are those of `fields.Field`.
-    """
+    """A column in a document; `kind` and `listed` are those of `fields.Field`."""
 
     column: str
     kind: str = ""
     listed: bool = False
-    path: tuple[tuple[str, str | int], ...] = ()
 
 
 @dataclass
@@ -60,8 +57,7 @@ class NestedRows:
 
     `steps` lead from the table to that of the node above: one foreign key, two through a table between them.
     `many`: an array of objects, else one object; `scalar`: of the first value instead. `order` are columns
-    by which rows are ordered. `single`: at most one row can match. `mapping` are fields of the index that
-    somebody has declared.
+    by which rows are ordered. `single`: at most one row can match. `notes` become comments.
     """
 
     table: Relation
@@ -72,7 +68,7 @@ class NestedRows:
     scalar: bool = False
     single: bool = True
     order: tuple[str, ...] = ()
-    mapping: dict[str, Any] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
     children: list["NestedRows"] = field(default_factory=list)
 
     def tables(self) -> Iterator[Relation]:
@@ -93,6 +89,7 @@ PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
 KEYWORDS = text("SELECT word::text FROM pg_get_keywords() WHERE catcode <> 'U'")
 MOST_FIELDS = 50  # of one json_build_object: a function has at most 100 arguments
 INDENT = "    "
+MAX_NOTE_CHARACTERS = 300
 LONGEST_ALIAS = 58  # bytes of 63: a number follows
 
 
@@ -121,7 +118,8 @@ class Writer:
             f"{self._nested(child, alias, names, 1)} AS {self.name(child.label)}" for child in root.children
         ]
         columns = f",\n{INDENT}".join(values)
-        return f"SELECT\n{INDENT}{columns}\nFROM {self._called(root.table, alias)}"
+        head = f"\n{INDENT}".join(["SELECT", *_comments(root)])
+        return f"{head}\n{INDENT}{columns}\nFROM {self._called(root.table, alias)}"
 
     def _called(self, table: Relation, alias: str) -> str:
         """A table with its name in the statement, where that is another."""
@@ -141,7 +139,8 @@ class Writer:
             element = f"json_agg({element}{f' ORDER BY {order}' if order else ''})"
             element = f"coalesce({element}, '[]')" if self._empty else element
         tables, condition = self._joined(node, alias, above, names)
-        lines = [f"(SELECT {element}", f"FROM {tables}", f"WHERE {condition}"]
+        head = ["(", *_comments(node), f"SELECT {element}"] if node.notes else [f"(SELECT {element}"]
+        lines = [*head, f"FROM {tables}", f"WHERE {condition}"]
         if not (node.many or node.single):
             lines.append(f"ORDER BY {order or '1'} LIMIT 1")
         return f"\n{INDENT * (depth + 1)}".join(lines) + ")"
@@ -169,10 +168,7 @@ class Writer:
         return " AND ".join(equal)
 
     def _value(self, value: Value, alias: str) -> str:
-        sql = f"{alias}.{self.name(value.column)}"
-        for operator, step in value.path:
-            sql += f" {operator} {step if isinstance(step, int) else literal(step)}"
-        return sql
+        return f"{alias}.{self.name(value.column)}"
 
 
 class Aliases:
@@ -193,6 +189,10 @@ class Aliases:
 def literal(value: str) -> str:
     """A text as SQL."""
     return Literal(value).as_string().strip()
+
+
+def _comments(node: NestedRows) -> list[str]:
+    return [f"-- {brief(note, MAX_NOTE_CHARACTERS)}" for note in node.notes]
 
 
 def _object(pairs: Sequence[tuple[str, str]], depth: int) -> str:

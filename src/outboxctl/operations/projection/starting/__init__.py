@@ -1,1 +1,1 @@
-"""A starting declaration, its SELECT and its mapping, for tables that are there already."""
+"""Starting declarations for existing tables and for pgsync's schema file."""

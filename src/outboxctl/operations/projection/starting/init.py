@@ -9,12 +9,12 @@ from typing import Any
 
 from outboxctl.core.projections import indexes
 from outboxctl.core.projections.catalog import LONGEST_WITH_QUERY
-from outboxctl.core.projections.tree import NestedRows, Writer
+from outboxctl.core.projections.tree import MAX_NOTE_CHARACTERS, Writer
 from outboxctl.core.sql import Connection
 from outboxctl.core.sql.transaction import undone
 from outboxctl.domain.errors import UsageError
-from outboxctl.domain.printable import brief, clean_json, plain_sql
-from outboxctl.operations.projection import declaration, mapping
+from outboxctl.domain.printable import brief, plain_sql
+from outboxctl.operations.projection import declaration
 from outboxctl.operations.projection.place import quoted
 from outboxctl.operations.projection.proof import UnprovenError
 from outboxctl.operations.projection.resolved import resolve
@@ -28,7 +28,6 @@ NESTED = (
     '{"type": "nested"}}}}\'.'
 )
 HEAD = "Look through the columns: whatever the query names is in the index."
-LONGEST = 300  # characters of a comment
 
 
 @dataclass(frozen=True)
@@ -40,9 +39,6 @@ class Start:
     key: tuple[str, ...]
     index: str
     query: str
-    body: Mapping[str, Any]
-    routing: str = ""
-    pipeline: str = ""
     follow: Sequence[Mapping[str, Any]] = ()
     notes: Sequence[str] = field(default_factory=list)
 
@@ -51,17 +47,12 @@ class Start:
         return "\n".join(self._lines()) + "\n"
 
     def _lines(self) -> Iterator[str]:
-        yield from (f"# {brief(note, LONGEST)}" for note in self.notes)
+        yield from (f"# {brief(note, MAX_NOTE_CHARACTERS)}" for note in self.notes)
         yield f"[projections.{self.name}]"
         yield f"root = {quoted(self.root)}"
         yield f"key = {_texts(self.key)}"
         yield f"index = {quoted(self.index)}"
-        for name in ("routing", "pipeline"):
-            if value := getattr(self, name):
-                yield f"{name} = {quoted(value)}"
         yield f"query = {block(plain_sql(self.query))}"
-        if self.body:
-            yield f"mapping = {block(clean_json(json.dumps(self.body, ensure_ascii=False, indent=2)))}"
         for follow in self.follow:
             yield f"\n[[projections.{self.name}.follow]]"
             for name, value in follow.items():
@@ -85,7 +76,7 @@ def of_tables(connection: Connection, tables: Sequence[str]) -> Start:
         notes.append(f"Foreign keys tie these, too; name what a search needs: {' '.join(near)}")
     name = valid_name(root.table.name)
     index, query = name.lstrip("_"), writer.select(root)
-    start = Start(name, writer.relation(root.table), key, index, query, {}, notes=notes)
+    start = Start(name, writer.relation(root.table), key, index, query, notes=notes)
     return checked(connection, start)
 
 
@@ -126,16 +117,3 @@ def block(text: str) -> str:
 
 def _texts(texts: Sequence[str]) -> str:
     return quoted(texts[0]) if len(texts) == 1 else f"[{', '.join(map(quoted, texts))}]"
-
-
-def properties(node: NestedRows) -> dict[str, Any]:
-    """The fields of an index for a node: those of its columns' types, or as somebody has declared them."""
-    found = {label: mapping.field_of(value.kind) for label, value in node.values.items()}
-    found = {label: field for label, field in found.items() if field}
-    for child in node.children:
-        inner = properties(child)
-        if child.scalar:
-            found |= {child.label: next(iter(inner.values()))} if inner else {}
-        else:
-            found[child.label] = {"properties": inner}
-    return found | node.mapping
