@@ -1,4 +1,4 @@
-"""An upgrade creates or adopts; it drops nothing, and says what it did."""
+"""An upgrade creates or adopts; it drops nothing that a user has made, and says what it did."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -217,7 +217,7 @@ def test_the_schema_of_an_older_checkout_or_a_newer_release_is_left_alone_with_w
     revision: str,
 ) -> None:
     upgrade(empty, None)
-    raw.execute("DROP FUNCTION outbox_projections_resume()")
+    raw.execute("DROP FUNCTION outbox_workers_own() CASCADE")
     raw.execute("UPDATE outboxctl_alembic_version SET version_num = %s", [revision])
     done = cli("db", "upgrade", env={"DATABASE_URL": empty_url})
     assert (done.returncode, done.stdout) == (2, "")
@@ -227,5 +227,20 @@ def test_the_schema_of_an_older_checkout_or_a_newer_release_is_left_alone_with_w
     monkeypatch.setenv("DATABASE_URL", empty_url)
     with pytest.raises(UsageError, match=f"at revision {revision}, which"):  # as `alembic` in a checkout does
         command.upgrade(config(), "head")
-    left = "SELECT version_num, to_regproc('outbox_projections_resume') FROM outboxctl_alembic_version"
+    left = "SELECT version_num, to_regproc('outbox_workers_own') FROM outboxctl_alembic_version"
     assert raw.execute(left).fetchall() == [(revision, None)]
+
+
+def test_what_put_views_aside_in_a_former_version_is_dropped(
+    empty: Database, raw: psycopg.Connection
+) -> None:
+    dump = (Path(__file__).parents[1] / "upgrade" / "former.sql").read_text(encoding="utf-8")
+    raw.execute(dump.encode())
+    raw.execute("RESET search_path")
+    theirs = "public.outbox_projections_view(text)"
+    raw.execute(f"CREATE FUNCTION {theirs} RETURNS int LANGUAGE sql AS 'SELECT 1'".encode())
+    assert upgrade(empty, None).before == "0002_suspended_views"
+    left = "SELECT oid::regprocedure::text FROM pg_proc WHERE starts_with(proname, 'outbox_projections_')"
+    assert raw.execute(left).fetchall() == [(theirs.removeprefix("public."),)]
+    columns = "SELECT column_name FROM information_schema.columns WHERE table_name = 'outbox_projections'"
+    assert ("suspended",) not in raw.execute(columns).fetchall()

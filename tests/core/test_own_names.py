@@ -2,7 +2,7 @@
 
 import psycopg
 
-from outboxctl.core.schema.names import ALL_TABLES, MIGRATION_FUNCTIONS, TRIGGER_FUNCTIONS
+from outboxctl.core.schema.names import ALL_TABLES, TRIGGER_FUNCTIONS
 
 OURS = 16_384  # the first oid that is not PostgreSQL's own
 RELATIONS = """
@@ -21,4 +21,4 @@ def test_each_table_is_in_the_list(sql: psycopg.Connection) -> None:
 def test_each_function_is_in_the_list(sql: psycopg.Connection) -> None:
     """One that is not is made beside PostgreSQL's own, in `pg_catalog`, or `outboxctl db drop` leaves it."""
     found = {name for (name,) in sql.execute(FUNCTIONS, [OURS])}
-    assert found == {f"public.{name}" for name in (*TRIGGER_FUNCTIONS, *MIGRATION_FUNCTIONS)}
+    assert found == {f"public.{name}" for name in TRIGGER_FUNCTIONS}

@@ -77,7 +77,6 @@ CHANGING: dict[str, tuple[str, ...]] = {
     "inject load": ("--count", "1"),
     "projection apply": (str(Path(__file__).parents[1] / "projections" / "example.toml"), *WHO),
     "projection drop": ("product", *WHO),
-    "projection migrate": (str(Path(__file__).parents[1] / "projections" / "example.sql"), *WHO),
     "prune": ("--older-than", "1d"),
     "rebuild": WHO,
     "replay": WHO,

@@ -100,6 +100,12 @@ def sweeps(store: Store) -> int:
             id="our view was changed",
         ),
         pytest.param(
+            lambda store: store.write('document = "store.documents"', QUERY),
+            sql_of("DROP VIEW outbox_document_product"),
+            "somebody dropped the view public.outbox_document_product",
+            id="our view was dropped",
+        ),
+        pytest.param(
             nothing,
             sql_of("ALTER TABLE store.reviews DISABLE TRIGGER USER"),
             "changes may not have been seen by these triggers",

@@ -160,7 +160,7 @@ def triggers(town: Town) -> int:
         town.admin.execute(
             "SELECT FROM pg_trigger WHERE NOT tgisinternal AND tgname NOT IN"
             " ('outbox_event_begins', 'outbox_audit_by_database', 'outbox_workers_own',"
-            " 'outbox_version_base_rises', 'outbox_projections_resumed')"
+            " 'outbox_version_base_rises')"
         ).fetchall()
     )
 

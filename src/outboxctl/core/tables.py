@@ -162,7 +162,6 @@ PROJECTIONS = sa.Table(
     _required("definition", JSONB),
     _required("applied_at", TIME, "now()"),
     _required("applied_by", sa.String(120)),
-    sa.Column("suspended", JSONB),
 )
 # The versions of projected documents: base + serial number of the snapshot that read them; the server and
 # its timeline are those for which the base holds.

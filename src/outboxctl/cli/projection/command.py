@@ -120,7 +120,19 @@ def plan(file: File, triggers: Triggers = None, json: Json = False) -> None:
 
 
 @app.command()
-def sql(file: File, triggers: Triggers = None, json: Json = False) -> None:
+def sql(
+    file: File,
+    triggers: Triggers = None,
+    drop_views: Annotated[
+        bool,
+        typer.Option(
+            "--drop-views",
+            help="Print what drops the views that `apply` created, to be run before a migration of your own"
+            " tables.",
+        ),
+    ] = False,
+    json: Json = False,
+) -> None:
     """Print the SQL of `apply`, for your own migrations: views, triggers, and the declaration.
 
     Run by psql it leaves in the database what `apply` leaves. The index is made by `apply`.
@@ -128,17 +140,20 @@ def sql(file: File, triggers: Triggers = None, json: Json = False) -> None:
     Example: outboxctl projection sql products.toml > 0042_products.sql
     """
     from outboxctl.operations.projection import declaration, schemas
+    from outboxctl.operations.projection.plan import drop_views_script, script
     from outboxctl.operations.projection.plan import plan as planning
-    from outboxctl.operations.projection.plan import script
 
     declared, configured = declaration.read(file), settings()
     with _looking(configured) as connection:
-        each_schema = schemas.expand(connection, declared)
-        planned = planning(
-            connection, None, each_schema, built_in=configured.elastic_index, with_triggers=triggers
-        )
-        guards.warn_superuser_of(connection, planned)
-        printed = script(connection, planned)
+        if drop_views:
+            printed = drop_views_script(connection, declared)
+        else:
+            each_schema = schemas.expand(connection, declared)
+            planned = planning(
+                connection, None, each_schema, built_in=configured.elastic_index, with_triggers=triggers
+            )
+            guards.warn_superuser_of(connection, planned)
+            printed = script(connection, planned)
     if json:
         rendering.emit_json({"sql": printed})
     else:
@@ -239,35 +254,6 @@ def preview(
     view.previews(name, found, json=json)
     if not all(each.same for each in found):
         raise typer.Exit(ExitCode.FINDINGS)
-
-
-@app.command()
-def migrate(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The migration: plain SQL, one transaction.")],
-    by: By,
-    reason: Reason,
-    tables: Annotated[
-        list[str] | None,
-        typer.Option("--table", help="A table that it changes [default: all that projections name]."),
-    ] = None,
-    wait: LockWait = 60.0,
-    yes: Yes = False,
-    json: Json = False,
-) -> None:
-    """Run a migration of the application's own tables, with the views of projections put aside meanwhile.
-
-    All in one transaction: the views are made again at the end, or nothing has happened. What the change
-    means for documents is said.
-
-    Example: outboxctl projection migrate 0043_prices.sql --by alice --reason "prices with tax"
-    """
-    from outboxctl.operations.projection.migrate import migrate as migrating
-    from outboxctl.operations.projection.migrate import statements
-
-    given, who, configured = statements(file), audited(by, reason), settings()
-    with guards.acting(configured, f"run {file}", yes=yes) as db:
-        done = migrating(db, given, tables=tables or (), **who, patience=wait, report=print_progress)
-    view.migrated(done, json=json)
 
 
 @app.command()

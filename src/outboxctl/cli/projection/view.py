@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
     from outboxctl.operations.projection.apply import Applied
     from outboxctl.operations.projection.drop import Dropped
-    from outboxctl.operations.projection.migrate import Migrated
     from outboxctl.operations.projection.preview import Preview
     from outboxctl.operations.projection.resolved import Planned, PlanStep
     from outboxctl.settings import Settings
@@ -240,13 +239,6 @@ def _preview_lines(name: str, found: "Sequence[Preview]") -> "Iterator[object]":
 
 def _value(value: Any) -> str:
     return brief(json_numbers.dumps(value, ensure_ascii=False), LONGEST_VALUE)
-
-
-def migrated(done: "Migrated", *, json: bool) -> None:
-    """Show which views were made again, and what the migration means for projections."""
-    views = f"Made again: {brief(', '.join(done.views), 500)}" if done.views else "No view was in the way."
-    lines = [views, *(brief(each, 500) for each in done.said), f"Audit {done.audit_id}"]
-    rendering.show(done, lambda: lines, json=json)
 
 
 def dropped(done: "Sequence[Dropped]", then: "Sequence[str]", *, waited: float, json: bool) -> None:

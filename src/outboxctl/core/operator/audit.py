@@ -19,7 +19,7 @@ from outboxctl.domain.lifecycle import Status, Verb
 
 # All actions that are ever written: `audit --action` takes no other.
 REBUILDS = ("rebuild", "rebuild rollback", "rebuild abort", "rebuild cleanup")
-PROJECTION_ACTS = ("projection apply", "projection drop", "projection migrate")
+PROJECTION_ACTS = ("projection apply", "projection drop")
 ACTIONS = (
     *(Verb.REPLAY.value, Verb.UNDO.value, Verb.DISCARD.value, "repair", "prune", "mark"),
     *REBUILDS,

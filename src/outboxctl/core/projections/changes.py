@@ -4,13 +4,12 @@ The statements have all names in full and no parameters, so that they do the sam
 """
 
 from collections.abc import Collection, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from psycopg.sql import SQL, Composed, Identifier, Literal
 
 from outboxctl.core.database import driver
 from outboxctl.core.projections.catalog import RELATION, of, view_name
-from outboxctl.core.projections.key_sql import identifier
 from outboxctl.core.schema.lock_wait import LOCK
 from outboxctl.core.schema.names import EVENTS, PROJECTIONS, REBUILDS, SOURCE, VERSION_BASE, tag
 from outboxctl.core.search_path import places
@@ -210,24 +209,3 @@ def drop_sql(schema: str, projection: str) -> str:
 def shape(connection: Connection, schema: str, name: str) -> list[str]:
     """Names and types of a view's columns in their order; none where it is not there."""
     return list(connection.execute(SHAPE, {"schema": schema, "name": name}).scalar() or ())
-
-
-# Functions of migration 0002. They raise PostgreSQL's error where a view cannot be made again.
-SUSPEND = "SELECT * FROM {}.outbox_projections_suspend(VARIADIC CAST(%s AS regclass[]))"
-RESUME = "SELECT * FROM {}.outbox_projections_resume()"
-
-
-def suspend(connection: Connection, tables: Sequence[Relation]) -> list[str]:
-    """Drop the views by which projections in force read these tables, until `resume`: their names."""
-    names = [Identifier(each.schema, each.name).as_string() for each in tables]
-    return _called(connection, SUSPEND, [names])
-
-
-def resume(connection: Connection) -> list[str]:
-    """Make them again: what the migration means for the projections, a sentence each."""
-    return _called(connection, RESUME, [])
-
-
-def _called(connection: Connection, call: str, values: Sequence[Any]) -> list[str]:
-    statement = SQL(call).format(identifier(outbox_schema(connection)))
-    return [each for (each,) in driver(connection).execute(statement, values)]

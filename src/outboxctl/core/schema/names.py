@@ -21,15 +21,7 @@ ALL_TABLES = (*TABLES, VERSION)
 TRIGGER_FUNCTIONS = (
     *("outbox_audit_by_database", "outbox_event_begins", "outbox_version_base_rises", "outbox_workers_own"),
 )
-# Those with which an application's migration puts the views of projections aside: outbox_projections_….
-MIGRATION_FUNCTIONS = tuple(
-    f"outbox_projections_{name}"
-    for name in (
-        *("drop", "file", "functions", "make", "missing", "own", "reading", "resume", "resumed", "retyped"),
-        *("save", "saved", "settle", "shape", "suspend", "trusted", "type", "typed", "view"),
-    )
-)
-HEAD = "0002_suspended_views"  # the newest revision: without it every command would load alembic to know
+HEAD = "0003_no_suspended_views"  # the newest revision: without it every command would load alembic to know
 
 # The oids of our tables that are there.
 OIDS = ", ".join(f"to_regclass('{each}')" for each in TABLES)

@@ -6,7 +6,7 @@ from psycopg.errors import DependentObjectsStillExist
 
 from outboxctl.core.projections import changes, in_force
 from outboxctl.core.projections.trigger_functions import WRITES_EVENTS, WRITES_FOR
-from outboxctl.core.schema.names import MIGRATION_FUNCTIONS, OIDS, PROJECTIONS, TRIGGER_FUNCTIONS, VERSION
+from outboxctl.core.schema.names import OIDS, PROJECTIONS, TRIGGER_FUNCTIONS, VERSION
 from outboxctl.core.schema.notify import NAME as NOTIFY
 from outboxctl.core.sql import Connection, text
 from outboxctl.domain.errors import NotPermittedError, UsageError
@@ -21,7 +21,6 @@ WHERE p.pronamespace = (SELECT relnamespace FROM pg_class WHERE oid = to_regclas
 ORDER BY 1
 """)
 TRIGGERED = ", ".join(f"'{name}'" for name in (*TRIGGER_FUNCTIONS, NOTIFY, "search_index_outbox"))
-CALLED = ", ".join(f"'{name}'" for name in MIGRATION_FUNCTIONS)
 # Without CASCADE: what is not ours and depends on these stops it. A trigger goes with its table.
 DROPS = text(f"""
 WITH tables AS (SELECT oid, relnamespace FROM pg_class WHERE oid IN ({OIDS}, to_regclass('{VERSION}')))
@@ -29,7 +28,7 @@ SELECT 1 AS place, 'DROP TABLE ' || string_agg(oid::regclass::text, ', ') AS sql
 UNION ALL
 SELECT 2, 'DROP FUNCTION ' || string_agg(p.oid::regprocedure::text, ', ') FROM pg_proc p
 WHERE p.pronamespace IN (SELECT relnamespace FROM tables)
-    AND (p.proname IN ({TRIGGERED}) AND p.prorettype = 'trigger'::regtype OR p.proname IN ({CALLED}))
+    AND p.proname IN ({TRIGGERED}) AND p.prorettype = 'trigger'::regtype
 ORDER BY place
 """)
 

@@ -3,8 +3,10 @@
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
+from psycopg.sql import Identifier
+
 from outboxctl.core.projections import catalog, changes, in_force, sweeps, trigger_check
-from outboxctl.core.projections.catalog import view_name
+from outboxctl.core.projections.catalog import Kind, view_name
 from outboxctl.core.projections.trigger_check import TriggerFault
 from outboxctl.core.projections.trigger_names import beside_sql, shared, tables_of
 from outboxctl.core.projections.triggers import Triggers
@@ -41,6 +43,13 @@ HEAD = """\
 -- Projections: {names}. Made by `outboxctl projection sql`.
 -- Safe to run again. In one transaction: psql -v ON_ERROR_STOP=1 -1 -f FILE. An index is not made by this:
 -- `outboxctl projection apply` does so, and finds nothing else to do.
+"""
+
+DROP_HEAD = """\
+-- Projections: {names}. Made by `outboxctl projection sql --drop-views`.
+-- Run it, then your own migration, then `outboxctl projection apply FILE`, which creates the views again.
+-- Until then the events of these projections wait, and no attempt is lost.
+-- Views that outboxctl did not create are yours: they are not dropped here.
 """
 
 
@@ -183,7 +192,8 @@ def _view(connection: Connection, planned: Planned, schema: str) -> None:
         verb = "replace" if there else "create"
         planned.step("view", f"{verb} the view {schema}.{name}")
         if planned.before and planned.before.view == projection.view:
-            planned.tampered.append(f"somebody changed the view {schema}.{name}")
+            what = f"somebody {'changed' if there else 'dropped'} the view {schema}.{name}"
+            planned.tampered.append(what)
     was = changes.shape(connection, schema, name)
     new = changes.shape(connection, planned.looked_at.schema, name)
     anew = new[: len(was)] != was
@@ -286,3 +296,22 @@ def script(connection: Connection, planned: Sequence[Planned]) -> str:
     for each in planned:
         parts += [*each.scripts, each.declare_sql(schema, None).lstrip()]
     return plain_sql("\n".join([*parts, changes.END]))
+
+
+def drop_views_script(connection: Connection, declared: Sequence[Declaration]) -> str:
+    """Return SQL for psql that drops the views which `apply` created for these declarations, and no more.
+
+    The declarations may be those of after the migration: only their names are used.
+    """
+    schema, names = changes.outbox_schema(connection), [each.name for each in declared]
+    lines, ours = [DROP_HEAD.format(names=", ".join(names))], list[str]()
+    for each in in_force.read(connection):
+        if (each.family or each.name) not in names:
+            continue
+        if catalog.is_own_view(each.name, each.document, schema):
+            ours.append(Identifier(schema, each.document.name).as_string())
+        elif catalog.kind(connection, each.document) is Kind.VIEW:
+            lines.append(f"-- Yours: {brief(each.document, 200)}, the document of {each.name}.\n")
+    # One statement drops views that read each other, in any order. Without CASCADE it drops nothing else.
+    lines.append(f"DROP VIEW IF EXISTS {', '.join(ours)};" if ours else "-- There is no view to drop.")
+    return plain_sql("".join(lines))

@@ -1,1 +1,0 @@
-ALTER TABLE shop.products ALTER price TYPE numeric(12, 3);
