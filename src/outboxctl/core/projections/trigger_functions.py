@@ -61,36 +61,22 @@ OTHERS = {
     "bytea_output": "'hex'",
 }
 
-# For each field of a part of the text, which has some of the columns, `format` puts in what a query finds
-# where the function is made: the printed SQL is right on any server. Virtual generated columns are left out,
-# which no trigger can read. In pairs of rows a column is known by its number: `c.o3`, `c.n3`.
+# The fields of a part of the text, which has some of the columns, in the order of FILLED's array. The server
+# on which the function is created puts them in, so a printed script is right on any. Virtual generated
+# columns are left out: no trigger can read them. In pairs of rows a column is called by its number: `c.o3`.
 FIELDS = (
     *("oid", "next", "number", "pairs", "names", "key_number", "key_pairs", "key_names"),
-    *("as_before", "key_as_before", "old_columns", "new_columns", "paired", "old_named", "new_named"),
-    *("differ", "differ_unless_large", "key_differs"),
+    *("old_columns", "new_columns", "paired", "old_named", "new_named", "differ", "key_differs"),
 )
-COMPARED = 1_000_000  # bytes of a value as they are stored: above that it counts as changed
-# Columns whose names cost less one by one than by a query. Before PostgreSQL 14 asking for one that is gone
-# is an error.
-LOOKED_AT = 6
-NAMED = "current_setting('server_version_num')::int >= 140000"
-# Two values with one number are one value beside the row, which the statement left alone.
-NUMBERED = "current_setting('server_version_num')::int >= 170000"
-SAME = (
-    "pg_column_toast_chunk_id(%1$s) = pg_column_toast_chunk_id(%2$s)"
-    " AND pg_column_size(%1$s) = pg_column_size(%2$s)"
-)
-# Values are compared as images, by no function of their type. That reads what is beside the row: so not where
-# it is the same value, nor where it would take too much memory.
-LARGE = (
-    "'CASE WHEN {same} THEN false WHEN coalesce(pg_column_size(%1$s)::int8, 0)"
-    " + coalesce(pg_column_size(%2$s), 0) > {compared} THEN true"
-    " ELSE ROW(%1$s)::record *<> ROW(%2$s)::record END'"
-)
-BY_NUMBER, BY_VALUE = (LARGE.format(same=each, compared=COMPARED) for each in (SAME, "false"))
-# `function`, `watched`, `level`, `settings`, and the text of the function, for each row of {functions}. Of
-# {parts} each is a row of the function's name, a number, names of columns, names of keys.
-# `large`: columns whose values may be beside the row.
+# Stored bytes of a value: a longer one that was written counts as changed without being read. PostgreSQL
+# compresses a value at most 255 times (lz4), so what is read stays far below its limit of 1 GB.
+MAX_COMPARED_BYTES = 1_000_000
+# For each row of {functions}: `function`, `watched`, `level`, `settings`, and the function's text with its
+# fields. Each row of {parts} has the function's name, the number of the part, names of columns and of keys.
+# `differs`: whether the images of a column's values differ. No operator of its type is called, and none is
+# needed. `toasted`: the value may be stored outside of the row. From PostgreSQL 17 on it has a number there,
+# by which a value that was not written is recognised without being read. The sizes are compared as well,
+# since each partition numbers its values by itself.
 FILLED = f"""
 SELECT w.function, w.watched, w.level, w.settings, format(w.body, VARIADIC (
     SELECT array_agg(f.value ORDER BY s.part, f.place)
@@ -101,35 +87,25 @@ SELECT w.function, w.watched, w.level, w.settings, format(w.body, VARIADIC (
             (count(*) FILTER (WHERE is_key))::text,
             coalesce(string_agg(pair, ', ') FILTER (WHERE is_key), '('''', 0)'),
             coalesce(string_agg(quote_literal(name), ', ') FILTER (WHERE is_key), ''''''),
-            CASE WHEN {NAMED} AND count(*) <= {LOOKED_AT} THEN string_agg(as_before, ' AND ')
-                ELSE 'false' END,
-            CASE WHEN {NAMED} AND count(*) FILTER (WHERE is_key) <= {LOOKED_AT}
-                THEN coalesce(string_agg(as_before, ' AND ') FILTER (WHERE is_key), 'true')
-                ELSE 'false' END,
             string_agg(format('o.%I AS o%s', name, attnum), ', '),
             string_agg(format('n.%I AS n%s', name, attnum), ', '),
             string_agg(format('o.%1$I AS o%2$s, n.%1$I AS n%2$s', name, attnum), ', '),
             string_agg(format('c.o%s AS %I', attnum, name), ', '),
             string_agg(format('c.n%s AS %I', attnum, name), ', '),
             concat_ws(' OR ', CASE s.names WHEN '{{{{}}}}' THEN 'outboxctl.more' END,
-                'ROW(' || string_agg(old, ', ') FILTER (WHERE NOT large) || ')::record *<> ROW('
-                    || string_agg(new, ', ') FILTER (WHERE NOT large) || ')::record',
-                string_agg(differs, ' OR ') FILTER (WHERE large)),
-            concat_ws(' OR ', CASE s.names WHEN '{{{{}}}}' THEN 'outboxctl.more' END,
-                CASE WHEN NOT {NUMBERED} AND bool_or(large) THEN 'NULL' ELSE
-                    concat('CASE WHEN coalesce(' || string_agg(numbers, ', ') || ') IS NULL THEN ',
-                        'ROW(' || string_agg(old, ', ') || ')::record *<> ROW(' || string_agg(new, ', ')
-                            || ')::record',
-                        CASE WHEN bool_or(large) THEN ' END' END) END),
+                'ROW(' || string_agg(old, ', ') FILTER (WHERE NOT toasted) || ')::record *<> ROW('
+                    || string_agg(new, ', ') FILTER (WHERE NOT toasted) || ')::record',
+                string_agg(differs, ' OR ') FILTER (WHERE toasted)),
             coalesce(string_agg(differs, ' OR ') FILTER (WHERE is_key), 'false')] AS fields
-        FROM (SELECT *, CASE WHEN large THEN format('pg_column_toast_chunk_id(%s),'
-                    ' pg_column_toast_chunk_id(%s)', old, new) END AS numbers,
-                format(CASE WHEN NOT large THEN 'ROW(%1$s)::record *<> ROW(%2$s)::record'
-                    WHEN {NUMBERED} THEN {BY_NUMBER} ELSE {BY_VALUE} END, old, new) AS differs
+        FROM (SELECT *, format(CASE WHEN toasted THEN concat('CASE ',
+                    CASE WHEN current_setting('server_version_num')::int >= 170000 THEN
+                        'WHEN pg_column_toast_chunk_id(%1$s) = pg_column_toast_chunk_id(%2$s)'
+                        ' AND pg_column_size(%1$s) = pg_column_size(%2$s) THEN false ' END,
+                    'WHEN greatest(pg_column_size(%1$s), pg_column_size(%2$s)) > {MAX_COMPARED_BYTES}'
+                    ' THEN true ELSE ROW(%1$s)::record *<> ROW(%2$s)::record END')
+                ELSE 'ROW(%1$s)::record *<> ROW(%2$s)::record' END, old, new) AS differs
             FROM (SELECT attname::text AS name, attnum, attname = ANY (s.keys) AS is_key,
-                    format('(%L, %s)', attname, attnum) AS pair,
-                    format('(pg_identify_object_as_address(1259, TG_RELID, %s)).object_names[3] = %L',
-                        attnum, attname) AS as_before, attlen = -1 AND attstorage <> 'p' AS large,
+                    format('(%L, %s)', attname, attnum) AS pair, attlen = -1 AND attstorage <> 'p' AS toasted,
                     format(CASE w.level WHEN 'ROW' THEN 'OLD.%1$I' ELSE 'c.o%2$s' END, attname, attnum)
                         AS old,
                     format(CASE w.level WHEN 'ROW' THEN 'NEW.%1$I' ELSE 'c.n%2$s' END, attname, attnum)
