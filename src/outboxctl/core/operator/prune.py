@@ -1,8 +1,8 @@
 """Retention: done events older than a cutoff are deleted, range by range of the heap.
 
 No index has `processed_at`: each settle would pay for it. A range of blocks is read by a TID range scan
-(PostgreSQL 14 or newer; manual, "Tid Range Scan" under `enable_tidscan`), and on a partitioned table the
-same range of every partition at once. The conditions are checked in the same statement, so that a row which
+(PostgreSQL manual, "Tid Range Scan" under `enable_tidscan`), and on a partitioned table the same range of
+every partition at once. The conditions are checked in the same statement, so that a row which
 has changed meanwhile is not deleted by its old ctid.
 """
 
@@ -11,16 +11,11 @@ from datetime import datetime, timedelta
 
 from outboxctl.core.schema.names import EVENTS, parts
 from outboxctl.core.sql import Connection, text
-from outboxctl.domain.errors import UsageError
 from outboxctl.domain.lifecycle import Status
 
-OLDEST_SERVER = 140_000  # before, each range would be a scan of the whole table
-START = text("""
-SELECT now() - :older_than, current_setting('server_version_num')::integer,
-    current_setting('server_version')
-""")
-BLOCKS = text(f"""
-SELECT max(pg_relation_size(part)) / current_setting('block_size')::integer FROM ({parts(EVENTS)}) p
+START = text(f"""
+SELECT now() - :older_than, max(pg_relation_size(part)) / current_setting('block_size')::integer
+FROM ({parts(EVENTS)}) p
 """)
 OLD = f"""ctid >= CAST(:first AS tid) AND ctid < CAST(:end AS tid)
     AND status = '{Status.DONE}' AND processed_at < :cutoff"""
@@ -40,13 +35,8 @@ class PrunePlan:
 
 
 def plan(connection: Connection, older_than: timedelta) -> PrunePlan:
-    """The plan for this retention, by the database's clock. UsageError where the server is too old."""
-    values = {"older_than": older_than}
-    cutoff, number, version = connection.execute(START, values).one()
-    if number < OLDEST_SERVER:
-        hint = "upgrade the server"
-        raise UsageError(f"prune needs PostgreSQL 14 or newer, and this is {version}", hint=hint)
-    blocks = connection.execute(BLOCKS).scalar_one()
+    """Return the plan for this retention, by the database's clock."""
+    cutoff, blocks = connection.execute(START, {"older_than": older_than}).one()
     return PrunePlan(cutoff, int(blocks))
 
 

@@ -17,15 +17,16 @@ from outboxctl.core.projections.key_sql import identifier, qualified
 from outboxctl.core.refused_reads import ReadRefusedError, reading_rows
 from outboxctl.core.sql import Connection, text
 from outboxctl.core.sql.transaction import undone
+from outboxctl.domain.printable import is_storable
 from outboxctl.domain.projection import KeyColumn, Projection, Relation, key_parts
 
 SECONDS = 600.0  # for one statement: a page of a heavy view, all keys of a large table
 EXACT = 100_000  # rows above which the statistics of the table are good enough for a progress bar
 ROWS = text(f"SELECT c.reltuples::bigint FROM {RELATION}")
-# Ranges of pages (TID range scans) came with PostgreSQL 14. A view and a foreign table have no pages.
+# A view and a foreign table have no pages.
 LAST_PAGE = text(f"""
 SELECT max(pg_relation_size(part) / current_setting('block_size')::bigint),
-    bool_and(relkind IN ('r', 'p')) AND current_setting('server_version_num')::int >= 140000
+    bool_and(relkind IN ('r', 'p'))
 FROM (SELECT c.oid AS part FROM {RELATION} UNION
     SELECT p.relid FROM {RELATION}, pg_partition_tree(c.oid::regclass) p) parts
 JOIN pg_class ON pg_class.oid = part
@@ -183,7 +184,7 @@ def plausible(projection: Projection, key: str) -> bool:
     except ValueError:
         return False
     pairs = zip(parts, projection.key, strict=True)
-    return key != "" and "\x00" not in key and all(_has_form(part, column) for part, column in pairs)
+    return key != "" and is_storable(key) and all(_has_form(part, column) for part, column in pairs)
 
 
 def _has_form(part: str, column: KeyColumn) -> bool:

@@ -87,8 +87,6 @@ BEGIN
         ELSIF each.tgname IS NULL THEN
             EXECUTE format('CREATE %s %I AFTER %s ON %s %s EXECUTE FUNCTION %s', each.kind, each.name,
                 each.events, each.watched, each.clauses, each.function);
-        ELSIF current_setting('server_version_num')::int < 140000 THEN
-            EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', each.watched);
         ELSE
             EXECUTE format('CREATE OR REPLACE TRIGGER %I AFTER %s ON %s %s EXECUTE FUNCTION %s', each.name,
                 each.events, each.watched, each.clauses, each.function);

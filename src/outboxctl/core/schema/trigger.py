@@ -20,7 +20,6 @@ DECLARE
     watched regclass := 'search_index';
     function text;
     stranger name;
-    replacing text := 'OR REPLACE';
 BEGIN
     PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
     IF NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass({outbox}) AND attname = 'id'
@@ -61,13 +60,8 @@ BEGIN
         RAISE EXCEPTION 'the function % belongs to the role %', function, stranger
             USING HINT = 'if you trust that role: ALTER FUNCTION … OWNER TO …; otherwise drop the function';
     END IF;
-    -- PostgreSQL 13 has no CREATE OR REPLACE TRIGGER. DROP also waits for readers of the table.
-    IF current_setting('server_version_num')::int < 140000 THEN
-        EXECUTE format('DROP TRIGGER IF EXISTS search_index_outbox ON %s', watched);
-        replacing := '';
-    END IF;
-    EXECUTE format('CREATE %s TRIGGER search_index_outbox AFTER INSERT OR UPDATE OR DELETE ON %s
-        FOR EACH ROW EXECUTE FUNCTION %s', replacing, watched, function);
+    EXECUTE format('CREATE OR REPLACE TRIGGER search_index_outbox AFTER INSERT OR UPDATE OR DELETE ON %s
+        FOR EACH ROW EXECUTE FUNCTION %s', watched, function);
     PERFORM set_config('search_path', searched, true);
 END
 $outbox$;
