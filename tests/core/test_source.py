@@ -1,4 +1,4 @@
-"""Source rows page by page, whatever the table's indexes and the database's encoding."""
+"""Source rows page by page, whatever the table's indexes."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -7,16 +7,13 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-import servers as test_servers
 from outboxctl.core.database import Database
 from outboxctl.core.documents import source
 from outboxctl.core.documents.rows import RawDocument, from_json
 from outboxctl.core.documents.since import Since
 from outboxctl.core.documents.source import PageOptions
 from outboxctl.core.documents.table import TableSource
-from outboxctl.core.schema.migrations import upgrade
 from rebuilding import ROWS, put, take_away
-from servers import Servers
 
 MOST = 4_000_000
 
@@ -63,27 +60,6 @@ def test_a_page_begins_in_the_index_and_reads_nothing_before(
         cut = TableSource()._after(connection, every[3_999], 10)
         assert [*TableSource()._copied(connection, cut, PageOptions(10, MOST, versions=False))]
         assert connection.exec_driver_sql(read).scalar_one() == before + 10
-
-
-@pytest.fixture
-def lenient(servers: Servers) -> Iterator[Database]:
-    """A database that holds any bytes."""
-    url = test_servers.new_database(servers.postgres, encoding="SQL_ASCII")
-    db = Database(url)
-    upgrade(db, None)
-    yield db
-    db.close()
-    test_servers.drop_database(servers.postgres, url)
-
-
-def test_a_type_that_is_no_text_stops_no_page(lenient: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    insert = """INSERT INTO public.search_index (id, entity_type, entity_id, event_version)
-        SELECT gen_random_uuid(), convert_from(%s, 'SQL_ASCII'), gen_random_uuid(), 1"""
-    with lenient.begin() as connection:
-        for kind in (b"block", b"\xff\xfe", "\u4e2d".encode()):
-            connection.exec_driver_sql(insert, (kind,))
-    kinds = sorted(key[:-37] for key in all_pages(lenient, 1, monkeypatch))
-    assert kinds == ["block", "\u4e2d", "\udcff\udcfe"]
 
 
 def test_what_changed_since_is_read_with_what_is_gone_for_longer(

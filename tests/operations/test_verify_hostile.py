@@ -2,52 +2,14 @@
 
 import json
 import sys
-from collections.abc import Iterator
 
-import psycopg
 import pytest
-from elasticsearch import Elasticsearch
 
-import servers as test_servers
 from operations.disaster import Ground, Lines, Victim
-from outboxctl.core.database import Database
-from outboxctl.core.schema.migrations import upgrade
 from processes import Cli
-from servers import Servers
 
 pytestmark = pytest.mark.real_engine
 WHO = ("--by", "alice", "--reason", "drill")
-
-
-@pytest.fixture
-def bytes_url(servers: Servers) -> Iterator[str]:
-    """A database that holds any bytes."""
-    url = test_servers.new_database(servers.postgres, encoding="SQL_ASCII")
-    database = Database(url)
-    upgrade(database, None)
-    database.close()
-    yield url
-    test_servers.drop_database(servers.postgres, url)
-
-
-def test_bytes_that_are_no_text_are_missing_and_nothing_else_is(
-    cli: Cli, bytes_url: str, engine: Elasticsearch, index: str
-) -> None:
-    env = {"DATABASE_URL": bytes_url}
-    with psycopg.connect(bytes_url, autocommit=True, client_encoding="utf8") as sql:
-        Ground.filled(sql, engine, index, 20)
-        for kind, words in (("E'\\xff\\xfe'", "'a'"), ("'page'", "E'\\xff'")):
-            sql.execute(
-                "INSERT INTO search_index (id, entity_type, entity_id, text, event_version)"
-                f" SELECT gen_random_uuid(), {kind}, gen_random_uuid(), {words}, 3"
-            )
-    done = cli("verify", "--json", env=env)
-    report = json.loads(done.stdout)
-    assert (done.returncode, report["by_kind"]["missing"], report["differences"]) == (4, 2, 2)
-    assert cli("verify", env=env).returncode == 4
-    repaired = cli("verify", "--repair", *WHO, "--json", env=env)
-    assert json.loads(repaired.stdout)["repaired"]["left"] == 1
-    assert repaired.returncode == 4
 
 
 def test_hostile_text_and_times_agree_with_their_documents(cli: Cli, ground: Ground) -> None:

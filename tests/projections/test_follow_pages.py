@@ -11,13 +11,11 @@ import shop
 from outboxctl.core.database import Database
 from outboxctl.core.projections import follow, follow_keys, follow_tables
 from outboxctl.core.projections.follow_pages import HALF, PAGE
-from outboxctl.core.schema.migrations import upgrade
 from outboxctl.worker.projections import expanding
 from outboxctl.worker.projections import turns as read_ahead
 from outboxctl.worker.projections.expanding import Expander
 from processes import Cli
 from projections.memory_index import parts_of
-from servers import Servers, drop_database, new_database
 
 KEYS = 4 * HALF + 5
 BY_CATEGORY = shop.by_category()
@@ -212,22 +210,6 @@ def test_a_reading_ends_at_its_number_of_keys_and_of_bytes(
     assert written(sql) == KEYS
     assert readings[0] == 999
     assert len(readings) > KEYS / PAGE
-
-
-def test_a_database_of_any_bytes_goes_on_behind_a_key_that_is_not_ascii(servers: Servers) -> None:
-    url = new_database(servers.postgres, encoding="SQL_ASCII")
-    with closing(Database(url)) as db, psycopg.connect(url, autocommit=True) as sql:
-        upgrade(db, None)
-        shop.waiting(sql, {"id": "1"})
-        cursor = {"after": "gr\u00f6\udcf6", "waits_for": None}
-        for begun, before in ((False, {}), (True, cursor)):
-            with db.begin() as connection:
-                (table,), token = follow_tables.waiting(connection), str(uuid4())
-                event = follow.claim(connection, table, owner="w", token=token, lease=60, begun=begun)
-                assert event
-                assert event.cursor == before
-                follow.put_back(connection, token, [event.id], cursor)
-    drop_database(servers.postgres, url)
 
 
 def test_an_event_of_the_same_row_that_is_locked_holds_nothing_up(sql: psycopg.Connection, url: str) -> None:

@@ -15,12 +15,12 @@ def projection(prefix: str) -> Projection:
 
 
 @pytest.mark.parametrize("prefix", ["", "product:", 'Ä%"\\', "p" * 100])
-@pytest.mark.parametrize("key", ["", "7", "a%3Ab:c", "\udcff", "product:7", "x" * 412, HASHED, HASHED + "x"])
+@pytest.mark.parametrize("key", ["", "7", "a%3Ab:c", "product:7", "x" * 412, HASHED, HASHED + "x"])
 def test_each_id_says_whose_it_is_and_which_key_it_has(prefix: str, key: str) -> None:
     owner = projection(prefix)
     id_ = owner.id_of(key)
     assert id_.startswith(prefix)
-    assert len(id_.encode("utf-8", "surrogateescape")) <= MAX_ID_BYTES
+    assert len(id_.encode()) <= MAX_ID_BYTES
     found = owner.key_in(id_)
     assert found == key or (found is not None and is_hash(found) and len(key) > owner.longest_key)
 

@@ -27,7 +27,7 @@ def test_an_upsert_is_sent_with_the_source_rows_version_not_the_events() -> None
 
 
 VERSIONS = st.sampled_from([None, -1, 0, 1, 2, 2**63 - 1, 2**63])
-IDS = st.sampled_from(["block:a", "block:b", "", "é" * 256, "é" * 257, "x" * 512, "x" * 513, "\ud800"])
+IDS = st.sampled_from(["block:a", "block:b", "", "é" * 256, "é" * 257, "x" * 512, "x" * 513])
 EVENTS = st.builds(
     Claimed,
     st.uuids().map(str),
@@ -54,6 +54,6 @@ def test_every_event_gets_one_finding_and_every_entity_one_action(
     assert refused >= {event.id for event in batch if event.op not in {"upsert", "delete"}}
     for action in prepared.actions:
         assert 0 <= action.version < 2**63
-        assert len(action.id.encode(errors="surrogatepass")) <= 512
+        assert len(action.id.encode()) <= 512
     for event, finding in judged:
         assert event.id in refused or finding.verdict is (said or UNSENT).verdict

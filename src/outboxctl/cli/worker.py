@@ -71,7 +71,7 @@ def worker(
 
     from outboxctl.cli import logs
     from outboxctl.core.inspect.rights import require_worker
-    from outboxctl.core.schema.encoding import require_storable
+    from outboxctl.core.inspect.server import require_supported
     from outboxctl.sink.opening import IndexSink, OpeningSink, sink_of
     from outboxctl.worker.daemon import Daemon
     from outboxctl.worker.wiring import WorkerParts
@@ -90,7 +90,7 @@ def worker(
         local_commits=True,
     ) as db:
         with db.begin() as connection:
-            require_storable(connection, "OUTBOX_WORKER_ID", configured.worker_id)
+            require_supported(connection, db.name)
             require_worker(connection, db.name)
         own = IndexSink(sink, configured.elastic_index)
         parts = WorkerParts(

@@ -48,13 +48,6 @@ ERRORS: tuple[tuple[set[str], type[OutboxctlError], str, str, str], ...] = (
         "a right is missing: see `outboxctl doctor`",
     ),
     (
-        {"22P05", "22021"},  # a character that the database's encoding lacks
-        UsageError,
-        "the database {name} cannot store a text: {text}",
-        "use characters that the database's encoding has (`SHOW server_encoding`)",
-        "a text cannot be stored in the database's encoding",
-    ),
-    (
         {"55P03", "40P01"},  # lock_timeout; a deadlock
         LockedError,
         "the database {name} did not give a lock: {text}",

@@ -1,26 +1,18 @@
-"""Opening one session at PostgreSQL: TLS files are checked, failures explained, any bytes read as text."""
+"""Opening one session at PostgreSQL: TLS files are checked, failures explained."""
 
-import json
 import os
 import re
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 import psycopg
-from psycopg.abc import Buffer
-from psycopg.adapt import Loader
-from psycopg.types.json import set_json_dumps
-from psycopg.types.string import StrDumperUnknown
 
 from outboxctl.core.conninfo import describe
 from outboxctl.core.database_errors import NAMES
 from outboxctl.domain.errors import UntrustedError, UsageError
 from outboxctl.domain.printable import brief
 from outboxctl.net.certificates import DATABASE, Files, others_may_read
-from outboxctl.net.deadline import GUARD
 
-FIRST_SECONDS = 10.0  # that the first statements of a session may take
 OF_TLS = re.compile(r"\bSSL\b|certificate|private key file|no encryption")  # in the texts of libpq
 OPTIONS = {"sslrootcert": "PGSSLROOTCERT", "sslcert": "PGSSLCERT", "sslkey": "PGSSLKEY"}
 WAITING = {"on", "remote_write", "remote_apply"}  # of synchronous_commit: COMMIT waits for a standby, if any
@@ -30,16 +22,9 @@ def connected(values: Mapping[str, Any]) -> psycopg.Connection:
     """A session by libpq's parameters. Raises an error of psycopg, or UntrustedError."""
     try:
         # Nothing is prepared: the session may sit behind a pooler in transaction mode.
-        session = psycopg.connect(**values, prepare_threshold=None)
+        return psycopg.connect(**values, prepare_threshold=None)
     except psycopg.OperationalError as error:
         raise tls_error(error, describe(values)) or error from None
-    # Without \\u escapes: a database in SQL_ASCII refuses those beyond ASCII.
-    set_json_dumps(partial(json.dumps, ensure_ascii=False), session)
-    if session.info.parameter_status("server_encoding") == "SQL_ASCII":
-        with GUARD.over(FIRST_SECONDS) as watch:
-            watch.descriptor = session.fileno
-            _accept_any_bytes(session)
-    return session
 
 
 def check_tls(parameters: Mapping[str, Any]) -> None:
@@ -76,28 +61,3 @@ def commits_wait(session: psycopg.Connection) -> bool:
     """Whether a COMMIT of a session in autocommit waits for a synchronous standby, if there is one."""
     row = session.execute("SHOW synchronous_commit").fetchone()
     return bool(row and row[0] in WAITING)
-
-
-class LenientText(Loader):
-    """Bytes that are no UTF-8 become lone surrogates, so that only the use of that text fails."""
-
-    def load(self, data: Buffer) -> str:
-        """Decode one value."""
-        return bytes(data).decode("utf-8", "surrogateescape")
-
-
-class LenientString(StrDumperUnknown):
-    """The inverse, so that a row can be selected by a text that was read."""
-
-    def dump(self, obj: str) -> Buffer | None:
-        """Encode one parameter."""
-        return super().dump(obj) if "\x00" in obj else obj.encode("utf-8", "surrogateescape")
-
-
-def _accept_any_bytes(connection: psycopg.Connection) -> None:
-    """For a SQL_ASCII database: decoded as UTF-8, one row's text could make a whole claim fail."""
-    connection.execute("SET client_encoding TO SQL_ASCII")
-    connection.commit()
-    for kind in ("text", "varchar", "bpchar", "name"):
-        connection.adapters.register_loader(kind, LenientText)
-    connection.adapters.register_dumper(str, LenientString)

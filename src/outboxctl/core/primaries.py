@@ -22,13 +22,14 @@ from outboxctl.core.conninfo import (
     wants_primary,
 )
 from outboxctl.core.database_errors import public_cause, sqlstate
-from outboxctl.core.opening import FIRST_SECONDS, check_tls, connected
+from outboxctl.core.opening import check_tls, connected
 from outboxctl.core.projections.version_base import HIDDEN
 from outboxctl.domain.errors import OutboxctlError, UnreachableError, UsageError
 from outboxctl.domain.printable import brief
 from outboxctl.domain.redaction import redact
 from outboxctl.net.deadline import GUARD, shut
 
+FIRST_SECONDS = 10.0  # that the first statements of a session may take
 LONGEST = 2  # seconds that a server may take which is asked beside the one in use
 LEFT_BEHIND = "a primary was left behind by a failover"
 # The session has its login's search path: everything by its full name.

@@ -123,7 +123,7 @@ class Answer:
 
     `kind` is the error's type, or for a request without an answer the transport's failure: connect, tls,
     timeout, reset (closed before the first byte), connection_lost, bad_response, encoded or oversized (the
-    answer was not read), unencodable or no_credentials (the request could not be sent).
+    answer was not read), or no_credentials (the request could not be sent).
     """
 
     status: int  # 0: there was none
@@ -220,7 +220,6 @@ RULES = (
     _done(statuses=ANY_2XX, request=False, no_error=True),
     _retry(Reason.BAD_RESPONSE, kinds=("bad_response",), request=True),
     _outage(Reason.BAD_RESPONSE, kinds=STRANGE, request=True),
-    _split(Reason.BAD_DOCUMENT, kinds=("unencodable",), request=True),
     _outage(Reason.CONNECT, kinds=("connect",), request=True),
     _outage(Reason.TLS, kinds=("tls",), request=True),
     _retry(Reason.TIMEOUT, kinds=("timeout",), request=True),

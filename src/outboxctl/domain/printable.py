@@ -22,9 +22,9 @@ PLAIN = {
 }
 
 
-def is_text(text: str) -> bool:
-    """Whether it can be sent as UTF-8: a SQL_ASCII database may hold bytes that are none."""
-    return SURROGATE.search(text) is None
+def is_storable(text: str) -> bool:
+    """Return whether PostgreSQL can store a text of an engine: it has no NUL and no lone surrogate."""
+    return "\x00" not in text and SURROGATE.search(text) is None
 
 
 def clean(text: str) -> str:

@@ -133,7 +133,7 @@ class Projection:
 
     def id_of(self, key: str) -> str:
         """The `_id` of a key's text; behind the prefix a hash where it is longer than the engines allow."""
-        encoded = key.encode("utf-8", "surrogateescape")
+        encoded = key.encode()
         if len(encoded) > self.longest_key:
             key = f"{HASHED}{hashlib.sha256(encoded).hexdigest()}"
         return self.id_prefix + key

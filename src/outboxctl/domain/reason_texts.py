@@ -21,8 +21,7 @@ REASON_TEXTS = {
         "`outboxctl failed discard --error-reason deterministic_exception --by YOU --reason WHY`.",
     ),
     Reason.BAD_DOCUMENT: ReasonText(
-        "The row cannot be written as JSON in UTF-8, or PostgreSQL raises an error for it. Only this event "
-        "failed.",
+        "PostgreSQL raises an error for the row, or its values make no document. Only this event failed.",
         "Compare row and document by `outboxctl failed show ID`, correct the row, then replay.",
     ),
     Reason.PAYLOAD_TOO_LARGE: ReasonText(

@@ -1,12 +1,10 @@
 """A delivery in this process: real rows, a real claim, the real client, a real settle; no worker process."""
 
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 from uuid import UUID
 
-import psycopg
 from elasticsearch import Elasticsearch
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -14,14 +12,12 @@ from acceptance import lab
 from fakes import FakeSink, fake_sink
 from invariants import Engine, check_invariants
 from outboxctl.core.database import Database
-from outboxctl.core.schema.migrations import upgrade
 from outboxctl.domain.errors import UnreachableError
 from outboxctl.metrics.registry import Metrics
 from outboxctl.settings import load
 from outboxctl.sink.delivery.deliver import ElasticSink
 from outboxctl.sink.transport.open import connect
 from outboxctl.worker.wiring import WorkerParts
-from servers import Servers, drop_database, new_database
 from worker_parts import no_ping, no_sink_of
 
 INDEX = "any"
@@ -117,16 +113,6 @@ class Bench:
         """Seconds from now until its row is due again."""
         query = "SELECT extract(epoch FROM next_retry_at - now()) FROM search_outbox_events WHERE id = %s"
         return float(lab.one(self.sql, query, put.event))
-
-
-@contextmanager
-def bench_in(encoding: str, servers: Servers) -> Iterator[Bench]:
-    """A bench on a database of its own in this encoding."""
-    url = new_database(servers.postgres, encoding=encoding)
-    with closing(Database(url)) as db, psycopg.connect(url, autocommit=True, client_encoding="utf8") as sql:
-        upgrade(db, None)
-        yield Bench(sql, db, url)
-    drop_database(servers.postgres, url)
 
 
 def metric(metrics: Metrics, name: str, **labels: str) -> float:

@@ -10,7 +10,7 @@ from acceptance import lab
 from outboxctl.core.database import Database
 from outboxctl.core.schema.migrations import upgrade
 from servers import Servers
-from sink.rows.bench import Bench, bench_in
+from sink.rows.bench import Bench
 
 TABLES = ("search_outbox_events", "search_index", "outbox_operator_audit")
 
@@ -47,13 +47,6 @@ def adopted(empty_url: str) -> Iterator[Bench]:
             sql.execute(f"ALTER TABLE {table} ALTER COLUMN entity_type TYPE text")
         yield Bench(sql, db, empty_url)
     db.close()
-
-
-@pytest.fixture
-def unencoded(servers: Servers) -> Iterator[Bench]:
-    """A database of encoding SQL_ASCII, as an old one may have: its texts can hold any bytes."""
-    with bench_in("SQL_ASCII", servers) as bench:
-        yield bench
 
 
 @pytest.fixture(params=["count", "hold"])

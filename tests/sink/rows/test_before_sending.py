@@ -1,18 +1,13 @@
 """What no answer decides: the bad row has its own end, its neighbours are delivered."""
 
 import uuid
-from collections.abc import Sequence
-from typing import Any
 
 import pytest
 
 from acceptance import lab
 from claiming import claimed
 from fakes import FakeSink
-from outboxctl.core.delivery import claim
 from outboxctl.core.delivery.leases import reclaim
-from outboxctl.worker.lane import delivering
-from outboxctl.worker.lane.prepare import Prepared, prepare
 from processes import Cli
 from sink.rows.bench import DONE, Bench, End, Put, end, metric
 
@@ -75,28 +70,6 @@ def test_deterministic_exception__an_id_over_512_bytes(adopted: Bench, sink: Fak
     (bad,) = adopted.put(kind="x" * (513 - 37))
     deliver_beside(adopted, sink, [longest])
     assert adopted.end(bad) == NEVER
-
-
-def test_bad_document(
-    bench: Bench, sink: FakeSink, neighbours: list[Put], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (bad,) = bench.put()
-
-    def spoilt(batch: Sequence[claim.Claimed], *more: Any) -> Prepared:
-        spoiled = '{"text":"\ud800"}'
-        return prepare([e._replace(document=spoiled) if e.id == str(bad.event) else e for e in batch], *more)
-
-    monkeypatch.setattr(delivering, "prepare", spoilt)
-    deliver_beside(bench, sink, neighbours)
-    assert bench.end(bad) == end("fail", "bad_document", "count")
-
-
-def test_bad_document__of_a_database_that_checks_no_encoding(unencoded: Bench, sink: FakeSink) -> None:
-    neighbours, (bad,) = unencoded.put(2), unencoded.put()
-    latin1 = r"UPDATE search_index SET text = convert_from('\xe9'::bytea, 'SQL_ASCII') WHERE entity_id = %s"
-    unencoded.sql.execute(latin1, [bad.entity])
-    deliver_beside(unencoded, sink, neighbours)
-    assert unencoded.end(bad) == end("fail", "bad_document", "count")
 
 
 def test_source_missing_is_a_versioned_delete(bench: Bench, sink: FakeSink, neighbours: list[Put]) -> None:

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 from outboxctl.core.delivery.deletes import NOTED
 from outboxctl.core.delivery.diagnosis import TRANSACTION_ID
 from outboxctl.core.message import PlannedOnce, Statement, send
-from outboxctl.core.schema.encoding import encoding_of, storable
 from outboxctl.core.schema.names import EVENTS, PLAN, STATUS_IS, UNHELD, id_array, source, target
 from outboxctl.core.sql import Connection, text
 from outboxctl.core.sql.transaction import StatementResult
@@ -153,7 +152,7 @@ def write(
         usual = PlannedOnce(COMPLETE, values, TYPES)
         statements += [PLAN, (COMPLETE_DELETES, values) if deletes else usual]
     if undelivered:
-        statements += _undelivered(connection, token, undelivered)
+        statements += _undelivered(token, undelivered)
     if released:
         statements += _releasing([token], released)
     if places:
@@ -170,14 +169,13 @@ def _completed(connection: Connection, ids: Sequence[str], size: int) -> set[str
     return {*ids} if size == len(ids) else _ids(send(connection, (WRITTEN, {"ids": id_array(ids)})))
 
 
-def _undelivered(connection: Connection, token: str, events: Sequence[Undelivered]) -> list[Statement | str]:
-    encoding = encoding_of(connection)
+def _undelivered(token: str, events: Sequence[Undelivered]) -> list[Statement | str]:
     values = {
         "token": token,
         "ids": id_array([e.id for e in events]),
         "delays": [e.delay for e in events],
         "reasons": [e.reason.value for e in events],
-        "errors": [storable(e.error, encoding) for e in events],
+        "errors": [e.error for e in events],
         "returned": [int(e.attempt_returned) for e in events],
     }
     return [JOIN, (UNDELIVERED, values)]

@@ -13,9 +13,9 @@ BYTES = 4_000_000  # of documents that are read by key at once (UTF-8)
 UNREADABLE = b"unreadable"  # in place of the version, where the document is the reason
 
 # A row's key as JSON, its version in digits (empty where it has none), its routing as JSON (empty where it
-# has none) and its document (empty where it has none); in UTF-8, in a SQL_ASCII database in any bytes. The
-# server sends them in four lines: JSON of the server has line ends only between its tokens, so the first
-# three have none. No class: to make one of it would cost as much as to read it.
+# has none) and its document (empty where it has none); in UTF-8. The server sends them in four lines: JSON of
+# the server has line ends only between its tokens, so the first three have none. No class: to make one of it
+# would cost as much as to read it.
 RawDocument = Sequence[bytes]
 Page = list[RawDocument]
 # A document's id, the version of its row, the document and its routing, as a comparison needs them.
@@ -112,13 +112,13 @@ def raw_of(row: SourceRow) -> RawDocument:
         return [as_json(row.key), UNREADABLE, b"", row.error.encode(errors="replace")]
     version = b"" if row.version is None else str(row.version).encode()
     routing = as_json(row.routing) if row.routing else b""
-    return [as_json(row.key), version, routing, (row.text or "").encode("utf-8", "surrogateescape")]
+    return [as_json(row.key), version, routing, (row.text or "").encode()]
 
 
 def row_of(raw: RawDocument) -> SourceRow:
     """The inverse; one that cannot be read has no text."""
     id_, version, routing, document = raw
-    text = document.decode("utf-8", "surrogateescape")
+    text = document.decode()
     if version == UNREADABLE:
         return SourceRow(from_json(id_), error=text)
     read = int(version) if version else None
@@ -132,16 +132,16 @@ def length_of(pages: Iterable[Page]) -> int:
 
 def as_json(text: str) -> bytes:
     """A text as the server writes it as JSON."""
-    return json.dumps(text, ensure_ascii=False).encode("utf-8", "surrogateescape")
+    return json.dumps(text, ensure_ascii=False).encode()
 
 
 def from_json(text: bytes) -> str:
     """What a JSON text stands for."""
-    return encoded(text).decode("utf-8", "surrogateescape")
+    return encoded(text).decode()
 
 
 def encoded(text: bytes) -> bytes:
     """The same as bytes."""
     if b"\\" not in text:  # as most
         return text[1:-1]
-    return str(json.loads(text.decode("utf-8", "surrogateescape"))).encode("utf-8", "surrogateescape")
+    return str(json.loads(text.decode())).encode()

@@ -33,7 +33,6 @@ from outboxctl.core.projections.document_sql import LEFT_OUT
 from outboxctl.core.projections.key_sql import identifier, qualified
 from outboxctl.core.refused_reads import ReadRefusedError, by_halves, reading_rows
 from outboxctl.core.sql import Connection
-from outboxctl.domain.printable import is_text
 
 # One snapshot for a row and its events; the server refuses every change.
 READ = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
@@ -100,7 +99,7 @@ class DocumentSource(DocumentStatements):
                 cut = self._after(connection, None, size)
             keys += self._keys(db, Cut(f"{sent} {cut.sql}", cut.values))
         ids = map(self.projection.id_of, dict.fromkeys(keys))
-        return [id_ for id_ in ids if id_ and is_text(id_)][:size]
+        return [id_ for id_ in ids if id_][:size]
 
     def _random_keys(self, connection: Connection, size: int, sent: str) -> list[str]:
         """Raises ReadRefusedError."""

@@ -29,10 +29,10 @@ from outboxctl.core.projections import document_sql, documents, events, in_force
 from outboxctl.core.projections.documents import Documents, Opening
 from outboxctl.core.projections.key_sql import identifier, qualified
 from outboxctl.core.refused_reads import ReadRefusedError, reading_of, reading_rows
-from outboxctl.core.schema.encoding import stored
 from outboxctl.core.search_path import places
 from outboxctl.core.sql import Connection
 from outboxctl.domain.errors import UnreachableError
+from outboxctl.domain.printable import is_storable
 from outboxctl.domain.projection import KeyColumn, Projection, Relation, Routing, is_hash, key_parts
 
 Found = TypeVar("Found")
@@ -152,7 +152,7 @@ class DocumentStatements:
         # The hash of a long key, as an id has it.
         of, prefix = self.projection.id_of, len(self.projection.id_prefix)
         own = {id_: of(keys.get(id_, key))[prefix:] for id_, key in self._own(ids).items()}
-        keys_ = stored(connection, [*own.values()])  # a text that PostgreSQL cannot hold has no event
+        keys_ = [*filter(is_storable, own.values())]
         values = {"name": self.projection.name, "longest": self.projection.longest_key, "keys": keys_}
         found = {*connection.execute(events.IN_FLIGHT, values).scalars()}
         return {id_ for id_, key in own.items() if None in found or key in found}

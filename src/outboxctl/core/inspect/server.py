@@ -1,4 +1,4 @@
-"""The server and the connection to it: version, state; bounded reads."""
+"""The server and the connection to it: version, encoding, state; bounded reads."""
 
 import os
 from collections.abc import Callable
@@ -12,13 +12,17 @@ from outboxctl.core.conninfo import addresses, parameters
 from outboxctl.core.database_errors import translate
 from outboxctl.core.sql import Connection, text
 from outboxctl.core.sql.transaction import lost
-from outboxctl.domain.errors import RefusedError
+from outboxctl.domain.errors import RefusedError, UsageError
+
+MIN_POSTGRES = 140_000  # the oldest release whose TID range scans read a table by pages
+ENCODING = "UTF8"
 
 SERVER = text("""
 SELECT current_setting('server_version_num')::int AS number, current_setting('server_version') AS version,
     pg_is_in_recovery() AS standby, current_setting('default_transaction_read_only')::boolean AS read_only,
     current_setting('default_transaction_isolation') AS isolation,
-    quote_ident(current_database()) AS database, quote_ident(current_user) AS role
+    quote_ident(current_database()) AS database, quote_ident(current_user) AS role,
+    getdatabaseencoding() AS encoding
 """)
 
 
@@ -33,11 +37,26 @@ class ServerFacts:
     isolation: str
     database: str
     role: str
+    encoding: str
 
 
 def server(connection: Connection) -> ServerFacts:
     """Read the server's facts."""
     return ServerFacts(**connection.execute(SERVER).one()._asdict())
+
+
+def require_supported(connection: Connection, name: str) -> None:
+    """Raise UsageError unless the server is new enough and the database's encoding is UTF8."""
+    found = server(connection)
+    if found.number < MIN_POSTGRES:
+        raise UsageError(
+            f"the database {name} is on PostgreSQL {found.version}: upgrade the server to 14 or newer"
+        )
+    if found.encoding != ENCODING:
+        raise UsageError(
+            f"the database {name} has the encoding {found.encoding}: copy it with pg_dump into a database"
+            f" that is created with ENCODING '{ENCODING}' TEMPLATE template0"
+        )
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,7 @@ def failed_rows(connection: Connection, selection: Selection) -> list[EventRow]:
     return list(islice(matches, selection.limit))
 
 
-# JSON made by the server can hold any row: `infinity`, the year 20000, the application's own columns. The
-# error is cut as for `failed list`: by bytes in a SQL_ASCII database.
+# JSON made by the server can hold any row: `infinity`, the year 20000, the application's own columns.
 EVENT = text(f"""
 SELECT to_json(e)::text, error_reason, left(error, {LONGEST}) FROM {EVENTS} e WHERE id = CAST(:id AS uuid)
 """)

@@ -26,7 +26,7 @@ PLANNED = f"id = ANY (CAST(:ids AS uuid[])) AND {STATUS_IS} {{status}} AND NOT {
 def move_statement(verb: Verb, changes: str, *, which: str = PLANNED, action: str = "") -> TextClause:
     """The statement that does `verb` to the events that nobody else has locked, without waiting.
 
-    The audit keeps what the rows held before, without a copy on the client: a text that is no UTF-8 too.
+    The audit keeps what the rows held before, without a copy on the client.
     """
     return text(f"""
 WITH taken AS MATERIALIZED (

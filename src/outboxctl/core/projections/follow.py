@@ -99,7 +99,6 @@ def put_back(
 
     `again`: as ones that nothing was written for, to be expanded from their start.
     """
-    # Not as escapes: the server refuses those that its encoding lacks (SQL_ASCII: all of them).
     as_json = None if cursor is None else json.dumps(cursor, ensure_ascii=False)
     values = {"token": token, "ids": id_array(ids), "cursor": as_json, "again": again}
     connection.execute(PUT_BACK, values)

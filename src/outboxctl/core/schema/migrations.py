@@ -12,6 +12,7 @@ from alembic.script import ScriptDirectory
 
 import outboxctl
 from outboxctl.core.database import Database
+from outboxctl.core.inspect.server import require_supported
 from outboxctl.core.schema import marker
 from outboxctl.core.schema.lock_wait import PATIENCE, with_lock_retries
 from outboxctl.core.schema.marker import current
@@ -105,12 +106,13 @@ def upgrade(
 ) -> Upgrade:
     """Migrate to the newest revision in one transaction, adopt existing tables, and write the marker.
 
-    Waits for locked tables as `with_lock_retries` does. Raises, with nothing changed, UsageError if a table's
-    types cannot be adopted, a table of ours belongs to an untrusted role, or the marker contradicts
-    `environment`; LockedError if a table stays locked.
+    Waits for locked tables as `with_lock_retries` does. Raises, with nothing changed, UsageError if the
+    server or the encoding is not supported, a table's types cannot be adopted, a table of ours belongs to an
+    untrusted role, or the marker contradicts `environment`; LockedError if a table stays locked.
     """
 
     def migrate(connection: Connection) -> Upgrade:
+        require_supported(connection, database.name)
         _check_owners(connection)
         before, had = current(connection), _describe(connection)
         check_known(before, database.name)

@@ -28,10 +28,6 @@ class Dialect(PGDialect_psycopg):
         version = connection.connection.driver_connection.info.server_version  # type: ignore[union-attr]
         self.server_version_info = divmod(version, 10_000)
 
-    def do_execute(self, cursor: Any, statement: str, parameters: Any, context: Any = None) -> None:  # noqa: ARG002
-        """Execute a statement as UTF-8, which a server in SQL_ASCII takes for bytes."""
-        cursor.execute(statement.encode(), parameters)
-
     def on_connect(self) -> None:
         """Log no notice of the server."""
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from outboxctl.core.inspect.rights import AGAIN, Rights
-from outboxctl.core.inspect.server import ServerFacts
+from outboxctl.core.inspect.server import ENCODING, MIN_POSTGRES, ServerFacts
 from outboxctl.core.inspect.tables import INDEXES, TableIndex, Tables
 from outboxctl.core.schema.names import EVENTS, SOURCE
 from outboxctl.core.schema.roles import DELIVERY, Role
@@ -11,8 +11,6 @@ from outboxctl.domain.printable import brief
 from outboxctl.operations.doctor.model import ERROR, INFO, WARNING, Case, RuleGroup
 from outboxctl.operations.doctor.remedies import export
 from outboxctl.settings import Settings, variable_of
-
-OLDEST_POSTGRES = 130_000  # gen_random_uuid() and pg_current_xact_id() are built in from 13 on
 
 UPGRADE = "outboxctl db upgrade"
 PAIR = {"entity_type", "entity_id"}
@@ -25,9 +23,17 @@ RIGHTS = RuleGroup("rights")
 
 @SERVER.rule("postgres-too-old", ERROR)
 def too_old(server: ServerFacts, _: Settings) -> Iterator[Case]:
-    """The schema and the worker's statements need PostgreSQL 13 or newer."""
-    if server.number < OLDEST_POSTGRES:
-        yield f"The server is PostgreSQL {server.version}.", "pg_upgrade  # to PostgreSQL 13 or newer"
+    """`db upgrade` refuses such a server, and no worker starts."""
+    if server.number < MIN_POSTGRES:
+        yield f"The server is PostgreSQL {server.version}.", "pg_upgrade  # to PostgreSQL 14 or newer"
+
+
+@SERVER.rule("database-encoding", ERROR)
+def encoding(server: ServerFacts, _: Settings) -> Iterator[Case]:
+    """`db upgrade` refuses such a database, and no worker starts."""
+    if server.encoding != ENCODING:
+        mend = f"CREATE DATABASE … ENCODING '{ENCODING}' TEMPLATE template0;  -- then pg_dump … | psql …"
+        yield f"The encoding of the database is {server.encoding}.", mend
 
 
 @SERVER.rule("database-read-only", ERROR)

@@ -130,7 +130,7 @@ def short(schema: str, room: int = MAX_NAME) -> str:
     """
     if PLAIN.fullmatch(schema) and len(schema) <= room and not HASHED.search(schema):
         return schema
-    digest = hashlib.sha256(schema.encode("utf-8", "surrogateescape")).hexdigest()[:DIGITS]
+    digest = hashlib.sha256(schema.encode()).hexdigest()[:DIGITS]
     readable = re.sub(r"[^a-z0-9]+", "_", schema.lower()).strip("_")[: min(room, LONGEST_HASHED) - DIGITS - 1]
     return f"{readable or 'x'}_{digest}"
 

@@ -75,7 +75,6 @@ class FillProgress:
 
     def save(self) -> Rebuild:
         """Write the place and the counts; the row."""
-        # As JSON, for a database that holds bytes which are no UTF-8.
         place = {} if self._place is None else {"cursor": json.dumps(self._place)}
         counts = {"copied": self._copied, "refused": self._refused}
         self._row = self._tools.save(self._row, **place, **counts)

@@ -13,7 +13,6 @@ from outboxctl.core.documents.rows import SourcePage, SourceRow, States, row_of
 from outboxctl.core.documents.source import PageOptions
 from outboxctl.core.refused_reads import ReadRefusedError
 from outboxctl.domain.errors import UsageError
-from outboxctl.domain.printable import is_text
 from outboxctl.operations.pipeline import in_lanes
 from outboxctl.operations.verify.judge import differing_fields, differs
 from outboxctl.operations.verify.model import Census, Difference, DifferenceKind, Sides
@@ -91,7 +90,7 @@ def by_id(sides: Sides, census: Census, advance: Callable[[int], object], stop: 
 def _differing(sides: Sides, page: SourcePage) -> list[str]:
     """The ids of rows whose document differs, or that no document can have."""
     rows = {each.key: each for each in map(row_of, page.rows)}
-    documents = sides.documents([id_ for id_ in rows if is_text(id_)])
+    documents = sides.documents([*rows])
     return [
         id_ for id_, row in rows.items() if id_ not in documents or differs(row, documents[id_], sides.source)
     ]
@@ -104,7 +103,7 @@ def _without_row(sides: Sides, page: Sequence[ScannedDocument]) -> list[str]:
         with database.begin() as connection:
             return source.read(connection, keys, content=False)
 
-    keys = source.keys(database, [each.id for each in page if is_text(each.id)])
+    keys = source.keys(database, [each.id for each in page])
     parts = source.each(database, [*dict.fromkeys(keys.values())], present)
     rows = (each for part in parts for each in part if each.error or each.text is not None)
     there = {source.projection.id_of(each.key) for each in rows}
@@ -117,11 +116,9 @@ def review(sides: Sides, suspects: Sequence[str]) -> Iterator[Difference]:
     A document is read after one state of its row and before another. If no event was in flight at either,
     and neither the row nor the document changed since, then what the row holds was delivered before.
     """
-    yield from (Difference(DifferenceKind.MISSING, id_) for id_ in suspects if not is_text(id_))
-    ids = [id_ for id_ in suspects if is_text(id_)]
-    before, found = sides.states(ids), sides.documents(ids)
+    before, found = sides.states(suspects), sides.documents(suspects)
     differing = {
-        id_: kind for id_ in ids if (kind := differs(before.rows.get(id_), found.get(id_), sides.source))
+        id_: kind for id_ in suspects if (kind := differs(before.rows.get(id_), found.get(id_), sides.source))
     }
     still = [id_ for id_ in differing if id_ not in before.flying]
     after, again = sides.states(still), sides.documents(still)

@@ -52,7 +52,7 @@ def same(body: bytes, text: str) -> bool:
     and neither is parsed. Numbers are compared by their exact value (1 is 1.0, as JSON has one kind of
     number), but true is not 1. Raises UsageError for a document that is nested too deeply.
     """
-    return body == text.encode(errors="surrogateescape") or _same_value(_parsed(body), text)
+    return body == text.encode() or _same_value(_parsed(body), text)
 
 
 def differing_fields(

@@ -68,7 +68,7 @@ class OnePass:
                     documents.result()  # raises what was raised there
         census.documents = documents.result()
         ids = self._sketch.remaining()
-        return ids if ids is None else [id_.decode(errors="surrogateescape") for id_ in ids]
+        return ids if ids is None else [id_.decode() for id_ in ids]
 
     def _ranges(self, last: int, rows: int) -> Iterator[PageRange]:
         """All pages of a root that has so many, of about so many rows."""

@@ -23,7 +23,6 @@ from outboxctl.core.operator import repair
 from outboxctl.core.operator.audit import record
 from outboxctl.core.operator.repair import RepairEntity
 from outboxctl.core.projections import events
-from outboxctl.core.schema.encoding import encoding_of, storable
 from outboxctl.operations.verify.model import MENDED_BY_EVENTS, Difference, DifferenceKind, Sides
 from outboxctl.sink.index.repair import DocumentVersion, Mender
 
@@ -186,9 +185,7 @@ class Repair:
         ]
         with self.sides.database.begin() as connection:
             if gone := self._mender.remove(read):
-                encoding = encoding_of(connection)
-                shown = (id_.replace("\x00", "\\x00") for id_ in gone)  # jsonb takes no NUL
-                removed = [storable(id_, encoding) for id_ in shown]
+                removed = [id_.replace("\x00", "\\x00") for id_ in gone]  # jsonb takes no NUL
                 filters = {"index": self._mender.index, "removed": removed}
                 record(connection, "repair", filters=filters, ids=[], affected=len(gone), **self._act)
         return len(gone)

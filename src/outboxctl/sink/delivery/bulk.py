@@ -63,21 +63,13 @@ class RawActions(Sequence[BulkAction]):
         return (_action(*each) for each in self._documents)
 
     def body(self) -> bytes | None:
-        """The NDJSON of a bulk request; None where a line end or invalid UTF-8 makes it none."""
+        """The NDJSON of a bulk request; None where a document has a line end."""
         lines = b"".join([_raw_lines(*each) for each in self._documents])
-        if lines.count(b"\n") != 2 * len(self):
-            return None
-        try:
-            return lines if lines.isascii() or lines.decode() else None
-        except UnicodeDecodeError:
-            return None
+        return lines if lines.count(b"\n") == 2 * len(self) else None
 
 
 def body(actions: Sequence[BulkAction], *, routed: bool = False) -> bytes:
-    """The NDJSON of a bulk request, `routed` with their routings; by `external_gte` no older version wins.
-
-    UnicodeEncodeError where a document cannot be sent.
-    """
+    """The NDJSON of a bulk request, `routed` with their routings; by `external_gte` no older version wins."""
     if isinstance(actions, RawActions) and (lines := actions.body()) is not None:
         return lines
     return "".join(map(_routed_lines if routed else _lines, actions)).encode()
@@ -162,5 +154,5 @@ def _raw_lines(id_: bytes, version: bytes, routing: bytes, document: bytes) -> b
 
 
 def _action(id_: bytes, version: bytes, routing: bytes, document: bytes) -> BulkAction:
-    name, text, place = (part.decode("utf-8", "surrogateescape") for part in (id_, document, routing))
+    name, text, place = (part.decode() for part in (id_, document, routing))
     return BulkAction(loads(name), int(version), text, loads(place) if place else "")

@@ -87,10 +87,7 @@ class ElasticSink:
         concrete index, are preceded by a look-up instead, when the body is ready: the window that this
         leaves is the way of the request.
         """
-        try:
-            lines = body(actions, routed=self._routed or bool(actions[0].routing))
-        except UnicodeEncodeError as error:
-            return Answer(0, "unencodable", str(error), request=True)
+        lines = body(actions, routed=self._routed or bool(actions[0].routing))
         insist = self._alias_only
         if not insist or any(action.document is None for action in actions):
             missing, insist = self._look_up(deadline)

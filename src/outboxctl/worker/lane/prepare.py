@@ -145,11 +145,7 @@ def _refusal(event: Claimed) -> Classification | None:
         return never(f"event_version is not in 0..2^63-1: {event.event_version}")
     if event.document is not None and not _in_range(event.source_version):
         return never(f"the source row's event_version is not in 0..2^63-1: {event.source_version}")
-    try:
-        length = len(event.document_id.encode())
-    except UnicodeEncodeError:
-        return never(f"the document id is no UTF-8: {event.document_id!r}")
-    if length > MAX_ID_BYTES:
+    if len(event.document_id.encode()) > MAX_ID_BYTES:
         return never(f"the document id is over {MAX_ID_BYTES} bytes: {event.document_id}")
     return None
 

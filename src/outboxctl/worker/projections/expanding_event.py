@@ -13,10 +13,9 @@ from outboxctl.core.projections.follow_keys import Page
 from outboxctl.core.projections.follow_pages import HALF, FollowEvent
 from outboxctl.core.projections.follow_query import OF_ROOT
 from outboxctl.core.refused_reads import ReadRefusedError
-from outboxctl.core.schema.encoding import stored
 from outboxctl.domain.errors import OutboxctlError
 from outboxctl.domain.failures import Classification, Reason, Verdict
-from outboxctl.domain.printable import brief
+from outboxctl.domain.printable import brief, is_storable
 from outboxctl.domain.projection import EVERYTHING, Projection, is_hash
 from outboxctl.sink.delivery.result import IndexedSink, Place
 from outboxctl.worker.context import WorkerContext
@@ -142,9 +141,10 @@ class EventExpansion:
         except OutboxctlError as error:
             raise _ListingError(f"the index {projection.index} cannot be listed: {error}") from error
         own = (key for id_ in found if (key := projection.key_in(id_)) is not None)
-        keys = [key for key in own if not is_hash(key) and pages.plausible(projection, key)]
-        with self._context.database.begin() as connection:
-            keys = stored(connection, keys)
+        # A hash is of a key that is not known: `verify --repair`.
+        keys = [
+            key for key in own if is_storable(key) and not is_hash(key) and pages.plausible(projection, key)
+        ]
         try:
             return self._without_row(projection, keys, seconds), place
         except ReadRefusedError as error:
