@@ -56,9 +56,8 @@ def test_bytes_make_the_same_request_as_texts() -> None:
 
 
 @pytest.mark.no_servers
-@pytest.mark.parametrize("document", [b'{"a":\n1}', b'{"a":"\xff"}'])
-def test_what_would_break_a_request_is_not_sent_as_bytes(document: bytes) -> None:
-    assert raw("x", document=document).body() is None
+def test_a_line_end_which_would_break_a_request_is_not_sent_as_bytes() -> None:
+    assert raw("x", document=b'{"a":\n1}').body() is None
 
 
 @pytest.mark.real_engine
@@ -84,11 +83,8 @@ def test_an_answer_that_is_none_confirms_nothing(fault: Any, settings: Settings,
     assert {each and each.verdict for each in found} == {Verdict.RETRY}
 
 
-@pytest.mark.parametrize("document", [b'{"text":\n"a"}', b'{"text":"\xff"}'])
-def test_one_document_that_cannot_be_sent_so_keeps_none_from_the_index(
-    sink: ElasticSink, document: bytes
-) -> None:
-    mixed = RawActions([*raw("a")._documents, *raw("b", document=document)._documents, *raw("c")._documents])
+def test_a_document_with_a_line_end_keeps_none_from_the_index(sink: ElasticSink) -> None:
+    broken = raw("b", document=b'{"text":\n"a"}')._documents
+    mixed = RawActions([*raw("a")._documents, *broken, *raw("c")._documents])
     found = sink.deliver(mixed, deadline=Deadline.within(10.0)).findings
-    second = Verdict.FAIL if b"\xff" in document else Verdict.DONE
-    assert [each and each.verdict for each in found] == [Verdict.DONE, second, Verdict.DONE]
+    assert [each and each.verdict for each in found] == [Verdict.DONE] * 3

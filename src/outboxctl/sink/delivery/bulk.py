@@ -43,8 +43,7 @@ PROBE = BulkAction("outboxctl:probe", 0, None)
 class RawActions(Sequence[BulkAction]):
     """Documents to write, as bytes: ids as JSON, versions in digits, routings as JSON or empty, documents.
 
-    These have one line, in UTF-8. Each is made a BulkAction only where it is looked at by itself. Any may be
-    invalid UTF-8: what is sent then is made from BulkActions, which names that document.
+    All are in UTF-8. Each is made a BulkAction only where it is looked at by itself.
     """
 
     def __init__(self, documents: Sequence[Sequence[bytes]]) -> None:
