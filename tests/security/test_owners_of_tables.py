@@ -186,7 +186,7 @@ key = "state"
 
 
 @pytest.mark.parametrize("kind", CALLING)
-def test_plan_measures_no_copy_that_calls_what_others_own(mall: Mall, kind: str) -> None:
+def test_plan_calls_no_function_of_an_index_a_type_or_a_partition_key(mall: Mall, kind: str) -> None:
     with psycopg.connect(mall.urls["mallory"], autocommit=True) as session:
         session.execute(SLY.encode())
         session.execute(CALLING[kind].encode())
@@ -196,7 +196,6 @@ def test_plan_measures_no_copy_that_calls_what_others_own(mall: Mall, kind: str)
     calls = mall.sql.execute("SELECT last_value FROM mall.calls").fetchall()
     said = mall("superuser", "projection", "plan", str(mall.file))
     assert mall.sql.execute("SELECT last_value FROM mall.calls").fetchall() == calls, said
-    assert "would call what others own: function mall." in said
 
 
 IMMUTABLE = """CREATE SEQUENCE mall.seen; GRANT USAGE ON mall.seen TO PUBLIC;

@@ -85,16 +85,16 @@ def init(
 
 @app.command()
 def plan(file: File, triggers: Triggers = None, json: Json = False) -> None:
-    """Show what `apply` would do, what needs a rebuild, which indexes are missing, and what changes cost.
+    """Show what `apply` would do, what needs a rebuild, which indexes are missing, and how far changes reach.
 
-    Costs are from samples of the rows, each looked at for seconds at most. Exit 0 if there is nothing to do,
-    4 if there is. Nothing is changed.
+    The documents behind a changed row are counted in a sample of rows, for seconds at most. Exit 0 if there
+    is nothing to do, 4 if there is. Nothing is changed.
 
     Example: outboxctl projection plan products.toml
     """
     from outboxctl.core.projections import in_force
     from outboxctl.operations.projection import declaration, schemas
-    from outboxctl.operations.projection.costs import count_documents_behind, writer_costs_of
+    from outboxctl.operations.projection.costs import count_documents_behind
     from outboxctl.operations.projection.plan import plan as planning
 
     declared, configured = declaration.read(file), settings()
@@ -113,8 +113,7 @@ def plan(file: File, triggers: Triggers = None, json: Json = False) -> None:
                 advance(1)
         guards.warn_superuser_of(connection, planned)
         count_documents_behind(connection, planned)
-        written = writer_costs_of(connection, planned)
-    plan_view.plan(planned, written, file, servers, gone=gone, json=json)
+    plan_view.plan(planned, file, servers, gone=gone, json=json)
     if gone or any(each.steps for each in planned):
         raise typer.Exit(ExitCode.FINDINGS)
 

@@ -13,19 +13,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from outboxctl.cli.projection.view import ServerNames
-    from outboxctl.core.projections.writer_costs import WriterCosts
     from outboxctl.domain.projection import Follow, Projection
     from outboxctl.operations.projection.resolved import Planned
 
-WRITERS = "A writer's µs a row without→with triggers, on copies"
-STATEMENTS = ("INSERT", "UPDATE", "UPDATE unused", "DELETE")
-TENTHS = 100  # from here on whole microseconds are exact enough
 APPLY = "outboxctl projection apply {file} --by YOU --reason WHY"
 
 
 def plan(
     planned: "Sequence[Planned]",
-    written: "Sequence[WriterCosts]",
     file: "Path",
     servers: "ServerNames",
     *,
@@ -38,9 +33,8 @@ def plan(
         "to_do": bool(gone) or any(each.steps for each in planned),
         "projections": [_with_costs(each) for each in planned],
         "gone": [{"name": each.name, "index": each.index, "schema": each.schema} for each in gone],
-        "writers": [asdict(each) | {"table": str(each.table)} for each in written],
     }
-    rendering.show(report, lambda: _lines(planned, written, file, gone), json=json)
+    rendering.show(report, lambda: _lines(planned, file, gone), json=json)
 
 
 def _with_costs(planned: "Planned") -> dict[str, Any]:
@@ -54,7 +48,6 @@ def _with_costs(planned: "Planned") -> dict[str, Any]:
 
 def _lines(
     planned: "Sequence[Planned]",
-    written: "Sequence[WriterCosts]",
     file: "Path",
     gone: "Sequence[Projection]",
 ) -> "Iterator[object]":
@@ -69,7 +62,6 @@ def _lines(
     for lost in gone:
         yield f"{lost.name}: {brief(lost.document, 200)} into {brief(lost.index, 255)}"
         yield rendering.Item(f"declaration: dropped: no schema {brief(repr(lost.schema), 100)} matches")
-    yield from _writers(written)
     yield from _next(planned, file, any_gone=bool(gone))
 
 
@@ -108,31 +100,6 @@ def _costs(planned: "Planned") -> "Iterator[object]":
     ]
     if rows:
         yield rendering.table("Documents behind a changed row", ("table", "median", "most"), rows)
-
-
-def _writers(written: "Sequence[WriterCosts]") -> "Iterator[object]":
-    """What the triggers add to the application's own statements."""
-    rows = [(each.table, *_figures(each)) for each in written if each.statements]
-    if rows:
-        yield rendering.table(WRITERS, ("table", *STATEMENTS), rows)
-    skipped: dict[str, list[str]] = {}
-    for each in written:
-        if each.skipped:
-            skipped.setdefault(each.skipped, []).append(str(each.table))
-    for why, tables in skipped.items():
-        yield f"Not measured: {brief(', '.join(tables), 400)}: {brief(why, 300)}"
-
-
-def _figures(written: "WriterCosts") -> "Iterator[str | None]":
-    """Without and with triggers, as wide whatever they are."""
-    by_name = {each.statement: each for each in written.statements}
-    for name in STATEMENTS:
-        one = by_name.get(name)
-        yield f"{_short(one.bare)}→{_short(one.with_triggers)}" if one else None
-
-
-def _short(microseconds: float) -> str:
-    return f"{microseconds:.{0 if microseconds >= TENTHS else 1}f}".rjust(4)
 
 
 def _how(follow: "Follow") -> str:

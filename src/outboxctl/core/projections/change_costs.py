@@ -1,11 +1,11 @@
-"""What a change of a row costs the worker: the documents behind it.
+"""Count the documents behind a changed row, in a bounded sample of rows.
 
-From a bounded sample of rows: of pages all over a large table, and the whole of a small one.
+The sample has a row of each of some pages all over a large table, and all rows of a small one.
 """
 
 from dataclasses import dataclass
 
-from psycopg.sql import SQL, Composed, Identifier
+from psycopg.sql import SQL, Identifier
 
 from outboxctl.core.database import driver
 from outboxctl.core.projections import catalog, pages
@@ -18,16 +18,15 @@ from outboxctl.domain.projection import Follow, Relation
 
 SECONDS = 1.0  # for one statement on a sample
 SIZES = (100, 10, 1)  # rows, one after the other where a statement takes too long
-# A row a page: rows that were written together are often alike. The order is that of no column, and the same
-# in the next run.
-ROWS = "{table} {alias} TABLESAMPLE SYSTEM ({percent}) REPEATABLE (0)"
-ORDER = "ORDER BY md5({alias}.ctid::text) LIMIT {size}"
 MOST = 100_000  # documents that are counted behind one row
 ALIAS = "outbox_sampled_row"
+# A row a page: rows that were written together are often alike. The order is that of no column, and the same
+# in the next run.
 COUNTED = """
 SELECT coalesce(percentile_disc(0.5) WITHIN GROUP (ORDER BY number), 0)::bigint,
     coalesce(max(number), 0)::bigint, count(*)
-FROM (SELECT * FROM {rows} {end}) {alias}, LATERAL (
+FROM (SELECT * FROM {table} t TABLESAMPLE SYSTEM ({percent}) REPEATABLE (0)
+    ORDER BY md5(t.ctid::text) LIMIT {size}) {alias}, LATERAL (
     SELECT count(DISTINCT k) AS number FROM (SELECT k FROM (
 {query}
     ) k LIMIT {most}) k
@@ -70,20 +69,17 @@ def behind(
 
 
 def _counted(connection: Connection, follow: Follow, size: int, known: int) -> DocumentsBehind:
-    rows, end = sample(connection, follow.table, "t", size)
+    percent = min(100.0, 100.0 * size / max(1, catalog.pages(connection, follow.table)))
     query = replaced(follow.keys.strip().rstrip(";"), lambda name: f"{ALIAS}.{Identifier(name).as_string()}")
     composed = SQL(COUNTED).format(
-        rows=rows, end=end, alias=SQL(ALIAS), query=SQL(query), most=SQL(str(MOST))
+        table=Identifier(follow.table.schema, follow.table.name),
+        percent=SQL(f"{percent:.9f}"),
+        size=SQL(str(size)),
+        alias=SQL(ALIAS),
+        query=SQL(query),
+        most=SQL(str(MOST)),
     )
     # By the driver itself: the user's own SQL is not rewritten.
     counted = driver(connection).execute(composed.as_string().encode()).fetchone()
     median, most, number = counted or (0, 0, 0)
     return DocumentsBehind(median, most if number < size else max(most, known), number)
-
-
-def sample(connection: Connection, table: Relation, alias: str, size: int) -> tuple[Composed, Composed]:
-    """The FROM and the end of a SELECT of at most `size` rows of a table; a small one is read."""
-    percent = min(100.0, 100.0 * size / max(1, catalog.pages(connection, table)))
-    given = {"alias": SQL(alias), "percent": SQL(f"{percent:.9f}"), "size": SQL(str(size))}
-    named = Identifier(table.schema, table.name)  # whoever runs it gives it no values: a % stays one
-    return SQL(ROWS).format(table=named, **given), SQL(ORDER).format(**given)

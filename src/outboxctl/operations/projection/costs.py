@@ -1,18 +1,16 @@
-"""What the documents of a plan will cost: the worker, for a change of each table, and the application."""
+"""The number of documents behind a changed row of each followed table of a plan."""
 
 from collections.abc import Sequence
 from time import monotonic
 
-from outboxctl.core.projections import change_costs, changes, in_force, indexes, writer_costs
+from outboxctl.core.projections import change_costs, indexes
 from outboxctl.core.projections.change_costs import DocumentsBehind
-from outboxctl.core.projections.writer_costs import WriterCosts
 from outboxctl.core.sql import Connection
 from outboxctl.core.sql.transaction import undone
 from outboxctl.domain.projection import Follow
 from outboxctl.operations.projection import notices
 from outboxctl.operations.projection.resolved import Planned
 
-WRITERS = 10.0  # after which what other tables' writes cost is not measured
 SECONDS = 10.0  # after which the documents behind no other table's rows are counted
 
 
@@ -35,15 +33,6 @@ def one_of_each(planned: Sequence[Planned]) -> list[Planned]:
     """Those of the plan that say what the others cost: of a declaration for several schemas the first."""
     first = {each.projection.family or each.projection.name: each for each in reversed(planned)}
     return [*first.values()]
-
-
-def writer_costs_of(connection: Connection, planned: Sequence[Planned]) -> list[WriterCosts]:
-    """Of each table that triggers of `one_of_each` are on. Nothing is changed."""
-    projections = [each.projection for each in one_of_each(planned) if each.projection.triggers]
-    named = {each.projection.name for each in planned}
-    beside = [each for each in in_force.read(connection) if each.name not in named]
-    schema = changes.outbox_schema(connection)
-    return writer_costs.measure(connection, projections, schema, beside=beside, seconds=WRITERS)
 
 
 def _behind(connection: Connection, planned: Planned, follow: Follow) -> DocumentsBehind | None:
