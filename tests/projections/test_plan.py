@@ -16,7 +16,7 @@ table = "store.reviews"
 JOINED = "SELECT p.id, c.rate FROM store.products p CROSS JOIN store.currencies c"
 # What is replaced in the file, by what, and what is said.
 REPLACED = [
-    ('"store.products"', '"store.product"', "root: there is no table or view store.product"),
+    ('"store.products"', '"store.product"', "root: there is no table store.product"),
     ('"store.documents"', '"store.docs"', "document: there is no table or view store.docs"),
     ('"id"', '"idd"', "key: store.products has no column 'idd'; did you mean id?"),
     ('"id"', "'Odd \"%Name'", "key: store.documents has no column"),
@@ -31,7 +31,7 @@ ADDED = {
     'version = "price"\n': "version: 'price' is pg_catalog.numeric in store.documents; it grows with",
     'events = "none"\n': "events: 'none' is none of triggers, application",
     'events = "application"\n' + FOLLOW: 'follow: with events = "application" no table has triggers',
-    'ignore = ["store.nothing"]\n': "ignore: there is no table or view store.nothing",
+    'ignore = ["store.nothing"]\n': "ignore: there is no table store.nothing",
     f"mapping = '''\n{OBJECT}\n'''\n": "properties.title: it is an object, and text in the document",
     FOLLOW.replace("reviews", "revews") + 'key = "id"': "follow[1].table: there is no table",
     FOLLOW + 'key = "product"': "follow[1].key: store.reviews has no column 'product'",

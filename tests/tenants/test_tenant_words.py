@@ -70,7 +70,6 @@ def test_prefixes_that_meet_are_both_named_and_show_says_what_is_set(tenants: Te
     tenants.apply()
     shown = tenants.cli.ok("projection", "show", "product__tenant_a")
     assert "skip_unchanged" not in shown
-    assert "root_key" not in shown
     _into_one_index(tenants)
     text = tenants.file.read_text(encoding="utf-8")
     other = text.replace("projections.product", "projections.other").replace('"{schema}:"', '"{schema}:x:"')

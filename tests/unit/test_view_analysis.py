@@ -41,7 +41,6 @@ def analysis(select: str, root: str = "c", key: str = "id", **views: str) -> Ana
         ViewTexts(texts, tables, {"jsonb_agg", "count"}),
         Relation("s", "v"),
         TableKey(Relation("s", root), tuple(key.split(","))),
-        key.split(","),
     )
 
 

@@ -28,7 +28,7 @@ BLANK_PADDED = "pg_catalog.bpchar"  # char(n): the blanks at its end are no part
 HASHED = "sha256:"
 HASH = re.compile(rf"{HASHED}[0-9a-f]{{64}}")
 NAME = re.compile(r"[a-z0-9_]{1,50}")
-NOT_STORED = ("stamp", "value", "former_id")  # fields that the definition in the database does not have
+NOT_STORED = ("stamp", "value", "former_id", "former_root_key")  # not in the definition in the database
 OWNER = "outboxctl_projection"  # in the `_meta` of a mapping: whose index it is, one of several
 
 
@@ -49,12 +49,6 @@ class KeyColumn:
 
     name: str
     type: str  # a qualified name that an SQL cast takes (`pg_catalog.int8`)
-    of: str = ""  # its name in the root where that is another one
-
-    @property
-    def in_root(self) -> str:
-        """Its name in the root."""
-        return self.of or self.name
 
     @property
     def built_in(self) -> bool:
@@ -117,9 +111,10 @@ class Projection:
     body: str = ""  # which a worker makes by this body (JSON) where a value is new
     stamp: str = field(default="", compare=False)  # a hash of the definition as the database has it
     value: str = ""  # this is only the part of the projection whose documents have that value (`of`)
-    former_id: str = (
-        ""  # the column that was the `_id` in a definition of a former version: it cannot be read
-    )
+    # Of a definition of a former version, by which nothing is read: the column that was the `_id`, and the
+    # root's columns of the key where the view has other names for them.
+    former_id: str = ""
+    former_root_key: str = ""
 
     @property
     def label(self) -> str:
@@ -190,11 +185,6 @@ class Projection:
     def key_routing(self, parts: Sequence[str]) -> str:
         """The routing of a key with these parts, where the key determines it."""
         return parts[[each.name for each in self.key].index(self.routing)]
-
-    @property
-    def root_key(self) -> tuple[KeyColumn, ...]:
-        """The key's columns as the root has them."""
-        return tuple(KeyColumn(each.in_root, each.type) for each in self.key)
 
     def to_json(self) -> dict[str, Any]:
         """As the database keeps it."""

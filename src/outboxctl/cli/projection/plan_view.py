@@ -84,9 +84,6 @@ def _of_one(planned: "Planned", made: set[str]) -> "Iterator[object]":
 def _where(planned: "Planned") -> "Iterator[str]":
     """Which rows it is of, and which ids, where that is not what the file says as it stands."""
     projection = planned.projection
-    if planned.unfolded:
-        own = ", ".join(column.in_root for column in projection.key)
-        yield brief(f"root: {projection.root} by {own}, beneath {planned.unfolded}", 400)
     if projection.id_prefix:
         shared = f"; {', '.join(planned.shares)} has the same index" if planned.shares else ""
         yield brief(f"ids begin with {projection.id_prefix}{shared}", 400)

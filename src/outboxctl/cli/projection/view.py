@@ -190,15 +190,17 @@ def overview(found: "Sequence[dict[str, Any]]", *, json: bool) -> None:
 def _shown(found: dict[str, Any]) -> dict[str, str | None]:
     """The same for people, without what is followed."""
     texts = {name: each for name, each in found.items() if name not in ("follow", "oldest_seconds")}
-    texts |= {name: ", ".join(found[name]) for name in ("key", "root_key")}
-    texts |= {"oldest": _age(found["oldest_seconds"]), "skip_unchanged": "yes" * found["skip_unchanged"]}
+    texts |= {
+        "key": ", ".join(found["key"]),
+        "oldest": _age(found["oldest_seconds"]),
+        "skip_unchanged": "yes" * found["skip_unchanged"],
+    }
     return {name: f"{each:,}" if isinstance(each, int) else each or None for name, each in texts.items()}
 
 
 def _overview_lines(found: dict[str, Any]) -> "Iterator[object]":
     shown = _shown(found)
     left_out = {"name"} | {name for name in ("skip_unchanged",) if not found[name]}
-    left_out |= {"root_key"} if found["root_key"] == found["key"] else set()
     cells = [each for each in shown.items() if each[0] not in left_out]
     yield rendering.table(found["name"], ("what", ""), cells)
     rows = [

@@ -109,7 +109,7 @@ class DocumentSource(DocumentStatements):
             key=self._key(),
             root=qualified(root),
             alias=SQL(self.alias),
-            keyed=pages.keyed(self.projection.root_key, self.alias),
+            keyed=pages.keyed(self.projection.key, self.alias),
             sent=SQL(sent),
         )
         with reading_rows(connection):
@@ -208,7 +208,7 @@ class DocumentSource(DocumentStatements):
             what=what,
             root=qualified(self.root(connection)),
             alias=SQL(self.alias),
-            keyed=pages.keyed(self.projection.root_key, self.alias),
+            keyed=pages.keyed(self.projection.key, self.alias),
             cut=SQL(cut),
         )
         return composed.as_string()
@@ -219,7 +219,7 @@ class DocumentSource(DocumentStatements):
 
     def _after(self, connection: Connection, after: str | None, rows: int) -> Cut:
         """The next rows in the order of the unique index, which another order would sort the table for."""
-        key = self.projection.root_key
+        key = self.projection.key
         order = pages.ordered(connection, self.root(connection), key) or key
         names = SQL(", ").join(SQL(f"{self.alias}.{{}}").format(identifier(each.name)) for each in order)
         values: dict[str, Any] = {"rows": rows}

@@ -268,11 +268,11 @@ class DocumentStatements:
         if self.projection.routed is Routing.COLUMN:
             return document_sql.value_of(self.projection.routing)
         column = next(each for each in self.projection.key if each.name == self.projection.routing)
-        return key_sql.key_column_text(SQL("r.{}").format(identifier(column.in_root)), column)
+        return key_sql.key_column_text(SQL("r.{}").format(identifier(column.name)), column)
 
     def _key(self) -> Composable:
         """SQL for the text of a row's key."""
-        return pages.row_key(self.projection.root_key)
+        return pages.row_key(self.projection.key)
 
     def _prepare(self, connection: Connection) -> None:
         """Set what texts and plans depend on, for this transaction."""
@@ -306,7 +306,7 @@ class DocumentStatements:
 
 def _match(column: KeyColumn) -> Composable:
     """The view's rows of a root's row; of two texts of one value only that of the root's is the key."""
-    both = [SQL("v.{}").format(identifier(column.name)), SQL("r.{}").format(identifier(column.in_root))]
+    both = [SQL("v.{}").format(identifier(column.name)), SQL("r.{}").format(identifier(column.name))]
     same = SQL("{} = {}").format(*both)
     if pages.form_of(column):
         return same

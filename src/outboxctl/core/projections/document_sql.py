@@ -27,6 +27,11 @@ FORMER_ID = (
     "the declaration of {name} in force has `id` ({id}), which is not supported any more:"
     " `outboxctl projection apply FILE` of one without it, then `outboxctl rebuild`"
 )
+FORMER_ROOT = (
+    "the declaration of {name} in force has a view for its root, which is not supported any more, and other"
+    " names for {columns} of {root}: have the view return them by these names, name this `root` and `key` in"
+    " the file, then `outboxctl projection apply FILE`"
+)
 NO_SERIAL = "SELECT NULL"  # rows have versions of their own
 # The key is compared as the column's type, so that an index finds it, and as text: of two texts of one value
 # only that of the triggers is a key. Two rows are as many as are needed to see that there are several.
@@ -155,12 +160,16 @@ def document(projection: Projection, *, content: bool) -> Composable:
 
 
 def require_supported(projection: Projection) -> None:
-    """Raise ReadRefusedError for a definition of a former version that has `id`.
+    """Raise ReadRefusedError for a definition of a former version that has `id`, or a view for its root.
 
-    Its documents had that column for their `_id`: by its key each would be written a second time.
+    Its documents had that column for their `_id`: by its key each would be written a second time. The key's
+    columns have other names in the root, where these names may be other columns'.
     """
     if projection.former_id:
         raise ReadRefusedError("", FORMER_ID.format(name=projection.name, id=projection.former_id))
+    if columns := projection.former_root_key:
+        words = FORMER_ROOT.format(name=projection.name, columns=columns, root=projection.root)
+        raise ReadRefusedError("", words)
 
 
 def _addresses(projection: Projection) -> tuple[Composable, Composable]:

@@ -39,10 +39,8 @@ def of_rows(projection: Projection, events: Sequence[FollowEvent]) -> tuple[str,
 def of_event(projection: Projection, event: FollowEvent) -> tuple[str, Mapping[str, str | None]]:
     """The query for an event's keys with the driver's placeholders, and its parameters."""
     if event.place == EVERYTHING:
-        relation, key = projection.document, projection.key
-        if event.cursor.get(OF_ROOT):
-            relation, key = projection.root, projection.root_key
-        columns = SQL(", ").join(identifier(column.name) for column in key)
+        relation = projection.root if event.cursor.get(OF_ROOT) else projection.document
+        columns = SQL(", ").join(identifier(column.name) for column in projection.key)
         return SQL("SELECT {} FROM {}").format(columns, qualified(relation)).as_string(), {}
     if event.of_several:
         return of_rows(projection, [event])

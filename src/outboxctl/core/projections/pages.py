@@ -116,8 +116,8 @@ def unreached(connection: Connection, projection: Projection, *, size: int) -> I
 
     No page of the root, and no event of it, leads to them. Raises ReadRefusedError.
     """
-    names = ((identifier(each.in_root), identifier(each.name)) for each in projection.key)
-    same = SQL(" AND ").join(SQL("t.{} = r.{}").format(*both) for both in names)
+    names = (identifier(each.name) for each in projection.key)
+    same = SQL(" AND ").join(SQL("t.{} = r.{}").format(name, name) for name in names)
     options, root = {"yield_per": size}, qualified(projection.root)
     rows = _read(connection, projection, UNREACHED, options=options, root=root, same=same)
     with reading_rows(connection):
@@ -127,8 +127,8 @@ def unreached(connection: Connection, projection: Projection, *, size: int) -> I
 def several(connection: Connection, projection: Projection) -> str | None:
     """The key of which the view has more than one row; None where there is none, or none found in time."""
     own, roots = (
-        SQL(", ").join(SQL(f"{alias}.{{}}").format(identifier(each.name)) for each in key)
-        for alias, key in (("r", projection.key), ("t", projection.root_key))
+        SQL(", ").join(SQL(f"{alias}.{{}}").format(identifier(each.name)) for each in projection.key)
+        for alias in "rt"
     )
     first = SQL(SOME).format(own=own, roots=roots, root=qualified(projection.root))
     for some in (SQL(""), first):

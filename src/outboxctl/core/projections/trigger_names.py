@@ -100,7 +100,7 @@ def watched_tables(projections: Iterable[Projection], tables: Collection[Relatio
 def watched(projection: Projection) -> list[Watched]:
     """The root first, then the followed tables in their order; one table may occur several times."""
     root = Follow(projection.root, columns=projection.columns)
-    found = [Watched(projection.name, None, root, projection.root_key)]
+    found = [Watched(projection.name, None, root, projection.key)]
     for place, follow in enumerate(projection.follow):
         own = dict(zip(follow.key, follow.types, strict=False))
         # By their texts both are alike, but for the blanks at the end of a child's char(n).

@@ -58,6 +58,17 @@ def former_id(each: ProjectionFacts, _: Settings) -> Iterator[Case]:
         yield what, f"{apply(p)} without `id`; then outboxctl rebuild --projection {p.name}"
 
 
+@PROJECTIONS.rule("projection-former-root", ERROR)
+def former_root(each: ProjectionFacts, _: Settings) -> Iterator[Case]:
+    """The root has the key by other names than the view: events of this projection wait (config)."""
+    p = each.projection
+    if p.former_root_key:
+        what = (
+            f"The declaration of {p.name} in force has a view for its root: {p.root} by {p.former_root_key}."
+        )
+        yield what, f"{apply(p)} whose `root` is {p.root}, and whose view has these names for the key"
+
+
 @PROJECTIONS.rule("projection-view-unreadable", ERROR)
 def view_unreadable(each: ProjectionFacts, _: Settings) -> Iterator[Case]:
     """A worker of this role can read no document: events wait as in an outage (config)."""

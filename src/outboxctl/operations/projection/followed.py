@@ -1,10 +1,11 @@
 """The tables whose changes reach documents: those of the declaration, and those that joins lead to."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
+from functools import partial
 
-from outboxctl.core.projections import catalog, dependencies, scratch
+from outboxctl.core.projections import catalog, dependencies, indexes, scratch
 from outboxctl.core.projections.catalog import Kind, table_hint
 from outboxctl.core.projections.fields import Field, fields, parameter_types, stored
 from outboxctl.core.sql import Connection
@@ -12,14 +13,14 @@ from outboxctl.domain.errors import UsageError
 from outboxctl.domain.keys_query import parameters
 from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import BLANK_PADDED, Follow, KeyColumn, Relation
-from outboxctl.operations.projection import unfolded
 from outboxctl.operations.projection.analysis.chains import same_text
 from outboxctl.operations.projection.analysis.keys import TableKey
 from outboxctl.operations.projection.declaration import Declaration, DeclaredFollow
 from outboxctl.operations.projection.place import Place, shown
-from outboxctl.operations.projection.proof import Proof, counting, follows, prove
+from outboxctl.operations.projection.place import quoted as toml_text
+from outboxctl.operations.projection.proof import Proof, counting, follow_lines, follows, prove, toml_name
 
-ANY = (*catalog.TABLES, Kind.VIEW, Kind.MATERIALIZED_VIEW, Kind.FOREIGN_TABLE)
+TO_IGNORE = (*catalog.TABLES, Kind.MATERIALIZED_VIEW, Kind.FOREIGN_TABLE)
 
 
 def tables(
@@ -38,40 +39,25 @@ def tables(
     Raises UsageError for tables that the view reads and nothing follows or ignores, and as `proof.prove`.
     """
     used = dependencies.used(connection, view)
-    ignored = [relation(connection, declared.place.at("ignore"), name, ANY) for name in declared.ignore]
+    ignored = [
+        relation(connection, declared.place.at("ignore"), name, TO_IGNORE, lines=_ignore_line)
+        for name in declared.ignore
+    ]
     follow = [_declared(connection, each, key, used) for each in declared.follow]
     named = {each.table for each in follow}
     if both := named & set(ignored):
         declared.place.at("ignore").fail(f"{next(iter(both))} is followed, too")
     named |= {*ignored}
-    views = {each for each in named if catalog.kind(connection, each) is Kind.VIEW}
-    proof = prove(connection, declared, root, view, follow, used=used, said=views)
+    proof = prove(connection, declared, root, view, follow, used=used)
     root_columns: tuple[str, ...] = ()
     if with_triggers:
-        follow = [
-            each
-            for given, one in zip(declared.follow, follow, strict=True)
-            for each in (unfolded.follows(connection, given, one, named) if one.table in views else [one])
-        ]
         # The root's own row is followed in any case.
         follow = [each for each in follow if (each.table, each.key) != root]
-        follow = _together(follow + follows(connection, declared.place, proof, named))
+        follow += follows(connection, declared.place, proof, named)
         root_columns = counting(used.get(root.table, frozenset()), root.columns)
     else:
         follow = []
-    beneath = {table for each in views for table in dependencies.used(connection, each)}
-    tables = {*ignored} - views | (beneath & used.keys() - {root.table, *(each.table for each in follow)})
-    return root_columns, tuple(follow), tuple(tables), proof
-
-
-def _together(follow: Sequence[Follow]) -> list[Follow]:
-    """Those that say the same of a table as one, for all columns that count for any of them."""
-    found = dict[tuple[object, ...], Follow]()
-    for each in follow:
-        what = (each.table, each.key, each.keys, each.all)
-        both = each.columns, found.get(what, each).columns
-        found[what] = replace(each, columns=counting({*both[0], *both[1]}, ()) if all(both) else ())
-    return [*found.values()]
+    return root_columns, tuple(follow), tuple({*ignored}), proof
 
 
 def check_column(place: Place, name: str, of: object, known: Sequence[str], fix: str = "") -> None:
@@ -84,9 +70,18 @@ def check_column(place: Place, name: str, of: object, known: Sequence[str], fix:
 
 
 def relation(
-    connection: Connection, place: Place, name: str, kinds: Collection[Kind] = catalog.TABLES
+    connection: Connection,
+    place: Place,
+    name: str,
+    kinds: Collection[Kind] = catalog.TABLES,
+    *,
+    lines: Callable[[Sequence[Relation]], str] = lambda _: "",
 ) -> Relation:
-    """The table (or view) of this name. UsageError where it is not there, or of another kind."""
+    """Return the table (or view) of this name.
+
+    Raises UsageError where there is none, or none of these kinds; for a view instead of a table with the
+    `lines` to paste, which are made of the tables that it reads.
+    """
     try:
         found = catalog.resolve(connection, name)
     except ValueError as error:
@@ -97,8 +92,30 @@ def relation(
         place.fail(f"there is no {what} {brief(name, 140)}", table_hint(connection, name))
     if is_a not in kinds:
         hint = "name a table, or a view of tables" if Kind.VIEW in kinds else "name the tables that it reads"
-        place.fail(f"{found} is {catalog.WORDS[is_a]}", hint)
+        beneath = sorted(dependencies.used(connection, found), key=str) if is_a is Kind.VIEW else []
+        place.fail(f"{found} is {catalog.WORDS[is_a]}", hint, block=lines(beneath) if beneath else "")
     return found
+
+
+def root_lines(connection: Connection, key: Sequence[str], beneath: Sequence[Relation]) -> str:
+    """Return the line with the root for each table beneath a view: those with this key first."""
+    ordered = sorted(beneath, key=lambda each: not indexes.is_unique(connection, each, key))
+    return "\n# or: ".join(f"root = {toml_name(each)}" for each in ordered) + "\n"
+
+
+def _ignore_line(beneath: Sequence[Relation]) -> str:
+    return f"ignore = [{', '.join(map(toml_name, beneath))}]\n"
+
+
+def _follow_lines(connection: Connection, declared: DeclaredFollow, beneath: Sequence[Relation]) -> str:
+    """Return the lines that follow the tables with the key's columns; the view's own joins lead to others."""
+    projection = replace(declared.place, key="")
+    if declared.key:
+        how = f"key = [{', '.join(map(toml_text, declared.key))}]"
+        names = {each: {field.name for field in fields(connection, each)} for each in beneath}
+        if own := [each for each in beneath if names[each].issuperset(declared.key)]:
+            return "\n".join(follow_lines(projection, each, how) for each in own)
+    return "\n".join(follow_lines(projection, each, "all = true") for each in beneath)
 
 
 def _declared(
@@ -108,7 +125,8 @@ def _declared(
     used: Mapping[Relation, frozenset[str]],
 ) -> Follow:
     place = declared.place
-    table = relation(connection, place.at("table"), declared.table, (*catalog.TABLES, Kind.VIEW))
+    lines = partial(_follow_lines, connection, declared)
+    table = relation(connection, place.at("table"), declared.table, lines=lines)
     columns = {each.name: each for each in fields(connection, table)}
     for part in ("key", "columns"):
         for name in getattr(declared, part):

@@ -126,9 +126,8 @@ def unindexed(connection: Connection, projection: Projection) -> list[MissingInd
     """Indexes that a projection in force lacks, by its view as it is now."""
     view, root = projection.document, projection.root
     texts = view_texts.read(connection, view, {*dependencies.used(connection, view), root})
-    key = [each.name for each in projection.key]
-    own = TableKey(root, tuple(each.in_root for each in projection.key))
-    analysis = analyse(texts, view, own, key)
+    own = TableKey(root, tuple(each.name for each in projection.key))
+    analysis = analyse(texts, view, own)
     return of_analysis(connection, projection, analysis)
 
 

@@ -40,7 +40,6 @@ def facts(projection: Projection) -> dict[str, Any]:
         "id_prefix": projection.id_prefix,
         "root": str(projection.root),
         "key": [each.name for each in projection.key],
-        "root_key": [each.in_root for each in projection.key],
         "document": str(projection.document),
         "follow": [
             {

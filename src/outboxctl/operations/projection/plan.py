@@ -128,7 +128,9 @@ def _documents(
     if before != projection:
         old, new = before.to_json() if before else {}, projection.to_json()
         names = [name for name in new if old.get(name) != new[name]]
-        changed = ", ".join([*names, "id"] if before and before.former_id else names)
+        if before:
+            names += ["id"] * bool(before.former_id) + ["root"] * bool(before.former_root_key)
+        changed = ", ".join(names)
         planned.step("declaration", f"put in force: {changed}" if before else "put in force")
     homes = _homes(connection, client, planned) if client else []
     nothing = client is not None and all(home.index is None for home in homes)

@@ -53,10 +53,10 @@ class UnprovenError(UsageError):
 class Proof:
     """What is proved of a view: `used` are the tables that it reads, with the columns of each.
 
-    `root`: the table of its documents; None where its rows are none.
+    `root`: the table of its documents, with its key.
     """
 
-    root: TableKey | None
+    root: TableKey
     used: Mapping[Relation, frozenset[str]]
     analysis: Analysis
 
@@ -69,16 +69,13 @@ def prove(
     follow: Sequence[Follow],
     *,
     used: Mapping[Relation, frozenset[str]],
-    said: Collection[Relation],
 ) -> Proof:
     """Analyse a view; `follow` are the tables that the declaration names, `used` those that the view reads.
-
-    `said` are views that the declaration follows or ignores.
 
     Raises UsageError where its key is not the root's, or where its joins make several rows of one key.
     """
     texts = view_texts.read(connection, view, {*used, root.table})
-    proof = Proof(root, used, analyse(texts, view, root, declared.key, said))
+    proof = Proof(root, used, analyse(texts, view, root))
     _check_key(declared, proof.analysis, root, follow)
     if proof.analysis.several:
         what = f"there can be several rows for one key: {proof.analysis.several}"
@@ -89,12 +86,11 @@ def prove(
 def _check_key(declared: Declaration, analysis: Analysis, root: TableKey, follow: Sequence[Follow]) -> None:
     place, (table, own) = declared.place.at("key"), root
     if analysis.wrong_key:
-        under = "under this name" if own == declared.key else f"as {', '.join(declared.key)}"
-        hint = f"write {', '.join(own)} of {table} into the view {under}, as it is"
+        hint = f"write {', '.join(own)} of {table} into the view under this name, as it is"
         place.fail(f"it is not that of {table}: in the view {brief(analysis.wrong_key, 300)}", hint)
     said = any(each.table == table and (each.key == own or each.all) for each in follow)
     if analysis.unknown_key and not said:
-        block = _follow_lines(declared.place, table, f"key = {list(own)}".replace("'", '"'))
+        block = follow_lines(declared.place, table, f"key = {list(own)}".replace("'", '"'))
         what = f"it is not clear that it is that of {table}: {analysis.unknown_key}"
         place.fail(what, UNKNOWN, block=block)
 
@@ -104,18 +100,15 @@ def follows(connection: Connection, place: Place, proof: Proof, named: Collectio
 
     Raises UsageError with a block to paste for all that cannot be.
     """
-    analysis, root = proof.analysis, proof.root.table if proof.root else None
-    in_text = analysis.read | analysis.beneath
-    above = dependencies.ancestors(connection, set(proof.used), in_text)
+    analysis, root = proof.analysis, proof.root.table
+    above = dependencies.ancestors(connection, set(proof.used), analysis.read)
     found: list[Follow] = []
     missing: dict[Relation, str] = {}
-    for table in sorted({*proof.used, *([root] if root else [])} - {*named}, key=str):
-        text = table if table in in_text else above.get(table, table)
-        if text in analysis.beneath - analysis.read - {root}:
-            continue
-        require_table(connection, place, table)
+    for table in sorted({*proof.used, root} - {*named}, key=str):
+        text = table if table in analysis.read else above.get(table, table)
+        _require_table(connection, place, table)
         ways, columns = list(analysis.follows.get(text, ())), fields(connection, table)
-        if proof.root and text == root != table:
+        if text == root != table:
             ways.insert(0, KeyPath(key=proof.root.columns))
         if why := _why_not(proof, text, ways, columns):
             missing[table] = why
@@ -127,15 +120,14 @@ def follows(connection: Connection, place: Place, proof: Proof, named: Collectio
             found.append(Follow(table, way.key, way.keys, way.parameters, counted, types))
     if missing:
         what = "; ".join(f"{table}, and nothing follows it: {why}" for table, why in missing.items())
-        lines = [_follow_lines(place, table, "all = true", why) for table, why in missing.items()]
+        lines = [follow_lines(place, table, "all = true", why) for table, why in missing.items()]
         raise UnprovenError(f"{place}: the view reads {what}", block="\n".join(lines), tables=[*missing])
     return found
 
 
 def _why_not(proof: Proof, text: Relation, ways: Sequence[KeyPath], columns: Sequence[Field]) -> str:
     """Why a table is not followed by itself; empty where it is. `text` is its name in the view's text."""
-    known = proof.analysis.read | proof.analysis.beneath | ({proof.root.table} if proof.root else set())
-    if text not in known:
+    if text not in proof.analysis.read | {proof.root.table}:
         return "the view's text does not show where it is read"
     if unproven := proof.analysis.unproven.get(text):
         return "; ".join(unproven)
@@ -144,14 +136,14 @@ def _why_not(proof: Proof, text: Relation, ways: Sequence[KeyPath], columns: Seq
     return f"it is joined by {names}, a virtual generated column: no trigger can read it" if used else ""
 
 
-def require_table(connection: Connection, place: Place, table: Relation) -> None:
+def _require_table(connection: Connection, place: Place, table: Relation) -> None:
     """Raise UsageError for what a view reads and no trigger can be on, with what to do instead."""
     kind = catalog.kind(connection, table)
     if kind in catalog.TABLES:
         return
     block = f"ignore = [{toml_name(table)}]\n"
     if kind is Kind.MATERIALIZED_VIEW:
-        block += f"\n{_follow_lines(place, Relation(table.schema, 'refreshed'), 'all = true', REFRESHED)}"
+        block += f"\n{follow_lines(place, Relation(table.schema, 'refreshed'), 'all = true', REFRESHED)}"
     what, hint = (catalog.WORDS[kind], INSTEAD[kind]) if kind else ("which is gone", "")
     place.fail(f"the view reads {table}, {what}", hint, block=block)
 
@@ -161,7 +153,8 @@ def counting(columns: Collection[str], needed: Sequence[str]) -> tuple[str, ...]
     return tuple(sorted({*columns, *needed})) if columns else ()
 
 
-def _follow_lines(place: Place, table: Relation, how: str, why: str = "") -> str:
+def follow_lines(place: Place, table: Relation, how: str, why: str = "") -> str:
+    """Return the lines of a declaration that follow a table; `why` becomes a comment."""
     said = f"  # {brief(why, 200)}" if why else ""
     return f"[[{place.table}.follow]]{said}\ntable = {toml_name(table)}\n{how}\n"
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from outboxctl.core.projections import catalog, indexes, owners, pages, scratch, sweeps
@@ -15,7 +16,7 @@ from outboxctl.core.sql import Connection
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import KeyColumn, Projection, Relation
-from outboxctl.operations.projection import followed, mapping, unfolded
+from outboxctl.operations.projection import followed, mapping
 from outboxctl.operations.projection.analysis.analyse import Analysis
 from outboxctl.operations.projection.analysis.keys import TableKey
 from outboxctl.operations.projection.contents import Unknown, contents
@@ -53,8 +54,8 @@ class Planned:
     needs of its index, `whole` the same with what those need that it `shares` the index with, `vectors` how
     its engine has them, `before` what is in force. `scripts` changes the database, `lacking` are, by index,
     fields that its mapping gets, in place, of one that is made none; `tampered` says what is not as it was
-    put in force, so that documents may be wrong. `new_index`: it holds no document of before. `unfolded` is
-    the view that is declared as the root, `behind` what a change of each followed table costs.
+    put in force, so that documents may be wrong. `new_index`: it holds no document of before. `behind` is
+    what a change of each followed table costs.
     """
 
     declaration: Declaration
@@ -73,7 +74,6 @@ class Planned:
     lacking: dict[str, dict[str, Any]] = field(default_factory=dict)
     tampered: list[str] = field(default_factory=list)
     new_index: bool = False
-    unfolded: Relation | None = None
     behind: Sequence[DocumentsBehind | None] = ()
 
     def step(self, what: str, text: str, command: str = "") -> None:
@@ -102,16 +102,17 @@ def resolve(
     Raises UsageError with the file, the place and what is wrong.
     """
     place = declared.place
-    named = followed.relation(connection, place.at("root"), declared.root, (*catalog.TABLES, Kind.VIEW))
+    lines = partial(followed.root_lines, connection, declared.key)
+    table = followed.relation(connection, place.at("root"), declared.root, lines=lines)
     for name in declared.key:
-        known = [each.name for each in fields(connection, named)]
-        followed.check_column(place.at("key"), name, named, known)
-    root = unfolded.root(connection, place.at("root"), named, declared.key)
-    _refuse_id(connection, declared, root.table)
+        known = [each.name for each in fields(connection, table)]
+        followed.check_column(place.at("key"), name, table, known)
+    _refuse_id(connection, declared, table)
+    root = TableKey(table, declared.key)
     made = Relation(schema, view_name(declared.name))
     view = _document(connection, declared, made)
     columns = fields(connection, view)
-    key = _key(connection, declared, root, columns)
+    key = _key(connection, declared, table, columns)
     _check_fields(declared, view, columns, vectors)
     _check_together(declared)
     root_columns, follow, ignored, proof = followed.tables(
@@ -120,7 +121,7 @@ def resolve(
     body, objects, unknown = _body(connection, declared, columns, proof.analysis, vectors)
     projection = Projection(
         name=declared.name,
-        root=root.table,
+        root=table,
         key=key,
         document=made if declared.query else view,
         index=declared.index,
@@ -150,8 +151,7 @@ def resolve(
     found = notices(connection, projection, view, proof.analysis, unknown)
     found += routing_cost(projection, body["settings"])
     others = owners.others(connection, view)
-    of = named if named != root.table else None
-    return Planned(declared, projection, view, body, proof.analysis, found, others, vectors, unfolded=of)
+    return Planned(declared, projection, view, body, proof.analysis, found, others, vectors)
 
 
 def _document(connection: Connection, declared: Declaration, made: Relation) -> Relation:
@@ -190,23 +190,21 @@ def _body(
 
 
 def _key(
-    connection: Connection, declared: Declaration, root: TableKey, document: Sequence[Field]
+    connection: Connection, declared: Declaration, root: Relation, document: Sequence[Field]
 ) -> tuple[KeyColumn, ...]:
-    place, table = declared.place.at("key"), root.table
-    columns = {each.name: each for each in fields(connection, table)}
-    for name, own in zip(declared.key, root.columns, strict=True):
+    place, columns = declared.place.at("key"), {each.name: each for each in fields(connection, root)}
+    for name in declared.key:
         followed.check_column(place, name, declared.document or "the query", [each.name for each in document])
-        _check_type(place, columns[own])
-        if not columns[own].not_null:
-            place.fail(f"{shown(own)} can be NULL", "a key is NOT NULL")
-        shown_as, type_ = next(each for each in document if each.name == name), columns[own].type
+        _check_type(place, columns[name])
+        if not columns[name].not_null:
+            place.fail(f"{shown(name)} can be NULL", "a key is NOT NULL")
+        shown_as, type_ = next(each for each in document if each.name == name), columns[name].type
         if shown_as.type != type_ or shown_as.listed:
-            place.fail(f"{shown(own)} is {type_} in {table} and {shown_as.type} in the document")
-    if not indexes.is_unique(connection, table, root.columns):
+            place.fail(f"{shown(name)} is {type_} in {root} and {shown_as.type} in the document")
+    if not indexes.is_unique(connection, root, declared.key):
         hint = "it needs a primary key, or a unique constraint whose columns are NOT NULL"
-        place.fail(f"{', '.join(map(shown, root.columns))} is not unique in {table}", hint)
-    pairs = zip(declared.key, root.columns, strict=True)
-    return tuple(KeyColumn(name, columns[own].type, own if own != name else "") for name, own in pairs)
+        place.fail(f"{', '.join(map(shown, declared.key))} is not unique in {root}", hint)
+    return tuple(KeyColumn(name, columns[name].type) for name in declared.key)
 
 
 def _refuse_id(connection: Connection, declared: Declaration, root: Relation) -> None:

@@ -1,6 +1,6 @@
 """What a view's text proves: that its key is the root's, and how a change of each table is followed."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import product
 
@@ -24,10 +24,8 @@ class Analysis:
     `follows`: how the documents of a changed row of each table are found, the root's own rows apart;
     `unproven`: tables of which one use at least cannot be followed, with the reasons. `wrong_key` says what
     the view has as its key instead of the root's, `unknown_key` why that cannot be told. `several` says what
-    makes several rows of one key, `read` are the tables that the view's text names, `beneath` those that it
-    names in views of which the declaration says how they are followed. `keyed` are the tables whose columns
-    its key is, for each SELECT that UNION puts together. `reading`: how a document's rows are found.
-    `view` is its text as it was understood.
+    makes several rows of one key, `read` are the tables that the view's text names. `reading`: how a
+    document's rows are found. `view` is its text as it was understood.
     """
 
     follows: dict[Relation, list[KeyPath]] = field(default_factory=dict)
@@ -36,26 +34,14 @@ class Analysis:
     unknown_key: str = ""
     several: str = ""
     read: set[Relation] = field(default_factory=set)
-    beneath: set[Relation] = field(default_factory=set)
-    keyed: list[list[TableKey]] = field(default_factory=list)
     reading: list[TableKey] = field(default_factory=list)
     view: AnalysedView | None = None
 
 
-def analyse(
-    texts: ViewTexts,
-    view: Relation,
-    root: TableKey | None,
-    key: Sequence[str],
-    said: Collection[Relation] = (),
-) -> Analysis:
-    """Analyse a view of the documents of `root`, whose key is in the columns `key` of the view.
-
-    Without a root they may be of any tables, and one may have several rows. `said` are views of which the
-    declaration says how they are followed, wherever this one reads them.
-    """
+def analyse(texts: ViewTexts, view: Relation, root: TableKey) -> Analysis:
+    """Analyse a view of the documents of `root`, whose key's columns have the same names in the view."""
     try:
-        return _Prover(reading.read(texts, view), root, key, said).analysis()
+        return _Prover(reading.read(texts, view), root).analysis()
     except NotUnderstoodError as error:
         every = {table: [str(error)] for table in texts.tables}
         return Analysis(unknown_key=str(error), unproven=every, read={*every})
@@ -74,24 +60,18 @@ class _End:
 
 
 class _Prover:
-    def __init__(
-        self, view: AnalysedView, root: TableKey | None, key: Sequence[str], said: Collection[Relation]
-    ) -> None:
-        self._view, self._root, self._key, self._said = view, root, tuple(key), frozenset(said)
+    def __init__(self, view: AnalysedView, root: TableKey) -> None:
+        self._view, self._root = view, root
         self._lineage, self._chains = Lineage(view.texts.tables), Chains(view)
-        self._made = Analysis(view=view)
-        for use in view.uses:
-            (self._made.beneath if use.views & self._said else self._made.read).add(use.table)
+        self._made = Analysis(view=view, read={use.table for use in view.uses})
 
     def analysis(self) -> Analysis:
         ends = self._branch_keys()
-        self._made.keyed = [[*self._keyed(end)] for end in ends]
-        if self._root:
-            for end, keyed in zip(ends, self._made.keyed, strict=True):
-                if self._root not in keyed:
-                    self._made.wrong_key = self._made.wrong_key or self._named(end)
-            faults = (rows.several(self._view, self._lineage, end.key[0], end.branches) for end in ends)
-            self._made.several = next(filter(None, faults), "")
+        for end in ends:
+            if self._root not in self._keyed(end):
+                self._made.wrong_key = self._made.wrong_key or self._named(end)
+        faults = (rows.several(self._view, self._lineage, end.key[0], end.branches) for end in ends)
+        self._made.several = next(filter(None, faults), "")
         if self._made.unknown_key:
             self._made.unproven = {table: [self._made.unknown_key] for table in self._made.read}
         for use in self._view.uses:
@@ -102,8 +82,8 @@ class _Prover:
 
     def _branch_keys(self) -> list[_End]:
         """Where the key comes from, for each branch of UNIONs; none, with the reason, if unclear."""
-        columns = [self._lineage.output(self._view.top, name) for name in self._key]
-        for name, leaves in zip(self._key, columns, strict=True):
+        columns = [self._lineage.output(self._view.top, name) for name in self._root.columns]
+        for name, leaves in zip(self._root.columns, columns, strict=True):
             if not leaves or not all(leaf.plain for leaf in leaves):
                 self._made.wrong_key = self._made.wrong_key or self._shown(name)
         if self._made.wrong_key:
@@ -134,7 +114,7 @@ class _Prover:
 
     def _named(self, end: _End) -> str:
         """What the key is."""
-        pairs = zip(end.key, self._key, strict=True)
+        pairs = zip(end.key, self._root.columns, strict=True)
         return ", ".join(f"{name} is {leaf.column} of {leaf.use.table}" for leaf, name in pairs)
 
     def _follow(self, use: Use, end: _End) -> None:
@@ -142,13 +122,11 @@ class _Prover:
         cut = [leaf.cut & use.level.within for leaf in end.key]
         how = None if any(cut) else key_path(reach, end.key)
         self._made.reading += how.reading if how else ()
-        if use.views & self._said:
-            return
         if how is None:
             reasons = [next(iter(each)).reason for each in cut if each] + [reach.cut]
             reasons += [each.cut for each in use.level.within]
             why = next(filter(None, reasons), "")
-            root = self._root.table if self._root else end.key[0].use.table
+            root = self._root.table
             text = OTHER_ROWS.format(why) if why else NOT_JOINED.format(root)
             if reach.kept and not why:
                 text = KEPT.format(reach.kept, ", ".join(sorted(map(str, use.views))), root)
