@@ -11,7 +11,7 @@ from outboxctl.cli.ending import (
     print_unexpected,
     redact_thread_errors,
 )
-from outboxctl.domain.errors import ExitCode, ManyError, OutboxctlError
+from outboxctl.domain.errors import ExitCode, OutboxctlError
 
 
 def main() -> NoReturn:
@@ -25,8 +25,7 @@ def main() -> NoReturn:
         redact_thread_errors()
         sys.exit(app(prog_name="outboxctl", standalone_mode=False) or ExitCode.OK)  # None: it returned
     except OutboxctlError as error:
-        for part in error.parts if isinstance(error, ManyError) else [error]:
-            print_error(str(part), part.hint, part.block)
+        print_error(str(error), error.hint, error.block)
         sys.exit(error.exit_code)
     except BrokenPipeError:
         discard_output()

@@ -1,6 +1,5 @@
 """Errors that end a command, each with its exit code; a message is one line without a known secret."""
 
-from collections.abc import Sequence
 from enum import IntEnum
 
 from outboxctl.domain.redaction import redact
@@ -35,14 +34,6 @@ class UsageError(OutboxctlError):
     """A bad argument, setting or schema: nothing was done."""
 
     exit_code = ExitCode.USAGE
-
-
-class ManyError(UsageError):
-    """Several errors of one input, found together; each of its `parts` is printed in a line of its own."""
-
-    def __init__(self, parts: Sequence[UsageError]) -> None:
-        super().__init__("; ".join(map(str, parts)))
-        self.parts = tuple(parts)
 
 
 class NotPermittedError(UsageError):

@@ -42,27 +42,18 @@ class Step(NamedTuple):
         return Step(self.there, self.their_columns, self.here, self.columns)
 
 
-@dataclass(frozen=True)
-class Value:
-    """A column in a document; `kind` and `listed` are those of `fields.Field`."""
-
-    column: str
-    kind: str = ""
-    listed: bool = False
-
-
 @dataclass
 class NestedRows:
     """Rows of one table in a document: the row of the document itself, or what is nested at `label`.
 
     `steps` lead from the table to that of the node above: one foreign key, two through a table between them.
-    `many`: an array of objects, else one object; `scalar`: of the first value instead. `order` are columns
+    `many`: an array of objects, else one object; `scalar`: of the first column instead. `order` are columns
     by which rows are ordered. `single`: at most one row can match. `notes` become comments.
     """
 
     table: Relation
     label: str = ""
-    values: dict[str, Value] = field(default_factory=dict)
+    columns: list[str] = field(default_factory=list)
     steps: tuple[Step, ...] = ()
     many: bool = False
     scalar: bool = False
@@ -113,7 +104,7 @@ class Writer:
         """The SELECT of the documents. A table has its own name, with a number where it recurs."""
         names = Aliases()
         alias = self.name(names.take(root.table))
-        values = [self._column(label, value, alias) for label, value in root.values.items()]
+        values = [f"{alias}.{self.name(column)}" for column in root.columns]
         values += [
             f"{self._nested(child, alias, names, 1)} AS {self.name(child.label)}" for child in root.children
         ]
@@ -125,11 +116,6 @@ class Writer:
         """A table with its name in the statement, where that is another."""
         own = self.name(table.name) == alias
         return self.relation(table) if own else f"{self.relation(table)} {alias}"
-
-    def _column(self, label: str, value: Value, alias: str) -> str:
-        sql = self._value(value, alias)
-        same = sql == f"{alias}.{self.name(label)}"
-        return sql if same else f"{sql} AS {self.name(label)}"
 
     def _nested(self, node: NestedRows, above: str, names: "Aliases", depth: int) -> str:
         alias = self.name(names.take(node.table))
@@ -147,8 +133,8 @@ class Writer:
 
     def _element(self, node: NestedRows, alias: str, names: "Aliases", depth: int) -> str:
         if node.scalar:
-            return self._value(next(iter(node.values.values())), alias)
-        pairs = [(label, self._value(value, alias)) for label, value in node.values.items()]
+            return f"{alias}.{self.name(node.columns[0])}"
+        pairs = [(column, f"{alias}.{self.name(column)}") for column in node.columns]
         pairs += [(child.label, self._nested(child, alias, names, depth + 1)) for child in node.children]
         return _object(pairs, depth)
 
@@ -166,9 +152,6 @@ class Writer:
         pairs = zip(step.columns, step.their_columns, strict=True)
         equal = [f"{here}.{self.name(own)} = {there}.{self.name(theirs)}" for own, theirs in pairs]
         return " AND ".join(equal)
-
-    def _value(self, value: Value, alias: str) -> str:
-        return f"{alias}.{self.name(value.column)}"
 
 
 class Aliases:

@@ -135,17 +135,17 @@ def file_mapping(place: Place, table: dict[str, Any], folder: Path) -> dict[str,
             f"{brief(name, 200)} is no object of objects", 'it holds {"settings": {…}, "mappings": {…}}'
         )
     here.known(body, PARTS)
-    check_fields(here.at("mappings"), body.get("mappings", {}))
+    _check_fields(here.at("mappings"), body.get("mappings", {}))
     return body
 
 
-def check_fields(place: Place, fields: dict[str, Any]) -> None:
+def _check_fields(place: Place, fields: dict[str, Any]) -> None:
     """Raise UsageError where the `properties` of a mapping, or of an object in it, are no objects."""
     here, properties = place.at("properties"), fields.get("properties", {})
     if not isinstance(properties, dict) or not all(isinstance(each, dict) for each in properties.values()):
         here.fail(f"they must be an object of objects, not {shown(properties)}")
     for name, each in properties.items():
-        check_fields(here.at(name), each)
+        _check_fields(here.at(name), each)
 
 
 def json_value(place: Place, name: str, content: str) -> Any:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from outboxctl.core.projections import indexes
 from outboxctl.core.projections.fields import fields
-from outboxctl.core.projections.tree import NestedRows, Step, Value, Writer, constraints
+from outboxctl.core.projections.tree import NestedRows, Step, Writer, constraints
 from outboxctl.core.sql import Connection
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.projection import Relation
@@ -108,25 +108,26 @@ class NodeReader:
         """Return a node with its children; with `key`, columns of the key are in it in any case."""
         schema = place.text(given, "schema") or "public"
         table = self._table(place.at("table"), schema, place.text(given, "table", needed=True))
-        columns = {each.name: each for each in fields(self._connection, table)}
+        columns = [each.name for each in fields(self._connection, table)]
         # pgsync sorts the columns of a primary key, and ids keep that order.
         order = tuple(sorted(indexes.primary_key(self._connection, table)))
         order = order or place.texts(given, "primary_key", several=False)
         if key and not order:
             place.fail(f"{table} has no primary key", init.NO_KEY)
-        node = NestedRows(table, place.text(given, "label") or table.name, order=order or (*columns,)[:1])
+        node = NestedRows(table, place.text(given, "label") or table.name, order=order or tuple(columns[:1]))
         node.notes += _not_converted(place, given, NODE)
         named = place.texts(given, "columns") or tuple(columns)
         missing = [name for name in order if key and name not in named]
+        node.columns += missing
         node.notes += [f"Added: {name}, a column of the key" for name in missing]
-        for name in (*missing, *named, *order):
+        for name in order:
+            followed.check_column(place.at("primary_key"), name, table, columns)
+        for name in named:
             if name not in columns and JSON_OPERATOR.search(name):
                 node.notes.append(f"Not converted: {place.at('columns').key} {name}")
                 continue
-            at = place.at("columns" if name in named else "primary_key")
-            followed.check_column(at, name, table, list(columns))
-            if name in (*missing, *named):
-                node.values[name] = Value(name, columns[name].kind, columns[name].listed)
+            followed.check_column(place.at("columns"), name, table, columns)
+            node.columns.append(name)
         for number, child in enumerate(place.value({"children": []} | given, "children", list, "a list"), 1):
             at = place.at("children").item(number)
             self._add_child(at, _object(at, child), node)
@@ -143,7 +144,7 @@ class NodeReader:
         kind = _one_of(at, tie, "type", ("one_to_one", "one_to_many"))
         scalar = _one_of(at, tie, "variant", ("object", "scalar")) == "scalar"
         node = self.node(place, given)
-        if node.label in {*above.values, *(each.label for each in above.children)}:
+        if node.label in {*above.columns, *(each.label for each in above.children)}:
             place.fail(f"the node above has another field {shown(node.label)}", RENAME)
         node.notes += _not_converted(at, tie, RELATIONSHIP)
         through = at.texts(tie, "through_tables")
@@ -210,9 +211,8 @@ def _is_named(tie: Tie, step: Step) -> bool:
 
 def _make_scalar(place: Place, node: NestedRows) -> None:
     """Leave the first column, which pgsync sends instead of an object."""
-    if not node.values:
+    if not node.columns:
         place.at("columns").fail("a scalar needs a column of the table", "make the variant object")
-    first, *others = node.values
-    others += [each.label for each in node.children]
+    others = [*node.columns[1:], *(each.label for each in node.children)]
     node.notes += [f"Not converted: {place.key}, a scalar: {name}" for name in others]
-    node.scalar, node.values, node.children = True, {first: node.values[first]}, []
+    node.scalar, node.columns, node.children = True, node.columns[:1], []

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from outboxctl.core.projections import indexes
 from outboxctl.core.projections.fields import fields
-from outboxctl.core.projections.tree import NestedRows, Step, Value, constraints
+from outboxctl.core.projections.tree import NestedRows, Step, constraints
 from outboxctl.core.sql import Connection
 from outboxctl.domain.errors import UsageError
 from outboxctl.domain.printable import brief
@@ -89,7 +89,7 @@ class Builder:
     ) -> NestedRows:
         child = self._node(steps[0].here, without)
         child.steps, child.many = steps, many
-        used = {*above.values, *(each.label for each in above.children)}
+        used = {*above.columns, *(each.label for each in above.children)}
         child.label = next(each for each in _labels(label) if each not in used)
         return child
 
@@ -99,8 +99,8 @@ class Builder:
         self.left_out += [f"{table}.{name} ({kind})" for name, kind in skipped.items()]
         key = indexes.primary_key(self._connection, table)
         wanted = [each for each in columns if each.name not in (*skipped, *without)] or columns
-        values = {each.name: Value(each.name, each.kind, each.listed) for each in wanted}
-        return NestedRows(table, values=values, order=key or tuple(each.name for each in wanted[:1]))
+        names = [each.name for each in wanted]
+        return NestedRows(table, columns=names, order=key or tuple(names[:1]))
 
     def _is_link(self, table: Relation, named: set[Relation]) -> bool:
         """Whether a table has nothing but foreign keys to others that are named, and a key of its own."""
