@@ -97,7 +97,7 @@ document = "rental.customer_documents"
 index = "{customer}"
 
 [projections.listed]
-root = "rental.customer_list"
+root = "rental.customers"
 key = "cid"
 document = "rental.customer_list"
 index = "{listed}"
