@@ -65,7 +65,7 @@ FROM rental.customers c LEFT JOIN rental.addresses a ON a.id = c.address_id
 LEFT JOIN rental.cities t ON t.id = a.city_id LEFT JOIN rental.countries n ON n.id = t.country_id
 WHERE c.active IS NOT false;
 CREATE VIEW rental.customer_list AS
-SELECT c.id AS cid, c.name, a.street, t.name AS city, n.name AS country, c.store_id AS sid,
+SELECT c.id AS id, c.name, a.street, t.name AS city, n.name AS country, c.store_id AS sid,
     CASE WHEN c.active THEN 'active' ELSE '' END AS notes
 FROM rental.customers c JOIN rental.addresses a ON a.id = c.address_id
 JOIN rental.cities t ON t.id = a.city_id JOIN rental.countries n ON n.id = t.country_id;
@@ -98,7 +98,7 @@ index = "{customer}"
 
 [projections.listed]
 root = "rental.customers"
-key = "cid"
+key = "id"
 document = "rental.customer_list"
 index = "{listed}"
 
