@@ -25,7 +25,7 @@ def test_what_is_planned_is_applied_once(store: Store, engine: Elasticsearch) ->
     before = store.facts()
     (definition,) = [row[1] for row in before[0]]
     assert definition["root"] == {"schema": "store", "name": "products"}
-    assert definition["key"] == [{"name": "id", "type": "pg_catalog.int8", "of": ""}]
+    assert definition["key"] == [{"name": "id", "type": "pg_catalog.int8"}]
     assert {row[0] for row in before[1]} == {"store.products", "store.reviews", "store.categories"}
     again = store.apply()
     assert again["audit_id"] is None
