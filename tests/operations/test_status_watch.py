@@ -1,4 +1,4 @@
-"""`top`, and `status --watch`, which shows the same, stay in their place and outlive their database."""
+"""`status --watch` stays in its place and outlives its database."""
 
 import re
 import signal
@@ -27,7 +27,7 @@ def test_it_is_redrawn_in_its_place_and_waits_for_a_database_that_is_away(
     scene.load(30)
     sql.execute(CROWD)
     given = {"TERM": "xterm-256color"} | env | {"DATABASE_URL": database_proxy.url}
-    with Terminal(["top", "--interval", "0.2"], given, tmp_path) as terminal:
+    with Terminal(["status", "--watch", "0.2"], given, tmp_path) as terminal:
         shown = terminal.shows("Lag: 30 events")
         said = re.search(r"Workers \((\d+) of 30\)", "\n".join(shown))
         assert said

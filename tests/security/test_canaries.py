@@ -51,7 +51,7 @@ def fully(text: str) -> str:
 
 WRITTEN: st.SearchStrategy[Callable[[str], str]] = st.sampled_from([fully, quote_plus, str])
 # These start servers or wait for somebody before they read a setting that may hold a secret, or do neither.
-NOT_TRIED = {"demo", "services up", "services down", "lab run", "top", "chaos proxy"}
+NOT_TRIED = {"demo", "services up", "services down", "lab run", "chaos proxy"}
 WITH = {
     "inject event": ("--op", "upsert"),
     "lab report": ("no-such-folder",),

@@ -20,7 +20,6 @@ PANELS = {
     },
     "Look": {
         "status": ("status.command", "status"),
-        "top": ("status.command", "top"),
         "stuck": ("status.command", "stuck"),
         "oldest": ("status.command", "oldest"),
         "check": ("check", "check"),

@@ -1,4 +1,4 @@
-"""`status`, `top`, `stuck`, `oldest`: the state of the pipeline."""
+"""`status`, `stuck`, `oldest`: the state of the pipeline."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -78,16 +78,6 @@ def _reader(
             )
 
     return read
-
-
-def top(
-    interval: Annotated[float, typer.Option(min=0.2, max=3_600, help="Seconds between two looks.")] = 2.0,
-) -> None:
-    """Watch the state of the pipeline, until ^C; what `status --watch` shows.
-
-    Example: outboxctl top --interval 5
-    """
-    status(watch=interval)
 
 
 def stuck(projection: OfProjection = None, limit: Limit = 20, json: Json = False) -> None:
