@@ -82,7 +82,7 @@ WHERE c.relkind IN ('r', 'p', 'v') AND n.nspname !~ '^pg_' AND n.nspname <> 'inf
 ORDER BY 1 LIMIT 10000
 """)
 SCHEMAS = text(f"""
-SELECT nspname::text, rolname::text, rolsuper OR rolname = session_user
+SELECT nspname::text, rolsuper OR rolname = session_user
     OR nspowner = (SELECT relowner FROM pg_class WHERE oid = to_regclass('{EVENTS}'))
 FROM pg_namespace n JOIN pg_roles r ON r.oid = nspowner WHERE nspname !~ '^pg_' ORDER BY 1
 """)
@@ -90,22 +90,18 @@ NAMED = "tables, functions and types of yours are named with their schema, for e
 SHOWN = 3  # tables of a near name
 
 
-class Schema(NamedTuple):
-    """Its owner; `ours`: that is the outbox's owner, a superuser, or whoever asks."""
-
-    owner: str
-    ours: bool
-
-
 def database(connection: Connection) -> str:
     """The name of the database."""
     return str(connection.execute(text("SELECT current_database()")).scalar_one())
 
 
-def schemas(connection: Connection) -> dict[str, Schema]:
-    """The schemas of the database, PostgreSQL's own left out."""
+def schemas(connection: Connection) -> dict[str, bool]:
+    """Return whether each schema belongs to the outbox's owner, a superuser or this session's login.
+
+    PostgreSQL's own schemas are left out.
+    """
     found = connection.execute(SCHEMAS)
-    return {name: Schema(*more) for name, *more in found if name != "information_schema"}
+    return {name: trusted for name, trusted in found if name != "information_schema"}
 
 
 def shapes(connection: Connection, schemas: Collection[str]) -> dict[str, str]:

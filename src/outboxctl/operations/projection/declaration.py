@@ -16,7 +16,7 @@ from outboxctl.operations.projection.place import Place, file_mapping, file_text
 
 KEYS = (
     *("root", "key", "document", "query", "index", "id_prefix", "mapping", "routing", "pipeline", "version"),
-    *("events", "ignore", "follow", "skip_unchanged", "schemas", "owners"),
+    *("events", "ignore", "follow", "skip_unchanged", "schemas"),
 )
 TRIGGERS, APPLICATION = EVENTS = ("triggers", "application")
 NO_FOLLOW = "leave it out: the application calls outboxctl.touch for each document that it changes"
@@ -56,8 +56,8 @@ class Declaration:
 
     `mapping` is the partial body of an index: `settings`, `mappings`, or both, or empty. `events` is one of
     EVENTS, or empty. With `schemas`, patterns of their names, it stands for a declaration for each schema
-    that matches (`schemas.expand`), and is of the outbox's owner or of one of `owners`; of such a one
-    `family` is the name of that declaration. `former_id`: the column of `id`, which is refused.
+    that matches (`schemas.expand`); of such a one `family` is the name of that declaration. `former_id`: the
+    column of `id`, which is refused.
     """
 
     place: Place
@@ -78,7 +78,6 @@ class Declaration:
     ignore: tuple[str, ...] = ()
     follow: tuple[DeclaredFollow, ...] = ()
     schemas: tuple[str, ...] = ()
-    owners: tuple[str, ...] = ()
     family: str = ""
     schema: str = ""
 
@@ -154,7 +153,6 @@ def _declaration(path: Path, name: str, table: Any) -> Declaration:
         ignore=place.texts(table, "ignore"),
         follow=_follows(place, table, len(key)),
         schemas=place.texts(table, "schemas"),
-        owners=place.texts(table, "owners"),
     )
     _check_schemas(declared)
     return declared

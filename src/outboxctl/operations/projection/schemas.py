@@ -7,10 +7,11 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 
 from outboxctl.core.projections import catalog, in_force
-from outboxctl.core.projections.catalog import LONGEST_WITH_QUERY, MAX_NAME, Schema
+from outboxctl.core.projections.catalog import LONGEST_WITH_QUERY, MAX_NAME
 from outboxctl.core.search_path import quoted
 from outboxctl.core.sql import Connection
 from outboxctl.domain.keys_query import TOKEN
+from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import Projection
 from outboxctl.operations.projection.declaration import SCHEMA, Declaration, check_indexes
 from outboxctl.operations.projection.place import Place, shown
@@ -24,8 +25,8 @@ IN_SQL = re.compile(r"""(?P<quote>['"]?)\{schema\}(?P=quote)""")
 IN_TEXT = "{schema} is part of a text, a quoted name or a comment"
 TAKEN = "take another name, or drop that one first: outboxctl projection drop {name}"
 UNTRUSTED = (
-    "{place} the schema {schema} matches and is left out: it is of the role {owner}, neither the outbox's"
-    ' owner nor you: if it is meant, name that role: owners = ["app"]'
+    "{place} schemas: {schemas} match and are left out: their owners are neither the outbox's owner, nor a"
+    " superuser, nor you; if they are meant: ALTER SCHEMA … OWNER TO the outbox's owner"
 )
 HOW = "by itself it is the schema's name, as in {schema}.products; '{schema}' in quotes is its text"
 
@@ -59,17 +60,12 @@ def _check_names(declared: Iterable[Declaration], known: Iterable[Projection]) -
                 each.place.fail(f"{shown(name)} is the name of another declaration", TAKEN.format(name=name))
 
 
-def matched(declared: Declaration, there: Mapping[str, Schema], *, untrusted: bool = False) -> list[str]:
-    """The schemas that its patterns match; `untrusted`: instead those of other owners than count.
+def matched(declared: Declaration, there: Mapping[str, bool], *, trusted: bool = True) -> list[str]:
+    """Return the schemas that its patterns match and whose owner is trusted (`catalog.schemas`), or is not.
 
     Whoever may make a schema could otherwise have a worker run the functions of its views.
     """
-    return [
-        name
-        for name, schema in there.items()
-        if (schema.ours or schema.owner in declared.owners) is not untrusted
-        if _chosen(name, declared.schemas)
-    ]
+    return [name for name in there if there[name] is trusted and _chosen(name, declared.schemas)]
 
 
 def _chosen(name: str, patterns: Sequence[str]) -> bool:
@@ -82,12 +78,13 @@ def _chosen(name: str, patterns: Sequence[str]) -> bool:
 
 
 def left_out(connection: Connection, declared: Iterable[Declaration]) -> list[str]:
-    """A line for each schema that matches, and that is another role's than those whose schemas count."""
+    """Return a line for each declaration that leaves out schemas because of their owners."""
     there = catalog.schemas(connection)
+    found = [(each.place, matched(each, there, trusted=False)) for each in declared]
     return [
-        UNTRUSTED.format(place=each.place, schema=shown(name), owner=quoted(there[name].owner))
-        for each in declared
-        for name in matched(each, there, untrusted=True)
+        UNTRUSTED.format(place=place, schemas=brief(", ".join(map(repr, names)), 200))
+        for place, names in found
+        if names
     ]
 
 
