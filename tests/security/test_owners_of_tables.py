@@ -1,7 +1,6 @@
 """Owners of tables and types that a projection reads run no code as who reads: worker, owner, superuser."""
 
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,10 +8,7 @@ import psycopg
 import pytest
 from elasticsearch import Elasticsearch
 
-from outboxctl.core.database import Database
-from outboxctl.core.projections import owners
 from outboxctl.core.schema.roles import Role
-from outboxctl.domain.projection import Relation
 from processes import Cli
 from projections.store import WHO, own
 from security.as_roles import Roles
@@ -150,8 +146,6 @@ def test_who_looks_runs_no_code_of_theirs(mall: Mall, kind: str, who: str) -> No
     ]
     assert mall.loot() == [], said
     assert not any("evil runs" in each or '"evil"' in each or "Traceback" in each for each in said), said
-    for each in said if who == "superuser" else said[:2]:
-        assert ("superuser" in each and mall.mallory in each) == (who == "superuser"), each
 
 
 SLY = """CREATE SEQUENCE mall.calls;
@@ -218,30 +212,11 @@ def test_the_planner_runs_no_policy_that_is_called_immutable(
     script = mall.cli.ok("projection", "sql", str(mall.file))
     with psycopg.connect(mall.urls["mallory"], autocommit=True) as session:
         session.execute(IMMUTABLE)
-    said = mall("superuser", "projection", args[0], str(mall.file), *args[1:])
-    assert "you are a superuser" in said
+    mall("superuser", "projection", args[0], str(mall.file), *args[1:])
     if args == ("sql",):
         mall.sql.execute(script.encode())
     assert mall.loot() == []
     assert mall.sql.execute("SELECT is_called FROM mall.seen").fetchone() == (False,)
-
-
-FUNCTION = """CREATE FUNCTION mall.shown(text) RETURNS mall.mood LANGUAGE sql AS 'SELECT NULL::mall.mood';
-CREATE OPERATOR mall.|+| (FUNCTION = mall.shown, RIGHTARG = text)"""
-VIEW = """CREATE TABLE mart.own (id int PRIMARY KEY, name text);
-CREATE VIEW mart.called AS SELECT id, ({call} IS NULL) AS shown FROM mart.own;
-ALTER TABLE mart.own OWNER TO {keeper}; ALTER VIEW mart.called OWNER TO {keeper}"""
-
-
-@pytest.mark.parametrize("call", ["mall.shown(name)", "OPERATOR(mall.|+|) name"])
-def test_functions_of_others_are_named(mall: Mall, url: str, call: str) -> None:
-    with psycopg.connect(mall.urls["mallory"], autocommit=True) as session:
-        session.execute(FUNCTION)
-    keeper = mall.mallory.replace("mallory", "keeper")
-    mall.sql.execute(VIEW.format(call=call, keeper=keeper).encode())
-    with closing(Database(url)) as db, db.begin() as connection:
-        found = {one.name for one in owners.others(connection, Relation("mart", "called"))}
-    assert found == {"mall.shown(text)", "mall.mood"}
 
 
 def test_the_event_of_all_documents_is_written_without_a_look_at_a_row(mall: Mall) -> None:
@@ -255,11 +230,10 @@ def test_the_event_of_all_documents_is_written_without_a_look_at_a_row(mall: Mal
 
 
 @pytest.mark.slow(reason="doctor")
-def test_doctor_names_the_owners_and_what_keeps_documents_from_being_read(mall: Mall) -> None:
-    assert "projection-other-owners" in (said := mall("keeper", "doctor", "--json"))
-    assert all(f"mall.{name}" in said for name in ("goods", "names", "state", "mood"))
+def test_doctor_says_what_keeps_documents_from_being_read(mall: Mall) -> None:
     mall.attack("policy")
     mall.attack("json")
     said = mall("keeper", "doctor", "--json")
     assert "projection-rows-hidden" in said
     assert "projection-cast-to-json" in said
+    assert "cast of mall.mood to json" in said

@@ -7,15 +7,11 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from outboxctl.domain.errors import NotPermittedError, UsageError
-from outboxctl.domain.printable import brief
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from outboxctl.core.database import Connection, Database
-    from outboxctl.core.projections.owners import OwnedByOther
-    from outboxctl.domain.projection import Projection
-    from outboxctl.operations.projection.resolved import Planned
     from outboxctl.settings import Settings
 
 
@@ -61,35 +57,6 @@ def reading(settings: "Settings", *, longest: float | None = None) -> "Iterator[
     with database(settings, longest=longest) as db, checked(db, settings.environment) as connection:
         connection.exec_driver_sql("SET TRANSACTION READ ONLY")
         yield connection
-
-
-def warn_superuser(connection: "Connection", projections: "Iterable[Projection]") -> None:
-    """Say on stderr whose code a superuser may run by reading what others own."""
-    from outboxctl.core.projections import owners
-
-    for each in projections if _superuser(connection) else ():
-        _warn(each.label, owners.others(connection, each.document))
-
-
-def warn_superuser_of(connection: "Connection", planned: "Iterable[Planned]") -> None:
-    """The same for what a declaration reads."""
-    for each in planned if _superuser(connection) else ():
-        _warn(each.projection.label, each.others)
-
-
-def _superuser(connection: "Connection") -> bool:
-    from outboxctl.core.database import parameter_status
-
-    return parameter_status(connection, "is_superuser") == "on"
-
-
-def _warn(label: str, others: "Iterable[OwnedByOther]") -> None:
-    if names := sorted({one.owner for one in others}):
-        text = (
-            f"outboxctl: you are a superuser, and {label} reads what {brief(', '.join(names), 200)}"
-            " owns: what it calls runs with all your rights; log in as the outbox's owner or a viewer"
-        )
-        typer.echo(text, err=True)
 
 
 @contextmanager

@@ -41,8 +41,8 @@ class ReadRefusedError(InconclusiveError):
     """The server refused to read rows of the application, and the session goes on.
 
     `words` are PostgreSQL's, or ours, without a `state`. `late`: the statement was cancelled, after its time
-    limit in general. `passes`: the same may be read at another time. `of_any_row`: whatever is read, it is
-    refused.
+    limit in general. `passes`: the same may be read at another time. `denied`: a right is missing.
+    `of_any_row`: whatever is read, it is refused.
     """
 
     of_any_row = False
@@ -51,6 +51,7 @@ class ReadRefusedError(InconclusiveError):
         super().__init__(f"rows cannot be read: {words}", hint=HINT)
         self.state, self.words = state, words
         self.late, self.passes = state == CUT_OFF, state in PASSING
+        self.denied = state == DENIED and NO_POLICY not in words
 
 
 @contextmanager
@@ -79,7 +80,7 @@ def reading_of(relation: Relation) -> Iterator[None]:
     try:
         yield
     except ReadRefusedError as error:
-        if error.state == DENIED and NO_POLICY not in error.words:
+        if error.denied:
             where = SQL(".").join(map(Identifier, (relation.schema, relation.name))).as_string()
             schema, groups = Identifier(relation.schema).as_string(), "outbox_operator, outbox_viewer"
             hint = f"GRANT USAGE ON SCHEMA {schema} TO {groups}; GRANT SELECT ON {where} TO {groups}"

@@ -111,7 +111,6 @@ def plan(file: File, triggers: Triggers = None, json: Json = False) -> None:
                     connection, client, group, built_in=index, with_triggers=triggers, known=known
                 )
                 advance(1)
-        guards.warn_superuser_of(connection, planned)
         count_documents_behind(connection, planned)
     plan_view.plan(planned, file, servers, gone=gone, json=json)
     if gone or any(each.steps for each in planned):
@@ -151,7 +150,6 @@ def sql(
             planned = planning(
                 connection, None, each_schema, built_in=configured.elastic_index, with_triggers=triggers
             )
-            guards.warn_superuser_of(connection, planned)
             printed = script(connection, planned)
     if json:
         rendering.emit_json({"sql": printed})
@@ -193,8 +191,6 @@ def apply(
             db, client, who["by"], who["reason"], index, triggers, wait, print_progress, rendering.progress
         )
         done = work.apply(declared)
-        with db.begin() as connection:
-            guards.warn_superuser_of(connection, done.planned)
     view.applied(done, servers, json=json)
 
 
@@ -248,7 +244,6 @@ def preview(
     configured = settings()
     with guards.reading(configured) as connection, _sink(configured) as client:
         projection = named(connection, name, configured.elastic_index)
-        guards.warn_superuser(connection, [projection])
         found = previewing(connection, client, projection, keys)
     view.previews(name, found, json=json)
     if not all(each.same for each in found):

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from outboxctl.cli.guards import warn_superuser
 from outboxctl.core.database import Database
 from outboxctl.core.projections import in_force
 from outboxctl.core.refused_reads import ReadRefusedError
@@ -54,7 +53,6 @@ def targets(
         if projection is None:
             chosen += in_force.declared(connection)
         unused = search_index_unused(connection)
-        warn_superuser(connection, chosen)
     if projection is None and unused and not exists(client, index):
         chosen, skipped = chosen[1:], f"not used: no index {index}, no row, no event"
 

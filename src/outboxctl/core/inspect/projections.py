@@ -5,11 +5,10 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from outboxctl.core.inspect.rights import PREFIX, may
-from outboxctl.core.projections import catalog, dependencies, in_force, scratch, trigger_check
+from outboxctl.core.projections import catalog, dependencies, in_force, json_casts, scratch, trigger_check
 from outboxctl.core.projections.catalog import is_own_view
 from outboxctl.core.projections.changes import ViewOwners, outbox_schema, owners
 from outboxctl.core.projections.fields import Field, fields, parameter_types
-from outboxctl.core.projections.owners import OwnedByOther, others
 from outboxctl.core.projections.trigger_check import TriggerProblem
 from outboxctl.core.projections.view_texts import definition
 from outboxctl.core.refused_reads import DENIED
@@ -46,8 +45,8 @@ class ProjectionFacts:
     Without its view (`there`) nothing else of the view is known; without the right to read it (`readable`)
     neither its columns, whether it is `edited`, nor what is `refused`.
     `changing` are functions of the view whose result changes by itself, `hidden` tables whose rows are hidden
-    by row level security, `others` what it reads and others own, `refused` the `keys` that this login, if it
-    is a worker's, cannot use. `owners`: whose a view of ours is.
+    by row level security, `foreign_cast` a cast to json of another role, `refused` the `keys` that this
+    login, if it is a worker's, cannot use. `owners`: those of a view that `apply` made, and of the outbox.
     `edited`: the view is not as it was when the projection was applied. `unfollowed`: tables that it reads
     now, and that the projection neither follows nor ignores; the root where an edited view reads it twice.
     """
@@ -59,7 +58,7 @@ class ProjectionFacts:
     edited: bool = False
     changing: list[str] = field(default_factory=list)
     hidden: list[Relation] = field(default_factory=list)
-    others: list[OwnedByOther] = field(default_factory=list)
+    foreign_cast: str | None = None
     columns: list[Field] = field(default_factory=list)
     refused: list[RefusedKeys] = field(default_factory=list)
     unfollowed: list[Relation] = field(default_factory=list)
@@ -117,7 +116,7 @@ def _facts(
         edited=edited,
         changing=dependencies.volatile(connection, view),
         hidden=dependencies.row_security(connection, view),
-        others=others(connection, view),
+        foreign_cast=json_casts.foreign_cast(connection, view),
         columns=fields(connection, view) if readable else [],
         refused=_refused(connection, projection) if readable else [],
         unfollowed=sorted({*dependencies.used(connection, view)} - covered, key=str)

@@ -92,102 +92,52 @@ FROM (SELECT a.grantee AS role, v.relowner FROM pg_class v, unnest({{tables}}::t
 FULL JOIN (SELECT DISTINCT a.grantee AS role FROM pg_class v, aclexplode(v.relacl) a
     WHERE v.oid = to_regclass({{view}}) AND a.grantee <> v.relowner) has ON has.role = due.role
 WHERE due.role IS NULL OR has.role IS NULL"""
-# Whether this role may give a view to the owner of the outbox, `ours`, and may grant it then.
-GIVES = """pg_has_role(ours, 'USAGE')
-        AND pg_has_role(ours, CASE WHEN current_setting('server_version_num')::int < 160000
-            THEN 'MEMBER' ELSE 'SET' END)
-        AND ((SELECT rolsuper FROM pg_roles WHERE rolname = current_user)
-            OR has_schema_privilege(ours, {schema}, 'CREATE'))"""
-OWNERS = text(f"""
-SELECT quote_ident(owner), quote_ident(ours), owner IN (ours, current_user) OR rolsuper,
-    owner <> ours AND {GIVES.format(schema="relnamespace")}
-FROM (SELECT pg_get_userbyid(c.relowner) AS owner, pg_get_userbyid(o.relowner) AS ours, c.relnamespace
-    FROM {RELATION}, pg_class o WHERE o.oid = to_regclass('{EVENTS}')) v JOIN pg_roles ON rolname = owner
-""")
-# A table of which that owner may not read what the view reads. By the catalog: to plan a query of the view
-# would run functions that are called immutable, such as in a policy, as this role.
-UNREAD = """
-SELECT c.relname::text FROM pg_rewrite r
-JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
-    AND d.refclassid = 'pg_class'::regclass AND d.refobjid <> r.ev_class
-JOIN pg_class c ON c.oid = d.refobjid AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
-WHERE r.ev_class = to_regclass({view}) AND NOT CASE d.refobjsubid
-    WHEN 0 THEN has_any_column_privilege({owner}, c.oid, 'SELECT')
-    ELSE has_column_privilege({owner}, c.oid, d.refobjsubid::smallint, 'SELECT') END
-ORDER BY 1 LIMIT 1"""
-# The view reads with its owner's rights: those of the outbox's owner, whoever runs this. One that was there
-# keeps its owner, who may replace it.
-GIVE = """
+# The view reads with the rights of its owner, the owner of the outbox, whoever runs this. Rights are granted
+# before: a member of that role that does not inherit may not grant any after it.
+OWN = """
 DECLARE
     ours constant name := (SELECT pg_get_userbyid(relowner) FROM pg_class WHERE oid = to_regclass({events}));
-    owner constant name := (SELECT pg_get_userbyid(relowner) FROM pg_class WHERE oid = to_regclass({name}));
-    unread constant name := ({unread});
     found record;
 BEGIN
-    IF owner NOT IN (ours, current_user) AND NOT (SELECT rolsuper FROM pg_roles WHERE rolname = owner) THEN
-        RAISE EXCEPTION 'the view % belongs to the role %', {name}, owner USING HINT = {trust};
-    ELSIF owner <> ours AND {gives} THEN
-        IF unread IS NOT NULL THEN
-            RAISE insufficient_privilege USING MESSAGE = 'permission denied for table ' || unread;
-        END IF;
-        EXECUTE format('ALTER VIEW %s OWNER TO %I', {name}, ours);
-    END IF;
     FOR found IN {differing} LOOP
         EXECUTE format(CASE WHEN found.lacks THEN 'GRANT SELECT ON %s TO %s'
             ELSE 'REVOKE ALL ON %s FROM %s CASCADE' END, {name},
             CASE found.role WHEN 0 THEN 'PUBLIC' ELSE found.role::regrole::text END);
     END LOOP;
+    EXECUTE format('ALTER VIEW %s OWNER TO %I', {name}, ours);
 END
 """
-TRUST = "if you trust that role: ALTER VIEW … OWNER TO …; otherwise drop it"
+OWNERS = text(f"""
+SELECT quote_ident(pg_get_userbyid(c.relowner)), quote_ident(pg_get_userbyid(o.relowner))
+FROM {RELATION}, pg_class o WHERE o.oid = to_regclass('{EVENTS}')
+""")
 
 
 class ViewOwners(NamedTuple):
-    """The owner of a view and that of the outbox, quoted for SQL.
+    """The owners of a view and of the outbox, quoted for SQL."""
 
-    `trusted`: the view's is that of the outbox, a superuser or this role. `given`: this role may, and `apply`
-    will, make the outbox's its owner.
-    """
-
-    owner: str
-    ours: str
-    trusted: bool
-    given: bool
+    view: str
+    outbox: str
 
 
 def owners(connection: Connection, view: Relation) -> ViewOwners | None:
-    """Whose a view is; None where it or the outbox is not there."""
+    """Return the owners of a view and of the outbox; None where either is missing."""
     row = connection.execute(OWNERS, of(view)).one_or_none()
     return None if row is None else ViewOwners(*row)
-
-
-def unread(connection: Connection, view: Relation, owner: str) -> str | None:
-    """A table of which `owner`, quoted for SQL, may not read what the view reads, if there is one."""
-    name, role = (
-        Identifier(view.schema, view.name).as_string(),
-        SQL("{}::regrole::oid").format(Literal(owner)),
-    )
-    found = driver(connection).execute(SQL(UNREAD).format(view=Literal(name), owner=role)).fetchone()
-    return found and found[0]
 
 
 def create_sql(schema: str, projection: str, query: str, *, anew: bool) -> str:
     """SQL that makes the view or replaces it; `anew` drops it first, where its columns are others.
 
-    The groups of `outboxctl roles` may read it, and no other role: it reads with its owner's rights.
-    The owner is the outbox's, where this role may give it away; a stranger's view is refused.
+    The groups of `outboxctl roles` may read it, and no other role: it reads with the rights of its owner,
+    the owner of the outbox.
     """
     name = Identifier(schema, view_name(projection))
     create = SQL(CREATE).format(view=name, query=SQL(query)).as_string()
-    view = Literal(name.as_string())
-    place = Literal(Identifier(schema).as_string())
-    gives = SQL(GIVES).format(schema=SQL("{}::regnamespace").format(place))
-    events = Literal(Identifier(schema, EVENTS).as_string())
-    parts = {"name": view, "differing": _differing(schema, view), "events": events, "gives": gives}
-    unread = SQL(UNREAD).format(view=view, owner=SQL("ours"))
-    grant = SQL(GIVE).format(**parts, unread=unread, trust=Literal(TRUST)).as_string()
-    quote = tag("grant", grant)
-    return f"{drop_sql(schema, projection) if anew else ''}{create}DO {quote}{grant}{quote};\n"
+    view, events = Literal(name.as_string()), Literal(Identifier(schema, EVENTS).as_string())
+    own = SQL(OWN).format(name=view, differing=_differing(schema, view), events=events).as_string()
+    quote = tag("own", own)
+    return f"{drop_sql(schema, projection) if anew else ''}{create}DO {quote}{own}{quote};\n"
 
 
 def grants_differ(connection: Connection, view: Relation) -> bool:

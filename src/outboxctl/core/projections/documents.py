@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 from psycopg.sql import SQL
 
 from outboxctl.core.message import PlannedOnce, send
-from outboxctl.core.projections import owners
 from outboxctl.core.projections.document_sql import statement
 from outboxctl.core.projections.fields import fields
+from outboxctl.core.projections.json_casts import CASTS, refuse_casts
 from outboxctl.core.projections.key_sql import array_types, arrays, qualified
 from outboxctl.core.projections.version_base import asking_again, current, server
 from outboxctl.core.refused_reads import ReadRefusedError, reading_rows
@@ -41,7 +41,7 @@ SEVERAL = "{view} has more than one row for this key, and a document is one row:
 RETYPED = "the key {} is {} now, and {} in the declaration: outboxctl projection apply FILE"
 EMPTY = "its key is an empty text, and no engine takes an empty _id: give the row another key"
 # Where a cast may be a stranger's, no row is asked for: PostgreSQL looks at this first, and once.
-NO_CASTS = f" WHERE (SELECT NOT ({owners.CASTS}))"
+NO_CASTS = f" WHERE (SELECT NOT ({CASTS}))"
 LOCKS = "SELECT FROM {} WHERE false"  # takes the locks of all tables that a view reads
 FEW = 10  # keys for which planning takes longer than reading: a session plans these statements once
 
@@ -207,9 +207,9 @@ def prepare_documents(connection: Connection, document: Relation, seconds: float
 
     One message with what opens the transaction.
     """
-    message = "; ".join(filter(None, (take_opening(connection), session(seconds), ONLY_READS, owners.CASTS)))
+    message = "; ".join(filter(None, (take_opening(connection), session(seconds), ONLY_READS, CASTS)))
     if exchange(connection, message)[0].rows[0][0]:
-        owners.refuse_casts(connection, document)
+        refuse_casts(connection, document)
 
 
 def session(seconds: float, lock_seconds: float = LOCK_SECONDS) -> str:

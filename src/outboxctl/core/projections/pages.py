@@ -37,6 +37,7 @@ VALUES = "SELECT DISTINCT {value} FROM {view} r WHERE {keyed} LIMIT {most}"
 UNREACHED = """SELECT {key} FROM {view} r
 WHERE {keyed} AND {of_part} AND NOT EXISTS (SELECT FROM {root} t WHERE {same})"""
 SEVERAL = "SELECT {key} FROM {view} r WHERE {keyed} {some} GROUP BY {own} HAVING count(*) > 1 LIMIT 1"
+NO_ROW = "SELECT r.* FROM {view} r LIMIT 0"
 SHORT = 2.0  # seconds for that, of all keys or, of a large root, of the first thousand
 SOME = "AND ({own}) IN (SELECT {roots} FROM {root} t ORDER BY {roots} LIMIT 1000)"
 # All of both are read: the plan that `prepare` asks for finds rows by their keys, and takes far longer.
@@ -122,6 +123,12 @@ def unreached(connection: Connection, projection: Projection, *, size: int) -> I
     rows = _read(connection, projection, UNREACHED, options=options, root=root, same=same)
     with reading_rows(connection):
         yield from rows.scalars()
+
+
+def check_rights(connection: Connection, projection: Projection) -> None:
+    """Raise ReadRefusedError where PostgreSQL refuses to read the view's columns; no row is read."""
+    with undone(connection):
+        _read(connection, projection, NO_ROW, whole=False, seconds=SHORT)
 
 
 def several(connection: Connection, projection: Projection) -> str | None:

@@ -16,7 +16,7 @@ from psycopg.sql import SQL, Identifier
 from outboxctl.core.database import driver
 from outboxctl.core.database_errors import CONNECTION_ERRORS
 from outboxctl.core.projections.catalog import schema_hint, table_hint, view_name
-from outboxctl.core.projections.changes import owners, unread
+from outboxctl.core.projections.changes import owners
 from outboxctl.core.projections.documents import ONLY_READS
 from outboxctl.core.projections.fields import TYPE_NAME
 from outboxctl.core.projections.view_texts import PINNED
@@ -46,14 +46,12 @@ def temporary_view(connection: Connection, name: str, query: str) -> Relation:
     composed = SQL("CREATE OR REPLACE TEMPORARY VIEW {} AS\n{}").format(
         Identifier(view_name(name)), SQL(query)
     )
-    one_statement(connection, composed.as_string())
+    _one_statement(connection, composed.as_string())
     made = Relation(str(connection.execute(TEMPORARY_SCHEMA).scalar_one()), view_name(name))
-    if (whose := owners(connection, made)) and whose.given:  # it shall read as the one that is made
-        view = SQL(".").join(map(Identifier, (made.schema, made.name))).as_string()
-        one_statement(connection, f"ALTER VIEW {view} OWNER TO {whose.ours}")
-        if table := unread(connection, made, whose.ours):
-            what = f"the view will belong to the outbox's owner, {whose.ours}: permission denied for table "
-            raise UsageError(what + brief(table, 70), hint=f"GRANT SELECT ON … TO {whose.ours}")
+    if found := owners(connection, made):
+        view = Identifier(made.schema, made.name).as_string()
+        with suppress(UsageError):  # as the view that `apply` makes, where this role may change the owner
+            _one_statement(connection, f"ALTER VIEW {view} OWNER TO {found.outbox}")
     return made
 
 
@@ -70,7 +68,7 @@ def key_types(connection: Connection, query: str, types: Mapping[str, str]) -> l
         # The planner runs functions that are called immutable: read-only, and no policy's.
         with undone(connection):
             connection.exec_driver_sql(ONLY_READS)
-            oids = [column.type_code for column in one_statement(connection, statement).description]
+            oids = [column.type_code for column in _one_statement(connection, statement).description]
     except UsageError as error:
         if not isinstance(why := error.__cause__, psycopg.Error) or why.diag.source_function != POLICY:
             raise
@@ -101,7 +99,7 @@ def value_types(connection: Connection, selects: Sequence[str]) -> dict[str, int
     return {each: oid for some in parts for each, oid in value_types(connection, some).items()}
 
 
-def one_statement(connection: Connection, statement: str) -> Any:
+def _one_statement(connection: Connection, statement: str) -> Any:
     """Run one statement as it is. UsageError with PostgreSQL's words where the statement is refused."""
     with _refusals(connection):
         # `binary` makes the driver use the extended protocol, which takes one statement.

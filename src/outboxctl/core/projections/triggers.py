@@ -12,13 +12,14 @@ from typing import NamedTuple
 from psycopg.sql import SQL, Composable, Identifier, Literal
 
 from outboxctl.core.projections import trigger_places
-from outboxctl.core.projections.trigger_functions import FILLED, RIGHTS, settings, template
+from outboxctl.core.projections.trigger_functions import FILLED, settings, template
 from outboxctl.core.projections.trigger_names import WatchedTable, function_name
 from outboxctl.core.schema.names import EVENTS, tag
 from outboxctl.domain.projection import Relation
 
-# Whoever owns a function may replace its body, and it runs within every write of the application. One that
-# was there keeps its owner. A superuser's are given to the owner of the outbox: they need no more rights.
+# Whoever owns a function may replace its body, and it runs within every write of the application: it belongs
+# to the owner of the outbox, who may insert events. One of another role is refused: that role may have given
+# others the right to make triggers by it.
 # Who makes a partition gives it the table's trigger of rows: that takes the right to call its function.
 # A trigger that is as it should be is left alone: it takes a lock that writers wait for. Where a function
 # changes, one trigger of each table is made again for that very lock: a transaction that has written by the
@@ -57,22 +58,15 @@ BEGIN
             FROM pg_class WHERE each.level = 'ROW' AND relkind = 'p'
                 AND oid IN (SELECT relid FROM pg_partition_tree(each.watched))), '');
     END LOOP;
-    FOR each IN SELECT p.oid::regprocedure AS function, r.rolname AS owner, r.rolsuper, o.rolname AS our_owner
-            FROM pg_proc p JOIN pg_roles r ON r.oid = p.proowner,
-                pg_class c JOIN pg_roles o ON o.oid = c.relowner
-            WHERE p.oid IN ({names}) AND c.oid = outbox LOOP
-        IF NOT each.rolsuper AND each.owner NOT IN (current_user, each.our_owner) THEN
+    FOR each IN SELECT p.oid::regprocedure AS function, r.rolname AS owner, r.rolsuper,
+                pg_get_userbyid(c.relowner) AS our_owner
+            FROM pg_proc p JOIN pg_roles r ON r.oid = p.proowner, pg_class c
+            WHERE p.oid IN ({names}) AND c.oid = outbox AND p.proowner <> c.relowner LOOP
+        IF NOT each.rolsuper AND each.owner <> current_user THEN
             RAISE EXCEPTION 'the function % belongs to the role %', each.function, each.owner
                 USING HINT = 'if you trust that role: ALTER FUNCTION … OWNER TO …; otherwise drop it';
-        ELSIF (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
-            EXECUTE format('ALTER FUNCTION %s OWNER TO %I', each.function, each.our_owner);
         END IF;
-    END LOOP;
-    FOR each IN SELECT p.oid::regprocedure AS function, pg_get_userbyid(p.proowner) AS owner FROM pg_proc p
-            WHERE p.oid IN ({names}) AND NOT (has_schema_privilege(p.proowner, p.pronamespace, 'USAGE')
-                AND {rights}) LOOP
-        RAISE EXCEPTION 'the role % of the function % may not insert events', each.owner, each.function
-            USING HINT = 'run this as the owner of the outbox';
+        EXECUTE format('ALTER FUNCTION %s OWNER TO %I', each.function, each.our_owner);
     END LOOP;
     FOR each IN {differing}
                 OR w.kind = 'TRIGGER' AND w.events ~ '^INSERT'
@@ -161,7 +155,6 @@ class Triggers:
                 "columns": columns,
                 "functions": self.functions_sql,
                 "names": SQL(", ").join(calls),
-                "rights": SQL(RIGHTS),
                 "differing": self.differing(self.condition),
                 "copies": SQL(trigger_places.COPIES).format(wanted=self.wanted),
             }

@@ -93,9 +93,9 @@ def view_changed(each: ProjectionFacts, _: Settings) -> Iterator[Case]:
 @PROJECTIONS.rule("projection-view-owner", WARNING)
 def view_owner(each: ProjectionFacts, _: Settings) -> Iterator[Case]:
     """It reads with its owner's rights: a superuser's reads past row level security."""
-    if each.owners and each.owners.owner != each.owners.ours:
-        p, whose = each.projection, each.owners
-        yield f"The view {p.document} of {p.name} belongs to {whose.owner}, not to {whose.ours}.", apply(p)
+    if each.owners and each.owners.view != each.owners.outbox:
+        p, owners = each.projection, each.owners
+        yield f"The view {p.document} of {p.name} belongs to {owners.view}, not to {owners.outbox}.", apply(p)
 
 
 @PROJECTIONS.rule("projection-unfollowed", WARNING)
@@ -126,19 +126,9 @@ def rows_hidden(each: ProjectionFacts, _: Settings) -> Iterator[Case]:
 @PROJECTIONS.rule("projection-cast-to-json", ERROR)
 def cast_to_json(each: ProjectionFacts, _: Settings) -> Iterator[Case]:
     """The cast would run code of the type's owner as the worker: it is not run, and events wait (config)."""
-    for one in each.others:
-        if one.cast_by:
-            what = f"{one.name}, a type in {each.projection.document}, is cast to json by {one.owner}."
-            yield what, f"ALTER FUNCTION {one.cast_by} OWNER TO the outbox's owner; or drop the cast"
-
-
-@PROJECTIONS.rule("projection-other-owners", INFO)
-def other_owners(each: ProjectionFacts, _: Settings) -> Iterator[Case]:
-    """Who owns a table, function or type that documents are made of decides what is in them."""
-    if each.others:
-        named, p = _listed(dict.fromkeys(f"{one.name} ({one.owner})" for one in each.others)), each.projection
-        what = f"{p.name} reads what neither the outbox's owner nor a superuser owns: {named}."
-        yield what, f"ALTER … OWNER TO …, if that role is not trusted with the documents of {p.name}"
+    if each.foreign_cast:
+        what = f"{each.projection.document} cannot be read: {each.foreign_cast}."
+        yield what, "ALTER FUNCTION … OWNER TO the outbox's owner; or drop the cast"
 
 
 @PROJECTIONS.rule("projection-triggers", ERROR)

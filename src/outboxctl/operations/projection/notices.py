@@ -9,7 +9,7 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
-from outboxctl.core.projections import catalog, dependencies, indexes, owners, view_texts
+from outboxctl.core.projections import catalog, dependencies, indexes, json_casts, view_texts
 from outboxctl.core.projections.catalog import Kind
 from outboxctl.core.projections.indexes import MissingIndex
 from outboxctl.core.refused_reads import NO_POLICY
@@ -58,10 +58,9 @@ def _view(connection: Connection, view: Relation) -> "Iterator[Notice]":
     for table in dependencies.row_security(connection, view):
         text = f"{table} has row level security, whose policies are not run: no document can be read"
         yield Notice(text, NO_POLICY)
-    for each in owners.others(connection, view):
-        if each.cast_by:
-            text = f"{each.name} is cast to json by {each.cast_by} of {each.owner}: no document can be read"
-            yield Notice(text, "drop the cast, or give the function to the outbox's owner")
+    if cast := json_casts.foreign_cast(connection, view):
+        text = f"{cast}: no document can be read"
+        yield Notice(text, "drop the cast, or give the function to the outbox's owner")
 
 
 def _passed(connection: Connection, view: Relation) -> "Iterator[Notice]":

@@ -189,7 +189,7 @@ def _view(connection: Connection, planned: Planned, schema: str) -> None:
             f"{schema}.{name} is there already, and no projection in force has made it",
             "drop it, or give it another name",
         )
-    _whose(connection, planned, Relation(schema, name))
+    _view_rights(connection, planned, Relation(schema, name))
     if there != projection.view:
         verb = "replace" if there else "create"
         planned.step("view", f"{verb} the view {schema}.{name}")
@@ -202,14 +202,11 @@ def _view(connection: Connection, planned: Planned, schema: str) -> None:
     planned.scripts.append(changes.create_sql(schema, projection.name, declared.query, anew=anew))
 
 
-def _whose(connection: Connection, planned: Planned, view: Relation) -> None:
-    """Who owns the view, if it is there, and who may read it."""
-    whose = changes.owners(connection, view)
-    if whose and not whose.trusted:
-        what = f"{view} belongs to the role {whose.owner}"
-        planned.declaration.place.at("query").fail(what, changes.TRUST)
-    if whose and whose.given:
-        planned.step("view", f"give the view {view}, {whose.owner}'s, to {whose.ours}")
+def _view_rights(connection: Connection, planned: Planned, view: Relation) -> None:
+    """Add a step where a view that is there has another owner than the outbox, or wrong grants."""
+    owners = changes.owners(connection, view)
+    if owners and owners.view != owners.outbox:
+        planned.step("view", f"change the owner of the view {view} from {owners.view} to {owners.outbox}")
     if changes.grants_differ(connection, view):
         planned.step("view", f"let the groups of `outboxctl roles` alone read {view}")
 

@@ -6,11 +6,12 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from outboxctl.core.projections import catalog, indexes, owners, pages, scratch, sweeps
+from outboxctl.core.projections import catalog, indexes, pages, scratch, sweeps
 from outboxctl.core.projections.catalog import LONGEST_WITH_QUERY, Kind, view_name
 from outboxctl.core.projections.change_costs import DocumentsBehind
 from outboxctl.core.projections.fields import Field, fields
 from outboxctl.core.projections.view_texts import definition
+from outboxctl.core.refused_reads import ReadRefusedError
 from outboxctl.core.search_path import quoted
 from outboxctl.core.sql import Connection
 from outboxctl.domain.errors import UsageError
@@ -50,12 +51,12 @@ class PlanStep:
 class Planned:
     """A projection that can be applied, and what there is to do for it.
 
-    `looked_at` is the view, or a temporary one of its `query`, `others` own what it reads, `body` is what it
-    needs of its index, `whole` the same with what those need that it `shares` the index with, `vectors` how
-    its engine has them, `before` what is in force. `scripts` changes the database, `lacking` are, by index,
-    fields that its mapping gets, in place, of one that is made none; `tampered` says what is not as it was
-    put in force, so that documents may be wrong. `new_index`: it holds no document of before. `behind` is
-    what a change of each followed table costs.
+    `looked_at` is the view, or a temporary one of its `query`, `body` is what it needs of its index, `whole`
+    the same with what those need that it `shares` the index with, `vectors` how its engine has them, `before`
+    what is in force. `scripts` changes the database, `lacking` are, by index, fields that its mapping gets,
+    in place, of one that is made none; `tampered` says what is not as it was put in force, so that documents
+    may be wrong. `new_index`: it holds no document of before. `behind` are the documents behind a changed row
+    of each followed table.
     """
 
     declaration: Declaration
@@ -64,7 +65,6 @@ class Planned:
     body: dict[str, Any]
     analysis: Analysis
     notices: list[Notice]
-    others: list[owners.OwnedByOther]
     vectors: Vectors
     shares: list[str] = field(default_factory=list)
     whole: dict[str, Any] = field(default_factory=dict)
@@ -143,15 +143,25 @@ def resolve(
         family=declared.family,
         schema=declared.schema,
     )
-    several = pages.several(connection, replace(projection, document=view))
-    if several is not None:
-        hint = "a document is one row: aggregate the others (json_agg), or join them by a unique key"
-        at = place.at("query" if declared.query else "document")
-        at.fail(f"it has more than one row for the key {shown(several)}", hint)
+    _check_rows(connection, declared, replace(projection, document=view))
     found = notices(connection, projection, view, proof.analysis, unknown)
     found += routing_cost(projection, body["settings"])
-    others = owners.others(connection, view)
-    return Planned(declared, projection, view, body, proof.analysis, found, others, vectors)
+    return Planned(declared, projection, view, body, proof.analysis, found, vectors)
+
+
+def _check_rows(connection: Connection, declared: Declaration, projection: Projection) -> None:
+    """Raise UsageError where a key has several rows, or the owner of the outbox may not read the `query`."""
+    place = declared.place.at("query" if declared.query else "document")
+    if declared.query:
+        try:
+            pages.check_rights(connection, projection)
+        except ReadRefusedError as error:
+            if error.denied:
+                place.fail(error.words, "GRANT SELECT ON … TO the owner of the outbox, who owns the view")
+    several = pages.several(connection, projection)
+    if several is not None:
+        hint = "a document is one row: aggregate the others (json_agg), or join them by a unique key"
+        place.fail(f"it has more than one row for the key {shown(several)}", hint)
 
 
 def _document(connection: Connection, declared: Declaration, made: Relation) -> Relation:
