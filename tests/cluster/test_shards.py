@@ -1,4 +1,4 @@
-"""A shard that takes nothing: its events wait and cost next to nothing, those of all others are delivered."""
+"""A shard that takes nothing: its events are tried again, those of all others are delivered meanwhile."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -73,11 +73,10 @@ def test_the_events_of_healthy_shards_do_not_wait_for_a_red_one(
     eventually(lambda: done(sql) > EVENTS * 0.6, within=60, what="the events of two of three shards")
     before = done(sql)
     cli.ok("inject", "load", "--total", "30", "--rate", "0")
-    eventually(lambda: done(sql) > before + 12, within=6, what="fresh events beside the sick shard")
+    eventually(lambda: done(sql) > before + 12, within=10, what="fresh events beside the sick shard")
     then = rows(sql)
     assert then.waiting > EVENTS * 0.2
     assert then.failed == 0
-    assert then.most <= 2, "an attempt is spent only by what was sent before the shard was known"
     if policy == "hold":
         waits = "SELECT max(attempts) FROM search_outbox_events WHERE status = 'pending'"
         assert sql.execute(waits).fetchone() == (0,)
@@ -116,7 +115,7 @@ def test_too_few_copies_hold_up_only_the_shards_that_have_too_few(
     assert rows(sql)[1:] == (EVENTS, 1, 0)
 
 
-def test_where_every_shard_has_too_few_copies_the_sink_takes_nothing(
+def test_where_every_shard_has_too_few_copies_the_worker_is_not_ready_and_no_attempt_is_lost(
     cluster: SearchCluster,
     new_index: NewIndex,
     sql: psycopg.Connection,
@@ -127,11 +126,10 @@ def test_where_every_shard_has_too_few_copies_the_sink_takes_nothing(
     index = with_too_few_copies(cluster, new_index, replicas=2, wanted="all")
     load(cli, 500)
     running = worker(ELASTIC_INDEX=index, OUTBOX_OUTAGE_POLICY="hold")
-    eventually(lambda: "circuit open" in running.get("/readyz")[1], within=30, what="an outage of the sink")
+    eventually(lambda: "nothing was taken" in running.get("/readyz")[1], within=40, what="not ready")
     eventually(lambda: "Not enough active copies" in running.log.read_text(), within=10, what="why")
-    eventually(lambda: running.metric("outbox_circuit_open") == 1, within=10, what="open")
-    assert rows(sql)[3] == 0
+    assert rows(sql).failed == 0
     engine.node.ok("PUT", f"/{index}/_settings", {"index.write.wait_for_active_shards": "1"})
     eventually(lambda: done(sql) == 500, within=60, what="all, once copies are no longer asked for")
     assert rows(sql) == (0, 500, 1, 0)
-    assert running.log.read_text().count('"problem": "circuit open') <= 2, "it does not alternate"
+    assert running.log.read_text().count('"problem": "nothing was taken') <= 2, "it does not alternate"

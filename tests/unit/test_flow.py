@@ -15,10 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from outboxctl.core.delivery.claim import Claimed
-from outboxctl.core.delivery.leases import BATCH
 from outboxctl.domain import clock
-from outboxctl.domain.failures import DONE, Answer, Classification, Reason, Verdict, classify
-from outboxctl.domain.flow.index_state import FEW, PAUSE, RATE, IndexState
+from outboxctl.domain.failures import DONE, Answer, Classification, OutageScope, Reason, Verdict, classify
+from outboxctl.domain.flow.fault import LARGE_DOCUMENT, needs_probe
+from outboxctl.domain.flow.index_state import FEW, LIMIT_HOLD_SECONDS, PAUSE, IndexState
 from outboxctl.domain.flow.lanes import RECENT, Leases, others_wait, without_share
 from outboxctl.domain.flow.signals import Findings, Signal, signal_of_index
 from outboxctl.domain.flow.sink_state import LONGEST_STEP, PROBE_EVENTS, STANDSTILL, SinkPolicy, SinkState
@@ -45,9 +45,9 @@ SICK = classify(Answer(503, "unavailable_shards_exception", "[x][0] primary shar
 MALFORMED = classify(Answer(400, "mapper_parsing_exception", "failed to parse"))
 OF_ONE_EVENT = classify(Answer(500, "null_pointer_exception", "a bug of the sink"))
 BLOCKED = classify(Answer(403, "cluster_block_exception", "blocked by: [FORBIDDEN/8/index write (api)]"))
-MISSING = replace(classify(Answer(404, "index_not_found_exception", request=True)), single=True)
-UNAVAILABLE_TO_ONE = replace(REFUSED, single=True)
-NOT_SENT = replace(SICK, attempt_returned=True)
+MISSING = replace(classify(Answer(404, "index_not_found_exception", request=True)), scope=OutageScope.INDEX)
+UNAVAILABLE_TO_ONE = replace(REFUSED, scope=OutageScope.INDEX)
+NOT_SENT = replace(SICK, attempt_returned=True, unsent=True)
 
 
 class Sink:
@@ -214,27 +214,8 @@ def test_a_late_answer_to_an_old_request_counts_from_what_was_taken_meanwhile() 
     assert sink.state.standstill(sink.now + STANDSTILL + 1) is not None
 
 
-def test_events_of_a_shard_are_spread_so_that_few_come_back_in_a_second() -> None:
-    index, waits = IndexState().spread(10_000, 100.0)
-    assert waits == sorted(waits)
-    assert waits[-1] > 9_999 / RATE - 1
-    _, next_ones = index.spread(10, 100.0)
-    assert next_ones[0] > 10_000 / RATE - 1
-    assert len({*waits}) == pytest.approx(10_000 / RATE, abs=1)
-
-
-def test_once_their_shard_takes_documents_they_are_brought_forward(monkeypatch: pytest.MonkeyPatch) -> None:
-    moves = Mock(side_effect=[BATCH, BATCH, 3])
-    monkeypatch.setattr(control, "bring_forward", moves)
-    flow = flow_of()
-    flow.recovered("")
-    for _ in range(5):
-        flow.bring_forward("")
-    assert moves.call_count == 3
-
-
 ANSWERS = [DONE, BUSY, DEAD, SILENT, REFUSED, SICK, MALFORMED, MISSING, UNAVAILABLE_TO_ONE, NOT_SENT, None]
-OF_AN_INDEX = [MISSING, SICK, replace(BLOCKED, single=True), NOT_SENT]
+OF_AN_INDEX = [MISSING, SICK, replace(BLOCKED, scope=OutageScope.INDEX), NOT_SENT]
 Step = tuple[
     float, Sequence[Classification | None], bool
 ]  # seconds, findings, whether the lane is the prober
@@ -509,6 +490,90 @@ def test_after_a_read_that_took_too_long_claims_are_small_and_grow_again() -> No
     )
     assert IndexState().late(4).size(1_000, BOUND) == 1
     assert IndexState().late(500).ended(500, 5.0, 0.0, 1_000).size(1_000, BOUND) == 8, "not half of it"
+
+
+@pytest.mark.parametrize(
+    ("sent", "limits"),
+    [
+        pytest.param([(1_000, SILENT)], [100], id="more than a hundred"),
+        pytest.param(
+            [(1_000, SILENT), (100, SILENT), (10, SILENT), (1, SILENT)], [100, 10, 1, 1], id="again"
+        ),
+        pytest.param([(40, SILENT), (1_000, SILENT)], [10, 10], id="another lane had claimed more before"),
+        pytest.param([(1_000, DEAD_PROXY)], [100], id="a proxy gave up"),
+        pytest.param([(1_000, BUSY), (1_000, DEAD), (1_000, OF_ONE_EVENT)], [None] * 3, id="an answer"),
+        pytest.param([(1_000, replace(SILENT, refundable=False))], [None], id="the event is known to hang"),
+        pytest.param([(1_000, replace(SILENT, unsent=True))], [None], id="not sent"),
+    ],
+)
+def test_claims_of_an_index_become_smaller_each_time_that_it_does_not_answer(
+    sent: list[tuple[int, Classification]], limits: list[int | None]
+) -> None:
+    index, found = IndexState(), list[int | None]()
+    for count, finding in sent:
+        index = index.record_delivery([("", str(n)) for n in range(count)], [finding] * count, 100.0)
+        found.append(index.limit)
+    assert found == limits
+
+
+def test_claims_stay_limit_held_until_what_had_no_answer_is_claimed_again_and_then_grow() -> None:
+    index = IndexState().record_delivery([("", str(n)) for n in range(1_000)], [SILENT] * 1_000, 100.0)
+    assert index.ended(100, 0.1, 101.0, 1_000).limit == 100
+    assert index.ended(100, 0.1, 100.0 + LIMIT_HOLD_SECONDS, 1_000).limit == 200
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(1, 1_000), st.sampled_from([SILENT, DEAD_PROXY, MALFORMED]), st.floats(0, 30))
+    )
+)
+def test_whatever_had_no_answer_claims_are_full_again_within_a_minute(
+    deliveries: list[tuple[int, Classification, float]],
+) -> None:
+    index, now = IndexState(), 100.0
+    for count, finding, seconds in deliveries:
+        index = index.record_delivery([("", str(n)) for n in range(count)], [finding] * count, now)
+        index = index.ended(count, seconds, now, 1_000)
+        assert 1 <= index.size(1_000, BOUND) <= 1_000
+        now += seconds
+    healed = now
+    while (size := index.size(1_000, BOUND)) < 1_000:
+        now += 0.5
+        assert now < healed + 60
+        index = index.ended(size, 0.5, now, 1_000)
+
+
+def test_a_document_that_was_alone_without_an_answer_is_suspect_until_it_is_answered() -> None:
+    """By index and id: each index of a projection may have a document 7."""
+    one, same_id = ("a", "7"), ("b", "7")
+    index = IndexState().record_delivery([one, same_id], [SILENT, SILENT], 100.0)
+    assert not index.suspects, "neither was alone"
+    index = index.record_delivery([one, same_id], [SILENT, DONE], 100.0)
+    assert index.suspects == {one}
+    for finding in (SILENT, BUSY, NOT_SENT, None):
+        index = index.record_delivery([one], [finding], 100.0)
+    assert index.record_delivery([same_id], [DONE], 100.0).suspects == {one}
+    assert index.record_delivery([one], [MALFORMED], 100.0).suspects == set()
+
+
+@pytest.mark.parametrize(
+    ("finding", "suspect", "characters", "needed"),
+    [
+        (SILENT, False, 10, False),
+        (SILENT, True, 10, True),
+        (DEAD_PROXY, True, 10, True),
+        (DONE, True, 10, False),
+        (SICK, True, 10, False),
+        (None, True, 10, False),
+        (BUSY, True, 10, False),
+        (BUSY, False, LARGE_DOCUMENT + 1, True),
+    ],
+)
+def test_an_attempt_counts_only_for_a_suspect_without_an_answer_or_a_large_document(
+    finding: Classification | None, suspect: bool, characters: int, needed: bool
+) -> None:
+    """And only where the engine accepts a probe then."""
+    assert needs_probe(finding, suspect=suspect, characters=characters) is needed
 
 
 def test_an_index_that_takes_no_delete_again_is_asked_ever_less_often(

@@ -6,7 +6,16 @@ from random import Random
 import pytest
 
 from outboxctl.core.delivery.claim import Claimed
-from outboxctl.domain.failures import DONE, Answer, Classification, Noop, Reason, Verdict, classify
+from outboxctl.domain.failures import (
+    DONE,
+    Answer,
+    Classification,
+    Noop,
+    OutageScope,
+    Reason,
+    Verdict,
+    classify,
+)
 from outboxctl.metrics.registry import Metrics
 from outboxctl.worker.settling.outcome import RetryPolicy, decide
 from outboxctl.worker.settling.tally import settled
@@ -43,21 +52,25 @@ def test_hold_gives_back_what_a_request_cost_that_ended_without_a_word_about_the
     assert not any(retry.attempt_returned for retry in counted)
 
 
-@pytest.mark.parametrize("hold", [True, False])
-def test_an_event_that_was_not_sent_for_its_shard_keeps_its_attempt_under_either_policy(hold: bool) -> None:
-    policy = RetryPolicy(max_attempts=1, base=0.5, cap=30, hold=hold)
+def test_an_event_whose_shard_accepts_no_writes_keeps_its_attempt_under_hold() -> None:
+    """Under `count` it is tried again with the backoff of its attempts, until these are spent."""
     finding = classify(Answer(503, "unavailable_shards_exception", "[x][0] primary shard is not active"))
     event = Claimed("e", "block:x", "upsert", 1, 1, 1, "{}")
-    unsent = decide([(event, replace(finding, attempt_returned=True))], policy, Random(1))
-    sent = decide([(event, finding)], policy, Random(1))
-    assert [retry.attempt_returned for retry in unsent.retries] == [True]
-    assert (len(sent.failures), len(sent.held)) == (int(not hold), 0)
+    (kept,) = decide([(event, finding)], HOLD, Random(1)).retries
+    assert kept.attempt_returned
+    assert kept.delay
+    assert kept.delay >= 15, "retries are claimed first: many that wait must not come back each second"
+    (spent,) = decide([(event, finding)], POLICY, Random(1)).retries
+    assert not spent.attempt_returned
+    assert spent.delay
+    assert spent.delay <= 0.5
+    assert decide([(event._replace(attempts=3), finding)], POLICY, Random(1)).failures
 
 
 def test_hold_lets_an_event_wait_that_alone_is_refused_and_gives_its_attempt_back() -> None:
     """Else it is the oldest one due, and each probe of the circuit is it again."""
     event = Claimed("e", "block:x", "upsert", 1, 1, 1, "{}")
-    finding = Classification(Verdict.OUTAGE, Reason.CONFIG, error="400", single=True)
+    finding = Classification(Verdict.OUTAGE, Reason.CONFIG, error="400", scope=OutageScope.EVENT)
     outcomes = decide([(event, finding)], HOLD, Random(1))
     assert (outcomes.held, outcomes.failures) == ([], [])
     (retry,) = outcomes.retries

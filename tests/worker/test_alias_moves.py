@@ -6,7 +6,7 @@ import pytest
 from outboxctl.core.database import Database
 from outboxctl.core.operator import rebuilds
 from outboxctl.core.operator.rebuilds import SWAPPING, RebuildPhase
-from outboxctl.domain.failures import DONE, Classification, Reason, Verdict
+from outboxctl.domain.failures import DONE, Classification, OutageScope, Reason, Verdict
 from outboxctl.sink.delivery.result import Delivery
 from outboxctl.worker.lane.delivering import waiting_for_move
 
@@ -45,7 +45,8 @@ def test_it_waits_with_its_attempt_and_comes_back_soon_while_the_rebuild_runs(
         done, waiting = waiting_for_move(db, ["books"] * 2, DELIVERY).findings
     assert done is DONE
     assert waiting
-    assert (waiting.reason, waiting.single, waiting.attempt_returned) == (Reason.WRITE_BLOCKED, True, True)
+    assert (waiting.reason, waiting.scope) == (Reason.WRITE_BLOCKED, OutageScope.INDEX)
+    assert waiting.attempt_returned
     assert waiting.passing is runs
 
 

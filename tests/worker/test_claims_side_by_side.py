@@ -10,7 +10,8 @@ import pytest
 
 from outboxctl.core.database import Database
 from outboxctl.core.delivery.claim import Taken, claim
-from outboxctl.domain.failures import Classification, Reason, Verdict
+from outboxctl.domain.failures import Classification, OutageScope, Reason, Verdict
+from outboxctl.sink.delivery.bulk import BulkAction
 from outboxctl.sink.delivery.result import Delivery
 from outboxctl.worker.claiming import claims
 from outboxctl.worker.claiming.claimer import Claimer
@@ -112,7 +113,7 @@ def test_nothing_is_claimed_beside_a_reclaimed_event(
     assert not batches[0].exclusive
 
 
-MISSING = Classification(Verdict.OUTAGE, Reason.INDEX_UNAVAILABLE, error="no index", single=True)
+MISSING = Classification(Verdict.OUTAGE, Reason.INDEX_UNAVAILABLE, error="no index", scope=OutageScope.INDEX)
 DEAD = Classification(Verdict.OUTAGE, Reason.CONNECT, error="connect: refused")
 OF_ITEM = """INSERT INTO search_outbox_events (entity_type, entity_id, entity_key, op, event_version)
 VALUES ('item', gen_random_uuid(), '1', 'upsert', 1)"""
@@ -125,7 +126,7 @@ def test_a_closed_index_is_probed_in_time_however_rarely_the_table_is_polled(
     parts = make_parts(db, poll_interval_seconds=30, outage_policy="hold")
     sql.execute(OF_ITEM)
     parts.flow.judged("item", [MISSING])
-    parts.flow.learn(Delivery([DEAD], []), sent_at=monotonic())
+    parts.flow.learn("", [BulkAction("block:1", 1, None)], Delivery([DEAD], []), sent_at=monotonic())
     began, batch = monotonic(), parts.claimer.claim(drain=False)
     assert batch
     assert batch.name == "item"

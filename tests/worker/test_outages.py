@@ -1,4 +1,7 @@
-"""The sink is away: under `count` attempts are spent by few requests, under `hold` none is."""
+"""The sink is away: under `count` attempts are spent by few requests, under `hold` none is.
+
+Under `hold` an event that is itself at fault fails, and what delays it delays no other event.
+"""
 
 import threading
 from collections.abc import Sequence
@@ -14,7 +17,6 @@ from outboxctl.domain.clock import Deadline
 from outboxctl.domain.failures import DONE, Answer, Classification, Reason, Verdict, classify
 from outboxctl.sink.delivery.bulk import BulkAction
 from outboxctl.sink.delivery.result import Delivery
-from outboxctl.worker.flow import control
 from outboxctl.worker.wiring import WorkerParts
 from processes import eventually
 from scene import Scene
@@ -24,6 +26,7 @@ TOTAL, ATTEMPTS, LANES, BASE = 300, 7, 3, 0.2
 DEAD = Classification(Verdict.OUTAGE, Reason.CONNECT, error="connect: refused")
 REFUSED = Classification(Verdict.OUTAGE, Reason.UNAVAILABLE, error="503")
 SICK = classify(Answer(503, "unavailable_shards_exception", "[x][0] primary shard is not active"))
+SILENT = classify(Answer(0, "timeout", "no answer", request=True))
 SETTINGS: dict[str, Any] = {
     "max_attempts": ATTEMPTS,
     "base_backoff_seconds": BASE,
@@ -47,7 +50,7 @@ class Sink:
         finding = self.finding
         with self._one:
             self.deliveries.append((began, clock.monotonic()))
-        return Delivery([finding] * len(actions), [], recovered=finding is DONE)
+        return Delivery([finding] * len(actions), [])
 
 
 def lanes_of(db: Database, sink: Sink, **more: Any) -> AbstractContextManager[WorkerParts]:
@@ -81,19 +84,50 @@ def test_under_hold_it_is_over_where_nothing_is_due(db: Database, scene: Scene) 
         assert "; not seen for " in str(parts.context.health.failing().get("sink")), "it ends by itself"
 
 
-def test_a_worker_is_not_ready_while_events_wait_for_a_shard(
-    db: Database, scene: Scene, monkeypatch: pytest.MonkeyPatch
+class PartlyIll(Sink):
+    """Answers `finding` for the documents in `ill`, or for each request with one of them if `hangs`."""
+
+    def __init__(self, finding: Classification, ill: set[str], *, hangs: bool) -> None:
+        super().__init__(finding)
+        self.ill, self.hangs = ill, hangs
+
+    def deliver(self, actions: Sequence[BulkAction], *, deadline: Deadline) -> Delivery:
+        super().deliver(actions, deadline=deadline)
+        found: list[Classification | None] = [
+            self.finding if action.id in self.ill else DONE for action in actions
+        ]
+        if self.hangs and self.finding in found:
+            found = [self.finding] * len(actions)
+        return Delivery(found, [])
+
+
+def test_under_hold_events_of_a_shard_that_accepts_no_writes_keep_their_attempts_and_delay_no_other(
+    db: Database, scene: Scene
 ) -> None:
-    """Though others are delivered: an election of a second is no illness, a red index is."""
-    monkeypatch.setattr(control, "ONSET", 0.5)
-    scene.load(1)
-    sink = Sink(SICK)
+    scene.load(TOTAL)
+    ill = {str(document) for (document,) in scene.rows("entity_type || ':' || entity_id")[: TOTAL // 3]}
+    sink = PartlyIll(SICK, ill, hangs=False)
     with lanes_of(db, sink, outage_policy="hold") as parts:
-        eventually(lambda: sink.deliveries, what="refused")
-        assert parts.flow.shard_away() is None, "not at once"
-        problem = eventually(parts.flow.shard_away, what="said so")
-        own = "unavailable: events of search_index_to_elastic wait for a shard that takes nothing"
-        assert (problem.public, "[x][0] primary shard" in problem.text) == (own, True)
-        sink.finding = DONE
-        eventually(lambda: scene.count("done") == 1, what="delivered")
-        assert parts.flow.shard_away() is None
+        eventually(lambda: scene.count("done") == TOTAL - len(ill), what="all others are delivered")
+        tried = len(sink.deliveries)
+        eventually(lambda: len(sink.deliveries) > tried + 3 * ATTEMPTS, what="the rest is tried again")
+        assert not parts.flow.away
+        assert not parts.flow.closed()
+        sink.ill = set()
+        eventually(lambda: scene.count("done") == TOTAL, what="delivered once their shard accepts writes")
+    assert scene.rows("attempts") == [(1,)]
+
+
+def test_under_hold_an_event_on_which_the_engine_hangs_fails_and_no_other_loses_an_attempt(
+    db: Database, scene: Scene
+) -> None:
+    scene.load(TOTAL)
+    (document,) = scene.rows("entity_type || ':' || entity_id")[0]
+    sink = PartlyIll(SILENT, {str(document)}, hangs=True)
+    with lanes_of(db, sink, outage_policy="hold"):
+        eventually(lambda: scene.count("done") == TOTAL - 1, what="all others are delivered")
+        eventually(lambda: scene.count("failed") == 1, what="it has spent its attempts")
+    counts = "SELECT status, attempts, error_reason, count(*) FROM search_outbox_events GROUP BY 1, 2, 3"
+    found = {tuple(row) for row in scene.sql.execute(counts)}
+    assert ("failed", ATTEMPTS, "timeout", 1) in found
+    assert {(status, attempts) for status, attempts, *_ in found} == {("failed", ATTEMPTS), ("done", 1)}

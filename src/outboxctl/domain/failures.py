@@ -62,6 +62,14 @@ class Noop(StrEnum):
     UNCHANGED = "unchanged"
 
 
+class OutageScope(StrEnum):
+    """Which events an outage delays."""
+
+    SINK = "sink"
+    INDEX = "index"  # those of one index or view: the sink may accept others
+    EVENT = "event"  # this one: it was refused by itself, or its shard accepts no writes
+
+
 class Verdict(StrEnum):
     """What becomes of the row."""
 
@@ -81,11 +89,10 @@ class Classification:
     noop: Noop | None = None
     error: str = ""
     retry_after: float = 0.0  # the sink's Retry-After in seconds, 0 without one
-    single: bool = False  # an outage for this event only, because the sink accepts others
+    scope: OutageScope = OutageScope.SINK  # of an outage
     own_text: bool = False  # nothing of `error` comes from the sink
     attempt_returned: bool = False  # an outage that costs no attempt under either policy
     node: str = ""  # the URL that `error` ends with, else empty
-    of_shard: bool = False  # an outage for the events of its shard
     refundable: bool = False  # a retry that a node, a proxy or the network may cause: `hold` costs no attempt
     passing: bool = False  # an outage that ends by itself within seconds, so its events come back soon
     unsent: bool = False  # it was decided without the sink
@@ -113,7 +120,7 @@ def waits_for(reason: Reason, why: str) -> Classification:
     """An outage of one index or view that the worker found itself: it costs no attempt."""
     error = brief(f"{reason}: {why}")
     return Classification(
-        Verdict.OUTAGE, reason, error=error, single=True, own_text=True, attempt_returned=True
+        Verdict.OUTAGE, reason, error=error, scope=OutageScope.INDEX, own_text=True, attempt_returned=True
     )
 
 
@@ -150,7 +157,7 @@ class FailureRule:
     request: bool | None = None  # whether it is to a request or an item
     delete: bool | None = None
     no_error: bool = False
-    of_shard: bool = False  # an item's outage is that of its shard
+    scope: OutageScope = OutageScope.SINK
 
     def fits(self, answer: Answer) -> bool:
         """Whether every condition of this rule holds for the answer."""
@@ -193,7 +200,7 @@ UNAVAILABLE = (
 )
 # Of a Serverless collection for time series or vectors.
 NO_IDS = "Document ID is not supported"
-# Of an item whose new fields no leader wrote into the mapping within the request's `timeout`.
+# The error of an item whose new fields no leader wrote into the mapping within the request's `timeout`.
 MAPPING_WAIT = "timed out while waiting for a dynamic mapping update"
 MAPPING = (
     "document_parsing_exception",
@@ -233,8 +240,8 @@ RULES = (
     _outage(Reason.INDEX_UNAVAILABLE, texts=("no write index is defined", "[require_alias]")),
     _outage(Reason.INDEX_UNAVAILABLE, kinds=("validation_exception",), texts=("shards",)),
     _outage(Reason.UNAVAILABLE, kinds=UNAVAILABLE, request=True),
-    _outage(Reason.UNAVAILABLE, kinds=UNAVAILABLE, of_shard=True),
-    _outage(Reason.UNAVAILABLE, texts=(MAPPING_WAIT,), request=False, of_shard=True),
+    _outage(Reason.UNAVAILABLE, kinds=UNAVAILABLE, scope=OutageScope.EVENT),
+    _outage(Reason.UNAVAILABLE, texts=(MAPPING_WAIT,), request=False, scope=OutageScope.EVENT),
     _retry(Reason.RATE_LIMITED, kinds=REJECTED),
     _outage(Reason.AUTH, kinds=("security_exception", NO_CREDENTIALS)),
     _outage(Reason.CONFIG, kinds=MEDIA_TYPE),
@@ -253,7 +260,7 @@ RULES = (
     _split(Reason.BAD_REQUEST, statuses=(400,), request=True),
     _fail(Reason.BAD_REQUEST, statuses=(400,)),
     _outage(Reason.UNAVAILABLE, statuses=(503,), request=True),
-    _outage(Reason.UNAVAILABLE, statuses=(503,), of_shard=True),
+    _outage(Reason.UNAVAILABLE, statuses=(503,), scope=OutageScope.EVENT),
     _retry(Reason.GATEWAY, statuses=(502, 504)),
     _retry(Reason.SERVER_ERROR, statuses=range(500, 600)),
     _retry(Reason.BAD_RESPONSE, statuses=ANY_2XX, request=True),
@@ -277,8 +284,7 @@ def classify(answer: Answer) -> Classification:
         retry_after=answer.retry_after,
         own_text=answer.own_text,
         node=answer.node,
-        single=rule.of_shard,
-        of_shard=rule.of_shard,
+        scope=rule.scope,
         refundable=rule.verdict is Verdict.RETRY and (answer.request or rule.reason in OF_NO_EVENT),
     )
 

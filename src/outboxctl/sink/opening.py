@@ -16,7 +16,6 @@ from outboxctl.sink.delivery.deliver import ElasticSink
 from outboxctl.sink.delivery.parted import PartedSink
 from outboxctl.sink.delivery.result import Delivery, IndexedSink, Place, Sink
 from outboxctl.sink.delivery.routed import sink_for
-from outboxctl.sink.delivery.unavailable_shards import UnavailableShards
 from outboxctl.sink.index import alias, index_setup, view
 from outboxctl.sink.index.named import uuids
 from outboxctl.sink.transport.client import Client
@@ -65,9 +64,7 @@ class OpeningSink:
         client = self.client()
         with self._lock:
             if part not in self._sinks:
-                sink = sink_for(client, part.index, pipeline=part.pipeline, routing=part.routing)
-                column = part.routing is Routing.COLUMN  # then all shards are one
-                self._sinks[part] = sink if column else UnavailableShards(client, sink, part.index)
+                self._sinks[part] = sink_for(client, part.index, pipeline=part.pipeline, routing=part.routing)
             return self._sinks[part]
 
     def client(self) -> Client:

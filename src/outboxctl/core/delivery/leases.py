@@ -1,7 +1,6 @@
 """Leases: a slow delivery renews its own; events whose lease ran out are reclaimed.
 
-Reclaimed events go back to pending, or to failed once their attempts are spent. Those that wait for their
-shard are due at once when it takes documents again.
+Reclaimed events go back to pending, or to failed once their attempts are spent.
 """
 
 from enum import Enum
@@ -9,7 +8,6 @@ from typing import NamedTuple
 
 from outboxctl.core.schema.names import (
     EVENTS,
-    OF_PROJECTION,
     OVERDUE,
     PLAN,
     STATUS_IS,
@@ -104,27 +102,3 @@ def renew(
     if connection.execute(RENEW, {**held, "lease": lease}).all():
         return Renewed.RENEWED
     return Renewed.LOCKED if connection.execute(STILL_HELD, held).scalar() else Renewed.LOST
-
-
-BATCH = 5_000  # events in one transaction
-# A follow event waits at `infinity`, and for its expander.
-BRING_FORWARD = text(f"""
-WITH waiting AS MATERIALIZED (
-    SELECT id FROM {EVENTS}
-    WHERE status = '{Status.PENDING}' AND {OF_PROJECTION} = :name
-        AND next_retry_at > now() AND next_retry_at < 'infinity'
-        AND error_reason = '{Reason.UNAVAILABLE}'
-    LIMIT {BATCH} FOR UPDATE SKIP LOCKED
-)
-UPDATE {EVENTS} SET next_retry_at = now(), updated_at = now()
-WHERE id = ANY (ARRAY (SELECT id FROM waiting)) AND {STATUS_IS} '{Status.PENDING}'
-""")
-
-
-def bring_forward(connection: Connection, projection: str) -> int:
-    """Make events of a projection due that wait for their shard, at most BATCH; returns how many.
-
-    `projection` is empty for search_index. Those that somebody has locked are left to their time.
-    """
-    connection.exec_driver_sql(PLAN)
-    return connection.execute(BRING_FORWARD, {"name": projection}).rowcount

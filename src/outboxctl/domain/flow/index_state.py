@@ -2,18 +2,23 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import ceil, inf
+from math import inf
 
-from outboxctl.domain.failures import Classification
-from outboxctl.domain.flow.signals import Signal, signal_of_index
+from outboxctl.domain.failures import Classification, Verdict
+from outboxctl.domain.flow.fault import is_unanswered, smaller_claim
+from outboxctl.domain.flow.signals import Findings, Signal, signal_of_index
 
 PAUSE = 1.0  # seconds between two probes of an index
 PASSING_PAUSE = 0.25  # the same for what ends by itself within seconds
-RATE = 200.0  # events a second of unavailable shards that one worker looks at
 SLOW = 0.3  # seconds of a batch, from its claim to its end: longer ones hold at most half of the lanes
 LONG = 2.0  # seconds of a batch: after one that took longer the next ones are smaller
 KEPT = 0.5  # weight of earlier batches at each new one: one huge document soon has no effect
 FEW, SHRINK = 8, 10  # events after some that took too long: a tenth, and no more than this
+# Seconds without an unanswered delivery until claims grow again: its events are due, and claimed, before.
+LIMIT_HOLD_SECONDS = 10.0
+MAX_SUSPECTS = 1_000  # beyond them all are forgotten
+
+Document = tuple[str, str]  # the index, where a column chooses that, and the id
 
 
 @dataclass(frozen=True)
@@ -35,9 +40,8 @@ class IndexState:
     limit: int | None = None  # events of a claim after a slow one, or at first of a view; None: any number
     documents: float = 0.0  # its last ones, so many, had so many `bytes`
     bytes: float = 0.0
-    # When the next events of unavailable shards come back, RATE a second: they are claimed before fresh ones,
-    # which would have no turn else.
-    next_of_shard: float = 0.0
+    limit_held_until: float = 0.0  # `limit` does not grow before
+    suspects: frozenset[Document] = frozenset()  # documents that were alone without an answer (`fault`)
 
     def closed(self, now: float) -> bool:
         """Whether nothing of it may be claimed."""
@@ -82,7 +86,7 @@ class IndexState:
         limit = self.limit
         if seconds > LONG:
             limit = min(limit or most, max(1, events // 2))
-        elif limit is not None and events >= limit and seconds < LONG / 2:
+        elif limit is not None and events >= limit and seconds < LONG / 2 and now >= self.limit_held_until:
             limit = 2 * limit if 2 * limit < most else None
         pace = events / max(seconds, 0.001)
         return replace(self, seconds=seconds, pace=pace, served_at=now, limit=limit)
@@ -95,8 +99,16 @@ class IndexState:
         """As many of so many events as do not take longer than SLOW, as far as is known."""
         return max(1, min(size, int(self.pace * SLOW))) if self.over(SLOW) else size
 
-    def spread(self, events: int, now: float) -> tuple["IndexState", list[float]]:
-        """The whole seconds until each of so many events of unavailable shards may come back."""
-        first = max(self.next_of_shard, now)
-        waits = [ceil(first + place / RATE) - now for place in range(events)]
-        return replace(self, next_of_shard=first + events / RATE), waits
+    def record_delivery(self, documents: Sequence[Document], findings: Findings, now: float) -> "IndexState":
+        """Take one delivery: documents without an answer make claims smaller, and one alone is a suspect."""
+        pairs = [*zip(documents, findings, strict=True)]
+        suspects = self.suspects - {d for d, f in pairs if f and f.verdict in (Verdict.DONE, Verdict.FAIL)}
+        state = self if suspects == self.suspects else replace(self, suspects=suspects)
+        unanswered = [document for document, finding in pairs if is_unanswered(finding)]
+        if not unanswered:
+            return state
+        if len(unanswered) == 1:
+            suspects = (suspects if len(suspects) < MAX_SUSPECTS else frozenset()) | {*unanswered}
+        limit = smaller_claim(len(unanswered))
+        limit = min(limit, self.limit or limit)
+        return replace(state, limit=limit, limit_held_until=now + LIMIT_HOLD_SECONDS, suspects=suspects)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from enum import Enum, auto
 
-from outboxctl.domain.failures import NO_ANSWER, Classification, Reason, Verdict, all_done
+from outboxctl.domain.failures import NO_ANSWER, Classification, OutageScope, Reason, Verdict, all_done
 
 Findings = Sequence[Classification | None]
 # Answers about the sink; another retry may be about its event only.
@@ -26,33 +26,35 @@ class Signal(Enum):
 def signal_of(findings: Findings, *, hold: bool) -> tuple[Signal, Classification | None]:
     """What a delivery says of the sink, and by which finding. Under `hold` any answer ends an outage."""
     tried = [finding for finding in findings if finding and not finding.attempt_returned]
-    outage = next((f for f in tried if f.verdict is Verdict.OUTAGE and not f.single), None)
+    outage = next((f for f in tried if f.verdict is Verdict.OUTAGE and f.scope is OutageScope.SINK), None)
     if outage and hold:
         return Signal.OUTAGE, outage
     if not all(finding.unanswered if hold else _of_no_event(finding) for finding in tried):
         return Signal.ANSWER, None
-    first = next((finding for finding in tried if not finding.single), None)
+    first = next((finding for finding in tried if finding.scope is OutageScope.SINK), None)
     return (Signal.OUTAGE if outage else Signal.UNANSWERED if first else Signal.NOTHING), outage or first
 
 
 def _of_no_event(finding: Classification) -> bool:
     """Whether the sink said nothing of an event, or that it takes none, of whatever index.
 
-    What it says of one index or shard (`single`) is an answer, but for a 503: the whole sink may be away.
+    What it says of one index or event is an answer, but for a 503 of an index: the whole sink may be away.
     """
     if finding.verdict is not Verdict.OUTAGE:
         return finding.unanswered
-    return not finding.single or (finding.reason is Reason.UNAVAILABLE and not finding.of_shard)
+    return finding.scope is OutageScope.SINK or (
+        finding.scope is OutageScope.INDEX and finding.reason is Reason.UNAVAILABLE
+    )
 
 
 def _of_the_index(f: Classification) -> bool:
-    return f.verdict is Verdict.OUTAGE and f.single and not f.of_shard and f.reason in OF_ONE_INDEX
+    return f.verdict is Verdict.OUTAGE and f.scope is OutageScope.INDEX and f.reason in OF_ONE_INDEX
 
 
 def _of_no_index(finding: Classification) -> bool:
     """Whether it says nothing of the index: it was not sent, not answered, or refused by the whole sink."""
     if finding.verdict is Verdict.OUTAGE:
-        return finding.attempt_returned if finding.of_shard else not _of_the_index(finding)
+        return finding.unsent if finding.scope is OutageScope.EVENT else not _of_the_index(finding)
     return finding.unsent or finding.unanswered
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from outboxctl.domain.failures import DONE, Answer, Classification, Reason, Verdict, classify
+from outboxctl.domain.failures import DONE, Answer, Classification, OutageScope, Reason, Verdict, classify
 from outboxctl.sink.delivery.bulk import CONFIRMED, PROBE, BulkAction
 
 Sent = list[Answer] | Answer | None
@@ -118,7 +118,7 @@ class Bisection:
         if again is None:  # no time was left to send it again
             return Classification(Verdict.RETRY, finding.reason, error=finding.error, refundable=True)
         final = _final(classify(again))
-        return replace(final, single=True) if final.reason is Reason.CONFIG else final
+        return replace(final, scope=OutageScope.EVENT) if final.reason is Reason.CONFIG else final
 
 
 def _is_reset(sent: Sent) -> bool:

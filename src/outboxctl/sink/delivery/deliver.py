@@ -11,7 +11,16 @@ from typing import Any
 import msgspec
 
 from outboxctl.domain.clock import Deadline
-from outboxctl.domain.failures import Answer, Classification, Reason, Verdict, classify
+from outboxctl.domain.failures import (
+    MAPPING_WAIT,
+    Answer,
+    Classification,
+    OutageScope,
+    Reason,
+    Verdict,
+    all_done,
+    classify,
+)
 from outboxctl.sink.delivery.bisect import Bisection
 from outboxctl.sink.delivery.bulk import CONFIRMED, FILTER, BulkAction, all_created, body, pair
 from outboxctl.sink.delivery.result import BulkRequest, Delivery
@@ -22,9 +31,12 @@ from outboxctl.sink.transport.request import ask
 _DECODER = msgspec.json.Decoder()
 NO_INDEX = "no such index or alias"
 CONCRETE = 60.0  # seconds until a name that was no alias is looked up as one again
-# Seconds that the engine itself may wait for a shard or a leader, of those that a request has left: it names
-# the shard then, and the documents of all others are written. Its own default is a minute.
+# Seconds that the engine itself may wait for a shard or a leader, of those that a request has left: it
+# refuses the documents of that shard then, and writes all others. Its own default is a minute.
 WAITS, SHORTEST_WAIT, LONGEST_WAIT = 1 / 3, 0.1, 10.0
+# A shard without an active primary delays each request with one of its documents for that long: for a minute
+# after a refusal the engine may wait one second only.
+SHARD_WAIT_SECONDS, SHARD_WAIT_PERIOD_SECONDS = 1.0, 60.0
 
 
 class ElasticSink:
@@ -43,6 +55,7 @@ class ElasticSink:
         self._was_alias = False  # once: an index of that name is then one that a request made by accident
         self._alias_only = False  # the name is known to be an alias, and requests carry `require_alias`
         self._concrete_until = 0.0  # the name was an index of its own lately: it may become an alias
+        self._short_wait_until = 0.0  # an item was refused lately because its shard accepts no writes
         self._doubted_until = 0.0  # the sink refused `require_alias` lately, though it says that it is one
 
     def ping(self) -> Classification | None:
@@ -75,7 +88,10 @@ class ElasticSink:
         """
         requests: list[BulkRequest] = []
         bisection = Bisection(lambda some: self._send(some, deadline, requests))
-        return Delivery(bisection.deliver(actions), requests)
+        findings = bisection.deliver(actions)
+        if not all_done(findings) and any(map(_is_unavailable_shard, findings)):
+            self._short_wait_until = monotonic() + SHARD_WAIT_PERIOD_SECONDS
+        return Delivery(findings, requests)
 
     def _send(
         self, actions: Sequence[BulkAction], deadline: Deadline, requests: list[BulkRequest]
@@ -149,7 +165,9 @@ class ElasticSink:
         insist: bool,
     ) -> list[Answer] | Answer:
         options: dict[str, Any] = {"require_alias": True} if insist else {}
-        options |= {"body": lines, "filter_path": FILTER, "seconds": seconds, "timeout": wait_of(seconds)}
+        longest = SHARD_WAIT_SECONDS if monotonic() < self._short_wait_until else LONGEST_WAIT
+        wait = wait_of(seconds, longest)
+        options |= {"body": lines, "filter_path": FILTER, "seconds": seconds, "timeout": wait}
         options |= self._parameters
         started = monotonic()
         decode = partial(_read, actions=actions, new=self._new)
@@ -170,9 +188,19 @@ def _read(body: bytes, actions: Sequence[BulkAction], *, new: bool) -> list[Answ
         return pair(actions, loads(body))
 
 
-def wait_of(seconds: float) -> str:
+def wait_of(seconds: float, longest: float = LONGEST_WAIT) -> str:
     """How long the engine may wait within a request of so many seconds, as its parameter."""
-    return f"{round(1000 * min(LONGEST_WAIT, max(SHORTEST_WAIT, seconds * WAITS)))}ms"
+    return f"{round(1000 * min(longest, max(SHORTEST_WAIT, seconds * WAITS)))}ms"
+
+
+def _is_unavailable_shard(finding: Classification | None) -> bool:
+    """Return whether an item was refused because its shard accepts no writes.
+
+    A wait for a mapping update is not shortened: it is the leader's, and would never be long enough then.
+    """
+    if finding is None or finding.reason is not Reason.UNAVAILABLE:
+        return False
+    return finding.scope is OutageScope.EVENT and MAPPING_WAIT not in finding.error
 
 
 def _not_an_alias(answer: Answer) -> bool:

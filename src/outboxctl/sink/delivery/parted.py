@@ -10,7 +10,7 @@ from typing import Protocol
 from outboxctl.domain.clock import Deadline
 from outboxctl.domain.failures import Classification, Noop, Verdict
 from outboxctl.sink.delivery.bulk import BulkAction
-from outboxctl.sink.delivery.result import Delivery, IndexedSink, Place, Sink
+from outboxctl.sink.delivery.result import Delivery, IndexedSink, Place
 
 NOWHERE = Classification(Verdict.DONE, noop=Noop.DELETE_MISSING, unsent=True)  # a delete of what no index has
 
@@ -34,13 +34,19 @@ class PartedSink:
     one: Callable[[str], MadeSink]
     aliases: Callable[[], Collection[str]]
 
-    def through(self, around: Callable[[Sink, str], Sink]) -> "ByAlias":
-        """The same with a sink around that of each alias."""
-        return ByAlias(lambda alias: around(self.one(alias), alias))
-
     def deliver(self, actions: Sequence[BulkAction], *, deadline: Deadline) -> Delivery:
-        """As `Sink.deliver`, index by index."""
-        return ByAlias(self.one).deliver(actions, deadline=deadline)
+        """As `Sink.deliver`, index by index; an action without an index is nowhere."""
+        places: dict[str, list[int]] = {}
+        for place, action in enumerate(actions):
+            places.setdefault(action.alias, []).append(place)
+        found: dict[int, Classification | None] = dict.fromkeys(places.pop("", ()), NOWHERE)
+        whole = Delivery([], [], whole=len(places) == 1)
+        for alias, own in places.items():
+            sent = self.one(alias).deliver([actions[place] for place in own], deadline=deadline)
+            found.update(zip(own, sent.findings, strict=True))
+            requests = whole.requests + sent.requests
+            whole = replace(whole, requests=requests, whole=whole.whole and sent.whole)
+        return replace(whole, findings=[found[place] for place in range(len(actions))])
 
     def holds(self, seconds: float) -> str:
         """As `IndexedSink.holds`, of all that are there."""
@@ -54,28 +60,3 @@ class PartedSink:
         found, within = self.one(aliases[0]).ids(place and place["within"], size)
         left = aliases if within else aliases[1:]
         return found, {"aliases": left, "within": within} if left else None
-
-
-@dataclass(frozen=True)
-class ByAlias:
-    """Delivers each action to its index, by the sink of that; one without an index is nowhere."""
-
-    one: Callable[[str], Sink]
-
-    def deliver(self, actions: Sequence[BulkAction], *, deadline: Deadline) -> Delivery:
-        """As `Sink.deliver`."""
-        places: dict[str, list[int]] = {}
-        for place, action in enumerate(actions):
-            places.setdefault(action.alias, []).append(place)
-        found: dict[int, Classification | None] = dict.fromkeys(places.pop("", ()), NOWHERE)
-        whole = Delivery([], [], whole=len(places) == 1)
-        for alias, own in places.items():
-            sent = self.one(alias).deliver([actions[place] for place in own], deadline=deadline)
-            found.update(zip(own, sent.findings, strict=True))
-            whole = replace(
-                whole,
-                requests=whole.requests + sent.requests,
-                whole=whole.whole and sent.whole,
-                recovered=whole.recovered or sent.recovered,
-            )
-        return replace(whole, findings=[found[place] for place in range(len(actions))])

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from outboxctl.domain.clock import Deadline
 from outboxctl.sink.delivery.bisect import Findings
-from outboxctl.sink.delivery.bulk import PROBE, BulkAction
+from outboxctl.sink.delivery.bulk import BulkAction
 
 
 @dataclass(frozen=True)
@@ -22,14 +22,12 @@ class BulkRequest:
 class Delivery:
     """Findings in the order of the actions (None: never sent), and the bulk requests that it took.
 
-    `whole`: the first request held all of them. `recovered`: it showed that shards which took nothing before
-    take documents again.
+    `whole`: the first request held all of them.
     """
 
     findings: Findings
     requests: list[BulkRequest]
     whole: bool = True
-    recovered: bool = False
 
 
 class Sink(Protocol):
@@ -42,15 +40,6 @@ class Sink(Protocol):
 
 # A place in an index, as JSON: the ids of the views that are left, and the place in the first of them.
 Place = Mapping[str, Any]
-
-
-def probe_shards(sink: Sink, routings: Sequence[str], deadline: Deadline, *, longest: float) -> Findings:
-    """Whether the shard of each routing takes writes, within `longest` seconds; None if no time is left."""
-    seconds = min(longest, deadline.seconds_left())
-    if seconds <= 0:
-        return [None] * len(routings)
-    probes = [PROBE._replace(routing=routing) for routing in routings]
-    return sink.deliver(probes, deadline=Deadline.within(seconds)).findings
 
 
 class IndexedSink(Sink, Protocol):

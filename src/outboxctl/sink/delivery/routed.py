@@ -13,7 +13,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from outboxctl.domain.clock import Deadline
-from outboxctl.domain.failures import DONE, Answer, Classification, Noop, Reason, Verdict, classify
+from outboxctl.domain.failures import (
+    DONE,
+    Answer,
+    Classification,
+    Noop,
+    OutageScope,
+    Reason,
+    Verdict,
+    classify,
+)
 from outboxctl.domain.projection import Routing
 from outboxctl.sink.delivery.bulk import BulkAction
 from outboxctl.sink.delivery.deliver import NO_INDEX, ElasticSink
@@ -98,7 +107,10 @@ def _joined(findings: Sequence[Classification | None]) -> Classification | None:
     failed = [each for each in findings if each and each.verdict is not Verdict.DONE]
     newer = [each for each in findings if each and each.noop is Noop.SUPERSEDED]
     if failed or None in findings:  # one shard that takes nothing holds up all documents
-        return replace(failed[0], of_shard=False) if failed else None
+        worst = failed[0] if failed else None
+        return (
+            replace(worst, scope=OutageScope.INDEX) if worst and worst.scope is OutageScope.EVENT else worst
+        )
     if newer:
         return max(newer, key=lambda each: len(each.error))
     own = findings[-1]

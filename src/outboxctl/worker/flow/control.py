@@ -11,25 +11,19 @@ from random import Random
 from threading import get_ident
 from typing import NamedTuple
 
-import structlog
-
-from outboxctl.core.delivery.leases import BATCH, bring_forward
 from outboxctl.core.stats.workers import Outage
 from outboxctl.domain.clock import monotonic
-from outboxctl.domain.failures import Classification, Reason
-from outboxctl.domain.flow.index_state import FEW, PAUSE, IndexState
+from outboxctl.domain.failures import Classification, Reason, all_done
+from outboxctl.domain.flow.index_state import FEW, PAUSE, Document, IndexState
 from outboxctl.domain.flow.lanes import RECENT, Leases, others_wait, without_share
 from outboxctl.domain.flow.sink_state import PROBE_EVENTS, STANDSTILL, SinkPolicy, SinkState
 from outboxctl.domain.lifecycle import PROJECTION
 from outboxctl.settings import OutagePolicy
+from outboxctl.sink.delivery.bulk import BulkAction
 from outboxctl.sink.delivery.result import Delivery
 from outboxctl.worker.context import WorkerContext
-from outboxctl.worker.flow.suspects import Suspects
+from outboxctl.worker.flow.single_requests import document_of
 from outboxctl.worker.health import Problem, problem_of
-from outboxctl.worker.settling.outcome import Outcomes
-
-log = structlog.get_logger()
-ONSET = 3.0  # seconds: the election of another primary is shorter
 
 
 class Choice(NamedTuple):
@@ -42,14 +36,6 @@ class Choice(NamedTuple):
     closed: Collection[str]
     sizes: Mapping[str, int]
     limited: bool = False
-
-
-class ShardWait(NamedTuple):
-    """Events of a projection wait for a shard: since when, when that was `seen` last, and why."""
-
-    since: float
-    seen: float
-    why: Classification
 
 
 class FlowControl:
@@ -79,12 +65,9 @@ class FlowControl:
         self._sink = SinkState(s.bulk_size * s.concurrency, s.bulk_size * s.concurrency)
         self._indexes = dict[str, IndexState]()  # of what had events
         self._existed = False
-        self._shard_waits = dict[str, ShardWait]()
-        self._recovered = set[str]()  # whose events of shards that were away are to be brought forward
         self.declared: Collection[str] = ()
         self.missing = ""  # why search_index cannot be delivered since the start; empty: it can
         self._missing_since: float | None = None
-        self.suspects = Suspects()
         self._report()
 
     @property
@@ -209,17 +192,6 @@ class FlowControl:
         seconds, refusal = found
         return problem_of(refusal, begin=f"nothing was taken for {seconds:.0f} s: ")
 
-    def shard_away(self) -> Problem | None:
-        """That events wait for a shard, once that has lasted; those that come back confirm it."""
-        now = monotonic()
-        with self._lock:
-            waits = [*self._shard_waits.items()]
-        for name, each in waits:
-            if each.since + ONSET < now and self._is_recent(each.seen, now):
-                text = f"events of {name or PROJECTION} wait for a shard that takes nothing"
-                return Problem(f"{text}: {each.why.words}", f"{each.why.reason}: {text}")
-        return None
-
     def _is_recent(self, seen: float, now: float) -> bool:
         """Whether a wait is still confirmed: its last event may have been another worker's."""
         return seen > now - self._settings.max_backoff_seconds - STANDSTILL
@@ -278,12 +250,20 @@ class FlowControl:
             }
         return found | ({"": self.missing} if self.missing else {})
 
-    def learn(self, delivery: Delivery, *, sent_at: float) -> None:
-        """Adapt to a delivery that began at `sent_at` (monotonic)."""
+    def suspects(self, name: str) -> Collection[Document]:
+        """Return the documents of a projection that are sent alone: they had no answer alone."""
+        state = self._indexes.get(name)
+        return state.suspects if state else ()
+
+    def learn(self, name: str, actions: Sequence[BulkAction], delivery: Delivery, *, sent_at: float) -> None:
+        """Adapt to a delivery of a projection that began at `sent_at` (monotonic)."""
         findings, policy, who = delivery.findings, self._policy, get_ident()
         with self._lock:
             now, rng = monotonic(), self._rng
             self._sink = self._sink.after(findings, sent_at=sent_at, now=now, policy=policy, rng=rng, who=who)
+            state = self._state(name)
+            if self._settings.holds(name) and (state.suspects or not all_done(findings)):
+                self._indexes[name] = state.record_delivery([*map(document_of, actions)], findings, now)
         self._report()
 
     def sized(self, name: str, delivery: Delivery, documents: int, *, left_out: bool) -> None:
@@ -324,35 +304,3 @@ class FlowControl:
             now = monotonic()
             seconds, most = now - requested_at, self._settings.bulk_size
             self._indexes[name] = self._state(name).ended(events, seconds, now, most)
-
-    def spread(self, name: str, outcomes: Outcomes) -> None:
-        """Lengthen the waits of events whose shard takes nothing, and remember that they wait."""
-        waiting = [each for each in outcomes.retries if outcomes.findings[each.id][1].of_shard]
-        if not waiting:
-            return
-        now, why = monotonic(), outcomes.findings[waiting[0].id][1]
-        with self._lock:
-            self._indexes[name], waits = self._state(name).spread(len(waiting), now)
-            before = self._shard_waits.get(name)
-            since = before.since if before and self._is_recent(before.seen, now) else now
-            self._shard_waits[name] = ShardWait(since, now, why)
-        later = {each.id: max(each.delay or 0.0, wait) for each, wait in zip(waiting, waits, strict=True)}
-        outcomes.retries = [replace(each, delay=later.get(each.id, each.delay)) for each in outcomes.retries]
-
-    def recovered(self, name: str) -> None:
-        """A shard of its index takes documents again: its events are brought forward from now on."""
-        with self._lock:
-            self._indexes[name] = replace(self._state(name), next_of_shard=0.0)
-            self._shard_waits.pop(name, None)
-            self._recovered.add(name)
-
-    def bring_forward(self, name: str) -> None:
-        """Make a batch of events due that wait for a shard which takes documents again."""
-        if name not in self._recovered:
-            return
-        with self._context.database.begin() as connection:
-            moved = bring_forward(connection, name)
-        if moved:
-            log.info("events that waited for their shard are due", projection=name, events=moved)
-        if moved < BATCH:
-            self._recovered.discard(name)

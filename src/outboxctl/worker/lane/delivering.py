@@ -21,7 +21,7 @@ from outboxctl.core.projections import follow
 from outboxctl.core.projections.version_base import AT_ONCE, HIGHEST
 from outboxctl.domain.clock import monotonic
 from outboxctl.domain.errors import ChangedError, OutboxctlError
-from outboxctl.domain.failures import Classification, Noop, Reason, Verdict, all_done, waits_for
+from outboxctl.domain.failures import Classification, Noop, OutageScope, Reason, Verdict, all_done, waits_for
 from outboxctl.domain.flow.signals import OF_ONE_INDEX
 from outboxctl.domain.index_names import BRACES
 from outboxctl.domain.lifecycle import PROJECTION
@@ -33,7 +33,7 @@ from outboxctl.sink.delivery.result import Delivery, IndexedSink, Sink
 from outboxctl.worker.claiming.leases import Batch, Lease
 from outboxctl.worker.context import WorkerContext
 from outboxctl.worker.flow.control import FlowControl
-from outboxctl.worker.flow.suspects import SuspectIsolation
+from outboxctl.worker.flow.single_requests import deliver_suspects_alone
 from outboxctl.worker.lane.prepare import UNSENT, Prepared, deleted, judge, never, prepare
 from outboxctl.worker.projections.reading import Declared, Judged, Reading, of_events
 from outboxctl.worker.settling import tally
@@ -209,27 +209,22 @@ class Delivering:
         """Send the actions until the lease's deadline; one finding an action."""
         if not prepared.actions:
             return Delivery([], [])
-        sink = self._isolating(route) if self._context.settings.holds(route.name) else route.sink
         sent_at = monotonic()
         lease.delivering = True
         try:
-            delivery = sink.deliver(prepared.actions, deadline=lease.deadline)
+            delivery = self._deliver(route, prepared.actions, lease)
         finally:
             lease.delivering = False
         tally.deliveries(self._context.of(route.name).metrics, prepared.actions, delivery)
         if not all_done(delivery.findings):
             delivery = self._of_route(route, prepared.actions, delivery)
-        self._flow.learn(delivery, sent_at=sent_at)
-        if delivery.recovered:
-            self._flow.recovered(route.name)
+        self._flow.learn(route.name, prepared.actions, delivery, sent_at=sent_at)
         return delivery
 
-    def _isolating(self, route: Route) -> Sink:
-        def isolating(sink: Sink, alias: str) -> Sink:
-            return SuspectIsolation(sink, self._flow.suspects, alias)
-
-        whole = route.sink
-        return whole.through(isolating) if isinstance(whole, PartedSink) else isolating(whole, route.alias)
+    def _deliver(self, route: Route, actions: Sequence[BulkAction], lease: Lease) -> Delivery:
+        if not self._context.settings.holds(route.name):
+            return route.sink.deliver(actions, deadline=lease.deadline)
+        return deliver_suspects_alone(route.sink, actions, self._flow.suspects(route.name), lease.deadline)
 
     def _of_route(self, route: Route, actions: Sequence[BulkAction], delivery: Delivery) -> Delivery:
         aliases = [action.alias or route.alias for action in actions]
@@ -290,7 +285,7 @@ def _reachable(finding: Classification) -> Classification:
 def holding_no_other(finding: Classification) -> Classification:
     """The finding, whose events alone wait where it is an outage of one index."""
     if finding.verdict is Verdict.OUTAGE and finding.reason in OF_ONE_INDEX:
-        return replace(finding, single=True)
+        return finding if finding.scope is OutageScope.EVENT else replace(finding, scope=OutageScope.INDEX)
     return finding
 
 

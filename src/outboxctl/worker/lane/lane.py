@@ -94,10 +94,8 @@ class Lane:
         outcomes.deletes.update(answered.deletes)
         outcomes.places.update(answered.places)
         outcomes.splits += splits
-        flow.spread(name, outcomes)
         self._settle(self._context.of(name), batch, outcomes)
         flow.ended(name, batch.lease.size, batch.lease.requested_at)
-        flow.bring_forward(name)
 
     def _unfolded(self, batch: Batch) -> Unfolded:
         """What is delivered of a batch. Pages behind the first one are for other lanes."""

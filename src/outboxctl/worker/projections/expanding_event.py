@@ -14,7 +14,7 @@ from outboxctl.core.projections.follow_pages import HALF, FollowEvent
 from outboxctl.core.projections.follow_query import OF_ROOT
 from outboxctl.core.refused_reads import ReadRefusedError
 from outboxctl.domain.errors import OutboxctlError
-from outboxctl.domain.failures import Classification, Reason, Verdict
+from outboxctl.domain.failures import Classification, OutageScope, Reason, Verdict
 from outboxctl.domain.printable import brief, is_storable
 from outboxctl.domain.projection import EVERYTHING, Projection, is_hash
 from outboxctl.sink.delivery.result import IndexedSink, Place
@@ -203,7 +203,9 @@ class EventExpansion:
         """List the index from its start, since a place may be too old; wait for an index that is missing."""
         if event.cursor.get("index") is None:
             text = brief(f"{Reason.INDEX_UNAVAILABLE}: {error}")
-            finding = Classification(Verdict.OUTAGE, Reason.INDEX_UNAVAILABLE, error=text, single=True)
+            finding = Classification(
+                Verdict.OUTAGE, Reason.INDEX_UNAVAILABLE, error=text, scope=OutageScope.INDEX
+            )
             self._settle(event, token, finding)
             raise WaitError(text)
         cursor = {name: value for name, value in event.cursor.items() if name != "index"}
@@ -220,6 +222,6 @@ def _finding(error: ReadRefusedError, *, away: bool) -> Classification:
     """What becomes of a follow event whose keys could not be found; `away`: those of no row can be."""
     text = brief(f"the documents behind a change cannot be found: {error.words}")
     if away:
-        return Classification(Verdict.OUTAGE, Reason.CONFIG, error=text, single=True)
+        return Classification(Verdict.OUTAGE, Reason.CONFIG, error=text, scope=OutageScope.INDEX)
     verdict = Verdict.RETRY if error.passes else Verdict.FAIL
     return Classification(verdict, Reason.BAD_DOCUMENT, error=text)

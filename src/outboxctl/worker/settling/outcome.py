@@ -10,7 +10,7 @@ from outboxctl.core.delivery.deletes import DeliveredDelete
 from outboxctl.core.delivery.places import PlaceWrite
 from outboxctl.core.delivery.settle import Undelivered
 from outboxctl.domain import backoff
-from outboxctl.domain.failures import DONE, Classification, Reason, Verdict
+from outboxctl.domain.failures import DONE, Classification, OutageScope, Reason, Verdict
 from outboxctl.settings import OutagePolicy, Settings
 from outboxctl.worker.lane.prepare import UNSENT
 
@@ -134,10 +134,11 @@ def decide(judged: Iterable[tuple[Claimed, Classification]], policy: RetryPolicy
 def _refunded(finding: Classification, policy: RetryPolicy) -> int | None:
     """The step of the backoff for which an event waits that gets its attempt back; 0: for the circuit.
 
-    None where the attempt counts. A `single` event waits by itself: else it would be each next probe.
+    None where the attempt counts. After an outage of an index or event each event waits by itself: else it
+    would be each next probe.
     """
     if finding.verdict is not Verdict.OUTAGE or not (policy.hold or finding.attempt_returned):
         return REFUNDED_STEP if policy.hold and finding.refundable else None
-    if finding.single:
+    if finding.scope is not OutageScope.SINK:
         return PASSING_STEP if finding.passing else policy.step
     return REFUNDED_STEP if policy.waits else 0

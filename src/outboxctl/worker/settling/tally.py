@@ -26,13 +26,7 @@ def deliveries(metrics: Metrics, actions: Sequence[BulkAction], delivery: Delive
     for request in delivery.requests:
         metrics.request(request.result, request.seconds, request.size)
     pairs = zip(actions, delivery.findings, strict=True)
-    items = Counter(
-        [
-            (action.document is None, finding.verdict)
-            for action, finding in pairs
-            if finding and not finding.attempt_returned  # that one was not sent
-        ]
-    )
+    items = Counter([(action.document is None, finding.verdict) for action, finding in pairs if finding])
     for (deleted, verdict), count in items.items():
         metrics.count("items", count, "delete" if deleted else "upsert", verdict)
 

@@ -93,7 +93,6 @@ class Probes:
         if not others_go_on or lag is not None:  # once the events of search_index have been counted
             problem = problem_of(finding, end=waits) if finding and (lag or not others_go_on) else None
             health.report("sink", problem)
-        health.report("sink", flow.shard_away(), observer="shards")
         health.report("sink", flow.standstill(), observer="deliveries")
         self.sink_checked.set()
 
