@@ -53,6 +53,15 @@ def test_due_retries_first_then_the_oldest_and_nothing_that_waits(db: Database, 
     assert {e.id for e in claimed(db, seconds=61)} == {waiting}
 
 
+def test_retries_leave_half_of_a_claim_to_fresh_events_that_are_due(db: Database, insert: Insert) -> None:
+    """Under hold ten thousands of events of one shard come back again and again: others must be delivered."""
+    retries = {insert(created_at=at(-9), next_retry_at=at(-1), attempts=1) for _ in range(20)}
+    fresh = [insert(created_at=at(n)) for n in range(-3, 0)]
+    assert {e.id for e in claimed(db, 4)} - retries == {*fresh[:2]}, "half of a claim"
+    assert {e.id for e in claimed(db, 6)} - retries == {fresh[2]}, "retries take what fresh events leave"
+    assert len({e.id for e in claimed(db, 50)}) == 20 - 2 - 5
+
+
 def test_those_that_were_reclaimed_once_go_together_and_with_nobody_else(
     db: Database, insert: Insert
 ) -> None:

@@ -86,7 +86,11 @@ class Oracle:
         else:
             assert ids <= due.keys() - poison
             assert len(batch) == min(size, len(due) - len(poison))
-            assert len(ids & retries) == min(size, len(retries)), "retries that are due come first"
+            fresh = due.keys() - poison - retries
+            most = size - min(size // 2, len(fresh))
+            assert len(ids & retries) == min(most, len(retries)), (
+                "retries come first, and leave half to fresh"
+            )
         for event in batch:
             row = self.rows[event.id]
             row.attempts, row.status, row.token, row.started = row.attempts + 1, "processing", token, now

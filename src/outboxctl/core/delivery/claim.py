@@ -36,6 +36,8 @@ OPEN = "<> ALL (CAST(:closed AS text[]))"
 # `closed`: each name is one descent of the index, and so is each look for what is due. Then its retries that
 # are due, since they are older, and fresh events: two ranges of one index, so that neither a million fresh
 # events nor a million that wait for their retry are ever read past; nor is a backlog of another projection.
+# Retries leave half of the claim to fresh events that are due: those of a shard that accepts no writes come
+# back again and again, and so many of them would fill every claim.
 # Rows that others have locked are passed over: a name without an event says that they are at it.
 # `others`: a second projection has something due, so that nobody has to ask where none has.
 NEXT = f"""
@@ -64,7 +66,9 @@ WITH RECURSIVE names (name, again) AS (
     FROM chosen
 ), retries AS MATERIALIZED (
     SELECT id {RETRIES.format(name="(SELECT name FROM chosen)")}
-    LIMIT (SELECT size FROM most) FOR UPDATE SKIP LOCKED
+    LIMIT (SELECT size - CASE WHEN EXISTS (SELECT {RETRIES.format(name="(SELECT name FROM chosen)")} LIMIT 1)
+        THEN (SELECT count(*) FROM (SELECT {FRESH.format(name="(SELECT name FROM chosen)")} LIMIT size / 2) f)
+        ELSE 0 END FROM most) FOR UPDATE SKIP LOCKED
 ), fresh AS MATERIALIZED (
     SELECT id {FRESH.format(name="(SELECT name FROM chosen)")}
     LIMIT (SELECT size FROM most) - (SELECT count(*) FROM retries) FOR UPDATE SKIP LOCKED
