@@ -53,7 +53,8 @@ MADE = "SELECT function, watched::oid::bigint AS oid, body FROM ({functions}) ma
 # What `trigger_functions.FILLED` puts into a function: the oid of the table, and the numbers of its columns.
 RECORDED = re.compile(r"\b(?:attrelid <>|attrelid =) (\d+)")
 NUMBERS = re.compile(
-    r"(?<=attrelid <> )\d+|(?<=attrelid = )\d+|\d+::(?:oid|int2)|(?<=', )\d+(?=\))|\b[on]\d+\b"
+    r"(?<=TG_RELID, )\d+|(?<=attrelid <> )\d+|(?<=attrelid = )\d+|\d+::(?:oid|int2)|(?<=', )\d+(?=\))"
+    r"|\b[on]\d+\b"
 )
 
 Rows = dict[tuple[int, str], Row]  # by the table's oid, and the name of the trigger

@@ -64,9 +64,12 @@ OTHERS = {
 # The fields of a part of the text, which has some of the columns, in the order of FILLED's array. The server
 # on which the function is created puts them in, so a printed script is right on any. Virtual generated
 # columns are left out: no trigger can read them. In pairs of rows a column is called by its number: `c.o3`.
+# `as_declared`: the columns have the names that they had then. Asking for them one by one takes half the time
+# of a query of pg_attribute, 10 to 25 us in each statement of one row.
 FIELDS = (
     *("oid", "next", "number", "pairs", "names", "key_number", "key_pairs", "key_names"),
-    *("old_columns", "new_columns", "paired", "old_named", "new_named", "differ", "key_differs"),
+    *("as_declared", "key_as_declared", "old_columns", "new_columns", "paired", "old_named", "new_named"),
+    *("differ", "key_differs"),
 )
 # Stored bytes of a value: a longer one that was written counts as changed without being read. PostgreSQL
 # compresses a value at most 255 times (lz4), so what is read stays far below its limit of 1 GB.
@@ -87,6 +90,8 @@ SELECT w.function, w.watched, w.level, w.settings, format(w.body, VARIADIC (
             (count(*) FILTER (WHERE is_key))::text,
             coalesce(string_agg(pair, ', ') FILTER (WHERE is_key), '('''', 0)'),
             coalesce(string_agg(quote_literal(name), ', ') FILTER (WHERE is_key), ''''''),
+            string_agg(as_declared, ' AND '),
+            coalesce(string_agg(as_declared, ' AND ') FILTER (WHERE is_key), 'true'),
             string_agg(format('o.%I AS o%s', name, attnum), ', '),
             string_agg(format('n.%I AS n%s', name, attnum), ', '),
             string_agg(format('o.%1$I AS o%2$s, n.%1$I AS n%2$s', name, attnum), ', '),
@@ -105,7 +110,10 @@ SELECT w.function, w.watched, w.level, w.settings, format(w.body, VARIADIC (
                     ' THEN true ELSE ROW(%1$s)::record *<> ROW(%2$s)::record END')
                 ELSE 'ROW(%1$s)::record *<> ROW(%2$s)::record' END, old, new) AS differs
             FROM (SELECT attname::text AS name, attnum, attname = ANY (s.keys) AS is_key,
-                    format('(%L, %s)', attname, attnum) AS pair, attlen = -1 AND attstorage <> 'p' AS toasted,
+                    format('(%L, %s)', attname, attnum) AS pair,
+                    format('(pg_identify_object_as_address(1259, TG_RELID, %s)).object_names[3] = %L',
+                        attnum, attname) AS as_declared,
+                    attlen = -1 AND attstorage <> 'p' AS toasted,
                     format(CASE w.level WHEN 'ROW' THEN 'OLD.%1$I' ELSE 'c.o%2$s' END, attname, attnum)
                         AS old,
                     format(CASE w.level WHEN 'ROW' THEN 'NEW.%1$I' ELSE 'c.n%2$s' END, attname, attnum)
