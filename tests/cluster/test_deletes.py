@@ -131,6 +131,13 @@ def restarted(place: Hanging) -> None:
     place.cluster.restart(place.holder)
 
 
+def killed(place: Hanging) -> None:
+    """The node with the only copy is killed, and started again."""
+    place.node.ok("POST", f"/{place.index}/_flush?force=true")
+    place.cluster.kill(place.holder)
+    place.cluster.restart(place.holder)
+
+
 def a_replica_promoted(place: Hanging) -> None:
     """A replica that was made after a flush becomes the primary."""
     place.node.ok("POST", f"/{place.index}/_flush?force=true")
@@ -161,7 +168,7 @@ def place(
     return made
 
 
-@pytest.mark.parametrize("forget", [restarted, a_replica_promoted])
+@pytest.mark.parametrize("forget", [restarted, killed, a_replica_promoted])
 def test_a_deleted_document_does_not_come_back_for_good(
     place: Hanging, forget: Callable[[Hanging], None]
 ) -> None:

@@ -1,9 +1,10 @@
-"""The model's worker that sends deletes again: the real one, on the model's database and sink."""
+"""The model's worker that repeats deletes: the real one, on the model's database and sink."""
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 from model.oracle import LEASE
 from model.weather import FAIR, LATE, WEATHERS, Sky
@@ -14,7 +15,8 @@ from outboxctl.metrics.registry import Metrics
 from outboxctl.sink.delivery.bisect import Bisection
 from outboxctl.sink.delivery.bulk import BulkAction
 from outboxctl.sink.delivery.result import Delivery
-from outboxctl.worker.upkeep.deletes import DeletesAgain
+from outboxctl.worker.lane.delivering import Delivering
+from outboxctl.worker.upkeep.deletes import DeleteRepeater
 
 WAITING = text("SELECT count(*) FROM outbox_deletes")
 SIZE = 2  # deletes a batch
@@ -56,14 +58,14 @@ class Again:
             raise DiedError
         return Delivery(findings, [])
 
-    def _worker(self) -> DeletesAgain:
+    def _worker(self) -> DeleteRepeater:
         settings = SimpleNamespace(
             lease_seconds=LEASE,
             last_delete_seconds=LEASE + LATE,
-            delivery_seconds=LEASE * 0.75,
             bulk_size=SIZE,
-            base_backoff_seconds=1.0,
-            max_backoff_seconds=8.0,
+            elastic_index="any",
+            max_batch_bytes=1_000_000,
+            holds=lambda _: False,
         )
         context: Any = SimpleNamespace(
             settings=settings,
@@ -75,8 +77,8 @@ class Again:
         )
         context.of = lambda _: context
         unused: Any = None
-        open_never: Any = SimpleNamespace(away=False)
-        return DeletesAgain(context, self, unused, unused, open_never)
+        flow = Mock(away=False, declared=())
+        return DeleteRepeater(context, unused, Delivering(context, flow, unused, self, unused), flow)
 
 
 class _Reporter:

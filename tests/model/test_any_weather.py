@@ -35,7 +35,7 @@ from outboxctl.domain import clock
 from outboxctl.domain.lifecycle import Status
 from outboxctl.worker.claiming import leases as lease
 from outboxctl.worker.settling import tally
-from outboxctl.worker.upkeep import deletes as deleting_again
+from outboxctl.worker.upkeep import deletes as repeater
 
 EXAMPLES = int(os.environ.get("OUTBOXCTL_MODEL_EXAMPLES", "0"))
 SETTINGS = settings(
@@ -144,14 +144,14 @@ class Outbox(RuleBasedStateMachine):
 def test_any_interleaving_ends_with_the_index_equal_to_the_source(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (tally, deleting_again):  # a trace is long enough
+    for module in (tally, repeater):  # a trace is long enough
         monkeypatch.setattr(module, "log", Mock())
     database = Database(url, connections=1)
     with psycopg.connect(url, autocommit=True) as sql:
 
         def machine() -> Outbox:
             clocks = Clocks(sql)
-            for module in (lease, clock, deleting_again):
+            for module in (lease, clock, repeater):
                 monkeypatch.setattr(module, "monotonic", lambda: clocks.steady)
             return Outbox(World(sql, database, clocks))
 

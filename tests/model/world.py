@@ -94,7 +94,7 @@ class World:
         policy = RetryPolicy(MAX_ATTEMPTS, base=2, cap=8, hold=hold)
         findings = hand.findings or []
         outcomes = decide(judge(hand.prepared, findings), policy, Steps())
-        gone = [*deleted(hand.prepared, findings).values()]
+        gone = [*deleted(hand.prepared, findings, hand.prepared.newest).values()]
         with self._database.begin() as connection:
             _, hit = settle.write(
                 connection,
@@ -102,7 +102,7 @@ class World:
                 done=outcomes.done,
                 undelivered=outcomes.retries + outcomes.failures,
                 released=outcomes.untried,
-                deletes=deletes.noted(gone, first=LEASE) if gone else None,
+                more=deletes.inserting(gone, first=LEASE),
             )
         self.oracle.settled(outcomes, hand.lease.token, hit, self.clocks.now)
         self.processed += tally.settled(self.metrics, outcomes, hit, set())

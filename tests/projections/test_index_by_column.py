@@ -24,6 +24,8 @@ pytestmark = pytest.mark.real_engine
 SOME = """INSERT INTO shop.products
 SELECT n, (ARRAY['at', 'ch', 'de'])[1 + n % 3], 'product ' || n FROM generate_series(1, 9) n"""
 
+LONG_AGO = "UPDATE outbox_deletes SET due_at = now(), delivered_at = now() - interval '1 day'"
+
 
 @pytest.fixture
 def lands(
@@ -58,6 +60,27 @@ def test_a_document_moves_with_its_row_and_is_left_nowhere(lands: Lands) -> None
     names = {name for (name,) in lands.sql.execute("SELECT DISTINCT index_name FROM outbox_deletes")}
     assert f"{lands.name}-ch" in names
     assert "" not in names, "a delete that is sent again would go nowhere"
+
+
+def test_a_late_write_to_an_index_that_a_document_has_left_is_deleted_again(lands: Lands) -> None:
+    lands.sql.execute(SOME)
+    lands.apply()
+    lands.drain()
+    left = f"{lands.name}-at"
+    late = lands.engine.get(index=left, id="6")
+    lands.sql.execute("UPDATE shop.products SET country = 'de' WHERE id = 6")
+    lands.drain()
+    lands.engine.indices.close(index=left)
+    lands.engine.indices.open(index=left, wait_for_active_shards="1")
+    lands.engine.index(
+        index=left, id="6", document=late["_source"], version=late["_version"], version_type="external"
+    )
+    assert ("at", "6") in lands.held()
+    lands.sql.execute(LONG_AGO)
+    lands.drain()
+    lands.check(within=5)
+    assert lands.sql.execute("SELECT FROM outbox_deletes").rowcount == 0
+    assert lands.sql.execute("SELECT FROM outbox_places WHERE index_name = %s", [left]).rowcount == 2
 
 
 def test_random_moves_end_where_the_rows_are_with_a_killed_and_a_frozen_worker(
@@ -335,6 +358,6 @@ def test_an_index_that_is_gone_on_purpose_holds_up_nothing_that_leaves_it(
     lands.drain()
     lands.check(within=5)
     assert lands.sql.execute("SELECT FROM search_outbox_events WHERE status <> 'done'").rowcount == 0
-    lands.sql.execute("UPDATE outbox_deletes SET due_at = now(), delivered_at = now() - interval '1 day'")
+    lands.sql.execute(LONG_AGO)
     worker()
     eventually(lambda: not lands.sql.execute("SELECT FROM outbox_deletes").rowcount, what="forgotten")

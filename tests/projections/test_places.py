@@ -119,7 +119,7 @@ def settle_places(db: Database, read: Documents) -> None:
     """The index has confirmed all of it."""
     writes = [write for sent in read.sent for write in sent.writes.values()]
     with db.begin() as connection:
-        settle.write(connection, str(uuid4()), places=places.settling(writes))
+        settle.write(connection, str(uuid4()), more=places.settling(writes))
 
 
 def test_who_opened_a_place_last_alone_closes_or_removes_it(

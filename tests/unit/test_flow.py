@@ -22,13 +22,11 @@ from outboxctl.domain.flow.index_state import FEW, LIMIT_HOLD_SECONDS, PAUSE, In
 from outboxctl.domain.flow.lanes import RECENT, Leases, others_wait, without_share
 from outboxctl.domain.flow.signals import Findings, Signal, signal_of_index
 from outboxctl.domain.flow.sink_state import LONGEST_STEP, PROBE_EVENTS, STANDSTILL, SinkPolicy, SinkState
-from outboxctl.domain.lifecycle import PROJECTION
 from outboxctl.settings import load
 from outboxctl.sink.delivery.result import Delivery
 from outboxctl.worker.flow import control
 from outboxctl.worker.lane.prepare import UNSENT, prepare
 from outboxctl.worker.projections.reading import NEVER_WAS
-from outboxctl.worker.upkeep import deletes
 
 pytestmark = pytest.mark.no_servers
 LANES, SIZE = 3, 100
@@ -574,17 +572,3 @@ def test_an_attempt_counts_only_for_a_suspect_without_an_answer_or_a_large_docum
 ) -> None:
     """And only where the engine accepts a probe then."""
     assert needs_probe(finding, suspect=suspect, characters=characters) is needed
-
-
-def test_an_index_that_takes_no_delete_again_is_asked_ever_less_often(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    now, sink = [0.0], Mock(deliver=Mock(return_value=Delivery([None], [])))
-    monkeypatch.setattr(deletes, "monotonic", lambda: now[0])
-    monkeypatch.setattr(deletes, "deletes", Mock(due=lambda _: [PROJECTION], take=lambda *_, **__: [Mock()]))
-    context = MagicMock(settings=load(), signals=Mock(stopping=False))
-    again = deletes.DeletesAgain(context, sink, Mock(), Mock(), Mock(away=False))
-    for _ in range(600):
-        again.turn()
-        now[0] += 1
-    assert sink.deliver.call_count < 60, "in ten minutes"

@@ -1,13 +1,17 @@
 """What is sent follows the source row; what cannot be sent fails alone."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from outboxctl.core.delivery.claim import Claimed
+from outboxctl.core.delivery.deletes import DeliveredDelete
 from outboxctl.domain.failures import DONE, Classification, Reason, Verdict
+from outboxctl.domain.projection import BUILT_IN
 from outboxctl.sink.delivery.bulk import BulkAction
-from outboxctl.worker.lane.prepare import UNSENT, judge, prepare
+from outboxctl.worker.lane.prepare import UNSENT, deleted, judge, prepare
 
 pytestmark = pytest.mark.no_servers
 ENTITY = "0b1c2d3e-0000-4000-8000-000000000001"
@@ -24,6 +28,15 @@ def event(
 def test_an_upsert_is_sent_with_the_source_rows_version_not_the_events() -> None:
     (action,) = prepare([event(version=3, source=7)]).actions
     assert action == BulkAction(f"block:{ENTITY}", 7, '{"v":7}')
+
+
+def test_a_delete_is_repeated_by_its_whole_key_of_which_the_document_id_has_a_hash() -> None:
+    projection = replace(BUILT_IN, name="p", id_prefix="t-")
+    key = "k" * 600
+    claimed = [Claimed("event-1", key, "upsert", None, 1)]
+    read = [Claimed("event-1", projection.id_of(key), "upsert", 9, 1, 9)]
+    found = deleted(prepare(read), [DONE], claimed, projection)
+    assert found == {"event-1": DeliveredDelete("p", f"t-{key}", 9)}
 
 
 VERSIONS = st.sampled_from([None, -1, 0, 1, 2, 2**63 - 1, 2**63])

@@ -79,7 +79,7 @@ def worker(
     colour = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
     tracing = _tracing(configured.worker_id)
     logs.configure(colour=colour, more=[tracing.log_ids] if tracing else [])
-    # One connection more, for deletes that are sent again.
+    # One connection more, for deletes that are repeated.
     sink = OpeningSink(configured, connections=configured.concurrency + 1, say=_say_of_nodes)
     probe = OpeningSink(configured, connections=1, timeout=1.5)
     with checked_database(

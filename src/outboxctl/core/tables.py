@@ -175,10 +175,10 @@ VERSION_BASE = sa.Table(
     _required("raised_at", TIME, "now()"),
     sa.CheckConstraint("singleton"),
 )
-# A row a delivered delete, until it has been sent for the last time. projection as in the metrics;
-# document_id, version and routing are those of the action; index_name, too, where a column chooses it. No
-# constraint but the key: a document that is deleted twice has two rows, and of two deletes the index takes
-# the newer one.
+# One row for each delivered delete, until it has been repeated for the last time. projection: as in the
+# metrics; document_id ends with the whole key, even if the `_id` has a hash of it; index_name: only if a
+# column chooses the index; routing: not used, but written by workers of a former version. A document that is
+# deleted twice has two rows.
 DELETES = sa.Table(
     names.DELETES,
     METADATA,

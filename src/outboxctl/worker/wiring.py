@@ -22,7 +22,7 @@ from outboxctl.worker.projections.expanding import Expander
 from outboxctl.worker.projections.reading import Declared
 from outboxctl.worker.reports import DatabaseReporter, Progress, ProgressLog
 from outboxctl.worker.signals import Signals
-from outboxctl.worker.upkeep.deletes import DeletesAgain
+from outboxctl.worker.upkeep.deletes import DeleteRepeater
 from outboxctl.worker.upkeep.heartbeat import Heartbeat, Renewal
 from outboxctl.worker.upkeep.listener import Listener
 from outboxctl.worker.upkeep.maintenance import Maintenance
@@ -83,7 +83,7 @@ class WorkerParts:
         reclaimed = self.reclaimed = ReclaimedTurns()
         self._delivering = Delivering(context, flow, declared, sink, sink_of)
         self.expander = Expander(context, declared, sink_of, flow.together)
-        self.deletes = DeletesAgain(context, sink, declared, sink_of, flow)
+        self.deletes = DeleteRepeater(context, declared, self._delivering, flow)
         self.claims = self.CLAIMS(context)
         drained = Drained(context, flow)
         self.claimer = Claimer(

@@ -5,11 +5,10 @@ they are counted, and no error.
 """
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from outboxctl.core.delivery.deletes import NOTED
 from outboxctl.core.delivery.diagnosis import TRANSACTION_ID
 from outboxctl.core.message import PlannedOnce, Statement, send
 from outboxctl.core.schema.names import EVENTS, PLAN, STATUS_IS, UNHELD, id_array, source, target
@@ -22,16 +21,13 @@ from outboxctl.domain.lifecycle import Verb
 # outcome (1,000 settled in 700 instead of 10 ms): the planner may use a hash join only.
 JOIN = f"{PLAN}; SET LOCAL enable_hashjoin = on; SET LOCAL enable_nestloop = off"
 
-COMPLETED = f"""
+COMPLETE = text(f"""
 UPDATE {EVENTS} SET status = {target(Verb.COMPLETE)}, processed_at = now(),
     next_retry_at = NULL, error_reason = NULL, error = NULL, {UNHELD}, updated_at = now()
 WHERE id = ANY (CAST(:ids AS uuid[])) AND {STATUS_IS} {source(Verb.COMPLETE)}
     AND lease_token = CAST(:token AS uuid)
-"""
-COMPLETE = text(COMPLETED)
+""")
 TYPES = {"token": "uuid", "ids": "uuid[]"}  # of its parameters
-# Deletes are written whatever the claim still holds: they were delivered.
-COMPLETE_DELETES = text(f"WITH noted AS ({NOTED}) {COMPLETED}")
 
 # An event of each of these documents of a page that is completed by the same transaction. Their age begins
 # anew: a worker may choose no time.
@@ -133,30 +129,27 @@ def write(
     done: Sequence[str] = (),
     undelivered: Sequence[Undelivered] = (),
     released: Collection[str] = (),
-    deletes: Mapping[str, Any] | None = None,
     splits: Sequence[tuple[str, Sequence[str]]] = (),
-    places: Sequence[Statement] = (),
+    more: Sequence[Statement] = (),
 ) -> Settled:
     """Write all outcomes of one claim in one message, and give back the `released` with their attempts.
 
-    `deletes` (`deletes.noted`) are written in the statement that completes `done`, to be sent again.
     `splits`: of some among `done`, the keys that have an event each from now on.
-    `places` are `places.settling`.
+    `more`: further statements of the same transaction, which return no rows and depend on no event that the
+    claim may have lost (`deletes.inserting`, `places.settling`).
     """
     statements: list[Statement | PlannedOnce | str] = [(TRANSACTION_ID, {})]
     for id_, keys in splits:
         values = {"token": token, "id": id_, "keys": json.dumps(keys, ensure_ascii=False)}
         statements += [PLAN, (SPLIT, values)]
     if done:
-        values = {"token": token, "ids": id_array(done), **(deletes or {})}
-        usual = PlannedOnce(COMPLETE, values, TYPES)
-        statements += [PLAN, (COMPLETE_DELETES, values) if deletes else usual]
+        statements += [PLAN, PlannedOnce(COMPLETE, {"token": token, "ids": id_array(done)}, TYPES)]
     if undelivered:
         statements += _undelivered(token, undelivered)
     if released:
         statements += _releasing([token], released)
-    if places:
-        statements += [PLAN, *places]
+    if more:
+        statements += [PLAN, *more]
     first, *answers = send(connection, *statements)
     answers = answers[len(splits) :]
     hit = _ids(answers)

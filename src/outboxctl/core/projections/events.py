@@ -46,7 +46,7 @@ WHERE entity_type = :name AND entity_key IS NOT NULL
 # No other column: a worker's role may write no more.
 WRITE = text(f"""
 INSERT INTO {EVENTS} (entity_type, entity_id, op, entity_key)
-SELECT CAST(:name AS text), md5(CAST(:name AS text) || ':' || key)::uuid, CAST(:op AS text), key
+SELECT CAST(:name AS text), md5(CAST(:name AS text) || ':' || key)::uuid, 'upsert', key
 FROM unnest(CAST(:keys AS text[])) key
 RETURNING id::text
 """)
@@ -72,6 +72,6 @@ def changed(
         yield [*keys.items()]
 
 
-def write(connection: Connection, name: str, keys: Sequence[str], *, op: str = "upsert") -> list[str]:
-    """Write an event for each of these keys; returns the events' ids. The document is read, whatever `op`."""
-    return [*connection.execute(WRITE, {"name": name, "keys": list(keys), "op": op}).scalars()]
+def write(connection: Connection, name: str, keys: Sequence[str]) -> list[str]:
+    """Write an event for each of these keys; return the events' ids."""
+    return [*connection.execute(WRITE, {"name": name, "keys": list(keys)}).scalars()]

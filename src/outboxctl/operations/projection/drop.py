@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from time import sleep
 
 from outboxctl.core.database import Database
-from outboxctl.core.delivery import places
+from outboxctl.core.delivery import deletes, places
 from outboxctl.core.operator import audit, moves
 from outboxctl.core.projections import catalog, changes, in_force
 from outboxctl.core.projections.catalog import is_own_view
@@ -77,6 +77,7 @@ def drop(
         with database.begin() as connection:
             count = moves.discard_all(connection, name, by=by, reason=reason, act_id=act)
             places.drop(connection, name)
+            deletes.drop(connection, name)
             return count, moves.in_hand(connection, name)
 
     discarded, in_hand = _until_none_waits(discard, name, patience, report)

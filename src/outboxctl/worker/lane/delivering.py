@@ -24,7 +24,6 @@ from outboxctl.domain.errors import ChangedError, OutboxctlError
 from outboxctl.domain.failures import Classification, Noop, OutageScope, Reason, Verdict, all_done, waits_for
 from outboxctl.domain.flow.signals import OF_ONE_INDEX
 from outboxctl.domain.index_names import BRACES
-from outboxctl.domain.lifecycle import PROJECTION
 from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import KEY_TOO_LONG, MAX_KEY_BYTES, Projection
 from outboxctl.sink.delivery.bulk import BulkAction
@@ -168,7 +167,7 @@ class Delivering:
         judged, answered, held = Judged(), Answered(), dict[str, int]()
         for _ in range(TRIES):
             reading = self._read(route, events, lease, held)
-            pairs = reading.judged + self._judged(route, reading, answered, lease)
+            pairs = reading.judged + self._judged(route, reading, events, answered, lease)
             if route.projection is None:
                 return pairs, answered
             answered.confirm(reading.places, pairs)
@@ -184,14 +183,16 @@ class Delivering:
         column = route.projection.version if route.projection else ""
         return judged + [(event, _again(conflicts[event.id], column)) for event in events], answered
 
-    def _judged(self, route: Route, reading: Reading, answered: Answered, lease: Lease) -> Judged:
-        """What becomes of the events of a reading, which are sent."""
+    def _judged(
+        self, route: Route, reading: Reading, events: Sequence[Claimed], answered: Answered, lease: Lease
+    ) -> Judged:
+        """What becomes of the `events` of a reading, which are sent."""
         prepared = prepare(reading.read, reading.aliases)
         if reading.routings:
             prepared.actions = [a._replace(routing=reading.routings[a.id, a.alias]) for a in prepared.actions]
         delivery = self._send(route, prepared, lease)
         self._flow.sized(route.name, delivery, len(prepared.actions), left_out=reading.left_out)
-        answered.deletes |= deleted(prepared, delivery.findings, route.name or PROJECTION)
+        answered.deletes |= deleted(prepared, delivery.findings, events, route.projection)
         return judge(prepared, delivery.findings)
 
     def _read(

@@ -16,9 +16,10 @@ from outboxctl.core.produce import MAX_VERSION
 from outboxctl.domain.failures import DONE, Classification, Noop, Reason, Verdict
 from outboxctl.domain.lifecycle import OPS, PROJECTION
 from outboxctl.domain.printable import brief
-from outboxctl.domain.projection import MAX_ID_BYTES
+from outboxctl.domain.projection import MAX_ID_BYTES, Projection
 from outboxctl.sink.delivery.bulk import BulkAction, as_action
 
+PART = "+"  # in the id of a part of an event
 # Not sent: the time was over before, or the document had no room in the batch. The attempt is given back.
 UNSENT = Classification(Verdict.RETRY, Reason.TIMEOUT, error="not sent", unsent=True)
 
@@ -72,20 +73,26 @@ def judge(
 
 
 def deleted(
-    prepared: Prepared, findings: Sequence[Classification | None], projection: str = PROJECTION
+    prepared: Prepared,
+    findings: Sequence[Classification | None],
+    claimed: Sequence[Claimed],
+    projection: Projection | None = None,
 ) -> dict[str, DeliveredDelete]:
-    """The deletes that the index took, or had nothing to delete for, by the id of their entity's event.
+    """Return the deletes that the index has answered, by event id, except those that met a newer version.
 
-    Not one that met a newer version: a newer delete is written down by itself. Not one of a declared
-    projection that was looked at again (`deletes.py`), and was not there.
+    `claimed` are the events before they were read: they have whole keys, of which an `_id` may have a hash.
     """
-    again = (Noop.SUPERSEDED, *((Noop.DELETE_MISSING,) if projection != PROJECTION else ()))
-    triples = zip(prepared.newest, prepared.actions, findings, strict=True)
-    return {
-        event.id: DeliveredDelete(projection, action.id, action.version, action.routing, action.alias)
-        for event, action, finding in triples
+    found = {
+        event.id: action
+        for event, action, finding in zip(prepared.newest, prepared.actions, findings, strict=True)
         if action.document is None and finding and finding.verdict is Verdict.DONE
-        if finding.noop not in (again if event.op == "delete" else again[:1])
+        if finding.noop is not Noop.SUPERSEDED
+    }
+    name, prefix = (projection.name, projection.id_prefix) if projection else (PROJECTION, "")
+    ids = {event.id: prefix + event.document_id for event in claimed} if found else {}
+    return {
+        id_: DeliveredDelete(name, ids[id_.partition(PART)[0]], action.version, action.alias)
+        for id_, action in found.items()
     }
 
 

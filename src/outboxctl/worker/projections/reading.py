@@ -21,7 +21,7 @@ from outboxctl.domain.failures import Classification, Noop, Reason, Verdict, wai
 from outboxctl.domain.printable import brief
 from outboxctl.domain.projection import Projection
 from outboxctl.metrics.registry import Metrics
-from outboxctl.worker.lane.prepare import UNSENT, never
+from outboxctl.worker.lane.prepare import PART, UNSENT, never
 
 log = structlog.get_logger()
 FRESH = 0.8  # seconds that declarations are kept: an `apply` is taken up within one
@@ -31,7 +31,6 @@ LEAST = 1.0  # seconds to read no key
 # No engine takes an empty _id: there is no document to delete.
 NEVER_WAS = Classification(Verdict.DONE, noop=Noop.SOURCE_MISSING, unsent=True)
 UNCHANGED = Classification(Verdict.DONE, noop=Noop.UNCHANGED, unsent=True)
-PART = "+"  # in the id of a part of an event
 
 TOO_LATE = "it takes longer than the lease (OUTBOX_LEASE_SECONDS) allows"
 

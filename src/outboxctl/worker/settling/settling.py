@@ -124,16 +124,18 @@ class Settling:
         outcomes = self._outcomes
         if self._skip_locked:
             outcomes = outcomes.only(settle.hold(connection, self._token))
-        noted, writes = [*outcomes.deletes.values()], [*outcomes.places.values()]
+        writes, first = [*outcomes.places.values()], self._context.settings.lease_seconds
         transaction, hit = settle.write(
             connection,
             self._token,
             done=outcomes.done,
             undelivered=outcomes.retries + outcomes.failures,
             released=outcomes.untried,
-            deletes=deletes.noted(noted, first=self._context.settings.lease_seconds) if noted else None,
             splits=[(split.id, split.keys) for split in outcomes.splits],
-            places=places.settling(writes) if writes else (),
+            more=[
+                *deletes.inserting([*outcomes.deletes.values()], first=first),
+                *(places.settling(writes) if writes else ()),
+            ],
         )
         missed = len(hit) < self._waiting
         locked = settle.held(connection, [self._token]) & self._outcomes.ids if missed else set()

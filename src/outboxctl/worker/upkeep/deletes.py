@@ -1,143 +1,97 @@
-"""Sending delivered deletes again: a write that was held up on its way may have come after them.
+"""Repeats delivered deletes: an older write that was held up may have arrived after them (docs/adr/0004)."""
 
-An index forgets a delete with its tombstone, and takes an older write then (docs/adr/0004). So each delete is
-sent again after a lease, when no worker sends any more what it had read before, and for the last time when
-nothing that was sent can be on its way. Where rows have versions of their own, a row that is made again may
-have that of the delete: an event has the document read again instead.
-"""
-
-from collections import defaultdict
-from collections.abc import Callable, Sequence
-from functools import partial
-from random import Random
+from collections.abc import Sequence
 
 import structlog
 
-from outboxctl.core.delivery import deletes
-from outboxctl.core.delivery.deletes import DueDelete
-from outboxctl.core.projections import events
-from outboxctl.domain.backoff import Pauses
-from outboxctl.domain.clock import Deadline, monotonic
-from outboxctl.domain.failures import Classification, Noop, Verdict
+from outboxctl.core.delivery import deletes, places
+from outboxctl.core.delivery.claim import Claimed
+from outboxctl.core.delivery.deletes import DeliveredDelete
+from outboxctl.core.delivery.places import DocumentPlace
+from outboxctl.core.message import send
+from outboxctl.core.schema.names import PLAN
+from outboxctl.domain.clock import monotonic
+from outboxctl.domain.failures import DONE, Reason, Verdict
 from outboxctl.domain.lifecycle import PROJECTION
 from outboxctl.domain.printable import brief
-from outboxctl.domain.projection import Projection, is_hash
-from outboxctl.sink.delivery.bulk import BulkAction
-from outboxctl.sink.delivery.result import Delivery, IndexedSink, Sink
+from outboxctl.worker.claiming.leases import Batch, Lease
 from outboxctl.worker.context import WorkerContext
 from outboxctl.worker.flow.control import FlowControl
+from outboxctl.worker.lane.delivering import Delivering
 from outboxctl.worker.projections.reading import Declared
-from outboxctl.worker.settling import tally
 
 log = structlog.get_logger()
-GONE = "index_not_found_exception"
-SUPERSEDED = "superseded"  # a newer version is there, over which nothing older wins
-RESULTS = {Noop.DELETE_MISSING: "missing", Noop.SUPERSEDED: SUPERSEDED, None: "deleted"}  # for the metrics
+FINAL_VERDICTS = (Verdict.DONE, Verdict.FAIL)
+# Of a row that was created again, with a version below that of the delete or of the index.
+ROW_IS_BACK = (Reason.SOURCE_NOT_VISIBLE, Reason.BAD_DOCUMENT)
 CAME_BACK = "documents that were deleted had come back by a write that was late: they were deleted again"
 
 
-class DeletesAgain:
-    """Sends what is due, batch by batch; one thread at a time calls `turn`.
-
-    What this worker takes for the last time and does not remove is due again a lease later, for any worker.
-    """
+class DeleteRepeater:
+    """Delivers due deletes as events that have no row; one thread at a time calls `turn`."""
 
     def __init__(
-        self,
-        context: WorkerContext,
-        sink: Sink,
-        declared: Declared,
-        sink_of: Callable[[Projection], IndexedSink],
-        flow: FlowControl,
+        self, context: WorkerContext, declared: Declared, delivering: Delivering, flow: FlowControl
     ) -> None:
-        self._context, self._settings, self._database = context, context.settings, context.database
-        self._sink, self._declared, self._sink_of, self._flow = sink, declared, sink_of, flow
-        rng, s = Random(), context.settings  # noqa: S311 - jitter, not a secret
-        self._refused = defaultdict[str, Pauses](  # by projection
-            partial(Pauses, s.base_backoff_seconds, s.max_backoff_seconds, rng)
-        )
+        self._context, self._database = context, context.database
+        self._declared, self._delivering, self._flow = declared, delivering, flow
 
     def turn(self) -> None:
-        """Send until nothing is due, no index takes it, or the worker stops; an error is reported."""
-        with self._context.reporter.reporting("deletes"):
-            with self._database.begin() as connection:
-                due = deletes.due(connection)
-            names = [name for name in due if self._refused[name].due(monotonic())]
-            while names and not self._context.signals.stopping and not self._flow.away:
-                names = [name for name in names if self._batch(name)]
+        """Deliver what is due until the worker stops, or what is left is refused."""
+        refused = list[str]()
+        try:
+            with self._context.reporter.reporting("deletes"):
+                while not self._context.signals.stopping and self._deliver_batch(refused):
+                    pass
+        finally:
+            self._flow.end_probe()
 
-    def _batch(self, name: str) -> bool:
-        """Send one batch of a projection; whether its index took some, and more may be due."""
-        sink = self._sink if name == PROJECTION else self._sink_of_declared(name)
-        if sink is None:
+    def _deliver_batch(self, refused: list[str]) -> bool:
+        """Deliver due deletes of a projection that is not `refused`; return False if there are none."""
+        if self._flow.away and not self._flow.admit():
             return False
-        began, s = monotonic(), self._settings
+        s, began = self._context.settings, monotonic()
+        limits = {"lease": s.lease_seconds, "last": s.last_delete_seconds}
         with self._database.begin() as connection:
-            taken = deletes.take(
-                connection, name, size=s.bulk_size, lease=s.lease_seconds, last=s.last_delete_seconds
-            )
-        if not taken:
+            taken = deletes.take(connection, size=s.bulk_size, refused=refused, **limits)
+        if taken and not self._deliver(taken, Lease("", s.lease_seconds, len(taken), requested_at=began)):
+            refused.append(taken[0].projection)
+        return bool(taken)
+
+    def _deliver(self, taken: Sequence[DeliveredDelete], lease: Lease) -> bool:
+        """Deliver deletes of one projection; return whether some of them need no further try."""
+        name = taken[0].projection
+        projection = None if name == PROJECTION else self._declared.get(name)
+        if name != PROJECTION and not projection:  # it was dropped a moment ago
             return False
-        if name != PROJECTION and self._looked_at(name, taken):
-            return True
-        deadline = Deadline(began + s.delivery_seconds)
-        actions = [
-            BulkAction(each.document_id, each.version, None, each.routing, each.alias) for each in taken
-        ]
+        of = projection.key_in if projection else str
+        keys = [of(each.document_id) or "" for each in taken]
+        if projection and projection.parted:  # the key's document may be in another index by now
+            known = [
+                DocumentPlace(name, key, each.alias, projection.id_of(key))
+                for key, each in zip(keys, taken, strict=True)
+                if each.alias
+            ]
+            with self._database.begin() as connection:
+                places.note(connection, known)
+        pairs = zip(keys, taken, strict=True)
+        events = [Claimed(str(n), key, "delete", each.version, 1) for n, (key, each) in enumerate(pairs)]
+        batch = Batch(lease, events, exclusive=False, name=projection.name if projection else "")
         with self._context.untraced():
-            delivery = sink.deliver(actions, deadline=deadline)
-        return self._answered(name, taken, actions, delivery)
-
-    def _looked_at(self, name: str, taken: Sequence[DueDelete]) -> bool:
-        projection = self._declared.get(name)
-        if projection is None or not projection.version:
-            return False
-        own = (key for each in taken if (key := projection.key_in(each.document_id)) is not None)
-        keys = [key for key in own if not is_hash(key)]
+            judged, answered = self._delivering.deliver(batch, events)
+        over = [
+            int(event.id)
+            for event, each in judged
+            if each.verdict in FINAL_VERDICTS or each.reason in ROW_IS_BACK
+        ]
         with self._database.begin() as connection:
-            events.write(connection, name, keys, op="delete")
-            deletes.remove(connection, [each.id for each in taken if each.last])
-        return True
-
-    def _sink_of_declared(self, name: str) -> Sink | None:
-        projection = self._declared.get(name)
-        if projection:
-            return self._sink_of(projection)
-        with self._database.begin() as connection:  # it was dropped
-            deletes.drop(connection, name)
-        return None
-
-    def _answered(
-        self, name: str, taken: Sequence[DueDelete], actions: Sequence[BulkAction], delivery: Delivery
-    ) -> bool:
+            deletes.remove(connection, [taken[n] for n in over])
+            if answered.places:
+                send(connection, PLAN, *places.settling([*answered.places.values()]))
+        found = [event.document_id for event, each in judged if each == DONE and event.id in answered.deletes]
         metrics = self._context.of(name).metrics
-        tally.deliveries(metrics, actions, delivery)
-        answered = {
-            each: result
-            for each, finding in zip(taken, delivery.findings, strict=True)
-            if (result := _result(finding, parted=bool(each.alias)))
-        }
-        if not answered:
-            self._refused[name].failed(monotonic())
-            return False
-        self._refused[name].ended()
-        if last := [each.id for each, result in answered.items() if each.last or result == SUPERSEDED]:
-            with self._database.begin() as connection:
-                deletes.remove(connection, last)
-        for result in answered.values():
-            metrics.count("deletes", 1, result)
-        if back := [each.document_id for each, result in answered.items() if result == "deleted"]:
-            log.warning(CAME_BACK, projection=name, documents=len(back), example=brief(min(back)))
-        return True
-
-
-def _result(finding: Classification | None, *, parted: bool) -> str:
-    """The word for the metrics; empty where the delete has to be sent again as it is.
-
-    One that fails for good is treated as sent: no answer to it will be another one.
-    """
-    if finding and parted and GONE in finding.error:  # an index of a value that is no more
-        return RESULTS[Noop.DELETE_MISSING]
-    if finding is None or finding.verdict not in (Verdict.DONE, Verdict.FAIL):
-        return ""
-    return "failed" if finding.verdict is Verdict.FAIL else RESULTS.get(finding.noop, "missing")
+        metrics.count("deletes", len(over) - len(found), "missing")
+        metrics.count("deletes", len(found), "deleted")
+        if found:
+            log.warning(CAME_BACK, projection=name, documents=len(found), example=brief(min(found)))
+        return bool(over)
