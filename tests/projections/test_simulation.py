@@ -15,6 +15,7 @@ from outboxctl.core.delivery.leases import reclaim
 from outboxctl.core.projections import follow_pages
 from outboxctl.domain.clock import Deadline
 from outboxctl.domain.errors import UnreachableError
+from outboxctl.domain.flow import index_state
 from outboxctl.sink.delivery.bulk import BulkAction
 from outboxctl.sink.delivery.result import Delivery, Place
 from processes import eventually
@@ -49,8 +50,9 @@ UPDATE public.search_outbox_events SET lease_until = now() - interval '1 s' WHER
 
 @pytest.fixture(autouse=True)
 def _few(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Few documents are enough to have one event."""
+    """Few documents are enough to have one event, also soon after a request without an answer."""
     monkeypatch.setattr(follow_pages, "LEAST", 2)
+    monkeypatch.setattr(index_state, "LIMIT_HOLD_SECONDS", 0.0)
 
 
 @pytest.fixture

@@ -149,9 +149,10 @@ def test_the_engine_is_killed_between_a_delete_and_a_late_older_write(
             lab.event(sql, entity, 6, op="delete")
             cli.ok("worker", "--drain", env=env)
             client.indices.flush(index=index, force=True)  # else the log of operations has the delete
-        assert own.process
-        own.process.kill()
-        own.process.wait()
+        engine = own.process  # None once it has ended
+        assert engine
+        engine.kill()
+        engine.wait()
         services.start_search(tmp_path)
         with Elasticsearch(own.url) as client:
             client.index(
